@@ -1,0 +1,124 @@
+"""The gate: a bearer token in, a principal with the required permissions out, or an RFC 6750 challenge."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, Final, ParamSpec, Protocol, TypeVar
+
+from flask import current_app, g, request
+
+from ..config import PERMISSIONS, ConfigurationError
+from ..problems import Forbidden, ProvisioningError, Unauthenticated
+from ..problems.rendering import render
+from .principal import Principal
+from .tokens import Tokens
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class _Public:
+    """The declaration of a route that asks nobody who they are."""
+
+    def __repr__(self) -> str:
+        return "PUBLIC"
+
+
+PUBLIC: Final = _Public()
+
+
+class Guard:
+    """Checks the caller of one mount's routes."""
+
+    def __init__(self, tokens: Tokens, realm: str) -> None:
+        self._tokens = tokens
+        self._realm = realm
+
+    def admit(self, permissions: Sequence[str]) -> Principal:
+        """The principal behind this request. Raises `Unauthenticated` or `Forbidden`, with their challenges."""
+        header = request.environ.get("HTTP_AUTHORIZATION", "")
+        if not header:
+            raise Unauthenticated(headers=self.challenge())
+        try:
+            principal = self._tokens.principal(bearer(header))
+        except Unauthenticated as refusal:
+            wrong = "invalid_token" if refusal.code != Unauthenticated.code else ""
+            refusal.headers.update(self.challenge(wrong))
+            raise
+        if missing := principal.missing(permissions):
+            raise self._forbidden(permissions, missing)
+        g._provisioning_principal = principal
+        return principal
+
+    def challenge(self, error: str = "", scope: str = "") -> dict[str, str]:
+        """The ``WWW-Authenticate`` header that goes with a refusal (RFC 6750 §3)."""
+        parts = [f'realm="{self._realm}"']
+        parts += [f'error="{error}"'] if error else []
+        parts += [f'scope="{scope}"'] if scope else []
+        return {"WWW-Authenticate": f"Bearer {', '.join(parts)}"}
+
+    def _forbidden(self, required: Sequence[str], missing: list[str]) -> Forbidden:
+        return Forbidden(
+            f"This needs the permission {' and '.join(missing)}.",
+            required=list(required),
+            headers=self.challenge("insufficient_scope", " ".join(required)),
+        )
+
+
+def bearer(header: str) -> str:
+    """The token of an ``Authorization`` header. Raises `Unauthenticated` where it holds none (RFC 6750 §2.1)."""
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated
+    return token.strip()
+
+
+def checked(permissions: Sequence[str]) -> tuple[str, ...]:
+    """Refuse a declaration that names no permission, or one that does not exist."""
+    if not permissions or not PERMISSIONS.issuperset(permissions):
+        raise ConfigurationError(f"Declare permissions out of {', '.join(sorted(PERMISSIONS))}, not {permissions!r}.")
+    return tuple(permissions)
+
+
+def current_principal() -> Principal:
+    """Who is calling, inside a view that `requires` guards. Raises `RuntimeError` elsewhere."""
+    found: Principal | None = g.get("_provisioning_principal")
+    if found is None:
+        raise RuntimeError("There is no principal here: guard the view with @requires(...).")
+    return found
+
+
+class _Mounted(Protocol):
+    guard: Guard
+
+    def problem_types(self) -> str: ...
+
+
+def requires(*permissions: str) -> Callable[[Callable[P, R]], Callable[P, Any]]:
+    """Guard one of the host's own views: only a principal with all `permissions` passes.
+
+    Everybody else gets the problem document that the API would answer. Place it under the route decorator.
+    """
+    needed = checked(permissions)
+
+    def decorate(view: Callable[P, R]) -> Callable[P, Any]:
+        @functools.wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> Any:
+            mounted = _first_mount()
+            try:
+                mounted.guard.admit(needed)
+            except ProvisioningError as refusal:
+                return render(refusal, mounted.problem_types())
+            return current_app.ensure_sync(view)(*args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+def _first_mount() -> _Mounted:
+    mounts: dict[str, _Mounted] = current_app.extensions.get("tenant_provisioning", {})
+    if not mounts:
+        raise ConfigurationError("@requires needs TenantProvisioning().init_app(app) to have been called.")
+    return next(iter(mounts.values()))

@@ -1,0 +1,89 @@
+"""Who calls: the principal that a token's claims describe."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from ..config import PERMISSIONS, Settings
+from ..problems import InvalidToken
+
+LONGEST_NAME = 255
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Principal:
+    """Somebody who calls, on behalf of one partner.
+
+    `sees_every_partner` lifts the partner's fence for reading and changing tenants by id.
+    """
+
+    subject: str
+    partner: str
+    roles: frozenset[str] = frozenset()
+    permissions: frozenset[str] = frozenset()
+    sees_every_partner: bool = False
+
+    def missing(self, required: Iterable[str]) -> list[str]:
+        """Those of the `required` permissions that this principal lacks, in their order."""
+        return [permission for permission in required if permission not in self.permissions]
+
+    @classmethod
+    def operator(cls, subject: str, partner: str) -> Principal:
+        """Somebody at the host's own command line: may do everything, for `partner`."""
+        return cls(subject, partner, permissions=PERMISSIONS, sees_every_partner=True)
+
+    @classmethod
+    def of_claims(cls, claims: Mapping[str, Any], settings: Settings) -> Principal:
+        """Read verified `claims`. Raises `InvalidToken` where they name nobody."""
+        subject = _name(claims.get("sub"), "sub")
+        partner = _find(claims, settings.partner_claim)
+        roles = frozenset(_words(_find(claims, settings.roles_claim), split=False))
+        return cls(
+            subject=subject,
+            partner=subject if partner is None else _name(partner, settings.partner_claim),
+            roles=roles,
+            permissions=_permissions(roles, claims, settings),
+            sees_every_partner=not roles.isdisjoint(settings.admin_roles),
+        )
+
+
+class Actor(NamedTuple):
+    """A principal in the act: who did it, by which request, from where. What events remember."""
+
+    principal: Principal
+    request_id: str | None = None
+    address: str | None = None
+    user_agent: str | None = None
+
+
+def _permissions(roles: frozenset[str], claims: Mapping[str, Any], settings: Settings) -> frozenset[str]:
+    granted = frozenset(p for role in roles for p in settings.roles.get(role, ()))
+    narrowed = _find(claims, settings.permissions_claim) if settings.permissions_claim else None
+    return granted if narrowed is None else granted.intersection(_words(narrowed, split=True))
+
+
+def _find(claims: Mapping[str, Any], path: str) -> Any:
+    """The claim of exactly this name, else what the dotted path leads to, else None."""
+    if path in claims:
+        return claims[path]
+    found: Any = claims
+    for step in path.split("."):
+        if not isinstance(found, Mapping):
+            return None
+        found = found.get(step)
+    return found
+
+
+def _words(value: Any, *, split: bool) -> list[str]:
+    """The texts in a claim; one that is neither a text nor a list of texts grants nothing."""
+    if isinstance(value, str):
+        return value.split() if split else [value]
+    return [word for word in value if isinstance(word, str)] if isinstance(value, list) else []
+
+
+def _name(value: Any, claim: str) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_NAME or not value.isprintable() or value.isspace():
+        raise InvalidToken(f"The claim {claim} must be a text of 1 to {LONGEST_NAME} printable characters.")
+    return value

@@ -1,0 +1,226 @@
+"""Every ``PROVISIONING_*`` key: its name, default, type and meaning, validated once at start."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import logging
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "PROVISIONING_"
+
+#: What each role of the default map may do; ``PROVISIONING_ROLES`` replaces the whole map.
+PARTNER_ADMIN = (
+    "tenant:create", "tenant:read", "tenant:update", "tenant:delete",
+    "settings:read", "settings:update", "bulk:create", "bulk:read",
+    "webhook:read", "webhook:manage", "event:read",
+)  # fmt: skip
+PARTNER_VIEWER = tuple(p for p in PARTNER_ADMIN if p.endswith(":read"))
+PROVISIONING_ADMIN = (*PARTNER_ADMIN, "tenant:purge", "partner:read", "partner:manage", "audit:read", "license:read")
+PERMISSIONS = frozenset(PROVISIONING_ADMIN)
+DEFAULT_ROLES: dict[str, tuple[str, ...]] = {
+    "partner-admin": PARTNER_ADMIN,
+    "partner-viewer": PARTNER_VIEWER,
+    "provisioning-admin": PROVISIONING_ADMIN,
+}
+
+Check = Callable[[Any], Any]
+
+
+class ConfigurationError(Exception):
+    """The host's configuration cannot be used; the message says which key and what to do."""
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("a text that is not empty")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("True or False")
+    return value
+
+
+def _number(low: int, high: int) -> Check:
+    def check(value: Any) -> int:
+        if type(value) is not int or not low <= value <= high:
+            raise ValueError(f"a whole number from {low} to {high}")
+        return value
+
+    return check
+
+
+def _choice(*allowed: str) -> Check:
+    def check(value: Any) -> str:
+        if value not in allowed:
+            raise ValueError(" or ".join(map(repr, allowed)))
+        return str(value)
+
+    return check
+
+
+def _matching(pattern: str, wanted: str) -> Check:
+    def check(value: Any) -> str:
+        if not isinstance(value, str) or not re.fullmatch(pattern, value):
+            raise ValueError(wanted)
+        return value
+
+    return check
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str) or not hasattr(value, "__iter__"):
+        raise ValueError("a list of texts")
+    return tuple(map(_text, value))
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError("a mapping")
+    return dict(value)
+
+
+def _keys(value: Any) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        raise ValueError("a mapping of key id to public key")
+    return {_text(kid): _text(key) for kid, key in value.items()}
+
+
+def _roles(value: Any) -> dict[str, tuple[str, ...]]:
+    if not isinstance(value, Mapping):
+        raise ValueError("a mapping of role to a list of permissions")
+    roles = {_text(role): _texts(permissions) for role, permissions in value.items()}
+    unknown = {p for permissions in roles.values() for p in permissions} - PERMISSIONS
+    if unknown:
+        raise ValueError(
+            f"a mapping of role to permissions out of {', '.join(sorted(PERMISSIONS))}; "
+            f"unknown: {', '.join(sorted(unknown))}"
+        )
+    return roles
+
+
+def _key(default: Any, meaning: str, check: Check) -> Any:
+    """Declare one key. ``None`` is always a legal value where it is the default."""
+    return dataclasses.field(default=default, metadata={"meaning": meaning, "check": check})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The configuration of one mount. A field ``x`` is read from ``app.config["PROVISIONING_X"]``."""
+
+    edition: str = _key(
+        "enterprise",
+        "`enterprise` mounts the API where the licence allows it; `community` mounts nothing.",
+        _choice("enterprise", "community"),
+    )
+    url_prefix: str = _key(
+        "/api/provisioning",
+        "Where the API is mounted.",
+        _matching(r"(/[A-Za-z0-9._~-]+)+", "a path such as '/api/provisioning', without a slash at its end"),
+    )
+    database_url: str | None = _key(
+        None,
+        "SQLAlchemy URL, used where `init_app` is given no database. Without either: SQLite in the instance folder.",
+        _text,
+    )
+    database_options: dict[str, Any] = _key(
+        None, "Further options for SQLAlchemy's `create_engine`, where the extension makes the engine.", _mapping
+    )
+    table_prefix: str = _key(
+        "provisioning_",
+        "What the name of every table begins with.",
+        _matching(r"[a-z_][a-z0-9_]{0,19}", "1 to 20 of a-z, 0-9 and _, not beginning with a digit"),
+    )
+    auto_migrate: bool | None = _key(
+        None,
+        "Create and upgrade the tables at start. By default only for the embedded SQLite file.",
+        _flag,
+    )
+    transaction_attempts: int = _key(
+        6, "How often a write is tried when the database reports a serialization failure.", _number(1, 50)
+    )
+    secret_key: str | None = _key(
+        None,
+        "Seals list cursors; the same in every process. By default derived from `SECRET_KEY`, else `JWT_SECRET_KEY`.",
+        _text,
+    )
+    realm: str = _key(
+        "provisioning",
+        "The realm that a 401 names in `WWW-Authenticate`.",
+        _matching(r'[ !#-\[\]-~]{1,100}', "1 to 100 printable ASCII characters without quote or backslash"),
+    )
+    roles: dict[str, tuple[str, ...]] = _key(
+        None, "Which permissions each role grants; replaces the default map.", _roles
+    )
+    admin_roles: tuple[str, ...] = _key(
+        ("provisioning-admin",), "The roles that see every partner's tenants.", _texts
+    )
+    roles_claim: str = _key("roles", "The claim that holds the roles; a dotted path walks into objects.", _text)
+    partner_claim: str = _key("partner_id", "The claim that names the partner; where absent, `sub` does.", _text)
+    permissions_claim: str | None = _key(
+        "permissions", "The claim that, where present, narrows what the roles grant.", _text
+    )
+    token_cache_size: int = _key(
+        4096, "How many verified tokens a process remembers; 0 verifies each one anew.", _number(0, 1_000_000)
+    )
+    max_body_bytes: int = _key(1024 * 1024, "The largest request body, in bytes.", _number(1024, 1 << 30))
+    retention_days: int = _key(30, "Days during which a deleted tenant can be restored.", _number(0, 36_500))
+    plans: tuple[str, ...] | None = _key(None, "The plans that exist; any text where unset.", _texts)
+    phone_e164: bool = _key(
+        False, "Accept only valid E.164 numbers; needs the extra `phone`.", _flag
+    )
+    problem_base_uri: str | None = _key(
+        None, "What `type` of a problem begins with; by default the mount's own `/problems/`.", _text
+    )
+    public_docs: bool = _key(
+        True, "`False` asks `tenant:read` for `/openapi.json`, `/docs` and `/problems/{code}`.", _flag
+    )
+    license_file: str | None = _key(None, "Path of the vendor's signed licence file.", _text)
+    license: str | None = _key(None, "The signed licence itself, where there is no file.", _text)
+    license_public_keys: dict[str, str] = _key(
+        None, "The vendor's Ed25519 public keys (PEM or base64) by key id.", _keys
+    )
+    license_revoked: tuple[str, ...] = _key((), "Key ids and licence ids that are no longer trusted.", _texts)
+    license_reload_seconds: int = _key(
+        5, "How often, at most, the licence file is looked at for a change.", _number(0, 86_400)
+    )
+    install_id: str | None = _key(None, "This installation's id, which the licence's `iss`uer may have bound.", _text)
+
+    @classmethod
+    def read(cls, config: Mapping[str, Any], overrides: Mapping[str, Any]) -> Settings:
+        """Read the keys from a Flask config; `overrides` are one mount's own, by field name.
+
+        Raises `ConfigurationError` that names every key at fault at once.
+        """
+        given = {key[len(PREFIX) :].lower(): value for key, value in config.items() if key.startswith(PREFIX)}
+        declared = {field.name: field for field in dataclasses.fields(cls)}
+        for name in sorted(given.keys() - declared.keys()):
+            _warn_of_unknown(name, declared)
+        if unknown := overrides.keys() - declared.keys():
+            raise ConfigurationError(f"TenantProvisioning has no option {', '.join(sorted(unknown))}.")
+        values, faults = {}, []
+        for name, field in declared.items():
+            value = overrides.get(name, given.get(name, field.default))
+            try:
+                values[name] = value if value is None is field.default else field.metadata["check"](value)
+            except ValueError as wanted:
+                shown = "" if "key" in name or name == "license" else f", not {value!r}"
+                faults.append(f"{PREFIX}{name.upper()} must be {wanted}{shown}.")
+        if faults:
+            raise ConfigurationError("\n".join(faults))
+        values["roles"] = values["roles"] or DEFAULT_ROLES
+        values["database_options"] = values["database_options"] or {}
+        values["license_public_keys"] = values["license_public_keys"] or {}
+        return cls(**values)
+
+
+def _warn_of_unknown(name: str, declared: Mapping[str, object]) -> None:
+    near = difflib.get_close_matches(name, declared, n=1)
+    hint = f"; did you mean {PREFIX}{near[0].upper()}?" if near else ""
+    logger.warning("%s%s is no key of flask-tenant-provisioning%s", PREFIX, name.upper(), hint)

@@ -1,0 +1,96 @@
+"""What a driver's exception means, on every database: one reading for SQLAlchemy's wrappers and for bare drivers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum, auto
+from typing import Any
+
+from sqlalchemy import MetaData, UniqueConstraint
+from sqlalchemy.exc import DBAPIError, TimeoutError
+
+SERIALIZATION = {"40001", "40P01"}
+MISSING_TABLE = {"42P01", "42703", "3F000"}
+UNREACHABLE_CLASSES = ("08", "53", "57", "58", "28", "3D")
+
+#: The columns that a UNIQUE constraint spans, each as "table.column", to the constraint's name.
+Constraints = Mapping[frozenset[str], str]
+
+
+class Meaning(Enum):
+    """What to do about a failed statement."""
+
+    RETRY = auto()
+    TAKEN = auto()
+    UNREACHABLE = auto()
+    EXHAUSTED = auto()
+    MISSING_TABLE = auto()
+    BUG = auto()
+
+
+class UniqueViolation(Exception):
+    """A row with this key exists already; `constraint` is the name of the unique constraint."""
+
+    def __init__(self, constraint: str) -> None:
+        super().__init__(constraint)
+        self.constraint = constraint
+
+
+class Outdated(Exception):
+    """What a unit of work read has changed meanwhile: it may run again from its beginning."""
+
+
+def constraints_of(metadata: MetaData) -> Constraints:
+    """Every named UNIQUE constraint of these tables, by its columns: SQLite reports the columns only."""
+    return {
+        frozenset(f"{table.name}.{column.name}" for column in constraint.columns): str(constraint.name)
+        for table in metadata.tables.values()
+        for constraint in table.constraints
+        if isinstance(constraint, UniqueConstraint)
+    }
+
+
+def meaning(error: BaseException) -> Meaning:
+    """Read an exception raised by a driver or by SQLAlchemy; what is neither is a bug."""
+    if isinstance(error, Outdated):
+        return Meaning.RETRY
+    if isinstance(error, TimeoutError):
+        return Meaning.EXHAUSTED
+    driver = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    name = getattr(driver, "sqlite_errorname", None)
+    return _of_sqlite(name, str(driver)) if name else _of_state(driver)
+
+
+def constraint_of(error: BaseException, constraints: Constraints) -> str:
+    """The unique constraint that `error` says was violated; empty where the driver does not tell."""
+    driver = getattr(error, "orig", None) or error
+    diagnosis = getattr(driver, "diag", None)
+    if diagnosis is not None:
+        return diagnosis.constraint_name or ""
+    columns = str(driver).partition(": ")[2].split(", ")
+    return constraints.get(frozenset(columns), "")
+
+
+def _of_sqlite(name: str, message: str) -> Meaning:
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return Meaning.RETRY
+    if name in ("SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"):
+        return Meaning.TAKEN
+    if message.startswith(("no such table", "no such column")) or "has no column" in message:
+        return Meaning.MISSING_TABLE
+    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_READONLY")):
+        return Meaning.UNREACHABLE
+    return Meaning.BUG
+
+
+def _of_state(driver: Any) -> Meaning:
+    state = getattr(driver, "sqlstate", None) or getattr(driver, "pgcode", None)
+    if state is None:
+        return Meaning.UNREACHABLE if type(driver).__name__ in ("OperationalError", "InterfaceError") else Meaning.BUG
+    if state in SERIALIZATION:
+        return Meaning.RETRY
+    if state == "23505":
+        return Meaning.TAKEN
+    if state in MISSING_TABLE:
+        return Meaning.MISSING_TABLE
+    return Meaning.UNREACHABLE if state.startswith(UNREACHABLE_CLASSES) or state == "25006" else Meaning.BUG

@@ -1,0 +1,90 @@
+"""The packaged migrations: their own folder, their own version table, beside whatever the host migrates."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, MetaData
+
+from .storage import begin_immediately
+
+_FOLDER = pathlib.Path(__file__).parent / "migrations"
+_UPGRADE_LOCK = 7_236_041_905_271
+
+
+def version_table(prefix: str) -> str:
+    """The table in which our Alembic remembers where it is."""
+    return f"{prefix}alembic_version"
+
+
+def upgrade(engine: Engine, prefix: str, revision: str = "head") -> None:
+    """Bring the tables to `revision`. Several processes may do so at once: one works, the others find it done."""
+    _run(engine, prefix, lambda config: command.upgrade(config, revision))
+
+
+def downgrade(engine: Engine, prefix: str, revision: str) -> None:
+    """Take the tables back to `revision`; ``base`` removes them."""
+    _run(engine, prefix, lambda config: command.downgrade(config, revision))
+
+
+def current(engine: Engine, prefix: str) -> str | None:
+    """The revision of the tables, None where there are none."""
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": version_table(prefix)})
+        return context.get_current_revision()
+
+
+def head() -> str | None:
+    """The newest revision in this package."""
+    return ScriptDirectory(str(_FOLDER)).get_current_head()
+
+
+def differences(engine: Engine, metadata: MetaData) -> list[Any]:
+    """What the tables lack or have too much compared with the models; empty where both agree."""
+    prefix = metadata.info["prefix"]
+    with engine.connect() as connection:
+        options = {
+            "include_name": only_ours(prefix),
+            "version_table": version_table(prefix),
+            "compare_type": True,
+        }
+        context = MigrationContext.configure(connection, opts=options)
+        return list(compare_metadata(context, metadata))
+
+
+def only_ours(prefix: str) -> Callable[[str | None, str, Any], bool]:
+    """An Alembic ``include_name`` that sees our tables alone."""
+
+    def include(name: str | None, kind: str, _parents: Any) -> bool:
+        return kind != "table" or (name or "").startswith(prefix)
+
+    return include
+
+
+def _run(engine: Engine, prefix: str, work: Callable[[Config], None]) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
+    config.attributes.update(prefix=prefix, version_table=version_table(prefix))
+    with engine.execution_options(**_isolation(engine)).begin() as connection:
+        _lock(connection)
+        config.attributes["connection"] = connection
+        work(config)
+
+
+def _isolation(engine: Engine) -> dict[str, str]:
+    return {} if engine.dialect.name == "sqlite" else {"isolation_level": "READ COMMITTED"}
+
+
+def _lock(connection: Connection) -> None:
+    """One migration at a time, for as long as this transaction lasts."""
+    if connection.dialect.name == "sqlite":
+        begin_immediately(connection)
+    elif connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})")

@@ -1,0 +1,101 @@
+"""Tenants, events and usage counters."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import context, op
+
+from flask_tenant_provisioning.database.types import Document, Identifier, Instant, Record, ordered_text
+
+revision = "0001"
+down_revision = None
+
+prefix = context.config.attributes["prefix"]
+
+
+def upgrade() -> None:
+    _tenants(f"{prefix}tenants")
+    _events(f"{prefix}events")
+    _usage(f"{prefix}usage")
+
+
+def downgrade() -> None:
+    for name in ("usage", "events", "tenants"):
+        op.drop_table(f"{prefix}{name}")
+
+
+def _tenants(table: str) -> None:
+    op.create_table(
+        table,
+        sa.Column("partner_id", ordered_text(255), nullable=False),
+        sa.Column("id", Identifier, nullable=False),
+        sa.Column("external_id", ordered_text(128)),
+        sa.Column("client_name", sa.String(255), nullable=False),
+        sa.Column("name_key", ordered_text(1024), nullable=False),
+        sa.Column("email", sa.String(254), nullable=False),
+        sa.Column("email_key", ordered_text(1024), nullable=False),
+        sa.Column("phone_number", sa.String(32)),
+        sa.Column("industry", sa.String(100)),
+        sa.Column("plan", sa.String(100)),
+        sa.Column("metadata", Document, nullable=False),
+        sa.Column("status", sa.String(16), nullable=False),
+        sa.Column("status_before", sa.String(16)),
+        sa.Column("suspended_reason", sa.String(500)),
+        sa.Column("version", sa.Integer, nullable=False),
+        sa.Column("live", sa.SmallInteger),
+        sa.Column("created_at", Instant, nullable=False),
+        sa.Column("updated_at", Instant, nullable=False),
+        sa.Column("deleted_at", Instant),
+        sa.Column("purge_at", Instant),
+        sa.PrimaryKeyConstraint("partner_id", "id", name=f"{table}_pkey"),
+        sa.UniqueConstraint("partner_id", "email_key", "live", name=f"{table}_partner_id_email_key_live_key"),
+        sa.UniqueConstraint("partner_id", "external_id", "live", name=f"{table}_partner_id_external_id_live_key"),
+    )
+    for columns in (
+        ("id",),
+        ("created_at", "id"),
+        ("partner_id", "created_at", "id"),
+        ("partner_id", "live", "created_at", "id"),
+        ("partner_id", "live", "name_key", "id"),
+    ):
+        op.create_index(f"{table}_{'_'.join(columns)}_idx", table, list(columns))
+
+
+def _events(table: str) -> None:
+    op.create_table(
+        table,
+        sa.Column("partner_id", ordered_text(255), nullable=False),
+        sa.Column("id", Identifier, nullable=False),
+        sa.Column("position", sa.BigInteger),
+        sa.Column("type", sa.String(64), nullable=False),
+        sa.Column("timestamp", Instant, nullable=False),
+        sa.Column("tenant_id", Identifier),
+        sa.Column("request_id", sa.String(128)),
+        sa.Column("actor_subject", sa.String(255)),
+        sa.Column("actor_partner", sa.String(255)),
+        sa.Column("actor_address", sa.String(45)),
+        sa.Column("actor_user_agent", sa.String(255)),
+        sa.Column("data", Record, nullable=False),
+        sa.Column("changes", Record),
+        sa.PrimaryKeyConstraint("partner_id", "id", name=f"{table}_pkey"),
+        sa.UniqueConstraint("partner_id", "position", name=f"{table}_partner_id_position_key"),
+    )
+    unpublished = sa.text("position IS NULL")
+    op.create_index(
+        f"{table}_partner_id_id_idx",
+        table,
+        ["partner_id", "id"],
+        postgresql_where=unpublished,
+        sqlite_where=unpublished,
+    )
+    columns = ["partner_id", "tenant_id", "position"]
+    op.create_index(f"{table}_{'_'.join(columns)}_idx", table, columns)
+
+
+def _usage(table: str) -> None:
+    op.create_table(
+        table,
+        sa.Column("partner_id", ordered_text(255), nullable=False),
+        sa.Column("tenants", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("partner_id", name=f"{table}_pkey"),
+    )

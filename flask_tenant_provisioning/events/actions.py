@@ -1,0 +1,57 @@
+"""Remember what happened, in the very transaction in which it happens."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..access import Actor
+from ..database import Session, Statement, Storage, parameters
+
+_LONGEST_USER_AGENT = 255
+
+
+class EventSQL:
+    """The statements of this feature, built once a storage."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.table = storage.table("events")
+        self.insert = Statement(self.table.insert().values(parameters(self.table)), storage.engine.dialect)
+
+
+def event(
+    storage: Storage,
+    actor: Actor,
+    kind: str,
+    partner: str,
+    tenant: dict[str, Any],
+    at: str,
+    changes: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The row for an event of type `kind` about the document `tenant`, not yet written.
+
+    `changes` maps each field that changed to ``{"previous": …, "new": …}``.
+    """
+    return {
+        "partner_id": partner,
+        "id": storage.new_id(),
+        "position": None,
+        "type": kind,
+        "timestamp": at,
+        "tenant_id": tenant["tenant"],
+        "request_id": actor.request_id,
+        "actor_subject": actor.principal.subject,
+        "actor_partner": actor.principal.partner,
+        "actor_address": actor.address,
+        "actor_user_agent": actor.user_agent and actor.user_agent[:_LONGEST_USER_AGENT],
+        "data": compact(tenant),
+        "changes": None if changes is None else compact(changes),
+    }
+
+
+def record(session: Session, row: dict[str, Any]) -> None:
+    """Write the row that `event` made."""
+    session.run(session.storage.once(EventSQL).insert, row)
+
+
+compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

@@ -1,0 +1,43 @@
+"""The table of events."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, MetaData, PrimaryKeyConstraint, String, Table, UniqueConstraint
+
+from ..database.tables import prefixed
+from ..database.types import Identifier, Instant, Record, ordered_text
+
+
+def events_table(metadata: MetaData) -> Table:
+    """One row for each thing that happened, append-only.
+
+    `position` is the event's place in its partner's feed; the publisher gives it after the commit.
+    """
+    position: Column[int] = Column("position", BigInteger)
+    return Table(
+        prefixed(metadata, "events"),
+        metadata,
+        Column("partner_id", ordered_text(255), nullable=False),
+        Column("id", Identifier, nullable=False),
+        position,
+        Column("type", String(64), nullable=False),
+        Column("timestamp", Instant, nullable=False),
+        Column("tenant_id", Identifier),
+        Column("request_id", String(128)),
+        Column("actor_subject", String(255)),
+        Column("actor_partner", String(255)),
+        Column("actor_address", String(45)),
+        Column("actor_user_agent", String(255)),
+        Column("data", Record, nullable=False),
+        Column("changes", Record),
+        PrimaryKeyConstraint("partner_id", "id"),
+        UniqueConstraint("partner_id", "position"),
+        Index(
+            None,
+            "partner_id",
+            "id",
+            postgresql_where=position.is_(None),
+            sqlite_where=position.is_(None),
+        ),
+        Index(None, "partner_id", "tenant_id", "position"),
+    )

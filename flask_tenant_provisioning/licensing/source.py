@@ -1,0 +1,154 @@
+"""The licence of one mount while the host runs: read, watched, replaced and announced."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable
+
+from ..config import Settings
+from ..problems import LicenseExpired
+from .document import DAY, License, State, as_date, verify
+from .errors import LicenseError
+from .store import File, Mark, Text
+
+logger = logging.getLogger(__name__)
+
+RENEW = "Ask the vendor for a renewed licence; a replaced licence file is picked up without a restart."
+
+
+class LicenseSource:
+    """Holds the last licence that verified and looks for a newer one while it is asked.
+
+    A file that is missing, unreadable or refused takes nothing away: it is logged once and the last good licence
+    stays. `clock` gives seconds since 1970. Safe among threads: one looks at the file, the others do not wait.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._store = File(settings.license_file) if settings.license_file else Text(settings.license)
+        self._license: License | None = None
+        self._error = LicenseError("The licence has not been read yet.", "Call `load` first.")
+        self._complaint: tuple[Mark | None, str] | None = None
+        self._looked = math.inf
+        self._announces_at = math.inf
+        self._looking = threading.Lock()
+        self._announcing = threading.Lock()
+        #: Increases each time another licence has been taken over.
+        self.generation = 0
+
+    def load(self) -> License:
+        """Look now and return the licence, an expired one too. Raises `LicenseError` where none has ever verified."""
+        now = self._clock()
+        with self._looking:
+            self._look(now)
+        license = self._current(now)
+        if license is None:
+            raise LicenseError(self._error.reason, self._error.advice)
+        return license
+
+    @property
+    def license(self) -> License | None:
+        """The licence that counts at present, None where none has ever verified."""
+        return self._current(self._clock())
+
+    @property
+    def max_tenants(self) -> int | None:
+        """How many tenants the licence allows, None where it sets no limit."""
+        license = self.license
+        return license.max_tenants if license else None
+
+    def state(self) -> State | None:
+        """Where the licence stands, None where there is none."""
+        now = self._clock()
+        license = self._current(now)
+        return license.state(now) if license else None
+
+    def require_provisioning(self) -> None:
+        """Raise `LicenseExpired` (403) where the grace is over or there is no licence at all."""
+        now = self._clock()
+        license = self._current(now)
+        if license is None:
+            raise LicenseExpired("There is no licence that allows provisioning.")
+        if now >= license.ends:
+            raise LicenseExpired(f"The licence expired at {as_date(license.expires)}, and its grace has passed.")
+
+    def _current(self, now: float) -> License | None:
+        if not self._looked <= now < self._looked + self._settings.license_reload_seconds:
+            self._look_unless_somebody_does(now)
+        if now >= self._announces_at:
+            self._announce(now)
+        return self._license
+
+    def _look_unless_somebody_does(self, now: float) -> None:
+        if self._looking.acquire(blocking=False):
+            try:
+                self._look(now)
+            finally:
+                self._looking.release()
+
+    def _look(self, now: float) -> None:
+        self._looked = now
+        settings = self._settings
+        try:
+            text = self._store.read(now)
+            if text is not None:
+                keys, revoked = settings.license_public_keys, settings.license_revoked
+                self._take(verify(text, keys, install_id=settings.install_id, revoked=revoked, now=now))
+        except LicenseError as error:
+            self._refuse(error)
+
+    def _take(self, license: License) -> None:
+        recovered, self._complaint = self._complaint is not None, None
+        if license != self._license:
+            with self._announcing:
+                self._license = license
+                self.generation += 1
+                self._announces_at = -math.inf
+        elif recovered:
+            logger.info("The licence file is in order again; licence %s stays in force.", license.id)
+
+    def _refuse(self, error: LicenseError) -> None:
+        self._store.distrust()
+        self._error = error
+        complaint = (self._store.mark, error.reason)
+        if self._license is not None and complaint != self._complaint:
+            logger.warning("%s Licence %s stays in force.", error, self._license.id)
+        self._complaint = complaint
+
+    def _announce(self, now: float) -> None:
+        with self._announcing:
+            license = self._license
+            if license is None or now < self._announces_at:
+                return
+            state = license.state(now)
+            self._announces_at = _end(license, state)
+        _log(license, state, now)
+
+
+def _end(license: License, state: State) -> float:
+    ends = {State.VALID: license.warns_from, State.WARN: license.expires, State.GRACE: license.ends}
+    return ends.get(state, math.inf)
+
+
+def _log(license: License, state: State, now: float) -> None:
+    who, expires = f"{license.id} ({license.customer})", as_date(license.expires)
+    days, rest = license.days_left(now), math.floor((license.ends - now) / DAY)
+    if state is State.VALID:
+        logger.info("Licence %s is valid until %s, %d days.", who, expires, days)
+    elif state is State.WARN:
+        logger.warning("Licence %s expires in %d days, at %s. %s", who, days, expires, RENEW)
+    elif state is State.GRACE:
+        logger.warning(
+            "Licence %s expired at %s. Provisioning stops in %d days, at %s. %s",
+            who, expires, rest, as_date(license.ends), RENEW,
+        )  # fmt: skip
+    else:
+        logger.error(
+            "Licence %s expired at %s and its grace has passed, %d days ago: nothing can be provisioned; "
+            "reading, suspending, deleting and exporting go on. %s",
+            who, expires, -rest - 1, RENEW,
+        )  # fmt: skip

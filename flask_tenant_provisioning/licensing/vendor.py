@@ -1,0 +1,97 @@
+"""The vendor's side, offline: make a key pair, sign a licence. No host needs any of it to run."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+
+from .document import ANY_INSTALL, DAY, EDITION, FEATURE, authenticate
+from .errors import LicenseError
+from .jws import put_together
+from .keys import as_text
+
+ISSUER = "flask-tenant-provisioning"
+
+
+@dataclass(frozen=True)
+class KeyPair:
+    """A new key: `private_pem` (PKCS #8, not encrypted) stays with the vendor, `public` (base64) goes to the hosts."""
+
+    kid: str
+    private_pem: bytes
+    public: str
+
+
+def keygen(kid: str | None = None) -> KeyPair:
+    """Make an Ed25519 key pair; without a `kid` the first 12 hex digits of the public key's SHA-256 name it."""
+    key = Ed25519PrivateKey.generate()
+    raw = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return KeyPair(kid or hashlib.sha256(raw).hexdigest()[:12], pem, as_text(key.public_key()))
+
+
+def private_key(pem: bytes) -> Ed25519PrivateKey:
+    """Read a private key from PEM. Raises `LicenseError` where it is none, encrypted, or not Ed25519."""
+    try:
+        key = load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise LicenseError("The key is no private Ed25519 key in PEM.", "Make one with `license keygen`.")
+    return key
+
+
+def issue(
+    key: Ed25519PrivateKey,
+    kid: str,
+    *,
+    customer: str,
+    install: str | Iterable[str] = ANY_INSTALL,
+    not_before: int | None = None,
+    expires: int | None = None,
+    max_tenants: int | None = None,
+    features: Iterable[str] = (),
+    edition: str = EDITION,
+    warn_days: int = 30,
+    grace_days: int = 14,
+    id: str | None = None,
+    issuer: str = ISSUER,
+) -> str:
+    """Sign a licence and return its text, one line without a newline.
+
+    Times are seconds since 1970: `not_before` is now by default, `expires` 365 days after it. `tenant-provisioning`
+    is always among the features. Raises `LicenseError` where no host could read what would be signed.
+    """
+    begin = int(time.time()) if not_before is None else not_before
+    text = put_together(
+        key,
+        kid,
+        {
+            "iss": issuer,
+            "sub": customer,
+            "aud": install if isinstance(install, str) else list(install),
+            "jti": str(uuid.uuid4()) if id is None else id,
+            "edition": edition,
+            "features": sorted({FEATURE, *features}),
+            "max_tenants": max_tenants,
+            "nbf": begin,
+            "exp": begin + 365 * DAY if expires is None else expires,
+            "warn_days": warn_days,
+            "grace_days": grace_days,
+        },
+    )
+    authenticate(text, {kid: as_text(key.public_key())}, ())
+    return text

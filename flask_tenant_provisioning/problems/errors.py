@@ -1,0 +1,220 @@
+"""The tree of errors. Each class has one code, one status and one title, and tells its user what to do.
+
+    ProvisioningError
+    ├── InvalidInput            validation-error, malformed-json, invalid-parameter, invalid-cursor
+    ├── Unauthenticated         authentication-required, invalid-token, token-expired
+    ├── Forbidden               insufficient-permission, quota-exceeded, license-expired
+    ├── NotFound                not-found, tenant-not-found
+    ├── Conflict                tenant-exists, invalid-state
+    ├── Refused                 method-not-allowed, not-acceptable, precondition-failed,
+    │                           body-too-large, unsupported-media-type
+    └── Failure                 internal-error, storage-unavailable
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+
+class Fault(NamedTuple):
+    """One thing wrong with the input: a stable code and a sentence. Where it stands is the pointer's business."""
+
+    code: str
+    detail: str
+
+
+class ProvisioningError(Exception):
+    """Root of every error that this package answers over HTTP as a problem document (RFC 9457)."""
+
+    code: ClassVar[str] = "internal-error"
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "Internal error"
+    #: What the caller of the API can do about it; shown at ``GET /problems/{code}``.
+    remedy: ClassVar[str] = "Report the request id to the operator of this API."
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        errors: Sequence[Mapping[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+        **members: Any,
+    ) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail or f"{self.title}."
+        self.errors = list(errors)
+        self.headers = dict(headers or {})
+        self.members = members
+
+
+class InvalidInput(ProvisioningError):
+    """What came in is wrong (400); `errors` lists all of it at once, each with an RFC 6901 pointer."""
+
+    status = 400
+    code = "validation-error"
+    title = "Invalid input"
+    remedy = "Correct each field that `errors` points at and send the request again."
+
+
+class MalformedJSON(InvalidInput):
+    code = "malformed-json"
+    title = "Malformed JSON"
+    remedy = (
+        "Send one JSON value in UTF-8: no duplicate keys, no NaN or Infinity, no lone surrogates or NUL characters, "
+        "integers within 64 bits, nesting of 32 levels at most."
+    )
+
+
+class InvalidParameter(InvalidInput):
+    code = "invalid-parameter"
+    title = "Invalid query parameter"
+    remedy = "Correct or remove the query parameters that `errors` names."
+
+
+class InvalidCursor(InvalidInput):
+    code = "invalid-cursor"
+    title = "Invalid cursor"
+    remedy = "Use `next` as it was answered, with the same filters and sort; start again without `cursor` otherwise."
+
+
+class Unauthenticated(ProvisioningError):
+    """Nobody proved who is calling (401), with an RFC 6750 challenge."""
+
+    status = 401
+    code = "authentication-required"
+    title = "Authentication required"
+    remedy = "Send a bearer token in the `Authorization` header."
+
+
+class InvalidToken(Unauthenticated):
+    code = "invalid-token"
+    title = "Invalid token"
+    remedy = "Obtain a new token: this one is malformed, forged, revoked, or not meant for this API."
+
+
+class TokenExpired(Unauthenticated):
+    code = "token-expired"
+    title = "Token expired"
+    remedy = "Obtain a new token and send the request again."
+
+
+class Forbidden(ProvisioningError):
+    """Who calls may not do this (403)."""
+
+    status = 403
+    code = "insufficient-permission"
+    title = "Insufficient permission"
+    remedy = "Ask your administrator for a role that grants the permissions in `required`."
+
+
+class QuotaExceeded(Forbidden):
+    code = "quota-exceeded"
+    title = "Quota exceeded"
+    remedy = "Delete tenants that are no longer needed, or ask the operator for a larger quota."
+
+
+class LicenseExpired(Forbidden):
+    code = "license-expired"
+    title = "Licence expired"
+    remedy = "The operator must renew the licence; reading, suspending and deleting go on meanwhile."
+
+
+class NotFound(ProvisioningError):
+    """There is nothing at this address (404)."""
+
+    status = 404
+    code = "not-found"
+    title = "Not found"
+    remedy = "Check the path against the API's documentation."
+
+
+class TenantNotFound(NotFound):
+    code = "tenant-not-found"
+    title = "Tenant not found"
+    remedy = "Check the id: there is no such tenant among those that you may see."
+
+
+class Conflict(ProvisioningError):
+    """The request does not fit the present state (409)."""
+
+    status = 409
+    code = "conflict"
+    title = "Conflict"
+    remedy = "Read the resource again and decide anew."
+
+
+class TenantExists(Conflict):
+    code = "tenant-exists"
+    title = "Tenant exists already"
+    remedy = "`field` names what is taken. Use the tenant in `conflicting_tenant`, or choose another value."
+
+
+class InvalidState(Conflict):
+    code = "invalid-state"
+    title = "Not possible in this state"
+    remedy = "The tenant's `status` does not allow this; a deleted tenant can only be read, restored and purged."
+
+
+class Refused(ProvisioningError):
+    """HTTP itself forbids it: the method, the media type, the size or a precondition (4xx)."""
+
+    status = 400
+    code = "bad-request"
+    title = "Bad request"
+    remedy = "Send a well-formed HTTP request."
+
+
+class MethodNotAllowed(Refused):
+    status = 405
+    code = "method-not-allowed"
+    title = "Method not allowed"
+    remedy = "Use one of the methods in the `Allow` header."
+
+
+class NotAcceptable(Refused):
+    status = 406
+    code = "not-acceptable"
+    title = "Not acceptable"
+    remedy = "Accept `application/json`."
+
+
+class PreconditionFailed(Refused):
+    status = 412
+    code = "precondition-failed"
+    title = "Precondition failed"
+    remedy = "Somebody changed the resource meanwhile: read it again and repeat with its new ETag."
+
+
+class BodyTooLarge(Refused):
+    status = 413
+    code = "body-too-large"
+    title = "Body too large"
+    remedy = "Send less than `limit` bytes."
+
+
+class UnsupportedMediaType(Refused):
+    status = 415
+    code = "unsupported-media-type"
+    title = "Unsupported media type"
+    remedy = "Send the body as one of the media types in `accepted`."
+
+
+class StorageUnavailable(ProvisioningError):
+    """The database is unreachable, busy beyond patience, or its tables are missing (503)."""
+
+    status = 503
+    code = "storage-unavailable"
+    title = "Storage unavailable"
+    remedy = "Repeat the request after `Retry-After` seconds."
+
+    def __init__(self, detail: str | None = None, **members: Any) -> None:
+        members.setdefault("headers", {"Retry-After": "2"})
+        super().__init__(detail or "The database does not answer at the moment.", **members)
+
+
+def catalogue(root: type[ProvisioningError] = ProvisioningError) -> Iterator[type[ProvisioningError]]:
+    """Every class of problem, the root first, one per code."""
+    yield root
+    for child in root.__subclasses__():
+        yield from catalogue(child)

@@ -1,0 +1,18 @@
+"""Every table of every feature, in one place for migrations and storage."""
+
+from __future__ import annotations
+
+from sqlalchemy import MetaData
+
+from .database.tables import empty_metadata
+from .events.models import events_table
+from .tenants.models import tenants_table
+from .tenants.usage import usage_table
+
+
+def metadata(prefix: str = "provisioning_") -> MetaData:
+    """The tables as this release wants them, named with `prefix`."""
+    found = empty_metadata(prefix)
+    for table in (tenants_table, events_table, usage_table):
+        table(found)
+    return found

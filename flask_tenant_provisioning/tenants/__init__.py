@@ -1,0 +1,1 @@
+"""Tenants: what a partner provisions."""

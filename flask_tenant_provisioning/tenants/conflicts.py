@@ -1,0 +1,45 @@
+"""Who holds what a tenant wants: an email and an external id are unique among a partner's living tenants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..database import Outdated, Session
+from ..problems import TenantExists
+from .models import Tenant
+from .statements import TenantSQL
+
+_NAMES = {"email": "email", "external_id": "external id"}
+
+
+def taken(field: str, holder: str | None = None) -> TenantExists:
+    """The problem that says which field is taken, and by which of the partner's own tenants."""
+    members = {"conflicting_tenant": holder} if holder else {}
+    return TenantExists(f"Another tenant has this {_NAMES[field]}.", field=field, **members)
+
+
+def already_there(session: Session, partner: str, values: Mapping[str, Any]) -> TenantExists | Outdated:
+    """Why a tenant with `values` could not be inserted; `Outdated` where the holder has gone meanwhile."""
+    found = _holder(session, partner, values["email_key"], values.get("external_id"))
+    return taken(*found) if found else Outdated("the holder is gone")
+
+
+def refuse_taken(session: Session, tenant: Tenant, values: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
+    """Raise `TenantExists` where `tenant` wants what another one holds."""
+    email_key = values["email_key"] if "email" in changes else None
+    external_id = values["external_id"] if "external_id" in changes else None
+    if email_key is None and external_id is None:
+        return
+    if found := _holder(session, tenant.partner_id, email_key, external_id, but=tenant.id):
+        raise taken(*found)
+
+
+def _holder(
+    session: Session, partner: str, email_key: str | None, external_id: str | None, but: str = ""
+) -> tuple[str, str] | None:
+    """Which field is taken, and by whom; the email's holder before the external id's."""
+    wanted = {"partner_id": partner, "email_key": email_key, "external_id": external_id}
+    rows = session.run(session.storage.once(TenantSQL).holders, wanted).fetchall()
+    found = sorted((key != email_key, holder) for holder, key in rows if holder != but)
+    return ("external_id" if found[0][0] else "email", found[0][1]) if found else None

@@ -1,0 +1,118 @@
+"""The fields of a tenant that need more than a length."""
+
+from __future__ import annotations
+
+import functools
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+from email_validator import EmailNotValidError, validate_email
+from marshmallow import ValidationError, fields
+
+from ..problems import Fault
+from ..web.validation import NULL, REQUIRED, TextField, refused
+
+MOST_KEYS, LONGEST_KEY, LONGEST_VALUE = 50, 40, 500
+_PHONE = re.compile(r"(?=.*[0-9])[+0-9 ()\-.]{3,32}")
+
+
+class EmailField(TextField):
+    """An address with valid syntax (no DNS); kept as given."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(shortest=1, longest=254, **options)
+
+    def accept(self, value: str) -> str:
+        email_key(value)
+        return value
+
+    def _wrong_length(self) -> Fault:
+        return _INVALID_EMAIL
+
+
+_INVALID_EMAIL = Fault("invalid-email", "Invalid email address.")
+
+
+@functools.lru_cache(maxsize=256)
+def email_key(address: str) -> str:
+    """The address as it is compared: case folded, the domain as IDNA. Raises `ValidationError`."""
+    try:
+        found = validate_email(address, check_deliverability=False)
+    except EmailNotValidError as error:
+        raise refused(_INVALID_EMAIL) from error
+    return f"{found.local_part.casefold()}@{found.ascii_domain or found.domain}".lower()
+
+
+def name_key(name: str) -> str:
+    """A name as it is sorted and searched: compatibility-composed and case folded (UAX #15, Unicode §3.13)."""
+    return unicodedata.normalize("NFKC", name).casefold()
+
+
+class PhoneField(TextField):
+    """A telephone number of digits and the usual signs; with `strict`, a valid E.164 number."""
+
+    def __init__(self, *, strict: bool, **options: Any) -> None:
+        super().__init__(longest=32, **options)
+        self.strict = strict
+
+    def accept(self, value: str) -> str:
+        if not _PHONE.fullmatch(value) or (self.strict and not is_e164(value)):
+            raise refused(Fault("invalid-phone-number", "Invalid phone number."))
+        return value
+
+
+def is_e164(number: str) -> bool:
+    """Whether `number` is a valid number in E.164 form; needs the extra ``phone``."""
+    import phonenumbers
+
+    try:
+        return bool(phonenumbers.is_valid_number(phonenumbers.parse(number)))
+    except phonenumbers.NumberParseException:
+        return False
+
+
+class PlanField(TextField):
+    """One of the host's plans, where it declares them."""
+
+    def __init__(self, *, plans: tuple[str, ...] | None, **options: Any) -> None:
+        super().__init__(longest=100, **options)
+        self.plans = plans
+
+    def accept(self, value: str) -> str:
+        if self.plans is not None and value not in self.plans:
+            raise refused(Fault("unknown-plan", f"Must be one of: {', '.join(self.plans)}."))
+        return value
+
+
+class MetadataField(fields.Field):  # type: ignore[type-arg]
+    """Up to 50 texts by name. `removing` also takes null, which a merge patch uses to remove a key (RFC 7396)."""
+
+    default_error_messages = {"required": [REQUIRED], "null": [NULL]}  # type: ignore[dict-item]  # noqa: RUF012
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> dict[str, Any]:
+        if not isinstance(value, Mapping):
+            raise refused(Fault("invalid-type", "Must be an object."))
+        removing = bool(options.get("partial"))
+        wrong = {key: [fault] for key, text in value.items() if (fault := _wrong_pair(key, text, removing))}
+        if wrong:
+            raise ValidationError(wrong)  # type: ignore[arg-type]
+        if len(value) > MOST_KEYS and not removing:
+            raise refused(TOO_MANY_KEYS)
+        return dict(value)
+
+
+TOO_MANY_KEYS = Fault("too-many-keys", f"Must have {MOST_KEYS} keys at most.")
+
+
+def _wrong_pair(key: str, value: Any, removing: bool) -> Fault | None:
+    if not 1 <= len(key) <= LONGEST_KEY:
+        return Fault("invalid-key", f"A key must have 1 to {LONGEST_KEY} characters.")
+    if value is None and removing:
+        return None
+    if not isinstance(value, str):
+        return Fault("invalid-type", "Must be a text.")
+    if len(value) > LONGEST_VALUE:
+        return Fault("invalid-length", f"Must have {LONGEST_VALUE} characters at most.")
+    return None

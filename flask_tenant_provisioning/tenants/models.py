@@ -1,0 +1,121 @@
+"""The table of tenants, and one row of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+from ..database import shown
+from ..database.tables import prefixed
+from ..database.types import Document, Identifier, Instant, ordered_text
+
+#: What a client may write, in the contract's order.
+WRITABLE = ("external_id", "client_name", "email", "phone_number", "industry", "plan", "metadata")
+
+#: The columns that a field stands in, where they are not the one of its name: itself and what it is compared by.
+COLUMNS_OF = {"client_name": ("client_name", "name_key"), "email": ("email", "email_key")}
+
+
+class Tenant(NamedTuple):
+    """One tenant as the database gives it: identifiers, instants (microseconds, UTC) and metadata as text."""
+
+    id: str
+    partner_id: str
+    external_id: str | None
+    client_name: str
+    email: str
+    phone_number: str | None
+    industry: str | None
+    plan: str | None
+    metadata: str
+    status: str
+    suspended_reason: str | None
+    version: int
+    created_at: str
+    updated_at: str
+    deleted_at: str | None
+    purge_at: str | None
+
+    def document(self) -> dict[str, Any]:
+        """The tenant as the contract shows it (§2), ready for JSON."""
+        return document(self)
+
+
+#: The names under which the contract shows the columns of `Tenant`.
+SHOWN = ("tenant", "partner", *Tenant._fields[2:])
+
+
+def document(row: tuple[Any, ...]) -> dict[str, Any]:
+    """Turn a row in the order of `Tenant` into the contract's document."""
+    found = dict(zip(SHOWN, row, strict=True))
+    metadata = found["metadata"]
+    found["metadata"] = {} if metadata == "{}" else json.loads(metadata)
+    found["created_at"] = f"{found['created_at'][:23]}Z"
+    found["updated_at"] = f"{found['updated_at'][:23]}Z"
+    if found["deleted_at"]:
+        found["deleted_at"], found["purge_at"] = shown(found["deleted_at"]), shown(found["purge_at"])
+    return found
+
+
+def tenants_table(metadata: MetaData) -> Table:
+    """The tenants of every partner.
+
+    `live` is 1 while the tenant is not deleted and NULL afterwards: under a plain UNIQUE that lets a deleted
+    tenant's email and external id be taken again, on every database. `email_key` is the email as it is compared,
+    `name_key` the name as it is sorted and searched.
+    """
+    return Table(
+        prefixed(metadata, "tenants"),
+        metadata,
+        Column("partner_id", ordered_text(255), nullable=False),
+        Column("id", Identifier, nullable=False),
+        Column("external_id", ordered_text(128)),
+        Column("client_name", String(255), nullable=False),
+        Column("name_key", ordered_text(1024), nullable=False),
+        Column("email", String(254), nullable=False),
+        Column("email_key", ordered_text(1024), nullable=False),
+        Column("phone_number", String(32)),
+        Column("industry", String(100)),
+        Column("plan", String(100)),
+        Column("metadata", Document, nullable=False),
+        Column("status", String(16), nullable=False),
+        Column("status_before", String(16)),
+        Column("suspended_reason", String(500)),
+        Column("version", Integer, nullable=False),
+        Column("live", SmallInteger),
+        Column("created_at", Instant, nullable=False),
+        Column("updated_at", Instant, nullable=False),
+        Column("deleted_at", Instant),
+        Column("purge_at", Instant),
+        PrimaryKeyConstraint("partner_id", "id"),
+        UniqueConstraint("partner_id", "email_key", "live"),
+        UniqueConstraint("partner_id", "external_id", "live"),
+        Index(None, "id"),
+        Index(None, "created_at", "id"),
+        Index(None, "partner_id", "created_at", "id"),
+        Index(None, "partner_id", "live", "created_at", "id"),
+        Index(None, "partner_id", "live", "name_key", "id"),
+    )
+
+
+#: Which field of the request a unique constraint speaks of, by the constraint's column.
+CLAIMS = {"email_key": "email", "external_id": "external_id"}
+
+
+def claimed_field(constraint: str) -> str:
+    """The field that the unique constraint of this name protects."""
+    return next(field for column, field in CLAIMS.items() if column in constraint)
+
+

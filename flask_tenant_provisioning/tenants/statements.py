@@ -1,0 +1,97 @@
+"""Every statement about tenants, built once a storage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, or_, select, tuple_
+
+from ..database import GuardedInsert, Statement, Storage
+from .models import Tenant
+
+_MOST_SHAPES = 512
+
+
+class TenantSQL:
+    """The statements of one storage. Those of lists are compiled at their first use, one per shape of question."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._dialect = storage.engine.dialect
+        self.table = storage.table("tenants")
+        self._pages: dict[tuple[Any, ...], Statement] = {}
+        self._revisions: dict[tuple[str, ...], Statement] = {}
+        t = self.table.c
+        mine = and_(t.partner_id == bindparam("partner_id"), t.id == bindparam("id"))
+        self.create = GuardedInsert(self.table, storage.table("events"), self._dialect)
+        self.read = self._compiled(self._rows().where(mine))
+        self.read_anyones = self._compiled(self._rows().where(t.id == bindparam("id")))
+        self.lock = self._compiled(self._rows().where(mine).with_for_update())
+        self.holders = self._compiled(self._holders())
+        self.delete = self._change("status", "status_before", "live", "deleted_at", "purge_at")
+
+    def revise(self, columns: tuple[str, ...]) -> Statement:
+        """An update of just these columns."""
+        found = self._revisions.get(columns)
+        if found is None:
+            found = self._revisions[columns] = self._change(*columns)
+        return found
+
+    def page(self, filters: tuple[str, ...], sort: str, after: bool) -> Statement:
+        """A page of rows that match `filters`, in the order of `sort`, after a place where `after`."""
+        shape = (filters, sort, after)
+        found = self._pages.get(shape)
+        if found is None:
+            if len(self._pages) >= _MOST_SHAPES:
+                self._pages.clear()
+            found = self._pages[shape] = self._compiled(self._page(filters, sort, after))
+        return found
+
+    def _compiled(self, clause: Any) -> Statement:
+        return Statement(clause, self._dialect)
+
+    def _rows(self, *more: ColumnElement[Any]) -> Select[Any]:
+        return select(*(self.table.c[name] for name in Tenant._fields), *more)
+
+    def _holders(self) -> Select[Any]:
+        """The living tenants that hold one of two values."""
+        t = self.table.c
+        held = or_(t.email_key == bindparam("email_key"), t.external_id == bindparam("external_id"))
+        return select(t.id, t.email_key).where(t.partner_id == bindparam("partner_id"), t.live == 1, held)
+
+    def _change(self, *columns: str) -> Statement:
+        """An update of one version of one tenant: it changes no row where somebody else was faster."""
+        t = self.table.c
+        values = {name: bindparam(f"new_{name}", type_=t[name].type) for name in (*columns, "updated_at")}
+        one = and_(
+            t.partner_id == bindparam("partner_id"),
+            t.id == bindparam("id"),
+            t.version == bindparam("expected", type_=Integer),
+        )
+        return self._compiled(self.table.update().where(one).values({**values, "version": t.version + 1}))
+
+    def _page(self, filters: tuple[str, ...], sort: str, after: bool) -> Select[Any]:
+        t = self.table.c
+        key = t.name_key if sort.endswith("client_name") else t.created_at
+        found = self._rows(t.name_key).where(*(self._condition(name) for name in filters))
+        place = tuple_(key, t.id)
+        if after:
+            end = tuple_(bindparam("after_key", type_=key.type), bindparam("after_id", type_=t.id.type))
+            found = found.where(place < end if sort.startswith("-") else place > end)
+        order = (key.desc(), t.id.desc()) if sort.startswith("-") else (key, t.id)
+        return found.order_by(*order).limit(bindparam("limit", type_=Integer))
+
+    def _condition(self, name: str) -> ColumnElement[bool]:
+        t = self.table.c
+        conditions: Mapping[str, Any] = {
+            "live": lambda: t.live == 1,
+            "partner": lambda: t.partner_id == bindparam("partner"),
+            "email": lambda: t.email_key == bindparam("email"),
+            "created_after": lambda: t.created_at > bindparam("created_after", type_=t.created_at.type),
+            "created_before": lambda: t.created_at < bindparam("created_before", type_=t.created_at.type),
+            "updated_after": lambda: t.updated_at > bindparam("updated_after", type_=t.updated_at.type),
+            "updated_before": lambda: t.updated_at < bindparam("updated_before", type_=t.updated_at.type),
+            "q": lambda: and_(t.name_key >= bindparam("q"), t.name_key < bindparam("q_end")),
+        }
+        condition: ColumnElement[bool] = conditions.get(name, lambda: t[name] == bindparam(name))()
+        return condition

@@ -1,0 +1,94 @@
+"""How many tenants count against a limit: exact under any number of writers, and free where there is no limit.
+
+A limited installation keeps a counter row, which every create and delete changes inside its own transaction.
+Since an unlimited one keeps none, a process counts the tenants anew before it first enforces a limit.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import BigInteger, Column, MetaData, PrimaryKeyConstraint, Table, bindparam, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ..database import Session, Statement, Storage
+from ..database.tables import prefixed
+from ..database.types import ordered_text
+from ..licensing import LicenseSource
+from ..problems import QuotaExceeded
+
+#: The scope of the whole installation; other scopes are partners.
+EVERYBODY = "*"
+
+
+def usage_table(metadata: MetaData) -> Table:
+    """One counter a scope."""
+    return Table(
+        prefixed(metadata, "usage"),
+        metadata,
+        Column("partner_id", ordered_text(255), nullable=False),
+        Column("tenants", BigInteger, nullable=False),
+        PrimaryKeyConstraint("partner_id"),
+    )
+
+
+class Limit(NamedTuple):
+    """At most `most` living tenants in `scope`."""
+
+    scope: str
+    most: int
+
+
+class UsageSQL:
+    """The statements of this storage, and which counters this process has verified, under which licence."""
+
+    def __init__(self, storage: Storage) -> None:
+        usage, tenants = storage.table("usage"), storage.table("tenants")
+        dialect = storage.engine.dialect
+        insert = (sqlite if dialect.name == "sqlite" else postgresql).insert(usage)
+        scope, u = bindparam("scope"), usage.c
+        mine = usage.update().where(u.partner_id == scope)
+        living = select(func.count()).select_from(tenants).where(tenants.c.live == 1).scalar_subquery()
+        self.open = Statement(
+            insert.values(partner_id=scope, tenants=bindparam("none", type_=BigInteger)).on_conflict_do_update(
+                index_elements=["partner_id"], set_={"tenants": u.tenants}
+            ),
+            dialect,
+        )
+        self.count = Statement(mine.values(tenants=living), dialect)
+        self.take = Statement(
+            mine.where(u.tenants < bindparam("most", type_=BigInteger)).values(tenants=u.tenants + 1), dialect
+        )
+        self.release = Statement(mine.where(u.tenants > 0).values(tenants=u.tenants - 1), dialect)
+        self.counted: dict[str, int] = {}
+
+
+def limits(storage: Storage, license: LicenseSource) -> tuple[Limit, ...]:
+    """What the licence limits at this moment; its counter is made true first, once a process and licence."""
+    most = license.max_tenants
+    if most is None:
+        return ()
+    sql = storage.once(UsageSQL)
+    if sql.counted.get(EVERYBODY) != license.generation:
+        storage.transaction(_recount)
+        sql.counted[EVERYBODY] = license.generation
+    return (Limit(EVERYBODY, most),)
+
+
+def take(session: Session, limit: Limit) -> None:
+    """Count one tenant more. Raises `QuotaExceeded` at the limit."""
+    sql = session.storage.once(UsageSQL)
+    if session.run(sql.take, {"scope": limit.scope, "most": limit.most}).rowcount != 1:
+        raise QuotaExceeded(f"The limit of {limit.most} tenants is reached.", limit=limit.most)
+
+
+def release(session: Session) -> None:
+    """Count one tenant less, where somebody counts."""
+    session.run(session.storage.once(UsageSQL).release, {"scope": EVERYBODY})
+
+
+def _recount(session: Session) -> None:
+    """Lock the counter's row, then count: whoever creates or deletes under a limit waits for that lock."""
+    sql = session.storage.once(UsageSQL)
+    session.run(sql.open, {"scope": EVERYBODY, "none": 0})
+    session.run(sql.count, {"scope": EVERYBODY})

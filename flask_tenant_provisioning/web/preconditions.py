@@ -1,0 +1,46 @@
+"""Entity tags and the requests that depend on them (RFC 9110 §13)."""
+
+from __future__ import annotations
+
+import re
+
+from flask import request
+
+from ..problems import PreconditionFailed
+
+_ENTITY_TAGS = re.compile(r'\s*(?:(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,|$)|,)')
+
+
+def etag(version: int) -> str:
+    """The strong entity tag of a resource at `version`."""
+    return f'"{version}"'
+
+
+def tags(header: str) -> list[tuple[bool, str]]:
+    """The entity tags that a header lists, each as (weak, opaque text); empty where it is malformed."""
+    found, place = [], 0
+    while place < len(header):
+        match = _ENTITY_TAGS.match(header, place)
+        if match is None:
+            return []
+        if match[2] is not None:
+            found.append((match[1] is not None, match[2]))
+        place = match.end()
+    return found
+
+
+def require_match(version: int) -> None:
+    """Honour ``If-Match``, with strong comparison. Raises `PreconditionFailed`."""
+    header = request.environ.get("HTTP_IF_MATCH")
+    if header is None or header.strip() == "*":
+        return
+    if (False, str(version)) not in tags(header):
+        raise PreconditionFailed("The resource has another version than If-Match names.")
+
+
+def not_modified(version: int) -> bool:
+    """Whether ``If-None-Match`` says that the caller has this version already; weak comparison."""
+    header = request.environ.get("HTTP_IF_NONE_MATCH")
+    if header is None:
+        return False
+    return header.strip() == "*" or any(text == str(version) for _, text in tags(header))

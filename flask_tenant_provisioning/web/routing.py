@@ -1,0 +1,69 @@
+"""How a feature declares its routes: the one place that the guard, OpenAPI and the tests read."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from flask import Response
+
+from ..access.guard import PUBLIC, _Public, checked
+from ..config import ConfigurationError
+from ..problems import ProvisioningError
+from .call import Call
+
+Handler = Callable[..., Response]
+H = TypeVar("H", bound=Handler)
+
+JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Route:
+    """One operation: where it is, who may call it, what comes in and out, and which problems it answers.
+
+    `body` and `query` make their schema from the mount's settings; `answers` maps each status to the schema of its body.
+    """
+
+    method: str
+    rule: str
+    handler: Handler
+    permissions: tuple[str, ...] | _Public
+    answers: dict[int, Any]
+    body: Callable[[Any], Any] | None = None
+    consumes: tuple[str, ...] = (JSON,)
+    query: Callable[[Any], Any] | None = None
+    problems: tuple[type[ProvisioningError], ...] = ()
+
+    @property
+    def endpoint(self) -> str:
+        """The view's name inside the blueprint."""
+        return self.handler.__name__
+
+    @property
+    def public(self) -> bool:
+        """Whether anybody may call it."""
+        return isinstance(self.permissions, _Public)
+
+
+class Routes(list[Route]):
+    """A feature's routes, in the order of their declaration."""
+
+    def add(
+        self, method: str, rule: str, *, permissions: tuple[str, ...] | _Public | None = None, **details: Any
+    ) -> Callable[[H], H]:
+        """Declare a route. Without `permissions` (or `PUBLIC`) it does not register: raises `ConfigurationError`."""
+        if permissions is None:
+            raise ConfigurationError(f"{method} {rule} declares no permission; say PUBLIC if anybody may call it.")
+        needed = permissions if isinstance(permissions, _Public) else checked(permissions)
+
+        def declare(handler: H) -> H:
+            self.append(Route(method=method, rule=rule, handler=handler, permissions=needed, **details))
+            return handler
+
+        return declare
+
+
+__all__ = ["JSON", "MERGE_PATCH", "PUBLIC", "Call", "Route", "Routes"]

@@ -1,0 +1,112 @@
+"""Marshmallow schemas whose errors carry a stable code and an RFC 6901 pointer, all of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from marshmallow import RAISE, Schema, ValidationError, fields
+
+from ..problems import Fault, InvalidInput, InvalidParameter
+
+REQUIRED = Fault("required", "This field is required.")
+NULL = Fault("null", "This field may not be null.")
+UNKNOWN = Fault("unknown-field", "There is no such field.")
+READ_ONLY = Fault("read-only", "This field is set by the server.")
+NOT_AN_OBJECT = Fault("invalid-type", "Must be an object.")
+NOT_TEXT = Fault("invalid-type", "Must be a text.")
+
+
+class StrictSchema(Schema):
+    """A schema that names every field it does not know."""
+
+    class Meta:
+        unknown = RAISE
+
+    error_messages = {"unknown": UNKNOWN, "type": [NOT_AN_OBJECT]}  # type: ignore[dict-item]  # noqa: RUF012
+
+    def refusal_of(self, name: str) -> Fault:
+        """Why the client may not send the field `name`."""
+        return READ_ONLY if name in self.dump_fields else UNKNOWN
+
+
+class TextField(fields.Field):  # type: ignore[type-arg]
+    """A text of `shortest` to `longest` characters, after trimming where `trim`."""
+
+    default_error_messages = {"required": [REQUIRED], "null": [NULL]}  # type: ignore[dict-item]  # noqa: RUF012
+
+    def __init__(self, *, shortest: int = 0, longest: int, trim: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self.shortest, self.longest, self.trim = shortest, longest, trim
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> Any:
+        if type(value) is not str:
+            raise refused(NOT_TEXT)
+        if self.trim:
+            value = value.strip()
+        if not self.shortest <= len(value) <= self.longest:
+            raise refused(self._wrong_length())
+        return self.accept(value)
+
+    def accept(self, value: str) -> str:
+        """The value as it is kept; where it is no good, raise `refused(...)`."""
+        return value
+
+    def _wrong_length(self) -> Fault:
+        return Fault("invalid-length", f"Must have {self.shortest} to {self.longest} characters.")
+
+
+def refused(*faults: Fault) -> ValidationError:
+    """The error that says these faults of one field."""
+    return ValidationError(list(faults))  # type: ignore[arg-type]
+
+
+def load(schema: StrictSchema, data: Any, *, partial: bool = False) -> dict[str, Any]:
+    """The valid input. Raises `InvalidInput` that lists everything wrong with it."""
+    try:
+        return schema.load(data, partial=partial)  # type: ignore[return-value]
+    except ValidationError as error:
+        raise invalid(list(_listed(error.messages, schema))) from error
+
+
+def load_parameters(schema: StrictSchema, sent: Mapping[str, list[str]]) -> dict[str, Any]:
+    """The valid query parameters. Raises `InvalidParameter` that names every wrong one."""
+    twice = {name: [Fault("duplicate", "Send this parameter once.")] for name, values in sent.items() if values[1:]}
+    found: dict[str, Any] = {}
+    try:
+        found = schema.load({name: values[0] for name, values in sent.items()})  # type: ignore[assignment]
+    except ValidationError as error:
+        twice = {**error.messages, **twice}  # type: ignore[dict-item]
+    if twice:
+        errors = list(_listed(twice, schema))
+        raise InvalidParameter(_counted(errors, "query parameter"), errors=errors)
+    return found
+
+
+def invalid(errors: list[dict[str, str]]) -> InvalidInput:
+    """The problem that lists `errors`."""
+    return InvalidInput(_counted(errors, "field"), errors=errors)
+
+
+def entry(fault: Fault, *path: str) -> dict[str, str]:
+    """One entry of a problem's `errors`: `path` as a JSON pointer in URI fragment form (RFC 6901 §6)."""
+    steps = (quote(step.replace("~", "~0").replace("/", "~1"), safe="~!$&'()*+,;=:@") for step in path)
+    return {"pointer": "".join(("#", *(f"/{step}" for step in steps))), "code": fault.code, "detail": fault.detail}
+
+
+def _counted(errors: list[dict[str, str]], what: str) -> str:
+    return f"1 {what} is invalid." if len(errors) == 1 else f"{len(errors)} {what}s are invalid."
+
+
+def _listed(messages: Any, schema: StrictSchema, *path: str) -> Iterator[dict[str, str]]:
+    """Flatten marshmallow's tree of messages."""
+    if isinstance(messages, Fault):
+        fault = schema.refusal_of(path[0]) if messages is UNKNOWN and len(path) == 1 else messages
+        yield entry(fault, *path)
+    elif isinstance(messages, dict):
+        for key, below in messages.items():
+            yield from _listed(below, schema, *(path if key == "_schema" else (*path, str(key))))
+    else:
+        for message in messages:
+            yield from _listed(message, schema, *path)

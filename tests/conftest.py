@@ -1,0 +1,67 @@
+"""Fixtures: each test that takes `database_url`, `app` or `partner` runs on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from tests import postgresql, world
+
+pytest_plugins = ["tests.plugin_services"]
+DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
+
+
+@pytest.fixture(scope="session", params=DATABASES)
+def database(request: pytest.FixtureRequest) -> str:
+    """The name of the database that this test runs on."""
+    return str(request.param)
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, database: str, tmp_path: Any) -> str:
+    """The URL of an empty database of this test's own."""
+    if database == "sqlite":
+        return f"sqlite:///{tmp_path}/provisioning.sqlite3"
+    return str(request.getfixturevalue("empty_postgresql_database"))
+
+
+@pytest.fixture
+def make_app(database_url: str) -> Iterator[Callable[..., Flask]]:
+    """Builds host apps on a database of this test's own."""
+    made: list[Flask] = []
+
+    def make(**config: Any) -> Flask:
+        made.append(world.host(database_url, **config))
+        return made[-1]
+
+    yield make
+    for app in made:
+        _close(app)
+
+
+@pytest.fixture(scope="session")
+def app(request: pytest.FixtureRequest, database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    """One host app for all tests that need no configuration of their own; partners keep them apart."""
+    if database == "sqlite":
+        url = f"sqlite:///{tmp_path_factory.mktemp('shared')}/provisioning.sqlite3"
+    else:
+        server: str = request.getfixturevalue("postgresql_url")
+        url = postgresql.create_schema(world.make_url(server)).render_as_string(hide_password=False)
+    made = world.host(url)
+    yield made
+    _close(made)
+
+
+@pytest.fixture
+def partner(app: Flask) -> world.Caller:
+    """A partner's administrator, of a partner that no other test knows."""
+    return world.Caller(app)
+
+
+def _close(app: Flask) -> None:
+    for mount in app.extensions["tenant_provisioning"].values():
+        if "storage" in vars(mount):
+            mount.storage.engine.dispose()
