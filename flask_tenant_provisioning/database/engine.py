@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
@@ -57,11 +58,15 @@ def _sqlite(url: URL, settings: Settings) -> Engine:
         raise ConfigurationError("A SQLite database in memory belongs to one connection: name a file instead.")
     options: dict[str, Any] = {"connect_args": {"timeout": 10, "check_same_thread": False}, "pool_timeout": 10}
     engine = create_engine(url, isolation_level="AUTOCOMMIT", **{**options, **settings.database_options})
-    event.listen(engine, "connect", _tune)
+    event.listen(engine, "connect", _tuned(settings.sqlite_synchronous))
     return engine
 
 
-def _tune(connection: Any, _record: Any) -> None:
-    """Readers beside the writer (WAL), and a commit that outlives a power cut (FULL)."""
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
+def _tuned(synchronous: str) -> Callable[[Any, Any], None]:
+    """Readers beside the writer (WAL), and commits as durable as configured."""
+
+    def tune(connection: Any, _record: Any) -> None:
+        for pragma in ("journal_mode=WAL", f"synchronous={synchronous}", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    return tune

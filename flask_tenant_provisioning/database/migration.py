@@ -68,6 +68,12 @@ def only_ours(prefix: str) -> Callable[[str | None, str, Any], bool]:
     return include
 
 
+def exclude_ours(prefix: str = "provisioning_") -> Callable[[str | None, str, Any], bool]:
+    """An Alembic ``include_name`` for the host's ``env.py``: without it, autogenerate wants to drop our tables."""
+    ours = only_ours(prefix)
+    return lambda name, kind, parents: kind != "table" or not ours(name, kind, parents)
+
+
 def _run(engine: Engine, prefix: str, work: Callable[[Config], None]) -> None:
     config = Config()
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))

@@ -6,6 +6,7 @@ type and turns them into text itself.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from sqlalchemy import CHAR, JSON, DateTime, String, Text
@@ -65,11 +66,11 @@ class _Textual(TypeDecorator[str]):
     def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         return _AsText(column)
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> Any:
         return value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
-        return value  # type: ignore[no-any-return]
+        return None if value is None else str(value)
 
 
 class Identifier(_Textual):
@@ -91,18 +92,30 @@ class Instant(_Textual):
         return _AsInstant(column)
 
 
-class Document(_Textual):
+class _Json(_Textual):
+    """Base of the JSON types: SQLAlchemy's own would wrap the text a second time."""
+
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> Any:
+        return json.loads(value) if value is not None and dialect.name == "postgresql" else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
+        return value if value is None or isinstance(value, str) else json.dumps(value)
+
+
+class Document(_Json):
     """A JSON document that the database can look into (``jsonb`` on PostgreSQL)."""
 
     cache_ok = True
-    native = postgresql.JSONB()
+    native = postgresql.JSONB(none_as_null=True)
 
 
-class Record(_Textual):
+class Record(_Json):
     """A JSON document that is kept to the letter, for reading whole (``json`` on PostgreSQL)."""
 
     cache_ok = True
-    native = JSON()
+    native = JSON(none_as_null=True)
 
 
 def ordered_text(length: int) -> String:

@@ -188,7 +188,7 @@ def _id(text: str) -> str:
 
 def _asked(call: Call, schema: Any) -> dict[str, Any]:
     """The query parameters; only an administrator may name a partner."""
-    asked = load_parameters(schema, request.args.to_dict(flat=False)) if request.query_string else schema.load({})
+    asked = load_parameters(schema, request.args.to_dict(flat=False)) if request.query_string else {**schema.defaults}
     if "partner" in asked and not call.principal.sees_every_partner:
         raise Forbidden("Only an administrator may name a partner.")
     return asked  # type: ignore[no-any-return]

@@ -31,7 +31,7 @@ def prepare(db: str, rows: int) -> None:
     """Make an empty database with `rows` tenants of one partner, and the app on it."""
     global app, _count
     _empty(db)
-    app, _count = host(db), rows
+    app, _count = host(db, PROVISIONING_SQLITE_SYNCHRONOUS="NORMAL"), rows
     storage = app.extensions["tenant_provisioning"]["provisioning"].storage
     with storage.engine.connect().execution_options(isolation_level=_isolation(storage.engine)) as connection:
         transaction = connection.begin()

@@ -10,16 +10,16 @@ from flask_tenant_provisioning.database.types import Document, Identifier, Insta
 revision = "0001"
 down_revision = None
 
-prefix = context.config.attributes["prefix"]
-
 
 def upgrade() -> None:
+    prefix = context.config.attributes["prefix"]
     _tenants(f"{prefix}tenants")
     _events(f"{prefix}events")
     _usage(f"{prefix}usage")
 
 
 def downgrade() -> None:
+    prefix = context.config.attributes["prefix"]
     for name in ("usage", "events", "tenants"):
         op.drop_table(f"{prefix}{name}")
 

@@ -1,0 +1,123 @@
+"""The packaged migrations: up, down, on data, beside a host's own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from flask import Flask
+from flask.cli import FlaskGroup
+from sqlalchemy import Column, Engine, Integer, MetaData, Table, inspect, select
+
+from flask_tenant_provisioning.database import migration
+from flask_tenant_provisioning.schema import metadata
+from tests.world import Caller, engine_of
+
+PREFIX = "provisioning_"
+TABLES = {f"{PREFIX}{name}" for name in ("alembic_version", "tenants", "events", "usage")}
+
+
+@pytest.fixture
+def bare(make_app: Callable[..., Flask]) -> Flask:
+    """An app whose database holds nothing yet."""
+    return make_app(PROVISIONING_AUTO_MIGRATE=False)
+
+
+def run(app: Flask, *arguments: str) -> Any:
+    """The result of ``flask provisioning …`` in `app`."""
+    return app.test_cli_runner().invoke(FlaskGroup(create_app=lambda: app), ["provisioning", *arguments])
+
+
+def tables(engine: Engine) -> set[str]:
+    return set(inspect(engine).get_table_names())
+
+
+def test_upgrade_makes_the_tables_and_check_agrees(bare: Flask) -> None:
+    assert run(bare, "db", "current").output == "no tables\n"
+    assert run(bare, "db", "upgrade").output == f"{migration.head()} (newest)\n"
+    assert tables(engine_of(bare)) == TABLES
+    checked = run(bare, "db", "check")
+    assert (checked.exit_code, checked.output) == (0, "The tables are what this release wants.\n")
+
+
+def test_check_names_what_differs(bare: Flask) -> None:
+    run(bare, "db", "upgrade")
+    with engine_of(bare).begin() as connection:
+        connection.exec_driver_sql(f"ALTER TABLE {PREFIX}events ADD COLUMN stray INTEGER")
+    checked = run(bare, "db", "check")
+    assert checked.exit_code == 1
+    assert "stray" in checked.output
+    assert "flask provisioning db upgrade" in checked.output
+
+
+def test_downgrade_removes_the_tables(bare: Flask) -> None:
+    run(bare, "db", "upgrade")
+    assert run(bare, "db", "downgrade", "base").output == "no tables\n"
+    assert tables(engine_of(bare)) <= {f"{PREFIX}alembic_version"}
+
+
+def test_upgrading_twice_keeps_the_rows(make_app: Callable[..., Flask]) -> None:
+    app = make_app()
+    partner = Caller(app)
+    made = partner.create()
+    run(app, "db", "upgrade")
+    assert partner("GET", f"/tenants/{made['tenant']}").get_json() == made
+
+
+def test_eight_processes_may_upgrade_at_once(bare: Flask) -> None:
+    engine, failures = engine_of(bare), []
+
+    def upgrade() -> None:
+        try:
+            migration.upgrade(engine, PREFIX)
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=upgrade) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert migration.differences(engine, metadata(PREFIX)) == []
+
+
+def test_another_prefix_names_every_table(make_app: Callable[..., Flask]) -> None:
+    app = make_app(PROVISIONING_TABLE_PREFIX="abcdefghij_lmnopqrst")
+    assert tables(engine_of(app)) == {name.replace(PREFIX, "abcdefghij_lmnopqrst") for name in TABLES}
+    assert run(app, "db", "check").exit_code == 0
+    partner = Caller(app)
+    taken = partner.create(external_id="x-1")
+    assert partner("POST", "/tenants", json={"client_name": "B", "email": taken["email"]}).status_code == 409
+
+
+def test_a_hosts_autogenerate_leaves_our_tables_alone(make_app: Callable[..., Flask]) -> None:
+    engine = engine_of(make_app())
+    theirs = MetaData()
+    Table("host_things", theirs, Column("id", Integer, primary_key=True))
+    theirs.create_all(engine)
+    with engine.connect() as connection:
+        seeing = compare_metadata(MigrationContext.configure(connection), theirs)
+        options = {"include_name": migration.exclude_ours(PREFIX)}
+        filtered = compare_metadata(MigrationContext.configure(connection, opts=options), theirs)
+    assert {change[0] for change in seeing if isinstance(change[0], str)} >= {"remove_table"}
+    assert filtered == []
+
+
+def test_our_version_table_is_not_the_hosts(make_app: Callable[..., Flask]) -> None:
+    engine = engine_of(make_app())
+    assert "alembic_version" not in tables(engine)
+    ours = Table(f"{PREFIX}alembic_version", MetaData(), autoload_with=engine)
+    with engine.connect() as connection:
+        assert connection.execute(select(ours)).scalar_one() == migration.head()
+
+
+def test_missing_tables_answer_503_and_the_log_says_what_to_do(bare: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    answer = Caller(bare)("GET", "/tenants")
+    assert (answer.status_code, answer.get_json()["code"]) == (503, "storage-unavailable")
+    assert answer.headers["Retry-After"] == "2"
+    assert "flask provisioning db upgrade" in caplog.text

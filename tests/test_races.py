@@ -1,0 +1,127 @@
+"""Many at once, over HTTP: exactly one wins, and limits are exact."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from flask import Flask
+from sqlalchemy import text
+
+from tests.servers import Reply, ask, at_once, served
+from tests.world import PREFIX, Caller, engine_of, signed_license
+
+TENANTS = f"{PREFIX}/tenants"
+
+
+def rows(app: Flask, table: str, partner: str, **equal: str) -> int:
+    """How many rows of this partner a table holds."""
+    where = "".join(f" AND {name} = :{name}" for name in equal)
+    with engine_of(app).connect() as connection:
+        found = text(f"SELECT count(*) FROM provisioning_{table} WHERE partner_id = :partner{where}")
+        return int(connection.execute(found, {"partner": partner, **equal}).scalar_one())
+
+
+def test_of_50_creates_with_one_email_one_wins(app: Flask, partner: Caller) -> None:
+    body = {"client_name": "Example Corp", "email": "admin@example.com"}
+    with served(app) as address:
+        replies: list[Reply] = at_once(50, lambda _: ask(address, "POST", TENANTS, partner.token, body))
+    assert Counter(reply.status for reply in replies) == {201: 1, 409: 49}
+    winner = next(reply for reply in replies if reply.status == 201).json()
+    losers = [reply.json() for reply in replies if reply.status == 409]
+    assert {(loser["code"], loser["field"], loser["conflicting_tenant"]) for loser in losers} == {
+        ("tenant-exists", "email", winner["tenant"])
+    }
+    assert rows(app, "tenants", partner.partner) == 1
+    assert rows(app, "events", partner.partner) == 1
+
+
+def test_of_50_creates_with_one_external_id_one_wins(app: Flask, partner: Caller) -> None:
+    def body(number: int) -> dict[str, str]:
+        return {"client_name": "Example Corp", "email": f"u{number}@example.com", "external_id": "crm-1"}
+
+    with served(app) as address:
+        replies = at_once(50, lambda number: ask(address, "POST", TENANTS, partner.token, body(number)))
+    assert Counter(reply.status for reply in replies) == {201: 1, 409: 49}
+    assert {reply.json()["field"] for reply in replies if reply.status == 409} == {"external_id"}
+    assert rows(app, "tenants", partner.partner) == rows(app, "events", partner.partner) == 1
+
+
+def test_of_20_patches_with_one_etag_one_wins(app: Flask, partner: Caller) -> None:
+    made = partner.create()
+    path = f"{TENANTS}/{made['tenant']}"
+
+    def change(number: int) -> Reply:
+        return ask(address, "PATCH", path, partner.token, {"industry": f"i{number}"}, **{"If-Match": '"1"'})
+
+    with served(app) as address:
+        replies = at_once(20, change)
+    assert Counter(reply.status for reply in replies) == {200: 1, 412: 19}
+    assert rows(app, "events", partner.partner, type="tenant.updated") == 1
+
+
+def test_of_20_patches_without_an_etag_none_is_lost(app: Flask, partner: Caller) -> None:
+    made = partner.create()
+    path = f"{TENANTS}/{made['tenant']}"
+    with served(app) as address:
+        replies = at_once(
+            20, lambda n: ask(address, "PATCH", path, partner.token, {"metadata": {f"key-{n}": "v"}})
+        )
+    assert Counter(reply.status for reply in replies) == {200: 20}
+    now = partner("GET", f"/tenants/{made['tenant']}").get_json()
+    assert (now["version"], len(now["metadata"])) == (21, 20)
+
+
+def test_two_tenants_racing_for_one_email_by_patch_leave_one_holder(app: Flask, partner: Caller) -> None:
+    paths = [f"{TENANTS}/{partner.create()['tenant']}" for _ in range(10)]
+    body = {"email": "wanted@example.com"}
+    with served(app) as address:
+        replies = at_once(10, lambda n: ask(address, "PATCH", paths[n], partner.token, body))
+    assert Counter(reply.status for reply in replies) == {200: 1, 409: 9}
+    assert {reply.json()["code"] for reply in replies if reply.status == 409} == {"tenant-exists"}
+
+
+def test_the_licences_limit_is_exact_under_100_threads(make_app: Callable[..., Flask]) -> None:
+    app = make_app(PROVISIONING_LICENSE=signed_license(max_tenants=10))
+    partners = [Caller(app) for _ in range(4)]
+
+    def create(number: int) -> Reply:
+        body = {"client_name": "Example Corp", "email": f"u{number}@example.com"}
+        return ask(address, "POST", TENANTS, partners[number % 4].token, body)
+
+    with served(app) as address:
+        replies = at_once(100, create)
+    assert Counter(reply.status for reply in replies) == {201: 10, 403: 90}
+    refusal = next(reply.json() for reply in replies if reply.status == 403)
+    assert (refusal["code"], refusal["limit"]) == ("quota-exceeded", 10)
+    assert sum(rows(app, "tenants", caller.partner) for caller in partners) == 10
+    assert sum(rows(app, "events", caller.partner) for caller in partners) == 10
+
+
+def test_a_deleted_tenant_makes_room_under_the_limit(make_app: Callable[..., Flask]) -> None:
+    partner = Caller(make_app(PROVISIONING_LICENSE=signed_license(max_tenants=2)))
+    first, _ = partner.create(), partner.create()
+    assert partner("POST", "/tenants", json={"client_name": "C", "email": "c@example.com"}).status_code == 403
+    assert partner("DELETE", f"/tenants/{first['tenant']}").status_code == 200
+    assert partner("DELETE", f"/tenants/{first['tenant']}").status_code == 200
+    partner.create()
+    assert partner("POST", "/tenants", json={"client_name": "D", "email": "d@example.com"}).status_code == 403
+
+
+def test_a_limit_that_comes_later_counts_what_is_there(make_app: Callable[..., Flask]) -> None:
+    before = Caller(make_app())
+    for _ in range(3):
+        before.create()
+    after = Caller(make_app(PROVISIONING_LICENSE=signed_license(max_tenants=4)), before.partner)
+    after.create()
+    answer = after("POST", "/tenants", json={"client_name": "E", "email": "e@example.com"})
+    assert (answer.status_code, answer.get_json()["code"]) == (403, "quota-exceeded")
+
+
+def test_a_refused_create_does_not_use_up_the_limit(make_app: Callable[..., Flask]) -> None:
+    partner = Caller(make_app(PROVISIONING_LICENSE=signed_license(max_tenants=2)))
+    made = partner.create()
+    for _ in range(5):
+        answer = partner("POST", "/tenants", json={"client_name": "B", "email": made["email"]})
+        assert answer.get_json()["code"] == "tenant-exists"
+    partner.create()
