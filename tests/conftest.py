@@ -11,7 +11,7 @@ from flask import Flask
 from tests import postgresql, world
 
 pytest_plugins = ["tests.plugin_services"]
-DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
+DATABASES = ["sqlite", "postgresql"]
 
 
 @pytest.fixture(scope="session", params=DATABASES)

@@ -64,9 +64,7 @@ def test_of_20_patches_without_an_etag_none_is_lost(app: Flask, partner: Caller)
     made = partner.create()
     path = f"{TENANTS}/{made['tenant']}"
     with served(app) as address:
-        replies = at_once(
-            20, lambda n: ask(address, "PATCH", path, partner.token, {"metadata": {f"key-{n}": "v"}})
-        )
+        replies = at_once(20, lambda n: ask(address, "PATCH", path, partner.token, {"metadata": {f"key-{n}": "v"}}))
     assert Counter(reply.status for reply in replies) == {200: 20}
     now = partner("GET", f"/tenants/{made['tenant']}").get_json()
     assert (now["version"], len(now["metadata"])) == (21, 20)

@@ -74,7 +74,7 @@ def test_the_hosts_own_rows_go_back_with_the_tenant(storage: Storage) -> None:
 
 
 def test_a_unit_runs_again_when_what_it_read_is_outdated(storage: Storage) -> None:
-    tries = []
+    tries: list[str] = []
 
     def work(session: Session) -> str:
         tries.append(create(session).id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tests.world import EXAMPLE, Caller, problem
+from tests.world import EXAMPLE, Caller
 
 
 def test_a_tenant_is_created_and_can_be_read(partner: Caller) -> None:

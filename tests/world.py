@@ -76,7 +76,8 @@ class Caller:
         body = {"client_name": "Example Corp", "email": f"u{next(_numbers)}@example.com", **fields}
         answer = self("POST", "/tenants", json=body)
         assert answer.status_code == 201, answer.text
-        return answer.get_json()
+        made: dict[str, Any] = answer.get_json()
+        return made
 
     def as_(self, *roles: str) -> Caller:
         """The same partner's caller in other roles."""
@@ -85,7 +86,7 @@ class Caller:
 
 def problem(answer: TestResponse, **expected: Any) -> dict[str, Any]:
     """The problem document of `answer`, after checking what every one must have."""
-    document = answer.get_json()
+    document: dict[str, Any] = answer.get_json()
     assert answer.content_type == "application/problem+json", answer.text
     assert answer.headers["Cache-Control"] == "no-store"
     assert document["status"] == answer.status_code

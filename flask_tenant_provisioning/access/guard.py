@@ -18,14 +18,14 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class _Public:
+class Public:
     """The declaration of a route that asks nobody who they are."""
 
     def __repr__(self) -> str:
         return "PUBLIC"
 
 
-PUBLIC: Final = _Public()
+PUBLIC: Final = Public()
 
 
 class Guard:
@@ -69,14 +69,14 @@ class Guard:
 def bearer(header: str) -> str:
     """The token of an ``Authorization`` header. Raises `Unauthenticated` where it holds none (RFC 6750 §2.1)."""
     scheme, _, token = header.partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
+    if scheme.lower() != "bearer" or not token.strip(" "):
         raise Unauthenticated
-    return token.strip()
+    return token.strip(" ")
 
 
 def checked(permissions: Sequence[str]) -> tuple[str, ...]:
     """Refuse a declaration that names no permission, or one that does not exist."""
-    if not permissions or not PERMISSIONS.issuperset(permissions):
+    if not permissions or not all(isinstance(name, str) and name in PERMISSIONS for name in permissions):
         raise ConfigurationError(f"Declare permissions out of {', '.join(sorted(PERMISSIONS))}, not {permissions!r}.")
     return tuple(permissions)
 

@@ -25,6 +25,7 @@ from ..licensing.document import ANY_INSTALL, DAY, admit, as_date, authenticate,
 from ..licensing.jws import MAX_BYTES
 from ..licensing.keys import SETTING
 from ..licensing.store import File, Text
+from .mounts import chosen_mount
 
 
 def _seconds(context: click.Context, option: click.Parameter, value: datetime.datetime | None) -> int | None:
@@ -177,7 +178,7 @@ def _settings() -> Settings:
     if not current_app:
         context = click.get_current_context()
         context.with_resource(context.ensure_object(ScriptInfo).load_app().app_context())
-    return Settings.read(current_app.config, {})
+    return chosen_mount(None).settings
 
 
 def _text_of(settings: Settings) -> str | bytes:

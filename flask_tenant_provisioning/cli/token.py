@@ -24,7 +24,8 @@ def token(
 ) -> None:
     settings = chosen_mount(mount).settings
     if unknown := set(roles) - set(settings.roles):
-        raise click.ClickException(f"There is no role {', '.join(sorted(unknown))}; there is {', '.join(settings.roles)}.")
+        known = ", ".join(settings.roles)
+        raise click.ClickException(f"There is no role {', '.join(sorted(unknown))}; there is {known}.")
     claims: dict[str, object] = {settings.roles_claim: list(roles), settings.partner_claim: partner}
     if permissions and settings.permissions_claim:
         claims[settings.permissions_claim] = list(permissions)

@@ -26,7 +26,9 @@ def resolve(app: Flask, db: Any, settings: Settings) -> tuple[Engine, bool]:
         return _of_extension(app, db), False
     if db is None or isinstance(db, str | URL):
         return _own(make_url(db or settings.database_url or _embedded(app)), settings), True
-    raise ConfigurationError(f"db must be a Flask-SQLAlchemy object, an Engine, a URL or None, not {type(db).__name__}.")
+    raise ConfigurationError(
+        f"db must be a Flask-SQLAlchemy object, an Engine, a URL or None, not {type(db).__name__}."
+    )
 
 
 def _of_extension(app: Flask, db: Any) -> Engine:

@@ -120,4 +120,4 @@ class Record(_Json):
 
 def ordered_text(length: int) -> String:
     """Text that compares by code point on every database, for sorting, prefixes and keys."""
-    return String(length).with_variant(String(length, collation="C"), "postgresql")  # type: ignore[return-value]
+    return String(length).with_variant(String(length, collation="C"), "postgresql")

@@ -40,4 +40,5 @@ def events_table(metadata: MetaData) -> Table:
             sqlite_where=position.is_(None),
         ),
         Index(None, "partner_id", "tenant_id", "position"),
+        sqlite_with_rowid=False,
     )

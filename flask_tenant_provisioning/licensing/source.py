@@ -12,7 +12,7 @@ from ..config import Settings
 from ..problems import LicenseExpired
 from .document import DAY, License, State, as_date, verify
 from .errors import LicenseError
-from .store import File, Mark, Text
+from .store import File, Text
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class LicenseSource:
         self._store = File(settings.license_file) if settings.license_file else Text(settings.license)
         self._license: License | None = None
         self._error = LicenseError("The licence has not been read yet.", "Call `load` first.")
-        self._complaint: tuple[Mark | None, str] | None = None
+        self._complaint: tuple[str | bytes | None, str] | None = None
         self._looked = math.inf
         self._announces_at = math.inf
         self._looking = threading.Lock()
@@ -92,14 +92,14 @@ class LicenseSource:
 
     def _look(self, now: float) -> None:
         self._looked = now
-        settings = self._settings
+        settings, text = self._settings, None
         try:
             text = self._store.read(now)
             if text is not None:
                 keys, revoked = settings.license_public_keys, settings.license_revoked
                 self._take(verify(text, keys, install_id=settings.install_id, revoked=revoked, now=now))
         except LicenseError as error:
-            self._refuse(error)
+            self._refuse(text, error)
 
     def _take(self, license: License) -> None:
         recovered, self._complaint = self._complaint is not None, None
@@ -111,10 +111,10 @@ class LicenseSource:
         elif recovered:
             logger.info("The licence file is in order again; licence %s stays in force.", license.id)
 
-    def _refuse(self, error: LicenseError) -> None:
+    def _refuse(self, text: str | bytes | None, error: LicenseError) -> None:
         self._store.distrust()
         self._error = error
-        complaint = (self._store.mark, error.reason)
+        complaint = (text, error.reason)
         if self._license is not None and complaint != self._complaint:
             logger.warning("%s Licence %s stays in force.", error, self._license.id)
         self._complaint = complaint

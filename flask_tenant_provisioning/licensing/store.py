@@ -29,8 +29,6 @@ class Mark(NamedTuple):
 class Text:
     """A licence that stands in the configuration and cannot change."""
 
-    mark: Mark | None = None
-
     def __init__(self, text: str | None) -> None:
         self._text = text
         self._fresh = True
@@ -54,8 +52,8 @@ class File:
     """A small file, read again only where it may have changed."""
 
     def __init__(self, path: str) -> None:
-        self.path = path
-        self.mark: Mark | None = None
+        self._path = path
+        self._mark: Mark | None = None
         self._since = math.inf
         self._settled = False
 
@@ -65,16 +63,16 @@ class File:
         Costs one `stat` in the second case. Raises `LicenseError` where there is no file that can be read.
         """
         try:
-            if self._settled and _mark(os.stat(self.path)) == self.mark:
+            if self._settled and _mark_of(os.stat(self._path)) == self._mark:
                 return None
             mark, content = self._content()
         except (OSError, ValueError) as error:
-            self.mark, self._settled = None, False
+            self._mark, self._settled = None, False
             why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise LicenseError(f"The licence file {self.path!r} cannot be read: {why}.", ADVICE) from None
-        if mark != self.mark or now < self._since:
+            raise LicenseError(f"The licence file {self._path!r} cannot be read: {why}.", ADVICE) from None
+        if mark != self._mark or now < self._since:
             self._since = now
-        self.mark, self._settled = mark, now - self._since >= SETTLING
+        self._mark, self._settled = mark, now - self._since >= SETTLING
         return content
 
     def distrust(self) -> None:
@@ -83,12 +81,12 @@ class File:
         self._since = math.inf
 
     def _content(self) -> tuple[Mark, bytes]:
-        _mark(os.stat(self.path))
-        with open(self.path, "rb") as file:
-            return _mark(os.fstat(file.fileno())), file.read(MAX_BYTES + 1)
+        _mark_of(os.stat(self._path))
+        with open(self._path, "rb") as file:
+            return _mark_of(os.fstat(file.fileno())), file.read(MAX_BYTES + 1)
 
 
-def _mark(found: os.stat_result) -> Mark:
+def _mark_of(found: os.stat_result) -> Mark:
     if not stat.S_ISREG(found.st_mode):
         raise ValueError("it is not a regular file")
     return Mark(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

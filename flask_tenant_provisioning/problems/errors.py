@@ -1,14 +1,14 @@
 """The tree of errors. Each class has one code, one status and one title, and tells its user what to do.
 
-    ProvisioningError
-    ├── InvalidInput            validation-error, malformed-json, invalid-parameter, invalid-cursor
-    ├── Unauthenticated         authentication-required, invalid-token, token-expired
-    ├── Forbidden               insufficient-permission, quota-exceeded, license-expired
-    ├── NotFound                not-found, tenant-not-found
-    ├── Conflict                tenant-exists, invalid-state
-    ├── Refused                 method-not-allowed, not-acceptable, precondition-failed,
-    │                           body-too-large, unsupported-media-type
-    └── Failure                 internal-error, storage-unavailable
+ProvisioningError
+├── InvalidInput            validation-error, malformed-json, invalid-parameter, invalid-cursor
+├── Unauthenticated         authentication-required, invalid-token, token-expired
+├── Forbidden               insufficient-permission, quota-exceeded, license-expired
+├── NotFound                not-found, tenant-not-found
+├── Conflict                tenant-exists, invalid-state
+├── Refused                 method-not-allowed, not-acceptable, precondition-failed,
+│                           body-too-large, unsupported-media-type
+└── Failure                 internal-error, storage-unavailable
 """
 
 from __future__ import annotations

@@ -140,9 +140,7 @@ def _locked(session: Session, partner: str | None, tenant_id: str) -> Tenant:
     """The tenant, locked against other writers; its partner is looked up first where the caller sees all of them."""
     if partner is None:
         partner = read(session, None, tenant_id).partner_id
-    found = session.run(
-        session.storage.once(TenantSQL).lock, {"partner_id": partner, "id": tenant_id}
-    ).fetchone()
+    found = session.run(session.storage.once(TenantSQL).lock, {"partner_id": partner, "id": tenant_id}).fetchone()
     if found is None:
         raise TenantNotFound
     return Tenant._make(found)
@@ -151,9 +149,7 @@ def _locked(session: Session, partner: str | None, tenant_id: str) -> Tenant:
 def _differences(before: Tenant, after: Tenant) -> dict[str, Any]:
     """Each writable field that changed, with both values."""
     one, other = before.document(), after.document()
-    return {
-        name: {"previous": one[name], "new": other[name]} for name in WRITABLE if one[name] != other[name]
-    }
+    return {name: {"previous": one[name], "new": other[name]} for name in WRITABLE if one[name] != other[name]}
 
 
 def _write(

@@ -15,7 +15,7 @@ _NAMES = {"email": "email", "external_id": "external id"}
 
 def taken(field: str, holder: str | None = None) -> TenantExists:
     """The problem that says which field is taken, and by which of the partner's own tenants."""
-    members = {"conflicting_tenant": holder} if holder else {}
+    members: dict[str, Any] = {"conflicting_tenant": holder} if holder else {}
     return TenantExists(f"Another tenant has this {_NAMES[field]}.", field=field, **members)
 
 

@@ -105,8 +105,8 @@ def tenants_table(metadata: MetaData) -> Table:
         Index(None, "id"),
         Index(None, "created_at", "id"),
         Index(None, "partner_id", "created_at", "id"),
-        Index(None, "partner_id", "live", "created_at", "id"),
-        Index(None, "partner_id", "live", "name_key", "id"),
+        Index(None, "partner_id", "name_key", "id"),
+        sqlite_with_rowid=False,
     )
 
 
@@ -117,5 +117,3 @@ CLAIMS = {"email_key": "email", "external_id": "external_id"}
 def claimed_field(constraint: str) -> str:
     """The field that the unique constraint of this name protects."""
     return next(field for column, field in CLAIMS.items() if column in constraint)
-
-

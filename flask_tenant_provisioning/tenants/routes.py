@@ -82,8 +82,10 @@ def list_tenants(call: Call) -> Response:
     place = cursors.open(asked["cursor"], question) if "cursor" in asked else None
     items, end = call.mount.storage.read(partial(listing.page, partner=partner, asked=asked, place=place))
     cursor = None if end is None else cursors.seal(end, question)
-    headers = {} if cursor is None else {"Link": f'<{_next(call, cursor)}>; rel="next"'}
-    return call.answer({"items": items, "next": cursor}, **headers)
+    answer = call.answer({"items": items, "next": cursor})
+    if cursor is not None:
+        answer.headers["Link"] = f'<{_next(call, cursor)}>; rel="next"'
+    return answer
 
 
 @routes.add(
@@ -191,7 +193,7 @@ def _asked(call: Call, schema: Any) -> dict[str, Any]:
     asked = load_parameters(schema, request.args.to_dict(flat=False)) if request.query_string else {**schema.defaults}
     if "partner" in asked and not call.principal.sees_every_partner:
         raise Forbidden("Only an administrator may name a partner.")
-    return asked  # type: ignore[no-any-return]
+    return asked
 
 
 def _refuse_parameters(call: Call) -> None:

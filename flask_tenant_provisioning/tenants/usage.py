@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from sqlalchemy import BigInteger, Column, MetaData, PrimaryKeyConstraint, Table, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.elements import BindParameter
 
 from ..database import Session, Statement, Storage
 from ..database.tables import prefixed
@@ -29,6 +30,7 @@ def usage_table(metadata: MetaData) -> Table:
         Column("partner_id", ordered_text(255), nullable=False),
         Column("tenants", BigInteger, nullable=False),
         PrimaryKeyConstraint("partner_id"),
+        sqlite_with_rowid=False,
     )
 
 
@@ -46,7 +48,8 @@ class UsageSQL:
         usage, tenants = storage.table("usage"), storage.table("tenants")
         dialect = storage.engine.dialect
         insert = (sqlite if dialect.name == "sqlite" else postgresql).insert(usage)
-        scope, u = bindparam("scope"), usage.c
+        scope: BindParameter[str] = bindparam("scope")
+        u = usage.c
         mine = usage.update().where(u.partner_id == scope)
         living = select(func.count()).select_from(tenants).where(tenants.c.live == 1).scalar_subquery()
         self.open = Statement(
@@ -68,10 +71,10 @@ def limits(storage: Storage, license: LicenseSource) -> tuple[Limit, ...]:
     most = license.max_tenants
     if most is None:
         return ()
-    sql = storage.once(UsageSQL)
-    if sql.counted.get(EVERYBODY) != license.generation:
+    sql, generation = storage.once(UsageSQL), license.generation
+    if sql.counted.get(EVERYBODY) != generation:
         storage.transaction(_recount)
-        sql.counted[EVERYBODY] = license.generation
+        sql.counted[EVERYBODY] = generation
     return (Limit(EVERYBODY, most),)
 
 

@@ -65,7 +65,8 @@ class Call:
 
     def body(self, *media_types: str) -> Any:
         """The request's JSON. Raises `UnsupportedMediaType`, `BodyTooLarge` or `MalformedJSON`."""
-        if request.mimetype not in media_types or request.environ.get("HTTP_CONTENT_ENCODING", "identity") != "identity":
+        encoding = request.environ.get("HTTP_CONTENT_ENCODING", "identity")
+        if request.mimetype not in media_types or encoding != "identity":
             accepted = ", ".join(media_types)
             raise UnsupportedMediaType(f"Send {accepted}.", accepted=list(media_types), headers={"Accept": accepted})
         return json.parse(self._bytes())

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from flask import Response
 
-from ..access.guard import PUBLIC, _Public, checked
+from ..access.guard import PUBLIC, Public, checked
 from ..config import ConfigurationError
 from ..problems import ProvisioningError
 from .call import Call
@@ -24,13 +24,13 @@ MERGE_PATCH = "application/merge-patch+json"
 class Route:
     """One operation: where it is, who may call it, what comes in and out, and which problems it answers.
 
-    `body` and `query` make their schema from the mount's settings; `answers` maps each status to the schema of its body.
+    `body` and `query` make their schema from the mount's settings; `answers` maps each status to its body's schema.
     """
 
     method: str
     rule: str
     handler: Handler
-    permissions: tuple[str, ...] | _Public
+    permissions: tuple[str, ...] | Public
     answers: dict[int, Any]
     body: Callable[[Any], Any] | None = None
     consumes: tuple[str, ...] = (JSON,)
@@ -45,19 +45,19 @@ class Route:
     @property
     def public(self) -> bool:
         """Whether anybody may call it."""
-        return isinstance(self.permissions, _Public)
+        return isinstance(self.permissions, Public)
 
 
 class Routes(list[Route]):
     """A feature's routes, in the order of their declaration."""
 
     def add(
-        self, method: str, rule: str, *, permissions: tuple[str, ...] | _Public | None = None, **details: Any
+        self, method: str, rule: str, *, permissions: tuple[str, ...] | Public | None = None, **details: Any
     ) -> Callable[[H], H]:
         """Declare a route. Without `permissions` (or `PUBLIC`) it does not register: raises `ConfigurationError`."""
         if permissions is None:
             raise ConfigurationError(f"{method} {rule} declares no permission; say PUBLIC if anybody may call it.")
-        needed = permissions if isinstance(permissions, _Public) else checked(permissions)
+        needed = permissions if isinstance(permissions, Public) else checked(permissions)
 
         def declare(handler: H) -> H:
             self.append(Route(method=method, rule=rule, handler=handler, permissions=needed, **details))

@@ -6,15 +6,16 @@ import json
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import urlencode
 
 from flask import Flask
 from flask_jwt_extended import create_access_token
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import Connection, create_engine, make_url, text
 
+from flask_tenant_provisioning.database.tables import empty_metadata
 from flask_tenant_provisioning.tenants.listing import question
 from flask_tenant_provisioning.tenants.models import tenants_table
-from flask_tenant_provisioning.database.tables import empty_metadata
 from tests.world import host
 
 BASE = "/api/provisioning/tenants"
@@ -31,19 +32,13 @@ def prepare(db: str, rows: int) -> None:
     """Make an empty database with `rows` tenants of one partner, and the app on it."""
     global app, _count
     _empty(db)
-    app, _count = host(db, PROVISIONING_SQLITE_SYNCHRONOUS="NORMAL"), rows
+    app, _count = host(db, SECRET_KEY=None, PROVISIONING_SQLITE_SYNCHRONOUS="NORMAL"), rows
     storage = app.extensions["tenant_provisioning"]["provisioning"].storage
-    with storage.engine.connect().execution_options(isolation_level=_isolation(storage.engine)) as connection:
-        transaction = connection.begin()
+    with storage.engine.execution_options(isolation_level="SERIALIZABLE").begin() as connection:
         _fill(connection, rows)
-        transaction.commit()
     if storage.engine.dialect.name == "postgresql":
         with storage.engine.connect() as connection:
             connection.execute(text("VACUUM ANALYZE provisioning_tenants"))
-
-
-def _isolation(engine: object) -> str:
-    return "SERIALIZABLE"
 
 
 def _empty(db: str) -> None:
@@ -56,7 +51,7 @@ def _empty(db: str) -> None:
         engine.dispose()
 
 
-def _fill(connection, rows: int) -> None:
+def _fill(connection: Connection, rows: int) -> None:
     insert = tenants_table(empty_metadata("provisioning_")).insert()
     for first in range(0, rows, 5000):
         connection.execute(insert, [_row(n) for n in range(first, min(first + 5000, rows))])
@@ -66,7 +61,7 @@ def _at(n: int) -> str:
     return (_START + n * _STEP).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
-def _row(n: int) -> dict:
+def _row(n: int) -> dict[str, Any]:
     name, email = f"Client {n}", f"u{n}@example.com"
     return {
         "partner_id": PARTNER, "id": str(uuid.UUID(int=n + 1)), "external_id": None,
@@ -80,7 +75,7 @@ def _row(n: int) -> dict:
 def token() -> str:
     """A bearer token."""
     with app.app_context():
-        return create_access_token("user-1", additional_claims={"roles": ["partner-admin"], "partner_id": PARTNER})
+        return str(create_access_token("user-1", additional_claims={"roles": ["partner-admin"], "partner_id": PARTNER}))
 
 
 def post_body(n: int) -> bytes:

@@ -50,13 +50,13 @@ def _tenants(table: str) -> None:
         sa.PrimaryKeyConstraint("partner_id", "id", name=f"{table}_pkey"),
         sa.UniqueConstraint("partner_id", "email_key", "live", name=f"{table}_partner_id_email_key_live_key"),
         sa.UniqueConstraint("partner_id", "external_id", "live", name=f"{table}_partner_id_external_id_live_key"),
+        sqlite_with_rowid=False,
     )
     for columns in (
         ("id",),
         ("created_at", "id"),
         ("partner_id", "created_at", "id"),
-        ("partner_id", "live", "created_at", "id"),
-        ("partner_id", "live", "name_key", "id"),
+        ("partner_id", "name_key", "id"),
     ):
         op.create_index(f"{table}_{'_'.join(columns)}_idx", table, list(columns))
 
@@ -79,6 +79,7 @@ def _events(table: str) -> None:
         sa.Column("changes", Record),
         sa.PrimaryKeyConstraint("partner_id", "id", name=f"{table}_pkey"),
         sa.UniqueConstraint("partner_id", "position", name=f"{table}_partner_id_position_key"),
+        sqlite_with_rowid=False,
     )
     unpublished = sa.text("position IS NULL")
     op.create_index(
@@ -98,4 +99,5 @@ def _usage(table: str) -> None:
         sa.Column("partner_id", ordered_text(255), nullable=False),
         sa.Column("tenants", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("partner_id", name=f"{table}_pkey"),
+        sqlite_with_rowid=False,
     )
