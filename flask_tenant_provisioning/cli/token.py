@@ -29,4 +29,8 @@ def token(
     claims: dict[str, object] = {settings.roles_claim: list(roles), settings.partner_claim: partner}
     if permissions and settings.permissions_claim:
         claims[settings.permissions_claim] = list(permissions)
-    click.echo(create_access_token(subject, additional_claims=claims, expires_delta=timedelta(hours=hours)))
+    try:
+        made = create_access_token(subject, additional_claims=claims, expires_delta=timedelta(hours=hours))
+    except RuntimeError as error:
+        raise click.ClickException(f"This app signs no tokens: {error}") from error
+    click.echo(made)

@@ -1,0 +1,54 @@
+# Everything happens in .venv, made on first use. Another Python: make clean && make PYTHON=python3.13 test
+.POSIX:
+
+PYTHON ?= python3
+PORT ?= 5000
+BIN = .venv/bin
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
+
+help:
+	@echo "make demo      a walk through the API over HTTP, on SQLite"
+	@echo "make serve     the demo app on http://127.0.0.1:$(PORT) (PORT=...), with curl lines to try"
+	@echo "make test      the tests; PostgreSQL too, where one is found"
+	@echo "make test-all  the same with the slow ones"
+	@echo "make lint      ruff and mypy"
+	@echo "make build     wheel and sdist, in dist/"
+	@echo "make clean     removes what the others made"
+
+demo: .venv/demo.stamp
+	$(BIN)/python -u examples/quickstart/demo.py
+
+serve: .venv/demo.stamp
+	PORT=$(PORT) $(BIN)/python examples/quickstart/serve.py
+
+test: .venv/dev.stamp
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-all: .venv/dev.stamp
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: .venv/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+build: .venv/dev.stamp
+	rm -rf build dist
+	$(BIN)/python -m build
+
+clean:
+	rm -rf .venv .tox build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis examples/quickstart/instance
+
+.venv/demo.stamp: setup.cfg pyproject.toml .venv/bin/python
+	$(INSTALL) '.[demo]'
+	@touch $@
+
+.venv/dev.stamp: setup.cfg pyproject.toml .venv/bin/python
+	$(INSTALL) '.[dev]'
+	@touch $@ .venv/demo.stamp
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -m venv --clear .venv || { rm -rf .venv; echo "No venv: on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }
+
+.PHONY: help demo serve test test-all lint build clean

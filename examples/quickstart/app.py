@@ -1,0 +1,72 @@
+"""A small host app with the provisioning API mounted in it.
+
+Every `FLASK_*` environment variable is configuration: `FLASK_PROVISIONING_DATABASE_URL`, `FLASK_JWT_SECRET_KEY`,
+`FLASK_PROVISIONING_LICENSE_FILE` … What is not configured is made: an SQLite file and a secret in the folder
+`instance` beside this file, and a demo licence.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+from flask import Flask
+
+from flask_tenant_provisioning import TenantProvisioning
+from flask_tenant_provisioning.licensing import vendor
+
+INSTANCE = Path(__file__).resolve().parent / "instance"
+PAGE = "<!doctype html><title>{0}</title><h1>{0}</h1><p>{1}</p>"
+WELCOME = "The host's own page. <a href='/api/provisioning/docs'>The partners' API</a> is mounted beside it."
+
+provisioning = TenantProvisioning()
+
+
+def create_app() -> Flask:
+    """Make the host: a page and a 404 page of its own, and the partners' API beside them."""
+    app = Flask(__name__, instance_path=str(INSTANCE))
+    app.config["PROVISIONING_AUTO_MIGRATE"] = True
+    app.config.from_prefixed_env()
+    if not app.config.get("JWT_SECRET_KEY"):
+        app.config["JWT_SECRET_KEY"] = kept_secret(INSTANCE / "jwt-secret")
+    if not (app.config.get("PROVISIONING_LICENSE_FILE") or app.config.get("PROVISIONING_LICENSE")):
+        app.config.update(demo_license())
+
+    provisioning.init_app(app)
+
+    @app.get("/")
+    def home() -> str:
+        return PAGE.format("Example Cloud", WELCOME)
+
+    @app.errorhandler(404)
+    def nothing_here(error: Exception) -> tuple[str, int]:
+        return PAGE.format("Nothing here", "The host's own 404 page."), 404
+
+    return app
+
+
+def kept_secret(path: Path) -> str:
+    """Return the secret in `path`; the first who asks makes it, readable by this user alone.
+
+    Kept, so that the server accepts a token that `flask provisioning token` signs in another process.
+    """
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=path.parent) as file:  # created with mode 0600
+            file.write(secrets.token_hex(32))
+            file.flush()
+            with contextlib.suppress(FileExistsError):
+                os.link(file.name, path)
+    return path.read_text()
+
+
+def demo_license() -> dict[str, object]:
+    """Be one's own vendor: a licence signed with a key pair that lives as long as this process."""
+    pair = vendor.keygen("quickstart")
+    return {
+        "PROVISIONING_LICENSE": vendor.issue(vendor.private_key(pair.private_pem), pair.kid, customer="Quickstart"),
+        "PROVISIONING_LICENSE_PUBLIC_KEYS": {pair.kid: pair.public},
+    }
