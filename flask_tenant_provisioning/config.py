@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 logger = logging.getLogger(__name__)
@@ -36,6 +36,8 @@ class ConfigurationError(Exception):
 
 
 def _text(value: Any) -> str:
+    if type(value) in (int, float):
+        raise ValueError("a text (in an environment variable, a number within double quotes)")
     if not isinstance(value, str) or not value:
         raise ValueError("a text that is not empty")
     return value
@@ -43,8 +45,12 @@ def _text(value: Any) -> str:
 
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise ValueError("True or False")
+        raise ValueError("True or False (in an environment variable, true or false)")
     return value
+
+
+def _or_none(check: Check) -> Check:
+    return lambda value: None if value is None else check(value)
 
 
 def _number(low: int, high: int) -> Check:
@@ -74,28 +80,36 @@ def _matching(pattern: str, wanted: str) -> Check:
     return check
 
 
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list | tuple | set | frozenset) and all(map(_is_text, value))
+
+
 def _texts(value: Any) -> tuple[str, ...]:
-    if isinstance(value, str) or not hasattr(value, "__iter__"):
-        raise ValueError("a list of texts")
-    return tuple(map(_text, value))
+    if not _are_texts(value):
+        raise ValueError("a list of texts, none of them empty")
+    return tuple(value)
 
 
 def _mapping(value: Any) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise ValueError("a mapping")
+    if not isinstance(value, Mapping) or not all(map(_is_text, value)):
+        raise ValueError("a mapping of names to values")
     return dict(value)
 
 
 def _keys(value: Any) -> dict[str, str]:
-    if not isinstance(value, Mapping):
-        raise ValueError("a mapping of key id to public key")
-    return {_text(kid): _text(key) for kid, key in value.items()}
+    if not isinstance(value, Mapping) or not all(map(_is_text, [*value, *value.values()])):
+        raise ValueError("a mapping of key id to public key, both texts")
+    return dict(value)
 
 
 def _roles(value: Any) -> dict[str, tuple[str, ...]]:
-    if not isinstance(value, Mapping):
+    if not isinstance(value, Mapping) or not all(map(_is_text, value)) or not all(map(_are_texts, value.values())):
         raise ValueError("a mapping of role to a list of permissions")
-    roles = {_text(role): _texts(permissions) for role, permissions in value.items()}
+    roles = {role: tuple(permissions) for role, permissions in value.items()}
     unknown = {p for permissions in roles.values() for p in permissions} - PERMISSIONS
     if unknown:
         raise ValueError(
@@ -105,9 +119,9 @@ def _roles(value: Any) -> dict[str, tuple[str, ...]]:
     return roles
 
 
-def _key(default: Any, meaning: str, check: Check) -> Any:
-    """Declare one key. ``None`` is always a legal value where it is the default."""
-    return dataclasses.field(default=default, metadata={"meaning": meaning, "check": check})
+def _key(default: Any, meaning: str, check: Check, *, secret: bool = False) -> Any:
+    """Declare one key. ``None`` is always a legal value where it is the default; a `secret` value is never shown."""
+    return dataclasses.field(default=default, metadata={"meaning": meaning, "check": check, "secret": secret})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -128,9 +142,18 @@ class Settings:
         None,
         "SQLAlchemy URL, used where `init_app` is given no database. Without either: SQLite in the instance folder.",
         _text,
+        secret=True,
     )
     database_options: dict[str, Any] = _key(
-        None, "Further options for SQLAlchemy's `create_engine`, where the extension makes the engine.", _mapping
+        None,
+        "Further options for SQLAlchemy's `create_engine`, where the extension makes the engine.",
+        _mapping,
+        secret=True,
+    )
+    sqlite_synchronous: str = _key(
+        "FULL",
+        "`FULL`: an answered write outlives a power cut; `NORMAL`: only a crash of the process, and writes are faster.",
+        _choice("FULL", "NORMAL"),
     )
     table_prefix: str = _key(
         "provisioning_",
@@ -149,22 +172,21 @@ class Settings:
         None,
         "Seals list cursors; the same in every process. By default derived from `SECRET_KEY`, else `JWT_SECRET_KEY`.",
         _text,
+        secret=True,
     )
     realm: str = _key(
         "provisioning",
         "The realm that a 401 names in `WWW-Authenticate`.",
-        _matching(r'[ !#-\[\]-~]{1,100}', "1 to 100 printable ASCII characters without quote or backslash"),
+        _matching(r"[ !#-\[\]-~]{1,100}", "1 to 100 printable ASCII characters without quote or backslash"),
     )
     roles: dict[str, tuple[str, ...]] = _key(
         None, "Which permissions each role grants; replaces the default map.", _roles
     )
-    admin_roles: tuple[str, ...] = _key(
-        ("provisioning-admin",), "The roles that see every partner's tenants.", _texts
-    )
+    admin_roles: tuple[str, ...] = _key(("provisioning-admin",), "The roles that see every partner's tenants.", _texts)
     roles_claim: str = _key("roles", "The claim that holds the roles; a dotted path walks into objects.", _text)
     partner_claim: str = _key("partner_id", "The claim that names the partner; where absent, `sub` does.", _text)
     permissions_claim: str | None = _key(
-        "permissions", "The claim that, where present, narrows what the roles grant.", _text
+        "permissions", "The claim that, where present, narrows what the roles grant; None: none does.", _or_none(_text)
     )
     token_cache_size: int = _key(
         4096, "How many verified tokens a process remembers; 0 verifies each one anew.", _number(0, 1_000_000)
@@ -172,9 +194,7 @@ class Settings:
     max_body_bytes: int = _key(1024 * 1024, "The largest request body, in bytes.", _number(1024, 1 << 30))
     retention_days: int = _key(30, "Days during which a deleted tenant can be restored.", _number(0, 36_500))
     plans: tuple[str, ...] | None = _key(None, "The plans that exist; any text where unset.", _texts)
-    phone_e164: bool = _key(
-        False, "Accept only valid E.164 numbers; needs the extra `phone`.", _flag
-    )
+    phone_e164: bool = _key(False, "Accept only valid E.164 numbers; needs the extra `phone`.", _flag)
     problem_base_uri: str | None = _key(
         None, "What `type` of a problem begins with; by default the mount's own `/problems/`.", _text
     )
@@ -182,15 +202,15 @@ class Settings:
         True, "`False` asks `tenant:read` for `/openapi.json`, `/docs` and `/problems/{code}`.", _flag
     )
     license_file: str | None = _key(None, "Path of the vendor's signed licence file.", _text)
-    license: str | None = _key(None, "The signed licence itself, where there is no file.", _text)
+    license: str | None = _key(None, "The signed licence itself, where there is no file.", _text, secret=True)
     license_public_keys: dict[str, str] = _key(
-        None, "The vendor's Ed25519 public keys (PEM or base64) by key id.", _keys
+        None, "The vendor's Ed25519 public keys (PEM or base64) by key id.", _keys, secret=True
     )
     license_revoked: tuple[str, ...] = _key((), "Key ids and licence ids that are no longer trusted.", _texts)
     license_reload_seconds: int = _key(
         5, "How often, at most, the licence file is looked at for a change.", _number(0, 86_400)
     )
-    install_id: str | None = _key(None, "This installation's id, which the licence's `iss`uer may have bound.", _text)
+    install_id: str | None = _key(None, "This installation's id, which a licence may be bound to.", _text)
 
     @classmethod
     def read(cls, config: Mapping[str, Any], overrides: Mapping[str, Any]) -> Settings:
@@ -202,16 +222,18 @@ class Settings:
         declared = {field.name: field for field in dataclasses.fields(cls)}
         for name in sorted(given.keys() - declared.keys()):
             _warn_of_unknown(name, declared)
-        if unknown := overrides.keys() - declared.keys():
-            raise ConfigurationError(f"TenantProvisioning has no option {', '.join(sorted(unknown))}.")
-        values, faults = {}, []
+        values: dict[str, Any] = {}
+        faults = [
+            f"TenantProvisioning has no option {name}{_suggestion(name, declared, str)}"
+            for name in sorted(overrides.keys() - declared.keys())
+        ]
         for name, field in declared.items():
             value = overrides.get(name, given.get(name, field.default))
             try:
                 values[name] = value if value is None is field.default else field.metadata["check"](value)
             except ValueError as wanted:
-                shown = "" if "key" in name or name == "license" else f", not {value!r}"
-                faults.append(f"{PREFIX}{name.upper()} must be {wanted}{shown}.")
+                shown = "" if field.metadata["secret"] else f", not {value!r}"
+                faults.append(f"{_named(name)} must be {wanted}{shown}.")
         if faults:
             raise ConfigurationError("\n".join(faults))
         values["roles"] = values["roles"] or DEFAULT_ROLES
@@ -220,7 +242,14 @@ class Settings:
         return cls(**values)
 
 
-def _warn_of_unknown(name: str, declared: Mapping[str, object]) -> None:
+def _warn_of_unknown(name: str, declared: Iterable[str]) -> None:
+    logger.warning("flask-tenant-provisioning has no key %s%s", _named(name), _suggestion(name, declared, _named))
+
+
+def _suggestion(name: str, declared: Iterable[str], shown: Callable[[str], str]) -> str:
     near = difflib.get_close_matches(name, declared, n=1)
-    hint = f"; did you mean {PREFIX}{near[0].upper()}?" if near else ""
-    logger.warning("%s%s is no key of flask-tenant-provisioning%s", PREFIX, name.upper(), hint)
+    return f"; did you mean {shown(near[0])}?" if near else "."
+
+
+def _named(name: str) -> str:
+    return f"{PREFIX}{name.upper()}"

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask
+from flask import Blueprint, Flask
 from flask_jwt_extended import JWTManager
+from jwt.algorithms import requires_cryptography
 
 from .access import Guard
 from .access.tokens import Tokens
-from .blueprint import mount_blueprint
+from .blueprint import ROUTES, make_blueprint
 from .config import ConfigurationError, Settings
 from .database.engine import resolve
 from .database.identifiers import uuid7
@@ -38,6 +40,10 @@ class TenantProvisioning:
     `db` is a Flask-SQLAlchemy object, an `Engine`, a URL, or None for a SQLite file in the instance folder.
     Keyword `settings` override ``PROVISIONING_*`` keys for this mount: ``url_prefix="/eu"``. A second mount in
     one app needs a `name` of its own. `clock` gives seconds since 1970, `new_id` the ids of tenants and events.
+
+    The API reads its bearer tokens from the ``Authorization`` header and no cookie, so nobody can forge a request
+    by way of a browser. A `CSRFProtect` that the app has already is therefore told to leave the API alone; one that
+    comes later would refuse what partners send until the host does so: ``csrf.exempt(provisioning.blueprint)``.
     """
 
     def __init__(
@@ -54,8 +60,16 @@ class TenantProvisioning:
         self._clock = clock
         self._new_id = new_id
         self._overrides = settings
+        self._blueprint: Blueprint | None = None
         if app is not None:
             self.init_app(app, db)
+
+    @property
+    def blueprint(self) -> Blueprint:
+        """What the latest `init_app` mounted, or would have mounted with a licence. Raises `RuntimeError` before it."""
+        if self._blueprint is None:
+            raise RuntimeError("Call provisioning.init_app(app) first.")
+        return self._blueprint
 
     def init_app(self, app: Flask, db: Any = None, **settings: Any) -> None:
         """Mount the API on `app`. Without a licence nothing is mounted, the app starts, and one log line says why.
@@ -63,26 +77,26 @@ class TenantProvisioning:
         Raises `ConfigurationError` that says what to do about every key at fault.
         """
         mounts: dict[str, Mount] = app.extensions.setdefault(KEY, {})
-        if self.name in mounts:
-            raise ConfigurationError(
-                f"This app has a mount named {self.name!r} already; "
-                f"give the second one a name and a prefix: TenantProvisioning(name='eu', url_prefix='/eu')."
-            )
         read = Settings.read(app.config, {**self._overrides, **settings})
+        _require_place(app, mounts, self.name, read.url_prefix)
         license = LicenseSource(read, self._clock)
-        mount = mounts[self.name] = Mount(
+        mount = Mount(
             name=self.name,
             settings=read,
             license=license,
             guard=Guard(Tokens(read, self._clock), read.realm),
             cursors=Cursors(_secret(app, read) or ""),
+            routes=ROUTES,
             open_storage=lambda: self._storage(app, db, read),
         )
+        self._blueprint = make_blueprint(mount)
         if _licensed(license, read):
             _require_jwt(app)
             _require_secret(app, read)
             mount.storage.prepare()
-            mount_blueprint(app, mount)
+            app.register_blueprint(self._blueprint)
+            _exempt_from_csrf(app, self._blueprint)
+        mounts[self.name] = mount
 
     def _storage(self, app: Flask, db: Any, settings: Settings) -> Storage:
         engine, ours = resolve(app, db, settings)
@@ -98,9 +112,37 @@ class TenantProvisioning:
         )
 
 
+class _QuietManager(JWTManager):
+    """A JWT manager that registers no error handler: a host without one may raise PyJWT's exceptions itself."""
+
+    def _set_error_handler_callbacks(self, app: Flask) -> None:
+        pass
+
+
+def _require_place(app: Flask, mounts: dict[str, Mount], name: str, url_prefix: str) -> None:
+    """Raise `ConfigurationError` where the mount's name or its prefix is taken."""
+    if name in mounts:
+        raise ConfigurationError(
+            f"This app has a mount named {name!r} already; "
+            f"give the second one a name and a prefix: TenantProvisioning(name='eu', url_prefix='/eu')."
+        )
+    if name in app.blueprints:
+        raise ConfigurationError(
+            f"This app has a blueprint named {name!r} already; "
+            f"give the mount another name: TenantProvisioning(name='partners')."
+        )
+    for other in mounts.values():
+        if other.settings.url_prefix == url_prefix:
+            raise ConfigurationError(
+                f"The mount {other.name!r} is at {url_prefix!r} already; "
+                f"give {name!r} a prefix: TenantProvisioning(name={name!r}, url_prefix='/{name}')."
+            )
+
+
 def _licensed(license: LicenseSource, settings: Settings) -> bool:
     if settings.edition == "community":
-        logger.info("PROVISIONING_EDITION is community: the provisioning API is not mounted")
+        advice = "PROVISIONING_EDITION is 'community'. Set it to 'enterprise' to use the licence."
+        logger.info("the provisioning API is not mounted: %s", advice)
         return False
     try:
         license.load()
@@ -111,15 +153,25 @@ def _licensed(license: LicenseSource, settings: Settings) -> bool:
 
 
 def _require_jwt(app: Flask) -> None:
-    """Use the host's JWT manager; make one where there is none and a key is configured."""
+    """Use the host's JWT manager; make one where there is none and the key that its algorithm needs is configured."""
     if "flask-jwt-extended" in app.extensions:
         return
-    if not (app.config.get("JWT_SECRET_KEY") or app.config.get("JWT_PUBLIC_KEY")):
+    algorithm = app.config.get("JWT_ALGORITHM", "HS256")
+    needed = "JWT_PUBLIC_KEY" if algorithm in requires_cryptography else "JWT_SECRET_KEY"
+    if not app.config.get(needed):
         raise ConfigurationError(
-            "Nothing can verify tokens yet: set JWT_SECRET_KEY or JWT_PUBLIC_KEY, "
-            "or call JWTManager(app) before provisioning.init_app(app)."
+            f"Nothing can verify tokens yet: set {needed} (JWT_ALGORITHM is {algorithm}), "
+            f"or call JWTManager(app) before provisioning.init_app(app)."
         )
-    JWTManager(app)
+    _QuietManager(app)
+
+
+def _exempt_from_csrf(app: Flask, blueprint: Blueprint) -> None:
+    """Tell a host-wide Flask-WTF `CSRFProtect` that this blueprint reads no cookie."""
+    flask_wtf, csrf = sys.modules.get("flask_wtf.csrf"), app.extensions.get("csrf")
+    if flask_wtf is not None and isinstance(csrf, flask_wtf.CSRFProtect):
+        csrf.exempt(blueprint)
+        logger.info("the blueprint %r is exempt from CSRFProtect: it reads bearer tokens, no cookie", blueprint.name)
 
 
 def _secret(app: Flask, settings: Settings) -> str | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ..config import PERMISSIONS, Settings
 from ..problems import InvalidToken
 
 LONGEST_NAME = 255
+_ABSENT: Final = object()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Principal:
         roles = frozenset(_words(_find(claims, settings.roles_claim), split=False))
         return cls(
             subject=subject,
-            partner=subject if partner is None else _name(partner, settings.partner_claim),
+            partner=subject if partner is _ABSENT else _name(partner, settings.partner_claim),
             roles=roles,
             permissions=_permissions(roles, claims, settings),
             sees_every_partner=not roles.isdisjoint(settings.admin_roles),
@@ -60,19 +61,24 @@ class Actor(NamedTuple):
 
 def _permissions(roles: frozenset[str], claims: Mapping[str, Any], settings: Settings) -> frozenset[str]:
     granted = frozenset(p for role in roles for p in settings.roles.get(role, ()))
-    narrowed = _find(claims, settings.permissions_claim) if settings.permissions_claim else None
-    return granted if narrowed is None else granted.intersection(_words(narrowed, split=True))
+    narrowed = _find(claims, settings.permissions_claim) if settings.permissions_claim else _ABSENT
+    return granted if narrowed is _ABSENT else granted.intersection(_words(narrowed, split=True))
 
 
 def _find(claims: Mapping[str, Any], path: str) -> Any:
-    """The claim of exactly this name, else what the dotted path leads to, else None."""
+    """The claim of exactly this name, else what the dotted path leads to, else `_ABSENT`.
+
+    Where a step leads into no object, the claim is there and of a wrong type: None.
+    """
     if path in claims:
         return claims[path]
     found: Any = claims
     for step in path.split("."):
         if not isinstance(found, Mapping):
             return None
-        found = found.get(step)
+        if step not in found:
+            return _ABSENT
+        found = found[step]
     return found
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import math
 import re
 from typing import Any
 
@@ -16,16 +15,21 @@ _TYPES = {"JWT", "AT+JWT", "APPLICATION/AT+JWT"}
 _PART = re.compile(r"[A-Za-z0-9_-]+")
 
 
-def require_wellformed(token: str) -> None:
-    """Raise `InvalidToken` for a token that a lenient parser could read in two ways, or that never expires."""
+def wellformed(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The header and claims of `token`, before anybody vouches for them.
+
+    Raises `InvalidToken` for a token that a lenient parser could read in two ways, or that never expires.
+    """
     if len(token) > LARGEST_TOKEN:
         raise InvalidToken("The token is too long.")
     parts = token.split(".")
     if len(parts) != 3:
         raise InvalidToken("The token is not a signed JWT.")
-    header, claims, _ = (_bytes(part) for part in parts)
-    _check_header(_object(header))
-    _check_claims(_object(claims))
+    header, claims, _ = [_bytes(part) for part in parts]
+    found = _object(header), _object(claims)
+    _check_header(found[0])
+    _check_claims(found[1])
+    return found
 
 
 def _bytes(part: str) -> bytes:
@@ -69,8 +73,14 @@ def _check_header(header: dict[str, Any]) -> None:
 
 
 def _check_claims(claims: dict[str, Any]) -> None:
-    expiry = claims.get("exp")
-    if type(expiry) not in (int, float) or not math.isfinite(expiry) or not 0 < expiry < 1e12:
-        raise InvalidToken("The token must carry exp, as a number.")
+    if not _is_time(claims.get("exp")) or not claims["exp"] > 0:
+        raise InvalidToken("The token must carry exp, as a number of seconds.")
+    if not all(_is_time(claims.get(name, 0)) for name in ("nbf", "iat")):
+        raise InvalidToken("The token must carry nbf and iat as numbers of seconds, if at all.")
     if not isinstance(claims.get("sub"), str):
         raise InvalidToken("The token must carry sub, as a text.")
+
+
+def _is_time(value: Any) -> bool:
+    """Whether this is a NumericDate (RFC 7519 §2) in seconds: milliseconds would make a token live for ages."""
+    return type(value) in (int, float) and 0 <= value < 1e12

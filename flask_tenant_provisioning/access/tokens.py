@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from flask import current_app, g
+from flask.globals import app_ctx
 from flask_jwt_extended import decode_token, internal_utils
 from flask_jwt_extended.exceptions import JWTExtendedException, UserLookupError
 from jwt import ExpiredSignatureError, PyJWTError
@@ -14,8 +16,12 @@ from jwt import ExpiredSignatureError, PyJWTError
 from ..config import Settings
 from ..problems import InvalidToken, TokenExpired
 from .principal import Principal
-from .strict import require_wellformed
+from .strict import wellformed
 
+logger = logging.getLogger(__name__)
+
+#: What a signature or claims check raises: the last three by a host's key loader that does not know the ``kid``.
+_REFUSALS = (PyJWTError, JWTExtendedException, LookupError, TypeError, ValueError)
 _KEY_SETTINGS = (
     "JWT_ALGORITHM",
     "JWT_DECODE_ALGORITHMS",
@@ -27,11 +33,16 @@ _KEY_SETTINGS = (
 
 
 class Verified(NamedTuple):
-    """A token whose signature and claims were checked, and under which key and settings that was."""
+    """A token whose signature and claims were checked: whom it names, from when till when, and under which trust.
+
+    `sent` are the claims as they stand in the token, `claims` those with what Flask-JWT-Extended adds.
+    """
 
     header: dict[str, Any]
+    sent: dict[str, Any]
     claims: dict[str, Any]
     principal: Principal
+    starts: float
     expires: float
     trust: tuple[Any, ...]
 
@@ -41,39 +52,46 @@ class Tokens:
     its blocklist, its claims check and its user lookup.
     """
 
-    def __init__(self, settings: Settings, clock: Any) -> None:
+    def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
         self._settings = settings
         self._clock = clock
         self._known: dict[bytes, Verified] = {}
         self._adding = threading.Lock()
 
     def principal(self, token: str) -> Principal:
-        """Who sent `token`. Raises `InvalidToken` or `TokenExpired`."""
+        """Who sent `token`. Raises `InvalidToken` or `TokenExpired`; a fault in the host's own loaders passes."""
         try:
-            return self._admit(token)
+            verified = self._verified(token)
         except ExpiredSignatureError as error:
             raise TokenExpired from error
-        except (PyJWTError, JWTExtendedException, ValueError, TypeError, OverflowError) as error:
-            raise InvalidToken from error
+        except _REFUSALS as error:
+            raise _refusal(error) from error
+        try:
+            _ask_the_host(_copied(verified.header), _copied(verified.claims))
+        except (PyJWTError, JWTExtendedException) as error:
+            raise _refusal(error) from error
+        return verified.principal
 
-    def _admit(self, token: str) -> Principal:
+    def _verified(self, token: str) -> Verified:
+        """What was verified of `token` once, where that still holds, else now."""
+        now = self._clock()
         digest = hashlib.sha256(token.encode("utf-8", "replace")).digest()
         known = self._known.get(digest)
-        if known is None or known.trust != _trust(known.header, known.claims):
+        if known is None or now < known.starts or known.trust != _trust(known.header, known.sent):
             known = self._verify(token)
             self._remember(digest, known)
-        if self._clock() >= known.expires + _seconds(current_app.config["JWT_DECODE_LEEWAY"]):
+        if now >= known.expires + _seconds(app_ctx.app.config["JWT_DECODE_LEEWAY"]):
             raise TokenExpired
-        _ask_the_host(known)
-        return known.principal
+        return known
 
     def _verify(self, token: str) -> Verified:
-        require_wellformed(token)
+        header, sent = wellformed(token)
+        trust = _trust(header, sent)  # before the check: a key that changes meanwhile must not pass for the one used
         claims: dict[str, Any] = decode_token(token)
-        header = _header(token)
         internal_utils.verify_token_type(claims, refresh=False)
         principal = Principal.of_claims(claims, self._settings)
-        return Verified(header, claims, principal, float(claims["exp"]), _trust(header, claims))
+        starts = max(sent.get("nbf", 0), sent.get("iat", 0))
+        return Verified(header, sent, claims, principal, starts, int(sent["exp"]), trust)
 
     def _remember(self, digest: bytes, verified: Verified) -> None:
         with self._adding:
@@ -83,27 +101,37 @@ class Tokens:
                 self._known[digest] = verified
 
 
-def _header(token: str) -> dict[str, Any]:
-    from flask_jwt_extended import get_unverified_jwt_headers
-
-    found: dict[str, Any] = get_unverified_jwt_headers(token)
-    return found
+def _refusal(error: Exception) -> InvalidToken:
+    logger.debug("a token was refused: %s", type(error).__name__)
+    return InvalidToken()
 
 
 def _seconds(leeway: Any) -> float:
     return leeway.total_seconds() if hasattr(leeway, "total_seconds") else float(leeway)
 
 
-def _trust(header: dict[str, Any], claims: dict[str, Any]) -> tuple[Any, ...]:
-    """The key that the host names for this token, and the settings that it is checked by."""
+def _trust(header: dict[str, Any], sent: dict[str, Any]) -> tuple[Any, ...]:
+    """The key that the host names for this token, and the settings that it is checked by, as they are now."""
     manager: Any = internal_utils.get_jwt_manager()
-    config = current_app.config
-    return (manager, manager._decode_key_callback(header, claims), *[config[name] for name in _KEY_SETTINGS])
+    config = app_ctx.app.config
+    key = manager._decode_key_callback({**header}, {**sent})
+    return (manager, key, *[_frozen(config[name]) for name in _KEY_SETTINGS])
 
 
-def _ask_the_host(verified: Verified) -> None:
+def _frozen(value: Any) -> Any:
+    """A list as it is now: the host may change the very object that its configuration holds."""
+    return tuple(value) if isinstance(value, (list, set)) else value
+
+
+def _copied(value: Any) -> Any:
+    """A copy of some JSON, so that what a host does to its claims ends with the request."""
+    if isinstance(value, dict):
+        return {name: _copied(member) for name, member in value.items()}
+    return [_copied(member) for member in value] if isinstance(value, list) else value
+
+
+def _ask_the_host(header: dict[str, Any], claims: dict[str, Any]) -> None:
     """The host's blocklist, claims check and user lookup, in Flask-JWT-Extended's order; then `get_jwt()` works."""
-    header, claims = verified.header, verified.claims
     internal_utils.verify_token_not_blocklisted(header, claims)
     internal_utils.custom_verification_for_token(header, claims)
     user = None
@@ -112,6 +140,7 @@ def _ask_the_host(verified: Verified) -> None:
         if user is None:
             raise UserLookupError("user_lookup returned None", header, claims)
         user = {"loaded_user": user}
+    g = app_ctx.g
     g._jwt_extended_jwt = claims
     g._jwt_extended_jwt_header = header
     g._jwt_extended_jwt_user = user

@@ -6,6 +6,7 @@ import click
 
 from .db import database_commands
 from .license import license_commands
+from .openapi import openapi
 from .token import token
 
 
@@ -16,4 +17,5 @@ def provisioning() -> None:
 
 provisioning.add_command(database_commands)
 provisioning.add_command(license_commands)
+provisioning.add_command(openapi)
 provisioning.add_command(token)

@@ -178,7 +178,8 @@ def _settings() -> Settings:
     if not current_app:
         context = click.get_current_context()
         context.with_resource(context.ensure_object(ScriptInfo).load_app().app_context())
-    return chosen_mount(None).settings
+    mounts = current_app.extensions.get("tenant_provisioning", {})
+    return chosen_mount(None).settings if mounts else Settings.read(current_app.config, {})
 
 
 def _text_of(settings: Settings) -> str | bytes:

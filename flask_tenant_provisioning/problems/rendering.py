@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from urllib.parse import quote
 
 from flask import Response, g, request
 
@@ -32,7 +33,7 @@ def document(error: ProvisioningError, types: str) -> dict[str, object]:
         "status": error.status,
         "code": error.code,
         "detail": error.detail,
-        "instance": request.script_root + request.path,
+        "instance": quote(request.script_root + request.path, safe="/~!$&'()*+,;=:@"),
         "request_id": request_id(),
     }
     if error.errors:

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from email_validator import EmailNotValidError, validate_email
-from marshmallow import ValidationError, fields
+from marshmallow import fields, missing
 
 from ..problems import Fault
-from ..web.validation import NULL, REQUIRED, TextField, refused
+from ..web.validation import NOT_AN_OBJECT, NOT_TEXT, NULL, REQUIRED, TextField, refused
 
+LONGEST_NAME = 255
 MOST_KEYS, LONGEST_KEY, LONGEST_VALUE = 50, 40, 500
 _PHONE = re.compile(r"(?=.*[0-9])[+0-9 ()\-.]{3,32}")
 
@@ -42,19 +43,23 @@ def email_key(address: str) -> str:
         found = validate_email(address, check_deliverability=False)
     except EmailNotValidError as error:
         raise refused(_INVALID_EMAIL) from error
-    return f"{found.local_part.casefold()}@{found.ascii_domain or found.domain}".lower()
+    local_part = unicodedata.normalize("NFC", found.local_part.casefold())
+    return f"{local_part}@{(found.ascii_domain or found.domain).lower()}"
 
 
 def name_key(name: str) -> str:
-    """A name as it is sorted and searched: compatibility-composed and case folded (UAX #15, Unicode §3.13)."""
-    return unicodedata.normalize("NFKC", name).casefold()
+    """A name as it is sorted and searched: compatibility-composed and case folded (UAX #15, Unicode §3.13).
+
+    No longer than a name may be: one character folds into up to 18, and an index entry holds 2,704 bytes at most.
+    """
+    return unicodedata.normalize("NFKC", name).casefold()[:LONGEST_NAME]
 
 
 class PhoneField(TextField):
     """A telephone number of digits and the usual signs; with `strict`, a valid E.164 number."""
 
     def __init__(self, *, strict: bool, **options: Any) -> None:
-        super().__init__(longest=32, **options)
+        super().__init__(shortest=3, longest=32, **options)
         self.strict = strict
 
     def accept(self, value: str) -> str:
@@ -66,11 +71,14 @@ class PhoneField(TextField):
 def is_e164(number: str) -> bool:
     """Whether `number` is a valid number in E.164 form; needs the extra ``phone``."""
     import phonenumbers
+    from phonenumbers import PhoneNumberFormat
 
     try:
-        return bool(phonenumbers.is_valid_number(phonenumbers.parse(number)))
+        found = phonenumbers.parse(number)
     except phonenumbers.NumberParseException:
         return False
+    written = phonenumbers.format_number(found, PhoneNumberFormat.E164)
+    return written == number and bool(phonenumbers.is_valid_number(found))
 
 
 class PlanField(TextField):
@@ -87,20 +95,20 @@ class PlanField(TextField):
 
 
 class MetadataField(fields.Field):  # type: ignore[type-arg]
-    """Up to 50 texts by name. `removing` also takes null, which a merge patch uses to remove a key (RFC 7396)."""
+    """Up to 50 texts by name. A partial load reads a merge patch of them: null removes a key (RFC 7396)."""
 
-    default_error_messages = {"required": [REQUIRED], "null": [NULL]}  # type: ignore[dict-item]  # noqa: RUF012
+    default_error_messages = {"required": [REQUIRED], "null": [NULL]}  # noqa: RUF012
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> dict[str, Any]:
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> Any:
         if not isinstance(value, Mapping):
-            raise refused(Fault("invalid-type", "Must be an object."))
+            raise refused(NOT_AN_OBJECT)
         removing = bool(options.get("partial"))
-        wrong = {key: [fault] for key, text in value.items() if (fault := _wrong_pair(key, text, removing))}
-        if wrong:
-            raise ValidationError(wrong)  # type: ignore[arg-type]
+        wrong: list[Any] = [{key: fault} for key, text in value.items() if (fault := _wrong_pair(key, text, removing))]
         if len(value) > MOST_KEYS and not removing:
-            raise refused(TOO_MANY_KEYS)
-        return dict(value)
+            wrong.append(TOO_MANY_KEYS)
+        if wrong:
+            raise refused(*wrong)
+        return missing if removing and not value else dict(value)
 
 
 TOO_MANY_KEYS = Fault("too-many-keys", f"Must have {MOST_KEYS} keys at most.")
@@ -112,7 +120,7 @@ def _wrong_pair(key: str, value: Any, removing: bool) -> Fault | None:
     if value is None and removing:
         return None
     if not isinstance(value, str):
-        return Fault("invalid-type", "Must be a text.")
+        return NOT_TEXT
     if len(value) > LONGEST_VALUE:
         return Fault("invalid-length", f"Must have {LONGEST_VALUE} characters at most.")
     return None

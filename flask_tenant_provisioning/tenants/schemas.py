@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from marshmallow import fields, post_load, validate
 from ..config import Settings
 from ..problems import Fault
 from ..web.validation import StrictSchema, TextField, refused
-from .fields import EmailField, MetadataField, PhoneField, PlanField, email_key, name_key
+from .fields import LONGEST_NAME, EmailField, MetadataField, PhoneField, PlanField, email_key, name_key
 
 STATUSES = ("provisioning", "active", "suspended", "failed", "deleted")
 LARGEST_PAGE = 1000
@@ -24,7 +25,7 @@ class TenantSchema(StrictSchema):
     tenant = fields.UUID(dump_only=True)
     partner = fields.String(dump_only=True)
     external_id = TextField(shortest=1, longest=128, allow_none=True)
-    client_name = TextField(shortest=1, longest=255, trim=True, required=True)
+    client_name = TextField(shortest=1, longest=LONGEST_NAME, trim=True, required=True)
     email = EmailField(required=True)
     phone_number = PhoneField(strict=False, allow_none=True)
     industry = TextField(longest=100, allow_none=True)
@@ -68,9 +69,15 @@ class LimitField(fields.Field):  # type: ignore[type-arg]
     """How many items a page holds: 1 or more; over 1000 means 1000."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> int:
-        if not value.isascii() or not value.isdigit() or not value.strip("0"):
+        digits = value.lstrip("0") if value.isascii() and value.isdigit() else ""
+        if not digits:
             raise refused(Fault("invalid-limit", "Must be a whole number from 1 on."))
-        return int(value) if len(value) < 4 else LARGEST_PAGE
+        return int(digits) if len(digits) < 4 else LARGEST_PAGE
+
+
+_RFC3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
 
 
 class InstantField(fields.Field):  # type: ignore[type-arg]
@@ -78,9 +85,9 @@ class InstantField(fields.Field):  # type: ignore[type-arg]
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
         try:
-            moment = datetime.fromisoformat(value)
-            if moment.tzinfo is None or len(value) < 19:
-                raise ValueError("no offset")
+            if not _RFC3339.fullmatch(value):
+                raise ValueError("another of the many forms of ISO 8601")
+            moment = datetime.fromisoformat(value.upper())
             return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
         except (ValueError, OverflowError) as error:
             raise refused(Fault("invalid-time", "Must be RFC 3339 with an offset: 2025-02-10T16:30:00Z.")) from error
@@ -125,6 +132,12 @@ class FlagField(fields.Field):  # type: ignore[type-arg]
 class PartnerQuery(StrictSchema):
     """The partner that an administrator means."""
 
+    @functools.cached_property
+    def defaults(self) -> dict[str, Any]:
+        """What is asked where nothing is said."""
+        found: dict[str, Any] = self.load({})
+        return found
+
     partner = TextField(shortest=1, longest=255)
 
 
@@ -143,7 +156,7 @@ class ListQuery(PartnerQuery):
     created_before = InstantField()
     updated_after = InstantField()
     updated_before = InstantField()
-    q = PrefixField(shortest=1, longest=255)
+    q = PrefixField(shortest=1, longest=LONGEST_NAME)
     include_deleted = FlagField(load_default=False)
 
 
@@ -154,13 +167,14 @@ class PageSchema(StrictSchema):
     next = fields.String(allow_none=True)
 
 
-@functools.cache
+_LIST_QUERY, _PARTNER_QUERY = ListQuery(), PartnerQuery()
+
+
 def list_query(_settings: Settings | None = None) -> ListQuery:
     """The schema of `GET /tenants`'s parameters; made once."""
-    return ListQuery()
+    return _LIST_QUERY
 
 
-@functools.cache
 def partner_query(_settings: Settings | None = None) -> PartnerQuery:
     """The schema of the parameters of every other request; made once."""
-    return PartnerQuery()
+    return _PARTNER_QUERY

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from flask import Response, request
@@ -19,16 +19,21 @@ from . import json
 from .cursors import Cursors
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class Mount:
-    """What one mounted API consists of. Its storage opens at first use: at start where a licence lets it mount."""
+    """What one mounted API consists of. Its storage opens at first use: at start where a licence lets it mount.
+
+    `routes` are its declared operations (`web.routing.Route`), `memory` holds what is made once for it.
+    """
 
     name: str
     settings: Settings
     license: LicenseSource
     guard: Guard
     cursors: Cursors
+    routes: Sequence[Any]
     open_storage: Callable[[], Storage]
+    memory: dict[Any, Any] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def storage(self) -> Storage:
@@ -66,16 +71,17 @@ class Call:
     def body(self, *media_types: str) -> Any:
         """The request's JSON. Raises `UnsupportedMediaType`, `BodyTooLarge` or `MalformedJSON`."""
         encoding = request.environ.get("HTTP_CONTENT_ENCODING", "identity")
-        if request.mimetype not in media_types or encoding != "identity":
+        if request.mimetype not in media_types or encoding.lower() != "identity":
             accepted = ", ".join(media_types)
             raise UnsupportedMediaType(f"Send {accepted}.", accepted=list(media_types), headers={"Accept": accepted})
         return json.parse(self._bytes())
 
     def _bytes(self) -> bytes:
-        limit = self.mount.settings.max_body_bytes
-        if (request.content_length or 0) > limit:
+        """The body; a hook of the host may have read it before."""
+        limit, announced = body_limit(self.mount), request.content_length
+        if announced is not None and announced > limit:
             raise too_large(limit)
-        data: bytes = request.stream.read(limit + 1)
+        data = (announced is None and _streamed(limit)) or request.get_data()
         if len(data) > limit:
             raise too_large(limit)
         return data
@@ -88,15 +94,35 @@ class Call:
         return answer
 
 
+def _streamed(limit: int) -> bytes:
+    """A body of unknown length, up to one byte over `limit`; a stream that ends at a limit of its own says so late."""
+    data = b""
+    while len(data) <= limit and (piece := request.stream.read(limit + 1 - len(data))):
+        data += piece
+    return data
+
+
+def body_limit(mount: Mount) -> int:
+    """The largest body in bytes: the mount's limit, or the host's where that is smaller."""
+    hosts = request.max_content_length
+    return mount.settings.max_body_bytes if hosts is None else min(mount.settings.max_body_bytes, hosts)
+
+
 def too_large(limit: int) -> BodyTooLarge:
     """The refusal that states the limit."""
     return BodyTooLarge(f"The body is larger than {limit} bytes.", limit=limit)
 
 
 def require_json_accepted() -> None:
-    """Raise `NotAcceptable` where the ``Accept`` header admits no JSON; its absence does."""
+    """Raise `NotAcceptable` where the ``Accept`` header admits no JSON; its absence does (RFC 9110 §12.5.1)."""
     header = request.environ.get("HTTP_ACCEPT")
     if not header or header in ("*/*", "application/json"):
         return
-    if not request.accept_mimetypes.best_match(["application/json", "application/problem+json"]):
-        raise NotAcceptable
+    ranges = [(kind.partition(";")[0].strip().lower(), quality) for kind, quality in request.accept_mimetypes]
+    for wanted in ("application/json", "application/*", "*/*"):
+        qualities = [quality for kind, quality in ranges if kind == wanted]
+        if qualities:
+            if max(qualities) > 0:
+                return
+            break
+    raise NotAcceptable

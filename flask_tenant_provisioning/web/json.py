@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from ..problems import MalformedJSON
 
 DEEPEST = 32
 _LONGEST_INTEGER = 20
+_TEXT_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -19,21 +19,20 @@ def parse(data: bytes) -> Any:
     """Read a body. Raises `MalformedJSON` for whatever two parsers, or a database, could take differently."""
     try:
         text = data.decode()
+        if text.count("{") + text.count("[") > DEEPEST:
+            _require_shallow(text)
         found = _DECODER.decode(text)
     except UnicodeDecodeError as error:
         raise MalformedJSON("The body is not UTF-8.") from error
     except json.JSONDecodeError as error:
-        raise MalformedJSON(f"{error.msg} at line {error.lineno}, column {error.colno}.") from error
-    except RecursionError as error:
-        raise MalformedJSON(_TOO_DEEP) from error
-    if "\\u" in text or text.count("{") + text.count("[") > DEEPEST:
-        _check(found)
+        what = error.msg.removesuffix(" at").rstrip(": ")
+        raise MalformedJSON(f"{what} at line {error.lineno}, column {error.colno}.") from error
+    if "\\u" in text:
+        _require_storable(found)
     return found
 
 
 render = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
-_TOO_DEEP = f"The JSON is nested deeper than {DEEPEST} levels."
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -61,27 +60,30 @@ def _constant(name: str) -> None:
     raise MalformedJSON(f"{name} is not JSON.")
 
 
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant
-)
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant)
 
 
-def _check(found: Any) -> None:
-    """Walk the value level by level: nesting is bounded, and every text can be stored."""
-    level, depth = [found], 0
-    while level:
-        level = [child for value in level for child in _children(value)]
-        depth += 1
-        if depth > DEEPEST and any(isinstance(value, dict | list) for value in level):
-            raise MalformedJSON(_TOO_DEEP)
+def _require_shallow(text: str) -> None:
+    """Count brackets outside of texts before the parser recurses into them: what it nests costs it stack."""
+    depth = 0
+    for sign in _TEXT_OR_BRACKET.finditer(text):
+        if sign[0] in "[{":
+            depth += 1
+        elif sign[0] in "]}":
+            depth -= 1
+        if depth > DEEPEST:
+            raise MalformedJSON(f"The JSON is nested deeper than {DEEPEST} levels.")
 
 
-def _children(value: Any) -> Iterator[Any]:
+def _require_storable(value: Any) -> None:
+    """Refuse texts that no database takes; unescaped ones have been refused already."""
     if isinstance(value, str):
         if _UNSTORABLE.search(value):
             raise MalformedJSON("A text holds a NUL character or a lone surrogate.")
     elif isinstance(value, dict):
-        yield from value
-        yield from value.values()
+        for name, below in value.items():
+            _require_storable(name)
+            _require_storable(below)
     elif isinstance(value, list):
-        yield from value
+        for below in value:
+            _require_storable(below)

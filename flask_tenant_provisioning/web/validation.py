@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from operator import itemgetter
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +17,8 @@ UNKNOWN = Fault("unknown-field", "There is no such field.")
 READ_ONLY = Fault("read-only", "This field is set by the server.")
 NOT_AN_OBJECT = Fault("invalid-type", "Must be an object.")
 NOT_TEXT = Fault("invalid-type", "Must be a text.")
+DUPLICATE = Fault("duplicate", "Send this parameter once.")
+UNSTORABLE = Fault("invalid-text", "Must hold no NUL character.")
 
 
 class StrictSchema(Schema):
@@ -34,7 +37,7 @@ class StrictSchema(Schema):
 class TextField(fields.Field):  # type: ignore[type-arg]
     """A text of `shortest` to `longest` characters, after trimming where `trim`."""
 
-    default_error_messages = {"required": [REQUIRED], "null": [NULL]}  # type: ignore[dict-item]  # noqa: RUF012
+    default_error_messages = {"required": [REQUIRED], "null": [NULL]}  # noqa: RUF012
 
     def __init__(self, *, shortest: int = 0, longest: int, trim: bool = False, **options: Any) -> None:
         super().__init__(**options)
@@ -57,29 +60,32 @@ class TextField(fields.Field):  # type: ignore[type-arg]
         return Fault("invalid-length", f"Must have {self.shortest} to {self.longest} characters.")
 
 
-def refused(*faults: Fault) -> ValidationError:
-    """The error that says these faults of one field."""
-    return ValidationError(list(faults))  # type: ignore[arg-type]
+def refused(*faults: Fault | dict[str, Fault]) -> ValidationError:
+    """The error that says these faults of one field, or of what the field holds, by name."""
+    return ValidationError(list(faults))
 
 
 def load(schema: StrictSchema, data: Any, *, partial: bool = False) -> dict[str, Any]:
     """The valid input. Raises `InvalidInput` that lists everything wrong with it."""
     try:
-        return schema.load(data, partial=partial)  # type: ignore[return-value]
+        found: dict[str, Any] = schema.load(data, partial=partial)
     except ValidationError as error:
-        raise invalid(list(_listed(error.messages, schema))) from error
+        raise invalid(_entries(error.messages, schema, data)) from error
+    return found
 
 
 def load_parameters(schema: StrictSchema, sent: Mapping[str, list[str]]) -> dict[str, Any]:
     """The valid query parameters. Raises `InvalidParameter` that names every wrong one."""
-    twice = {name: [Fault("duplicate", "Send this parameter once.")] for name, values in sent.items() if values[1:]}
+    first = {name: values[0] for name, values in sent.items()}
+    wrong: dict[Any, Any] = {name: UNSTORABLE for name, value in first.items() if "\0" in value}
+    wrong |= {name: DUPLICATE for name, values in sent.items() if values[1:]}
     found: dict[str, Any] = {}
     try:
-        found = schema.load({name: values[0] for name, values in sent.items()})  # type: ignore[assignment]
+        found = schema.load(first)
     except ValidationError as error:
-        twice = {**error.messages, **twice}  # type: ignore[dict-item]
-    if twice:
-        errors = list(_listed(twice, schema))
+        wrong = {**error.messages, **wrong}  # type: ignore[dict-item]
+    if wrong:
+        errors = _entries(wrong, schema, first)
         raise InvalidParameter(_counted(errors, "query parameter"), errors=errors)
     return found
 
@@ -99,14 +105,22 @@ def _counted(errors: list[dict[str, str]], what: str) -> str:
     return f"1 {what} is invalid." if len(errors) == 1 else f"{len(errors)} {what}s are invalid."
 
 
-def _listed(messages: Any, schema: StrictSchema, *path: str) -> Iterator[dict[str, str]]:
-    """Flatten marshmallow's tree of messages."""
+def _entries(messages: Any, schema: StrictSchema, sent: Any) -> list[dict[str, str]]:
+    """The entries for marshmallow's tree of messages, by pointer: it names unknown fields in no fixed order."""
+    return sorted(_listed(messages, schema, sent), key=itemgetter("pointer"))
+
+
+def _listed(messages: Any, schema: StrictSchema, sent: Any, *path: str) -> Iterator[dict[str, str]]:
+    """Flatten the tree; ``_schema`` stands for the object itself, unless the object that was sent has such a key."""
     if isinstance(messages, Fault):
         fault = schema.refusal_of(path[0]) if messages is UNKNOWN and len(path) == 1 else messages
         yield entry(fault, *path)
     elif isinstance(messages, dict):
         for key, below in messages.items():
-            yield from _listed(below, schema, *(path if key == "_schema" else (*path, str(key))))
+            if isinstance(sent, Mapping) and key in sent:
+                yield from _listed(below, schema, sent[key], *path, key)
+            else:
+                yield from _listed(below, schema, None, *(path if key == "_schema" else (*path, str(key))))
     else:
         for message in messages:
-            yield from _listed(message, schema, *path)
+            yield from _listed(message, schema, sent, *path)

@@ -1,0 +1,123 @@
+"""What an operation answers, status by status: its documents, its headers and its problems."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from marshmallow import Schema
+
+from ..config import Settings
+from ..problems import (
+    Forbidden,
+    InvalidParameter,
+    NotAcceptable,
+    ProvisioningError,
+    StorageUnavailable,
+    Unauthenticated,
+    catalogue,
+)
+from ..problems.rendering import _REQUEST_ID, MEDIA_TYPE
+from ..web.routing import JSON, Route
+from .explained import kinds
+
+#: What every answer bears.
+EVERYWHERE = ("X-Request-ID", "Cache-Control")
+#: What goes with a problem of this status.
+_OF_STATUS = {401: "WWW-Authenticate", 403: "WWW-Authenticate", 405: "Allow", 415: "Accept", 503: "Retry-After"}
+#: What shows in a header too, by the field that it stands in.
+_OF_FIELD = {"version": "ETag", "next": "Link"}
+
+_ALWAYS = (ProvisioningError, InvalidParameter)
+_CHALLENGED = (*catalogue(Unauthenticated), Forbidden)
+_GUARDED = (*_CHALLENGED, NotAcceptable, StorageUnavailable)
+
+
+def answers(route: Route, settings: Settings) -> dict[str, Any]:
+    """The Responses Object of `route`."""
+    documents = {str(status): _answer(status, answer) for status, answer in route.answers.items()}
+    problems = {str(found[0].status): component(found) for found in by_status(problems_of(route, settings))}
+    return dict(sorted({**documents, **problems}.items()))
+
+
+def problems_of(route: Route, settings: Settings) -> set[type[ProvisioningError]]:
+    """Every problem that `route` may answer: those it declares, and those of the gate before it."""
+    gate = _GUARDED if not route.public else () if settings.public_docs else _CHALLENGED
+    return {*route.problems, *_ALWAYS, *gate}
+
+
+def by_status(found: Iterable[type[ProvisioningError]]) -> list[list[type[ProvisioningError]]]:
+    """`found` in the catalogue's order, those of one status together."""
+    groups: dict[int, list[type[ProvisioningError]]] = defaultdict(list)
+    wanted = set(found)
+    for kind in kinds():
+        if kind in wanted:
+            groups[kind.status].append(kind)
+    return list(groups.values())
+
+
+def component(group: Iterable[type[ProvisioningError]]) -> str:
+    """The name of the Response Object of these problems."""
+    return ".".join(kind.code for kind in group)
+
+
+def problem_answer(group: list[type[ProvisioningError]]) -> dict[str, Any]:
+    """The Response Object of these problems of one status."""
+    status = group[0].status
+    codes = [kind.code for kind in group]
+    narrowed = {"properties": {"status": {"const": status}, "code": {"enum": codes}}}
+    schema = {"allOf": [{"$ref": "#/components/schemas/Problem"}, narrowed]}
+    return {
+        "description": "\n".join(f"- `{kind.code}`: {kind.title}. {kind.remedy}" for kind in group),
+        "headers": _headers(*EVERYWHERE, *filter(None, [_OF_STATUS.get(status)])),
+        "content": {MEDIA_TYPE: {"schema": schema, "examples": {code: code for code in codes}}},
+    }
+
+
+def headers(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Every header that an answer may bear."""
+    challenge = {"pattern": "^Bearer realm=", "examples": [f'Bearer realm="{settings.realm}"']}
+    return {
+        "X-Request-ID": _header("The request's id: the caller's where it is well formed.", pattern=_whole_id()),
+        "Cache-Control": _header("Nobody may keep the answer.", const="no-store"),
+        "ETag": _header("The entity tag of this version, strong (RFC 9110 §8.8.3).", pattern='^"[0-9]+"$'),
+        "Location": _header("The path of what was created.", format="uri-reference"),
+        "Link": _header('The next page: `rel="next"` (RFC 8288). Absent on the last one.', required=False),
+        "WWW-Authenticate": _header("The challenge (RFC 6750 §3).", required=False, **challenge),
+        "Allow": _header("The methods that are possible here."),
+        "Accept": _header("The media types that are possible here."),
+        "Retry-After": _header("Seconds to wait.", pattern="^[0-9]+$"),
+    }
+
+
+def _header(description: str, *, required: bool = True, **schema: Any) -> dict[str, Any]:
+    return {"description": description, "required": required, "schema": {"type": "string", **schema}}
+
+
+def _whole_id() -> str:
+    return f"^{_REQUEST_ID.pattern}$"
+
+
+def _headers(*names: str) -> dict[str, str]:
+    return {name: name for name in names}
+
+
+def _answer(status: int, answer: Any) -> dict[str, Any]:
+    """The Response Object of a success. `answer` is a schema, several media types with theirs, or nothing."""
+    content = answer if isinstance(answer, Mapping) else {JSON: answer} if answer is not None else {}
+    described = {"content": {kind: {"schema": schema} for kind, schema in content.items()}} if content else {}
+    return {
+        "description": f"{HTTPStatus(status).phrase}.",
+        "headers": _headers(*EVERYWHERE, *_headers_of(status, answer)),
+        **described,
+    }
+
+
+def _headers_of(status: int, answer: Any) -> list[str]:
+    fields: Iterable[str] = ()
+    if isinstance(answer, type) and issubclass(answer, Schema):
+        fields = answer._declared_fields
+    found = [header for field, header in _OF_FIELD.items() if field in fields]
+    return found + (["Location"] if status == 201 else []) + (["ETag"] if status == 304 else [])

@@ -1,0 +1,103 @@
+"""The OpenAPI 3.1 document of one mount, made of what its routes, schemas, permissions and problems declare."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
+
+from ..config import Settings
+from ..web.call import Mount
+from ..web.routing import Route
+from . import answers, examples, operations
+from .explained import explanations, kinds
+from .fields import Converter
+from .schemas import PROBLEM, name_of
+
+VERSION = "3.1.0"
+_MOST_KEPT = 16
+
+ABOUT = """\
+Partners provision tenants in this application.
+
+- Bodies are JSON in UTF-8. Unknown fields, duplicate keys, NUL characters and lone surrogates are refused.
+- A query parameter that an operation does not name, or one that is sent twice, is refused: `invalid-parameter`.
+- Errors are problem documents (RFC 9457); what `type` refers to explains the code and what to do about it.
+- Times are UTC, RFC 3339 with milliseconds and `Z`. Ids are UUIDs.
+"""
+
+
+class _Plugin(MarshmallowPlugin):
+    Converter = Converter
+
+
+def document(mount: Mount, server: str) -> str:
+    """The document as JSON, for callers who see the mount at `server`; made once for each of these."""
+    made: dict[str, str] = mount.memory.setdefault(document, {})
+    if server not in made:
+        while len(made) >= _MOST_KEPT:
+            made.pop(next(iter(made)), None)
+        made[server] = json.dumps(build(mount.settings, server, tuple(mount.routes)), ensure_ascii=False)
+    return made[server]
+
+
+def build(settings: Settings, server: str, routes: tuple[Route, ...]) -> dict[str, Any]:
+    """The OpenAPI Object of `routes` under `server`."""
+    spec = _spec(settings, server, routes)
+    _describe_shared(spec, settings, server)
+    for route in routes:
+        described = operations.operation(route, routes, settings)
+        spec.path(operations.path_of(route), operations={route.method.lower(): described})
+    _describe_problems(spec, settings, routes)
+    for name, example in examples.examples(settings).items():
+        if name in spec.components.schemas:
+            spec.components.schemas[name]["examples"] = [example]
+    return {"openapi": VERSION, **spec.to_dict()}
+
+
+def _spec(settings: Settings, server: str, routes: tuple[Route, ...]) -> APISpec:
+    from .. import __version__
+
+    return APISpec(
+        "Tenant provisioning",
+        __version__,
+        VERSION,
+        [_Plugin(schema_name_resolver=name_of)],
+        info={"description": ABOUT, "license": {"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"}},
+        servers=[{"url": server}],
+        tags=operations.tags(routes),
+    )
+
+
+def _describe_shared(spec: APISpec, settings: Settings, server: str) -> None:
+    parts = spec.components
+    parts.security_scheme(operations.SECURITY, _bearer(settings))
+    for name, header in answers.headers(settings).items():
+        parts.header(name, header)
+    for name, parameter in operations.request_headers().items():
+        parts.parameter(name, "header", parameter)
+    for code, explained in explanations(settings, server).items():
+        parts.example(code, {"summary": explained.kind.title, "value": explained.example})
+    parts.schema("Problem", PROBLEM)
+
+
+def _describe_problems(spec: APISpec, settings: Settings, routes: tuple[Route, ...]) -> None:
+    """The answers that the operations refer to, and one for each code that may come where no operation is."""
+    of_routes = [answers.problems_of(route, settings) for route in routes]
+    unrouted = [[kind] for kind in kinds() if kind not in set().union(*of_routes)]
+    groups = [group for found in of_routes for group in answers.by_status(found)]
+    for name, group in {answers.component(group): group for group in (*groups, *unrouted)}.items():
+        spec.components.response(name, answers.problem_answer(group))
+
+
+def _bearer(settings: Settings) -> dict[str, str]:
+    granted = "\n".join(f"- `{role}`: {', '.join(map('`{}`'.format, can))}" for role, can in settings.roles.items())
+    claims = f"The claim `{settings.roles_claim}` lists the roles, `{settings.partner_claim}` names the partner."
+    return {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": f"{claims}\n\n{granted}",
+    }

@@ -1,0 +1,130 @@
+"""One route as an OpenAPI operation; everything in it is read from the route's declaration."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from ..config import Settings
+from ..problems import PreconditionFailed
+from ..web.routing import MERGE_PATCH, Route
+from .answers import answers
+from .assets import ASSETS
+from .explained import kinds
+from .schemas import incoming
+
+#: What a mount with `public_docs` off asks for its documents.
+DOCUMENTS_NEED = ("tenant:read",)
+SECURITY = "bearerAuth"
+
+_PLACE = re.compile(r"<(?:[^<>:]+:)?(\w+)>")
+
+
+def path_of(route: Route) -> str:
+    """The route's path as a template: ``/tenants/{tenant_id}``."""
+    return _PLACE.sub(r"{\1}", route.rule)
+
+
+def operation(route: Route, routes: Iterable[Route], settings: Settings) -> dict[str, Any]:
+    """The Operation Object of `route`, one of `routes`."""
+    summary, _, more = (route.handler.__doc__ or "").partition("\n")
+    needed = permissions_of(route, settings)
+    roles = [role for role, granted in settings.roles.items() if set(needed).issubset(granted)] if needed else []
+    found: dict[str, Any] = {
+        "operationId": route.endpoint,
+        "tags": [tag_of(route)],
+        "summary": summary.rstrip("."),
+        "description": "\n\n".join(filter(None, [" ".join(more.split()), _who(needed, roles)])),
+        "security": [{SECURITY: list(needed)}] if needed else [],
+        "x-permissions": list(needed),
+        "x-roles": roles,
+        "parameters": _parameters(route, settings),
+        "responses": answers(route, settings),
+    }
+    if 201 in route.answers:
+        found["responses"]["201"]["links"] = _links(route, routes)
+    return found | _body(route, settings)
+
+
+def permissions_of(route: Route, settings: Settings) -> tuple[str, ...]:
+    """What a caller needs, none for what is public."""
+    if isinstance(route.permissions, tuple):
+        return route.permissions
+    return () if settings.public_docs else DOCUMENTS_NEED
+
+
+def tag_of(route: Route) -> str:
+    """The feature that the route belongs to: the folder that it stands in."""
+    return _package(route).rpartition(".")[2]
+
+
+def tags(routes: Iterable[Route]) -> list[dict[str, str]]:
+    """The features, each with its package's own words."""
+    return [
+        {"name": name, "description": sys.modules[package].__doc__ or name}
+        for name, package in {tag_of(route): _package(route) for route in routes}.items()
+    ]
+
+
+def request_headers() -> dict[str, dict[str, Any]]:
+    """Every header that a request may bear beside its token."""
+    return {
+        "X-Request-ID": _text("The request's id, 1 to 128 of `A-Z a-z 0-9 . _ -`; another one is replaced."),
+        "If-Match": _text("Write only if the entity tag is one of these (RFC 9110 §13.1.1); 412 otherwise."),
+        "If-None-Match": _text("Answer only if the entity tag is none of these (RFC 9110 §13.1.2); 304 otherwise."),
+    }
+
+
+def _text(description: str) -> dict[str, Any]:
+    return {"description": description, "required": False, "schema": {"type": "string"}}
+
+
+def _package(route: Route) -> str:
+    return route.handler.__module__.rpartition(".")[0]
+
+
+def _who(needed: tuple[str, ...], roles: list[str]) -> str:
+    if not needed:
+        return "Anybody may call this, without a token."
+    permissions = " and ".join(f"`{permission}`" for permission in needed)
+    return f"Needs {permissions}; granted to {', '.join(f'`{role}`' for role in roles) or 'no role'}."
+
+
+def _parameters(route: Route, settings: Settings) -> list[Any]:
+    path = [{"name": name, "in": "path", "required": True, "schema": _place(name)} for name in places(route)]
+    query = [{"in": "query", "schema": incoming(route.query(settings))}] if route.query else []
+    conditions = {"If-Match": PreconditionFailed in route.problems, "If-None-Match": 304 in route.answers}
+    return [*path, *query, *(name for name, holds in conditions.items() if holds), "X-Request-ID"]
+
+
+def places(route: Route) -> list[str]:
+    """The names of the variable parts of the route's path."""
+    return _PLACE.findall(route.rule)
+
+
+def _place(name: str) -> dict[str, Any]:
+    listed = {"code": [kind.code for kind in kinds()], "asset": list(ASSETS)}
+    if name in listed:
+        return {"type": "string", "enum": listed[name]}
+    return {"type": "string", "format": "uuid"} if name.endswith("_id") else {"type": "string", "minLength": 1}
+
+
+def _body(route: Route, settings: Settings) -> dict[str, Any]:
+    if route.body is None:
+        return {}
+    schema = incoming(route.body(settings), partial=MERGE_PATCH in route.consumes)
+    return {"requestBody": {"required": True, "content": {kind: {"schema": schema} for kind in route.consumes}}}
+
+
+def _links(route: Route, routes: Iterable[Route]) -> dict[str, Any]:
+    """What can be done with what was created: every operation on the one path that its id leads to."""
+    return {
+        other.endpoint: {
+            "operationId": other.endpoint,
+            "parameters": {places(other)[0]: f"$response.body#/{places(other)[0].removesuffix('_id')}"},
+        }
+        for other in routes
+        if re.fullmatch(rf"{re.escape(path_of(route))}/\{{\w+_id}}", path_of(other))
+    }

@@ -1,0 +1,86 @@
+"""The schemas of the documents' own answers, and the difference between what comes in and what goes out."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from marshmallow import Schema, fields
+
+from ..web.validation import StrictSchema
+
+#: RFC 9457, with this API's own members (contract §1).
+PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "description": "A problem document (RFC 9457). Further members depend on the code.",
+    "required": ["type", "title", "status", "code", "detail", "instance", "request_id"],
+    "properties": {
+        "type": {"type": "string", "format": "uri-reference", "description": "Refers to the code's explanation."},
+        "title": {"type": "string"},
+        "status": {"type": "integer", "minimum": 400, "maximum": 599, "description": "The answer's own status."},
+        "code": {"type": "string", "description": "What happened; stable."},
+        "detail": {"type": "string", "description": "What happened this time, for people."},
+        "instance": {"type": "string", "format": "uri-reference", "description": "The path of the request."},
+        "request_id": {"type": "string", "description": "Name it to the operator."},
+        "errors": {
+            "type": "array",
+            "minItems": 1,
+            "description": "Everything that is wrong with the input.",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "code", "detail"],
+                "additionalProperties": False,
+                "properties": {
+                    "pointer": {"type": "string", "pattern": "^#(/|$)", "description": "Where (RFC 6901 §6)."},
+                    "code": {"type": "string"},
+                    "detail": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+
+
+class ProblemTypeSchema(StrictSchema):
+    """What a problem's code means."""
+
+    type = fields.String()
+    code = fields.String()
+    title = fields.String()
+    status = fields.Integer()
+    meaning = fields.String()
+    remedy = fields.String()
+
+
+class ProblemExplanationSchema(ProblemTypeSchema):
+    """What a problem's code means, with the document that a client would get."""
+
+    example = fields.Dict()
+
+
+class ProblemIndexSchema(StrictSchema):
+    """Every code of this API."""
+
+    items = fields.List(fields.Nested(ProblemTypeSchema))
+
+
+def incoming(schema: Schema, *, partial: bool = False) -> Schema:
+    """`schema` as a client sees it who sends: without the server's fields; with `partial`, nothing is required."""
+    server_fields = schema.fields.keys() - schema.load_fields.keys()
+    return _incoming(type(schema), "Patch" if partial else "Input")(exclude=server_fields, partial=partial)
+
+
+def is_incoming(schema: Any) -> bool:
+    """Whether `schema` was made by `incoming`."""
+    return getattr(schema, "incoming", False)
+
+
+def name_of(schema: Any) -> str:
+    """The component's name: the class's without what is the same in all of them."""
+    kind = schema if isinstance(schema, type) else type(schema)
+    return kind.__name__.removeprefix("Host").removesuffix("Schema")
+
+
+@functools.cache
+def _incoming(kind: type[Schema], suffix: str) -> type[Schema]:
+    return type(f"{name_of(kind)}{suffix}", (kind,), {"incoming": True})

@@ -1,0 +1,292 @@
+"""Every ``PROVISIONING_*`` key: what it is by default, what it takes, and what is said about everything else."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_tenant_provisioning.config import DEFAULT_ROLES, PERMISSIONS, ConfigurationError, Settings
+
+DEFAULTS: dict[str, Any] = {
+    "edition": "enterprise",
+    "url_prefix": "/api/provisioning",
+    "database_url": None,
+    "database_options": {},
+    "sqlite_synchronous": "FULL",
+    "table_prefix": "provisioning_",
+    "auto_migrate": None,
+    "transaction_attempts": 6,
+    "secret_key": None,
+    "realm": "provisioning",
+    "roles": DEFAULT_ROLES,
+    "admin_roles": ("provisioning-admin",),
+    "roles_claim": "roles",
+    "partner_claim": "partner_id",
+    "permissions_claim": "permissions",
+    "token_cache_size": 4096,
+    "max_body_bytes": 1_048_576,
+    "retention_days": 30,
+    "plans": None,
+    "phone_e164": False,
+    "problem_base_uri": None,
+    "public_docs": True,
+    "license_file": None,
+    "license": None,
+    "license_public_keys": {},
+    "license_revoked": (),
+    "license_reload_seconds": 5,
+    "install_id": None,
+}
+
+TEXT = "a text that is not empty"
+NUMBER_AS_TEXT = "a text (in an environment variable, a number within double quotes)"
+FLAG = "True or False (in an environment variable, true or false)"
+TEXTS = "a list of texts, none of them empty"
+KEYS = "a mapping of key id to public key, both texts"
+ROLES = "a mapping of role to a list of permissions"
+PATH = "a path such as '/api/provisioning', without a slash at its end"
+REALM = "1 to 100 printable ASCII characters without quote or backslash"
+TABLES = "1 to 20 of a-z, 0-9 and _, not beginning with a digit"
+SECRET = "hunter2"
+SECRETS = {"database_url", "database_options", "secret_key", "license", "license_public_keys"}
+
+TAKEN: list[tuple[str, Any, Any]] = [
+    ("edition", "community", "community"),
+    ("url_prefix", "/a", "/a"),
+    ("url_prefix", "/a/b-c/d_e/v1.0/~f", "/a/b-c/d_e/v1.0/~f"),
+    ("database_url", "sqlite:///file", "sqlite:///file"),
+    ("database_options", {"pool_size": 3}, {"pool_size": 3}),
+    ("sqlite_synchronous", "NORMAL", "NORMAL"),
+    ("table_prefix", "_eu_2", "_eu_2"),
+    ("table_prefix", "a" * 20, "a" * 20),
+    ("auto_migrate", True, True),
+    ("auto_migrate", False, False),
+    ("transaction_attempts", 1, 1),
+    ("transaction_attempts", 50, 50),
+    ("secret_key", "s", "s"),
+    ("realm", "Partners' API, (EU)", "Partners' API, (EU)"),
+    ("roles", {"clerk": ["tenant:read"], "idler": []}, {"clerk": ("tenant:read",), "idler": ()}),
+    ("admin_roles", ["root"], ("root",)),
+    ("admin_roles", [], ()),
+    ("roles_claim", "https://example.com/roles", "https://example.com/roles"),
+    ("partner_claim", "a.b", "a.b"),
+    ("permissions_claim", "scope", "scope"),
+    ("permissions_claim", None, None),
+    ("token_cache_size", 0, 0),
+    ("max_body_bytes", 1024, 1024),
+    ("retention_days", 0, 0),
+    ("plans", ("free", "pro"), ("free", "pro")),
+    ("plans", {"free"}, ("free",)),
+    ("plans", [], ()),
+    ("phone_e164", True, True),
+    ("problem_base_uri", "https://example.com/p/", "https://example.com/p/"),
+    ("public_docs", False, False),
+    ("license_file", "/etc/license", "/etc/license"),
+    ("license", "a.b.c", "a.b.c"),
+    ("license_public_keys", {"k": "abc"}, {"k": "abc"}),
+    ("license_revoked", ["k"], ("k",)),
+    ("license_reload_seconds", 0, 0),
+    ("install_id", "eu-1", "eu-1"),
+]
+
+REFUSED: list[tuple[str, Any, str]] = [
+    *[("edition", wrong, "'enterprise' or 'community'") for wrong in ("Community", "", None, 1, ["community"])],
+    *[("url_prefix", wrong, PATH) for wrong in ("", "/", "api", "/api/", "/a//b", "/a b", "/<x>", "/a\n", None, 5)],
+    *[("database_url", wrong, TEXT) for wrong in ("", b"sqlite://", ["sqlite://"], True)],
+    *[("database_options", wrong, "a mapping of names to values") for wrong in ("pool_size=3", ["pool_size"], {1: 2})],
+    *[("sqlite_synchronous", wrong, "'FULL' or 'NORMAL'") for wrong in ("OFF", "normal", None)],
+    *[("table_prefix", wrong, TABLES) for wrong in ("", "a" * 21, "2eu_", "EU_", "eu-", 'x"; --', "a\n", None)],
+    *[("auto_migrate", wrong, FLAG) for wrong in ("True", "yes", 1, 0)],
+    *[("transaction_attempts", wrong, "a whole number from 1 to 50") for wrong in (0, 51, "6", 6.0, True, None)],
+    *[("secret_key", wrong, TEXT) for wrong in ("", b"bytes")],
+    *[("realm", wrong, REALM) for wrong in ("", 'a"b', "a\\b", "a\nb", "é", "a" * 101, None, 5)],
+    *[
+        ("roles", wrong, ROLES)
+        for wrong in ("partner-admin", ["partner-admin"], {1: []}, {"": []}, {"a": "tenant:read"})
+    ],
+    *[("admin_roles", wrong, TEXTS) for wrong in ("root", [""], [1], {"root": True}, None)],
+    *[("roles_claim", wrong, TEXT) for wrong in ("", None, ["roles"])],
+    *[("partner_claim", wrong, TEXT) for wrong in ("", None, ["sub"])],
+    *[("permissions_claim", wrong, TEXT) for wrong in ("", False, ["scope"])],
+    *[("token_cache_size", wrong, "a whole number from 0 to 1000000") for wrong in (-1, 1_000_001, "1", None)],
+    *[
+        ("max_body_bytes", wrong, "a whole number from 1024 to 1073741824")
+        for wrong in (1023, 2**30 + 1, "1 MiB", None)
+    ],
+    *[("retention_days", wrong, "a whole number from 0 to 36500") for wrong in (-1, 36_501, 30.5, None)],
+    *[("plans", wrong, TEXTS) for wrong in ("free", b"free", ["free", ""], ["free", None], {"free": 1})],
+    *[("phone_e164", wrong, FLAG) for wrong in ("false", 0, None)],
+    *[("problem_base_uri", wrong, TEXT) for wrong in ("", b"https://example.com", False)],
+    *[("public_docs", wrong, FLAG) for wrong in ("False", 1, None)],
+    *[("license_file", wrong, TEXT) for wrong in ("", b"/etc/license")],
+    *[("license", wrong, TEXT) for wrong in ("", b"a.b.c")],
+    *[("license_public_keys", wrong, KEYS) for wrong in ("abc", ["abc"], {"k": b"abc"}, {"k": ""}, {1: "abc"})],
+    *[("license_revoked", wrong, TEXTS) for wrong in ("k", [1], None)],
+    *[("license_reload_seconds", wrong, "a whole number from 0 to 86400") for wrong in (-1, 86_401, "5", None)],
+    *[("install_id", wrong, TEXT) for wrong in ("", ["eu-1"])],
+    *[("install_id", wrong, NUMBER_AS_TEXT) for wrong in (17, 1.5)],
+]
+
+
+def read(**keys: Any) -> Settings:
+    """The settings of a host that configures these keys, given without their prefix and in lower case."""
+    return Settings.read({f"PROVISIONING_{name.upper()}": value for name, value in keys.items()}, {})
+
+
+def refusal(config: dict[str, Any], **overrides: Any) -> str:
+    """What is said about a configuration."""
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.read(config, overrides)
+    return str(caught.value)
+
+
+def from_environment(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
+    """The settings of a host that reads `variables` with Flask's ``from_prefixed_env``."""
+    for name, value in variables.items():
+        monkeypatch.setenv(f"FLASK_PROVISIONING_{name.upper()}", value)
+    app = Flask("host")
+    app.config.from_prefixed_env()
+    return Settings.read(app.config, {})
+
+
+def test_the_defaults_are_these() -> None:
+    assert dataclasses.asdict(Settings.read({}, {})) == DEFAULTS
+
+
+def test_each_key_says_what_it_means() -> None:
+    assert [field.name for field in dataclasses.fields(Settings) if not field.metadata["meaning"].endswith(".")] == []
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_a_default_may_be_written_out(name: str) -> None:
+    (field,) = [field for field in dataclasses.fields(Settings) if field.name == name]
+    assert read(**{name: field.default}) == read()
+
+
+@pytest.mark.parametrize("table", [TAKEN, REFUSED], ids=["taken", "refused"])
+def test_each_key_is_in_the_tables_of_these_tests(table: list[tuple[str, Any, Any]]) -> None:
+    assert {name for name, *_ in table} == DEFAULTS.keys()
+
+
+@pytest.mark.parametrize(("name", "value", "expected"), TAKEN)
+def test_a_key_takes(name: str, value: Any, expected: Any) -> None:
+    assert dataclasses.asdict(read(**{name: value})) == {**DEFAULTS, name: expected}
+
+
+@pytest.mark.parametrize(("name", "value", "expected"), TAKEN)
+def test_a_mount_overrides(name: str, value: Any, expected: Any) -> None:
+    settings = Settings.read({f"PROVISIONING_{name.upper()}": DEFAULTS[name]}, {name: value})
+    assert getattr(settings, name) == expected
+
+
+@pytest.mark.parametrize(("name", "value", "wanted"), REFUSED)
+def test_a_key_refuses(name: str, value: Any, wanted: str) -> None:
+    key = f"PROVISIONING_{name.upper()}"
+    shown = "" if name in SECRETS else f", not {value!r}"
+    assert refusal({key: value}) == f"{key} must be {wanted}{shown}."
+
+
+@pytest.mark.parametrize(("name", "value", "wanted"), REFUSED)
+def test_a_mount_refuses_in_the_same_words(name: str, value: Any, wanted: str) -> None:
+    assert refusal({}, **{name: value}) == refusal({f"PROVISIONING_{name.upper()}": value})
+
+
+def test_a_role_with_an_unknown_permission_is_refused_with_those_that_exist() -> None:
+    roles = {"clerk": ["tenant:read", "tenant:eat", "tenant:burn"]}
+    assert refusal({"PROVISIONING_ROLES": roles}) == (
+        f"PROVISIONING_ROLES must be a mapping of role to permissions out of {', '.join(sorted(PERMISSIONS))}; "
+        f"unknown: tenant:burn, tenant:eat, not {roles!r}."
+    )
+
+
+def test_all_faults_are_named_at_once() -> None:
+    config = {"PROVISIONING_EDITION": "free", "PROVISIONING_REALM": "", "PROVISIONING_RETENTION_DAYS": "30"}
+    assert refusal(config, public_docs="no", colour="red") == (
+        "TenantProvisioning has no option colour.\n"
+        "PROVISIONING_EDITION must be 'enterprise' or 'community', not 'free'.\n"
+        f"PROVISIONING_REALM must be {REALM}, not ''.\n"
+        f"PROVISIONING_RETENTION_DAYS must be a whole number from 0 to 36500, not '30'.\n"
+        f"PROVISIONING_PUBLIC_DOCS must be {FLAG}, not 'no'."
+    )
+
+
+@pytest.mark.parametrize("name", sorted(SECRETS))
+@pytest.mark.parametrize("value", [SECRET.encode(), [SECRET], {SECRET: 1, 1: SECRET}], ids=["bytes", "list", "mapping"])
+def test_a_secret_is_never_shown(name: str, value: Any) -> None:
+    assert SECRET not in refusal({f"PROVISIONING_{name.upper()}": value})
+
+
+def test_what_is_configured_cannot_be_changed_afterwards() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        read().realm = "other"  # type: ignore[misc]
+
+
+def test_keys_of_others_are_not_read(caplog: pytest.LogCaptureFixture) -> None:
+    assert Settings.read({"EDITION": 5, "provisioning_edition": 5, "X_PROVISIONING_EDITION": 5}, {}) == read()
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        (
+            "PROVISIONING_URL_PREFX",
+            "flask-tenant-provisioning has no key PROVISIONING_URL_PREFX; did you mean PROVISIONING_URL_PREFIX?",
+        ),
+        (
+            "PROVISIONING_LICENCE_FILE",
+            "flask-tenant-provisioning has no key PROVISIONING_LICENCE_FILE; did you mean PROVISIONING_LICENSE_FILE?",
+        ),
+        ("PROVISIONING_COLOUR", "flask-tenant-provisioning has no key PROVISIONING_COLOUR."),
+    ],
+)
+def test_an_unknown_key_is_warned_of(key: str, said: str, caplog: pytest.LogCaptureFixture) -> None:
+    assert Settings.read({key: SECRET}, {}) == read()
+    assert [(record.levelno, record.getMessage()) for record in caplog.records] == [(logging.WARNING, said)]
+
+
+def test_an_unknown_option_is_refused_with_what_comes_close() -> None:
+    assert refusal({}, urlprefix="/x") == "TenantProvisioning has no option urlprefix; did you mean url_prefix?"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("url_prefix", "/eu", "/eu"),
+        ("max_body_bytes", "2048", 2048),
+        ("public_docs", "false", False),
+        ("auto_migrate", "true", True),
+        ("auto_migrate", "null", None),
+        ("plans", '["free", "pro"]', ("free", "pro")),
+        ("roles", '{"clerk": ["tenant:read"]}', {"clerk": ("tenant:read",)}),
+        ("license_public_keys", '{"2025": "abc"}', {"2025": "abc"}),
+        ("license_public_keys__2025", "abc", {"2025": "abc"}),
+        ("database_options", '{"pool_size": 3}', {"pool_size": 3}),
+        ("install_id", '"17"', "17"),
+        ("secret_key", "not json", "not json"),
+    ],
+)
+def test_an_environment_variable_is_read(monkeypatch: pytest.MonkeyPatch, name: str, text: str, expected: Any) -> None:
+    settings = from_environment(monkeypatch, **{name: text})
+    assert dataclasses.asdict(settings) == {**DEFAULTS, name.partition("__")[0]: expected}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("public_docs", "True", f"PROVISIONING_PUBLIC_DOCS must be {FLAG}, not 'True'."),
+        ("install_id", "17", f"PROVISIONING_INSTALL_ID must be {NUMBER_AS_TEXT}, not 17."),
+        ("plans", "free,pro", f"PROVISIONING_PLANS must be {TEXTS}, not 'free,pro'."),
+        ("secret_key", "17", f"PROVISIONING_SECRET_KEY must be {NUMBER_AS_TEXT}."),
+    ],
+)
+def test_an_environment_variable_of_another_type_is_refused_with_advice(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str, said: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        from_environment(monkeypatch, **{name: text})
+    assert str(caught.value) == said

@@ -1,0 +1,268 @@
+"""Patches, replacements and deletions, and what they leave in the events."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from flask_tenant_provisioning.tenants.patches import merged
+from tests.refusals import invalid, refused
+from tests.world import EXAMPLE, Caller
+
+NULL = ("null", "This field may not be null.")
+TOO_MANY = ("#/metadata", "too-many-keys", "Must have 50 keys at most.")
+FULL = {
+    "client_name": "Example Corp",
+    "email": "admin@example.com",
+    "phone_number": "+1234567890",
+    "industry": "Technology",
+    "plan": "pro",
+    "external_id": "crm-1",
+    "metadata": {"a": "1", "b": "2"},
+}
+EMPTY: dict[str, Any] = {"phone_number": None, "industry": None, "plan": None, "external_id": None, "metadata": {}}
+
+VECTORS: list[tuple[Any, Any, Any]] = [
+    ({"a": "b"}, {"a": "c"}, {"a": "c"}),
+    ({"a": "b"}, {"b": "c"}, {"a": "b", "b": "c"}),
+    ({"a": "b"}, {"a": None}, {}),
+    ({"a": "b", "b": "c"}, {"a": None}, {"b": "c"}),
+    ({"a": ["b"]}, {"a": "c"}, {"a": "c"}),
+    ({"a": "c"}, {"a": ["b"]}, {"a": ["b"]}),
+    ({"a": {"b": "c"}}, {"a": {"b": "d", "c": None}}, {"a": {"b": "d"}}),
+    ({"a": [{"b": "c"}]}, {"a": [1]}, {"a": [1]}),
+    (["a", "b"], ["c", "d"], ["c", "d"]),
+    ({"a": "b"}, ["c"], ["c"]),
+    ({"a": "foo"}, None, None),
+    ({"a": "foo"}, "bar", "bar"),
+    ({"e": None}, {"a": 1}, {"e": None, "a": 1}),
+    ([1, 2], {"a": "b", "c": None}, {"a": "b"}),
+    ({}, {"a": {"bb": {"ccc": None}}}, {"a": {"bb": {}}}),
+]
+
+
+@pytest.mark.parametrize(("target", "patch", "result"), VECTORS, ids=lambda value: json.dumps(value))
+def test_a_merge_patch_does_what_the_rfc_shows(target: Any, patch: Any, result: Any) -> None:
+    before = json.dumps(target)
+    assert merged(target, patch) == result
+    assert json.dumps(target) == before
+
+
+PATCHES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "a required field": ({"client_name": "Other"}, {"client_name": "Other"}),
+    "trimmed": ({"client_name": "  Other "}, {"client_name": "Other"}),
+    "the address": ({"email": "other@example.com"}, {"email": "other@example.com"}),
+    "an optional field": ({"plan": "free"}, {"plan": "free"}),
+    "null clears phone_number": ({"phone_number": None}, {"phone_number": None}),
+    "null clears industry": ({"industry": None}, {"industry": None}),
+    "null clears plan": ({"plan": None}, {"plan": None}),
+    "null clears external_id": ({"external_id": None}, {"external_id": None}),
+    "null clears metadata": ({"metadata": None}, {"metadata": {}}),
+    "a key is added": ({"metadata": {"c": "3"}}, {"metadata": {"a": "1", "b": "2", "c": "3"}}),
+    "a key is changed": ({"metadata": {"a": "3"}}, {"metadata": {"a": "3", "b": "2"}}),
+    "a key is removed": ({"metadata": {"a": None}}, {"metadata": {"b": "2"}}),
+    "every key is removed": ({"metadata": {"a": None, "b": None}}, {"metadata": {}}),
+    "all at once": ({"metadata": {"a": None, "b": "x", "c": ""}}, {"metadata": {"b": "x", "c": ""}}),
+    "a key named _schema": ({"metadata": {"_schema": "x"}}, {"metadata": {"a": "1", "b": "2", "_schema": "x"}}),
+    "several fields": ({"industry": "", "plan": None}, {"industry": "", "plan": None}),
+}
+UNCHANGING: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "one field": {"industry": "Technology"},
+    "every field": FULL,
+    "trimmed": {"client_name": " Example Corp "},
+    "a pair of metadata": {"metadata": {"a": "1"}},
+    "no metadata": {"metadata": {}},
+    "a key that is not there": {"metadata": {"x": None}},
+}
+
+
+@pytest.mark.parametrize(("patch", "changed"), PATCHES.values(), ids=PATCHES)
+def test_a_patch_changes_what_it_names_and_is_remembered(
+    partner: Caller, patch: dict[str, Any], changed: dict[str, Any]
+) -> None:
+    made = partner.create(**FULL)
+    answer = partner("PATCH", one(made), json=patch)
+    found = answer.get_json()
+    assert (answer.status_code, answer.headers["ETag"]) == (200, '"2"')
+    assert found == {**made, **changed, "version": 2, "updated_at": found["updated_at"]}
+    assert found["updated_at"] >= made["updated_at"]
+    assert partner("GET", one(made)).get_json() == found
+    assert happened(partner, made)[1:] == [("tenant.updated", found, differences(made, changed))]
+
+
+@pytest.mark.parametrize("patch", UNCHANGING.values(), ids=UNCHANGING)
+def test_a_patch_that_changes_nothing_leaves_no_trace(partner: Caller, patch: dict[str, Any]) -> None:
+    made = partner.create(**FULL)
+    answer = partner("PATCH", one(made), json=patch)
+    assert (answer.status_code, answer.headers["ETag"], answer.get_json()) == (200, '"1"', made)
+    assert happened(partner, made) == [("tenant.created", made, None)]
+
+
+@pytest.mark.parametrize("field", ["client_name", "email"])
+def test_null_does_not_clear_a_required_field(partner: Caller, field: str) -> None:
+    made = partner.create()
+    invalid(partner("PATCH", one(made), json={field: None}), (f"#/{field}", *NULL))
+
+
+def test_metadata_may_not_grow_past_50_keys_by_merging(partner: Caller) -> None:
+    made = partner.create(metadata={f"k{n}": "" for n in range(49)})
+    assert partner("PATCH", one(made), json={"metadata": {"k0": "x", "x": "50th"}}).status_code == 200
+    invalid(partner("PATCH", one(made), json={"metadata": {"y": "51st"}}), TOO_MANY)
+    assert partner("PATCH", one(made), json={"metadata": {"y": "50th again", "x": None}}).status_code == 200
+
+
+def test_60_keys_can_be_removed_at_once(partner: Caller) -> None:
+    made = partner.create(metadata={f"k{n}": "" for n in range(50)})
+    answer = partner("PATCH", one(made), json={"metadata": {**{f"k{n}": None for n in range(60)}, "new": "x"}})
+    assert answer.get_json()["metadata"] == {"new": "x"}
+
+
+def test_put_replaces_every_writable_field(partner: Caller) -> None:
+    made = partner.create(**FULL)
+    answer = partner("PUT", one(made), json={"client_name": "Other", "email": "other@example.com"})
+    changed = {**EMPTY, "client_name": "Other", "email": "other@example.com"}
+    found = answer.get_json()
+    assert (answer.status_code, answer.headers["ETag"]) == (200, '"2"')
+    assert found == {**made, **changed, "version": 2, "updated_at": found["updated_at"]}
+    assert partner("GET", one(made)).get_json() == found
+    assert happened(partner, made)[1:] == [("tenant.updated", found, differences(made, changed))]
+
+
+def test_put_replaces_metadata_whole(partner: Caller) -> None:
+    made = partner.create(**FULL)
+    assert partner("PUT", one(made), json={**FULL, "metadata": {"c": "3"}}).get_json()["metadata"] == {"c": "3"}
+
+
+@pytest.mark.parametrize(
+    "body", [FULL, {**FULL, "metadata": {"b": "2", "a": "1"}}, {**FULL, "client_name": " Example Corp"}]
+)
+def test_a_put_that_changes_nothing_leaves_no_trace(partner: Caller, body: dict[str, Any]) -> None:
+    made = partner.create(**FULL)
+    answer = partner("PUT", one(made), json=body)
+    assert (answer.status_code, answer.headers["ETag"], answer.get_json()) == (200, '"1"', made)
+    assert happened(partner, made) == [("tenant.created", made, None)]
+
+
+@pytest.mark.parametrize("body", [EXAMPLE, {**EXAMPLE, **EMPTY}, {**EXAMPLE, "metadata": None}])
+def test_fields_that_put_does_not_name_are_as_null(partner: Caller, body: dict[str, Any]) -> None:
+    made = partner.create(**{**EXAMPLE, **{name: body.get(name) for name in EMPTY}})
+    assert partner("PUT", one(made), json=body).get_json() == made
+
+
+def test_put_creates_nothing(partner: Caller) -> None:
+    answer = partner("PUT", "/tenants/0193d5f0-0000-7000-8000-000000000000", json=EXAMPLE)
+    refused(answer, 404, "tenant-not-found", "Tenant not found.")
+    assert partner("GET", "/tenants").get_json()["items"] == []
+
+
+def test_delete_keeps_the_tenant_for_its_retention(partner: Caller) -> None:
+    made = partner.create(**FULL)
+    answer = partner("DELETE", one(made))
+    found = answer.get_json()
+    later = {name: found[name] for name in ("updated_at", "deleted_at", "purge_at")}
+    assert (answer.status_code, answer.headers["ETag"]) == (200, '"2"')
+    assert found == {**made, **later, "status": "deleted", "version": 2}
+    assert partner("GET", one(made)).get_json() == found
+    assert happened(partner, made)[1:] == [
+        ("tenant.deleted", found, {"status": {"previous": "active", "new": "deleted"}})
+    ]
+
+
+def test_deleting_twice_changes_nothing(partner: Caller) -> None:
+    made = partner.create()
+    first, second = partner("DELETE", one(made)), partner("DELETE", one(made))
+    assert (second.status_code, second.headers["ETag"], second.get_json()) == (200, '"2"', first.get_json())
+    assert [kind for kind, _, _ in happened(partner, made)] == ["tenant.created", "tenant.deleted"]
+
+
+@pytest.mark.parametrize("method", ["PATCH", "PUT"])
+@pytest.mark.parametrize("body", [EXAMPLE, {"client_name": "Other", "email": "other@example.com"}])
+def test_a_deleted_tenant_is_not_changed(partner: Caller, method: str, body: dict[str, Any]) -> None:
+    made = partner.create(**EXAMPLE)
+    deleted = partner("DELETE", one(made)).get_json()
+    answer = partner(method, one(made), json=body)
+    refused(answer, 409, "invalid-state", "A deleted tenant cannot be changed.", tenant_status="deleted")
+    assert partner("GET", one(made)).get_json() == deleted
+
+
+def test_the_address_and_id_of_a_deleted_tenant_can_be_used_again(partner: Caller) -> None:
+    for _ in range(3):
+        partner("DELETE", one(partner.create(email="admin@example.com", external_id="crm-1")))
+    made = partner.create(email="admin@example.com", external_id="crm-1")
+    assert partner("GET", "/tenants?email=admin@example.com").get_json()["items"] == [made]
+
+
+def test_an_event_says_who_did_it_by_which_request_and_from_where(app: Flask) -> None:
+    partner = Caller(app, sub="Jörg")
+    headers = {"X-Request-ID": "request-1", "User-Agent": "agent/1 " + "x" * 300}
+    answer = partner("POST", "/tenants", json=FULL, headers=headers, environ_base={"REMOTE_ADDR": "2001:db8::1"})
+    made = answer.get_json()
+    (row,) = rows(partner, made)
+    assert {name: row[name] for name in row if name not in ("id", "timestamp", "data")} == {
+        "partner_id": partner.partner,
+        "position": None,
+        "type": "tenant.created",
+        "tenant_id": made["tenant"],
+        "request_id": "request-1",
+        "actor_subject": "Jörg",
+        "actor_partner": partner.partner,
+        "actor_address": "2001:db8::1",
+        "actor_user_agent": headers["User-Agent"][:255],
+        "changes": None,
+    }
+    assert f"{row['timestamp'][:23]}Z" == made["created_at"]
+    assert json.loads(row["data"]) == made
+
+
+def test_an_administrator_is_the_actor_in_another_partners_event(app: Flask, partner: Caller) -> None:
+    made = partner.create()
+    administrator = Caller(app, roles=["provisioning-admin"], sub="root")
+    administrator("PATCH", one(made), json={"industry": "Energy"})
+    found = rows(partner, made)[-1]
+    assert (found["partner_id"], found["actor_partner"], found["actor_subject"]) == (
+        partner.partner, administrator.partner, "root",
+    )  # fmt: skip
+
+
+def test_what_is_refused_leaves_no_event(partner: Caller) -> None:
+    made, holder = partner.create(), partner.create()
+    partner("PATCH", one(made), json={"email": holder["email"]})
+    partner("PATCH", one(made), json={"email": "nobody"})
+    partner("PATCH", one(made), json={"industry": "x"}, headers={"If-Match": '"9"'})
+    partner("POST", "/tenants", json={"client_name": "Other", "email": made["email"]})
+    partner("DELETE", one(made), headers={"If-Match": '"9"'})
+    assert [kind for kind, _, _ in happened(partner, made)] == ["tenant.created"]
+    assert len(rows(partner)) == 2
+
+
+def one(tenant: dict[str, Any]) -> str:
+    return f"/tenants/{tenant['tenant']}"
+
+
+def rows(partner: Caller, tenant: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    """The events of a tenant, or of all of the partner's, in their order."""
+    storage = partner.app.extensions["tenant_provisioning"]["provisioning"].storage
+    table = storage.table("events")
+    found = select(table).where(table.c.partner_id == partner.partner).order_by(table.c.id)
+    if tenant is not None:
+        found = found.where(table.c.tenant_id == tenant["tenant"])
+    with storage.engine.connect() as connection:
+        return [dict(row) for row in connection.execute(found).mappings()]
+
+
+def happened(partner: Caller, tenant: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+    """The type, data and changes of each of a tenant's events."""
+    return [
+        (row["type"], json.loads(row["data"]), row["changes"] and json.loads(row["changes"]))
+        for row in rows(partner, tenant)
+    ]
+
+
+def differences(before: dict[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
+    """What an event says of these changes."""
+    return {name: {"previous": before[name], "new": value} for name, value in changed.items()}

@@ -1,0 +1,393 @@
+"""The OpenAPI document says what the app does: the same routes, permissions, problems, and bodies."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from jsonschema import Draft202012Validator, FormatChecker
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from werkzeug.test import TestResponse
+
+from flask_tenant_provisioning import TenantProvisioning
+from flask_tenant_provisioning.blueprint import ROUTES, UNMATCHED
+from flask_tenant_provisioning.openapi.operations import path_of
+from flask_tenant_provisioning.problems import catalogue
+from flask_tenant_provisioning.web.routing import Route
+from tests import world
+from tests.world import PREFIX, Caller
+
+NOBODY = "01890000-0000-7000-8000-000000000000"
+
+
+class Documented:
+    """A host app, and its document to hold the answers against."""
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+        answer = app.test_client().get(f"{PREFIX}/openapi.json")
+        assert answer.status_code == 200, answer.text
+        self.document: dict[str, Any] = answer.get_json()
+
+    def operation(self, method: str, path: str) -> dict[str, Any]:
+        """The documented operation."""
+        found: dict[str, Any] = self.document["paths"][path][method.lower()]
+        return found
+
+    def answer(self, method: str, path: str, status: int) -> dict[str, Any]:
+        """The documented answer."""
+        return self._followed(self.operation(method, path)["responses"][str(status)])
+
+    def component(self, kind: str, name: str) -> Any:
+        """One of the document's components."""
+        return self.document["components"][kind][name]
+
+    def errors(self, schema: dict[str, Any], value: Any) -> list[str]:
+        """Why `value` does not fit `schema`."""
+        whole = {**schema, "components": self.document["components"]}
+        validator = Draft202012Validator(whole, format_checker=FormatChecker())
+        return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
+
+    def require(self, answer: TestResponse, method: str, path: str) -> None:
+        """Assert that `answer` is exactly one that the document describes for this operation."""
+        described = self.answer(method, path, answer.status_code)
+        for name, reference in described["headers"].items():
+            header = self._followed(reference)
+            if header["required"] or name in answer.headers:
+                assert self.errors(header["schema"], answer.headers.get(name)) == [], name
+        if "content" in described:
+            schema = described["content"][answer.mimetype]["schema"]
+            assert self.errors(schema, answer.get_json() if answer.is_json else answer.text) == []
+
+    def _followed(self, found: dict[str, Any]) -> dict[str, Any]:
+        if "$ref" in found:
+            _, _, kind, name = found["$ref"].split("/")
+            found = self.component(kind, name)
+        return found
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    made = world.host(f"sqlite:///{tmp_path_factory.mktemp('openapi')}/x.sqlite3")
+    yield made
+    world.engine_of(made).dispose()
+
+
+@pytest.fixture(scope="module")
+def documented(app: Flask) -> Documented:
+    return Documented(app)
+
+
+@pytest.fixture
+def partner(app: Flask) -> Caller:
+    return Caller(app)
+
+
+@pytest.fixture
+def host(tmp_path: Any) -> Callable[..., Documented]:
+    """Builds a documented host app with other settings."""
+    return lambda **config: Documented(world.host(f"sqlite:///{tmp_path}/x.sqlite3", **config))
+
+
+def test_the_document_is_valid_openapi_3_1(documented: Documented) -> None:
+    assert documented.document["openapi"].startswith("3.1")
+    assert list(OpenAPIV31SpecValidator(documented.document).iter_errors()) == []
+
+
+def test_every_rule_of_the_blueprint_is_documented_and_nothing_else(app: Flask, documented: Documented) -> None:
+    rules = {
+        (method, re.sub(r"<(?:[^<>:]+:)?(\w+)>", r"{\1}", rule.rule.removeprefix(PREFIX)))
+        for rule in app.url_map.iter_rules()
+        if rule.endpoint.startswith("provisioning.") and rule.endpoint != f"provisioning.{UNMATCHED}"
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    described = {
+        (method.upper(), path) for path, operations in documented.document["paths"].items() for method in operations
+    }
+    assert described == rules
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.endpoint)
+def test_every_operation_asks_for_the_permissions_of_its_route(documented: Documented, route: Route) -> None:
+    operation = documented.operation(route.method, path_of(route))
+    needed = [] if route.public else list(route.permissions)  # type: ignore[arg-type]
+    assert operation["x-permissions"] == needed
+    assert operation["security"] == ([{"bearerAuth": needed}] if needed else [])
+    assert operation["summary"]
+    assert all(f"`{permission}`" in operation["description"] for permission in needed)
+
+
+def test_every_operation_is_refused_to_a_stranger_as_documented(app: Flask, documented: Documented) -> None:
+    for route in ROUTES:
+        if not route.public:
+            path = path_of(route)
+            answer = app.test_client().open(PREFIX + path.format(tenant_id=NOBODY), method=route.method)
+            assert answer.status_code == 401
+            documented.require(answer, route.method, path)
+
+
+def test_every_problem_code_of_the_catalogue_is_documented(documented: Documented) -> None:
+    codes = {kind.code for kind in catalogue()}
+    assert set(documented.document["components"]["examples"]) == codes
+    named = {code for name in documented.document["components"]["responses"] for code in name.split(".")}
+    assert named == codes
+
+
+def test_every_problem_of_a_route_is_among_its_answers(documented: Documented) -> None:
+    for route in ROUTES:
+        for kind in route.problems:
+            answer = documented.answer(route.method, path_of(route), kind.status)
+            assert kind.code in answer["content"]["application/problem+json"]["examples"]
+
+
+@pytest.mark.parametrize("code", sorted(kind.code for kind in catalogue()))
+def test_the_example_of_every_problem_fits_the_schema_of_problems(documented: Documented, code: str) -> None:
+    example = documented.component("examples", code)["value"]
+    assert documented.errors(documented.component("schemas", "Problem"), example) == []
+    assert (example["code"], example["type"]) == (code, f"{PREFIX}/problems/{code}")
+
+
+def test_every_example_fits_the_schema_that_it_illustrates(documented: Documented) -> None:
+    schemas = documented.document["components"]["schemas"]
+    examples = {name: schema["examples"][0] for name, schema in schemas.items() if "examples" in schema}
+    assert {"Tenant", "TenantInput", "TenantPatch", "Page"} <= examples.keys()
+    for name, example in examples.items():
+        assert documented.errors(schemas[name], example) == []
+
+
+def test_no_property_is_left_without_a_type(documented: Documented) -> None:
+    for name, schema in documented.document["components"]["schemas"].items():
+        for field, described in schema.get("properties", {}).items():
+            assert described.keys() & {"type", "enum", "$ref"}, f"{name}.{field}"
+
+
+def test_every_field_of_an_answer_is_required_and_the_server_fields_are_read_only(documented: Documented) -> None:
+    tenant, sent = documented.component("schemas", "Tenant"), documented.component("schemas", "TenantInput")
+    assert set(tenant["required"]) == set(tenant["properties"])
+    read_only = {name for name, described in tenant["properties"].items() if described.get("readOnly")}
+    assert read_only == set(tenant["properties"]) - set(sent["properties"])
+    assert not tenant["additionalProperties"]
+
+
+def test_the_documented_request_is_accepted(documented: Documented, partner: Caller) -> None:
+    example = documented.component("schemas", "TenantInput")["examples"][0]
+    assert example == world.EXAMPLE
+    answer = partner("POST", "/tenants", json=example)
+    assert answer.status_code == 201
+    documented.require(answer, "POST", "/tenants")
+
+
+def test_answers_to_writes_are_as_documented(documented: Documented, partner: Caller) -> None:
+    made = partner.create(email="one@example.com", metadata={"region": "eu"})
+    one = f"/tenants/{made['tenant']}"
+    merge = {"content_type": "application/merge-patch+json"}
+    patch = json.dumps(documented.component("schemas", "TenantPatch")["examples"][0])
+    writes: list[tuple[str, str, dict[str, Any], int]] = [
+        ("PATCH", one, {"data": patch, **merge}, 200),
+        ("PATCH", one, {"json": {}, "headers": {"If-Match": '"99"'}}, 412),
+        ("PUT", one, {"json": {"client_name": "B", "email": "two@example.com"}}, 200),
+        ("PUT", one, {"data": "{}", "content_type": "text/plain"}, 415),
+        ("PUT", one, {"data": b" " * 1_100_000, "content_type": "application/json"}, 413),
+        ("DELETE", one, {}, 200),
+        ("PATCH", one, {"json": {"plan": "gold"}}, 409),
+        ("DELETE", f"/tenants/{NOBODY}", {}, 404),
+        ("POST", "/tenants", {"json": {"client_name": " ", "surprise": 1}}, 400),
+        ("POST", "/tenants", {"data": "{", "content_type": "application/json"}, 400),
+        ("POST", "/tenants?surprise=1", {"json": {}}, 400),
+        ("POST", "/tenants?partner=other", {"json": {}}, 403),
+    ]
+    for method, path, options, status in writes:
+        answer = partner(method, path, **options)
+        assert answer.status_code == status, answer.text
+        documented.require(answer, method, _template(path))
+
+
+def test_answers_to_reads_are_as_documented(documented: Documented, partner: Caller) -> None:
+    made = partner.create(phone_number="+44 20 7946 0000", external_id="x-1", plan="gold")
+    partner.create()
+    one = f"/tenants/{made['tenant']}"
+    for path, headers, status in [
+        ("/tenants", {}, 200),
+        ("/tenants?limit=1", {}, 200),
+        ("/tenants?limit=0&sort=random", {}, 400),
+        ("/tenants?cursor=nonsense", {}, 400),
+        ("/tenants", {"Accept": "text/csv"}, 406),
+        (one, {}, 200),
+        (one, {"If-None-Match": '"1"'}, 304),
+        (f"/tenants/{NOBODY}", {}, 404),
+    ]:
+        answer = partner("GET", path, headers=headers)
+        assert answer.status_code == status, answer.text
+        documented.require(answer, "GET", _template(path))
+
+
+def test_a_duplicate_answers_as_documented(documented: Documented, partner: Caller) -> None:
+    made = partner.create()
+    answer = partner("POST", "/tenants", json={"client_name": "Again", "email": made["email"]})
+    assert answer.status_code == 409
+    documented.require(answer, "POST", "/tenants")
+    assert answer.get_json().keys() == documented.component("examples", "tenant-exists")["value"].keys()
+
+
+def test_a_viewer_is_refused_as_documented(documented: Documented, partner: Caller) -> None:
+    answer = partner.as_("partner-viewer")("POST", "/tenants", json=world.EXAMPLE)
+    assert answer.status_code == 403
+    documented.require(answer, "POST", "/tenants")
+
+
+@pytest.mark.parametrize(
+    "path", ["/openapi.json", "/problems", "/problems/not-found", "/problems/no-such", "/docs?x=1"]
+)
+def test_answers_about_the_api_are_as_documented(app: Flask, documented: Documented, path: str) -> None:
+    documented.require(app.test_client().get(PREFIX + path), "GET", _template(path))
+
+
+#: A value for one field, and whether it is accepted.
+SENT: list[tuple[str, Any, bool]] = [
+    ("client_name", "A", True),
+    ("client_name", "", False),
+    ("client_name", " \t\u2003\x1f", False),
+    ("client_name", None, False),
+    ("client_name", 7, False),
+    ("client_name", f" \n{'é' * 255}\u3000", True),
+    ("client_name", "é" * 256, False),
+    ("client_name", f"{'a' * 254}  b", False),
+    ("client_name", "a\0b", False),
+    ("client_name", "😀" * 255, True),
+    ("email", "someone@example.com", True),
+    ("email", f"{'a' * 250}@example.com", False),
+    ("email", "someone@host.TEST", False),
+    ("email", "nobody", False),
+    ("email", "", False),
+    ("email", None, False),
+    ("phone_number", "+1 (234) 567-890", True),
+    ("phone_number", None, True),
+    ("phone_number", "12", False),
+    ("phone_number", "+++", False),
+    ("phone_number", "12345\n", False),
+    ("phone_number", "1" * 33, False),
+    ("industry", "", True),
+    ("industry", "x" * 101, False),
+    ("plan", "gold", True),
+    ("plan", "x" * 101, False),
+    ("external_id", None, True),
+    ("external_id", "", False),
+    ("external_id", "x" * 128, True),
+    ("external_id", "x" * 129, False),
+    ("metadata", {}, True),
+    ("metadata", None, True),
+    ("metadata", {"a": "b"}, True),
+    ("metadata", {"a": "x" * 501}, False),
+    ("metadata", {"x" * 41: "b"}, False),
+    ("metadata", {"": "b"}, False),
+    ("metadata", {"a": 1}, False),
+    ("metadata", {str(n): "" for n in range(50)}, True),
+    ("metadata", {str(n): "" for n in range(51)}, False),
+    ("metadata", [], False),
+    ("tenant", NOBODY, False),
+    ("version", 1, False),
+    ("surprise", 1, False),
+]
+
+
+@pytest.mark.parametrize(("field", "value", "good"), SENT)
+def test_the_schema_accepts_what_the_app_accepts(
+    documented: Documented, partner: Caller, field: str, value: Any, good: bool
+) -> None:
+    body = {"client_name": "A", "email": "someone@example.com", field: value}
+    assert (documented.errors(documented.component("schemas", "TenantInput"), body) == []) is good
+    assert partner("POST", "/tenants", json=body).status_code == (201 if good else 400)
+
+
+@pytest.mark.parametrize(
+    ("patch", "good"),
+    [
+        ({}, True),
+        ({"metadata": {"gone": None}}, True),
+        ({"plan": None, "industry": None, "external_id": None, "phone_number": None}, True),
+        ({"client_name": None}, False),
+        ({"email": None}, False),
+        ({"metadata": {"a": 1}}, False),
+        ({"status": "active"}, False),
+    ],
+)
+def test_the_patch_schema_accepts_what_the_app_accepts(
+    documented: Documented, partner: Caller, patch: dict[str, Any], good: bool
+) -> None:
+    made = partner.create()
+    assert (documented.errors(documented.component("schemas", "TenantPatch"), patch) == []) is good
+    assert partner("PATCH", f"/tenants/{made['tenant']}", json=patch).status_code == (200 if good else 400)
+
+
+def test_plans_roles_and_telephone_numbers_are_those_of_the_host(host: Callable[..., Documented]) -> None:
+    documented = host(
+        PROVISIONING_PLANS=["gold", "basic"],
+        PROVISIONING_ROLES={"clerk": ["tenant:create"]},
+        PROVISIONING_PHONE_E164=True,
+    )
+    sent = documented.component("schemas", "TenantInput")
+    assert sent["properties"]["plan"]["enum"] == ["gold", "basic", None]
+    assert documented.operation("POST", "/tenants")["x-roles"] == ["clerk"]
+    assert documented.operation("GET", "/tenants")["x-roles"] == []
+    clerk = Caller(documented.app, roles=["clerk"])
+    assert clerk("POST", "/tenants", json=sent["examples"][0]).status_code == 201
+    assert list(OpenAPIV31SpecValidator(documented.document).iter_errors()) == []
+
+
+def test_documents_that_are_not_public_say_so(tmp_path: Any) -> None:
+    app = world.host(f"sqlite:///{tmp_path}/x.sqlite3", PROVISIONING_PUBLIC_DOCS=False)
+    assert app.test_client().get(f"{PREFIX}/openapi.json").status_code == 401
+    viewer = Caller(app, roles=["partner-viewer"])
+    document = viewer("GET", "/openapi.json").get_json()
+    for path in ("/openapi.json", "/docs", "/docs/{asset}", "/problems", "/problems/{code}"):
+        operation = document["paths"][path]["get"]
+        assert operation["security"] == [{"bearerAuth": ["tenant:read"]}]
+        assert {"401", "403"} <= operation["responses"].keys()
+
+
+def test_the_server_is_where_the_caller_found_the_mount(app: Flask, documented: Documented) -> None:
+    assert documented.document["servers"] == [{"url": PREFIX}]
+    behind = app.test_client().get(f"{PREFIX}/openapi.json", environ_overrides={"SCRIPT_NAME": "/erp"}).get_json()
+    assert behind["servers"] == [{"url": f"/erp{PREFIX}"}]
+    example = behind["components"]["examples"]["tenant-not-found"]["value"]
+    assert example["type"] == f"/erp{PREFIX}/problems/tenant-not-found"
+
+
+def test_two_mounts_have_documents_of_their_own(tmp_path: Any) -> None:
+    app = world.host(f"sqlite:///{tmp_path}/x.sqlite3")
+    TenantProvisioning(name="eu", url_prefix="/eu", plans=["eu-only"]).init_app(app, f"sqlite:///{tmp_path}/y.db")
+    client = app.test_client()
+    one, other = client.get(f"{PREFIX}/openapi.json").get_json(), client.get("/eu/openapi.json").get_json()
+    assert [found["servers"][0]["url"] for found in (one, other)] == [PREFIX, "/eu"]
+    plans = [found["components"]["schemas"]["TenantInput"]["properties"]["plan"].get("enum") for found in (one, other)]
+    assert plans == [None, ["eu-only", None]]
+
+
+def test_the_command_prints_the_same_document(app: Flask, documented: Documented, tmp_path: Any) -> None:
+    from flask_tenant_provisioning.cli.openapi import openapi
+
+    runner = app.test_cli_runner()
+    printed = runner.invoke(openapi)
+    assert (printed.exit_code, json.loads(printed.output)) == (0, documented.document)
+    written = runner.invoke(openapi, ["--output", str(tmp_path / "openapi.json")])
+    assert (written.exit_code, written.output) == (0, "")
+    assert json.loads((tmp_path / "openapi.json").read_text("utf-8")) == documented.document
+
+
+def test_the_command_needs_no_licence(tmp_path: Any, documented: Documented) -> None:
+    from flask_tenant_provisioning.cli.openapi import openapi
+
+    app = world.host(f"sqlite:///{tmp_path}/x.sqlite3", PROVISIONING_LICENSE=None)
+    assert app.test_client().get(f"{PREFIX}/openapi.json").status_code == 404
+    printed = app.test_cli_runner().invoke(openapi)
+    assert json.loads(printed.output) == documented.document
+
+
+def _template(path: str) -> str:
+    """The template that a request's path was made from."""
+    bare = path.partition("?")[0]
+    return re.sub(r"^/tenants/.+", "/tenants/{tenant_id}", re.sub(r"^/problems/.+", "/problems/{code}", bare))

@@ -1,0 +1,175 @@
+"""If-Match and If-None-Match (RFC 9110 §13), and what wins over them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from tests.refusals import invalid, refused
+from tests.world import EXAMPLE, PREFIX, Caller
+
+DETAIL = "The resource has another version than If-Match names."
+NOWHERE = "/tenants/0193d5f0-0000-7000-8000-000000000000"
+WRITES: dict[str, dict[str, Any]] = {"PATCH": {"json": {"industry": "Energy"}}, "PUT": {"json": EXAMPLE}, "DELETE": {}}
+MATCHING = {
+    "the same": '"1"',
+    "any": "*",
+    "any, padded": " * ",
+    "first of a list": '"1", "2"',
+    "last of a list": '"0", "2","1"',
+    "beside a weak one": 'W/"1", "1"',
+    "empty elements": ', ,"1",,',
+    "padded": ' "1" ',
+}
+OTHERS = {
+    "another": '"2"',
+    "a list of others": '"0", "2"',
+    "weak": 'W/"1"',
+    "weak ones": 'W/"0", W/"1"',
+    "leading zero": '"01"',
+    "longer": '"11"',
+    "white space inside": '" 1"',
+    "empty tag": '""',
+    "not quoted": "1",
+    "half quoted": '"1',
+    "single quotes": "'1'",
+    "no comma": '"1" "2"',
+    "any in a list": '"0", *',
+    "any, quoted": '"*"',
+    "weak, lower case": 'w/"1"',
+    "good, then malformed": '"1", oops',
+    "empty": "",
+    "a comma in a tag": '"0,1"',
+    "not ASCII": '"\xe9"',
+    "ten thousand commas": "," * 10_000,
+}
+
+
+@pytest.mark.parametrize("method", WRITES)
+@pytest.mark.parametrize("header", MATCHING.values(), ids=MATCHING)
+def test_a_write_to_the_version_that_if_match_names_is_done(partner: Caller, method: str, header: str) -> None:
+    answer = write(partner, method, one(partner.create()), {"If-Match": header})
+    assert (answer.status_code, answer.headers["ETag"], answer.get_json()["version"]) == (200, '"2"', 2)
+
+
+@pytest.mark.parametrize("method", WRITES)
+@pytest.mark.parametrize("header", OTHERS.values(), ids=OTHERS)
+def test_a_write_to_another_version_answers_412_and_changes_nothing(partner: Caller, method: str, header: str) -> None:
+    made = partner.create()
+    refused(write(partner, method, one(made), {"If-Match": header}), 412, "precondition-failed", DETAIL)
+    assert partner("GET", one(made)).get_json() == made
+
+
+def test_every_version_has_its_own_etag(partner: Caller) -> None:
+    made = partner.create()
+    seen = [partner("PATCH", one(made), json={"industry": text}).headers["ETag"] for text in ("a", "b", "b", "c")]
+    assert seen == ['"2"', '"3"', '"3"', '"4"']
+    stale = partner("PATCH", one(made), json={"industry": "d"}, headers={"If-Match": '"3"'})
+    refused(stale, 412, "precondition-failed", DETAIL)
+
+
+def test_a_stale_if_match_is_refused_even_where_nothing_would_change(partner: Caller) -> None:
+    made = partner.create(industry="Energy")
+    answer = write(partner, "PATCH", one(made), {"If-Match": '"7"'})
+    refused(answer, 412, "precondition-failed", DETAIL)
+
+
+@pytest.mark.parametrize(
+    "header",
+    ['"1"', 'W/"1"', "*", '"0", "1"', 'W/"0", W/"1"', ' "1" '],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_who_has_this_version_gets_304(partner: Caller, method: str, header: str) -> None:
+    made = partner.create()
+    answer = partner(method, one(made), headers={"If-None-Match": header})
+    assert (answer.status_code, answer.data, answer.headers["ETag"]) == (304, b"", '"1"')
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert len(answer.headers["X-Request-ID"]) == 32
+
+
+@pytest.mark.parametrize("header", ['"2"', 'W/"2"', '"0", "2"', "1", '"1', "", '"*"', "oops"])
+def test_who_has_another_version_gets_the_tenant(partner: Caller, header: str) -> None:
+    made = partner.create()
+    answer = partner("GET", one(made), headers={"If-None-Match": header})
+    assert (answer.status_code, answer.headers["ETag"], answer.get_json()) == (200, '"1"', made)
+
+
+def test_a_deleted_tenant_has_a_version_too(partner: Caller) -> None:
+    made = partner.create()
+    partner("DELETE", one(made))
+    assert partner("GET", one(made), headers={"If-None-Match": '"1"'}).status_code == 200
+    assert partner("GET", one(made), headers={"If-None-Match": '"2"'}).status_code == 304
+
+
+STALE = {"If-Match": '"999"'}
+
+
+@pytest.mark.parametrize("method", WRITES)
+def test_401_wins_over_412(partner: Caller, method: str) -> None:
+    answer = partner.client.open(PREFIX + one(partner.create()), method=method, headers=STALE, **WRITES[method])
+    refused(answer, 401, "authentication-required", "Authentication required.")
+
+
+@pytest.mark.parametrize(("method", "permission"), [
+    ("PATCH", "tenant:update"), ("PUT", "tenant:update"), ("DELETE", "tenant:delete"),
+])  # fmt: skip
+def test_403_wins_over_412(partner: Caller, method: str, permission: str) -> None:
+    viewer = partner.as_("partner-viewer")
+    detail = f"This needs the permission {permission}."
+    answer = write(viewer, method, one(partner.create()), STALE)
+    refused(answer, 403, "insufficient-permission", detail, required=[permission])
+
+
+@pytest.mark.parametrize("method", WRITES)
+@pytest.mark.parametrize("header", ['"999"', "*"])
+def test_404_wins_over_412(app: Flask, partner: Caller, method: str, header: str) -> None:
+    for path in (NOWHERE, one(Caller(app).create()), "/tenants/oops"):
+        answer = write(partner, method, path, {"If-Match": header})
+        refused(answer, 404, "tenant-not-found", "Tenant not found.")
+
+
+@pytest.mark.parametrize("method", ["PATCH", "PUT"])
+def test_400_wins_over_412(partner: Caller, method: str) -> None:
+    path = one(partner.create())
+    malformed = partner(method, path, data=b"{", content_type="application/json", headers=STALE)
+    assert (malformed.status_code, malformed.get_json()["code"]) == (400, "malformed-json")
+    wrong = partner(method, path, json={**EXAMPLE, "email": "nobody"}, headers=STALE)
+    invalid(wrong, ("#/email", "invalid-email", "Invalid email address."))
+
+
+@pytest.mark.parametrize("method", WRITES)
+def test_an_unknown_parameter_wins_over_412(partner: Caller, method: str) -> None:
+    answer = write(partner, method, f"{one(partner.create())}?force=true", STALE)
+    assert (answer.status_code, answer.get_json()["code"]) == (400, "invalid-parameter")
+
+
+@pytest.mark.parametrize("method", ["PATCH", "PUT"])
+def test_415_and_406_win_over_412(partner: Caller, method: str) -> None:
+    path = one(partner.create())
+    assert partner(method, path, data="{}", content_type="text/plain", headers=STALE).status_code == 415
+    assert partner(method, path, json=EXAMPLE, headers={**STALE, "Accept": "text/html"}).status_code == 406
+
+
+@pytest.mark.parametrize("method", ["PATCH", "PUT"])
+def test_409_of_the_state_wins_over_412(partner: Caller, method: str) -> None:
+    path = one(partner.create())
+    partner("DELETE", path)
+    detail = "A deleted tenant cannot be changed."
+    refused(write(partner, method, path, STALE), 409, "invalid-state", detail, tenant_status="deleted")
+
+
+@pytest.mark.parametrize("method", ["PATCH", "PUT"])
+def test_412_wins_over_a_taken_address(partner: Caller, method: str) -> None:
+    holder, made = partner.create(), partner.create()
+    body = {"client_name": "Example Corp", "email": holder["email"]}
+    refused(partner(method, one(made), json=body, headers=STALE), 412, "precondition-failed", DETAIL)
+
+
+def one(tenant: dict[str, Any]) -> str:
+    return f"/tenants/{tenant['tenant']}"
+
+
+def write(caller: Caller, method: str, path: str, headers: dict[str, str]) -> Any:
+    return caller(method, path, headers=headers, **WRITES[method])
