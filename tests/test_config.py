@@ -93,43 +93,38 @@ TAKEN: list[tuple[str, Any, Any]] = [
     ("install_id", "eu-1", "eu-1"),
 ]
 
-REFUSED: list[tuple[str, Any, str]] = [
-    *[("edition", wrong, "'enterprise' or 'community'") for wrong in ("Community", "", None, 1, ["community"])],
-    *[("url_prefix", wrong, PATH) for wrong in ("", "/", "api", "/api/", "/a//b", "/a b", "/<x>", "/a\n", None, 5)],
-    *[("database_url", wrong, TEXT) for wrong in ("", b"sqlite://", ["sqlite://"], True)],
-    *[("database_options", wrong, "a mapping of names to values") for wrong in ("pool_size=3", ["pool_size"], {1: 2})],
-    *[("sqlite_synchronous", wrong, "'FULL' or 'NORMAL'") for wrong in ("OFF", "normal", None)],
-    *[("table_prefix", wrong, TABLES) for wrong in ("", "a" * 21, "2eu_", "EU_", "eu-", 'x"; --', "a\n", None)],
-    *[("auto_migrate", wrong, FLAG) for wrong in ("True", "yes", 1, 0)],
-    *[("transaction_attempts", wrong, "a whole number from 1 to 50") for wrong in (0, 51, "6", 6.0, True, None)],
-    *[("secret_key", wrong, TEXT) for wrong in ("", b"bytes")],
-    *[("realm", wrong, REALM) for wrong in ("", 'a"b', "a\\b", "a\nb", "é", "a" * 101, None, 5)],
-    *[
-        ("roles", wrong, ROLES)
-        for wrong in ("partner-admin", ["partner-admin"], {1: []}, {"": []}, {"a": "tenant:read"})
-    ],
-    *[("admin_roles", wrong, TEXTS) for wrong in ("root", [""], [1], {"root": True}, None)],
-    *[("roles_claim", wrong, TEXT) for wrong in ("", None, ["roles"])],
-    *[("partner_claim", wrong, TEXT) for wrong in ("", None, ["sub"])],
-    *[("permissions_claim", wrong, TEXT) for wrong in ("", False, ["scope"])],
-    *[("token_cache_size", wrong, "a whole number from 0 to 1000000") for wrong in (-1, 1_000_001, "1", None)],
-    *[
-        ("max_body_bytes", wrong, "a whole number from 1024 to 1073741824")
-        for wrong in (1023, 2**30 + 1, "1 MiB", None)
-    ],
-    *[("retention_days", wrong, "a whole number from 0 to 36500") for wrong in (-1, 36_501, 30.5, None)],
-    *[("plans", wrong, TEXTS) for wrong in ("free", b"free", ["free", ""], ["free", None], {"free": 1})],
-    *[("phone_e164", wrong, FLAG) for wrong in ("false", 0, None)],
-    *[("problem_base_uri", wrong, TEXT) for wrong in ("", b"https://example.com", False)],
-    *[("public_docs", wrong, FLAG) for wrong in ("False", 1, None)],
-    *[("license_file", wrong, TEXT) for wrong in ("", b"/etc/license")],
-    *[("license", wrong, TEXT) for wrong in ("", b"a.b.c")],
-    *[("license_public_keys", wrong, KEYS) for wrong in ("abc", ["abc"], {"k": b"abc"}, {"k": ""}, {1: "abc"})],
-    *[("license_revoked", wrong, TEXTS) for wrong in ("k", [1], None)],
-    *[("license_reload_seconds", wrong, "a whole number from 0 to 86400") for wrong in (-1, 86_401, "5", None)],
-    *[("install_id", wrong, TEXT) for wrong in ("", ["eu-1"])],
-    *[("install_id", wrong, NUMBER_AS_TEXT) for wrong in (17, 1.5)],
+WRONG: list[tuple[str, str, tuple[Any, ...]]] = [
+    ("edition", "'enterprise' or 'community'", ("Community", "", None, 1, ["community"])),
+    ("url_prefix", PATH, ("", "/", "api", "/api/", "/a//b", "/a b", "/<x>", "/a\n", None, 5)),
+    ("database_url", TEXT, ("", b"sqlite://", ["sqlite://"], True)),
+    ("database_options", "a mapping of names to values", ("pool_size=3", ["pool_size"], {1: 2})),
+    ("sqlite_synchronous", "'FULL' or 'NORMAL'", ("OFF", "normal", None)),
+    ("table_prefix", TABLES, ("", "a" * 21, "2eu_", "EU_", "eu-", 'x"; --', "a\n", None)),
+    ("auto_migrate", FLAG, ("True", "yes", 1, 0)),
+    ("transaction_attempts", "a whole number from 1 to 50", (0, 51, "6", 6.0, True, None)),
+    ("secret_key", TEXT, ("", b"bytes")),
+    ("realm", REALM, ("", 'a"b', "a\\b", "a\nb", "é", "a" * 101, None, 5)),
+    ("roles", ROLES, ("partner-admin", ["partner-admin"], {1: []}, {"": []}, {"a": "tenant:read"})),
+    ("admin_roles", TEXTS, ("root", [""], [1], {"root": True}, None)),
+    ("roles_claim", TEXT, ("", None, ["roles"])),
+    ("partner_claim", TEXT, ("", None, ["sub"])),
+    ("permissions_claim", TEXT, ("", False, ["scope"])),
+    ("token_cache_size", "a whole number from 0 to 1000000", (-1, 1_000_001, "1", None)),
+    ("max_body_bytes", "a whole number from 1024 to 1073741824", (1023, 2**30 + 1, "1 MiB", None)),
+    ("retention_days", "a whole number from 0 to 36500", (-1, 36_501, 30.5, None)),
+    ("plans", TEXTS, ("free", b"free", ["free", ""], ["free", None], {"free": 1})),
+    ("phone_e164", FLAG, ("false", 0, None)),
+    ("problem_base_uri", TEXT, ("", b"https://example.com", False)),
+    ("public_docs", FLAG, ("False", 1, None)),
+    ("license_file", TEXT, ("", b"/etc/license")),
+    ("license", TEXT, ("", b"a.b.c")),
+    ("license_public_keys", KEYS, ("abc", ["abc"], {"k": b"abc"}, {"k": ""}, {1: "abc"})),
+    ("license_revoked", TEXTS, ("k", [1], None)),
+    ("license_reload_seconds", "a whole number from 0 to 86400", (-1, 86_401, "5", None)),
+    ("install_id", TEXT, ("", ["eu-1"])),
+    ("install_id", NUMBER_AS_TEXT, (17, 1.5)),
 ]
+REFUSED = [(name, wrong, wanted) for name, wanted, every in WRONG for wrong in every]
 
 
 def read(**keys: Any) -> Settings:

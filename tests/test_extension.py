@@ -396,7 +396,7 @@ def test_options_needs_no_token(partner: Caller, path: str, allowed: set[str]) -
 FORGED = vendor.issue(vendor.private_key(vendor.keygen(KEYS.kid).private_pem), KEYS.kid, customer="Somebody")
 OTHER = signed_license(install="another")
 ASK, COPY = "Ask the vendor for a new licence file.", "Copy the vendor's file again, byte for byte."
-NO_LICENSE = {
+NO_LICENSE: dict[str, tuple[dict[str, Any], str]] = {
     "none": (
         {"LICENSE": None},
         "No licence is configured. Set PROVISIONING_LICENSE_FILE to the path of the vendor's licence file.",
@@ -461,14 +461,13 @@ def test_without_a_licence_the_host_starts(unlicensed: Flask) -> None:
 
 
 def test_without_a_licence_nothing_is_mounted(unlicensed: Flask) -> None:
-    def state() -> tuple[Any, ...]:
+    def state(app: Flask) -> tuple[Any, ...]:
         return list(app.url_map.iter_rules()), dict(app.config), dict(app.error_handler_spec), dict(app.blueprints)
 
-    app = unlicensed
-    before = state()
-    TenantProvisioning().init_app(app)
-    assert state() == before
-    assert set(app.extensions) == {"tenant_provisioning"}
+    before = state(unlicensed)
+    TenantProvisioning().init_app(unlicensed)
+    assert state(unlicensed) == before
+    assert set(unlicensed.extensions) == {"tenant_provisioning"}
 
 
 def test_without_a_licence_no_database_is_made(unlicensed: Flask) -> None:

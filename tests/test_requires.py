@@ -6,8 +6,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
+import jwt
 import pytest
 from flask import Blueprint, Flask, Response, abort, request
 from flask.views import MethodView
@@ -40,7 +42,7 @@ MakeApp = Callable[..., Flask]
 
 
 @pytest.fixture(params=["mounted", "community", "no licence"])
-def app(request: pytest.FixtureRequest) -> Iterator[Flask]:
+def app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]:
     """A host with a JWT manager, and the API mounted or not."""
     more: dict[str, dict[str, Any]] = {
         "mounted": {},
@@ -50,7 +52,7 @@ def app(request: pytest.FixtureRequest) -> Iterator[Flask]:
     made = Flask("host")
     made.config.update(configuration(**more[request.param]))
     JWTManager(made)
-    TenantProvisioning().init_app(made, "sqlite://")
+    TenantProvisioning().init_app(made, f"sqlite:///{tmp_path}/provisioning.sqlite3")
     yield made
     mount = made.extensions["tenant_provisioning"]["provisioning"]
     if "storage" in vars(mount):
@@ -235,7 +237,7 @@ def test_the_methods_of_a_class_are_guarded_each_by_its_own(app: Flask) -> None:
 
 def test_a_whole_class_of_views_is_guarded(app: Flask) -> None:
     class Workspace(MethodView):
-        decorators = (requires("tenant:read"),)
+        decorators: ClassVar = [requires("tenant:read")]
 
         def get(self) -> str:
             return "read"
@@ -322,8 +324,6 @@ def test_what_flask_jwt_extended_adds_to_a_foreign_token_is_there_on_every_reque
     @requires("tenant:read")
     def me() -> dict[str, Any]:
         return {name: get_jwt()[name] for name in ("type", "fresh", "jti")}
-
-    import jwt
 
     claims = {"sub": "someone", "roles": "partner-viewer", "exp": int(time.time()) + 60}
     headers = {"Authorization": f"Bearer {jwt.encode(claims, app.config['JWT_SECRET_KEY'], 'HS256')}"}

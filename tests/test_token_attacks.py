@@ -57,10 +57,10 @@ def _key_pair(algorithm: str, _attackers: bool) -> Any:
     return ec.generate_private_key(ec.SECP256R1()) if algorithm == "ES256" else ed25519.Ed25519PrivateKey.generate()
 
 
-def public_key(algorithm: str, encoding: str = "PEM") -> bytes:
+def public_key(algorithm: str, encoding: str = "PEM", form: str = "SubjectPublicKeyInfo") -> bytes:
     """What the host at `algorithm` verifies with, which everybody may know."""
-    form = serialization.PublicFormat.SubjectPublicKeyInfo
-    key: bytes = private_key(algorithm).public_key().public_bytes(getattr(serialization.Encoding, encoding), form)
+    written_as = getattr(serialization.Encoding, encoding), getattr(serialization.PublicFormat, form)
+    key: bytes = private_key(algorithm).public_key().public_bytes(*written_as)
     return key
 
 
@@ -266,16 +266,24 @@ def test_the_public_key_is_no_secret(
     refused(target, target.send(token), secrets=parts(token))
 
 
-@pytest.mark.parametrize("form", ["PEM", "DER", "JWK"])
-def test_a_public_key_that_the_host_took_for_its_secret_admits_nobody(
-    build: Callable[..., Target], refused: Callable[..., None], form: str
+FORMS = {
+    "PEM": ("PEM", "SubjectPublicKeyInfo"),
+    "PEM of PKCS 1": ("PEM", "PKCS1"),
+    "OpenSSH": ("OpenSSH", "OpenSSH"),
+}
+
+
+@pytest.mark.parametrize(("encoding", "form"), FORMS.values(), ids=FORMS)
+def test_a_key_loader_that_answers_the_public_key_to_every_alg_admits_no_forger(
+    build: Callable[..., Target], refused: Callable[..., None], encoding: str, form: str
 ) -> None:
-    """A key loader that answers with the public key whatever `alg` says, in each form that a host may hold it."""
+    """The host's own mistake, in each form in which it may hold its RSA key."""
     target = build("RS256", JWT_DECODE_ALGORITHMS=["RS256", "HS256"])
-    key = json.dumps(public_jwk("RS256")).encode() if form == "JWK" else public_key("RS256", form)
+    key = public_key("RS256", encoding, form)
     target.manager.decode_key_loader(lambda header, claims: key)
     token = target.token({"alg": "HS256"}, sign=hashed(key))
     refused(target, target.send(token), secrets=parts(token))
+    assert _may_list(target, target.token())
 
 
 @pytest.mark.parametrize("secret", [b"", b"secret", b"known", b"\x00", SECRET.upper().encode()], ids=repr)
@@ -611,6 +619,13 @@ def test_payloads_that_must_not_pass(
 ) -> None:
     token = target.token(claims=spoilt(written(target.claims())))
     refused(target, target.send(token), secrets=parts(token))
+
+
+@pytest.mark.parametrize("depth", [100, 300, 450, 600, 800, 950, 1500])
+def test_claims_nested_beyond_reason_are_no_fault_of_the_server(host: Target, depth: int) -> None:
+    claims = written(host.claims())
+    token = host.token(claims=b'{"x":' + b"[" * depth + b"]" * depth + b"," + claims[1:])
+    assert [_may_list(host, token) for _ in range(2)] == [depth < 300] * 2 or depth == 300
 
 
 def _each(token: str, change: Callable[[str], str], which: int) -> str:

@@ -20,8 +20,9 @@ from .strict import wellformed
 
 logger = logging.getLogger(__name__)
 
-#: What a signature or claims check raises: the last three by a host's key loader that does not know the ``kid``.
-_REFUSALS = (PyJWTError, JWTExtendedException, LookupError, TypeError, ValueError)
+#: What a bad token raises: nesting beyond reason a `RecursionError`, a ``kid`` that the host's key loader does not know
+#: one of the last three.
+_REFUSALS = (PyJWTError, JWTExtendedException, RecursionError, LookupError, TypeError, ValueError)
 _KEY_SETTINGS = (
     "JWT_ALGORITHM",
     "JWT_DECODE_ALGORITHMS",
@@ -62,12 +63,13 @@ class Tokens:
         """Who sent `token`. Raises `InvalidToken` or `TokenExpired`; a fault in the host's own loaders passes."""
         try:
             verified = self._verified(token)
+            header, claims = _copied(verified.header), _copied(verified.claims)
         except ExpiredSignatureError as error:
             raise TokenExpired from error
         except _REFUSALS as error:
             raise _refusal(error) from error
         try:
-            _ask_the_host(_copied(verified.header), _copied(verified.claims))
+            _ask_the_host(header, claims)
         except (PyJWTError, JWTExtendedException) as error:
             raise _refusal(error) from error
         return verified.principal

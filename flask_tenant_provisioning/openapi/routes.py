@@ -12,7 +12,6 @@ from ..web.routing import JSON, PUBLIC, Call, Routes
 from ..web.validation import StrictSchema, load_parameters
 from . import pages
 from .assets import ASSETS, MEDIA_TYPES, content
-from .document import document
 from .explained import explanations
 from .schemas import ProblemExplanationSchema, ProblemIndexSchema
 
@@ -25,6 +24,8 @@ _OBJECT = {"type": "object", "required": ["openapi", "info", "paths"]}
 @routes.add("GET", "/openapi.json", permissions=PUBLIC, answers={200: {JSON: _OBJECT}}, problems=(NotAcceptable,))
 def read_openapi(call: Call) -> Response:
     """Read this document: OpenAPI 3.1."""
+    from .document import document  # apispec is loaded at the first request for the document
+
     _refuse_parameters()
     require_json_accepted()
     return Response(document(call.mount, call.mount.base()), content_type=JSON)
