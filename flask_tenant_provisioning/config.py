@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import importlib.util
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -47,6 +48,12 @@ def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError("True or False (in an environment variable, true or false)")
     return value
+
+
+def _strict_phone(value: Any) -> bool:
+    if _flag(value) and importlib.util.find_spec("phonenumbers") is None:
+        raise ValueError("False, or pip install 'flask-tenant-provisioning[phone]'")
+    return bool(value)
 
 
 def _or_none(check: Check) -> Check:
@@ -194,7 +201,7 @@ class Settings:
     max_body_bytes: int = _key(1024 * 1024, "The largest request body, in bytes.", _number(1024, 1 << 30))
     retention_days: int = _key(30, "Days during which a deleted tenant can be restored.", _number(0, 36_500))
     plans: tuple[str, ...] | None = _key(None, "The plans that exist; any text where unset.", _texts)
-    phone_e164: bool = _key(False, "Accept only valid E.164 numbers; needs the extra `phone`.", _flag)
+    phone_e164: bool = _key(False, "Accept only valid E.164 numbers; needs the extra `phone`.", _strict_phone)
     problem_base_uri: str | None = _key(
         None, "What `type` of a problem begins with; by default the mount's own `/problems/`.", _text
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from flask import Blueprint, Flask
@@ -93,14 +93,13 @@ class TenantProvisioning:
         if _licensed(license, read):
             _require_jwt(app)
             _require_secret(app, read)
-            mount.storage.prepare()
+            _prepare(mount.storage, read, embedded=db is None and read.database_url is None)
             app.register_blueprint(self._blueprint)
             _exempt_from_csrf(app, self._blueprint)
         mounts[self.name] = mount
 
     def _storage(self, app: Flask, db: Any, settings: Settings) -> Storage:
         engine, ours = resolve(app, db, settings)
-        embedded = db is None and settings.database_url is None
         return Storage(
             engine,
             metadata(settings.table_prefix),
@@ -108,8 +107,15 @@ class TenantProvisioning:
             clock=self._clock,
             new_id=self._new_id,
             autocommit=ours,
-            migrate=settings.auto_migrate or (settings.auto_migrate is None and embedded),
         )
+
+
+def _prepare(storage: Storage, settings: Settings, *, embedded: bool) -> None:
+    """Bring the tables up to date, where the host wants that at start."""
+    if settings.auto_migrate or (settings.auto_migrate is None and embedded):
+        from .database.migration import upgrade
+
+        upgrade(storage.engine, settings.table_prefix)
 
 
 class _QuietManager(JWTManager):
@@ -154,6 +160,7 @@ def _licensed(license: LicenseSource, settings: Settings) -> bool:
 
 def _require_jwt(app: Flask) -> None:
     """Use the host's JWT manager; make one where there is none and the key that its algorithm needs is configured."""
+    _warn_of_mixed_algorithms(app.config.get("JWT_DECODE_ALGORITHMS") or ())
     if "flask-jwt-extended" in app.extensions:
         return
     algorithm = app.config.get("JWT_ALGORITHM", "HS256")
@@ -164,6 +171,12 @@ def _require_jwt(app: Flask) -> None:
             f"or call JWTManager(app) before provisioning.init_app(app)."
         )
     _QuietManager(app)
+
+
+def _warn_of_mixed_algorithms(algorithms: Iterable[str]) -> None:
+    """One algorithm a key (RFC 8725 §3.1): a public key must never be tried as an HMAC secret."""
+    if len({name in requires_cryptography for name in algorithms}) > 1:
+        logger.warning("JWT_DECODE_ALGORITHMS mixes shared secrets and public keys; name one kind alone")
 
 
 def _exempt_from_csrf(app: Flask, blueprint: Blueprint) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from tests import postgresql, world
+pytest.register_assert_rewrite("tests.world", "tests.refusals")
+
+from tests import postgresql, world  # noqa: E402
 
 pytest_plugins = ["tests.plugin_services"]
 DATABASES = ["sqlite", "postgresql"]

@@ -151,13 +151,38 @@ def test_flask_sqlalchemy_must_be_initialised_first(app: Flask, url: str) -> Non
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     db = SQLAlchemy()
     said = refusal(lambda: TenantProvisioning().init_app(app, db))
-    assert said == "Call db.init_app(app) before provisioning.init_app(app, db)."
+    assert said == "Call db.init_app(app) before provisioning.init_app(app, db), with SQLALCHEMY_DATABASE_URI set."
 
 
-@pytest.mark.parametrize("db", [5, b"sqlite://", ["sqlite://"], {"url": "sqlite://"}, Path("/x"), Flask])
+@pytest.mark.parametrize("db", [5, b"sqlite://", ["sqlite://"], {"url": "sqlite://"}, Path("/x"), JWTManager()])
 def test_a_database_of_another_type_is_refused(app: Flask, db: Any) -> None:
     said = refusal(lambda: TenantProvisioning().init_app(app, db))
     assert said == f"db must be a Flask-SQLAlchemy object, an Engine, a URL or None, not {type(db).__name__}."
+
+
+@pytest.mark.parametrize("db", [Flask, SQLAlchemy])
+def test_a_class_is_no_database(app: Flask, db: Any) -> None:
+    said = refusal(lambda: TenantProvisioning().init_app(app, db))
+    assert said == f"db must be a Flask-SQLAlchemy object, an Engine, a URL or None, not the class {db.__name__}."
+
+
+@pytest.mark.parametrize(
+    ("db", "options", "expected"),
+    [
+        ("", {}, "The database must be a URL such as postgresql://host/name."),
+        ("nonsense", {}, "The database must be a URL such as postgresql://host/name."),
+        ("carrier-pigeon://coop/north", {}, "The database must be a URL such as postgresql://host/name."),
+        ("oracle://host/x", {}, "The database's driver is missing (oracledb): use postgresql or sqlite."),
+        ("sqlite:////tmp/x.db", {"bogus": 1}, "PROVISIONING_DATABASE_OPTIONS does not suit create_engine: "),
+        ("sqlite:///file:x?mode=memory&uri=true", {}, "A SQLite database in memory belongs to one connection: name a"),
+        ("sqlite:///file::memory:?uri=true", {}, "A SQLite database in memory belongs to one connection: name a file"),
+    ],
+)
+def test_a_url_that_leads_nowhere_is_refused_in_a_sentence(
+    app: Flask, db: str, options: dict[str, Any], expected: str
+) -> None:
+    said = refusal(lambda: TenantProvisioning(database_options=options).init_app(app, db))
+    assert said.startswith(expected)
 
 
 @pytest.mark.parametrize("db", ["sqlite://", "sqlite:///:memory:", make_url("sqlite://")])

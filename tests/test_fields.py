@@ -7,8 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from email_validator import EmailNotValidError, validate_email
 from flask import Flask
+from hypothesis import given, settings, strategies as st
+from marshmallow import ValidationError
 
+from flask_tenant_provisioning.tenants.fields import email_key
 from tests.refusals import invalid, refused
 from tests.world import Caller
 
@@ -387,3 +391,19 @@ def test_strict_phone_numbers_are_valid_e164(make_app: Callable[..., Flask]) -> 
     for number in ("+1234567890", "+1415555267", "4155552671", "+1 415 555 2671", "+1(415)5552671", "0014155552671",
                    "+999123456789", "+" + "1" * 20, "110", "+++"):  # fmt: skip
         invalid(post(partner, phone_number=number), ("#/phone_number", *PHONE))
+
+
+@given(
+    address=st.from_regex(r"[a-zA-Z0-9_+.-]{1,70}@([a-zA-Z0-9-]{1,66}\.){1,3}[a-zA-Z0-9-]{1,12}", fullmatch=True)
+    | st.from_regex(r"[a-z]{1,9}@([a-z]{1,5}\.)?(arpa|invalid|LOCAL|localhost|onion|test|com|xn--p1ai)", fullmatch=True)
+)
+@settings(max_examples=500, deadline=None)
+def test_plain_addresses_are_read_as_email_validator_reads_them(address: str) -> None:
+    try:
+        found = validate_email(address, check_deliverability=False)
+        expected = f"{found.local_part.casefold()}@{found.ascii_domain}".lower()
+    except EmailNotValidError:
+        with pytest.raises(ValidationError):
+            email_key(address)
+    else:
+        assert email_key(address) == expected

@@ -245,13 +245,13 @@ def test_a_chunked_body_over_the_limit_answers_413(
 
 @pytest.mark.parametrize("server", SERVERS.values(), ids=SERVERS)
 @pytest.mark.parametrize(("config", "limit"), LIMITS.values(), ids=LIMITS)
-def test_a_chunked_body_under_the_limit_is_accepted(
+def test_a_chunked_body_at_the_limit_is_accepted(
     make_app: Callable[..., Flask], server: Callable[[Flask], contextlib.AbstractContextManager[Address]],
     config: dict[str, int], limit: int,
 ) -> None:  # fmt: skip
     app = make_app(**config)
     with server(app) as address:
-        status, document = chunked(address, Caller(app).token, padded(limit - 1))
+        status, document = chunked(address, Caller(app).token, padded(limit))
     assert (status, document) == (201, {**document, **EXAMPLE})
 
 

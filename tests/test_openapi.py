@@ -14,9 +14,10 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from werkzeug.test import TestResponse
 
 from flask_tenant_provisioning import TenantProvisioning
-from flask_tenant_provisioning.blueprint import ROUTES, UNMATCHED
+from flask_tenant_provisioning.blueprint import ROUTES
 from flask_tenant_provisioning.openapi.operations import path_of
 from flask_tenant_provisioning.problems import catalogue
+from flask_tenant_provisioning.web.catchall import UNMATCHED
 from flask_tenant_provisioning.web.routing import Route
 from tests import world
 from tests.world import PREFIX, Caller

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
-from flask import current_app, g, request
+from flask import current_app, has_request_context, request
 
 from ..config import PERMISSIONS, ConfigurationError
 from ..problems import Forbidden, ProvisioningError, Unauthenticated
@@ -16,6 +16,9 @@ from .tokens import Tokens
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+_KEPT = "flask_tenant_provisioning.principal"
 
 
 class Public:
@@ -48,7 +51,7 @@ class Guard:
             raise
         if missing := principal.missing(permissions):
             raise self._forbidden(permissions, missing)
-        g._provisioning_principal = principal
+        request.environ[_KEPT] = principal
         return principal
 
     def challenge(self, error: str = "", scope: str = "") -> dict[str, str]:
@@ -83,7 +86,7 @@ def checked(permissions: Sequence[str]) -> tuple[str, ...]:
 
 def current_principal() -> Principal:
     """Who is calling, inside a view that `requires` guards. Raises `RuntimeError` elsewhere."""
-    found: Principal | None = g.get("_provisioning_principal")
+    found: Principal | None = request.environ.get(_KEPT) if has_request_context() else None
     if found is None:
         raise RuntimeError("There is no principal here: guard the view with @requires(...).")
     return found

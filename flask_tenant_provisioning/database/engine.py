@@ -9,10 +9,12 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError
 
 from ..config import ConfigurationError, Settings
 
 EMBEDDED_FILE = "provisioning.sqlite3"
+SUPPORTED = ("postgresql", "sqlite")
 
 
 def resolve(app: Flask, db: Any, settings: Settings) -> tuple[Engine, bool]:
@@ -21,14 +23,19 @@ def resolve(app: Flask, db: Any, settings: Settings) -> tuple[Engine, bool]:
     `db` is a Flask-SQLAlchemy object, an `Engine`, a URL, or None. Raises `ConfigurationError`.
     """
     if isinstance(db, Engine):
-        return db, False
-    if hasattr(db, "init_app"):
-        return _of_extension(app, db), False
+        return _supported(db), False
+    if hasattr(type(db), "init_app") and hasattr(type(db), "engine"):
+        return _supported(_of_extension(app, db)), False
     if db is None or isinstance(db, str | URL):
-        return _own(make_url(db or settings.database_url or _embedded(app)), settings), True
-    raise ConfigurationError(
-        f"db must be a Flask-SQLAlchemy object, an Engine, a URL or None, not {type(db).__name__}."
-    )
+        return _own(app, db if db is not None else settings.database_url, settings), True
+    given = f"the class {db.__name__}" if isinstance(db, type) else type(db).__name__
+    raise ConfigurationError(f"db must be a Flask-SQLAlchemy object, an Engine, a URL or None, not {given}.")
+
+
+def _supported(engine: Engine) -> Engine:
+    if engine.dialect.name not in SUPPORTED:
+        raise ConfigurationError(f"{engine.dialect.name} is not supported: use {' or '.join(SUPPORTED)}.")
+    return engine
 
 
 def _of_extension(app: Flask, db: Any) -> Engine:
@@ -37,7 +44,26 @@ def _of_extension(app: Flask, db: Any) -> Engine:
             engine: Engine = db.engine
             return engine
     except (RuntimeError, KeyError) as error:
-        raise ConfigurationError("Call db.init_app(app) before provisioning.init_app(app, db).") from error
+        raise ConfigurationError(
+            "Call db.init_app(app) before provisioning.init_app(app, db), with SQLALCHEMY_DATABASE_URI set."
+        ) from error
+
+
+def _own(app: Flask, url: str | URL | None, settings: Settings) -> Engine:
+    """An engine of our own. What the database's driver or SQLAlchemy holds against it becomes `ConfigurationError`."""
+    try:
+        wanted = make_url(_embedded(app) if url is None else url)
+        return _supported(
+            _sqlite(wanted, settings) if wanted.get_backend_name() == "sqlite" else _server(wanted, settings)
+        )
+    except ModuleNotFoundError as error:
+        install = "pip install 'flask-tenant-provisioning[postgresql]'"
+        advice = install if error.name == "psycopg" else f"use {' or '.join(SUPPORTED)}"
+        raise ConfigurationError(f"The database's driver is missing ({error.name}): {advice}.") from error
+    except ArgumentError as error:
+        raise ConfigurationError("The database must be a URL such as postgresql://host/name.") from error
+    except TypeError as error:
+        raise ConfigurationError(f"PROVISIONING_DATABASE_OPTIONS does not suit create_engine: {error}") from error
 
 
 def _embedded(app: Flask) -> str:
@@ -45,23 +71,25 @@ def _embedded(app: Flask) -> str:
     return f"sqlite:///{os.path.join(app.instance_path, EMBEDDED_FILE)}"
 
 
-def _own(url: URL, settings: Settings) -> Engine:
-    backend = url.get_backend_name()
-    if backend == "sqlite":
-        return _sqlite(url, settings)
+def _server(url: URL, settings: Settings) -> Engine:
     if url.drivername in ("postgresql", "postgres"):
         url = url.set(drivername="postgresql+psycopg")
-    options = {"pool_timeout": 5, "connect_args": {"connect_timeout": 5}} if backend == "postgresql" else {}
-    return create_engine(url, isolation_level="AUTOCOMMIT", **{**options, **settings.database_options})
+    return _autocommitting(url, {"connect_timeout": 5}, 5, settings)
 
 
 def _sqlite(url: URL, settings: Settings) -> Engine:
-    if not url.database or url.database == ":memory:":
+    if not url.database or ":memory:" in url.database or url.query.get("mode") == "memory":
         raise ConfigurationError("A SQLite database in memory belongs to one connection: name a file instead.")
-    options: dict[str, Any] = {"connect_args": {"timeout": 10, "check_same_thread": False}, "pool_timeout": 10}
-    engine = create_engine(url, isolation_level="AUTOCOMMIT", **{**options, **settings.database_options})
+    engine = _autocommitting(url, {"timeout": 10, "check_same_thread": False}, 10, settings)
     event.listen(engine, "connect", _tuned(settings.sqlite_synchronous))
     return engine
+
+
+def _autocommitting(url: URL, connect_args: dict[str, Any], pool_timeout: int, settings: Settings) -> Engine:
+    """An engine whose statements commit by themselves; the host's `DATABASE_OPTIONS` win."""
+    options = {"pool_timeout": pool_timeout, **settings.database_options}
+    options["connect_args"] = {**connect_args, **options.get("connect_args", {})}
+    return create_engine(url, isolation_level="AUTOCOMMIT", **options)
 
 
 def _tuned(synchronous: str) -> Callable[[Any, Any], None]:

@@ -8,9 +8,9 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Connection, Engine, MetaData, Table, orm
+from sqlalchemy import Connection, Engine, MetaData, Table
 
 from ..problems import StorageUnavailable
 from .errors import Meaning, UniqueViolation, constraint_of, constraints_of, meaning
@@ -19,6 +19,9 @@ from .statements import Statement
 from .tables import prefixed
 
 logger = logging.getLogger(__name__)
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session as OrmSession
 
 T = TypeVar("T")
 Work = Callable[["Session"], T]
@@ -33,7 +36,7 @@ class Session:
         self.storage = storage
         self._connection = connection
         self._driver: Any = connection.connection.dbapi_connection
-        self._orm: orm.Session | None = None
+        self._orm: OrmSession | None = None
 
     def run(self, statement: Statement, values: dict[str, Any]) -> Any:
         """Run `statement` and return the driver's cursor: ``fetchone``, ``fetchall``, ``rowcount``.
@@ -51,10 +54,12 @@ class Session:
         return cursor
 
     @property
-    def orm(self) -> orm.Session:
+    def orm(self) -> OrmSession:
         """An ORM session in this same transaction, for the host's own models."""
         if self._orm is None:
-            self._orm = orm.Session(bind=self._connection, join_transaction_mode="control_fully")
+            from sqlalchemy.orm import Session as OrmSession
+
+            self._orm = OrmSession(bind=self._connection, join_transaction_mode="control_fully")
         return self._orm
 
     def flush(self) -> None:
@@ -83,7 +88,6 @@ class Storage:
         new_id: Callable[[], str] = uuid7,
         sleep: Callable[[float], None] = time.sleep,
         autocommit: bool = False,
-        migrate: bool = False,
     ) -> None:
         self.engine = engine
         self.metadata = metadata
@@ -91,7 +95,6 @@ class Storage:
         self.new_id = new_id
         self.constraints = constraints_of(metadata)
         self._attempts = attempts
-        self._migrate = migrate
         self._sleep = sleep
         self._lite = engine.dialect.name == "sqlite"
         self._reading = engine if autocommit else engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -102,13 +105,6 @@ class Storage:
             threading.RLock() if self._lite else contextlib.nullcontext()
         )
         self._built: dict[Any, Any] = {}
-
-    def prepare(self) -> None:
-        """Bring the tables up to date, where this storage was asked to."""
-        if self._migrate:
-            from .migration import upgrade
-
-            upgrade(self.engine, self.metadata.info["prefix"])
 
     def table(self, name: str) -> Table:
         """The table `name`, whatever its prefix."""

@@ -19,7 +19,7 @@ from ..problems import (
     Unauthenticated,
     catalogue,
 )
-from ..problems.rendering import _REQUEST_ID, MEDIA_TYPE
+from ..problems.rendering import MEDIA_TYPE, REQUEST_ID
 from ..web.routing import JSON, Route
 from .explained import kinds
 
@@ -97,7 +97,7 @@ def _header(description: str, *, required: bool = True, **schema: Any) -> dict[s
 
 
 def _whole_id() -> str:
-    return f"^{_REQUEST_ID.pattern}$"
+    return f"^{REQUEST_ID.pattern}$"
 
 
 def _headers(*names: str) -> dict[str, str]:

@@ -9,14 +9,13 @@ from typing import Any
 
 from ..config import Settings
 from ..problems import PreconditionFailed
-from ..web.routing import MERGE_PATCH, Route
+from ..web.routing import DOCUMENTS_NEED, MERGE_PATCH, Route
 from .answers import answers
 from .assets import ASSETS
 from .explained import kinds
 from .schemas import incoming
 
 #: What a mount with `public_docs` off asks for its documents.
-DOCUMENTS_NEED = ("tenant:read",)
 SECURITY = "bearerAuth"
 
 _PLACE = re.compile(r"<(?:[^<>:]+:)?(\w+)>")

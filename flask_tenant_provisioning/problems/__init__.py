@@ -18,6 +18,7 @@ from .errors import (
     PreconditionFailed as PreconditionFailed,
     ProvisioningError as ProvisioningError,
     QuotaExceeded as QuotaExceeded,
+    RateLimited as RateLimited,
     Refused as Refused,
     StorageUnavailable as StorageUnavailable,
     TenantExists as TenantExists,

@@ -7,8 +7,8 @@ ProvisioningError
 ├── NotFound                not-found, tenant-not-found
 ├── Conflict                tenant-exists, invalid-state
 ├── Refused                 method-not-allowed, not-acceptable, precondition-failed,
-│                           body-too-large, unsupported-media-type
-└── Failure                 internal-error, storage-unavailable
+│                           body-too-large, unsupported-media-type, rate-limited
+└── StorageUnavailable      storage-unavailable; the root itself is internal-error
 """
 
 from __future__ import annotations
@@ -164,6 +164,11 @@ class Refused(ProvisioningError):
     title = "Bad request"
     remedy = "Send a well-formed HTTP request."
 
+    def __init__(self, detail: str | None = None, *, status: int | None = None, **members: Any) -> None:
+        super().__init__(detail, **members)
+        if status is not None:
+            self.status = status  # type: ignore[misc]
+
 
 class MethodNotAllowed(Refused):
     status = 405
@@ -198,6 +203,13 @@ class UnsupportedMediaType(Refused):
     code = "unsupported-media-type"
     title = "Unsupported media type"
     remedy = "Send the body as one of the media types in `accepted`."
+
+
+class RateLimited(Refused):
+    status = 429
+    code = "rate-limited"
+    title = "Too many requests"
+    remedy = "Wait for `Retry-After` seconds, then send the request again."
 
 
 class StorageUnavailable(ProvisioningError):

@@ -7,21 +7,22 @@ import os
 import re
 from urllib.parse import quote
 
-from flask import Response, g, request
+from flask import Response, request
 
 from .errors import ProvisioningError
 
 MEDIA_TYPE = "application/problem+json"
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_KEPT = "flask_tenant_provisioning.request_id"
 
 
 def request_id() -> str:
     """This request's id: the caller's ``X-Request-ID`` where it is well formed, else a new one."""
-    found: str | None = g.get("_provisioning_request_id")
+    environ = request.environ
+    found: str | None = environ.get(_KEPT)
     if found is None:
-        sent = request.headers.get("X-Request-ID", "")
-        found = sent if _REQUEST_ID.fullmatch(sent) else os.urandom(16).hex()
-        g._provisioning_request_id = found
+        sent = environ.get("HTTP_X_REQUEST_ID", "")
+        found = environ[_KEPT] = sent if REQUEST_ID.fullmatch(sent) else os.urandom(16).hex()
     return found
 
 

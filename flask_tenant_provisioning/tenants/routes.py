@@ -192,7 +192,8 @@ def _asked(call: Call, schema: Any) -> dict[str, Any]:
     """The query parameters; only an administrator may name a partner."""
     asked = load_parameters(schema, request.args.to_dict(flat=False)) if request.query_string else {**schema.defaults}
     if "partner" in asked and not call.principal.sees_every_partner:
-        raise Forbidden("Only an administrator may name a partner.")
+        challenge = call.mount.guard.challenge("insufficient_scope")
+        raise Forbidden("Only an administrator may name a partner.", headers=challenge)
     return asked
 
 

@@ -17,6 +17,8 @@ Handler = Callable[..., Response]
 H = TypeVar("H", bound=Handler)
 
 JSON = "application/json"
+#: What the API's own documents ask for where they are not public.
+DOCUMENTS_NEED = ("tenant:read",)
 MERGE_PATCH = "application/merge-patch+json"
 
 
