@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 import pytest
 from flask import Flask
 
-from flask_tenant_provisioning.tenants.schemas import SORTS
+from flask_tenant_provisioning.tenants.queries import SORTS
 from tests.refusals import invalid_parameter, refused
 from tests.world import EXAMPLE, PREFIX, Caller
 

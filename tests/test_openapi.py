@@ -155,7 +155,7 @@ def test_the_example_of_every_problem_fits_the_schema_of_problems(documented: Do
 def test_every_example_fits_the_schema_that_it_illustrates(documented: Documented) -> None:
     schemas = documented.document["components"]["schemas"]
     examples = {name: schema["examples"][0] for name, schema in schemas.items() if "examples" in schema}
-    assert {"Tenant", "TenantInput", "TenantPatch", "Page"} <= examples.keys()
+    assert {"Tenant", "TenantInput", "TenantPatch", "TenantPage"} <= examples.keys()
     for name, example in examples.items():
         assert documented.errors(schemas[name], example) == []
 

@@ -33,7 +33,7 @@ def examples(settings: Settings) -> dict[str, Any]:
     """An example for each component that has one, such as this host would take and answer it."""
     return {
         "Tenant": TENANT,
-        "Page": {"items": [TENANT], "next": None},
+        "TenantPage": {"items": [TENANT], "next": None},
         "TenantInput": _accepted(NEW_TENANT, settings),
         "TenantPatch": {"industry": None, "metadata": {"region": "eu-west"}},
     }

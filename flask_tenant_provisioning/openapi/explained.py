@@ -9,7 +9,8 @@ from typing import Any
 from ..config import Settings
 from ..problems import InvalidState, ProvisioningError, catalogue
 from ..tenants.conflicts import taken
-from ..tenants.schemas import list_query, tenant_input
+from ..tenants.queries import list_query
+from ..tenants.schemas import tenant_input
 from ..web import json
 from ..web.call import too_large
 from ..web.validation import load, load_parameters

@@ -20,7 +20,7 @@ from ..tenants.fields import (
     PhoneField,
     PlanField,
 )
-from ..tenants.schemas import ChoiceField, FlagField, InstantField, LimitField
+from ..web.parameters import ChoiceField, FlagField, InstantField, LimitField
 from ..web.validation import TextField
 from .schemas import is_incoming
 

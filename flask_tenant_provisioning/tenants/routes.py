@@ -31,7 +31,8 @@ from ..web.validation import StrictSchema, load, load_parameters
 from . import actions, listing, usage
 from .models import Tenant
 from .patches import patched
-from .schemas import PageSchema, TenantSchema, list_query, partner_query, tenant_input
+from .queries import list_query, partner_query
+from .schemas import TenantPageSchema, TenantSchema, tenant_input
 
 routes = Routes()
 
@@ -71,7 +72,7 @@ def create_tenant(call: Call) -> Response:
     "/tenants",
     permissions=("tenant:read",),
     query=list_query,
-    answers={200: PageSchema},
+    answers={200: TenantPageSchema},
     problems=(InvalidParameter, InvalidCursor),
 )
 def list_tenants(call: Call) -> Response:

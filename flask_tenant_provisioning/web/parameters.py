@@ -1,0 +1,75 @@
+"""Query parameters: the fields that they are made of."""
+
+from __future__ import annotations
+
+import functools
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from marshmallow import fields
+
+from ..problems import Fault
+from .validation import StrictSchema, refused
+
+LARGEST_PAGE = 1000
+
+
+class QuerySchema(StrictSchema):
+    """The parameters of one operation."""
+
+    @functools.cached_property
+    def defaults(self) -> dict[str, Any]:
+        """What is asked where nothing is said."""
+        found: dict[str, Any] = self.load({})
+        return found
+
+
+class LimitField(fields.Field):  # type: ignore[type-arg]
+    """How many items a page holds: 1 or more; over 1000 means 1000."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> int:
+        digits = value.lstrip("0") if value.isascii() and value.isdigit() else ""
+        if not digits:
+            raise refused(Fault("invalid-limit", "Must be a whole number from 1 on."))
+        return int(digits) if len(digits) < 4 else LARGEST_PAGE
+
+
+_RFC3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+
+
+class InstantField(fields.Field):  # type: ignore[type-arg]
+    """A point in time, RFC 3339 with an offset; kept in UTC with microseconds."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
+        try:
+            if not _RFC3339.fullmatch(value):
+                raise ValueError("another of the many forms of ISO 8601")
+            moment = datetime.fromisoformat(value.upper())
+            return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+        except (ValueError, OverflowError) as error:
+            raise refused(Fault("invalid-time", "Must be RFC 3339 with an offset: 2025-02-10T16:30:00Z.")) from error
+
+
+class ChoiceField(fields.Field):  # type: ignore[type-arg]
+    """One of a few words."""
+
+    def __init__(self, *choices: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.choices = choices
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
+        if value not in self.choices:
+            raise refused(Fault("invalid-choice", f"Must be one of: {', '.join(self.choices)}."))
+        return str(value)
+
+
+class FlagField(fields.Field):  # type: ignore[type-arg]
+    """``true`` or ``false``."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> bool:
+        if value not in ("true", "false"):
+            raise refused(Fault("invalid-flag", "Must be true or false."))
+        return bool(value == "true")
