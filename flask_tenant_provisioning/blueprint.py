@@ -11,9 +11,11 @@ from flask import Blueprint, Response
 from .openapi.routes import routes as openapi_routes
 from .problems.rendering import mark
 from .tenants.routes import routes as tenant_routes
-from .web.call import Call, Mount, require_json_accepted
+from .web.call import Call
 from .web.catchall import UNMATCHED, match_every_method, unmatched
 from .web.failures import answer_errors
+from .web.media_types import require_json_accepted
+from .web.mount import Mount
 from .web.routing import DOCUMENTS_NEED, Route
 
 ROUTES: tuple[Route, ...] = (*tenant_routes, *openapi_routes)

@@ -21,8 +21,8 @@ from .database.identifiers import uuid7
 from .database.storage import Storage
 from .licensing import LicenseError, LicenseSource
 from .schema import metadata
-from .web.call import Mount
 from .web.cursors import Cursors
+from .web.mount import Mount
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from flask.cli import with_appcontext
 
-from ..web.call import Mount
+from ..web.mount import Mount
 from .mounts import chosen_mount, mount_option
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from flask import current_app
 
-from ..web.call import Mount
+from ..web.mount import Mount
 
 mount_option = click.option("--mount", metavar="NAME", help="The mount's name, where the app has several.")
 

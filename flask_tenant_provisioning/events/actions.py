@@ -8,8 +8,6 @@ from typing import Any
 from ..access import Actor
 from ..database import Session, Statement, Storage, parameters
 
-_LONGEST_USER_AGENT = 255
-
 
 class EventSQL:
     """The statements of this feature, built once a storage."""
@@ -42,11 +40,16 @@ def event(
         "request_id": actor.request_id,
         "actor_subject": actor.principal.subject,
         "actor_partner": actor.principal.partner,
-        "actor_address": actor.address,
-        "actor_user_agent": actor.user_agent and actor.user_agent[:_LONGEST_USER_AGENT],
+        "actor_address": _fitted(actor.address, 64),
+        "actor_user_agent": _fitted(actor.user_agent, 255),
         "data": compact(tenant),
         "changes": None if changes is None else compact(changes),
     }
+
+
+def _fitted(sent: str | None, longest: int) -> str | None:
+    """What a client says of itself, as far as it can be stored."""
+    return None if sent is None else sent[:longest].replace("\0", "")
 
 
 def record(session: Session, row: dict[str, Any]) -> None:

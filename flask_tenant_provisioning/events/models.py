@@ -26,7 +26,7 @@ def events_table(metadata: MetaData) -> Table:
         Column("request_id", String(128)),
         Column("actor_subject", String(255)),
         Column("actor_partner", String(255)),
-        Column("actor_address", String(45)),
+        Column("actor_address", String(64)),
         Column("actor_user_agent", String(255)),
         Column("data", Record, nullable=False),
         Column("changes", Record),

@@ -9,7 +9,7 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 
 from ..config import Settings
-from ..web.call import Mount
+from ..web.mount import Mount
 from ..web.routing import Route
 from . import answers, examples, operations
 from .explained import explanations, kinds

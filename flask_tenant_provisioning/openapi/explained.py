@@ -12,7 +12,7 @@ from ..tenants.conflicts import taken
 from ..tenants.queries import list_query
 from ..tenants.schemas import tenant_input
 from ..web import json
-from ..web.call import too_large
+from ..web.bodies import too_large
 from ..web.validation import load, load_parameters
 from .examples import NEW_TENANT, TENANT
 

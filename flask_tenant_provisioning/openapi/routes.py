@@ -7,7 +7,7 @@ from collections.abc import Callable
 from flask import Response, request
 
 from ..problems import NotAcceptable, NotFound
-from ..web.call import require_json_accepted
+from ..web.media_types import require_json_accepted
 from ..web.routing import JSON, PUBLIC, Call, Routes
 from ..web.validation import StrictSchema, load_parameters
 from . import pages

@@ -14,7 +14,8 @@ from werkzeug.wrappers import Response
 
 from .. import problems
 from ..problems.rendering import render, request_id
-from .call import Mount, body_limit, too_large
+from .bodies import body_limit, too_large
+from .mount import Mount
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ def _unauthenticated(error: Exception, mount: Mount) -> problems.Unauthenticated
 def _refusal(error: HTTPException, status: int, mount: Mount) -> problems.ProvisioningError:
     """What Werkzeug or a host's hook raised, with the headers that it came with."""
     if status == 413:
-        return too_large(body_limit(mount))
+        return too_large(body_limit(mount.settings))
     if status == 401:
         return problems.Unauthenticated(headers=mount.guard.challenge())
     headers = {name: value for name, value in error.get_headers() if name != "Content-Type"}

@@ -12,14 +12,13 @@ from ..access.guard import PUBLIC, Public, checked
 from ..config import ConfigurationError
 from ..problems import ProvisioningError
 from .call import Call
+from .media_types import JSON, MERGE_PATCH
 
 Handler = Callable[..., Response]
 H = TypeVar("H", bound=Handler)
 
-JSON = "application/json"
 #: What the API's own documents ask for where they are not public.
 DOCUMENTS_NEED = ("tenant:read",)
-MERGE_PATCH = "application/merge-patch+json"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -73,7 +73,7 @@ def _events(table: str) -> None:
         sa.Column("request_id", sa.String(128)),
         sa.Column("actor_subject", sa.String(255)),
         sa.Column("actor_partner", sa.String(255)),
-        sa.Column("actor_address", sa.String(45)),
+        sa.Column("actor_address", sa.String(64)),
         sa.Column("actor_user_agent", sa.String(255)),
         sa.Column("data", Record, nullable=False),
         sa.Column("changes", Record),
