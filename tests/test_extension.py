@@ -172,7 +172,7 @@ def test_a_class_is_no_database(app: Flask, db: Any) -> None:
         ("", {}, "The database must be a URL such as postgresql://host/name."),
         ("nonsense", {}, "The database must be a URL such as postgresql://host/name."),
         ("carrier-pigeon://coop/north", {}, "The database must be a URL such as postgresql://host/name."),
-        ("oracle://host/x", {}, "The database's driver is missing (oracledb): use postgresql or sqlite."),
+        ("mysql+mysqldb://host/x", {}, "The database's driver is missing (MySQLdb): use postgresql or sqlite."),
         ("sqlite:////tmp/x.db", {"bogus": 1}, "PROVISIONING_DATABASE_OPTIONS does not suit create_engine: "),
         ("sqlite:///file:x?mode=memory&uri=true", {}, "A SQLite database in memory belongs to one connection: name a"),
         ("sqlite:///file::memory:?uri=true", {}, "A SQLite database in memory belongs to one connection: name a file"),
