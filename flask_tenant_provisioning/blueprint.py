@@ -10,6 +10,7 @@ from flask import Blueprint, Response
 
 from .openapi.routes import routes as openapi_routes
 from .problems.rendering import mark
+from .tenants.lifecycle_routes import routes as lifecycle_routes
 from .tenants.routes import routes as tenant_routes
 from .web.call import Call
 from .web.catchall import UNMATCHED, match_every_method, unmatched
@@ -18,7 +19,7 @@ from .web.media_types import require_json_accepted
 from .web.mount import Mount
 from .web.routing import DOCUMENTS_NEED, Route
 
-ROUTES: tuple[Route, ...] = (*tenant_routes, *openapi_routes)
+ROUTES: tuple[Route, ...] = (*tenant_routes, *lifecycle_routes, *openapi_routes)
 
 
 def make_blueprint(mount: Mount) -> Blueprint:

@@ -157,6 +157,12 @@ class Settings:
         _mapping,
         secret=True,
     )
+    statement_timeout_seconds: int = _key(
+        10,
+        "After how long PostgreSQL ends a statement (503), where the extension makes the engine; 0 leaves it to the "
+        "server, as poolers that refuse startup options need it.",
+        _number(0, 3600),
+    )
     sqlite_synchronous: str = _key(
         "FULL",
         "`FULL`: an answered write outlives a power cut; `NORMAL`: only a crash of the process, and writes are faster.",
@@ -199,6 +205,10 @@ class Settings:
         4096, "How many verified tokens a process remembers; 0 verifies each one anew.", _number(0, 1_000_000)
     )
     max_body_bytes: int = _key(1024 * 1024, "The largest request body, in bytes.", _number(1024, 1 << 30))
+    require_if_match: bool = _key(
+        False, "Demand `If-Match` on every write to a tenant that exists (428 without it).", _flag
+    )
+    idempotency_hours: int = _key(24, "Hours for which an `Idempotency-Key` and its answer are kept.", _number(1, 8760))
     retention_days: int = _key(30, "Days during which a deleted tenant can be restored.", _number(0, 36_500))
     plans: tuple[str, ...] | None = _key(None, "The plans that exist; any text where unset.", _texts)
     phone_e164: bool = _key(False, "Accept only valid E.164 numbers; needs the extra `phone`.", _strict_phone)

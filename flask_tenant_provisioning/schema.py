@@ -8,11 +8,12 @@ from .database.tables import empty_metadata
 from .events.models import events_table
 from .tenants.models import tenants_table
 from .tenants.usage import usage_table
+from .web.idempotency.models import idempotency_table
 
 
 def metadata(prefix: str = "provisioning_") -> MetaData:
     """The tables as this release wants them, named with `prefix`."""
     found = empty_metadata(prefix)
-    for table in (tenants_table, events_table, usage_table):
+    for table in (tenants_table, events_table, usage_table, idempotency_table):
         table(found)
     return found

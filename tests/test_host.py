@@ -507,7 +507,8 @@ def test_each_route_allows_its_own_methods_and_no_other(app: Flask, rule: str, m
 
 @pytest.mark.parametrize("rule", sorted({route.rule for route in ROUTES}))
 def test_options_says_what_each_route_allows(app: Flask, rule: str) -> None:
-    allowed = {route.method for route in ROUTES if route.rule == rule} | {"OPTIONS", "HEAD"}
+    allowed = {route.method for route in ROUTES if route.rule == rule}
+    allowed |= {"OPTIONS", "HEAD"} if "GET" in allowed else {"OPTIONS"}
     answer = app.test_client().options(PREFIX + re.sub("<.*>", AN_ID, rule))
     assert (answer.status_code, answer.data, set(answer.allow)) == (200, b"", allowed)
 

@@ -168,9 +168,12 @@ def test_delete_keeps_the_tenant_for_its_retention(partner: Caller) -> None:
     assert (answer.status_code, answer.headers["ETag"]) == (200, '"2"')
     assert found == {**made, **later, "status": "deleted", "version": 2}
     assert partner("GET", one(made)).get_json() == found
-    assert happened(partner, made)[1:] == [
-        ("tenant.deleted", found, {"status": {"previous": "active", "new": "deleted"}})
-    ]
+    changes = {
+        "status": {"previous": "active", "new": "deleted"},
+        "deleted_at": {"previous": None, "new": found["deleted_at"]},
+        "purge_at": {"previous": None, "new": found["purge_at"]},
+    }
+    assert happened(partner, made)[1:] == [("tenant.deleted", found, changes)]
 
 
 def test_deleting_twice_changes_nothing(partner: Caller) -> None:

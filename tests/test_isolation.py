@@ -18,7 +18,7 @@ BODY = {"client_name": "Taken Over", "email": "taken-over@example.com"}
 
 
 def ask(caller: Caller, route: Route, tenant: str) -> Any:
-    body = {"json": BODY} if route.body else {}
+    body = {"json": BODY} if route.body and route.body_required else {}
     return caller(route.method, route.rule.replace("<tenant_id>", tenant), **body)
 
 

@@ -18,7 +18,7 @@ from flask_tenant_provisioning.schema import metadata
 from tests.world import Caller, engine_of
 
 PREFIX = "provisioning_"
-TABLES = {f"{PREFIX}{name}" for name in ("alembic_version", "tenants", "events", "usage")}
+TABLES = {f"{PREFIX}{name}" for name in ("alembic_version", "tenants", "events", "usage", "idempotency")}
 
 
 @pytest.fixture

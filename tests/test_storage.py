@@ -11,12 +11,18 @@ from flask import Flask
 from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, create_engine, select, text
 
 from flask_tenant_provisioning.access import Actor, Principal
+from flask_tenant_provisioning.config import Settings
 from flask_tenant_provisioning.database import Outdated, Session, Storage
+from flask_tenant_provisioning.licensing import LicenseSource
 from flask_tenant_provisioning.problems import StorageUnavailable
 from flask_tenant_provisioning.tenants import actions
-from tests.world import Caller, problem
+from flask_tenant_provisioning.tenants.usage import Allowance
+from tests.world import Caller, configuration, problem
 
 ACTOR = Actor(Principal("tester", "acme"))
+LICENSE = LicenseSource(Settings.read(configuration(), {}))
+LICENSE.load()
+ALLOWANCE = Allowance(LICENSE, ())
 VALUES = {"client_name": "A", "name_key": "a", "email": "a@example.com", "email_key": "a@example.com"}
 notes = Table("host_notes", MetaData(), Column("id", Integer, primary_key=True), Column("text", String(50)))
 
@@ -34,7 +40,7 @@ def count(storage: Storage, name: str = "tenants") -> int:
 
 
 def create(session: Session) -> Any:
-    return actions.create(session, ACTOR, "acme", VALUES)
+    return actions.create(session, ACTOR, "acme", VALUES, ALLOWANCE)
 
 
 def test_a_unit_that_fails_leaves_nothing(storage: Storage) -> None:
@@ -115,7 +121,7 @@ def test_serialization_failures_are_retried(storage: Storage) -> None:
             if tries.count(number) == 1:
                 barrier.wait(10)
             values = {**VALUES, "email_key": f"{number}@example.com", "client_name": f"{found} before me"}
-            actions.create(session, ACTOR, "acme", values)
+            actions.create(session, ACTOR, "acme", values, ALLOWANCE)
 
         return work
 

@@ -49,10 +49,14 @@ class Guard:
             wrong = "invalid_token" if refusal.code != Unauthenticated.code else ""
             refusal.headers.update(self.challenge(wrong))
             raise
-        if missing := principal.missing(permissions):
-            raise self._forbidden(permissions, missing)
+        self.require(principal, permissions)
         request.environ[_KEPT] = principal
         return principal
+
+    def require(self, principal: Principal, permissions: Sequence[str]) -> None:
+        """Raise `Forbidden`, with its challenge, where the principal lacks one of `permissions`."""
+        if missing := principal.missing(permissions):
+            raise self._forbidden(permissions, missing)
 
     def challenge(self, error: str = "", scope: str = "") -> dict[str, str]:
         """The ``WWW-Authenticate`` header that goes with a refusal (RFC 6750 §3)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -74,22 +75,45 @@ def _embedded(app: Flask) -> str:
 def _server(url: URL, settings: Settings) -> Engine:
     if url.drivername in ("postgresql", "postgres"):
         url = url.set(drivername="postgresql+psycopg")
-    return _autocommitting(url, {"connect_timeout": 5}, 5, settings)
+    return _autocommitting(url, {"connect_timeout": 5, **_bounded(url, settings)}, settings)
+
+
+def _bounded(url: URL, settings: Settings) -> dict[str, str]:
+    """Startup options: the server itself ends what takes too long, at no cost to a request. The operator's win."""
+    given = settings.database_options.get("connect_args", {}).get("options") or url.query.get("options", "")
+    seconds = settings.statement_timeout_seconds
+    return {"options": f"-cstatement_timeout={seconds}s {given}"} if seconds else {}
 
 
 def _sqlite(url: URL, settings: Settings) -> Engine:
     if not url.database or ":memory:" in url.database or url.query.get("mode") == "memory":
         raise ConfigurationError("A SQLite database in memory belongs to one connection: name a file instead.")
-    engine = _autocommitting(url, {"timeout": 10, "check_same_thread": False}, 10, settings)
+    engine = _autocommitting(url, {"timeout": 5, "check_same_thread": False}, settings)
     event.listen(engine, "connect", _tuned(settings.sqlite_synchronous))
     return engine
 
 
-def _autocommitting(url: URL, connect_args: dict[str, Any], pool_timeout: int, settings: Settings) -> Engine:
-    """An engine whose statements commit by themselves; the host's `DATABASE_OPTIONS` win."""
-    options = {"pool_timeout": pool_timeout, **settings.database_options}
-    options["connect_args"] = {**connect_args, **options.get("connect_args", {})}
-    return create_engine(url, isolation_level="AUTOCOMMIT", **options)
+def _autocommitting(url: URL, connect_args: dict[str, Any], settings: Settings) -> Engine:
+    """An engine whose statements commit by themselves; the host's `DATABASE_OPTIONS` win, but for what is merged."""
+    options = {"pool_timeout": 5, **settings.database_options}
+    merged = {name: connect_args[name] for name in ("options",) if name in connect_args}
+    options["connect_args"] = {**connect_args, **options.get("connect_args", {}), **merged}
+    engine = create_engine(url, isolation_level="AUTOCOMMIT", **options)
+    _ours.add(engine)
+    return engine
+
+
+_ours: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+
+def _leave_to_parent() -> None:
+    """A child process opens connections of its own: two talking on one would read each other's answers."""
+    for engine in list(_ours):
+        engine.dispose(close=False)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 def _tuned(synchronous: str) -> Callable[[Any, Any], None]:

@@ -11,7 +11,13 @@ from sqlalchemy.exc import DBAPIError, TimeoutError
 
 SERIALIZATION = {"40001", "40P01"}
 MISSING_TABLE = {"42P01", "42703", "3F000"}
-UNREACHABLE_CLASSES = ("08", "53", "57", "58", "28", "3D")
+#: Connection, resources, operator, system, authorization, catalogue; read-only, ended by the server while idle
+#: or running, and (40003) an unknown outcome.
+UNREACHABLE = ("08", "53", "57", "58", "28", "3D", "25006", "25P03", "25P04", "40003")
+UNUSABLE_FILE = (
+    "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_READONLY", "SQLITE_PERM",
+    "SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_PROTOCOL", "SQLITE_NOMEM",
+)  # fmt: skip
 
 #: The columns that a UNIQUE constraint spans, each as "table.column", to the constraint's name.
 Constraints = Mapping[frozenset[str], str]
@@ -22,6 +28,7 @@ class Meaning(Enum):
 
     RETRY = auto()
     TAKEN = auto()
+    LOCKED = auto()
     UNREACHABLE = auto()
     EXHAUSTED = auto()
     MISSING_TABLE = auto()
@@ -34,6 +41,10 @@ class UniqueViolation(Exception):
     def __init__(self, constraint: str) -> None:
         super().__init__(constraint)
         self.constraint = constraint
+
+
+class LockTimeout(Exception):
+    """Somebody else holds a lock for longer than this session was to wait (`Session.wait_for_locks`)."""
 
 
 class Outdated(Exception):
@@ -56,6 +67,8 @@ def meaning(error: BaseException) -> Meaning:
         return Meaning.RETRY
     if isinstance(error, TimeoutError):
         return Meaning.EXHAUSTED
+    if isinstance(error, LockTimeout):
+        return Meaning.LOCKED
     driver = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     name = getattr(driver, "sqlite_errorname", None)
     return _of_sqlite(name, str(driver)) if name else _of_state(driver)
@@ -78,19 +91,25 @@ def _of_sqlite(name: str, message: str) -> Meaning:
         return Meaning.TAKEN
     if message.startswith(("no such table", "no such column")) or "has no column" in message:
         return Meaning.MISSING_TABLE
-    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_READONLY")):
+    if name.startswith(UNUSABLE_FILE):
         return Meaning.UNREACHABLE
     return Meaning.BUG
 
 
 def _of_state(driver: Any) -> Meaning:
+    """Read a driver's error by its SQLSTATE; one that never reached the server has none."""
+    if not hasattr(driver, "sqlstate") and not hasattr(driver, "pgcode"):
+        return Meaning.BUG
     state = getattr(driver, "sqlstate", None) or getattr(driver, "pgcode", None)
     if state is None:
-        return Meaning.UNREACHABLE if type(driver).__name__ in ("OperationalError", "InterfaceError") else Meaning.BUG
+        kinds = {kind.__name__ for kind in type(driver).__mro__}
+        return Meaning.UNREACHABLE if kinds & {"OperationalError", "InterfaceError"} else Meaning.BUG
     if state in SERIALIZATION:
         return Meaning.RETRY
     if state == "23505":
         return Meaning.TAKEN
+    if state == "55P03":
+        return Meaning.LOCKED
     if state in MISSING_TABLE:
         return Meaning.MISSING_TABLE
-    return Meaning.UNREACHABLE if state.startswith(UNREACHABLE_CLASSES) or state == "25006" else Meaning.BUG
+    return Meaning.UNREACHABLE if state.startswith(UNREACHABLE) else Meaning.BUG

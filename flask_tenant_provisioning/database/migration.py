@@ -93,4 +93,5 @@ def _lock(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
         begin_immediately(connection)
     elif connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import random
 import threading
@@ -11,9 +12,10 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, Engine, MetaData, Table
+from sqlalchemy.exc import TimeoutError
 
 from ..problems import StorageUnavailable
-from .errors import Meaning, UniqueViolation, constraint_of, constraints_of, meaning
+from .errors import LockTimeout, Meaning, UniqueViolation, constraint_of, constraints_of, meaning
 from .identifiers import uuid7
 from .statements import Statement
 from .tables import prefixed
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Work = Callable[["Session"], T]
+
+#: libpq's transaction status after a failed statement, in psycopg and psycopg2.
+_IN_ERROR = 3
 
 
 class Session:
@@ -43,29 +48,70 @@ class Session:
 
         Raises `UniqueViolation` with the constraint's name, else the driver's own exception.
         """
+        return self._execute(statement.text, statement.bind(values))
+
+    def _execute(self, sql: str, values: Any = ()) -> Any:
         cursor = self._driver.cursor()
         try:
-            cursor.execute(statement.text, statement.bind(values))
+            cursor.execute(sql, values)
         except Exception as error:
-            if meaning(error) is Meaning.TAKEN:
+            found = meaning(error)
+            if found is Meaning.TAKEN:
                 raise UniqueViolation(constraint_of(error, self.storage.constraints)) from error
+            if found is Meaning.LOCKED:
+                raise LockTimeout from error
             self._forget_dead_connection(error, cursor)
+            raise
+        except BaseException:
+            # Interrupted: the driver may still wait for the answer, and would give it to whoever comes next.
+            self._connection.invalidate()
             raise
         return cursor
 
     @property
     def orm(self) -> OrmSession:
-        """An ORM session in this same transaction, for the host's own models."""
+        """An ORM session in this same transaction, for the host's own models; its `commit` waits for the unit's end."""
         if self._orm is None:
             from sqlalchemy.orm import Session as OrmSession
 
-            self._orm = OrmSession(bind=self._connection, join_transaction_mode="control_fully")
+            self._orm = OrmSession(bind=self._connection, join_transaction_mode="rollback_only")
         return self._orm
+
+    @contextlib.contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Undo what happens inside, and only that, if it raises."""
+        with self._connection.begin_nested():
+            try:
+                yield
+                self.flush()
+            except BaseException:
+                self._orm = None
+                raise
+
+    def wait_for_locks(self, seconds: int) -> None:
+        """Wait no longer than this for anybody's lock until the transaction ends; then `run` raises `LockTimeout`.
+
+        SQLite needs none of it: a unit of work holds its only lock from the beginning.
+        """
+        if self.storage.engine.dialect.name == "postgresql":
+            self._execute(f"SET LOCAL lock_timeout = {int(seconds * 1000)}")
 
     def flush(self) -> None:
         """Send what the host put into `orm`, so that it commits with the rest."""
         if self._orm is not None:
             self._orm.flush()
+
+    def require_whole(self) -> None:
+        """Raise `RuntimeError` where COMMIT would succeed and yet keep less than what ran.
+
+        So it is once somebody has caught a failed statement, or rolled back: PostgreSQL then answers COMMIT with
+        ROLLBACK and no error, SQLite has nothing left to commit.
+        """
+        driver = self._driver
+        status = getattr(getattr(driver, "info", None), "transaction_status", None)
+        lost = status == _IN_ERROR or not getattr(driver, "in_transaction", True)
+        if lost or not self._connection.in_transaction():
+            raise RuntimeError("a unit of work lost its transaction: roll back no further than to a savepoint")
 
     def _forget_dead_connection(self, error: Exception, cursor: Any) -> None:
         """Let SQLAlchemy meet a dead connection itself: it then drops every older one from the pool."""
@@ -84,6 +130,7 @@ class Storage:
         metadata: MetaData,
         *,
         attempts: int = 6,
+        patience: float = 5.0,
         clock: Callable[[], float] = time.time,
         new_id: Callable[[], str] = uuid7,
         sleep: Callable[[float], None] = time.sleep,
@@ -95,15 +142,16 @@ class Storage:
         self.new_id = new_id
         self.constraints = constraints_of(metadata)
         self._attempts = attempts
+        self._patience = patience
         self._sleep = sleep
         self._lite = engine.dialect.name == "sqlite"
         self._reading = engine if autocommit else engine.execution_options(isolation_level="AUTOCOMMIT")
         self._writing = engine
         if autocommit and not self._lite:
             self._writing = engine.execution_options(isolation_level="READ COMMITTED")
-        self._one_writer: contextlib.AbstractContextManager[Any] = (
-            threading.RLock() if self._lite else contextlib.nullcontext()
-        )
+        self._transaction = self._turn if self._lite else self._begun
+        self._one_writer = threading.Lock()
+        self._thread = threading.local()
         self._built: dict[Any, Any] = {}
 
     def table(self, name: str) -> Table:
@@ -136,26 +184,39 @@ class Storage:
         attempts: int | None = None,
         again: tuple[Meaning, ...] = (Meaning.RETRY,),
     ) -> T:
-        left = attempts or self._attempts
-        while True:
-            left -= 1
+        """Run `work` as this thread's one unit: a second would wait for what the first does not give back."""
+        if getattr(self._thread, "busy", False):
+            raise RuntimeError("a unit of work runs in this thread already: pass its session on")
+        self._thread.busy = True
+        try:
+            return self._repeat(work, opened, attempts or self._attempts, again)
+        finally:
+            self._thread.busy = False
+
+    def _repeat(
+        self,
+        work: Work[T],
+        opened: Callable[[], contextlib.AbstractContextManager[Session]],
+        attempts: int,
+        again: tuple[Meaning, ...],
+    ) -> T:
+        """Run `work`, and once more for each failure in `again`, while neither attempts nor patience are used up.
+
+        `RETRY` alone says that the database has undone everything, at COMMIT too. A connection that dies says
+        nothing: what was sent last may have been committed, so a write that meets it is refused, not repeated.
+        """
+        end = time.monotonic() + self._patience
+        for tried in itertools.count(1):
             try:
                 with opened() as session:
                     return work(session)
             except Exception as error:
                 found = meaning(error)
-                if not left or found not in again:
-                    raise self._refusal(error, found) from error
-                self._sleep(random.uniform(0.001, 0.02) * 2 ** ((attempts or self._attempts) - left))
-
-    def _refusal(self, error: Exception, found: Meaning) -> Exception:
-        if found is Meaning.MISSING_TABLE:
-            logger.error("the tables are missing or outdated: run `flask provisioning db upgrade` (%s)", error)
-            return StorageUnavailable("The database is not ready.")
-        if found in (Meaning.UNREACHABLE, Meaning.EXHAUSTED, Meaning.RETRY):
-            logger.error("the database does not answer: %s", error)
-            return StorageUnavailable()
-        return error
+                if tried >= attempts or found not in again or time.monotonic() >= end:
+                    _refuse(error, found)
+                    raise
+            self._sleep(random.uniform(0.001, 0.02) * 2**tried)
+        raise AssertionError("unreachable")
 
     @contextlib.contextmanager
     def _autocommit(self) -> Iterator[Session]:
@@ -163,13 +224,35 @@ class Storage:
             yield Session(self, connection)
 
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[Session]:
-        with self._one_writer, self._writing.connect() as connection, connection.begin():
+    def _begun(self) -> Iterator[Session]:
+        with self._writing.connect() as connection, connection.begin():
             session = Session(self, connection)
             if self._lite:
                 begin_immediately(connection)
             yield session
             session.flush()
+            session.require_whole()
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[Session]:
+        """SQLite takes one writer at a time: threads queue here, before they take a connection."""
+        if not self._one_writer.acquire(timeout=self._patience):
+            raise TimeoutError("other threads write for too long")
+        try:
+            with self._begun() as session:
+                yield session
+        finally:
+            self._one_writer.release()
+
+
+def _refuse(error: Exception, found: Meaning) -> None:
+    """Raise `StorageUnavailable` where it is the database that failed, and not the caller or the code."""
+    if found is Meaning.MISSING_TABLE:
+        logger.error("the tables are missing or outdated: run `flask provisioning db upgrade` (%s)", error)
+        raise StorageUnavailable("The database is not ready.") from error
+    if found in (Meaning.UNREACHABLE, Meaning.EXHAUSTED, Meaning.RETRY, Meaning.LOCKED):
+        logger.error("the database does not answer: %s", error)
+        raise StorageUnavailable from error
 
 
 def begin_immediately(connection: Connection) -> None:

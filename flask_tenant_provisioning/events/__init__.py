@@ -1,3 +1,3 @@
 """What has happened to tenants: at once the outbox, the feed and the audit trail."""
 
-from .actions import event as event, record as record
+from .actions import compact as compact, event as event, record as record

@@ -12,6 +12,7 @@ from marshmallow import Schema
 from ..config import Settings
 from ..problems import (
     Forbidden,
+    InvalidIdempotencyKey,
     InvalidParameter,
     NotAcceptable,
     ProvisioningError,
@@ -37,7 +38,8 @@ _GUARDED = (*_CHALLENGED, NotAcceptable, StorageUnavailable)
 
 def answers(route: Route, settings: Settings) -> dict[str, Any]:
     """The Responses Object of `route`."""
-    documents = {str(status): _answer(status, answer) for status, answer in route.answers.items()}
+    more = _headers_of_writes(route)
+    documents = {str(status): _answer(status, answer, more) for status, answer in route.answers.items()}
     problems = {str(found[0].status): component(found) for found in by_status(problems_of(route, settings))}
     return dict(sorted({**documents, **problems}.items()))
 
@@ -86,6 +88,8 @@ def headers(settings: Settings) -> dict[str, dict[str, Any]]:
         "Location": _header("The path of what was created.", format="uri-reference"),
         "Link": _header('The next page: `rel="next"` (RFC 8288). Absent on the last one.', required=False),
         "WWW-Authenticate": _header("The challenge (RFC 6750 §3).", required=False, **challenge),
+        "Idempotency-Replayed": _header("The answer is the one of before.", required=False, const="true"),
+        "X-Validate-Only": _header("Everything was checked and nothing was written.", required=False, const="true"),
         "Allow": _header("The methods that are possible here."),
         "Accept": _header("The media types that are possible here."),
         "Retry-After": _header("Seconds to wait.", pattern="^[0-9]+$"),
@@ -104,13 +108,19 @@ def _headers(*names: str) -> dict[str, str]:
     return {name: name for name in names}
 
 
-def _answer(status: int, answer: Any) -> dict[str, Any]:
+def _headers_of_writes(route: Route) -> list[str]:
+    """The headers that say that nothing was written, or that it was written before."""
+    replayed = ["Idempotency-Replayed"] if InvalidIdempotencyKey in route.problems else []
+    return replayed + ([] if route.method == "GET" else ["X-Validate-Only"])
+
+
+def _answer(status: int, answer: Any, more: Iterable[str]) -> dict[str, Any]:
     """The Response Object of a success. `answer` is a schema, several media types with theirs, or nothing."""
     content = answer if isinstance(answer, Mapping) else {JSON: answer} if answer is not None else {}
     described = {"content": {kind: {"schema": schema} for kind, schema in content.items()}} if content else {}
     return {
         "description": f"{HTTPStatus(status).phrase}.",
-        "headers": _headers(*EVERYWHERE, *_headers_of(status, answer)),
+        "headers": _headers(*EVERYWHERE, *_headers_of(status, answer), *more),
         **described,
     }
 

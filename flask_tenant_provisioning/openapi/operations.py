@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..config import Settings
-from ..problems import PreconditionFailed
+from ..problems import InvalidIdempotencyKey, PreconditionFailed
+from ..web.idempotency.keys import LONGEST_KEY
 from ..web.routing import DOCUMENTS_NEED, MERGE_PATCH, Route
 from .answers import answers
 from .assets import ASSETS
@@ -73,6 +74,12 @@ def request_headers() -> dict[str, dict[str, Any]]:
         "X-Request-ID": _text("The request's id, 1 to 128 of `A-Z a-z 0-9 . _ -`; another one is replaced."),
         "If-Match": _text("Write only if the entity tag is one of these (RFC 9110 §13.1.1); 412 otherwise."),
         "If-None-Match": _text("Answer only if the entity tag is none of these (RFC 9110 §13.1.2); 304 otherwise."),
+        "Idempotency-Key": {
+            **_text(
+                "Makes it safe to repeat the request: it takes effect once, and later ones get the first's answer."
+            ),
+            "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[!#-~][ -~]*$"},
+        },
     }
 
 
@@ -94,7 +101,11 @@ def _who(needed: tuple[str, ...], roles: list[str]) -> str:
 def _parameters(route: Route, settings: Settings) -> list[Any]:
     path = [{"name": name, "in": "path", "required": True, "schema": _place(name)} for name in places(route)]
     query = [{"in": "query", "schema": incoming(route.query(settings))}] if route.query else []
-    conditions = {"If-Match": PreconditionFailed in route.problems, "If-None-Match": 304 in route.answers}
+    conditions = {
+        "If-Match": PreconditionFailed in route.problems,
+        "If-None-Match": 304 in route.answers,
+        "Idempotency-Key": InvalidIdempotencyKey in route.problems,
+    }
     return [*path, *query, *(name for name, holds in conditions.items() if holds), "X-Request-ID"]
 
 
@@ -107,6 +118,8 @@ def _place(name: str) -> dict[str, Any]:
     listed = {"code": [kind.code for kind in kinds()], "asset": list(ASSETS)}
     if name in listed:
         return {"type": "string", "enum": listed[name]}
+    if name == "external_id":
+        return {"type": "string", "minLength": 1, "maxLength": 128}
     return {"type": "string", "format": "uuid"} if name.endswith("_id") else {"type": "string", "minLength": 1}
 
 
@@ -114,7 +127,12 @@ def _body(route: Route, settings: Settings) -> dict[str, Any]:
     if route.body is None:
         return {}
     schema = incoming(route.body(settings), partial=MERGE_PATCH in route.consumes)
-    return {"requestBody": {"required": True, "content": {kind: {"schema": schema} for kind in route.consumes}}}
+    return {
+        "requestBody": {
+            "required": route.body_required,
+            "content": {kind: {"schema": schema} for kind in route.consumes},
+        }
+    }
 
 
 def _links(route: Route, routes: Iterable[Route]) -> dict[str, Any]:

@@ -1,13 +1,15 @@
 """The tree of errors. Each class has one code, one status and one title, and tells its user what to do.
 
 ProvisioningError
-├── InvalidInput            validation-error, malformed-json, invalid-parameter, invalid-cursor
+├── InvalidInput            validation-error, malformed-json, invalid-parameter, invalid-cursor,
+│                           invalid-idempotency-key
 ├── Unauthenticated         authentication-required, invalid-token, token-expired
 ├── Forbidden               insufficient-permission, quota-exceeded, license-expired
 ├── NotFound                not-found, tenant-not-found
-├── Conflict                tenant-exists, invalid-state
+├── Conflict                tenant-exists, invalid-state, idempotency-in-progress
+├── IdempotencyKeyReused    idempotency-key-reused
 ├── Refused                 method-not-allowed, not-acceptable, precondition-failed,
-│                           body-too-large, unsupported-media-type, rate-limited
+│                           precondition-required, body-too-large, unsupported-media-type, rate-limited
 └── StorageUnavailable      storage-unavailable; the root itself is internal-error
 """
 
@@ -76,6 +78,12 @@ class InvalidCursor(InvalidInput):
     code = "invalid-cursor"
     title = "Invalid cursor"
     remedy = "Use `next` as it was answered, with the same filters and sort; start again without `cursor` otherwise."
+
+
+class InvalidIdempotencyKey(InvalidInput):
+    code = "invalid-idempotency-key"
+    title = "Invalid Idempotency-Key"
+    remedy = "Send one key of 1 to 255 printable ASCII characters, bare or in double quotes."
 
 
 class Unauthenticated(ProvisioningError):
@@ -156,6 +164,23 @@ class InvalidState(Conflict):
     remedy = "The tenant's `status` does not allow this; a deleted tenant can only be read, restored and purged."
 
 
+class IdempotencyInProgress(Conflict):
+    """The first request with this Idempotency-Key has not been answered yet."""
+
+    code = "idempotency-in-progress"
+    title = "Still in progress"
+    remedy = "Repeat the request with the same key after `Retry-After` seconds."
+
+
+class IdempotencyKeyReused(ProvisioningError):
+    """The Idempotency-Key was used for another request (422)."""
+
+    status = 422
+    code = "idempotency-key-reused"
+    title = "Idempotency-Key reused"
+    remedy = "Use a new key for each new request; the same key is for repeating the very same one."
+
+
 class Refused(ProvisioningError):
     """HTTP itself forbids it: the method, the media type, the size or a precondition (4xx)."""
 
@@ -189,6 +214,13 @@ class PreconditionFailed(Refused):
     code = "precondition-failed"
     title = "Precondition failed"
     remedy = "Somebody changed the resource meanwhile: read it again and repeat with its new ETag."
+
+
+class PreconditionRequired(Refused):
+    status = 428
+    code = "precondition-required"
+    title = "Precondition required"
+    remedy = "Read the resource and send its ETag in `If-Match`."
 
 
 class BodyTooLarge(Refused):

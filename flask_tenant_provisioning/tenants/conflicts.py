@@ -25,13 +25,13 @@ def already_there(session: Session, partner: str, values: Mapping[str, Any]) -> 
     return taken(*found) if found else Outdated("the holder is gone")
 
 
-def refuse_taken(session: Session, tenant: Tenant, values: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
-    """Raise `TenantExists` where `tenant` wants what another one holds."""
-    email_key = values["email_key"] if "email" in changes else None
-    external_id = values["external_id"] if "external_id" in changes else None
+def refuse_taken(session: Session, before: Tenant, after: Tenant, values: Mapping[str, Any]) -> None:
+    """Raise `TenantExists` where `after` wants an email or external id, new to it, that another tenant holds."""
+    email_key = values["email_key"] if after.email != before.email else None
+    external_id = after.external_id if after.external_id != before.external_id else None
     if email_key is None and external_id is None:
         return
-    if found := _holder(session, tenant.partner_id, email_key, external_id, but=tenant.id):
+    if found := _holder(session, after.partner_id, email_key, external_id, but=after.id):
         raise taken(*found)
 
 

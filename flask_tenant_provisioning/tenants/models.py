@@ -24,9 +24,6 @@ from ..database.types import Document, Identifier, Instant, ordered_text
 #: What a client may write, in the contract's order.
 WRITABLE = ("external_id", "client_name", "email", "phone_number", "industry", "plan", "metadata")
 
-#: The columns that a field stands in, where they are not the one of its name: itself and what it is compared by.
-COLUMNS_OF = {"client_name": ("client_name", "name_key"), "email": ("email", "email_key")}
-
 
 class Tenant(NamedTuple):
     """One tenant as the database gives it: identifiers, instants (microseconds, UTC) and metadata as text."""
@@ -76,6 +73,7 @@ def tenants_table(metadata: MetaData) -> Table:
     tenant's email and external id be taken again, on every database. `email_key` is the email as it is compared,
     `name_key` the name as it is sorted and searched.
     """
+    purge_at: Column[str] = Column("purge_at", Instant)
     return Table(
         prefixed(metadata, "tenants"),
         metadata,
@@ -98,7 +96,7 @@ def tenants_table(metadata: MetaData) -> Table:
         Column("created_at", Instant, nullable=False),
         Column("updated_at", Instant, nullable=False),
         Column("deleted_at", Instant),
-        Column("purge_at", Instant),
+        purge_at,
         PrimaryKeyConstraint("partner_id", "id"),
         UniqueConstraint("partner_id", "email_key", "live"),
         UniqueConstraint("partner_id", "external_id", "live"),
@@ -106,6 +104,7 @@ def tenants_table(metadata: MetaData) -> Table:
         Index(None, "created_at", "id"),
         Index(None, "partner_id", "created_at", "id"),
         Index(None, "partner_id", "name_key", "id"),
+        Index(None, "purge_at", postgresql_where=purge_at.is_not(None), sqlite_where=purge_at.is_not(None)),
         sqlite_with_rowid=False,
     )
 

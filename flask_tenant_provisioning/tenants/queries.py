@@ -25,15 +25,28 @@ class PrefixField(TextField):
         return name_key(value)
 
 
-class PartnerQuery(QuerySchema):
-    """The partner that an administrator means."""
+class WriteQuery(QuerySchema):
+    """What every write can be asked: to run every check and leave nothing behind."""
+
+    validate_only = FlagField(load_default=False)
+
+
+class CreateQuery(WriteQuery):
+    """What creating can be asked; an administrator may name the partner."""
 
     partner = TextField(shortest=1, longest=255)
 
 
-class ListQuery(PartnerQuery):
-    """What `GET /tenants` can be asked."""
+class DeleteQuery(WriteQuery):
+    """What deleting can be asked: to purge at once."""
 
+    purge = FlagField(load_default=False)
+
+
+class ListQuery(QuerySchema):
+    """What `GET /tenants` can be asked; an administrator may name the partner."""
+
+    partner = TextField(shortest=1, longest=255)
     limit = LimitField(load_default=50)
     cursor = TextField(shortest=1, longest=4096)
     sort = ChoiceField(*SORTS, load_default="created_at")
@@ -50,14 +63,25 @@ class ListQuery(PartnerQuery):
     include_deleted = FlagField(load_default=False)
 
 
-_LIST_QUERY, _PARTNER_QUERY = ListQuery(), PartnerQuery()
+NO_QUERY = QuerySchema()
+_LIST, _WRITE, _CREATE, _DELETE = ListQuery(), WriteQuery(), CreateQuery(), DeleteQuery()
 
 
 def list_query(_settings: Settings | None = None) -> ListQuery:
     """The schema of `GET /tenants`'s parameters; made once."""
-    return _LIST_QUERY
+    return _LIST
 
 
-def partner_query(_settings: Settings | None = None) -> PartnerQuery:
-    """The schema of the parameters of every other request; made once."""
-    return _PARTNER_QUERY
+def write_query(_settings: Settings | None = None) -> WriteQuery:
+    """The schema of a write's parameters; made once."""
+    return _WRITE
+
+
+def create_query(_settings: Settings | None = None) -> CreateQuery:
+    """The schema of the parameters of `POST /tenants` and of the upsert; made once."""
+    return _CREATE
+
+
+def delete_query(_settings: Settings | None = None) -> DeleteQuery:
+    """The schema of `DELETE`'s parameters; made once."""
+    return _DELETE

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
@@ -11,65 +10,65 @@ from urllib.parse import urlencode
 from flask import Response, request
 
 from ..problems import (
-    BodyTooLarge,
-    Forbidden,
     InvalidCursor,
-    InvalidInput,
     InvalidParameter,
     InvalidState,
     LicenseExpired,
-    MalformedJSON,
     PreconditionFailed,
+    PreconditionRequired,
     QuotaExceeded,
     TenantExists,
     TenantNotFound,
-    UnsupportedMediaType,
 )
-from ..web.preconditions import etag, not_modified, require_match
+from ..web.preconditions import not_modified
 from ..web.routing import JSON, MERGE_PATCH, Call, Routes
-from ..web.validation import StrictSchema, load, load_parameters
+from ..web.validation import load
+from ..web.writing import Answer, write
 from . import actions, listing, usage
 from .models import Tenant
 from .patches import patched
-from .queries import list_query, partner_query
-from .schemas import TenantPageSchema, TenantSchema, tenant_input
+from .queries import NO_QUERY, create_query, list_query, write_query
+from .requests import REPEATABLE, WITH_BODY, WRITE, created, expectation, fence, identified, shown, target
+from .schemas import TenantPageSchema, TenantSchema, load_upsert, tenant_input
 
 routes = Routes()
 
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_BODY = (BodyTooLarge, MalformedJSON, UnsupportedMediaType, InvalidInput)
-_ONE = "/tenants/<tenant_id>"
+Change = Callable[[Tenant], Mapping[str, Any]]
+
+COLLECTION = "/tenants"
+ONE = "/tenants/<tenant_id>"
+BY_EXTERNAL_ID = "/tenants/by-external-id/<external_id>"
 
 
 @routes.add(
     "POST",
-    "/tenants",
+    COLLECTION,
     permissions=("tenant:create",),
     body=tenant_input,
-    query=partner_query,
+    query=create_query,
     answers={201: TenantSchema},
-    problems=(*_BODY, InvalidParameter, TenantExists, QuotaExceeded, LicenseExpired),
+    problems=(*WITH_BODY, *REPEATABLE, InvalidParameter, TenantExists, QuotaExceeded, LicenseExpired),
 )
 def create_tenant(call: Call) -> Response:
     """Create a tenant."""
-    mount, asked = call.mount, _asked(call, partner_query())
-    values = load(tenant_input(mount.settings), call.body(JSON))
-    mount.license.require_provisioning()
-    limits = usage.limits(mount.storage, mount.license)
-    work = partial(
-        actions.create,
-        actor=call.actor(),
-        partner=asked.get("partner", call.principal.partner),
-        values=values,
-        limits=limits,
+    mount, asked, body = call.mount, call.asked(create_query()), call.body(JSON)
+    values = load(tenant_input(mount.settings), body)
+    allowance = usage.allowance(mount.storage, mount.license)
+    partner = asked.get("partner", call.principal.partner)
+    work = partial(actions.create, actor=call.actor(), partner=partner, values=values, allowance=allowance)
+    return write(
+        call,
+        work,
+        partial(created, call),
+        body=body,
+        validate_only=asked["validate_only"],
+        alone=not allowance.limits,
     )
-    tenant = mount.storage.transaction(work) if limits else mount.storage.statement(work)
-    return _shown(call, tenant, 201, Location=f"{mount.base()}/tenants/{tenant.id}")
 
 
 @routes.add(
     "GET",
-    "/tenants",
+    COLLECTION,
     permissions=("tenant:read",),
     query=list_query,
     answers={200: TenantPageSchema},
@@ -77,8 +76,8 @@ def create_tenant(call: Call) -> Response:
 )
 def list_tenants(call: Call) -> Response:
     """List tenants, a page at a time: follow `next` until it is null."""
-    asked, cursors = _asked(call, list_query()), call.mount.cursors
-    partner = asked.get("partner", _scope(call))
+    asked, cursors = call.asked(list_query()), call.mount.cursors
+    partner = asked.get("partner", fence(call))
     question = listing.question(partner, asked)
     place = cursors.open(asked["cursor"], question) if "cursor" in asked else None
     items, end = call.mount.storage.read(partial(listing.page, partner=partner, asked=asked, place=place))
@@ -90,119 +89,99 @@ def list_tenants(call: Call) -> Response:
 
 
 @routes.add(
-    "GET", _ONE, permissions=("tenant:read",), answers={200: TenantSchema, 304: None}, problems=(TenantNotFound,)
+    "GET",
+    ONE,
+    permissions=("tenant:read",),
+    answers={200: TenantSchema, 304: None},
+    problems=(InvalidParameter, TenantNotFound),
 )
 def read_tenant(call: Call, tenant_id: str) -> Response:
     """Read a tenant."""
-    _refuse_parameters(call)
-    tenant = call.mount.storage.read(partial(actions.read, partner=_scope(call), tenant_id=_id(tenant_id)))
-    if not_modified(tenant.version):
-        return Response(status=304, headers={"ETag": etag(tenant.version)})
-    return _shown(call, tenant)
+    call.asked(NO_QUERY)
+    found = call.mount.storage.read(partial(actions.read, partner=fence(call), tenant_id=identified(tenant_id)))
+    answer = shown(found)
+    if not_modified(found.version):
+        return Response(status=304, headers=answer.headers)
+    return call.answer(answer.document, answer.headers)
 
 
 @routes.add(
     "PATCH",
-    _ONE,
+    ONE,
     permissions=("tenant:update",),
     body=tenant_input,
     consumes=(MERGE_PATCH, JSON),
+    query=write_query,
     answers={200: TenantSchema},
-    problems=(*_BODY, TenantNotFound, TenantExists, InvalidState, PreconditionFailed),
+    problems=(*WITH_BODY, *REPEATABLE, *WRITE, TenantExists, InvalidState),
 )
 def patch_tenant(call: Call, tenant_id: str) -> Response:
     """Change some fields of a tenant (RFC 7396)."""
-    patch = load(tenant_input(call.mount.settings), call.body(MERGE_PATCH, JSON), partial=True)
-    return _revise(call, tenant_id, lambda tenant: patched(tenant, patch))
+    asked, body = call.asked(write_query()), call.body(MERGE_PATCH, JSON)
+    patch = load(tenant_input(call.mount.settings), body, partial=True)
+    return _revise(call, tenant_id, lambda tenant: patched(tenant, patch), body, asked["validate_only"])
 
 
 @routes.add(
     "PUT",
-    _ONE,
+    ONE,
     permissions=("tenant:update",),
     body=tenant_input,
+    query=write_query,
     answers={200: TenantSchema},
-    problems=(*_BODY, TenantNotFound, TenantExists, InvalidState, PreconditionFailed),
+    problems=(*WITH_BODY, *WRITE, TenantExists, InvalidState),
 )
 def replace_tenant(call: Call, tenant_id: str) -> Response:
     """Replace every writable field of a tenant."""
-    values = load(tenant_input(call.mount.settings), call.body(JSON))
-    return _revise(call, tenant_id, lambda _tenant: {**EMPTY, **values})
+    asked, body = call.asked(write_query()), call.body(JSON)
+    values = load(tenant_input(call.mount.settings), body)
+    return _revise(call, tenant_id, lambda _tenant: {**actions.EMPTY, **values}, body, asked["validate_only"])
 
 
 @routes.add(
-    "DELETE",
-    _ONE,
-    permissions=("tenant:delete",),
-    answers={200: TenantSchema},
-    problems=(TenantNotFound, PreconditionFailed),
+    "PUT",
+    BY_EXTERNAL_ID,
+    permissions=("tenant:create", "tenant:update"),
+    body=tenant_input,
+    query=create_query,
+    answers={200: TenantSchema, 201: TenantSchema},
+    problems=(
+        *WITH_BODY,
+        InvalidParameter,
+        PreconditionFailed,
+        PreconditionRequired,
+        TenantExists,
+        QuotaExceeded,
+        LicenseExpired,
+    ),
 )
-def delete_tenant(call: Call, tenant_id: str) -> Response:
-    """Delete a tenant; until `purge_at` it can be read still."""
-    _refuse_parameters(call)
+def upsert_tenant(call: Call, external_id: str) -> Response:
+    """Bring the tenant with this external id to what the body says, creating it where there is none."""
+    mount, asked, body = call.mount, call.asked(create_query()), call.body(JSON)
+    values = load_upsert(mount.settings, external_id, body)
     work = partial(
-        actions.delete,
+        actions.upsert,
         actor=call.actor(),
-        partner=_scope(call),
-        tenant_id=_id(tenant_id),
-        retention_days=call.mount.settings.retention_days,
-        expected=_expected,
+        partner=asked.get("partner", call.principal.partner),
+        values=values,
+        allowance=usage.allowance(mount.storage, mount.license),
+        expected=expectation(call),
     )
-    return _shown(call, call.mount.storage.transaction(work))
+
+    def answer(found: tuple[Tenant, bool]) -> Answer:
+        tenant, new = found
+        return created(call, tenant) if new else shown(tenant)
+
+    return write(call, work, answer, body=body, validate_only=asked["validate_only"])
 
 
-#: What a field is after a PUT that does not name it.
-EMPTY: Mapping[str, Any] = {"external_id": None, "phone_number": None, "industry": None, "plan": None, "metadata": {}}
-
-
-def _revise(call: Call, tenant_id: str, change: Any) -> Response:
-    _refuse_parameters(call)
-    work = partial(
-        actions.revise,
-        actor=call.actor(),
-        partner=_scope(call),
-        tenant_id=_id(tenant_id),
-        change=change,
-        expected=_expected,
-    )
-    return _shown(call, call.mount.storage.transaction(work))
-
-
-def _expected(tenant: Tenant) -> None:
-    require_match(tenant.version)
-
-
-def _shown(call: Call, tenant: Tenant, status: int = 200, **headers: str) -> Response:
-    return call.answer(tenant.document(), status, ETag=etag(tenant.version), **headers)
-
-
-def _scope(call: Call) -> str | None:
-    """The partner whose tenants the caller sees; None means everybody's."""
-    return None if call.principal.sees_every_partner else call.principal.partner
-
-
-def _id(text: str) -> str:
-    """A tenant's id in its canonical form. Raises `TenantNotFound` for what cannot be one."""
-    found = text.lower()
-    if not _ID.fullmatch(found):
-        raise TenantNotFound
-    return found
-
-
-def _asked(call: Call, schema: Any) -> dict[str, Any]:
-    """The query parameters; only an administrator may name a partner."""
-    asked = load_parameters(schema, request.args.to_dict(flat=False)) if request.query_string else {**schema.defaults}
-    if "partner" in asked and not call.principal.sees_every_partner:
-        challenge = call.mount.guard.challenge("insufficient_scope")
-        raise Forbidden("Only an administrator may name a partner.", headers=challenge)
-    return asked
-
-
-def _refuse_parameters(call: Call) -> None:
-    if request.query_string:
-        load_parameters(StrictSchema(), request.args.to_dict(flat=False))
+def _revise(
+    call: Call, tenant_id: str, change: Callable[[Tenant], Mapping[str, Any]], body: Any, validate_only: bool
+) -> Response:
+    work = partial(actions.revise, actor=call.actor(), target=target(call, tenant_id), change=change)
+    return write(call, work, shown, body=body, validate_only=validate_only)
 
 
 def _next(call: Call, cursor: str) -> str:
     parameters = {**request.args.to_dict(), "cursor": cursor}
-    return f"{call.mount.base()}/tenants?{urlencode(parameters)}"
+    return f"{call.mount.base()}{COLLECTION}?{urlencode(parameters)}"

@@ -8,7 +8,8 @@ from typing import Any
 from marshmallow import fields, post_load, validate
 
 from ..config import Settings
-from ..web.validation import StrictSchema, TextField
+from ..problems import Fault
+from ..web.validation import StrictSchema, TextField, entry, invalid, load
 from .fields import LONGEST_NAME, EmailField, MetadataField, PhoneField, PlanField, email_key, name_key
 
 STATUSES = ("provisioning", "active", "suspended", "failed", "deleted")
@@ -51,6 +52,21 @@ def tenant_input(settings: Settings) -> TenantSchema:
     return _tenant_input(settings.plans, settings.phone_e164)
 
 
+def load_upsert(settings: Settings, external_id: str, body: Any) -> dict[str, Any]:
+    """The valid values of an upsert, whose path names the external id; the body may repeat it.
+
+    Raises `InvalidInput`.
+    """
+    whole = {**body, "external_id": external_id} if isinstance(body, dict) else body
+    values = load(tenant_input(settings), whole)
+    if body.get("external_id", external_id) != external_id:
+        raise invalid([entry(OTHER_ID, "external_id")])
+    return values
+
+
+OTHER_ID = Fault("mismatch", "Must be the external id in the path, or absent.")
+
+
 @functools.cache
 def _tenant_input(plans: tuple[str, ...] | None, strict_phone: bool) -> TenantSchema:
     class HostTenantSchema(TenantSchema):
@@ -58,6 +74,20 @@ def _tenant_input(plans: tuple[str, ...] | None, strict_phone: bool) -> TenantSc
         plan = PlanField(plans=plans, allow_none=True)
 
     return HostTenantSchema()
+
+
+class SuspensionSchema(StrictSchema):
+    """Why a tenant is suspended."""
+
+    reason = TextField(shortest=1, longest=500, allow_none=True)
+
+
+def suspension_input(_settings: Settings | None = None) -> SuspensionSchema:
+    """The schema of a suspension; made once."""
+    return _SUSPENSION
+
+
+_SUSPENSION = SuspensionSchema()
 
 
 class TenantPageSchema(StrictSchema):

@@ -20,7 +20,7 @@ class TenantSQL:
         self._dialect = storage.engine.dialect
         self.table = storage.table("tenants")
         self._pages: dict[tuple[Any, ...], Statement] = {}
-        self._revisions: dict[tuple[str, ...], Statement] = {}
+        self._changes: dict[tuple[str, ...], Statement] = {}
         t = self.table.c
         mine = and_(t.partner_id == bindparam("partner_id"), t.id == bindparam("id"))
         self.create = GuardedInsert(self.table, storage.table("events"), self._dialect)
@@ -28,13 +28,17 @@ class TenantSQL:
         self.read_anyones = self._compiled(self._rows().where(t.id == bindparam("id")))
         self.lock = self._compiled(self._rows().where(mine).with_for_update())
         self.holders = self._compiled(self._holders())
-        self.delete = self._change("status", "status_before", "live", "deleted_at", "purge_at")
+        external = and_(t.partner_id == bindparam("partner_id"), t.external_id == bindparam("external_id"), t.live == 1)
+        self.lock_external = self._compiled(self._rows().where(external).with_for_update())
+        self.hidden = self._compiled(select(t.status_before, t.email_key).where(mine))
+        self.due = self._compiled(self._due())
+        self.remove = self._compiled(self.table.delete().where(self._one_version()))
 
-    def revise(self, columns: tuple[str, ...]) -> Statement:
-        """An update of just these columns."""
-        found = self._revisions.get(columns)
+    def change(self, columns: tuple[str, ...]) -> Statement:
+        """An update of just these columns of one version of one tenant."""
+        found = self._changes.get(columns)
         if found is None:
-            found = self._revisions[columns] = self._change(*columns)
+            found = self._changes[columns] = self._change(columns)
         return found
 
     def page(self, filters: tuple[str, ...], sort: str, after: bool) -> Statement:
@@ -59,16 +63,26 @@ class TenantSQL:
         held = or_(t.email_key == bindparam("email_key"), t.external_id == bindparam("external_id"))
         return select(t.id, t.email_key).where(t.partner_id == bindparam("partner_id"), t.live == 1, held)
 
-    def _change(self, *columns: str) -> Statement:
-        """An update of one version of one tenant: it changes no row where somebody else was faster."""
+    def _due(self) -> Select[Any]:
+        """The first deleted tenants whose time to be restored is over."""
         t = self.table.c
-        values = {name: bindparam(f"new_{name}", type_=t[name].type) for name in (*columns, "updated_at")}
-        one = and_(
-            t.partner_id == bindparam("partner_id"),
-            t.id == bindparam("id"),
-            t.version == bindparam("expected", type_=Integer),
+        due = t.purge_at <= bindparam("now", type_=t.purge_at.type)
+        return select(t.partner_id, t.id).where(due).order_by(t.purge_at).limit(bindparam("limit", type_=Integer))
+
+    def _change(self, columns: tuple[str, ...]) -> Statement:
+        t = self.table.c
+        values: dict[str, Any] = {
+            name: bindparam(f"new_{name}", type_=t[name].type) for name in (*columns, "updated_at")
+        }
+        return self._compiled(
+            self.table.update().where(self._one_version()).values({**values, "version": t.version + 1})
         )
-        return self._compiled(self.table.update().where(one).values({**values, "version": t.version + 1}))
+
+    def _one_version(self) -> ColumnElement[bool]:
+        """One version of one tenant: there is no such row where somebody else was faster."""
+        t = self.table.c
+        mine = and_(t.partner_id == bindparam("partner_id"), t.id == bindparam("id"))
+        return and_(mine, t.version == bindparam("expected", type_=Integer))
 
     def _page(self, filters: tuple[str, ...], sort: str, after: bool) -> Select[Any]:
         t = self.table.c

@@ -66,20 +66,32 @@ class UsageSQL:
         self.counted: dict[str, int] = {}
 
 
-def limits(storage: Storage, license: LicenseSource) -> tuple[Limit, ...]:
-    """What the licence limits at this moment; its counter is made true first, once a process and licence."""
+class Allowance(NamedTuple):
+    """What lets a tenant come into being: a licence in force, and room under every limit."""
+
+    license: LicenseSource
+    limits: tuple[Limit, ...]
+
+    def take(self, session: Session) -> None:
+        """Count one tenant more. Raises `LicenseExpired`, or `QuotaExceeded` at a limit."""
+        self.license.require_provisioning()
+        for limit in self.limits:
+            _take(session, limit)
+
+
+def allowance(storage: Storage, license: LicenseSource) -> Allowance:
+    """What the licence allows at this moment; its counter is made true first, once a process and licence."""
     most = license.max_tenants
     if most is None:
-        return ()
+        return Allowance(license, ())
     sql, generation = storage.once(UsageSQL), license.generation
     if sql.counted.get(EVERYBODY) != generation:
         storage.transaction(_recount)
         sql.counted[EVERYBODY] = generation
-    return (Limit(EVERYBODY, most),)
+    return Allowance(license, (Limit(EVERYBODY, most),))
 
 
-def take(session: Session, limit: Limit) -> None:
-    """Count one tenant more. Raises `QuotaExceeded` at the limit."""
+def _take(session: Session, limit: Limit) -> None:
     sql = session.storage.once(UsageSQL)
     if session.run(sql.take, {"scope": limit.scope, "most": limit.most}).rowcount != 1:
         raise QuotaExceeded(f"The limit of {limit.most} tenants is reached.", limit=limit.most)

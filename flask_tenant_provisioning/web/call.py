@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, request
 
 from ..access import Actor, Principal
+from ..problems import Forbidden
 from ..problems.rendering import request_id
 from . import json
 from .bodies import body_limit, read_body
-from .media_types import require_media_type
+from .media_types import JSON, require_media_type
 from .mount import Mount
+from .parameters import QuerySchema
+from .validation import load_parameters
 
 
 @dataclasses.dataclass(slots=True)
@@ -39,9 +43,28 @@ class Call:
         require_media_type(*media_types)
         return json.parse(read_body(body_limit(self.mount.settings)))
 
-    def answer(self, document: Any, status: int = 200, **headers: str) -> Response:
-        """`document` as JSON; each of `headers` is named with underscores for dashes."""
-        answer = Response(json.render(document), status, content_type="application/json")
-        for name, value in headers.items():
-            answer.headers[name.replace("_", "-")] = value
+    def optional_body(self, *media_types: str) -> Any:
+        """The same; an empty object where nothing was sent."""
+        if not request.content_length and "HTTP_TRANSFER_ENCODING" not in request.environ:
+            return {}
+        return self.body(*media_types)
+
+    def require(self, *permissions: str) -> None:
+        """Raise `Forbidden` where the caller lacks one of `permissions`, asked beyond those of the route."""
+        self.mount.guard.require(self.principal, permissions)
+
+    def asked(self, schema: QuerySchema) -> dict[str, Any]:
+        """The query parameters. Raises `InvalidParameter`; `Forbidden` for a partner that the caller may not name."""
+        if not request.query_string:
+            return {**schema.defaults}
+        asked = load_parameters(schema, request.args.to_dict(flat=False))
+        if "partner" in asked and not self.principal.sees_every_partner:
+            challenge = self.mount.guard.challenge("insufficient_scope")
+            raise Forbidden("Only an administrator may name a partner.", headers=challenge)
+        return asked
+
+    def answer(self, document: Any, headers: Mapping[str, str] | None = None) -> Response:
+        """`document` as JSON, with status 200."""
+        answer = Response(json.render(document), content_type=JSON)
+        answer.headers.update(headers or {})
         return answer

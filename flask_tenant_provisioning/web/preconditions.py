@@ -6,7 +6,7 @@ import re
 
 from flask import request
 
-from ..problems import PreconditionFailed
+from ..problems import PreconditionFailed, PreconditionRequired
 
 _ENTITY_TAGS = re.compile(r'\s*(?:(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,|$)|,)')
 
@@ -29,18 +29,28 @@ def tags(header: str) -> list[tuple[bool, str]]:
     return found
 
 
-def require_match(version: int) -> None:
-    """Honour ``If-Match``, with strong comparison. Raises `PreconditionFailed`."""
+def require_match(version: int | None, *, demanded: bool = False) -> None:
+    """Honour ``If-Match`` (strong comparison) and ``If-None-Match`` on a write; `version` is None where nothing is yet.
+
+    Raises `PreconditionFailed`, or `PreconditionRequired` where ``If-Match`` is `demanded` and absent.
+    """
     header = request.environ.get("HTTP_IF_MATCH")
-    if header is None or header.strip() == "*":
-        return
-    if (False, str(version)) not in tags(header):
+    if header is not None and not _matches(header, version, strong=True):
         raise PreconditionFailed("The resource has another version than If-Match names.")
+    unwanted = request.environ.get("HTTP_IF_NONE_MATCH")
+    if unwanted is not None and _matches(unwanted, version, strong=False):
+        raise PreconditionFailed("The resource has the version that If-None-Match excludes.")
+    if demanded and header is None and version is not None:
+        raise PreconditionRequired("Send the resource's ETag in If-Match.")
 
 
 def not_modified(version: int) -> bool:
     """Whether ``If-None-Match`` says that the caller has this version already; weak comparison."""
     header = request.environ.get("HTTP_IF_NONE_MATCH")
-    if header is None:
+    return header is not None and _matches(header, version, strong=False)
+
+
+def _matches(header: str, version: int | None, *, strong: bool) -> bool:
+    if version is None:
         return False
-    return header.strip() == "*" or any(text == str(version) for _, text in tags(header))
+    return header.strip() == "*" or any(text == str(version) and not (strong and weak) for weak, text in tags(header))

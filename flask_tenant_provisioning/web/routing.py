@@ -35,6 +35,7 @@ class Route:
     answers: dict[int, Any]
     body: Callable[[Any], Any] | None = None
     consumes: tuple[str, ...] = (JSON,)
+    body_required: bool = True
     query: Callable[[Any], Any] | None = None
     problems: tuple[type[ProvisioningError], ...] = ()
 

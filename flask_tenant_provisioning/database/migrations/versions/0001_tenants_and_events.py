@@ -1,4 +1,4 @@
-"""Tenants, events and usage counters."""
+"""Tenants, events, usage counters and remembered answers."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ def upgrade() -> None:
     _tenants(f"{prefix}tenants")
     _events(f"{prefix}events")
     _usage(f"{prefix}usage")
+    _idempotency(f"{prefix}idempotency")
 
 
 def downgrade() -> None:
     prefix = context.config.attributes["prefix"]
-    for name in ("usage", "events", "tenants"):
+    for name in ("idempotency", "usage", "events", "tenants"):
         op.drop_table(f"{prefix}{name}")
 
 
@@ -59,6 +60,8 @@ def _tenants(table: str) -> None:
         ("partner_id", "name_key", "id"),
     ):
         op.create_index(f"{table}_{'_'.join(columns)}_idx", table, list(columns))
+    waiting = sa.text("purge_at IS NOT NULL")
+    op.create_index(f"{table}_purge_at_idx", table, ["purge_at"], postgresql_where=waiting, sqlite_where=waiting)
 
 
 def _events(table: str) -> None:
@@ -101,3 +104,19 @@ def _usage(table: str) -> None:
         sa.PrimaryKeyConstraint("partner_id", name=f"{table}_pkey"),
         sqlite_with_rowid=False,
     )
+
+
+def _idempotency(table: str) -> None:
+    op.create_table(
+        table,
+        sa.Column("partner_id", ordered_text(255), nullable=False),
+        sa.Column("key", ordered_text(255), nullable=False),
+        sa.Column("fingerprint", sa.String(64), nullable=False),
+        sa.Column("expires_at", Instant, nullable=False),
+        sa.Column("status", sa.Integer),
+        sa.Column("headers", Record),
+        sa.Column("body", Record),
+        sa.PrimaryKeyConstraint("partner_id", "key", name=f"{table}_pkey"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(f"{table}_expires_at_idx", table, ["expires_at"])

@@ -1,0 +1,99 @@
+"""How a tenant changes: read under a lock, compared with what the caller expects, written with its event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from ..access import Actor
+from ..database import Outdated, Session, Statement, UniqueViolation, instant
+from ..events import event, record
+from ..problems import TenantNotFound
+from .conflicts import taken
+from .models import Tenant, claimed_field
+from .statements import TenantSQL
+
+_OWN = frozenset({"version", "updated_at"})
+
+
+class Target(NamedTuple):
+    """Which tenant is meant: its id, among those of `partner` or, where that is None, among everybody's.
+
+    `expected` looks at the tenant's version and raises where the caller meant another.
+    """
+
+    partner: str | None
+    id: str
+    expected: Callable[[int], None] = lambda _version: None
+
+
+def read(session: Session, partner: str | None, tenant_id: str) -> Tenant:
+    """The tenant with this id of `partner`, or of anybody where that is None. Raises `TenantNotFound`."""
+    sql = session.storage.once(TenantSQL)
+    if partner is None:
+        found = session.run(sql.read_anyones, {"id": tenant_id}).fetchone()
+    else:
+        found = session.run(sql.read, {"partner_id": partner, "id": tenant_id}).fetchone()
+    return _present(session, found)
+
+
+def locked(session: Session, target: Target) -> Tenant:
+    """The same, locked against other writers; the lock is taken within one partner."""
+    partner = target.partner
+    if partner is None:
+        partner = read(session, None, target.id).partner_id
+    where = {"partner_id": partner, "id": target.id}
+    return _present(session, session.run(session.storage.once(TenantSQL).lock, where).fetchone())
+
+
+def apply(
+    session: Session, actor: Actor, kind: str, before: Tenant, after: Tenant, hidden: Mapping[str, Any] | None = None
+) -> Tenant:
+    """Write what differs, `hidden` columns too, with an event of type `kind`. Where nothing differs, do nothing.
+
+    Raises `TenantExists` where another tenant holds what this one wants.
+    """
+    changed = {name: new for name, old, new in zip(Tenant._fields, before, after, strict=True) if old != new}
+    if not changed:
+        return before
+    at = instant(session.storage.clock())
+    after = after._replace(version=before.version + 1, updated_at=at)
+    columns = {**changed, **(hidden or {})}
+    try:
+        _run(session, session.storage.once(TenantSQL).change(tuple(columns)), before, {**columns, "updated_at": at})
+    except UniqueViolation as violation:
+        raise taken(claimed_field(violation.constraint)) from violation
+    announce(session, actor, kind, before, after)
+    return after
+
+
+def remove(session: Session, actor: Actor, tenant: Tenant) -> None:
+    """Take the row away for good, with an event that remembers it."""
+    _run(session, session.storage.once(TenantSQL).remove, tenant, {})
+    announce(session, actor, "tenant.purged", tenant, tenant)
+
+
+def announce(session: Session, actor: Actor, kind: str, before: Tenant, after: Tenant) -> None:
+    """Record the event that turned `before` into `after`."""
+    old, new = before.document(), after.document()
+    changes = {name: {"previous": old[name], "new": new[name]} for name in new if old[name] != new[name]}
+    shown = {name: change for name, change in changes.items() if name not in _OWN}
+    at = instant(session.storage.clock())
+    record(session, event(session.storage, actor, kind, after.partner_id, new, at, shown))
+
+
+def _present(session: Session, row: tuple[Any, ...] | None) -> Tenant:
+    """The row as a tenant. One whose retention is over is as good as purged."""
+    if row is None:
+        raise TenantNotFound
+    found = Tenant._make(row)
+    if found.purge_at is not None and found.purge_at <= instant(session.storage.clock()):
+        raise TenantNotFound
+    return found
+
+
+def _run(session: Session, statement: Statement, before: Tenant, values: Mapping[str, Any]) -> None:
+    """Write to exactly the version that was read. Raises `Outdated`, upon which the whole unit runs again."""
+    where = {"partner_id": before.partner_id, "id": before.id, "expected": before.version}
+    if session.run(statement, {**where, **{f"new_{name}": value for name, value in values.items()}}).rowcount != 1:
+        raise Outdated(before.id)

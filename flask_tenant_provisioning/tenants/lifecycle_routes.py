@@ -1,0 +1,92 @@
+"""The HTTP of a tenant's states."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from flask import Response
+
+from ..problems import InvalidState, LicenseExpired, QuotaExceeded, TenantExists
+from ..web.routing import JSON, Call, Routes
+from ..web.validation import load
+from ..web.writing import Answer, write
+from . import lifecycle, usage
+from .queries import delete_query, write_query
+from .requests import REPEATABLE, WITH_BODY, WRITE, shown, target
+from .routes import ONE
+from .schemas import TenantSchema, suspension_input
+
+routes = Routes()
+
+
+@routes.add(
+    "DELETE",
+    ONE,
+    permissions=("tenant:delete",),
+    query=delete_query,
+    answers={200: TenantSchema, 204: None},
+    problems=WRITE,
+)
+def delete_tenant(call: Call, tenant_id: str) -> Response:
+    """Delete a tenant. It can be read and restored until `purge_at`, unless `purge=true` (needs `tenant:purge`)."""
+    asked = call.asked(delete_query())
+    if asked["purge"]:
+        return _purge(call, tenant_id, asked["validate_only"])
+    days = call.mount.settings.retention_days
+    work = partial(lifecycle.delete, actor=call.actor(), target=target(call, tenant_id), retention_days=days)
+    return write(call, work, shown, validate_only=asked["validate_only"])
+
+
+def _purge(call: Call, tenant_id: str, validate_only: bool) -> Response:
+    call.require("tenant:purge")
+    work = partial(lifecycle.purge, actor=call.actor(), target=target(call, tenant_id))
+    return write(call, work, lambda _nothing: Answer(204, None, {}), validate_only=validate_only)
+
+
+@routes.add(
+    "POST",
+    f"{ONE}/restore",
+    permissions=("tenant:delete",),
+    query=write_query,
+    answers={200: TenantSchema},
+    problems=(*REPEATABLE, *WRITE, InvalidState, TenantExists, QuotaExceeded, LicenseExpired),
+)
+def restore_tenant(call: Call, tenant_id: str) -> Response:
+    """Restore a deleted tenant to the status that it had."""
+    asked, mount = call.asked(write_query()), call.mount
+    allowance = usage.allowance(mount.storage, mount.license)
+    work = partial(lifecycle.restore, actor=call.actor(), target=target(call, tenant_id), allowance=allowance)
+    return write(call, work, shown, validate_only=asked["validate_only"])
+
+
+@routes.add(
+    "POST",
+    f"{ONE}/suspend",
+    permissions=("tenant:update",),
+    body=suspension_input,
+    body_required=False,
+    query=write_query,
+    answers={200: TenantSchema},
+    problems=(*WITH_BODY, *REPEATABLE, *WRITE, InvalidState),
+)
+def suspend_tenant(call: Call, tenant_id: str) -> Response:
+    """Suspend an active tenant."""
+    asked, body = call.asked(write_query()), call.optional_body(JSON)
+    reason = load(suspension_input(), body).get("reason")
+    work = partial(lifecycle.suspend, actor=call.actor(), target=target(call, tenant_id), reason=reason)
+    return write(call, work, shown, body=body, validate_only=asked["validate_only"])
+
+
+@routes.add(
+    "POST",
+    f"{ONE}/reactivate",
+    permissions=("tenant:update",),
+    query=write_query,
+    answers={200: TenantSchema},
+    problems=(*REPEATABLE, *WRITE, InvalidState),
+)
+def reactivate_tenant(call: Call, tenant_id: str) -> Response:
+    """Make a suspended tenant active again."""
+    asked = call.asked(write_query())
+    work = partial(lifecycle.reactivate, actor=call.actor(), target=target(call, tenant_id))
+    return write(call, work, shown, validate_only=asked["validate_only"])

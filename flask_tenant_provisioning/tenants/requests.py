@@ -1,0 +1,66 @@
+"""What the tenants' routes have in common: whose tenant is meant, and how it is answered."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import Any
+
+from ..problems import (
+    BodyTooLarge,
+    IdempotencyInProgress,
+    IdempotencyKeyReused,
+    InvalidIdempotencyKey,
+    InvalidInput,
+    InvalidParameter,
+    MalformedJSON,
+    PreconditionFailed,
+    PreconditionRequired,
+    TenantNotFound,
+    UnsupportedMediaType,
+)
+from ..web.call import Call
+from ..web.preconditions import etag, require_match
+from ..web.writing import Answer
+from .changes import Target
+from .models import Tenant
+
+#: The problems that routes of a kind have in common.
+WITH_BODY = (BodyTooLarge, MalformedJSON, UnsupportedMediaType, InvalidInput)
+REPEATABLE = (InvalidIdempotencyKey, IdempotencyInProgress, IdempotencyKeyReused)
+WRITE = (InvalidParameter, TenantNotFound, PreconditionFailed, PreconditionRequired)
+
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def fence(call: Call) -> str | None:
+    """The partner whose tenants the caller sees; None means everybody's."""
+    return None if call.principal.sees_every_partner else call.principal.partner
+
+
+def identified(text: str) -> str:
+    """A tenant's id in its canonical form. Raises `TenantNotFound` for what cannot be one."""
+    found = text.lower()
+    if not _ID.fullmatch(found):
+        raise TenantNotFound
+    return found
+
+
+def target(call: Call, tenant_id: str) -> Target:
+    """The tenant that this write means, and the version that it expects."""
+    return Target(fence(call), identified(tenant_id), expectation(call))
+
+
+def expectation(call: Call) -> Any:
+    """What looks at a version and raises where the request's preconditions exclude it."""
+    return partial(require_match, demanded=call.mount.settings.require_if_match)
+
+
+def shown(tenant: Tenant, status: int = 200, **headers: str) -> Answer:
+    """The answer that shows a tenant."""
+    return Answer(status, tenant.document(), {"ETag": etag(tenant.version), **headers})
+
+
+def created(call: Call, tenant: Tenant) -> Answer:
+    """The answer that shows a new tenant and says where it is."""
+    return shown(tenant, 201, Location=f"{call.mount.base()}/tenants/{tenant.id}")

@@ -1,0 +1,43 @@
+"""What is past its time: deleted tenants that can no longer be restored."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ..access import Actor
+from ..database import Session, Storage, instant
+from .changes import remove
+from .models import Tenant
+from .statements import TenantSQL
+
+_BATCH = 100
+
+
+def purge_due(storage: Storage, actor: Actor) -> int:
+    """Purge every tenant whose retention is over, each in a unit of work of its own; returns how many.
+
+    Several may do so at once, and one that is interrupted has finished what it counted.
+    """
+    count = 0
+    while due := storage.read(_due):
+        count += sum(storage.transaction(partial(_purge_if_due, actor=actor, key=key)) for key in due)
+    return count
+
+
+def _due(session: Session) -> list[tuple[str, str]]:
+    now = instant(session.storage.clock())
+    found: list[tuple[str, str]] = session.run(
+        session.storage.once(TenantSQL).due, {"now": now, "limit": _BATCH}
+    ).fetchall()
+    return found
+
+
+def _purge_if_due(session: Session, actor: Actor, key: tuple[str, str]) -> int:
+    """Purge one, unless somebody else was faster or restored it."""
+    where = {"partner_id": key[0], "id": key[1]}
+    row = session.run(session.storage.once(TenantSQL).lock, where).fetchone()
+    tenant = None if row is None else Tenant._make(row)
+    if tenant is None or tenant.purge_at is None or tenant.purge_at > instant(session.storage.clock()):
+        return 0
+    remove(session, actor, tenant)
+    return 1

@@ -1,0 +1,112 @@
+"""What every write has in common: it can be rehearsed, and repeated without taking effect twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+from flask import Response, request
+
+from ..database import Session
+from ..problems import ProvisioningError
+from ..problems.rendering import MEDIA_TYPE, document
+from . import json
+from .call import Call
+from .idempotency import Identity, Kept, claim, keep, sent_key
+from .media_types import JSON
+
+T = TypeVar("T")
+Work = Callable[[Session], T]
+
+#: The failures that a repeated request meets again; others failed before it ran.
+FINAL = frozenset({404, 409, 412})
+_REPEATABLE = ("POST", "PATCH")
+
+
+class Answer(NamedTuple):
+    """What a write answers; `document` is None where there is nothing to show."""
+
+    status: int
+    document: Any
+    headers: dict[str, str]
+
+
+class _Rehearsed(Exception):
+    """Ends a unit of work that is to leave nothing behind."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__()
+        self.answer = answer
+
+
+def write(
+    call: Call,
+    work: Work[T],
+    answer: Callable[[T], Answer],
+    *,
+    body: Any = None,
+    validate_only: bool = False,
+    alone: bool = False,
+) -> Response:
+    """Run `work` in one transaction and send what `answer` makes of its result.
+
+    `body` is the JSON that was sent. `alone` says that `work` is one statement, which may commit by itself.
+    """
+    storage = call.mount.storage
+    if validate_only:
+        return _rehearse(call, work, answer)
+    identity = sent_key(call.principal.partner, body) if request.method in _REPEATABLE else None
+    if identity is not None:
+        return _once(call, identity, work, answer)
+    return _sent(_kept(answer((storage.statement if alone else storage.transaction)(work))))
+
+
+def _rehearse(call: Call, work: Work[T], answer: Callable[[T], Answer]) -> Response:
+    """Do everything but commit."""
+
+    def unit(session: Session) -> None:
+        found = work(session)
+        session.flush()
+        raise _Rehearsed(answer(found))
+
+    try:
+        call.mount.storage.transaction(unit)
+    except _Rehearsed as rehearsed:
+        return _sent(_kept(rehearsed.answer), **{"X-Validate-Only": "true"})
+    raise AssertionError("a rehearsal does not return")
+
+
+def _once(call: Call, identity: Identity, work: Work[T], answer: Callable[[T], Answer]) -> Response:
+    """Run `work` unless the key has an answer already; the record of it commits with what it did."""
+
+    def unit(session: Session) -> tuple[Kept, bool]:
+        before = claim(session, identity, call.mount.settings.idempotency_hours)
+        if before is not None:
+            return before, True
+        found = _attempted(call, session, work, answer)
+        keep(session, identity, found)
+        return found, False
+
+    kept, replayed = call.mount.storage.transaction(unit)
+    return _sent(kept, **({"Idempotency-Replayed": "true"} if replayed else {}))
+
+
+def _attempted(call: Call, session: Session, work: Work[T], answer: Callable[[T], Answer]) -> Kept:
+    """The answer to `work`; where it fails for good, it leaves nothing and its problem is the answer."""
+    try:
+        with session.savepoint():
+            return _kept(answer(work(session)))
+    except ProvisioningError as error:
+        if error.status not in FINAL:
+            raise
+        headers = {"Content-Type": MEDIA_TYPE, **error.headers}
+        return Kept(error.status, headers, json.render(document(error, call.mount.problem_types())))
+
+
+def _kept(answer: Answer) -> Kept:
+    body = "" if answer.document is None else json.render(answer.document)
+    return Kept(answer.status, {"Content-Type": JSON, **answer.headers} if body else answer.headers, body)
+
+
+def _sent(kept: Kept, **more: str) -> Response:
+    return Response(kept.body, kept.status, headers=[*kept.headers.items(), *more.items()])

@@ -1,0 +1,323 @@
+"""The documentation holds: its snippets run, its links lead somewhere, its names exist, its reference is complete."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import click
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from flask import Flask, redirect, session
+from flask_jwt_extended import create_access_token
+from jwt.algorithms import RSAAlgorithm
+from werkzeug.test import TestResponse
+
+from flask_tenant_provisioning import TenantProvisioning
+from flask_tenant_provisioning.blueprint import ROUTES
+from flask_tenant_provisioning.cli import provisioning as command_group
+from flask_tenant_provisioning.openapi.operations import path_of
+from flask_tenant_provisioning.problems import catalogue
+from tests import world
+from tests.snippets import DOCS, PAGES, ROOT, Snippet, expanded, reference, snippets, write_files
+from tests.world import EXAMPLE, configuration
+
+APPS = [found for found in snippets("python") if found.file]
+PARTS = {page: [found for found in snippets("python", page) if found.runs and not found.file] for page in PAGES}
+SCRIPTS = {page: [found for found in snippets("sh", page) if found.runs] for page in PAGES}
+NEEDED_TO_BUILD = ("sphinx", "myst_parser", "pallets_sphinx_themes")
+#: Commands that the guides announce; remove each as it comes.
+ARRIVING = {"doctor", "purge", "tenants"}
+ISSUER = "https://id.example.com/realms/partners"
+
+
+def named(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+pages = pytest.mark.parametrize("page", PAGES, ids=named)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in, and a host configured by its environment."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in os.environ if name.startswith("FLASK_")]:
+        monkeypatch.delenv(name)
+    for name, value in configuration().items():
+        monkeypatch.setenv(f"FLASK_{name}", value if isinstance(value, str) else json.dumps(value))
+    return tmp_path
+
+
+@pytest.fixture
+def make_app(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Snippet], Flask]]:
+    """Makes the app that a snippet shows."""
+    made: list[Flask] = []
+
+    def make(snippet: Snippet) -> Flask:
+        write_files(snippet.page, folder)
+        name = str(snippet.file).removesuffix(".py")
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        module = importlib.import_module(name)
+        monkeypatch.delitem(sys.modules, name)
+        made.append(module.create_app())
+        return made[-1]
+
+    yield make
+    for app in made:
+        for name in app.extensions.get("tenant_provisioning", {}):
+            world.engine_of(app, name).dispose()
+
+
+def snippet_of(file: str) -> Snippet:
+    """The app in this file."""
+    return next(found for found in APPS if found.file == file)
+
+
+def provision(app: Flask, token: str, prefix: str = world.PREFIX, **body: Any) -> TestResponse:
+    """Ask for a tenant."""
+    headers = {"Authorization": f"Bearer {token}"}
+    return app.test_client().post(f"{prefix}/tenants", json={**EXAMPLE, **body}, headers=headers)
+
+
+def signed(app: Flask) -> str:
+    """A partner's token, signed with the host's own secret."""
+    with app.app_context():
+        return create_access_token("someone", additional_claims={"roles": ["partner-admin"], "partner_id": "acme"})
+
+
+@pytest.mark.parametrize("snippet", [one for one in APPS if one.file != "oidc_app.py"], ids=lambda one: one.file)
+def test_an_app_of_the_guides_provisions_a_tenant(snippet: Snippet, make_app: Callable[[Snippet], Flask]) -> None:
+    for module in re.findall(r"^from (flask_\w+) import", snippet.code, re.MULTILINE):
+        pytest.importorskip(module)
+    app = make_app(snippet)
+    for name, mount in app.extensions["tenant_provisioning"].items():
+        upgraded = app.test_cli_runner().invoke(command_group, ["db", "upgrade", "--mount", name])
+        assert upgraded.exit_code == 0, upgraded.output
+        answer = provision(app, signed(app), mount.settings.url_prefix)
+        assert answer.status_code == 201, answer.text
+
+
+def test_the_view_of_the_host_guide_is_guarded(make_app: Callable[[Snippet], Flask]) -> None:
+    app = make_app(snippet_of("views_app.py"))
+    client = app.test_client()
+    assert client.get("/reports").status_code == 401
+    answer = client.get("/reports", headers={"Authorization": f"Bearer {signed(app)}"})
+    assert answer.get_json() == {"partner": "acme"}
+
+
+class Provider:
+    """An OpenID provider: a key, and a JWKS that tells everybody its public half."""
+
+    def __init__(self) -> None:
+        self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        public = {**RSAAlgorithm.to_jwk(self.key.public_key(), as_dict=True), "kid": "2026-a", "use": "sig"}
+        document = json.dumps({"keys": [public]}).encode()
+
+        class Keys(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.end_headers()
+                self.wfile.write(document)
+
+            def log_message(self, *_arguments: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Keys)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/certs"
+
+    def token(self, *, kid: str = "2026-a", **claims: Any) -> str:
+        """A token as Keycloak makes it."""
+        usual = {"sub": "someone", "iss": ISSUER, "aud": "provisioning", "exp": time.time() + 60}
+        roles = {"partner": "acme", "realm_access": {"roles": ["offline_access", "partner-admin"]}}
+        return jwt.encode({**usual, **roles, **claims}, self.key, algorithm="RS256", headers={"kid": kid})
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    made = Provider()
+    thread = threading.Thread(target=made.server.serve_forever)
+    thread.start()
+    yield made
+    made.server.shutdown()
+    thread.join()
+    made.server.server_close()
+
+
+def test_the_oidc_example_and_what_the_guide_says_of_its_claims(
+    provider: Provider, make_app: Callable[[Snippet], Flask], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLASK_OIDC_JWKS_URL", provider.url)
+    app = make_app(snippet_of("oidc_app.py"))
+
+    def status(**claims: Any) -> int:
+        return provision(app, provider.token(**claims), email=f"{time.time_ns()}@example.com").status_code
+
+    assert status() == 201
+    assert status(permissions="tenant:create") == 201
+    assert [status(kid="unknown"), status(aud="shop"), status(partner=None), status(partner=7)] == [401] * 4
+    for nothing in (None, {}, {"roles": None}, {"roles": 7}, []):
+        assert status(realm_access=nothing) == 403
+    assert status(permissions=None) == 403
+
+
+@pytest.mark.parametrize("page", [page for page, found in PARTS.items() if found], ids=named)
+def test_the_other_python_blocks_of_a_page_run(page: Path, folder: Path) -> None:
+    csrf = SimpleNamespace(exempt=lambda blueprint: None)
+    mounted = TenantProvisioning()
+    world_of_the_page: dict[str, Any] = {
+        "app": Flask("host"),
+        "csrf": csrf,
+        "context": SimpleNamespace(configure=lambda *_arguments, **_options: None),
+        "db": f"sqlite:///{folder}/provisioning.sqlite3",
+        "provisioning": mounted,
+        "redirect": redirect,
+        "session": session,
+    }
+    world_of_the_page["app"].config.update(configuration())
+    other = Flask("other")
+    other.config.update(configuration())
+    mounted.init_app(other, world_of_the_page["db"])
+    for found in PARTS[page]:
+        exec(compile("\n" * found.line + found.code, str(page), "exec"), world_of_the_page)
+
+
+def test_the_login_wall_of_the_host_guide_lets_partners_pass(folder: Path) -> None:
+    app = Flask("host")
+    app.config.update(configuration())
+    mounted = TenantProvisioning(app, f"sqlite:///{folder}/provisioning.sqlite3")
+    app.add_url_rule("/", "home", lambda: "home")
+    wall = next(found for found in snippets("python", DOCS / "hosting.md") if "login_wall" in found.code)
+    exec(wall.code, {"app": app, "provisioning": mounted, "redirect": redirect, "session": session})
+    assert app.test_client().get("/").status_code == 302
+    assert provision(app, signed(app)).status_code == 201
+    assert app.test_client().get(f"{world.PREFIX}/nothing").status_code == 404
+
+
+@pytest.mark.parametrize("page", [page for page, found in SCRIPTS.items() if found], ids=named)
+def test_the_commands_of_a_page_run(page: Path, folder: Path) -> None:
+    script = "\n".join(found.code for found in SCRIPTS[page])
+    if "flask --app migrate_app" in script:
+        pytest.importorskip("flask_migrate")
+    write_files(page, folder)
+    done = run(script, folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    if page.name == "quickstart.md":
+        assert "HTTP/1.1 201 CREATED" in done.stdout
+        assert done.stdout.count("Example Corp") == 2
+    if page.name == "hosting.md":
+        assert "No changes in schema detected" in done.stdout + done.stderr
+
+
+def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a script; a server in it gets a free port, and the time that it needs to start."""
+    port = free_port()
+    ready = f"until curl -so /dev/null http://127.0.0.1:{port}/; do sleep 0.1; done"
+    script = script.replace("127.0.0.1:5000", f"127.0.0.1:{port}").replace("flask run &\n", f"flask run &\n{ready}\n")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "FLASK_RUN_PORT": str(port)}
+    command = ["bash", "-euo", "pipefail", "-c", f"trap 'kill $(jobs -p) 2>/dev/null || :' EXIT\n{script}"]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+def free_port() -> int:
+    """A port that is free now."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as probe:
+        return probe.server_port
+
+
+@pytest.mark.parametrize("snippet", snippets("json"), ids=str)
+def test_a_json_block_is_json(snippet: Snippet) -> None:
+    json.loads(snippet.code)
+
+
+@pages
+def test_every_setting_that_a_page_names_exists(page: Path) -> None:
+    text = re.sub(r"PROVISIONING_TEST_\w+", "", page.read_text(encoding="utf-8"))
+    assert set(re.findall(r"PROVISIONING_[A-Z0-9]\w*", text)) <= set(reference().settings.names())
+
+
+@pages
+def test_every_command_that_a_page_names_exists(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for words in re.findall(r"flask(?: --app \S+)? provisioning ([\w -]*)", text):
+        found: click.Command = command_group
+        for word in words.split():
+            if word.startswith("--"):
+                assert word in [option for parameter in found.params for option in parameter.opts], words
+            elif isinstance(found, click.Group):
+                if word in ARRIVING - found.commands.keys():
+                    pytest.xfail(f"not there yet: {words}")
+                assert word in found.commands, words
+                found = found.commands[word]
+
+
+@pages
+def test_every_internal_link_of_a_page_resolves(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", expanded(page)):
+        path, _, place = target.partition("#")
+        if re.match(r"\w+:", target):
+            continue
+        assert (page.parent / path).exists(), target
+        assert not place or place in places(page.parent / path if path else page) | labels(), target
+
+
+def places(page: Path) -> set[str]:
+    """What a link can lead to inside a page: its headings, as MyST and code forges name them."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```$", "", expanded(page), flags=re.M | re.S), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def labels() -> set[str]:
+    """What the generated pages can be referred to by."""
+    return {label for page in DOCS.glob("*.md") for label in re.findall(r"^\((\S+)\)=$", expanded(page), re.MULTILINE)}
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.endpoint)
+def test_the_reference_has_every_operation(route: Any) -> None:
+    assert f"\n### `{route.method} {path_of(route)}`\n" in expanded(DOCS / "http.md")
+
+
+def test_the_reference_has_every_schema_code_key_and_command() -> None:
+    docs = reference()
+    for name in docs.operations.document()["components"]["schemas"]:
+        assert f"\n### {name}\n" in expanded(DOCS / "http.md")
+    for kind in catalogue():
+        assert f"\n## `{kind.code}`\n" in expanded(DOCS / "errors.md")
+    for key in docs.settings.names():
+        assert f"{{confval}} {key}\n" in expanded(DOCS / "configuration.md")
+    for path, command in docs.commands.commands():
+        assert command is command_group or f"# `{path}`\n" in expanded(DOCS / "cli.md")
+
+
+def test_every_page_can_be_reached_and_every_place_is_filled() -> None:
+    listed = set(re.findall(r"^(\w+)$", (DOCS / "index.md").read_text(encoding="utf-8"), re.MULTILINE))
+    assert {page.stem for page in DOCS.glob("*.md")} == listed | {"index"}
+    assert not any("<!-- generated" in expanded(page) for page in PAGES)
+
+
+def test_the_documentation_builds_without_a_warning(tmp_path: Path) -> None:
+    missing = [name for name in NEEDED_TO_BUILD if importlib.util.find_spec(name) is None]
+    if missing:
+        pytest.skip(f"the extra 'docs' is not installed: no {', '.join(missing)}")
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-n", "-q", str(DOCS), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "api.html").read_text(encoding="utf-8")
+    assert 'href="errors.html#problem-tenant-exists"' in page
+    assert 'href="configuration.html#confval-PROVISIONING_REQUIRE_IF_MATCH"' in page
