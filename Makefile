@@ -12,6 +12,7 @@ help:
 	@echo "make test      the tests; PostgreSQL too, where one is found"
 	@echo "make test-all  the same with the slow ones"
 	@echo "make lint      ruff and mypy"
+	@echo "make docs      the documentation, in build/html; a warning is an error"
 	@echo "make build     wheel and sdist, in dist/"
 	@echo "make clean     removes what the others made"
 
@@ -32,6 +33,10 @@ lint: .venv/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: .venv/dev.stamp
+	$(BIN)/python -m sphinx -E -W --keep-going -n -q docs build/html
+	@echo "build/html/index.html"
+
 build: .venv/dev.stamp
 	rm -rf build dist
 	$(BIN)/python -m build
@@ -51,4 +56,4 @@ clean:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
 	@$(PYTHON) -m venv --clear .venv || { rm -rf .venv; echo "No venv: on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }
 
-.PHONY: help demo serve test test-all lint build clean
+.PHONY: help demo serve test test-all lint docs build clean

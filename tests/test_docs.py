@@ -21,8 +21,9 @@ import click
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from flask import Flask, redirect, session
+from flask import Flask
 from flask_jwt_extended import create_access_token
+from flask_wtf import CSRFProtect
 from jwt.algorithms import RSAAlgorithm
 from werkzeug.test import TestResponse
 
@@ -97,7 +98,8 @@ def provision(app: Flask, token: str, prefix: str = world.PREFIX, **body: Any) -
 def signed(app: Flask) -> str:
     """A partner's token, signed with the host's own secret."""
     with app.app_context():
-        return create_access_token("someone", additional_claims={"roles": ["partner-admin"], "partner_id": "acme"})
+        claims = {"roles": ["partner-admin"], "partner_id": "acme"}
+        return str(create_access_token("someone", additional_claims=claims))
 
 
 @pytest.mark.parametrize("snippet", [one for one in APPS if one.file != "oidc_app.py"], ids=lambda one: one.file)
@@ -171,30 +173,27 @@ def test_the_oidc_example_and_what_the_guide_says_of_its_claims(
     assert status() == 201
     assert status(permissions="tenant:create") == 201
     assert [status(kid="unknown"), status(aud="shop"), status(partner=None), status(partner=7)] == [401] * 4
-    for nothing in (None, {}, {"roles": None}, {"roles": 7}, []):
+    useless: list[Any] = [None, {}, {"roles": None}, {"roles": 7}, []]
+    for nothing in useless:
         assert status(realm_access=nothing) == 403
     assert status(permissions=None) == 403
 
 
 @pytest.mark.parametrize("page", [page for page, found in PARTS.items() if found], ids=named)
 def test_the_other_python_blocks_of_a_page_run(page: Path, folder: Path) -> None:
-    csrf = SimpleNamespace(exempt=lambda blueprint: None)
-    mounted = TenantProvisioning()
-    world_of_the_page: dict[str, Any] = {
-        "app": Flask("host"),
-        "csrf": csrf,
-        "context": SimpleNamespace(configure=lambda *_arguments, **_options: None),
-        "db": f"sqlite:///{folder}/provisioning.sqlite3",
-        "provisioning": mounted,
-        "redirect": redirect,
-        "session": session,
-    }
-    world_of_the_page["app"].config.update(configuration())
-    other = Flask("other")
+    app, other = Flask("host"), Flask("other")
+    app.config.update(configuration())
     other.config.update(configuration())
-    mounted.init_app(other, world_of_the_page["db"])
+    db = f"sqlite:///{folder}/provisioning.sqlite3"
+    known: dict[str, Any] = {
+        "app": app,
+        "context": SimpleNamespace(configure=lambda *_arguments, **_options: None),
+        "csrf": CSRFProtect(),
+        "db": db,
+        "provisioning": TenantProvisioning(other, db),
+    }
     for found in PARTS[page]:
-        exec(compile("\n" * found.line + found.code, str(page), "exec"), world_of_the_page)
+        exec(compile("\n" * found.line + found.code, str(page), "exec"), known)
 
 
 def test_the_login_wall_of_the_host_guide_lets_partners_pass(folder: Path) -> None:
@@ -203,7 +202,7 @@ def test_the_login_wall_of_the_host_guide_lets_partners_pass(folder: Path) -> No
     mounted = TenantProvisioning(app, f"sqlite:///{folder}/provisioning.sqlite3")
     app.add_url_rule("/", "home", lambda: "home")
     wall = next(found for found in snippets("python", DOCS / "hosting.md") if "login_wall" in found.code)
-    exec(wall.code, {"app": app, "provisioning": mounted, "redirect": redirect, "session": session})
+    exec(wall.code, {"app": app, "provisioning": mounted})
     assert app.test_client().get("/").status_code == 302
     assert provision(app, signed(app)).status_code == 201
     assert app.test_client().get(f"{world.PREFIX}/nothing").status_code == 404
@@ -232,7 +231,7 @@ def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "FLASK_RUN_PORT": str(port)}
     command = ["bash", "-euo", "pipefail", "-c", f"trap 'kill $(jobs -p) 2>/dev/null || :' EXIT\n{script}"]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
 
 
 def free_port() -> int:
@@ -255,6 +254,7 @@ def test_every_setting_that_a_page_names_exists(page: Path) -> None:
 @pages
 def test_every_command_that_a_page_names_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
+    awaited: list[str] = []
     for words in re.findall(r"flask(?: --app \S+)? provisioning ([\w -]*)", text):
         found: click.Command = command_group
         for word in words.split():
@@ -262,9 +262,12 @@ def test_every_command_that_a_page_names_exists(page: Path) -> None:
                 assert word in [option for parameter in found.params for option in parameter.opts], words
             elif isinstance(found, click.Group):
                 if word in ARRIVING - found.commands.keys():
-                    pytest.xfail(f"not there yet: {words}")
+                    awaited.append(words)
+                    break
                 assert word in found.commands, words
                 found = found.commands[word]
+    if awaited:
+        pytest.xfail(f"not there yet: {', '.join(awaited)}")
 
 
 @pages
@@ -316,7 +319,7 @@ def test_the_documentation_builds_without_a_warning(tmp_path: Path) -> None:
     if missing:
         pytest.skip(f"the extra 'docs' is not installed: no {', '.join(missing)}")
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-n", "-q", str(DOCS), str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "api.html").read_text(encoding="utf-8")
     assert 'href="errors.html#problem-tenant-exists"' in page

@@ -60,6 +60,8 @@ class InvalidInput(ProvisioningError):
 
 
 class MalformedJSON(InvalidInput):
+    """The body is not one JSON value that every parser would read alike."""
+
     code = "malformed-json"
     title = "Malformed JSON"
     remedy = (
@@ -69,18 +71,24 @@ class MalformedJSON(InvalidInput):
 
 
 class InvalidParameter(InvalidInput):
+    """The query asks for something that this operation does not know, or in a way that it does not take."""
+
     code = "invalid-parameter"
     title = "Invalid query parameter"
     remedy = "Correct or remove the query parameters that `errors` names."
 
 
 class InvalidCursor(InvalidInput):
+    """The cursor was changed, or was made for another list: other filters, another order, another partner."""
+
     code = "invalid-cursor"
     title = "Invalid cursor"
     remedy = "Use `next` as it was answered, with the same filters and sort; start again without `cursor` otherwise."
 
 
 class InvalidIdempotencyKey(InvalidInput):
+    """The header `Idempotency-Key` holds no key."""
+
     code = "invalid-idempotency-key"
     title = "Invalid Idempotency-Key"
     remedy = "Send one key of 1 to 255 printable ASCII characters, bare or in double quotes."
@@ -96,12 +104,16 @@ class Unauthenticated(ProvisioningError):
 
 
 class InvalidToken(Unauthenticated):
+    """The token does not prove who is calling."""
+
     code = "invalid-token"
     title = "Invalid token"
     remedy = "Obtain a new token: this one is malformed, forged, revoked, or not meant for this API."
 
 
 class TokenExpired(Unauthenticated):
+    """The token was good once; its time is over."""
+
     code = "token-expired"
     title = "Token expired"
     remedy = "Obtain a new token and send the request again."
@@ -117,12 +129,16 @@ class Forbidden(ProvisioningError):
 
 
 class QuotaExceeded(Forbidden):
+    """There are as many tenants as are allowed."""
+
     code = "quota-exceeded"
     title = "Quota exceeded"
     remedy = "Delete tenants that are no longer needed, or ask the operator for a larger quota."
 
 
 class LicenseExpired(Forbidden):
+    """The operator's licence for this API has ended, and its days of grace too."""
+
     code = "license-expired"
     title = "Licence expired"
     remedy = "The operator must renew the licence; reading, suspending and deleting go on meanwhile."
@@ -138,6 +154,8 @@ class NotFound(ProvisioningError):
 
 
 class TenantNotFound(NotFound):
+    """There is no such tenant: it never was, was purged, or belongs to another partner."""
+
     code = "tenant-not-found"
     title = "Tenant not found"
     remedy = "Check the id: there is no such tenant among those that you may see."
@@ -153,12 +171,16 @@ class Conflict(ProvisioningError):
 
 
 class TenantExists(Conflict):
+    """Another tenant of the same partner holds an email or external id that must be unique."""
+
     code = "tenant-exists"
     title = "Tenant exists already"
     remedy = "`field` names what is taken. Use the tenant in `conflicting_tenant`, or choose another value."
 
 
 class InvalidState(Conflict):
+    """The tenant is in a state in which this cannot be done to it."""
+
     code = "invalid-state"
     title = "Not possible in this state"
     remedy = "The tenant's `status` does not allow this; a deleted tenant can only be read, restored and purged."
@@ -196,6 +218,8 @@ class Refused(ProvisioningError):
 
 
 class MethodNotAllowed(Refused):
+    """There is something at this path, but not for this method."""
+
     status = 405
     code = "method-not-allowed"
     title = "Method not allowed"
@@ -203,6 +227,8 @@ class MethodNotAllowed(Refused):
 
 
 class NotAcceptable(Refused):
+    """The header `Accept` admits none of the media types in which this can be answered."""
+
     status = 406
     code = "not-acceptable"
     title = "Not acceptable"
@@ -210,6 +236,8 @@ class NotAcceptable(Refused):
 
 
 class PreconditionFailed(Refused):
+    """The resource is not in the version that `If-Match` or `If-None-Match` demands."""
+
     status = 412
     code = "precondition-failed"
     title = "Precondition failed"
@@ -217,6 +245,8 @@ class PreconditionFailed(Refused):
 
 
 class PreconditionRequired(Refused):
+    """This API takes writes only from callers who say which version they have seen."""
+
     status = 428
     code = "precondition-required"
     title = "Precondition required"
@@ -224,6 +254,8 @@ class PreconditionRequired(Refused):
 
 
 class BodyTooLarge(Refused):
+    """The body is larger than this API takes."""
+
     status = 413
     code = "body-too-large"
     title = "Body too large"
@@ -231,6 +263,8 @@ class BodyTooLarge(Refused):
 
 
 class UnsupportedMediaType(Refused):
+    """The body is of a media type, or in an encoding, that this operation does not take."""
+
     status = 415
     code = "unsupported-media-type"
     title = "Unsupported media type"
@@ -238,6 +272,8 @@ class UnsupportedMediaType(Refused):
 
 
 class RateLimited(Refused):
+    """This caller has sent more requests than it may in this time."""
+
     status = 429
     code = "rate-limited"
     title = "Too many requests"

@@ -1,0 +1,45 @@
+"""A Sphinx extension: what the code knows is written by the code, when the pages are built.
+
+A page says where: ``<!-- generated: settings -->``. `PAGES` names everything that can be asked for; each is a function
+that returns Markdown and needs no Sphinx. Names of settings and problem codes in running text become links.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from . import commands, operations, problems, settings
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+PAGES: dict[str, Callable[[], str]] = {
+    "settings": settings.reference,
+    "roles": settings.roles,
+    "problems": problems.reference,
+    "operations": operations.reference,
+    "schemas": operations.schemas,
+    "tenant": operations.tenant,
+    "commands": commands.reference,
+}
+
+_PLACE = re.compile(r"^<!-- generated: ([a-z]+) -->$", re.MULTILINE)
+
+
+def generated(text: str) -> str:
+    """`text` with every place filled. Raises `KeyError` for one that nothing fills."""
+    return _PLACE.sub(lambda place: PAGES[place[1]](), text)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """What Sphinx calls."""
+    from .links import LinkNames
+
+    def fill(_app: Sphinx, _page: str, source: list[str]) -> None:
+        source[0] = generated(source[0])
+
+    app.connect("source-read", fill)
+    app.add_post_transform(LinkNames)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

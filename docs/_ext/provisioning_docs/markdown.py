@@ -1,0 +1,56 @@
+"""The few forms of Markdown that the generated pages are made of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+
+def lines(*blocks: str) -> str:
+    """Blocks with an empty line between them; empty ones are left out."""
+    return "\n\n".join(block for block in blocks if block)
+
+
+def heading(level: int, text: str, label: str) -> str:
+    """A heading that other pages can refer to by `label`."""
+    return f"({label})=\n{'#' * level} {text}"
+
+
+def code(text: str) -> str:
+    """A code span that may hold backticks."""
+    return f"`` {text} ``" if "`" in text else f"`{text}`"
+
+
+def codes(texts: Iterable[str]) -> str:
+    """Code spans in a row."""
+    return ", ".join(map(code, texts))
+
+
+def value(found: Any) -> str:
+    """A JSON value as a code span."""
+    return code(json.dumps(found, ensure_ascii=False))
+
+
+def fenced(language: str, text: str) -> str:
+    """A block of code."""
+    return f"```{language}\n{text}\n```"
+
+
+def as_json(found: Any) -> str:
+    """A block of JSON."""
+    return fenced("json", json.dumps(found, indent=2, ensure_ascii=False))
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table, nothing where it has no rows."""
+    body = [_row(row) for row in rows]
+    return "\n".join([_row(head), _row(["---"] * len(head)), *body]) if body else ""
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(map(_cell, cells))} |"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", r"\|")

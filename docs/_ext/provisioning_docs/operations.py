@@ -1,0 +1,189 @@
+"""The HTTP reference, out of the OpenAPI document that a mount with default settings serves."""
+
+from __future__ import annotations
+
+import functools
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from flask_tenant_provisioning.blueprint import ROUTES
+from flask_tenant_provisioning.config import Settings
+from flask_tenant_provisioning.openapi.document import build
+
+from .markdown import as_json, code, codes, heading, lines, table
+from .shapes import described, shape
+
+Object = Mapping[str, Any]
+
+
+@functools.cache
+def document() -> dict[str, Any]:
+    """The OpenAPI Object."""
+    settings = Settings.read({}, {})
+    return build(settings, settings.url_prefix, ROUTES)
+
+
+@functools.cache
+def operations() -> list[dict[str, Any]]:
+    """Every operation, with its method and path."""
+    return [
+        {"method": method.upper(), "path": path, **operation}
+        for path, methods in document()["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+def title(operation: Object) -> str:
+    """Method and path."""
+    return f"{operation['method']} {operation['path']}"
+
+
+def label(operation: Object) -> str:
+    """What refers to the operation's section."""
+    return f"operation-{operation['operationId']}".replace("_", "-")
+
+
+def answering() -> dict[str, list[dict[str, Any]]]:
+    """The operations that may answer each problem code."""
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for operation in operations():
+        for answer in operation["responses"].values():
+            for problem in _problems(_followed(answer)):
+                found[problem].append(operation)
+    return dict(found)
+
+
+def reference() -> str:
+    """What is common to all operations, then a part for each feature and a section for each of its operations."""
+    parts = [lines(f"## {tag['name'].capitalize()}", tag["description"], *_of(tag)) for tag in document()["tags"]]
+    return lines(document()["info"]["description"].strip(), _common(), *parts)
+
+
+def schemas() -> str:
+    """A section for each schema."""
+    return lines(*(_schema(name, found) for name, found in document()["components"]["schemas"].items()))
+
+
+def tenant() -> str:
+    """A tenant as the API shows it."""
+    return as_json(document()["components"]["schemas"]["Tenant"]["examples"][0])
+
+
+def _of(tag: Object) -> Iterable[str]:
+    return (_section(operation) for operation in operations() if tag["name"] in operation["tags"])
+
+
+def _section(operation: Object) -> str:
+    return lines(
+        heading(3, code(title(operation)), label(operation)),
+        f"{operation['summary']}.",
+        operation.get("description", ""),
+        _parameters(operation),
+        _body(operation.get("requestBody", {})),
+        _answers(operation),
+    )
+
+
+def _common() -> str:
+    asked = (_parameter(parameter) for parameter in _everywhere_asked().values())
+    borne = ((code(name), found["description"]) for name, found in _everywhere_borne().items())
+    return lines(
+        "Every operation takes",
+        table(("parameter", "in", "shape", "meaning"), asked),
+        "and every answer bears",
+        table(("header", "meaning"), borne),
+    )
+
+
+def _parameters(operation: Object) -> str:
+    common = _everywhere_asked()
+    own = [found for found in map(_followed, operation["parameters"]) if found["name"] not in common]
+    return table(("parameter", "in", "shape", "meaning"), map(_parameter, own))
+
+
+def _parameter(found: Object) -> tuple[str, ...]:
+    needed = " (required)" if found.get("required") else ""
+    meaning = found.get("description") or described(found["schema"])
+    return code(found["name"]), found["in"] + needed, shape(found["schema"]), meaning
+
+
+def _body(body: Object) -> str:
+    if not body:
+        return ""
+    content = body["content"]
+    kinds = list({shape(kind["schema"]): None for kind in content.values()})
+    example = next((found for kind in content.values() for found in _examples(kind["schema"])), None)
+    subject = "The body" if body.get("required") else "The body, which may be left out,"
+    said = f"{subject} is {' or '.join(kinds)}, as {codes(content)}."
+    return lines(said, as_json(example) if example is not None else "")
+
+
+def _answers(operation: Object) -> str:
+    return table(
+        ("status", "answer", "headers"),
+        ((status, _answer(found), _headers(found)) for status, found in _responses(operation)),
+    )
+
+
+def _responses(operation: Object) -> list[tuple[str, Any]]:
+    return [(status, _followed(answer)) for status, answer in operation["responses"].items()]
+
+
+def _answer(answer: Object) -> str:
+    if problems := _problems(answer):
+        return codes(problems)
+    kinds: dict[str, list[str]] = defaultdict(list)
+    for media_type, content in answer.get("content", {}).items():
+        kinds[shape(content["schema"])].append(media_type)
+    shapes = " or ".join(f"{kind} as {codes(types)}" for kind, types in kinds.items())
+    return f"{answer['description']} {shapes}" if shapes else answer["description"]
+
+
+def _headers(answer: Object) -> str:
+    return codes(name for name in answer.get("headers", {}) if name not in _everywhere_borne())
+
+
+def _problems(answer: Object) -> list[str]:
+    return list(answer.get("content", {}).get("application/problem+json", {}).get("examples", {}))
+
+
+def _schema(name: str, found: Object) -> str:
+    needed = found.get("required", ())
+    rows = (
+        (code(field), shape(kind), "yes" if field in needed else "no", described(kind))
+        for field, kind in found.get("properties", {}).items()
+    )
+    return lines(
+        heading(3, name, f"schema-{name.lower()}"),
+        found.get("description", ""),
+        table(("field", "shape", "required", "meaning"), rows),
+        *map(as_json, found.get("examples", ())),
+    )
+
+
+def _examples(schema: Object) -> list[Any]:
+    found: list[Any] = _followed(schema).get("examples", [])
+    return found
+
+
+def _followed(found: Object) -> Any:
+    """What a reference leads to."""
+    if "$ref" not in found:
+        return found
+    _, parts, kind, name = found["$ref"].split("/")
+    return document()[parts][kind][name]
+
+
+@functools.cache
+def _everywhere_asked() -> dict[str, Any]:
+    """The parameters of every operation."""
+    sets = [{found["name"]: found for found in map(_followed, one["parameters"])} for one in operations()]
+    return {name: found for name, found in sets[0].items() if all(name in other for other in sets)}
+
+
+@functools.cache
+def _everywhere_borne() -> dict[str, Any]:
+    """The headers of every answer."""
+    sets = [answer.get("headers", {}) for one in operations() for _, answer in _responses(one)]
+    return {name: _followed(found) for name, found in sets[0].items() if all(name in other for other in sets)}

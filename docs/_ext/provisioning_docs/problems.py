@@ -1,0 +1,53 @@
+"""Every problem code, out of the catalogue of errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_tenant_provisioning.config import Settings
+from flask_tenant_provisioning.openapi.explained import Explanation, explanations
+
+from . import operations
+from .markdown import as_json, code, heading, lines, table
+
+
+def names() -> list[str]:
+    """The codes, by status."""
+    return list(_explained())
+
+
+def label(name: str) -> str:
+    """What refers to the section about a code."""
+    return f"problem-{name}"
+
+
+def reference() -> str:
+    """An index of the codes and a section for each."""
+    found = _explained()
+    where = operations.answering()
+    rows = ((str(one.kind.status), code(name), one.kind.title) for name, one in found.items())
+    sections = (_section(one, where.get(name, [])) for name, one in found.items())
+    return lines(table(("status", "code", "title"), rows), *sections)
+
+
+def _explained() -> dict[str, Explanation]:
+    settings = Settings.read({}, {})
+    return explanations(settings, settings.url_prefix)
+
+
+def _section(one: Explanation, where: list[dict[str, Any]]) -> str:
+    return lines(
+        heading(2, code(one.code), label(one.code)),
+        f"**Status:** {one.kind.status}",
+        f"**When:** {one.meaning}",
+        f"**What to do:** {one.kind.remedy}",
+        f"**Answered by:** {_answered_by(where)}.",
+        as_json(one.example),
+    )
+
+
+def _answered_by(where: list[dict[str, Any]]) -> str:
+    if len(where) == len(operations.operations()):
+        return "every operation"
+    listed = ", ".join(f"[{code(operations.title(found))}](#{operations.label(found)})" for found in where)
+    return listed or "no operation in particular"

@@ -1,0 +1,65 @@
+"""JSON Schema (draft 2020-12) in words, as far as the OpenAPI document uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .markdown import code, value
+
+Schema = Mapping[str, Any]
+
+_BOUNDS = (
+    ("minLength", "maxLength", "characters"),
+    ("minimum", "maximum", ""),
+    ("minItems", "maxItems", "items"),
+    ("minProperties", "maxProperties", "keys"),
+)
+
+
+def shape(schema: Schema) -> str:
+    """What a value looks like: its type, format and bounds, or a link to its schema."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return f"[{name}](#schema-{name.lower()})"
+    if "enum" in schema:
+        return f"one of {', '.join(map(value, schema['enum']))}"
+    types = schema.get("type", [])
+    kinds = [types] if isinstance(types, str) else list(types)
+    found = " or ".join(_kind(kind, schema) for kind in kinds) or "anything"
+    return ", ".join([found, *_bounds(schema), *_default(schema)])
+
+
+def described(schema: Schema) -> str:
+    """What a value means, as far as its schema says so."""
+    found: str = schema.get("description", "")
+    values = schema.get("additionalProperties")
+    if isinstance(values, Mapping) and values:
+        names = schema.get("propertyNames", {})
+        found += f" Each key: {', '.join(_bounds(names)) or 'a string'}; each value: {shape(values)}."
+    return found.strip()
+
+
+def _kind(kind: str, schema: Schema) -> str:
+    if kind == "array":
+        return f"array of {shape(schema.get('items', {}))}"
+    if kind == "string" and "format" in schema:
+        return f"string ({code(schema['format'])})"
+    return code(kind) if kind == "null" else kind
+
+
+def _bounds(schema: Schema) -> list[str]:
+    return [
+        _between(schema.get(low), schema.get(high), unit)
+        for low, high, unit in _BOUNDS
+        if low in schema or high in schema
+    ]
+
+
+def _between(low: int | None, high: int | None, unit: str) -> str:
+    said = f"at least {low}" if high is None else f"at most {high}" if low is None else f"{low}–{high}"
+    return f"{said} {unit}".strip()
+
+
+def _default(schema: Schema) -> list[str]:
+    return [f"default {value(schema['default'])}"] if "default" in schema else []
