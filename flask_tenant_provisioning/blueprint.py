@@ -26,7 +26,9 @@ def make_blueprint(mount: Mount) -> Blueprint:
     """The API of `mount`, for an app to register."""
     blueprint = Blueprint(mount.name, __name__, url_prefix=mount.settings.url_prefix)
     for route in ROUTES:
-        blueprint.add_url_rule(route.rule, route.endpoint, _view(route, mount), methods=[route.method])
+        view = _view(route, mount)
+        for rule in route.rules:
+            blueprint.add_url_rule(rule, route.endpoint, view, methods=[route.method], merge_slashes=False)
     for rule in ("/", "/<path:unmatched>"):
         blueprint.add_url_rule(rule, UNMATCHED, unmatched, provide_automatic_options=False, strict_slashes=False)
     blueprint.record(match_every_method)

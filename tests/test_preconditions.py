@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from flask import Flask
 
 from tests.refusals import invalid, refused
-from tests.world import EXAMPLE, PREFIX, Caller
+from tests.witness import everything, hosted
+from tests.world import EXAMPLE, PREFIX, Caller, problem
 
 DETAIL = "The resource has another version than If-Match names."
 NOWHERE = "/tenants/0193d5f0-0000-7000-8000-000000000000"
@@ -165,6 +167,161 @@ def test_412_wins_over_a_taken_address(partner: Caller, method: str) -> None:
     holder, made = partner.create(), partner.create()
     body = {"client_name": "Example Corp", "email": holder["email"]}
     refused(partner(method, one(made), json=body, headers=STALE), 412, "precondition-failed", DETAIL)
+
+
+#: Every write to a tenant that exists: what is sent where, to a tenant in which state.
+EVERY_WRITE: dict[str, tuple[str, str, dict[str, Any], str]] = {
+    "patch": ("PATCH", "/tenants/{}", {"json": {"industry": "Energy"}}, "active"),
+    "patch, unchanged": ("PATCH", "/tenants/{}", {"json": {}}, "active"),
+    "replace": ("PUT", "/tenants/{}", {"json": EXAMPLE}, "active"),
+    "upsert": ("PUT", "/tenants/by-external-id/crm-1", {"json": EXAMPLE}, "active"),
+    "suspend": ("POST", "/tenants/{}/suspend", {}, "active"),
+    "suspend, already": ("POST", "/tenants/{}/suspend", {}, "suspended"),
+    "reactivate": ("POST", "/tenants/{}/reactivate", {}, "suspended"),
+    "delete": ("DELETE", "/tenants/{}", {}, "active"),
+    "delete, already": ("DELETE", "/tenants/{}", {}, "deleted"),
+    "restore": ("POST", "/tenants/{}/restore", {}, "deleted"),
+    "purge": ("DELETE", "/tenants/{}?purge=true", {}, "active"),
+    "purge, deleted": ("DELETE", "/tenants/{}?purge=true", {}, "deleted"),
+}
+TO_AN_ID = [name for name in EVERY_WRITE if name != "upsert" and "," not in name]
+DEMANDED = "Send the resource's ETag in If-Match."
+
+
+@pytest.fixture(scope="module")
+def strict_app(request: pytest.FixtureRequest, database: str) -> Iterator[Flask]:
+    with hosted(request, database, PROVISIONING_REQUIRE_IF_MATCH=True) as app:
+        yield app
+
+
+@pytest.fixture
+def strict(strict_app: Flask) -> Caller:
+    """Somebody who may do everything, in an app that demands If-Match."""
+    return Caller(strict_app, roles=["provisioning-admin"])
+
+
+@pytest.mark.parametrize("headers", [{}, {"If-None-Match": '"99"'}], ids=["no condition", "another condition"])
+@pytest.mark.parametrize("name", EVERY_WRITE)
+def test_where_if_match_is_demanded_a_write_without_it_answers_428(
+    strict: Caller, name: str, headers: dict[str, str]
+) -> None:
+    made = ready(strict, name)
+    before = everything(strict.app)
+    refused(written(strict, name, made, headers), 428, "precondition-required", DEMANDED)
+    assert everything(strict.app) == before
+
+
+@pytest.mark.parametrize("header", ['"{}"', "*", '"0", "{}"'], ids=["its version", "any version", "a list"])
+@pytest.mark.parametrize("name", EVERY_WRITE)
+def test_where_if_match_is_demanded_any_that_matches_counts(strict: Caller, name: str, header: str) -> None:
+    made = ready(strict, name)
+    answer = written(strict, name, made, {"If-Match": header.format(made["version"])})
+    assert answer.status_code in (200, 204), answer.text
+
+
+@pytest.mark.parametrize("header", ['"99"', "oops", ""])
+@pytest.mark.parametrize("name", EVERY_WRITE)
+def test_where_if_match_is_demanded_another_answers_412(strict: Caller, name: str, header: str) -> None:
+    made = ready(strict, name)
+    refused(written(strict, name, made, {"If-Match": header}), 412, "precondition-failed", DETAIL)
+
+
+def test_creating_is_exempt(strict: Caller) -> None:
+    assert strict("POST", "/tenants", json=EXAMPLE).status_code == 201
+
+
+def test_an_upsert_that_creates_is_exempt(strict: Caller) -> None:
+    path, body = "/tenants/by-external-id/crm-9", {**EXAMPLE, "email": "new@example.com"}
+    assert strict("PUT", path, json=body, headers={"If-None-Match": "*"}).status_code == 201
+    answer = strict("PUT", path, json=body, headers={"If-None-Match": "*"})
+    detail = "The resource has the version that If-None-Match excludes."
+    refused(answer, 412, "precondition-failed", detail)
+
+
+def test_reading_is_exempt(strict: Caller) -> None:
+    made = strict.create()
+    assert strict("GET", one(made)).status_code == strict("GET", "/tenants").status_code == 200
+
+
+def test_a_missing_if_match_is_not_remembered_under_the_key(strict: Caller) -> None:
+    made = strict.create()
+    key = {"Idempotency-Key": "key-1"}
+    refused(written(strict, "patch", made, key), 428, "precondition-required", DEMANDED)
+    answer = written(strict, "patch", made, {**key, "If-Match": '"1"'})
+    assert (answer.status_code, answer.headers["ETag"]) == (200, '"2"')
+
+
+@pytest.mark.parametrize("headers", [{}, STALE], ids=["over 428", "over 412"])
+class TestWhatWins:
+    """Over a precondition that is missing, and over one that fails."""
+
+    @pytest.mark.parametrize("name", EVERY_WRITE)
+    def test_401(self, strict: Caller, name: str, headers: dict[str, str]) -> None:
+        made, nobody = ready(strict, name), Caller(strict.app)
+        nobody.token = "oops"
+        problem(written(nobody, name, made, headers), status=401, code="invalid-token")
+
+    @pytest.mark.parametrize("name", EVERY_WRITE)
+    def test_403(self, strict: Caller, name: str, headers: dict[str, str]) -> None:
+        made = ready(strict, name)
+        viewer = strict.as_("partner-viewer")
+        problem(written(viewer, name, made, headers), status=403, code="insufficient-permission")
+
+    @pytest.mark.parametrize("name", TO_AN_ID)
+    def test_404(self, strict: Caller, name: str, headers: dict[str, str]) -> None:
+        nothing = {"tenant": NOWHERE.rpartition("/")[2]}
+        refused(written(strict, name, nothing, headers), 404, "tenant-not-found", "Tenant not found.")
+
+    @pytest.mark.parametrize("name", EVERY_WRITE)
+    def test_400(self, strict: Caller, name: str, headers: dict[str, str]) -> None:
+        made = ready(strict, name)
+        answer = written(strict, name, made, headers, query="force=true")
+        problem(answer, status=400, code="invalid-parameter")
+
+    @pytest.mark.parametrize("name", ["patch", "replace", "upsert", "suspend"])
+    def test_400_of_the_body(self, strict: Caller, name: str, headers: dict[str, str]) -> None:
+        made = ready(strict, name)
+        answer = written(strict, name, made, headers, json={"status": "active"})
+        problem(answer, status=400, code="validation-error")
+
+    @pytest.mark.parametrize(("name", "state"), [
+        ("patch", "deleted"), ("replace", "deleted"), ("suspend", "deleted"), ("reactivate", "deleted"),
+        ("restore", "active"), ("restore", "suspended"),
+    ])  # fmt: skip
+    def test_409_of_the_state(self, strict: Caller, name: str, state: str, headers: dict[str, str]) -> None:
+        made = in_state(strict, state)
+        problem(written(strict, name, made, headers), status=409, code="invalid-state", tenant_status=state)
+
+
+def test_of_several_headers_every_tag_counts(partner: Caller) -> None:
+    answer = partner("PATCH", one(partner.create()), json={}, headers={"If-Match": '"7","8", "1"'})
+    assert answer.status_code == 200
+
+
+def ready(caller: Caller, name: str) -> dict[str, Any]:
+    """A tenant in the state that this write starts from."""
+    return in_state(caller, EVERY_WRITE[name][3])
+
+
+def in_state(caller: Caller, state: str) -> dict[str, Any]:
+    made = caller.create(external_id="crm-1")
+    tag = {"If-Match": "*"}
+    if state == "suspended":
+        caller("POST", f"{one(made)}/suspend", headers=tag)
+    elif state == "deleted":
+        caller("DELETE", one(made), headers=tag)
+    found: dict[str, Any] = caller("GET", one(made)).get_json()
+    assert found["status"] == state
+    return found
+
+
+def written(
+    caller: Caller, name: str, tenant: dict[str, Any], headers: dict[str, str], query: str = "", **options: Any
+) -> Any:
+    """The answer to one of `EVERY_WRITE`."""
+    method, path, given, _ = EVERY_WRITE[name]
+    joined = path.format(tenant["tenant"]) + (f"{'&' if '?' in path else '?'}{query}" if query else "")
+    return caller(method, joined, headers=headers, **{**given, **options})
 
 
 def one(tenant: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
+import pytest
 from flask import Flask
 from sqlalchemy import text
 
@@ -68,6 +69,63 @@ def test_of_20_patches_without_an_etag_none_is_lost(app: Flask, partner: Caller)
     assert Counter(reply.status for reply in replies) == {200: 20}
     now = partner("GET", f"/tenants/{made['tenant']}").get_json()
     assert (now["version"], len(now["metadata"])) == (21, 20)
+
+
+@pytest.mark.parametrize(("method", "suffix", "statuses"), [
+    ("POST", "/suspend", {200: 1, 412: 9}), ("PUT", "", {200: 1, 412: 9}), ("DELETE", "", {200: 1, 412: 9}),
+    ("DELETE", "?purge=true", {204: 1, 404: 9}),
+], ids=["suspend", "replace", "delete", "purge"])  # fmt: skip
+def test_of_10_writes_with_one_etag_one_wins(
+    app: Flask, partner: Caller, method: str, suffix: str, statuses: dict[int, int]
+) -> None:
+    made, admin = partner.create(), partner.as_("provisioning-admin")
+    path = f"{TENANTS}/{made['tenant']}{suffix}"
+
+    def write(number: int) -> Reply:
+        body = {"client_name": f"Number {number}", "email": made["email"]} if method == "PUT" else None
+        return ask(address, method, path, admin.token, body, **{"If-Match": '"1"'})
+
+    with served(app) as address:
+        replies = at_once(10, write)
+    assert Counter(reply.status for reply in replies) == statuses
+    assert rows(app, "events", partner.partner) == 2
+
+
+def test_suspending_and_reactivating_at_once_leaves_a_history_without_gaps(app: Flask, partner: Caller) -> None:
+    made = partner.create()
+
+    def move(number: int) -> Reply:
+        path = f"{TENANTS}/{made['tenant']}/{('suspend', 'reactivate')[number % 2]}"
+        return ask(address, "POST", path, partner.token)
+
+    with served(app) as address:
+        replies = at_once(20, move)
+    assert Counter(reply.status for reply in replies) == {200: 20}
+    now = partner("GET", f"/tenants/{made['tenant']}").get_json()
+    suspended = rows(app, "events", partner.partner, type="tenant.suspended")
+    reactivated = rows(app, "events", partner.partner, type="tenant.reactivated")
+    assert suspended - reactivated == (1 if now["status"] == "suspended" else 0)
+    assert now["version"] == 1 + suspended + reactivated
+
+
+def test_restoring_and_creating_race_for_one_email_and_one_wins(app: Flask, partner: Caller) -> None:
+    email = "wanted@example.com"
+    gone = []
+    for _ in range(5):
+        gone.append(f"/tenants/{partner.create(email=email)['tenant']}")
+        partner("DELETE", gone[-1])
+
+    def want(number: int) -> Reply:
+        if number % 2:
+            return ask(address, "POST", TENANTS, partner.token, {"client_name": "New", "email": email})
+        return ask(address, "POST", f"{PREFIX}{gone[number // 2]}/restore", partner.token)
+
+    with served(app) as address:
+        replies = at_once(10, want)
+    statuses = Counter(reply.status for reply in replies)
+    assert statuses[200] + statuses[201] == 1
+    assert statuses[409] == 9
+    assert len(partner("GET", f"/tenants?email={email}").get_json()["items"]) == 1
 
 
 def test_two_tenants_racing_for_one_email_by_patch_leave_one_holder(app: Flask, partner: Caller) -> None:

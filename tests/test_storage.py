@@ -133,7 +133,7 @@ def test_serialization_failures_are_retried(storage: Storage) -> None:
     with storage.engine.connect() as connection:
         names = connection.execute(text("SELECT client_name FROM provisioning_tenants ORDER BY 1")).scalars().all()
     assert names == ["0 before me", "1 before me"]
-    assert len(tries) == 3
+    assert len(tries) > 2
     strict.dispose()
 
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import click
 
-from .db import database_commands
-from .license import license_commands
-from .openapi import openapi
-from .token import token
+from .deferred import Deferred
 
-
-@click.group("provisioning", help="Tenant provisioning: licence, database, tokens, documents.")
-def provisioning() -> None:
-    """The group that Flask finds by its entry point."""
-
-
-provisioning.add_command(database_commands)
-provisioning.add_command(license_commands)
-provisioning.add_command(openapi)
-provisioning.add_command(token)
+provisioning = click.Group(
+    "provisioning",
+    help="Tenant provisioning: tenants, licence, database, tokens, documents, and whether all is well.",
+    commands=Deferred(
+        __name__,
+        {
+            "db": ".db:database_commands",
+            "doctor": ".doctor:doctor",
+            "license": ".license:license_commands",
+            "openapi": ".openapi:openapi",
+            "purge": ".purge:purge",
+            "tenants": ".tenants:tenant_commands",
+            "token": ".token:token",
+        },
+    ),
+)

@@ -75,11 +75,16 @@ def _embedded(app: Flask) -> str:
 def _server(url: URL, settings: Settings) -> Engine:
     if url.drivername in ("postgresql", "postgres"):
         url = url.set(drivername="postgresql+psycopg")
-    return _autocommitting(url, {"connect_timeout": 5, **_bounded(url, settings)}, settings)
+    return _autocommitting(url, {"connect_timeout": 5, **_SILENCE}, settings, **_statement_timeout(url, settings))
 
 
-def _bounded(url: URL, settings: Settings) -> dict[str, str]:
-    """Startup options: the server itself ends what takes too long, at no cost to a request. The operator's win."""
+#: libpq gives up on a server that is gone without a word within 15 seconds; Linux by itself takes a quarter of an
+#: hour when it sends and two hours when it waits.
+_SILENCE = {"tcp_user_timeout": 10_000, "keepalives_idle": 5, "keepalives_interval": 5}
+
+
+def _statement_timeout(url: URL, settings: Settings) -> dict[str, str]:
+    """The startup options with which the server ends what takes too long; what the operator sets in them wins."""
     given = settings.database_options.get("connect_args", {}).get("options") or url.query.get("options", "")
     seconds = settings.statement_timeout_seconds
     return {"options": f"-cstatement_timeout={seconds}s {given}"} if seconds else {}
@@ -93,11 +98,10 @@ def _sqlite(url: URL, settings: Settings) -> Engine:
     return engine
 
 
-def _autocommitting(url: URL, connect_args: dict[str, Any], settings: Settings) -> Engine:
-    """An engine whose statements commit by themselves; the host's `DATABASE_OPTIONS` win, but for what is merged."""
+def _autocommitting(url: URL, defaults: dict[str, Any], settings: Settings, **merged: Any) -> Engine:
+    """An engine whose statements commit by themselves; the host's `DATABASE_OPTIONS` win over `defaults`."""
     options = {"pool_timeout": 5, **settings.database_options}
-    merged = {name: connect_args[name] for name in ("options",) if name in connect_args}
-    options["connect_args"] = {**connect_args, **options.get("connect_args", {}), **merged}
+    options["connect_args"] = {**defaults, **options.get("connect_args", {}), **merged}
     engine = create_engine(url, isolation_level="AUTOCOMMIT", **options)
     _ours.add(engine)
     return engine

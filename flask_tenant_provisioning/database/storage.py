@@ -86,9 +86,12 @@ class Session:
                 self.flush()
             except BaseException:
                 self._orm = None
+                if not getattr(self._driver, "in_transaction", True):
+                    # SQLite has rolled back all of it, as on a full disk: there is no savepoint to go back to.
+                    self._connection.invalidate()
                 raise
 
-    def wait_for_locks(self, seconds: int) -> None:
+    def wait_for_locks(self, seconds: float) -> None:
         """Wait no longer than this for anybody's lock until the transaction ends; then `run` raises `LockTimeout`.
 
         SQLite needs none of it: a unit of work holds its only lock from the beginning.

@@ -14,6 +14,8 @@ from ..web.routing import Route
 from . import answers, examples, operations
 from .explained import explanations, kinds
 from .fields import Converter
+from .links import links
+from .paths import path_of
 from .schemas import PROBLEM, name_of
 
 VERSION = "3.1.0"
@@ -49,12 +51,14 @@ def build(settings: Settings, server: str, routes: tuple[Route, ...]) -> dict[st
     _describe_shared(spec, settings, server)
     for route in routes:
         described = operations.operation(route, routes, settings)
-        spec.path(operations.path_of(route), operations={route.method.lower(): described})
+        spec.path(path_of(route), operations={route.method.lower(): described})
     _describe_problems(spec, settings, routes)
     for name, example in examples.examples(settings).items():
         if name in spec.components.schemas:
             spec.components.schemas[name]["examples"] = [example]
-    return {"openapi": VERSION, **spec.to_dict()}
+    found = {"openapi": VERSION, **spec.to_dict()}
+    found["components"]["links"] = links(routes)
+    return found
 
 
 def _spec(settings: Settings, server: str, routes: tuple[Route, ...]) -> APISpec:

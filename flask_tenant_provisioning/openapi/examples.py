@@ -35,6 +35,7 @@ def examples(settings: Settings) -> dict[str, Any]:
         "Tenant": TENANT,
         "TenantPage": {"items": [TENANT], "next": None},
         "TenantInput": _accepted(NEW_TENANT, settings),
+        "TenantByExternalIdInput": _accepted(NEW_TENANT, settings),
         "TenantPatch": {"industry": None, "metadata": {"region": "eu-west"}},
     }
 

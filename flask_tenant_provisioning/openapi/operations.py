@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -14,17 +13,18 @@ from ..web.routing import DOCUMENTS_NEED, MERGE_PATCH, Route
 from .answers import answers
 from .assets import ASSETS
 from .explained import kinds
+from .links import leads
+from .paths import path_of as path_of, places
 from .schemas import incoming
 
 #: What a mount with `public_docs` off asks for its documents.
 SECURITY = "bearerAuth"
 
-_PLACE = re.compile(r"<(?:[^<>:]+:)?(\w+)>")
-
-
-def path_of(route: Route) -> str:
-    """The route's path as a template: ``/tenants/{tenant_id}``."""
-    return _PLACE.sub(r"{\1}", route.rule)
+#: A key as it may stand in the header: bare, or as a structured field's string (RFC 8941 §3.3.3).
+_KEY = (
+    rf"^(?:[!#-+\--~][ !#-+\--~]{{0,{LONGEST_KEY - 1}}}"
+    rf'|"(?:[ !#-\[\]-~]|\\["\\]){{1,{LONGEST_KEY}}}")$'
+)
 
 
 def operation(route: Route, routes: Iterable[Route], settings: Settings) -> dict[str, Any]:
@@ -43,8 +43,9 @@ def operation(route: Route, routes: Iterable[Route], settings: Settings) -> dict
         "parameters": _parameters(route, settings),
         "responses": answers(route, settings),
     }
-    if 201 in route.answers:
-        found["responses"]["201"]["links"] = _links(route, routes)
+    for status, answer in route.answers.items():
+        if links := leads(route, answer, routes):
+            found["responses"][str(status)]["links"] = links
     return found | _body(route, settings)
 
 
@@ -78,7 +79,7 @@ def request_headers() -> dict[str, dict[str, Any]]:
             **_text(
                 "Makes it safe to repeat the request: it takes effect once, and later ones get the first's answer."
             ),
-            "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[!#-~][ -~]*$"},
+            "schema": {"type": "string", "pattern": _KEY},
         },
     }
 
@@ -109,39 +110,22 @@ def _parameters(route: Route, settings: Settings) -> list[Any]:
     return [*path, *query, *(name for name, holds in conditions.items() if holds), "X-Request-ID"]
 
 
-def places(route: Route) -> list[str]:
-    """The names of the variable parts of the route's path."""
-    return _PLACE.findall(route.rule)
-
-
 def _place(name: str) -> dict[str, Any]:
     listed = {"code": [kind.code for kind in kinds()], "asset": list(ASSETS)}
     if name in listed:
         return {"type": "string", "enum": listed[name]}
     if name == "external_id":
-        return {"type": "string", "minLength": 1, "maxLength": 128}
+        return {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[^/\\u0000]*$"}
     return {"type": "string", "format": "uuid"} if name.endswith("_id") else {"type": "string", "minLength": 1}
 
 
 def _body(route: Route, settings: Settings) -> dict[str, Any]:
     if route.body is None:
         return {}
-    schema = incoming(route.body(settings), partial=MERGE_PATCH in route.consumes)
+    schema = incoming(route.body(settings), partial=MERGE_PATCH in route.consumes, without=places(route))
     return {
         "requestBody": {
             "required": route.body_required,
             "content": {kind: {"schema": schema} for kind in route.consumes},
         }
-    }
-
-
-def _links(route: Route, routes: Iterable[Route]) -> dict[str, Any]:
-    """What can be done with what was created: every operation on the one path that its id leads to."""
-    return {
-        other.endpoint: {
-            "operationId": other.endpoint,
-            "parameters": {places(other)[0]: f"$response.body#/{places(other)[0].removesuffix('_id')}"},
-        }
-        for other in routes
-        if re.fullmatch(rf"{re.escape(path_of(route))}/\{{\w+_id}}", path_of(other))
     }

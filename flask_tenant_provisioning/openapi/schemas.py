@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from typing import Any
 
 from marshmallow import Schema, fields
@@ -64,10 +65,17 @@ class ProblemIndexSchema(StrictSchema):
     items = fields.List(fields.Nested(ProblemTypeSchema))
 
 
-def incoming(schema: Schema, *, partial: bool = False) -> Schema:
-    """`schema` as a client sees it who sends: without the server's fields; with `partial`, nothing is required."""
-    server_fields = schema.fields.keys() - schema.load_fields.keys()
-    return _incoming(type(schema), "Patch" if partial else "Input")(exclude=server_fields, partial=partial)
+def incoming(schema: Schema, *, partial: bool = False, without: Iterable[str] = ()) -> Schema:
+    """`schema` as a client sees it who sends: without the server's fields, and those that the path names (`without`).
+
+    With `partial`, nothing is required.
+    """
+    elsewhere = schema.load_fields.keys() & set(without)
+    left_out = (schema.fields.keys() - schema.load_fields.keys()) | elsewhere
+    suffix = "Patch" if partial else "Input"
+    for name in sorted(elsewhere):
+        suffix = f"By{name.title().replace('_', '')}{suffix}"
+    return _incoming(type(schema), suffix)(exclude=left_out, partial=partial)
 
 
 def is_incoming(schema: Any) -> bool:

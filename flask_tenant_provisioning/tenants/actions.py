@@ -66,16 +66,22 @@ def upsert(
     Returns the tenant, and whether it was created. Raises what `create` and `revise` raise.
     """
     where = {"partner_id": partner, "external_id": values["external_id"]}
-    row = session.run(session.storage.once(TenantSQL).lock_external, where).fetchone()
-    expected(Tenant._make(row).version if row else None)
-    if row is not None:
-        return _revised(session, actor, Tenant._make(row), {**EMPTY, **values}), False
+    before = _living(session, where)
+    expected(before.version if before else None)
+    if before:
+        return _revised(session, actor, before, {**EMPTY, **values}), False
     try:
         return create(session, actor, partner, values, allowance), True
     except TenantExists as error:
-        if error.members["field"] == "external_id":
+        if error.members["field"] == "external_id" or _living(session, where):
             raise Outdated("somebody else created it meanwhile") from error
         raise
+
+
+def _living(session: Session, where: dict[str, str]) -> Tenant | None:
+    """The living tenant with this external id, locked against other writers."""
+    row = session.run(session.storage.once(TenantSQL).lock_external, where).fetchone()
+    return Tenant._make(row) if row else None
 
 
 def _revised(session: Session, actor: Actor, before: Tenant, values: Values) -> Tenant:

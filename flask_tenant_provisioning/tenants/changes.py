@@ -63,22 +63,21 @@ def apply(
         _run(session, session.storage.once(TenantSQL).change(tuple(columns)), before, {**columns, "updated_at": at})
     except UniqueViolation as violation:
         raise taken(claimed_field(violation.constraint)) from violation
-    announce(session, actor, kind, before, after)
+    announce(session, actor, kind, before, after, at)
     return after
 
 
 def remove(session: Session, actor: Actor, tenant: Tenant) -> None:
     """Take the row away for good, with an event that remembers it."""
     _run(session, session.storage.once(TenantSQL).remove, tenant, {})
-    announce(session, actor, "tenant.purged", tenant, tenant)
+    announce(session, actor, "tenant.purged", tenant, tenant, instant(session.storage.clock()))
 
 
-def announce(session: Session, actor: Actor, kind: str, before: Tenant, after: Tenant) -> None:
-    """Record the event that turned `before` into `after`."""
+def announce(session: Session, actor: Actor, kind: str, before: Tenant, after: Tenant, at: str) -> None:
+    """Record the event that turned `before` into `after` at the instant `at`."""
     old, new = before.document(), after.document()
     changes = {name: {"previous": old[name], "new": new[name]} for name in new if old[name] != new[name]}
     shown = {name: change for name, change in changes.items() if name not in _OWN}
-    at = instant(session.storage.clock())
     record(session, event(session.storage, actor, kind, after.partner_id, new, at, shown))
 
 

@@ -50,8 +50,8 @@ def restore(session: Session, actor: Actor, target: Target, allowance: usage.All
     before = locked(session, target)
     if before.status != "deleted":
         raise _wrong_state(before, "restored")
-    target.expected(before.version)
     allowance.take(session)
+    target.expected(before.version)
     where = {"partner_id": before.partner_id, "id": before.id}
     status, email_key = session.run(session.storage.once(TenantSQL).hidden, where).fetchone()
     refuse_taken(session, before._replace(email="", external_id=None), before, {"email_key": email_key})
@@ -73,12 +73,12 @@ def _moved(
 ) -> Tenant:
     before = locked(session, target)
     if before.status not in (source, goal):
-        raise _wrong_state(before, goal)
+        raise _wrong_state(before, kind.removeprefix("tenant."))
     target.expected(before.version)
     if before.status == goal:
         return before
     return apply(session, actor, kind, before, before._replace(status=goal, suspended_reason=reason))
 
 
-def _wrong_state(tenant: Tenant, goal: str) -> InvalidState:
-    return InvalidState(f"A tenant that is {tenant.status} cannot be {goal}.", tenant_status=tenant.status)
+def _wrong_state(tenant: Tenant, done: str) -> InvalidState:
+    return InvalidState(f"A tenant that is {tenant.status} cannot be {done}.", tenant_status=tenant.status)

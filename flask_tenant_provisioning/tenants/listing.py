@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..database import Session
+from ..database import Session, instant
+from .fields import LONGEST_NAME
 from .models import Tenant, document
+from .pages import Shape
 from .statements import TenantSQL
 
 _FILTERS = (
@@ -14,6 +16,17 @@ _FILTERS = (
     "created_after", "created_before", "updated_after", "updated_before", "q",
 )  # fmt: skip
 _PLACE = "\n"
+
+#: Every status of a tenant that is not deleted.
+LIVING = ("active", "suspended", "provisioning", "failed")
+
+DEFAULT_LIMIT = 50
+
+#: The filters that the index of a sort serves as well, whatever their values are.
+_OF_ONE_INDEX = {
+    "created_at": {"partner", "created_after", "created_before"},
+    "client_name": {"partner", "q"},
+}
 
 
 def question(partner: str | None, asked: Mapping[str, Any]) -> str:
@@ -26,26 +39,44 @@ def page(
     session: Session, partner: str | None, asked: Mapping[str, Any], place: str | None
 ) -> tuple[list[dict[str, Any]], str | None]:
     """The documents of one page after `place`, and the place where it ends; None where nothing follows."""
-    filters, values = _filters(partner, asked)
+    limit, values = asked["limit"], _values(partner, asked)
+    shape = _shape(values, asked, place is not None)
+    values |= {"limit": limit + 1, "now": instant(session.storage.clock())}
+    if "q" in values:
+        values["q_end"] = last_with(values["q"])
     if place is not None:
         values["after_key"], _, values["after_id"] = place.rpartition(_PLACE)
-    limit, sort = asked["limit"], asked["sort"]
-    statement = session.storage.once(TenantSQL).page(filters, sort, place is not None)
-    rows = session.run(statement, {**values, "limit": limit + 1}).fetchall()
+    rows = session.run(session.storage.once(TenantSQL).page(shape), values).fetchall()
     more, rows = len(rows) > limit, rows[:limit]
-    return [document(row[:-1]) for row in rows], _end(rows[-1], sort) if more else None
+    return [document(row[:-1]) for row in rows], _end(rows[-1], asked["sort"]) if more else None
 
 
-def _filters(partner: str | None, asked: Mapping[str, Any]) -> tuple[tuple[str, ...], dict[str, Any]]:
-    values = {name: asked[name] for name in _FILTERS if name in asked}
-    if "q" in values:
-        values["q_end"] = values["q"] + "\U0010ffff"
-    if partner is not None:
-        values["partner"] = partner
-    names = tuple(name for name in values if name != "q_end")
-    if not asked["include_deleted"] and asked.get("status") != "deleted":
-        names += ("live",)
-    return names, values
+def _values(partner: str | None, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The value of every filter but the status, which decides what is read rather than what is left out."""
+    values = {name: asked[name] for name in _FILTERS if name in asked and name != "status"}
+    return values if partner is None else {"partner": partner, **values}
+
+
+def _shape(values: Mapping[str, Any], asked: Mapping[str, Any], after: bool) -> Shape:
+    """What the page's statement looks like.
+
+    A database plans a text with its limit in it once for all values, one with a parameter for the limit anew for
+    each: the most frequent pages are of the first kind, and those whose best plan depends on values of the second.
+    """
+    sort = asked["sort"]
+    settled = asked["limit"] == DEFAULT_LIMIT and values.keys() <= _OF_ONE_INDEX[sort.lstrip("-")]
+    return Shape(tuple(values), _statuses(asked), sort, after, DEFAULT_LIMIT + 1 if settled else None)
+
+
+def _statuses(asked: Mapping[str, Any]) -> tuple[str, ...]:
+    if "status" in asked:
+        return (asked["status"],)
+    return (*LIVING, "deleted") if asked["include_deleted"] else LIVING
+
+
+def last_with(prefix: str) -> str:
+    """The last of all names that begin with `prefix`."""
+    return prefix.ljust(LONGEST_NAME, "\U0010ffff")
 
 
 def _end(row: tuple[Any, ...], sort: str) -> str:

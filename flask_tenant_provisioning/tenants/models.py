@@ -15,6 +15,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    text,
 )
 
 from ..database import shown
@@ -66,6 +67,24 @@ def document(row: tuple[Any, ...]) -> dict[str, Any]:
     return found
 
 
+#: What lists are served by, for one partner and for all of them: an index a sort, with whatever is asked by equality
+#: before it. A tenant is only in those that concern it: each costs every create some 10 µs on SQLite.
+LIST_INDEXES: tuple[tuple[str, tuple[str, ...], str | None], ...] = (
+    ("partner_created", ("partner_id", "status", "created_at", "id"), None),
+    ("partner_name", ("partner_id", "status", "name_key", "id"), None),
+    ("partner_updated", ("partner_id", "status", "updated_at"), "version > 1"),
+    ("partner_plan_created", ("partner_id", "plan", "status", "created_at", "id"), "plan IS NOT NULL"),
+    ("partner_plan_name", ("partner_id", "plan", "status", "name_key", "id"), "plan IS NOT NULL"),
+    ("partner_industry_created", ("partner_id", "industry", "status", "created_at", "id"), "industry IS NOT NULL"),
+    ("partner_industry_name", ("partner_id", "industry", "status", "name_key", "id"), "industry IS NOT NULL"),
+    ("created", ("status", "created_at", "id"), None),
+    ("name", ("status", "name_key", "id"), None),
+    ("updated", ("status", "updated_at"), "version > 1"),
+    ("plan_created", ("plan", "status", "created_at", "id"), "plan IS NOT NULL"),
+    ("industry_created", ("industry", "status", "created_at", "id"), "industry IS NOT NULL"),
+)
+
+
 def tenants_table(metadata: MetaData) -> Table:
     """The tenants of every partner.
 
@@ -98,15 +117,19 @@ def tenants_table(metadata: MetaData) -> Table:
         Column("deleted_at", Instant),
         purge_at,
         PrimaryKeyConstraint("partner_id", "id"),
-        UniqueConstraint("partner_id", "email_key", "live"),
-        UniqueConstraint("partner_id", "external_id", "live"),
+        UniqueConstraint("email_key", "partner_id", "live"),
+        UniqueConstraint("external_id", "partner_id", "live"),
         Index(None, "id"),
-        Index(None, "created_at", "id"),
-        Index(None, "partner_id", "created_at", "id"),
-        Index(None, "partner_id", "name_key", "id"),
+        *(_list_index(metadata, name, columns, where) for name, columns, where in LIST_INDEXES),
         Index(None, "purge_at", postgresql_where=purge_at.is_not(None), sqlite_where=purge_at.is_not(None)),
         sqlite_with_rowid=False,
     )
+
+
+def _list_index(metadata: MetaData, name: str, columns: tuple[str, ...], where: str | None) -> Index:
+    condition = None if where is None else text(where)
+    name = f"{prefixed(metadata, 'tenants')}_{name}_idx"
+    return Index(name, *columns, postgresql_where=condition, sqlite_where=condition)
 
 
 #: Which field of the request a unique constraint speaks of, by the constraint's column.

@@ -6,6 +6,7 @@ from ..config import Settings
 from ..web.parameters import ChoiceField, FlagField, InstantField, LimitField, QuerySchema
 from ..web.validation import TextField
 from .fields import LONGEST_NAME, EmailField, email_key, name_key
+from .listing import DEFAULT_LIMIT
 from .schemas import STATUSES
 
 SORTS = ("created_at", "-created_at", "client_name", "-client_name")
@@ -47,7 +48,7 @@ class ListQuery(QuerySchema):
     """What `GET /tenants` can be asked; an administrator may name the partner."""
 
     partner = TextField(shortest=1, longest=255)
-    limit = LimitField(load_default=50)
+    limit = LimitField(load_default=DEFAULT_LIMIT)
     cursor = TextField(shortest=1, longest=4096)
     sort = ChoiceField(*SORTS, load_default="created_at")
     status = ChoiceField(*STATUSES)

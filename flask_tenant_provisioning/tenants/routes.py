@@ -37,7 +37,7 @@ Change = Callable[[Tenant], Mapping[str, Any]]
 
 COLLECTION = "/tenants"
 ONE = "/tenants/<tenant_id>"
-BY_EXTERNAL_ID = "/tenants/by-external-id/<external_id>"
+BY_EXTERNAL_ID = "/tenants/by-external-id/<path:external_id>"
 
 
 @routes.add(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+from operator import itemgetter
 from typing import Any
 
 from marshmallow import fields, post_load, validate
 
 from ..config import Settings
-from ..problems import Fault
+from ..problems import Fault, InvalidInput
 from ..web.validation import StrictSchema, TextField, entry, invalid, load
 from .fields import LONGEST_NAME, EmailField, MetadataField, PhoneField, PlanField, email_key, name_key
 
@@ -58,10 +59,18 @@ def load_upsert(settings: Settings, external_id: str, body: Any) -> dict[str, An
     Raises `InvalidInput`.
     """
     whole = {**body, "external_id": external_id} if isinstance(body, dict) else body
-    values = load(tenant_input(settings), whole)
-    if body.get("external_id", external_id) != external_id:
-        raise invalid([entry(OTHER_ID, "external_id")])
+    wrong = [entry(OTHER_ID, "external_id")] if isinstance(body, dict) and _differs(body, external_id) else []
+    try:
+        values = load(tenant_input(settings), whole)
+    except InvalidInput as error:
+        raise invalid(sorted([*map(dict, error.errors), *wrong], key=itemgetter("pointer"))) from error
+    if wrong:
+        raise invalid(wrong)
     return values
+
+
+def _differs(body: dict[str, Any], external_id: str) -> bool:
+    return bool(body.get("external_id", external_id) != external_id)
 
 
 OTHER_ID = Fault("mismatch", "Must be the external id in the path, or absent.")

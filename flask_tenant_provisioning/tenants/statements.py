@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, or_, select, tuple_
+from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, or_, select
 
 from ..database import GuardedInsert, Statement, Storage
+from . import pages
 from .models import Tenant
+from .pages import Shape
 
 _MOST_SHAPES = 512
 
@@ -19,7 +20,7 @@ class TenantSQL:
     def __init__(self, storage: Storage) -> None:
         self._dialect = storage.engine.dialect
         self.table = storage.table("tenants")
-        self._pages: dict[tuple[Any, ...], Statement] = {}
+        self._pages: dict[Shape, Statement] = {}
         self._changes: dict[tuple[str, ...], Statement] = {}
         t = self.table.c
         mine = and_(t.partner_id == bindparam("partner_id"), t.id == bindparam("id"))
@@ -41,14 +42,13 @@ class TenantSQL:
             found = self._changes[columns] = self._change(columns)
         return found
 
-    def page(self, filters: tuple[str, ...], sort: str, after: bool) -> Statement:
-        """A page of rows that match `filters`, in the order of `sort`, after a place where `after`."""
-        shape = (filters, sort, after)
+    def page(self, shape: Shape) -> Statement:
+        """A page of a list."""
         found = self._pages.get(shape)
         if found is None:
             if len(self._pages) >= _MOST_SHAPES:
                 self._pages.clear()
-            found = self._pages[shape] = self._compiled(self._page(filters, sort, after))
+            found = self._pages[shape] = self._compiled(pages.page(self.table, shape, self._dialect))
         return found
 
     def _compiled(self, clause: Any) -> Statement:
@@ -83,29 +83,3 @@ class TenantSQL:
         t = self.table.c
         mine = and_(t.partner_id == bindparam("partner_id"), t.id == bindparam("id"))
         return and_(mine, t.version == bindparam("expected", type_=Integer))
-
-    def _page(self, filters: tuple[str, ...], sort: str, after: bool) -> Select[Any]:
-        t = self.table.c
-        key = t.name_key if sort.endswith("client_name") else t.created_at
-        found = self._rows(t.name_key).where(*(self._condition(name) for name in filters))
-        place = tuple_(key, t.id)
-        if after:
-            end = tuple_(bindparam("after_key", type_=key.type), bindparam("after_id", type_=t.id.type))
-            found = found.where(place < end if sort.startswith("-") else place > end)
-        order = (key.desc(), t.id.desc()) if sort.startswith("-") else (key, t.id)
-        return found.order_by(*order).limit(bindparam("limit", type_=Integer))
-
-    def _condition(self, name: str) -> ColumnElement[bool]:
-        t = self.table.c
-        conditions: Mapping[str, Any] = {
-            "live": lambda: t.live == 1,
-            "partner": lambda: t.partner_id == bindparam("partner"),
-            "email": lambda: t.email_key == bindparam("email"),
-            "created_after": lambda: t.created_at > bindparam("created_after", type_=t.created_at.type),
-            "created_before": lambda: t.created_at < bindparam("created_before", type_=t.created_at.type),
-            "updated_after": lambda: t.updated_at > bindparam("updated_after", type_=t.updated_at.type),
-            "updated_before": lambda: t.updated_at < bindparam("updated_before", type_=t.updated_at.type),
-            "q": lambda: and_(t.name_key >= bindparam("q"), t.name_key < bindparam("q_end")),
-        }
-        condition: ColumnElement[bool] = conditions.get(name, lambda: t[name] == bindparam(name))()
-        return condition

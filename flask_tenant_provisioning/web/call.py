@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Response, request
+from flask import Response, after_this_request, request
 
 from ..access import Actor, Principal
 from ..problems import Forbidden
@@ -58,6 +58,8 @@ class Call:
         if not request.query_string:
             return {**schema.defaults}
         asked = load_parameters(schema, request.args.to_dict(flat=False))
+        if asked.get("validate_only"):
+            after_this_request(_rehearsed)
         if "partner" in asked and not self.principal.sees_every_partner:
             challenge = self.mount.guard.challenge("insufficient_scope")
             raise Forbidden("Only an administrator may name a partner.", headers=challenge)
@@ -68,3 +70,9 @@ class Call:
         answer = Response(json.render(document), content_type=JSON)
         answer.headers.update(headers or {})
         return answer
+
+
+def _rehearsed(answer: Response) -> Response:
+    """Say that nothing was to be written, refused or not."""
+    answer.headers["X-Validate-Only"] = "true"
+    return answer

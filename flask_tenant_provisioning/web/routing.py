@@ -45,6 +45,12 @@ class Route:
         return self.handler.__name__
 
     @property
+    def rules(self) -> tuple[str, ...]:
+        """The URL rules that it needs: Werkzeug's ``path`` takes slashes and no line breaks, a plain place the reverse."""
+        plain = self.rule.replace("<path:", "<")
+        return (self.rule,) if plain == self.rule else (self.rule, plain)
+
+    @property
     def public(self) -> bool:
         """Whether anybody may call it."""
         return isinstance(self.permissions, Public)

@@ -46,6 +46,8 @@ class TextField(fields.Field):  # type: ignore[type-arg]
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> Any:
         if type(value) is not str:
             raise refused(NOT_TEXT)
+        if "\0" in value:
+            raise refused(UNSTORABLE)
         if self.trim:
             value = value.strip()
         if not self.shortest <= len(value) <= self.longest:

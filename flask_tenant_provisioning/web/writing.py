@@ -53,9 +53,9 @@ def write(
     `body` is the JSON that was sent. `alone` says that `work` is one statement, which may commit by itself.
     """
     storage = call.mount.storage
+    identity = sent_key(call.principal, body) if request.method in _REPEATABLE else None
     if validate_only:
         return _rehearse(call, work, answer)
-    identity = sent_key(call.principal.partner, body) if request.method in _REPEATABLE else None
     if identity is not None:
         return _once(call, identity, work, answer)
     return _sent(_kept(answer((storage.statement if alone else storage.transaction)(work))))
@@ -72,7 +72,7 @@ def _rehearse(call: Call, work: Work[T], answer: Callable[[T], Answer]) -> Respo
     try:
         call.mount.storage.transaction(unit)
     except _Rehearsed as rehearsed:
-        return _sent(_kept(rehearsed.answer), **{"X-Validate-Only": "true"})
+        return _sent(_kept(rehearsed.answer))
     raise AssertionError("a rehearsal does not return")
 
 
@@ -109,4 +109,7 @@ def _kept(answer: Answer) -> Kept:
 
 
 def _sent(kept: Kept, **more: str) -> Response:
-    return Response(kept.body, kept.status, headers=[*kept.headers.items(), *more.items()])
+    sent = Response(kept.body, kept.status, headers=[*kept.headers.items(), *more.items()])
+    if not kept.body:
+        sent.headers.remove("Content-Type")
+    return sent

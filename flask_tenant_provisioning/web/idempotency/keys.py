@@ -9,10 +9,13 @@ from typing import Any, NamedTuple
 
 from flask import request
 
+from ...access import Principal
 from ...problems import InvalidIdempotencyKey
 
-_BARE = re.compile(r"[\x21-\x7e][\x20-\x7e]*")
-_QUOTED = re.compile(r'"((?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"')
+#: Without a comma: two lines of one header arrive joined by it.
+_BARE = re.compile(r"[ !#-+\--~]+")
+_QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])+)"')
+_ESCAPED = re.compile(r'\\(["\\])')
 LONGEST_KEY = 255
 
 
@@ -24,24 +27,35 @@ class Identity(NamedTuple):
     fingerprint: str
 
 
-def sent_key(partner: str, body: Any) -> Identity | None:
-    """The key of this request from `partner` with the JSON `body`. Raises `InvalidIdempotencyKey`."""
+def sent_key(principal: Principal, body: Any) -> Identity | None:
+    """The key of this request from `principal` with the JSON `body`. Raises `InvalidIdempotencyKey`."""
     header = request.environ.get("HTTP_IDEMPOTENCY_KEY")
-    return None if header is None else Identity(partner, _key(header), _fingerprint(body))
+    if header is None:
+        return None
+    return Identity(principal.partner, _key(header), _fingerprint(principal.sees_every_partner, body))
 
 
 def _key(header: str) -> str:
     """The key, bare or as a structured field's string (RFC 8941 §3.3.3)."""
-    sent = header.strip()
+    sent = header.strip(" \t")
     quoted = _QUOTED.fullmatch(sent)
-    key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else sent
-    if not 1 <= len(key) <= LONGEST_KEY or not (quoted or (_BARE.fullmatch(key) and not key.startswith('"'))):
+    key = _ESCAPED.sub(r"\1", quoted[1]) if quoted else sent
+    if len(key) > LONGEST_KEY or not (quoted or _BARE.fullmatch(key)):
         raise InvalidIdempotencyKey(f"The key must have 1 to {LONGEST_KEY} printable ASCII characters.")
     return key
 
 
-def _fingerprint(body: Any) -> str:
-    """Method, path, query and the body in one canonical spelling."""
-    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
-    parts = (request.method, request.path, request.query_string.decode("latin-1"), canonical)
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+def _fingerprint(unfenced: bool, body: Any) -> str:
+    """Method, path, query and the body in one canonical spelling; an administrator's answers are nobody else's."""
+    query = request.query_string.decode("latin-1")
+    parts = [unfenced, request.method, request.path, query, _canonical(body)]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _canonical(value: Any) -> Any:
+    """The same JSON with each whole number an integer, however it was spelled."""
+    if isinstance(value, dict):
+        return {name: _canonical(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_canonical(member) for member in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ...database import LockTimeout, Outdated, Session, Statement, Storage, instant, parameters
@@ -18,6 +18,8 @@ from .keys import Identity
 
 #: How long a repeated request waits for the first, in seconds.
 PATIENCE = 3
+#: How many expired answers one unit of work removes.
+SWEEP = 1000
 
 
 class Kept(NamedTuple):
@@ -37,29 +39,34 @@ class RecordSQL:
         mine = (t.partner_id == bound["partner_id"]) & (t.key == bound["key"])
         insert = (sqlite if dialect.name == "sqlite" else postgresql).insert(table)
         names = ("partner_id", "key", "fingerprint", "expires_at")
-        claimed = insert.values({name: bound[name] for name in names}).on_conflict_do_nothing()
+        row = {name: bound[name] for name in names}
         now = bindparam("now", type_=t.expires_at.type)
+        claimed = insert.values(row).on_conflict_do_update(
+            index_elements=[t.partner_id, t.key],
+            set_={name: insert.excluded[name] for name in ("fingerprint", "expires_at")},
+            where=t.expires_at <= now,
+        )
         answered = {name: bindparam(f"new_{name}", type_=t[name].type) for name in ("status", "headers", "body")}
         self.claim = Statement(claimed, dialect)
-        self.read = Statement(select(t.fingerprint, t.expires_at, t.status, t.headers, t.body).where(mine), dialect)
+        self.read = Statement(select(t.fingerprint, t.status, t.headers, t.body).where(mine), dialect)
         self.answer = Statement(table.update().where(mine).values(answered), dialect)
-        self.forget = Statement(table.delete().where(mine, t.expires_at <= now), dialect)
-        self.sweep = Statement(table.delete().where(t.expires_at <= now), dialect)
+        key = (t.partner_id, t.key)
+        expired = select(*key).where(t.expires_at <= now).order_by(t.expires_at).limit(SWEEP)
+        self.sweep = Statement(table.delete().where(tuple_(*key).in_(expired)), dialect)
 
 
 def claim(session: Session, identity: Identity, hours: int) -> Kept | None:
-    """Take the key for this transaction, or return the answer that it has got already.
+    """Take the key for this transaction, where it is new or its time is over, or return the answer that it has got.
 
     Raises `IdempotencyInProgress` where the first request takes too long, `IdempotencyKeyReused` where it was another.
     """
     storage, sql = session.storage, session.storage.once(RecordSQL)
     where = {"partner_id": identity.partner, "key": identity.key}
     now = storage.clock()
-    session.run(sql.forget, {**where, "now": instant(now)})
-    row = {**where, "fingerprint": identity.fingerprint, "expires_at": instant(now + hours * 3600)}
+    row = {"fingerprint": identity.fingerprint, "expires_at": instant(now + hours * 3600), "now": instant(now)}
     session.wait_for_locks(PATIENCE)
     try:
-        if session.run(sql.claim, row).rowcount == 1:
+        if session.run(sql.claim, {**where, **row}).rowcount == 1:
             return None
     except LockTimeout as error:
         raise IdempotencyInProgress(headers={"Retry-After": "1"}) from error
@@ -79,16 +86,16 @@ def keep(session: Session, identity: Identity, answer: Kept) -> None:
 
 
 def forget_expired(session: Session) -> int:
-    """Remove every answer whose time is over; returns how many."""
+    """Remove answers whose time is over, `SWEEP` of them at most; returns how many."""
     storage = session.storage
     found: int = session.run(storage.once(RecordSQL).sweep, {"now": instant(storage.clock())}).rowcount
     return found
 
 
-def _kept(row: tuple[str, str, int, str, str | None] | None, identity: Identity) -> Kept:
+def _kept(row: tuple[str, int, str, str | None] | None, identity: Identity) -> Kept:
     if row is None:
         raise Outdated("the record is gone")
-    fingerprint, _, status, headers, body = row
+    fingerprint, status, headers, body = row
     if fingerprint != identity.fingerprint:
         raise IdempotencyKeyReused
     return Kept(status, json.loads(headers), body or "")

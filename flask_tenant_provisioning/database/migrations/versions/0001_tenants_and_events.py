@@ -49,19 +49,30 @@ def _tenants(table: str) -> None:
         sa.Column("deleted_at", Instant),
         sa.Column("purge_at", Instant),
         sa.PrimaryKeyConstraint("partner_id", "id", name=f"{table}_pkey"),
-        sa.UniqueConstraint("partner_id", "email_key", "live", name=f"{table}_partner_id_email_key_live_key"),
-        sa.UniqueConstraint("partner_id", "external_id", "live", name=f"{table}_partner_id_external_id_live_key"),
+        sa.UniqueConstraint("email_key", "partner_id", "live", name=f"{table}_email_key_partner_id_live_key"),
+        sa.UniqueConstraint("external_id", "partner_id", "live", name=f"{table}_external_id_partner_id_live_key"),
         sqlite_with_rowid=False,
     )
-    for columns in (
-        ("id",),
-        ("created_at", "id"),
-        ("partner_id", "created_at", "id"),
-        ("partner_id", "name_key", "id"),
-    ):
-        op.create_index(f"{table}_{'_'.join(columns)}_idx", table, list(columns))
-    waiting = sa.text("purge_at IS NOT NULL")
-    op.create_index(f"{table}_purge_at_idx", table, ["purge_at"], postgresql_where=waiting, sqlite_where=waiting)
+    op.create_index(f"{table}_id_idx", table, ["id"])
+    _tenant_lists(table)
+    _partial_index(f"{table}_purge_at_idx", table, ["purge_at"], "purge_at IS NOT NULL")
+
+
+def _tenant_lists(table: str) -> None:
+    for owner, columns in (("partner_", ["partner_id"]), ("", [])):
+        op.create_index(f"{table}_{owner}created_idx", table, [*columns, "status", "created_at", "id"])
+        op.create_index(f"{table}_{owner}name_idx", table, [*columns, "status", "name_key", "id"])
+        _partial_index(f"{table}_{owner}updated_idx", table, [*columns, "status", "updated_at"], "version > 1")
+        for field in ("plan", "industry"):
+            name, within, given = f"{table}_{owner}{field}", [*columns, field, "status"], f"{field} IS NOT NULL"
+            _partial_index(f"{name}_created_idx", table, [*within, "created_at", "id"], given)
+            if owner:
+                _partial_index(f"{name}_name_idx", table, [*within, "name_key", "id"], given)
+
+
+def _partial_index(name: str, table: str, columns: list[str], where: str) -> None:
+    condition = sa.text(where)
+    op.create_index(name, table, columns, postgresql_where=condition, sqlite_where=condition)
 
 
 def _events(table: str) -> None:

@@ -1,0 +1,94 @@
+"""What a check of `flask provisioning doctor` looks at, and what it says."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from flask import Flask
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from ...config import Settings
+from ...web.mount import Mount
+
+OK, WARN, FAIL = "ok", "warn", "fail"
+HIDDEN = "***"
+_SECRETS = ("SECRET_KEY", "SECRET_KEY_FALLBACKS", "JWT_SECRET_KEY", "JWT_PRIVATE_KEY")
+
+
+class Finding(NamedTuple):
+    """How it is, in words, and what to do about it where something is to be done."""
+
+    status: str
+    detail: str
+    advice: str = ""
+
+
+@dataclasses.dataclass(eq=False)
+class Patient:
+    """The app and the mount that are looked at."""
+
+    app: Flask
+    mount: Mount
+
+    @property
+    def registered(self) -> bool:
+        """Whether the app serves the mount's routes."""
+        found = self.app.blueprints.get(self.mount.name)
+        return found is not None and found.url_prefix == self.mount.settings.url_prefix
+
+    @functools.cached_property
+    def outage(self) -> Exception | None:
+        """Why the database does not answer, None where it does; asked once."""
+        try:
+            with self.mount.storage.engine.connect() as connection:
+                connection.exec_driver_sql("SELECT 1")
+        except Exception as error:
+            return error
+        return None
+
+    def connected(self) -> Connection:
+        """A connection to the mount's database. Raises `Unreachable` where it is known not to answer."""
+        if self.outage is not None:
+            raise Unreachable
+        return self.mount.storage.engine.connect()
+
+    def reason(self, error: Exception) -> str:
+        """What `error` says in one line, without any secret of this app."""
+        cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+        said = " ".join(str(cause).split())
+        for secret in sorted(self._secrets(), key=len, reverse=True):
+            said = said.replace(secret, HIDDEN)
+        return f"{type(cause).__name__}: {said}" if said else type(cause).__name__
+
+    def _secrets(self) -> Iterator[str]:
+        settings = self.mount.settings
+        yield from _texts([self.app.config.get(name) for name in _SECRETS])
+        for field in dataclasses.fields(Settings):
+            if field.metadata["secret"]:
+                yield from _texts(getattr(settings, field.name))
+        if "storage" in vars(self.mount):
+            yield from _texts([self.mount.storage.engine.url.password, *self.mount.storage.engine.url.query.values()])
+
+
+class Unreachable(Exception):
+    """The database did not answer an earlier check."""
+
+    def __str__(self) -> str:
+        return "the database does not answer"
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text somewhere in `value`, as it could be quoted."""
+    if isinstance(value, bytes):
+        value = value.decode("latin-1")
+    if isinstance(value, str):
+        yield from {value, " ".join(value.split())} - {""}
+    elif isinstance(value, Mapping):
+        yield from _texts([*value.values()])
+    elif isinstance(value, list | tuple | set | frozenset):
+        for member in value:
+            yield from _texts(member)

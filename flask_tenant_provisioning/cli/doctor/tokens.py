@@ -1,0 +1,64 @@
+"""The tokens that the app itself issues, where it issues any."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from flask_jwt_extended import create_access_token, decode_token
+from flask_jwt_extended.config import config
+from flask_jwt_extended.default_callbacks import default_encode_key_callback
+
+from ...access import Principal
+from ...access.strict import wellformed
+from ...problems import ProvisioningError
+from .findings import FAIL, OK, WARN, Finding, Patient
+from .keys import manager_of
+
+_NONE = "this app signs no tokens"
+_LONG = timedelta(days=1)
+_SUBJECT = "provisioning-doctor"
+
+
+def expire(patient: Patient) -> Finding:
+    """What is issued expires, and soon."""
+    if not _signs(patient):
+        return Finding(OK, _NONE)
+    lifetime = config.access_expires
+    if lifetime is False:
+        detail = "JWT_ACCESS_TOKEN_EXPIRES is False, and the API refuses tokens that never expire"
+        return Finding(FAIL, detail, "set it to a timedelta")
+    if datetime.now(UTC) + lifetime > datetime.now(UTC) + _LONG:
+        return Finding(
+            WARN, f"tokens live {lifetime}", "a stolen one is good for as long: shorten JWT_ACCESS_TOKEN_EXPIRES"
+        )
+    return Finding(OK, f"tokens live {lifetime}")
+
+
+def are_accepted(patient: Patient) -> Finding:
+    """A token that the app signs now is one that the API takes; the host's blocklist and users are not asked."""
+    if not _signs(patient):
+        return Finding(OK, _NONE)
+    settings = patient.mount.settings
+    claims = {settings.roles_claim: [*settings.roles][:1], settings.partner_claim: _SUBJECT}
+    try:
+        token = create_access_token(_SUBJECT, additional_claims=claims)
+    except Exception as error:
+        advice = "the host's loaders take no text as identity, or the key does not sign"
+        return Finding(WARN, f"no probe could be signed: {patient.reason(error)}", advice)
+    try:
+        wellformed(token)
+        found = Principal.of_claims(decode_token(token), settings)
+    except ProvisioningError as problem:
+        return Finding(FAIL, f"the API refuses what this app signs: {problem.detail}")
+    except Exception as error:
+        advice = "let JWT_* name the same key, issuer and audience for signing and verifying"
+        return Finding(FAIL, f"the API refuses what this app signs: {patient.reason(error)}", advice)
+    return Finding(OK, f"a probe was signed and read: {len(found.permissions)} permissions")
+
+
+def _signs(patient: Patient) -> bool:
+    manager = manager_of(patient)
+    if manager is None:
+        return False
+    custom = manager._encode_key_callback is not default_encode_key_callback
+    return custom or not config.is_asymmetric or bool(patient.app.config.get("JWT_PRIVATE_KEY"))

@@ -1,0 +1,79 @@
+"""What the commands about tenants can be told, in the API's words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+from flask.cli import with_appcontext
+
+from ..mounts import mount_option
+from ..output import json_option
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+class Text(click.types.StringParamType):
+    """A text that a database takes: no NUL character, and none that is no UTF-8."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The text itself; a usage error otherwise."""
+        if _UNSTORABLE.search(value):
+            self.fail("must be UTF-8 without NUL characters.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+TEXT = Text()
+
+
+def pairs(_context: click.Context, option: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    """``KEY=VALUE`` several times, as a mapping."""
+    found: dict[str, str] = {}
+    for pair in given:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise click.BadParameter(f"{pair!r} is not of the form KEY=VALUE.", param=option)
+        if key in found:
+            raise click.BadParameter(f"{key!r} is given twice.", param=option)
+        found[key] = value
+    return found
+
+
+def field_options(command: F) -> F:
+    """An option for each field of a tenant that a client may write."""
+    for option in reversed(
+        (
+            click.option("--client-name", type=TEXT, help="The tenant's name."),
+            click.option("--email", type=TEXT, help="Its address, unique among the partner's tenants."),
+            click.option("--phone-number", type=TEXT, help="Its telephone number."),
+            click.option("--industry", type=TEXT, help="Its industry."),
+            click.option("--plan", type=TEXT, help="Its plan."),
+            click.option("--external-id", type=TEXT, help="The partner's own id for it."),
+            click.option(
+                "--metadata",
+                type=TEXT,
+                multiple=True,
+                callback=pairs,
+                metavar="KEY=VALUE",
+                help="A key of its metadata; several times for several.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def sent(fields: dict[str, Any]) -> dict[str, Any]:
+    """The JSON object that a client would send for these options."""
+    return {name: value for name, value in fields.items() if value is not None and value != {}}
+
+
+def on_one_tenant(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The argument and options of each command about one tenant."""
+    command = json_option(mount_option(with_appcontext(command)))
+    command = click.option("--partner", type=TEXT, help="Only if it is this partner's.")(command)
+    return click.argument("tenant", type=TEXT)(command)

@@ -1,0 +1,56 @@
+"""How the commands about tenants reach the actions that the routes call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from ...access import Actor
+from ...database import Session
+from ...licensing import LicenseError
+from ...problems import LicenseExpired
+from ...tenants import actions, usage
+from ...tenants.changes import Target
+from ...tenants.models import Tenant
+from ...tenants.requests import identified
+from ...web.mount import Mount
+from ..operator import operator
+from ..output import described, room, say, say_json
+
+T = TypeVar("T")
+
+
+def found(mount: Mount, tenant_id: str, partner: str | None) -> Tenant:
+    """The tenant with this id, of `partner` or of anybody. Raises `TenantNotFound`."""
+    wanted = identified(tenant_id)
+    return mount.storage.read(lambda session: actions.read(session, partner, wanted))
+
+
+def changed(mount: Mount, tenant_id: str, partner: str | None, work: Callable[[Session, Actor, Target], T]) -> T:
+    """What `work` makes of the tenant, done by the operator on behalf of its partner, in one transaction."""
+    wanted = identified(tenant_id)
+
+    def unit(session: Session) -> T:
+        owner = actions.read(session, partner, wanted).partner_id
+        return work(session, operator(owner), Target(owner, wanted))
+
+    return mount.storage.transaction(unit)
+
+
+def allowance(mount: Mount) -> usage.Allowance:
+    """What lets a tenant come into being here. Raises `LicenseExpired` where the API would not be mounted."""
+    if mount.settings.edition == "community":
+        raise LicenseExpired("PROVISIONING_EDITION is 'community': nothing can be provisioned.")
+    try:
+        mount.license.load()
+    except LicenseError as error:
+        raise LicenseExpired(str(error)) from error
+    return usage.allowance(mount.storage, mount.license)
+
+
+def say_tenant(tenant: Tenant, *, as_json: bool) -> None:
+    """Print a tenant, as the API shows it."""
+    if as_json:
+        say_json(tenant.document())
+    else:
+        say("\n".join(described(tenant.document(), room())))

@@ -1,0 +1,519 @@
+"""`doctor`: what is well, what is not, and what to do about it."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from flask import Flask
+from flask_jwt_extended import JWTManager
+from flask_wtf import CSRFProtect
+from sqlalchemy import create_engine
+
+from flask_tenant_provisioning import ConfigurationError, TenantProvisioning
+from flask_tenant_provisioning.cli.doctor.checks import CHECKS
+from flask_tenant_provisioning.database.migration import head
+from tests.commands import Done, run
+from tests.world import configuration, engine_of, signed_license
+
+DAY = 86_400
+WORDS = "sensitive-word-that-nobody-may-see-0123456789"
+KEY = generate_private_key(public_exponent=65537, key_size=2048)
+PRIVATE = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+PUBLIC = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+#: What differs from run to run, from server to server, and from release to release.
+VARYING = {
+    r"\d+\.\d ms": "0.1 ms",
+    r"\d+ days left": "9 days left",
+    r"mark \S{4}:": "mark abcd:",
+    r"\w+ [\d.]+ \(\w+\) at \S+,": "SERVER at PLACE,",
+    r"of \d+ keys": "of 99 keys",
+    r"\d+ routes": "99 routes",
+    r"\d+ permissions": "99 permissions",
+    r"\d{4} \(newest\)": "0001 (newest)",
+}
+
+Make = Callable[..., Flask]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    """The URL of a SQLite file that is not there yet."""
+    return f"sqlite:///{tmp_path}/provisioning.sqlite3"
+
+
+@pytest.fixture
+def mounted(file: str) -> Callable[..., Flask]:
+    """Makes licensed hosts on SQLite; `prepare` is called before the API is mounted."""
+
+    def make(prepare: Callable[[Flask], Any] = lambda _app: None, **config: Any) -> Flask:
+        app = Flask("host")
+        app.config.update(configuration(**config))
+        prepare(app)
+        TenantProvisioning().init_app(app, file)
+        return app
+
+    return make
+
+
+def findings(app: Flask | Callable[[], Flask], *arguments: str) -> dict[str, tuple[str, str, str]]:
+    """What each check says: status, detail and advice."""
+    done = run(app, "doctor", "--json", *arguments)
+    found = json.loads(done.out)
+    statuses = {check["status"] for check in found["checks"]}
+    assert found["status"] == next(status for status in ("fail", "warn", "ok") if status in statuses)
+    assert done.status == (found["status"] == "fail")
+    return {check["check"]: (check["status"], check["detail"], check["advice"]) for check in found["checks"]}
+
+
+def unwell(app: Flask | Callable[[], Flask], *arguments: str) -> dict[str, tuple[str, str, str]]:
+    """The same, without what is well."""
+    return {name: finding for name, finding in findings(app, *arguments).items() if finding[0] != "ok"}
+
+
+def test_a_healthy_host_is_told_a_line_for_each_check(make_app: Make, database: str) -> None:
+    text = signed_license(id="lic-1", not_before=int(time.time()) - DAY, expires=4_000_000_000, max_tenants=10)
+    app = make_app(PROVISIONING_LICENSE=text)
+    url = engine_of(app).url
+    done = run(app, "doctor")
+    out = done.out
+    for varying, fixed in VARYING.items():
+        out = re.sub(varying, fixed, out)
+    assert (done.status, done.err) == (0, "")
+    assert out == (
+        "ok    configuration   3 of 99 keys are set\n"
+        "ok    license         lic-1 of Test Host, for any installation, "
+        "valid, until 2096-10-02T07:06:40Z, 9 days left\n"
+        "ok    tenants         0 of 10\n"
+        "ok    database        SERVER at PLACE, 0.1 ms\n"
+        "ok    pool            QueuePool, 5 connections and 10 more at need, waits 5 s for one\n"
+        "ok    migrations      0001 (newest)\n"
+        "ok    jwt             flask_tenant_provisioning.extension._QuietManager\n"
+        "ok    jwt-algorithms  HS256\n"
+        "ok    jwt-key         JWT_SECRET_KEY, 45 bytes\n"
+        "ok    jwt-expiry      tokens live 0:15:00\n"
+        "ok    jwt-probe       a probe was signed and read: 99 permissions\n"
+        "ok    mount           provisioning, 99 routes at /api/provisioning\n"
+        "ok    csrf            no CSRFProtect\n"
+        "ok    hooks           none of the host's runs before a request\n"
+        "ok    cursors         sealed by SECRET_KEY, mark abcd: "
+        "it must be the same in every process and at every start\n"
+    )
+    server = re.search(r"(\w+) [\d.]+ \((\w+)\) at (\S+),", done.out)
+    assert server is not None
+    assert (server[1], server[2]) == (database, "pysqlite" if database == "sqlite" else "psycopg")
+    assert server[3].endswith(str(url.database))
+
+
+def test_json_holds_the_same(mounted: Make) -> None:
+    app = mounted()
+    lines = run(app, "doctor").out.splitlines()
+    found = findings(app)
+    assert [*found] == [*CHECKS]
+    assert [line.split()[:2] for line in lines] == [[status, name] for name, (status, _, _) in found.items()]
+
+
+def test_an_unknown_key_is_told_with_its_neighbour(mounted: Make) -> None:
+    assert unwell(mounted(PROVISIONING_RETENTION_DAY=3)) == {
+        "configuration": ("warn", "there is no PROVISIONING_RETENTION_DAY", "did you mean PROVISIONING_RETENTION_DAYS?")
+    }
+
+
+def test_a_value_that_came_too_late_is_told(mounted: Make) -> None:
+    app = mounted()
+    app.config.update(PROVISIONING_RETENTION_DAYS=-1, PROVISIONING_DATABASE_URL=7)
+    assert unwell(app) == {
+        "configuration": (
+            "warn",
+            (
+                "PROVISIONING_DATABASE_URL must be a text (in an environment variable, a number within double quotes). "
+                "PROVISIONING_RETENTION_DAYS must be a whole number from 0 to 36500, not -1."
+            ),
+            "it has no effect on this mount; correct it",
+        )
+    }
+
+
+def test_an_admin_role_without_permissions_is_told(mounted: Make) -> None:
+    assert unwell(mounted(PROVISIONING_ADMIN_ROLES=["root"])) == {
+        "configuration": (
+            "warn",
+            "PROVISIONING_ADMIN_ROLES names root, which PROVISIONING_ROLES does not",
+            "give the role permissions, or take it out",
+        )
+    }
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "expected"),
+    [
+        (-10, 20.5, ("warn", "warn, until {end}, 20 days left")),
+        (-10, -1, ("warn", "expired at {end}, in its grace until {grace}")),
+        (-100, -50, ("fail", "expired at {end}, its grace ended at {grace}")),
+    ],
+)
+def test_a_licence_near_its_end_and_after_it(
+    mounted: Make, begin: float, end: float, expected: tuple[str, str]
+) -> None:
+    now = int(time.time())
+    begins, ends = now + int(begin * DAY), now + int(end * DAY)
+    app = mounted(PROVISIONING_LICENSE=signed_license(id="lic-1", not_before=begins, expires=ends))
+    status, standing = expected
+    told = standing.format(end=iso(ends), grace=iso(ends + 14 * DAY))
+    renew = "Ask the vendor for a renewed licence; a replaced licence file is picked up without a restart."
+    assert unwell(app) == {"license": (status, f"lic-1 of Test Host, for any installation, {told}", renew)}
+
+
+def iso(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def test_a_licence_names_its_installation(mounted: Make) -> None:
+    app = mounted(PROVISIONING_LICENSE=signed_license(id="lic-1", install="prod-1"), PROVISIONING_INSTALL_ID="prod-1")
+    assert "lic-1 of Test Host, for prod-1, valid, until" in findings(app)["license"][1]
+
+
+@pytest.mark.parametrize(
+    ("most", "expected"),
+    [
+        (1, ("warn", "1 of 1: no more can be created", "ask the vendor for a larger licence")),
+        (2, ("ok", "1 of 2", "")),
+    ],
+)
+def test_the_tenants_are_held_against_the_limit(make_app: Make, most: int, expected: tuple[str, str, str]) -> None:
+    app = make_app(PROVISIONING_LICENSE=signed_license(max_tenants=most))
+    new = ("tenants", "create", "--partner", "acme", "--email", "a@example.com", "--client-name", "A")
+    assert run(app, *new).status == 0
+    assert findings(app)["tenants"] == expected
+
+
+def test_an_unlicensed_app_is_looked_at_all_the_same_and_no_file_is_made(mounted: Make, tmp_path: Path) -> None:
+    assert unwell(mounted(PROVISIONING_LICENSE=None)) == {
+        "license": (
+            "fail",
+            "No licence is configured.",
+            "Set PROVISIONING_LICENSE_FILE to the path of the vendor's licence file.",
+        ),
+        "database": (
+            "fail",
+            f"there is no file {tmp_path}/provisioning.sqlite3",
+            "run `flask provisioning db upgrade`",
+        ),
+        "migrations": ("fail", "there are no tables", "run `flask provisioning db upgrade`"),
+        "mount": ("warn", "nothing is mounted at /api/provisioning", "see the line of the license"),
+    }
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_the_community_edition_needs_nothing(mounted: Make) -> None:
+    mounted()
+    assert unwell(mounted(PROVISIONING_EDITION="community", PROVISIONING_LICENSE=None)) == {
+        "mount": ("warn", "nothing is mounted at /api/provisioning", "see the line of the license")
+    }
+
+
+def test_missing_tables_fail(make_app: Make) -> None:
+    app = make_app(PROVISIONING_AUTO_MIGRATE=False)
+    engine_of(app).connect().close()
+    assert unwell(app) == {"migrations": ("fail", "there are no tables", "run `flask provisioning db upgrade`")}
+
+
+def test_tables_of_another_release_fail(make_app: Make) -> None:
+    app = make_app()
+    with engine_of(app).begin() as connection:
+        connection.exec_driver_sql("UPDATE provisioning_alembic_version SET version_num = '9999'")
+    assert unwell(app) == {
+        "migrations": (
+            "fail",
+            f"the tables are at 9999, this release wants {head()}",
+            "run `flask provisioning db upgrade`",
+        )
+    }
+
+
+def test_tables_that_differ_fail(make_app: Make) -> None:
+    app = make_app()
+    with engine_of(app).begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE provisioning_events ADD COLUMN stray INTEGER")
+    assert unwell(app) == {
+        "migrations": ("fail", f"at {head()}, but 1 differ", "`flask provisioning db check` names them")
+    }
+
+
+def test_a_database_that_does_not_answer_fails_and_the_rest_goes_on() -> None:
+    app = Flask("host")
+    limited = signed_license(max_tenants=5)
+    app.config.update(configuration(PROVISIONING_AUTO_MIGRATE=False, PROVISIONING_LICENSE=limited))
+    url = f"postgresql+psycopg://someone:{WORDS}@127.0.0.1:1/none?sslpassword={WORDS}"
+    TenantProvisioning().init_app(app, url)
+    found = unwell(app)
+    assert [*found] == ["tenants", "database", "migrations"]
+    skipped = ("fail", "not looked at: the database does not answer", "")
+    assert (found["tenants"], found["migrations"]) == (skipped, skipped)
+    status, detail, advice = found["database"]
+    assert status == "fail"
+    assert detail.startswith("OperationalError: ")
+    assert "127.0.0.1" in detail
+    assert advice == "check that it runs, its address, and the credentials"
+    assert WORDS not in run(app, "doctor").out
+
+
+def test_a_file_that_is_no_database_fails(mounted: Make, tmp_path: Path) -> None:
+    (tmp_path / "provisioning.sqlite3").write_text("no database at all, " * 100)
+    found = unwell(mounted(PROVISIONING_AUTO_MIGRATE=False))
+    assert found["database"] == (
+        "fail",
+        "DatabaseError: file is not a database",
+        "check that it runs, its address, and the credentials",
+    )
+
+
+def test_a_password_with_an_at_sign_is_not_shown() -> None:
+    app = Flask("host")
+    app.config.update(configuration(PROVISIONING_AUTO_MIGRATE=False))
+    TenantProvisioning().init_app(app, f"postgresql+psycopg://someone:p@{WORDS}@localhost/none")
+    done = run(app, "doctor")
+    assert WORDS not in done.out
+    assert "fail  database        the URL's password holds an @ / write it as %40 in the URL\n" in done.out
+
+
+def test_a_hosts_engine_that_waits_long_and_blocks_readers_is_told(tmp_path: Path) -> None:
+    app = Flask("host")
+    app.config.update(configuration())
+    TenantProvisioning().init_app(app, create_engine(f"sqlite:///{tmp_path}/hosts.sqlite3"))
+    found = unwell(app)
+    assert [*found] == ["database", "pool"]
+    status, detail, advice = found["database"]
+    assert (status, advice) == ("warn", "set `PRAGMA journal_mode=WAL`: readers wait for writers")
+    assert detail.endswith(" ms, journal mode delete")
+    assert found["pool"] == (
+        "warn",
+        "QueuePool, 5 connections and 10 more at need, waits 30 s for one",
+        "give the engine a pool_timeout of a few seconds, so that a full pool answers 503 soon",
+    )
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (
+            {"JWT_SECRET_KEY": "x" * 31},
+            {
+                "jwt-key": (
+                    "fail",
+                    "JWT_SECRET_KEY has 31 bytes, HS256 wants 32",
+                    "python -c 'import secrets; print(secrets.token_hex(32))' makes one",
+                )
+            },
+        ),
+        (
+            {"JWT_ALGORITHM": "HS512", "JWT_SECRET_KEY": "ä" * 31},
+            {
+                "jwt-key": (
+                    "fail",
+                    "JWT_SECRET_KEY has 62 bytes, HS512 wants 64",
+                    "python -c 'import secrets; print(secrets.token_hex(32))' makes one",
+                )
+            },
+        ),
+        (
+            {"JWT_DECODE_ALGORITHMS": ["HS256", "RS256"]},
+            {
+                "jwt-algorithms": (
+                    "fail",
+                    "HS256, RS256: shared secrets and public keys are mixed",
+                    "name one kind alone",
+                )
+            },
+        ),
+        (
+            {"JWT_DECODE_ALGORITHMS": ["HS256", "none"]},
+            {
+                "jwt-algorithms": (
+                    "fail",
+                    "HS256, none: none accepts what nobody signed",
+                    "take none out of JWT_DECODE_ALGORITHMS",
+                )
+            },
+        ),
+        (
+            {"JWT_DECODE_ALGORITHMS": ["HS265"]},
+            {"jwt-algorithms": ("fail", "there is no HS265", "correct JWT_ALGORITHM and JWT_DECODE_ALGORITHMS")},
+        ),
+        (
+            {"JWT_ACCESS_TOKEN_EXPIRES": False},
+            {
+                "jwt-expiry": (
+                    "fail",
+                    "JWT_ACCESS_TOKEN_EXPIRES is False, and the API refuses tokens that never expire",
+                    "set it to a timedelta",
+                ),
+                "jwt-probe": (
+                    "fail",
+                    "the API refuses what this app signs: The token must carry exp, as a number of seconds.",
+                    "",
+                ),
+            },
+        ),
+        (
+            {"JWT_ACCESS_TOKEN_EXPIRES": timedelta(days=2)},
+            {
+                "jwt-expiry": (
+                    "warn",
+                    "tokens live 2 days, 0:00:00",
+                    "a stolen one is good for as long: shorten JWT_ACCESS_TOKEN_EXPIRES",
+                )
+            },
+        ),
+        (
+            {"JWT_DECODE_ISSUER": "somebody"},
+            {
+                "jwt-probe": (
+                    "fail",
+                    'the API refuses what this app signs: MissingRequiredClaimError: Token is missing the "iss" claim',
+                    "let JWT_* name the same key, issuer and audience for signing and verifying",
+                )
+            },
+        ),
+        ({"JWT_ALGORITHM": "RS256", "JWT_PUBLIC_KEY": PUBLIC}, {}),
+        ({"JWT_ALGORITHM": "RS256", "JWT_PUBLIC_KEY": PUBLIC, "JWT_PRIVATE_KEY": PRIVATE}, {}),
+        (
+            {"SECRET_KEY": "short"},
+            {"cursors": ("warn", "sealed by SECRET_KEY, mark ????; it is short", "give it 16 characters or more")},
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+def test_what_is_wrong_with_tokens_and_secrets(
+    mounted: Make, config: dict[str, Any], expected: dict[str, tuple[str, str, str]]
+) -> None:
+    found = unwell(mounted(**config))
+    assert {name: (one, re.sub("mark ....", "mark ????", two), three) for name, (one, two, three) in found.items()} == (
+        expected
+    )
+
+
+def test_an_app_that_signs_nothing_is_told_so(mounted: Make) -> None:
+    found = findings(mounted(JWT_ALGORITHM="RS256", JWT_PUBLIC_KEY=PUBLIC))
+    none = ("ok", "this app signs no tokens", "")
+    assert (found["jwt-key"], found["jwt-expiry"], found["jwt-probe"]) == (
+        ("ok", "JWT_PUBLIC_KEY, 2048 bits", ""),
+        none,
+        none,
+    )
+
+
+def test_a_public_key_that_is_none_fails(mounted: Make) -> None:
+    found = findings(mounted(JWT_ALGORITHM="RS256", JWT_PUBLIC_KEY=WORDS))
+    assert found["jwt-key"][0] == "fail"
+    assert found["jwt-probe"][0] == "ok"
+
+
+def test_keys_that_a_host_loads_itself_are_left_to_it(mounted: Make) -> None:
+    def prepare(app: Flask) -> None:
+        manager = JWTManager(app)
+        manager.decode_key_loader(lambda _header, _claims: app.config["JWT_SECRET_KEY"])
+
+    found = findings(mounted(prepare))
+    assert found["jwt"] == ("ok", "flask_jwt_extended.jwt_manager.JWTManager", "")
+    assert found["jwt-key"] == ("ok", "the host's decode_key_loader names one for each token", "")
+    assert found["jwt-probe"][0] == "ok"
+
+
+def test_a_hosts_loaders_that_take_no_text_are_told(mounted: Make) -> None:
+    def prepare(app: Flask) -> None:
+        JWTManager(app).user_identity_loader(lambda user: user.id)
+
+    assert unwell(mounted(prepare)) == {
+        "jwt-probe": (
+            "warn",
+            "no probe could be signed: AttributeError: 'str' object has no attribute 'id'",
+            "the host's loaders take no text as identity, or the key does not sign",
+        )
+    }
+
+
+def test_a_csrf_wall_that_came_later_fails(mounted: Make) -> None:
+    app = mounted()
+    CSRFProtect(app)
+    found = findings(app)
+    assert found["csrf"] == (
+        "fail",
+        "CSRFProtect refuses what partners send",
+        "call csrf.exempt(provisioning.blueprint)",
+    )
+    assert found["hooks"] == (
+        "ok",
+        "flask_wtf.csrf.CSRFProtect.init_app.<locals>.csrf_protect: what they answer, partners get",
+        "",
+    )
+
+
+def test_a_csrf_wall_that_was_there_before_is_well(mounted: Make) -> None:
+    assert findings(mounted(CSRFProtect))["csrf"] == ("ok", "the API is exempt from CSRFProtect", "")
+
+
+def test_a_check_that_breaks_fails_without_a_secret_and_the_others_go_on(mounted: Make) -> None:
+    class Broken:
+        def __contains__(self, _name: object) -> bool:
+            raise AssertionError
+
+        @property
+        def _exempt_blueprints(self) -> set[object]:
+            raise ValueError(f"cannot say\n {WORDS}")
+
+    app = mounted(SECRET_KEY=WORDS)
+    app.extensions["csrf"] = Broken()
+    assert unwell(app) == {"csrf": ("fail", "ValueError: cannot say ***", "")}
+
+
+@pytest.mark.parametrize("broken", ["license", "provision"])
+def test_an_app_that_does_not_load_is_told(broken: str) -> None:
+    def create_app() -> Flask:
+        if broken == "license":
+            raise ConfigurationError("PROVISIONING_A must be 1.\nPROVISIONING_B must be 2.")
+        raise ValueError(WORDS)
+
+    done = run(create_app, "doctor")
+    said = {
+        "license": "PROVISIONING_A must be 1. PROVISIONING_B must be 2. / correct the configuration",
+        "provision": "the app does not load: ValueError at test_cli_doctor.py:NN / `flask routes` shows the traceback",
+    }[broken]
+    assert (done.status, re.sub(r"py:\d+", "py:NN", done.out)) == (1, f"fail  app             {said}\n")
+
+
+def test_an_app_without_the_extension_is_told() -> None:
+    app = Flask("host")
+    assert run(app, "doctor") == Done(1, "", "Error: This app has no TenantProvisioning: call init_app(app) first.\n")
+
+
+def test_a_mount_is_looked_at_by_its_name(mounted: Make, tmp_path: Path) -> None:
+    app = mounted()
+    TenantProvisioning(name="eu", url_prefix="/eu").init_app(app, f"sqlite:///{tmp_path}/eu.sqlite3")
+    for arguments, place in (([], "at /api/provisioning"), (["--mount", "eu"], "at /eu")):
+        status, detail, _ = findings(app, *arguments)["mount"]
+        assert (status, detail.split(" routes ")[1]) == ("ok", place)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+def test_no_secret_is_ever_printed(mounted: Make, arguments: list[str]) -> None:
+    secrets = {
+        "SECRET_KEY": f"{WORDS}-1",
+        "JWT_SECRET_KEY": f"{WORDS}-2",
+        "PROVISIONING_SECRET_KEY": f"{WORDS}-3",
+        "PROVISIONING_DATABASE_URL": f"sqlite:///{WORDS}",
+    }
+    app = mounted(**secrets)
+    done = run(app, "doctor", *arguments)
+    assert done.status == 0
+    assert WORDS not in done.out + done.err
+    assert app.config["PROVISIONING_LICENSE"] not in done.out

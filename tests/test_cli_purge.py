@@ -1,0 +1,152 @@
+"""`purge`: what is past its time goes, and nothing else."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+
+from tests.commands import Done, run
+from tests.world import Caller
+
+DAY = 86_400
+NOTHING = Done(0, "Removed 0 tenants and 0 idempotency records.\n")
+
+Make = Callable[..., Flask]
+
+
+class Clock:
+    """Seconds since 1970, moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = time.time()
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def host(make_app: Make, clock: Clock) -> Flask:
+    return make_app(mount={"clock": clock})
+
+
+def delete(app: Flask, tenants: int) -> list[str]:
+    """The ids of so many new tenants, deleted with a key each."""
+    partner = Caller(app, "acme")
+    made = [partner.create(client_name=f"Number {number}")["tenant"] for number in range(tenants)]
+    for number, tenant in enumerate(made):
+        keyed = {"Idempotency-Key": f"key-{number}"}
+        assert partner("POST", f"/tenants/{tenant}/suspend", headers=keyed).status_code == 200
+        assert partner("DELETE", f"/tenants/{tenant}").status_code == 200
+    return made
+
+
+def storage_of(app: Flask) -> Any:
+    return app.extensions["tenant_provisioning"]["provisioning"].storage
+
+
+def rows(app: Flask, table: str) -> int:
+    storage = storage_of(app)
+    with storage.engine.connect() as connection:
+        return int(connection.scalar(select(func.count()).select_from(storage.table(table))))
+
+
+def test_nothing_is_due_before_its_time(host: Flask, clock: Clock) -> None:
+    delete(host, 2)
+    clock.now += DAY - 60
+    assert run(host, "purge") == NOTHING
+    assert (rows(host, "tenants"), rows(host, "idempotency")) == (2, 2)
+
+
+def test_what_is_past_its_time_goes(host: Flask, clock: Clock) -> None:
+    delete(host, 1)
+    clock.now += 2 * DAY
+    assert run(host, "purge") == Done(0, "Removed 0 tenants and 1 idempotency record.\n")
+    clock.now += 29 * DAY
+    assert run(host, "purge") == Done(0, "Removed 1 tenant and 0 idempotency records.\n")
+    assert run(host, "purge") == NOTHING
+    assert (rows(host, "tenants"), rows(host, "idempotency")) == (0, 0)
+
+
+def test_living_tenants_stay(host: Flask, clock: Clock) -> None:
+    Caller(host, "acme").create()
+    clock.now += 1000 * DAY
+    assert run(host, "purge") == NOTHING
+    assert rows(host, "tenants") == 1
+
+
+def test_a_rehearsal_counts_and_touches_nothing(host: Flask, clock: Clock) -> None:
+    delete(host, 3)
+    clock.now += 31 * DAY
+    assert run(host, "purge", "--dry-run") == Done(0, "Would remove 3 tenants and 3 idempotency records.\n")
+    found = run(host, "purge", "--dry-run", "--json")
+    assert (found.status, json.loads(found.out), found.err) == (
+        0,
+        {"tenants": 3, "idempotency_records": 3, "dry_run": True},
+        "",
+    )
+    assert (rows(host, "tenants"), rows(host, "idempotency")) == (3, 3)
+
+
+def test_json_says_how_many_of_each(host: Flask, clock: Clock) -> None:
+    delete(host, 2)
+    clock.now += 31 * DAY
+    assert run(host, "purge", "--json") == Done(0, '{"tenants":2,"idempotency_records":2,"dry_run":false}\n')
+
+
+def test_the_operator_is_who_the_events_name(host: Flask, clock: Clock) -> None:
+    tenant = delete(host, 1)[0]
+    clock.now += 31 * DAY
+    run(host, "purge")
+    storage = storage_of(host)
+    t = storage.table("events").c
+    wanted = select(t.tenant_id, t.partner_id, t.actor_subject, t.actor_partner, t.request_id)
+    with storage.engine.connect() as connection:
+        found = connection.execute(wanted.where(t.type == "tenant.purged")).all()
+    assert [tuple(map(str, row)) for row in found] == [(tenant, "acme", getpass.getuser(), "*", "None")]
+
+
+def test_several_may_purge_at_once(host: Flask, clock: Clock, database_url: str, tmp_path: Path) -> None:
+    delete(host, 40)
+    app = f"import tests.world\napp = tests.world.host({database_url!r}, {{'clock': lambda: {clock.now + 31 * DAY}}})\n"
+    (tmp_path / "app.py").write_text(app)
+    command = [sys.executable, "-m", "flask", "provisioning", "purge", "--json"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    running = [
+        subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(4)
+    ]
+    counts = [json.loads(process.communicate(timeout=60)[0]) for process in running]
+    assert [process.returncode for process in running] == [0] * 4
+    assert sum(count["tenants"] for count in counts) == 40
+    assert sum(count["idempotency_records"] for count in counts) == 40
+    assert (rows(host, "tenants"), rows(host, "idempotency")) == (0, 0)
+
+
+def test_no_licence_is_needed(make_app: Make, host: Flask, clock: Clock) -> None:
+    delete(host, 1)
+    clock.now += 31 * DAY
+    unlicensed = make_app(mount={"clock": clock}, PROVISIONING_LICENSE=None)
+    assert run(unlicensed, "purge") == Done(0, "Removed 1 tenant and 1 idempotency record.\n")
+
+
+def test_missing_tables_fail(make_app: Make) -> None:
+    app = make_app(PROVISIONING_AUTO_MIGRATE=False)
+    for arguments in (["purge"], ["purge", "--dry-run"]):
+        done = run(app, *arguments)
+        assert (done.status, done.out) == (1, "")
+        assert "Error: Storage unavailable: The database is not ready.\n" in done.err

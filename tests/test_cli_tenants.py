@@ -1,0 +1,537 @@
+"""`tenants …`: what an operator does is what the API does."""
+
+from __future__ import annotations
+
+import getpass
+import itertools
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from flask import Flask
+from flask.cli import FlaskGroup
+from sqlalchemy import select
+
+import flask_tenant_provisioning
+from flask_tenant_provisioning.cli.output import Table, described, fitted
+from flask_tenant_provisioning.cli.tenants import reading
+from flask_tenant_provisioning.cli.text import cut, folded, printable, width
+from tests import world
+from tests.commands import Done, run
+from tests.world import Caller, signed_license
+
+DAY = 86_400
+BEGIN = 1_739_205_000  # 2025-02-10T16:30:00Z
+VALID = signed_license(not_before=BEGIN - DAY, expires=BEGIN + 365 * DAY)
+EXPIRED = signed_license(not_before=BEGIN - 100 * DAY, expires=BEGIN - 50 * DAY)
+NEW = ("tenants", "create", "--partner", "acme", "--client-name", "Example Corp", "--email", "admin@example.com")
+FIRST = "00000000-0000-7000-8000-000000000001"
+
+Make = Callable[..., Flask]
+
+
+@pytest.fixture
+def make(make_app: Make) -> Make:
+    """Makes apps whose clock stands still and whose ids count."""
+    numbers = itertools.count(1)
+
+    def made(mount: dict[str, Any] | None = None, **config: Any) -> Flask:
+        fixed = {"clock": lambda: float(BEGIN), "new_id": lambda: f"00000000-0000-7000-8000-{next(numbers):012d}"}
+        return make_app(mount={**fixed, **(mount or {})}, **{"PROVISIONING_LICENSE": VALID, **config})
+
+    return made
+
+
+@pytest.fixture
+def host(make: Make) -> Flask:
+    return make()
+
+
+def tenants(app: Flask, *arguments: str, **options: Any) -> Done:
+    return run(app, "tenants", *arguments, **options)
+
+
+def created(app: Flask, name: str = "Example Corp", partner: str = "acme", **fields: str) -> dict[str, Any]:
+    """A new tenant's document."""
+    given = {"client-name": name, "email": f"{name.lower().replace(' ', '.')}@example.com", **fields}
+    options = itertools.chain(*((f"--{option}", value) for option, value in given.items()))
+    done = tenants(app, "create", "--partner", partner, *options, "--json")
+    assert (done.status, done.err) == (0, "")
+    document: dict[str, Any] = json.loads(done.out)
+    return document
+
+
+def changed(app: Flask, *arguments: str) -> dict[str, Any]:
+    """The document after a change."""
+    done = tenants(app, *arguments, "--json")
+    assert (done.status, done.err) == (0, "")
+    document: dict[str, Any] = json.loads(done.out)
+    return document
+
+
+def names(done: Done) -> list[str]:
+    """Who is in a list of JSON."""
+    assert (done.status, done.err) == (0, "")
+    return [json.loads(line)["client_name"] for line in done.out.splitlines()]
+
+
+def events(app: Flask) -> list[tuple[Any, ...]]:
+    storage = app.extensions["tenant_provisioning"]["provisioning"].storage
+    t = storage.table("events").c
+    wanted = (t.type, t.partner_id, t.actor_subject, t.actor_partner, t.request_id, t.actor_address, t.actor_user_agent)
+    with storage.engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(select(*wanted).order_by(t.id))]
+
+
+def test_create_shows_the_tenant(host: Flask) -> None:
+    assert run(host, *NEW, "--metadata", "region=eu", "--metadata", "note=a=b") == Done(
+        0,
+        "tenant            00000000-0000-7000-8000-000000000001\n"
+        "partner           acme\n"
+        "external_id       -\n"
+        "client_name       Example Corp\n"
+        "email             admin@example.com\n"
+        "phone_number      -\n"
+        "industry          -\n"
+        "plan              -\n"
+        "metadata.region   eu\n"
+        "metadata.note     a=b\n"
+        "status            active\n"
+        "suspended_reason  -\n"
+        "version           1\n"
+        "created_at        2025-02-10T16:30:00.000Z\n"
+        "updated_at        2025-02-10T16:30:00.000Z\n"
+        "deleted_at        -\n"
+        "purge_at          -\n",
+    )
+
+
+def test_json_is_the_document_that_the_api_shows(host: Flask) -> None:
+    fields = {"phone-number": "+1234567890", "industry": "Bücher", "plan": "gold", "external-id": "x-1"}
+    made = created(host, "Größe 株式会社", email="a@example.com", **fields)
+    assert made == Caller(host, "acme")("GET", f"/tenants/{FIRST}").get_json()
+    assert made["industry"] == "Bücher"
+    assert json.loads(tenants(host, "show", FIRST, "--json").out) == made
+
+
+def test_the_operator_is_who_the_event_names(host: Flask) -> None:
+    created(host)
+    changed(host, "suspend", FIRST)
+    actor = ("acme", getpass.getuser(), "acme", None, None, None)
+    assert events(host) == [("tenant.created", *actor), ("tenant.suspended", *actor)]
+
+
+def test_every_fault_is_told_with_its_field(host: Flask) -> None:
+    assert tenants(
+        host, "create", "--partner", "acme", "--email", "x", "--plan", "p" * 101, "--metadata", "=v"
+    ) == Done(
+        1,
+        "",
+        "Error: Invalid input: 4 fields are invalid.\n"
+        "  client_name: This field is required.\n"
+        "  email: Invalid email address.\n"
+        "  metadata.: A key must have 1 to 40 characters.\n"
+        "  plan: Must have 0 to 100 characters.\n"
+        "Correct each field that `errors` points at and send the request again.\n",
+    )
+
+
+def test_a_partner_without_a_name_is_told_as_the_api_does(host: Flask) -> None:
+    assert tenants(host, "create", "--partner", "", "--email", "a@example.com", "--client-name", "A") == Done(
+        1,
+        "",
+        "Error: Invalid query parameter: 1 query parameter is invalid.\n"
+        "  partner: Must have 1 to 255 characters.\n"
+        "Correct or remove the query parameters that `errors` names.\n",
+    )
+
+
+def test_an_email_that_is_taken_is_told_with_its_holder(host: Flask) -> None:
+    run(host, *NEW)
+    assert run(host, *NEW) == Done(
+        1,
+        "",
+        "Error: Tenant exists already: Another tenant has this email.\n"
+        "  field: email\n"
+        f"  conflicting_tenant: {FIRST}\n"
+        "`field` names what is taken. Use the tenant in `conflicting_tenant`, or choose another value.\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["create", "--email", "a@example.com"], "Missing option '--partner'."),
+        (["create", "--partner", "a", "--metadata", "k"], "'--metadata': 'k' is not of the form KEY=VALUE."),
+        (["create", "--partner", "a", "--metadata", "k=1", "--metadata", "k=2"], "'k' is given twice."),
+        (["create", "--partner", "a\udcff"], "Invalid value for '--partner': must be UTF-8 without NUL characters."),
+        (["create", "--partner", "a", "--client-name", "b\0"], "must be UTF-8 without NUL characters."),
+        (["update", FIRST], "Name a field to change."),
+        (["update", FIRST, "--plan", "a", "--unset", "plan"], "Invalid value for --unset: plan is named twice."),
+        (["update", FIRST, "--metadata", "k=1", "--unset", "metadata"], "metadata is named twice."),
+        (["update", FIRST, "--metadata", "k=1", "--unset", "metadata.k"], "metadata.k is named twice."),
+        (["update", FIRST, "--unset", "metadata", "--unset", "metadata.k"], "metadata.k is named twice."),
+        (["list", "--limit", "-1"], "Invalid value for '--limit'"),
+        (["show"], "Missing argument 'TENANT'."),
+        (["upsert"], "No such command 'upsert'"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_meant_is_a_usage_error(tmp_path: Path, arguments: list[str], said: str) -> None:
+    app = world.host(f"sqlite:///{tmp_path}/usage.sqlite3")
+    done = tenants(app, *arguments)
+    assert (done.status, done.out) == (2, "")
+    assert said in done.err
+
+
+def test_a_list_is_a_table_of_everybodys_tenants(host: Flask) -> None:
+    created(host, "Example Corp")
+    created(host, "株式会社", partner="beta", email="jp@example.com")
+    whole = (
+        "tenant                                client_name   partner  status  email\n"
+        "00000000-0000-7000-8000-000000000001  Example Corp  acme     active  example.corp@example.com\n"
+        "00000000-0000-7000-8000-000000000003  株式会社      beta     active  jp@example.com\n"
+    )
+    assert tenants(host, "list") == Done(0, whole)
+    assert tenants(host, "list", "--partner", "beta") == Done(
+        0,
+        "tenant                                client_name  partner  status  email\n"
+        "00000000-0000-7000-8000-000000000003  株式会社     beta     active  jp@example.com\n",
+    )
+
+
+def test_a_table_fits_the_terminal(host: Flask) -> None:
+    created(host, "A Company With A Very Long Name Incorporated", email="somebody.with.a.name@example.com")
+    created(host, "有限会社とても長い名前の会社", email="b@example.com")
+    assert tenants(host, "list", env={"COLUMNS": "80"}) == Done(
+        0,
+        "tenant                                client_name  partner  status  email\n"
+        "00000000-0000-7000-8000-000000000001  A Company …  acme     active  somebody.wi…\n"
+        "00000000-0000-7000-8000-000000000003  有限会社と…  acme     active  b@example.c…\n",
+    )
+
+
+def test_a_list_of_json_is_a_document_a_line(host: Flask) -> None:
+    made = [created(host, name) for name in "AB"]
+    done = tenants(host, "list", "--json")
+    assert (done.status, done.err, done.out.count("\n")) == (0, "", 2)
+    assert [json.loads(line) for line in done.out.splitlines()] == made
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], ["Alpha", "Beta"]),
+        (["--include-deleted"], ["Alpha", "Beta", "Gone"]),
+        (["--status", "deleted"], ["Gone"]),
+        (["--status", "suspended"], ["Beta"]),
+        (["--email", "ALPHA@Example.com"], ["Alpha"]),
+        (["--external-id", "x-2"], ["Beta"]),
+        (["--q", "be"], ["Beta"]),
+        (["--sort", "-client_name"], ["Beta", "Alpha"]),
+        (["--partner", "p-2"], ["Beta"]),
+        (["--partner", "nobody"], []),
+    ],
+)
+def test_a_list_can_be_narrowed_and_sorted(host: Flask, options: list[str], expected: list[str]) -> None:
+    created(host, "Alpha", partner="p-1")
+    suspended = created(host, "Beta", partner="p-2", **{"external-id": "x-2"})
+    changed(host, "suspend", suspended["tenant"])
+    changed(host, "delete", created(host, "Gone", partner="p-1")["tenant"])
+    assert names(tenants(host, "list", "--json", *options)) == expected
+
+
+def test_a_list_follows_the_pages_up_to_the_limit(host: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in "ABCDEFG":
+        created(host, name)
+    monkeypatch.setattr(reading, "LARGEST_PAGE", 3)
+    sorted_so = ("list", "--json", "--sort", "-client_name")
+    assert names(tenants(host, *sorted_so, "--limit", "0")) == [*"GFEDCBA"]
+    assert names(tenants(host, *sorted_so, "--limit", "5")) == [*"GFEDC"]
+    assert names(tenants(host, *sorted_so, "--limit", "3")) == [*"GFE"]
+    done = tenants(host, "list", "--limit", "5")
+    assert (done.out.count("\n"), done.err) == (6, "There are more: --limit 0 lists them all.\n")
+    assert tenants(host, "list", "--limit", "0").err == ""
+
+
+def test_an_empty_list_says_so(host: Flask) -> None:
+    assert tenants(host, "list") == Done(0, "", "There are no such tenants.\n")
+    assert tenants(host, "list", "--json") == Done(0, "")
+
+
+def test_a_filter_that_is_none_is_told(host: Flask) -> None:
+    assert tenants(host, "list", "--status", "gone", "--sort", "plan", "--email", "x") == Done(
+        1,
+        "",
+        "Error: Invalid query parameter: 3 query parameters are invalid.\n"
+        "  email: Invalid email address.\n"
+        "  sort: Must be one of: created_at, -created_at, client_name, -client_name.\n"
+        "  status: Must be one of: provisioning, active, suspended, failed, deleted.\n"
+        "Correct or remove the query parameters that `errors` names.\n",
+    )
+
+
+@pytest.mark.parametrize("wanted", [[FIRST.replace("1", "9")], ["nonsense"], [FIRST, "--partner", "beta"]])
+def test_a_tenant_that_is_not_there_is_told(host: Flask, wanted: list[str]) -> None:
+    created(host)
+    nobody = Done(
+        1, "", "Error: Tenant not found.\nCheck the id: there is no such tenant among those that you may see.\n"
+    )
+    for command in ("show", "suspend", "reactivate", "delete", "restore"):
+        assert tenants(host, command, *wanted) == nobody
+    assert tenants(host, "update", *wanted, "--plan", "x") == nobody
+    assert tenants(host, "delete", *wanted, "--purge", "--yes") == nobody
+
+
+def test_update_changes_what_is_named_and_empties_what_is_unset(host: Flask) -> None:
+    run(host, *NEW, "--plan", "gold", "--industry", "IT", "--metadata", "a=1", "--metadata", "b.c=2")
+    update = ["--client-name", "New", "--unset", "plan", "--unset", "metadata.b.c", "--metadata", "d=4"]
+    after = changed(host, "update", FIRST, "--partner", "acme", *update)
+    assert {name: after[name] for name in ("client_name", "plan", "industry", "metadata", "version")} == {
+        "client_name": "New",
+        "plan": None,
+        "industry": "IT",
+        "metadata": {"a": "1", "d": "4"},
+        "version": 2,
+    }
+    assert changed(host, "update", FIRST, "--unset", "metadata")["metadata"] == {}
+
+
+def test_update_tells_what_cannot_be_unset(host: Flask) -> None:
+    run(host, *NEW)
+    assert tenants(host, "update", FIRST, "--unset", "client-name", "--unset", "status", "--unset", "nix") == Done(
+        1,
+        "",
+        "Error: Invalid input: 3 fields are invalid.\n"
+        "  client_name: This field may not be null.\n"
+        "  nix: There is no such field.\n"
+        "  status: This field is set by the server.\n"
+        "Correct each field that `errors` points at and send the request again.\n",
+    )
+
+
+def test_a_tenant_goes_through_its_states(host: Flask) -> None:
+    created(host)
+    suspended = changed(host, "suspend", FIRST, "--reason", "unpaid")
+    assert (suspended["status"], suspended["suspended_reason"]) == ("suspended", "unpaid")
+    assert changed(host, "reactivate", FIRST)["status"] == "active"
+    deleted = changed(host, "delete", FIRST)
+    assert (deleted["status"], deleted["purge_at"]) == ("deleted", "2025-03-12T16:30:00.000Z")
+    assert changed(host, "restore", FIRST)["status"] == "active"
+    assert [kind for kind, *_ in events(host)] == [
+        "tenant.created", "tenant.suspended", "tenant.reactivated", "tenant.deleted", "tenant.restored",
+    ]  # fmt: skip
+
+
+def test_a_state_that_forbids_it_is_told(host: Flask) -> None:
+    created(host)
+    changed(host, "delete", FIRST)
+    assert tenants(host, "suspend", FIRST) == Done(
+        1,
+        "",
+        "Error: Not possible in this state: A tenant that is deleted cannot be suspended.\n"
+        "  tenant_status: deleted\n"
+        "The tenant's `status` does not allow this; a deleted tenant can only be read, restored and purged.\n",
+    )
+
+
+def test_a_reason_that_is_too_long_is_told(host: Flask) -> None:
+    created(host)
+    done = tenants(host, "suspend", FIRST, "--reason", "x" * 501)
+    assert (done.status, done.err.splitlines()[1]) == (1, "  reason: Must have 1 to 500 characters.")
+
+
+def test_purging_asks_first(host: Flask) -> None:
+    created(host, "Evil\x1b[2J", email="evil@example.com")
+    asked = f"Purge Evil\\x1b[2J of acme ({FIRST}) for good? [y/N]:"
+    for answer in ("n\n", ""):
+        done = tenants(host, "delete", FIRST, "--purge", input=answer)
+        assert (done.status, "Aborted!" in done.err) == (1, True)
+        assert asked in done.err + done.out
+    assert tenants(host, "show", FIRST).status == 0
+    assert tenants(host, "delete", FIRST, "--purge", input="y\n").status == 0
+    assert tenants(host, "show", FIRST).status == 1
+
+
+def test_purging_without_being_asked(host: Flask) -> None:
+    created(host, "A")
+    second = created(host, "B")["tenant"]
+    assert tenants(host, "delete", FIRST, "--purge", "--yes") == Done(0, f"{FIRST} is purged.\n")
+    assert tenants(host, "delete", second, "--purge", "--yes", "--json") == Done(0, "")
+    assert names(tenants(host, "list", "--json", "--include-deleted")) == []
+    assert [kind for kind, *_ in events(host)][2:] == ["tenant.purged", "tenant.purged"]
+
+
+@pytest.mark.parametrize(
+    ("config", "detail"),
+    [
+        ({"PROVISIONING_LICENSE": EXPIRED}, "The licence expired at 2024-12-22T16:30:00Z, and its grace has passed."),
+        (
+            {"PROVISIONING_LICENSE": None},
+            "No licence is configured. Set PROVISIONING_LICENSE_FILE to the path of the vendor's licence file.",
+        ),
+        ({"PROVISIONING_EDITION": "community"}, "PROVISIONING_EDITION is 'community': nothing can be provisioned."),
+    ],
+)
+def test_without_a_licence_nothing_comes_into_being_and_the_rest_goes_on(
+    make: Make, config: dict[str, Any], detail: str
+) -> None:
+    licensed = make()
+    created(licensed, "Gone")
+    made = created(licensed, "Stays")["tenant"]
+    changed(licensed, "delete", FIRST)
+    app = make(**config)
+    refused = Done(
+        1,
+        "",
+        f"Error: Licence expired: {detail}\n"
+        "The operator must renew the licence; reading, suspending and deleting go on meanwhile.\n",
+    )
+    assert run(app, *NEW) == refused
+    assert tenants(app, "restore", FIRST) == refused
+    for command in ("show", "suspend", "reactivate", "delete"):
+        assert tenants(app, command, made).status == 0
+
+
+def test_the_licences_limit_is_kept(make: Make) -> None:
+    app = make(PROVISIONING_LICENSE=signed_license(not_before=BEGIN, expires=BEGIN + DAY, max_tenants=1))
+    created(app)
+    assert run(app, *NEW) == Done(
+        1,
+        "",
+        "Error: Quota exceeded: The limit of 1 tenants is reached.\n"
+        "  limit: 1\n"
+        "Delete tenants that are no longer needed, or ask the operator for a larger quota.\n",
+    )
+
+
+def test_missing_tables_are_told(make: Make) -> None:
+    done = tenants(make(PROVISIONING_AUTO_MIGRATE=False), "list")
+    assert (done.status, done.out) == (1, "")
+    assert done.err.endswith(
+        "Error: Storage unavailable: The database is not ready.\nRepeat the request after `Retry-After` seconds.\n"
+    )
+
+
+def test_a_mount_is_chosen_by_its_name(make_app: Make, tmp_path: Path) -> None:
+    app = make_app()
+    settings: dict[str, Any] = {"url_prefix": "/eu", "table_prefix": "eu_"}
+    flask_tenant_provisioning.TenantProvisioning(name="eu", **settings).init_app(
+        app, f"sqlite:///{tmp_path}/eu.sqlite3"
+    )
+    done = tenants(app, *NEW[1:], "--mount", "eu", "--json")
+    assert done.status == 0
+    assert names(tenants(app, "list", "--json", "--mount", "eu")) == ["Example Corp"]
+    assert names(tenants(app, "list", "--json")) == []
+    assert tenants(app, "list", "--mount", "us") == Done(
+        1, "", "Error: There is no mount 'us'; there is provisioning, eu.\n"
+    )
+
+
+def test_an_output_that_lacks_a_character_escapes_it(host: Flask) -> None:
+    created(host, "Größe", email="a@example.com")
+    done = in_ascii(host, "list")
+    assert "Gr\\xf6\\xdfe" in done.out
+    assert json.loads(in_ascii(host, "list", "--json").out.encode("utf-8"))["client_name"] == "Größe"
+
+
+def in_ascii(app: Flask, *arguments: str) -> Done:
+    """Run in a locale that has no umlauts."""
+    done = CliRunner(charset="ascii").invoke(
+        FlaskGroup(create_app=lambda: app), ["provisioning", "tenants", *arguments]
+    )
+    return Done(done.exit_code, done.stdout_bytes.decode("utf-8"))
+
+
+def test_the_group_imports_nothing_heavy(tmp_path: Path) -> None:
+    root = Path(flask_tenant_provisioning.__file__).parent
+    script = (
+        "import sys, types, click\n"
+        "package = types.ModuleType('flask_tenant_provisioning')\n"
+        f"package.__path__ = [{str(root)!r}]\n"
+        "sys.modules[package.__name__] = package\n"
+        "before = set(sys.modules)\n"
+        "from flask_tenant_provisioning.cli import provisioning\n"
+        "print(sorted(provisioning.list_commands(None)), *sorted(set(sys.modules) - before))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == (
+        "['db', 'doctor', 'license', 'openapi', 'purge', 'tenants', 'token'] "
+        "flask_tenant_provisioning.cli flask_tenant_provisioning.cli.deferred\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [("abc", 3), ("", 0), ("株式", 4), ("e\u0301", 1), ("ﾊﾝ", 2), ("👩", 2), ("각", 2), ("\u1100\u1161\u11a8", 2)],
+)
+def test_a_text_takes_its_columns(text: str, columns: int) -> None:
+    assert width(text) == columns
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "expected"),
+    [
+        ("abc", 3, "abc"),
+        ("abcd", 3, "ab…"),
+        ("株式会社", 7, "株式会…"),
+        ("株式会社", 6, "株式…"),
+        ("e\u0301e\u0301e", 2, "e\u0301…"),
+    ],
+)
+def test_a_text_is_cut_between_characters(text: str, most: int, expected: str) -> None:
+    assert cut(text, most) == expected
+    assert width(cut(text, most)) <= most
+
+
+def test_a_text_is_folded_between_characters() -> None:
+    assert [*folded("株式会社abc", 3)] == ["株", "式", "会", "社a", "bc"]
+    assert [*folded("", 5)] == [""]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain Größe\u3000株", "plain Größe\u3000株"),
+        ("\x1b[31m\r\n\t\x9b", "\\x1b[31m\\r\\n\\t\\x9b"),
+        ("a\u202eb\u2066c\u2028d", "a\\u202eb\\u2066c\\u2028d"),
+        ("👩\u200d💻", "👩\u200d💻"),
+        ("\ud800\U000e0041", "\\ud800\\U000e0041"),
+    ],
+)
+def test_what_could_harm_a_terminal_is_escaped(text: str, expected: str) -> None:
+    assert printable(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("widths", "columns", "expected"),
+    [
+        ([36, 12, 6], 80, [36, 12, 6]),
+        ([36, 40, 10, 6, 40], 80, [36, 10, 10, 6, 10]),
+        ([36, 40, 40], 60, [36, 10, 10]),
+        ([36, 40, 40], 46, [36, 8]),
+        ([36, 40], 10, [36]),
+    ],
+)
+def test_the_widest_columns_give_way_and_the_first_never(widths: list[int], columns: int, expected: list[int]) -> None:
+    assert fitted(widths, columns) == expected
+
+
+def test_the_first_rows_decide_the_widths() -> None:
+    table = Table(("a", "b"), 12)
+    assert [*table.lines([{"a": "x", "b": "short"}])] == ["a  b", "x  short"]
+    assert [*table.lines([{"a": "x", "b": "longer"}])] == ["x  long…"]
+
+
+def test_long_values_go_on_below() -> None:
+    assert [*described({"name": "x" * 20, "none": None, "map": {"k": "v"}, "empty": {}}, 18)] == [
+        "name   xxxxxxxxxxx",
+        "       xxxxxxxxx",
+        "none   -",
+        "map.k  v",
+        "empty  -",
+    ]
