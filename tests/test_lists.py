@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -10,6 +11,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 import pytest
 from flask import Flask
 
+from flask_tenant_provisioning.tenants.fields import name_key
 from flask_tenant_provisioning.tenants.queries import SORTS
 from tests.refusals import invalid_parameter, refused
 from tests.world import EXAMPLE, PREFIX, Caller
@@ -110,6 +112,13 @@ NAMED = [
     "a.c",
     "\\",
     "ﬁsh",
+    "last",
+    "last\U0010ffff",
+    "last\U0010ffff\U0010ffffly",
+    "edge\ud7ff",
+    "edge\ud7ffs",
+    "edge\ue000",
+    "\U0010ffff\U0010ffff",
 ]
 PREFIXES = {
     "lower case": ("app", ["apple", "Apple pie"]),
@@ -132,7 +141,13 @@ PREFIXES = {
     "backslash": ("\\", ["\\"]),
     "quote": ("' OR '1'='1", []),
     "the middle": ("pie", []),
-    "the last character": ("\U0010ffff", []),
+    "before the last character": ("last", ["last", "last\U0010ffff", "last\U0010ffff\U0010ffffly"]),
+    "to the last character": ("last\U0010ffff", ["last\U0010ffff", "last\U0010ffff\U0010ffffly"]),
+    "twice the last character": ("last\U0010ffff\U0010ffff", ["last\U0010ffff\U0010ffffly"]),
+    "the last character alone": ("\U0010ffff", ["\U0010ffff\U0010ffff"]),
+    "255 times the last character": ("\U0010ffff" * 255, []),
+    "before the surrogates": ("edge\ud7ff", ["edge\ud7ff", "edge\ud7ffs"]),
+    "after the surrogates": ("edge\ue000", ["edge\ue000"]),
 }
 
 
@@ -181,6 +196,7 @@ def test_a_filter_that_is_no_utf8_finds_nothing(partner: Caller, query: str) -> 
 
 
 START = datetime.now(UTC).replace(microsecond=0)
+MONTH = 30 * 24 * 3600
 
 
 def at(seconds: float, hours: int = 0) -> str:
@@ -259,6 +275,23 @@ def test_what_is_added_and_deleted_meanwhile_moves_no_other(partner: Caller, sor
     ]
 
 
+@pytest.mark.parametrize("sort", SORTS)
+def test_whoever_stays_is_met_once_while_others_come_and_go(partner: Caller, sort: str) -> None:
+    made = [partner.create(client_name=f"n{number:02}") for number in range(30)]
+    met, gone = [], []
+    for number, tenant in enumerate(walk(partner, f"limit=4&sort={sort}")):
+        met.append(tenant["tenant"])
+        if number % 4 == 3 and number < 20:
+            gone += [tenant["tenant"], made[number + 5]["tenant"], made[24 - number]["tenant"]]
+            for leaving in gone[-3:]:
+                partner("DELETE", one({"tenant": leaving}))
+            for name in ("a", "n14x", "z"):
+                partner.create(client_name=name)
+    stayed = {tenant["tenant"] for tenant in made} - set(gone)
+    assert len(stayed) >= 15
+    assert sorted(found for found in met if found in stayed) == sorted(stayed)
+
+
 def test_the_next_link_asks_the_same_question(partner: Caller) -> None:
     for number in range(3):
         partner.create(client_name=f"Käse & Brot {number}")
@@ -276,11 +309,86 @@ def test_the_next_link_asks_the_same_question(partner: Caller) -> None:
     assert second.get_json()["next"] is None
 
 
+@pytest.mark.parametrize("sort", SORTS)
+def test_link_and_next_agree_on_every_page(partner: Caller, sort: str) -> None:
+    for _ in range(5):
+        partner.create()
+    path, cursors = f"/tenants?limit=2&sort={sort}", []
+    while path:
+        answer = partner("GET", path)
+        path = answer.headers.get("Link", "").split(";")[0].strip("<>").removeprefix(PREFIX)
+        linked = dict(parse_qsl(urlsplit(path).query)).get("cursor")
+        cursors.append((linked, answer.get_json()["next"]))
+    assert len(cursors) == 3
+    assert all(linked == following for linked, following in cursors)
+
+
+def test_a_microsecond_orders_tenants(make_app: Callable[..., Flask]) -> None:
+    clock = Clock()
+    partner = Caller(make_app(mount={"clock": clock}))
+    made = []
+    for clock.seconds in (0.000003, 0.000001, 0.000002, 0.000001):
+        made.append(partner.create()["tenant"])
+    first, second = sorted([made[1], made[3]])
+    assert [tenant["tenant"] for tenant in walk(partner, "limit=1")] == [first, second, made[2], made[0]]
+
+
+def test_names_are_ordered_by_code_points_on_every_database(partner: Caller) -> None:
+    names = [
+        "a",
+        "Z",
+        "~",
+        "é",
+        "ﬀ",
+        "ß",
+        "0",
+        "\ud7ff",
+        "\ue000",
+        "\uffee",
+        "\U00010000",
+        "😀",
+        "\U0010ffff",
+        "z\uffee",
+    ]
+    names += ["z\U00010000", "a b", "a-b", "a_b", "ab", "aB c", "A\u0308", "ア"]
+    for name in names:
+        partner.create(client_name=name)
+    assert [tenant["client_name"] for tenant in walk(partner, "limit=3&sort=client_name")] == sorted(
+        names, key=name_key
+    )
+
+
+@pytest.mark.parametrize(
+    "query", ["include_deleted=true", "status=deleted", "include_deleted=true&email=gone@example.com"]
+)
+def test_whose_retention_is_over_is_listed_no_more(make_app: Callable[..., Flask], query: str) -> None:
+    clock = Clock()
+    partner = Caller(make_app(mount={"clock": clock}), exp=int(START.timestamp()) + 2 * MONTH)
+    gone = partner.create(email="gone@example.com")
+    partner("DELETE", one(gone))
+    found = []
+    for clock.seconds in (MONTH - 0.000001, MONTH):
+        found.append([tenant["tenant"] for tenant in partner("GET", f"/tenants?{query}").get_json()["items"]])
+    assert found == [[gone["tenant"]], []]
+
+
+def test_the_longest_values_fit_the_indexes(app: Flask) -> None:
+    def long(length: int) -> str:
+        return "".join(chr(random.randrange(0x20000, 0x2A6D0)) for _ in range(length))
+
+    partner = Caller(app, long(255))
+    fields = {"client_name": long(255), "industry": long(100), "plan": long(100), "external_id": long(128)}
+    made = partner.create(**fields)
+    asked = {**{name: fields[name] for name in ("industry", "plan", "external_id")}, "q": fields["client_name"]}
+    found = partner("GET", "/tenants", query_string=urlencode(asked)).get_json()["items"]
+    assert found == [made]
+
+
 def test_a_cursor_with_any_other_character_is_refused(partner: Caller) -> None:
     cursor = first_cursor(partner)
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     for place, character in enumerate(cursor):
-        for other in {alphabet[alphabet.index(character) ^ bit] for bit in (1, 8, 32)}:
+        for other in {alphabet[alphabet.index(character) ^ bit] for bit in (1, 2, 4, 8, 16, 32)}:
             answer = partner("GET", f"/tenants?limit=1&cursor={cursor[:place]}{other}{cursor[place + 1 :]}")
             refused(answer, 400, "invalid-cursor", "Invalid cursor.")
 
@@ -324,6 +432,26 @@ def test_what_never_was_a_cursor_is_refused(partner: Caller, cursor: str) -> Non
 def test_a_cursor_of_another_question_is_refused(partner: Caller, question: str) -> None:
     cursor = first_cursor(partner)
     refused(partner("GET", f"/tenants?{question}&cursor={cursor}"), 400, "invalid-cursor", "Invalid cursor.")
+
+
+@pytest.mark.parametrize(
+    ("question", "other"),
+    [
+        ("q=ex", "q=exa"),
+        ("status=active", "status=suspended"),
+        ("industry=Energy", "industry=energy"),
+        ("created_after=2000-01-01T00:00:00Z", "created_after=2000-01-01T00:00:00.000001Z"),
+        ("created_after=2000-01-01T00:00:00Z", "updated_after=2000-01-01T00:00:00Z"),
+        ("q=ex&status=active", "status=active"),
+        ("include_deleted=true", ""),
+    ],
+)
+def test_a_cursor_of_another_value_is_refused(partner: Caller, question: str, other: str) -> None:
+    for _ in range(2):
+        partner.create(industry="Energy")
+    cursor = partner("GET", f"/tenants?limit=1&{question}").get_json()["next"]
+    assert partner("GET", f"/tenants?{question}&cursor={cursor}").status_code == 200
+    refused(partner("GET", f"/tenants?{other}&cursor={cursor}"), 400, "invalid-cursor", "Invalid cursor.")
 
 
 def test_a_cursor_of_another_partner_is_refused(app: Flask, partner: Caller) -> None:

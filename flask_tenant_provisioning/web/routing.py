@@ -46,7 +46,7 @@ class Route:
 
     @property
     def rules(self) -> tuple[str, ...]:
-        """The URL rules that it needs: Werkzeug's ``path`` takes slashes and no line breaks, a plain place the reverse."""
+        """The URL rules that it needs: ``path`` takes slashes but no line breaks, a plain place the reverse."""
         plain = self.rule.replace("<path:", "<")
         return (self.rule,) if plain == self.rule else (self.rule, plain)
 
