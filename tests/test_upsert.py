@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 from flask import Flask
@@ -116,7 +116,7 @@ def test_an_external_id_is_taken_to_the_letter(partner: Caller, external_id: str
     assert (made.status_code, made.get_json()["external_id"]) == (201, external_id)
     again = upsert(partner, EXAMPLE, external_id)
     assert (again.status_code, again.get_json()) == (200, made.get_json())
-    listed = partner("GET", "/tenants", query_string={"external_id": external_id}).get_json()["items"]
+    listed = partner("GET", f"/tenants?{urlencode({'external_id': external_id})}").get_json()["items"]
     assert listed == [made.get_json()]
 
 

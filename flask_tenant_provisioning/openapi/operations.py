@@ -26,6 +26,9 @@ _KEY = (
     rf'|"(?:[ !#-\[\]-~]|\\["\\]){{1,{LONGEST_KEY}}}")$'
 )
 
+#: What a path can carry: no NUL, no slash at its beginning, and no line break beside a slash (`Route.rules`).
+_IN_PATH = "^(?:[^/\\n\\u0000][^\\n\\u0000]*|[^/\\u0000]+)$"
+
 
 def operation(route: Route, routes: Iterable[Route], settings: Settings) -> dict[str, Any]:
     """The Operation Object of `route`, one of `routes`."""
@@ -115,7 +118,7 @@ def _place(name: str) -> dict[str, Any]:
     if name in listed:
         return {"type": "string", "enum": listed[name]}
     if name == "external_id":
-        return {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[^/\\u0000]*$"}
+        return {"type": "string", "minLength": 1, "maxLength": 128, "pattern": _IN_PATH}
     return {"type": "string", "format": "uuid"} if name.endswith("_id") else {"type": "string", "minLength": 1}
 
 
