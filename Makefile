@@ -11,6 +11,7 @@ help:
 	@echo "make serve     the demo app on http://127.0.0.1:$(PORT) (PORT=...), with curl lines to try"
 	@echo "make test      the tests; PostgreSQL too, where one is found"
 	@echo "make test-all  the same with the slow ones"
+	@echo "make fuzz      requests at random against the demo app (ARGS='--seed 7 --database sqlite ...')"
 	@echo "make lint      ruff and mypy"
 	@echo "make docs      the documentation, in build/html; a warning is an error"
 	@echo "make build     wheel and sdist, in dist/"
@@ -27,6 +28,10 @@ test: .venv/dev.stamp
 
 test-all: .venv/dev.stamp
 	$(BIN)/python -m pytest $(ARGS)
+
+fuzz: .venv/dev.stamp
+	$(INSTALL) '.[dev,fuzz]'
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .
@@ -56,4 +61,4 @@ clean:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
 	@$(PYTHON) -m venv --clear .venv || { rm -rf .venv; echo "No venv: on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }
 
-.PHONY: help demo serve test test-all lint docs build clean
+.PHONY: help demo serve test test-all fuzz lint docs build clean

@@ -1,0 +1,132 @@
+"""Fuzz the running quickstart on SQLite and on PostgreSQL, as every role that writes; `make fuzz`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.fuzz import reached
+from tests.fuzz.world import ROOT, Failure, World, callers, quiet, words, world
+
+TALLY = "exempted.txt"
+CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
+DATABASES = ("sqlite", "postgresql")
+ROLES = ("partner-admin", "provisioning-admin")
+SEED = 20250210
+EXAMPLES = 60
+#: Further rounds of the stateful phase: a walk that meets another state than in its rehearsal ends the round early.
+WALKS = 1
+PATIENCE = 240
+
+
+class Run(NamedTuple):
+    """One role on one database."""
+
+    database: str
+    role: str
+    seed: int
+    examples: int
+
+    @property
+    def again(self) -> str:
+        """The command that repeats this run alone."""
+        which = f"--database {self.database} --role {self.role} --seed {self.seed} --examples {self.examples}"
+        return f"make fuzz ARGS='{which}'"
+
+
+def main() -> int:
+    """Fuzz, and say what was found; 1 where something was."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
+    asked = _asked()
+    print(f"seed {asked.seed}, {asked.examples} examples an operation and phase", flush=True)
+    by_database = [[Run(name, role, asked.seed, asked.examples) for role in asked.role] for name in asked.database]
+    with ThreadPoolExecutor(len(by_database)) as pool:
+        wrong = [run for runs in pool.map(_each, by_database) for run in runs]
+    for run in wrong:
+        print(f"FAILED: {run.database}, {run.role}; again: {run.again}")
+    return 1 if wrong else 0
+
+
+def _asked() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("--database", action="append", choices=DATABASES, help="by default each")
+    parser.add_argument("--role", action="append", choices=ROLES, help="by default each")
+    parser.add_argument("--seed", type=int, default=SEED, help="default: %(default)s")
+    parser.add_argument("--examples", type=int, default=EXAMPLES, help="default: %(default)s")
+    found = parser.parse_args()
+    found.database, found.role = found.database or DATABASES, found.role or ROLES
+    return found
+
+
+def _each(runs: list[Run]) -> list[Run]:
+    """Do one after the other; return those that failed."""
+    return [run for run in runs if not _passed(run)]
+
+
+def _passed(run: Run) -> bool:
+    """Do `run`, and print all of it at its end."""
+    begun = time.monotonic()
+    try:
+        with world(run.database, run.role) as found, tempfile.TemporaryDirectory() as folder:
+            passed, said = _fuzzed(run, found, Path(folder))
+    except (Failure, subprocess.TimeoutExpired) as error:
+        passed, said = False, str(error)
+    verdict = "passed" if passed else "failed"
+    print(f"\n===== {run.database}, {run.role}: {verdict} ({time.monotonic() - begun:.0f} s)\n{said}", flush=True)
+    return passed
+
+
+def _fuzzed(run: Run, found: World, folder: Path) -> tuple[bool, str]:
+    """Whether schemathesis is content and saw every success that is documented, and what it printed."""
+    document = found.document()
+    _prepare(found, document, folder)
+    rounds = [_schemathesis(run, found, folder, number) for number in range(WALKS + 1)]
+    answered = reached.statuses(folder.glob("*.ndjson"))
+    missed = reached.missed(document, answered, run.role)
+    lines = [done.stdout.strip() for done in rounds if done.returncode or done is rounds[0]]
+    lines += [f"further stateful rounds: {WALKS}, without a failure: {sum(not done.returncode for done in rounds[1:])}"]
+    lines += [reached.table(document, answered), *reached.exempted(folder / TALLY)]
+    lines += [f"never seen: {one}" for one in missed]
+    return not missed and not any(done.returncode for done in rounds), "\n".join(lines)
+
+
+def _prepare(found: World, document: dict[str, Any], folder: Path) -> None:
+    """Lay out what schemathesis reads. From a file, the document's own operation is fuzzed like the rest."""
+    shutil.copy(CONFIGURATION, folder)
+    (folder / "callers.json").write_text(callers(found), "utf-8")
+    (folder / "tenants.dict").write_text(words(found.tenants), "utf-8")
+    (folder / "openapi.json").write_text(json.dumps(document), "utf-8")
+
+
+def _schemathesis(run: Run, found: World, folder: Path, number: int) -> subprocess.CompletedProcess[str]:
+    """The first round goes through every phase, each later one through the stateful one, from a seed of its own."""
+    known = {"FUZZ_ROLE": run.role, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "schemathesis.cli", "--config-file", CONFIGURATION.name]
+    command += ["run", "openapi.json", "--url", found.base, "--no-color", "--seed", str(run.seed + number)]
+    command += ["--report", "ndjson", "--report-ndjson-path", f"{number}.ndjson"]
+    command += ["--phases", "stateful"] if number else ["--max-examples", str(run.examples)]
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=quiet({**os.environ, **known}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

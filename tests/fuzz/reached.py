@@ -1,0 +1,62 @@
+"""What a run has reached: a fuzzer that nobody lets in finds nothing and looks just as green."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+#: Successes that a role cannot have, with the reason.
+OUT_OF_REACH = {
+    ("partner-admin", "DELETE /tenants/{tenant_id}", 204): "purging needs `tenant:purge`",
+}
+
+
+def statuses(reports: Iterable[Path]) -> dict[str, Counter[int]]:
+    """How often each operation answered with each status, by the events that schemathesis wrote."""
+    found: dict[str, Counter[int]] = {}
+    for label, status in itertools.chain.from_iterable(map(_answers, reports)):
+        found.setdefault(label, Counter())[status] += 1
+    return found
+
+
+def missed(document: dict[str, Any], found: dict[str, Counter[int]], role: str) -> list[str]:
+    """The documented successes that nobody saw, 304 among them."""
+    wanted = [
+        (f"{method.upper()} {path}", int(status))
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        for status in operation["responses"]
+        if int(status) < 400
+    ]
+    return [
+        f"{label}: {status}"
+        for label, status in wanted
+        if not found.get(label, Counter())[status] and (role, label, status) not in OUT_OF_REACH
+    ]
+
+
+def table(document: dict[str, Any], found: dict[str, Counter[int]]) -> str:
+    """One line for each documented operation: its answers by status."""
+    labels = [f"{method.upper()} {path}" for path, operations in document["paths"].items() for method in operations]
+    counts = ("  ".join(f"{status}: {n}" for status, n in sorted(found.get(label, {}).items())) for label in labels)
+    return "\n".join(f"  {label:44}{count}" for label, count in zip(labels, counts, strict=True))
+
+
+def exempted(tally: Path) -> list[str]:
+    """How often each exception applied, by the notes of the hooks."""
+    found = Counter(tally.read_text("utf-8").splitlines()) if tally.exists() else Counter[str]()
+    return [f"exempt: {name} ({count} times)" for name, count in found.most_common()]
+
+
+def _answers(report: Path) -> Iterator[tuple[str, int]]:
+    with report.open(encoding="utf-8") as events:
+        for line in events:
+            recorder = json.loads(line).get("ScenarioFinished", {}).get("recorder", {})
+            for case_id, interaction in recorder.get("interactions", {}).items():
+                case, answer = recorder["cases"].get(case_id), interaction.get("response")
+                if case and answer:
+                    yield f"{case['value']['method']} {case['value']['path']}", answer["status_code"]

@@ -1,0 +1,120 @@
+"""What the fuzzer meets: the quickstart as a server of its own, on a new database, with tenants in every state."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests import postgresql
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "examples" / "quickstart"))
+
+import demo  # noqa: E402
+
+Failure = demo.Failure
+
+PREFIX = "/api/provisioning"
+_TENANTS = 60
+#: What is done to every second, third and fourth of four tenants.
+_STATES: tuple[tuple[str, ...], ...] = ((), ("POST /suspend",), ("DELETE ",), ("POST /suspend", "DELETE "))
+
+
+class World(NamedTuple):
+    """A running server, who calls it, another partner's administrator, and the tenants that are there."""
+
+    port: int
+    token: str
+    stranger: str
+    tenants: list[str]
+
+    @property
+    def base(self) -> str:
+        """The API's URL."""
+        return f"http://127.0.0.1:{self.port}{PREFIX}"
+
+    def document(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        found: dict[str, Any] = self.ask("GET /openapi.json", 200)
+        return found
+
+    def ask(self, request: str, expected: int, body: Any = None) -> Any:
+        """The JSON that answers `request` ("GET /path"). Raises `Failure` for another status than `expected`."""
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        sent = None if body is None else json.dumps(body)
+        status, _, text = demo.ask(self.port, request.replace(" ", f" {PREFIX}", 1), headers, sent)
+        if status != expected:
+            raise Failure(f"{request} answered {status}: {text}")
+        return json.loads(text)
+
+
+@contextlib.contextmanager
+def world(database: str, role: str) -> Iterator[World]:
+    """The quickstart on a new database of this kind, called by somebody of partner acme in `role`."""
+    with _new_database(database) as url:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("FLASK_")}
+        environment |= {"FLASK_PROVISIONING_DATABASE_URL": url, "FLASK_JWT_SECRET_KEY": os.urandom(32).hex()}
+        port = demo.free_port()
+        with demo.server(port, environment):
+            stranger = demo.token("partner-admin", "globex", environment)
+            made = World(port, demo.token(role, "acme", environment), stranger, [])
+            made.tenants.extend(_populated(made))
+            yield made
+
+
+@contextlib.contextmanager
+def _new_database(kind: str) -> Iterator[str]:
+    if kind == "sqlite":
+        with tempfile.TemporaryDirectory() as folder:
+            yield f"sqlite:///{folder}/fuzz.db"
+        return
+    server, reason = postgresql.find()
+    if server is None:
+        raise Failure(f"PostgreSQL was not found: {reason}")
+    url = postgresql.create_database(server)
+    try:
+        yield url.render_as_string(hide_password=False)
+    finally:
+        postgresql.drop_database(url)
+
+
+def _populated(found: World) -> Iterator[str]:
+    """Make tenants in every state, and yield their ids."""
+    for number, actions in zip(range(_TENANTS), itertools.cycle(_STATES), strict=False):
+        body = {
+            "client_name": f"Fuzzed {number}",
+            "email": f"fuzzed-{number}@example.com",
+            "external_id": f"f-{number}",
+        }
+        tenant = str(found.ask("POST /tenants", 201, body)["tenant"])
+        for action in actions:
+            method, _, rest = action.partition(" ")
+            found.ask(f"{method} /tenants/{tenant}{rest}", 200)
+        yield tenant
+
+
+def callers(found: World) -> str:
+    """Who calls, and who may not see what they made, as a Web Fuzzing Commons auth file."""
+    tokens = {"caller": found.token, "stranger": found.stranger}
+    return json.dumps({"auth": [{"name": name, "fixedHeaders": [_bearer(token)]} for name, token in tokens.items()]})
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"name": "Authorization", "value": f"Bearer {token}"}
+
+
+def words(values: list[str]) -> str:
+    """`values` as a dictionary in libFuzzer's format."""
+    return "".join(f'"{value}"\n' for value in values)
+
+
+def quiet(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` without a proxy between this machine and itself."""
+    return {**environment, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
