@@ -6,8 +6,11 @@ import re
 from functools import partial
 from typing import Any
 
+from flask import request
+
 from ..problems import (
     BodyTooLarge,
+    Fault,
     IdempotencyInProgress,
     IdempotencyKeyReused,
     InvalidIdempotencyKey,
@@ -21,6 +24,7 @@ from ..problems import (
 )
 from ..web.call import Call
 from ..web.preconditions import etag, require_match
+from ..web.validation import entry, invalid
 from ..web.writing import Answer
 from .changes import Target
 from .models import Tenant
@@ -30,6 +34,7 @@ WITH_BODY = (BodyTooLarge, MalformedJSON, UnsupportedMediaType, InvalidInput)
 REPEATABLE = (InvalidIdempotencyKey, IdempotencyInProgress, IdempotencyKeyReused)
 WRITE = (InvalidParameter, TenantNotFound, PreconditionFailed, PreconditionRequired)
 
+NOT_UTF8 = Fault("invalid-text", "Must be UTF-8.")
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -44,6 +49,15 @@ def identified(text: str) -> str:
     if not _ID.fullmatch(found):
         raise TenantNotFound
     return found
+
+
+def named(external_id: str) -> str:
+    """The external id in the path. Raises `InvalidInput` where the path is no UTF-8, which else reads as U+FFFD."""
+    try:
+        request.environ["PATH_INFO"].encode("latin-1").decode()
+    except UnicodeError as error:
+        raise invalid([entry(NOT_UTF8, "external_id")]) from error
+    return external_id
 
 
 def target(call: Call, tenant_id: str) -> Target:

@@ -28,7 +28,7 @@ from . import actions, listing, usage
 from .models import Tenant
 from .patches import patched
 from .queries import NO_QUERY, create_query, list_query, write_query
-from .requests import REPEATABLE, WITH_BODY, WRITE, created, expectation, fence, identified, shown, target
+from .requests import REPEATABLE, WITH_BODY, WRITE, created, expectation, fence, identified, named, shown, target
 from .schemas import TenantPageSchema, TenantSchema, load_upsert, tenant_input
 
 routes = Routes()
@@ -158,7 +158,7 @@ def replace_tenant(call: Call, tenant_id: str) -> Response:
 def upsert_tenant(call: Call, external_id: str) -> Response:
     """Bring the tenant with this external id to what the body says, creating it where there is none."""
     mount, asked, body = call.mount, call.asked(create_query()), call.body(JSON)
-    values = load_upsert(mount.settings, external_id, body)
+    values = load_upsert(mount.settings, named(external_id), body)
     work = partial(
         actions.upsert,
         actor=call.actor(),

@@ -1,0 +1,50 @@
+"""What the fuzzer may not complain of is written down, and is no more than that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fuzz.exceptions import EXCEPTIONS, Exempt, Sent, excepted
+
+README = Path(__file__).with_name("fuzz") / "README.md"
+DELETED, ACTIVE = {"status": "deleted"}, {"status": "active"}
+SENT: dict[str, Any] = {"headers": {}, "query": {}, "answer": {}}
+
+
+@pytest.mark.parametrize("exception", EXCEPTIONS, ids=lambda exception: exception.name)
+def test_every_exception_stands_in_the_readme_with_its_reason(exception: Exempt) -> None:
+    assert f"| {exception.name} | `{exception.failure}` | {exception.reason} |\n" in README.read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("failure", "sent"),
+    [
+        ("RejectedPositiveData", {"status": 400, "answer": {"code": "invalid-cursor"}}),
+        ("RejectedPositiveData", {"status": 400, "answer": {"code": "invalid-parameter"}, "query": {"cursor": "x"}}),
+        ("RejectedPositiveData", {"status": 412, "answer": {"code": "precondition-failed"}}),
+        ("RejectedPositiveData", {"status": 422, "answer": {"code": "idempotency-key-reused"}}),
+        ("AcceptedNegativeData", {"status": 412, "answer": {"code": "precondition-failed"}, "replayed": True}),
+        ("UseAfterFree", {"status": 200, "answer": DELETED, "fate": "purged"}),
+        ("UseAfterFree", {"status": 304, "fate": "purged"}),
+        ("UseAfterFree", {"status": 200, "answer": ACTIVE, "fate": "deleted"}),
+        ("UseAfterFree", {"status": 200, "answer": DELETED}),
+        ("ServerError", {"status": 500, "answer": {"code": "internal-error"}}),
+    ],
+)
+def test_a_failure_without_its_reason_is_kept(failure: str, sent: dict[str, Any]) -> None:
+    assert excepted(failure, Sent(**{**SENT, **sent})) is None
+
+
+@pytest.mark.parametrize(
+    ("sent", "name"),
+    [
+        ({"status": 200, "answer": DELETED, "fate": "deleted"}, "a deleted tenant that is still there"),
+        ({"status": 304, "fate": "deleted"}, "a deleted tenant that is still there"),
+        ({"status": 200, "answer": ACTIVE}, "a deleted tenant that is still there"),
+    ],
+)
+def test_a_deleted_tenant_can_be_read_and_restored(sent: dict[str, Any], name: str) -> None:
+    assert excepted("UseAfterFree", Sent(**{**SENT, **sent})) == name
