@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import logging
 import sys
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, current_app, has_app_context
 from flask_jwt_extended import JWTManager
 from jwt.algorithms import requires_cryptography
 
@@ -20,7 +22,9 @@ from .database.engine import resolve
 from .database.identifiers import uuid7
 from .database.storage import Storage
 from .licensing import LicenseError, LicenseSource
+from .registration import Registration
 from .schema import metadata
+from .tenants.consulting import Consultation
 from .web.cursors import Cursors
 from .web.mount import Mount
 
@@ -29,7 +33,7 @@ logger = logging.getLogger(__name__)
 KEY = "tenant_provisioning"
 
 
-class TenantProvisioning:
+class TenantProvisioning(Registration):
     """Mounts the provisioning API on a Flask app, where a licence allows it.
 
     ::
@@ -56,6 +60,7 @@ class TenantProvisioning:
         new_id: Callable[[], str] = uuid7,
         **settings: Any,
     ) -> None:
+        super().__init__()
         self.name = name
         self._clock = clock
         self._new_id = new_id
@@ -76,6 +81,7 @@ class TenantProvisioning:
 
         Raises `ConfigurationError` that says what to do about every key at fault.
         """
+        self.hooks.check()
         mounts: dict[str, Mount] = app.extensions.setdefault(KEY, {})
         read = Settings.read(app.config, {**self._overrides, **settings})
         _require_place(app, mounts, self.name, read.url_prefix)
@@ -107,7 +113,13 @@ class TenantProvisioning:
             clock=self._clock,
             new_id=self._new_id,
             autocommit=ours,
+            reactions=(Consultation(self.hooks, functools.partial(_in_host, app)),),
         )
+
+
+def _in_host(app: Flask) -> contextlib.AbstractContextManager[Any]:
+    """The host's application context, unless it is there."""
+    return contextlib.nullcontext() if has_app_context() and current_app == app else app.app_context()
 
 
 def _prepare(storage: Storage, settings: Settings, *, embedded: bool) -> None:

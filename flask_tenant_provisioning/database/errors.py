@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Any
 
-from sqlalchemy import MetaData, UniqueConstraint
+from sqlalchemy import Connection, Inspector, MetaData, UniqueConstraint, inspect
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
 SERIALIZATION = {"40001", "40P01"}
@@ -82,6 +82,25 @@ def constraint_of(error: BaseException, constraints: Constraints) -> str:
         return diagnosis.constraint_name or ""
     columns = str(driver).partition(": ")[2].split(", ")
     return constraints.get(frozenset(columns), "")
+
+
+def violated(error: DBAPIError, connection: Connection) -> str | None:
+    """The constraint of any table that `error` speaks of, by name; SQLite tells the columns of a unique one only."""
+    diagnosis = getattr(error.orig, "diag", None)
+    if diagnosis is not None:
+        return diagnosis.constraint_name or None
+    what, _, which = str(error.orig).partition(" constraint failed: ")
+    if what == "CHECK":
+        return which
+    table, _, _ = which.partition(".")
+    columns = [column.rpartition(".")[2] for column in which.split(", ")]
+    return _unique_on(table, columns, inspect(connection)) if what == "UNIQUE" and which else None
+
+
+def _unique_on(table: str, columns: list[str], found: Inspector) -> str | None:
+    keys = [*found.get_unique_constraints(table), *found.get_indexes(table)]
+    named = (str(key["name"]) for key in keys if key["column_names"] == columns and key["name"])
+    return next(named, None)
 
 
 def _of_sqlite(name: str, message: str) -> Meaning:

@@ -8,14 +8,14 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, MetaData, Table
-from sqlalchemy.exc import TimeoutError
+from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from ..problems import StorageUnavailable
-from .errors import LockTimeout, Meaning, UniqueViolation, constraint_of, constraints_of, meaning
+from .errors import LockTimeout, Meaning, UniqueViolation, constraint_of, constraints_of, meaning, violated
 from .identifiers import uuid7
 from .statements import Statement
 from .tables import prefixed
@@ -24,6 +24,14 @@ logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session as OrmSession
+
+
+class Reaction(Protocol):
+    """What else happens in the transaction of an operation; a feature describes to it what it does."""
+
+    def concerns(self, operation: str) -> bool: ...
+    def __call__(self, session: Session, change: Any) -> None: ...
+
 
 T = TypeVar("T")
 Work = Callable[["Session"], T]
@@ -104,6 +112,10 @@ class Session:
         if self._orm is not None:
             self._orm.flush()
 
+    def constraint_of(self, error: DBAPIError) -> str | None:
+        """The name of the constraint, the host's own too, that a statement violated; None where there is no telling."""
+        return violated(error, self._connection)
+
     def require_whole(self) -> None:
         """Raise `RuntimeError` where COMMIT would succeed and yet keep less than what ran.
 
@@ -138,8 +150,10 @@ class Storage:
         new_id: Callable[[], str] = uuid7,
         sleep: Callable[[float], None] = time.sleep,
         autocommit: bool = False,
+        reactions: Sequence[Reaction] = (),
     ) -> None:
         self.engine = engine
+        self.reactions = reactions
         self.metadata = metadata
         self.clock = clock
         self.new_id = new_id
@@ -167,6 +181,10 @@ class Storage:
         if found is None:
             found = self._built.setdefault(factory, factory(self))
         return found  # type: ignore[no-any-return]
+
+    def reacts(self, operation: str) -> bool:
+        """Whether anything else happens in the transaction of `operation`."""
+        return any(reaction.concerns(operation) for reaction in self.reactions)
 
     def read(self, work: Work[T]) -> T:
         """Run a unit that only reads; one that met a dead connection runs once more."""

@@ -34,6 +34,10 @@ class ProvisioningError(Exception):
     title: ClassVar[str] = "Internal error"
     #: What the caller of the API can do about it; shown at ``GET /problems/{code}``.
     remedy: ClassVar[str] = "Report the request id to the operator of this API."
+    #: Whether it is one host's own, and stands in the catalogue of its mounts alone.
+    of_host: ClassVar[bool] = False
+    #: Whether a repeated request with the same ``Idempotency-Key`` is to meet it again, where its status is final.
+    lasting = True
 
     def __init__(
         self,
@@ -294,7 +298,9 @@ class StorageUnavailable(ProvisioningError):
 
 
 def catalogue(root: type[ProvisioningError] = ProvisioningError) -> Iterator[type[ProvisioningError]]:
-    """Every class of problem, the root first, one per code."""
+    """Every class of problem of this package, the root first, one per code."""
+    if root.of_host:
+        return
     yield root
     for child in root.__subclasses__():
         yield from catalogue(child)

@@ -10,7 +10,7 @@ from ..access import Actor
 from ..database import Outdated, Session, UniqueViolation, instant
 from ..events import compact, event
 from ..problems import InvalidState, TenantExists
-from .changes import Target, apply, locked, read as read
+from .changes import Target, apply, locked, react, read as read
 from .conflicts import already_there, refuse_taken, taken
 from .models import WRITABLE, Tenant, claimed_field
 from .statements import TenantSQL
@@ -38,6 +38,7 @@ def create(session: Session, actor: Actor, partner: str, values: Values, allowan
         raise taken(claimed_field(violation.constraint)) from violation
     if not made:
         raise already_there(session, partner, values)
+    react(session, actor, "tenant.created", None, tenant)
     return tenant
 
 

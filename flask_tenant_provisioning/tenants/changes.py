@@ -10,6 +10,7 @@ from ..database import Outdated, Session, Statement, UniqueViolation, instant
 from ..events import event, record
 from ..problems import TenantNotFound
 from .conflicts import taken
+from .consulting import Change
 from .models import Tenant, claimed_field
 from .statements import TenantSQL
 
@@ -64,6 +65,7 @@ def apply(
     except UniqueViolation as violation:
         raise taken(claimed_field(violation.constraint)) from violation
     announce(session, actor, kind, before, after, at)
+    react(session, actor, kind, before, after)
     return after
 
 
@@ -71,6 +73,26 @@ def remove(session: Session, actor: Actor, tenant: Tenant) -> None:
     """Take the row away for good, with an event that remembers it."""
     _run(session, session.storage.once(TenantSQL).remove, tenant, {})
     announce(session, actor, "tenant.purged", tenant, tenant, instant(session.storage.clock()))
+    react(session, actor, "tenant.purged", tenant, tenant)
+
+
+#: What hooks call the operations that leave these events; whatever else happens to a tenant is the service's own doing.
+OPERATIONS = {
+    "tenant.created": "tenant.create",
+    "tenant.updated": "tenant.update",
+    "tenant.suspended": "tenant.suspend",
+    "tenant.reactivated": "tenant.reactivate",
+    "tenant.deleted": "tenant.delete",
+    "tenant.restored": "tenant.restore",
+    "tenant.purged": "tenant.purge",
+}
+
+
+def react(session: Session, actor: Actor, kind: str, before: Tenant | None, after: Tenant) -> None:
+    """Let whoever takes part in the operation that leaves events of type `kind` do so, in the same transaction."""
+    if kind in OPERATIONS:
+        for reaction in session.storage.reactions:
+            reaction(session, Change(OPERATIONS[kind], actor, before, after))
 
 
 def announce(session: Session, actor: Actor, kind: str, before: Tenant, after: Tenant, at: str) -> None:

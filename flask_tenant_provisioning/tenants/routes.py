@@ -62,7 +62,7 @@ def create_tenant(call: Call) -> Response:
         partial(created, call),
         body=body,
         validate_only=asked["validate_only"],
-        alone=not allowance.limits,
+        alone=not (allowance.limits or mount.storage.reacts("tenant.create")),
     )
 
 

@@ -97,7 +97,7 @@ def _attempted(call: Call, session: Session, work: Work[T], answer: Callable[[T]
         with session.savepoint():
             return _kept(answer(work(session)))
     except ProvisioningError as error:
-        if error.status not in FINAL:
+        if error.status not in FINAL or not error.lasting:
             raise
         headers = {"Content-Type": MEDIA_TYPE, **error.headers}
         return Kept(error.status, headers, json.render(document(error, call.mount.problem_types())))

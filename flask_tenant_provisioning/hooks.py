@@ -1,0 +1,138 @@
+"""What a host registers: its hooks and its errors. Data, and the order that they declare; nothing here runs them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from .config import ConfigurationError
+from .problems import ProvisioningError
+
+#: What a hook can take part in.
+OPERATIONS = (
+    "tenant.create",
+    "tenant.update",
+    "tenant.suspend",
+    "tenant.reactivate",
+    "tenant.delete",
+    "tenant.restore",
+    "tenant.purge",
+)
+#: What a hook can ask for, by the names of its parameters.
+OFFERED = frozenset({"session", "tenant", "before", "principal", "operation"})
+
+
+class Ordered(Protocol):
+    """Something with a name that comes after others of its kind."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def after(self) -> tuple[str, ...]: ...
+
+
+N = TypeVar("N", bound=Ordered)
+
+
+class Hook(NamedTuple):
+    """A function of the host's that runs inside the transaction of each of `operations`."""
+
+    name: str
+    operations: tuple[str, ...]
+    function: Callable[..., Any]
+    after: tuple[str, ...]
+    wants: frozenset[str]
+
+
+class MappedError(NamedTuple):
+    """What the host raises, or the database's constraint that it meets, and the problem that its caller reads."""
+
+    cause: type[Exception] | str
+    kind: type[ProvisioningError]
+    detail: str | None
+    field: str | None
+
+
+class Hooks:
+    """Everything that one host registered."""
+
+    def __init__(self) -> None:
+        self._hooks: list[Hook] = []
+        self._plans: dict[str, tuple[Hook, ...]] = {}
+        self.errors: list[MappedError] = []
+
+    def add(self, hook: Hook) -> None:
+        """Keep a hook. Raises `ConfigurationError` where another has its name."""
+        unique(hook.name, self._hooks, "hook")
+        self._hooks.append(hook)
+        self._plans.clear()
+
+    def of(self, operation: str) -> tuple[Hook, ...]:
+        """The hooks of `operation`, in their declared order. Raises `ConfigurationError` where there is none."""
+        found = self._plans.get(operation)
+        if found is None:
+            every = ordered(self._hooks, "hook")
+            found = self._plans[operation] = tuple(hook for hook in every if operation in hook.operations)
+        return found
+
+    def kinds(self) -> tuple[type[ProvisioningError], ...]:
+        """Every class of problem of the host's own."""
+        return tuple({mapped.kind.code: mapped.kind for mapped in self.errors}.values())
+
+    def check(self) -> None:
+        """Raise `ConfigurationError` where what was registered does not fit together."""
+        ordered(self._hooks, "hook")
+
+
+def unique(name: str, others: Iterable[Ordered], what: str) -> None:
+    """Raise `ConfigurationError` where one of `others` has this name."""
+    if name in {other.name for other in others}:
+        raise ConfigurationError(f"There is a {what} named {name!r} already: name this one with name='…'.")
+
+
+def ordered(items: Sequence[N], what: str) -> list[N]:
+    """`items`, each after those that it names, otherwise by name: the order of imports decides nothing.
+
+    Raises `ConfigurationError` for a name that nothing has, and for a circle.
+    """
+    by_name = {item.name: item for item in items}
+    for item in items:
+        if strangers := set(item.after) - by_name.keys():
+            raise ConfigurationError(f"The {what} {item.name!r} comes after {min(strangers)!r}, and there is none.")
+    found, sorter = [], TopologicalSorter({item.name: item.after for item in items})
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        raise ConfigurationError(f"These {what}s come after each other: {' → '.join(error.args[1])}.") from error
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready())
+        found += [by_name[name] for name in ready]
+        sorter.done(*ready)
+    return found
+
+
+def wanted(function: Callable[..., Any], offered: frozenset[str], what: str) -> frozenset[str]:
+    """Which of `offered` the function asks for. Raises `ConfigurationError` where it asks for more."""
+    parameters = inspect.signature(function).parameters
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return offered
+    needed = {name for name, parameter in parameters.items() if parameter.default is inspect.Parameter.empty}
+    if strangers := needed - offered:
+        names = ", ".join(sorted(offered))
+        raise ConfigurationError(f"The {what} {function.__name__!r} asks for {min(strangers)!r}; there is {names}.")
+    return offered & parameters.keys()
+
+
+def mapped_kind(code: str, status: int, title: str | None, remedy: str | None, meaning: str | None) -> Any:
+    """A class of problem that one host alone has: it stands in no catalogue but its mounts'."""
+    own: Mapping[str, Any] = {
+        "code": code,
+        "status": status,
+        "title": title or code.replace("-", " ").capitalize(),
+        "remedy": remedy or "Correct what `detail` says, or ask the operator.",
+        "of_host": True,
+        "__doc__": meaning or "The application refused this.",
+    }
+    return type("HostProblem", (ProvisioningError,), dict(own))

@@ -1,0 +1,96 @@
+"""The host's hooks: they run inside the tenant's own transaction, and what they raise refuses the whole write."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from sqlalchemy.exc import DBAPIError
+
+from ..access import Actor
+from ..database import Session, UniqueViolation
+from ..hooks import Hook, Hooks, MappedError
+from ..problems import Fault, ProvisioningError
+from ..web.validation import entry
+from .models import Tenant
+
+
+class Change(NamedTuple):
+    """What happens to a tenant in one transaction; `before` is None for a new one."""
+
+    operation: str
+    actor: Actor
+    before: Tenant | None
+    after: Tenant
+
+
+Context = Callable[[], contextlib.AbstractContextManager[Any]]
+
+
+class Consultation:
+    """Asks the hooks of one mount, in the host's own application context."""
+
+    def __init__(self, hooks: Hooks, context: Context) -> None:
+        self._hooks = hooks
+        self._context = context
+
+    def concerns(self, operation: str) -> bool:
+        """Whether anybody is to be asked about `operation`."""
+        return bool(self._hooks.of(operation))
+
+    def __call__(self, session: Session, change: Change) -> None:
+        """Run the hooks in their declared order. Raises the problem into which the host's own exception is mapped."""
+        hooks = self._hooks.of(change.operation)
+        if not hooks:
+            return
+        with self._context():
+            for hook in hooks:
+                self._ask(session, hook, change)
+
+    def _ask(self, session: Session, hook: Hook, change: Change) -> None:
+        offered: dict[str, Any] = {
+            "session": session.orm,
+            "tenant": change.after.document(),
+            "before": change.before and change.before.document(),
+            "principal": change.actor.principal,
+            "operation": change.operation,
+        }
+        with self._mapped(session):
+            hook.function(**{name: offered[name] for name in hook.wants})
+            session.flush()
+
+    @contextlib.contextmanager
+    def _mapped(self, session: Session) -> Iterator[None]:
+        try:
+            yield
+        except ProvisioningError as problem:
+            problem.lasting = False
+            raise
+        except Exception as error:
+            if (found := self._mapping(session, error)) is None:
+                raise
+            raise _problem(found, error) from error
+
+    def _mapping(self, session: Session, error: Exception) -> MappedError | None:
+        """What the host said of this exception: of the constraint that it names, else of its nearest class."""
+        constraint = _constraint(session, error)
+        by_cause = {mapped.cause: mapped for mapped in self._hooks.errors}
+        if constraint and constraint in by_cause:
+            return by_cause[constraint]
+        return next((by_cause[kind] for kind in type(error).__mro__ if kind in by_cause), None)
+
+
+def _constraint(session: Session, error: Exception) -> str | None:
+    if isinstance(error, UniqueViolation):
+        return error.constraint
+    return session.constraint_of(error) if isinstance(error, DBAPIError) else None
+
+
+def _problem(mapped: MappedError, error: Exception) -> ProvisioningError:
+    by_constraint = isinstance(mapped.cause, str)
+    detail = mapped.detail or (f"{mapped.kind.title}." if by_constraint else str(error)) or None
+    fault = Fault(mapped.kind.code, detail or f"{mapped.kind.title}.")
+    found = mapped.kind(detail, errors=[entry(fault, mapped.field)] if mapped.field else ())
+    found.lasting = False
+    return found
