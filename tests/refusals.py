@@ -17,7 +17,7 @@ def refused(answer: TestResponse, status: int, code: str, detail: str, **members
     assert answer.status_code == status, answer.text
     assert problem(answer) == {
         "type": f"{PREFIX}/problems/{code}",
-        "title": _TITLES[code],
+        "title": _TITLES.get(code),
         "status": status,
         "code": code,
         "detail": detail,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Any
 
-from sqlalchemy import Connection, Inspector, MetaData, UniqueConstraint, inspect
+from sqlalchemy import Engine, Inspector, MetaData, UniqueConstraint, inspect
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
 SERIALIZATION = {"40001", "40P01"}
@@ -84,8 +84,12 @@ def constraint_of(error: BaseException, constraints: Constraints) -> str:
     return constraints.get(frozenset(columns), "")
 
 
-def violated(error: DBAPIError, connection: Connection) -> str | None:
-    """The constraint of any table that `error` speaks of, by name; SQLite tells the columns of a unique one only."""
+def violated(error: DBAPIError, engine: Engine) -> str | None:
+    """The constraint of anybody's table that `error` speaks of, by name.
+
+    SQLite tells the columns of a unique one only, and its name is looked up on another connection: after a failed
+    flush this one is of no use.
+    """
     diagnosis = getattr(error.orig, "diag", None)
     if diagnosis is not None:
         return diagnosis.constraint_name or None
@@ -94,7 +98,7 @@ def violated(error: DBAPIError, connection: Connection) -> str | None:
         return which
     table, _, _ = which.partition(".")
     columns = [column.rpartition(".")[2] for column in which.split(", ")]
-    return _unique_on(table, columns, inspect(connection)) if what == "UNIQUE" and which else None
+    return _unique_on(table, columns, inspect(engine)) if what == "UNIQUE" and which else None
 
 
 def _unique_on(table: str, columns: list[str], found: Inspector) -> str | None:

@@ -114,7 +114,7 @@ class Session:
 
     def constraint_of(self, error: DBAPIError) -> str | None:
         """The name of the constraint, the host's own too, that a statement violated; None where there is no telling."""
-        return violated(error, self._connection)
+        return violated(error, self.storage.engine)
 
     def require_whole(self) -> None:
         """Raise `RuntimeError` where COMMIT would succeed and yet keep less than what ran.
