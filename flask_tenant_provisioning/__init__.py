@@ -4,5 +4,7 @@ from .access import Principal as Principal, current_principal as current_princip
 from .config import ConfigurationError as ConfigurationError
 from .extension import TenantProvisioning as TenantProvisioning
 from .problems import ProvisioningError as ProvisioningError
+from .steps.context import StepContext as StepContext
+from .steps.failures import StepAbandoned as StepAbandoned, StepFailed as StepFailed
 
 __version__ = "0.1.0"

@@ -10,6 +10,7 @@ from flask import Blueprint, Response
 
 from .openapi.routes import routes as openapi_routes
 from .problems.rendering import mark
+from .steps.routes import routes as step_routes
 from .tenants.lifecycle_routes import routes as lifecycle_routes
 from .tenants.routes import routes as tenant_routes
 from .web.call import Call
@@ -19,7 +20,7 @@ from .web.media_types import require_json_accepted
 from .web.mount import Mount
 from .web.routing import DOCUMENTS_NEED, Route
 
-ROUTES: tuple[Route, ...] = (*tenant_routes, *lifecycle_routes, *openapi_routes)
+ROUTES: tuple[Route, ...] = (*tenant_routes, *lifecycle_routes, *step_routes, *openapi_routes)
 
 
 def make_blueprint(mount: Mount) -> Blueprint:
@@ -45,6 +46,7 @@ def _view(route: Route, mount: Mount) -> Callable[..., Response]:
 
         def guarded(**path: Any) -> Response:
             principal = mount.guard.admit(needed)
+            mount.engine.serve()
             require_json_accepted()
             return handler(Call(mount, principal), **path)
 

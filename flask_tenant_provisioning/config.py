@@ -210,6 +210,19 @@ class Settings:
     )
     idempotency_hours: int = _key(24, "Hours for which an `Idempotency-Key` and its answer are kept.", _number(1, 8760))
     retention_days: int = _key(30, "Days during which a deleted tenant can be restored.", _number(0, 36_500))
+    engine: str = _key(
+        "embedded",
+        "Who does what follows a commit: `embedded`, a thread of each serving process from its first request on; "
+        "`external`, `flask provisioning worker` alone.",
+        _choice("embedded", "external"),
+    )
+    worker_threads: int = _key(8, "How many steps a worker runs at once.", _number(1, 1000))
+    worker_poll_seconds: int = _key(
+        2, "How often an idle worker looks for work that other processes have left.", _number(1, 3600)
+    )
+    worker_lease_seconds: int = _key(
+        30, "After how long others take over the work of a worker that has died.", _number(1, 3600)
+    )
     plans: tuple[str, ...] | None = _key(None, "The plans that exist; any text where unset.", _texts)
     phone_e164: bool = _key(False, "Accept only valid E.164 numbers; needs the extra `phone`.", _strict_phone)
     problem_base_uri: str | None = _key(

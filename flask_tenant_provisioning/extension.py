@@ -21,9 +21,11 @@ from .config import ConfigurationError, Settings
 from .database.engine import resolve
 from .database.identifiers import uuid7
 from .database.storage import Storage
+from .engine.choosing import engine_of
 from .licensing import LicenseError, LicenseSource
 from .registration import Registration
 from .schema import metadata
+from .steps.planning import Planning
 from .tenants.consulting import Consultation
 from .web.cursors import Cursors
 from .web.mount import Mount
@@ -93,7 +95,10 @@ class TenantProvisioning(Registration):
             guard=Guard(Tokens(read, self._clock), read.realm),
             cursors=Cursors(_secret(app, read) or ""),
             routes=ROUTES,
-            open_storage=lambda: self._storage(app, db, read),
+            open_storage=lambda: self._storage(app, db, mount),
+            hooks=self.hooks,
+            in_host=functools.partial(_in_host, app),
+            engine=engine_of(read, lambda: mount),
         )
         self._blueprint = make_blueprint(mount)
         if _licensed(license, read):
@@ -104,7 +109,8 @@ class TenantProvisioning(Registration):
             _exempt_from_csrf(app, self._blueprint)
         mounts[self.name] = mount
 
-    def _storage(self, app: Flask, db: Any, settings: Settings) -> Storage:
+    def _storage(self, app: Flask, db: Any, mount: Mount) -> Storage:
+        settings = mount.settings
         engine, ours = resolve(app, db, settings)
         return Storage(
             engine,
@@ -113,7 +119,8 @@ class TenantProvisioning(Registration):
             clock=self._clock,
             new_id=self._new_id,
             autocommit=ours,
-            reactions=(Consultation(self.hooks, functools.partial(_in_host, app)),),
+            reactions=(Consultation(self.hooks, mount.in_host), Planning(self.hooks)),
+            wake=lambda keys: mount.engine.wake(keys),
         )
 
 

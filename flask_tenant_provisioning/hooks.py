@@ -1,4 +1,4 @@
-"""What a host registers: its hooks and its errors. Data, and the order that they declare; nothing here runs them."""
+"""What a host registers: hooks, steps, errors. Data, and the order that they declare; nothing here runs them."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ OPERATIONS = (
 )
 #: What a hook can ask for, by the names of its parameters.
 OFFERED = frozenset({"session", "tenant", "before", "principal", "operation"})
+#: What a step, its undo and an export can ask for.
+OFFERED_TO_STEPS = frozenset({"tenant", "context"})
+
+PROVISIONING, DEPROVISIONING = "provisioning", "deprovisioning"
 
 
 class Ordered(Protocol):
@@ -55,10 +59,29 @@ class MappedError(NamedTuple):
     field: str | None
 
 
+class Step(NamedTuple):
+    """A piece of work of the host's that follows the commit, durably; times are in seconds.
+
+    `undo` takes its effect back where a later step gives up. `backoff` is the time before the first of at most
+    `retries` further attempts, doubled before each next one.
+    """
+
+    name: str
+    phase: str
+    function: Callable[..., Any]
+    undo: Callable[..., Any] | None
+    retries: int
+    timeout: float
+    backoff: float
+    after: tuple[str, ...]
+
+
 class Hooks:
     """Everything that one host registered."""
 
     def __init__(self) -> None:
+        self._steps: dict[str, list[Step]] = {PROVISIONING: [], DEPROVISIONING: []}
+        self._orders: dict[str, tuple[Step, ...]] = {}
         self._hooks: list[Hook] = []
         self._plans: dict[str, tuple[Hook, ...]] = {}
         self.errors: list[MappedError] = []
@@ -77,6 +100,23 @@ class Hooks:
             found = self._plans[operation] = tuple(hook for hook in every if operation in hook.operations)
         return found
 
+    def add_step(self, step: Step) -> None:
+        """Keep a step. Raises `ConfigurationError` where another of its phase has its name."""
+        unique(step.name, self._steps[step.phase], f"{step.phase} step")
+        self._steps[step.phase].append(step)
+        self._orders.clear()
+
+    def steps(self, phase: str) -> tuple[Step, ...]:
+        """The steps of `phase`, in an order that they allow. Raises `ConfigurationError` where there is none."""
+        found = self._orders.get(phase)
+        if found is None:
+            found = self._orders[phase] = tuple(ordered(self._steps[phase], f"{phase} step"))
+        return found
+
+    def step(self, phase: str, name: str) -> Step | None:
+        """The step of this name, None where the host has none any more."""
+        return next((step for step in self._steps[phase] if step.name == name), None)
+
     def kinds(self) -> tuple[type[ProvisioningError], ...]:
         """Every class of problem of the host's own."""
         return tuple({mapped.kind.code: mapped.kind for mapped in self.errors}.values())
@@ -84,6 +124,8 @@ class Hooks:
     def check(self) -> None:
         """Raise `ConfigurationError` where what was registered does not fit together."""
         ordered(self._hooks, "hook")
+        for phase in self._steps:
+            self.steps(phase)
 
 
 def unique(name: str, others: Iterable[Ordered], what: str) -> None:

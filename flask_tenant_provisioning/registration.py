@@ -7,11 +7,24 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from .config import ConfigurationError
-from .hooks import OFFERED, OPERATIONS, Hook, Hooks, MappedError, mapped_kind, wanted
+from .hooks import (
+    DEPROVISIONING,
+    OFFERED,
+    OFFERED_TO_STEPS,
+    OPERATIONS,
+    PROVISIONING,
+    Hook,
+    Hooks,
+    MappedError,
+    Step,
+    mapped_kind,
+    wanted,
+)
 from .problems import ProvisioningError, catalogue
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_STEP = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _CODE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
@@ -44,6 +57,51 @@ class Registration:
         def register(function: F) -> F:
             wants = wanted(function, OFFERED, "hook")
             self.hooks.add(Hook(name or function.__name__, operations, function, tuple(after), wants))
+            return function
+
+        return register
+
+    def step(
+        self,
+        name: str,
+        *,
+        undo: Callable[..., Any] | None = None,
+        retries: int = 5,
+        timeout: float = 60,
+        backoff: float = 1,
+        after: Sequence[str] = (),
+        phase: str = PROVISIONING,
+    ) -> Callable[[F], F]:
+        """Run a function durably after a tenant's creation: until it succeeds, or has failed `retries` times more.
+
+        ::
+
+            @provisioning.step("bucket", undo=drop_bucket, after=["schema"])
+            def make_bucket(tenant, context):
+                context.save({"bucket": storage.create(key=context.idempotency_key)})
+
+        It is given what it names of `tenant` (the document) and `context` (`StepContext`). It may run again, after a
+        crash of its worker too; `context` helps it to take effect once. An attempt may take `timeout` seconds; the
+        first of the further ones follows after `backoff` seconds, each next one after twice as long.
+
+        A tenant with steps is `provisioning` until all have succeeded. Where one gives up it is `failed`, and `undo`,
+        a function of the same kind, runs for each step that had begun, the last one first. Steps of the phase
+        `deprovisioning` run before a tenant is removed for good; they have no undo.
+
+        Raises `ConfigurationError` for what cannot be.
+        """
+        if phase not in (PROVISIONING, DEPROVISIONING) or (phase == DEPROVISIONING and undo):
+            raise ConfigurationError(f"The phase of a step is {PROVISIONING!r}, or {DEPROVISIONING!r} without an undo.")
+        if not isinstance(name, str) or not _STEP.fullmatch(name):
+            raise ConfigurationError(f"A step's name is 1 to 100 of a-z, A-Z, 0-9, - _ and ., not {name!r}.")
+        if type(retries) is not int or retries < 0 or timeout <= 0 or backoff < 0:
+            raise ConfigurationError(f"The step {name!r} needs retries from 0 on and times above 0.")
+
+        def register(function: F) -> F:
+            wanted(function, OFFERED_TO_STEPS, "step")
+            if undo is not None:
+                wanted(undo, OFFERED_TO_STEPS, "undo")
+            self.hooks.add_step(Step(name, phase, function, undo, retries, timeout, backoff, tuple(after)))
             return function
 
         return register

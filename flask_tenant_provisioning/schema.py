@@ -6,6 +6,7 @@ from sqlalchemy import MetaData
 
 from .database.tables import empty_metadata
 from .events.models import events_table
+from .steps.models import runs_table, steps_table
 from .tenants.models import tenants_table
 from .tenants.usage import usage_table
 from .web.idempotency.models import idempotency_table
@@ -14,6 +15,6 @@ from .web.idempotency.models import idempotency_table
 def metadata(prefix: str = "provisioning_") -> MetaData:
     """The tables as this release wants them, named with `prefix`."""
     found = empty_metadata(prefix)
-    for table in (tenants_table, events_table, usage_table, idempotency_table):
+    for table in (tenants_table, events_table, usage_table, idempotency_table, runs_table, steps_table):
         table(found)
     return found

@@ -18,7 +18,9 @@ from flask_tenant_provisioning.schema import metadata
 from tests.world import Caller, engine_of
 
 PREFIX = "provisioning_"
-TABLES = {f"{PREFIX}{name}" for name in ("alembic_version", "tenants", "events", "usage", "idempotency")}
+TABLES = {
+    f"{PREFIX}{name}" for name in ("alembic_version", "tenants", "events", "usage", "idempotency", "runs", "steps")
+}
 
 
 @pytest.fixture

@@ -164,7 +164,7 @@ def test_every_example_fits_the_schema_that_it_illustrates(documented: Documente
 def test_no_property_is_left_without_a_type(documented: Documented) -> None:
     for name, schema in documented.document["components"]["schemas"].items():
         for field, described in schema.get("properties", {}).items():
-            assert described.keys() & {"type", "enum", "$ref"}, f"{name}.{field}"
+            assert described.keys() & {"type", "enum", "$ref", "anyOf"}, f"{name}.{field}"
 
 
 def test_every_field_of_an_answer_is_required_and_the_server_fields_are_read_only(documented: Documented) -> None:

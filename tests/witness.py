@@ -22,6 +22,9 @@ DAY = 86_400
 LASTING: dict[str, Any] = {"JWT_ACCESS_TOKEN_EXPIRES": timedelta(days=3000)}
 
 
+TABLES = ("tenants", "events", "idempotency", "usage", "runs", "steps")
+
+
 class Clock:
     """Seconds since 1970, moved by hand."""
 
@@ -63,7 +66,7 @@ def rows(app: Flask, table: str, **equal: Any) -> list[dict[str, Any]]:
 
 def everything(app: Flask) -> dict[str, list[dict[str, Any]]]:
     """Every row of every table."""
-    return {name: rows(app, name) for name in ("tenants", "events", "idempotency", "usage")}
+    return {name: rows(app, name) for name in TABLES}
 
 
 def put(app: Flask, tenant: dict[str, Any], **columns: Any) -> None:

@@ -39,6 +39,7 @@ def configuration(**more: Any) -> dict[str, Any]:
         "PROVISIONING_LICENSE": signed_license(),
         "PROVISIONING_LICENSE_PUBLIC_KEYS": {KEYS.kid: KEYS.public},
         "PROVISIONING_AUTO_MIGRATE": True,
+        "PROVISIONING_ENGINE": "external",
         **more,
     }
 

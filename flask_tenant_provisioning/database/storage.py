@@ -30,6 +30,7 @@ class Reaction(Protocol):
     """What else happens in the transaction of an operation; a feature describes to it what it does."""
 
     def concerns(self, operation: str) -> bool: ...
+    def defers(self, session: Session, operation: str, tenant: Any) -> bool: ...
     def __call__(self, session: Session, change: Any) -> None: ...
 
 
@@ -43,13 +44,18 @@ _IN_ERROR = 3
 class Session:
     """One connection during one unit of work. What actions take instead of knowing where they run."""
 
-    __slots__ = ("_connection", "_driver", "_orm", "storage")
+    __slots__ = ("_connection", "_driver", "_orm", "storage", "woken")
 
     def __init__(self, storage: Storage, connection: Connection) -> None:
         self.storage = storage
         self._connection = connection
         self._driver: Any = connection.connection.dbapi_connection
         self._orm: OrmSession | None = None
+        self.woken: list[tuple[str, ...]] = []
+
+    def wake(self, key: tuple[str, ...]) -> None:
+        """Let a worker look at this piece of work once the transaction has committed."""
+        self.woken.append(key)
 
     def run(self, statement: Statement, values: dict[str, Any]) -> Any:
         """Run `statement` and return the driver's cursor: ``fetchone``, ``fetchall``, ``rowcount``.
@@ -151,6 +157,7 @@ class Storage:
         sleep: Callable[[float], None] = time.sleep,
         autocommit: bool = False,
         reactions: Sequence[Reaction] = (),
+        wake: Callable[[Sequence[tuple[str, ...]]], None] = lambda keys: None,
     ) -> None:
         self.engine = engine
         self.reactions = reactions
@@ -161,6 +168,7 @@ class Storage:
         self._attempts = attempts
         self._patience = patience
         self._sleep = sleep
+        self._wake = wake
         self._lite = engine.dialect.name == "sqlite"
         self._reading = engine if autocommit else engine.execution_options(isolation_level="AUTOCOMMIT")
         self._writing = engine
@@ -185,6 +193,10 @@ class Storage:
     def reacts(self, operation: str) -> bool:
         """Whether anything else happens in the transaction of `operation`."""
         return any(reaction.concerns(operation) for reaction in self.reactions)
+
+    def defers(self, session: Session, operation: str, tenant: Any = None) -> bool:
+        """Whether `operation` only begins in its transaction."""
+        return any(reaction.defers(session, operation, tenant) for reaction in self.reactions)
 
     def read(self, work: Work[T]) -> T:
         """Run a unit that only reads; one that met a dead connection runs once more."""
@@ -230,12 +242,16 @@ class Storage:
         for tried in itertools.count(1):
             try:
                 with opened() as session:
-                    return work(session)
+                    done = work(session)
             except Exception as error:
-                found = meaning(error)
-                if tried >= attempts or found not in again or time.monotonic() >= end:
-                    _refuse(error, found)
+                what = meaning(error)
+                if tried >= attempts or what not in again or time.monotonic() >= end:
+                    _refuse(error, what)
                     raise
+            else:
+                if session.woken:
+                    self._wake(session.woken)
+                return done
             self._sleep(random.uniform(0.001, 0.02) * 2**tried)
         raise AssertionError("unreachable")
 

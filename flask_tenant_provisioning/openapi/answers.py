@@ -28,6 +28,8 @@ from .explained import kinds
 EVERYWHERE = ("X-Request-ID", "Cache-Control")
 #: What goes with a problem of this status.
 _OF_STATUS = {401: "WWW-Authenticate", 403: "WWW-Authenticate", 405: "Allow", 415: "Accept", 503: "Retry-After"}
+#: What goes with a success of this status.
+_OF_SUCCESS = {201: ["Location"], 202: ["Location", "Retry-After"], 304: ["ETag"]}
 #: What shows in a header too, by the field that it stands in.
 _OF_FIELD = {"version": "ETag", "next": "Link"}
 
@@ -85,7 +87,7 @@ def headers(settings: Settings) -> dict[str, dict[str, Any]]:
         "X-Request-ID": _header("The request's id: the caller's where it is well formed.", pattern=_whole_id()),
         "Cache-Control": _header("Nobody may keep the answer.", const="no-store"),
         "ETag": _header("The entity tag of this version, strong (RFC 9110 §8.8.3).", pattern='^"[0-9]+"$'),
-        "Location": _header("The path of what was created.", format="uri-reference"),
+        "Location": _header("The path of what was created, or of what shows how far it is.", format="uri-reference"),
         "Link": _header('The next page: `rel="next"` (RFC 8288). Absent on the last one.', required=False),
         "WWW-Authenticate": _header("The challenge (RFC 6750 §3).", required=False, **challenge),
         "Idempotency-Replayed": _header("The answer is the one of before.", required=False, const="true"),
@@ -130,4 +132,4 @@ def _headers_of(status: int, answer: Any) -> list[str]:
     if isinstance(answer, type) and issubclass(answer, Schema):
         fields = answer._declared_fields
     found = [header for field, header in _OF_FIELD.items() if field in fields]
-    return found + (["Location"] if status == 201 else []) + (["ETag"] if status == 304 else [])
+    return found + _OF_SUCCESS.get(status, [])

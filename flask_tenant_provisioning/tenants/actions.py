@@ -29,7 +29,8 @@ def create(session: Session, actor: Actor, partner: str, values: Values, allowan
     """
     allowance.take(session)
     storage = session.storage
-    tenant = _new(storage.new_id(), partner, {**EMPTY, **values}, instant(storage.clock()))
+    status = "provisioning" if storage.defers(session, "tenant.create") else "active"
+    tenant = _new(storage.new_id(), partner, {**EMPTY, **values}, instant(storage.clock()), status)
     hidden = {"name_key": values["name_key"], "email_key": values["email_key"], "status_before": None, "live": 1}
     happened = event(storage, actor, "tenant.created", partner, tenant.document(), tenant.created_at)
     try:
@@ -99,7 +100,7 @@ def _keys(before: Tenant, after: Tenant, values: Values) -> Values:
     return {key: values[key] for key, field in sources.items() if getattr(before, field) != getattr(after, field)}
 
 
-def _new(tenant_id: str, partner: str, values: Values, at: str) -> Tenant:
+def _new(tenant_id: str, partner: str, values: Values, at: str, status: str) -> Tenant:
     return Tenant(
         id=tenant_id,
         partner_id=partner,
@@ -110,7 +111,7 @@ def _new(tenant_id: str, partner: str, values: Values, at: str) -> Tenant:
         industry=values["industry"],
         plan=values["plan"],
         metadata=compact(values["metadata"]),
-        status="active",
+        status=status,
         suspended_reason=None,
         version=1,
         created_at=at,

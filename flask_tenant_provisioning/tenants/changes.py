@@ -47,12 +47,35 @@ def locked(session: Session, target: Target) -> Tenant:
     return _present(session, session.run(session.storage.once(TenantSQL).lock, where).fetchone())
 
 
+def held(session: Session, partner: str, tenant_id: str) -> Tenant | None:
+    """The same whatever its state is, also one that is being purged; None where its row is gone."""
+    row = session.run(session.storage.once(TenantSQL).lock, {"partner_id": partner, "id": tenant_id}).fetchone()
+    return Tenant._make(row) if row else None
+
+
+def whereabouts(session: Session, partner: str | None, tenant_id: str) -> Tenant:
+    """The tenant whatever its state is, not locked; of anybody where `partner` is None. Raises `TenantNotFound`."""
+    sql = session.storage.once(TenantSQL)
+    statement, where = (sql.read_anyones, {}) if partner is None else (sql.read, {"partner_id": partner})
+    row = session.run(statement, {**where, "id": tenant_id}).fetchone()
+    if row is None:
+        raise TenantNotFound
+    return Tenant._make(row)
+
+
 def apply(
-    session: Session, actor: Actor, kind: str, before: Tenant, after: Tenant, hidden: Mapping[str, Any] | None = None
+    session: Session,
+    actor: Actor,
+    kind: str,
+    before: Tenant,
+    after: Tenant,
+    hidden: Mapping[str, Any] | None = None,
+    *,
+    consult: bool = True,
 ) -> Tenant:
     """Write what differs, `hidden` columns too, with an event of type `kind`. Where nothing differs, do nothing.
 
-    Raises `TenantExists` where another tenant holds what this one wants.
+    Without `consult` nobody takes part in it. Raises `TenantExists` where another tenant holds what this one wants.
     """
     changed = {name: new for name, old, new in zip(Tenant._fields, before, after, strict=True) if old != new}
     if not changed:
@@ -65,12 +88,34 @@ def apply(
     except UniqueViolation as violation:
         raise taken(claimed_field(violation.constraint)) from violation
     announce(session, actor, kind, before, after, at)
-    react(session, actor, kind, before, after)
+    if consult:
+        react(session, actor, kind, before, after)
     return after
+
+
+def end(session: Session, actor: Actor, tenant: Tenant) -> bool:
+    """Remove a tenant, at once or by steps; returns whether it is gone."""
+    if session.storage.defers(session, "tenant.purge", tenant):
+        retire(session, actor, tenant)
+        return False
+    remove(session, actor, tenant)
+    return True
+
+
+def retire(session: Session, actor: Actor, tenant: Tenant) -> None:
+    """Begin a tenant's end: nobody finds it any more, and steps do the rest before they `remove` it."""
+    now = instant(session.storage.clock())
+    values = {"status": "purging", "deleted_at": tenant.deleted_at or now, "purge_at": now}
+    after = tenant._replace(**values, version=tenant.version + 1, updated_at=now)
+    statement = session.storage.once(TenantSQL).change((*values, "live"))
+    _run(session, statement, tenant, {**values, "live": None, "updated_at": now})
+    react(session, actor, "tenant.retired", tenant, after)
 
 
 def remove(session: Session, actor: Actor, tenant: Tenant) -> None:
     """Take the row away for good, with an event that remembers it."""
+    if tenant.status == "purging":
+        tenant = tenant._replace(status="deleted")
     _run(session, session.storage.once(TenantSQL).remove, tenant, {})
     announce(session, actor, "tenant.purged", tenant, tenant, instant(session.storage.clock()))
     react(session, actor, "tenant.purged", tenant, tenant)
@@ -84,6 +129,7 @@ OPERATIONS = {
     "tenant.reactivated": "tenant.reactivate",
     "tenant.deleted": "tenant.delete",
     "tenant.restored": "tenant.restore",
+    "tenant.retired": "tenant.retire",
     "tenant.purged": "tenant.purge",
 }
 

@@ -39,6 +39,10 @@ class Consultation:
         """Whether anybody is to be asked about `operation`."""
         return bool(self._hooks.of(operation))
 
+    def defers(self, session: Session, operation: str, tenant: Tenant | None) -> bool:
+        """A hook ends with its transaction."""
+        return False
+
     def __call__(self, session: Session, change: Change) -> None:
         """Run the hooks in their declared order. Raises the problem into which the host's own exception is mapped."""
         hooks = self._hooks.of(change.operation)

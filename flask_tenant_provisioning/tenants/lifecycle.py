@@ -9,7 +9,7 @@ from ..access import Actor
 from ..database import Session, instant
 from ..problems import InvalidState
 from . import usage
-from .changes import Target, apply, locked, remove
+from .changes import Target, apply, end, locked
 from .conflicts import refuse_taken
 from .models import Tenant
 from .statements import TenantSQL
@@ -59,13 +59,16 @@ def restore(session: Session, actor: Actor, target: Target, allowance: usage.All
     return apply(session, actor, "tenant.restored", before, after, {"status_before": None, "live": 1})
 
 
-def purge(session: Session, actor: Actor, target: Target) -> None:
-    """Remove a tenant for good, whatever its state. Raises `TenantNotFound`, and what `expected` raises."""
+def purge(session: Session, actor: Actor, target: Target) -> bool:
+    """Remove a tenant for good, whatever its state; False where the host's steps do so later, out of everybody's sight.
+
+    Raises `TenantNotFound`, and what `expected` raises.
+    """
     before = locked(session, target)
     target.expected(before.version)
     if before.status != "deleted":
         usage.release(session)
-    remove(session, actor, before)
+    return end(session, actor, before)
 
 
 def _moved(

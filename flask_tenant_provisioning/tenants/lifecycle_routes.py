@@ -12,7 +12,7 @@ from ..web.validation import load
 from ..web.writing import Answer, write
 from . import lifecycle, usage
 from .queries import delete_query, write_query
-from .requests import REPEATABLE, WITH_BODY, WRITE, shown, target
+from .requests import REPEATABLE, WITH_BODY, WRITE, identified, shown, target
 from .routes import ONE
 from .schemas import TenantSchema, suspension_input
 
@@ -24,11 +24,15 @@ routes = Routes()
     ONE,
     permissions=("tenant:delete",),
     query=delete_query,
-    answers={200: TenantSchema, 204: None},
+    answers={200: TenantSchema, 202: None, 204: None},
     problems=WRITE,
 )
 def delete_tenant(call: Call, tenant_id: str) -> Response:
-    """Delete a tenant. It can be read and restored until `purge_at`, unless `purge=true` (needs `tenant:purge`)."""
+    """Delete a tenant. It can be read and restored until `purge_at`, unless `purge=true` (needs `tenant:purge`).
+
+    A tenant that is purged is gone at once: 204. Where the application has work to do before, it is gone for everybody,
+    and `Location` shows how far that work has come: 202.
+    """
     asked = call.asked(delete_query())
     if asked["purge"]:
         return _purge(call, tenant_id, asked["validate_only"])
@@ -40,7 +44,12 @@ def delete_tenant(call: Call, tenant_id: str) -> Response:
 def _purge(call: Call, tenant_id: str, validate_only: bool) -> Response:
     call.require("tenant:purge")
     work = partial(lifecycle.purge, actor=call.actor(), target=target(call, tenant_id))
-    return write(call, work, lambda _nothing: Answer(204, None, {}), validate_only=validate_only)
+
+    def answer(gone: bool) -> Answer:
+        where = f"{call.mount.base()}/tenants/{identified(tenant_id)}/provisioning"
+        return Answer(204, None, {}) if gone else Answer(202, None, {"Location": where, "Retry-After": "1"})
+
+    return write(call, work, answer, validate_only=validate_only)
 
 
 @routes.add(

@@ -6,7 +6,7 @@ from functools import partial
 
 from ..access import Actor
 from ..database import Session, Storage, instant
-from .changes import remove
+from .changes import end
 from .models import Tenant
 from .statements import TenantSQL
 
@@ -14,9 +14,10 @@ _BATCH = 100
 
 
 def purge_due(storage: Storage, actor: Actor) -> int:
-    """Purge every tenant whose retention is over, each in a unit of work of its own; returns how many.
+    """Purge every tenant whose retention is over, or let its steps begin to; returns how many.
 
-    Several may do so at once, and one that is interrupted has finished what it counted.
+    Each is a unit of work of its own. Several may do so at once, and one that is interrupted has finished what it
+    counted.
     """
     count = 0
     while due := storage.read(_due):
@@ -34,10 +35,10 @@ def _due(session: Session) -> list[tuple[str, str]]:
 
 def _purge_if_due(session: Session, actor: Actor, key: tuple[str, str]) -> int:
     """Purge one, unless somebody else was faster or restored it."""
-    where = {"partner_id": key[0], "id": key[1]}
+    where, now = {"partner_id": key[0], "id": key[1]}, instant(session.storage.clock())
     row = session.run(session.storage.once(TenantSQL).lock, where).fetchone()
     tenant = None if row is None else Tenant._make(row)
-    if tenant is None or tenant.purge_at is None or tenant.purge_at > instant(session.storage.clock()):
+    if tenant is None or tenant.status != "deleted" or (tenant.purge_at or "") > now:
         return 0
-    remove(session, actor, tenant)
+    end(session, actor, tenant)
     return 1

@@ -66,7 +66,7 @@ class TenantSQL:
     def _due(self) -> Select[Any]:
         """The first deleted tenants whose time to be restored is over."""
         t = self.table.c
-        due = t.purge_at <= bindparam("now", type_=t.purge_at.type)
+        due = and_(t.purge_at <= bindparam("now", type_=t.purge_at.type), t.status == "deleted")
         return select(t.partner_id, t.id).where(due).order_by(t.purge_at).limit(bindparam("limit", type_=Integer))
 
     def _change(self, columns: tuple[str, ...]) -> Statement:

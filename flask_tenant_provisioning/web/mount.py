@@ -5,22 +5,38 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
 from flask import request
 
 from ..access import Guard
 from ..config import Settings
 from ..database import Storage
+from ..hooks import Hooks
 from ..licensing import LicenseSource
 from .cursors import Cursors
+
+
+class Engine(Protocol):
+    """Brings work that follows a commit to whoever does it. Losing what it carries loses nothing: work is rows."""
+
+    def serve(self) -> None:
+        """A request has come: this process serves."""
+
+    def wake(self, keys: Sequence[tuple[str, ...]]) -> None:
+        """There is work: these pieces, at least. Never fails."""
+
+    def stop(self, grace: float) -> None:
+        """Begin nothing more, and wait for what is being done, for `grace` seconds at most."""
 
 
 @dataclasses.dataclass(eq=False)
 class Mount:
     """What one mounted API consists of. Its storage opens at first use: at start where a licence lets it mount.
 
-    `routes` are its declared operations (`web.routing.Route`), `memory` holds what is made once for it.
+    `routes` are its declared operations (`web.routing.Route`), `hooks` what the host registered, `in_host` enters the
+    host's application context, `memory` holds what is made once for it.
     """
 
     name: str
@@ -30,6 +46,9 @@ class Mount:
     cursors: Cursors
     routes: Sequence[Any]
     open_storage: Callable[[], Storage]
+    hooks: Hooks
+    in_host: Callable[[], AbstractContextManager[Any]]
+    engine: Engine
     memory: dict[Any, Any] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property

@@ -1,0 +1,1 @@
+"""Who does what follows a commit, and when."""

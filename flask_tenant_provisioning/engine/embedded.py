@@ -1,0 +1,58 @@
+"""A worker in a thread of the serving process, from its first request on."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+from collections.abc import Callable, Sequence
+
+from .worker import Worker
+
+logger = logging.getLogger(__name__)
+
+#: How long a process that ends waits for what its worker is doing, in seconds.
+GRACE = 10.0
+
+
+class Embedded:
+    """Starts the worker that `make` makes when this process serves its first request; a fork starts its own."""
+
+    def __init__(self, make: Callable[[], Worker]) -> None:
+        self._make = make
+        self._starting = threading.Lock()
+        self._process: int | None = None
+        self._worker: Worker | None = None
+        self._thread: threading.Thread | None = None
+
+    def serve(self) -> None:
+        """Start the worker, unless this process has one."""
+        if self._process != os.getpid():
+            with self._starting:
+                if self._process != os.getpid():
+                    self._start()
+
+    def wake(self, keys: Sequence[tuple[str, ...]]) -> None:
+        """Let this process's worker look for work, if it has one."""
+        worker = self._worker
+        if worker is not None and self._process == os.getpid():
+            worker.wake()
+
+    def stop(self, grace: float = GRACE) -> None:
+        """Begin nothing more, and wait for what is being done, for `grace` seconds at most."""
+        worker, thread = self._worker, self._thread
+        if worker is None or thread is None or self._process != os.getpid():
+            return
+        worker.stop()
+        thread.join(grace)
+        if left := worker.finish(grace):
+            logger.warning("%d steps were not finished: another worker does them again", left)
+
+    def _start(self) -> None:
+        self._worker = self._make()
+        self._thread = threading.Thread(target=self._worker.run, name=f"{__package__}-worker", daemon=True)
+        self._thread.start()
+        self._process = os.getpid()
+        atexit.register(self.stop)
+        logger.info("this process does provisioning work in a thread of its own")

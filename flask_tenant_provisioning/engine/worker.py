@@ -1,0 +1,124 @@
+"""A worker: claims what is due and does it, each piece in a thread of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .base import Work
+from .chores import Chores
+
+logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(eq=False)
+class _Piece:
+    """A claimed piece of work, the monotonic second by which it has to be done, and whether it is."""
+
+    claimed: Any
+    deadline: float
+    done: bool = False
+
+
+class Worker:
+    """Does the work of one mount until it is stopped. Several workers, in any processes, share it safely."""
+
+    def __init__(self, work: Work, chores: Chores, *, threads: int = 8, poll: float = 2.0) -> None:
+        self._work, self._chores = work, chores
+        self._threads, self._poll = threads, poll
+        self._running: list[_Piece] = []
+        self._changed = threading.Event()
+        self._stopping = False
+        self._renewed = time.monotonic()
+
+    def wake(self) -> None:
+        """Look for work now."""
+        self._changed.set()
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self._stopping = True
+        self._changed.set()
+
+    def run(self) -> None:
+        """Work until `stop`; returns once nothing more is begun, with what is being done still being done."""
+        while not self._stopping:
+            self._changed.clear()
+            begun = self._turn()
+            if not begun:
+                self._changed.wait(self._rest())
+
+    def drain(self) -> None:
+        """Work until nothing is due, and wait for what is being done."""
+        self._safely(self._chores.do)
+        while self._turn() or self._running:
+            if self._running:
+                self._changed.wait(min(self._rest(), 0.05))
+                self._changed.clear()
+
+    def finish(self, grace: float) -> int:
+        """Wait for what is being done, for `grace` seconds at most; returns how many pieces were left."""
+        end = time.monotonic() + grace
+        while self._running and time.monotonic() < end:
+            self._look_after()
+            self._changed.wait(min(self._rest(), max(0.0, end - time.monotonic())))
+            self._changed.clear()
+        self._look_after()
+        return len(self._running)
+
+    def _turn(self) -> int:
+        """Look after what is being done, and begin what can be; returns how many pieces were begun."""
+        self._look_after()
+        self._safely(self._chores.do_when_due)
+        free = self._threads - len(self._running)
+        claimed: Sequence[Any] = self._safely(lambda: self._work.claim(free)) or () if free > 0 else ()
+        for one in claimed:
+            self._begin(one)
+        return len(claimed)
+
+    def _begin(self, claimed: Any) -> None:
+        piece = _Piece(claimed, time.monotonic() + self._work.timeout(claimed))
+        name = f"{__package__}-{len(self._running)}"
+        self._running.append(piece)
+        threading.Thread(target=self._do, args=(piece,), name=name, daemon=True).start()
+
+    def _do(self, piece: _Piece) -> None:
+        try:
+            self._work.run(piece.claimed)
+        except Exception:
+            logger.exception("a piece of work failed; it is done again when its claim has ended")
+        finally:
+            piece.done = True
+            self._changed.set()
+
+    def _look_after(self) -> None:
+        """Forget what is done, give up what takes too long, and keep the claims of the rest."""
+        now = time.monotonic()
+        for piece in list(self._running):
+            if piece.done:
+                self._running.remove(piece)
+            elif now >= piece.deadline:
+                self._running.remove(piece)
+                self._safely(lambda late=piece: self._work.expire(late.claimed))  # type: ignore[misc]
+        if self._running and now - self._renewed >= self._work.lease / 3:
+            self._renewed = now
+            self._safely(lambda: self._work.renew([piece.claimed for piece in self._running]))
+
+    def _rest(self) -> float:
+        """How long there is nothing to look after, in seconds."""
+        now = time.monotonic()
+        deadlines = [piece.deadline - now for piece in self._running]
+        renewal = [self._renewed + self._work.lease / 3 - now] if self._running else []
+        return max(0.0, min([self._poll, *deadlines, *renewal]))
+
+    def _safely(self, work: Callable[[], Any]) -> Any:
+        """What `work` returns; None where it fails, as when the database is away: the next turn comes."""
+        try:
+            return work()
+        except Exception as error:
+            logger.error("a worker's turn failed: %s", error)
+            return None

@@ -1,0 +1,90 @@
+"""Who works on a step: a claim is taken in a short transaction, and the work is done outside of any."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from ..database import Session, Storage, instant
+from .models import Stage
+from .statements import KEY, StepSQL
+
+#: How often a worker that others forestall looks again.
+_TRIES = 3
+
+#: A step by partner, tenant, phase and name.
+Key = tuple[str, str, str, str]
+
+
+class Lag(NamedTuple):
+    """How many steps are due, and since when the first of them is; None where none is."""
+
+    due: int
+    since: str | None
+
+
+def due(session: Session, limit: int) -> list[tuple[Any, ...]]:
+    """The first steps that are due, each as its key and the fence that was seen."""
+    wanted = {"now": instant(session.storage.clock()), "limit": limit}
+    found: list[tuple[Any, ...]] = session.run(session.storage.once(StepSQL).due, wanted).fetchall()
+    return found
+
+
+def lag(session: Session) -> Lag:
+    """How far behind the workers are."""
+    now = {"now": instant(session.storage.clock())}
+    return Lag(*session.run(session.storage.once(StepSQL).lag, now).fetchone())
+
+
+def claim(storage: Storage, limit: int, lease: float, among: Sequence[Key] | None = None) -> list[Stage]:
+    """Claim at most `limit` steps that are due, for `lease` seconds; `among` names those that are meant.
+
+    Several workers may do so at once. Each takes some of what all of them see, so that they seldom meet; where they
+    do, the fence decides. No database has to lock rows across shards for it.
+    """
+    for _ in range(_TRIES):
+        seen = storage.read(lambda session: due(session, limit * 4) if among is None else _seen(session, among))
+        if not seen:
+            break
+        chosen = sorted(random.sample(seen, min(limit, len(seen))))
+        if found := storage.transaction(partial(_claimed, seen=chosen, lease=lease)):
+            return found
+    return []
+
+
+def renew(storage: Storage, stages: Iterable[Stage], lease: float) -> None:
+    """Say that these are still being worked on."""
+
+    def unit(session: Session) -> None:
+        sql, until = storage.once(StepSQL), instant(storage.clock() + lease)
+        for stage in sorted(stages):
+            session.run(sql.renew, {**key_of(stage), "fence": stage.fence, "lease": until})
+
+    storage.transaction(unit)
+
+
+def key_of(stage: Stage) -> dict[str, Any]:
+    """The key of a step's row, by column."""
+    return dict(zip(KEY, stage, strict=False))
+
+
+def _seen(session: Session, keys: Sequence[Key]) -> list[tuple[Any, ...]]:
+    """Those of `keys` that are due."""
+    now, found = instant(session.storage.clock()), []
+    for key in keys:
+        row = session.run(session.storage.once(StepSQL).stage, dict(zip(KEY, key, strict=True))).fetchone()
+        if row is not None and (stage := Stage._make(row)).due_at is not None and stage.due_at <= now:
+            found.append((*key, stage.fence))
+    return found
+
+
+def _claimed(session: Session, seen: Sequence[tuple[Any, ...]], lease: float) -> list[Stage]:
+    sql, now = session.storage.once(StepSQL), session.storage.clock()
+    times, found = {"now": instant(now), "lease": instant(now + lease)}, []
+    for *key, fence in seen:
+        where = dict(zip(KEY, key, strict=True))
+        if session.run(sql.claim, {**where, **times, "seen": fence}).rowcount == 1:
+            found.append(Stage._make(session.run(sql.stage, where).fetchone()))
+    return found

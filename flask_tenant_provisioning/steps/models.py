@@ -1,0 +1,108 @@
+"""The tables of a tenant's way through the host's steps."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import Column, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table
+
+from ..database.tables import prefixed
+from ..database.types import Identifier, Instant, Record, ordered_text
+
+#: How long an error's class and its message may be, in characters.
+LONGEST_CLASS, LONGEST_MESSAGE = 255, 500
+
+
+class Run(NamedTuple):
+    """One tenant's way through the steps of one phase.
+
+    `state` is ``pending`` (behind another phase), ``running``, ``paused`` (its tenant is deleted), ``undoing``, or how
+    it ended: ``succeeded``, ``failed``, ``cancelled``. `outcome` is how it will have ended once everything is undone,
+    `round` counts its retries.
+    """
+
+    partner_id: str
+    tenant_id: str
+    phase: str
+    state: str
+    outcome: str | None
+    round: int
+    request_id: str | None
+    created_at: str
+    finished_at: str | None
+
+
+class Stage(NamedTuple):
+    """One step of one run.
+
+    `state` is ``waiting``, ``running``, ``succeeded``, ``failed``, ``cancelled``, ``undoing``, ``undone`` or
+    ``undo_failed``. `due_at` is when somebody has to turn to it: to begin, to try again, or, while it is at work, to
+    see what became of whoever does it. `fence` grows with every claim, so that only the latest can say how it went.
+    `generation` grows when the step has been undone; `memory` is what it saved.
+    """
+
+    partner_id: str
+    tenant_id: str
+    phase: str
+    name: str
+    position: int
+    after: str
+    state: str
+    attempts: int
+    undo_attempts: int
+    generation: int
+    fence: int
+    due_at: str | None
+    started_at: str | None
+    finished_at: str | None
+    error_class: str | None
+    error_message: str | None
+    memory: str | None
+
+
+def runs_table(metadata: MetaData) -> Table:
+    """One row a tenant and phase."""
+    return Table(
+        prefixed(metadata, "runs"),
+        metadata,
+        Column("partner_id", ordered_text(255), nullable=False),
+        Column("tenant_id", Identifier, nullable=False),
+        Column("phase", ordered_text(16), nullable=False),
+        Column("state", String(16), nullable=False),
+        Column("outcome", String(16)),
+        Column("round", Integer, nullable=False),
+        Column("request_id", String(128)),
+        Column("created_at", Instant, nullable=False),
+        Column("finished_at", Instant),
+        PrimaryKeyConstraint("partner_id", "tenant_id", "phase"),
+        sqlite_with_rowid=False,
+    )
+
+
+def steps_table(metadata: MetaData) -> Table:
+    """One row a step of a run; what is due is found by an index of its own."""
+    due_at: Column[str] = Column("due_at", Instant)
+    return Table(
+        prefixed(metadata, "steps"),
+        metadata,
+        Column("partner_id", ordered_text(255), nullable=False),
+        Column("tenant_id", Identifier, nullable=False),
+        Column("phase", ordered_text(16), nullable=False),
+        Column("name", ordered_text(100), nullable=False),
+        Column("position", Integer, nullable=False),
+        Column("after", Record, nullable=False),
+        Column("state", String(16), nullable=False),
+        Column("attempts", Integer, nullable=False),
+        Column("undo_attempts", Integer, nullable=False),
+        Column("generation", Integer, nullable=False),
+        Column("fence", Integer, nullable=False),
+        due_at,
+        Column("started_at", Instant),
+        Column("finished_at", Instant),
+        Column("error_class", String(LONGEST_CLASS)),
+        Column("error_message", String(LONGEST_MESSAGE)),
+        Column("memory", Record),
+        PrimaryKeyConstraint("partner_id", "tenant_id", "phase", "name"),
+        Index(None, "due_at", postgresql_where=due_at.is_not(None), sqlite_where=due_at.is_not(None)),
+        sqlite_with_rowid=False,
+    )

@@ -1,0 +1,105 @@
+"""Every statement about runs and their steps, built once a storage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Integer, Table, and_, bindparam, case, func, select
+
+from ..database import Statement, Storage, parameters
+from .models import Run, Stage
+
+_RUN, _STAGE = ("partner_id", "tenant_id", "phase"), ("partner_id", "tenant_id", "phase", "name")
+KEY = _STAGE
+
+
+class StepSQL:
+    """The statements of one storage. Those that change a few columns are compiled at their first use."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._dialect = storage.engine.dialect
+        self._runs, self._steps = storage.table("runs"), storage.table("steps")
+        self._changes: dict[tuple[str, ...], Statement] = {}
+        runs, steps = self._runs, self._steps
+        s = steps.c
+        self.add_run = self._compiled(runs.insert().values(parameters(runs)))
+        self.add_step = self._compiled(steps.insert().values(parameters(steps)))
+        self.run = self._compiled(select(*(runs.c[name] for name in Run._fields)).where(_same(runs, _RUN)))
+        stages = select(*(s[name] for name in Stage._fields))
+        self.stage = self._compiled(stages.where(_same(steps, _STAGE)))
+        self.stages = self._compiled(stages.where(_same(steps, _RUN)).order_by(s.position))
+        now = bindparam("now", type_=s.due_at.type)
+        due = s.due_at <= now
+        self.due = self._compiled(
+            select(*(s[name] for name in KEY), s.fence)
+            .where(due)
+            .order_by(s.due_at)
+            .limit(bindparam("limit", type_=Integer))
+        )
+        self.lag = self._compiled(select(func.count(), func.min(s.due_at)).where(due))
+        self.claim = self._compiled(self._claim(due))
+        owned = and_(_same(steps, _STAGE), s.fence == bindparam("fence", type_=Integer))
+        lease = bindparam("lease", type_=s.due_at.type)
+        self.renew = self._compiled(steps.update().where(owned, s.due_at.is_not(None)).values(due_at=lease))
+        self.remember = self._compiled(
+            steps.update().where(owned).values(memory=bindparam("new_memory", type_=s.memory.type))
+        )
+        mine = (_same(table, ("partner_id", "tenant_id")) for table in (runs, steps))
+        self.forget = [
+            self._compiled(table.delete().where(of_tenant))
+            for table, of_tenant in zip((runs, steps), mine, strict=True)
+        ]
+        self.drop_step = self._compiled(steps.delete().where(_same(steps, _STAGE)))
+
+    def change_run(self, *columns: str) -> Statement:
+        """An update of just these columns of a run."""
+        return self._change(self._runs, _RUN, columns)
+
+    def change_step(self, *columns: str) -> Statement:
+        """An update of just these columns of a step, whoever is at work on it."""
+        return self._change(self._steps, _STAGE, columns)
+
+    def settle(self, *columns: str) -> Statement:
+        """The same by whoever claimed it last, and nobody else."""
+        fence = self._steps.c.fence == bindparam("fence", type_=Integer)
+        return self._change(self._steps, _STAGE, columns, fence)
+
+    def _claim(self, due: ColumnElement[bool]) -> Any:
+        """Take a step that is due, if nobody else did since it was seen."""
+        s, undoing = self._steps.c, self._steps.c.state == "undoing"
+        seen = and_(_same(self._steps, _STAGE), s.fence == bindparam("seen", type_=Integer), due)
+        return (
+            self._steps.update()
+            .where(seen)
+            .values(
+                state=case((undoing, "undoing"), else_="running"),
+                attempts=s.attempts + case((undoing, 0), else_=1),
+                undo_attempts=s.undo_attempts + case((undoing, 1), else_=0),
+                fence=s.fence + 1,
+                due_at=bindparam("lease", type_=s.due_at.type),
+                started_at=func.coalesce(s.started_at, bindparam("now", type_=s.due_at.type)),
+            )
+        )
+
+    def _change(
+        self, table: Table, key: tuple[str, ...], columns: tuple[str, ...], *more: ColumnElement[bool]
+    ) -> Statement:
+        wanted = (table.name, *columns, str(bool(more)))
+        found = self._changes.get(wanted)
+        if found is None:
+            values = {name: bindparam(f"new_{name}", type_=table.c[name].type) for name in columns}
+            update = table.update().where(_same(table, key), *more).values(values)
+            found = self._changes[wanted] = self._compiled(update)
+        return found
+
+    def _compiled(self, clause: Any) -> Statement:
+        return Statement(clause, self._dialect)
+
+
+def _same(table: Table, names: tuple[str, ...]) -> ColumnElement[bool]:
+    return and_(*(table.c[name] == bindparam(name, type_=table.c[name].type) for name in names))
+
+
+def changed(values: dict[str, Any]) -> dict[str, Any]:
+    """`values` under the names that an update's parameters have."""
+    return {f"new_{name}": value for name, value in values.items()}

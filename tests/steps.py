@@ -1,0 +1,83 @@
+"""Hosts with steps, and a worker whose turns the test itself takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask
+
+from flask_tenant_provisioning import TenantProvisioning
+from flask_tenant_provisioning.engine.choosing import worker_of
+from flask_tenant_provisioning.engine.worker import Worker
+from tests.witness import LASTING, Clock, storage_of
+from tests.world import Caller, configuration
+
+
+class House:
+    """A host with steps of its own. It has no worker but the turns that a test takes with `work`."""
+
+    def __init__(self, database_url: str, **config: Any) -> None:
+        self.clock = Clock()
+        self.provisioning = TenantProvisioning(clock=self.clock)
+        self.app = Flask("host")
+        self.app.config.update(configuration(**LASTING, **config))
+        self._url = database_url
+        #: What the steps did, in their order.
+        self.done: list[Any] = []
+        #: The steps that fail at present, each with what it raises.
+        self.broken: dict[str, Exception] = {}
+
+    def step(self, name: str, *, undo: bool = True, **options: Any) -> None:
+        """Register a step that notes that it ran, and unless told otherwise an undo that does."""
+
+        def do(context: Any) -> None:
+            self._meet(name)
+            self.done.append(name)
+
+        def take_back(context: Any) -> None:
+            self._meet(f"undo {name}")
+            self.done.append(f"undo {name}")
+
+        taking_back = {"undo": take_back} if undo and options.get("phase") != "deprovisioning" else {}
+        self.provisioning.step(name, **{"backoff": 10, **taking_back, **options})(do)
+
+    def _meet(self, name: str) -> None:
+        if name in self.broken:
+            self.done.append(f"{name} fails")
+            raise self.broken[name]
+
+    def open(self, *roles: str) -> Caller:
+        """Mount the API and return a partner."""
+        self.provisioning.init_app(self.app, self._url)
+        return Caller(self.app, roles=roles or ("partner-admin",))
+
+    def worker(self, **options: Any) -> Worker:
+        """A worker of this host's."""
+        return worker_of(self.app.extensions["tenant_provisioning"]["provisioning"], **options)
+
+    def work(self, seconds: float = 0) -> None:
+        """Let time pass, and do everything that is due by then."""
+        self.clock.now += seconds
+        self.worker().drain()
+
+    def close(self) -> None:
+        storage_of(self.app).engine.dispose()
+
+
+def progress(caller: Caller, tenant: dict[str, Any]) -> dict[str, Any]:
+    """A tenant's provisioning, as the API shows it."""
+    answer = caller("GET", f"/tenants/{tenant['tenant']}/provisioning")
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.get_json()
+    return found
+
+
+def states(caller: Caller, tenant: dict[str, Any]) -> dict[str, str]:
+    """The state of each step."""
+    return {step["name"]: step["state"] for step in progress(caller, tenant)["steps"]}
+
+
+def status(caller: Caller, tenant: dict[str, Any]) -> str:
+    """The tenant's status."""
+    found: str = caller("GET", f"/tenants/{tenant['tenant']}").get_json()["status"]
+    return found
