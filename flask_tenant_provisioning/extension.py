@@ -91,6 +91,7 @@ class TenantProvisioning(Registration):
         mount = Mount(
             name=self.name,
             settings=read,
+            hooks=self.hooks,
             license=license,
             guard=Guard(Tokens(read, self._clock), read.realm),
             cursors=Cursors(_secret(app, read) or ""),

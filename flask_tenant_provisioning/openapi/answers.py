@@ -9,7 +9,6 @@ from typing import Any
 
 from marshmallow import Schema
 
-from ..config import Settings
 from ..problems import (
     Forbidden,
     InvalidIdempotencyKey,
@@ -21,6 +20,7 @@ from ..problems import (
     catalogue,
 )
 from ..problems.rendering import MEDIA_TYPE, REQUEST_ID
+from ..web.api import Api
 from ..web.routing import JSON, Route
 from .explained import kinds
 
@@ -38,25 +38,26 @@ _CHALLENGED = (*catalogue(Unauthenticated), Forbidden)
 _GUARDED = (*_CHALLENGED, NotAcceptable, StorageUnavailable)
 
 
-def answers(route: Route, settings: Settings) -> dict[str, Any]:
+def answers(route: Route, api: Api) -> dict[str, Any]:
     """The Responses Object of `route`."""
     more = _headers_of_writes(route)
     documents = {str(status): _answer(status, answer, more) for status, answer in route.answers.items()}
-    problems = {str(found[0].status): component(found) for found in by_status(problems_of(route, settings))}
+    problems = {str(found[0].status): component(found) for found in by_status(problems_of(route, api), api)}
     return dict(sorted({**documents, **problems}.items()))
 
 
-def problems_of(route: Route, settings: Settings) -> set[type[ProvisioningError]]:
-    """Every problem that `route` may answer: those it declares, and those of the gate before it."""
-    gate = _GUARDED if not route.public else () if settings.public_docs else _CHALLENGED
-    return {*route.problems, *_ALWAYS, *gate}
+def problems_of(route: Route, api: Api) -> set[type[ProvisioningError]]:
+    """Every problem that `route` may answer: those it declares, those of the gate before it, and the host's own."""
+    gate = _GUARDED if not route.public else () if api.settings.public_docs else _CHALLENGED
+    hosts = api.hooks.kinds() if any(map(api.hooks.of, route.hooks)) else ()
+    return {*route.problems, *_ALWAYS, *gate, *hosts}
 
 
-def by_status(found: Iterable[type[ProvisioningError]]) -> list[list[type[ProvisioningError]]]:
+def by_status(found: Iterable[type[ProvisioningError]], api: Api) -> list[list[type[ProvisioningError]]]:
     """`found` in the catalogue's order, those of one status together."""
     groups: dict[int, list[type[ProvisioningError]]] = defaultdict(list)
     wanted = set(found)
-    for kind in kinds():
+    for kind in kinds(api):
         if kind in wanted:
             groups[kind.status].append(kind)
     return list(groups.values())
@@ -71,18 +72,19 @@ def problem_answer(group: list[type[ProvisioningError]]) -> dict[str, Any]:
     """The Response Object of these problems of one status."""
     status = group[0].status
     codes = [kind.code for kind in group]
+    bears = [] if any(kind.of_host for kind in group) else [_OF_STATUS.get(status)]
     narrowed = {"properties": {"status": {"const": status}, "code": {"enum": codes}}}
     schema = {"allOf": [{"$ref": "#/components/schemas/Problem"}, narrowed]}
     return {
         "description": "\n".join(f"- `{kind.code}`: {kind.title}. {kind.remedy}" for kind in group),
-        "headers": _headers(*EVERYWHERE, *filter(None, [_OF_STATUS.get(status)])),
+        "headers": _headers(*EVERYWHERE, *filter(None, bears)),
         "content": {MEDIA_TYPE: {"schema": schema, "examples": {code: code for code in codes}}},
     }
 
 
-def headers(settings: Settings) -> dict[str, dict[str, Any]]:
+def headers(api: Api) -> dict[str, dict[str, Any]]:
     """Every header that an answer may bear."""
-    challenge = {"pattern": "^Bearer realm=", "examples": [f'Bearer realm="{settings.realm}"']}
+    challenge = {"pattern": "^Bearer realm=", "examples": [f'Bearer realm="{api.settings.realm}"']}
     return {
         "X-Request-ID": _header("The request's id: the caller's where it is well formed.", pattern=_whole_id()),
         "Cache-Control": _header("Nobody may keep the answer.", const="no-store"),

@@ -9,8 +9,7 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 
 from ..config import Settings
-from ..web.mount import Mount
-from ..web.routing import Route
+from ..web.api import Api
 from . import answers, examples, operations
 from .explained import explanations, kinds
 from .fields import Converter
@@ -35,33 +34,33 @@ class _Plugin(MarshmallowPlugin):
     Converter = Converter
 
 
-def document(mount: Mount, server: str) -> str:
-    """The document as JSON, for callers who see the mount at `server`; made once for each of these."""
-    made: dict[str, str] = mount.memory.setdefault(document, {})
+def document(api: Api, server: str) -> str:
+    """The document as JSON, for callers who see the API at `server`; made once for each of these."""
+    made: dict[str, str] = api.memory.setdefault(document, {})
     if server not in made:
         while len(made) >= _MOST_KEPT:
             made.pop(next(iter(made)), None)
-        made[server] = json.dumps(build(mount.settings, server, tuple(mount.routes)), ensure_ascii=False)
+        made[server] = json.dumps(build(api, server), ensure_ascii=False)
     return made[server]
 
 
-def build(settings: Settings, server: str, routes: tuple[Route, ...]) -> dict[str, Any]:
-    """The OpenAPI Object of `routes` under `server`."""
-    spec = _spec(settings, server, routes)
-    _describe_shared(spec, settings, server)
-    for route in routes:
-        described = operations.operation(route, routes, settings)
+def build(api: Api, server: str) -> dict[str, Any]:
+    """The OpenAPI Object of `api` under `server`."""
+    spec = _spec(api, server)
+    _describe_shared(spec, api, server)
+    for route in api.routes:
+        described = operations.operation(route, api)
         spec.path(path_of(route), operations={route.method.lower(): described})
-    _describe_problems(spec, settings, routes)
-    for name, example in examples.examples(settings).items():
+    _describe_problems(spec, api)
+    for name, example in examples.examples(api).items():
         if name in spec.components.schemas:
             spec.components.schemas[name]["examples"] = [example]
     found = {"openapi": VERSION, **spec.to_dict()}
-    found["components"]["links"] = links(routes)
+    found["components"]["links"] = links(api.routes)
     return found
 
 
-def _spec(settings: Settings, server: str, routes: tuple[Route, ...]) -> APISpec:
+def _spec(api: Api, server: str) -> APISpec:
     from .. import __version__
 
     return APISpec(
@@ -71,27 +70,27 @@ def _spec(settings: Settings, server: str, routes: tuple[Route, ...]) -> APISpec
         [_Plugin(schema_name_resolver=name_of)],
         info={"description": ABOUT, "license": {"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"}},
         servers=[{"url": server}],
-        tags=operations.tags(routes),
+        tags=operations.tags(api.routes),
     )
 
 
-def _describe_shared(spec: APISpec, settings: Settings, server: str) -> None:
+def _describe_shared(spec: APISpec, api: Api, server: str) -> None:
     parts = spec.components
-    parts.security_scheme(operations.SECURITY, _bearer(settings))
-    for name, header in answers.headers(settings).items():
+    parts.security_scheme(operations.SECURITY, _bearer(api.settings))
+    for name, header in answers.headers(api).items():
         parts.header(name, header)
     for name, parameter in operations.request_headers().items():
         parts.parameter(name, "header", parameter)
-    for code, explained in explanations(settings, server).items():
+    for code, explained in explanations(api, server).items():
         parts.example(code, {"summary": explained.kind.title, "value": explained.example})
     parts.schema("Problem", PROBLEM)
 
 
-def _describe_problems(spec: APISpec, settings: Settings, routes: tuple[Route, ...]) -> None:
+def _describe_problems(spec: APISpec, api: Api) -> None:
     """The answers that the operations refer to, and one for each code that may come where no operation is."""
-    of_routes = [answers.problems_of(route, settings) for route in routes]
-    unrouted = [[kind] for kind in kinds() if kind not in set().union(*of_routes)]
-    groups = [group for found in of_routes for group in answers.by_status(found)]
+    of_routes = [answers.problems_of(route, api) for route in api.routes]
+    unrouted = [[kind] for kind in kinds(api) if kind not in set().union(*of_routes)]
+    groups = [group for found in of_routes for group in answers.by_status(found, api)]
     for name, group in {answers.component(group): group for group in (*groups, *unrouted)}.items():
         spec.components.response(name, answers.problem_answer(group))
 

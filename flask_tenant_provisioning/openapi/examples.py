@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..config import Settings
 from ..tenants.models import WRITABLE
 from ..tenants.schemas import tenant_input
+from ..web.api import Api
 
 TENANT: dict[str, Any] = {
     "tenant": "0194f0b2-3b40-7cc3-98c4-dc0c0c07398f",
@@ -29,18 +29,18 @@ TENANT: dict[str, Any] = {
 NEW_TENANT = {name: TENANT[name] for name in WRITABLE if TENANT[name]}
 
 
-def examples(settings: Settings) -> dict[str, Any]:
+def examples(api: Api) -> dict[str, Any]:
     """An example for each component that has one, such as this host would take and answer it."""
     return {
         "Tenant": TENANT,
         "TenantPage": {"items": [TENANT], "next": None},
-        "TenantInput": _accepted(NEW_TENANT, settings),
-        "TenantByExternalIdInput": _accepted(NEW_TENANT, settings),
+        "TenantInput": _accepted(NEW_TENANT, api),
+        "TenantByExternalIdInput": _accepted(NEW_TENANT, api),
         "TenantPatch": {"industry": None, "metadata": {"region": "eu-west"}},
     }
 
 
-def _accepted(values: dict[str, Any], settings: Settings) -> dict[str, Any]:
+def _accepted(values: dict[str, Any], api: Api) -> dict[str, Any]:
     """Those of `values` that the host's schema accepts."""
-    refused = tenant_input(settings).validate(values)
+    refused = tenant_input(api).validate(values)
     return {name: value for name, value in values.items() if name not in refused}

@@ -6,12 +6,12 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..config import Settings
 from ..problems import InvalidState, ProvisioningError, catalogue
 from ..tenants.conflicts import taken
 from ..tenants.queries import list_query
 from ..tenants.schemas import tenant_input
 from ..web import json
+from ..web.api import Api
 from ..web.bodies import too_large
 from ..web.validation import load, load_parameters
 from .examples import NEW_TENANT, TENANT
@@ -19,7 +19,7 @@ from .examples import NEW_TENANT, TENANT
 
 @dataclasses.dataclass(frozen=True)
 class Explanation:
-    """One code of the catalogue, for one mount."""
+    """One code of an API, for its callers."""
 
     kind: type[ProvisioningError]
     type: str
@@ -47,17 +47,17 @@ class Explanation:
         return {**self.short(), "example": self.example}
 
 
-def kinds() -> tuple[type[ProvisioningError], ...]:
-    """Every class of problem, by status."""
-    return tuple(sorted(catalogue(), key=lambda kind: kind.status))
+def kinds(api: Api) -> tuple[type[ProvisioningError], ...]:
+    """Every class of problem, the host's own too, by status."""
+    return tuple(sorted([*catalogue(), *api.hooks.kinds()], key=lambda kind: kind.status))
 
 
-def explanations(settings: Settings, base: str) -> dict[str, Explanation]:
-    """Every code, explained for a mount that its callers see at `base`."""
-    types, provoked = settings.problem_base_uri or f"{base}/problems/", _provoked(settings)
+def explanations(api: Api, base: str) -> dict[str, Explanation]:
+    """Every code, explained for callers who see the API at `base`."""
+    types, provoked = api.settings.problem_base_uri or f"{base}/problems/", _provoked(api)
     return {
         kind.code: Explanation(kind, types + kind.code, _example(provoked.get(kind.code) or kind(), types, base))
-        for kind in kinds()
+        for kind in kinds(api)
     }
 
 
@@ -75,16 +75,16 @@ def _example(error: ProvisioningError, types: str, base: str) -> dict[str, Any]:
     return found | ({"errors": error.errors} if error.errors else {}) | error.members
 
 
-def _provoked(settings: Settings) -> dict[str, ProvisioningError]:
+def _provoked(api: Api) -> dict[str, ProvisioningError]:
     """Errors that say more than their title does, as the code itself raises them."""
     attempts: tuple[Callable[[], Any], ...] = (
-        lambda: load(tenant_input(settings), {**NEW_TENANT, "email": "nobody"}),
-        lambda: load_parameters(list_query(), {"limit": ["0"]}),
+        lambda: load(tenant_input(api), {**NEW_TENANT, "email": "nobody"}),
+        lambda: load_parameters(list_query(api), {"limit": ["0"]}),
         lambda: json.parse(b'{"client_name": "Example Corp", "client_name": ""}'),
     )
     made = (
         taken("email", TENANT["tenant"]),
-        too_large(settings.max_body_bytes),
+        too_large(api.settings.max_body_bytes),
         InvalidState("A deleted tenant cannot be changed.", tenant_status="deleted"),
     )
     return {error.code: error for error in (*_raised(attempts), *made)}

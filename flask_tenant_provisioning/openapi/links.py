@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from marshmallow import Schema
@@ -21,7 +21,7 @@ def leads(route: Route, answer: Any, routes: Iterable[Route]) -> dict[str, dict[
     return {target: {"$ref": f"#/components/links/{name}"} for target, name in names.items()}
 
 
-def links(routes: tuple[Route, ...]) -> dict[str, dict[str, Any]]:
+def links(routes: Sequence[Route]) -> dict[str, dict[str, Any]]:
     """The Link Objects of everything that these routes answer, by the name of their component."""
     answers = [(route, answer) for route in routes for answer in route.answers.values()]
     return {

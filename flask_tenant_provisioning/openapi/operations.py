@@ -6,8 +6,8 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from ..config import Settings
 from ..problems import InvalidIdempotencyKey, PreconditionFailed
+from ..web.api import Api
 from ..web.idempotency.keys import LONGEST_KEY
 from ..web.routing import DOCUMENTS_NEED, MERGE_PATCH, Route
 from .answers import answers
@@ -30,11 +30,11 @@ _KEY = (
 _IN_PATH = "^(?:[^/\\n\\u0000][^\\n\\u0000]*|[^/\\u0000]+)$"
 
 
-def operation(route: Route, routes: Iterable[Route], settings: Settings) -> dict[str, Any]:
-    """The Operation Object of `route`, one of `routes`."""
+def operation(route: Route, api: Api) -> dict[str, Any]:
+    """The Operation Object of `route`, one of the API's."""
     summary, _, more = (route.handler.__doc__ or "").partition("\n")
-    needed = permissions_of(route, settings)
-    roles = [role for role, granted in settings.roles.items() if set(needed).issubset(granted)] if needed else []
+    needed = permissions_of(route, api)
+    roles = [role for role, granted in api.settings.roles.items() if set(needed).issubset(granted)] if needed else []
     found: dict[str, Any] = {
         "operationId": route.endpoint,
         "tags": [tag_of(route)],
@@ -43,20 +43,20 @@ def operation(route: Route, routes: Iterable[Route], settings: Settings) -> dict
         "security": [{SECURITY: list(needed)}] if needed else [],
         "x-permissions": list(needed),
         "x-roles": roles,
-        "parameters": _parameters(route, settings),
-        "responses": answers(route, settings),
+        "parameters": _parameters(route, api),
+        "responses": answers(route, api),
     }
     for status, answer in route.answers.items():
-        if links := leads(route, answer, routes):
+        if links := leads(route, answer, api.routes):
             found["responses"][str(status)]["links"] = links
-    return found | _body(route, settings)
+    return found | _body(route, api)
 
 
-def permissions_of(route: Route, settings: Settings) -> tuple[str, ...]:
+def permissions_of(route: Route, api: Api) -> tuple[str, ...]:
     """What a caller needs, none for what is public."""
     if isinstance(route.permissions, tuple):
         return route.permissions
-    return () if settings.public_docs else DOCUMENTS_NEED
+    return () if api.settings.public_docs else DOCUMENTS_NEED
 
 
 def tag_of(route: Route) -> str:
@@ -102,9 +102,9 @@ def _who(needed: tuple[str, ...], roles: list[str]) -> str:
     return f"Needs {permissions}; granted to {', '.join(f'`{role}`' for role in roles) or 'no role'}."
 
 
-def _parameters(route: Route, settings: Settings) -> list[Any]:
-    path = [{"name": name, "in": "path", "required": True, "schema": _place(name)} for name in places(route)]
-    query = [{"in": "query", "schema": incoming(route.query(settings))}] if route.query else []
+def _parameters(route: Route, api: Api) -> list[Any]:
+    path = [{"name": name, "in": "path", "required": True, "schema": _place(name, api)} for name in places(route)]
+    query = [{"in": "query", "schema": incoming(route.query(api))}] if route.query else []
     conditions = {
         "If-Match": PreconditionFailed in route.problems,
         "If-None-Match": 304 in route.answers,
@@ -113,8 +113,8 @@ def _parameters(route: Route, settings: Settings) -> list[Any]:
     return [*path, *query, *(name for name, holds in conditions.items() if holds), "X-Request-ID"]
 
 
-def _place(name: str) -> dict[str, Any]:
-    listed = {"code": [kind.code for kind in kinds()], "asset": list(ASSETS)}
+def _place(name: str, api: Api) -> dict[str, Any]:
+    listed = {"code": [kind.code for kind in kinds(api)], "asset": list(ASSETS)}
     if name in listed:
         return {"type": "string", "enum": listed[name]}
     if name == "external_id":
@@ -122,10 +122,10 @@ def _place(name: str) -> dict[str, Any]:
     return {"type": "string", "format": "uuid"} if name.endswith("_id") else {"type": "string", "minLength": 1}
 
 
-def _body(route: Route, settings: Settings) -> dict[str, Any]:
+def _body(route: Route, api: Api) -> dict[str, Any]:
     if route.body is None:
         return {}
-    schema = incoming(route.body(settings), partial=MERGE_PATCH in route.consumes, without=places(route))
+    schema = incoming(route.body(api), partial=MERGE_PATCH in route.consumes, without=places(route))
     return {
         "requestBody": {
             "required": route.body_required,

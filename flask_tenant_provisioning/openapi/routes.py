@@ -63,7 +63,7 @@ def read_docs_asset(call: Call, asset: str) -> Response:
 def list_problems(call: Call) -> Response:
     """List every problem code, as JSON or as a page."""
     _refuse_parameters()
-    every = explanations(call.mount.settings, call.mount.base()).values()
+    every = explanations(call.mount, call.mount.base()).values()
     return _negotiated(
         lambda: call.answer({"items": [one.short() for one in every]}), lambda: pages.html(pages.index(every))
     )
@@ -79,7 +79,7 @@ def list_problems(call: Call) -> Response:
 def read_problem(call: Call, code: str) -> Response:
     """Read what a problem code means and what to do about it, as JSON or as a page."""
     _refuse_parameters()
-    found = explanations(call.mount.settings, call.mount.base()).get(code)
+    found = explanations(call.mount, call.mount.base()).get(code)
     if found is None:
         raise NotFound
     return _negotiated(lambda: call.answer(found.document()), lambda: pages.html(pages.problem(found)))

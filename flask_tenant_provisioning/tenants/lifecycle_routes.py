@@ -26,6 +26,7 @@ routes = Routes()
     query=delete_query,
     answers={200: TenantSchema, 202: None, 204: None},
     problems=WRITE,
+    hooks=("tenant.delete", "tenant.purge"),
 )
 def delete_tenant(call: Call, tenant_id: str) -> Response:
     """Delete a tenant. It can be read and restored until `purge_at`, unless `purge=true` (needs `tenant:purge`).
@@ -59,6 +60,7 @@ def _purge(call: Call, tenant_id: str, validate_only: bool) -> Response:
     query=write_query,
     answers={200: TenantSchema},
     problems=(*REPEATABLE, *WRITE, InvalidState, TenantExists, QuotaExceeded, LicenseExpired),
+    hooks=("tenant.restore",),
 )
 def restore_tenant(call: Call, tenant_id: str) -> Response:
     """Restore a deleted tenant to the status that it had."""
@@ -77,6 +79,7 @@ def restore_tenant(call: Call, tenant_id: str) -> Response:
     query=write_query,
     answers={200: TenantSchema},
     problems=(*WITH_BODY, *REPEATABLE, *WRITE, InvalidState),
+    hooks=("tenant.suspend",),
 )
 def suspend_tenant(call: Call, tenant_id: str) -> Response:
     """Suspend an active tenant."""
@@ -93,6 +96,7 @@ def suspend_tenant(call: Call, tenant_id: str) -> Response:
     query=write_query,
     answers={200: TenantSchema},
     problems=(*REPEATABLE, *WRITE, InvalidState),
+    hooks=("tenant.reactivate",),
 )
 def reactivate_tenant(call: Call, tenant_id: str) -> Response:
     """Make a suspended tenant active again."""

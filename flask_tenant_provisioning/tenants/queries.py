@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..config import Settings
+from ..web.api import Api
 from ..web.parameters import ChoiceField, FlagField, InstantField, LimitField, QuerySchema
 from ..web.validation import TextField
 from .fields import LONGEST_NAME, EmailField, email_key, name_key
@@ -68,21 +68,21 @@ NO_QUERY = QuerySchema()
 _LIST, _WRITE, _CREATE, _DELETE = ListQuery(), WriteQuery(), CreateQuery(), DeleteQuery()
 
 
-def list_query(_settings: Settings | None = None) -> ListQuery:
+def list_query(_api: Api | None = None) -> ListQuery:
     """The schema of `GET /tenants`'s parameters; made once."""
     return _LIST
 
 
-def write_query(_settings: Settings | None = None) -> WriteQuery:
+def write_query(_api: Api | None = None) -> WriteQuery:
     """The schema of a write's parameters; made once."""
     return _WRITE
 
 
-def create_query(_settings: Settings | None = None) -> CreateQuery:
+def create_query(_api: Api | None = None) -> CreateQuery:
     """The schema of the parameters of `POST /tenants` and of the upsert; made once."""
     return _CREATE
 
 
-def delete_query(_settings: Settings | None = None) -> DeleteQuery:
+def delete_query(_api: Api | None = None) -> DeleteQuery:
     """The schema of `DELETE`'s parameters; made once."""
     return _DELETE

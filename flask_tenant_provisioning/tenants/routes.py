@@ -48,11 +48,12 @@ BY_EXTERNAL_ID = "/tenants/by-external-id/<path:external_id>"
     query=create_query,
     answers={201: TenantSchema},
     problems=(*WITH_BODY, *REPEATABLE, InvalidParameter, TenantExists, QuotaExceeded, LicenseExpired),
+    hooks=("tenant.create",),
 )
 def create_tenant(call: Call) -> Response:
     """Create a tenant."""
     mount, asked, body = call.mount, call.asked(create_query()), call.body(JSON)
-    values = load(tenant_input(mount.settings), body)
+    values = load(tenant_input(mount), body)
     allowance = usage.allowance(mount.storage, mount.license)
     partner = asked.get("partner", call.principal.partner)
     work = partial(actions.create, actor=call.actor(), partner=partner, values=values, allowance=allowance)
@@ -114,11 +115,12 @@ def read_tenant(call: Call, tenant_id: str) -> Response:
     query=write_query,
     answers={200: TenantSchema},
     problems=(*WITH_BODY, *REPEATABLE, *WRITE, TenantExists, InvalidState),
+    hooks=("tenant.update",),
 )
 def patch_tenant(call: Call, tenant_id: str) -> Response:
     """Change some fields of a tenant (RFC 7396)."""
     asked, body = call.asked(write_query()), call.body(MERGE_PATCH, JSON)
-    patch = load(tenant_input(call.mount.settings), body, partial=True)
+    patch = load(tenant_input(call.mount), body, partial=True)
     return _revise(call, tenant_id, lambda tenant: patched(tenant, patch), body, asked["validate_only"])
 
 
@@ -130,11 +132,12 @@ def patch_tenant(call: Call, tenant_id: str) -> Response:
     query=write_query,
     answers={200: TenantSchema},
     problems=(*WITH_BODY, *WRITE, TenantExists, InvalidState),
+    hooks=("tenant.update",),
 )
 def replace_tenant(call: Call, tenant_id: str) -> Response:
     """Replace every writable field of a tenant."""
     asked, body = call.asked(write_query()), call.body(JSON)
-    values = load(tenant_input(call.mount.settings), body)
+    values = load(tenant_input(call.mount), body)
     return _revise(call, tenant_id, lambda _tenant: {**actions.EMPTY, **values}, body, asked["validate_only"])
 
 
@@ -154,11 +157,12 @@ def replace_tenant(call: Call, tenant_id: str) -> Response:
         QuotaExceeded,
         LicenseExpired,
     ),
+    hooks=("tenant.create", "tenant.update"),
 )
 def upsert_tenant(call: Call, external_id: str) -> Response:
     """Bring the tenant with this external id to what the body says, creating it where there is none."""
     mount, asked, body = call.mount, call.asked(create_query()), call.body(JSON)
-    values = load_upsert(mount.settings, named(external_id), body)
+    values = load_upsert(mount, named(external_id), body)
     work = partial(
         actions.upsert,
         actor=call.actor(),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from operator import itemgetter
 from typing import Any
 
 from marshmallow import fields, post_load, validate
 
-from ..config import Settings
 from ..problems import Fault, InvalidInput
+from ..web.api import Api
 from ..web.validation import StrictSchema, TextField, entry, invalid, load
 from .fields import LONGEST_NAME, EmailField, MetadataField, PhoneField, PlanField, email_key, name_key
 
@@ -48,12 +47,12 @@ class TenantSchema(StrictSchema):
         return values
 
 
-def tenant_input(settings: Settings) -> TenantSchema:
-    """The schema for what clients of this host send."""
-    return _tenant_input(settings.plans, settings.phone_e164)
+def tenant_input(api: Api) -> TenantSchema:
+    """The schema for what clients of this host send; made once."""
+    return api.once(_tenant_input)
 
 
-def load_upsert(settings: Settings, external_id: str, body: Any) -> dict[str, Any]:
+def load_upsert(api: Api, external_id: str, body: Any) -> dict[str, Any]:
     """The valid values of an upsert, whose path names the external id; the body may repeat it.
 
     Raises `InvalidInput`.
@@ -61,7 +60,7 @@ def load_upsert(settings: Settings, external_id: str, body: Any) -> dict[str, An
     whole = {**body, "external_id": external_id} if isinstance(body, dict) else body
     wrong = [entry(OTHER_ID, "external_id")] if isinstance(body, dict) and _differs(body, external_id) else []
     try:
-        values = load(tenant_input(settings), whole)
+        values = load(tenant_input(api), whole)
     except InvalidInput as error:
         raise invalid(sorted([*map(dict, error.errors), *wrong], key=itemgetter("pointer"))) from error
     if wrong:
@@ -76,11 +75,10 @@ def _differs(body: dict[str, Any], external_id: str) -> bool:
 OTHER_ID = Fault("mismatch", "Must be the external id in the path, or absent.")
 
 
-@functools.cache
-def _tenant_input(plans: tuple[str, ...] | None, strict_phone: bool) -> TenantSchema:
+def _tenant_input(api: Api) -> TenantSchema:
     class HostTenantSchema(TenantSchema):
-        phone_number = PhoneField(strict=strict_phone, allow_none=True)
-        plan = PlanField(plans=plans, allow_none=True)
+        phone_number = PhoneField(strict=api.settings.phone_e164, allow_none=True)
+        plan = PlanField(plans=api.settings.plans, allow_none=True)
 
     return HostTenantSchema()
 
@@ -91,7 +89,7 @@ class SuspensionSchema(StrictSchema):
     reason = TextField(shortest=1, longest=500, allow_none=True)
 
 
-def suspension_input(_settings: Settings | None = None) -> SuspensionSchema:
+def suspension_input(_api: Api | None = None) -> SuspensionSchema:
     """The schema of a suspension; made once."""
     return _SUSPENSION
 

@@ -11,10 +11,9 @@ from typing import Any, Protocol
 from flask import request
 
 from ..access import Guard
-from ..config import Settings
 from ..database import Storage
-from ..hooks import Hooks
 from ..licensing import LicenseSource
+from .api import Api
 from .cursors import Cursors
 
 
@@ -31,25 +30,20 @@ class Engine(Protocol):
         """Begin nothing more, and wait for what is being done, for `grace` seconds at most."""
 
 
-@dataclasses.dataclass(eq=False)
-class Mount:
+@dataclasses.dataclass(eq=False, kw_only=True)
+class Mount(Api):
     """What one mounted API consists of. Its storage opens at first use: at start where a licence lets it mount.
 
-    `routes` are its declared operations (`web.routing.Route`), `hooks` what the host registered, `in_host` enters the
-    host's application context, `memory` holds what is made once for it.
+    `in_host` enters the host's application context.
     """
 
     name: str
-    settings: Settings
     license: LicenseSource
     guard: Guard
     cursors: Cursors
-    routes: Sequence[Any]
     open_storage: Callable[[], Storage]
-    hooks: Hooks
     in_host: Callable[[], AbstractContextManager[Any]]
     engine: Engine
-    memory: dict[Any, Any] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def storage(self) -> Storage:

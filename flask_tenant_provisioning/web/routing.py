@@ -11,6 +11,7 @@ from flask import Response
 from ..access.guard import PUBLIC, Public, checked
 from ..config import ConfigurationError
 from ..problems import ProvisioningError
+from .api import Api
 from .call import Call
 from .media_types import JSON, MERGE_PATCH
 
@@ -25,7 +26,8 @@ DOCUMENTS_NEED = ("tenant:read",)
 class Route:
     """One operation: where it is, who may call it, what comes in and out, and which problems it answers.
 
-    `body` and `query` make their schema from the mount's settings; `answers` maps each status to its body's schema.
+    `body` and `query` make their schema for the API that the route is part of; `answers` maps each status to its
+    body's schema. `hooks` are the operations (`hooks.OPERATIONS`) that the host can take part in here.
     """
 
     method: str
@@ -33,11 +35,12 @@ class Route:
     handler: Handler
     permissions: tuple[str, ...] | Public
     answers: dict[int, Any]
-    body: Callable[[Any], Any] | None = None
+    body: Callable[[Api], Any] | None = None
     consumes: tuple[str, ...] = (JSON,)
     body_required: bool = True
-    query: Callable[[Any], Any] | None = None
+    query: Callable[[Api], Any] | None = None
     problems: tuple[type[ProvisioningError], ...] = ()
+    hooks: tuple[str, ...] = ()
 
     @property
     def endpoint(self) -> str:

@@ -9,7 +9,9 @@ from typing import Any
 
 from flask_tenant_provisioning.blueprint import ROUTES
 from flask_tenant_provisioning.config import Settings
+from flask_tenant_provisioning.hooks import Hooks
 from flask_tenant_provisioning.openapi.document import build
+from flask_tenant_provisioning.web.api import Api
 
 from .markdown import as_json, code, codes, heading, lines, table
 from .shapes import described, shape
@@ -18,10 +20,15 @@ Object = Mapping[str, Any]
 
 
 @functools.cache
+def api() -> Api:
+    """The API of a host that sets and registers nothing."""
+    return Api(settings=Settings.read({}, {}), hooks=Hooks(), routes=ROUTES)
+
+
+@functools.cache
 def document() -> dict[str, Any]:
     """The OpenAPI Object."""
-    settings = Settings.read({}, {})
-    return build(settings, settings.url_prefix, ROUTES)
+    return build(api(), api().settings.url_prefix)
 
 
 @functools.cache

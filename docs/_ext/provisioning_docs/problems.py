@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask_tenant_provisioning.config import Settings
 from flask_tenant_provisioning.openapi.explained import Explanation, explanations
 
 from . import operations
@@ -31,8 +30,8 @@ def reference() -> str:
 
 
 def _explained() -> dict[str, Explanation]:
-    settings = Settings.read({}, {})
-    return explanations(settings, settings.url_prefix)
+    api = operations.api()
+    return explanations(api, api.settings.url_prefix)
 
 
 def _section(one: Explanation, where: list[dict[str, Any]]) -> str:

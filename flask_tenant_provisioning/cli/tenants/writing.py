@@ -33,7 +33,7 @@ def create(partner: str, as_json: bool, mount: str | None, **fields: Any) -> Non
     chosen = chosen_mount(mount)
     with told():
         owner = load_parameters(create_query(), {"partner": [partner]})["partner"]
-        values = load(tenant_input(chosen.settings), sent(fields))
+        values = load(tenant_input(chosen), sent(fields))
         work = partial(actions.create, actor=operator(owner), partner=owner, values=values, allowance=allowance(chosen))
         say_tenant(chosen.storage.transaction(work), as_json=as_json)
 
@@ -53,7 +53,7 @@ def update(
 ) -> None:
     chosen, body = chosen_mount(mount), _patch(sent(fields), unset)
     with told():
-        patch = load(tenant_input(chosen.settings), body, partial=True)
+        patch = load(tenant_input(chosen), body, partial=True)
         work = partial(actions.revise, change=partial(patched, patch=patch))
         say_tenant(changed(chosen, tenant, partner, work), as_json=as_json)
 

@@ -1,0 +1,32 @@
+"""One API as it is declared: what it offers, before anybody mounts it or calls."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from ..config import Settings
+from ..hooks import Hooks
+
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
+class Api:
+    """The settings of one API, its operations (`web.routing.Route`), and what its host registered.
+
+    `memory` holds what is made once for it.
+    """
+
+    settings: Settings
+    hooks: Hooks
+    routes: Sequence[Any]
+    memory: dict[Any, Any] = dataclasses.field(default_factory=dict)
+
+    def once(self, factory: Callable[[Api], T]) -> T:
+        """What `factory` makes of this API, made once."""
+        found = self.memory.get(factory)
+        if found is None:
+            found = self.memory.setdefault(factory, factory(self))
+        return found  # type: ignore[no-any-return]
