@@ -97,7 +97,6 @@ class TenantProvisioning(Registration):
             cursors=Cursors(_secret(app, read) or ""),
             routes=ROUTES,
             open_storage=lambda: self._storage(app, db, mount),
-            hooks=self.hooks,
             in_host=functools.partial(_in_host, app),
             engine=engine_of(read, lambda: mount),
         )
