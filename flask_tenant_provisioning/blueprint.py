@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Blueprint, Response
 
+from .health.routes import routes as health_routes
 from .openapi.routes import routes as openapi_routes
 from .problems.rendering import mark
 from .steps.routes import routes as step_routes
@@ -18,9 +19,9 @@ from .web.catchall import UNMATCHED, match_every_method, unmatched
 from .web.failures import answer_errors
 from .web.media_types import require_json_accepted
 from .web.mount import Mount
-from .web.routing import DOCUMENTS_NEED, Route
+from .web.routing import Route
 
-ROUTES: tuple[Route, ...] = (*tenant_routes, *lifecycle_routes, *step_routes, *openapi_routes)
+ROUTES: tuple[Route, ...] = (*tenant_routes, *lifecycle_routes, *step_routes, *health_routes, *openapi_routes)
 
 
 def make_blueprint(mount: Mount) -> Blueprint:
@@ -53,7 +54,8 @@ def _view(route: Route, mount: Mount) -> Callable[..., Response]:
         return functools.update_wrapper(guarded, handler)
 
     def public(**path: Any) -> Response:
-        principal = None if mount.settings.public_docs else mount.guard.admit(DOCUMENTS_NEED)
+        asked = route.needs(mount.settings.public_docs)
+        principal = mount.guard.admit(asked) if asked else None
         return handler(Call(mount, principal), **path)
 
     return functools.update_wrapper(public, handler)

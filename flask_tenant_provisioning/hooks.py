@@ -25,6 +25,9 @@ OFFERED = frozenset({"session", "tenant", "before", "principal", "operation"})
 #: What a step, its undo and an export can ask for.
 OFFERED_TO_STEPS = frozenset({"tenant", "context"})
 
+#: What an archive can ask for.
+OFFERED_TO_ARCHIVES = frozenset({"name", "stream", "sha256", "tenant", "context"})
+
 PROVISIONING, DEPROVISIONING = "provisioning", "deprovisioning"
 
 
@@ -63,7 +66,7 @@ class Step(NamedTuple):
     """A piece of work of the host's that follows the commit, durably; times are in seconds.
 
     `undo` takes its effect back where a later step gives up. `backoff` is the time before the first of at most
-    `retries` further attempts, doubled before each next one.
+    `retries` further attempts, doubled before each next one. All others of its phase come after one that is `first`.
     """
 
     name: str
@@ -74,6 +77,7 @@ class Step(NamedTuple):
     timeout: float
     backoff: float
     after: tuple[str, ...]
+    first: bool = False
 
 
 class Hooks:
@@ -85,6 +89,8 @@ class Hooks:
         self._hooks: list[Hook] = []
         self._plans: dict[str, tuple[Hook, ...]] = {}
         self.errors: list[MappedError] = []
+        self.exports: dict[str, Callable[..., Any]] = {}
+        self.archive: Callable[..., Any] | None = None
 
     def add(self, hook: Hook) -> None:
         """Keep a hook. Raises `ConfigurationError` where another has its name."""
@@ -110,7 +116,7 @@ class Hooks:
         """The steps of `phase`, in an order that they allow. Raises `ConfigurationError` where there is none."""
         found = self._orders.get(phase)
         if found is None:
-            found = self._orders[phase] = tuple(ordered(self._steps[phase], f"{phase} step"))
+            found = self._orders[phase] = tuple(ordered(_behind_the_first(self._steps[phase]), f"{phase} step"))
         return found
 
     def step(self, phase: str, name: str) -> Step | None:
@@ -126,6 +132,14 @@ class Hooks:
         ordered(self._hooks, "hook")
         for phase in self._steps:
             self.steps(phase)
+        if self.exports and self.archive is None:
+            raise ConfigurationError("There are exports and nowhere to put them: register a @provisioning.archive.")
+
+
+def _behind_the_first(steps: Sequence[Step]) -> list[Step]:
+    """The steps, of which those that wait for no other wait for the first one."""
+    first = tuple(step.name for step in steps if step.first)
+    return [step if step.first or step.after else step._replace(after=first) for step in steps]
 
 
 def unique(name: str, others: Iterable[Ordered], what: str) -> None:

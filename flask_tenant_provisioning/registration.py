@@ -10,6 +10,7 @@ from .config import ConfigurationError
 from .hooks import (
     DEPROVISIONING,
     OFFERED,
+    OFFERED_TO_ARCHIVES,
     OFFERED_TO_STEPS,
     OPERATIONS,
     PROVISIONING,
@@ -21,6 +22,7 @@ from .hooks import (
     wanted,
 )
 from .problems import ProvisioningError, catalogue
+from .steps.exporting import EXPORT, Exporting
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -105,6 +107,35 @@ class Registration:
             return function
 
         return register
+
+    def export(self, kind: str) -> Callable[[F], F]:
+        """Write what a function yields (JSON objects) into the archive of each tenant that is removed for good.
+
+        It is given what it names of `tenant` and `context`. The export is the first step of a deprovisioning: where it
+        fails, nothing is removed. Raises `ConfigurationError` for a kind that is malformed or taken.
+        """
+        if not _STEP.fullmatch(kind) or kind in {*self.hooks.exports, "archive", "tenant", "end"}:
+            raise ConfigurationError(f"An export needs a kind of its own, of letters, digits, - _ and ., not {kind!r}.")
+
+        def register(function: F) -> F:
+            wanted(function, OFFERED_TO_STEPS, "export")
+            if not self.hooks.exports:
+                step = Step(EXPORT, DEPROVISIONING, Exporting(self.hooks), None, 5, 3600, 1, (), first=True)
+                self.hooks.add_step(step)
+            self.hooks.exports[kind] = function
+            return function
+
+        return register
+
+    def archive(self, function: F) -> F:
+        """Keep the archives of exported tenants with this function, such as ``to_folder("/srv/archives")``.
+
+        It is given what it names of `name` (of the file), `stream` (binary, at its beginning), `sha256`, `tenant` and
+        `context`, and returns where the archive is. For the same tenant it may be called again.
+        """
+        wanted(function, OFFERED_TO_ARCHIVES, "archive")
+        self.hooks.archive = function
+        return function
 
     def map_error(
         self,

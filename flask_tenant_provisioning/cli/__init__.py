@@ -19,6 +19,7 @@ provisioning = click.Group(
             "purge": ".purge:purge",
             "tenants": ".tenants:tenant_commands",
             "token": ".token:token",
+            "worker": ".worker:worker",
         },
     ),
 )

@@ -55,7 +55,7 @@ class Worker:
     def drain(self) -> None:
         """Work until nothing is due, and wait for what is being done."""
         self._safely(self._chores.do)
-        while self._turn() or self._running:
+        while not self._stopping and (self._turn() or self._running):
             if self._running:
                 self._changed.wait(min(self._rest(), 0.05))
                 self._changed.clear()

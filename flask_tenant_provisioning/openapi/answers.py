@@ -48,7 +48,7 @@ def answers(route: Route, api: Api) -> dict[str, Any]:
 
 def problems_of(route: Route, api: Api) -> set[type[ProvisioningError]]:
     """Every problem that `route` may answer: those it declares, those of the gate before it, and the host's own."""
-    gate = _GUARDED if not route.public else () if api.settings.public_docs else _CHALLENGED
+    gate = _GUARDED if not route.public else _CHALLENGED if route.needs(api.settings.public_docs) else ()
     hosts = api.hooks.kinds() if any(map(api.hooks.of, route.hooks)) else ()
     return {*route.problems, *_ALWAYS, *gate, *hosts}
 

@@ -9,7 +9,7 @@ from typing import Any
 from ..problems import InvalidIdempotencyKey, PreconditionFailed
 from ..web.api import Api
 from ..web.idempotency.keys import LONGEST_KEY
-from ..web.routing import DOCUMENTS_NEED, MERGE_PATCH, Route
+from ..web.routing import MERGE_PATCH, Route
 from .answers import answers
 from .assets import ASSETS
 from .explained import kinds
@@ -54,9 +54,7 @@ def operation(route: Route, api: Api) -> dict[str, Any]:
 
 def permissions_of(route: Route, api: Api) -> tuple[str, ...]:
     """What a caller needs, none for what is public."""
-    if isinstance(route.permissions, tuple):
-        return route.permissions
-    return () if api.settings.public_docs else DOCUMENTS_NEED
+    return route.needs(api.settings.public_docs)
 
 
 def tag_of(route: Route) -> str:

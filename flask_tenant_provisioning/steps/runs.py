@@ -6,6 +6,7 @@ Whoever moves a run holds the tenant's row: two steps that end together see each
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
 
 from ..access import Actor, Principal
@@ -16,6 +17,8 @@ from ..tenants.models import Tenant
 from . import progress
 from .models import Run, Stage
 from .statements import KEY, StepSQL, changed
+
+logger = logging.getLogger(__name__)
 
 WORKER = "provisioning-worker"
 
@@ -137,6 +140,7 @@ def _give_up(session: Session, hooks: Hooks, tenant: Tenant, run: Run, stages: l
         _hold_back(session, stages)
         if not progress.is_busy(stages_of(session, run)):
             _end(session, run, "failed")
+            logger.error("the removal of tenant %s has stopped: a step of its deprovisioning gave up", tenant.id)
         return
     _abandon(session, hooks, tenant, run, stages, "failed")
 

@@ -27,7 +27,8 @@ class Route:
     """One operation: where it is, who may call it, what comes in and out, and which problems it answers.
 
     `body` and `query` make their schema for the API that the route is part of; `answers` maps each status to its
-    body's schema. `hooks` are the operations (`hooks.OPERATIONS`) that the host can take part in here.
+    body's schema. `hooks` are the operations (`hooks.OPERATIONS`) that the host can take part in here. `always_public`
+    says that not even a host that keeps its documents to itself asks for a token.
     """
 
     method: str
@@ -41,6 +42,7 @@ class Route:
     query: Callable[[Api], Any] | None = None
     problems: tuple[type[ProvisioningError], ...] = ()
     hooks: tuple[str, ...] = ()
+    always_public: bool = False
 
     @property
     def endpoint(self) -> str:
@@ -55,8 +57,14 @@ class Route:
 
     @property
     def public(self) -> bool:
-        """Whether anybody may call it."""
+        """Whether anybody may call it, unless the host keeps its documents to itself."""
         return isinstance(self.permissions, Public)
+
+    def needs(self, public_docs: bool) -> tuple[str, ...]:
+        """The permissions that a caller needs; none where anybody may call."""
+        if not isinstance(self.permissions, Public):
+            return self.permissions
+        return () if public_docs or self.always_public else DOCUMENTS_NEED
 
 
 class Routes(list[Route]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from . import configuration, database, keys, license, mounting, tokens
+from . import configuration, database, keys, license, mounting, tokens, work
 from .findings import Finding, Patient
 
 Check = Callable[[Patient], Finding]
@@ -25,4 +25,5 @@ CHECKS: Mapping[str, Check] = {
     "csrf": mounting.exempt_from_csrf,
     "hooks": mounting.hooks,
     "cursors": mounting.cursors_are_sealed,
+    "worker": work.keeps_up,
 }

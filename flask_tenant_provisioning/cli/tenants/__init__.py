@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from .provisioning import cancel, provisioning, retry
 from .reading import list_tenants, show
 from .states import delete, reactivate, restore, suspend
 from .writing import create, update
@@ -14,5 +15,5 @@ def tenant_commands() -> None:
     """The group."""
 
 
-for command in (list_tenants, show, create, update, suspend, reactivate, delete, restore):
+for command in (list_tenants, show, create, update, suspend, reactivate, delete, restore, provisioning, retry, cancel):
     tenant_commands.add_command(command)

@@ -63,6 +63,6 @@ def _purge(mount: Mount, tenant_id: str, partner: str | None, *, ask: bool, quie
     if ask:
         name, owner = cell(tenant.client_name), cell(tenant.partner_id)
         click.confirm(f"Purge {name} of {owner} ({tenant.id}) for good?", abort=True, err=True)
-    changed(mount, tenant.id, tenant.partner_id, lifecycle.purge)
+    gone = changed(mount, tenant.id, tenant.partner_id, lifecycle.purge)
     if not quiet:
-        say(f"{tenant.id} is purged.")
+        say(f"{tenant.id} is purged." if gone else f"{tenant.id} will be: `tenants provisioning` shows how far it is.")

@@ -1,0 +1,30 @@
+"""How the service's health is shown."""
+
+from __future__ import annotations
+
+from marshmallow import fields, validate
+
+from ..web.validation import StrictSchema
+
+
+class DatabaseHealthSchema(StrictSchema):
+    """The database answers, after so many milliseconds."""
+
+    status = fields.String(validate=validate.OneOf(("ok",)))
+    latency_ms = fields.Float()
+
+
+class WorkerHealthSchema(StrictSchema):
+    """How many steps are due, and for how many seconds the first of them has been."""
+
+    status = fields.String(validate=validate.OneOf(("ok", "late")))
+    due = fields.Integer()
+    lag_seconds = fields.Float()
+
+
+class HealthSchema(StrictSchema):
+    """`degraded` where the workers are late; a database that does not answer is a problem document (503)."""
+
+    status = fields.String(validate=validate.OneOf(("ok", "degraded")))
+    database = fields.Nested(DatabaseHealthSchema)
+    worker = fields.Nested(WorkerHealthSchema)

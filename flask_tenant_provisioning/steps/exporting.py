@@ -1,0 +1,110 @@
+"""The archive of a tenant that is to be removed: NDJSON with a checksum, in the host's own storage."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+from ..hooks import OFFERED_TO_ARCHIVES, OFFERED_TO_STEPS, Hooks, wanted
+from .context import StepContext
+from .failures import StepFailed
+
+logger = logging.getLogger(__name__)
+
+#: The name of the step, and the version of the format.
+EXPORT, VERSION = "export", 1
+_IN_MEMORY = 1 << 20
+
+
+class Exporting:
+    """The first step of a deprovisioning: writes what the host's exports yield, and hands it to the host's archive."""
+
+    def __init__(self, hooks: Hooks) -> None:
+        self._hooks = hooks
+
+    def __call__(self, tenant: dict[str, Any], context: StepContext) -> None:
+        """Export a tenant; its step remembers where to. Raises what exports and archive raise."""
+        if self._hooks.archive is None:
+            raise StepFailed("The application has no archive for its exports.")
+        with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as stream:
+            lines, checksum = _written(stream, self._lines(tenant, context))
+            stream.seek(0)
+            name = f"{tenant['tenant']}.ndjson"
+            offered = {"name": name, "stream": stream, "sha256": checksum, "tenant": tenant, "context": context}
+            where = self._hooks.archive(**_asked(self._hooks.archive, offered))
+        context.save({"archive": where if isinstance(where, str) else name, "sha256": checksum, "lines": lines})
+        logger.info("tenant %s is exported to %s, sha256 %s", tenant["tenant"], where or name, checksum)
+
+    def _lines(self, tenant: dict[str, Any], context: StepContext) -> Iterator[dict[str, Any]]:
+        exports = self._hooks.exports
+        yield {"kind": "archive", "version": VERSION, "tenant": tenant["tenant"], "exports": [*exports]}
+        yield {"kind": "tenant", "data": tenant}
+        for kind, function in exports.items():
+            found: Iterable[Any] = function(**_asked(function, {"tenant": tenant, "context": context}))
+            for record in found or ():
+                yield {"kind": kind, "data": record}
+
+
+def to_folder(folder: str | os.PathLike[str]) -> Callable[..., str]:
+    """An archive that is a folder: each tenant's file there, with its checksum beside it as ``sha256sum`` writes it.
+
+    A file appears whole or not at all, and stays through a power cut.
+    """
+    path = Path(folder)
+
+    def keep(name: str, stream: IO[bytes], sha256: str) -> str:
+        path.mkdir(parents=True, exist_ok=True)
+        _put(path / name, lambda file: _copy(stream, file))
+        _put(path / f"{name}.sha256", lambda file: file.write(f"{sha256}  {name}\n".encode()))
+        return str(path / name)
+
+    return keep
+
+
+def _written(stream: IO[bytes], records: Iterable[dict[str, Any]]) -> tuple[int, str]:
+    """Write a line for each record and one that ends them, with the checksum of all before it.
+
+    Returns the number of lines and the SHA-256 of the whole. Raises `TypeError` or `ValueError` for what is no JSON.
+    """
+    count, digest = 0, hashlib.sha256()
+    for record in records:
+        count += 1
+        _put_line(stream, digest, record)
+    _put_line(stream, digest, {"kind": "end", "lines": count, "sha256": digest.hexdigest()})
+    return count + 1, digest.hexdigest()
+
+
+def _put_line(stream: IO[bytes], digest: Any, record: dict[str, Any]) -> None:
+    line = (json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n").encode()
+    digest.update(line)
+    stream.write(line)
+
+
+def _put(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
+    """Let `write` fill the file, under another name until it is whole."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        try:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+            os.replace(file.name, path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+
+
+def _copy(source: IO[bytes], goal: IO[bytes]) -> None:
+    for part in iter(partial(source.read, _IN_MEMORY), b""):
+        goal.write(part)
+
+
+def _asked(function: Callable[..., Any], offered: dict[str, Any]) -> dict[str, Any]:
+    every = OFFERED_TO_ARCHIVES if "stream" in offered else OFFERED_TO_STEPS
+    return {name: offered[name] for name in wanted(function, every, "export")}

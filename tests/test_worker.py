@@ -1,0 +1,189 @@
+"""Workers as they are run: in the serving process, as a process of their own, and stopped with grace."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.commands import run
+from tests.servers import ask, served
+from tests.steps import House, status
+from tests.witness import rows
+from tests.world import EXAMPLE, PREFIX, Caller
+
+HOST = """
+import time
+from pathlib import Path
+from flask import Flask
+from flask_tenant_provisioning import TenantProvisioning
+from tests.world import configuration
+
+provisioning = TenantProvisioning()
+
+@provisioning.step("slow")
+def slow(tenant):
+    Path({begun!r}).touch()
+    time.sleep({seconds})
+
+def create_app():
+    app = Flask("host")
+    app.config.update(configuration(PROVISIONING_WORKER_POLL_SECONDS=1))
+    provisioning.init_app(app, {url!r})
+    return app
+"""
+
+
+@pytest.fixture
+def house(database_url: str) -> Iterator[House]:
+    made = House(database_url, PROVISIONING_ENGINE="embedded")
+    yield made
+    mount = made.app.extensions["tenant_provisioning"]["provisioning"]
+    mount.engine.stop(10)
+    made.close()
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 20) -> bool:
+    """Whether `holds` within so many seconds."""
+    end = time.monotonic() + seconds
+    while not (found := holds()) and time.monotonic() < end:
+        threading.Event().wait(0.02)
+    return found
+
+
+def working() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("flask_tenant_provisioning")]
+
+
+def test_the_worker_starts_with_the_first_request_and_not_before(house: House) -> None:
+    house.step("one")
+    partner = house.open()
+    assert working() == []
+    with served(house.app) as address:
+        answer = ask(address, "POST", f"{PREFIX}/tenants", partner.token, EXAMPLE)
+        assert answer.status == 201
+        assert eventually(lambda: status(partner, answer.json()) == "active")
+        assert working() == ["flask_tenant_provisioning.engine-worker"]
+
+
+def test_a_public_page_starts_no_worker(house: House) -> None:
+    house.open()
+    assert house.app.test_client().get(f"{PREFIX}/health").status_code == 200
+    assert working() == []
+
+
+def test_the_worker_of_a_process_is_woken_at_once(house: House) -> None:
+    """Each of six steps in a row is begun when the one before has ended, not at the next look around."""
+    for number in range(6):
+        house.step(f"s{number}", after=[f"s{number - 1}"] if number else [])
+    partner = house.open()
+    partner("GET", "/tenants")
+    begun = time.monotonic()
+    tenant = partner.create()
+    assert eventually(lambda: status(partner, tenant) == "active")
+
+    assert time.monotonic() - begun < 6
+
+
+def test_a_worker_that_is_stopped_finishes_what_it_does(house: House) -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    @house.provisioning.step("one")
+    def wait() -> None:
+        entered.set()
+        assert leave.wait(20)
+
+    partner = house.open()
+    tenant = partner.create()
+    assert entered.wait(20)
+    engine = house.app.extensions["tenant_provisioning"]["provisioning"].engine
+    stopping = threading.Thread(target=engine.stop, args=(20,))
+    stopping.start()
+    leave.set()
+    stopping.join(20)
+
+    assert status(partner, tenant) == "active"
+    assert eventually(lambda: working() == [])
+
+
+def test_drain_does_what_is_due_and_ends(database_url: str) -> None:
+    house = House(database_url)
+    house.step("one")
+    house.step("two", after=["one"])
+    partner = house.open()
+    tenant = partner.create()
+
+    done = run(house.app, "worker", "--drain")
+
+    assert (done.status, done.out) == (0, "")
+    assert status(partner, tenant) == "active"
+    house.close()
+
+
+def started(tmp_path: Path, url: str, seconds: float) -> subprocess.Popen[str]:
+    """A worker process of a host whose one step takes so long."""
+    module = tmp_path / "worker_host.py"
+    module.write_text(HOST.format(url=url, seconds=seconds, begun=str(tmp_path / "begun")))
+    command = [sys.executable, "-m", "flask", "--app", str(module), "provisioning", "worker", "--grace"]
+    return subprocess.Popen([*command, "0.2" if seconds > 5 else "20"], stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_worker_process_ends_with_grace(tmp_path: Path, database_url: str, number: signal.Signals) -> None:
+    house = House(database_url)
+    house.provisioning.step("slow")(lambda: None)
+    partner = house.open()
+    tenant = partner.create()
+    process = started(tmp_path, database_url, 0.5)
+    assert eventually((tmp_path / "begun").exists)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=30)
+
+    assert process.returncode == 0, said
+    assert status(partner, tenant) == "active"
+    house.close()
+
+
+def test_what_does_not_end_within_the_grace_is_left_to_others(tmp_path: Path, database_url: str) -> None:
+    house = House(database_url)
+    house.provisioning.step("slow")(lambda: None)
+    partner = house.open()
+    tenant = partner.create()
+    process = started(tmp_path, database_url, 60)
+    assert eventually((tmp_path / "begun").exists)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "1 steps were not finished: another worker does them again." in said
+    house.work(120)
+
+    assert status(partner, tenant) == "active"
+    house.close()
+
+
+def test_the_command_line_shows_retries_and_cancels(database_url: str) -> None:
+    house = House(database_url)
+    house.step("one", retries=0)
+    house.broken["one"] = RuntimeError("boom")
+    partner = house.open()
+    tenant: dict[str, Any] = partner.create()
+    house.work()
+    shown = run(house.app, "tenants", "provisioning", tenant["tenant"])
+    assert shown.status == 0
+    assert "state        failed" in shown.out
+    assert "one   undone  1         -                The step failed; the operator's log says why." in shown.out
+    house.broken.clear()
+    assert '"state":"running"' in run(house.app, "tenants", "retry", tenant["tenant"], "--json").out
+    assert '"state":"cancelled"' in run(house.app, "tenants", "cancel", tenant["tenant"], "--json").out
+    assert rows(house.app, "runs")[0]["round"] == 2
+    strange = run(house.app, "tenants", "retry", "01930000-0000-7000-8000-000000000000")
+    assert (strange.status, "Tenant not found" in strange.err) == (1, True)
+    assert Caller(house.app)("GET", "/tenants").status_code == 200
+    house.close()
