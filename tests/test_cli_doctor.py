@@ -90,7 +90,7 @@ def test_a_healthy_host_is_told_a_line_for_each_check(make_app: Make, database: 
         out = re.sub(varying, fixed, out)
     assert (done.status, done.err) == (0, "")
     assert out == (
-        "ok    configuration   3 of 99 keys are set\n"
+        "ok    configuration   4 of 99 keys are set\n"
         "ok    license         lic-1 of Test Host, for any installation, "
         "valid, until 2096-10-02T07:06:40Z, 9 days left\n"
         "ok    tenants         0 of 10\n"
@@ -107,6 +107,7 @@ def test_a_healthy_host_is_told_a_line_for_each_check(make_app: Make, database: 
         "ok    hooks           none of the host's runs before a request\n"
         "ok    cursors         sealed by SECRET_KEY, mark abcd: "
         "it must be the same in every process and at every start\n"
+        "ok    worker          external, 0 steps, 0 due\n"
     )
     server = re.search(r"(\w+) [\d.]+ \((\w+)\) at (\S+),", done.out)
     assert server is not None
@@ -224,7 +225,8 @@ def test_the_community_edition_needs_nothing(mounted: Make) -> None:
 def test_missing_tables_fail(make_app: Make) -> None:
     app = make_app(PROVISIONING_AUTO_MIGRATE=False)
     engine_of(app).connect().close()
-    assert unwell(app) == {"migrations": ("fail", "there are no tables", "run `flask provisioning db upgrade`")}
+    missing = ("fail", "there are no tables", "run `flask provisioning db upgrade`")
+    assert unwell(app) == {"migrations": missing, "worker": missing}
 
 
 def test_tables_of_another_release_fail(make_app: Make) -> None:
@@ -256,7 +258,7 @@ def test_a_database_that_does_not_answer_fails_and_the_rest_goes_on() -> None:
     url = f"postgresql+psycopg://someone:{WORDS}@127.0.0.1:1/none?sslpassword={WORDS}"
     TenantProvisioning().init_app(app, url)
     found = unwell(app)
-    assert [*found] == ["tenants", "database", "migrations"]
+    assert [*found] == ["tenants", "database", "migrations", "worker"]
     skipped = ("fail", "not looked at: the database does not answer", "")
     assert (found["tenants"], found["migrations"]) == (skipped, skipped)
     status, detail, advice = found["database"]

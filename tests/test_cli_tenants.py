@@ -460,7 +460,7 @@ def test_the_group_imports_nothing_heavy(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == (
-        "['db', 'doctor', 'license', 'openapi', 'purge', 'tenants', 'token'] "
+        "['db', 'doctor', 'license', 'openapi', 'purge', 'tenants', 'token', 'worker'] "
         "flask_tenant_provisioning.cli flask_tenant_provisioning.cli.deferred\n"
     )
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from ...database import migration
 from ...health.actions import health
 from ...hooks import DEPROVISIONING, PROVISIONING
-from .findings import OK, WARN, Finding, Patient
+from .database import UPGRADE
+from .findings import FAIL, OK, WARN, Finding, Patient
 
 
 def keeps_up(patient: Patient) -> Finding:
     """The steps that are due are done soon."""
     mount = patient.mount
+    if not patient.registered:
+        return Finding(OK, "nothing is mounted, and nothing to be done")
     patient.connected().close()
+    if migration.current(mount.storage.engine, mount.settings.table_prefix) is None:
+        return Finding(FAIL, "there are no tables", UPGRADE)
     steps = sum(len(mount.hooks.steps(phase)) for phase in (PROVISIONING, DEPROVISIONING))
     found = health(mount.storage)["worker"]
     detail = f"{mount.settings.engine}, {steps} steps, {found['due']} due"
