@@ -26,7 +26,10 @@ autodoc_preserve_defaults = True
 
 # Links into other projects' documentation would need the network; their names are shown as they are.
 nitpicky = True
-nitpick_ignore_regex = [("py:.*", r"(?!flask_tenant_provisioning)~?\w+(\..*)?"), ("py:class", r".*\.(guard\.R|registration\.F)")]
+nitpick_ignore_regex = [
+    ("py:.*", r"(?!flask_tenant_provisioning)~?\w+(\..*)?"),
+    ("py:class", r".*\.(guard\.R|registration\.F)"),
+]
 
 html_theme = "flask"
 html_theme_options = {"index_sidebar_logo": False}

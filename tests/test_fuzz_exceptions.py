@@ -29,6 +29,7 @@ def test_every_exception_stands_in_the_readme_with_its_reason(exception: Exempt)
         ("AcceptedNegativeData", {"status": 412, "answer": {"code": "precondition-failed"}, "replayed": True}),
         ("UseAfterFree", {"status": 200, "answer": DELETED, "fate": "purged"}),
         ("UseAfterFree", {"status": 304, "fate": "purged"}),
+        ("UseAfterFree", {"status": 200, "answer": {"phase": "provisioning"}, "fate": "purged"}),
         ("UseAfterFree", {"status": 200, "answer": ACTIVE, "fate": "deleted"}),
         ("UseAfterFree", {"status": 200, "answer": DELETED}),
         ("ServerError", {"status": 500, "answer": {"code": "internal-error"}}),
@@ -42,6 +43,10 @@ def test_a_failure_without_its_reason_is_kept(failure: str, sent: dict[str, Any]
     ("sent", "name"),
     [
         ({"status": 200, "answer": DELETED, "fate": "deleted"}, "a deleted tenant that is still there"),
+        (
+            {"status": 200, "answer": {"phase": "provisioning"}, "fate": "deleted"},
+            "a deleted tenant that is still there",
+        ),
         ({"status": 304, "fate": "deleted"}, "a deleted tenant that is still there"),
         ({"status": 200, "answer": ACTIVE}, "a deleted tenant that is still there"),
     ],

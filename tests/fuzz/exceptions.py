@@ -31,8 +31,12 @@ class Exempt(NamedTuple):
 
 
 def _is_consistent(sent: Sent) -> bool:
-    """Whether the answer shows a deleted tenant as deleted; 304 shows nothing."""
-    return sent.status == 304 or (sent.answer.get("status") == "deleted") is (sent.fate == "deleted")
+    """Whether the answer shows a deleted tenant as deleted; 304 shows nothing, nor does its provisioning."""
+    return (
+        sent.status == 304
+        or "phase" in sent.answer
+        or (sent.answer.get("status") == "deleted") is (sent.fate == "deleted")
+    )
 
 
 EXCEPTIONS = (
