@@ -22,7 +22,7 @@ BASE = "/api/provisioning/tenants"
 PARTNER = "p1"
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 _STEP = timedelta(milliseconds=137)
-_TABLES = ("tenants", "events", "usage", "idempotency", "alembic_version")
+_TABLES = ("tenants", "events", "usage", "idempotency", "runs", "steps", "alembic_version")
 
 app: Flask
 _count = 0
