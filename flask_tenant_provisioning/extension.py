@@ -13,6 +13,7 @@ from typing import Any
 from flask import Blueprint, Flask, current_app, has_app_context
 from flask_jwt_extended import JWTManager
 from jwt.algorithms import requires_cryptography
+from sqlalchemy import Engine
 
 from .access import Guard
 from .access.tokens import Tokens
@@ -27,6 +28,7 @@ from .registration import Registration
 from .schema import metadata
 from .steps.planning import Planning
 from .tenants.consulting import Consultation
+from .tenants.own_indexes import own_indexes
 from .web.cursors import Cursors
 from .web.mount import Mount
 
@@ -68,6 +70,7 @@ class TenantProvisioning(Registration):
         self._new_id = new_id
         self._overrides = settings
         self._blueprint: Blueprint | None = None
+        self._kept: list[tuple[Engine, str]] = []
         if app is not None:
             self.init_app(app, db)
 
@@ -104,7 +107,7 @@ class TenantProvisioning(Registration):
         if _licensed(license, read):
             _require_jwt(app)
             _require_secret(app, read)
-            _prepare(mount.storage, read, embedded=db is None and read.database_url is None)
+            self._prepare(mount.storage, read, embedded=db is None and read.database_url is None)
             app.register_blueprint(self._blueprint)
             _exempt_from_csrf(app, self._blueprint)
         mounts[self.name] = mount
@@ -119,22 +122,33 @@ class TenantProvisioning(Registration):
             clock=self._clock,
             new_id=self._new_id,
             autocommit=ours,
+            hooks=self.hooks,
             reactions=(Consultation(self.hooks, mount.in_host), Planning(self.hooks)),
             wake=lambda keys: mount.engine.wake(keys),
         )
+
+    def _prepare(self, storage: Storage, settings: Settings, *, embedded: bool) -> None:
+        """Bring the tables up to date, where the host wants that at start."""
+        if settings.auto_migrate or (settings.auto_migrate is None and embedded):
+            self._kept.append((storage.engine, settings.table_prefix))
+            self._upgrade(storage.engine, settings.table_prefix)
+
+    def fields_declared(self) -> None:
+        """Index the fields in the tables that are brought up to date at start, where that was before."""
+        for engine, prefix in self._kept:
+            self._upgrade(engine, prefix)
+
+    def _upgrade(self, engine: Engine, prefix: str) -> None:
+        """Migrate, and index what the host declared; while it has declared nothing, it may yet."""
+        from .database.migration import upgrade
+
+        fields = self.hooks.fields
+        upgrade(engine, prefix, indexes=None if fields is None else own_indexes(prefix, fields))
 
 
 def _in_host(app: Flask) -> contextlib.AbstractContextManager[Any]:
     """The host's application context, unless it is there."""
     return contextlib.nullcontext() if has_app_context() and current_app == app else app.app_context()
-
-
-def _prepare(storage: Storage, settings: Settings, *, embedded: bool) -> None:
-    """Bring the tables up to date, where the host wants that at start."""
-    if settings.auto_migrate or (settings.auto_migrate is None and embedded):
-        from .database.migration import upgrade
-
-        upgrade(storage.engine, settings.table_prefix)
 
 
 class _QuietManager(JWTManager):

@@ -1,11 +1,15 @@
-"""What a host registers: hooks, steps, errors. Data, and the order that they declare; nothing here runs them."""
+"""What a host registers: hooks, steps, fields, errors. Data, and the order they declare; nothing here runs them."""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, NamedTuple, Protocol, TypeVar
+
+from marshmallow import Schema
 
 from .config import ConfigurationError
 from .problems import ProvisioningError
@@ -80,10 +84,24 @@ class Step(NamedTuple):
     first: bool = False
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class TenantFields:
+    """The fields that a host adds to tenants: their schema, and the names of those that lists are filtered by."""
+
+    schema: Schema
+    filterable: tuple[str, ...]
+
+    @functools.cached_property
+    def fields(self) -> Mapping[str, Any]:
+        """Every field by the name that clients use, in the order of their declaration."""
+        return {field.data_key or name: field for name, field in self.schema.fields.items()}
+
+
 class Hooks:
     """Everything that one host registered."""
 
     def __init__(self) -> None:
+        self.fields: TenantFields | None = None
         self._steps: dict[str, list[Step]] = {PROVISIONING: [], DEPROVISIONING: []}
         self._orders: dict[str, tuple[Step, ...]] = {}
         self._hooks: list[Hook] = []

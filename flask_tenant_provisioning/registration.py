@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from marshmallow import Schema
+
 from .config import ConfigurationError
 from .hooks import (
     DEPROVISIONING,
@@ -23,6 +25,7 @@ from .hooks import (
 )
 from .problems import ProvisioningError, catalogue
 from .steps.exporting import EXPORT, Exporting
+from .tenants.declaration import declared
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -136,6 +139,32 @@ class Registration:
         wanted(function, OFFERED_TO_ARCHIVES, "archive")
         self.hooks.archive = function
         return function
+
+    def tenant_fields(self, schema: type[Schema], *, filterable: Sequence[str] = ()) -> None:
+        """Add the fields of a marshmallow schema to every tenant: to bodies, answers, events, hooks and documents.
+
+        ::
+
+            class Billing(Schema):
+                region = fields.String(required=True, validate=OneOf(["eu", "us"]))
+                seats = fields.Integer(load_default=1, validate=Range(min=1))
+
+            provisioning.tenant_fields(Billing, filterable=["region"])
+
+        What the schema dumps is kept as JSON, 16 KiB at most. `filterable` names fields that are a text (100
+        characters at most), an integer, a flag, a date or a time: ``GET /tenants?region=eu``. Each has indexes of its
+        own, which ``flask provisioning db upgrade`` makes, and drops once it is not filtered by any more.
+
+        Raises `ConfigurationError` for a name that every tenant or list has already, for a field of which no JSON
+        can be kept or that cannot be filtered by, and the second time.
+        """
+        if self.hooks.fields is not None:
+            raise ConfigurationError("tenant_fields was called already: one schema holds all of the host's fields.")
+        self.hooks.fields = declared(schema, filterable)
+        self.fields_declared()
+
+    def fields_declared(self) -> None:
+        """What is to happen once the fields are known."""
 
     def map_error(
         self,

@@ -36,7 +36,7 @@ def row(n: int, **fields: Any) -> dict[str, Any]:
         "client_name": name, "name_key": name.casefold(), "email": email, "email_key": email,
         "phone_number": "+351 912 345 678", "industry": "retail", "plan": None, "metadata": "{}",
         "status": "active", "status_before": None, "suspended_reason": None, "version": 1, "live": 1,
-        "created_at": moment(n), "updated_at": moment(n), "deleted_at": None, "purge_at": None,
+        "created_at": moment(n), "updated_at": moment(n), "deleted_at": None, "purge_at": None, "fields": None,
     } | fields  # fmt: skip
 
 

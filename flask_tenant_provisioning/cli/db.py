@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 from flask.cli import with_appcontext
 
+from ..tenants.own_indexes import own_indexes
 from ..web.mount import Mount
 from .mounts import chosen_mount, mount_option
 
@@ -22,7 +23,8 @@ def upgrade(revision: str, mount: str | None) -> None:
     from ..database import migration
 
     found = chosen_mount(mount)
-    migration.upgrade(found.storage.engine, found.settings.table_prefix, revision)
+    prefix = found.settings.table_prefix
+    migration.upgrade(found.storage.engine, prefix, revision, own_indexes(prefix, found.hooks.fields))
     _say_current(found)
 
 
@@ -52,7 +54,8 @@ def check(mount: str | None) -> None:
     from ..database import migration
 
     found = chosen_mount(mount)
-    wrong = migration.differences(found.storage.engine, found.storage.metadata)
+    indexes = own_indexes(found.settings.table_prefix, found.hooks.fields)
+    wrong = migration.differences(found.storage.engine, found.storage.metadata, indexes)
     for difference in wrong:
         click.echo(f"differs: {difference}", err=True)
     if wrong:

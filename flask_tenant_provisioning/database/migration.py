@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, MetaData
 
+from . import indexes as own_indexes
+from .indexes import IndexSet
 from .storage import begin_immediately
 
 _FOLDER = pathlib.Path(__file__).parent / "migrations"
@@ -24,9 +27,18 @@ def version_table(prefix: str) -> str:
     return f"{prefix}alembic_version"
 
 
-def upgrade(engine: Engine, prefix: str, revision: str = "head") -> None:
-    """Bring the tables to `revision`. Several processes may do so at once: one works, the others find it done."""
-    _run(engine, prefix, lambda config: command.upgrade(config, revision))
+def upgrade(engine: Engine, prefix: str, revision: str = "head", indexes: IndexSet | None = None) -> None:
+    """Bring the tables to `revision`, and at the newest one those `indexes` too.
+
+    Several processes may do so at once: one works, the others find it done.
+    """
+
+    def work(config: Config) -> None:
+        command.upgrade(config, revision)
+        if indexes is not None and revision == "head":
+            own_indexes.bring(config.attributes["connection"], indexes)
+
+    _run(engine, prefix, work)
 
 
 def downgrade(engine: Engine, prefix: str, revision: str) -> None:
@@ -46,17 +58,30 @@ def head() -> str | None:
     return ScriptDirectory(str(_FOLDER)).get_current_head()
 
 
-def differences(engine: Engine, metadata: MetaData) -> list[Any]:
-    """What the tables lack or have too much compared with the models; empty where both agree."""
+def differences(engine: Engine, metadata: MetaData, indexes: IndexSet | None = None) -> list[Any]:
+    """What the tables lack or have too much compared with the models and `indexes`; empty where all agree."""
     prefix = metadata.info["prefix"]
-    with engine.connect() as connection:
+    with engine.connect() as connection, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*reflection of expression-based index")
         options = {
-            "include_name": only_ours(prefix),
+            "include_name": _compared(prefix, indexes),
             "version_table": version_table(prefix),
             "compare_type": True,
         }
         context = MigrationContext.configure(connection, opts=options)
-        return list(compare_metadata(context, metadata))
+        found = list(compare_metadata(context, metadata))
+        return found + (own_indexes.differences(connection, indexes) if indexes else [])
+
+
+def _compared(prefix: str, indexes: IndexSet | None) -> Callable[[str | None, str, Any], bool]:
+    """What Alembic is to look at: our tables, without the indexes that are none of the migrations'."""
+    ours = only_ours(prefix)
+
+    def include(name: str | None, kind: str, parents: Any) -> bool:
+        theirs = indexes is not None and kind == "index" and (name or "").startswith(indexes.beginning)
+        return ours(name, kind, parents) and not theirs
+
+    return include
 
 
 def only_ours(prefix: str) -> Callable[[str | None, str, Any], bool]:

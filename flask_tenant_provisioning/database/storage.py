@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from sqlalchemy import Connection, Engine, MetaData, Table
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
+from ..hooks import Hooks
 from ..problems import StorageUnavailable
 from .errors import LockTimeout, Meaning, UniqueViolation, constraint_of, constraints_of, meaning, violated
 from .identifiers import uuid7
@@ -143,7 +144,7 @@ class Session:
 
 
 class Storage:
-    """The tables of one mount in one database."""
+    """The tables of one mount in one database; `hooks` is what its host registered."""
 
     def __init__(
         self,
@@ -156,10 +157,12 @@ class Storage:
         new_id: Callable[[], str] = uuid7,
         sleep: Callable[[float], None] = time.sleep,
         autocommit: bool = False,
+        hooks: Hooks | None = None,
         reactions: Sequence[Reaction] = (),
         wake: Callable[[Sequence[tuple[str, ...]]], None] = lambda keys: None,
     ) -> None:
         self.engine = engine
+        self.hooks = hooks or Hooks()
         self.reactions = reactions
         self.metadata = metadata
         self.clock = clock

@@ -10,7 +10,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 
 from ..config import Settings
 from ..web.api import Api
-from . import answers, examples, operations
+from . import answers, examples, operations, own_fields
 from .explained import explanations, kinds
 from .fields import Converter
 from .links import links
@@ -52,6 +52,8 @@ def build(api: Api, server: str) -> dict[str, Any]:
         described = operations.operation(route, api)
         spec.path(path_of(route), operations={route.method.lower(): described})
     _describe_problems(spec, api)
+    if api.hooks.fields is not None:
+        own_fields.describe(spec, api.hooks.fields)
     for name, example in examples.examples(api).items():
         if name in spec.components.schemas:
             spec.components.schemas[name]["examples"] = [example]

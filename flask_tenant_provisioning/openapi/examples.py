@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..hooks import TenantFields
+from ..problems import InvalidInput
+from ..tenants import own_fields
+from ..tenants.inputs import load_tenant
 from ..tenants.models import WRITABLE
-from ..tenants.schemas import tenant_input
 from ..web.api import Api
 
 TENANT: dict[str, Any] = {
@@ -31,16 +34,40 @@ NEW_TENANT = {name: TENANT[name] for name in WRITABLE if TENANT[name]}
 
 def examples(api: Api) -> dict[str, Any]:
     """An example for each component that has one, such as this host would take and answer it."""
+    tenant, sent = {**TENANT, **_shown(api.hooks.fields)}, _accepted({**NEW_TENANT, **_given(api.hooks.fields)}, api)
+    new = {} if sent is None else {"TenantInput": sent, "TenantByExternalIdInput": sent}
     return {
-        "Tenant": TENANT,
-        "TenantPage": {"items": [TENANT], "next": None},
-        "TenantInput": _accepted(NEW_TENANT, api),
-        "TenantByExternalIdInput": _accepted(NEW_TENANT, api),
+        "Tenant": tenant,
+        "TenantPage": {"items": [tenant], "next": None},
         "TenantPatch": {"industry": None, "metadata": {"region": "eu-west"}},
+        **new,
     }
 
 
-def _accepted(values: dict[str, Any], api: Api) -> dict[str, Any]:
-    """Those of `values` that the host's schema accepts."""
-    refused = tenant_input(api).validate(values)
-    return {name: value for name, value in values.items() if name not in refused}
+def _given(own: TenantFields | None) -> dict[str, Any]:
+    """The examples that the host's fields carry, as apispec reads them: ``metadata={"example": …}``."""
+    fields = own.fields if own else {}
+    return {name: one.metadata["example"] for name, one in fields.items() if "example" in one.metadata}
+
+
+def _shown(own: TenantFields | None) -> dict[str, Any]:
+    """What an answer would show for these."""
+    if own is None:
+        return {}
+    sent = {name: value for name, value in _given(own).items() if not own.fields[name].dump_only}
+    try:
+        found = own_fields.load(own, sent, own.fields)
+    except InvalidInput:
+        found = {}
+    return {name: found.get(name) for name in own.fields}
+
+
+def _accepted(values: dict[str, Any], api: Api) -> dict[str, Any] | None:
+    """Those of `values` that this host accepts; None where it demands more."""
+    try:
+        load_tenant(api, values)
+    except InvalidInput as error:
+        refused = {one["pointer"].removeprefix("#/").partition("/")[0] for one in error.errors}
+        fewer = {name: value for name, value in values.items() if name not in refused}
+        return _accepted(fewer, api) if len(fewer) < len(values) else None
+    return values

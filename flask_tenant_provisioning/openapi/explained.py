@@ -8,12 +8,12 @@ from typing import Any
 
 from ..problems import InvalidState, ProvisioningError, catalogue
 from ..tenants.conflicts import taken
+from ..tenants.inputs import load_tenant
 from ..tenants.queries import list_query
-from ..tenants.schemas import tenant_input
 from ..web import json
 from ..web.api import Api
 from ..web.bodies import too_large
-from ..web.validation import load, load_parameters
+from ..web.validation import load_parameters
 from .examples import NEW_TENANT, TENANT
 
 
@@ -78,7 +78,7 @@ def _example(error: ProvisioningError, types: str, base: str) -> dict[str, Any]:
 def _provoked(api: Api) -> dict[str, ProvisioningError]:
     """Errors that say more than their title does, as the code itself raises them."""
     attempts: tuple[Callable[[], Any], ...] = (
-        lambda: load(tenant_input(api), {**NEW_TENANT, "email": "nobody"}),
+        lambda: load_tenant(api, {**NEW_TENANT, "email": "nobody"}),
         lambda: load_parameters(list_query(api), {"limit": ["0"]}),
         lambda: json.parse(b'{"client_name": "Example Corp", "client_name": ""}'),
     )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import itertools
 from typing import Any, ClassVar
 
+from apispec import APISpec
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from email_validator import SPECIAL_USE_DOMAIN_NAMES
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, missing
 
 from ..tenants.fields import (
     _PHONE,
@@ -20,9 +22,10 @@ from ..tenants.fields import (
     PhoneField,
     PlanField,
 )
+from ..tenants.own_filters import OwnFilterField
 from ..web.parameters import ChoiceField, FlagField, InstantField, LimitField
-from ..web.validation import TextField
-from .schemas import is_incoming
+from ..web.validation import StrictSchema, TextField
+from .schemas import is_incoming, name_of
 
 _ROOT = __name__.partition(".")[0]
 _STORABLE = "^[^\\u0000]*$"
@@ -50,7 +53,7 @@ class Converter(OpenAPIConverter):
 
     def schema2jsonschema(self, schema: Schema) -> dict[str, Any]:
         found: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]
-        if not is_incoming(schema):
+        if isinstance(schema, StrictSchema) and not is_incoming(schema):
             found["required"] = list(found["properties"])
         return found
 
@@ -126,7 +129,17 @@ def _choice(field: ChoiceField) -> dict[str, Any]:
 
 @described.register
 def _shown_instant(field: fields.AwareDateTime) -> dict[str, Any]:
-    return {} if is_incoming(field.root) else {"pattern": _INSTANT}
+    ours = isinstance(field.root, StrictSchema)
+    return {"pattern": _INSTANT} if ours and not is_incoming(field.root) else {}
+
+
+@described.register
+def _own(field: OwnFilterField) -> dict[str, Any]:
+    """What the host's own schema says of the field."""
+    asked = copy.copy(field.own)
+    asked.allow_none, asked.dump_only, asked.load_default = False, False, missing
+    found: dict[str, Any] = Converter("3.1.0", name_of, APISpec("", "", "3.1.0")).field2property(asked)
+    return {"description": "Only tenants with this value.", **found}
 
 
 def trimmed(shortest: int, longest: int) -> str:

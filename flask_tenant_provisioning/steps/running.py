@@ -91,7 +91,8 @@ class StepWork:
         if run is None:
             raise Superseded(stage.name)
         context = StepContext(stage, runs.stages_of(session, run), partial(self._remember, stage))
-        return run, {"tenant": {**tenant.document(), "status": _shown(tenant.status)}, "context": context}
+        document = tenant.document(session.storage.hooks.fields)
+        return run, {"tenant": {**document, "status": _shown(tenant.status)}, "context": context}
 
     def _remember(self, stage: Stage, memory: str) -> None:
         try:

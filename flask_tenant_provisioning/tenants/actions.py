@@ -13,13 +13,21 @@ from ..problems import InvalidState, TenantExists
 from .changes import Target, apply, locked, react, read as read
 from .conflicts import already_there, refuse_taken, taken
 from .models import WRITABLE, Tenant, claimed_field
+from .own_fields import stored
 from .statements import TenantSQL
 from .usage import Allowance
 
 Values = Mapping[str, Any]
 
 #: What a field is where nothing is said of it.
-EMPTY: Values = {"external_id": None, "phone_number": None, "industry": None, "plan": None, "metadata": {}}
+EMPTY: Values = {
+    "external_id": None,
+    "phone_number": None,
+    "industry": None,
+    "plan": None,
+    "metadata": {},
+    "fields": {},
+}
 
 
 def create(session: Session, actor: Actor, partner: str, values: Values, allowance: Allowance) -> Tenant:
@@ -28,11 +36,11 @@ def create(session: Session, actor: Actor, partner: str, values: Values, allowan
     Raises `TenantExists`, `LicenseExpired`, or `QuotaExceeded`.
     """
     allowance.take(session)
-    storage = session.storage
+    storage, own = session.storage, session.storage.hooks.fields
     status = "provisioning" if storage.defers(session, "tenant.create") else "active"
     tenant = _new(storage.new_id(), partner, {**EMPTY, **values}, instant(storage.clock()), status)
     hidden = {"name_key": values["name_key"], "email_key": values["email_key"], "status_before": None, "live": 1}
-    happened = event(storage, actor, "tenant.created", partner, tenant.document(), tenant.created_at)
+    happened = event(storage, actor, "tenant.created", partner, tenant.document(own), tenant.created_at)
     try:
         made = storage.once(TenantSQL).create.run(session, tenant._asdict() | hidden, happened)
     except UniqueViolation as violation:
@@ -90,6 +98,8 @@ def _revised(session: Session, actor: Actor, before: Tenant, values: Values) -> 
     after = before._replace(**{name: values[name] for name in WRITABLE if name in values and name != "metadata"})
     if "metadata" in values and values["metadata"] != json.loads(before.metadata):
         after = after._replace(metadata=compact(values["metadata"]))
+    if "fields" in values:
+        after = after._replace(fields=stored(session.storage.hooks.fields, before.fields, values["fields"]))
     refuse_taken(session, before, after, values)
     return apply(session, actor, "tenant.updated", before, after, _keys(before, after, values))
 
@@ -118,4 +128,5 @@ def _new(tenant_id: str, partner: str, values: Values, at: str, status: str) -> 
         updated_at=at,
         deleted_at=None,
         purge_at=None,
+        fields=compact(values["fields"]) if values["fields"] else None,
     )

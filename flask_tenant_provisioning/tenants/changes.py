@@ -143,7 +143,8 @@ def react(session: Session, actor: Actor, kind: str, before: Tenant | None, afte
 
 def announce(session: Session, actor: Actor, kind: str, before: Tenant, after: Tenant, at: str) -> None:
     """Record the event that turned `before` into `after` at the instant `at`."""
-    old, new = before.document(), after.document()
+    own = session.storage.hooks.fields
+    old, new = before.document(own), after.document(own)
     changes = {name: {"previous": old[name], "new": new[name]} for name in new if old[name] != new[name]}
     shown = {name: change for name, change in changes.items() if name not in _OWN}
     record(session, event(session.storage, actor, kind, after.partner_id, new, at, shown))

@@ -53,10 +53,11 @@ class Consultation:
                 self._ask(session, hook, change)
 
     def _ask(self, session: Session, hook: Hook, change: Change) -> None:
+        own = self._hooks.fields
         offered: dict[str, Any] = {
             "session": session.orm,
-            "tenant": change.after.document(),
-            "before": change.before and change.before.document(),
+            "tenant": change.after.document(own),
+            "before": change.before and change.before.document(own),
             "principal": change.actor.principal,
             "operation": change.operation,
         }

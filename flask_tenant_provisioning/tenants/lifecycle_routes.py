@@ -39,7 +39,7 @@ def delete_tenant(call: Call, tenant_id: str) -> Response:
         return _purge(call, tenant_id, asked["validate_only"])
     days = call.mount.settings.retention_days
     work = partial(lifecycle.delete, actor=call.actor(), target=target(call, tenant_id), retention_days=days)
-    return write(call, work, shown, validate_only=asked["validate_only"])
+    return write(call, work, partial(shown, call), validate_only=asked["validate_only"])
 
 
 def _purge(call: Call, tenant_id: str, validate_only: bool) -> Response:
@@ -67,7 +67,7 @@ def restore_tenant(call: Call, tenant_id: str) -> Response:
     asked, mount = call.asked(write_query()), call.mount
     allowance = usage.allowance(mount.storage, mount.license)
     work = partial(lifecycle.restore, actor=call.actor(), target=target(call, tenant_id), allowance=allowance)
-    return write(call, work, shown, validate_only=asked["validate_only"])
+    return write(call, work, partial(shown, call), validate_only=asked["validate_only"])
 
 
 @routes.add(
@@ -86,7 +86,7 @@ def suspend_tenant(call: Call, tenant_id: str) -> Response:
     asked, body = call.asked(write_query()), call.optional_body(JSON)
     reason = load(suspension_input(), body).get("reason")
     work = partial(lifecycle.suspend, actor=call.actor(), target=target(call, tenant_id), reason=reason)
-    return write(call, work, shown, body=body, validate_only=asked["validate_only"])
+    return write(call, work, partial(shown, call), body=body, validate_only=asked["validate_only"])
 
 
 @routes.add(
@@ -102,4 +102,4 @@ def reactivate_tenant(call: Call, tenant_id: str) -> Response:
     """Make a suspended tenant active again."""
     asked = call.asked(write_query())
     work = partial(lifecycle.reactivate, actor=call.actor(), target=target(call, tenant_id))
-    return write(call, work, shown, validate_only=asked["validate_only"])
+    return write(call, work, partial(shown, call), validate_only=asked["validate_only"])

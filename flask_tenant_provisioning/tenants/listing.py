@@ -8,6 +8,7 @@ from typing import Any
 from ..database import Session, instant
 from .fields import LONGEST_NAME
 from .models import Tenant, document
+from .own_filters import OWN
 from .pages import Shape
 from .statements import TenantSQL
 
@@ -31,7 +32,7 @@ _OF_ONE_INDEX = {
 
 def question(partner: str | None, asked: Mapping[str, Any]) -> str:
     """What a cursor is bound to: whose tenants, in which order, under which filters."""
-    filters = sorted((name, asked[name]) for name in (*_FILTERS, "include_deleted") if name in asked)
+    filters = sorted((name, asked[name]) for name in (*_filters(asked), "include_deleted") if name in asked)
     return repr((partner, asked["sort"], filters))
 
 
@@ -48,13 +49,19 @@ def page(
         values["after_key"], _, values["after_id"] = place.rpartition(_PLACE)
     rows = session.run(session.storage.once(TenantSQL).page(shape), values).fetchall()
     more, rows = len(rows) > limit, rows[:limit]
-    return [document(row[:-1]) for row in rows], _end(rows[-1], asked["sort"]) if more else None
+    own = session.storage.hooks.fields
+    return [document(row[:-1], own) for row in rows], _end(rows[-1], asked["sort"]) if more else None
 
 
 def _values(partner: str | None, asked: Mapping[str, Any]) -> dict[str, Any]:
     """The value of every filter but the status, which decides what is read rather than what is left out."""
-    values = {name: asked[name] for name in _FILTERS if name in asked and name != "status"}
+    values = {name: asked[name] for name in _filters(asked) if name in asked and name != "status"}
     return values if partner is None else {"partner": partner, **values}
+
+
+def _filters(asked: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of everybody's filters, and of those of the host's own that are asked."""
+    return (*_FILTERS, *(name for name in asked if name.startswith(OWN)))
 
 
 def _shape(values: Mapping[str, Any], asked: Mapping[str, Any], after: bool) -> Shape:

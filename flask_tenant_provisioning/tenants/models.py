@@ -20,7 +20,8 @@ from sqlalchemy import (
 
 from ..database import shown
 from ..database.tables import prefixed
-from ..database.types import Document, Identifier, Instant, ordered_text
+from ..database.types import Document, Identifier, Instant, Record, ordered_text
+from ..hooks import TenantFields
 
 #: What a client may write, in the contract's order.
 WRITABLE = ("external_id", "client_name", "email", "phone_number", "industry", "plan", "metadata")
@@ -45,25 +46,29 @@ class Tenant(NamedTuple):
     updated_at: str
     deleted_at: str | None
     purge_at: str | None
+    fields: str | None
 
-    def document(self) -> dict[str, Any]:
-        """The tenant as the contract shows it (§2), ready for JSON."""
-        return document(self)
-
-
-#: The names under which the contract shows the columns of `Tenant`.
-SHOWN = ("tenant", "partner", *Tenant._fields[2:])
+    def document(self, own: TenantFields | None) -> dict[str, Any]:
+        """The tenant as the contract shows it (§2), with the host's `own` fields, ready for JSON."""
+        return document(self, own)
 
 
-def document(row: tuple[Any, ...]) -> dict[str, Any]:
-    """Turn a row in the order of `Tenant` into the contract's document."""
-    found = dict(zip(SHOWN, row, strict=True))
+#: The names under which the contract shows the columns of `Tenant`; `fields` holds what the host adds to them.
+SHOWN = ("tenant", "partner", *Tenant._fields[2:-1])
+
+
+def document(row: tuple[Any, ...], own: TenantFields | None) -> dict[str, Any]:
+    """Turn a row in the order of `Tenant` into the contract's document, with the host's `own` fields at its end."""
+    found = dict(zip(SHOWN, row, strict=False))
     metadata = found["metadata"]
     found["metadata"] = {} if metadata == "{}" else json.loads(metadata)
     found["created_at"] = f"{found['created_at'][:23]}Z"
     found["updated_at"] = f"{found['updated_at'][:23]}Z"
     if found["deleted_at"]:
         found["deleted_at"], found["purge_at"] = shown(found["deleted_at"]), shown(found["purge_at"])
+    if own is not None:
+        stored = json.loads(row[-1]) if row[-1] else {}
+        found |= {name: stored.get(name) for name in own.fields}
     return found
 
 
@@ -116,6 +121,7 @@ def tenants_table(metadata: MetaData) -> Table:
         Column("updated_at", Instant, nullable=False),
         Column("deleted_at", Instant),
         purge_at,
+        Column("fields", Record),
         PrimaryKeyConstraint("partner_id", "id"),
         UniqueConstraint("email_key", "partner_id", "live"),
         UniqueConstraint("external_id", "partner_id", "live"),

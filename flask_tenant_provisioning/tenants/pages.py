@@ -14,6 +14,7 @@ from sqlalchemy import (
     ColumnElement,
     Integer,
     Select,
+    String,
     Table,
     and_,
     bindparam,
@@ -27,8 +28,10 @@ from sqlalchemy import (
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
+from ..database.documents import Member, Scalar
 from ..database.merging import merged
 from .models import Tenant
+from .own_filters import OWN
 
 Columns = ReadOnlyColumnCollection[str, Any]
 Condition = ColumnElement[bool]
@@ -125,6 +128,8 @@ class _Conditions:
         for name in self.shape.filters:
             if name in _EQUAL:
                 yield self.t[_EQUAL[name]] == bindparam(name)
+            elif name.startswith(OWN):
+                yield Member(self.t.fields, name.removeprefix(OWN)) == Scalar(bindparam(name, type_=String))
 
     def _restorable(self) -> Iterator[Condition]:
         """Not over yet. An expression, lest the index of what is to be purged be taken for a list's."""

@@ -24,7 +24,7 @@ def merged(target: Any, patch: Any) -> Any:
     return found
 
 
-def patched(tenant: Tenant, patch: Mapping[str, Any]) -> Mapping[str, Any]:
+def patched(tenant: Tenant, patch: dict[str, Any]) -> dict[str, Any]:
     """The values that a valid `patch` gives the tenant. Raises `InvalidInput` where its metadata would overflow."""
     if not patch.get("metadata"):
         return patch

@@ -7,6 +7,7 @@ from ..web.parameters import ChoiceField, FlagField, InstantField, LimitField, Q
 from ..web.validation import TextField
 from .fields import LONGEST_NAME, EmailField, email_key, name_key
 from .listing import DEFAULT_LIMIT
+from .own_filters import OWN, OwnFilterField
 from .schemas import STATUSES
 
 SORTS = ("created_at", "-created_at", "client_name", "-client_name")
@@ -68,9 +69,17 @@ NO_QUERY = QuerySchema()
 _LIST, _WRITE, _CREATE, _DELETE = ListQuery(), WriteQuery(), CreateQuery(), DeleteQuery()
 
 
-def list_query(_api: Api | None = None) -> ListQuery:
-    """The schema of `GET /tenants`'s parameters; made once."""
-    return _LIST
+def list_query(api: Api | None = None) -> ListQuery:
+    """The schema of `GET /tenants`'s parameters, with the host's own; made once."""
+    return _LIST if api is None or api.hooks.fields is None else api.once(_hosts_list_query)
+
+
+def _hosts_list_query(api: Api) -> ListQuery:
+    own = api.hooks.fields
+    names = own.filterable if own else ()
+    filters = {f"{OWN}{name}": OwnFilterField(own.fields[name], data_key=name) for name in names} if own else {}
+    found: ListQuery = type("HostListQuery", (ListQuery,), filters)()
+    return found
 
 
 def write_query(_api: Api | None = None) -> WriteQuery:

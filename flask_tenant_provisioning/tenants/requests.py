@@ -70,11 +70,11 @@ def expectation(call: Call) -> Any:
     return partial(require_match, demanded=call.mount.settings.require_if_match)
 
 
-def shown(tenant: Tenant, status: int = 200, **headers: str) -> Answer:
+def shown(call: Call, tenant: Tenant, status: int = 200, **headers: str) -> Answer:
     """The answer that shows a tenant."""
-    return Answer(status, tenant.document(), {"ETag": etag(tenant.version), **headers})
+    return Answer(status, tenant.document(call.mount.hooks.fields), {"ETag": etag(tenant.version), **headers})
 
 
 def created(call: Call, tenant: Tenant) -> Answer:
     """The answer that shows a new tenant and says where it is."""
-    return shown(tenant, 201, Location=f"{call.mount.base()}/tenants/{tenant.id}")
+    return shown(call, tenant, 201, Location=f"{call.mount.base()}/tenants/{tenant.id}")

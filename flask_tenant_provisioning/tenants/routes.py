@@ -22,14 +22,13 @@ from ..problems import (
 )
 from ..web.preconditions import not_modified
 from ..web.routing import JSON, MERGE_PATCH, Call, Routes
-from ..web.validation import load
 from ..web.writing import Answer, write
 from . import actions, listing, usage
+from .inputs import load_patch, load_tenant, load_upsert
 from .models import Tenant
-from .patches import patched
 from .queries import NO_QUERY, create_query, list_query, write_query
 from .requests import REPEATABLE, WITH_BODY, WRITE, created, expectation, fence, identified, named, shown, target
-from .schemas import TenantPageSchema, TenantSchema, load_upsert, tenant_input
+from .schemas import TenantPageSchema, TenantSchema, tenant_input
 
 routes = Routes()
 
@@ -53,7 +52,7 @@ BY_EXTERNAL_ID = "/tenants/by-external-id/<path:external_id>"
 def create_tenant(call: Call) -> Response:
     """Create a tenant."""
     mount, asked, body = call.mount, call.asked(create_query()), call.body(JSON)
-    values = load(tenant_input(mount), body)
+    values = load_tenant(mount, body)
     allowance = usage.allowance(mount.storage, mount.license)
     partner = asked.get("partner", call.principal.partner)
     work = partial(actions.create, actor=call.actor(), partner=partner, values=values, allowance=allowance)
@@ -77,7 +76,7 @@ def create_tenant(call: Call) -> Response:
 )
 def list_tenants(call: Call) -> Response:
     """List tenants, a page at a time: follow `next` until it is null."""
-    asked, cursors = call.asked(list_query()), call.mount.cursors
+    asked, cursors = call.asked(list_query(call.mount)), call.mount.cursors
     partner = asked.get("partner", fence(call))
     question = listing.question(partner, asked)
     place = cursors.open(asked["cursor"], question) if "cursor" in asked else None
@@ -100,7 +99,7 @@ def read_tenant(call: Call, tenant_id: str) -> Response:
     """Read a tenant."""
     call.asked(NO_QUERY)
     found = call.mount.storage.read(partial(actions.read, partner=fence(call), tenant_id=identified(tenant_id)))
-    answer = shown(found)
+    answer = shown(call, found)
     if not_modified(found.version):
         return Response(status=304, headers=answer.headers)
     return call.answer(answer.document, answer.headers)
@@ -120,8 +119,7 @@ def read_tenant(call: Call, tenant_id: str) -> Response:
 def patch_tenant(call: Call, tenant_id: str) -> Response:
     """Change some fields of a tenant (RFC 7396)."""
     asked, body = call.asked(write_query()), call.body(MERGE_PATCH, JSON)
-    patch = load(tenant_input(call.mount), body, partial=True)
-    return _revise(call, tenant_id, lambda tenant: patched(tenant, patch), body, asked["validate_only"])
+    return _revise(call, tenant_id, load_patch(call.mount, body), body, asked["validate_only"])
 
 
 @routes.add(
@@ -137,7 +135,7 @@ def patch_tenant(call: Call, tenant_id: str) -> Response:
 def replace_tenant(call: Call, tenant_id: str) -> Response:
     """Replace every writable field of a tenant."""
     asked, body = call.asked(write_query()), call.body(JSON)
-    values = load(tenant_input(call.mount), body)
+    values = load_tenant(call.mount, body)
     return _revise(call, tenant_id, lambda _tenant: {**actions.EMPTY, **values}, body, asked["validate_only"])
 
 
@@ -174,7 +172,7 @@ def upsert_tenant(call: Call, external_id: str) -> Response:
 
     def answer(found: tuple[Tenant, bool]) -> Answer:
         tenant, new = found
-        return created(call, tenant) if new else shown(tenant)
+        return created(call, tenant) if new else shown(call, tenant)
 
     return write(call, work, answer, body=body, validate_only=asked["validate_only"])
 
@@ -183,7 +181,7 @@ def _revise(
     call: Call, tenant_id: str, change: Callable[[Tenant], Mapping[str, Any]], body: Any, validate_only: bool
 ) -> Response:
     work = partial(actions.revise, actor=call.actor(), target=target(call, tenant_id), change=change)
-    return write(call, work, shown, body=body, validate_only=validate_only)
+    return write(call, work, partial(shown, call), body=body, validate_only=validate_only)
 
 
 def _next(call: Call, cursor: str) -> str:

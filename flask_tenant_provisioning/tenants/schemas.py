@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from operator import itemgetter
 from typing import Any
 
 from marshmallow import fields, post_load, validate
 
-from ..problems import Fault, InvalidInput
 from ..web.api import Api
-from ..web.validation import StrictSchema, TextField, entry, invalid, load
+from ..web.validation import StrictSchema, TextField
 from .fields import LONGEST_NAME, EmailField, MetadataField, PhoneField, PlanField, email_key, name_key
 
 STATUSES = ("provisioning", "active", "suspended", "failed", "deleted")
@@ -50,29 +48,6 @@ class TenantSchema(StrictSchema):
 def tenant_input(api: Api) -> TenantSchema:
     """The schema for what clients of this host send; made once."""
     return api.once(_tenant_input)
-
-
-def load_upsert(api: Api, external_id: str, body: Any) -> dict[str, Any]:
-    """The valid values of an upsert, whose path names the external id; the body may repeat it.
-
-    Raises `InvalidInput`.
-    """
-    whole = {**body, "external_id": external_id} if isinstance(body, dict) else body
-    wrong = [entry(OTHER_ID, "external_id")] if isinstance(body, dict) and _differs(body, external_id) else []
-    try:
-        values = load(tenant_input(api), whole)
-    except InvalidInput as error:
-        raise invalid(sorted([*map(dict, error.errors), *wrong], key=itemgetter("pointer"))) from error
-    if wrong:
-        raise invalid(wrong)
-    return values
-
-
-def _differs(body: dict[str, Any], external_id: str) -> bool:
-    return bool(body.get("external_id", external_id) != external_id)
-
-
-OTHER_ID = Fault("mismatch", "Must be the external id in the path, or absent.")
 
 
 def _tenant_input(api: Api) -> TenantSchema:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from operator import itemgetter
 from typing import Any
 from urllib.parse import quote
@@ -73,6 +73,19 @@ def load(schema: StrictSchema, data: Any, *, partial: bool = False) -> dict[str,
         found: dict[str, Any] = schema.load(data, partial=partial)
     except ValidationError as error:
         raise invalid(_entries(error.messages, schema, data)) from error
+    return found
+
+
+def together(*loads: Callable[[], dict[str, Any]]) -> list[dict[str, Any]]:
+    """What each of `loads` returns. Raises `InvalidInput` that lists everything wrong with any of them."""
+    found, errors = [], []
+    for one in loads:
+        try:
+            found.append(one())
+        except InvalidInput as error:
+            errors += [dict(wrong) for wrong in error.errors]
+    if errors:
+        raise invalid(sorted(errors, key=itemgetter("pointer")))
     return found
 
 

@@ -9,6 +9,7 @@ import time
 from sqlalchemy import URL, Connection
 
 from ...database import migration
+from ...tenants.own_indexes import own_indexes
 from .findings import FAIL, OK, WARN, Finding, Patient
 
 UPGRADE = "run `flask provisioning db upgrade`"
@@ -67,7 +68,8 @@ def migrated(patient: Patient) -> Finding:
         return Finding(FAIL, "there are no tables", UPGRADE)
     if current != head:
         return Finding(FAIL, f"the tables are at {current}, this release wants {head}", UPGRADE)
-    if wrong := migration.differences(storage.engine, storage.metadata):
+    indexes = own_indexes(prefix, patient.mount.hooks.fields)
+    if wrong := migration.differences(storage.engine, storage.metadata, indexes):
         return Finding(FAIL, f"at {current}, but {len(wrong)} differ", "`flask provisioning db check` names them")
     return Finding(OK, f"{current} (newest)")
 

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 import click
 from flask.cli import with_appcontext
 
+from ...tenants.own_fields import from_text
+from ...web.mount import Mount
 from ..mounts import mount_option
 from ..output import json_option
 
@@ -43,6 +45,25 @@ def pairs(_context: click.Context, option: click.Parameter, given: tuple[str, ..
     return found
 
 
+def only_own(mount: Mount, given: dict[str, str], option: str) -> dict[str, str]:
+    """`given`, which may name fields of the app's own alone. Raises `click.BadParameter`."""
+    own = mount.hooks.fields
+    names = list(own.fields) if own else []
+    if strangers := [name for name in given if name not in names]:
+        there = f"there is {', '.join(names)}" if names else "there is none"
+        raise click.BadParameter(f"{strangers[0]!r} is no field of the app's own; {there}.", param_hint=option)
+    return given
+
+
+def own_values(mount: Mount, given: dict[str, str]) -> dict[str, Any]:
+    """The JSON for values of the app's own fields.
+
+    A field that is a text, a date or the like takes the value as it stands; any other takes JSON where it is JSON.
+    """
+    fields = mount.hooks.fields.fields if mount.hooks.fields else {}
+    return {name: from_text(fields[name], text) for name, text in only_own(mount, given, "--set").items()}
+
+
 def field_options(command: F) -> F:
     """An option for each field of a tenant that a client may write."""
     for option in reversed(
@@ -60,6 +81,15 @@ def field_options(command: F) -> F:
                 callback=pairs,
                 metavar="KEY=VALUE",
                 help="A key of its metadata; several times for several.",
+            ),
+            click.option(
+                "--set",
+                "own",
+                type=TEXT,
+                multiple=True,
+                callback=pairs,
+                metavar="FIELD=VALUE",
+                help="One of the app's own fields, as JSON unless it is a text; several times for several.",
             ),
         )
     ):

@@ -17,7 +17,7 @@ from ...web.validation import load_parameters
 from ..mounts import chosen_mount, mount_option
 from ..output import Table, json_option, room, say, say_json
 from ..problems import told
-from .options import TEXT, on_one_tenant
+from .options import TEXT, on_one_tenant, only_own, pairs
 from .working import found, say_tenant
 
 COLUMNS = ("tenant", "client_name", "partner", "status", "email")
@@ -29,26 +29,44 @@ COLUMNS = ("tenant", "client_name", "partner", "status", "email")
 @click.option("--email", type=TEXT, help="Only those with this address.")
 @click.option("--external-id", type=TEXT, help="Only those with this external id.")
 @click.option("--q", type=TEXT, help="Only those whose name begins so.")
+@click.option(
+    "--where",
+    type=TEXT,
+    multiple=True,
+    callback=pairs,
+    metavar="FIELD=VALUE",
+    help="Only those with this value of one of the app's own fields; several times for several.",
+)
 @click.option("--include-deleted", is_flag=True, help="Deleted ones too.")
 @click.option("--sort", type=TEXT, help="created_at (default) or client_name; with a minus before it, backwards.")
 @click.option("--limit", type=click.IntRange(0), default=50, show_default=True, help="How many at most; 0: all.")
 @json_option
 @mount_option
 @with_appcontext
-def list_tenants(limit: int, include_deleted: bool, as_json: bool, mount: str | None, **asked: str | None) -> None:
+def list_tenants(
+    limit: int,
+    include_deleted: bool,
+    where: dict[str, str],
+    as_json: bool,
+    mount: str | None,
+    **asked: str | None,
+) -> None:
     if include_deleted:
         asked["include_deleted"] = "true"
+    chosen = chosen_mount(mount)
+    given = {**asked, **only_own(chosen, where, "--where")}
     with told():
-        wanted = load_parameters(list_query(), {name: [text] for name, text in asked.items() if text is not None})
-        pages = _pages(chosen_mount(mount), wanted, limit)
+        wanted = load_parameters(list_query(chosen), {name: [text] for name, text in given.items() if text is not None})
+        pages = _pages(chosen, wanted, limit)
         (_print_json if as_json else _print_table)(pages)
 
 
 @click.command("show", help="Show the tenant with the id TENANT.")
 @on_one_tenant
 def show(tenant: str, partner: str | None, as_json: bool, mount: str | None) -> None:
+    chosen = chosen_mount(mount)
     with told():
-        say_tenant(found(chosen_mount(mount), tenant, partner), as_json=as_json)
+        say_tenant(chosen, found(chosen, tenant, partner), as_json=as_json)
 
 
 Page = tuple[list[dict[str, Any]], bool]

@@ -21,17 +21,19 @@ from .working import allowance, changed, found, say_tenant
 @click.option("--reason", type=TEXT, help="Why.")
 @on_one_tenant
 def suspend(tenant: str, partner: str | None, reason: str | None, as_json: bool, mount: str | None) -> None:
+    chosen = chosen_mount(mount)
     with told():
         why = load(suspension_input(), sent({"reason": reason})).get("reason")
         work = partial(lifecycle.suspend, reason=why)
-        say_tenant(changed(chosen_mount(mount), tenant, partner, work), as_json=as_json)
+        say_tenant(chosen, changed(chosen, tenant, partner, work), as_json=as_json)
 
 
 @click.command("reactivate", help="Make the suspended tenant with the id TENANT active again.")
 @on_one_tenant
 def reactivate(tenant: str, partner: str | None, as_json: bool, mount: str | None) -> None:
+    chosen = chosen_mount(mount)
     with told():
-        say_tenant(changed(chosen_mount(mount), tenant, partner, lifecycle.reactivate), as_json=as_json)
+        say_tenant(chosen, changed(chosen, tenant, partner, lifecycle.reactivate), as_json=as_json)
 
 
 @click.command("restore", help="Restore the deleted tenant with the id TENANT to the status that it had.")
@@ -40,7 +42,7 @@ def restore(tenant: str, partner: str | None, as_json: bool, mount: str | None) 
     chosen = chosen_mount(mount)
     with told():
         work = partial(lifecycle.restore, allowance=allowance(chosen))
-        say_tenant(changed(chosen, tenant, partner, work), as_json=as_json)
+        say_tenant(chosen, changed(chosen, tenant, partner, work), as_json=as_json)
 
 
 @click.command("delete", help="Delete the tenant with the id TENANT; it can be restored until its `purge_at`.")
@@ -54,7 +56,7 @@ def delete(tenant: str, partner: str | None, purge: bool, yes: bool, as_json: bo
             _purge(chosen, tenant, partner, ask=not yes, quiet=as_json)
             return
         work = partial(lifecycle.delete, retention_days=chosen.settings.retention_days)
-        say_tenant(changed(chosen, tenant, partner, work), as_json=as_json)
+        say_tenant(chosen, changed(chosen, tenant, partner, work), as_json=as_json)
 
 
 def _purge(mount: Mount, tenant_id: str, partner: str | None, *, ask: bool, quiet: bool) -> None:

@@ -48,9 +48,10 @@ def allowance(mount: Mount) -> usage.Allowance:
     return usage.allowance(mount.storage, mount.license)
 
 
-def say_tenant(tenant: Tenant, *, as_json: bool) -> None:
+def say_tenant(mount: Mount, tenant: Tenant, *, as_json: bool) -> None:
     """Print a tenant, as the API shows it."""
+    document = tenant.document(mount.hooks.fields)
     if as_json:
-        say_json(tenant.document())
+        say_json(document)
     else:
-        say("\n".join(described(tenant.document(), room())))
+        say("\n".join(described(document, room())))

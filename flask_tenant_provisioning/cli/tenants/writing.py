@@ -9,15 +9,14 @@ import click
 from flask.cli import with_appcontext
 
 from ...tenants import actions
-from ...tenants.patches import patched
+from ...tenants.inputs import load_patch, load_tenant
 from ...tenants.queries import create_query
-from ...tenants.schemas import tenant_input
-from ...web.validation import load, load_parameters
+from ...web.validation import load_parameters
 from ..mounts import chosen_mount, mount_option
 from ..operator import operator
 from ..output import json_option
 from ..problems import told
-from .options import TEXT, field_options, on_one_tenant, sent
+from .options import TEXT, field_options, on_one_tenant, own_values, sent
 from .working import allowance, changed, say_tenant
 
 _METADATA = "metadata."
@@ -29,13 +28,14 @@ _METADATA = "metadata."
 @json_option
 @mount_option
 @with_appcontext
-def create(partner: str, as_json: bool, mount: str | None, **fields: Any) -> None:
+def create(partner: str, own: dict[str, str], as_json: bool, mount: str | None, **fields: Any) -> None:
     chosen = chosen_mount(mount)
+    body = {**sent(fields), **own_values(chosen, own)}
     with told():
         owner = load_parameters(create_query(), {"partner": [partner]})["partner"]
-        values = load(tenant_input(chosen), sent(fields))
+        values = load_tenant(chosen, body)
         work = partial(actions.create, actor=operator(owner), partner=owner, values=values, allowance=allowance(chosen))
-        say_tenant(chosen.storage.transaction(work), as_json=as_json)
+        say_tenant(chosen, chosen.storage.transaction(work), as_json=as_json)
 
 
 @click.command("update", help="Change fields of the tenant with the id TENANT; the others stay.")
@@ -49,13 +49,19 @@ def create(partner: str, as_json: bool, mount: str | None, **fields: Any) -> Non
 )
 @on_one_tenant
 def update(
-    tenant: str, partner: str | None, unset: tuple[str, ...], as_json: bool, mount: str | None, **fields: Any
+    tenant: str,
+    partner: str | None,
+    own: dict[str, str],
+    unset: tuple[str, ...],
+    as_json: bool,
+    mount: str | None,
+    **fields: Any,
 ) -> None:
-    chosen, body = chosen_mount(mount), _patch(sent(fields), unset)
+    chosen = chosen_mount(mount)
+    body = _patch({**sent(fields), **own_values(chosen, own)}, unset)
     with told():
-        patch = load(tenant_input(chosen), body, partial=True)
-        work = partial(actions.revise, change=partial(patched, patch=patch))
-        say_tenant(changed(chosen, tenant, partner, work), as_json=as_json)
+        work = partial(actions.revise, change=load_patch(chosen, body))
+        say_tenant(chosen, changed(chosen, tenant, partner, work), as_json=as_json)
 
 
 def _patch(fields: dict[str, Any], unset: tuple[str, ...]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from alembic import context, op
 from flask_tenant_provisioning.database.types import Identifier, Instant, Record, ordered_text
 
 revision = "0003"
-down_revision = "0001"
+down_revision = "0002"
 
 
 def upgrade() -> None:

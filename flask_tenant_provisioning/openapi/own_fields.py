@@ -1,0 +1,76 @@
+"""The fields that a host adds to tenants, in every schema that describes one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apispec import APISpec
+from marshmallow import fields
+
+from ..hooks import TenantFields
+from ..tenants.own_fields import LONGEST_COMPARED
+from .fields import Converter
+from .schemas import name_of
+
+Property = dict[str, Any]
+
+_NULL = {"type": "null"}
+
+
+def describe(spec: APISpec, own: TenantFields) -> None:
+    """Add the host's fields to the components about tenants; what their own schemas nest becomes components too."""
+    converter = Converter(str(spec.openapi_version), name_of, spec)
+    properties = {name: _described(converter, own, name) for name in own.fields}
+    for name, found in list(spec.components.schemas.items()):
+        if name == "Tenant":
+            _add(found, {name: _answered(one) for name, one in properties.items()}, list(properties))
+        elif name.startswith("Tenant") and name.endswith("Input"):
+            sent = {name: one for name, one in properties.items() if not own.fields[name].dump_only}
+            _add(found, sent, [name for name in sent if own.fields[name].required])
+        elif name == "TenantPatch":
+            _add(found, {name: _patched(own.fields[name], properties[name]) for name in _writable(own)}, [])
+
+
+def _described(converter: Converter, own: TenantFields, name: str) -> Property:
+    found: Property = converter.field2property(own.fields[name])
+    if name in own.filterable and "string" in _kinds(found):
+        found["maxLength"] = min(found.get("maxLength", LONGEST_COMPARED), LONGEST_COMPARED)
+    return found
+
+
+def _add(schema: dict[str, Any], properties: dict[str, Property], required: list[str]) -> None:
+    schema["properties"] = {**schema["properties"], **properties}
+    if required:
+        schema["required"] = [*schema.get("required", ()), *required]
+
+
+def _writable(own: TenantFields) -> list[str]:
+    return [name for name, field in own.fields.items() if not field.dump_only]
+
+
+def _answered(found: Property) -> Property:
+    """What an answer shows: null for a tenant that has no such value."""
+    return nullable({key: value for key, value in found.items() if key != "default"})
+
+
+def _patched(field: fields.Field[Any], found: Property) -> Property:
+    """What a merge patch may hold: parts of an object, and null to take away what is not required."""
+    plain = {key: value for key, value in found.items() if key != "default"}
+    if isinstance(field, fields.Nested | fields.Mapping) and not getattr(field, "many", False):
+        plain = {"type": "object", **{key: plain[key] for key in ("title", "description") if key in plain}}
+    return plain if field.required and not field.allow_none else nullable(plain)
+
+
+def nullable(found: Property) -> Property:
+    """The same, or null."""
+    kinds = _kinds(found)
+    if not found or "null" in kinds or _NULL in found.get("anyOf", ()):
+        return found
+    if kinds and "enum" not in found:
+        return {**found, "type": [*kinds, "null"]}
+    return {"anyOf": [found, _NULL]}
+
+
+def _kinds(found: Property) -> list[str]:
+    kinds = found.get("type", [])
+    return [kinds] if isinstance(kinds, str) else list(kinds)
