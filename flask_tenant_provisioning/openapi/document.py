@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
@@ -46,14 +46,15 @@ def document(api: Api, server: str) -> str:
 
 def build(api: Api, server: str) -> dict[str, Any]:
     """The OpenAPI Object of `api` under `server`."""
-    spec = _spec(api, server)
+    plugin = _Plugin(schema_name_resolver=name_of)
+    spec = _spec(api, server, plugin)
     _describe_shared(spec, api, server)
     for route in api.routes:
         described = operations.operation(route, api)
         spec.path(path_of(route), operations={route.method.lower(): described})
     _describe_problems(spec, api)
     if api.hooks.fields is not None:
-        own_fields.describe(spec, api.hooks.fields)
+        own_fields.describe(spec, cast(Converter, plugin.converter), api.hooks.fields)
     for name, example in examples.examples(api).items():
         if name in spec.components.schemas:
             spec.components.schemas[name]["examples"] = [example]
@@ -62,14 +63,14 @@ def build(api: Api, server: str) -> dict[str, Any]:
     return found
 
 
-def _spec(api: Api, server: str) -> APISpec:
+def _spec(api: Api, server: str, plugin: _Plugin) -> APISpec:
     from .. import __version__
 
     return APISpec(
         "Tenant provisioning",
         __version__,
         VERSION,
-        [_Plugin(schema_name_resolver=name_of)],
+        [plugin],
         info={"description": ABOUT, "license": {"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"}},
         servers=[{"url": server}],
         tags=operations.tags(api.routes),

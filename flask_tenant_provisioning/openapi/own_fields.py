@@ -10,18 +10,19 @@ from marshmallow import fields
 from ..hooks import TenantFields
 from ..tenants.own_fields import LONGEST_COMPARED
 from .fields import Converter
-from .schemas import name_of
 
 Property = dict[str, Any]
 
 _NULL = {"type": "null"}
+#: What narrows a value further than its type does.
+_BEYOND_TYPES = {"$ref", "enum", "const", "allOf", "anyOf", "oneOf"}
 
 
-def describe(spec: APISpec, own: TenantFields) -> None:
+def describe(spec: APISpec, converter: Converter, own: TenantFields) -> None:
     """Add the host's fields to the components about tenants; what their own schemas nest becomes components too."""
-    converter = Converter(str(spec.openapi_version), name_of, spec)
+    ours = dict(spec.components.schemas)
     properties = {name: _described(converter, own, name) for name in own.fields}
-    for name, found in list(spec.components.schemas.items()):
+    for name, found in ours.items():
         if name == "Tenant":
             _add(found, {name: _answered(one) for name, one in properties.items()}, list(properties))
         elif name.startswith("Tenant") and name.endswith("Input"):
@@ -64,11 +65,11 @@ def _patched(field: fields.Field[Any], found: Property) -> Property:
 def nullable(found: Property) -> Property:
     """The same, or null."""
     kinds = _kinds(found)
-    if not found or "null" in kinds or _NULL in found.get("anyOf", ()):
+    if "null" in kinds or _NULL in found.get("anyOf", ()):
         return found
-    if kinds and "enum" not in found:
-        return {**found, "type": [*kinds, "null"]}
-    return {"anyOf": [found, _NULL]}
+    if _BEYOND_TYPES & found.keys():
+        return {"anyOf": [found, _NULL]}
+    return {**found, "type": [*kinds, "null"]} if kinds else found
 
 
 def _kinds(found: Property) -> list[str]:
