@@ -94,7 +94,8 @@ class TenantFields:
     @functools.cached_property
     def fields(self) -> Mapping[str, Any]:
         """Every field by the name that clients use, in the order of their declaration."""
-        return {field.data_key or name: field for name, field in self.schema.fields.items()}
+        fields = self.schema.fields.items()
+        return {name if field.data_key is None else field.data_key: field for name, field in fields}
 
 
 class Hooks:

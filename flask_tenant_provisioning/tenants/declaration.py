@@ -10,11 +10,12 @@ from marshmallow import Schema, fields
 from ..config import ConfigurationError
 from ..hooks import TenantFields
 from .models import SHOWN
+from .own_fields import TEXTS
 from .queries import ListQuery
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 #: Fields whose JSON is a text, an integer or a flag.
-_SCALAR = (fields.String, fields.Integer, fields.Boolean, fields.DateTime, fields.UUID, fields.Enum, fields.IP)
+_SCALAR = (*TEXTS, fields.Integer, fields.Boolean, fields.Enum)
 
 
 def declared(schema: type[Schema], filterable: Sequence[str]) -> TenantFields:

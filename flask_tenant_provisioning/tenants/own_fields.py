@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from marshmallow import RAISE, ValidationError
-from marshmallow.fields import IP, UUID, DateTime, Enum, Field, String
+from marshmallow.fields import IP, UUID, Date, DateTime, Enum, Field, IPInterface, String, Time
 
 from ..events import compact
 from ..hooks import TenantFields
@@ -25,7 +25,8 @@ MOST_BYTES = 16 * 1024
 #: What an index entry has room for, beside a partner and a name.
 LONGEST_COMPARED = 100
 
-_TEXTS = (String, DateTime, UUID, IP)
+#: Fields that are a text in JSON.
+TEXTS = (String, DateTime, Date, Time, UUID, IP, IPInterface)
 
 UNFIT = Fault(INVALID, "Does not serialise to JSON.")
 TOO_LARGE = Fault("too-large", f"The application's own fields must have {MOST_BYTES} bytes of JSON at most.")
@@ -85,7 +86,7 @@ def members(fields: str | None) -> dict[str, Any]:
 
 def from_text(field: Field[Any], text: str) -> Any:
     """The JSON value that a text stands for: itself for a text, a date or the like, otherwise JSON where it is any."""
-    if isinstance(field, _TEXTS) or (isinstance(field, Enum) and not field.by_value):
+    if isinstance(field, TEXTS) or (isinstance(field, Enum) and not field.by_value):
         return text
     try:
         return parse(text.encode())

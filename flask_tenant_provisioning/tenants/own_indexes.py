@@ -1,4 +1,7 @@
-"""The indexes that serve lists filtered by the host's own fields: for each the same as for a plan or an industry."""
+"""The indexes that serve lists filtered by the host's own fields: for each the same as for a plan or an industry.
+
+None is partial: PostgreSQL takes what it knows of an expression's values from whole indexes alone.
+"""
 
 from __future__ import annotations
 
@@ -36,9 +39,7 @@ def _beginning(table: Table) -> str:
 def _index(table: Table, name: str, ending: str, before: tuple[str, ...], after: tuple[str, ...]) -> Index:
     member, c, start = Member(table.c.fields, name), table.c, _beginning(table)
     full = f"{start}{_label(name, _LONGEST - len(start) - _ROOM)}_{ending}"
-    there = member.is_not(None)
-    columns = (*(c[one] for one in before), member, *(c[one] for one in after))
-    return Index(full, *columns, postgresql_where=there, sqlite_where=there)
+    return Index(full, *(c[one] for one in before), member, *(c[one] for one in after))
 
 
 def _label(name: str, room: int) -> str:

@@ -31,7 +31,8 @@ class StrictSchema(Schema):
 
     def refusal_of(self, name: str) -> Fault:
         """Why the client may not send the field `name`."""
-        return READ_ONLY if name in self.dump_fields else UNKNOWN
+        shown = {field.data_key or key for key, field in self.dump_fields.items()}
+        return READ_ONLY if name in shown else UNKNOWN
 
 
 class TextField(fields.Field):  # type: ignore[type-arg]

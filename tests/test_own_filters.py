@@ -1,0 +1,288 @@
+"""Lists filtered by fields of the host's own: right, validated by the field, bound into cursors, served by an index."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator
+from enum import Enum
+from typing import Any
+
+import pytest
+from flask import Flask
+from marshmallow import Schema, fields
+from sqlalchemy import create_engine
+
+from flask_tenant_provisioning.config import Settings
+from flask_tenant_provisioning.database import Storage, migration
+from flask_tenant_provisioning.hooks import Hooks
+from flask_tenant_provisioning.schema import metadata
+from flask_tenant_provisioning.tenants.declaration import declared
+from flask_tenant_provisioning.tenants.own_indexes import own_indexes
+from flask_tenant_provisioning.tenants.queries import SORTS, list_query
+from flask_tenant_provisioning.web.api import Api
+from flask_tenant_provisioning.web.validation import load_parameters
+from tests import own_fields, postgresql, world
+from tests.commands import run
+from tests.filling import START, STEP, fill, row
+from tests.refusals import invalid_parameter, refused
+from tests.test_list_plans import NOW, PREFIX, Page, costs, read
+from tests.witness import storage_of
+from tests.world import Caller
+
+
+class Color(Enum):
+    RED = 1
+    BLUE = 2
+
+
+class Kinds(Schema):
+    """A field of every kind that lists can be filtered by."""
+
+    text = fields.String()
+    number = fields.Integer()
+    strict = fields.Integer(strict=True)
+    flag = fields.Boolean()
+    day = fields.Date()
+    moment = fields.AwareDateTime()
+    hour = fields.Time()
+    uuid = fields.UUID()
+    color = fields.Enum(Color)
+    shade = fields.Enum(Color, by_value=fields.Integer)
+    address = fields.IP()
+    camelCase = fields.String()
+
+
+UUID = "01890000-0000-7000-8000-000000000000"
+
+#: A value as a body holds it, another one, and how a query may say the first.
+VALUES: dict[str, tuple[Any, Any, tuple[str, ...]]] = {
+    "text": ("é'\"\\% ", "e", ("é'\"\\% ",)),
+    "number": (7, 8, ("7", "07", "+7")),
+    "strict": (7, -7, ("7",)),
+    "flag": (True, False, ("true", "1", "yes")),
+    "day": ("2026-02-01", "2026-02-02", ("2026-02-01",)),
+    "moment": (
+        "2026-02-01T10:00:00+00:00",
+        "2026-02-01T11:00:00+00:00",
+        ("2026-02-01T10:00:00+00:00", "2026-02-01T10:00:00Z"),
+    ),
+    "hour": ("10:00:00", "11:00:00", ("10:00:00", "10:00")),
+    "uuid": (UUID, UUID.replace("7000", "7001"), (UUID, UUID.replace("-", ""))),
+    "color": ("RED", "BLUE", ("RED",)),
+    "shade": (1, 2, ("1",)),
+    "address": ("192.0.2.1", "192.0.2.2", ("192.0.2.1",)),
+    "camelCase": ("7", "true", ("7",)),
+}
+
+
+def database_of(request: pytest.FixtureRequest, database: str, factory: pytest.TempPathFactory) -> str:
+    """The URL of a database for the tests of this module."""
+    if database == "sqlite":
+        return f"sqlite:///{factory.mktemp('filters')}/x.sqlite3"
+    server = world.make_url(request.getfixturevalue("postgresql_url"))
+    return postgresql.create_schema(server).render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="module")
+def app(request: pytest.FixtureRequest, database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    made = own_fields.host(database_of(request, database, tmp_path_factory), Kinds, tuple(VALUES))
+    yield made
+    storage_of(made).engine.dispose()
+
+
+def listed(caller: Caller, **query: str) -> list[str]:
+    answer = caller("GET", "/tenants", query_string=query)
+    assert answer.status_code == 200, answer.text
+    return [tenant["tenant"] for tenant in answer.get_json()["items"]]
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_a_filter_finds_the_tenants_with_that_value(partner: Caller, name: str) -> None:
+    value, other, spellings = VALUES[name]
+    found = partner.create(**{name: value})
+    assert found[name] == value
+    partner.create(**{name: other})
+    partner.create()
+    for spelling in spellings:
+        assert listed(partner, **{name: spelling}) == [found["tenant"]]
+
+
+def test_filters_go_together_and_with_ours(partner: Caller) -> None:
+    made = [partner.create(text=text, number=number, plan=plan) for text in "ab" for number in (1, 2) for plan in "xy"]
+    wanted = [one["tenant"] for one in made if (one["text"], one["number"], one["plan"]) == ("a", 2, "y")]
+    assert listed(partner, text="a", number="2", plan="y") == wanted
+    assert listed(partner, text="a", number="2", plan="y", sort="-client_name", status="active") == wanted
+    assert listed(partner, text="a", q="exam", number="3") == []
+
+
+def test_a_value_that_changed_is_found_where_it_is(partner: Caller) -> None:
+    tenant = partner.create(text="a")
+    partner("PATCH", f"/tenants/{tenant['tenant']}", json={"text": "b"})
+    assert (listed(partner, text="a"), listed(partner, text="b")) == ([], [tenant["tenant"]])
+    partner("PATCH", f"/tenants/{tenant['tenant']}", json={"text": None})
+    assert listed(partner, text="b") == []
+
+
+def test_deleted_ones_are_found_where_they_are_asked_for(partner: Caller) -> None:
+    tenant = partner.create(text="a")
+    partner("DELETE", f"/tenants/{tenant['tenant']}")
+    assert listed(partner, text="a") == []
+    assert listed(partner, text="a", include_deleted="true") == [tenant["tenant"]]
+
+
+def test_another_partners_are_never_found(app: Flask, partner: Caller) -> None:
+    mine, theirs = partner.create(text="both"), Caller(app).create(text="both")
+    assert listed(partner, text="both") == [mine["tenant"]]
+    everybody = listed(partner.as_("provisioning-admin"), text="both", sort="-created_at", limit="1000")
+    assert {mine["tenant"], theirs["tenant"]} <= set(everybody)
+    assert listed(partner.as_("provisioning-admin"), text="both", partner=partner.partner) == [mine["tenant"]]
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_pages_follow_each_other_and_cursors_are_bound_to_the_filter(partner: Caller, sort: str) -> None:
+    made = [partner.create(text="a", client_name=f"n{number}")["tenant"] for number in range(5)]
+    partner.create(text="b")
+    found, query = [], {"text": "a", "sort": sort, "limit": "2"}
+    while True:
+        page = partner("GET", "/tenants", query_string=query).get_json()
+        found += [one["tenant"] for one in page["items"]]
+        if page["next"] is None:
+            break
+        query["cursor"] = page["next"]
+    assert found == (made[::-1] if sort.startswith("-") else made)
+    for other in ({"text": "b"}, {"number": "1"}):
+        answer = partner("GET", "/tenants", query_string={**query, **other})
+        refused(answer, 400, "invalid-cursor", "Invalid cursor.")
+    del query["text"]
+    refused(partner("GET", "/tenants", query_string=query), 400, "invalid-cursor", "Invalid cursor.")
+
+
+def test_a_value_that_the_field_refuses_is_refused(partner: Caller) -> None:
+    invalid = "invalid-field"
+    asked = {"number": "x", "strict": "1.5", "flag": "maybe", "day": "2026-02-30", "uuid": "1", "text": "x" * 101}
+    invalid_parameter(
+        partner("GET", "/tenants", query_string={**asked, "limit": "0"}),
+        ("#/day", invalid, "Not a valid date."),
+        ("#/flag", invalid, "Not a valid boolean."),
+        ("#/limit", "invalid-limit", "Must be a whole number from 1 on."),
+        ("#/number", invalid, "Not a valid integer."),
+        ("#/strict", invalid, "Not a valid integer."),
+        ("#/text", invalid, "Must be a text of 100 characters at most, an integer or a flag."),
+        ("#/uuid", invalid, "Not a valid UUID."),
+    )
+    invalid_parameter(
+        partner("GET", "/tenants?text=%00&flag=true&flag=true&own_text=a&number=null"),
+        ("#/flag", "duplicate", "Send this parameter once."),
+        ("#/number", invalid, "Field may not be null."),
+        ("#/own_text", "unknown-field", "There is no such field."),
+        ("#/text", "invalid-text", "Must hold no NUL character."),
+    )
+
+
+@pytest.mark.parametrize("text", ["' OR 1=1 --", '"}', "%(partner)s", "?", ":x", "\n", "\N{SNOWMAN}", ""])
+def test_a_hostile_value_is_a_value(partner: Caller, text: str) -> None:
+    tenant = partner.create(text=text)
+    partner.create(text="x")
+    assert listed(partner, text=text) == [tenant["tenant"]]
+
+
+def test_a_field_that_is_not_declared_filterable_is_no_filter(database_url: str) -> None:
+    app = own_fields.host(database_url, Kinds, ("text",))
+    answer = Caller(app)("GET", "/tenants?number=7")
+    invalid_parameter(answer, ("#/number", "unknown-field", "There is no such field."))
+    storage_of(app).engine.dispose()
+
+
+def test_the_command_line_filters_too(app: Flask, partner: Caller) -> None:
+    tenant = partner.create(text="cli", number=1)
+    partner.create(text="cli", number=2)
+    done = run(app, "tenants", "list", "--json", "--where", "text=cli", "--where", "number=1")
+    assert [json.loads(line)["tenant"] for line in done.out.splitlines()] == [tenant["tenant"]]
+    wrong = run(app, "tenants", "list", "--where", "number=x")
+    assert (wrong.status, "number: Not a valid integer." in wrong.err) == (1, True)
+
+
+TENANTS = 40_000
+OWN = declared(Kinds, ("text", "number", "flag"))
+
+
+def tenant(n: int) -> dict[str, Any]:
+    """Most are in one region and hardly any in another; half are flagged, and a third has none of it."""
+    own = {"text": "rare" if n % 2000 == 5 else "most", "number": n % 7, "flag": n % 2 == 0}
+    return row(
+        n,
+        partner_id="big" if n % 4 else "small",
+        client_name=f"Client {n * 7919 % TENANTS:05}",
+        fields=json.dumps(own) if n % 3 else None,
+        **({"status": "suspended"} if n < 4000 else {}),
+    )
+
+
+@functools.cache
+def tenants() -> list[dict[str, Any]]:
+    return [tenant(n) for n in range(TENANTS)]
+
+
+@pytest.fixture(scope="module")
+def storage(
+    request: pytest.FixtureRequest, database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Storage]:
+    engine = create_engine(database_of(request, database, tmp_path_factory), isolation_level="AUTOCOMMIT")
+    migration.upgrade(engine, PREFIX)
+    fill(engine, tenants())
+    migration.upgrade(engine, PREFIX, indexes=own_indexes(PREFIX, OWN))
+    yield Storage(engine, metadata(PREFIX), clock=lambda: (START + NOW * STEP).timestamp())
+    engine.dispose()
+
+
+def asked(query: str, sort: str) -> dict[str, Any]:
+    hooks = Hooks()
+    hooks.fields = OWN
+    api = Api(settings=Settings.read({}, {}), hooks=hooks, routes=())
+    pairs = (pair.split("=") for pair in f"{query}&sort={sort}".split("&"))
+    found: dict[str, Any] = load_parameters(list_query(api), {name: [value] for name, value in pairs})
+    return found
+
+
+def matching(partner: str | None, **wanted: Any) -> list[dict[str, Any]]:
+    status = wanted.pop("status", None)
+    return [
+        one
+        for one in tenants()
+        if partner in (None, one["partner_id"])
+        and one["fields"]
+        and status in (None, one["status"])
+        and wanted.items() <= json.loads(one["fields"]).items()
+    ]
+
+
+QUESTIONS: dict[str, dict[str, Any]] = {
+    "text=most": {"text": "most"},
+    "text=rare": {"text": "rare"},
+    "text=none": {"text": "none"},
+    "number=3": {"number": 3},
+    "flag=true": {"flag": True},
+    "text=most&status=suspended": {"text": "most", "status": "suspended"},
+}
+
+
+#: An administrator's lists by name have an index for the name alone.
+SERVED = [(partner, sort) for partner in ("big", "small") for sort in SORTS] + [(None, sort) for sort in SORTS[:2]]
+
+
+@pytest.mark.parametrize(("partner", "sort"), SERVED)
+@pytest.mark.parametrize("query", QUESTIONS)
+def test_a_page_reads_little_wherever_it_lies(storage: Storage, partner: str | None, query: str, sort: str) -> None:
+    key = "name_key" if sort.endswith("client_name") else "created_at"
+    found = sorted(matching(partner, **QUESTIONS[query]), key=lambda one: (one[key], one["id"]))
+    found = found[::-1] if sort.startswith("-") else found
+    for before in {0, len(found) * 9 // 10}:
+        place = f"{found[before - 1][key]}\n{found[before - 1]['id']}" if before else None
+        page = Page(asked(query, sort), place, [one["id"] for one in found[before : before + 50]])
+        ids, watched = read(storage, partner, page)
+        assert ids == page.expected
+        for cost in costs(storage.engine, watched):
+            assert cost.little, cost.plan
+            assert not cost.scans, cost.plan
+            assert "_own_" in cost.plan, cost.plan

@@ -1,0 +1,186 @@
+"""The indexes of filterable fields come and go with their declaration; the column with its migration."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+from flask import Flask
+from marshmallow import Schema, fields
+from sqlalchemy import inspect
+
+from flask_tenant_provisioning import TenantProvisioning
+from flask_tenant_provisioning.database import indexes, migration
+from flask_tenant_provisioning.tenants.declaration import declared
+from flask_tenant_provisioning.tenants.own_indexes import own_indexes
+from tests.commands import Done, run
+from tests.witness import one, storage_of
+from tests.world import Caller, configuration
+
+TABLE = "provisioning_tenants"
+
+
+class Fields(Schema):
+    region = fields.String()
+    seats = fields.Integer()
+
+
+class Host:
+    """A host on one database, started again and again with other fields."""
+
+    def __init__(self, database_url: str) -> None:
+        self._url = database_url
+        self.apps: list[Flask] = []
+
+    def start(self, filterable: Sequence[str] | None, *, late: bool = False, migrate: bool = False) -> Flask:
+        """A new app; `filterable` is None for one that declares no field, `late` declares them after `init_app`."""
+        app, provisioning = Flask("host"), TenantProvisioning()
+        app.config.update(configuration(PROVISIONING_AUTO_MIGRATE=migrate))
+        steps: list[Callable[[], None]] = [lambda: provisioning.init_app(app, self._url)]
+        if filterable is not None:
+            steps.insert(1 if late else 0, lambda: provisioning.tenant_fields(Fields, filterable=filterable))
+        for step in steps:
+            step()
+        self.apps.append(app)
+        return app
+
+    def indexes(self) -> set[str]:
+        """The names of the indexes of its own fields, without what they all begin with."""
+        beginning = f"{TABLE}_own_"
+        with storage_of(self.apps[-1]).engine.connect() as connection:
+            return {name.removeprefix(beginning) for name in indexes.names(connection, TABLE, beginning)}
+
+
+def of(*names: str) -> set[str]:
+    return {f"{name}_{kind}_idx" for name in names for kind in ("created", "name", "every")}
+
+
+@pytest.fixture
+def house(database_url: str) -> Iterator[Host]:
+    made = Host(database_url)
+    yield made
+    for app in made.apps:
+        storage_of(app).engine.dispose()
+
+
+def checked(app: Flask) -> Done:
+    return run(app, "db", "check")
+
+
+def test_upgrade_makes_what_is_declared_and_drops_what_is_not_any_more(house: Host) -> None:
+    for filterable in (["region"], ["region", "seats"], ["seats"], [], ["region"], None):
+        app = house.start(filterable)
+        run(app, "db", "upgrade")
+        assert house.indexes() == of(*(filterable or ()))
+        assert checked(app) == Done(0, "The tables are what this release wants.\n", "")
+
+
+def test_check_names_each_that_is_missing_with_its_statement_and_each_that_is_in_vain(house: Host) -> None:
+    run(house.start(["seats"]), "db", "upgrade")
+    app = house.start(["region"])
+    status, _, err = checked(app)
+    assert status == 1
+    lines = err.splitlines()
+    assert len([line for line in lines if line.startswith("differs: missing: CREATE INDEX")]) == 3
+    assert [line for line in lines if "no longer" in line] == [
+        f"differs: no longer declared: {TABLE}_own_seats_{kind}_idx" for kind in ("created", "every", "name")
+    ]
+    assert f"at {migration.head()}, but 6 differ" in run(app, "doctor").out
+
+
+def test_the_statement_that_check_shows_makes_the_index(house: Host) -> None:
+    run(house.start([]), "db", "upgrade")
+    app = house.start(["region"])
+    missing = [line.removeprefix("differs: missing: ") for line in checked(app).err.splitlines() if "missing" in line]
+    with storage_of(app).engine.begin() as connection:
+        for statement in missing:
+            connection.exec_driver_sql(statement.replace("%%", "%"))
+    assert checked(app).status == 0
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before init_app", "after init_app"])
+def test_auto_migrate_makes_them_at_start(house: Host, late: bool) -> None:
+    app = house.start(["region"], late=late, migrate=True)
+    assert house.indexes() == of("region")
+    house.start(["seats"], late=late, migrate=True)
+    assert house.indexes() == of("seats")
+    assert Caller(app).create(region="eu")["region"] == "eu"
+
+
+def test_a_start_that_declares_none_yet_drops_none(house: Host) -> None:
+    house.start(["region"], migrate=True)
+    house.start(None, migrate=True)
+    assert house.indexes() == of("region")
+
+
+def test_an_index_of_somebody_elses_stays(house: Host) -> None:
+    run(house.start(["region"]), "db", "upgrade")
+    with storage_of(house.apps[-1]).engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE INDEX mine_own_x_idx ON {TABLE} (plan)")
+    run(house.start([]), "db", "upgrade")
+    with storage_of(house.apps[-1]).engine.connect() as connection:
+        assert "mine_own_x_idx" in {index["name"] for index in inspect(connection).get_indexes(TABLE)}
+
+
+def test_eight_processes_may_upgrade_at_once(house: Host) -> None:
+    app, failures = house.start(["region", "seats"]), []
+
+    def upgrade() -> None:
+        try:
+            wanted = own_indexes("provisioning_", declared(Fields, ["region", "seats"]))
+            migration.upgrade(storage_of(app).engine, "provisioning_", indexes=wanted)
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=upgrade) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert house.indexes() == of("region", "seats")
+
+
+def test_the_column_comes_and_goes_on_data(house: Host) -> None:
+    app = house.start(["region"])
+    run(app, "db", "upgrade")
+    partner = Caller(app)
+    tenant = partner.create(region="eu", seats=3)
+    run(app, "db", "downgrade", "0001")
+    assert house.indexes() == set()
+    assert partner("GET", one(tenant)).status_code == 503
+    run(app, "db", "upgrade")
+    assert partner("GET", one(tenant)).get_json() == {**tenant, "region": None, "seats": None}
+    assert house.indexes() == of("region")
+
+
+def test_an_older_revision_gets_no_indexes(house: Host) -> None:
+    app = house.start(["region"])
+    run(app, "db", "upgrade", "0001")
+    assert house.indexes() == set()
+
+
+def test_names_are_short_and_different() -> None:
+    class Long(Schema):
+        class Meta:
+            include: Any = {  # noqa: RUF012
+                name: fields.String()
+                for name in ("a" * 63, "a" * 62 + "b", "Region", "region", "REGION", "x_created", "x")
+            }
+
+    own = declared(Long, list(Long().fields))
+    for prefix in ("provisioning_", "a" * 20):
+        names = [str(index.name) for index in own_indexes(prefix, own).indexes]
+        assert len({name.lower() for name in names}) == len(names) == 21
+        assert max(map(len, names)) < 63
+        assert all(name.startswith(f"{prefix}tenants_own_") for name in names)
+
+
+def test_the_longest_values_fit_into_the_indexes(house: Host) -> None:
+    app = house.start(["region"], migrate=True)
+    partner = Caller(app, partner="\U0001f600" * 255)
+    wide = "".join(chr(0x1F300 + number * 37 % 700) for number in range(255))
+    tenant = partner.create(client_name=wide, region=wide[:100])
+    assert [tenant] == partner("GET", "/tenants", query_string={"region": wide[:100]}).get_json()["items"]
