@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from enum import Enum
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from flask import Flask
@@ -92,7 +93,7 @@ def app(request: pytest.FixtureRequest, database: str, tmp_path_factory: pytest.
 
 
 def listed(caller: Caller, **query: str) -> list[str]:
-    answer = caller("GET", "/tenants", query_string=query)
+    answer = caller("GET", f"/tenants?{urlencode(query)}")
     assert answer.status_code == 200, answer.text
     return [tenant["tenant"] for tenant in answer.get_json()["items"]]
 
