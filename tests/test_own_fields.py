@@ -178,6 +178,7 @@ def test_the_same_values_change_nothing(partner: Caller) -> None:
 def test_a_flag_is_no_number(partner: Caller) -> None:
     tenant = partner.create(region="eu", extra=1)
     assert patch(partner, tenant, extra=True)["extra"] is True
+    assert happened(partner, tenant)[1][2] == {"extra": {"previous": 1, "new": True}}
 
 
 def test_an_upsert_creates_and_replaces(partner: Caller) -> None:

@@ -12,6 +12,7 @@ from ..problems import TenantNotFound
 from .conflicts import taken
 from .consulting import Change
 from .models import Tenant, claimed_field
+from .own_fields import same
 from .statements import TenantSQL
 
 _OWN = frozenset({"version", "updated_at"})
@@ -145,9 +146,14 @@ def announce(session: Session, actor: Actor, kind: str, before: Tenant, after: T
     """Record the event that turned `before` into `after` at the instant `at`."""
     own = session.storage.hooks.fields
     old, new = before.document(own), after.document(own)
-    changes = {name: {"previous": old[name], "new": new[name]} for name in new if old[name] != new[name]}
+    changes = {name: {"previous": old[name], "new": new[name]} for name in new if _differ(old[name], new[name])}
     shown = {name: change for name, change in changes.items() if name not in _OWN}
     record(session, event(session.storage, actor, kind, after.partner_id, new, at, shown))
+
+
+def _differ(old: Any, new: Any) -> bool:
+    """Whether two values are not the same JSON; only what the host's own fields hold needs a closer look."""
+    return bool(old != new) or not (old is new or isinstance(old, str) or same(old, new))
 
 
 def _present(session: Session, row: tuple[Any, ...] | None) -> Tenant:

@@ -74,9 +74,14 @@ def stored(own: TenantFields | None, fields: str | None, values: Mapping[str, An
     before = members(fields)
     undeclared = {name: value for name, value in before.items() if own is None or name not in own.fields}
     after = {**undeclared, **values}
-    if json.dumps(after, sort_keys=True) == json.dumps(before, sort_keys=True):
+    if same(before, after):
         return fields
     return compact(after) if after else None
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether both are the same JSON, in which true is not 1."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def members(fields: str | None) -> dict[str, Any]:
