@@ -133,7 +133,7 @@ class TenantProvisioning(Registration):
             self._kept.append((storage.engine, settings.table_prefix))
             self._upgrade(storage.engine, settings.table_prefix)
 
-    def fields_declared(self) -> None:
+    def _fields_declared(self) -> None:
         """Index the fields in the tables that are brought up to date at start, where that was before."""
         for engine, prefix in self._kept:
             self._upgrade(engine, prefix)

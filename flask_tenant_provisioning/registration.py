@@ -161,9 +161,9 @@ class Registration:
         if self.hooks.fields is not None:
             raise ConfigurationError("tenant_fields was called already: one schema holds all of the host's fields.")
         self.hooks.fields = declared(schema, filterable)
-        self.fields_declared()
+        self._fields_declared()
 
-    def fields_declared(self) -> None:
+    def _fields_declared(self) -> None:
         """What is to happen once the fields are known."""
 
     def map_error(
