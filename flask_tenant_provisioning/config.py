@@ -101,6 +101,12 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _text_or_texts(value: Any) -> str | tuple[str, ...]:
+    if not _is_text(value) and not (value and _are_texts(value)):
+        raise ValueError("a text or a list of texts, none of them empty")
+    return value if isinstance(value, str) else tuple(value)
+
+
 def _mapping(value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping) or not all(map(_is_text, value)):
         raise ValueError("a mapping of names to values")
@@ -128,7 +134,8 @@ def _roles(value: Any) -> dict[str, tuple[str, ...]]:
 
 def _key(default: Any, meaning: str, check: Check, *, secret: bool = False) -> Any:
     """Declare one key. ``None`` is always a legal value where it is the default; a `secret` value is never shown."""
-    return dataclasses.field(default=default, metadata={"meaning": meaning, "check": check, "secret": secret})
+    metadata = {"meaning": meaning, "check": check, "secret": secret}
+    return dataclasses.field(default=default, repr=not secret, metadata=metadata)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -144,6 +151,12 @@ class Settings:
         "/api/provisioning",
         "Where the API is mounted.",
         _matching(r"(/[A-Za-z0-9._~-]+)+", "a path such as '/api/provisioning', without a slash at its end"),
+    )
+    mount: str = _key(
+        "blueprint",
+        "`blueprint`: the API is a part of the app, whose hooks run for it. `isolated`: a private app serves it behind "
+        "the prefix, and nothing of the app's comes between.",
+        _choice("blueprint", "isolated"),
     )
     database_url: str | None = _key(
         None,
@@ -201,6 +214,28 @@ class Settings:
     permissions_claim: str | None = _key(
         "permissions", "The claim that, where present, narrows what the roles grant; None: none does.", _or_none(_text)
     )
+    jwt_secret_key: str | None = _key(
+        None,
+        "The key of an isolated mount's tokens. With any `PROVISIONING_JWT_*`, neither `JWT_*` nor the app's "
+        "`JWTManager` counts for it.",
+        _text,
+        secret=True,
+    )
+    jwt_public_key: str | None = _key(None, "The same, for RS256, ES256 and their like (PEM).", _text)
+    jwt_private_key: str | None = _key(
+        None, "What `flask provisioning token` signs with, where they are signed so (PEM).", _text, secret=True
+    )
+    jwt_algorithm: str | None = _key(None, "The algorithm of an isolated mount's tokens; HS256 where unset.", _text)
+    jwt_decode_algorithms: tuple[str, ...] | None = _key(None, "Further algorithms, of the same kind.", _texts)
+    jwt_decode_audience: str | tuple[str, ...] | None = _key(
+        None, "The audience that they must name; of several, one.", _text_or_texts
+    )
+    jwt_decode_issuer: str | tuple[str, ...] | None = _key(
+        None, "The issuer that they must name; of several, one.", _text_or_texts
+    )
+    jwt_decode_leeway: int | None = _key(
+        None, "By how many seconds their clock may differ; 0 where unset.", _number(0, 3600)
+    )
     token_cache_size: int = _key(
         4096, "How many verified tokens a process remembers; 0 verifies each one anew.", _number(0, 1_000_000)
     )
@@ -241,6 +276,16 @@ class Settings:
         5, "How often, at most, the licence file is looked at for a change.", _number(0, 86_400)
     )
     install_id: str | None = _key(None, "This installation's id, which a licence may be bound to.", _text)
+
+    @property
+    def own_jwt(self) -> dict[str, Any]:
+        """The ``JWT_*`` settings of this mount's own, as Flask-JWT-Extended names and takes them."""
+        found = {name.upper(): value for name, value in vars(self).items() if name.startswith("jwt_")}
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in found.items()
+            if value is not None
+        }
 
     @classmethod
     def read(cls, config: Mapping[str, Any], overrides: Mapping[str, Any]) -> Settings:

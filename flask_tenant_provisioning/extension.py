@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
-import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, Flask, current_app, has_app_context
-from flask_jwt_extended import JWTManager
-from jwt.algorithms import requires_cryptography
+from flask import Blueprint, Flask
 from sqlalchemy import Engine
 
 from .access import Guard
+from .access.authority import Authority
 from .access.tokens import Tokens
 from .blueprint import ROUTES, make_blueprint
-from .config import ConfigurationError, Settings
+from .config import PREFIX, ConfigurationError, Settings
 from .database.engine import resolve
 from .database.identifiers import uuid7
 from .database.storage import Storage
 from .engine.choosing import engine_of
+from .hosting import exempt_from_csrf, inside, require_secret, secret
+from .isolated import Isolated, PrivateApp
 from .licensing import LicenseError, LicenseSource
 from .registration import Registration
 from .schema import metadata
@@ -30,6 +29,7 @@ from .steps.planning import Planning
 from .tenants.consulting import Consultation
 from .tenants.own_indexes import own_indexes
 from .web.cursors import Cursors
+from .web.failures import answer_errors
 from .web.mount import Mount
 
 logger = logging.getLogger(__name__)
@@ -89,27 +89,32 @@ class TenantProvisioning(Registration):
         self.hooks.check()
         mounts: dict[str, Mount] = app.extensions.setdefault(KEY, {})
         read = Settings.read(app.config, {**self._overrides, **settings})
-        _require_place(app, mounts, self.name, read.url_prefix)
+        _require_place(app, mounts, self.name, read)
         license = LicenseSource(read, self._clock)
+        authority = _authority(app, read)
         mount = Mount(
             name=self.name,
             settings=read,
             hooks=self.hooks,
             license=license,
-            guard=Guard(Tokens(read, self._clock), read.realm),
-            cursors=Cursors(_secret(app, read) or ""),
+            authority=authority,
+            guard=Guard(Tokens(read, self._clock, authority.verifying), read.realm),
+            cursors=Cursors(secret(app, read) or ""),
             routes=ROUTES,
             open_storage=lambda: self._storage(app, db, mount),
-            in_host=functools.partial(_in_host, app),
+            in_host=functools.partial(inside, app),
             engine=engine_of(read, lambda: mount),
         )
         self._blueprint = make_blueprint(mount)
         if _licensed(license, read):
-            _require_jwt(app)
-            _require_secret(app, read)
+            authority.require_key()
+            require_secret(app, read)
             self._prepare(mount.storage, read, embedded=db is None and read.database_url is None)
-            app.register_blueprint(self._blueprint)
-            _exempt_from_csrf(app, self._blueprint)
+            mount.app.register_blueprint(self._blueprint)
+            if mount.app is app:
+                exempt_from_csrf(app, self._blueprint)
+            else:
+                _isolate(app, mount, mounts)
         mounts[self.name] = mount
 
     def _storage(self, app: Flask, db: Any, mount: Mount) -> Storage:
@@ -146,34 +151,38 @@ class TenantProvisioning(Registration):
         upgrade(engine, prefix, indexes=None if fields is None else own_indexes(prefix, fields))
 
 
-def _in_host(app: Flask) -> contextlib.AbstractContextManager[Any]:
-    """The host's application context, unless it is there."""
-    return contextlib.nullcontext() if has_app_context() and current_app == app else app.app_context()
+def _authority(app: Flask, settings: Settings) -> Authority:
+    """Who vouches for the mount's tokens, and serves it: the host, or a private app."""
+    if settings.mount == "isolated":
+        return PrivateApp(app, settings).authority
+    if settings.own_jwt:
+        names = ", ".join(PREFIX + name for name in settings.own_jwt)
+        logger.warning("%s: without effect, since PROVISIONING_MOUNT is not 'isolated'; the JWT_* keys count", names)
+    return Authority(app, app)
 
 
-class _QuietManager(JWTManager):
-    """A JWT manager that registers no error handler: a host without one may raise PyJWT's exceptions itself."""
+def _isolate(app: Flask, mount: Mount, mounts: dict[str, Mount]) -> None:
+    """Let the private app serve what is below the prefix."""
+    answer_errors(mount.app, mount)
+    mount.entrance = app.wsgi_app = Isolated(app, mount, mounts)  # type: ignore[method-assign]
 
-    def _set_error_handler_callbacks(self, app: Flask) -> None:
-        pass
 
-
-def _require_place(app: Flask, mounts: dict[str, Mount], name: str, url_prefix: str) -> None:
+def _require_place(app: Flask, mounts: dict[str, Mount], name: str, settings: Settings) -> None:
     """Raise `ConfigurationError` where the mount's name or its prefix is taken."""
     if name in mounts:
         raise ConfigurationError(
             f"This app has a mount named {name!r} already; "
             f"give the second one a name and a prefix: TenantProvisioning(name='eu', url_prefix='/eu')."
         )
-    if name in app.blueprints:
+    if settings.mount == "blueprint" and name in app.blueprints:
         raise ConfigurationError(
             f"This app has a blueprint named {name!r} already; "
             f"give the mount another name: TenantProvisioning(name='partners')."
         )
     for other in mounts.values():
-        if other.settings.url_prefix == url_prefix:
+        if other.settings.url_prefix == settings.url_prefix:
             raise ConfigurationError(
-                f"The mount {other.name!r} is at {url_prefix!r} already; "
+                f"The mount {other.name!r} is at {settings.url_prefix!r} already; "
                 f"give {name!r} a prefix: TenantProvisioning(name={name!r}, url_prefix='/{name}')."
             )
 
@@ -189,43 +198,3 @@ def _licensed(license: LicenseSource, settings: Settings) -> bool:
         logger.warning("the provisioning API is not mounted: %s", error)
         return False
     return True
-
-
-def _require_jwt(app: Flask) -> None:
-    """Use the host's JWT manager; make one where there is none and the key that its algorithm needs is configured."""
-    _warn_of_mixed_algorithms(app.config.get("JWT_DECODE_ALGORITHMS") or ())
-    if "flask-jwt-extended" in app.extensions:
-        return
-    algorithm = app.config.get("JWT_ALGORITHM", "HS256")
-    needed = "JWT_PUBLIC_KEY" if algorithm in requires_cryptography else "JWT_SECRET_KEY"
-    if not app.config.get(needed):
-        raise ConfigurationError(
-            f"Nothing can verify tokens yet: set {needed} (JWT_ALGORITHM is {algorithm}), "
-            f"or call JWTManager(app) before provisioning.init_app(app)."
-        )
-    _QuietManager(app)
-
-
-def _warn_of_mixed_algorithms(algorithms: Iterable[str]) -> None:
-    """One algorithm a key (RFC 8725 §3.1): a public key must never be tried as an HMAC secret."""
-    if len({name in requires_cryptography for name in algorithms}) > 1:
-        logger.warning("JWT_DECODE_ALGORITHMS mixes shared secrets and public keys; name one kind alone")
-
-
-def _exempt_from_csrf(app: Flask, blueprint: Blueprint) -> None:
-    """Tell a host-wide Flask-WTF `CSRFProtect` that this blueprint reads no cookie."""
-    flask_wtf, csrf = sys.modules.get("flask_wtf.csrf"), app.extensions.get("csrf")
-    if flask_wtf is not None and isinstance(csrf, flask_wtf.CSRFProtect):
-        csrf.exempt(blueprint)
-        logger.info("the blueprint %r is exempt from CSRFProtect: it reads bearer tokens, no cookie", blueprint.name)
-
-
-def _secret(app: Flask, settings: Settings) -> str | None:
-    """What seals the cursors."""
-    found = settings.secret_key or app.secret_key or app.config.get("JWT_SECRET_KEY")
-    return found.hex() if isinstance(found, bytes) else found
-
-
-def _require_secret(app: Flask, settings: Settings) -> None:
-    if not _secret(app, settings):
-        raise ConfigurationError("Set PROVISIONING_SECRET_KEY (or SECRET_KEY): it seals the cursors of lists.")

@@ -97,7 +97,7 @@ def test_a_healthy_host_is_told_a_line_for_each_check(make_app: Make, database: 
         "ok    database        SERVER at PLACE, 0.1 ms\n"
         "ok    pool            QueuePool, 5 connections and 10 more at need, waits 5 s for one\n"
         "ok    migrations      0001 (newest)\n"
-        "ok    jwt             flask_tenant_provisioning.extension._QuietManager\n"
+        "ok    jwt             flask_tenant_provisioning.access.authority.QuietManager\n"
         "ok    jwt-algorithms  HS256\n"
         "ok    jwt-key         JWT_SECRET_KEY, 45 bytes\n"
         "ok    jwt-expiry      tokens live 0:15:00\n"

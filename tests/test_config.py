@@ -14,6 +14,7 @@ from flask_tenant_provisioning.config import DEFAULT_ROLES, PERMISSIONS, Configu
 DEFAULTS: dict[str, Any] = {
     "edition": "enterprise",
     "url_prefix": "/api/provisioning",
+    "mount": "blueprint",
     "database_url": None,
     "database_options": {},
     "statement_timeout_seconds": 10,
@@ -28,6 +29,14 @@ DEFAULTS: dict[str, Any] = {
     "roles_claim": "roles",
     "partner_claim": "partner_id",
     "permissions_claim": "permissions",
+    "jwt_secret_key": None,
+    "jwt_public_key": None,
+    "jwt_private_key": None,
+    "jwt_algorithm": None,
+    "jwt_decode_algorithms": None,
+    "jwt_decode_audience": None,
+    "jwt_decode_issuer": None,
+    "jwt_decode_leeway": None,
     "token_cache_size": 4096,
     "max_body_bytes": 1_048_576,
     "require_if_match": False,
@@ -53,18 +62,28 @@ TEXT = "a text that is not empty"
 NUMBER_AS_TEXT = "a text (in an environment variable, a number within double quotes)"
 FLAG = "True or False (in an environment variable, true or false)"
 TEXTS = "a list of texts, none of them empty"
+TEXT_OR_TEXTS = "a text or a list of texts, none of them empty"
 KEYS = "a mapping of key id to public key, both texts"
 ROLES = "a mapping of role to a list of permissions"
 PATH = "a path such as '/api/provisioning', without a slash at its end"
 REALM = "1 to 100 printable ASCII characters without quote or backslash"
 TABLES = "1 to 20 of a-z, 0-9 and _, not beginning with a digit"
 SECRET = "hunter2"
-SECRETS = {"database_url", "database_options", "secret_key", "license", "license_public_keys"}
+SECRETS = {
+    "database_url",
+    "database_options",
+    "secret_key",
+    "jwt_secret_key",
+    "jwt_private_key",
+    "license",
+    "license_public_keys",
+}
 
 TAKEN: list[tuple[str, Any, Any]] = [
     ("edition", "community", "community"),
     ("url_prefix", "/a", "/a"),
     ("url_prefix", "/a/b-c/d_e/v1.0/~f", "/a/b-c/d_e/v1.0/~f"),
+    ("mount", "isolated", "isolated"),
     ("database_url", "sqlite:///file", "sqlite:///file"),
     ("database_options", {"pool_size": 3}, {"pool_size": 3}),
     ("statement_timeout_seconds", 0, 0),
@@ -84,6 +103,16 @@ TAKEN: list[tuple[str, Any, Any]] = [
     ("partner_claim", "a.b", "a.b"),
     ("permissions_claim", "scope", "scope"),
     ("permissions_claim", None, None),
+    ("jwt_secret_key", "s", "s"),
+    ("jwt_public_key", "-----BEGIN PUBLIC KEY-----", "-----BEGIN PUBLIC KEY-----"),
+    ("jwt_private_key", "-----BEGIN PRIVATE KEY-----", "-----BEGIN PRIVATE KEY-----"),
+    ("jwt_algorithm", "RS256", "RS256"),
+    ("jwt_decode_algorithms", ["RS256", "RS512"], ("RS256", "RS512")),
+    ("jwt_decode_audience", "provisioning", "provisioning"),
+    ("jwt_decode_audience", ["a", "b"], ("a", "b")),
+    ("jwt_decode_issuer", "https://id.example.com", "https://id.example.com"),
+    ("jwt_decode_issuer", ["a", "b"], ("a", "b")),
+    ("jwt_decode_leeway", 0, 0),
     ("token_cache_size", 0, 0),
     ("max_body_bytes", 1024, 1024),
     ("require_if_match", True, True),
@@ -110,6 +139,7 @@ TAKEN: list[tuple[str, Any, Any]] = [
 WRONG: list[tuple[str, str, tuple[Any, ...]]] = [
     ("edition", "'enterprise' or 'community'", ("Community", "", None, 1, ["community"])),
     ("url_prefix", PATH, ("", "/", "api", "/api/", "/a//b", "/a b", "/<x>", "/a\n", None, 5)),
+    ("mount", "'blueprint' or 'isolated'", ("", "Isolated", None, True)),
     ("database_url", TEXT, ("", b"sqlite://", ["sqlite://"], True)),
     ("database_options", "a mapping of names to values", ("pool_size=3", ["pool_size"], {1: 2})),
     ("statement_timeout_seconds", "a whole number from 0 to 3600", (-1, 3601, "10", 1.5, None)),
@@ -124,6 +154,14 @@ WRONG: list[tuple[str, str, tuple[Any, ...]]] = [
     ("roles_claim", TEXT, ("", None, ["roles"])),
     ("partner_claim", TEXT, ("", None, ["sub"])),
     ("permissions_claim", TEXT, ("", False, ["scope"])),
+    ("jwt_secret_key", TEXT, ("", b"bytes")),
+    ("jwt_public_key", TEXT, ("", b"bytes")),
+    ("jwt_private_key", TEXT, ("", b"bytes")),
+    ("jwt_algorithm", TEXT, ("", ["HS256"])),
+    ("jwt_decode_algorithms", TEXTS, ("HS256", [""])),
+    ("jwt_decode_audience", TEXT_OR_TEXTS, ("", [], [""], 5, {"a": "b"})),
+    ("jwt_decode_issuer", TEXT_OR_TEXTS, ("", [], ["a", 5], b"issuer")),
+    ("jwt_decode_leeway", "a whole number from 0 to 3600", (-1, 3601, "5", 1.5)),
     ("token_cache_size", "a whole number from 0 to 1000000", (-1, 1_000_001, "1", None)),
     ("max_body_bytes", "a whole number from 1024 to 1073741824", (1023, 2**30 + 1, "1 MiB", None)),
     ("require_if_match", FLAG, ("True", 1, None)),
@@ -234,6 +272,10 @@ def test_all_faults_are_named_at_once() -> None:
 @pytest.mark.parametrize("value", [SECRET.encode(), [SECRET], {SECRET: 1, 1: SECRET}], ids=["bytes", "list", "mapping"])
 def test_a_secret_is_never_shown(name: str, value: Any) -> None:
     assert SECRET not in refusal({f"PROVISIONING_{name.upper()}": value})
+
+
+def test_a_secret_is_not_shown_with_the_settings() -> None:
+    assert SECRET not in repr(read(**dict.fromkeys(SECRETS - {"database_options", "license_public_keys"}, SECRET)))
 
 
 def test_what_is_configured_cannot_be_changed_afterwards() -> None:

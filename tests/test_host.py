@@ -614,9 +614,9 @@ def test_a_csrf_wall_that_stands_already_lets_partners_pass(mounted: Flask) -> N
 
 
 def test_the_exemption_is_logged(url: str, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, logger="flask_tenant_provisioning.extension"):
+    with caplog.at_level(logging.INFO, logger="flask_tenant_provisioning.hosting"):
         mount(build(), url)
-    said = [record.getMessage() for record in caplog.records if record.name == "flask_tenant_provisioning.extension"]
+    said = [record.getMessage() for record in caplog.records if record.name == "flask_tenant_provisioning.hosting"]
     assert said == ["the blueprint 'provisioning' is exempt from CSRFProtect: it reads bearer tokens, no cookie"]
 
 

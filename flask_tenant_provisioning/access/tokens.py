@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import threading
@@ -19,6 +20,9 @@ from .principal import Principal
 from .strict import wellformed
 
 logger = logging.getLogger(__name__)
+
+#: Opens the application context in which Flask-JWT-Extended verifies.
+Context = Callable[[], contextlib.AbstractContextManager[Any]]
 
 #: What a bad token raises: nesting beyond reason a `RecursionError`, a ``kid`` that the host's key loader does not know
 #: one of the last three.
@@ -53,26 +57,33 @@ class Tokens:
     its blocklist, its claims check and its user lookup.
     """
 
-    def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
+    def __init__(self, settings: Settings, clock: Callable[[], float], verifying: Context) -> None:
         self._settings = settings
         self._clock = clock
+        self._verifying = verifying
         self._known: dict[bytes, Verified] = {}
         self._adding = threading.Lock()
 
     def principal(self, token: str) -> Principal:
         """Who sent `token`. Raises `InvalidToken` or `TokenExpired`; a fault in the host's own loaders passes."""
+        with self._verifying():
+            principal, header, claims = self._read(token)
+            try:
+                user = _ask_the_host(header, claims)
+            except (PyJWTError, JWTExtendedException) as error:
+                raise _refusal(error) from error
+        _tell(header, claims, user)
+        return principal
+
+    def _read(self, token: str) -> tuple[Principal, dict[str, Any], dict[str, Any]]:
+        """Whom a token names, and its header and claims, for the host to do with as it likes."""
         try:
             verified = self._verified(token)
-            header, claims = _copied(verified.header), _copied(verified.claims)
+            return verified.principal, _copied(verified.header), _copied(verified.claims)
         except ExpiredSignatureError as error:
             raise TokenExpired from error
         except _REFUSALS as error:
             raise _refusal(error) from error
-        try:
-            _ask_the_host(header, claims)
-        except (PyJWTError, JWTExtendedException) as error:
-            raise _refusal(error) from error
-        return verified.principal
 
     def _verified(self, token: str) -> Verified:
         """What was verified of `token` once, where that still holds, else now."""
@@ -132,16 +143,20 @@ def _copied(value: Any) -> Any:
     return [_copied(member) for member in value] if isinstance(value, list) else value
 
 
-def _ask_the_host(header: dict[str, Any], claims: dict[str, Any]) -> None:
-    """The host's blocklist, claims check and user lookup, in Flask-JWT-Extended's order; then `get_jwt()` works."""
+def _ask_the_host(header: dict[str, Any], claims: dict[str, Any]) -> dict[str, Any] | None:
+    """The host's blocklist, claims check and user lookup, in Flask-JWT-Extended's order; the user, where one is."""
     internal_utils.verify_token_not_blocklisted(header, claims)
     internal_utils.custom_verification_for_token(header, claims)
-    user = None
-    if internal_utils.has_user_lookup():
-        user = internal_utils.user_lookup(header, claims)
-        if user is None:
-            raise UserLookupError("user_lookup returned None", header, claims)
-        user = {"loaded_user": user}
+    if not internal_utils.has_user_lookup():
+        return None
+    user = internal_utils.user_lookup(header, claims)
+    if user is None:
+        raise UserLookupError("user_lookup returned None", header, claims)
+    return {"loaded_user": user}
+
+
+def _tell(header: dict[str, Any], claims: dict[str, Any], user: dict[str, Any] | None) -> None:
+    """Let `get_jwt()` and its like work in the rest of the request."""
     g = app_ctx.g
     g._jwt_extended_jwt = claims
     g._jwt_extended_jwt_header = header

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
-from flask import Blueprint
+from flask import Blueprint, Flask
 from flask_jwt_extended.exceptions import JWTExtendedException, NoAuthorizationError
 from jwt import ExpiredSignatureError, PyJWTError
 from werkzeug.exceptions import HTTPException, default_exceptions
@@ -20,7 +20,7 @@ from .mount import Mount
 logger = logging.getLogger(__name__)
 
 
-def answer_errors(blueprint: Blueprint, mount: Mount) -> None:
+def answer_errors(scope: Blueprint | Flask, mount: Mount) -> None:
     """Render every error under the mount as a problem, and none outside it.
 
     A host's handler for a status beats a blueprint's handler for `HTTPException`, hence one for each status. An
@@ -41,7 +41,7 @@ def answer_errors(blueprint: Blueprint, mount: Mount) -> None:
         Exception,
     )
     for key in handled:
-        blueprint.register_error_handler(key, answer)
+        scope.register_error_handler(key, answer)
 
 
 def _problem(error: Exception, mount: Mount) -> problems.ProvisioningError:

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from flask import request
+from flask import Flask, request
 
 from ..access import Guard
+from ..access.authority import Authority
 from ..database import Storage
 from ..licensing import LicenseSource
 from .api import Api
@@ -35,15 +36,29 @@ class Mount(Api):
     """What one mounted API consists of. Its storage opens at first use: at start where a licence lets it mount.
 
     `in_host` enters the host's application context.
+    An isolated mount has an `entrance`, which stands before the host.
     """
 
     name: str
     license: LicenseSource
+    authority: Authority
     guard: Guard
     cursors: Cursors
     open_storage: Callable[[], Storage]
     in_host: Callable[[], AbstractContextManager[Any]]
     engine: Engine
+    entrance: Any = None
+
+    @property
+    def app(self) -> Flask:
+        """The app that serves it: the host, or the private app of an isolated mount."""
+        return self.authority.app
+
+    @property
+    def served(self) -> bool:
+        """Whether the app serves it: a licence let it mount."""
+        found = self.app.blueprints.get(self.name)
+        return found is not None and found.url_prefix == self.settings.url_prefix
 
     @functools.cached_property
     def storage(self) -> Storage:

@@ -1,0 +1,91 @@
+"""Who vouches for a token: the host, or the private app of an isolated mount."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from flask import Flask
+from flask_jwt_extended import JWTManager
+from jwt.algorithms import requires_cryptography
+
+from ..config import PREFIX, ConfigurationError
+from ..hosting import inside
+
+logger = logging.getLogger(__name__)
+
+EXTENSION = "flask-jwt-extended"
+
+
+class QuietManager(JWTManager):
+    """A JWT manager that registers no error handler: a host without one may raise PyJWT's exceptions itself."""
+
+    def _set_error_handler_callbacks(self, app: Flask) -> None:
+        pass
+
+
+@dataclasses.dataclass(frozen=True)
+class Authority:
+    """The `app` by whose JWT settings and manager tokens are verified.
+
+    `host` is the app that those come from in the end; None where an isolated mount has settings of its own.
+    """
+
+    app: Flask
+    host: Flask | None
+
+    def verifying(self) -> contextlib.AbstractContextManager[Any]:
+        """The application context in which Flask-JWT-Extended verifies."""
+        return inside(self.app)
+
+    def signing(self) -> contextlib.AbstractContextManager[Any]:
+        """The application context in which Flask-JWT-Extended signs what is accepted, where anything does."""
+        return inside(self.app if self.host is None or manager_of(self.host) is None else self.host)
+
+    @property
+    def manager(self) -> JWTManager | None:
+        """The manager whose loaders are asked; None where there is none."""
+        return manager_of(self.app if self.host is None else self.host)
+
+    def setting(self, name: str) -> str:
+        """What the host calls the setting that Flask-JWT-Extended knows as `name`."""
+        return f"{PREFIX}{name}" if self.host is None else name
+
+    def require_key(self) -> None:
+        """See that something can verify tokens; make a manager where the host has none.
+
+        Raises `ConfigurationError` where there is neither a manager of the host's nor the key that the algorithm needs.
+        """
+        config = self.app.config
+        self._warn_of_mixed_algorithms(config.get("JWT_DECODE_ALGORITHMS") or ())
+        if self.host is not None and manager_of(self.host) is not None:
+            return
+        algorithm = config.get("JWT_ALGORITHM", "HS256")
+        needed = "JWT_PUBLIC_KEY" if algorithm in requires_cryptography else "JWT_SECRET_KEY"
+        if not config.get(needed):
+            raise ConfigurationError(self._advice(needed, algorithm))
+        if manager_of(self.app) is None:
+            QuietManager(self.app)
+
+    def _advice(self, needed: str, algorithm: str) -> str:
+        found = f"set {self.setting(needed)} ({self.setting('JWT_ALGORITHM')} is {algorithm})"
+        if self.host is None:
+            return (
+                f"Nothing can verify tokens yet: {found}; with settings of its own, the mount asks none of the host's."
+            )
+        return f"Nothing can verify tokens yet: {found}, or call JWTManager(app) before provisioning.init_app(app)."
+
+    def _warn_of_mixed_algorithms(self, algorithms: Iterable[str]) -> None:
+        """One algorithm a key (RFC 8725 §3.1): a public key must never be tried as an HMAC secret."""
+        if len({name in requires_cryptography for name in algorithms}) > 1:
+            name = self.setting("JWT_DECODE_ALGORITHMS")
+            logger.warning("%s mixes shared secrets and public keys; name one kind alone", name)
+
+
+def manager_of(app: Flask) -> JWTManager | None:
+    """The app's JWT manager."""
+    found: JWTManager | None = app.extensions.get(EXTENSION)
+    return found
