@@ -20,7 +20,7 @@ from flask_tenant_provisioning import ConfigurationError, Principal, TenantProvi
 from flask_tenant_provisioning.blueprint import ROUTES
 from flask_tenant_provisioning.config import DEFAULT_ROLES, PERMISSIONS, Settings
 from flask_tenant_provisioning.web.routing import PUBLIC, Call, Route, Routes
-from tests.world import PREFIX, Caller, configuration, engine_of, host, problem
+from tests.world import PREFIX, Caller, configuration, engine_of, host, problem, signing
 
 MakeApp = Callable[..., Flask]
 MANAGER = "flask-jwt-extended"
@@ -238,7 +238,7 @@ def test_roles_come_from_the_claim_that_the_host_names(name: str, claims: dict[s
 @pytest.mark.parametrize("roles", [None, 5, True, {"partner-admin": 1}, [["partner-admin"]]], ids=repr)
 def test_roles_of_a_wrong_type_are_a_403_over_http(app: Flask, roles: Any) -> None:
     caller = Caller(app, roles=[])
-    with app.app_context():
+    with signing(app):
         caller.token = create_access_token("someone", additional_claims={"partner_id": "p", "roles": roles})
     answer = caller("GET", "/tenants")
     problem(answer, status=403, code="insufficient-permission")
@@ -304,7 +304,7 @@ def test_a_partner_path_through_something_else_does_not_fall_back_to_sub(make_ap
 
 def test_sub_is_the_partner_where_the_token_names_none(app: Flask) -> None:
     caller = Caller(app)
-    with app.app_context():
+    with signing(app):
         caller.token = create_access_token(caller.partner, additional_claims={"roles": ["partner-admin"]})
     assert caller.create()["partner"] == caller.partner
 
@@ -382,7 +382,7 @@ def token(app: Flask, expires: float | timedelta = timedelta(hours=1), **claims:
     names: dict[str, Any] = {"roles": ["partner-admin"], "partner_id": "acme", **claims}
     if not isinstance(expires, timedelta):
         names["exp"], expires = expires, timedelta(hours=1)
-    with app.app_context():
+    with signing(app):
         made: str = create_access_token("someone", additional_claims=names, expires_delta=expires)
     return made
 

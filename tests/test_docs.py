@@ -95,7 +95,7 @@ def provision(app: Flask, token: str, prefix: str = world.PREFIX, **body: Any) -
 
 def signed(app: Flask) -> str:
     """A partner's token, signed with the host's own secret."""
-    with app.app_context():
+    with world.signing(app):
         claims = {"roles": ["partner-admin"], "partner_id": "acme"}
         return str(create_access_token("someone", additional_claims=claims))
 

@@ -27,7 +27,7 @@ from werkzeug.test import TestResponse
 
 from flask_tenant_provisioning import TenantProvisioning
 from flask_tenant_provisioning.blueprint import ROUTES
-from tests.world import EXAMPLE, PREFIX, Caller, configuration, host, problem
+from tests.world import EXAMPLE, PREFIX, Caller, configuration, host, problem, signing
 
 MODES: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -757,7 +757,7 @@ def test_a_hook_that_refuses_a_token_challenges_as_we_do(url: str, hours: int | 
     app = plain_host()
     app.before_request(lambda: verify_jwt_in_request() and None)
     mount(app, url)
-    with app.app_context():
+    with signing(app):
         token = create_access_token("someone", expires_delta=timedelta(hours=hours)) if hours else "nonsense"
     answer = app.test_client().get(f"{PREFIX}/nowhere", headers={"Authorization": f"Bearer {token}"})
     problem(answer, status=401, code=code)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
 import time
 from typing import Any
 
 from flask import Flask
 from flask.testing import FlaskClient
-from flask_jwt_extended import create_access_token
+from flask_jwt_extended import JWTManager, create_access_token
 from sqlalchemy import make_url as make_url
 from werkzeug.test import TestResponse
 
 from flask_tenant_provisioning import TenantProvisioning
 from flask_tenant_provisioning.licensing import vendor
+from flask_tenant_provisioning.web.mount import Mount
 
+#: How hosts mount the API where they do not say so themselves: ``pytest --mount isolated`` runs all tests the other way.
+MOUNT_VARIABLE = "PROVISIONING_TEST_MOUNT"
 KEYS = vendor.keygen("test")
 PREFIX = "/api/provisioning"
 EXAMPLE = {
@@ -24,6 +29,11 @@ EXAMPLE = {
     "industry": "Technology",
 }
 _numbers = itertools.count(1)
+
+
+def isolated() -> bool:
+    """Whether this run is about the isolated mount."""
+    return os.environ.get(MOUNT_VARIABLE) == "isolated"
 
 
 def signed_license(**claims: Any) -> str:
@@ -40,16 +50,25 @@ def configuration(**more: Any) -> dict[str, Any]:
         "PROVISIONING_LICENSE_PUBLIC_KEYS": {KEYS.kid: KEYS.public},
         "PROVISIONING_AUTO_MIGRATE": True,
         "PROVISIONING_ENGINE": "external",
+        **({"PROVISIONING_MOUNT": "isolated"} if isolated() else {}),
         **more,
     }
 
 
 def host(database_url: str, mount: dict[str, Any] | None = None, **config: Any) -> Flask:
-    """A host app with the API mounted."""
+    """A host app with the API mounted. An isolated mount makes no JWT manager in it, so it has one of its own."""
     app = Flask("host")
     app.config.update(configuration(**config))
+    if isolated():
+        JWTManager(app)
     TenantProvisioning(**(mount or {})).init_app(app, database_url)
     return app
+
+
+def signing(app: Flask) -> contextlib.AbstractContextManager[Any]:
+    """The context in which Flask-JWT-Extended signs what the first mount of `app` accepts."""
+    mount: Mount = next(iter(app.extensions["tenant_provisioning"].values()))
+    return mount.authority.signing()
 
 
 def engine_of(app: Flask, name: str = "provisioning") -> Any:
@@ -65,7 +84,7 @@ class Caller:
         self.partner = partner or f"partner-{next(_numbers)}-{time.time_ns():x}"
         self.client: FlaskClient = app.test_client()
         names = {"roles": list(roles), "partner_id": self.partner, **claims}
-        with app.app_context():
+        with signing(app):
             self.token = create_access_token(claims.get("sub", "someone"), additional_claims=names)
 
     def __call__(self, method: str, path: str, **options: Any) -> TestResponse:

@@ -8,7 +8,10 @@ import click
 from flask.cli import with_appcontext
 from flask_jwt_extended import create_access_token
 
+from ..problems import ProvisioningError
+from ..web.mount import Mount
 from .mounts import chosen_mount, mount_option
+from .signing import read_back, same_settings
 
 
 @click.command("token", help="Print a token that this app accepts, signed with its own JWT key.")
@@ -22,15 +25,33 @@ from .mounts import chosen_mount, mount_option
 def token(
     roles: tuple[str, ...], partner: str, subject: str, permissions: tuple[str, ...], hours: int, mount: str | None
 ) -> None:
-    settings = chosen_mount(mount).settings
+    found = chosen_mount(mount)
+    settings = found.settings
     if unknown := set(roles) - set(settings.roles):
         known = ", ".join(settings.roles)
         raise click.ClickException(f"There is no role {', '.join(sorted(unknown))}; there is {known}.")
     claims: dict[str, object] = {settings.roles_claim: list(roles), settings.partner_claim: partner}
     if permissions and settings.permissions_claim:
         claims[settings.permissions_claim] = list(permissions)
-    try:
-        made = create_access_token(subject, additional_claims=claims, expires_delta=timedelta(hours=hours))
-    except RuntimeError as error:
-        raise click.ClickException(f"This app signs no tokens: {error}") from error
+    made = _signed(found, subject, claims, timedelta(hours=hours))
+    _require_accepted(found, made)
     click.echo(made)
+
+
+def _signed(mount: Mount, subject: str, claims: dict[str, object], lifetime: timedelta) -> str:
+    try:
+        with mount.authority.signing():
+            made: str = create_access_token(subject, additional_claims=claims, expires_delta=lifetime)
+    except RuntimeError as error:
+        reason = str(error).replace("JWT_", mount.authority.setting("JWT_"))
+        raise click.ClickException(f"This app signs no tokens: {reason}") from error
+    return made
+
+
+def _require_accepted(mount: Mount, token: str) -> None:
+    try:
+        read_back(mount, token)
+    except Exception as error:
+        reason = error.detail if isinstance(error, ProvisioningError) else f"{type(error).__name__}: {error}"
+        advice = same_settings(mount)
+        raise click.ClickException(f"The API refuses what this app signs: {reason}; {advice}.") from error

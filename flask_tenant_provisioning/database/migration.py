@@ -64,7 +64,7 @@ def differences(engine: Engine, metadata: MetaData, indexes: IndexSet | None = N
     with engine.connect() as connection, warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*reflection of expression-based index")
         options = {
-            "include_name": _compared(prefix, indexes),
+            "include_name": _compared(metadata, indexes),
             "version_table": version_table(prefix),
             "compare_type": True,
         }
@@ -73,13 +73,12 @@ def differences(engine: Engine, metadata: MetaData, indexes: IndexSet | None = N
         return found + (own_indexes.differences(connection, indexes) if indexes else [])
 
 
-def _compared(prefix: str, indexes: IndexSet | None) -> Callable[[str | None, str, Any], bool]:
+def _compared(metadata: MetaData, indexes: IndexSet | None) -> Callable[[str | None, str, Any], bool]:
     """What Alembic is to look at: our tables, without the indexes that are none of the migrations'."""
-    ours = only_ours(prefix)
 
-    def include(name: str | None, kind: str, parents: Any) -> bool:
+    def include(name: str | None, kind: str, _parents: Any) -> bool:
         theirs = indexes is not None and kind == "index" and (name or "").startswith(indexes.beginning)
-        return ours(name, kind, parents) and not theirs
+        return (kind != "table" or name in metadata.tables) and not theirs
 
     return include
 

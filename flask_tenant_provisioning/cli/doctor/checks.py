@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from . import configuration, database, keys, license, mounting, tokens, work
+from . import configuration, database, host, keys, license, mounting, routes, tokens, work
 from .findings import Finding, Patient
 
 Check = Callable[[Patient], Finding]
@@ -16,14 +16,19 @@ CHECKS: Mapping[str, Check] = {
     "database": database.answers,
     "pool": database.pool_is_bounded,
     "migrations": database.migrated,
+    "tables": database.only_ours,
     "jwt": keys.manager,
+    "jwt-users": keys.users,
     "jwt-algorithms": keys.algorithms,
     "jwt-key": keys.strong,
     "jwt-expiry": tokens.expire,
     "jwt-probe": tokens.are_accepted,
     "mount": mounting.registered,
-    "csrf": mounting.exempt_from_csrf,
-    "hooks": mounting.hooks,
+    "csrf": host.no_csrf_wall,
+    "hooks": host.hooks,
+    "sessions": host.sessions,
+    "middleware": host.middleware,
+    "routes": routes.apart,
     "cursors": mounting.cursors_are_sealed,
     "worker": work.keeps_up,
 }

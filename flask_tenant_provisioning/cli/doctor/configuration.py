@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 
 from ...config import PREFIX, ConfigurationError, Settings
-from .findings import OK, WARN, Finding, Patient
+from .findings import ISOLATE, OK, WARN, Finding, Patient
 
 
 def keys_are_known(patient: Patient) -> Finding:
@@ -28,6 +28,9 @@ def keys_are_known(patient: Patient) -> Finding:
 
 
 def _contradiction(settings: Settings) -> Finding | None:
+    if settings.own_jwt and settings.mount != "isolated":
+        names = ", ".join(PREFIX + name for name in settings.own_jwt)
+        return Finding(WARN, f"{names}: without effect on a blueprint", f"{ISOLATE}, or use JWT_*")
     if settings.license and settings.license_file:
         detail = f"{PREFIX}LICENSE and {PREFIX}LICENSE_FILE are both set, and the file counts"
         return Finding(WARN, detail, "keep one of them")

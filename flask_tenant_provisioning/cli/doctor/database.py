@@ -6,12 +6,14 @@ import os
 import statistics
 import time
 
-from sqlalchemy import URL, Connection
+from sqlalchemy import URL, Connection, inspect
 
 from ...database import migration
 from ...tenants.own_indexes import own_indexes
+from ...web.mount import Mount
 from .findings import FAIL, OK, WARN, Finding, Patient
 
+RENAME = "set PROVISIONING_TABLE_PREFIX before there are tables of ours, so that nobody mistakes them"
 UPGRADE = "run `flask provisioning db upgrade`"
 _BLOCKING = {"delete", "truncate", "persist"}
 _PROBES = 5
@@ -72,6 +74,27 @@ def migrated(patient: Patient) -> Finding:
     if wrong := migration.differences(storage.engine, storage.metadata, indexes):
         return Finding(FAIL, f"at {current}, but {len(wrong)} differ", "`flask provisioning db check` names them")
     return Finding(OK, f"{current} (newest)")
+
+
+def only_ours(patient: Patient) -> Finding:
+    """No table of somebody else's has a name of ours."""
+    prefix = patient.mount.settings.table_prefix
+    if _is_missing_file(patient.mount.storage.engine.url):
+        return Finding(OK, "there are none yet")
+    with patient.connected() as connection:
+        there = {name for name in inspect(connection).get_table_names() if name.startswith(prefix)}
+    ours = _tables(patient.mount)
+    version = migration.version_table(prefix)
+    if version not in there and (taken := sorted(there & ours)):
+        return Finding(FAIL, f"somebody else's: {', '.join(taken)}", RENAME)
+    others = {name for mount in patient.mounts for name in _tables(mount)}
+    if strangers := sorted(there - ours - others):
+        return Finding(WARN, f"not ours, by a name like ours: {', '.join(strangers)}", RENAME)
+    return Finding(OK, f"{len(there & ours)} of ours, named {prefix}…")
+
+
+def _tables(mount: Mount) -> set[str]:
+    return {*mount.storage.metadata.tables, migration.version_table(mount.settings.table_prefix)}
 
 
 def _server(connection: Connection) -> str:

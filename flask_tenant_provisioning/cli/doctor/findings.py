@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from flask import Flask
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from ...access.authority import Authority
 from ...config import Settings
 from ...web.mount import Mount
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 HIDDEN = "***"
+#: What helps where something of the host's comes before the API.
+ISOLATE = "set PROVISIONING_MOUNT = 'isolated'"
 _SECRETS = ("SECRET_KEY", "SECRET_KEY_FALLBACKS", "JWT_SECRET_KEY", "JWT_PRIVATE_KEY")
 
 
@@ -36,9 +39,24 @@ class Patient:
 
     @property
     def registered(self) -> bool:
-        """Whether the app serves the mount's routes."""
-        found = self.app.blueprints.get(self.mount.name)
-        return found is not None and found.url_prefix == self.mount.settings.url_prefix
+        """Whether the mount's routes are served."""
+        return self.mount.served
+
+    @property
+    def mounts(self) -> Iterable[Mount]:
+        """Every mount of the app, this one too."""
+        found: dict[str, Mount] = self.app.extensions["tenant_provisioning"]
+        return found.values()
+
+    @property
+    def isolated(self) -> bool:
+        """Whether nothing of the app's comes before the mount."""
+        return self.mount.app is not self.app
+
+    @property
+    def authority(self) -> Authority:
+        """By whose settings and manager the mount verifies tokens."""
+        return self.mount.authority
 
     @functools.cached_property
     def outage(self) -> Exception | None:
@@ -79,6 +97,12 @@ class Unreachable(Exception):
 
     def __str__(self) -> str:
         return "the database does not answer"
+
+
+def named(function: Any) -> str:
+    """Where a function is defined; the class, for an object that is called like one."""
+    kind = function if hasattr(function, "__qualname__") else type(function)
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask_jwt_extended import JWTManager
 from flask_jwt_extended.default_callbacks import default_decode_key_callback
 from jwt.algorithms import get_default_algorithms, requires_cryptography
 
-from .findings import FAIL, OK, WARN, Finding, Patient
+from .findings import FAIL, ISOLATE, OK, WARN, Finding, Patient, named
 
 _HMAC_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
 _RSA_BITS = 2048
@@ -16,13 +15,29 @@ _MAKE_ONE = "python -c 'import secrets; print(secrets.token_hex(32))' makes one"
 
 
 def manager(patient: Patient) -> Finding:
-    """The app has a JWT manager, or will get one when the API is mounted."""
-    found = manager_of(patient)
+    """The app has a JWT manager, or needs none, or will get one when the API is mounted."""
+    found = patient.authority.manager
+    if patient.authority.host is None:
+        return Finding(OK, "PROVISIONING_JWT_* count, and neither JWT_* nor the app's JWTManager")
     if found is not None:
         return Finding(OK, f"{type(found).__module__}.{type(found).__name__}")
+    if patient.isolated:
+        return Finding(OK, "no JWTManager; the isolated mount reads JWT_* itself")
     if patient.registered:
         return Finding(FAIL, "the app has no JWTManager", "call JWTManager(app)")
     return Finding(OK, "no JWTManager; the extension makes one when it mounts the API")
+
+
+def users(patient: Patient) -> Finding:
+    """No user lookup turns away partners, of whom the host knows nothing."""
+    found = patient.authority.manager
+    if found is None or found._user_lookup_callback is None:
+        return Finding(OK, "no user_lookup_loader")
+    lookup = named(found._user_lookup_callback)
+    if patient.isolated:
+        return Finding(OK, f"{lookup} is not asked by the isolated mount")
+    advice = f"let it know the partners' sub too, or {ISOLATE}"
+    return Finding(WARN, f"{lookup} is asked for every caller: whom it does not know gets 401", advice)
 
 
 def algorithms(patient: Patient) -> Finding:
@@ -30,9 +45,11 @@ def algorithms(patient: Patient) -> Finding:
     names = algorithms_of(patient)
     shown = ", ".join(names)
     if unknown := [name for name in names if name not in get_default_algorithms()]:
-        return Finding(FAIL, f"there is no {', '.join(unknown)}", "correct JWT_ALGORITHM and JWT_DECODE_ALGORITHMS")
+        one, many = map(patient.authority.setting, ("JWT_ALGORITHM", "JWT_DECODE_ALGORITHMS"))
+        return Finding(FAIL, f"there is no {', '.join(unknown)}", f"correct {one} and {many}")
     if "none" in names:
-        return Finding(FAIL, f"{shown}: none accepts what nobody signed", "take none out of JWT_DECODE_ALGORITHMS")
+        advice = f"take none out of {patient.authority.setting('JWT_DECODE_ALGORITHMS')}"
+        return Finding(FAIL, f"{shown}: none accepts what nobody signed", advice)
     if len({name in requires_cryptography for name in names}) > 1:
         return Finding(FAIL, f"{shown}: shared secrets and public keys are mixed", "name one kind alone")
     return Finding(OK, shown)
@@ -40,8 +57,12 @@ def algorithms(patient: Patient) -> Finding:
 
 def strong(patient: Patient) -> Finding:
     """There is a key, of the kind and strength that its algorithm wants (RFC 7518 §3)."""
-    found = manager_of(patient)
-    if found is not None and found._decode_key_callback is not default_decode_key_callback:
+    found = patient.authority.manager
+    if (
+        patient.authority.host is not None
+        and found is not None
+        and found._decode_key_callback is not default_decode_key_callback
+    ):
         return Finding(OK, "the host's decode_key_loader names one for each token")
     name, key = key_of(patient)
     if not key:
@@ -49,27 +70,21 @@ def strong(patient: Patient) -> Finding:
     return _judged(name, key, algorithms_of(patient)[0])
 
 
-def manager_of(patient: Patient) -> JWTManager | None:
-    """The app's JWT manager."""
-    found: JWTManager | None = patient.app.extensions.get("flask-jwt-extended")
-    return found
-
-
 def algorithms_of(patient: Patient) -> list[str]:
     """The algorithms that are accepted; the one that signs comes first."""
-    config = patient.app.config
+    config = patient.authority.app.config
     signs = config.get("JWT_ALGORITHM", "HS256")
     return [signs, *(name for name in config.get("JWT_DECODE_ALGORITHMS") or () if name != signs)]
 
 
 def key_of(patient: Patient) -> tuple[str, Any]:
     """The setting that holds the key which verifies, and the key."""
-    config = patient.app.config
+    config, setting = patient.authority.app.config, patient.authority.setting
     if algorithms_of(patient)[0] in requires_cryptography:
-        return "JWT_PUBLIC_KEY", config.get("JWT_PUBLIC_KEY")
-    if config.get("JWT_SECRET_KEY") or manager_of(patient) is None:
-        return "JWT_SECRET_KEY", config.get("JWT_SECRET_KEY")
-    return "SECRET_KEY", patient.app.secret_key
+        return setting("JWT_PUBLIC_KEY"), config.get("JWT_PUBLIC_KEY")
+    if config.get("JWT_SECRET_KEY") or patient.authority.host is None or patient.authority.manager is None:
+        return setting("JWT_SECRET_KEY"), config.get("JWT_SECRET_KEY")
+    return "SECRET_KEY", config.get("SECRET_KEY")
 
 
 def _judged(name: str, key: Any, algorithm: str) -> Finding:

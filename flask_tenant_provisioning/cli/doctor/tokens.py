@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from flask_jwt_extended import create_access_token, decode_token
+from flask import current_app
+from flask_jwt_extended import create_access_token
 from flask_jwt_extended.config import config
 from flask_jwt_extended.default_callbacks import default_encode_key_callback
 
-from ...access import Principal
-from ...access.strict import wellformed
+from ...access.authority import manager_of
 from ...problems import ProvisioningError
+from ..signing import read_back, same_settings
 from .findings import FAIL, OK, WARN, Finding, Patient
-from .keys import manager_of
 
 _NONE = "this app signs no tokens"
 _LONG = timedelta(days=1)
@@ -23,7 +23,8 @@ def expire(patient: Patient) -> Finding:
     """What is issued expires, and soon."""
     if not _signs(patient):
         return Finding(OK, _NONE)
-    lifetime = config.access_expires
+    with patient.authority.signing():
+        lifetime = config.access_expires
     if lifetime is False:
         detail = "JWT_ACCESS_TOKEN_EXPIRES is False, and the API refuses tokens that never expire"
         return Finding(FAIL, detail, "set it to a timedelta")
@@ -41,24 +42,25 @@ def are_accepted(patient: Patient) -> Finding:
     settings = patient.mount.settings
     claims = {settings.roles_claim: [*settings.roles][:1], settings.partner_claim: _SUBJECT}
     try:
-        token = create_access_token(_SUBJECT, additional_claims=claims)
+        with patient.authority.signing():
+            token = create_access_token(_SUBJECT, additional_claims=claims)
     except Exception as error:
         advice = "the host's loaders take no text as identity, or the key does not sign"
         return Finding(WARN, f"no probe could be signed: {patient.reason(error)}", advice)
     try:
-        wellformed(token)
-        found = Principal.of_claims(decode_token(token), settings)
+        found = read_back(patient.mount, token)
     except ProvisioningError as problem:
         return Finding(FAIL, f"the API refuses what this app signs: {problem.detail}")
     except Exception as error:
-        advice = "let JWT_* name the same key, issuer and audience for signing and verifying"
-        return Finding(FAIL, f"the API refuses what this app signs: {patient.reason(error)}", advice)
+        detail = f"the API refuses what this app signs: {patient.reason(error)}"
+        return Finding(FAIL, detail, same_settings(patient.mount))
     return Finding(OK, f"a probe was signed and read: {len(found.permissions)} permissions")
 
 
 def _signs(patient: Patient) -> bool:
-    manager = manager_of(patient)
-    if manager is None:
-        return False
-    custom = manager._encode_key_callback is not default_encode_key_callback
-    return custom or not config.is_asymmetric or bool(patient.app.config.get("JWT_PRIVATE_KEY"))
+    with patient.authority.signing():
+        manager = manager_of(current_app)
+        if manager is None:
+            return False
+        custom = manager._encode_key_callback is not default_encode_key_callback
+        return custom or not config.is_asymmetric or bool(current_app.config.get("JWT_PRIVATE_KEY"))

@@ -1,0 +1,100 @@
+"""What of the host comes before the API, and whether an isolated mount would be spared it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from types import CodeType
+from typing import Any
+
+from ...isolated import Isolated
+from .findings import FAIL, ISOLATE, OK, WARN, Finding, Patient, named
+
+_SPARED = "the mount is isolated: none comes before it"
+_SESSION_WORDS = frozenset({"session", "save_session", "set_cookie", "delete_cookie"})
+
+
+def no_csrf_wall(patient: Patient) -> Finding:
+    """No CSRF protection refuses what partners send."""
+    if patient.isolated:
+        return Finding(OK, _SPARED)
+    if others := [hook for hook in _before(patient) if _is_wall(hook) and not _is_flask_wtfs(hook)]:
+        return Finding(WARN, f"{_listed(others)} may refuse what partners send", ISOLATE)
+    protection: Any = patient.app.extensions.get("csrf")
+    if protection is None or not hasattr(protection, "_exempt_blueprints"):
+        return Finding(OK, "no CSRFProtect")
+    config = patient.app.config
+    if not config.get("WTF_CSRF_ENABLED", True) or not config.get("WTF_CSRF_CHECK_DEFAULT", True):
+        return Finding(OK, "CSRFProtect checks nothing by itself")
+    blueprint = patient.app.blueprints.get(patient.mount.name)
+    if blueprint is None:
+        return Finding(OK, "CSRFProtect, and nothing mounted that it could refuse")
+    if {blueprint, blueprint.name} & protection._exempt_blueprints:
+        return Finding(OK, "the API is exempt from CSRFProtect")
+    advice = f"call csrf.exempt(provisioning.blueprint), or {ISOLATE}"
+    return Finding(FAIL, "CSRFProtect refuses what partners send", advice)
+
+
+def hooks(patient: Patient) -> Finding:
+    """No function of the host's runs before each request and may answer partners itself."""
+    if patient.isolated:
+        return Finding(OK, _SPARED)
+    found = [hook for hook in _before(patient) if not _is_wall(hook)]
+    if not found:
+        return Finding(OK, "none of the host's runs before a request")
+    advice = f"let them pass request.blueprint == {patient.mount.name!r}, or {ISOLATE}"
+    return Finding(WARN, f"what {_listed(found)} may answer, partners get", advice)
+
+
+def sessions(patient: Patient) -> Finding:
+    """No function of the host's gives the API's answers a cookie, or makes them depend on one."""
+    if patient.isolated:
+        return Finding(OK, _SPARED)
+    app = patient.app
+    around = [*app.url_value_preprocessors.get(None, ()), *app.after_request_funcs.get(None, ())]
+    if found := [hook for hook in around if _touches_sessions(hook)]:
+        return Finding(WARN, f"{_listed(found)} may give the API's answers cookies", ISOLATE)
+    return Finding(OK, "no hook around a request touches them")
+
+
+def middleware(patient: Patient) -> Finding:
+    """What wraps the app's `wsgi_app` wraps the API."""
+    behind = patient.mount.entrance
+    while isinstance(behind, Isolated):
+        behind = behind.behind
+    if behind is None or getattr(behind, "__self__", None) is patient.app:
+        return Finding(OK, "whatever wraps app.wsgi_app stands before the API")
+    detail = f"{named(behind)} was there before init_app: no request to the API passes through it"
+    return Finding(WARN, detail, "wrap app.wsgi_app after provisioning.init_app(app)")
+
+
+def _before(patient: Patient) -> list[Callable[..., Any]]:
+    return list(patient.app.before_request_funcs.get(None, ()))
+
+
+def _is_wall(hook: Callable[..., Any]) -> bool:
+    return any(word in named(hook).lower() for word in ("csrf", "seasurf", "xsrf"))
+
+
+def _is_flask_wtfs(hook: Callable[..., Any]) -> bool:
+    return named(hook).startswith("flask_wtf.csrf.CSRFProtect.")
+
+
+def _listed(found: list[Callable[..., Any]]) -> str:
+    return ", ".join(map(named, found))
+
+
+def _touches_sessions(hook: Any) -> bool:
+    while isinstance(hook, functools.partial):
+        hook = hook.func
+    code = getattr(inspect.unwrap(hook), "__code__", None) or getattr(type(hook).__call__, "__code__", None)
+    return code is not None and not _SESSION_WORDS.isdisjoint(_words(code))
+
+
+def _words(code: CodeType) -> Iterator[str]:
+    """Every name that some code speaks of, in functions within it too."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _words(constant)
