@@ -24,7 +24,7 @@ from werkzeug.test import TestResponse
 
 from flask_tenant_provisioning import ConfigurationError, TenantProvisioning
 from flask_tenant_provisioning.licensing import vendor
-from tests.world import EXAMPLE, KEYS, PREFIX, Caller, configuration, engine_of, host, problem, signed_license
+from tests.world import EXAMPLE, KEYS, PREFIX, Caller, configuration, engine_of, host, mount_of, problem, signed_license
 
 DAY = 86_400
 
@@ -286,6 +286,7 @@ def test_a_second_mount_at_the_same_place_is_refused(app: Flask, url: str) -> No
     )
 
 
+@pytest.mark.blueprint("an isolated mount adds none to the host")
 def test_a_name_that_is_taken_by_a_blueprint_of_the_hosts_is_refused(app: Flask, url: str) -> None:
     app.register_blueprint(Blueprint("provisioning", __name__))
     assert refusal(lambda: TenantProvisioning().init_app(app, url)) == (
@@ -294,6 +295,7 @@ def test_a_name_that_is_taken_by_a_blueprint_of_the_hosts_is_refused(app: Flask,
     )
 
 
+@pytest.mark.blueprint("an isolated mount registers nothing in the host")
 def test_after_the_first_request_flask_says_that_it_is_too_late(app: Flask, url: str) -> None:
     app.test_client().get("/")
     with pytest.raises(AssertionError, match="can no longer be called on the application"):
@@ -305,7 +307,7 @@ def test_the_blueprint_is_there_after_init_app_only(app: Flask, url: str) -> Non
     with pytest.raises(RuntimeError, match=re.escape("Call provisioning.init_app(app) first.")):
         _ = provisioning.blueprint
     provisioning.init_app(app, url)
-    assert provisioning.blueprint is app.blueprints["provisioning"]
+    assert provisioning.blueprint is mount_of(app).app.blueprints["provisioning"]
 
 
 # Prefixes
@@ -554,6 +556,7 @@ def test_without_any_secret_for_cursors_the_error_says_what_to_do(app: Flask, ur
     assert said == "Set PROVISIONING_SECRET_KEY (or SECRET_KEY): it seals the cursors of lists."
 
 
+@pytest.mark.blueprint("an isolated mount makes none in the host")
 def test_a_jwt_manager_is_made_where_there_is_none(app: Flask, url: str) -> None:
     TenantProvisioning().init_app(app, url)
     assert isinstance(app.extensions["flask-jwt-extended"], JWTManager)
@@ -623,7 +626,8 @@ app = Flask("host")
 app.config.update(config)
 flask_tenant_provisioning.TenantProvisioning(auto_migrate=False).init_app(app, url)
 took = time.perf_counter() - began
-print(json.dumps({"took": took, "mounted": list(app.blueprints), "came": sorted(set(sys.modules) - before)}))
+mounted = [name for name, mount in app.extensions["tenant_provisioning"].items() if mount.served]
+print(json.dumps({"took": took, "mounted": mounted, "came": sorted(set(sys.modules) - before)}))
 """
 
 

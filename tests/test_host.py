@@ -267,7 +267,10 @@ ASPECTS: dict[str, Callable[[Flask], Any]] = {
 }
 
 
-@pytest.mark.parametrize("aspect", ASPECTS)
+WRAPPED = pytest.param("wsgi_app", marks=pytest.mark.blueprint("an isolated mount wraps it"))
+
+
+@pytest.mark.parametrize("aspect", [WRAPPED if name == "wsgi_app" else name for name in ASPECTS])
 def test_mounting_and_serving_leave_the_host_as_it_was(url: str, aspect: str) -> None:
     app, look = build(), ASPECTS[aspect]
     before = look(app)
@@ -277,6 +280,7 @@ def test_mounting_and_serving_leave_the_host_as_it_was(url: str, aspect: str) ->
     assert (mounted, look(app)) == (before, before)
 
 
+@pytest.mark.blueprint("an isolated mount adds none to the host")
 def test_one_blueprint_comes(url: str) -> None:
     app = build()
     before = dict(app.blueprints)
@@ -292,6 +296,7 @@ def test_one_extension_comes(url: str) -> None:
     assert app.extensions == {**before, "tenant_provisioning": app.extensions["tenant_provisioning"]}
 
 
+@pytest.mark.blueprint("an isolated mount adds none to the host")
 def test_all_rules_that_come_are_ours_and_under_the_prefix(url: str) -> None:
     app = build()
     before = list(app.url_map.iter_rules())
@@ -318,6 +323,7 @@ def test_the_hosts_jwt_manager_stays_in_office(url: str) -> None:
     assert app.extensions["flask-jwt-extended"] is before
 
 
+@pytest.mark.blueprint("an isolated mount makes none in the host")
 def test_where_the_host_has_no_jwt_manager_one_comes(url: str) -> None:
     app = mount(plain_host(), url)
     assert set(app.extensions) == {"tenant_provisioning", "flask-jwt-extended"}
@@ -332,7 +338,7 @@ def test_where_the_host_has_no_jwt_manager_its_configuration_gains_that_managers
     assert [name for name in app.config if name not in before and not name.startswith("JWT_")] == []
 
 
-@pytest.mark.parametrize("aspect", [name for name in ASPECTS if name != "configuration"])
+@pytest.mark.parametrize("aspect", [WRAPPED, *(name for name in ASPECTS if name not in ("configuration", "wsgi_app"))])
 def test_the_jwt_manager_that_comes_changes_nothing_else(url: str, aspect: str) -> None:
     app, look = plain_host(), ASPECTS[aspect]
     before = look(app)
@@ -513,6 +519,7 @@ def test_options_says_what_each_route_allows(app: Flask, rule: str) -> None:
     assert (answer.status_code, answer.data, set(answer.allow)) == (200, b"", allowed)
 
 
+@pytest.mark.blueprint("an isolated mount allows its own methods alone")
 def test_a_host_may_add_a_method_to_one_of_our_paths(url: str) -> None:
     app = mount(plain_host(), url)
     app.add_url_rule(f"{PREFIX}/tenants", "theirs", lambda: "the host's own", methods=["PUT"])
@@ -527,7 +534,13 @@ def test_a_missing_token_is_a_problem(mounted: Flask) -> None:
     assert answer.headers["WWW-Authenticate"] == 'Bearer realm="provisioning"'
 
 
-@pytest.mark.parametrize("claims", [{"sub": "a stranger"}, {"revoked": True}], ids=["stranger", "revoked"])
+STRANGER = pytest.mark.blueprint("an isolated mount does not ask the host's user lookup")
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [pytest.param({"sub": "a stranger"}, id="stranger", marks=STRANGER), pytest.param({"revoked": True}, id="revoked")],
+)
 def test_whom_the_host_refuses_is_refused_with_a_problem(mounted: Flask, claims: dict[str, Any]) -> None:
     answer = Caller(mounted, **claims)("GET", "/tenants")
     problem(answer, status=401, code="invalid-token")
@@ -613,6 +626,7 @@ def test_a_csrf_wall_that_stands_already_lets_partners_pass(mounted: Flask) -> N
     assert [answer.status_code for answer in answers] == [200, 200, 200]
 
 
+@pytest.mark.blueprint("an isolated mount needs no exemption")
 def test_the_exemption_is_logged(url: str, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="flask_tenant_provisioning.hosting"):
         mount(build(), url)
@@ -628,6 +642,7 @@ def test_each_mount_is_exempt(url: str) -> None:
     assert answer.status_code == 201
 
 
+@pytest.mark.blueprint("no wall stands before an isolated mount")
 def test_a_csrf_wall_that_comes_later_refuses_partners(url: str) -> None:
     app = mount(plain_host(), url)
     CSRFProtect(app)
@@ -689,29 +704,34 @@ def own_answer(request: pytest.FixtureRequest) -> Callable[[], Any]:
     return answer
 
 
+@pytest.mark.blueprint("no hook of the host's runs for an isolated mount")
 def test_a_hook_that_answers_itself_is_heard(url: str, own_answer: Callable[[], Any]) -> None:
     answer = hooked(url, own_answer)
     assert (answer.status_code, answer.text) == (429, "<h1>Closed on Sundays</h1>")
     assert answer.headers["Retry-After"] == "3600"
 
 
+@pytest.mark.blueprint("no hook of the host's runs for an isolated mount")
 def test_a_hook_that_answers_itself_is_marked_as_ours(url: str, own_answer: Callable[[], Any]) -> None:
     answer = hooked(url, own_answer)
     assert answer.headers["Cache-Control"] == "no-store"
     assert re.fullmatch("[0-9a-f]{32}", answer.headers["X-Request-ID"])
 
 
+@pytest.mark.blueprint("no hook of the host's runs for an isolated mount")
 def test_a_hook_that_redirects_is_heard(url: str) -> None:
     answer = hooked(url, lambda: redirect("/login"))
     assert (answer.status_code, answer.headers["Location"]) == (302, "/login")
 
 
+@pytest.mark.blueprint("no hook of the host's runs for an isolated mount")
 def test_a_hook_that_aborts_with_401_challenges_as_we_do(url: str) -> None:
     answer = hooked(url, lambda: abort(401))
     problem(answer, status=401, code="authentication-required", detail="Authentication required.")
     assert answer.headers["WWW-Authenticate"] == 'Bearer realm="provisioning"'
 
 
+@pytest.mark.blueprint("no hook of the host's runs for an isolated mount")
 @pytest.mark.parametrize(
     ("status", "code"),
     [
@@ -728,6 +748,7 @@ def test_a_hook_that_aborts_is_heard_as_a_problem(url: str, status: int, code: s
     problem(hooked(url, lambda: abort(status)), status=status, code=code)
 
 
+@pytest.mark.blueprint("no hook of the host's runs for an isolated mount")
 def test_the_headers_of_what_a_hook_raises_go_with_it(url: str) -> None:
     def limit() -> None:
         raise TooManyRequests("10 per minute", retry_after=30)
@@ -737,12 +758,14 @@ def test_the_headers_of_what_a_hook_raises_go_with_it(url: str) -> None:
     assert answer.headers["Retry-After"] == "30"
 
 
+@pytest.mark.blueprint("no hook of the host's runs for an isolated mount")
 def test_a_hook_that_crashes_is_a_problem_that_says_nothing(url: str, mode: dict[str, Any]) -> None:
     answer = hooked(url, lambda: _broken_id(), **mode)
     problem(answer, status=500, code="internal-error")
     assert SECRET not in answer.text
 
 
+@pytest.mark.blueprint("no hook of the host's runs for an isolated mount")
 def test_a_hook_that_demands_a_token_of_its_own_is_heard_as_a_problem(url: str) -> None:
     app = plain_host()
     app.before_request(lambda: verify_jwt_in_request() and None)
@@ -752,6 +775,7 @@ def test_a_hook_that_demands_a_token_of_its_own_is_heard_as_a_problem(url: str) 
     assert answer.headers["WWW-Authenticate"] == 'Bearer realm="provisioning"'
 
 
+@pytest.mark.blueprint("no hook of the host's runs for an isolated mount")
 @pytest.mark.parametrize(("hours", "code"), [(-1, "token-expired"), (None, "invalid-token")])
 def test_a_hook_that_refuses_a_token_challenges_as_we_do(url: str, hours: int | None, code: str) -> None:
     app = plain_host()
@@ -764,10 +788,12 @@ def test_a_hook_that_refuses_a_token_challenges_as_we_do(url: str, hours: int | 
     assert answer.headers["WWW-Authenticate"] == 'Bearer realm="provisioning", error="invalid_token"'
 
 
+@pytest.mark.blueprint("no hook of the host's runs for an isolated mount")
 def test_the_hosts_hooks_run_around_our_requests(app: Flask) -> None:
     assert Caller(app)("GET", "/tenants").headers["X-Host"] == f"hello {PREFIX}/tenants"
 
 
+@pytest.mark.blueprint("no hook of the host's runs for an isolated mount")
 def test_hooks_see_our_endpoints(url: str) -> None:
     seen: list[str | None] = []
     app = plain_host()

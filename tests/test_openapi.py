@@ -102,7 +102,7 @@ def test_the_document_is_valid_openapi_3_1(documented: Documented) -> None:
 def test_every_rule_of_the_blueprint_is_documented_and_nothing_else(app: Flask, documented: Documented) -> None:
     rules = {
         (method, re.sub(r"<(?:[^<>:]+:)?(\w+)>", r"{\1}", rule.rule.removeprefix(PREFIX)))
-        for rule in app.url_map.iter_rules()
+        for rule in world.mount_of(app).app.url_map.iter_rules()
         if rule.endpoint.startswith("provisioning.") and rule.endpoint != f"provisioning.{UNMATCHED}"
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }

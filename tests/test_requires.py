@@ -293,6 +293,7 @@ def test_a_head_request_is_guarded_as_its_get(app: Flask) -> None:
     assert call(app, "partner-viewer", method="HEAD").status_code == 200
 
 
+@pytest.mark.blueprint("an isolated mount does not ask the host's user lookup")
 def test_flask_jwt_extended_works_inside_the_view(app: Flask) -> None:
     manager: JWTManager = app.extensions["flask-jwt-extended"]
     manager.user_lookup_loader(lambda header, claims: {"name": claims["sub"].title()})
@@ -423,6 +424,7 @@ def test_a_jwt_manager_that_comes_after_the_extension_is_used() -> None:
     assert call(app, "partner-admin").status_code == 201
 
 
+@pytest.mark.blueprint("an isolated mount needs no manager of the host's")
 def test_without_a_jwt_manager_the_host_is_told_so() -> None:
     app = Flask("host")
     app.config.update(configuration(PROVISIONING_EDITION="community"), TESTING=True)

@@ -817,6 +817,7 @@ def test_a_token_that_the_host_revoked_is_refused(
     refused(target, target.send(token), secrets=parts(token))
 
 
+@pytest.mark.blueprint("an isolated mount does not ask the host's user lookup")
 @pytest.mark.parametrize("remembered", [True, False], ids=["remembered", "never seen"])
 def test_a_caller_whom_the_host_does_not_know_is_refused(
     build: Callable[..., Target], refused: Callable[..., None], remembered: bool

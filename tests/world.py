@@ -18,7 +18,7 @@ from flask_tenant_provisioning import TenantProvisioning
 from flask_tenant_provisioning.licensing import vendor
 from flask_tenant_provisioning.web.mount import Mount
 
-#: How hosts mount the API where they do not say so themselves: ``pytest --mount isolated`` runs all tests the other way.
+#: How hosts mount the API, where they do not say so themselves; ``pytest --mount isolated`` sets it.
 MOUNT_VARIABLE = "PROVISIONING_TEST_MOUNT"
 KEYS = vendor.keygen("test")
 PREFIX = "/api/provisioning"
@@ -67,13 +67,18 @@ def host(database_url: str, mount: dict[str, Any] | None = None, **config: Any) 
 
 def signing(app: Flask) -> contextlib.AbstractContextManager[Any]:
     """The context in which Flask-JWT-Extended signs what the first mount of `app` accepts."""
-    mount: Mount = next(iter(app.extensions["tenant_provisioning"].values()))
-    return mount.authority.signing()
+    return mount_of(app, next(iter(app.extensions["tenant_provisioning"]))).authority.signing()
+
+
+def mount_of(app: Flask, name: str = "provisioning") -> Mount:
+    """One of the app's mounts."""
+    found: Mount = app.extensions["tenant_provisioning"][name]
+    return found
 
 
 def engine_of(app: Flask, name: str = "provisioning") -> Any:
     """The engine below a mount."""
-    return app.extensions["tenant_provisioning"][name].storage.engine
+    return mount_of(app, name).storage.engine
 
 
 class Caller:

@@ -86,10 +86,10 @@ def only_ours(patient: Patient) -> Finding:
     ours = _tables(patient.mount)
     version = migration.version_table(prefix)
     if version not in there and (taken := sorted(there & ours)):
-        return Finding(FAIL, f"somebody else's: {', '.join(taken)}", RENAME)
+        return Finding(FAIL, f"{', '.join(taken)}: there already, and not ours", RENAME)
     others = {name for mount in patient.mounts for name in _tables(mount)}
     if strangers := sorted(there - ours - others):
-        return Finding(WARN, f"not ours, by a name like ours: {', '.join(strangers)}", RENAME)
+        return Finding(WARN, f"{', '.join(strangers)}: named like ours, and not ours", RENAME)
     return Finding(OK, f"{len(there & ours)} of ours, named {prefix}…")
 
 
