@@ -37,7 +37,7 @@ def users(patient: Patient) -> Finding:
     if patient.isolated:
         return Finding(OK, f"{lookup} is not asked by the isolated mount")
     advice = f"let it know the partners' sub too, or {ISOLATE}"
-    return Finding(WARN, f"{lookup} is asked for every caller: whom it does not know gets 401", advice)
+    return Finding(WARN, f"{lookup} is asked for every caller, and partners are none of the host's users", advice)
 
 
 def algorithms(patient: Patient) -> Finding:
