@@ -12,7 +12,7 @@ pytest.register_assert_rewrite("tests.world", "tests.refusals")
 
 from tests import postgresql, world  # noqa: E402
 
-pytest_plugins = ["tests.plugin_services", "tests.plugin_mounts"]
+pytest_plugins = ["tests.plugin_services", "tests.plugin_mounts", "tests.house"]
 DATABASES = ["sqlite", "postgresql"]
 
 

@@ -37,7 +37,7 @@ class Isolated:
         path = environ.get("PATH_INFO", "")
         if not _below(path, self._prefix) or self._is_another_mounts(path):
             return False
-        return not self._host_routes or self._is_ours(environ) or not self._host_routes.match(environ)
+        return not self._host_routes or self._is_ours(environ)
 
     def _is_another_mounts(self, path: str) -> bool:
         others = (mount.settings.url_prefix for mount in self._mounts.values() if mount.served)
@@ -48,13 +48,14 @@ class Isolated:
         return HostRoutes(self._host, self._prefix)
 
     def _is_ours(self, environ: dict[str, Any]) -> bool:
-        """Whether a route of the API has this path, be it with another method."""
-        adapter = self._mount.app.url_map.bind_to_environ(environ)
+        """Whether a route of the API matches, or none of the host's; a wrong method is for whoever has the path."""
+        place = {"path_info": environ.get("PATH_INFO", ""), "default_method": environ["REQUEST_METHOD"]}
+        adapter = self._mount.app.url_map.bind("", **place)
         try:
-            endpoint: str = adapter.match()[0]
+            matched = not adapter.match()[0].endswith(f".{UNMATCHED}")
         except HTTPException:
-            return False
-        return not endpoint.endswith(f".{UNMATCHED}") or bool(adapter.allowed_methods())
+            matched = False
+        return matched or not self._host_routes.match(environ, with_method=bool(adapter.allowed_methods()))
 
 
 def _below(path: str, prefix: str) -> bool:

@@ -27,12 +27,14 @@ class HostRoutes:
     def __bool__(self) -> bool:
         return any(True for _ in self._map.iter_rules())
 
-    def match(self, environ: dict[str, Any]) -> bool:
-        """Whether the host has an answer of its own: its view's, a redirect, or that it has no such method."""
+    def match(self, environ: dict[str, Any], *, with_method: bool) -> bool:
+        """Whether the host has an answer of its own: its view's, a redirect, or, unless `with_method`, a 405."""
         try:
             self._map.bind_to_environ(environ, *self._place()).match()
-        except (RequestRedirect, MethodNotAllowed):
+        except RequestRedirect:
             return True
+        except MethodNotAllowed:
+            return not with_method
         except HTTPException:
             return False
         return True

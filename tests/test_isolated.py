@@ -1,0 +1,207 @@
+"""The isolated mount: nothing of the host's comes before the API, and its hooks run in its own context all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import flask
+import pytest
+from flask import Flask, abort, current_app, g, redirect, request, url_for
+from flask_wtf import CSRFProtect
+
+from tests.house import House, Make
+from tests.refusals import refused
+from tests.witness import everything
+from tests.world import EXAMPLE, PREFIX, mount_of, problem
+
+MODES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "debug": {"DEBUG": True},
+    "testing": {"TESTING": True},
+    "propagating": {"PROPAGATE_EXCEPTIONS": True},
+    "trapping": {"TRAP_HTTP_EXCEPTIONS": True, "TRAP_BAD_REQUEST_ERRORS": True},
+}
+SECRET = "hunter2"
+
+
+@pytest.fixture(params=MODES)
+def mode(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """How a host has its errors handled, shown, propagated or trapped."""
+    return MODES[request.param]
+
+
+# What of the host's runs
+
+
+def wild(app: Flask, told: list[str]) -> None:
+    """Give a host one of each thing that comes before or after a request, and that answers it."""
+
+    def says(what: str, answer: Any = None) -> Callable[..., Any]:
+        def say(*arguments: Any) -> Any:
+            told.append(what)
+            return arguments[0] if what == "after_request" else answer
+
+        return say
+
+    app.before_request(says("before_request"))
+    app.before_request(lambda: redirect("/elsewhere"))
+    app.after_request(says("after_request"))
+    app.teardown_request(says("teardown_request"))
+    app.teardown_appcontext(says("teardown_appcontext"))
+    app.url_value_preprocessor(says("url_value_preprocessor"))
+    app.url_defaults(says("url_defaults"))
+    app.context_processor(says("context_processor", {}))
+    for status in (400, 401, 404, 405, 415, 500):
+        app.register_error_handler(status, says("errorhandler", "<h1>ours</h1>"))
+    app.register_error_handler(Exception, says("errorhandler", "<h1>ours</h1>"))
+    CSRFProtect(app)
+
+
+def test_nothing_of_the_hosts_runs_for_the_api(house: House) -> None:
+    told: list[str] = []
+    wild(house.app, told)
+    partner = house.open()
+    told.clear()
+    made = partner.create()["tenant"]
+    assert partner("GET", f"/tenants/{made}").status_code == 200
+    problem(partner("GET", "/nowhere"), status=404)
+    problem(partner("DELETE", "/tenants"), status=405)
+    problem(partner("POST", "/tenants", data=b"{", content_type="application/json"), status=400)
+    assert told == []
+
+
+def test_all_of_the_hosts_runs_for_the_host(house: House) -> None:
+    told: list[str] = []
+    wild(house.app, told)
+    house.open()
+    told.clear()
+    answer = house.app.test_client().get("/anything")
+    assert answer.headers["Location"] == "/elsewhere"
+    around = ["before_request", "after_request", "teardown_request", "teardown_appcontext"]
+    assert told == ["url_value_preprocessor", *around]
+
+
+def test_a_wall_that_comes_later_lets_partners_pass(house: House) -> None:
+    partner = house.open()
+    CSRFProtect(house.app)
+    house.app.before_request(lambda: abort(403))
+    assert partner("POST", "/tenants", json=EXAMPLE).status_code == 201
+
+
+def test_no_cookie_is_read_or_written(house: House) -> None:
+    @house.app.get("/visit")
+    def visit() -> str:
+        flask.session["visits"] = 1
+        return "welcome"
+
+    partner = house.open()
+    partner.client.get("/visit")
+    answer = partner("GET", "/tenants")
+    assert (answer.status_code, "Set-Cookie" in answer.headers, "Vary" in answer.headers) == (200, False, False)
+
+
+def test_the_host_gains_nothing_but_the_entrance(house: House) -> None:
+    before = (dict(house.app.blueprints), list(house.app.url_map.iter_rules()), dict(house.app.view_functions))
+    config, extensions = dict(house.app.config), set(house.app.extensions)
+    house.open()
+    assert (dict(house.app.blueprints), list(house.app.url_map.iter_rules()), dict(house.app.view_functions)) == before
+    assert (dict(house.app.config), set(house.app.extensions)) == (config, {*extensions, "tenant_provisioning"})
+    assert house.app.wsgi_app is mount_of(house.app).entrance
+
+
+def test_a_crash_is_a_problem_in_every_mode(make: Make, mode: dict[str, Any]) -> None:
+    house = make(**mode)
+
+    @house.provisioning.hook("tenant.create")
+    def crash() -> None:
+        raise RuntimeError(f"the password is {SECRET}")
+
+    partner = house.open()
+    answer = partner("POST", "/tenants", json=EXAMPLE)
+    refused(answer, 500, "internal-error", "The request failed; the operator's log says why, under this request id.")
+    assert SECRET not in answer.text
+
+
+def test_an_error_is_a_problem_in_every_mode(make: Make, mode: dict[str, Any]) -> None:
+    partner = make(**mode).open()
+    refused(partner("GET", "/nowhere"), 404, "not-found", "Not found.")
+    problem(partner("PUT", "/tenants"), status=405, code="method-not-allowed")
+    problem(partner("POST", "/tenants", json={}), status=400, code="validation-error")
+    assert partner("GET", "/tenants//").status_code == 404
+
+
+def test_debug_mode_in_the_environment_changes_nothing(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLASK_DEBUG", "1")
+    house = make()
+
+    @house.provisioning.hook("tenant.create")
+    def crash() -> None:
+        raise RuntimeError(SECRET)
+
+    assert house.app.debug
+    problem(house.open()("POST", "/tenants", json=EXAMPLE), status=500, code="internal-error")
+
+
+def test_a_path_with_a_line_break_is_a_problem(house: House) -> None:
+    problem(house.open()("GET", "/a%0Ab"), status=404, code="not-found")
+
+
+# The host's hooks
+
+
+@pytest.mark.parametrize("how", ["blueprint", "isolated"])
+def test_a_hook_runs_in_the_hosts_context(make: Make, mode: dict[str, Any], how: str) -> None:
+    house = make(PROVISIONING_MOUNT=how, HOSTS_OWN="setting", **mode)
+    seen: list[Any] = []
+    house.app.add_url_rule("/workspaces/<slug>", "workspace", lambda slug: slug)
+
+    @house.provisioning.hook("tenant.create")
+    def watch() -> None:
+        app: Any = current_app
+        seen.append((app._get_current_object(), app.config["HOSTS_OWN"], url_for("workspace", slug="a"), request.path))
+        g.mine = "of this request"
+
+    partner = house.open()
+    partner.create()
+    partner("POST", "/tenants", json=EXAMPLE, environ_overrides={"SCRIPT_NAME": "/shop"})
+    path = f"{PREFIX}/tenants"
+    assert seen == [
+        (house.app, "setting", "/workspaces/a", path),
+        (house.app, "setting", "/shop/workspaces/a", path),
+    ]
+
+
+def test_a_url_of_the_hosts_is_built_with_its_defaults_and_its_scheme(house: House) -> None:
+    seen: list[str] = []
+    house.app.add_url_rule("/<lang>/workspaces", "workspace", lambda lang: lang)
+    house.app.url_defaults(lambda _endpoint, values: values.setdefault("lang", "en"))
+    house.provisioning.hook("tenant.create")(lambda: seen.append(url_for("workspace", _external=True, q="ä")))
+    house.open().create()
+    assert seen == ["http://localhost/en/workspaces?q=%C3%A4"]
+
+
+def test_what_a_hook_opened_is_closed_by_the_hosts_own_teardown(house: House) -> None:
+    told: list[Any] = []
+    house.app.teardown_appcontext(lambda _error: told.append(("closed", g.pop("connection", None))))
+    house.provisioning.hook("tenant.create")(lambda: setattr(g, "connection", "the host's"))
+    partner = house.open()
+    told.clear()
+    partner.create()
+    partner("GET", "/tenants")
+    assert told == [("closed", "the host's")]
+
+
+def test_a_hook_that_refuses_leaves_nothing(house: House) -> None:
+    class BillingError(Exception):
+        """Of the host's own."""
+
+    @house.provisioning.hook("tenant.create")
+    def refuse() -> None:
+        raise BillingError("no credit")
+
+    house.provisioning.map_error(BillingError, status=409, code="billing-refused")
+    partner = house.open()
+    before = everything(house.app)
+    problem(partner("POST", "/tenants", json=EXAMPLE), status=409, code="billing-refused", detail="no credit")
+    assert everything(house.app) == before

@@ -1,0 +1,343 @@
+"""Whose tokens an isolated mount takes: the host's, by its settings and loaders, or those of an issuer of its own."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jwt as pyjwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from flask import current_app
+from flask_jwt_extended import JWTManager, create_access_token, get_jwt_identity
+from werkzeug.test import TestResponse
+
+from flask_tenant_provisioning import ConfigurationError, current_principal, requires
+from tests.commands import run
+from tests.house import House, Make
+from tests.world import PREFIX, problem
+
+SECRET = "hunter2"
+PAIR = generate_private_key(public_exponent=65537, key_size=2048)
+PRIVATE = PAIR.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+PUBLIC = PAIR.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+# Whose tokens
+
+
+def test_a_host_without_a_jwt_manager_gets_none(house: House) -> None:
+    assert house.open()("GET", "/tenants").status_code == 200
+    assert "flask-jwt-extended" not in house.app.extensions
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_the_hosts_loaders_are_asked_in_its_context_whenever_its_manager_came(house: House, when: str) -> None:
+    asked: list[tuple[str, bool]] = []
+
+    def asks(what: str, answer: Any) -> Callable[..., Any]:
+        def ask(_header: dict[str, Any], _claims: dict[str, Any]) -> Any:
+            asked.append((what, current_app == house.app))
+            return answer
+
+        return ask
+
+    def bring() -> None:
+        manager = JWTManager(house.app)
+        manager.decode_key_loader(asks("key", house.app.config["JWT_SECRET_KEY"]))
+        manager.token_in_blocklist_loader(asks("blocklist", False))
+        manager.token_verification_loader(asks("claims", True))
+        manager.user_lookup_loader(asks("user", None))
+
+    if when == "before":
+        bring()
+    partner = house.open()
+    if when == "after":
+        bring()
+    assert partner("GET", "/tenants").status_code == 200
+    assert {*asked} == {("key", True), ("blocklist", True), ("claims", True)}
+    asked.clear()
+    assert partner("GET", "/tenants").status_code == 200
+    assert asked == [("key", True), ("blocklist", True), ("claims", True)]
+
+
+def test_a_manager_that_takes_the_place_of_another_is_asked(house: House) -> None:
+    JWTManager(house.app)
+    partner = house.open()
+    assert partner("GET", "/tenants").status_code == 200
+    JWTManager(house.app).token_in_blocklist_loader(lambda _header, _claims: True)
+    problem(partner("GET", "/tenants"), status=401, code="invalid-token")
+
+
+def test_without_loaders_of_its_own_the_hosts_context_is_not_opened(house: House) -> None:
+    told: list[str] = []
+    JWTManager(house.app)
+    house.app.teardown_appcontext(lambda _error: told.append("closed"))
+    partner = house.open()
+    told.clear()
+    assert partner("GET", "/tenants").status_code == 200
+    assert told == []
+
+
+def test_a_key_that_the_host_changes_ends_the_trust(house: House) -> None:
+    partner = house.open()
+    assert partner("GET", "/tenants").status_code == 200
+    house.app.config["JWT_SECRET_KEY"] = "another key, that is 32 bytes long or more"
+    problem(partner("GET", "/tenants"), status=401, code="invalid-token")
+
+
+def test_an_audience_that_the_host_demands_later_ends_the_trust(house: House) -> None:
+    partner = house.open()
+    assert partner("GET", "/tenants").status_code == 200
+    house.app.config["JWT_DECODE_AUDIENCE"] = "provisioning"
+    problem(partner("GET", "/tenants"), status=401, code="invalid-token")
+
+
+def test_a_manager_that_has_the_secret_key_alone_will_do(house: House) -> None:
+    del house.app.config["JWT_SECRET_KEY"]
+    JWTManager(house.app)
+    assert house.open()("GET", "/tenants").status_code == 200
+
+
+def test_the_hosts_secret_key_verifies_nothing_unless_a_manager_says_so(make: Make) -> None:
+    house = make(JWT_SECRET_KEY=None)
+    with pytest.raises(ConfigurationError) as caught:
+        house.open()
+    assert str(caught.value) == (
+        "Nothing can verify tokens yet: set JWT_SECRET_KEY (JWT_ALGORITHM is HS256), "
+        "or call JWTManager(app) before provisioning.init_app(app)."
+    )
+
+
+def test_a_fault_in_a_loader_of_the_hosts_is_a_problem(make: Make) -> None:
+    house = make(TESTING=True)
+
+    def broken(_header: dict[str, Any], _claims: dict[str, Any]) -> bool:
+        raise RuntimeError(SECRET)
+
+    JWTManager(house.app).token_in_blocklist_loader(broken)
+    answer = house.open()("GET", "/tenants")
+    problem(answer, status=500, code="internal-error")
+    assert SECRET not in answer.text
+
+
+# Settings of the mount's own
+
+OWN = "a key of the mount's own, that is 32 bytes or more"
+
+
+def token(key: Any = OWN, algorithm: str = "HS256", **claims: Any) -> dict[str, str]:
+    """The header of a partner whose identity provider is not the host's."""
+    named = {"sub": "someone", "roles": ["partner-admin"], "partner_id": "acme", "exp": time.time() + 60, **claims}
+    return {"Authorization": f"Bearer {pyjwt.encode(named, key, algorithm)}"}
+
+
+def listed(house: House, **headers: str) -> TestResponse:
+    return house.app.test_client().get(f"{PREFIX}/tenants", headers=headers)
+
+
+def test_with_settings_of_its_own_the_mount_takes_other_tokens_than_the_host(make: Make) -> None:
+    house = make(PROVISIONING_JWT_SECRET_KEY=OWN)
+    JWTManager(house.app)
+    house.open()
+    with house.app.app_context():
+        hosts = create_access_token("someone", additional_claims={"roles": ["partner-admin"]})
+    assert listed(house, **token()).status_code == 200
+    problem(listed(house, Authorization=f"Bearer {hosts}"), status=401, code="invalid-token")
+
+
+def test_with_settings_of_its_own_the_mount_asks_nothing_of_the_host(make: Make) -> None:
+    def fails(*_arguments: Any) -> Any:
+        raise AssertionError("was asked")
+
+    house = make(PROVISIONING_JWT_SECRET_KEY=OWN, JWT_DECODE_AUDIENCE="the host's", JWT_ALGORITHM="RS256")
+    manager = JWTManager(house.app)
+    for loader in ("decode_key", "token_in_blocklist", "token_verification", "user_lookup"):
+        getattr(manager, f"{loader}_loader")(fails)
+    house.open()
+    assert [listed(house, **token()).status_code for _ in range(2)] == [200, 200]
+
+
+def test_audience_issuer_and_leeway_of_its_own_are_demanded(make: Make) -> None:
+    house = make(
+        PROVISIONING_JWT_SECRET_KEY=OWN,
+        PROVISIONING_JWT_DECODE_AUDIENCE=["provisioning", "partners"],
+        PROVISIONING_JWT_DECODE_ISSUER="https://id.example.com",
+        PROVISIONING_JWT_DECODE_LEEWAY=30,
+    )
+    house.open()
+    good = {"aud": "partners", "iss": "https://id.example.com"}
+    assert listed(house, **token(**good)).status_code == 200
+    assert listed(house, **token(**good, exp=time.time() - 20)).status_code == 200
+    problem(listed(house, **token(**good, exp=time.time() - 40)), code="token-expired")
+    for wrong in ({"aud": "partners"}, {"iss": good["iss"]}, {**good, "aud": "others"}, {**good, "iss": "x"}):
+        problem(listed(house, **token(**wrong)), status=401, code="invalid-token")
+
+
+def test_a_key_pair_of_its_own_will_do(make: Make) -> None:
+    house = make(PROVISIONING_JWT_ALGORITHM="RS256", PROVISIONING_JWT_PUBLIC_KEY=PUBLIC)
+    house.mount()
+    assert listed(house, **token(PRIVATE, "RS256")).status_code == 200
+    problem(listed(house, **token()), status=401, code="invalid-token")
+
+
+@pytest.mark.parametrize(
+    ("config", "missing"),
+    [
+        ({"DECODE_AUDIENCE": "a"}, "PROVISIONING_JWT_SECRET_KEY (PROVISIONING_JWT_ALGORITHM is HS256)"),
+        ({"ALGORITHM": "ES256"}, "PROVISIONING_JWT_PUBLIC_KEY (PROVISIONING_JWT_ALGORITHM is ES256)"),
+        (
+            {"ALGORITHM": "RS256", "SECRET_KEY": OWN},
+            "PROVISIONING_JWT_PUBLIC_KEY (PROVISIONING_JWT_ALGORITHM is RS256)",
+        ),
+    ],
+)
+def test_settings_of_its_own_need_a_key_of_its_own(make: Make, config: dict[str, Any], missing: str) -> None:
+    house = make(**{f"PROVISIONING_JWT_{name}": value for name, value in config.items()})
+    JWTManager(house.app)
+    before = house.app.wsgi_app
+    with pytest.raises(ConfigurationError) as caught:
+        house.mount()
+    assert str(caught.value) == (
+        f"Nothing can verify tokens yet: set {missing}; with settings of its own, the mount asks none of the host's."
+    )
+    assert (house.app.wsgi_app, house.app.extensions["tenant_provisioning"]) == (before, {})
+
+
+def test_algorithms_of_two_kinds_are_warned_of(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    make(PROVISIONING_JWT_SECRET_KEY=OWN, PROVISIONING_JWT_DECODE_ALGORITHMS=["HS256", "RS256"]).mount()
+    assert "PROVISIONING_JWT_DECODE_ALGORITHMS mixes shared secrets and public keys" in caplog.text
+
+
+def test_settings_of_its_own_are_warned_of_with_a_blueprint(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    house = make(PROVISIONING_MOUNT="blueprint", PROVISIONING_JWT_SECRET_KEY=OWN, PROVISIONING_JWT_DECODE_LEEWAY=5)
+    partner = house.open()
+    assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [
+        (
+            "PROVISIONING_JWT_SECRET_KEY, PROVISIONING_JWT_DECODE_LEEWAY: without effect, "
+            "since PROVISIONING_MOUNT is not 'isolated'; the JWT_* keys count"
+        )
+    ]
+    assert partner("GET", "/tenants").status_code == 200
+    problem(listed(house, **token()), status=401, code="invalid-token")
+
+
+def test_two_mounts_have_settings_of_their_own(house: House) -> None:
+    house.also("eu", url_prefix="/eu", jwt_secret_key=OWN)
+    house.mount()
+    client = house.app.test_client()
+    assert client.get("/eu/tenants", headers=token()).status_code == 200
+    problem(listed(house, **token()), status=401, code="invalid-token")
+
+
+# The host's own views
+
+
+def views(house: House) -> None:
+    """Give the host a guarded view."""
+
+    @house.app.get("/mine")
+    @requires("tenant:read")
+    def mine() -> dict[str, Any]:
+        app: Any = current_app
+        return {
+            "partner": current_principal().partner,
+            "identity": get_jwt_identity(),
+            "in the host": app._get_current_object() is house.app,
+        }
+
+
+@pytest.mark.parametrize("config", [{}, {"PROVISIONING_JWT_SECRET_KEY": OWN}], ids=["the host's", "its own"])
+@pytest.mark.parametrize("licensed", [True, False], ids=["mounted", "no licence"])
+def test_the_hosts_guarded_views_take_the_tokens_that_the_api_takes(
+    make: Make, config: dict[str, Any], licensed: bool
+) -> None:
+    house = make(**config, **({} if licensed else {"PROVISIONING_LICENSE": None}))
+    JWTManager(house.app).user_lookup_loader(lambda _header, _claims: None)
+    views(house)
+    house.mount()
+    client = house.app.test_client()
+    good = token(config.get("PROVISIONING_JWT_SECRET_KEY", house.app.config["JWT_SECRET_KEY"]))
+    assert client.get("/mine", headers=good).get_json() == {
+        "partner": "acme",
+        "identity": "someone",
+        "in the host": True,
+    }
+    problem(client.get("/mine", headers=token("a key of nobody's, that is 32 bytes or more")), code="invalid-token")
+    problem(client.get("/mine"), status=401, code="authentication-required", instance="/mine")
+
+
+def test_without_a_licence_nothing_stands_before_the_host(make: Make) -> None:
+    house = make(PROVISIONING_LICENSE=None)
+    before = house.app.wsgi_app
+    house.mount()
+    assert house.app.wsgi_app == before
+    assert listed(house, **token()).mimetype == "text/html"
+
+
+# Tokens from the command line
+
+
+def made(house: House, *arguments: str) -> dict[str, str]:
+    """The header with a token that the command prints."""
+    done = run(house.app, "token", *arguments)
+    assert (done.status, done.err) == (0, "")
+    return {"Authorization": f"Bearer {done.out.strip()}"}
+
+
+SIGNED: dict[str, dict[str, Any]] = {
+    "the host's": {},
+    "its own": {"SECRET_KEY": OWN},
+    "its own, addressed": {"SECRET_KEY": OWN, "DECODE_AUDIENCE": ["a", "b"], "DECODE_ISSUER": ["c", "d"]},
+    "its own pair": {"ALGORITHM": "RS256", "PUBLIC_KEY": PUBLIC, "PRIVATE_KEY": PRIVATE},
+}
+
+
+@pytest.mark.parametrize("settings", SIGNED.values(), ids=SIGNED)
+@pytest.mark.parametrize("has_manager", [True, False], ids=["manager", "no manager"])
+def test_the_command_signs_what_the_mount_accepts(make: Make, settings: dict[str, Any], has_manager: bool) -> None:
+    house = make(**{f"PROVISIONING_JWT_{name}": value for name, value in settings.items()})
+    if has_manager:
+        JWTManager(house.app).additional_claims_loader(lambda _identity: {"house": "ours"})
+    house.mount()
+    assert listed(house, **made(house)).status_code == 200
+
+
+def test_the_command_says_which_key_it_lacks(make: Make) -> None:
+    house = make(PROVISIONING_JWT_ALGORITHM="RS256", PROVISIONING_JWT_PUBLIC_KEY=PUBLIC)
+    house.mount()
+    assert run(house.app, "token") == (
+        1,
+        "",
+        (
+            "Error: This app signs no tokens: PROVISIONING_JWT_PRIVATE_KEY must be set "
+            'to use asymmetric cryptography algorithm "RS256"\n'
+        ),
+    )
+
+
+@pytest.mark.parametrize("how", ["blueprint", "isolated"])
+def test_the_command_says_that_the_mount_would_refuse_what_the_host_signs(make: Make, how: str) -> None:
+    house = make(PROVISIONING_MOUNT=how, JWT_DECODE_ISSUER="somebody")
+    house.mount()
+    assert run(house.app, "token") == (
+        1,
+        "",
+        (
+            'Error: The API refuses what this app signs: MissingRequiredClaimError: Token is missing the "iss" claim; '
+            "let JWT_* name the same key, issuer and audience for signing and verifying.\n"
+        ),
+    )
+
+
+def test_a_foreign_key_that_verifies_is_said_to_be_refused(make: Make) -> None:
+    house = make()
+    manager = JWTManager(house.app)
+    manager.decode_key_loader(lambda _header, _claims: "a key of the provider's, that is 32 bytes or more")
+    house.mount()
+    done = run(house.app, "token")
+    assert (done.status, done.out) == (1, "")
+    assert done.err.startswith("Error: The API refuses what this app signs: InvalidSignatureError: ")
