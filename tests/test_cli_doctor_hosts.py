@@ -1,0 +1,308 @@
+"""`doctor` looks at the host: what comes before the API, which mount would be spared it, and what lies in its place."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask, redirect, session
+from flask.typing import ResponseReturnValue
+from flask_jwt_extended import JWTManager
+from flask_wtf import CSRFProtect
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from tests.commands import run
+from tests.house import House, Make
+from tests.world import PREFIX, engine_of
+
+ISOLATE = "set PROVISIONING_MOUNT = 'isolated'"
+SPARED = ("ok", "the mount is isolated: none comes before it", "")
+OWN = "a key of the mount's own, that is 32 bytes or more"
+HERE = "tests.test_cli_doctor_hosts"
+
+
+def found(house: House, check: str) -> tuple[str, str, str]:
+    """What a check says: status, detail and advice."""
+    checks = json.loads(run(house.app, "doctor", "--json").out)["checks"]
+    return next((one["status"], one["detail"], one["advice"]) for one in checks if one["check"] == check)
+
+
+@pytest.fixture
+def blueprint(make: Make) -> House:
+    """A host with a blueprint to come."""
+    return make(PROVISIONING_MOUNT="blueprint")
+
+
+# Walls and hooks
+
+
+def load_user() -> None:
+    """A hook of the host's."""
+
+
+def csrf_check() -> ResponseReturnValue | None:
+    """A wall of another make."""
+    return None
+
+
+class SeaSurf:
+    """Another."""
+
+    def __call__(self) -> None:
+        pass
+
+
+class Tracing:
+    """A hook that is an object."""
+
+    def __call__(self) -> None:
+        pass
+
+
+def test_csrf_protect_that_came_later(blueprint: House, house: House) -> None:
+    for one in (blueprint, house):
+        one.mount()
+        CSRFProtect(one.app)
+    advice = f"call csrf.exempt(provisioning.blueprint), or {ISOLATE}"
+    assert found(blueprint, "csrf") == ("fail", "CSRFProtect refuses what partners send", advice)
+    assert found(house, "csrf") == SPARED
+
+
+def test_a_csrf_wall_of_another_make(blueprint: House, house: House) -> None:
+    for one in (blueprint, house):
+        one.app.before_request(csrf_check)
+        one.app.before_request(SeaSurf())
+        CSRFProtect(one.app)
+        one.mount()
+    walls = f"{HERE}.csrf_check, {HERE}.SeaSurf"
+    assert found(blueprint, "csrf") == ("warn", f"{walls} may refuse what partners send", ISOLATE)
+    assert found(blueprint, "hooks") == ("ok", "none of the host's runs before a request", "")
+    assert found(house, "csrf") == SPARED
+
+
+def test_hooks_before_each_request(blueprint: House, house: House) -> None:
+    for one in (blueprint, house):
+        one.app.before_request(load_user)
+        one.app.before_request(Tracing())
+        one.app.before_request(functools.partial(load_user))
+        one.mount()
+    names = f"{HERE}.load_user, {HERE}.Tracing, functools.partial"
+    advice = f"let them pass request.blueprint == 'provisioning', or {ISOLATE}"
+    assert found(blueprint, "hooks") == ("warn", f"what {names} may answer, partners get", advice)
+    assert found(house, "hooks") == SPARED
+
+
+def test_what_the_host_does_about_its_own_errors_and_json_is_no_matter(blueprint: House) -> None:
+    blueprint.app.register_error_handler(Exception, lambda error: redirect("/oops"))
+    blueprint.app.json_provider_class = object  # type: ignore[assignment]
+    blueprint.app.json.dumps = lambda *_arguments, **_options: "nonsense"  # type: ignore[method-assign]
+    blueprint.mount()
+    done = run(blueprint.app, "doctor")
+    assert {line.split()[0] for line in done.out.splitlines()} == {"ok"}
+
+
+def remember(answer: Any) -> Any:
+    """A hook that writes to the session."""
+    session["seen"] = True
+    return answer
+
+
+def cookies(answer: Any) -> Any:
+    """A hook that sets a cookie in a function of its own."""
+
+    def inner() -> None:
+        answer.set_cookie("seen", "1")
+
+    inner()
+    return answer
+
+
+def sign(answer: Any) -> Any:
+    """A hook that touches no session."""
+    answer.headers["X-Host"] = "ours"
+    return answer
+
+
+def pull(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
+    """A preprocessor that reads the session."""
+    session.get("lang")
+
+
+class Recorder:
+    """A hook that is an object."""
+
+    def __call__(self, answer: Any) -> Any:
+        return remember(session and answer)
+
+
+def wrapped(hook: Callable[..., Any]) -> Callable[..., Any]:
+    """A decorator of the host's."""
+
+    @functools.wraps(hook)
+    def around(*arguments: Any) -> Any:
+        return hook(*arguments)
+
+    return around
+
+
+def test_hooks_that_touch_sessions(blueprint: House, house: House) -> None:
+    for one in (blueprint, house):
+        one.app.url_value_preprocessor(pull)
+        for hook in (sign, remember, cookies, Recorder(), functools.partial(remember), wrapped(remember), len):
+            one.app.after_request(hook)
+        one.mount()
+    names = ", ".join(f"{HERE}.{name}" for name in ("pull", "remember", "cookies", "Recorder"))
+    assert found(blueprint, "sessions") == (
+        "warn",
+        f"{names}, functools.partial, {HERE}.remember may give the API's answers cookies",
+        ISOLATE,
+    )
+    assert found(house, "sessions") == SPARED
+
+
+# Tokens
+
+
+def user_of(_header: dict[str, Any], _claims: dict[str, Any]) -> None:
+    """A user lookup of the host's."""
+
+
+def test_a_user_lookup_of_the_hosts(blueprint: House, house: House) -> None:
+    for one in (blueprint, house):
+        JWTManager(one.app).user_lookup_loader(user_of)
+        one.mount()
+    detail = f"{HERE}.user_of is asked for every caller, and partners are none of the host's users"
+    advice = f"let it know the partners' sub too, or {ISOLATE}"
+    assert found(blueprint, "jwt-users") == ("warn", detail, advice)
+    assert found(house, "jwt-users") == ("ok", f"{HERE}.user_of is not asked by the isolated mount", "")
+
+
+def test_whose_settings_verify(make: Make, house: House) -> None:
+    house.mount()
+    own = make(PROVISIONING_JWT_SECRET_KEY=OWN)
+    JWTManager(own.app).user_lookup_loader(user_of)
+    own.mount()
+    assert found(house, "jwt") == ("ok", "no JWTManager; the isolated mount reads JWT_* itself", "")
+    assert found(own, "jwt") == ("ok", "PROVISIONING_JWT_* count, and neither JWT_* nor the app's JWTManager", "")
+    assert found(own, "jwt-users") == ("ok", "no user_lookup_loader", "")
+    assert found(own, "jwt-key") == ("ok", "PROVISIONING_JWT_SECRET_KEY, 50 bytes", "")
+    assert found(own, "jwt-probe")[0] == "ok"
+
+
+@pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+def test_what_is_wrong_with_settings_of_its_own_is_told_by_their_names(make: Make) -> None:
+    short = make(PROVISIONING_JWT_SECRET_KEY="short")
+    unknown = make(PROVISIONING_JWT_SECRET_KEY=OWN, PROVISIONING_JWT_DECODE_ALGORITHMS=["HS265"])
+    unsigned = make(PROVISIONING_JWT_SECRET_KEY=OWN, PROVISIONING_JWT_DECODE_ALGORITHMS=["none"])
+    for one in (short, unknown, unsigned):
+        one.mount()
+    assert found(short, "jwt-key")[:2] == ("fail", "PROVISIONING_JWT_SECRET_KEY has 5 bytes, HS256 wants 32")
+    assert found(unknown, "jwt-algorithms") == (
+        "fail",
+        "there is no HS265",
+        "correct PROVISIONING_JWT_ALGORITHM and PROVISIONING_JWT_DECODE_ALGORITHMS",
+    )
+    assert found(unsigned, "jwt-algorithms")[2] == "take none out of PROVISIONING_JWT_DECODE_ALGORITHMS"
+
+
+def test_settings_of_its_own_are_nothing_to_a_blueprint(make: Make) -> None:
+    one = make(PROVISIONING_MOUNT="blueprint", PROVISIONING_JWT_SECRET_KEY=OWN)
+    one.mount()
+    assert found(one, "configuration") == (
+        "warn",
+        "PROVISIONING_JWT_SECRET_KEY: without effect on a blueprint",
+        f"{ISOLATE}, or use JWT_*",
+    )
+
+
+def test_a_key_of_the_mounts_own_is_never_printed(make: Make) -> None:
+    one = make(PROVISIONING_JWT_SECRET_KEY=OWN)
+    one.mount()
+    for arguments in ([], ["--json"]):
+        done = run(one.app, "doctor", *arguments)
+        assert OWN not in done.out + done.err
+
+
+# Places
+
+
+def test_a_middleware_that_was_there_before_is_told(blueprint: House, house: House) -> None:
+    for one in (blueprint, house):
+        one.app.wsgi_app = ProxyFix(one.app.wsgi_app)  # type: ignore[method-assign]
+        one.mount()
+    detail = "werkzeug.middleware.proxy_fix.ProxyFix was there before init_app: no request to the API passes through it"
+    advice = "wrap app.wsgi_app after provisioning.init_app(app)"
+    well = ("ok", "whatever wraps app.wsgi_app stands before the API", "")
+    assert found(blueprint, "middleware") == well
+    assert found(house, "middleware") == ("warn", detail, advice)
+
+
+def test_a_middleware_that_came_later_is_well(house: House) -> None:
+    house.also("eu", url_prefix="/eu")
+    house.mount()
+    house.app.wsgi_app = ProxyFix(house.app.wsgi_app)  # type: ignore[method-assign]
+    assert found(house, "middleware") == ("ok", "whatever wraps app.wsgi_app stands before the API", "")
+
+
+def route(app: Flask, path: str, method: str = "GET") -> None:
+    """Give the host a route of its own below the prefix."""
+    app.add_url_rule(f"{PREFIX}{path}", path, lambda **_values: "theirs", methods=[method])
+
+
+def test_routes_beside_ours_are_counted(blueprint: House, house: House) -> None:
+    for one in (blueprint, house):
+        for path in ("/report", "/tenants/<int:number>/workspaces"):
+            route(one.app, path)
+        route(one.app, "/tenants/<tenant>", "LINK")
+        one.mount()
+        assert found(one, "routes") == ("ok", "3 of the host's lie below /api/provisioning, beside ours", "")
+
+
+def test_a_route_in_our_place_fails(blueprint: House, house: House) -> None:
+    for one in (blueprint, house):
+        route(one.app, "/tenants/<int:number>")
+        route(one.app, "/health")
+        one.mount()
+    both, advice = f"{PREFIX}/tenants/<int:number>, {PREFIX}/health", "move it, or set PROVISIONING_URL_PREFIX"
+    assert found(blueprint, "routes") == ("fail", f"the host's {both} may answer in the API's place", advice)
+    assert found(house, "routes") == ("fail", f"the host's {both} is hidden by the API", advice)
+
+
+def test_another_mount_below_the_prefix_is_none_of_the_hosts(make: Make) -> None:
+    for how in ("blueprint", "isolated"):
+        one = make(PROVISIONING_MOUNT=how)
+        one.mount()
+        one.also("eu", url_prefix=f"{PREFIX}/eu", mount="blueprint")
+        assert found(one, "routes") == ("ok", "none of the host's lies below /api/provisioning", "")
+
+
+# Tables
+
+
+def test_a_table_named_like_ours_is_told_and_no_difference(house: House) -> None:
+    house.mount()
+    house.also("provisioning_eu", url_prefix="/eu")
+    with engine_of(house.app).begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE provisioning_jobs (id INTEGER)")
+    assert found(house, "tables") == (
+        "warn",
+        "provisioning_jobs: named like ours, and not ours",
+        "set PROVISIONING_TABLE_PREFIX before there are tables of ours, so that nobody mistakes them",
+    )
+    assert found(house, "migrations")[0] == "ok"
+    assert run(house.app, "db", "check").status == 0
+
+
+def test_a_table_that_has_our_name_already_fails(make: Make) -> None:
+    one = make(PROVISIONING_AUTO_MIGRATE=False)
+    one.mount()
+    with engine_of(one.app).begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE provisioning_tenants (id INTEGER)")
+    assert found(one, "tables") == (
+        "fail",
+        "provisioning_tenants: there already, and not ours",
+        "set PROVISIONING_TABLE_PREFIX before there are tables of ours, so that nobody mistakes them",
+    )
