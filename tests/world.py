@@ -18,7 +18,7 @@ from flask_tenant_provisioning import TenantProvisioning
 from flask_tenant_provisioning.licensing import vendor
 from flask_tenant_provisioning.web.mount import Mount
 
-#: How hosts mount the API, where they do not say so themselves; ``pytest --mount isolated`` sets it.
+#: How hosts mount the API where they do not say so: `pytest --mount isolated` runs all tests the other way.
 MOUNT_VARIABLE = "PROVISIONING_TEST_MOUNT"
 KEYS = vendor.keygen("test")
 PREFIX = "/api/provisioning"
