@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import logging
 import os
@@ -22,6 +23,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine, create_engine, event, inspect, make_url, text
 from werkzeug.test import TestResponse
 
+import flask_tenant_provisioning
 from flask_tenant_provisioning import ConfigurationError, TenantProvisioning
 from flask_tenant_provisioning.licensing import vendor
 from tests.world import EXAMPLE, KEYS, PREFIX, Caller, configuration, engine_of, host, mount_of, problem, signed_license
@@ -651,3 +653,42 @@ def test_a_start_does_not_load(started: dict[str, Any], heavy: str) -> None:
 
 def test_a_start_takes_no_seconds(started: dict[str, Any]) -> None:
     assert started["took"] < 2
+
+
+LOOK = """
+import sys
+before = set(sys.modules)
+import {module}
+print(*sorted({{name.partition(".")[0] for name in set(sys.modules) - before}}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "known"),
+    [
+        ("flask_tenant_provisioning", {"flask_tenant_provisioning"}),
+        ("flask_tenant_provisioning.cli", {"flask_tenant_provisioning", "click"}),
+    ],
+)
+def test_who_only_looks_into_the_package_loads_no_flask(module: str, known: set[str]) -> None:
+    command = [sys.executable, "-c", LOOK.format(module=module)]
+    came = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert {name for name in came if name not in sys.stdlib_module_names} == known
+
+
+def test_every_public_name_can_be_imported_and_is_listed() -> None:
+    source = ast.parse(Path(flask_tenant_provisioning.__file__).read_text(encoding="utf-8"))
+    typed = {name.asname for node in ast.walk(source) if isinstance(node, ast.ImportFrom) for name in node.names}
+    names: list[str] = vars(flask_tenant_provisioning)["__all__"]
+    assert {*names} == typed - {None}
+    assert {*names} <= {*dir(flask_tenant_provisioning)}
+    for name in names:
+        found = getattr(flask_tenant_provisioning, name)
+        assert found is getattr(sys.modules[found.__module__], name)
+
+
+def test_a_name_that_does_not_exist_is_refused_as_by_any_module() -> None:
+    with pytest.raises(AttributeError, match="module 'flask_tenant_provisioning' has no attribute 'Typo'"):
+        flask_tenant_provisioning.Typo  # type: ignore[attr-defined]  # noqa: B018
+    with pytest.raises(ImportError, match="cannot import name 'Typo'"):
+        from flask_tenant_provisioning import Typo  # type: ignore[attr-defined]  # noqa: F401
