@@ -1,0 +1,181 @@
+"""What was asked and what came back, and what to demand of it: each failure is a sentence with both."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple, NoReturn
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from werkzeug.test import TestResponse
+
+from ..problems import catalogue
+from ..problems.rendering import MEDIA_TYPE, REQUEST_ID
+from ..web.media_types import JSON
+from ..web.preconditions import etag
+from .diagnosis import diagnosis
+
+TITLES = {kind.code: kind.title for kind in catalogue()}
+#: What every tenant shows; a host's own fields come on top.
+FIELDS = frozenset({
+    "tenant", "partner", "external_id", "client_name", "email", "phone_number", "industry", "plan", "metadata",
+    "status", "suspended_reason", "version", "created_at", "updated_at", "deleted_at", "purge_at",
+})  # fmt: skip
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_SHOWN = 2000
+
+
+class Sent(NamedTuple):
+    """A request: its path is the one that the caller sees."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    def shown(self) -> str:
+        """The whole request, without its credentials."""
+        secret = {"Authorization": "Bearer …"}
+        return _message(str(self), {name: secret.get(name, value) for name, value in self.headers.items()}, self.body)
+
+
+class Answer:
+    """An answer of the API. What it does not keep fails the test."""
+
+    def __init__(self, sent: Sent, response: TestResponse, types: str) -> None:
+        self.sent = sent
+        self.status = response.status_code
+        self.headers = response.headers
+        self.body = response.get_data()
+        self._line = response.status
+        self._types = types
+
+    def __repr__(self) -> str:
+        answered = _message(f"→ {self._line}", dict(self.headers.items()), self.body)
+        return f"{self.sent.shown()}\n{answered}"
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.body.decode("utf-8", "replace")
+
+    @property
+    def media_type(self) -> str:
+        """The body's media type, without parameters."""
+        return self.headers.get("Content-Type", "").partition(";")[0].strip()
+
+    def fail(self, should: str) -> NoReturn:
+        """Fail: this request `should` have done something else."""
+        __tracebackhide__ = True
+        hint = diagnosis(self.status, self.media_type, self.text)
+        raise AssertionError(f"{self.sent} should {should}.{hint}\n\n{self!r}")
+
+    def require(self, holds: bool, should: str) -> None:
+        """Fail unless it `holds` that the request did what it `should`."""
+        __tracebackhide__ = True
+        if not holds:
+            self.fail(should)
+
+    def expect(self, status: int) -> Answer:
+        """Demand this status, and what every answer bears. Skips where a hook of the host's refuses a change."""
+        __tracebackhide__ = True
+        if self.status != status:
+            self._skip_what_the_host_refuses(status)
+            self.fail(f"answer {status}, not {self.status}")
+        self.require("no-store" in self.headers.get("Cache-Control", ""), "answer with Cache-Control: no-store")
+        identified = REQUEST_ID.fullmatch(self.headers.get("X-Request-ID", ""))
+        self.require(identified is not None, "answer with the request's X-Request-ID")
+        return self
+
+    def header(self, name: str) -> str:
+        """The value of a header that must be there."""
+        __tracebackhide__ = True
+        self.require(name in self.headers, f"answer with the header {name}")
+        return self.headers[name]
+
+    def json(self) -> Any:
+        """The body as JSON."""
+        __tracebackhide__ = True
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            self.fail("answer with JSON")
+
+    def document(self, status: int = 200) -> dict[str, Any]:
+        """The body: an object in JSON."""
+        __tracebackhide__ = True
+        self.expect(status)
+        self.require(self.media_type == JSON, f"answer with {JSON}, not {self.media_type or 'nothing'}")
+        found = self.json()
+        self.require(isinstance(found, dict), "answer with an object")
+        return dict(found)
+
+    def tenant(self, status: int = 200) -> dict[str, Any]:
+        """The tenant that the body shows, with everything that a tenant has, and its `ETag`."""
+        __tracebackhide__ = True
+        found = self.document(status)
+        self.require_tenant(found)
+        self.require(self.header("ETag") == etag(found["version"]), "answer with the version in the ETag")
+        return found
+
+    def require_tenant(self, found: Mapping[str, Any]) -> None:
+        """Demand that `found`, which stands in the body, is a whole tenant."""
+        __tracebackhide__ = True
+        missing = sorted(FIELDS - found.keys())
+        self.require(not missing, f"show every field of a tenant; it lacks {', '.join(missing)}")
+        self.require(_ID.fullmatch(found["tenant"]) is not None, "show an id that is a UUID in lower case")
+        instants = [found[name] for name in ("created_at", "updated_at", "deleted_at", "purge_at") if found[name]]
+        self.require(all(map(_INSTANT.fullmatch, instants)), "show times in UTC, with milliseconds and Z")
+
+    def problem(self, status: int, code: str, **members: Any) -> dict[str, Any]:
+        """The problem document in the body, whole, with this code and these members (RFC 9457)."""
+        __tracebackhide__ = True
+        if self.status != status:
+            self.fail(f"answer {status} {code}, not {self.status}")
+        self.expect(status)
+        self.require(self.media_type == MEDIA_TYPE, f"answer with {MEDIA_TYPE}, not {self.media_type or 'nothing'}")
+        found = self.json()
+        self.require(isinstance(found, dict) and found.get("code") == code, f"answer with the code {code}")
+        wanted = {
+            "type": f"{self._types}{code}",
+            "title": TITLES[code],
+            "status": status,
+            "request_id": self.headers["X-Request-ID"],
+            **members,
+        }
+        for name, value in wanted.items():
+            self.require(found.get(name) == value, f"name the {name} {value!r} in its problem")
+        self.require(bool(found.get("detail")), "say in its problem what happened, as detail")
+        path = unquote(urlsplit(self.sent.path).path)
+        self.require(unquote(str(found.get("instance"))) == path, f"name the instance {path!r} in its problem")
+        return dict(found)
+
+    def faults(self, code: str = "validation-error") -> dict[str, str]:
+        """The code of each fault that a 400 lists, by pointer."""
+        __tracebackhide__ = True
+        errors = self.problem(400, code).get("errors")
+        complete = isinstance(errors, list) and all({*one} == {"pointer", "code", "detail"} for one in errors)
+        self.require(bool(errors) and complete, "list every fault with its pointer, code and detail")
+        return {one["pointer"]: one["code"] for one in errors or ()}
+
+    def _skip_what_the_host_refuses(self, status: int) -> None:
+        """A hook may refuse a change, with a code of the host's own. It may not refuse a valid new tenant."""
+        if status < 300 and status != 201 and self.media_type == MEDIA_TYPE:
+            code = self.json().get("code")
+            if code not in TITLES:
+                pytest.skip(f"a hook of this host refuses {self.sent.method}: {self.status} {code}")
+
+
+def _message(line: str, headers: Mapping[str, str], body: bytes) -> str:
+    text = body[:_SHOWN].decode("utf-8", "replace") + ("…" if len(body) > _SHOWN else "")
+    return "\n".join(["  " + line, *(f"    {name}: {value}" for name, value in headers.items()), *_indented(text)])
+
+
+def _indented(text: str) -> list[str]:
+    return [f"    {line}" for line in text.splitlines()]

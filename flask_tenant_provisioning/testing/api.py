@@ -1,0 +1,134 @@
+"""The API of one mount, as its callers know it: where it is, what it demands, and which roles may do what."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import Map, MapAdapter, Rule
+
+from ..config import Settings
+from ..web.media_types import JSON
+from ..web.mount import Mount
+from ..web.routing import DOCUMENTS_NEED, Route
+from .answers import Answer, Sent
+from .mounts import NotReady, mount_of, require_licensed
+
+ABSENT: Final[Any] = object()
+#: Up to how many bytes the suite sends to find a limit on bodies.
+LARGEST_BODY = 16 * 1024 * 1024
+
+
+class Api:
+    """Called with a method and a path below the mount, it sends a request without credentials."""
+
+    def __init__(self, app: Flask, mount: Mount, client: FlaskClient) -> None:
+        self.app = app
+        self.mount = mount
+        self._client = client
+
+    @property
+    def settings(self) -> Settings:
+        """The mount's settings."""
+        return self.mount.settings
+
+    def __call__(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = ABSENT,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> Answer:
+        """Send `json`, or the `body` as it is; `options` are those of Werkzeug's `EnvironBuilder`."""
+        __tracebackhide__ = True
+        typed = {"Content-Type": JSON} if body or json is not ABSENT else {}
+        data = body if json is ABSENT else _encoded(json)
+        sent = {**typed, **(headers or {})}
+        where = self.settings.url_prefix + path
+        content: dict[str, Any] = {} if "input_stream" in options else {"data": data}
+        try:
+            response = self._client.open(where, method=method, headers=sent, **content, **options)
+        except Exception as error:
+            raise AssertionError(
+                f"{method} {where} should be answered; the app raised {type(error).__name__}: {error}"
+            ) from error
+        root = response.request.script_root
+        types = self.settings.problem_base_uri or f"{root}{self.settings.url_prefix}/problems/"
+        return Answer(Sent(method, root + where, sent, data), response, types)
+
+    def at(self, address: str) -> str:
+        """The path below the mount of an `address` that the API answered with."""
+        return address.partition(self.settings.url_prefix)[2]
+
+    def needs(self, method: str, path: str) -> Sequence[str]:
+        """The permissions that the operation at `path` asks for."""
+        routes, places = _routing(self.mount)
+        try:
+            endpoint, _ = places.match(path.partition("?")[0], method)
+        except HTTPException:
+            return ()
+        return permissions_of(routes[endpoint], self.settings)
+
+    def role(self, permissions: Sequence[str], *, everybodys: bool = False) -> str:
+        """A role that grants `permissions`, on the tenants of one partner or on `everybodys`. Skips without one."""
+        settings = self.settings
+        for role, granted in settings.roles.items():
+            if (role in settings.admin_roles) == everybodys and {*permissions} <= {*granted}:
+                return role
+        whose = "of an administrator's" if everybodys else "that sees one partner's tenants alone"
+        return pytest.skip(f"no role {whose} grants {' and '.join(permissions) or 'anything'}")
+
+    @property
+    def body_limit(self) -> int:
+        """The largest body in bytes: the mount's limit, or the host's where that is smaller."""
+        hosts: int | None = self.app.config.get("MAX_CONTENT_LENGTH")
+        return min(self.settings.max_body_bytes, hosts or self.settings.max_body_bytes)
+
+    def require_retention(self) -> None:
+        """Skip where a deleted tenant is gone at once."""
+        if not self.settings.retention_days:
+            pytest.skip("PROVISIONING_RETENTION_DAYS is 0: a deleted tenant is gone at once")
+
+
+@functools.lru_cache
+def _routing(mount: Mount) -> tuple[dict[str, Route], MapAdapter]:
+    """The mount's routes by endpoint, and what finds the endpoint of a path."""
+    routes: dict[str, Route] = {route.endpoint: route for route in mount.routes}
+    rules = [Rule(route.rule, methods=[route.method], endpoint=name) for name, route in routes.items()]
+    return routes, Map(rules, merge_slashes=False).bind("")
+
+
+def permissions_of(route: Route, settings: Settings) -> Sequence[str]:
+    """What a caller of `route` needs; nothing for what is public."""
+    if isinstance(route.permissions, tuple):
+        return route.permissions
+    return () if settings.public_docs else DOCUMENTS_NEED
+
+
+def ready(app: Flask, name: str | None, sign: Callable[..., str]) -> Mount:
+    """The mount that is to be tested. Raises `NotReady` where there is none, or nothing signs a token for it."""
+    mount = mount_of(app, name)
+    require_licensed(mount)
+    sign(None, "conformance")
+    return mount
+
+
+def opened(app: Flask, name: str | None, client: FlaskClient, sign: Callable[..., str]) -> Api:
+    """The API to test. Skips where there is none: one test fails for that, and the others need not."""
+    try:
+        return Api(app, ready(app, name, sign), client)
+    except NotReady:
+        return pytest.skip("there is no API to test: test_the_api_is_mounted says why")
+
+
+def _encoded(value: Any) -> bytes:
+    return json.dumps(value).encode()

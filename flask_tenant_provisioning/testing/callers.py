@@ -1,0 +1,174 @@
+"""Somebody who calls the API for one partner, in a role that may do what is asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from ..web.preconditions import etag
+from .answers import Answer
+from .api import Api
+
+Document = dict[str, Any]
+#: Reads the tenant that is waited for.
+Read = Callable[[], Document]
+
+TENANTS = "/tenants"
+_PATIENCE, _PAUSE = 20.0, 0.05
+_NO_ROOM = {"license-expired", "quota-exceeded"}
+
+
+def path_of(tenant: Mapping[str, Any]) -> str:
+    """The tenant's path."""
+    return f"{TENANTS}/{tenant['tenant']}"
+
+
+def by_external_id(external_id: str) -> str:
+    """The path of the upsert of this external id, which needs no encoding."""
+    return f"{TENANTS}/by-external-id/{external_id}"
+
+
+class Caller:
+    """Called with a method and a path below the mount, it sends a request with a token that may do this."""
+
+    def __init__(
+        self,
+        api: Api,
+        partner: str,
+        sign: Callable[..., str],
+        body: Callable[..., Document],
+        settle: Callable[[Read], Document],
+        *,
+        everybodys: bool = False,
+    ) -> None:
+        self.api = api
+        self.partner = partner
+        self.body = body
+        self._sign = sign
+        self._settle = settle
+        self._everybodys = everybodys
+        self._tokens: dict[str, str] = {}
+        self._wrote = False
+
+    def administrator(self) -> Caller:
+        """Somebody of the same partner who sees every partner's tenants."""
+        self._wrote = True
+        return Caller(self.api, self.partner, self._sign, self.body, self._settle, everybodys=True)
+
+    def token(self, *permissions: str, **claims: Any) -> str:
+        """A token in a role that grants `permissions`, with further `claims`. Skips where there is no such role."""
+        role = self.api.role(permissions, everybodys=self._everybodys)
+        if claims:
+            return self._sign(role, self.partner, **claims)
+        if role not in self._tokens:
+            self._tokens[role] = self._sign(role, self.partner)
+        return self._tokens[role]
+
+    def in_role(self, role: str | None, **claims: Any) -> dict[str, str]:
+        """The header that shows a token in `role`, or in none."""
+        return bearer(self._sign(role, self.partner, **claims))
+
+    def __call__(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, also: str = "", **options: Any
+    ) -> Answer:
+        """Send a request; `also` is a permission beyond what the operation always needs."""
+        __tracebackhide__ = True
+        needed = [*self.api.needs(method, path), *([also] if also else ())]
+        sent = bearer(self.token(*needed)) | dict(headers or {})
+        self._wrote = self._wrote or method in ("POST", "PUT")
+        return self.api(method, path, headers=sent, **options)
+
+    def create(self, **fields: Any) -> Document:
+        """Create a tenant with these fields, and wait until it is no longer `provisioning`."""
+        __tracebackhide__ = True
+        answer = self("POST", TENANTS, json=self.body(**fields))
+        if answer.status == 403 and answer.json().get("code") in _NO_ROOM:
+            pytest.skip(f"the licence allows no tenant here: {answer.json()['detail']}")
+        return self.settled(answer.tenant(201))
+
+    def settled(self, tenant: Document) -> Document:
+        """The tenant once it is no longer `provisioning`."""
+        __tracebackhide__ = True
+        if tenant["status"] != "provisioning":
+            return tenant
+        found = self._settle(lambda: self.read(tenant))
+        if found["status"] != "active":
+            raise AssertionError(f"The tenant {found['tenant']} should become active; it is {found['status']}.")
+        return found
+
+    def read(self, tenant: Mapping[str, Any]) -> Document:
+        """The tenant as it is now."""
+        __tracebackhide__ = True
+        return self("GET", path_of(tenant)).tenant()
+
+    def write(
+        self,
+        method: str,
+        tenant: Mapping[str, Any],
+        action: str = "",
+        *,
+        headers: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> Answer:
+        """Change `tenant` as it stands, with ``If-Match`` where the mount demands it."""
+        __tracebackhide__ = True
+        return self(method, path_of(tenant) + action, headers={**self.matching(tenant), **(headers or {})}, **options)
+
+    def matching(self, tenant: Mapping[str, Any]) -> dict[str, str]:
+        """The ``If-Match`` that a write to `tenant` needs, if it does."""
+        return {"If-Match": etag(tenant["version"])} if self.api.settings.require_if_match else {}
+
+    def delete(self, tenant: Mapping[str, Any]) -> Document:
+        """Delete the tenant. Skips where it would be gone at once."""
+        __tracebackhide__ = True
+        self.api.require_retention()
+        return self.write("DELETE", tenant).tenant()
+
+    def listed(self, **asked: Any) -> list[Document]:
+        """Every tenant on the first page of this list."""
+        __tracebackhide__ = True
+        query = urlencode({"limit": 1000, **asked})
+        found: list[Document] = self("GET", f"{TENANTS}?{query}").document()["items"]
+        return found
+
+    def clean_up(self) -> None:
+        """Remove what the partner has: for good where an administrator may, else as a partner can.
+
+        What the API does not let us remove stays: the test that saw that has failed, or said so.
+        """
+        if not self._wrote:
+            return
+        for remove in (self._purge, self._delete):
+            try:
+                remove()
+            except (AssertionError, pytest.skip.Exception):
+                continue
+            return
+
+    def _purge(self) -> None:
+        everybody = self.administrator()
+        for tenant in everybody.listed(partner=self.partner, include_deleted="true"):
+            everybody.write("DELETE", tenant, "?purge=true", also="tenant:purge").expect(204)
+
+    def _delete(self) -> None:
+        for tenant in self.listed():
+            self.write("DELETE", tenant).expect(200)
+
+
+def bearer(token: str) -> dict[str, str]:
+    """The header that shows a token."""
+    return {"Authorization": f"Bearer {token}"}
+
+
+def settled(read: Read) -> Document:
+    """What `read` returns once it is no longer `provisioning`, or after 20 seconds."""
+    deadline = time.monotonic() + _PATIENCE
+    found = read()
+    while found["status"] == "provisioning" and time.monotonic() < deadline:
+        time.sleep(_PAUSE)
+        found = read()
+    return found

@@ -1,0 +1,39 @@
+"""What of the host's probably came between, told by the answer."""
+
+from __future__ import annotations
+
+REDIRECT = (
+    "Something of the host's redirects, such as a login wall: let a request pass whose blueprint is "
+    "provisioning.blueprint.name."
+)
+CSRF = (
+    "A CSRF wall stands before the API: call csrf.exempt(provisioning.blueprint), or init_app of CSRFProtect before "
+    "the extension's."
+)
+PAGE = "A page of the host's stands where the API should answer: an error handler, a hook, or a server before the app."
+REFUSED = (
+    "The app refuses a token of the suite's: override the fixture provisioning_token, so that it signs one that "
+    "the app's JWT manager and user lookup know."
+)
+STORAGE = "Is the database there, and has `flask provisioning db upgrade` made its tables?"
+BODY = "Where the host demands more of a tenant, override the fixture provisioning_tenant_body."
+
+
+def diagnosis(status: int, media_type: str, text: str) -> str:
+    """A sentence about the likely cause, after a space; empty where there is no telling."""
+    found = _cause(status, media_type, text)
+    return f" {found}" if found else ""
+
+
+def _cause(status: int, media_type: str, text: str) -> str:
+    if 300 <= status < 400 and status != 304:
+        return REDIRECT
+    if status == 400 and "CSRF" in text:
+        return CSRF
+    if media_type == "text/html":
+        return PAGE
+    if status == 401 and "invalid-token" in text:
+        return REFUSED
+    if status == 503:
+        return STORAGE
+    return BODY if status == 400 and "validation-error" in text else ""

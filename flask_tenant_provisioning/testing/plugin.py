@@ -1,0 +1,170 @@
+"""The pytest plugin. Every run of everybody who installed us loads it, so it imports nothing until it is asked."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from flask import Flask
+    from flask.testing import FlaskClient
+
+    from .api import Api
+    from .callers import Caller, Read
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("provisioning", "conformance of a mounted flask-tenant-provisioning")
+    group.addoption(
+        "--provisioning-app",
+        metavar="MODULE:NAME",
+        help="Run the conformance suite against this app or factory, named as for `flask --app`.",
+    )
+    group.addoption("--provisioning-mount", metavar="NAME", help="The mount's name, where the app has several.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("provisioning_app") and not config.getoption("file_or_dir"):
+        from .collection import alone
+
+        alone(config)
+
+
+def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    if parent.config.getoption("provisioning_app"):
+        from .collection import folder
+
+        return folder(path, parent)
+    return None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("provisioning_app"):
+        from .collection import completed
+
+        items[:] = completed(session, items)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if config.getoption("provisioning_app"):
+        from .summary import summarize
+
+        summarize(terminalreporter)
+
+
+@pytest.fixture(scope="session")
+def provisioning_app(request: pytest.FixtureRequest) -> Flask:
+    """The host's app, by default what ``--provisioning-app`` names."""
+    from .loading import load
+
+    return load(request.session, request.config.getoption("provisioning_app"))
+
+
+@pytest.fixture(scope="session")
+def provisioning_mount(pytestconfig: pytest.Config) -> str | None:
+    """The name of the mount to test, by default what ``--provisioning-mount`` says; None is the app's first."""
+    found: str | None = pytestconfig.getoption("provisioning_mount")
+    return found
+
+
+@pytest.fixture
+def provisioning_client(provisioning_app: Flask) -> FlaskClient:
+    """What sends the requests: a test client without cookies and without what the host's own class adds."""
+    from flask.testing import FlaskClient
+
+    return FlaskClient(provisioning_app, use_cookies=False)
+
+
+@pytest.fixture
+def provisioning_new_partner() -> Callable[[], str]:
+    """Makes the name of a partner that nobody has used. Override it where the host must know its partners."""
+    return lambda: f"conformance-{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def provisioning_token(provisioning_app: Flask, provisioning_mount: str | None) -> Callable[..., str]:
+    """Signs tokens: called with a role (or None), a partner, and further claims, which count before all others.
+
+    By default the app's own JWT manager signs. Override it where somebody else does.
+    """
+    from .signing import signer
+
+    return signer(provisioning_app, provisioning_mount)
+
+
+@pytest.fixture
+def provisioning_tenant_body(provisioning_app: Flask, provisioning_mount: str | None) -> Callable[..., dict[str, Any]]:
+    """Makes bodies that `POST /tenants` accepts, each for another tenant; called with fields that are to differ.
+
+    Override it where the host demands fields of its own, or its hooks refuse what this makes.
+    """
+    from .bodies import tenant_bodies
+
+    return tenant_bodies(provisioning_app, provisioning_mount)
+
+
+@pytest.fixture
+def provisioning_settle() -> Callable[[Read], dict[str, Any]]:
+    """Waits until a new tenant is no longer `provisioning`: called with what reads it, returns it as it is then.
+
+    By default a worker of the host's is at work elsewhere. Override it to do the work that is due here.
+    """
+    from .callers import settled
+
+    return settled
+
+
+@pytest.fixture
+def provisioning_api(
+    provisioning_app: Flask,
+    provisioning_mount: str | None,
+    provisioning_client: FlaskClient,
+    provisioning_token: Callable[..., str],
+) -> Api:
+    """The mounted API. Skips where there is none, which `test_the_api_is_mounted` fails for."""
+    from .api import opened
+
+    return opened(provisioning_app, provisioning_mount, provisioning_client, provisioning_token)
+
+
+@pytest.fixture
+def provisioning_callers(
+    provisioning_api: Api,
+    provisioning_new_partner: Callable[[], str],
+    provisioning_token: Callable[..., str],
+    provisioning_tenant_body: Callable[..., dict[str, Any]],
+    provisioning_settle: Callable[[Read], dict[str, Any]],
+) -> Iterator[Callable[[], Caller]]:
+    """Makes callers, each of a new partner. What they leave is removed in the end."""
+    from .callers import Caller
+
+    made: list[Caller] = []
+
+    def make() -> Caller:
+        partner = provisioning_new_partner()
+        made.append(
+            Caller(provisioning_api, partner, provisioning_token, provisioning_tenant_body, provisioning_settle)
+        )
+        return made[-1]
+
+    yield make
+    for caller in made:
+        caller.clean_up()
+
+
+@pytest.fixture
+def provisioning_partner(provisioning_callers: Callable[[], Caller]) -> Caller:
+    """A caller of a partner that no other test knows."""
+    return provisioning_callers()
+
+
+@pytest.fixture
+def provisioning_stranger(provisioning_callers: Callable[[], Caller]) -> Caller:
+    """A caller of another partner."""
+    return provisioning_callers()

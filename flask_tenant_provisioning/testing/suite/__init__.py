@@ -1,0 +1,20 @@
+"""The conformance suite. A host that keeps it among its own tests says ``from …testing.suite import *`` in a module."""
+
+from __future__ import annotations
+
+from .test_authentication import *  # noqa: F403
+from .test_bodies import *  # noqa: F403
+from .test_changes import *  # noqa: F403
+from .test_conventions import *  # noqa: F403
+from .test_creation import *  # noqa: F403
+from .test_documents import *  # noqa: F403
+from .test_idempotency import *  # noqa: F403
+from .test_isolation import *  # noqa: F403
+from .test_lifecycle import *  # noqa: F403
+from .test_lists import *  # noqa: F403
+from .test_mounting import *  # noqa: F403
+from .test_permissions import *  # noqa: F403
+from .test_preconditions import *  # noqa: F403
+from .test_reading import *  # noqa: F403
+from .test_upserts import *  # noqa: F403
+from .test_validate_only import *  # noqa: F403

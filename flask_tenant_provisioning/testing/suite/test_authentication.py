@@ -1,0 +1,152 @@
+"""Who calls: what is no bearer token of this API's, and what its refusal says (RFC 6750, RFC 8725)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from flask_tenant_provisioning.blueprint import ROUTES
+from flask_tenant_provisioning.testing import forgery
+from flask_tenant_provisioning.testing.answers import Answer
+from flask_tenant_provisioning.testing.api import Api
+from flask_tenant_provisioning.testing.callers import TENANTS, Caller, bearer
+from flask_tenant_provisioning.web.routing import Route
+
+GUARDED = [route for route in ROUTES if not route.public]
+NOWHERE = {"tenant_id": "01890000-0000-7000-8000-000000000000", "external_id": "crm-1"}
+NO_CREDENTIALS = ("", "Bearer", "Bearer ", "Basic dXNlcjpwYXNz", "Token abc", "{token}")
+GARBAGE = ("x", "a.b.c", "{token}x", "{token}=", "{token}.x", "{token} x", "{token},Bearer {token}", "x" * 10_000, "é")
+HOUR = 3600
+
+
+def refused(answer: Answer, code: str, api: Api) -> None:
+    """Demand this refusal, with the challenge that belongs to it."""
+    answer.problem(401, code)
+    bare = f'Bearer realm="{api.settings.realm}"'
+    challenge = bare if code == "authentication-required" else f'{bare}, error="invalid_token"'
+    answer.require(answer.header("WWW-Authenticate") == challenge, f"challenge with {challenge}")
+
+
+def shown(partner: Caller, token: str) -> Answer:
+    """The answer to a request with this token."""
+    return partner.api("GET", TENANTS, headers=bearer(token))
+
+
+@pytest.mark.parametrize("route", GUARDED, ids=lambda route: f"{route.method} {route.rule}")
+def test_nobody_calls_without_a_token(provisioning_api: Api, route: Route) -> None:
+    path = route.rule.replace("path:", "").replace("<", "{").replace(">", "}").format_map(NOWHERE)
+    refused(provisioning_api(route.method, path), "authentication-required", provisioning_api)
+
+
+@pytest.mark.parametrize("form", NO_CREDENTIALS)
+def test_other_credentials_are_none(provisioning_partner: Caller, form: str) -> None:
+    header = form.format(token=provisioning_partner.token("tenant:read"))
+    answer = provisioning_partner.api("GET", TENANTS, headers={"Authorization": header})
+    refused(answer, "authentication-required", provisioning_partner.api)
+
+
+@pytest.mark.parametrize("form", GARBAGE, ids=lambda form: form[:24])
+def test_garbage_is_no_token(provisioning_partner: Caller, form: str) -> None:
+    token = form.format(token=provisioning_partner.token("tenant:read"))
+    answer = shown(provisioning_partner, token)
+    refused(answer, "invalid-token", provisioning_partner.api)
+
+
+def test_the_scheme_may_be_spelled_anyhow(provisioning_partner: Caller) -> None:
+    token = provisioning_partner.token("tenant:read")
+    for scheme in ("bearer", "BEARER"):
+        provisioning_partner.api("GET", TENANTS, headers={"Authorization": f"{scheme} {token}"}).expect(200)
+
+
+@pytest.mark.parametrize("spelling", ["none", "None", "NONE", "nOnE", ""])
+def test_a_token_needs_a_signature(provisioning_partner: Caller, spelling: str) -> None:
+    parts = forgery.Parts.of(provisioning_partner.token("tenant:read"))
+    refused(shown(provisioning_partner, forgery.unsigned(parts, spelling)), "invalid-token", provisioning_partner.api)
+
+
+def test_another_key_signs_nothing(provisioning_partner: Caller) -> None:
+    parts = forgery.Parts.of(provisioning_partner.token("tenant:read"))
+    refused(
+        shown(provisioning_partner, forgery.signed_by_another_key(parts)), "invalid-token", provisioning_partner.api
+    )
+
+
+def test_a_public_key_is_no_secret(provisioning_partner: Caller) -> None:
+    public = provisioning_partner.api.app.config.get("JWT_PUBLIC_KEY")
+    if not isinstance(public, str):
+        pytest.skip("the app's settings name no public key")
+    parts = forgery.Parts.of(provisioning_partner.token("tenant:read"))
+    forged = forgery.signed_by_a_public_key(parts, public)
+    refused(shown(provisioning_partner, forged), "invalid-token", provisioning_partner.api)
+
+
+@pytest.mark.parametrize("change", ["partner", "roles", "exp", "header"])
+def test_what_was_signed_cannot_be_changed(provisioning_partner: Caller, change: str) -> None:
+    settings = provisioning_partner.api.settings
+    parts = forgery.Parts.of(provisioning_partner.token("tenant:read"))
+    changed = {
+        "partner": parts.with_claims(**{settings.partner_claim: "somebody-else"}),
+        "roles": parts.with_claims(**{settings.roles_claim: [*settings.roles]}),
+        "exp": parts.with_claims(exp=int(time.time()) + 100 * HOUR),
+        "header": parts.with_header(jku="https://example.com/keys"),
+    }[change]
+    refused(shown(provisioning_partner, changed.signed()), "invalid-token", provisioning_partner.api)
+
+
+def test_an_expired_token_says_so(provisioning_partner: Caller) -> None:
+    token = provisioning_partner.token("tenant:read", exp=int(time.time()) - HOUR)
+    refused(shown(provisioning_partner, token), "token-expired", provisioning_partner.api)
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"nbf": int(time.time()) + HOUR},
+        {"type": "refresh"},
+        {"exp": None},
+        {"exp": "tomorrow"},
+        {"sub": None},
+        {"sub": 7},
+    ],
+    ids=repr,
+)
+def test_a_token_is_for_access_and_complete(provisioning_partner: Caller, claims: dict[str, Any]) -> None:
+    token = provisioning_partner.token("tenant:read", **claims)
+    refused(shown(provisioning_partner, token), "invalid-token", provisioning_partner.api)
+
+
+@pytest.mark.parametrize("partner", [None, 7, "", " ", [], {}, "x" * 256, "a\nb"], ids=lambda one: repr(one)[:20])
+def test_a_partner_is_a_name(provisioning_partner: Caller, partner: Any) -> None:
+    claim = provisioning_partner.api.settings.partner_claim
+    token = provisioning_partner.token("tenant:read", **{claim: partner})
+    refused(shown(provisioning_partner, token), "invalid-token", provisioning_partner.api)
+
+
+PLACES: dict[str, Callable[[str], dict[str, Any]]] = {
+    "a cookie": lambda token: {"headers": {"Cookie": f"access_token_cookie={token}"}},
+    "another header": lambda token: {"headers": {"X-Authorization": f"Bearer {token}"}},
+    "the body": lambda token: {"json": {"access_token": token}},
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_token_stands_in_no_other_place(provisioning_partner: Caller, place: str) -> None:
+    found = PLACES[place](provisioning_partner.token("tenant:create"))
+    refused(provisioning_partner.api("POST", TENANTS, **found), "authentication-required", provisioning_partner.api)
+
+
+@pytest.mark.parametrize("name", ["jwt", "access_token", "token"])
+def test_a_token_in_the_query_is_none(provisioning_partner: Caller, name: str) -> None:
+    path = f"{TENANTS}?{name}={provisioning_partner.token('tenant:read')}"
+    refused(provisioning_partner.api("GET", path), "authentication-required", provisioning_partner.api)
+
+
+def test_a_refusal_shows_nothing_of_the_token(provisioning_partner: Caller) -> None:
+    parts = forgery.Parts.of(provisioning_partner.token("tenant:read")).with_claims(sub="mallory-4711")
+    answer = shown(provisioning_partner, parts.signed())
+    refused(answer, "invalid-token", provisioning_partner.api)
+    leaked = "mallory-4711" in repr(answer) or parts.signature in repr(answer)
+    answer.require(not leaked, "show nothing of the token that it refuses")

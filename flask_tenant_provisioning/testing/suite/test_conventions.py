@@ -1,0 +1,102 @@
+"""What holds for every request: unknown paths, methods and parameters, request ids, and what may be kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from flask_tenant_provisioning.testing.api import Api
+from flask_tenant_provisioning.testing.callers import TENANTS, Caller, path_of
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+USABLE_IDS = ("1", "a.b-c_D", "x" * 128)
+USELESS_IDS = ("", "with space", "x" * 129, "a;b", "é")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_unknown_path_is_a_problem(provisioning_api: Api, method: str) -> None:
+    provisioning_api(method, "/no-such-thing").problem(404, "not-found")
+
+
+@pytest.mark.parametrize("path", ["/", "/tenants/", "/tenants/1/2/3", "/%3Cscript%3E", "/.."])
+def test_whatever_lies_below_the_prefix_is_the_apis_to_answer(provisioning_partner: Caller, path: str) -> None:
+    provisioning_partner("GET", path).problem(404, "not-found")
+
+
+def test_head_of_an_unknown_path_answers_without_a_body(provisioning_api: Api) -> None:
+    answer = provisioning_api("HEAD", "/no-such-thing").expect(404)
+    answer.require(not answer.body, "answer without a body")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/tenants", {"GET", "HEAD", "OPTIONS", "POST"}),
+        ("PATCH", "/tenants", {"GET", "HEAD", "OPTIONS", "POST"}),
+        ("POST", "/tenants/1", {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "PUT"}),
+        ("GET", "/tenants/1/suspend", {"OPTIONS", "POST"}),
+        ("POST", "/openapi.json", {"GET", "HEAD", "OPTIONS"}),
+    ],
+)
+def test_a_wrong_method_is_a_problem_that_names_the_right_ones(
+    provisioning_api: Api, method: str, path: str, allowed: set[str]
+) -> None:
+    answer = provisioning_api(method, path)
+    answer.problem(405, "method-not-allowed")
+    named = {name.strip() for name in answer.header("Allow").split(",")}
+    answer.require(allowed <= named and method not in named, f"allow {', '.join(sorted(allowed))}")
+
+
+@pytest.mark.parametrize("sent", USABLE_IDS)
+def test_a_request_id_is_echoed(provisioning_partner: Caller, sent: str) -> None:
+    for path in (TENANTS, "/no-such-thing"):
+        answer = provisioning_partner("GET", path, headers={"X-Request-ID": sent})
+        answer.require(answer.header("X-Request-ID") == sent, "echo the request's X-Request-ID")
+
+
+@pytest.mark.parametrize("sent", USELESS_IDS)
+def test_a_request_id_is_made_where_none_of_use_was_sent(provisioning_partner: Caller, sent: str) -> None:
+    answers = [provisioning_partner("GET", TENANTS, headers={"X-Request-ID": sent}).expect(200) for _ in range(2)]
+    first, second = (answer.header("X-Request-ID") for answer in answers)
+    answers[1].require(first != second and sent not in (first, second), "make an X-Request-ID of its own")
+
+
+def test_nobody_may_keep_an_answer(provisioning_partner: Caller, provisioning_api: Api) -> None:
+    tenant = provisioning_partner.create()
+    provisioning_partner("GET", path_of(tenant)).expect(200)
+    provisioning_partner("GET", TENANTS).expect(200)
+    provisioning_api("GET", TENANTS).expect(401)
+    provisioning_api("GET", "/no-such-thing").expect(404)
+
+
+@pytest.mark.parametrize(
+    ("method", "action", "body"),
+    [("GET", "", False), ("PATCH", "", True), ("PUT", "", True), ("DELETE", "", False), ("POST", "/suspend", False)],
+)
+def test_an_unknown_parameter_is_named_and_does_nothing(
+    provisioning_partner: Caller, method: str, action: str, body: bool
+) -> None:
+    tenant = provisioning_partner.create()
+    content: dict[str, Any] = {"json": provisioning_partner.body()} if body else {}
+    answer = provisioning_partner.write(method, tenant, f"{action}?colour=red&colour=blue&force=true", **content)
+    faults = answer.faults("invalid-parameter")
+    answer.require({*faults} == {"#/colour", "#/force"}, "name both unknown parameters")
+    answer.require(provisioning_partner.read(tenant) == tenant, "leave the tenant as it was")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_an_unknown_parameter_of_the_collection_is_named(provisioning_partner: Caller, method: str) -> None:
+    content: dict[str, Any] = {"json": provisioning_partner.body()} if method == "POST" else {}
+    answer = provisioning_partner(method, f"{TENANTS}?colour=red", **content)
+    answer.require(answer.faults("invalid-parameter") == {"#/colour": "unknown-field"}, "name the unknown parameter")
+
+
+def test_a_parameter_that_is_sent_twice_is_refused(provisioning_partner: Caller) -> None:
+    answer = provisioning_partner("GET", f"{TENANTS}?limit=1&limit=2")
+    answer.require(answer.faults("invalid-parameter") == {"#/limit": "duplicate"}, "name the parameter that came twice")
+
+
+def test_an_answer_sets_no_cookie(provisioning_partner: Caller) -> None:
+    answer = provisioning_partner("POST", TENANTS, json=provisioning_partner.body())
+    answer.expect(201).require("Set-Cookie" not in answer.headers, "set no cookie: callers keep none")

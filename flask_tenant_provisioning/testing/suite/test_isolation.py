@@ -1,0 +1,110 @@
+"""What is another partner's does not exist: it answers as an id that never was, on every route."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from flask_tenant_provisioning.blueprint import ROUTES
+from flask_tenant_provisioning.testing.answers import Answer
+from flask_tenant_provisioning.testing.callers import TENANTS, Caller, by_external_id, path_of
+from flask_tenant_provisioning.web.routing import Route
+
+NEVER = "01890000-0000-7000-8000-000000000000"
+BY_ID = [route for route in ROUTES if "<tenant_id>" in route.rule]
+
+by_id = pytest.mark.parametrize("route", BY_ID, ids=lambda route: f"{route.method} {route.rule}")
+
+
+def asked(caller: Caller, route: Route, tenant: str) -> Answer:
+    """The answer of `route` for this id, to a request that is valid otherwise."""
+    content: dict[str, Any] = {"json": caller.body()} if route.body and route.body_required else {}
+    return caller(route.method, route.rule.replace("<tenant_id>", tenant), headers={"If-Match": "*"}, **content)
+
+
+def essence(answer: Answer, tenant: str) -> str:
+    """The answer without what must differ: the request's id and the id that was asked for."""
+    document = {name: value for name, value in answer.problem(404, "tenant-not-found").items() if name != "request_id"}
+    return json.dumps(document).replace(tenant, "ID")
+
+
+@by_id
+def test_anothers_tenant_answers_as_one_that_never_was(
+    provisioning_partner: Caller, provisioning_stranger: Caller, route: Route
+) -> None:
+    tenant = provisioning_partner.create()
+    theirs = asked(provisioning_stranger, route, tenant["tenant"])
+    nobodys = asked(provisioning_stranger, route, NEVER)
+    same = essence(theirs, tenant["tenant"]) == essence(nobodys, NEVER)
+    theirs.require(same, "answer as for an id that never was")
+    theirs.require(provisioning_partner.read(tenant) == tenant, "leave the other partner's tenant as it was")
+
+
+@by_id
+def test_a_deleted_tenant_of_anothers_is_no_more_there(
+    provisioning_partner: Caller, provisioning_stranger: Caller, route: Route
+) -> None:
+    deleted = provisioning_partner.delete(provisioning_partner.create())
+    asked(provisioning_stranger, route, deleted["tenant"]).problem(404, "tenant-not-found")
+
+
+def test_a_list_shows_the_callers_own_tenants_alone(
+    provisioning_partner: Caller, provisioning_stranger: Caller
+) -> None:
+    theirs, mine = provisioning_stranger.create(), provisioning_partner.create()
+    answer = provisioning_partner("GET", f"{TENANTS}?include_deleted=true")
+    answer.require(answer.document() == {"items": [mine], "next": None}, "list the caller's tenant alone")
+    named = provisioning_partner("GET", f"{TENANTS}?email={theirs['email']}")
+    named.require(named.document()["items"] == [], "find nothing of another partner's")
+
+
+def test_two_partners_may_use_one_email_and_one_external_id(
+    provisioning_partner: Caller, provisioning_stranger: Caller
+) -> None:
+    tenant = provisioning_partner.create(external_id="shared")
+    same = {"email": tenant["email"], "external_id": "shared"}
+    answer = provisioning_stranger("POST", TENANTS, json=provisioning_stranger.body(**same))
+    answer.require(answer.tenant(201)["tenant"] != tenant["tenant"], "create another tenant")
+
+
+def test_an_upsert_reaches_no_tenant_of_anothers(provisioning_partner: Caller, provisioning_stranger: Caller) -> None:
+    tenant = provisioning_partner.create(external_id="shared")
+    answer = provisioning_stranger(
+        "PUT", by_external_id("shared"), json=provisioning_stranger.body(external_id="shared")
+    )
+    answer.require(answer.tenant(201)["partner"] == provisioning_stranger.partner, "create the caller's own tenant")
+    answer.require(provisioning_partner.read(tenant) == tenant, "leave the other partner's tenant as it was")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_partner_may_not_name_a_partner(provisioning_partner: Caller, method: str) -> None:
+    content: dict[str, Any] = {"json": provisioning_partner.body()} if method == "POST" else {}
+    for partner in (provisioning_partner.partner, "somebody-else"):
+        answer = provisioning_partner(method, f"{TENANTS}?partner={partner}", **content)
+        answer.problem(403, "insufficient-permission")
+
+
+def test_an_administrator_reaches_everybodys_tenants(
+    provisioning_partner: Caller, provisioning_stranger: Caller
+) -> None:
+    tenant, everybody = provisioning_partner.create(), provisioning_stranger.administrator()
+    answer = everybody("GET", path_of(tenant))
+    answer.require(answer.tenant() == tenant, "show the tenant")
+    name = provisioning_partner.body()["client_name"]
+    changed = everybody.write("PATCH", tenant, json={"client_name": name})
+    changed.require(changed.tenant()["client_name"] == name, "change the tenant")
+    changed.require(provisioning_partner.read(tenant) == changed.tenant(), "change it for its partner too")
+
+
+def test_an_administrator_lists_and_creates_for_the_partner_that_it_names(
+    provisioning_partner: Caller, provisioning_stranger: Caller
+) -> None:
+    tenant, everybody = provisioning_partner.create(), provisioning_stranger.administrator()
+    query = f"?partner={provisioning_partner.partner}"
+    answer = everybody("POST", TENANTS + query, json=provisioning_partner.body())
+    made = provisioning_partner.settled(answer.tenant(201))
+    answer.require(made["partner"] == provisioning_partner.partner, "create it for the partner that was named")
+    listed = everybody("GET", TENANTS + query)
+    listed.require(listed.document()["items"] == [tenant, made], "list this partner's tenants")

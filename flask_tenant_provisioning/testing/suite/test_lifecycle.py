@@ -1,0 +1,149 @@
+"""A tenant's states: suspended and reactivated, deleted and restored, purged for good."""
+
+from __future__ import annotations
+
+import pytest
+
+from flask_tenant_provisioning.testing.callers import Caller, path_of
+
+
+def test_a_tenant_is_suspended_for_a_reason(provisioning_partner: Caller) -> None:
+    tenant = provisioning_partner.create()
+    answer = provisioning_partner.write("POST", tenant, "/suspend", json={"reason": "unpaid"})
+    found = answer.tenant()
+    state = {"status": "suspended", "suspended_reason": "unpaid", "version": tenant["version"] + 1}
+    answer.require(found == {**tenant, **state, "updated_at": found["updated_at"]}, "suspend the tenant, no more")
+    answer.require(provisioning_partner.read(tenant) == found, "keep what it showed")
+
+
+def test_a_tenant_is_suspended_without_a_body(provisioning_partner: Caller) -> None:
+    tenant = provisioning_partner.create()
+    answer = provisioning_partner.write("POST", tenant, "/suspend")
+    found = answer.tenant()
+    answer.require((found["status"], found["suspended_reason"]) == ("suspended", None), "suspend the tenant")
+
+
+def test_a_reason_must_be_text(provisioning_partner: Caller) -> None:
+    tenant = provisioning_partner.create()
+    answer = provisioning_partner.write("POST", tenant, "/suspend", json={"reason": 7, "colour": "red"})
+    faults = {"#/reason": "invalid-type", "#/colour": "unknown-field"}
+    answer.require(answer.faults() == faults, "name the reason and the unknown field")
+
+
+def test_a_suspended_tenant_is_reactivated(provisioning_partner: Caller) -> None:
+    tenant = provisioning_partner.create()
+    suspended = provisioning_partner.write("POST", tenant, "/suspend", json={"reason": "unpaid"}).tenant()
+    answer = provisioning_partner.write("POST", suspended, "/reactivate")
+    found = answer.tenant()
+    moved = {"version": tenant["version"] + 2, "updated_at": found["updated_at"]}
+    answer.require(found == {**tenant, **moved}, "make the tenant what it was")
+
+
+@pytest.mark.parametrize("twice", ["/suspend", "/reactivate"])
+def test_what_is_so_already_changes_nothing(provisioning_partner: Caller, twice: str) -> None:
+    tenant = provisioning_partner.create()
+    if twice == "/suspend":
+        tenant = provisioning_partner.write("POST", tenant, "/suspend", json={"reason": "unpaid"}).tenant()
+    answer = provisioning_partner.write("POST", tenant, twice)
+    answer.require(answer.tenant() == tenant, "change nothing, the reason neither")
+
+
+def test_a_suspended_tenant_can_be_changed(provisioning_partner: Caller) -> None:
+    tenant = provisioning_partner.write("POST", provisioning_partner.create(), "/suspend").tenant()
+    name = provisioning_partner.body()["client_name"]
+    answer = provisioning_partner.write("PATCH", tenant, json={"client_name": name})
+    found = answer.tenant()
+    answer.require((found["client_name"], found["status"]) == (name, "suspended"), "change the name, not the state")
+
+
+def test_a_deleted_tenant_can_still_be_read(provisioning_partner: Caller) -> None:
+    tenant = provisioning_partner.create()
+    provisioning_partner.api.require_retention()
+    answer = provisioning_partner.write("DELETE", tenant)
+    found = answer.tenant()
+    answer.require(found["status"] == "deleted", "show that the tenant is deleted")
+    answer.require(bool(found["deleted_at"]) and found["purge_at"] > found["deleted_at"], "say until when it is kept")
+    answer.require(provisioning_partner.read(tenant) == found, "keep what it showed")
+
+
+def test_a_second_deletion_changes_nothing(provisioning_partner: Caller) -> None:
+    deleted = provisioning_partner.delete(provisioning_partner.create())
+    answer = provisioning_partner.write("DELETE", deleted)
+    answer.require(answer.tenant() == deleted, "change nothing, the date of the purge neither")
+
+
+def test_a_deleted_tenant_cannot_be_changed(provisioning_partner: Caller) -> None:
+    deleted, body = provisioning_partner.delete(provisioning_partner.create()), provisioning_partner.body()
+    for method, action, content in (
+        ("PATCH", "", {"json": {"client_name": body["client_name"]}}),
+        ("PUT", "", {"json": body}),
+        ("POST", "/suspend", {}),
+        ("POST", "/reactivate", {}),
+    ):
+        answer = provisioning_partner.write(method, deleted, action, **content)
+        answer.problem(409, "invalid-state", tenant_status="deleted")
+    answer.require(provisioning_partner.read(deleted) == deleted, "leave the tenant as it was")
+
+
+def test_a_deletion_frees_the_email_and_the_external_id(provisioning_partner: Caller) -> None:
+    tenant = provisioning_partner.create(external_id="freed")
+    provisioning_partner.delete(tenant)
+    again = provisioning_partner.create(email=tenant["email"], external_id="freed")
+    answer = provisioning_partner("GET", path_of(again))
+    answer.require(answer.tenant()["tenant"] != tenant["tenant"], "show another tenant")
+
+
+def test_a_deleted_tenant_is_restored_to_the_state_of_before(provisioning_partner: Caller) -> None:
+    active = provisioning_partner.create()
+    suspended = provisioning_partner.write("POST", provisioning_partner.create(), "/suspend").tenant()
+    for tenant in (active, suspended):
+        deleted = provisioning_partner.delete(tenant)
+        answer = provisioning_partner.write("POST", deleted, "/restore")
+        found = answer.tenant()
+        moved = {"version": deleted["version"] + 1, "updated_at": found["updated_at"]}
+        answer.require(found == {**tenant, **moved}, f"restore the tenant, {tenant['status']} as it was")
+
+
+def test_only_a_deleted_tenant_can_be_restored(provisioning_partner: Caller) -> None:
+    tenant = provisioning_partner.create()
+    answer = provisioning_partner.write("POST", tenant, "/restore")
+    answer.problem(409, "invalid-state", tenant_status=tenant["status"])
+
+
+def test_a_tenant_whose_email_is_taken_meanwhile_cannot_be_restored(provisioning_partner: Caller) -> None:
+    tenant = provisioning_partner.create()
+    deleted = provisioning_partner.delete(tenant)
+    holder = provisioning_partner.create(email=tenant["email"])
+    answer = provisioning_partner.write("POST", deleted, "/restore")
+    answer.problem(409, "tenant-exists", field="email", conflicting_tenant=holder["tenant"])
+    answer.require(provisioning_partner.read(tenant) == deleted, "leave the tenant deleted")
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE", "POST"])
+def test_a_purged_tenant_is_gone(provisioning_partner: Caller, method: str) -> None:
+    tenant = provisioning_partner.create()
+    answer = provisioning_partner.administrator().write("DELETE", tenant, "?purge=true", also="tenant:purge")
+    answer.expect(204).require(not answer.body, "answer without a body")
+    content = {"json": {"client_name": "x"}} if method == "PATCH" else {}
+    action = "/restore" if method == "POST" else ""
+    provisioning_partner.write(method, tenant, action, **content).problem(404, "tenant-not-found")
+    answer.require(provisioning_partner.listed(include_deleted="true") == [], "leave nothing in the list")
+
+
+def test_a_tenant_is_purged_by_those_alone_who_may(provisioning_partner: Caller) -> None:
+    tenant = provisioning_partner.create()
+    settings = provisioning_partner.api.settings
+    role = provisioning_partner.api.role(["tenant:delete"])
+    if "tenant:purge" in settings.roles[role]:
+        pytest.skip(f"the role {role} may purge")
+    answer = provisioning_partner.write("DELETE", tenant, "?purge=true")
+    answer.problem(403, "insufficient-permission", required=["tenant:purge"])
+    answer.require(provisioning_partner.read(tenant) == tenant, "leave the tenant as it was")
+
+
+@pytest.mark.parametrize("value", ["1", "True", "", "yes"])
+def test_purge_is_true_or_false_and_nothing_else(provisioning_partner: Caller, value: str) -> None:
+    tenant = provisioning_partner.create()
+    answer = provisioning_partner.write("DELETE", tenant, f"?purge={value}")
+    answer.require(answer.faults("invalid-parameter") == {"#/purge": "invalid-flag"}, "refuse the flag")
+    answer.require(provisioning_partner.listed() == [tenant], "leave the tenant as it was")

@@ -1,0 +1,223 @@
+"""`GET /tenants`: whole, in order, as it was asked for; and cursors that grant nothing."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
+
+import pytest
+
+from flask_tenant_provisioning.testing.answers import Answer
+from flask_tenant_provisioning.testing.callers import TENANTS, Caller
+
+COUNT = 5
+WRONG_QUERIES = {
+    "limit=0": "#/limit",
+    "limit=-1": "#/limit",
+    "limit=x": "#/limit",
+    "limit=1.5": "#/limit",
+    "limit=": "#/limit",
+    "sort=email": "#/sort",
+    "sort=created_at,-client_name": "#/sort",
+    "status=gone": "#/status",
+    "email=nobody": "#/email",
+    "created_after=yesterday": "#/created_after",
+    "created_before=2025-02-10T16:30:00": "#/created_before",
+    "include_deleted=1": "#/include_deleted",
+    "q=": "#/q",
+    "external_id=": "#/external_id",
+    "cursor=": "#/cursor",
+}
+
+
+def pages(partner: Caller, **asked: Any) -> Iterator[Answer]:
+    """Every page of a list, by `next`."""
+    cursor = None
+    while True:
+        answer = partner("GET", f"{TENANTS}?{urlencode({**asked, **({'cursor': cursor} if cursor else {})})}")
+        yield answer
+        cursor = answer.document()["next"]
+        if cursor is None:
+            return
+
+
+def items(partner: Caller, **asked: Any) -> list[dict[str, Any]]:
+    """The whole list."""
+    return [tenant for answer in pages(partner, **asked) for tenant in answer.document()["items"]]
+
+
+def filled(partner: Caller) -> list[dict[str, Any]]:
+    """A few tenants of one partner's, in the order of their creation."""
+    return [partner.create(client_name=f"{name} {partner.body()['client_name']}") for name in "caBEd"]
+
+
+@pytest.fixture
+def first_page(provisioning_partner: Caller) -> Answer:
+    """The first of several pages."""
+    filled(provisioning_partner)
+    return provisioning_partner("GET", f"{TENANTS}?limit=2")
+
+
+def continued(partner: Caller, cursor: str, **asked: Any) -> Answer:
+    """What follows `cursor`, in a list that may be another."""
+    return partner("GET", f"{TENANTS}?{urlencode({'limit': 2, **asked, 'cursor': cursor})}")
+
+
+def test_a_list_shows_whole_tenants(provisioning_partner: Caller) -> None:
+    tenants = filled(provisioning_partner)
+    answer = provisioning_partner("GET", TENANTS)
+    document = answer.document()
+    answer.require({*document} == {"items", "next"} and document["next"] is None, "answer items, and no next")
+    for tenant in document["items"]:
+        answer.require_tenant(tenant)
+    answer.require(document["items"] == tenants, "list the tenants in the order of their creation")
+
+
+def test_an_empty_list_is_a_list(provisioning_partner: Caller) -> None:
+    answer = provisioning_partner("GET", TENANTS)
+    answer.require(answer.document() == {"items": [], "next": None}, "answer an empty list")
+    answer.require("Link" not in answer.headers, "name no next page")
+
+
+@pytest.mark.parametrize("limit", [1, 2, COUNT, COUNT + 1, 100_000])
+def test_following_next_leads_to_every_tenant_once(provisioning_partner: Caller, limit: int) -> None:
+    tenants, answers = filled(provisioning_partner), []
+    found: list[dict[str, Any]] = []
+    for answer in pages(provisioning_partner, limit=limit):
+        answers.append(answer)
+        page = answer.document()["items"]
+        answer.require(0 < len(page) <= limit, f"hold 1 to {limit} tenants")
+        found += page
+    answers[-1].require(found == tenants, "end the list after every tenant was shown once")
+
+
+def test_the_link_leads_where_next_leads(provisioning_partner: Caller, first_page: Answer) -> None:
+    link = re.fullmatch(r'<([^>]+)>; rel="next"', first_page.header("Link"))
+    if link is None:
+        first_page.fail('answer with one Link whose rel is "next"')
+    asked = parse_qs(urlsplit(link[1]).query)
+    expected = {"limit": ["2"], "cursor": [first_page.document()["next"]]}
+    first_page.require(asked == expected, "keep in its Link what was asked")
+    answer = provisioning_partner("GET", provisioning_partner.api.at(link[1]))
+    same = continued(provisioning_partner, first_page.document()["next"]).document()
+    answer.require(answer.document()["items"] == same["items"], "show the next page")
+
+
+def test_a_tenant_that_comes_meanwhile_displaces_none(provisioning_partner: Caller, first_page: Answer) -> None:
+    provisioning_partner.create()
+    rest = items(provisioning_partner, limit=2, cursor=first_page.document()["next"])
+    names = [tenant["tenant"] for tenant in (*first_page.document()["items"], *rest)]
+    first_page.require(len(names) == len({*names}) == COUNT + 1, "be followed by every other tenant, once")
+
+
+@pytest.mark.parametrize("sort", ["created_at", "-created_at", "client_name", "-client_name"])
+def test_a_list_is_sorted_over_all_its_pages(provisioning_partner: Caller, sort: str) -> None:
+    tenants = filled(provisioning_partner)
+    if sort.endswith("client_name"):
+        tenants.sort(key=lambda tenant: unicodedata.normalize("NFKC", tenant["client_name"]).casefold())
+    expected = tenants[::-1] if sort.startswith("-") else tenants
+    answer = provisioning_partner("GET", f"{TENANTS}?sort={sort}")
+    answer.require(answer.document()["items"] == expected, f"sort the list by {sort}")
+    answer.require(items(provisioning_partner, sort=sort, limit=2) == expected, f"sort its pages by {sort}")
+
+
+@pytest.mark.parametrize("name", ["email", "external_id", "industry", "plan", "status"])
+def test_a_filter_leaves_the_others_out(provisioning_partner: Caller, name: str) -> None:
+    tenants = filled(provisioning_partner)
+    wanted = tenants[2]
+    if wanted[name] is None:
+        pytest.skip(f"the tenants that the suite makes here have no {name}")
+    answer = provisioning_partner("GET", f"{TENANTS}?{urlencode({name: wanted[name]})}")
+    expected = [tenant for tenant in tenants if tenant[name] == wanted[name]]
+    answer.require(answer.document()["items"] == expected, f"list those whose {name} is {wanted[name]!r}")
+
+
+def test_an_email_is_found_however_it_is_spelled(provisioning_partner: Caller) -> None:
+    tenant = provisioning_partner.create()
+    answer = provisioning_partner("GET", f"{TENANTS}?email={quote(tenant['email'].upper())}")
+    answer.require(answer.document()["items"] == [tenant], "find the tenant")
+
+
+def test_a_name_is_found_by_its_beginning(provisioning_partner: Caller) -> None:
+    tenants = filled(provisioning_partner)
+    answer = provisioning_partner("GET", f"{TENANTS}?q={tenants[2]['client_name'][:3].swapcase().replace(' ', '+')}")
+    answer.require(answer.document()["items"] == [tenants[2]], "find the tenant by the beginning of its name")
+    for odd in ("%25", "_", "%5C", "'"):
+        nothing = provisioning_partner("GET", f"{TENANTS}?q={odd}")
+        nothing.require(nothing.document()["items"] == [], "take every character for itself")
+
+
+@pytest.mark.parametrize("name", ["created", "updated"])
+def test_a_time_divides_a_list(provisioning_partner: Caller, name: str) -> None:
+    tenants = filled(provisioning_partner)
+    for bound, when, expected in (
+        ("after", "2000-01-01T00:00:00Z", tenants),
+        ("after", "2999-01-01T00:00:00+02:00", []),
+        ("before", "2999-01-01T00:00:00Z", tenants),
+        ("before", "2000-01-01T00:00:00Z", []),
+    ):
+        answer = provisioning_partner("GET", f"{TENANTS}?{urlencode({f'{name}_{bound}': when})}")
+        answer.require(answer.document()["items"] == expected, f"list {len(expected)} tenants")
+
+
+def test_the_deleted_are_listed_where_they_are_asked_for(provisioning_partner: Caller) -> None:
+    living, gone = provisioning_partner.create(), provisioning_partner.create()
+    deleted = provisioning_partner.delete(gone)
+    for query, expected in (
+        ("", [living]),
+        ("?include_deleted=true", [living, deleted]),
+        ("?status=deleted", [deleted]),
+        ("?status=active", [living]),
+    ):
+        answer = provisioning_partner("GET", TENANTS + query)
+        answer.require(answer.document()["items"] == expected, f"list {len(expected)} tenants")
+
+
+@pytest.mark.parametrize("query", WRONG_QUERIES)
+def test_a_wrong_parameter_is_named(provisioning_partner: Caller, query: str) -> None:
+    answer = provisioning_partner("GET", f"{TENANTS}?{query}")
+    answer.require(
+        {*answer.faults("invalid-parameter")} == {WRONG_QUERIES[query]}, f"name {WRONG_QUERIES[query]} alone"
+    )
+
+
+FORGERIES: dict[str, Callable[[str], str]] = {
+    "no cursor": lambda cursor: "nonsense",
+    "no base64": lambda cursor: "!" * 40,
+    "cut short": lambda cursor: cursor[:-1],
+    "made longer": lambda cursor: cursor + "A",
+    "padded": lambda cursor: cursor + "=",
+    "its seal changed": lambda cursor: ("B" if cursor[0] == "A" else "A") + cursor[1:],
+    "its place changed": lambda cursor: cursor[:-3] + ("B" if cursor[-3] == "A" else "A") + cursor[-2:],
+    "reversed": lambda cursor: cursor[::-1],
+    "a letter of another script": lambda cursor: cursor + "é",
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_a_forged_cursor_is_refused(provisioning_partner: Caller, first_page: Answer, forgery: str) -> None:
+    forged = FORGERIES[forgery](first_page.document()["next"])
+    continued(provisioning_partner, forged).problem(400, "invalid-cursor")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"sort": "-created_at"}, {"sort": "client_name"}, {"status": "active"}, {"include_deleted": "true"}, {"q": "a"}],
+)
+def test_a_cursor_of_another_list_is_refused(
+    provisioning_partner: Caller, first_page: Answer, asked: dict[str, str]
+) -> None:
+    continued(provisioning_partner, first_page.document()["next"], **asked).problem(400, "invalid-cursor")
+
+
+def test_a_cursor_of_another_partners_is_refused(provisioning_stranger: Caller, first_page: Answer) -> None:
+    continued(provisioning_stranger, first_page.document()["next"]).problem(400, "invalid-cursor")
+
+
+def test_a_cursor_serves_pages_of_any_size(provisioning_partner: Caller, first_page: Answer) -> None:
+    cursor = first_page.document()["next"]
+    one, two = (continued(provisioning_partner, cursor, limit=limit).document()["items"] for limit in (1, 2))
+    first_page.require(one == two[:1] and len(two) == 2, "be followed by pages of any size")

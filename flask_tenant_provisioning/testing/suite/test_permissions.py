@@ -1,0 +1,74 @@
+"""What a role may do: what each operation declares, no more and no less."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from flask_tenant_provisioning.blueprint import ROUTES
+from flask_tenant_provisioning.testing.answers import Answer
+from flask_tenant_provisioning.testing.callers import TENANTS, Caller, path_of
+from flask_tenant_provisioning.web.routing import Route
+
+NEVER = "01890000-0000-7000-8000-000000000000"
+GUARDED = [route for route in ROUTES if isinstance(route.permissions, tuple)]
+
+guarded = pytest.mark.parametrize("route", GUARDED, ids=lambda route: f"{route.method} {route.rule}")
+
+
+def called(partner: Caller, route: Route, role: str | None, **claims: Any) -> Answer:
+    """The answer of `route` to somebody in `role` who asks for what is not there, or sends nothing."""
+    path = route.rule.replace("<tenant_id>", NEVER).replace("<path:external_id>", "crm-1")
+    return partner.api(route.method, path, headers=partner.in_role(role, **claims))
+
+
+def denied(answer: Answer, route: Route, partner: Caller) -> None:
+    """Demand the refusal that names what is needed."""
+    answer.problem(403, "insufficient-permission", required=[*route.permissions])  # type: ignore[misc]
+    scope = " ".join(route.permissions)  # type: ignore[arg-type]
+    challenge = f'Bearer realm="{partner.api.settings.realm}", error="insufficient_scope", scope="{scope}"'
+    answer.require(answer.header("WWW-Authenticate") == challenge, f"challenge with {challenge}")
+
+
+@guarded
+def test_each_role_may_do_what_it_grants(provisioning_partner: Caller, route: Route) -> None:
+    for role, granted in provisioning_partner.api.settings.roles.items():
+        answer = called(provisioning_partner, route, role)
+        if {*route.permissions} <= {*granted}:  # type: ignore[misc]
+            answer.require(answer.status not in (401, 403), f"let the role {role} pass")
+        else:
+            denied(answer, route, provisioning_partner)
+
+
+@guarded
+@pytest.mark.parametrize("role", [None, "no-such-role"])
+def test_without_a_role_nothing_may_be_done(provisioning_partner: Caller, route: Route, role: str | None) -> None:
+    denied(called(provisioning_partner, route, role), route, provisioning_partner)
+
+
+@guarded
+def test_the_permissions_of_a_token_narrow_its_role(provisioning_partner: Caller, route: Route) -> None:
+    claim = provisioning_partner.api.settings.permissions_claim
+    if claim is None:
+        pytest.skip("PROVISIONING_PERMISSIONS_CLAIM is None: no claim narrows a role")
+    role = provisioning_partner.api.role(route.permissions)  # type: ignore[arg-type]
+    narrowings: tuple[Any, ...] = ([], None, "audit:read", 7)
+    for narrowed in narrowings:
+        denied(called(provisioning_partner, route, role, **{claim: narrowed}), route, provisioning_partner)
+    answer = called(provisioning_partner, route, role, **{claim: " ".join(route.permissions)})  # type: ignore[arg-type]
+    answer.require(answer.status not in (401, 403), f"let {' and '.join(route.permissions)} pass")  # type: ignore[arg-type]
+
+
+def test_a_claim_adds_no_permission(provisioning_partner: Caller) -> None:
+    claim = provisioning_partner.api.settings.permissions_claim or "permissions"
+    headers = provisioning_partner.in_role(None, **{claim: ["tenant:create", "tenant:read"]})
+    provisioning_partner.api("GET", TENANTS, headers=headers).problem(403, "insufficient-permission")
+
+
+def test_permission_is_asked_before_anything_else(provisioning_partner: Caller) -> None:
+    tenant = provisioning_partner.create()
+    headers = {**provisioning_partner.in_role(None), "If-Match": '"0"', "Accept": "text/html"}
+    for path in (path_of(tenant), path_of({"tenant": NEVER}), path_of({"tenant": "no id"})):
+        answer = provisioning_partner.api("PATCH", f"{path}?colour=red", body=b"{", headers=headers)
+        answer.problem(403, "insufficient-permission")
