@@ -47,7 +47,7 @@ build: .venv/dev.stamp
 	$(BIN)/python -m build
 
 clean:
-	rm -rf .venv .tox build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis examples/quickstart/instance
+	rm -rf .venv .tox build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis examples/*/instance
 
 .venv/demo.stamp: setup.cfg pyproject.toml .venv/bin/python
 	$(INSTALL) '.[demo]'

@@ -1,0 +1,22 @@
+"""What the conformance suite must know of this host: its partners need a contract."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+
+
+@pytest.fixture
+def provisioning_new_partner(provisioning_app: Flask) -> Callable[[], str]:
+    """Makes a partner that has a contract."""
+
+    def make() -> str:
+        name = f"conformance-{uuid.uuid4().hex}"
+        signed = provisioning_app.test_cli_runner().invoke(args=["contract", name])
+        assert signed.exit_code == 0, signed.output
+        return name
+
+    return make
