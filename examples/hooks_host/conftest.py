@@ -15,8 +15,7 @@ def provisioning_new_partner(provisioning_app: Flask) -> Callable[[], str]:
 
     def make() -> str:
         name = f"conformance-{uuid.uuid4().hex}"
-        signed = provisioning_app.test_cli_runner().invoke(args=["contract", name])
-        assert signed.exit_code == 0, signed.output
+        provisioning_app.test_cli_runner().invoke(args=["contract", name], catch_exceptions=False)
         return name
 
     return make
