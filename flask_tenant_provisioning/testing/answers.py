@@ -82,12 +82,12 @@ class Answer:
         if not holds:
             self.fail(should)
 
-    def expect(self, status: int) -> Answer:
-        """Demand this status, and what every answer bears. Skips where a hook of the host's refuses a change."""
+    def expect(self, *statuses: int) -> Answer:
+        """Demand one of these, and what every answer bears. Skips where a hook of the host's refuses a change."""
         __tracebackhide__ = True
-        if self.status != status:
-            self._skip_what_the_host_refuses(status)
-            self.fail(f"answer {status}, not {self.status}")
+        if self.status not in statuses:
+            self._skip_what_the_host_refuses(*statuses)
+            self.fail(f"answer {' or '.join(map(str, statuses))}, not {self.status}")
         self.require("no-store" in self.headers.get("Cache-Control", ""), "answer with Cache-Control: no-store")
         identified = REQUEST_ID.fullmatch(self.headers.get("X-Request-ID", ""))
         self.require(identified is not None, "answer with the request's X-Request-ID")
@@ -164,9 +164,9 @@ class Answer:
         self.require(bool(errors) and complete, "list every fault with its pointer, code and detail")
         return {one["pointer"]: one["code"] for one in errors or ()}
 
-    def _skip_what_the_host_refuses(self, status: int) -> None:
+    def _skip_what_the_host_refuses(self, *statuses: int) -> None:
         """A hook may refuse a change, with a code of the host's own. It may not refuse a valid new tenant."""
-        if status < 300 and status != 201 and self.media_type == MEDIA_TYPE:
+        if max(statuses) < 300 and 201 not in statuses and self.media_type == MEDIA_TYPE:
             code = self.json().get("code")
             if code not in TITLES:
                 pytest.skip(f"a hook of this host refuses {self.sent.method}: {self.status} {code}")

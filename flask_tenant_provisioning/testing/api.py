@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -14,9 +13,10 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, MapAdapter, Rule
 
 from ..config import Settings
+from ..web.api import Api
 from ..web.media_types import JSON
 from ..web.mount import Mount
-from ..web.routing import DOCUMENTS_NEED, Route
+from ..web.routing import Route
 from .answers import Answer, Sent
 from .mounts import NotReady, mount_of, require_licensed
 
@@ -25,7 +25,7 @@ ABSENT: Final[Any] = object()
 LARGEST_BODY = 16 * 1024 * 1024
 
 
-class Api:
+class MountedApi:
     """Called with a method and a path below the mount, it sends a request without credentials."""
 
     def __init__(self, app: Flask, mount: Mount, client: FlaskClient) -> None:
@@ -71,12 +71,15 @@ class Api:
 
     def needs(self, method: str, path: str) -> Sequence[str]:
         """The permissions that the operation at `path` asks for."""
-        routes, places = _routing(self.mount)
         try:
-            endpoint, _ = places.match(path.partition("?")[0], method)
+            endpoint, _ = self.mount.once(_places).match(path.partition("?")[0], method)
         except HTTPException:
             return ()
-        return permissions_of(routes[endpoint], self.settings)
+        return self.needs_of(next(route for route in self.mount.routes if route.endpoint == endpoint))
+
+    def needs_of(self, route: Route) -> Sequence[str]:
+        """The permissions that `route` asks for."""
+        return route.needs(self.settings.public_docs)
 
     def role(self, permissions: Sequence[str], *, everybodys: bool = False) -> str:
         """A role that grants `permissions`, on the tenants of one partner or on `everybodys`. Skips without one."""
@@ -99,19 +102,10 @@ class Api:
             pytest.skip("PROVISIONING_RETENTION_DAYS is 0: a deleted tenant is gone at once")
 
 
-@functools.lru_cache
-def _routing(mount: Mount) -> tuple[dict[str, Route], MapAdapter]:
-    """The mount's routes by endpoint, and what finds the endpoint of a path."""
-    routes: dict[str, Route] = {route.endpoint: route for route in mount.routes}
-    rules = [Rule(route.rule, methods=[route.method], endpoint=name) for name, route in routes.items()]
-    return routes, Map(rules, merge_slashes=False).bind("")
-
-
-def permissions_of(route: Route, settings: Settings) -> Sequence[str]:
-    """What a caller of `route` needs; nothing for what is public."""
-    if isinstance(route.permissions, tuple):
-        return route.permissions
-    return () if settings.public_docs else DOCUMENTS_NEED
+def _places(api: Api) -> MapAdapter:
+    """What finds the endpoint of a path."""
+    rules = [Rule(route.rule, methods=[route.method], endpoint=route.endpoint) for route in api.routes]
+    return Map(rules, merge_slashes=False).bind("")
 
 
 def ready(app: Flask, name: str | None, sign: Callable[..., str]) -> Mount:
@@ -122,10 +116,10 @@ def ready(app: Flask, name: str | None, sign: Callable[..., str]) -> Mount:
     return mount
 
 
-def opened(app: Flask, name: str | None, client: FlaskClient, sign: Callable[..., str]) -> Api:
+def opened(app: Flask, name: str | None, client: FlaskClient, sign: Callable[..., str]) -> MountedApi:
     """The API to test. Skips where there is none: one test fails for that, and the others need not."""
     try:
-        return Api(app, ready(app, name, sign), client)
+        return MountedApi(app, ready(app, name, sign), client)
     except NotReady:
         return pytest.skip("there is no API to test: test_the_api_is_mounted says why")
 

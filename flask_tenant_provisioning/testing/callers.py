@@ -11,7 +11,7 @@ import pytest
 
 from ..web.preconditions import etag
 from .answers import Answer
-from .api import Api
+from .api import MountedApi
 
 Document = dict[str, Any]
 #: Reads the tenant that is waited for.
@@ -37,7 +37,7 @@ class Caller:
 
     def __init__(
         self,
-        api: Api,
+        api: MountedApi,
         partner: str,
         sign: Callable[..., str],
         body: Callable[..., Document],
@@ -93,9 +93,7 @@ class Caller:
     def settled(self, tenant: Document) -> Document:
         """The tenant once it is no longer `provisioning`."""
         __tracebackhide__ = True
-        if tenant["status"] != "provisioning":
-            return tenant
-        found = self._settle(lambda: self.read(tenant))
+        found = self._waited_for(tenant)
         if found["status"] != "active":
             raise AssertionError(f"The tenant {found['tenant']} should become active; it is {found['status']}.")
         return found
@@ -128,6 +126,14 @@ class Caller:
         self.api.require_retention()
         return self.write("DELETE", tenant).tenant()
 
+    def purge(self, tenant: Mapping[str, Any], asked: str = "") -> Answer:
+        """Remove the tenant for good, as somebody who may: at once (204), or after work of the host's (202)."""
+        __tracebackhide__ = True
+        everybody = self.administrator()
+        answer = everybody.write("DELETE", tenant, f"?purge=true{asked}", also="tenant:purge").expect(204, 202)
+        answer.require(not answer.body, "answer without a body")
+        return answer
+
     def listed(self, **asked: Any) -> list[Document]:
         """Every tenant on the first page of this list."""
         __tracebackhide__ = True
@@ -150,13 +156,16 @@ class Caller:
             return
 
     def _purge(self) -> None:
-        everybody = self.administrator()
-        for tenant in everybody.listed(partner=self.partner, include_deleted="true"):
-            everybody.write("DELETE", tenant, "?purge=true", also="tenant:purge").expect(204)
+        for tenant in self.administrator().listed(partner=self.partner, include_deleted="true"):
+            self.purge(self._waited_for(tenant))
 
     def _delete(self) -> None:
         for tenant in self.listed():
-            self.write("DELETE", tenant).expect(200)
+            self.write("DELETE", self._waited_for(tenant)).expect(200)
+
+    def _waited_for(self, tenant: Document) -> Document:
+        """The tenant as it is when nobody works on it, in whatever state."""
+        return self._settle(lambda: self.read(tenant)) if tenant["status"] == "provisioning" else tenant
 
 
 def bearer(token: str) -> dict[str, str]:

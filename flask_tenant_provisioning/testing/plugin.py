@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
 
-    from .api import Api
+    from .api import MountedApi
     from .callers import Caller, Read
 
 
@@ -126,7 +126,7 @@ def provisioning_api(
     provisioning_mount: str | None,
     provisioning_client: FlaskClient,
     provisioning_token: Callable[..., str],
-) -> Api:
+) -> MountedApi:
     """The mounted API. Skips where there is none, which `test_the_api_is_mounted` fails for."""
     from .api import opened
 
@@ -135,7 +135,7 @@ def provisioning_api(
 
 @pytest.fixture
 def provisioning_callers(
-    provisioning_api: Api,
+    provisioning_api: MountedApi,
     provisioning_new_partner: Callable[[], str],
     provisioning_token: Callable[..., str],
     provisioning_tenant_body: Callable[..., dict[str, Any]],

@@ -11,7 +11,7 @@ import pytest
 from flask_tenant_provisioning.blueprint import ROUTES
 from flask_tenant_provisioning.testing import forgery
 from flask_tenant_provisioning.testing.answers import Answer
-from flask_tenant_provisioning.testing.api import Api
+from flask_tenant_provisioning.testing.api import MountedApi
 from flask_tenant_provisioning.testing.callers import TENANTS, Caller, bearer
 from flask_tenant_provisioning.web.routing import Route
 
@@ -22,7 +22,7 @@ GARBAGE = ("x", "a.b.c", "{token}x", "{token}=", "{token}.x", "{token} x", "{tok
 HOUR = 3600
 
 
-def refused(answer: Answer, code: str, api: Api) -> None:
+def refused(answer: Answer, code: str, api: MountedApi) -> None:
     """Demand this refusal, with the challenge that belongs to it."""
     answer.problem(401, code)
     bare = f'Bearer realm="{api.settings.realm}"'
@@ -36,7 +36,7 @@ def shown(partner: Caller, token: str) -> Answer:
 
 
 @pytest.mark.parametrize("route", GUARDED, ids=lambda route: f"{route.method} {route.rule}")
-def test_nobody_calls_without_a_token(provisioning_api: Api, route: Route) -> None:
+def test_nobody_calls_without_a_token(provisioning_api: MountedApi, route: Route) -> None:
     path = route.rule.replace("path:", "").replace("<", "{").replace(">", "}").format_map(NOWHERE)
     refused(provisioning_api(route.method, path), "authentication-required", provisioning_api)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flask_tenant_provisioning.testing.api import Api
+from flask_tenant_provisioning.testing.api import MountedApi
 from flask_tenant_provisioning.testing.callers import TENANTS, Caller, path_of
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -15,7 +15,7 @@ USELESS_IDS = ("", "with space", "x" * 129, "a;b", "é")
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_an_unknown_path_is_a_problem(provisioning_api: Api, method: str) -> None:
+def test_an_unknown_path_is_a_problem(provisioning_api: MountedApi, method: str) -> None:
     provisioning_api(method, "/no-such-thing").problem(404, "not-found")
 
 
@@ -24,7 +24,7 @@ def test_whatever_lies_below_the_prefix_is_the_apis_to_answer(provisioning_partn
     provisioning_partner("GET", path).problem(404, "not-found")
 
 
-def test_head_of_an_unknown_path_answers_without_a_body(provisioning_api: Api) -> None:
+def test_head_of_an_unknown_path_answers_without_a_body(provisioning_api: MountedApi) -> None:
     answer = provisioning_api("HEAD", "/no-such-thing").expect(404)
     answer.require(not answer.body, "answer without a body")
 
@@ -40,7 +40,7 @@ def test_head_of_an_unknown_path_answers_without_a_body(provisioning_api: Api) -
     ],
 )
 def test_a_wrong_method_is_a_problem_that_names_the_right_ones(
-    provisioning_api: Api, method: str, path: str, allowed: set[str]
+    provisioning_api: MountedApi, method: str, path: str, allowed: set[str]
 ) -> None:
     answer = provisioning_api(method, path)
     answer.problem(405, "method-not-allowed")
@@ -62,7 +62,7 @@ def test_a_request_id_is_made_where_none_of_use_was_sent(provisioning_partner: C
     answers[1].require(first != second and sent not in (first, second), "make an X-Request-ID of its own")
 
 
-def test_nobody_may_keep_an_answer(provisioning_partner: Caller, provisioning_api: Api) -> None:
+def test_nobody_may_keep_an_answer(provisioning_partner: Caller, provisioning_api: MountedApi) -> None:
     tenant = provisioning_partner.create()
     provisioning_partner("GET", path_of(tenant)).expect(200)
     provisioning_partner("GET", TENANTS).expect(200)

@@ -6,7 +6,6 @@ import pytest
 
 from flask_tenant_provisioning.openapi.paths import path_of
 from flask_tenant_provisioning.testing.answers import TITLES
-from flask_tenant_provisioning.testing.api import permissions_of
 from flask_tenant_provisioning.testing.callers import Caller
 
 DOCUMENTS = ("/openapi.json", "/docs", "/problems", "/problems/validation-error")
@@ -38,7 +37,7 @@ def test_the_openapi_document_has_every_operation_and_what_it_needs(provisioning
     for route in api.mount.routes:
         operation = paths.get(path_of(route), {}).get(route.method.lower())
         answer.require(operation is not None, f"describe {route.method} {path_of(route)}")
-        needed = [*permissions_of(route, api.settings)]
+        needed = [*api.needs_of(route)]
         answer.require(operation["x-permissions"] == needed, f"say what {route.method} {path_of(route)} needs")
 
 

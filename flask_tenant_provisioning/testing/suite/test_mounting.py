@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 
-from flask_tenant_provisioning.testing.api import Api, ready
+from flask_tenant_provisioning.testing.api import MountedApi, ready
 from flask_tenant_provisioning.testing.callers import TENANTS, Caller
 from flask_tenant_provisioning.testing.mounts import NotReady
 
@@ -21,7 +21,7 @@ def test_the_api_is_mounted(
         pytest.fail(str(error), pytrace=False)
 
 
-def test_the_mount_answers_below_its_prefix(provisioning_api: Api) -> None:
+def test_the_mount_answers_below_its_prefix(provisioning_api: MountedApi) -> None:
     provisioning_api("GET", TENANTS).problem(401, "authentication-required")
 
 

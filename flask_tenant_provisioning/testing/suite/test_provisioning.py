@@ -1,0 +1,47 @@
+"""How far a tenant's provisioning has come, and the service's health."""
+
+from __future__ import annotations
+
+import pytest
+
+from flask_tenant_provisioning.testing.api import MountedApi
+from flask_tenant_provisioning.testing.callers import TENANTS, Caller, path_of
+
+STEP = {
+    "name", "after", "state", "attempts", "undo_attempts", "started_at", "finished_at", "next_attempt_at", "error",
+}  # fmt: skip
+
+
+def test_an_active_tenant_has_been_provisioned(provisioning_partner: Caller) -> None:
+    tenant = provisioning_partner.create()
+    answer = provisioning_partner("GET", f"{path_of(tenant)}/provisioning")
+    found = answer.document()
+    done = {"tenant": tenant["tenant"], "phase": "provisioning", "state": "succeeded"}
+    answer.require(found | done == found, "show that the provisioning has succeeded")
+    for step in found["steps"]:
+        answer.require({*step} == STEP, f"show {', '.join(sorted(STEP))} of each step")
+        answer.require(step["state"] == "succeeded", "show that each step has succeeded")
+
+
+def test_a_tenant_is_provisioning_while_there_are_steps_to_do(provisioning_partner: Caller) -> None:
+    answer = provisioning_partner("POST", TENANTS, json=provisioning_partner.body())
+    made = answer.tenant(201)
+    if made["status"] != "provisioning":
+        pytest.skip("this host registers no steps")
+    found = provisioning_partner.settled(made)
+    answer.require(found["version"] > made["version"], "be followed by a change that makes the tenant active")
+
+
+@pytest.mark.parametrize("action", ["retry", "cancel"])
+def test_what_has_succeeded_is_neither_tried_again_nor_cancelled(provisioning_partner: Caller, action: str) -> None:
+    tenant = provisioning_partner.create()
+    answer = provisioning_partner.write("POST", tenant, f"/provisioning/{action}")
+    answer.problem(409, "invalid-state")
+    answer.require(provisioning_partner.read(tenant) == tenant, "leave the tenant as it was")
+
+
+def test_the_health_of_the_service_is_public(provisioning_api: MountedApi) -> None:
+    answer = provisioning_api("GET", "/health")
+    found = answer.document()
+    answer.require({*found} == {"status", "database", "worker"}, "show the status, the database and the worker")
+    answer.require(found["database"]["status"] == "ok", "show that the database answers")
