@@ -18,7 +18,7 @@ Document = dict[str, Any]
 Read = Callable[[], Document]
 
 TENANTS = "/tenants"
-_PATIENCE, _PAUSE = 20.0, 0.05
+_PATIENCE, _PAUSE = 20.0, 0.01
 _NO_ROOM = {"license-expired", "quota-exceeded"}
 
 

@@ -1,0 +1,196 @@
+"""The suite that hosts run holds on good hosts of every kind, and leaves nothing behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from sqlalchemy import create_engine, inspect, make_url, text
+
+from flask_tenant_provisioning.testing.callers import settled
+from tests.conforming import ESSENTIALS, conform, held, rows, write_host
+from tests.snippets import DOCS, ROOT, snippets
+
+slow = pytest.mark.slow
+#: Why tests are left out on a host that sets nothing.
+OF_NO_CONCERN = {
+    "the app's settings name no public key",
+    "PROVISIONING_PLANS names no plans",
+    "the tenants that the suite makes here have no plan",
+    "this host registers no steps",
+}
+
+
+def counted(url: str) -> Iterator[tuple[str, int]]:
+    """How many rows each table of the database holds."""
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        for name in inspect(connection).get_table_names():
+            yield name, connection.execute(text(f"SELECT count(*) FROM {name}")).scalar_one()
+    engine.dispose()
+
+
+@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=slow)])
+def test_the_quickstart_conforms(database_url: str) -> None:
+    config = {"PROVISIONING_DATABASE_URL": database_url}
+    run = conform(ROOT / "examples/quickstart", app="app:create_app", config=config)
+    held(run, 500)
+    assert run.left_out == OF_NO_CONCERN
+    assert dict(counted(database_url))["provisioning_tenants"] == 0
+
+
+@slow
+def test_the_host_of_hooks_conforms(database_url: str) -> None:
+    if version("flask-sqlalchemy") < "3.1":
+        pytest.skip("this example is written for Flask-SQLAlchemy 3.1")
+    url = make_url(database_url)
+    named = url.set(drivername="postgresql+psycopg") if url.drivername.startswith("postgresql") else url
+    config = {"SQLALCHEMY_DATABASE_URI": named.render_as_string(hide_password=False)}
+    run = conform(ROOT / "examples/hooks_host", app="app:create_app", config=config)
+    held(run, 500)
+    assert run.left_out == OF_NO_CONCERN
+    found = dict(counted(database_url))
+    assert (found["provisioning_tenants"], found["workspaces"]) == (0, 0)
+
+
+#: Everything that a host can set and the API's callers can see.
+ODD = {
+    "PROVISIONING_URL_PREFIX": "/partners/v1.0/tenancy",
+    "PROVISIONING_TABLE_PREFIX": "odd_",
+    "PROVISIONING_REALM": "odd realm",
+    "PROVISIONING_REQUIRE_IF_MATCH": True,
+    "PROVISIONING_PUBLIC_DOCS": False,
+    "PROVISIONING_PROBLEM_BASE_URI": "https://example.com/problems/",
+    "PROVISIONING_PLANS": ["gold", "silver"],
+    "PROVISIONING_PHONE_E164": True,
+    "PROVISIONING_ROLES_CLAIM": "https://example.com/roles",
+    "PROVISIONING_PARTNER_CLAIM": "azp",
+    "PROVISIONING_PERMISSIONS_CLAIM": None,
+    "PROVISIONING_ROLES": {
+        "operator": ["tenant:create", "tenant:read", "tenant:update", "tenant:delete", "tenant:purge"],
+        "reader": ["tenant:read"],
+        "nothing": [],
+        "writer": ["tenant:create", "tenant:read", "tenant:update"],
+        "remover": ["tenant:read", "tenant:delete"],
+    },
+    "PROVISIONING_ADMIN_ROLES": ["operator"],
+    "PROVISIONING_MAX_BODY_BYTES": 300_000,
+    "MAX_CONTENT_LENGTH": 200_000,
+    "APPLICATION_ROOT": "/app",
+    "SERVER_NAME": "api.example.com:8443",
+    "JWT_TOKEN_LOCATION": ["cookies"],
+    "JWT_DECODE_LEEWAY": 5,
+    "JWT_ENCODE_ISSUER": "odd",
+    "JWT_DECODE_ISSUER": "odd",
+}
+BRIEFLY = (
+    "-k",
+    "not metadata and not wrong and not malformed and not explained and not forged and not external_id_may",
+)
+
+
+@pytest.mark.parametrize("only", [BRIEFLY, pytest.param((), marks=slow)], ids=["briefly", "whole"])
+def test_a_host_that_sets_everything_otherwise_conforms(tmp_path: Path, only: tuple[str, ...]) -> None:
+    write_host(tmp_path)
+    run = conform(tmp_path, *only, config=ODD)
+    held(run, 350)
+    assert run.left_out == {
+        "PROVISIONING_PERMISSIONS_CLAIM is None: no claim narrows a role",
+        "PROVISIONING_PROBLEM_BASE_URI leads elsewhere",
+        "the app's settings name no public key",
+        "this host registers no steps",
+    }
+    assert rows(tmp_path, "SELECT count(*) FROM odd_tenants") == [(0,)]
+
+
+@slow
+def test_a_host_that_splits_its_roles_and_has_no_administrator_conforms(tmp_path: Path) -> None:
+    write_host(tmp_path)
+    roles = {"maker": ["tenant:create"], "reader": ["tenant:read"], "keeper": ["tenant:update", "tenant:delete"]}
+    run = conform(tmp_path, "-k", "test_lifecycle or test_upserts", config={"PROVISIONING_ROLES": roles})
+    held(run, 20)
+    assert run.left_out == {
+        "no role that sees one partner's tenants alone grants tenant:create and tenant:update",
+        "no role of an administrator's grants tenant:delete and tenant:purge",
+    }
+    left = rows(tmp_path, "SELECT DISTINCT status FROM provisioning_tenants")
+    assert left == [("deleted",)], "where nobody may purge, tenants are deleted"
+
+
+@slow
+def test_a_host_whose_deleted_tenants_are_gone_at_once_conforms(tmp_path: Path) -> None:
+    write_host(tmp_path)
+    only = ("-k", "deleted or deletion or restored or DELETE")
+    run = conform(tmp_path, *only, config={"PROVISIONING_RETENTION_DAYS": 0})
+    held(run, 5)
+    assert "PROVISIONING_RETENTION_DAYS is 0: a deleted tenant is gone at once" in run.left_out
+
+
+def test_a_host_with_steps_conforms_while_its_worker_works(tmp_path: Path) -> None:
+    pytest.importorskip("flask_sqlalchemy")
+    code = next(found.code for found in snippets("python", DOCS / "provisioning.md") if found.file == "steps_app.py")
+    (tmp_path / "steps_app.py").write_text(code, encoding="utf-8")
+    only = ("-k", "test_provisioning or test_mounting or purge or created or restored or repeated")
+    run = conform(tmp_path, *only, app="steps_app:create_app", config={"PROVISIONING_ENGINE": "embedded"})
+    held(run, 30)
+    assert run.left_out == set()
+
+
+def test_a_tenant_is_waited_for_until_it_is_no_longer_provisioning() -> None:
+    states = iter(["provisioning", "provisioning", "active"])
+    assert settled(lambda: {"status": next(states)}) == {"status": "active"}
+
+
+@slow
+def test_a_host_signs_with_its_own_private_key(tmp_path: Path) -> None:
+    key = generate_private_key(65537, 2048)
+    keys = {
+        "JWT_ALGORITHM": "RS256",
+        "JWT_PRIVATE_KEY": key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
+        "JWT_PUBLIC_KEY": key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(),
+    }
+    write_host(tmp_path)
+    run = conform(tmp_path, "-k", "test_authentication and not nobody", config=keys)
+    held(run, 40)
+    assert run.left_out == set()
+
+
+FROZEN = """
+class Frozen(Exception):
+    pass
+
+provisioning.map_error(Frozen, status=409, code="frozen")
+
+@provisioning.hook("tenant.suspend")
+def refuse():
+    raise Frozen("Nobody is suspended today.")
+"""
+
+
+def test_what_a_hook_refuses_is_left_out_by_name(tmp_path: Path) -> None:
+    write_host(tmp_path, registered=FROZEN)
+    run = conform(tmp_path, "-k", "test_lifecycle")
+    held(run, 12)
+    assert run.left_out == {"a hook of this host refuses POST: 409 frozen"}
+
+
+SECOND = """
+more = {"url_prefix": "/us", "table_prefix": "us_", "roles": {"all": ["tenant:read"]}}
+TenantProvisioning(name="us", **more).init_app(app)
+"""
+
+
+@slow
+def test_each_of_several_mounts_can_be_meant(tmp_path: Path) -> None:
+    write_host(tmp_path, after=SECOND)
+    held(conform(tmp_path, *ESSENTIALS), 12)
+    other = conform(tmp_path, *ESSENTIALS, "--provisioning-mount=us")
+    held(other, 3)
+    assert "no role that sees one partner's tenants alone grants tenant:create" in other.left_out
+    nothing = conform(tmp_path, *ESSENTIALS, "--provisioning-mount=eu")
+    assert nothing.failed == {"test_the_api_is_mounted"}
+    assert "This app has no mount named 'eu'; it has provisioning, us." in nothing.output
