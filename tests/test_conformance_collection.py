@@ -98,7 +98,7 @@ def test_the_suite_comes_after_the_tests_that_are_asked_for(tested: Path) -> Non
 @pytest.mark.parametrize("app", [None, pytest.param("host:create_app", marks=pytest.mark.slow)])
 def test_the_suite_can_stand_in_a_module_of_the_hosts_and_is_there_once(tested: Path, app: str | None) -> None:
     (tested / "tests/test_contract.py").write_text("from flask_tenant_provisioning.testing.suite import *\n")
-    run = conform(tested, "tests", "-vv", "-k", "own or mounted or a_tenant_is_created", app=app)
+    run = conform(tested, "tests", "-vv", "-k", "test_own or api_is_mounted or test_a_tenant_is_created", app=app)
     assert run.status == 0, run
     assert sorted(passed(run.output)) == [
         ("tests/test_contract.py", "test_a_tenant_is_created"),
