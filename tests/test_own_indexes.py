@@ -178,6 +178,19 @@ def test_names_are_short_and_different() -> None:
         assert all(name.startswith(f"{prefix}tenants_own_") for name in names)
 
 
+def test_long_values_of_before_keep_no_index_from_being_made(house: Host) -> None:
+    partner = Caller(house.start([], migrate=True))
+    long, short = "".join(chr(0x1F300 + number * 37 % 700) for number in range(3000)), "eu"
+    tenants = [partner.create(region=region)["tenant"] for region in (long, short)]
+    later = Caller(house.start(["region"], migrate=True), partner.partner)
+    assert house.indexes() == of("region")
+    found = later("GET", "/tenants?region=eu").get_json()["items"]
+    assert [one["tenant"] for one in found] == tenants[1:]
+    assert later("GET", f"/tenants/{tenants[0]}").get_json()["region"] == long
+    assert later("PATCH", f"/tenants/{tenants[0]}", json={"seats": 2}).status_code == 400
+    assert later("PATCH", f"/tenants/{tenants[0]}", json={"region": "us"}).status_code == 200
+
+
 def test_the_longest_values_fit_into_the_indexes(house: Host) -> None:
     app = house.start(["region"], migrate=True)
     partner = Caller(app, partner="\U0001f600" * 255)

@@ -9,11 +9,15 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
 
+#: How many characters of a member are compared: an index entry has no room for more, beside a partner and a name.
+LONGEST = 100
+
 
 class Member(FunctionElement[str]):
     """The scalar called `name` (letters, digits and ``_``) in the JSON object of a column; NULL where there is none.
 
-    The name stands in the text of the statement: an expression is found in an index by its text.
+    The name stands in the text of the statement: an expression is found in an index by its text. PostgreSQL refuses
+    to index a long text, which may be there from before anybody compared it: of that, the beginning counts.
     """
 
     inherit_cache = True
@@ -39,7 +43,7 @@ def _extracted(element: Member, compiler: Any, **options: Any) -> str:
 @compiles(Member, "postgresql")
 def _arrow(element: Member, compiler: Any, **options: Any) -> str:
     column, name = element.clauses
-    return f"({compiler.process(column, **options)} ->> '{name}')"
+    return f"(left({compiler.process(column, **options)} ->> '{name}', {LONGEST}))"
 
 
 @compiles(Scalar)

@@ -7,8 +7,8 @@ from typing import Any
 from apispec import APISpec
 from marshmallow import fields
 
+from ..database.documents import LONGEST
 from ..hooks import TenantFields
-from ..tenants.own_fields import LONGEST_COMPARED
 from .fields import Converter
 
 Property = dict[str, Any]
@@ -35,7 +35,7 @@ def describe(spec: APISpec, converter: Converter, own: TenantFields) -> None:
 def _described(converter: Converter, own: TenantFields, name: str) -> Property:
     found: Property = converter.field2property(own.fields[name])
     if name in own.filterable and "string" in _kinds(found):
-        found["maxLength"] = min(found.get("maxLength", LONGEST_COMPARED), LONGEST_COMPARED)
+        found["maxLength"] = min(found.get("maxLength", LONGEST), LONGEST)
     return found
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from marshmallow import RAISE, ValidationError
 from marshmallow.fields import IP, UUID, Date, DateTime, Enum, Field, IPInterface, String, Time
 
+from ..database.documents import LONGEST
 from ..events import compact
 from ..hooks import TenantFields
 from ..problems import Fault, MalformedJSON
@@ -22,15 +23,12 @@ from .own_faults import INVALID, faults
 from .patches import merged
 
 MOST_BYTES = 16 * 1024
-#: What an index entry has room for, beside a partner and a name.
-LONGEST_COMPARED = 100
-
 #: Fields that are a text in JSON.
 TEXTS = (String, DateTime, Date, Time, UUID, IP, IPInterface)
 
 UNFIT = Fault(INVALID, "Does not serialise to JSON.")
 TOO_LARGE = Fault("too-large", f"The application's own fields must have {MOST_BYTES} bytes of JSON at most.")
-NOT_COMPARABLE = Fault(INVALID, f"Must be a text of {LONGEST_COMPARED} characters at most, an integer or a flag.")
+NOT_COMPARABLE = Fault(INVALID, f"Must be a text of {LONGEST} characters at most, an integer or a flag.")
 
 
 def split(own: TenantFields, body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -101,7 +99,7 @@ def from_text(field: Field[Any], text: str) -> Any:
 
 def is_comparable(value: Any) -> bool:
     """Whether lists can be filtered by this JSON value."""
-    return isinstance(value, str | int) and len(str(value)) <= LONGEST_COMPARED
+    return isinstance(value, str | int) and len(str(value)) <= LONGEST
 
 
 def _strict(own: TenantFields, dumped: Mapping[str, Any]) -> dict[str, Any]:
