@@ -9,7 +9,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --edi
 help:
 	@echo "make demo      a walk through the API over HTTP, on SQLite"
 	@echo "make serve     the demo app on http://127.0.0.1:$(PORT) (PORT=...), with curl lines to try"
-	@echo "make test      the tests; PostgreSQL too, where one is found"
+	@echo "make test      the tests; PostgreSQL too, where one is found (ARGS='--mount isolated' for the other mount)"
 	@echo "make test-all  the same with the slow ones"
 	@echo "make fuzz      requests at random against the demo app (ARGS='--seed 7 --database sqlite ...')"
 	@echo "make lint      ruff and mypy"
