@@ -52,6 +52,9 @@ class TenantProvisioning(Registration):
     The API reads its bearer tokens from the ``Authorization`` header and no cookie, so nobody can forge a request
     by way of a browser. A `CSRFProtect` that the app has already is therefore told to leave the API alone; one that
     comes later would refuse what partners send until the host does so: ``csrf.exempt(provisioning.blueprint)``.
+
+    ``mount="isolated"`` (or ``PROVISIONING_MOUNT``) serves it by a private app behind the prefix, for hosts whose
+    hooks, walls or user lookup would come between; `flask provisioning doctor` says where they would.
     """
 
     def __init__(

@@ -10,6 +10,8 @@ import pytest
 from flask import Flask, abort, current_app, g, redirect, request, url_for
 from flask_wtf import CSRFProtect
 
+from flask_tenant_provisioning.engine.choosing import worker_of
+from tests.commands import run
 from tests.house import House, Make
 from tests.refusals import refused
 from tests.witness import everything
@@ -190,6 +192,27 @@ def test_what_a_hook_opened_is_closed_by_the_hosts_own_teardown(house: House) ->
     partner.create()
     partner("GET", "/tenants")
     assert told == [("closed", "the host's")]
+
+
+@pytest.mark.parametrize("how", ["blueprint", "isolated"])
+def test_steps_and_commands_run_in_the_hosts_context(make: Make, how: str) -> None:
+    house = make(PROVISIONING_MOUNT=how, HOSTS_OWN="setting")
+    seen: list[tuple[str, Any]] = []
+
+    @house.provisioning.step("bucket")
+    def make_bucket() -> None:
+        seen.append(("step", current_app.config["HOSTS_OWN"]))
+
+    @house.provisioning.hook("tenant.create")
+    def watch() -> None:
+        seen.append(("hook", current_app.config["HOSTS_OWN"]))
+
+    partner = house.open()
+    partner.create()
+    worker_of(mount_of(house.app)).drain()
+    new = ("tenants", "create", "--partner", "acme", "--email", "a@example.com", "--client-name", "A")
+    assert run(house.app, *new).status == 0
+    assert seen == [("hook", "setting"), ("step", "setting"), ("hook", "setting")]
 
 
 def test_a_hook_that_refuses_leaves_nothing(house: House) -> None:
