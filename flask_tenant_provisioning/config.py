@@ -78,6 +78,12 @@ def _choice(*allowed: str) -> Check:
     return check
 
 
+def _engine(value: Any) -> str:
+    if _choice("embedded", "external", "celery")(value) == "celery" and importlib.util.find_spec("celery") is None:
+        raise ValueError("'embedded' or 'external', or pip install 'flask-tenant-provisioning[celery]'")
+    return str(value)
+
+
 def _matching(pattern: str, wanted: str) -> Check:
     def check(value: Any) -> str:
         if not isinstance(value, str) or not re.fullmatch(pattern, value):
@@ -248,10 +254,10 @@ class Settings:
     engine: str = _key(
         "embedded",
         "Who does what follows a commit: `embedded`, a thread of each serving process from its first request on; "
-        "`external`, `flask provisioning worker` alone.",
-        _choice("embedded", "external"),
+        "`external`, `flask provisioning worker` alone; `celery`, the workers of the host's Celery app.",
+        _engine,
     )
-    worker_threads: int = _key(8, "How many steps a worker runs at once.", _number(1, 1000))
+    worker_threads: int = _key(8, "How many steps a worker, or a Celery task, runs at once.", _number(1, 1000))
     worker_poll_seconds: int = _key(
         2, "How often an idle worker looks for work that other processes have left.", _number(1, 3600)
     )

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 import pytest
 from sqlalchemy import make_url
 
-from tests import postgresql
+from tests import brokers, postgresql
 
 REQUIRE_VARIABLE = "PROVISIONING_TEST_REQUIRE_POSTGRESQL"
+REQUIRE_BROKERS = "PROVISIONING_TEST_REQUIRE_BROKERS"
 DESELECTED = pytest.StashKey[int]()
 
 
@@ -33,12 +34,19 @@ def empty_postgresql_database(postgresql_url: str) -> str:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Fail at once where PostgreSQL is demanded and absent."""
-    if os.environ.get(REQUIRE_VARIABLE, "") in ("", "0"):
-        return
-    server, reason = postgresql.find()
-    if server is None:
-        pytest.exit(f"{REQUIRE_VARIABLE} is set, but PostgreSQL was not found: {reason}", returncode=1)
+    """Fail at once where a service is demanded and absent."""
+    if _demanded(REQUIRE_VARIABLE):
+        server, reason = postgresql.find()
+        if server is None:
+            pytest.exit(f"{REQUIRE_VARIABLE} is set, but PostgreSQL was not found: {reason}", returncode=1)
+    if _demanded(REQUIRE_BROKERS):
+        for kind in brokers.KINDS:
+            if fault := brokers.fault(kind):
+                pytest.exit(f"{REQUIRE_BROKERS} is set, but {kind} was not found: {fault}", returncode=1)
+
+
+def _demanded(variable: str) -> bool:
+    return os.environ.get(variable, "") not in ("", "0")
 
 
 def pytest_deselected(items: Sequence[pytest.Item]) -> None:
@@ -50,20 +58,25 @@ def pytest_deselected(items: Sequence[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say which PostgreSQL the tests ran on, and what was left out."""
-    skipped = [
-        report
-        for report in terminalreporter.stats.get("skipped", [])
-        if isinstance(report.longrepr, tuple) and "PostgreSQL: not found" in report.longrepr[2]
-    ]
+    """Say which services the tests ran on, and what was left out."""
     terminalreporter.section("services")
-    if skipped:
+    if left_out := _skipped(terminalreporter, "PostgreSQL"):
         _, reason = postgresql.find()
-        terminalreporter.line(f"PostgreSQL: not found ({reason}): {len(skipped)} tests skipped", yellow=True)
+        terminalreporter.line(f"PostgreSQL: not found ({reason}): {left_out} tests skipped", yellow=True)
     elif postgresql.find.cache_info().currsize:
         server, where = postgresql.find()
         terminalreporter.line(f"PostgreSQL: {server} ({where})")
     else:
         terminalreporter.line("PostgreSQL: no test of this run needed it")
+    for kind in brokers.KINDS:
+        if left_out := _skipped(terminalreporter, kind):
+            reason = f"{brokers.fault(kind)}; {brokers.VARIABLES[kind]} names another"
+            terminalreporter.line(f"{kind}: not found ({reason}): {left_out} tests skipped", yellow=True)
     if left_out := config.stash.get(DESELECTED, 0):
         terminalreporter.line(f"slow: {left_out} tests left out; `make test-all` runs them too")
+
+
+def _skipped(terminalreporter: pytest.TerminalReporter, service: str) -> int:
+    """How many tests were skipped since the service is not there."""
+    reports = terminalreporter.stats.get("skipped", [])
+    return sum(isinstance(one.longrepr, tuple) and f"{service}: not found" in one.longrepr[2] for one in reports)

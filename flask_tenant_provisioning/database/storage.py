@@ -225,9 +225,12 @@ class Storage:
             raise RuntimeError("a unit of work runs in this thread already: pass its session on")
         self._thread.busy = True
         try:
-            return self._repeat(work, opened, attempts or self._attempts, again)
+            done, woken = self._repeat(work, opened, attempts or self._attempts, again)
         finally:
             self._thread.busy = False
+        if woken:
+            self._wake(woken)
+        return done
 
     def _repeat(
         self,
@@ -235,7 +238,7 @@ class Storage:
         opened: Callable[[], contextlib.AbstractContextManager[Session]],
         attempts: int,
         again: tuple[Meaning, ...],
-    ) -> T:
+    ) -> tuple[T, list[tuple[str, ...]]]:
         """Run `work`, and once more for each failure in `again`, while neither attempts nor patience are used up.
 
         `RETRY` alone says that the database has undone everything, at COMMIT too. A connection that dies says
@@ -252,9 +255,7 @@ class Storage:
                     _refuse(error, what)
                     raise
             else:
-                if session.woken:
-                    self._wake(session.woken)
-                return done
+                return done, session.woken
             self._sleep(random.uniform(0.001, 0.02) * 2**tried)
         raise AssertionError("unreachable")
 

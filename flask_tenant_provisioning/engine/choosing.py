@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ..config import Settings
+from ..steps.claims import Key
 from ..steps.running import StepWork
 from ..web.mount import Engine, Mount
 from .base import External
 from .chores import Chores
 from .embedded import Embedded
+from .listed import Listed
 from .worker import Worker
 
 
 def engine_of(settings: Settings, mount: Callable[[], Mount]) -> Engine:
     """The engine that the configuration asks for; `mount` is asked for once there is work."""
+    if settings.engine == "celery":
+        from .celery import CeleryEngine
+
+        return CeleryEngine(mount)
     return Embedded(lambda: worker_of(mount())) if settings.engine == "embedded" else External()
 
 
 def worker_of(mount: Mount, threads: int | None = None) -> Worker:
     """A worker for everything that follows the commits of `mount`."""
     settings = mount.settings
-    work = StepWork(mount.storage, mount.hooks, mount.in_host, float(settings.worker_lease_seconds))
-    chores = Chores(mount.storage)
-    return Worker(work, chores, threads=threads or settings.worker_threads, poll=float(settings.worker_poll_seconds))
+    poll = float(settings.worker_poll_seconds)
+    return Worker(_work(mount), Chores(mount.storage), threads=threads or settings.worker_threads, poll=poll)
+
+
+def errand_of(mount: Mount, keys: Iterable[Key]) -> Worker:
+    """A worker for the steps of these keys alone."""
+    return Worker(Listed(_work(mount), keys), threads=mount.settings.worker_threads)
+
+
+def _work(mount: Mount) -> StepWork:
+    return StepWork(mount.storage, mount.hooks, mount.in_host, float(mount.settings.worker_lease_seconds))

@@ -27,7 +27,7 @@ class _Piece:
 class Worker:
     """Does the work of one mount until it is stopped. Several workers, in any processes, share it safely."""
 
-    def __init__(self, work: Work, chores: Chores, *, threads: int = 8, poll: float = 2.0) -> None:
+    def __init__(self, work: Work, chores: Chores | None = None, *, threads: int = 8, poll: float = 2.0) -> None:
         self._work, self._chores = work, chores
         self._threads, self._poll = threads, poll
         self._running: list[_Piece] = []
@@ -54,7 +54,8 @@ class Worker:
 
     def drain(self) -> None:
         """Work until nothing is due, and wait for what is being done."""
-        self._safely(self._chores.do)
+        if self._chores is not None:
+            self._safely(self._chores.do)
         while not self._stopping and (self._turn() or self._running):
             if self._running:
                 self._changed.wait(min(self._rest(), 0.05))
@@ -73,7 +74,8 @@ class Worker:
     def _turn(self) -> int:
         """Look after what is being done, and begin what can be; returns how many pieces were begun."""
         self._look_after()
-        self._safely(self._chores.do_when_due)
+        if self._chores is not None:
+            self._safely(self._chores.do_when_due)
         free = self._threads - len(self._running)
         claimed: Sequence[Any] = self._safely(lambda: self._work.claim(free)) or () if free > 0 else ()
         for one in claimed:

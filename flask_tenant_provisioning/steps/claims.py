@@ -32,6 +32,18 @@ def due(session: Session, limit: int) -> list[tuple[Any, ...]]:
     return found
 
 
+def overdue(session: Session, limit: int, age: float) -> list[Key]:
+    """The first steps that are due and of which no engine may know.
+
+    So are those to be tried again, and those that a dead worker left; for all others `wake` was called when they became
+    due, and they count once they have been due for `age` seconds.
+    """
+    now = session.storage.clock()
+    wanted = {"now": instant(now), "before": instant(now - age), "limit": limit}
+    found: list[Key] = session.run(session.storage.once(StepSQL).overdue, wanted).fetchall()
+    return found
+
+
 def lag(session: Session) -> Lag:
     """How far behind the workers are."""
     now = {"now": instant(session.storage.clock())}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Table, and_, bindparam, case, func, select
+from sqlalchemy import ColumnElement, Integer, Table, and_, bindparam, case, func, or_, select
 
 from ..database import Statement, Storage, parameters
 from .models import Run, Stage
@@ -33,6 +33,14 @@ class StepSQL:
         self.due = self._compiled(
             select(*(s[name] for name in KEY), s.fence)
             .where(due)
+            .order_by(s.due_at)
+            .limit(bindparam("limit", type_=Integer))
+        )
+        tried = case((s.state == "undoing", s.undo_attempts), else_=s.attempts) > 0
+        old = s.due_at <= bindparam("before", type_=s.due_at.type)
+        self.overdue = self._compiled(
+            select(*(s[name] for name in KEY))
+            .where(due, or_(tried, old))
             .order_by(s.due_at)
             .limit(bindparam("limit", type_=Integer))
         )

@@ -19,11 +19,17 @@ class Wire:
         plain = {**url.query, "sslmode": "disable", "gssencmode": "disable"}
         self.url = url.set(host="127.0.0.1", port=port, query=plain)
         self._fatal: bytes | None = None
+        self._lines: list[_Line] = []
         threading.Thread(target=self._open, daemon=True).start()
 
     def lose_answer_to(self, command: bytes) -> None:
         """Let the next command with these bytes reach the server, and cut the wire when the server answers it."""
         self._fatal = command
+
+    def cut(self) -> None:
+        """Cut every connection that there is; new ones can be made."""
+        while self._lines:
+            self._lines.pop().cut()
 
     def close(self) -> None:
         self._door.close()
@@ -32,7 +38,7 @@ class Wire:
         with contextlib.suppress(OSError):
             while True:
                 client = self._door.accept()[0]
-                _Line(self, client, socket.create_connection(self._server))
+                self._lines.append(_Line(self, client, socket.create_connection(self._server)))
 
     def is_fatal(self, sent: bytes) -> bool:
         """Whether these bytes hold the command whose answer is to be lost; it is so once."""
@@ -56,15 +62,15 @@ class _Line:
             while sent := self._client.recv(65536):
                 self._doomed = self._doomed or self._wire.is_fatal(sent)
                 self._server.sendall(sent)
-        self._cut()
+        self.cut()
 
     def _downwards(self) -> None:
         with contextlib.suppress(OSError):
             while (answer := self._server.recv(65536)) and not self._doomed:
                 self._client.sendall(answer)
-        self._cut()
+        self.cut()
 
-    def _cut(self) -> None:
+    def cut(self) -> None:
         for end in (self._client, self._server):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,90 @@
+"""Hosts whose steps run in their own Celery app, made as Flask's documentation makes it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from celery import Celery, Task, signals
+from celery.contrib.testing.worker import TestWorkController, start_worker
+from flask import Flask
+
+from flask_tenant_provisioning.web.mount import Mount
+from tests.brokers import Broker
+from tests.steps import House
+from tests.world import Caller
+
+
+def celery_init_app(app: Flask) -> Celery:
+    """As in Flask's documentation, "Background Tasks with Celery"."""
+
+    class FlaskTask(Task):  # type: ignore[type-arg]
+        def __call__(self, *args: object, **kwargs: object) -> object:
+            with app.app_context():
+                return self.run(*args, **kwargs)
+
+    celery_app: Celery = Celery(app.name, task_cls=FlaskTask)
+    celery_app.config_from_object(app.config["CELERY"])
+    celery_app.set_default()
+    app.extensions["celery"] = celery_app
+    return celery_app
+
+
+class _Attentive(TestWorkController):
+    """A worker that looks up often, so that it notices at once when it is to stop."""
+
+    def on_consumer_ready(self, consumer: Any) -> None:
+        consumer.timer.call_repeatedly(0.1, lambda: None)
+        super().on_consumer_ready(consumer)
+
+
+def _leave_logging_alone(**_options: Any) -> None:
+    """Connected to `setup_logging`, it keeps Celery from changing the loggers of other tests."""
+
+
+class CeleryHouse(House):
+    """A host with steps of its own, and with Celery on this part of a broker."""
+
+    def __init__(self, database_url: str, broker: Broker, **config: Any) -> None:
+        super().__init__(database_url, **{"PROVISIONING_ENGINE": "celery", **config})
+        self.broker = broker
+        self.app.config["CELERY"] = {**broker.settings(), "task_ignore_result": True}
+
+    def open(self, *roles: str) -> Caller:
+        """Mount the API, make the Celery app, and return a partner."""
+        partner = super().open(*roles)
+        celery_init_app(self.app)
+        return partner
+
+    @property
+    def celery(self) -> Celery:
+        """The host's Celery app."""
+        found: Celery = self.app.extensions["celery"]
+        return found
+
+    @property
+    def mount(self) -> Mount:
+        """The mount."""
+        found: Mount = self.app.extensions["tenant_provisioning"]["provisioning"]
+        return found
+
+    @contextlib.contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Let a Celery worker work for this host until the block ends."""
+        signals.setup_logging.connect(_leave_logging_alone)
+        with start_worker(self.celery, perform_ping_check=False, WorkController=_Attentive):
+            yield
+
+    def send(self, task: str) -> None:
+        """Send what the beat would."""
+        self.celery.tasks[f"flask_tenant_provisioning.{task}"].apply_async(("provisioning",))
+
+    def apply(self, task: str, *arguments: Any) -> None:
+        """Run a task here and now."""
+        self.celery.tasks[f"flask_tenant_provisioning.{task}"].apply(arguments).get()
+
+    def close(self) -> None:
+        super().close()
+        if "celery" in self.app.extensions:
+            self.celery.close()
