@@ -30,17 +30,13 @@ class Broker(NamedTuple):
 
     def settings(self) -> dict[str, Any]:
         """What a Celery app is configured with to use it, as the guide has it, with quick redelivery on Redis."""
-        found: dict[str, Any] = {
-            "broker_url": self.url,
-            "task_default_queue": self.name,
-            "control_exchange": self.name,
-            "event_queue_prefix": self.name,
-            "worker_prefetch_multiplier": 1,
-        }
+        own = dict.fromkeys(("task_default_queue", "control_exchange", "event_queue_prefix"), self.name)
+        found: dict[str, Any] = {"broker_url": self.url, "worker_prefetch_multiplier": 1, **own}
         if self.kind == "rabbitmq":
             return {**found, "task_default_queue_type": "quorum"}
         quick = {"visibility_timeout": 8, "unacked_restore_interval": 2, "unacked_restore_throttle": 1}
-        return {**found, "broker_transport_options": {"global_keyprefix": f"{self.name}:", "polling_interval": 0.1, **quick}}
+        options = {"global_keyprefix": f"{self.name}:", "polling_interval": 0.1, **quick}
+        return {**found, "broker_transport_options": options}
 
 
 @functools.cache

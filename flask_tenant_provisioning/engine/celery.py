@@ -82,8 +82,8 @@ class CeleryEngine:
         with self._pool(celery).acquire(block=True, timeout=PATIENCE) as producer:
             sending: dict[str, Any] = {"producer": producer, "retry": True, "retry_policy": _ONCE}
             for batch in batches(keys):
-                shown = f"({mount.name!r}, {len(batch)} steps)"
-                celery.tasks[WORK].apply_async((mount.name, batch), argsrepr=shown, **sending)
+                sending["argsrepr"] = f"({mount.name!r}, {len(batch)} steps)"
+                celery.tasks[WORK].apply_async((mount.name, batch), **sending)
 
     def _pool(self, celery: Celery) -> ProducerPool:
         """This process's connections. A parent's are kept: closing a copy would close the parent's too."""

@@ -17,38 +17,44 @@ class Workers:
     def __init__(self, count: int, environment: dict[str, str], log: Path) -> None:
         self._environment = environment
         self._log = log
-        self._workers = [self._start("worker", "-c", "1", "-P", "prefork", "-n", f"w{number}") for number in range(count)]
+        self._workers = [self._worker() for _ in range(count)]
         self._beat = self._start("beat", "-s", str(log.with_suffix(".beat")))
 
     def kill(self, worker: int) -> None:
-        """SIGKILL to a worker and to all its children, and start another one."""
+        """SIGKILL to a worker and to all its children; another one is started."""
         found = next(process for process in self._workers if process.pid == worker)
         self._workers.remove(found)
         _kill(found)
-        self._workers.append(self._start("worker", "-c", "1", "-P", "prefork", "-n", f"again{found.pid}"))
+        self._workers.append(self._worker())
 
-    def kill_child(self, worker: int, child: int) -> None:
-        """SIGKILL to the process that does the work alone, as when memory runs out; its worker makes another."""
-        assert worker in self.pids
+    def kill_child(self, child: int) -> None:
+        """SIGKILL to the process that works for a worker, as when memory runs out; its worker makes another."""
         os.kill(child, signal.SIGKILL)
 
     @property
     def pids(self) -> list[int]:
+        """The workers' process ids."""
         return [process.pid for process in self._workers]
+
+    def output(self) -> str:
+        """The last of what they printed."""
+        return self._log.read_text(errors="replace")[-5000:]
 
     def stop(self) -> None:
         """Kill them all."""
         for process in (*self._workers, self._beat):
             _kill(process)
 
+    def _worker(self) -> subprocess.Popen[bytes]:
+        quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+        return self._start("worker", "-c", "1", "-n", f"storm-{os.urandom(4).hex()}", *quiet)
+
     def _start(self, command: str, *options: str) -> subprocess.Popen[bytes]:
-        arguments = [sys.executable, "-m", "celery", "-A", "tests.storms.celery_host:app", command, "-l", "INFO", *options]
-        if command == "worker":
-            arguments += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+        arguments = [sys.executable, "-m", "celery", "-A", "tests.storms.celery_host:celery", command, *options]
         with self._log.open("ab") as log:
             return subprocess.Popen(
-                arguments, cwd=ROOT, env=self._environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-                start_new_session=True,
+                [*arguments, "-l", "INFO"], cwd=ROOT, env=self._environment, start_new_session=True,
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL,
             )  # fmt: skip
 
 
