@@ -16,10 +16,11 @@ import pytest
 from celery import Celery
 from sqlalchemy import make_url
 
-from flask_tenant_provisioning.engine.celery import PATIENCE, PAUSE, CeleryEngine
+from flask_tenant_provisioning.engine.celery import PATIENCE, PAUSE, CeleryEngine, beat_schedule
 from tests import brokers
 from tests.brokers import Broker
 from tests.celery_hosts import CeleryHouse
+from tests.commands import run
 from tests.steps import states, status
 from tests.storms.wire import Wire
 from tests.witness import Clock
@@ -203,6 +204,7 @@ FORKING = """
 import os, sys
 from tests.brokers import Broker
 from tests.celery_hosts import CeleryHouse
+from tests.commands import run
 
 house = CeleryHouse(sys.argv[1], Broker(*sys.argv[2:5]))
 house.step("one")
@@ -267,3 +269,46 @@ def test_another_engine_imports_no_celery(lite_url: str) -> None:
     done = python(WITH_ANOTHER, lite_url, input=json.dumps(configuration(PROVISIONING_ENGINE="embedded")))
 
     assert done.stdout == "[]\n", done.stderr
+
+
+def look(house: CeleryHouse) -> dict[str, str]:
+    """What the doctor says of the worker."""
+    checks = json.loads(run(house.app, "doctor", "--json").out)["checks"]
+    found: dict[str, str] = next(check for check in checks if check["check"] == "worker")
+    return {name: found[name] for name in ("status", "detail", "advice")}
+
+
+@KINDS
+def test_the_doctor_says_whether_celery_brings_work_to_anybody(make: Make, kind: str) -> None:
+    with brokers.part_of(kind) as part:
+        house = make(part)
+        house.step("one")
+        house.open()
+        found = look(house)
+        assert found["status"] == "warn"
+        assert found["detail"].startswith("celery, 1 steps, 0 due; ")
+        assert "guest:guest" not in found["detail"]
+        assert found["detail"].endswith(", 0 Celery workers answer, and nothing sweeps")
+        assert found["advice"] == "put beat_schedule() into Celery's `beat_schedule`"
+        house.celery.conf.update(beat_schedule=beat_schedule())
+        assert look(house)["advice"] == "start one: `celery -A … worker`"
+        with house.at_work():
+            found = look(house)
+            assert (found["status"], found["advice"]) == ("ok", "")
+            assert found["detail"].endswith(", 1 Celery workers answer")
+
+
+def test_the_doctor_says_what_is_missing(house: CeleryHouse) -> None:
+    house.open()
+    house.celery.conf.update(broker_url=house.broker.url.replace("//", "//:hunter2@"))
+    found = look(house)
+    assert (found["status"], found["advice"]) == ("fail", "start the broker")
+    assert "takes no messages: " in found["detail"]
+    assert "hunter2" not in found["detail"]
+    del house.app.extensions["celery"]
+
+    assert look(house) == {
+        "status": "fail",
+        "detail": "celery, 0 steps, 0 due; the host has no Celery app",
+        "advice": "keep your Celery app in app.extensions['celery'], as Flask's documentation does",
+    }

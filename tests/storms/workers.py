@@ -14,9 +14,12 @@ ROOT = Path(__file__).resolve().parents[2]
 class Workers:
     """So many workers for one host, and its beat. What they print goes to `log`."""
 
-    def __init__(self, count: int, environment: dict[str, str], log: Path) -> None:
+    def __init__(
+        self, count: int, environment: dict[str, str], log: Path, *, host: str = "tests.storms.celery_host"
+    ) -> None:
         self._environment = environment
         self._log = log
+        self._host = host
         self._workers = [self._worker() for _ in range(count)]
         self._beat = self._start("beat", "-s", str(log.with_suffix(".beat")))
 
@@ -50,7 +53,7 @@ class Workers:
         return self._start("worker", "-c", "1", "-n", f"storm-{os.urandom(4).hex()}", *quiet)
 
     def _start(self, command: str, *options: str) -> subprocess.Popen[bytes]:
-        arguments = [sys.executable, "-m", "celery", "-A", "tests.storms.celery_host:celery", command, *options]
+        arguments = [sys.executable, "-m", "celery", "-A", f"{self._host}:celery", command, *options]
         with self._log.open("ab") as log:
             return subprocess.Popen(
                 [*arguments, "-l", "INFO"], cwd=ROOT, env=self._environment, start_new_session=True,

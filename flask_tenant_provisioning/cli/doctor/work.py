@@ -20,7 +20,19 @@ def keeps_up(patient: Patient) -> Finding:
     steps = sum(len(mount.hooks.steps(phase)) for phase in (PROVISIONING, DEPROVISIONING))
     found = health(mount.storage)["worker"]
     detail = f"{mount.settings.engine}, {steps} steps, {found['due']} due"
-    if found["status"] == "ok":
-        return Finding(OK, detail)
+    brought = _brought(patient)
+    if brought.detail:
+        detail = f"{detail}; {brought.detail}"
+    if brought.status != OK or found["status"] == "ok":
+        return brought._replace(detail=detail)
     advice = "run `flask provisioning worker`" if mount.settings.engine == "external" else "look into the log for why"
     return Finding(WARN, f"{detail}, the first for {found['lag_seconds']:.0f} s", advice)
+
+
+def _brought(patient: Patient) -> Finding:
+    """Whether what is due is brought to somebody, where messages have to."""
+    if patient.mount.settings.engine != "celery":
+        return Finding(OK, "")
+    from .messages import arrive
+
+    return arrive(patient)

@@ -1,0 +1,138 @@
+"""How many steps a second Celery brings about, with one to a message and with a batch to each.
+
+    python -m tests.bench.messages --db postgresql://localhost/bench --tenants 2000
+
+Each tenant has one step that does nothing. There are two Celery workers of one process each; beside them is measured
+what a worker without a broker does in one process. The database is left with what was made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from celery import Celery
+from flask import Flask
+from sqlalchemy import text
+
+from flask_tenant_provisioning import TenantProvisioning
+from flask_tenant_provisioning.engine.choosing import worker_of
+from flask_tenant_provisioning.steps import claims
+from flask_tenant_provisioning.steps.claims import Key
+from flask_tenant_provisioning.web.mount import Mount
+from tests import brokers
+from tests.celery_hosts import celery_init_app
+from tests.steps import status
+from tests.storms.server import environment
+from tests.storms.workers import Workers
+from tests.waiting import eventually
+from tests.world import Caller, configuration, engine_of
+
+WORKERS = 2
+
+
+def create_app(**config: Any) -> Flask:
+    """A host with a step that does nothing."""
+    app = Flask("bench")
+    app.config.from_prefixed_env()
+    app.config.update(config)
+    provisioning = TenantProvisioning()
+    provisioning.step("nothing")(lambda: None)
+    provisioning.init_app(app)
+    if "CELERY" in app.config:
+        celery_init_app(app)
+    return app
+
+
+def __getattr__(name: str) -> Celery:
+    """The Celery app, made when ``celery -A`` asks for it."""
+    if name != "celery":
+        raise AttributeError(name)
+    found: Celery = create_app().extensions["celery"]
+    return found
+
+
+@contextmanager
+def working(config: dict[str, Any]) -> Iterator[None]:
+    """Let Celery workers work until the block ends."""
+    with tempfile.TemporaryDirectory() as folder:
+        workers = Workers(WORKERS, environment(**config), Path(folder) / "log", host="tests.bench.messages")
+        try:
+            yield
+        finally:
+            workers.stop()
+
+
+def created(app: Flask, tenants: int) -> float:
+    """Create so many tenants; returns the median time of a request, in milliseconds."""
+    partner, taken = Caller(app), []
+    for _ in range(tenants):
+        began = time.perf_counter()
+        partner.create()
+        taken.append(time.perf_counter() - began)
+    return statistics.median(taken) * 1000
+
+
+def rate(app: Flask, tenants: int, begin: Callable[[Mount, list[Key]], None]) -> float:
+    """How many steps a second are done, from the beginning to the last one."""
+    mount: Mount = app.extensions["tenant_provisioning"]["provisioning"]
+    keys = mount.storage.read(lambda session: claims.overdue(session, tenants, 0))
+    assert len(keys) == tenants
+    began = time.perf_counter()
+    begin(mount, keys)
+    while mount.storage.read(claims.lag).due or _at_work(app):
+        time.sleep(0.01)
+    return tenants / (time.perf_counter() - began)
+
+
+def _at_work(app: Flask) -> bool:
+    with engine_of(app).connect() as connection:
+        return bool(connection.scalar(text("SELECT 1 FROM provisioning_steps WHERE due_at IS NOT NULL LIMIT 1")))
+
+
+def one_by_one(mount: Mount, keys: list[Key]) -> None:
+    """Send a message for each step."""
+    for key in keys:
+        mount.engine.wake([key])
+
+
+def through(kind: str, db: str, tenants: int) -> str:
+    """What there is to say of one broker."""
+    with brokers.part_of(kind) as part:
+        config = {"PROVISIONING_DATABASE_URL": db, "PROVISIONING_ENGINE": "celery", "CELERY": part.settings()}
+        app = create_app(**configuration(**config))
+        quiet = create_app(**configuration(**{**config, "PROVISIONING_ENGINE": "external"}))
+        sending = created(app, tenants)
+        brokers.lose(part)
+        with working(config):
+            partner = Caller(app)
+            first = partner.create()
+            assert eventually(lambda: status(partner, first) == "active", 60)
+            single = rate(app, tenants, one_by_one)
+            silent = created(quiet, tenants)
+            batched = rate(app, tenants, lambda mount, keys: mount.engine.wake(keys))
+        return f"{kind:10} {single:10.0f} {batched:10.0f} {silent:12.2f} {sending:10.2f}"
+
+
+def main() -> None:
+    """Print a line for each broker, and one for a worker that needs none."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--db", required=True)
+    parser.add_argument("--tenants", type=int, default=2000)
+    given: Any = parser.parse_args()
+    print("steps/s     one each  20 to each | ms a request: unsent, with a message")
+    for kind in brokers.KINDS:
+        print(through(kind, given.db, given.tenants) if not brokers.fault(kind) else f"{kind}: not found")
+    quiet = create_app(**configuration(PROVISIONING_DATABASE_URL=given.db))
+    created(quiet, given.tenants)
+    print(f"no broker  {rate(quiet, given.tenants, lambda mount, _keys: worker_of(mount).drain()):21.0f}")
+
+
+if __name__ == "__main__":
+    main()
