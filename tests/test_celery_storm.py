@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections import Counter
@@ -9,19 +10,17 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
-from sqlalchemy import Engine, create_engine, make_url, select, text
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Engine, make_url, select, text
 
 from flask_tenant_provisioning.engine.celery import beat_schedule
 from tests import brokers, postgresql
 from tests.brokers import Broker
-from tests.storms import celery_host
-from tests.storms.celery_host import STEPS, executions
-from tests.storms.server import environment
+from tests.storms import celery_host, stepping_host
+from tests.storms.stepping_host import STEPS, runs
 from tests.storms.workers import Workers
 from tests.waiting import eventually
 from tests.witness import storage_of
-from tests.world import Caller, configuration
+from tests.world import Caller
 
 pytestmark = pytest.mark.slow
 
@@ -50,19 +49,14 @@ def storm(
 ) -> Iterator[Aftermath]:
     """Tenants are created while workers are killed ten times, and once every message that waits is lost."""
     url = postgresql.create_schema(make_url(postgresql_url)).render_as_string(hide_password=False)
-    engine = create_engine(url, poolclass=NullPool)
-    celery_host.metadata.create_all(engine)
-    with brokers.part_of(request.param) as part:
-        config = {
-            "PROVISIONING_DATABASE_URL": url,
-            "PROVISIONING_ENGINE": "celery",
-            "PROVISIONING_WORKER_LEASE_SECONDS": 3,
-            "CELERY": {**part.settings(), "beat_schedule": beat_schedule(every=1)},
-        }
-        app = celery_host.create_app(**configuration(**config))
-        workers = Workers(WORKERS, environment(**config), tmp_path_factory.mktemp(part.kind) / "log")
+    stepping_host.prepare(url)
+    with brokers.part_of(request.param) as part, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("STORM_URL", url)
+        environment.setenv("STORM_CELERY", json.dumps({**part.settings(), "beat_schedule": beat_schedule(every=1)}))
+        app = celery_host.create_app()
+        workers = Workers(WORKERS, tmp_path_factory.mktemp(part.kind) / "log", "tests.storms.celery_host")
         try:
-            yield _weather(Caller(app), engine, workers, part)
+            yield _weather(Caller(app), storage_of(app).engine, workers, part)
         finally:
             workers.stop()
             app.extensions["celery"].close()
@@ -97,9 +91,9 @@ def _kill(engine: Engine, workers: Workers, whole: bool) -> None:
 
 def _latest(engine: Engine) -> tuple[int, int, int]:
     """The latest execution of a step: its number, and where it ran."""
-    found = select(executions.c.number, executions.c.process, executions.c.worker)
+    found = select(runs.c.id, runs.c.process, runs.c.parent)
     with engine.connect() as connection:
-        row = connection.execute(found.order_by(executions.c.number.desc()).limit(1)).fetchone()
+        row = connection.execute(found.order_by(runs.c.id.desc()).limit(1)).fetchone()
     return tuple(row) if row else (0, 0, 0)
 
 

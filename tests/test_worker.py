@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 from tests.commands import run
 from tests.servers import ask, served
 from tests.steps import House, status
+from tests.waiting import eventually
 from tests.witness import rows
 from tests.world import EXAMPLE, PREFIX, Caller
 
@@ -48,14 +49,6 @@ def house(database_url: str) -> Iterator[House]:
     mount = made.app.extensions["tenant_provisioning"]["provisioning"]
     mount.engine.stop(10)
     made.close()
-
-
-def eventually(holds: Callable[[], bool], seconds: float = 20) -> bool:
-    """Whether `holds` within so many seconds."""
-    end = time.monotonic() + seconds
-    while not (found := holds()) and time.monotonic() < end:
-        threading.Event().wait(0.02)
-    return found
 
 
 def working() -> list[str]:

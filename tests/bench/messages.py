@@ -9,6 +9,7 @@ what a worker without a broker does in one process. The database is left with wh
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import tempfile
 import time
@@ -62,7 +63,8 @@ def __getattr__(name: str) -> Celery:
 def working(config: dict[str, Any]) -> Iterator[None]:
     """Let Celery workers work until the block ends."""
     with tempfile.TemporaryDirectory() as folder:
-        workers = Workers(WORKERS, environment(**config), Path(folder) / "log", host="tests.bench.messages")
+        os.environ.update(environment(**config))
+        workers = Workers(WORKERS, Path(folder) / "log", "tests.bench.messages")
         try:
             yield
         finally:

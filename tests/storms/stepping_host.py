@@ -22,16 +22,23 @@ STEPS = {"schema": (), "bucket": ("schema",), "users": ("schema",), "mail": ("bu
 metadata = MetaData()
 #: What the steps made: one row an effect, however often a step runs.
 effects = Table("effects", metadata, Column("key", String(200), primary_key=True), Column("step", String(20)))
-#: Every run of a step.
-runs = Table("executions", metadata, Column("id", Integer, primary_key=True), Column("key", String(200)))
+#: Every run of a step, and the process and its parent that began it.
+runs = Table(
+    "executions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("key", String(200)),
+    Column("process", Integer),
+    Column("parent", Integer),
+)
 
 
-def create_app() -> Flask:
+def create_app(**config: Any) -> Flask:
     """The host, on the database that the environment names."""
     url = os.environ["STORM_URL"]
     app = Flask("stepping")
     more: dict[str, Any] = {"PROVISIONING_WORKER_LEASE_SECONDS": 2, "PROVISIONING_WORKER_POLL_SECONDS": 1}
-    app.config.update(configuration(**more))
+    app.config.update(configuration(**more, **config))
     provisioning, engine = TenantProvisioning(), storm_engine(url)
     for name, after in STEPS.items():
         provisioning.step(name, after=after, timeout=20, backoff=0.2, retries=30)(_taking_effect(engine, name))
@@ -51,9 +58,10 @@ def _taking_effect(engine: Engine, name: str) -> Any:
     def step(context: StepContext) -> None:
         key = context.idempotency_key
         with engine.begin() as connection:
-            connection.execute(insert(effects).values(key=key, step=name).on_conflict_do_nothing())
-            connection.execute(runs.insert().values(key=key))
+            connection.execute(runs.insert().values(key=key, process=os.getpid(), parent=os.getppid()))
         time.sleep(random.uniform(0, 0.02))
+        with engine.begin() as connection:
+            connection.execute(insert(effects).values(key=key, step=name).on_conflict_do_nothing())
         context.save({"made": key})
 
     return step

@@ -1,4 +1,4 @@
-"""Celery workers and a beat in processes of their own, to be killed and started again."""
+"""Celery workers and a beat in processes of their own, in this one's environment, to be killed and started again."""
 
 from __future__ import annotations
 
@@ -12,12 +12,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Workers:
-    """So many workers for one host, and its beat. What they print goes to `log`."""
+    """So many workers for the Celery app of the module `host`, and its beat. What they print goes to `log`."""
 
-    def __init__(
-        self, count: int, environment: dict[str, str], log: Path, *, host: str = "tests.storms.celery_host"
-    ) -> None:
-        self._environment = environment
+    def __init__(self, count: int, log: Path, host: str) -> None:
         self._log = log
         self._host = host
         self._workers = [self._worker() for _ in range(count)]
@@ -56,7 +53,7 @@ class Workers:
         arguments = [sys.executable, "-m", "celery", "-A", f"{self._host}:celery", command, *options]
         with self._log.open("ab") as log:
             return subprocess.Popen(
-                [*arguments, "-l", "INFO"], cwd=ROOT, env=self._environment, start_new_session=True,
+                [*arguments, "-l", "INFO"], cwd=ROOT, start_new_session=True,
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL,
             )  # fmt: skip
 
