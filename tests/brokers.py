@@ -28,10 +28,13 @@ class Broker(NamedTuple):
     url: str
     name: str
 
+    def names(self) -> dict[str, str]:
+        """The settings that name what this part consists of."""
+        return dict.fromkeys(("task_default_queue", "control_exchange", "event_queue_prefix"), self.name)
+
     def settings(self) -> dict[str, Any]:
         """What a Celery app is configured with to use it, as the guide has it, with quick redelivery on Redis."""
-        own = dict.fromkeys(("task_default_queue", "control_exchange", "event_queue_prefix"), self.name)
-        found: dict[str, Any] = {"broker_url": self.url, "worker_prefetch_multiplier": 1, **own}
+        found: dict[str, Any] = {"broker_url": self.url, "worker_prefetch_multiplier": 1, **self.names()}
         if self.kind == "rabbitmq":
             return {**found, "task_default_queue_type": "quorum"}
         quick = {"visibility_timeout": 8, "unacked_restore_interval": 2, "unacked_restore_throttle": 1}

@@ -1,0 +1,8 @@
+"""What ``celery -A make_celery`` looks for, as in Flask's documentation."""
+
+from __future__ import annotations
+
+from app import create_app
+
+flask_app = create_app()
+celery_app = flask_app.extensions["celery"]
