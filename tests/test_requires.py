@@ -128,7 +128,7 @@ def test_who_sends_no_token_gets_the_apis_401_and_a_bare_challenge(app: Flask) -
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "expired": ({"exp": int(time.time()) - 60}, "token-expired"),
     "without end": ({"exp": None}, "invalid-token"),
-    "not yet valid": ({"nbf": int(time.time()) + 600}, "invalid-token"),
+    "not yet valid": ({"nbf": int(time.time()) + 86_400}, "invalid-token"),
     "of nobody": ({"sub": ""}, "invalid-token"),
     "of no partner": ({"partner_id": 5}, "invalid-token"),
     "a refresh token": ({"type": "refresh"}, "invalid-token"),

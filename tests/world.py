@@ -46,7 +46,7 @@ def configuration(**more: Any) -> dict[str, Any]:
     return {
         "SECRET_KEY": "a secret of the host, long enough",
         "JWT_SECRET_KEY": "another secret of the host, 32 bytes and more",
-        "PROVISIONING_LICENSE": signed_license(),
+        "PROVISIONING_LICENSE": signed_license(not_before=int(time.time()) - 86_400),
         "PROVISIONING_LICENSE_PUBLIC_KEYS": {KEYS.kid: KEYS.public},
         "PROVISIONING_AUTO_MIGRATE": True,
         "PROVISIONING_ENGINE": "external",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +18,14 @@ EVERYTHING = frozenset(STOPS)
 #: The stops at which nobody has to be known: the API's documents, and what is refused before.
 ANONYMOUS = frozenset(
     {"openapi", "docs", "problems", "health", "unknown_path_is_404", "wrong_method_is_405", "request_id"}
-    | {"no_token_is_401", "forged_token_is_401", "stale_token_is_401"}
+    | {"no_token_is_401", "forged_token_is_401", "stale_token_is_401", "no_cookie_plays_a_part"}
 )
+_FLASK = tuple(map(int, importlib.metadata.version("flask").split(".")[:3]))
+
+
+def cookies_since(*version: int) -> frozenset[str]:
+    """The stop at which ``Vary: Cookie`` is found, where Flask is this new: older ones forget to say it."""
+    return frozenset({"no_cookie_plays_a_part"} if version <= _FLASK else ())
 
 
 class Kind(NamedTuple):
