@@ -112,7 +112,7 @@ def test_a_host_that_splits_its_roles_and_has_no_administrator_conforms(tmp_path
     write_host(tmp_path)
     roles = {"maker": ["tenant:create"], "reader": ["tenant:read"], "keeper": ["tenant:update", "tenant:delete"]}
     run = conform(tmp_path, "-k", "test_lifecycle or test_upserts", config={"PROVISIONING_ROLES": roles})
-    held(run, 20)
+    held(run, 15)
     assert run.left_out == {
         "no role that sees one partner's tenants alone grants tenant:create and tenant:update",
         "no role of an administrator's grants tenant:delete and tenant:purge",

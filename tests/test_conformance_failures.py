@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.conforming import ESSENTIALS, Run, conform, names_in, write_host
+from tests.conforming import ESSENTIALS, Run, conform, held, names_in, write_host
 from tests.world import signed_license
 
 slow = pytest.mark.slow
@@ -32,7 +32,7 @@ CSRF = Bad(
     "from flask_wtf import CSRFProtect\nCSRFProtect(app)",
     {"test_the_api_is_mounted", "test_the_mount_answers_below_its_prefix", "test_a_partner_is_admitted"},
     f"POST {TENANTS} should answer 201, not 400. A CSRF wall stands before the API: call "
-    "csrf.exempt(provisioning.blueprint), or init_app of CSRFProtect before the extension's.",
+    "csrf.exempt(provisioning.blueprint), or mount the API isolated.",
 )
 WALL = Bad(
     """
@@ -44,7 +44,7 @@ def login_wall():
 """,
     {"test_the_api_is_mounted"},
     f"GET {TENANTS} should answer 200, not 302. Something of the host's redirects, such as a login wall: let a request "
-    "pass whose blueprint is provisioning.blueprint.name.",
+    "pass whose blueprint is provisioning.blueprint.name, or mount the API isolated.",
 )
 CACHING = Bad(
     """
@@ -83,7 +83,7 @@ def prettier(answer):
         "test_text_of_every_script_comes_back_as_it_was_sent",
     },
     f"GET {TENANTS} should answer with application/problem+json, not text/html. A page of the host's stands where the "
-    "API should answer: an error handler, a hook, or a server before the app.",
+    "API should answer: if a hook or a handler makes it, mount the API isolated.",
 )  # fmt: skip
 CRASH = Bad(
     """
@@ -122,6 +122,7 @@ def reads_whole(output: str) -> bool:
     return found is not None and "Authorization: Bearer …" in found[0]
 
 
+@pytest.mark.blueprint("about what comes between")
 @pytest.mark.parametrize(
     "bad",
     [
@@ -144,6 +145,15 @@ def test_a_host_that_comes_between_fails_and_reads_why(tmp_path: Path, bad: Bad)
     essential = {name for module in ("test_mounting", "test_creation") for name in names_in(module)}
     not_run = {name for name in essential if "wrong" in name or "servers" in name or "plan_must" in name}
     assert essential - run.failed - not_run == bad.passing
+
+
+@slow
+@pytest.mark.blueprint("mounts the other way anyway")
+@pytest.mark.parametrize("bad", [CSRF, WALL, CACHING, PAGES], ids=["CSRF wall", "login wall", "caching", "error pages"])
+def test_with_an_isolated_mount_nothing_comes_between(tmp_path: Path, bad: Bad) -> None:
+    jwt = "from flask_jwt_extended import JWTManager\nJWTManager(app)\n"
+    write_host(tmp_path, before=jwt, after=bad.code)
+    held(conform(tmp_path, *ESSENTIALS, config={"PROVISIONING_MOUNT": "isolated"}), 12)
 
 
 @pytest.mark.parametrize(

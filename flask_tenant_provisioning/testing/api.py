@@ -18,7 +18,7 @@ from ..web.media_types import JSON
 from ..web.mount import Mount
 from ..web.routing import Route
 from .answers import Answer, Sent
-from .mounts import NotReady, mount_of, require_licensed
+from .mounts import NotReady, mount_of, require_served
 
 ABSENT: Final[Any] = object()
 #: Up to how many bytes the suite sends to find a limit on bodies.
@@ -28,8 +28,7 @@ LARGEST_BODY = 16 * 1024 * 1024
 class MountedApi:
     """Called with a method and a path below the mount, it sends a request without credentials."""
 
-    def __init__(self, app: Flask, mount: Mount, client: FlaskClient) -> None:
-        self.app = app
+    def __init__(self, mount: Mount, client: FlaskClient) -> None:
         self.mount = mount
         self._client = client
 
@@ -93,7 +92,7 @@ class MountedApi:
     @property
     def body_limit(self) -> int:
         """The largest body in bytes: the mount's limit, or the host's where that is smaller."""
-        hosts: int | None = self.app.config.get("MAX_CONTENT_LENGTH")
+        hosts: int | None = self.mount.app.config.get("MAX_CONTENT_LENGTH")
         return min(self.settings.max_body_bytes, hosts or self.settings.max_body_bytes)
 
     def require_retention(self) -> None:
@@ -111,7 +110,7 @@ def _places(api: Api) -> MapAdapter:
 def ready(app: Flask, name: str | None, sign: Callable[..., str]) -> Mount:
     """The mount that is to be tested. Raises `NotReady` where there is none, or nothing signs a token for it."""
     mount = mount_of(app, name)
-    require_licensed(mount)
+    require_served(mount)
     sign(None, "conformance")
     return mount
 
@@ -119,7 +118,7 @@ def ready(app: Flask, name: str | None, sign: Callable[..., str]) -> Mount:
 def opened(app: Flask, name: str | None, client: FlaskClient, sign: Callable[..., str]) -> MountedApi:
     """The API to test. Skips where there is none: one test fails for that, and the others need not."""
     try:
-        return MountedApi(app, ready(app, name, sign), client)
+        return MountedApi(ready(app, name, sign), client)
     except NotReady:
         return pytest.skip("there is no API to test: test_the_api_is_mounted says why")
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 REDIRECT = (
     "Something of the host's redirects, such as a login wall: let a request pass whose blueprint is "
-    "provisioning.blueprint.name."
+    "provisioning.blueprint.name, or mount the API isolated."
 )
-CSRF = (
-    "A CSRF wall stands before the API: call csrf.exempt(provisioning.blueprint), or init_app of CSRFProtect before "
-    "the extension's."
+CSRF = "A CSRF wall stands before the API: call csrf.exempt(provisioning.blueprint), or mount the API isolated."
+PAGE = (
+    "A page of the host's stands where the API should answer: if a hook or a handler makes it, mount the API isolated."
 )
-PAGE = "A page of the host's stands where the API should answer: an error handler, a hook, or a server before the app."
 REFUSED = (
     "The app refuses a token of the suite's: override the fixture provisioning_token, so that it signs one that "
     "the app's JWT manager and user lookup know."

@@ -23,11 +23,14 @@ def mount_of(app: Flask, name: str | None) -> Mount:
     return mounts[name] if name else next(iter(mounts.values()))
 
 
-def require_licensed(mount: Mount) -> None:
-    """Raise `NotReady` where the licence did not let the mount serve its API."""
+def require_served(mount: Mount) -> None:
+    """Raise `NotReady` where the licence did not let the app serve the mount."""
+    if mount.served:
+        return
     if mount.settings.edition == "community":
         raise NotReady("Nothing is mounted: PROVISIONING_EDITION is 'community'. Set it to 'enterprise'.")
     try:
         mount.license.load()
     except LicenseError as error:
         raise NotReady(f"Nothing is mounted: {error}") from error
+    raise NotReady("Nothing is mounted: there was no licence when the app started. Start it again.")

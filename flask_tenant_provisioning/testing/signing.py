@@ -23,9 +23,10 @@ def signer(app: Flask, name: str | None) -> Callable[..., str]:
     """
 
     def sign(role: str | None, partner: str, **claims: Any) -> str:
-        settings = mount_of(app, name).settings
+        mount = mount_of(app, name)
+        settings = mount.settings
         named = {settings.roles_claim: [role] if role else [], settings.partner_claim: partner, "sub": SUBJECT}
-        with app.app_context():
+        with mount.authority.signing():
             try:
                 return str(create_access_token(SUBJECT, additional_claims={**named, **claims}, expires_delta=_LIFE))
             except RuntimeError as error:

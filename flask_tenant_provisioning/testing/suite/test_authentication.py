@@ -75,7 +75,7 @@ def test_another_key_signs_nothing(provisioning_partner: Caller) -> None:
 
 
 def test_a_public_key_is_no_secret(provisioning_partner: Caller) -> None:
-    public = provisioning_partner.api.app.config.get("JWT_PUBLIC_KEY")
+    public = provisioning_partner.api.mount.app.config.get("JWT_PUBLIC_KEY")
     if not isinstance(public, str):
         pytest.skip("the app's settings name no public key")
     parts = forgery.Parts.of(provisioning_partner.token("tenant:read"))
