@@ -73,7 +73,9 @@ class CeleryHouse(House):
     def at_work(self) -> Iterator[None]:
         """Let a Celery worker work for this host until the block ends."""
         signals.setup_logging.connect(_leave_logging_alone)
-        with start_worker(self.celery, perform_ping_check=False, WorkController=_Attentive):
+        with start_worker(
+            self.celery, pool="threads", concurrency=4, perform_ping_check=False, WorkController=_Attentive
+        ):
             yield
 
     def send(self, task: str) -> None:

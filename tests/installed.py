@@ -23,6 +23,8 @@ def main() -> None:
     assert "site-packages" in root.parts, f"not installed, but read from {root}"
     assert (root / "py.typed").exists()
     assert "provisioning" in entry_points(group="flask.commands").names
+    assert "provisioning" in entry_points(group="pytest11").names
+    assert any((root / "testing/suite").glob("test_*.py"))
     app = licensed_app()
     claims = {"roles": ["partner-admin"], "partner_id": "acme"}
     with app.app_context():

@@ -16,6 +16,7 @@ from tests.conforming import ESSENTIALS, conform, held, rows, write_host
 from tests.snippets import DOCS, ROOT, snippets
 
 slow = pytest.mark.slow
+alike = pytest.mark.blueprint("alike with either mount")
 #: Why tests are left out on a host that sets nothing.
 OF_NO_CONCERN = {
     "the app's settings name no public key",
@@ -93,6 +94,7 @@ BRIEFLY = (
 )
 
 
+@alike
 @pytest.mark.parametrize("only", [BRIEFLY, pytest.param((), marks=slow)], ids=["briefly", "whole"])
 def test_a_host_that_sets_everything_otherwise_conforms(tmp_path: Path, only: tuple[str, ...]) -> None:
     write_host(tmp_path)
@@ -130,13 +132,29 @@ def test_a_host_whose_deleted_tenants_are_gone_at_once_conforms(tmp_path: Path) 
     assert "PROVISIONING_RETENTION_DAYS is 0: a deleted tenant is gone at once" in run.left_out
 
 
-def test_a_host_with_steps_conforms_while_its_worker_works(tmp_path: Path) -> None:
+def write_steps_app(folder: Path) -> None:
+    """Write the app of the guide to steps."""
     pytest.importorskip("flask_sqlalchemy")
     code = next(found.code for found in snippets("python", DOCS / "provisioning.md") if found.file == "steps_app.py")
-    (tmp_path / "steps_app.py").write_text(code, encoding="utf-8")
+    (folder / "steps_app.py").write_text(code, encoding="utf-8")
+
+
+@alike
+def test_a_host_with_steps_conforms_while_its_worker_works(tmp_path: Path) -> None:
+    write_steps_app(tmp_path)
     only = ("-k", "test_provisioning or test_mounting or purge or created or restored or repeated")
     run = conform(tmp_path, *only, app="steps_app:create_app", config={"PROVISIONING_ENGINE": "embedded"})
     held(run, 30)
+    assert run.left_out == set()
+
+
+@slow
+def test_a_host_with_steps_conforms_where_the_suite_does_their_work(tmp_path: Path) -> None:
+    write_steps_app(tmp_path)
+    (shown,) = (one.code for one in snippets("python", DOCS / "testing.md") if "provisioning_settle" in one.code)
+    (tmp_path / "conftest.py").write_text(f"import pytest\n\n{shown}", encoding="utf-8")
+    run = conform(tmp_path, "-k", "test_provisioning or test_lifecycle", app="steps_app:create_app")
+    held(run, 20)
     assert run.left_out == set()
 
 
@@ -171,6 +189,7 @@ def refuse():
 """
 
 
+@alike
 def test_what_a_hook_refuses_is_left_out_by_name(tmp_path: Path) -> None:
     write_host(tmp_path, registered=FROZEN)
     run = conform(tmp_path, "-k", "test_lifecycle")

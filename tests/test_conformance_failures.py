@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.conforming import ESSENTIALS, Run, conform, held, names_in, write_host
 from tests.world import signed_license
 
+pytestmark = pytest.mark.blueprint("says so of its mount where it matters")
 slow = pytest.mark.slow
 DAY = 86_400
 TENANTS = "/api/provisioning/tenants"
@@ -122,7 +123,6 @@ def reads_whole(output: str) -> bool:
     return found is not None and "Authorization: Bearer …" in found[0]
 
 
-@pytest.mark.blueprint("about what comes between")
 @pytest.mark.parametrize(
     "bad",
     [
@@ -148,7 +148,6 @@ def test_a_host_that_comes_between_fails_and_reads_why(tmp_path: Path, bad: Bad)
 
 
 @slow
-@pytest.mark.blueprint("mounts the other way anyway")
 @pytest.mark.parametrize("bad", [CSRF, WALL, CACHING, PAGES], ids=["CSRF wall", "login wall", "caching", "error pages"])
 def test_with_an_isolated_mount_nothing_comes_between(tmp_path: Path, bad: Bad) -> None:
     jwt = "from flask_jwt_extended import JWTManager\nJWTManager(app)\n"

@@ -7,12 +7,14 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -59,6 +61,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name)
     for name, value in configuration().items():
         monkeypatch.setenv(f"FLASK_{name}", value if isinstance(value, str) else json.dumps(value))
+    monkeypatch.setenv("FLASK_CELERY__broker_url", "memory://")
     return tmp_path
 
 
@@ -118,6 +121,18 @@ def test_the_view_of_the_host_guide_is_guarded(make_app: Callable[[Snippet], Fla
     assert client.get("/reports").status_code == 401
     answer = client.get("/reports", headers={"Authorization": f"Bearer {signed(app)}"})
     assert answer.get_json() == {"partner": "acme"}
+
+
+def test_the_host_with_celery_runs_its_step_in_its_own_celery_app(
+    make_app: Callable[[Snippet], Flask], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FLASK_PROVISIONING_ENGINE", "celery")
+    monkeypatch.setenv("FLASK_CELERY__task_always_eager", "true")
+    app = make_app(snippet_of("celery_host.py"))
+    made = provision(app, signed(app))
+    said = f"welcome, Example Corp {made.get_json()['tenant']}:provisioning:welcome:1\n"
+    assert capsys.readouterr().out == said
+    app.extensions["celery"].close()
 
 
 class Provider:
@@ -219,6 +234,25 @@ def test_the_commands_of_a_page_run(page: Path, folder: Path) -> None:
         assert done.stdout.count("Example Corp") == 2
     if page.name == "hosting.md":
         assert "No changes in schema detected" in done.stdout + done.stderr
+
+
+def test_the_commands_of_the_hooks_example_do_what_they_say(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if version("flask-sqlalchemy") < "3.1":
+        pytest.skip("this example is written for Flask-SQLAlchemy 3.1")
+    example = ROOT / "examples/hooks_host"
+    shutil.copy(example / "app.py", folder)
+    monkeypatch.delenv("FLASK_JWT_SECRET_KEY")
+    commands, suite = snippets("sh", example / "README.md")
+    done = run(commands.code, folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith(("{", "["))]
+    assert [answer.get("code", answer.get("status")) for answer in answers[:3]] == [
+        "no-contract",
+        "active",
+        "address-taken",
+    ]
+    assert answers[3] == ["example-corp"]
+    assert suite.code == "pytest --provisioning-app=app:create_app\n"
 
 
 def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -46,7 +45,6 @@ class CeleryEngine:
         self._monotonic = monotonic
         self._alone_until: float | None = None
         self._pools: dict[int, ProducerPool] = {}
-        self._making = threading.Lock()
 
     def serve(self) -> None:
         """Nothing: this process does none of the work."""
@@ -87,12 +85,11 @@ class CeleryEngine:
 
     def _pool(self, celery: Celery) -> ProducerPool:
         """This process's connections. A parent's are kept: closing a copy would close the parent's too."""
-        with self._making:
-            process = os.getpid()
-            if process not in self._pools:
-                connections = connection(celery).Pool(_CONNECTIONS)
-                self._pools[process] = ProducerPool(connections, limit=_CONNECTIONS)
-            return self._pools[process]
+        process = os.getpid()
+        if process not in self._pools:
+            pool = ProducerPool(connection(celery).Pool(_CONNECTIONS), limit=_CONNECTIONS)
+            self._pools.setdefault(process, pool)
+        return self._pools[process]
 
 
 def celery_of(mount: Mount) -> Celery:

@@ -72,12 +72,12 @@ def working(config: dict[str, Any]) -> Iterator[None]:
 
 
 def created(app: Flask, tenants: int) -> float:
-    """Create so many tenants; returns the median time of a request, in milliseconds."""
+    """Create so many tenants; returns the processor's time that a request takes in this process, in milliseconds."""
     partner, taken = Caller(app), []
     for _ in range(tenants):
-        began = time.perf_counter()
+        began = time.process_time()
         partner.create()
-        taken.append(time.perf_counter() - began)
+        taken.append(time.process_time() - began)
     return statistics.median(taken) * 1000
 
 
@@ -128,7 +128,7 @@ def main() -> None:
     parser.add_argument("--db", required=True)
     parser.add_argument("--tenants", type=int, default=2000)
     given: Any = parser.parse_args()
-    print("steps/s     one each  20 to each | ms a request: unsent, with a message")
+    print("steps/s     one each  20 to each | ms CPU a request: unsent, with a message")
     for kind in brokers.KINDS:
         print(through(kind, given.db, given.tenants) if not brokers.fault(kind) else f"{kind}: not found")
     quiet = create_app(**configuration(PROVISIONING_DATABASE_URL=given.db))
