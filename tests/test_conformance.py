@@ -132,6 +132,19 @@ def test_a_host_whose_deleted_tenants_are_gone_at_once_conforms(tmp_path: Path) 
     assert "PROVISIONING_RETENTION_DAYS is 0: a deleted tenant is gone at once" in run.left_out
 
 
+@slow
+def test_the_host_of_celery_conforms_while_an_embedded_worker_does_its_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("celery")
+    monkeypatch.setenv("INSTANCE_PATH", str(tmp_path))
+    config = {"PROVISIONING_DATABASE_URL": f"sqlite:///{tmp_path}/host.sqlite3", "PROVISIONING_ENGINE": "embedded"}
+    only = ("-k", "test_mounting or test_provisioning or test_lifecycle")
+    run = conform(ROOT / "examples/celery_host", *only, app="app:create_app", config=config)
+    held(run, 30)
+    assert run.left_out == set()
+
+
 def write_steps_app(folder: Path) -> None:
     """Write the app of the guide to steps."""
     pytest.importorskip("flask_sqlalchemy")
@@ -175,6 +188,34 @@ def test_a_host_signs_with_its_own_private_key(tmp_path: Path) -> None:
     run = conform(tmp_path, "-k", "test_authentication and not nobody", config=keys)
     held(run, 40)
     assert run.left_out == set()
+
+
+FIELDS = """
+from marshmallow import Schema, fields
+
+class Own(Schema):
+    region = fields.String(required=True)
+    seats = fields.Integer(load_default=1)
+
+provisioning.tenant_fields(Own, filterable=["region"])
+"""
+TOLD_OF_FIELDS = """
+import pytest
+
+@pytest.fixture
+def provisioning_tenant_body(provisioning_tenant_body):
+    return lambda **fields: provisioning_tenant_body(**{"region": "eu", **fields})
+"""
+
+
+@slow
+def test_a_host_with_fields_of_its_own_conforms_once_the_suite_is_told(tmp_path: Path) -> None:
+    write_host(tmp_path, registered=FIELDS)
+    untold = conform(tmp_path, "-k", "test_a_tenant_is_created")
+    assert untold.failed == {"test_a_tenant_is_created"}
+    assert "Where the host demands more of a tenant, override the fixture provisioning_tenant_body." in untold.output
+    (tmp_path / "conftest.py").write_text(TOLD_OF_FIELDS, encoding="utf-8")
+    held(conform(tmp_path, "-k", "not authentication and not permissions and not malformed"), 350)
 
 
 FROZEN = """
