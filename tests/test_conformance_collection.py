@@ -11,7 +11,7 @@ from flask_tenant_provisioning.testing import suite
 from flask_tenant_provisioning.testing.collection import SUITE
 from tests.conforming import ESSENTIALS, conform, held, names_in, write_host
 
-pytestmark = pytest.mark.blueprint("about pytest, whatever the mount")
+pytestmark = [pytest.mark.blueprint("about pytest, whatever the mount"), pytest.mark.slow]
 MODULES = sorted(path.stem for path in SUITE.glob("test_*.py"))
 CONFTEST = """
 import sys

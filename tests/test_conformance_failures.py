@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.conforming import ESSENTIALS, Run, conform, held, names_in, write_host
 from tests.world import signed_license
 
-pytestmark = pytest.mark.blueprint("says so of its mount where it matters")
+pytestmark = [pytest.mark.blueprint("says so of its mount where it matters"), pytest.mark.slow]
 slow = pytest.mark.slow
 DAY = 86_400
 TENANTS = "/api/provisioning/tenants"
