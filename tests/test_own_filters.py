@@ -204,7 +204,7 @@ def test_the_command_line_filters_too(app: Flask, partner: Caller) -> None:
     assert (wrong.status, "number: Not a valid integer." in wrong.err) == (1, True)
 
 
-TENANTS = 40_000
+TENANTS = 16_000
 OWN = declared(Kinds, ("text", "number", "flag"))
 
 
@@ -216,7 +216,7 @@ def tenant(n: int) -> dict[str, Any]:
         partner_id="big" if n % 4 else "small",
         client_name=f"Client {n * 7919 % TENANTS:05}",
         fields=json.dumps(own) if n % 3 else None,
-        **({"status": "suspended"} if n < 4000 else {}),
+        **({"status": "suspended"} if n < 1600 else {}),
     )
 
 
