@@ -86,6 +86,24 @@ def prettier(answer):
     f"GET {TENANTS} should answer with application/problem+json, not text/html. A page of the host's stands where the "
     "API should answer: if a hook or a handler makes it, mount the API isolated.",
 )  # fmt: skip
+HOOK = Bad(
+    """
+class NoContract(Exception):
+    pass
+
+@provisioning.hook("tenant.create", name="contract")
+def require_contract(tenant):
+    raise NoContract(tenant["partner"])
+
+provisioning.map_error(NoContract, status=403, code="no-contract")
+""",
+    {
+        "test_the_api_is_mounted", "test_the_mount_answers_below_its_prefix", "test_a_partner_is_admitted",
+        "test_a_required_field_is_missed", "test_an_unknown_field_is_named",
+    },
+    f"POST {TENANTS} should answer 201, not 403. A hook of the host's refuses it: override the fixtures "
+    "provisioning_tenant_body and provisioning_new_partner, so that they make what the host takes.",
+)  # fmt: skip
 CRASH = Bad(
     """
 def broken(environ, start_response):
@@ -131,6 +149,7 @@ def reads_whole(output: str) -> bool:
         pytest.param(CACHING, id="caching", marks=slow),
         pytest.param(STRANGERS, id="user lookup", marks=slow),
         pytest.param(PAGES, id="error pages", marks=slow),
+        pytest.param(HOOK, id="hook", marks=slow),
         pytest.param(CRASH, id="middleware", marks=slow),
         pytest.param(EMPTY, id="no tables", marks=slow),
     ],

@@ -15,7 +15,7 @@ from ..problems import catalogue
 from ..problems.rendering import MEDIA_TYPE, REQUEST_ID
 from ..web.media_types import JSON
 from ..web.preconditions import etag
-from .diagnosis import diagnosis
+from .diagnosis import HOOK, diagnosis
 
 TITLES = {kind.code: kind.title for kind in catalogue()}
 #: What every tenant shows; a host's own fields come on top.
@@ -70,10 +70,21 @@ class Answer:
         """The body's media type, without parameters."""
         return self.headers.get("Content-Type", "").partition(";")[0].strip()
 
+    @property
+    def refusal(self) -> str | None:
+        """The code, of the host's own, with which one of its hooks refused the request."""
+        if self.media_type != MEDIA_TYPE:
+            return None
+        try:
+            code: str | None = json.loads(self.body).get("code")
+        except (ValueError, AttributeError):
+            return None
+        return None if code in TITLES else code
+
     def fail(self, should: str) -> NoReturn:
         """Fail: this request `should` have done something else."""
         __tracebackhide__ = True
-        hint = diagnosis(self.status, self.media_type, self.text)
+        hint = f" {HOOK}" if self.refusal else diagnosis(self.status, self.media_type, self.text)
         raise AssertionError(f"{self.sent} should {should}.{hint}\n\n{self!r}")
 
     def require(self, holds: bool, should: str) -> None:
@@ -166,10 +177,8 @@ class Answer:
 
     def _skip_what_the_host_refuses(self, *statuses: int) -> None:
         """A hook may refuse a change, with a code of the host's own. It may not refuse a valid new tenant."""
-        if max(statuses) < 300 and 201 not in statuses and self.media_type == MEDIA_TYPE:
-            code = self.json().get("code")
-            if code not in TITLES:
-                pytest.skip(f"a hook of this host refuses {self.sent.method}: {self.status} {code}")
+        if max(statuses) < 300 and 201 not in statuses and self.refusal:
+            pytest.skip(f"a hook of this host refuses {self.sent.method}: {self.status} {self.refusal}")
 
 
 def _message(line: str, headers: Mapping[str, str], body: bytes) -> str:

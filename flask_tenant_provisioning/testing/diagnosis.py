@@ -17,6 +17,11 @@ REFUSED = (
 STORAGE = "Is the database there, and has `flask provisioning db upgrade` made its tables?"
 BODY = "Where the host demands more of a tenant, override the fixture provisioning_tenant_body."
 
+HOOK = (
+    "A hook of the host's refuses it: override the fixtures provisioning_tenant_body and provisioning_new_partner, "
+    "so that they make what the host takes."
+)
+
 
 def diagnosis(status: int, media_type: str, text: str) -> str:
     """A sentence about the likely cause, after a space; empty where there is no telling."""
