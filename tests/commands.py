@@ -24,7 +24,7 @@ class Done(NamedTuple):
 def run(app: Flask | Callable[[], Flask], *arguments: str, **options: Any) -> Done:
     """Run ``flask provisioning`` with these arguments; an exception that nobody expected passes."""
     create = (lambda: app) if isinstance(app, Flask) else app
-    runner: CliRunner = CliRunner(**_SEPARATE)  # type: ignore[arg-type]
+    runner: CliRunner = CliRunner(env={"COLUMNS": None}, **_SEPARATE)  # type: ignore[arg-type]
     done = runner.invoke(FlaskGroup(create_app=create), ["provisioning", *arguments], **options)
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
