@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import make_url
 
 pytest.register_assert_rewrite("tests.world", "tests.refusals")
 
 from tests import postgresql, world  # noqa: E402
+from tests.templates import Tables  # noqa: E402
 
 pytest_plugins = ["tests.plugin_services", "tests.plugin_mounts", "tests.house"]
 DATABASES = ["sqlite", "postgresql"]
@@ -23,11 +25,25 @@ def database(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def database_url(request: pytest.FixtureRequest, database: str, tmp_path: Any) -> str:
-    """The URL of an empty database of this test's own."""
+def empty_database_url(request: pytest.FixtureRequest, database: str, tmp_path: Any) -> str:
+    """The URL of a database of this test's own, in which there is nothing."""
     if database == "sqlite":
         return f"sqlite:///{tmp_path}/provisioning.sqlite3"
     return str(request.getfixturevalue("empty_postgresql_database"))
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, empty_database_url: str, tables: Tables) -> str:
+    """The URL of a database of this test's own: with the newest tables, unless it is marked `without_tables`."""
+    if not request.node.get_closest_marker("without_tables"):
+        tables(make_url(empty_database_url))
+    return empty_database_url
+
+
+@pytest.fixture(scope="session")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
+    """What brings the newest tables into an empty database."""
+    return Tables(tmp_path_factory.mktemp("tables"))
 
 
 @pytest.fixture
@@ -51,7 +67,7 @@ def app(request: pytest.FixtureRequest, database: str, tmp_path_factory: pytest.
         url = f"sqlite:///{tmp_path_factory.mktemp('shared')}/provisioning.sqlite3"
     else:
         server: str = request.getfixturevalue("postgresql_url")
-        url = postgresql.create_schema(world.make_url(server)).render_as_string(hide_password=False)
+        url = postgresql.create_schema(make_url(server)).render_as_string(hide_password=False)
     made = world.host(url)
     yield made
     _close(made)

@@ -81,21 +81,6 @@ def create_schema(database: URL) -> URL:
     return database.set(query={**database.query, "options": f"-csearch_path={name}"})
 
 
-def clear(url: URL, keep: str = "%version%") -> None:
-    """Delete every row, but for tables whose name is like `keep`: a migrated database is ready for the next test.
-
-    One statement, so that the order of foreign keys does not matter.
-    """
-    with connected(url) as connection:
-        tables = connection.scalars(
-            text("SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND tablename NOT LIKE :keep"),
-            {"keep": keep},
-        ).all()
-        deletes = (f'_{n} AS (DELETE FROM "{table}")' for n, table in enumerate(tables))
-        if tables:
-            connection.execute(text(f"WITH {', '.join(deletes)} SELECT 1"))
-
-
 @contextlib.contextmanager
 def connected(url: URL) -> Iterator[Connection]:
     """Connect once, in autocommit; whatever waits for a lock for ten seconds fails instead of hanging."""

@@ -240,6 +240,7 @@ def test_the_community_edition_needs_nothing(mounted: Make) -> None:
     }
 
 
+@pytest.mark.without_tables
 def test_missing_tables_fail(make_app: Make) -> None:
     app = make_app(PROVISIONING_AUTO_MIGRATE=False)
     engine_of(app).connect().close()

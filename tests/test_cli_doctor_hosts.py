@@ -296,6 +296,7 @@ def test_a_table_named_like_ours_is_told_and_no_difference(house: House) -> None
     assert run(house.app, "db", "check").status == 0
 
 
+@pytest.mark.without_tables
 def test_a_table_that_has_our_name_already_fails(make: Make) -> None:
     one = make(PROVISIONING_AUTO_MIGRATE=False)
     one.mount()

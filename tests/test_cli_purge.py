@@ -144,6 +144,7 @@ def test_no_licence_is_needed(make_app: Make, host: Flask, clock: Clock) -> None
     assert run(unlicensed, "purge") == Done(0, "Removed 1 tenant and 1 idempotency record.\n")
 
 
+@pytest.mark.without_tables
 def test_missing_tables_fail(make_app: Make) -> None:
     app = make_app(PROVISIONING_AUTO_MIGRATE=False)
     for arguments in (["purge"], ["purge", "--dry-run"]):

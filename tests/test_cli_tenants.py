@@ -409,6 +409,7 @@ def test_the_licences_limit_is_kept(make: Make) -> None:
     )
 
 
+@pytest.mark.without_tables
 def test_missing_tables_are_told(make: Make) -> None:
     done = tenants(make(PROVISIONING_AUTO_MIGRATE=False), "list")
     assert (done.status, done.out) == (1, "")

@@ -65,6 +65,7 @@ def test_a_parameter_is_refused(house: House) -> None:
     invalid_parameter(answer, ("#/verbose", "unknown-field", "There is no such field."))
 
 
+@pytest.mark.without_tables
 def test_a_database_that_does_not_answer_is_503(house: House) -> None:
     house.app.config["PROVISIONING_AUTO_MIGRATE"] = False
     house.open()

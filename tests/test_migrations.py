@@ -17,6 +17,8 @@ from flask_tenant_provisioning.database import migration
 from flask_tenant_provisioning.schema import metadata
 from tests.world import Caller, engine_of
 
+pytestmark = pytest.mark.without_tables
+
 PREFIX = "provisioning_"
 TABLES = {
     f"{PREFIX}{name}" for name in ("alembic_version", "tenants", "events", "usage", "idempotency", "runs", "steps")
