@@ -9,8 +9,8 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --edi
 help:
 	@echo "make demo      a walk through the API over HTTP, on SQLite"
 	@echo "make serve     the demo app on http://127.0.0.1:$(PORT) (PORT=...), with curl lines to try"
-	@echo "make test      the tests; PostgreSQL too, where one is found (ARGS='--mount isolated' for the other mount)"
-	@echo "make test-all  the same with the slow ones"
+	@echo "make test      the tests, a process a core; PostgreSQL too, where one is found (ARGS='-n 0 --mount isolated' ...)"
+	@echo "make test-all  the same, and then the slow ones (make test-slow)"
 	@echo "make fuzz      requests at random against the demo app (ARGS='--seed 7 --database sqlite ...')"
 	@echo "make lint      ruff and mypy"
 	@echo "make docs      the documentation, in build/html; a warning is an error"
@@ -24,10 +24,13 @@ serve: .venv/demo.stamp
 	PORT=$(PORT) $(BIN)/python examples/quickstart/serve.py
 
 test: .venv/dev.stamp
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" -n auto --dist worksteal $(ARGS)
 
-test-all: .venv/dev.stamp
-	$(BIN)/python -m pytest $(ARGS)
+# The slow ones race, kill and measure: one at a time.
+test-slow: .venv/dev.stamp
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+test-all: test test-slow
 
 fuzz: .venv/dev.stamp
 	$(INSTALL) '.[dev,fuzz]'
@@ -61,4 +64,4 @@ clean:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
 	@$(PYTHON) -m venv --clear .venv || { rm -rf .venv; echo "No venv: on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }
 
-.PHONY: help demo serve test test-all fuzz lint docs build clean
+.PHONY: help demo serve test test-slow test-all fuzz lint docs build clean

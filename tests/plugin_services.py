@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 from sqlalchemy import make_url
@@ -13,6 +14,7 @@ from tests import brokers, postgresql
 REQUIRE_VARIABLE = "PROVISIONING_TEST_REQUIRE_POSTGRESQL"
 REQUIRE_BROKERS = "PROVISIONING_TEST_REQUIRE_BROKERS"
 DESELECTED = pytest.StashKey[int]()
+SERVER = pytest.StashKey[str]()
 
 
 @pytest.fixture(scope="session")
@@ -57,15 +59,34 @@ def pytest_deselected(items: Sequence[pytest.Item]) -> None:
         stash[DESELECTED] = stash.get(DESELECTED, 0) + len(slow)
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Keep which PostgreSQL was used; where xdist runs the tests in several processes, each tells the first one."""
+    stash = session.config.stash
+    if postgresql.find.cache_info().currsize:
+        server, where = postgresql.find()
+        stash[SERVER] = f"{server} ({where})"
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["services"] = stash.get(DESELECTED, 0), stash.get(SERVER, None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Hear what a process of xdist's tells; each of them has seen every test."""
+    left_out, server = getattr(node, "workeroutput", {}).get("services", (0, None))
+    if left_out:
+        node.config.stash[DESELECTED] = left_out
+    if server:
+        node.config.stash[SERVER] = server
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say which services the tests ran on, and what was left out."""
     terminalreporter.section("services")
     if left_out := _skipped(terminalreporter, "PostgreSQL"):
         _, reason = postgresql.find()
         terminalreporter.line(f"PostgreSQL: not found ({reason}): {left_out} tests skipped", yellow=True)
-    elif postgresql.find.cache_info().currsize:
-        server, where = postgresql.find()
-        terminalreporter.line(f"PostgreSQL: {server} ({where})")
+    elif server := config.stash.get(SERVER, None):
+        terminalreporter.line(f"PostgreSQL: {server}")
     else:
         terminalreporter.line("PostgreSQL: no test of this run needed it")
     for kind in brokers.KINDS:
