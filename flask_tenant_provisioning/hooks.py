@@ -1,17 +1,17 @@
-"""What a host registers: hooks, steps, fields, errors. Data, and the order they declare; nothing here runs them."""
+"""What a host registers: hooks, steps, fields, errors. Data: nothing here runs them."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from graphlib import CycleError, TopologicalSorter
-from typing import Any, NamedTuple, Protocol, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from marshmallow import Schema
 
 from .config import ConfigurationError
+from .ordering import ordered, unique
 from .problems import ProvisioningError
 
 #: What a hook can take part in.
@@ -28,23 +28,10 @@ OPERATIONS = (
 OFFERED = frozenset({"session", "tenant", "before", "principal", "operation"})
 #: What a step, its undo and an export can ask for.
 OFFERED_TO_STEPS = frozenset({"tenant", "context"})
-
 #: What an archive can ask for.
 OFFERED_TO_ARCHIVES = frozenset({"name", "stream", "sha256", "tenant", "context"})
 
 PROVISIONING, DEPROVISIONING = "provisioning", "deprovisioning"
-
-
-class Ordered(Protocol):
-    """Something with a name that comes after others of its kind."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def after(self) -> tuple[str, ...]: ...
-
-
-N = TypeVar("N", bound=Ordered)
 
 
 class Hook(NamedTuple):
@@ -159,33 +146,6 @@ def _behind_the_first(steps: Sequence[Step]) -> list[Step]:
     """The steps, of which those that wait for no other wait for the first one."""
     first = tuple(step.name for step in steps if step.first)
     return [step if step.first or step.after else step._replace(after=first) for step in steps]
-
-
-def unique(name: str, others: Iterable[Ordered], what: str) -> None:
-    """Raise `ConfigurationError` where one of `others` has this name."""
-    if name in {other.name for other in others}:
-        raise ConfigurationError(f"There is a {what} named {name!r} already: name this one with name='…'.")
-
-
-def ordered(items: Sequence[N], what: str) -> list[N]:
-    """`items`, each after those that it names, otherwise by name: the order of imports decides nothing.
-
-    Raises `ConfigurationError` for a name that nothing has, and for a circle.
-    """
-    by_name = {item.name: item for item in items}
-    for item in items:
-        if strangers := set(item.after) - by_name.keys():
-            raise ConfigurationError(f"The {what} {item.name!r} comes after {min(strangers)!r}, and there is none.")
-    found, sorter = [], TopologicalSorter({item.name: item.after for item in items})
-    try:
-        sorter.prepare()
-    except CycleError as error:
-        raise ConfigurationError(f"These {what}s come after each other: {' → '.join(error.args[1])}.") from error
-    while sorter.is_active():
-        ready = sorted(sorter.get_ready())
-        found += [by_name[name] for name in ready]
-        sorter.done(*ready)
-    return found
 
 
 def wanted(function: Callable[..., Any], offered: frozenset[str], what: str) -> frozenset[str]:

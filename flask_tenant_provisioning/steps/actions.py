@@ -14,6 +14,7 @@ from ..tenants import changes
 from ..tenants.changes import Target
 from ..tenants.models import Tenant
 from . import runs
+from .claims import key_of
 from .models import Run, Stage
 from .statements import StepSQL
 
@@ -115,7 +116,7 @@ def _replan(session: Session, hooks: Hooks, run: Run) -> None:
         runs.change(session, stage, **values)
     for stage in known.values():
         if stage.state != "succeeded":
-            session.run(sql.drop_step, dict(zip(("partner_id", "tenant_id", "phase", "name"), stage, strict=False)))
+            session.run(sql.drop_step, key_of(stage))
 
 
 def _wrong(run: Run | None, done: str) -> InvalidState:
