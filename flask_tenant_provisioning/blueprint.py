@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Blueprint, Response
 
+from .events.routes import routes as event_routes
 from .health.routes import routes as health_routes
 from .openapi.routes import routes as openapi_routes
 from .problems.rendering import mark
@@ -21,7 +22,14 @@ from .web.media_types import require_json_accepted
 from .web.mount import Mount
 from .web.routing import Route
 
-ROUTES: tuple[Route, ...] = (*tenant_routes, *lifecycle_routes, *step_routes, *health_routes, *openapi_routes)
+ROUTES: tuple[Route, ...] = (
+    *tenant_routes,
+    *lifecycle_routes,
+    *step_routes,
+    *event_routes,
+    *health_routes,
+    *openapi_routes,
+)
 
 
 def make_blueprint(mount: Mount) -> Blueprint:

@@ -25,6 +25,7 @@ from .isolated import Isolated, PrivateApp
 from .licensing import LicenseError, LicenseSource
 from .registration import Registration
 from .schema import metadata
+from .signals import announce
 from .steps.planning import Planning
 from .tenants.consulting import Consultation
 from .tenants.own_indexes import own_indexes
@@ -133,6 +134,7 @@ class TenantProvisioning(Registration):
             hooks=self.hooks,
             reactions=(Consultation(self.hooks, mount.in_host), Planning(self.hooks)),
             wake=lambda keys: mount.engine.wake(keys),
+            announce=lambda events: announce(events, mount.in_host),
         )
 
     def _prepare(self, storage: Storage, settings: Settings, *, embedded: bool) -> None:

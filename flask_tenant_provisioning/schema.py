@@ -5,16 +5,18 @@ from __future__ import annotations
 from sqlalchemy import MetaData
 
 from .database.tables import empty_metadata
-from .events.models import events_table
+from .events.models import events_table, feeds_table
 from .steps.models import runs_table, steps_table
 from .tenants.models import tenants_table
 from .tenants.usage import usage_table
 from .web.idempotency.models import idempotency_table
 
+_TABLES = (tenants_table, events_table, feeds_table, usage_table, idempotency_table, runs_table, steps_table)
+
 
 def metadata(prefix: str = "provisioning_") -> MetaData:
     """The tables as this release wants them, named with `prefix`."""
     found = empty_metadata(prefix)
-    for table in (tenants_table, events_table, usage_table, idempotency_table, runs_table, steps_table):
+    for table in _TABLES:
         table(found)
     return found

@@ -21,7 +21,8 @@ pytestmark = pytest.mark.without_tables
 
 PREFIX = "provisioning_"
 TABLES = {
-    f"{PREFIX}{name}" for name in ("alembic_version", "tenants", "events", "usage", "idempotency", "runs", "steps")
+    f"{PREFIX}{name}"
+    for name in ("alembic_version", "tenants", "events", "usage", "idempotency", "runs", "steps", "feeds")
 }
 
 

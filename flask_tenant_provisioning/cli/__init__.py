@@ -8,12 +8,13 @@ from .deferred import Deferred
 
 provisioning = click.Group(
     "provisioning",
-    help="Tenant provisioning: tenants, licence, database, tokens, documents, and whether all is well.",
+    help="Tenant provisioning: tenants, events, licence, database, tokens, documents, and whether all is well.",
     commands=Deferred(
         __name__,
         {
             "db": ".db:database_commands",
             "doctor": ".doctor:doctor",
+            "events": ".events:event_commands",
             "license": ".license:license_commands",
             "openapi": ".openapi:openapi",
             "purge": ".purge:purge",

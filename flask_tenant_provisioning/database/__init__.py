@@ -1,6 +1,6 @@
 """Engines, units of work, column types and migrations."""
 
 from .errors import LockTimeout as LockTimeout, Outdated as Outdated, UniqueViolation as UniqueViolation
-from .identifiers import instant as instant, shown as shown, uuid7 as uuid7
+from .identifiers import following as following, instant as instant, shown as shown, uuid7 as uuid7
 from .statements import GuardedInsert as GuardedInsert, Statement as Statement, parameters as parameters
 from .storage import Session as Session, Storage as Storage

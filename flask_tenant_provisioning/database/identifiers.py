@@ -25,6 +25,11 @@ def instant(seconds: float, *, days: int = 0) -> str:
     return moment.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
+def following(moment: str) -> str:
+    """The instant a microsecond after `moment`."""
+    return instant(datetime.fromisoformat(moment).timestamp() + 1e-6)
+
+
 def shown(moment: str | None) -> str | None:
     """An instant as the contract shows it: milliseconds."""
     return None if moment is None else f"{moment[:23]}Z"

@@ -45,7 +45,7 @@ _IN_ERROR = 3
 class Session:
     """One connection during one unit of work. What actions take instead of knowing where they run."""
 
-    __slots__ = ("_connection", "_driver", "_orm", "storage", "woken")
+    __slots__ = ("_connection", "_driver", "_orm", "recorded", "storage", "woken")
 
     def __init__(self, storage: Storage, connection: Connection) -> None:
         self.storage = storage
@@ -53,6 +53,7 @@ class Session:
         self._driver: Any = connection.connection.dbapi_connection
         self._orm: OrmSession | None = None
         self.woken: list[tuple[str, ...]] = []
+        self.recorded: list[dict[str, Any]] = []
 
     def wake(self, key: tuple[str, ...]) -> None:
         """Let a worker look at this piece of work once the transaction has committed."""
@@ -95,12 +96,14 @@ class Session:
     @contextlib.contextmanager
     def savepoint(self) -> Iterator[None]:
         """Undo what happens inside, and only that, if it raises."""
+        woken, recorded = len(self.woken), len(self.recorded)
         with self._connection.begin_nested():
             try:
                 yield
                 self.flush()
             except BaseException:
                 self._orm = None
+                del self.woken[woken:], self.recorded[recorded:]
                 if not getattr(self._driver, "in_transaction", True):
                     # SQLite has rolled back all of it, as on a full disk: there is no savepoint to go back to.
                     self._connection.invalidate()
@@ -160,6 +163,7 @@ class Storage:
         hooks: Hooks | None = None,
         reactions: Sequence[Reaction] = (),
         wake: Callable[[Sequence[tuple[str, ...]]], None] = lambda keys: None,
+        announce: Callable[[Sequence[dict[str, Any]]], None] = lambda events: None,
     ) -> None:
         self.engine = engine
         self.hooks = hooks or Hooks()
@@ -172,6 +176,7 @@ class Storage:
         self._patience = patience
         self._sleep = sleep
         self._wake = wake
+        self._announce = announce
         self._lite = engine.dialect.name == "sqlite"
         self._reading = engine if autocommit else engine.execution_options(isolation_level="AUTOCOMMIT")
         self._writing = engine
@@ -225,11 +230,13 @@ class Storage:
             raise RuntimeError("a unit of work runs in this thread already: pass its session on")
         self._thread.busy = True
         try:
-            done, woken = self._repeat(work, opened, attempts or self._attempts, again)
+            done, session = self._repeat(work, opened, attempts or self._attempts, again)
         finally:
             self._thread.busy = False
-        if woken:
-            self._wake(woken)
+        if session.woken:
+            self._wake(session.woken)
+        if session.recorded:
+            self._announce(session.recorded)
         return done
 
     def _repeat(
@@ -238,7 +245,7 @@ class Storage:
         opened: Callable[[], contextlib.AbstractContextManager[Session]],
         attempts: int,
         again: tuple[Meaning, ...],
-    ) -> tuple[T, list[tuple[str, ...]]]:
+    ) -> tuple[T, Session]:
         """Run `work`, and once more for each failure in `again`, while neither attempts nor patience are used up.
 
         `RETRY` alone says that the database has undone everything, at COMMIT too. A connection that dies says
@@ -255,7 +262,7 @@ class Storage:
                     _refuse(error, what)
                     raise
             else:
-                return done, session.woken
+                return done, session
             self._sleep(random.uniform(0.001, 0.02) * 2**tried)
         raise AssertionError("unreachable")
 

@@ -28,7 +28,7 @@ def worker_of(mount: Mount, threads: int | None = None) -> Worker:
     """A worker for everything that follows the commits of `mount`."""
     settings = mount.settings
     poll = float(settings.worker_poll_seconds)
-    return Worker(_work(mount), Chores(mount.storage), threads=threads or settings.worker_threads, poll=poll)
+    return Worker(_work(mount), Chores(mount), threads=threads or settings.worker_threads, poll=poll)
 
 
 def errand_of(mount: Mount, keys: Iterable[Key]) -> Worker:

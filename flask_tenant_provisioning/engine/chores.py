@@ -1,4 +1,4 @@
-"""What has to be done now and then, whoever does it: what is past its time is removed."""
+"""What has to be done besides, whoever does it: events get their places, and what is past its time is removed."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable
 
 from ..access import Actor, Principal
-from ..database import Storage
+from ..events.publishing import publish_all
+from ..events.retention import remove_old
 from ..tenants.retention import purge_due
 from ..tenants.usage import EVERYBODY
 from ..web.idempotency import forget_expired
+from ..web.mount import Mount
 
 logger = logging.getLogger(__name__)
 
@@ -23,21 +25,25 @@ SWEEPER = "provisioning-worker"
 class Chores:
     """The chores of one mount."""
 
-    def __init__(self, storage: Storage, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._storage = storage
+    def __init__(self, mount: Mount, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._storage = mount.storage
+        self._event_days = mount.settings.event_retention_days
         self._monotonic = monotonic
         self._next = monotonic() + random.uniform(0, EVERY)
 
     def do_when_due(self) -> None:
-        """Do them, unless it was done shortly before."""
+        """Publish what has happened; do the rest unless it was done shortly before."""
+        publish_all(self._storage)
         if self._monotonic() >= self._next:
             self.do()
 
     def do(self) -> None:
-        """Purge tenants whose retention is over, or let their steps begin to; forget answers that are kept too long."""
+        """Purge tenants whose retention is over, or let their steps begin to; forget old answers and events."""
         self._next = self._monotonic() + EVERY * random.uniform(0.8, 1.2)
         tenants = purge_due(self._storage, Actor(Principal(SWEEPER, EVERYBODY)))
         while self._storage.transaction(forget_expired):
             pass
-        if tenants:
-            logger.info("the retention of %d tenants was over", tenants)
+        publish_all(self._storage)
+        events = remove_old(self._storage, self._event_days)
+        if tenants or events:
+            logger.info("the retention of %d tenants and %d events was over", tenants, events)

@@ -10,6 +10,7 @@ from typing import Any
 from celery import shared_task
 from flask import current_app, has_app_context
 
+from ..events.publishing import publish_all
 from ..steps import claims
 from ..web.mount import Mount
 from .choosing import errand_of
@@ -33,8 +34,9 @@ def work(mount: str, keys: Sequence[Sequence[str]]) -> None:
 
 @shared_task(name=SWEEP, **_SAFELY)
 def sweep(mount: str) -> None:
-    """Send what is due and of which no worker may know."""
+    """Publish what has happened; send what is due and of which no worker may know."""
     found = _mount(mount)
+    publish_all(found.storage)
     overdue = found.storage.read(partial(claims.overdue, limit=SWEPT, age=AGE))
     if overdue:
         logger.info("%d steps are due again, or were never sent for", len(overdue))
@@ -44,7 +46,7 @@ def sweep(mount: str) -> None:
 @shared_task(name=CHORES, **_SAFELY)
 def chores(mount: str) -> None:
     """Remove what is past its time."""
-    Chores(_mount(mount).storage).do()
+    Chores(_mount(mount)).do()
 
 
 def _mount(name: str) -> Mount:

@@ -6,15 +6,8 @@ import json
 from typing import Any
 
 from ..access import Actor
-from ..database import Session, Statement, Storage, parameters
-
-
-class EventSQL:
-    """The statements of this feature, built once a storage."""
-
-    def __init__(self, storage: Storage) -> None:
-        self.table = storage.table("events")
-        self.insert = Statement(self.table.insert().values(parameters(self.table)), storage.engine.dialect)
+from ..database import Session, Storage
+from .statements import EventSQL
 
 
 def event(
@@ -55,6 +48,7 @@ def _fitted(sent: str | None, longest: int) -> str | None:
 def record(session: Session, row: dict[str, Any]) -> None:
     """Write the row that `event` made."""
     session.run(session.storage.once(EventSQL).insert, row)
+    session.recorded.append(row)
 
 
 compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

@@ -1,11 +1,31 @@
-"""The table of events."""
+"""The tables of events, and of each partner's feed of them."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from sqlalchemy import BigInteger, Column, Index, MetaData, PrimaryKeyConstraint, String, Table, UniqueConstraint
 
 from ..database.tables import prefixed
 from ..database.types import Identifier, Instant, Record, ordered_text
+
+
+class Event(NamedTuple):
+    """One event as the database gives it: identifiers, instants (microseconds, UTC) and JSON as text."""
+
+    id: str
+    partner_id: str
+    position: int
+    type: str
+    timestamp: str
+    tenant_id: str | None
+    request_id: str | None
+    actor_subject: str | None
+    actor_partner: str | None
+    actor_address: str | None
+    actor_user_agent: str | None
+    data: str
+    changes: str | None
 
 
 def events_table(metadata: MetaData) -> Table:
@@ -35,10 +55,24 @@ def events_table(metadata: MetaData) -> Table:
         Index(
             None,
             "partner_id",
+            "timestamp",
             "id",
             postgresql_where=position.is_(None),
             sqlite_where=position.is_(None),
         ),
         Index(None, "partner_id", "tenant_id", "position"),
+        sqlite_with_rowid=False,
+    )
+
+
+def feeds_table(metadata: MetaData) -> Table:
+    """One row a partner: the last `position` that was given, and the last one that was `removed` again."""
+    return Table(
+        prefixed(metadata, "feeds"),
+        metadata,
+        Column("partner_id", ordered_text(255), nullable=False),
+        Column("position", BigInteger, nullable=False),
+        Column("removed", BigInteger, nullable=False),
+        PrimaryKeyConstraint("partner_id"),
         sqlite_with_rowid=False,
     )

@@ -3,6 +3,7 @@
 from .errors import (
     BodyTooLarge as BodyTooLarge,
     Conflict as Conflict,
+    CursorExpired as CursorExpired,
     Fault as Fault,
     Forbidden as Forbidden,
     IdempotencyInProgress as IdempotencyInProgress,

@@ -8,6 +8,7 @@ ProvisioningError
 ├── NotFound                not-found, tenant-not-found
 ├── Conflict                tenant-exists, invalid-state, idempotency-in-progress
 ├── IdempotencyKeyReused    idempotency-key-reused
+├── CursorExpired           cursor-expired
 ├── Refused                 method-not-allowed, not-acceptable, precondition-failed,
 │                           precondition-required, body-too-large, unsupported-media-type, rate-limited
 └── StorageUnavailable      storage-unavailable; the root itself is internal-error
@@ -205,6 +206,15 @@ class IdempotencyKeyReused(ProvisioningError):
     code = "idempotency-key-reused"
     title = "Idempotency-Key reused"
     remedy = "Use a new key for each new request; the same key is for repeating the very same one."
+
+
+class CursorExpired(ProvisioningError):
+    """The cursor of the feed is older than what is kept (410): events that its reader has not seen are gone."""
+
+    code = "cursor-expired"
+    status = 410
+    title = "Cursor expired"
+    remedy = "Read your tenants anew with `GET /tenants`, then follow the feed from its beginning, without `after`."
 
 
 class Refused(ProvisioningError):

@@ -47,6 +47,7 @@ def create(session: Session, actor: Actor, partner: str, values: Values, allowan
         raise taken(claimed_field(violation.constraint)) from violation
     if not made:
         raise already_there(session, partner, values)
+    session.recorded.append(happened)
     react(session, actor, "tenant.created", None, tenant)
     return tenant
 

@@ -1,0 +1,54 @@
+"""Give committed events their place in their partner's feed.
+
+A place that a transaction took for itself would be seen after later ones, and a reader would miss it. So events are
+written without one, and get it after their commit from whoever holds the partner's feed.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ..database import Session, Storage
+from .statements import EventSQL
+
+#: How many events get their places in one transaction.
+BATCH = 1000
+
+
+def publish(session: Session, partner: str, limit: int = BATCH) -> int:
+    """Give the first events of `partner` that wait their places; returns how many. A tenant's are in their order."""
+    sql, of_partner = session.storage.once(EventSQL), {"partner_id": partner}
+    session.run(sql.open, {**of_partner, "zero": 0})
+    last, _ = session.run(sql.lock, of_partner).fetchone()
+    found: int = session.run(sql.publish, {**of_partner, "place": last, "limit": limit}).rowcount
+    session.run(sql.advance, {**of_partner, "new_position": last + found})
+    return found
+
+
+def publish_all(storage: Storage) -> int:
+    """Publish whatever waits, a batch of each partner in turn, so that none waits for the many of another."""
+    count = 0
+    while published := _round(storage):
+        count += published
+    return count
+
+
+def publish_waiting(storage: Storage, partner: str) -> None:
+    """Publish a batch of one partner's, if there is any: who reads a feed sees what was committed before."""
+    where = {"partner_id": partner}
+    if storage.read(lambda session: session.run(storage.once(EventSQL).waits, where).fetchone()):
+        storage.transaction(partial(publish, partner=partner))
+
+
+def _round(storage: Storage) -> int:
+    count, partner = 0, ""
+    while found := storage.read(partial(_waiting, after=partner)):
+        partner = found
+        count += storage.transaction(partial(publish, partner=partner))
+    return count
+
+
+def _waiting(session: Session, after: str) -> str | None:
+    """The first partner behind `after` whose events wait."""
+    row = session.run(session.storage.once(EventSQL).waiting, {"after": after}).fetchone()
+    return row[0] if row else None

@@ -1,0 +1,43 @@
+"""The HTTP of the feed."""
+
+from __future__ import annotations
+
+from functools import partial
+from urllib.parse import urlencode
+
+from flask import Response, request
+
+from ..problems import CursorExpired, InvalidCursor, InvalidParameter
+from ..web.routing import Call, Routes
+from . import feed
+from .publishing import publish_waiting
+from .schemas import EventPageSchema, event_query
+
+routes = Routes()
+
+COLLECTION = "/events"
+
+
+@routes.add(
+    "GET",
+    COLLECTION,
+    permissions=("event:read",),
+    query=event_query,
+    answers={200: EventPageSchema},
+    problems=(InvalidParameter, InvalidCursor, CursorExpired),
+)
+def list_events(call: Call) -> Response:
+    """Follow the feed of what happened, in order: ask again with `next` as `after`, at once while `has_more`."""
+    asked, storage, cursors = call.asked(event_query()), call.mount.storage, call.mount.cursors
+    partner = asked.get("partner", call.principal.partner)
+    question = f"events of {partner}"
+    after = int(cursors.open(asked["after"], question)) if "after" in asked else None
+    publish_waiting(storage, partner)
+    page = storage.read(partial(feed.page, partner=partner, asked=asked, after=after))
+    shown = feed.audited if "audit:read" in call.principal.permissions else feed.envelope
+    following = cursors.seal(str(page.place), question)
+    items = [shown(event._asdict()) for event in page.events]
+    answer = call.answer({"items": items, "next": following, "has_more": page.has_more})
+    parameters = {**request.args.to_dict(), "after": following}
+    answer.headers["Link"] = f'<{call.mount.base()}{COLLECTION}?{urlencode(parameters)}>; rel="next"'
+    return answer

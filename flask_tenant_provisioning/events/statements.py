@@ -1,0 +1,108 @@
+"""Every statement about events and feeds, built once a storage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Integer, Select, and_, bindparam, func, select, true
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ..database import Statement, Storage, parameters
+from .models import Event
+
+#: How many places of a feed one page looks at, at most: a filter that few events pass costs no more.
+WINDOW = 10_000
+
+
+class EventSQL:
+    """The statements of one storage; those of pages are compiled at their first use, one a kind of question."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._dialect = storage.engine.dialect
+        self._events, self._feeds = storage.table("events"), storage.table("feeds")
+        self._pages: dict[tuple[int, bool], Statement] = {}
+        e, f = self._events.c, self._feeds.c
+        partner: Any = bindparam("partner_id", type_=e.partner_id.type)
+        after: Any = bindparam("after", type_=e.partner_id.type)
+        insert = (sqlite if self._dialect.name == "sqlite" else postgresql).insert(self._feeds)
+        self.insert = self._compiled(self._events.insert().values(parameters(self._events)))
+        waiting = select(e.partner_id).where(e.position.is_(None))
+        self.waiting = self._compiled(waiting.where(e.partner_id > after).order_by(e.partner_id).limit(1))
+        self.waits = self._compiled(waiting.where(e.partner_id == partner).limit(1))
+        self.open = self._compiled(
+            insert.values(partner_id=partner, position=_zero(), removed=_zero()).on_conflict_do_nothing()
+        )
+        self.lock = self._compiled(select(f.position, f.removed).where(f.partner_id == partner).with_for_update())
+        self.publish = self._compiled(self._publish(partner))
+        mine = self._feeds.update().where(f.partner_id == partner)
+        self.advance = self._compiled(mine.values(position=bindparam("new_position", type_=BigInteger)))
+        self.shorten = self._compiled(mine.values(removed=bindparam("new_removed", type_=BigInteger)))
+        self.heads = self._compiled(
+            select(f.partner_id, f.position).where(f.partner_id > after).order_by(f.partner_id).limit(_limit())
+        )
+        old = e.timestamp < bindparam("before", type_=e.timestamp.type)
+        oldest = select(e.id).where(e.partner_id == f.partner_id, e.position == f.removed + 1, old).exists()
+        self.outdated = self._compiled(
+            select(f.partner_id).where(f.partner_id > after, oldest).order_by(f.partner_id).limit(_limit())
+        )
+        place = bindparam("place", type_=BigInteger)
+        self.oldest = self._compiled(
+            select(e.position, e.timestamp)
+            .where(e.partner_id == partner, e.position > place)
+            .order_by(e.position)
+            .limit(_limit())
+        )
+        self.remove = self._compiled(self._events.delete().where(e.partner_id == partner, e.position <= place))
+
+    def page(self, types: int, of_tenant: bool) -> Statement:
+        """A page of a feed, of so many types (0: of all) and of one tenant or all."""
+        found = self._pages.get((types, of_tenant))
+        if found is None:
+            found = self._pages[types, of_tenant] = self._compiled(self._page(types, of_tenant))
+        return found
+
+    def _publish(self, partner: Any) -> Any:
+        """Give the first events that wait the next places, in the order in which they happened."""
+        e = self._events.c
+        order = (e.timestamp, e.id)
+        ranked = (
+            select(e.id, func.row_number().over(order_by=order).label("rank"))
+            .where(e.partner_id == partner, e.position.is_(None))
+            .order_by(*order)
+            .limit(_limit())
+            .subquery("ranked")
+        )
+        place = bindparam("place", type_=BigInteger) + ranked.c.rank
+        return self._events.update().where(e.partner_id == partner, e.id == ranked.c.id).values(position=place)
+
+    def _page(self, types: int, of_tenant: bool) -> Select[Any]:
+        """The feed's head beside each event: one statement sees one moment, at which nothing is between them."""
+        e, f = self._events.c, self._feeds.c
+        partner: Any = bindparam("partner_id", type_=e.partner_id.type)
+        removed = select(f.removed).where(f.partner_id == partner).scalar_subquery()
+        after = func.coalesce(bindparam("after", type_=BigInteger), removed)
+        conditions = [e.partner_id == partner, e.position > after, e.position <= after + WINDOW]
+        if types:
+            conditions.append(e.type.in_([bindparam(f"type_{n}", type_=e.type.type) for n in range(types)]))
+        if of_tenant:
+            conditions.append(e.tenant_id == bindparam("tenant_id", type_=e.tenant_id.type))
+        found = select(*(e[name] for name in Event._fields)).where(and_(*conditions)).order_by(e.position)
+        page = found.limit(_limit()).subquery("page")
+        joined = self._feeds.outerjoin(page, true())
+        return (
+            select(f.position, f.removed, *page.c)
+            .select_from(joined)
+            .where(f.partner_id == partner)
+            .order_by(page.c.position)
+        )
+
+    def _compiled(self, clause: Any) -> Statement:
+        return Statement(clause, self._dialect)
+
+
+def _limit() -> Any:
+    return bindparam("limit", type_=Integer)
+
+
+def _zero() -> Any:
+    return bindparam("zero", 0, type_=BigInteger)

@@ -1,0 +1,58 @@
+"""Blinker signals for the host: one a type of event, sent after the commit, in the process that committed.
+
+::
+
+    from flask_tenant_provisioning.signals import tenant_created
+
+    @tenant_created.connect_via(app)
+    def greet(app, event, **extra):
+        ...
+
+The sender is the Flask app, `event` the envelope that partners read in the feed. A signal is sent at most once: what
+has to happen is a step or a hook. What a receiver raises is logged, and changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from blinker import NamedSignal, Namespace
+from flask import current_app
+
+from .events.feed import envelope
+
+logger = logging.getLogger(__name__)
+
+_signals = Namespace()
+
+tenant_created = _signals.signal("tenant.created")
+tenant_provisioned = _signals.signal("tenant.provisioned")
+tenant_provisioning_failed = _signals.signal("tenant.provisioning_failed")
+tenant_updated = _signals.signal("tenant.updated")
+tenant_suspended = _signals.signal("tenant.suspended")
+tenant_reactivated = _signals.signal("tenant.reactivated")
+tenant_deleted = _signals.signal("tenant.deleted")
+tenant_restored = _signals.signal("tenant.restored")
+tenant_purged = _signals.signal("tenant.purged")
+
+
+def announce(rows: Sequence[Mapping[str, Any]], in_host: Callable[[], AbstractContextManager[Any]]) -> None:
+    """Send the signal of each event, as its row was written, in the host's application context."""
+    heard = [row for row in rows if row["type"] in _signals and _signals[row["type"]].receivers]
+    if not heard:
+        return
+    with in_host():
+        app = current_app._get_current_object()  # type: ignore[attr-defined]
+        for row in heard:
+            _send(_signals[row["type"]], app, envelope(row))
+
+
+def _send(signal: NamedSignal, app: Any, event: dict[str, Any]) -> None:
+    for receiver in list(signal.receivers_for(app)):
+        try:
+            receiver(app, event=event)
+        except Exception:
+            logger.exception("a receiver of %s failed", signal.name)

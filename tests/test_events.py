@@ -1,0 +1,267 @@
+"""The feed: a partner's events in their order, each once, for whoever follows `next`."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from flask_tenant_provisioning.events.publishing import publish
+from flask_tenant_provisioning.events.retention import remove_old
+from tests.refusals import invalid_parameter
+from tests.steps import House
+from tests.witness import DAY, hosted, one, rows, storage_of
+from tests.world import Caller, problem
+
+TYPES = "tenant.created, tenant.provisioned, tenant.provisioning_failed, tenant.updated, tenant.suspended, "
+TYPES += "tenant.reactivated, tenant.deleted, tenant.restored, tenant.purged"
+
+
+def read(caller: Caller, **asked: Any) -> dict[str, Any]:
+    """One page of the feed."""
+    answer = caller("GET", "/events", query_string=asked)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.get_json()
+    return found
+
+
+def followed(caller: Caller, **asked: Any) -> list[dict[str, Any]]:
+    """Every event, page after page."""
+    found, page = [], read(caller, **asked)
+    while True:
+        found += page["items"]
+        if not page["has_more"]:
+            return found
+        page = read(caller, **asked, after=page["next"])
+
+
+def kinds(events: list[dict[str, Any]]) -> list[str]:
+    return [event["type"].removeprefix("tenant.") for event in events]
+
+
+def test_an_event_is_the_contracts_envelope(partner: Caller) -> None:
+    tenant = partner.create()
+    answer = partner("PATCH", one(tenant), json={"plan": "gold"}, headers={"X-Request-ID": "change-1"})
+    created, updated = read(partner)["items"]
+    assert created == {
+        "id": created["id"],
+        "type": "tenant.created",
+        "timestamp": tenant["created_at"],
+        "partner": partner.partner,
+        "tenant": tenant["tenant"],
+        "request_id": created["request_id"],
+        "actor": {"sub": "someone", "partner": partner.partner},
+        "data": tenant,
+        "changes": {},
+    }
+    assert (updated["type"], updated["request_id"], updated["data"]) == ("tenant.updated", "change-1", answer.json)
+    assert updated["changes"] == {"plan": {"previous": None, "new": "gold"}}
+
+
+def test_what_was_answered_is_in_the_feed_at_once(partner: Caller) -> None:
+    for _ in range(3):
+        tenant = partner.create()
+        assert followed(partner)[-1]["tenant"] == tenant["tenant"]
+
+
+def test_a_feed_without_events_has_a_cursor_for_those_to_come(partner: Caller) -> None:
+    empty = read(partner)
+    assert (empty["items"], empty["has_more"]) == ([], False)
+    tenant = partner.create()
+    page = read(partner, after=empty["next"])
+    assert [event["tenant"] for event in page["items"]] == [tenant["tenant"]]
+    assert read(partner, after=page["next"])["items"] == []
+
+
+def test_pages_follow_each_other_and_link(partner: Caller) -> None:
+    made = [partner.create()["tenant"] for _ in range(5)]
+    first = partner("GET", "/events?limit=2")
+    page = first.get_json()
+    assert first.headers["Link"].endswith(f'/events?limit=2&after={page["next"]}>; rel="next"')
+    assert page["has_more"] is True
+    assert [event["tenant"] for event in followed(partner, limit=2)] == made
+
+
+def test_a_feed_is_in_the_order_in_which_it_happened(partner: Caller) -> None:
+    tenant = partner.create()
+    for path in ("/suspend", "/reactivate"):
+        assert partner("POST", one(tenant) + path, json={}).status_code == 200
+    partner("DELETE", one(tenant))
+    partner("POST", one(tenant) + "/restore")
+    partner.as_("provisioning-admin")("DELETE", one(tenant) + "?purge=true")
+    events = followed(partner)
+    assert kinds(events) == ["created", "suspended", "reactivated", "deleted", "restored", "purged"]
+    assert [event["data"]["version"] for event in events] == [1, 2, 3, 4, 5, 5]
+
+
+def test_a_page_may_be_of_some_types(partner: Caller) -> None:
+    tenant = partner.create()
+    partner("PATCH", one(tenant), json={"plan": "gold"})
+    partner("DELETE", one(tenant))
+    assert kinds(followed(partner, type="tenant.deleted,tenant.created,tenant.deleted")) == ["created", "deleted"]
+    assert followed(partner, type="tenant.purged") == []
+
+
+def test_a_page_may_be_of_one_tenant(partner: Caller) -> None:
+    one_, other = partner.create(), partner.create()
+    partner("DELETE", one(one_))
+    assert kinds(followed(partner, tenant=one_["tenant"].upper())) == ["created", "deleted"]
+    assert kinds(followed(partner, tenant=other["tenant"], type="tenant.deleted")) == []
+
+
+def test_a_reader_may_change_what_it_asks_for(partner: Caller) -> None:
+    partner.create()
+    place = read(partner, type="tenant.purged")["next"]
+    tenant = partner.create()
+    assert [event["tenant"] for event in read(partner, after=place)["items"]] == [tenant["tenant"]]
+
+
+@pytest.mark.parametrize(
+    ("query", "fault"),
+    [
+        ("type=tenant.made", ("#/type", "invalid-choice", f"'tenant.made' is none of: {TYPES}.")),
+        ("type=", ("#/type", "invalid-length", "Must have 1 to 500 characters.")),
+        ("tenant=1", ("#/tenant", "invalid-id", "Must be the id of a tenant.")),
+        ("limit=0", ("#/limit", "invalid-limit", "Must be a whole number from 1 on.")),
+        ("cursor=x", ("#/cursor", "unknown-field", "There is no such field.")),
+        ("after=a&after=b", ("#/after", "duplicate", "Send this parameter once.")),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(partner: Caller, query: str, fault: tuple[str, str, str]) -> None:
+    invalid_parameter(partner("GET", f"/events?{query}"), fault)
+
+
+@pytest.mark.parametrize("after", ["x", "AAAA", "é", base64.urlsafe_b64encode(b"0" * 20).decode().rstrip("=")])
+def test_a_cursor_of_ones_own_making_is_refused(partner: Caller, after: str) -> None:
+    problem(partner("GET", "/events", query_string={"after": after}), status=400, code="invalid-cursor")
+
+
+def test_another_partners_cursor_is_refused(partner: Caller) -> None:
+    place = read(partner)["next"]
+    problem(Caller(partner.app)("GET", f"/events?after={place}"), status=400, code="invalid-cursor")
+
+
+def test_a_cursor_of_tenants_is_none_of_the_feed(partner: Caller) -> None:
+    for _ in range(2):
+        partner.create()
+    place = partner("GET", "/tenants?limit=1").get_json()["next"]
+    problem(partner("GET", f"/events?after={place}"), status=400, code="invalid-cursor")
+
+
+def test_a_partner_sees_its_own_feed_alone(partner: Caller) -> None:
+    partner.create()
+    stranger = Caller(partner.app)
+    assert followed(stranger) == []
+    answer = stranger("GET", f"/events?partner={partner.partner}")
+    problem(answer, status=403, code="insufficient-permission")
+
+
+def test_an_administrator_names_the_partner_and_sees_from_where(partner: Caller) -> None:
+    tenant = partner.create()
+    admin = Caller(partner.app, roles=("provisioning-admin",))
+    (event,) = followed(admin, partner=partner.partner)
+    assert event["tenant"] == tenant["tenant"]
+    assert event["actor"] == {
+        "sub": "someone",
+        "partner": partner.partner,
+        "address": "127.0.0.1",
+        "user_agent": rows(partner.app, "events", tenant_id=tenant["tenant"])[0]["actor_user_agent"],
+    }
+    assert followed(admin) == []
+
+
+def test_a_viewer_reads_and_a_token_without_the_permission_does_not(partner: Caller) -> None:
+    assert partner.as_("partner-viewer")("GET", "/events").status_code == 200
+    narrowed = Caller(partner.app, partner.partner, permissions=["tenant:read"])
+    problem(narrowed("GET", "/events"), status=403, code="insufficient-permission")
+
+
+class TestRetention:
+    """Events that are older than they are kept."""
+
+    @pytest.fixture
+    def house(self, database_url: str) -> Iterator[House]:
+        made = House(database_url, PROVISIONING_EVENT_RETENTION_DAYS=30)
+        yield made
+        made.close()
+
+    def test_the_worker_removes_them(self, house: House) -> None:
+        partner = house.open()
+        old = partner.create()
+        house.work(29 * DAY)
+        young = partner.create()
+        assert [event["tenant"] for event in followed(partner)] == [old["tenant"], young["tenant"]]
+        house.work(2 * DAY)
+        assert [event["tenant"] for event in followed(partner)] == [young["tenant"]]
+        assert len(rows(house.app, "events")) == 1
+
+    def test_a_cursor_from_before_is_gone(self, house: House) -> None:
+        partner = house.open()
+        start = read(partner)["next"]
+        partner.create()
+        end = read(partner)["next"]
+        house.work(31 * DAY)
+        document = problem(partner("GET", f"/events?after={start}"), status=410, code="cursor-expired")
+        assert document["detail"] == "Cursor expired."
+        assert read(partner, after=end)["items"] == []
+
+    def test_each_batch_is_a_transaction_of_its_own(self, house: House) -> None:
+        partners = [house.open(), *(Caller(house.app) for _ in range(2))]
+        for partner in partners:
+            partner.create()
+        house.work()
+        house.clock.now += 31 * DAY
+        assert remove_old(storage_of(house.app), 30) == 3
+        assert remove_old(storage_of(house.app), 30) == 0
+        assert rows(house.app, "events") == []
+
+    def test_what_nobody_has_published_is_kept(self, house: House) -> None:
+        partner = house.open()
+        partner.create()
+        house.clock.now += 31 * DAY
+        assert remove_old(storage_of(house.app), 30) == 0
+        assert len(followed(partner)) == 1
+
+    def test_a_place_that_the_feed_has_not_reached_is_refused(self, house: House) -> None:
+        partner = house.open()
+        partner.create()
+        place = read(partner)["next"]
+        storage = storage_of(house.app)
+        with storage.engine.begin() as connection:
+            connection.execute(storage.table("feeds").update().values(position=0))
+        problem(partner("GET", f"/events?after={place}"), status=400, code="invalid-cursor")
+
+
+def test_a_rare_type_costs_a_window_a_page(database: str, request: pytest.FixtureRequest) -> None:
+    with hosted(request, database) as app:
+        partner = Caller(app)
+        rare = partner.create()
+        storage = storage_of(app)
+        event = rows(app, "events")[0]
+        with storage.engine.begin() as connection:
+            copies = [{**event, "id": storage.new_id(), "type": "tenant.updated"} for _ in range(10_050)]
+            connection.execute(storage.table("events").insert(), copies)
+        partner("DELETE", one(rare))
+        while storage.transaction(lambda session: publish(session, partner.partner)):
+            pass
+        first = read(partner, type="tenant.created,tenant.deleted")
+        assert (kinds(first["items"]), first["has_more"]) == (["created"], True)
+        second = read(partner, type="tenant.created,tenant.deleted", after=first["next"])
+        assert (kinds(second["items"]), second["has_more"]) == (["deleted"], False)
+
+
+@pytest.mark.parametrize("skew", [0, -5, -3600])
+def test_a_process_whose_clock_is_behind_keeps_a_tenants_order(database_url: str, skew: int) -> None:
+    ahead, behind = House(database_url), House(database_url)
+    fast = ahead.open()
+    behind.clock.now = ahead.clock.now + skew
+    behind.open()
+    slow = Caller(behind.app, fast.partner)
+    tenant = fast.create()
+    for number, caller in enumerate([slow, fast, slow, slow]):
+        assert caller("PATCH", one(tenant), json={"plan": str(number)}).status_code == 200
+    assert [event["data"]["version"] for event in followed(slow)] == [1, 2, 3, 4, 5]
+    for house in (ahead, behind):
+        house.close()

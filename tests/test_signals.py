@@ -1,0 +1,104 @@
+"""Blinker signals: what the host hears of what has been committed, and of nothing else."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import current_app
+
+from flask_tenant_provisioning import signals
+from tests.steps import House
+from tests.test_events import followed
+from tests.witness import one
+
+
+@pytest.fixture
+def house(database_url: str) -> Iterator[House]:
+    made = House(database_url)
+    yield made
+    made.close()
+
+
+class Heard(list[dict[str, Any]]):
+    """Every event that a host hears of."""
+
+    def __init__(self, house: House) -> None:
+        super().__init__()
+        for name in ("created", "provisioned", "updated", "suspended", "deleted", "restored", "purged"):
+            getattr(signals, f"tenant_{name}").connect(self.hear, house.app)
+
+    def hear(self, app: Any, event: dict[str, Any], **extra: Any) -> None:
+        assert current_app == app
+        self.append(event)
+
+
+def test_a_signal_carries_the_event_of_the_feed(house: House) -> None:
+    heard, partner = Heard(house), house.open()
+    tenant = partner.create()
+    partner("PATCH", one(tenant), json={"plan": "gold"})
+    partner("POST", one(tenant) + "/suspend", json={})
+    partner("DELETE", one(tenant))
+    partner("POST", one(tenant) + "/restore")
+    partner.as_("provisioning-admin")("DELETE", one(tenant) + "?purge=true")
+    assert heard == followed(partner)
+    assert [event["type"].removeprefix("tenant.") for event in heard] == [
+        "created", "updated", "suspended", "deleted", "restored", "purged",
+    ]  # fmt: skip
+
+
+def test_the_worker_sends_them_too(house: House) -> None:
+    house.step("bucket")
+    heard, partner = Heard(house), house.open()
+    partner.create()
+    house.work()
+    assert [event["type"] for event in heard] == ["tenant.created", "tenant.provisioned"]
+
+
+def test_what_is_not_committed_is_not_told(house: House) -> None:
+    @house.provisioning.hook("tenant.update")
+    def refuse(tenant: dict[str, Any]) -> None:
+        raise PermissionError("no")
+
+    house.provisioning.map_error(PermissionError, status=409, code="not-now")
+    heard, partner = Heard(house), house.open()
+    body = {"client_name": "Example", "email": "a@example.com"}
+    assert partner("POST", "/tenants?validate_only=true", json=body).status_code == 201
+    assert heard == []
+    tenant = partner.create(email="a@example.com")
+    assert partner("POST", "/tenants", json=body, headers={"Idempotency-Key": "k"}).status_code == 409
+    for headers in ({}, {"Idempotency-Key": "refused"}):
+        assert partner("PATCH", one(tenant), json={"plan": "gold"}, headers=headers).status_code == 409
+    assert [event["type"] for event in heard] == ["tenant.created"]
+
+
+def test_a_replay_is_not_told_again(house: House) -> None:
+    heard, partner = Heard(house), house.open()
+    body = {"client_name": "Example", "email": "a@example.com"}
+    for _ in range(2):
+        assert partner("POST", "/tenants", json=body, headers={"Idempotency-Key": "k"}).status_code == 201
+    assert len(heard) == 1
+
+
+def test_a_receiver_that_fails_is_logged_and_changes_nothing(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    def fail(app: Any, **extra: Any) -> None:
+        raise RuntimeError("the host's own trouble")
+
+    signals.tenant_created.connect(fail, house.app)
+    heard, partner = Heard(house), house.open()
+    with caplog.at_level(logging.ERROR, "flask_tenant_provisioning"):
+        tenant = partner.create()
+    assert [event["tenant"] for event in heard] == [tenant["tenant"]]
+    (entry,) = caplog.records
+    assert (entry.name, entry.getMessage()) == (
+        "flask_tenant_provisioning.signals",
+        "a receiver of tenant.created failed",
+    )
+
+
+def test_another_app_hears_nothing(house: House) -> None:
+    heard = Heard(House("sqlite://"))
+    house.open().create()
+    assert heard == []
