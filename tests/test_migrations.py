@@ -15,15 +15,15 @@ from sqlalchemy import Column, Engine, Integer, MetaData, Table, inspect, select
 
 from flask_tenant_provisioning.database import migration
 from flask_tenant_provisioning.schema import metadata
+from tests.test_events import followed
+from tests.witness import rows
 from tests.world import Caller, engine_of
 
 pytestmark = pytest.mark.without_tables
 
 PREFIX = "provisioning_"
-TABLES = {
-    f"{PREFIX}{name}"
-    for name in ("alembic_version", "tenants", "events", "usage", "idempotency", "runs", "steps", "feeds")
-}
+NAMES = ("alembic_version", "tenants", "events", "feeds", "usage", "idempotency", "runs", "steps")
+TABLES = {f"{PREFIX}{name}" for name in NAMES}
 
 
 @pytest.fixture
@@ -71,6 +71,18 @@ def test_upgrading_twice_keeps_the_rows(make_app: Callable[..., Flask]) -> None:
     made = partner.create()
     run(app, "db", "upgrade")
     assert partner("GET", f"/tenants/{made['tenant']}").get_json() == made
+
+
+def test_events_of_before_the_feed_get_their_places(make_app: Callable[..., Flask]) -> None:
+    app = make_app()
+    partner = Caller(app)
+    made = [partner.create()["tenant"] for _ in range(3)]
+    assert [event["tenant"] for event in followed(partner)] == made
+    for _ in range(2):
+        run(app, "db", "downgrade", "0003")
+        assert {row["position"] for row in rows(app, "events")} == {None}
+        run(app, "db", "upgrade")
+        assert [event["tenant"] for event in followed(partner)] == made
 
 
 def test_eight_processes_may_upgrade_at_once(bare: Flask) -> None:

@@ -25,6 +25,8 @@ TYPES = (
     "tenant.restored",
     "tenant.purged",
 )
+_AUDIT = {"optional": True, "description": "Only for callers with `audit:read`."}
+_ANYTHING = {"type": ["string", "integer", "number", "boolean", "object", "array", "null"]}
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -70,15 +72,15 @@ class ActorSchema(StrictSchema):
 
     sub = fields.String(allow_none=True)
     partner = fields.String(allow_none=True)
-    address = fields.String(allow_none=True)
-    user_agent = fields.String(allow_none=True)
+    address = fields.String(allow_none=True, metadata=_AUDIT)
+    user_agent = fields.String(allow_none=True, metadata=_AUDIT)
 
 
 class ChangeSchema(StrictSchema):
     """What a field was, and what it is."""
 
-    previous = fields.Raw(allow_none=True)
-    new = fields.Raw(allow_none=True)
+    previous = fields.Raw(metadata=_ANYTHING)
+    new = fields.Raw(metadata=_ANYTHING)
 
 
 class EventSchema(StrictSchema):

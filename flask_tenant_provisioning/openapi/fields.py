@@ -54,7 +54,8 @@ class Converter(OpenAPIConverter):
     def schema2jsonschema(self, schema: Schema) -> dict[str, Any]:
         found: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]
         if isinstance(schema, StrictSchema) and not is_incoming(schema):
-            found["required"] = list(found["properties"])
+            optional = {field.data_key or name for name, field in schema.fields.items() if "optional" in field.metadata}
+            found["required"] = [name for name in found["properties"] if name not in optional]
         return found
 
 

@@ -13,6 +13,8 @@ from .paths import places
 from .schemas import name_of
 
 _BODY = "$response.body#/"
+_LIST = "The next page, asked with the same filters and sort; there is none where `next` is null."
+_FEED = "What follows, at once where `has_more`, later otherwise."
 
 
 def leads(route: Route, answer: Any, routes: Iterable[Route]) -> dict[str, dict[str, str]]:
@@ -64,9 +66,9 @@ def _conditional(target: Route, fields: Mapping[str, Any]) -> bool:
 
 
 def _next_page(route: Route, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The link to the page after a list's."""
-    if "next" not in fields:
+    """The link to the page after a list's, or to what follows in a feed."""
+    if "next" not in fields or route.query is None:
         return {}
-    meaning = "The next page, asked with the same filters and sort; there is none where `next` is null."
-    page = {"operationId": route.endpoint, "description": meaning, "parameters": {"cursor": f"{_BODY}next"}}
+    cursor, meaning = ("after", _FEED) if "has_more" in fields else ("cursor", _LIST)
+    page = {"operationId": route.endpoint, "description": meaning, "parameters": {cursor: f"{_BODY}next"}}
     return {route.endpoint: page}

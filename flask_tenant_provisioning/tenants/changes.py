@@ -105,11 +105,11 @@ def end(session: Session, actor: Actor, tenant: Tenant) -> bool:
 
 def retire(session: Session, actor: Actor, tenant: Tenant) -> None:
     """Begin a tenant's end: nobody finds it any more, and steps do the rest before they `remove` it."""
-    now = _moment(session, tenant)
+    now, at = instant(session.storage.clock()), _moment(session, tenant)
     values = {"status": "purging", "deleted_at": tenant.deleted_at or now, "purge_at": now}
-    after = tenant._replace(**values, version=tenant.version + 1, updated_at=now)
+    after = tenant._replace(**values, version=tenant.version + 1, updated_at=at)
     statement = session.storage.once(TenantSQL).change((*values, "live"))
-    _run(session, statement, tenant, {**values, "live": None, "updated_at": now})
+    _run(session, statement, tenant, {**values, "live": None, "updated_at": at})
     react(session, actor, "tenant.retired", tenant, after)
 
 
