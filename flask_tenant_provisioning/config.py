@@ -107,6 +107,12 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _encryption_keys(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(_is_text(key) and len(key) >= 16 for key in value):
+        raise ValueError("a list of texts, each of 16 characters or more")
+    return tuple(value)
+
+
 def _text_or_texts(value: Any) -> str | tuple[str, ...]:
     if not _is_text(value) and not (value and _are_texts(value)):
         raise ValueError("a text or a list of texts, none of them empty")
@@ -204,6 +210,13 @@ class Settings:
         None,
         "Seals list cursors; the same in every process. By default derived from `SECRET_KEY`, else `JWT_SECRET_KEY`.",
         _text,
+        secret=True,
+    )
+    encryption_keys: tuple[str, ...] = _key(
+        (),
+        "Encrypt the secrets in the database; the same in every process. The first one seals, the others still open "
+        "what they sealed. By default derived from the secret that seals list cursors.",
+        _encryption_keys,
         secret=True,
     )
     realm: str = _key(

@@ -23,6 +23,7 @@ DEFAULTS: dict[str, Any] = {
     "auto_migrate": None,
     "transaction_attempts": 6,
     "secret_key": None,
+    "encryption_keys": (),
     "realm": "provisioning",
     "roles": DEFAULT_ROLES,
     "admin_roles": ("provisioning-admin",),
@@ -63,6 +64,7 @@ TEXT = "a text that is not empty"
 NUMBER_AS_TEXT = "a text (in an environment variable, a number within double quotes)"
 FLAG = "True or False (in an environment variable, true or false)"
 TEXTS = "a list of texts, none of them empty"
+ENCRYPTION_KEYS = "a list of texts, each of 16 characters or more"
 TEXT_OR_TEXTS = "a text or a list of texts, none of them empty"
 KEYS = "a mapping of key id to public key, both texts"
 ROLES = "a mapping of role to a list of permissions"
@@ -74,6 +76,7 @@ SECRETS = {
     "database_url",
     "database_options",
     "secret_key",
+    "encryption_keys",
     "jwt_secret_key",
     "jwt_private_key",
     "license",
@@ -96,6 +99,8 @@ TAKEN: list[tuple[str, Any, Any]] = [
     ("transaction_attempts", 1, 1),
     ("transaction_attempts", 50, 50),
     ("secret_key", "s", "s"),
+    ("encryption_keys", ["b" * 16, "a" * 16], ("b" * 16, "a" * 16)),
+    ("encryption_keys", [], ()),
     ("realm", "Partners' API, (EU)", "Partners' API, (EU)"),
     ("roles", {"clerk": ["tenant:read"], "idler": []}, {"clerk": ("tenant:read",), "idler": ()}),
     ("admin_roles", ["root"], ("root",)),
@@ -151,6 +156,7 @@ WRONG: list[tuple[str, str, tuple[Any, ...]]] = [
     ("auto_migrate", FLAG, ("True", "yes", 1, 0)),
     ("transaction_attempts", "a whole number from 1 to 50", (0, 51, "6", 6.0, True, None)),
     ("secret_key", TEXT, ("", b"bytes")),
+    ("encryption_keys", ENCRYPTION_KEYS, ("k" * 16, ["k" * 15], ["k" * 16, ""], [b"k" * 16], {"k" * 16}, None)),
     ("realm", REALM, ("", 'a"b', "a\\b", "a\nb", "é", "a" * 101, None, 5)),
     ("roles", ROLES, ("partner-admin", ["partner-admin"], {1: []}, {"": []}, {"a": "tenant:read"})),
     ("admin_roles", TEXTS, ("root", [""], [1], {"root": True}, None)),
@@ -279,7 +285,8 @@ def test_a_secret_is_never_shown(name: str, value: Any) -> None:
 
 
 def test_a_secret_is_not_shown_with_the_settings() -> None:
-    assert SECRET not in repr(read(**dict.fromkeys(SECRETS - {"database_options", "license_public_keys"}, SECRET)))
+    texts = SECRETS - {"database_options", "encryption_keys", "license_public_keys"}
+    assert SECRET not in repr(read(encryption_keys=[SECRET * 3], **dict.fromkeys(texts, SECRET)))
 
 
 def test_what_is_configured_cannot_be_changed_afterwards() -> None:
@@ -326,6 +333,7 @@ def test_an_unknown_option_is_refused_with_what_comes_close() -> None:
         ("plans", '["free", "pro"]', ("free", "pro")),
         ("roles", '{"clerk": ["tenant:read"]}', {"clerk": ("tenant:read",)}),
         ("license_public_keys", '{"2025": "abc"}', {"2025": "abc"}),
+        ("encryption_keys", '["sixteen letters!"]', ("sixteen letters!",)),
         ("license_public_keys__2025", "abc", {"2025": "abc"}),
         ("database_options", '{"pool_size": 3}', {"pool_size": 3}),
         ("install_id", '"17"', "17"),

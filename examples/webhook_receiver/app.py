@@ -1,0 +1,65 @@
+"""A partner's server that receives webhooks: it verifies each, takes it once, and prints it.
+
+`FLASK_WEBHOOK_SECRETS` is the secret that was shown when the endpoint was made, or a JSON list while it is rotated. The
+ids of what has been received are kept in the folder `instance` beside this file, or where `INSTANCE_PATH` says.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, request
+
+from flask_tenant_provisioning.webhooks import WebhookRefused, verify
+
+INSTANCE = Path(os.environ.get("INSTANCE_PATH") or Path(__file__).resolve().parent / "instance")
+SEEN = "CREATE TABLE IF NOT EXISTS seen (webhook_id TEXT PRIMARY KEY, at TEXT DEFAULT CURRENT_TIMESTAMP)"
+
+
+def create_app() -> Flask:
+    """Make the receiver: one path, and a table of what it has seen."""
+    app = Flask(__name__, instance_path=str(INSTANCE))
+    app.config.from_mapping(MAX_CONTENT_LENGTH=64 * 1024)
+    app.config.from_prefixed_env()
+    database = INSTANCE / "receiver.sqlite3"
+    INSTANCE.mkdir(parents=True, exist_ok=True)
+    with transaction(database) as connection:
+        connection.execute(SEEN)
+
+    @app.post("/webhooks")
+    def receive() -> tuple[str, int]:
+        try:
+            event = verify(request.get_data(), request.headers, app.config["WEBHOOK_SECRETS"])
+        except WebhookRefused as refused:
+            app.logger.warning("a webhook was refused: %s", refused.reason)
+            return f"{refused.reason}\n", 400
+        with transaction(database) as connection:
+            if is_new(connection, request.headers["webhook-id"]):
+                handle(event)
+        return "", 204
+
+    return app
+
+
+@contextmanager
+def transaction(database: Path) -> Iterator[sqlite3.Connection]:
+    """A connection whose work is kept if all of it succeeds."""
+    with closing(sqlite3.connect(database)) as connection, connection:
+        yield connection
+
+
+def is_new(connection: sqlite3.Connection, webhook_id: str) -> bool:
+    """Remember the id, and say whether it was unknown. If what follows fails, it is forgotten, and will come again."""
+    added = connection.execute("INSERT INTO seen (webhook_id) VALUES (?) ON CONFLICT DO NOTHING", (webhook_id,))
+    return added.rowcount == 1
+
+
+def handle(event: dict[str, Any]) -> None:
+    """Your part. What takes longer than a moment belongs into a queue."""
+    print(json.dumps(event, indent=2), flush=True)

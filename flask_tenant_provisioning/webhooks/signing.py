@@ -1,0 +1,167 @@
+"""Signatures of webhooks, and the secrets that make and check them (Standard Webhooks 1.0.0).
+
+======  ===========  ================================================================  ========================
+scheme  algorithm    signs                                                             verifies
+======  ===========  ================================================================  ========================
+v1      HMAC-SHA256  ``whsec_`` and the base64 of 24 to 64 random bytes                the same
+v1a     Ed25519      ``whsk_`` and the base64 of 64 bytes, the seed and the public key  ``whpk_`` and the latter's
+======  ===========  ================================================================  ========================
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import os
+import re
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+Scheme = Literal["v1", "v1a"]
+
+SHARED, PRIVATE, PUBLIC = "whsec_", "whsk_", "whpk_"
+#: An id: printable ASCII but for the space and comma of header lists and the dot of the signed content.
+ID = re.compile(r"[!-+\-/-~]{1,256}")
+_LATEST = 10**12
+_SEED_BYTES = 32
+
+
+class InvalidSecret(ValueError):
+    """A text is no secret of the wanted kind; the message says why, and holds nothing of the text."""
+
+
+class SharedSecret:
+    """What sender and receiver both know (``v1``)."""
+
+    scheme: Scheme = "v1"
+
+    def __init__(self, raw: bytes) -> None:
+        if not 24 <= len(raw) <= 64:
+            raise InvalidSecret(f"A {SHARED} secret holds 24 to 64 bytes, not {len(raw)}.")
+        self._raw = raw
+
+    def sign(self, content: bytes) -> str:
+        """The signature of `content`, in base64."""
+        return _encoded(hmac.digest(self._raw, content, "sha256"))
+
+    def matches(self, content: bytes, signature: str) -> bool:
+        """Whether `signature` is that of `content`; compared in constant time."""
+        return hmac.compare_digest(self.sign(content).encode(), signature.encode())
+
+
+class PublicKey:
+    """What anybody may verify with (``v1a``)."""
+
+    scheme: Scheme = "v1a"
+
+    def __init__(self, raw: bytes) -> None:
+        if len(raw) != 32:
+            raise InvalidSecret(f"A {PUBLIC} key holds 32 bytes, not {len(raw)}.")
+        self._key = Ed25519PublicKey.from_public_bytes(raw)
+
+    def matches(self, content: bytes, signature: str) -> bool:
+        """Whether `signature` is one of `content` (RFC 8032 §5.1.7)."""
+        try:
+            self._key.verify(_decoded(signature), content)
+        except (InvalidSignature, ValueError):
+            return False
+        return True
+
+
+class PrivateKey:
+    """What the sender alone knows (``v1a``); `raw` is its seed and the public key."""
+
+    scheme: Scheme = "v1a"
+
+    def __init__(self, raw: bytes) -> None:
+        if len(raw) != 64:
+            raise InvalidSecret(f"A {PRIVATE} key holds 64 bytes, not {len(raw)}.")
+        self._key = Ed25519PrivateKey.from_private_bytes(raw[:_SEED_BYTES])
+        if self._key.public_key().public_bytes_raw() != raw[_SEED_BYTES:]:
+            raise InvalidSecret(f"The public half of a {PRIVATE} key belongs to another seed.")
+
+    def sign(self, content: bytes) -> str:
+        """The signature of `content`, in base64."""
+        return _encoded(self._key.sign(content))
+
+
+SigningKey = SharedSecret | PrivateKey
+VerifyingKey = SharedSecret | PublicKey
+
+
+def new_secret(scheme: Scheme = "v1", random: Callable[[int], bytes] = os.urandom) -> str:
+    """A new secret to sign with: ``whsec_…`` of 32 bytes for ``v1``, ``whsk_…`` for ``v1a``."""
+    raw = random(32)
+    if scheme == "v1":
+        return SHARED + _encoded(raw)
+    return PRIVATE + _encoded(raw + Ed25519PrivateKey.from_private_bytes(raw).public_key().public_bytes_raw())
+
+
+def for_receiver(secret: str) -> str:
+    """What the receiver verifies with: a ``whsec_`` as it is, of a ``whsk_`` the ``whpk_``. Raises `InvalidSecret`."""
+    prefix, raw = _taken_apart(secret, SHARED, PRIVATE)
+    signing_key(secret)
+    return secret if prefix == SHARED else PUBLIC + _encoded(raw[_SEED_BYTES:])
+
+
+def signing_key(secret: str) -> SigningKey:
+    """The key in a ``whsec_`` or ``whsk_`` text, made once for many signatures. Raises `InvalidSecret`."""
+    prefix, raw = _taken_apart(secret, SHARED, PRIVATE)
+    return SharedSecret(raw) if prefix == SHARED else PrivateKey(raw)
+
+
+def verifying_key(secret: str) -> VerifyingKey:
+    """The key in a ``whsec_`` or ``whpk_`` text. Raises `InvalidSecret`."""
+    prefix, raw = _taken_apart(secret, SHARED, PUBLIC)
+    return SharedSecret(raw) if prefix == SHARED else PublicKey(raw)
+
+
+def sign(keys: Sequence[SigningKey], id: str, timestamp: int, body: bytes) -> str:
+    """The header ``webhook-signature``: a signature by each key, the newest first while a secret is rotated.
+
+    `id` is the delivery's, the same at every attempt; `timestamp` the second of this attempt (since 1970); `body` the
+    very bytes that are sent. Raises `TypeError` or `ValueError` for what no receiver could verify.
+    """
+    if not keys:
+        raise ValueError("There is no key to sign with.")
+    if type(timestamp) is not int or not isinstance(body, bytes):
+        raise TypeError("The timestamp of a webhook is a whole number, and its body bytes.")
+    if not 0 <= timestamp < _LATEST:
+        raise ValueError("The timestamp of a webhook is in seconds since 1970.")
+    if not ID.fullmatch(id):
+        raise ValueError("The id of a webhook is 1 to 256 printable ASCII characters, none a space, comma or dot.")
+    content = signed_content(id, timestamp, body)
+    return " ".join([f"{key.scheme},{key.sign(content)}" for key in keys])
+
+
+def signed_content(id: str, timestamp: int, body: bytes) -> bytes:
+    """The bytes that are signed."""
+    return b"%b.%d.%b" % (id.encode(), timestamp, body)
+
+
+def _taken_apart(secret: str, *prefixes: str) -> tuple[str, bytes]:
+    wanted = " or ".join(prefixes)
+    if not isinstance(secret, str):
+        raise InvalidSecret(f"A secret is a text that begins with {wanted}, not {type(secret).__name__}.")
+    prefix = next((prefix for prefix in prefixes if secret.startswith(prefix)), None)
+    if prefix is None:
+        raise InvalidSecret(f"A secret for this purpose begins with {wanted}.")
+    try:
+        return prefix, _decoded(secret.removeprefix(prefix))
+    except ValueError:
+        raise InvalidSecret(f"What follows {prefix} must be standard base64, with its padding.") from None
+
+
+def _encoded(raw: bytes) -> str:
+    return base64.b64encode(raw).decode("ascii")
+
+
+def _decoded(text: str) -> bytes:
+    """Standard base64 in its one canonical form. Raises `ValueError`."""
+    raw = base64.b64decode(text, validate=True)
+    if _encoded(raw) != text:
+        raise ValueError("not canonical")
+    return raw

@@ -1,0 +1,112 @@
+"""What a receiver does with a webhook before it believes a word of it (Standard Webhooks 1.0.0)."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from .signing import ID, InvalidSecret, VerifyingKey, signed_content, verifying_key
+
+_HEADERS = {
+    "webhook-id": ID,
+    "webhook-timestamp": re.compile(r"0|[1-9][0-9]{0,11}"),
+    "webhook-signature": re.compile(r"[ -~]{1,4096}"),
+}
+
+
+class WebhookRefused(Exception):
+    """The request is no webhook to be believed. `reason` is a sentence that holds nothing of what was sent."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Headers(Protocol):
+    """What frameworks call headers: pairs of a name, in any case, and a value; a name may be there twice."""
+
+    def items(self) -> Iterable[tuple[str, str]]:
+        """The pairs."""
+
+
+def verify(
+    body: bytes,
+    headers: Mapping[str, str] | Headers,
+    secrets: str | Sequence[str],
+    *,
+    tolerance: float = 300,
+    now: Callable[[], float] = time.time,
+) -> dict[str, Any]:
+    """Return the event in `body`, once it is certain that the holder of one of the `secrets` sent it, and just now.
+
+    `body` is the request's body as it was received, and `headers` its headers, as frameworks give them. A secret is a
+    ``whsec_…`` or ``whpk_…`` text; give the old and the new one while it is rotated. The time of the attempt may
+    differ by `tolerance` seconds from `now`. An event may come more than once: what has been seen is told by
+    ``webhook-id``.
+
+    Raises `WebhookRefused` for a request that is not to be believed, and `InvalidSecret` for a text that is no secret:
+    a fault of the receiver's own, which is no reason to refuse the event for good.
+    """
+    keys = [verifying_key(secret) for secret in _listed(secrets)]
+    if not isinstance(body, bytes):
+        raise WebhookRefused(f"The body must be the bytes that were received, not {type(body).__name__}.")
+    id, timestamp, signatures = _read(headers)
+    _require_recent(int(timestamp), now(), tolerance)
+    _require_signature(keys, signed_content(id, int(timestamp), body), signatures)
+    return _event(body)
+
+
+def _listed(secrets: str | Sequence[str]) -> Sequence[str]:
+    if isinstance(secrets, str):
+        return [secrets]
+    if not isinstance(secrets, Sequence) or isinstance(secrets, bytes) or not secrets:
+        raise InvalidSecret("A secret is needed to verify with: a text, or a list of them.")
+    return secrets
+
+
+def _read(headers: Mapping[str, str] | Headers) -> list[str]:
+    """The values of the three headers, each there once and well-formed."""
+    try:
+        pairs = [(name.lower(), value) for name, value in headers.items() if isinstance(name, str)]
+    except (AttributeError, TypeError, ValueError):
+        raise WebhookRefused("The headers must be a mapping of names to values.") from None
+    return [_one(name, [value for other, value in pairs if other == name]) for name in _HEADERS]
+
+
+def _one(name: str, values: Sequence[str]) -> str:
+    if not values:
+        raise WebhookRefused(f"The header {name} is missing.")
+    if len(values) > 1:
+        raise WebhookRefused(f"The header {name} is there more than once.")
+    if not isinstance(values[0], str) or not _HEADERS[name].fullmatch(values[0]):
+        raise WebhookRefused(f"The header {name} is malformed.")
+    return values[0]
+
+
+def _require_recent(timestamp: int, now: float, tolerance: float) -> None:
+    if timestamp < now - tolerance:
+        raise WebhookRefused(f"It was sent more than {tolerance:g} seconds ago, by the clock here.")
+    if timestamp > now + tolerance:
+        raise WebhookRefused(f"It was sent more than {tolerance:g} seconds ahead, by the clock here.")
+
+
+def _require_signature(keys: Iterable[VerifyingKey], content: bytes, signatures: str) -> None:
+    """Let any signature by any key do; those of other schemes are passed over."""
+    given = [entry.partition(",") for entry in signatures.split(" ")]
+    if not any(
+        key.matches(content, signature) for key in keys for scheme, _, signature in given if scheme == key.scheme
+    ):
+        raise WebhookRefused("No signature fits the content and a secret.")
+
+
+def _event(body: bytes) -> dict[str, Any]:
+    try:
+        event = json.loads(body.decode())
+    except (ValueError, RecursionError):
+        event = None
+    if not isinstance(event, dict):
+        raise WebhookRefused("The body is no JSON object.")
+    return event
