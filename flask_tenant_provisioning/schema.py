@@ -10,8 +10,20 @@ from .steps.models import runs_table, steps_table
 from .tenants.models import tenants_table
 from .tenants.usage import usage_table
 from .web.idempotency.models import idempotency_table
+from .webhooks.models import attempts_table, deliveries_table, webhooks_table
 
-_TABLES = (tenants_table, events_table, feeds_table, usage_table, idempotency_table, runs_table, steps_table)
+_TABLES = (
+    tenants_table,
+    events_table,
+    feeds_table,
+    usage_table,
+    idempotency_table,
+    runs_table,
+    steps_table,
+    webhooks_table,
+    deliveries_table,
+    attempts_table,
+)
 
 
 def metadata(prefix: str = "provisioning_") -> MetaData:

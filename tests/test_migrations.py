@@ -23,6 +23,7 @@ pytestmark = pytest.mark.without_tables
 
 PREFIX = "provisioning_"
 NAMES = ("alembic_version", "tenants", "events", "feeds", "usage", "idempotency", "runs", "steps")
+NAMES += ("webhooks", "deliveries", "attempts")
 TABLES = {f"{PREFIX}{name}" for name in NAMES}
 
 

@@ -22,7 +22,7 @@ DAY = 86_400
 LASTING: dict[str, Any] = {"JWT_ACCESS_TOKEN_EXPIRES": timedelta(days=3000)}
 
 
-TABLES = ("tenants", "events", "idempotency", "usage", "runs", "steps", "feeds")
+TABLES = ("tenants", "events", "idempotency", "usage", "runs", "steps", "feeds", "webhooks", "deliveries", "attempts")
 
 
 class Clock:

@@ -164,6 +164,7 @@ class Storage:
         reactions: Sequence[Reaction] = (),
         wake: Callable[[Sequence[tuple[str, ...]]], None] = lambda keys: None,
         announce: Callable[[Sequence[dict[str, Any]]], None] = lambda events: None,
+        followers: Sequence[Callable[[Session, Any], None]] = (),
     ) -> None:
         self.engine = engine
         self.hooks = hooks or Hooks()
@@ -177,6 +178,7 @@ class Storage:
         self._sleep = sleep
         self._wake = wake
         self._announce = announce
+        self.followers = followers
         self._lite = engine.dialect.name == "sqlite"
         self._reading = engine if autocommit else engine.execution_options(isolation_level="AUTOCOMMIT")
         self._writing = engine

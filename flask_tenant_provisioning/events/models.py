@@ -66,13 +66,14 @@ def events_table(metadata: MetaData) -> Table:
 
 
 def feeds_table(metadata: MetaData) -> Table:
-    """One row a partner: the last `position` that was given, and the last one that was `removed` again."""
+    """One row a partner: the last `position` that was given, when, and the last one that was `removed` again."""
     return Table(
         prefixed(metadata, "feeds"),
         metadata,
         Column("partner_id", ordered_text(255), nullable=False),
         Column("position", BigInteger, nullable=False),
         Column("removed", BigInteger, nullable=False),
+        Column("published_at", Instant),
         PrimaryKeyConstraint("partner_id"),
         sqlite_with_rowid=False,
     )

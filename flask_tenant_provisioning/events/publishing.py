@@ -7,21 +7,45 @@ written without one, and get it after their commit from whoever holds the partne
 from __future__ import annotations
 
 from functools import partial
+from typing import NamedTuple
 
-from ..database import Session, Storage
+from ..database import Session, Storage, instant
 from .statements import EventSQL
 
 #: How many events get their places in one transaction.
 BATCH = 1000
 
 
+class Stretch(NamedTuple):
+    """Events that have just got their places: those of `partner` behind `after` up to `upto`, at the instant `at`.
+
+    Of one partner's stretches the next is never earlier, whatever the clocks of those who publish say.
+    """
+
+    partner: str
+    after: int
+    upto: int
+    at: str
+
+
 def publish(session: Session, partner: str, limit: int = BATCH) -> int:
     """Give the first events of `partner` that wait their places; returns how many. A tenant's are in their order."""
     sql, of_partner = session.storage.once(EventSQL), {"partner_id": partner}
-    session.run(sql.open, {**of_partner, "zero": 0})
-    last, _ = session.run(sql.lock, of_partner).fetchone()
+    last, _, published_at = hold(session, partner)
     found: int = session.run(sql.publish, {**of_partner, "place": last, "limit": limit}).rowcount
-    session.run(sql.advance, {**of_partner, "new_position": last + found})
+    at = max(instant(session.storage.clock()), published_at or "")
+    session.run(sql.advance, {**of_partner, "new_position": last + found, "new_published_at": at})
+    if found:
+        for follow in session.storage.followers:
+            follow(session, Stretch(partner, last, last + found, at))
+    return found
+
+
+def hold(session: Session, partner: str) -> tuple[int, int, str | None]:
+    """Let nobody else publish events of `partner` until the transaction ends; returns its feed's row."""
+    sql, of_partner = session.storage.once(EventSQL), {"partner_id": partner}
+    session.run(sql.open, {**of_partner, "zero": 0})
+    found: tuple[int, int, str | None] = session.run(sql.lock, of_partner).fetchone()
     return found
 
 

@@ -30,7 +30,7 @@ def _outdated(session: Session, after: str, before: str) -> list[str]:
 def _remove(session: Session, partner: str, before: str) -> int:
     """Remove the first events of a feed as far as they are old, a batch at most."""
     sql, of_partner = session.storage.once(EventSQL), {"partner_id": partner}
-    _, removed = session.run(sql.lock, of_partner).fetchone()
+    _, removed, _ = session.run(sql.lock, of_partner).fetchone()
     last = removed
     for position, timestamp in session.run(sql.oldest, {**of_partner, "place": removed, "limit": _BATCH}).fetchall():
         if timestamp >= before:

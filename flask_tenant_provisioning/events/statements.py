@@ -32,10 +32,15 @@ class EventSQL:
         self.open = self._compiled(
             insert.values(partner_id=partner, position=_zero(), removed=_zero()).on_conflict_do_nothing()
         )
-        self.lock = self._compiled(select(f.position, f.removed).where(f.partner_id == partner).with_for_update())
+        feed = select(f.position, f.removed, f.published_at).where(f.partner_id == partner)
+        self.lock = self._compiled(feed.with_for_update())
         self.publish = self._compiled(self._publish(partner))
         mine = self._feeds.update().where(f.partner_id == partner)
-        self.advance = self._compiled(mine.values(position=bindparam("new_position", type_=BigInteger)))
+        place, at = (
+            bindparam("new_position", type_=BigInteger),
+            bindparam("new_published_at", type_=f.published_at.type),
+        )
+        self.advance = self._compiled(mine.values(position=place, published_at=at))
         self.shorten = self._compiled(mine.values(removed=bindparam("new_removed", type_=BigInteger)))
         self.heads = self._compiled(
             select(f.partner_id, f.position).where(f.partner_id > after).order_by(f.partner_id).limit(_limit())

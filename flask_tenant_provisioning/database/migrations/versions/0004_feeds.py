@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import context, op
 
-from flask_tenant_provisioning.database.types import ordered_text
+from flask_tenant_provisioning.database.types import Instant, ordered_text
 
 revision = "0004"
 down_revision = "0003"
@@ -32,6 +32,7 @@ def _feeds(table: str) -> None:
         sa.Column("partner_id", ordered_text(255), nullable=False),
         sa.Column("position", sa.BigInteger, nullable=False),
         sa.Column("removed", sa.BigInteger, nullable=False),
+        sa.Column("published_at", Instant),
         sa.PrimaryKeyConstraint("partner_id", name=f"{table}_pkey"),
         sqlite_with_rowid=False,
     )

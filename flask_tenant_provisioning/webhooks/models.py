@@ -1,0 +1,173 @@
+"""The tables of webhooks: the partners' endpoints, what is to be delivered to them, and each attempt at it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+)
+
+from ..database.tables import prefixed
+from ..database.types import Identifier, Instant, Record, ordered_text
+
+#: How much of an answer is kept, in characters, and how long the reason of a failure may be.
+LONGEST_ANSWER, LONGEST_ERROR = 8192, 255
+
+
+class Endpoint(NamedTuple):
+    """One partner's endpoint.
+
+    `events` is a JSON list of globs. `secrets` is a JSON list of ``{"sealed", "until"}``, the newest first: sealed by
+    the keyring, bound to ``webhook:<id>``, and signed with until an instant where one has been replaced.
+    `disabled_reason` is ``gone`` (it answered 410), ``failing`` (for five days), or None where a person did it.
+    `failing_since` is when the first failure was that no success has followed yet. `failures` counts the rounds that
+    failed whole since then; `rests_until` is when the next may begin.
+    """
+
+    partner_id: str
+    id: str
+    url: str
+    description: str | None
+    events: str
+    signing: str
+    secrets: str
+    enabled: int
+    disabled_reason: str | None
+    version: int
+    created_at: str
+    updated_at: str
+    failing_since: str | None
+    failures: int
+    rests_until: str | None
+    due_at: str | None
+    leased_until: str | None
+    fence: int
+
+
+class Delivery(NamedTuple):
+    """One event on its way to one endpoint; the event's id is the ``webhook-id`` of every attempt.
+
+    `state` is ``pending``, ``succeeded`` or ``failed``. `position` is the event's in its feed, None for a test.
+    `due_at` is when the next attempt is made; one that is `resent` by hand is attempted once. `payload` is the body of
+    what is no event of the feed.
+    """
+
+    partner_id: str
+    webhook_id: str
+    id: str
+    event_id: str
+    tenant_id: str | None
+    position: int | None
+    state: str
+    attempts: int
+    resent: int
+    due_at: str | None
+    created_at: str
+    finished_at: str | None
+    payload: str | None
+
+
+class Attempt(NamedTuple):
+    """One request: when, what came back (`status`, first 8 KiB of the `answer`) or what went wrong (`error`)."""
+
+    partner_id: str
+    delivery_id: str
+    number: int
+    at: str
+    status: int | None
+    latency_ms: int
+    error: str | None
+    answer: str | None
+
+
+def webhooks_table(metadata: MetaData) -> Table:
+    """One row an endpoint. What is due for it is its `due_at`; whoever works for it holds the lease."""
+    due_at: Column[str] = Column("due_at", Instant)
+    return Table(
+        prefixed(metadata, "webhooks"),
+        metadata,
+        Column("partner_id", ordered_text(255), nullable=False),
+        Column("id", Identifier, nullable=False),
+        Column("url", String(2048), nullable=False),
+        Column("description", String(255)),
+        Column("events", Record, nullable=False),
+        Column("signing", String(3), nullable=False),
+        Column("secrets", Text, nullable=False),
+        Column("enabled", SmallInteger, nullable=False),
+        Column("disabled_reason", String(16)),
+        Column("version", Integer, nullable=False),
+        Column("created_at", Instant, nullable=False),
+        Column("updated_at", Instant, nullable=False),
+        Column("failing_since", Instant),
+        Column("failures", Integer, nullable=False),
+        Column("rests_until", Instant),
+        due_at,
+        Column("leased_until", Instant),
+        Column("fence", Integer, nullable=False),
+        PrimaryKeyConstraint("partner_id", "id"),
+        Index(None, "due_at", postgresql_where=due_at.is_not(None), sqlite_where=due_at.is_not(None)),
+        sqlite_with_rowid=False,
+    )
+
+
+def deliveries_table(metadata: MetaData) -> Table:
+    """One row a delivery; those that are due are found by an index of their own, in the order of the feed."""
+    due_at: Column[str] = Column("due_at", Instant)
+    pending = due_at.is_not(None)
+    return Table(
+        prefixed(metadata, "deliveries"),
+        metadata,
+        Column("partner_id", ordered_text(255), nullable=False),
+        Column("webhook_id", Identifier, nullable=False),
+        Column("id", Identifier, nullable=False),
+        Column("event_id", Identifier, nullable=False),
+        Column("tenant_id", Identifier),
+        Column("position", BigInteger),
+        Column("state", String(16), nullable=False),
+        Column("attempts", Integer, nullable=False),
+        Column("resent", SmallInteger, nullable=False),
+        due_at,
+        Column("created_at", Instant, nullable=False),
+        Column("finished_at", Instant),
+        Column("payload", Record),
+        PrimaryKeyConstraint("partner_id", "id"),
+        Index(None, "partner_id", "webhook_id", "id"),
+        Index(
+            f"{prefixed(metadata, 'deliveries')}_pending_idx",
+            "partner_id",
+            "webhook_id",
+            "due_at",
+            "position",
+            postgresql_where=pending,
+            sqlite_where=pending,
+        ),
+        sqlite_with_rowid=False,
+    )
+
+
+def attempts_table(metadata: MetaData) -> Table:
+    """One row an attempt."""
+    return Table(
+        prefixed(metadata, "attempts"),
+        metadata,
+        Column("partner_id", ordered_text(255), nullable=False),
+        Column("delivery_id", Identifier, nullable=False),
+        Column("number", Integer, nullable=False),
+        Column("at", Instant, nullable=False),
+        Column("status", Integer),
+        Column("latency_ms", Integer, nullable=False),
+        Column("error", String(LONGEST_ERROR)),
+        Column("answer", Text),
+        PrimaryKeyConstraint("partner_id", "delivery_id", "number"),
+        sqlite_with_rowid=False,
+    )
