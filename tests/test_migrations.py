@@ -22,8 +22,10 @@ from tests.world import Caller, engine_of
 pytestmark = pytest.mark.without_tables
 
 PREFIX = "provisioning_"
-NAMES = ("alembic_version", "tenants", "events", "feeds", "usage", "idempotency", "runs", "steps")
-NAMES += ("webhooks", "deliveries", "attempts")
+NAMES = (
+    "alembic_version", "tenants", "events", "feeds", "usage", "idempotency", "runs", "steps",
+    "webhooks", "deliveries", "attempts",
+)  # fmt: skip
 TABLES = {f"{PREFIX}{name}" for name in NAMES}
 
 

@@ -36,11 +36,8 @@ class EventSQL:
         self.lock = self._compiled(feed.with_for_update())
         self.publish = self._compiled(self._publish(partner))
         mine = self._feeds.update().where(f.partner_id == partner)
-        place, at = (
-            bindparam("new_position", type_=BigInteger),
-            bindparam("new_published_at", type_=f.published_at.type),
-        )
-        self.advance = self._compiled(mine.values(position=place, published_at=at))
+        last = {name: bindparam(f"new_{name}", type_=f[name].type) for name in ("position", "published_at")}
+        self.advance = self._compiled(mine.values(last))
         self.shorten = self._compiled(mine.values(removed=bindparam("new_removed", type_=BigInteger)))
         self.heads = self._compiled(
             select(f.partner_id, f.position).where(f.partner_id > after).order_by(f.partner_id).limit(_limit())
