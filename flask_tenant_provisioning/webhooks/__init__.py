@@ -1,0 +1,1 @@
+"""Webhooks: what has happened, told to the partners' own servers."""
