@@ -8,6 +8,7 @@ import importlib.util
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
 logger = logging.getLogger(__name__)
@@ -117,6 +118,31 @@ def _text_or_texts(value: Any) -> str | tuple[str, ...]:
     if not _is_text(value) and not (value and _are_texts(value)):
         raise ValueError("a text or a list of texts, none of them empty")
     return value if isinstance(value, str) else tuple(value)
+
+
+def _schemes(value: Any) -> tuple[str, ...]:
+    if not value or not _are_texts(value) or not {"https", "http"}.issuperset(value):
+        raise ValueError("a list out of 'https' and 'http'")
+    return tuple(value)
+
+
+def _is_port(value: Any) -> bool:
+    return type(value) is int and 0 < value < 65536
+
+
+def _ports(value: Any) -> tuple[int, ...]:
+    if not isinstance(value, list | tuple | set | frozenset) or not all(map(_is_port, value)):
+        raise ValueError("a list of whole numbers from 1 to 65535")
+    return tuple(value)
+
+
+def _networks(value: Any) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        return tuple(map(ip_network, _texts(value)))
+    except ValueError as error:
+        raise ValueError(
+            "a list of networks such as '10.1.0.0/16' or 'fd00::/8', each from its first address"
+        ) from error
 
 
 def _mapping(value: Any) -> dict[str, Any]:
@@ -277,6 +303,16 @@ class Settings:
     )
     worker_lease_seconds: int = _key(
         30, "After how long others take over the work of a worker that has died.", _number(1, 3600)
+    )
+    webhook_schemes: tuple[str, ...] = _key(
+        ("https",), "The schemes of URLs that webhooks may be sent to; `http` is for receivers inside.", _schemes
+    )
+    webhook_ports: tuple[int, ...] = _key((443, 8443), "The ports of such URLs; `[]` allows any.", _ports)
+    webhook_allowed_networks: tuple[IPv4Network | IPv6Network, ...] = _key(
+        (),
+        "Internal networks that webhooks may be sent to all the same, for example `['10.1.0.0/16']`. Any partner who "
+        "may manage webhooks reaches everything there.",
+        _networks,
     )
     plans: tuple[str, ...] | None = _key(None, "The plans that exist; any text where unset.", _texts)
     phone_e164: bool = _key(False, "Accept only valid E.164 numbers; needs the extra `phone`.", _strict_phone)

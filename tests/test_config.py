@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -48,6 +49,9 @@ DEFAULTS: dict[str, Any] = {
     "worker_threads": 8,
     "worker_poll_seconds": 2,
     "worker_lease_seconds": 30,
+    "webhook_schemes": ("https",),
+    "webhook_ports": (443, 8443),
+    "webhook_allowed_networks": (),
     "plans": None,
     "phone_e164": False,
     "problem_base_uri": None,
@@ -71,6 +75,8 @@ ROLES = "a mapping of role to a list of permissions"
 PATH = "a path such as '/api/provisioning', without a slash at its end"
 REALM = "1 to 100 printable ASCII characters without quote or backslash"
 TABLES = "1 to 20 of a-z, 0-9 and _, not beginning with a digit"
+PORTS = "a list of whole numbers from 1 to 65535"
+NETWORKS = "a list of networks such as '10.1.0.0/16' or 'fd00::/8', each from its first address"
 SECRET = "hunter2"
 SECRETS = {
     "database_url",
@@ -130,6 +136,15 @@ TAKEN: list[tuple[str, Any, Any]] = [
     ("worker_threads", 1, 1),
     ("worker_poll_seconds", 3600, 3600),
     ("worker_lease_seconds", 1, 1),
+    ("webhook_schemes", ["https", "http"], ("https", "http")),
+    ("webhook_ports", [1, 65535], (1, 65535)),
+    ("webhook_ports", {8443}, (8443,)),
+    ("webhook_ports", [], ()),
+    (
+        "webhook_allowed_networks",
+        ["10.1.0.0/16", "192.0.2.7", "fd00::/8"],
+        (ip_network("10.1.0.0/16"), ip_network("192.0.2.7/32"), ip_network("fd00::/8")),
+    ),
     ("plans", ("free", "pro"), ("free", "pro")),
     ("plans", {"free"}, ("free",)),
     ("plans", [], ()),
@@ -181,6 +196,9 @@ WRONG: list[tuple[str, str, tuple[Any, ...]]] = [
     ("worker_threads", "a whole number from 1 to 1000", (0, 1001, "8", 8.0, None)),
     ("worker_poll_seconds", "a whole number from 1 to 3600", (0, 3601, 0.5, None)),
     ("worker_lease_seconds", "a whole number from 1 to 3600", (0, 3601, "30", None)),
+    ("webhook_schemes", "a list out of 'https' and 'http'", ("https", [], ["ftp"], ["HTTPS"], [1], None)),
+    ("webhook_ports", PORTS, (443, "443", ["443"], [0], [65536], [True], [443.0], None)),
+    ("webhook_allowed_networks", NETWORKS, ("10.0.0.0/8", ["10.1.2.3/16"], ["inside"], [""], [10], None)),
     ("plans", TEXTS, ("free", b"free", ["free", ""], ["free", None], {"free": 1})),
     ("phone_e164", FLAG, ("false", 0, None)),
     ("problem_base_uri", TEXT, ("", b"https://example.com", False)),
@@ -331,6 +349,8 @@ def test_an_unknown_option_is_refused_with_what_comes_close() -> None:
         ("auto_migrate", "true", True),
         ("auto_migrate", "null", None),
         ("plans", '["free", "pro"]', ("free", "pro")),
+        ("webhook_ports", "[9000]", (9000,)),
+        ("webhook_allowed_networks", '["10.1.0.0/16"]', (ip_network("10.1.0.0/16"),)),
         ("roles", '{"clerk": ["tenant:read"]}', {"clerk": ("tenant:read",)}),
         ("license_public_keys", '{"2025": "abc"}', {"2025": "abc"}),
         ("encryption_keys", '["sixteen letters!"]', ("sixteen letters!",)),
