@@ -66,10 +66,14 @@ class Session:
         """
         return self._execute(statement.text, statement.bind(values))
 
-    def _execute(self, sql: str, values: Any = ()) -> Any:
+    def run_many(self, statement: Statement, rows: Sequence[dict[str, Any]]) -> None:
+        """Run `statement` once for each of `rows`; raises what `run` does."""
+        self._execute(statement.text, [statement.bind(values) for values in rows], many=True)
+
+    def _execute(self, sql: str, values: Any = (), *, many: bool = False) -> Any:
         cursor = self._driver.cursor()
         try:
-            cursor.execute(sql, values)
+            (cursor.executemany if many else cursor.execute)(sql, values)
         except Exception as error:
             found = meaning(error)
             if found is Meaning.TAKEN:

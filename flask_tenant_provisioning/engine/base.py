@@ -9,16 +9,19 @@ from typing import Any, Protocol
 class Work(Protocol):
     """One kind of work that waits in rows; a piece of it is what `claim` returns. Times are in seconds.
 
-    A claim lasts for `lease` and is kept by `renew`; whoever loses it has no effect any more.
+    A claim lasts for `lease` and is kept by `renew`; whoever loses it has no effect any more. A worker does as many
+    pieces at once as there are `slots`. After `stop` no piece goes on for longer than it has to.
     """
 
     lease: float
+    slots: int
 
     def claim(self, limit: int) -> Sequence[Any]: ...
     def renew(self, pieces: Iterable[Any]) -> None: ...
     def timeout(self, piece: Any) -> float: ...
     def run(self, piece: Any) -> None: ...
     def expire(self, piece: Any) -> None: ...
+    def stop(self) -> None: ...
 
 
 class External:

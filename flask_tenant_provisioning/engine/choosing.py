@@ -26,15 +26,15 @@ def engine_of(settings: Settings, mount: Callable[[], Mount]) -> Engine:
 
 def worker_of(mount: Mount, threads: int | None = None) -> Worker:
     """A worker for everything that follows the commits of `mount`."""
-    settings = mount.settings
-    poll = float(settings.worker_poll_seconds)
-    return Worker(_work(mount), Chores(mount), threads=threads or settings.worker_threads, poll=poll)
+    poll = float(mount.settings.worker_poll_seconds)
+    return Worker(_steps(mount, threads), chores=Chores(mount), poll=poll)
 
 
 def errand_of(mount: Mount, keys: Iterable[Key]) -> Worker:
     """A worker for the steps of these keys alone."""
-    return Worker(Listed(_work(mount), keys), threads=mount.settings.worker_threads)
+    return Worker(Listed(_steps(mount), keys))
 
 
-def _work(mount: Mount) -> StepWork:
-    return StepWork(mount.storage, mount.hooks, mount.in_host, float(mount.settings.worker_lease_seconds))
+def _steps(mount: Mount, threads: int | None = None) -> StepWork:
+    slots, lease = threads or mount.settings.worker_threads, float(mount.settings.worker_lease_seconds)
+    return StepWork(mount.storage, mount.hooks, mount.in_host, lease=lease, slots=slots)

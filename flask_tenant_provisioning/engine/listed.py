@@ -15,8 +15,9 @@ class Listed:
     def __init__(self, work: StepWork, keys: Iterable[Key]) -> None:
         self._work = work
         self._left = list(dict.fromkeys(keys))
-        self.lease = work.lease
-        self.renew, self.timeout, self.run, self.expire = work.renew, work.timeout, work.run, work.expire
+        self.lease, self.slots = work.lease, work.slots
+        self.renew, self.timeout, self.run = work.renew, work.timeout, work.run
+        self.expire, self.stop = work.expire, work.stop
 
     def claim(self, limit: int) -> list[Stage]:
         """Claim at most `limit` of those that are left; what others have claimed or done is passed over."""

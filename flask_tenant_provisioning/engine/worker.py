@@ -17,19 +17,20 @@ logger = logging.getLogger(__name__)
 
 @dataclasses.dataclass(eq=False)
 class _Piece:
-    """A claimed piece of work, the monotonic second by which it has to be done, and whether it is."""
+    """A claimed piece of `work`, the monotonic second by which it has to be done, and whether it is."""
 
+    work: Work
     claimed: Any
     deadline: float
     done: bool = False
 
 
 class Worker:
-    """Does the work of one mount until it is stopped. Several workers, in any processes, share it safely."""
+    """Does all kinds of work of one mount until it is stopped. Several workers, in any processes, share it safely."""
 
-    def __init__(self, work: Work, chores: Chores | None = None, *, threads: int = 8, poll: float = 2.0) -> None:
-        self._work, self._chores = work, chores
-        self._threads, self._poll = threads, poll
+    def __init__(self, *works: Work, chores: Chores | None = None, poll: float = 2.0) -> None:
+        self._works, self._chores, self._poll = works, chores, poll
+        self._lease = min(work.lease for work in works)
         self._running: list[_Piece] = []
         self._changed = threading.Event()
         self._stopping = False
@@ -42,6 +43,8 @@ class Worker:
     def stop(self) -> None:
         """Begin nothing more."""
         self._stopping = True
+        for work in self._works:
+            work.stop()
         self._changed.set()
 
     def run(self) -> None:
@@ -76,21 +79,25 @@ class Worker:
         self._look_after()
         if self._chores is not None:
             self._safely(self._chores.do_when_due)
-        free = self._threads - len(self._running)
-        claimed: Sequence[Any] = self._safely(lambda: self._work.claim(free)) or () if free > 0 else ()
+        return sum(self._claim(work) for work in self._works)
+
+    def _claim(self, work: Work) -> int:
+        """Begin as much of `work` as there is room for; returns how many pieces."""
+        free = work.slots - sum(piece.work is work for piece in self._running)
+        claimed: Sequence[Any] = self._safely(lambda: work.claim(free)) or () if free > 0 else ()
         for one in claimed:
-            self._begin(one)
+            self._begin(work, one)
         return len(claimed)
 
-    def _begin(self, claimed: Any) -> None:
-        piece = _Piece(claimed, time.monotonic() + self._work.timeout(claimed))
+    def _begin(self, work: Work, claimed: Any) -> None:
+        piece = _Piece(work, claimed, time.monotonic() + work.timeout(claimed))
         name = f"{__package__}-{len(self._running)}"
         self._running.append(piece)
         threading.Thread(target=self._do, args=(piece,), name=name, daemon=True).start()
 
     def _do(self, piece: _Piece) -> None:
         try:
-            self._work.run(piece.claimed)
+            piece.work.run(piece.claimed)
         except Exception:
             logger.exception("a piece of work failed; it is done again when its claim has ended")
         finally:
@@ -105,16 +112,21 @@ class Worker:
                 self._running.remove(piece)
             elif now >= piece.deadline:
                 self._running.remove(piece)
-                self._safely(lambda late=piece: self._work.expire(late.claimed))  # type: ignore[misc]
-        if self._running and now - self._renewed >= self._work.lease / 3:
+                self._safely(lambda late=piece: late.work.expire(late.claimed))  # type: ignore[misc]
+        if self._running and now - self._renewed >= self._lease / 3:
             self._renewed = now
-            self._safely(lambda: self._work.renew([piece.claimed for piece in self._running]))
+            for work in self._works:
+                self._safely(lambda mine=work: self._renew(mine))  # type: ignore[misc]
+
+    def _renew(self, work: Work) -> None:
+        if held := [piece.claimed for piece in self._running if piece.work is work]:
+            work.renew(held)
 
     def _rest(self) -> float:
         """How long there is nothing to look after, in seconds."""
         now = time.monotonic()
         deadlines = [piece.deadline - now for piece in self._running]
-        renewal = [self._renewed + self._work.lease / 3 - now] if self._running else []
+        renewal = [self._renewed + self._lease / 3 - now] if self._running else []
         return max(0.0, min([self._poll, *deadlines, *renewal]))
 
     def _safely(self, work: Callable[[], Any]) -> Any:

@@ -15,11 +15,11 @@ def event(
     actor: Actor,
     kind: str,
     partner: str,
-    tenant: dict[str, Any],
+    document: dict[str, Any],
     at: str,
     changes: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The row for an event of type `kind` about the document `tenant`, not yet written.
+    """The row for an event of type `kind` about what `document` shows, a tenant mostly; not yet written.
 
     `changes` maps each field that changed to ``{"previous": …, "new": …}``.
     """
@@ -29,13 +29,13 @@ def event(
         "position": None,
         "type": kind,
         "timestamp": at,
-        "tenant_id": tenant["tenant"],
+        "tenant_id": document.get("tenant"),
         "request_id": actor.request_id,
         "actor_subject": actor.principal.subject,
         "actor_partner": actor.principal.partner,
         "actor_address": _fitted(actor.address, 64),
         "actor_user_agent": _fitted(actor.user_agent, 255),
-        "data": compact(tenant),
+        "data": compact(document),
         "changes": None if changes is None else compact(changes),
     }
 

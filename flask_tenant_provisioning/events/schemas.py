@@ -24,6 +24,7 @@ TYPES = (
     "tenant.deleted",
     "tenant.restored",
     "tenant.purged",
+    "webhook.disabled",
 )
 _AUDIT = {"optional": True, "description": "Only for callers with `audit:read`."}
 _ANYTHING = {"type": ["string", "integer", "number", "boolean", "object", "array", "null"]}
@@ -84,7 +85,7 @@ class ChangeSchema(StrictSchema):
 
 
 class EventSchema(StrictSchema):
-    """Something that happened. `data` is the tenant as it was afterwards, `changes` holds each field that changed."""
+    """Something that happened. `data` is the tenant (or webhook) afterwards, `changes` holds each field that changed."""
 
     id = fields.UUID()
     type = fields.String(validate=validate.OneOf(TYPES))

@@ -32,12 +32,18 @@ class StepWork:
     """The steps of one mount, as work that an engine claims, runs and gives up."""
 
     def __init__(
-        self, storage: Storage, hooks: Hooks, in_host: Callable[[], AbstractContextManager[Any]], lease: float
+        self,
+        storage: Storage,
+        hooks: Hooks,
+        in_host: Callable[[], AbstractContextManager[Any]],
+        *,
+        lease: float,
+        slots: int,
     ) -> None:
         self._storage = storage
         self._hooks = hooks
         self._in_host = in_host
-        self.lease = lease
+        self.lease, self.slots = lease, slots
 
     def claim(self, limit: int, among: Sequence[Key] | None = None) -> list[Stage]:
         """Claim at most `limit` steps that are due, of `among` where that is given."""
@@ -65,6 +71,9 @@ class StepWork:
         """Give up an attempt that takes too long; it is made again."""
         logger.warning("%s is abandoned: it takes too long", _named(stage))
         self._failed(stage, self._step(stage), _TIMED_OUT)
+
+    def stop(self) -> None:
+        """Nothing: a step that runs ends when it has ended."""
 
     def _attempted(self, stage: Stage, step: Step) -> Error | None:
         """Call the host's function, unless the last attempt was the last one and its worker died; what went wrong."""

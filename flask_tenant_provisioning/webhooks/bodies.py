@@ -1,0 +1,37 @@
+"""The bytes that are sent: an event as its partner reads it in the feed, minified."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..database import shown
+
+#: The largest body, in bytes: 20 kB, as Standard Webhooks 1.0.0 recommends.
+LARGEST = 20_000
+
+
+def body(row: dict[str, Any]) -> bytes:
+    """The envelope of an event (contract §5) out of its columns, whose JSON goes in as it is stored.
+
+    One that would be too large says so with ``"truncated": true`` and leaves the tenant to be read.
+    """
+    found = _spliced(row, row["data"], row["changes"] or "{}").encode()
+    if len(found) <= LARGEST:
+        return found
+    rest = json.dumps({"tenant": row["tenant_id"]}, separators=(",", ":"))
+    return _spliced(row, rest, "{}", ',"truncated":true').encode()
+
+
+def _spliced(row: dict[str, Any], data: str, changes: str, more: str = "") -> str:
+    head = {
+        "id": row["id"],
+        "type": row["type"],
+        "timestamp": shown(row["timestamp"]),
+        "partner": row["partner_id"],
+        "tenant": row["tenant_id"],
+        "request_id": row["request_id"],
+        "actor": {"sub": row["actor_subject"], "partner": row["actor_partner"]},
+    }
+    start = json.dumps(head, separators=(",", ":"), ensure_ascii=False)[:-1]
+    return f'{start},"data":{data},"changes":{changes}{more}}}'

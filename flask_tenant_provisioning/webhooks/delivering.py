@@ -1,0 +1,206 @@
+"""Deliver what is due, endpoint by endpoint: whoever has claimed one works for it alone, until nothing is due.
+
+A round is a batch of its deliveries, sent side by side in lanes, and written down in one transaction. All of a tenant's
+are in one lane, in the order of the feed, so that their first attempts are. What a worker has sent and not written down
+when it dies is sent again: at least once.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, NamedTuple
+
+from ..database import Session, Storage, instant
+from . import outcomes
+from .bodies import body
+from .delivery_statements import EVENT, DeliverySQL
+from .models import Delivery, Endpoint
+from .outcomes import Outcome, Superseded
+from .sending import Sender, SendFailed
+from .signing import SigningKey, sign
+
+logger = logging.getLogger(__name__)
+
+#: How many deliveries a round has at most, and how many lanes.
+BATCH, LANES = 200, 4
+#: For how many seconds a round begins attempts, and for how many an endpoint is kept before others get their turn.
+ROUND, TURN = 5.0, 20.0
+#: How many lanes of all endpoints are open at once.
+THREADS = 64
+#: How often a worker that others forestall looks again.
+_TRIES = 3
+
+KeysOf = Callable[[Endpoint, str], list[SigningKey]]
+
+
+class Due(NamedTuple):
+    """A delivery that is due, with its body; None where the event is gone."""
+
+    delivery: Delivery
+    body: bytes | None
+
+
+class DeliveryWork:
+    """The endpoints of one mount that something is due for, as work that a worker claims, runs and gives up.
+
+    `keys_of` gives the keys that an endpoint's deliveries are signed with at an instant; `lease` is in seconds.
+    """
+
+    #: How many endpoints a worker works for at once: most of the time it waits for their answers.
+    slots = 32
+
+    def __init__(self, storage: Storage, sender: Sender, keys_of: KeysOf, lease: float) -> None:
+        self._storage, self._sender, self._keys_of = storage, sender, keys_of
+        self._stopping = False
+        self._lanes = ThreadPoolExecutor(THREADS, f"{__name__}-lane")
+        self.lease = lease
+
+    def claim(self, limit: int) -> list[Endpoint]:
+        """Claim at most `limit` endpoints that something is due for."""
+        for _ in range(_TRIES):
+            free = self._storage.read(partial(_free, limit=limit * 4))
+            if not free:
+                break
+            chosen = sorted(random.sample(free, min(limit, len(free))))
+            if found := self._storage.transaction(partial(_claimed, chosen=chosen, lease=self.lease)):
+                return found
+        return []
+
+    def renew(self, endpoints: Iterable[Endpoint]) -> None:
+        """Keep the claims of endpoints that are being worked for."""
+        self._storage.transaction(partial(_renewed, endpoints=sorted(endpoints), lease=self.lease))
+
+    def timeout(self, endpoint: Endpoint) -> float:
+        """How long an endpoint may be worked for, in seconds: its turn, and the longest last round."""
+        return TURN + 60.0
+
+    def run(self, endpoint: Endpoint) -> None:
+        """Work for an endpoint until nothing is due, it has to rest, or its turn is over."""
+        end = time.monotonic() + TURN
+        try:
+            while self._round(endpoint, is_last=self._stopping or time.monotonic() >= end):
+                pass
+        except Superseded:
+            logger.info("the deliveries to webhook %s are somebody else's by now", endpoint.id)
+
+    def expire(self, endpoint: Endpoint) -> None:
+        """Leave an endpoint to others; what was sent meanwhile is sent again."""
+        logger.warning("the deliveries to webhook %s take too long", endpoint.id)
+
+    def stop(self) -> None:
+        """Let the rounds that are on their way be the last ones."""
+        self._stopping = True
+
+    def _round(self, endpoint: Endpoint, *, is_last: bool) -> bool:
+        """Send a batch and write down what became of it; whether there is more to do at once."""
+        limit = 1 if endpoint.failures else BATCH
+        due = self._storage.read(partial(_due, endpoint=endpoint, limit=limit))
+        sent = self._sent(endpoint, due)
+        unit = partial(outcomes.record, endpoint=endpoint, outcomes=sent, keep=not is_last and bool(due))
+        return self._storage.transaction(unit)
+
+    def _sent(self, endpoint: Endpoint, due: Sequence[Due]) -> list[Outcome]:
+        """What became of each attempt; of those that were not begun nothing is said."""
+        if not due:
+            return []
+        attempt = _Attempts(self, endpoint)
+        lanes: dict[int, list[Due]] = {}
+        for one in due:
+            lanes.setdefault(hash(one.delivery.tenant_id) % LANES, []).append(one)
+        found = self._lanes.map(attempt.lane, lanes.values())
+        return [outcome for lane in found for outcome in lane]
+
+
+class _Attempts:
+    """The attempts of one round at one endpoint; the first that has to wait ends them all."""
+
+    def __init__(self, work: DeliveryWork, endpoint: Endpoint) -> None:
+        self._endpoint, self._sender = endpoint, work._sender
+        self._clock = work._storage.clock
+        self._keys = work._keys_of(endpoint, instant(self._clock()))
+        self._end = time.monotonic() + ROUND
+        self._halted = threading.Event()
+
+    def lane(self, due: Sequence[Due]) -> list[Outcome]:
+        """Attempt one after the other."""
+        found: list[Outcome] = []
+        for one in due:
+            if self._halted.is_set() or (found and time.monotonic() >= self._end):
+                break
+            found.append(self._attempt(one))
+            if found[-1].halts:
+                self._halted.set()
+        return found
+
+    def _attempt(self, due: Due) -> Outcome:
+        at = self._clock()
+        if due.body is None:
+            return Outcome(due.delivery, instant(at), error="The event is not kept any more.", lasting=True)
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "flask-tenant-provisioning",
+            "webhook-id": due.delivery.event_id,
+            "webhook-timestamp": str(int(at)),
+            "webhook-signature": sign(self._keys, due.delivery.event_id, int(at), due.body),
+        }
+        began = time.monotonic()
+        try:
+            answer = self._sender.post(self._endpoint.url, headers, due.body)
+        except SendFailed as failure:
+            latency = time.monotonic() - began
+            return Outcome(
+                due.delivery, instant(at), error=failure.reason, latency=latency, halts=failure.kind == "timeout"
+            )
+        return Outcome(
+            due.delivery,
+            instant(at),
+            status=answer.status,
+            retry_after=answer.retry_after,
+            answer=answer.text,
+            latency=answer.latency,
+            halts=answer.status in (410, 429),
+        )
+
+
+def _free(session: Session, limit: int) -> list[tuple[Any, ...]]:
+    wanted = {"now": instant(session.storage.clock()), "limit": limit}
+    found: list[tuple[Any, ...]] = session.run(session.storage.once(DeliverySQL).free, wanted).fetchall()
+    return found
+
+
+def _claimed(session: Session, chosen: Sequence[tuple[Any, ...]], lease: float) -> list[Endpoint]:
+    sql, now = session.storage.once(DeliverySQL), session.storage.clock()
+    times, found = {"now": instant(now), "lease": instant(now + lease)}, []
+    for partner, webhook_id, fence in chosen:
+        where = {"partner_id": partner, "id": webhook_id}
+        if session.run(sql.claim, {**where, **times, "seen": fence}).rowcount == 1:
+            found.append(Endpoint._make(session.run(sql.read, where).fetchone()))
+    return found
+
+
+def _renewed(session: Session, endpoints: Sequence[Endpoint], lease: float) -> None:
+    until = instant(session.storage.clock() + lease)
+    for one in endpoints:
+        where = {"partner_id": one.partner_id, "id": one.id, "fence": one.fence}
+        session.run(session.storage.once(DeliverySQL).renew, {**where, "lease": until})
+
+
+def _due(session: Session, endpoint: Endpoint, limit: int) -> list[Due]:
+    wanted = {"partner_id": endpoint.partner_id, "id": endpoint.id, "limit": limit}
+    wanted["now"] = instant(session.storage.clock())
+    rows = session.run(session.storage.once(DeliverySQL).due, wanted).fetchall()
+    return [_read(row) for row in rows]
+
+
+def _read(row: Sequence[Any]) -> Due:
+    delivery = Delivery._make(row[: len(Delivery._fields)])
+    event = dict(zip(EVENT, row[len(Delivery._fields) :], strict=True))
+    if delivery.payload is not None:
+        return Due(delivery, delivery.payload.encode())
+    return Due(delivery, None if event["id"] is None else body(event))
