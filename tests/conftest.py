@@ -14,7 +14,7 @@ pytest.register_assert_rewrite("tests.world", "tests.refusals")
 from tests import postgresql, world  # noqa: E402
 from tests.templates import Tables  # noqa: E402
 
-pytest_plugins = ["tests.plugin_services", "tests.plugin_mounts", "tests.house"]
+pytest_plugins = ["tests.plugin_services", "tests.plugin_mounts", "tests.house", "tests.senders"]
 DATABASES = ["sqlite", "postgresql"]
 
 

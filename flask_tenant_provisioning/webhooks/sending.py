@@ -1,0 +1,205 @@
+"""A POST to a partner's server: only where the guard allows it, within its time, and never further than asked.
+
+No redirect is followed, no proxy of the environment used, nothing decompressed. Certificates are checked against the
+name, with the authorities that OpenSSL trusts (``SSL_CERT_FILE`` names others).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import re
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+from .connections import Connection, Deadline, Reply, Route, Unheard
+from .guard import Destination, Guard, Refused, Unresolved
+from .pool import Pool
+
+#: What went wrong; for the operator, and for the choice of when to try again.
+Kind = Literal["refused", "dns", "connect", "tls", "timeout", "protocol"]
+
+#: Connections that are kept open between two sends, and for how many seconds: less than most servers wait.
+IDLE_CONNECTIONS = 256
+IDLE_SECONDS = 15.0
+
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+: [\t -~\xa0-\xff]*")
+
+
+class SendFailed(Exception):
+    """There is no answer. `reason` is a sentence for the partner; `kind` says where it failed."""
+
+    def __init__(self, kind: Kind, reason: str) -> None:
+        super().__init__(reason)
+        self.kind, self.reason = kind, reason
+
+
+class Answer(NamedTuple):
+    """What the receiver answered, whatever its status."""
+
+    status: int
+    #: The header ``Retry-After`` as it came: seconds, a date, or nonsense.
+    retry_after: str | None
+    #: The first 8 KiB of the content, read as UTF-8; what is none, and NUL, is U+FFFD.
+    text: str
+    #: Seconds from the look-up of the name to the end of the answer.
+    latency: float
+
+
+class Sender:
+    """Sends webhooks; any number of threads may share one.
+
+    `connect_timeout` seconds are for the TCP connection, over all addresses of the name; `timeout` seconds for
+    everything, from the look-up to the last byte. (The look-up itself cannot be interrupted: its time counts, and the
+    resolver's own limit ends it.) `tls` is a context of one's own, with other authorities for example.
+    Connections are kept between sends, and used again only for the same scheme, name and port at an address that this
+    send's check has found; a forked process uses none of its parent's.
+    """
+
+    def __init__(
+        self,
+        guard: Guard,
+        *,
+        connect_timeout: float = 5.0,
+        timeout: float = 15.0,
+        monotonic: Callable[[], float] = time.monotonic,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._guard, self._monotonic = guard, monotonic
+        self._connect_timeout, self._timeout = connect_timeout, timeout
+        self._given_tls = tls
+        self._pool, self._process = self._new_pool(), os.getpid()
+
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Send `body` to `url`; ``Host`` and ``Content-Length`` are added to `headers`.
+
+        A kept connection that the receiver turns out to have closed is replaced by a new one, once, so that a receiver
+        may see the same request twice. Raises `SendFailed`, and `ValueError` for headers that are none.
+        """
+        began = self._monotonic()
+        with self._told():
+            deadline = Deadline(self._timeout, self._monotonic)
+            destination = self._guard.check(url)
+            reply = self._exchanged(destination, _request(destination, headers, body), deadline)
+        text = reply.content.decode("utf-8", "replace").replace("\0", "\ufffd")
+        return Answer(reply.status, reply.headers.get("Retry-After"), text, self._monotonic() - began)
+
+    def close(self) -> None:
+        """Close the connections that are kept; a send after it works, and keeps none."""
+        self._own_pool().close()
+
+    def _exchanged(self, destination: Destination, request: bytes, deadline: Deadline) -> Reply:
+        if kept := self._own_pool().take(_routes(destination)):
+            with contextlib.suppress(Unheard):
+                return self._over(kept, request, deadline)
+        return self._over(self._opened(destination, deadline), request, deadline)
+
+    def _over(self, connection: Connection, request: bytes, deadline: Deadline) -> Reply:
+        try:
+            reply = connection.exchange(request, deadline)
+        except BaseException:
+            connection.close()
+            raise
+        if reply.is_reusable:
+            self._own_pool().keep(connection)
+        else:
+            connection.close()
+        return reply
+
+    def _opened(self, destination: Destination, deadline: Deadline) -> Connection:
+        route, sock = self._connected(destination, deadline)
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return Connection(route, self._secured(sock, destination, deadline))
+        except BaseException:
+            sock.close()
+            raise
+
+    def _connected(self, destination: Destination, deadline: Deadline) -> tuple[Route, socket.socket]:
+        """The first address that takes a connection; each may use its share of the time that is left."""
+        within = Deadline(min(self._connect_timeout, deadline.left()), self._monotonic)
+        routes = list(_routes(destination))
+        failure: OSError | None = None
+        for tried, route in enumerate(routes):
+            try:
+                share = within.left() / (len(routes) - tried)
+                return route, socket.create_connection((route.address, route.port), timeout=share)
+            except OSError as error:
+                failure = error
+        raise _not_connected(failure)
+
+    def _secured(self, sock: socket.socket, destination: Destination, deadline: Deadline) -> socket.socket:
+        if destination.scheme != "https":
+            return sock
+        sock.settimeout(deadline.left())
+        try:
+            return self._tls.wrap_socket(sock, server_hostname=destination.host)
+        except (ConnectionError, ssl.SSLEOFError) as error:
+            raise SendFailed("tls", "The receiver closed the connection during the TLS handshake.") from error
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        if self._given_tls is not None:
+            return self._given_tls
+        context = ssl.create_default_context()
+        context.set_alpn_protocols(["http/1.1"])
+        return context
+
+    def _own_pool(self) -> Pool:
+        if self._process != os.getpid():
+            self._pool.abandon()
+            self._pool = self._new_pool()
+            self._process = os.getpid()
+        return self._pool
+
+    def _new_pool(self) -> Pool:
+        return Pool(IDLE_CONNECTIONS, IDLE_SECONDS, self._monotonic)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Tell every failure as a `SendFailed` whose reason holds nothing of what the receiver sent."""
+        try:
+            yield
+        except Refused as refusal:
+            raise SendFailed("dns" if isinstance(refusal, Unresolved) else "refused", str(refusal)) from refusal
+        except TimeoutError as error:
+            raise SendFailed("timeout", f"There was no whole answer within {self._timeout:g} seconds.") from error
+        except ssl.SSLCertVerificationError as error:
+            raise SendFailed("tls", f"The certificate is not valid: {error.verify_message.rstrip('.')}.") from error
+        except ssl.SSLError as error:
+            raise SendFailed("tls", f"TLS failed: {error.reason or 'no reason was given'}.") from error
+        except Unheard as error:
+            raise SendFailed("protocol", "The receiver closed the connection without an answer.") from error
+        except OSError as error:
+            raise SendFailed("protocol", "The connection broke before the answer was whole.") from error
+        except http.client.HTTPException as error:
+            raise SendFailed("protocol", "The answer is not HTTP/1.1, broke off, or has too large a head.") from error
+
+
+def _not_connected(failure: OSError | None) -> SendFailed:
+    if isinstance(failure, TimeoutError):
+        return SendFailed("timeout", "No connection could be made in time.")
+    why = f": {os.strerror(failure.errno)}" if failure is not None and failure.errno else ""
+    return SendFailed("connect", f"No connection could be made{why}.")
+
+
+def _routes(destination: Destination) -> Iterator[Route]:
+    return (Route(destination.scheme, destination.host, destination.port, to) for to in destination.addresses)
+
+
+def _request(destination: Destination, headers: Mapping[str, str], body: bytes) -> bytes:
+    fields = [f"{name}: {value}" for name, value in headers.items()]
+    if not all(map(_HEADER.fullmatch, fields)):
+        raise ValueError("a header's name or value has characters that HTTP does not allow")
+    lines = [
+        f"POST {destination.target} HTTP/1.1",
+        f"Host: {destination.authority}",
+        *fields,
+        f"Content-Length: {len(body)}",
+    ]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body

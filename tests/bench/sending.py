@@ -1,0 +1,140 @@
+"""How many webhooks a second one process sends to a sink on this machine, beside what `http.client` alone does.
+
+    python -m tests.bench.sending --threads 8 --seconds 3
+
+The sink is another process, which answers 200 to each request without a look at it. Each thread of the bare loop has
+one `HTTPConnection`; the sender is asked for a literal address, for a name whose address is at hand, and for a name
+that the system's resolver looks up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import http.client
+import multiprocessing
+import socket
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from ipaddress import ip_network
+from multiprocessing.connection import Connection
+from typing import Any
+
+from flask_tenant_provisioning.webhooks.guard import Guard, Resolve
+from flask_tenant_provisioning.webhooks.sending import Sender
+from tests.resolving import names
+from tests.servers import at_once
+
+HEADERS = {
+    "Content-Type": "application/json",
+    "webhook-id": "msg_0193b5a0c2d47a6e8f00112233445566",
+    "webhook-timestamp": "1674087231",
+    "webhook-signature": "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=",
+}
+BODY = b'{"type":"tenant.created","data":"' + b"x" * 700 + b'"}'
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
+ROUNDS = 3
+
+Post = Callable[[], object]
+
+
+class Sink(asyncio.Protocol):
+    """Counts the bytes of a request whose length it knows."""
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport, self.data = transport, b""
+
+    def data_received(self, data: bytes) -> None:
+        self.data += data
+        _head, separator, body = self.data.partition(b"\r\n\r\n")
+        if separator and len(body) >= len(BODY):
+            self.data = body[len(BODY) :]
+            self.transport.write(ANSWER)
+
+
+def serve(ready: Connection) -> None:
+    """Be the sink; its port is sent to `ready`."""
+
+    async def run() -> None:
+        server = await asyncio.get_running_loop().create_server(Sink, "127.0.0.1", 0)
+        ready.send(server.sockets[0].getsockname()[1])
+        await server.serve_forever()
+
+    asyncio.run(run())
+
+
+@contextlib.contextmanager
+def sink() -> Iterator[int]:
+    """The port of a sink that runs until the block ends."""
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs,), daemon=True)
+    process.start()
+    try:
+        yield int(ours.recv())
+    finally:
+        process.terminate()
+        process.join()
+
+
+def bare(port: int) -> Callable[[], Post]:
+    """Makes posts over a connection of one's own."""
+
+    def make() -> Post:
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+
+        def post() -> None:
+            connection.request("POST", "/hook", BODY, HEADERS)
+            connection.getresponse().read()
+
+        return post
+
+    return make
+
+
+def sender(resolve: Resolve) -> Sender:
+    """A sender that may send to this machine."""
+    return Sender(Guard(["http"], [], [ip_network("127.0.0.0/8")], resolve))
+
+
+def sending(sender: Sender, url: str) -> Callable[[], Post]:
+    """Makes posts over one sender."""
+    return lambda: lambda: sender.post(url, HEADERS, BODY)
+
+
+def rate(make: Callable[[], Post], threads: int, seconds: float) -> float:
+    """How many posts a second so many threads make."""
+    end = time.monotonic() + seconds
+
+    def work(_number: int) -> int:
+        post, count = make(), 0
+        while time.monotonic() < end:
+            post()
+            count += 1
+        return count
+
+    return float(sum(at_once(threads, work))) / seconds
+
+
+def main() -> None:
+    """Print a line for each way of sending: the median of three rounds, all ways in turn."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=8)
+    parser.add_argument("--seconds", type=float, default=3)
+    given: Any = parser.parse_args()
+    at_hand, system = sender(names("127.0.0.1")), sender(socket.getaddrinfo)
+    with sink() as port, contextlib.closing(at_hand), contextlib.closing(system):
+        ways = {
+            "http.client": bare(port),
+            "Sender, literal": sending(at_hand, f"http://127.0.0.1:{port}/hook"),
+            "Sender, name at hand": sending(at_hand, f"http://example.com:{port}/hook"),
+            "Sender, system's resolver": sending(system, f"http://localhost:{port}/hook"),
+        }
+        rounds = [[rate(make, given.threads, given.seconds) for make in ways.values()] for _ in range(ROUNDS)]
+    for name, found in zip(ways, zip(*rounds, strict=True), strict=True):
+        print(f"{name:26} {statistics.median(found):7,.0f} POST/s")
+
+
+if __name__ == "__main__":
+    main()
