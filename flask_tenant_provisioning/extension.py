@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flask import Blueprint, Flask
@@ -134,7 +134,7 @@ class TenantProvisioning(Registration):
             hooks=self.hooks,
             reactions=(Consultation(self.hooks, mount.in_host), Planning(self.hooks)),
             wake=lambda keys: mount.engine.wake(keys),
-            announce=lambda events: announce(events, mount.in_host),
+            announce=lambda events: _tell(mount, events),
         )
 
     def _prepare(self, storage: Storage, settings: Settings, *, embedded: bool) -> None:
@@ -154,6 +154,12 @@ class TenantProvisioning(Registration):
 
         fields = self.hooks.fields
         upgrade(engine, prefix, indexes=None if fields is None else own_indexes(prefix, fields))
+
+
+def _tell(mount: Mount, events: Sequence[Mapping[str, Any]]) -> None:
+    """Let the engine and the host know what has been committed."""
+    mount.engine.happened()
+    announce(events, mount.in_host)
 
 
 def _authority(app: Flask, settings: Settings) -> Authority:

@@ -276,7 +276,7 @@ def test_the_sweep_finds_what_a_dead_worker_left(house: CeleryHouse) -> None:
     partner = house.open()
     tenant = partner.create()
     assert len(brokers.waiting(house.broker, 1)) == 1
-    assert len(house.worker()._work.claim(5)) == 1
+    assert len(house.worker()._works[0].claim(5)) == 1
     with house.at_work():
         house.clock.now += 29
         house.apply("sweep", "provisioning")

@@ -457,7 +457,7 @@ def test_what_a_dead_worker_left_is_done_by_another(house: House) -> None:
     partner = house.open()
     tenant = partner.create()
     dead = house.worker()
-    assert len(dead._work.claim(5)) == 1
+    assert len(dead._works[0].claim(5)) == 1
     house.work(29)
     assert house.done == []
     house.work(2)
@@ -471,7 +471,7 @@ def test_a_claim_that_is_kept_is_not_taken_over(house: House) -> None:
     house.step("one")
     partner = house.open()
     tenant = partner.create()
-    alive = house.worker()._work
+    alive = house.worker()._works[0]
     claimed = alive.claim(5)
     house.clock.now += 20
     alive.renew(claimed)
@@ -486,10 +486,10 @@ def test_whoever_lost_its_claim_has_no_say(house: House, caplog: pytest.LogCaptu
     house.step("one", retries=0)
     partner = house.open()
     tenant = partner.create()
-    slow = house.worker()._work
+    slow = house.worker()._works[0]
     claimed = slow.claim(5)
     house.clock.now += 31
-    again = house.worker()._work.claim(5)
+    again = house.worker()._works[0].claim(5)
     caplog.set_level(logging.INFO)
     house.broken["one"] = RuntimeError("boom")
     slow.run(claimed[0])
@@ -503,7 +503,7 @@ def test_a_worker_that_dies_at_every_attempt_does_not_go_on_for_ever(house: Hous
     partner = house.open()
     tenant = partner.create()
     for _ in range(2):
-        assert len(house.worker()._work.claim(5)) == 1
+        assert len(house.worker()._works[0].claim(5)) == 1
         house.clock.now += 31
     house.work()
 

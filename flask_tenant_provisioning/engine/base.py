@@ -33,5 +33,8 @@ class External:
     def wake(self, keys: Sequence[tuple[str, ...]]) -> None:
         pass
 
+    def happened(self) -> None:
+        pass
+
     def stop(self, grace: float) -> None:
         pass

@@ -64,6 +64,9 @@ class CeleryEngine:
             self._alone_until = None
             logger.info("Celery carries work again")
 
+    def happened(self) -> None:
+        """Nothing: the beat's sweep publishes, and a message a write would cost more than the write."""
+
     def stop(self, grace: float) -> None:
         """Nothing: what workers do, they end by themselves."""
 

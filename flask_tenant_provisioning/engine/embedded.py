@@ -39,6 +39,12 @@ class Embedded:
         if worker is not None and self._process == os.getpid():
             worker.wake()
 
+    def happened(self) -> None:
+        """Let this process's worker publish soon, if it has one."""
+        worker = self._worker
+        if worker is not None and self._process == os.getpid():
+            worker.happened()
+
     def stop(self, grace: float = GRACE) -> None:
         """Begin nothing more, and wait for what is being done, for `grace` seconds at most."""
         worker, thread = self._worker, self._thread

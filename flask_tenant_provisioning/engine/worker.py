@@ -14,6 +14,9 @@ from .chores import Chores
 
 logger = logging.getLogger(__name__)
 
+#: Seconds between two turns for which nothing but events is the reason.
+GATHER = 0.2
+
 
 @dataclasses.dataclass(eq=False)
 class _Piece:
@@ -32,12 +35,17 @@ class Worker:
         self._works, self._chores, self._poll = works, chores, poll
         self._lease = min(work.lease for work in works)
         self._running: list[_Piece] = []
-        self._changed = threading.Event()
+        self._changed, self._urgent = threading.Event(), threading.Event()
         self._stopping = False
-        self._renewed = time.monotonic()
+        self._renewed = self._turned = time.monotonic()
 
     def wake(self) -> None:
         """Look for work now."""
+        self._urgent.set()
+        self._changed.set()
+
+    def happened(self) -> None:
+        """Look for events soon: those of many writes together."""
         self._changed.set()
 
     def stop(self) -> None:
@@ -45,15 +53,16 @@ class Worker:
         self._stopping = True
         for work in self._works:
             work.stop()
-        self._changed.set()
+        self.wake()
 
     def run(self) -> None:
         """Work until `stop`; returns once nothing more is begun, with what is being done still being done."""
         while not self._stopping:
             self._changed.clear()
+            self._urgent.clear()
             begun = self._turn()
-            if not begun:
-                self._changed.wait(self._rest())
+            if not begun and self._changed.wait(self._rest()):
+                self._urgent.wait(max(0.0, self._turned + GATHER - time.monotonic()))
 
     def drain(self) -> None:
         """Work until nothing is due, and wait for what is being done."""
@@ -77,6 +86,7 @@ class Worker:
     def _turn(self) -> int:
         """Look after what is being done, and begin what can be; returns how many pieces were begun."""
         self._look_after()
+        self._turned = time.monotonic()
         if self._chores is not None:
             self._safely(self._chores.do_when_due)
         return sum(self._claim(work) for work in self._works)
@@ -102,7 +112,7 @@ class Worker:
             logger.exception("a piece of work failed; it is done again when its claim has ended")
         finally:
             piece.done = True
-            self._changed.set()
+            self.wake()
 
     def _look_after(self) -> None:
         """Forget what is done, give up what takes too long, and keep the claims of the rest."""

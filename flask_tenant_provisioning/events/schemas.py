@@ -85,7 +85,7 @@ class ChangeSchema(StrictSchema):
 
 
 class EventSchema(StrictSchema):
-    """Something that happened. `data` is the tenant (or webhook) afterwards, `changes` holds each field that changed."""
+    """Something that happened. `data` is the tenant or webhook afterwards, `changes` holds each field that changed."""
 
     id = fields.UUID()
     type = fields.String(validate=validate.OneOf(TYPES))

@@ -27,6 +27,9 @@ class Engine(Protocol):
     def wake(self, keys: Sequence[tuple[str, ...]]) -> None:
         """There is work: these pieces, at least. Never fails."""
 
+    def happened(self) -> None:
+        """There are events to publish. Never fails."""
+
     def stop(self, grace: float) -> None:
         """Begin nothing more, and wait for what is being done, for `grace` seconds at most."""
 

@@ -1,0 +1,300 @@
+"""Deliveries to a real server: what is sent, in which order, what is tried again, and when one is left alone."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+from collections.abc import Callable, Iterator
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_tenant_provisioning import TenantProvisioning
+from flask_tenant_provisioning.database import instant
+from flask_tenant_provisioning.engine.worker import Worker
+from flask_tenant_provisioning.events.publishing import publish_all
+from flask_tenant_provisioning.webhooks import verify
+from flask_tenant_provisioning.webhooks.delivering import DeliveryWork
+from flask_tenant_provisioning.webhooks.fanout import Fanout
+from flask_tenant_provisioning.webhooks.guard import Guard
+from flask_tenant_provisioning.webhooks.sending import Sender
+from flask_tenant_provisioning.webhooks.signing import new_secret, signing_key
+from tests.test_events import followed
+from tests.witness import LASTING, Clock, one, rows, storage_of
+from tests.world import Caller, configuration
+
+SECRET = new_secret()
+MINUTE, HOUR = 60.0, 3600.0
+
+
+class Receiver(http.server.ThreadingHTTPServer):
+    """A partner's server, which answers each request as `answer` says of the event."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.taken: list[dict[str, Any]] = []
+        self.ids: list[str] = []
+        self.answer: Callable[[dict[str, Any]], tuple[int, dict[str, str]]] = lambda event: (204, {})
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/hook"
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        event = verify(body, dict(self.headers), SECRET, now=lambda: int(self.headers["webhook-timestamp"]))
+        assert self.headers["webhook-id"] == event["id"]
+        self.server.ids.append(event["id"])
+        status, headers = self.server.answer(event)
+        if 200 <= status < 300:
+            self.server.taken.append(event)
+        self.send_response(status)
+        for name, value in {"Content-Length": "0", **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def log_message(self, *_args: Any) -> None:
+        pass
+
+
+class House:
+    """A host with endpoints, a receiver, and a worker whose turns the test takes."""
+
+    def __init__(self, database_url: str) -> None:
+        self.clock = Clock()
+        self.app = Flask("host")
+        self.app.config.update(configuration(**LASTING))
+        TenantProvisioning(clock=self.clock).init_app(self.app, database_url)
+        self.storage = storage_of(self.app)
+        self.storage.followers = (Fanout(lambda globs, kind: "*" in globs or kind in globs),)
+        guard = Guard(["http"], [], [ip_network("127.0.0.0/8")])
+        self.sender = Sender(guard, connect_timeout=2, timeout=2)
+        self.receivers: list[Receiver] = []
+        self.partner = Caller(self.app)
+
+    def endpoint(self, *events: str) -> Receiver:
+        """A receiver at an endpoint for these types of events."""
+        receiver = Receiver()
+        threading.Thread(target=receiver.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        self.receivers.append(receiver)
+        at = instant(self.clock.now)
+        row = {
+            "partner_id": self.partner.partner, "id": self.storage.new_id(), "url": receiver.url, "description": None,
+            "events": json.dumps(events or ["*"]), "signing": "v1", "secrets": "[]", "enabled": 1,
+            "disabled_reason": None, "version": 1, "created_at": at, "updated_at": at, "failing_since": None,
+            "failures": 0, "rests_until": None, "due_at": None, "leased_until": None, "fence": 0,
+        }  # fmt: skip
+        with self.storage.engine.begin() as connection:
+            connection.execute(self.storage.table("webhooks").insert(), row)
+        return receiver
+
+    def deliver(self, seconds: float = 0) -> None:
+        """Let time pass, and deliver everything that is due by then."""
+        self.clock.now += seconds
+        publish_all(self.storage)
+        work = DeliveryWork(self.storage, self.sender, lambda _endpoint, _now: [signing_key(SECRET)], lease=30)
+        Worker(work).drain()
+
+    def close(self) -> None:
+        for receiver in self.receivers:
+            receiver.shutdown()
+            receiver.server_close()
+        self.sender.close()
+        self.storage.engine.dispose()
+
+    @property
+    def webhook(self) -> dict[str, Any]:
+        return rows(self.app, "webhooks")[0]
+
+
+@pytest.fixture
+def house(database_url: str) -> Iterator[House]:
+    made = House(database_url)
+    yield made
+    made.close()
+
+
+def test_every_event_is_delivered_as_the_feed_shows_it(house: House) -> None:
+    receiver = house.endpoint()
+    tenant = house.partner.create()
+    house.partner("PATCH", one(tenant), json={"plan": "gold"})
+    house.deliver()
+    assert receiver.taken == followed(house.partner)
+    states = [(row["state"], row["attempts"], row["due_at"]) for row in rows(house.app, "deliveries")]
+    assert states == [("succeeded", 1, None)] * 2
+    assert [(row["number"], row["status"], row["error"]) for row in rows(house.app, "attempts")] == [(1, 204, None)] * 2
+    house.deliver(HOUR)
+    assert len(receiver.ids) == 2
+
+
+def test_an_endpoint_gets_what_it_asked_for(house: House) -> None:
+    receiver, other = house.endpoint("tenant.deleted"), house.endpoint()
+    tenant = house.partner.create()
+    house.partner("DELETE", one(tenant))
+    house.deliver()
+    assert [event["type"] for event in receiver.taken] == ["tenant.deleted"]
+    assert [event["type"] for event in other.taken] == ["tenant.created", "tenant.deleted"]
+
+
+def test_another_partners_events_are_not_delivered(house: House) -> None:
+    receiver = house.endpoint()
+    Caller(house.app).create()
+    house.deliver()
+    assert receiver.ids == []
+
+
+def test_first_attempts_are_in_the_order_of_each_tenant(house: House) -> None:
+    receiver = house.endpoint()
+    tenants = [house.partner.create() for _ in range(10)]
+    for number in range(5):
+        for tenant in tenants:
+            house.partner("PATCH", one(tenant), json={"plan": str(number)})
+    house.deliver()
+    versions: dict[str, list[int]] = {}
+    for event in receiver.taken:
+        versions.setdefault(event["tenant"], []).append(event["data"]["version"])
+    assert versions == {tenant["tenant"]: [1, 2, 3, 4, 5, 6] for tenant in tenants}
+
+
+def test_what_fails_is_tried_again_with_the_same_id(house: House) -> None:
+    receiver = house.endpoint()
+    receiver.answer = lambda event: (500, {})
+    house.partner.create()
+    house.deliver()
+    house.deliver(3)
+    assert len(receiver.ids) == 1, "after 5 s, give or take a fifth"
+    house.deliver(3.1)
+    assert len(receiver.ids) == 2
+    receiver.answer = lambda event: (204, {})
+    house.deliver(6 * MINUTE)
+    assert len(set(receiver.ids)) == 1
+    assert len(receiver.ids) == 3
+    assert [row["status"] for row in rows(house.app, "attempts")] == [500, 500, 204]
+    assert house.webhook["failing_since"] is None
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308, 400, 404, 500])
+def test_anything_but_2xx_is_a_failure(house: House, status: int) -> None:
+    receiver = house.endpoint()
+    receiver.answer = lambda event: (status, {"Location": receiver.url})
+    house.partner.create()
+    house.deliver()
+    assert len(receiver.ids) == 1
+    assert [row["state"] for row in rows(house.app, "deliveries")] == ["pending"]
+
+
+def test_after_ten_attempts_it_has_failed(house: House) -> None:
+    receiver, refused = house.endpoint(), house.partner.create()
+    receiver.answer = lambda event: (500 if event["tenant"] == refused["tenant"] else 204, {})
+    for _ in range(12):
+        house.partner.create()
+        house.deliver(29 * HOUR)
+    (delivery,) = rows(house.app, "deliveries", tenant_id=refused["tenant"])
+    assert (delivery["state"], delivery["attempts"], delivery["due_at"]) == ("failed", 10, None)
+    assert len(receiver.taken) == 12
+    assert house.webhook["enabled"] == 1
+
+
+def test_retry_after_is_honoured_up_to_twice_the_schedule(house: House) -> None:
+    receiver = house.endpoint()
+    receiver.answer = lambda event: (503, {"Retry-After": "3600"})
+    house.partner.create()
+    house.deliver()
+    (delivery,) = rows(house.app, "deliveries")
+    assert delivery["due_at"] == instant(house.clock.now + 10)
+
+
+def test_429_lets_the_endpoint_rest(house: House) -> None:
+    receiver = house.endpoint()
+    receiver.answer = lambda event: (429, {})
+    for _ in range(20):
+        house.partner.create()
+    house.deliver()
+    assert len(receiver.ids) <= 4, "one a lane"
+    receiver.answer = lambda event: (204, {})
+    house.deliver(59)
+    assert receiver.taken == []
+    house.deliver(30)
+    assert len(receiver.taken) == 20
+
+
+def test_410_disables_it_and_says_so(house: House) -> None:
+    receiver = house.endpoint()
+    receiver.answer = lambda event: (410, {})
+    house.partner.create()
+    house.deliver()
+    assert (house.webhook["enabled"], house.webhook["disabled_reason"]) == (0, "gone")
+    house.partner.create()
+    house.deliver(HOUR)
+    assert len(receiver.ids) == 1
+    event = followed(house.partner, type="webhook.disabled")[0]
+    assert event["data"] == {
+        "webhook": house.webhook["id"], "url": receiver.url, "enabled": False, "disabled_reason": "gone",
+    }  # fmt: skip
+
+
+def test_five_days_of_failure_disable_it(house: House) -> None:
+    receiver = house.endpoint()
+    receiver.answer = lambda event: (500, {})
+    house.partner.create()
+    for _ in range(5):
+        house.deliver(24 * HOUR)
+    assert house.webhook["enabled"] == 1
+    house.deliver(25 * HOUR)
+    assert (house.webhook["enabled"], house.webhook["disabled_reason"]) == (0, "failing")
+
+
+def test_a_dead_endpoint_is_probed_by_one_delivery_and_then_gets_all(house: House) -> None:
+    receiver = house.endpoint()
+    receiver.answer = lambda event: (500, {})
+    for _ in range(30):
+        house.partner.create()
+    house.deliver()
+    first = len(receiver.ids)
+    house.deliver(6)
+    assert len(receiver.ids) == first + 1
+    receiver.answer = lambda event: (204, {})
+    house.deliver(400)
+    house.deliver(400)
+    assert len(receiver.taken) == 30
+
+
+def test_a_dead_server_is_an_attempt_that_says_why(house: House) -> None:
+    receiver = house.endpoint()
+    receiver.shutdown()
+    receiver.server_close()
+    house.partner.create()
+    house.deliver()
+    (attempt,) = rows(house.app, "attempts")
+    assert (attempt["status"], attempt["error"]) == (None, "No connection could be made: Connection refused.")
+
+
+def test_two_workers_deliver_each_event_once(house: House) -> None:
+    receiver = house.endpoint()
+    for _ in range(50):
+        house.partner.create()
+    publish_all(house.storage)
+    workers = [threading.Thread(target=house.deliver) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert len(receiver.ids) == len(set(receiver.ids)) == 50
+
+
+def test_a_body_that_would_be_too_large_says_so(house: House) -> None:
+    receiver = house.endpoint()
+    tenant = house.partner.create(metadata={f"key-{n}": "x" * 500 for n in range(50)})
+    house.deliver()
+    (event,) = receiver.taken
+    assert (event["data"], event["changes"], event["truncated"]) == ({"tenant": tenant["tenant"]}, {}, True)
