@@ -179,18 +179,21 @@ class Authority:
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "tests")])
+        usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
         basic = x509.BasicConstraints(ca=True, path_length=0)
-        self._certificate = self._signed(self._name, self._key.public_key(), basic)
+        self._certificate = self._signed(self._name, self._key.public_key(), [basic, usage])
 
     def trusting(self) -> ssl.SSLContext:
-        """The context of a sender that trusts this authority alone."""
-        return ssl.create_default_context(cadata=self._pem(self._certificate).decode())
+        """The context of a sender that trusts this authority alone, and is as strict as those of Python 3.13."""
+        context = ssl.create_default_context(cadata=self._pem(self._certificate).decode())
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
 
     def serving(self, *names: str, seen: list[str | None] | None = None, days: int = 1) -> ssl.SSLContext:
         """The context of a receiver with a certificate for `names`; what senders name as SNI is put into `seen`."""
         key = ec.generate_private_key(ec.SECP256R1())
         alternative = x509.SubjectAlternativeName([_general_name(name) for name in names])
-        certificate = self._signed(x509.Name([]), key.public_key(), alternative, days)
+        certificate = self._signed(x509.Name([]), key.public_key(), [alternative], days)
         file = self._folder / f"{certificate.serial_number}.pem"
         file.write_bytes(self._private(key) + self._pem(certificate))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -200,13 +203,17 @@ class Authority:
         return context
 
     def _signed(
-        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, extension: x509.ExtensionType, days: int = 1
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, extensions: list[x509.ExtensionType], days: int = 1
     ) -> x509.Certificate:
-        now = datetime.datetime.now(datetime.UTC)
+        now, own = datetime.datetime.now(datetime.UTC), self._key.public_key()
         builder = x509.CertificateBuilder(self._name, subject, key, x509.random_serial_number())
         builder = builder.not_valid_before(now - datetime.timedelta(days=10))
         builder = builder.not_valid_after(now + datetime.timedelta(days=days))
-        return builder.add_extension(extension, critical=True).sign(self._key, hashes.SHA256())
+        for extension in extensions:
+            builder = builder.add_extension(extension, critical=True)
+        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(own)
+        return builder.add_extension(issuer, critical=False).sign(self._key, hashes.SHA256())
 
     def _pem(self, certificate: x509.Certificate) -> bytes:
         return certificate.public_bytes(serialization.Encoding.PEM)

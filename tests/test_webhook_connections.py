@@ -10,12 +10,25 @@ import pytest
 
 from flask_tenant_provisioning.webhooks import sending
 from flask_tenant_provisioning.webhooks.sending import Sender, SendFailed
-from tests.receivers import OK, Authority, Behaviour, Receiver, Writing, always, once, read, silent, unreachable
+from tests.receivers import (
+    OK,
+    Authority,
+    Behaviour,
+    Receiver,
+    Writing,
+    always,
+    once,
+    read,
+    resetting,
+    silent,
+    unreachable,
+)
 from tests.resolving import Names, names
 from tests.senders import HEADERS, Clock, Make, failure, post
 from tests.servers import at_once
 from tests.waiting import eventually
 
+BROKEN = "The connection broke before the answer was whole."
 CLOSED = "The receiver closed the connection without an answer."
 REFUSED = "No connection could be made: Connection refused."
 CLOSING = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
@@ -277,6 +290,18 @@ def test_a_request_whose_answer_has_begun_is_not_sent_again(make_sender: Make) -
         post(sender, receiver)
         assert failure(sender, receiver.url())[0] == "protocol"
     assert (len(requests), receiver.connections) == (2, 1)
+
+
+def test_a_request_whose_answer_breaks_off_is_not_sent_again(make_sender: Make) -> None:
+    def breaking(sock: socket.socket, number: int) -> None:
+        Writing(OK)(sock, number)
+        resetting(b"HTTP/1.1 2")(sock, number)
+
+    sender = make_sender()
+    with Receiver(breaking) as receiver:
+        post(sender, receiver)
+        assert failure(sender, receiver.url()) == ("protocol", BROKEN)
+    assert receiver.connections == 1
 
 
 def test_a_request_that_took_too_long_is_not_sent_again(make_sender: Make) -> None:
