@@ -1,0 +1,118 @@
+"""How many webhooks a second one worker process delivers, beside what `http.client` alone sends in the same run.
+
+    python -m tests.bench.webhooks --db postgresql://root@127.0.0.1:5432/bench --events 6000 --endpoints 3
+
+Every delivery is whole: its event gets its place, it is claimed, signed, sent and written down with its attempt. The
+sink is another process, which answers 200 to each request without a look at it. The database is to be empty.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from ipaddress import ip_network
+from typing import Any
+
+from sqlalchemy import create_engine, func, make_url, select
+
+from flask_tenant_provisioning.access import Actor, Principal
+from flask_tenant_provisioning.database import Session, Storage, instant
+from flask_tenant_provisioning.database.migration import upgrade
+from flask_tenant_provisioning.engine.worker import Worker
+from flask_tenant_provisioning.events import event, record
+from flask_tenant_provisioning.events.publishing import publish_all
+from flask_tenant_provisioning.schema import metadata
+from flask_tenant_provisioning.webhooks.delivering import DeliveryWork
+from flask_tenant_provisioning.webhooks.fanout import Fanout
+from flask_tenant_provisioning.webhooks.guard import Guard
+from flask_tenant_provisioning.webhooks.sending import Sender
+from flask_tenant_provisioning.webhooks.signing import new_secret, signing_key
+from tests.bench.sending import bare, rate, sink
+
+TENANT: dict[str, Any] = {
+    "external_id": None, "client_name": "Example Corp", "email": "admin@example.com", "phone_number": "+1234567890",
+    "industry": "Technology", "plan": None, "metadata": {}, "status": "active", "suspended_reason": None, "version": 1,
+    "created_at": "2025-02-10T16:30:00.000Z", "updated_at": "2025-02-10T16:30:00.000Z", "deleted_at": None,
+    "purge_at": None,
+}  # fmt: skip
+
+
+@contextlib.contextmanager
+def opened(url: str) -> Iterator[Storage]:
+    """The tables at `url`."""
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg") if "postgres" in url else url)
+    upgrade(engine, "provisioning_")
+    yield Storage(engine, metadata(), followers=(Fanout(lambda globs, kind: True),))
+    engine.dispose()
+
+
+def endpoint(storage: Storage, url: str) -> None:
+    """An endpoint for every event."""
+    at = instant(storage.clock())
+    row = {
+        "partner_id": "acme", "id": storage.new_id(), "url": url, "description": None, "events": json.dumps(["*"]),
+        "signing": "v1", "secrets": "[]", "enabled": 1, "disabled_reason": None, "version": 1, "created_at": at,
+        "updated_at": at, "failing_since": None, "failures": 0, "rests_until": None, "due_at": None,
+        "leased_until": None, "fence": 0,
+    }  # fmt: skip
+    with storage.engine.begin() as connection:
+        connection.execute(storage.table("webhooks").insert(), row)
+
+
+def write(storage: Storage, count: int) -> None:
+    """So many events of as many tenants."""
+
+    def unit(session: Session) -> None:
+        for _ in range(count):
+            document = {"tenant": storage.new_id(), "partner": "acme", **TENANT}
+            at = instant(storage.clock())
+            actor = Actor(Principal("someone", "acme"))
+            record(session, event(storage, actor, "tenant.created", "acme", document, at))
+
+    storage.transaction(unit)
+
+
+def delivered(storage: Storage, sender: Sender) -> float:
+    """Seconds that a worker takes for everything that is due, publishing included."""
+    key = signing_key(new_secret())
+    work = DeliveryWork(storage, sender, lambda _endpoint, _now: [key], lease=30)
+    began = time.monotonic()
+    publish_all(storage)
+    Worker(work).drain()
+    return time.monotonic() - began
+
+
+def succeeded(storage: Storage) -> int:
+    """How many deliveries were taken."""
+    deliveries = storage.table("deliveries")
+    with storage.engine.connect() as connection:
+        return connection.scalar(select(func.count()).where(deliveries.c.state == "succeeded")) or 0
+
+
+def main() -> None:
+    """Print both rates."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--db", required=True)
+    parser.add_argument("--events", type=int, default=6000)
+    parser.add_argument("--endpoints", type=int, default=3)
+    given: Any = parser.parse_args()
+    sender = Sender(Guard(["http"], [], [ip_network("127.0.0.0/8")]))
+    with sink() as port, opened(given.db) as storage, contextlib.closing(sender):
+        for _ in range(given.endpoints):
+            endpoint(storage, f"http://127.0.0.1:{port}/hook")
+        write(storage, 200)
+        delivered(storage, sender)
+        write(storage, given.events)
+        floor = rate(bare(port), 8, 2)
+        seconds = delivered(storage, sender)
+        count = succeeded(storage) - 200 * given.endpoints
+        assert count == given.events * given.endpoints, f"{count} were taken"
+        print(f"http.client {floor:8,.0f} POST/s")
+        print(f"deliveries  {count / seconds:8,.0f} /s  ({count:,} in {seconds:.1f} s)")
+
+
+if __name__ == "__main__":
+    main()
