@@ -684,7 +684,7 @@ def test_an_idle_worker_asks_at_most_once_a_second(house: House) -> None:
     event.listen(storage_of(house.app).engine, "checkout", lambda *_: asked.append("connection"))
     assert worker._turn() == 0
 
-    assert len(asked) == 2, "one for steps, one for events"
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from .base import External
 from .chores import Chores
 from .embedded import Embedded
 from .listed import Listed
+from .lookout import Lookout
 from .worker import Worker
 
 
@@ -27,7 +28,7 @@ def engine_of(settings: Settings, mount: Callable[[], Mount]) -> Engine:
 def worker_of(mount: Mount, threads: int | None = None) -> Worker:
     """A worker for everything that follows the commits of `mount`."""
     poll = float(mount.settings.worker_poll_seconds)
-    return Worker(_steps(mount, threads), chores=Chores(mount), poll=poll)
+    return Worker(_steps(mount, threads), chores=Chores(mount), lookout=Lookout(mount.storage), poll=poll)
 
 
 def errand_of(mount: Mount, keys: Iterable[Key]) -> Worker:

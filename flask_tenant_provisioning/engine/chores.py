@@ -32,10 +32,13 @@ class Chores:
         self._next = monotonic() + random.uniform(0, EVERY)
 
     def do_when_due(self) -> None:
-        """Publish what has happened; do the rest unless it was done shortly before."""
-        publish_all(self._storage)
+        """Do them, unless it was done shortly before."""
         if self._monotonic() >= self._next:
             self.do()
+
+    def publish(self) -> None:
+        """Give the events that wait their places."""
+        publish_all(self._storage)
 
     def do(self) -> None:
         """Purge tenants whose retention is over, or let their steps begin to; forget old answers and events."""
@@ -43,7 +46,6 @@ class Chores:
         tenants = purge_due(self._storage, Actor(Principal(SWEEPER, EVERYBODY)))
         while self._storage.transaction(forget_expired):
             pass
-        publish_all(self._storage)
         events = remove_old(self._storage, self._event_days)
         if tenants or events:
             logger.info("the retention of %d tenants and %d events was over", tenants, events)

@@ -31,8 +31,14 @@ class _Piece:
 class Worker:
     """Does all kinds of work of one mount until it is stopped. Several workers, in any processes, share it safely."""
 
-    def __init__(self, *works: Work, chores: Chores | None = None, poll: float = 2.0) -> None:
-        self._works, self._chores, self._poll = works, chores, poll
+    def __init__(
+        self,
+        *works: Work,
+        chores: Chores | None = None,
+        lookout: Callable[[], bool] = lambda: True,
+        poll: float = 2.0,
+    ) -> None:
+        self._works, self._chores, self._lookout, self._poll = works, chores, lookout, poll
         self._lease = min(work.lease for work in works)
         self._running: list[_Piece] = []
         self._changed, self._urgent = threading.Event(), threading.Event()
@@ -89,6 +95,10 @@ class Worker:
         self._turned = time.monotonic()
         if self._chores is not None:
             self._safely(self._chores.do_when_due)
+        if not self._safely(self._lookout):
+            return 0
+        if self._chores is not None:
+            self._safely(self._chores.publish)
         return sum(self._claim(work) for work in self._works)
 
     def _claim(self, work: Work) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Integer, Select, and_, bindparam, func, select, true
+from sqlalchemy import BigInteger, ColumnElement, Integer, Select, and_, bindparam, func, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ..database import Statement, Storage, parameters
@@ -108,3 +108,9 @@ def _limit() -> Any:
 
 def _zero() -> Any:
     return bindparam("zero", 0, type_=BigInteger)
+
+
+def waits(storage: Storage) -> ColumnElement[bool]:
+    """Whether any event waits for its place."""
+    events = storage.table("events")
+    return select(events.c.id).where(events.c.position.is_(None)).exists()

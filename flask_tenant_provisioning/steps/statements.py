@@ -111,3 +111,9 @@ def _same(table: Table, names: tuple[str, ...]) -> ColumnElement[bool]:
 def changed(values: dict[str, Any]) -> dict[str, Any]:
     """`values` under the names that an update's parameters have."""
     return {f"new_{name}": value for name, value in values.items()}
+
+
+def steps_are_due(storage: Storage) -> ColumnElement[bool]:
+    """Whether any step is due at the instant `now`."""
+    steps = storage.table("steps")
+    return select(steps.c.name).where(steps.c.due_at <= bindparam("now", type_=steps.c.due_at.type)).exists()

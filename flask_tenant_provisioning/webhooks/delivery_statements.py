@@ -29,7 +29,7 @@ class DeliverySQL:
         partner: Any = bindparam("partner_id", type_=w.partner_id.type)
         mine = and_(w.partner_id == partner, w.id == bindparam("id", type_=w.id.type))
         owned = and_(mine, w.fence == bindparam("fence", type_=Integer))
-        free = and_(w.enabled == 1, w.due_at <= now, _over(w.rests_until, now), _over(w.leased_until, now))
+        free = _free(w, now)
         rows = select(*(w[name] for name in Endpoint._fields))
         # Who follows the feed.
         self.following = self._compiled(select(w.id, w.events).where(w.partner_id == partner, w.enabled == 1))
@@ -90,3 +90,14 @@ def _new(columns: Any, names: tuple[str, ...]) -> dict[str, Any]:
 
 def _over(column: ColumnElement[Any], now: Any) -> ColumnElement[bool]:
     return or_(column.is_(None), column <= now)
+
+
+def _free(w: Any, now: Any) -> ColumnElement[bool]:
+    return and_(w.enabled == 1, w.due_at <= now, _over(w.rests_until, now), _over(w.leased_until, now))
+
+
+def endpoints_are_due(storage: Storage) -> ColumnElement[bool]:
+    """Whether anything is due for an endpoint that nobody works for, at the instant `now`."""
+    webhooks = storage.table("webhooks")
+    now = bindparam("now", type_=webhooks.c.due_at.type)
+    return select(webhooks.c.id).where(_free(webhooks.c, now)).exists()
