@@ -28,6 +28,8 @@ from tests.senders import HEADERS, Clock, Make, failure, post
 from tests.servers import at_once
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+
 BROKEN = "The connection broke before the answer was whole."
 CLOSED = "The receiver closed the connection without an answer."
 REFUSED = "No connection could be made: Connection refused."

@@ -32,6 +32,8 @@ from tests.receivers import (
 from tests.resolving import Names, names
 from tests.senders import BODY, Clock, Make, failure, post
 
+pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+
 BROKEN = "The connection broke before the answer was whole."
 CLOSED = "The receiver closed the connection without an answer."
 NOWHERE = "The host name example.com does not lead to an address that webhooks may be sent to."

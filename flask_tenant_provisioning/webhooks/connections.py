@@ -68,16 +68,16 @@ class Connection:
         `OSError` where it broke, and `http.client.HTTPException` for what is no HTTP.
         """
         incoming = _Incoming(self._socket, deadline)
-        try:
-            self._send(request, deadline)
-            response = http.client.HTTPResponse(cast(socket.socket, incoming), method="POST")
-            _begin(response)
-        except (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
-            if incoming.received:
-                raise
-            raise Unheard from error
-        content = _content(response)
-        return Reply(response.status, response.headers, content, response.isclosed() and not response.will_close)
+        with http.client.HTTPResponse(cast(socket.socket, incoming), method="POST") as response:
+            try:
+                self._send(request, deadline)
+                _begin(response)
+            except (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
+                if incoming.received:
+                    raise
+                raise Unheard from error
+            content = _content(response)
+            return Reply(response.status, response.headers, content, response.isclosed() and not response.will_close)
 
     def is_quiet(self) -> bool:
         """Whether the receiver has neither closed the connection nor sent what nobody asked for."""
