@@ -21,12 +21,16 @@ from .web.failures import answer_errors
 from .web.media_types import require_json_accepted
 from .web.mount import Mount
 from .web.routing import Route
+from .webhooks.delivery_routes import routes as delivery_routes
+from .webhooks.routes import routes as webhook_routes
 
 ROUTES: tuple[Route, ...] = (
     *tenant_routes,
     *lifecycle_routes,
     *step_routes,
     *event_routes,
+    *webhook_routes,
+    *delivery_routes,
     *health_routes,
     *openapi_routes,
 )

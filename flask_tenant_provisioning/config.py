@@ -291,6 +291,7 @@ class Settings:
     idempotency_hours: int = _key(24, "Hours for which an `Idempotency-Key` and its answer are kept.", _number(1, 8760))
     retention_days: int = _key(30, "Days during which a deleted tenant can be restored.", _number(0, 36_500))
     event_retention_days: int = _key(30, "Days for which events stay in the feed.", _number(1, 36_500))
+    webhook_limit: int = _key(20, "How many webhook endpoints a partner may have.", _number(0, 10_000))
     engine: str = _key(
         "embedded",
         "Who does what follows a commit: `embedded`, a thread of each serving process from its first request on; "

@@ -20,7 +20,7 @@ from .database.engine import resolve
 from .database.identifiers import uuid7
 from .database.storage import Storage
 from .engine.choosing import engine_of
-from .hosting import exempt_from_csrf, inside, require_secret, secret
+from .hosting import exempt_from_csrf, inside, keyring, require_secret, secret
 from .isolated import Isolated, PrivateApp
 from .licensing import LicenseError, LicenseSource
 from .registration import Registration
@@ -106,6 +106,8 @@ class TenantProvisioning(Registration):
             cursors=Cursors(secret(app, read) or ""),
             routes=ROUTES,
             open_storage=lambda: self._storage(app, db, mount),
+            open_keyring=functools.partial(keyring, app, read),
+            url_refusal=lambda url: None,
             in_host=functools.partial(inside, app),
             engine=engine_of(read, lambda: mount),
         )

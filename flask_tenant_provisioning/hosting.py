@@ -10,6 +10,7 @@ from typing import Any
 from flask import Blueprint, Flask, current_app, has_app_context
 
 from .config import ConfigurationError, Settings
+from .keyring import Keyring
 
 logger = logging.getLogger(__name__)
 
@@ -37,3 +38,11 @@ def require_secret(app: Flask, settings: Settings) -> None:
     """Raise `ConfigurationError` where nothing seals the cursors."""
     if not secret(app, settings):
         raise ConfigurationError("Set PROVISIONING_SECRET_KEY (or SECRET_KEY): it seals the cursors of lists.")
+
+
+def keyring(app: Flask, settings: Settings) -> Keyring:
+    """What seals the secrets in the database. Raises `ConfigurationError` where there is nothing to seal with."""
+    found = settings.encryption_keys or tuple(filter(None, [secret(app, settings)]))
+    if not found:
+        raise ConfigurationError("Set PROVISIONING_ENCRYPTION_KEYS: it seals the secrets in the database.")
+    return Keyring(found)

@@ -405,7 +405,7 @@ def test_the_licences_limit_is_kept(make: Make) -> None:
         "",
         "Error: Quota exceeded: The limit of 1 tenants is reached.\n"
         "  limit: 1\n"
-        "Delete tenants that are no longer needed, or ask the operator for a larger quota.\n",
+        "Delete what is no longer needed, or ask the operator for a larger quota.\n",
     )
 
 

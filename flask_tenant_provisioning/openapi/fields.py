@@ -25,6 +25,17 @@ from ..tenants.fields import (
 from ..tenants.own_filters import OwnFilterField
 from ..web.parameters import ChoiceField, FlagField, InstantField, LimitField
 from ..web.validation import StrictSchema, TextField
+from ..webhooks.fields import (
+    MOST_GLOBS,
+    SCHEMES,
+    GlobsField,
+    HoursField,
+    SigningField,
+    SinceField,
+    SwitchField,
+    UrlField,
+)
+from ..webhooks.globs import LONGEST as LONGEST_GLOB
 from .schemas import is_incoming, name_of
 
 _ROOT = __name__.partition(".")[0]
@@ -45,6 +56,11 @@ class Converter(OpenAPIConverter):
         InstantField: ("string", "date-time"),
         ChoiceField: ("string", None),
         FlagField: ("boolean", None),
+        UrlField: ("string", "uri"),
+        GlobsField: ("array", None),
+        SwitchField: ("boolean", None),
+        HoursField: ("integer", None),
+        SinceField: ("string", "date-time"),
     }
 
     def init_attribute_functions(self) -> None:
@@ -126,6 +142,22 @@ def _limit(field: LimitField) -> dict[str, Any]:
 @described.register
 def _choice(field: ChoiceField) -> dict[str, Any]:
     return {"enum": list(field.choices)}
+
+
+@described.register
+def _signing(field: SigningField) -> dict[str, Any]:
+    return {"enum": list(SCHEMES)}
+
+
+@described.register
+def _globs(field: GlobsField) -> dict[str, Any]:
+    glob = {"type": "string", "maxLength": LONGEST_GLOB, "pattern": "^[a-z_*]+(\\.[a-z_*]+)*$"}
+    return {"items": glob, "minItems": 1, "maxItems": MOST_GLOBS}
+
+
+@described.register
+def _hours(field: HoursField) -> dict[str, Any]:
+    return {"minimum": 0, "maximum": field.most}
 
 
 @described.register

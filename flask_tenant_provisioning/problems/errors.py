@@ -5,12 +5,13 @@ ProvisioningError
 │                           invalid-idempotency-key
 ├── Unauthenticated         authentication-required, invalid-token, token-expired
 ├── Forbidden               insufficient-permission, quota-exceeded, license-expired
-├── NotFound                not-found, tenant-not-found
-├── Conflict                tenant-exists, invalid-state, idempotency-in-progress
+├── NotFound                not-found, tenant-not-found, webhook-not-found, delivery-not-found
+├── Conflict                tenant-exists, invalid-state, webhook-disabled, idempotency-in-progress
 ├── IdempotencyKeyReused    idempotency-key-reused
 ├── CursorExpired           cursor-expired
 ├── Refused                 method-not-allowed, not-acceptable, precondition-failed,
 │                           precondition-required, body-too-large, unsupported-media-type, rate-limited
+├── SecretUnavailable       secret-unavailable
 └── StorageUnavailable      storage-unavailable; the root itself is internal-error
 """
 
@@ -134,11 +135,11 @@ class Forbidden(ProvisioningError):
 
 
 class QuotaExceeded(Forbidden):
-    """There are as many tenants as are allowed."""
+    """There are as many tenants, or webhooks, as are allowed."""
 
     code = "quota-exceeded"
     title = "Quota exceeded"
-    remedy = "Delete tenants that are no longer needed, or ask the operator for a larger quota."
+    remedy = "Delete what is no longer needed, or ask the operator for a larger quota."
 
 
 class LicenseExpired(Forbidden):
@@ -166,6 +167,22 @@ class TenantNotFound(NotFound):
     remedy = "Check the id: there is no such tenant among those that you may see."
 
 
+class WebhookNotFound(NotFound):
+    """There is no such webhook: it never was, was deleted, or belongs to another partner."""
+
+    code = "webhook-not-found"
+    title = "Webhook not found"
+    remedy = "Check the id: there is no such webhook among those that you may see."
+
+
+class DeliveryNotFound(NotFound):
+    """There is no such delivery: it never was, went with its webhook, or belongs to another partner."""
+
+    code = "delivery-not-found"
+    title = "Delivery not found"
+    remedy = "Check the id: there is no such delivery among those that you may see."
+
+
 class Conflict(ProvisioningError):
     """The request does not fit the present state (409)."""
 
@@ -189,6 +206,14 @@ class InvalidState(Conflict):
     code = "invalid-state"
     title = "Not possible in this state"
     remedy = "The tenant's `status` does not allow this; a deleted tenant can only be read, restored and purged."
+
+
+class WebhookDisabled(Conflict):
+    """Nothing is sent to a webhook that is disabled."""
+
+    code = "webhook-disabled"
+    title = "Webhook disabled"
+    remedy = "Enable the webhook first: `PATCH` it with `enabled: true`."
 
 
 class IdempotencyInProgress(Conflict):
@@ -292,6 +317,19 @@ class RateLimited(Refused):
     code = "rate-limited"
     title = "Too many requests"
     remedy = "Wait for `Retry-After` seconds, then send the request again."
+
+
+class SecretUnavailable(ProvisioningError):
+    """A secret in the database cannot be opened: the operator's encryption key for it is missing (503)."""
+
+    status = 503
+    code = "secret-unavailable"
+    title = "Secret unavailable"
+    remedy = "The operator must give `PROVISIONING_ENCRYPTION_KEYS` the key back; or have a new secret made."
+
+    def __init__(self, detail: str | None = None, **members: Any) -> None:
+        members.setdefault("headers", {"Retry-After": "60"})
+        super().__init__(detail, **members)
 
 
 class StorageUnavailable(ProvisioningError):

@@ -17,6 +17,7 @@ from ..problems import (
     InvalidInput,
     InvalidParameter,
     MalformedJSON,
+    NotFound,
     PreconditionFailed,
     PreconditionRequired,
     TenantNotFound,
@@ -43,11 +44,11 @@ def fence(call: Call) -> str | None:
     return None if call.principal.sees_every_partner else call.principal.partner
 
 
-def identified(text: str) -> str:
-    """A tenant's id in its canonical form. Raises `TenantNotFound` for what cannot be one."""
+def identified(text: str, absent: type[NotFound] = TenantNotFound) -> str:
+    """An id in its canonical form, a tenant's unless `absent` is another's. Raises `absent` for what cannot be one."""
     found = text.lower()
     if not _ID.fullmatch(found):
-        raise TenantNotFound
+        raise absent
     return found
 
 

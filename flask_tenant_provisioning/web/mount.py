@@ -13,6 +13,7 @@ from flask import Flask, request
 from ..access import Guard
 from ..access.authority import Authority
 from ..database import Storage
+from ..keyring import Keyring
 from ..licensing import LicenseSource
 from .api import Api
 from .cursors import Cursors
@@ -39,6 +40,7 @@ class Mount(Api):
     """What one mounted API consists of. Its storage opens at first use: at start where a licence lets it mount.
 
     `in_host` enters the host's application context.
+    `url_refusal` says why no webhook may be sent to a URL; None where one may.
     An isolated mount has an `entrance`, which stands before the host.
     """
 
@@ -48,6 +50,8 @@ class Mount(Api):
     guard: Guard
     cursors: Cursors
     open_storage: Callable[[], Storage]
+    open_keyring: Callable[[], Keyring]
+    url_refusal: Callable[[str], str | None]
     in_host: Callable[[], AbstractContextManager[Any]]
     engine: Engine
     entrance: Any = None
@@ -67,6 +71,11 @@ class Mount(Api):
     def storage(self) -> Storage:
         """The mount's tables."""
         return self.open_storage()
+
+    @functools.cached_property
+    def keyring(self) -> Keyring:
+        """What seals the secrets in its tables. Raises `ConfigurationError` where the host has given no key."""
+        return self.open_keyring()
 
     def base(self) -> str:
         """The mount's path as the caller sees it, behind any ``SCRIPT_NAME``."""

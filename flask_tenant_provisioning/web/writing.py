@@ -12,7 +12,7 @@ from ..problems import ProvisioningError
 from ..problems.rendering import MEDIA_TYPE, document
 from . import json
 from .call import Call
-from .idempotency import Identity, Kept, claim, keep, sent_key
+from .idempotency import Identity, Kept, claim, keep, opened, sealed, sent_key
 from .media_types import JSON
 
 T = TypeVar("T")
@@ -24,11 +24,15 @@ _REPEATABLE = ("POST", "PATCH")
 
 
 class Answer(NamedTuple):
-    """What a write answers; `document` is None where there is nothing to show."""
+    """What a write answers; `document` is None where there is nothing to show.
+
+    One that holds a `secret` is kept for repeated requests as every answer is, but sealed.
+    """
 
     status: int
     document: Any
     headers: dict[str, str]
+    secret: bool = False
 
 
 class _Rehearsed(Exception):
@@ -84,10 +88,12 @@ def _once(call: Call, identity: Identity, work: Work[T], answer: Callable[[T], A
         if before is not None:
             return before, True
         found = _attempted(call, session, work, answer)
-        keep(session, identity, found)
+        keep(session, identity, sealed(found, identity, call.mount.keyring) if found.secret else found)
         return found, False
 
     kept, replayed = call.mount.storage.transaction(unit)
+    if kept.sealed:
+        kept = opened(kept, identity, call.mount.keyring)
     return _sent(kept, **({"Idempotency-Replayed": "true"} if replayed else {}))
 
 
@@ -105,7 +111,8 @@ def _attempted(call: Call, session: Session, work: Work[T], answer: Callable[[T]
 
 def _kept(answer: Answer) -> Kept:
     body = "" if answer.document is None else json.render(answer.document)
-    return Kept(answer.status, {"Content-Type": JSON, **answer.headers} if body else answer.headers, body)
+    headers = {"Content-Type": JSON, **answer.headers} if body else answer.headers
+    return Kept(answer.status, headers, body, answer.secret)
 
 
 def _sent(kept: Kept, **more: str) -> Response:

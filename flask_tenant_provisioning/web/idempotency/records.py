@@ -23,11 +23,17 @@ SWEEP = 1000
 
 
 class Kept(NamedTuple):
-    """A whole answer: status, headers, and the body's text."""
+    """A whole answer: status, headers, and the body's text; whether that holds a `secret`."""
 
     status: int
     headers: dict[str, str]
     body: str
+    secret: bool = False
+
+    @property
+    def sealed(self) -> bool:
+        """Whether the body is sealed: it then is the JSON of one text, as no answer's is."""
+        return self.body.startswith('"')
 
 
 class RecordSQL:

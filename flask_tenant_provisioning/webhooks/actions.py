@@ -1,0 +1,177 @@
+"""Create, read, change and delete endpoints. Each public function is one unit of work, wherever it is called from.
+
+Whoever changes which endpoints there are holds the partner's feed meanwhile, as its publisher does: the limit is exact,
+and nothing is made for an endpoint that goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, cast
+
+from ..database import Outdated, Session, following, instant
+from ..events import compact
+from ..events.publishing import hold
+from ..keyring import Keyring
+from ..problems import QuotaExceeded, WebhookNotFound
+from . import secrets
+from .models import Endpoint
+from .signing import Scheme
+from .statements import WebhookSQL
+
+Values = Mapping[str, Any]
+
+#: What an endpoint is where nothing is said of it.
+EMPTY: Values = {"description": None, "events": ["*"], "signing": "v1", "enabled": True}
+_WELL: Values = {"disabled_reason": None, "failing_since": None, "failures": 0, "rests_until": None}
+
+
+class Target(NamedTuple):
+    """Which endpoint is meant: its id, among those of `partner` or, where that is None, among everybody's.
+
+    `expected` looks at the endpoint's version and raises where the caller meant another.
+    """
+
+    partner: str | None
+    id: str
+    expected: Callable[[int], None] = lambda _version: None
+
+
+class Keyed(NamedTuple):
+    """An endpoint with its new secret, as its owner is shown it once; None for ``v1a``."""
+
+    endpoint: Endpoint
+    secret: str | None
+
+
+def create(session: Session, keyring: Keyring, partner: str, values: Values, most: int) -> Keyed:
+    """Create an endpoint of `partner` with valid `values`. Raises `QuotaExceeded` where there are `most` already."""
+    storage, sql = session.storage, session.storage.once(WebhookSQL)
+    hold(session, partner)
+    if session.run(sql.count, {"partner_id": partner}).fetchone()[0] >= most:
+        raise QuotaExceeded(f"The limit of {most} webhooks is reached.", limit=most)
+    id, whole = storage.new_id(), {**EMPTY, **values}
+    secret = secrets.make(keyring, id, whole["signing"])
+    endpoint = _new(id, partner, whole, secret.column, instant(storage.clock()))
+    session.run(sql.insert, endpoint._asdict())
+    return Keyed(endpoint, secret.shown)
+
+
+def read(session: Session, partner: str | None, webhook_id: str) -> Endpoint:
+    """The endpoint with this id of `partner`, or of anybody where that is None. Raises `WebhookNotFound`."""
+    sql = session.storage.once(WebhookSQL)
+    statement, where = (sql.read_anyones, {}) if partner is None else (sql.read, {"partner_id": partner})
+    return _found(session.run(statement, {**where, "id": webhook_id}).fetchone())
+
+
+def page(session: Session, partner: str | None, limit: int, after: str | None) -> tuple[list[Endpoint], str | None]:
+    """The endpoints behind the one with the id `after`, the oldest first, and the last one's id where more follow."""
+    statement = session.storage.once(WebhookSQL).page(of_partner=partner is not None, after=after is not None)
+    rows = session.run(statement, {"partner_id": partner, "after": after, "limit": limit + 1}).fetchall()
+    found = [Endpoint._make(row) for row in rows[:limit]]
+    return found, found[-1].id if len(rows) > limit else None
+
+
+def revise(session: Session, target: Target, values: Values) -> Endpoint:
+    """Give an endpoint `values`; the same ones change nothing. One that is enabled again has a clean slate.
+
+    Raises `WebhookNotFound`, and what `expected` raises.
+    """
+    before = _meant(session, target)
+    after = before._replace(**_stored(values))
+    if after.enabled > before.enabled:
+        after = after._replace(**_WELL, due_at=_due(session, before))
+    elif after.enabled < before.enabled:
+        after = after._replace(due_at=None)
+    return _changed(session, before, after)
+
+
+def rotate(session: Session, target: Target, keyring: Keyring, overlap_hours: int) -> Keyed:
+    """Give an endpoint a new secret; the old ones sign too for some hours. Raises what `revise` raises."""
+    before = _meant(session, target)
+    now = session.storage.clock()
+    until, scheme = instant(now + overlap_hours * 3600), cast(Scheme, before.signing)
+    secret = secrets.rotate(keyring, before.id, scheme, before.secrets, instant(now), until)
+    return Keyed(_changed(session, before, before._replace(secrets=secret.column)), secret.shown)
+
+
+def delete(session: Session, target: Target) -> None:
+    """Remove an endpoint with its deliveries and their attempts. Raises what `revise` raises."""
+    endpoint, sql = _meant(session, target), session.storage.once(WebhookSQL)
+    for statement in (sql.remove_attempts, sql.remove_deliveries, sql.remove):
+        session.run(statement, {"partner_id": endpoint.partner_id, "id": endpoint.id})
+
+
+def locked(session: Session, target: Target) -> Endpoint:
+    """The endpoint that `target` means, locked against other writers. Raises `WebhookNotFound`."""
+    partner = target.partner
+    if partner is None:
+        partner = read(session, None, target.id).partner_id
+    where = {"partner_id": partner, "id": target.id}
+    return _found(session.run(session.storage.once(WebhookSQL).lock, where).fetchone())
+
+
+def _meant(session: Session, target: Target) -> Endpoint:
+    """The same in the version that is expected, while nobody publishes what would be delivered to it."""
+    partner = read(session, target.partner, target.id).partner_id
+    hold(session, partner)
+    found = locked(session, target._replace(partner=partner))
+    target.expected(found.version)
+    return found
+
+
+def _found(row: tuple[Any, ...] | None) -> Endpoint:
+    if row is None:
+        raise WebhookNotFound
+    return Endpoint._make(row)
+
+
+def _stored(values: Values) -> dict[str, Any]:
+    """`values` as the columns keep them."""
+    kept: dict[str, Callable[[Any], Any]] = {"events": compact, "enabled": int}
+    return {name: kept[name](value) if name in kept else value for name, value in values.items()}
+
+
+def _due(session: Session, endpoint: Endpoint) -> str | None:
+    """Now, where something waits to be delivered."""
+    where = {"partner_id": endpoint.partner_id, "id": endpoint.id}
+    waits = session.run(session.storage.once(WebhookSQL).pends, where).fetchone()
+    return instant(session.storage.clock()) if waits else None
+
+
+def _changed(session: Session, before: Endpoint, after: Endpoint) -> Endpoint:
+    """Write what differs, as the next version. Raises `Outdated` where somebody else was faster."""
+    if after == before:
+        return before
+    at = max(instant(session.storage.clock()), following(before.updated_at))
+    after = after._replace(version=before.version + 1, updated_at=at)
+    old, new = before._asdict(), after._asdict()
+    columns = tuple(name for name in new if new[name] != old[name])
+    values = {f"new_{name}": new[name] for name in columns}
+    where = {"partner_id": before.partner_id, "id": before.id, "expected": before.version}
+    if session.run(session.storage.once(WebhookSQL).change(columns), {**where, **values}).rowcount != 1:
+        raise Outdated(before.id)
+    return after
+
+
+def _new(id: str, partner: str, values: Values, column: str, at: str) -> Endpoint:
+    return Endpoint(
+        partner_id=partner,
+        id=id,
+        url=values["url"],
+        description=values["description"],
+        events=compact(values["events"]),
+        signing=values["signing"],
+        secrets=column,
+        enabled=int(values["enabled"]),
+        disabled_reason=None,
+        version=1,
+        created_at=at,
+        updated_at=at,
+        failing_since=None,
+        failures=0,
+        rests_until=None,
+        due_at=None,
+        leased_until=None,
+        fence=0,
+    )

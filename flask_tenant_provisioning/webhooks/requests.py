@@ -1,0 +1,68 @@
+"""What the routes of webhooks have in common: whose endpoint is meant, and how it is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Response, request
+
+from ..problems import InvalidParameter, PreconditionFailed, PreconditionRequired, WebhookNotFound
+from ..tenants.requests import expectation, fence, identified
+from ..web.call import Call
+from ..web.preconditions import etag
+from ..web.writing import Answer
+from . import documents
+from .actions import Keyed, Target
+from .models import Delivery, Endpoint
+
+WEBHOOKS = "/webhooks"
+WEBHOOK = f"{WEBHOOKS}/<webhook_id>"
+DELIVERY = "/deliveries/<delivery_id>"
+
+#: The problems that writes to an endpoint have in common.
+WRITE = (InvalidParameter, WebhookNotFound, PreconditionFailed, PreconditionRequired)
+
+
+def named(webhook_id: str) -> str:
+    """An endpoint's id in its canonical form. Raises `WebhookNotFound` for what cannot be one."""
+    return identified(webhook_id, WebhookNotFound)
+
+
+def target(call: Call, webhook_id: str) -> Target:
+    """The endpoint that this write means, and the version that it expects."""
+    return Target(fence(call), named(webhook_id), expectation(call))
+
+
+def shown(endpoint: Endpoint) -> Answer:
+    """The answer that shows an endpoint."""
+    return Answer(200, documents.webhook(endpoint), {"ETag": etag(endpoint.version)})
+
+
+def keyed(found: Keyed, status: int = 200, **headers: str) -> Answer:
+    """The answer that shows an endpoint with its new secret."""
+    document = {**documents.webhook(found.endpoint), "secret": found.secret}
+    return Answer(status, document, {"ETag": etag(found.endpoint.version), **headers}, secret=True)
+
+
+def begun(call: Call, found: Delivery) -> Answer:
+    """The answer that shows a delivery to come."""
+    where = f"{call.mount.base()}/deliveries/{found.id}"
+    return Answer(202, documents.delivery(found), {"Location": where, "Retry-After": "1"})
+
+
+def paged(call: Call, items: list[dict[str, Any]], end: str | None, question: str) -> Response:
+    """One page of a list, and where the next one is."""
+    cursor = None if end is None else call.mount.cursors.seal(end, question)
+    return call.answer({"items": items, "next": cursor}, {} if cursor is None else _link(cursor))
+
+
+def place(call: Call, asked: Mapping[str, Any], question: str) -> str | None:
+    """Where the page before ended. Raises `InvalidCursor`."""
+    return call.mount.cursors.open(asked["cursor"], question) if "cursor" in asked else None
+
+
+def _link(cursor: str) -> dict[str, str]:
+    where = urlencode({**request.args.to_dict(), "cursor": cursor})
+    return {"Link": f'<{request.script_root}{request.path}?{where}>; rel="next"'}

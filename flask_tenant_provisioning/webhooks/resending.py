@@ -1,0 +1,157 @@
+"""What an endpoint's owner sees of its deliveries, and has sent once more. Each public function is one unit of work."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..access import Actor
+from ..database import Session, instant
+from ..events import compact
+from ..events.feed import envelope
+from ..problems import DeliveryNotFound, Fault, WebhookDisabled
+from ..web.validation import entry, invalid
+from . import actions, documents
+from .actions import Target
+from .globs import matches
+from .models import Attempt, Delivery, Endpoint
+from .statements import WebhookSQL
+
+#: How far back a recovery reaches, in days.
+FARTHEST = 14
+_BATCH = 1000
+_TOO_FAR = Fault("invalid-time", f"Must not be more than {FARTHEST} days ago.")
+
+
+def page(
+    session: Session, partner: str | None, webhook_id: str, state: str | None, limit: int, after: str | None
+) -> tuple[list[Delivery], str | None]:
+    """An endpoint's deliveries before the one with the id `after`, the newest first; the last id where more follow.
+
+    Raises `WebhookNotFound`.
+    """
+    endpoint = actions.read(session, partner, webhook_id)
+    statement = session.storage.once(WebhookSQL).deliveries(in_state=state is not None, after=after is not None)
+    values = {"partner_id": endpoint.partner_id, "webhook_id": endpoint.id, "state": state, "after": after}
+    rows = session.run(statement, {**values, "limit": limit + 1}).fetchall()
+    found = [Delivery._make(row) for row in rows[:limit]]
+    return found, found[-1].id if len(rows) > limit else None
+
+
+def read(session: Session, partner: str | None, delivery_id: str) -> Delivery:
+    """The delivery with this id of `partner`, or of anybody where that is None. Raises `DeliveryNotFound`."""
+    sql = session.storage.once(WebhookSQL)
+    statement, where = (sql.anyones_delivery, {}) if partner is None else (sql.delivery, {"partner_id": partner})
+    row = session.run(statement, {**where, "id": delivery_id}).fetchone()
+    if row is None:
+        raise DeliveryNotFound
+    return Delivery._make(row)
+
+
+def history(session: Session, partner: str | None, delivery_id: str) -> tuple[Delivery, list[Attempt]]:
+    """The same with each attempt at it, the first one first."""
+    found = read(session, partner, delivery_id)
+    where = {"partner_id": found.partner_id, "id": found.id}
+    rows = session.run(session.storage.once(WebhookSQL).history, where).fetchall()
+    return found, [Attempt._make(row) for row in rows]
+
+
+def test(session: Session, actor: Actor, target: Target) -> Delivery:
+    """Have one event of type ``webhook.test`` sent, once. Raises `WebhookNotFound`, `WebhookDisabled`."""
+    endpoint = _enabled(session, target)
+    event_id, at = session.storage.new_id(), instant(session.storage.clock())
+    body = compact(_test_event(actor, endpoint, event_id, at))
+    made = _delivery(session, endpoint, event_id, at)._replace(resent=1, payload=body)
+    session.run(session.storage.once(WebhookSQL).add, made._asdict())
+    _awake(session, endpoint, at)
+    return made
+
+
+def redeliver(session: Session, partner: str | None, delivery_id: str) -> Delivery:
+    """Have a delivery attempted once more, whatever came of it; one that waits is attempted now.
+
+    Raises `DeliveryNotFound`, `WebhookDisabled`.
+    """
+    found = read(session, partner, delivery_id)
+    endpoint = _enabled(session, Target(found.partner_id, found.webhook_id))
+    found = read(session, found.partner_id, found.id)
+    at = instant(session.storage.clock())
+    resent = found.resent if found.state == "pending" else 1
+    after = found._replace(state="pending", resent=resent, due_at=at, finished_at=None)
+    values = {"new_state": after.state, "new_resent": after.resent, "new_due_at": after.due_at}
+    where = {"partner_id": found.partner_id, "id": found.id}
+    session.run(session.storage.once(WebhookSQL).resend, {**where, **values})
+    _awake(session, endpoint, at)
+    return after
+
+
+def recover(session: Session, target: Target, since: str) -> tuple[Endpoint, int]:
+    """Deliver anew what happened since the instant `since`, matches, and neither was delivered nor waits to be.
+
+    Returns the endpoint and the number of deliveries. Raises `WebhookNotFound`, `WebhookDisabled`, and `InvalidInput`
+    where that is more than 14 days ago.
+    """
+    at = instant(session.storage.clock())
+    if since < instant(session.storage.clock(), days=-FARTHEST):
+        raise invalid([entry(_TOO_FAR, "since")])
+    endpoint = _enabled(session, target)
+    sql, where = session.storage.once(WebhookSQL), {"partner_id": endpoint.partner_id, "id": endpoint.id}
+    settled = {event_id for (event_id,) in session.run(sql.settled, where).fetchall()}
+    globs, after, count = json.loads(endpoint.events), 0, 0
+    while events := session.run(sql.happened, {**where, "since": since, "after": after, "limit": _BATCH}).fetchall():
+        for event_id, tenant_id, kind, after in events:
+            if event_id not in settled and matches(globs, kind):
+                made = _delivery(session, endpoint, event_id, at)._replace(tenant_id=tenant_id, position=after)
+                session.run(sql.add, made._asdict())
+                count += 1
+    if count:
+        _awake(session, endpoint, at)
+    return endpoint, count
+
+
+def _enabled(session: Session, target: Target) -> Endpoint:
+    endpoint = actions.locked(session, target)
+    if not endpoint.enabled:
+        raise WebhookDisabled
+    return endpoint
+
+
+def _awake(session: Session, endpoint: Endpoint, at: str) -> None:
+    """Let a worker look at the endpoint now, even while it rests."""
+    where = {"partner_id": endpoint.partner_id, "id": endpoint.id}
+    session.run(session.storage.once(WebhookSQL).awake, {**where, "now": at})
+
+
+def _delivery(session: Session, endpoint: Endpoint, event_id: str, at: str) -> Delivery:
+    return Delivery(
+        partner_id=endpoint.partner_id,
+        webhook_id=endpoint.id,
+        id=session.storage.new_id(),
+        event_id=event_id,
+        tenant_id=None,
+        position=None,
+        state="pending",
+        attempts=0,
+        resent=0,
+        due_at=at,
+        created_at=at,
+        finished_at=None,
+        payload=None,
+    )
+
+
+def _test_event(actor: Actor, endpoint: Endpoint, event_id: str, at: str) -> dict[str, Any]:
+    return envelope(
+        {
+            "id": event_id,
+            "type": "webhook.test",
+            "timestamp": at,
+            "partner_id": endpoint.partner_id,
+            "tenant_id": None,
+            "request_id": actor.request_id,
+            "actor_subject": actor.principal.subject,
+            "actor_partner": actor.principal.partner,
+            "data": compact(documents.webhook(endpoint)),
+            "changes": None,
+        }
+    )

@@ -1,0 +1,81 @@
+"""Globs over types of events: which mean what, and which are in vain."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from flask_tenant_provisioning.webhooks.globs import TYPES, is_glob, is_in_vain, matches
+
+
+@pytest.mark.parametrize("type", [*TYPES, "of.a.later.release"])
+def test_a_star_alone_means_everything(type: str) -> None:
+    assert matches(["*"], type)
+
+
+@pytest.mark.parametrize(
+    ("glob", "type", "meant"),
+    [
+        ("tenant.created", "tenant.created", True),
+        ("tenant.created", "tenant.deleted", False),
+        ("tenant.create", "tenant.created", False),
+        ("tenant.*", "tenant.created", True),
+        ("tenant.*", "webhook.test", False),
+        ("tenant.*", "tenant.one.more", False),
+        ("*.deleted", "tenant.deleted", True),
+        ("*.deleted", "tenant.created", False),
+        ("*.*", "tenant.created", True),
+        ("*.*.*", "tenant.created", False),
+        ("tenant.provision*", "tenant.provisioning_failed", True),
+        ("tenant.*ed", "tenant.created", True),
+        ("t*t.*ed", "tenant.purged", True),
+        ("tenant", "tenant.created", False),
+        ("tenant*", "tenant.created", False),
+    ],
+)
+def test_a_star_stands_for_part_of_a_segment(glob: str, type: str, meant: bool) -> None:
+    assert matches([glob], type) is meant
+
+
+def test_one_of_several_is_enough_and_none_means_nothing() -> None:
+    assert matches(["tenant.deleted", "tenant.created"], "tenant.created")
+    assert not matches([], "tenant.created")
+
+
+@pytest.mark.parametrize("glob", ["*", "tenant.*", "webhook.test", "webhook.disabled", "*.*ed"])
+def test_what_means_some_type_is_not_in_vain(glob: str) -> None:
+    assert is_glob(glob)
+    assert not is_in_vain(glob)
+
+
+@pytest.mark.parametrize("glob", ["tenant", "tenant.crated", "invoice.*", "*.*.*", "tenant*"])
+def test_what_means_no_type_is_in_vain(glob: str) -> None:
+    assert is_glob(glob)
+    assert is_in_vain(glob)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        ".",
+        "tenant.",
+        ".created",
+        "Tenant.*",
+        "tenant.?",
+        "tenant.[a-z]*",
+        "tenant created",
+        "a" * 65,
+        "*\n",
+        "é.*",
+    ],
+)
+def test_everything_else_is_no_glob(text: str) -> None:
+    assert not is_glob(text)
+
+
+def test_many_stars_take_no_time() -> None:
+    begun = time.perf_counter()
+    assert not matches(["*e*" * 20 + ".x", ("*a" * 32)[:64]], "tenant.provisioning_failed" * 5)
+    assert time.perf_counter() - begun < 1

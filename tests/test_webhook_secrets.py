@@ -1,0 +1,180 @@
+"""Endpoints' secrets: sealed at rest, shown once, replaced with an overlap."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import text
+
+from flask_tenant_provisioning.keyring import Keyring, Unsealable
+from flask_tenant_provisioning.webhooks import secrets
+from flask_tenant_provisioning.webhooks.models import Endpoint
+from flask_tenant_provisioning.webhooks.signing import signing_key, verifying_key
+from tests.world import Caller, engine_of, problem
+
+MakeApp = Callable[..., Flask]
+KEYRING = Keyring(["a key of this host, long enough"])
+OTHER = Keyring(["a key of another host, long enough"])
+ID = "01930000-0000-7000-8000-000000000000"
+NOON, EVENING, TOMORROW, LATER = (f"2025-02-{day}:00:00.000000Z" for day in ("10T12", "10T20", "11T12", "17T12"))
+HOOK = {"url": "https://93.184.215.14/hook"}
+
+
+def endpoint(column: str, **values: Any) -> Endpoint:
+    """An endpoint with these secrets."""
+    return Endpoint(**{**dict.fromkeys(Endpoint._fields), "id": ID, "secrets": column, **values})
+
+
+def signatures(column: str, now: str, keyring: Keyring = KEYRING) -> list[str]:
+    """What the endpoint's keys sign at the instant `now`."""
+    return [key.sign(b"content") for key in secrets.signing_keys(keyring, endpoint(column), now)]
+
+
+def signature(secret: str | None) -> str:
+    assert secret is not None
+    return signing_key(secret).sign(b"content")
+
+
+def test_the_column_holds_no_secret_and_the_keyring_opens_it() -> None:
+    made = secrets.make(KEYRING, ID, "v1")
+    assert made.shown is not None
+    assert made.shown.startswith("whsec_")
+    assert made.shown.removeprefix("whsec_") not in made.column
+    assert signatures(made.column, NOON) == [signature(made.shown)]
+
+
+def test_a_v1a_secret_is_never_shown_and_its_public_key_always() -> None:
+    made = secrets.make(KEYRING, ID, "v1a")
+    public = secrets.public_key(endpoint(made.column))
+    assert (made.shown, public is None) == (None, False)
+    assert verifying_key(str(public)).matches(b"content", signatures(made.column, NOON)[0])
+
+
+def test_v1_has_no_public_key() -> None:
+    assert secrets.public_key(endpoint(secrets.make(KEYRING, ID, "v1").column)) is None
+
+
+def test_the_old_secret_signs_too_until_its_time_is_over() -> None:
+    old = secrets.make(KEYRING, ID, "v1")
+    new = secrets.rotate(KEYRING, ID, "v1", old.column, NOON, TOMORROW)
+    both = [signature(new.shown), signature(old.shown)]
+    assert signatures(new.column, NOON) == signatures(new.column, EVENING) == both
+    assert signatures(new.column, TOMORROW) == both[:1]
+
+
+def test_without_overlap_no_older_secret_signs_on() -> None:
+    first = secrets.make(KEYRING, ID, "v1")
+    second = secrets.rotate(KEYRING, ID, "v1", first.column, NOON, LATER)
+    third = secrets.rotate(KEYRING, ID, "v1", second.column, EVENING, EVENING)
+    assert signatures(third.column, EVENING) == [signature(third.shown)]
+
+
+def test_a_longer_overlap_does_not_bring_an_older_secret_back() -> None:
+    first = secrets.make(KEYRING, ID, "v1")
+    second = secrets.rotate(KEYRING, ID, "v1", first.column, NOON, TOMORROW)
+    third = secrets.rotate(KEYRING, ID, "v1", second.column, EVENING, LATER)
+    assert len(signatures(third.column, EVENING)) == 3
+    assert signatures(third.column, TOMORROW) == [signature(third.shown), signature(second.shown)]
+
+
+def test_ten_replaced_secrets_sign_at_most_the_newest() -> None:
+    made = [secrets.make(KEYRING, ID, "v1")]
+    for _ in range(15):
+        made.append(secrets.rotate(KEYRING, ID, "v1", made[-1].column, NOON, TOMORROW))
+    assert signatures(made[-1].column, NOON) == [signature(one.shown) for one in reversed(made[-11:])]
+
+
+def test_what_is_over_is_forgotten() -> None:
+    first = secrets.make(KEYRING, ID, "v1")
+    second = secrets.rotate(KEYRING, ID, "v1", first.column, NOON, EVENING)
+    third = secrets.rotate(KEYRING, ID, "v1", second.column, TOMORROW, LATER)
+    assert len(json.loads(third.column)) == 2
+
+
+def test_another_hosts_keyring_and_another_endpoint_open_nothing() -> None:
+    column = secrets.make(KEYRING, ID, "v1").column
+    with pytest.raises(Unsealable):
+        signatures(column, NOON, OTHER)
+    with pytest.raises(Unsealable):
+        secrets.signing_keys(KEYRING, endpoint(column, id=ID.replace("8", "9")), NOON)
+
+
+def test_a_new_key_of_the_host_seals_while_the_old_one_opens() -> None:
+    old = Keyring(["the old key of this host"])
+    both = Keyring(["the new key of this host", "the old key of this host"])
+    first = secrets.make(old, ID, "v1")
+    second = secrets.rotate(both, ID, "v1", first.column, NOON, TOMORROW)
+    assert signatures(second.column, NOON, both) == [signature(second.shown), signature(first.shown)]
+    assert [both.is_current(one["sealed"]) for one in json.loads(second.column)] == [True, False]
+
+
+# At rest, as a whole.
+
+
+def everything(app: Flask) -> str:
+    """All that the database holds, as text."""
+    found = []
+    with engine_of(app).connect() as connection:
+        for table in ("webhooks", "deliveries", "attempts", "events", "idempotency"):
+            found += connection.execute(text(f"SELECT * FROM provisioning_{table}")).fetchall()
+    return repr(found)
+
+
+def test_no_secret_is_in_the_database_or_the_log(make_app: MakeApp, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    partner = Caller(make_app())
+    made = partner("POST", "/webhooks", json=HOOK, headers={"Idempotency-Key": "create"}).get_json()
+    path = f"/webhooks/{made['webhook']}"
+    rotated = partner("POST", f"{path}/rotate-secret", headers={"Idempotency-Key": "rotate"}).get_json()
+    partner("POST", f"{path}/test")
+    for secret in (made["secret"], rotated["secret"]):
+        bare = secret.removeprefix("whsec_")
+        assert bare not in everything(partner.app)
+        assert bare not in caplog.text
+
+
+def test_a_database_file_holds_no_secret(make_app: MakeApp, database: str) -> None:
+    if database != "sqlite":
+        pytest.skip("a server keeps its files to itself")
+    app = make_app()
+    secret = Caller(app)("POST", "/webhooks", json=HOOK, headers={"Idempotency-Key": "1"}).get_json()["secret"]
+    path = engine_of(app).url.database
+    engine_of(app).dispose()
+    files = [file for file in Path(path).parent.iterdir() if file.is_file()]
+    assert files
+    assert not any(secret.removeprefix("whsec_").encode() in file.read_bytes() for file in files)
+
+
+def test_a_repeated_creation_shows_the_same_secret(partner: Caller) -> None:
+    first, again = (partner("POST", "/webhooks", json=HOOK, headers={"Idempotency-Key": "same"}) for _ in range(2))
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert again.get_json() == first.get_json()
+    assert again.get_json()["secret"].startswith("whsec_")
+    assert len(partner("GET", "/webhooks").get_json()["items"]) == 1
+
+
+def test_an_answer_whose_key_is_gone_is_a_problem_and_no_500(database_url: str, make_app: MakeApp) -> None:
+    before = make_app(PROVISIONING_ENCRYPTION_KEYS=["the key that was there before"])
+    after = make_app(PROVISIONING_ENCRYPTION_KEYS=["the key that came in its place"])
+    headers = {"Idempotency-Key": "1"}
+    assert Caller(before, "acme")("POST", "/webhooks", json=HOOK, headers=headers).status_code == 201
+    repeated = Caller(after, "acme")("POST", "/webhooks", json=HOOK, headers=headers)
+    problem(repeated, status=503, code="secret-unavailable")
+    assert repeated.headers["Retry-After"] == "60"
+
+
+def test_whoever_lacks_the_key_still_reads_changes_and_rotates(make_app: MakeApp) -> None:
+    before = make_app(PROVISIONING_ENCRYPTION_KEYS=["the key that was there before"])
+    after = make_app(PROVISIONING_ENCRYPTION_KEYS=["the key that came in its place"])
+    made = Caller(before, "acme")("POST", "/webhooks", json={**HOOK, "signing": "v1a"}).get_json()
+    partner, path = Caller(after, "acme"), f"/webhooks/{made['webhook']}"
+    assert partner("GET", path).get_json()["public_key"] == made["public_key"]
+    assert partner("PATCH", path, json={"enabled": False}).status_code == 200
+    assert partner("POST", f"{path}/rotate-secret").get_json()["public_key"] != made["public_key"]
