@@ -32,6 +32,9 @@ from .tenants.own_indexes import own_indexes
 from .web.cursors import Cursors
 from .web.failures import answer_errors
 from .web.mount import Mount
+from .webhooks.allowed import refusal_of
+from .webhooks.fanout import Fanout
+from .webhooks.globs import matches
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +110,7 @@ class TenantProvisioning(Registration):
             routes=ROUTES,
             open_storage=lambda: self._storage(app, db, mount),
             open_keyring=functools.partial(keyring, app, read),
-            url_refusal=lambda url: None,
+            url_refusal=functools.partial(refusal_of, read),
             in_host=functools.partial(inside, app),
             engine=engine_of(read, lambda: mount),
         )
@@ -137,6 +140,7 @@ class TenantProvisioning(Registration):
             reactions=(Consultation(self.hooks, mount.in_host), Planning(self.hooks)),
             wake=lambda keys: mount.engine.wake(keys),
             announce=lambda events: _tell(mount, events),
+            followers=(Fanout(matches),),
         )
 
     def _prepare(self, storage: Storage, settings: Settings, *, embedded: bool) -> None:

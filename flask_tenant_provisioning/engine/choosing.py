@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from ..config import Settings
 from ..steps.claims import Key
 from ..steps.running import StepWork
 from ..web.mount import Engine, Mount
+from ..webhooks.allowed import guard_of
+from ..webhooks.delivering import DeliveryWork
+from ..webhooks.secrets import signing_keys
+from ..webhooks.sending import Sender
 from .base import External
 from .chores import Chores
 from .embedded import Embedded
@@ -28,7 +33,8 @@ def engine_of(settings: Settings, mount: Callable[[], Mount]) -> Engine:
 def worker_of(mount: Mount, threads: int | None = None) -> Worker:
     """A worker for everything that follows the commits of `mount`."""
     poll = float(mount.settings.worker_poll_seconds)
-    return Worker(_steps(mount, threads), chores=Chores(mount), lookout=Lookout(mount.storage), poll=poll)
+    works = _steps(mount, threads), _deliveries(mount)
+    return Worker(*works, chores=Chores(mount), lookout=Lookout(mount.storage), poll=poll)
 
 
 def errand_of(mount: Mount, keys: Iterable[Key]) -> Worker:
@@ -39,3 +45,8 @@ def errand_of(mount: Mount, keys: Iterable[Key]) -> Worker:
 def _steps(mount: Mount, threads: int | None = None) -> StepWork:
     slots, lease = threads or mount.settings.worker_threads, float(mount.settings.worker_lease_seconds)
     return StepWork(mount.storage, mount.hooks, mount.in_host, lease=lease, slots=slots)
+
+
+def _deliveries(mount: Mount) -> DeliveryWork:
+    sender, lease = Sender(guard_of(mount.settings)), float(mount.settings.worker_lease_seconds)
+    return DeliveryWork(mount.storage, sender, partial(signing_keys, mount.keyring), lease)

@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from ..database import Session, Storage, instant
+from ..keyring import Unsealable
 from . import outcomes
 from .bodies import body
 from .delivery_statements import EVENT, DeliverySQL
@@ -88,6 +89,8 @@ class DeliveryWork:
                 pass
         except Superseded:
             logger.info("the deliveries to webhook %s are somebody else's by now", endpoint.id)
+        except Unsealable as error:
+            logger.error("webhook %s cannot be signed for, which is tried again: %s", endpoint.id, error)
 
     def expire(self, endpoint: Endpoint) -> None:
         """Leave an endpoint to others; what was sent meanwhile is sent again."""
