@@ -15,12 +15,14 @@ from flask import current_app
 from flask_tenant_provisioning import StepContext, TenantProvisioning
 from flask_tenant_provisioning.engine.celery import beat_schedule
 from flask_tenant_provisioning.engine.tasks import AGE
+from flask_tenant_provisioning.webhooks import verify
 from tests import brokers
 from tests.brokers import Broker
 from tests.celery_hosts import CeleryHouse
 from tests.servers import at_once
 from tests.steps import progress, states, status
 from tests.waiting import eventually
+from tests.webhooks import LOCAL, receiving
 from tests.witness import DAY, one, rows
 
 Make = Callable[..., CeleryHouse]
@@ -80,13 +82,13 @@ def test_the_tasks_are_in_the_hosts_own_celery_app(house: CeleryHouse) -> None:
         assert eventually(lambda: status(partner, tenant) == "active")
 
     ours = sorted(name for name in house.celery.tasks if name.startswith("flask_tenant_provisioning"))
-    assert ours == [f"flask_tenant_provisioning.{name}" for name in ("chores", "sweep", "work")]
+    assert ours == [f"flask_tenant_provisioning.{name}" for name in ("chores", "deliver", "sweep", "work")]
     assert house.done == ["host"]
 
 
 def test_a_task_is_acknowledged_once_it_is_done(house: CeleryHouse) -> None:
     house.open()
-    for name in ("work", "sweep", "chores"):
+    for name in ("work", "deliver", "sweep", "chores"):
         task = house.celery.tasks[f"flask_tenant_provisioning.{name}"]
         assert (task.acks_late, task.reject_on_worker_lost, task.ignore_result) == (True, True, True)
 
@@ -319,6 +321,19 @@ def test_the_chores_end_what_is_past_its_retention(house: CeleryHouse) -> None:
         assert eventually(lambda: rows(house.app, "tenants") == [])
 
     assert house.done == ["drop"]
+
+
+def test_the_sweep_publishes_and_has_webhooks_delivered(house: CeleryHouse) -> None:
+    house.app.config.update(LOCAL)
+    partner = house.open()
+    with receiving() as receiver, house.at_work():
+        secret = partner("POST", "/webhooks", json={"url": receiver.url}).get_json()["secret"]
+        tenant = partner.create()
+        house.send("sweep")
+        assert receiver.wait_for(1, 20)
+        ((headers, body),) = receiver.requests
+        assert verify(body, headers, secret, now=house.clock)["tenant"] == tenant["tenant"]
+        assert eventually(lambda: [row["state"] for row in rows(house.app, "deliveries")] == ["succeeded"])
 
 
 def test_the_beat_sends_the_sweep_and_the_chores(house: CeleryHouse) -> None:

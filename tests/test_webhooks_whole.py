@@ -19,15 +19,9 @@ from flask import Flask
 from flask_tenant_provisioning.engine.choosing import worker_of
 from flask_tenant_provisioning.webhooks import verify
 from tests.test_events import followed
-from tests.webhooks import Receiver, receiving
+from tests.webhooks import LOCAL, Receiver, receiving
 from tests.witness import one, rows
 from tests.world import Caller, mount_of
-
-LOCAL: dict[str, Any] = {
-    "PROVISIONING_WEBHOOK_SCHEMES": ["http"],
-    "PROVISIONING_WEBHOOK_PORTS": [],
-    "PROVISIONING_WEBHOOK_ALLOWED_NETWORKS": ["127.0.0.0/8"],
-}
 
 
 @pytest.fixture

@@ -8,6 +8,13 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+#: What a host configures so that webhooks may go to this machine.
+LOCAL: dict[str, Any] = {
+    "PROVISIONING_WEBHOOK_SCHEMES": ["http"],
+    "PROVISIONING_WEBHOOK_PORTS": [],
+    "PROVISIONING_WEBHOOK_ALLOWED_NETWORKS": ["127.0.0.0/8"],
+}
+
 
 class Receiver(http.server.ThreadingHTTPServer):
     """Remembers each request as headers and body, and answers with `status`."""

@@ -37,6 +37,11 @@ def worker_of(mount: Mount, threads: int | None = None) -> Worker:
     return Worker(*works, chores=Chores(mount), lookout=Lookout(mount.storage), poll=poll)
 
 
+def courier_of(mount: Mount) -> Worker:
+    """A worker for the webhooks that are due."""
+    return Worker(_deliveries(mount))
+
+
 def errand_of(mount: Mount, keys: Iterable[Key]) -> Worker:
     """A worker for the steps of these keys alone."""
     return Worker(Listed(_steps(mount), keys))

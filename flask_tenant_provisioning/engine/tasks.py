@@ -13,12 +13,13 @@ from flask import current_app, has_app_context
 from ..events.publishing import publish_all
 from ..steps import claims
 from ..web.mount import Mount
-from .choosing import errand_of
+from ..webhooks import delivering
+from .choosing import courier_of, errand_of
 from .chores import Chores
 
 logger = logging.getLogger(__name__)
 
-WORK, SWEEP, CHORES = (f"flask_tenant_provisioning.{name}" for name in ("work", "sweep", "chores"))
+WORK, DELIVER, SWEEP, CHORES = (f"flask_tenant_provisioning.{name}" for name in ("work", "deliver", "sweep", "chores"))
 #: How long a message may be on its way before the sweep sends another, in seconds.
 AGE = 10.0
 #: How many steps one sweep sends, at most; there is another soon.
@@ -32,11 +33,19 @@ def work(mount: str, keys: Sequence[Sequence[str]]) -> None:
     errand_of(_mount(mount), [(partner, tenant, phase, name) for partner, tenant, phase, name in keys]).drain()
 
 
+@shared_task(name=DELIVER, **_SAFELY)
+def deliver(mount: str) -> None:
+    """Deliver the webhooks that are due."""
+    courier_of(_mount(mount)).drain()
+
+
 @shared_task(name=SWEEP, **_SAFELY)
 def sweep(mount: str) -> None:
     """Publish what has happened; send what is due and of which no worker may know."""
     found = _mount(mount)
     publish_all(found.storage)
+    if found.storage.read(delivering.is_due):
+        current_app.extensions["celery"].tasks[DELIVER].apply_async((mount,))
     overdue = found.storage.read(partial(claims.overdue, limit=SWEPT, age=AGE))
     if overdue:
         logger.info("%d steps are due again, or were never sent for", len(overdue))
