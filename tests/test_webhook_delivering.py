@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from ipaddress import ip_network
 from typing import Any
@@ -20,10 +21,11 @@ from flask_tenant_provisioning.webhooks import verify
 from flask_tenant_provisioning.webhooks.delivering import DeliveryWork
 from flask_tenant_provisioning.webhooks.fanout import Fanout
 from flask_tenant_provisioning.webhooks.guard import Guard
+from flask_tenant_provisioning.webhooks.retention import remove_old
 from flask_tenant_provisioning.webhooks.sending import Sender
 from flask_tenant_provisioning.webhooks.signing import new_secret, signing_key
 from tests.test_events import followed
-from tests.witness import LASTING, Clock, one, rows, storage_of
+from tests.witness import DAY, LASTING, Clock, one, rows, storage_of
 from tests.world import Caller, configuration
 
 SECRET = new_secret()
@@ -298,3 +300,46 @@ def test_a_body_that_would_be_too_large_says_so(house: House) -> None:
     house.deliver()
     (event,) = receiver.taken
     assert (event["data"], event["changes"], event["truncated"]) == ({"tenant": tenant["tenant"]}, {}, True)
+
+
+def test_what_is_older_than_events_are_kept_is_removed(house: House) -> None:
+    house.endpoint(), house.endpoint()
+    house.partner.create()
+    house.deliver()
+    house.clock.now += 20 * DAY
+    house.partner.create()
+    house.deliver()
+    assert (len(rows(house.app, "deliveries")), len(rows(house.app, "attempts"))) == (4, 4)
+    house.clock.now += 11 * DAY
+    assert remove_old(house.storage, 30) == 2
+    assert (len(rows(house.app, "deliveries")), len(rows(house.app, "attempts"))) == (2, 2)
+    assert remove_old(house.storage, 30) == 0
+
+
+def test_an_event_that_is_gone_is_given_up(house: House) -> None:
+    receiver = house.endpoint()
+    receiver.answer = lambda event: (500, {})
+    house.partner.create()
+    house.deliver()
+    with house.storage.engine.begin() as connection:
+        connection.execute(house.storage.table("events").delete())
+    house.deliver(HOUR)
+    assert [(row["state"], row["due_at"]) for row in rows(house.app, "deliveries")] == [("failed", None)]
+    assert len(receiver.ids) == 1
+
+
+def test_one_endpoint_that_hangs_delays_no_other(house: House) -> None:
+    hanging, others = house.endpoint(), [house.endpoint() for _ in range(3)]
+    released = threading.Event()
+    hanging.answer = lambda event: (released.wait(20), (204, {}))[1]
+    for _ in range(20):
+        house.partner.create()
+    worker = threading.Thread(target=house.deliver)
+    worker.start()
+    began = time.monotonic()
+    while any(len(other.taken) < 20 for other in others):
+        assert time.monotonic() - began < 20
+        time.sleep(0.01)
+    assert worker.is_alive(), "it still waits for the one that hangs"
+    released.set()
+    worker.join()

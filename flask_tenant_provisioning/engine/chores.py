@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable
 
 from ..access import Actor, Principal
+from ..events import retention as event_retention
 from ..events.publishing import publish_all
-from ..events.retention import remove_old
 from ..tenants.retention import purge_due
 from ..tenants.usage import EVERYBODY
 from ..web.idempotency import forget_expired
 from ..web.mount import Mount
+from ..webhooks import retention as delivery_retention
 
 logger = logging.getLogger(__name__)
 
@@ -41,11 +42,12 @@ class Chores:
         publish_all(self._storage)
 
     def do(self) -> None:
-        """Purge tenants whose retention is over, or let their steps begin to; forget old answers and events."""
+        """Purge tenants whose retention is over, or let their steps begin to; forget what else is old."""
         self._next = self._monotonic() + EVERY * random.uniform(0.8, 1.2)
         tenants = purge_due(self._storage, Actor(Principal(SWEEPER, EVERYBODY)))
         while self._storage.transaction(forget_expired):
             pass
-        events = remove_old(self._storage, self._event_days)
+        delivery_retention.remove_old(self._storage, self._event_days)
+        events = event_retention.remove_old(self._storage, self._event_days)
         if tenants or events:
             logger.info("the retention of %d tenants and %d events was over", tenants, events)

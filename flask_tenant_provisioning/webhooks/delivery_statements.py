@@ -64,6 +64,16 @@ class DeliverySQL:
         self.attempt = self._compiled(attempts.insert().values(parameters(attempts)))
         one = and_(d.partner_id == partner, d.id == bindparam("delivery_id", type_=d.id.type))
         self.settle = self._compiled(deliveries.update().where(one).values(_new(d, _SETTLED)))
+        a = attempts.c
+        of_one = and_(a.partner_id == partner, a.delivery_id == bindparam("delivery_id", type_=a.delivery_id.type))
+        self.remove_attempts = self._compiled(attempts.delete().where(of_one))
+        self.remove = self._compiled(deliveries.delete().where(one))
+        older = d.created_at < bindparam("before", type_=d.created_at.type)
+        self.old = self._compiled(select(d.id).where(to_one, older).order_by(d.id).limit(limit))
+        behind = or_(w.partner_id > partner, and_(w.partner_id == partner, w.id > bindparam("id", type_=w.id.type)))
+        self.endpoints = self._compiled(
+            select(w.partner_id, w.id).where(behind).order_by(w.partner_id, w.id).limit(limit)
+        )
         self.rest = self._compiled(webhooks.update().where(owned).values(_new(w, _RESTED)))
 
     def _compiled(self, clause: Any) -> Statement:
