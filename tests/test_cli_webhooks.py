@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
 
 from flask_tenant_provisioning.database import uuid7
 from flask_tenant_provisioning.database.identifiers import instant
+from flask_tenant_provisioning.webhooks import actions, secrets
+from flask_tenant_provisioning.webhooks.signing import signing_key
 from tests.commands import run
-from tests.world import Caller
+from tests.world import Caller, mount_of
 
 URL = "https://93.184.215.14/hook"
 
@@ -105,3 +108,19 @@ def test_another_partners_is_not_found(partner: Caller) -> None:
         refused = run(partner.app, "webhooks", *words, "--partner", "somebody-else")
         assert (refused.status, "not found." in refused.err) == (1, True)
     assert run(partner.app, "webhooks", "redeliver", uuid7()).status == 1
+
+
+def test_what_an_older_key_sealed_is_sealed_anew(make_app: Callable[..., Flask]) -> None:
+    old, new = "the old key of this host", "the new key of this host"
+    made = created(Caller(make_app(PROVISIONING_ENCRYPTION_KEYS=[old]), "acme"))
+    both, alone = (make_app(PROVISIONING_ENCRYPTION_KEYS=keys) for keys in ([new, old], [new]))
+    unopened = run(alone, "webhooks", "reseal")
+    assert (unopened.status, unopened.out) == (1, "Nothing was left to be sealed anew.\n")
+    assert f"{made['webhook']}: It was sealed with the key " in unopened.err
+    assert run(both, "webhooks", "reseal") == (0, "Webhooks sealed anew: 1.\n", "")
+    assert run(both, "webhooks", "reseal") == (0, "Nothing was left to be sealed anew.\n", "")
+    assert run(alone, "webhooks", "reseal").status == 0
+    storage = mount_of(alone).storage
+    found = storage.read(lambda session: actions.read(session, "acme", made["webhook"]))
+    (key,) = secrets.signing_keys(mount_of(alone).keyring, found, instant(time.time()))
+    assert (key.sign(b"x"), found.version) == (signing_key(made["secret"]).sign(b"x"), 1)

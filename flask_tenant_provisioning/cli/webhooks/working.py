@@ -16,7 +16,8 @@ from ..output import Table, described, json_option, room, say, say_json
 from ..tenants.options import TEXT
 
 T = TypeVar("T")
-Page = tuple[list[dict[str, Any]], bool]
+S = TypeVar("S")
+Page = tuple[list[S], bool]
 
 
 def on_one(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -39,8 +40,8 @@ def say_one(document: Mapping[str, Any], *, as_json: bool) -> None:
 
 
 def pages(
-    storage: Storage, work: Callable[..., tuple[list[T], str | None]], shown: Callable[[T], dict[str, Any]], limit: int
-) -> Iterator[Page]:
+    storage: Storage, work: Callable[..., tuple[list[T], str | None]], shown: Callable[[T], S], limit: int
+) -> Iterator[Page[S]]:
     """Page after page of what `work` reads, up to `limit` (0: all), each with whether more follows."""
     after, left = None, limit
     while True:
@@ -52,7 +53,7 @@ def pages(
             return
 
 
-def say_pages(found: Iterable[Page], columns: Sequence[str], what: str, *, as_json: bool) -> None:
+def say_pages(found: Iterable[Page[dict[str, Any]]], columns: Sequence[str], what: str, *, as_json: bool) -> None:
     """Print lists of `what`, each with whether more follows."""
     table, shown, unfinished = Table(columns, room()), 0, False
     for items, more in found:
