@@ -8,7 +8,7 @@ from .deferred import Deferred
 
 provisioning = click.Group(
     "provisioning",
-    help="Tenant provisioning: tenants, events, licence, database, tokens, documents, and whether all is well.",
+    help="Tenant provisioning: tenants, events, webhooks, licence, database, tokens, documents, and if all is well.",
     commands=Deferred(
         __name__,
         {
@@ -20,6 +20,7 @@ provisioning = click.Group(
             "purge": ".purge:purge",
             "tenants": ".tenants:tenant_commands",
             "token": ".token:token",
+            "webhooks": ".webhooks:webhook_commands",
             "worker": ".worker:worker",
         },
     ),

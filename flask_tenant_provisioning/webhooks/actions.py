@@ -95,6 +95,20 @@ def rotate(session: Session, target: Target, keyring: Keyring, overlap_hours: in
     return Keyed(_changed(session, before, before._replace(secrets=secret.column)), secret.shown)
 
 
+def reseal(session: Session, target: Target, keyring: Keyring) -> bool:
+    """Seal an endpoint's secrets with the keyring's first key; returns whether another had. It shows no new version.
+
+    Raises `WebhookNotFound`, and `Unsealable` where the keyring lacks a key.
+    """
+    endpoint = locked(session, target)
+    column = secrets.resealed(keyring, endpoint)
+    if column == endpoint.secrets:
+        return False
+    where = {"partner_id": endpoint.partner_id, "id": endpoint.id, "expected": endpoint.version}
+    session.run(session.storage.once(WebhookSQL).change(("secrets",)), {**where, "new_secrets": column})
+    return True
+
+
 def delete(session: Session, target: Target) -> None:
     """Remove an endpoint with its deliveries and their attempts. Raises what `revise` raises."""
     endpoint, sql = _meant(session, target), session.storage.once(WebhookSQL)

@@ -47,6 +47,15 @@ def rotate(
     return Secret(compact([_sealed(keyring, webhook_id, secret), *kept]), _shown(secret, scheme))
 
 
+def resealed(keyring: Keyring, endpoint: Endpoint) -> str:
+    """The column with all of it sealed by the keyring's first key. Raises `Unsealable` where the keyring lacks one."""
+    owner, kept = _owner(endpoint.id), json.loads(endpoint.secrets)
+    for one in kept:
+        if not keyring.is_current(one["sealed"]):
+            one["sealed"] = keyring.seal(keyring.open(one["sealed"], owner), owner)
+    return compact(kept)
+
+
 def signing_keys(keyring: Keyring, endpoint: Endpoint, now: str) -> list[SigningKey]:
     """What signs at the instant `now`, the newest first. Raises `Unsealable` where the keyring lacks a key."""
     used = [one for one in json.loads(endpoint.secrets) if one["until"] is None or one["until"] > now]

@@ -1,0 +1,70 @@
+"""What the commands about webhooks have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+import click
+from flask.cli import with_appcontext
+
+from ...database import Storage
+from ...web.parameters import LARGEST_PAGE
+from ..mounts import mount_option
+from ..output import Table, described, json_option, room, say, say_json
+from ..tenants.options import TEXT
+
+T = TypeVar("T")
+S = TypeVar("S")
+Page = tuple[list[S], bool]
+
+
+def on_one(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The argument, called `name`, and the options of each command about one webhook or delivery."""
+
+    def decorated(command: Callable[..., Any]) -> Callable[..., Any]:
+        command = json_option(mount_option(with_appcontext(command)))
+        command = click.option("--partner", type=TEXT, help="Only if it is this partner's.")(command)
+        return click.argument(name, type=TEXT)(command)
+
+    return decorated
+
+
+def say_one(document: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print a document, as the API shows it."""
+    if as_json:
+        say_json(document)
+    else:
+        say("\n".join(described(document, room())))
+
+
+def pages(
+    storage: Storage, work: Callable[..., tuple[list[T], str | None]], shown: Callable[[T], S], limit: int
+) -> Iterator[Page[S]]:
+    """Page after page of what `work` reads, up to `limit` (0: all), each with whether more follows."""
+    after, left = None, limit
+    while True:
+        size = min(left, LARGEST_PAGE) if limit else LARGEST_PAGE
+        found, after = storage.read(partial(work, limit=size, after=after))
+        left -= size
+        yield [shown(one) for one in found], after is not None
+        if after is None or (limit and left <= 0):
+            return
+
+
+def say_pages(found: Iterable[Page[dict[str, Any]]], columns: Sequence[str], what: str, *, as_json: bool) -> None:
+    """Print lists of `what`, each with whether more follows."""
+    table, shown, unfinished = Table(columns, room()), 0, False
+    for items, more in found:
+        if items and as_json:
+            say_json(*items)
+        elif items:
+            say("\n".join(table.lines(items)))
+        shown, unfinished = shown + len(items), more
+    if as_json:
+        return
+    if not shown:
+        say(f"There are no such {what}.", err=True)
+    elif unfinished:
+        say("There are more: --limit 0 lists them all.", err=True)

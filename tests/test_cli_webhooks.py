@@ -1,0 +1,126 @@
+"""``flask provisioning webhooks``."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask
+
+from flask_tenant_provisioning.database import uuid7
+from flask_tenant_provisioning.database.identifiers import instant
+from flask_tenant_provisioning.webhooks import actions, secrets
+from flask_tenant_provisioning.webhooks.signing import signing_key
+from tests.commands import run
+from tests.world import Caller, mount_of
+
+URL = "https://93.184.215.14/hook"
+
+
+def said(app: Flask, *arguments: str) -> list[dict[str, Any]]:
+    """What the command prints as JSON."""
+    done = run(app, "webhooks", *arguments, "--json")
+    assert (done.status, done.err) == (0, "")
+    return [json.loads(line) for line in done.out.splitlines()]
+
+
+def created(partner: Caller, *options: str) -> dict[str, Any]:
+    (found,) = said(partner.app, "create", "--partner", partner.partner, "--url", URL, *options)
+    return found
+
+
+def test_a_webhook_is_created_with_its_secret_shown_once(partner: Caller) -> None:
+    made = created(partner, "--event", "tenant.*", "--event", "*.deleted", "--description", "x", "--signing", "v1")
+    assert (made["partner"], made["events"], made["description"]) == (partner.partner, ["tenant.*", "*.deleted"], "x")
+    assert made.pop("secret").startswith("whsec_")
+    assert said(partner.app, "show", made["webhook"]) == [made]
+    assert said(partner.app, "list", "--partner", partner.partner) == [made]
+    assert partner("GET", f"/webhooks/{made['webhook']}").get_json() == made
+
+
+def test_a_list_says_that_there_are_more(partner: Caller) -> None:
+    for _ in range(3):
+        created(partner)
+    done = run(partner.app, "webhooks", "list", "--partner", partner.partner, "--limit", "2")
+    heading, *lines = done.out.splitlines()
+    assert heading.split() == ["webhook", "partner", "url", "enabled", "disabled_reason", "failing_since"]
+    assert [line.split()[1:] for line in lines] == [[partner.partner, URL, "true", "-", "-"]] * 2
+    assert done.err == "There are more: --limit 0 lists them all.\n"
+    assert len(said(partner.app, "list", "--partner", partner.partner, "--limit", "0")) == 3
+
+
+def test_where_there_is_none_the_list_says_so(partner: Caller) -> None:
+    done = run(partner.app, "webhooks", "list", "--partner", partner.partner)
+    assert done == (0, "", "There are no such webhooks.\n")
+
+
+def test_what_is_wrong_is_told_with_its_field(partner: Caller) -> None:
+    done = run(partner.app, "webhooks", "create", "--partner", "p", "--url", URL, "--event", "invoice.*")
+    assert (done.status, done.out) == (1, "")
+    assert "\n  events.0: invoice.* matches none of: tenant.created, " in done.err
+
+
+def test_it_is_disabled_and_enabled(partner: Caller) -> None:
+    id = created(partner)["webhook"]
+    assert [one["enabled"] for one in said(partner.app, "disable", id)] == [False]
+    refused = run(partner.app, "webhooks", "test", id)
+    assert (refused.status, "Webhook disabled." in refused.err) == (1, True)
+    assert [one["enabled"] for one in said(partner.app, "enable", id)] == [True]
+
+
+def test_its_secret_is_rotated(partner: Caller) -> None:
+    made = created(partner)
+    (rotated,) = said(partner.app, "rotate-secret", made["webhook"], "--overlap-hours", "1")
+    assert rotated["secret"] != made["secret"]
+    refused = run(partner.app, "webhooks", "rotate-secret", made["webhook"], "--overlap-hours", "169")
+    assert "\n  overlap_hours: Must be a whole number from 0 to 168.\n" in refused.err
+
+
+def test_it_is_tested_and_its_deliveries_are_listed_and_repeated(partner: Caller) -> None:
+    id = created(partner)["webhook"]
+    (sent,) = said(partner.app, "test", id)
+    assert said(partner.app, "deliveries", id, "--state", "pending") == [sent]
+    assert said(partner.app, "deliveries", id, "--state", "failed") == []
+    (again,) = said(partner.app, "redeliver", sent["delivery"])
+    assert (again["delivery"], again["state"]) == (sent["delivery"], "pending")
+
+
+def test_what_did_not_arrive_is_recovered(partner: Caller) -> None:
+    partner.create()
+    partner("GET", "/events")
+    id = created(partner, "--event", "tenant.created")["webhook"]
+    (found,) = said(partner.app, "recover", id, "--since", instant(time.time() - 60))
+    assert (found["webhook"], found["deliveries"]) == (id, 1)
+
+
+def test_it_is_deleted(partner: Caller) -> None:
+    id = created(partner)["webhook"]
+    assert run(partner.app, "webhooks", "delete", id) == (0, f"{id} is deleted.\n", "")
+    assert "Webhook not found." in run(partner.app, "webhooks", "show", id).err
+
+
+def test_another_partners_is_not_found(partner: Caller) -> None:
+    made = created(partner)
+    (sent,) = said(partner.app, "test", made["webhook"])
+    for words in (("show", made["webhook"]), ("delete", made["webhook"]), ("redeliver", sent["delivery"])):
+        refused = run(partner.app, "webhooks", *words, "--partner", "somebody-else")
+        assert (refused.status, "not found." in refused.err) == (1, True)
+    assert run(partner.app, "webhooks", "redeliver", uuid7()).status == 1
+
+
+def test_what_an_older_key_sealed_is_sealed_anew(make_app: Callable[..., Flask]) -> None:
+    old, new = "the old key of this host", "the new key of this host"
+    made = created(Caller(make_app(PROVISIONING_ENCRYPTION_KEYS=[old]), "acme"))
+    both, alone = (make_app(PROVISIONING_ENCRYPTION_KEYS=keys) for keys in ([new, old], [new]))
+    unopened = run(alone, "webhooks", "reseal")
+    assert (unopened.status, unopened.out) == (1, "Nothing was left to be sealed anew.\n")
+    assert f"{made['webhook']}: It was sealed with the key " in unopened.err
+    assert run(both, "webhooks", "reseal") == (0, "Webhooks sealed anew: 1.\n", "")
+    assert run(both, "webhooks", "reseal") == (0, "Nothing was left to be sealed anew.\n", "")
+    assert run(alone, "webhooks", "reseal").status == 0
+    storage = mount_of(alone).storage
+    found = storage.read(lambda session: actions.read(session, "acme", made["webhook"]))
+    (key,) = secrets.signing_keys(mount_of(alone).keyring, found, instant(time.time()))
+    assert (key.sign(b"x"), found.version) == (signing_key(made["secret"]).sign(b"x"), 1)
