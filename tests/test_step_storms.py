@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -15,6 +13,7 @@ import pytest
 from sqlalchemy import func, select
 
 from tests.storms import stepping_host
+from tests.storms.processes import Workers
 from tests.witness import everything, storage_of
 from tests.world import Caller
 
@@ -24,37 +23,12 @@ TENANTS, KILLS, PATIENCE = 300, 10, 150
 WORKERS = {"sqlite": 1, "postgresql": 3}
 
 
-class Workers:
-    """So many worker processes of the host; those that die are replaced."""
-
-    def __init__(self, count: int, folder: Path) -> None:
-        self._log = folder / "workers.log"
-        self._processes = [self._started() for _ in range(count)]
-
-    def kill_one(self) -> None:
-        """SIGKILL one of them, and start another."""
-        number = random.randrange(len(self._processes))
-        self._processes[number].kill()
-        self._processes[number].wait(10)
-        self._processes[number] = self._started()
-
-    def stop(self) -> None:
-        for process in self._processes:
-            process.kill()
-            process.wait(10)
-
-    def _started(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "flask", "--app", "tests.storms.stepping_host", "provisioning", "worker"]
-        with self._log.open("ab") as log:
-            return subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-
-
 @pytest.fixture
 def workers(database: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
     monkeypatch.setitem(os.environ, "STORM_URL", database_url)
     stepping_host.prepare(database_url)
     stepping_host.create_app()
-    made = Workers(WORKERS[database], tmp_path)
+    made = Workers(stepping_host.__name__, WORKERS[database], tmp_path)
     yield made
     made.stop()
 

@@ -1,0 +1,32 @@
+"""A host whose workers deliver webhooks, by a clock that the test moves on; run by `flask provisioning worker`.
+
+The environment says where: STORM_URL is the mount's database, STORM_CLOCK a file with the seconds that the clock is fast.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from flask import Flask
+
+from flask_tenant_provisioning import TenantProvisioning
+from tests.webhooks import LOCAL
+from tests.witness import LASTING
+from tests.world import configuration
+
+
+def clock() -> float:
+    """Seconds since 1970, and those that the file adds."""
+    return time.time() + float(Path(os.environ["STORM_CLOCK"]).read_text())
+
+
+def create_app() -> Flask:
+    """The host."""
+    app = Flask("telling")
+    app.config.update(
+        configuration(PROVISIONING_WORKER_LEASE_SECONDS=2, PROVISIONING_WORKER_POLL_SECONDS=1, **LOCAL, **LASTING)
+    )
+    TenantProvisioning(clock=clock).init_app(app, os.environ["STORM_URL"])
+    return app
