@@ -20,7 +20,7 @@ TALLY = Path("exempted.txt")
 _MAY_NAME_PARTNERS = os.environ["FUZZ_ROLE"] == "provisioning-admin"
 
 #: What a valid request about webhooks says in these fields, since to a schema far more looks right.
-_AIMS = {"url": "https://127.0.0.1/hook", "events": ["tenant.*"], "since": "2100-01-01T00:00:00Z"}
+_AIMS: dict[str, Any] = {"url": "https://127.0.0.1/hook", "events": ["tenant.*"], "since": "2100-01-01T00:00:00Z"}
 
 _fates: dict[str, str] = {}
 _emails: set[str] = set()
