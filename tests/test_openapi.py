@@ -228,6 +228,33 @@ def test_answers_to_reads_are_as_documented(documented: Documented, partner: Cal
         documented.require(answer, "GET", _template(path))
 
 
+def test_answers_about_webhooks_are_as_documented(documented: Documented, partner: Caller) -> None:
+    example = documented.component("schemas", "WebhookInput")["examples"][0]
+    made = partner("POST", "/webhooks", json={**example, "url": "https://93.184.215.14/hooks"})
+    documented.require(made, "POST", "/webhooks")
+    one, of_one = f"/webhooks/{made.get_json()['webhook']}", "/webhooks/{webhook_id}"
+    sent = partner("POST", f"{one}/test")
+    documented.require(sent, "POST", f"{of_one}/test")
+    delivery = f"/deliveries/{sent.get_json()['delivery']}"
+    since = {"since": "2100-01-01T00:00:00Z"}
+    for method, path, template, options in (
+        ("GET", "/webhooks?limit=1", "/webhooks", {}),
+        ("GET", one, of_one, {}),
+        ("GET", one, of_one, {"headers": {"If-None-Match": '"1"'}}),
+        ("PATCH", one, of_one, {"json": {"description": None}}),
+        ("POST", f"{one}/rotate-secret", f"{of_one}/rotate-secret", {}),
+        ("POST", f"{one}/recover", f"{of_one}/recover", {"json": since}),
+        ("POST", f"{delivery}/redeliver", "/deliveries/{delivery_id}/redeliver", {}),
+        ("GET", delivery, "/deliveries/{delivery_id}", {}),
+        ("GET", f"{one}/deliveries", f"{of_one}/deliveries", {}),
+        ("PATCH", one, of_one, {"json": {"enabled": False}}),
+        ("POST", f"{one}/test", f"{of_one}/test", {}),
+        ("DELETE", one, of_one, {}),
+        ("GET", one, of_one, {}),
+    ):
+        documented.require(partner(method, path, **options), method, template)
+
+
 def test_a_duplicate_answers_as_documented(documented: Documented, partner: Caller) -> None:
     made = partner.create()
     answer = partner("POST", "/tenants", json={"client_name": "Again", "email": made["email"]})

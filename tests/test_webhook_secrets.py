@@ -12,11 +12,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
+from flask_tenant_provisioning.config import ConfigurationError, Settings
+from flask_tenant_provisioning.hosting import keyring
 from flask_tenant_provisioning.keyring import Keyring, Unsealable
 from flask_tenant_provisioning.webhooks import secrets
 from flask_tenant_provisioning.webhooks.models import Endpoint
 from flask_tenant_provisioning.webhooks.signing import signing_key, verifying_key
-from tests.world import Caller, engine_of, problem
+from tests.world import Caller, engine_of, mount_of, problem
 
 MakeApp = Callable[..., Flask]
 KEYRING = Keyring(["a key of this host, long enough"])
@@ -178,3 +180,24 @@ def test_whoever_lacks_the_key_still_reads_changes_and_rotates(make_app: MakeApp
     assert partner("GET", path).get_json()["public_key"] == made["public_key"]
     assert partner("PATCH", path, json={"enabled": False}).status_code == 200
     assert partner("POST", f"{path}/rotate-secret").get_json()["public_key"] != made["public_key"]
+
+
+# Whose key it is.
+
+
+def test_without_keys_of_its_own_the_host_seals_with_what_seals_its_cursors(make_app: MakeApp) -> None:
+    app = make_app()
+    sealed = mount_of(app).keyring.seal("secret", "row")
+    assert Keyring([str(app.secret_key)]).open(sealed, "row") == "secret"
+
+
+def test_the_first_key_seals_and_every_key_opens(make_app: MakeApp) -> None:
+    keys = ["the new key of this host", "the old key of this host"]
+    ring = mount_of(make_app(PROVISIONING_ENCRYPTION_KEYS=keys)).keyring
+    assert Keyring(keys[:1]).open(ring.seal("secret", "row"), "row") == "secret"
+    assert ring.open(Keyring(keys[1:]).seal("secret", "row"), "row") == "secret"
+
+
+def test_nothing_is_sealed_without_a_key() -> None:
+    with pytest.raises(ConfigurationError, match="PROVISIONING_ENCRYPTION_KEYS"):
+        keyring(Flask("host"), Settings.read({}, {}))

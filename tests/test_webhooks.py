@@ -12,6 +12,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
+from flask_tenant_provisioning.blueprint import ROUTES
 from flask_tenant_provisioning.database import uuid7
 from flask_tenant_provisioning.database.identifiers import instant
 from flask_tenant_provisioning.webhooks.globs import TYPES
@@ -213,6 +214,11 @@ OF_ONE = [
     ("POST", "/recover", {"since": "2100-01-01T00:00:00Z"}),
     ("GET", "/deliveries", None),
 ]
+
+
+def test_every_route_with_an_endpoints_id_is_among_them() -> None:
+    rules = {(route.method, route.rule) for route in ROUTES if "<webhook_id>" in route.rule}
+    assert rules == {(method, f"/webhooks/<webhook_id>{action}") for method, action, _ in OF_ONE}
 
 
 @pytest.mark.parametrize(("method", "action", "body"), OF_ONE)

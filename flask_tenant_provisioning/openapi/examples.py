@@ -29,6 +29,21 @@ TENANT: dict[str, Any] = {
     "deleted_at": None,
     "purge_at": None,
 }
+WEBHOOK: dict[str, Any] = {
+    "webhook": "0194f0b2-3b40-7cc3-98c4-dc0c0c07398f",
+    "partner": "acme",
+    "url": "https://example.com/hooks",
+    "description": "CRM",
+    "events": ["tenant.*"],
+    "signing": "v1",
+    "enabled": True,
+    "disabled_reason": None,
+    "failing_since": None,
+    "public_key": None,
+    "version": 1,
+    "created_at": "2025-02-10T16:30:00.000Z",
+    "updated_at": "2025-02-10T16:30:00.000Z",
+}
 NEW_TENANT = {name: TENANT[name] for name in WRITABLE if TENANT[name]}
 
 
@@ -40,6 +55,11 @@ def examples(api: Api) -> dict[str, Any]:
         "Tenant": tenant,
         "TenantPage": {"items": [tenant], "next": None},
         "TenantPatch": {"industry": None, "metadata": {"region": "eu-west"}},
+        "Webhook": WEBHOOK,
+        "WebhookSecret": {**WEBHOOK, "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"},
+        "WebhookPage": {"items": [WEBHOOK], "next": None},
+        "WebhookInput": {name: WEBHOOK[name] for name in ("url", "description", "events", "signing")},
+        "WebhookRevisionPatch": {"enabled": True},
         **new,
     }
 

@@ -63,9 +63,9 @@ def tag_of(route: Route) -> str:
 
 
 def tags(routes: Iterable[Route]) -> list[dict[str, str]]:
-    """The features, each with its package's own words."""
+    """The features, each with the first of its package's own words."""
     return [
-        {"name": name, "description": sys.modules[package].__doc__ or name}
+        {"name": name, "description": _meaning(package) or name}
         for name, package in {tag_of(route): _package(route) for route in routes}.items()
     ]
 
@@ -91,6 +91,10 @@ def _text(description: str) -> dict[str, Any]:
 
 def _package(route: Route) -> str:
     return route.handler.__module__.rpartition(".")[0]
+
+
+def _meaning(package: str) -> str:
+    return (sys.modules[package].__doc__ or "").partition("\n\n")[0]
 
 
 def _who(needed: tuple[str, ...], roles: list[str]) -> str:

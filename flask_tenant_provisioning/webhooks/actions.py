@@ -77,7 +77,7 @@ def revise(session: Session, target: Target, values: Values) -> Endpoint:
 
     Raises `WebhookNotFound`, and what `expected` raises.
     """
-    before = _meant(session, target)
+    before = held(session, target)
     after = before._replace(**_stored(values))
     if after.enabled > before.enabled:
         after = after._replace(**_WELL, due_at=_due(session, before))
@@ -88,7 +88,7 @@ def revise(session: Session, target: Target, values: Values) -> Endpoint:
 
 def rotate(session: Session, target: Target, keyring: Keyring, overlap_hours: int) -> Keyed:
     """Give an endpoint a new secret; the old ones sign too for some hours. Raises what `revise` raises."""
-    before = _meant(session, target)
+    before = held(session, target)
     now = session.storage.clock()
     until, scheme = instant(now + overlap_hours * 3600), cast(Scheme, before.signing)
     secret = secrets.rotate(keyring, before.id, scheme, before.secrets, instant(now), until)
@@ -111,7 +111,7 @@ def reseal(session: Session, target: Target, keyring: Keyring) -> bool:
 
 def delete(session: Session, target: Target) -> None:
     """Remove an endpoint with its deliveries and their attempts. Raises what `revise` raises."""
-    endpoint, sql = _meant(session, target), session.storage.once(WebhookSQL)
+    endpoint, sql = held(session, target), session.storage.once(WebhookSQL)
     for statement in (sql.remove_attempts, sql.remove_deliveries, sql.remove):
         session.run(statement, {"partner_id": endpoint.partner_id, "id": endpoint.id})
 
@@ -125,8 +125,8 @@ def locked(session: Session, target: Target) -> Endpoint:
     return _found(session.run(session.storage.once(WebhookSQL).lock, where).fetchone())
 
 
-def _meant(session: Session, target: Target) -> Endpoint:
-    """The same in the version that is expected, while nobody publishes what would be delivered to it."""
+def held(session: Session, target: Target) -> Endpoint:
+    """The same in the version that is expected; until the transaction ends, nobody publishes what it would hear of."""
     partner = read(session, target.partner, target.id).partner_id
     hold(session, partner)
     found = locked(session, target._replace(partner=partner))

@@ -58,7 +58,7 @@ def history(session: Session, partner: str | None, delivery_id: str) -> tuple[De
 
 def test(session: Session, actor: Actor, target: Target) -> Delivery:
     """Have one event of type ``webhook.test`` sent, once. Raises `WebhookNotFound`, `WebhookDisabled`."""
-    endpoint = _enabled(session, target)
+    endpoint = _able(actions.locked(session, target))
     event_id, at = session.storage.new_id(), instant(session.storage.clock())
     body = compact(_test_event(actor, endpoint, event_id, at))
     made = _delivery(session, endpoint, event_id, at)._replace(resent=1, payload=body)
@@ -73,7 +73,7 @@ def redeliver(session: Session, partner: str | None, delivery_id: str) -> Delive
     Raises `DeliveryNotFound`, `WebhookDisabled`.
     """
     found = read(session, partner, delivery_id)
-    endpoint = _enabled(session, Target(found.partner_id, found.webhook_id))
+    endpoint = _able(actions.locked(session, Target(found.partner_id, found.webhook_id)))
     found = read(session, found.partner_id, found.id)
     at = instant(session.storage.clock())
     resent = found.resent if found.state == "pending" else 1
@@ -94,7 +94,7 @@ def recover(session: Session, target: Target, since: str) -> tuple[Endpoint, int
     at = instant(session.storage.clock())
     if since < instant(session.storage.clock(), days=-FARTHEST):
         raise invalid([entry(_TOO_FAR, "since")])
-    endpoint = _enabled(session, target)
+    endpoint = _able(actions.held(session, target))
     sql, where = session.storage.once(WebhookSQL), {"partner_id": endpoint.partner_id, "id": endpoint.id}
     settled = {event_id for (event_id,) in session.run(sql.settled, where).fetchall()}
     globs, after, count = json.loads(endpoint.events), 0, 0
@@ -109,8 +109,8 @@ def recover(session: Session, target: Target, since: str) -> tuple[Endpoint, int
     return endpoint, count
 
 
-def _enabled(session: Session, target: Target) -> Endpoint:
-    endpoint = actions.locked(session, target)
+def _able(endpoint: Endpoint) -> Endpoint:
+    """The endpoint, which is enabled. Raises `WebhookDisabled`."""
     if not endpoint.enabled:
         raise WebhookDisabled
     return endpoint

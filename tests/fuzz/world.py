@@ -23,6 +23,11 @@ Failure = demo.Failure
 
 PREFIX = "/api/provisioning"
 _TENANTS = 60
+#: As many webhooks as it makes, and to this machine alone.
+_WEBHOOKS = {
+    "FLASK_PROVISIONING_WEBHOOK_LIMIT": "10000",
+    "FLASK_PROVISIONING_WEBHOOK_ALLOWED_NETWORKS": '["127.0.0.1/32"]',
+}
 #: What is done to every second, third and fourth of four tenants.
 _STATES: tuple[tuple[str, ...], ...] = ((), ("POST /suspend",), ("DELETE ",), ("POST /suspend", "DELETE "))
 
@@ -61,6 +66,7 @@ def world(database: str, role: str) -> Iterator[World]:
     with _new_database(database) as url:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("FLASK_")}
         environment |= {"FLASK_PROVISIONING_DATABASE_URL": url, "FLASK_JWT_SECRET_KEY": os.urandom(32).hex()}
+        environment |= _WEBHOOKS
         port = demo.free_port()
         with demo.server(port, environment):
             stranger = demo.token("partner-admin", "globex", environment)

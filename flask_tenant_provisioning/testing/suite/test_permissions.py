@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ guarded = pytest.mark.parametrize("route", GUARDED, ids=lambda route: f"{route.m
 
 def called(partner: Caller, route: Route, role: str | None, **claims: Any) -> Answer:
     """The answer of `route` to somebody in `role` who asks for what is not there, or sends nothing."""
-    path = route.rule.replace("<tenant_id>", NEVER).replace("<path:external_id>", "crm-1")
+    path = re.sub("<[^>]+>", NEVER, route.rule)
     return partner.api(route.method, path, headers=partner.in_role(role, **claims))
 
 
