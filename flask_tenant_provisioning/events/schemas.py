@@ -28,7 +28,7 @@ TYPES = (
 )
 _AUDIT = {"optional": True, "description": "Only for callers with `audit:read`."}
 _ANYTHING = {"type": ["string", "integer", "number", "boolean", "object", "array", "null"]}
-_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class TypesField(TextField):
@@ -53,7 +53,7 @@ class TenantIdField(TextField):
 
     def accept(self, value: str) -> str:
         """The id in its canonical form."""
-        if not _ID.fullmatch(value):
+        if not ID.fullmatch(value):
             raise refused(Fault("invalid-id", "Must be the id of a tenant."))
         return value.lower()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import itertools
+import re
 from typing import Any, ClassVar
 
 from apispec import APISpec
@@ -12,6 +13,7 @@ from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from email_validator import SPECIAL_USE_DOMAIN_NAMES
 from marshmallow import Schema, fields, missing
 
+from ..events.schemas import ID, TYPES, TenantIdField, TypesField
 from ..tenants.fields import (
     _PHONE,
     LONGEST_KEY,
@@ -52,6 +54,8 @@ class Converter(OpenAPIConverter):
         TextField: ("string", None),
         EmailField: ("string", "email"),
         MetadataField: ("object", None),
+        TypesField: ("string", None),
+        TenantIdField: ("string", "uuid"),
         LimitField: ("integer", None),
         InstantField: ("string", "date-time"),
         ChoiceField: ("string", None),
@@ -132,6 +136,17 @@ def _metadata(field: MetadataField) -> dict[str, Any]:
     if field.root.partial:  # type: ignore[union-attr]
         return _pairs(["string", "null"])
     return {**_pairs("string"), "maxProperties": MOST_KEYS}
+
+
+@described.register
+def _types(field: TypesField) -> dict[str, Any]:
+    one = f"({'|'.join(map(re.escape, TYPES))})"
+    return {**_lengths(field), "pattern": f"^{one}(,{one})*$(?!\\n)"}
+
+
+@described.register
+def _tenant_id(field: TenantIdField) -> dict[str, Any]:
+    return {"format": "uuid", "pattern": f"^{ID.pattern}$(?!\\n)"}
 
 
 @described.register

@@ -1,6 +1,7 @@
 """A host whose workers deliver webhooks, by a clock that the test moves on; run by `flask provisioning worker`.
 
-The environment says where: STORM_URL is the mount's database, STORM_CLOCK a file with the seconds that the clock is fast.
+The environment says where: STORM_URL is the mount's database, STORM_CLOCK a file that says by how many
+seconds the clock is fast.
 """
 
 from __future__ import annotations
