@@ -461,7 +461,7 @@ def test_the_group_imports_nothing_heavy(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == (
-        "['db', 'doctor', 'license', 'openapi', 'purge', 'tenants', 'token', 'worker'] "
+        "['db', 'doctor', 'events', 'license', 'openapi', 'purge', 'tenants', 'token', 'webhooks', 'worker'] "
         "flask_tenant_provisioning.cli flask_tenant_provisioning.cli.deferred\n"
     )
 

@@ -260,7 +260,7 @@ def test_a_header_that_was_not_signed(name: str, value: str) -> None:
     assert refusal(headers={**A.headers, name: value}) == UNSIGNED
 
 
-@pytest.mark.parametrize("secrets", [B.receiver, [B.receiver, C.receiver], new_secret()])
+@pytest.mark.parametrize("secrets", [B.receiver, [B.receiver, C.receiver], new_secret()], ids=["b", "b and c", "new"])
 def test_a_secret_of_somebody_else(secrets: Any) -> None:
     assert refusal(secrets=secrets) == UNSIGNED
 

@@ -12,7 +12,6 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -32,8 +31,6 @@ logger = logging.getLogger(__name__)
 BATCH, LANES = 200, 4
 #: For how many seconds a round begins attempts, and for how many an endpoint is kept before others get their turn.
 ROUND, TURN = 5.0, 20.0
-#: How many lanes of all endpoints are open at once.
-THREADS = 64
 #: How often a worker that others forestall looks again.
 _TRIES = 3
 
@@ -59,7 +56,6 @@ class DeliveryWork:
     def __init__(self, storage: Storage, sender: Sender, keys_of: KeysOf, lease: float) -> None:
         self._storage, self._sender, self._keys_of = storage, sender, keys_of
         self._stopping = False
-        self._lanes = ThreadPoolExecutor(THREADS, f"{__name__}-lane")
         self.lease = lease
 
     def claim(self, limit: int) -> list[Endpoint]:
@@ -112,12 +108,18 @@ class DeliveryWork:
         """What became of each attempt; of those that were not begun nothing is said."""
         if not due:
             return []
-        attempt = _Attempts(self, endpoint)
+        attempts, found = _Attempts(self, endpoint), list[Outcome]()
         lanes: dict[int, list[Due]] = {}
         for one in due:
             lanes.setdefault(hash(one.delivery.tenant_id) % LANES, []).append(one)
-        found = self._lanes.map(attempt.lane, lanes.values())
-        return [outcome for lane in found for outcome in lane]
+        first, *others = lanes.values()
+        threads = [threading.Thread(target=attempts.lane, args=(lane, found), daemon=True) for lane in others]
+        for thread in threads:
+            thread.start()
+        attempts.lane(first, found)
+        for thread in threads:
+            thread.join()
+        return found
 
 
 class _Attempts:
@@ -130,16 +132,15 @@ class _Attempts:
         self._end = time.monotonic() + ROUND
         self._halted = threading.Event()
 
-    def lane(self, due: Sequence[Due]) -> list[Outcome]:
-        """Attempt one after the other."""
-        found: list[Outcome] = []
-        for one in due:
-            if self._halted.is_set() or (found and time.monotonic() >= self._end):
+    def lane(self, due: Sequence[Due], found: list[Outcome]) -> None:
+        """Attempt one after the other, and add to `found` what became of it."""
+        for number, one in enumerate(due):
+            if self._halted.is_set() or (number and time.monotonic() >= self._end):
                 break
-            found.append(self._attempt(one))
-            if found[-1].halts:
+            outcome = self._attempt(one)
+            found.append(outcome)
+            if outcome.halts:
                 self._halted.set()
-        return found
 
     def _attempt(self, due: Due) -> Outcome:
         at = self._clock()
@@ -160,6 +161,9 @@ class _Attempts:
             return Outcome(
                 due.delivery, instant(at), error=failure.reason, latency=latency, halts=failure.kind == "timeout"
             )
+        except Exception:
+            logger.exception("a delivery to webhook %s failed", self._endpoint.id)
+            return Outcome(due.delivery, instant(at), error="The delivery failed; the operator's log says why.")
         return Outcome(
             due.delivery,
             instant(at),
