@@ -252,6 +252,15 @@ def test_a_rare_type_costs_a_window_a_page(database: str, request: pytest.Fixtur
         assert (kinds(second["items"]), second["has_more"]) == (["deleted"], False)
 
 
+def test_a_reader_who_is_told_of_no_more_has_read_what_was_committed(partner: Caller) -> None:
+    partner.create()
+    storage, event = storage_of(partner.app), rows(partner.app, "events", partner_id=partner.partner)[0]
+    with storage.engine.begin() as connection:
+        copies = [{**event, "id": storage.new_id()} for _ in range(2_100)]
+        connection.execute(storage.table("events").insert(), copies)
+    assert len(followed(partner, limit=1000)) == 2_101
+
+
 @pytest.mark.parametrize("skew", [0, -5, -3600])
 def test_a_process_whose_clock_is_behind_keeps_a_tenants_order(database_url: str, skew: int) -> None:
     ahead, behind = House(database_url), House(database_url)

@@ -57,11 +57,15 @@ def publish_all(storage: Storage) -> int:
     return count
 
 
-def publish_waiting(storage: Storage, partner: str) -> None:
-    """Publish a batch of one partner's, if there is any: who reads a feed sees what was committed before."""
+def publish_waiting(storage: Storage, partner: str) -> bool:
+    """Publish a batch of one partner's, if there is any: who reads a feed sees what was committed before.
+
+    Returns whether more may wait.
+    """
     where = {"partner_id": partner}
-    if storage.read(lambda session: session.run(storage.once(EventSQL).waits, where).fetchone()):
-        storage.transaction(partial(publish, partner=partner))
+    if not storage.read(lambda session: session.run(storage.once(EventSQL).waits, where).fetchone()):
+        return False
+    return storage.transaction(partial(publish, partner=partner)) == BATCH
 
 
 def _round(storage: Storage) -> int:

@@ -32,12 +32,12 @@ def list_events(call: Call) -> Response:
     partner = asked.get("partner", call.principal.partner)
     question = f"events of {partner}"
     after = int(cursors.open(asked["after"], question)) if "after" in asked else None
-    publish_waiting(storage, partner)
+    more_waits = publish_waiting(storage, partner)
     page = storage.read(partial(feed.page, partner=partner, asked=asked, after=after))
     shown = feed.audited if "audit:read" in call.principal.permissions else feed.envelope
     following = cursors.seal(str(page.place), question)
     items = [shown(event._asdict()) for event in page.events]
-    answer = call.answer({"items": items, "next": following, "has_more": page.has_more})
+    answer = call.answer({"items": items, "next": following, "has_more": page.has_more or more_waits})
     parameters = {**request.args.to_dict(), "after": following}
     answer.headers["Link"] = f'<{call.mount.base()}{COLLECTION}?{urlencode(parameters)}>; rel="next"'
     return answer
