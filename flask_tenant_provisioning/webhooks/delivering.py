@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 BATCH, LANES = 200, 4
 #: For how many seconds a round begins attempts, and for how many an endpoint is kept before others get their turn.
 ROUND, TURN = 5.0, 20.0
+#: How many connections the rounds of all endpoints use at once: the pool is the requests' too.
+CONNECTIONS = 3
 #: How often a worker that others forestall looks again.
 _TRIES = 3
 
@@ -56,6 +58,7 @@ class DeliveryWork:
     def __init__(self, storage: Storage, sender: Sender, keys_of: KeysOf, lease: float) -> None:
         self._storage, self._sender, self._keys_of = storage, sender, keys_of
         self._stopping = False
+        self._at_database = threading.BoundedSemaphore(CONNECTIONS)
         self.lease = lease
 
     def claim(self, limit: int) -> list[Endpoint]:
@@ -99,10 +102,12 @@ class DeliveryWork:
     def _round(self, endpoint: Endpoint, *, is_last: bool) -> bool:
         """Send a batch and write down what became of it; whether there is more to do at once."""
         limit = 1 if endpoint.failures else BATCH
-        due = self._storage.read(partial(_due, endpoint=endpoint, limit=limit))
+        with self._at_database:
+            due = self._storage.read(partial(_due, endpoint=endpoint, limit=limit))
         sent = self._sent(endpoint, due)
         unit = partial(outcomes.record, endpoint=endpoint, outcomes=sent, keep=not is_last and bool(due))
-        return self._storage.transaction(unit)
+        with self._at_database:
+            return self._storage.transaction(unit)
 
     def _sent(self, endpoint: Endpoint, due: Sequence[Due]) -> list[Outcome]:
         """What became of each attempt; of those that were not begun nothing is said."""
