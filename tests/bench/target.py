@@ -14,6 +14,7 @@ from flask_jwt_extended import create_access_token
 from sqlalchemy import Connection, create_engine, make_url, text
 
 from flask_tenant_provisioning.database.tables import empty_metadata
+from flask_tenant_provisioning.schema import metadata
 from flask_tenant_provisioning.tenants.listing import question
 from flask_tenant_provisioning.tenants.models import tenants_table
 from tests.world import host
@@ -22,7 +23,7 @@ BASE = "/api/provisioning/tenants"
 PARTNER = "p1"
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 _STEP = timedelta(milliseconds=137)
-_TABLES = ("tenants", "events", "usage", "idempotency", "runs", "steps", "alembic_version")
+_TABLES = (*metadata().tables, "provisioning_alembic_version")
 
 app: Flask
 _count = 0
@@ -47,7 +48,7 @@ def _empty(db: str) -> None:
         engine = create_engine(url.set(drivername="postgresql+psycopg"))
         with engine.begin() as connection:
             for table in _TABLES:
-                connection.execute(text(f"DROP TABLE IF EXISTS provisioning_{table}"))
+                connection.execute(text(f"DROP TABLE IF EXISTS {table}"))
         engine.dispose()
 
 
