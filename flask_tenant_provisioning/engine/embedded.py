@@ -35,15 +35,17 @@ class Embedded:
 
     def wake(self, keys: Sequence[tuple[str, ...]]) -> None:
         """Let this process's worker look for work, if it has one."""
-        worker = self._worker
-        if worker is not None and self._process == os.getpid():
+        if worker := self._own():
             worker.wake()
 
     def happened(self) -> None:
         """Let this process's worker publish soon, if it has one."""
-        worker = self._worker
-        if worker is not None and self._process == os.getpid():
+        if worker := self._own():
             worker.happened()
+
+    def _own(self) -> Worker | None:
+        """This process's worker; a fork has none of its parent's."""
+        return self._worker if self._process == os.getpid() else None
 
     def stop(self, grace: float = GRACE) -> None:
         """Begin nothing more, and wait for what is being done, for `grace` seconds at most."""

@@ -41,8 +41,8 @@ def page(session: Session, partner: str, asked: Mapping[str, Any], after: int | 
     return Page(events, end, end < head)
 
 
-def envelope(row: Mapping[str, Any]) -> dict[str, Any]:
-    """An event as partners read it (contract §5), out of its columns."""
+def head(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What the envelope of an event says before its data."""
     return {
         "id": row["id"],
         "type": row["type"],
@@ -51,9 +51,13 @@ def envelope(row: Mapping[str, Any]) -> dict[str, Any]:
         "tenant": row["tenant_id"],
         "request_id": row["request_id"],
         "actor": {"sub": row["actor_subject"], "partner": row["actor_partner"]},
-        "data": json.loads(row["data"]),
-        "changes": json.loads(row["changes"]) if row["changes"] else {},
     }
+
+
+def envelope(row: Mapping[str, Any]) -> dict[str, Any]:
+    """An event as partners read it (contract §5), out of its columns."""
+    changes = json.loads(row["changes"]) if row["changes"] else {}
+    return {**head(row), "data": json.loads(row["data"]), "changes": changes}
 
 
 def audited(row: Mapping[str, Any]) -> dict[str, Any]:

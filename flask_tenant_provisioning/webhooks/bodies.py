@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from ..database import shown
+from ..events import compact
+from ..events.feed import head
 
 #: The largest body, in bytes: 20 kB, as Standard Webhooks 1.0.0 recommends.
 LARGEST = 20_000
@@ -19,19 +19,9 @@ def body(row: dict[str, Any]) -> bytes:
     found = _spliced(row, row["data"], row["changes"] or "{}").encode()
     if len(found) <= LARGEST:
         return found
-    rest = json.dumps({"tenant": row["tenant_id"]}, separators=(",", ":"))
+    rest = compact({"tenant": row["tenant_id"]})
     return _spliced(row, rest, "{}", ',"truncated":true').encode()
 
 
 def _spliced(row: dict[str, Any], data: str, changes: str, more: str = "") -> str:
-    head = {
-        "id": row["id"],
-        "type": row["type"],
-        "timestamp": shown(row["timestamp"]),
-        "partner": row["partner_id"],
-        "tenant": row["tenant_id"],
-        "request_id": row["request_id"],
-        "actor": {"sub": row["actor_subject"], "partner": row["actor_partner"]},
-    }
-    start = json.dumps(head, separators=(",", ":"), ensure_ascii=False)[:-1]
-    return f'{start},"data":{data},"changes":{changes}{more}}}'
+    return f'{compact(head(row))[:-1]},"data":{data},"changes":{changes}{more}}}'

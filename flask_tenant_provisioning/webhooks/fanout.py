@@ -9,6 +9,7 @@ from typing import Any
 from ..database import Session
 from ..events.publishing import Stretch
 from .delivery_statements import DeliverySQL
+from .models import pending
 
 Matches = Callable[[Sequence[str], str], bool]
 
@@ -37,18 +38,5 @@ class Fanout:
 
 def _delivery(session: Session, stretch: Stretch, webhook_id: str, event: Sequence[Any]) -> dict[str, Any]:
     event_id, tenant_id, _, position = event
-    return {
-        "partner_id": stretch.partner,
-        "webhook_id": webhook_id,
-        "id": session.storage.new_id(),
-        "event_id": event_id,
-        "tenant_id": tenant_id,
-        "position": position,
-        "state": "pending",
-        "attempts": 0,
-        "resent": 0,
-        "due_at": stretch.at,
-        "created_at": stretch.at,
-        "finished_at": None,
-        "payload": None,
-    }
+    made = pending((stretch.partner, webhook_id), session.storage.new_id(), event_id, stretch.at)
+    return made._replace(tenant_id=tenant_id, position=position)._asdict()

@@ -77,6 +77,26 @@ class Delivery(NamedTuple):
     payload: str | None
 
 
+def pending(endpoint: tuple[str, str], id: str, event_id: str, at: str) -> Delivery:
+    """A new delivery to `endpoint` (partner and id), due at the instant `at`; of a test as it stands."""
+    partner, webhook_id = endpoint
+    return Delivery(
+        partner_id=partner,
+        webhook_id=webhook_id,
+        id=id,
+        event_id=event_id,
+        tenant_id=None,
+        position=None,
+        state="pending",
+        attempts=0,
+        resent=0,
+        due_at=at,
+        created_at=at,
+        finished_at=None,
+        payload=None,
+    )
+
+
 class Attempt(NamedTuple):
     """One request: when, what came back (`status`, first 8 KiB of the `answer`) or what went wrong (`error`)."""
 

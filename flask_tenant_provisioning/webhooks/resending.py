@@ -14,7 +14,7 @@ from ..web.validation import entry, invalid
 from . import actions, documents
 from .actions import Target
 from .globs import matches
-from .models import Attempt, Delivery, Endpoint
+from .models import Attempt, Delivery, Endpoint, pending
 from .statements import WebhookSQL
 
 #: How far back a recovery reaches, in days.
@@ -123,21 +123,7 @@ def _awake(session: Session, endpoint: Endpoint, at: str) -> None:
 
 
 def _delivery(session: Session, endpoint: Endpoint, event_id: str, at: str) -> Delivery:
-    return Delivery(
-        partner_id=endpoint.partner_id,
-        webhook_id=endpoint.id,
-        id=session.storage.new_id(),
-        event_id=event_id,
-        tenant_id=None,
-        position=None,
-        state="pending",
-        attempts=0,
-        resent=0,
-        due_at=at,
-        created_at=at,
-        finished_at=None,
-        payload=None,
-    )
+    return pending((endpoint.partner_id, endpoint.id), session.storage.new_id(), event_id, at)
 
 
 def _test_event(actor: Actor, endpoint: Endpoint, event_id: str, at: str) -> dict[str, Any]:

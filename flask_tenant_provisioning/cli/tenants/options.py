@@ -102,8 +102,15 @@ def sent(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None and value != {}}
 
 
-def on_one_tenant(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The argument and options of each command about one tenant."""
-    command = json_option(mount_option(with_appcontext(command)))
-    command = click.option("--partner", type=TEXT, help="Only if it is this partner's.")(command)
-    return click.argument("tenant", type=TEXT)(command)
+def on_one(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The argument, called `name`, and the options of each command about one tenant, webhook or delivery."""
+
+    def decorated(command: Callable[..., Any]) -> Callable[..., Any]:
+        command = json_option(mount_option(with_appcontext(command)))
+        command = click.option("--partner", type=TEXT, help="Only if it is this partner's.")(command)
+        return click.argument(name, type=TEXT)(command)
+
+    return decorated
+
+
+on_one_tenant = on_one("tenant")

@@ -19,8 +19,8 @@ from ...webhooks.schemas import recovery_input
 from ..mounts import chosen_mount
 from ..operator import operator
 from ..problems import told
-from ..tenants.options import TEXT
-from .working import on_one, pages, say_one, say_pages
+from ..tenants.options import TEXT, on_one
+from .working import pages, say_one, say_pages
 
 COLUMNS = ("delivery", "state", "attempts", "event", "created_at", "next_attempt_at")
 

@@ -18,8 +18,8 @@ from ...webhooks.schemas import OVERLAP, rotation_input
 from ..mounts import chosen_mount, mount_option
 from ..output import json_option, say
 from ..problems import told
-from ..tenants.options import TEXT, sent
-from .working import on_one, pages, say_one, say_pages
+from ..tenants.options import TEXT, on_one, sent
+from .working import pages, say_one, say_pages
 
 COLUMNS = ("webhook", "partner", "url", "enabled", "disabled_reason", "failing_since")
 

@@ -6,29 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-import click
-from flask.cli import with_appcontext
-
 from ...database import Storage
 from ...web.parameters import LARGEST_PAGE
-from ..mounts import mount_option
-from ..output import Table, described, json_option, room, say, say_json
-from ..tenants.options import TEXT
+from ..output import Table, described, room, say, say_json
 
 T = TypeVar("T")
 S = TypeVar("S")
 Page = tuple[list[S], bool]
-
-
-def on_one(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """The argument, called `name`, and the options of each command about one webhook or delivery."""
-
-    def decorated(command: Callable[..., Any]) -> Callable[..., Any]:
-        command = json_option(mount_option(with_appcontext(command)))
-        command = click.option("--partner", type=TEXT, help="Only if it is this partner's.")(command)
-        return click.argument(name, type=TEXT)(command)
-
-    return decorated
 
 
 def say_one(document: Mapping[str, Any], *, as_json: bool) -> None:
