@@ -271,6 +271,27 @@ def test_a_dead_endpoint_is_probed_by_one_delivery_and_then_gets_all(house: Hous
     assert len(receiver.taken) == 30
 
 
+def test_an_endpoint_that_has_recovered_gets_several_at_once_again(house: House) -> None:
+    receiver, inside, met = house.endpoint(), list[str](), threading.Event()
+    receiver.answer = lambda event: (500, {})
+    for _ in range(40):
+        house.partner.create()
+    house.deliver()
+
+    def answer(event: dict[str, Any]) -> tuple[int, dict[str, str]]:
+        inside.append(event["id"])
+        if len(inside) > 1:
+            met.set()
+        met.wait(2 if receiver.taken else 0)
+        inside.remove(event["id"])
+        return 204, {}
+
+    receiver.answer = answer
+    house.deliver(400)
+    assert met.is_set()
+    assert house.webhook["failures"] == 0
+
+
 def test_a_dead_server_is_an_attempt_that_says_why(house: House) -> None:
     receiver = house.endpoint()
     receiver.shutdown()

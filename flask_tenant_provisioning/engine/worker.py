@@ -16,6 +16,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two turns for which nothing but events is the reason.
 GATHER = 0.2
+#: After work there is often more: a worker that found nothing looks again soon, and then ever later.
+_QUIETEST = 10
 
 
 @dataclasses.dataclass(eq=False)
@@ -43,6 +45,7 @@ class Worker:
         self._running: list[_Piece] = []
         self._changed, self._urgent = threading.Event(), threading.Event()
         self._stopping = False
+        self._quiet = _QUIETEST
         self._renewed = self._turned = time.monotonic()
 
     def wake(self) -> None:
@@ -67,7 +70,8 @@ class Worker:
             self._changed.clear()
             self._urgent.clear()
             begun = self._turn()
-            if not begun and self._changed.wait(self._rest()):
+            self._quiet = 0 if begun else min(self._quiet + 1, _QUIETEST)
+            if not begun and self._changed.wait(min(self._rest(), GATHER * 2**self._quiet)):
                 self._urgent.wait(max(0.0, self._turned + GATHER - time.monotonic()))
 
     def drain(self) -> None:

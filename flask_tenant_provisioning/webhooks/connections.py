@@ -7,12 +7,15 @@ import io
 import socket
 import ssl
 from collections.abc import Callable
-from http.client import HTTPMessage
 from typing import Any, NamedTuple, cast
+
+from .plain import plain
 
 #: What is read of one answer at most, in bytes: of its content, and with its head and the framing of its chunks.
 CONTENT_BYTES = 8 * 1024
 ANSWER_BYTES = 64 * 1024
+#: How much is read at once.
+_PIECE = 16 * 1024
 
 #: 102 and 103 announce an answer and are none (RFC 9110 §15.2); `http.client` passes over 100 itself.
 _INTERIM = (102, 103)
@@ -48,7 +51,8 @@ class Reply(NamedTuple):
     """What a receiver answered; `content` as it came, 8 KiB at most."""
 
     status: int
-    headers: HTTPMessage
+    #: The header ``Retry-After`` as it came.
+    retry_after: str | None
     content: bytes
     #: Whether the answer was read to its end, and the receiver keeps the connection open.
     is_reusable: bool
@@ -67,17 +71,15 @@ class Connection:
         Raises `TimeoutError` at the deadline, `Unheard` where the connection was closed instead of an answer, other
         `OSError` where it broke, and `http.client.HTTPException` for what is no HTTP.
         """
-        incoming = _Incoming(self._socket, deadline)
+        first = self._first(request, deadline)
+        if (found := plain(first)) and len(found.content) <= CONTENT_BYTES:
+            return Reply(*found, is_reusable=True)
+        incoming = _Incoming(self._socket, deadline, first)
         with http.client.HTTPResponse(cast(socket.socket, incoming), method="POST") as response:
-            try:
-                self._send(request, deadline)
-                _begin(response)
-            except (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
-                if incoming.received:
-                    raise
-                raise Unheard from error
+            _begin(response)
             content = _content(response)
-            return Reply(response.status, response.headers, content, response.isclosed() and not response.will_close)
+            is_reusable = response.isclosed() and not response.will_close
+            return Reply(response.status, response.headers.get("Retry-After"), content, is_reusable)
 
     def is_quiet(self) -> bool:
         """Whether the receiver has neither closed the connection nor sent what nobody asked for."""
@@ -93,6 +95,18 @@ class Connection:
     def close(self) -> None:
         """Close it; more than once is fine."""
         self._socket.close()
+
+    def _first(self, request: bytes, deadline: Deadline) -> bytes:
+        """Send `request`, and take what comes first of its answer."""
+        try:
+            self._send(request, deadline)
+            self._socket.settimeout(deadline.left())
+            found = self._socket.recv(_PIECE)
+        except (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
+            raise Unheard from error
+        if not found:
+            raise Unheard
+        return found
 
     def _send(self, data: bytes, deadline: Deadline) -> None:
         view = memoryview(data)
@@ -121,9 +135,9 @@ def _content(response: http.client.HTTPResponse) -> bytes:
 class _Incoming(io.RawIOBase):
     """The bytes of one answer, as `http.client` wants to be given them."""
 
-    def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
+    def __init__(self, sock: socket.socket, deadline: Deadline, first: bytes) -> None:
         self._socket, self._deadline = sock, deadline
-        self.received = 0
+        self._first, self._received = memoryview(first), len(first)
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         """A file to read the answer from; the socket stays open when it is closed."""
@@ -133,9 +147,12 @@ class _Incoming(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        if self.received > ANSWER_BYTES:
+        if count := min(len(self._first), len(buffer)):
+            buffer[:count], self._first = self._first[:count], self._first[count:]
+            return count
+        if self._received > ANSWER_BYTES:
             raise http.client.HTTPException("the answer is too large")
         self._socket.settimeout(self._deadline.left())
         count = self._socket.recv_into(buffer)
-        self.received += count
+        self._received += count
         return count

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from ..database import Session, Storage, instant
 from ..keyring import Unsealable
@@ -82,10 +82,10 @@ class DeliveryWork:
 
     def run(self, endpoint: Endpoint) -> None:
         """Work for an endpoint until nothing is due, it has to rest, or its turn is over."""
-        end = time.monotonic() + TURN
+        end, kept = time.monotonic() + TURN, cast(Endpoint | None, endpoint)
         try:
-            while self._round(endpoint, is_last=self._stopping or time.monotonic() >= end):
-                pass
+            while kept is not None:
+                kept = self._round(kept, is_last=self._stopping or time.monotonic() >= end)
         except Superseded:
             logger.info("the deliveries to webhook %s are somebody else's by now", endpoint.id)
         except Unsealable as error:
@@ -99,8 +99,8 @@ class DeliveryWork:
         """Let the rounds that are on their way be the last ones."""
         self._stopping = True
 
-    def _round(self, endpoint: Endpoint, *, is_last: bool) -> bool:
-        """Send a batch and write down what became of it; whether there is more to do at once."""
+    def _round(self, endpoint: Endpoint, *, is_last: bool) -> Endpoint | None:
+        """Send a batch and write down what became of it; the endpoint, while there is more to do at once."""
         limit = 1 if endpoint.failures else BATCH
         with self._at_database:
             due = self._storage.read(partial(_due, endpoint=endpoint, limit=limit))

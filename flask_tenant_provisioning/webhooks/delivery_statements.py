@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Integer, and_, bindparam, case, func, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Integer, and_, bindparam, case, func, literal, or_, select
 
-from ..database import Statement, Storage, parameters
+from ..database import Statement, Storage, incoming
 from .models import Delivery, Endpoint
 
 #: The columns of an event that its body is made of.
@@ -17,64 +17,97 @@ EVENT = (
 
 
 class DeliverySQL:
-    """The statements of one storage."""
+    """The statements of one storage. Many rows come as `incoming` does."""
 
     def __init__(self, storage: Storage) -> None:
         self._dialect = storage.engine.dialect
-        webhooks, deliveries = storage.table("webhooks"), storage.table("deliveries")
-        attempts, events = storage.table("attempts"), storage.table("events")
-        w, d, e = webhooks.c, deliveries.c, events.c
-        now: Any = bindparam("now", type_=w.due_at.type)
-        limit: Any = bindparam("limit", type_=Integer)
-        partner: Any = bindparam("partner_id", type_=w.partner_id.type)
-        mine = and_(w.partner_id == partner, w.id == bindparam("id", type_=w.id.type))
-        owned = and_(mine, w.fence == bindparam("fence", type_=Integer))
-        free = _free(w, now)
-        rows = select(*(w[name] for name in Endpoint._fields))
-        # Who follows the feed.
-        self.following = self._compiled(select(w.id, w.events).where(w.partner_id == partner, w.enabled == 1))
-        places = and_(
-            e.position > bindparam("after", type_=BigInteger), e.position <= bindparam("upto", type_=BigInteger)
-        )
-        self.published = self._compiled(
-            select(e.id, e.tenant_id, e.type, e.position).where(e.partner_id == partner, places).order_by(e.position)
-        )
-        self.add = self._compiled(deliveries.insert().values(parameters(deliveries)))
-        sooner = case((w.due_at < now, w.due_at), else_=now)
-        self.awake = self._compiled(webhooks.update().where(mine).values(due_at=func.coalesce(sooner, now)))
-        # Who works for an endpoint.
-        self.free = self._compiled(select(w.partner_id, w.id, w.fence).where(free).order_by(w.due_at).limit(limit))
-        seen = and_(mine, w.fence == bindparam("seen", type_=Integer), free)
+        self._webhooks, self._deliveries = storage.table("webhooks"), storage.table("deliveries")
+        self._attempts, self._events = storage.table("attempts"), storage.table("events")
+        w, d = self._webhooks.c, self._deliveries.c
+        self._now: Any = bindparam("now", type_=w.due_at.type)
+        self._limit: Any = bindparam("limit", type_=Integer)
+        self._partner: Any = bindparam("partner_id", type_=w.partner_id.type)
+        self._mine = and_(w.partner_id == self._partner, w.id == bindparam("id", type_=w.id.type))
+        self._to_mine = and_(d.partner_id == self._partner, d.webhook_id == bindparam("id", type_=d.webhook_id.type))
+        self._of_followers()
+        self._of_claims()
+        self._of_rounds()
+        self._of_retention()
+
+    def _of_followers(self) -> None:
+        """Who follows the feed, what has got its place there, and what becomes of it."""
+        w, e = self._webhooks.c, self._events.c
+        self.following = self._compiled(select(w.id, w.events).where(w.partner_id == self._partner, w.enabled == 1))
+        after, upto = bindparam("after", type_=BigInteger), bindparam("upto", type_=BigInteger)
+        published = select(e.id, e.tenant_id, e.type, e.position).where(e.partner_id == self._partner)
+        places = and_(e.position > after, e.position <= upto)
+        self.published = self._compiled(published.where(places).order_by(e.position))
+        self.add = self._compiled(self._added())
+        sooner = case((w.due_at < self._now, w.due_at), else_=self._now)
+        awake = self._webhooks.update().where(self._mine).values(due_at=func.coalesce(sooner, self._now))
+        self.awake = self._compiled(awake)
+
+    def _added(self) -> Any:
+        """Deliveries of events to one endpoint, due now."""
+        d = self._deliveries.c
+        given = self._incoming(d, "id", "event_id", "tenant_id", "position")
+        same = {
+            "partner_id": self._partner,
+            "webhook_id": bindparam("id", type_=d.webhook_id.type),
+            "state": literal("pending"),
+            "attempts": literal(0),
+            "resent": literal(0),
+            "due_at": self._now,
+            "created_at": self._now,
+        }
+        return self._deliveries.insert().from_select([*given.c.keys(), *same], select(*given.c, *same.values()))
+
+    def _of_claims(self) -> None:
+        """Who works for an endpoint."""
+        w = self._webhooks.c
+        free, rows = _free(w, self._now), select(*(w[name] for name in Endpoint._fields))
+        found = select(w.partner_id, w.id, w.fence).where(free).order_by(w.due_at).limit(self._limit)
+        self.free = self._compiled(found)
+        seen = and_(self._mine, w.fence == bindparam("seen", type_=Integer), free)
         lease = bindparam("lease", type_=w.leased_until.type)
-        self.claim = self._compiled(webhooks.update().where(seen).values(fence=w.fence + 1, leased_until=lease))
-        self.renew = self._compiled(webhooks.update().where(owned).values(leased_until=lease))
-        self.read = self._compiled(rows.where(mine))
+        owned = and_(self._mine, w.fence == bindparam("fence", type_=Integer))
+        self.claim = self._compiled(self._webhooks.update().where(seen).values(fence=w.fence + 1, leased_until=lease))
+        self.renew = self._compiled(self._webhooks.update().where(owned).values(leased_until=lease))
+        self.read = self._compiled(rows.where(self._mine))
         self.hold = self._compiled(rows.where(owned).with_for_update())
-        # What it does.
-        to_one = and_(d.partner_id == partner, d.webhook_id == bindparam("id", type_=d.webhook_id.type))
-        joined = deliveries.outerjoin(events, and_(e.partner_id == d.partner_id, e.id == d.event_id))
-        self.due = self._compiled(
-            select(*(d[name] for name in Delivery._fields), *(e[name].label(f"event_{name}_") for name in EVENT))
-            .select_from(joined)
-            .where(to_one, d.due_at <= now)
-            .order_by(d.due_at, d.position)
-            .limit(limit)
-        )
-        self.next = self._compiled(select(d.due_at).where(to_one, d.due_at.is_not(None)).order_by(d.due_at).limit(1))
-        self.attempt = self._compiled(attempts.insert().values(parameters(attempts)))
-        one = and_(d.partner_id == partner, d.id == bindparam("delivery_id", type_=d.id.type))
-        self.settle = self._compiled(deliveries.update().where(one).values(_new(d, _SETTLED)))
-        a = attempts.c
-        of_one = and_(a.partner_id == partner, a.delivery_id == bindparam("delivery_id", type_=a.delivery_id.type))
-        self.remove_attempts = self._compiled(attempts.delete().where(of_one))
-        self.remove = self._compiled(deliveries.delete().where(one))
+        self.rest = self._compiled(self._webhooks.update().where(owned).values(_new(w, _RESTED)))
+
+    def _of_rounds(self) -> None:
+        """What is due for an endpoint, and what came of it."""
+        d, e, a = self._deliveries.c, self._events.c, self._attempts.c
+        joined = self._deliveries.outerjoin(self._events, and_(e.partner_id == d.partner_id, e.id == d.event_id))
+        columns = *(d[name] for name in Delivery._fields), *(e[name].label(f"event_{name}_") for name in EVENT)
+        due = select(*columns).select_from(joined).where(self._to_mine, d.due_at <= self._now)
+        self.due = self._compiled(due.order_by(d.due_at, d.position).limit(self._limit))
+        pending = select(d.due_at).where(self._to_mine, d.due_at.is_not(None))
+        self.next = self._compiled(pending.order_by(d.due_at).limit(1))
+        given = self._incoming(a, *(column.name for column in a if column.name != "partner_id"))
+        attempted = select(*given.c, self._partner)
+        self.attempt = self._compiled(self._attempts.insert().from_select([*given.c.keys(), "partner_id"], attempted))
+        given = self._incoming(d, "id", *_SETTLED)
+        one = and_(d.partner_id == self._partner, d.id == given.c.id)
+        self.settle = self._compiled(self._deliveries.update().where(one).values({n: given.c[n] for n in _SETTLED}))
+
+    def _of_retention(self) -> None:
+        """What is removed, and of whom."""
+        w, d, a = self._webhooks.c, self._deliveries.c, self._attempts.c
+        of_one = and_(a.partner_id == self._partner, a.delivery_id == bindparam("delivery_id", type_=d.id.type))
+        self.remove_attempts = self._compiled(self._attempts.delete().where(of_one))
+        one = and_(d.partner_id == self._partner, d.id == bindparam("delivery_id", type_=d.id.type))
+        self.remove = self._compiled(self._deliveries.delete().where(one))
         older = d.created_at < bindparam("before", type_=d.created_at.type)
-        self.old = self._compiled(select(d.id).where(to_one, older).order_by(d.id).limit(limit))
-        behind = or_(w.partner_id > partner, and_(w.partner_id == partner, w.id > bindparam("id", type_=w.id.type)))
-        self.endpoints = self._compiled(
-            select(w.partner_id, w.id).where(behind).order_by(w.partner_id, w.id).limit(limit)
-        )
-        self.rest = self._compiled(webhooks.update().where(owned).values(_new(w, _RESTED)))
+        self.old = self._compiled(select(d.id).where(self._to_mine, older).order_by(d.id).limit(self._limit))
+        later = and_(w.partner_id == self._partner, w.id > bindparam("id", type_=w.id.type))
+        behind = select(w.partner_id, w.id).where(or_(w.partner_id > self._partner, later))
+        self.endpoints = self._compiled(behind.order_by(w.partner_id, w.id).limit(self._limit))
+
+    def _incoming(self, columns: Any, *names: str) -> Any:
+        return incoming(self._dialect, **{name: columns[name].type for name in names})
 
     def _compiled(self, clause: Any) -> Statement:
         return Statement(clause, self._dialect)

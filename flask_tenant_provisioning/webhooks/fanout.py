@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..database import Session
+from ..database.incoming import rows
 from ..events.publishing import Stretch
 from .delivery_statements import DeliverySQL
-from .models import pending
 
 Matches = Callable[[Sequence[str], str], bool]
 
@@ -32,11 +32,15 @@ class Fanout:
             wanted = json.loads(globs)
             found = [event for event in events if self._matches(wanted, event[2])]
             if found:
-                session.run_many(sql.add, [_delivery(session, stretch, webhook_id, event) for event in found])
-                session.run(sql.awake, {**of_partner, "id": webhook_id, "now": stretch.at})
+                to_one = {**of_partner, "id": webhook_id, "now": stretch.at}
+                session.run(sql.add, {**to_one, "rows": deliveries(session, found)})
+                session.run(sql.awake, to_one)
 
 
-def _delivery(session: Session, stretch: Stretch, webhook_id: str, event: Sequence[Any]) -> dict[str, Any]:
-    event_id, tenant_id, _, position = event
-    made = pending((stretch.partner, webhook_id), session.storage.new_id(), event_id, stretch.at)
-    return made._replace(tenant_id=tenant_id, position=position)._asdict()
+def deliveries(session: Session, events: Sequence[Sequence[Any]]) -> str:
+    """A new delivery of each of these events (id, tenant, type, place), as `DeliverySQL.add` wants its rows."""
+    new_id = session.storage.new_id
+    return rows(
+        {"id": new_id(), "event_id": event_id, "tenant_id": tenant_id, "position": position}
+        for event_id, tenant_id, _, position in events
+    )

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ..access import Actor, Principal
 from ..database import Session, instant
+from ..database.incoming import rows
 from ..events import event, record as record_event
 from .delivery_statements import DeliverySQL
 from .models import LONGEST_ANSWER, LONGEST_ERROR, Delivery, Endpoint
@@ -51,8 +52,11 @@ class Outcome(NamedTuple):
         return self.status is not None and 200 <= self.status < 300
 
 
-def record(session: Session, endpoint: Endpoint, outcomes: Sequence[Outcome], keep: bool) -> bool:
-    """Write a round down; returns whether the endpoint is kept, with more that is due at once. Raises `Superseded`."""
+def record(session: Session, endpoint: Endpoint, outcomes: Sequence[Outcome], keep: bool) -> Endpoint | None:
+    """Write a round down; returns the endpoint as it is now where it is kept, with more that is due at once.
+
+    Raises `Superseded`.
+    """
     sql = session.storage.once(DeliverySQL)
     where = {"partner_id": endpoint.partner_id, "id": endpoint.id, "fence": endpoint.fence}
     row = session.run(sql.hold, where).fetchone()
@@ -60,8 +64,9 @@ def record(session: Session, endpoint: Endpoint, outcomes: Sequence[Outcome], ke
         raise Superseded(endpoint.id)
     now, held = session.storage.clock(), Endpoint._make(row)
     if outcomes:
-        session.run_many(sql.attempt, [_attempted(outcome) for outcome in outcomes])
-        session.run_many(sql.settle, [_settled(outcome, now) for outcome in outcomes])
+        of_partner = {"partner_id": endpoint.partner_id}
+        session.run(sql.attempt, {**of_partner, "rows": rows(map(_attempted, outcomes))})
+        session.run(sql.settle, {**of_partner, "rows": rows(_settled(outcome, now) for outcome in outcomes)})
     changes = _judged(held, outcomes, now)
     if held.enabled and not changes["enabled"]:
         _tell(session, held, changes)
@@ -70,13 +75,12 @@ def record(session: Session, endpoint: Endpoint, outcomes: Sequence[Outcome], ke
     goes_on = keep and due_at is not None and due_at <= instant(now) and changes["rests_until"] is None
     changes |= {"due_at": due_at, "leased_until": held.leased_until if goes_on else None}
     session.run(sql.rest, {**where, **{f"new_{name}": value for name, value in changes.items()}})
-    return goes_on
+    return held._replace(**changes) if goes_on else None
 
 
 def _attempted(outcome: Outcome) -> dict[str, Any]:
     delivery = outcome.delivery
     return {
-        "partner_id": delivery.partner_id,
         "delivery_id": delivery.id,
         "number": delivery.attempts + 1,
         "at": outcome.at,
@@ -93,14 +97,13 @@ def _settled(outcome: Outcome, now: float) -> dict[str, Any]:
     if not outcome.succeeded:
         seconds = None if outcome.lasting or delivery.resent or outcome.status == 410 else _wait(outcome, attempts, now)
         state, due_at = ("failed", None) if seconds is None else ("pending", instant(now + seconds))
-    values = {
+    return {
+        "id": delivery.id,
         "state": state,
         "attempts": attempts,
         "due_at": due_at,
         "finished_at": instant(now) if due_at is None else None,
     }
-    key = {"partner_id": delivery.partner_id, "delivery_id": delivery.id}
-    return key | {f"new_{name}": value for name, value in values.items()}
 
 
 def _wait(outcome: Outcome, attempts: int, now: float) -> float | None:

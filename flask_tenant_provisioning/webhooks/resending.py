@@ -13,6 +13,8 @@ from ..problems import DeliveryNotFound, Fault, WebhookDisabled
 from ..web.validation import entry, invalid
 from . import actions, documents
 from .actions import Target
+from .delivery_statements import DeliverySQL
+from .fanout import deliveries
 from .globs import matches
 from .models import Attempt, Delivery, Endpoint, pending
 from .statements import WebhookSQL
@@ -99,11 +101,12 @@ def recover(session: Session, target: Target, since: str) -> tuple[Endpoint, int
     settled = {event_id for (event_id,) in session.run(sql.settled, where).fetchall()}
     globs, after, count = json.loads(endpoint.events), 0, 0
     while events := session.run(sql.happened, {**where, "since": since, "after": after, "limit": _BATCH}).fetchall():
-        for event_id, tenant_id, kind, after in events:
-            if event_id not in settled and matches(globs, kind):
-                made = _delivery(session, endpoint, event_id, at)._replace(tenant_id=tenant_id, position=after)
-                session.run(sql.add, made._asdict())
-                count += 1
+        wanted = [event for event in events if event[0] not in settled and matches(globs, event[2])]
+        if wanted:
+            session.run(
+                session.storage.once(DeliverySQL).add, {**where, "now": at, "rows": deliveries(session, wanted)}
+            )
+        count, after = count + len(wanted), events[-1][3]
     if count:
         _awake(session, endpoint, at)
     return endpoint, count

@@ -87,7 +87,7 @@ class Sender:
             destination = self._guard.check(url)
             reply = self._exchanged(destination, _request(destination, headers, body), deadline)
         text = reply.content.decode("utf-8", "replace").replace("\0", "\ufffd")
-        return Answer(reply.status, reply.headers.get("Retry-After"), text, self._monotonic() - began)
+        return Answer(reply.status, reply.retry_after, text, self._monotonic() - began)
 
     def close(self) -> None:
         """Close the connections that are kept; a send after it works, and keeps none."""
