@@ -41,6 +41,7 @@ class Receiver(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.taken: list[dict[str, Any]] = []
         self.ids: list[str] = []
+        self.secret = SECRET
         self.answer: Callable[[dict[str, Any]], tuple[int, dict[str, str]]] = lambda event: (204, {})
 
     @property
@@ -54,7 +55,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        event = verify(body, dict(self.headers), SECRET, now=lambda: int(self.headers["webhook-timestamp"]))
+        event = verify(body, dict(self.headers), self.server.secret, now=lambda: int(self.headers["webhook-timestamp"]))
         assert self.headers["webhook-id"] == event["id"]
         self.server.ids.append(event["id"])
         status, headers = self.server.answer(event)
