@@ -249,8 +249,8 @@ def test_without_the_extra_the_start_says_what_to_install() -> None:
     done = python(WITHOUT_CELERY)
 
     assert done.stderr.splitlines()[-1] == (
-        "flask_tenant_provisioning.config.ConfigurationError: PROVISIONING_ENGINE must be 'embedded' or 'external', "
-        "or pip install 'flask-tenant-provisioning[celery]', not 'celery'."
+        "flask_tenant_provisioning.config.reading.ConfigurationError: PROVISIONING_ENGINE must be 'embedded' or "
+        "'external', or pip install 'flask-tenant-provisioning[celery]', not 'celery'."
     )
 
 

@@ -293,9 +293,9 @@ def test_all_faults_are_named_at_once() -> None:
     assert refusal(config, public_docs="no", colour="red") == (
         "TenantProvisioning has no option colour.\n"
         "PROVISIONING_EDITION must be 'enterprise' or 'community', not 'free'.\n"
+        f"PROVISIONING_PUBLIC_DOCS must be {FLAG}, not 'no'.\n"
         f"PROVISIONING_REALM must be {REALM}, not ''.\n"
-        f"PROVISIONING_RETENTION_DAYS must be a whole number from 0 to 36500, not '30'.\n"
-        f"PROVISIONING_PUBLIC_DOCS must be {FLAG}, not 'no'."
+        f"PROVISIONING_RETENTION_DAYS must be a whole number from 0 to 36500, not '30'."
     )
 
 
@@ -312,7 +312,7 @@ def test_a_secret_is_not_shown_with_the_settings() -> None:
 
 def test_what_is_configured_cannot_be_changed_afterwards() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
-        read().realm = "other"  # type: ignore[misc]
+        read().realm = "other"
 
 
 def test_keys_of_others_are_not_read(caplog: pytest.LogCaptureFixture) -> None:

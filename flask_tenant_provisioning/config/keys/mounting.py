@@ -1,0 +1,38 @@
+"""Where the API is mounted, what requests it takes, and what it tells of itself."""
+
+from __future__ import annotations
+
+from ..checks import choice, flag, matching, number, text
+from ..declaring import key
+
+
+class MountKeys:
+    """The mount itself."""
+
+    edition: str = key(
+        "enterprise",
+        "`enterprise` mounts the API where the licence allows it; `community` mounts nothing.",
+        choice("enterprise", "community"),
+    )
+    url_prefix: str = key(
+        "/api/provisioning",
+        "Where the API is mounted.",
+        matching(r"(/[A-Za-z0-9._~-]+)+", "a path such as '/api/provisioning', without a slash at its end"),
+    )
+    mount: str = key(
+        "blueprint",
+        "`blueprint`: the API is a part of the app, whose hooks run for it. `isolated`: a private app serves it behind "
+        "the prefix, and nothing of the app's comes between.",
+        choice("blueprint", "isolated"),
+    )
+    max_body_bytes: int = key(1024 * 1024, "The largest request body, in bytes.", number(1024, 1 << 30))
+    require_if_match: bool = key(
+        False, "Demand `If-Match` on every write to a tenant that exists (428 without it).", flag
+    )
+    idempotency_hours: int = key(24, "Hours for which an `Idempotency-Key` and its answer are kept.", number(1, 8760))
+    problem_base_uri: str | None = key(
+        None, "What `type` of a problem begins with; by default the mount's own `/problems/`.", text
+    )
+    public_docs: bool = key(
+        True, "`False` asks `tenant:read` for `/openapi.json`, `/docs` and `/problems/{code}`.", flag
+    )
