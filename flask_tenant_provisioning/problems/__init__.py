@@ -1,39 +1,66 @@
-"""The errors that this package answers, and how they look on the wire."""
+"""The errors that this package answers: each class has one code, one status and one title, and says what to do.
 
-from .errors import (
-    BodyTooLarge as BodyTooLarge,
-    Conflict as Conflict,
+ProvisioningError
+├── InvalidInput            validation-error, malformed-json, invalid-parameter, invalid-cursor,
+│                           invalid-idempotency-key
+├── Unauthenticated         authentication-required, invalid-token, token-expired
+├── Forbidden               insufficient-permission, quota-exceeded, license-expired
+├── NotFound                not-found, tenant-not-found, webhook-not-found, delivery-not-found
+├── Conflict                tenant-exists, invalid-state, webhook-disabled, idempotency-in-progress
+├── IdempotencyKeyReused    idempotency-key-reused
+├── CursorExpired           cursor-expired
+├── Refused                 method-not-allowed, not-acceptable, precondition-failed,
+│                           precondition-required, body-too-large, unsupported-media-type, rate-limited
+├── SecretUnavailable       secret-unavailable
+└── StorageUnavailable      storage-unavailable; the root itself is internal-error
+"""
+
+from .absences import (
     CursorExpired as CursorExpired,
     DeliveryNotFound as DeliveryNotFound,
-    Fault as Fault,
+    NotFound as NotFound,
+    TenantNotFound as TenantNotFound,
+    WebhookNotFound as WebhookNotFound,
+)
+from .callers import (
     Forbidden as Forbidden,
+    InvalidToken as InvalidToken,
+    LicenseExpired as LicenseExpired,
+    QuotaExceeded as QuotaExceeded,
+    TokenExpired as TokenExpired,
+    Unauthenticated as Unauthenticated,
+)
+from .conflicts import (
+    Conflict as Conflict,
     IdempotencyInProgress as IdempotencyInProgress,
     IdempotencyKeyReused as IdempotencyKeyReused,
+    InvalidState as InvalidState,
+    TenantExists as TenantExists,
+    WebhookDisabled as WebhookDisabled,
+)
+from .inputs import (
     InvalidCursor as InvalidCursor,
     InvalidIdempotencyKey as InvalidIdempotencyKey,
     InvalidInput as InvalidInput,
     InvalidParameter as InvalidParameter,
-    InvalidState as InvalidState,
-    InvalidToken as InvalidToken,
-    LicenseExpired as LicenseExpired,
     MalformedJSON as MalformedJSON,
-    MethodNotAllowed as MethodNotAllowed,
-    NotAcceptable as NotAcceptable,
-    NotFound as NotFound,
-    PreconditionFailed as PreconditionFailed,
-    PreconditionRequired as PreconditionRequired,
-    ProvisioningError as ProvisioningError,
-    QuotaExceeded as QuotaExceeded,
-    RateLimited as RateLimited,
-    Refused as Refused,
+)
+from .outages import (
     SecretUnavailable as SecretUnavailable,
     StorageUnavailable as StorageUnavailable,
-    TenantExists as TenantExists,
-    TenantNotFound as TenantNotFound,
-    TokenExpired as TokenExpired,
-    Unauthenticated as Unauthenticated,
+)
+from .refusals import (
+    BodyTooLarge as BodyTooLarge,
+    MethodNotAllowed as MethodNotAllowed,
+    NotAcceptable as NotAcceptable,
+    PreconditionFailed as PreconditionFailed,
+    PreconditionRequired as PreconditionRequired,
+    RateLimited as RateLimited,
+    Refused as Refused,
     UnsupportedMediaType as UnsupportedMediaType,
-    WebhookDisabled as WebhookDisabled,
-    WebhookNotFound as WebhookNotFound,
+)
+from .root import (
+    Fault as Fault,
+    ProvisioningError as ProvisioningError,
     catalogue as catalogue,
 )

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from flask import Response, request
 
-from .errors import ProvisioningError
+from .root import ProvisioningError
 
 MEDIA_TYPE = "application/problem+json"
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")

@@ -1,0 +1,55 @@
+"""Who calls is unknown, or may not do this."""
+
+from __future__ import annotations
+
+from .root import ProvisioningError
+
+
+class Unauthenticated(ProvisioningError):
+    """Nobody proved who is calling (401), with an RFC 6750 challenge."""
+
+    status = 401
+    code = "authentication-required"
+    title = "Authentication required"
+    remedy = "Send a bearer token in the `Authorization` header."
+
+
+class InvalidToken(Unauthenticated):
+    """The token does not prove who is calling."""
+
+    code = "invalid-token"
+    title = "Invalid token"
+    remedy = "Obtain a new token: this one is malformed, forged, revoked, or not meant for this API."
+
+
+class TokenExpired(Unauthenticated):
+    """The token was good once; its time is over."""
+
+    code = "token-expired"
+    title = "Token expired"
+    remedy = "Obtain a new token and send the request again."
+
+
+class Forbidden(ProvisioningError):
+    """Who calls may not do this (403)."""
+
+    status = 403
+    code = "insufficient-permission"
+    title = "Insufficient permission"
+    remedy = "Ask your administrator for a role that grants the permissions in `required`."
+
+
+class QuotaExceeded(Forbidden):
+    """There are as many tenants, or webhooks, as are allowed."""
+
+    code = "quota-exceeded"
+    title = "Quota exceeded"
+    remedy = "Delete what is no longer needed, or ask the operator for a larger quota."
+
+
+class LicenseExpired(Forbidden):
+    """The operator's licence for this API has ended, and its days of grace too."""
+
+    code = "license-expired"
+    title = "Licence expired"
+    remedy = "The operator must renew the licence; reading, suspending and deleting go on meanwhile."

@@ -1,0 +1,55 @@
+"""What is asked for does not fit what there is already."""
+
+from __future__ import annotations
+
+from .root import ProvisioningError
+
+
+class Conflict(ProvisioningError):
+    """The request does not fit the present state (409)."""
+
+    status = 409
+    code = "conflict"
+    title = "Conflict"
+    remedy = "Read the resource again and decide anew."
+
+
+class TenantExists(Conflict):
+    """Another tenant of the same partner holds an email or external id that must be unique."""
+
+    code = "tenant-exists"
+    title = "Tenant exists already"
+    remedy = "`field` names what is taken. Use the tenant in `conflicting_tenant`, or choose another value."
+
+
+class InvalidState(Conflict):
+    """The tenant is in a state in which this cannot be done to it."""
+
+    code = "invalid-state"
+    title = "Not possible in this state"
+    remedy = "The tenant's `status` does not allow this; a deleted tenant can only be read, restored and purged."
+
+
+class WebhookDisabled(Conflict):
+    """Nothing is sent to a webhook that is disabled."""
+
+    code = "webhook-disabled"
+    title = "Webhook disabled"
+    remedy = "Enable the webhook first: `PATCH` it with `enabled: true`."
+
+
+class IdempotencyInProgress(Conflict):
+    """The first request with this Idempotency-Key has not been answered yet."""
+
+    code = "idempotency-in-progress"
+    title = "Still in progress"
+    remedy = "Repeat the request with the same key after `Retry-After` seconds."
+
+
+class IdempotencyKeyReused(ProvisioningError):
+    """The Idempotency-Key was used for another request (422)."""
+
+    status = 422
+    code = "idempotency-key-reused"
+    title = "Idempotency-Key reused"
+    remedy = "Use a new key for each new request; the same key is for repeating the very same one."

@@ -1,0 +1,84 @@
+"""What HTTP itself forbids."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .root import ProvisioningError
+
+
+class Refused(ProvisioningError):
+    """HTTP itself forbids it: the method, the media type, the size or a precondition (4xx)."""
+
+    status = 400
+    code = "bad-request"
+    title = "Bad request"
+    remedy = "Send a well-formed HTTP request."
+
+    def __init__(self, detail: str | None = None, *, status: int | None = None, **members: Any) -> None:
+        super().__init__(detail, **members)
+        if status is not None:
+            self.status = status  # type: ignore[misc]
+
+
+class MethodNotAllowed(Refused):
+    """There is something at this path, but not for this method."""
+
+    status = 405
+    code = "method-not-allowed"
+    title = "Method not allowed"
+    remedy = "Use one of the methods in the `Allow` header."
+
+
+class NotAcceptable(Refused):
+    """The header `Accept` admits none of the media types in which this can be answered."""
+
+    status = 406
+    code = "not-acceptable"
+    title = "Not acceptable"
+    remedy = "Accept `application/json`."
+
+
+class PreconditionFailed(Refused):
+    """The resource is not in the version that `If-Match` or `If-None-Match` demands."""
+
+    status = 412
+    code = "precondition-failed"
+    title = "Precondition failed"
+    remedy = "Somebody changed the resource meanwhile: read it again and repeat with its new ETag."
+
+
+class PreconditionRequired(Refused):
+    """This API takes writes only from callers who say which version they have seen."""
+
+    status = 428
+    code = "precondition-required"
+    title = "Precondition required"
+    remedy = "Read the resource and send its ETag in `If-Match`."
+
+
+class BodyTooLarge(Refused):
+    """The body is larger than this API takes."""
+
+    status = 413
+    code = "body-too-large"
+    title = "Body too large"
+    remedy = "Send less than `limit` bytes."
+
+
+class UnsupportedMediaType(Refused):
+    """The body is of a media type, or in an encoding, that this operation does not take."""
+
+    status = 415
+    code = "unsupported-media-type"
+    title = "Unsupported media type"
+    remedy = "Send the body as one of the media types in `accepted`."
+
+
+class RateLimited(Refused):
+    """This caller has sent more requests than it may in this time."""
+
+    status = 429
+    code = "rate-limited"
+    title = "Too many requests"
+    remedy = "Wait for `Retry-After` seconds, then send the request again."
