@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, MetaData
 
 from . import indexes as own_indexes
 from .indexes import IndexSet
-from .storage import begin_immediately
+from .unit import begin_immediately
 
 _FOLDER = pathlib.Path(__file__).parent / "migrations"
 _UPGRADE_LOCK = 7_236_041_905_271
