@@ -18,8 +18,8 @@ from flask.cli import FlaskGroup
 from sqlalchemy import select
 
 import flask_tenant_provisioning
+from flask_tenant_provisioning.cli import paging
 from flask_tenant_provisioning.cli.output import Table, described, fitted
-from flask_tenant_provisioning.cli.tenants import reading
 from flask_tenant_provisioning.cli.text import cut, folded, printable, width
 from tests import world
 from tests.commands import Done, run
@@ -248,7 +248,7 @@ def test_a_list_can_be_narrowed_and_sorted(host: Flask, options: list[str], expe
 def test_a_list_follows_the_pages_up_to_the_limit(host: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in "ABCDEFG":
         created(host, name)
-    monkeypatch.setattr(reading, "LARGEST_PAGE", 3)
+    monkeypatch.setattr(paging, "LARGEST_PAGE", 3)
     sorted_so = ("list", "--json", "--sort", "-client_name")
     assert names(tenants(host, *sorted_so, "--limit", "0")) == [*"GFEDCBA"]
     assert names(tenants(host, *sorted_so, "--limit", "5")) == [*"GFEDC"]

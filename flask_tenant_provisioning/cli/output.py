@@ -31,6 +31,14 @@ def say_json(*documents: Any) -> None:
     click.echo("\n".join(map(render, documents)).encode())
 
 
+def say_one(document: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print a document: what it says to people, and whole to programs."""
+    if as_json:
+        say_json(document)
+    else:
+        say("\n".join(described(document, room())))
+
+
 def room() -> int | None:
     """How many columns there are; None where the output goes to no terminal and is shown whole."""
     if sys.stdout.isatty() or os.environ.get("COLUMNS"):

@@ -15,7 +15,7 @@ from ...tenants.models import Tenant
 from ...tenants.requests import identified
 from ...web.mount import Mount
 from ..operator import operator
-from ..output import described, room, say, say_json
+from ..output import say_one
 
 T = TypeVar("T")
 
@@ -50,8 +50,4 @@ def allowance(mount: Mount) -> usage.Allowance:
 
 def say_tenant(mount: Mount, tenant: Tenant, *, as_json: bool) -> None:
     """Print a tenant, as the API shows it."""
-    document = tenant.document(mount.hooks.fields)
-    if as_json:
-        say_json(document)
-    else:
-        say("\n".join(described(document, room())))
+    say_one(tenant.document(mount.hooks.fields), as_json=as_json)

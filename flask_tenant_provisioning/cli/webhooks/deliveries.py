@@ -18,9 +18,10 @@ from ...webhooks.requests import named
 from ...webhooks.schemas import recovery_input
 from ..mounts import chosen_mount
 from ..operator import operator
+from ..output import say_one
+from ..paging import pages, say_pages
 from ..problems import told
 from ..tenants.options import TEXT, on_one
-from .working import pages, say_one, say_pages
 
 COLUMNS = ("delivery", "state", "attempts", "event", "created_at", "next_attempt_at")
 

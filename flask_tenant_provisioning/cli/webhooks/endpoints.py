@@ -16,10 +16,10 @@ from ...webhooks.inputs import load_webhook
 from ...webhooks.requests import named
 from ...webhooks.schemas import OVERLAP, rotation_input
 from ..mounts import chosen_mount, mount_option
-from ..output import json_option, say
+from ..output import json_option, say, say_one
+from ..paging import pages, say_pages
 from ..problems import told
 from ..tenants.options import TEXT, on_one, sent
-from .working import pages, say_one, say_pages
 
 COLUMNS = ("webhook", "partner", "url", "enabled", "disabled_reason", "failing_since")
 

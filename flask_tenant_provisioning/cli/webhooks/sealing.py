@@ -17,8 +17,8 @@ from ...webhooks.actions import Target
 from ...webhooks.models import Endpoint
 from ..mounts import chosen_mount, mount_option
 from ..output import say
+from ..paging import pages
 from ..problems import told
-from .working import pages
 
 
 @click.command("reseal", help="Encrypt every webhook's secrets with the first of PROVISIONING_ENCRYPTION_KEYS.")

@@ -1,26 +1,18 @@
-"""What the commands about webhooks have in common."""
+"""Lists, as commands print them: page after page, up to a limit."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from ...database import Storage
-from ...web.parameters import LARGEST_PAGE
-from ..output import Table, described, room, say, say_json
+from ..database import Storage
+from ..web.parameters import LARGEST_PAGE
+from .output import Table, room, say, say_json
 
 T = TypeVar("T")
 S = TypeVar("S")
 Page = tuple[list[S], bool]
-
-
-def say_one(document: Mapping[str, Any], *, as_json: bool) -> None:
-    """Print a document, as the API shows it."""
-    if as_json:
-        say_json(document)
-    else:
-        say("\n".join(described(document, room())))
 
 
 def pages(
