@@ -86,7 +86,12 @@ class CeleryHouse(House):
         """Run a task here and now."""
         self.celery.tasks[f"flask_tenant_provisioning.{task}"].apply(arguments).get()
 
+    def settle(self) -> None:
+        """Have everything told to the broker that has happened so far."""
+        self.mount.engine.stop(10)
+
     def close(self) -> None:
+        self.settle()
         super().close()
         if "celery" in self.app.extensions:
             self.celery.close()

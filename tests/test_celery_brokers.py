@@ -113,6 +113,25 @@ def test_a_broker_that_says_nothing_delays_one_request_and_no_other(make: Make, 
 
 
 @KINDS
+def test_a_broker_that_says_nothing_delays_no_write_of_which_webhooks_tell(
+    make: Make, silent: Absent, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    house = make(silent(kind))
+    partner = house.open()
+    made = partner("POST", "/webhooks", json={"url": "https://93.184.215.14/hook"})
+    assert made.status_code == 201, made.text
+    begun = time.monotonic()
+    for _ in range(5):
+        partner.create()
+    assert time.monotonic() - begun < PATIENCE / 2
+    house.settle()
+
+    said = [record.getMessage() for record in caplog.records if record.name.startswith("flask_tenant_provisioning")]
+    assert len(said) == 1
+    assert said[0].startswith(SILENCED)
+
+
+@KINDS
 def test_a_broker_that_comes_back_is_used_again(
     make: Make, nowhere: Absent, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:

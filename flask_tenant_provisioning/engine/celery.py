@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from celery import Celery
@@ -14,8 +15,11 @@ from kombu import Connection
 from kombu.pools import ProducerPool
 
 from ..config import ConfigurationError
+from ..steps.statements import KEY
 from ..web.mount import Mount
-from .tasks import CHORES, SWEEP, WORK
+from .herald import Herald
+from .lookout import Lookout
+from .tasks import CHORES, DELIVER, SWEEP, WORK
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +29,8 @@ BATCH = 20
 PATIENCE = 2.0
 #: How long one that did not answer is left alone, in seconds.
 PAUSE = 10.0
-#: Seconds after which a message of the beat's is out of date: workers that have been away need just the newest.
+#: Seconds after which a message of the beat's, or one that just says that there is something to deliver, is out of
+#: date: workers that have been away need just the newest.
 EXPIRY = 60
 _CONNECTIONS = 4
 #: A connection that has died is opened anew once; a broker that is away is not waited for.
@@ -37,7 +42,7 @@ class CeleryEngine:
     """Sends keys to the workers of the host's Celery app, ``app.extensions["celery"]``.
 
     Losing a message loses nothing: the beat's sweep finds the rows. A broker that does not answer delays one request,
-    and is then left alone for `PAUSE` seconds.
+    and is then left alone for `PAUSE` seconds. Of ordinary writes a thread tells that begins with the first of them.
     """
 
     def __init__(self, mount: Callable[[], Mount], *, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -45,16 +50,42 @@ class CeleryEngine:
         self._monotonic = monotonic
         self._alone_until: float | None = None
         self._pools: dict[int, ProducerPool] = {}
+        self._heralds: dict[int, Herald] = {}
 
     def serve(self) -> None:
         """Nothing: this process does none of the work."""
 
     def wake(self, keys: Sequence[tuple[str, ...]]) -> None:
-        """Send the keys, a few to a message."""
+        """Send the keys of steps, a few to a message; endpoints share one, which names none."""
+        steps = [key for key in keys if len(key) == len(KEY)]
+        if steps:
+            self._carry(partial(self._send_steps, steps))
+        if len(steps) < len(keys):
+            self._carry(self._send_couriers)
+
+    def happened(self) -> None:
+        """Have webhooks delivered soon: one message for all that this process writes meanwhile."""
+        process = os.getpid()
+        if process not in self._heralds:
+            self._heralds.setdefault(process, Herald(self._tell))
+        self._heralds[process].happened()
+
+    def stop(self, grace: float) -> None:
+        """Tell what has happened last. What workers do, they end by themselves."""
+        if herald := self._heralds.pop(os.getpid(), None):
+            herald.stop(grace)
+
+    def _tell(self) -> None:
+        """Send for whoever delivers webhooks, where there is one to deliver."""
+        if Lookout(self._mount().storage).for_webhooks():
+            self._carry(self._send_couriers)
+
+    def _carry(self, send: Callable[[], None]) -> None:
+        """Call `send`, unless the broker did not answer lately."""
         if self._is_left_alone():
             return
         try:
-            self._send(keys)
+            send()
         except Exception as error:
             if self._alone_until is None:
                 logger.warning("Celery carries no work at present, its sweep will find what is due: %s", error)
@@ -64,12 +95,6 @@ class CeleryEngine:
             self._alone_until = None
             logger.info("Celery carries work again")
 
-    def happened(self) -> None:
-        """Nothing: the beat's sweep publishes, and a message a write would cost more than the write."""
-
-    def stop(self, grace: float) -> None:
-        """Nothing: what workers do, they end by themselves."""
-
     def _is_left_alone(self) -> bool:
         """Whether the broker did not answer before; now and then one caller finds out whether it does again."""
         now, until = self._monotonic(), self._alone_until
@@ -77,14 +102,22 @@ class CeleryEngine:
             self._alone_until = now + PAUSE
         return until is not None and now < until
 
-    def _send(self, keys: Sequence[tuple[str, ...]]) -> None:
-        mount = self._mount()
-        celery = celery_of(mount)
+    def _send_steps(self, keys: Sequence[tuple[str, ...]]) -> None:
+        name = self._mount().name
+        messages = [((name, batch), f"({name!r}, {len(batch)} steps)") for batch in batches(keys)]
+        self._send(WORK, messages)
+
+    def _send_couriers(self) -> None:
+        name = self._mount().name
+        self._send(DELIVER, [((name,), f"({name!r},)")], expires=EXPIRY)
+
+    def _send(self, task: str, messages: Sequence[tuple[tuple[Any, ...], str]], **options: Any) -> None:
+        """Send a task once for each of `messages`: its arguments, and what the log says of them."""
+        celery = celery_of(self._mount())
         with self._pool(celery).acquire(block=True, timeout=PATIENCE) as producer:
-            sending: dict[str, Any] = {"producer": producer, "retry": True, "retry_policy": _ONCE}
-            for batch in batches(keys):
-                sending["argsrepr"] = f"({mount.name!r}, {len(batch)} steps)"
-                celery.tasks[WORK].apply_async((mount.name, batch), **sending)
+            sending: dict[str, Any] = {"producer": producer, "retry": True, "retry_policy": _ONCE, **options}
+            for arguments, shown in messages:
+                celery.tasks[task].apply_async(arguments, argsrepr=shown, **sending)
 
     def _pool(self, celery: Celery) -> ProducerPool:
         """This process's connections. A parent's are kept: closing a copy would close the parent's too."""

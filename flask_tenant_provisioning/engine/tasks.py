@@ -24,6 +24,8 @@ WORK, DELIVER, SWEEP, CHORES = (f"flask_tenant_provisioning.{name}" for name in 
 AGE = 10.0
 #: How many steps one sweep sends, at most; there is another soon.
 SWEPT = 1000
+#: For how many seconds one message has webhooks delivered, before other messages get their turn.
+SHIFT = 20.0
 _SAFELY: dict[str, Any] = {"acks_late": True, "reject_on_worker_lost": True, "ignore_result": True}
 
 
@@ -35,8 +37,11 @@ def work(mount: str, keys: Sequence[Sequence[str]]) -> None:
 
 @shared_task(name=DELIVER, **_SAFELY)
 def deliver(mount: str) -> None:
-    """Deliver the webhooks that are due."""
-    courier_of(_mount(mount)).drain()
+    """Publish what has happened, and deliver the webhooks that are due."""
+    found = _mount(mount)
+    publish_all(found.storage)
+    if courier_of(found).drain(SHIFT):
+        _send_courier(mount)
 
 
 @shared_task(name=SWEEP, **_SAFELY)
@@ -45,7 +50,7 @@ def sweep(mount: str) -> None:
     found = _mount(mount)
     publish_all(found.storage)
     if found.storage.read(delivering.is_due):
-        current_app.extensions["celery"].tasks[DELIVER].apply_async((mount,))
+        _send_courier(mount)
     overdue = found.storage.read(partial(claims.overdue, limit=SWEPT, age=AGE))
     if overdue:
         logger.info("%d steps are due again, or were never sent for", len(overdue))
@@ -56,6 +61,10 @@ def sweep(mount: str) -> None:
 def chores(mount: str) -> None:
     """Remove what is past its time."""
     Chores(_mount(mount)).do()
+
+
+def _send_courier(mount: str) -> None:
+    current_app.extensions["celery"].tasks[DELIVER].apply_async((mount,))
 
 
 def _mount(name: str) -> Mount:

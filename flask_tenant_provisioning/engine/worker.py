@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -74,14 +75,22 @@ class Worker:
             if not begun and self._changed.wait(min(self._rest(), GATHER * 2**self._quiet)):
                 self._urgent.wait(max(0.0, self._turned + GATHER - time.monotonic()))
 
-    def drain(self) -> None:
-        """Work until nothing is due, and wait for what is being done."""
+    def drain(self, within: float = math.inf) -> bool:
+        """Work until nothing is due, or for so many seconds, and wait for what is being done.
+
+        Returns whether something may still be due.
+        """
+        end = time.monotonic() + within
         if self._chores is not None:
             self._safely(self._chores.do)
         while not self._stopping and (self._turn() or self._running):
-            if self._running:
+            if time.monotonic() >= end:
+                self.stop()
+                self.finish(math.inf)
+            elif self._running:
                 self._changed.wait(min(self._rest(), 0.05))
                 self._changed.clear()
+        return self._stopping
 
     def finish(self, grace: float) -> int:
         """Wait for what is being done, for `grace` seconds at most; returns how many pieces were left."""

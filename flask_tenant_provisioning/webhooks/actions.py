@@ -81,6 +81,8 @@ def revise(session: Session, target: Target, values: Values) -> Endpoint:
     after = before._replace(**_stored(values))
     if after.enabled > before.enabled:
         after = after._replace(**_WELL, due_at=_due(session, before))
+        if after.due_at is not None:
+            session.wake((after.partner_id, after.id))
     elif after.enabled < before.enabled:
         after = after._replace(due_at=None)
     return _changed(session, before, after)

@@ -1,0 +1,251 @@
+"""Webhooks with Celery: workers are told of what is to be delivered, and need not wait for the next sweep."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flask_tenant_provisioning.database import instant
+from flask_tenant_provisioning.engine.celery import EXPIRY
+from flask_tenant_provisioning.engine.herald import GATHER, Herald
+from tests import brokers
+from tests.brokers import Broker
+from tests.celery_hosts import CeleryHouse
+from tests.waiting import eventually
+from tests.webhooks import LOCAL, Receiver, receiving
+from tests.witness import one, rows
+from tests.world import Caller
+
+DELIVER = "flask_tenant_provisioning.deliver"
+Make = Callable[..., CeleryHouse]
+
+
+@pytest.fixture
+def broker(database: str) -> Iterator[Broker]:
+    """A part of a broker, of this test's own: Redis beside SQLite, RabbitMQ beside PostgreSQL."""
+    with brokers.part_of("redis" if database == "sqlite" else "rabbitmq") as part:
+        yield part
+
+
+@pytest.fixture
+def house(database_url: str, broker: Broker) -> Iterator[CeleryHouse]:
+    made = CeleryHouse(database_url, broker, **LOCAL)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as found:
+        yield found
+
+
+def endpoint(partner: Caller, url: str, **fields: Any) -> str:
+    """The path of a new endpoint."""
+    made = partner("POST", "/webhooks", json={"url": url, **fields})
+    assert made.status_code == 201, made.text
+    return f"/webhooks/{made.get_json()['webhook']}"
+
+
+def sent(house: CeleryHouse, at_least: int = 0) -> list[str]:
+    """The tasks that were sent, once all that has happened is told."""
+    house.settle()
+    return [headers["task"] for headers, _ in brokers.waiting(house.broker, at_least)]
+
+
+def states(house: CeleryHouse) -> list[str]:
+    return [row["state"] for row in rows(house.app, "deliveries")]
+
+
+def test_a_write_is_delivered_without_a_sweep(house: CeleryHouse, receiver: Receiver) -> None:
+    partner = house.open()
+    endpoint(partner, receiver.url)
+    with house.at_work():
+        partner.create()
+        assert receiver.wait_for(1, 20)
+        assert eventually(lambda: states(house) == ["succeeded"])
+
+
+def test_the_last_write_of_a_burst_is_not_forgotten(house: CeleryHouse, receiver: Receiver) -> None:
+    partner = house.open()
+    endpoint(partner, receiver.url)
+    with house.at_work():
+        for _ in range(20):
+            partner.create()
+        assert receiver.wait_for(20, 20)
+
+
+def test_a_burst_sends_few_messages(house: CeleryHouse, receiver: Receiver) -> None:
+    partner = house.open()
+    endpoint(partner, receiver.url)
+    begun = time.monotonic()
+    for _ in range(50):
+        partner.create()
+    most = 2 + (time.monotonic() - begun) / GATHER
+    found = sent(house, 1)
+
+    assert {*found} == {DELIVER}
+    assert len(found) <= most
+
+
+def test_a_message_names_no_one_and_does_not_pile_up(house: CeleryHouse, receiver: Receiver) -> None:
+    partner = house.open()
+    endpoint(partner, receiver.url)
+    partner.create()
+    house.settle()
+    ((headers, body),) = brokers.waiting(house.broker, 1)
+
+    assert body[0] == ["provisioning"]
+    assert (headers["argsrepr"], headers["eta"], headers["ignore_result"]) == ("('provisioning',)", None, True)
+    assert headers["expires"] is not None
+    assert EXPIRY == 60
+
+
+@pytest.mark.parametrize("enabled", [None, False])
+def test_where_nobody_is_to_be_told_nothing_is_sent(
+    house: CeleryHouse, receiver: Receiver, enabled: bool | None
+) -> None:
+    partner = house.open()
+    if enabled is not None:
+        endpoint(partner, receiver.url, enabled=enabled)
+    tenant = partner.create()
+    partner("DELETE", one(tenant))
+
+    assert sent(house) == []
+
+
+def test_what_a_commit_leaves_undone_sends_nothing(house: CeleryHouse, receiver: Receiver) -> None:
+    partner = house.open()
+    path = endpoint(partner, receiver.url)
+    body = {"client_name": "Example Corp", "email": "admin@example.com"}
+    assert partner("POST", "/tenants?validate_only=true", json=body).status_code == 201
+    assert partner("PATCH", path, json={"enabled": True}).status_code == 200
+    assert partner("POST", "/tenants", json={"client_name": "Example Corp"}).status_code == 400
+
+    assert sent(house) == []
+
+
+def test_a_test_a_redelivery_a_recovery_and_an_enabling_are_each_sent_for(
+    house: CeleryHouse, receiver: Receiver
+) -> None:
+    partner = house.open()
+    partner.create()
+    house.apply("sweep", "provisioning")
+    path = endpoint(partner, receiver.url)
+    made = partner("POST", f"{path}/test").get_json()
+    assert sent(house, 1) == [DELIVER]
+    house.apply("deliver", "provisioning")
+    assert eventually(lambda: {*states(house)} == {"succeeded"})
+    assert partner("POST", f"/deliveries/{made['delivery']}/redeliver").status_code == 202
+    assert sent(house, 1) == [DELIVER]
+    since = {"since": instant(house.clock() - 60)}
+    assert partner("POST", f"{path}/recover", json=since).get_json()["deliveries"] == 1
+    assert sent(house, 1) == [DELIVER]
+    partner("PATCH", path, json={"enabled": False})
+    assert sent(house) == []
+    partner("PATCH", path, json={"enabled": True})
+    assert sent(house, 1) == [DELIVER]
+    house.apply("deliver", "provisioning")
+
+    assert [body for _, body in receiver.requests].count(receiver.requests[0][1]) == 2
+    assert len(receiver.requests) == 3
+
+
+def test_a_process_that_ends_tells_what_has_happened_last(
+    house: CeleryHouse, receiver: Receiver, database_url: str
+) -> None:
+    endpoint(house.open(), receiver.url)
+    folder = Path(__file__).parent.parent
+    command = [sys.executable, "-c", ENDING, database_url, *house.broker]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=folder)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sent(house, 2) == [DELIVER, DELIVER]
+
+
+ENDING = """
+import os, sys, threading
+from tests.brokers import Broker
+from tests.celery_hosts import CeleryHouse
+
+house = CeleryHouse(sys.argv[1], Broker(*sys.argv[2:5]))
+partner = house.open()
+partner.create(email="parent@example.com")
+assert [thread.name for thread in threading.enumerate()][1:] == ["flask_tenant_provisioning.engine-herald"]
+if child := os.fork():
+    sys.exit(os.waitpid(child, 0)[1])
+partner.create(email="child@example.com")
+"""
+
+
+class Told:
+    """Somebody who is told, and holds the teller up until released."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.begun, self.release = threading.Semaphore(0), threading.Semaphore(0)
+
+    def __call__(self) -> None:
+        self.calls += 1
+        self.begun.release()
+        assert self.release.acquire(timeout=20)
+
+
+def test_what_happens_while_others_are_told_is_told_too() -> None:
+    told = Told()
+    herald = Herald(told, gather=0.01)
+    herald.happened()
+    assert told.begun.acquire(timeout=20)
+    for _ in range(3):
+        herald.happened()
+    told.release.release()
+    assert told.begun.acquire(timeout=20)
+    told.release.release()
+    herald.stop(20)
+
+    assert told.calls == 2
+
+
+def test_a_herald_that_stops_waits_for_nothing() -> None:
+    told = Told()
+    herald = Herald(told, gather=3600)
+    told.release.release(2)
+    herald.happened()
+    assert told.begun.acquire(timeout=20)
+    herald.happened()
+    begun = time.monotonic()
+    herald.stop(20)
+
+    assert (told.calls, time.monotonic() - begun < 10) == (2, True)
+
+
+def test_a_herald_outlives_what_it_meets(caplog: pytest.LogCaptureFixture) -> None:
+    met = threading.Semaphore(0)
+
+    def fail() -> None:
+        met.release()
+        raise RuntimeError("boom")
+
+    herald = Herald(fail, gather=0.01)
+    for _ in range(2):
+        herald.happened()
+        assert met.acquire(timeout=20)
+    herald.stop(20)
+
+    assert caplog.messages == ["what has happened could not be told, a sweep finds it: boom"] * 2
+
+
+def test_before_anything_happens_there_is_no_thread() -> None:
+    herald = Herald(lambda: None)
+    before = threading.active_count()
+    herald.stop()
+
+    assert threading.active_count() == before
+    assert herald._thread is None
