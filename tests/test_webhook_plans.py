@@ -1,0 +1,69 @@
+"""What an administrator reads of deliveries by their id alone costs a probe of the key for each partner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from flask_tenant_provisioning.database import Session, Statement, Storage, instant, migration
+from flask_tenant_provisioning.schema import metadata
+from flask_tenant_provisioning.webhooks import resending
+from flask_tenant_provisioning.webhooks.models import pending
+from flask_tenant_provisioning.webhooks.statements import WebhookSQL
+from tests.test_list_plans import Watched, _url, costs
+
+PREFIX = "provisioning_"
+PARTNERS, ENDPOINTS, DELIVERIES = 10, 2, 1000
+
+
+@pytest.fixture(scope="module")
+def storage(
+    request: pytest.FixtureRequest, database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Storage]:
+    engine = create_engine(_url(request, database, tmp_path_factory))
+    migration.upgrade(engine, PREFIX)
+    found = Storage(engine, metadata(PREFIX))
+    found.transaction(fill)
+    yield found
+    engine.dispose()
+
+
+def fill(session: Session) -> None:
+    storage, sql = session.storage, session.storage.once(WebhookSQL)
+    at = instant(storage.clock())
+    endpoints = [row(f"partner-{n % PARTNERS}", storage.new_id(), at) for n in range(PARTNERS * ENDPOINTS)]
+    session.run_many(sql.insert, endpoints)
+    for one in endpoints:
+        of_it = (one["partner_id"], one["id"])
+        made = [pending(of_it, storage.new_id(), storage.new_id(), at)._asdict() for _ in range(DELIVERIES)]
+        session.run_many(sql.add, made)
+    if storage.engine.dialect.name == "postgresql":
+        session.run(Statement(text("ANALYZE"), storage.engine.dialect), {})
+
+
+def row(partner: str, id: str, at: str) -> dict[str, Any]:
+    empty = dict.fromkeys(("description", "disabled_reason", "failing_since", "rests_until", "due_at", "leased_until"))
+    said = {"url": "https://example.com/hook", "events": '["*"]', "signing": "v1", "secrets": "[]", "enabled": 1}
+    times = {"created_at": at, "updated_at": at, "version": 1, "failures": 0, "fence": 0}
+    return {"partner_id": partner, "id": id, **empty, **said, **times}
+
+
+def test_a_delivery_by_its_id_alone_is_a_probe_for_each_partner(storage: Storage) -> None:
+    deliveries = storage.table("deliveries")
+    with storage.engine.connect() as connection:
+        wanted = connection.execute(deliveries.select().offset(7777).limit(1)).mappings().one()
+
+    def work(session: Session) -> Watched:
+        watched: Any = Watched(session)
+        found = resending.read(watched, None, wanted["id"])
+        assert (found.partner_id, found.webhook_id, found.id) == tuple(
+            wanted[name] for name in ("partner_id", "webhook_id", "id")
+        )
+        return watched  # type: ignore[no-any-return]
+
+    for cost in costs(storage.engine, storage.read(work)):
+        assert "SEARCH provisioning_deliveries USING PRIMARY KEY (partner_id=?" in cost.plan or "deliveries_pkey" in cost.plan
+        assert cost.read <= PARTNERS * ENDPOINTS * 25, cost.plan
