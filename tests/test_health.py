@@ -7,10 +7,15 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 
+from flask_tenant_provisioning.database import instant
+from flask_tenant_provisioning.events.publishing import publish_all
 from tests.commands import run
 from tests.refusals import invalid_parameter
 from tests.steps import House
-from tests.world import PREFIX, problem
+from tests.witness import storage_of
+from tests.world import PREFIX, Caller, problem
+
+WELL = {"status": "ok", "due": 0, "lag_seconds": 0.0}
 
 
 @pytest.fixture
@@ -42,10 +47,12 @@ def test_workers_that_do_not_keep_up_are_seen(house: House) -> None:
     house.step("one")
     partner = house.open()
     partner.create()
+    publish_all(storage_of(house.app))
     house.clock.now += 30
     assert health(house.app)["worker"] == {"status": "ok", "due": 1, "lag_seconds": 30.0}
     house.clock.now += 31.5
     partner.create()
+    publish_all(storage_of(house.app))
 
     assert health(house.app) == {
         "status": "degraded",
@@ -57,6 +64,97 @@ def test_workers_that_do_not_keep_up_are_seen(house: House) -> None:
     assert "2 due, the first for 62 s / run `flask provisioning worker`" in found
     house.work()
     assert health(house.app)["status"] == "ok"
+
+
+def test_events_that_wait_for_their_place_count(house: House) -> None:
+    partner = house.open()
+    partner.create()
+    house.clock.now += 30
+    partner.create()
+    house.clock.now += 31.5
+    assert worker(house) == {"status": "late", "due": 2, "lag_seconds": 61.5}
+    assert partner("GET", "/events").status_code == 200
+
+    assert worker(house) == WELL
+
+
+def test_deliveries_that_are_due_count(house: House) -> None:
+    partner = house.open()
+    subscribe(partner)
+    subscribe(partner)
+    partner.create()
+    house.clock.now += 5
+    publish_all(storage_of(house.app))
+    house.clock.now += 61.5
+    partner.create()
+    publish_all(storage_of(house.app))
+
+    assert worker(house) == {"status": "late", "due": 4, "lag_seconds": 61.5}
+
+
+def test_a_delivery_whose_time_has_not_come_does_not_count(house: House) -> None:
+    partner = house.open()
+    subscribe(partner)
+    partner.create()
+    publish_all(storage_of(house.app))
+    set_endpoints(house, due_at=instant(house.clock() + 300))
+    set_deliveries(house, due_at=instant(house.clock() + 300))
+    house.clock.now += 299
+    assert worker(house) == WELL
+    house.clock.now += 2.5
+
+    assert worker(house) == {"status": "ok", "due": 1, "lag_seconds": 1.5}
+
+
+@pytest.mark.parametrize("column", ["rests_until", "leased_until"])
+def test_an_endpoint_that_rests_or_has_a_worker_is_not_late(house: House, column: str) -> None:
+    partner = house.open()
+    subscribe(partner)
+    partner.create()
+    publish_all(storage_of(house.app))
+    set_endpoints(house, **{column: instant(house.clock() + 600)})
+    house.clock.now += 590
+    assert worker(house) == WELL
+    house.clock.now += 12.5
+    lag = 2.5 if column == "rests_until" else 602.5
+
+    assert worker(house) == {"status": "ok" if lag < 60 else "late", "due": 1, "lag_seconds": lag}
+
+
+def test_a_disabled_endpoint_is_not_late(house: House) -> None:
+    partner = house.open()
+    path = subscribe(partner)
+    partner.create()
+    publish_all(storage_of(house.app))
+    assert partner("PATCH", path, json={"enabled": False}).status_code == 200
+    house.clock.now += 600
+
+    assert worker(house) == WELL
+
+
+def subscribe(partner: Caller) -> str:
+    """The path of a new endpoint, which nobody sends to."""
+    made = partner("POST", "/webhooks", json={"url": "https://93.184.215.14/hook"})
+    assert made.status_code == 201, made.text
+    return f"/webhooks/{made.get_json()['webhook']}"
+
+
+def worker(house: House) -> object:
+    return health(house.app)["worker"]
+
+
+def set_endpoints(house: House, **columns: str) -> None:
+    _set(house, "webhooks", columns)
+
+
+def set_deliveries(house: House, **columns: str) -> None:
+    _set(house, "deliveries", columns)
+
+
+def _set(house: House, table: str, columns: dict[str, str]) -> None:
+    storage = storage_of(house.app)
+    with storage.engine.begin() as connection:
+        connection.execute(storage.table(table).update().values(columns))
 
 
 def test_a_parameter_is_refused(house: House) -> None:

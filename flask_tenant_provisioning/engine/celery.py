@@ -117,7 +117,8 @@ class CeleryEngine:
         with self._pool(celery).acquire(block=True, timeout=PATIENCE) as producer:
             sending: dict[str, Any] = {"producer": producer, "retry": True, "retry_policy": _ONCE, **options}
             for arguments, shown in messages:
-                celery.tasks[task].apply_async(arguments, argsrepr=shown, **sending)
+                sending["argsrepr"] = shown
+                celery.tasks[task].apply_async(arguments, **sending)
 
     def _pool(self, celery: Celery) -> ProducerPool:
         """This process's connections. A parent's are kept: closing a copy would close the parent's too."""

@@ -114,3 +114,9 @@ def waits(storage: Storage) -> ColumnElement[bool]:
     """Whether any event waits for its place."""
     events = storage.table("events")
     return select(events.c.id).where(events.c.position.is_(None)).exists()
+
+
+def waiting_events(storage: Storage) -> Select[Any]:
+    """When each event happened that waits for its place, as `since`."""
+    events = storage.table("events")
+    return select(events.c.timestamp.label("since")).where(events.c.position.is_(None))

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from ..database import Storage
-from ..steps import claims
+from .statements import lag
 
 #: A worker that is further behind than this, in seconds, is late.
 LATE = 60.0
@@ -17,14 +17,14 @@ LATE = 60.0
 def health(storage: Storage, stopwatch: Callable[[], float] = time.perf_counter) -> dict[str, Any]:
     """The health of one mount. Raises `StorageUnavailable` where the database does not answer."""
     begun = stopwatch()
-    waiting = storage.read(claims.lag)
+    waiting = storage.read(lag)
     latency = (stopwatch() - begun) * 1000
-    lag = _age(waiting.since, storage.clock())
-    late = lag > LATE
+    behind = _age(waiting.since, storage.clock())
+    late = behind > LATE
     return {
         "status": "degraded" if late else "ok",
         "database": {"status": "ok", "latency_ms": round(latency, 1)},
-        "worker": {"status": "late" if late else "ok", "due": waiting.due, "lag_seconds": round(lag, 1)},
+        "worker": {"status": "late" if late else "ok", "due": waiting.due, "lag_seconds": round(behind, 1)},
     }
 
 

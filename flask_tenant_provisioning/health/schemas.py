@@ -15,7 +15,8 @@ class DatabaseHealthSchema(StrictSchema):
 
 
 class WorkerHealthSchema(StrictSchema):
-    """How many steps are due, and for how many seconds the first of them has been."""
+    """How many steps and deliveries are due and events wait for their place in the feed, together, and for how many
+    seconds the first of them all has."""
 
     status = fields.String(validate=validate.OneOf(("ok", "late")))
     due = fields.Integer()

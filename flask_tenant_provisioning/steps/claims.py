@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..database import Session, Storage, instant
 from .models import Stage
@@ -16,13 +16,6 @@ _TRIES = 3
 
 #: A step by partner, tenant, phase and name.
 Key = tuple[str, str, str, str]
-
-
-class Lag(NamedTuple):
-    """How many steps are due, and since when the first of them is; None where none is."""
-
-    due: int
-    since: str | None
 
 
 def due(session: Session, limit: int) -> list[tuple[Any, ...]]:
@@ -42,12 +35,6 @@ def overdue(session: Session, limit: int, age: float) -> list[Key]:
     wanted = {"now": instant(now), "before": instant(now - age), "limit": limit}
     found: list[Key] = session.run(session.storage.once(StepSQL).overdue, wanted).fetchall()
     return found
-
-
-def lag(session: Session) -> Lag:
-    """How far behind the workers are."""
-    now = {"now": instant(session.storage.clock())}
-    return Lag(*session.run(session.storage.once(StepSQL).lag, now).fetchone())
 
 
 def claim(storage: Storage, limit: int, lease: float, among: Sequence[Key] | None = None) -> list[Stage]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Table, and_, bindparam, case, func, or_, select
+from sqlalchemy import ColumnElement, Integer, Select, Table, and_, bindparam, case, func, or_, select
 
 from ..database import Statement, Storage, parameters
 from .models import Run, Stage
@@ -44,7 +44,6 @@ class StepSQL:
             .order_by(s.due_at)
             .limit(bindparam("limit", type_=Integer))
         )
-        self.lag = self._compiled(select(func.count(), func.min(s.due_at)).where(due))
         self.claim = self._compiled(self._claim(due))
         owned = and_(_same(steps, _STAGE), s.fence == bindparam("fence", type_=Integer))
         lease = bindparam("lease", type_=s.due_at.type)
@@ -117,3 +116,10 @@ def steps_are_due(storage: Storage) -> ColumnElement[bool]:
     """Whether any step is due at the instant `now`."""
     steps = storage.table("steps")
     return select(steps.c.name).where(steps.c.due_at <= bindparam("now", type_=steps.c.due_at.type)).exists()
+
+
+def due_steps(storage: Storage) -> Select[Any]:
+    """Since when each step is due that is so at the instant `now`, as `since`."""
+    steps = storage.table("steps")
+    now: Any = bindparam("now", type_=steps.c.due_at.type)
+    return select(steps.c.due_at.label("since")).where(steps.c.due_at <= now)

@@ -24,6 +24,7 @@ from sqlalchemy import text
 
 from flask_tenant_provisioning import TenantProvisioning
 from flask_tenant_provisioning.engine.choosing import worker_of
+from flask_tenant_provisioning.health.statements import lag
 from flask_tenant_provisioning.steps import claims
 from flask_tenant_provisioning.steps.claims import Key
 from flask_tenant_provisioning.web.mount import Mount
@@ -81,14 +82,14 @@ def created(app: Flask, tenants: int) -> float:
     return statistics.median(taken) * 1000
 
 
-def rate(app: Flask, tenants: int, begin: Callable[[Mount, list[Key]], None]) -> float:
+def rate(app: Flask, tenants: int, begin: Callable[[Mount, list[Key]], object]) -> float:
     """How many steps a second are done, from the beginning to the last one."""
     mount: Mount = app.extensions["tenant_provisioning"]["provisioning"]
     keys = mount.storage.read(lambda session: claims.overdue(session, tenants, 0))
     assert len(keys) == tenants
     began = time.perf_counter()
     begin(mount, keys)
-    while mount.storage.read(claims.lag).due or _at_work(app):
+    while mount.storage.read(lag).due or _at_work(app):
         time.sleep(0.01)
     return tenants / (time.perf_counter() - began)
 
