@@ -66,6 +66,9 @@ HEALTHY = (
     "ok    middleware      whatever wraps app.wsgi_app stands before the API\n"
     "ok    routes          none of the host's lies below /api/provisioning\n"
     "ok    cursors         sealed by SECRET_KEY, mark abcd: it must be the same in every process and at every start\n"
+    "ok    webhook-keys    there are none yet / "
+    "set PROVISIONING_ENCRYPTION_KEYS before the first: the app's secret key would seal it\n"
+    "ok    webhook-reach   https, port 443, 8443, and no internal network\n"
     "ok    worker          external, 0 steps, 0 due\n"
 )
 #: What an isolated mount is told otherwise.
@@ -277,9 +280,9 @@ def test_a_database_that_does_not_answer_fails_and_the_rest_goes_on() -> None:
     url = f"postgresql+psycopg://someone:{WORDS}@127.0.0.1:1/none?sslpassword={WORDS}"
     TenantProvisioning().init_app(app, url)
     found = unwell(app)
-    assert [*found] == ["tenants", "database", "migrations", "tables", "worker"]
+    assert [*found] == ["tenants", "database", "migrations", "tables", "webhook-keys", "worker"]
     skipped = ("fail", "not looked at: the database does not answer", "")
-    assert (found["tenants"], found["migrations"], found["tables"]) == (skipped, skipped, skipped)
+    assert [found[name] for name in ("tenants", "migrations", "tables", "webhook-keys")] == [skipped] * 4
     status, detail, advice = found["database"]
     assert status == "fail"
     assert detail.startswith("OperationalError: ")

@@ -73,6 +73,8 @@ def test_events_that_wait_for_their_place_count(house: House) -> None:
     partner.create()
     house.clock.now += 31.5
     assert worker(house) == {"status": "late", "due": 2, "lag_seconds": 61.5}
+    told = "warn  worker          external, 0 steps, 2 due, the first for 62 s / run `flask provisioning worker`\n"
+    assert told in run(house.app, "doctor").out
     assert partner("GET", "/events").status_code == 200
 
     assert worker(house) == WELL

@@ -89,7 +89,7 @@ def spread(found: list[float]) -> str:
     return f"median {statistics.median(found):6.0f} ms, 95 % {statistics.quantiles(found, n=20)[-1]:6.0f} ms"
 
 
-def _say_nothing(_herald: Herald) -> None:
+def _say_nothing(self: Herald) -> None:
     pass
 
 

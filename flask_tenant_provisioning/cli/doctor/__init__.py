@@ -27,7 +27,7 @@ _NAME_WIDTH = max(map(len, CHECKS))
 @mount_option
 @click.pass_context
 def doctor(context: click.Context, as_json: bool, mount: str | None) -> None:
-    """Look at configuration, licence, database, migrations, JWT and mount.
+    """Look at configuration, licence, database, migrations, JWT, mount, webhooks and workers.
 
     Prints `ok`, `warn` or `fail` for each, and what to do. Exit status 1 where anything fails, else 0.
     """

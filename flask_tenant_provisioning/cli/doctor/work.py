@@ -10,7 +10,7 @@ from .findings import FAIL, OK, WARN, Finding, Patient
 
 
 def keeps_up(patient: Patient) -> Finding:
-    """The steps that are due are done soon."""
+    """Steps, events and webhooks that are due are turned to soon."""
     mount = patient.mount
     if not patient.registered:
         return Finding(OK, "nothing is mounted, and nothing to be done")
