@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from flask_tenant_provisioning.engine.worker import Worker
 from tests.commands import run
 from tests.servers import ask, served
 from tests.steps import House, status
@@ -179,4 +180,50 @@ def test_the_command_line_shows_retries_and_cancels(database_url: str) -> None:
     strange = run(house.app, "tenants", "retry", "01930000-0000-7000-8000-000000000000")
     assert (strange.status, "Tenant not found" in strange.err) == (1, True)
     assert Caller(house.app)("GET", "/tenants").status_code == 200
+    house.close()
+
+
+class Endless:
+    """Work that goes on until it is stopped, and of which there is always more."""
+
+    lease, slots = 30.0, 1
+
+    def __init__(self) -> None:
+        self.begun = self.done = 0
+        self.stopped = threading.Event()
+
+    def claim(self, limit: int) -> list[int]:
+        assert not self.stopped.is_set()
+        self.begun += 1
+        return [self.begun]
+
+    def run(self, piece: int) -> None:
+        assert self.stopped.wait(20)
+        for _ in range(100_000):
+            self.done += 1
+
+    def stop(self) -> None:
+        self.stopped.set()
+
+    def timeout(self, piece: int) -> float:
+        return 30.0
+
+    def renew(self, pieces: Any) -> None: ...
+    def expire(self, piece: int) -> None: ...
+
+
+def test_who_drains_for_a_while_ends_what_was_begun_and_says_that_there_may_be_more() -> None:
+    work = Endless()
+
+    assert Worker(work).drain(0.1) is True
+    assert (work.begun, work.done) == (1, 100_000)
+
+
+def test_who_drains_what_ends_says_so(database_url: str) -> None:
+    house = House(database_url)
+    house.step("one")
+    house.open().create()
+
+    assert house.worker().drain(60) is False
+    assert house.done == ["one"]
     house.close()
