@@ -2,8 +2,9 @@
 
     python -m tests.bench.first_attempts --db postgresql://localhost/bench --writes 60 --kind redis
 
-The beat sweeps every 5 seconds; one Celery worker process. Each write comes at a random moment after the one before has
-arrived. `sweep` is with nothing but the sweep, `told` is as it is. The database is left with what was made.
+The beat sweeps every 5 seconds; one Celery worker process. Each write comes within a second after the one before has
+arrived, so soon after a sweep. `sweep` is with nothing but the sweep, `told` is as it is. The database is left
+with what was made.
 """
 
 from __future__ import annotations
