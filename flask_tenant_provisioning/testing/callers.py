@@ -17,7 +17,7 @@ Document = dict[str, Any]
 #: Reads the tenant that is waited for.
 Read = Callable[[], Document]
 
-TENANTS = "/tenants"
+TENANTS, WEBHOOKS = "/tenants", "/webhooks"
 _PATIENCE, _PAUSE = 20.0, 0.01
 _NO_ROOM = {"license-expired", "quota-exceeded"}
 
@@ -52,16 +52,20 @@ class Caller:
         self._settle = settle
         self._everybodys = everybodys
         self._tokens: dict[str, str] = {}
-        self._wrote = False
+        self._wrote = self._hooked = False
 
     def administrator(self) -> Caller:
         """Somebody of the same partner who sees every partner's tenants."""
         self._wrote = True
         return Caller(self.api, self.partner, self._sign, self.body, self._settle, everybodys=True)
 
+    def role(self, *permissions: str) -> str:
+        """The role in which the caller does what needs `permissions`. Skips where there is none."""
+        return self.api.role(permissions, everybodys=self._everybodys)
+
     def token(self, *permissions: str, **claims: Any) -> str:
         """A token in a role that grants `permissions`, with further `claims`. Skips where there is no such role."""
-        role = self.api.role(permissions, everybodys=self._everybodys)
+        role = self.role(*permissions)
         if claims:
             return self._sign(role, self.partner, **claims)
         if role not in self._tokens:
@@ -80,6 +84,7 @@ class Caller:
         needed = [*self.api.needs(method, path), *([also] if also else ())]
         sent = bearer(self.token(*needed)) | dict(headers or {})
         self._wrote = self._wrote or method in ("POST", "PUT")
+        self._hooked = self._hooked or (method == "POST" and path.startswith(WEBHOOKS))
         return self.api(method, path, headers=sent, **options)
 
     def create(self, **fields: Any) -> Document:
@@ -146,14 +151,22 @@ class Caller:
 
         What the API does not let us remove stays: the test that saw that has failed, or said so.
         """
-        if not self._wrote:
-            return
-        for remove in (self._purge, self._delete):
-            try:
-                remove()
-            except (AssertionError, pytest.skip.Exception):
-                continue
-            return
+        if self._hooked:
+            self._could(self._unhook)
+        if self._wrote and not self._could(self._purge):
+            self._could(self._delete)
+
+    def _could(self, remove: Callable[[], None]) -> bool:
+        """Whether the API let us `remove` what there is."""
+        try:
+            remove()
+        except (AssertionError, pytest.skip.Exception):
+            return False
+        return True
+
+    def _unhook(self) -> None:
+        for webhook in self("GET", f"{WEBHOOKS}?limit=1000").document()["items"]:
+            self("DELETE", f"{WEBHOOKS}/{webhook['webhook']}", headers=self.matching(webhook)).expect(204)
 
     def _purge(self) -> None:
         for tenant in self.administrator().listed(partner=self.partner, include_deleted="true"):

@@ -7,7 +7,11 @@ from .test_bodies import *  # noqa: F403
 from .test_changes import *  # noqa: F403
 from .test_conventions import *  # noqa: F403
 from .test_creation import *  # noqa: F403
+from .test_deliveries import *  # noqa: F403
 from .test_documents import *  # noqa: F403
+from .test_endpoint_urls import *  # noqa: F403
+from .test_endpoints import *  # noqa: F403
+from .test_feed import *  # noqa: F403
 from .test_idempotency import *  # noqa: F403
 from .test_isolation import *  # noqa: F403
 from .test_lifecycle import *  # noqa: F403

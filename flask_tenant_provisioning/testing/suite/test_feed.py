@@ -1,0 +1,236 @@
+"""`GET /events`: each change leaves its event, in order, for its partner alone; and cursors that grant nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import pytest
+
+from flask_tenant_provisioning.testing.callers import TENANTS, Caller
+from flask_tenant_provisioning.testing.following import ACTOR, AUDITED, EVENTS, followed, kinds, pages, read
+
+CHANGES = ("tenant.updated", "tenant.suspended", "tenant.reactivated", "tenant.deleted", "tenant.restored")
+WRONG_QUESTIONS = {
+    "type=": "#/type",
+    "type=tenant.made": "#/type",
+    "type=tenant.created,": "#/type",
+    "tenant=no-id": "#/tenant",
+    "limit=0": "#/limit",
+    "limit=many": "#/limit",
+    "after=": "#/after",
+    "cursor=x": "#/cursor",
+    "sort=timestamp": "#/sort",
+}
+MISPLACED: dict[str, Callable[[str], str]] = {
+    "nonsense": lambda place: "nonsense",
+    "a number": lambda place: "1",
+    "cut short": lambda place: place[:-1],
+    "made longer": lambda place: place + "A",
+    "its seal changed": lambda place: ("B" if place[0] == "A" else "A") + place[1:],
+    "its place changed": lambda place: place[:-3] + ("B" if place[-3] == "A" else "A") + place[-2:],
+}
+
+
+def changed(partner: Caller) -> list[dict[str, Any]]:
+    """The states of one tenant: created, and after each of the changes."""
+    states = [partner.create()]
+    name = partner.body()["client_name"]
+    states.append(partner.write("PATCH", states[-1], json={"client_name": name}).tenant())
+    states.append(partner.write("POST", states[-1], "/suspend", json={"reason": "unpaid"}).tenant())
+    states.append(partner.write("POST", states[-1], "/reactivate").tenant())
+    states.append(partner.delete(states[-1]))
+    states.append(partner.write("POST", states[-1], "/restore").tenant())
+    return states
+
+
+def refused_place(partner: Caller, place: str) -> None:
+    """Demand that the feed goes on at no such place."""
+    partner("GET", f"{EVENTS}?{urlencode({'after': place})}").problem(400, "invalid-cursor")
+
+
+def test_a_new_tenant_is_in_the_feed(provisioning_partner: Caller) -> None:
+    made = provisioning_partner("POST", TENANTS, json=provisioning_partner.body())
+    tenant = made.tenant(201)
+    answer = read(provisioning_partner, tenant=tenant["tenant"])
+    event = answer.json()["items"][0]
+    expected = {
+        "type": "tenant.created",
+        "timestamp": tenant["created_at"],
+        "partner": provisioning_partner.partner,
+        "tenant": tenant["tenant"],
+        "request_id": made.header("X-Request-ID"),
+        "data": tenant,
+        "changes": {},
+    }
+    for name, value in expected.items():
+        answer.require(event[name] == value, f"name the {name} {value!r} first")
+    by = event["actor"]
+    answer.require(bool(by["sub"]) and by["partner"] == provisioning_partner.partner, "say who created it")
+    provisioning_partner.settled(tenant)
+
+
+def test_every_change_is_in_the_feed_in_its_order(provisioning_partner: Caller) -> None:
+    states = changed(provisioning_partner)
+    answer = read(provisioning_partner, tenant=states[0]["tenant"], type=",".join(CHANGES))
+    events = answer.json()["items"]
+    answer.require(kinds(events) == [*CHANGES], f"show {', '.join(CHANGES)}")
+    answer.require([event["data"] for event in events] == states[1:], "show the tenant as each change left it")
+    for before, event in zip(states, events, strict=False):
+        after, told = event["data"], event["changes"]
+        wanted = {name: {"previous": before[name], "new": after[name]} for name in told}
+        answer.require(bool(told) and told == wanted, f"tell what {event['type']} changed, before and after")
+        answer.require(all(one["previous"] != one["new"] for one in told.values()), "tell of no field that stayed")
+
+
+def test_a_removal_for_good_is_in_the_feed(provisioning_partner: Caller) -> None:
+    tenant = provisioning_partner.create()
+    if provisioning_partner.purge(tenant).status == 202:
+        pytest.skip("this host works before a tenant is removed")
+    answer = read(provisioning_partner, tenant=tenant["tenant"])
+    found = kinds(answer.json()["items"])
+    answer.require(found == ["tenant.created", "tenant.purged"], "end with tenant.purged")
+
+
+def test_what_changes_nothing_leaves_no_event(provisioning_partner: Caller) -> None:
+    tenant = provisioning_partner.create()
+    place = [*pages(provisioning_partner)][-1].json()["next"]
+    same, write = {"client_name": tenant["client_name"]}, provisioning_partner.write
+    write("PATCH", tenant, json=same).tenant()
+    write("POST", tenant, "/reactivate").tenant()
+    write("POST", tenant, "/suspend?validate_only=true").tenant()
+    write("PATCH", tenant, json={"client_name": ""}).faults()
+    write("PATCH", tenant, json={"client_name": "x"}, headers={"If-Match": '"0"'}).problem(412, "precondition-failed")
+    taken = provisioning_partner.body(email=tenant["email"])
+    provisioning_partner("POST", TENANTS, json=taken).problem(409, "tenant-exists")
+    answer = read(provisioning_partner, after=place)
+    answer.require(answer.json()["items"] == [], "show no event of what changed nothing")
+
+
+def test_a_change_that_is_repeated_is_one_event(provisioning_partner: Caller) -> None:
+    body, headers = provisioning_partner.body(), {"Idempotency-Key": "once"}
+    for _ in range(2):
+        tenant = provisioning_partner("POST", TENANTS, json=body, headers=headers).tenant(201)
+    provisioning_partner.settled(tenant)
+    answer = read(provisioning_partner, type="tenant.created")
+    answer.require(len(answer.json()["items"]) == 1, "show one event")
+
+
+def test_a_feed_without_events_says_where_those_to_come_will_be(provisioning_partner: Caller) -> None:
+    answer = read(provisioning_partner)
+    page = answer.json()
+    answer.require((page["items"], page["has_more"]) == ([], False), "show no event, and no more")
+    tenant = provisioning_partner.create()
+    later = followed(provisioning_partner, after=page["next"], type="tenant.created")
+    answer.require([event["tenant"] for event in later] == [tenant["tenant"]], "lead to the event that came later")
+
+
+@pytest.mark.parametrize("limit", [1, 2, 1000])
+def test_following_the_feed_leads_to_every_event_once(provisioning_partner: Caller, limit: int) -> None:
+    tenants = [provisioning_partner.create()["tenant"] for _ in range(3)]
+    answers, found = [], []
+    for answer in pages(provisioning_partner, limit=limit):
+        answer.require(len(answer.json()["items"]) <= limit, f"hold {limit} events at most")
+        answers.append(answer)
+        found += answer.json()["items"]
+    made = [event["tenant"] for event in found if event["type"] == "tenant.created"]
+    answers[-1].require(made == tenants, "end the feed after every creation was shown once, in order")
+    answers[-1].require(len({event["id"] for event in found}) == len(found), "show no event twice")
+    last = read(provisioning_partner, limit=limit, after=answers[-1].json()["next"])
+    last.require(last.json()["items"] == [], "show nothing behind the end")
+
+
+def test_the_feeds_link_leads_where_its_next_leads(provisioning_partner: Caller) -> None:
+    for _ in range(2):
+        provisioning_partner.create()
+    answer = read(provisioning_partner, limit=1)
+    link = re.fullmatch(r'<([^>]+)>; rel="next"', answer.header("Link"))
+    if link is None:
+        answer.fail('answer with one Link whose rel is "next"')
+    asked = {"limit": ["1"], "after": [answer.json()["next"]]}
+    answer.require(parse_qs(urlsplit(link[1]).query) == asked, "keep in its Link what was asked")
+    by_link = provisioning_partner("GET", provisioning_partner.api.at(link[1])).document()["items"]
+    by_next = read(provisioning_partner, limit=1, after=answer.json()["next"]).json()["items"]
+    answer.require(by_link == by_next, "lead to the next page")
+
+
+def test_the_feed_shows_the_types_and_the_tenant_that_are_asked_for(provisioning_partner: Caller) -> None:
+    states, other = changed(provisioning_partner), provisioning_partner.create()
+    tenant = states[0]["tenant"]
+    for asked, expected in (
+        ({"type": "tenant.created"}, [tenant, other["tenant"]]),
+        ({"type": "tenant.suspended,tenant.created"}, [tenant, tenant, other["tenant"]]),
+        ({"type": "tenant.created", "tenant": other["tenant"]}, [other["tenant"]]),
+        ({"type": "tenant.created", "tenant": tenant.upper()}, [tenant]),
+        ({"type": "tenant.purged"}, []),
+    ):
+        answer = read(provisioning_partner, **asked)
+        answer.require([event["tenant"] for event in answer.json()["items"]] == expected, "show these events alone")
+
+
+@pytest.mark.parametrize("query", WRONG_QUESTIONS)
+def test_what_the_feed_cannot_be_asked_is_named(provisioning_partner: Caller, query: str) -> None:
+    answer = provisioning_partner("GET", f"{EVENTS}?{query}")
+    wrong = WRONG_QUESTIONS[query]
+    answer.require({*answer.faults("invalid-parameter")} == {wrong}, f"name {wrong} alone")
+
+
+@pytest.mark.parametrize("misplaced", MISPLACED)
+def test_a_place_in_the_feed_cannot_be_made_up(provisioning_partner: Caller, misplaced: str) -> None:
+    provisioning_partner.create()
+    refused_place(provisioning_partner, MISPLACED[misplaced](read(provisioning_partner).json()["next"]))
+
+
+def test_a_place_in_the_feed_is_the_partners_own(provisioning_partner: Caller, provisioning_stranger: Caller) -> None:
+    provisioning_partner.create()
+    refused_place(provisioning_stranger, read(provisioning_partner).json()["next"])
+
+
+def test_a_cursor_of_a_list_is_no_place_in_the_feed(provisioning_partner: Caller) -> None:
+    for _ in range(2):
+        provisioning_partner.create()
+    refused_place(provisioning_partner, provisioning_partner("GET", f"{TENANTS}?limit=1").document()["next"])
+
+
+def test_anothers_events_are_never_shown(provisioning_partner: Caller, provisioning_stranger: Caller) -> None:
+    theirs, mine = provisioning_stranger.create(), provisioning_partner.create()
+    answer = read(provisioning_partner)
+    shown = {(event["partner"], event["tenant"]) for event in answer.json()["items"]}
+    answer.require(shown == {(provisioning_partner.partner, mine["tenant"])}, "show the caller's own events alone")
+    named = read(provisioning_partner, tenant=theirs["tenant"])
+    named.require(named.json()["items"] == [], "find nothing of another partner's")
+
+
+def test_a_partner_may_name_no_partner_to_the_feed(provisioning_partner: Caller) -> None:
+    for partner in (provisioning_partner.partner, "somebody-else"):
+        answer = provisioning_partner("GET", f"{EVENTS}?partner={partner}")
+        answer.problem(403, "insufficient-permission")
+
+
+def test_an_administrator_follows_the_feed_of_the_partner_that_it_names(
+    provisioning_partner: Caller, provisioning_stranger: Caller
+) -> None:
+    tenant, everybody = provisioning_partner.create(), provisioning_stranger.administrator()
+    answer = read(everybody, partner=provisioning_partner.partner, type="tenant.created")
+    events = answer.json()["items"]
+    answer.require([event["tenant"] for event in events] == [tenant["tenant"]], "show this partner's events")
+
+
+def test_from_where_somebody_acted_is_shown_to_auditors_alone(
+    provisioning_partner: Caller, provisioning_stranger: Caller
+) -> None:
+    body, agent = provisioning_partner.body(), {"User-Agent": "conformance/1.0"}
+    provisioning_partner.settled(provisioning_partner("POST", TENANTS, json=body, headers=agent).tenant(201))
+    for caller, asked in (
+        (provisioning_partner, {}),
+        (provisioning_stranger.administrator(), {"partner": provisioning_partner.partner}),
+    ):
+        granted = caller.api.settings.roles[caller.role("event:read")]
+        answer = read(caller, **asked, type="tenant.created")
+        by = answer.json()["items"][0]["actor"]
+        seen = AUDITED if "audit:read" in granted else ACTOR
+        answer.require({*by} == seen, f"show {', '.join(sorted(seen))} of who acted")
+        answer.require(by.get("user_agent") in (None, "conformance/1.0"), "show the user agent that was sent")
+        answer.require(seen is ACTOR or bool(by["user_agent"]), "show from where somebody acted")
