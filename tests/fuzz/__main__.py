@@ -104,7 +104,8 @@ def _prepare(found: World, document: dict[str, Any], folder: Path) -> None:
     """Lay out what schemathesis reads. From a file, the document's own operation is fuzzed like the rest."""
     shutil.copy(CONFIGURATION, folder)
     (folder / "callers.json").write_text(callers(found), "utf-8")
-    (folder / "tenants.dict").write_text(words(found.tenants), "utf-8")
+    for name, ids in found.ids.items():
+        (folder / f"{name}.dict").write_text(words(ids), "utf-8")
     (folder / "openapi.json").write_text(json.dumps(document), "utf-8")
 
 

@@ -18,16 +18,6 @@ UNLIKELY = {
     ("DELETE /tenants/{tenant_id}", 202): "the quickstart has no steps before a purge",
     ("POST /tenants/{tenant_id}/provisioning/retry", 202): "the quickstart has no steps to try again",
     ("POST /tenants/{tenant_id}/provisioning/cancel", 202): "the quickstart has no steps to cancel",
-    ("GET /webhooks/{webhook_id}", 200): "few walks come by an endpoint, and some of them with its tag",
-    ("GET /webhooks/{webhook_id}", 304): "few walks come by an endpoint",
-    ("PATCH /webhooks/{webhook_id}", 200): "few walks come by an endpoint",
-    ("DELETE /webhooks/{webhook_id}", 204): "few walks come by an endpoint",
-    ("POST /webhooks/{webhook_id}/rotate-secret", 200): "few walks come by an endpoint",
-    ("GET /webhooks/{webhook_id}/deliveries", 200): "few walks come by an endpoint",
-    ("POST /webhooks/{webhook_id}/test", 202): "few walks come by an endpoint that is enabled",
-    ("POST /webhooks/{webhook_id}/recover", 202): "few walks come by an endpoint that is enabled",
-    ("GET /deliveries/{delivery_id}", 200): "deliveries come of a worker's work, and their ids of few lists",
-    ("POST /deliveries/{delivery_id}/redeliver", 202): "the same",
 }
 
 

@@ -1,4 +1,4 @@
-"""What the fuzzer meets: the quickstart as a server of its own, on a new database, with tenants in every state."""
+"""What the fuzzer meets: the quickstart as a server, on a new database, with tenants in every state and webhooks."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ Failure = demo.Failure
 
 PREFIX = "/api/provisioning"
 _TENANTS = 60
+#: Endpoints that are asked for, each with a delivery; and those that are there to be deleted.
+_ENDPOINTS, _DOOMED = 20, 20
 #: As many webhooks as it makes, and to this machine alone.
 _WEBHOOKS = {
     "FLASK_PROVISIONING_WEBHOOK_LIMIT": "10000",
@@ -33,12 +35,12 @@ _STATES: tuple[tuple[str, ...], ...] = ((), ("POST /suspend",), ("DELETE ",), ("
 
 
 class World(NamedTuple):
-    """A running server, who calls it, another partner's administrator, and the tenants that are there."""
+    """A running server, who calls it, another partner's administrator, and the ids that are there, by what has them."""
 
     port: int
     token: str
     stranger: str
-    tenants: list[str]
+    ids: dict[str, list[str]]
 
     @property
     def base(self) -> str:
@@ -70,8 +72,11 @@ def world(database: str, role: str) -> Iterator[World]:
         port = demo.free_port()
         with demo.server(port, environment):
             stranger = demo.token("partner-admin", "globex", environment)
-            made = World(port, demo.token(role, "acme", environment), stranger, [])
-            made.tenants.extend(_populated(made))
+            made = World(port, demo.token(role, "acme", environment), stranger, {})
+            made.ids["tenants"] = list(_populated(made))
+            made.ids["webhooks"] = [_endpoint(made) for _ in range(_ENDPOINTS)]
+            made.ids["doomed"] = [_endpoint(made) for _ in range(_DOOMED)]
+            made.ids["deliveries"] = [_delivery(made, webhook) for webhook in made.ids["webhooks"]]
             yield made
 
 
@@ -104,6 +109,17 @@ def _populated(found: World) -> Iterator[str]:
             method, _, rest = action.partition(" ")
             found.ask(f"{method} /tenants/{tenant}{rest}", 200)
         yield tenant
+
+
+def _endpoint(found: World) -> str:
+    """Make an endpoint that hears of no event, where nobody listens; return its id."""
+    body = {"url": "https://127.0.0.1/hook", "events": ["webhook.disabled"]}
+    return str(found.ask("POST /webhooks", 201, body)["webhook"])
+
+
+def _delivery(found: World, webhook: str) -> str:
+    """Have an endpoint tested; return the delivery's id."""
+    return str(found.ask(f"POST /webhooks/{webhook}/test", 202)["delivery"])
 
 
 def callers(found: World) -> str:
