@@ -1,4 +1,7 @@
-"""Fixtures: each test that takes `database_url`, `app` or `partner` runs on SQLite and on PostgreSQL."""
+"""Fixtures: each test that takes `database_url`, `app` or `partner` runs on SQLite and on PostgreSQL.
+
+One that is marked `one_database` runs on SQLite alone: its case never reaches a database, or any will do.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,13 @@ from tests.templates import Tables  # noqa: E402
 
 pytest_plugins = ["tests.plugin_services", "tests.plugin_mounts", "tests.house", "tests.senders"]
 DATABASES = ["sqlite", "postgresql"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Let a test to which the database is all the same run once."""
+    if "database" in metafunc.fixturenames and metafunc.definition.get_closest_marker("one_database"):
+        metafunc.definition.add_marker(pytest.mark.parametrize("database", DATABASES[:1], indirect=True))
 
 
 @pytest.fixture(scope="session", params=DATABASES)

@@ -8,6 +8,7 @@ anything else continues the page. A shell block runs where a comment ``<!-- run 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import re
 import sys
@@ -59,8 +60,9 @@ def snippets(language: str, page: Path | None = None) -> list[Snippet]:
     return [found for one in ([page] if page else PAGES) for found in _in(one) if found.language == language]
 
 
+@functools.cache
 def expanded(page: Path) -> str:
-    """A page as it is built, with what the code writes into it."""
+    """A page as it is built, with what the code writes into it; it is read once."""
     text = page.read_text(encoding="utf-8")
     return str(reference().generated(text)) if page.parent == DOCS else text
 

@@ -18,6 +18,8 @@ from tests.commands import run
 from tests.house import House, Make
 from tests.world import PREFIX, engine_of
 
+pytestmark = pytest.mark.one_database("about hosts, whatever the database")
+
 ISOLATE = "set PROVISIONING_MOUNT = 'isolated'"
 SPARED = ("ok", "the mount is isolated: none comes before it", "")
 OWN = "a key of the mount's own, that is 32 bytes or more"

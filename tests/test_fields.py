@@ -184,11 +184,13 @@ def test_a_value_is_kept_to_the_letter(partner: Caller, field: str, value: Any) 
     assert partner("GET", "/tenants").get_json() == {"items": [made], "next": None}
 
 
+@pytest.mark.one_database("a body is read before any database is asked")
 @pytest.mark.parametrize(("field", "value", "fault"), REFUSED.values(), ids=REFUSED)
 def test_a_wrong_value_is_refused(partner: Caller, field: str, value: Any, fault: tuple[str, str]) -> None:
     invalid(post(partner, **{field: value}), (f"#/{field}", *fault))
 
 
+@pytest.mark.one_database("a body is read before any database is asked")
 @pytest.mark.parametrize("method", ["PATCH", "PUT"])
 @pytest.mark.parametrize(("field", "value", "fault"), REFUSED.values(), ids=REFUSED)
 def test_a_wrong_value_changes_nothing(
@@ -201,6 +203,7 @@ def test_a_wrong_value_changes_nothing(
     assert partner("GET", path).get_json() == made
 
 
+@pytest.mark.one_database("a body is read before any database is asked")
 @pytest.mark.parametrize(("metadata", "error"), REFUSED_METADATA.values(), ids=REFUSED_METADATA)
 def test_a_wrong_pair_of_metadata_is_pointed_at(
     partner: Caller, metadata: dict[str, Any], error: tuple[str, str, str]

@@ -196,7 +196,7 @@ def mounted(url: str, mode: dict[str, Any]) -> Flask:
     return mount(build(**mode), url)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def app(url: str) -> Flask:
     """The wild host with the API, in production."""
     return mount(build(), url)

@@ -17,6 +17,8 @@ from tests.refusals import refused
 from tests.witness import everything
 from tests.world import EXAMPLE, PREFIX, mount_of, problem
 
+pytestmark = pytest.mark.one_database("about the mount, whatever the database")
+
 MODES: dict[str, dict[str, Any]] = {
     "plain": {},
     "debug": {"DEBUG": True},

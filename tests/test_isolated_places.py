@@ -21,6 +21,8 @@ from tests.servers import ask, served
 from tests.witness import rows
 from tests.world import EXAMPLE, PREFIX, Caller, configuration, engine_of, mount_of, problem
 
+pytestmark = pytest.mark.one_database("about paths, whatever the database")
+
 FLASK = tuple(map(int, importlib.metadata.version("flask").split(".")[:2]))
 
 

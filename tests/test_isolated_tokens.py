@@ -20,6 +20,8 @@ from tests.commands import run
 from tests.house import House, Make
 from tests.world import PREFIX, problem
 
+pytestmark = pytest.mark.one_database("about tokens, whatever the database")
+
 SECRET = "hunter2"
 PAIR = generate_private_key(public_exponent=65537, key_size=2048)
 PRIVATE = PAIR.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()

@@ -12,6 +12,8 @@ from flask_tenant_provisioning.web.json import parse, render
 from tests.refusals import invalid, refused
 from tests.world import EXAMPLE, Caller
 
+pytestmark = pytest.mark.one_database("about bodies, most of which reach no database")
+
 VALUE = "Expecting value at line 1, column {}."
 TWICE = "An object names the same key twice."
 TOO_DEEP = "The JSON is nested deeper than 32 levels."

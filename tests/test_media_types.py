@@ -17,6 +17,8 @@ from tests.refusals import refused
 from tests.servers import Address, served
 from tests.world import EXAMPLE, PREFIX, Caller
 
+pytestmark = pytest.mark.one_database("about requests, most of which reach no database")
+
 BODY = json.dumps(EXAMPLE).encode()
 MERGE_PATCH = "application/merge-patch+json"
 ACCEPTED = {

@@ -150,6 +150,7 @@ def test_nobody_may_rehearse(partner: Caller, write: Write) -> None:
     refused_alike(nobody, write, 401, "invalid-token", tenant_in(partner, write.state))
 
 
+@pytest.mark.one_database("a flag is read before any database is asked")
 @pytest.mark.parametrize("value", ["yes", "1", "", "TRUE", "true "])
 @pytest.mark.parametrize("write", EVERY_WRITE.values(), ids=EVERY_WRITE)
 def test_it_is_true_or_false(partner: Caller, write: Write, value: str) -> None:
