@@ -1,0 +1,1 @@
+"""Bulk provisioning: many tenants by one upload."""

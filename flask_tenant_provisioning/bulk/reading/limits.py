@@ -1,0 +1,35 @@
+"""How much an upload may be."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .errors import UploadTooLarge
+
+#: How many times larger than the upload's limit the rows of a table may be as JSON, where each names its columns.
+_SWELLING = 4
+
+
+class Limits(NamedTuple):
+    """What an upload may have at most; sizes in bytes."""
+
+    #: Rows, blank lines not counted.
+    rows: int
+    #: The upload as it is sent, and the same once it is unpacked.
+    bytes: int
+    #: One row, as it is sent and as JSON.
+    row_bytes: int = 1024 * 1024
+    #: Columns of a table.
+    columns: int = 1000
+
+    def require_row(self, size: int, line: int) -> None:
+        """Raises `UploadTooLarge` for a row of this size."""
+        if size > self.row_bytes:
+            raise UploadTooLarge(f"A row is larger than {self.row_bytes} bytes.", line)
+
+    def require_rows(self, count: int, size: int) -> None:
+        """Raises `UploadTooLarge` for so many rows, of this size together."""
+        if count > self.rows:
+            raise UploadTooLarge(f"The upload has more than {self.rows} rows.")
+        if size > self.bytes * _SWELLING:
+            raise UploadTooLarge(f"The rows are larger than {self.bytes * _SWELLING} bytes as JSON.")
