@@ -33,7 +33,10 @@ _row = re.compile(rb"%b(%b|%b|%b)%b([,\]])" % (_SPACE, _nested(_LEVELS), _TEXT, 
 _text = re.compile(_TEXT, re.DOTALL).match
 _word = re.compile(_WORD).match
 _other_than_space = re.compile(rb"[^ \t\r\n]").search
-_steps = re.compile(rb'%b|[\[{]++|[\]}]++|"' % _TEXT, re.DOTALL).finditer
+#: From bracket to bracket: what opens, what closes, a text without an end, or all that lies between and is closed.
+_steps = re.compile(
+    rb'(?:%b(?:%b|%b))++|([\[{]++)|([\]}]++)|(")|%b' % (_OTHER, _TEXT, _nested(2), _OTHER), re.DOTALL
+).finditer
 
 
 def rows(blocks: Iterable[bytes], limits: Limits) -> Iterator[tuple[int, bytes]]:
@@ -140,19 +143,19 @@ def _size(window: _Window) -> int:
 
 def _end_of_nested(window: _Window) -> int:
     """Where the brackets are closed that open here; where we are, if that is not at hand."""
-    awaited = bytearray()
-    for found in _steps(window.text, window.place):
-        step = found[0]
-        if step[0] in b"[{":
-            awaited += step.translate(_CLOSING)
-        elif step[0] in b"]}":
-            closed = step[: len(awaited)]
+    awaited = bytearray(window.text[window.place : window.place + 1].translate(_CLOSING))
+    for found in _steps(window.text, window.place + 1):
+        opening, closing, endless = found.groups()
+        if opening:
+            awaited += opening.translate(_CLOSING)
+        elif closing:
+            closed = closing[: len(awaited)]
             if awaited[: -len(closed) - 1 : -1] != closed:
                 line = window.line + window.text.count(b"\n", window.place, found.start())
                 raise MalformedUpload("A bracket is closed by one of the other kind.", line)
             del awaited[-len(closed) :]
             if not awaited:
                 return found.start() + len(closed)
-        elif step == b'"':
+        elif endless:
             break
     return window.place

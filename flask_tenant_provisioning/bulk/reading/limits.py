@@ -9,6 +9,10 @@ from .errors import UploadTooLarge
 #: How many times larger than the upload's limit the rows of a table may be as JSON, where each names its columns.
 _SWELLING = 4
 
+#: How many lines a row may take, on the average: a gzip of blank lines alone costs its sender nothing.
+_LINES_A_ROW = 16
+_SPARE_LINES = 100_000
+
 
 class Limits(NamedTuple):
     """What an upload may have at most; sizes in bytes."""
@@ -26,6 +30,12 @@ class Limits(NamedTuple):
         """Raises `UploadTooLarge` for a row of this size."""
         if size > self.row_bytes:
             raise UploadTooLarge(f"A row is larger than {self.row_bytes} bytes.", line)
+
+    def require_lines(self, count: int) -> None:
+        """Raises `UploadTooLarge` for so many lines, blank ones and those within quotes too."""
+        longest = _SPARE_LINES + _LINES_A_ROW * self.rows
+        if count > longest:
+            raise UploadTooLarge(f"The upload has more than {longest} lines.")
 
     def require_rows(self, count: int, size: int) -> None:
         """Raises `UploadTooLarge` for so many rows, of this size together."""

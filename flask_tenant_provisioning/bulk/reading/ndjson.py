@@ -24,5 +24,6 @@ def _lines(blocks: Iterable[bytes], limits: Limits) -> Iterator[bytes]:
         tail = lines.pop()
         yield from lines
         number += len(lines)
+        limits.require_lines(number)
         limits.require_row(len(tail), number)
     yield tail

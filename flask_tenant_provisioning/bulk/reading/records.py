@@ -52,6 +52,7 @@ def _lines(blocks: Iterable[bytes], limits: Limits) -> Iterator[bytes]:
         *lines, tail = (tail + block).splitlines(keepends=True) or [b""]
         yield from lines
         number += len(lines)
+        limits.require_lines(number)
         limits.require_row(len(tail.rstrip(_ENDS)), number)
     if tail:
         yield tail

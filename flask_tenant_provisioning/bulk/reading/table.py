@@ -58,7 +58,7 @@ class _Columns:
     def _cells(self, record: Record) -> list[str]:
         text = record[1]
         if '"' not in text:
-            return text.split(self._delimiter, self._limit)
+            return text.split(self._delimiter, self._limit + 1)[: self._limit + 1]
         parts = self._parts(text + self._delimiter)
         if any(_STRAY.match(rest) for _, rest in parts if rest):
             raise MalformedUpload("A quote stands inside of a cell without being doubled.", record[0])
