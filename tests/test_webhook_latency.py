@@ -47,13 +47,15 @@ def test_an_endpoint_that_hangs_delays_no_first_attempt(
     workers: Workers, receivers: list[Receiver], database: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     hanging, *others = receivers
-    hanging.answer = lambda event: (time.sleep(HANG), (204, {}))[1]
+    hanging.answer = lambda event: (threading.Event().wait(HANG), (204, {}))[1]
     came: list[dict[str, float]] = [{} for _ in others]
     for receiver, times in zip(others, came, strict=True):
         receiver.answer = lambda event, times=times: (times.setdefault(event["tenant"], time.time()), (204, {}))[1]  # type: ignore[misc]
     partner = Caller(telling_host.create_app())
     for receiver in receivers:
         receiver.secret = partner("POST", "/webhooks", json={"url": receiver.url}).get_json()["secret"]
+    first = partner.create()["tenant"]
+    assert eventually(lambda: all(first in times for times in came)), "the worker has started"
 
     written, end = {}, time.monotonic() + SECONDS
     while time.monotonic() < end:

@@ -71,7 +71,6 @@ class Worker:
             self._changed.clear()
             self._urgent.clear()
             begun = self._turn()
-            self._quiet = 0 if begun else min(self._quiet + 1, _QUIETEST)
             if not begun and self._changed.wait(min(self._rest(), GATHER * 2**self._quiet)):
                 self._urgent.wait(max(0.0, self._turned + GATHER - time.monotonic()))
 
@@ -109,7 +108,9 @@ class Worker:
         if self._chores is not None:
             self._safely(self._chores.do_when_due)
         if not self._safely(self._lookout):
+            self._quiet = min(self._quiet + 1, _QUIETEST)
             return 0
+        self._quiet = 0
         if self._chores is not None:
             self._safely(self._chores.publish)
         return sum(self._claim(work) for work in self._works)

@@ -49,12 +49,13 @@ def hold(session: Session, partner: str) -> tuple[int, int, str | None]:
     return found
 
 
-def publish_all(storage: Storage) -> int:
-    """Publish whatever waits, a batch of each partner in turn, so that none waits for the many of another."""
-    count = 0
-    while published := _round(storage):
-        count += published
-    return count
+def publish_all(storage: Storage) -> None:
+    """Publish whatever waits, a batch of each partner in turn, so that none waits for the many of another.
+
+    What is written meanwhile may be left: where somebody always writes there is always more.
+    """
+    while _round(storage):
+        pass
 
 
 def publish_waiting(storage: Storage, partner: str) -> bool:
@@ -68,12 +69,13 @@ def publish_waiting(storage: Storage, partner: str) -> bool:
     return storage.transaction(partial(publish, partner=partner)) == BATCH
 
 
-def _round(storage: Storage) -> int:
-    count, partner = 0, ""
+def _round(storage: Storage) -> bool:
+    """Publish a batch of each partner's; whether one was full, and more of it may wait."""
+    partner, is_full = "", False
     while found := storage.read(partial(_waiting, after=partner)):
         partner = found
-        count += storage.transaction(partial(publish, partner=partner))
-    return count
+        is_full |= storage.transaction(partial(publish, partner=partner)) == BATCH
+    return is_full
 
 
 def _waiting(session: Session, after: str) -> str | None:

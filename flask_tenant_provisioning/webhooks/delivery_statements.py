@@ -122,6 +122,7 @@ _RESTED = (
     "rests_until",
     "due_at",
     "leased_until",
+    "fence",
     "version",
     "updated_at",
 )

@@ -73,7 +73,10 @@ def record(session: Session, endpoint: Endpoint, outcomes: Sequence[Outcome], ke
     following = session.run(sql.next, where).fetchone() if changes["enabled"] else None
     due_at = following[0] if following else None
     goes_on = keep and due_at is not None and due_at <= instant(now) and changes["rests_until"] is None
-    changes |= {"due_at": due_at, "leased_until": held.leased_until if goes_on else None}
+    changes |= {"due_at": due_at, "leased_until": held.leased_until, "fence": held.fence}
+    if not goes_on:
+        # With its fence, so that a renewal on its way at this moment does not take it back.
+        changes |= {"leased_until": None, "fence": held.fence + 1}
     session.run(sql.rest, {**where, **{f"new_{name}": value for name, value in changes.items()}})
     return held._replace(**changes) if goes_on else None
 
