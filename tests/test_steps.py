@@ -482,6 +482,20 @@ def test_a_claim_that_is_kept_is_not_taken_over(house: House) -> None:
     assert status(partner, tenant) == "active"
 
 
+def test_a_claim_that_is_kept_too_late_does_not_put_off_the_next_attempt(house: House) -> None:
+    house.step("one")
+    partner = house.open()
+    tenant = partner.create()
+    house.broken["one"] = RuntimeError("boom")
+    late = house.worker()._works[0]
+    (claimed,) = late.claim(5)
+    late.run(claimed)
+    late.renew([claimed])
+    house.work(13)
+    assert house.done == ["one fails"] * 2
+    assert status(partner, tenant) == "provisioning"
+
+
 def test_whoever_lost_its_claim_has_no_say(house: House, caplog: pytest.LogCaptureFixture) -> None:
     house.step("one", retries=0)
     partner = house.open()

@@ -105,8 +105,11 @@ class House:
         """Let time pass, and deliver everything that is due by then."""
         self.clock.now += seconds
         publish_all(self.storage)
-        work = DeliveryWork(self.storage, self.sender, lambda _endpoint, _now: [signing_key(SECRET)], lease=30)
-        Worker(work).drain()
+        Worker(self.work()).drain()
+
+    def work(self) -> DeliveryWork:
+        """The deliveries as work."""
+        return DeliveryWork(self.storage, self.sender, lambda _endpoint, _now: [signing_key(SECRET)], lease=30)
 
     def close(self) -> None:
         for receiver in self.receivers:
@@ -291,6 +294,18 @@ def test_an_endpoint_that_has_recovered_gets_several_at_once_again(house: House)
     house.deliver(400)
     assert met.is_set()
     assert house.webhook["failures"] == 0
+
+
+def test_a_claim_that_is_kept_too_late_is_over(house: House) -> None:
+    receiver, late = house.endpoint(), house.work()
+    house.partner.create()
+    publish_all(house.storage)
+    (claimed,) = late.claim(5)
+    late.run(claimed)
+    late.renew([claimed])
+    house.partner.create()
+    house.deliver()
+    assert len(receiver.taken) == 2
 
 
 def test_a_dead_server_is_an_attempt_that_says_why(house: House) -> None:

@@ -98,7 +98,10 @@ def _again(session: Session, step: Step, stage: Stage) -> str | None:
 
 
 def _settle(session: Session, hooks: Hooks, tenant: Tenant, stage: Stage, values: dict[str, Any]) -> None:
-    """Write what became of the step, unless somebody else has claimed it, and move its run on."""
-    if not runs.settle(session, stage, **values):
+    """Write what became of the step, unless somebody else has claimed it, and move its run on.
+
+    Its fence moves on too: a renewal of the claim that comes late must not put off what is due next.
+    """
+    if not runs.settle(session, stage, **values, fence=stage.fence + 1):
         raise Superseded(stage.name)
     runs.advance(session, hooks, tenant, _run_of(session, stage))
