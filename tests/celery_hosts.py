@@ -88,7 +88,8 @@ class CeleryHouse(House):
 
     def settle(self) -> None:
         """Have everything told to the broker that has happened so far."""
-        self.mount.engine.stop(10)
+        for mount in self.app.extensions["tenant_provisioning"].values():
+            mount.engine.stop(10)
 
     def close(self) -> None:
         self.settle()

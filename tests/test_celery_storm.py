@@ -59,6 +59,7 @@ def storm(
             yield _weather(Caller(app), storage_of(app).engine, workers, part)
         finally:
             workers.stop()
+            app.extensions["tenant_provisioning"]["provisioning"].engine.stop(10)
             app.extensions["celery"].close()
             storage_of(app).engine.dispose()
 

@@ -132,6 +132,7 @@ def test_the_host_with_celery_runs_its_step_in_its_own_celery_app(
     made = provision(app, signed(app))
     said = f"welcome, Example Corp {made.get_json()['tenant']}:provisioning:welcome:1\n"
     assert capsys.readouterr().out == said
+    app.extensions["tenant_provisioning"]["provisioning"].engine.stop(10)
     app.extensions["celery"].close()
 
 
