@@ -65,7 +65,14 @@ def test_it_follows_until_ctrl_c(make_app: Callable[..., Flask], database_url: s
     (tmp_path / "host.py").write_text(f"import tests.world\napp = tests.world.host({database_url!r})\n")
     command = [sys.executable, "-m", "flask", "--app", str(tmp_path / "host.py"), "provisioning", "events", "tail"]
     environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONUNBUFFERED": "1"}
-    tail = subprocess.Popen([*command, "--all", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ)
+    tail = subprocess.Popen(
+        [*command, "--all", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environ,
+        # Whoever runs the tests in the background lets their processes ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     try:
         assert tail.stdout is not None
         for _ in range(2):
