@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import MetaData
 
+from .bulk.models import bulk_chunks_table, bulk_jobs_table, bulk_keys_table
 from .database.tables import empty_metadata
 from .events.models import events_table, feeds_table
 from .steps.models import runs_table, steps_table
@@ -23,6 +24,9 @@ _TABLES = (
     webhooks_table,
     deliveries_table,
     attempts_table,
+    bulk_jobs_table,
+    bulk_chunks_table,
+    bulk_keys_table,
 )
 
 

@@ -38,7 +38,7 @@ def create(session: Session, actor: Actor, partner: str, values: Values, allowan
     allowance.take(session)
     storage, own = session.storage, session.storage.hooks.fields
     status = "provisioning" if storage.defers(session, "tenant.create") else "active"
-    tenant = _new(storage.new_id(), partner, {**EMPTY, **values}, instant(storage.clock()), status)
+    tenant = new(storage.new_id(), partner, {**EMPTY, **values}, instant(storage.clock()), status)
     hidden = {"name_key": values["name_key"], "email_key": values["email_key"], "status_before": None, "live": 1}
     happened = event(storage, actor, "tenant.created", partner, tenant.document(own), tenant.created_at)
     try:
@@ -76,21 +76,21 @@ def upsert(
 
     Returns the tenant, and whether it was created. Raises what `create` and `revise` raise.
     """
-    where = {"partner_id": partner, "external_id": values["external_id"]}
-    before = _living(session, where)
+    before = living(session, partner, values["external_id"])
     expected(before.version if before else None)
     if before:
         return _revised(session, actor, before, {**EMPTY, **values}), False
     try:
         return create(session, actor, partner, values, allowance), True
     except TenantExists as error:
-        if error.members["field"] == "external_id" or _living(session, where):
+        if error.members["field"] == "external_id" or living(session, partner, values["external_id"]):
             raise Outdated("somebody else created it meanwhile") from error
         raise
 
 
-def _living(session: Session, where: dict[str, str]) -> Tenant | None:
-    """The living tenant with this external id, locked against other writers."""
+def living(session: Session, partner: str, external_id: str) -> Tenant | None:
+    """The partner's living tenant with this external id, locked against other writers."""
+    where = {"partner_id": partner, "external_id": external_id}
     row = session.run(session.storage.once(TenantSQL).lock_external, where).fetchone()
     return Tenant._make(row) if row else None
 
@@ -111,7 +111,8 @@ def _keys(before: Tenant, after: Tenant, values: Values) -> Values:
     return {key: values[key] for key, field in sources.items() if getattr(before, field) != getattr(after, field)}
 
 
-def _new(tenant_id: str, partner: str, values: Values, at: str, status: str) -> Tenant:
+def new(tenant_id: str, partner: str, values: Values, at: str, status: str) -> Tenant:
+    """A tenant of `partner` with these values, a whole set of them, as it is at the instant `at`."""
     return Tenant(
         id=tenant_id,
         partner_id=partner,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..database import Outdated, Session
+from ..database.incoming import rows
 from ..problems import TenantExists
 from .models import Tenant
 from .statements import TenantSQL
@@ -25,6 +26,13 @@ def already_there(session: Session, partner: str, values: Mapping[str, Any]) -> 
     return taken(*found) if found else Outdated("the holder is gone")
 
 
+def holders(session: Session, partner: str, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Which of the partner's living tenants hold these, each a field and what it is compared by."""
+    wanted = {"partner_id": partner, "rows": rows({field: key} for field, key in keys)}
+    found = session.run(session.storage.once(TenantSQL).all_holders, wanted).fetchall()
+    return {(field, key): holder for holder, field, key in found}
+
+
 def refuse_taken(session: Session, before: Tenant, after: Tenant, values: Mapping[str, Any]) -> None:
     """Raise `TenantExists` where `after` wants an email or external id, new to it, that another tenant holds."""
     email_key = values["email_key"] if after.email != before.email else None
@@ -40,6 +48,6 @@ def _holder(
 ) -> tuple[str, str] | None:
     """Which field is taken, and by whom; the email's holder before the external id's."""
     wanted = {"partner_id": partner, "email_key": email_key, "external_id": external_id}
-    rows = session.run(session.storage.once(TenantSQL).holders, wanted).fetchall()
-    found = sorted((key != email_key, holder) for holder, key in rows if holder != but)
+    held = session.run(session.storage.once(TenantSQL).holders, wanted).fetchall()
+    found = sorted((key != email_key, holder) for holder, key in held if holder != but)
     return ("external_id" if found[0][0] else "email", found[0][1]) if found else None

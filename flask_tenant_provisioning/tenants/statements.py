@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, or_, select
+from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, literal, or_, select, union_all
 
-from ..database import GuardedInsert, Statement, Storage
+from ..database import GuardedInsert, Statement, Storage, incoming
 from . import pages
 from .models import Tenant
 from .pages import Shape
@@ -29,6 +29,7 @@ class TenantSQL:
         self.read_anyones = self._compiled(self._rows().where(t.id == bindparam("id")))
         self.lock = self._compiled(self._rows().where(mine).with_for_update())
         self.holders = self._compiled(self._holders())
+        self.all_holders = self._compiled(self._all_holders())
         external = and_(t.partner_id == bindparam("partner_id"), t.external_id == bindparam("external_id"), t.live == 1)
         self.lock_external = self._compiled(self._rows().where(external).with_for_update())
         self.hidden = self._compiled(select(t.status_before, t.email_key).where(mine))
@@ -62,6 +63,18 @@ class TenantSQL:
         t = self.table.c
         held = or_(t.email_key == bindparam("email_key"), t.external_id == bindparam("external_id"))
         return select(t.id, t.email_key).where(t.partner_id == bindparam("partner_id"), t.live == 1, held)
+
+    def _all_holders(self) -> Any:
+        """The same for many: which tenant holds which of the fields `email` and `external_id` of each row."""
+        t = self.table.c
+        mine = and_(t.partner_id == bindparam("partner_id"), t.live == 1)
+        kinds = {"email": t.email_key, "external_id": t.external_id}
+        given = incoming(self._dialect, **{name: held.type for name, held in kinds.items()})
+        found = (
+            select(t.id, literal(name), held).where(mine, held.in_(select(given.c[name])))
+            for name, held in kinds.items()
+        )
+        return union_all(*found)
 
     def _due(self) -> Select[Any]:
         """The first deleted tenants whose time to be restored is over."""

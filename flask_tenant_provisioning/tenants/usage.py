@@ -63,6 +63,9 @@ class UsageSQL:
             mine.where(u.tenants < bindparam("most", type_=BigInteger)).values(tenants=u.tenants + 1), dialect
         )
         self.release = Statement(mine.where(u.tenants > 0).values(tenants=u.tenants - 1), dialect)
+        self.lock = Statement(select(u.tenants).where(u.partner_id == scope).with_for_update(), dialect)
+        more = bindparam("more", type_=BigInteger)
+        self.add = Statement(mine.values(tenants=u.tenants + more), dialect)
         self.counted: dict[str, int] = {}
 
 
@@ -77,6 +80,34 @@ class Allowance(NamedTuple):
         self.license.require_provisioning()
         for limit in self.limits:
             _take(session, limit)
+
+    def reserve(self, session: Session, count: int) -> int:
+        """Count up to `count` tenants more, as many as there is room for; returns how many."""
+        found = count
+        for number, limit in enumerate(self.limits):
+            room = _reserve(session, limit, found)
+            for before in self.limits[:number]:
+                _give_back(session, before, found - room)
+            found = room
+        return found
+
+    def give_back(self, session: Session, count: int) -> None:
+        """Count so many less, which did not come into being."""
+        for limit in self.limits:
+            _give_back(session, limit, count)
+
+
+def _reserve(session: Session, limit: Limit, count: int) -> int:
+    sql, scope = session.storage.once(UsageSQL), {"scope": limit.scope}
+    row = session.run(sql.lock, scope).fetchone()
+    found = max(0, min(count, limit.most - row[0])) if row else 0
+    session.run(sql.add, {**scope, "more": found})
+    return found
+
+
+def _give_back(session: Session, limit: Limit, count: int) -> None:
+    if count:
+        session.run(session.storage.once(UsageSQL).add, {"scope": limit.scope, "more": -count})
 
 
 def allowance(storage: Storage, license: LicenseSource) -> Allowance:

@@ -1,0 +1,144 @@
+"""The tables of bulk provisioning: jobs, the chunks of rows that they are done in, and the keys that rows name."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import (
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    String,
+    Table,
+)
+
+from ..database.tables import prefixed
+from ..database.types import Identifier, Instant, Record, ordered_text
+
+OPERATIONS = ("create", "upsert", "update", "suspend", "reactivate", "delete")
+MODES = ("partial", "atomic")
+#: While its rows arrive a job is ``receiving``, which nobody sees.
+STATES = ("queued", "running", "succeeded", "partial", "failed", "cancelled")
+
+
+class Job(NamedTuple):
+    """One partner's bulk job.
+
+    `rehearsal` is 1 where nothing is to be left behind; `cells` is 1 where the rows came as CSV, all of text.
+    `rows`, `succeeded`, `failed` and `unchanged` count rows: the last three once the job has ended, before that its
+    chunks know. `actor` is the JSON of who began it. `due_at` is not None while there is anything to do.
+    """
+
+    partner_id: str
+    id: str
+    operation: str
+    mode: str
+    rehearsal: int
+    cells: int
+    state: str
+    rows: int
+    chunks: int
+    succeeded: int
+    failed: int
+    unchanged: int
+    actor: str
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+    due_at: str | None
+
+
+class Chunk(NamedTuple):
+    """Some rows of a job, done by one worker in one transaction.
+
+    `number` and `first_row` count from 1. `payload` is what was sent, a row a line, and `lines` the JSON list of where
+    each stood in the upload; None where that is line after line from `first_line` on. `results` is what came of each
+    row; both are compressed. `fence` counts the claims: only the last one's has a say.
+    """
+
+    partner_id: str
+    job_id: str
+    number: int
+    first_row: int
+    rows: int
+    first_line: int
+    lines: bytes | None
+    payload: bytes
+    fence: int
+    leased_until: str | None
+    done_at: str | None
+    succeeded: int
+    failed: int
+    unchanged: int
+    results: bytes | None
+
+
+def bulk_jobs_table(metadata: MetaData) -> Table:
+    """One row a job; those that have something to do are few, and found by an index of their own."""
+    due_at: Column[str] = Column("due_at", Instant)
+    return Table(
+        prefixed(metadata, "bulk_jobs"),
+        metadata,
+        Column("partner_id", ordered_text(255), nullable=False),
+        Column("id", Identifier, nullable=False),
+        Column("operation", String(16), nullable=False),
+        Column("mode", String(16), nullable=False),
+        Column("rehearsal", SmallInteger, nullable=False),
+        Column("cells", SmallInteger, nullable=False),
+        Column("state", String(16), nullable=False),
+        Column("rows", Integer, nullable=False),
+        Column("chunks", Integer, nullable=False),
+        Column("succeeded", Integer, nullable=False),
+        Column("failed", Integer, nullable=False),
+        Column("unchanged", Integer, nullable=False),
+        Column("actor", Record, nullable=False),
+        Column("created_at", Instant, nullable=False),
+        Column("started_at", Instant),
+        Column("finished_at", Instant),
+        due_at,
+        PrimaryKeyConstraint("partner_id", "id"),
+        Index(None, "due_at", postgresql_where=due_at.is_not(None), sqlite_where=due_at.is_not(None)),
+        sqlite_with_rowid=False,
+    )
+
+
+def bulk_chunks_table(metadata: MetaData) -> Table:
+    """One row a chunk."""
+    return Table(
+        prefixed(metadata, "bulk_chunks"),
+        metadata,
+        Column("partner_id", ordered_text(255), nullable=False),
+        Column("job_id", Identifier, nullable=False),
+        Column("number", Integer, nullable=False),
+        Column("first_row", Integer, nullable=False),
+        Column("rows", Integer, nullable=False),
+        Column("first_line", Integer, nullable=False),
+        Column("lines", LargeBinary),
+        Column("payload", LargeBinary, nullable=False),
+        Column("fence", Integer, nullable=False),
+        Column("leased_until", Instant),
+        Column("done_at", Instant),
+        Column("succeeded", Integer, nullable=False),
+        Column("failed", Integer, nullable=False),
+        Column("unchanged", Integer, nullable=False),
+        Column("results", LargeBinary),
+        PrimaryKeyConstraint("partner_id", "job_id", "number"),
+    )
+
+
+def bulk_keys_table(metadata: MetaData) -> Table:
+    """Which row of a job was the first to mean a tenant: there is no second."""
+    return Table(
+        prefixed(metadata, "bulk_keys"),
+        metadata,
+        Column("partner_id", ordered_text(255), nullable=False),
+        Column("job_id", Identifier, nullable=False),
+        Column("key", ordered_text(160), nullable=False),
+        Column("row", Integer, nullable=False),
+        PrimaryKeyConstraint("partner_id", "job_id", "key"),
+        sqlite_with_rowid=False,
+    )

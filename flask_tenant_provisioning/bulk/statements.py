@@ -1,0 +1,93 @@
+"""Every statement about bulk jobs, built once a storage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Integer, and_, bindparam, case, func, insert, or_, select
+
+from ..database import Statement, Storage, incoming, parameters
+from .models import Chunk, Job
+
+#: What a worker has to know of a chunk before it opens it.
+_ENDED = ("state", "succeeded", "failed", "unchanged", "finished_at", "due_at")
+_DONE = ("succeeded", "failed", "unchanged", "results", "done_at")
+
+
+class BulkSQL:
+    """The statements of one storage."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._dialect = storage.engine.dialect
+        self._jobs, self._chunks = storage.table("bulk_jobs"), storage.table("bulk_chunks")
+        self._keys = storage.table("bulk_keys")
+        j, c = self._jobs.c, self._chunks.c
+        self._partner: Any = bindparam("partner_id", type_=j.partner_id.type)
+        self._now: Any = bindparam("now", type_=j.due_at.type)
+        self._limit: Any = bindparam("limit", type_=Integer)
+        self._mine = and_(j.partner_id == self._partner, j.id == bindparam("job_id", type_=j.id.type))
+        self._of_mine = and_(c.partner_id == self._partner, c.job_id == bindparam("job_id", type_=c.job_id.type))
+        self._of_jobs()
+        self._of_chunks()
+        self._of_keys()
+
+    def _of_jobs(self) -> None:
+        """Jobs as a whole: begun, read, ended."""
+        j = self._jobs.c
+        rows = select(*(j[name] for name in Job._fields))
+        self.add_job = self._compiled(insert(self._jobs).values(parameters(self._jobs)))
+        self.job = self._compiled(rows.where(self._mine))
+        self.anyones_job = self._compiled(rows.where(j.id == bindparam("job_id", type_=j.id.type)))
+        self.lock_job = self._compiled(rows.where(self._mine).with_for_update())
+        self.open_jobs = self._compiled(rows.where(j.due_at <= self._now))
+        self.end = self._compiled(self._jobs.update().where(self._mine).values(_new(j, _ENDED)))
+        begun = {"state": "running", "started_at": func.coalesce(j.started_at, self._now)}
+        self.begin = self._compiled(self._jobs.update().where(self._mine, j.state == "queued").values(begun))
+        received = {"state": "queued", "due_at": self._now}
+        counts = {name: bindparam(f"new_{name}", type_=Integer) for name in ("rows", "chunks")}
+        self.queue = self._compiled(self._jobs.update().where(self._mine).values({**received, **counts}))
+        self.remove_job = self._compiled(self._jobs.delete().where(self._mine))
+
+    def _of_chunks(self) -> None:
+        """Chunks: stored, claimed, done."""
+        c = self._chunks.c
+        self.add_chunk = self._compiled(insert(self._chunks).values(parameters(self._chunks)))
+        free = and_(c.done_at.is_(None), or_(c.leased_until.is_(None), c.leased_until <= self._now))
+        wanted = select(c.number, c.fence).where(self._of_mine, free)
+        self.free = self._compiled(wanted.order_by(c.number).limit(self._limit))
+        one = and_(self._of_mine, c.number == bindparam("number", type_=Integer))
+        seen = and_(one, c.fence == bindparam("seen", type_=Integer), free)
+        lease = bindparam("lease", type_=c.leased_until.type)
+        self.claim = self._compiled(self._chunks.update().where(seen).values(fence=c.fence + 1, leased_until=lease))
+        owned = and_(one, c.fence == bindparam("fence", type_=Integer), c.done_at.is_(None))
+        self.renew = self._compiled(self._chunks.update().where(owned).values(leased_until=lease))
+        self.finish = self._compiled(self._chunks.update().where(owned).values(_new(c, _DONE)))
+        self.chunk = self._compiled(select(*(c[name] for name in Chunk._fields)).where(one))
+        totals = (func.coalesce(func.sum(c[name]), 0) for name in ("succeeded", "failed", "unchanged"))
+        left = func.coalesce(func.sum(case((c.done_at.is_(None), 1), else_=0)), 0)
+        self.counts = self._compiled(select(*totals, left).where(self._of_mine))
+        self.left = self._compiled(select(c.number).where(self._of_mine, c.done_at.is_(None)).limit(1))
+        self.numbers = self._compiled(select(c.number).where(self._of_mine).order_by(c.number))
+        self.remove_chunks = self._compiled(self._chunks.delete().where(self._of_mine))
+
+    def _of_keys(self) -> None:
+        """Which row was the first to mean a tenant."""
+        k = self._keys.c
+        of_mine = and_(k.partner_id == self._partner, k.job_id == bindparam("job_id", type_=k.job_id.type))
+        given = incoming(self._dialect, key=k.key.type, row=k.row.type)
+        self.keys = self._compiled(select(k.key, k.row).where(of_mine, k.key.in_(select(given.c.key))))
+        self.add_key = self._compiled(insert(self._keys).values(parameters(self._keys)))
+        self.remove_keys = self._compiled(self._keys.delete().where(of_mine))
+
+    def _compiled(self, clause: Any) -> Statement:
+        return Statement(clause, self._dialect)
+
+
+def _new(columns: Any, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: bindparam(f"new_{name}", type_=columns[name].type) for name in names}
+
+
+def jobs_are_due(storage: Storage) -> ColumnElement[bool]:
+    """Whether any job has something to do at the instant `now`."""
+    jobs = storage.table("bulk_jobs")
+    return select(jobs.c.id).where(jobs.c.due_at <= bindparam("now", type_=jobs.c.due_at.type)).exists()

@@ -1,0 +1,216 @@
+"""Create many tenants of one partner at once, as if one after the other: a statement for all of them, not for each.
+
+Only where nobody else takes part in a creation (`Storage.reacts`): hooks and steps are asked tenant by tenant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Integer, SmallInteger, bindparam, literal, select, true
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ..access import Actor
+from ..database import Outdated, Session, Statement, Storage, incoming, instant
+from ..events import compact, event
+from ..problems import LicenseExpired, ProvisioningError, QuotaExceeded
+from .actions import EMPTY, Values, new
+from .conflicts import holders, taken
+from .models import Tenant
+from .usage import Allowance
+
+#: What differs from tenant to tenant; `data` is the event's, under the id `event_id`.
+_OWN = (
+    "id", "external_id", "client_name", "name_key", "email", "email_key", "phone_number", "industry", "plan",
+    "metadata", "fields",
+)  # fmt: skip
+
+Made = Tenant | ProvisioningError
+
+
+class _Wanted(NamedTuple):
+    """A tenant that is to be made, at its `place` among all that are wanted."""
+
+    place: int
+    tenant: Tenant
+    name_key: str
+    email_key: str
+    event: dict[str, Any]
+
+    def claims(self) -> Iterator[tuple[str, str]]:
+        """What no other living tenant may have, by field: the email before the external id."""
+        yield "email", self.email_key
+        if self.tenant.external_id is not None:
+            yield "external_id", self.tenant.external_id
+
+    def row(self) -> str:
+        """The row as `incoming` wants it. Metadata, own fields and the event's data are JSON already."""
+        found = {name: getattr(self.tenant, name) for name in _PLAIN}
+        found |= {"name_key": self.name_key, "email_key": self.email_key, "event_id": self.event["id"]}
+        more = f'"metadata":{self.tenant.metadata},"fields":{self.tenant.fields or "null"},"data":{self.event["data"]}'
+        return f"{compact(found)[:-1]},{more}}}"
+
+
+_PLAIN = ("id", "external_id", "client_name", "email", "phone_number", "industry", "plan")
+
+
+def create_many(
+    session: Session, actor: Actor, partner: str, values: Sequence[Values], allowance: Allowance
+) -> list[Made]:
+    """Create a tenant of each of `values`, with its event; for each that cannot be, say which problem it meets.
+
+    These are `TenantExists`, `LicenseExpired` and `QuotaExceeded`.
+    """
+    try:
+        allowance.license.require_provisioning()
+    except LicenseExpired as error:
+        return [error] * len(values)
+    found: dict[int, Made] = {}
+    at = instant(session.storage.clock())
+    wanted = [_wanted(session.storage, actor, partner, place, one, at) for place, one in enumerate(values)]
+    while wanted:
+        batch, later = _apart(wanted)
+        room = allowance.reserve(session, len(batch))
+        if not room:
+            found |= {one.place: _no_room(allowance) for one in wanted}
+            break
+        batch, beyond = batch[:room], batch[room:]
+        made = _inserted(session, partner, batch)
+        allowance.give_back(session, room - len(made))
+        found |= {one.place: one.tenant for one in batch if one.tenant.id in made}
+        found |= _refused(session, partner, [one for one in batch if one.tenant.id not in made])
+        session.recorded.extend(one.event for one in batch if one.tenant.id in made)
+        wanted = sorted([*beyond, *_undecided(found, batch, later)])
+    return [found[place] for place in range(len(values))]
+
+
+def _wanted(storage: Storage, actor: Actor, partner: str, place: int, values: Values, at: str) -> _Wanted:
+    tenant = new(storage.new_id(), partner, {**EMPTY, **values}, at, "active")
+    happened = event(storage, actor, "tenant.created", partner, tenant.document(storage.hooks.fields), at)
+    return _Wanted(place, tenant, values["name_key"], values["email_key"], happened)
+
+
+def _apart(wanted: Sequence[_Wanted]) -> tuple[list[_Wanted], list[_Wanted]]:
+    """Those that are in nobody's way, and those that want what one of these wants too."""
+    seen, first, later = set[tuple[str, str]](), list[_Wanted](), list[_Wanted]()
+    for one in wanted:
+        keys = set(one.claims())
+        (later if keys & seen else first).append(one)
+        seen |= keys
+    return first, later
+
+
+def _undecided(found: dict[int, Made], batch: Sequence[_Wanted], later: Sequence[_Wanted]) -> list[_Wanted]:
+    """Those of `later` that nobody of `batch` has forestalled; what the others meet is added to `found`."""
+    held = {key: one for one in batch if isinstance(found.get(one.place), Tenant) for key in one.claims()}
+    left = []
+    for one in later:
+        key = next((key for key in one.claims() if key in held), None)
+        if key is None:
+            left.append(one)
+        else:
+            found[one.place] = taken(key[0], held[key].tenant.id)
+    return left
+
+
+def _inserted(session: Session, partner: str, batch: Sequence[_Wanted]) -> set[str]:
+    """Insert what no unique key refuses, with its events; returns the ids."""
+    if not batch:
+        return set()
+    return session.storage.once(ManySQL).insert(session, partner, batch)
+
+
+def _refused(session: Session, partner: str, refused: Sequence[_Wanted]) -> dict[int, Made]:
+    """What each of these meets: somebody has its email or external id."""
+    if not refused:
+        return {}
+    keys = [key for one in refused for key in one.claims()]
+    held = holders(session, partner, keys)
+    found: dict[int, Made] = {}
+    for one in refused:
+        key = next((key for key in one.claims() if key in held), None)
+        if key is None:
+            raise Outdated("the holder is gone")
+        found[one.place] = taken(key[0], held[key])
+    return found
+
+
+def _no_room(allowance: Allowance) -> QuotaExceeded:
+    most = min(limit.most for limit in allowance.limits)
+    return QuotaExceeded(f"The limit of {most} tenants is reached.", limit=most)
+
+
+class ManySQL:
+    """Tenants and their events out of one parameter: one statement where the database nests INSERTs, else two."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._dialect = storage.engine.dialect
+        self._tenants, self._events = storage.table("tenants"), storage.table("events")
+        self._nests = self._dialect.name == "postgresql"
+        t, e = self._tenants.c, self._events.c
+        kinds = {name: t[name].type for name in _OWN} | {"event_id": e.id.type, "data": e.data.type}
+        self._given: Any = incoming(self._dialect, **kinds)
+        if self._nests:
+            self._both = self._compiled(self._nested())
+        else:
+            self._first = self._compiled(self._rows(sqlite.insert(self._tenants), self._tenant(self._given.c)))
+            self._second = self._compiled(self._rows(self._events.insert(), self._event(self._given.c), bare=True))
+            found = select(t.id).where(t.partner_id == self._bound("partner_id"), t.id.in_(select(self._given.c.id)))
+            self._made = self._compiled(found)
+
+    def insert(self, session: Session, partner: str, batch: Sequence[_Wanted]) -> set[str]:
+        """Insert those of `batch` that no unique key refuses, and their events; returns their ids."""
+        one = batch[0]
+        same = {name: one.event[name] for name in _OF_EVENT} | {"partner_id": partner, "at": one.tenant.created_at}
+        if self._nests:
+            return {id for (id,) in session.run(self._both, {**same, "rows": _rows(batch)}).fetchall()}
+        made = {one.tenant.id for one in batch}
+        if session.run(self._first, {**same, "rows": _rows(batch)}).rowcount < len(batch):
+            found = session.run(self._made, {"partner_id": partner, "rows": _rows(batch)})
+            made = {id for (id,) in found.fetchall()}
+        session.run(self._second, {**same, "rows": _rows(one for one in batch if one.tenant.id in made)})
+        return made
+
+    def _nested(self) -> Any:
+        given = select(*self._given.c).cte("given")
+        made = self._rows(postgresql.insert(self._tenants), self._tenant(given.c), given)
+        ids = made.returning(self._tenants.c.id).cte("made")
+        source = given.join(ids, ids.c.id == given.c.id)
+        told = self._rows(self._events.insert(), self._event(given.c), source, bare=True)
+        return select(told.returning(self._events.c.tenant_id).cte("told").c.tenant_id)
+
+    def _rows(self, insert: Any, values: dict[str, Any], source: Any = None, *, bare: bool = False) -> Any:
+        rows = select(*values.values())
+        rows = rows.where(true()) if source is None else rows.select_from(source)
+        found = insert.from_select(list(values), rows)
+        return found if bare else found.on_conflict_do_nothing()
+
+    def _tenant(self, given: Any) -> dict[str, Any]:
+        t = self._tenants.c
+        at, number = self._bound("at", t.created_at), literal(1, Integer)
+        same = {"partner_id": self._bound("partner_id"), "created_at": at, "updated_at": at, "version": number}
+        return (
+            {name: given[name] for name in _OWN}
+            | same
+            | {"status": literal("active"), "live": literal(1, SmallInteger)}
+        )
+
+    def _event(self, given: Any) -> dict[str, Any]:
+        e = self._events.c
+        own = {"id": given.event_id, "tenant_id": given.id, "data": given.data}
+        same = {name: self._bound(name, e[name]) for name in _OF_EVENT}
+        return own | same | {"partner_id": self._bound("partner_id"), "timestamp": self._bound("at", e.timestamp)}
+
+    def _bound(self, name: str, like: Any = None) -> Any:
+        return bindparam(name, type_=self._tenants.c.partner_id.type if like is None else like.type)
+
+    def _compiled(self, clause: Any) -> Statement:
+        return Statement(clause, self._dialect)
+
+
+_OF_EVENT = ("type", "request_id", "actor_subject", "actor_partner", "actor_address", "actor_user_agent")
+
+
+def _rows(batch: Iterable[_Wanted]) -> str:
+    return f"[{','.join(one.row() for one in batch)}]"

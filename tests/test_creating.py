@@ -1,0 +1,143 @@
+"""Many tenants at once: the same as one after the other, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_tenant_provisioning.access import Actor, Principal
+from flask_tenant_provisioning.database import Session, Storage
+from flask_tenant_provisioning.problems import ProvisioningError, QuotaExceeded, TenantExists
+from flask_tenant_provisioning.tenants.creating import Made, create_many
+from flask_tenant_provisioning.tenants.inputs import load_tenant
+from flask_tenant_provisioning.tenants.models import Tenant
+from flask_tenant_provisioning.tenants.usage import Allowance, Limit, allowance
+from tests.test_events import followed
+from tests.witness import rows, storage_of
+from tests.world import EXAMPLE, Caller
+
+ACTOR = Actor(Principal("tester", "acme"), "request-1", "192.0.2.1", "curl")
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Flask]) -> Flask:
+    return make_app()
+
+
+@pytest.fixture
+def storage(app: Flask) -> Storage:
+    return storage_of(app)
+
+
+def create(app: Flask, *bodies: dict[str, Any], most: int | None = None) -> list[Made]:
+    mount = app.extensions["tenant_provisioning"]["provisioning"]
+    values = [load_tenant(mount, body) for body in bodies]
+    allowed = allowance(mount.storage, mount.license)
+    if most is not None:
+        mount.storage.transaction(_counter)
+        allowed = Allowance(mount.license, (Limit("*", most),))
+    work = partial(create_many, actor=ACTOR, partner="acme", values=values, allowance=allowed)
+    found: list[Made] = mount.storage.transaction(work)
+    return found
+
+
+def _counter(session: Session) -> None:
+    from flask_tenant_provisioning.tenants.usage import _recount
+
+    _recount(session)
+
+
+def named(n: int, **more: Any) -> dict[str, Any]:
+    return {"client_name": f"Client {n}", "email": f"Admin{n}@example.com", **more}
+
+
+def told(made: Made) -> Any:
+    if isinstance(made, Tenant):
+        return made.client_name
+    return made.code, made.members
+
+
+def test_each_is_what_a_single_creation_makes(app: Flask) -> None:
+    bodies = [
+        {**EXAMPLE, "external_id": "e1", "plan": "gold", "metadata": {"tier": "ü\n\"'"}},
+        named(2),
+        named(3, phone_number=None, metadata={}),
+    ]
+    made = create(app, *bodies)
+    partner = Caller(app, partner="acme")
+    shown = [partner("GET", f"/tenants/{one.id}").get_json() for one in made if isinstance(one, Tenant)]
+    single = Caller(app)
+    for body, one in zip(bodies, shown, strict=True):
+        like = single("POST", "/tenants", json=body).get_json()
+        own = {name: one[name] for name in ("tenant", "partner", "created_at", "updated_at")}
+        assert one == {**like, **own}
+    events = followed(partner)
+    assert [event["data"] for event in events] == shown
+    assert {(event["type"], event["request_id"], event["actor"]["sub"]) for event in events} == {
+        ("tenant.created", "request-1", "tester")
+    }
+
+
+def test_who_comes_second_is_refused_as_alone(app: Flask) -> None:
+    (first,) = create(app, named(0, external_id="x"))
+    assert isinstance(first, Tenant)
+    made = create(
+        app,
+        named(1, external_id="a"),
+        named(2, external_id="a"),
+        named(1, email="ADMIN1@EXAMPLE.COM"),
+        named(0),
+        named(3, external_id="x"),
+        named(4),
+    )
+    new = made[0]
+    assert isinstance(new, Tenant)
+    assert [told(one) for one in made] == [
+        "Client 1",
+        ("tenant-exists", {"field": "external_id", "conflicting_tenant": new.id}),
+        ("tenant-exists", {"field": "email", "conflicting_tenant": new.id}),
+        ("tenant-exists", {"field": "email", "conflicting_tenant": first.id}),
+        ("tenant-exists", {"field": "external_id", "conflicting_tenant": first.id}),
+        "Client 4",
+    ]
+    assert len(rows(app, "tenants")) == len(rows(app, "events")) == 3
+
+
+def test_who_was_only_in_the_way_of_others_that_fail_makes_no_difference(app: Flask) -> None:
+    create(app, named(0, external_id="x"))
+    made = create(app, named(1, external_id="x"), named(1, external_id="y"), named(1, external_id="z"))
+    assert [isinstance(one, Tenant) for one in made] == [False, True, False]
+    assert isinstance(made[2], TenantExists)
+    assert made[2].members == {"field": "email", "conflicting_tenant": getattr(made[1], "id", None)}
+
+
+def test_a_limit_is_exact_and_goes_to_the_first(app: Flask) -> None:
+    create(app, named(0))
+    made = create(app, *(named(n) for n in (0, 1, 2, 0, 3, 4)), most=3)
+    assert [told(one) if isinstance(one, Tenant) else one.code for one in made] == [
+        "tenant-exists", "Client 1", "Client 2", "quota-exceeded", "quota-exceeded", "quota-exceeded",
+    ]  # fmt: skip
+    assert rows(app, "usage")[0]["tenants"] == 3
+    assert isinstance(made[-1], QuotaExceeded)
+    assert made[-1].members == {"limit": 3}
+
+
+def test_nobody_is_nothing(app: Flask) -> None:
+    assert create(app) == []
+
+
+def test_what_fails_leaves_nothing(app: Flask, storage: Storage) -> None:
+    mount = app.extensions["tenant_provisioning"]["provisioning"]
+    values = [load_tenant(mount, named(n)) for n in range(3)]
+
+    def work(session: Session) -> None:
+        create_many(session, ACTOR, "acme", values, allowance(storage, mount.license))
+        raise ProvisioningError
+
+    with pytest.raises(ProvisioningError):
+        storage.transaction(work)
+    assert rows(app, "tenants") == rows(app, "events") == []
