@@ -22,7 +22,10 @@ DAY = 86_400
 LASTING: dict[str, Any] = {"JWT_ACCESS_TOKEN_EXPIRES": timedelta(days=3000)}
 
 
-TABLES = ("tenants", "events", "idempotency", "usage", "runs", "steps", "feeds", "webhooks", "deliveries", "attempts")
+TABLES = (
+    "tenants", "events", "idempotency", "usage", "runs", "steps", "feeds", "webhooks", "deliveries", "attempts",
+    "bulk_jobs", "bulk_chunks", "bulk_keys",
+)  # fmt: skip
 
 
 class Clock:

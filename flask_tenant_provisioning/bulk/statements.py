@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, and_, bindparam, case, func, insert, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
 
-from ..database import Statement, Storage, incoming, parameters
+from ..database import Statement, Storage, parameters
 from .models import Chunk, Job
 
 #: What a worker has to know of a chunk before it opens it.
@@ -74,9 +75,10 @@ class BulkSQL:
         """Which row was the first to mean a tenant."""
         k = self._keys.c
         of_mine = and_(k.partner_id == self._partner, k.job_id == bindparam("job_id", type_=k.job_id.type))
-        given = incoming(self._dialect, key=k.key.type, row=k.row.type)
-        self.keys = self._compiled(select(k.key, k.row).where(of_mine, k.key.in_(select(given.c.key))))
-        self.add_key = self._compiled(insert(self._keys).values(parameters(self._keys)))
+        one = and_(of_mine, k.key == bindparam("key", type_=k.key.type))
+        self.first = self._compiled(select(k.row).where(one))
+        insert = (sqlite if self._dialect.name == "sqlite" else postgresql).insert(self._keys)
+        self.add_key = self._compiled(insert.values(parameters(self._keys)).on_conflict_do_nothing())
         self.remove_keys = self._compiled(self._keys.delete().where(of_mine))
 
     def _compiled(self, clause: Any) -> Statement:

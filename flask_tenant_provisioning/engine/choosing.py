@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from ..bulk.working import BulkWork
 from ..config import Settings
 from ..steps.claims import Key
 from ..steps.running import StepWork
@@ -33,7 +34,7 @@ def engine_of(settings: Settings, mount: Callable[[], Mount]) -> Engine:
 def worker_of(mount: Mount, threads: int | None = None) -> Worker:
     """A worker for everything that follows the commits of `mount`."""
     poll = float(mount.settings.worker_poll_seconds)
-    works = _steps(mount, threads), _deliveries(mount)
+    works = _steps(mount, threads), _deliveries(mount), _bulk(mount)
     return Worker(*works, chores=Chores(mount), lookout=Lookout(mount.storage), poll=poll)
 
 
@@ -50,6 +51,10 @@ def errand_of(mount: Mount, keys: Iterable[Key]) -> Worker:
 def _steps(mount: Mount, threads: int | None = None) -> StepWork:
     slots, lease = threads or mount.settings.worker_threads, float(mount.settings.worker_lease_seconds)
     return StepWork(mount.storage, mount.hooks, mount.in_host, lease=lease, slots=slots)
+
+
+def _bulk(mount: Mount) -> BulkWork:
+    return BulkWork(mount, float(mount.settings.worker_lease_seconds))
 
 
 def _deliveries(mount: Mount) -> DeliveryWork:

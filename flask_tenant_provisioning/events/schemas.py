@@ -24,6 +24,7 @@ TYPES = (
     "tenant.deleted",
     "tenant.restored",
     "tenant.purged",
+    "bulk_job.finished",
     "webhook.disabled",
 )
 _AUDIT = {"optional": True, "description": "Only for callers with `audit:read`."}

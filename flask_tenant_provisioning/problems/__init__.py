@@ -6,7 +6,8 @@ ProvisioningError
 ├── Unauthenticated         authentication-required, invalid-token, token-expired
 ├── Forbidden               insufficient-permission, quota-exceeded, license-expired
 ├── NotFound                not-found, tenant-not-found, webhook-not-found, delivery-not-found
-├── Conflict                tenant-exists, invalid-state, webhook-disabled, idempotency-in-progress
+├── Conflict                tenant-exists, invalid-state, webhook-disabled, duplicate-row,
+│                           idempotency-in-progress
 ├── IdempotencyKeyReused    idempotency-key-reused
 ├── CursorExpired           cursor-expired
 ├── Refused                 method-not-allowed, not-acceptable, precondition-failed,
@@ -32,6 +33,7 @@ from .callers import (
 )
 from .conflicts import (
     Conflict as Conflict,
+    DuplicateRow as DuplicateRow,
     IdempotencyInProgress as IdempotencyInProgress,
     IdempotencyKeyReused as IdempotencyKeyReused,
     InvalidState as InvalidState,

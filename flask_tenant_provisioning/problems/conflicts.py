@@ -53,3 +53,11 @@ class IdempotencyKeyReused(ProvisioningError):
     code = "idempotency-key-reused"
     title = "Idempotency-Key reused"
     remedy = "Use a new key for each new request; the same key is for repeating the very same one."
+
+
+class DuplicateRow(Conflict):
+    """An earlier row of the same upload means the same tenant."""
+
+    code = "duplicate-row"
+    title = "Another row means the same tenant"
+    remedy = "Leave one row a tenant in the upload: `first_row` is the one that counted."

@@ -1,0 +1,108 @@
+"""Take an upload in: chunk by chunk, each in a transaction of its own, and out of sight until all has come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import NamedTuple
+
+from ..access import Actor
+from ..database import Session, Storage, instant
+from ..events import compact
+from . import reading
+from .models import Job
+from .packing import packed, packed_lines
+from .statements import BulkSQL
+
+#: How many rows a chunk has: a worker does them in a second or less, and another one in the next.
+CHUNK_ROWS = 2000
+
+
+class Upload(NamedTuple):
+    """What is sent, and what is to be done with it."""
+
+    operation: str
+    mode: str
+    rehearsal: bool
+    media_type: str
+    encoding: str | None
+    stream: Iterable[bytes]
+
+
+def receive(storage: Storage, actor: Actor, partner: str, upload: Upload, limits: reading.Limits) -> Job:
+    """Store all that is sent, as a job that waits to be `queued`. What fails leaves nothing.
+
+    Raises `MalformedUpload` and `UploadTooLarge`.
+    """
+    job = _new(storage, actor, partner, upload)
+    storage.transaction(lambda session: session.run(storage.once(BulkSQL).add_job, job._asdict()))
+    rows = count = 0
+    try:
+        read = reading.chunks(upload.stream, upload.media_type, upload.encoding, limits, CHUNK_ROWS)
+        for count, chunk in enumerate(read, 1):
+            storage.transaction(partial(_stored, job=job, number=count, chunk=chunk))
+            rows += len(chunk.lines)
+    except BaseException:
+        storage.transaction(partial(remove, partner=partner, job_id=job.id))
+        raise
+    return job._replace(rows=rows, chunks=count)
+
+
+def queue(session: Session, job: Job) -> Job:
+    """Let workers find a job that has been received."""
+    at = instant(session.storage.clock())
+    counts = {"new_rows": job.rows, "new_chunks": job.chunks}
+    where = {"partner_id": job.partner_id, "job_id": job.id}
+    session.run(session.storage.once(BulkSQL).queue, {**where, "now": at, **counts})
+    return job._replace(state="queued", due_at=at)
+
+
+def remove(session: Session, partner: str, job_id: str) -> None:
+    """Remove a job with all that belongs to it."""
+    sql, where = session.storage.once(BulkSQL), {"partner_id": partner, "job_id": job_id}
+    for statement in (sql.remove_keys, sql.remove_chunks, sql.remove_job):
+        session.run(statement, where)
+
+
+def _new(storage: Storage, actor: Actor, partner: str, upload: Upload) -> Job:
+    who = actor.principal
+    return Job(
+        partner_id=partner,
+        id=storage.new_id(),
+        operation=upload.operation,
+        mode=upload.mode,
+        rehearsal=int(upload.rehearsal),
+        cells=int(upload.media_type == "text/csv"),
+        state="receiving",
+        rows=0,
+        chunks=0,
+        succeeded=0,
+        failed=0,
+        unchanged=0,
+        actor=compact([who.subject, who.partner, actor.request_id, actor.address, actor.user_agent]),
+        created_at=instant(storage.clock()),
+        started_at=None,
+        finished_at=None,
+        due_at=None,
+    )
+
+
+def _stored(session: Session, job: Job, number: int, chunk: reading.Chunk) -> None:
+    row = {
+        "partner_id": job.partner_id,
+        "job_id": job.id,
+        "number": number,
+        "first_row": chunk.first_row,
+        "rows": len(chunk.lines),
+        "first_line": chunk.lines[0],
+        "lines": packed_lines(chunk.lines),
+        "payload": packed(chunk.payload),
+        "fence": 0,
+        "leased_until": None,
+        "done_at": None,
+        "succeeded": 0,
+        "failed": 0,
+        "unchanged": 0,
+        "results": None,
+    }
+    session.run(session.storage.once(BulkSQL).add_chunk, row)

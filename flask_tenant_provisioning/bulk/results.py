@@ -1,0 +1,74 @@
+"""What came of each row of a chunk, as it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from ..problems import ProvisioningError
+from ..tenants.models import Tenant
+from .packing import packed_json, unpacked_json
+
+#: ``skipped`` is what an atomic job leaves undone, since some other row of it failed.
+STATES = ("succeeded", "failed", "unchanged", "skipped")
+
+
+class Result(NamedTuple):
+    """What came of one row: `status` is what a single call would have answered, None for a skipped one.
+
+    `problem` holds the code, the detail, and whatever else that answer would say.
+    """
+
+    row: int
+    state: str
+    status: int | None
+    tenant: str | None
+    external_id: str | None
+    problem: dict[str, Any] | None
+
+
+class Tally(NamedTuple):
+    """How many rows of a chunk came to what; those that were skipped are in none."""
+
+    succeeded: int
+    failed: int
+    unchanged: int
+
+
+def done(row: int, status: int, tenant: Tenant, *, is_unchanged: bool = False) -> Result:
+    """The result of a row that did what it says, or found it done already."""
+    return Result(row, "unchanged" if is_unchanged else "succeeded", status, tenant.id, tenant.external_id, None)
+
+
+def refused(row: int, line: int, external_id: str | None, error: ProvisioningError) -> Result:
+    """The result of a row that meets `error`, as somebody who knows the upload by its lines reads it."""
+    problem = {"code": error.code, "detail": error.detail, "line": line, **error.members}
+    if error.errors:
+        problem["errors"] = error.errors
+    return Result(row, "failed", error.status, None, external_id, problem)
+
+
+def skipped(result: Result) -> Result:
+    """What an atomic job that failed says of a row that could have been done."""
+    if result.state == "failed":
+        return result
+    return result._replace(state="skipped", status=None, tenant=None)
+
+
+def tallied(results: Iterable[Result]) -> Tally:
+    """Count them by state."""
+    counts = dict.fromkeys(STATES, 0)
+    for result in results:
+        counts[result.state] += 1
+    return Tally(*(counts[name] for name in Tally._fields))
+
+
+def kept(results: Sequence[Result]) -> bytes:
+    """Results as a chunk keeps them, in the order of its rows."""
+    return packed_json([[STATES.index(one.state), *one[2:]] for one in results])
+
+
+def read(first_row: int, results: bytes) -> Iterator[Result]:
+    """The results of a chunk whose first row has this number."""
+    for row, (state, *rest) in enumerate(unpacked_json(results), first_row):
+        yield Result(row, STATES[state], *rest)

@@ -1,0 +1,66 @@
+"""A host whose bulk jobs a test uploads and has done, for the tests that mean one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from flask import Flask
+
+from flask_tenant_provisioning.access import Actor, Principal
+from flask_tenant_provisioning.bulk import receiving, results
+from flask_tenant_provisioning.bulk.models import Chunk, Job
+from flask_tenant_provisioning.bulk.reading import Limits
+from flask_tenant_provisioning.bulk.receiving import Upload
+from flask_tenant_provisioning.bulk.results import Result
+from flask_tenant_provisioning.engine.choosing import worker_of
+from tests.witness import rows, storage_of
+from tests.world import Caller
+
+LIMITS = Limits(rows=1_000_000, bytes=1 << 30)
+
+
+class Bulk:
+    """The bulk jobs of one partner of `app`."""
+
+    def __init__(self, app: Flask, partner: Caller) -> None:
+        self.app, self.partner = app, partner
+        self.mount = app.extensions["tenant_provisioning"]["provisioning"]
+        self.actor = Actor(Principal("tester", partner.partner), "request-1")
+
+    def upload(self, operation: str, sent: Iterable[Any] | str, **options: Any) -> Job:
+        """A job that waits for a worker: of NDJSON rows, or of a CSV text."""
+        is_table = isinstance(sent, str)
+        data = sent.encode() if isinstance(sent, str) else b"".join(map(_line, sent))
+        more = {"mode": "partial", "rehearsal": False, **options}
+        kind = "text/csv" if is_table else "application/x-ndjson"
+        upload = Upload(operation, media_type=kind, encoding=None, stream=[data], **more)
+        storage = storage_of(self.app)
+        job = receiving.receive(storage, self.actor, self.partner.partner, upload, LIMITS)
+        return storage.transaction(lambda session: receiving.queue(session, job))
+
+    def work(self) -> None:
+        """Have everything done that is due."""
+        worker_of(self.mount).drain()
+
+    def do(self, operation: str, sent: Iterable[Any] | str, **options: Any) -> list[Result]:
+        """The results of a job that has been done."""
+        job = self.upload(operation, sent, **options)
+        self.work()
+        return self.results(job)
+
+    def job(self, job: Job) -> Job:
+        """The job as it is now."""
+        (row,) = rows(self.app, "bulk_jobs", id=job.id)
+        return Job(**row)
+
+    def results(self, job: Job) -> list[Result]:
+        """What came of its rows."""
+        chunks = [Chunk(**row) for row in rows(self.app, "bulk_chunks", job_id=job.id)]
+        assert all(chunk.results is not None for chunk in chunks)
+        return [one for chunk in chunks for one in results.read(chunk.first_row, chunk.results or b"")]
+
+
+def _line(row: Any) -> bytes:
+    return (row if isinstance(row, bytes) else json.dumps(row).encode()) + b"\n"

@@ -1,0 +1,271 @@
+"""Bulk jobs, from the upload to what came of each row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_tenant_provisioning import TenantProvisioning
+from flask_tenant_provisioning.bulk import receiving
+from flask_tenant_provisioning.bulk.reading import MalformedUpload
+from flask_tenant_provisioning.bulk.working import BulkWork, Superseded
+from tests.bulk import Bulk
+from tests.test_events import followed
+from tests.witness import one, rows
+from tests.world import Caller, configuration
+
+
+def named(n: int, **more: Any) -> dict[str, Any]:
+    return {"client_name": f"Client {n}", "email": f"admin{n}@example.com", **more}
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Flask]) -> Flask:
+    return make_app()
+
+
+@pytest.fixture
+def bulk(app: Flask) -> Bulk:
+    return Bulk(app, Caller(app))
+
+
+def test_rows_become_tenants_as_single_calls_make_them(bulk: Bulk) -> None:
+    job = bulk.upload("create", [named(1), named(2, external_id="two", metadata={"tier": "ü"}, plan="gold")])
+    bulk.work()
+    found = bulk.results(job)
+    tenants = bulk.partner("GET", "/tenants").get_json()["items"]
+    assert sorted((one.tenant, one.external_id) for one in found) == sorted(
+        (tenant["tenant"], tenant["external_id"]) for tenant in tenants
+    )
+    assert [(one.row, one.state, one.status, one.problem) for one in found] == [
+        (1, "succeeded", 201, None),
+        (2, "succeeded", 201, None),
+    ]
+    *created, finished = followed(bulk.partner)
+    assert {event["type"] for event in created} == {"tenant.created"}
+    assert {event["request_id"] for event in created} == {"request-1"}
+    assert finished["type"] == "bulk_job.finished"
+    assert finished["data"] == {
+        "job": job.id, "operation": "create", "mode": "partial", "state": "succeeded", "total": 2,
+        "succeeded": 2, "failed": 0, "unchanged": 0,
+    }  # fmt: skip
+    after = bulk.job(job)
+    assert (after.state, after.succeeded, after.failed, after.due_at) == ("succeeded", 2, 0, None)
+
+
+def test_every_bad_row_has_its_own_problem_in_one_pass(bulk: Bulk) -> None:
+    bulk.partner.create(email="taken@example.com")
+    found = bulk.do(
+        "create",
+        [
+            named(1),
+            b'{"client_name": "x", "email": ',
+            b"",
+            b"[1]",
+            b"\xff\xfe",
+            named(2, email="nobody"),
+            named(3, email="TAKEN@example.com"),
+            named(4, email="admin1@example.com"),
+            {"client_name": " ", "email": "a@b.example", "nonsense": 1, "tenant": "x", "metadata": {"a": 1}},
+            b'{"client_name": "a", "client_name": "b"}',
+            named(5),
+        ],
+    )
+    told = [
+        (one.row, one.state, one.status, one.problem and (one.problem["code"], one.problem["line"])) for one in found
+    ]
+    assert told == [
+        (1, "succeeded", 201, None),
+        (2, "failed", 400, ("malformed-json", 2)),
+        (3, "failed", 400, ("validation-error", 4)),
+        (4, "failed", 400, ("malformed-json", 5)),
+        (5, "failed", 400, ("validation-error", 6)),
+        (6, "failed", 409, ("tenant-exists", 7)),
+        (7, "failed", 409, ("tenant-exists", 8)),
+        (8, "failed", 400, ("validation-error", 9)),
+        (9, "failed", 400, ("malformed-json", 10)),
+        (10, "succeeded", 201, None),
+    ]
+    wrong = found[7].problem
+    assert wrong is not None
+    assert [entry["pointer"] for entry in wrong["errors"]] == [
+        "#/client_name", "#/metadata/a", "#/nonsense", "#/tenant",
+    ]  # fmt: skip
+    assert found[6].problem is not None
+    assert found[6].problem["conflicting_tenant"] == found[0].tenant
+    assert found[1].problem is not None
+    assert found[1].problem["detail"] == "Expecting value at column 30."
+
+
+def test_a_table_is_read_by_its_columns(bulk: Bulk) -> None:
+    table = "client_name;email;metadata.tier;metadata.note;plan\n'A';a@x.example;gold;\"1\n2\";\nB;b@x.example;;;p;q\n"
+    good, bad = bulk.do("create", table)
+    assert good.tenant is not None
+    tenant = bulk.partner("GET", f"/tenants/{good.tenant}").get_json()
+    assert (tenant["client_name"], tenant["metadata"], tenant["plan"]) == (
+        "'A'",
+        {"tier": "gold", "note": "1\n2"},
+        None,
+    )
+    assert bad.problem is not None
+    assert (bad.problem["line"], bad.problem["errors"][0]["code"]) == (4, "wrong-number-of-cells")
+
+
+@pytest.mark.parametrize(
+    ("operation", "more", "status", "event"),
+    [
+        ("update", {"plan": "gold"}, "active", "tenant.updated"),
+        ("suspend", {"reason": "unpaid"}, "suspended", "tenant.suspended"),
+        ("delete", {}, "deleted", "tenant.deleted"),
+    ],
+)
+def test_what_a_row_does_is_what_the_single_call_does(
+    bulk: Bulk, operation: str, more: dict[str, Any], status: str, event: str
+) -> None:
+    by_id, by_name, other = bulk.partner.create(), bulk.partner.create(external_id="x"), Caller(bulk.app).create()
+    found = bulk.do(
+        operation,
+        [
+            {"tenant": by_id["tenant"], **more},
+            {"external_id": "x", **more},
+            {"tenant": other["tenant"], **more},
+            {"external_id": "nobody", **more},
+            dict(more),
+            {"tenant": by_id["tenant"], **more},
+        ],
+    )
+    told = [(one.state, one.status, one.problem and one.problem["code"]) for one in found]
+    assert told == [
+        ("succeeded", 200, None),
+        ("succeeded", 200, None),
+        ("failed", 404, "tenant-not-found"),
+        ("failed", 404, "tenant-not-found"),
+        ("failed", 400, "validation-error"),
+        ("failed", 409, "duplicate-row"),
+    ]
+    assert found[5].problem is not None
+    assert found[5].problem["first_row"] == 1
+    for tenant in (by_id, by_name):
+        after = bulk.partner("GET", one(tenant)).get_json()
+        assert (after["status"], after["version"]) == (status, 2)
+    assert [e["type"] for e in followed(bulk.partner)][-3:] == [event, event, "bulk_job.finished"]
+    assert rows(bulk.app, "bulk_keys") == []
+
+
+def test_what_is_so_already_is_unchanged(bulk: Bulk) -> None:
+    tenant = bulk.partner.create(external_id="x", plan="gold")
+    same = {name: tenant[name] for name in ("client_name", "email", "phone_number", "industry", "external_id", "plan")}
+    assert [(r.state, r.status) for r in bulk.do("upsert", [same, named(2, external_id="y")])] == [
+        ("unchanged", 200),
+        ("succeeded", 201),
+    ]
+    assert [r.state for r in bulk.do("update", [{"tenant": tenant["tenant"], "plan": "gold"}])] == ["unchanged"]
+    assert [r.state for r in bulk.do("reactivate", [{"external_id": "x"}])] == ["unchanged"]
+    assert bulk.partner("GET", one(tenant)).get_json()["version"] == 1
+
+
+def test_an_atomic_job_does_all_or_nothing(bulk: Bulk) -> None:
+    job = bulk.upload("create", [named(1), named(2, email="nobody"), named(3)], mode="atomic")
+    bulk.work()
+    assert [(one.state, one.status, one.tenant) for one in bulk.results(job)] == [
+        ("skipped", None, None),
+        ("failed", 400, None),
+        ("skipped", None, None),
+    ]
+    assert bulk.job(job).state == "failed"
+    assert rows(bulk.app, "tenants") == []
+    again = bulk.upload("create", [named(1), named(3)], mode="atomic")
+    bulk.work()
+    assert bulk.job(again).state == "succeeded"
+    assert len(rows(bulk.app, "tenants")) == 2
+
+
+@pytest.mark.parametrize("mode", ["partial", "atomic"])
+def test_a_rehearsal_says_what_would_be_and_leaves_nothing(bulk: Bulk, mode: str) -> None:
+    job = bulk.upload("create", [named(1), named(2)], mode=mode, rehearsal=True)
+    bulk.work()
+    assert [(one.state, one.status) for one in bulk.results(job)] == [("succeeded", 201)] * 2
+    assert rows(bulk.app, "tenants") == []
+    assert [event["type"] for event in followed(bulk.partner)] == ["bulk_job.finished"]
+
+
+def test_hooks_are_asked_for_each_row(database_url: str) -> None:
+    seen: list[str] = []
+    provisioning, app = TenantProvisioning(), Flask("host")
+    app.config.update(configuration())
+
+    @provisioning.hook("tenant.create")
+    def look(tenant: dict[str, Any]) -> None:
+        seen.append(tenant["client_name"])
+        if tenant["client_name"] == "Client 2":
+            raise ZeroDivisionError
+
+    provisioning.init_app(app, database_url)
+    bulk = Bulk(app, Caller(app))
+    found = bulk.do("create", [named(1), named(2), named(3), named(1)])
+    assert [(one.state, one.status) for one in found] == [
+        ("succeeded", 201),
+        ("failed", 500),
+        ("succeeded", 201),
+        ("failed", 409),
+    ]
+    assert seen == ["Client 1", "Client 2", "Client 3"]
+    assert len(rows(app, "tenants")) == len(rows(app, "events")) - 1 == 2
+
+
+def test_a_job_in_many_chunks_is_done_once_by_two_workers(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receiving, "CHUNK_ROWS", 7)
+    job = bulk.upload("create", [named(n) for n in range(100)])
+    first, second = BulkWork(bulk.mount, 30), BulkWork(bulk.mount, 30)
+    pieces = [piece for work in (first, second) for piece in work.claim(2)]
+    assert len({piece.number for piece in pieces}) == 4
+    for piece in pieces:
+        first.run(piece)
+    first.run(pieces[0])
+    bulk.work()
+    assert [one.row for one in bulk.results(job)] == list(range(1, 101))
+    assert bulk.job(job).succeeded == len(rows(bulk.app, "tenants")) == 100
+
+
+def test_whoever_lost_a_chunk_leaves_nothing(bulk: Bulk) -> None:
+    job = bulk.upload("create", [named(1)])
+    slow = BulkWork(bulk.mount, 0)
+    (piece,) = slow.claim(1)
+    (again,) = BulkWork(bulk.mount, 30).claim(1)
+    assert again.number == piece.number
+    with pytest.raises(Superseded):
+        slow._do(piece)
+    assert rows(bulk.app, "tenants") == []
+    slow.run(again)
+    assert bulk.job(job).state == "succeeded"
+
+
+def test_a_chunk_that_kills_its_workers_is_given_up(bulk: Bulk) -> None:
+    job = bulk.upload("create", [named(1), b"{"])
+    dying = BulkWork(bulk.mount, 0)
+    for _ in range(5):
+        assert len(dying.claim(1)) == 1
+    bulk.work()
+    assert [one.problem and one.problem["code"] for one in bulk.results(job)] == ["internal-error", "malformed-json"]
+    assert bulk.job(job).state == "failed"
+
+
+def test_a_partner_with_few_rows_does_not_wait_for_one_with_many(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receiving, "CHUNK_ROWS", 1)
+    bulk.upload("create", [named(n) for n in range(200)])
+    other = Bulk(bulk.app, Caller(bulk.app))
+    job = other.upload("create", [named(1)])
+    work = BulkWork(bulk.mount, 30)
+    for _ in range(50):
+        for piece in work.claim(1):
+            work.run(piece)
+    assert other.job(job).state == "succeeded"
+
+
+def test_an_upload_that_breaks_leaves_nothing(bulk: Bulk) -> None:
+    with pytest.raises(MalformedUpload):
+        bulk.upload("create", 'client_name,email\nA,"a@x.example\n')
+    assert rows(bulk.app, "bulk_jobs") == rows(bulk.app, "bulk_chunks") == []
