@@ -1,0 +1,132 @@
+"""How fast and in how much memory a bulk job creates tenants, beside what a loader written by hand does just before it.
+
+    python -m tests.bench.bulk --db postgresql://root@127.0.0.1:5432/bench --rows 10000 100000 1000000 --workers 2
+    python -m tests.bench.bulk --db sqlite:////tmp/bench.sqlite3 --rows 10000 100000 --floor-only
+
+The floor is COPY into a staging table and INSERT … SELECT on PostgreSQL, `executemany` in one transaction on SQLite:
+"whole" from the file of rows on, "database" without making them ready. Ours is whole: from the first byte of the upload
+to the last chunk's commit, by workers that stand ready. Memory is each process's peak over what it took before. Tables
+with the prefix ``bench_`` are made anew for each round; the others of the database stay as they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from flask_tenant_provisioning.access import Actor, Principal
+from flask_tenant_provisioning.bulk import receiving
+from flask_tenant_provisioning.bulk.reading import Limits
+from flask_tenant_provisioning.bulk.receiving import Upload
+from flask_tenant_provisioning.bulk.working import BulkWork
+from flask_tenant_provisioning.database.migration import downgrade, upgrade
+from flask_tenant_provisioning.engine.worker import Worker
+from flask_tenant_provisioning.web.mount import Mount
+from tests.bench.bulk_checks import check_counters, check_rows
+from tests.bench.bulk_floors import PARTNER, SUBJECT, Floor, floor
+from tests.bench.bulk_processes import MIB, mounted, waiting
+from tests.bench.bulk_rows import blocks, write
+
+PREFIX = "bench_"
+NDJSON = "application/x-ndjson"
+LIMITS = Limits(rows=1_000_000, bytes=1 << 30)
+ACTOR = Actor(Principal.operator(SUBJECT, PARTNER))
+
+
+class Ours(NamedTuple):
+    """Seconds until the upload is stored, and from then until its rows are tenants; the memory of both, in bytes."""
+
+    upload: float
+    work: float
+    receiver: int
+    worker: int
+
+    @property
+    def whole(self) -> float:
+        return self.upload + self.work
+
+
+def receive(mount: Mount, path: Path) -> None:
+    """Store the upload for the workers to find."""
+    upload = Upload("create", "partial", rehearsal=False, media_type=NDJSON, encoding=None, stream=blocks(path))
+    job = receiving.receive(mount.storage, ACTOR, PARTNER, upload, LIMITS)
+    mount.storage.transaction(partial(receiving.queue, job=job))
+
+
+def work(mount: Mount) -> None:
+    """Do what is due of bulk jobs, until nothing is."""
+    Worker(BulkWork(mount, lease=float(mount.settings.worker_lease_seconds))).drain()
+
+
+def provision(url: str, path: Path, workers: int) -> Ours:
+    """Upload the file in one process, and do its job in some others."""
+    with contextlib.ExitStack() as stack:
+        receiver = stack.enter_context(waiting(url, PREFIX, receive, path))
+        ready = [stack.enter_context(waiting(url, PREFIX, work)) for _ in range(workers)]
+        began = time.monotonic()
+        grown = receiver()()
+        stored = time.monotonic()
+        workers_grown = [end() for end in [begin() for begin in ready]]
+        return Ours(stored - began, time.monotonic() - stored, grown, max(workers_grown))
+
+
+def empty(mount: Mount) -> None:
+    """Make the tables anew."""
+    engine = mount.storage.engine
+    downgrade(engine, PREFIX, "base")
+    if engine.dialect.name == "sqlite":
+        with engine.connect() as connection:
+            connection.exec_driver_sql("VACUUM")
+    upgrade(engine, PREFIX)
+
+
+def measured(mount: Mount, url: str, path: Path, count: int, workers: int) -> tuple[Floor, Ours | None]:
+    """The floor, and ours where there are workers; what both leave in the tables is checked."""
+    empty(mount)
+    least = floor(mount.storage.engine, path, PREFIX)
+    check_rows(mount.storage, count)
+    if not workers:
+        return least, None
+    empty(mount)
+    ours = provision(url, path, workers)
+    check_rows(mount.storage, count)
+    check_counters(mount.storage, count)
+    return least, ours
+
+
+def line(count: int, least: Floor, ours: Ours | None) -> str:
+    """The table's line about so many rows."""
+    found = f"{count:9,} {count / least.database:9,.0f} {count / least.whole:9,.0f}"
+    if ours is None:
+        return found
+    ratios = f"{least.database / ours.whole:9.0%} {least.whole / ours.whole:9.0%}"
+    memory = f"{ours.receiver / MIB:9.1f} {ours.worker / MIB:9.1f}"
+    return f"{found} {count / ours.whole:9,.0f} {ours.upload:9.1f} {ours.work:9.1f} {ratios} {memory}"
+
+
+def main() -> None:
+    """Print a line for each number of rows."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--db", required=True)
+    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--floor-only", action="store_true")
+    given: Any = parser.parse_args()
+    print("              floor, rows/s         ours                         ours / floor        MiB over idle")
+    print("     rows  database     whole    rows/s  upload s    work s  database     whole    upload    worker")
+    mount = mounted(given.db, PREFIX)
+    with tempfile.TemporaryDirectory() as folder:
+        for count in given.rows:
+            path = Path(folder, "upload.ndjson")
+            write(path, count)
+            workers = 0 if given.floor_only else given.workers
+            print(line(count, *measured(mount, given.db, path, count, workers)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

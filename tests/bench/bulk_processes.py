@@ -1,0 +1,64 @@
+"""Work in processes of their own, with what it takes of their memory."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import re
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from flask_tenant_provisioning.web.mount import Mount
+from tests.world import host, mount_of
+
+MIB = 1 << 20
+
+Task = Callable[..., object]
+#: Lets the process begin and returns, once it has done its work, by how many bytes its memory grew at most.
+Begun = Callable[[], Callable[[], int]]
+
+
+def mounted(url: str, prefix: str) -> Mount:
+    """A host's mount on this database, whose tables are up to date."""
+    return mount_of(host(url, PROVISIONING_TABLE_PREFIX=prefix))
+
+
+@contextlib.contextmanager
+def waiting(url: str, prefix: str, task: Task, *given: Any) -> Iterator[Begun]:
+    """A process that stands ready to call `task` with a mount of its own and what is `given`."""
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=_stand, args=(theirs, url, prefix, task, *given))
+    process.start()
+    theirs.close()
+    try:
+        ours.recv()
+        yield lambda: _begin(ours)
+    finally:
+        ours.close()
+        process.join()
+
+
+def _begin(process: Connection) -> Callable[[], int]:
+    process.send("begin")
+    return process.recv
+
+
+def _stand(parent: Connection, url: str, prefix: str, task: Task, *given: Any) -> None:
+    mount = mounted(url, prefix)
+    mount.storage.read(lambda session: None)
+    Path("/proc/self/clear_refs").write_text("5")
+    idle = _memory("VmRSS")
+    parent.send("ready")
+    with contextlib.suppress(EOFError):
+        parent.recv()
+        task(mount, *given)
+        parent.send(_memory("VmHWM") - idle)
+
+
+def _memory(name: str) -> int:
+    """This process's memory in bytes: ``VmRSS`` now, ``VmHWM`` at most (Linux, proc(5))."""
+    found = re.search(rf"^{name}:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
+    assert found, name
+    return int(found[1]) * 1024
