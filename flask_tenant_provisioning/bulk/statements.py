@@ -28,6 +28,7 @@ class BulkSQL:
         self._limit: Any = bindparam("limit", type_=Integer)
         self._mine = and_(j.partner_id == self._partner, j.id == bindparam("job_id", type_=j.id.type))
         self._of_mine = and_(c.partner_id == self._partner, c.job_id == bindparam("job_id", type_=c.job_id.type))
+        self._kinds: dict[tuple[Any, ...], Statement] = {}
         self._of_jobs()
         self._of_chunks()
         self._of_keys()
@@ -47,6 +48,12 @@ class BulkSQL:
         received = {"state": "queued", "due_at": self._now}
         counts = {name: bindparam(f"new_{name}", type_=Integer) for name in ("rows", "chunks")}
         self.queue = self._compiled(self._jobs.update().where(self._mine).values({**received, **counts}))
+        changed = {name: bindparam(f"new_{name}", type_=j[name].type) for name in ("state", "finished_at", "due_at")}
+        self.change_job = self._compiled(self._jobs.update().where(self._mine).values(changed))
+        old = select(j.partner_id, j.id).where(j.created_at < bindparam("before", type_=j.created_at.type))
+        ended = or_(j.finished_at.is_not(None), j.state == "receiving")
+        self.old_jobs = self._compiled(old.where(ended).order_by(j.created_at).limit(self._limit))
+        self.abandoned = self._compiled(old.where(j.state == "receiving").order_by(j.created_at).limit(self._limit))
         self.remove_job = self._compiled(self._jobs.delete().where(self._mine))
 
     def _of_chunks(self) -> None:
@@ -66,9 +73,17 @@ class BulkSQL:
         self.chunk = self._compiled(select(*(c[name] for name in Chunk._fields)).where(one))
         totals = (func.coalesce(func.sum(c[name]), 0) for name in ("succeeded", "failed", "unchanged"))
         left = func.coalesce(func.sum(case((c.done_at.is_(None), 1), else_=0)), 0)
-        self.counts = self._compiled(select(*totals, left).where(self._of_mine))
+        over = func.coalesce(func.sum(case((c.done_at.is_(None), 0), else_=c.rows)), 0)
+        self.counts = self._compiled(select(*totals, left, over).where(self._of_mine))
         self.left = self._compiled(select(c.number).where(self._of_mine, c.done_at.is_(None)).limit(1))
         self.numbers = self._compiled(select(c.number).where(self._of_mine).order_by(c.number))
+        last = c.first_row + c.rows > bindparam("first", type_=Integer)
+        answered = select(c.first_row, c.rows, c.first_line, c.lines, c.payload, c.results)
+        self._answered = answered.where(self._of_mine, last, c.results.is_not(None)).order_by(c.number).limit(1)
+        self.results = self._compiled(self._answered)
+        self.results_in = {
+            name: self._compiled(self._answered.where(c[name] > 0)) for name in ("succeeded", "failed", "unchanged")
+        }
         self.remove_chunks = self._compiled(self._chunks.delete().where(self._of_mine))
 
     def _of_keys(self) -> None:
@@ -80,6 +95,24 @@ class BulkSQL:
         insert = (sqlite if self._dialect.name == "sqlite" else postgresql).insert(self._keys)
         self.add_key = self._compiled(insert.values(parameters(self._keys)).on_conflict_do_nothing())
         self.remove_keys = self._compiled(self._keys.delete().where(of_mine))
+
+    def page(self, *, of_partner: bool, in_state: bool, after: bool) -> Statement:
+        """A page of jobs, the newest first; none that is still being received."""
+        j = self._jobs.c
+        rows = select(*(j[name] for name in Job._fields)).where(j.state != "receiving")
+        if of_partner:
+            rows = rows.where(j.partner_id == self._partner)
+        if in_state:
+            rows = rows.where(j.state == bindparam("state", type_=j.state.type))
+        if after:
+            rows = rows.where(j.id < bindparam("after", type_=j.id.type))
+        return self._once(("page", of_partner, in_state, after), rows.order_by(j.id.desc()).limit(self._limit))
+
+    def _once(self, kind: tuple[Any, ...], clause: Any) -> Statement:
+        found = self._kinds.get(kind)
+        if found is None:
+            found = self._kinds[kind] = self._compiled(clause)
+        return found
 
     def _compiled(self, clause: Any) -> Statement:
         return Statement(clause, self._dialect)

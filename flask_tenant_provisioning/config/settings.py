@@ -8,6 +8,7 @@ from typing import Any
 
 from .declaring import gathered
 from .keys.access import AccessKeys
+from .keys.bulk import BulkKeys
 from .keys.database import DatabaseKeys
 from .keys.licensing import LicenseKeys
 from .keys.mounting import MountKeys
@@ -20,7 +21,7 @@ from .reading import checked
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 @gathered
-class Settings(MountKeys, DatabaseKeys, AccessKeys, TenantKeys, WebhookKeys, WorkKeys, LicenseKeys):
+class Settings(MountKeys, DatabaseKeys, AccessKeys, TenantKeys, BulkKeys, WebhookKeys, WorkKeys, LicenseKeys):
     """The configuration of one mount. A field ``x`` is read from ``app.config["PROVISIONING_X"]``."""
 
     @classmethod

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 from ..access import Actor, Principal
+from ..bulk import retention as bulk_retention
 from ..events import retention as event_retention
 from ..events.publishing import publish_all
 from ..tenants.retention import purge_due
@@ -28,6 +29,7 @@ class Chores:
 
     def __init__(self, mount: Mount, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._storage = mount.storage
+        self._bulk_days = mount.settings.bulk_retention_days
         self._event_days = mount.settings.event_retention_days
         self._monotonic = monotonic
         self._next = monotonic() + random.uniform(0, EVERY)
@@ -47,6 +49,7 @@ class Chores:
         tenants = purge_due(self._storage, Actor(Principal(SWEEPER, EVERYBODY)))
         while self._storage.transaction(forget_expired):
             pass
+        bulk_retention.remove_old(self._storage, self._bulk_days)
         delivery_retention.remove_old(self._storage, self._event_days)
         events = event_retention.remove_old(self._storage, self._event_days)
         if tenants or events:

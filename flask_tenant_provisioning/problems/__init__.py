@@ -5,7 +5,8 @@ ProvisioningError
 │                           invalid-idempotency-key
 ├── Unauthenticated         authentication-required, invalid-token, token-expired
 ├── Forbidden               insufficient-permission, quota-exceeded, license-expired
-├── NotFound                not-found, tenant-not-found, webhook-not-found, delivery-not-found
+├── NotFound                not-found, tenant-not-found, webhook-not-found, delivery-not-found,
+│                           bulk-job-not-found
 ├── Conflict                tenant-exists, invalid-state, webhook-disabled, duplicate-row,
 │                           idempotency-in-progress
 ├── IdempotencyKeyReused    idempotency-key-reused
@@ -17,6 +18,7 @@ ProvisioningError
 """
 
 from .absences import (
+    BulkJobNotFound as BulkJobNotFound,
     CursorExpired as CursorExpired,
     DeliveryNotFound as DeliveryNotFound,
     NotFound as NotFound,

@@ -45,3 +45,11 @@ class CursorExpired(ProvisioningError):
     status = 410
     title = "Cursor expired"
     remedy = "Read your tenants anew with `GET /tenants`, then follow the feed from its beginning, without `after`."
+
+
+class BulkJobNotFound(NotFound):
+    """There is no such bulk job, or not for this caller, which look the same."""
+
+    code = "bulk-job-not-found"
+    title = "No such bulk job"
+    remedy = "Check the id. Jobs are removed some time after they have ended."

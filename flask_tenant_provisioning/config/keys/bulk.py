@@ -1,0 +1,17 @@
+"""Bulk provisioning: how much may be uploaded, and how long it is remembered."""
+
+from __future__ import annotations
+
+from ..checks import number
+from ..declaring import key
+
+
+class BulkKeys:
+    """The limits of one bulk job."""
+
+    bulk_max_rows: int = key(1_000_000, "How many rows a bulk upload may have.", number(1, 100_000_000))
+    bulk_max_bytes: int = key(
+        1 << 30, "How many bytes a bulk upload may have, as it is sent and once unpacked.", number(1024, 1 << 40)
+    )
+    bulk_atomic_rows: int = key(10_000, "How many rows a bulk job with `mode=atomic` may have.", number(1, 1_000_000))
+    bulk_retention_days: int = key(30, "For how many days a bulk job and its results are kept.", number(1, 3650))
