@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from flask import Flask
@@ -54,6 +55,11 @@ class Bulk:
         """The job as it is now."""
         (row,) = rows(self.app, "bulk_jobs", id=job.id)
         return Job(**row)
+
+    def act(self, action: Callable[..., Any], job: Job, **more: Any) -> Any:
+        """What one of the owner's actions returns."""
+        work = partial(action, partner=self.partner.partner, job_id=job.id, **more)
+        return storage_of(self.app).transaction(work)
 
     def results(self, job: Job) -> list[Result]:
         """What came of its rows."""

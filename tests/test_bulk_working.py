@@ -9,9 +9,10 @@ import pytest
 from flask import Flask
 
 from flask_tenant_provisioning import TenantProvisioning
-from flask_tenant_provisioning.bulk import receiving
+from flask_tenant_provisioning.bulk import actions, receiving, retention
 from flask_tenant_provisioning.bulk.reading import MalformedUpload
 from flask_tenant_provisioning.bulk.working import BulkWork, Superseded
+from flask_tenant_provisioning.problems import BulkJobNotFound, InvalidState
 from tests.bulk import Bulk
 from tests.test_events import followed
 from tests.witness import one, rows
@@ -269,3 +270,81 @@ def test_an_upload_that_breaks_leaves_nothing(bulk: Bulk) -> None:
     with pytest.raises(MalformedUpload):
         bulk.upload("create", 'client_name,email\nA,"a@x.example\n')
     assert rows(bulk.app, "bulk_jobs") == rows(bulk.app, "bulk_chunks") == []
+
+
+def test_a_job_can_be_cancelled_and_goes_on_where_it_was(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receiving, "CHUNK_ROWS", 2)
+    job = bulk.upload("create", [named(n) for n in range(10)])
+    work = BulkWork(bulk.mount, 30)
+    (piece,) = work.claim(1)
+    seen = bulk.act(actions.cancel, job)
+    assert (seen.job.state, seen.processed, work.claim(1)) == ("cancelled", 0, [])
+    work.run(piece)
+    assert bulk.act(actions.read, job).processed == 2, "a chunk that is being done ends"
+    assert bulk.act(actions.cancel, job).job.state == "cancelled"
+    assert bulk.act(actions.resume, job).job.state == "running"
+    bulk.work()
+    seen = bulk.act(actions.read, job)
+    assert (seen.job.state, seen.processed, seen.tally) == ("succeeded", 10, (10, 0, 0))
+    for again in (actions.cancel, actions.resume):
+        with pytest.raises(InvalidState):
+            bulk.act(again, job)
+
+
+def test_an_atomic_job_that_is_cancelled_meanwhile_leaves_nothing(bulk: Bulk) -> None:
+    job = bulk.upload("create", [named(1)], mode="atomic")
+    work = BulkWork(bulk.mount, 30)
+    (piece,) = work.claim(1)
+    bulk.act(actions.cancel, job)
+    work.run(piece)
+    assert rows(bulk.app, "tenants") == []
+    assert bulk.act(actions.read, job).job.state == "cancelled"
+    bulk.act(actions.resume, job)
+    bulk.work()
+    assert (bulk.job(job).state, len(rows(bulk.app, "tenants"))) == ("succeeded", 1)
+
+
+def test_results_are_read_a_page_at_a_time_and_by_state(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receiving, "CHUNK_ROWS", 3)
+    job = bulk.upload("create", [named(n, email="nobody" if n % 4 == 0 else f"a{n}@x.example") for n in range(1, 12)])
+    bulk.work()
+
+    def listed(state: str | None, limit: int) -> list[list[int]]:
+        pages, after = [], 0
+        while True:
+            found, end = bulk.act(actions.items, job, state=state, limit=limit, after=after)
+            pages.append([one.row for one in found])
+            if end is None:
+                return pages
+            after = end
+
+    assert listed(None, 5) == [[1, 2, 3, 4, 5], [6, 7, 8, 9, 10], [11]]
+    assert listed("failed", 1) == [[4], [8]]
+    assert listed("succeeded", 100) == [[1, 2, 3, 5, 6, 7, 9, 10, 11]]
+    assert listed("unchanged", 5) == listed("skipped", 5) == [[]]
+
+
+def test_a_job_is_its_partner_s_alone(bulk: Bulk) -> None:
+    job, stranger = bulk.upload("create", [named(1)]), Bulk(bulk.app, Caller(bulk.app))
+    for act in (actions.read, actions.cancel, actions.resume):
+        with pytest.raises(BulkJobNotFound):
+            stranger.act(act, job)
+    with pytest.raises(BulkJobNotFound):
+        stranger.act(actions.items, job, state=None, limit=1, after=0)
+    assert bulk.act(actions.read, job).job == job
+    found = bulk.mount.storage.read(lambda session: actions.page(session, bulk.partner.partner, None, 5, None))
+    assert [seen.job for seen in found[0]] == [job]
+    theirs = bulk.mount.storage.read(lambda session: actions.page(session, stranger.partner.partner, None, 5, None))
+    assert theirs == ([], None)
+
+
+def test_what_is_past_its_time_is_removed(bulk: Bulk) -> None:
+    done, waiting = bulk.upload("create", [named(1)]), bulk.upload("create", [named(2)])
+    bulk.work()
+    storage = bulk.mount.storage
+    assert retention.remove_old(storage, 30) == 0
+    now = storage.clock
+    storage.clock = lambda: now() + 31 * 86_400
+    assert retention.remove_old(storage, 30) == 2
+    assert {job["id"] for job in rows(bulk.app, "bulk_jobs")} & {done.id, waiting.id} == set()
+    assert rows(bulk.app, "bulk_chunks") == []

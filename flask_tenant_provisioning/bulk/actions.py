@@ -65,7 +65,7 @@ def resume(session: Session, partner: str | None, job_id: str) -> Seen:
         raise InvalidState(f"A job that has {job.state} cannot be resumed.", job_state=job.state)
     state = "running" if job.started_at else "queued"
     seen = _changed(session, job, state, finished_at=None, due_at=instant(session.storage.clock()))
-    session.wake((job.partner_id, job.id))
+    session.wake(("bulk", job.partner_id, job.id))
     return seen
 
 

@@ -27,6 +27,13 @@ def end_if_done(session: Session, job: Job) -> bool:
     return True
 
 
+def goes_on(session: Session, job: Job) -> bool:
+    """Whether nobody has cancelled the job, or can until the transaction ends."""
+    where = {"partner_id": job.partner_id, "job_id": job.id}
+    row = session.run(session.storage.once(BulkSQL).lock_job, where).fetchone()
+    return row is not None and Job._make(row).finished_at is None
+
+
 def outcome(job: Job, tally: Tally) -> str:
     """The state in which a job ends whose rows came to this."""
     if not tally.failed:

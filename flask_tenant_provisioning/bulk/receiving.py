@@ -54,6 +54,7 @@ def queue(session: Session, job: Job) -> Job:
     counts = {"new_rows": job.rows, "new_chunks": job.chunks}
     where = {"partner_id": job.partner_id, "job_id": job.id}
     session.run(session.storage.once(BulkSQL).queue, {**where, "now": at, **counts})
+    session.wake(("bulk", job.partner_id, job.id))
     return job._replace(state="queued", due_at=at)
 
 

@@ -40,7 +40,7 @@ class Piece(NamedTuple):
 
 
 class Superseded(Exception):
-    """Somebody else has the chunk by now, or it is done."""
+    """Somebody else has the chunk by now, or it is done, or not to be done any more."""
 
 
 class _Rehearsed(Exception):
@@ -83,7 +83,8 @@ class BulkWork:
         try:
             self._do(piece)
         except Superseded:
-            logger.info("a chunk of bulk job %s is somebody else's by now", piece.job.id)
+            logger.info("a chunk of bulk job %s is not done: it is somebody else's by now, or cancelled", piece.job.id)
+            self._storage.transaction(partial(_released, piece=piece))
         self._storage.transaction(partial(ending.end_if_done, job=piece.job))
 
     def expire(self, piece: Piece) -> None:
@@ -143,6 +144,8 @@ class _Plan:
         session.flush()
         if self._job.rehearsal:
             raise _Rehearsed(results)
+        if self._job.mode == "atomic" and not ending.goes_on(session, self._job):
+            raise Superseded(self._job.id)
         _written(session, self._piece, self._chunks, results)
 
     def _done(self, session: Session, rows: Sequence[Checked]) -> list[Result]:
@@ -161,6 +164,11 @@ def _given_up(mount: Mount, job: Job, chunk: Chunk) -> Iterator[Result]:
     logger.error("chunk %d of bulk job %s was begun %d times and never ended", chunk.number, job.id, chunk.fence - 1)
     for row in read(chunk, cells=bool(job.cells), own=mount.hooks.fields):
         yield refused(row.number, row.line, row.external_id, row.problem or ProvisioningError())
+
+
+def is_due(session: Session) -> bool:
+    """Whether any job has something to do."""
+    return bool(_open_jobs(session))
 
 
 def _open_jobs(session: Session) -> list[Job]:
@@ -190,6 +198,11 @@ def _renewed(session: Session, pieces: Sequence[Piece], lease: float) -> None:
     until = instant(session.storage.clock() + lease)
     for piece in pieces:
         session.run(session.storage.once(BulkSQL).renew, {**_key(piece, piece.number), "lease": until})
+
+
+def _released(session: Session, piece: Piece) -> None:
+    """Let others have the chunk at once, as far as it is still this piece's."""
+    session.run(session.storage.once(BulkSQL).renew, {**_key(piece, piece.number), "lease": None})
 
 
 def _chunks(session: Session, piece: Piece) -> list[Chunk]:

@@ -19,7 +19,7 @@ from ..steps.statements import KEY
 from ..web.mount import Mount
 from .herald import Herald
 from .lookout import Lookout
-from .tasks import CHORES, DELIVER, SWEEP, WORK
+from .tasks import BULK, CHORES, DELIVER, SWEEP, WORK
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +32,8 @@ PAUSE = 10.0
 #: Seconds after which a message of the beat's, or one that just says that there is something to deliver, is out of
 #: date: workers that have been away need just the newest.
 EXPIRY = 60
+#: What else is woken by a key of its own: an endpoint by partner and id, a bulk job by its kind, partner and id.
+ENDPOINT, JOB = ("partner_id", "id"), ("bulk", "partner_id", "id")
 _CONNECTIONS = 4
 #: A connection that has died is opened anew once; a broker that is away is not waited for.
 _ONCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
@@ -56,12 +58,13 @@ class CeleryEngine:
         """Nothing: this process does none of the work."""
 
     def wake(self, keys: Sequence[tuple[str, ...]]) -> None:
-        """Send the keys of steps, a few to a message; endpoints share one, which names none."""
-        steps = [key for key in keys if len(key) == len(KEY)]
-        if steps:
+        """Send the keys of steps, a few to a message; endpoints share one, bulk jobs another, which name none."""
+        if steps := [key for key in keys if len(key) == len(KEY)]:
             self._carry(partial(self._send_steps, steps))
-        if len(steps) < len(keys):
-            self._carry(self._send_couriers)
+        if any(len(key) == len(ENDPOINT) for key in keys):
+            self._carry(partial(self._send_once, DELIVER))
+        if any(len(key) == len(JOB) for key in keys):
+            self._carry(partial(self._send_once, BULK))
 
     def happened(self) -> None:
         """Have webhooks delivered soon: one message for all that this process writes meanwhile."""
@@ -78,7 +81,7 @@ class CeleryEngine:
     def _tell(self) -> None:
         """Send for whoever delivers webhooks, where there is one to deliver."""
         if Lookout(self._mount().storage).for_webhooks():
-            self._carry(self._send_couriers)
+            self._carry(partial(self._send_once, DELIVER))
 
     def _carry(self, send: Callable[[], None]) -> None:
         """Call `send`, unless the broker did not answer lately."""
@@ -107,9 +110,9 @@ class CeleryEngine:
         messages = [((name, batch), f"({name!r}, {len(batch)} steps)") for batch in batches(keys)]
         self._send(WORK, messages)
 
-    def _send_couriers(self) -> None:
+    def _send_once(self, task: str) -> None:
         name = self._mount().name
-        self._send(DELIVER, [((name,), f"({name!r},)")], expires=EXPIRY)
+        self._send(task, [((name,), f"({name!r},)")], expires=EXPIRY)
 
     def _send(self, task: str, messages: Sequence[tuple[tuple[Any, ...], str]], **options: Any) -> None:
         """Send a task once for each of `messages`: its arguments, and what the log says of them."""

@@ -43,6 +43,11 @@ def courier_of(mount: Mount) -> Worker:
     return Worker(_deliveries(mount))
 
 
+def provisioner_of(mount: Mount) -> Worker:
+    """A worker for bulk jobs."""
+    return Worker(_bulk(mount))
+
+
 def errand_of(mount: Mount, keys: Iterable[Key]) -> Worker:
     """A worker for the steps of these keys alone."""
     return Worker(Listed(_steps(mount), keys))

@@ -10,21 +10,24 @@ from typing import Any
 from celery import shared_task
 from flask import current_app, has_app_context
 
+from ..bulk.working import is_due as bulk_is_due
 from ..events.publishing import publish_all
 from ..steps import claims
 from ..web.mount import Mount
 from ..webhooks import delivering
-from .choosing import courier_of, errand_of
+from .choosing import courier_of, errand_of, provisioner_of
 from .chores import Chores
 
 logger = logging.getLogger(__name__)
 
-WORK, DELIVER, SWEEP, CHORES = (f"flask_tenant_provisioning.{name}" for name in ("work", "deliver", "sweep", "chores"))
+WORK, DELIVER, BULK, SWEEP, CHORES = (
+    f"flask_tenant_provisioning.{name}" for name in ("work", "deliver", "bulk", "sweep", "chores")
+)
 #: How long a message may be on its way before the sweep sends another, in seconds.
 AGE = 10.0
 #: How many steps one sweep sends, at most; there is another soon.
 SWEPT = 1000
-#: For how many seconds one message has webhooks delivered, before other messages get their turn.
+#: For how many seconds one message has webhooks delivered or rows done, before other messages get their turn.
 SHIFT = 20.0
 _SAFELY: dict[str, Any] = {"acks_late": True, "reject_on_worker_lost": True, "ignore_result": True}
 
@@ -41,7 +44,14 @@ def deliver(mount: str) -> None:
     found = _mount(mount)
     publish_all(found.storage)
     if courier_of(found).drain(SHIFT):
-        _send_courier(mount)
+        _send(DELIVER, mount)
+
+
+@shared_task(name=BULK, **_SAFELY)
+def bulk(mount: str) -> None:
+    """Do rows of bulk jobs."""
+    if provisioner_of(_mount(mount)).drain(SHIFT):
+        _send(BULK, mount)
 
 
 @shared_task(name=SWEEP, **_SAFELY)
@@ -50,7 +60,9 @@ def sweep(mount: str) -> None:
     found = _mount(mount)
     publish_all(found.storage)
     if found.storage.read(delivering.is_due):
-        _send_courier(mount)
+        _send(DELIVER, mount)
+    if found.storage.read(bulk_is_due):
+        _send(BULK, mount)
     overdue = found.storage.read(partial(claims.overdue, limit=SWEPT, age=AGE))
     if overdue:
         logger.info("%d steps are due again, or were never sent for", len(overdue))
@@ -63,8 +75,8 @@ def chores(mount: str) -> None:
     Chores(_mount(mount)).do()
 
 
-def _send_courier(mount: str) -> None:
-    current_app.extensions["celery"].tasks[DELIVER].apply_async((mount,))
+def _send(task: str, mount: str) -> None:
+    current_app.extensions["celery"].tasks[task].apply_async((mount,))
 
 
 def _mount(name: str) -> Mount:

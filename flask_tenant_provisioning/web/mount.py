@@ -26,7 +26,7 @@ class Engine(Protocol):
         """A request has come: this process serves."""
 
     def wake(self, keys: Sequence[tuple[str, ...]]) -> None:
-        """There is work: these pieces, at least, steps and endpoints by the keys of their rows. Never fails."""
+        """There is work: these pieces, at least, steps, endpoints and bulk jobs by their keys. Never fails."""
 
     def happened(self) -> None:
         """There are events to publish. Never fails."""
