@@ -15,7 +15,7 @@ from marshmallow import Schema, fields, missing
 
 from ..events.schemas import ID, TYPES, TenantIdField, TypesField
 from ..tenants.fields import (
-    _PHONE,
+    PHONE,
     LONGEST_KEY,
     LONGEST_VALUE,
     MOST_KEYS,
@@ -118,7 +118,7 @@ def _email(field: EmailField) -> dict[str, Any]:
 @described.register
 def _phone(field: PhoneField) -> dict[str, Any]:
     meaning = "A valid number in E.164 form." if field.strict else "A telephone number: digits and the usual signs."
-    pattern = "\\+[0-9]+" if field.strict else _PHONE.pattern
+    pattern = "\\+[0-9]+" if field.strict else PHONE.pattern
     return {"description": meaning, **_lengths(field), "pattern": f"^{pattern}$(?!\\n)"}
 
 

@@ -15,7 +15,7 @@ from ..web.validation import NOT_AN_OBJECT, NOT_TEXT, NULL, REQUIRED, TextField,
 
 LONGEST_NAME = 255
 MOST_KEYS, LONGEST_KEY, LONGEST_VALUE = 50, 40, 500
-_PHONE = re.compile(r"(?=.*[0-9])[+0-9 ()\-.]{3,32}")
+PHONE = re.compile(r"(?=.*[0-9])[+0-9 ()\-.]{3,32}")
 
 
 class EmailField(TextField):
@@ -37,9 +37,12 @@ _INVALID_EMAIL = Fault("invalid-email", "Invalid email address.")
 
 def email_key(address: str) -> str:
     """The address as it is compared: case folded, the domain as IDNA. Raises `ValidationError`."""
-    if _PLAIN_ADDRESS.fullmatch(address) and not address.lower().endswith(_reserved()):
-        return address.lower()
-    return _any_email_key(address)
+    return address.lower() if is_plain_address(address) else _any_email_key(address)
+
+
+def is_plain_address(address: str) -> bool:
+    """Whether email-validator takes the address as it is, as far as can be told without asking."""
+    return _PLAIN_ADDRESS.fullmatch(address) is not None and not address.lower().endswith(_reserved())
 
 
 #: Addresses that email-validator takes as they are, which spares asking it; a test holds the two against each other.
@@ -72,6 +75,8 @@ def name_key(name: str) -> str:
 
     No longer than a name may be: one character folds into up to 18, and an index entry holds 2,704 bytes at most.
     """
+    if name.isascii():
+        return name.lower()[:LONGEST_NAME]
     return unicodedata.normalize("NFKC", name).casefold()[:LONGEST_NAME]
 
 
@@ -83,7 +88,7 @@ class PhoneField(TextField):
         self.strict = strict
 
     def accept(self, value: str) -> str:
-        if not _PHONE.fullmatch(value) or (self.strict and not is_e164(value)):
+        if not PHONE.fullmatch(value) or (self.strict and not is_e164(value)):
             raise refused(Fault("invalid-phone-number", "Invalid phone number."))
         return value
 

@@ -12,6 +12,7 @@ from ..web.validation import entry, invalid, load, together
 from . import own_fields
 from .models import Tenant
 from .patches import patched
+from .plain import plainly
 from .schemas import tenant_input
 
 OTHER_ID = Fault("mismatch", "Must be the external id in the path, or absent.")
@@ -21,10 +22,19 @@ def load_tenant(api: Api, body: Any) -> dict[str, Any]:
     """The valid values of a whole tenant. Raises `InvalidInput` that lists everything wrong with it."""
     own = api.hooks.fields
     if own is None or not isinstance(body, dict):
-        return load(tenant_input(api), body)
+        return _load(api, body)
     ours, theirs = own_fields.split(own, body)
-    values, fields = together(partial(load, tenant_input(api), ours), partial(own_fields.load, own, theirs))
+    values, fields = together(partial(_load, api, ours), partial(own_fields.load, own, theirs))
     return {**values, "fields": fields}
+
+
+def _load(api: Api, body: Any) -> dict[str, Any]:
+    """The valid values of everybody's fields; what is plainly valid needs no whole look."""
+    return api.once(_plainly)(body) or load(tenant_input(api), body)
+
+
+def _plainly(api: Api) -> Callable[[Any], dict[str, Any] | None]:
+    return plainly(api.settings)
 
 
 def load_upsert(api: Api, external_id: str, body: Any) -> dict[str, Any]:
