@@ -15,10 +15,10 @@ from marshmallow import Schema, fields, missing
 
 from ..events.schemas import ID, TYPES, TenantIdField, TypesField
 from ..tenants.fields import (
-    PHONE,
     LONGEST_KEY,
     LONGEST_VALUE,
     MOST_KEYS,
+    PHONE,
     EmailField,
     MetadataField,
     PhoneField,
