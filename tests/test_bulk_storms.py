@@ -49,7 +49,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[st
 
 
 def storm(
-    count: int, workers: int, folder: Path, between: Callable[[int], None] = lambda kill: None
+    count: int, workers: int, folder: Path, between: Callable[[Bulk, int], None] = lambda bulk, kill: None
 ) -> tuple[Bulk, Job]:
     """Upload so many rows, and have them done by workers of whom one after the other is killed."""
     app = telling_host.create_app()
@@ -60,7 +60,7 @@ def storm(
         for kill in range(KILLS):
             time.sleep(random.uniform(0.3, 1.5))
             crew.kill_one()
-            between(kill)
+            between(bulk, kill)
         while bulk.job(job).finished_at is None and time.monotonic() < end:
             time.sleep(0.5)
     finally:
@@ -119,10 +119,11 @@ def cluster() -> Iterator[Cluster]:
 def test_so_they_do_when_postgresql_goes_and_comes_meanwhile(
     cluster: Cluster, environment: Callable[[str], None], tmp_path: Path
 ) -> None:
-    def outage(kill: int) -> None:
+    def outage(bulk: Bulk, kill: int) -> None:
         if kill in (3, 6):
             cluster.stop("immediate" if kill == 3 else "fast")
             cluster.start()
+            bulk.mount.storage.engine.dispose()
 
     environment(cluster.url.render_as_string(hide_password=False))
     count = ROWS["postgresql"] // 2
