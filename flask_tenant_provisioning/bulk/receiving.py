@@ -15,7 +15,7 @@ from .packing import packed, packed_lines
 from .statements import BulkSQL
 
 #: How many rows a chunk has: a worker does them in a second or less, and another one in the next.
-CHUNK_ROWS = 2000
+CHUNK_ROWS = 1000
 
 
 class Upload(NamedTuple):
