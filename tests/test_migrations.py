@@ -24,7 +24,7 @@ pytestmark = pytest.mark.without_tables
 PREFIX = "provisioning_"
 NAMES = (
     "alembic_version", "tenants", "events", "feeds", "usage", "idempotency", "runs", "steps",
-    "webhooks", "deliveries", "attempts",
+    "webhooks", "deliveries", "attempts", "bulk_jobs", "bulk_chunks", "bulk_keys",
 )  # fmt: skip
 TABLES = {f"{PREFIX}{name}" for name in NAMES}
 
