@@ -28,7 +28,7 @@ class Told(click.ClickException):
         detail = problem.detail if problem.detail == f"{problem.title}." else f"{problem.title}: {problem.detail}"
         say(f"Error: {printable(detail)}", err=True)
         for fault in problem.errors:
-            say(f"  {printable(_field(fault))}: {printable(fault['detail'])}", err=True)
+            say(f"  {printable(field(fault))}: {printable(fault['detail'])}", err=True)
         for name, value in problem.members.items():
             say(f"  {name}: {cell(value)}", err=True)
         say(problem.remedy, err=True)
@@ -45,7 +45,7 @@ def told() -> Iterator[None]:
         raise click.ClickException(str(error)) from error
 
 
-def _field(fault: Mapping[str, str]) -> str:
+def field(fault: Mapping[str, Any]) -> str:
     """The field that a JSON pointer in URI fragment form (RFC 6901 §6) leads to."""
     steps = fault["pointer"].removeprefix("#/").split("/")
     return ".".join(unquote(step).replace("~1", "/").replace("~0", "~") for step in steps)

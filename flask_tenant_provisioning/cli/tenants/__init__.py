@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from .exporting import export_tenants
+from .importing import import_tenants
 from .provisioning import cancel, provisioning, retry
 from .reading import list_tenants, show
 from .states import delete, reactivate, restore, suspend
@@ -15,5 +17,8 @@ def tenant_commands() -> None:
     """The group."""
 
 
-for command in (list_tenants, show, create, update, suspend, reactivate, delete, restore, provisioning, retry, cancel):
+for command in (
+    list_tenants, show, create, update, suspend, reactivate, delete, restore, provisioning, retry, cancel,
+    import_tenants, export_tenants,
+):  # fmt: skip
     tenant_commands.add_command(command)

@@ -1,0 +1,76 @@
+"""How far a command has come, on stderr."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+from .text import cut
+
+#: Seconds from one report to the next: on a terminal, and in a log.
+OFTEN, SELDOM = 0.2, 10.0
+_CLEAR = "\r\x1b[K"
+_BAR = 24
+
+
+class Progress:
+    """A line that is drawn over itself on a terminal; elsewhere a line now and then. `clock` counts seconds."""
+
+    def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream = stream or sys.stderr
+        self._clock = clock
+        self.drawn_over = self._stream.isatty()
+        self._every = OFTEN if self.drawn_over else SELDOM
+        self._next = clock() + (0.0 if self.drawn_over else self._every)
+        self._visible = False
+
+    def is_due(self) -> bool:
+        """Whether it is time for a report."""
+        return self._clock() >= self._next
+
+    def show(self, text: str) -> None:
+        """Report `text`."""
+        self._next = self._clock() + self._every
+        if self.drawn_over:
+            self._stream.write(_CLEAR + cut(text, shutil.get_terminal_size().columns - 1))
+        else:
+            self._stream.write(f"{text}\n")
+        self._visible = self.drawn_over
+        self._stream.flush()
+
+    def clear(self) -> None:
+        """Leave the line to others."""
+        if self._visible:
+            self._stream.write(_CLEAR)
+            self._stream.flush()
+        self._visible = False
+
+
+class Pace:
+    """How fast rows are done, `before` of them before anybody looked. `clock` counts seconds."""
+
+    def __init__(self, total: int, before: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._total, self._before = total, before
+        self._clock, self._since = clock, clock()
+
+    def told(self, done: int) -> str:
+        """Such as ``45,000 of 100,000 rows, 9,000/s, 0:06 left``."""
+        words = f"{done:,} of {self._total:,} rows"
+        if done == self._before:
+            return words
+        rate = (done - self._before) / max(self._clock() - self._since, 0.001)
+        return f"{words}, {rate:,.0f}/s, {_span((self._total - done) / rate)} left"
+
+    def bar(self, done: int) -> str:
+        """Such as ``[##########--------------]``."""
+        full = _BAR * done // max(self._total, 1)
+        return f"[{'#' * full}{'-' * (_BAR - full)}]"
+
+
+def _span(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,95 @@
+"""Tenants as rows that an import takes back: NDJSON, and CSV with a column for each key of the metadata."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import click
+
+from ...bulk.reading import Limits
+from ...hooks import TenantFields
+from ...tenants.models import WRITABLE
+from ...tenants.own_fields import from_text
+from ...web.json import render
+
+Document = dict[str, Any]
+
+_METADATA = "metadata"
+#: How many columns an import takes.
+MOST_COLUMNS: int = Limits._field_defaults["columns"]
+
+
+def writable(own: TenantFields | None) -> tuple[str, ...]:
+    """The names of the fields that a client may write, the app's own last."""
+    return (*WRITABLE, *(name for name, field in own.fields.items() if not field.dump_only)) if own else WRITABLE
+
+
+def lines(own: TenantFields | None, documents: Iterable[Document]) -> Iterator[bytes]:
+    """NDJSON: what a client may write of each tenant, but for what is null."""
+    names = writable(own)
+    for document in documents:
+        yield f"{render({name: document[name] for name in names if document[name] is not None})}\n".encode()
+
+
+def metadata_keys(own: TenantFields | None, documents: Iterable[Document]) -> list[str]:
+    """Every key of the tenants' metadata. Raises `click.ClickException` for more of them than a table has room for."""
+    room, found = MOST_COLUMNS - len(writable(own)) + 1, set[str]()
+    for document in documents:
+        found.update(document[_METADATA])
+        if len(found) > room:
+            raise click.ClickException(
+                f"There are more keys of metadata than the {MOST_COLUMNS:,} columns that an import takes: "
+                "choose some with --metadata-key, or export NDJSON."
+            )
+    return sorted(found)
+
+
+class _Text:
+    """What csv's writer writes a row to, and gets back."""
+
+    def write(self, row: str) -> str:
+        return row
+
+
+class Sheet:
+    """A table of tenants, with the metadata's `keys` as columns; a `selection` of them leaves out the others.
+
+    `emptied` counts texts that are empty: a table does not tell them from what is absent.
+    """
+
+    def __init__(self, own: TenantFields | None, keys: Sequence[str], *, is_selection: bool) -> None:
+        self._own = own.fields if own else {}
+        self._names = [name for name in writable(own) if name != _METADATA]
+        self._keys, self._known = keys, set(keys)
+        self._is_selection = is_selection
+        self._header, self._row = (
+            csv.writer(_Text(), quoting=quoting).writerow for quoting in (csv.QUOTE_ALL, csv.QUOTE_MINIMAL)
+        )
+        self.emptied = 0
+
+    def rows(self, documents: Iterable[Document]) -> Iterator[bytes]:
+        """The header, then each tenant. Raises `click.ClickException` for a key that has come up meanwhile.
+
+        The header is quoted, lest a delimiter within a key be taken for the table's.
+        """
+        yield self._encoded(self._header([*self._names, *(f"{_METADATA}.{key}" for key in self._keys)]))
+        for document in documents:
+            metadata = document[_METADATA]
+            if not self._is_selection and not metadata.keys() <= self._known:
+                raise click.ClickException("A tenant has got a new key of metadata meanwhile: export again.")
+            values = [*(self._text(name, document[name]) for name in self._names), *map(metadata.get, self._keys)]
+            self.emptied += values.count("")
+            yield self._encoded(self._row(values))
+
+    def _text(self, name: str, value: Any) -> str | None:
+        """The text that stands for a value: of the app's own fields, the one that an import reads as that value."""
+        if value is None or name not in self._own:
+            return value  # type: ignore[no-any-return]
+        if isinstance(value, str) and from_text(self._own[name], value) == value:
+            return value
+        return render(value)
+
+    def _encoded(self, row: Any) -> bytes:
+        return str(row).encode()

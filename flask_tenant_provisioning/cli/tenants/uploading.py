@@ -1,0 +1,83 @@
+"""A file as the upload of a bulk job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import BinaryIO, NamedTuple
+
+import click
+
+from ...bulk import receiving
+from ...bulk.models import Job
+from ...bulk.reading import Limits, UploadRefused
+from ...bulk.reading.blocks import BLOCK
+from ...bulk.receiving import Upload
+from ...web.mount import Mount
+from ..operator import operator
+from ..progress import Progress
+from ..text import printable
+from .files import MEDIA_TYPES, format_of, is_gzip
+
+_GZIP = b"\x1f\x8b"
+
+
+class Unusable(click.ClickException):
+    """The upload is refused; the exit status is 2."""
+
+    exit_code = 2
+
+
+class Wanted(NamedTuple):
+    """What is to be done with the rows of a file."""
+
+    partner: str
+    operation: str
+    is_atomic: bool
+    is_rehearsal: bool
+
+
+def format_told(file: BinaryIO, told: str | None) -> str:
+    """The format that is `told`, else that of the file's name. Raises `click.UsageError` where there is none."""
+    if found := told or format_of(file.name):
+        return found
+    raise click.UsageError(f"Say with --format what {printable(file.name)} holds: {', '.join(MEDIA_TYPES)}.")
+
+
+def received(mount: Mount, file: BinaryIO, format: str, wanted: Wanted, progress: Progress) -> Job:
+    """The job of a whole file, for workers to find. Raises `Unusable`; then nothing of it is kept."""
+    mode, rows = "partial", mount.settings.bulk_max_rows
+    if wanted.is_atomic:
+        mode, rows = "atomic", min(rows, mount.settings.bulk_atomic_rows)
+    limits = Limits(rows, mount.settings.bulk_max_bytes)
+    try:
+        encoding, stream = _unpacked(file, progress)
+        upload = Upload(wanted.operation, mode, wanted.is_rehearsal, MEDIA_TYPES[format], encoding, stream)
+        job = receiving.receive(mount.storage, operator(wanted.partner), wanted.partner, upload, limits)
+        return mount.storage.transaction(lambda session: receiving.queue(session, job))
+    except (UploadRefused, OSError) as error:
+        raise Unusable(f"{printable(file.name)}: {_told(error)} Nothing of it is kept.") from error
+    finally:
+        progress.clear()
+
+
+def _unpacked(file: BinaryIO, progress: Progress) -> tuple[str | None, Iterator[bytes]]:
+    """The encoding and the bytes of a file; gzip tells itself by its first two, or by the file's name."""
+    first = file.read(BLOCK)
+    is_packed = is_gzip(file.name) or first.startswith(_GZIP)
+    return "gzip" if is_packed else None, _blocks(first, file, progress)
+
+
+def _blocks(first: bytes, file: BinaryIO, progress: Progress) -> Iterator[bytes]:
+    total = 0
+    for block in chain([first], iter(lambda: file.read(BLOCK), b"")):
+        total += len(block)
+        if progress.is_due():
+            progress.show(f"{total / (1 << 20):,.1f} MiB read")
+        yield block
+
+
+def _told(error: UploadRefused | OSError) -> str:
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}."
+    return error.detail if error.line is None else f"{error.detail.removesuffix('.')}, on line {error.line}."
