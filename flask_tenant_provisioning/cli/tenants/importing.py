@@ -92,7 +92,7 @@ def _received(mount: Mount, file: BinaryIO, format: str, wanted: Wanted, progres
 def _require_allowance(mount: Mount, operation: str) -> None:
     """Raise `LicenseExpired` at once where no row could succeed."""
     if operation in _PROVISIONING:
-        allowance(mount)
+        allowance(mount).license.require_provisioning()
 
 
 def _performed(mount: Mount, job: Job, progress: Progress) -> Seen:

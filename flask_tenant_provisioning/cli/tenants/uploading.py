@@ -37,11 +37,16 @@ class Wanted(NamedTuple):
     is_rehearsal: bool
 
 
+def name_of(file: BinaryIO) -> str:
+    """The file's name, as it may be printed."""
+    return printable(str(getattr(file, "name", "<stdin>")))
+
+
 def format_told(file: BinaryIO, told: str | None) -> str:
     """The format that is `told`, else that of the file's name. Raises `click.UsageError` where there is none."""
-    if found := told or format_of(file.name):
+    if found := told or format_of(name_of(file)):
         return found
-    raise click.UsageError(f"Say with --format what {printable(file.name)} holds: {', '.join(MEDIA_TYPES)}.")
+    raise click.UsageError(f"Say with --format what {name_of(file)} holds: {', '.join(MEDIA_TYPES)}.")
 
 
 def received(mount: Mount, file: BinaryIO, format: str, wanted: Wanted, progress: Progress) -> Job:
@@ -56,7 +61,7 @@ def received(mount: Mount, file: BinaryIO, format: str, wanted: Wanted, progress
         job = receiving.receive(mount.storage, operator(wanted.partner), wanted.partner, upload, limits)
         return mount.storage.transaction(lambda session: receiving.queue(session, job))
     except (UploadRefused, OSError) as error:
-        raise Unusable(f"{printable(file.name)}: {_told(error)} Nothing of it is kept.") from error
+        raise Unusable(f"{name_of(file)}: {_told(error)} Nothing of it is kept.") from error
     finally:
         progress.clear()
 
@@ -64,7 +69,7 @@ def received(mount: Mount, file: BinaryIO, format: str, wanted: Wanted, progress
 def _unpacked(file: BinaryIO, progress: Progress) -> tuple[str | None, Iterator[bytes]]:
     """The encoding and the bytes of a file; gzip tells itself by its first two, or by the file's name."""
     first = file.read(BLOCK)
-    is_packed = is_gzip(file.name) or first.startswith(_GZIP)
+    is_packed = is_gzip(name_of(file)) or first.startswith(_GZIP)
     return "gzip" if is_packed else None, _blocks(first, file, progress)
 
 
