@@ -82,13 +82,13 @@ def test_the_tasks_are_in_the_hosts_own_celery_app(house: CeleryHouse) -> None:
         assert eventually(lambda: status(partner, tenant) == "active")
 
     ours = sorted(name for name in house.celery.tasks if name.startswith("flask_tenant_provisioning"))
-    assert ours == [f"flask_tenant_provisioning.{name}" for name in ("chores", "deliver", "sweep", "work")]
+    assert ours == [f"flask_tenant_provisioning.{name}" for name in ("bulk", "chores", "deliver", "sweep", "work")]
     assert house.done == ["host"]
 
 
 def test_a_task_is_acknowledged_once_it_is_done(house: CeleryHouse) -> None:
     house.open()
-    for name in ("work", "deliver", "sweep", "chores"):
+    for name in ("work", "deliver", "bulk", "sweep", "chores"):
         task = house.celery.tasks[f"flask_tenant_provisioning.{name}"]
         assert (task.acks_late, task.reject_on_worker_lost, task.ignore_result) == (True, True, True)
 

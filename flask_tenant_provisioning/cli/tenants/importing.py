@@ -101,7 +101,9 @@ def _performed(mount: Mount, job: Job, progress: Progress) -> Seen:
     except KeyboardInterrupt:
         named = "" if mount is chosen_mount(None) else f" --mount {mount.name}"
         again = f"flask provisioning tenants import --resume {job.id}{named}"
-        raise _interrupted(f"Stopped. Nothing is lost: workers go on with the job, and so does\n  {again}") from None
+        raise _interrupted(
+            f"Stopped. Nothing is lost: other workers go on with it, if there are any, and so does\n  {again}"
+        ) from None
 
 
 def _interrupted(text: str) -> click.exceptions.Exit:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 from ...bulk import actions
 from ...bulk.actions import Seen
@@ -24,21 +29,44 @@ class Performance:
         self._pace = Pace(job.rows, self._seen().processed)
         self._work = JobWork(mount, float(mount.settings.worker_lease_seconds), job)
         self._worker = Worker(self._work, lookout=self._look)
+        self._interruptions = 0
 
     def run(self) -> Seen:
-        """Do it. What is being done when Ctrl-C comes is ended first; a second one does not wait for that."""
+        """Do it. Raises `KeyboardInterrupt` at Ctrl-C, once what is begun is ended, and at a second one at once."""
         try:
-            self._worker.run()
+            with self._interruptible():
+                self._worker.run()
+                self._worker.finish(GRACE)
         finally:
-            self._worker.stop()
-            self._worker.finish(GRACE)
             self._progress.clear()
-        return self._seen()
+        seen = self._seen()
+        if self._interruptions and seen.job.finished_at is None:
+            raise KeyboardInterrupt
+        return seen
+
+    @contextlib.contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Let Ctrl-C, and SIGTERM, end the work; elsewhere than in the main thread nobody sends any."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self._interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _interrupt(self, *_: Any) -> None:
+        """Remember the signal: `_look` sees it, since in the midst of anything else the worker's locks may be held."""
+        self._interruptions += 1
+        if self._interruptions > 1:
+            raise KeyboardInterrupt
 
     def _look(self) -> bool:
         """Whether there is anything left to do; tells how far it is."""
         job = self._work.current()
-        if job is None or job.finished_at is not None:
+        if self._interruptions or job is None or job.finished_at is not None:
             self._worker.stop()
             return False
         if self._progress.is_due():
