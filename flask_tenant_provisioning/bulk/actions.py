@@ -88,7 +88,7 @@ def _results(session: Session, job: Job, state: str | None, after: int) -> Itera
     sql, where = session.storage.once(BulkSQL), {"partner_id": job.partner_id, "job_id": job.id}
     statement = sql.results_in.get(state, sql.results) if state else sql.results
     while row := session.run(statement, {**where, "first": after + 1}).fetchone():
-        first, count, *_, kept = row
+        first, count, kept = row
         for one in results.read(first, kept):
             if one.row > after and state in (None, one.state):
                 yield one
@@ -125,7 +125,7 @@ def _seen(session: Session, job: Job) -> Seen:
     tally, processed = Tally(job.succeeded, job.failed, job.unchanged), job.rows
     if job.state in ("queued", "running", "cancelled"):
         where = {"partner_id": job.partner_id, "job_id": job.id}
-        *counts, _, processed = map(int, session.run(session.storage.once(BulkSQL).counts, where).fetchone())
+        *counts, processed = map(int, session.run(session.storage.once(BulkSQL).counts, where).fetchone())
         tally = Tally(*counts)
     return Seen(job, tally, processed, _rate(job, processed, session.storage.clock()))
 

@@ -22,7 +22,7 @@ def end_if_done(session: Session, job: Job) -> bool:
     row = session.run(sql.lock_job, where).fetchone()
     if row is None or Job._make(row).finished_at is not None:
         return False
-    *counts, _, _ = session.run(sql.counts, where).fetchone()
+    *counts, _ = session.run(sql.counts, where).fetchone()
     _ended(session, Job._make(row), Tally(*map(int, counts)))
     return True
 

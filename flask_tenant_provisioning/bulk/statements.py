@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from ..database import Statement, Storage, parameters
 from .models import Chunk, Job
 
-#: What a worker has to know of a chunk before it opens it.
+#: What is written of a job that has ended, and of a chunk that is done.
 _ENDED = ("state", "succeeded", "failed", "unchanged", "finished_at", "due_at")
 _DONE = ("succeeded", "failed", "unchanged", "results", "done_at")
 
@@ -72,17 +72,15 @@ class BulkSQL:
         self.finish = self._compiled(self._chunks.update().where(owned).values(_new(c, _DONE)))
         self.chunk = self._compiled(select(*(c[name] for name in Chunk._fields)).where(one))
         totals = (func.coalesce(func.sum(c[name]), 0) for name in ("succeeded", "failed", "unchanged"))
-        left = func.coalesce(func.sum(case((c.done_at.is_(None), 1), else_=0)), 0)
         over = func.coalesce(func.sum(case((c.done_at.is_(None), 0), else_=c.rows)), 0)
-        self.counts = self._compiled(select(*totals, left, over).where(self._of_mine))
+        self.counts = self._compiled(select(*totals, over).where(self._of_mine))
         self.left = self._compiled(select(c.number).where(self._of_mine, c.done_at.is_(None)).limit(1))
-        self.numbers = self._compiled(select(c.number).where(self._of_mine).order_by(c.number))
         last = c.first_row + c.rows > bindparam("first", type_=Integer)
-        answered = select(c.first_row, c.rows, c.first_line, c.lines, c.payload, c.results)
-        self._answered = answered.where(self._of_mine, last, c.results.is_not(None)).order_by(c.number).limit(1)
-        self.results = self._compiled(self._answered)
+        answered = select(c.first_row, c.rows, c.results)
+        answered = answered.where(self._of_mine, last, c.results.is_not(None)).order_by(c.number).limit(1)
+        self.results = self._compiled(answered)
         self.results_in = {
-            name: self._compiled(self._answered.where(c[name] > 0)) for name in ("succeeded", "failed", "unchanged")
+            name: self._compiled(answered.where(c[name] > 0)) for name in ("succeeded", "failed", "unchanged")
         }
         self.remove_chunks = self._compiled(self._chunks.delete().where(self._of_mine))
 
