@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Integer, and_, bindparam, case, func, insert, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ..database import Statement, Storage, parameters
+from ..database import Statement, Storage, parameters, renewed
 from .models import Chunk, Job
 
 #: What is written of a job that has ended, and of a chunk that is done.
@@ -42,7 +42,7 @@ class BulkSQL:
         self.anyones_job = self._compiled(rows.where(j.id == bindparam("job_id", type_=j.id.type)))
         self.lock_job = self._compiled(rows.where(self._mine).with_for_update())
         self.open_jobs = self._compiled(rows.where(j.due_at <= self._now))
-        self.end = self._compiled(self._jobs.update().where(self._mine).values(_new(j, _ENDED)))
+        self.end = self._compiled(self._jobs.update().where(self._mine).values(renewed(j, _ENDED)))
         begun = {"state": "running", "started_at": func.coalesce(j.started_at, self._now)}
         self.begin = self._compiled(self._jobs.update().where(self._mine, j.state == "queued").values(begun))
         received = {"state": "queued", "due_at": self._now}
@@ -69,7 +69,7 @@ class BulkSQL:
         self.claim = self._compiled(self._chunks.update().where(seen).values(fence=c.fence + 1, leased_until=lease))
         owned = and_(one, c.fence == bindparam("fence", type_=Integer), c.done_at.is_(None))
         self.renew = self._compiled(self._chunks.update().where(owned).values(leased_until=lease))
-        self.finish = self._compiled(self._chunks.update().where(owned).values(_new(c, _DONE)))
+        self.finish = self._compiled(self._chunks.update().where(owned).values(renewed(c, _DONE)))
         self.chunk = self._compiled(select(*(c[name] for name in Chunk._fields)).where(one))
         totals = (func.coalesce(func.sum(c[name]), 0) for name in ("succeeded", "failed", "unchanged"))
         over = func.coalesce(func.sum(case((c.done_at.is_(None), 0), else_=c.rows)), 0)
@@ -114,10 +114,6 @@ class BulkSQL:
 
     def _compiled(self, clause: Any) -> Statement:
         return Statement(clause, self._dialect)
-
-
-def _new(columns: Any, names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: bindparam(f"new_{name}", type_=columns[name].type) for name in names}
 
 
 def jobs_are_due(storage: Storage) -> ColumnElement[bool]:

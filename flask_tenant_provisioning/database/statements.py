@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from sqlalchemy import Table, bindparam, insert, select
@@ -42,6 +43,11 @@ class Statement:
 def parameters(table: Table, prefix: str = "") -> dict[str, BindParameter[Any]]:
     """A named parameter for each column, typed as the column is."""
     return {column.name: bindparam(prefix + column.name, type_=column.type) for column in table.columns}
+
+
+def renewed(columns: Any, names: Sequence[str]) -> dict[str, BindParameter[Any]]:
+    """What an update gives these columns: of each the parameter ``new_<name>``."""
+    return {name: bindparam(f"new_{name}", type_=columns[name].type) for name in names}
 
 
 class GuardedInsert:

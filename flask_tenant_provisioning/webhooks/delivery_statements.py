@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Integer, and_, bindparam, case, func, literal, or_, select
 
-from ..database import Statement, Storage, incoming
+from ..database import Statement, Storage, incoming, renewed
 from .models import Delivery, Endpoint
 
 #: The columns of an event that its body is made of.
@@ -75,7 +75,7 @@ class DeliverySQL:
         self.renew = self._compiled(self._webhooks.update().where(owned).values(leased_until=lease))
         self.read = self._compiled(rows.where(self._mine))
         self.hold = self._compiled(rows.where(owned).with_for_update())
-        self.rest = self._compiled(self._webhooks.update().where(owned).values(_new(w, _RESTED)))
+        self.rest = self._compiled(self._webhooks.update().where(owned).values(renewed(w, _RESTED)))
 
     def _of_rounds(self) -> None:
         """What is due for an endpoint, and what came of it."""
@@ -126,10 +126,6 @@ _RESTED = (
     "version",
     "updated_at",
 )
-
-
-def _new(columns: Any, names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: bindparam(f"new_{name}", type_=columns[name].type) for name in names}
 
 
 def _over(column: ColumnElement[Any], now: Any) -> ColumnElement[bool]:
