@@ -8,6 +8,8 @@ from typing import Any
 
 from flask import Blueprint, Response
 
+from .bulk.item_routes import routes as item_routes
+from .bulk.routes import routes as bulk_routes
 from .events.routes import routes as event_routes
 from .health.routes import routes as health_routes
 from .openapi.routes import routes as openapi_routes
@@ -28,6 +30,8 @@ ROUTES: tuple[Route, ...] = (
     *tenant_routes,
     *lifecycle_routes,
     *step_routes,
+    *bulk_routes,
+    *item_routes,
     *event_routes,
     *webhook_routes,
     *delivery_routes,
@@ -53,14 +57,15 @@ def make_blueprint(mount: Mount) -> Blueprint:
 
 def _view(route: Route, mount: Mount) -> Callable[..., Response]:
     """The view of `route`: the gate, then the handler."""
-    handler, needed = route.handler, route.permissions
+    handler, needed, negotiates = route.handler, route.permissions, route.negotiates
 
     if isinstance(needed, tuple):
 
         def guarded(**path: Any) -> Response:
             principal = mount.guard.admit(needed)
             mount.engine.serve()
-            require_json_accepted()
+            if not negotiates:
+                require_json_accepted()
             return handler(Call(mount, principal), **path)
 
         return functools.update_wrapper(guarded, handler)

@@ -25,7 +25,7 @@ class Seen(NamedTuple):
 
 def read(session: Session, partner: str | None, job_id: str) -> Seen:
     """The job with this id of `partner`, or of anybody where that is None. Raises `BulkJobNotFound`."""
-    return _seen(session, _found(session, partner, job_id))
+    return seen(session, _found(session, partner, job_id))
 
 
 def page(
@@ -36,7 +36,7 @@ def page(
     statement = sql.page(of_partner=partner is not None, in_state=state is not None, after=after is not None)
     wanted = {"partner_id": partner, "state": state, "after": after, "limit": limit + 1}
     rows = session.run(statement, wanted).fetchall()
-    found = [_seen(session, Job._make(row)) for row in rows[:limit]]
+    found = [seen(session, Job._make(row)) for row in rows[:limit]]
     return found, found[-1].job.id if len(rows) > limit else None
 
 
@@ -47,9 +47,9 @@ def cancel(session: Session, partner: str | None, job_id: str) -> Seen:
     """
     job = _locked(session, partner, job_id)
     if job.state == "cancelled":
-        return _seen(session, job)
+        return seen(session, job)
     if job.finished_at is not None:
-        raise InvalidState(f"A job that has {job.state} cannot be cancelled.", job_state=job.state)
+        raise InvalidState("A job that has ended cannot be cancelled.", job_state=job.state)
     return _changed(session, job, "cancelled", finished_at=instant(session.storage.clock()), due_at=None)
 
 
@@ -60,13 +60,12 @@ def resume(session: Session, partner: str | None, job_id: str) -> Seen:
     """
     job = _locked(session, partner, job_id)
     if job.finished_at is None:
-        return _seen(session, job)
+        return seen(session, job)
     if job.state != "cancelled":
-        raise InvalidState(f"A job that has {job.state} cannot be resumed.", job_state=job.state)
+        raise InvalidState("A job that has ended cannot be resumed.", job_state=job.state)
     state = "running" if job.started_at else "queued"
-    seen = _changed(session, job, state, finished_at=None, due_at=instant(session.storage.clock()))
     session.wake(("bulk", job.partner_id, job.id))
-    return seen
+    return _changed(session, job, state, finished_at=None, due_at=instant(session.storage.clock()))
 
 
 def items(
@@ -118,10 +117,11 @@ def _changed(session: Session, job: Job, state: str, *, finished_at: str | None,
     where = {"partner_id": job.partner_id, "job_id": job.id}
     values = {"new_state": state, "new_finished_at": finished_at, "new_due_at": due_at}
     session.run(session.storage.once(BulkSQL).change_job, {**where, **values})
-    return _seen(session, job._replace(state=state, finished_at=finished_at, due_at=due_at))
+    return seen(session, job._replace(state=state, finished_at=finished_at, due_at=due_at))
 
 
-def _seen(session: Session, job: Job) -> Seen:
+def seen(session: Session, job: Job) -> Seen:
+    """A job that was read in this session, with what came of its rows so far."""
     tally, processed = Tally(job.succeeded, job.failed, job.unchanged), job.rows
     if job.state in ("queued", "running", "cancelled"):
         where = {"partner_id": job.partner_id, "job_id": job.id}

@@ -107,7 +107,7 @@ def bulk_jobs_table(metadata: MetaData) -> Table:
 
 
 def bulk_chunks_table(metadata: MetaData) -> Table:
-    """One row a chunk."""
+    """One row a chunk. What is large stands last, since SQLite reads a row up to the last column that is asked."""
     return Table(
         prefixed(metadata, "bulk_chunks"),
         metadata,
@@ -117,14 +117,14 @@ def bulk_chunks_table(metadata: MetaData) -> Table:
         Column("first_row", Integer, nullable=False),
         Column("rows", Integer, nullable=False),
         Column("first_line", Integer, nullable=False),
-        Column("lines", LargeBinary),
-        Column("payload", LargeBinary, nullable=False),
         Column("fence", Integer, nullable=False),
         Column("leased_until", Instant),
         Column("done_at", Instant),
         Column("succeeded", Integer, nullable=False),
         Column("failed", Integer, nullable=False),
         Column("unchanged", Integer, nullable=False),
+        Column("lines", LargeBinary),
+        Column("payload", LargeBinary, nullable=False),
         Column("results", LargeBinary),
         PrimaryKeyConstraint("partner_id", "job_id", "number"),
     )

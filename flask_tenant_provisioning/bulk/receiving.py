@@ -7,6 +7,7 @@ from functools import partial
 from typing import NamedTuple
 
 from ..access import Actor
+from ..config import Settings
 from ..database import Session, Storage, instant
 from ..events import compact
 from . import reading
@@ -27,6 +28,14 @@ class Upload(NamedTuple):
     media_type: str
     encoding: str | None
     stream: Iterable[bytes]
+
+
+def limits(settings: Settings, mode: str) -> reading.Limits:
+    """How much the upload of a job in this mode may be."""
+    rows = settings.bulk_max_rows
+    if mode == "atomic":
+        rows = min(rows, settings.bulk_atomic_rows)
+    return reading.Limits(rows, settings.bulk_max_bytes)
 
 
 def receive(storage: Storage, actor: Actor, partner: str, upload: Upload, limits: reading.Limits) -> Job:

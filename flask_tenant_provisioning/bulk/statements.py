@@ -82,6 +82,7 @@ class BulkSQL:
         self.results_in = {
             name: self._compiled(answered.where(c[name] > 0)) for name in ("succeeded", "failed", "unchanged")
         }
+        self._whole = select(*(c[name] for name in Chunk._fields)).where(self._of_mine, last, c.results.is_not(None))
         self.remove_chunks = self._compiled(self._chunks.delete().where(self._of_mine))
 
     def _of_keys(self) -> None:
@@ -105,6 +106,12 @@ class BulkSQL:
         if after:
             rows = rows.where(j.id < bindparam("after", type_=j.id.type))
         return self._once(("page", of_partner, in_state, after), rows.order_by(j.id.desc()).limit(self._limit))
+
+    def answered(self, state: str | None) -> Statement:
+        """The first chunk, whole, with a result in `state`, or with any."""
+        c = self._chunks.c
+        counted = self._whole.where(c[state] > 0) if state in ("succeeded", "failed", "unchanged") else self._whole
+        return self._once(("answered", state), counted.order_by(c.number).limit(1))
 
     def _once(self, kind: tuple[Any, ...], clause: Any) -> Statement:
         found = self._kinds.get(kind)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import IO, Any
-from urllib.parse import unquote
 
 import click
 
 from ..config import ConfigurationError
 from ..problems import ProvisioningError
+from ..web.validation import field_of
 from .output import cell, say
 from .text import printable
 
@@ -28,7 +28,7 @@ class Told(click.ClickException):
         detail = problem.detail if problem.detail == f"{problem.title}." else f"{problem.title}: {problem.detail}"
         say(f"Error: {printable(detail)}", err=True)
         for fault in problem.errors:
-            say(f"  {printable(field(fault))}: {printable(fault['detail'])}", err=True)
+            say(f"  {printable(field_of(fault))}: {printable(fault['detail'])}", err=True)
         for name, value in problem.members.items():
             say(f"  {name}: {cell(value)}", err=True)
         say(problem.remedy, err=True)
@@ -43,9 +43,3 @@ def told() -> Iterator[None]:
         raise Told(problem) from problem
     except ConfigurationError as error:
         raise click.ClickException(str(error)) from error
-
-
-def field(fault: Mapping[str, Any]) -> str:
-    """The field that a JSON pointer in URI fragment form (RFC 6901 §6) leads to."""
-    steps = fault["pointer"].removeprefix("#/").split("/")
-    return ".".join(unquote(step).replace("~1", "/").replace("~0", "~") for step in steps)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..problems import InvalidIdempotencyKey, PreconditionFailed
@@ -127,10 +127,9 @@ def _place(name: str, api: Api) -> dict[str, Any]:
 def _body(route: Route, api: Api) -> dict[str, Any]:
     if route.body is None:
         return {}
-    schema = incoming(route.body(api), partial=MERGE_PATCH in route.consumes, without=places(route))
-    return {
-        "requestBody": {
-            "required": route.body_required,
-            "content": {kind: {"schema": schema} for kind in route.consumes},
-        }
-    }
+    wanted = route.body(api)
+    if not isinstance(wanted, Mapping):
+        schema = incoming(wanted, partial=MERGE_PATCH in route.consumes, without=places(route))
+        wanted = dict.fromkeys(route.consumes, schema)
+    content = {kind: {"schema": schema} for kind, schema in wanted.items()}
+    return {"requestBody": {"required": route.body_required, "content": content}}

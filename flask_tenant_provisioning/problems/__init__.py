@@ -2,7 +2,7 @@
 
 ProvisioningError
 ├── InvalidInput            validation-error, malformed-json, invalid-parameter, invalid-cursor,
-│                           invalid-idempotency-key
+│                           invalid-idempotency-key, malformed-upload
 ├── Unauthenticated         authentication-required, invalid-token, token-expired
 ├── Forbidden               insufficient-permission, quota-exceeded, license-expired
 ├── NotFound                not-found, tenant-not-found, webhook-not-found, delivery-not-found,
@@ -12,7 +12,8 @@ ProvisioningError
 ├── IdempotencyKeyReused    idempotency-key-reused
 ├── CursorExpired           cursor-expired
 ├── Refused                 method-not-allowed, not-acceptable, precondition-failed,
-│                           precondition-required, body-too-large, unsupported-media-type, rate-limited
+│                           precondition-required, body-too-large, upload-too-large, upload-too-slow,
+│                           unsupported-media-type, rate-limited
 ├── SecretUnavailable       secret-unavailable
 └── StorageUnavailable      storage-unavailable; the root itself is internal-error
 """
@@ -67,4 +68,9 @@ from .root import (
     Fault as Fault,
     ProvisioningError as ProvisioningError,
     catalogue as catalogue,
+)
+from .uploads import (
+    MalformedUpload as MalformedUpload,
+    UploadTooLarge as UploadTooLarge,
+    UploadTooSlow as UploadTooSlow,
 )

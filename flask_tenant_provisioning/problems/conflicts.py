@@ -23,11 +23,14 @@ class TenantExists(Conflict):
 
 
 class InvalidState(Conflict):
-    """The tenant is in a state in which this cannot be done to it."""
+    """The tenant, or the bulk job, is in a state in which this cannot be done to it."""
 
     code = "invalid-state"
     title = "Not possible in this state"
-    remedy = "The tenant's `status` does not allow this; a deleted tenant can only be read, restored and purged."
+    remedy = (
+        "The state that `detail` names does not allow this. "
+        "A deleted tenant can only be read, restored and purged; a bulk job that has ended stays as it is."
+    )
 
 
 class WebhookDisabled(Conflict):

@@ -36,7 +36,7 @@ class NotAcceptable(Refused):
     status = 406
     code = "not-acceptable"
     title = "Not acceptable"
-    remedy = "Accept `application/json`."
+    remedy = "Accept one of the media types in which this is answered: mostly `application/json` alone."
 
 
 class PreconditionFailed(Refused):

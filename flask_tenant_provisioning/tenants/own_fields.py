@@ -97,6 +97,11 @@ def from_text(field: Field[Any], text: str) -> Any:
         return text
 
 
+def to_text(field: Field[Any], value: Any) -> str:
+    """The text that `from_text` reads as this JSON value."""
+    return value if isinstance(value, str) and from_text(field, value) == value else render(value)
+
+
 def is_comparable(value: Any) -> bool:
     """Whether lists can be filtered by this JSON value."""
     return isinstance(value, str | int) and len(str(value)) <= LONGEST

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
-from urllib.parse import urlencode
 
-from flask import Response, request
+from flask import Response
 
 from ..problems import (
     InvalidCursor,
@@ -20,6 +19,7 @@ from ..problems import (
     TenantExists,
     TenantNotFound,
 )
+from ..web.paging import paged, place
 from ..web.preconditions import not_modified
 from ..web.routing import JSON, MERGE_PATCH, Call, Routes
 from ..web.writing import Answer, write
@@ -76,16 +76,12 @@ def create_tenant(call: Call) -> Response:
 )
 def list_tenants(call: Call) -> Response:
     """List tenants, a page at a time: follow `next` until it is null."""
-    asked, cursors = call.asked(list_query(call.mount)), call.mount.cursors
+    asked = call.asked(list_query(call.mount))
     partner = asked.get("partner", fence(call))
     question = listing.question(partner, asked)
-    place = cursors.open(asked["cursor"], question) if "cursor" in asked else None
-    items, end = call.mount.storage.read(partial(listing.page, partner=partner, asked=asked, place=place))
-    cursor = None if end is None else cursors.seal(end, question)
-    answer = call.answer({"items": items, "next": cursor})
-    if cursor is not None:
-        answer.headers["Link"] = f'<{_next(call, cursor)}>; rel="next"'
-    return answer
+    after = place(call, asked, question)
+    items, end = call.mount.storage.read(partial(listing.page, partner=partner, asked=asked, place=after))
+    return paged(call, items, end, question)
 
 
 @routes.add(
@@ -182,8 +178,3 @@ def _revise(
 ) -> Response:
     work = partial(actions.revise, actor=call.actor(), target=target(call, tenant_id), change=change)
     return write(call, work, partial(shown, call), body=body, validate_only=validate_only)
-
-
-def _next(call: Call, cursor: str) -> str:
-    parameters = {**request.args.to_dict(), "cursor": cursor}
-    return f"{call.mount.base()}{COLLECTION}?{urlencode(parameters)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from flask import Response
@@ -13,7 +13,7 @@ from ..config import ConfigurationError
 from ..problems import ProvisioningError
 from .api import Api
 from .call import Call
-from .media_types import JSON, MERGE_PATCH
+from .media_types import CSV, EVENT_STREAM, JSON, MERGE_PATCH, NDJSON
 
 Handler = Callable[..., Response]
 H = TypeVar("H", bound=Handler)
@@ -26,9 +26,10 @@ DOCUMENTS_NEED = ("tenant:read",)
 class Route:
     """One operation: where it is, who may call it, what comes in and out, and which problems it answers.
 
-    `body` and `query` make their schema for the API that the route is part of; `answers` maps each status to its
-    body's schema. `hooks` are the operations (`hooks.OPERATIONS`) that the host can take part in here. `always_public`
-    says that not even a host that keeps its documents to itself asks for a token.
+    `body` and `query` make their schema for the API that the route is part of, `body` one for each media type where it
+    is not JSON alone; `answers` maps each status to its body's schema, or to several likewise. `hooks` are the
+    operations (`hooks.OPERATIONS`) that the host can take part in here. `always_public` says that not even a host that
+    keeps its documents to itself asks for a token.
     """
 
     method: str
@@ -54,6 +55,11 @@ class Route:
         """The URL rules that it needs: ``path`` takes slashes but no line breaks, a plain place the reverse."""
         plain = self.rule.replace("<path:", "<")
         return (self.rule,) if plain == self.rule else (self.rule, plain)
+
+    @property
+    def negotiates(self) -> bool:
+        """Whether the handler itself looks at the ``Accept`` header: it answers more than JSON."""
+        return any(isinstance(answer, Mapping) for answer in self.answers.values())
 
     @property
     def public(self) -> bool:
@@ -85,4 +91,4 @@ class Routes(list[Route]):
         return declare
 
 
-__all__ = ["JSON", "MERGE_PATCH", "PUBLIC", "Call", "Route", "Routes"]
+__all__ = ["CSV", "EVENT_STREAM", "JSON", "MERGE_PATCH", "NDJSON", "PUBLIC", "Call", "Route", "Routes"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from operator import itemgetter
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from marshmallow import RAISE, Schema, ValidationError, fields
 
@@ -115,6 +115,12 @@ def entry(fault: Fault, *path: str) -> dict[str, str]:
     """One entry of a problem's `errors`: `path` as a JSON pointer in URI fragment form (RFC 6901 §6)."""
     steps = (quote(step.replace("~", "~0").replace("/", "~1"), safe="~!$&'()*+,;=:@") for step in path)
     return {"pointer": "".join(("#", *(f"/{step}" for step in steps))), "code": fault.code, "detail": fault.detail}
+
+
+def field_of(error: Mapping[str, Any]) -> str:
+    """The field that an entry's pointer leads to, with dots between the steps."""
+    steps = error["pointer"].removeprefix("#").removeprefix("/").split("/")
+    return ".".join(unquote(step).replace("~1", "/").replace("~0", "~") for step in steps)
 
 
 def _counted(errors: list[dict[str, str]], what: str) -> str:

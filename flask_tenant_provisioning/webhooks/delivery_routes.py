@@ -10,6 +10,7 @@ from ..database import shown as shown_instant
 from ..problems import DeliveryNotFound, InvalidCursor, InvalidParameter, WebhookDisabled, WebhookNotFound
 from ..tenants.queries import NO_QUERY, write_query
 from ..tenants.requests import REPEATABLE, WITH_BODY, fence, identified
+from ..web.paging import paged, place
 from ..web.routing import JSON, Call, Routes
 from ..web.validation import load
 from ..web.writing import Answer, write
@@ -17,7 +18,7 @@ from . import documents, resending
 from .actions import Target
 from .models import Endpoint
 from .queries import delivery_list_query
-from .requests import DELIVERY, WEBHOOK, WEBHOOKS, begun, named, paged, place
+from .requests import DELIVERY, WEBHOOK, WEBHOOKS, begun, named
 from .schemas import DeliveryHistorySchema, DeliveryPageSchema, DeliverySchema, RecoveredSchema, recovery_input
 
 routes = Routes()

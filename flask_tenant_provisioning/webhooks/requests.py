@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-from urllib.parse import urlencode
-
-from flask import Response, request
-
 from ..problems import InvalidParameter, PreconditionFailed, PreconditionRequired, WebhookNotFound
 from ..tenants.requests import expectation, fence, identified
 from ..web.call import Call
@@ -50,19 +44,3 @@ def begun(call: Call, found: Delivery) -> Answer:
     """The answer that shows a delivery to come."""
     where = f"{call.mount.base()}/deliveries/{found.id}"
     return Answer(202, documents.delivery(found), {"Location": where, "Retry-After": "1"})
-
-
-def paged(call: Call, items: list[dict[str, Any]], end: str | None, question: str) -> Response:
-    """One page of a list, and where the next one is."""
-    cursor = None if end is None else call.mount.cursors.seal(end, question)
-    return call.answer({"items": items, "next": cursor}, {} if cursor is None else _link(cursor))
-
-
-def place(call: Call, asked: Mapping[str, Any], question: str) -> str | None:
-    """Where the page before ended. Raises `InvalidCursor`."""
-    return call.mount.cursors.open(asked["cursor"], question) if "cursor" in asked else None
-
-
-def _link(cursor: str) -> dict[str, str]:
-    where = urlencode({**request.args.to_dict(), "cursor": cursor})
-    return {"Link": f'<{request.script_root}{request.path}?{where}>; rel="next"'}

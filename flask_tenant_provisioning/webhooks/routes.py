@@ -9,6 +9,7 @@ from flask import Response
 from ..problems import InvalidCursor, InvalidParameter, QuotaExceeded, SecretUnavailable, WebhookNotFound
 from ..tenants.queries import NO_QUERY, create_query, write_query
 from ..tenants.requests import REPEATABLE, WITH_BODY, fence
+from ..web.paging import paged, place
 from ..web.preconditions import not_modified
 from ..web.routing import JSON, MERGE_PATCH, Call, Routes
 from ..web.validation import load
@@ -17,7 +18,7 @@ from . import actions, documents
 from .actions import Keyed
 from .inputs import load_revision, load_webhook
 from .queries import webhook_list_query
-from .requests import WEBHOOK, WEBHOOKS, WRITE, keyed, named, paged, place, shown, target
+from .requests import WEBHOOK, WEBHOOKS, WRITE, keyed, named, shown, target
 from .schemas import (
     WebhookPageSchema,
     WebhookSchema,

@@ -10,10 +10,10 @@ from ...bulk import actions
 from ...bulk.actions import Seen
 from ...bulk.ending import told
 from ...bulk.results import Result
+from ...bulk.sheets import explained
 from ...web.mount import Mount
 from ...web.parameters import LARGEST_PAGE
 from ..output import Table, room, say, say_json
-from ..problems import field
 
 COLUMNS = ("row", "line", "code", "detail", "external_id")
 #: How many rows that failed people are shown.
@@ -65,11 +65,10 @@ def _say_failures(mount: Mount, seen: Seen) -> None:
 
 def _row(result: Result) -> dict[str, Any]:
     problem = result.problem or {}
-    detail = "; ".join(f"{field(fault)}: {fault['detail']}" for fault in problem.get("errors", ()))
     return {
         "row": result.row,
         "line": problem.get("line"),
         "code": problem.get("code"),
-        "detail": detail or problem.get("detail"),
+        "detail": explained(problem),
         "external_id": result.external_id,
     }

@@ -11,7 +11,7 @@ import click
 from ...bulk.reading import Limits
 from ...hooks import TenantFields
 from ...tenants.models import WRITABLE
-from ...tenants.own_fields import from_text
+from ...tenants.own_fields import to_text
 from ...web.json import render
 
 Document = dict[str, Any]
@@ -87,9 +87,7 @@ class Sheet:
         """The text that stands for a value: of the app's own fields, the one that an import reads as that value."""
         if value is None or name not in self._own:
             return value  # type: ignore[no-any-return]
-        if isinstance(value, str) and from_text(self._own[name], value) == value:
-            return value
-        return render(value)
+        return to_text(self._own[name], value)
 
     def _encoded(self, row: Any) -> bytes:
         return str(row).encode()

@@ -10,7 +10,7 @@ import click
 
 from ...bulk import receiving
 from ...bulk.models import Job
-from ...bulk.reading import Limits, UploadRefused
+from ...bulk.reading import UploadRefused
 from ...bulk.reading.blocks import BLOCK
 from ...bulk.receiving import Upload
 from ...web.mount import Mount
@@ -51,10 +51,8 @@ def format_told(file: BinaryIO, told: str | None) -> str:
 
 def received(mount: Mount, file: BinaryIO, format: str, wanted: Wanted, progress: Progress) -> Job:
     """The job of a whole file, for workers to find. Raises `Unusable`; then nothing of it is kept."""
-    mode, rows = "partial", mount.settings.bulk_max_rows
-    if wanted.is_atomic:
-        mode, rows = "atomic", min(rows, mount.settings.bulk_atomic_rows)
-    limits = Limits(rows, mount.settings.bulk_max_bytes)
+    mode = "atomic" if wanted.is_atomic else "partial"
+    limits = receiving.limits(mount.settings, mode)
     try:
         encoding, stream = _unpacked(file, progress)
         upload = Upload(wanted.operation, mode, wanted.is_rehearsal, MEDIA_TYPES[format], encoding, stream)

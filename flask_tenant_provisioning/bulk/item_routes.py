@@ -1,0 +1,102 @@
+"""The HTTP of what came of a job's rows, and of its progress."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from flask import Response, request
+
+from ..problems import BulkJobNotFound, InvalidCursor, InvalidParameter
+from ..tenants.queries import NO_QUERY
+from ..tenants.requests import fence
+from ..web.json import render
+from ..web.media_types import negotiated
+from ..web.paging import paged, place
+from ..web.routing import CSV, EVENT_STREAM, JSON, NDJSON, Call, Routes
+from . import actions, documents, following
+from .following import Time
+from .outcomes import outcomes
+from .queries import DEFAULT_LIMIT, items_query, refuse_pages
+from .requests import JOB, named, seen
+from .schemas import BulkItemPageSchema
+from .sheets import sheet
+
+routes = Routes()
+
+_TEXT = {"type": "string"}
+
+
+@routes.add(
+    "GET",
+    f"{JOB}/items",
+    permissions=("bulk:read",),
+    query=items_query,
+    answers={200: {JSON: BulkItemPageSchema, NDJSON: _TEXT, CSV: _TEXT}},
+    problems=(InvalidParameter, InvalidCursor, BulkJobNotFound),
+)
+def list_bulk_items(call: Call, job_id: str) -> Response:
+    """List what came of a job's rows so far, in their order: a page of JSON at a time, or all as NDJSON or CSV.
+
+    The CSV holds the rows as well: corrected, it can be uploaded again.
+    """
+    asked, kind = call.asked(items_query()), negotiated(JSON, NDJSON, CSV)
+    answer = _page(call, job_id, asked) if kind == JSON else _stream(call, job_id, asked, kind)
+    answer.vary.add("Accept")
+    return answer
+
+
+@routes.add(
+    "GET",
+    f"{JOB}/progress",
+    permissions=("bulk:read",),
+    answers={200: {EVENT_STREAM: _TEXT}, 204: None},
+    problems=(InvalidParameter, BulkJobNotFound),
+)
+def follow_bulk_job(call: Call, job_id: str) -> Response:
+    """Follow a job by server-sent events, each the job as it is: `progress`, and `finished` at its end.
+
+    A stream ends by itself after some minutes, or at once where the server has no thread to spare; ask again then, as
+    browsers do, with `Last-Event-ID`. 204 says that nothing will follow.
+    """
+    call.asked(NO_QUERY)
+    negotiated(EVENT_STREAM)
+    first = documents.job(seen(call, job_id))
+    if first["finished_at"] is not None and request.headers.get("Last-Event-ID") == following.mark(first):
+        return Response(status=204)
+    work = partial(actions.read, partner=fence(call), job_id=named(job_id))
+    storage = call.mount.storage
+    free = call.mount.once(following.seats) if request.is_multithread else None
+    found = following.stream(lambda: documents.job(storage.read(work)), Time(time.monotonic, time.sleep), free)
+    return Response(found, content_type=EVENT_STREAM, headers={"X-Accel-Buffering": "no"})
+
+
+def _page(call: Call, job_id: str, asked: dict[str, Any]) -> Response:
+    state, limit = asked.get("state"), asked.get("limit", DEFAULT_LIMIT)
+    question = repr(("bulk-items", fence(call), named(job_id), state))
+    after = int(place(call, asked, question) or 0)
+    work = partial(actions.items, partner=fence(call), job_id=named(job_id), state=state, limit=limit, after=after)
+    found, end = call.mount.storage.read(work)
+    types, titles = call.mount.problem_types(), call.mount.once(documents.titles)
+    items = [documents.item(one, titles, types) for one in found]
+    return paged(call, items, None if end is None else str(end), question)
+
+
+def _stream(call: Call, job_id: str, asked: dict[str, Any], kind: str) -> Response:
+    refuse_pages(asked)
+    mount, job = call.mount, seen(call, job_id).job
+    read = partial(outcomes, mount.storage, job, asked.get("state"))
+    if kind == NDJSON:
+        return Response(_lines(call, read()), content_type=NDJSON)
+    headers = {"Content-Disposition": f'attachment; filename="{job.id}.csv"'}
+    found = sheet(read, mount.hooks.fields)
+    return Response(found, content_type=f"{CSV}; charset=utf-8; header=present", headers=headers)
+
+
+def _lines(call: Call, read: Any) -> Iterator[bytes]:
+    types, titles = call.mount.problem_types(), call.mount.once(documents.titles)
+    return (
+        b"".join(f"{render(documents.item(one, titles, types))}\n".encode() for one in some) for _chunk, some in read
+    )

@@ -1,0 +1,114 @@
+"""A job's rows and what came of them as CSV, to be corrected and sent again: an upload leaves out ``result.*``."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ..hooks import TenantFields
+from ..problems import MalformedJSON, NotAcceptable
+from ..tenants.models import WRITABLE
+from ..tenants.own_fields import to_text
+from ..web.json import parse, render
+from ..web.validation import field_of
+from .models import Chunk
+from .packing import unpacked
+from .reading import RESULT_PREFIX, Limits
+from .results import Result
+
+Outcomes = Iterable[tuple[Chunk, list[Result]]]
+Cells = Mapping[str, str]
+
+_RESULT = ("row", "line", "state", "status", "tenant", "code", "detail")
+_METADATA = "metadata"
+#: How many columns of the rows there may be: an upload takes these and ours.
+_MOST_COLUMNS: int = Limits._field_defaults["columns"] - len(_RESULT)
+#: Which columns come first.
+_FIRST = ("tenant", *WRITABLE)
+
+
+def sheet(read: Callable[[], Outcomes], own: TenantFields | None) -> Iterator[bytes]:
+    """The header, then each row with its result. `read` begins anew each time: the columns are looked for first.
+
+    Raises `NotAcceptable` for more columns than an upload may have.
+    """
+    columns = _columns(read(), own)
+    return _written(columns, read(), own)
+
+
+def explained(problem: Mapping[str, Any]) -> str | None:
+    """What a problem says, in one sentence or several: of each field, where it names some."""
+    faults = ((field_of(fault), fault["detail"]) for fault in problem.get("errors", ()))
+    return "; ".join(f"{name}: {detail}" if name else detail for name, detail in faults) or problem.get("detail")
+
+
+def _columns(found: Outcomes, own: TenantFields | None) -> list[str]:
+    names: dict[str, None] = {}
+    for chunk, some in found:
+        for _, cells in _rows(chunk, some, own):
+            names.update(dict.fromkeys(cells))
+        if len(names) > _MOST_COLUMNS:
+            detail = f"The rows have more columns than the {_MOST_COLUMNS} that a table has: ask for another type."
+            raise NotAcceptable(detail)
+    places = {name: place for place, name in enumerate(_FIRST)}
+    return sorted(names, key=lambda name: places.get(name, len(places)))
+
+
+def _written(columns: Sequence[str], found: Outcomes, own: TenantFields | None) -> Iterator[bytes]:
+    """The header is quoted, lest a delimiter within a name be taken for the table's."""
+    yield _line([*columns, *(f"{RESULT_PREFIX}{name}" for name in _RESULT)], csv.QUOTE_ALL)
+    for chunk, some in found:
+        lines = (
+            _line([*map(cells.get, columns), *_told(result)], csv.QUOTE_MINIMAL)
+            for result, cells in _rows(chunk, some, own)
+        )
+        yield b"".join(lines)
+
+
+def _rows(chunk: Chunk, some: Sequence[Result], own: TenantFields | None) -> Iterator[tuple[Result, Cells]]:
+    texts = unpacked(chunk.payload).split(b"\n") if some else []
+    for result in some:
+        yield result, _cells(texts[result.row - chunk.first_row], own)
+
+
+def _cells(text: bytes, own: TenantFields | None) -> Cells:
+    """A row as the cells of a table; none of one that is no object."""
+    try:
+        row = parse(text)
+    except MalformedJSON:
+        return {}
+    return dict(_flat(row, own)) if isinstance(row, dict) else {}
+
+
+def _flat(row: Mapping[str, Any], own: TenantFields | None) -> Iterator[tuple[str, str]]:
+    for name, value in row.items():
+        if name == _METADATA and isinstance(value, dict):
+            yield from ((f"{_METADATA}.{key}", _text(one)) for key, one in value.items())
+        elif own is not None and name in own.fields and value is not None:
+            yield name, to_text(own.fields[name], value)
+        else:
+            yield name, _text(value)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else render(value)
+
+
+def _told(result: Result) -> list[Any]:
+    problem = result.problem or {}
+    line, code = problem.get("line"), problem.get("code")
+    return [result.row, line, result.state, result.status, result.tenant, code, explained(problem)]
+
+
+class _Text:
+    """What csv's writer writes a line to, and gets back."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def _line(cells: Iterable[Any], quoting: Any) -> bytes:
+    return str(csv.writer(_Text(), quoting=quoting).writerow(cells)).encode()
