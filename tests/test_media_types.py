@@ -26,6 +26,7 @@ ACCEPTED = {
     "PUT": ["application/json"],
     "PATCH": [MERGE_PATCH, "application/json"],
 }
+IN_JSON = "This is answered as application/json."
 LIMIT = 1024 * 1024
 
 
@@ -121,7 +122,7 @@ def test_the_identity_encoding_is_none(partner: Caller, encoding: str) -> None:
 )
 def test_who_accepts_no_json_gets_406_and_writes_nothing(partner: Caller, accept: str) -> None:
     answer = partner("POST", "/tenants", json=EXAMPLE, headers={"Accept": accept})
-    refused(answer, 406, "not-acceptable", "Not acceptable.")
+    refused(answer, 406, "not-acceptable", IN_JSON, offered=["application/json"])
     assert names(partner) == []
 
 
@@ -130,7 +131,8 @@ def test_every_method_answers_406(partner: Caller, method: str) -> None:
     made = partner.create()
     one = f"/tenants/{made['tenant']}"
     body = {} if method in ("GET", "DELETE") else {"json": EXAMPLE}
-    refused(partner(method, one, headers={"Accept": "text/html"}, **body), 406, "not-acceptable", "Not acceptable.")
+    answer = partner(method, one, headers={"Accept": "text/html"}, **body)
+    refused(answer, 406, "not-acceptable", IN_JSON, offered=["application/json"])
     assert partner("GET", one).get_json() == made
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from flask import Response, request
 
 from ..problems import NotAcceptable, NotFound
-from ..web.media_types import require_json_accepted
+from ..web.media_types import negotiated, require_json_accepted
 from ..web.routing import JSON, PUBLIC, Call, Routes
 from ..web.validation import StrictSchema, load_parameters
 from . import pages
@@ -87,11 +87,7 @@ def read_problem(call: Call, code: str) -> Response:
 
 def _negotiated(as_json: Callable[[], Response], as_html: Callable[[], Response]) -> Response:
     """JSON, unless the caller prefers a page (RFC 9110 §12.5.1). Raises `NotAcceptable` where neither will do."""
-    accepted = request.accept_mimetypes
-    wanted = accepted.best_match((JSON, pages.HTML)) if accepted else JSON
-    if wanted is None:
-        raise NotAcceptable
-    answer = as_html() if wanted == pages.HTML else as_json()
+    answer = as_html() if negotiated(JSON, pages.HTML) == pages.HTML else as_json()
     answer.vary.add("Accept")
     return answer
 
