@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from flask import Flask
 from waitress import create_server
+from werkzeug.serving import make_server
 
 Address = tuple[str, int]
 
@@ -40,6 +41,20 @@ def served(app: Flask, threads: int = 16) -> Iterator[Address]:
         server.task_dispatcher.shutdown()
         thread.join(10)
         assert not thread.is_alive()
+
+
+@contextlib.contextmanager
+def served_by_werkzeug(app: Flask) -> Iterator[Address]:
+    """Werkzeug's own server, which hands a chunked body to the app as it arrives."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield ("127.0.0.1", server.server_port)
+    finally:
+        server.shutdown()
+        thread.join(10)
+        server.server_close()
 
 
 def ask(address: Address, method: str, path: str, token: str, body: Any = None, **headers: str) -> Reply:

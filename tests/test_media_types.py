@@ -6,15 +6,13 @@ import contextlib
 import gzip
 import json
 import socket
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from flask import Flask, request
-from werkzeug.serving import make_server
 
 from tests.refusals import refused
-from tests.servers import Address, served
+from tests.servers import Address, served, served_by_werkzeug
 from tests.world import EXAMPLE, PREFIX, Caller
 
 pytestmark = pytest.mark.one_database("about requests, most of which reach no database")
@@ -200,21 +198,7 @@ def read_the_body() -> None:
     request.get_data()
 
 
-@contextlib.contextmanager
-def werkzeug_server(app: Flask) -> Iterator[Address]:
-    """Werkzeug's own server, which hands a chunked body to the app as it arrives."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield ("127.0.0.1", server.server_port)
-    finally:
-        server.shutdown()
-        thread.join(10)
-        server.server_close()
-
-
-SERVERS = {"waitress": served, "werkzeug": werkzeug_server}
+SERVERS = {"waitress": served, "werkzeug": served_by_werkzeug}
 #: The limit that each configuration means.
 LIMITS = {
     "the API's limit": ({"PROVISIONING_MAX_BODY_BYTES": 2000}, 2000),

@@ -6,7 +6,7 @@ import hashlib
 import io
 import time
 from collections.abc import Callable, Iterator
-from typing import IO
+from typing import Protocol
 
 from flask import request
 from werkzeug.wsgi import get_input_stream
@@ -24,10 +24,16 @@ GRACE, SLOWEST = 30.0, 1024
 _CHARSETS = ("utf-8", "utf8", "us-ascii")
 
 
+class Readable(Protocol):
+    """What bytes are read from, so many at most; none at its end."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
 class Body:
     """The bytes of a request as they come; `sha256` and `size` are those of what has come so far."""
 
-    def __init__(self, stream: IO[bytes], announced: int | None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, stream: Readable, announced: int | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream, self._announced, self._clock = stream, announced, clock
         self._hash = hashlib.sha256()
         self.size = 0
@@ -79,7 +85,7 @@ def encoding() -> str | None:
     return None if found == "identity" else found
 
 
-def _stream() -> IO[bytes]:
+def _stream() -> Readable:
     """What the server hands us; where a hook of the host has read that, what it has read."""
     if "stream" in vars(request):
         return io.BytesIO(request.get_data())

@@ -1,0 +1,379 @@
+"""Bulk jobs over HTTP: uploaded, read, listed, cancelled, resumed, and by whom."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_tenant_provisioning.bulk import receiving
+from flask_tenant_provisioning.database import uuid7
+from tests.bulk import Bulk
+from tests.refusals import invalid_parameter, refused
+from tests.servers import at_once
+from tests.test_events import followed
+from tests.witness import rows
+from tests.world import KEYS, PREFIX, Caller, signed_license
+
+MakeApp = Callable[..., Flask]
+JOBS = "/bulk-jobs"
+ABSENT = "No such bulk job."
+OPERATIONS = "Must be one of: create, upsert, update, suspend, reactivate, delete."
+
+
+def named(n: int, **more: Any) -> dict[str, Any]:
+    return {"client_name": f"Client {n}", "email": f"admin{n}@example.com", **more}
+
+
+def uploaded(partner: Caller, sent: Any, query: str = "", **headers: str) -> dict[str, Any]:
+    """The job that an upload has made, as it was answered."""
+    answer = partner("POST", f"{JOBS}{query}", json=sent, headers=headers)
+    assert answer.status_code == 202, answer.text
+    made: dict[str, Any] = answer.get_json()
+    return made
+
+
+def read(partner: Caller, job: dict[str, Any]) -> dict[str, Any]:
+    answer = partner("GET", f"{JOBS}/{job['job']}")
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.get_json()
+    return found
+
+
+def done(partner: Caller, job: dict[str, Any]) -> dict[str, Any]:
+    """The job once a worker has done all that is due."""
+    Bulk(partner.app, partner).work()
+    return read(partner, job)
+
+
+def as_ndjson(sent: list[dict[str, Any]]) -> bytes:
+    return "".join(f"{json.dumps(row)}\n" for row in sent).encode()
+
+
+def as_csv(sent: list[dict[str, Any]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, sent[0].keys())
+    writer.writeheader()
+    writer.writerows(sent)
+    return text.getvalue().encode()
+
+
+FORMATS: dict[str, Callable[[Any], bytes]] = {
+    "application/json": lambda sent: json.dumps(sent).encode(),
+    "application/json; charset=UTF-8": lambda sent: json.dumps(sent).encode(),
+    "application/x-ndjson": as_ndjson,
+    "application/jsonl": as_ndjson,
+    "text/csv": as_csv,
+    "text/csv; charset=utf-8; header=present": as_csv,
+}
+
+
+def test_a_job_from_its_upload_to_its_end(partner: Caller) -> None:
+    answer = partner("POST", JOBS, json=[named(1), named(2, email="nobody")])
+    job = answer.get_json()
+    assert job == {
+        "job": job["job"], "partner": partner.partner, "operation": "create", "mode": "partial",
+        "validate_only": False, "state": "queued", "total": 2, "processed": 0, "succeeded": 0, "failed": 0,
+        "unchanged": 0, "rate": 0.0, "created_at": job["created_at"], "started_at": None, "finished_at": None,
+    }  # fmt: skip
+    assert (answer.status_code, answer.headers["Retry-After"]) == (202, "1")
+    assert answer.headers["Location"] == f"{PREFIX}{JOBS}/{job['job']}"
+    assert read(partner, job) == job
+    after = done(partner, job)
+    changed = {"state": "partial", "processed": 2, "succeeded": 1, "failed": 1}
+    times = {name: after[name] for name in ("rate", "started_at", "finished_at")}
+    assert after == {**job, **changed, **times}
+    assert job["created_at"] <= after["started_at"] <= after["finished_at"]
+    assert after["rate"] > 0
+
+
+@pytest.mark.parametrize("packed", [None, "gzip", "X-GZIP"])
+@pytest.mark.parametrize("media_type", FORMATS)
+def test_rows_come_in_many_formats(partner: Caller, media_type: str, packed: str | None) -> None:
+    data = FORMATS[media_type]([named(1), named(2)])
+    headers = {"Content-Encoding": packed} if packed else {}
+    body = gzip.compress(data) if packed else data
+    answer = partner("POST", JOBS, data=body, content_type=media_type, headers=headers)
+    assert answer.status_code == 202, answer.text
+    assert done(partner, answer.get_json())["succeeded"] == 2
+    tenants = partner("GET", "/tenants").get_json()["items"]
+    assert [tenant["email"] for tenant in tenants] == ["admin1@example.com", "admin2@example.com"]
+
+
+def test_no_rows_are_a_job_too(partner: Caller) -> None:
+    after = done(partner, uploaded(partner, []))
+    assert (after["state"], after["total"], after["rate"]) == ("succeeded", 0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("operation", "status"),
+    [("update", "active"), ("suspend", "suspended"), ("reactivate", "active"), ("delete", "deleted")],
+)
+def test_each_operation_can_be_asked(partner: Caller, operation: str, status: str) -> None:
+    made = partner.create(external_id="one")
+    job = uploaded(partner, [{"external_id": "one"}], f"?operation={operation}")
+    assert done(partner, job)["failed"] == 0
+    assert partner("GET", f"/tenants/{made['tenant']}").get_json()["status"] == status
+
+
+def test_an_upsert_and_an_atomic_job(partner: Caller) -> None:
+    job = uploaded(partner, [named(1, external_id="one"), named(2)], "?operation=upsert&mode=atomic")
+    after = done(partner, job)
+    assert (after["operation"], after["mode"], after["state"], after["failed"]) == ("upsert", "atomic", "failed", 1)
+    assert partner("GET", "/tenants").get_json()["items"] == []
+
+
+def test_a_rehearsal_leaves_its_results_alone(partner: Caller) -> None:
+    answer = partner("POST", f"{JOBS}?validate_only=true", json=[named(1)])
+    assert answer.headers["X-Validate-Only"] == "true"
+    after = done(partner, answer.get_json())
+    assert (after["validate_only"], after["state"], after["succeeded"]) == (True, "succeeded", 1)
+    assert partner("GET", "/tenants").get_json()["items"] == []
+
+
+def test_what_an_upload_cannot_be_asked_is_refused(partner: Caller) -> None:
+    invalid_parameter(
+        partner("POST", f"{JOBS}?operation=drop&mode=all&validate_only=1&rows=2", json=[]),
+        ("#/mode", "invalid-choice", "Must be one of: partial, atomic."),
+        ("#/operation", "invalid-choice", OPERATIONS),
+        ("#/rows", "unknown-field", "There is no such field."),
+        ("#/validate_only", "invalid-flag", "Must be true or false."),
+    )
+
+
+# Who may.
+
+
+@pytest.mark.parametrize(
+    ("operation", "needed"),
+    [
+        ("create", ["tenant:create"]),
+        ("upsert", ["tenant:create", "tenant:update"]),
+        ("update", ["tenant:update"]),
+        ("suspend", ["tenant:update"]),
+        ("reactivate", ["tenant:update"]),
+        ("delete", ["tenant:delete"]),
+    ],
+)
+def test_a_bulk_job_grants_nothing_that_its_caller_has_not(partner: Caller, operation: str, needed: list[str]) -> None:
+    path = f"{JOBS}?operation={operation}"
+    for missing in needed:
+        granted = ["bulk:create", *(one for one in needed if one != missing)]
+        narrow = Caller(partner.app, partner.partner, permissions=granted)
+        detail = f"This needs the permission {missing}."
+        answer = narrow("POST", path, json=[])
+        refused(answer, 403, "insufficient-permission", detail, required=needed)
+        scope = " ".join(needed)
+        expected = f'Bearer realm="provisioning", error="insufficient_scope", scope="{scope}"'
+        assert answer.headers["WWW-Authenticate"] == expected
+    able = Caller(partner.app, partner.partner, permissions=["bulk:create", *needed])
+    job = uploaded(able, [], f"?operation={operation}")
+    assert partner("POST", f"{JOBS}/{job['job']}/cancel").status_code == 200
+    for missing in needed:
+        narrow = Caller(partner.app, partner.partner, permissions=["bulk:create", *({*needed} - {missing})])
+        assert narrow("POST", f"{JOBS}/{job['job']}/resume").status_code == 403
+
+
+def test_a_viewer_sees_jobs_and_begins_none(partner: Caller) -> None:
+    job, viewer = uploaded(partner, [named(1)]), partner.as_("partner-viewer")
+    assert read(viewer, job) == job
+    for path in (JOBS, f"{JOBS}/{job['job']}/cancel", f"{JOBS}/{job['job']}/resume"):
+        answer = viewer("POST", path, json=[])
+        refused(
+            answer, 403, "insufficient-permission", "This needs the permission bulk:create.", required=["bulk:create"]
+        )
+
+
+def test_an_administrator_uploads_for_a_partner(partner: Caller) -> None:
+    admin = Caller(partner.app, roles=["provisioning-admin"])
+    job = uploaded(admin, [named(1)], f"?partner={partner.partner}")
+    assert job["partner"] == partner.partner
+    assert done(admin, job)["succeeded"] == 1
+    (tenant,) = partner("GET", "/tenants").get_json()["items"]
+    assert tenant["partner"] == partner.partner
+    assert read(partner, job)["state"] == "succeeded"
+    for path in (JOBS, f"{JOBS}?operation=update"):
+        asked = f"{path}{'&' if '?' in path else '?'}partner=another"
+        answer = partner("POST", asked, json=[])
+        refused(answer, 403, "insufficient-permission", "Only an administrator may name a partner.")
+
+
+@pytest.mark.parametrize(
+    ("method", "action"),
+    [("GET", ""), ("GET", "/items"), ("GET", "/progress"), ("POST", "/cancel"), ("POST", "/resume")],
+)
+def test_another_partner_s_job_is_as_absent_as_one_that_never_was(partner: Caller, method: str, action: str) -> None:
+    job = uploaded(Caller(partner.app), [named(1)])
+    for id in (job["job"], uuid7(), "nonsense"):
+        refused(partner(method, f"{JOBS}/{id}{action}"), 404, "bulk-job-not-found", ABSENT)
+
+
+def test_an_expired_licence_refuses_what_creates(make_app: MakeApp) -> None:
+    now = int(time.time())
+    ended = signed_license(not_before=now - 90 * 86_400, expires=now - 60 * 86_400)
+    app = make_app(PROVISIONING_LICENSE=ended, PROVISIONING_LICENSE_PUBLIC_KEYS={KEYS.kid: KEYS.public})
+    partner = Caller(app)
+    for operation in ("create", "upsert"):
+        assert partner("POST", f"{JOBS}?operation={operation}", json=[named(1)]).status_code == 403
+    assert rows(app, "bulk_jobs") == []
+    assert uploaded(partner, [], "?operation=suspend")["state"] == "queued"
+
+
+# Lists.
+
+
+def test_jobs_are_listed_the_newest_first_a_page_at_a_time(partner: Caller) -> None:
+    jobs = [uploaded(partner, [named(n)], "?validate_only=true") for n in range(5)]
+    uploaded(Caller(partner.app), [named(9)])
+    found: list[str] = []
+    path = f"{JOBS}?limit=2"
+    while path:
+        answer = partner("GET", path)
+        page = answer.get_json()
+        found += [job["job"] for job in page["items"]]
+        path = f"{JOBS}?limit=2&cursor={page['next']}" if page["next"] else ""
+        expected = f'<{PREFIX}{path}>; rel="next"' if path else None
+        assert answer.headers.get("Link") == expected
+    assert found == [job["job"] for job in reversed(jobs)]
+
+
+def test_jobs_are_listed_by_state_and_by_partner(partner: Caller) -> None:
+    first = done(partner, uploaded(partner, [named(1)]))
+    second = uploaded(partner, [named(2)])
+    assert partner("GET", f"{JOBS}?state=queued").get_json() == {"items": [second], "next": None}
+    assert partner("GET", f"{JOBS}?state=succeeded").get_json() == {"items": [first], "next": None}
+    assert partner("GET", f"{JOBS}?state=failed").get_json() == {"items": [], "next": None}
+    admin = Caller(partner.app, roles=["provisioning-admin"])
+    assert admin("GET", f"{JOBS}?partner={partner.partner}").get_json()["items"] == [second, first]
+    assert second in admin("GET", JOBS).get_json()["items"]
+
+
+def test_a_cursor_is_good_for_its_own_list(partner: Caller) -> None:
+    for n in range(2):
+        uploaded(partner, [named(n)])
+    cursor = partner("GET", f"{JOBS}?limit=1").get_json()["next"]
+    for asked in (f"cursor={cursor}&state=queued", f"cursor={cursor[:-1]}", "cursor=x"):
+        assert partner("GET", f"{JOBS}?{asked}").get_json()["code"] == "invalid-cursor"
+
+
+# Cancel and resume.
+
+
+def test_a_job_is_cancelled_and_resumed(partner: Caller) -> None:
+    job = uploaded(partner, [named(1)])
+    answer = partner("POST", f"{JOBS}/{job['job']}/cancel")
+    cancelled = answer.get_json()
+    assert (answer.status_code, cancelled["state"], cancelled["processed"]) == (200, "cancelled", 0)
+    assert partner("POST", f"{JOBS}/{job['job']}/cancel").get_json() == cancelled
+    assert done(partner, job) == cancelled
+    answer = partner("POST", f"{JOBS}/{job['job']}/resume")
+    assert (answer.status_code, answer.get_json()) == (202, job)
+    assert answer.headers["Location"] == f"{PREFIX}{JOBS}/{job['job']}"
+    assert done(partner, job)["state"] == "succeeded"
+    for action in ("cancel", "resume"):
+        detail = f"A job that has ended cannot be {action}{'led' if action == 'cancel' else 'd'}."
+        refused(partner("POST", f"{JOBS}/{job['job']}/{action}"), 409, "invalid-state", detail, job_state="succeeded")
+
+
+def test_cancelling_can_be_rehearsed_and_repeated(partner: Caller) -> None:
+    job = uploaded(partner, [named(1)])
+    path = f"{JOBS}/{job['job']}/cancel"
+    rehearsed = partner("POST", f"{path}?validate_only=true")
+    assert (rehearsed.get_json()["state"], rehearsed.headers["X-Validate-Only"]) == ("cancelled", "true")
+    assert read(partner, job) == job
+    first = partner("POST", path, headers={"Idempotency-Key": "k"})
+    again = partner("POST", path, headers={"Idempotency-Key": "k"})
+    assert (again.get_json(), again.headers["Idempotency-Replayed"]) == (first.get_json(), "true")
+
+
+# Repeated uploads.
+
+
+def test_a_repeated_upload_is_one_job(partner: Caller) -> None:
+    first = uploaded(partner, [named(1)], **{"Idempotency-Key": "k"})
+    done(partner, first)
+    answer = partner("POST", JOBS, json=[named(1)], headers={"Idempotency-Key": "k"})
+    assert (answer.status_code, answer.get_json(), answer.headers["Idempotency-Replayed"]) == (202, first, "true")
+    assert [job["id"] for job in rows(partner.app, "bulk_jobs", partner_id=partner.partner)] == [first["job"]]
+    assert len(rows(partner.app, "bulk_chunks", partner_id=partner.partner)) == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "sent", "headers"),
+    [
+        ("", [named(2)], {}),
+        ("?operation=upsert", [named(1)], {}),
+        ("?mode=atomic", [named(1)], {}),
+    ],
+)
+def test_another_upload_with_the_same_key_is_refused_and_not_kept(
+    partner: Caller, query: str, sent: Any, headers: dict[str, str]
+) -> None:
+    uploaded(partner, [named(1)], **{"Idempotency-Key": "k"})
+    answer = partner("POST", f"{JOBS}{query}", json=sent, headers={"Idempotency-Key": "k", **headers})
+    refused(answer, 422, "idempotency-key-reused", "Idempotency-Key reused.")
+    assert len(rows(partner.app, "bulk_jobs", partner_id=partner.partner)) == 1
+
+
+def test_a_wrong_key_is_refused_before_anything_is_read(partner: Caller) -> None:
+    answer = partner("POST", JOBS, data=b"[", content_type="application/json", headers={"Idempotency-Key": "a,b"})
+    assert answer.get_json()["code"] == "invalid-idempotency-key"
+
+
+def test_uploads_at_once_with_one_key_are_one_job(partner: Caller) -> None:
+    def upload(_number: int) -> Any:
+        caller = Caller(partner.app, partner.partner)
+        return caller("POST", JOBS, json=[named(1)], headers={"Idempotency-Key": "k"})
+
+    answers = at_once(6, upload)
+    assert {answer.status_code for answer in answers} <= {202, 409}
+    (job,) = {answer.get_json()["job"] for answer in answers if answer.status_code == 202}
+    assert [found["id"] for found in rows(partner.app, "bulk_jobs", partner_id=partner.partner)] == [job]
+
+
+# Limits.
+
+
+def test_with_single_creates_at_once_exactly_as_many_come_into_being_as_are_allowed(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiving, "CHUNK_ROWS", 10)
+    app = make_app(PROVISIONING_LICENSE=signed_license(max_tenants=40))
+    partner = Caller(app)
+    job = uploaded(partner, [named(n) for n in range(60)])
+
+    def create(number: int) -> int:
+        body = {"client_name": "Single", "email": f"single{number}@example.com"}
+        return Caller(app, partner.partner)("POST", "/tenants", json=body).status_code
+
+    with ThreadPoolExecutor(5) as pool:
+        workers = [pool.submit(Bulk(app, partner).work) for _ in range(2)]
+        singles = list(pool.map(create, range(20)))
+    for worker in workers:
+        worker.result()
+    after = done(partner, job)
+    assert after["processed"] == 60
+    assert after["succeeded"] + singles.count(201) == 40
+    assert len(rows(app, "tenants")) == 40
+    assert {*singles} <= {201, 403}
+    failed = partner("GET", f"{JOBS}/{job['job']}/items?state=failed&limit=1000").get_json()["items"]
+    assert len(failed) == after["failed"] == 60 - after["succeeded"]
+    assert {(item["status"], item["problem"]["code"], item["problem"]["detail"]) for item in failed} == {
+        (403, "quota-exceeded", "The limit of 40 tenants is reached.")
+    }
+
+
+def test_a_finished_job_tells_its_partner(partner: Caller) -> None:
+    answer = partner("POST", JOBS, json=[named(1)], headers={"X-Request-ID": "upload-1"})
+    done(partner, answer.get_json())
+    created, finished = followed(partner)
+    assert (created["type"], created["request_id"]) == ("tenant.created", "upload-1")
+    assert (finished["type"], finished["data"]["job"]) == ("bulk_job.finished", answer.get_json()["job"])

@@ -1,0 +1,365 @@
+"""Uploads that are wrong, hostile, or come to nothing: a clear answer, and nothing kept."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import json
+import socket
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask, request
+
+from flask_tenant_provisioning.bulk.uploading import GRACE, SLOWEST, Body
+from flask_tenant_provisioning.problems import MalformedUpload, UploadTooSlow
+from tests.bulk import Bulk
+from tests.refusals import refused
+from tests.servers import Address, served, served_by_werkzeug
+from tests.waiting import eventually
+from tests.witness import rows
+from tests.world import PREFIX, Caller
+
+MakeApp = Callable[..., Flask]
+JOBS = "/bulk-jobs"
+NDJSON = "application/x-ndjson"
+TYPES = ["application/json", NDJSON, "application/jsonl", "text/csv"]
+MEBIBYTE = 1 << 20
+ROW = b'{"client_name":"Example Corp","email":"admin@example.com"}\n'
+
+
+def upload(partner: Caller, data: bytes, media_type: str = NDJSON, query: str = "", **headers: str) -> Any:
+    return partner("POST", f"{JOBS}{query}", data=data, content_type=media_type, headers=headers)
+
+
+def nothing_is_kept(partner: Caller) -> None:
+    for table in ("bulk_jobs", "bulk_chunks", "bulk_keys"):
+        assert rows(partner.app, table, partner_id=partner.partner) == []
+
+
+class Source(io.RawIOBase):
+    """A body that is made as it is read; `taken` counts what was."""
+
+    def __init__(self, parts: Iterator[bytes]) -> None:
+        self._parts, self._left = filter(None, parts), b""
+        self.taken = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, into: Any) -> int:
+        if not self._left:
+            self._left = next(self._parts, b"")
+        part, self._left = self._left[: len(into)], self._left[len(into) :]
+        into[: len(part)] = part
+        self.taken += len(part)
+        return len(part)
+
+
+def streamed(partner: Caller, source: io.RawIOBase, media_type: str = NDJSON, **headers: str) -> Any:
+    """The answer to a body of no known length."""
+    given = {"wsgi.input": source, "wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+    return partner("POST", JOBS, content_type=media_type, headers=headers, environ_overrides=given)
+
+
+# What is no upload.
+
+
+@pytest.mark.parametrize(
+    ("media_type", "data", "detail", "line"),
+    [
+        ("application/json", b"{}", "The upload is no JSON array: it does not begin with [.", 1),
+        ("application/json", b'[{"client_name": "A"},\n{"client', "The JSON array ends within a row.", 2),
+        ("application/json", b"[1] [2]", "Something follows after the JSON array.", 1),
+        ("text/csv", b'client_name,email\n"A,b\n', "A quote is not closed.", 2),
+        ("text/csv", b"email,email\n", 'The header names the column "email" twice.', 1),
+        (NDJSON, b"", "Nothing was sent, or the server in front does not pass on chunked bodies.", None),
+    ],
+)
+def test_a_broken_frame_fails_as_a_whole(
+    partner: Caller, media_type: str, data: bytes, detail: str, line: int | None
+) -> None:
+    placed = {} if line is None else {"line": line}
+    refused(upload(partner, data, media_type), 400, "malformed-upload", detail, **placed)
+    nothing_is_kept(partner)
+
+
+def test_a_frame_that_breaks_after_many_rows_leaves_none_of_them(partner: Caller) -> None:
+    data = b"[" + b",\n".join([ROW.strip()] * 2500) + b",\n{"
+    refused(
+        upload(partner, data, "application/json"),
+        400,
+        "malformed-upload",
+        "The JSON array ends within a row.",
+        line=2501,
+    )
+    nothing_is_kept(partner)
+
+
+@pytest.mark.parametrize(
+    ("data", "detail"),
+    [
+        (ROW, "The upload is no gzip, or damaged."),
+        (gzip.compress(ROW)[:-6], "The gzip ends too early."),
+        (gzip.compress(ROW) + b"more", "The upload is no gzip, or damaged."),
+    ],
+)
+def test_a_broken_gzip_fails_as_a_whole(partner: Caller, data: bytes, detail: str) -> None:
+    refused(upload(partner, data, **{"Content-Encoding": "gzip"}), 400, "malformed-upload", detail)
+    nothing_is_kept(partner)
+
+
+@pytest.mark.parametrize("media_type", ["", "text/plain", "application/xml", "multipart/form-data; boundary=x"])
+def test_other_media_types_are_refused(partner: Caller, media_type: str) -> None:
+    answer = upload(partner, ROW, media_type)
+    detail = f"Send {', '.join(TYPES)}, plain or packed with gzip."
+    refused(answer, 415, "unsupported-media-type", detail, accepted=TYPES)
+    assert (answer.headers["Accept"], answer.headers["Accept-Encoding"]) == (", ".join(TYPES), "gzip, x-gzip")
+
+
+@pytest.mark.parametrize("encoding", ["br", "deflate", "gzip, gzip", "identity, gzip"])
+def test_other_encodings_are_refused(partner: Caller, encoding: str) -> None:
+    assert upload(partner, ROW, **{"Content-Encoding": encoding}).status_code == 415
+
+
+@pytest.mark.parametrize("charset", ["iso-8859-1", "utf-16", "windows-1252"])
+def test_other_charsets_are_refused(partner: Caller, charset: str) -> None:
+    refused(
+        upload(partner, ROW, f"text/csv; charset={charset}"),
+        415,
+        "unsupported-media-type",
+        "Send UTF-8.",
+        accepted=TYPES,
+    )
+
+
+# What is too much.
+
+
+@pytest.mark.parametrize(
+    ("config", "query", "data", "detail", "more"),
+    [
+        ({"PROVISIONING_BULK_MAX_ROWS": 2}, "", ROW * 3, "The upload has more than 2 rows.", {}),
+        ({"PROVISIONING_BULK_ATOMIC_ROWS": 1}, "?mode=atomic", ROW * 2, "The upload has more than 1 rows.", {}),
+        ({"PROVISIONING_BULK_MAX_BYTES": 1024}, "", ROW * 20, "The upload is larger than 1024 bytes.", {}),
+        ({}, "", b'"' + b"x" * MEBIBYTE + b'"', "A row is larger than 1048576 bytes.", {"line": 1}),
+    ],
+)
+def test_beyond_a_limit_nothing_is_kept(
+    make_app: MakeApp, config: dict[str, int], query: str, data: bytes, detail: str, more: dict[str, int]
+) -> None:
+    partner = Caller(make_app(**config))
+    refused(upload(partner, data, query=query), 413, "upload-too-large", detail, **more)
+    nothing_is_kept(partner)
+
+
+def test_an_upload_of_unknown_length_has_the_same_limit(make_app: MakeApp) -> None:
+    partner = Caller(make_app(PROVISIONING_BULK_MAX_BYTES=10_000))
+    source = Source(iter(lambda: ROW, b""))
+    refused(streamed(partner, source), 413, "upload-too-large", "The upload is larger than 10000 bytes.")
+    assert source.taken < 100_000
+    nothing_is_kept(partner)
+
+
+def test_the_limits_of_other_bodies_are_not_those_of_uploads(make_app: MakeApp) -> None:
+    partner = Caller(make_app(MAX_CONTENT_LENGTH=1000, PROVISIONING_MAX_BODY_BYTES=1024))
+    assert upload(partner, ROW * 1000).status_code == 202
+
+
+def test_a_gzip_of_zeros_is_let_go_at_the_limit(partner: Caller) -> None:
+    block = bytes(MEBIBYTE)
+
+    def packed() -> Iterator[bytes]:
+        pack = zlib.compressobj(wbits=31)
+        for _ in range(4096):
+            yield pack.compress(block)
+        yield pack.flush()
+
+    source = Source(packed())
+    answer = streamed(partner, source, **{"Content-Encoding": "gzip"})
+    refused(answer, 413, "upload-too-large", "A row is larger than 1048576 bytes.", line=1)
+    assert source.taken < 64 * 1024
+    nothing_is_kept(partner)
+
+
+def test_a_line_of_100_mebibytes_is_let_go_at_the_limit(partner: Caller) -> None:
+    source = Source(iter([b"x" * MEBIBYTE] * 100))
+    refused(streamed(partner, source), 413, "upload-too-large", "A row is larger than 1048576 bytes.", line=1)
+    assert source.taken < 2 * MEBIBYTE
+    nothing_is_kept(partner)
+
+
+def test_a_table_of_10_000_columns_is_refused(partner: Caller) -> None:
+    header = ",".join(f"metadata.{n}" for n in range(10_000))
+    answer = upload(partner, f"{header}\n".encode(), "text/csv")
+    refused(answer, 400, "malformed-upload", "The header has more than 1000 columns.", line=1)
+
+
+def test_rows_that_are_wrong_each_in_another_way_fail_alone(partner: Caller) -> None:
+    lines: list[bytes] = [
+        b"{",
+        b"[]",
+        b"\xff",
+        b'{"client_name": "A", "client_name": "B"}',
+        b'{"client_name": NaN}',
+        b'{"client_name": "\\ud800"}',
+        b"[" * 100_000,
+        b'{"email": "nobody", "more": 1}',
+        ROW.strip(),
+        ROW.strip(),
+    ]
+    job = upload(partner, b"\n".join(lines)).get_json()
+    Bulk(partner.app, partner).work()
+    items = partner("GET", f"{JOBS}/{job['job']}/items").get_json()["items"]
+    assert [(item["row"], item["status"], (item["problem"] or {}).get("code")) for item in items] == [
+        (1, 400, "malformed-json"),
+        (2, 400, "validation-error"),
+        (3, 400, "malformed-json"),
+        (4, 400, "malformed-json"),
+        (5, 400, "malformed-json"),
+        (6, 400, "malformed-json"),
+        (7, 400, "malformed-json"),
+        (8, 400, "validation-error"),
+        (9, 201, None),
+        (10, 409, "tenant-exists"),
+    ]
+    assert [item["problem"]["line"] for item in items if item["problem"]] == [1, 2, 3, 4, 5, 6, 7, 8, 10]
+    assert items[7]["problem"] == {
+        "type": f"{PREFIX}/problems/validation-error",
+        "title": "Invalid input",
+        "status": 400,
+        "code": "validation-error",
+        "detail": "3 fields are invalid.",
+        "line": 8,
+        "errors": [
+            {"pointer": "#/client_name", "code": "required", "detail": "This field is required."},
+            {"pointer": "#/email", "code": "invalid-email", "detail": "Invalid email address."},
+            {"pointer": "#/more", "code": "unknown-field", "detail": "There is no such field."},
+        ],
+    }
+
+
+# Who sends slowly, or goes away.
+
+
+class Dripping(io.RawIOBase):
+    """A body of which so many bytes come in a second, by a clock of its own."""
+
+    def __init__(self, pace: float, size: int) -> None:
+        self.now, self._pace, self._left = 0.0, pace, size
+
+    def read(self, size: int = -1) -> bytes:
+        part = min(size, self._left)
+        self.now, self._left = self.now + part / self._pace, self._left - part
+        return b"x" * part
+
+
+@pytest.mark.parametrize("pace", [0.1, 1, SLOWEST - 1])
+def test_an_upload_that_would_never_end_is_given_up(pace: float) -> None:
+    stream = Dripping(pace, 1 << 30)
+    body = Body(stream, None, lambda: stream.now)
+    with pytest.raises(UploadTooSlow, match=r"^Only \d+ bytes came in \d+ seconds\.$"):
+        for _ in body:
+            pass
+    assert GRACE < stream.now < max(GRACE + 10, 64 / pace + 10)
+
+
+def test_an_upload_at_a_tolerable_pace_is_read_to_its_end() -> None:
+    stream = Dripping(SLOWEST, 10 * MEBIBYTE)
+    body = Body(stream, 10 * MEBIBYTE, lambda: stream.now)
+    assert sum(map(len, body)) == body.size == 10 * MEBIBYTE
+    assert stream.now > 100 * GRACE
+
+
+def test_few_bytes_may_take_a_while() -> None:
+    stream = Dripping(1, 20)
+    assert b"".join(Body(stream, 20, lambda: stream.now)) == b"x" * 20
+
+
+@pytest.mark.parametrize("error", [OSError("reset"), ValueError("no chunk"), RuntimeError("a server's own")])
+def test_a_server_s_own_error_is_an_upload_that_broke_off(error: Exception) -> None:
+    class Broken(io.RawIOBase):
+        def read(self, size: int = -1) -> bytes:
+            raise error
+
+    with pytest.raises(MalformedUpload, match=r"^The upload broke off after 0 of 9 bytes\.$"):
+        list(Body(Broken(), 9))
+
+
+def test_what_is_shorter_than_announced_broke_off(partner: Caller) -> None:
+    given = {"wsgi.input": io.BytesIO(ROW), "wsgi.input_terminated": True, "CONTENT_LENGTH": "1000"}
+    answer = partner("POST", JOBS, content_type=NDJSON, environ_overrides=given)
+    detail = f"The upload broke off after {len(ROW)} of 1000 bytes."
+    refused(answer, 400, "malformed-upload", detail)
+    nothing_is_kept(partner)
+
+
+def head(partner: Caller, length: str) -> bytes:
+    lines = [
+        f"POST {PREFIX}{JOBS} HTTP/1.1",
+        "Host: localhost",
+        f"Authorization: Bearer {partner.token}",
+        f"Content-Type: {NDJSON}",
+        length,
+        "Connection: close",
+    ]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def told(connection: socket.socket) -> tuple[int, Any]:
+    """What a server answers, to its end."""
+    answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    start, _, content = answer.partition(b"\r\n\r\n")
+    return int(start.split()[1]), json.loads(content)
+
+
+CUT_SHORT = {
+    "its length announced": ("Content-Length: 1000000", ROW * 2000),
+    "in chunks": ("Transfer-Encoding: chunked", b"%x\r\n%b\r\n" % (len(ROW) * 2000, ROW * 2000)),
+    "within a chunk": ("Transfer-Encoding: chunked", b"%x\r\n%b" % (len(ROW) * 4000, ROW * 2000)),
+}
+
+
+@pytest.mark.parametrize(("length", "data"), CUT_SHORT.values(), ids=CUT_SHORT)
+def test_of_a_client_that_goes_away_half_way_nothing_is_kept(make_app: MakeApp, length: str, data: bytes) -> None:
+    partner = Caller(make_app())
+    with served_by_werkzeug(partner.app) as address, socket.create_connection(address, timeout=10) as connection:
+        connection.sendall(head(partner, length) + data)
+        assert eventually(lambda: bool(rows(partner.app, "bulk_chunks")))
+        connection.shutdown(socket.SHUT_WR)
+        status, document = told(connection)
+    assert (status, document["code"]) == (400, "malformed-upload")
+    assert document["detail"].startswith("The upload broke off after ")
+    nothing_is_kept(partner)
+
+
+SERVERS = {"waitress": served, "werkzeug": served_by_werkzeug}
+
+
+@pytest.mark.parametrize("server", SERVERS.values(), ids=SERVERS)
+def test_chunks_without_a_length_are_an_upload(
+    make_app: MakeApp, server: Callable[[Flask], contextlib.AbstractContextManager[Address]]
+) -> None:
+    partner = Caller(make_app())
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in [ROW[:20], ROW[20:], ROW * 100, b""])
+    with server(partner.app) as address, socket.create_connection(address, timeout=10) as connection:
+        connection.sendall(head(partner, "Transfer-Encoding: chunked") + chunks)
+        status, job = told(connection)
+    assert (status, job["total"]) == (202, 101)
+
+
+def test_a_hook_of_the_host_may_have_read_the_upload(make_app: MakeApp) -> None:
+    app = make_app()
+    app.before_request(lambda: request.get_data() and None)
+    assert upload(Caller(app), ROW * 2).get_json()["total"] == 2
+
+
+def test_an_upload_that_the_host_has_thrown_away_is_none(make_app: MakeApp) -> None:
+    app = make_app()
+    app.before_request(lambda: request.stream.read() and None)
+    partner = Caller(app)
+    refused(upload(partner, ROW), 400, "malformed-upload", f"The upload broke off after 0 of {len(ROW)} bytes.")
+    nothing_is_kept(partner)
