@@ -1,0 +1,288 @@
+"""What came of a job's rows, over HTTP: in pages, as NDJSON, and as a table to be corrected and sent again."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from marshmallow import Schema, fields
+
+from flask_tenant_provisioning import TenantProvisioning
+from flask_tenant_provisioning.bulk import receiving
+from tests.bulk import Bulk
+from tests.refusals import invalid_parameter, refused
+from tests.world import PREFIX, Caller, configuration
+
+JOBS = "/bulk-jobs"
+CSV, NDJSON = "text/csv", "application/x-ndjson"
+RESULT = ["result.row", "result.line", "result.state", "result.status", "result.tenant", "result.code", "result.detail"]
+
+
+def named(n: int, **more: Any) -> dict[str, Any]:
+    return {"client_name": f"Client {n}", "email": f"admin{n}@example.com", **more}
+
+
+def done(partner: Caller, data: bytes, media_type: str = NDJSON, query: str = "") -> str:
+    """Where the items of a job are that has been done."""
+    answer = partner("POST", f"{JOBS}{query}", data=data, content_type=media_type)
+    assert answer.status_code == 202, answer.text
+    Bulk(partner.app, partner).work()
+    return f"{JOBS}/{answer.get_json()['job']}/items"
+
+
+def lines(*sent: Any) -> bytes:
+    return b"\n".join(row if isinstance(row, bytes) else json.dumps(row).encode() for row in sent)
+
+
+def table(partner: Caller, path: str) -> list[list[str]]:
+    """The rows of the CSV, the header first."""
+    answer = partner("GET", path, headers={"Accept": CSV})
+    assert (answer.status_code, answer.content_type) == (200, "text/csv; charset=utf-8; header=present"), answer.text
+    return list(csv.reader(io.StringIO(answer.text)))
+
+
+def test_a_row_that_was_done_and_one_that_failed(partner: Caller) -> None:
+    path = done(partner, lines(named(1, external_id="one"), {"client_name": "", "external_id": "two"}))
+    (tenant,) = partner("GET", "/tenants").get_json()["items"]
+    answer = partner("GET", path)
+    assert (answer.status_code, answer.headers["Vary"]) == (200, "Accept")
+    problem = {
+        "type": f"{PREFIX}/problems/validation-error",
+        "title": "Invalid input",
+        "status": 400,
+        "code": "validation-error",
+        "detail": "2 fields are invalid.",
+        "line": 2,
+        "errors": [
+            {"pointer": "#/client_name", "code": "invalid-length", "detail": "Must have 1 to 255 characters."},
+            {"pointer": "#/email", "code": "required", "detail": "This field is required."},
+        ],
+    }
+    assert answer.get_json() == {
+        "items": [
+            {
+                "row": 1, "state": "succeeded", "status": 201, "tenant": tenant["tenant"], "external_id": "one",
+                "problem": None,
+            },
+            {"row": 2, "state": "failed", "status": 400, "tenant": None, "external_id": "two", "problem": problem},
+        ],
+        "next": None,
+    }  # fmt: skip
+
+
+def test_a_row_says_what_the_single_call_would_say(partner: Caller) -> None:
+    partner.create(email="taken@example.com")
+    (item,) = partner("GET", done(partner, lines(named(1, email="taken@example.com")))).get_json()["items"]
+    single = partner("POST", "/tenants", json=named(1, email="taken@example.com")).get_json()
+    for name in ("instance", "request_id"):
+        del single[name]
+    assert item["problem"] == {**single, "line": 1}
+    assert item["status"] == 409
+
+
+def test_pages_go_through_all_rows_of_a_state(partner: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receiving, "CHUNK_ROWS", 3)
+    path = done(partner, lines(*(named(n, email="nobody") if n % 2 else named(n) for n in range(1, 11))))
+    for state, expected in [("failed", [1, 3, 5, 7, 9]), ("succeeded", [2, 4, 6, 8, 10]), ("skipped", [])]:
+        found, asked = [], f"?state={state}&limit=2"
+        while asked:
+            page = partner("GET", f"{path}{asked}").get_json()
+            found += [item["row"] for item in page["items"]]
+            asked = f"?state={state}&limit=2&cursor={page['next']}" if page["next"] else ""
+        assert found == expected
+
+
+def test_a_page_has_50_items_unless_asked_for_more(partner: Caller) -> None:
+    path = done(partner, lines(*map(named, range(60))))
+    assert len(partner("GET", path).get_json()["items"]) == 50
+    assert len(partner("GET", f"{path}?limit=2000").get_json()["items"]) == 60
+
+
+def test_a_cursor_is_good_for_its_own_job_and_state(partner: Caller) -> None:
+    path, other = done(partner, lines(named(1), named(2))), done(partner, lines(named(3), named(4)))
+    cursor = partner("GET", f"{path}?limit=1").get_json()["next"]
+    for wrong in (f"{other}?cursor={cursor}", f"{path}?state=failed&cursor={cursor}", f"{path}?cursor=x"):
+        assert partner("GET", wrong).get_json()["code"] == "invalid-cursor"
+
+
+def test_what_items_cannot_be_asked_is_refused(partner: Caller) -> None:
+    path = done(partner, lines(named(1)))
+    invalid_parameter(
+        partner("GET", f"{path}?state=good&limit=0&sort=row"),
+        ("#/limit", "invalid-limit", "Must be a whole number from 1 on."),
+        ("#/sort", "unknown-field", "There is no such field."),
+        ("#/state", "invalid-choice", "Must be one of: succeeded, failed, unchanged, skipped."),
+    )
+
+
+@pytest.mark.parametrize("accept", [CSV, NDJSON])
+def test_a_stream_has_no_pages(partner: Caller, accept: str) -> None:
+    path = done(partner, lines(named(1)))
+    answer = partner("GET", f"{path}?limit=1&cursor=x", headers={"Accept": accept})
+    entry = {"code": "not-for-streams", "detail": "Only pages of JSON have it: this is all in one."}
+    errors = [{"pointer": f"#/{name}", **entry} for name in ("cursor", "limit")]
+    refused(answer, 400, "invalid-parameter", "A stream has no pages.", errors=errors)
+
+
+@pytest.mark.parametrize(
+    ("accept", "answered"),
+    [
+        (None, "application/json"),
+        ("*/*", "application/json"),
+        ("application/*", "application/json"),
+        ("text/*", "text/csv; charset=utf-8; header=present"),
+        ("application/x-ndjson, application/json;q=0.5", NDJSON),
+        ("application/json, text/csv", "application/json"),
+        ("text/csv;q=0.9, application/x-ndjson;q=0.8", "text/csv; charset=utf-8; header=present"),
+    ],
+)
+def test_the_accept_header_chooses(partner: Caller, accept: str | None, answered: str) -> None:
+    path = done(partner, lines(named(1)))
+    answer = partner("GET", path, headers={"Accept": accept} if accept else {})
+    assert (answer.status_code, answer.content_type) == (200, answered)
+    answer.close()
+
+
+def test_other_types_are_not_acceptable(partner: Caller) -> None:
+    path, offered = done(partner, lines(named(1))), ["application/json", NDJSON, CSV]
+    detail = f"This is answered as {', '.join(offered)}."
+    refused(partner("GET", path, headers={"Accept": "text/html"}), 406, "not-acceptable", detail, offered=offered)
+
+
+def test_ndjson_holds_what_the_pages_hold(partner: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receiving, "CHUNK_ROWS", 2)
+    path = done(partner, lines(named(1), b"{", named(2), named(2), 5))
+    for state in ("", "?state=failed"):
+        answer = partner("GET", f"{path}{state}", headers={"Accept": NDJSON})
+        found = [json.loads(line) for line in answer.text.splitlines()]
+        assert found == partner("GET", f"{path}{state}").get_json()["items"]
+    assert [item["row"] for item in found] == [2, 4, 5]
+
+
+def test_the_table_has_the_columns_of_the_upload_and_of_the_result(partner: Caller) -> None:
+    sent = 'email;client_name;metadata.tier;colour\nnobody;"Müller; Söhne";"a ""b""";\na@example.com;A;;red\n'
+    path = done(partner, sent.encode(), CSV)
+    answer = partner("GET", path, headers={"Accept": CSV})
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="{path.split("/")[2]}.csv"'
+    assert table(partner, path) == [
+        ["client_name", "email", "metadata.tier", "colour", *RESULT],
+        ["Müller; Söhne", "nobody", 'a "b"', "", "1", "2", "failed", "400", "", "validation-error",
+         "email: Invalid email address."],
+        ["A", "a@example.com", "", "red", "2", "3", "failed", "400", "", "validation-error",
+         "colour: There is no such field."],
+    ]  # fmt: skip
+
+
+def test_rows_of_json_become_a_table_too(partner: Caller) -> None:
+    row = {**named(1), "metadata": {"a": "1", "b": "zwei\nZeilen"}, "industry": None, "plan": 5}
+    path = done(partner, lines(row, b"{", [1], {"metadata": [1], "email": True}))
+    header, *found = table(partner, path)
+    assert header == ["client_name", "email", "industry", "plan", "metadata", "metadata.a", "metadata.b", *RESULT]
+    told = [dict(zip(header, cells, strict=True)) for cells in found]
+    assert [one["metadata.b"] for one in told] == ["zwei\nZeilen", "", "", ""]
+    assert [one["plan"] for one in told] == ["5", "", "", ""]
+    assert [one["metadata"] for one in told] == ["", "", "", "[1]"]
+    assert [one["email"] for one in told] == ["admin1@example.com", "", "", "true"]
+    assert [one["result.code"] for one in told] == [
+        "validation-error",
+        "malformed-json",
+        "validation-error",
+        "validation-error",
+    ]
+
+
+def test_a_corrected_table_can_be_sent_again(partner: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receiving, "CHUNK_ROWS", 2)
+    rows = [named(1), named(2, email="nobody", metadata={"tier": "gold"}), named(3), named(4, email="no one")]
+    path = done(partner, lines(*rows))
+    failed = partner("GET", f"{path}?state=failed", headers={"Accept": CSV}).text
+    assert failed.count("\r\n") == 3
+    corrected = failed.replace("nobody", "two@example.com").replace("no one", "four@example.com")
+    again = done(partner, corrected.encode(), CSV)
+    assert [item["state"] for item in partner("GET", again).get_json()["items"]] == ["succeeded", "succeeded"]
+    tenants = partner("GET", "/tenants?sort=client_name").get_json()["items"]
+    assert [(one["client_name"], one["email"], one["metadata"]) for one in tenants] == [
+        ("Client 1", "admin1@example.com", {}),
+        ("Client 2", "two@example.com", {"tier": "gold"}),
+        ("Client 3", "admin3@example.com", {}),
+        ("Client 4", "four@example.com", {}),
+    ]
+
+
+class _Billing(Schema):
+    seats = fields.Integer(strict=True)
+    tags = fields.List(fields.String())
+    note = fields.String()
+    code = fields.Raw()
+
+
+def test_fields_of_the_host_s_own_survive_the_table(database_url: str) -> None:
+    provisioning, app = TenantProvisioning(), Flask("host")
+    provisioning.tenant_fields(_Billing)
+    app.config.update(configuration())
+    provisioning.init_app(app, database_url)
+    partner = Caller(app)
+    own = {"seats": 5, "tags": ["a", "b"], "note": "12", "code": "12"}
+    path = done(partner, lines(named(1, email="nobody", **own)))
+    failed = partner("GET", path, headers={"Accept": CSV}).text
+    done(partner, failed.replace("nobody", "one@example.com").encode(), CSV)
+    (tenant,) = partner("GET", "/tenants").get_json()["items"]
+    assert {name: tenant[name] for name in own} == own
+
+
+def test_an_atomic_job_that_fails_says_what_was_skipped(partner: Caller) -> None:
+    path = done(partner, lines(named(1), named(2, email="nobody")), query="?mode=atomic")
+    skipped, failed = partner("GET", path).get_json()["items"]
+    assert skipped == {
+        "row": 1,
+        "state": "skipped",
+        "status": None,
+        "tenant": None,
+        "external_id": None,
+        "problem": None,
+    }
+    assert (failed["state"], failed["status"]) == ("failed", 400)
+    assert [cells[-5] for cells in table(partner, f"{path}?state=skipped")] == ["result.state", "skipped"]
+
+
+def test_more_columns_than_a_table_has_are_read_otherwise(partner: Caller) -> None:
+    path = done(partner, lines({f"field {n}": 1 for n in range(994)}))
+    answer = partner("GET", path, headers={"Accept": CSV})
+    detail = "The rows have more columns than the 993 that a table has: ask for another type."
+    refused(answer, 406, "not-acceptable", detail)
+    assert partner("GET", path, headers={"Accept": NDJSON}).status_code == 200
+
+
+def test_of_a_job_that_is_not_done_the_items_are_those_so_far(partner: Caller) -> None:
+    answer = partner("POST", JOBS, json=[named(1)])
+    path = f"{JOBS}/{answer.get_json()['job']}/items"
+    assert partner("GET", path).get_json() == {"items": [], "next": None}
+    assert partner("GET", path, headers={"Accept": NDJSON}).text == ""
+    assert table(partner, path) == [RESULT]
+
+
+def test_problems_of_the_host_s_own_have_their_titles(make_app: Callable[..., Flask], database_url: str) -> None:
+    provisioning, app = TenantProvisioning(), Flask("host")
+    app.config.update(configuration())
+    provisioning.init_app(app, database_url)
+
+    @provisioning.hook("tenant.create")
+    def refuse(tenant: Any) -> None:
+        raise KeyError("nobody pays for it")
+
+    provisioning.map_error(KeyError, status=402, code="unpaid", title="Nobody pays", detail="Pay first.")
+    partner = Caller(app)
+    (item,) = partner("GET", done(partner, lines(named(1)))).get_json()["items"]
+    assert item["problem"] == {
+        "type": f"{PREFIX}/problems/unpaid",
+        "title": "Nobody pays",
+        "status": 402,
+        "code": "unpaid",
+        "detail": "Pay first.",
+        "line": 1,
+    }
