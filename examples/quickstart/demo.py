@@ -19,6 +19,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 TENANTS = "/api/provisioning/tenants"
+JOBS = "/api/provisioning/bulk-jobs"
 EXAMPLE = {
     "client_name": "Example Corp",
     "email": "admin@example.com",
@@ -91,6 +92,25 @@ def walk(say: Walk) -> None:
     say("To another partner it does not exist", f"GET {one}", 404, who=other, code="tenant-not-found")
     if say("Delete it", f"DELETE {one}", 200, who=admin)["status"] != "deleted":
         raise Failure("the tenant was not deleted")
+    walk_in_bulk(say)
+
+
+def walk_in_bulk(say: Walk) -> None:
+    """Create many at once, and see what came of each."""
+    admin, *_ = say.tokens
+    rows = [{"client_name": f"Client {n}", "email": f"admin{n}@example.com"} for n in (1, 2)]
+    sent = [*rows, {"client_name": "Client 3", "email": "admin3@"}]
+    job = say("Many at once: the answer is a job", f"POST {JOBS}", 202, who=admin, send=sent)
+    one = f"{JOBS}/{job['job']}"
+    end = time.monotonic() + 30
+    while job["finished_at"] is None:
+        if time.monotonic() > end:
+            raise Failure("nobody has done the job")
+        time.sleep(0.5)
+        job = say("How far is it?", f"GET {one}", 200, who=admin)
+    failed = say("One row was wrong", f"GET {one}/items?state=failed", 200, who=admin)["items"]
+    if [(item["row"], item["problem"]["code"]) for item in failed] != [(3, "validation-error")]:
+        raise Failure("not exactly the wrong row failed")
 
 
 def ask(port: int, request: str, headers: Mapping[str, str], body: str | None = None) -> tuple[int, str, str]:
