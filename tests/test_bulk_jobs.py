@@ -371,6 +371,18 @@ def test_with_single_creates_at_once_exactly_as_many_come_into_being_as_are_allo
     }
 
 
+def test_a_partner_has_so_many_jobs_under_way(make_app: MakeApp) -> None:
+    app = make_app(PROVISIONING_BULK_OPEN_JOBS=2)
+    partner, other = Caller(app), Caller(app)
+    first, _second = uploaded(partner, [named(1)]), uploaded(partner, [named(2)])
+    detail = "2 bulk jobs are under way: wait until one has ended."
+    refused(partner("POST", JOBS, json=[named(3)]), 403, "quota-exceeded", detail, limit=2)
+    uploaded(other, [named(4)])
+    partner("POST", f"{JOBS}/{first['job']}/cancel")
+    done(partner, uploaded(partner, [named(5)]))
+    uploaded(partner, [named(6)])
+
+
 def test_a_finished_job_tells_its_partner(partner: Caller) -> None:
     answer = partner("POST", JOBS, json=[named(1)], headers={"X-Request-ID": "upload-1"})
     done(partner, answer.get_json())

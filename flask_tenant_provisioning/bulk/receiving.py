@@ -10,6 +10,7 @@ from ..access import Actor
 from ..config import Settings
 from ..database import Session, Storage, instant
 from ..events import compact
+from ..problems import QuotaExceeded
 from . import reading
 from .models import Job
 from .packing import packed, packed_lines
@@ -36,6 +37,13 @@ def limits(settings: Settings, mode: str) -> reading.Limits:
     if mode == "atomic":
         rows = min(rows, settings.bulk_atomic_rows)
     return reading.Limits(rows, settings.bulk_max_bytes)
+
+
+def require_room(session: Session, partner: str, most: int) -> None:
+    """Raise `QuotaExceeded` where so many jobs of `partner` are under way."""
+    (count,) = session.run(session.storage.once(BulkSQL).under_way, {"partner_id": partner}).fetchone()
+    if count >= most:
+        raise QuotaExceeded(f"{most} bulk jobs are under way: wait until one has ended.", limit=most)
 
 
 def receive(storage: Storage, actor: Actor, partner: str, upload: Upload, limits: reading.Limits) -> Job:

@@ -15,6 +15,7 @@ from ..problems import (
     InvalidState,
     LicenseExpired,
     MalformedUpload,
+    QuotaExceeded,
     UnsupportedMediaType,
     UploadTooLarge,
     UploadTooSlow,
@@ -52,6 +53,7 @@ routes = Routes()
         UploadTooSlow,
         UnsupportedMediaType,
         LicenseExpired,
+        QuotaExceeded,
     ),
 )
 def create_bulk_job(call: Call) -> Response:
@@ -65,7 +67,8 @@ def create_bulk_job(call: Call) -> Response:
     sent_key(call.principal, None)
     sent = uploading.body(call.mount.settings)
     packed = uploading.encoding()
-    partner = asked.get("partner", call.principal.partner)
+    partner, most = asked.get("partner", call.principal.partner), call.mount.settings.bulk_open_jobs
+    call.mount.storage.read(partial(receiving.require_room, partner=partner, most=most))
     upload = Upload(asked["operation"], asked["mode"], asked["validate_only"], request.mimetype, packed, sent)
     job = _received(call, partner, upload)
     try:

@@ -48,6 +48,8 @@ class BulkSQL:
         received = {"state": "queued", "due_at": self._now}
         counts = {name: bindparam(f"new_{name}", type_=Integer) for name in ("rows", "chunks")}
         self.queue = self._compiled(self._jobs.update().where(self._mine).values({**received, **counts}))
+        under_way = select(func.count()).where(j.partner_id == self._partner, j.finished_at.is_(None))
+        self.under_way = self._compiled(under_way)
         changed = {name: bindparam(f"new_{name}", type_=j[name].type) for name in ("state", "finished_at", "due_at")}
         self.change_job = self._compiled(self._jobs.update().where(self._mine).values(changed))
         old = select(j.partner_id, j.id).where(j.created_at < bindparam("before", type_=j.created_at.type))

@@ -44,6 +44,23 @@ WEBHOOK: dict[str, Any] = {
     "created_at": "2025-02-10T16:30:00.000Z",
     "updated_at": "2025-02-10T16:30:00.000Z",
 }
+BULK_JOB: dict[str, Any] = {
+    "job": "0194f0b2-3b40-7cc3-98c4-dc0c0c07398f",
+    "partner": "acme",
+    "operation": "create",
+    "mode": "partial",
+    "validate_only": False,
+    "state": "partial",
+    "total": 1000,
+    "processed": 1000,
+    "succeeded": 990,
+    "failed": 10,
+    "unchanged": 0,
+    "rate": 5681.8,
+    "created_at": "2025-02-10T16:30:00.000Z",
+    "started_at": "2025-02-10T16:30:00.012Z",
+    "finished_at": "2025-02-10T16:30:00.188Z",
+}
 NEW_TENANT = {name: TENANT[name] for name in WRITABLE if TENANT[name]}
 
 
@@ -60,6 +77,8 @@ def examples(api: Api) -> dict[str, Any]:
         "WebhookPage": {"items": [WEBHOOK], "next": None},
         "WebhookInput": {name: WEBHOOK[name] for name in ("url", "description", "events", "signing")},
         "WebhookRevisionPatch": {"enabled": True},
+        "BulkJob": BULK_JOB,
+        "BulkJobPage": {"items": [BULK_JOB], "next": None},
         **new,
     }
 

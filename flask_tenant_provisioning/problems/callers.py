@@ -40,7 +40,7 @@ class Forbidden(ProvisioningError):
 
 
 class QuotaExceeded(Forbidden):
-    """There are as many tenants, or webhooks, as are allowed."""
+    """There are as many tenants, webhooks, or bulk jobs under way, as are allowed."""
 
     code = "quota-exceeded"
     title = "Quota exceeded"

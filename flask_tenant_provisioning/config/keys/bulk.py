@@ -14,4 +14,7 @@ class BulkKeys:
         1 << 30, "How many bytes a bulk upload may have, as it is sent and once unpacked.", number(1024, 1 << 40)
     )
     bulk_atomic_rows: int = key(10_000, "How many rows a bulk job with `mode=atomic` may have.", number(1, 1_000_000))
+    bulk_open_jobs: int = key(
+        100, "How many bulk jobs of one partner may be under way at a time, uploads too.", number(1, 100_000)
+    )
     bulk_retention_days: int = key(30, "For how many days a bulk job and its results are kept.", number(1, 3650))
