@@ -5,20 +5,20 @@ Only where nobody else takes part in a creation (`Storage.reacts`): hooks and st
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from sqlalchemy import Integer, SmallInteger, bindparam, literal, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ..access import Actor
-from ..database import Outdated, Session, Statement, Storage, incoming, instant
-from ..events import compact, event
+from ..database import Outdated, Session, Statement, Storage, incoming
 from ..problems import LicenseExpired, ProvisioningError, QuotaExceeded
-from .actions import EMPTY, Values, new
+from .actions import Values
 from .conflicts import holders, taken
 from .models import Tenant
 from .usage import Allowance
+from .writing import Wanted, Writer
 
 #: What differs from tenant to tenant; `data` is the event's, under the id `event_id`.
 _OWN = (
@@ -27,32 +27,6 @@ _OWN = (
 )  # fmt: skip
 
 Made = Tenant | ProvisioningError
-
-
-class _Wanted(NamedTuple):
-    """A tenant that is to be made, at its `place` among all that are wanted."""
-
-    place: int
-    tenant: Tenant
-    name_key: str
-    email_key: str
-    event: dict[str, Any]
-
-    def claims(self) -> Iterator[tuple[str, str]]:
-        """What no other living tenant may have, by field: the email before the external id."""
-        yield "email", self.email_key
-        if self.tenant.external_id is not None:
-            yield "external_id", self.tenant.external_id
-
-    def row(self) -> str:
-        """The row as `incoming` wants it. Metadata, own fields and the event's data are JSON already."""
-        found = {name: getattr(self.tenant, name) for name in _PLAIN}
-        found |= {"name_key": self.name_key, "email_key": self.email_key, "event_id": self.event["id"]}
-        more = f'"metadata":{self.tenant.metadata},"fields":{self.tenant.fields or "null"},"data":{self.event["data"]}'
-        return f"{compact(found)[:-1]},{more}}}"
-
-
-_PLAIN = ("id", "external_id", "client_name", "email", "phone_number", "industry", "plan")
 
 
 def create_many(
@@ -67,8 +41,8 @@ def create_many(
     except LicenseExpired as error:
         return [error] * len(values)
     found: dict[int, Made] = {}
-    at = instant(session.storage.clock())
-    wanted = [_wanted(session.storage, actor, partner, place, one, at) for place, one in enumerate(values)]
+    writer = Writer(session.storage, actor, partner)
+    wanted = [writer.wanted(place, one) for place, one in enumerate(values)]
     while wanted:
         batch, later = _apart(wanted)
         room = allowance.reserve(session, len(batch))
@@ -85,15 +59,9 @@ def create_many(
     return [found[place] for place in range(len(values))]
 
 
-def _wanted(storage: Storage, actor: Actor, partner: str, place: int, values: Values, at: str) -> _Wanted:
-    tenant = new(storage.new_id(), partner, {**EMPTY, **values}, at, "active")
-    happened = event(storage, actor, "tenant.created", partner, tenant.document(storage.hooks.fields), at)
-    return _Wanted(place, tenant, values["name_key"], values["email_key"], happened)
-
-
-def _apart(wanted: Sequence[_Wanted]) -> tuple[list[_Wanted], list[_Wanted]]:
+def _apart(wanted: Sequence[Wanted]) -> tuple[list[Wanted], list[Wanted]]:
     """Those that are in nobody's way, and those that want what one of these wants too."""
-    seen, first, later = set[tuple[str, str]](), list[_Wanted](), list[_Wanted]()
+    seen, first, later = set[tuple[str, str]](), list[Wanted](), list[Wanted]()
     for one in wanted:
         keys = set(one.claims())
         (later if keys & seen else first).append(one)
@@ -101,7 +69,7 @@ def _apart(wanted: Sequence[_Wanted]) -> tuple[list[_Wanted], list[_Wanted]]:
     return first, later
 
 
-def _undecided(found: dict[int, Made], batch: Sequence[_Wanted], later: Sequence[_Wanted]) -> list[_Wanted]:
+def _undecided(found: dict[int, Made], batch: Sequence[Wanted], later: Sequence[Wanted]) -> list[Wanted]:
     """Those of `later` that nobody of `batch` has forestalled; what the others meet is added to `found`."""
     held = {key: one for one in batch if isinstance(found.get(one.place), Tenant) for key in one.claims()}
     left = []
@@ -114,14 +82,14 @@ def _undecided(found: dict[int, Made], batch: Sequence[_Wanted], later: Sequence
     return left
 
 
-def _inserted(session: Session, partner: str, batch: Sequence[_Wanted]) -> set[str]:
+def _inserted(session: Session, partner: str, batch: Sequence[Wanted]) -> set[str]:
     """Insert what no unique key refuses, with its events; returns the ids."""
     if not batch:
         return set()
     return session.storage.once(ManySQL).insert(session, partner, batch)
 
 
-def _refused(session: Session, partner: str, refused: Sequence[_Wanted]) -> dict[int, Made]:
+def _refused(session: Session, partner: str, refused: Sequence[Wanted]) -> dict[int, Made]:
     """What each of these meets: somebody has its email or external id."""
     if not refused:
         return {}
@@ -159,7 +127,7 @@ class ManySQL:
             found = select(t.id).where(t.partner_id == self._bound("partner_id"), t.id.in_(select(self._given.c.id)))
             self._made = self._compiled(found)
 
-    def insert(self, session: Session, partner: str, batch: Sequence[_Wanted]) -> set[str]:
+    def insert(self, session: Session, partner: str, batch: Sequence[Wanted]) -> set[str]:
         """Insert those of `batch` that no unique key refuses, and their events; returns their ids."""
         one = batch[0]
         same = {name: one.event[name] for name in _OF_EVENT} | {"partner_id": partner, "at": one.tenant.created_at}
@@ -212,5 +180,5 @@ class ManySQL:
 _OF_EVENT = ("type", "request_id", "actor_subject", "actor_partner", "actor_address", "actor_user_agent")
 
 
-def _rows(batch: Iterable[_Wanted]) -> str:
-    return f"[{','.join(one.row() for one in batch)}]"
+def _rows(batch: Iterable[Wanted]) -> str:
+    return f"[{','.join(one.row for one in batch)}]"
