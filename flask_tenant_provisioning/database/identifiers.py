@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import struct
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -11,12 +13,24 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def uuid7(nanoseconds: int | None = None) -> str:
     """A UUID of version 7 (RFC 9562 §5.7): 48 bits of milliseconds, 12 bits of their fraction, 62 random bits."""
-    now = time.time_ns() if nanoseconds is None else nanoseconds
-    milliseconds, rest = divmod(now, 1_000_000)
-    fraction = rest * 4096 // 1_000_000
-    random = int.from_bytes(os.urandom(8), "big") & 0x3FFFFFFFFFFFFFFF | 0x8000000000000000
-    digits = f"{milliseconds & 0xFFFFFFFFFFFF:012x}7{fraction:03x}{random:016x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    return _uuid7(_ticks(nanoseconds), int.from_bytes(os.urandom(8), "big"))
+
+
+def uuid7s(count: int, nanoseconds: int | None = None) -> list[str]:
+    """So many of them, each greater than the one before; the clock and the source of randomness are asked once."""
+    random = struct.unpack(f"!{count}Q", os.urandom(8 * count))
+    return list(map(_uuid7, itertools.count(_ticks(nanoseconds)), random))
+
+
+def _ticks(nanoseconds: int | None) -> int:
+    """The time in 4096ths of a millisecond."""
+    return (time.time_ns() if nanoseconds is None else nanoseconds) * 4096 // 1_000_000
+
+
+def _uuid7(ticks: int, random: int) -> str:
+    first = f"{(ticks >> 12 & 0xFFFFFFFFFFFF) << 16 | 0x7000 | ticks & 0xFFF:016x}"
+    second = f"{random & 0x3FFFFFFFFFFFFFFF | 0x8000000000000000:x}"
+    return f"{first[:8]}-{first[8:12]}-{first[12:]}-{second[:4]}-{second[4:]}"
 
 
 def instant(seconds: float, *, days: int = 0) -> str:

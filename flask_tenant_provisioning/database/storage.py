@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError
 from ..hooks import Hooks
 from ..problems import StorageUnavailable
 from .errors import Meaning, constraints_of, meaning
-from .identifiers import uuid7
+from .identifiers import uuid7, uuid7s
 from .tables import prefixed
 from .unit import Unit, begin_immediately
 
@@ -99,6 +99,10 @@ class Storage:
         if found is None:
             found = self._built.setdefault(factory, factory(self))
         return found  # type: ignore[no-any-return]
+
+    def new_ids(self, count: int) -> list[str]:
+        """So many new identifiers, in ascending order."""
+        return uuid7s(count) if self.new_id is uuid7 else [self.new_id() for _ in range(count)]
 
     def reacts(self, operation: str) -> bool:
         """Whether anything else happens in the transaction of `operation`."""

@@ -41,8 +41,7 @@ def create_many(
     except LicenseExpired as error:
         return [error] * len(values)
     found: dict[int, Made] = {}
-    writer = Writer(session.storage, actor, partner)
-    wanted = [writer.wanted(place, one) for place, one in enumerate(values)]
+    wanted = Writer(session.storage, actor, partner).wanted(values)
     while wanted:
         batch, later = _apart(wanted)
         room = allowance.reserve(session, len(batch))

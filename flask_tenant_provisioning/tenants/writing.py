@@ -5,7 +5,7 @@ A text becomes JSON once, for the tenant's column and for the event's data. A te
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from json.encoder import encode_basestring as quoted
 from typing import Any, NamedTuple
 
@@ -54,18 +54,21 @@ class Writer:
         alike = compact({name: nobody[name] for name in SHOWN if name not in ("tenant", "partner", *WRITABLE)})
         self._beginning, self._end = f'"partner":{quoted(partner)}', alike[1:-1]
 
-    def wanted(self, place: int, values: Values) -> Wanted:
-        """The tenant with these valid values, under identifiers of its own."""
-        tenant = new(self._storage.new_id(), self._partner, {**EMPTY, **values}, self._at, "active")
-        email_key, event_id = values["email_key"], self._storage.new_id()
+    def wanted(self, values: Sequence[Values]) -> list[Wanted]:
+        """A tenant of each of these valid values, under new identifiers."""
+        ids = iter(self._storage.new_ids(2 * len(values)))
+        return [self._wanted(place, one, next(ids), next(ids)) for place, one in enumerate(values)]
+
+    def _wanted(self, place: int, values: Values, tenant_id: str, event_id: str) -> Wanted:
+        tenant = new(tenant_id, self._partner, {**EMPTY, **values}, self._at, "active")
         written = f'{_WRITTEN % tuple(map(_text, tenant[_PLACES]))}"metadata":{tenant.metadata}'
-        data = f'{{"tenant":"{tenant.id}",{self._beginning},{written},{self._end}{self._of_host(values)}}}'
+        data = f'{{"tenant":"{tenant_id}",{self._beginning},{written},{self._end}{self._of_host(values)}}}'
         row = (
-            f'{{"id":"{tenant.id}","event_id":"{event_id}","email_key":{quoted(email_key)},'
+            f'{{"id":"{tenant_id}","event_id":"{event_id}","email_key":{quoted(values["email_key"])},'
             f'"name_key":{quoted(values["name_key"])},{written},"fields":{tenant.fields or "null"},"data":{data}}}'
         )
-        happened = {**self._event, "id": event_id, "tenant_id": tenant.id, "data": data}
-        return Wanted(place, tenant, email_key, happened, row)
+        happened = {**self._event, "id": event_id, "tenant_id": tenant_id, "data": data}
+        return Wanted(place, tenant, values["email_key"], happened, row)
 
     def _of_host(self, values: Values) -> str:
         """The host's own fields, behind everybody's."""
