@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import re
 from collections.abc import Callable, Iterator
@@ -48,6 +49,7 @@ def _begin(process: Connection) -> Callable[[], int]:
 def _stand(parent: Connection, url: str, prefix: str, task: Task, *given: Any) -> None:
     mount = mounted(url, prefix)
     mount.storage.read(lambda session: None)
+    gc.freeze()  # As `flask provisioning worker` does.
     Path("/proc/self/clear_refs").write_text("5")
     idle = _memory("VmRSS")
     parent.send("ready")
