@@ -77,5 +77,5 @@ class Writer:
         return "".join(f",{quoted(name)}:{compact(values['fields'].get(name))}" for name in self._own.fields)
 
 
-def _text(value: str | None) -> str:
+def _text(value: Any) -> str:
     return "null" if value is None else quoted(value)

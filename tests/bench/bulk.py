@@ -5,8 +5,10 @@
 
 The floor is COPY into a staging table and INSERT … SELECT on PostgreSQL, `executemany` in one transaction on SQLite:
 "whole" from the file of rows on, "database" without making them ready. Ours is whole: from the first byte of the upload
-to the last chunk's commit, by workers that stand ready. Memory is each process's peak over what it took before. Tables
-with the prefix ``bench_`` are made anew for each round; the others of the database stay as they are.
+to the last chunk's commit, by workers that stand ready. The processor's time is the client's and the server's together;
+the floor's is that of its part "database", which uses one core at a time, and ours is spread over all. Memory is each
+process's peak over what it took before. Tables with the prefix ``bench_`` are made anew for each round; the others of
+the database stay as they are.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from flask_tenant_provisioning.bulk.working import BulkWork
 from flask_tenant_provisioning.database.migration import downgrade, upgrade
 from flask_tenant_provisioning.engine.worker import Worker
 from flask_tenant_provisioning.web.mount import Mount
+from tests.bench import bulk_processor as processor
 from tests.bench.bulk_checks import check_counters, check_rows
 from tests.bench.bulk_floors import PARTNER, SUBJECT, Floor, floor
 from tests.bench.bulk_processes import MIB, mounted, waiting
@@ -38,13 +41,22 @@ LIMITS = Limits(rows=1_000_000, bytes=1 << 30)
 ACTOR = Actor(Principal.operator(SUBJECT, PARTNER))
 
 
+HEAD = """\
+              floor, rows/s         ours                         ours / floor        µs/row of processor MiB over idle
+     rows  database     whole    rows/s  upload s    work s  database     whole     floor      ours    upload    worker\
+"""
+
+
 class Ours(NamedTuple):
-    """Seconds until the upload is stored, and from then until its rows are tenants; the memory of both, in bytes."""
+    """Seconds until the upload is stored, and from then until its rows are tenants; the memory of both, in bytes;
+    seconds of the processor, the server's too.
+    """
 
     upload: float
     work: float
     receiver: int
     worker: int
+    processor: float
 
     @property
     def whole(self) -> float:
@@ -63,16 +75,19 @@ def work(mount: Mount) -> None:
     Worker(BulkWork(mount, lease=float(mount.settings.worker_lease_seconds))).drain()
 
 
-def provision(url: str, path: Path, workers: int) -> Ours:
+def provision(mount: Mount, url: str, path: Path, workers: int) -> Ours:
     """Upload the file in one process, and do its job in some others."""
+    engine = mount.storage.engine
     with contextlib.ExitStack() as stack:
         receiver = stack.enter_context(waiting(url, PREFIX, receive, path))
         ready = [stack.enter_context(waiting(url, PREFIX, work)) for _ in range(workers)]
-        began = time.monotonic()
-        grown = receiver()()
+        served, began = processor.served(engine), time.monotonic()
+        received = receiver()()
         stored = time.monotonic()
-        workers_grown = [end() for end in [begin() for begin in ready]]
-        return Ours(stored - began, time.monotonic() - stored, grown, max(workers_grown))
+        worked = [end() for end in [begin() for begin in ready]]
+        ended, served = time.monotonic(), processor.served(engine) - served
+        memory, spent = max(one.memory for one in worked), sum(one.processor for one in (received, *worked))
+        return Ours(stored - began, ended - stored, received.memory, memory, served + spent)
 
 
 def empty(mount: Mount) -> None:
@@ -93,7 +108,7 @@ def measured(mount: Mount, url: str, path: Path, count: int, workers: int) -> tu
     if not workers:
         return least, None
     empty(mount)
-    ours = provision(url, path, workers)
+    ours = provision(mount, url, path, workers)
     check_rows(mount.storage, count)
     check_counters(mount.storage, count)
     return least, ours
@@ -105,8 +120,9 @@ def line(count: int, least: Floor, ours: Ours | None) -> str:
     if ours is None:
         return found
     ratios = f"{least.database / ours.whole:9.0%} {least.whole / ours.whole:9.0%}"
+    spent = f"{least.processor / count * 1e6:9.1f} {ours.processor / count * 1e6:9.1f}"
     memory = f"{ours.receiver / MIB:9.1f} {ours.worker / MIB:9.1f}"
-    return f"{found} {count / ours.whole:9,.0f} {ours.upload:9.1f} {ours.work:9.1f} {ratios} {memory}"
+    return f"{found} {count / ours.whole:9,.0f} {ours.upload:9.1f} {ours.work:9.1f} {ratios} {spent} {memory}"
 
 
 def main() -> None:
@@ -117,8 +133,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--floor-only", action="store_true")
     given: Any = parser.parse_args()
-    print("              floor, rows/s         ours                         ours / floor        MiB over idle")
-    print("     rows  database     whole    rows/s  upload s    work s  database     whole    upload    worker")
+    print(HEAD)
     mount = mounted(given.db, PREFIX)
     with tempfile.TemporaryDirectory() as folder:
         for count in given.rows:

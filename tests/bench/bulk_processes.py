@@ -6,10 +6,11 @@ import contextlib
 import gc
 import multiprocessing
 import re
+import time
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask_tenant_provisioning.web.mount import Mount
 from tests.world import host, mount_of
@@ -17,8 +18,17 @@ from tests.world import host, mount_of
 MIB = 1 << 20
 
 Task = Callable[..., object]
-#: Lets the process begin and returns, once it has done its work, by how many bytes its memory grew at most.
-Begun = Callable[[], Callable[[], int]]
+
+
+class Took(NamedTuple):
+    """By how many bytes a process's memory grew at most, and how many seconds of the processor it had."""
+
+    memory: int
+    processor: float
+
+
+#: Lets the process begin and returns, once it has done its work, what that took.
+Begun = Callable[[], Callable[[], Took]]
 
 
 def mounted(url: str, prefix: str) -> Mount:
@@ -41,7 +51,7 @@ def waiting(url: str, prefix: str, task: Task, *given: Any) -> Iterator[Begun]:
         process.join()
 
 
-def _begin(process: Connection) -> Callable[[], int]:
+def _begin(process: Connection) -> Callable[[], Took]:
     process.send("begin")
     return process.recv
 
@@ -51,12 +61,13 @@ def _stand(parent: Connection, url: str, prefix: str, task: Task, *given: Any) -
     mount.storage.read(lambda session: None)
     gc.freeze()  # As `flask provisioning worker` does.
     Path("/proc/self/clear_refs").write_text("5")
-    idle = _memory("VmRSS")
+    idle, before = _memory("VmRSS"), time.process_time()
     parent.send("ready")
     with contextlib.suppress(EOFError):
         parent.recv()
         task(mount, *given)
-        parent.send(_memory("VmHWM") - idle)
+        parent.send(Took(_memory("VmHWM") - idle, time.process_time() - before))
+        parent.recv()  # Until then the server keeps the processes that serve this one, whose time is looked at.
 
 
 def _memory(name: str) -> int:
