@@ -16,6 +16,8 @@ from flask_tenant_provisioning.tenants.creating import Made, create_many
 from flask_tenant_provisioning.tenants.inputs import load_tenant
 from flask_tenant_provisioning.tenants.models import Tenant
 from flask_tenant_provisioning.tenants.usage import Allowance, Limit, allowance
+from tests import own_fields
+from tests.own_fields import NAMES, NOTHING
 from tests.test_events import followed
 from tests.witness import rows, storage_of
 from tests.world import EXAMPLE, Caller
@@ -80,6 +82,43 @@ def test_each_is_what_a_single_creation_makes(app: Flask) -> None:
     assert {(event["type"], event["request_id"], event["actor"]["sub"]) for event in events} == {
         ("tenant.created", "request-1", "tester")
     }
+
+
+AWKWARD = (
+    {"client_name": '%s {0} "quoted" \\ back\\slash', "external_id": "</script>\u2028\U0001f600"},
+    {"industry": "a\tb\r\n\x01\x7f", "plan": "", "metadata": {'"': "\\", "%": "\U0001f600\u2029"}},
+    {"phone_number": "+1 (555) 010-9999", "email": "Ümlaut@Bücher.de", "client_name": "  Ⅳ ﬁ ß  "},
+)
+
+
+@pytest.mark.parametrize("more", AWKWARD, ids=["name", "metadata", "email"])
+def test_its_event_is_the_same_member_by_member(app: Flask, more: dict[str, Any]) -> None:
+    create(app, named(1, **more))
+    Caller(app, partner="single")("POST", "/tenants", json=named(1, **more))
+    many, alone = (list(followed(Caller(app, partner=name))[0]["data"].items()) for name in ("acme", "single"))
+    differ = ("tenant", "partner", "created_at", "updated_at")
+    assert [(name, value) for name, value in many if name not in differ] == [
+        (name, value) for name, value in alone if name not in differ
+    ]
+    assert [name for name, _ in many] == [name for name, _ in alone]
+
+
+def test_the_hosts_own_fields_are_in_the_tenant_and_the_event(database_url: str) -> None:
+    app = own_fields.host(database_url)
+    sent = {"region": "eu", "renewal": "2030-01-31", "limits": {"a": 1}, "extra": ['"', None], "costCenter": "ü"}
+    create(app, named(1, **sent), named(2, region="us"))
+    partner = Caller(app, partner="acme")
+    first, second = (event["data"] for event in followed(partner))
+    assert first == partner("GET", f"/tenants/{first['tenant']}").get_json()
+    assert {name: first[name] for name in NAMES} == {**NOTHING, **sent, "seats": 1, "badge": "eu/1"}
+    assert {name: second[name] for name in NAMES} == {**NOTHING, "region": "us", "seats": 1, "badge": "us/1"}
+    storage_of(app).engine.dispose()
+
+
+def test_events_wait_in_the_order_of_the_rows(app: Flask) -> None:
+    made = create(app, *(named(n) for n in range(300)))
+    found = [event["tenant"] for event in followed(Caller(app, partner="acme"))]
+    assert found == [getattr(one, "id", None) for one in made] == sorted(found)
 
 
 def test_who_comes_second_is_refused_as_alone(app: Flask) -> None:

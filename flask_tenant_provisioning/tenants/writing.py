@@ -61,7 +61,8 @@ class Writer:
 
     def _wanted(self, place: int, values: Values, tenant_id: str, event_id: str) -> Wanted:
         tenant = new(tenant_id, self._partner, {**EMPTY, **values}, self._at, "active")
-        written = f'{_WRITTEN % tuple(map(_text, tenant[_PLACES]))}"metadata":{tenant.metadata}'
+        columns: tuple[Any, ...] = tenant
+        written = f'{_WRITTEN % tuple(map(_text, columns[_PLACES]))}"metadata":{tenant.metadata}'
         data = f'{{"tenant":"{tenant_id}",{self._beginning},{written},{self._end}{self._of_host(values)}}}'
         row = (
             f'{{"id":"{tenant_id}","event_id":"{event_id}","email_key":{quoted(values["email_key"])},'
@@ -77,5 +78,5 @@ class Writer:
         return "".join(f",{quoted(name)}:{compact(values['fields'].get(name))}" for name in self._own.fields)
 
 
-def _text(value: Any) -> str:
+def _text(value: str | None) -> str:
     return "null" if value is None else quoted(value)
