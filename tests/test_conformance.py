@@ -23,6 +23,7 @@ OF_NO_CONCERN = {
     "PROVISIONING_PLANS names no plans",
     "the tenants that the suite makes here have no plan",
     "this host registers no steps",
+    "the host allows more rows than the 1000 that the suite sends at most",
 }
 
 
@@ -75,7 +76,7 @@ ODD = {
     "PROVISIONING_ROLES": {
         "operator": [
             *("tenant:create", "tenant:read", "tenant:update", "tenant:delete", "tenant:purge"),
-            *("event:read", "audit:read", "webhook:read", "webhook:manage"),
+            *("event:read", "audit:read", "webhook:read", "webhook:manage", "bulk:create", "bulk:read"),
         ],
         "reader": ["tenant:read"],
         "nothing": [],
@@ -84,12 +85,18 @@ ODD = {
         "follower": ["event:read"],
         "onlooker": ["webhook:read"],
         "caller": ["webhook:manage"],
+        "uploader": ["bulk:create", "tenant:create", "tenant:update"],
+        "sweeper": ["bulk:create", "tenant:delete"],
+        "watcher": ["bulk:read"],
     },
     "PROVISIONING_ADMIN_ROLES": ["operator"],
     "PROVISIONING_WEBHOOK_LIMIT": 3,
     "PROVISIONING_WEBHOOK_SCHEMES": ["http"],
     "PROVISIONING_WEBHOOK_PORTS": [8080, 8081],
     "PROVISIONING_WEBHOOK_ALLOWED_NETWORKS": ["10.0.0.0/8", "127.0.0.0/8", "fc00::/7"],
+    "PROVISIONING_BULK_MAX_ROWS": 20,
+    "PROVISIONING_BULK_ATOMIC_ROWS": 10,
+    "PROVISIONING_BULK_MAX_BYTES": 250_000,
     "PROVISIONING_MAX_BODY_BYTES": 300_000,
     "MAX_CONTENT_LENGTH": 200_000,
     "APPLICATION_ROOT": "/app",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, NoReturn
 from urllib.parse import unquote, urlsplit
 
@@ -140,9 +140,18 @@ class Answer:
         __tracebackhide__ = True
         missing = sorted(FIELDS - found.keys())
         self.require(not missing, f"show every field of a tenant; it lacks {', '.join(missing)}")
-        self.require(_ID.fullmatch(found["tenant"]) is not None, "show an id that is a UUID in lower case")
-        instants = [found[name] for name in ("created_at", "updated_at", "deleted_at", "purge_at") if found[name]]
-        self.require(all(map(_INSTANT.fullmatch, instants)), "show times in UTC, with milliseconds and Z")
+        self.require_id(found["tenant"])
+        self.require_instants(found[name] for name in ("created_at", "updated_at", "deleted_at", "purge_at"))
+
+    def require_id(self, found: str) -> None:
+        """Demand that `found`, which stands in the body, is an id."""
+        __tracebackhide__ = True
+        self.require(_ID.fullmatch(found) is not None, "show an id that is a UUID in lower case")
+
+    def require_instants(self, found: Iterable[str | None]) -> None:
+        """Demand that `found`, which stand in the body, are times or None."""
+        __tracebackhide__ = True
+        self.require(all(_INSTANT.fullmatch(one) for one in found if one), "show times in UTC, with milliseconds and Z")
 
     def problem(self, status: int, code: str, **members: Any) -> dict[str, Any]:
         """The problem document in the body, whole, with this code and these members (RFC 9457)."""

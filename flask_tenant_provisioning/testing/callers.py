@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,12 +14,13 @@ from .answers import Answer
 from .api import MountedApi
 
 Document = dict[str, Any]
-#: Reads the tenant that is waited for.
+#: Reads the tenant, or the bulk job, that is waited for.
 Read = Callable[[], Document]
 
 TENANTS, WEBHOOKS = "/tenants", "/webhooks"
 _PATIENCE, _PAUSE = 20.0, 0.01
-_NO_ROOM = {"license-expired", "quota-exceeded"}
+#: The codes of a licence that allows no new tenant.
+NO_ROOM = {"license-expired", "quota-exceeded"}
 
 
 def path_of(tenant: Mapping[str, Any]) -> str:
@@ -48,8 +49,8 @@ class Caller:
         self.api = api
         self.partner = partner
         self.body = body
+        self.settle = settle
         self._sign = sign
-        self._settle = settle
         self._everybodys = everybodys
         self._tokens: dict[str, str] = {}
         self._wrote = self._hooked = False
@@ -57,7 +58,7 @@ class Caller:
     def administrator(self) -> Caller:
         """Somebody of the same partner who sees every partner's tenants."""
         self._wrote = True
-        return Caller(self.api, self.partner, self._sign, self.body, self._settle, everybodys=True)
+        return Caller(self.api, self.partner, self._sign, self.body, self.settle, everybodys=True)
 
     def role(self, *permissions: str) -> str:
         """The role in which the caller does what needs `permissions`. Skips where there is none."""
@@ -77,11 +78,17 @@ class Caller:
         return bearer(self._sign(role, self.partner, **claims))
 
     def __call__(
-        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, also: str = "", **options: Any
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        also: Sequence[str] = (),
+        **options: Any,
     ) -> Answer:
-        """Send a request; `also` is a permission beyond what the operation always needs."""
+        """Send a request; `also` are permissions beyond what the operation always needs."""
         __tracebackhide__ = True
-        needed = [*self.api.needs(method, path), *([also] if also else ())]
+        needed = [*self.api.needs(method, path), *also]
         sent = bearer(self.token(*needed)) | dict(headers or {})
         self._wrote = self._wrote or method in ("POST", "PUT")
         self._hooked = self._hooked or (method == "POST" and path.startswith(WEBHOOKS))
@@ -91,7 +98,7 @@ class Caller:
         """Create a tenant with these fields, and wait until it is no longer `provisioning`."""
         __tracebackhide__ = True
         answer = self("POST", TENANTS, json=self.body(**fields))
-        if answer.status == 403 and answer.json().get("code") in _NO_ROOM:
+        if answer.status == 403 and answer.json().get("code") in NO_ROOM:
             pytest.skip(f"the licence allows no tenant here: {answer.json()['detail']}")
         return self.settled(answer.tenant(201))
 
@@ -135,7 +142,7 @@ class Caller:
         """Remove the tenant for good, as somebody who may: at once (204), or after work of the host's (202)."""
         __tracebackhide__ = True
         everybody = self.administrator()
-        answer = everybody.write("DELETE", tenant, f"?purge=true{asked}", also="tenant:purge").expect(204, 202)
+        answer = everybody.write("DELETE", tenant, f"?purge=true{asked}", also=["tenant:purge"]).expect(204, 202)
         answer.require(not answer.body, "answer without a body")
         return answer
 
@@ -178,7 +185,7 @@ class Caller:
 
     def _waited_for(self, tenant: Document) -> Document:
         """The tenant as it is when nobody works on it, in whatever state."""
-        return self._settle(lambda: self.read(tenant)) if tenant["status"] == "provisioning" else tenant
+        return self.settle(lambda: self.read(tenant)) if tenant["status"] == "provisioning" else tenant
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -187,10 +194,15 @@ def bearer(token: str) -> dict[str, str]:
 
 
 def settled(read: Read) -> Document:
-    """What `read` returns once it is no longer `provisioning`, or after 20 seconds."""
+    """What `read` returns once a worker has done what is to be done about it, or after 20 seconds."""
     deadline = time.monotonic() + _PATIENCE
     found = read()
-    while found["status"] == "provisioning" and time.monotonic() < deadline:
+    while _is_under_way(found) and time.monotonic() < deadline:
         time.sleep(_PAUSE)
         found = read()
     return found
+
+
+def _is_under_way(found: Document) -> bool:
+    """Whether a worker has something to do about this tenant or bulk job."""
+    return found.get("status") == "provisioning" or found.get("state") in ("queued", "running")

@@ -111,9 +111,10 @@ def provisioning_tenant_body(provisioning_app: Flask, provisioning_mount: str | 
 
 @pytest.fixture
 def provisioning_settle() -> Callable[[Read], dict[str, Any]]:
-    """Waits until a new tenant is no longer `provisioning`: called with what reads it, returns it as it is then.
+    """Waits until a new tenant is no longer `provisioning`, or a bulk job has ended: called with what reads it.
 
-    By default a worker of the host's is at work elsewhere. Override it to do the work that is due here.
+    It returns what that read in the end. By default a worker of the host's is at work elsewhere. Override it to do the
+    work that is due here.
     """
     from .callers import settled
 

@@ -32,12 +32,19 @@ def denied(answer: Answer, route: Route, partner: Caller) -> None:
     answer.require(answer.header("WWW-Authenticate") == challenge, f"challenge with {challenge}")
 
 
+def admitted(answer: Answer, route: Route, who: str) -> None:
+    """Demand that `who` called was let pass; what was asked may need more, such as what a bulk job is to do."""
+    needed = {*route.permissions}  # type: ignore[misc]
+    is_denied = answer.status == 403 and not needed.isdisjoint(answer.json().get("required", needed))
+    answer.require(answer.status != 401 and not is_denied, f"let {who} pass")
+
+
 @guarded
 def test_each_role_may_do_what_it_grants(provisioning_partner: Caller, route: Route) -> None:
     for role, granted in provisioning_partner.api.settings.roles.items():
         answer = called(provisioning_partner, route, role)
         if {*route.permissions} <= {*granted}:  # type: ignore[misc]
-            answer.require(answer.status not in (401, 403), f"let the role {role} pass")
+            admitted(answer, route, f"the role {role}")
         else:
             denied(answer, route, provisioning_partner)
 
@@ -58,7 +65,7 @@ def test_the_permissions_of_a_token_narrow_its_role(provisioning_partner: Caller
     for narrowed in narrowings:
         denied(called(provisioning_partner, route, role, **{claim: narrowed}), route, provisioning_partner)
     answer = called(provisioning_partner, route, role, **{claim: " ".join(route.permissions)})  # type: ignore[arg-type]
-    answer.require(answer.status not in (401, 403), f"let {' and '.join(route.permissions)} pass")  # type: ignore[arg-type]
+    admitted(answer, route, " and ".join(route.permissions))  # type: ignore[arg-type]
 
 
 def test_a_claim_adds_no_permission(provisioning_partner: Caller) -> None:

@@ -102,6 +102,6 @@ def test_the_precondition_of_a_purge_counts(provisioning_partner: Caller) -> Non
     tenant = provisioning_partner.create()
     everybody = provisioning_partner.administrator()
     path = f"{path_of(tenant)}?purge=true"
-    answer = everybody("DELETE", path, headers={"If-Match": '"0"'}, also="tenant:purge")
+    answer = everybody("DELETE", path, headers={"If-Match": '"0"'}, also=["tenant:purge"])
     answer.problem(412, "precondition-failed")
     answer.require(provisioning_partner.read(tenant) == tenant, "leave the tenant as it was")
