@@ -18,7 +18,7 @@ _ROW = {
     "description": "What the single call takes; for other operations than `create` also which tenant is meant, by "
     "`tenant` or `external_id`.",
 }
-_LINES = {"type": "string", "description": "A row a line, each a JSON object."}
+_LINES = {"type": "string", "minLength": 1, "description": "A row a line, each a JSON object."}
 
 
 class BulkJobSchema(StrictSchema):
@@ -75,5 +75,9 @@ def upload_input(api: Api) -> Mapping[str, Any]:
         JSON: {"type": "array", "items": _ROW, "maxItems": api.settings.bulk_max_rows},
         NDJSON: _LINES,
         "application/jsonl": _LINES,
-        CSV: {"type": "string", "description": "The first row names the fields; `metadata.*` are the metadata's."},
+        CSV: {
+            "type": "string",
+            "minLength": 1,
+            "description": "The first row names the fields; `metadata.*` are the metadata's.",
+        },
     }

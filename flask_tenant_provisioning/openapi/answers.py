@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from marshmallow import Schema
-
 from ..problems import (
     Forbidden,
     InvalidIdempotencyKey,
@@ -23,6 +21,7 @@ from ..problems.rendering import MEDIA_TYPE, REQUEST_ID
 from ..web.api import Api
 from ..web.routing import JSON, Route
 from .explained import kinds
+from .schemas import document_of
 
 #: What every answer bears.
 EVERYWHERE = ("X-Request-ID", "Cache-Control")
@@ -130,8 +129,7 @@ def _answer(status: int, answer: Any, more: Iterable[str]) -> dict[str, Any]:
 
 
 def _headers_of(status: int, answer: Any) -> list[str]:
-    fields: Iterable[str] = ()
-    if isinstance(answer, type) and issubclass(answer, Schema):
-        fields = answer._declared_fields
+    document = document_of(answer)
+    fields: Iterable[str] = () if document is None else document._declared_fields
     found = [header for field, header in _OF_FIELD.items() if field in fields]
     return found + _OF_SUCCESS.get(status, [])

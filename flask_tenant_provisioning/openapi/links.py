@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from marshmallow import Schema
-
 from ..problems import PreconditionFailed
 from ..web.routing import Route
 from .paths import places
-from .schemas import name_of
+from .schemas import document_of, name_of
 
 _BODY = "$response.body#/"
 _LIST = "The next page, asked with the same filters and sort; there is none where `next` is null."
@@ -35,14 +33,14 @@ def links(routes: Sequence[Route]) -> dict[str, dict[str, Any]]:
 
 def component(answer: Any, target: str) -> str:
     """The name of the Link Object that leads from this kind of answer to the operation `target`."""
-    return f"{name_of(answer)}.{target}"
+    return f"{name_of(document_of(answer))}.{target}"
 
 
 def _links(route: Route, answer: Any, routes: Iterable[Route]) -> dict[str, dict[str, Any]]:
     """One Link Object for each operation; none for an answer that no schema describes."""
-    if not (isinstance(answer, type) and issubclass(answer, Schema)):
+    if (document := document_of(answer)) is None:
         return {}
-    fields = answer._declared_fields
+    fields = document._declared_fields
     found = {other.endpoint: link for other in routes if other is not route and (link := _into(other, fields))}
     return found | _next_page(route, fields)
 

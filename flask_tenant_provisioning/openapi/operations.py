@@ -9,7 +9,7 @@ from typing import Any
 from ..problems import InvalidIdempotencyKey, PreconditionFailed
 from ..web.api import Api
 from ..web.idempotency.keys import LONGEST_KEY
-from ..web.routing import MERGE_PATCH, Route
+from ..web.routing import EVENT_STREAM, MERGE_PATCH, Route
 from .answers import answers
 from .assets import ASSETS
 from .explained import kinds
@@ -76,6 +76,7 @@ def request_headers() -> dict[str, dict[str, Any]]:
         "X-Request-ID": _text("The request's id, 1 to 128 of `A-Z a-z 0-9 . _ -`; another one is replaced."),
         "If-Match": _text("Write only if the entity tag is one of these (RFC 9110 §13.1.1); 412 otherwise."),
         "If-None-Match": _text("Answer only if the entity tag is none of these (RFC 9110 §13.1.2); 304 otherwise."),
+        "Last-Event-ID": _text("The id of the last event that was seen (HTML §9.2): 204 where nothing follows it."),
         "Idempotency-Key": {
             **_text(
                 "Makes it safe to repeat the request: it takes effect once, and later ones get the first's answer."
@@ -110,9 +111,14 @@ def _parameters(route: Route, api: Api) -> list[Any]:
     conditions = {
         "If-Match": PreconditionFailed in route.problems,
         "If-None-Match": 304 in route.answers,
+        "Last-Event-ID": _streams_events(route),
         "Idempotency-Key": InvalidIdempotencyKey in route.problems,
     }
     return [*path, *query, *(name for name, holds in conditions.items() if holds), "X-Request-ID"]
+
+
+def _streams_events(route: Route) -> bool:
+    return any(isinstance(answer, Mapping) and EVENT_STREAM in answer for answer in route.answers.values())
 
 
 def _place(name: str, api: Api) -> dict[str, Any]:

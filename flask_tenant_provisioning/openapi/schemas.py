@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from marshmallow import Schema, fields
 
+from ..web.media_types import JSON
 from ..web.validation import StrictSchema
 
 #: RFC 9457, with this API's own members (contract §1).
@@ -81,6 +82,12 @@ def incoming(schema: Schema, *, partial: bool = False, without: Iterable[str] = 
 def is_incoming(schema: Any) -> bool:
     """Whether `schema` was made by `incoming`."""
     return getattr(schema, "incoming", False)
+
+
+def document_of(answer: Any) -> type[Schema] | None:
+    """The schema of an answer's JSON, which may be one of several media types; None where there is none."""
+    found = answer.get(JSON) if isinstance(answer, Mapping) else answer
+    return found if isinstance(found, type) and issubclass(found, Schema) else None
 
 
 def name_of(schema: Any) -> str:
