@@ -172,7 +172,7 @@ def write_steps_app(folder: Path) -> None:
 @alike
 def test_a_host_with_steps_conforms_while_its_worker_works(tmp_path: Path) -> None:
     write_steps_app(tmp_path)
-    only = ("-k", "test_provisioning or test_mounting or purge or created or restored or repeated")
+    only = ("-k", "test_provisioning or test_mounting or purge or created or restored or repeated or bulk_items")
     run = conform(tmp_path, *only, app="steps_app:create_app", config={"PROVISIONING_ENGINE": "embedded"})
     held(run, 30)
     assert run.left_out == set()

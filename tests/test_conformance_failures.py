@@ -174,6 +174,24 @@ def test_with_an_isolated_mount_nothing_comes_between(tmp_path: Path, bad: Bad) 
     held(conform(tmp_path, *ESSENTIALS, config={"PROVISIONING_MOUNT": "isolated"}), 12)
 
 
+EATER = """
+from flask import request
+
+@app.before_request
+def eat():
+    request.environ["wsgi.input"].read()
+"""
+
+
+@slow
+def test_a_host_that_reads_what_is_uploaded_fails_and_shows_the_answer(tmp_path: Path) -> None:
+    write_host(tmp_path, after=EATER)
+    run = conform(tmp_path, "-k", "test_an_upload_is_a_job or test_mounting")
+    assert run.failed == {"test_an_upload_is_a_job_that_comes_to_its_end"}, run
+    assert "POST /api/provisioning/bulk-jobs should answer 202, not 400." in run.output
+    assert "The upload broke off after 0 of " in run.output
+
+
 @pytest.mark.parametrize(
     ("config", "said"),
     [

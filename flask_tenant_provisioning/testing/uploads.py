@@ -86,7 +86,8 @@ def upload(
     typed = {"Content-Type": kind, **({"Content-Encoding": "gzip"} if packed else {}), **(headers or {})}
     also = NEEDED.get(asked.get("operation", "create"), ())
     sent = gzip.compress(body) if packed else body
-    answer = caller("POST", f"{JOBS}?{urlencode(asked)}", body=sent, headers=typed, also=also)
+    path = f"{JOBS}?{urlencode(asked)}" if asked else JOBS
+    answer = caller("POST", path, body=sent, headers=typed, also=also)
     if answer.status == 403 and answer.json().get("code") in NO_ROOM:
         pytest.skip(f"the licence allows no tenant here: {answer.json()['detail']}")
     return answer
