@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
-import io
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
@@ -15,9 +12,10 @@ import pytest
 
 from ..bulk import actions
 from ..bulk.single import JobWork
-from ..web.media_types import CSV, JSON, NDJSON
+from ..web.media_types import NDJSON
 from .answers import TITLES, Answer
 from .callers import NO_ROOM, Caller, Document
+from .rows import KINDS, Rows
 
 JOBS = "/bulk-jobs"
 #: What every job shows, and every item of one.
@@ -34,37 +32,6 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "suspend": ("tenant:update",),
     "reactivate": ("tenant:update",),
     "delete": ("tenant:delete",),
-}
-
-Rows = Sequence[Mapping[str, Any]]
-
-
-def as_array(rows: Rows) -> bytes:
-    """A JSON array; its first row is on line 2."""
-    return b"[\n%b\n]" % b",\n".join(json.dumps(row).encode() for row in rows)
-
-
-def as_lines(rows: Rows) -> bytes:
-    """NDJSON; its first row is on line 1."""
-    return b"".join(b"%b\n" % json.dumps(row).encode() for row in rows)
-
-
-def as_table(rows: Rows) -> bytes:
-    """CSV; its first row is on line 2, unless a name has several."""
-    cells = [dict(_cells(row)) for row in rows]
-    written = io.StringIO()
-    writer = csv.DictWriter(written, list(dict.fromkeys(name for row in cells for name in row)))
-    writer.writeheader()
-    writer.writerows(cells)
-    return written.getvalue().encode()
-
-
-#: What writes rows as each media type.
-KINDS: dict[str, Callable[[Rows], bytes]] = {
-    JSON: as_array,
-    NDJSON: as_lines,
-    "application/jsonl": as_lines,
-    CSV: as_table,
 }
 
 
@@ -146,6 +113,13 @@ def done(caller: Caller, rows: Rows | bytes, kind: str = NDJSON, **options: Any)
     return found
 
 
+def require_nothing(caller: Caller, answer: Answer) -> None:
+    """Demand that the partner has neither a job nor a tenant."""
+    __tracebackhide__ = True
+    answer.require(caller("GET", JOBS).document()["items"] == [], "keep nothing of the upload")
+    answer.require(caller.listed(include_deleted="true") == [], "create nothing")
+
+
 def items(caller: Caller, found: Mapping[str, Any], **asked: Any) -> list[Document]:
     """What came of the job's rows, on the first page of this list."""
     __tracebackhide__ = True
@@ -172,11 +146,3 @@ def _do_here(caller: Caller, found: Mapping[str, Any]) -> None:
     work = JobWork(mount, float(mount.settings.worker_lease_seconds), mount.storage.read(read).job)
     while pieces := work.claim(1):
         work.run(pieces[0])
-
-
-def _cells(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for name, value in row.items():
-        if name == "metadata":
-            yield from ((f"metadata.{key}", one) for key, one in value.items())
-        elif value is not None:
-            yield name, value if isinstance(value, str) else json.dumps(value)

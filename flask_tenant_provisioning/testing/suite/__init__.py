@@ -6,6 +6,8 @@ from .test_authentication import *  # noqa: F403
 from .test_bodies import *  # noqa: F403
 from .test_bulk_items import *  # noqa: F403
 from .test_bulk_jobs import *  # noqa: F403
+from .test_bulk_rows import *  # noqa: F403
+from .test_bulk_uploads import *  # noqa: F403
 from .test_changes import *  # noqa: F403
 from .test_conventions import *  # noqa: F403
 from .test_creation import *  # noqa: F403

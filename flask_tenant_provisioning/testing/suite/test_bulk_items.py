@@ -11,7 +11,7 @@ import pytest
 
 from flask_tenant_provisioning.testing.answers import Answer
 from flask_tenant_provisioning.testing.callers import Caller, Document
-from flask_tenant_provisioning.testing.suite.test_bulk_jobs import with_a_bad_one
+from flask_tenant_provisioning.testing.rows import with_a_bad_one
 from flask_tenant_provisioning.testing.uploads import done, ended, items, job, job_path, require_job, upload
 from flask_tenant_provisioning.web.media_types import CSV, EVENT_STREAM, NDJSON
 

@@ -1,0 +1,135 @@
+"""`POST /bulk-jobs`: what may be sent, by whom, and what is refused and leaves nothing."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+
+from flask_tenant_provisioning.testing.callers import Caller
+from flask_tenant_provisioning.testing.rows import KINDS, as_lines, new_rows
+from flask_tenant_provisioning.testing.uploads import JOBS, NEEDED, done, ended, job, require_nothing, upload
+from flask_tenant_provisioning.web.media_types import CSV, JSON, NDJSON
+
+MANY = 1000
+BROKEN: dict[str, tuple[str, bytes]] = {
+    "an object": (JSON, b'{"client_name": "x"}'),
+    "an array without an end": (JSON, b'[{"client_name": "x"}'),
+    "an array without commas": (JSON, b"[{} {}]"),
+    "two arrays": (JSON, b"[{}][{}]"),
+    "brackets that cross": (JSON, b"[{]}"),
+    "a quote without an end": (CSV, b'client_name,email\n"x,y\n'),
+    "a column twice": (CSV, b"email,email\nx,y\n"),
+    "a column without a name": (CSV, b"email,\nx,y\n"),
+}
+WRONG_UPLOADS = {
+    "operation=purge": "#/operation",
+    "operation=": "#/operation",
+    "mode=total": "#/mode",
+    "validate_only=1": "#/validate_only",
+    "colour=red": "#/colour",
+}
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_upload_is_read(provisioning_partner: Caller, kind: str, packed: bool) -> None:
+    rows = new_rows(provisioning_partner, metadata={"text": 'a "quote", a comma\nand ü'})
+    found = done(provisioning_partner, rows, kind, packed=packed)
+    answer = provisioning_partner("GET", "/tenants")
+    answer.require(found["state"] == "succeeded", "show what a job has created")
+    made = {tenant["external_id"]: tenant for tenant in answer.document()["items"]}
+    for row in rows:
+        tenant = made.get(row["external_id"], {})
+        answer.require(tenant | row == tenant, "show the tenants as they were sent")
+
+
+def test_an_upload_that_is_repeated_is_one_job(provisioning_partner: Caller) -> None:
+    rows, headers = new_rows(provisioning_partner), {"Idempotency-Key": "upload"}
+    first = upload(provisioning_partner, rows, headers=headers)
+    ended(provisioning_partner, job(first, 202))
+    again = upload(provisioning_partner, rows, headers=headers)
+    again.require(job(again, 202) == first.json(), "repeat the first answer")
+    again.require(again.headers.get("Idempotency-Replayed") == "true", "answer with Idempotency-Replayed: true")
+    other = upload(provisioning_partner, new_rows(provisioning_partner), headers=headers)
+    other.problem(422, "idempotency-key-reused")
+    listed = provisioning_partner("GET", JOBS)
+    listed.require(len(listed.document()["items"]) == 1, "list one job")
+    listed.require(len(provisioning_partner.listed()) == 2, "be all that is done")
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_what_cannot_be_told_apart_into_rows_is_malformed(provisioning_partner: Caller, case: str) -> None:
+    kind, body = BROKEN[case]
+    answer = upload(provisioning_partner, body, kind)
+    answer.problem(400, "malformed-upload")
+    require_nothing(provisioning_partner, answer)
+
+
+def test_what_is_no_gzip_is_malformed(provisioning_partner: Caller) -> None:
+    answer = upload(provisioning_partner, b"{}\n", headers={"Content-Encoding": "gzip"})
+    answer.problem(400, "malformed-upload")
+    require_nothing(provisioning_partner, answer)
+
+
+def test_an_upload_of_nothing_is_malformed(provisioning_partner: Caller) -> None:
+    upload(provisioning_partner, b"").problem(400, "malformed-upload")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"Content-Type": "text/plain"},
+        {"Content-Type": "application/x-www-form-urlencoded"},
+        {"Content-Type": "text/csv; charset=iso-8859-1"},
+        {"Content-Encoding": "br"},
+    ],
+    ids=lambda sent: next(iter(sent.values())),
+)
+def test_an_upload_of_another_kind_is_refused(provisioning_partner: Caller, sent: dict[str, str]) -> None:
+    answer = upload(provisioning_partner, b"{}\n", headers=sent)
+    answer.problem(415, "unsupported-media-type")
+    require_nothing(provisioning_partner, answer)
+
+
+@pytest.mark.parametrize("query", WRONG_UPLOADS)
+def test_what_an_upload_cannot_be_asked_is_named(provisioning_partner: Caller, query: str) -> None:
+    body, typed = as_lines(new_rows(provisioning_partner)), {"Content-Type": NDJSON}
+    answer = provisioning_partner("POST", f"{JOBS}?{query}", body=body, headers=typed, also=NEEDED["create"])
+    wrong = WRONG_UPLOADS[query]
+    answer.require({*answer.faults("invalid-parameter")} == {wrong}, f"name {wrong} alone")
+    require_nothing(provisioning_partner, answer)
+
+
+def test_an_upload_that_announces_too_much_is_refused(provisioning_partner: Caller) -> None:
+    announced = {"CONTENT_LENGTH": str(provisioning_partner.api.settings.bulk_max_bytes + 1)}
+    sent: dict[str, Any] = {"input_stream": io.BytesIO(b"{}"), "headers": {"Content-Type": NDJSON}}
+    answer = provisioning_partner("POST", JOBS, **sent, environ_overrides=announced, also=NEEDED["create"])
+    answer.problem(413, "upload-too-large")
+    require_nothing(provisioning_partner, answer)
+
+
+@pytest.mark.parametrize("mode", ["partial", "atomic"])
+def test_an_upload_of_too_many_rows_is_refused(provisioning_partner: Caller, mode: str) -> None:
+    settings = provisioning_partner.api.settings
+    limit = min(settings.bulk_max_rows, settings.bulk_atomic_rows if mode == "atomic" else settings.bulk_max_rows)
+    if limit > MANY:
+        pytest.skip(f"the host allows more rows than the {MANY} that the suite sends at most")
+    answer = upload(provisioning_partner, b"{}\n" * (limit + 1), mode=mode)
+    answer.problem(413, "upload-too-large")
+    require_nothing(provisioning_partner, answer)
+
+
+@pytest.mark.parametrize("operation", NEEDED)
+def test_an_operation_needs_what_its_single_calls_need(provisioning_partner: Caller, operation: str) -> None:
+    claim = provisioning_partner.api.settings.permissions_claim
+    if claim is None:
+        pytest.skip("PROVISIONING_PERMISSIONS_CLAIM is None: no claim narrows a role")
+    role = provisioning_partner.role("bulk:create", *NEEDED[operation])
+    for missing in NEEDED[operation]:
+        granted = ["bulk:create", *{one for needed in NEEDED.values() for one in needed} - {missing}]
+        headers = {**provisioning_partner.in_role(role, **{claim: granted}), "Content-Type": NDJSON}
+        answer = provisioning_partner.api("POST", f"{JOBS}?operation={operation}", body=b"{}\n", headers=headers)
+        answer.problem(403, "insufficient-permission", required=[*NEEDED[operation]])
+        require_nothing(provisioning_partner, answer)
