@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from marshmallow import fields
-
 from ..access import Actor
 from ..database import Session
+from ..events.schemas import TenantIdField
 from ..problems import Fault, TenantNotFound
 from ..tenants import actions, lifecycle
 from ..tenants.changes import Target
@@ -40,7 +39,7 @@ Act = Callable[[Session, Setting], tuple[int, Tenant]]
 class _NamedSchema(StrictSchema):
     """Which tenant a row means."""
 
-    tenant = fields.UUID()
+    tenant = TenantIdField()
     external_id = TextField(shortest=1, longest=128)
 
 
