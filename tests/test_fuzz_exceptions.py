@@ -24,6 +24,7 @@ def test_every_exception_stands_in_the_readme_with_its_reason(exception: Exempt)
     [
         ("RejectedPositiveData", {"status": 400, "answer": {"code": "invalid-cursor"}}),
         ("RejectedPositiveData", {"status": 400, "answer": {"code": "invalid-parameter"}, "query": {"cursor": "x"}}),
+        ("RejectedPositiveData", {"status": 400, "answer": {"code": "malformed-upload"}, "kind": "application/json"}),
         ("RejectedPositiveData", {"status": 412, "answer": {"code": "precondition-failed"}}),
         ("RejectedPositiveData", {"status": 422, "answer": {"code": "idempotency-key-reused"}}),
         ("AcceptedNegativeData", {"status": 412, "answer": {"code": "precondition-failed"}, "replayed": True}),

@@ -7,7 +7,10 @@ from typing import Any, NamedTuple
 
 
 class Sent(NamedTuple):
-    """A request and what answered it; `fate` is what became of its tenant: "deleted", "purged", or "" for neither."""
+    """A request and what answered it.
+
+    `fate` is what became of its tenant: "deleted", "purged", or "" for neither. `kind` is its body's media type.
+    """
 
     headers: Mapping[str, Any]
     query: Mapping[str, Any]
@@ -15,6 +18,7 @@ class Sent(NamedTuple):
     answer: Mapping[str, Any]
     fate: str = ""
     replayed: bool = False
+    kind: str | None = None
 
     def refused(self, status: int, code: str) -> bool:
         """Whether the answer is this problem."""
@@ -50,6 +54,12 @@ EXCEPTIONS = (
         "RejectedPositiveData",
         "A cursor is sealed with the server's key: to a schema it is any text, and every text but ours is 400.",
         lambda sent: not {"cursor", "after"}.isdisjoint(sent.query) and sent.refused(400, "invalid-cursor"),
+    ),
+    Exempt(
+        "a table that is none",
+        "RejectedPositiveData",
+        "Names that differ and quotes that match make a table (RFC 4180): to a schema it is any text.",
+        lambda sent: sent.kind == "text/csv" and sent.refused(400, "malformed-upload"),
     ),
     Exempt(
         "a URL that the guard refuses",

@@ -13,6 +13,7 @@ from schemathesis import Case, HookContext, Response
 from schemathesis.core.failures import Failure
 from schemathesis.generation.meta import CaseMetadata
 
+from tests.fuzz import streams, uploads
 from tests.fuzz.exceptions import Sent, excepted
 
 #: Where each exception that applied is noted, one a line, in the run's own folder.
@@ -22,6 +23,9 @@ _MAY_NAME_PARTNERS = os.environ["FUZZ_ROLE"] == "provisioning-admin"
 #: What a valid request about webhooks says in these fields, since to a schema far more looks right.
 _AIMS: dict[str, Any] = {"url": "https://127.0.0.1/hook", "events": ["tenant.*"], "since": "2100-01-01T00:00:00Z"}
 
+#: What only pages of JSON can be asked.
+_PAGES = {"limit", "cursor"}
+
 _fates: dict[str, str] = {}
 _emails: set[str] = set()
 _numbers = itertools.count(1)
@@ -30,7 +34,8 @@ _numbers = itertools.count(1)
 def filter_failure(context: HookContext, failure: Failure, case: Case[Any], response: Response) -> bool:
     """Keep the failures that no exception covers."""
     fate, replayed = _fates.get(_tenant(case), ""), "idempotency-replayed" in response.headers
-    sent = Sent(case.headers or {}, case.query or {}, response.status_code, _json(response), fate, replayed)
+    answer, kind = (response.status_code, _json(response)), case.media_type
+    sent = Sent(case.headers or {}, case.query or {}, *answer, fate, replayed, kind)
     name = excepted(type(failure).__name__, sent)
     if name is not None:
         with TALLY.open("a", encoding="utf-8") as tally:
@@ -55,6 +60,7 @@ def map_case(context: HookContext, case: Case[Any]) -> Case[Any]:
         _clear_the_way(case, case.meta)
         _renew_email(case)
         _aim(case)
+        _vary(case, case.meta)
     return case
 
 
@@ -86,6 +92,16 @@ def _aim(case: Case[Any]) -> None:
         case.body = {**body, **{name: value for name, value in _AIMS.items() if name in body}}
 
 
+def _vary(case: Case[Any], meta: CaseMetadata) -> None:
+    """Ask for each media type by turns, and for pages as JSON alone; what is to be followed stays JSON."""
+    kinds = [*case.operation.definition.raw["responses"].get("200", {}).get("content", ())]
+    if len(kinds) < 2 or meta.phase.name == "stateful":
+        return
+    case.headers["Accept"] = kind = kinds[next(_numbers) % len(kinds)]
+    if kind != "application/json" and case.query:
+        case.query = {name: value for name, value in case.query.items() if name not in _PAGES}
+
+
 def _tenant(case: Case[Any]) -> str:
     return str((case.path_parameters or {}).get("tenant_id"))
 
@@ -107,3 +123,7 @@ schemathesis.hook(filter_failure)
 schemathesis.hook(after_call)
 schemathesis.hook(map_case)
 schemathesis.deserializer("image/png")(_picture)
+schemathesis.deserializer("application/x-ndjson")(streams.lines)
+schemathesis.deserializer("text/csv")(streams.table)
+schemathesis.openapi.media_type("application/x-ndjson", uploads.LINES, aliases=["application/jsonl"])
+schemathesis.openapi.media_type("text/csv", uploads.TABLES)

@@ -21,36 +21,41 @@ UNLIKELY = {
 }
 
 
-def statuses(reports: Iterable[Path]) -> dict[str, Counter[int]]:
-    """How often each operation answered with each status, by the events that schemathesis wrote."""
-    found: dict[str, Counter[int]] = {}
-    for label, status in itertools.chain.from_iterable(map(_answers, reports)):
-        found.setdefault(label, Counter())[status] += 1
+#: How often an operation answered with each status and media type.
+Answers = Counter[tuple[int, str]]
+
+
+def answers(reports: Iterable[Path]) -> dict[str, Answers]:
+    """What each operation answered, by the events that schemathesis wrote."""
+    found: dict[str, Answers] = {}
+    for label, status, kind in itertools.chain.from_iterable(map(_answers, reports)):
+        found.setdefault(label, Counter())[status, kind] += 1
     return found
 
 
-def missed(document: dict[str, Any], found: dict[str, Counter[int]], role: str) -> list[str]:
-    """The documented successes that nobody saw, 304 among them."""
+def missed(document: dict[str, Any], found: dict[str, Answers], role: str) -> list[str]:
+    """The documented successes that nobody saw, 304 among them, in each media type."""
     wanted = [
-        (f"{method.upper()} {path}", int(status))
+        (f"{method.upper()} {path}", int(status), kind)
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
-        for status in operation["responses"]
+        for status, answer in operation["responses"].items()
         if int(status) < 400
+        for kind in map(_bare, answer.get("content", [""]))
     ]
     return [
-        f"{label}: {status}"
-        for label, status in wanted
-        if not found.get(label, Counter())[status]
+        f"{label}: {status} {kind}".rstrip()
+        for label, status, kind in wanted
+        if not any(seen == status and kind in ("", told) for seen, told in found.get(label, ()))
         and (role, label, status) not in OUT_OF_REACH
         and (label, status) not in UNLIKELY
     ]
 
 
-def table(document: dict[str, Any], found: dict[str, Counter[int]]) -> str:
+def table(document: dict[str, Any], found: dict[str, Answers]) -> str:
     """One line for each documented operation: its answers by status."""
     labels = [f"{method.upper()} {path}" for path, operations in document["paths"].items() for method in operations]
-    counts = ("  ".join(f"{status}: {n}" for status, n in sorted(found.get(label, {}).items())) for label in labels)
+    counts = ("  ".join(f"{status}: {n}" for status, n in _by_status(found.get(label, Counter()))) for label in labels)
     return "\n".join(f"  {label:48}{count}" for label, count in zip(labels, counts, strict=True))
 
 
@@ -60,11 +65,24 @@ def exempted(tally: Path) -> list[str]:
     return [f"exempt: {name} ({count} times)" for name, count in found.most_common()]
 
 
-def _answers(report: Path) -> Iterator[tuple[str, int]]:
+def _by_status(found: Answers) -> list[tuple[int, int]]:
+    counts = Counter[int]()
+    for (status, _), count in found.items():
+        counts[status] += count
+    return sorted(counts.items())
+
+
+def _bare(kind: str) -> str:
+    """A media type without its parameters."""
+    return kind.partition(";")[0]
+
+
+def _answers(report: Path) -> Iterator[tuple[str, int, str]]:
     with report.open(encoding="utf-8") as events:
         for line in events:
             recorder = json.loads(line).get("ScenarioFinished", {}).get("recorder", {})
             for case_id, interaction in recorder.get("interactions", {}).items():
                 case, answer = recorder["cases"].get(case_id), interaction.get("response")
                 if case and answer:
-                    yield f"{case['value']['method']} {case['value']['path']}", answer["status_code"]
+                    kind = _bare(answer["headers"].get("content-type", [""])[0])
+                    yield f"{case['value']['method']} {case['value']['path']}", answer["status_code"], kind

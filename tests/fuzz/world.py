@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +26,11 @@ PREFIX = "/api/provisioning"
 _TENANTS = 60
 #: Endpoints that are asked for, each with a delivery; and those that are there to be deleted.
 _ENDPOINTS, _DOOMED = 20, 20
+#: Bulk jobs that have ended, each with what came of its rows; and those that are cancelled, of so many rows that no
+#: worker is faster.
+_JOBS, _CANCELLED, _ROWS = 20, 10, 3000
+#: How long the jobs are waited for, in seconds.
+_PATIENCE = 60
 #: As many webhooks as it makes, and to this machine alone.
 _WEBHOOKS = {
     "FLASK_PROVISIONING_WEBHOOK_LIMIT": "10000",
@@ -77,6 +83,9 @@ def world(database: str, role: str) -> Iterator[World]:
             made.ids["webhooks"] = [_endpoint(made) for _ in range(_ENDPOINTS)]
             made.ids["doomed"] = [_endpoint(made) for _ in range(_DOOMED)]
             made.ids["deliveries"] = [_delivery(made, webhook) for webhook in made.ids["webhooks"]]
+            made.ids["jobs"] = list(_ended(made, [_job(made, number) for number in range(_JOBS)]))
+            made.ids["cancelled"] = [_cancelled(made) for _ in range(_CANCELLED)]
+            made.ids["resumable"] = [_cancelled(made) for _ in range(_CANCELLED)]
             yield made
 
 
@@ -120,6 +129,30 @@ def _endpoint(found: World) -> str:
 def _delivery(found: World, webhook: str) -> str:
     """Have an endpoint tested; return the delivery's id."""
     return str(found.ask(f"POST /webhooks/{webhook}/test", 202)["delivery"])
+
+
+def _job(found: World, number: int) -> str:
+    """Upload three rows, of which one is invalid; return the job's id."""
+    good = [{"client_name": "Bulk", "email": f"bulk-{number}-{one}@example.com"} for one in (1, 2)]
+    return str(found.ask("POST /bulk-jobs", 202, [*good, {"client_name": ""}])["job"])
+
+
+def _ended(found: World, jobs: list[str]) -> Iterator[str]:
+    """Wait for the end of each job, and yield its id."""
+    until = time.monotonic() + _PATIENCE
+    for job in jobs:
+        while not found.ask(f"GET /bulk-jobs/{job}", 200)["finished_at"]:
+            if time.monotonic() > until:
+                raise Failure(f"job {job} does not end")
+            time.sleep(0.05)
+        yield job
+
+
+def _cancelled(found: World) -> str:
+    """Upload invalid rows, and cancel the job before all have been looked at; return its id."""
+    job = str(found.ask("POST /bulk-jobs", 202, [{}] * _ROWS)["job"])
+    found.ask(f"POST /bulk-jobs/{job}/cancel", 200)
+    return job
 
 
 def callers(found: World) -> str:
