@@ -6,6 +6,7 @@ One that is marked `one_database` runs on SQLite alone: its case never reaches a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from sqlalchemy import make_url
 pytest.register_assert_rewrite("tests.world", "tests.refusals")
 
 from tests import postgresql, world  # noqa: E402
+from tests.schemas import Schemas  # noqa: E402
 from tests.templates import Tables  # noqa: E402
 
 pytest_plugins = ["tests.plugin_services", "tests.plugin_mounts", "tests.house", "tests.senders"]
@@ -35,19 +37,30 @@ def database(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def empty_database_url(request: pytest.FixtureRequest, database: str, tmp_path: Any) -> str:
-    """The URL of a database of this test's own, in which there is nothing."""
-    if database == "sqlite":
-        return f"sqlite:///{tmp_path}/provisioning.sqlite3"
-    return str(request.getfixturevalue("empty_postgresql_database"))
+def database_url(request: pytest.FixtureRequest, database: str, tmp_path: Path, tables: Tables) -> str:
+    """The URL of a database of this test's own: with the newest tables, unless it is marked `without_tables`."""
+    bare = request.node.get_closest_marker("without_tables")
+    if database == "postgresql":
+        return str(request.getfixturevalue("empty_postgresql_database" if bare else "postgresql_database"))
+    url = f"sqlite:///{tmp_path}/provisioning.sqlite3"
+    if not bare:
+        tables(make_url(url))
+    return url
 
 
 @pytest.fixture
-def database_url(request: pytest.FixtureRequest, empty_database_url: str, tables: Tables) -> str:
-    """The URL of a database of this test's own: with the newest tables, unless it is marked `without_tables`."""
-    if not request.node.get_closest_marker("without_tables"):
-        tables(make_url(empty_database_url))
-    return empty_database_url
+def postgresql_database(schemas: Schemas) -> Iterator[str]:
+    """The URL of a schema with the newest tables, which another test may get later, emptied and with another name."""
+    with schemas.lent() as url:
+        yield url.render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+def schemas(postgresql_url: str, tables: Tables) -> Iterator[Schemas]:
+    """The session's schemas with the newest tables."""
+    made = Schemas(make_url(postgresql_url), tables)
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Databases that are migrated already: the migrations run once a session, and each test gets a copy of the result.
+"""Databases that are migrated already: the migrations run once a session, and tests get copies of the result.
 
 That saves a test a hundred milliseconds. Whether the migrations work, up and down, is for `test_migrations` to say.
 """

@@ -45,7 +45,7 @@ VARYING = {
 }
 
 HEALTHY = (
-    "ok    configuration   4 of 99 keys are set\n"
+    "ok    configuration   5 of 99 keys are set\n"
     "ok    license         lic-1 of Test Host, for any installation, "
     "valid, until 2096-10-02T07:06:40Z, 9 days left\n"
     "ok    tenants         0 of 10\n"
@@ -73,7 +73,7 @@ HEALTHY = (
 )
 #: What an isolated mount is told otherwise.
 ISOLATED = {
-    "4 of 99 keys": "5 of 99 keys",
+    "5 of 99 keys": "6 of 99 keys",
     "flask_tenant_provisioning.access.authority.QuietManager": "flask_jwt_extended.jwt_manager.JWTManager",
     "99 routes at /api/provisioning": "99 routes at /api/provisioning, isolated",
     "no CSRFProtect": "the mount is isolated: none comes before it",

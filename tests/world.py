@@ -49,6 +49,7 @@ def configuration(**more: Any) -> dict[str, Any]:
         "PROVISIONING_LICENSE": signed_license(not_before=int(time.time()) - 86_400),
         "PROVISIONING_LICENSE_PUBLIC_KEYS": {KEYS.kid: KEYS.public},
         "PROVISIONING_AUTO_MIGRATE": True,
+        "PROVISIONING_SQLITE_SYNCHRONOUS": "NORMAL",  # no test cuts the power
         "PROVISIONING_ENGINE": "external",
         **({"PROVISIONING_MOUNT": "isolated"} if isolated() else {}),
         **more,
