@@ -5,6 +5,7 @@ One that is marked `one_database` runs on SQLite alone: its case never reaches a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,26 @@ pytest_plugins = ["tests.plugin_services", "tests.plugin_mounts", "tests.house",
 DATABASES = ["sqlite", "postgresql"]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a run choose a database."""
+    parser.addoption("--database", choices=DATABASES, help="run on this one what would run on each")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Three processes for two cores: the tests wait as long as they compute."""
+    return max(1, (os.cpu_count() or 1) * 3 // 2)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Let a test to which the database is all the same run once."""
-    if "database" in metafunc.fixturenames and metafunc.definition.get_closest_marker("one_database"):
-        metafunc.definition.add_marker(pytest.mark.parametrize("database", DATABASES[:1], indirect=True))
+    """Let a test to which the database is all the same run once, and the others where `--database` says."""
+    own = any("database" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
+    if own or "database" not in metafunc.fixturenames:
+        return
+    one = metafunc.definition.get_closest_marker("one_database")
+    if chosen := DATABASES[0] if one else metafunc.config.getoption("--database"):
+        metafunc.definition.add_marker(pytest.mark.parametrize("database", [chosen], indirect=True))
 
 
 @pytest.fixture(scope="session", params=DATABASES)

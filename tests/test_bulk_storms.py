@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -100,7 +101,7 @@ def test_workers_that_are_killed_do_every_row_once(
     bulk, job = storm(count, WORKERS[database], tmp_path)
     require_exact(bulk, job, count)
     with capsys.disabled():
-        print(f"\n{database}: {count} rows, {KILLS} kills: {time.monotonic() - begun:.0f} s")
+        print(f"\n{database}: {count} rows, {KILLS} kills: {time.monotonic() - begun:.0f} s", file=sys.stderr)
 
 
 @pytest.fixture

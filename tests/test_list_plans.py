@@ -363,6 +363,7 @@ def test_a_page_of_200_000_reads_as_much_at_99_percent(many: Storage, sort: str)
 
 
 @pytest.mark.slow
+@pytest.mark.alone("a ratio of times")
 @pytest.mark.parametrize("sort", SORTS)
 def test_a_page_of_200_000_takes_as_long_at_99_percent(many: Storage, sort: str) -> None:
     first, deep = depth.measured([depth.query(200_000, sort, share) for share in (0, 0.99)], 100)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -68,5 +69,6 @@ def test_each_step_takes_effect_once_however_often_its_worker_is_killed(
     )
     with capsys.disabled():
         again = executions - TENANTS * 4
-        print(f"\n{database}: {TENANTS} tenants, {KILLS} kills, {executions} runs ({again} again), {seconds:.0f} s")
+        said = f"{TENANTS} tenants, {KILLS} kills, {executions} runs ({again} again), {seconds:.0f} s"
+        print(f"\n{database}: {said}", file=sys.stderr)
     storage_of(app).engine.dispose()

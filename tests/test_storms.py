@@ -18,7 +18,7 @@ from tests.storms.clients import Answer, Client, Storm
 from tests.storms.cluster import Cluster
 from tests.storms.server import Server, signed_token
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone("no request may take longer than some seconds")]
 
 KILLS = 20
 OUTAGES = 2

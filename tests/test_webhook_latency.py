@@ -16,7 +16,7 @@ from tests.test_webhook_delivering import Receiver
 from tests.waiting import eventually
 from tests.world import Caller
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone("a percentile of latencies")]
 
 SECONDS, HANG, OTHERS = 20.0, 15.0, 3
 
