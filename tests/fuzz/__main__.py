@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from tests.fuzz import reached
 from tests.fuzz.streams import with_events
-from tests.fuzz.world import ROOT, Failure, World, callers, quiet, words, world
+from tests.fuzz.world import ROOT, Failure, World, broken, callers, quiet, words, world
 
 TALLY = "exempted.txt"
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
@@ -94,11 +94,13 @@ def _fuzzed(run: Run, found: World, folder: Path) -> tuple[bool, str]:
     rounds = [_schemathesis(run, found, folder, number) for number in range(WALKS + 1)]
     answered = reached.answers(folder.glob("*.ndjson"))
     missed = reached.missed(document, answered, run.role)
+    tripped = broken(found)
     lines = [done.stdout.strip() for done in rounds if done.returncode or done is rounds[0]]
     lines += [f"further stateful rounds: {WALKS}, without a failure: {sum(not done.returncode for done in rounds[1:])}"]
     lines += [reached.table(document, answered), *reached.exempted(folder / TALLY)]
-    lines += [f"never seen: {one}" for one in missed]
-    return not missed and not any(done.returncode for done in rounds), "\n".join(lines)
+    lines += [f"never seen: {one}" for one in missed] + [f"a worker tripped over bulk job {one}" for one in tripped]
+    passed = not missed and not tripped and not any(done.returncode for done in rounds)
+    return passed, "\n".join(lines)
 
 
 def _prepare(found: World, document: dict[str, Any], folder: Path) -> None:

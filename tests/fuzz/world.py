@@ -148,6 +148,17 @@ def _ended(found: World, jobs: list[str]) -> Iterator[str]:
         yield job
 
 
+def broken(found: World) -> list[str]:
+    """The bulk jobs with a row that met an error of the server's: what a worker trips over, no answer shows."""
+    jobs = [str(job["job"]) for job in found.ask("GET /bulk-jobs?limit=1000", 200)["items"]]
+    return [job for job in _ended(found, jobs) if any(status >= 500 for status in _refusals(found, job))]
+
+
+def _refusals(found: World, job: str) -> list[int]:
+    failed = found.ask(f"GET /bulk-jobs/{job}/items?state=failed&limit=1000", 200)["items"]
+    return [item["status"] for item in failed]
+
+
 def _cancelled(found: World) -> str:
     """Upload invalid rows, and cancel the job before all have been looked at; return its id."""
     job = str(found.ask("POST /bulk-jobs", 202, [{}] * _ROWS)["job"])
