@@ -93,7 +93,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         if left_out := _skipped(terminalreporter, kind):
             reason = f"{brokers.fault(kind)}; {brokers.VARIABLES[kind]} names another"
             terminalreporter.line(f"{kind}: not found ({reason}): {left_out} tests skipped", yellow=True)
-    if left_out := config.stash.get(DESELECTED, 0):
+    if "not slow" in config.option.markexpr and (left_out := config.stash.get(DESELECTED, 0)):
         terminalreporter.line(f"slow: {left_out} tests left out; `make test-all` runs them too")
 
 
