@@ -9,12 +9,14 @@ from typing import Any
 from ..access import Actor
 from ..database import Outdated, Session, UniqueViolation, instant
 from ..events import compact, event
+from ..hooks import TenantFields
 from ..problems import InvalidState, TenantExists
 from .changes import Target, apply, locked, react, read as read
 from .conflicts import already_there, refuse_taken, taken
 from .models import WRITABLE, Tenant, claimed_field
 from .own_fields import stored
 from .statements import TenantSQL
+from .transition import Transition
 from .usage import Allowance
 
 Values = Mapping[str, Any]
@@ -58,8 +60,7 @@ def revise(session: Session, actor: Actor, target: Target, change: Callable[[Ten
     Raises `TenantNotFound`, `InvalidState` for a deleted one, `TenantExists`, and what `change` and `expected` raise.
     """
     before = locked(session, target)
-    if before.status == "deleted":
-        raise InvalidState("A deleted tenant cannot be changed.", tenant_status=before.status)
+    require_changeable(before)
     target.expected(before.version)
     return _revised(session, actor, before, change(before))
 
@@ -95,14 +96,26 @@ def living(session: Session, partner: str, external_id: str) -> Tenant | None:
     return Tenant._make(row) if row else None
 
 
-def _revised(session: Session, actor: Actor, before: Tenant, values: Values) -> Tenant:
+def require_changeable(tenant: Tenant) -> None:
+    """Raise `InvalidState` for a deleted tenant."""
+    if tenant.status == "deleted":
+        raise InvalidState("A deleted tenant cannot be changed.", tenant_status=tenant.status)
+
+
+def revision(own: TenantFields | None, before: Tenant, values: Values) -> Transition:
+    """What valid `values`, some or a whole set of them, make of a tenant whose host has its `own` fields."""
     after = before._replace(**{name: values[name] for name in WRITABLE if name in values and name != "metadata"})
     if "metadata" in values and values["metadata"] != json.loads(before.metadata):
         after = after._replace(metadata=compact(values["metadata"]))
     if "fields" in values:
-        after = after._replace(fields=stored(session.storage.hooks.fields, before.fields, values["fields"]))
-    refuse_taken(session, before, after, values)
-    return apply(session, actor, "tenant.updated", before, after, _keys(before, after, values))
+        after = after._replace(fields=stored(own, before.fields, values["fields"]))
+    return Transition("tenant.updated", before, after, _keys(before, after, values))
+
+
+def _revised(session: Session, actor: Actor, before: Tenant, values: Values) -> Tenant:
+    found = revision(session.storage.hooks.fields, before, values)
+    refuse_taken(session, before, found.claims())
+    return apply(session, actor, *found)
 
 
 def _keys(before: Tenant, after: Tenant, values: Values) -> Values:

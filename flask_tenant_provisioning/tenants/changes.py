@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ..access import Actor
-from ..database import Outdated, Session, Statement, UniqueViolation, following, instant
+from ..database import Outdated, Session, Statement, Storage, UniqueViolation, following, instant
 from ..events import event, record
 from ..problems import TenantNotFound
 from .conflicts import taken
@@ -14,6 +14,7 @@ from .consulting import Change
 from .models import Tenant, claimed_field
 from .own_fields import same
 from .statements import TenantSQL
+from .transition import Transition
 
 _OWN = frozenset({"version", "updated_at"})
 
@@ -78,12 +79,11 @@ def apply(
 
     Without `consult` nobody takes part in it. Raises `TenantExists` where another tenant holds what this one wants.
     """
-    changed = {name: new for name, old, new in zip(Tenant._fields, before, after, strict=True) if old != new}
-    if not changed:
+    columns = Transition(kind, before, after, hidden or {}).columns
+    if not columns:
         return before
-    at = _moment(session, before)
+    at = moment(session.storage, before)
     after = after._replace(version=before.version + 1, updated_at=at)
-    columns = {**changed, **(hidden or {})}
     try:
         _run(session, session.storage.once(TenantSQL).change(tuple(columns)), before, {**columns, "updated_at": at})
     except UniqueViolation as violation:
@@ -105,7 +105,7 @@ def end(session: Session, actor: Actor, tenant: Tenant) -> bool:
 
 def retire(session: Session, actor: Actor, tenant: Tenant) -> None:
     """Begin a tenant's end: nobody finds it any more, and steps do the rest before they `remove` it."""
-    now, at = instant(session.storage.clock()), _moment(session, tenant)
+    now, at = instant(session.storage.clock()), moment(session.storage, tenant)
     values = {"status": "purging", "deleted_at": tenant.deleted_at or now, "purge_at": now}
     after = tenant._replace(**values, version=tenant.version + 1, updated_at=at)
     statement = session.storage.once(TenantSQL).change((*values, "live"))
@@ -118,7 +118,7 @@ def remove(session: Session, actor: Actor, tenant: Tenant) -> None:
     if tenant.status == "purging":
         tenant = tenant._replace(status="deleted")
     _run(session, session.storage.once(TenantSQL).remove, tenant, {})
-    announce(session, actor, "tenant.purged", tenant, tenant, _moment(session, tenant))
+    announce(session, actor, "tenant.purged", tenant, tenant, moment(session.storage, tenant))
     react(session, actor, "tenant.purged", tenant, tenant)
 
 
@@ -144,16 +144,21 @@ def react(session: Session, actor: Actor, kind: str, before: Tenant | None, afte
 
 def announce(session: Session, actor: Actor, kind: str, before: Tenant, after: Tenant, at: str) -> None:
     """Record the event that turned `before` into `after` at the instant `at`."""
-    own = session.storage.hooks.fields
+    record(session, told(session.storage, actor, kind, before, after, at))
+
+
+def told(storage: Storage, actor: Actor, kind: str, before: Tenant, after: Tenant, at: str) -> dict[str, Any]:
+    """The row for that event; not yet written."""
+    own = storage.hooks.fields
     old, new = before.document(own), after.document(own)
     changes = {name: {"previous": old[name], "new": new[name]} for name in new if _differ(old[name], new[name])}
     shown = {name: change for name, change in changes.items() if name not in _OWN}
-    record(session, event(session.storage, actor, kind, after.partner_id, new, at, shown))
+    return event(storage, actor, kind, after.partner_id, new, at, shown)
 
 
-def _moment(session: Session, before: Tenant) -> str:
+def moment(storage: Storage, before: Tenant) -> str:
     """Now, and later than the tenant's last change, whose process may have a faster clock: the feed's order is that."""
-    return max(instant(session.storage.clock()), following(before.updated_at))
+    return max(instant(storage.clock()), following(before.updated_at))
 
 
 def _differ(old: Any, new: Any) -> bool:
@@ -163,12 +168,15 @@ def _differ(old: Any, new: Any) -> bool:
 
 def _present(session: Session, row: tuple[Any, ...] | None) -> Tenant:
     """The row as a tenant. One whose retention is over is as good as purged."""
-    if row is None:
-        raise TenantNotFound
-    found = Tenant._make(row)
-    if found.purge_at is not None and found.purge_at <= instant(session.storage.clock()):
+    found = Tenant._make(row) if row else None
+    if found is None or is_over(session.storage, found):
         raise TenantNotFound
     return found
+
+
+def is_over(storage: Storage, tenant: Tenant) -> bool:
+    """Whether the tenant's retention is over, and it is purged soon, or being purged."""
+    return tenant.purge_at is not None and tenant.purge_at <= instant(storage.clock())
 
 
 def _run(session: Session, statement: Statement, before: Tenant, values: Mapping[str, Any]) -> None:

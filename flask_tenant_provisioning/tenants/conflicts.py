@@ -10,6 +10,7 @@ from ..database.incoming import rows
 from ..problems import TenantExists
 from .models import Tenant
 from .statements import TenantSQL
+from .transition import Claim
 
 _NAMES = {"email": "email", "external_id": "external id"}
 
@@ -26,20 +27,20 @@ def already_there(session: Session, partner: str, values: Mapping[str, Any]) -> 
     return taken(*found) if found else Outdated("the holder is gone")
 
 
-def holders(session: Session, partner: str, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+def holders(session: Session, partner: str, keys: Iterable[Claim]) -> dict[Claim, str]:
     """Which of the partner's living tenants hold these, each a field and what it is compared by."""
     wanted = {"partner_id": partner, "rows": rows({field: key} for field, key in keys)}
     found = session.run(session.storage.once(TenantSQL).all_holders, wanted).fetchall()
     return {(field, key): holder for holder, field, key in found}
 
 
-def refuse_taken(session: Session, before: Tenant, after: Tenant, values: Mapping[str, Any]) -> None:
-    """Raise `TenantExists` where `after` wants an email or external id, new to it, that another tenant holds."""
-    email_key = values["email_key"] if after.email != before.email else None
-    external_id = after.external_id if after.external_id != before.external_id else None
-    if email_key is None and external_id is None:
+def refuse_taken(session: Session, tenant: Tenant, claims: Iterable[Claim]) -> None:
+    """Raise `TenantExists` where the tenant claims an email or external id, new to it, that another tenant holds."""
+    wanted = dict(claims)
+    if not wanted:
         return
-    if found := _holder(session, after.partner_id, email_key, external_id, but=after.id):
+    email_key, external_id = wanted.get("email"), wanted.get("external_id")
+    if found := _holder(session, tenant.partner_id, email_key, external_id, but=tenant.id):
         raise taken(*found)
 
 
