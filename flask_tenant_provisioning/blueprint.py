@@ -13,6 +13,7 @@ from .bulk.routes import routes as bulk_routes
 from .events.routes import routes as event_routes
 from .health.routes import routes as health_routes
 from .openapi.routes import routes as openapi_routes
+from .partners.routes import routes as partner_routes
 from .problems.rendering import mark
 from .steps.routes import routes as step_routes
 from .tenants.lifecycle_routes import routes as lifecycle_routes
@@ -32,6 +33,7 @@ ROUTES: tuple[Route, ...] = (
     *step_routes,
     *bulk_routes,
     *item_routes,
+    *partner_routes,
     *event_routes,
     *webhook_routes,
     *delivery_routes,

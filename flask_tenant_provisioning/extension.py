@@ -23,6 +23,7 @@ from .engine.choosing import engine_of
 from .hosting import exempt_from_csrf, inside, keyring, require_secret, secret
 from .isolated import Isolated, PrivateApp
 from .licensing import LicenseError, LicenseSource
+from .partners.standing import require_standing
 from .registration import Registration
 from .schema import metadata
 from .signals import announce
@@ -105,7 +106,11 @@ class TenantProvisioning(Registration):
             hooks=self.hooks,
             license=license,
             authority=authority,
-            guard=Guard(Tokens(read, self._clock, authority.verifying), read.realm),
+            guard=Guard(
+                Tokens(read, self._clock, authority.verifying),
+                read.realm,
+                lambda principal: require_standing(mount, principal),
+            ),
             cursors=Cursors(secret(app, read) or ""),
             routes=ROUTES,
             open_storage=lambda: self._storage(app, db, mount),

@@ -7,6 +7,7 @@ from sqlalchemy import MetaData
 from .bulk.models import bulk_chunks_table, bulk_jobs_table, bulk_keys_table
 from .database.tables import empty_metadata
 from .events.models import events_table, feeds_table
+from .partners.models import partners_table
 from .steps.models import runs_table, steps_table
 from .tenants.models import tenants_table
 from .tenants.usage import usage_table
@@ -27,6 +28,7 @@ _TABLES = (
     bulk_jobs_table,
     bulk_chunks_table,
     bulk_keys_table,
+    partners_table,
 )
 
 

@@ -37,6 +37,7 @@ tenant_reactivated = _signals.signal("tenant.reactivated")
 tenant_deleted = _signals.signal("tenant.deleted")
 tenant_restored = _signals.signal("tenant.restored")
 tenant_purged = _signals.signal("tenant.purged")
+partner_updated = _signals.signal("partner.updated")
 bulk_job_finished = _signals.signal("bulk_job.finished")
 webhook_disabled = _signals.signal("webhook.disabled")
 

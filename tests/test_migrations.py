@@ -24,7 +24,7 @@ pytestmark = pytest.mark.without_tables
 PREFIX = "provisioning_"
 NAMES = (
     "alembic_version", "tenants", "events", "feeds", "usage", "idempotency", "runs", "steps",
-    "webhooks", "deliveries", "attempts", "bulk_jobs", "bulk_chunks", "bulk_keys",
+    "webhooks", "deliveries", "attempts", "bulk_jobs", "bulk_chunks", "bulk_keys", "partners",
 )  # fmt: skip
 TABLES = {f"{PREFIX}{name}" for name in NAMES}
 

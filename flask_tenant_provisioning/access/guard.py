@@ -32,14 +32,18 @@ PUBLIC: Final = Public()
 
 
 class Guard:
-    """Checks the caller of one mount's routes."""
+    """Checks the caller of one mount's routes. `standing` raises where no request of a principal is let pass."""
 
-    def __init__(self, tokens: Tokens, realm: str) -> None:
+    def __init__(self, tokens: Tokens, realm: str, standing: Callable[[Principal], None]) -> None:
         self._tokens = tokens
         self._realm = realm
+        self._standing = standing
 
     def admit(self, permissions: Sequence[str]) -> Principal:
-        """The principal behind this request. Raises `Unauthenticated` or `Forbidden`, with their challenges."""
+        """The principal behind this request. Raises `Unauthenticated` or `Forbidden`, with their challenges.
+
+        Also raises what its partner's standing says.
+        """
         header = request.environ.get("HTTP_AUTHORIZATION", "")
         if not header:
             raise Unauthenticated(headers=self.challenge())
@@ -49,6 +53,7 @@ class Guard:
             wrong = "invalid_token" if refusal.code != Unauthenticated.code else ""
             refusal.headers.update(self.challenge(wrong))
             raise
+        self._standing(principal)
         self.require(principal, permissions)
         request.environ[_KEPT] = principal
         return principal

@@ -10,11 +10,11 @@ from typing import Any
 from flask import Response, request
 
 from ..problems import BulkJobNotFound, InvalidCursor, InvalidParameter
-from ..tenants.queries import NO_QUERY
-from ..tenants.requests import fence
 from ..web.json import render
 from ..web.media_types import negotiated
 from ..web.paging import paged, place
+from ..web.parameters import NO_QUERY
+from ..web.requests import fence
 from ..web.routing import CSV, EVENT_STREAM, JSON, NDJSON, Call, Routes
 from . import actions, documents, following
 from .following import Time

@@ -6,8 +6,8 @@ from functools import partial
 
 from ..problems import BulkJobNotFound
 from ..tenants import usage
-from ..tenants.requests import fence, identified
 from ..web.call import Call
+from ..web.requests import fence, identified
 from ..web.writing import Answer
 from . import actions, documents
 from .actions import Seen

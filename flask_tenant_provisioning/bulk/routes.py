@@ -20,10 +20,10 @@ from ..problems import (
     UploadTooLarge,
     UploadTooSlow,
 )
-from ..tenants.queries import NO_QUERY, write_query
-from ..tenants.requests import REPEATABLE, fence
 from ..web.idempotency import sent_key
 from ..web.paging import paged, place
+from ..web.parameters import NO_QUERY, write_query
+from ..web.requests import REPEATABLE, fence
 from ..web.routing import Call, Routes
 from ..web.writing import write
 from . import actions, documents, reading, receiving, uploading

@@ -12,6 +12,7 @@ from .keys.bulk import BulkKeys
 from .keys.database import DatabaseKeys
 from .keys.licensing import LicenseKeys
 from .keys.mounting import MountKeys
+from .keys.partners import PartnerKeys
 from .keys.tenants import TenantKeys
 from .keys.webhooks import WebhookKeys
 from .keys.work import WorkKeys
@@ -21,7 +22,9 @@ from .reading import checked
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 @gathered
-class Settings(MountKeys, DatabaseKeys, AccessKeys, TenantKeys, BulkKeys, WebhookKeys, WorkKeys, LicenseKeys):
+class Settings(
+    MountKeys, DatabaseKeys, AccessKeys, PartnerKeys, TenantKeys, BulkKeys, WebhookKeys, WorkKeys, LicenseKeys
+):
     """The configuration of one mount. A field ``x`` is read from ``app.config["PROVISIONING_X"]``."""
 
     @classmethod

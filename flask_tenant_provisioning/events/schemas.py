@@ -25,6 +25,7 @@ TYPES = (
     "tenant.restored",
     "tenant.purged",
     "bulk_job.finished",
+    "partner.updated",
     "webhook.disabled",
 )
 _AUDIT = {"optional": True, "description": "Only for callers with `audit:read`."}

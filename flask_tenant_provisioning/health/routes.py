@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Response
 
 from ..problems import InvalidParameter, StorageUnavailable
-from ..tenants.queries import NO_QUERY
+from ..web.parameters import NO_QUERY
 from ..web.routing import PUBLIC, Call, Routes
 from .actions import health
 from .schemas import HealthSchema

@@ -12,6 +12,8 @@ from ..problems import (
     InvalidIdempotencyKey,
     InvalidParameter,
     NotAcceptable,
+    PartnerNotRegistered,
+    PartnerSuspended,
     ProvisioningError,
     StorageUnavailable,
     Unauthenticated,
@@ -33,7 +35,7 @@ _OF_SUCCESS = {201: ["Location"], 202: ["Location", "Retry-After"], 304: ["ETag"
 _OF_FIELD = {"version": "ETag", "next": "Link"}
 
 _ALWAYS = (ProvisioningError, InvalidParameter)
-_CHALLENGED = (*catalogue(Unauthenticated), Forbidden)
+_CHALLENGED = (*catalogue(Unauthenticated), Forbidden, PartnerSuspended, PartnerNotRegistered)
 _GUARDED = (*_CHALLENGED, NotAcceptable, StorageUnavailable)
 
 

@@ -4,9 +4,10 @@ ProvisioningError
 ├── InvalidInput            validation-error, malformed-json, invalid-parameter, invalid-cursor,
 │                           invalid-idempotency-key, malformed-upload
 ├── Unauthenticated         authentication-required, invalid-token, token-expired
-├── Forbidden               insufficient-permission, quota-exceeded, license-expired
+├── Forbidden               insufficient-permission, quota-exceeded, license-expired, partner-suspended,
+│                           partner-not-registered
 ├── NotFound                not-found, tenant-not-found, webhook-not-found, delivery-not-found,
-│                           bulk-job-not-found
+│                           bulk-job-not-found, partner-not-found
 ├── Conflict                tenant-exists, invalid-state, webhook-disabled, duplicate-row,
 │                           idempotency-in-progress
 ├── IdempotencyKeyReused    idempotency-key-reused
@@ -23,6 +24,7 @@ from .absences import (
     CursorExpired as CursorExpired,
     DeliveryNotFound as DeliveryNotFound,
     NotFound as NotFound,
+    PartnerNotFound as PartnerNotFound,
     TenantNotFound as TenantNotFound,
     WebhookNotFound as WebhookNotFound,
 )
@@ -30,6 +32,8 @@ from .callers import (
     Forbidden as Forbidden,
     InvalidToken as InvalidToken,
     LicenseExpired as LicenseExpired,
+    PartnerNotRegistered as PartnerNotRegistered,
+    PartnerSuspended as PartnerSuspended,
     QuotaExceeded as QuotaExceeded,
     TokenExpired as TokenExpired,
     Unauthenticated as Unauthenticated,

@@ -22,6 +22,14 @@ class TenantNotFound(NotFound):
     remedy = "Check the id: there is no such tenant among those that you may see."
 
 
+class PartnerNotFound(NotFound):
+    """There is no such partner, or not for this caller, which look the same."""
+
+    code = "partner-not-found"
+    title = "Partner not found"
+    remedy = "Check the id: there is no such partner among those that you may see."
+
+
 class WebhookNotFound(NotFound):
     """There is no such webhook: it never was, was deleted, or belongs to another partner."""
 

@@ -39,6 +39,22 @@ class Forbidden(ProvisioningError):
     remedy = "Ask your administrator for a role that grants the permissions in `required`."
 
 
+class PartnerSuspended(Forbidden):
+    """The operator has suspended the partner: none of its requests is let pass."""
+
+    code = "partner-suspended"
+    title = "Partner suspended"
+    remedy = "Ask the operator why; your tenants stay as they are meanwhile."
+
+
+class PartnerNotRegistered(Forbidden):
+    """The operator has not registered the partner that the token names."""
+
+    code = "partner-not-registered"
+    title = "Partner not registered"
+    remedy = "Ask the operator to register you, under the partner that your token names."
+
+
 class QuotaExceeded(Forbidden):
     """There are as many tenants, webhooks, or bulk jobs under way, as are allowed."""
 

@@ -8,9 +8,10 @@ from typing import Any
 from flask import Response
 
 from ..problems import InvalidParameter, InvalidState, LicenseExpired, TenantNotFound
-from ..tenants.queries import NO_QUERY, write_query
-from ..tenants.requests import REPEATABLE, WRITE, fence, identified, target
+from ..tenants.requests import WRITE, target, tenant_named
 from ..tenants.routes import ONE
+from ..web.parameters import NO_QUERY, write_query
+from ..web.requests import REPEATABLE, fence
 from ..web.routing import Call, Routes
 from ..web.writing import Answer, write
 from . import actions
@@ -31,7 +32,7 @@ PROGRESS = f"{ONE}/provisioning"
 def read_provisioning(call: Call, tenant_id: str) -> Response:
     """See how far a tenant's provisioning has come, step by step; its deprovisioning, once that has begun."""
     call.asked(NO_QUERY)
-    work = partial(actions.read, partner=fence(call), tenant_id=identified(tenant_id))
+    work = partial(actions.read, partner=fence(call), tenant_id=tenant_named(tenant_id))
     return call.answer(call.mount.storage.read(work))
 
 

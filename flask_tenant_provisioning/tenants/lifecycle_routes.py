@@ -7,12 +7,14 @@ from functools import partial
 from flask import Response
 
 from ..problems import InvalidState, LicenseExpired, QuotaExceeded, TenantExists
+from ..web.parameters import write_query
+from ..web.requests import REPEATABLE, WITH_BODY
 from ..web.routing import JSON, Call, Routes
 from ..web.validation import load
 from ..web.writing import Answer, write
 from . import lifecycle, usage
-from .queries import delete_query, write_query
-from .requests import REPEATABLE, WITH_BODY, WRITE, identified, shown, target
+from .queries import delete_query
+from .requests import WRITE, shown, target, tenant_named
 from .routes import ONE
 from .schemas import TenantSchema, suspension_input
 
@@ -47,7 +49,7 @@ def _purge(call: Call, tenant_id: str, validate_only: bool) -> Response:
     work = partial(lifecycle.purge, actor=call.actor(), target=target(call, tenant_id))
 
     def answer(gone: bool) -> Answer:
-        where = f"{call.mount.base()}/tenants/{identified(tenant_id)}/provisioning"
+        where = f"{call.mount.base()}/tenants/{tenant_named(tenant_id)}/provisioning"
         return Answer(204, None, {}) if gone else Answer(202, None, {"Location": where, "Retry-After": "1"})
 
     return write(call, work, answer, validate_only=validate_only)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..web.api import Api
-from ..web.parameters import ChoiceField, FlagField, InstantField, LimitField, QuerySchema
+from ..web.parameters import ChoiceField, FlagField, InstantField, LimitField, QuerySchema, WriteQuery
 from ..web.validation import TextField
 from .fields import LONGEST_NAME, EmailField, email_key, name_key
 from .listing import DEFAULT_LIMIT
@@ -25,12 +25,6 @@ class PrefixField(TextField):
 
     def accept(self, value: str) -> str:
         return name_key(value)
-
-
-class WriteQuery(QuerySchema):
-    """What every write can be asked: to run every check and leave nothing behind."""
-
-    validate_only = FlagField(load_default=False)
 
 
 class CreateQuery(WriteQuery):
@@ -65,8 +59,7 @@ class ListQuery(QuerySchema):
     include_deleted = FlagField(load_default=False)
 
 
-NO_QUERY = QuerySchema()
-_LIST, _WRITE, _CREATE, _DELETE = ListQuery(), WriteQuery(), CreateQuery(), DeleteQuery()
+_LIST, _CREATE, _DELETE = ListQuery(), CreateQuery(), DeleteQuery()
 
 
 def list_query(api: Api | None = None) -> ListQuery:
@@ -80,11 +73,6 @@ def _hosts_list_query(api: Api) -> ListQuery:
     filters = {f"{OWN}{name}": OwnFilterField(own.fields[name], data_key=name) for name in names} if own else {}
     found: ListQuery = type("HostListQuery", (ListQuery,), filters)()
     return found
-
-
-def write_query(_api: Api | None = None) -> WriteQuery:
-    """The schema of a write's parameters; made once."""
-    return _WRITE
 
 
 def create_query(_api: Api | None = None) -> CreateQuery:

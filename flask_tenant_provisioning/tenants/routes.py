@@ -20,14 +20,16 @@ from ..problems import (
     TenantNotFound,
 )
 from ..web.paging import paged, place
+from ..web.parameters import NO_QUERY, write_query
 from ..web.preconditions import not_modified
+from ..web.requests import REPEATABLE, WITH_BODY, expectation, fence
 from ..web.routing import JSON, MERGE_PATCH, Call, Routes
 from ..web.writing import Answer, write
 from . import actions, listing, usage
 from .inputs import load_patch, load_tenant, load_upsert
 from .models import Tenant
-from .queries import NO_QUERY, create_query, list_query, write_query
-from .requests import REPEATABLE, WITH_BODY, WRITE, created, expectation, fence, identified, named, shown, target
+from .queries import create_query, list_query
+from .requests import WRITE, created, named, shown, target, tenant_named
 from .schemas import TenantPageSchema, TenantSchema, tenant_input
 
 routes = Routes()
@@ -94,7 +96,7 @@ def list_tenants(call: Call) -> Response:
 def read_tenant(call: Call, tenant_id: str) -> Response:
     """Read a tenant."""
     call.asked(NO_QUERY)
-    found = call.mount.storage.read(partial(actions.read, partner=fence(call), tenant_id=identified(tenant_id)))
+    found = call.mount.storage.read(partial(actions.read, partner=fence(call), tenant_id=tenant_named(tenant_id)))
     answer = shown(call, found)
     if not_modified(found.version):
         return Response(status=304, headers=answer.headers)

@@ -10,6 +10,7 @@ from typing import Any
 from marshmallow import fields
 
 from ..problems import Fault
+from .api import Api
 from .validation import StrictSchema, refused
 
 LARGEST_PAGE = 1000
@@ -73,3 +74,18 @@ class FlagField(fields.Field):  # type: ignore[type-arg]
         if value not in ("true", "false"):
             raise refused(Fault("invalid-flag", "Must be true or false."))
         return bool(value == "true")
+
+
+class WriteQuery(QuerySchema):
+    """What every write can be asked: to run every check and leave nothing behind."""
+
+    validate_only = FlagField(load_default=False)
+
+
+NO_QUERY = QuerySchema()
+_WRITE = WriteQuery()
+
+
+def write_query(_api: Api | None = None) -> WriteQuery:
+    """The schema of a write's parameters; made once."""
+    return _WRITE

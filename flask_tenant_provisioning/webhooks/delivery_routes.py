@@ -8,9 +8,9 @@ from flask import Response
 
 from ..database import shown as shown_instant
 from ..problems import DeliveryNotFound, InvalidCursor, InvalidParameter, WebhookDisabled, WebhookNotFound
-from ..tenants.queries import NO_QUERY, write_query
-from ..tenants.requests import REPEATABLE, WITH_BODY, fence, identified
 from ..web.paging import paged, place
+from ..web.parameters import NO_QUERY, write_query
+from ..web.requests import REPEATABLE, WITH_BODY, fence, identified
 from ..web.routing import JSON, Call, Routes
 from ..web.validation import load
 from ..web.writing import Answer, write

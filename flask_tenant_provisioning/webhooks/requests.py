@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ..problems import InvalidParameter, PreconditionFailed, PreconditionRequired, WebhookNotFound
-from ..tenants.requests import expectation, fence, identified
 from ..web.call import Call
 from ..web.preconditions import etag
+from ..web.requests import expectation, fence, identified
 from ..web.writing import Answer
 from . import documents
 from .actions import Keyed, Target

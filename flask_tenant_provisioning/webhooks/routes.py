@@ -7,10 +7,11 @@ from functools import partial
 from flask import Response
 
 from ..problems import InvalidCursor, InvalidParameter, QuotaExceeded, SecretUnavailable, WebhookNotFound
-from ..tenants.queries import NO_QUERY, create_query, write_query
-from ..tenants.requests import REPEATABLE, WITH_BODY, fence
+from ..tenants.queries import create_query
 from ..web.paging import paged, place
+from ..web.parameters import NO_QUERY, write_query
 from ..web.preconditions import not_modified
+from ..web.requests import REPEATABLE, WITH_BODY, fence
 from ..web.routing import JSON, MERGE_PATCH, Call, Routes
 from ..web.validation import load
 from ..web.writing import Answer, write

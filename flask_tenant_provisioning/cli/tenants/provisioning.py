@@ -9,7 +9,7 @@ import click
 
 from ...steps import actions
 from ...tenants.changes import Target, whereabouts
-from ...tenants.requests import identified
+from ...tenants.requests import tenant_named
 from ...web.mount import Mount
 from ..mounts import chosen_mount
 from ..operator import operator
@@ -26,7 +26,7 @@ COLUMNS = ("name", "state", "attempts", "next_attempt_at", "error")
 def provisioning(tenant: str, partner: str | None, as_json: bool, mount: str | None) -> None:
     chosen = chosen_mount(mount)
     with told():
-        work = partial(actions.read, partner=partner, tenant_id=identified(tenant))
+        work = partial(actions.read, partner=partner, tenant_id=tenant_named(tenant))
         _say(chosen.storage.read(work), as_json=as_json)
 
 
@@ -50,7 +50,7 @@ def cancel(tenant: str, partner: str | None, as_json: bool, mount: str | None) -
 
 def _moved(mount: Mount, tenant_id: str, partner: str | None, work: Any) -> dict[str, Any]:
     """What `work` makes of the provisioning, done by the operator; of a tenant that is being purged too."""
-    wanted = identified(tenant_id)
+    wanted = tenant_named(tenant_id)
 
     def unit(session: Any) -> dict[str, Any]:
         owner = whereabouts(session, partner, wanted).partner_id

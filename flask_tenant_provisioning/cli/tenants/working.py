@@ -12,7 +12,7 @@ from ...problems import LicenseExpired
 from ...tenants import actions, usage
 from ...tenants.changes import Target
 from ...tenants.models import Tenant
-from ...tenants.requests import identified
+from ...tenants.requests import tenant_named
 from ...web.mount import Mount
 from ..operator import operator
 from ..output import say_one
@@ -22,13 +22,13 @@ T = TypeVar("T")
 
 def found(mount: Mount, tenant_id: str, partner: str | None) -> Tenant:
     """The tenant with this id, of `partner` or of anybody. Raises `TenantNotFound`."""
-    wanted = identified(tenant_id)
+    wanted = tenant_named(tenant_id)
     return mount.storage.read(lambda session: actions.read(session, partner, wanted))
 
 
 def changed(mount: Mount, tenant_id: str, partner: str | None, work: Callable[[Session, Actor, Target], T]) -> T:
     """What `work` makes of the tenant, done by the operator on behalf of its partner, in one transaction."""
-    wanted = identified(tenant_id)
+    wanted = tenant_named(tenant_id)
 
     def unit(session: Session) -> T:
         owner = actions.read(session, partner, wanted).partner_id

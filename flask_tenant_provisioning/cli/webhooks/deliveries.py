@@ -8,7 +8,7 @@ import click
 
 from ...database import Session, shown
 from ...problems import DeliveryNotFound
-from ...tenants.requests import identified
+from ...web.requests import identified
 from ...web.validation import load, load_parameters
 from ...webhooks import actions, documents, resending
 from ...webhooks.actions import Target

@@ -1,0 +1,122 @@
+"""Register, read and change partners. Each public function is one unit of work, wherever it is called from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..access import Actor
+from ..database import Outdated, Session, following, instant
+from ..events import compact, event, record
+from ..problems import PartnerNotFound
+from .models import WRITABLE, Partner
+from .statements import PartnerSQL
+
+Values = Mapping[str, Any]
+Expected = Callable[[int | None], None]
+
+#: What a partner is of whom nothing is said.
+EMPTY: Values = {**dict.fromkeys(WRITABLE), "status": "active"}
+
+
+def find(session: Session, partner_id: str) -> Partner | None:
+    """The partner with this id; None where it has not been registered."""
+    row = session.run(session.storage.once(PartnerSQL).read, {"partner_id": partner_id}).fetchone()
+    return Partner._make(row) if row else None
+
+
+def read(session: Session, partner_id: str) -> Partner:
+    """The same. Raises `PartnerNotFound`."""
+    found = find(session, partner_id)
+    if found is None:
+        raise PartnerNotFound
+    return found
+
+
+def page(session: Session, status: str | None, limit: int, after: str | None) -> tuple[list[Partner], str | None]:
+    """Partners behind the id `after`, by their ids, and the last one's id where more follow."""
+    statement = session.storage.once(PartnerSQL).page(in_status=status is not None, after=after is not None)
+    rows = session.run(statement, {"status": status, "after": after, "limit": limit + 1}).fetchall()
+    found = [Partner._make(row) for row in rows[:limit]]
+    return found, found[-1].partner_id if len(rows) > limit else None
+
+
+def register(session: Session, partner_id: str) -> Partner:
+    """The partner with this id, registered now where it has not been."""
+    _add(session, _new(session, partner_id, EMPTY))
+    return read(session, partner_id)
+
+
+def put(session: Session, actor: Actor, partner_id: str, values: Values, expected: Expected) -> tuple[Partner, bool]:
+    """Give a partner `values` as a whole, registering it where it has not been; whether it was.
+
+    Raises what `expected` raises.
+    """
+    before = _locked(session, partner_id)
+    expected(before.version if before else None)
+    if before:
+        return _changed(session, actor, before, {**EMPTY, **values}), False
+    made = _new(session, partner_id, {**EMPTY, **values})
+    if not _add(session, made):
+        raise Outdated("somebody else registered it meanwhile")
+    _tell(session, actor, None, made)
+    return made, True
+
+
+def revise(session: Session, actor: Actor, partner_id: str, values: Values, expected: Expected) -> Partner:
+    """Give a partner some values; the same ones change nothing.
+
+    Raises `PartnerNotFound`, and what `expected` raises.
+    """
+    before = _locked(session, partner_id)
+    if before is None:
+        raise PartnerNotFound
+    expected(before.version)
+    return _changed(session, actor, before, values)
+
+
+def _locked(session: Session, partner_id: str) -> Partner | None:
+    row = session.run(session.storage.once(PartnerSQL).lock, {"partner_id": partner_id}).fetchone()
+    return Partner._make(row) if row else None
+
+
+def _new(session: Session, partner_id: str, values: Values) -> Partner:
+    at = instant(session.storage.clock())
+    return Partner(partner_id=partner_id, version=1, created_at=at, updated_at=at, **_stored(values))
+
+
+def _add(session: Session, partner: Partner) -> bool:
+    return bool(session.run(session.storage.once(PartnerSQL).add, partner._asdict()).rowcount == 1)
+
+
+def _stored(values: Values) -> dict[str, Any]:
+    """`values` as the columns keep them; who is not suspended is so for no reason."""
+    found = dict(values)
+    if found.get("allowed_plans") is not None:
+        found["allowed_plans"] = compact(found["allowed_plans"])
+    if found.get("status") == "active":
+        found["suspended_reason"] = None
+    return found
+
+
+def _changed(session: Session, actor: Actor, before: Partner, values: Values) -> Partner:
+    """Write what differs, as the next version. Raises `Outdated` where somebody else was faster."""
+    after = before._replace(**_stored({"status": before.status, **values}))
+    if after == before:
+        return before
+    at = max(instant(session.storage.clock()), following(before.updated_at))
+    after = after._replace(version=before.version + 1, updated_at=at)
+    new = {f"new_{name}": getattr(after, name) for name in (*WRITABLE, "version", "updated_at")}
+    where = {"partner_id": before.partner_id, "expected": before.version}
+    if session.run(session.storage.once(PartnerSQL).change, {**where, **new}).rowcount != 1:
+        raise Outdated(before.partner_id)
+    _tell(session, actor, before, after)
+    return after
+
+
+def _tell(session: Session, actor: Actor, before: Partner | None, after: Partner) -> None:
+    old, new = before.document() if before else {}, after.document()
+    differing = [name for name in WRITABLE if old.get(name) != new[name]]
+    changes = {name: {"previous": old.get(name), "new": new[name]} for name in differing}
+    at, partner = after.updated_at, after.partner_id
+    record(session, event(session.storage, actor, "partner.updated", partner, new, at, changes))

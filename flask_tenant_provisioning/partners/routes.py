@@ -1,0 +1,147 @@
+"""The HTTP of partners: an administrator's, but that each partner may read itself."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from flask import Response
+
+from ..access.principal import LONGEST_NAME
+from ..problems import (
+    Fault,
+    Forbidden,
+    InvalidCursor,
+    InvalidParameter,
+    PartnerNotFound,
+    PreconditionFailed,
+    PreconditionRequired,
+)
+from ..web.paging import paged, place
+from ..web.parameters import NO_QUERY, write_query
+from ..web.preconditions import etag, not_modified
+from ..web.requests import REPEATABLE, WITH_BODY, expectation, fence
+from ..web.routing import JSON, MERGE_PATCH, Call, Routes
+from ..web.validation import entry, invalid, load
+from ..web.writing import Answer, write
+from . import actions
+from .models import Partner
+from .schemas import PartnerPageSchema, PartnerSchema, partner_input, partner_list_query
+from .standing import standings
+
+routes = Routes()
+
+PARTNERS = "/partners"
+PARTNER = f"{PARTNERS}/<path:partner_id>"
+WRONG_ID = Fault("invalid-length", f"Must have 1 to {LONGEST_NAME} characters, and no NUL.")
+_WRITE = (InvalidParameter, PreconditionFailed, PreconditionRequired)
+
+
+@routes.add(
+    "GET",
+    PARTNERS,
+    permissions=("partner:read",),
+    query=partner_list_query,
+    answers={200: PartnerPageSchema},
+    problems=(InvalidParameter, InvalidCursor),
+)
+def list_partners(call: Call) -> Response:
+    """List partners by their ids, a page at a time."""
+    asked = call.asked(partner_list_query())
+    if fence(call) is not None:
+        return paged(call, [_own(call).document()], None, "")
+    status = asked.get("status")
+    question = repr(("partners", status))
+    after = place(call, asked, question)
+    work = partial(actions.page, status=status, limit=asked["limit"], after=after)
+    found, end = call.mount.storage.read(work)
+    return paged(call, [one.document() for one in found], end, question)
+
+
+@routes.add(
+    "GET",
+    PARTNER,
+    permissions=("partner:read",),
+    answers={200: PartnerSchema, 304: None},
+    problems=(InvalidParameter, PartnerNotFound),
+)
+def read_partner(call: Call, partner_id: str) -> Response:
+    """Read a partner."""
+    call.asked(NO_QUERY)
+    if fence(call) not in (None, partner_id):
+        raise PartnerNotFound
+    answer = _shown(call.mount.storage.read(partial(actions.read, partner_id=partner_id)))
+    if not_modified(answer.document["version"]):
+        return Response(status=304, headers=answer.headers)
+    return call.answer(answer.document, answer.headers)
+
+
+@routes.add(
+    "PUT",
+    PARTNER,
+    permissions=("partner:manage",),
+    body=partner_input,
+    query=write_query,
+    answers={200: PartnerSchema, 201: PartnerSchema},
+    problems=(*WITH_BODY, *_WRITE),
+)
+def put_partner(call: Call, partner_id: str) -> Response:
+    """Register a partner, or replace every writable field of one."""
+    _require_administrator(call)
+    asked, body = call.asked(write_query()), call.body(JSON)
+    values = load(partner_input(), body)
+    work = partial(
+        actions.put, actor=call.actor(), partner_id=_named(partner_id), values=values, expected=expectation(call)
+    )
+
+    def answer(found: tuple[Partner, bool]) -> Answer:
+        one, new = found
+        where = {"Location": f"{call.mount.base()}{PARTNERS}/{partner_id}"} if new else {}
+        return _shown(one, 201 if new else 200, **where)
+
+    return _written(call, partner_id, write(call, work, answer, body=body, validate_only=asked["validate_only"]))
+
+
+@routes.add(
+    "PATCH",
+    PARTNER,
+    permissions=("partner:manage",),
+    body=partner_input,
+    consumes=(MERGE_PATCH, JSON),
+    query=write_query,
+    answers={200: PartnerSchema},
+    problems=(*WITH_BODY, *REPEATABLE, *_WRITE, PartnerNotFound),
+)
+def patch_partner(call: Call, partner_id: str) -> Response:
+    """Change some fields of a partner (RFC 7396). Once it is `suspended`, its requests are 403 `partner-suspended`."""
+    _require_administrator(call)
+    asked, body = call.asked(write_query()), call.body(MERGE_PATCH, JSON)
+    values = load(partner_input(), body, partial=True)
+    work = partial(actions.revise, actor=call.actor(), partner_id=partner_id, values=values, expected=expectation(call))
+    return _written(call, partner_id, write(call, work, _shown, body=body, validate_only=asked["validate_only"]))
+
+
+def _require_administrator(call: Call) -> None:
+    """Raise `Forbidden` for a partner's own caller: nobody grants themselves more than they have."""
+    if fence(call) is not None:
+        challenge = call.mount.guard.challenge("insufficient_scope")
+        raise Forbidden("Only an administrator may change a partner.", headers=challenge)
+
+
+def _named(partner_id: str) -> str:
+    """The id of a partner to be. Raises `InvalidInput` for one that no token can name."""
+    if len(partner_id) > LONGEST_NAME or "\0" in partner_id:
+        raise invalid([entry(WRONG_ID, "partner")])
+    return partner_id
+
+
+def _own(call: Call) -> Partner:
+    return standings(call.mount).of(call.principal.partner)
+
+
+def _shown(partner: Partner, status: int = 200, **headers: str) -> Answer:
+    return Answer(status, partner.document(), {"ETag": etag(partner.version), **headers})
+
+
+def _written(call: Call, partner_id: str, answer: Response) -> Response:
+    standings(call.mount).forget(partner_id)
+    return answer

@@ -1,0 +1,58 @@
+"""How a partner stands, as each of its requests asks: remembered for a moment, unless this process changes it."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ..access import Principal
+from ..problems import PartnerNotRegistered, PartnerSuspended
+from ..web.mount import Mount
+from . import actions
+from .models import Partner
+
+#: How many partners one process remembers.
+_MOST = 10_000
+
+
+class Standings:
+    """What one process remembers of partners."""
+
+    def __init__(self, mount: Mount) -> None:
+        self._storage = mount.storage
+        self._seconds = mount.settings.partner_cache_seconds
+        self._registers = mount.settings.partner_registration == "automatic"
+        self._known: dict[str, tuple[float, Partner]] = {}
+
+    def of(self, partner_id: str) -> Partner:
+        """The partner, as it was `PROVISIONING_PARTNER_CACHE_SECONDS` ago at most. Raises `PartnerNotRegistered`."""
+        now, known = self._storage.clock(), self._known.get(partner_id)
+        if known is not None and 0 <= now - known[0] < self._seconds:
+            return known[1]
+        found = self._found(partner_id)
+        if len(self._known) >= _MOST:
+            self._known.clear()
+        self._known[partner_id] = now, found
+        return found
+
+    def forget(self, partner_id: str) -> None:
+        """Ask anew at the next request."""
+        self._known.pop(partner_id, None)
+
+    def _found(self, partner_id: str) -> Partner:
+        found = self._storage.read(partial(actions.find, partner_id=partner_id))
+        if found is not None:
+            return found
+        if not self._registers:
+            raise PartnerNotRegistered
+        return self._storage.transaction(partial(actions.register, partner_id=partner_id))
+
+
+def standings(mount: Mount) -> Standings:
+    """What this process remembers of the partners of `mount`."""
+    return mount.once(Standings)  # type: ignore[arg-type]
+
+
+def require_standing(mount: Mount, principal: Principal) -> None:
+    """Raise `PartnerSuspended` or `PartnerNotRegistered` where no request of the principal's partner is let pass."""
+    if not principal.sees_every_partner and standings(mount).of(principal.partner).status == "suspended":
+        raise PartnerSuspended

@@ -1,0 +1,44 @@
+"""What the routes of several features have in common: whom a request may mean, and what can be wrong with it."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import Any
+
+from ..problems import (
+    BodyTooLarge,
+    IdempotencyInProgress,
+    IdempotencyKeyReused,
+    InvalidIdempotencyKey,
+    InvalidInput,
+    MalformedJSON,
+    NotFound,
+    UnsupportedMediaType,
+)
+from .call import Call
+from .preconditions import require_match
+
+#: The problems that routes of a kind have in common.
+WITH_BODY = (BodyTooLarge, MalformedJSON, UnsupportedMediaType, InvalidInput)
+REPEATABLE = (InvalidIdempotencyKey, IdempotencyInProgress, IdempotencyKeyReused)
+
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def fence(call: Call) -> str | None:
+    """The partner whose resources the caller sees; None means everybody's."""
+    return None if call.principal.sees_every_partner else call.principal.partner
+
+
+def identified(text: str, absent: type[NotFound]) -> str:
+    """An id in its canonical form. Raises `absent` for what cannot be one."""
+    found = text.lower()
+    if not _ID.fullmatch(found):
+        raise absent
+    return found
+
+
+def expectation(call: Call) -> Any:
+    """What looks at a version and raises where the request's preconditions exclude it."""
+    return partial(require_match, demanded=call.mount.settings.require_if_match)
