@@ -16,7 +16,8 @@ from tests.witness import DAY, hosted, one, rows, storage_of
 from tests.world import Caller, problem
 
 TYPES = "tenant.created, tenant.provisioned, tenant.provisioning_failed, tenant.updated, tenant.suspended, "
-TYPES += "tenant.reactivated, tenant.deleted, tenant.restored, tenant.purged, bulk_job.finished, webhook.disabled"
+TYPES += "tenant.reactivated, tenant.deleted, tenant.restored, tenant.purged, bulk_job.finished, "
+TYPES += "partner.updated, webhook.disabled"
 
 
 def read(caller: Caller, **asked: Any) -> dict[str, Any]:

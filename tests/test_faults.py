@@ -518,6 +518,7 @@ def test_a_commit_whose_answer_is_lost_is_refused_and_its_key_finds_it(
 ) -> None:
     app = make_pg_app(wire.url.render_as_string(hide_password=False))
     partner, keyed = Caller(app), {"Idempotency-Key": "once"}
+    assert partner("GET", "/tenants").status_code == 200
     wire.lose_answer_to(b"COMMIT\0")
     refused(partner("POST", "/tenants", json=EXAMPLE, headers=keyed))
     assert (rows(app, "tenants"), rows(app, "events")) == (1, 1)

@@ -43,8 +43,13 @@ def page(session: Session, status: str | None, limit: int, after: str | None) ->
 
 def register(session: Session, partner_id: str) -> Partner:
     """The partner with this id, registered now where it has not been."""
-    _add(session, _new(session, partner_id, EMPTY))
+    _add(session, unregistered(partner_id, session.storage.clock()))
     return read(session, partner_id)
+
+
+def unregistered(partner_id: str, now: float) -> Partner:
+    """A partner of whom nothing is said, at the time `now` in seconds since 1970."""
+    return _new(partner_id, EMPTY, now)
 
 
 def put(session: Session, actor: Actor, partner_id: str, values: Values, expected: Expected) -> tuple[Partner, bool]:
@@ -56,7 +61,7 @@ def put(session: Session, actor: Actor, partner_id: str, values: Values, expecte
     expected(before.version if before else None)
     if before:
         return _changed(session, actor, before, {**EMPTY, **values}), False
-    made = _new(session, partner_id, {**EMPTY, **values})
+    made = _new(partner_id, {**EMPTY, **values}, session.storage.clock())
     if not _add(session, made):
         raise Outdated("somebody else registered it meanwhile")
     _tell(session, actor, None, made)
@@ -80,8 +85,8 @@ def _locked(session: Session, partner_id: str) -> Partner | None:
     return Partner._make(row) if row else None
 
 
-def _new(session: Session, partner_id: str, values: Values) -> Partner:
-    at = instant(session.storage.clock())
+def _new(partner_id: str, values: Values, now: float) -> Partner:
+    at = instant(now)
     return Partner(partner_id=partner_id, version=1, created_at=at, updated_at=at, **_stored(values))
 
 

@@ -35,9 +35,8 @@ class PlansField(fields.Field):  # type: ignore[type-arg]
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> list[str]:
         if not isinstance(value, list) or len(value) > MOST_PLANS or not all(map(_is_plan, value)):
-            raise refused(
-                Fault("invalid-type", f"Must be a list of {MOST_PLANS} texts at most, each of 1 to {LONGEST_PLAN}.")
-            )
+            detail = f"Must be a list of {MOST_PLANS} texts at most, each of 1 to {LONGEST_PLAN} characters."
+            raise refused(Fault("invalid-type", detail))
         return list(dict.fromkeys(value))
 
 

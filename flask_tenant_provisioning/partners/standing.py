@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from ..access import Principal
-from ..problems import PartnerNotRegistered, PartnerSuspended
+from ..problems import PartnerNotRegistered, PartnerSuspended, StorageUnavailable
 from ..web.mount import Mount
 from . import actions
 from .models import Partner
@@ -29,6 +29,8 @@ class Standings:
         if known is not None and 0 <= now - known[0] < self._seconds:
             return known[1]
         found = self._found(partner_id)
+        if found is None:
+            return actions.unregistered(partner_id, now)
         if len(self._known) >= _MOST:
             self._known.clear()
         self._known[partner_id] = now, found
@@ -38,13 +40,17 @@ class Standings:
         """Ask anew at the next request."""
         self._known.pop(partner_id, None)
 
-    def _found(self, partner_id: str) -> Partner:
+    def _found(self, partner_id: str) -> Partner | None:
+        """The partner, registered now if need be; None where the database takes no writes at the moment."""
         found = self._storage.read(partial(actions.find, partner_id=partner_id))
         if found is not None:
             return found
         if not self._registers:
             raise PartnerNotRegistered
-        return self._storage.transaction(partial(actions.register, partner_id=partner_id))
+        try:
+            return self._storage.transaction(partial(actions.register, partner_id=partner_id))
+        except StorageUnavailable:
+            return None
 
 
 def standings(mount: Mount) -> Standings:
@@ -53,6 +59,13 @@ def standings(mount: Mount) -> Standings:
 
 
 def require_standing(mount: Mount, principal: Principal) -> None:
-    """Raise `PartnerSuspended` or `PartnerNotRegistered` where no request of the principal's partner is let pass."""
-    if not principal.sees_every_partner and standings(mount).of(principal.partner).status == "suspended":
+    """Raise `PartnerSuspended` or `PartnerNotRegistered` where no request of the principal's partner is let pass.
+
+    Where the API is not mounted there are no partners either: views of the host's own stay as they are.
+    """
+    if (
+        mount.served
+        and not principal.sees_every_partner
+        and standings(mount).of(principal.partner).status == "suspended"
+    ):
         raise PartnerSuspended
