@@ -7,7 +7,7 @@ from typing import Any
 
 from ..access import Actor
 from ..database import Outdated, Session, following, instant
-from ..events import compact, event, record
+from ..events import event, record
 from ..problems import PartnerNotFound
 from .models import WRITABLE, Partner
 from .statements import PartnerSQL
@@ -97,8 +97,6 @@ def _add(session: Session, partner: Partner) -> bool:
 def _stored(values: Values) -> dict[str, Any]:
     """`values` as the columns keep them; who is not suspended is so for no reason."""
     found = dict(values)
-    if found.get("allowed_plans") is not None:
-        found["allowed_plans"] = compact(found["allowed_plans"])
     if found.get("status") == "active":
         found["suspended_reason"] = None
     return found

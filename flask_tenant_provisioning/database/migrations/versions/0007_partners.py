@@ -1,11 +1,11 @@
-"""Partners: who may call, and how much they may have."""
+"""Partners: who may call."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import context, op
 
-from flask_tenant_provisioning.database.types import Instant, Record, ordered_text
+from flask_tenant_provisioning.database.types import Instant, ordered_text
 
 revision = "0007"
 down_revision = "0006"
@@ -20,8 +20,6 @@ def upgrade() -> None:
         sa.Column("contact", sa.String(255)),
         sa.Column("status", sa.String(16), nullable=False),
         sa.Column("suspended_reason", sa.String(500)),
-        sa.Column("max_tenants", sa.Integer),
-        sa.Column("allowed_plans", Record),
         sa.Column("version", sa.Integer, nullable=False),
         sa.Column("created_at", Instant, nullable=False),
         sa.Column("updated_at", Instant, nullable=False),
