@@ -8,7 +8,7 @@ from .deferred import Deferred
 
 provisioning = click.Group(
     "provisioning",
-    help="Tenant provisioning: tenants, events, webhooks, licence, database, tokens, documents, and if all is well.",
+    help="Tenant provisioning: tenants, partners, events, webhooks, licence, database, tokens, and if all is well.",
     commands=Deferred(
         __name__,
         {
@@ -17,6 +17,7 @@ provisioning = click.Group(
             "events": ".events:event_commands",
             "license": ".license:license_commands",
             "openapi": ".openapi:openapi",
+            "partners": ".partners:partner_commands",
             "purge": ".purge:purge",
             "tenants": ".tenants:tenant_commands",
             "token": ".token:token",

@@ -68,7 +68,9 @@ def put(session: Session, actor: Actor, partner_id: str, values: Values, expecte
     return made, True
 
 
-def revise(session: Session, actor: Actor, partner_id: str, values: Values, expected: Expected) -> Partner:
+def revise(
+    session: Session, actor: Actor, partner_id: str, values: Values, expected: Expected = lambda _version: None
+) -> Partner:
     """Give a partner some values; the same ones change nothing.
 
     Raises `PartnerNotFound`, and what `expected` raises.

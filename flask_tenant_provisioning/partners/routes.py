@@ -6,9 +6,7 @@ from functools import partial
 
 from flask import Response
 
-from ..access.principal import LONGEST_NAME
 from ..problems import (
-    Fault,
     Forbidden,
     InvalidCursor,
     InvalidParameter,
@@ -21,9 +19,10 @@ from ..web.parameters import NO_QUERY, write_query
 from ..web.preconditions import etag, not_modified
 from ..web.requests import REPEATABLE, WITH_BODY, expectation, fence
 from ..web.routing import JSON, MERGE_PATCH, Call, Routes
-from ..web.validation import entry, invalid, load
+from ..web.validation import load
 from ..web.writing import Answer, write
 from . import actions
+from .inputs import partner_named
 from .models import Partner
 from .schemas import PartnerPageSchema, PartnerSchema, partner_input, partner_list_query
 from .standing import standings
@@ -32,7 +31,6 @@ routes = Routes()
 
 PARTNERS = "/partners"
 PARTNER = f"{PARTNERS}/<path:partner_id>"
-WRONG_ID = Fault("invalid-length", f"Must have 1 to {LONGEST_NAME} characters, and no NUL.")
 _WRITE = (InvalidParameter, PreconditionFailed, PreconditionRequired)
 
 
@@ -90,7 +88,7 @@ def put_partner(call: Call, partner_id: str) -> Response:
     asked, body = call.asked(write_query()), call.body(JSON)
     values = load(partner_input(), body)
     work = partial(
-        actions.put, actor=call.actor(), partner_id=_named(partner_id), values=values, expected=expectation(call)
+        actions.put, actor=call.actor(), partner_id=partner_named(partner_id), values=values, expected=expectation(call)
     )
 
     def answer(found: tuple[Partner, bool]) -> Answer:
@@ -125,13 +123,6 @@ def _require_administrator(call: Call) -> None:
     if fence(call) is not None:
         challenge = call.mount.guard.challenge("insufficient_scope")
         raise Forbidden("Only an administrator may change a partner.", headers=challenge)
-
-
-def _named(partner_id: str) -> str:
-    """The id of a partner to be. Raises `InvalidInput` for one that no token can name."""
-    if len(partner_id) > LONGEST_NAME or "\0" in partner_id:
-        raise invalid([entry(WRONG_ID, "partner")])
-    return partner_id
 
 
 def _own(call: Call) -> Partner:

@@ -1,0 +1,111 @@
+"""``flask provisioning partners``: what the API does about partners, for an operator."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import click
+from flask.cli import with_appcontext
+
+from ..partners import actions
+from ..partners.actions import Values
+from ..partners.inputs import partner_named
+from ..partners.models import STATUSES, Partner
+from ..partners.schemas import partner_input
+from ..web.validation import load
+from .mounts import chosen_mount, mount_option
+from .operator import operator
+from .output import json_option, say_one
+from .paging import pages, say_pages
+from .problems import told
+from .tenants.options import TEXT, sent
+
+COLUMNS = ("partner", "status", "name", "contact", "suspended_reason", "created_at")
+
+
+@click.group("partners", help="List, show, register, change and suspend partners as the API does.")
+def partner_commands() -> None:
+    """The group."""
+
+
+@partner_commands.command("list", help="List partners by their ids.")
+@click.option("--status", type=click.Choice(STATUSES), help="Only those with this status.")
+@click.option("--limit", type=click.IntRange(0), default=50, show_default=True, help="How many at most; 0: all.")
+@json_option
+@mount_option
+@with_appcontext
+def list_partners(status: str | None, limit: int, as_json: bool, mount: str | None) -> None:
+    chosen = chosen_mount(mount)
+    with told():
+        found = pages(chosen.storage, partial(actions.page, status=status), Partner.document, limit)
+        say_pages(found, COLUMNS, "partners", as_json=as_json)
+
+
+@partner_commands.command("show", help="Show the partner with the id PARTNER.")
+@click.argument("partner", type=TEXT)
+@json_option
+@mount_option
+@with_appcontext
+def show(partner: str, as_json: bool, mount: str | None) -> None:
+    chosen = chosen_mount(mount)
+    with told():
+        found = chosen.storage.read(partial(actions.read, partner_id=partner))
+        say_one(found.document(), as_json=as_json)
+
+
+@partner_commands.command("register", help="Register a partner with the id PARTNER, as its tokens name it.")
+@click.argument("partner", type=TEXT)
+@click.option("--name", type=TEXT, help="What people call it.")
+@click.option("--contact", type=TEXT, help="Whom to ask there.")
+@json_option
+@mount_option
+@with_appcontext
+def register(partner: str, as_json: bool, mount: str | None, **fields: Any) -> None:
+    chosen = chosen_mount(mount)
+    with told():
+        values, wanted = load(partner_input(), sent(fields)), partner_named(partner)
+
+        def work(session: Any) -> Partner:
+            actions.register(session, wanted)
+            return actions.revise(session, operator(wanted), wanted, values)
+
+        say_one(chosen.storage.transaction(work).document(), as_json=as_json)
+
+
+@partner_commands.command("update", help="Change what is said of the partner with the id PARTNER.")
+@click.argument("partner", type=TEXT)
+@click.option("--name", type=TEXT, help="What people call it.")
+@click.option("--contact", type=TEXT, help="Whom to ask there.")
+@json_option
+@mount_option
+@with_appcontext
+def update(partner: str, as_json: bool, mount: str | None, **fields: Any) -> None:
+    _revise(partner, mount, sent(fields), as_json=as_json)
+
+
+@partner_commands.command("suspend", help="Refuse every request of the partner with the id PARTNER.")
+@click.argument("partner", type=TEXT)
+@click.option("--reason", type=TEXT, help="Why.")
+@json_option
+@mount_option
+@with_appcontext
+def suspend(partner: str, reason: str | None, as_json: bool, mount: str | None) -> None:
+    _revise(partner, mount, {"status": "suspended", **sent({"suspended_reason": reason})}, as_json=as_json)
+
+
+@partner_commands.command("reactivate", help="Let the requests of the suspended partner PARTNER pass again.")
+@click.argument("partner", type=TEXT)
+@json_option
+@mount_option
+@with_appcontext
+def reactivate(partner: str, as_json: bool, mount: str | None) -> None:
+    _revise(partner, mount, {"status": "active"}, as_json=as_json)
+
+
+def _revise(partner: str, mount: str | None, fields: Values, *, as_json: bool) -> None:
+    chosen = chosen_mount(mount)
+    with told():
+        values = load(partner_input(), fields, partial=True)
+        work = partial(actions.revise, actor=operator(partner), partner_id=partner, values=values)
+        say_one(chosen.storage.transaction(work).document(), as_json=as_json)

@@ -1,0 +1,66 @@
+"""``flask provisioning partners``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flask import Flask
+
+from tests.commands import run
+from tests.test_events import followed
+from tests.world import Caller
+
+
+def said(app: Flask, *arguments: str) -> list[dict[str, Any]]:
+    """What the command prints as JSON."""
+    done = run(app, "partners", *arguments, "--json")
+    assert (done.status, done.err) == (0, ""), done
+    return [json.loads(line) for line in done.out.splitlines()]
+
+
+def test_a_partner_is_registered_and_changed(partner: Caller) -> None:
+    (made,) = said(partner.app, "register", partner.partner, "--name", "Acme", "--contact", "ops@acme.example")
+    assert (made["partner"], made["name"], made["contact"], made["status"]) == (
+        partner.partner,
+        "Acme",
+        "ops@acme.example",
+        "active",
+    )
+    assert said(partner.app, "show", partner.partner) == [made]
+    (changed,) = said(partner.app, "update", partner.partner, "--name", "Acme Ltd")
+    assert changed == {**made, "name": "Acme Ltd", "version": made["version"] + 1, "updated_at": changed["updated_at"]}
+    assert [event["type"] for event in followed(partner)] == ["partner.updated", "partner.updated"]
+
+
+def test_a_suspended_partner_is_refused_until_it_is_reactivated(make_app: Any) -> None:
+    app = make_app(PROVISIONING_PARTNER_CACHE_SECONDS=0)
+    partner = Caller(app)
+    assert partner("GET", "/tenants").status_code == 200
+    (found,) = said(app, "suspend", partner.partner, "--reason", "unpaid")
+    assert (found["status"], found["suspended_reason"]) == ("suspended", "unpaid")
+    assert partner("GET", "/tenants").get_json()["code"] == "partner-suspended"
+    assert said(app, "list", "--status", "suspended") == [found]
+    (found,) = said(app, "reactivate", partner.partner)
+    assert (found["status"], found["suspended_reason"]) == ("active", None)
+    assert partner("GET", "/tenants").status_code == 200
+
+
+def test_a_list_is_a_table(make_app: Any) -> None:
+    app = make_app()
+    for name in ("b", "a"):
+        said(app, "register", name)
+    done = run(app, "partners", "list", "--limit", "1")
+    heading, line = done.out.splitlines()
+    assert heading.split() == ["partner", "status", "name", "contact", "suspended_reason", "created_at"]
+    assert line.split()[:5] == ["a", "active", "-", "-", "-"]
+    assert done.err == "There are more: --limit 0 lists them all.\n"
+    assert run(app, "partners", "list", "--status", "suspended") == (0, "", "There are no such partners.\n")
+
+
+def test_what_is_wrong_is_told(partner: Caller) -> None:
+    for command in ("show", "update", "suspend", "reactivate"):
+        done = run(partner.app, "partners", command, f"no-{partner.partner}")
+        assert (done.status, done.err.splitlines()[0]) == (1, "Error: Partner not found.")
+    done = run(partner.app, "partners", "register", "x" * 256)
+    assert (done.status, done.err.splitlines()[1]) == (1, "  partner: Must have 1 to 255 characters, and no NUL.")
