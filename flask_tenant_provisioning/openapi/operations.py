@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..access.principal import LONGEST_NAME
 from ..problems import InvalidIdempotencyKey, PreconditionFailed
 from ..web.api import Api
 from ..web.idempotency.keys import LONGEST_KEY
@@ -26,6 +27,8 @@ _KEY = (
     rf'|"(?:[ !#-\[\]-~]|\\["\\]){{1,{LONGEST_KEY}}}")$'
 )
 
+#: How long texts of the callers' own are that stand in a path.
+_TEXTS = {"external_id": 128, "partner_id": LONGEST_NAME}
 #: What a path can carry: no NUL, no slash at its beginning, and no line break beside a slash (`Route.rules`).
 _IN_PATH = "^(?:[^/\\n\\u0000][^\\n\\u0000]*|[^/\\u0000]+)$"
 
@@ -125,8 +128,8 @@ def _place(name: str, api: Api) -> dict[str, Any]:
     listed = {"code": [kind.code for kind in kinds(api)], "asset": list(ASSETS)}
     if name in listed:
         return {"type": "string", "enum": listed[name]}
-    if name == "external_id":
-        return {"type": "string", "minLength": 1, "maxLength": 128, "pattern": _IN_PATH}
+    if name in _TEXTS:
+        return {"type": "string", "minLength": 1, "maxLength": _TEXTS[name], "pattern": _IN_PATH}
     return {"type": "string", "format": "uuid"} if name.endswith("_id") else {"type": "string", "minLength": 1}
 
 

@@ -39,6 +39,7 @@ def missed(document: dict[str, Any], found: dict[str, Answers], role: str) -> li
         (f"{method.upper()} {path}", int(status), kind)
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
+        if not operation["security"] or role in operation["x-roles"]
         for status, answer in operation["responses"].items()
         if int(status) < 400
         for kind in map(_bare, answer.get("content", [""]))

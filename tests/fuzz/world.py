@@ -79,6 +79,8 @@ def world(database: str, role: str) -> Iterator[World]:
         with demo.server(port, environment):
             stranger = demo.token("partner-admin", "globex", environment)
             made = World(port, demo.token(role, "acme", environment), stranger, {})
+            if role == "provisioning-admin":
+                made.ask("PUT /partners/initech", 201, {})
             made.ids["tenants"] = list(_populated(made))
             made.ids["webhooks"] = [_endpoint(made) for _ in range(_ENDPOINTS)]
             made.ids["doomed"] = [_endpoint(made) for _ in range(_DOOMED)]
