@@ -106,6 +106,7 @@ def test_a_frame_that_breaks_after_many_rows_leaves_none_of_them(partner: Caller
         (gzip.compress(ROW)[:-6], "The gzip ends too early."),
         (gzip.compress(ROW) + b"more", "The upload is no gzip, or damaged."),
     ],
+    ids=["none", "cut short", "with more behind it"],
 )
 def test_a_broken_gzip_fails_as_a_whole(partner: Caller, data: bytes, detail: str) -> None:
     refused(upload(partner, data, **{"Content-Encoding": "gzip"}), 400, "malformed-upload", detail)
