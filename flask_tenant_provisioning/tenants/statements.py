@@ -32,7 +32,6 @@ class TenantSQL:
         self.all_holders = self._compiled(self._all_holders())
         external = and_(t.partner_id == bindparam("partner_id"), t.external_id == bindparam("external_id"), t.live == 1)
         self.lock_external = self._compiled(self._rows().where(external).with_for_update())
-        self.lock_many = self._compiled(self._lock_many())
         self.hidden = self._compiled(select(t.status_before, t.email_key).where(mine))
         self.due = self._compiled(self._due())
         self.remove = self._compiled(self.table.delete().where(self._one_version()))
@@ -76,22 +75,6 @@ class TenantSQL:
             for name, held in kinds.items()
         )
         return union_all(*found)
-
-    def _lock_many(self) -> Any:
-        """The tenants that rows name by `id`, and the living ones that hold their `external_id` or `email_key`.
-
-        They are locked in the order of their ids, by everybody: who waits for another is not waited for.
-        """
-        t, names = self.table.c, ("external_id", "email_key")
-        mine, other = t.partner_id == bindparam("partner_id"), self.table.alias("holder").c
-        given = incoming(self._dialect, **{name: t[name].type for name in ("id", *names)})
-        held = (
-            select(other.id).where(other.partner_id == bindparam("partner_id"), other.live == 1)
-            .where(other[name].in_(select(given.c[name]))) for name in names
-        )  # fmt: skip
-        wanted = union_all(select(given.c.id).where(given.c.id.is_not(None)), *held).subquery("wanted")
-        rows = self._rows(t.email_key, t.live).where(mine, t.id.in_(select(wanted.c.id)))
-        return rows.order_by(t.id).with_for_update(of=self.table)
 
     def _due(self) -> Select[Any]:
         """The first deleted tenants whose time to be restored is over."""
