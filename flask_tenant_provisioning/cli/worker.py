@@ -31,7 +31,7 @@ def worker(threads: int | None, grace: float, drain: bool, mount: str | None) ->
     chosen = chosen_mount(mount)
     with told():
         working = worker_of(chosen, threads)
-        gc.freeze()  # What has been loaded stays: looking through it was a fifth of a bulk job's Python.
+        gc.freeze()  # What has been loaded stays: looking through it again was an eighth of a bulk job's Python.
         with _stopped_by_signals(working):
             if drain:
                 working.drain()
