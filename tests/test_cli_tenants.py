@@ -335,7 +335,8 @@ def test_a_state_that_forbids_it_is_told(host: Flask) -> None:
         "",
         "Error: Not possible in this state: A tenant that is deleted cannot be suspended.\n"
         "  tenant_status: deleted\n"
-        "The tenant's `status` does not allow this; a deleted tenant can only be read, restored and purged.\n",
+        "The state that `detail` names does not allow this. A deleted tenant can only be read, restored and purged; "
+        "a bulk job that has ended stays as it is.\n",
     )
 
 
@@ -461,8 +462,8 @@ def test_the_group_imports_nothing_heavy(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == (
-        "['db', 'doctor', 'events', 'license', 'openapi', 'purge', 'tenants', 'token', 'webhooks', 'worker'] "
-        "flask_tenant_provisioning.cli flask_tenant_provisioning.cli.deferred\n"
+        "['db', 'doctor', 'events', 'license', 'openapi', 'partners', 'purge', 'tenants', 'token', 'webhooks', "
+        "'worker'] flask_tenant_provisioning.cli flask_tenant_provisioning.cli.deferred\n"
     )
 
 

@@ -507,7 +507,8 @@ def host(tmp_path: Path) -> Iterator[Host]:
             records.append(record)
 
     logger, handler = logging.getLogger("flask_tenant_provisioning.licensing"), Kept()
-    level, logger.level = logger.level, logging.DEBUG
+    level = logger.level
+    logger.setLevel(logging.DEBUG)
     logger.addHandler(handler)
     yield Host(tmp_path / "license.jws", records)
     logger.removeHandler(handler)
