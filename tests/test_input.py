@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from marshmallow import fields
 from sqlalchemy import select
 
+from flask_tenant_provisioning.problems import InvalidInput
 from flask_tenant_provisioning.tenants.patches import merged
+from flask_tenant_provisioning.web.validation import StrictSchema, load
 from tests.refusals import invalid, refused
 from tests.world import EXAMPLE, Caller
 
@@ -269,3 +272,16 @@ def happened(partner: Caller, tenant: dict[str, Any]) -> list[tuple[str, Any, An
 def differences(before: dict[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
     """What an event says of these changes."""
     return {name: {"previous": before[name], "new": value} for name, value in changed.items()}
+
+
+def test_a_field_of_marshmallow_s_own_is_told_of_like_ours() -> None:
+    class Booking(StrictSchema):
+        id = fields.UUID()
+        seats = fields.Nested(StrictSchema.from_dict({"count": fields.Integer()}))
+
+    with pytest.raises(InvalidInput) as caught:
+        load(Booking(), {"id": "x", "seats": {"count": "many"}})
+    assert caught.value.errors == [
+        {"pointer": "#/id", "code": "invalid-field", "detail": "Not a valid UUID."},
+        {"pointer": "#/seats/count", "code": "invalid-field", "detail": "Not a valid integer."},
+    ]

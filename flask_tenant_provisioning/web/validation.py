@@ -137,6 +137,8 @@ def _listed(messages: Any, schema: StrictSchema, sent: Any, *path: str) -> Itera
     if isinstance(messages, Fault):
         fault = schema.refusal_of(path[0]) if messages is UNKNOWN and len(path) == 1 else messages
         yield entry(fault, *path)
+    elif isinstance(messages, str):
+        yield entry(Fault("invalid-field", messages), *path)
     elif isinstance(messages, dict):
         for key, below in messages.items():
             if isinstance(sent, Mapping) and key in sent:
