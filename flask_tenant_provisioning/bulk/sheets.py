@@ -57,12 +57,10 @@ def _columns(found: Outcomes, own: TenantFields | None) -> list[str]:
 
 def _written(columns: Sequence[str], found: Outcomes, own: TenantFields | None) -> Iterator[bytes]:
     """The header is quoted, lest a delimiter within a name be taken for the table's."""
-    yield _line([*columns, *(f"{RESULT_PREFIX}{name}" for name in _RESULT)], csv.QUOTE_ALL)
+    header, line = line_writer(csv.QUOTE_ALL), line_writer(csv.QUOTE_MINIMAL)
+    yield header([*columns, *(f"{RESULT_PREFIX}{name}" for name in _RESULT)])
     for chunk, some in found:
-        lines = (
-            _line([*map(cells.get, columns), *_told(result)], csv.QUOTE_MINIMAL)
-            for result, cells in _rows(chunk, some, own)
-        )
+        lines = (line([*map(cells.get, columns), *_told(result)]) for result, cells in _rows(chunk, some, own))
         yield b"".join(lines)
 
 
@@ -110,5 +108,7 @@ class _Text:
         return line
 
 
-def _line(cells: Iterable[Any], quoting: Any) -> bytes:
-    return str(csv.writer(_Text(), quoting=quoting).writerow(cells)).encode()
+def line_writer(quoting: Any) -> Callable[[Iterable[Any]], bytes]:
+    """What writes cells as a line of CSV; `quoting` is one of `csv`'s."""
+    write = csv.writer(_Text(), quoting=quoting).writerow
+    return lambda cells: str(write(cells)).encode()

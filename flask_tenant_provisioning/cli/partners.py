@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from flask.cli import with_appcontext
@@ -21,7 +22,23 @@ from .paging import pages, say_pages
 from .problems import told
 from .tenants.options import TEXT, sent
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 COLUMNS = ("partner", "status", "name", "contact", "suspended_reason", "created_at")
+
+
+def _described(command: F) -> F:
+    """What the commands have in common that say something of one partner."""
+    for option in (
+        with_appcontext,
+        mount_option,
+        json_option,
+        click.option("--contact", type=TEXT, help="Whom to ask there."),
+        click.option("--name", type=TEXT, help="What people call it."),
+        click.argument("partner", type=TEXT),
+    ):
+        command = option(command)
+    return command
 
 
 @click.group("partners", help="List, show, register, change and suspend partners as the API does.")
@@ -55,12 +72,7 @@ def show(partner: str, as_json: bool, mount: str | None) -> None:
 
 
 @partner_commands.command("register", help="Register a partner with the id PARTNER, as its tokens name it.")
-@click.argument("partner", type=TEXT)
-@click.option("--name", type=TEXT, help="What people call it.")
-@click.option("--contact", type=TEXT, help="Whom to ask there.")
-@json_option
-@mount_option
-@with_appcontext
+@_described
 def register(partner: str, as_json: bool, mount: str | None, **fields: Any) -> None:
     chosen = chosen_mount(mount)
     with told():
@@ -74,12 +86,7 @@ def register(partner: str, as_json: bool, mount: str | None, **fields: Any) -> N
 
 
 @partner_commands.command("update", help="Change what is said of the partner with the id PARTNER.")
-@click.argument("partner", type=TEXT)
-@click.option("--name", type=TEXT, help="What people call it.")
-@click.option("--contact", type=TEXT, help="Whom to ask there.")
-@json_option
-@mount_option
-@with_appcontext
+@_described
 def update(partner: str, as_json: bool, mount: str | None, **fields: Any) -> None:
     _revise(partner, mount, sent(fields), as_json=as_json)
 

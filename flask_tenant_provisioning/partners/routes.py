@@ -7,7 +7,6 @@ from functools import partial
 from flask import Response
 
 from ..problems import (
-    Forbidden,
     InvalidCursor,
     InvalidParameter,
     PartnerNotFound,
@@ -31,6 +30,8 @@ routes = Routes()
 
 PARTNERS = "/partners"
 PARTNER = f"{PARTNERS}/<path:partner_id>"
+#: Nobody grants themselves more than they have.
+_OPERATORS_BUSINESS = "Only an administrator may change a partner."
 _WRITE = (InvalidParameter, PreconditionFailed, PreconditionRequired)
 
 
@@ -84,7 +85,7 @@ def read_partner(call: Call, partner_id: str) -> Response:
 )
 def put_partner(call: Call, partner_id: str) -> Response:
     """Register a partner, or replace every writable field of one."""
-    _require_administrator(call)
+    call.require_administrator(_OPERATORS_BUSINESS)
     asked, body = call.asked(write_query()), call.body(JSON)
     values = load(partner_input(), body)
     work = partial(
@@ -111,18 +112,11 @@ def put_partner(call: Call, partner_id: str) -> Response:
 )
 def patch_partner(call: Call, partner_id: str) -> Response:
     """Change some fields of a partner (RFC 7396). Once it is `suspended`, its requests are 403 `partner-suspended`."""
-    _require_administrator(call)
+    call.require_administrator(_OPERATORS_BUSINESS)
     asked, body = call.asked(write_query()), call.body(MERGE_PATCH, JSON)
     values = load(partner_input(), body, partial=True)
     work = partial(actions.revise, actor=call.actor(), partner_id=partner_id, values=values, expected=expectation(call))
     return _written(call, partner_id, write(call, work, _shown, body=body, validate_only=asked["validate_only"]))
-
-
-def _require_administrator(call: Call) -> None:
-    """Raise `Forbidden` for a partner's own caller: nobody grants themselves more than they have."""
-    if fence(call) is not None:
-        challenge = call.mount.guard.challenge("insufficient_scope")
-        raise Forbidden("Only an administrator may change a partner.", headers=challenge)
 
 
 def _own(call: Call) -> Partner:

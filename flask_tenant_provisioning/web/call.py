@@ -53,6 +53,11 @@ class Call:
         """Raise `Forbidden` where the caller lacks one of `permissions`, asked beyond those of the route."""
         self.mount.guard.require(self.principal, permissions)
 
+    def require_administrator(self, detail: str) -> None:
+        """Raise `Forbidden` with this `detail` for whoever sees one partner's tenants alone."""
+        if not self.principal.sees_every_partner:
+            raise Forbidden(detail, headers=self.mount.guard.challenge("insufficient_scope"))
+
     def asked(self, schema: QuerySchema) -> dict[str, Any]:
         """The query parameters. Raises `InvalidParameter`; `Forbidden` for a partner that the caller may not name."""
         if not request.query_string:
@@ -60,9 +65,8 @@ class Call:
         asked = load_parameters(schema, request.args.to_dict(flat=False))
         if asked.get("validate_only"):
             after_this_request(_rehearsed)
-        if "partner" in asked and not self.principal.sees_every_partner:
-            challenge = self.mount.guard.challenge("insufficient_scope")
-            raise Forbidden("Only an administrator may name a partner.", headers=challenge)
+        if "partner" in asked:
+            self.require_administrator("Only an administrator may name a partner.")
         return asked
 
     def answer(self, document: Any, headers: Mapping[str, str] | None = None) -> Response:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ...bulk.reading import Limits
+from ...bulk.sheets import line_writer
 from ...hooks import TenantFields
 from ...tenants.models import WRITABLE
 from ...tenants.own_fields import to_text
@@ -46,13 +47,6 @@ def metadata_keys(own: TenantFields | None, documents: Iterable[Document]) -> li
     return sorted(found)
 
 
-class _Text:
-    """What csv's writer writes a row to, and gets back."""
-
-    def write(self, row: str) -> str:
-        return row
-
-
 class Sheet:
     """A table of tenants, with the metadata's `keys` as columns; a `selection` of them leaves out the others.
 
@@ -64,9 +58,7 @@ class Sheet:
         self._names = [name for name in writable(own) if name != _METADATA]
         self._keys, self._known = keys, set(keys)
         self._is_selection = is_selection
-        self._header, self._row = (
-            csv.writer(_Text(), quoting=quoting).writerow for quoting in (csv.QUOTE_ALL, csv.QUOTE_MINIMAL)
-        )
+        self._header, self._row = line_writer(csv.QUOTE_ALL), line_writer(csv.QUOTE_MINIMAL)
         self.emptied = 0
 
     def rows(self, documents: Iterable[Document]) -> Iterator[bytes]:
@@ -74,20 +66,17 @@ class Sheet:
 
         The header is quoted, lest a delimiter within a key be taken for the table's.
         """
-        yield self._encoded(self._header([*self._names, *(f"{_METADATA}.{key}" for key in self._keys)]))
+        yield self._header([*self._names, *(f"{_METADATA}.{key}" for key in self._keys)])
         for document in documents:
             metadata = document[_METADATA]
             if not self._is_selection and not metadata.keys() <= self._known:
                 raise click.ClickException("A tenant has got a new key of metadata meanwhile: export again.")
             values = [*(self._text(name, document[name]) for name in self._names), *map(metadata.get, self._keys)]
             self.emptied += values.count("")
-            yield self._encoded(self._row(values))
+            yield self._row(values)
 
     def _text(self, name: str, value: Any) -> str | None:
         """The text that stands for a value: of the app's own fields, the one that an import reads as that value."""
         if value is None or name not in self._own:
             return value  # type: ignore[no-any-return]
         return to_text(self._own[name], value)
-
-    def _encoded(self, row: Any) -> bytes:
-        return str(row).encode()
