@@ -1,4 +1,4 @@
-"""What a host registers: hooks, steps, fields, errors. Data: nothing here runs them."""
+"""What a host registers: hooks, steps, fields, plans, errors. Data: nothing here runs them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from marshmallow import Schema
 
 from .config import ConfigurationError
 from .ordering import ordered, unique
+from .plans import Plan
 from .problems import ProvisioningError
 
 #: What a hook can take part in.
@@ -93,23 +94,24 @@ class Hooks:
         self._steps: dict[str, list[Step]] = {PROVISIONING: [], DEPROVISIONING: []}
         self._orders: dict[str, tuple[Step, ...]] = {}
         self._hooks: list[Hook] = []
-        self._plans: dict[str, tuple[Hook, ...]] = {}
+        self._of: dict[str, tuple[Hook, ...]] = {}
         self.errors: list[MappedError] = []
         self.exports: dict[str, Callable[..., Any]] = {}
         self.archive: Callable[..., Any] | None = None
+        self.plans: dict[str, Plan] = {}
 
     def add(self, hook: Hook) -> None:
         """Keep a hook. Raises `ConfigurationError` where another has its name."""
         unique(hook.name, self._hooks, "hook")
         self._hooks.append(hook)
-        self._plans.clear()
+        self._of.clear()
 
     def of(self, operation: str) -> tuple[Hook, ...]:
         """The hooks of `operation`, in their declared order. Raises `ConfigurationError` where there is none."""
-        found = self._plans.get(operation)
+        found = self._of.get(operation)
         if found is None:
             every = ordered(self._hooks, "hook")
-            found = self._plans[operation] = tuple(hook for hook in every if operation in hook.operations)
+            found = self._of[operation] = tuple(hook for hook in every if operation in hook.operations)
         return found
 
     def add_step(self, step: Step) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from marshmallow import Schema
@@ -23,6 +23,7 @@ from .hooks import (
     mapped_kind,
     wanted,
 )
+from .plans import declared as declared_plan
 from .problems import ProvisioningError, catalogue
 from .steps.exporting import EXPORT, Exporting
 from .tenants.declaration import declared
@@ -162,6 +163,28 @@ class Registration:
             raise ConfigurationError("tenant_fields was called already: one schema holds all of the host's fields.")
         self.hooks.fields = declared(schema, filterable)
         self._fields_declared()
+
+    def plan(
+        self,
+        name: str,
+        *,
+        limits: Mapping[str, int] | None = None,
+        settings: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Declare a plan that tenants can be put on; any other is then refused.
+
+        ::
+
+            provisioning.plan("pro", limits={"seats": 50}, settings={"mail": {"daily": 10_000}})
+
+        `limits` are the host's own numbers by name, `settings` what a tenant's settings are by namespace where neither
+        it nor its partner sets others. ``PROVISIONING_PLANS``, where it is set, names those that are on offer.
+
+        Raises `ConfigurationError` for a name that is malformed or taken, and for a limit that is no number from 0 on.
+        """
+        if name in self.hooks.plans:
+            raise ConfigurationError(f"There is a plan named {name!r} already.")
+        self.hooks.plans[name] = declared_plan(name, limits or {}, settings or {})
 
     def _fields_declared(self) -> None:
         """What is to happen once the fields are known."""

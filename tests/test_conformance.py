@@ -20,7 +20,7 @@ alike = pytest.mark.blueprint("alike with either mount")
 #: Why tests are left out on a host that sets nothing.
 OF_NO_CONCERN = {
     "the app's settings name no public key",
-    "PROVISIONING_PLANS names no plans",
+    "the host declares no plans",
     "the tenants that the suite makes here have no plan",
     "this host registers no steps",
     "the host allows more rows than the 1000 that the suite sends at most",

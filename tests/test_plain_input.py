@@ -33,7 +33,7 @@ NAMES = [*WHOLE, "nonsense", "tenant", "email_key"]
 
 def agree(body: Any) -> bool:
     """Whether it is plain; where it is, the schema must say the same."""
-    found = plainly(API.settings)(body)
+    found = plainly(API.settings, API.plans)(body)
     if found is not None:
         assert found == load(tenant_input(API), body)
     return found is not None

@@ -34,7 +34,7 @@ def _load(api: Api, body: Any) -> dict[str, Any]:
 
 
 def _plainly(api: Api) -> Callable[[Any], dict[str, Any] | None]:
-    return plainly(api.settings)
+    return plainly(api.settings, api.plans)
 
 
 def load_upsert(api: Api, external_id: str, body: Any) -> dict[str, Any]:

@@ -16,11 +16,11 @@ from .fields import LONGEST_KEY, LONGEST_NAME, LONGEST_VALUE, MOST_KEYS, PHONE, 
 _TEXTS = {"external_id": (1, 128), "industry": (0, 100), "plan": (0, 100)}
 
 
-def plainly(settings: Settings) -> Callable[[Any], dict[str, Any] | None]:
-    """What gives the valid values of a whole tenant, or None where it does not see that they are."""
+def plainly(settings: Settings, plans: tuple[str, ...] | None) -> Callable[[Any], dict[str, Any] | None]:
+    """What gives the valid values of a whole tenant on one of `plans`, or None where it does not see that they are."""
     if settings.phone_e164:
         return lambda _body: None
-    return partial(_plain, plans=settings.plans)
+    return partial(_plain, plans=plans)
 
 
 def _plain(body: Any, plans: tuple[str, ...] | None) -> dict[str, Any] | None:

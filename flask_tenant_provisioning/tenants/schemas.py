@@ -53,7 +53,7 @@ def tenant_input(api: Api) -> TenantSchema:
 def _tenant_input(api: Api) -> TenantSchema:
     class HostTenantSchema(TenantSchema):
         phone_number = PhoneField(strict=api.settings.phone_e164, allow_none=True)
-        plan = PlanField(plans=api.settings.plans, allow_none=True)
+        plan = PlanField(plans=api.plans, allow_none=True)
 
     return HostTenantSchema()
 

@@ -15,7 +15,7 @@ def tenant_bodies(app: Flask, name: str | None) -> Callable[..., dict[str, Any]]
     """What makes the body of a new tenant, unlike any other but for the `fields` that it is given."""
 
     def make(**fields: Any) -> dict[str, Any]:
-        plans = mount_of(app, name).settings.plans
+        plans = mount_of(app, name).plans
         own = uuid.uuid4().hex[:12]
         body = {
             "client_name": f"Conformance {own}",

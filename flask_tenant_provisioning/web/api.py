@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from ..config import Settings
 from ..hooks import Hooks
+from ..plans import offered
 
 T = TypeVar("T")
 
@@ -23,6 +24,11 @@ class Api:
     hooks: Hooks
     routes: Sequence[Any]
     memory: dict[Any, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def plans(self) -> tuple[str, ...] | None:
+        """The plans that a tenant may be put on; None where that may be any text."""
+        return offered(self.hooks.plans, self.settings.plans)
 
     def once(self, factory: Callable[[Api], T]) -> T:
         """What `factory` makes of this API, made once."""

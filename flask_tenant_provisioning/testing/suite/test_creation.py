@@ -125,8 +125,8 @@ def test_all_that_is_wrong_is_named_at_once(provisioning_partner: Caller) -> Non
 
 
 def test_a_plan_must_exist_where_the_host_names_its_plans(provisioning_partner: Caller) -> None:
-    if provisioning_partner.api.settings.plans is None:
-        pytest.skip("PROVISIONING_PLANS names no plans")
+    if provisioning_partner.api.mount.plans is None:
+        pytest.skip("the host declares no plans")
     answer = provisioning_partner("POST", TENANTS, json=provisioning_partner.body(plan="no such plan"))
     answer.require(answer.faults() == {"#/plan": "unknown-plan"}, "refuse a plan that does not exist")
 

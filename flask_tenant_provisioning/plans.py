@@ -1,0 +1,39 @@
+"""The plans that a host sells: what a tenant on one may have, and what its settings are where nobody sets others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from .config import ConfigurationError
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
+
+
+class Plan(NamedTuple):
+    """One plan. `limits` are numbers from 0 on by the host's own names; `settings` are values by namespace and key."""
+
+    name: str
+    limits: Mapping[str, int]
+    settings: Mapping[str, Mapping[str, Any]]
+
+
+def declared(name: str, limits: Mapping[str, int], settings: Mapping[str, Mapping[str, Any]]) -> Plan:
+    """A plan of a host's. Raises `ConfigurationError` for what cannot be one."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ConfigurationError(f"A plan's name is 1 to 100 of a-z, A-Z, 0-9, - _ and ., not {name!r}.")
+    for limit, most in limits.items():
+        if not isinstance(limit, str) or not _NAME.fullmatch(limit) or type(most) is not int or most < 0:
+            raise ConfigurationError(f"A limit of the plan {name!r} is a name and a number from 0 on, not {limit!r}.")
+    return Plan(name, dict(limits), {namespace: dict(values) for namespace, values in settings.items()})
+
+
+def offered(plans: Mapping[str, Plan], configured: Iterable[str] | None) -> tuple[str, ...] | None:
+    """The plans that a tenant may be put on: those declared that `PROVISIONING_PLANS` does not leave out.
+
+    Where none is declared, those that it names; None, which is any text, where it names none either.
+    """
+    if not plans:
+        return None if configured is None else tuple(configured)
+    return tuple(name for name in (plans if configured is None else configured) if name in plans)
