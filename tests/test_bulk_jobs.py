@@ -342,13 +342,15 @@ def test_uploads_at_once_with_one_key_are_one_job(partner: Caller) -> None:
 # Limits.
 
 
+@pytest.mark.parametrize("operation", ["create", "upsert"])
 def test_with_single_creates_at_once_exactly_as_many_come_into_being_as_are_allowed(
-    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
     monkeypatch.setattr(receiving, "CHUNK_ROWS", 10)
     app = make_app(PROVISIONING_LICENSE=signed_license(max_tenants=40))
     partner = Caller(app)
-    job = uploaded(partner, [named(n) for n in range(60)])
+    sent = [named(n, external_id=str(n)) for n in range(60)]
+    job = uploaded(partner, sent, f"?operation={operation}")
 
     def create(number: int) -> int:
         body = {"client_name": "Single", "email": f"single{number}@example.com"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from flask_tenant_provisioning.bulk.reading import MalformedUpload
 from flask_tenant_provisioning.bulk.working import BulkWork, Superseded
 from flask_tenant_provisioning.problems import BulkJobNotFound, InvalidState
 from tests.bulk import Bulk
+from tests.servers import at_once
 from tests.test_events import followed
 from tests.witness import one, rows
 from tests.world import Caller, configuration
@@ -229,6 +231,31 @@ def test_a_job_in_many_chunks_is_done_once_by_two_workers(bulk: Bulk, monkeypatc
     bulk.work()
     assert [one.row for one in bulk.results(job)] == list(range(1, 101))
     assert bulk.job(job).succeeded == len(rows(bulk.app, "tenants")) == 100
+
+
+def test_jobs_and_single_calls_on_the_same_tenants_wait_for_each_other(
+    bulk: Bulk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiving, "CHUNK_ROWS", 10)
+    made = [named(n, external_id=str(n)) for n in range(40)]
+    bulk.do("create", made)
+    tenants = [tenant["tenant"] for tenant in bulk.partner("GET", "/tenants?limit=40").get_json()["items"]]
+    backwards = [{"external_id": str(n), "metadata": {"by": "update"}} for n in reversed(range(40))]
+    jobs = [bulk.upload("upsert", [{**one, "industry": "upsert"} for one in made]), bulk.upload("update", backwards)]
+
+    def work(number: int) -> list[int]:
+        if number < 2:
+            bulk.work()
+            return []
+        caller = Caller(bulk.app, bulk.partner.partner)
+        return [caller("PATCH", f"/tenants/{one}", json={"plan": f"{number}"}).status_code for one in tenants]
+
+    assert at_once(4, work) == [[], [], [200] * 40, [200] * 40]
+    bulk.work()
+    assert [(bulk.job(job).state, bulk.job(job).succeeded) for job in jobs] == [("succeeded", 40)] * 2
+    found = rows(bulk.app, "tenants")
+    events = rows(bulk.app, "events", type="tenant.updated")
+    assert {row["id"]: row["version"] - 1 for row in found} == Counter(event["tenant_id"] for event in events)
 
 
 def test_whoever_lost_a_chunk_leaves_nothing(bulk: Bulk) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
+
+from marshmallow import ValidationError
 
 from ..access import Actor
 from ..database import Session
@@ -11,9 +15,11 @@ from ..events.schemas import TenantIdField
 from ..problems import Fault, TenantNotFound
 from ..tenants import actions, lifecycle
 from ..tenants.changes import Target
+from ..tenants.fields import email_key
 from ..tenants.inputs import load_patch, load_tenant
 from ..tenants.models import Tenant
 from ..tenants.schemas import SuspensionSchema
+from ..tenants.transition import Transition
 from ..tenants.usage import Allowance
 from ..web.api import Api
 from ..web.validation import REQUIRED, StrictSchema, TextField, entry, invalid, load
@@ -32,8 +38,27 @@ class Setting(NamedTuple):
     allowance: Allowance
 
 
-#: Does one row in a transaction; returns the status that the single call answers, and the tenant.
-Act = Callable[[Session, Setting], tuple[int, Tenant]]
+Plan = Callable[[Tenant, float], Transition]
+#: Does one row by itself in a transaction; returns the status that the single call answers, and the tenant.
+Alone = Callable[[Session, Setting], tuple[int, Tenant]]
+
+
+def _stays(tenant: Tenant, _now: float) -> Transition:
+    return Transition("tenant.updated", tenant, tenant)
+
+
+class Act(NamedTuple):
+    """What a row does: `alone`, as the single call, or as `plan` says what becomes of the tenant at a time.
+
+    `named` is how the row means its tenant, by `id`, `external_id` or both; `wanted` is what it wants to be that
+    tenant's only. `values` are those of the tenant that it makes where there is none.
+    """
+
+    alone: Alone
+    named: Mapping[str, str] = MappingProxyType({})
+    wanted: Mapping[str, str] = MappingProxyType({})
+    plan: Plan = _stays
+    values: Body | None = None
 
 
 class _NamedSchema(StrictSchema):
@@ -55,89 +80,108 @@ def act_of(api: Api, operation: str, body: Body) -> Act:
 def _created(api: Api, body: Body) -> Act:
     values = load_tenant(api, body)
 
-    def act(session: Session, setting: Setting) -> tuple[int, Tenant]:
+    def alone(session: Session, setting: Setting) -> tuple[int, Tenant]:
         return 201, actions.create(session, setting.actor, setting.partner, values, setting.allowance)
 
-    return act
+    return Act(alone, values=values)
 
 
 def _upserted(api: Api, body: Body) -> Act:
     if body.get("external_id") is None:
         raise invalid([entry(REQUIRED, "external_id")])
     values = load_tenant(api, body)
+    whole, own = {**actions.EMPTY, **values}, api.hooks.fields
 
-    def act(session: Session, setting: Setting) -> tuple[int, Tenant]:
+    def alone(session: Session, setting: Setting) -> tuple[int, Tenant]:
         tenant, new = actions.upsert(
             session, setting.actor, setting.partner, values, setting.allowance, lambda _version: None
         )
         return (201 if new else 200), tenant
 
-    return act
+    def plan(tenant: Tenant, _now: float) -> Transition:
+        return actions.revision(own, tenant, whole)
+
+    named = {"external_id": values["external_id"]}
+    return Act(alone, named, {"email_key": values["email_key"]}, plan, values)
 
 
 def _updated(api: Api, body: Body) -> Act:
     named, rest = _split(body)
-    change = load_patch(api, rest)
+    change, own = load_patch(api, rest), api.hooks.fields
 
-    def act(session: Session, setting: Setting) -> tuple[int, Tenant]:
+    def alone(session: Session, setting: Setting) -> tuple[int, Tenant]:
         return 200, actions.revise(session, setting.actor, _target(session, setting, named), change)
 
-    return act
+    def plan(tenant: Tenant, _now: float) -> Transition:
+        actions.require_changeable(tenant)
+        return actions.revision(own, tenant, change(tenant))
+
+    return Act(alone, named, _wanted(rest), plan)
 
 
 def _suspended(_api: Api, body: Body) -> Act:
-    named = load(_SUSPENSION, body)
-    _require_name(named)
+    found = load(_SUSPENSION, body)
+    named, reason = _required(found), found.get("reason")
 
-    def act(session: Session, setting: Setting) -> tuple[int, Tenant]:
-        target = _target(session, setting, named)
-        return 200, lifecycle.suspend(session, setting.actor, target, named.get("reason"))
+    def alone(session: Session, setting: Setting) -> tuple[int, Tenant]:
+        return 200, lifecycle.suspend(session, setting.actor, _target(session, setting, named), reason)
 
-    return act
+    return Act(alone, named, plan=lambda tenant, _now: lifecycle.suspension(tenant, reason))
 
 
 def _reactivated(_api: Api, body: Body) -> Act:
     named = _named(body)
 
-    def act(session: Session, setting: Setting) -> tuple[int, Tenant]:
+    def alone(session: Session, setting: Setting) -> tuple[int, Tenant]:
         return 200, lifecycle.reactivate(session, setting.actor, _target(session, setting, named))
 
-    return act
+    return Act(alone, named, plan=lambda tenant, _now: lifecycle.reactivation(tenant))
 
 
 def _deleted(api: Api, body: Body) -> Act:
     named, days = _named(body), api.settings.retention_days
 
-    def act(session: Session, setting: Setting) -> tuple[int, Tenant]:
+    def alone(session: Session, setting: Setting) -> tuple[int, Tenant]:
         return 200, lifecycle.delete(session, setting.actor, _target(session, setting, named), days)
 
-    return act
+    return Act(alone, named, plan=lambda tenant, now: lifecycle.deletion(tenant, now, days))
 
 
-def _split(body: Body) -> tuple[Body, Body]:
+def _split(body: Body) -> tuple[Mapping[str, str], Body]:
     """Which tenant an update means, and the patch: an `external_id` beside `tenant` is part of the patch."""
     by = "tenant" if "tenant" in body else "external_id"
     named = _named({name: body[name] for name in (by,) if name in body})
     return named, {name: value for name, value in body.items() if name != by}
 
 
-def _named(body: Body) -> Body:
-    found = load(_NAMED, body)
-    _require_name(found)
+def _wanted(patch: Body) -> dict[str, str]:
+    """What a patch wants for its tenant alone, as far as it is valid."""
+    found = {name: patch[name] for name in ("external_id",) if isinstance(patch.get(name), str)}
+    if isinstance(patch.get("email"), str):
+        with contextlib.suppress(ValidationError):
+            found["email_key"] = email_key(patch["email"])
     return found
 
 
-def _require_name(named: Body) -> None:
-    if "tenant" not in named and "external_id" not in named:
+def _named(body: Body) -> Mapping[str, str]:
+    return _required(load(_NAMED, body))
+
+
+def _required(found: Body) -> Mapping[str, str]:
+    """How the row means its tenant. Raises `InvalidInput` where it does not say so."""
+    names = {"id": found.get("tenant"), "external_id": found.get("external_id")}
+    named = {name: str(value) for name, value in names.items() if value is not None}
+    if not named:
         raise invalid([entry(UNIDENTIFIED)])
+    return named
 
 
-def _target(session: Session, setting: Setting, named: Body) -> Target:
+def _target(session: Session, setting: Setting, named: Mapping[str, str]) -> Target:
     """The tenant that the row means; where it names both, they must be the same one's. Raises `TenantNotFound`."""
     if "external_id" not in named:
-        return Target(setting.partner, str(named["tenant"]))
+        return Target(setting.partner, named["id"])
     found = actions.living(session, setting.partner, named["external_id"])
-    if found is None or str(named.get("tenant", found.id)) != found.id:
+    if found is None or named.get("id", found.id) != found.id:
         raise TenantNotFound
     return Target(setting.partner, found.id)
 

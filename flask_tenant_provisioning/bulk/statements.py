@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, and_, bindparam, case, func, insert, or_, select
+from sqlalchemy import ColumnElement, Integer, and_, bindparam, case, func, insert, or_, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ..database import Statement, Storage, parameters, renewed
+from ..database import Statement, Storage, each, incoming, parameters, renewed
 from .models import Chunk, Job
 
 #: What is written of a job that has ended, and of a chunk that is done.
@@ -95,6 +95,11 @@ class BulkSQL:
         self.first = self._compiled(select(k.row).where(one))
         insert = (sqlite if self._dialect.name == "sqlite" else postgresql).insert(self._keys)
         self.add_key = self._compiled(insert.values(parameters(self._keys)).on_conflict_do_nothing())
+        given = incoming(self._dialect, key=k.key.type, row=k.row.type)
+        self.firsts = self._compiled(each(select(k.key, k.row).where(of_mine), k.key, given, self._dialect))
+        mine = (self._partner, bindparam("job_id", type_=k.job_id.type))
+        added = insert.from_select(list(k), select(*mine, given.c.key, given.c.row).where(true()))
+        self.add_keys = self._compiled(added.on_conflict_do_nothing())
         self.remove_keys = self._compiled(self._keys.delete().where(of_mine))
 
     def page(self, *, of_partner: bool, in_state: bool, after: bool) -> Statement:

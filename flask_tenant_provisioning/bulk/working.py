@@ -16,7 +16,8 @@ from ..problems import ProvisioningError
 from ..tenants import usage
 from ..web.mount import Mount
 from . import ending
-from .doing import Checked, checked, done_at_once, done_singly
+from .checking import Checked, checked
+from .doing import done_at_once, way
 from .models import Chunk, Job
 from .operations import Setting
 from .results import Result, kept, refused, skipped, tallied
@@ -128,17 +129,17 @@ class _Plan:
     def __init__(self, mount: Mount, piece: Piece, chunks: Sequence[Chunk]) -> None:
         job = self._job = piece.job
         self._piece, self._chunks = piece, chunks
-        self._at_once = job.operation == "create" and not mount.storage.reacts("tenant.create")
+        self._way = way(mount, job.operation)
         rows = (read(chunk, cells=bool(job.cells), own=mount.hooks.fields) for chunk in chunks)
         self._rows: list[list[Checked]] = [
-            [checked(mount, job, row, at_once=self._at_once) for row in some] for some in rows
+            [checked(mount, job, row, at_once=self._way is done_at_once) for row in some] for some in rows
         ]
         allowance = usage.allowance(mount.storage, mount.license)
         self._setting = Setting(mount, _actor(job), job.partner_id, allowance)
 
     def do(self, session: Session) -> None:
         """Do all rows, and write down what came of them. Raises `Superseded`, and `_Rehearsed` for a rehearsal."""
-        results = [self._done(session, rows) for rows in self._rows]
+        results = [self._way(session, self._setting, self._job, rows) for rows in self._rows]
         if self._job.mode == "atomic" and any(one.state == "failed" for some in results for one in some):
             raise _Rehearsed([[skipped(one) for one in some] for some in results])
         session.flush()
@@ -147,11 +148,6 @@ class _Plan:
         if self._job.mode == "atomic" and not ending.goes_on(session, self._job):
             raise Superseded(self._job.id)
         _written(session, self._piece, self._chunks, results)
-
-    def _done(self, session: Session, rows: Sequence[Checked]) -> list[Result]:
-        if self._at_once:
-            return done_at_once(session, self._setting, rows)
-        return done_singly(session, self._setting, self._job, rows)
 
 
 def _actor(job: Job) -> Actor:

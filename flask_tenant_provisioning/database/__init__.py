@@ -2,7 +2,7 @@
 
 from .errors import LockTimeout as LockTimeout, Outdated as Outdated, UniqueViolation as UniqueViolation
 from .identifiers import following as following, instant as instant, shown as shown, uuid7 as uuid7
-from .incoming import incoming as incoming
+from .incoming import each as each, incoming as incoming
 from .statements import (
     GuardedInsert as GuardedInsert,
     Statement as Statement,

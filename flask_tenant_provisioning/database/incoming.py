@@ -9,8 +9,23 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import JSON, Text, bindparam, cast, column, func, literal_column, select
+from sqlalchemy import (
+    JSON,
+    Column,
+    FromClause,
+    Join,
+    Select,
+    Text,
+    bindparam,
+    cast,
+    column,
+    func,
+    literal_column,
+    select,
+    true,
+)
 from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 
@@ -27,6 +42,29 @@ def incoming(dialect: Dialect, **columns: TypeEngine[Any]) -> Any:
     row = func.json_each(rows).table_valued("value", name="each").c.value
     members = (func.json_extract(row, literal_column(f"'$.{name}'")).label(name) for name in columns)
     return select(*members).subquery("incoming")
+
+
+def each(found: Select[Any], key: Column[Any], given: FromClause, dialect: Dialect) -> Select[Any]:
+    """What the query `found` finds for each row of `given`, which names the `key`: by its index, row by row.
+
+    Left to themselves, databases guess how many rows a parameter holds, and how many a partner that is new to them has
+    of millions: they might read all of them for each.
+    """
+    wanted = given.c[key.key]
+    if dialect.name != "postgresql":
+        return found.select_from(_InOrder(given, key.table, key == wanted))
+    one = found.where(key == wanted).offset(0).lateral()
+    return select(*one.c).select_from(given).join(one, true())
+
+
+class _InOrder(Join):
+    """A join that reads the table on its left first, whatever SQLite makes of it."""
+
+
+@compiles(_InOrder, "sqlite")
+def _in_order(join: _InOrder, compiler: Any, **options: Any) -> str:
+    left, right = (compiler.process(side, **{**options, "asfrom": True}) for side in (join.left, join.right))
+    return f"{left} CROSS JOIN {right} ON {compiler.process(join.onclause)}"
 
 
 def rows(values: Iterable[Mapping[str, Any]]) -> str:

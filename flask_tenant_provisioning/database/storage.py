@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 class Reaction(Protocol):
     """What else happens in the transaction of an operation; a feature describes to it what it does."""
 
-    def concerns(self, operation: str) -> bool: ...
+    def concerns(self, operation: str, tenant: Any = None) -> bool: ...
     def defers(self, session: Session, operation: str, tenant: Any) -> bool: ...
     def __call__(self, session: Session, change: Any) -> None: ...
 
@@ -104,9 +104,9 @@ class Storage:
         """So many new identifiers, in ascending order."""
         return uuid7s(count) if self.new_id is uuid7 else [self.new_id() for _ in range(count)]
 
-    def reacts(self, operation: str) -> bool:
-        """Whether anything else happens in the transaction of `operation`."""
-        return any(reaction.concerns(operation) for reaction in self.reactions)
+    def reacts(self, operation: str, tenant: Any = None) -> bool:
+        """Whether anything else happens in the transaction of `operation`, or may where no `tenant` is told."""
+        return any(reaction.concerns(operation, tenant) for reaction in self.reactions)
 
     def defers(self, session: Session, operation: str, tenant: Any = None) -> bool:
         """Whether `operation` only begins in its transaction."""

@@ -19,9 +19,13 @@ class Planning:
     def __init__(self, hooks: Hooks) -> None:
         self._hooks = hooks
 
-    def concerns(self, operation: str) -> bool:
-        """Whether something happens with `operation`."""
-        return bool(self._hooks.steps(PROVISIONING)) if operation == "tenant.create" else operation in _REACTIONS
+    def concerns(self, operation: str, tenant: Tenant | None = None) -> bool:
+        """Whether something happens with `operation`: deletion pauses what is being built, and nothing else."""
+        if operation == "tenant.create":
+            return bool(self._hooks.steps(PROVISIONING))
+        if operation == "tenant.delete" and tenant is not None:
+            return tenant.status in ("provisioning", "failed")
+        return operation in _REACTIONS
 
     def defers(self, session: Session, operation: str, tenant: Tenant | None) -> bool:
         """Whether `operation` is only begun now, and ended by steps."""

@@ -9,7 +9,7 @@ from ..database import Outdated, Session
 from ..database.incoming import rows
 from ..problems import TenantExists
 from .models import Tenant
-from .statements import TenantSQL
+from .statements import COMPARED_BY, TenantSQL
 from .transition import Claim
 
 _NAMES = {"email": "email", "external_id": "external id"}
@@ -29,7 +29,7 @@ def already_there(session: Session, partner: str, values: Mapping[str, Any]) -> 
 
 def holders(session: Session, partner: str, keys: Iterable[Claim]) -> dict[Claim, str]:
     """Which of the partner's living tenants hold these, each a field and what it is compared by."""
-    wanted = {"partner_id": partner, "rows": rows({field: key} for field, key in keys)}
+    wanted = {"partner_id": partner, "rows": rows({COMPARED_BY[field]: key} for field, key in keys)}
     found = session.run(session.storage.once(TenantSQL).all_holders, wanted).fetchall()
     return {(field, key): holder for holder, field, key in found}
 

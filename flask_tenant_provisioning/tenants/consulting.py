@@ -35,7 +35,7 @@ class Consultation:
         self._hooks = hooks
         self._context = context
 
-    def concerns(self, operation: str) -> bool:
+    def concerns(self, operation: str, tenant: Tenant | None = None) -> bool:
         """Whether anybody is to be asked about `operation`."""
         return bool(self._hooks.of(operation))
 

@@ -6,12 +6,14 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, literal, or_, select, union_all
 
-from ..database import GuardedInsert, Statement, Storage, incoming
+from ..database import GuardedInsert, Statement, Storage, each, incoming
 from . import pages
 from .models import Tenant
 from .pages import Shape
 
 _MOST_SHAPES = 512
+#: By which column those fields are compared that are unique among a partner's living tenants.
+COMPARED_BY = {"email": "email_key", "external_id": "external_id"}
 
 
 class TenantSQL:
@@ -32,6 +34,7 @@ class TenantSQL:
         self.all_holders = self._compiled(self._all_holders())
         external = and_(t.partner_id == bindparam("partner_id"), t.external_id == bindparam("external_id"), t.live == 1)
         self.lock_external = self._compiled(self._rows().where(external).with_for_update())
+        self.lock_many = self._compiled(self._lock_many())
         self.hidden = self._compiled(select(t.status_before, t.email_key).where(mine))
         self.due = self._compiled(self._due())
         self.remove = self._compiled(self.table.delete().where(self._one_version()))
@@ -68,13 +71,25 @@ class TenantSQL:
         """The same for many: which tenant holds which of the fields `email` and `external_id` of each row."""
         t = self.table.c
         mine = and_(t.partner_id == bindparam("partner_id"), t.live == 1)
-        kinds = {"email": t.email_key, "external_id": t.external_id}
-        given = incoming(self._dialect, **{name: held.type for name, held in kinds.items()})
-        found = (
-            select(t.id, literal(name), held).where(mine, held.in_(select(given.c[name])))
-            for name, held in kinds.items()
-        )
-        return union_all(*found)
+        keys = {field: t[name] for field, name in COMPARED_BY.items()}
+        given = incoming(self._dialect, **{key.name: key.type for key in keys.values()})
+        held = ((select(t.id, literal(field), key).where(mine), key) for field, key in keys.items())
+        return union_all(*(each(found, key, given, self._dialect) for found, key in held))
+
+    def _lock_many(self) -> Any:
+        """The tenants that rows name by `id`, and the living ones that hold their `external_id` or `email_key`.
+
+        They are locked in the order of their ids, by everybody: who waits for another is not waited for.
+        """
+        t, names = self.table.c, COMPARED_BY.values()
+        mine = t.partner_id == bindparam("partner_id")
+        given = incoming(self._dialect, **{name: t[name].type for name in ("id", *names)})
+        living = select(t.id).where(mine, t.live == 1)
+        held = (each(living, t[name], given, self._dialect) for name in names)
+        named = union_all(select(given.c.id), *held).subquery()
+        wanted = select(named.c.id).distinct().order_by(named.c.id).subquery("wanted")
+        rows = self._rows(t.email_key, t.live).where(mine).with_for_update(of=self.table)
+        return each(rows, t.id, wanted, self._dialect)
 
     def _due(self) -> Select[Any]:
         """The first deleted tenants whose time to be restored is over."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, Column, MetaData, PrimaryKeyConstraint, Table, bindparam, func, select
+from sqlalchemy import BigInteger, Column, MetaData, PrimaryKeyConstraint, Table, bindparam, case, func, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.elements import BindParameter
 
@@ -63,6 +63,9 @@ class UsageSQL:
             mine.where(u.tenants < bindparam("most", type_=BigInteger)).values(tenants=u.tenants + 1), dialect
         )
         self.release = Statement(mine.where(u.tenants > 0).values(tenants=u.tenants - 1), dialect)
+        less = bindparam("less", type_=BigInteger)
+        left = case((u.tenants > less, u.tenants - less), else_=literal(0, BigInteger))
+        self.release_many = Statement(mine.values(tenants=left), dialect)
         self.lock = Statement(select(u.tenants).where(u.partner_id == scope).with_for_update(), dialect)
         more = bindparam("more", type_=BigInteger)
         self.add = Statement(mine.values(tenants=u.tenants + more), dialect)
@@ -95,6 +98,11 @@ class Allowance(NamedTuple):
         """Count so many less, which did not come into being."""
         for limit in self.limits:
             _give_back(session, limit, count)
+
+    def exceeded(self) -> QuotaExceeded:
+        """The problem of whoever finds no room."""
+        most = min(limit.most for limit in self.limits)
+        return QuotaExceeded(f"The limit of {most} tenants is reached.", limit=most)
 
 
 def _reserve(session: Session, limit: Limit, count: int) -> int:
@@ -131,6 +139,11 @@ def _take(session: Session, limit: Limit) -> None:
 def release(session: Session) -> None:
     """Count one tenant less, where somebody counts."""
     session.run(session.storage.once(UsageSQL).release, {"scope": EVERYBODY})
+
+
+def release_many(session: Session, count: int) -> None:
+    """Count so many less, where somebody counts."""
+    session.run(session.storage.once(UsageSQL).release_many, {"scope": EVERYBODY, "less": count})
 
 
 def _recount(session: Session) -> None:
