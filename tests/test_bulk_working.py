@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy.event import listen
 
 from flask_tenant_provisioning import TenantProvisioning
 from flask_tenant_provisioning.bulk import actions, receiving, retention
@@ -17,7 +18,7 @@ from flask_tenant_provisioning.problems import BulkJobNotFound, InvalidState
 from tests.bulk import Bulk
 from tests.servers import at_once
 from tests.test_events import followed
-from tests.witness import one, rows
+from tests.witness import one, rows, storage_of
 from tests.world import Caller, configuration
 
 
@@ -215,8 +216,31 @@ def test_hooks_are_asked_for_each_row(database_url: str) -> None:
         ("succeeded", 201),
         ("failed", 409),
     ]
-    assert seen == ["Client 1", "Client 2", "Client 3"]
+    assert [*dict.fromkeys(seen)] == ["Client 1", "Client 2", "Client 3"]
     assert len(rows(app, "tenants")) == len(rows(app, "events")) - 1 == 2
+
+
+@pytest.mark.parametrize(("bad", "kept"), [((), 1), ((30,), 3), (range(0, 50, 7), 3)], ids=["none", "one", "many"])
+def test_rows_with_hooks_share_savepoints(database_url: str, bad: Sequence[int], kept: int) -> None:
+    provisioning, app = TenantProvisioning(), Flask("host")
+    app.config.update(configuration())
+
+    @provisioning.hook("tenant.create")
+    def refuse(session: Any, tenant: dict[str, Any]) -> None:
+        session.execute(storage_of(app).table("usage").insert().values(partner_id=tenant["tenant"], tenants=1))
+        if int(tenant["external_id"]) in bad:
+            raise PermissionError("this one not")
+
+    provisioning.map_error(PermissionError, status=403, code="not-this-one")
+    provisioning.init_app(app, database_url)
+    bulk, savepoints = Bulk(app, Caller(app)), list[str]()
+    listen(storage_of(app).engine, "release_savepoint", lambda _connection, name, _context: savepoints.append(name))
+    found = bulk.do("create", [named(n, external_id=str(n)) for n in range(50)])
+    assert len(savepoints) == kept
+    assert [one.row - 1 for one in found if one.state == "failed"] == [*bad]
+    assert {(one.problem or {}).get("code") for one in found} == {None, *["not-this-one"][: len(bad)]}
+    made = {one.tenant for one in found if one.state == "succeeded"}
+    assert {row["id"] for row in rows(app, "tenants")} == {row["partner_id"] for row in rows(app, "usage")} == made
 
 
 def test_a_job_in_many_chunks_is_done_once_by_two_workers(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:

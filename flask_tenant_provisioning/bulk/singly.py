@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Sequence
 
@@ -19,30 +20,81 @@ from .statements import BulkSQL
 logger = logging.getLogger(__name__)
 
 
+#: How many rows share a savepoint once one of their chunk has failed; PostgreSQL remembers 64 savepoints at no cost.
+GROUP = 20
+
+
 def done_singly(session: Session, setting: Setting, job: Job, rows: Sequence[Checked]) -> list[Result]:
-    """Do one row after the other, each whole or not at all."""
-    return [_done(session, setting, job, one) for one in rows]
+    """Do one row after the other, each whole or not at all.
 
-
-def _done(session: Session, setting: Setting, job: Job, one: Checked) -> Result:
-    if one.problem is not None or one.act is None:
-        return one.refused(one.problem or ProvisioningError())
-    before = len(session.recorded)
+    They share a savepoint: where one fails, those before it are done again, and their hooks with them.
+    """
+    singly = _Singly(session, setting, job)
     try:
-        with session.savepoint():
-            status, tenant = one.act.alone(session, setting)
-            if job.operation != "create":
-                _require_first(session, job, one.row, tenant)
-    except ProvisioningError as error:
-        if error.status >= 500:
-            raise
-        return one.refused(error)
-    except Exception as error:
-        if meaning(error) is not Meaning.BUG:
-            raise
-        logger.exception("row %d of bulk job %s failed", one.row.number, job.id)
-        return one.refused(ProvisioningError())
-    return done(one.row.number, status, tenant, is_unchanged=len(session.recorded) == before)
+        return singly.done(rows)
+    except _Failed:
+        groups = (rows[start : start + GROUP] for start in range(0, len(rows), GROUP))
+        return [result for group in groups for result in singly.done_at_last(group)]
+
+
+class _Failed(Exception):
+    """A row has failed, and it is not known how much of it was done before."""
+
+
+class _Singly:
+    """The rows of a chunk, and which of them are known to fail."""
+
+    def __init__(self, session: Session, setting: Setting, job: Job) -> None:
+        self._session, self._setting, self._job = session, setting, job
+        self._failing: set[int] = set()
+
+    def done(self, rows: Sequence[Checked]) -> list[Result]:
+        """Do these. Raises `_Failed` where one fails of which that was not known; then all are undone."""
+        with self._session.savepoint():
+            return [self._alone(one) if one.row.number in self._failing else self._among(one) for one in rows]
+
+    def done_at_last(self, rows: Sequence[Checked]) -> list[Result]:
+        """Do these, as often as it takes until all that fail are known."""
+        while True:
+            with contextlib.suppress(_Failed):
+                return self.done(rows)
+
+    def _among(self, one: Checked) -> Result:
+        """Do a row that goes well, most likely."""
+        try:
+            return self._done(one)
+        except Exception as error:
+            _require_its_own(error)
+            self._failing.add(one.row.number)
+            raise _Failed from error
+
+    def _alone(self, one: Checked) -> Result:
+        """Do a row that is likely to fail again, and to be undone by itself."""
+        try:
+            with self._session.savepoint():
+                return self._done(one)
+        except Exception as error:
+            _require_its_own(error)
+            if isinstance(error, ProvisioningError):
+                return one.refused(error)
+            logger.exception("row %d of bulk job %s failed", one.row.number, self._job.id)
+            return one.refused(ProvisioningError())
+
+    def _done(self, one: Checked) -> Result:
+        if one.problem is not None or one.act is None:
+            return one.refused(one.problem or ProvisioningError())
+        before = len(self._session.recorded)
+        status, tenant = one.act.alone(self._session, self._setting)
+        if self._job.operation != "create":
+            _require_first(self._session, self._job, one.row, tenant)
+        self._session.flush()
+        return done(one.row.number, status, tenant, is_unchanged=len(self._session.recorded) == before)
+
+
+def _require_its_own(error: Exception) -> None:
+    """Raise `error` again unless it is the row's own: the database's, or ours, ends the whole chunk."""
+    if error.status >= 500 if isinstance(error, ProvisioningError) else meaning(error) is not Meaning.BUG:
+        raise error
 
 
 def _require_first(session: Session, job: Job, row: Row, tenant: Tenant) -> None:
