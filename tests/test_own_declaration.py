@@ -29,6 +29,11 @@ def test_a_name_of_the_contracts_is_taken(name: str) -> None:
     assert refusal(schema(other=fields.String(data_key=name))) == [said]
 
 
+def test_what_rows_of_bulk_jobs_say_besides_is_taken_too() -> None:
+    said = "Own: rows of bulk jobs may have an 'idempotency_key' already; call yours another name."
+    assert refusal(schema(idempotency_key=fields.String())) == [said]
+
+
 @pytest.mark.parametrize("name", sorted(set(ListQuery().fields) - set(SHOWN)))
 def test_the_name_of_a_parameter_cannot_be_filtered_by(name: str) -> None:
     own = schema(**{name: fields.String()})

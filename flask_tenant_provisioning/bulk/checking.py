@@ -12,18 +12,23 @@ from ..web.api import Api
 from .models import Job
 from .operations import Act, act_of
 from .results import Result, refused
+from .row_keys import RowKey, without_key
 from .rows import Row
 
 logger = logging.getLogger(__name__)
 
 
 class Checked(NamedTuple):
-    """A row, and what it is to do: `values` of a new tenant or an `act`; neither where it meets a `problem`."""
+    """A row, and what it is to do: `values` of a new tenant or an `act`; neither where it meets a `problem`.
+
+    What is done under its `key`, where it has one, is done once.
+    """
 
     row: Row
     values: Mapping[str, Any] | None = None
     act: Act | None = None
     problem: ProvisioningError | None = None
+    key: RowKey | None = None
 
     def refused(self, error: ProvisioningError) -> Result:
         """The result where it meets `error`."""
@@ -35,9 +40,10 @@ def checked(api: Api, job: Job, row: Row, *, at_once: bool) -> Checked:
     if row.problem is not None:
         return Checked(row, problem=row.problem)
     try:
+        key, body = without_key(job.operation, row.body)
         if at_once:
-            return Checked(row, values=load_tenant(api, row.body))
-        return Checked(row, act=act_of(api, job.operation, row.body))
+            return Checked(row, values=load_tenant(api, body), key=key)
+        return Checked(row, act=act_of(api, job.operation, body), key=key)
     except ProvisioningError as error:
         return Checked(row, problem=error)
     except Exception:

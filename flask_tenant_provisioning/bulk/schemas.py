@@ -16,7 +16,7 @@ from .models import MODES, OPERATIONS, STATES
 _ROW = {
     "type": "object",
     "description": "What the single call takes; for other operations than `create` also which tenant is meant, by "
-    "`tenant` or `external_id`.",
+    "`tenant` or `external_id`. With an `idempotency_key` it takes effect once, however often it is sent.",
 }
 _LINES = {"type": "string", "minLength": 1, "description": "A row a line, each a JSON object."}
 

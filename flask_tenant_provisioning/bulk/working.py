@@ -20,6 +20,7 @@ from .checking import Checked, checked
 from .doing import done_at_once, way
 from .models import Chunk, Job
 from .operations import Setting
+from .repeating import done_once
 from .results import Result, kept, refused, skipped, tallied
 from .rows import read
 from .statements import BulkSQL
@@ -139,7 +140,7 @@ class _Plan:
 
     def do(self, session: Session) -> None:
         """Do all rows, and write down what came of them. Raises `Superseded`, and `_Rehearsed` for a rehearsal."""
-        results = [self._way(session, self._setting, self._job, rows) for rows in self._rows]
+        results = [done_once(session, self._setting, self._job, rows, self._way) for rows in self._rows]
         if self._job.mode == "atomic" and any(one.state == "failed" for some in results for one in some):
             raise _Rehearsed([[skipped(one) for one in some] for some in results])
         session.flush()

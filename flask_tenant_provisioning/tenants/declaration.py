@@ -13,6 +13,8 @@ from .models import SHOWN
 from .own_fields import TEXTS
 from .queries import ListQuery
 
+#: What a row may say beside what it makes of its tenant.
+OF_ROWS = "idempotency_key"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 #: Fields whose JSON is a text, an integer or a flag.
 _SCALAR = (*TEXTS, fields.Integer, fields.Boolean, fields.Enum)
@@ -39,6 +41,8 @@ def _of_names(own: TenantFields) -> Iterator[str]:
     for name in own.fields:
         if name in SHOWN:
             yield f"every tenant has a field {name!r} already; call yours another name."
+        elif name == OF_ROWS:
+            yield f"rows of bulk jobs may have an {name!r} already; call yours another name."
         elif not _NAME.fullmatch(name):
             yield f"{name!r} is no name for a field: 1 to 63 letters, digits and _, beginning with a letter."
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from typing import Any
 
 import pytest
@@ -100,6 +101,21 @@ def test_what_is_so_already_is_unchanged(provisioning_partner: Caller) -> None:
     answer = provisioning_partner("GET", job_path(found))
     answer.require((found["state"], found["unchanged"]) == ("succeeded", 1), "count the row as unchanged")
     answer.require(provisioning_partner.read(tenant) == tenant, "leave the tenant as it was")
+
+
+def test_a_row_with_a_key_of_its_own_takes_effect_once(provisioning_partner: Caller) -> None:
+    (row,) = new_rows(provisioning_partner, 1)
+    rows = [{**row, "idempotency_key": uuid.uuid4().hex}]
+    (first,) = items(provisioning_partner, done(provisioning_partner, rows))
+    found = done(provisioning_partner, rows)
+    answer = provisioning_partner("GET", job_path(found, "/items"))
+    (again,) = items(provisioning_partner, found)
+    answer.require(again == first | {"state": "unchanged"}, "show what came of the row the first time")
+    changed = done(provisioning_partner, [{**rows[0], "industry": "Another"}])
+    answer = provisioning_partner("GET", job_path(changed, "/items"))
+    (other,) = items(provisioning_partner, changed)
+    refused = (other["status"], (other["problem"] or {}).get("code")) == (422, "idempotency-key-reused")
+    answer.require(refused, "refuse another row with the same key")
 
 
 def test_an_upsert_row_creates_or_replaces(provisioning_partner: Caller) -> None:

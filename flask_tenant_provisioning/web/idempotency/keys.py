@@ -40,16 +40,25 @@ def _key(header: str) -> str:
     sent = header.strip(" \t")
     quoted = _QUOTED.fullmatch(sent)
     key = _ESCAPED.sub(r"\1", quoted[1]) if quoted else sent
-    if len(key) > LONGEST_KEY or not (quoted or _BARE.fullmatch(key)):
+    if not is_key(key) or not (quoted or _BARE.fullmatch(key)):
         raise InvalidIdempotencyKey(f"The key must have 1 to {LONGEST_KEY} printable ASCII characters.")
     return key
+
+
+def is_key(text: Any) -> bool:
+    """Whether it is 1 to 255 printable ASCII characters."""
+    return isinstance(text, str) and 1 <= len(text) <= LONGEST_KEY and text.isascii() and text.isprintable()
+
+
+def fingerprint(*parts: Any) -> str:
+    """What tells JSON values from others, however they were spelled."""
+    return hashlib.sha256(json.dumps(_canonical([*parts]), sort_keys=True).encode()).hexdigest()
 
 
 def _fingerprint(unfenced: bool, body: Any) -> str:
     """Method, path, query and the body in one canonical spelling; an administrator's answers are nobody else's."""
     query = request.query_string.decode("latin-1")
-    parts = [unfenced, request.method, request.path, query, _canonical(body)]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return fingerprint(unfenced, request.method, request.path, query, body)
 
 
 def _canonical(value: Any) -> Any:

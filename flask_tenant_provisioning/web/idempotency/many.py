@@ -1,0 +1,88 @@
+"""Many keys of one partner at once: the keys of a bulk job's rows, apart from those that requests carry."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from sqlalchemy import bindparam, null, select, true
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ...database import Session, Statement, Storage, each, incoming, instant, parameters
+from ...database.incoming import rows
+
+#: No header can hold a line feed.
+_PREFIX = "row\n"
+
+
+class Done(NamedTuple):
+    """What was done once under a key: `fingerprint` tells it from another, `answer` is JSON."""
+
+    fingerprint: str
+    status: int
+    answer: Any
+
+
+class ManyRecordsSQL:
+    """The statements of one storage."""
+
+    def __init__(self, storage: Storage) -> None:
+        table, dialect = storage.table("idempotency"), storage.engine.dialect
+        t, bound = table.c, parameters(table)
+        given = incoming(dialect, key=t.key.type)
+        mine = t.partner_id == bound["partner_id"]
+        insert = (sqlite if dialect.name == "sqlite" else postgresql).insert(table)
+        values = (bound["partner_id"], given.c.key, bound["fingerprint"], bound["expires_at"])
+        claimed = insert.from_select(
+            ["partner_id", "key", "fingerprint", "expires_at"], select(*values).where(true()).order_by(given.c.key)
+        ).on_conflict_do_update(
+            index_elements=[t.partner_id, t.key],
+            set_={"expires_at": insert.excluded.expires_at, "status": null()},
+            where=t.expires_at <= bindparam("now", type_=t.expires_at.type),
+        )
+        found = select(t.key, t.fingerprint, t.status, t.body).where(mine, t.status.is_not(None))
+        one = mine & (t.key == bound["key"])
+        answer = {name: bindparam(f"new_{name}", type_=t[name].type) for name in ("fingerprint", "status", "body")}
+        self.claim = Statement(claimed, dialect)
+        self.read = Statement(each(found, t.key, given, dialect), dialect)
+        self.answer = Statement(table.update().where(one).values(answer), dialect)
+        self.release = Statement(table.delete().where(one), dialect)
+
+
+def claim_many(session: Session, partner: str, keys: Iterable[str], hours: int) -> dict[str, Done]:
+    """Take these keys for this transaction; of those that something was done under, return what.
+
+    Whoever takes one of them too waits until this transaction has ended.
+    """
+    sql, now = session.storage.once(ManyRecordsSQL), session.storage.clock()
+    stored = {_stored(key): key for key in keys}
+    given = {"partner_id": partner, "rows": rows({"key": key} for key in sorted(stored))}
+    times = {"now": instant(now), "expires_at": instant(now + hours * 3600)}
+    session.run(sql.claim, {**given, **times, "fingerprint": ""})
+    found = session.run(sql.read, given).fetchall()
+    return {stored[key]: Done(fingerprint, status, json.loads(body)) for key, fingerprint, status, body in found}
+
+
+def keep_many(session: Session, partner: str, done: Mapping[str, Done]) -> None:
+    """Remember what has been done under keys that this transaction took."""
+    sql = session.storage.once(ManyRecordsSQL)
+    values = [
+        {"partner_id": partner, "key": _stored(key), "new_fingerprint": one.fingerprint, "new_status": one.status}
+        | {"new_body": json.dumps(one.answer)}
+        for key, one in done.items()
+    ]
+    if values:
+        session.run_many(sql.answer, values)
+
+
+def release_many(session: Session, partner: str, keys: Iterable[str]) -> None:
+    """Let others have keys that this transaction took and did nothing under."""
+    values = [{"partner_id": partner, "key": _stored(key)} for key in keys]
+    if values:
+        session.run_many(session.storage.once(ManyRecordsSQL).release, values)
+
+
+def _stored(key: str) -> str:
+    return _PREFIX + hashlib.sha256(key.encode()).hexdigest()
