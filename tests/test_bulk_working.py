@@ -12,8 +12,9 @@ from sqlalchemy.event import listen
 
 from flask_tenant_provisioning import TenantProvisioning
 from flask_tenant_provisioning.bulk import actions, receiving, retention
+from flask_tenant_provisioning.bulk.pieces import Superseded
 from flask_tenant_provisioning.bulk.reading import MalformedUpload
-from flask_tenant_provisioning.bulk.working import BulkWork, Superseded
+from flask_tenant_provisioning.bulk.working import BulkWork
 from flask_tenant_provisioning.problems import BulkJobNotFound, InvalidState
 from tests.bulk import Bulk
 from tests.servers import at_once
@@ -194,6 +195,34 @@ def test_a_rehearsal_says_what_would_be_and_leaves_nothing(bulk: Bulk, mode: str
     assert [(one.state, one.status) for one in bulk.results(job)] == [("succeeded", 201)] * 2
     assert rows(bulk.app, "tenants") == []
     assert [event["type"] for event in followed(bulk.partner)] == ["bulk_job.finished"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "sent", "said"),
+    [
+        ("create", [named(1), named(2), named(1)], "Row {} has the same email."),
+        ("create", [named(1, external_id="x"), named(2, external_id="x")], "Row {} has the same external id."),
+        ("upsert", [named(1, external_id="x"), named(1, external_id="x")], "Row {} has the same email."),
+        ("upsert", [named(1, external_id="old"), named(2, external_id="old")], "Row {} means the same tenant."),
+        ("suspend", [{"external_id": "old"}, {"external_id": "old"}], "Row {} means the same tenant."),
+    ],
+)
+def test_a_rehearsal_finds_what_rows_of_other_chunks_mean_too(
+    bulk: Bulk, monkeypatch: pytest.MonkeyPatch, operation: str, sent: list[Any], said: str
+) -> None:
+    bulk.do("create", [named(0, external_id="old")])
+    monkeypatch.setattr(receiving, "CHUNK_ROWS", 1)
+    job = bulk.upload(operation, sent, rehearsal=True)
+    at_once(2, lambda _number: bulk.work())
+    found = bulk.results(job)
+    (failed,) = (one for one in found if one.state == "failed")
+    first = (failed.problem or {})["first_row"]
+    assert failed.problem == {
+        "code": "duplicate-row", "detail": said.format(first), "line": failed.row, "first_row": first,
+    }  # fmt: skip
+    assert (failed.status, failed.row, first) in ((409, len(sent), 1), (409, 1, len(sent)))
+    assert len(rows(bulk.app, "tenants")) == 1
+    assert bulk.job(job).succeeded == len(sent) - 1
 
 
 def test_hooks_are_asked_for_each_row(database_url: str) -> None:

@@ -20,9 +20,14 @@ def firsts(session: Session, job: Job, keys: Iterable[str]) -> dict[str, int]:
 
 def keep_firsts(session: Session, job: Job, found: Mapping[str, int]) -> None:
     """Let the chunks that follow know of these. Raises `Outdated` where another chunk was faster."""
+    if not are_firsts(session, job, found):
+        raise Outdated("another chunk means the same")
+
+
+def are_firsts(session: Session, job: Job, found: Mapping[str, int]) -> bool:
+    """Let the chunks that follow know of these; False where another chunk was faster with one of them."""
     if job.chunks == 1 or not found:
-        return
+        return True
     given = rows({"key": key, "row": found[key]} for key in sorted(found))
     wanted = {"partner_id": job.partner_id, "job_id": job.id, "rows": given}
-    if session.run(session.storage.once(BulkSQL).add_keys, wanted).rowcount != len(found):
-        raise Outdated("another chunk means the same")
+    return bool(session.run(session.storage.once(BulkSQL).add_keys, wanted).rowcount == len(found))

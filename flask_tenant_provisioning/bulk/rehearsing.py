@@ -1,0 +1,75 @@
+"""Rehearsed jobs: every chunk leaves nothing but its results, and what the chunks after it have to know."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+
+from ..database import Session
+from ..problems import DuplicateRow
+from .checking import Checked
+from .doing import Way
+from .firsts import are_firsts, firsts
+from .models import Job
+from .operations import Setting
+from .results import Result
+
+
+class Rehearsed(Exception):
+    """Ends a transaction that is to leave nothing.
+
+    `results` are those of each chunk's rows; `meant` says of tenants, and of what new ones would have, which row was
+    the first to mean it.
+    """
+
+    def __init__(self, results: list[list[Result]], meant: Mapping[str, int]) -> None:
+        super().__init__()
+        self.results, self.meant = results, meant
+
+
+class Forestalled(Exception):
+    """Another chunk means the same, and was faster: the rehearsal begins again."""
+
+
+def rehearsed(session: Session, setting: Setting, job: Job, rows: Sequence[Checked], way: Way) -> list[Result]:
+    """Do rows in this `way`, but those that would make a tenant like one that another chunk's row would have made."""
+    before = firsts(session, job, {key for one in rows for _, key in _claims(one)})
+    refused = {one.row.number: result for one in rows if (result := _refused(one, before)) is not None}
+    left = [one for one in rows if one.row.number not in refused]
+    found = {result.row: result for result in way(session, setting, job, left)} | refused
+    return [found[one.row.number] for one in rows]
+
+
+def meant(rows: Sequence[Checked], results: Sequence[Result]) -> Iterator[tuple[str, int]]:
+    """What these rows mean: the tenants that were there before, and what new ones would hold alone."""
+    for one, result in zip(rows, results, strict=True):
+        if result.state == "failed":
+            continue
+        if result.status == 201:
+            yield from ((key, one.row.number) for _, key in _claims(one))
+        elif result.tenant is not None:
+            yield result.tenant, one.row.number
+
+
+def keep_meant(session: Session, job: Job, rehearsal: Rehearsed) -> None:
+    """Let the chunks that follow know of it. Raises `Forestalled`."""
+    if not are_firsts(session, job, rehearsal.meant):
+        raise Forestalled
+
+
+def _refused(one: Checked, before: Mapping[str, int]) -> Result | None:
+    """The result of a row that wants what another chunk's row has got; None for any other, or one sent again."""
+    if one.key is None:
+        for field, key in _claims(one):
+            if key in before:
+                first = before[key]
+                return one.refused(DuplicateRow(f"Row {first} has the same {field}.", first_row=first))
+    return None
+
+
+def _claims(one: Checked) -> Iterator[tuple[str, str]]:
+    """What a tenant that the row makes would hold alone, each by its field's name, and by a key that fits."""
+    values = one.values or (one.act.values if one.act is not None else None) or {}
+    for field, name in (("email", "email_key"), ("external id", "external_id")):
+        if values.get(name) is not None:
+            yield field, hashlib.sha256(f"{name}\n{values[name]}".encode()).hexdigest()
