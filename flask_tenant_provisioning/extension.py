@@ -30,6 +30,7 @@ from .signals import announce
 from .steps.planning import Planning
 from .tenants.consulting import Consultation
 from .tenants.own_indexes import own_indexes
+from .tenants.quotas import Quotas
 from .web.cursors import Cursors
 from .web.failures import answer_errors
 from .web.mount import Mount
@@ -142,7 +143,11 @@ class TenantProvisioning(Registration):
             new_id=self._new_id,
             autocommit=ours,
             hooks=self.hooks,
-            reactions=(Consultation(self.hooks, mount.in_host), Planning(self.hooks)),
+            reactions=(
+                Consultation(self.hooks, mount.in_host),
+                Planning(self.hooks),
+                Quotas(settings.partner_cache_seconds),
+            ),
             wake=lambda keys: mount.engine.wake(keys),
             announce=lambda events: _tell(mount, events),
             followers=(Fanout(matches),),

@@ -21,13 +21,15 @@ from flask_tenant_provisioning.bulk.rows import Row
 from flask_tenant_provisioning.bulk.singly import done_singly
 from flask_tenant_provisioning.bulk.together import done_together
 from flask_tenant_provisioning.database import Session
-from flask_tenant_provisioning.tenants.usage import Allowance, Limit
+from flask_tenant_provisioning.tenants.usage import allowance
 from tests import own_fields
-from tests.witness import put, rows, storage_of
+from tests.witness import put, rows
 from tests.world import Caller
 
 Body = dict[str, Any]
 TENANTS = ("a", "b", "c", "d", "e", "f")
+#: How many of them count against a limit.
+LIVING = 5
 EXAMPLES = settings(
     max_examples=25, phases=[Phase.generate], deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
@@ -57,9 +59,11 @@ class Stage:
         self.ids["stranger"] = Caller(app).create(region="eu")["tenant"]
         job = dict.fromkeys(Job._fields, 0) | {"partner_id": self.partner.partner, "operation": operation}
         self._job = Job(**job | {"id": self.mount.storage.new_id(), "mode": "partial", "chunks": 2})
-        limits = () if most is None else (self._limit(most),)
+        limits = {"max_tenants": None if most is None else LIVING + most, "allowed_plans": ["gold"]}
+        admin = Caller(app, roles=["provisioning-admin"])
+        assert admin("PATCH", f"/partners/{self.partner.partner}", json=limits).status_code == 200
         actor = Actor(Principal("tester", self.partner.partner), "request-1", "192.0.2.1", "curl")
-        self._setting = Setting(self.mount, actor, self.partner.partner, Allowance(self.mount.license, limits))
+        self._setting = Setting(self.mount, actor, self.partner.partner, allowance(self.mount, self.partner.partner))
 
     def do(self, way: Way, *chunks: Sequence[Body]) -> Came:
         """Have rows done, chunk by chunk."""
@@ -80,12 +84,6 @@ class Stage:
             client_name=name, email=f"{name}@example.com", external_id=name, metadata={"of": name, "x": "1"}, **more
         )
 
-    def _limit(self, most: int) -> Limit:
-        usage = storage_of(self.app).table("usage")
-        with self.mount.storage.engine.begin() as connection:
-            connection.execute(usage.insert().values(partner_id=self.partner.partner, tenants=0))
-        return Limit(self.partner.partner, most)
-
     def _named(self, body: Body) -> Body:
         return body | ({"tenant": self.ids[body["tenant"]]} if "tenant" in body else {})
 
@@ -96,7 +94,7 @@ class Stage:
 
     def _plain(self, value: Any) -> Any:
         """A value with its ids as names, and without what is different each time."""
-        text = json.dumps(value, sort_keys=True, default=str)
+        text = json.dumps(value, sort_keys=True, default=str).replace(self.partner.partner, "the partner")
         for tenant, name in self._names().items():
             text = text.replace(tenant, name)
         found = json.loads(text)
@@ -170,7 +168,7 @@ patches = st.fixed_dictionaries(
         "email": st.builds("{}@{}".format, names, st.sampled_from(["example.com", "EXAMPLE.com", "other.org", "bad"])),
         "external_id": st.sampled_from([*TENANTS, "y", None]),
         "client_name": st.sampled_from(["a", "Ä", " "]),
-        "plan": st.sampled_from(["gold", None]),
+        "plan": st.sampled_from(["gold", "lead", None]),
         "metadata": st.sampled_from([{"x": None}, {"x": "1"}, {"y": 'ü"\\\n'}]),
         "region": st.sampled_from(["us", "eu", "mars"]),
         "seats": st.sampled_from([1, 13]),
@@ -185,7 +183,11 @@ upserts = st.fixed_dictionaries(
         "email": st.builds("{}@{}".format, names, st.sampled_from(["example.com", "EXAMPLE.com", "other.org"])),
         "region": st.sampled_from(["us", "eu", "mars"]),
     },
-    optional={"metadata": st.sampled_from([{"of": "a", "x": "1"}, {}]), "costCenter": names},
+    optional={
+        "metadata": st.sampled_from([{"of": "a", "x": "1"}, {}]),
+        "costCenter": names,
+        "plan": st.sampled_from(["gold", "lead"]),
+    },
 )
 both = st.builds(lambda *named: {**named[0], **named[1]}, tenants, tenants)
 ROWS = {

@@ -33,6 +33,32 @@ def test_a_partner_is_registered_and_changed(partner: Caller) -> None:
     assert [event["type"] for event in followed(partner)] == ["partner.updated", "partner.updated"]
 
 
+def test_quotas_and_plans_are_set_and_unset(partner: Caller) -> None:
+    (made,) = said(partner.app, "register", partner.partner, "--max-tenants", "2", "--allowed-plan", "pro")
+    assert (made["max_tenants"], made["allowed_plans"]) == (2, ["pro"])
+    (found,) = said(partner.app, "update", partner.partner, "--allowed-plan", "pro", "--allowed-plan", "free")
+    assert (found["max_tenants"], found["allowed_plans"]) == (2, ["pro", "free"])
+    (found,) = said(partner.app, "update", partner.partner, "--allow-no-plan", "--unset", "max-tenants")
+    assert (found["max_tenants"], found["allowed_plans"]) == (None, [])
+    (found,) = said(partner.app, "update", partner.partner, "--unset", "allowed-plans")
+    assert found["allowed_plans"] is None
+    done = run(partner.app, "partners", "update", partner.partner, "--max-tenants", "-1")
+    whole = "max_tenants: Must be a whole number from 0 to 2000000000."
+    assert (done.status, done.err.splitlines()[1].strip()) == (1, whole)
+    for wrong in (["--max-tenants", "1", "--unset", "max-tenants"], ["--allow-no-plan", "--allowed-plan", "pro"]):
+        assert run(partner.app, "partners", "update", partner.partner, *wrong).status == 2
+
+
+def test_what_an_operator_creates_counts_too(make_app: Any) -> None:
+    app = make_app()
+    said(app, "register", "acme", "--max-tenants", "1")
+    create = ("tenants", "create", "--partner", "acme", "--client-name", "Example Corp", "--email")
+    assert run(app, *create, "a@example.com").status == 0
+    done = run(app, *create, "b@example.com")
+    refusal = "Error: Quota exceeded: The partner's limit of 1 tenants is reached."
+    assert (done.status, done.err.splitlines()[0]) == (1, refusal)
+
+
 def test_a_suspended_partner_is_refused_until_it_is_reactivated(make_app: Any) -> None:
     app = make_app(PROVISIONING_PARTNER_CACHE_SECONDS=0)
     partner = Caller(app)
@@ -52,8 +78,9 @@ def test_a_list_is_a_table(make_app: Any) -> None:
         said(app, "register", name)
     done = run(app, "partners", "list", "--limit", "1")
     heading, line = done.out.splitlines()
-    assert heading.split() == ["partner", "status", "name", "contact", "suspended_reason", "created_at"]
-    assert line.split()[:5] == ["a", "active", "-", "-", "-"]
+    columns = ["partner", "status", "name", "contact", "max_tenants", "suspended_reason", "created_at"]
+    assert heading.split() == columns
+    assert line.split()[:6] == ["a", "active", "-", "-", "-", "-"]
     assert done.err == "There are more: --limit 0 lists them all.\n"
     assert run(app, "partners", "list", "--status", "suspended") == (0, "", "There are no such partners.\n")
 

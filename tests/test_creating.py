@@ -15,7 +15,7 @@ from flask_tenant_provisioning.problems import ProvisioningError, QuotaExceeded,
 from flask_tenant_provisioning.tenants.creating import Made, create_many
 from flask_tenant_provisioning.tenants.inputs import load_tenant
 from flask_tenant_provisioning.tenants.models import Tenant
-from flask_tenant_provisioning.tenants.usage import Allowance, Limit, allowance
+from flask_tenant_provisioning.tenants.usage import EVERYBODY, Allowance, Limit, allowance
 from tests import own_fields
 from tests.own_fields import NAMES, NOTHING
 from tests.test_events import followed
@@ -38,10 +38,10 @@ def storage(app: Flask) -> Storage:
 def create(app: Flask, *bodies: dict[str, Any], most: int | None = None) -> list[Made]:
     mount = app.extensions["tenant_provisioning"]["provisioning"]
     values = [load_tenant(mount, body) for body in bodies]
-    allowed = allowance(mount.storage, mount.license)
+    allowed = allowance(mount, "acme")
     if most is not None:
         mount.storage.transaction(_counter)
-        allowed = Allowance(mount.license, (Limit("*", most),))
+        allowed = Allowance(mount.license, (Limit(EVERYBODY, most),))
     work = partial(create_many, actor=ACTOR, partner="acme", values=values, allowance=allowed)
     found: list[Made] = mount.storage.transaction(work)
     return found
@@ -172,9 +172,10 @@ def test_nobody_is_nothing(app: Flask) -> None:
 def test_what_fails_leaves_nothing(app: Flask, storage: Storage) -> None:
     mount = app.extensions["tenant_provisioning"]["provisioning"]
     values = [load_tenant(mount, named(n)) for n in range(3)]
+    allowed = allowance(mount, "acme")
 
     def work(session: Session) -> None:
-        create_many(session, ACTOR, "acme", values, allowance(storage, mount.license))
+        create_many(session, ACTOR, "acme", values, allowed)
         raise ProvisioningError
 
     with pytest.raises(ProvisioningError):

@@ -17,7 +17,7 @@ from flask_tenant_provisioning.database import migration
 from flask_tenant_provisioning.schema import metadata
 from tests.test_events import followed
 from tests.witness import rows
-from tests.world import Caller, engine_of
+from tests.world import Caller, engine_of, signed_license
 
 pytestmark = pytest.mark.without_tables
 
@@ -141,3 +141,24 @@ def test_missing_tables_answer_503_and_the_log_says_what_to_do(bare: Flask, capl
     assert (answer.status_code, answer.get_json()["code"]) == (503, "storage-unavailable")
     assert answer.headers["Retry-After"] == "2"
     assert "flask provisioning db upgrade" in caplog.text
+
+
+def test_the_counter_of_everybody_makes_way_for_a_partner_of_that_name(make_app: Callable[..., Flask]) -> None:
+    app = make_app(PROVISIONING_LICENSE=signed_license(max_tenants=3))
+    star, admin = Caller(app, partner="*"), Caller(app, roles=["provisioning-admin"])
+    star.create()
+    admin("PUT", "/partners/*", json={"max_tenants": 2})
+    run(app, "db", "downgrade", "0007")
+    assert rows_of_usage(app) == [("*", 1)]
+    run(app, "db", "upgrade")
+    assert rows_of_usage(app) == [("", 1)]
+    star.create()
+    assert rows_of_usage(app) == [("", 2)]
+
+
+def rows_of_usage(app: Flask) -> list[tuple[str, int]]:
+    """Each counter, in tables of whichever revision."""
+    usage = Table(f"{PREFIX}usage", MetaData(), autoload_with=engine_of(app))
+    with engine_of(app).connect() as connection:
+        found = connection.execute(select(usage.c.partner_id, usage.c.tenants)).all()
+    return [(scope, int(tenants)) for scope, tenants in found]

@@ -19,7 +19,8 @@ MakeApp = Callable[..., Flask]
 PARTNERS = "/partners"
 SUSPENDED = "Partner suspended."
 NEW = {
-    "name": None, "contact": None, "status": "active", "suspended_reason": None, "version": 1,
+    "name": None, "contact": None, "status": "active", "suspended_reason": None, "max_tenants": None,
+    "allowed_plans": None, "version": 1,
 }  # fmt: skip
 
 

@@ -38,7 +38,7 @@ class Plan:
         self._rows: list[list[Checked]] = [
             [checked(mount, job, row, at_once=self._way is done_at_once) for row in some] for some in rows
         ]
-        allowance = usage.allowance(mount.storage, mount.license)
+        allowance = usage.allowance(mount, job.partner_id)
         self._setting = Setting(mount, _actor(job), job.partner_id, allowance)
 
     def do(self, session: Session) -> None:

@@ -40,7 +40,7 @@ def require_rights(call: Call, operation: str) -> None:
     """Raise `Forbidden` where the caller may not do what each row does; `LicenseExpired` where nobody may."""
     call.require(*NEEDED[operation])
     if "tenant:create" in NEEDED[operation]:
-        usage.allowance(call.mount.storage, call.mount.license).license.require_provisioning()
+        usage.allowance(call.mount).license.require_provisioning()
 
 
 def shown(found: Seen) -> Answer:

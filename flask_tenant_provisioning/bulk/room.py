@@ -14,8 +14,7 @@ class Room:
         self._left: int | None = None
 
     def require(self) -> None:
-        """Raise `LicenseExpired` or `QuotaExceeded` where there is none for one more."""
-        self._allowance.license.require_provisioning()
+        """Raise `QuotaExceeded` where there is none for one more."""
         if self._left is None:
             self._left = self._allowance.reserve(self._session, self._most)
         if not self._left:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 
 from ..database import Outdated, Session, instant
 from ..problems import DuplicateRow, ProvisioningError, TenantNotFound
+from ..tenants import plans
 from ..tenants.actions import EMPTY, Values, new
 from ..tenants.changing import change_many
 from ..tenants.conflicts import taken
@@ -49,6 +50,7 @@ class _Together:
         self._others = firsts(session, job, self._scene.ids())
         self._firsts: dict[Known, int] = {}
         self._room = Room(session, setting.allowance, len(acts))
+        self._plans = cache(partial(plans.allowed, session, setting.partner))
         self._allowance = setting.allowance
         self._changed: list[Transition] = []
         self._new: list[tuple[Known, Values]] = []
@@ -85,6 +87,8 @@ class _Together:
         return found
 
     def _change(self, one: Checked, known: Known, transition: Transition) -> Outcome:
+        if transition.after.plan != transition.before.plan:
+            self._require_plan(transition.after.plan)
         claims = list(transition.claims())
         if (other := self._other(known, claims)) is not None:
             return partial(_taken, one, *other)
@@ -97,6 +101,9 @@ class _Together:
         return partial(_done, one, 200, known)
 
     def _create(self, one: Checked, values: Values) -> Outcome:
+        self._allowance.license.require_provisioning()
+        if self._setting.allowance.plans_of is not None:
+            self._require_plan(values.get("plan"))
         self._room.require()
         claims = [("email", values["email_key"]), ("external_id", values["external_id"])]
         if (other := self._other(None, claims)) is not None:
@@ -109,6 +116,10 @@ class _Together:
         self._firsts[known] = one.row.number
         self._new.append((known, values))
         return partial(_done, one, 201, known)
+
+    def _require_plan(self, plan: str | None) -> None:
+        if plan is not None and (problem := plans.refusal(plan, self._plans())):
+            raise problem
 
     def _other(self, known: Known | None, claims: Iterable[Claim]) -> tuple[str, Known] | None:
         """The first field that another tenant holds, and who does."""

@@ -24,7 +24,7 @@ from .tenants.options import TEXT, sent
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-COLUMNS = ("partner", "status", "name", "contact", "suspended_reason", "created_at")
+COLUMNS = ("partner", "status", "name", "contact", "max_tenants", "suspended_reason", "created_at")
 
 
 def _described(command: F) -> F:
@@ -33,6 +33,16 @@ def _described(command: F) -> F:
         with_appcontext,
         mount_option,
         json_option,
+        click.option("--allow-no-plan", is_flag=True, help="Its tenants may be put on no plan at all."),
+        click.option(
+            "--allowed-plan",
+            "allowed_plans",
+            type=TEXT,
+            multiple=True,
+            metavar="PLAN",
+            help="Its tenants may be put on this plan; several times for several, and on no others.",
+        ),
+        click.option("--max-tenants", type=int, help="How many tenants it may have."),
         click.option("--contact", type=TEXT, help="Whom to ask there."),
         click.option("--name", type=TEXT, help="What people call it."),
         click.argument("partner", type=TEXT),
@@ -76,7 +86,7 @@ def show(partner: str, as_json: bool, mount: str | None) -> None:
 def register(partner: str, as_json: bool, mount: str | None, **fields: Any) -> None:
     chosen = chosen_mount(mount)
     with told():
-        values, wanted = load(partner_input(), sent(fields)), partner_named(partner)
+        values, wanted = load(partner_input(chosen), _sent(fields)), partner_named(partner)
 
         def work(session: Any) -> Partner:
             actions.register(session, wanted)
@@ -87,8 +97,17 @@ def register(partner: str, as_json: bool, mount: str | None, **fields: Any) -> N
 
 @partner_commands.command("update", help="Change what is said of the partner with the id PARTNER.")
 @_described
-def update(partner: str, as_json: bool, mount: str | None, **fields: Any) -> None:
-    _revise(partner, mount, sent(fields), as_json=as_json)
+@click.option(
+    "--unset",
+    type=click.Choice(["name", "contact", "max-tenants", "allowed-plans"]),
+    multiple=True,
+    help="Say nothing of this any more: no limit, any plan; several times for several.",
+)
+def update(partner: str, unset: tuple[str, ...], as_json: bool, mount: str | None, **fields: Any) -> None:
+    named, empty = _sent(fields), {name.replace("-", "_"): None for name in unset}
+    if twice := sorted(named.keys() & empty.keys()):
+        raise click.BadParameter(f"{twice[0].replace('_', '-')} is named twice.", param_hint="--unset")
+    _revise(partner, mount, {**named, **empty}, as_json=as_json)
 
 
 @partner_commands.command("suspend", help="Refuse every request of the partner with the id PARTNER.")
@@ -110,9 +129,17 @@ def reactivate(partner: str, as_json: bool, mount: str | None) -> None:
     _revise(partner, mount, {"status": "active"}, as_json=as_json)
 
 
+def _sent(fields: dict[str, Any]) -> dict[str, Any]:
+    """What an administrator would send for these options."""
+    none, plans = fields.pop("allow_no_plan"), list(fields.pop("allowed_plans"))
+    if none and plans:
+        raise click.BadParameter("some are allowed.", param_hint="--allow-no-plan")
+    return {**sent(fields), **({"allowed_plans": plans} if none or plans else {})}
+
+
 def _revise(partner: str, mount: str | None, fields: Values, *, as_json: bool) -> None:
     chosen = chosen_mount(mount)
     with told():
-        values = load(partner_input(), fields, partial=True)
+        values = load(partner_input(chosen), fields, partial=True)
         work = partial(actions.revise, actor=operator(partner), partner_id=partner, values=values)
         say_one(chosen.storage.transaction(work).document(), as_json=as_json)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import click
 from flask.cli import with_appcontext
 
-from ..tenants.retention import purge_due
-from ..tenants.usage import EVERYBODY
+from ..tenants.retention import EVERYBODY, purge_due
 from ..web.idempotency import forget_expired
 from ..web.mount import Mount
 from .due import Counts, count_due

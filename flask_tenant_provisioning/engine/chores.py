@@ -11,8 +11,7 @@ from ..access import Actor, Principal
 from ..bulk import retention as bulk_retention
 from ..events import retention as event_retention
 from ..events.publishing import publish_all
-from ..tenants.retention import purge_due
-from ..tenants.usage import EVERYBODY
+from ..tenants.retention import EVERYBODY, purge_due
 from ..web.idempotency import forget_expired
 from ..web.mount import Mount
 from ..webhooks import retention as delivery_retention

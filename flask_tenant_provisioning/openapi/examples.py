@@ -61,6 +61,18 @@ BULK_JOB: dict[str, Any] = {
     "started_at": "2025-02-10T16:30:00.012Z",
     "finished_at": "2025-02-10T16:30:00.188Z",
 }
+PARTNER: dict[str, Any] = {
+    "partner": "acme",
+    "name": "Acme Ltd",
+    "contact": "ops@acme.example",
+    "status": "active",
+    "suspended_reason": None,
+    "max_tenants": 100,
+    "allowed_plans": None,
+    "version": 1,
+    "created_at": "2025-02-10T16:30:00.000Z",
+    "updated_at": "2025-02-10T16:30:00.000Z",
+}
 NEW_TENANT = {name: TENANT[name] for name in WRITABLE if TENANT[name]}
 
 
@@ -79,6 +91,10 @@ def examples(api: Api) -> dict[str, Any]:
         "WebhookRevisionPatch": {"enabled": True},
         "BulkJob": BULK_JOB,
         "BulkJobPage": {"items": [BULK_JOB], "next": None},
+        "Partner": PARTNER,
+        "PartnerPage": {"items": [PARTNER], "next": None},
+        "PartnerInput": {name: PARTNER[name] for name in ("name", "contact", "max_tenants")},
+        "PartnerPatch": {"max_tenants": 200},
         **new,
     }
 

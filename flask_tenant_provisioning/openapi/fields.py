@@ -14,6 +14,7 @@ from email_validator import SPECIAL_USE_DOMAIN_NAMES
 from marshmallow import Schema, fields, missing
 
 from ..events.schemas import ID, TYPES, TenantIdField, TypesField
+from ..partners.schemas import LARGEST, LONGEST_PLAN, MOST_PLANS, CountField, PlansField
 from ..tenants.fields import (
     LONGEST_KEY,
     LONGEST_VALUE,
@@ -65,6 +66,8 @@ class Converter(OpenAPIConverter):
         SwitchField: ("boolean", None),
         HoursField: ("integer", None),
         SinceField: ("string", "date-time"),
+        CountField: ("integer", None),
+        PlansField: ("array", None),
     }
 
     def init_attribute_functions(self) -> None:
@@ -173,6 +176,17 @@ def _globs(field: GlobsField) -> dict[str, Any]:
 @described.register
 def _hours(field: HoursField) -> dict[str, Any]:
     return {"minimum": 0, "maximum": field.most}
+
+
+@described.register
+def _count(field: CountField) -> dict[str, Any]:
+    return {"minimum": 0, "maximum": LARGEST}
+
+
+@described.register
+def _plans(field: PlansField) -> dict[str, Any]:
+    text = {"type": "string", "minLength": 1, "maxLength": LONGEST_PLAN, "pattern": _STORABLE}
+    return {"items": text if field.plans is None else {"enum": list(field.plans)}, "maxItems": MOST_PLANS}
 
 
 @described.register

@@ -1,1 +1,1 @@
-"""Partners: who may call."""
+"""Partners: who may call, and how much they may have."""

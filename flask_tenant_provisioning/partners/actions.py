@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..access import Actor
 from ..database import Outdated, Session, following, instant
-from ..events import event, record
+from ..events import compact, event, record
 from ..problems import PartnerNotFound
 from .models import WRITABLE, Partner
 from .statements import PartnerSQL
@@ -15,8 +15,19 @@ from .statements import PartnerSQL
 Values = Mapping[str, Any]
 Expected = Callable[[int | None], None]
 
+#: What reactions call a change of a partner.
+UPDATE = "partner.update"
 #: What a partner is of whom nothing is said.
 EMPTY: Values = {**dict.fromkeys(WRITABLE), "status": "active"}
+
+
+class Change(NamedTuple):
+    """What happens to a partner in one transaction; `before` is None for a new one."""
+
+    operation: str
+    actor: Actor
+    before: Partner | None
+    after: Partner
 
 
 def find(session: Session, partner_id: str) -> Partner | None:
@@ -99,6 +110,8 @@ def _add(session: Session, partner: Partner) -> bool:
 def _stored(values: Values) -> dict[str, Any]:
     """`values` as the columns keep them; who is not suspended is so for no reason."""
     found = dict(values)
+    if found.get("allowed_plans") is not None:
+        found["allowed_plans"] = compact(found["allowed_plans"])
     if found.get("status") == "active":
         found["suspended_reason"] = None
     return found
@@ -125,3 +138,5 @@ def _tell(session: Session, actor: Actor, before: Partner | None, after: Partner
     changes = {name: {"previous": old.get(name), "new": new[name]} for name in differing}
     at, partner = after.updated_at, after.partner_id
     record(session, event(session.storage, actor, "partner.updated", partner, new, at, changes))
+    for reaction in session.storage.reactions:
+        reaction(session, Change(UPDATE, actor, before, after))

@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, NamedTuple
 
 from sqlalchemy import Column, Integer, MetaData, PrimaryKeyConstraint, String, Table
 
 from ..database import shown
 from ..database.tables import prefixed
-from ..database.types import Instant, ordered_text
+from ..database.types import Instant, Record, ordered_text
 
 STATUSES = ("active", "suspended")
 #: What an administrator writes.
-WRITABLE = ("name", "contact", "status", "suspended_reason")
+WRITABLE = ("name", "contact", "status", "suspended_reason", "max_tenants", "allowed_plans")
 
 
 class Partner(NamedTuple):
-    """One partner."""
+    """One partner. `allowed_plans` is the JSON of a list; None there, and for `max_tenants`, sets no limit."""
 
     partner_id: str
     name: str | None
     contact: str | None
     status: str
     suspended_reason: str | None
+    max_tenants: int | None
+    allowed_plans: str | None
     version: int
     created_at: str
     updated_at: str
+
+    def plans(self) -> list[str] | None:
+        """The plans that its tenants may have; None where any will do."""
+        return None if self.allowed_plans is None else json.loads(self.allowed_plans)
 
     def document(self) -> dict[str, Any]:
         """The partner as the API shows it."""
         found = self._asdict()
         times = {name: shown(found[name]) for name in ("created_at", "updated_at")}
-        return {"partner": found.pop("partner_id"), **found, **times}
+        return {"partner": found.pop("partner_id"), **found, "allowed_plans": self.plans(), **times}
 
 
 def partners_table(metadata: MetaData) -> Table:
@@ -44,6 +51,8 @@ def partners_table(metadata: MetaData) -> Table:
         Column("contact", String(255)),
         Column("status", String(16), nullable=False),
         Column("suspended_reason", String(500)),
+        Column("max_tenants", Integer),
+        Column("allowed_plans", Record),
         Column("version", Integer, nullable=False),
         Column("created_at", Instant, nullable=False),
         Column("updated_at", Instant, nullable=False),

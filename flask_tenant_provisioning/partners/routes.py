@@ -87,7 +87,7 @@ def put_partner(call: Call, partner_id: str) -> Response:
     """Register a partner, or replace every writable field of one."""
     call.require_administrator(_OPERATORS_BUSINESS)
     asked, body = call.asked(write_query()), call.body(JSON)
-    values = load(partner_input(), body)
+    values = load(partner_input(call.mount), body)
     work = partial(
         actions.put, actor=call.actor(), partner_id=partner_named(partner_id), values=values, expected=expectation(call)
     )
@@ -114,7 +114,7 @@ def patch_partner(call: Call, partner_id: str) -> Response:
     """Change some fields of a partner (RFC 7396). Once it is `suspended`, its requests are 403 `partner-suspended`."""
     call.require_administrator(_OPERATORS_BUSINESS)
     asked, body = call.asked(write_query()), call.body(MERGE_PATCH, JSON)
-    values = load(partner_input(), body, partial=True)
+    values = load(partner_input(call.mount), body, partial=True)
     work = partial(actions.revise, actor=call.actor(), partner_id=partner_id, values=values, expected=expectation(call))
     return _written(call, partner_id, write(call, work, _shown, body=body, validate_only=asked["validate_only"]))
 

@@ -5,7 +5,7 @@ ProvisioningError
 │                           invalid-idempotency-key, malformed-upload
 ├── Unauthenticated         authentication-required, invalid-token, token-expired
 ├── Forbidden               insufficient-permission, quota-exceeded, license-expired, partner-suspended,
-│                           partner-not-registered
+│                           partner-not-registered, plan-not-allowed
 ├── NotFound                not-found, tenant-not-found, webhook-not-found, delivery-not-found,
 │                           bulk-job-not-found, partner-not-found
 ├── Conflict                tenant-exists, invalid-state, webhook-disabled, duplicate-row,
@@ -34,6 +34,7 @@ from .callers import (
     LicenseExpired as LicenseExpired,
     PartnerNotRegistered as PartnerNotRegistered,
     PartnerSuspended as PartnerSuspended,
+    PlanNotAllowed as PlanNotAllowed,
     QuotaExceeded as QuotaExceeded,
     TokenExpired as TokenExpired,
     Unauthenticated as Unauthenticated,

@@ -63,6 +63,14 @@ class QuotaExceeded(Forbidden):
     remedy = "Delete what is no longer needed, or ask the operator for a larger quota."
 
 
+class PlanNotAllowed(Forbidden):
+    """The operator lets the partner put tenants on other plans alone."""
+
+    code = "plan-not-allowed"
+    title = "Plan not allowed"
+    remedy = "Choose one of the plans in `allowed`, or ask the operator for this one."
+
+
 class LicenseExpired(Forbidden):
     """The operator's licence for this API has ended, and its days of grace too."""
 

@@ -15,6 +15,7 @@ from .changes import Target, apply, locked, react, read as read
 from .conflicts import already_there, refuse_taken, taken
 from .models import WRITABLE, Tenant, claimed_field
 from .own_fields import stored
+from .plans import require_change
 from .statements import TenantSQL
 from .transition import Transition
 from .usage import Allowance
@@ -35,9 +36,9 @@ EMPTY: Values = {
 def create(session: Session, actor: Actor, partner: str, values: Values, allowance: Allowance) -> Tenant:
     """Create a tenant of `partner` with valid `values`, and its event.
 
-    Raises `TenantExists`, `LicenseExpired`, or `QuotaExceeded`.
+    Raises `TenantExists`, `LicenseExpired`, `PlanNotAllowed`, or `QuotaExceeded`.
     """
-    allowance.take(session)
+    allowance.take(session, values.get("plan"))
     storage, own = session.storage, session.storage.hooks.fields
     status = "provisioning" if storage.defers(session, "tenant.create") else "active"
     tenant = new(storage.new_id(), partner, {**EMPTY, **values}, instant(storage.clock()), status)
@@ -57,7 +58,8 @@ def create(session: Session, actor: Actor, partner: str, values: Values, allowan
 def revise(session: Session, actor: Actor, target: Target, change: Callable[[Tenant], Values]) -> Tenant:
     """Give a tenant the values that `change` makes of it; the same values change nothing and leave no event.
 
-    Raises `TenantNotFound`, `InvalidState` for a deleted one, `TenantExists`, and what `change` and `expected` raise.
+    Raises `TenantNotFound`, `InvalidState` for a deleted one, `TenantExists`, `PlanNotAllowed`, and what `change` and
+    `expected` raise.
     """
     before = locked(session, target)
     require_changeable(before)
@@ -114,6 +116,7 @@ def revision(own: TenantFields | None, before: Tenant, values: Values) -> Transi
 
 def _revised(session: Session, actor: Actor, before: Tenant, values: Values) -> Tenant:
     found = revision(session.storage.hooks.fields, before, values)
+    require_change(session, before, found.after)
     refuse_taken(session, before, found.claims())
     return apply(session, actor, *found)
 

@@ -31,7 +31,7 @@ def change_many(session: Session, actor: Actor, partner: str, transitions: Seque
         return
     storage, kind = session.storage, transitions[0].kind
     if released := sum(one.after.status == "deleted" for one in transitions):
-        usage.release_many(session, released)
+        usage.release(session, partner, released)
     written = [_next(storage, one) for one in transitions]
     _write(session, partner, transitions, written)
     events = [told(storage, actor, kind, one.before, one.after, one.after.updated_at) for one in written]

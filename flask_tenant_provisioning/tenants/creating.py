@@ -13,7 +13,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ..access import Actor
 from ..database import Outdated, Session, Statement, Storage, incoming
-from ..problems import LicenseExpired, ProvisioningError, QuotaExceeded
+from ..problems import LicenseExpired, ProvisioningError
+from . import plans
 from .actions import Values
 from .conflicts import holders, taken
 from .models import Tenant
@@ -34,19 +35,20 @@ def create_many(
 ) -> list[Made]:
     """Create a tenant of each of `values`, with its event; for each that cannot be, say which problem it meets.
 
-    These are `TenantExists`, `LicenseExpired` and `QuotaExceeded`.
+    These are `TenantExists`, `LicenseExpired`, `PlanNotAllowed` and `QuotaExceeded`.
     """
     try:
         allowance.license.require_provisioning()
     except LicenseExpired as error:
         return [error] * len(values)
-    found: dict[int, Made] = {}
     wanted = Writer(session.storage, actor, partner).wanted(values)
+    found = _on_other_plans(session, wanted, allowance)
+    wanted = [one for one in wanted if one.place not in found]
     while wanted:
         batch, later = _apart(wanted)
         room = allowance.reserve(session, len(batch))
         if not room:
-            found |= {one.place: _no_room(allowance) for one in wanted}
+            found |= {one.place: allowance.exceeded() for one in wanted}
             break
         batch, beyond = batch[:room], batch[room:]
         made = _inserted(session, partner, batch)
@@ -103,9 +105,13 @@ def _refused(session: Session, partner: str, refused: Sequence[Wanted]) -> dict[
     return found
 
 
-def _no_room(allowance: Allowance) -> QuotaExceeded:
-    most = min(limit.most for limit in allowance.limits)
-    return QuotaExceeded(f"The limit of {most} tenants is reached.", limit=most)
+def _on_other_plans(session: Session, wanted: Sequence[Wanted], allowance: Allowance) -> dict[int, Made]:
+    """What those meet that want a plan on which the partner may not put them."""
+    if allowance.plans_of is None:
+        return {}
+    names = plans.allowed(session, allowance.plans_of)
+    met = ((one.place, plans.refusal(one.tenant.plan, names)) for one in wanted)
+    return {place: problem for place, problem in met if problem is not None}
 
 
 class ManySQL:

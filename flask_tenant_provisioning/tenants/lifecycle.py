@@ -37,7 +37,7 @@ def delete(session: Session, actor: Actor, target: Target, retention_days: int) 
     target.expected(before.version)
     if before.status == "deleted":
         return before
-    usage.release(session)
+    usage.release(session, before.partner_id)
     return apply(session, actor, *deletion(before, session.storage.clock(), retention_days))
 
 
@@ -50,7 +50,7 @@ def restore(session: Session, actor: Actor, target: Target, allowance: usage.All
     before = locked(session, target)
     if before.status != "deleted":
         raise _wrong_state(before, "restored")
-    allowance.take(session)
+    allowance.within(before.partner_id).take(session)
     target.expected(before.version)
     where = {"partner_id": before.partner_id, "id": before.id}
     status, email_key = session.run(session.storage.once(TenantSQL).hidden, where).fetchone()
@@ -68,7 +68,7 @@ def purge(session: Session, actor: Actor, target: Target) -> bool:
     before = locked(session, target)
     target.expected(before.version)
     if before.status != "deleted":
-        usage.release(session)
+        usage.release(session, before.partner_id)
     return end(session, actor, before)
 
 

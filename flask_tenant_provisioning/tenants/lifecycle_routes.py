@@ -66,8 +66,7 @@ def _purge(call: Call, tenant_id: str, validate_only: bool) -> Response:
 )
 def restore_tenant(call: Call, tenant_id: str) -> Response:
     """Restore a deleted tenant to the status that it had."""
-    asked, mount = call.asked(write_query()), call.mount
-    allowance = usage.allowance(mount.storage, mount.license)
+    asked, allowance = call.asked(write_query()), usage.allowance(call.mount)
     work = partial(lifecycle.restore, actor=call.actor(), target=target(call, tenant_id), allowance=allowance)
     return write(call, work, partial(shown, call), validate_only=asked["validate_only"])
 

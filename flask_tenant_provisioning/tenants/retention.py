@@ -11,6 +11,8 @@ from .models import Tenant
 from .statements import TenantSQL
 
 _BATCH = 100
+#: On behalf of which partner this happens: of none, and of all.
+EVERYBODY = "*"
 
 
 def purge_due(storage: Storage, actor: Actor) -> int:

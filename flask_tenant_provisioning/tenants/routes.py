@@ -13,6 +13,7 @@ from ..problems import (
     InvalidParameter,
     InvalidState,
     LicenseExpired,
+    PlanNotAllowed,
     PreconditionFailed,
     PreconditionRequired,
     QuotaExceeded,
@@ -48,15 +49,15 @@ BY_EXTERNAL_ID = "/tenants/by-external-id/<path:external_id>"
     body=tenant_input,
     query=create_query,
     answers={201: TenantSchema},
-    problems=(*WITH_BODY, *REPEATABLE, InvalidParameter, TenantExists, QuotaExceeded, LicenseExpired),
+    problems=(*WITH_BODY, *REPEATABLE, InvalidParameter, TenantExists, PlanNotAllowed, QuotaExceeded, LicenseExpired),
     hooks=("tenant.create",),
 )
 def create_tenant(call: Call) -> Response:
     """Create a tenant."""
     mount, asked, body = call.mount, call.asked(create_query()), call.body(JSON)
     values = load_tenant(mount, body)
-    allowance = usage.allowance(mount.storage, mount.license)
     partner = asked.get("partner", call.principal.partner)
+    allowance = usage.allowance(mount, partner)
     work = partial(actions.create, actor=call.actor(), partner=partner, values=values, allowance=allowance)
     return write(
         call,
@@ -64,7 +65,7 @@ def create_tenant(call: Call) -> Response:
         partial(created, call),
         body=body,
         validate_only=asked["validate_only"],
-        alone=not (allowance.limits or mount.storage.reacts("tenant.create")),
+        alone=not (allowance.limits or allowance.plans_of or mount.storage.reacts("tenant.create")),
     )
 
 
@@ -111,7 +112,7 @@ def read_tenant(call: Call, tenant_id: str) -> Response:
     consumes=(MERGE_PATCH, JSON),
     query=write_query,
     answers={200: TenantSchema},
-    problems=(*WITH_BODY, *REPEATABLE, *WRITE, TenantExists, InvalidState),
+    problems=(*WITH_BODY, *REPEATABLE, *WRITE, TenantExists, InvalidState, PlanNotAllowed),
     hooks=("tenant.update",),
 )
 def patch_tenant(call: Call, tenant_id: str) -> Response:
@@ -127,7 +128,7 @@ def patch_tenant(call: Call, tenant_id: str) -> Response:
     body=tenant_input,
     query=write_query,
     answers={200: TenantSchema},
-    problems=(*WITH_BODY, *WRITE, TenantExists, InvalidState),
+    problems=(*WITH_BODY, *WRITE, TenantExists, InvalidState, PlanNotAllowed),
     hooks=("tenant.update",),
 )
 def replace_tenant(call: Call, tenant_id: str) -> Response:
@@ -150,6 +151,7 @@ def replace_tenant(call: Call, tenant_id: str) -> Response:
         PreconditionFailed,
         PreconditionRequired,
         TenantExists,
+        PlanNotAllowed,
         QuotaExceeded,
         LicenseExpired,
     ),
@@ -159,12 +161,13 @@ def upsert_tenant(call: Call, external_id: str) -> Response:
     """Bring the tenant with this external id to what the body says, creating it where there is none."""
     mount, asked, body = call.mount, call.asked(create_query()), call.body(JSON)
     values = load_upsert(mount, named(external_id), body)
+    partner = asked.get("partner", call.principal.partner)
     work = partial(
         actions.upsert,
         actor=call.actor(),
-        partner=asked.get("partner", call.principal.partner),
+        partner=partner,
         values=values,
-        allowance=usage.allowance(mount.storage, mount.license),
+        allowance=usage.allowance(mount, partner),
         expected=expectation(call),
     )
 

@@ -1,86 +1,86 @@
 """How many tenants count against a limit: exact under any number of writers, and free where there is no limit.
 
-A limited installation keeps a counter row, which every create and delete changes inside its own transaction.
-Since an unlimited one keeps none, a process counts the tenants anew before it first enforces a limit.
+A limited installation keeps a counter row, and so does each limited partner: every create and delete changes them
+inside its own transaction. An unlimited installation keeps none, so a process counts the tenants anew before it first
+enforces a limit. An unlimited partner keeps none either; see `limit`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, Column, MetaData, PrimaryKeyConstraint, Table, bindparam, case, func, literal, select
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.sql.elements import BindParameter
+from sqlalchemy import BigInteger, Column, MetaData, PrimaryKeyConstraint, Table
 
-from ..database import Session, Statement, Storage
+from ..database import Session, Storage, instant
 from ..database.tables import prefixed
-from ..database.types import ordered_text
+from ..database.types import Instant, ordered_text
 from ..licensing import LicenseSource
+from ..partners.standing import standings
 from ..problems import QuotaExceeded
+from ..web.mount import Mount
+from .counting import UsageSQL
+from .plans import require_allowed
 
-#: The scope of the whole installation; other scopes are partners.
-EVERYBODY = "*"
+#: The scope of the whole installation; other scopes are partners, none of which is called so.
+EVERYBODY = ""
+#: How much longer than processes remember a partner its new counter is not believed, in seconds: what they began while
+#: they knew of no limit has ended by then.
+SETTLING = 60.0
 
 
 def usage_table(metadata: MetaData) -> Table:
-    """One counter a scope."""
+    """One counter a scope; `most` is its partner's limit, and until `doubtful_until` some may not have counted."""
     return Table(
         prefixed(metadata, "usage"),
         metadata,
         Column("partner_id", ordered_text(255), nullable=False),
         Column("tenants", BigInteger, nullable=False),
+        Column("most", BigInteger),
+        Column("doubtful_until", Instant),
         PrimaryKeyConstraint("partner_id"),
         sqlite_with_rowid=False,
     )
 
 
 class Limit(NamedTuple):
-    """At most `most` living tenants in `scope`."""
+    """At most `most` living tenants in `scope`; where that is None, as many as the counter's row says."""
 
     scope: str
-    most: int
+    most: int | None = None
+
+    def exceeded(self, most: int) -> QuotaExceeded:
+        """The problem of whoever finds no room under `most`."""
+        if self.scope == EVERYBODY:
+            return QuotaExceeded(f"The limit of {most} tenants is reached.", limit=most)
+        detail = f"The partner's limit of {most} tenants is reached."
+        return QuotaExceeded(detail, limit=most, partner=self.scope)
 
 
-class UsageSQL:
-    """The statements of this storage, and which counters this process has verified, under which licence."""
+@dataclasses.dataclass(eq=False)
+class Allowance:
+    """What lets a tenant come into being: a licence in force, and room under every limit.
 
-    def __init__(self, storage: Storage) -> None:
-        usage, tenants = storage.table("usage"), storage.table("tenants")
-        dialect = storage.engine.dialect
-        insert = (sqlite if dialect.name == "sqlite" else postgresql).insert(usage)
-        scope: BindParameter[str] = bindparam("scope")
-        u = usage.c
-        mine = usage.update().where(u.partner_id == scope)
-        living = select(func.count()).select_from(tenants).where(tenants.c.live == 1).scalar_subquery()
-        self.open = Statement(
-            insert.values(partner_id=scope, tenants=bindparam("none", type_=BigInteger)).on_conflict_do_update(
-                index_elements=["partner_id"], set_={"tenants": u.tenants}
-            ),
-            dialect,
-        )
-        self.count = Statement(mine.values(tenants=living), dialect)
-        self.take = Statement(
-            mine.where(u.tenants < bindparam("most", type_=BigInteger)).values(tenants=u.tenants + 1), dialect
-        )
-        self.release = Statement(mine.where(u.tenants > 0).values(tenants=u.tenants - 1), dialect)
-        less = bindparam("less", type_=BigInteger)
-        left = case((u.tenants > less, u.tenants - less), else_=literal(0, BigInteger))
-        self.release_many = Statement(mine.values(tenants=left), dialect)
-        self.lock = Statement(select(u.tenants).where(u.partner_id == scope).with_for_update(), dialect)
-        more = bindparam("more", type_=BigInteger)
-        self.add = Statement(mine.values(tenants=u.tenants + more), dialect)
-        self.counted: dict[str, int] = {}
-
-
-class Allowance(NamedTuple):
-    """What lets a tenant come into being: a licence in force, and room under every limit."""
+    `plans_of` is the partner whose allowed plans are to be asked for; None where any will do.
+    """
 
     license: LicenseSource
     limits: tuple[Limit, ...]
+    plans_of: str | None = None
+    _met: QuotaExceeded | None = None
 
-    def take(self, session: Session) -> None:
-        """Count one tenant more. Raises `LicenseExpired`, or `QuotaExceeded` at a limit."""
+    def within(self, partner: str) -> Allowance:
+        """The same for a tenant of `partner`, of which it is not known whether it has a limit."""
+        return Allowance(self.license, (*self.limits, Limit(partner)), partner)
+
+    def take(self, session: Session, plan: str | None = None) -> None:
+        """Count one tenant more, on `plan`.
+
+        Raises `LicenseExpired`, `PlanNotAllowed`, or `QuotaExceeded` at a limit.
+        """
         self.license.require_provisioning()
+        if self.plans_of is not None:
+            require_allowed(session, self.plans_of, plan)
         for limit in self.limits:
             _take(session, limit)
 
@@ -88,7 +88,7 @@ class Allowance(NamedTuple):
         """Count up to `count` tenants more, as many as there is room for; returns how many."""
         found = count
         for number, limit in enumerate(self.limits):
-            room = _reserve(session, limit, found)
+            room = self._reserved(session, limit, found)
             for before in self.limits[:number]:
                 _give_back(session, before, found - room)
             found = room
@@ -100,26 +100,55 @@ class Allowance(NamedTuple):
             _give_back(session, limit, count)
 
     def exceeded(self) -> QuotaExceeded:
-        """The problem of whoever finds no room."""
-        most = min(limit.most for limit in self.limits)
-        return QuotaExceeded(f"The limit of {most} tenants is reached.", limit=most)
+        """The problem of whoever found less room than it wanted to `reserve`."""
+        return self._met or QuotaExceeded()
+
+    def _reserved(self, session: Session, limit: Limit, count: int) -> int:
+        counter = _counter(session, limit)
+        if counter is None:
+            return count
+        tenants, most = counter
+        room = max(0, min(count, most - tenants))
+        session.run(session.storage.once(UsageSQL).add, {"scope": limit.scope, "more": room})
+        if room < count:
+            self._met = limit.exceeded(most)
+        return room
 
 
-def _reserve(session: Session, limit: Limit, count: int) -> int:
-    sql, scope = session.storage.once(UsageSQL), {"scope": limit.scope}
-    row = session.run(sql.lock, scope).fetchone()
-    found = max(0, min(count, limit.most - row[0])) if row else 0
-    session.run(sql.add, {**scope, "more": found})
-    return found
+def allowance(mount: Mount, partner: str | None = None) -> Allowance:
+    """What the licence allows at this moment, and what `partner` may have as far as this process knows.
+
+    The licence's counter is made true first, once a process and licence.
+    """
+    found = _licensed(mount.storage, mount.license)
+    known = None if partner is None else standings(mount).known(partner)
+    if known is None:
+        return found
+    limits = found.limits if known.max_tenants is None else (*found.limits, Limit(known.partner_id))
+    return Allowance(found.license, limits, None if known.allowed_plans is None else known.partner_id)
 
 
-def _give_back(session: Session, limit: Limit, count: int) -> None:
-    if count:
-        session.run(session.storage.once(UsageSQL).add, {"scope": limit.scope, "more": -count})
+def release(session: Session, partner: str, count: int = 1) -> None:
+    """Count so many tenants of `partner` less, where somebody counts."""
+    rows = [{"scope": scope, "less": count} for scope in (EVERYBODY, partner)]
+    session.run_many(session.storage.once(UsageSQL).release, rows)
 
 
-def allowance(storage: Storage, license: LicenseSource) -> Allowance:
-    """What the licence allows at this moment; its counter is made true first, once a process and licence."""
+def limit(session: Session, partner: str, most: int | None, memory: float) -> None:
+    """Let a partner have `most` tenants, None being any number, in the transaction in which its row says so too.
+
+    Who creates for it without counting, since it remembers for `memory` seconds that there was no limit, is found by
+    those who count: until all know of it, they lock the counter's row and count the tenants, each anew.
+    """
+    sql = session.storage.once(UsageSQL)
+    if most is None:
+        session.run(sql.unlimit, {"scope": partner})
+        return
+    until = instant(session.storage.clock() + memory + SETTLING)
+    session.run(sql.limit, {"scope": partner, "limit": most, "none": 0, "until": until})
+
+
+def _licensed(storage: Storage, license: LicenseSource) -> Allowance:
     most = license.max_tenants
     if most is None:
         return Allowance(license, ())
@@ -132,18 +161,41 @@ def allowance(storage: Storage, license: LicenseSource) -> Allowance:
 
 def _take(session: Session, limit: Limit) -> None:
     sql = session.storage.once(UsageSQL)
-    if session.run(sql.take, {"scope": limit.scope, "most": limit.most}).rowcount != 1:
-        raise QuotaExceeded(f"The limit of {limit.most} tenants is reached.", limit=limit.most)
+    if session.run(sql.take, {"scope": limit.scope, "most": limit.most}).rowcount == 1:
+        return
+    counter = _counter(session, limit)
+    if counter is None:
+        return
+    tenants, most = counter
+    if tenants >= most:
+        raise limit.exceeded(most)
+    session.run(sql.add, {"scope": limit.scope, "more": 1})
 
 
-def release(session: Session) -> None:
-    """Count one tenant less, where somebody counts."""
-    session.run(session.storage.once(UsageSQL).release, {"scope": EVERYBODY})
+def _counter(session: Session, limit: Limit) -> tuple[int, int] | None:
+    """How many tenants there are, and how many there may be, under the counter's lock; None where there is no limit."""
+    sql = session.storage.once(UsageSQL)
+    row = session.run(sql.lock, {"scope": limit.scope, "most": limit.most}).fetchone()
+    if row is None:
+        return None if limit.most is None else (limit.most, limit.most)
+    tenants, most, doubtful_until = row
+    if most is None:
+        return None
+    return (tenants if doubtful_until is None else _true(session, limit.scope, doubtful_until)), most
 
 
-def release_many(session: Session, count: int) -> None:
-    """Count so many less, where somebody counts."""
-    session.run(session.storage.once(UsageSQL).release_many, {"scope": EVERYBODY, "less": count})
+def _true(session: Session, partner: str, doubtful_until: str) -> int:
+    """The number of a partner's tenants, counted anew; believed from now on where all know of its limit by now."""
+    sql = session.storage.once(UsageSQL)
+    (tenants,) = session.run(sql.living, {"scope": partner}).fetchone()
+    until = doubtful_until if instant(session.storage.clock()) < doubtful_until else None
+    session.run(sql.correct, {"scope": partner, "tenants": tenants, "until": until})
+    return int(tenants)
+
+
+def _give_back(session: Session, limit: Limit, count: int) -> None:
+    if count:
+        session.run(session.storage.once(UsageSQL).add, {"scope": limit.scope, "more": -count})
 
 
 def _recount(session: Session) -> None:

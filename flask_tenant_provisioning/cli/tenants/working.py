@@ -37,15 +37,18 @@ def changed(mount: Mount, tenant_id: str, partner: str | None, work: Callable[[S
     return mount.storage.transaction(unit)
 
 
-def allowance(mount: Mount) -> usage.Allowance:
-    """What lets a tenant come into being here. Raises `LicenseExpired` where the API would not be mounted."""
+def allowance(mount: Mount, partner: str | None = None) -> usage.Allowance:
+    """What lets a tenant come into being here, of `partner` where that is named.
+
+    Raises `LicenseExpired` where the API would not be mounted.
+    """
     if mount.settings.edition == "community":
         raise LicenseExpired("PROVISIONING_EDITION is 'community': nothing can be provisioned.")
     try:
         mount.license.load()
     except LicenseError as error:
         raise LicenseExpired(str(error)) from error
-    return usage.allowance(mount.storage, mount.license)
+    return usage.allowance(mount, partner)
 
 
 def say_tenant(mount: Mount, tenant: Tenant, *, as_json: bool) -> None:

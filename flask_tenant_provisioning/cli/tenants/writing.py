@@ -34,7 +34,8 @@ def create(partner: str, own: dict[str, str], as_json: bool, mount: str | None, 
     with told():
         owner = load_parameters(create_query(), {"partner": [partner]})["partner"]
         values = load_tenant(chosen, body)
-        work = partial(actions.create, actor=operator(owner), partner=owner, values=values, allowance=allowance(chosen))
+        allowed = allowance(chosen, owner)
+        work = partial(actions.create, actor=operator(owner), partner=owner, values=values, allowance=allowed)
         say_tenant(chosen, chosen.storage.transaction(work), as_json=as_json)
 
 

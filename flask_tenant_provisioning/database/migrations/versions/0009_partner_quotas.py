@@ -1,0 +1,47 @@
+"""How many tenants a partner may have, and on which plans; counters of partners beside everybody's."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import context, op
+
+from flask_tenant_provisioning.database.types import Instant, Record, ordered_text
+
+revision = "0009"
+down_revision = "0007"
+
+#: How the counter of everybody's tenants was called, which a partner may be called too, and is.
+_BEFORE: sa.ColumnElement[str]
+_NOW: sa.ColumnElement[str]
+_BEFORE, _NOW = sa.literal_column("'*'"), sa.literal_column("''")
+
+
+def upgrade() -> None:
+    op.add_column(_partners(), sa.Column("max_tenants", sa.Integer))
+    op.add_column(_partners(), sa.Column("allowed_plans", Record))
+    op.add_column(_usage(), sa.Column("most", sa.BigInteger))
+    op.add_column(_usage(), sa.Column("doubtful_until", Instant))
+    usage = _rows()
+    op.execute(sa.update(usage).where(usage.c.partner_id == _BEFORE).values(partner_id=_NOW))
+
+
+def downgrade() -> None:
+    usage = _rows()
+    op.execute(sa.delete(usage).where(usage.c.partner_id != _NOW))
+    op.execute(sa.update(usage).values(partner_id=_BEFORE))
+    op.drop_column(_usage(), "doubtful_until")
+    op.drop_column(_usage(), "most")
+    op.drop_column(_partners(), "allowed_plans")
+    op.drop_column(_partners(), "max_tenants")
+
+
+def _partners() -> str:
+    return f"{context.config.attributes['prefix']}partners"
+
+
+def _usage() -> str:
+    return f"{context.config.attributes['prefix']}usage"
+
+
+def _rows() -> sa.TableClause:
+    return sa.table(_usage(), sa.column("partner_id", ordered_text(255)))
