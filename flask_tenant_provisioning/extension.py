@@ -148,6 +148,7 @@ class TenantProvisioning(Registration):
                 Planning(self.hooks),
                 Quotas(settings.partner_cache_seconds),
             ),
+            context=mount.in_host,
             wake=lambda keys: mount.engine.wake(keys),
             announce=lambda events: _tell(mount, events),
             followers=(Fanout(matches),),

@@ -1,4 +1,4 @@
-"""What a host registers: hooks, steps, fields, plans, errors. Data: nothing here runs them."""
+"""What a host registers: hooks, steps, fields, plans, usages, errors. Data: nothing here runs them."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ OPERATIONS = (
 )
 #: What a hook can ask for, by the names of its parameters.
 OFFERED = frozenset({"session", "tenant", "before", "principal", "operation"})
+#: What a function can ask for that says how much of a limit is used.
+OFFERED_TO_USAGES = frozenset({"session", "tenant"})
 #: What a step, its undo and an export can ask for.
 OFFERED_TO_STEPS = frozenset({"tenant", "context"})
 #: What an archive can ask for.
@@ -42,6 +44,14 @@ class Hook(NamedTuple):
     operations: tuple[str, ...]
     function: Callable[..., Any]
     after: tuple[str, ...]
+    wants: frozenset[str]
+
+
+class Usage(NamedTuple):
+    """A function of the host's that says how much of `limit` a tenant uses."""
+
+    limit: str
+    function: Callable[..., Any]
     wants: frozenset[str]
 
 
@@ -99,6 +109,7 @@ class Hooks:
         self.exports: dict[str, Callable[..., Any]] = {}
         self.archive: Callable[..., Any] | None = None
         self.plans: dict[str, Plan] = {}
+        self.usages: dict[str, Usage] = {}
 
     def add(self, hook: Hook) -> None:
         """Keep a hook. Raises `ConfigurationError` where another has its name."""

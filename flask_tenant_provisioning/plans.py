@@ -29,6 +29,15 @@ def declared(name: str, limits: Mapping[str, int], settings: Mapping[str, Mappin
     return Plan(name, dict(limits), {namespace: dict(values) for namespace, values in settings.items()})
 
 
+def limits_of(plans: Mapping[str, Plan], name: str | None) -> dict[str, int]:
+    """What a tenant on the plan `name` may have, of everything that any plan limits.
+
+    Nothing of what its plan does not name; and nothing at all on no plan, or on one that is not declared.
+    """
+    known = {limit: 0 for plan in plans.values() for limit in plan.limits}
+    return known if name is None or name not in plans else {**known, **plans[name].limits}
+
+
 def offered(plans: Mapping[str, Plan], configured: Iterable[str] | None) -> tuple[str, ...] | None:
     """The plans that a tenant may be put on: those declared that `PROVISIONING_PLANS` does not leave out.
 

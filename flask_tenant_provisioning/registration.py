@@ -14,16 +14,18 @@ from .hooks import (
     OFFERED,
     OFFERED_TO_ARCHIVES,
     OFFERED_TO_STEPS,
+    OFFERED_TO_USAGES,
     OPERATIONS,
     PROVISIONING,
     Hook,
     Hooks,
     MappedError,
     Step,
+    Usage,
     mapped_kind,
     wanted,
 )
-from .plans import declared as declared_plan
+from .plans import declared as declared_plan, limits_of
 from .problems import ProvisioningError, catalogue
 from .steps.exporting import EXPORT, Exporting
 from .tenants.declaration import declared
@@ -185,6 +187,39 @@ class Registration:
         if name in self.hooks.plans:
             raise ConfigurationError(f"There is a plan named {name!r} already.")
         self.hooks.plans[name] = declared_plan(name, limits or {}, settings or {})
+
+    def usage(self, limit: str) -> Callable[[F], F]:
+        """Say with a function how much of a `limit` a tenant uses: a plan that allows less is then refused to it.
+
+        ::
+
+            @provisioning.usage("seats")
+            def seats(session, tenant):
+                return session.scalar(select(func.count()).where(Seat.tenant_id == tenant["tenant"]))
+
+        It is given what it names of `session` (an ORM session in the transaction that changes the plan) and `tenant`
+        (the document as it was before), and returns a number. It runs only where a tenant goes from one plan to
+        another, or to none; of a new tenant it is not asked. What it raises refuses the change, as in a hook.
+
+        Raises `ConfigurationError` for a limit that is malformed or counted already, and for a parameter that does not
+        exist.
+        """
+        if not isinstance(limit, str) or not _STEP.fullmatch(limit) or limit in self.hooks.usages:
+            raise ConfigurationError(f"usage needs the name of a limit that no other function counts, not {limit!r}.")
+
+        def register(function: F) -> F:
+            self.hooks.usages[limit] = Usage(limit, function, wanted(function, OFFERED_TO_USAGES, "usage"))
+            return function
+
+        return register
+
+    def limits_for(self, plan: str | None) -> dict[str, int]:
+        """What a tenant on `plan` may have, by the name of each limit that any plan has.
+
+        What its plan does not name is 0, and so is everything on no plan and on one that is not declared: nobody has
+        all there is by mistake.
+        """
+        return limits_of(self.hooks.plans, plan)
 
     def _fields_declared(self) -> None:
         """What is to happen once the fields are known."""

@@ -47,7 +47,7 @@ class Session(Unit):
 
 
 class Storage:
-    """The tables of one mount in one database; `hooks` is what its host registered."""
+    """The tables of one mount in one database; `hooks` is what its host registered, and runs in its `context`."""
 
     def __init__(
         self,
@@ -62,6 +62,7 @@ class Storage:
         autocommit: bool = False,
         hooks: Hooks | None = None,
         reactions: Sequence[Reaction] = (),
+        context: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext,
         wake: Callable[[Sequence[tuple[str, ...]]], None] = lambda keys: None,
         announce: Callable[[Sequence[dict[str, Any]]], None] = lambda events: None,
         followers: Sequence[Callable[[Session, Any], None]] = (),
@@ -69,6 +70,7 @@ class Storage:
         self.engine = engine
         self.hooks = hooks or Hooks()
         self.reactions = reactions
+        self.context = context
         self.metadata = metadata
         self.clock = clock
         self.new_id = new_id

@@ -9,7 +9,7 @@ ProvisioningError
 ├── NotFound                not-found, tenant-not-found, webhook-not-found, delivery-not-found,
 │                           bulk-job-not-found, partner-not-found
 ├── Conflict                tenant-exists, invalid-state, webhook-disabled, duplicate-row,
-│                           idempotency-in-progress
+│                           idempotency-in-progress, plan-limit-exceeded
 ├── IdempotencyKeyReused    idempotency-key-reused
 ├── CursorExpired           cursor-expired
 ├── Refused                 method-not-allowed, not-acceptable, precondition-failed,
@@ -45,6 +45,7 @@ from .conflicts import (
     IdempotencyInProgress as IdempotencyInProgress,
     IdempotencyKeyReused as IdempotencyKeyReused,
     InvalidState as InvalidState,
+    PlanLimitExceeded as PlanLimitExceeded,
     TenantExists as TenantExists,
     WebhookDisabled as WebhookDisabled,
 )

@@ -33,6 +33,14 @@ class InvalidState(Conflict):
     )
 
 
+class PlanLimitExceeded(Conflict):
+    """The tenant uses more than the plan that it is to be put on allows."""
+
+    code = "plan-limit-exceeded"
+    title = "Plan limit exceeded"
+    remedy = "Let the tenant use less of what `limits` names, or choose a plan that allows as much."
+
+
 class WebhookDisabled(Conflict):
     """Nothing is sent to a webhook that is disabled."""
 

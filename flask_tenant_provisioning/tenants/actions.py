@@ -58,8 +58,8 @@ def create(session: Session, actor: Actor, partner: str, values: Values, allowan
 def revise(session: Session, actor: Actor, target: Target, change: Callable[[Tenant], Values]) -> Tenant:
     """Give a tenant the values that `change` makes of it; the same values change nothing and leave no event.
 
-    Raises `TenantNotFound`, `InvalidState` for a deleted one, `TenantExists`, `PlanNotAllowed`, and what `change` and
-    `expected` raise.
+    Raises `TenantNotFound`, `InvalidState` for a deleted one, `TenantExists`, `PlanNotAllowed`, `PlanLimitExceeded`,
+    and what `change` and `expected` raise.
     """
     before = locked(session, target)
     require_changeable(before)

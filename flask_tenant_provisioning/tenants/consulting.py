@@ -61,29 +61,32 @@ class Consultation:
             "principal": change.actor.principal,
             "operation": change.operation,
         }
-        with self._mapped(session):
+        with mapped(session):
             hook.function(**{name: offered[name] for name in hook.wants})
             session.flush()
 
-    @contextlib.contextmanager
-    def _mapped(self, session: Session) -> Iterator[None]:
-        try:
-            yield
-        except ProvisioningError as problem:
-            problem.lasting = False
-            raise
-        except Exception as error:
-            if (found := self._mapping(session, error)) is None:
-                raise
-            raise _problem(found, error) from error
 
-    def _mapping(self, session: Session, error: Exception) -> MappedError | None:
-        """What the host said of this exception: of the constraint that it names, else of its nearest class."""
-        constraint = _constraint(session, error)
-        by_cause = {mapped.cause: mapped for mapped in self._hooks.errors}
-        if constraint and constraint in by_cause:
-            return by_cause[constraint]
-        return next((by_cause[kind] for kind in type(error).__mro__ if kind in by_cause), None)
+@contextlib.contextmanager
+def mapped(session: Session) -> Iterator[None]:
+    """Let what the host's own code raises inside be the problem into which it is mapped."""
+    try:
+        yield
+    except ProvisioningError as problem:
+        problem.lasting = False
+        raise
+    except Exception as error:
+        if (found := _mapping(session, error)) is None:
+            raise
+        raise _problem(found, error) from error
+
+
+def _mapping(session: Session, error: Exception) -> MappedError | None:
+    """What the host said of this exception: of the constraint that it names, else of its nearest class."""
+    constraint = _constraint(session, error)
+    by_cause = {mapped.cause: mapped for mapped in session.storage.hooks.errors}
+    if constraint and constraint in by_cause:
+        return by_cause[constraint]
+    return next((by_cause[kind] for kind in type(error).__mro__ if kind in by_cause), None)
 
 
 def _constraint(session: Session, error: Exception) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..database import Session
 from ..partners import actions
 from ..problems import PlanNotAllowed
+from .limits import require_within
 from .models import Tenant
 
 
@@ -28,6 +29,7 @@ def require_allowed(session: Session, partner: str, plan: str | None) -> None:
 
 
 def require_change(session: Session, before: Tenant, after: Tenant) -> None:
-    """Raise `PlanNotAllowed` where the tenant must not go from the plan that it is on to that of `after`."""
+    """Raise `PlanNotAllowed` or `PlanLimitExceeded` where the tenant must not go from its plan to that of `after`."""
     if after.plan != before.plan:
         require_allowed(session, after.partner_id, after.plan)
+        require_within(session, before, after.plan)

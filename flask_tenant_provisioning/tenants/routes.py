@@ -13,6 +13,7 @@ from ..problems import (
     InvalidParameter,
     InvalidState,
     LicenseExpired,
+    PlanLimitExceeded,
     PlanNotAllowed,
     PreconditionFailed,
     PreconditionRequired,
@@ -112,7 +113,7 @@ def read_tenant(call: Call, tenant_id: str) -> Response:
     consumes=(MERGE_PATCH, JSON),
     query=write_query,
     answers={200: TenantSchema},
-    problems=(*WITH_BODY, *REPEATABLE, *WRITE, TenantExists, InvalidState, PlanNotAllowed),
+    problems=(*WITH_BODY, *REPEATABLE, *WRITE, TenantExists, InvalidState, PlanNotAllowed, PlanLimitExceeded),
     hooks=("tenant.update",),
 )
 def patch_tenant(call: Call, tenant_id: str) -> Response:
@@ -128,7 +129,7 @@ def patch_tenant(call: Call, tenant_id: str) -> Response:
     body=tenant_input,
     query=write_query,
     answers={200: TenantSchema},
-    problems=(*WITH_BODY, *WRITE, TenantExists, InvalidState, PlanNotAllowed),
+    problems=(*WITH_BODY, *WRITE, TenantExists, InvalidState, PlanNotAllowed, PlanLimitExceeded),
     hooks=("tenant.update",),
 )
 def replace_tenant(call: Call, tenant_id: str) -> Response:
@@ -152,6 +153,7 @@ def replace_tenant(call: Call, tenant_id: str) -> Response:
         PreconditionRequired,
         TenantExists,
         PlanNotAllowed,
+        PlanLimitExceeded,
         QuotaExceeded,
         LicenseExpired,
     ),
