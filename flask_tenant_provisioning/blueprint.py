@@ -18,6 +18,7 @@ from .problems.rendering import mark
 from .steps.routes import routes as step_routes
 from .tenants.lifecycle_routes import routes as lifecycle_routes
 from .tenants.routes import routes as tenant_routes
+from .usage.routes import routes as usage_routes
 from .web.call import Call
 from .web.catchall import UNMATCHED, match_every_method, unmatched
 from .web.failures import answer_errors
@@ -34,6 +35,7 @@ ROUTES: tuple[Route, ...] = (
     *bulk_routes,
     *item_routes,
     *partner_routes,
+    *usage_routes,
     *event_routes,
     *webhook_routes,
     *delivery_routes,

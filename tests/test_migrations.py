@@ -156,6 +156,21 @@ def test_the_counter_of_everybody_makes_way_for_a_partner_of_that_name(make_app:
     assert rows_of_usage(app) == [("", 2)]
 
 
+def test_whoever_has_tenants_is_registered(make_app: Callable[..., Flask]) -> None:
+    app = make_app()
+    old, known = Caller(app, partner="old"), Caller(app, partner="known")
+    first, _ = old.create(), old.create()
+    known.create()
+    run(app, "db", "downgrade", "0007")
+    with engine_of(app).begin() as connection:
+        connection.exec_driver_sql(f"DELETE FROM {PREFIX}partners WHERE partner_id = 'old'")
+    run(app, "db", "upgrade")
+    admin = Caller(app, roles=["provisioning-admin"])
+    assert [one["partner"] for one in admin("GET", "/partners").get_json()["items"]] == ["known", "old"]
+    found = admin("GET", "/partners/old").get_json()
+    assert (found["status"], found["version"], found["created_at"]) == ("active", 1, first["created_at"])
+
+
 def rows_of_usage(app: Flask) -> list[tuple[str, int]]:
     """Each counter, in tables of whichever revision."""
     usage = Table(f"{PREFIX}usage", MetaData(), autoload_with=engine_of(app))

@@ -13,13 +13,13 @@ from ..problems import BulkJobNotFound, InvalidCursor, InvalidParameter
 from ..web.json import render
 from ..web.media_types import negotiated
 from ..web.paging import paged, place
-from ..web.parameters import NO_QUERY
+from ..web.parameters import NO_QUERY, refuse_pages
 from ..web.requests import fence
 from ..web.routing import CSV, EVENT_STREAM, JSON, NDJSON, Call, Routes
 from . import actions, documents, following
 from .following import Time
 from .outcomes import outcomes
-from .queries import DEFAULT_LIMIT, items_query, refuse_pages
+from .queries import DEFAULT_LIMIT, items_query
 from .requests import JOB, named, seen
 from .schemas import BulkItemPageSchema
 from .sheets import sheet

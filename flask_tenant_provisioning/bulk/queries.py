@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from ..problems import Fault, InvalidParameter
 from ..tenants.queries import CreateQuery
 from ..web.api import Api
 from ..web.parameters import ChoiceField, LimitField, QuerySchema
-from ..web.validation import TextField, entry
+from ..web.validation import TextField
 from . import results
 from .models import MODES, OPERATIONS, STATES
 
 DEFAULT_LIMIT = 50
-NO_PAGES = Fault("not-for-streams", "Only pages of JSON have it: this is all in one.")
 
 
 class UploadQuery(CreateQuery):
@@ -54,9 +52,3 @@ def job_list_query(_api: Api | None = None) -> BulkJobListQuery:
 def items_query(_api: Api | None = None) -> BulkItemsQuery:
     """The schema of the parameters of a job's items; made once."""
     return _ITEMS
-
-
-def refuse_pages(asked: dict[str, object]) -> None:
-    """Raise `InvalidParameter` for what only pages can be asked."""
-    if wrong := [entry(NO_PAGES, name) for name in ("cursor", "limit") if name in asked]:
-        raise InvalidParameter("A stream has no pages.", errors=wrong)

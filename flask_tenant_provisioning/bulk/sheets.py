@@ -11,6 +11,7 @@ from ..problems import MalformedJSON, NotAcceptable
 from ..tenants.models import WRITABLE
 from ..tenants.own_fields import to_text
 from ..web.json import parse, render
+from ..web.sheets import line_writer
 from ..web.validation import field_of
 from .models import Chunk
 from .packing import unpacked
@@ -99,16 +100,3 @@ def _told(result: Result) -> list[Any]:
     problem = result.problem or {}
     line, code = problem.get("line"), problem.get("code")
     return [result.row, line, result.state, result.status, result.tenant, code, explained(problem)]
-
-
-class _Text:
-    """What csv's writer writes a line to, and gets back."""
-
-    def write(self, line: str) -> str:
-        return line
-
-
-def line_writer(quoting: Any) -> Callable[[Iterable[Any]], bytes]:
-    """What writes cells as a line of CSV; `quoting` is one of `csv`'s."""
-    write = csv.writer(_Text(), quoting=quoting).writerow
-    return lambda cells: str(write(cells)).encode()

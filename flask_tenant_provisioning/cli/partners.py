@@ -14,6 +14,8 @@ from ..partners.actions import Values
 from ..partners.inputs import partner_named
 from ..partners.models import STATUSES, Partner
 from ..partners.schemas import partner_input
+from ..usage import actions as usage
+from ..usage.sheet import COLUMNS as REPORT, flat, sheet
 from ..web.validation import load
 from .mounts import chosen_mount, mount_option
 from .operator import operator
@@ -25,6 +27,8 @@ from .tenants.options import TEXT, sent
 F = TypeVar("F", bound=Callable[..., Any])
 
 COLUMNS = ("partner", "status", "name", "contact", "max_tenants", "suspended_reason", "created_at")
+
+REPORTED = tuple(name for name in REPORT if name != "name")
 
 
 def _described(command: F) -> F:
@@ -79,6 +83,27 @@ def show(partner: str, as_json: bool, mount: str | None) -> None:
     with told():
         found = chosen.storage.read(partial(actions.read, partner_id=partner))
         say_one(found.document(), as_json=as_json)
+
+
+@partner_commands.command("usage", help="Report how many tenants partners have, and how many more they may.")
+@click.option("--partner", type=TEXT, help="Only this partner.")
+@click.option("--csv", "as_csv", is_flag=True, help="As CSV, for spreadsheets.")
+@json_option
+@mount_option
+@with_appcontext
+def report(partner: str | None, as_csv: bool, as_json: bool, mount: str | None) -> None:
+    if as_csv and as_json:
+        raise click.UsageError("--csv and --json exclude each other.")
+    storage = chosen_mount(mount).storage
+    with told():
+        one = None if partner is None else storage.read(partial(usage.one, partner_id=partner))
+        if as_csv:
+            for line in sheet(usage.every(storage) if one is None else one):
+                click.echo(line, nl=False)
+            return
+        shown: Callable[[dict[str, Any]], dict[str, Any]] = dict if as_json else flat
+        found = pages(storage, usage.page, shown, 0) if one is None else [(list(map(shown, one)), False)]
+        say_pages(found, REPORTED, "partners", as_json=as_json)
 
 
 @partner_commands.command("register", help="Register a partner with the id PARTNER, as its tokens name it.")

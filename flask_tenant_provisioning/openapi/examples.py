@@ -73,6 +73,14 @@ PARTNER: dict[str, Any] = {
     "created_at": "2025-02-10T16:30:00.000Z",
     "updated_at": "2025-02-10T16:30:00.000Z",
 }
+USAGE: dict[str, Any] = {
+    "partner": "acme",
+    "name": "Acme Ltd",
+    "status": "active",
+    "tenants": {"active": 80, "suspended": 2, "provisioning": 1, "failed": 0, "deleted": 5, "total": 88},
+    "max_tenants": 100,
+    "remaining": 17,
+}
 NEW_TENANT = {name: TENANT[name] for name in WRITABLE if TENANT[name]}
 
 
@@ -94,6 +102,7 @@ def examples(api: Api) -> dict[str, Any]:
         "Partner": PARTNER,
         "PartnerPage": {"items": [PARTNER], "next": None},
         "PartnerInput": {name: PARTNER[name] for name in ("name", "contact", "max_tenants")},
+        "UsagePage": {"items": [USAGE], "next": None},
         "PartnerPatch": {"max_tenants": 200},
         **new,
     }

@@ -21,49 +21,43 @@ class Standings:
         self._storage = mount.storage
         self._seconds = mount.settings.partner_cache_seconds
         self._registers = mount.settings.partner_registration == "automatic"
-        self._known: dict[str, tuple[float, Partner | None]] = {}
+        self._known: dict[str, tuple[float, Partner]] = {}
 
     def of(self, partner_id: str) -> Partner:
         """The partner, as it was `PROVISIONING_PARTNER_CACHE_SECONDS` ago at most. Raises `PartnerNotRegistered`."""
-        now = self._storage.clock()
-        known = self._remembered(partner_id, now)
-        if known is not None and known[1] is not None:
-            return known[1]
-        found = self._storage.read(partial(actions.find, partner_id=partner_id))
-        return self._keep(partner_id, now, found) or self._registered(partner_id, now)
+        return self._of(partner_id, registers=self._registers)
 
-    def known(self, partner_id: str) -> Partner | None:
-        """The same; None for one that has not been registered, and is not now."""
-        now = self._storage.clock()
-        known = self._remembered(partner_id, now)
-        if known is not None:
-            return known[1]
-        return self._keep(partner_id, now, self._storage.read(partial(actions.find, partner_id=partner_id)))
+    def named(self, partner_id: str) -> Partner:
+        """The same; registered where it has not been, since somebody names it who may."""
+        return self._of(partner_id, registers=True)
 
     def forget(self, partner_id: str) -> None:
         """Ask anew at the next request."""
         self._known.pop(partner_id, None)
 
-    def _remembered(self, partner_id: str, now: float) -> tuple[float, Partner | None] | None:
-        found = self._known.get(partner_id)
-        return found if found is not None and 0 <= now - found[0] < self._seconds else None
-
-    def _keep(self, partner_id: str, now: float, found: Partner | None) -> Partner | None:
+    def _of(self, partner_id: str, *, registers: bool) -> Partner:
+        now, known = self._storage.clock(), self._known.get(partner_id)
+        if known is not None and 0 <= now - known[0] < self._seconds:
+            return known[1]
+        found = self._found(partner_id, registers=registers)
+        if found is None:
+            return actions.unregistered(partner_id, now)
         if len(self._known) >= _MOST:
             self._known.clear()
         self._known[partner_id] = now, found
         return found
 
-    def _registered(self, partner_id: str, now: float) -> Partner:
-        """The partner, registered now; as if it were, where the database takes no writes at the moment."""
-        if not self._registers:
+    def _found(self, partner_id: str, *, registers: bool) -> Partner | None:
+        """The partner, registered now if need be; None where the database takes no writes at the moment."""
+        found = self._storage.read(partial(actions.find, partner_id=partner_id))
+        if found is not None:
+            return found
+        if not registers:
             raise PartnerNotRegistered
         try:
-            found = self._storage.transaction(partial(actions.register, partner_id=partner_id))
+            return self._storage.transaction(partial(actions.register, partner_id=partner_id))
         except StorageUnavailable:
-            return actions.unregistered(partner_id, now)
-        self._keep(partner_id, now, found)
-        return found
+            return None
 
 
 def standings(mount: Mount) -> Standings:

@@ -118,12 +118,13 @@ class Allowance:
 def allowance(mount: Mount, partner: str | None = None) -> Allowance:
     """What the licence allows at this moment, and what `partner` may have as far as this process knows.
 
-    The licence's counter is made true first, once a process and licence.
+    The licence's counter is made true first, once a process and licence; and the partner is registered, so that nobody
+    has tenants whom no list shows.
     """
     found = _licensed(mount.storage, mount.license)
-    known = None if partner is None else standings(mount).known(partner)
-    if known is None:
+    if partner is None:
         return found
+    known = standings(mount).named(partner)
     limits = found.limits if known.max_tenants is None else (*found.limits, Limit(known.partner_id))
     return Allowance(found.license, limits, None if known.allowed_plans is None else known.partner_id)
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from marshmallow import fields
 
-from ..problems import Fault
+from ..problems import Fault, InvalidParameter
 from .api import Api
-from .validation import StrictSchema, refused
+from .validation import StrictSchema, entry, refused
 
 LARGEST_PAGE = 1000
 
@@ -80,6 +80,15 @@ class WriteQuery(QuerySchema):
     """What every write can be asked: to run every check and leave nothing behind."""
 
     validate_only = FlagField(load_default=False)
+
+
+NO_PAGES = Fault("not-for-streams", "Only pages of JSON have it: this is all in one.")
+
+
+def refuse_pages(asked: dict[str, Any]) -> None:
+    """Raise `InvalidParameter` for what only pages can be asked."""
+    if wrong := [entry(NO_PAGES, name) for name in ("cursor", "limit") if name in asked]:
+        raise InvalidParameter("A stream has no pages.", errors=wrong)
 
 
 NO_QUERY = QuerySchema()

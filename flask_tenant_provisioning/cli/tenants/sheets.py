@@ -9,11 +9,11 @@ from typing import Any
 import click
 
 from ...bulk.reading import Limits
-from ...bulk.sheets import line_writer
 from ...hooks import TenantFields
 from ...tenants.models import WRITABLE
 from ...tenants.own_fields import to_text
 from ...web.json import render
+from ...web.sheets import line_writer
 
 Document = dict[str, Any]
 

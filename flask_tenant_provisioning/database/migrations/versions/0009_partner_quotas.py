@@ -23,6 +23,7 @@ def upgrade() -> None:
     op.add_column(_usage(), sa.Column("doubtful_until", Instant))
     usage = _rows()
     op.execute(sa.update(usage).where(usage.c.partner_id == _BEFORE).values(partner_id=_NOW))
+    _register()
 
 
 def downgrade() -> None:
@@ -33,6 +34,19 @@ def downgrade() -> None:
     op.drop_column(_usage(), "most")
     op.drop_column(_partners(), "allowed_plans")
     op.drop_column(_partners(), "max_tenants")
+
+
+def _register() -> None:
+    """Whoever has tenants is a partner, also one that has not called since partners are registered."""
+    prefix = context.config.attributes["prefix"]
+    tenants = sa.table(f"{prefix}tenants", *map(sa.column, ("partner_id", "created_at"))).c
+    partners = sa.table(_partners(), *map(sa.column, ("partner_id", "status", "version", "created_at", "updated_at")))
+    one: sa.ColumnElement[int] = sa.literal_column("1")
+    first = sa.func.min(tenants.created_at)
+    known = sa.select(partners.c.partner_id)
+    found = sa.select(tenants.partner_id, sa.literal_column("'active'"), one, first, first)
+    found = found.where(tenants.partner_id.not_in(known)).group_by(tenants.partner_id)
+    op.execute(sa.insert(partners).from_select(list(partners.c), found))
 
 
 def _partners() -> str:

@@ -1,0 +1,1 @@
+"""How much of what it may have each partner uses."""

@@ -1,0 +1,56 @@
+"""Read how much partners use, a page of them at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from ..database import Session, Storage
+from ..partners import actions as partners
+from ..partners.models import Partner
+from ..tenants.census import census
+from ..web.parameters import LARGEST_PAGE
+
+Document = dict[str, Any]
+#: The statuses of tenants, in the order in which the report has them.
+COUNTED = ("active", "suspended", "provisioning", "failed", "deleted")
+
+
+def page(session: Session, limit: int, after: str | None) -> tuple[list[Document], str | None]:
+    """The rows of partners behind the id `after`, by their ids, and the last one's id where more follow."""
+    found, end = partners.page(session, None, limit, after)
+    return _rows(session, found), end
+
+
+def every(storage: Storage) -> Iterator[Document]:
+    """All rows, page by page: each is read by itself, so that a slow reader holds up nobody."""
+    after: str | None = None
+    while True:
+        found, after = storage.read(partial(page, limit=LARGEST_PAGE, after=after))
+        yield from found
+        if after is None:
+            return
+
+
+def one(session: Session, partner_id: str) -> list[Document]:
+    """The row of this partner. Raises `PartnerNotFound`."""
+    return _rows(session, [partners.read(session, partner_id)])
+
+
+def _rows(session: Session, found: Sequence[Partner]) -> list[Document]:
+    counts = census(session, [one.partner_id for one in found])
+    return [_row(one, counts[one.partner_id]) for one in found]
+
+
+def _row(partner: Partner, counts: Mapping[str, int]) -> Document:
+    total, most = sum(counts.values()), partner.max_tenants
+    living = total - counts["deleted"]
+    return {
+        "partner": partner.partner_id,
+        "name": partner.name,
+        "status": partner.status,
+        "tenants": {**{name: counts[name] for name in COUNTED}, "total": total},
+        "max_tenants": most,
+        "remaining": None if most is None else max(0, most - living),
+    }

@@ -1,0 +1,60 @@
+"""The HTTP of the report."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from flask import Response
+
+from ..problems import InvalidCursor, InvalidParameter, PartnerNotFound
+from ..web.media_types import negotiated
+from ..web.paging import paged, place
+from ..web.parameters import refuse_pages
+from ..web.requests import fence
+from ..web.routing import CSV, JSON, Call, Routes
+from . import actions
+from .schemas import DEFAULT_LIMIT, UsagePageSchema, usage_query
+from .sheet import sheet
+
+routes = Routes()
+
+_TEXT = {"type": "string"}
+
+
+@routes.add(
+    "GET",
+    "/usage",
+    permissions=("partner:read",),
+    query=usage_query,
+    answers={200: {JSON: UsagePageSchema, CSV: _TEXT}},
+    problems=(InvalidParameter, InvalidCursor, PartnerNotFound),
+)
+def read_usage(call: Call) -> Response:
+    """Report how many tenants partners have, and how many more they may: a page of JSON at a time, or all as CSV."""
+    asked, kind = call.asked(usage_query()), negotiated(JSON, CSV)
+    one = asked.get("partner", fence(call))
+    answer = _page(call, asked, one) if kind == JSON else _sheet(call, asked, one)
+    answer.vary.add("Accept")
+    return answer
+
+
+def _page(call: Call, asked: dict[str, Any], one: str | None) -> Response:
+    question = repr(("usage", one))
+    after = place(call, asked, question)
+    if one is not None:
+        return paged(call, _of(call, one), None, "")
+    work = partial(actions.page, limit=asked.get("limit", DEFAULT_LIMIT), after=after)
+    found, end = call.mount.storage.read(work)
+    return paged(call, found, end, question)
+
+
+def _sheet(call: Call, asked: dict[str, Any], one: str | None) -> Response:
+    refuse_pages(asked)
+    rows = actions.every(call.mount.storage) if one is None else _of(call, one)
+    headers = {"Content-Disposition": 'attachment; filename="usage.csv"'}
+    return Response(sheet(rows), content_type=f"{CSV}; charset=utf-8; header=present", headers=headers)
+
+
+def _of(call: Call, one: str) -> list[dict[str, Any]]:
+    return call.mount.storage.read(partial(actions.one, partner_id=one))
