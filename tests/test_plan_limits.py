@@ -116,7 +116,7 @@ def test_rows_that_change_the_plan_are_refused_and_the_others_done(host: Host) -
         "plan-limit-exceeded",
         [{"limit": "seats", "used": 12, "allowed": 3}],
     )
-    assert len(host.asked) == 2
+    assert len({*host.asked}) == 2
     found = bulk.do("upsert", [{**rows[0], "plan": "free"}, {**rows[3], "plan": "free"}])
     assert [one.status for one in found] == [409, 200]
 

@@ -20,6 +20,8 @@ Way = Callable[[Session, Setting, Job, Sequence[Checked]], list[Result]]
 
 #: What hooks call that which a row of an operation does.
 _DOES = {"upsert": ("tenant.create", "tenant.update")}
+#: Which of them may put a tenant on another plan: the host then says what it uses, and may fail to.
+_CHANGE_PLANS = ("upsert", "update")
 
 
 def way(mount: Mount, operation: str) -> Way:
@@ -27,6 +29,8 @@ def way(mount: Mount, operation: str) -> Way:
     does = _DOES.get(operation, (f"tenant.{operation}",))
     creates = "tenant.create" in does
     if any(map(mount.hooks.of, does)) or (creates and mount.storage.reacts("tenant.create")):
+        return done_singly
+    if mount.hooks.usages and operation in _CHANGE_PLANS:
         return done_singly
     return done_at_once if operation == "create" else done_together
 
