@@ -12,6 +12,7 @@ from .bulk.item_routes import routes as item_routes
 from .bulk.routes import routes as bulk_routes
 from .events.routes import routes as event_routes
 from .health.routes import routes as health_routes
+from .limiting.spending import spend
 from .openapi.routes import routes as openapi_routes
 from .partners.routes import routes as partner_routes
 from .problems.rendering import mark
@@ -64,9 +65,10 @@ def _view(route: Route, mount: Mount) -> Callable[..., Response]:
     handler, needed, negotiates = route.handler, route.permissions, route.negotiates
 
     if isinstance(needed, tuple):
+        counted = functools.partial(spend, mount, route.rate_class)
 
         def guarded(**path: Any) -> Response:
-            principal = mount.guard.admit(needed)
+            principal = mount.guard.admit(needed, counted)
             mount.engine.serve()
             if not negotiates:
                 require_json_accepted()

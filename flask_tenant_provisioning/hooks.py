@@ -1,4 +1,4 @@
-"""What a host registers: hooks, steps, fields, plans, usages, errors. Data: nothing here runs them."""
+"""What a host registers: hooks, steps, fields, plans, usages, limits, errors. Data: nothing here runs them."""
 
 from __future__ import annotations
 
@@ -110,6 +110,7 @@ class Hooks:
         self.archive: Callable[..., Any] | None = None
         self.plans: dict[str, Plan] = {}
         self.usages: dict[str, Usage] = {}
+        self.rate_limits: Callable[[str, str], str | None] | None = None
 
     def add(self, hook: Hook) -> None:
         """Keep a hook. Raises `ConfigurationError` where another has its name."""

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from marshmallow import Schema
 
 from .config import ConfigurationError
+from .config.rates import INSTALL, can_limit
 from .hooks import (
     DEPROVISIONING,
     OFFERED,
@@ -31,6 +32,7 @@ from .steps.exporting import EXPORT, Exporting
 from .tenants.declaration import declared
 
 F = TypeVar("F", bound=Callable[..., Any])
+R = TypeVar("R", bound=Callable[[str, str], str | None])
 
 _STEP = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _CODE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -220,6 +222,28 @@ class Registration:
         all there is by mistake.
         """
         return limits_of(self.hooks.plans, plan)
+
+    def rate_limits(self, function: R) -> R:
+        """Ask this function for a partner's own rate limits.
+
+        ::
+
+            @provisioning.rate_limits
+            def limits(partner, route_class):
+                return "6000/minute" if partner == "acme" and route_class == "read" else None
+
+        It is given the partner's name and a class of routes (``read``, ``write`` or ``bulk``), and returns a limit as
+        ``PROVISIONING_RATE_LIMITS`` has it, or None where that one counts. It may look into the database: a process
+        asks it once a minute for each partner and class.
+
+        Raises `ConfigurationError` where Flask-Limiter is not installed, and the second time.
+        """
+        if self.hooks.rate_limits is not None:
+            raise ConfigurationError("rate_limits was called already: one function knows every partner's limits.")
+        if not can_limit():
+            raise ConfigurationError(f"Rate limits need Flask-Limiter: {INSTALL}.")
+        self.hooks.rate_limits = function
+        return function
 
     def _fields_declared(self) -> None:
         """What is to happen once the fields are known."""

@@ -47,6 +47,8 @@ DEFAULTS: dict[str, Any] = {
     "event_retention_days": 30,
     "partner_registration": "automatic",
     "partner_cache_seconds": 1,
+    "rate_limits": {},
+    "rate_limit_storage": "memory://",
     "bulk_max_rows": 1_000_000,
     "bulk_max_bytes": 1_073_741_824,
     "bulk_atomic_rows": 10_000,
@@ -85,6 +87,13 @@ REALM = "1 to 100 printable ASCII characters without quote or backslash"
 TABLES = "1 to 20 of a-z, 0-9 and _, not beginning with a digit"
 PORTS = "a list of whole numbers from 1 to 65535"
 NETWORKS = "a list of networks such as '10.1.0.0/16' or 'fd00::/8', each from its first address"
+CLASSES = "a mapping of 'read', 'write', 'bulk' to limits such as '600/minute' or '10/second;600/minute'"
+LIMIT = "a mapping that names for 'read' a limit such as '600/minute' or '10/second;600/minute'"
+WINDOWS = (
+    "a mapping that names for 'read' limits such as '600/minute' or '10/second;600/minute', "
+    "each for a time of its own, of ten years at most"
+)
+STORAGE = "the URL of a storage of `limits`, such as 'redis://127.0.0.1:6379/3'"
 SECRET = "hunter2"
 SECRETS = {
     "database_url",
@@ -95,6 +104,7 @@ SECRETS = {
     "jwt_private_key",
     "license",
     "license_public_keys",
+    "rate_limit_storage",
 }
 
 TAKEN: list[tuple[str, Any, Any]] = [
@@ -141,6 +151,12 @@ TAKEN: list[tuple[str, Any, Any]] = [
     ("event_retention_days", 1, 1),
     ("partner_registration", "admin", "admin"),
     ("partner_cache_seconds", 0, 0),
+    ("rate_limits", {"read": "600/minute", "bulk": "1 per 5 second"}, {"read": "600/minute", "bulk": "1 per 5 second"}),
+    ("rate_limits", {"write": "10/second; 600 per hour"}, {"write": "10/second; 600 per hour"}),
+    ("rate_limits", {"read": "999999999999999/10 year"}, {"read": "999999999999999/10 year"}),
+    ("rate_limits", {}, {}),
+    ("rate_limit_storage", "redis://user:hunter2@127.0.0.1:6379/3", "redis://user:hunter2@127.0.0.1:6379/3"),
+    ("rate_limit_storage", "redis+unix:///run/redis.sock", "redis+unix:///run/redis.sock"),
     ("bulk_max_rows", 1, 1),
     ("bulk_max_bytes", 1024, 1024),
     ("bulk_atomic_rows", 1, 1),
@@ -209,6 +225,21 @@ WRONG: list[tuple[str, str, tuple[Any, ...]]] = [
     ("event_retention_days", "a whole number from 1 to 36500", (0, 36_501, 30.5, None)),
     ("partner_registration", "'automatic' or 'admin'", ("", "open", None)),
     ("partner_cache_seconds", "a whole number from 0 to 3600", (-1, 3601, 1.5, None)),
+    ("rate_limits", CLASSES, ("600/minute", ["read"], {"reads": "1/day"}, {1: "1/day"}, {"": "1/day"})),
+    (
+        "rate_limits",
+        LIMIT,
+        ({"read": wrong} for wrong in ("", "1", "1/fortnight", "-1/day", "1.5/day", "1/day,", 5, None)),
+    ),
+    ("rate_limits", f"{LIMIT}, of 1 request or more", ({"read": "0/day"}, {"read": "1000000000000000/day"})),
+    ("rate_limits", WINDOWS, ({"read": "1/minute;2/60 second"}, {"read": "1/11 year"})),
+    ("rate_limit_storage", "a URL such as 'redis://127.0.0.1:6379/3'", ("", None, 5, ["memory://"])),
+    ("rate_limit_storage", STORAGE, ("hunter2", "http://hunter2@127.0.0.1", "async+memory://", "Redis")),
+    (
+        "rate_limit_storage",
+        "the URL of a storage whose driver is installed: pip install pymongo",
+        ("mongodb://hunter2@127.0.0.1",),
+    ),
     ("bulk_max_rows", "a whole number from 1 to 100000000", (0, 100_000_001, "5", None)),
     ("bulk_max_bytes", "a whole number from 1024 to 1099511627776", (1023, 2**40 + 1, "1 GiB", None)),
     ("bulk_atomic_rows", "a whole number from 1 to 1000000", (0, 1_000_001, 1.5, None)),
@@ -327,8 +358,11 @@ def test_a_secret_is_never_shown(name: str, value: Any) -> None:
 
 
 def test_a_secret_is_not_shown_with_the_settings() -> None:
-    texts = SECRETS - {"database_options", "encryption_keys", "license_public_keys"}
-    assert SECRET not in repr(read(encryption_keys=[SECRET * 3], **dict.fromkeys(texts, SECRET)))
+    texts = SECRETS - {"database_options", "encryption_keys", "license_public_keys", "rate_limit_storage"}
+    url = f"redis://:{SECRET}@127.0.0.1"
+    assert SECRET not in repr(
+        read(encryption_keys=[SECRET * 3], rate_limit_storage=url, **dict.fromkeys(texts, SECRET))
+    )
 
 
 def test_what_is_configured_cannot_be_changed_afterwards() -> None:
@@ -376,6 +410,7 @@ def test_an_unknown_option_is_refused_with_what_comes_close() -> None:
         ("webhook_ports", "[9000]", (9000,)),
         ("webhook_allowed_networks", '["10.1.0.0/16"]', (ip_network("10.1.0.0/16"),)),
         ("roles", '{"clerk": ["tenant:read"]}', {"clerk": ("tenant:read",)}),
+        ("rate_limits", '{"read": "600/minute"}', {"read": "600/minute"}),
         ("license_public_keys", '{"2025": "abc"}', {"2025": "abc"}),
         ("encryption_keys", '["sixteen letters!"]', ("sixteen letters!",)),
         ("license_public_keys__2025", "abc", {"2025": "abc"}),

@@ -39,10 +39,10 @@ class Guard:
         self._realm = realm
         self._standing = standing
 
-    def admit(self, permissions: Sequence[str]) -> Principal:
+    def admit(self, permissions: Sequence[str], counted: Callable[[Principal], None] | None = None) -> Principal:
         """The principal behind this request. Raises `Unauthenticated` or `Forbidden`, with their challenges.
 
-        Also raises what its partner's standing says.
+        Also raises what its partner's standing says, and then what `counted` does, which is told who calls.
         """
         header = request.environ.get("HTTP_AUTHORIZATION", "")
         if not header:
@@ -54,6 +54,8 @@ class Guard:
             refusal.headers.update(self.challenge(wrong))
             raise
         self._standing(principal)
+        if counted is not None:
+            counted(principal)
         self.require(principal, permissions)
         request.environ[_KEPT] = principal
         return principal

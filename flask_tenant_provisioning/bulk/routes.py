@@ -45,6 +45,7 @@ routes = Routes()
     consumes=reading.media_types(),
     query=upload_query,
     answers={202: BulkJobSchema},
+    counts_as="bulk",
     problems=(
         *REPEATABLE,
         InvalidParameter,

@@ -11,6 +11,7 @@ from .keys.access import AccessKeys
 from .keys.bulk import BulkKeys
 from .keys.database import DatabaseKeys
 from .keys.licensing import LicenseKeys
+from .keys.limits import LimitKeys
 from .keys.mounting import MountKeys
 from .keys.partners import PartnerKeys
 from .keys.tenants import TenantKeys
@@ -23,7 +24,16 @@ from .reading import checked
 @dataclasses.dataclass(frozen=True, kw_only=True)
 @gathered
 class Settings(
-    MountKeys, DatabaseKeys, AccessKeys, PartnerKeys, TenantKeys, BulkKeys, WebhookKeys, WorkKeys, LicenseKeys
+    MountKeys,
+    DatabaseKeys,
+    AccessKeys,
+    PartnerKeys,
+    LimitKeys,
+    TenantKeys,
+    BulkKeys,
+    WebhookKeys,
+    WorkKeys,
+    LicenseKeys,
 ):
     """The configuration of one mount. A field ``x`` is read from ``app.config["PROVISIONING_X"]``."""
 
@@ -37,4 +47,5 @@ class Settings(
         values["roles"] = values["roles"] or DEFAULT_ROLES
         values["database_options"] = values["database_options"] or {}
         values["license_public_keys"] = values["license_public_keys"] or {}
+        values["rate_limits"] = values["rate_limits"] or {}
         return cls(**values)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
+from ..config.rates import CLASSES
 from ..problems import (
     Forbidden,
     InvalidIdempotencyKey,
@@ -15,6 +16,7 @@ from ..problems import (
     PartnerNotRegistered,
     PartnerSuspended,
     ProvisioningError,
+    RateLimited,
     StorageUnavailable,
     Unauthenticated,
     catalogue,
@@ -28,7 +30,16 @@ from .schemas import document_of
 #: What every answer bears.
 EVERYWHERE = ("X-Request-ID", "Cache-Control")
 #: What goes with a problem of this status.
-_OF_STATUS = {401: "WWW-Authenticate", 403: "WWW-Authenticate", 405: "Allow", 415: "Accept", 503: "Retry-After"}
+_OF_STATUS = {
+    401: "WWW-Authenticate",
+    403: "WWW-Authenticate",
+    405: "Allow",
+    415: "Accept",
+    429: "Retry-After",
+    503: "Retry-After",
+}
+#: What goes with every answer to a request that was counted.
+_OF_LIMITS = ("RateLimit", "RateLimit-Policy")
 #: What goes with a success of this status.
 _OF_SUCCESS = {201: ["Location"], 202: ["Location", "Retry-After"], 304: ["ETag"]}
 #: What shows in a header too, by the field that it stands in.
@@ -41,7 +52,7 @@ _GUARDED = (*_CHALLENGED, NotAcceptable, StorageUnavailable)
 
 def answers(route: Route, api: Api) -> dict[str, Any]:
     """The Responses Object of `route`."""
-    more = _headers_of_writes(route)
+    more = [*_headers_of_writes(route), *(_OF_LIMITS if limited(route, api) else ())]
     documents = {str(status): _answer(status, answer, more) for status, answer in route.answers.items()}
     problems = {str(found[0].status): component(found) for found in by_status(problems_of(route, api), api)}
     return dict(sorted({**documents, **problems}.items()))
@@ -51,7 +62,13 @@ def problems_of(route: Route, api: Api) -> set[type[ProvisioningError]]:
     """Every problem that `route` may answer: those it declares, those of the gate before it, and the host's own."""
     gate = _GUARDED if not route.public else _CHALLENGED if route.needs(api.settings.public_docs) else ()
     hosts = api.hooks.kinds() if any(map(api.hooks.of, route.hooks)) else ()
-    return {*route.problems, *_ALWAYS, *gate, *hosts}
+    counted = (RateLimited,) if limited(route, api) else ()
+    return {*route.problems, *_ALWAYS, *gate, *hosts, *counted}
+
+
+def limited(route: Route, api: Api) -> bool:
+    """Whether requests to `route` are counted against rate limits."""
+    return route.rate_class is not None and api.limits(route.rate_class)
 
 
 def by_status(found: Iterable[type[ProvisioningError]], api: Api) -> list[list[type[ProvisioningError]]]:
@@ -69,11 +86,12 @@ def component(group: Iterable[type[ProvisioningError]]) -> str:
     return ".".join(kind.code for kind in group)
 
 
-def problem_answer(group: list[type[ProvisioningError]]) -> dict[str, Any]:
+def problem_answer(group: list[type[ProvisioningError]], api: Api) -> dict[str, Any]:
     """The Response Object of these problems of one status."""
     status = group[0].status
     codes = [kind.code for kind in group]
     bears = [] if any(kind.of_host for kind in group) else [_OF_STATUS.get(status)]
+    bears += _OF_LIMITS if status != 401 and any(map(api.limits, CLASSES)) else ()
     narrowed = {"properties": {"status": {"const": status}, "code": {"enum": codes}}}
     schema = {"allOf": [{"$ref": "#/components/schemas/Problem"}, narrowed]}
     return {
@@ -98,6 +116,23 @@ def headers(api: Api) -> dict[str, dict[str, Any]]:
         "Allow": _header("The methods that are possible here."),
         "Accept": _header("The media types that are possible here."),
         "Retry-After": _header("Seconds to wait.", pattern="^[0-9]+$"),
+    } | (_of_limits() if any(map(api.limits, CLASSES)) else {})
+
+
+def _of_limits() -> dict[str, dict[str, Any]]:
+    """What is allowed and what is left of it; absent where nothing could be counted, or nobody was known to count."""
+    left, allowed = ('"write";r=119;t=60', '"write";q=120;w=60')
+    return {
+        "RateLimit": _header(
+            "What is left: `r` requests, until there are more in `t` seconds (draft-ietf-httpapi-ratelimit-headers).",
+            required=False,
+            examples=[left],
+        ),
+        "RateLimit-Policy": _header(
+            "What is allowed: `q` requests in `w` seconds, by the name of the policy.",
+            required=False,
+            examples=[allowed],
+        ),
     }
 
 

@@ -95,7 +95,7 @@ def _describe_problems(spec: APISpec, api: Api) -> None:
     unrouted = [[kind] for kind in kinds(api) if kind not in set().union(*of_routes)]
     groups = [group for found in of_routes for group in answers.by_status(found, api)]
     for name, group in {answers.component(group): group for group in (*groups, *unrouted)}.items():
-        spec.components.response(name, answers.problem_answer(group))
+        spec.components.response(name, answers.problem_answer(group, api))
 
 
 def _bearer(settings: Settings) -> dict[str, str]:

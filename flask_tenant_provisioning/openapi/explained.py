@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ..limiting.spending import exhausted
 from ..problems import InvalidState, ProvisioningError, catalogue
 from ..tenants.conflicts import taken
 from ..tenants.inputs import load_tenant
@@ -86,6 +87,7 @@ def _provoked(api: Api) -> dict[str, ProvisioningError]:
         taken("email", TENANT["tenant"]),
         too_large(api.settings.max_body_bytes),
         InvalidState("A deleted tenant cannot be changed.", tenant_status="deleted"),
+        exhausted("write", most=120, window=60, wait=17),
     )
     return {error.code: error for error in (*_raised(attempts), *made)}
 

@@ -11,7 +11,7 @@ from ..problems import InvalidIdempotencyKey, PreconditionFailed
 from ..web.api import Api
 from ..web.idempotency.keys import LONGEST_KEY
 from ..web.routing import EVENT_STREAM, MERGE_PATCH, Route
-from .answers import answers
+from .answers import answers, limited
 from .assets import ASSETS
 from .explained import kinds
 from .links import leads
@@ -46,6 +46,7 @@ def operation(route: Route, api: Api) -> dict[str, Any]:
         "security": [{SECURITY: list(needed)}] if needed else [],
         "x-permissions": list(needed),
         "x-roles": roles,
+        **({"x-rate-limit": route.rate_class} if limited(route, api) else {}),
         "parameters": _parameters(route, api),
         "responses": answers(route, api),
     }

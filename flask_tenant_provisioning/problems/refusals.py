@@ -76,9 +76,9 @@ class UnsupportedMediaType(Refused):
 
 
 class RateLimited(Refused):
-    """This caller has sent more requests than it may in this time."""
+    """The partner has sent more requests than it may in this time; `violated-policies` names the limit."""
 
     status = 429
     code = "rate-limited"
     title = "Too many requests"
-    remedy = "Wait for `Retry-After` seconds, then send the request again."
+    remedy = "Send it again after `Retry-After` seconds. The header `RateLimit` of other answers says what is left."

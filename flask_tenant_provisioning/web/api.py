@@ -30,6 +30,10 @@ class Api:
         """The plans that a tenant may be put on; None where that may be any text."""
         return offered(self.hooks.plans, self.settings.plans)
 
+    def limits(self, rate_class: str) -> bool:
+        """Whether requests of this class are counted against a partner's rate limits."""
+        return rate_class in self.settings.rate_limits or self.hooks.rate_limits is not None
+
     def once(self, factory: Callable[[Api], T]) -> T:
         """What `factory` makes of this API, made once."""
         found = self.memory.get(factory)

@@ -29,7 +29,8 @@ class Route:
     `body` and `query` make their schema for the API that the route is part of, `body` one for each media type where it
     is not JSON alone; `answers` maps each status to its body's schema, or to several likewise. `hooks` are the
     operations (`hooks.OPERATIONS`) that the host can take part in here. `always_public` says that not even a host that
-    keeps its documents to itself asks for a token.
+    keeps its documents to itself asks for a token. `counts_as` is the class of rate limits, where its method does not
+    tell that.
     """
 
     method: str
@@ -44,6 +45,7 @@ class Route:
     problems: tuple[type[ProvisioningError], ...] = ()
     hooks: tuple[str, ...] = ()
     always_public: bool = False
+    counts_as: str | None = None
 
     @property
     def endpoint(self) -> str:
@@ -65,6 +67,13 @@ class Route:
     def public(self) -> bool:
         """Whether anybody may call it, unless the host keeps its documents to itself."""
         return isinstance(self.permissions, Public)
+
+    @property
+    def rate_class(self) -> str | None:
+        """The class whose rate limits count its requests; None where nobody's do, as it is public."""
+        if self.public:
+            return None
+        return self.counts_as or ("read" if self.method == "GET" else "write")
 
     def needs(self, public_docs: bool) -> tuple[str, ...]:
         """The permissions that a caller needs; none where anybody may call."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from . import configuration, database, host, keys, license, mounting, routes, tokens, webhooks, work
+from . import configuration, database, host, keys, license, limits, mounting, routes, tokens, webhooks, work
 from .findings import Finding, Patient
 
 Check = Callable[[Patient], Finding]
@@ -30,6 +30,7 @@ CHECKS: Mapping[str, Check] = {
     "middleware": host.middleware,
     "routes": routes.apart,
     "cursors": mounting.cursors_are_sealed,
+    "rate-limits": limits.are_counted,
     "webhook-keys": webhooks.can_be_signed,
     "webhook-reach": webhooks.go_nowhere_near,
     "worker": work.keeps_up,

@@ -1,0 +1,1 @@
+"""Rate limits: how many requests each partner may send, counted by Flask-Limiter."""

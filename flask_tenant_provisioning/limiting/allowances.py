@@ -1,0 +1,50 @@
+"""What each partner is allowed: what the host's function says, else what the configuration does."""
+
+from __future__ import annotations
+
+import logging
+
+from ..web.mount import Mount
+from .policies import Policy, policies
+
+logger = logging.getLogger(__name__)
+
+#: For how many seconds a process goes by what the host's function said.
+SECONDS = 60
+#: How many of its answers a process remembers.
+_MOST = 10_000
+
+Policies = tuple[Policy, ...]
+
+
+class Allowances:
+    """The policies of one mount."""
+
+    def __init__(self, mount: Mount) -> None:
+        self._mount = mount
+        self._configured = {kind: policies(kind, text) for kind, text in mount.settings.rate_limits.items()}
+        self._known: dict[tuple[str, str], tuple[float, Policies]] = {}
+
+    def of(self, partner: str, rate_class: str) -> Policies:
+        """What counts for the partner's requests of a class; nothing where they have no limit."""
+        if self._mount.hooks.rate_limits is None:
+            return self._configured.get(rate_class, ())
+        now, known = self._mount.storage.clock(), self._known.get((partner, rate_class))
+        if known is not None and 0 <= now - known[0] < SECONDS:
+            return known[1]
+        found = self._asked(partner, rate_class)
+        if len(self._known) >= _MOST:
+            self._known.clear()
+        self._known[partner, rate_class] = now, found
+        return found
+
+    def _asked(self, partner: str, rate_class: str) -> Policies:
+        """What the host's function says; where it fails, what is configured."""
+        function, configured = self._mount.hooks.rate_limits, self._configured.get(rate_class, ())
+        try:
+            with self._mount.in_host():
+                said = None if function is None else function(partner, rate_class)
+            return configured if said is None else policies(rate_class, said)
+        except Exception:
+            logger.exception("rate_limits(%r, %r) failed: what is configured counts", partner, rate_class)
+            return configured
