@@ -1,0 +1,34 @@
+"""A process of a host with rate limits: ``python -m tests.counting DATABASE STORAGE MOUNT PARTNER COUNT``.
+
+It says when it is ready, waits for a line, and prints the statuses of so many requests of the partner, sent by eight
+threads.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+
+from tests.servers import at_once
+from tests.world import Caller, host
+
+LIMIT = 20
+
+
+def main(database: str, storage: str, mount: str, partner: str, count: str) -> None:
+    """Send them."""
+    config = {"PROVISIONING_RATE_LIMITS": {"read": f"{LIMIT}/hour"}, "PROVISIONING_RATE_LIMIT_STORAGE": storage}
+    app = host(database, {"name": mount}, **config)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    found = at_once(8, lambda _: _statuses(Caller(app, partner), int(count) // 8))
+    print(json.dumps([*itertools.chain(*found)]))
+
+
+def _statuses(caller: Caller, count: int) -> list[int]:
+    return [caller("GET", "/tenants").status_code for _ in range(count)]
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

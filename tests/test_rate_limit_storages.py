@@ -1,0 +1,284 @@
+"""Where rate limits are counted: in Redis, by the host's own Limiter, and not at all while the storage is away."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import redis
+from flask import Flask
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+
+from flask_tenant_provisioning.limiting.budgets import Budgets, named
+from flask_tenant_provisioning.limiting.limiters import PATIENCE
+from flask_tenant_provisioning.limiting.outages import PAUSE
+from tests.brokers import Broker, part_of
+from tests.clocked import Hand, hand as hand
+from tests.counting import LIMIT
+from tests.house import House, Make
+from tests.receivers import Receiver, silent, unreachable
+from tests.servers import at_once
+from tests.test_rate_limits import HOSTILE, statuses, told
+from tests.waiting import eventually
+from tests.witness import LASTING, Clock
+from tests.world import Caller, isolated, mount_of
+
+MakeApp = Callable[..., Flask]
+AWAY = "rate limits: the storage does not answer ({}); no request is refused"
+BACK = "rate limits: the storage answers again"
+LOGGER = "flask_tenant_provisioning.limiting"
+READ = {"PROVISIONING_RATE_LIMITS": {"read": "2/hour"}}
+
+
+@pytest.fixture
+def shared() -> Iterator[Broker]:
+    """A part of Redis: the mount that counts in it has its name, and what it leaves is removed."""
+    with part_of("redis") as broker:
+        yield broker
+        for key in keys(broker):
+            with redis.Redis.from_url(broker.url) as client:
+                client.delete(key)
+
+
+def keys(broker: Broker) -> list[str]:
+    """The keys of what is counted."""
+    with redis.Redis.from_url(broker.url) as client:
+        return [key.decode() for key in client.scan_iter(f"*/{broker.name}/*")]
+
+
+def counting(make_app: MakeApp, broker: Broker, **limits: str) -> Caller:
+    """A partner of a host that counts in Redis."""
+    config = {"PROVISIONING_RATE_LIMITS": limits, "PROVISIONING_RATE_LIMIT_STORAGE": broker.url}
+    return Caller(make_app(mount={"name": broker.name}, **config))
+
+
+# Redis.
+
+
+@pytest.mark.one_database("what is counted is counted in Redis")
+def test_two_processes_count_together(database_url: str, shared: Broker) -> None:
+    command = [sys.executable, "-m", "tests.counting", database_url, shared.url, shared.name, "acme", "24"]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    processes: list[Any] = [subprocess.Popen(command, **pipes) for _ in range(2)]
+    assert [process.stdout.readline() for process in processes] == ["ready\n"] * 2
+    for process in processes:
+        process.stdin.write("now\n")
+        process.stdin.flush()
+    first, second = (json.loads(process.communicate(timeout=60)[0]) for process in processes)
+    assert sorted(first + second) == [200] * LIMIT + [429] * (48 - LIMIT)
+
+
+@pytest.mark.one_database("what is counted is counted in Redis")
+def test_redis_says_when_there_are_more(make_app: MakeApp, shared: Broker) -> None:
+    partner = counting(make_app, shared, read="1/second", write="2/hour")
+    assert told(partner("POST", "/tenants", json={}))[0] == '"write";r=1;t=3600'
+    partner("GET", "/tenants")
+    answer = partner("GET", "/tenants")
+    assert (answer.status_code, told(answer)) == (429, ('"read";r=0;t=1', '"read";q=1;w=1', "1"))
+    assert eventually(lambda: partner("GET", "/tenants").status_code == 200, 3)
+
+
+@pytest.mark.one_database("what is counted is counted in Redis")
+def test_any_name_makes_a_short_plain_key(make_app: MakeApp, shared: Broker) -> None:
+    partner = counting(make_app, shared, read="1/hour")
+    for name in (*HOSTILE, "acme"):
+        assert statuses(Caller(partner.app, name), 2) == [200, 429], name
+    found = keys(shared)
+    assert f"LIMITS:LIMITER/provisioning/{shared.name}/read/acme/1/1/hour" in found
+    assert len(found) == len(HOSTILE) + 1
+    assert all(len(key) < 200 and key.isascii() and " " not in key for key in found)
+
+
+def test_no_two_names_are_counted_together() -> None:
+    names = [*HOSTILE, *map(named, HOSTILE), "acme"]
+    assert len({*map(named, names)}) == len({*names})
+
+
+# Away.
+
+
+@pytest.fixture
+def refusing() -> str:
+    """The URL of a Redis that is not there."""
+    with Receiver() as receiver:
+        port = receiver.port
+    return f"redis://:hunter2@127.0.0.1:{port}/0"
+
+
+@pytest.fixture
+def full() -> Iterator[str]:
+    """The URL of a Redis that takes no connection."""
+    with unreachable() as port:
+        yield f"redis://:hunter2@127.0.0.1:{port}/0"
+
+
+@pytest.mark.one_database("nothing is counted")
+@pytest.mark.parametrize(("storage", "error"), [("refusing", "ConnectionError"), ("full", "TimeoutError")])
+def test_a_dead_storage_refuses_nobody_and_is_logged_once(
+    request: pytest.FixtureRequest, make_app: MakeApp, storage: str, error: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = request.getfixturevalue(storage)
+    partner = Caller(make_app(**READ, PROVISIONING_RATE_LIMIT_STORAGE=url))
+    with caplog.at_level(logging.INFO, LOGGER):
+        assert statuses(partner, 5) == [200] * 5
+    assert told(partner("GET", "/tenants")) == (None, None, None)
+    assert [(record.levelno, record.getMessage()) for record in caplog.records] == [(logging.ERROR, AWAY.format(error))]
+    assert "hunter2" not in caplog.text
+
+
+@pytest.mark.one_database("nothing is counted")
+def test_a_silent_storage_holds_up_one_request_and_not_for_long(make_app: MakeApp) -> None:
+    clock = Clock()
+    with Receiver(silent) as receiver:
+        url = f"redis://127.0.0.1:{receiver.port}/0"
+        partner = Caller(make_app(mount={"clock": clock}, **READ, PROVISIONING_RATE_LIMIT_STORAGE=url, **LASTING))
+        begin = time.monotonic()
+        assert statuses(partner, 1) == [200]
+        waited = time.monotonic() - begin
+        assert statuses(partner, 10) == [200] * 10
+        assert receiver.connections == 1
+        clock.now += PAUSE + 1
+        assert statuses(partner, 10) == [200] * 10
+        assert receiver.connections == 2
+    assert PATIENCE <= waited < 20 * PATIENCE
+
+
+def test_what_was_away_counts_again(make_app: MakeApp, hand: Hand, caplog: pytest.LogCaptureFixture) -> None:
+    config = {**READ, "PROVISIONING_RATE_LIMIT_STORAGE": hand.url, **LASTING}
+    partner = Caller(make_app(mount={"clock": hand.clock}, **config))
+    with caplog.at_level(logging.INFO, LOGGER):
+        assert statuses(partner, 1) == [200]
+        hand.away()
+        assert statuses(partner, 4) == [200] * 4
+        hand.wait(PAUSE + 1)
+        assert statuses(partner, 2) == [200] * 2
+        hand.away(False)
+        hand.wait(PAUSE + 1)
+        assert statuses(partner, 2) == [200, 429]
+    assert caplog.messages == [AWAY.format("ConnectionError"), BACK]
+
+
+def test_while_it_is_away_one_request_at_a_time_asks(make_app: MakeApp, hand: Hand) -> None:
+    config = {**READ, "PROVISIONING_RATE_LIMIT_STORAGE": hand.url, **LASTING}
+    partner = Caller(make_app(mount={"clock": hand.clock}, **config))
+    hand.away()
+    assert statuses(partner, 3) == [200] * 3
+    storage: Any = counter(partner.app).storage
+    assert storage.asked == 1
+    hand.wait(PAUSE + 1)
+    assert at_once(8, lambda _: Caller(partner.app, partner.partner)("GET", "/tenants").status_code) == [200] * 8
+    assert storage.asked == 2
+
+
+def test_a_clock_that_is_set_back_does_not_prolong_an_outage(make_app: MakeApp, hand: Hand) -> None:
+    config = {**READ, "PROVISIONING_RATE_LIMIT_STORAGE": hand.url, **LASTING}
+    partner = Caller(make_app(mount={"clock": hand.clock}, **config))
+    hand.away()
+    assert statuses(partner, 1) == [200]
+    hand.away(False)
+    hand.wait(-60)
+    assert statuses(partner, 3) == [200, 200, 429]
+
+
+# The host, and a limiter of ours.
+
+
+def counter(app: Flask) -> Limiter:
+    """What counts for the mount."""
+    found = mount_of(app).once(Budgets).limiter  # type: ignore[arg-type]
+    assert found is not None
+    return found
+
+
+def test_a_limiter_of_ours_leaves_the_host_as_it_was(make_app: MakeApp) -> None:
+    plain, app = make_app(), make_app(**READ)
+    assert statuses(Caller(app), 3) == [200, 200, 429]
+    assert app.extensions.keys() == plain.extensions.keys()
+    for hooks in ("before_request_funcs", "after_request_funcs", "teardown_request_funcs"):
+        assert getattr(app, hooks).get(None) == getattr(plain, hooks).get(None), hooks
+    assert not [key for key in app.config if key.startswith("RATELIMIT_")]
+
+
+def test_nothing_is_made_before_the_first_request(make_app: MakeApp) -> None:
+    app = make_app(**READ)
+    assert Budgets not in mount_of(app).memory
+    assert statuses(Caller(app), 1) == [200]
+    assert Budgets in mount_of(app).memory
+
+
+def limiter(house: House, **options: Any) -> Limiter:
+    """A Limiter of the host's."""
+    return Limiter(get_remote_address, app=house.app, storage_uri="memory://", **options)
+
+
+def house_of(make: Make) -> House:
+    """A host with limits and with whichever mount this run is about."""
+    return make(PROVISIONING_MOUNT="isolated" if isolated() else "blueprint", **READ)
+
+
+@pytest.mark.parametrize("later", [False, True])
+@pytest.mark.parametrize("strategy", ["fixed-window", "moving-window"])
+def test_the_hosts_limiter_counts_with_its_storage_strategy_and_prefix(make: Make, later: bool, strategy: str) -> None:
+    house = house_of(make)
+    made = None if later else limiter(house, strategy=strategy, key_prefix="ours")
+    partner = house.open()
+    made = made or limiter(house, strategy=strategy, key_prefix="ours")
+    assert statuses(partner, 3) == [200, 200, 429]
+    assert counter(house.app) is made
+    storage: Any = made.storage
+    counted = storage.storage if strategy == "fixed-window" else storage.events
+    assert [*counted] == [f"LIMITER/ours/provisioning/provisioning/read/{partner.partner}/2/1/hour"]
+
+
+def test_of_several_limiters_the_first_prefix_counts(make: Make) -> None:
+    house = house_of(make)
+    made = {prefix: limiter(house, key_prefix=prefix) for prefix in ("c", "a", "b")}
+    partner = house.open()
+    assert statuses(partner, 3) == [200, 200, 429]
+    assert counter(house.app) is made["a"]
+
+
+def test_where_the_host_turns_its_limiter_off_nothing_is_counted(make: Make) -> None:
+    house = house_of(make)
+    made = limiter(house)
+    partner = house.open()
+    made.enabled = False
+    assert statuses(partner, 4) == [200] * 4
+    made.enabled = True
+    assert statuses(partner, 3) == [200, 200, 429]
+
+
+def test_a_limiter_that_was_never_on_counts_nothing(make: Make) -> None:
+    house = make(PROVISIONING_MOUNT="isolated" if isolated() else "blueprint", RATELIMIT_ENABLED=False, **READ)
+    limiter(house)
+    assert statuses(house.open(), 4) == [200] * 4
+
+
+def test_the_hosts_limits_and_the_apis_are_counted_apart(make: Make) -> None:
+    house = house_of(make)
+    made = limiter(house, headers_enabled=True)
+    house.app.add_url_rule("/own", "own", made.limit("1/hour")(lambda: "own"))
+    house.app.add_url_rule("/free", "free", lambda: "free")
+    partner = house.open()
+    assert statuses(partner, 2) == [200, 200]
+    client = house.app.test_client()
+    first, second, free = client.get("/own"), client.get("/own"), client.get("/free")
+    assert (first.status_code, second.status_code, free.status_code) == (200, 429, 200)
+    assert not any("RateLimit" in answer.headers for answer in (first, second, free))
+    assert statuses(partner, 1) == [429]
+
+
+def test_a_dead_storage_of_the_hosts_refuses_nobody(make: Make, hand: Hand) -> None:
+    house = house_of(make)
+    Limiter(get_remote_address, app=house.app, storage_uri=hand.url)
+    partner = house.open()
+    hand.away()
+    assert statuses(partner, 3) == [200] * 3
+    assert told(partner("GET", "/tenants"))[0] is None

@@ -1,0 +1,369 @@
+"""Rate limits: what is counted for whom, what a partner is told of it, and what happens when there is nothing left."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask, current_app
+from werkzeug.wrappers import Response
+
+from flask_tenant_provisioning import ConfigurationError, TenantProvisioning
+from flask_tenant_provisioning.blueprint import ROUTES
+from flask_tenant_provisioning.config.rates import CLASSES
+from flask_tenant_provisioning.limiting.allowances import SECONDS
+from tests.clocked import Hand, hand as hand
+from tests.refusals import refused
+from tests.servers import at_once
+from tests.witness import LASTING, one, rows
+from tests.world import PREFIX, Caller, configuration, mount_of
+
+MakeApp = Callable[..., Flask]
+Limits = Callable[..., Caller]
+ROW = {"client_name": "A", "email": "a@example.com"}
+
+
+@pytest.fixture
+def limited(make_app: MakeApp, hand: Hand) -> Limits:
+    """Makes a partner of a host with these limits, which are counted by the clock of `hand`."""
+
+    def make(**limits: str) -> Caller:
+        config = {"PROVISIONING_RATE_LIMITS": limits, "PROVISIONING_RATE_LIMIT_STORAGE": hand.url, **LASTING}
+        return Caller(make_app(mount={"clock": hand.clock}, **config))
+
+    return make
+
+
+def told(answer: Response) -> tuple[str | None, str | None, str | None]:
+    """What an answer says of the limits."""
+    return tuple(answer.headers.get(name) for name in ("RateLimit", "RateLimit-Policy", "Retry-After"))  # type: ignore[return-value]
+
+
+def statuses(caller: Caller, count: int, method: str = "GET", path: str = "/tenants", **options: Any) -> list[int]:
+    """The status of each of so many requests."""
+    return [caller(method, path, **options).status_code for _ in range(count)]
+
+
+# What is told.
+
+
+def test_each_answer_says_what_is_left(limited: Limits, hand: Hand) -> None:
+    partner = limited(read="3/minute")
+    policy = '"read";q=3;w=60'
+    assert told(partner("GET", "/tenants")) == ('"read";r=2;t=60', policy, None)
+    hand.wait(15)
+    assert told(partner("GET", "/tenants")) == ('"read";r=1;t=46', policy, None)
+    hand.wait(44.75)
+    assert told(partner("GET", "/tenants")) == ('"read";r=0;t=1', policy, None)
+
+
+def test_who_has_none_left_is_refused_until_there_are_more(limited: Limits, hand: Hand) -> None:
+    partner = limited(write="2/minute")
+    assert statuses(partner, 2, "POST", "/tenants", json={}) == [400, 400]
+    hand.wait(20)
+    answer = partner("POST", "/tenants", json=ROW)
+    detail = "More than 2 requests in 60 seconds; there are more in 41."
+    refused(answer, 429, "rate-limited", detail, **{"violated-policies": ["write"]})
+    assert told(answer) == ('"write";r=0;t=41', '"write";q=2;w=60', "41")
+    assert rows(partner.app, "tenants") == []
+    hand.wait(41)
+    answer = partner("POST", "/tenants", json=ROW)
+    assert (answer.status_code, told(answer)) == (201, ('"write";r=1;t=60', '"write";q=2;w=60', None))
+
+
+def test_of_several_limits_each_holds(limited: Limits, hand: Hand) -> None:
+    partner = limited(read="3/hour; 2 per minute")
+    policies = '"read-60s";q=2;w=60, "read-3600s";q=3;w=3600'
+    assert told(partner("GET", "/tenants")) == ('"read-60s";r=1;t=60, "read-3600s";r=2;t=3600', policies, None)
+    partner("GET", "/tenants")
+    answer = partner("GET", "/tenants")
+    assert (answer.status_code, answer.get_json()["violated-policies"]) == (429, ["read-60s"])
+    assert told(answer) == ('"read-60s";r=0;t=60, "read-3600s";r=1;t=3600', policies, "60")
+    hand.wait(60)
+    assert statuses(partner, 1) == [200]
+    answer = partner("GET", "/tenants")
+    assert (answer.status_code, answer.get_json()["violated-policies"]) == (429, ["read-3600s"])
+    assert told(answer)[2] == "3541"
+
+
+def test_a_refusal_is_never_to_be_repeated_at_once(limited: Limits, hand: Hand) -> None:
+    partner = limited(read="1/second")
+    partner("GET", "/tenants")
+    hand.wait(0.999)
+    assert told(partner("GET", "/tenants"))[2] == "1"
+
+
+# What is counted.
+
+
+def test_each_route_that_asks_for_a_token_has_a_class() -> None:
+    for route in ROUTES:
+        assert route.public is (route.rate_class is None), route.endpoint
+        assert route.rate_class in (*CLASSES, None), route.endpoint
+    assert [route.endpoint for route in ROUTES if route.rate_class == "bulk"] == ["create_bulk_job"]
+    assert {route.method for route in ROUTES if route.rate_class == "read"} == {"GET"}
+    assert {route.method for route in ROUTES if route.rate_class == "write"} == {"POST", "PUT", "PATCH", "DELETE"}
+
+
+def test_reads_writes_and_uploads_are_counted_apart(limited: Limits) -> None:
+    partner = limited(read="1/hour", write="1/hour", bulk="1/hour")
+    for method, path, kind in (
+        ("GET", "/tenants", "read"),
+        ("POST", "/tenants", "write"),
+        ("POST", "/bulk-jobs", "bulk"),
+    ):
+        first, second = (partner(method, path, json=None if kind == "read" else {}) for _ in range(2))
+        assert (first.status_code == 429, second.status_code) == (False, 429)
+        assert told(first)[1] == f'"{kind}";q=1;w=3600'
+
+
+def test_a_class_without_a_limit_is_not_counted(limited: Limits) -> None:
+    partner = limited(write="1/hour")
+    assert statuses(partner, 3) == [200] * 3
+    assert told(partner("GET", "/tenants")) == (None, None, None)
+
+
+def test_who_is_nobody_costs_nobody_anything(limited: Limits) -> None:
+    partner = limited(read="2/hour")
+    nobody = Caller(partner.app, partner.partner)
+    for token in ("", "nonsense", partner.token[:-2], partner.token.replace(".", "..", 1)):
+        nobody.token = token
+        answer = nobody("GET", "/tenants")
+        assert (answer.status_code, told(answer)) == (401, (None, None, None))
+    assert statuses(partner, 3) == [200, 200, 429]
+
+
+def test_what_a_partner_may_not_do_is_counted(limited: Limits) -> None:
+    partner = limited(write="2/hour")
+    viewer = partner.as_("partner-viewer")
+    answer = viewer("POST", "/tenants", json={})
+    assert (answer.status_code, told(answer)) == (403, ('"write";r=1;t=3600', '"write";q=2;w=3600', None))
+    assert statuses(partner, 2, "POST", "/tenants", json={}) == [400, 429]
+    assert statuses(viewer, 1, "POST", "/tenants", json={}) == [429]
+
+
+def test_a_suspended_partner_is_told_so_and_not_counted(limited: Limits) -> None:
+    partner = limited(read="2/hour")
+    admin = Caller(partner.app, roles=["provisioning-admin"])
+    assert statuses(partner, 1) == [200]
+    admin("PATCH", f"/partners/{partner.partner}", json={"status": "suspended"})
+    answer = partner("GET", "/tenants")
+    assert (answer.get_json()["code"], told(answer)) == ("partner-suspended", (None, None, None))
+    assert statuses(partner, 3) == [403] * 3
+    admin("PATCH", f"/partners/{partner.partner}", json={"status": "active"})
+    assert statuses(partner, 2) == [200, 429]
+
+
+def test_every_answer_to_somebody_is_counted_and_says_so(limited: Limits) -> None:
+    partner = limited(read="5/hour", write="9/hour")
+    made = partner("POST", "/tenants", json=ROW)
+    path = one(made.get_json())
+    asked: tuple[tuple[str, str, dict[str, Any], int], ...] = (
+        ("GET", path, {"headers": {"If-None-Match": made.headers["ETag"]}}, 304),
+        ("GET", "/tenants/no-such", {}, 404),
+        ("GET", "/tenants?colour=red", {}, 400),
+        ("GET", "/tenants", {"headers": {"Accept": "image/png"}}, 406),
+        ("HEAD", "/tenants", {}, 200),
+    )
+    for left, (method, where, options, status) in zip((4, 3, 2, 1, 0), asked, strict=True):
+        answer = partner(method, where, **options)
+        assert (answer.status_code, told(answer)[0]) == (status, f'"read";r={left};t=3600')
+
+
+def test_what_no_route_answers_is_not_counted(limited: Limits) -> None:
+    partner = limited(read="1/hour", write="1/hour")
+    for method, path, status in (
+        ("GET", "/no-such-thing", 404),
+        ("PUT", "/tenants", 405),
+        ("OPTIONS", "/tenants", 200),
+        ("GET", "/health", 200),
+        ("GET", "/openapi.json", 200),
+        ("GET", "/problems/rate-limited", 200),
+    ):
+        answer = partner(method, path)
+        assert (answer.status_code, told(answer)) == (status, (None, None, None))
+    assert statuses(partner, 1) == [200]
+
+
+def test_documents_that_ask_for_a_token_are_not_counted_either(make_app: MakeApp) -> None:
+    partner = Caller(make_app(PROVISIONING_PUBLIC_DOCS=False, PROVISIONING_RATE_LIMITS={"read": "1/hour"}))
+    assert statuses(partner, 3, path="/openapi.json") == [200] * 3
+    assert statuses(partner, 2) == [200, 429]
+
+
+def test_a_repeated_request_is_counted_and_a_refusal_is_not_its_answer(limited: Limits, hand: Hand) -> None:
+    partner = limited(write="2/minute")
+    once = {"json": ROW, "headers": {"Idempotency-Key": "k"}}
+    twice = {"json": {**ROW, "email": "b@example.com"}, "headers": {"Idempotency-Key": "l"}}
+    made, again = (partner("POST", "/tenants", **once) for _ in range(2))
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert (told(made)[0], told(again)[0]) == ('"write";r=1;t=60', '"write";r=0;t=60')
+    assert statuses(partner, 2, "POST", "/tenants", **twice) == [429, 429]
+    hand.wait(60)
+    answer = partner("POST", "/tenants", **twice)
+    assert (answer.status_code, "Idempotency-Replayed" in answer.headers) == (201, False)
+
+
+def test_what_is_only_tried_is_counted(limited: Limits) -> None:
+    partner = limited(write="1/hour")
+    assert statuses(partner, 2, "POST", "/tenants?validate_only=true", json=ROW) == [201, 429]
+
+
+def test_a_stream_is_counted_once(limited: Limits) -> None:
+    partner = limited(read="3/hour")
+    job = partner("POST", "/bulk-jobs", json=[ROW]).headers["Location"].removeprefix(PREFIX)
+    with partner("GET", f"{job}/progress", environ_overrides={"wsgi.multithread": True}) as answer:
+        parts = iter(answer.response)
+        next(parts)
+        next(parts)
+        assert told(answer)[0] == '"read";r=2;t=3600'
+    assert told(partner("GET", job))[0] == '"read";r=1;t=3600'
+
+
+# Whose it is.
+
+
+def test_each_partner_has_its_own(limited: Limits) -> None:
+    partner = limited(read="1/hour")
+    other, colleague = Caller(partner.app), Caller(partner.app, partner.partner, sub="colleague")
+    admin = Caller(partner.app, roles=["provisioning-admin"])
+    assert statuses(partner, 2) == [200, 429]
+    assert statuses(colleague, 1) == [429]
+    assert statuses(other, 2) == [200, 429]
+    assert statuses(admin, 2, path=f"/tenants?partner={partner.partner}") == [200, 429]
+
+
+def test_two_mounts_count_apart(make_app: MakeApp, database_url: str, hand: Hand) -> None:
+    app = Flask("host")
+    app.config.update(configuration(PROVISIONING_RATE_LIMITS={"read": "1/hour"}, **LASTING))
+    for name, limits in (("provisioning", {"read": "1/hour"}), ("eu", {"read": "2/hour"}), ("us", {})):
+        mount = TenantProvisioning(
+            name=name,
+            url_prefix=PREFIX if name == "provisioning" else f"/{name}",
+            table_prefix=f"{name[:2]}_",
+            rate_limits=limits,
+            rate_limit_storage=hand.url,
+        )
+        mount.init_app(app, database_url)
+    partner = Caller(app)
+
+    def asked(prefix: str) -> list[int]:
+        headers = {"Authorization": f"Bearer {partner.token}"}
+        return [partner.client.get(f"{prefix}/tenants", headers=headers).status_code for _ in range(3)]
+
+    assert (asked(PREFIX), asked("/eu"), asked("/us")) == ([200, 429, 429], [200, 200, 429], [200] * 3)
+    for name in ("provisioning", "eu", "us"):
+        mount_of(app, name).storage.engine.dispose()
+
+
+HOSTILE = (
+    "a/b",
+    "a/b/1/1/hour",
+    "x" * 255,
+    "x" * 254 + "y",
+    "ä",
+    "a b",
+    "a:b",
+    "sha256:" + "0" * 64,
+    "*",
+    "{a}",
+)
+
+
+def test_whatever_a_token_names_has_a_budget_of_its_own(limited: Limits) -> None:
+    partner = limited(read="1/hour")
+    for name in HOSTILE:
+        assert statuses(Caller(partner.app, name), 2) == [200, 429], name
+
+
+def test_at_once_no_more_pass_than_may(limited: Limits) -> None:
+    partner = limited(read="5/hour")
+    answers = at_once(16, lambda _: Caller(partner.app, partner.partner)("GET", "/tenants").status_code)
+    assert sorted(answers) == [200] * 5 + [429] * 11
+
+
+# What the host decides for one partner.
+
+
+@pytest.fixture
+def asking(database_url: str, hand: Hand) -> Iterator[Callable[..., Caller]]:
+    """Makes a partner of a host that decides itself."""
+    made: list[Flask] = []
+
+    def make(function: Callable[[str, str], Any], *, later: bool = False, **limits: str) -> Caller:
+        app = Flask("host")
+        stored = {"PROVISIONING_RATE_LIMIT_STORAGE": hand.url, **LASTING}
+        app.config.update(configuration(PROVISIONING_RATE_LIMITS=limits, **stored))
+        provisioning = TenantProvisioning(clock=hand.clock)
+        if not later:
+            provisioning.rate_limits(function)
+        provisioning.init_app(app, database_url)
+        if later:
+            assert provisioning.rate_limits(function) is function
+        made.append(app)
+        return Caller(app)
+
+    yield make
+    for app in made:
+        mount_of(app).storage.engine.dispose()
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_host_gives_a_partner_other_limits(asking: Callable[..., Caller], later: bool) -> None:
+    def limits(partner: str, route_class: str) -> str | None:
+        return "3/hour" if (partner, route_class) == ("acme", "read") else None
+
+    acme = Caller(asking(limits, later=later, read="1/hour").app, "acme")
+    assert statuses(acme, 4) == [200, 200, 200, 429]
+    assert statuses(Caller(acme.app), 2) == [200, 429]
+    assert told(acme("POST", "/tenants", json={})) == (None, None, None)
+
+
+def test_a_hosts_function_is_enough(asking: Callable[..., Caller]) -> None:
+    assert statuses(asking(lambda partner, route_class: "1/hour"), 2) == [200, 429]
+
+
+def test_a_host_is_asked_once_a_minute_in_its_own_context(asking: Callable[..., Caller], hand: Hand) -> None:
+    asked: list[tuple[str, str, str]] = []
+
+    def limits(partner: str, route_class: str) -> str:
+        asked.append((current_app.name, partner, route_class))
+        return "100/hour" if len(asked) < 3 else "200/hour"
+
+    partner = asking(limits)
+    for _ in range(3):
+        partner("GET", "/tenants")
+    partner("POST", "/tenants", json={})
+    assert asked == [("host", partner.partner, "read"), ("host", partner.partner, "write")]
+    hand.wait(SECONDS - 1)
+    assert told(partner("GET", "/tenants"))[1] == '"read";q=100;w=3600'
+    hand.wait(1)
+    assert told(partner("GET", "/tenants"))[1] == '"read";q=200;w=3600'
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize("said", ["often", "", "0/day", 5, ["1/hour"], ZeroDivisionError("of the host")])
+def test_where_the_function_fails_what_is_configured_counts(
+    asking: Callable[..., Caller], said: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    def limits(partner: str, route_class: str) -> Any:
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+    partner = asking(limits, read="1/hour")
+    with caplog.at_level(logging.ERROR, "flask_tenant_provisioning"):
+        assert statuses(partner, 3) == [200, 429, 429]
+    (record,) = caplog.records
+    expected = f"rate_limits({partner.partner!r}, 'read') failed: what is configured counts"
+    assert (record.getMessage(), record.exc_info is not None) == (expected, True)
+
+
+def test_a_second_function_is_refused() -> None:
+    provisioning = TenantProvisioning()
+    provisioning.rate_limits(lambda partner, route_class: None)
+    with pytest.raises(ConfigurationError) as caught:
+        provisioning.rate_limits(lambda partner, route_class: None)
+    assert str(caught.value) == "rate_limits was called already: one function knows every partner's limits."
