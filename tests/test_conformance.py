@@ -24,6 +24,7 @@ OF_NO_CONCERN = {
     "the tenants that the suite makes here have no plan",
     "this host registers no steps",
     "the host allows more rows than the 1000 that the suite sends at most",
+    "the host sets no rate limits",
 }
 
 
@@ -90,6 +91,7 @@ ODD = {
         "watcher": ["bulk:read"],
     },
     "PROVISIONING_ADMIN_ROLES": ["operator"],
+    "PROVISIONING_RATE_LIMITS": dict.fromkeys(("read", "write", "bulk"), "10000/second;100000/minute"),
     "PROVISIONING_WEBHOOK_LIMIT": 3,
     "PROVISIONING_WEBHOOK_SCHEMES": ["http"],
     "PROVISIONING_WEBHOOK_PORTS": [8080, 8081],
@@ -253,6 +255,15 @@ def test_what_a_hook_refuses_is_left_out_by_name(tmp_path: Path) -> None:
     run = conform(tmp_path, "-k", "test_lifecycle")
     held(run, 12)
     assert run.left_out == {"a hook of this host refuses POST: 409 frozen"}
+
+
+@slow
+def test_where_the_host_has_turned_its_limiter_off_limits_are_left_out(tmp_path: Path) -> None:
+    write_host(tmp_path)
+    config = {"PROVISIONING_RATE_LIMITS": {"read": "1/hour"}, "RATELIMIT_ENABLED": False}
+    run = conform(tmp_path, "-k", "test_rate_limits or test_reading", config=config)
+    held(run, 10)
+    assert run.left_out == {"the host has turned Flask-Limiter off"}
 
 
 SECOND = """

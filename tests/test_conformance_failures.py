@@ -244,6 +244,18 @@ def test_where_the_licence_allows_no_tenant_the_creation_fails_and_the_rest_is_l
     assert reason.startswith("the licence allows no tenant here: ")
 
 
+@slow
+def test_a_host_whose_rate_limits_stop_the_suite_is_told_so(tmp_path: Path) -> None:
+    write_host(tmp_path)
+    run = conform(tmp_path, "-k", "test_reading", config={"PROVISIONING_RATE_LIMITS": {"read": "1/day"}})
+    assert "test_a_tenant_reads_as_it_was_created" not in run.failed
+    assert "test_head_answers_as_get_without_the_body" in run.failed
+    assert (
+        "should answer 200, not 429. A rate limit stopped the suite, which sends some hundred requests as one partner: "
+        "let it run with larger PROVISIONING_RATE_LIMITS, or without any."
+    ) in run.output
+
+
 @pytest.fixture
 def broken(tmp_path: Path) -> Callable[[str], Run]:
     """Runs the suite for an app that cannot be made."""

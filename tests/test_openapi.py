@@ -368,6 +368,33 @@ def test_plans_roles_and_telephone_numbers_are_those_of_the_host(host: Callable[
     assert list(OpenAPIV31SpecValidator(documented.document).iter_errors()) == []
 
 
+def test_where_nothing_is_counted_no_operation_speaks_of_limits(documented: Documented) -> None:
+    assert "x-rate-limit" not in json.dumps(documented.document)
+    assert not {"RateLimit", "RateLimit-Policy"} & documented.document["components"]["headers"].keys()
+    for route in ROUTES:
+        assert "429" not in documented.operation(route.method, path_of(route))["responses"]
+
+
+def test_operations_that_are_counted_say_so(host: Callable[..., Documented]) -> None:
+    documented = host(PROVISIONING_RATE_LIMITS={"write": "2/hour", "bulk": "1/hour"})
+    assert list(OpenAPIV31SpecValidator(documented.document).iter_errors()) == []
+    for route in ROUTES:
+        operation = documented.operation(route.method, path_of(route))
+        counted = route.rate_class in ("write", "bulk")
+        assert operation.get("x-rate-limit") == (route.rate_class if counted else None), route.endpoint
+        assert ("429" in operation["responses"]) is counted, route.endpoint
+        for status in route.answers:
+            headers = documented.answer(route.method, path_of(route), status)["headers"]
+            assert {"RateLimit", "RateLimit-Policy"}.issubset(headers) is counted, (route.endpoint, status)
+    partner = Caller(documented.app)
+    for status in (201, 400, 429):
+        answer = partner("POST", "/tenants", json={"client_name": "A", "email": "a@b.example"} if status == 201 else {})
+        assert (answer.status_code, "RateLimit" in answer.headers) == (status, True)
+        documented.require(answer, "POST", "/tenants")
+    assert {"RateLimit", "RateLimit-Policy"} <= documented.answer("POST", "/tenants", 429)["headers"].keys()
+    assert not {"RateLimit"} & documented.answer("POST", "/tenants", 401)["headers"].keys()
+
+
 def test_documents_that_are_not_public_say_so(tmp_path: Any) -> None:
     app = world.host(f"sqlite:///{tmp_path}/x.sqlite3", PROVISIONING_PUBLIC_DOCS=False)
     assert app.test_client().get(f"{PREFIX}/openapi.json").status_code == 401

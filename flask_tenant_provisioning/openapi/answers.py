@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
@@ -120,20 +121,19 @@ def headers(api: Api) -> dict[str, dict[str, Any]]:
 
 
 def _of_limits() -> dict[str, dict[str, Any]]:
-    """What is allowed and what is left of it; absent where nothing could be counted, or nobody was known to count."""
-    left, allowed = ('"write";r=119;t=60', '"write";q=120;w=60')
+    """What is allowed and what is left of it; absent where nothing could be counted."""
+    left = "What is left: `r` requests, until there are more in `t` seconds (draft-ietf-httpapi-ratelimit-headers)."
+    allowed = "What is allowed: `q` requests in `w` seconds, under the name of the policy."
     return {
-        "RateLimit": _header(
-            "What is left: `r` requests, until there are more in `t` seconds (draft-ietf-httpapi-ratelimit-headers).",
-            required=False,
-            examples=[left],
-        ),
-        "RateLimit-Policy": _header(
-            "What is allowed: `q` requests in `w` seconds, by the name of the policy.",
-            required=False,
-            examples=[allowed],
-        ),
+        "RateLimit": _header(left, required=False, **_listed('"write";r=119;t=60')),
+        "RateLimit-Policy": _header(allowed, required=False, **_listed('"write";q=120;w=60')),
     }
+
+
+def _listed(example: str) -> dict[str, Any]:
+    """The schema of a list whose members look like `example`: a text with two numbers (RFC 9651 §3.1)."""
+    one = re.sub("[0-9]+", "[0-9]+", example).replace("write", "[a-z0-9-]+")
+    return {"pattern": f"^{one}(, {one})*$", "examples": [example]}
 
 
 def _header(description: str, *, required: bool = True, **schema: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, MapAdapter, Rule
 
 from ..config import Settings
+from ..limiting.budgets import Budgets
 from ..web.api import Api
 from ..web.media_types import JSON
 from ..web.mount import Mount
@@ -99,6 +100,14 @@ class MountedApi:
         """Skip where a deleted tenant is gone at once."""
         if not self.settings.retention_days:
             pytest.skip("PROVISIONING_RETENTION_DAYS is 0: a deleted tenant is gone at once")
+
+    def require_rate_limits(self, rate_class: str) -> None:
+        """Skip where requests of this class are not counted."""
+        if rate_class not in self.settings.rate_limits:
+            pytest.skip("the host sets no rate limits")
+        limiter = self.mount.once(Budgets).limiter  # type: ignore[arg-type]
+        if limiter is None or not limiter.enabled:
+            pytest.skip("the host has turned Flask-Limiter off")
 
 
 def _places(api: Api) -> MapAdapter:

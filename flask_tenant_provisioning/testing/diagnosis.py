@@ -15,6 +15,10 @@ REFUSED = (
     "the app's JWT manager and user lookup know."
 )
 STORAGE = "Is the database there, and has `flask provisioning db upgrade` made its tables?"
+LIMITED = (
+    "A rate limit stopped the suite, which sends some hundred requests as one partner: let it run with larger "
+    "PROVISIONING_RATE_LIMITS, or without any."
+)
 BODY = "Where the host demands more of a tenant, override the fixture provisioning_tenant_body."
 
 HOOK = (
@@ -38,6 +42,8 @@ def _cause(status: int, media_type: str, text: str) -> str:
         return PAGE
     if status == 401 and "invalid-token" in text:
         return REFUSED
+    if status == 429:
+        return LIMITED
     if status == 503:
         return STORAGE
     return BODY if status == 400 and "validation-error" in text else ""

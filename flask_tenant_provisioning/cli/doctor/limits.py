@@ -65,7 +65,8 @@ def _place(mount: Mount, storage: Any) -> str:
 
 
 def _waits_for_ever(storage: Any) -> bool:
-    """Whether its driver, where that is Redis', has no limit for an answer."""
+    """Whether its driver, where that is Redis', has no limit for an answer; what it has by default differs."""
     pool = getattr(getattr(storage, "storage", None), "connection_pool", None)
-    options = getattr(pool, "connection_kwargs", None)
-    return isinstance(options, dict) and options.get("socket_timeout") is None
+    if pool is None:
+        return False
+    return getattr(pool.connection_class(**pool.connection_kwargs), "socket_timeout", 0) is None

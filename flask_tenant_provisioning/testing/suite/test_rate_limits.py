@@ -1,0 +1,39 @@
+"""Rate limits, where the host has any: what is left is told, and who is nobody costs nobody anything."""
+
+from __future__ import annotations
+
+import re
+
+from flask_tenant_provisioning.testing.answers import Answer
+from flask_tenant_provisioning.testing.api import MountedApi
+from flask_tenant_provisioning.testing.callers import TENANTS, Caller
+
+_LEFT = re.compile(r'"[a-z0-9-]+";r=([0-9]+);t=[0-9]+')
+_ALLOWED = re.compile(r'"[a-z0-9-]+";q=([0-9]+);w=[0-9]+')
+
+
+def left(answer: Answer) -> list[int]:
+    """How many requests an answer says are left of each limit."""
+    __tracebackhide__ = True
+    found = [re.fullmatch(_LEFT, one) for one in answer.header("RateLimit").split(", ")]
+    answer.require(all(found), 'say what is left in RateLimit, such as "read";r=119;t=60')
+    return [int(one[1]) for one in found if one]
+
+
+def test_an_answer_says_what_is_allowed_and_what_is_left(provisioning_partner: Caller) -> None:
+    provisioning_partner.api.require_rate_limits("read")
+    answer = provisioning_partner("GET", TENANTS).expect(200)
+    allowed = [re.fullmatch(_ALLOWED, one) for one in answer.header("RateLimit-Policy").split(", ")]
+    answer.require(all(allowed), 'say what is allowed in RateLimit-Policy, such as "read";q=120;w=60')
+    most = [int(one[1]) for one in allowed if one]
+    fits = len(left(answer)) == len(most) and all(map(int.__lt__, left(answer), most))
+    answer.require(fits, "have less left than is allowed")
+
+
+def test_who_is_nobody_is_not_counted(provisioning_partner: Caller, provisioning_api: MountedApi) -> None:
+    provisioning_api.require_rate_limits("read")
+    before = left(provisioning_partner("GET", TENANTS).expect(200))
+    refused = provisioning_api("GET", TENANTS).expect(401)
+    refused.require("RateLimit" not in refused.headers, "say nothing of limits to who is nobody")
+    answer = provisioning_partner("GET", TENANTS).expect(200)
+    answer.require(all(now >= most - 1 for now, most in zip(left(answer), before, strict=True)), "have one less left")

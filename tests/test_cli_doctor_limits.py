@@ -1,0 +1,133 @@
+"""`doctor` on rate limits: whether there are any, and whether they are counted for all processes together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+
+from flask_tenant_provisioning import TenantProvisioning
+from tests.brokers import part_of
+from tests.clocked import Hand, hand as hand
+from tests.commands import run
+from tests.receivers import Receiver
+from tests.test_cli_doctor import findings
+from tests.world import configuration, mount_of
+
+LIMITS = {"read": "600/minute", "write": "10/second;120/minute"}
+WRITTEN = "read 600/minute, write 10/second;120/minute"
+STORAGE = "PROVISIONING_RATE_LIMIT_STORAGE"
+Told = Callable[..., tuple[str, str, str]]
+pytestmark = pytest.mark.one_database("says nothing of the database")
+
+
+@pytest.fixture
+def told(database_url: str) -> Iterator[Told]:
+    """What is said of a host's rate limits; `limiter` are the options of a Limiter of its own."""
+    made: list[Flask] = []
+
+    def tell(limiter: dict[str, Any] | None = None, function: Any = None, **config: Any) -> tuple[str, str, str]:
+        app = Flask("host")
+        app.config.update(configuration(**config))
+        if limiter is not None:
+            Limiter(get_remote_address, app=app, **limiter)
+        provisioning = TenantProvisioning()
+        if function is not None:
+            provisioning.rate_limits(function)
+        provisioning.init_app(app, database_url)
+        made.append(app)
+        return findings(app)["rate-limits"]
+
+    yield tell
+    for app in made:
+        if "storage" in vars(mount_of(app)):
+            mount_of(app).storage.engine.dispose()
+
+
+@pytest.fixture
+def redis_url() -> Iterator[str]:
+    with part_of("redis") as broker:
+        yield broker.url
+
+
+def test_without_limits_nothing_is_to_be_said(told: Told) -> None:
+    assert told() == ("ok", "off: PROVISIONING_RATE_LIMITS is not set", "")
+
+
+def test_where_nothing_is_mounted_nothing_is_counted(told: Told) -> None:
+    found = told(PROVISIONING_RATE_LIMITS=LIMITS, PROVISIONING_EDITION="community")
+    assert found == ("ok", "nothing is mounted, and nothing to be counted", "")
+
+
+def test_memory_counts_for_one_process(told: Told) -> None:
+    detail, advice = (
+        f"{WRITTEN}; memory://: each process counts by itself",
+        "set {} to a Redis, unless one process serves",
+    )
+    assert told(PROVISIONING_RATE_LIMITS=LIMITS) == ("warn", detail, advice.format(STORAGE))
+    detail = "the host's function; memory://: each process counts by itself"
+    assert told(function=lambda partner, route_class: None) == ("warn", detail, advice.format(STORAGE))
+
+
+def test_redis_counts_for_all(told: Told, redis_url: str) -> None:
+    found = told(PROVISIONING_RATE_LIMITS=LIMITS, PROVISIONING_RATE_LIMIT_STORAGE=redis_url)
+    assert found == ("ok", f"{WRITTEN}; {redis_url}", "")
+
+
+def test_a_storage_that_does_not_answer_is_told_without_its_password(told: Told) -> None:
+    with Receiver() as receiver:
+        port = receiver.port
+    url = f"redis://user:hunter2@127.0.0.1:{port}/0?password=hunter2"
+    found = told(PROVISIONING_RATE_LIMITS={"bulk": "5/day"}, PROVISIONING_RATE_LIMIT_STORAGE=url)
+    assert found == ("warn", f"bulk 5/day; redis://127.0.0.1:{port}/0 does not answer: nobody is refused", "start it")
+
+
+def test_a_storage_that_cannot_be_is_a_failure(told: Told) -> None:
+    found = told(PROVISIONING_RATE_LIMITS=LIMITS, PROVISIONING_RATE_LIMIT_STORAGE="redis://hunter2@127.0.0.1:port/0")
+    assert found == ("fail", "nothing counts: ValueError", f"correct {STORAGE}")
+
+
+def test_the_hosts_limiter_is_named(told: Told, hand: Hand, redis_url: str) -> None:
+    def ask(**limiter: Any) -> tuple[str, str, str]:
+        return told(limiter, PROVISIONING_RATE_LIMITS={"read": "1/day"}, PROVISIONING_RATE_LIMIT_STORAGE=redis_url)
+
+    place = "read 1/day; the {} of the app's Limiter"
+    advice = "give your Limiter a storage_uri, unless one process serves"
+    memory = f"{place.format('MemoryStorage')}: each process counts by itself"
+    assert ask(storage_uri="memory://") == ("warn", memory, advice)
+    endless = f"{place.format('RedisStorage')}, for whose answer requests wait without end"
+    options = {"socket_timeout": 0.25, "socket_connect_timeout": 0.25}
+    assert ask(storage_uri=redis_url, storage_options={"socket_timeout": None}) == (
+        "warn",
+        endless,
+        f"give your Limiter storage_options={options}",
+    )
+    detail = f"{place.format('RedisStorage')}; {STORAGE} is without effect"
+    advice = "remove it: the app has a Limiter of its own"
+    assert ask(storage_uri=redis_url, storage_options=options) == ("warn", detail, advice)
+    assert told({"storage_uri": hand.url}, PROVISIONING_RATE_LIMITS={"read": "1/day"}) == (
+        "ok",
+        place.format("ClockedStorage"),
+        "",
+    )
+
+
+def test_a_limiter_that_is_off_counts_nothing(told: Told) -> None:
+    found = told({"storage_uri": "memory://"}, PROVISIONING_RATE_LIMITS=LIMITS, RATELIMIT_ENABLED=False)
+    assert found == ("warn", "off: RATELIMIT_ENABLED turns Flask-Limiter off", "partners have no limits here")
+
+
+def test_a_wrong_limit_is_told_before_anything_else(database_url: str) -> None:
+    def create_app() -> Flask:
+        app = Flask("host")
+        app.config.update(configuration(PROVISIONING_RATE_LIMITS={"read": "often"}))
+        TenantProvisioning().init_app(app, database_url)
+        return app
+
+    done = run(create_app, "doctor")
+    assert done.status == 1
+    assert "PROVISIONING_RATE_LIMITS must be a mapping that names for 'read' a limit such as '600/minute'" in done.out
