@@ -16,6 +16,8 @@ from .limiting.spending import spend
 from .openapi.routes import routes as openapi_routes
 from .partners.routes import routes as partner_routes
 from .problems.rendering import mark
+from .settings.partner_routes import routes as partner_settings_routes
+from .settings.routes import routes as settings_routes
 from .steps.routes import routes as step_routes
 from .tenants.lifecycle_routes import routes as lifecycle_routes
 from .tenants.routes import routes as tenant_routes
@@ -35,8 +37,10 @@ ROUTES: tuple[Route, ...] = (
     *step_routes,
     *bulk_routes,
     *item_routes,
+    *settings_routes,
     *partner_routes,
     *usage_routes,
+    *partner_settings_routes,
     *event_routes,
     *webhook_routes,
     *delivery_routes,

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, current_app
 from sqlalchemy import Engine
 
 from .access import Guard
@@ -26,6 +26,9 @@ from .licensing import LicenseError, LicenseSource
 from .partners.standing import require_standing
 from .registration import Registration
 from .schema import metadata
+from .settings.reacting import Belongings
+from .settings.reading import readings
+from .settings.view import TenantSettings
 from .signals import announce
 from .steps.planning import Planning
 from .tenants.consulting import Consultation
@@ -132,6 +135,21 @@ class TenantProvisioning(Registration):
                 _isolate(app, mount, mounts)
         mounts[self.name] = mount
 
+    def settings_for(self, tenant_id: str, *, partner: str | None = None) -> TenantSettings:
+        """The settings of a tenant, by namespace: what counts for it, as the schemas load it, secrets in clear.
+
+        ::
+
+            sender = provisioning.settings_for(tenant_id).mail.sender
+
+        They cannot be changed: lists are tuples, and dicts are read-only. What this process changes is seen at once,
+        what others do within ``PROVISIONING_SETTINGS_CACHE_SECONDS``. In a hook they are read in its transaction. The
+        mount is that of the current app. `partner`, where it is known, spares the search for whose tenant it is.
+
+        Raises `TenantNotFound`, and `RuntimeError` outside of an application context.
+        """
+        return readings(_current(self.name)).of(tenant_id, partner)
+
     def _storage(self, app: Flask, db: Any, mount: Mount) -> Storage:
         settings = mount.settings
         engine, ours = resolve(app, db, settings)
@@ -147,6 +165,7 @@ class TenantProvisioning(Registration):
                 Consultation(self.hooks, mount.in_host),
                 Planning(self.hooks),
                 Quotas(settings.partner_cache_seconds),
+                Belongings(lambda: mount.keyring),
             ),
             context=mount.in_host,
             wake=lambda keys: mount.engine.wake(keys),
@@ -173,8 +192,17 @@ class TenantProvisioning(Registration):
         upgrade(engine, prefix, indexes=None if fields is None else own_indexes(prefix, fields))
 
 
+def _current(name: str) -> Mount:
+    """The mount of this name in the current app. Raises `RuntimeError` where there is none."""
+    mounts: dict[str, Mount] = current_app.extensions.get(KEY, {})
+    if name not in mounts:
+        raise RuntimeError(f"{current_app.name!r} has no mount {name!r}: call provisioning.init_app(app) first.")
+    return mounts[name]
+
+
 def _tell(mount: Mount, events: Sequence[Mapping[str, Any]]) -> None:
     """Let the engine and the host know what has been committed."""
+    readings(mount).forget(events)
     mount.engine.happened()
     announce(events, mount.in_host)
 

@@ -1,4 +1,4 @@
-"""What a host registers: hooks, steps, fields, plans, usages, limits, errors. Data: nothing here runs them."""
+"""What a host registers: hooks, steps, fields, plans, settings, limits, errors. Data: nothing here runs them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from marshmallow import Schema
 
 from .config import ConfigurationError
+from .namespaces import Namespace, agreed
 from .ordering import ordered, unique
 from .plans import Plan
 from .problems import ProvisioningError
@@ -111,6 +112,7 @@ class Hooks:
         self.plans: dict[str, Plan] = {}
         self.usages: dict[str, Usage] = {}
         self.rate_limits: Callable[[str, str], str | None] | None = None
+        self.namespaces: dict[str, Namespace] = {}
 
     def add(self, hook: Hook) -> None:
         """Keep a hook. Raises `ConfigurationError` where another has its name."""
@@ -143,6 +145,24 @@ class Hooks:
         """The step of this name, None where the host has none any more."""
         return next((step for step in self._steps[phase] if step.name == name), None)
 
+    def add_plan(self, plan: Plan) -> None:
+        """Keep a plan. Raises `ConfigurationError` where it cannot set what it does in a namespace that is known."""
+        self.plans[plan.name] = self._agreed(plan)
+
+    def add_namespace(self, namespace: Namespace) -> None:
+        """Keep a namespace of settings. Raises `ConfigurationError` where a plan sets in it what cannot be."""
+        self.namespaces[namespace.name] = namespace
+        try:
+            self.plans |= {name: self._agreed(plan) for name, plan in self.plans.items()}
+        except ConfigurationError:
+            del self.namespaces[namespace.name]
+            raise
+
+    def _agreed(self, plan: Plan) -> Plan:
+        known = {name: self.namespaces[name] for name in plan.settings if name in self.namespaces}
+        found = {name: agreed(one, plan.settings[name], plan.name) for name, one in known.items()}
+        return plan._replace(settings={**plan.settings, **found})
+
     def kinds(self) -> tuple[type[ProvisioningError], ...]:
         """Every class of problem of the host's own."""
         return tuple({mapped.kind.code: mapped.kind for mapped in self.errors}.values())
@@ -154,6 +174,12 @@ class Hooks:
             self.steps(phase)
         if self.exports and self.archive is None:
             raise ConfigurationError("There are exports and nowhere to put them: register a @provisioning.archive.")
+        for plan in self.plans.values():
+            if strangers := [name for name in plan.settings if name not in self.namespaces]:
+                raise ConfigurationError(
+                    f"The plan {plan.name!r} sets {strangers[0]!r}, and there is no such namespace: "
+                    f"register provisioning.settings({strangers[0]!r}, …) first."
+                )
 
 
 def _behind_the_first(steps: Sequence[Step]) -> list[Step]:

@@ -28,6 +28,7 @@ from .hooks import (
 )
 from .plans import declared as declared_plan, limits_of
 from .problems import ProvisioningError, catalogue
+from .settings.declaration import declared as declared_namespace
 from .steps.exporting import EXPORT, Exporting
 from .tenants.declaration import declared
 
@@ -184,11 +185,36 @@ class Registration:
         `limits` are the host's own numbers by name, `settings` what a tenant's settings are by namespace where neither
         it nor its partner sets others. ``PROVISIONING_PLANS``, where it is set, names those that are on offer.
 
-        Raises `ConfigurationError` for a name that is malformed or taken, and for a limit that is no number from 0 on.
+        Raises `ConfigurationError` for a name that is malformed or taken, for a limit that is no number from 0 on, and
+        for settings that their namespace refuses, whichever of the two comes later.
         """
         if name in self.hooks.plans:
             raise ConfigurationError(f"There is a plan named {name!r} already.")
-        self.hooks.plans[name] = declared_plan(name, limits or {}, settings or {})
+        self.hooks.add_plan(declared_plan(name, limits or {}, settings or {}))
+
+    def settings(self, namespace: str, schema: type[Schema]) -> None:
+        """Declare settings that tenants have, as the fields of a marshmallow schema, under the name `namespace`.
+
+        ::
+
+            class MailSettings(Schema):
+                sender = fields.Email(data_key="from", load_default="noreply@example.com")
+                daily = fields.Integer(strict=True, load_default=100, validate=Range(min=1))
+                password = fields.String(metadata={"secret": True})
+                region = fields.String(metadata={"immutable": True})
+
+            provisioning.settings("mail", MailSettings)
+
+        A field's ``load_default`` counts where neither the tenant, nor its plan, nor its partner sets another value.
+        None is required: a key that nobody sets is absent. What is `secret` is encrypted at rest and shown to nobody;
+        what is `immutable` cannot be changed once it has been set. The host reads them with `settings_for`.
+
+        Raises `ConfigurationError` for a name that is malformed or taken, for a field of which no JSON can be kept, for
+        defaults that the schema itself refuses, and for plans that set what the namespace does not take.
+        """
+        if namespace in self.hooks.namespaces:
+            raise ConfigurationError(f"There is a namespace named {namespace!r} already.")
+        self.hooks.add_namespace(declared_namespace(namespace, schema))
 
     def usage(self, limit: str) -> Callable[[F], F]:
         """Say with a function how much of a `limit` a tenant uses: a plan that allows less is then refused to it.

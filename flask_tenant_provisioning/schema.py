@@ -8,6 +8,7 @@ from .bulk.models import bulk_chunks_table, bulk_jobs_table, bulk_keys_table
 from .database.tables import empty_metadata
 from .events.models import events_table, feeds_table
 from .partners.models import partners_table
+from .settings.models import settings_history_table, settings_table
 from .steps.models import runs_table, steps_table
 from .tenants.models import tenants_table
 from .tenants.usage import usage_table
@@ -29,6 +30,8 @@ _TABLES = (
     bulk_chunks_table,
     bulk_keys_table,
     partners_table,
+    settings_table,
+    settings_history_table,
 )
 
 

@@ -25,6 +25,7 @@ PREFIX = "provisioning_"
 NAMES = (
     "alembic_version", "tenants", "events", "feeds", "usage", "idempotency", "runs", "steps",
     "webhooks", "deliveries", "attempts", "bulk_jobs", "bulk_chunks", "bulk_keys", "partners",
+    "settings", "settings_history",
 )  # fmt: skip
 TABLES = {f"{PREFIX}{name}" for name in NAMES}
 
@@ -86,6 +87,19 @@ def test_events_of_before_the_feed_get_their_places(make_app: Callable[..., Flas
         assert {row["position"] for row in rows(app, "events")} == {None}
         run(app, "db", "upgrade")
         assert [event["tenant"] for event in followed(partner)] == made
+
+
+def test_settings_go_down_and_up_with_what_is_in_other_tables(make_app: Callable[..., Flask]) -> None:
+    app = make_app()
+    partner = Caller(app)
+    made = partner.create()
+    path = f"/tenants/{made['tenant']}/settings"
+    assert partner("PUT", path, json={}).status_code == 200
+    run(app, "db", "downgrade", "0007")
+    assert tables(engine_of(app)) == TABLES - {f"{PREFIX}settings", f"{PREFIX}settings_history"}
+    assert partner("GET", f"/tenants/{made['tenant']}").get_json() == made
+    run(app, "db", "upgrade")
+    assert partner("GET", path).get_json()["version"] == 0
 
 
 def test_eight_processes_may_upgrade_at_once(bare: Flask) -> None:

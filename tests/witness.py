@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -24,7 +24,7 @@ LASTING: dict[str, Any] = {"JWT_ACCESS_TOKEN_EXPIRES": timedelta(days=3000)}
 
 TABLES = (
     "tenants", "events", "idempotency", "usage", "runs", "steps", "feeds", "webhooks", "deliveries", "attempts",
-    "bulk_jobs", "bulk_chunks", "bulk_keys",
+    "bulk_jobs", "bulk_chunks", "bulk_keys", "settings", "settings_history",
 )  # fmt: skip
 
 
@@ -39,7 +39,9 @@ class Clock:
 
 
 @contextlib.contextmanager
-def hosted(request: pytest.FixtureRequest, database: str, **config: Any) -> Iterator[Flask]:
+def hosted(
+    request: pytest.FixtureRequest, database: str, make: Callable[..., Flask] = world.host, **config: Any
+) -> Iterator[Flask]:
     """A host app with a database of its own, for the tests of a module."""
     if database == "sqlite":
         folder: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
@@ -47,7 +49,7 @@ def hosted(request: pytest.FixtureRequest, database: str, **config: Any) -> Iter
     else:
         server: str = request.getfixturevalue("postgresql_url")
         url = postgresql.create_schema(world.make_url(server)).render_as_string(hide_password=False)
-    app = world.host(url, **config)
+    app = make(url, **config)
     yield app
     storage_of(app).engine.dispose()
 

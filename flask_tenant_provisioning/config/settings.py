@@ -14,6 +14,7 @@ from .keys.licensing import LicenseKeys
 from .keys.limits import LimitKeys
 from .keys.mounting import MountKeys
 from .keys.partners import PartnerKeys
+from .keys.tenant_settings import TenantSettingsKeys
 from .keys.tenants import TenantKeys
 from .keys.webhooks import WebhookKeys
 from .keys.work import WorkKeys
@@ -30,6 +31,7 @@ class Settings(
     PartnerKeys,
     LimitKeys,
     TenantKeys,
+    TenantSettingsKeys,
     BulkKeys,
     WebhookKeys,
     WorkKeys,

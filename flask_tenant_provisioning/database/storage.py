@@ -114,6 +114,11 @@ class Storage:
         """Whether `operation` only begins in its transaction."""
         return any(reaction.defers(session, operation, tenant) for reaction in self.reactions)
 
+    @property
+    def running(self) -> Session | None:
+        """The session of the unit of work that runs in this thread."""
+        return getattr(self._thread, "session", None)
+
     def read(self, work: Work[T]) -> T:
         """Run a unit that only reads; one that met a dead connection runs once more."""
         return self._attempt(work, self._autocommit, attempts=2, again=(Meaning.RETRY, Meaning.UNREACHABLE))
@@ -140,7 +145,7 @@ class Storage:
         try:
             done, session = self._repeat(work, opened, attempts or self._attempts, again)
         finally:
-            self._thread.busy = False
+            self._thread.busy, self._thread.session = False, None
         if session.woken:
             self._wake(session.woken)
         if session.recorded:
@@ -163,6 +168,7 @@ class Storage:
         for tried in itertools.count(1):
             try:
                 with opened() as session:
+                    self._thread.session = session
                     done = work(session)
             except Exception as error:
                 what = meaning(error)

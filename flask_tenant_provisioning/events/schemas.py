@@ -24,8 +24,10 @@ TYPES = (
     "tenant.deleted",
     "tenant.restored",
     "tenant.purged",
+    "tenant.settings_updated",
     "bulk_job.finished",
     "partner.updated",
+    "partner.settings_updated",
     "webhook.disabled",
 )
 _AUDIT = {"optional": True, "description": "Only for callers with `audit:read`."}

@@ -10,7 +10,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 
 from ..config import Settings
 from ..web.api import Api
-from . import answers, examples, operations, own_fields
+from . import answers, examples, operations, own_fields, own_settings
 from .explained import explanations, kinds
 from .fields import Converter
 from .links import links
@@ -55,6 +55,7 @@ def build(api: Api, server: str) -> dict[str, Any]:
     _describe_problems(spec, api)
     if api.hooks.fields is not None:
         own_fields.describe(spec, cast(Converter, plugin.converter), api.hooks.fields)
+    own_settings.describe(spec, cast(Converter, plugin.converter), api.hooks.namespaces)
     for name, example in examples.examples(api).items():
         if name in spec.components.schemas:
             spec.components.schemas[name]["examples"] = [example]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..hooks import TenantFields
+from ..namespaces import Namespace
 from ..problems import InvalidInput
+from ..settings.state import MASK
 from ..tenants import own_fields
 from ..tenants.inputs import load_tenant
 from ..tenants.models import WRITABLE
@@ -81,6 +84,13 @@ USAGE: dict[str, Any] = {
     "max_tenants": 100,
     "remaining": 17,
 }
+SETTINGS_VERSION: dict[str, Any] = {
+    "version": 1,
+    "timestamp": "2025-02-10T16:30:00.000Z",
+    "actor": {"sub": "admin@acme.example", "partner": "acme"},
+    "request_id": "5f2b3a0c",
+    "changes": {},
+}
 NEW_TENANT = {name: TENANT[name] for name in WRITABLE if TENANT[name]}
 
 
@@ -104,8 +114,25 @@ def examples(api: Api) -> dict[str, Any]:
         "PartnerInput": {name: PARTNER[name] for name in ("name", "contact", "max_tenants")},
         "UsagePage": {"items": [USAGE], "next": None},
         "PartnerPatch": {"max_tenants": 200},
+        "Settings": _settings(api.hooks.namespaces),
+        "ExplicitSettingsInput": {},
+        "ExplicitSettingsPatch": dict.fromkeys(list(api.hooks.namespaces)[:1]),
+        "SettingsVersion": SETTINGS_VERSION,
+        "SettingsHistory": {"items": [SETTINGS_VERSION], "next": None},
+        "RollbackInput": {"version": 1},
         **new,
     }
+
+
+def _settings(namespaces: Mapping[str, Namespace]) -> dict[str, Any]:
+    """The settings of a tenant that has set none."""
+    counting = {
+        name: {key: MASK if one.keys[key].secret else value for key, value in one.defaults.items()}
+        for name, one in namespaces.items()
+        if one.defaults
+    }
+    sources = {f"{name}.{key}": "default" for name, values in counting.items() for key in values}
+    return {"version": 0, "effective": counting, "explicit": {}, "sources": sources}
 
 
 def _given(own: TenantFields | None) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from marshmallow import Schema, fields, missing
 
 from ..events.schemas import ID, TYPES, TenantIdField, TypesField
 from ..partners.schemas import LARGEST, LONGEST_PLAN, MOST_PLANS, CountField, PlansField
+from ..settings.schemas import LATEST, VersionField
 from ..tenants.fields import (
     LONGEST_KEY,
     LONGEST_VALUE,
@@ -68,6 +69,7 @@ class Converter(OpenAPIConverter):
         SinceField: ("string", "date-time"),
         CountField: ("integer", None),
         PlansField: ("array", None),
+        VersionField: ("integer", None),
     }
 
     def init_attribute_functions(self) -> None:
@@ -187,6 +189,11 @@ def _count(field: CountField) -> dict[str, Any]:
 def _plans(field: PlansField) -> dict[str, Any]:
     text = {"type": "string", "minLength": 1, "maxLength": LONGEST_PLAN, "pattern": _STORABLE}
     return {"items": text if field.plans is None else {"enum": list(field.plans)}, "maxItems": MOST_PLANS}
+
+
+@described.register
+def _version(field: VersionField) -> dict[str, Any]:
+    return {"minimum": 0, "maximum": LATEST}
 
 
 @described.register

@@ -60,7 +60,14 @@ def _source(place: str, fields: Mapping[str, Any]) -> str:
 
 
 def _conditional(target: Route, fields: Mapping[str, Any]) -> bool:
-    return "version" in fields and PreconditionFailed in target.problems
+    """Whether `target` changes the very thing whose version `fields` show, and not one beneath it."""
+    return "version" in fields and PreconditionFailed in target.problems and not _has_another_version(target)
+
+
+def _has_another_version(target: Route) -> bool:
+    """Whether what `target` answers has a version, and is not what its path names."""
+    shown = [document._declared_fields for answer in target.answers.values() if (document := document_of(answer))]
+    return any("version" in fields and not all(_source(place, fields) for place in places(target)) for fields in shown)
 
 
 def _next_page(route: Route, fields: Mapping[str, Any]) -> dict[str, Any]:

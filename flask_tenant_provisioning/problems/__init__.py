@@ -7,9 +7,9 @@ ProvisioningError
 ├── Forbidden               insufficient-permission, quota-exceeded, license-expired, partner-suspended,
 │                           partner-not-registered, plan-not-allowed
 ├── NotFound                not-found, tenant-not-found, webhook-not-found, delivery-not-found,
-│                           bulk-job-not-found, partner-not-found
+│                           bulk-job-not-found, partner-not-found, settings-version-not-found
 ├── Conflict                tenant-exists, invalid-state, webhook-disabled, duplicate-row,
-│                           idempotency-in-progress, plan-limit-exceeded
+│                           idempotency-in-progress, plan-limit-exceeded, settings-outdated
 ├── IdempotencyKeyReused    idempotency-key-reused
 ├── CursorExpired           cursor-expired
 ├── Refused                 method-not-allowed, not-acceptable, precondition-failed,
@@ -25,6 +25,7 @@ from .absences import (
     DeliveryNotFound as DeliveryNotFound,
     NotFound as NotFound,
     PartnerNotFound as PartnerNotFound,
+    SettingsVersionNotFound as SettingsVersionNotFound,
     TenantNotFound as TenantNotFound,
     WebhookNotFound as WebhookNotFound,
 )
@@ -46,6 +47,7 @@ from .conflicts import (
     IdempotencyKeyReused as IdempotencyKeyReused,
     InvalidState as InvalidState,
     PlanLimitExceeded as PlanLimitExceeded,
+    SettingsOutdated as SettingsOutdated,
     TenantExists as TenantExists,
     WebhookDisabled as WebhookDisabled,
 )

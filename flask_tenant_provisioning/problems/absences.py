@@ -46,6 +46,14 @@ class DeliveryNotFound(NotFound):
     remedy = "Check the id: there is no such delivery among those that you may see."
 
 
+class SettingsVersionNotFound(NotFound):
+    """There is no such version of these settings: it never was, or is older than those that are kept."""
+
+    code = "settings-version-not-found"
+    title = "No such version of the settings"
+    remedy = "Choose one that the history of these settings lists."
+
+
 class CursorExpired(ProvisioningError):
     """The cursor of the feed is older than what is kept (410): events that its reader has not seen are gone."""
 

@@ -49,6 +49,14 @@ class WebhookDisabled(Conflict):
     remedy = "Enable the webhook first: `PATCH` it with `enabled: true`."
 
 
+class SettingsOutdated(Conflict):
+    """What an earlier version of the settings held is not valid any more: its rules have changed since."""
+
+    code = "settings-outdated"
+    title = "Settings of another time"
+    remedy = "`errors` says what is no longer valid. Send the settings that you want instead."
+
+
 class IdempotencyInProgress(Conflict):
     """The first request with this Idempotency-Key has not been answered yet."""
 

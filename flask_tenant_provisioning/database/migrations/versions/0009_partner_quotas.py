@@ -8,7 +8,7 @@ from alembic import context, op
 from flask_tenant_provisioning.database.types import Instant, Record, ordered_text
 
 revision = "0009"
-down_revision = "0007"
+down_revision = "0008"
 
 #: How the counter of everybody's tenants was called, which a partner may be called too, and is.
 _BEFORE: sa.ColumnElement[str]

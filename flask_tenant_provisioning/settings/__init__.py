@@ -1,0 +1,1 @@
+"""Settings: what tenants are set to, by namespaces that the host declares."""

@@ -1,0 +1,79 @@
+"""The tables of settings: what tenants and partners set, and every version of it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import Column, Integer, MetaData, PrimaryKeyConstraint, String, Table, Text
+
+from ..database.tables import prefixed
+from ..database.types import Instant, Record, ordered_text
+
+#: What stands in place of a tenant's id where a partner sets defaults of its tenants.
+NOBODY = ""
+
+
+class Stored(NamedTuple):
+    """What one tenant sets, or one partner.
+
+    `document` is a JSON object of values by namespace and key, `secrets` one of sealed texts by the same, None where
+    there is none.
+    """
+
+    partner_id: str
+    tenant_id: str
+    version: int
+    document: str
+    secrets: str | None
+    updated_at: str
+
+
+class Revision(NamedTuple):
+    """One version: what was set, who set it when, and what changed with it, secrets masked."""
+
+    partner_id: str
+    tenant_id: str
+    version: int
+    document: str
+    secrets: str | None
+    changes: str
+    at: str
+    actor_subject: str
+    actor_partner: str
+    request_id: str | None
+
+
+def settings_table(metadata: MetaData) -> Table:
+    """One row a tenant that sets anything, and a partner that does; its `tenant_id` is the empty text."""
+    return Table(
+        prefixed(metadata, "settings"),
+        metadata,
+        Column("partner_id", ordered_text(255), nullable=False),
+        Column("tenant_id", ordered_text(36), nullable=False),
+        Column("version", Integer, nullable=False),
+        Column("document", Record, nullable=False),
+        Column("secrets", Text),
+        Column("updated_at", Instant, nullable=False),
+        PrimaryKeyConstraint("partner_id", "tenant_id"),
+        sqlite_with_rowid=False,
+    )
+
+
+def settings_history_table(metadata: MetaData) -> Table:
+    """One row a version that is remembered, the present one among them."""
+    return Table(
+        prefixed(metadata, "settings_history"),
+        metadata,
+        Column("partner_id", ordered_text(255), nullable=False),
+        Column("tenant_id", ordered_text(36), nullable=False),
+        Column("version", Integer, nullable=False),
+        Column("document", Record, nullable=False),
+        Column("secrets", Text),
+        Column("changes", Record, nullable=False),
+        Column("at", Instant, nullable=False),
+        Column("actor_subject", String(255), nullable=False),
+        Column("actor_partner", String(255), nullable=False),
+        Column("request_id", String(128)),
+        PrimaryKeyConstraint("partner_id", "tenant_id", "version"),
+        sqlite_with_rowid=False,
+    )

@@ -1,0 +1,82 @@
+"""What the routes of settings have in common: how they are read and written, whosever they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from flask import Response
+
+from ..problems import InvalidCursor, InvalidParameter, PreconditionFailed, PreconditionRequired
+from ..web.call import Call
+from ..web.paging import paged, place
+from ..web.parameters import NO_QUERY, write_query
+from ..web.preconditions import etag
+from ..web.requests import expectation
+from ..web.routing import JSON, MERGE_PATCH
+from ..web.validation import load
+from ..web.writing import Answer, write
+from . import actions, documents
+from .actions import FindOwner, Shelf
+from .schemas import history_query, rollback_input
+from .state import State
+
+#: The problems that settings have in common: of their history, and of writes to them.
+HISTORY = (InvalidParameter, InvalidCursor)
+WRITE = (InvalidParameter, PreconditionFailed, PreconditionRequired)
+
+
+def shelf(call: Call) -> Shelf:
+    """How this mount keeps settings."""
+    return Shelf(call.mount.keyring, call.mount.settings.settings_history)
+
+
+def shown(state: State) -> Answer:
+    """The answer that shows settings. What counts may change without their version, so nothing is answered by 304."""
+    return Answer(200, state.document(), {"ETag": etag(state.version)})
+
+
+def read(call: Call, find: FindOwner) -> Response:
+    """Answer the settings of whom `find` finds."""
+    call.asked(NO_QUERY)
+    answer = shown(call.mount.storage.read(partial(actions.read, shelf=shelf(call), find=find)))
+    return call.answer(answer.document, answer.headers)
+
+
+def put(call: Call, find: FindOwner) -> Response:
+    """Set what was sent and nothing else."""
+    return _written(call, find, actions.put, call.asked(write_query()), call.body(JSON))
+
+
+def patch(call: Call, find: FindOwner) -> Response:
+    """Set what a merge patch makes of what is set."""
+    return _written(call, find, actions.patch, call.asked(write_query()), call.body(MERGE_PATCH, JSON))
+
+
+def rollback(call: Call, find: FindOwner) -> Response:
+    """Set what was set in a version."""
+    asked, body = call.asked(write_query()), call.body(JSON)
+    version = load(rollback_input(), body)["version"]
+    work = partial(actions.rollback, **_by(call, find), version=version)
+    return write(call, work, shown, body=body, validate_only=asked["validate_only"])
+
+
+def history(call: Call, find: FindOwner, question: str) -> Response:
+    """Answer a page of versions; `question` tells whose from others'."""
+    asked = call.asked(history_query())
+    after = place(call, asked, question)
+    before = None if after is None else int(after)
+    work = partial(actions.history, shelf=shelf(call), find=find, limit=asked["limit"], before=before)
+    page = call.mount.storage.read(work)
+    items = [documents.revision(page.state, one) for one in page.revisions]
+    return paged(call, items, None if page.end is None else str(page.end), question)
+
+
+def _written(call: Call, find: FindOwner, action: Callable[..., State], asked: dict[str, Any], body: Any) -> Response:
+    work = partial(action, **_by(call, find), sent=body)
+    return write(call, work, shown, body=body, validate_only=asked["validate_only"])
+
+
+def _by(call: Call, find: FindOwner) -> dict[str, Any]:
+    return {"actor": call.actor(), "shelf": shelf(call), "find": find, "expected": expectation(call)}

@@ -1,0 +1,99 @@
+"""What may come in about settings, what goes out, and what can be asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import fields, validate
+
+from ..events.schemas import ChangeSchema
+from ..problems import Fault
+from ..web.api import Api
+from ..web.parameters import LimitField, QuerySchema
+from ..web.validation import NULL, REQUIRED, StrictSchema, TextField, refused
+from .layers import DEFAULT, PARTNER, PLAN, TENANT
+
+DEFAULT_LIMIT = 50
+#: The greatest number that a version can have.
+LATEST = (1 << 31) - 1
+
+
+class VersionField(fields.Field):  # type: ignore[type-arg]
+    """The number of a version; 0 is the one in which nothing was set."""
+
+    default_error_messages = {"required": [REQUIRED], "null": [NULL]}  # noqa: RUF012
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> int:
+        if type(value) is not int or not 0 <= value <= LATEST:
+            raise refused(Fault("invalid-version", "Must be a whole number from 0 on."))
+        return value
+
+
+class ExplicitSettingsSchema(StrictSchema):
+    """What is set, by namespace and key. A secret that comes as `********` stays as it is."""
+
+
+class SettingsSchema(StrictSchema):
+    """Settings: what counts, what of it is set here, and who sets each key. Secrets are shown as `********`."""
+
+    version = fields.Integer()
+    effective = fields.Dict(keys=fields.String(), values=fields.Dict())
+    explicit = fields.Dict(keys=fields.String(), values=fields.Dict())
+    sources = fields.Dict(
+        keys=fields.String(), values=fields.String(validate=validate.OneOf((TENANT, PLAN, PARTNER, DEFAULT)))
+    )
+
+
+class SettingsActorSchema(StrictSchema):
+    """Who did it."""
+
+    sub = fields.String()
+    partner = fields.String()
+
+
+class SettingsVersionSchema(StrictSchema):
+    """One version of settings: who set it, when, and each key that changed. Secrets are shown as `********`."""
+
+    version = fields.Integer()
+    timestamp = fields.AwareDateTime()
+    actor = fields.Nested(SettingsActorSchema)
+    request_id = fields.String(allow_none=True)
+    changes = fields.Dict(keys=fields.String(), values=fields.Nested(ChangeSchema))
+
+
+class SettingsHistorySchema(StrictSchema):
+    """One page of versions, the newest first; `next` is the cursor of the page after it."""
+
+    items = fields.List(fields.Nested(SettingsVersionSchema))
+    next = fields.String(allow_none=True)
+
+
+class RollbackSchema(StrictSchema):
+    """Which version is to be set again."""
+
+    version = VersionField(required=True)
+
+
+class SettingsHistoryQuery(QuerySchema):
+    """What a list of versions can be asked."""
+
+    limit = LimitField(load_default=DEFAULT_LIMIT)
+    cursor = TextField(shortest=1, longest=4096)
+
+
+_EXPLICIT, _ROLLBACK, _HISTORY = ExplicitSettingsSchema(), RollbackSchema(), SettingsHistoryQuery()
+
+
+def settings_input(_api: Api | None = None) -> ExplicitSettingsSchema:
+    """The schema of what clients set, which a host's namespaces fill in; made once."""
+    return _EXPLICIT
+
+
+def rollback_input(_api: Api | None = None) -> RollbackSchema:
+    """The schema of a rollback; made once."""
+    return _ROLLBACK
+
+
+def history_query(_api: Api | None = None) -> SettingsHistoryQuery:
+    """The schema of a history's parameters; made once."""
+    return _HISTORY

@@ -1,0 +1,67 @@
+"""Every statement about settings, built once a storage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Integer, and_, bindparam, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.elements import ColumnElement
+
+from ..database import Statement, Storage, parameters, renewed
+from .models import NOBODY, Revision, Stored
+
+_CHANGED = ("version", "document", "secrets", "updated_at")
+_RESEALED = ("document", "secrets")
+
+
+class SettingsSQL:
+    """The statements of one storage."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._dialect = storage.engine.dialect
+        self._settings, self._history = storage.table("settings"), storage.table("settings_history")
+        s = self._settings.c
+        rows, mine = select(*(s[name] for name in Stored._fields)), self._mine(s)
+        beneath = and_(s.partner_id == bindparam("partner_id"), s.tenant_id == NOBODY)
+        insert = (sqlite if self._dialect.name == "sqlite" else postgresql).insert(self._settings)
+        seen = and_(mine, s.version == bindparam("expected", type_=Integer))
+        self.read = self._compiled(rows.where(or_(beneath, mine)))
+        self.lock = self._compiled(rows.where(mine).with_for_update())
+        self.add = self._compiled(insert.values(parameters(self._settings)).on_conflict_do_nothing())
+        self.change = self._compiled(self._settings.update().where(seen).values(renewed(s, _CHANGED)))
+        self.reseal = self._compiled(self._settings.update().where(seen).values(renewed(s, _RESEALED)))
+        self.remove = self._compiled(self._settings.delete().where(mine))
+        self.every = self._compiled(self._batch(rows, (s.partner_id, s.tenant_id)))
+        self._of_history()
+
+    def _of_history(self) -> None:
+        h, limit = self._history.c, bindparam("limit", type_=Integer)
+        rows, mine = select(*(h[name] for name in Revision._fields)), self._mine(h)
+        one = and_(mine, h.version == bindparam("version", type_=Integer))
+        older = h.version < bindparam("before", type_=Integer)
+        resealed = renewed(h, (*_RESEALED, "changes"))
+        self.remember = self._compiled(self._history.insert().values(parameters(self._history)))
+        self.revision = self._compiled(rows.where(one))
+        self.lock_revision = self._compiled(rows.where(one).with_for_update())
+        self.every_version = self._compiled(rows.where(mine).order_by(h.version))
+        self.page = self._compiled(rows.where(mine, older).order_by(h.version.desc()).limit(limit))
+        self.reseal_revision = self._compiled(self._history.update().where(one).values(resealed))
+        self.shorten = self._compiled(self._history.delete().where(mine, older))
+        self.forget = self._compiled(self._history.delete().where(mine))
+        self.every_revision = self._compiled(self._batch(rows, (h.partner_id, h.tenant_id, h.version)))
+
+    def _mine(self, columns: Any) -> ColumnElement[bool]:
+        return and_(columns.partner_id == bindparam("partner_id"), columns.tenant_id == bindparam("tenant_id"))
+
+    def _batch(self, rows: Any, key: tuple[Any, ...]) -> Any:
+        """The first rows behind the place that ``after_<column>`` name."""
+        found: ColumnElement[bool] | None = None
+        for column in reversed(key):
+            place: Any = bindparam(f"after_{column.name}", type_=column.type)
+            beyond = column > place
+            found = beyond if found is None else or_(beyond, and_(column == place, found))
+        return rows.where(found).order_by(*key).limit(bindparam("limit", type_=Integer))
+
+    def _compiled(self, clause: Any) -> Statement:
+        return Statement(clause, self._dialect)

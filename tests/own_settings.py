@@ -1,0 +1,121 @@
+"""A host whose tenants have settings, for the tests about them."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flask import Flask
+from flask_jwt_extended import JWTManager
+from marshmallow import Schema, ValidationError, fields, validates_schema
+from marshmallow.validate import Length, OneOf, Range
+
+from flask_tenant_provisioning import TenantProvisioning
+from tests.world import Caller, configuration, isolated
+
+
+class MailSettings(Schema):
+    """How mail is sent."""
+
+    sender = fields.Email(data_key="from", load_default="noreply@example.com")
+    daily = fields.Integer(strict=True, load_default=100, validate=Range(min=1))
+    password = fields.String(validate=Length(min=4), metadata={"secret": True})
+    region = fields.String(validate=OneOf(["eu", "us"]), metadata={"immutable": True})
+    headers = fields.Dict(fields.String(), fields.String(allow_none=True))
+    since = fields.Date()
+    note = fields.String(allow_none=True)
+
+
+class LookSettings(Schema):
+    """How it looks."""
+
+    colour = fields.String(load_default="blue")
+    low = fields.Integer()
+    high = fields.Integer()
+    key = fields.Dict(metadata={"secret": True})
+
+    @validates_schema
+    def check_order(self, data: dict[str, Any], **_options: Any) -> None:
+        if data.get("low", 0) > data.get("high", 10**9):
+            raise ValidationError("Must not be above `high`.", "low")
+        if "secret" in str(data.get("key", "")) and data["colour"] == "red":
+            raise ValidationError(f"{data['key']} is not for red.")
+
+
+class FreeSettings(Schema):
+    """Anything at all."""
+
+    a = fields.Raw(allow_none=True)
+    b = fields.Raw(allow_none=True)
+    e = fields.Raw(allow_none=True)
+    big = fields.String()
+
+
+NAMESPACES: Mapping[str, type[Schema]] = {"mail": MailSettings, "look": LookSettings, "free": FreeSettings}
+DEFAULTS = {"mail": {"from": "noreply@example.com", "daily": 100}, "look": {"colour": "blue"}}
+#: Whose they are, where nobody sets anything.
+SOURCES = {"mail.from": "default", "mail.daily": "default", "look.colour": "default"}
+NOTHING_SET = {"version": 0, "effective": DEFAULTS, "explicit": {}, "sources": SOURCES}
+MASK = "********"
+
+
+def host(
+    database_url: str,
+    namespaces: Mapping[str, type[Schema]] = NAMESPACES,
+    clock: Callable[[], float] = time.time,
+    **config: Any,
+) -> Flask:
+    """A host app with these namespaces, whose plan `pro` sends more mail."""
+    app = Flask("host")
+    app.config.update(configuration(**config))
+    if isolated():
+        JWTManager(app)
+    provisioning = TenantProvisioning(clock=clock)
+    for name, schema in namespaces.items():
+        provisioning.settings(name, schema)
+    provisioning.plan("free")
+    provisioning.plan("pro", settings={"mail": {"daily": 10_000}} if "mail" in namespaces else {})
+    provisioning.init_app(app, database_url)
+    app.extensions["own settings"] = provisioning
+    return app
+
+
+def of(app: Flask) -> TenantProvisioning:
+    """The extension of a host."""
+    found: TenantProvisioning = app.extensions["own settings"]
+    return found
+
+
+def at(tenant: Mapping[str, Any]) -> str:
+    """The path of a tenant's settings."""
+    return f"/tenants/{tenant['tenant']}/settings"
+
+
+def read(caller: Caller, tenant: Mapping[str, Any]) -> dict[str, Any]:
+    """A tenant's settings."""
+    answer = caller("GET", at(tenant))
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.get_json()
+    assert answer.headers["ETag"] == f'"{found["version"]}"'
+    return found
+
+
+def change(caller: Caller, path: str, body: Any, **options: Any) -> dict[str, Any]:
+    """Settings after a merge patch."""
+    answer = caller("PATCH", path, json=body, **options)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.get_json()
+    return found
+
+
+def with_(found: Mapping[str, Any], source: str = "tenant", **values: dict[str, Any]) -> dict[str, Any]:
+    """`found` one version later, with these values set by `source`; MASK where they are secret."""
+    expected = copy.deepcopy(dict(found))
+    expected["version"] += 1
+    for name, pairs in values.items():
+        for member in ("effective", "explicit"):
+            expected[member].setdefault(name, {}).update(pairs)
+        expected["sources"].update(dict.fromkeys((f"{name}.{key}" for key in pairs), source))
+    return expected

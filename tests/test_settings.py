@@ -1,0 +1,503 @@
+"""Settings of tenants over HTTP: what counts, what is set, and who set it when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from tests import own_settings
+from tests.own_settings import DEFAULTS, MASK, NOTHING_SET, SOURCES, at, change, read, with_
+from tests.refusals import invalid, refused
+from tests.servers import at_once
+from tests.test_events import followed
+from tests.witness import everything, hosted, rows, storage_of
+from tests.world import Caller
+
+NOBODY = "00000000-0000-7000-8000-000000000000"
+GONE = "Tenant not found."
+
+
+@pytest.fixture(scope="module")
+def app(request: pytest.FixtureRequest, database: str) -> Iterator[Flask]:
+    """One host with settings for all tests of this module; partners keep them apart."""
+    with hosted(request, database, make=own_settings.host) as made:
+        yield made
+
+
+@pytest.fixture
+def admin(app: Flask) -> Caller:
+    return Caller(app, roles=["provisioning-admin"])
+
+
+@pytest.fixture
+def tenant(partner: Caller) -> dict[str, Any]:
+    return partner.create()
+
+
+def defaults_of(partner: Caller) -> str:
+    return f"/partners/{partner.partner}/settings"
+
+
+# What counts.
+
+
+def test_where_nobody_sets_anything_the_defaults_count(partner: Caller, tenant: dict[str, Any]) -> None:
+    assert read(partner, tenant) == NOTHING_SET
+
+
+def test_a_tenant_counts_over_its_plan_over_its_partner(partner: Caller, admin: Caller) -> None:
+    tenant = partner.create(plan="pro")
+    partners = {"from": "acme@example.com", "daily": 5, "region": "us"}
+    change(admin, defaults_of(partner), {"mail": partners})
+    expected = {
+        "version": 0,
+        "effective": {**DEFAULTS, "mail": {**partners, "daily": 10_000}},
+        "explicit": {},
+        "sources": {**SOURCES, "mail.from": "partner", "mail.daily": "plan", "mail.region": "partner"},
+    }
+    assert read(partner, tenant) == expected
+    found = change(partner, at(tenant), {"mail": {"daily": 7}})
+    assert found == read(partner, tenant) == with_(expected, mail={"daily": 7})
+    partner("PATCH", f"/tenants/{tenant['tenant']}", json={"plan": "free"})
+    assert read(partner, tenant)["effective"]["mail"] == {**partners, "daily": 7}
+    change(partner, at(tenant), {"mail": {"daily": None}})
+    assert read(partner, tenant)["effective"]["mail"] == partners
+
+
+def test_put_replaces_everything_that_is_set(partner: Caller, tenant: dict[str, Any]) -> None:
+    change(partner, at(tenant), {"mail": {"daily": 7, "note": "x"}, "look": {"colour": "red"}})
+    answer = partner("PUT", at(tenant), json={"mail": {"daily": 8, "note": None}})
+    found = answer.get_json()
+    assert (answer.status_code, answer.headers["ETag"]) == (200, '"2"')
+    assert found == {**with_(NOTHING_SET, mail={"daily": 8, "note": None}), "version": 2}
+
+
+def test_what_stays_as_it_is_is_no_new_version_and_no_event(partner: Caller, tenant: dict[str, Any]) -> None:
+    found = change(partner, at(tenant), {"mail": {"daily": 7, "password": "hunter22"}})
+    assert change(partner, at(tenant), {"mail": {"daily": 7, "password": "hunter22"}, "look": {}}) == found
+    assert partner("PUT", at(tenant), json=found["explicit"]).get_json() == found
+    assert [event["type"] for event in followed(partner)] == ["tenant.created", "tenant.settings_updated"]
+
+
+def test_values_are_kept_as_the_schema_writes_them(partner: Caller, tenant: dict[str, Any]) -> None:
+    found = change(partner, at(tenant), {"mail": {"since": "20250210"}})
+    assert found["explicit"] == {"mail": {"since": "2025-02-10"}}
+
+
+def test_a_namespace_that_is_null_is_inherited_again(partner: Caller, tenant: dict[str, Any]) -> None:
+    change(partner, at(tenant), {"mail": {"daily": 7, "note": "x"}, "look": {"colour": "red"}})
+    found = change(partner, at(tenant), {"mail": None})
+    assert found == {**with_(NOTHING_SET, look={"colour": "red"}), "version": 2}
+
+
+@pytest.mark.parametrize(
+    ("target", "patch", "result"),
+    [
+        ({"a": "b"}, {"a": "c"}, {"a": "c"}),
+        ({"a": "b"}, {"b": "c"}, {"a": "b", "b": "c"}),
+        ({"a": "b"}, {"a": None}, {}),
+        ({"a": "b", "b": "c"}, {"a": None}, {"b": "c"}),
+        ({"a": ["b"]}, {"a": "c"}, {"a": "c"}),
+        ({"a": "c"}, {"a": ["b"]}, {"a": ["b"]}),
+        ({"a": {"b": "c"}}, {"a": {"b": "d", "c": None}}, {"a": {"b": "d"}}),
+        ({"a": [{"b": "c"}]}, {"a": [1]}, {"a": [1]}),
+        ({"e": None}, {"a": 1}, {"e": None, "a": 1}),
+        ({}, {"a": {"bb": {"ccc": None}}}, {"a": {"bb": {}}}),
+    ],
+    ids=str,
+)
+def test_the_vectors_of_rfc_7396_hold(
+    partner: Caller, tenant: dict[str, Any], target: Any, patch: Any, result: Any
+) -> None:
+    assert partner("PUT", at(tenant), json={"free": target}).status_code == 200
+    found = change(partner, at(tenant), {"free": patch}, content_type="application/merge-patch+json")
+    assert found["explicit"].get("free", {}) == result
+
+
+@pytest.mark.parametrize("patch", [["c"], "bar", ["c", "d"], None, 5], ids=str)
+def test_the_vectors_that_leave_no_object_are_refused(partner: Caller, tenant: dict[str, Any], patch: Any) -> None:
+    found = change(partner, at(tenant), {"free": {"a": "foo"}})
+    options: dict[str, Any] = (
+        {"json": patch} if patch is not None else {"data": "null", "content_type": "application/json"}
+    )
+    for method in ("PATCH", "PUT"):
+        invalid(partner(method, at(tenant), **options), ("#", "invalid-type", "Must be an object."))
+        if patch is not None:
+            answer = partner(method, at(tenant), json={"free": patch})
+            invalid(answer, ("#/free", "invalid-type", "Must be an object."))
+    assert read(partner, tenant) == found
+
+
+# What is refused.
+
+
+def test_everything_that_is_wrong_is_told_at_once(partner: Caller, tenant: dict[str, Any]) -> None:
+    change(partner, at(tenant), {"mail": {"region": "eu"}})
+    wrong = {
+        "mail": {
+            "from": "nobody",
+            "daily": "5",
+            "region": "us",
+            "headers": {"x": 5},
+            "colour": "red",
+            "password": "abc",
+        },
+        "look": {"low": 5, "high": 1},
+        "a/b": {},
+    }
+    errors = (
+        ("#/a~1b", "unknown-field", "There is no such field."),
+        ("#/look/low", "invalid-field", "Must not be above `high`."),
+        ("#/mail/colour", "unknown-field", "There is no such field."),
+        ("#/mail/daily", "invalid-field", "Not a valid integer."),
+        ("#/mail/from", "invalid-field", "Not a valid email address."),
+        ("#/mail/headers/x", "invalid-field", "Not a valid string."),
+        ("#/mail/password", "invalid-field", "Not valid."),
+        ("#/mail/region", "immutable", "Cannot be changed once it is set."),
+    )
+    before = everything(partner.app)
+    for method in ("PUT", "PATCH"):
+        invalid(partner(method, at(tenant), json=wrong), *errors)
+    assert everything(partner.app) == before
+
+
+def test_null_names_what_there_is(partner: Caller, tenant: dict[str, Any]) -> None:
+    answer = partner("PATCH", at(tenant), json={"nothing": None, "mail": {"nothing": None}})
+    unknown = ("unknown-field", "There is no such field.")
+    invalid(answer, ("#/mail/nothing", *unknown), ("#/nothing", *unknown))
+
+
+def test_null_is_a_value_only_where_the_field_allows_it(partner: Caller, tenant: dict[str, Any]) -> None:
+    answer = partner("PUT", at(tenant), json={"mail": {"daily": None, "note": None}})
+    invalid(answer, ("#/mail/daily", "invalid-field", "Field may not be null."))
+
+
+def test_rules_between_keys_hold_with_what_is_inherited(partner: Caller, admin: Caller, tenant: dict[str, Any]) -> None:
+    change(admin, defaults_of(partner), {"look": {"high": 3}})
+    answer = partner("PATCH", at(tenant), json={"look": {"low": 4}})
+    invalid(answer, ("#/look/low", "invalid-field", "Must not be above `high`."))
+    assert change(partner, at(tenant), {"look": {"low": 4, "high": 4}})["version"] == 1
+
+
+def test_what_is_immutable_is_set_once(partner: Caller, tenant: dict[str, Any]) -> None:
+    found = change(partner, at(tenant), {"mail": {"region": "eu"}})
+    error = ("#/mail/region", "immutable", "Cannot be changed once it is set.")
+    for body in ({"mail": {"region": "us"}}, {"mail": {"region": None}}, {"mail": None}):
+        invalid(partner("PATCH", at(tenant), json=body), error)
+    invalid(partner("PUT", at(tenant), json={}), error)
+    assert change(partner, at(tenant), {"mail": {"region": "eu"}}) == found
+    assert partner("PUT", at(tenant), json={"mail": {"region": "eu", "daily": 5}}).status_code == 200
+
+
+def test_the_limit_is_exact_in_bytes_of_utf_8(partner: Caller, tenant: dict[str, Any]) -> None:
+    around = len('{"free":{"big":""}}')
+    full = "ä" * ((64 * 1024 - around) // 2) + "x"
+    assert len(full.encode()) + around == 64 * 1024
+    found = change(partner, at(tenant), {"free": {"big": full}})
+    assert found["explicit"]["free"]["big"] == full
+    answer = partner("PATCH", at(tenant), json={"free": {"big": f"{full}x"}})
+    invalid(answer, ("#", "too-large", "The settings must have 65536 bytes of JSON at most."))
+    assert read(partner, tenant) == found
+
+
+def test_only_whom_one_may_see_has_settings(partner: Caller, admin: Caller, tenant: dict[str, Any]) -> None:
+    stranger = Caller(partner.app)
+    for caller, path in (
+        (stranger, at(tenant)),
+        (partner, f"/tenants/{NOBODY}/settings"),
+        (partner, "/tenants/x/settings"),
+    ):
+        for method, rest in (("GET", ""), ("PUT", ""), ("PATCH", ""), ("GET", "/history"), ("POST", "/rollback")):
+            body = {"version": 0} if rest else {}
+            options = {} if method == "GET" else {"json": body}
+            refused(caller(method, path + rest, **options), 404, "tenant-not-found", GONE)
+    assert change(admin, at(tenant), {"mail": {"daily": 7}})["version"] == 1
+    assert read(partner.as_("partner-viewer"), tenant)["version"] == 1
+    answer = partner.as_("partner-viewer")("PATCH", at(tenant), json={})
+    assert (answer.status_code, answer.get_json()["code"]) == (403, "insufficient-permission")
+
+
+def test_a_deleted_tenant_s_settings_are_read_and_not_changed(partner: Caller, tenant: dict[str, Any]) -> None:
+    found = change(partner, at(tenant), {"mail": {"daily": 7}})
+    partner("DELETE", f"/tenants/{tenant['tenant']}")
+    assert read(partner, tenant) == found
+    detail = "A deleted tenant cannot be changed."
+    for method, path, body in (("PUT", "", {}), ("PATCH", "", {}), ("POST", "/rollback", {"version": 0})):
+        answer = partner(method, at(tenant) + path, json=body)
+        refused(answer, 409, "invalid-state", detail, tenant_status="deleted")
+
+
+# Nobody overwritten, tried and repeated.
+
+
+def test_before_anything_is_set_the_version_is_0_and_it_is_there(partner: Caller, tenant: dict[str, Any]) -> None:
+    for header in ({"If-Match": '"1"'}, {"If-Match": 'W/"0"'}, {"If-None-Match": "*"}):
+        answer = partner("PATCH", at(tenant), json={"mail": {"daily": 7}}, headers=header)
+        assert (answer.status_code, answer.get_json()["code"]) == (412, "precondition-failed")
+    assert rows(partner.app, "settings", tenant_id=tenant["tenant"]) == []
+    assert change(partner, at(tenant), {"mail": {"daily": 7}}, headers={"If-Match": '"0"'})["version"] == 1
+    assert change(partner, at(tenant), {"mail": {"daily": 8}}, headers={"If-Match": "*"})["version"] == 2
+
+
+@pytest.mark.parametrize("version", [0, 1])
+def test_of_two_writers_with_one_version_one_wins_and_the_other_leaves_nothing(
+    partner: Caller, tenant: dict[str, Any], version: int
+) -> None:
+    if version:
+        change(partner, at(tenant), {"mail": {"note": "x"}})
+
+    def write(number: int) -> int:
+        caller = Caller(partner.app, partner.partner)
+        body = {"mail": {"daily": number + 1, "password": f"secret {number}"}}
+        return caller("PATCH", at(tenant), json=body, headers={"If-Match": f'"{version}"'}).status_code
+
+    assert sorted(at_once(6, write)) == [200, 412, 412, 412, 412, 412]
+    assert read(partner, tenant)["version"] == version + 1
+    history = rows(partner.app, "settings_history", tenant_id=tenant["tenant"])
+    assert [row["version"] for row in history] == list(range(1, version + 2))
+    assert len(rows(partner.app, "events", tenant_id=tenant["tenant"], type="tenant.settings_updated")) == version + 1
+
+
+def test_writers_at_once_without_a_version_all_count(partner: Caller, tenant: dict[str, Any]) -> None:
+    keys = ["a", "b", "e", "big"]
+    answers = at_once(
+        4, lambda n: Caller(partner.app, partner.partner)("PATCH", at(tenant), json={"free": {keys[n]: "x"}})
+    )
+    assert [answer.status_code for answer in answers] == [200] * 4
+    found = read(partner, tenant)
+    assert (found["version"], found["explicit"]) == (4, {"free": dict.fromkeys(keys, "x")})
+
+
+def test_a_rehearsal_answers_and_leaves_nothing(partner: Caller, tenant: dict[str, Any]) -> None:
+    before = everything(partner.app)
+    body = {"mail": {"daily": 7, "password": "hunter22"}}
+    for method in ("PUT", "PATCH"):
+        answer = partner(method, f"{at(tenant)}?validate_only=true", json=body)
+        expected = with_(NOTHING_SET, mail={"daily": 7, "password": MASK})
+        assert (answer.get_json(), answer.headers["X-Validate-Only"]) == (expected, "true")
+    assert everything(partner.app) == before
+
+
+def test_a_patch_is_repeated_safely(partner: Caller, tenant: dict[str, Any]) -> None:
+    headers = {"Idempotency-Key": "one"}
+    first = partner("PATCH", at(tenant), json={"mail": {"daily": 7}}, headers=headers)
+    change(partner, at(tenant), {"mail": {"daily": 8}})
+    again = partner("PATCH", at(tenant), json={"mail": {"daily": 7}}, headers=headers)
+    assert (again.get_json(), again.headers["Idempotency-Replayed"]) == (first.get_json(), "true")
+    assert (again.headers["ETag"], read(partner, tenant)["version"]) == ('"1"', 2)
+    other = partner("PATCH", at(tenant), json={"mail": {"daily": 9}}, headers=headers)
+    assert other.get_json()["code"] == "idempotency-key-reused"
+
+
+# What has happened.
+
+
+def test_a_change_is_an_event_with_the_tenant_and_what_changed(partner: Caller, tenant: dict[str, Any]) -> None:
+    change(partner, at(tenant), {"mail": {"daily": 7, "password": "hunter22"}})
+    change(partner, at(tenant), {"mail": {"daily": None, "password": "hunter23", "note": "x"}})
+    first, second = followed(partner)[1:]
+    assert (first["type"], first["tenant"], first["data"]) == ("tenant.settings_updated", tenant["tenant"], tenant)
+    assert first["changes"] == {
+        "mail.daily": {"previous": None, "new": 7},
+        "mail.password": {"previous": None, "new": MASK},
+    }
+    assert second["changes"] == {
+        "mail.daily": {"previous": 7, "new": None},
+        "mail.note": {"previous": None, "new": "x"},
+        "mail.password": {"previous": MASK, "new": MASK},
+    }
+    assert second["timestamp"] >= first["timestamp"] >= tenant["updated_at"]
+
+
+def versions(caller: Caller, path: str) -> list[dict[str, Any]]:
+    """Every version that a history lists, page by page."""
+    found, more = [], f"{path}/history?limit=2"
+    while more:
+        page = caller("GET", more).get_json()
+        found += page["items"]
+        more = f"{path}/history?limit=2&cursor={page['next']}" if page["next"] else ""
+    return found
+
+
+def test_the_history_tells_who_set_what_when(partner: Caller, admin: Caller, tenant: dict[str, Any]) -> None:
+    assert versions(partner, at(tenant)) == []
+    answer = admin("PATCH", at(tenant), json={"mail": {"daily": 7, "password": "hunter22"}})
+    for daily in (8, 9):
+        change(partner, at(tenant), {"mail": {"daily": daily}})
+    third, second, first = versions(partner, at(tenant))
+    assert [third["version"], second["version"]] == [3, 2]
+    assert second["changes"] == {"mail.daily": {"previous": 7, "new": 8}}
+    assert third["actor"] == {"sub": "someone", "partner": partner.partner}
+    events = [event for event in followed(partner) if event["type"] == "tenant.settings_updated"]
+    assert first == {
+        "version": 1,
+        "timestamp": events[0]["timestamp"],
+        "actor": {"sub": "someone", "partner": admin.partner},
+        "request_id": answer.headers["X-Request-ID"],
+        "changes": events[0]["changes"],
+    }
+
+
+def test_a_cursor_of_a_history_is_of_no_other(partner: Caller, tenant: dict[str, Any]) -> None:
+    for daily in (7, 8):
+        change(partner, at(tenant), {"mail": {"daily": daily}})
+    cursor = partner("GET", f"{at(tenant)}/history?limit=1").get_json()["next"]
+    other = partner.create()
+    answer = partner("GET", f"{at(other)}/history?cursor={cursor}")
+    assert (answer.status_code, answer.get_json()["code"]) == (400, "invalid-cursor")
+
+
+def test_a_history_keeps_as_many_versions_as_are_configured(database_url: str) -> None:
+    app = own_settings.host(database_url, PROVISIONING_SETTINGS_HISTORY=3)
+    partner = Caller(app)
+    tenant = partner.create()
+    for daily in range(1, 6):
+        change(partner, at(tenant), {"mail": {"daily": daily}})
+    assert [one["version"] for one in versions(partner, at(tenant))] == [5, 4, 3]
+    answer = partner("POST", f"{at(tenant)}/rollback", json={"version": 2})
+    refused(answer, 404, "settings-version-not-found", "No such version of the settings.")
+    storage_of(app).engine.dispose()
+
+
+def test_a_rollback_sets_again_what_was_set(partner: Caller, tenant: dict[str, Any]) -> None:
+    first = change(partner, at(tenant), {"mail": {"daily": 7, "password": "hunter22"}, "look": {"colour": "red"}})
+    change(partner, at(tenant), {"mail": {"daily": None, "password": "hunter23"}, "look": None, "free": {"a": 1}})
+    answer = partner("POST", f"{at(tenant)}/rollback", json={"version": 1}, headers={"Idempotency-Key": "back"})
+    found = answer.get_json()
+    assert (answer.status_code, answer.headers["ETag"], found) == (200, '"3"', {**first, "version": 3})
+    again = partner("POST", f"{at(tenant)}/rollback", json={"version": 1}, headers={"Idempotency-Key": "back"})
+    assert (again.get_json(), again.headers["Idempotency-Replayed"]) == (found, "true")
+    assert partner("POST", f"{at(tenant)}/rollback", json={"version": 3}).get_json() == found
+    with partner.app.app_context():
+        assert own_settings.of(partner.app).settings_for(tenant["tenant"]).mail.password == "hunter22"
+    empty = partner("POST", f"{at(tenant)}/rollback", json={"version": 0}).get_json()
+    assert empty == {**NOTHING_SET, "version": 4}
+
+
+@pytest.mark.parametrize(
+    ("version", "error"),
+    [
+        (None, ("null", "This field may not be null.")),
+        ("1", ("invalid-version", "Must be a whole number from 0 on.")),
+        (-1, ("invalid-version", "Must be a whole number from 0 on.")),
+        (True, ("invalid-version", "Must be a whole number from 0 on.")),
+        (1 << 31, ("invalid-version", "Must be a whole number from 0 on.")),
+    ],
+)
+def test_a_rollback_needs_a_version(
+    partner: Caller, tenant: dict[str, Any], version: Any, error: tuple[str, str]
+) -> None:
+    path = f"{at(tenant)}/rollback"
+    invalid(partner("POST", path, json={"version": version}), ("#/version", *error))
+    invalid(partner("POST", path, json={}), ("#/version", "required", "This field is required."))
+    refused(
+        partner("POST", path, json={"version": 1}),
+        404,
+        "settings-version-not-found",
+        "No such version of the settings.",
+    )
+
+
+def test_a_rollback_is_rehearsed_and_minds_preconditions(partner: Caller, tenant: dict[str, Any]) -> None:
+    change(partner, at(tenant), {"mail": {"daily": 7}})
+    found = change(partner, at(tenant), {"mail": {"daily": 8}})
+    path = f"{at(tenant)}/rollback"
+    stale = partner("POST", path, json={"version": 1}, headers={"If-Match": '"1"'})
+    assert (stale.status_code, stale.get_json()["code"]) == (412, "precondition-failed")
+    rehearsed = partner("POST", f"{path}?validate_only=true", json={"version": 1})
+    assert (rehearsed.get_json()["version"], rehearsed.headers["X-Validate-Only"]) == (3, "true")
+    assert read(partner, tenant) == found
+
+
+def test_a_rollback_undoes_nothing_that_is_set_for_good(partner: Caller, tenant: dict[str, Any]) -> None:
+    change(partner, at(tenant), {"mail": {"daily": 7}})
+    found = change(partner, at(tenant), {"mail": {"region": "eu"}})
+    entry = {"pointer": "#/mail/region", "code": "immutable", "detail": "Cannot be changed once it is set."}
+    refused(
+        partner("POST", f"{at(tenant)}/rollback", json={"version": 1}),
+        409,
+        "settings-outdated",
+        "What version 1 held is not valid any more.",
+        errors=[entry],
+    )
+    assert read(partner, tenant) == found
+
+
+# The end.
+
+
+def test_with_a_tenant_go_its_settings_and_no_other_s(partner: Caller, admin: Caller, tenant: dict[str, Any]) -> None:
+    other = partner.create()
+    change(admin, defaults_of(partner), {"mail": {"daily": 3}})
+    for one in (tenant, other):
+        change(partner, at(one), {"mail": {"daily": 7}})
+    assert admin("DELETE", f"/tenants/{tenant['tenant']}?purge=true").status_code == 204
+    for table in ("settings", "settings_history"):
+        assert [row["tenant_id"] for row in rows(partner.app, table, partner_id=partner.partner)] == [
+            "",
+            other["tenant"],
+        ]
+    refused(partner("GET", at(tenant)), 404, "tenant-not-found", GONE)
+    assert not storage_of(partner.app).reacts("tenant.create")
+
+
+# A partner's.
+
+
+def test_a_partner_s_defaults_are_an_administrator_s_to_set(
+    partner: Caller, admin: Caller, tenant: dict[str, Any]
+) -> None:
+    path = defaults_of(partner)
+    assert partner("GET", path).get_json() == NOTHING_SET
+    answer = admin("PUT", path, json={"mail": {"daily": 5, "password": "hunter22"}})
+    expected = with_(NOTHING_SET, "partner", mail={"daily": 5, "password": MASK})
+    assert (answer.status_code, answer.headers["ETag"], answer.get_json()) == (200, '"1"', expected)
+    assert partner("GET", path).get_json() == expected
+    found = read(partner, tenant)
+    assert (found["effective"], found["explicit"]) == (expected["effective"], {})
+    event = followed(partner)[-1]
+    shown = admin("GET", f"/partners/{partner.partner}").get_json()
+    assert (event["type"], event["tenant"], event["data"]) == ("partner.settings_updated", None, shown)
+    assert event["changes"]["mail.password"] == {"previous": None, "new": MASK}
+    change(admin, path, {"mail": {"daily": 6}})
+    assert [one["version"] for one in versions(partner, path)] == [2, 1]
+    back = admin("POST", f"{path}/rollback", json={"version": 1})
+    assert back.get_json() == {**expected, "version": 3}
+
+
+@pytest.mark.parametrize("id", ["a/b", "auth0|1", "ä", "x/settings"])
+def test_whatever_a_partner_is_called_its_defaults_are_reached(partner: Caller, admin: Caller, id: str) -> None:
+    from urllib.parse import quote
+
+    name = f"{partner.partner}-{id}"
+    found = Caller(partner.app, name)("GET", f"/partners/{quote(name, safe='')}/settings")
+    assert found.get_json() == NOTHING_SET
+
+
+def test_others_neither_see_nor_change_a_partner_s_defaults(partner: Caller, admin: Caller) -> None:
+    path = defaults_of(partner)
+    partner("GET", "/tenants")
+    stranger = Caller(partner.app)
+    for rest in ("", "/history"):
+        refused(stranger("GET", path + rest), 404, "partner-not-found", "Partner not found.")
+        refused(admin("GET", f"/partners/nobody/settings{rest}"), 404, "partner-not-found", "Partner not found.")
+    for method, rest, body in (("PUT", "", {}), ("PATCH", "", {}), ("POST", "/rollback", {"version": 0})):
+        answer = partner(method, path + rest, json=body)
+        assert (answer.status_code, answer.get_json()["code"]) == (403, "insufficient-permission")
+        answer = admin(method, f"/partners/nobody/settings{rest}", json=body)
+        refused(answer, 404, "partner-not-found", "Partner not found.")
+
+
+def test_of_two_who_set_a_partner_s_first_defaults_one_wins(partner: Caller, admin: Caller) -> None:
+    partner("GET", "/tenants")
+
+    def write(number: int) -> int:
+        caller = Caller(partner.app, roles=["provisioning-admin"])
+        body = {"mail": {"daily": number + 1}}
+        return caller("PATCH", defaults_of(partner), json=body, headers={"If-Match": '"0"'}).status_code
+
+    assert sorted(at_once(4, write)) == [200, 412, 412, 412]
+    assert len(rows(partner.app, "settings_history", partner_id=partner.partner)) == 1
