@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
 from datetime import datetime
 from typing import NamedTuple
 
 from ..database import Session, instant
 from ..problems import BulkJobNotFound, InvalidState
-from . import results
 from .models import Job
+from .outcomes import results_of
 from .results import Result, Tally
 from .statements import BulkSQL
 
@@ -76,22 +76,11 @@ def items(
     Raises `BulkJobNotFound`.
     """
     job, found = _found(session, partner, job_id), list[Result]()
-    for one in _results(session, job, state, after):
+    for one in itertools.chain.from_iterable(results_of(lambda read: read(session), job, state, after)):
         if len(found) == limit:
             return found, found[-1].row
         found.append(one)
     return found, None
-
-
-def _results(session: Session, job: Job, state: str | None, after: int) -> Iterator[Result]:
-    sql, where = session.storage.once(BulkSQL), {"partner_id": job.partner_id, "job_id": job.id}
-    statement = sql.results_in.get(state, sql.results) if state else sql.results
-    while row := session.run(statement, {**where, "first": after + 1}).fetchone():
-        first, count, kept = row
-        for one in results.read(first, kept):
-            if one.row > after and state in (None, one.state):
-                yield one
-        after = first + count - 1
 
 
 def _found(session: Session, partner: str | None, job_id: str) -> Job:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -18,9 +18,10 @@ from ..web.requests import fence
 from ..web.routing import CSV, EVENT_STREAM, JSON, NDJSON, Call, Routes
 from . import actions, documents, following
 from .following import Time
-from .outcomes import outcomes
+from .outcomes import outcomes, results_of
 from .queries import DEFAULT_LIMIT, items_query
 from .requests import JOB, named, seen
+from .results import Result
 from .schemas import BulkItemPageSchema
 from .sheets import sheet
 
@@ -87,16 +88,14 @@ def _page(call: Call, job_id: str, asked: dict[str, Any]) -> Response:
 def _stream(call: Call, job_id: str, asked: dict[str, Any], kind: str) -> Response:
     refuse_pages(asked)
     mount, job = call.mount, seen(call, job_id).job
-    read = partial(outcomes, mount.storage, job, asked.get("state"))
+    state, read = asked.get("state"), mount.storage.read
     if kind == NDJSON:
-        return Response(_lines(call, read()), content_type=NDJSON)
+        return Response(_lines(call, results_of(read, job, state)), content_type=NDJSON)
     headers = {"Content-Disposition": f'attachment; filename="{job.id}.csv"'}
-    found = sheet(read, mount.hooks.fields)
+    found = sheet(partial(outcomes, read, job, state), mount.hooks.fields)
     return Response(found, content_type=f"{CSV}; charset=utf-8; header=present", headers=headers)
 
 
-def _lines(call: Call, read: Any) -> Iterator[bytes]:
+def _lines(call: Call, found: Iterable[list[Result]]) -> Iterator[bytes]:
     types, titles = call.mount.problem_types(), call.mount.once(documents.titles)
-    return (
-        b"".join(f"{render(documents.item(one, titles, types))}\n".encode() for one in some) for _chunk, some in read
-    )
+    return (b"".join(f"{render(documents.item(one, titles, types))}\n".encode() for one in some) for some in found)

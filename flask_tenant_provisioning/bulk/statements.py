@@ -13,6 +13,8 @@ from .models import Chunk, Job
 #: What is written of a job that has ended, and of a chunk that is done.
 _ENDED = ("state", "succeeded", "failed", "unchanged", "finished_at", "due_at")
 _DONE = ("succeeded", "failed", "unchanged", "results", "done_at")
+#: What is read of a chunk where its rows are of no interest.
+_ANSWER = ("first_row", "rows", "results")
 
 
 class BulkSQL:
@@ -78,13 +80,7 @@ class BulkSQL:
         self.counts = self._compiled(select(*totals, over).where(self._of_mine))
         self.left = self._compiled(select(c.number).where(self._of_mine, c.done_at.is_(None)).limit(1))
         last = c.first_row + c.rows > bindparam("first", type_=Integer)
-        answered = select(c.first_row, c.rows, c.results)
-        answered = answered.where(self._of_mine, last, c.results.is_not(None)).order_by(c.number).limit(1)
-        self.results = self._compiled(answered)
-        self.results_in = {
-            name: self._compiled(answered.where(c[name] > 0)) for name in ("succeeded", "failed", "unchanged")
-        }
-        self._whole = select(*(c[name] for name in Chunk._fields)).where(self._of_mine, last, c.results.is_not(None))
+        self._answered = and_(self._of_mine, last, c.results.is_not(None))
         self.remove_chunks = self._compiled(self._chunks.delete().where(self._of_mine))
 
     def _of_keys(self) -> None:
@@ -114,11 +110,15 @@ class BulkSQL:
             rows = rows.where(j.id < bindparam("after", type_=j.id.type))
         return self._once(("page", of_partner, in_state, after), rows.order_by(j.id.desc()).limit(self._limit))
 
-    def answered(self, state: str | None) -> Statement:
-        """The first chunk, whole, with a result in `state`, or with any."""
+    def answered(self, state: str | None, *, whole: bool) -> Statement:
+        """The first chunk with a result in `state`, or with any: its first row, how many it has and what came of them,
+        or the `whole` chunk.
+        """
         c = self._chunks.c
-        counted = self._whole.where(c[state] > 0) if state in ("succeeded", "failed", "unchanged") else self._whole
-        return self._once(("answered", state), counted.order_by(c.number).limit(1))
+        found = select(*(c[name] for name in (Chunk._fields if whole else _ANSWER))).where(self._answered)
+        if state in ("succeeded", "failed", "unchanged"):
+            found = found.where(c[state] > 0)
+        return self._once(("answered", state, whole), found.order_by(c.number).limit(1))
 
     def _once(self, kind: tuple[Any, ...], clause: Any) -> Statement:
         found = self._kinds.get(kind)
