@@ -54,7 +54,10 @@ class FreeSettings(Schema):
 
 
 NAMESPACES: Mapping[str, type[Schema]] = {"mail": MailSettings, "look": LookSettings, "free": FreeSettings}
-DEFAULTS = {"mail": {"from": "noreply@example.com", "daily": 100}, "look": {"colour": "blue"}}
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "mail": {"from": "noreply@example.com", "daily": 100},
+    "look": {"colour": "blue"},
+}
 #: Whose they are, where nobody sets anything.
 SOURCES = {"mail.from": "default", "mail.daily": "default", "look.colour": "default"}
 NOTHING_SET = {"version": 0, "effective": DEFAULTS, "explicit": {}, "sources": SOURCES}
@@ -76,7 +79,7 @@ def host(
     for name, schema in namespaces.items():
         provisioning.settings(name, schema)
     provisioning.plan("free")
-    provisioning.plan("pro", settings={"mail": {"daily": 10_000}} if "mail" in namespaces else {})
+    provisioning.plan("pro", settings={"mail": {"daily": 10_000}} if namespaces.get("mail") is MailSettings else {})
     provisioning.init_app(app, database_url)
     app.extensions["own settings"] = provisioning
     return app

@@ -462,8 +462,8 @@ def test_the_group_imports_nothing_heavy(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == (
-        "['db', 'doctor', 'events', 'license', 'openapi', 'partners', 'purge', 'tenants', 'token', 'webhooks', "
-        "'worker'] flask_tenant_provisioning.cli flask_tenant_provisioning.cli.deferred\n"
+        "['db', 'doctor', 'events', 'license', 'openapi', 'partners', 'purge', 'rekey', 'tenants', 'token', "
+        "'webhooks', 'worker'] flask_tenant_provisioning.cli flask_tenant_provisioning.cli.deferred\n"
     )
 
 

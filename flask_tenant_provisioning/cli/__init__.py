@@ -19,6 +19,7 @@ provisioning = click.Group(
             "openapi": ".openapi:openapi",
             "partners": ".partners:partner_commands",
             "purge": ".purge:purge",
+            "rekey": ".rekey:rekey",
             "tenants": ".tenants:tenant_commands",
             "token": ".token:token",
             "webhooks": ".webhooks:webhook_commands",

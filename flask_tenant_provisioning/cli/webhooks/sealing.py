@@ -25,18 +25,23 @@ from ..problems import told
 @mount_option
 @with_appcontext
 def reseal(mount: str | None) -> None:
-    chosen = chosen_mount(mount)
     with told():
-        done, failed = 0, 0
-        for endpoint in _every(chosen):
-            try:
-                done += _resealed(chosen, endpoint)
-            except Unsealable as error:
-                failed += 1
-                say(f"{endpoint.id}: {error}", err=True)
+        done, failed = reseal_every(chosen_mount(mount))
     say(f"Webhooks sealed anew: {done}." if done else "Nothing was left to be sealed anew.")
     if failed:
         raise click.ClickException(f"The secrets of {failed} webhooks cannot be opened.")
+
+
+def reseal_every(mount: Mount) -> tuple[int, int]:
+    """Seal the secrets of every endpoint anew: how many had to be, and how many, which it says, cannot be opened."""
+    done, failed = 0, 0
+    for endpoint in _every(mount):
+        try:
+            done += _resealed(mount, endpoint)
+        except Unsealable as error:
+            failed += 1
+            say(f"{endpoint.id}: {error}", err=True)
+    return done, failed
 
 
 def _every(mount: Mount) -> Iterator[Endpoint]:

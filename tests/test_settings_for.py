@@ -1,0 +1,304 @@
+"""Settings as the host's own code reads them: typed, not to be changed, remembered for a moment."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from marshmallow import Schema, fields, post_load
+
+from flask_tenant_provisioning import TenantProvisioning
+from flask_tenant_provisioning.problems import TenantNotFound
+from flask_tenant_provisioning.settings.reading import MOST, Readings
+from flask_tenant_provisioning.settings.view import TenantSettings
+from tests import own_settings
+from tests.own_settings import at, change
+from tests.witness import LASTING, Clock, storage_of
+from tests.world import Caller, configuration, mount_of
+
+MakeHost = Callable[..., Flask]
+NOBODY = "00000000-0000-7000-8000-000000000000"
+
+
+@pytest.fixture
+def make(database_url: str) -> Iterator[MakeHost]:
+    """Makes hosts with settings on one database."""
+    made: list[Flask] = []
+
+    def make(*args: Any, **config: Any) -> Flask:
+        made.append(own_settings.host(database_url, *args, **config))
+        return made[-1]
+
+    yield make
+    for app in made:
+        storage_of(app).engine.dispose()
+
+
+def settings(app: Flask, tenant: dict[str, Any], **options: Any) -> Any:
+    """What the host reads."""
+    with app.app_context():
+        return own_settings.of(app).settings_for(tenant["tenant"], **options)
+
+
+def test_the_host_reads_what_the_schemas_load(make: MakeHost) -> None:
+    app = make()
+    partner = Caller(app)
+    tenant = partner.create(plan="pro")
+    headers = {"x": "1", "y": "2"}
+    change(partner, at(tenant), {"mail": {"since": "2025-02-10", "password": "hunter22", "headers": headers}})
+    found = settings(app, tenant)
+    assert isinstance(found, TenantSettings)
+    assert list(found) == ["mail", "look", "free"]
+    assert (
+        found.mail
+        == found["mail"]
+        == {
+            "sender": "noreply@example.com",
+            "daily": 10_000,
+            "since": datetime.date(2025, 2, 10),
+            "password": "hunter22",
+            "headers": headers,
+        }
+    )
+    assert (found.mail.sender, found.look.colour, dict(found.free)) == ("noreply@example.com", "blue", {})
+    assert settings(app, tenant, partner=partner.partner).mail.sender == found.mail.sender
+
+
+def test_what_nobody_sets_is_absent(make: MakeHost) -> None:
+    app = make()
+    found = settings(app, Caller(app).create())
+    assert ("region" in found.mail, found.mail.get("region")) == (False, None)
+    for missing in (lambda: found.mail.region, lambda: found.nothing, lambda: found.mail._values_of):
+        with pytest.raises(AttributeError, match="has no"):
+            missing()
+    with pytest.raises(KeyError):
+        found["nothing"]
+
+
+def test_nothing_can_be_changed_and_no_secret_is_printed(make: MakeHost) -> None:
+    app = make()
+    partner = Caller(app)
+    tenant = partner.create()
+    change(
+        partner, at(tenant), {"mail": {"headers": {"x": "1"}, "password": "hunter22"}, "free": {"a": [1, {"b": [2]}]}}
+    )
+    found = settings(app, tenant)
+    with pytest.raises(AttributeError, match="cannot be changed"):
+        found.mail.daily = 5
+    with pytest.raises(AttributeError, match="cannot be changed"):
+        del found.mail
+    with pytest.raises(TypeError):
+        found.mail["daily"] = 5
+    with pytest.raises(TypeError):
+        found.mail.headers["x"] = "2"
+    assert found.free.a == (1, {"b": (2,)})
+    assert repr(found) == "<settings: mail, look, free>"
+    assert repr(found.mail) == f"<settings mail: {', '.join(found.mail)}>"
+    assert "hunter22" not in repr(found) + str(found.mail)
+
+
+def test_an_object_that_a_schema_makes_is_what_the_host_gets(make: MakeHost) -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Size:
+        width: int
+        height: int
+
+    class SizeSettings(Schema):
+        width = fields.Integer(load_default=1)
+        height = fields.Integer(load_default=2)
+
+        @post_load
+        def make(self, data: dict[str, Any], **_options: Any) -> Size:
+            return Size(**data)
+
+    app = make({"size": SizeSettings})
+    partner = Caller(app)
+    tenant = partner.create()
+    assert change(partner, at(tenant), {"size": {"height": 5}})["effective"] == {"size": {"width": 1, "height": 5}}
+    assert settings(app, tenant).size == Size(1, 5)
+
+
+@pytest.mark.parametrize("id", [NOBODY, "", "x", "0' OR 1=1", NOBODY.replace("-", "")])
+def test_an_unknown_tenant_has_none(make: MakeHost, id: str) -> None:
+    app = make()
+    tenant = Caller(app).create()
+    with pytest.raises(TenantNotFound):
+        settings(app, {"tenant": id})
+    with pytest.raises(TenantNotFound):
+        settings(app, tenant, partner="somebody else")
+    assert settings(app, tenant).look.colour == "blue"
+    with pytest.raises(TenantNotFound):
+        settings(app, tenant, partner="somebody else")
+
+
+def test_an_id_may_be_in_any_form(make: MakeHost) -> None:
+    app = make()
+    tenant = Caller(app).create()
+    for id in (tenant["tenant"].upper(), uuid.UUID(tenant["tenant"])):
+        assert settings(app, {"tenant": id}).look.colour == "blue"
+
+
+# Remembered.
+
+
+def test_what_this_process_changes_is_seen_at_once(make: MakeHost) -> None:
+    clock = Clock()
+    app = make(clock=clock, PROVISIONING_SETTINGS_CACHE_SECONDS=3600, **LASTING)
+    partner, admin = Caller(app), Caller(app, roles=["provisioning-admin"])
+    tenant = partner.create()
+    assert settings(app, tenant).mail.daily == 100
+    assert settings(app, tenant) is settings(app, tenant)
+    change(admin, f"/partners/{partner.partner}/settings", {"mail": {"daily": 5}})
+    assert settings(app, tenant).mail.daily == 5
+    partner("PATCH", f"/tenants/{tenant['tenant']}", json={"plan": "pro"})
+    assert settings(app, tenant).mail.daily == 10_000
+    change(partner, at(tenant), {"mail": {"daily": 7}})
+    assert settings(app, tenant).mail.daily == 7
+    partner("PATCH", f"{at(tenant)}?validate_only=true", json={"mail": {"daily": 8}})
+    assert settings(app, tenant).mail.daily == 7
+    admin("DELETE", f"/tenants/{tenant['tenant']}?purge=true")
+    with pytest.raises(TenantNotFound):
+        settings(app, tenant)
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 60])
+def test_other_processes_know_within_the_time_that_is_configured(make: MakeHost, seconds: int) -> None:
+    clock = Clock()
+    here, there = (make(clock=clock, PROVISIONING_SETTINGS_CACHE_SECONDS=seconds, **LASTING) for _ in range(2))
+    partner = Caller(here)
+    tenant = partner.create()
+    assert settings(there, tenant).mail.daily == 100
+    change(partner, at(tenant), {"mail": {"daily": 7}})
+    if seconds:
+        clock.now += seconds - 0.001
+        assert settings(there, tenant).mail.daily == 100
+        clock.now += 0.001
+    assert settings(there, tenant).mail.daily == 7
+    clock.now -= 10_000
+    change(partner, at(tenant), {"mail": {"daily": 8}})
+    assert settings(there, tenant).mail.daily == 8
+
+
+def test_what_was_read_before_a_change_is_not_remembered_after_it(make: MakeHost) -> None:
+    """Between the reading of the row and its remembering somebody else commits."""
+    app = make(PROVISIONING_SETTINGS_CACHE_SECONDS=3600)
+    partner, mount = Caller(app), mount_of(app)
+    tenant = partner.create()
+    readings = mount.once(Readings)  # type: ignore[arg-type]
+
+    class Overtaken:
+        clock, running = mount.storage.clock, None
+
+        def read(self, work: Any) -> Any:
+            found = mount.storage.read(work)
+            thread = threading.Thread(target=lambda: change(partner, at(tenant), {"mail": {"daily": 7}}))
+            thread.start()
+            thread.join()
+            return found
+
+    whole, readings._storage = readings._storage, Overtaken()  # type: ignore[assignment]
+    assert readings.of(tenant["tenant"]).mail.daily == 100
+    readings._storage = whole
+    assert readings.of(tenant["tenant"]).mail.daily == 7
+
+
+def test_so_many_are_remembered_and_no_more(make: MakeHost, database: str) -> None:
+    if database != "sqlite":
+        pytest.skip("no database is asked")
+    readings = mount_of(make()).once(Readings)  # type: ignore[arg-type]
+
+    class Always:
+        clock, running = staticmethod(lambda: 0.0), None
+
+        def read(self, work: Any) -> Any:
+            from flask_tenant_provisioning.settings.reading import _Known
+
+            return _Known(0.0, "acme", TenantSettings("settings", {}))
+
+    readings._storage = Always()  # type: ignore[assignment]
+    ids = [str(uuid.UUID(int=number)) for number in range(MOST + 5)]
+    for id in ids:
+        readings.of(id)
+    assert list(readings._known) == ids[5:]
+
+
+# Where it is asked.
+
+
+def test_a_hook_reads_what_its_own_transaction_has_done(make: MakeHost) -> None:
+    app = make(PROVISIONING_SETTINGS_CACHE_SECONDS=3600)
+    provisioning, seen = own_settings.of(app), []
+
+    @provisioning.hook("tenant.create", "tenant.update")
+    def look(tenant: dict[str, Any]) -> None:
+        seen.append(provisioning.settings_for(tenant["tenant"]).mail.daily)
+
+    partner = Caller(app)
+    tenant = partner.create()
+    assert settings(app, tenant).mail.daily == 100
+    for path in (f"/tenants/{tenant['tenant']}?validate_only=true", f"/tenants/{tenant['tenant']}"):
+        partner("PATCH", path, json={"plan": "pro"})
+    assert seen == [100, 10_000, 10_000]
+    assert settings(app, tenant).mail.daily == 10_000
+
+
+def test_what_a_hook_has_seen_and_was_rolled_back_is_not_remembered(make: MakeHost) -> None:
+    app = make(PROVISIONING_SETTINGS_CACHE_SECONDS=3600)
+    provisioning = own_settings.of(app)
+
+    @provisioning.hook("tenant.update")
+    def look(tenant: dict[str, Any]) -> None:
+        assert provisioning.settings_for(tenant["tenant"]).mail.daily == 10_000
+
+    partner = Caller(app)
+    tenant = partner.create()
+    partner("PATCH", f"/tenants/{tenant['tenant']}?validate_only=true", json={"plan": "pro"})
+    assert settings(app, tenant).mail.daily == 100
+
+
+def test_a_view_of_the_host_s_own_reads_them(make: MakeHost) -> None:
+    app = make()
+
+    @app.get("/sender/<tenant>")
+    def sender(tenant: str) -> str:
+        return str(own_settings.of(app).settings_for(tenant).mail.sender)
+
+    tenant = Caller(app).create()
+    assert app.test_client().get(f"/sender/{tenant['tenant']}").text == "noreply@example.com"
+
+
+def test_it_asks_the_mount_of_the_current_app(database_url: str) -> None:
+    apps = {}
+    provisioning = {
+        name: TenantProvisioning(name=name, url_prefix=f"/{name}", table_prefix=f"{name}_") for name in "ab"
+    }
+    for name, one in provisioning.items():
+        one.settings("mail" if name == "a" else "look", own_settings.NAMESPACES["mail" if name == "a" else "look"])
+    for key in ("one", "two"):
+        app = apps[key] = Flask(key)
+        app.config.update(configuration())
+        provisioning["a"].init_app(app, database_url)
+        if key == "one":
+            provisioning["b"].init_app(app, database_url)
+    caller = Caller(apps["one"])
+    headers = {"Authorization": f"Bearer {caller.token}"}
+    body = {"client_name": "Example", "email": "a@example.com"}
+    made = {name: caller.client.post(f"/{name}/tenants", json=body, headers=headers).get_json() for name in "ab"}
+    for name, namespace in (("a", "mail"), ("b", "look")):
+        with apps["one"].app_context():
+            assert list(provisioning[name].settings_for(made[name]["tenant"])) == [namespace]
+    with apps["one"].app_context(), pytest.raises(TenantNotFound):
+        provisioning["b"].settings_for(made["a"]["tenant"])
+    with apps["two"].app_context(), pytest.raises(RuntimeError, match="'two' has no mount 'b'"):
+        provisioning["b"].settings_for(made["b"]["tenant"])
+    with pytest.raises(RuntimeError, match="application context"):
+        provisioning["a"].settings_for(made["a"]["tenant"])
+    for app in apps.values():
+        for mount in app.extensions["tenant_provisioning"].values():
+            mount.storage.engine.dispose()
