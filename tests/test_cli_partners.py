@@ -49,6 +49,19 @@ def test_quotas_and_plans_are_set_and_unset(partner: Caller) -> None:
         assert run(partner.app, "partners", "update", partner.partner, *wrong).status == 2
 
 
+def test_a_partner_is_put_below_another(make_app: Any) -> None:
+    app = make_app()
+    (top,) = said(app, "register", "top")
+    (low,) = said(app, "register", "low", "--parent", "top")
+    assert low["parent"] == "top"
+    assert said(app, "list", "--parent", "top") == [low]
+    done = run(app, "partners", "update", "top", "--parent", "low")
+    circle = "parent: Must be neither the partner itself nor one below it."
+    assert (done.status, done.err.splitlines()[1].strip()) == (1, circle)
+    (low,) = said(app, "update", "low", "--unset", "parent")
+    assert (low["parent"], said(app, "show", "top")) == (None, [top])
+
+
 def test_what_an_operator_creates_counts_too(make_app: Any) -> None:
     app = make_app()
     said(app, "register", "acme", "--max-tenants", "1")
@@ -78,9 +91,9 @@ def test_a_list_is_a_table(make_app: Any) -> None:
         said(app, "register", name)
     done = run(app, "partners", "list", "--limit", "1")
     heading, line = done.out.splitlines()
-    columns = ["partner", "status", "name", "contact", "max_tenants", "suspended_reason", "created_at"]
+    columns = ["partner", "status", "name", "contact", "parent", "max_tenants", "suspended_reason", "created_at"]
     assert heading.split() == columns
-    assert line.split()[:6] == ["a", "active", "-", "-", "-", "-"]
+    assert line.split()[:7] == ["a", "active", "-", "-", "-", "-", "-"]
     assert done.err == "There are more: --limit 0 lists them all.\n"
     assert run(app, "partners", "list", "--status", "suspended") == (0, "", "There are no such partners.\n")
 

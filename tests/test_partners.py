@@ -19,7 +19,7 @@ MakeApp = Callable[..., Flask]
 PARTNERS = "/partners"
 SUSPENDED = "Partner suspended."
 NEW = {
-    "name": None, "contact": None, "status": "active", "suspended_reason": None, "max_tenants": None,
+    "name": None, "contact": None, "status": "active", "suspended_reason": None, "parent": None, "max_tenants": None,
     "allowed_plans": None, "version": 1,
 }  # fmt: skip
 

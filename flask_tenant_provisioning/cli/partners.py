@@ -26,7 +26,7 @@ from .tenants.options import TEXT, sent
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-COLUMNS = ("partner", "status", "name", "contact", "max_tenants", "suspended_reason", "created_at")
+COLUMNS = ("partner", "status", "name", "contact", "parent", "max_tenants", "suspended_reason", "created_at")
 
 REPORTED = tuple(name for name in REPORT if name != "name")
 
@@ -46,6 +46,7 @@ def _described(command: F) -> F:
             metavar="PLAN",
             help="Its tenants may be put on this plan; several times for several, and on no others.",
         ),
+        click.option("--parent", type=TEXT, help="The partner below which it stands."),
         click.option("--max-tenants", type=int, help="How many tenants it may have."),
         click.option("--contact", type=TEXT, help="Whom to ask there."),
         click.option("--name", type=TEXT, help="What people call it."),
@@ -62,14 +63,15 @@ def partner_commands() -> None:
 
 @partner_commands.command("list", help="List partners by their ids.")
 @click.option("--status", type=click.Choice(STATUSES), help="Only those with this status.")
+@click.option("--parent", type=TEXT, help="Only those right below this partner.")
 @click.option("--limit", type=click.IntRange(0), default=50, show_default=True, help="How many at most; 0: all.")
 @json_option
 @mount_option
 @with_appcontext
-def list_partners(status: str | None, limit: int, as_json: bool, mount: str | None) -> None:
+def list_partners(status: str | None, parent: str | None, limit: int, as_json: bool, mount: str | None) -> None:
     chosen = chosen_mount(mount)
     with told():
-        found = pages(chosen.storage, partial(actions.page, status=status), Partner.document, limit)
+        found = pages(chosen.storage, partial(actions.page, status=status, parent=parent), Partner.document, limit)
         say_pages(found, COLUMNS, "partners", as_json=as_json)
 
 
@@ -124,7 +126,7 @@ def register(partner: str, as_json: bool, mount: str | None, **fields: Any) -> N
 @_described
 @click.option(
     "--unset",
-    type=click.Choice(["name", "contact", "max-tenants", "allowed-plans"]),
+    type=click.Choice(["name", "contact", "parent", "max-tenants", "allowed-plans"]),
     multiple=True,
     help="Say nothing of this any more: no limit, any plan; several times for several.",
 )

@@ -70,6 +70,7 @@ PARTNER: dict[str, Any] = {
     "contact": "ops@acme.example",
     "status": "active",
     "suspended_reason": None,
+    "parent": None,
     "max_tenants": 100,
     "allowed_plans": None,
     "version": 1,

@@ -9,6 +9,7 @@ from ..access import Actor
 from ..database import Outdated, Session, following, instant
 from ..events import compact, event, record
 from ..problems import PartnerNotFound
+from .family import hold, require_place
 from .models import WRITABLE, Partner
 from .statements import PartnerSQL
 
@@ -44,10 +45,23 @@ def read(session: Session, partner_id: str) -> Partner:
     return found
 
 
-def page(session: Session, status: str | None, limit: int, after: str | None) -> tuple[list[Partner], str | None]:
-    """Partners behind the id `after`, by their ids, and the last one's id where more follow."""
-    statement = session.storage.once(PartnerSQL).page(in_status=status is not None, after=after is not None)
-    rows = session.run(statement, {"status": status, "after": after, "limit": limit + 1}).fetchall()
+def page(
+    session: Session,
+    limit: int,
+    after: str | None,
+    *,
+    status: str | None = None,
+    parent: str | None = None,
+    within: str | None = None,
+) -> tuple[list[Partner], str | None]:
+    """Partners behind the id `after`, by their ids, and the last one's id where more follow.
+
+    With this `status`, right below this `parent`; and `within` means that partner and all below it.
+    """
+    asked = {"status": status, "parent": parent, "after": after, "partner_id": within}
+    values = {name: value for name, value in asked.items() if value is not None}
+    statement = session.storage.once(PartnerSQL).page(values)
+    rows = session.run(statement, {**values, "limit": limit + 1}).fetchall()
     found = [Partner._make(row) for row in rows[:limit]]
     return found, found[-1].partner_id if len(rows) > limit else None
 
@@ -66,13 +80,16 @@ def unregistered(partner_id: str, now: float) -> Partner:
 def put(session: Session, actor: Actor, partner_id: str, values: Values, expected: Expected) -> tuple[Partner, bool]:
     """Give a partner `values` as a whole, registering it where it has not been; whether it was.
 
-    Raises what `expected` raises.
+    Raises `InvalidInput` for a parent below which it cannot stand, and what `expected` raises.
     """
+    hold(session, partner_id, values.get("parent"))
     before = _locked(session, partner_id)
     expected(before.version if before else None)
     if before:
         return _changed(session, actor, before, {**EMPTY, **values}), False
     made = _new(partner_id, {**EMPTY, **values}, session.storage.clock())
+    if made.parent is not None:
+        require_place(session, partner_id, made.parent)
     if not _add(session, made):
         raise Outdated("somebody else registered it meanwhile")
     _tell(session, actor, None, made)
@@ -84,8 +101,9 @@ def revise(
 ) -> Partner:
     """Give a partner some values; the same ones change nothing.
 
-    Raises `PartnerNotFound`, and what `expected` raises.
+    Raises `PartnerNotFound`, `InvalidInput` for a parent below which it cannot stand, and what `expected` raises.
     """
+    hold(session, partner_id, values.get("parent"))
     before = _locked(session, partner_id)
     if before is None:
         raise PartnerNotFound
@@ -122,6 +140,8 @@ def _changed(session: Session, actor: Actor, before: Partner, values: Values) ->
     after = before._replace(**_stored({"status": before.status, **values}))
     if after == before:
         return before
+    if after.parent not in (None, before.parent):
+        require_place(session, after.partner_id, after.parent)
     at = max(instant(session.storage.clock()), following(before.updated_at))
     after = after._replace(version=before.version + 1, updated_at=at)
     new = {f"new_{name}": getattr(after, name) for name in (*WRITABLE, "version", "updated_at")}

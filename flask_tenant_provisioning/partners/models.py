@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, Integer, MetaData, PrimaryKeyConstraint, String, Table
+from sqlalchemy import Column, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table
 
 from ..database import shown
 from ..database.tables import prefixed
@@ -13,7 +13,7 @@ from ..database.types import Instant, Record, ordered_text
 
 STATUSES = ("active", "suspended")
 #: What an administrator writes.
-WRITABLE = ("name", "contact", "status", "suspended_reason", "max_tenants", "allowed_plans")
+WRITABLE = ("name", "contact", "status", "suspended_reason", "parent", "max_tenants", "allowed_plans")
 
 
 class Partner(NamedTuple):
@@ -24,6 +24,7 @@ class Partner(NamedTuple):
     contact: str | None
     status: str
     suspended_reason: str | None
+    parent: str | None
     max_tenants: int | None
     allowed_plans: str | None
     version: int
@@ -43,6 +44,7 @@ class Partner(NamedTuple):
 
 def partners_table(metadata: MetaData) -> Table:
     """One row a partner that has called, or that an administrator has registered."""
+    parent: Column[str] = Column("parent", ordered_text(255))
     return Table(
         prefixed(metadata, "partners"),
         metadata,
@@ -56,6 +58,8 @@ def partners_table(metadata: MetaData) -> Table:
         Column("version", Integer, nullable=False),
         Column("created_at", Instant, nullable=False),
         Column("updated_at", Instant, nullable=False),
+        parent,
         PrimaryKeyConstraint("partner_id"),
+        Index(None, "parent", postgresql_where=parent.is_not(None), sqlite_where=parent.is_not(None)),
         sqlite_with_rowid=False,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from flask import Response
 
@@ -23,6 +24,7 @@ from ..web.writing import Answer, write
 from . import actions
 from .inputs import partner_named
 from .models import Partner
+from .requests import below
 from .schemas import PartnerPageSchema, PartnerSchema, partner_input, partner_list_query
 from .standing import standings
 
@@ -44,14 +46,12 @@ _WRITE = (InvalidParameter, PreconditionFailed, PreconditionRequired)
     problems=(InvalidParameter, InvalidCursor),
 )
 def list_partners(call: Call) -> Response:
-    """List partners by their ids, a page at a time."""
-    asked = call.asked(partner_list_query())
-    if fence(call) is not None:
-        return paged(call, [_own(call).document()], None, "")
-    status = asked.get("status")
-    question = repr(("partners", status))
+    """List partners by their ids, a page at a time: all, or the caller's own and those below it."""
+    asked, within = call.asked(partner_list_query()), fence(call)
+    wanted: dict[str, Any] = {"status": asked.get("status"), "parent": asked.get("parent"), "within": within}
+    question = repr(("partners", *wanted.values()))
     after = place(call, asked, question)
-    work = partial(actions.page, status=status, limit=asked["limit"], after=after)
+    work = partial(actions.page, limit=asked["limit"], after=after, **wanted)
     found, end = call.mount.storage.read(work)
     return paged(call, [one.document() for one in found], end, question)
 
@@ -66,7 +66,7 @@ def list_partners(call: Call) -> Response:
 def read_partner(call: Call, partner_id: str) -> Response:
     """Read a partner."""
     call.asked(NO_QUERY)
-    if fence(call) not in (None, partner_id):
+    if fence(call) not in (None, partner_id) and not below(call)(partner_id):
         raise PartnerNotFound
     answer = _shown(call.mount.storage.read(partial(actions.read, partner_id=partner_id)))
     if not_modified(answer.document["version"]):
@@ -117,10 +117,6 @@ def patch_partner(call: Call, partner_id: str) -> Response:
     values = load(partner_input(call.mount), body, partial=True)
     work = partial(actions.revise, actor=call.actor(), partner_id=partner_id, values=values, expected=expectation(call))
     return _written(call, partner_id, write(call, work, _shown, body=body, validate_only=asked["validate_only"]))
-
-
-def _own(call: Call) -> Partner:
-    return standings(call.mount).of(call.principal.partner)
 
 
 def _shown(partner: Partner, status: int = 200, **headers: str) -> Answer:

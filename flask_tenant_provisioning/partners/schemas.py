@@ -6,6 +6,7 @@ from typing import Any
 
 from marshmallow import fields
 
+from ..access.principal import LONGEST_NAME
 from ..problems import Fault
 from ..web.api import Api
 from ..web.parameters import ChoiceField, LimitField, QuerySchema
@@ -62,13 +63,14 @@ class StatusField(ChoiceField):
 
 
 class PartnerSchema(StrictSchema):
-    """A partner. `max_tenants` and `allowed_plans` set no limit where they are null."""
+    """A partner, below its `parent`. `max_tenants` and `allowed_plans` set no limit where they are null."""
 
     partner = fields.String(dump_only=True)
     name = TextField(shortest=1, longest=255, trim=True, allow_none=True)
     contact = TextField(shortest=1, longest=255, allow_none=True)
     status = StatusField(*STATUSES)
     suspended_reason = TextField(shortest=1, longest=500, allow_none=True)
+    parent = TextField(shortest=1, longest=LONGEST_NAME, allow_none=True)
     max_tenants = CountField(allow_none=True)
     allowed_plans = PlansField(plans=None, allow_none=True)
     version = fields.Integer(dump_only=True)
@@ -87,6 +89,7 @@ class PartnerListQuery(QuerySchema):
     """What `GET /partners` can be asked."""
 
     status = ChoiceField(*STATUSES)
+    parent = TextField(shortest=1, longest=LONGEST_NAME)
     limit = LimitField(load_default=DEFAULT_LIMIT)
     cursor = TextField(shortest=1, longest=4096)
 

@@ -9,6 +9,7 @@ from ..problems import PartnerNotRegistered, PartnerSuspended, StorageUnavailabl
 from ..web.mount import Mount
 from . import actions
 from .models import Partner
+from .statements import DEPTH
 
 #: How many partners one process remembers.
 _MOST = 10_000
@@ -30,6 +31,14 @@ class Standings:
     def named(self, partner_id: str) -> Partner:
         """The same; registered where it has not been, since somebody names it who may."""
         return self._of(partner_id, registers=True)
+
+    def is_suspended(self, partner: Partner) -> bool:
+        """Whether the partner is suspended, or one above it."""
+        for _ in range(DEPTH):
+            if partner.status == "suspended" or partner.parent is None:
+                break
+            partner = self.named(partner.parent)
+        return partner.status == "suspended"
 
     def forget(self, partner_id: str) -> None:
         """Ask anew at the next request."""
@@ -72,5 +81,6 @@ def require_standing(mount: Mount, principal: Principal) -> None:
     """
     if principal.sees_every_partner or not mount.served:
         return
-    if standings(mount).of(principal.partner).status == "suspended":
+    known = standings(mount)
+    if known.is_suspended(known.of(principal.partner)):
         raise PartnerSuspended

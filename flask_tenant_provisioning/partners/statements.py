@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sqlalchemy import Integer, and_, bindparam, select
+from sqlalchemy import ColumnElement, Integer, and_, bindparam, func, literal, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ..database import Statement, Storage, parameters, renewed
 from .models import WRITABLE, Partner
+
+#: How many levels of partners there are at most.
+DEPTH = 5
 
 
 class PartnerSQL:
@@ -17,7 +21,7 @@ class PartnerSQL:
     def __init__(self, storage: Storage) -> None:
         self._dialect = storage.engine.dialect
         self._table = storage.table("partners")
-        self._pages: dict[tuple[bool, bool], Statement] = {}
+        self._pages: dict[frozenset[str], Statement] = {}
         p = self._table.c
         mine = p.partner_id == bindparam("partner_id", type_=p.partner_id.type)
         self._rows = select(*(p[name] for name in Partner._fields))
@@ -28,20 +32,43 @@ class PartnerSQL:
         seen = and_(mine, p.version == bindparam("expected", type_=Integer))
         values = renewed(p, (*WRITABLE, "version", "updated_at"))
         self.change = self._compiled(self._table.update().where(seen).values(values))
+        both = or_(p.parent.is_not(None), mine, p.partner_id == bindparam("parent", type_=p.parent.type))
+        self.hold = self._compiled(select(p.partner_id).where(both).order_by(p.partner_id).with_for_update())
+        above, below = (self._family(upwards=upwards).c for upwards in (True, False))
+        self.line = self._compiled(select(above.partner_id, above.level).order_by(above.level))
+        self.height = self._compiled(select(func.max(below.level)))
 
-    def page(self, *, in_status: bool, after: bool) -> Statement:
-        """A page of partners, by their ids."""
-        kind = (in_status, after)
+    def page(self, asked: Iterable[str]) -> Statement:
+        """A page of partners, by their ids: those for which all hold that is `asked`.
+
+        There is `status`, `parent`, `after` (an id) and `partner_id`: that partner and those below it.
+        """
+        kind = frozenset(asked)
         if kind not in self._pages:
-            p = self._table.c
-            rows = self._rows
-            if in_status:
-                rows = rows.where(p.status == bindparam("status", type_=p.status.type))
-            if after:
-                rows = rows.where(p.partner_id > bindparam("after", type_=p.partner_id.type))
-            limited: Any = rows.order_by(p.partner_id).limit(bindparam("limit", type_=Integer))
-            self._pages[kind] = self._compiled(limited)
+            limited: Any = self._rows.where(*self._conditions(kind)).order_by(self._table.c.partner_id)
+            self._pages[kind] = self._compiled(limited.limit(bindparam("limit", type_=Integer)))
         return self._pages[kind]
+
+    def _conditions(self, asked: Iterable[str]) -> Iterator[ColumnElement[bool]]:
+        p = self._table.c
+        for name in asked:
+            if name == "after":
+                yield p.partner_id > bindparam("after", type_=p.partner_id.type)
+            elif name == "partner_id":
+                yield p.partner_id.in_(select(self._family(upwards=False).c.partner_id))
+            else:
+                yield p[name] == bindparam(name, type_=p[name].type)
+
+    def _family(self, *, upwards: bool) -> Any:
+        """The partner and all above it, or below, each with its level, which is 1 for the partner itself."""
+        p, other = self._table.c, self._table.alias("other").c
+        mine = p.partner_id == bindparam("partner_id", type_=p.partner_id.type)
+        first = select(p.partner_id, p.parent, literal(1, Integer).label("level")).where(mine)
+        family = first.cte("family", recursive=True)
+        f = family.c
+        next_one = other.partner_id == f.parent if upwards else other.parent == f.partner_id
+        more = select(other.partner_id, other.parent, f.level + 1).where(next_one, f.level <= DEPTH)
+        return family.union_all(more)
 
     def _compiled(self, clause: Any) -> Statement:
         return Statement(clause, self._dialect)

@@ -27,6 +27,12 @@ class PrefixField(TextField):
         return name_key(value)
 
 
+class ReadQuery(QuerySchema):
+    """What `GET /tenants/{id}` can be asked; an administrator may name the partner, and so may one above it."""
+
+    partner = TextField(shortest=1, longest=255)
+
+
 class CreateQuery(WriteQuery):
     """What creating can be asked; an administrator may name the partner."""
 
@@ -40,7 +46,7 @@ class DeleteQuery(WriteQuery):
 
 
 class ListQuery(QuerySchema):
-    """What `GET /tenants` can be asked; an administrator may name the partner."""
+    """What `GET /tenants` can be asked; an administrator may name the partner, and so may one above it."""
 
     partner = TextField(shortest=1, longest=255)
     limit = LimitField(load_default=DEFAULT_LIMIT)
@@ -59,7 +65,7 @@ class ListQuery(QuerySchema):
     include_deleted = FlagField(load_default=False)
 
 
-_LIST, _CREATE, _DELETE = ListQuery(), CreateQuery(), DeleteQuery()
+_LIST, _READ, _CREATE, _DELETE = ListQuery(), ReadQuery(), CreateQuery(), DeleteQuery()
 
 
 def list_query(api: Api | None = None) -> ListQuery:
@@ -73,6 +79,11 @@ def _hosts_list_query(api: Api) -> ListQuery:
     filters = {f"{OWN}{name}": OwnFilterField(own.fields[name], data_key=name) for name in names} if own else {}
     found: ListQuery = type("HostListQuery", (ListQuery,), filters)()
     return found
+
+
+def read_query(_api: Api | None = None) -> ReadQuery:
+    """The schema of the parameters of `GET /tenants/{id}`; made once."""
+    return _READ
 
 
 def create_query(_api: Api | None = None) -> CreateQuery:

@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Response
 
+from ..partners.requests import below
 from ..problems import (
     InvalidCursor,
     InvalidParameter,
@@ -22,7 +23,7 @@ from ..problems import (
     TenantNotFound,
 )
 from ..web.paging import paged, place
-from ..web.parameters import NO_QUERY, write_query
+from ..web.parameters import write_query
 from ..web.preconditions import not_modified
 from ..web.requests import REPEATABLE, WITH_BODY, expectation, fence
 from ..web.routing import JSON, MERGE_PATCH, Call, Routes
@@ -30,7 +31,7 @@ from ..web.writing import Answer, write
 from . import actions, listing, usage
 from .inputs import load_patch, load_tenant, load_upsert
 from .models import Tenant
-from .queries import create_query, list_query
+from .queries import create_query, list_query, read_query
 from .requests import WRITE, created, named, shown, target, tenant_named
 from .schemas import TenantPageSchema, TenantSchema, tenant_input
 
@@ -79,8 +80,8 @@ def create_tenant(call: Call) -> Response:
     problems=(InvalidParameter, InvalidCursor),
 )
 def list_tenants(call: Call) -> Response:
-    """List tenants, a page at a time: follow `next` until it is null."""
-    asked = call.asked(list_query(call.mount))
+    """List tenants, a page at a time: follow `next` until it is null. `partner` may be one below the caller's."""
+    asked = call.asked(list_query(call.mount), below(call))
     partner = asked.get("partner", fence(call))
     question = listing.question(partner, asked)
     after = place(call, asked, question)
@@ -92,13 +93,14 @@ def list_tenants(call: Call) -> Response:
     "GET",
     ONE,
     permissions=("tenant:read",),
+    query=read_query,
     answers={200: TenantSchema, 304: None},
     problems=(InvalidParameter, TenantNotFound),
 )
 def read_tenant(call: Call, tenant_id: str) -> Response:
-    """Read a tenant."""
-    call.asked(NO_QUERY)
-    found = call.mount.storage.read(partial(actions.read, partner=fence(call), tenant_id=tenant_named(tenant_id)))
+    """Read a tenant; of a partner below the caller's, where `partner` names it."""
+    partner = call.asked(read_query(), below(call)).get("partner", fence(call))
+    found = call.mount.storage.read(partial(actions.read, partner=partner, tenant_id=tenant_named(tenant_id)))
     answer = shown(call, found)
     if not_modified(found.version):
         return Response(status=304, headers=answer.headers)

@@ -17,17 +17,22 @@ Document = dict[str, Any]
 COUNTED = ("active", "suspended", "provisioning", "failed", "deleted")
 
 
-def page(session: Session, limit: int, after: str | None) -> tuple[list[Document], str | None]:
-    """The rows of partners behind the id `after`, by their ids, and the last one's id where more follow."""
-    found, end = partners.page(session, None, limit, after)
+def page(
+    session: Session, limit: int, after: str | None, within: str | None = None
+) -> tuple[list[Document], str | None]:
+    """The rows of partners behind the id `after`, by their ids, and the last one's id where more follow.
+
+    `within` means that partner and all below it.
+    """
+    found, end = partners.page(session, limit, after, within=within)
     return _rows(session, found), end
 
 
-def every(storage: Storage) -> Iterator[Document]:
-    """All rows, page by page: each is read by itself, so that a slow reader holds up nobody."""
+def every(storage: Storage, within: str | None = None) -> Iterator[Document]:
+    """All such rows, page by page: each is read by itself, so that a slow reader holds up nobody."""
     after: str | None = None
     while True:
-        found, after = storage.read(partial(page, limit=LARGEST_PAGE, after=after))
+        found, after = storage.read(partial(page, limit=LARGEST_PAGE, after=after, within=within))
         yield from found
         if after is None:
             return

@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Response
 
+from ..partners.requests import below
 from ..problems import InvalidCursor, InvalidParameter, PartnerNotFound
 from ..web.media_types import negotiated
 from ..web.paging import paged, place
@@ -31,27 +32,29 @@ _TEXT = {"type": "string"}
     problems=(InvalidParameter, InvalidCursor, PartnerNotFound),
 )
 def read_usage(call: Call) -> Response:
-    """Report how many tenants partners have, and how many more they may: a page of JSON at a time, or all as CSV."""
-    asked, kind = call.asked(usage_query()), negotiated(JSON, CSV)
-    one = asked.get("partner", fence(call))
-    answer = _page(call, asked, one) if kind == JSON else _sheet(call, asked, one)
+    """Report how many tenants partners have, and how many more they may: a page of JSON at a time, or all as CSV.
+
+    A partner sees its own row, and those of the partners below it.
+    """
+    asked, kind = call.asked(usage_query(), below(call)), negotiated(JSON, CSV)
+    answer = _page(call, asked) if kind == JSON else _sheet(call, asked)
     answer.vary.add("Accept")
     return answer
 
 
-def _page(call: Call, asked: dict[str, Any], one: str | None) -> Response:
-    question = repr(("usage", one))
+def _page(call: Call, asked: dict[str, Any]) -> Response:
+    question = repr(("usage", asked.get("partner"), fence(call)))
     after = place(call, asked, question)
-    if one is not None:
-        return paged(call, _of(call, one), None, "")
-    work = partial(actions.page, limit=asked.get("limit", DEFAULT_LIMIT), after=after)
+    if "partner" in asked:
+        return paged(call, _of(call, asked["partner"]), None, "")
+    work = partial(actions.page, limit=asked.get("limit", DEFAULT_LIMIT), after=after, within=fence(call))
     found, end = call.mount.storage.read(work)
     return paged(call, found, end, question)
 
 
-def _sheet(call: Call, asked: dict[str, Any], one: str | None) -> Response:
+def _sheet(call: Call, asked: dict[str, Any]) -> Response:
     refuse_pages(asked)
-    rows = actions.every(call.mount.storage) if one is None else _of(call, one)
+    rows = _of(call, asked["partner"]) if "partner" in asked else actions.every(call.mount.storage, fence(call))
     headers = {"Content-Disposition": 'attachment; filename="usage.csv"'}
     return Response(sheet(rows), content_type=f"{CSV}; charset=utf-8; header=present", headers=headers)
 

@@ -41,7 +41,7 @@ class UsagePageSchema(StrictSchema):
 
 
 class UsageQuery(QuerySchema):
-    """What `GET /usage` can be asked; an administrator may name the partner."""
+    """What `GET /usage` can be asked; an administrator may name the partner, and so may one above it."""
 
     partner = TextField(shortest=1, longest=255)
     limit = LimitField()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import Response, after_this_request, request
@@ -58,14 +58,17 @@ class Call:
         if not self.principal.sees_every_partner:
             raise Forbidden(detail, headers=self.mount.guard.challenge("insufficient_scope"))
 
-    def asked(self, schema: QuerySchema) -> dict[str, Any]:
-        """The query parameters. Raises `InvalidParameter`; `Forbidden` for a partner that the caller may not name."""
+    def asked(self, schema: QuerySchema, may_name: Callable[[str], bool] = lambda _partner: False) -> dict[str, Any]:
+        """The query parameters. Raises `InvalidParameter`; `Forbidden` for a partner that the caller may not name.
+
+        An administrator may name each, and others those that they `may_name`.
+        """
         if not request.query_string:
             return {**schema.defaults}
         asked = load_parameters(schema, request.args.to_dict(flat=False))
         if asked.get("validate_only"):
             after_this_request(_rehearsed)
-        if "partner" in asked:
+        if "partner" in asked and not (self.principal.sees_every_partner or may_name(asked["partner"])):
             self.require_administrator("Only an administrator may name a partner.")
         return asked
 
