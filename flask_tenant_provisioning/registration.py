@@ -33,7 +33,6 @@ from .steps.exporting import EXPORT, Exporting
 from .tenants.declaration import declared
 
 F = TypeVar("F", bound=Callable[..., Any])
-R = TypeVar("R", bound=Callable[[str, str], str | None])
 
 _STEP = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _CODE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -249,7 +248,7 @@ class Registration:
         """
         return limits_of(self.hooks.plans, plan)
 
-    def rate_limits(self, function: R) -> R:
+    def rate_limits(self, function: F) -> F:
         """Ask this function for a partner's own rate limits.
 
         ::

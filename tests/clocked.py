@@ -24,7 +24,7 @@ class ClockedStorage(Storage):
         super().__init__(uri)
         self.wrap_exceptions = wrap_exceptions
         self.name = urlsplit(uri).netloc
-        self.asked = 0
+        self.asked = self.looked = 0
         self._clock = self.clocks[self.name]
         self._lock = threading.Lock()
         self._counts: dict[str, tuple[int, float]] = {}
@@ -49,6 +49,7 @@ class ClockedStorage(Storage):
         return count if ends > self._clock() else 0
 
     def get_expiry(self, key: str) -> int:
+        self.looked += 1
         return self._counts.get(key, (0, self._clock()))[1]  # type: ignore[return-value]
 
     def check(self) -> bool:

@@ -15,12 +15,15 @@ import redis
 from flask import Flask
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
+from limits import parse
+from limits.strategies import FixedWindowRateLimiter
 
 from flask_tenant_provisioning.limiting.budgets import Budgets, named
 from flask_tenant_provisioning.limiting.limiters import PATIENCE
 from flask_tenant_provisioning.limiting.outages import PAUSE
+from flask_tenant_provisioning.limiting.windows import Windows
 from tests.brokers import Broker, part_of
-from tests.clocked import Hand, hand as hand
+from tests.clocked import ClockedStorage, Hand, hand as hand
 from tests.counting import LIMIT
 from tests.house import House, Make
 from tests.receivers import Receiver, silent, unreachable
@@ -91,7 +94,7 @@ def test_any_name_makes_a_short_plain_key(make_app: MakeApp, shared: Broker) -> 
     for name in (*HOSTILE, "acme"):
         assert statuses(Caller(partner.app, name), 2) == [200, 429], name
     found = keys(shared)
-    assert f"LIMITS:LIMITER/provisioning/{shared.name}/read/acme/1/1/hour" in found
+    assert [key for key in found if key.endswith(f"LIMITER/provisioning/{shared.name}/read/acme/1/1/hour")]
     assert len(found) == len(HOSTILE) + 1
     assert all(len(key) < 200 and key.isascii() and " " not in key for key in found)
 
@@ -185,6 +188,31 @@ def test_a_clock_that_is_set_back_does_not_prolong_an_outage(make_app: MakeApp, 
     hand.away(False)
     hand.wait(-60)
     assert statuses(partner, 3) == [200, 200, 429]
+
+
+# Windows.
+
+
+def test_the_end_of_a_fixed_window_is_asked_once(hand: Hand) -> None:
+    storage = ClockedStorage(hand.url)
+    strategy = FixedWindowRateLimiter(storage)
+    windows, item = Windows(hand.clock), parse("3/minute")
+    found = [windows.hit(strategy, item, "k") for _ in range(3)]
+    assert [tuple(count) for count in found] == [(True, left, hand.clock.now + 60) for left in (2, 1, 0)]
+    assert (storage.asked, storage.looked) == (3, 1)
+    assert windows.hit(strategy, item, "k") == (False, 0, hand.clock.now + 60)
+    assert (storage.asked, storage.looked) == (4, 2)
+
+
+def test_a_window_that_another_process_began_is_known(hand: Hand) -> None:
+    storage = ClockedStorage(hand.url)
+    strategy = FixedWindowRateLimiter(storage)
+    one, other, item = Windows(hand.clock), Windows(hand.clock), parse("9/minute")
+    for windows in (one, other):
+        windows.hit(strategy, item, "k")
+    hand.wait(70)
+    assert one.hit(strategy, item, "k").ends == hand.clock.now + 60
+    assert other.hit(strategy, item, "k") == (True, 7, hand.clock.now + 60)
 
 
 # The host, and a limiter of ours.

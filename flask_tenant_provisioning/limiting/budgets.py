@@ -13,13 +13,13 @@ from .allowances import Allowances, Policies
 from .limiters import limiter_of, prefix_of
 from .outages import Outage
 from .policies import Account, Policy, Spent
+from .windows import Count, Windows
 
 if TYPE_CHECKING:
     from flask_limiter import Limiter
     from limits.strategies import RateLimiter
 
 _PLAIN = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_Key = tuple[str, ...]
 
 
 class Budgets:
@@ -30,6 +30,7 @@ class Budgets:
         self._clock = mount.storage.clock
         self._allowances = Allowances(mount)
         self._outage = Outage(self._clock)
+        self._windows = Windows(self._clock)
         self._looking = threading.Lock()
         self._limiter: tuple[Limiter | None, ...] = ()
 
@@ -58,18 +59,26 @@ class Budgets:
         limiter = self.limiter
         if limiter is None or not limiter.enabled:
             return None
-        strategy, prefix = limiter.limiter, prefix_of(limiter)
-        key = (*filter(None, [prefix]), "provisioning", named(self._mount.name), rate_class, named(partner))
-        exhausted = next((policy for policy in allowed if not strategy.hit(policy.item, *key)), None)
-        accounts = tuple(self._account(strategy, policy, key, policy is exhausted) for policy in allowed)
-        return Spent(accounts, next((found for found in accounts if found.policy is exhausted), None))
+        prefix = filter(None, [prefix_of(limiter)])
+        key = (*prefix, "provisioning", named(self._mount.name), rate_class, named(partner))
+        return self._spent(limiter.limiter, allowed, key)
 
-    def _account(self, strategy: RateLimiter, policy: Policy, key: _Key, exhausted: bool) -> Account:
-        reset, remaining = strategy.get_window_stats(policy.item, *key)
+    def _spent(self, strategy: RateLimiter, allowed: Policies, key: tuple[str, ...]) -> Spent:
+        """Count by one policy after the other; those behind one that lets nothing pass are only looked at."""
+        accounts: list[Account] = []
+        exhausted = None
+        for policy in allowed:
+            count = self._windows.look if exhausted else self._windows.hit
+            found = count(strategy, policy.item, *key)
+            accounts.append(self._account(policy, found))
+            if exhausted is None and not found.passes:
+                exhausted = accounts[-1] = accounts[-1]._replace(remaining=0, reset=max(accounts[-1].reset, 1))
+        return Spent(tuple(accounts), exhausted)
+
+    def _account(self, policy: Policy, count: Count) -> Account:
         # Redis rounds the rest of a window to seconds: half a second more, and no caller comes too early.
-        seconds = math.ceil(reset - self._clock() + 0.5)
-        left = 0 if exhausted else min(max(remaining, 0), policy.item.amount)
-        return Account(policy, left, min(max(seconds, int(exhausted)), policy.window))
+        seconds = math.ceil(count.ends - self._clock() + 0.5)
+        return Account(policy, min(count.remaining, policy.item.amount), min(max(seconds, 0), policy.window))
 
 
 def named(name: str) -> str:
