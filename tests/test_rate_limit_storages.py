@@ -18,14 +18,14 @@ from flask_limiter.util import get_remote_address
 from limits import parse
 from limits.strategies import FixedWindowRateLimiter
 
-from flask_tenant_provisioning.limiting.budgets import Budgets, named
+from flask_tenant_provisioning.limiting.budgets import Budgets, budgets, named
 from flask_tenant_provisioning.limiting.limiters import PATIENCE
 from flask_tenant_provisioning.limiting.outages import PAUSE
 from flask_tenant_provisioning.limiting.windows import Windows
 from tests.brokers import Broker, part_of
 from tests.clocked import ClockedStorage, Hand, hand as hand
 from tests.counting import LIMIT
-from tests.house import House, Make
+from tests.house import House, Make, at
 from tests.receivers import Receiver, silent, unreachable
 from tests.servers import at_once
 from tests.test_rate_limits import HOSTILE, statuses, told
@@ -220,7 +220,7 @@ def test_a_window_that_another_process_began_is_known(hand: Hand) -> None:
 
 def counter(app: Flask) -> Limiter:
     """What counts for the mount."""
-    found = mount_of(app).once(Budgets).limiter  # type: ignore[arg-type]
+    found = budgets(mount_of(app)).limiter
     assert found is not None
     return found
 
@@ -263,6 +263,16 @@ def test_the_hosts_limiter_counts_with_its_storage_strategy_and_prefix(make: Mak
     storage: Any = made.storage
     counted = storage.storage if strategy == "fixed-window" else storage.events
     assert [*counted] == [f"LIMITER/ours/provisioning/provisioning/read/{partner.partner}/2/1/hour"]
+
+
+def test_two_mounts_are_counted_apart_by_one_limiter(make: Make) -> None:
+    house = house_of(make)
+    limiter(house)
+    partner = house.open()
+    house.also("eu", url_prefix="/eu")
+    assert [statuses(partner, 3), [at(partner, "GET", "/eu/tenants").status_code for _ in range(3)]] == [
+        [200, 200, 429]
+    ] * 2
 
 
 def test_of_several_limiters_the_first_prefix_counts(make: Make) -> None:

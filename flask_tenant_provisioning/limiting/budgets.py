@@ -81,6 +81,11 @@ class Budgets:
         return Account(policy, min(count.remaining, policy.item.amount), min(max(seconds, 0), policy.window))
 
 
+def budgets(mount: Mount) -> Budgets:
+    """What partners have left on `mount`."""
+    return mount.once(Budgets)  # type: ignore[arg-type]
+
+
 def named(name: str) -> str:
     """A part of a storage's key: a name as it is where any storage takes it, else its digest, which is no such name."""
     if _PLAIN.fullmatch(name):

@@ -9,7 +9,7 @@ from flask import Response, after_this_request
 from ..access import Principal
 from ..problems import RateLimited
 from ..web.mount import Mount
-from .budgets import Budgets
+from .budgets import budgets
 from .policies import Spent
 
 
@@ -17,7 +17,7 @@ def spend(mount: Mount, rate_class: str | None, principal: Principal) -> None:
     """Count this request, where its class has limits. Raises `RateLimited` where its partner has none left."""
     if rate_class is None or not mount.limits(rate_class):
         return
-    spent = mount.once(Budgets).spend(principal.partner, rate_class)  # type: ignore[arg-type]
+    spent = budgets(mount).spend(principal.partner, rate_class)
     if spent is None:
         return
     after_this_request(partial(_told, spent))

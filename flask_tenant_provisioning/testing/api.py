@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, MapAdapter, Rule
 
 from ..config import Settings
-from ..limiting.budgets import Budgets
+from ..limiting.budgets import budgets
 from ..web.api import Api
 from ..web.media_types import JSON
 from ..web.mount import Mount
@@ -105,7 +105,7 @@ class MountedApi:
         """Skip where requests of this class are not counted."""
         if rate_class not in self.settings.rate_limits:
             pytest.skip("the host sets no rate limits")
-        limiter = self.mount.once(Budgets).limiter  # type: ignore[arg-type]
+        limiter = budgets(self.mount).limiter
         if limiter is None or not limiter.enabled:
             pytest.skip("the host has turned Flask-Limiter off")
 

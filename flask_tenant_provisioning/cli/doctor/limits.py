@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ...config.rates import MEMORY
-from ...limiting.budgets import Budgets
+from ...limiting.budgets import budgets
 from ...limiting.limiters import ENABLED, hosts_limiter
 from ...web.mount import Mount
 from .findings import FAIL, OK, WARN, Finding, Patient
@@ -23,7 +23,7 @@ def are_counted(patient: Patient) -> Finding:
     if not mount.settings.rate_limits and mount.hooks.rate_limits is None:
         return Finding(OK, "off: PROVISIONING_RATE_LIMITS is not set")
     try:
-        limiter = mount.once(Budgets).limiter  # type: ignore[arg-type]
+        limiter = budgets(mount).limiter
         if limiter is None or not limiter.enabled:
             return Finding(WARN, f"off: {ENABLED} turns Flask-Limiter off", "partners have no limits here")
         storage: Any = limiter.storage
