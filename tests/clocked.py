@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -14,11 +15,14 @@ from tests.witness import Clock
 
 
 class ClockedStorage(Storage):
-    """Counts in this process. Its URL, ``clocked://name``, names one of the `clocks`; while one is `away` it fails."""
+    """Counts in this process. Its URL, ``clocked://name``, names one of the `clocks`; while one is `away` it fails,
+    and while one is `held` it does not answer.
+    """
 
     STORAGE_SCHEME = ["clocked"]  # noqa: RUF012
     clocks: ClassVar[dict[str, Clock]] = {}
     away: ClassVar[set[str]] = set()
+    held: ClassVar[dict[str, threading.Event]] = {}
 
     def __init__(self, uri: str, wrap_exceptions: bool = False, **options: Any) -> None:
         super().__init__(uri)
@@ -35,6 +39,8 @@ class ClockedStorage(Storage):
 
     def incr(self, key: str, expiry: int, amount: int = 1, *_more: Any, **_others: Any) -> int:
         self.asked += 1
+        if self.name in self.held:
+            self.held[self.name].wait(10)
         if not self.check():
             raise ConnectionError(f"{self.name} is away")
         with self._lock:
@@ -74,6 +80,13 @@ class Hand:
     def away(self, is_away: bool = True) -> None:
         """Let the storage fail, or answer again."""
         (ClockedStorage.away.add if is_away else ClockedStorage.away.discard)(self._name)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Let the storage not answer until the block ends."""
+        ClockedStorage.held[self._name] = threading.Event()
+        yield
+        ClockedStorage.held.pop(self._name).set()
 
     def wait(self, seconds: float) -> None:
         """Move the clock on."""

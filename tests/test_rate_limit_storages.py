@@ -6,6 +6,7 @@ import json
 import logging
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -27,7 +28,6 @@ from tests.clocked import ClockedStorage, Hand, hand as hand
 from tests.counting import LIMIT
 from tests.house import House, Make, at
 from tests.receivers import Receiver, silent, unreachable
-from tests.servers import at_once
 from tests.test_rate_limits import HOSTILE, statuses, told
 from tests.waiting import eventually
 from tests.witness import LASTING, Clock
@@ -176,7 +176,13 @@ def test_while_it_is_away_one_request_at_a_time_asks(make_app: MakeApp, hand: Ha
     storage: Any = counter(partner.app).storage
     assert storage.asked == 1
     hand.wait(PAUSE + 1)
-    assert at_once(8, lambda _: Caller(partner.app, partner.partner)("GET", "/tenants").status_code) == [200] * 8
+    with hand.held():
+        asking = threading.Thread(target=statuses, args=(partner.as_("partner-viewer"), 1))
+        asking.start()
+        assert eventually(lambda: storage.asked == 2)
+        assert statuses(partner, 5) == [200] * 5
+        assert asking.is_alive()
+    asking.join(10)
     assert storage.asked == 2
 
 
@@ -270,9 +276,8 @@ def test_two_mounts_are_counted_apart_by_one_limiter(make: Make) -> None:
     limiter(house)
     partner = house.open()
     house.also("eu", url_prefix="/eu")
-    assert [statuses(partner, 3), [at(partner, "GET", "/eu/tenants").status_code for _ in range(3)]] == [
-        [200, 200, 429]
-    ] * 2
+    assert statuses(partner, 3) == [200, 200, 429]
+    assert [at(partner, "GET", "/eu/tenants").status_code for _ in range(3)] == [200, 200, 429]
 
 
 def test_of_several_limiters_the_first_prefix_counts(make: Make) -> None:
@@ -320,3 +325,27 @@ def test_a_dead_storage_of_the_hosts_refuses_nobody(make: Make, hand: Hand) -> N
     hand.away()
     assert statuses(partner, 3) == [200] * 3
     assert told(partner("GET", "/tenants"))[0] is None
+
+
+WITHOUT_THE_EXTRA = """
+import sys
+sys.modules["flask_limiter"] = sys.modules["limits"] = None
+from tests.world import Caller, host
+try:
+    print(Caller(host(sys.argv[1], PROVISIONING_RATE_LIMITS={}))("GET", "/tenants").status)
+    host(sys.argv[1], PROVISIONING_RATE_LIMITS={"read": "1/day"}, PROVISIONING_RATE_LIMIT_STORAGE="redis://127.0.0.1")
+except Exception as error:
+    print(error)
+"""
+
+
+@pytest.mark.one_database("says nothing of the database")
+def test_without_the_extra_all_works_but_limits_and_the_start_says_what_to_install(database_url: str) -> None:
+    command = [sys.executable, "-c", WITHOUT_THE_EXTRA, database_url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    install = "pip install 'flask-tenant-provisioning[limiter]'"
+    assert done.stdout.splitlines() == [
+        "200 OK",
+        f"PROVISIONING_RATE_LIMITS must be None, or {install}, not {{'read': '1/day'}}.",
+        f"PROVISIONING_RATE_LIMIT_STORAGE must be 'memory://', or {install}.",
+    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -55,22 +54,13 @@ def _nobody() -> str:
 
 
 def _bounded(url: str) -> dict[str, Any]:
-    """The options with which a storage's driver waits no longer than `PATIENCE`, and tries nothing twice."""
+    """The options with which a storage's driver waits no longer than `PATIENCE` at a time."""
     scheme = urlsplit(url).scheme
     if scheme.startswith(("redis", "valkey")):
-        return {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE, **_once(scheme)}
+        return {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE}
     if scheme.startswith("memcached"):
         return {"timeout": PATIENCE, "connect_timeout": PATIENCE}
     if scheme.startswith("mongodb"):
         names = ("serverSelectionTimeoutMS", "connectTimeoutMS", "socketTimeoutMS")
         return dict.fromkeys(names, int(PATIENCE * 1000))
     return {}
-
-
-def _once(scheme: str) -> dict[str, Any]:
-    """Newer drivers repeat what failed, and wait between, unless they are told not to."""
-    if "cluster" in scheme:
-        return {}
-    driver = "valkey" if scheme.startswith("valkey") else "redis"
-    backoff, retry = import_module(f"{driver}.backoff"), import_module(f"{driver}.retry")
-    return {"retry": retry.Retry(backoff.NoBackoff(), 0)}
