@@ -24,6 +24,7 @@ OPERATIONS = (
     "tenant.reactivate",
     "tenant.delete",
     "tenant.restore",
+    "tenant.move",
     "tenant.purge",
 )
 #: What a hook can ask for, by the names of its parameters.

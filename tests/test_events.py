@@ -16,10 +16,8 @@ from tests.witness import DAY, hosted, one, rows, storage_of
 from tests.world import Caller, problem
 
 TYPES = "tenant.created, tenant.provisioned, tenant.provisioning_failed, tenant.updated, tenant.suspended, "
-TYPES += (
-    "tenant.reactivated, tenant.deleted, tenant.restored, tenant.purged, tenant.settings_updated, bulk_job.finished, "
-)
-TYPES += "partner.updated, partner.settings_updated, webhook.disabled"
+TYPES += "tenant.reactivated, tenant.deleted, tenant.restored, tenant.moved, tenant.purged, tenant.settings_updated, "
+TYPES += "bulk_job.finished, partner.updated, partner.settings_updated, webhook.disabled"
 
 
 def read(caller: Caller, **asked: Any) -> dict[str, Any]:

@@ -23,6 +23,7 @@ TYPES = (
     "tenant.reactivated",
     "tenant.deleted",
     "tenant.restored",
+    "tenant.moved",
     "tenant.purged",
     "tenant.settings_updated",
     "bulk_job.finished",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..database import Session
 from ..hooks import DEPROVISIONING, PROVISIONING, Hooks
+from ..problems import InvalidState
 from ..tenants.consulting import Change
 from ..tenants.models import Tenant
 from . import runs
@@ -36,7 +37,7 @@ class Planning:
         return bool(self._hooks.steps(DEPROVISIONING)) or _active(session, tenant) is not None
 
     def __call__(self, session: Session, change: Change) -> None:
-        """Plan, pause, resume, cancel or forget the tenant's runs."""
+        """Plan, pause, resume, cancel, move or forget the tenant's runs."""
         reaction = _REACTIONS.get(change.operation)
         if reaction is not None:
             reaction(session, self._hooks, change)
@@ -69,6 +70,18 @@ def _retired(session: Session, hooks: Hooks, change: Change) -> None:
     runs.begin(session, hooks, change.actor, change.after, DEPROVISIONING, state)
 
 
+def _moved(session: Session, hooks: Hooks, change: Change) -> None:
+    """What was built goes along; nobody is at work on it. Raises `InvalidState` otherwise."""
+    before = change.before or change.after
+    run = _active(session, before)
+    if run is not None:
+        detail = f"A tenant whose provisioning is {run.state} cannot be moved."
+        raise InvalidState(detail, provisioning_state=run.state)
+    where = {"partner_id": before.partner_id, "tenant_id": before.id, "new_partner_id": change.after.partner_id}
+    for relocation in session.storage.once(StepSQL).relocations:
+        relocation.run(session, where)
+
+
 def _purged(session: Session, hooks: Hooks, change: Change) -> None:
     for statement in session.storage.once(StepSQL).forget:
         session.run(statement, {"partner_id": change.after.partner_id, "tenant_id": change.after.id})
@@ -83,6 +96,7 @@ _REACTIONS = {
     "tenant.create": _created,
     "tenant.delete": _deleted,
     "tenant.restore": _restored,
+    "tenant.move": _moved,
     "tenant.retire": _retired,
     "tenant.purge": _purged,
 }

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Integer, Select, Table, and_, bindparam, case, func, or_, select
 
 from ..database import Statement, Storage, parameters
+from ..database.relocation import Relocation
 from .models import Run, Stage
 
 _RUN, _STAGE = ("partner_id", "tenant_id", "phase"), ("partner_id", "tenant_id", "phase", "name")
@@ -56,6 +57,7 @@ class StepSQL:
             self._compiled(table.delete().where(of_tenant))
             for table, of_tenant in zip((runs, steps), mine, strict=True)
         ]
+        self.relocations = [Relocation(table, self._dialect, ("tenant_id",), {}) for table in (runs, steps)]
         self.drop_step = self._compiled(steps.delete().where(_same(steps, _STAGE)))
 
     def change_run(self, *columns: str) -> Statement:

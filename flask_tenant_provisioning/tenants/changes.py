@@ -41,12 +41,17 @@ def read(session: Session, partner: str | None, tenant_id: str) -> Tenant:
 
 
 def locked(session: Session, target: Target) -> Tenant:
-    """The same, locked against other writers; the lock is taken within one partner."""
+    """The same, locked against other writers; the lock is taken within one partner.
+
+    Raises `Outdated` where it has gone to another meanwhile.
+    """
     partner = target.partner
     if partner is None:
         partner = read(session, None, target.id).partner_id
-    where = {"partner_id": partner, "id": target.id}
-    return _present(session, session.run(session.storage.once(TenantSQL).lock, where).fetchone())
+    row = session.run(session.storage.once(TenantSQL).lock, {"partner_id": partner, "id": target.id}).fetchone()
+    if row is None and target.partner is None:
+        raise Outdated(target.id)
+    return _present(session, row)
 
 
 def held(session: Session, partner: str, tenant_id: str) -> Tenant | None:
@@ -130,6 +135,7 @@ OPERATIONS = {
     "tenant.reactivated": "tenant.reactivate",
     "tenant.deleted": "tenant.delete",
     "tenant.restored": "tenant.restore",
+    "tenant.moved": "tenant.move",
     "tenant.retired": "tenant.retire",
     "tenant.purged": "tenant.purge",
 }

@@ -6,17 +6,18 @@ from functools import partial
 
 from flask import Response
 
-from ..problems import InvalidState, LicenseExpired, QuotaExceeded, TenantExists
+from ..problems import InvalidState, LicenseExpired, PlanNotAllowed, QuotaExceeded, TenantExists
 from ..web.parameters import write_query
 from ..web.requests import REPEATABLE, WITH_BODY
 from ..web.routing import JSON, Call, Routes
 from ..web.validation import load
 from ..web.writing import Answer, write
 from . import lifecycle, usage
+from .moving import move
 from .queries import delete_query
 from .requests import WRITE, shown, target, tenant_named
 from .routes import ONE
-from .schemas import TenantSchema, suspension_input
+from .schemas import TenantSchema, move_input, suspension_input
 
 routes = Routes()
 
@@ -104,3 +105,22 @@ def reactivate_tenant(call: Call, tenant_id: str) -> Response:
     asked = call.asked(write_query())
     work = partial(lifecycle.reactivate, actor=call.actor(), target=target(call, tenant_id))
     return write(call, work, partial(shown, call), validate_only=asked["validate_only"])
+
+
+@routes.add(
+    "POST",
+    f"{ONE}/move",
+    permissions=("partner:manage",),
+    body=move_input,
+    query=write_query,
+    answers={200: TenantSchema},
+    problems=(*WITH_BODY, *REPEATABLE, *WRITE, InvalidState, TenantExists, PlanNotAllowed, QuotaExceeded),
+    hooks=("tenant.move",),
+)
+def move_tenant(call: Call, tenant_id: str) -> Response:
+    """Move a tenant to another partner, who may have it. Both learn of it by an event `tenant.moved`."""
+    call.require_administrator("Only an administrator may move a tenant.")
+    asked, body = call.asked(write_query()), call.body(JSON)
+    partner = load(move_input(), body)["partner"]
+    work = partial(move, actor=call.actor(), target=target(call, tenant_id), partner=partner)
+    return write(call, work, partial(shown, call), body=body, validate_only=asked["validate_only"])

@@ -72,6 +72,20 @@ def suspension_input(_api: Api | None = None) -> SuspensionSchema:
 _SUSPENSION = SuspensionSchema()
 
 
+class MoveSchema(StrictSchema):
+    """To whom a tenant goes."""
+
+    partner = TextField(shortest=1, longest=LONGEST_NAME, required=True)
+
+
+def move_input(_api: Api | None = None) -> MoveSchema:
+    """The schema of a move; made once."""
+    return _MOVE
+
+
+_MOVE = MoveSchema()
+
+
 class TenantPageSchema(StrictSchema):
     """One page of tenants; `next` is the cursor of the page after it."""
 

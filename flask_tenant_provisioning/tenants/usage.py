@@ -135,6 +135,19 @@ def release(session: Session, partner: str, count: int = 1) -> None:
     session.run_many(session.storage.once(UsageSQL).release, rows)
 
 
+def transfer(session: Session, giver: str, receiver: str) -> None:
+    """Count a tenant of `giver` as one of `receiver`. Raises `QuotaExceeded` at the receiver's limit.
+
+    Counters are locked in the order of their scopes, as everywhere.
+    """
+    sql = session.storage.once(UsageSQL)
+    for scope in sorted((giver, receiver)):
+        if scope == receiver:
+            _take(session, Limit(receiver))
+        else:
+            session.run(sql.release, {"scope": giver, "less": 1})
+
+
 def limit(session: Session, partner: str, most: int | None, memory: float) -> None:
     """Let a partner have `most` tenants, None being any number, in the transaction in which its row says so too.
 

@@ -93,8 +93,13 @@ def _renew_email(case: Case[Any]) -> None:
 
 
 def _aim(case: Case[Any]) -> None:
-    """Send globs that mean some event, a URL that the guard lets pass, and a time that is not long ago."""
+    """Send globs that mean some event, a URL that the guard lets pass, and a time that is not long ago.
+
+    A tenant is moved to a partner that there is, and that the stranger is not of.
+    """
     body = case.body
+    if case.path.endswith("/move") and isinstance(body, dict) and "partner" in body:
+        case.body = {**body, "partner": ("acme", "initech")[next(_numbers) % 2]}
     if "/webhooks" in case.path and isinstance(body, dict):
         case.body = {**body, **{name: value for name, value in _AIMS.items() if name in body}}
 

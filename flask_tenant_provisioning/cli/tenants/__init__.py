@@ -8,7 +8,7 @@ from .exporting import export_tenants
 from .importing import import_tenants
 from .provisioning import cancel, provisioning, retry
 from .reading import list_tenants, show
-from .states import delete, reactivate, restore, suspend
+from .states import delete, move, reactivate, restore, suspend
 from .writing import create, update
 
 
@@ -18,7 +18,7 @@ def tenant_commands() -> None:
 
 
 for command in (
-    list_tenants, show, create, update, suspend, reactivate, delete, restore, provisioning, retry, cancel,
+    list_tenants, show, create, update, suspend, reactivate, delete, restore, move, provisioning, retry, cancel,
     import_tenants, export_tenants,
 ):  # fmt: skip
     tenant_commands.add_command(command)

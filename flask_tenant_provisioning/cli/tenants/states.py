@@ -1,4 +1,4 @@
-"""``tenants suspend | reactivate | delete | restore``."""
+"""``tenants suspend | reactivate | delete | restore | move``."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from functools import partial
 
 import click
 
-from ...tenants import lifecycle
-from ...tenants.schemas import suspension_input
+from ...tenants import lifecycle, moving
+from ...tenants.schemas import move_input, suspension_input
 from ...web.mount import Mount
 from ...web.validation import load
 from ..mounts import chosen_mount
@@ -42,6 +42,17 @@ def restore(tenant: str, partner: str | None, as_json: bool, mount: str | None) 
     chosen = chosen_mount(mount)
     with told():
         work = partial(lifecycle.restore, allowance=allowance(chosen))
+        say_tenant(chosen, changed(chosen, tenant, partner, work), as_json=as_json)
+
+
+@click.command("move", help="Give the tenant with the id TENANT to another partner.")
+@click.option("--to", "receiver", type=TEXT, required=True, help="Whose it is to be.")
+@on_one_tenant
+def move(tenant: str, receiver: str, partner: str | None, as_json: bool, mount: str | None) -> None:
+    chosen = chosen_mount(mount)
+    with told():
+        wanted = load(move_input(), {"partner": receiver})["partner"]
+        work = partial(moving.move, partner=wanted)
         say_tenant(chosen, changed(chosen, tenant, partner, work), as_json=as_json)
 
 
