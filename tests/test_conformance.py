@@ -78,6 +78,7 @@ ODD = {
         "operator": [
             *("tenant:create", "tenant:read", "tenant:update", "tenant:delete", "tenant:purge"),
             *("event:read", "audit:read", "webhook:read", "webhook:manage", "bulk:create", "bulk:read"),
+            *("partner:read", "partner:manage"),
         ],
         "reader": ["tenant:read"],
         "nothing": [],

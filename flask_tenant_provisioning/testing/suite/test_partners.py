@@ -1,0 +1,153 @@
+"""Partners: how much each may have, on which plans, below whom, and whose tenants are whose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import quote
+
+from flask_tenant_provisioning.testing.answers import Answer
+from flask_tenant_provisioning.testing.callers import TENANTS, Caller, path_of
+
+OTHER_PLAN = "a plan of nobody's"
+
+
+def at(partner: Caller) -> str:
+    """The partner's path."""
+    return f"/partners/{quote(partner.partner, safe='')}"
+
+
+def shown(partner: Caller) -> dict[str, Any]:
+    """The partner, as an administrator reads it."""
+    return partner.administrator()("GET", at(partner)).document()
+
+
+def known(partner: Caller) -> dict[str, Any]:
+    """The same, once it has called."""
+    partner("GET", TENANTS).expect(200)
+    return shown(partner)
+
+
+def changed(partner: Caller, fields: dict[str, Any]) -> Answer:
+    """What an administrator hears who changes the partner."""
+    found, admin = shown(partner), partner.administrator()
+    return admin("PATCH", at(partner), json=fields, headers=admin.matching(found))
+
+
+@contextmanager
+def being(partner: Caller, **fields: Any) -> Iterator[Answer]:
+    """Have a partner changed for as long as the block lasts."""
+    before = known(partner)
+    answer = changed(partner, fields)
+    answer.document()
+    try:
+        yield answer
+    finally:
+        changed(partner, {name: before[name] for name in fields})
+
+
+def counts(partner: Caller) -> dict[str, Any]:
+    """The partner's row of the report."""
+    answer = partner.administrator()("GET", f"/usage?partner={quote(partner.partner, safe='')}")
+    (row,) = answer.document()["items"]
+    found: dict[str, Any] = row
+    return found
+
+
+def test_a_partner_is_registered_and_named(provisioning_partner: Caller) -> None:
+    before = known(provisioning_partner)
+    answer = changed(provisioning_partner, {"name": "Example Ltd"})
+    found = answer.document()
+    version = {"version": before["version"] + 1, "updated_at": found["updated_at"]}
+    answer.require(found == {**before, "name": "Example Ltd", **version}, "change the name, no more")
+    answer.require(shown(provisioning_partner) == found, "keep what it showed")
+
+
+def test_what_is_wrong_with_a_partner_is_told_at_once(provisioning_partner: Caller) -> None:
+    known(provisioning_partner)
+    wrong = {"max_tenants": -1, "allowed_plans": "all", "status": "gone", "partner": "another"}
+    answer = changed(provisioning_partner, wrong)
+    faults = {
+        "#/allowed_plans": "invalid-type",
+        "#/max_tenants": "invalid-number",
+        "#/partner": "read-only",
+        "#/status": "invalid-choice",
+    }
+    answer.require(answer.faults() == faults, "name every field that is wrong")
+
+
+def test_a_partner_has_no_more_tenants_than_it_may(provisioning_partner: Caller) -> None:
+    tenant = provisioning_partner.create()
+    with being(provisioning_partner, max_tenants=1):
+        answer = provisioning_partner("POST", TENANTS, json=provisioning_partner.body())
+        answer.problem(403, "quota-exceeded", limit=1, partner=provisioning_partner.partner)
+        answer.require(counts(provisioning_partner)["remaining"] == 0, "leave no room in the report")
+        answer.require(provisioning_partner.read(tenant) == tenant, "leave the tenant that is there")
+        provisioning_partner.write("DELETE", tenant).expect(200)
+        provisioning_partner.create()
+
+
+def test_a_tenant_is_put_on_allowed_plans_alone(provisioning_partner: Caller) -> None:
+    plan = (provisioning_partner.api.mount.plans or (OTHER_PLAN,))[0]
+    with being(provisioning_partner, allowed_plans=[]):
+        answer = provisioning_partner("POST", TENANTS, json=provisioning_partner.body(plan=plan))
+        answer.problem(403, "plan-not-allowed", plan=plan, allowed=[])
+
+
+def test_a_suspended_partner_is_refused_at_once(provisioning_partner: Caller) -> None:
+    tenant = provisioning_partner.create()
+    with being(provisioning_partner, status="suspended"):
+        provisioning_partner("GET", path_of(tenant)).problem(403, "partner-suspended")
+        answer = provisioning_partner.administrator()("GET", path_of(tenant))
+        answer.require(answer.tenant() == tenant, "show the tenant to an administrator")
+    answer = provisioning_partner("GET", path_of(tenant))
+    answer.require(answer.tenant() == tenant, "show the tenant again")
+
+
+def test_whoever_stands_above_reads_and_writes_nothing(
+    provisioning_partner: Caller, provisioning_stranger: Caller
+) -> None:
+    known(provisioning_partner)
+    tenant = provisioning_stranger.create()
+    query = f"?partner={quote(provisioning_stranger.partner, safe='')}"
+    provisioning_partner("GET", TENANTS + query).problem(403, "insufficient-permission")
+    with being(provisioning_stranger, parent=provisioning_partner.partner):
+        answer = provisioning_partner("GET", TENANTS + query)
+        answer.require(answer.document()["items"] == [tenant], "list the tenants of the partner below")
+        answer = provisioning_partner("GET", path_of(tenant) + query)
+        answer.require(answer.tenant() == tenant, "show the tenant")
+        body = provisioning_partner.body()
+        provisioning_partner("POST", TENANTS + query, json=body).problem(403, "insufficient-permission")
+        circle = changed(provisioning_partner, {"parent": provisioning_stranger.partner})
+        circle.require(circle.faults() == {"#/parent": "circle"}, "let nobody stand below itself")
+        with being(provisioning_partner, status="suspended"):
+            provisioning_stranger("GET", TENANTS).problem(403, "partner-suspended")
+    provisioning_partner("GET", TENANTS + query).problem(403, "insufficient-permission")
+
+
+def test_a_tenant_is_moved_with_its_counters(provisioning_partner: Caller, provisioning_stranger: Caller) -> None:
+    tenant = provisioning_partner.create()
+    known(provisioning_stranger)
+    admin = provisioning_partner.administrator()
+    answer = admin.write("POST", tenant, "/move", json={"partner": provisioning_stranger.partner})
+    found = answer.tenant()
+    version = {"version": tenant["version"] + 1, "updated_at": found["updated_at"]}
+    moved = {**tenant, "partner": provisioning_stranger.partner, **version}
+    answer.require(found == moved, "give the tenant to the other partner, no more")
+    answer.require(provisioning_stranger.read(found) == found, "show it to the partner whose it is")
+    provisioning_partner("GET", path_of(tenant)).problem(404, "tenant-not-found")
+    answer.require(counts(provisioning_partner)["tenants"]["total"] == 0, "count it here no more")
+    answer.require(counts(provisioning_stranger)["tenants"]["active"] == 1, "count it there")
+    nobody = admin.write("POST", found, "/move", json={"partner": f"{provisioning_stranger.partner}-nobody"})
+    nobody.require(nobody.faults() == {"#/partner": "unknown-partner"}, "know no such partner")
+
+
+def test_the_report_counts_tenants_by_status(provisioning_partner: Caller) -> None:
+    provisioning_partner.create()
+    provisioning_partner.write("POST", provisioning_partner.create(), "/suspend").expect(200)
+    tenants = counts(provisioning_partner)["tenants"]
+    named = {name: tenants[name] for name in ("active", "suspended", "total")}
+    answer = provisioning_partner.administrator()("GET", "/usage", headers={"Accept": "text/csv"})
+    answer.require(named == {"active": 1, "suspended": 1, "total": 2}, "count both")
+    answer.expect(200).require(answer.media_type == "text/csv", "come as CSV as well")
