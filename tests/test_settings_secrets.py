@@ -290,20 +290,21 @@ def test_what_was_a_secret_is_not_shown_until_it_is_set_anew(make: MakeHost) -> 
 def test_settings_move_with_their_history_and_open_there(make: MakeHost) -> None:
     app = make()
     partner, tenant = busy(app)
-    storage, keyring = storage_of(app), mount_of(app).keyring
-    tenants, id = storage.table("tenants"), tenant["tenant"]
+    id = tenant["tenant"]
     before = read(partner, tenant)
     history = partner("GET", f"{at(tenant)}/history").get_json()["items"]
-    with storage.engine.begin() as connection:
-        connection.execute(update(tenants).where(tenants.c.id == id).values(partner_id="globex"))
-    storage.transaction(lambda session: actions.move(session, keyring, "acme", "globex", id))
+    there, admin = Caller(app, "globex"), Caller(app, roles=["provisioning-admin"])
+    assert there("GET", "/tenants").get_json()["items"] == []
+    with app.app_context():
+        assert own_settings.of(app).settings_for(id).mail.password == SECRETS[0]
+    assert admin("POST", f"/tenants/{id}/move", json={"partner": "globex"}).status_code == 200
     assert rows(app, "settings", partner_id="acme", tenant_id=id) == []
     assert rows(app, "settings_history", partner_id="acme", tenant_id=id) == []
-    there = Caller(app, "globex")
     assert read(there, tenant) == before
     assert there("GET", f"{at(tenant)}/history").get_json()["items"] == history
     assert there("POST", f"{at(tenant)}/rollback", json={"version": 2}).status_code == 200
     with app.app_context():
+        assert own_settings.of(app).settings_for(id).mail.password == SECRETS[1]
         assert own_settings.of(app).settings_for(id, partner="globex").mail.password == SECRETS[1]
 
 
