@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .config import ConfigurationError as ConfigurationError
     from .extension import TenantProvisioning as TenantProvisioning
     from .problems import ProvisioningError as ProvisioningError
+    from .settings.view import TenantSettings as TenantSettings
     from .steps.context import StepContext as StepContext
     from .steps.exporting import to_folder as to_folder
     from .steps.failures import StepAbandoned as StepAbandoned, StepFailed as StepFailed
@@ -28,6 +29,7 @@ _HOMES = {
     "StepContext": ".steps.context",
     "StepFailed": ".steps.failures",
     "TenantProvisioning": ".extension",
+    "TenantSettings": ".settings.view",
     "current_principal": ".access",
     "requires": ".access",
     "to_folder": ".steps.exporting",

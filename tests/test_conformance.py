@@ -25,6 +25,7 @@ OF_NO_CONCERN = {
     "this host registers no steps",
     "the host allows more rows than the 1000 that the suite sends at most",
     "the host sets no rate limits",
+    "this host declares no setting with a default that can be changed",
 }
 
 
@@ -61,6 +62,17 @@ def test_the_host_of_hooks_conforms(database_url: str) -> None:
     assert (found["provisioning_tenants"], found["workspaces"]) == (0, 0)
 
 
+SETTINGS = """
+from marshmallow import Schema, fields
+
+class Mail(Schema):
+    password = fields.String(load_default="hunter22", metadata={"secret": True})
+    region = fields.String(load_default="eu", metadata={"immutable": True})
+    sender = fields.Email(data_key="from", load_default="noreply@example.com")
+
+provisioning.settings("mail", Mail)
+"""
+
 #: Everything that a host can set and the API's callers can see.
 ODD = {
     "PROVISIONING_URL_PREFIX": "/partners/v1.0/tenancy",
@@ -90,6 +102,7 @@ ODD = {
         "uploader": ["bulk:create", "tenant:create", "tenant:update"],
         "sweeper": ["bulk:create", "tenant:delete"],
         "watcher": ["bulk:read"],
+        "setter": ["settings:read", "settings:update"],
     },
     "PROVISIONING_ADMIN_ROLES": ["operator"],
     "PROVISIONING_RATE_LIMITS": dict.fromkeys(("read", "write", "bulk"), "10000/second;100000/minute"),
@@ -116,7 +129,7 @@ BRIEFLY = ("-k", " and ".join(f"not {name}" for name in ALIKE))
 @alike
 @pytest.mark.parametrize("only", [BRIEFLY, pytest.param((), marks=slow)], ids=["briefly", "whole"])
 def test_a_host_that_sets_everything_otherwise_conforms(tmp_path: Path, only: tuple[str, ...]) -> None:
-    write_host(tmp_path)
+    write_host(tmp_path, registered=SETTINGS)
     run = conform(tmp_path, *only, config=ODD)
     held(run, 480)
     assert run.left_out == {
@@ -236,6 +249,13 @@ def test_a_host_with_fields_of_its_own_conforms_once_the_suite_is_told(tmp_path:
     assert "Where the host demands more of a tenant, override the fixture provisioning_tenant_body." in untold.output
     (tmp_path / "conftest.py").write_text(TOLD_OF_FIELDS, encoding="utf-8")
     held(conform(tmp_path, "-k", "not authentication and not permissions and not malformed"), 350)
+
+
+def test_a_host_with_settings_conforms(tmp_path: Path) -> None:
+    write_host(tmp_path, registered=SETTINGS)
+    run = conform(tmp_path, "-k", "test_settings or test_isolation and settings")
+    held(run, 20)
+    assert run.left_out == set()
 
 
 FROZEN = """

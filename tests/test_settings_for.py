@@ -13,10 +13,9 @@ import pytest
 from flask import Flask
 from marshmallow import Schema, fields, post_load
 
-from flask_tenant_provisioning import TenantProvisioning
+from flask_tenant_provisioning import TenantProvisioning, TenantSettings
 from flask_tenant_provisioning.problems import TenantNotFound
 from flask_tenant_provisioning.settings.reading import MOST, Readings
-from flask_tenant_provisioning.settings.view import TenantSettings
 from tests import own_settings
 from tests.own_settings import at, change
 from tests.witness import LASTING, Clock, storage_of
@@ -74,9 +73,9 @@ def test_what_nobody_sets_is_absent(make: MakeHost) -> None:
     app = make()
     found = settings(app, Caller(app).create())
     assert ("region" in found.mail, found.mail.get("region")) == (False, None)
-    for missing in (lambda: found.mail.region, lambda: found.nothing, lambda: found.mail._values_of):
-        with pytest.raises(AttributeError, match="has no"):
-            missing()
+    for whose, name in ((found.mail, "region"), (found, "nothing"), (found.mail, "_values_of")):
+        with pytest.raises(AttributeError, match=f"has no '{name}'"):
+            getattr(whose, name)
     with pytest.raises(KeyError):
         found["nothing"]
 

@@ -120,7 +120,7 @@ def examples(api: Api) -> dict[str, Any]:
         "ExplicitSettingsPatch": dict.fromkeys(list(api.hooks.namespaces)[:1]),
         "SettingsVersion": SETTINGS_VERSION,
         "SettingsHistory": {"items": [SETTINGS_VERSION], "next": None},
-        "RollbackInput": {"version": 1},
+        "RollbackInput": {"version": 0},
         **new,
     }
 

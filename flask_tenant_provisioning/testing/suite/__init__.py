@@ -25,5 +25,6 @@ from .test_permissions import *  # noqa: F403
 from .test_preconditions import *  # noqa: F403
 from .test_provisioning import *  # noqa: F403
 from .test_reading import *  # noqa: F403
+from .test_settings import *  # noqa: F403
 from .test_upserts import *  # noqa: F403
 from .test_validate_only import *  # noqa: F403

@@ -1,0 +1,59 @@
+"""What the host's code pays to read a tenant's settings, remembered and not.
+
+    python -m tests.bench.settings --db sqlite:////tmp/settings.sqlite3
+
+The database is to be empty; it gets one tenant, whose plan, partner and own settings all set something.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+
+from flask_tenant_provisioning import TenantProvisioning
+from tests import own_settings
+from tests.witness import storage_of
+from tests.world import Caller
+
+#: Readings a round, and rounds.
+_REMEMBERED, _READ, _ROUNDS = 50_000, 300, 7
+
+
+def microseconds(read: Callable[[], object], count: int) -> str:
+    """The median of some rounds, with the lowest and the highest."""
+    found = []
+    for _ in range(_ROUNDS):
+        begun = time.perf_counter()
+        for _ in range(count):
+            read()
+        found.append((time.perf_counter() - begun) / count * 1e6)
+    return f"{statistics.median(found):.2f} µs ({min(found):.2f}-{max(found):.2f})"
+
+
+def sender(provisioning: TenantProvisioning, tenant: str) -> object:
+    """What a host's code asks for."""
+    return provisioning.settings_for(tenant).mail.sender
+
+
+def main() -> None:
+    """Measure, and print a line for each."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.settings", description=__doc__)
+    parser.add_argument("--db", required=True, help="the URL of an empty database")
+    db = parser.parse_args().db
+    for name, seconds, count in (("remembered", 3600, _REMEMBERED), ("read anew", 0, _READ)):
+        app = own_settings.host(db, PROVISIONING_SETTINGS_CACHE_SECONDS=seconds)
+        partner, admin = Caller(app), Caller(app, roles=["provisioning-admin"])
+        tenant = partner.create(plan="pro")
+        own_settings.change(admin, f"/partners/{partner.partner}/settings", {"look": {"low": 1}})
+        own_settings.change(partner, own_settings.at(tenant), {"mail": {"note": "x", "password": "hunter22"}})
+        read = partial(sender, own_settings.of(app), tenant["tenant"])
+        with app.app_context():
+            print(f"{name}: {microseconds(read, count)}", flush=True)
+        storage_of(app).engine.dispose()
+
+
+if __name__ == "__main__":
+    main()
