@@ -48,9 +48,9 @@ def create(app: Flask, *bodies: dict[str, Any], most: int | None = None) -> list
 
 
 def _counter(session: Session) -> None:
-    from flask_tenant_provisioning.tenants.usage import _recount
+    from flask_tenant_provisioning.tenants.counting import recount
 
-    _recount(session)
+    recount(session)
 
 
 def named(n: int, **more: Any) -> dict[str, Any]:

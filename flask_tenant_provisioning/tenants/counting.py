@@ -1,13 +1,90 @@
-"""The statements that count tenants against limits, built once a storage."""
+"""Counters of tenants: one row a scope, changed under its lock by whoever creates or deletes."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, bindparam, case, func, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ..database import Statement, Storage
+from ..database import Session, Statement, Storage, instant
+from ..problems import QuotaExceeded
+
+#: The scope of the whole installation; other scopes are partners, none of which is called so.
+EVERYBODY = ""
+
+
+class Limit(NamedTuple):
+    """At most `most` living tenants in `scope`; where that is None, as many as the counter's row says."""
+
+    scope: str
+    most: int | None = None
+
+    def exceeded(self, most: int) -> QuotaExceeded:
+        """The problem of whoever finds no room under `most`."""
+        if self.scope == EVERYBODY:
+            return QuotaExceeded(f"The limit of {most} tenants is reached.", limit=most)
+        detail = f"The partner's limit of {most} tenants is reached."
+        return QuotaExceeded(detail, limit=most, partner=self.scope)
+
+
+def take(session: Session, limit: Limit) -> None:
+    """Count one tenant more. Raises `QuotaExceeded` at the limit."""
+    sql = session.storage.once(UsageSQL)
+    if session.run(sql.take, {"scope": limit.scope, "most": limit.most}).rowcount == 1:
+        return
+    counter = _counter(session, limit)
+    if counter is None:
+        return
+    tenants, most = counter
+    if tenants >= most:
+        raise limit.exceeded(most)
+    session.run(sql.add, {"scope": limit.scope, "more": 1})
+
+
+def reserve(session: Session, limit: Limit, count: int) -> tuple[int, QuotaExceeded | None]:
+    """Count up to `count` tenants more, as many as there is room for; returns how many, and what is met by the next."""
+    counter = _counter(session, limit)
+    if counter is None:
+        return count, None
+    tenants, most = counter
+    room = max(0, min(count, most - tenants))
+    session.run(session.storage.once(UsageSQL).add, {"scope": limit.scope, "more": room})
+    return room, limit.exceeded(most) if room < count else None
+
+
+def give_back(session: Session, limit: Limit, count: int) -> None:
+    """Count so many less, which did not come into being."""
+    if count:
+        session.run(session.storage.once(UsageSQL).add, {"scope": limit.scope, "more": -count})
+
+
+def recount(session: Session) -> None:
+    """Lock the counter's row, then count: whoever creates or deletes under a limit waits for that lock."""
+    sql = session.storage.once(UsageSQL)
+    session.run(sql.open, {"scope": EVERYBODY, "none": 0})
+    session.run(sql.count, {"scope": EVERYBODY})
+
+
+def _counter(session: Session, limit: Limit) -> tuple[int, int] | None:
+    """How many tenants there are, and how many there may be, under the counter's lock; None where there is no limit."""
+    sql = session.storage.once(UsageSQL)
+    row = session.run(sql.lock, {"scope": limit.scope, "most": limit.most}).fetchone()
+    if row is None:
+        return None if limit.most is None else (limit.most, limit.most)
+    tenants, most, doubtful_until = row
+    if most is None:
+        return None
+    return (tenants if doubtful_until is None else _true(session, limit.scope, doubtful_until)), most
+
+
+def _true(session: Session, partner: str, doubtful_until: str) -> int:
+    """The number of a partner's tenants, counted anew; believed from now on where all know of its limit by now."""
+    sql = session.storage.once(UsageSQL)
+    (tenants,) = session.run(sql.living, {"scope": partner}).fetchone()
+    until = doubtful_until if instant(session.storage.clock()) < doubtful_until else None
+    session.run(sql.correct, {"scope": partner, "tenants": tenants, "until": until})
+    return int(tenants)
 
 
 class UsageSQL:
@@ -30,7 +107,8 @@ class UsageSQL:
         self.open = self._compiled(_kept(insert.values(partner_id=scope, tenants=none), tenants=u.tenants))
         self.count = self._compiled(mine.values(tenants=living.scalar_subquery()))
         new = insert.values(partner_id=scope, tenants=none, most=limit, doubtful_until=until)
-        self.limit = self._compiled(_kept(new, most=limit))
+        later = case((u.most.is_(None), until), else_=u.doubtful_until)
+        self.limit = self._compiled(_kept(new, most=limit, doubtful_until=later))
         self.unlimit = self._compiled(usage.delete().where(u.partner_id == scope))
         room = mine.where(u.tenants < most, u.doubtful_until.is_(None))
         self.take = self._compiled(room.values(tenants=u.tenants + 1))

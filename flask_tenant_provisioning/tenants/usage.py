@@ -8,7 +8,6 @@ enforces a limit. An unlimited partner keeps none either; see `limit`.
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
 
 from sqlalchemy import BigInteger, Column, MetaData, PrimaryKeyConstraint, Table
 
@@ -19,11 +18,9 @@ from ..licensing import LicenseSource
 from ..partners.standing import standings
 from ..problems import QuotaExceeded
 from ..web.mount import Mount
-from .counting import UsageSQL
+from .counting import EVERYBODY as EVERYBODY, Limit as Limit, UsageSQL, give_back, recount, reserve, take
 from .plans import require_allowed
 
-#: The scope of the whole installation; other scopes are partners, none of which is called so.
-EVERYBODY = ""
 #: How much longer than processes remember a partner its new counter is not believed, in seconds: what they began while
 #: they knew of no limit has ended by then.
 SETTLING = 60.0
@@ -41,20 +38,6 @@ def usage_table(metadata: MetaData) -> Table:
         PrimaryKeyConstraint("partner_id"),
         sqlite_with_rowid=False,
     )
-
-
-class Limit(NamedTuple):
-    """At most `most` living tenants in `scope`; where that is None, as many as the counter's row says."""
-
-    scope: str
-    most: int | None = None
-
-    def exceeded(self, most: int) -> QuotaExceeded:
-        """The problem of whoever finds no room under `most`."""
-        if self.scope == EVERYBODY:
-            return QuotaExceeded(f"The limit of {most} tenants is reached.", limit=most)
-        detail = f"The partner's limit of {most} tenants is reached."
-        return QuotaExceeded(detail, limit=most, partner=self.scope)
 
 
 @dataclasses.dataclass(eq=False)
@@ -82,37 +65,27 @@ class Allowance:
         if self.plans_of is not None:
             require_allowed(session, self.plans_of, plan)
         for limit in self.limits:
-            _take(session, limit)
+            take(session, limit)
 
     def reserve(self, session: Session, count: int) -> int:
         """Count up to `count` tenants more, as many as there is room for; returns how many."""
         found = count
         for number, limit in enumerate(self.limits):
-            room = self._reserved(session, limit, found)
+            room, problem = reserve(session, limit, found)
+            self._met = problem or self._met
             for before in self.limits[:number]:
-                _give_back(session, before, found - room)
+                give_back(session, before, found - room)
             found = room
         return found
 
     def give_back(self, session: Session, count: int) -> None:
         """Count so many less, which did not come into being."""
         for limit in self.limits:
-            _give_back(session, limit, count)
+            give_back(session, limit, count)
 
     def exceeded(self) -> QuotaExceeded:
         """The problem of whoever found less room than it wanted to `reserve`."""
         return self._met or QuotaExceeded()
-
-    def _reserved(self, session: Session, limit: Limit, count: int) -> int:
-        counter = _counter(session, limit)
-        if counter is None:
-            return count
-        tenants, most = counter
-        room = max(0, min(count, most - tenants))
-        session.run(session.storage.once(UsageSQL).add, {"scope": limit.scope, "more": room})
-        if room < count:
-            self._met = limit.exceeded(most)
-        return room
 
 
 def allowance(mount: Mount, partner: str | None = None) -> Allowance:
@@ -143,7 +116,7 @@ def transfer(session: Session, giver: str, receiver: str) -> None:
     sql = session.storage.once(UsageSQL)
     for scope in sorted((giver, receiver)):
         if scope == receiver:
-            _take(session, Limit(receiver))
+            take(session, Limit(receiver))
         else:
             session.run(sql.release, {"scope": giver, "less": 1})
 
@@ -168,52 +141,6 @@ def _licensed(storage: Storage, license: LicenseSource) -> Allowance:
         return Allowance(license, ())
     sql, generation = storage.once(UsageSQL), license.generation
     if sql.counted.get(EVERYBODY) != generation:
-        storage.transaction(_recount)
+        storage.transaction(recount)
         sql.counted[EVERYBODY] = generation
     return Allowance(license, (Limit(EVERYBODY, most),))
-
-
-def _take(session: Session, limit: Limit) -> None:
-    sql = session.storage.once(UsageSQL)
-    if session.run(sql.take, {"scope": limit.scope, "most": limit.most}).rowcount == 1:
-        return
-    counter = _counter(session, limit)
-    if counter is None:
-        return
-    tenants, most = counter
-    if tenants >= most:
-        raise limit.exceeded(most)
-    session.run(sql.add, {"scope": limit.scope, "more": 1})
-
-
-def _counter(session: Session, limit: Limit) -> tuple[int, int] | None:
-    """How many tenants there are, and how many there may be, under the counter's lock; None where there is no limit."""
-    sql = session.storage.once(UsageSQL)
-    row = session.run(sql.lock, {"scope": limit.scope, "most": limit.most}).fetchone()
-    if row is None:
-        return None if limit.most is None else (limit.most, limit.most)
-    tenants, most, doubtful_until = row
-    if most is None:
-        return None
-    return (tenants if doubtful_until is None else _true(session, limit.scope, doubtful_until)), most
-
-
-def _true(session: Session, partner: str, doubtful_until: str) -> int:
-    """The number of a partner's tenants, counted anew; believed from now on where all know of its limit by now."""
-    sql = session.storage.once(UsageSQL)
-    (tenants,) = session.run(sql.living, {"scope": partner}).fetchone()
-    until = doubtful_until if instant(session.storage.clock()) < doubtful_until else None
-    session.run(sql.correct, {"scope": partner, "tenants": tenants, "until": until})
-    return int(tenants)
-
-
-def _give_back(session: Session, limit: Limit, count: int) -> None:
-    if count:
-        session.run(session.storage.once(UsageSQL).add, {"scope": limit.scope, "more": -count})
-
-
-def _recount(session: Session) -> None:
-    """Lock the counter's row, then count: whoever creates or deletes under a limit waits for that lock."""
-    sql = session.storage.once(UsageSQL)
-    session.run(sql.open, {"scope": EVERYBODY, "none": 0})
-    session.run(sql.count, {"scope": EVERYBODY})

@@ -17,6 +17,7 @@ class PartnerKeys:
     )
     partner_cache_seconds: int = key(
         1,
-        "For how many seconds a process may go by what it knows of a partner; 0 asks the database at every request.",
+        "For how many seconds a process may go by what it knows of a partner; 0 asks the database at every request. "
+        "It must be the same in all processes.",
         number(0, 3600),
     )
