@@ -66,6 +66,7 @@ def test_limits_are_members_of_the_partner_and_of_its_event(partner: Caller) -> 
     (told,) = rows(partner.app, "events", partner_id=partner.partner)
     assert '"max_tenants":{"previous":null,"new":3}' in told["changes"]
     assert '"allowed_plans":{"previous":null,"new":["pro","free"]}' in told["changes"]
+    assert limited(partner, max_tenants=3.0, allowed_plans=["pro", "free"]) == made
     bare = limited(partner)
     assert (bare["max_tenants"], bare["allowed_plans"], bare["version"]) == (None, None, 2)
 

@@ -381,10 +381,10 @@ def test_a_rollback_sets_again_what_was_set(partner: Caller, tenant: dict[str, A
     ("version", "error"),
     [
         (None, ("null", "This field may not be null.")),
-        ("1", ("invalid-version", "Must be a whole number from 0 on.")),
-        (-1, ("invalid-version", "Must be a whole number from 0 on.")),
-        (True, ("invalid-version", "Must be a whole number from 0 on.")),
-        (1 << 31, ("invalid-version", "Must be a whole number from 0 on.")),
+        ("1", ("invalid-number", "Must be a whole number from 0 to 2147483647.")),
+        (-1, ("invalid-number", "Must be a whole number from 0 to 2147483647.")),
+        (True, ("invalid-number", "Must be a whole number from 0 to 2147483647.")),
+        (1 << 31, ("invalid-number", "Must be a whole number from 0 to 2147483647.")),
     ],
 )
 def test_a_rollback_needs_a_version(

@@ -14,8 +14,8 @@ from email_validator import SPECIAL_USE_DOMAIN_NAMES
 from marshmallow import Schema, fields, missing
 
 from ..events.schemas import ID, TYPES, TenantIdField, TypesField
-from ..partners.schemas import LARGEST, LONGEST_PLAN, MOST_PLANS, CountField, PlansField
-from ..settings.schemas import LATEST, VersionField
+from ..partners.schemas import LONGEST_PLAN, MOST_PLANS, CountField, PlansField
+from ..settings.schemas import VersionField
 from ..tenants.fields import (
     LONGEST_KEY,
     LONGEST_VALUE,
@@ -28,7 +28,7 @@ from ..tenants.fields import (
 )
 from ..tenants.own_filters import OwnFilterField
 from ..web.parameters import ChoiceField, FlagField, InstantField, LimitField
-from ..web.validation import StrictSchema, TextField
+from ..web.validation import StrictSchema, TextField, WholeNumberField
 from ..webhooks.fields import (
     MOST_GLOBS,
     SCHEMES,
@@ -176,24 +176,14 @@ def _globs(field: GlobsField) -> dict[str, Any]:
 
 
 @described.register
-def _hours(field: HoursField) -> dict[str, Any]:
+def _whole(field: WholeNumberField) -> dict[str, Any]:
     return {"minimum": 0, "maximum": field.most}
-
-
-@described.register
-def _count(field: CountField) -> dict[str, Any]:
-    return {"minimum": 0, "maximum": LARGEST}
 
 
 @described.register
 def _plans(field: PlansField) -> dict[str, Any]:
     text = {"type": "string", "minLength": 1, "maxLength": LONGEST_PLAN, "pattern": _STORABLE}
     return {"items": text if field.plans is None else {"enum": list(field.plans)}, "maxItems": MOST_PLANS}
-
-
-@described.register
-def _version(field: VersionField) -> dict[str, Any]:
-    return {"minimum": 0, "maximum": LATEST}
 
 
 @described.register

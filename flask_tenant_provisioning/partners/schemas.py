@@ -10,7 +10,7 @@ from ..access.principal import LONGEST_NAME
 from ..problems import Fault
 from ..web.api import Api
 from ..web.parameters import ChoiceField, LimitField, QuerySchema
-from ..web.validation import NULL, StrictSchema, TextField, refused
+from ..web.validation import NULL, StrictSchema, TextField, WholeNumberField, refused
 from .models import STATUSES
 
 LARGEST = 2_000_000_000
@@ -18,15 +18,8 @@ MOST_PLANS, LONGEST_PLAN = 100, 100
 DEFAULT_LIMIT = 50
 
 
-class CountField(fields.Field):  # type: ignore[type-arg]
+class CountField(WholeNumberField):
     """A whole number from 0 on."""
-
-    default_error_messages = {"null": [NULL]}  # noqa: RUF012
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> int:
-        if type(value) is not int or not 0 <= value <= LARGEST:
-            raise refused(Fault("invalid-number", f"Must be a whole number from 0 to {LARGEST}."))
-        return value
 
 
 class PlansField(fields.Field):  # type: ignore[type-arg]
@@ -71,7 +64,7 @@ class PartnerSchema(StrictSchema):
     status = StatusField(*STATUSES)
     suspended_reason = TextField(shortest=1, longest=500, allow_none=True)
     parent = TextField(shortest=1, longest=LONGEST_NAME, allow_none=True)
-    max_tenants = CountField(allow_none=True)
+    max_tenants = CountField(most=LARGEST, allow_none=True)
     allowed_plans = PlansField(plans=None, allow_none=True)
     version = fields.Integer(dump_only=True)
     created_at = fields.AwareDateTime(dump_only=True)

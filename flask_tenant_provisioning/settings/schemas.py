@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from marshmallow import fields, validate
 
 from ..events.schemas import ChangeSchema
-from ..problems import Fault
 from ..web.api import Api
 from ..web.parameters import LimitField, QuerySchema
-from ..web.validation import NULL, REQUIRED, StrictSchema, TextField, refused
+from ..web.validation import StrictSchema, TextField, WholeNumberField
 from .layers import DEFAULT, PARTNER, PLAN, TENANT
 
 DEFAULT_LIMIT = 50
@@ -18,15 +15,8 @@ DEFAULT_LIMIT = 50
 LATEST = (1 << 31) - 1
 
 
-class VersionField(fields.Field):  # type: ignore[type-arg]
+class VersionField(WholeNumberField):
     """The number of a version; 0 is the one in which nothing was set."""
-
-    default_error_messages = {"required": [REQUIRED], "null": [NULL]}  # noqa: RUF012
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> int:
-        if type(value) is not int or not 0 <= value <= LATEST:
-            raise refused(Fault("invalid-version", "Must be a whole number from 0 on."))
-        return value
 
 
 class ExplicitSettingsSchema(StrictSchema):
@@ -71,7 +61,7 @@ class SettingsHistorySchema(StrictSchema):
 class RollbackSchema(StrictSchema):
     """Which version is to be set again."""
 
-    version = VersionField(required=True)
+    version = VersionField(most=LATEST, required=True)
 
 
 class SettingsHistoryQuery(QuerySchema):

@@ -63,6 +63,22 @@ class TextField(fields.Field):  # type: ignore[type-arg]
         return Fault("invalid-length", f"Must have {self.shortest} to {self.longest} characters.")
 
 
+class WholeNumberField(fields.Field):  # type: ignore[type-arg]
+    """A whole number from 0 to `most`; 1.0 is one (JSON Schema, validation §6.1.1)."""
+
+    default_error_messages = {"required": [REQUIRED], "null": [NULL]}  # noqa: RUF012
+
+    def __init__(self, *, most: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.most = most
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> int:
+        whole = isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1
+        if not whole or not 0 <= value <= self.most:
+            raise refused(Fault("invalid-number", f"Must be a whole number from 0 to {self.most}."))
+        return int(value)
+
+
 def refused(*faults: Fault | dict[str, Fault]) -> ValidationError:
     """The error that says these faults of one field, or of what the field holds, by name."""
     return ValidationError(list(faults))

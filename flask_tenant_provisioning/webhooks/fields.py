@@ -8,7 +8,7 @@ from marshmallow import fields
 
 from ..problems import Fault
 from ..web.parameters import InstantField
-from ..web.validation import NOT_TEXT, NULL, REQUIRED, TextField, refused
+from ..web.validation import NOT_TEXT, NULL, REQUIRED, TextField, WholeNumberField, refused
 from .globs import TYPES, is_glob, is_in_vain
 
 LONGEST_URL = 2048
@@ -61,20 +61,8 @@ class SwitchField(fields.Field):  # type: ignore[type-arg]
         return value
 
 
-class HoursField(fields.Field):  # type: ignore[type-arg]
+class HoursField(WholeNumberField):
     """A whole number of hours, `most` at most."""
-
-    default_error_messages = _FAULTS  # type: ignore[assignment]
-
-    def __init__(self, *, most: int, **options: Any) -> None:
-        super().__init__(**options)
-        self.most = most
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> int:
-        whole = isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1
-        if not whole or not 0 <= value <= self.most:
-            raise refused(Fault("invalid-number", f"Must be a whole number from 0 to {self.most}."))
-        return int(value)
 
 
 class SinceField(TextField):

@@ -141,7 +141,7 @@ def test_a_version_that_never_was_is_not_set_again(provisioning_partner: Caller)
     answer = settings_written(provisioning_partner, "POST", tenant, 0, {"version": 9}, "/rollback")
     answer.problem(404, "settings-version-not-found")
     answer = settings_written(provisioning_partner, "POST", tenant, 0, {"version": "x"}, "/rollback")
-    answer.require(answer.faults() == {"#/version": "invalid-version"}, "name the version")
+    answer.require(answer.faults() == {"#/version": "invalid-number"}, "name the version")
     settings_shown(settings_written(provisioning_partner, "POST", tenant, 0, {"version": 0}, "/rollback"))
 
 
