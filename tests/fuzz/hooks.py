@@ -76,8 +76,9 @@ def _clear_the_way(case: Case[Any], meta: CaseMetadata) -> None:
 
 
 def _expect_nothing(case: Case[Any]) -> None:
-    """Name no version in one of two upserts: whoever names one creates nothing."""
-    if case.headers and "external_id" in (case.path_parameters or {}) and next(_numbers) % 2:
+    """Name no version in one of two upserts, of partners too: whoever names one creates nothing."""
+    upserts = case.method == "PUT" and {"external_id", "partner_id"} & (case.path_parameters or {}).keys()
+    if case.headers and upserts and next(_numbers) % 2:
         case.headers.pop("If-Match", None)
 
 
@@ -95,9 +96,11 @@ def _renew_email(case: Case[Any]) -> None:
 def _aim(case: Case[Any]) -> None:
     """Send globs that mean some event, a URL that the guard lets pass, and a time that is not long ago.
 
-    A tenant is moved to a partner that there is, and that the stranger is not of.
+    A tenant is moved to a partner that there is, and that the stranger is not of; a partner stands below such a one.
     """
     body = case.body
+    if "/partners" in case.path and isinstance(body, dict) and body.get("parent"):
+        case.body = {**body, "parent": "acme"}
     if case.path.endswith("/move") and isinstance(body, dict) and "partner" in body:
         case.body = {**body, "partner": ("acme", "initech")[next(_numbers) % 2]}
     if "/webhooks" in case.path and isinstance(body, dict):
