@@ -49,6 +49,7 @@ class FreeSettings(Schema):
 
     a = fields.Raw(allow_none=True)
     b = fields.Raw(allow_none=True)
+    c = fields.Raw(allow_none=True)
     e = fields.Raw(allow_none=True)
     big = fields.String()
 

@@ -93,44 +93,6 @@ def test_a_namespace_that_is_null_is_inherited_again(partner: Caller, tenant: di
     assert found == {**with_(NOTHING_SET, look={"colour": "red"}), "version": 2}
 
 
-@pytest.mark.parametrize(
-    ("target", "patch", "result"),
-    [
-        ({"a": "b"}, {"a": "c"}, {"a": "c"}),
-        ({"a": "b"}, {"b": "c"}, {"a": "b", "b": "c"}),
-        ({"a": "b"}, {"a": None}, {}),
-        ({"a": "b", "b": "c"}, {"a": None}, {"b": "c"}),
-        ({"a": ["b"]}, {"a": "c"}, {"a": "c"}),
-        ({"a": "c"}, {"a": ["b"]}, {"a": ["b"]}),
-        ({"a": {"b": "c"}}, {"a": {"b": "d", "c": None}}, {"a": {"b": "d"}}),
-        ({"a": [{"b": "c"}]}, {"a": [1]}, {"a": [1]}),
-        ({"e": None}, {"a": 1}, {"e": None, "a": 1}),
-        ({}, {"a": {"bb": {"ccc": None}}}, {"a": {"bb": {}}}),
-    ],
-    ids=str,
-)
-def test_the_vectors_of_rfc_7396_hold(
-    partner: Caller, tenant: dict[str, Any], target: Any, patch: Any, result: Any
-) -> None:
-    assert partner("PUT", at(tenant), json={"free": target}).status_code == 200
-    found = change(partner, at(tenant), {"free": patch}, content_type="application/merge-patch+json")
-    assert found["explicit"].get("free", {}) == result
-
-
-@pytest.mark.parametrize("patch", [["c"], "bar", ["c", "d"], None, 5], ids=str)
-def test_the_vectors_that_leave_no_object_are_refused(partner: Caller, tenant: dict[str, Any], patch: Any) -> None:
-    found = change(partner, at(tenant), {"free": {"a": "foo"}})
-    options: dict[str, Any] = (
-        {"json": patch} if patch is not None else {"data": "null", "content_type": "application/json"}
-    )
-    for method in ("PATCH", "PUT"):
-        invalid(partner(method, at(tenant), **options), ("#", "invalid-type", "Must be an object."))
-        if patch is not None:
-            answer = partner(method, at(tenant), json={"free": patch})
-            invalid(answer, ("#/free", "invalid-type", "Must be an object."))
-    assert read(partner, tenant) == found
-
-
 # What is refused.
 
 

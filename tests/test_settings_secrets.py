@@ -287,7 +287,7 @@ def test_what_was_a_secret_is_not_shown_until_it_is_set_anew(make: MakeHost) -> 
 # From one partner to another.
 
 
-def test_settings_move_with_their_history_and_open_there(make: MakeHost) -> None:
+def test_settings_move_with_their_tenant_and_open_there(make: MakeHost) -> None:
     app = make()
     partner, tenant = busy(app)
     id = tenant["tenant"]

@@ -53,6 +53,23 @@ def test_a_unit_that_fails_leaves_nothing(storage: Storage) -> None:
     assert (count(storage), count(storage, "events")) == (0, 0)
 
 
+def test_a_thread_knows_the_unit_that_runs_in_it_and_in_no_other(storage: Storage) -> None:
+    seen: list[Session | None] = []
+
+    def work(session: Session) -> None:
+        assert storage.running is session
+        thread = threading.Thread(target=lambda: seen.append(storage.running))
+        thread.start()
+        thread.join()
+        raise ZeroDivisionError
+
+    for unit in (storage.read, storage.statement, storage.transaction):
+        with pytest.raises(ZeroDivisionError):
+            unit(work)
+        assert storage.running is None
+    assert seen == [None] * 3
+
+
 def test_the_hosts_own_rows_commit_with_the_tenant(storage: Storage) -> None:
     notes.metadata.create_all(storage.engine)
 

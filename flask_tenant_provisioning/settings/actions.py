@@ -13,10 +13,12 @@ from ..problems import InvalidInput, SettingsOutdated, SettingsVersionNotFound
 from ..tenants import actions as tenants
 from ..tenants.actions import require_changeable
 from ..tenants.changes import Target, locked
+from ..web.validation import load
 from .accepting import accepted
 from .kept import NOTHING, Flat, Kept, Place, opened
 from .models import NOBODY, Revision
 from .moving import move as move
+from .schemas import rollback_input
 from .sent import patched, whole
 from .state import Owner, State, state
 from .statements import SettingsSQL
@@ -87,13 +89,14 @@ def patch(session: Session, actor: Actor, shelf: Shelf, find: FindOwner, sent: A
     return _changed(session, actor, shelf, before, accepted(before, *patched(before, sent)))
 
 
-def rollback(session: Session, actor: Actor, shelf: Shelf, find: FindOwner, version: int, expected: Expected) -> State:
-    """Set what was set in `version`, as a new version; 0 is that in which nothing was.
+def rollback(session: Session, actor: Actor, shelf: Shelf, find: FindOwner, sent: Any, expected: Expected) -> State:
+    """Set what was set in the `version` that was sent, as a new version; 0 is that in which nothing was.
 
-    Raises `SettingsVersionNotFound`, `SettingsOutdated` where that is not valid any more, and what `find` and
-    `expected` raise.
+    Raises `InvalidInput`, `SettingsVersionNotFound`, `SettingsOutdated` where that is not valid any more, and what
+    `find` and `expected` raise.
     """
     before = _begun(session, shelf, find, expected)
+    version = load(rollback_input(), sent)["version"]
     then = _then(session, shelf, before, version)
     try:
         return _changed(session, actor, shelf, before, accepted(before, then.values), then)

@@ -15,11 +15,10 @@ from ..web.parameters import NO_QUERY, write_query
 from ..web.preconditions import etag
 from ..web.requests import expectation
 from ..web.routing import JSON, MERGE_PATCH
-from ..web.validation import load
 from ..web.writing import Answer, write
 from . import actions, documents
 from .actions import FindOwner, Shelf
-from .schemas import history_query, rollback_input
+from .schemas import history_query
 from .state import State
 
 #: The problems that settings have in common: of their history, and of writes to them.
@@ -56,10 +55,7 @@ def patch(call: Call, find: FindOwner) -> Response:
 
 def rollback(call: Call, find: FindOwner) -> Response:
     """Set what was set in a version."""
-    asked, body = call.asked(write_query()), call.body(JSON)
-    version = load(rollback_input(), body)["version"]
-    work = partial(actions.rollback, **_by(call, find), version=version)
-    return write(call, work, shown, body=body, validate_only=asked["validate_only"])
+    return _written(call, find, actions.rollback, call.asked(write_query()), call.body(JSON))
 
 
 def history(call: Call, find: FindOwner, question: str) -> Response:
