@@ -273,7 +273,7 @@ def test_a_value_that_is_not_valid_any_more_gives_way(
         assert own_settings.of(app).settings_for(tenant["tenant"]).mail.daily == 3
     (record,) = [record for record in caplog.records if "is not valid" in record.getMessage()]
     assert record.getMessage() == (
-        f"settings of tenant {tenant['tenant']}: what its tenant sets for mail.daily is not valid"
+        f"settings of the tenant {tenant['tenant']}: mail.daily, set by the tenant, is not valid and gives way"
     )
     change(partner, at(tenant), {"mail": {"note": "y"}})
     assert read(Caller(make(NAMESPACES), "acme"), tenant)["explicit"]["mail"]["daily"] == 50

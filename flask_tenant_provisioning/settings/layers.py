@@ -68,7 +68,7 @@ def settled(namespace: Namespace, layers: Iterable[Layer]) -> Settled:
 def complain(storage: Storage, namespace: str, found: Settled, whose: str) -> None:
     """Log each value that gave way, once a process and key, without the value."""
     for source, key in sorted(found.dropped):
-        _once(storage, (namespace, key, source), "settings of %s: what its %s sets for %s is not valid", whose)
+        _once(storage, (namespace, key, source), "settings of %s: %s, set by the %s, is not valid and gives way", whose)
 
 
 def complain_of_lost(storage: Storage, namespace: str, found: Settled, whose: str) -> None:
@@ -76,14 +76,14 @@ def complain_of_lost(storage: Storage, namespace: str, found: Settled, whose: st
     for key, value in found.values.items():
         if value is LOST:
             kind = (namespace, key, found.sources[key], "lost")
-            _once(storage, kind, "settings of %s: what its %s sets for %s cannot be opened", whose)
+            _once(storage, kind, "settings of %s: %s, set by the %s, cannot be opened", whose)
 
 
 def _once(storage: Storage, kind: tuple[str, ...], sentence: str, whose: str) -> None:
     told: set[tuple[str, ...]] = storage.once(_complaints)
     if kind not in told:
         told.add(kind)
-        logger.warning(sentence, whose, kind[2], f"{kind[0]}.{kind[1]}")
+        logger.warning(sentence, whose, f"{kind[0]}.{kind[1]}", kind[2])
 
 
 def _complaints(_storage: Storage) -> set[tuple[str, ...]]:

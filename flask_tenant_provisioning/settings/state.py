@@ -108,7 +108,8 @@ def _given(hooks: Hooks, partners: Kept, plan: str | None) -> tuple[Layer, ...]:
 
 
 def _complain(session: Session, found: State) -> None:
-    whose = f"tenant {found.owner.tenant.id}" if found.owner.tenant else "a partner"
+    tenant, partner = found.owner.tenant, found.owner.partner
+    whose = f"the tenant {tenant.id}" if tenant else f"the tenants of {partner!r}"
     for name, one in found.settled.items():
         complain(session.storage, name, one, whose)
         complain_of_lost(session.storage, name, one, whose)
