@@ -70,6 +70,7 @@ HEALTHY = (
     "ok    webhook-keys    there are none yet / "
     "set PROVISIONING_ENCRYPTION_KEYS before the first: the app's secret key would seal it\n"
     "ok    webhook-reach   https, port 443, 8443, and no internal network\n"
+    "ok    settings-keys   no settings hold a secret\n"
     "ok    worker          external, 0 steps, 0 due\n"
 )
 #: What an isolated mount is told otherwise.
@@ -281,9 +282,10 @@ def test_a_database_that_does_not_answer_fails_and_the_rest_goes_on() -> None:
     url = f"postgresql+psycopg://someone:{WORDS}@127.0.0.1:1/none?sslpassword={WORDS}"
     TenantProvisioning().init_app(app, url)
     found = unwell(app)
-    assert [*found] == ["tenants", "database", "migrations", "tables", "webhook-keys", "worker"]
+    assert [*found] == ["tenants", "database", "migrations", "tables", "webhook-keys", "settings-keys", "worker"]
     skipped = ("fail", "not looked at: the database does not answer", "")
-    assert [found[name] for name in ("tenants", "migrations", "tables", "webhook-keys")] == [skipped] * 4
+    unseen = ("tenants", "migrations", "tables", "webhook-keys", "settings-keys")
+    assert [found[name] for name in unseen] == [skipped] * 5
     status, detail, advice = found["database"]
     assert status == "fail"
     assert detail.startswith("OperationalError: ")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from . import configuration, database, host, keys, license, limits, mounting, routes, tokens, webhooks, work
+from . import configuration, database, host, keys, license, limits, mounting, routes, settings, tokens, webhooks, work
 from .findings import Finding, Patient
 
 Check = Callable[[Patient], Finding]
@@ -33,5 +33,6 @@ CHECKS: Mapping[str, Check] = {
     "rate-limits": limits.are_counted,
     "webhook-keys": webhooks.can_be_signed,
     "webhook-reach": webhooks.go_nowhere_near,
+    "settings-keys": settings.can_be_opened,
     "worker": work.keeps_up,
 }
