@@ -125,6 +125,20 @@ def test_what_is_wrong_with_a_secret_is_told_without_it(make: MakeHost) -> None:
     invalid(answer, ("#/loud/other", *hidden), ("#/loud/token", *hidden))
 
 
+def test_the_digest_of_a_repeatable_request_is_no_help_to_guess_a_secret(make: MakeHost) -> None:
+    keys = {"PROVISIONING_ENCRYPTION_KEYS": [OLD]}
+    one, other = (make(PROVISIONING_SECRET_KEY=f"{name} secret of the host", **keys) for name in ("one", "other"))
+    tenant = Caller(one, "acme").create()
+    for body, number in (({"mail": {"daily": 5}}, 1), ({"mail": {"password": "hunter22", "note": None}}, 2)):
+        for app in (one, other):
+            headers = {"Idempotency-Key": f"{number} {app is one}"}
+            change(Caller(app, "acme"), at(tenant), body, headers=headers)
+            again = Caller(app, "acme")("PATCH", at(tenant), json=body, headers=headers)
+            assert again.headers["Idempotency-Replayed"] == "true"
+        same = {row["fingerprint"] for row in rows(one, "idempotency") if row["key"].startswith(str(number))}
+        assert len(same) == number
+
+
 # The mask.
 
 

@@ -10,6 +10,7 @@ from flask import Response
 
 from ..problems import InvalidCursor, InvalidParameter, PreconditionFailed, PreconditionRequired
 from ..web.call import Call
+from ..web.json import render
 from ..web.paging import paged, place
 from ..web.parameters import NO_QUERY, write_query
 from ..web.preconditions import etag
@@ -18,6 +19,7 @@ from ..web.routing import JSON, MERGE_PATCH
 from ..web.writing import Answer, write
 from . import actions, documents
 from .actions import FindOwner, Shelf
+from .kept import Path, is_declared, is_secret
 from .schemas import history_query
 from .state import State
 
@@ -71,7 +73,23 @@ def history(call: Call, find: FindOwner, question: str) -> Response:
 
 def _written(call: Call, find: FindOwner, action: Callable[..., State], asked: dict[str, Any], body: Any) -> Response:
     work = partial(action, **_by(call, find), sent=body)
-    return write(call, work, shown, body=body, validate_only=asked["validate_only"])
+    return write(call, work, shown, body=blinded(call, body), validate_only=asked["validate_only"])
+
+
+def blinded(call: Call, body: Any) -> Any:
+    """`body` as an ``Idempotency-Key`` remembers its digest: by it, who has the database could try out passwords."""
+    namespaces, seal = call.mount.hooks.namespaces, call.mount.cursors.seal
+
+    def hidden(path: Path, value: Any) -> Any:
+        is_open = value is None or not is_declared(namespaces, path) or not is_secret(namespaces, path)
+        return value if is_open else seal(render(value), repr(path))
+
+    if not isinstance(body, dict):
+        return body
+    return {
+        name: {key: hidden((name, key), value) for key, value in values.items()} if isinstance(values, dict) else values
+        for name, values in body.items()
+    }
 
 
 def _by(call: Call, find: FindOwner) -> dict[str, Any]:
