@@ -23,7 +23,7 @@ from .tenants.lifecycle_routes import routes as lifecycle_routes
 from .tenants.routes import routes as tenant_routes
 from .usage.routes import routes as usage_routes
 from .web.call import Call
-from .web.catchall import UNMATCHED, match_every_method, unmatched
+from .web.catchall import REST, UNMATCHED, beneath, match_every_method, unmatched
 from .web.failures import answer_errors
 from .web.media_types import require_json_accepted
 from .web.mount import Mount
@@ -52,11 +52,15 @@ ROUTES: tuple[Route, ...] = (
 def make_blueprint(mount: Mount) -> Blueprint:
     """The API of `mount`, for an app to register."""
     blueprint = Blueprint(mount.name, __name__, url_prefix=mount.settings.url_prefix)
+    shut = beneath(ROUTES)
     for route in ROUTES:
-        view = _view(route, mount)
+        view, own = _view(route, mount), {"methods": [route.method], "merge_slashes": False}
         for rule in route.rules:
-            blueprint.add_url_rule(rule, route.endpoint, view, methods=[route.method], merge_slashes=False)
-    for rule in ("/", "/<path:unmatched>"):
+            automatic = False if rule in shut else None
+            blueprint.add_url_rule(rule, route.endpoint, view, provide_automatic_options=automatic, **own)
+    for rule in sorted(shut):
+        blueprint.add_url_rule(rule, UNMATCHED, unmatched, provide_automatic_options=False, merge_slashes=False)
+    for rule in REST:
         blueprint.add_url_rule(rule, UNMATCHED, unmatched, provide_automatic_options=False, strict_slashes=False)
     blueprint.record(match_every_method)
     answer_errors(blueprint, mount)

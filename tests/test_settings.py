@@ -453,6 +453,21 @@ def test_others_neither_see_nor_change_a_partner_s_defaults(partner: Caller, adm
         refused(answer, 404, "partner-not-found", "Partner not found.")
 
 
+@pytest.mark.parametrize("id", ["acme", "a/b"])
+def test_a_wrong_method_beneath_a_partner_means_no_partner_of_that_name(admin: Caller, id: str) -> None:
+    allowed = {"": "GET, HEAD, OPTIONS, PATCH, PUT", "/history": "GET, HEAD, OPTIONS", "/rollback": "OPTIONS, POST"}
+    before = rows(admin.app, "partners")
+    for rest, methods in allowed.items():
+        path = f"/partners/{id}/settings{rest}"
+        for method in {"PUT", "PATCH", "POST", "DELETE", "PROPFIND"} - {*methods.split(", ")}:
+            answer = admin(method, path, json={})
+            refused(answer, 405, "method-not-allowed", f"{method} is not possible here.")
+            assert answer.headers["Allow"] == methods
+        answer = admin("OPTIONS", path)
+        assert (answer.status_code, answer.data, answer.headers["Allow"]) == (200, b"", methods)
+    assert rows(admin.app, "partners") == before
+
+
 def test_of_two_who_set_a_partner_s_first_defaults_one_wins(partner: Caller, admin: Caller) -> None:
     partner("GET", "/tenants")
 

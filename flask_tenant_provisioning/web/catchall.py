@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from flask import Response, current_app, request
 from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import MethodNotAllowed
-from werkzeug.routing import MapAdapter
+from werkzeug.routing import MapAdapter, Rule
 
 from .. import problems
+from .routing import Route
 
 UNMATCHED = "unmatched"
+#: The rules that leave nothing below the prefix to others.
+REST = ("/", "/<path:unmatched>")
 
 
 class _EveryMethod(set[str]):
@@ -26,8 +30,20 @@ def match_every_method(state: BlueprintSetupState) -> None:
         rule.methods = _EveryMethod()
 
 
+def beneath(routes: Iterable[Route]) -> frozenset[str]:
+    """The rules that end in something fixed behind a place that takes slashes.
+
+    Methods that are not theirs would go to the route that ends with that place, for which all of it is one name: the
+    catch-all has to stand there too.
+    """
+    shut = (route for route in routes if "<path:" in route.rule and not route.rule.endswith(">"))
+    return frozenset(rule for route in shut for rule in route.rules)
+
+
 def unmatched(**_path: Any) -> Response:
     """What is under the prefix and matches no other rule: a wrong method, or nothing at all."""
+    if request.url_rule is not None and not request.url_rule.rule.endswith(REST):
+        return _other_method(request.url_rule)
     adapter = current_app.create_url_adapter(request)
     allowed = sorted(adapter.allowed_methods()) if adapter else []
     if adapter is None or not allowed:
@@ -35,6 +51,15 @@ def unmatched(**_path: Any) -> Response:
     if not any(_is_ours(adapter, method) for method in allowed):
         raise _handed_back(MethodNotAllowed(allowed))
     raise problems.MethodNotAllowed(f"{request.method} is not possible here.", headers={"Allow": ", ".join(allowed)})
+
+
+def _other_method(rule: Rule) -> Response:
+    """What a rule of `beneath` answers to the methods that none of its routes has; ``OPTIONS`` is among them."""
+    beside = (one for one in current_app.url_map.iter_rules() if one.rule == rule.rule and one is not rule)
+    allowed = ", ".join(sorted({"OPTIONS"}.union(*(one.methods or () for one in beside))))
+    if request.method == "OPTIONS":
+        return Response(headers={"Allow": allowed})
+    raise problems.MethodNotAllowed(f"{request.method} is not possible here.", headers={"Allow": allowed})
 
 
 def _is_ours(adapter: MapAdapter, method: str) -> bool:
