@@ -103,7 +103,8 @@ WRONG = {
 @pytest.mark.parametrize("width", [1, 7, 1 << 16])
 @pytest.mark.parametrize(("media_type", "data", "expected"), WRONG.values(), ids=WRONG)
 def test_a_wrong_row_stays_a_row(media_type: str, data: bytes, expected: list[bytes], width: int) -> None:
-    assert [row for _, row in rows(data, media_type, width)] == expected
+    pieces = max(width, len(data) // 20_000)
+    assert [row for _, row in rows(data, media_type, pieces)] == expected
 
 
 def refusal(stream: Iterable[bytes], media_type: str, limits: Limits = LIMITS, encoding: str | None = None) -> str:

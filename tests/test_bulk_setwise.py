@@ -31,7 +31,7 @@ TENANTS = ("a", "b", "c", "d", "e", "f")
 #: How many of them count against a limit.
 LIVING = 5
 EXAMPLES = settings(
-    max_examples=25, phases=[Phase.generate], deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=15, phases=[Phase.generate], deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 
 

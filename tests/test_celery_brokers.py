@@ -27,6 +27,8 @@ from tests.witness import Clock
 from tests.world import configuration
 
 SILENCED = "Celery carries no work at present, its sweep will find what is due: "
+pytestmark = pytest.mark.slow
+
 KINDS = pytest.mark.parametrize("kind", brokers.KINDS)
 
 Make = Callable[[Broker], CeleryHouse]

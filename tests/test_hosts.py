@@ -15,7 +15,7 @@ from tests.hosts.kinds import NAMES, Kind, kind
 from tests.walk import STOPS, walk
 from tests.world import engine_of
 
-pytestmark = pytest.mark.one_database("about hosts, whatever the database")
+pytestmark = [pytest.mark.one_database("about hosts, whatever the database"), pytest.mark.slow]
 
 #: What `doctor` finds in the host rather than in its settings, licence, database or keys.
 ABOUT_HOSTS = ("jwt-users", "csrf", "hooks", "sessions", "middleware", "routes", "tables")

@@ -25,6 +25,8 @@ from tests import postgresql, world
 from tests.bench import depth, target
 from tests.filling import START, STEP, fill, moment, row
 
+pytestmark = pytest.mark.slow
+
 PREFIX = "provisioning_"
 TENANTS = 60_000
 NOW = 2 * TENANTS
@@ -352,7 +354,6 @@ def many(request: pytest.FixtureRequest, database: str, tmp_path_factory: pytest
     made.engine.dispose()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("sort", SORTS)
 def test_a_page_of_200_000_reads_as_much_at_99_percent(many: Storage, sort: str) -> None:
     first, deep = (
@@ -362,7 +363,6 @@ def test_a_page_of_200_000_reads_as_much_at_99_percent(many: Storage, sort: str)
     assert max(deep) <= 1.15 * min(first)
 
 
-@pytest.mark.slow
 @pytest.mark.alone("a ratio of times")
 @pytest.mark.parametrize("sort", SORTS)
 def test_a_page_of_200_000_takes_as_long_at_99_percent(many: Storage, sort: str) -> None:

@@ -172,6 +172,22 @@ def build(tmp_path: Path) -> Iterator[Callable[..., Target]]:
         each.close()
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Target]]:
+    """Hosts with a configuration of their own that nobody changes, each built once."""
+    made: dict[str, Target] = {}
+
+    def get(algorithm: str = "HS256", **config: Any) -> Target:
+        key = json.dumps([algorithm, config])
+        if key not in made:
+            made[key] = Target(tmp_path_factory.mktemp("shared"), algorithm, **config)
+        return made[key]
+
+    yield get
+    for each in made.values():
+        each.close()
+
+
 @pytest.fixture
 def refused(caplog: pytest.LogCaptureFixture) -> Callable[..., None]:
     """Asserts that an attack is answered 401 with the whole problem, and leaves nothing behind."""
@@ -251,10 +267,10 @@ def test_no_algorithm_is_refused(
 @pytest.mark.parametrize("kind", ASYMMETRIC)
 @pytest.mark.parametrize("mixed", [False, True], ids=["one algorithm", "a host that decodes HMAC too"])
 def test_the_public_key_is_no_secret(
-    build: Callable[..., Target], refused: Callable[..., None], kind: str, form: str, algorithm: str, mixed: bool
+    shared: Callable[..., Target], refused: Callable[..., None], kind: str, form: str, algorithm: str, mixed: bool
 ) -> None:
     name = f"HS{algorithm[3:]}"
-    target = build(kind, **({"JWT_DECODE_ALGORITHMS": [kind, name]} if mixed else {}))
+    target = shared(kind, **({"JWT_DECODE_ALGORITHMS": [kind, name]} if mixed else {}))
     secret = {
         "PEM": lambda: public_key(kind),
         "PEM without its last line end": lambda: public_key(kind).rstrip(),
@@ -496,9 +512,9 @@ AUDIENCES: dict[str, Any] = {
 @pytest.mark.parametrize("configured", ["provisioning", ["provisioning"]], ids=["text", "list"])
 @pytest.mark.parametrize("audience", AUDIENCES.values(), ids=AUDIENCES)
 def test_another_audience_is_refused(
-    build: Callable[..., Target], refused: Callable[..., None], audience: Any, configured: Any
+    shared: Callable[..., Target], refused: Callable[..., None], audience: Any, configured: Any
 ) -> None:
-    target = build(JWT_DECODE_AUDIENCE=configured)
+    target = shared(JWT_DECODE_AUDIENCE=configured)
     token = target.token(claims={"aud": audience})
     refused(target, target.send(token), secrets=parts(token))
 
