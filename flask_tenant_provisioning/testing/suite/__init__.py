@@ -21,9 +21,11 @@ from .test_isolation import *  # noqa: F403
 from .test_lifecycle import *  # noqa: F403
 from .test_lists import *  # noqa: F403
 from .test_mounting import *  # noqa: F403
+from .test_partners import *  # noqa: F403
 from .test_permissions import *  # noqa: F403
 from .test_preconditions import *  # noqa: F403
 from .test_provisioning import *  # noqa: F403
+from .test_rate_limits import *  # noqa: F403
 from .test_reading import *  # noqa: F403
 from .test_settings import *  # noqa: F403
 from .test_upserts import *  # noqa: F403
