@@ -88,7 +88,7 @@ class TenantSQL:
         held = (each(living, t[name], given, self._dialect) for name in names)
         named = union_all(select(given.c.id), *held).subquery()
         wanted = select(named.c.id).distinct().order_by(named.c.id).subquery("wanted")
-        rows = self._rows(t.email_key, t.live).where(mine).with_for_update(of=self.table)
+        rows = self._rows(t.email_key, t.live).where(mine).with_for_update()
         return each(rows, t.id, wanted, self._dialect)
 
     def _due(self) -> Select[Any]:
