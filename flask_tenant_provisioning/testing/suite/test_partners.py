@@ -18,7 +18,7 @@ def at(partner: Caller) -> str:
     return f"/partners/{quote(partner.partner, safe='')}"
 
 
-def shown(partner: Caller) -> dict[str, Any]:
+def partner_shown(partner: Caller) -> dict[str, Any]:
     """The partner, as an administrator reads it."""
     return partner.administrator()("GET", at(partner)).document()
 
@@ -26,12 +26,12 @@ def shown(partner: Caller) -> dict[str, Any]:
 def known(partner: Caller) -> dict[str, Any]:
     """The same, once it has called."""
     partner("GET", TENANTS).expect(200)
-    return shown(partner)
+    return partner_shown(partner)
 
 
-def changed(partner: Caller, fields: dict[str, Any]) -> Answer:
+def partner_changed(partner: Caller, fields: dict[str, Any]) -> Answer:
     """What an administrator hears who changes the partner."""
-    found, admin = shown(partner), partner.administrator()
+    found, admin = partner_shown(partner), partner.administrator()
     return admin("PATCH", at(partner), json=fields, headers=admin.matching(found))
 
 
@@ -39,12 +39,12 @@ def changed(partner: Caller, fields: dict[str, Any]) -> Answer:
 def being(partner: Caller, **fields: Any) -> Iterator[Answer]:
     """Have a partner changed for as long as the block lasts."""
     before = known(partner)
-    answer = changed(partner, fields)
+    answer = partner_changed(partner, fields)
     answer.document()
     try:
         yield answer
     finally:
-        changed(partner, {name: before[name] for name in fields})
+        partner_changed(partner, {name: before[name] for name in fields})
 
 
 def counts(partner: Caller) -> dict[str, Any]:
@@ -57,17 +57,17 @@ def counts(partner: Caller) -> dict[str, Any]:
 
 def test_a_partner_is_registered_and_named(provisioning_partner: Caller) -> None:
     before = known(provisioning_partner)
-    answer = changed(provisioning_partner, {"name": "Example Ltd"})
+    answer = partner_changed(provisioning_partner, {"name": "Example Ltd"})
     found = answer.document()
     version = {"version": before["version"] + 1, "updated_at": found["updated_at"]}
     answer.require(found == {**before, "name": "Example Ltd", **version}, "change the name, no more")
-    answer.require(shown(provisioning_partner) == found, "keep what it showed")
+    answer.require(partner_shown(provisioning_partner) == found, "keep what it showed")
 
 
 def test_what_is_wrong_with_a_partner_is_told_at_once(provisioning_partner: Caller) -> None:
     known(provisioning_partner)
     wrong = {"max_tenants": -1, "allowed_plans": "all", "status": "gone", "partner": "another"}
-    answer = changed(provisioning_partner, wrong)
+    answer = partner_changed(provisioning_partner, wrong)
     faults = {
         "#/allowed_plans": "invalid-type",
         "#/max_tenants": "invalid-number",
@@ -119,7 +119,7 @@ def test_whoever_stands_above_reads_and_writes_nothing(
         answer.require(answer.tenant() == tenant, "show the tenant")
         body = provisioning_partner.body()
         provisioning_partner("POST", TENANTS + query, json=body).problem(403, "insufficient-permission")
-        circle = changed(provisioning_partner, {"parent": provisioning_stranger.partner})
+        circle = partner_changed(provisioning_partner, {"parent": provisioning_stranger.partner})
         circle.require(circle.faults() == {"#/parent": "circle"}, "let nobody stand below itself")
         with being(provisioning_partner, status="suspended"):
             provisioning_stranger("GET", TENANTS).problem(403, "partner-suspended")
