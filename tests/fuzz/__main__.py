@@ -27,7 +27,7 @@ SEED = 20250210
 EXAMPLES = 60
 #: Further rounds of the stateful phase: a walk that meets another state than in its rehearsal ends the round early.
 WALKS = 1
-PATIENCE = 400
+PATIENCE = 900
 
 
 class Run(NamedTuple):
