@@ -80,6 +80,12 @@ EXCEPTIONS = (
         lambda sent: "If-Match" in sent.headers and sent.refused(412, "precondition-failed"),
     ),
     Exempt(
+        "another version before what was sent is looked at",
+        "AcceptedNegativeData",
+        "What settings may be depends on those that are there: whoever means another version hears that first.",
+        lambda sent: "If-Match" in sent.headers and sent.refused(412, "precondition-failed"),
+    ),
+    Exempt(
         "a stored 412",
         "RejectedPositiveData",
         "The answer of a key is replayed to the same method, path and body, whatever If-Match says by then.",
