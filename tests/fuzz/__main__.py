@@ -24,7 +24,7 @@ CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 DATABASES = ("sqlite", "postgresql")
 ROLES = ("partner-admin", "provisioning-admin")
 SEED = 20250210
-EXAMPLES = 60
+EXAMPLES = 30
 #: Further rounds of the stateful phase: a walk that meets another state than in its rehearsal ends the round early.
 WALKS = 1
 PATIENCE = 900
