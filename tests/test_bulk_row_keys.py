@@ -163,3 +163,12 @@ def test_a_table_may_have_a_column_of_keys(bulk: Bulk) -> None:
     first, again = bulk.do("create", table), bulk.do("create", table)
     assert came(first) == [("succeeded", 201, None)] * 2
     assert came(again) == [("unchanged", 201, None), ("failed", 409, "tenant-exists")]
+
+
+def test_a_rehearsal_of_the_same_row_in_several_chunks_ends(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receiving, "CHUNK_ROWS", 1)
+    bulk.do("create", [keyed(1, "done")])
+    found = bulk.do("create", [keyed(1, "done"), keyed(2, "two"), keyed(2, "two"), keyed(1, "done")], rehearsal=True)
+    unchanged, new = ("unchanged", 201, None), ("succeeded", 201, None)
+    assert came(found) == [unchanged, new, new, unchanged]
+    assert len(rows(bulk.app, "tenants")) == 1

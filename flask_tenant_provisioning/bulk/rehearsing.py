@@ -41,9 +41,12 @@ def rehearsed(session: Session, setting: Setting, job: Job, rows: Sequence[Check
 
 
 def meant(rows: Sequence[Checked], results: Sequence[Result]) -> Iterator[tuple[str, int]]:
-    """What these rows mean: the tenants that were there before, and what new ones would hold alone."""
+    """What these rows mean: the tenants that were there before, and what new ones would hold alone.
+
+    Of rows with a key of their own nothing is said: the same row may come again in another chunk.
+    """
     for one, result in zip(rows, results, strict=True):
-        if result.state == "failed":
+        if result.state == "failed" or one.key is not None:
             continue
         if result.status == 201:
             yield from ((key, one.row.number) for _, key in _claims(one))
