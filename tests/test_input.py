@@ -13,6 +13,7 @@ from sqlalchemy import select
 from flask_tenant_provisioning.problems import InvalidInput
 from flask_tenant_provisioning.tenants.patches import merged
 from flask_tenant_provisioning.web.validation import StrictSchema, load
+from tests.merge_patches import VECTORS
 from tests.refusals import invalid, refused
 from tests.world import EXAMPLE, Caller
 
@@ -28,24 +29,6 @@ FULL = {
     "metadata": {"a": "1", "b": "2"},
 }
 EMPTY: dict[str, Any] = {"phone_number": None, "industry": None, "plan": None, "external_id": None, "metadata": {}}
-
-VECTORS: list[tuple[Any, Any, Any]] = [
-    ({"a": "b"}, {"a": "c"}, {"a": "c"}),
-    ({"a": "b"}, {"b": "c"}, {"a": "b", "b": "c"}),
-    ({"a": "b"}, {"a": None}, {}),
-    ({"a": "b", "b": "c"}, {"a": None}, {"b": "c"}),
-    ({"a": ["b"]}, {"a": "c"}, {"a": "c"}),
-    ({"a": "c"}, {"a": ["b"]}, {"a": ["b"]}),
-    ({"a": {"b": "c"}}, {"a": {"b": "d", "c": None}}, {"a": {"b": "d"}}),
-    ({"a": [{"b": "c"}]}, {"a": [1]}, {"a": [1]}),
-    (["a", "b"], ["c", "d"], ["c", "d"]),
-    ({"a": "b"}, ["c"], ["c"]),
-    ({"a": "foo"}, None, None),
-    ({"a": "foo"}, "bar", "bar"),
-    ({"e": None}, {"a": 1}, {"e": None, "a": 1}),
-    ([1, 2], {"a": "b", "c": None}, {"a": "b"}),
-    ({}, {"a": {"bb": {"ccc": None}}}, {"a": {"bb": {}}}),
-]
 
 
 @pytest.mark.parametrize(("target", "patch", "result"), VECTORS, ids=lambda value: json.dumps(value))

@@ -9,6 +9,9 @@ from sqlalchemy import BigInteger, Column, Index, MetaData, PrimaryKeyConstraint
 from ..database.tables import prefixed
 from ..database.types import Identifier, Instant, Record, ordered_text
 
+#: What is the same in all events that one request or job leaves.
+COMMON = ("type", "request_id", "actor_subject", "actor_partner", "actor_address", "actor_user_agent")
+
 
 class Event(NamedTuple):
     """One event as the database gives it: identifiers, instants (microseconds, UTC) and JSON as text."""

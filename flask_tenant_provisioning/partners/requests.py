@@ -1,4 +1,4 @@
-"""Whose things a request may read: its own partner's, those of the partners below it, or everybody's."""
+"""What a request may do with other partners: read those below its own; change any, for an administrator alone."""
 
 from __future__ import annotations
 
@@ -13,3 +13,8 @@ def below(call: Call) -> Callable[[str], bool]:
     """What tells whether a partner stands below the caller's."""
     ancestor = call.principal.partner
     return lambda name: call.mount.storage.read(partial(family.descends, partner_id=name, ancestor=ancestor))
+
+
+def require_manager(call: Call) -> None:
+    """Raise `Forbidden` for whoever may not change partners: nobody grants themselves more than they have."""
+    call.require_administrator("Only an administrator may change a partner.")

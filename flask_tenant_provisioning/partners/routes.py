@@ -11,20 +11,18 @@ from ..problems import (
     InvalidCursor,
     InvalidParameter,
     PartnerNotFound,
-    PreconditionFailed,
-    PreconditionRequired,
 )
 from ..web.paging import paged, place
 from ..web.parameters import NO_QUERY, write_query
 from ..web.preconditions import etag, not_modified
-from ..web.requests import REPEATABLE, WITH_BODY, expectation, fence
+from ..web.requests import CONDITIONAL, REPEATABLE, WITH_BODY, expectation, fence
 from ..web.routing import JSON, MERGE_PATCH, Call, Routes
 from ..web.validation import load
 from ..web.writing import Answer, write
 from . import actions
 from .inputs import partner_named
 from .models import Partner
-from .requests import below
+from .requests import below, require_manager
 from .schemas import PartnerPageSchema, PartnerSchema, partner_input, partner_list_query
 from .standing import standings
 
@@ -32,9 +30,6 @@ routes = Routes()
 
 PARTNERS = "/partners"
 PARTNER = f"{PARTNERS}/<path:partner_id>"
-#: Nobody grants themselves more than they have.
-_OPERATORS_BUSINESS = "Only an administrator may change a partner."
-_WRITE = (InvalidParameter, PreconditionFailed, PreconditionRequired)
 
 
 @routes.add(
@@ -81,11 +76,11 @@ def read_partner(call: Call, partner_id: str) -> Response:
     body=partner_input,
     query=write_query,
     answers={200: PartnerSchema, 201: PartnerSchema},
-    problems=(*WITH_BODY, *_WRITE),
+    problems=(*WITH_BODY, *CONDITIONAL),
 )
 def put_partner(call: Call, partner_id: str) -> Response:
     """Register a partner, or replace every writable field of one."""
-    call.require_administrator(_OPERATORS_BUSINESS)
+    require_manager(call)
     asked, body = call.asked(write_query()), call.body(JSON)
     values = load(partner_input(call.mount), body)
     work = partial(
@@ -108,11 +103,11 @@ def put_partner(call: Call, partner_id: str) -> Response:
     consumes=(MERGE_PATCH, JSON),
     query=write_query,
     answers={200: PartnerSchema},
-    problems=(*WITH_BODY, *REPEATABLE, *_WRITE, PartnerNotFound),
+    problems=(*WITH_BODY, *REPEATABLE, *CONDITIONAL, PartnerNotFound),
 )
 def patch_partner(call: Call, partner_id: str) -> Response:
     """Change some fields of a partner (RFC 7396). Once it is `suspended`, its requests are 403 `partner-suspended`."""
-    call.require_administrator(_OPERATORS_BUSINESS)
+    require_manager(call)
     asked, body = call.asked(write_query()), call.body(MERGE_PATCH, JSON)
     values = load(partner_input(call.mount), body, partial=True)
     work = partial(actions.revise, actor=call.actor(), partner_id=partner_id, values=values, expected=expectation(call))

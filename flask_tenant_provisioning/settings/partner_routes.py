@@ -6,21 +6,21 @@ from functools import partial
 
 from flask import Response
 
+from ..partners.requests import require_manager
 from ..partners.routes import PARTNER
 from ..problems import InvalidParameter, PartnerNotFound, SettingsOutdated, SettingsVersionNotFound
 from ..web.parameters import write_query
-from ..web.requests import REPEATABLE, WITH_BODY, fence
+from ..web.requests import CONDITIONAL, REPEATABLE, WITH_BODY, fence
 from ..web.routing import JSON, MERGE_PATCH, Call, Routes
 from . import actions, requests
 from .actions import FindOwner
-from .requests import HISTORY, WRITE
+from .requests import HISTORY
 from .schemas import SettingsHistorySchema, SettingsSchema, history_query, rollback_input, settings_input
 
 routes = Routes()
 
 SETTINGS = f"{PARTNER}/settings"
-_OPERATORS_BUSINESS = "Only an administrator may change a partner."
-_WRITE = (*WITH_BODY, *WRITE, PartnerNotFound)
+_WRITE = (*WITH_BODY, *CONDITIONAL, PartnerNotFound)
 
 
 @routes.add(
@@ -100,5 +100,5 @@ def _seen(call: Call, partner_id: str) -> FindOwner:
 
 def _managed(call: Call, partner_id: str) -> FindOwner:
     """The partner, for an administrator. Raises `Forbidden`."""
-    call.require_administrator(_OPERATORS_BUSINESS)
+    require_manager(call)
     return partial(actions.of_partner, partner=partner_id)

@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Response
 
-from ..problems import InvalidCursor, InvalidParameter, PreconditionFailed, PreconditionRequired
+from ..problems import InvalidCursor, InvalidParameter
 from ..web.call import Call
 from ..web.json import render
 from ..web.paging import paged, place
@@ -23,9 +23,8 @@ from .kept import Path, is_declared, is_secret
 from .schemas import history_query
 from .state import State
 
-#: The problems that settings have in common: of their history, and of writes to them.
+#: The problems that the histories of settings have in common.
 HISTORY = (InvalidParameter, InvalidCursor)
-WRITE = (InvalidParameter, PreconditionFailed, PreconditionRequired)
 
 
 def shelf(call: Call) -> Shelf:

@@ -10,19 +10,19 @@ from ..problems import InvalidParameter, InvalidState, SettingsOutdated, Setting
 from ..tenants.requests import tenant_named
 from ..tenants.routes import ONE
 from ..web.parameters import NO_QUERY, write_query
-from ..web.requests import REPEATABLE, WITH_BODY, fence
+from ..web.requests import CONDITIONAL, REPEATABLE, WITH_BODY, fence
 from ..web.routing import JSON, MERGE_PATCH, Call, Routes
 from . import actions, requests
 from .actions import FindOwner
 from .json_schema import json_schema
-from .requests import HISTORY, WRITE
+from .requests import HISTORY
 from .schemas import SettingsHistorySchema, SettingsSchema, history_query, rollback_input, settings_input
 
 routes = Routes()
 
 SETTINGS = f"{ONE}/settings"
 _SCHEMA = {"type": "object", "required": ["$schema", "type", "properties"]}
-_WRITE = (*WITH_BODY, *WRITE, TenantNotFound, InvalidState)
+_WRITE = (*WITH_BODY, *CONDITIONAL, TenantNotFound, InvalidState)
 
 
 @routes.add(

@@ -14,6 +14,7 @@ from sqlalchemy import bindparam, select
 from ..access import Actor
 from ..database import Outdated, Session, Statement, Storage, UniqueViolation, incoming
 from ..events import compact
+from ..events.models import COMMON
 from . import usage
 from .changes import OPERATIONS, moment, react, told
 from .statements import TenantSQL
@@ -21,8 +22,6 @@ from .transition import Transition
 
 #: What is JSON already.
 _DOCUMENTS = ("data", "changes")
-#: What is the same in all events of one change.
-_COMMON = ("type", "request_id", "actor_subject", "actor_partner", "actor_address", "actor_user_agent")
 
 
 def change_many(session: Session, actor: Actor, partner: str, transitions: Sequence[Transition]) -> None:
@@ -77,7 +76,7 @@ class TellingSQL:
     def tell(self, session: Session, partner: str, events: Sequence[Mapping[str, Any]]) -> None:
         """Write events that differ in nothing but their tenants, what became of them, and when."""
         own = ("id", "tenant_id", "timestamp", "data", "changes")
-        common = {name: events[0][name] for name in _COMMON}
+        common = {name: events[0][name] for name in COMMON}
         rows = _json({name: one[name] for name in own} for one in events)
         session.run(self._tell, {**common, "partner_id": partner, "rows": rows})
 
@@ -85,7 +84,7 @@ class TellingSQL:
         e = self._events.c
         own = ("id", "tenant_id", "timestamp", "data", "changes")
         given = incoming(self._dialect, **{name: e[name].type for name in own}).c
-        common = {name: bindparam(name, type_=e[name].type) for name in ("partner_id", *_COMMON)}
+        common = {name: bindparam(name, type_=e[name].type) for name in ("partner_id", *COMMON)}
         values = {**{name: given[name] for name in own}, **common}
         return self._events.insert().from_select(list(values), select(*values.values()))
 

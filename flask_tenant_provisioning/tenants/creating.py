@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ..access import Actor
 from ..database import Outdated, Session, Statement, Storage, incoming
+from ..events.models import COMMON
 from ..problems import LicenseExpired, ProvisioningError
 from . import plans
 from .actions import Values
@@ -135,7 +136,7 @@ class ManySQL:
     def insert(self, session: Session, partner: str, batch: Sequence[Wanted]) -> set[str]:
         """Insert those of `batch` that no unique key refuses, and their events; returns their ids."""
         one = batch[0]
-        same = {name: one.event[name] for name in _OF_EVENT} | {"partner_id": partner, "at": one.tenant.created_at}
+        same = {name: one.event[name] for name in COMMON} | {"partner_id": partner, "at": one.tenant.created_at}
         if self._nests:
             return {id for (id,) in session.run(self._both, {**same, "rows": _rows(batch)}).fetchall()}
         made = {one.tenant.id for one in batch}
@@ -172,7 +173,7 @@ class ManySQL:
     def _event(self, given: Any) -> dict[str, Any]:
         e = self._events.c
         own = {"id": given.event_id, "tenant_id": given.id, "data": given.data}
-        same = {name: self._bound(name, e[name]) for name in _OF_EVENT}
+        same = {name: self._bound(name, e[name]) for name in COMMON}
         return own | same | {"partner_id": self._bound("partner_id"), "timestamp": self._bound("at", e.timestamp)}
 
     def _bound(self, name: str, like: Any = None) -> Any:
@@ -180,9 +181,6 @@ class ManySQL:
 
     def _compiled(self, clause: Any) -> Statement:
         return Statement(clause, self._dialect)
-
-
-_OF_EVENT = ("type", "request_id", "actor_subject", "actor_partner", "actor_address", "actor_user_agent")
 
 
 def _rows(batch: Iterable[Wanted]) -> str:

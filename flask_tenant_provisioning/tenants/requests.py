@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from flask import request
 
-from ..problems import Fault, InvalidParameter, PreconditionFailed, PreconditionRequired, TenantNotFound
+from ..problems import Fault, TenantNotFound
 from ..web.call import Call
 from ..web.preconditions import etag
-from ..web.requests import expectation, fence, identified
+from ..web.requests import CONDITIONAL, expectation, fence, identified
 from ..web.validation import entry, invalid
 from ..web.writing import Answer
 from .changes import Target
 from .models import Tenant
 
 #: The problems that writes to a tenant have in common.
-WRITE = (InvalidParameter, TenantNotFound, PreconditionFailed, PreconditionRequired)
+WRITE = (*CONDITIONAL, TenantNotFound)
 
 NOT_UTF8 = Fault("invalid-text", "Must be UTF-8.")
 

@@ -12,8 +12,11 @@ from ..problems import (
     IdempotencyKeyReused,
     InvalidIdempotencyKey,
     InvalidInput,
+    InvalidParameter,
     MalformedJSON,
     NotFound,
+    PreconditionFailed,
+    PreconditionRequired,
     UnsupportedMediaType,
 )
 from .call import Call
@@ -22,6 +25,7 @@ from .preconditions import require_match
 #: The problems that routes of a kind have in common.
 WITH_BODY = (BodyTooLarge, MalformedJSON, UnsupportedMediaType, InvalidInput)
 REPEATABLE = (InvalidIdempotencyKey, IdempotencyInProgress, IdempotencyKeyReused)
+CONDITIONAL = (InvalidParameter, PreconditionFailed, PreconditionRequired)
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 

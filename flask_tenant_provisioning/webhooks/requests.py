@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..problems import InvalidParameter, PreconditionFailed, PreconditionRequired, WebhookNotFound
+from ..problems import WebhookNotFound
 from ..web.call import Call
 from ..web.preconditions import etag
-from ..web.requests import expectation, fence, identified
+from ..web.requests import CONDITIONAL, expectation, fence, identified
 from ..web.writing import Answer
 from . import documents
 from .actions import Keyed, Target
@@ -16,7 +16,7 @@ WEBHOOK = f"{WEBHOOKS}/<webhook_id>"
 DELIVERY = "/deliveries/<delivery_id>"
 
 #: The problems that writes to an endpoint have in common.
-WRITE = (InvalidParameter, WebhookNotFound, PreconditionFailed, PreconditionRequired)
+WRITE = (*CONDITIONAL, WebhookNotFound)
 
 
 def named(webhook_id: str) -> str:
