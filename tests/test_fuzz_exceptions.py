@@ -10,7 +10,9 @@ import pytest
 from tests.fuzz.exceptions import EXCEPTIONS, Exempt, Sent, excepted
 
 README = Path(__file__).with_name("fuzz") / "README.md"
-DELETED, ACTIVE = {"status": "deleted"}, {"status": "active"}
+DELETED = {"client_name": "Acme", "status": "deleted"}
+ACTIVE = {"client_name": "Acme", "status": "active"}
+SETTINGS = {"version": 0, "effective": {}, "explicit": {}, "sources": {}}
 SENT: dict[str, Any] = {"headers": {}, "query": {}, "answer": {}}
 
 
@@ -32,6 +34,7 @@ def test_every_exception_stands_in_the_readme_with_its_reason(exception: Exempt)
         ("UseAfterFree", {"status": 304, "fate": "purged"}),
         ("UseAfterFree", {"status": 200, "answer": {"phase": "provisioning"}, "fate": "purged"}),
         ("UseAfterFree", {"status": 200, "answer": ACTIVE, "fate": "deleted"}),
+        ("UseAfterFree", {"status": 200, "answer": SETTINGS, "fate": "deleted", "method": "PATCH"}),
         ("UseAfterFree", {"status": 200, "answer": DELETED}),
         ("ServerError", {"status": 500, "answer": {"code": "internal-error"}}),
     ],
@@ -48,6 +51,7 @@ def test_a_failure_without_its_reason_is_kept(failure: str, sent: dict[str, Any]
             {"status": 200, "answer": {"phase": "provisioning"}, "fate": "deleted"},
             "a deleted tenant that is still there",
         ),
+        ({"status": 200, "answer": SETTINGS, "fate": "deleted"}, "a deleted tenant that is still there"),
         ({"status": 304, "fate": "deleted"}, "a deleted tenant that is still there"),
         ({"status": 200, "answer": ACTIVE}, "a deleted tenant that is still there"),
     ],

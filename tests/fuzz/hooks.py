@@ -35,7 +35,7 @@ def filter_failure(context: HookContext, failure: Failure, case: Case[Any], resp
     """Keep the failures that no exception covers."""
     fate, replayed = _fates.get(_tenant(case), ""), "idempotency-replayed" in response.headers
     answer, kind = (response.status_code, _json(response)), case.media_type
-    sent = Sent(case.headers or {}, case.query or {}, *answer, fate, replayed, kind)
+    sent = Sent(case.headers or {}, case.query or {}, *answer, fate, replayed, kind, case.method.upper())
     name = excepted(type(failure).__name__, sent)
     if name is not None:
         with TALLY.open("a", encoding="utf-8") as tally:
