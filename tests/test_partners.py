@@ -9,11 +9,13 @@ import pytest
 from flask import Flask
 
 from flask_tenant_provisioning import TenantProvisioning, requires
+from flask_tenant_provisioning.partners.standing import standings
+from tests.overtaken import Overtaken
 from tests.refusals import invalid, refused
 from tests.servers import at_once
 from tests.test_events import followed
 from tests.witness import LASTING, Clock, rows
-from tests.world import PREFIX, Caller, configuration
+from tests.world import PREFIX, Caller, configuration, mount_of
 
 MakeApp = Callable[..., Flask]
 PARTNERS = "/partners"
@@ -166,6 +168,20 @@ def test_a_suspended_partner_is_refused_at_once_and_let_in_again(partner: Caller
     found = change(admin, partner, status="active")
     assert (found["status"], found["suspended_reason"]) == ("active", None)
     assert partner("GET", f"/tenants/{made['tenant']}").status_code == 200
+
+
+def test_who_was_looked_up_before_a_suspension_is_refused_after_it(make_app: MakeApp) -> None:
+    """Between the reading of the row and its remembering it is suspended."""
+    app = make_app(PROVISIONING_PARTNER_CACHE_SECONDS=3600)
+    partner, admin, mount = Caller(app), Caller(app, roles=["provisioning-admin"]), mount_of(app)
+    assert admin("PUT", at(partner), json={}).status_code == 201
+    known = standings(mount)
+    known._storage = Overtaken(  # type: ignore[assignment]
+        mount.storage, lambda: change(admin, partner, status="suspended")
+    )
+    assert partner("GET", "/tenants").status_code == 200
+    known._storage = mount.storage
+    refused(partner("GET", "/tenants"), 403, "partner-suspended", SUSPENDED)
 
 
 def test_an_administrator_s_own_partner_is_asked_of_nobody(admin: Caller) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import threading
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,8 +14,9 @@ from marshmallow import Schema, fields, post_load
 
 from flask_tenant_provisioning import TenantProvisioning, TenantSettings
 from flask_tenant_provisioning.problems import TenantNotFound
-from flask_tenant_provisioning.settings.reading import MOST, Readings
+from flask_tenant_provisioning.settings.reading import Readings
 from tests import own_settings
+from tests.overtaken import Overtaken
 from tests.own_settings import at, change
 from tests.witness import LASTING, Clock, storage_of
 from tests.world import Caller, configuration, mount_of
@@ -190,41 +190,12 @@ def test_what_was_read_before_a_change_is_not_remembered_after_it(make: MakeHost
     partner, mount = Caller(app), mount_of(app)
     tenant = partner.create()
     readings = mount.once(Readings)  # type: ignore[arg-type]
-
-    class Overtaken:
-        clock, running = mount.storage.clock, None
-
-        def read(self, work: Any) -> Any:
-            found = mount.storage.read(work)
-            thread = threading.Thread(target=lambda: change(partner, at(tenant), {"mail": {"daily": 7}}))
-            thread.start()
-            thread.join()
-            return found
-
-    whole, readings._storage = readings._storage, Overtaken()  # type: ignore[assignment]
+    readings._storage = Overtaken(  # type: ignore[assignment]
+        mount.storage, lambda: change(partner, at(tenant), {"mail": {"daily": 7}})
+    )
     assert readings.of(tenant["tenant"]).mail.daily == 100
-    readings._storage = whole
+    readings._storage = mount.storage
     assert readings.of(tenant["tenant"]).mail.daily == 7
-
-
-def test_so_many_are_remembered_and_no_more(make: MakeHost, database: str) -> None:
-    if database != "sqlite":
-        pytest.skip("no database is asked")
-    readings = mount_of(make()).once(Readings)  # type: ignore[arg-type]
-
-    class Always:
-        clock, running = staticmethod(lambda: 0.0), None
-
-        def read(self, work: Any) -> Any:
-            from flask_tenant_provisioning.settings.reading import _Known
-
-            return _Known(0.0, "acme", TenantSettings("settings", {}))
-
-    readings._storage = Always()  # type: ignore[assignment]
-    ids = [str(uuid.UUID(int=number)) for number in range(MOST + 5)]
-    for id in ids:
-        readings.of(id)
-    assert list(readings._known) == ids[5:]
 
 
 # Where it is asked.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
+from ..remembered import Remembered
 from ..web.mount import Mount
 from .policies import Policy, policies
 
@@ -11,8 +13,6 @@ logger = logging.getLogger(__name__)
 
 #: For how many seconds a process goes by what the host's function said.
 SECONDS = 60
-#: How many of its answers a process remembers.
-_MOST = 10_000
 
 Policies = tuple[Policy, ...]
 
@@ -23,20 +23,16 @@ class Allowances:
     def __init__(self, mount: Mount) -> None:
         self._mount = mount
         self._configured = {kind: policies(kind, text) for kind, text in mount.settings.rate_limits.items()}
-        self._known: dict[tuple[str, str], tuple[float, Policies]] = {}
+        self._known: Remembered[tuple[str, str], Policies] = Remembered(mount.storage.clock, SECONDS)
 
     def of(self, partner: str, rate_class: str) -> Policies:
         """What counts for the partner's requests of a class; nothing where they have no limit."""
         if self._mount.hooks.rate_limits is None:
             return self._configured.get(rate_class, ())
-        now, known = self._mount.storage.clock(), self._known.get((partner, rate_class))
-        if known is not None and 0 <= now - known[0] < SECONDS:
-            return known[1]
-        found = self._asked(partner, rate_class)
-        if len(self._known) >= _MOST:
-            self._known.clear()
-        self._known[partner, rate_class] = now, found
-        return found
+        known = self._known.get((partner, rate_class))
+        if known is not None:
+            return known
+        return self._known.renew((partner, rate_class), partial(self._asked, partner, rate_class))
 
     def _asked(self, partner: str, rate_class: str) -> Policies:
         """What the host's function says; where it fails, what is configured."""

@@ -6,13 +6,11 @@ from functools import partial
 
 from ..access import Principal
 from ..problems import PartnerNotRegistered, PartnerSuspended, StorageUnavailable
+from ..remembered import Remembered
 from ..web.mount import Mount
 from . import actions
 from .models import Partner
 from .statements import DEPTH
-
-#: How many partners one process remembers.
-_MOST = 10_000
 
 
 class Standings:
@@ -20,9 +18,10 @@ class Standings:
 
     def __init__(self, mount: Mount) -> None:
         self._storage = mount.storage
-        self._seconds = mount.settings.partner_cache_seconds
         self._registers = mount.settings.partner_registration == "automatic"
-        self._known: dict[str, tuple[float, Partner]] = {}
+        self._known: Remembered[str, Partner | None] = Remembered(
+            mount.storage.clock, mount.settings.partner_cache_seconds
+        )
 
     def of(self, partner_id: str) -> Partner:
         """The partner, as it was `PROVISIONING_PARTNER_CACHE_SECONDS` ago at most. Raises `PartnerNotRegistered`."""
@@ -42,19 +41,13 @@ class Standings:
 
     def forget(self, partner_id: str) -> None:
         """Ask anew at the next request."""
-        self._known.pop(partner_id, None)
+        self._known.forget([partner_id])
 
     def _of(self, partner_id: str, *, registers: bool) -> Partner:
-        now, known = self._storage.clock(), self._known.get(partner_id)
-        if known is not None and 0 <= now - known[0] < self._seconds:
-            return known[1]
-        found = self._found(partner_id, registers=registers)
+        found = self._known.get(partner_id)
         if found is None:
-            return actions.unregistered(partner_id, now)
-        if len(self._known) >= _MOST:
-            self._known.clear()
-        self._known[partner_id] = now, found
-        return found
+            found = self._known.renew(partner_id, partial(self._found, partner_id, registers=registers))
+        return actions.unregistered(partner_id, self._storage.clock()) if found is None else found
 
     def _found(self, partner_id: str, *, registers: bool) -> Partner | None:
         """The partner, registered now if need be; None where the database takes no writes at the moment."""
