@@ -8,12 +8,16 @@ from typing import Any
 
 from celery import Celery, Task, signals
 from celery.contrib.testing.worker import TestWorkController, start_worker
+from celery.worker import state
 from flask import Flask
 
 from flask_tenant_provisioning.web.mount import Mount
 from tests.brokers import Broker
 from tests.steps import House
 from tests.world import Caller
+
+#: How many seconds a worker may take to begin, and to end.
+PATIENCE = 60
 
 
 def celery_init_app(app: Flask) -> Celery:
@@ -35,8 +39,13 @@ class _Attentive(TestWorkController):
     """A worker that looks up often, so that it notices at once when it is to stop."""
 
     def on_consumer_ready(self, consumer: Any) -> None:
-        consumer.timer.call_repeatedly(0.1, lambda: None)
+        # Before Celery 5.6 the second worker of a process runs in the loop of the first one, with that one's timer.
+        (consumer.hub or consumer).timer.call_repeatedly(0.1, lambda: None)
         super().on_consumer_ready(consumer)
+
+    def ensure_started(self) -> None:
+        if not self._on_started.wait(PATIENCE):
+            raise RuntimeError(f"the Celery worker has not started within {PATIENCE} seconds")
 
 
 def _leave_logging_alone(**_options: Any) -> None:
@@ -73,10 +82,12 @@ class CeleryHouse(House):
     def at_work(self) -> Iterator[None]:
         """Let a Celery worker work for this host until the block ends."""
         signals.setup_logging.connect(_leave_logging_alone)
-        with start_worker(
-            self.celery, pool="threads", concurrency=4, perform_ping_check=False, WorkController=_Attentive
-        ):
-            yield
+        how: dict[str, Any] = {"pool": "threads", "concurrency": 4, "perform_ping_check": False}
+        try:
+            with start_worker(self.celery, WorkController=_Attentive, shutdown_timeout=PATIENCE, **how):
+                yield
+        finally:
+            state.should_terminate = None
 
     def send(self, task: str) -> None:
         """Send what the beat would."""
