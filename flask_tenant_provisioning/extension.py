@@ -12,17 +12,16 @@ from flask import Blueprint, Flask, current_app
 from sqlalchemy import Engine
 
 from .access import Guard
-from .access.authority import Authority
 from .access.tokens import Tokens
 from .blueprint import ROUTES, make_blueprint
-from .config import PREFIX, ConfigurationError, Settings
+from .config import Settings
 from .database.engine import resolve
 from .database.identifiers import uuid7
 from .database.storage import Storage
 from .engine.choosing import engine_of
 from .hosting import exempt_from_csrf, inside, keyring, require_secret, secret
-from .isolated import Isolated, PrivateApp
-from .licensing import LicenseError, LicenseSource
+from .licensing import LicenseSource
+from .mounting import authority_of, is_licensed, isolate, require_place
 from .partners.standing import require_standing
 from .registration import Registration
 from .schema import metadata
@@ -35,7 +34,6 @@ from .tenants.consulting import Consultation
 from .tenants.own_indexes import own_indexes
 from .tenants.quotas import Quotas
 from .web.cursors import Cursors
-from .web.failures import answer_errors
 from .web.mount import Mount
 from .webhooks.allowed import refusal_of
 from .webhooks.fanout import Fanout
@@ -101,9 +99,9 @@ class TenantProvisioning(Registration):
         self.hooks.check()
         mounts: dict[str, Mount] = app.extensions.setdefault(KEY, {})
         read = Settings.read(app.config, {**self._overrides, **settings})
-        _require_place(app, mounts, self.name, read)
+        require_place(app, mounts, self.name, read)
         license = LicenseSource(read, self._clock)
-        authority = _authority(app, read)
+        authority = authority_of(app, read)
         mount = Mount(
             name=self.name,
             settings=read,
@@ -124,7 +122,7 @@ class TenantProvisioning(Registration):
             engine=engine_of(read, lambda: mount),
         )
         self._blueprint = make_blueprint(mount)
-        if _licensed(license, read):
+        if is_licensed(license, read):
             authority.require_key()
             require_secret(app, read)
             self._prepare(mount.storage, read, embedded=db is None and read.database_url is None)
@@ -132,7 +130,7 @@ class TenantProvisioning(Registration):
             if mount.app is app:
                 exempt_from_csrf(app, self._blueprint)
             else:
-                _isolate(app, mount, mounts)
+                isolate(app, mount, mounts)
         mounts[self.name] = mount
 
     def settings_for(self, tenant_id: str, *, partner: str | None = None) -> TenantSettings:
@@ -205,52 +203,3 @@ def _tell(mount: Mount, events: Sequence[Mapping[str, Any]]) -> None:
     readings(mount).forget(events)
     mount.engine.happened()
     announce(events, mount.in_host)
-
-
-def _authority(app: Flask, settings: Settings) -> Authority:
-    """Who vouches for the mount's tokens, and serves it: the host, or a private app."""
-    if settings.mount == "isolated":
-        return PrivateApp(app, settings).authority
-    if settings.own_jwt:
-        names = ", ".join(PREFIX + name for name in settings.own_jwt)
-        logger.warning("%s: without effect, since PROVISIONING_MOUNT is not 'isolated'; the JWT_* keys count", names)
-    return Authority(app, app)
-
-
-def _isolate(app: Flask, mount: Mount, mounts: dict[str, Mount]) -> None:
-    """Let the private app serve what is below the prefix."""
-    answer_errors(mount.app, mount)
-    mount.entrance = app.wsgi_app = Isolated(app, mount, mounts)  # type: ignore[method-assign]
-
-
-def _require_place(app: Flask, mounts: dict[str, Mount], name: str, settings: Settings) -> None:
-    """Raise `ConfigurationError` where the mount's name or its prefix is taken."""
-    if name in mounts:
-        raise ConfigurationError(
-            f"This app has a mount named {name!r} already; "
-            f"give the second one a name and a prefix: TenantProvisioning(name='eu', url_prefix='/eu')."
-        )
-    if settings.mount == "blueprint" and name in app.blueprints:
-        raise ConfigurationError(
-            f"This app has a blueprint named {name!r} already; "
-            f"give the mount another name: TenantProvisioning(name='partners')."
-        )
-    for other in mounts.values():
-        if other.settings.url_prefix == settings.url_prefix:
-            raise ConfigurationError(
-                f"The mount {other.name!r} is at {settings.url_prefix!r} already; "
-                f"give {name!r} a prefix: TenantProvisioning(name={name!r}, url_prefix='/{name}')."
-            )
-
-
-def _licensed(license: LicenseSource, settings: Settings) -> bool:
-    if settings.edition == "community":
-        advice = "PROVISIONING_EDITION is 'community'. Set it to 'enterprise' to use the licence."
-        logger.info("the provisioning API is not mounted: %s", advice)
-        return False
-    try:
-        license.load()
-    except LicenseError as error:
-        logger.warning("the provisioning API is not mounted: %s", error)
-        return False
-    return True

@@ -6,15 +6,18 @@ import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from marshmallow import Schema
 
 from .config import ConfigurationError
+from .names import ordered, unique
 from .namespaces import Namespace, agreed
-from .ordering import ordered, unique
 from .plans import Plan
 from .problems import ProvisioningError
+
+#: A function of the host's, which registering it leaves as it is.
+F = TypeVar("F", bound=Callable[..., Any])
 
 #: What a hook can take part in.
 OPERATIONS = (

@@ -1,12 +1,15 @@
-"""The order that named things declare: each after those that it names, and never by accident."""
+"""Names that a host gives to what is its own: what they may be, each once, and the order that they declare."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import Protocol, TypeVar
 
 from .config import ConfigurationError
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 
 class Ordered(Protocol):
@@ -19,6 +22,11 @@ class Ordered(Protocol):
 
 
 N = TypeVar("N", bound=Ordered)
+
+
+def is_name(found: object) -> bool:
+    """Whether it is 1 to 100 of a-z, A-Z, 0-9, - _ and ."""
+    return isinstance(found, str) and _NAME.fullmatch(found) is not None
 
 
 def unique(name: str, others: Iterable[Ordered], what: str) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from .config import ConfigurationError
-
-_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
+from .names import is_name
 
 
 class Plan(NamedTuple):
@@ -21,10 +19,10 @@ class Plan(NamedTuple):
 
 def declared(name: str, limits: Mapping[str, int], settings: Mapping[str, Mapping[str, Any]]) -> Plan:
     """A plan of a host's. Raises `ConfigurationError` for what cannot be one."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not is_name(name):
         raise ConfigurationError(f"A plan's name is 1 to 100 of a-z, A-Z, 0-9, - _ and ., not {name!r}.")
     for limit, most in limits.items():
-        if not isinstance(limit, str) or not _NAME.fullmatch(limit) or type(most) is not int or most < 0:
+        if not is_name(limit) or type(most) is not int or most < 0:
             raise ConfigurationError(f"A limit of the plan {name!r} is a name and a number from 0 on, not {limit!r}.")
     return Plan(name, dict(limits), {namespace: dict(values) for namespace, values in settings.items()})
 
