@@ -44,7 +44,7 @@ class _Attentive(TestWorkController):
         super().on_consumer_ready(consumer)
 
     def ensure_started(self) -> None:
-        if not self._on_started.wait(PATIENCE):
+        if not self._on_started.wait(PATIENCE):  # type: ignore[attr-defined]
             raise RuntimeError(f"the Celery worker has not started within {PATIENCE} seconds")
 
 

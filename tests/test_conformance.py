@@ -184,6 +184,7 @@ def write_steps_app(folder: Path) -> None:
 
 
 @alike
+@slow
 def test_a_host_with_steps_conforms_while_its_worker_works(tmp_path: Path) -> None:
     write_steps_app(tmp_path)
     only = ("-k", "test_provisioning or test_mounting or purge or created or restored or repeated or bulk_items")
@@ -249,6 +250,7 @@ def test_a_host_with_fields_of_its_own_conforms_once_the_suite_is_told(tmp_path:
     held(conform(tmp_path, "-k", "not authentication and not permissions and not malformed"), 350)
 
 
+@slow
 def test_a_host_with_settings_conforms(tmp_path: Path) -> None:
     write_host(tmp_path, registered=SETTINGS)
     run = conform(tmp_path, "-k", "test_settings or test_isolation and settings")

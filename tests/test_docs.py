@@ -222,13 +222,13 @@ def test_the_login_wall_of_the_host_guide_lets_partners_pass(folder: Path) -> No
     assert app.test_client().get(f"{world.PREFIX}/nothing").status_code == 404
 
 
-#: It has more apps to run than all others together.
-_LONG = "hosting.md"
+#: They have more apps and processes to run than all others together.
+_LONG = {"hosting.md", "operations.md", "testing.md"}
 
 
 @pytest.mark.parametrize(
     "page",
-    [pytest.param(page, marks=[pytest.mark.slow] * (page.name == _LONG)) for page, found in SCRIPTS.items() if found],
+    [pytest.param(page, marks=[pytest.mark.slow] * (page.name in _LONG)) for page, found in SCRIPTS.items() if found],
     ids=named,
 )
 def test_the_commands_of_a_page_run(page: Path, folder: Path) -> None:
