@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, and_, bindparam, case, func, insert, or_, select, true
-from sqlalchemy.dialects import postgresql, sqlite
 
-from ..database import Statement, Storage, each, incoming, parameters, renewed
+from ..database import SQL, Statement, Storage, each, incoming, parameters, renewed
 from .models import Chunk, Job
 
 #: What is written of a job that has ended, and of a chunk that is done.
@@ -17,11 +17,11 @@ _DONE = ("succeeded", "failed", "unchanged", "results", "done_at")
 _ANSWER = ("first_row", "rows", "results")
 
 
-class BulkSQL:
+class BulkSQL(SQL):
     """The statements of one storage."""
 
     def __init__(self, storage: Storage) -> None:
-        self._dialect = storage.engine.dialect
+        super().__init__(storage.engine.dialect)
         self._jobs, self._chunks = storage.table("bulk_jobs"), storage.table("bulk_chunks")
         self._keys = storage.table("bulk_keys")
         j, c = self._jobs.c, self._chunks.c
@@ -30,7 +30,6 @@ class BulkSQL:
         self._limit: Any = bindparam("limit", type_=Integer)
         self._mine = and_(j.partner_id == self._partner, j.id == bindparam("job_id", type_=j.id.type))
         self._of_mine = and_(c.partner_id == self._partner, c.job_id == bindparam("job_id", type_=c.job_id.type))
-        self._kinds: dict[tuple[Any, ...], Statement] = {}
         self._of_jobs()
         self._of_chunks()
         self._of_keys()
@@ -48,11 +47,11 @@ class BulkSQL:
         begun = {"state": "running", "started_at": func.coalesce(j.started_at, self._now)}
         self.begin = self._compiled(self._jobs.update().where(self._mine, j.state == "queued").values(begun))
         received = {"state": "queued", "due_at": self._now}
-        counts = {name: bindparam(f"new_{name}", type_=Integer) for name in ("rows", "chunks")}
+        counts = renewed(j, ("rows", "chunks"))
         self.queue = self._compiled(self._jobs.update().where(self._mine).values({**received, **counts}))
         under_way = select(func.count()).where(j.partner_id == self._partner, j.finished_at.is_(None))
         self.under_way = self._compiled(under_way)
-        changed = {name: bindparam(f"new_{name}", type_=j[name].type) for name in ("state", "finished_at", "due_at")}
+        changed = renewed(j, ("state", "finished_at", "due_at"))
         self.change_job = self._compiled(self._jobs.update().where(self._mine).values(changed))
         old = select(j.partner_id, j.id).where(j.created_at < bindparam("before", type_=j.created_at.type))
         ended = or_(j.finished_at.is_not(None), j.state == "receiving")
@@ -89,7 +88,7 @@ class BulkSQL:
         of_mine = and_(k.partner_id == self._partner, k.job_id == bindparam("job_id", type_=k.job_id.type))
         one = and_(of_mine, k.key == bindparam("key", type_=k.key.type))
         self.first = self._compiled(select(k.row).where(one))
-        insert = (sqlite if self._dialect.name == "sqlite" else postgresql).insert(self._keys)
+        insert = self._insert(self._keys)
         self.add_key = self._compiled(insert.values(parameters(self._keys)).on_conflict_do_nothing())
         given = incoming(self._dialect, key=k.key.type, row=k.row.type)
         self.firsts = self._compiled(each(select(k.key, k.row).where(of_mine), k.key, given, self._dialect))
@@ -100,6 +99,15 @@ class BulkSQL:
 
     def page(self, *, of_partner: bool, in_state: bool, after: bool) -> Statement:
         """A page of jobs, the newest first; none that is still being received."""
+        return self._once(("page", of_partner, in_state, after), partial(self._page, of_partner, in_state, after))
+
+    def answered(self, state: str | None, *, whole: bool) -> Statement:
+        """The first chunk with a result in `state`, or with any: its first row, how many it has and what came of them,
+        or the `whole` chunk.
+        """
+        return self._once(("answered", state, whole), partial(self._first_answered, state, whole))
+
+    def _page(self, of_partner: bool, in_state: bool, after: bool) -> Any:
         j = self._jobs.c
         rows = select(*(j[name] for name in Job._fields)).where(j.state != "receiving")
         if of_partner:
@@ -108,26 +116,14 @@ class BulkSQL:
             rows = rows.where(j.state == bindparam("state", type_=j.state.type))
         if after:
             rows = rows.where(j.id < bindparam("after", type_=j.id.type))
-        return self._once(("page", of_partner, in_state, after), rows.order_by(j.id.desc()).limit(self._limit))
+        return rows.order_by(j.id.desc()).limit(self._limit)
 
-    def answered(self, state: str | None, *, whole: bool) -> Statement:
-        """The first chunk with a result in `state`, or with any: its first row, how many it has and what came of them,
-        or the `whole` chunk.
-        """
+    def _first_answered(self, state: str | None, whole: bool) -> Any:
         c = self._chunks.c
         found = select(*(c[name] for name in (Chunk._fields if whole else _ANSWER))).where(self._answered)
         if state in ("succeeded", "failed", "unchanged"):
             found = found.where(c[state] > 0)
-        return self._once(("answered", state, whole), found.order_by(c.number).limit(1))
-
-    def _once(self, kind: tuple[Any, ...], clause: Any) -> Statement:
-        found = self._kinds.get(kind)
-        if found is None:
-            found = self._kinds[kind] = self._compiled(clause)
-        return found
-
-    def _compiled(self, clause: Any) -> Statement:
-        return Statement(clause, self._dialect)
+        return found.order_by(c.number).limit(1)
 
 
 def jobs_are_due(storage: Storage) -> ColumnElement[bool]:

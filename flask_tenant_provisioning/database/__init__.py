@@ -4,6 +4,7 @@ from .errors import LockTimeout as LockTimeout, Outdated as Outdated, UniqueViol
 from .identifiers import following as following, instant as instant, shown as shown, uuid7 as uuid7
 from .incoming import each as each, incoming as incoming
 from .statements import (
+    SQL as SQL,
     GuardedInsert as GuardedInsert,
     Statement as Statement,
     parameters as parameters,

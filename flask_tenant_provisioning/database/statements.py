@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Protocol
 
 from sqlalchemy import Table, bindparam, insert, select
@@ -38,6 +38,34 @@ class Statement:
         if self._defaults:
             values = {**self._defaults, **values}
         return values if self._order is None else [values[name] for name in self._order]
+
+
+#: How many kinds of a feature's statements are kept; callers decide how many there are.
+_MOST_KINDS = 512
+
+
+class SQL:
+    """The statements of one feature for one database: built at once, or each kind at its first use."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._kinds: dict[Hashable, Statement] = {}
+
+    def _compiled(self, clause: Any) -> Statement:
+        return Statement(clause, self._dialect)
+
+    def _once(self, kind: Hashable, clause: Callable[[], Any]) -> Statement:
+        """The statement of this kind."""
+        found = self._kinds.get(kind)
+        if found is None:
+            if len(self._kinds) >= _MOST_KINDS:
+                self._kinds.clear()
+            found = self._kinds[kind] = self._compiled(clause())
+        return found
+
+    def _insert(self, table: Table) -> Any:
+        """An INSERT that knows conflicts."""
+        return (sqlite if self._dialect.name == "sqlite" else postgresql).insert(table)
 
 
 def parameters(table: Table, prefix: str = "") -> dict[str, BindParameter[Any]]:

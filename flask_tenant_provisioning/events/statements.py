@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Integer, Select, and_, bindparam, func, select, true
-from sqlalchemy.dialects import postgresql, sqlite
 
-from ..database import Statement, Storage, parameters
+from ..database import SQL, Statement, Storage, parameters, renewed
 from .models import Event
 
 #: How many places of a feed one page looks at, at most: a filter that few events pass costs no more.
 WINDOW = 10_000
 
 
-class EventSQL:
+class EventSQL(SQL):
     """The statements of one storage; those of pages are compiled at their first use, one a kind of question."""
 
     def __init__(self, storage: Storage) -> None:
-        self._dialect = storage.engine.dialect
+        super().__init__(storage.engine.dialect)
         self._events, self._feeds = storage.table("events"), storage.table("feeds")
-        self._pages: dict[tuple[int, bool], Statement] = {}
         e, f = self._events.c, self._feeds.c
         partner: Any = bindparam("partner_id", type_=e.partner_id.type)
         after: Any = bindparam("after", type_=e.partner_id.type)
-        insert = (sqlite if self._dialect.name == "sqlite" else postgresql).insert(self._feeds)
+        insert = self._insert(self._feeds)
         self.insert = self._compiled(self._events.insert().values(parameters(self._events)))
         waiting = select(e.partner_id).where(e.position.is_(None))
         self.waiting = self._compiled(waiting.where(e.partner_id > after).order_by(e.partner_id).limit(1))
@@ -36,9 +35,8 @@ class EventSQL:
         self.lock = self._compiled(feed.with_for_update())
         self.publish = self._compiled(self._publish(partner))
         mine = self._feeds.update().where(f.partner_id == partner)
-        last = {name: bindparam(f"new_{name}", type_=f[name].type) for name in ("position", "published_at")}
-        self.advance = self._compiled(mine.values(last))
-        self.shorten = self._compiled(mine.values(removed=bindparam("new_removed", type_=BigInteger)))
+        self.advance = self._compiled(mine.values(renewed(f, ("position", "published_at"))))
+        self.shorten = self._compiled(mine.values(renewed(f, ("removed",))))
         self.heads = self._compiled(
             select(f.partner_id, f.position).where(f.partner_id > after).order_by(f.partner_id).limit(_limit())
         )
@@ -58,10 +56,7 @@ class EventSQL:
 
     def page(self, types: int, of_tenant: bool) -> Statement:
         """A page of a feed, of so many types (0: of all) and of one tenant or all."""
-        found = self._pages.get((types, of_tenant))
-        if found is None:
-            found = self._pages[types, of_tenant] = self._compiled(self._page(types, of_tenant))
-        return found
+        return self._once((types, of_tenant), partial(self._page, types, of_tenant))
 
     def _publish(self, partner: Any) -> Any:
         """Give the first events that wait the next places, in the order in which they happened."""
@@ -97,9 +92,6 @@ class EventSQL:
             .where(f.partner_id == partner)
             .order_by(page.c.position)
         )
-
-    def _compiled(self, clause: Any) -> Statement:
-        return Statement(clause, self._dialect)
 
 
 def _limit() -> Any:

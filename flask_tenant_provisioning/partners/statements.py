@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, and_, bindparam, func, literal, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 
-from ..database import Statement, Storage, parameters, renewed
+from ..database import SQL, Statement, Storage, parameters, renewed
 from .models import WRITABLE, Partner
 
 #: How many levels of partners there are at most.
 DEPTH = 5
 
 
-class PartnerSQL:
+class PartnerSQL(SQL):
     """The statements of one storage; those of lists are compiled at their first use."""
 
     def __init__(self, storage: Storage) -> None:
-        self._dialect = storage.engine.dialect
+        super().__init__(storage.engine.dialect)
         self._table = storage.table("partners")
-        self._pages: dict[frozenset[str], Statement] = {}
         p = self._table.c
         mine = p.partner_id == bindparam("partner_id", type_=p.partner_id.type)
         self._rows = select(*(p[name] for name in Partner._fields))
-        insert = (sqlite if self._dialect.name == "sqlite" else postgresql).insert(self._table)
+        insert = self._insert(self._table)
         self.add = self._compiled(insert.values(parameters(self._table)).on_conflict_do_nothing())
         self.read = self._compiled(self._rows.where(mine))
         self.lock = self._compiled(self._rows.where(mine).with_for_update())
@@ -44,10 +43,11 @@ class PartnerSQL:
         There is `status`, `parent`, `after` (an id) and `partner_id`: that partner and those below it.
         """
         kind = frozenset(asked)
-        if kind not in self._pages:
-            limited: Any = self._rows.where(*self._conditions(kind)).order_by(self._table.c.partner_id)
-            self._pages[kind] = self._compiled(limited.limit(bindparam("limit", type_=Integer)))
-        return self._pages[kind]
+        return self._once(kind, partial(self._page, kind))
+
+    def _page(self, asked: Iterable[str]) -> Any:
+        rows = self._rows.where(*self._conditions(asked)).order_by(self._table.c.partner_id)
+        return rows.limit(bindparam("limit", type_=Integer))
 
     def _conditions(self, asked: Iterable[str]) -> Iterator[ColumnElement[bool]]:
         p = self._table.c
@@ -69,6 +69,3 @@ class PartnerSQL:
         next_one = other.partner_id == f.parent if upwards else other.parent == f.partner_id
         more = select(other.partner_id, other.parent, f.level + 1).where(next_one, f.level <= DEPTH)
         return family.union_all(more)
-
-    def _compiled(self, clause: Any) -> Statement:
-        return Statement(clause, self._dialect)

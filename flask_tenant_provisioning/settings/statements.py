@@ -5,26 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import Integer, and_, bindparam, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.elements import ColumnElement
 
-from ..database import Statement, Storage, parameters, renewed
+from ..database import SQL, Storage, parameters, renewed
 from .models import NOBODY, Revision, Stored
 
 _CHANGED = ("version", "document", "secrets", "updated_at")
 _RESEALED = ("document", "secrets")
 
 
-class SettingsSQL:
+class SettingsSQL(SQL):
     """The statements of one storage."""
 
     def __init__(self, storage: Storage) -> None:
-        self._dialect = storage.engine.dialect
+        super().__init__(storage.engine.dialect)
         self._settings, self._history = storage.table("settings"), storage.table("settings_history")
         s = self._settings.c
         rows, mine = select(*(s[name] for name in Stored._fields)), self._mine(s)
         beneath = and_(s.partner_id == bindparam("partner_id"), s.tenant_id == NOBODY)
-        insert = (sqlite if self._dialect.name == "sqlite" else postgresql).insert(self._settings)
+        insert = self._insert(self._settings)
         seen = and_(mine, s.version == bindparam("expected", type_=Integer))
         self.read = self._compiled(rows.where(or_(beneath, mine)))
         self.lock = self._compiled(rows.where(mine).with_for_update())
@@ -62,6 +61,3 @@ class SettingsSQL:
             beyond = column > place
             found = beyond if found is None else or_(beyond, and_(column == place, found))
         return rows.where(found).order_by(*key).limit(bindparam("limit", type_=Integer))
-
-    def _compiled(self, clause: Any) -> Statement:
-        return Statement(clause, self._dialect)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, Select, Table, and_, bindparam, case, func, or_, select
 
-from ..database import Statement, Storage, parameters
+from ..database import SQL, Statement, Storage, parameters, renewed
 from ..database.relocation import Relocation
 from .models import Run, Stage
 
@@ -14,13 +14,12 @@ _RUN, _STAGE = ("partner_id", "tenant_id", "phase"), ("partner_id", "tenant_id",
 KEY = _STAGE
 
 
-class StepSQL:
+class StepSQL(SQL):
     """The statements of one storage. Those that change a few columns are compiled at their first use."""
 
     def __init__(self, storage: Storage) -> None:
-        self._dialect = storage.engine.dialect
+        super().__init__(storage.engine.dialect)
         self._runs, self._steps = storage.table("runs"), storage.table("steps")
-        self._changes: dict[tuple[str, ...], Statement] = {}
         runs, steps = self._runs, self._steps
         s = steps.c
         self.add_run = self._compiled(runs.insert().values(parameters(runs)))
@@ -49,9 +48,7 @@ class StepSQL:
         owned = and_(_same(steps, _STAGE), s.fence == bindparam("fence", type_=Integer))
         lease = bindparam("lease", type_=s.due_at.type)
         self.renew = self._compiled(steps.update().where(owned, s.due_at.is_not(None)).values(due_at=lease))
-        self.remember = self._compiled(
-            steps.update().where(owned).values(memory=bindparam("new_memory", type_=s.memory.type))
-        )
+        self.remember = self._compiled(steps.update().where(owned).values(renewed(s, ("memory",))))
         mine = (_same(table, ("partner_id", "tenant_id")) for table in (runs, steps))
         self.forget = [
             self._compiled(table.delete().where(of_tenant))
@@ -93,16 +90,10 @@ class StepSQL:
     def _change(
         self, table: Table, key: tuple[str, ...], columns: tuple[str, ...], *more: ColumnElement[bool]
     ) -> Statement:
-        wanted = (table.name, *columns, str(bool(more)))
-        found = self._changes.get(wanted)
-        if found is None:
-            values = {name: bindparam(f"new_{name}", type_=table.c[name].type) for name in columns}
-            update = table.update().where(_same(table, key), *more).values(values)
-            found = self._changes[wanted] = self._compiled(update)
-        return found
+        def update() -> Any:
+            return table.update().where(_same(table, key), *more).values(renewed(table.c, columns))
 
-    def _compiled(self, clause: Any) -> Statement:
-        return Statement(clause, self._dialect)
+        return self._once((table.name, columns, bool(more)), update)
 
 
 def _same(table: Table, names: tuple[str, ...]) -> ColumnElement[bool]:

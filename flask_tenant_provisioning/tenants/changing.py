@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import bindparam, select
 
 from ..access import Actor
-from ..database import Outdated, Session, Statement, Storage, UniqueViolation, incoming
+from ..database import SQL, Outdated, Session, Storage, UniqueViolation, incoming
 from ..events import compact
 from ..events.models import COMMON
 from . import usage
@@ -65,13 +65,13 @@ def _write(session: Session, partner: str, given: Sequence[Transition], written:
         raise Outdated("somebody else has it meanwhile") from violation
 
 
-class TellingSQL:
+class TellingSQL(SQL):
     """The statement of one storage that writes the events of many tenants."""
 
     def __init__(self, storage: Storage) -> None:
-        self._dialect = storage.engine.dialect
+        super().__init__(storage.engine.dialect)
         self._events = storage.table("events")
-        self._tell = Statement(self._told(), self._dialect)
+        self._tell = self._compiled(self._told())
 
     def tell(self, session: Session, partner: str, events: Sequence[Mapping[str, Any]]) -> None:
         """Write events that differ in nothing but their tenants, what became of them, and when."""

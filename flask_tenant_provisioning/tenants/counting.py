@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, bindparam, case, func, literal, select
-from sqlalchemy.dialects import postgresql, sqlite
 
-from ..database import Session, Statement, Storage, instant
+from ..database import SQL, Session, Storage, instant
 from ..problems import QuotaExceeded
 
 #: The scope of the whole installation; other scopes are partners, none of which is called so.
@@ -87,21 +86,21 @@ def _true(session: Session, partner: str, doubtful_until: str) -> int:
     return int(tenants)
 
 
-class UsageSQL:
+class UsageSQL(SQL):
     """The statements of this storage, and which counters this process has verified, under which licence.
 
     `scope` is whose counter is meant, `most` a limit that counts before the one in its row.
     """
 
     def __init__(self, storage: Storage) -> None:
-        self._dialect = storage.engine.dialect
+        super().__init__(storage.engine.dialect)
         usage, tenants = storage.table("usage"), storage.table("tenants")
         u, living = usage.c, select(func.count()).select_from(tenants).where(tenants.c.live == 1)
         scope: Any = bindparam("scope", type_=u.partner_id.type)
         mine = usage.update().where(u.partner_id == scope)
         most = func.coalesce(bindparam("most", type_=BigInteger), u.most)
         less, more = (bindparam(name, type_=BigInteger) for name in ("less", "more"))
-        insert = (sqlite if self._dialect.name == "sqlite" else postgresql).insert(usage)
+        insert = self._insert(usage)
         none = bindparam("none", type_=BigInteger)
         until, limit = bindparam("until", type_=u.doubtful_until.type), bindparam("limit", type_=BigInteger)
         self.open = self._compiled(_kept(insert.values(partner_id=scope, tenants=none), tenants=u.tenants))
@@ -121,9 +120,6 @@ class UsageSQL:
         counted = bindparam("tenants", type_=BigInteger)
         self.correct = self._compiled(mine.values(tenants=counted, doubtful_until=until))
         self.counted: dict[str, int] = {}
-
-    def _compiled(self, clause: Any) -> Statement:
-        return Statement(clause, self._dialect)
 
 
 def _kept(insert: Any, **values: Any) -> Any:

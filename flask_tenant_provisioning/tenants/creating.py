@@ -12,7 +12,7 @@ from sqlalchemy import Integer, SmallInteger, bindparam, literal, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ..access import Actor
-from ..database import Outdated, Session, Statement, Storage, incoming
+from ..database import SQL, Outdated, Session, Storage, incoming
 from ..events.models import COMMON
 from ..problems import LicenseExpired, ProvisioningError
 from . import plans
@@ -115,11 +115,11 @@ def _on_other_plans(session: Session, wanted: Sequence[Wanted], allowance: Allow
     return {place: problem for place, problem in met if problem is not None}
 
 
-class ManySQL:
+class ManySQL(SQL):
     """Tenants and their events out of one parameter: one statement where the database nests INSERTs, else two."""
 
     def __init__(self, storage: Storage) -> None:
-        self._dialect = storage.engine.dialect
+        super().__init__(storage.engine.dialect)
         self._tenants, self._events = storage.table("tenants"), storage.table("events")
         self._nests = self._dialect.name == "postgresql"
         t, e = self._tenants.c, self._events.c
@@ -178,9 +178,6 @@ class ManySQL:
 
     def _bound(self, name: str, like: Any = None) -> Any:
         return bindparam(name, type_=self._tenants.c.partner_id.type if like is None else like.type)
-
-    def _compiled(self, clause: Any) -> Statement:
-        return Statement(clause, self._dialect)
 
 
 def _rows(batch: Iterable[Wanted]) -> str:

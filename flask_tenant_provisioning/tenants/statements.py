@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, literal, or_, select, union_all
 
-from ..database import GuardedInsert, Statement, Storage, each, incoming
+from ..database import SQL, GuardedInsert, Statement, Storage, each, incoming, renewed
 from . import pages
 from .models import Tenant
 from .pages import Shape
 
-_MOST_SHAPES = 512
 #: By which column those fields are compared that are unique among a partner's living tenants.
 COMPARED_BY = {"email": "email_key", "external_id": "external_id"}
 
 
-class TenantSQL:
+class TenantSQL(SQL):
     """The statements of one storage. Those of lists are compiled at their first use, one per shape of question."""
 
     def __init__(self, storage: Storage) -> None:
-        self._dialect = storage.engine.dialect
+        super().__init__(storage.engine.dialect)
         self.table = storage.table("tenants")
-        self._pages: dict[Shape, Statement] = {}
-        self._changes: dict[tuple[str, ...], Statement] = {}
         t = self.table.c
         mine = and_(t.partner_id == bindparam("partner_id"), t.id == bindparam("id"))
         self.create = GuardedInsert(self.table, storage.table("events"), self._dialect)
@@ -41,22 +39,11 @@ class TenantSQL:
 
     def change(self, columns: tuple[str, ...]) -> Statement:
         """An update of just these columns of one version of one tenant."""
-        found = self._changes.get(columns)
-        if found is None:
-            found = self._changes[columns] = self._change(columns)
-        return found
+        return self._once(columns, partial(self._change, columns))
 
     def page(self, shape: Shape) -> Statement:
         """A page of a list."""
-        found = self._pages.get(shape)
-        if found is None:
-            if len(self._pages) >= _MOST_SHAPES:
-                self._pages.clear()
-            found = self._pages[shape] = self._compiled(pages.page(self.table, shape, self._dialect))
-        return found
-
-    def _compiled(self, clause: Any) -> Statement:
-        return Statement(clause, self._dialect)
+        return self._once(shape, partial(pages.page, self.table, shape, self._dialect))
 
     def _rows(self, *more: ColumnElement[Any]) -> Select[Any]:
         return select(*(self.table.c[name] for name in Tenant._fields), *more)
@@ -97,14 +84,10 @@ class TenantSQL:
         due = and_(t.purge_at <= bindparam("now", type_=t.purge_at.type), t.status == "deleted")
         return select(t.partner_id, t.id).where(due).order_by(t.purge_at).limit(bindparam("limit", type_=Integer))
 
-    def _change(self, columns: tuple[str, ...]) -> Statement:
+    def _change(self, columns: tuple[str, ...]) -> Any:
         t = self.table.c
-        values: dict[str, Any] = {
-            name: bindparam(f"new_{name}", type_=t[name].type) for name in (*columns, "updated_at")
-        }
-        return self._compiled(
-            self.table.update().where(self._one_version()).values({**values, "version": t.version + 1})
-        )
+        values = renewed(t, (*columns, "updated_at"))
+        return self.table.update().where(self._one_version()).values({**values, "version": t.version + 1})
 
     def _one_version(self) -> ColumnElement[bool]:
         """One version of one tenant: there is no such row where somebody else was faster."""

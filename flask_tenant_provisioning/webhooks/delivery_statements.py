@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Integer, and_, bindparam, case, func, literal, or_, select
 
-from ..database import Statement, Storage, incoming, renewed
+from ..database import SQL, Storage, incoming, renewed
 from .models import Delivery, Endpoint
 
 #: The columns of an event that its body is made of.
@@ -16,11 +16,11 @@ EVENT = (
 )  # fmt: skip
 
 
-class DeliverySQL:
+class DeliverySQL(SQL):
     """The statements of one storage. Many rows come as `incoming` does."""
 
     def __init__(self, storage: Storage) -> None:
-        self._dialect = storage.engine.dialect
+        super().__init__(storage.engine.dialect)
         self._webhooks, self._deliveries = storage.table("webhooks"), storage.table("deliveries")
         self._attempts, self._events = storage.table("attempts"), storage.table("events")
         w, d = self._webhooks.c, self._deliveries.c
@@ -108,9 +108,6 @@ class DeliverySQL:
 
     def _incoming(self, columns: Any, *names: str) -> Any:
         return incoming(self._dialect, **{name: columns[name].type for name in names})
-
-    def _compiled(self, clause: Any) -> Statement:
-        return Statement(clause, self._dialect)
 
 
 _SETTLED = ("state", "attempts", "due_at", "finished_at")

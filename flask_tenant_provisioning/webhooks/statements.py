@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from sqlalchemy import BigInteger, Integer, Select, and_, bindparam, case, func, null, select
 
-from ..database import Statement, Storage, parameters
+from ..database import SQL, Statement, Storage, parameters, renewed
 from .models import Attempt, Delivery, Endpoint
 
 
-class WebhookSQL:
+class WebhookSQL(SQL):
     """The statements of one storage; those of lists and changes are compiled at their first use."""
 
     def __init__(self, storage: Storage) -> None:
-        self._dialect = storage.engine.dialect
+        super().__init__(storage.engine.dialect)
         self._webhooks, self._deliveries = storage.table("webhooks"), storage.table("deliveries")
-        self._kinds: dict[tuple[Any, ...], Statement] = {}
         w = self._webhooks.c
         self._partner: Any = bindparam("partner_id", type_=w.partner_id.type)
         self._id: Any = bindparam("id", type_=w.id.type)
@@ -43,7 +43,7 @@ class WebhookSQL:
         self.delivery = self._compiled(rows.where(d.partner_id == self._partner, one))
         # One probe of the key for each partner who has an endpoint: no index is kept for it.
         self.anyones_delivery = self._compiled(rows.where(d.partner_id.in_(select(self._webhooks.c.partner_id)), one))
-        due = {name: bindparam(f"new_{name}", type_=d[name].type) for name in ("state", "resent", "due_at")}
+        due = renewed(d, ("state", "resent", "due_at"))
         again = self._deliveries.update().where(d.partner_id == self._partner, one)
         self.resend = self._compiled(again.values({**due, "finished_at": null()}))
         history = select(*(a[name] for name in Attempt._fields))
@@ -64,16 +64,26 @@ class WebhookSQL:
 
     def page(self, *, of_partner: bool, after: bool) -> Statement:
         """A page of endpoints, the oldest first."""
+        return self._once(("page", of_partner, after), partial(self._page, of_partner, after))
+
+    def deliveries(self, *, in_state: bool, after: bool) -> Statement:
+        """A page of an endpoint's deliveries, the newest first."""
+        return self._once(("deliveries", in_state, after), partial(self._deliveries_page, in_state, after))
+
+    def change(self, columns: tuple[str, ...]) -> Statement:
+        """An update of just these columns of one version of one endpoint."""
+        return self._once(("change", *columns), partial(self._change, columns))
+
+    def _page(self, of_partner: bool, after: bool) -> Any:
         w = self._webhooks.c
         rows = select(*(w[name] for name in Endpoint._fields))
         if of_partner:
             rows = rows.where(w.partner_id == self._partner)
         if after:
             rows = rows.where(w.id > bindparam("after", type_=w.id.type))
-        return self._once(("page", of_partner, after), rows.order_by(w.id).limit(_limit()))
+        return rows.order_by(w.id).limit(_limit())
 
-    def deliveries(self, *, in_state: bool, after: bool) -> Statement:
-        """A page of an endpoint's deliveries, the newest first."""
+    def _deliveries_page(self, in_state: bool, after: bool) -> Any:
         d = self._deliveries.c
         rows: Select[Any] = select(*(d[name] for name in Delivery._fields)).where(
             d.partner_id == self._partner, d.webhook_id == bindparam("webhook_id", type_=d.webhook_id.type)
@@ -82,23 +92,12 @@ class WebhookSQL:
             rows = rows.where(d.state == bindparam("state", type_=d.state.type))
         if after:
             rows = rows.where(d.id < bindparam("after", type_=d.id.type))
-        return self._once(("deliveries", in_state, after), rows.order_by(d.id.desc()).limit(_limit()))
+        return rows.order_by(d.id.desc()).limit(_limit())
 
-    def change(self, columns: tuple[str, ...]) -> Statement:
-        """An update of just these columns of one version of one endpoint."""
+    def _change(self, columns: tuple[str, ...]) -> Any:
         w = self._webhooks.c
-        values: dict[str, Any] = {name: bindparam(f"new_{name}", type_=w[name].type) for name in columns}
         one = and_(w.partner_id == self._partner, w.id == self._id, w.version == bindparam("expected", type_=Integer))
-        return self._once(("change", *columns), self._webhooks.update().where(one).values(values))
-
-    def _once(self, kind: tuple[Any, ...], clause: Any) -> Statement:
-        found = self._kinds.get(kind)
-        if found is None:
-            found = self._kinds[kind] = self._compiled(clause)
-        return found
-
-    def _compiled(self, clause: Any) -> Statement:
-        return Statement(clause, self._dialect)
+        return self._webhooks.update().where(one).values(renewed(w, columns))
 
 
 def _limit() -> Any:
