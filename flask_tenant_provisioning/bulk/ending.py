@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..access import Actor, Principal
-from ..database import Session, instant
+from ..database import Session, instant, renewal
 from ..events import event, record
 from .models import Job
 from .results import Tally
@@ -46,7 +46,7 @@ def _ended(session: Session, job: Job, tally: Tally) -> None:
     values: dict[str, Any] = {"state": outcome(job, tally), "finished_at": at, "due_at": None, **tally._asdict()}
     after = job._replace(**values)
     where = {"partner_id": job.partner_id, "job_id": job.id}
-    session.run(sql.end, {**where, **{f"new_{name}": value for name, value in values.items()}})
+    session.run(sql.end, {**where, **renewal(values)})
     session.run(sql.remove_keys, where)
     actor = Actor(Principal(WORKER, job.partner_id))
     record(session, event(session.storage, actor, "bulk_job.finished", job.partner_id, told(after), at))

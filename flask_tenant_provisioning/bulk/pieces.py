@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..database import Session, instant
+from ..database import Session, instant, renewal
 from .models import Chunk, Job
 from .results import Result, kept, tallied
 from .statements import BulkSQL
@@ -73,7 +73,7 @@ def written(session: Session, piece: Piece, chunks: Sequence[Chunk], results: Se
     at = instant(session.storage.clock())
     for chunk, some in zip(chunks, results, strict=True):
         values = {**tallied(some)._asdict(), "results": kept(some), "done_at": at}
-        new = {f"new_{name}": value for name, value in values.items()}
+        new = renewal(values)
         fence = piece.fence if chunk.number == piece.number else chunk.fence
         key = _key(piece, chunk.number) | {"fence": fence}
         if session.run(session.storage.once(BulkSQL).finish, {**key, **new}).rowcount != 1:

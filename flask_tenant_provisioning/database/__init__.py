@@ -8,6 +8,7 @@ from .statements import (
     GuardedInsert as GuardedInsert,
     Statement as Statement,
     parameters as parameters,
+    renewal as renewal,
     renewed as renewed,
 )
 from .storage import Session as Session, Storage as Storage

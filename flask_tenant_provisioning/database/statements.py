@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Protocol
 
 from sqlalchemy import Table, bindparam, insert, select
@@ -76,6 +76,11 @@ def parameters(table: Table, prefix: str = "") -> dict[str, BindParameter[Any]]:
 def renewed(columns: Any, names: Sequence[str]) -> dict[str, BindParameter[Any]]:
     """What an update gives these columns: of each the parameter ``new_<name>``."""
     return {name: bindparam(f"new_{name}", type_=columns[name].type) for name in names}
+
+
+def renewal(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` by the names of those parameters."""
+    return {f"new_{name}": value for name, value in values.items()}
 
 
 class GuardedInsert:

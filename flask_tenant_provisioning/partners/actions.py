@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ..access import Actor
-from ..database import Outdated, Session, following, instant
+from ..database import Outdated, Session, following, instant, renewal
 from ..events import compact, event, record
 from ..problems import PartnerNotFound
 from .family import hold, require_place
@@ -144,7 +144,7 @@ def _changed(session: Session, actor: Actor, before: Partner, values: Values) ->
         require_place(session, after.partner_id, after.parent)
     at = max(instant(session.storage.clock()), following(before.updated_at))
     after = after._replace(version=before.version + 1, updated_at=at)
-    new = {f"new_{name}": getattr(after, name) for name in (*WRITABLE, "version", "updated_at")}
+    new = renewal({name: getattr(after, name) for name in (*WRITABLE, "version", "updated_at")})
     where = {"partner_id": before.partner_id, "expected": before.version}
     if session.run(session.storage.once(PartnerSQL).change, {**where, **new}).rowcount != 1:
         raise Outdated(before.partner_id)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..access import Actor
-from ..database import Outdated, Session, following, instant
+from ..database import Outdated, Session, following, instant, renewal
 from ..events import compact, event, record
 from ..keyring import Keyring
 from ..partners import actions as partners
@@ -88,7 +88,7 @@ def _moment(session: Session, before: State) -> str:
 def _store(session: Session, expected: int, row: Stored) -> None:
     sql, values = session.storage.once(SettingsSQL), row._asdict()
     if expected:
-        values = {f"new_{name}": value for name, value in values.items()} | values | {"expected": expected}
+        values = renewal(values) | values | {"expected": expected}
     if session.run(sql.change if expected else sql.add, values).rowcount != 1:
         raise Outdated(row.tenant_id)
 

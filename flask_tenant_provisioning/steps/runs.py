@@ -10,13 +10,13 @@ import logging
 from typing import Any
 
 from ..access import Actor, Principal
-from ..database import Session, instant
+from ..database import Session, instant, renewal
 from ..hooks import DEPROVISIONING, PROVISIONING, Hooks, Step
 from ..tenants import changes
 from ..tenants.models import Tenant
 from . import progress
 from .models import Run, Stage
-from .statements import KEY, StepSQL, changed
+from .statements import KEY, StepSQL
 
 logger = logging.getLogger(__name__)
 
@@ -112,20 +112,20 @@ def make_due(session: Session, stage: Stage, *, state: str | None = None) -> Non
 def change(session: Session, stage: Stage, **values: Any) -> None:
     """Give the step's row these values."""
     where = dict(zip(KEY, stage, strict=False))
-    session.run(session.storage.once(StepSQL).change_step(*values), where | changed(values))
+    session.run(session.storage.once(StepSQL).change_step(*values), where | renewal(values))
 
 
 def settle(session: Session, stage: Stage, **values: Any) -> bool:
     """The same, unless somebody has claimed the step since it was read; whether it was so."""
     where = {**dict(zip(KEY, stage, strict=False)), "fence": stage.fence}
-    found: int = session.run(session.storage.once(StepSQL).settle(*values), where | changed(values)).rowcount
+    found: int = session.run(session.storage.once(StepSQL).settle(*values), where | renewal(values)).rowcount
     return found == 1
 
 
 def change_run(session: Session, run: Run, **values: Any) -> Run:
     """Give the run's row these values."""
     where = {"partner_id": run.partner_id, "tenant_id": run.tenant_id, "phase": run.phase}
-    session.run(session.storage.once(StepSQL).change_run(*values), where | changed(values))
+    session.run(session.storage.once(StepSQL).change_run(*values), where | renewal(values))
     return run._replace(**values)
 
 

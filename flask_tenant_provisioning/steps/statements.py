@@ -100,11 +100,6 @@ def _same(table: Table, names: tuple[str, ...]) -> ColumnElement[bool]:
     return and_(*(table.c[name] == bindparam(name, type_=table.c[name].type) for name in names))
 
 
-def changed(values: dict[str, Any]) -> dict[str, Any]:
-    """`values` under the names that an update's parameters have."""
-    return {f"new_{name}": value for name, value in values.items()}
-
-
 def steps_are_due(storage: Storage) -> ColumnElement[bool]:
     """Whether any step is due at the instant `now`."""
     steps = storage.table("steps")

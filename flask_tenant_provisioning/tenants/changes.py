@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ..access import Actor
-from ..database import Outdated, Session, Statement, Storage, UniqueViolation, following, instant
+from ..database import Outdated, Session, Statement, Storage, UniqueViolation, following, instant, renewal
 from ..events import event, record
 from ..problems import TenantNotFound
 from .conflicts import taken
@@ -188,5 +188,5 @@ def is_over(storage: Storage, tenant: Tenant) -> bool:
 def _run(session: Session, statement: Statement, before: Tenant, values: Mapping[str, Any]) -> None:
     """Write to exactly the version that was read. Raises `Outdated`, upon which the whole unit runs again."""
     where = {"partner_id": before.partner_id, "id": before.id, "expected": before.version}
-    if session.run(statement, {**where, **{f"new_{name}": value for name, value in values.items()}}).rowcount != 1:
+    if session.run(statement, {**where, **renewal(values)}).rowcount != 1:
         raise Outdated(before.id)

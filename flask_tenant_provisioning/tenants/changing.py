@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import bindparam, select
 
 from ..access import Actor
-from ..database import SQL, Outdated, Session, Storage, UniqueViolation, incoming
+from ..database import SQL, Outdated, Session, Storage, UniqueViolation, incoming, renewal
 from ..events import compact
 from ..events.models import COMMON
 from . import usage
@@ -54,7 +54,7 @@ def _write(session: Session, partner: str, given: Sequence[Transition], written:
     """
     same: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for one, final in zip(given, written, strict=True):
-        values = {f"new_{name}": value for name, value in one.columns.items()}
+        values = renewal(one.columns)
         where = {"partner_id": partner, "id": one.before.id, "expected": one.before.version}
         same[tuple(one.columns)].append({**where, **values, "new_updated_at": final.after.updated_at})
     sql = session.storage.once(TenantSQL)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from sqlalchemy import bindparam
-
 from ..access import Actor
-from ..database import Outdated, Session, Storage, UniqueViolation
+from ..database import Outdated, Session, Storage, UniqueViolation, renewed
 from ..database.relocation import Relocation
 from ..events import event, record
 from ..partners import actions as partners
@@ -79,6 +75,5 @@ class MovingSQL:
 
     def __init__(self, storage: Storage) -> None:
         table = storage.table("tenants")
-        names = ("version", "updated_at")
-        values: dict[str, Any] = {name: bindparam(f"new_{name}", type_=table.c[name].type) for name in names}
+        values = renewed(table.c, ("version", "updated_at"))
         self.tenant = Relocation(table, storage.engine.dialect, ("id", "version"), values)

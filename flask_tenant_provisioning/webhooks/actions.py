@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, cast
 
-from ..database import Outdated, Session, following, instant
+from ..database import Outdated, Session, following, instant, renewal
 from ..events import compact
 from ..events.publishing import hold
 from ..keyring import Keyring
@@ -163,7 +163,7 @@ def _changed(session: Session, before: Endpoint, after: Endpoint) -> Endpoint:
     after = after._replace(version=before.version + 1, updated_at=at)
     old, new = before._asdict(), after._asdict()
     columns = tuple(name for name in new if new[name] != old[name])
-    values = {f"new_{name}": new[name] for name in columns}
+    values = renewal({name: new[name] for name in columns})
     where = {"partner_id": before.partner_id, "id": before.id, "expected": before.version}
     if session.run(session.storage.once(WebhookSQL).change(columns), {**where, **values}).rowcount != 1:
         raise Outdated(before.id)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from ..access import Actor, Principal
-from ..database import Session, instant
+from ..database import Session, instant, renewal
 from ..database.incoming import rows
 from ..events import event, record as record_event
 from .delivery_statements import DeliverySQL
@@ -77,7 +77,7 @@ def record(session: Session, endpoint: Endpoint, outcomes: Sequence[Outcome], ke
     if not goes_on:
         # With its fence, so that a renewal on its way at this moment does not take it back.
         changes |= {"leased_until": None, "fence": held.fence + 1}
-    session.run(sql.rest, {**where, **{f"new_{name}": value for name, value in changes.items()}})
+    session.run(sql.rest, {**where, **renewal(changes)})
     return held._replace(**changes) if goes_on else None
 
 

@@ -8,9 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, null, select, true
-from sqlalchemy.dialects import postgresql, sqlite
 
-from ...database import Session, Statement, Storage, each, incoming, instant, parameters
+from ...database import SQL, Session, Storage, each, incoming, instant, parameters, renewed
 from ...database.incoming import rows
 
 #: No header can hold a line feed.
@@ -25,15 +24,16 @@ class Done(NamedTuple):
     answer: Any
 
 
-class ManyRecordsSQL:
+class ManyRecordsSQL(SQL):
     """The statements of one storage."""
 
     def __init__(self, storage: Storage) -> None:
-        table, dialect = storage.table("idempotency"), storage.engine.dialect
+        super().__init__(storage.engine.dialect)
+        table = storage.table("idempotency")
         t, bound = table.c, parameters(table)
-        given = incoming(dialect, key=t.key.type)
+        given = incoming(self._dialect, key=t.key.type)
         mine = t.partner_id == bound["partner_id"]
-        insert = (sqlite if dialect.name == "sqlite" else postgresql).insert(table)
+        insert = self._insert(table)
         values = (bound["partner_id"], given.c.key, bound["fingerprint"], bound["expires_at"])
         claimed = insert.from_select(
             ["partner_id", "key", "fingerprint", "expires_at"], select(*values).where(true()).order_by(given.c.key)
@@ -44,11 +44,11 @@ class ManyRecordsSQL:
         )
         found = select(t.key, t.fingerprint, t.status, t.body).where(mine, t.status.is_not(None))
         one = mine & (t.key == bound["key"])
-        answer = {name: bindparam(f"new_{name}", type_=t[name].type) for name in ("fingerprint", "status", "body")}
-        self.claim = Statement(claimed, dialect)
-        self.read = Statement(each(found, t.key, given, dialect), dialect)
-        self.answer = Statement(table.update().where(one).values(answer), dialect)
-        self.release = Statement(table.delete().where(one), dialect)
+        answer = renewed(t, ("fingerprint", "status", "body"))
+        self.claim = self._compiled(claimed)
+        self.read = self._compiled(each(found, t.key, given, self._dialect))
+        self.answer = self._compiled(table.update().where(one).values(answer))
+        self.release = self._compiled(table.delete().where(one))
 
 
 def claim_many(session: Session, partner: str, keys: Iterable[str], hours: int) -> dict[str, Done]:

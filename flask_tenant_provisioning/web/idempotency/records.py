@@ -10,9 +10,8 @@ import json
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
 
-from ...database import LockTimeout, Outdated, Session, Statement, Storage, instant, parameters
+from ...database import SQL, LockTimeout, Outdated, Session, Storage, instant, parameters, renewed
 from ...problems import IdempotencyInProgress, IdempotencyKeyReused
 from .keys import Identity
 
@@ -36,14 +35,15 @@ class Kept(NamedTuple):
         return self.body.startswith('"')
 
 
-class RecordSQL:
+class RecordSQL(SQL):
     """The statements of this feature, built once a storage."""
 
     def __init__(self, storage: Storage) -> None:
-        table, dialect = storage.table("idempotency"), storage.engine.dialect
+        super().__init__(storage.engine.dialect)
+        table = storage.table("idempotency")
         t, bound = table.c, parameters(table)
         mine = (t.partner_id == bound["partner_id"]) & (t.key == bound["key"])
-        insert = (sqlite if dialect.name == "sqlite" else postgresql).insert(table)
+        insert = self._insert(table)
         names = ("partner_id", "key", "fingerprint", "expires_at")
         row = {name: bound[name] for name in names}
         now = bindparam("now", type_=t.expires_at.type)
@@ -52,13 +52,13 @@ class RecordSQL:
             set_={name: insert.excluded[name] for name in ("fingerprint", "expires_at")},
             where=t.expires_at <= now,
         )
-        answered = {name: bindparam(f"new_{name}", type_=t[name].type) for name in ("status", "headers", "body")}
-        self.claim = Statement(claimed, dialect)
-        self.read = Statement(select(t.fingerprint, t.status, t.headers, t.body).where(mine), dialect)
-        self.answer = Statement(table.update().where(mine).values(answered), dialect)
+        answered = renewed(t, ("status", "headers", "body"))
+        self.claim = self._compiled(claimed)
+        self.read = self._compiled(select(t.fingerprint, t.status, t.headers, t.body).where(mine))
+        self.answer = self._compiled(table.update().where(mine).values(answered))
         key = (t.partner_id, t.key)
         expired = select(*key).where(t.expires_at <= now).order_by(t.expires_at).limit(SWEEP)
-        self.sweep = Statement(table.delete().where(tuple_(*key).in_(expired)), dialect)
+        self.sweep = self._compiled(table.delete().where(tuple_(*key).in_(expired)))
 
 
 def claim(session: Session, identity: Identity, hours: int) -> Kept | None:
