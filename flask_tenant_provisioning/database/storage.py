@@ -18,6 +18,7 @@ from ..hooks import Hooks
 from ..problems import StorageUnavailable
 from .errors import Meaning, constraints_of, meaning
 from .identifiers import uuid7, uuid7s
+from .journal import Journal
 from .tables import prefixed
 from .unit import Unit, begin_immediately
 
@@ -86,6 +87,7 @@ class Storage:
         self._writing = engine
         if autocommit and not self._lite:
             self._writing = engine.execution_options(isolation_level="READ COMMITTED")
+        self._journal = Journal(engine.url.database) if autocommit and self._lite else None
         self._transaction = self._turn if self._lite else self._begun
         self._one_writer = threading.Lock()
         self._thread = threading.local()
@@ -187,13 +189,16 @@ class Storage:
 
     @contextlib.contextmanager
     def _begun(self) -> Iterator[Session]:
-        with self._writing.connect() as connection, connection.begin():
-            session = Session(self, connection)
-            if self._lite:
-                begin_immediately(connection)
-            yield session
-            session.flush()
-            session.require_whole()
+        with self._writing.connect() as connection:
+            with connection.begin():
+                session = Session(self, connection)
+                if self._lite:
+                    begin_immediately(connection)
+                yield session
+                session.flush()
+                session.require_whole()
+            if self._journal is not None:
+                self._journal.keep_short(connection.connection.dbapi_connection)
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[Session]:
