@@ -13,9 +13,12 @@ from sqlalchemy.exc import DBAPIError
 
 from ...access.authority import Authority
 from ...config import Settings
+from ...database import migration
 from ...web.mount import Mount
 
 OK, WARN, FAIL = "ok", "warn", "fail"
+#: The setting that names what seals the secrets in the database.
+KEYS = "PROVISIONING_ENCRYPTION_KEYS"
 HIDDEN = "***"
 #: What helps where something of the host's comes before the API.
 ISOLATE = "set PROVISIONING_MOUNT = 'isolated'"
@@ -73,6 +76,15 @@ class Patient:
         if self.outage is not None:
             raise Unreachable
         return self.mount.storage.engine.connect()
+
+    def unseen(self, purpose: str) -> Finding | None:
+        """Why nothing in the database is looked at for this `purpose`; None where it can be. Raises `Unreachable`."""
+        if not self.registered:
+            return Finding(OK, f"nothing is mounted, and nothing to be {purpose}")
+        self.connected().close()
+        if migration.current(self.mount.storage.engine, self.mount.settings.table_prefix) != migration.head():
+            return Finding(OK, "not looked at: the tables are not those of this release")
+        return None
 
     def reason(self, error: Exception) -> str:
         """What `error` says in one line, without any secret of this app."""

@@ -7,14 +7,14 @@ from ipaddress import ip_network
 from typing import Any
 
 from ...config import Settings
-from ...database import instant, migration
+from ...database import instant
 from ...keyring import Keyring, Unsealable
 from ...webhooks import actions
 from ...webhooks.models import Endpoint
 from ...webhooks.secrets import signing_keys
-from .findings import FAIL, OK, WARN, Finding, Patient
+from .findings import FAIL, KEYS, OK, WARN, Finding, Patient
 
-KEYS, NETWORKS = "PROVISIONING_ENCRYPTION_KEYS", "PROVISIONING_WEBHOOK_ALLOWED_NETWORKS"
+NETWORKS = "PROVISIONING_WEBHOOK_ALLOWED_NETWORKS"
 #: How many endpoints are looked at, the oldest.
 _LOOKED_AT = 1000
 #: This machine, and what clouds tell a machine of itself.
@@ -24,11 +24,8 @@ _NEAREST = tuple(map(ip_network, ("127.0.0.0/8", "169.254.0.0/16", "::1/128", "f
 def can_be_signed(patient: Patient) -> Finding:
     """The keys open the secrets in the database, and are not derived from one that is changed for other reasons."""
     mount = patient.mount
-    if not patient.registered:
-        return Finding(OK, "nothing is mounted, and nothing to be signed")
-    patient.connected().close()
-    if migration.current(mount.storage.engine, mount.settings.table_prefix) != migration.head():
-        return Finding(OK, "not looked at: the tables are not those of this release")
+    if unseen := patient.unseen("signed"):
+        return unseen
     endpoints, more = mount.storage.read(partial(actions.page, partner=None, limit=_LOOKED_AT, after=None))
     now = instant(mount.storage.clock())
     closed = sum(not _opens(mount.keyring, endpoint, now) for endpoint in endpoints)
