@@ -99,10 +99,8 @@ class Storage:
 
     def once(self, factory: Callable[[Storage], T]) -> T:
         """What `factory` makes of this storage, made once: a feature's statements."""
-        found = self._built.get(factory)
-        if found is None:
-            found = self._built.setdefault(factory, factory(self))
-        return found  # type: ignore[no-any-return]
+        found: T | None = self._built.get(factory)
+        return self._built.setdefault(factory, factory(self)) if found is None else found
 
     def new_ids(self, count: int) -> list[str]:
         """So many new identifiers, in ascending order."""

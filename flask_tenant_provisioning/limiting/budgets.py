@@ -83,7 +83,7 @@ class Budgets:
 
 def budgets(mount: Mount) -> Budgets:
     """What partners have left on `mount`."""
-    return mount.once(Budgets)  # type: ignore[arg-type]
+    return mount.once(Budgets)
 
 
 def named(name: str) -> str:

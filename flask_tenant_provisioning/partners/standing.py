@@ -64,7 +64,7 @@ class Standings:
 
 def standings(mount: Mount) -> Standings:
     """What this process remembers of the partners of `mount`."""
-    return mount.once(Standings)  # type: ignore[arg-type]
+    return mount.once(Standings)
 
 
 def require_standing(mount: Mount, principal: Principal) -> None:

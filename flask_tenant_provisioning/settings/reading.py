@@ -67,4 +67,4 @@ class Readings:
 
 def readings(mount: Mount) -> Readings:
     """What this process remembers of the settings of `mount`'s tenants."""
-    return mount.once(Readings)  # type: ignore[arg-type]
+    return mount.once(Readings)

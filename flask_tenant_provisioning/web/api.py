@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from ..config import Settings
 from ..hooks import Hooks
@@ -34,9 +34,7 @@ class Api:
         """Whether requests of this class are counted against a partner's rate limits."""
         return rate_class in self.settings.rate_limits or self.hooks.rate_limits is not None
 
-    def once(self, factory: Callable[[Api], T]) -> T:
+    def once(self, factory: Callable[[Self], T]) -> T:
         """What `factory` makes of this API, made once."""
-        found = self.memory.get(factory)
-        if found is None:
-            found = self.memory.setdefault(factory, factory(self))
-        return found  # type: ignore[no-any-return]
+        found: T | None = self.memory.get(factory)
+        return self.memory.setdefault(factory, factory(self)) if found is None else found
