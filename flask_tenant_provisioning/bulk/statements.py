@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, and_, bindparam, case, func, insert, or_, select, true
@@ -99,13 +98,13 @@ class BulkSQL(SQL):
 
     def page(self, *, of_partner: bool, in_state: bool, after: bool) -> Statement:
         """A page of jobs, the newest first; none that is still being received."""
-        return self._once(("page", of_partner, in_state, after), partial(self._page, of_partner, in_state, after))
+        return self._once(self._page, of_partner, in_state, after)
 
     def answered(self, state: str | None, *, whole: bool) -> Statement:
         """The first chunk with a result in `state`, or with any: its first row, how many it has and what came of them,
         or the `whole` chunk.
         """
-        return self._once(("answered", state, whole), partial(self._first_answered, state, whole))
+        return self._once(self._first_answered, state, whole)
 
     def _page(self, of_partner: bool, in_state: bool, after: bool) -> Any:
         j = self._jobs.c

@@ -54,13 +54,13 @@ class SQL:
     def _compiled(self, clause: Any) -> Statement:
         return Statement(clause, self._dialect)
 
-    def _once(self, kind: Hashable, clause: Callable[[], Any]) -> Statement:
-        """The statement of this kind."""
-        found = self._kinds.get(kind)
+    def _once(self, clause: Callable[..., Any], *kind: Hashable) -> Statement:
+        """The statement that ``clause(*kind)`` says, a method of this object."""
+        found = self._kinds.get((clause, *kind))
         if found is None:
             if len(self._kinds) >= _MOST_KINDS:
                 self._kinds.clear()
-            found = self._kinds[kind] = self._compiled(clause())
+            found = self._kinds[clause, *kind] = self._compiled(clause(*kind))
         return found
 
     def _insert(self, table: Table) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Integer, Select, and_, bindparam, func, select, true
@@ -56,7 +55,7 @@ class EventSQL(SQL):
 
     def page(self, types: int, of_tenant: bool) -> Statement:
         """A page of a feed, of so many types (0: of all) and of one tenant or all."""
-        return self._once((types, of_tenant), partial(self._page, types, of_tenant))
+        return self._once(self._page, types, of_tenant)
 
     def _publish(self, partner: Any) -> Any:
         """Give the first events that wait the next places, in the order in which they happened."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, and_, bindparam, func, literal, or_, select
@@ -42,8 +41,7 @@ class PartnerSQL(SQL):
 
         There is `status`, `parent`, `after` (an id) and `partner_id`: that partner and those below it.
         """
-        kind = frozenset(asked)
-        return self._once(kind, partial(self._page, kind))
+        return self._once(self._page, frozenset(asked))
 
     def _page(self, asked: Iterable[str]) -> Any:
         rows = self._rows.where(*self._conditions(asked)).order_by(self._table.c.partner_id)

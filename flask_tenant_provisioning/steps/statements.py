@@ -59,16 +59,15 @@ class StepSQL(SQL):
 
     def change_run(self, *columns: str) -> Statement:
         """An update of just these columns of a run."""
-        return self._change(self._runs, _RUN, columns)
+        return self._once(self._change, self._runs, _RUN, columns)
 
     def change_step(self, *columns: str) -> Statement:
         """An update of just these columns of a step, whoever is at work on it."""
-        return self._change(self._steps, _STAGE, columns)
+        return self._once(self._change, self._steps, _STAGE, columns)
 
     def settle(self, *columns: str) -> Statement:
         """The same by whoever claimed it last, and nobody else."""
-        fence = self._steps.c.fence == bindparam("fence", type_=Integer)
-        return self._change(self._steps, _STAGE, columns, fence)
+        return self._once(self._settle, columns)
 
     def _claim(self, due: ColumnElement[bool]) -> Any:
         """Take a step that is due, if nobody else did since it was seen."""
@@ -87,13 +86,12 @@ class StepSQL(SQL):
             )
         )
 
-    def _change(
-        self, table: Table, key: tuple[str, ...], columns: tuple[str, ...], *more: ColumnElement[bool]
-    ) -> Statement:
-        def update() -> Any:
-            return table.update().where(_same(table, key), *more).values(renewed(table.c, columns))
+    def _change(self, table: Table, key: tuple[str, ...], columns: tuple[str, ...]) -> Any:
+        return table.update().where(_same(table, key)).values(renewed(table.c, columns))
 
-        return self._once((table.name, columns, bool(more)), update)
+    def _settle(self, columns: tuple[str, ...]) -> Any:
+        fence = self._steps.c.fence == bindparam("fence", type_=Integer)
+        return self._change(self._steps, _STAGE, columns).where(fence)
 
 
 def _same(table: Table, names: tuple[str, ...]) -> ColumnElement[bool]:

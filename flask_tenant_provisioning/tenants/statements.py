@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, literal, or_, select, union_all
@@ -39,11 +38,14 @@ class TenantSQL(SQL):
 
     def change(self, columns: tuple[str, ...]) -> Statement:
         """An update of just these columns of one version of one tenant."""
-        return self._once(columns, partial(self._change, columns))
+        return self._once(self._change, columns)
 
     def page(self, shape: Shape) -> Statement:
         """A page of a list."""
-        return self._once(shape, partial(pages.page, self.table, shape, self._dialect))
+        return self._once(self._page, shape)
+
+    def _page(self, shape: Shape) -> Any:
+        return pages.page(self.table, shape, self._dialect)
 
     def _rows(self, *more: ColumnElement[Any]) -> Select[Any]:
         return select(*(self.table.c[name] for name in Tenant._fields), *more)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from sqlalchemy import BigInteger, Integer, Select, and_, bindparam, case, func, null, select
@@ -64,15 +63,15 @@ class WebhookSQL(SQL):
 
     def page(self, *, of_partner: bool, after: bool) -> Statement:
         """A page of endpoints, the oldest first."""
-        return self._once(("page", of_partner, after), partial(self._page, of_partner, after))
+        return self._once(self._page, of_partner, after)
 
     def deliveries(self, *, in_state: bool, after: bool) -> Statement:
         """A page of an endpoint's deliveries, the newest first."""
-        return self._once(("deliveries", in_state, after), partial(self._deliveries_page, in_state, after))
+        return self._once(self._deliveries_page, in_state, after)
 
     def change(self, columns: tuple[str, ...]) -> Statement:
         """An update of just these columns of one version of one endpoint."""
-        return self._once(("change", *columns), partial(self._change, columns))
+        return self._once(self._change, columns)
 
     def _page(self, of_partner: bool, after: bool) -> Any:
         w = self._webhooks.c
