@@ -12,10 +12,11 @@ from flask import Flask
 from flask_tenant_provisioning.access import Actor, Principal
 from flask_tenant_provisioning.database import Session, Storage
 from flask_tenant_provisioning.problems import ProvisioningError, QuotaExceeded, TenantExists
+from flask_tenant_provisioning.tenants.counting import EVERYBODY, Limit, recount
 from flask_tenant_provisioning.tenants.creating import Made, create_many
 from flask_tenant_provisioning.tenants.inputs import load_tenant
 from flask_tenant_provisioning.tenants.models import Tenant
-from flask_tenant_provisioning.tenants.usage import EVERYBODY, Allowance, Limit, allowance
+from flask_tenant_provisioning.tenants.usage import Allowance, allowance
 from tests import own_fields
 from tests.own_fields import NAMES, NOTHING
 from tests.test_events import followed
@@ -40,17 +41,11 @@ def create(app: Flask, *bodies: dict[str, Any], most: int | None = None) -> list
     values = [load_tenant(mount, body) for body in bodies]
     allowed = allowance(mount, "acme")
     if most is not None:
-        mount.storage.transaction(_counter)
+        mount.storage.transaction(recount)
         allowed = Allowance(mount.license, (Limit(EVERYBODY, most),))
     work = partial(create_many, actor=ACTOR, partner="acme", values=values, allowance=allowed)
     found: list[Made] = mount.storage.transaction(work)
     return found
-
-
-def _counter(session: Session) -> None:
-    from flask_tenant_provisioning.tenants.counting import recount
-
-    recount(session)
 
 
 def named(n: int, **more: Any) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from flask import Flask
 from sqlalchemy import event
 
 from flask_tenant_provisioning import TenantProvisioning
-from flask_tenant_provisioning.tenants.usage import EVERYBODY, SETTLING
+from flask_tenant_provisioning.tenants.counting import EVERYBODY
+from flask_tenant_provisioning.tenants.usage import SETTLING
 from tests.bulk import Bulk
 from tests.refusals import invalid, refused
 from tests.servers import Reply, ask, at_once, served

@@ -14,8 +14,7 @@ from email_validator import SPECIAL_USE_DOMAIN_NAMES
 from marshmallow import Schema, fields, missing
 
 from ..events.schemas import ID, TYPES, TenantIdField, TypesField
-from ..partners.schemas import LONGEST_PLAN, MOST_PLANS, CountField, PlansField
-from ..settings.schemas import VersionField
+from ..partners.schemas import LONGEST_PLAN, MOST_PLANS, PlansField
 from ..tenants.fields import (
     LONGEST_KEY,
     LONGEST_VALUE,
@@ -33,7 +32,6 @@ from ..webhooks.fields import (
     MOST_GLOBS,
     SCHEMES,
     GlobsField,
-    HoursField,
     SigningField,
     SinceField,
     SwitchField,
@@ -65,11 +63,9 @@ class Converter(OpenAPIConverter):
         UrlField: ("string", "uri"),
         GlobsField: ("array", None),
         SwitchField: ("boolean", None),
-        HoursField: ("integer", None),
         SinceField: ("string", "date-time"),
-        CountField: ("integer", None),
+        WholeNumberField: ("integer", None),
         PlansField: ("array", None),
-        VersionField: ("integer", None),
     }
 
     def init_attribute_functions(self) -> None:

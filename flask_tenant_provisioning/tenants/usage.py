@@ -18,7 +18,7 @@ from ..licensing import LicenseSource
 from ..partners.standing import standings
 from ..problems import QuotaExceeded
 from ..web.mount import Mount
-from .counting import EVERYBODY as EVERYBODY, Limit as Limit, UsageSQL, give_back, recount, reserve, take
+from .counting import EVERYBODY, Limit, UsageSQL, give_back, recount, reserve, take
 from .plans import require_allowed
 
 #: How much longer than processes remember a partner its new counter is not believed, in seconds: what they began while
