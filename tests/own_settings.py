@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from flask import Flask
@@ -13,7 +14,10 @@ from marshmallow import Schema, ValidationError, fields, validates_schema
 from marshmallow.validate import Length, OneOf, Range
 
 from flask_tenant_provisioning import TenantProvisioning
+from tests.witness import storage_of
 from tests.world import Caller, configuration, isolated
+
+MakeHost = Callable[..., Flask]
 
 
 class MailSettings(Schema):
@@ -84,6 +88,20 @@ def host(
     provisioning.init_app(app, database_url)
     app.extensions["own settings"] = provisioning
     return app
+
+
+@contextlib.contextmanager
+def hosts(database_url: str) -> Iterator[MakeHost]:
+    """What makes hosts with settings on one database, one after the other or beside each other; `host` says how."""
+    made: list[Flask] = []
+
+    def make(*args: Any, **config: Any) -> Flask:
+        made.append(host(database_url, *args, **config))
+        return made[-1]
+
+    yield make
+    for app in made:
+        storage_of(app).engine.dispose()
 
 
 def of(app: Flask) -> TenantProvisioning:

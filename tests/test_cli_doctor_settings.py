@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from flask import Flask
 
 from tests import own_settings
-from tests.own_settings import at, change
+from tests.own_settings import MakeHost, at, change
 from tests.test_cli_doctor import findings
-from tests.witness import storage_of
 from tests.world import Caller
 
 OLD, NEW = "an old key, long enough", "a new key, long enough"
 KEYS = "PROVISIONING_ENCRYPTION_KEYS"
 
-Host = Callable[..., Flask]
-
 
 @pytest.fixture
-def host(database_url: str) -> Iterator[Host]:
-    """Makes hosts with settings on the same tables."""
-    made: list[Flask] = []
-
-    def make(**config: Any) -> Flask:
-        made.append(own_settings.host(database_url, **config))
-        return made[-1]
-
-    yield make
-    for app in made:
-        storage_of(app).engine.dispose()
+def host(database_url: str) -> Iterator[MakeHost]:
+    """Makes hosts with settings on one database."""
+    with own_settings.hosts(database_url) as make:
+        yield make
 
 
 def set_by_a_tenant(app: Flask, body: Any) -> None:
@@ -43,20 +33,20 @@ def keys(app: Flask) -> tuple[str, str, str]:
     return findings(app)["settings-keys"]
 
 
-def test_where_nothing_is_secret_no_key_is_wanted(host: Host) -> None:
+def test_where_nothing_is_secret_no_key_is_wanted(host: MakeHost) -> None:
     app = host()
     set_by_a_tenant(app, {"mail": {"daily": 5}})
     assert keys(app) == ("ok", "no settings hold a secret", "")
 
 
-def test_without_keys_of_their_own_secrets_depend_on_the_apps(host: Host) -> None:
+def test_without_keys_of_their_own_secrets_depend_on_the_apps(host: MakeHost) -> None:
     app = host()
     set_by_a_tenant(app, {"mail": {"password": "hunter22"}})
     detail = "the secrets in 1 settings are lost with the app's secret key, which seals them"
     assert keys(app) == ("warn", detail, f"set {KEYS}: a new key, and that secret behind it; then `rekey`")
 
 
-def test_keys_that_open_every_secret_are_well_and_others_are_not(host: Host) -> None:
+def test_keys_that_open_every_secret_are_well_and_others_are_not(host: MakeHost) -> None:
     body = {"mail": {"password": "hunter22"}, "look": {"key": {"a": "b"}}}
     set_by_a_tenant(host(**{KEYS: [OLD]}), body)
     new = host(**{KEYS: [NEW]})

@@ -11,9 +11,7 @@ from marshmallow import fields
 from sqlalchemy import select
 
 from flask_tenant_provisioning.problems import InvalidInput
-from flask_tenant_provisioning.tenants.patches import merged
 from flask_tenant_provisioning.web.validation import StrictSchema, load
-from tests.merge_patches import VECTORS
 from tests.refusals import invalid, refused
 from tests.world import EXAMPLE, Caller
 
@@ -29,13 +27,6 @@ FULL = {
     "metadata": {"a": "1", "b": "2"},
 }
 EMPTY: dict[str, Any] = {"phone_number": None, "industry": None, "plan": None, "external_id": None, "metadata": {}}
-
-
-@pytest.mark.parametrize(("target", "patch", "result"), VECTORS, ids=lambda value: json.dumps(value))
-def test_a_merge_patch_does_what_the_rfc_shows(target: Any, patch: Any, result: Any) -> None:
-    before = json.dumps(target)
-    assert merged(target, patch) == result
-    assert json.dumps(target) == before
 
 
 PATCHES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -35,7 +36,9 @@ def are_texts(value: Any) -> bool:
 
 @vectors
 def test_the_examples_hold(target: Any, patch: Any, result: Any) -> None:
+    before = json.dumps(target)
     assert merged(target, patch) == result
+    assert json.dumps(target) == before
 
 
 @vectors

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import decimal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -14,12 +14,10 @@ from marshmallow.validate import OneOf, Range
 from flask_tenant_provisioning import TenantProvisioning
 from flask_tenant_provisioning.config import ConfigurationError
 from tests import own_settings
-from tests.own_settings import DEFAULTS, MASK, NAMESPACES, LookSettings, MailSettings, at, change, read
+from tests.own_settings import DEFAULTS, MASK, NAMESPACES, LookSettings, MailSettings, MakeHost, at, change, read
 from tests.refusals import refused
 from tests.witness import rows, storage_of
 from tests.world import Caller, configuration
-
-MakeHost = Callable[..., Flask]
 
 
 def schema(**declared: Any) -> type[Schema]:
@@ -188,16 +186,9 @@ def test_no_key_is_required_but_what_a_value_holds_is(database_url: str) -> None
 
 @pytest.fixture
 def make(database_url: str) -> Iterator[MakeHost]:
-    """Makes hosts on one database, one after the other."""
-    made: list[Flask] = []
-
-    def make(namespaces: Mapping[str, type[Schema]]) -> Flask:
-        made.append(own_settings.host(database_url, namespaces))
-        return made[-1]
-
-    yield make
-    for app in made:
-        storage_of(app).engine.dispose()
+    """Makes hosts with settings on one database."""
+    with own_settings.hosts(database_url) as make:
+        yield make
 
 
 class Narrow(Schema):

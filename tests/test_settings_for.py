@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,26 +17,18 @@ from flask_tenant_provisioning.problems import TenantNotFound
 from flask_tenant_provisioning.settings.reading import Readings
 from tests import own_settings
 from tests.overtaken import Overtaken
-from tests.own_settings import at, change
-from tests.witness import LASTING, Clock, storage_of
+from tests.own_settings import MakeHost, at, change
+from tests.witness import LASTING, Clock
 from tests.world import Caller, configuration, mount_of
 
-MakeHost = Callable[..., Flask]
 NOBODY = "00000000-0000-7000-8000-000000000000"
 
 
 @pytest.fixture
 def make(database_url: str) -> Iterator[MakeHost]:
     """Makes hosts with settings on one database."""
-    made: list[Flask] = []
-
-    def make(*args: Any, **config: Any) -> Flask:
-        made.append(own_settings.host(database_url, *args, **config))
-        return made[-1]
-
-    yield make
-    for app in made:
-        storage_of(app).engine.dispose()
+    with own_settings.hosts(database_url) as make:
+        yield make
 
 
 def settings(app: Flask, tenant: dict[str, Any], **options: Any) -> Any:
@@ -189,7 +181,7 @@ def test_what_was_read_before_a_change_is_not_remembered_after_it(make: MakeHost
     app = make(PROVISIONING_SETTINGS_CACHE_SECONDS=3600)
     partner, mount = Caller(app), mount_of(app)
     tenant = partner.create()
-    readings = mount.once(Readings)  # type: ignore[arg-type]
+    readings = mount.once(Readings)
     readings._storage = Overtaken(  # type: ignore[assignment]
         mount.storage, lambda: change(partner, at(tenant), {"mail": {"daily": 7}})
     )

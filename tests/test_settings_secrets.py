@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from flask_tenant_provisioning.problems import SecretUnavailable
 from flask_tenant_provisioning.settings import actions
 from tests import own_settings
 from tests.commands import run
-from tests.own_settings import MASK, at, change, read
+from tests.own_settings import MASK, MakeHost, at, change, read
 from tests.refusals import invalid
 from tests.servers import at_once
 from tests.witness import rows, storage_of
@@ -26,21 +26,12 @@ from tests.world import Caller, engine_of, mount_of
 OLD, NEW = "the old key of this host", "the new key of this host"
 SECRETS = ("hunter22-of-the-tenant", "hunter23-of-the-tenant", "hunter24-of-the-partner", "hunter25-too-wrong")
 
-MakeHost = Callable[..., Flask]
-
 
 @pytest.fixture
 def make(database_url: str) -> Iterator[MakeHost]:
     """Makes hosts with settings on one database."""
-    made: list[Flask] = []
-
-    def make(*args: Any, **config: Any) -> Flask:
-        made.append(own_settings.host(database_url, *args, **config))
-        return made[-1]
-
-    yield make
-    for app in made:
-        storage_of(app).engine.dispose()
+    with own_settings.hosts(database_url) as make:
+        yield make
 
 
 def password(app: Flask, tenant: dict[str, Any]) -> Any:
