@@ -85,9 +85,9 @@ def crowd(app: Flask) -> Counter[int]:
         for turn in range(CALLS):
             body = {"client_name": partner.partner, "email": f"{number}-{turn}@example.com"}
             made = partner("POST", "/tenants", json=body)
-            at = f"/tenants/{made.json['tenant']}"
+            at = f"/tenants/{made.get_json()['tenant']}"
             listed = partner("GET", "/tenants?limit=50")
-            assert {item["client_name"] for item in listed.json["items"]} == {partner.partner}
+            assert {item["client_name"] for item in listed.get_json()["items"]} == {partner.partner}
             changed = partner("PATCH", at, json={"industry": "Arts"})
             seen.update(answer.status_code for answer in (made, listed, changed, partner("DELETE", at)))
         return seen
@@ -204,6 +204,6 @@ def test_a_server_connection_that_dies_in_a_transaction_is_no_failure_of_ours(
     partner = Caller(app)
     at = f"/tenants/{partner.create()['tenant']}"
     refused(partner("POST", f"{at}/suspend", json={}))
-    assert partner("GET", at).json["status"] == "active"
+    assert partner("GET", at).get_json()["status"] == "active"
     assert partner("PATCH", at, json={"industry": "Arts"}).status_code == 200
     engine_of(app).dispose()
