@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
 from marshmallow import RAISE, Schema, ValidationError, fields
 
 from ..problems import Fault, InvalidInput, InvalidParameter
+
+T = TypeVar("T")
 
 REQUIRED = Fault("required", "This field is required.")
 NULL = Fault("null", "This field may not be null.")
@@ -93,9 +95,9 @@ def load(schema: StrictSchema, data: Any, *, partial: bool = False) -> dict[str,
     return found
 
 
-def together(*loads: Callable[[], dict[str, Any]]) -> list[dict[str, Any]]:
+def together(*loads: Callable[[], T]) -> list[T]:
     """What each of `loads` returns. Raises `InvalidInput` that lists everything wrong with any of them."""
-    found, errors = [], []
+    found, errors = list[T](), []
     for one in loads:
         try:
             found.append(one())
