@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from ..problems import ProvisioningError
-from ..tenants.inputs import load_tenant
+from ..tenants.declaration import OF_ROWS
 from ..web.api import Api
+from ..web.validation import together
 from .models import Job
 from .operations import Act, act_of
 from .results import Result, refused
-from .row_keys import RowKey, without_key
+from .row_keys import RowKey, row_key
 from .rows import Row
 
 logger = logging.getLogger(__name__)
 
 
 class Checked(NamedTuple):
-    """A row, and what it is to do: `values` of a new tenant or an `act`; neither where it meets a `problem`.
+    """A row, and the `act` that it is to do; None where it meets a `problem`.
 
     What is done under its `key`, where it has one, is done once.
     """
 
     row: Row
-    values: Mapping[str, Any] | None = None
     act: Act | None = None
     problem: ProvisioningError | None = None
     key: RowKey | None = None
@@ -35,15 +35,18 @@ class Checked(NamedTuple):
         return refused(self.row.number, self.row.line, self.row.external_id, error)
 
 
-def checked(api: Api, job: Job, row: Row, *, at_once: bool) -> Checked:
+def checked(api: Api, job: Job, row: Row) -> Checked:
     """Look at a row as far as that needs no database."""
     if row.problem is not None:
         return Checked(row, problem=row.problem)
     try:
-        key, body = without_key(job.operation, row.body)
-        if at_once:
-            return Checked(row, values=load_tenant(api, body), key=key)
-        return Checked(row, act=act_of(api, job.operation, body), key=key)
+        if OF_ROWS not in row.body:
+            return Checked(row, act_of(api, job.operation, row.body))
+        rest = {name: value for name, value in row.body.items() if name != OF_ROWS}
+        both: list[Any] = together(
+            partial(row_key, job.operation, row.body, rest), partial(act_of, api, job.operation, rest)
+        )
+        return Checked(row, both[1], key=both[0])
     except ProvisioningError as error:
         return Checked(row, problem=error)
     except Exception:

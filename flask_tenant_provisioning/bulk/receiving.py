@@ -117,6 +117,8 @@ def _stored(session: Session, job: Job, number: int, chunk: reading.Chunk) -> No
         "payload": packed(chunk.payload),
         "fence": 0,
         "leased_until": None,
+        "license_room": 0,
+        "partner_room": 0,
         "done_at": None,
         "succeeded": 0,
         "failed": 0,

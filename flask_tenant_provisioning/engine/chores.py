@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from ..access import Actor, Principal
 from ..bulk import retention as bulk_retention
+from ..bulk.pieces import give_back_forgotten
 from ..events import retention as event_retention
 from ..events.publishing import publish_all
 from ..tenants.retention import EVERYBODY, purge_due
@@ -48,6 +49,7 @@ class Chores:
         tenants = purge_due(self._storage, Actor(Principal(SWEEPER, EVERYBODY)))
         while self._storage.transaction(forget_expired):
             pass
+        give_back_forgotten(self._storage)
         bulk_retention.remove_old(self._storage, self._bulk_days)
         delivery_retention.remove_old(self._storage, self._event_days)
         events = event_retention.remove_old(self._storage, self._event_days)
