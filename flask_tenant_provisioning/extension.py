@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from .access import Guard
 from .access.tokens import Tokens
 from .blueprint import ROUTES, make_blueprint
+from .callables import require_plain
 from .config import Settings
 from .database.engine import resolve
 from .database.identifiers import uuid7
@@ -75,6 +76,8 @@ class TenantProvisioning(Registration):
         **settings: Any,
     ) -> None:
         super().__init__()
+        require_plain(clock, "clock")
+        require_plain(new_id, "new_id")
         self.name = name
         self._clock = clock
         self._new_id = new_id

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from functools import partial
 
+from ..callables import require_done
 from ..remembered import Remembered
 from ..web.mount import Mount
 from .policies import Policy, policies
@@ -40,6 +41,7 @@ class Allowances:
         try:
             with self._mount.in_host():
                 said = None if function is None else function(partner, rate_class)
+            require_done(said, "The rate_limits function")
             return configured if said is None else policies(rate_class, said)
         except Exception:
             logger.exception("rate_limits(%r, %r) failed: what is configured counts", partner, rate_class)
