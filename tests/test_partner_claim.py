@@ -73,7 +73,12 @@ def test_a_request_over_the_rate_limit_registers_no_partner(make_app: MakeApp) -
 
 def test_a_view_of_the_hosts_asks_for_the_claim_too(make_app: MakeApp) -> None:
     app = make_app()
-    app.add_url_rule("/mine", "mine", requires("tenant:read")(lambda: "mine"))
+
+    @app.get("/mine")
+    @requires("tenant:read")
+    def mine() -> str:
+        return "mine"
+
     caller = without_claim(app, "partner-admin")
     answer = caller.client.get("/mine", headers={"Authorization": f"Bearer {caller.token}"})
     problem(answer, status=403, code="partner-missing")

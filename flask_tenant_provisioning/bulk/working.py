@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Iterable
 from functools import partial
 
-from ..database import Session
 from ..web.mount import Mount
 from . import ending
 from .models import Job
@@ -102,8 +101,3 @@ class BulkWork:
             except Forestalled:
                 return False
         return True
-
-
-def is_due(session: Session) -> bool:
-    """Whether any job has something to do."""
-    return bool(open_jobs(session))
