@@ -113,7 +113,7 @@ class TenantProvisioning(Registration):
             authority=authority,
             guard=Guard(
                 Tokens(read, self._clock, authority.verifying),
-                read.realm,
+                read,
                 lambda principal: require_standing(mount, principal),
             ),
             cursors=Cursors(secret(app, read) or ""),
