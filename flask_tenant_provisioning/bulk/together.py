@@ -109,7 +109,9 @@ class _Together:
         if self._setting.allowance.plans_of is not None:
             self._require_plan(values.get("plan"))
         self._room.require()
-        claims = [("email", values["email_key"]), ("external_id", values["external_id"])]
+        claims = [("email", values["email_key"])]
+        if values.get("external_id") is not None:
+            claims.append(("external_id", values["external_id"]))
         if (other := self._other(None, claims)) is not None:
             return partial(_taken, one, *other)
         self._room.take()
@@ -160,7 +162,8 @@ class _Together:
 def _names(acts: Iterable[Act]) -> Iterator[Mapping[str, str]]:
     """What the tenants are found by of which the rows speak."""
     for act in acts:
-        yield act.named
+        if act.named:
+            yield act.named
         if act.wanted:
             yield act.wanted
 
