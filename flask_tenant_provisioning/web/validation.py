@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote
 
 from marshmallow import RAISE, Schema, ValidationError, fields
 
+from ..access.principal import LONGEST_NAME, PARTNER_ID_RULE, is_partner_id
 from ..problems import Fault, InvalidInput, InvalidParameter
 
 T = TypeVar("T")
@@ -22,6 +23,7 @@ NOT_AN_OBJECT = Fault("invalid-type", "Must be an object.")
 NOT_TEXT = Fault("invalid-type", "Must be a text.")
 DUPLICATE = Fault("duplicate", "Send this parameter once.")
 UNSTORABLE = Fault("invalid-text", "Must hold no NUL character.")
+WRONG_PARTNER_ID = Fault("invalid-partner-id", f"{PARTNER_ID_RULE[0].upper()}{PARTNER_ID_RULE[1:]}")
 
 #: The most entries in a problem's `errors`; `errors_omitted` counts the others.
 MOST_ERRORS = 100
@@ -122,6 +124,18 @@ class TextField(fields.Field):  # type: ignore[type-arg]
 
     def _wrong_length(self) -> Fault:
         return Fault("invalid-length", f"Must have {self.shortest} to {self.longest} characters.")
+
+
+class PartnerIdField(TextField):
+    """The id of a partner."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(shortest=1, longest=LONGEST_NAME, **options)
+
+    def accept(self, value: str) -> str:
+        if not is_partner_id(value):
+            raise refused(WRONG_PARTNER_ID)
+        return value
 
 
 class WholeNumberField(fields.Field):  # type: ignore[type-arg]
