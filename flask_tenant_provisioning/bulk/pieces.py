@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ..database import Session, instant, renewal
 from .models import Chunk, Job
+from .packing import packed, unpacked
 from .results import Result, kept, tallied
 from .statements import BulkSQL
 
@@ -72,12 +73,22 @@ def written(session: Session, piece: Piece, chunks: Sequence[Chunk], results: Se
     """Write down what came of the rows. Raises `Superseded` where that is somebody else's business by now."""
     at = instant(session.storage.clock())
     for chunk, some in zip(chunks, results, strict=True):
-        values = {**tallied(some)._asdict(), "results": kept(some), "done_at": at}
+        payload = chunk.payload if piece.job.rehearsal else _correctable(chunk, some)
+        values = {**tallied(some)._asdict(), "results": kept(some), "done_at": at, "payload": payload}
         new = renewal(values)
         fence = piece.fence if chunk.number == piece.number else chunk.fence
         key = _key(piece, chunk.number) | {"fence": fence}
         if session.run(session.storage.once(BulkSQL).finish, {**key, **new}).rowcount != 1:
             raise Superseded(piece.job.id)
+
+
+def _correctable(chunk: Chunk, results: Sequence[Result]) -> bytes:
+    """The payload of a chunk without the rows that took effect: only the others can be corrected and sent again."""
+    wanted = [one.state in ("failed", "skipped") for one in results]
+    if all(wanted):
+        return chunk.payload
+    lines = unpacked(chunk.payload).split(b"\n") if any(wanted) else [b""] * len(results)
+    return packed(b"\n".join(line if is_wanted else b"" for line, is_wanted in zip(lines, wanted, strict=True)))
 
 
 def _key(piece: Piece, number: int) -> dict[str, object]:
