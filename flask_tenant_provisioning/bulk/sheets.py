@@ -68,7 +68,13 @@ def _written(columns: Sequence[str], found: Outcomes, own: TenantFields | None) 
 def _rows(chunk: Chunk, some: Sequence[Result], own: TenantFields | None) -> Iterator[tuple[Result, Cells]]:
     texts = unpacked(chunk.payload).split(b"\n") if some else []
     for result in some:
-        yield result, _cells(texts[result.row - chunk.first_row], own)
+        text = texts[result.row - chunk.first_row]
+        yield result, _cells(text, own) if text else _known(result)
+
+
+def _known(result: Result) -> Cells:
+    """What is still known of a row that took effect, or was erased."""
+    return {} if result.external_id is None else {"external_id": result.external_id}
 
 
 def _cells(text: bytes, own: TenantFields | None) -> Cells:

@@ -13,7 +13,7 @@ from .models import Chunk, Job
 _ROOM = ("license_room", "partner_room")
 #: What is written of a job that has ended, and of a chunk that is done.
 _ENDED = ("state", "succeeded", "failed", "unchanged", "finished_at", "due_at")
-_DONE = ("succeeded", "failed", "unchanged", "results", "done_at", *_ROOM)
+_DONE = ("succeeded", "failed", "unchanged", "results", "payload", "done_at", *_ROOM)
 #: What is read of a chunk where its rows are of no interest.
 _ANSWER = ("first_row", "rows", "results")
 

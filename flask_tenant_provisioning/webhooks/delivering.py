@@ -175,6 +175,7 @@ class _Attempts:
             status=answer.status,
             retry_after=answer.retry_after,
             answer=answer.text,
+            is_internal=answer.is_internal,
             latency=answer.latency,
             halts=answer.status in (410, 429),
         )
