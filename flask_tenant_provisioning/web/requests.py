@@ -8,6 +8,7 @@ from typing import Any
 
 from ..problems import (
     BodyTooLarge,
+    BodyTooSlow,
     IdempotencyInProgress,
     IdempotencyKeyReused,
     InvalidIdempotencyKey,
@@ -17,13 +18,16 @@ from ..problems import (
     NotFound,
     PreconditionFailed,
     PreconditionRequired,
+    ServerBusy,
+    TooManyLongRequests,
     UnsupportedMediaType,
 )
 from .call import Call
 from .preconditions import require_match
 
 #: The problems that routes of a kind have in common.
-WITH_BODY = (BodyTooLarge, MalformedJSON, UnsupportedMediaType, InvalidInput)
+LONG = (TooManyLongRequests, ServerBusy)
+WITH_BODY = (BodyTooLarge, BodyTooSlow, MalformedJSON, UnsupportedMediaType, InvalidInput, *LONG)
 REPEATABLE = (InvalidIdempotencyKey, IdempotencyInProgress, IdempotencyKeyReused)
 CONDITIONAL = (InvalidParameter, PreconditionFailed, PreconditionRequired)
 
