@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..hooks import TenantFields
@@ -29,7 +29,7 @@ _MOST_COLUMNS: int = Limits._field_defaults["columns"] - len(_RESULT)
 _FIRST = ("tenant", *WRITABLE)
 
 
-def sheet(read: Callable[[], Outcomes], own: TenantFields | None) -> Iterator[bytes]:
+def sheet(read: Callable[[], Outcomes], own: TenantFields | None) -> Generator[bytes]:
     """The header, then each row with its result. `read` begins anew each time: the columns are looked for first.
 
     Raises `NotAcceptable` for more columns than an upload may have.
@@ -56,7 +56,7 @@ def _columns(found: Outcomes, own: TenantFields | None) -> list[str]:
     return sorted(names, key=lambda name: places.get(name, len(places)))
 
 
-def _written(columns: Sequence[str], found: Outcomes, own: TenantFields | None) -> Iterator[bytes]:
+def _written(columns: Sequence[str], found: Outcomes, own: TenantFields | None) -> Generator[bytes]:
     """The header is quoted, lest a delimiter within a name be taken for the table's."""
     header, line = line_writer(csv.QUOTE_ALL), line_writer(csv.QUOTE_MINIMAL)
     yield header([*columns, *(f"{RESULT_PREFIX}{name}" for name in _RESULT)])
