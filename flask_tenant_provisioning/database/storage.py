@@ -16,9 +16,9 @@ from sqlalchemy.exc import TimeoutError
 
 from ..hooks import Hooks
 from ..problems import StorageUnavailable
-from .demands import POOLER_ADVICE, PRIVILEGES_ADVICE, find_fault, is_pooled
-from .engine import copy_for_reads, copy_for_writes
-from .errors import Meaning, Unsuitable, constraints_of, meaning
+from .demands import POOLER_ADVICE, PRIVILEGES_ADVICE, connect, is_pooled, require_suitable_connection
+from .engine import connections_for_reads, connections_for_writes
+from .errors import Meaning, constraints_of, meaning
 from .forks import leave_to_parent
 from .identifiers import uuid7, uuid7s
 from .journal import Journal
@@ -92,7 +92,7 @@ class Storage:
         self._announce = announce
         self.followers = followers
         self._lite = engine.dialect.name == "sqlite"
-        self._reading, self._writing = copy_for_reads(engine), copy_for_writes(engine)
+        self._reading, self._writing = connections_for_reads(engine), connections_for_writes(engine)
         self._journal = Journal(engine.url.database) if autocommit and self._lite else None
         self._pooler = pooler
         self._is_prepared = pooler != "transaction"
@@ -221,7 +221,10 @@ class Storage:
     def _autocommit(self) -> Iterator[Session]:
         self._examine()
         with self._reading.connect() as connection:
-            yield self._session(connection)
+            session = self._session(connection)
+            if not self._lite:
+                session.require_autocommit(True)
+            yield session
 
     @contextlib.contextmanager
     def _begun(self) -> Iterator[Session]:
@@ -229,7 +232,7 @@ class Storage:
         with self._writing.connect() as connection:
             with connection.begin():
                 session = self._session(connection)
-                session.require_transaction()
+                session.require_autocommit(False)
                 if self._lite:
                     begin_immediately(connection)
                 yield session
@@ -247,9 +250,8 @@ class Storage:
         """Look at the database once, on a connection as the engine makes it. Raises `Unsuitable`."""
         if self._is_examined:
             return
-        with self.engine.connect() as connection:
-            if fault := find_fault(connection):
-                raise Unsuitable(str(fault))
+        with connect(self.engine) as connection:
+            require_suitable_connection(connection)
             if self._pooler is None and not self._lite and is_pooled(connection):
                 self._is_prepared = False
                 logger.warning("%s", POOLER_ADVICE, extra={"pooler": "transaction"})
