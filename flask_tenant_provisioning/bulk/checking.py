@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 class Checked(NamedTuple):
     """A row, and what it is to do: `values` of a new tenant or an `act`; neither where it meets a `problem`.
 
-    What is done under its `key`, where it has one, is done once.
+    What is done under its `key`, where it has one, is done once. Of the `row` nothing is kept but its external id.
     """
 
     row: Row
@@ -37,15 +37,22 @@ class Checked(NamedTuple):
 
 def checked(api: Api, job: Job, row: Row, *, at_once: bool) -> Checked:
     """Look at a row as far as that needs no database."""
+    named = row._replace(body={} if row.external_id is None else {"external_id": row.external_id})
     if row.problem is not None:
-        return Checked(row, problem=row.problem)
+        return Checked(named, problem=_without_traces(row.problem))
     try:
         key, body = without_key(job.operation, row.body)
         if at_once:
-            return Checked(row, values=load_tenant(api, body), key=key)
-        return Checked(row, act=act_of(api, job.operation, body), key=key)
+            return Checked(named, values=load_tenant(api, body), key=key)
+        return Checked(named, act=act_of(api, job.operation, body), key=key)
     except ProvisioningError as error:
-        return Checked(row, problem=error)
+        return Checked(named, problem=_without_traces(error))
     except Exception:
         logger.exception("row %d of bulk job %s failed", row.number, job.id)
-        return Checked(row, problem=ProvisioningError())
+        return Checked(named, problem=ProvisioningError())
+
+
+def _without_traces(error: ProvisioningError) -> ProvisioningError:
+    """The error without the frames in which it was raised: they hold the whole row, and many errors are kept."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)

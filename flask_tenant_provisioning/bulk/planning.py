@@ -21,7 +21,7 @@ from .operations import Setting
 from .pieces import Piece, Superseded, written
 from .rehearsing import Rehearsed, keep_meant, meant, rehearsed
 from .repeating import done_once
-from .results import Result, refused, skipped
+from .results import ErrorRoom, Result, refused, skipped
 from .rows import read
 
 logger = logging.getLogger(__name__)
@@ -35,8 +35,9 @@ class Plan:
         self._piece, self._chunks = piece, chunks
         self._way = way(mount, job.operation)
         rows = (read(chunk, cells=bool(job.cells), own=mount.hooks.fields) for chunk in chunks)
+        self._room = ErrorRoom()
         self._rows: list[list[Checked]] = [
-            [checked(mount, job, row, at_once=self._way is done_at_once) for row in some] for some in rows
+            [self._trimmed(checked(mount, job, row, at_once=self._way is done_at_once)) for row in some] for some in rows
         ]
         allowance = usage.allowance(mount, job.partner_id)
         self._setting = Setting(mount, _actor(job), job.partner_id, allowance)
@@ -59,6 +60,12 @@ class Plan:
         if self._job.mode == "partial":
             keep_meant(session, self._job, rehearsal)
         written(session, self._piece, self._chunks, rehearsal.results)
+
+    def _trimmed(self, one: Checked) -> Checked:
+        """The row with as many of its errors as there is room for."""
+        if one.problem is not None:
+            self._room.trim(one.problem.errors, one.problem.members)
+        return one
 
     def _done(self, session: Session, rows: Sequence[Checked]) -> list[Result]:
         way = self._way

@@ -27,6 +27,24 @@ class Result(NamedTuple):
     problem: dict[str, Any] | None
 
 
+#: How many entries of `errors` the rows of one chunk, or of one atomic job, keep in all; each row keeps its first.
+MOST_ERRORS = 10_000
+
+
+class ErrorRoom:
+    """Room for the errors of many rows: what does not fit is counted in `errors_omitted`."""
+
+    def __init__(self, entries: int = MOST_ERRORS) -> None:
+        self._left = entries
+
+    def trim(self, errors: list[Any], members: dict[str, Any]) -> None:
+        """Cut a row's `errors` to what there is room for, and count the others among the problem's `members`."""
+        if cut := errors[max(self._left, 1) :]:
+            del errors[-len(cut) :]
+            members["errors_omitted"] = members.get("errors_omitted", 0) + len(cut)
+        self._left -= len(errors)
+
+
 class Tally(NamedTuple):
     """How many rows of a chunk came to what; those that were skipped are in none."""
 
