@@ -62,7 +62,7 @@ def client(database_url: str, processes: Processes) -> Client:
 def require_small(processes: Processes, what: str) -> None:
     server, worker = processes.server.growth(), processes.worker.growth()
     print(f"{what}: server {server / MIB:.1f} MiB, worker {worker / MIB:.1f} MiB")
-    #assert max(server, worker) <= MOST, f"{what}: server {server / MIB:.1f} MiB, worker {worker / MIB:.1f} MiB"
+    # assert max(server, worker) <= MOST, f"{what}: server {server / MIB:.1f} MiB, worker {worker / MIB:.1f} MiB"
     processes.server.forget()
     processes.worker.forget()
 
@@ -89,8 +89,14 @@ def test_bulk_jobs_are_bounded(client: Client, processes: Processes) -> None:
         "many unknown names": (b"{" + b",".join(b'"%x":0' % n for n in range(25_000)) + b"}\n", {}),
         "empty lists": (b'{"metadata":[' + b",".join([b"[]"] * 80_000) + b"]}\n", {}),
     }
-    uploads["rows of 800 bytes"] = (lines(tenant(n, metadata={"k": "v" * 500, "l": "w" * 200}) for n in range(90_000, 99_800)), {})
-    uploads["rows of 4 kB"] = (lines(tenant(n, metadata={f"k{j}": "v" * 200 for j in range(20)}) for n in range(80_000, 81_800)), {})
+    uploads["rows of 800 bytes"] = (
+        lines(tenant(n, metadata={"k": "v" * 500, "l": "w" * 200}) for n in range(90_000, 99_800)),
+        {},
+    )
+    uploads["rows of 4 kB"] = (
+        lines(tenant(n, metadata={f"k{j}": "v" * 200 for j in range(20)}) for n in range(80_000, 81_800)),
+        {},
+    )
     uploads["largest rows"] = (lines(tenant(n, metadata=metadata(n)) for n in range(70_000, 70_075)), {})
     for what, (body, headers) in uploads.items():
         body = body if len(body) > 500_000 or headers else body * (10_000 if len(body) < 5_000 else 100)

@@ -37,7 +37,8 @@ class Plan:
         rows = (read(chunk, cells=bool(job.cells), own=mount.hooks.fields) for chunk in chunks)
         self._room = ErrorRoom()
         self._rows: list[list[Checked]] = [
-            [self._trimmed(checked(mount, job, row, at_once=self._way is done_at_once)) for row in some] for some in rows
+            [self._trimmed(checked(mount, job, row, at_once=self._way is done_at_once)) for row in some]
+            for some in rows
         ]
         allowance = usage.allowance(mount, job.partner_id)
         self._setting = Setting(mount, _actor(job), job.partner_id, allowance)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from ..events import compact
 from ..problems import ProvisioningError
 from ..tenants.models import Tenant
 from .packing import packed_json, unpacked_json
@@ -79,6 +80,11 @@ def tallied(results: Iterable[Result]) -> Tally:
     for result in results:
         counts[result.state] += 1
     return Tally(*(counts[name] for name in Tally._fields))
+
+
+def size(result: Result) -> int:
+    """How many bytes of JSON a result has, at least for one that is large."""
+    return 200 if result.problem is None else 200 + len(compact(result.problem))
 
 
 def kept(results: Sequence[Result]) -> bytes:
