@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 class Checked(NamedTuple):
     """A row, and the `act` that it is to do; None where it meets a `problem`.
 
-    What is done under its `key`, where it has one, is done once.
+    What is done under its `key`, where it has one, is done once. Of the `row` nothing is kept but its external id.
     """
 
     row: Row
@@ -37,18 +37,25 @@ class Checked(NamedTuple):
 
 def checked(api: Api, job: Job, row: Row) -> Checked:
     """Look at a row as far as that needs no database."""
+    named = row._replace(body={} if row.external_id is None else {"external_id": row.external_id})
     if row.problem is not None:
-        return Checked(row, problem=row.problem)
+        return Checked(named, problem=_without_traces(row.problem))
     try:
         if OF_ROWS not in row.body:
-            return Checked(row, act_of(api, job.operation, row.body))
+            return Checked(named, act_of(api, job.operation, row.body))
         rest = {name: value for name, value in row.body.items() if name != OF_ROWS}
         both: list[Any] = together(
             partial(row_key, job.operation, row.body, rest), partial(act_of, api, job.operation, rest)
         )
-        return Checked(row, both[1], key=both[0])
+        return Checked(named, both[1], key=both[0])
     except ProvisioningError as error:
-        return Checked(row, problem=error)
+        return Checked(named, problem=_without_traces(error))
     except Exception:
         logger.exception("row %d of bulk job %s failed", row.number, job.id)
-        return Checked(row, problem=ProvisioningError())
+        return Checked(named, problem=ProvisioningError())
+
+
+def _without_traces(error: ProvisioningError) -> ProvisioningError:
+    """The error without the frames in which it was raised: they hold the whole row, and many errors are kept."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)

@@ -24,7 +24,7 @@ from .operations import Setting
 from .pieces import Piece, Superseded, give_back_forgotten, written
 from .rehearsing import Rehearsed, keep_meant, meant, rehearsed
 from .repeating import done_once
-from .results import Result, refused, skipped
+from .results import ErrorRoom, Result, refused, skipped
 from .rows import read
 from .singly import done_singly
 
@@ -42,7 +42,8 @@ class Plan:
         self._mount, self._piece, self._chunks = mount, piece, chunks
         self._way = way(mount, job.operation)
         rows = (read(chunk, cells=bool(job.cells), own=mount.hooks.fields) for chunk in chunks)
-        self._rows: list[list[Checked]] = [[checked(mount, job, row) for row in some] for some in rows]
+        self._errors = ErrorRoom()
+        self._rows: list[list[Checked]] = [[self._trimmed(checked(mount, job, row)) for row in some] for some in rows]
         self._actor = _actor(job)
         self._allowance = usage.allowance(mount, job.partner_id)
         self._found: Found | None = None
@@ -119,6 +120,12 @@ class Plan:
         if self._job.operation == "delete":
             return -len(succeeded)
         return sum(one.status == 201 for one in succeeded)
+
+    def _trimmed(self, one: Checked) -> Checked:
+        """The row with as many of its errors as there is room for."""
+        if one.problem is not None:
+            self._errors.trim(one.problem.errors, one.problem.members)
+        return one
 
     def _done(self, session: Session, setting: Setting, rows: Sequence[Checked]) -> list[Result]:
         way = self._way

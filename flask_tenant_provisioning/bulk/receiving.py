@@ -34,10 +34,11 @@ class Upload(NamedTuple):
 
 def limits(settings: Settings, mode: str) -> reading.Limits:
     """How much the upload of a job in this mode may be."""
-    rows = settings.bulk_max_rows
+    rows, size = settings.bulk_max_rows, settings.bulk_max_bytes
     if mode == "atomic":
-        rows = min(rows, settings.bulk_atomic_rows)
-    return reading.Limits(rows, settings.bulk_max_bytes)
+        size = min(size, settings.bulk_atomic_bytes)
+        return reading.Limits(min(rows, settings.bulk_atomic_rows), size, rows_bytes=size)
+    return reading.Limits(rows, size)
 
 
 def require_room(session: Session, partner: str, most: int) -> None:

@@ -16,7 +16,7 @@ Rows = Iterator[tuple[int, bytes]]
 #: Values of ``Content-Encoding`` that are understood (RFC 9110 §8.4.1.3).
 ENCODINGS = ("gzip", "x-gzip")
 #: How large a chunk's payload is at most, in bytes: a worker holds the rows of two chunks, parsed.
-CHUNK_BYTES = 512 * 1024
+CHUNK_BYTES = 256 * 1024
 
 _READERS: dict[str, Callable[[Iterable[bytes], Limits], Rows]] = {
     "application/json": array.rows,
