@@ -92,7 +92,7 @@ class ChangeSchema(StrictSchema):
 class EventSchema(StrictSchema):
     """Something that happened. `data` is the tenant or webhook afterwards, `changes` holds each field that changed.
 
-    Of an object, such as `metadata`, `previous` and `new` hold the members that differ; one that is not there was absent.
+    Of an object such as `metadata`, `previous` and `new` hold the members that differ; one that is missing was absent.
     Some days after a tenant is purged, `data` no longer says who it was, and has `erased: true`.
     """
 
