@@ -92,8 +92,9 @@ class ChangeSchema(StrictSchema):
 class EventSchema(StrictSchema):
     """Something that happened. `data` is the tenant or webhook afterwards, `changes` holds each field that changed.
 
-    Of an object, such as `metadata`, `previous` and `new` hold the members that differ; an absent one was not there.
-    Some days after a tenant is purged, `data` no longer says who it was, and has `erased: true`.
+        Of an object, such as `metadata`, `previous` and `new` hold the members that differ; one that is absent was not
+    there.
+        Some days after a tenant is purged, `data` no longer says who it was, and has `erased: true`.
     """
 
     id = fields.UUID()
