@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import math
 import random
 import threading
 import time
@@ -67,6 +68,7 @@ class Storage:
         clock: Callable[[], float] = time.time,
         new_id: Callable[[], str] = uuid7,
         sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
         autocommit: bool = False,
         pooler: str | None = None,
         hooks: Hooks | None = None,
@@ -88,6 +90,7 @@ class Storage:
         self._attempts = attempts
         self._patience = patience
         self._sleep = sleep
+        self._monotonic = monotonic
         self._wake = wake
         self._announce = announce
         self.followers = followers
@@ -97,7 +100,7 @@ class Storage:
         self._pooler = pooler
         self._is_prepared = pooler != "transaction"
         self._is_examined = False
-        self._replaced_at = -REPLACE_SECONDS
+        self._replaced_at = -math.inf
         self._transaction = self._turn if self._lite else self._begun
         self._one_writer = threading.Lock()
         self._thread = threading.local()
@@ -183,7 +186,7 @@ class Storage:
         that takes no writes, and one that does not know a prepared statement, have done nothing either: once the
         connections are replaced, the unit runs on a new one.
         """
-        end = time.monotonic() + self._patience
+        end = self._monotonic() + self._patience
         for tried in itertools.count(1):
             try:
                 with opened() as session:
@@ -192,7 +195,7 @@ class Storage:
             except Exception as error:
                 what = meaning(error)
                 repeats = self._replace_connections(what, error) or what in again
-                if tried >= attempts or not repeats or time.monotonic() >= end:
+                if tried >= attempts or not repeats or self._monotonic() >= end:
                     _refuse(error, what)
                     raise
             else:
@@ -210,7 +213,7 @@ class Storage:
             logger.warning("%s (%s)", POOLER_ADVICE, error, extra={"pooler": "transaction"})
         elif what not in (Meaning.READ_ONLY, Meaning.DISCONNECTED, Meaning.UNPREPARED, Meaning.OUTDATED_PLAN):
             return False
-        now = time.monotonic()
+        now = self._monotonic()
         if what is Meaning.READ_ONLY and now - self._replaced_at < REPLACE_SECONDS:
             return False
         self._replaced_at = now

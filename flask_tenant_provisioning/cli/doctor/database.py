@@ -122,8 +122,8 @@ def role_may_write(patient: Patient) -> Finding:
         }
     if not lacking:
         return Finding(OK, f"{role} may read and write each of {len(there & {*storage.metadata.tables})} tables")
-    grants = ", ".join(sorted({each for found in lacking.values() for each in found}, key=_PRIVILEGES.index))
-    return Finding(FAIL, f"{role} may not {grants} everywhere", f"GRANT {grants} ON {', '.join(lacking)} TO {role}")
+    needed = ", ".join(sorted({each for found in lacking.values() for each in found}, key=_PRIVILEGES.index))
+    return Finding(FAIL, f"{role} may not {needed} everywhere", f"GRANT {needed} ON {', '.join(lacking)} TO {role}")
 
 
 def _may(table: str, privilege: str) -> Select[tuple[bool]]:
