@@ -56,10 +56,11 @@ class Job(NamedTuple):
 class Chunk(NamedTuple):
     """Some rows of a job, done by one worker in one transaction.
 
-    `number` and `first_row` count from 1. `payload` is what was sent, a row a line, and `lines` the JSON list of where
-    each stood in the upload; None where that is line after line from `first_line` on. `results` is what came of each
-    row; both are compressed. `fence` counts the claims: only the last one's has a say. `license_room` and
-    `partner_room` are how many tenants room is reserved for under the licence's limit and under the partner's.
+    `number` and `first_row` count from 1. `payload` is what was sent, a row a line: once the chunk is done, the lines
+    of rows that took effect are empty. `lines` is the JSON list of where each stood in the upload; None where that is
+    line after line from `first_line` on. `results` is what came of each row; `payload` and `results` are compressed.
+    `fence` counts the claims: only the last one's has a say. `license_room` and `partner_room` are how many tenants
+    room is reserved for under the licence's limit and under the partner's.
     """
 
     partner_id: str

@@ -12,6 +12,7 @@ from ..tenants import room
 from ..tenants.counting import Limit
 from ..tenants.room import Found, Places
 from .models import Chunk, Job
+from .packing import packed, unpacked
 from .results import Result, kept, tallied
 from .statements import BulkSQL
 
@@ -130,13 +131,24 @@ def written(
     row = session.run(session.storage.once(BulkSQL).lock_room, _key(piece, piece.number)).fetchone()
     places = Places(*row) if row else Places()
     for chunk, some in zip(chunks, results, strict=True):
-        values = {**tallied(some)._asdict(), "results": kept(some), "done_at": at, "license_room": 0, "partner_room": 0}
+        payload = chunk.payload if piece.job.rehearsal else _correctable(chunk, some)
+        written = {"results": kept(some), "done_at": at, "payload": payload}
+        values = {**tallied(some)._asdict(), **written, "license_room": 0, "partner_room": 0}
         new = renewal(values)
         fence = piece.fence if chunk.number == piece.number else chunk.fence
         key = _key(piece, chunk.number) | {"fence": fence}
         if session.run(session.storage.once(BulkSQL).finish, {**key, **new}).rowcount != 1:
             raise Superseded(piece.job.id)
     room.settle(session, piece.job.partner_id, places, more)
+
+
+def _correctable(chunk: Chunk, results: Sequence[Result]) -> bytes:
+    """The payload of a chunk without the rows that took effect: only the others can be corrected and sent again."""
+    wanted = [one.state in ("failed", "skipped") for one in results]
+    if all(wanted):
+        return chunk.payload
+    lines = unpacked(chunk.payload).split(b"\n") if any(wanted) else [b""] * len(results)
+    return packed(b"\n".join(line if is_wanted else b"" for line, is_wanted in zip(lines, wanted, strict=True)))
 
 
 def _key(piece: Piece, number: int) -> dict[str, Any]:

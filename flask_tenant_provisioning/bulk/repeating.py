@@ -61,7 +61,7 @@ def _beginning(left: deque[Checked], done: Mapping[str, Done]) -> tuple[dict[int
 def _done(rows: Sequence[Checked], results: Sequence[Result]) -> dict[str, Done]:
     """What has been done under the rows' keys now; nothing where a row has failed."""
     return {
-        one.key.key: Done(one.key.fingerprint, result.status or 0, [result.tenant, result.external_id])
+        one.key.key: Done(one.key.fingerprint, result.status or 0, [result.tenant, result.external_id], result.tenant)
         for one, result in zip(rows, results, strict=True)
         if one.key is not None and result.state != "failed"
     }

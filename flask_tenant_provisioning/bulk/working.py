@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from ..database import Session
 from ..database.errors import Meaning, meaning
 from ..problems import ProvisioningError
 from ..tenants.room import TooFewPlaces
@@ -135,8 +134,3 @@ class BulkWork:
 def _is_of_rows(error: Exception) -> bool:
     """Tell a failure that what the rows say has caused, most likely, from the database's being away."""
     return not isinstance(error, ProvisioningError) and meaning(error) is Meaning.BUG
-
-
-def is_due(session: Session) -> bool:
-    """Whether any job has something to do."""
-    return bool(open_jobs(session))

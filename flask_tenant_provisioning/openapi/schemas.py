@@ -9,7 +9,7 @@ from typing import Any
 from marshmallow import Schema, fields
 
 from ..web.media_types import JSON
-from ..web.validation import StrictSchema
+from ..web.validation import LONGEST_POINTER, MOST_ERRORS, StrictSchema
 
 #: RFC 9457, with this API's own members (contract §1).
 PROBLEM: dict[str, Any] = {
@@ -27,17 +27,28 @@ PROBLEM: dict[str, Any] = {
         "errors": {
             "type": "array",
             "minItems": 1,
-            "description": "Everything that is wrong with the input.",
+            "maxItems": MOST_ERRORS,
+            "description": "What is wrong with the input: all of it, or the first 100 of more.",
             "items": {
                 "type": "object",
                 "required": ["pointer", "code", "detail"],
                 "additionalProperties": False,
                 "properties": {
-                    "pointer": {"type": "string", "pattern": "^#(/|$)", "description": "Where (RFC 6901 §6)."},
+                    "pointer": {
+                        "type": "string",
+                        "pattern": "^#(/|$)",
+                        "maxLength": LONGEST_POINTER,
+                        "description": "Where (RFC 6901 §6).",
+                    },
                     "code": {"type": "string"},
                     "detail": {"type": "string"},
                 },
             },
+        },
+        "errors_omitted": {
+            "type": "integer",
+            "minimum": 1,
+            "description": "How many more are wrong than `errors` lists; absent where it lists all.",
         },
     },
 }

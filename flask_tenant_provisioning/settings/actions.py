@@ -102,7 +102,7 @@ def rollback(session: Session, actor: Actor, shelf: Shelf, find: FindOwner, sent
         return _changed(session, actor, shelf, before, accepted(before, then.values), then)
     except InvalidInput as error:
         detail = f"What version {version} held is not valid any more."
-        raise SettingsOutdated(detail, errors=error.errors) from error
+        raise SettingsOutdated(detail, errors=error.errors, **error.members) from error
 
 
 def history(session: Session, shelf: Shelf, find: FindOwner, limit: int, before: int | None) -> Page:
