@@ -83,9 +83,10 @@ class TenantProvisioning(Registration):
         self._new_id = new_id
         self._overrides = settings
         self._blueprint: Blueprint | None = None
+        self._db = db
         self._kept: list[tuple[Engine, str]] = []
         if app is not None:
-            self.init_app(app, db)
+            self.init_app(app)
 
     @property
     def blueprint(self) -> Blueprint:
@@ -99,6 +100,8 @@ class TenantProvisioning(Registration):
 
         Raises `ConfigurationError` that says what to do about every key at fault.
         """
+        if db is None:
+            db = self._db
         self.hooks.check()
         mounts: dict[str, Mount] = app.extensions.setdefault(KEY, {})
         read = Settings.read(app.config, {**self._overrides, **settings})
@@ -113,7 +116,7 @@ class TenantProvisioning(Registration):
             authority=authority,
             guard=Guard(
                 Tokens(read, self._clock, authority.verifying),
-                read.realm,
+                read,
                 lambda principal: require_standing(mount, principal),
             ),
             cursors=Cursors(secret(app, read) or ""),
@@ -161,6 +164,7 @@ class TenantProvisioning(Registration):
             clock=self._clock,
             new_id=self._new_id,
             autocommit=ours,
+            pooler=settings.database_pooler,
             hooks=self.hooks,
             reactions=(
                 Consultation(self.hooks, mount.in_host),

@@ -27,8 +27,11 @@ class Allowances:
         self._known: Remembered[tuple[str, str], Policies] = Remembered(mount.storage.clock, SECONDS)
 
     def of(self, partner: str, rate_class: str) -> Policies:
-        """What counts for the partner's requests of a class; nothing where they have no limit."""
-        if self._mount.hooks.rate_limits is None:
+        """What counts for the partner's requests of a class; nothing where they have no limit.
+
+        Administrators whose tokens name no partner ("") share what is configured.
+        """
+        if self._mount.hooks.rate_limits is None or not partner:
             return self._configured.get(rate_class, ())
         known = self._known.get((partner, rate_class))
         if known is not None:

@@ -9,6 +9,7 @@ from ..access import Actor
 from ..database import Outdated, Session, Statement, Storage, UniqueViolation, following, instant, renewal
 from ..events import event, record
 from ..problems import TenantNotFound
+from . import erasure
 from .conflicts import taken
 from .consulting import Change
 from .models import Tenant, claimed_field
@@ -119,10 +120,11 @@ def retire(session: Session, actor: Actor, tenant: Tenant) -> None:
 
 
 def remove(session: Session, actor: Actor, tenant: Tenant) -> None:
-    """Take the row away for good, with an event that remembers it."""
+    """Take the row away for good, with an event that remembers it for a while."""
     if tenant.status == "purging":
         tenant = tenant._replace(status="deleted")
     _run(session, session.storage.once(TenantSQL).remove, tenant, {})
+    erasure.schedule(session, tenant.partner_id, tenant.id)
     announce(session, actor, "tenant.purged", tenant, tenant, moment(session.storage, tenant))
     react(session, actor, "tenant.purged", tenant, tenant)
 
@@ -162,9 +164,9 @@ def told(storage: Storage, actor: Actor, kind: str, before: Tenant, after: Tenan
     return event(storage, actor, kind, after.partner_id, new, at, shown)
 
 
-def moment(storage: Storage, before: Tenant) -> str:
+def moment(storage: Storage, before: Tenant, now: str | None = None) -> str:
     """Now, and later than the tenant's last change, whose process may have a faster clock: the feed's order is that."""
-    return max(instant(storage.clock()), following(before.updated_at))
+    return max(now or instant(storage.clock()), following(before.updated_at))
 
 
 def _differ(old: Any, new: Any) -> bool:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, unquote
 
 from marshmallow import RAISE, Schema, ValidationError, fields
 
+from ..access.principal import LONGEST_NAME, PARTNER_ID_RULE, is_partner_id
 from ..problems import Fault, InvalidInput, InvalidParameter
+
+T = TypeVar("T")
 
 REQUIRED = Fault("required", "This field is required.")
 NULL = Fault("null", "This field may not be null.")
@@ -20,6 +23,7 @@ NOT_AN_OBJECT = Fault("invalid-type", "Must be an object.")
 NOT_TEXT = Fault("invalid-type", "Must be a text.")
 DUPLICATE = Fault("duplicate", "Send this parameter once.")
 UNSTORABLE = Fault("invalid-text", "Must hold no NUL character.")
+WRONG_PARTNER_ID = Fault("invalid-partner-id", f"{PARTNER_ID_RULE[0].upper()}{PARTNER_ID_RULE[1:]}")
 
 #: The most entries in a problem's `errors`; `errors_omitted` counts the others.
 MOST_ERRORS = 100
@@ -122,6 +126,18 @@ class TextField(fields.Field):  # type: ignore[type-arg]
         return Fault("invalid-length", f"Must have {self.shortest} to {self.longest} characters.")
 
 
+class PartnerIdField(TextField):
+    """The id of a partner."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(shortest=1, longest=LONGEST_NAME, **options)
+
+    def accept(self, value: str) -> str:
+        if not is_partner_id(value):
+            raise refused(WRONG_PARTNER_ID)
+        return value
+
+
 class WholeNumberField(fields.Field):  # type: ignore[type-arg]
     """A whole number from 0 to `most`; 1.0 is one (JSON Schema, validation §6.1.1)."""
 
@@ -151,9 +167,9 @@ def load(schema: StrictSchema, data: Any, *, partial: bool = False) -> dict[str,
     return values
 
 
-def together(*loads: Callable[[], dict[str, Any]]) -> list[dict[str, Any]]:
+def together(*loads: Callable[[], T]) -> list[T]:
     """What each of `loads` returns. Raises `InvalidInput` that lists what is wrong with any of them."""
-    found, errors = [], Errors()
+    found, errors = list[T](), Errors()
     for one in loads:
         try:
             found.append(one())

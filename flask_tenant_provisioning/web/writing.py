@@ -101,7 +101,8 @@ def _attempted(call: Call, session: Session, work: Work[T], answer: Callable[[T]
     """The answer to `work`; where it fails for good, it leaves nothing and its problem is the answer."""
     try:
         with session.savepoint():
-            return _kept(answer(work(session)))
+            found = answer(work(session))
+            return _kept(found)._replace(tenant=_tenant(found))
     except ProvisioningError as error:
         if error.status not in FINAL or not error.lasting:
             raise
@@ -113,6 +114,13 @@ def _kept(answer: Answer) -> Kept:
     body = "" if answer.document is None else json.render(answer.document)
     headers = {"Content-Type": JSON, **answer.headers} if body else answer.headers
     return Kept(answer.status, headers, body, answer.secret)
+
+
+def _tenant(answer: Answer) -> str | None:
+    """The id of the tenant that an answer is about: the one that it shows, else the one that the request names."""
+    shown = answer.document.get("tenant") if isinstance(answer.document, dict) else None
+    named: str | None = (request.view_args or {}).get("tenant_id")
+    return shown or (named and named.lower())
 
 
 def _sent(kept: Kept, **more: str) -> Response:

@@ -175,14 +175,10 @@ class _Attempts:
             status=answer.status,
             retry_after=answer.retry_after,
             answer=answer.text,
+            is_internal=answer.is_internal,
             latency=answer.latency,
             halts=answer.status in (410, 429),
         )
-
-
-def is_due(session: Session) -> bool:
-    """Whether anything is due for an endpoint that nobody works for."""
-    return bool(_free(session, 1))
 
 
 def _free(session: Session, limit: int) -> list[tuple[Any, ...]]:

@@ -109,10 +109,8 @@ class _Columns:
         """
         if text.count(self._delimiter) <= self._limit:
             return self._cell.findall(text)
-        return [
-            (found[1] or "", found[2] or "", found[3] or "")
-            for found in islice(self._cell.finditer(text), self._limit + 1)
-        ]
+        cells = islice(self._cell.finditer(text), self._limit + 1)
+        return [(found[1] or "", found[2] or "", found[3] or "") for found in cells]
 
 
 def _misquoted(record: Record, start: int) -> MalformedUpload:

@@ -13,6 +13,9 @@ class BulkKeys:
     bulk_max_bytes: int = key(
         1 << 30, "How many bytes a bulk upload may have, as it is sent and once unpacked.", number(1024, 1 << 40)
     )
+    upload_seconds: int = key(
+        1800, "How many seconds a bulk upload may take in all, however steadily it comes.", number(10, 86_400)
+    )
     bulk_atomic_rows: int = key(10_000, "How many rows a bulk job with `mode=atomic` may have.", number(1, 1_000_000))
     bulk_atomic_bytes: int = key(
         8 << 20,
