@@ -65,14 +65,13 @@ def resume(session: Session, partner: str | None, job_id: str, most_open: int | 
     Raises `BulkJobNotFound`, `InvalidState` for a job that has ended, and `QuotaExceeded` where `most_open` jobs of
     its partner are under way.
     """
-    job = _found(session, partner, job_id)
-    if most_open is not None and job.state == "cancelled":
-        require_room(session, job.partner_id, most_open)
     job = _locked(session, partner, job_id)
     if job.finished_at is None:
         return seen(session, job)
     if job.state != "cancelled":
         raise InvalidState("A job that has ended cannot be resumed.", job_state=job.state)
+    if most_open is not None:
+        require_room(session, job.partner_id, most_open)
     state = "running" if job.started_at else "queued"
     session.wake(("bulk", job.partner_id, job.id))
     return _changed(session, job, state, finished_at=None, due_at=instant(session.storage.clock()))
