@@ -137,6 +137,6 @@ def rotate_webhook_secret(call: Call, webhook_id: str) -> Response:
     """Give an endpoint a new secret, shown this once; the one before signs too for `overlap_hours`."""
     asked, body = call.asked(write_query()), call.optional_body(JSON)
     hours = load(rotation_input(), body)["overlap_hours"]
-    means = {"target": target(call, webhook_id), "keyring": call.mount.keyring}
-    work = partial(actions.rotate, actor=call.actor(), overlap_hours=hours, **means)
+    meant, keyring = target(call, webhook_id), call.mount.keyring
+    work = partial(actions.rotate, actor=call.actor(), target=meant, keyring=keyring, overlap_hours=hours)
     return write(call, work, keyed, body=body, validate_only=asked["validate_only"])

@@ -101,8 +101,8 @@ def rotate_secret(webhook: str, partner: str | None, overlap_hours: int, as_json
     with told():
         hours = load(rotation_input(), {"overlap_hours": overlap_hours})["overlap_hours"]
         wanted = _meant(chosen, webhook, partner)
-        means = {"target": wanted, "keyring": chosen.keyring}
-        work = partial(actions.rotate, actor=operator(wanted.partner or ""), overlap_hours=hours, **means)
+        actor, keyring = operator(wanted.partner or ""), chosen.keyring
+        work = partial(actions.rotate, actor=actor, target=wanted, keyring=keyring, overlap_hours=hours)
         _say_keyed(chosen.storage.transaction(work), as_json=as_json)
 
 
