@@ -23,7 +23,7 @@ from ..problems import (
 from ..web.idempotency import sent_key
 from ..web.paging import paged, place
 from ..web.parameters import NO_QUERY, write_query
-from ..web.requests import REPEATABLE, fence
+from ..web.requests import LONG, REPEATABLE, fence
 from ..web.routing import Call, Routes
 from ..web.writing import write
 from . import actions, documents, reading, receiving, uploading
@@ -48,6 +48,7 @@ routes = Routes()
     counts_as="bulk",
     problems=(
         *REPEATABLE,
+        *LONG,
         InvalidParameter,
         MalformedUpload,
         UploadTooLarge,
@@ -66,12 +67,12 @@ def create_bulk_job(call: Call) -> Response:
     asked = call.asked(upload_query())
     require_rights(call, asked["operation"])
     sent_key(call.principal, None)
-    sent = uploading.body(call.mount.settings)
     packed = uploading.encoding()
-    partner, most = asked.get("partner", call.principal.partner), call.mount.settings.bulk_open_jobs
-    call.mount.storage.read(partial(receiving.require_room, partner=partner, most=most))
-    upload = Upload(asked["operation"], asked["mode"], asked["validate_only"], request.mimetype, packed, sent)
-    job = _received(call, partner, upload)
+    partner, most = call.partner(asked), call.mount.settings.bulk_open_jobs
+    with uploading.body(call) as sent:
+        call.mount.storage.read(partial(receiving.require_room, partner=partner, most=most))
+        upload = Upload(asked["operation"], asked["mode"], asked["validate_only"], request.mimetype, packed, sent)
+        job = _received(call, partner, upload)
     try:
         answer = write(call, partial(_queued, job=job), partial(begun, call), body=[sent.sha256, packed])
     except BaseException:

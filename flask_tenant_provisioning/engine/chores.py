@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from ..access import Actor, Principal
 from ..bulk import retention as bulk_retention
+from ..bulk.pieces import give_back_forgotten
 from ..events import retention as event_retention
 from ..events.publishing import publish_all
 from ..tenants.retention import EVERYBODY, purge_due
@@ -56,6 +57,7 @@ class Chores:
         tenants = purge_due(self._storage, Actor(Principal(SWEEPER, EVERYBODY)))
         while self._storage.transaction(forget_expired):
             pass
+        give_back_forgotten(self._storage)
         erased = erase_due(self._storage, self._settings, lambda: self._monotonic() - began < within)
         if self._monotonic() - began >= within:
             self._next = began

@@ -10,7 +10,7 @@ from marshmallow import fields, validate
 from ..problems import Fault
 from ..web.api import Api
 from ..web.parameters import LimitField, QuerySchema
-from ..web.validation import StrictSchema, TextField, refused
+from ..web.validation import PartnerIdField, StrictSchema, TextField, refused
 from .feed import DEFAULT_LIMIT
 
 #: Every type of event.
@@ -70,7 +70,7 @@ class TenantIdField(TextField):
 class EventQuery(QuerySchema):
     """What `GET /events` can be asked; an administrator may name the partner."""
 
-    partner = TextField(shortest=1, longest=255)
+    partner = PartnerIdField()
     after = TextField(shortest=1, longest=4096)
     type = TypesField()
     tenant = TenantIdField()

@@ -10,16 +10,13 @@ from ..database import Outdated, Session, following, instant, renewal
 from ..events import compact, event, record
 from ..keyring import Keyring
 from ..partners import actions as partners
-from ..problems import Fault
 from ..tenants.own_fields import difference, same
 from ..web.validation import entry, invalid
+from .accepting import MOST_BYTES, TOO_LARGE
 from .kept import LOST, Flat, Kept, Path, columns, is_secret, size
 from .models import Revision, Stored
 from .state import MASK, State
 from .statements import SettingsSQL
-
-MOST_BYTES = 64 * 1024
-TOO_LARGE = Fault("too-large", f"The settings must have {MOST_BYTES} bytes of JSON at most.")
 
 
 def written(

@@ -164,9 +164,9 @@ def told(storage: Storage, actor: Actor, kind: str, before: Tenant, after: Tenan
     return event(storage, actor, kind, after.partner_id, new, at, shown)
 
 
-def moment(storage: Storage, before: Tenant) -> str:
+def moment(storage: Storage, before: Tenant, now: str | None = None) -> str:
     """Now, and later than the tenant's last change, whose process may have a faster clock: the feed's order is that."""
-    return max(instant(storage.clock()), following(before.updated_at))
+    return max(now or instant(storage.clock()), following(before.updated_at))
 
 
 def _differ(old: Any, new: Any) -> bool:

@@ -192,11 +192,6 @@ class _Attempts:
         )
 
 
-def is_due(session: Session) -> bool:
-    """Whether anything is due for an endpoint that nobody works for."""
-    return bool(_free(session, 1))
-
-
 def _free(session: Session, limit: int) -> list[tuple[Any, ...]]:
     wanted = {"now": instant(session.storage.clock()), "limit": limit}
     found: list[tuple[Any, ...]] = session.run(session.storage.once(DeliverySQL).free, wanted).fetchall()

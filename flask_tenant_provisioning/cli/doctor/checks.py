@@ -15,6 +15,8 @@ CHECKS: Mapping[str, Check] = {
     "tenants": license.below_limit,
     "database": database.answers,
     "pool": database.pool_is_bounded,
+    "pooler": database.pooler_is_named,
+    "privileges": database.role_may_write,
     "migrations": database.migrated,
     "tables": database.only_ours,
     "jwt": keys.manager,
