@@ -13,7 +13,7 @@ from werkzeug.wsgi import get_input_stream
 
 from ..config import Settings
 from ..problems import MalformedUpload, UnsupportedMediaType, UploadTooLarge, UploadTooSlow
-from ..web.media_types import require_media_type
+from ..web.media_types import content_coding, require_media_type
 from .reading import ENCODINGS, media_types
 
 #: How much is read at once, in bytes: from the first few on as much again as has come, so that nobody who sends
@@ -81,8 +81,7 @@ def body(settings: Settings) -> Body:
 
 def encoding() -> str | None:
     """How the body is packed; None where it is not."""
-    found = request.environ.get("HTTP_CONTENT_ENCODING", "identity").lower()
-    return None if found == "identity" else found
+    return content_coding()
 
 
 def _stream() -> Readable:
