@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import logging
 import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -18,8 +17,6 @@ from ..config import Settings
 from ..problems import InvalidToken, TokenExpired
 from .principal import Principal
 from .strict import wellformed
-
-logger = logging.getLogger(__name__)
 
 #: Opens the application context in which Flask-JWT-Extended verifies.
 Context = Callable[[], contextlib.AbstractContextManager[Any]]
@@ -71,7 +68,7 @@ class Tokens:
             try:
                 user = _ask_the_host(header, claims)
             except (PyJWTError, JWTExtendedException) as error:
-                raise _refusal(error) from error
+                raise InvalidToken from error
         _tell(header, claims, user)
         return principal
 
@@ -83,7 +80,7 @@ class Tokens:
         except ExpiredSignatureError as error:
             raise TokenExpired from error
         except _REFUSALS as error:
-            raise _refusal(error) from error
+            raise InvalidToken from error
 
     def _verified(self, token: str) -> Verified:
         """What was verified of `token` once, where that still holds, else now."""
@@ -112,11 +109,6 @@ class Tokens:
                 del self._known[next(iter(self._known))]
             if self._settings.token_cache_size:
                 self._known[digest] = verified
-
-
-def _refusal(error: Exception) -> InvalidToken:
-    logger.debug("a token was refused: %s", type(error).__name__)
-    return InvalidToken()
 
 
 def _seconds(leeway: Any) -> float:

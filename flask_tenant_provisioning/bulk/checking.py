@@ -47,5 +47,6 @@ def checked(api: Api, job: Job, row: Row, *, at_once: bool) -> Checked:
     except ProvisioningError as error:
         return Checked(row, problem=error)
     except Exception:
-        logger.exception("row %d of bulk job %s failed", row.number, job.id)
+        extra = {"job": job.id, "partner": job.partner_id, "row": row.number}
+        logger.exception("row %d of bulk job %s failed", row.number, job.id, extra=extra)
         return Checked(row, problem=ProvisioningError())

@@ -75,6 +75,7 @@ def _actor(job: Job) -> Actor:
 
 def given_up(mount: Mount, job: Job, chunk: Chunk) -> Iterator[Result]:
     """What comes of the rows of a chunk that was begun too often."""
-    logger.error("chunk %d of bulk job %s was begun %d times and never ended", chunk.number, job.id, chunk.fence - 1)
+    begun, extra = chunk.fence - 1, {"job": job.id, "partner": job.partner_id, "chunk": chunk.number}
+    logger.error("chunk %d of bulk job %s was begun %d times and never ended", chunk.number, job.id, begun, extra=extra)
     for row in read(chunk, cells=bool(job.cells), own=mount.hooks.fields):
         yield refused(row.number, row.line, row.external_id, row.problem or ProvisioningError())

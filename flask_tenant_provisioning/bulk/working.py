@@ -7,6 +7,7 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable
 from functools import partial
+from typing import Any
 
 from ..web.mount import Mount
 from . import ending
@@ -55,13 +56,17 @@ class BulkWork:
         try:
             self._do(piece)
         except Superseded:
-            logger.info("a chunk of bulk job %s is not done: it is somebody else's by now, or cancelled", piece.job.id)
+            logger.info(
+                "a chunk of bulk job %s is not done: another worker has it, or it was cancelled",
+                piece.job.id,
+                extra=_fields(piece),
+            )
             self._storage.transaction(partial(released, piece=piece))
         self._storage.transaction(partial(ending.end_if_done, job=piece.job))
 
     def expire(self, piece: Piece) -> None:
         """Leave a chunk to others."""
-        logger.warning("a chunk of bulk job %s takes too long", piece.job.id)
+        logger.warning("a chunk of bulk job %s takes too long", piece.job.id, extra=_fields(piece))
 
     def stop(self) -> None:
         """Nothing: a chunk is soon done."""
@@ -89,7 +94,7 @@ class BulkWork:
             return
         plan = Plan(self._mount, piece, found)
         while not self._is_done(plan):
-            logger.debug("a rehearsed chunk of bulk job %s begins again", piece.job.id)
+            logger.debug("a rehearsed chunk of bulk job %s begins again", piece.job.id, extra=_fields(piece))
 
     def _is_done(self, plan: Plan) -> bool:
         """Carry the plan out; False where it was a rehearsal that another chunk has forestalled."""
@@ -101,3 +106,8 @@ class BulkWork:
             except Forestalled:
                 return False
         return True
+
+
+def _fields(piece: Piece) -> dict[str, Any]:
+    """What the log says of a chunk."""
+    return {"job": piece.job.id, "partner": piece.job.partner_id, "chunk": piece.number}

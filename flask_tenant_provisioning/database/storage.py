@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, MetaData, Table
 from sqlalchemy.exc import TimeoutError
 
 from ..hooks import Hooks
+from ..logs import reason_of
 from ..problems import StorageUnavailable
 from .errors import Meaning, constraints_of, meaning
 from .identifiers import uuid7, uuid7s
@@ -213,8 +214,14 @@ class Storage:
 def _refuse(error: Exception, found: Meaning) -> None:
     """Raise `StorageUnavailable` where it is the database that failed, and not the caller or the code."""
     if found is Meaning.MISSING_TABLE:
-        logger.error("the tables are missing or outdated: run `flask provisioning db upgrade` (%s)", error)
+        reason = reason_of(error)
+        logger.error(
+            "the tables are missing or outdated: run `flask provisioning db upgrade` (%s)",
+            reason,
+            extra={"error": reason},
+        )
         raise StorageUnavailable("The database is not ready.") from error
     if found in (Meaning.UNREACHABLE, Meaning.EXHAUSTED, Meaning.RETRY, Meaning.LOCKED):
-        logger.error("the database does not answer: %s", error)
+        reason = reason_of(error)
+        logger.error("the database does not answer: %s", reason, extra={"error": reason})
         raise StorageUnavailable from error

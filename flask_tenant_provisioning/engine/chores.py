@@ -52,4 +52,5 @@ class Chores:
         delivery_retention.remove_old(self._storage, self._event_days)
         events = event_retention.remove_old(self._storage, self._event_days)
         if tenants or events:
-            logger.info("the retention of %d tenants and %d events was over", tenants, events)
+            counts = {"tenants": tenants, "events": events}
+            logger.info("the retention of %d tenants and %d events was over", tenants, events, extra=counts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, func, literal_column, select, union_all
+from sqlalchemy import func, literal_column, select, union_all
 
 from ..database import Session, Statement, Storage, instant
 from ..engine.kinds import KINDS
@@ -25,7 +25,7 @@ class HealthSQL:
 
     def __init__(self, storage: Storage) -> None:
         waiting = [kind.waiting(storage).limit(MOST).subquery() for kind in KINDS]
-        counted: list[Select[Any]] = [
+        counted: list[Any] = [
             select(literal_column(str(place)), func.count(), func.min(found.c.since))
             for place, found in enumerate(waiting)
         ]

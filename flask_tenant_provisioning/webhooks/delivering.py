@@ -87,13 +87,18 @@ class DeliveryWork:
             while kept is not None:
                 kept = self._round(kept, is_last=self._stopping or time.monotonic() >= end)
         except Superseded:
-            logger.info("the deliveries to webhook %s are somebody else's by now", endpoint.id)
+            logger.info("the deliveries to webhook %s are another worker's now", endpoint.id, extra=_fields(endpoint))
         except Unsealable as error:
-            logger.error("webhook %s cannot be signed for, which is tried again: %s", endpoint.id, error)
+            logger.error(
+                "webhook %s cannot be signed for, which is tried again: %s",
+                endpoint.id,
+                error,
+                extra=_fields(endpoint),
+            )
 
     def expire(self, endpoint: Endpoint) -> None:
         """Leave an endpoint to others; what was sent meanwhile is sent again."""
-        logger.warning("the deliveries to webhook %s take too long", endpoint.id)
+        logger.warning("the deliveries to webhook %s take too long", endpoint.id, extra=_fields(endpoint))
 
     def stop(self) -> None:
         """Let the rounds that are on their way be the last ones."""
@@ -167,7 +172,7 @@ class _Attempts:
                 due.delivery, instant(at), error=failure.reason, latency=latency, halts=failure.kind == "timeout"
             )
         except Exception:
-            logger.exception("a delivery to webhook %s failed", self._endpoint.id)
+            logger.exception("a delivery to webhook %s failed", self._endpoint.id, extra=_fields(self._endpoint))
             return Outcome(due.delivery, instant(at), error="The delivery failed; the operator's log says why.")
         return Outcome(
             due.delivery,
@@ -216,3 +221,8 @@ def _read(row: Sequence[Any]) -> Due:
     if delivery.payload is not None:
         return Due(delivery, delivery.payload.encode())
     return Due(delivery, None if event["id"] is None else body(event))
+
+
+def _fields(endpoint: Endpoint) -> dict[str, str]:
+    """What the log says of an endpoint."""
+    return {"webhook": endpoint.id, "partner": endpoint.partner_id}
