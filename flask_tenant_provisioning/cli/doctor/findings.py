@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 from flask import Flask
@@ -22,6 +23,8 @@ KEYS = "PROVISIONING_ENCRYPTION_KEYS"
 HIDDEN = "***"
 #: What helps where something of the host's comes before the API.
 ISOLATE = "set PROVISIONING_MOUNT = 'isolated'"
+#: The caller and partner of probes.
+SUBJECT = "provisioning-doctor"
 _SECRETS = ("SECRET_KEY", "SECRET_KEY_FALLBACKS", "JWT_SECRET_KEY", "JWT_PRIVATE_KEY")
 
 
@@ -39,6 +42,20 @@ class Patient:
 
     app: Flask
     mount: Mount
+    #: Whom the probes name as the caller.
+    subject: str = SUBJECT
+
+    def claims(self) -> dict[str, Any]:
+        """What a partner's token claims beside its subject, in the first role that there is."""
+        settings = self.mount.settings
+        return {settings.roles_claim: [*settings.roles][:1], settings.partner_claim: SUBJECT}
+
+    def request(self, method: str = "GET", token: str = "") -> AbstractContextManager[Any]:
+        """The context of a request of a partner's for its tenants, which nothing answers."""
+        path = f"{self.mount.settings.url_prefix}/tenants"
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        body = {"json": {}} if method == "POST" else {}
+        return self.app.test_request_context(path, method=method, headers=headers, **body)
 
     @property
     def registered(self) -> bool:
