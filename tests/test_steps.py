@@ -508,7 +508,7 @@ def test_whoever_lost_its_claim_has_no_say(house: House, caplog: pytest.LogCaptu
     house.broken["one"] = RuntimeError("boom")
     slow.run(claimed[0])
     assert status(partner, tenant) == "provisioning"
-    assert "done by somebody else" in caplog.text
+    assert "done by another worker" in caplog.text
     assert len(again) == 1
 
 
