@@ -139,7 +139,10 @@ def _told(stage: Stage, error: Exception) -> Error:
     kind = type(error).__name__
     if isinstance(error, StepFailed):
         return Error(kind, error.message, lasting=not error.retry)
-    return Error(kind, error.detail if isinstance(error, ProvisioningError) else _UNSAID)
+    if isinstance(error, ProvisioningError):
+        return Error(kind, error.detail)
+    reason = str(error).replace("\0", "\ufffd").encode(errors="replace").decode()
+    return Error(kind, _UNSAID, reason=reason or None)
 
 
 def _named(stage: Stage) -> str:
