@@ -22,6 +22,7 @@ from typing import Any
 from blinker import NamedSignal, Namespace
 from flask import current_app
 
+from .callables import require_done
 from .events.feed import envelope
 
 logger = logging.getLogger(__name__)
@@ -59,6 +60,6 @@ def announce(rows: Sequence[Mapping[str, Any]], in_host: Callable[[], AbstractCo
 def _send(signal: NamedSignal, app: Any, event: dict[str, Any]) -> None:
     for receiver in list(signal.receivers_for(app)):
         try:
-            receiver(app, event=event)
+            require_done(receiver(app, event=event), "The receiver")
         except Exception:
             logger.exception("a receiver of %s failed", signal.name)

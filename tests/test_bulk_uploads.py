@@ -70,6 +70,9 @@ def streamed(partner: Caller, source: io.RawIOBase, media_type: str = NDJSON, **
 
 # What is no upload.
 
+GOES_ON = "A cell goes on after its closing quote; a quote within it is written twice."
+UNKNOWN = "The header names columns that rows of this operation do not have: "
+
 
 @pytest.mark.parametrize(
     ("media_type", "data", "detail", "line"),
@@ -80,6 +83,12 @@ def streamed(partner: Caller, source: io.RawIOBase, media_type: str = NDJSON, **
         ("text/csv", b'client_name,email\n"A,b\n', "A quote is not closed.", 2),
         ("text/csv", b"email,email\n", 'The header names the column "email" twice.', 1),
         (NDJSON, b"", "Nothing was sent, or the server in front does not pass on chunked bodies.", None),
+        (NDJSON, b"\n \n", "The upload has no rows.", None),
+        ("application/json", b" [ ] ", "The upload has no rows.", None),
+        ("text/csv", b"client_name,email\r\n", "The upload has no rows.", None),
+        ("text/csv", b"sep=,\r\nclient_name,email\r\n,\r\n", "The upload has no rows.", None),
+        ("text/csv", b'client_name,email\n"A \\"B\\" C",a@example.com\n', GOES_ON, 2),
+        ("text/csv", b"client_name,colour,Email\nA,red,a@example.com\n", f'{UNKNOWN}"colour", "Email".', 1),
     ],
 )
 def test_a_broken_frame_fails_as_a_whole(
@@ -140,7 +149,45 @@ def test_other_charsets_are_refused(partner: Caller, charset: str) -> None:
     )
 
 
+# Which columns a table may have.
+
+WRITABLE = {"external_id", "client_name", "email", "phone_number", "industry", "plan"}
+COLUMNS = {
+    "create": WRITABLE,
+    "upsert": WRITABLE,
+    "update": WRITABLE | {"tenant"},
+    "suspend": {"tenant", "external_id", "reason"},
+    "reactivate": {"tenant", "external_id"},
+    "delete": {"tenant", "external_id"},
+}
+EVERY = {*WRITABLE, "tenant", "reason", "metadata", "metadata.", "metadata.k", f"metadata.{'k' * 41}", "status", "own"}
+
+
+@pytest.mark.parametrize("operation", COLUMNS)
+def test_a_table_has_the_columns_of_its_operation(partner: Caller, operation: str) -> None:
+    more = {"metadata.k", f"metadata.{'k' * 40}"} if "email" in COLUMNS[operation] else set()
+    known = {*COLUMNS[operation], *more, "idempotency_key", "result.anything"}
+    query = f"?operation={operation}"
+    table = f"{','.join(known)}\n{','.join('1' for _ in known)}\n".encode()
+    assert upload(partner, table, "text/csv", query=query).status_code == 202
+    for name in EVERY - known:
+        answer = upload(partner, f"external_id,{name}\n1,\n".encode(), "text/csv", query=query)
+        detail = f'The header names a column that rows of this operation do not have: "{name}".'
+        refused(answer, 400, "malformed-upload", detail, line=1)
+
+
+def test_a_refusal_lists_a_few_names_and_cuts_them(partner: Caller) -> None:
+    names = [f"{n}{'x' * 100}" for n in range(500)]
+    answer = upload(partner, f"{','.join(names)}\n1\n".encode(), "text/csv")
+    detail = UNKNOWN + ", ".join(f'"{name[:64]}…"' for name in names[:5]) + " and 495 more."
+    refused(answer, 400, "malformed-upload", detail, line=1)
+    answer = upload(partner, f"{'y' * 5000},{'y' * 5000}\n1\n".encode(), "text/csv")
+    refused(answer, 400, "malformed-upload", f'The header names the column "{"y" * 64}…" twice.', line=1)
+
+
 # What is too much.
+
+ROW_TOO_LARGE = "A row is larger than 262144 bytes."
 
 
 @pytest.mark.parametrize(
@@ -149,7 +196,7 @@ def test_other_charsets_are_refused(partner: Caller, charset: str) -> None:
         ({"PROVISIONING_BULK_MAX_ROWS": 2}, "", ROW * 3, "The upload has more than 2 rows.", {}),
         ({"PROVISIONING_BULK_ATOMIC_ROWS": 1}, "?mode=atomic", ROW * 2, "The upload has more than 1 rows.", {}),
         ({"PROVISIONING_BULK_MAX_BYTES": 1024}, "", ROW * 20, "The upload is larger than 1024 bytes.", {}),
-        ({}, "", b'"' + b"x" * MEBIBYTE + b'"', "A row is larger than 1048576 bytes.", {"line": 1}),
+        ({}, "", b'"' + b"x" * MEBIBYTE + b'"', ROW_TOO_LARGE, {"line": 1}),
     ],
 )
 def test_beyond_a_limit_nothing_is_kept(
@@ -184,14 +231,14 @@ def test_a_gzip_of_zeros_is_let_go_at_the_limit(partner: Caller) -> None:
 
     source = Source(packed())
     answer = streamed(partner, source, **{"Content-Encoding": "gzip"})
-    refused(answer, 413, "upload-too-large", "A row is larger than 1048576 bytes.", line=1)
+    refused(answer, 413, "upload-too-large", ROW_TOO_LARGE, line=1)
     assert source.taken < 128 * 1024
     nothing_is_kept(partner)
 
 
 def test_a_line_of_100_mebibytes_is_let_go_at_the_limit(partner: Caller) -> None:
     source = Source(iter([b"x" * MEBIBYTE] * 100))
-    refused(streamed(partner, source), 413, "upload-too-large", "A row is larger than 1048576 bytes.", line=1)
+    refused(streamed(partner, source), 413, "upload-too-large", ROW_TOO_LARGE, line=1)
     assert source.taken < 2 * MEBIBYTE
     nothing_is_kept(partner)
 

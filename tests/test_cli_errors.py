@@ -5,22 +5,26 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask_jwt_extended import JWTManager
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import inspect
 
-from flask_tenant_provisioning import ConfigurationError
+from flask_tenant_provisioning import ConfigurationError, TenantProvisioning
 from flask_tenant_provisioning.cli import provisioning as commands
 from flask_tenant_provisioning.cli.output import coloured
 from flask_tenant_provisioning.cli.problems import ADVICE
+from flask_tenant_provisioning.database.migration import exclude_ours
 from flask_tenant_provisioning.problems import PreconditionRequired, RateLimited, catalogue
 from tests.commands import run
 from tests.steps import House
 from tests.witness import Clock
-from tests.world import PREFIX, Caller, engine_of, host, isolated
+from tests.world import PREFIX, Caller, configuration, engine_of, host, isolated
 
 MakeApp = Callable[..., Flask]
 ID = "0193b5a0-c2d4-7a6e-8f00-112233445566"
@@ -222,3 +226,46 @@ def test_token_and_docs_link_say_that_nothing_is_mounted(make_app: MakeApp) -> N
 
 def test_every_group_is_there() -> None:
     assert {"jobs", "settings", "docs-link"} <= set(commands.commands)
+
+
+# Hosts that would drop our tables.
+
+FILTERS: dict[str, tuple[dict[str, Any], str]] = {
+    "none": ({}, "fail"),
+    "ours": ({"include_name": exclude_ours()}, "ok"),
+    "of its own, that leaves us out": (
+        {"include_object": lambda _o, name, kind, *_: not name.startswith("provisioning")},
+        "ok",
+    ),
+    "of its own, that does not": ({"include_object": lambda _o, name, *_: name != "spatial_ref_sys"}, "fail"),
+}
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize(("options", "status"), FILTERS.values(), ids=FILTERS)
+def test_doctor_sees_a_host_that_would_drop_our_tables(tmp_path: Path, options: dict[str, Any], status: str) -> None:
+    app = Flask("host")
+    app.config.update(configuration(SQLALCHEMY_DATABASE_URI=f"sqlite:///{tmp_path}/host.sqlite3"))
+    if isolated():
+        JWTManager(app)
+    database = SQLAlchemy(app)
+    Migrate(app, database, directory=str(tmp_path / "migrations"), **options)
+    TenantProvisioning().init_app(app, database)
+    checks = {one["check"]: one for one in json.loads(run(app, "doctor", "--json").out)["checks"]}
+    assert checks["autogenerate"]["status"] == status
+    if status == "fail":
+        assert "include_name=exclude_ours()" in checks["autogenerate"]["advice"]
+        (tmp_path / "migrations").mkdir()
+        (tmp_path / "migrations" / "env.py").write_text("context.configure(include_name=exclude_ours())")
+        checks = {one["check"]: one for one in json.loads(run(app, "doctor", "--json").out)["checks"]}
+        assert checks["autogenerate"]["status"] == "ok"
+
+
+@pytest.mark.one_database
+def test_doctor_leaves_a_host_alone_that_migrates_another_database(tmp_path: Path) -> None:
+    app = Flask("host")
+    app.config.update(configuration(SQLALCHEMY_DATABASE_URI=f"sqlite:///{tmp_path}/host.sqlite3"))
+    Migrate(app, SQLAlchemy(app))
+    TenantProvisioning().init_app(app, f"sqlite:///{tmp_path}/ours.sqlite3")
+    checks = {one["check"]: one for one in json.loads(run(app, "doctor", "--json").out)["checks"]}
+    assert checks["autogenerate"]["status"] == "ok"

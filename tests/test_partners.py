@@ -10,6 +10,7 @@ from flask import Flask
 
 from flask_tenant_provisioning import TenantProvisioning, requires
 from flask_tenant_provisioning.partners.standing import standings
+from flask_tenant_provisioning.web.validation import WRONG_PARTNER_ID
 from tests.overtaken import Overtaken
 from tests.refusals import invalid, refused
 from tests.servers import at_once
@@ -104,7 +105,7 @@ def test_whatever_a_token_may_name_is_reached(partner: Caller, id: str) -> None:
 
 def test_a_partner_whom_no_token_can_name_is_refused(admin: Caller) -> None:
     answer = admin("PUT", f"{PARTNERS}/{'x' * 256}", json={})
-    invalid(answer, ("#/partner", "invalid-length", "Must have 1 to 255 characters, and no NUL."))
+    invalid(answer, ("#/partner", "invalid-partner-id", WRONG_PARTNER_ID.detail))
 
 
 # Changed.

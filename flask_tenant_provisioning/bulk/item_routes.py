@@ -42,7 +42,7 @@ _TEXT = {"type": "string"}
 def list_bulk_items(call: Call, job_id: str) -> Response:
     """List what came of a job's rows so far, in their order: a page of JSON at a time, or all as NDJSON or CSV.
 
-    The CSV holds the rows as well: corrected, it can be uploaded again.
+    The CSV holds the rows that did not take effect as well: corrected, they can be uploaded again.
     """
     asked, kind = call.asked(items_query()), negotiated(JSON, NDJSON, CSV)
     answer = _page(call, job_id, asked) if kind == JSON else _stream(call, job_id, asked, kind)

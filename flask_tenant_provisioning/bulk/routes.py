@@ -68,7 +68,7 @@ def create_bulk_job(call: Call) -> Response:
     require_rights(call, asked["operation"])
     sent_key(call.principal, None)
     packed = uploading.encoding()
-    partner, most = asked.get("partner", call.principal.partner), call.mount.settings.bulk_open_jobs
+    partner, most = call.partner(asked), call.mount.settings.bulk_open_jobs
     with uploading.body(call) as sent:
         call.mount.storage.read(partial(receiving.require_room, partner=partner, most=most))
         upload = Upload(asked["operation"], asked["mode"], asked["validate_only"], request.mimetype, packed, sent)

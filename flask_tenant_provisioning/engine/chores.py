@@ -9,12 +9,14 @@ from collections.abc import Callable
 
 from ..access import Actor, Principal
 from ..bulk import retention as bulk_retention
+from ..bulk.pieces import give_back_forgotten
 from ..events import retention as event_retention
 from ..events.publishing import publish_all
 from ..tenants.retention import EVERYBODY, purge_due
 from ..web.idempotency import forget_expired
 from ..web.mount import Mount
 from ..webhooks import retention as delivery_retention
+from .erasure import erase_due
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +29,7 @@ class Chores:
     """The chores of one mount."""
 
     def __init__(self, mount: Mount, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._storage = mount.storage
+        self._storage, self._settings = mount.storage, mount.settings
         self._bulk_days = mount.settings.bulk_retention_days
         self._event_days = mount.settings.event_retention_days
         self._monotonic = monotonic
@@ -48,8 +50,15 @@ class Chores:
         tenants = purge_due(self._storage, Actor(Principal(SWEEPER, EVERYBODY)))
         while self._storage.transaction(forget_expired):
             pass
+        give_back_forgotten(self._storage)
+        erased = erase_due(self._storage, self._settings)
         bulk_retention.remove_old(self._storage, self._bulk_days)
         delivery_retention.remove_old(self._storage, self._event_days)
         events = event_retention.remove_old(self._storage, self._event_days)
-        if tenants or events:
-            logger.info("the retention of %d tenants and %d events was over", tenants, events)
+        if tenants or events or erased:
+            logger.info(
+                "the retention of %d tenants and %d events was over; the traces of %d purged tenants are erased",
+                tenants,
+                events,
+                erased,
+            )

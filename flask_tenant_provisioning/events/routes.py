@@ -29,7 +29,7 @@ COLLECTION = "/events"
 def list_events(call: Call) -> Response:
     """Follow the feed of what happened, in order: ask again with `next` as `after`, at once while `has_more`."""
     asked, storage, cursors = call.asked(event_query()), call.mount.storage, call.mount.cursors
-    partner = asked.get("partner", call.principal.partner)
+    partner = call.partner(asked)
     question = f"events of {partner}"
     after = int(cursors.open(asked["after"], question)) if "after" in asked else None
     more_waits = publish_waiting(storage, partner)

@@ -14,6 +14,7 @@ from ..problems import (
     InvalidIdempotencyKey,
     InvalidParameter,
     NotAcceptable,
+    PartnerMissing,
     PartnerNotRegistered,
     PartnerSuspended,
     ProvisioningError,
@@ -29,7 +30,7 @@ from .explained import kinds
 from .schemas import document_of
 
 #: What every answer bears.
-EVERYWHERE = ("X-Request-ID", "Cache-Control")
+EVERYWHERE = ("X-Request-ID", "Cache-Control", "X-Content-Type-Options")
 #: What goes with a problem of this status.
 _OF_STATUS = {
     401: "WWW-Authenticate",
@@ -47,7 +48,7 @@ _OF_SUCCESS = {201: ["Location"], 202: ["Location", "Retry-After"], 304: ["ETag"
 _OF_FIELD = {"version": "ETag", "next": "Link"}
 
 _ALWAYS = (ProvisioningError, InvalidParameter)
-_CHALLENGED = (*catalogue(Unauthenticated), Forbidden, PartnerSuspended, PartnerNotRegistered)
+_CHALLENGED = (*catalogue(Unauthenticated), Forbidden, PartnerMissing, PartnerSuspended, PartnerNotRegistered)
 _GUARDED = (*_CHALLENGED, NotAcceptable, StorageUnavailable)
 
 
@@ -108,6 +109,7 @@ def headers(api: Api) -> dict[str, dict[str, Any]]:
     return {
         "X-Request-ID": _header("The request's id: the caller's where it is well formed.", pattern=_whole_id()),
         "Cache-Control": _header("Nobody may keep the answer.", const="no-store"),
+        "X-Content-Type-Options": _header("Its media type is not to be guessed.", const="nosniff"),
         "ETag": _header("The entity tag of this version, strong (RFC 9110 §8.8.3).", pattern='^"[0-9]+"$'),
         "Location": _header("The path of what was created, or of what shows how far it is.", format="uri-reference"),
         "Link": _header('The next page: `rel="next"` (RFC 8288). Absent on the last one.', required=False),

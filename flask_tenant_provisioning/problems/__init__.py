@@ -5,7 +5,7 @@ ProvisioningError
 │                           invalid-idempotency-key, malformed-upload
 ├── Unauthenticated         authentication-required, invalid-token, token-expired
 ├── Forbidden               insufficient-permission, quota-exceeded, license-expired, partner-suspended,
-│                           partner-not-registered, plan-not-allowed
+│                           partner-missing, partner-not-registered, plan-not-allowed
 ├── NotFound                not-found, tenant-not-found, webhook-not-found, delivery-not-found,
 │                           bulk-job-not-found, partner-not-found, settings-version-not-found
 ├── Conflict                tenant-exists, invalid-state, webhook-disabled, duplicate-row,
@@ -34,6 +34,7 @@ from .callers import (
     Forbidden as Forbidden,
     InvalidToken as InvalidToken,
     LicenseExpired as LicenseExpired,
+    PartnerMissing as PartnerMissing,
     PartnerNotRegistered as PartnerNotRegistered,
     PartnerSuspended as PartnerSuspended,
     PlanNotAllowed as PlanNotAllowed,

@@ -128,24 +128,25 @@ class MetadataField(fields.Field):  # type: ignore[type-arg]
         if not isinstance(value, Mapping):
             raise refused(NOT_AN_OBJECT)
         removing = bool(options.get("partial"))
-        wrong: list[Any] = [{key: fault} for key, text in value.items() if (fault := _wrong_pair(key, text, removing))]
-        if len(value) > MOST_KEYS and not removing:
-            wrong.append(TOO_MANY_KEYS)
-        if wrong:
-            raise refused(*wrong)
+        wrong = {key: fault for key, text in value.items() if (fault := _wrong_pair(key, text, removing))}
+        too_many = len(value) > MOST_KEYS and not removing
+        if wrong or too_many:
+            raise refused(*([TOO_MANY_KEYS] if too_many else []), *([wrong] if wrong else []))
         return missing if removing and not value else dict(value)
 
 
 TOO_MANY_KEYS = Fault("too-many-keys", f"Must have {MOST_KEYS} keys at most.")
+_WRONG_KEY = Fault("invalid-key", f"A key must have 1 to {LONGEST_KEY} characters.")
+_TOO_LONG = Fault("invalid-length", f"Must have {LONGEST_VALUE} characters at most.")
 
 
 def _wrong_pair(key: str, value: Any, removing: bool) -> Fault | None:
     if not 1 <= len(key) <= LONGEST_KEY:
-        return Fault("invalid-key", f"A key must have 1 to {LONGEST_KEY} characters.")
+        return _WRONG_KEY
     if value is None and removing:
         return None
     if not isinstance(value, str):
         return NOT_TEXT
     if len(value) > LONGEST_VALUE:
-        return Fault("invalid-length", f"Must have {LONGEST_VALUE} characters at most.")
+        return _TOO_LONG
     return None

@@ -9,7 +9,7 @@ from ..events import event, record
 from ..partners import actions as partners
 from ..problems import Fault, InvalidState
 from ..web.validation import entry, invalid
-from . import usage
+from . import erasure, usage
 from .changes import Target, locked, moment, react, told
 from .conflicts import refuse_taken, taken
 from .models import Tenant, claimed_field
@@ -36,6 +36,7 @@ def move(session: Session, actor: Actor, target: Target, partner: str) -> Tenant
     require_allowed(session, partner, before.plan)
     usage.transfer(session, before.partner_id, partner)
     after = _moved(session, before, partner)
+    erasure.note_move(session, before.partner_id, before.id)
     _tell(session, actor, before, after)
     react(session, actor, "tenant.moved", before, after)
     return after

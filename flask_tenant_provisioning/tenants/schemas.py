@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import fields, post_load, validate
 
 from ..web.api import Api
-from ..web.validation import StrictSchema, TextField
+from ..web.validation import PartnerIdField, StrictSchema, TextField
 from .fields import LONGEST_NAME, EmailField, MetadataField, PhoneField, PlanField, email_key, name_key
 
 STATUSES = ("provisioning", "active", "suspended", "failed", "deleted")
@@ -75,7 +75,7 @@ _SUSPENSION = SuspensionSchema()
 class MoveSchema(StrictSchema):
     """To whom a tenant goes."""
 
-    partner = TextField(shortest=1, longest=LONGEST_NAME, required=True)
+    partner = PartnerIdField(required=True)
 
 
 def move_input(_api: Api | None = None) -> MoveSchema:

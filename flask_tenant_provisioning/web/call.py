@@ -82,6 +82,14 @@ class Call:
             self.require_administrator("Only an administrator may name a partner.")
         return asked
 
+    def partner(self, query: Mapping[str, Any]) -> str:
+        """The partner that this request is for: the one that its `query` names, else the caller's own.
+
+        Raises `PartnerMissing` for an administrator whose token and query both name none.
+        """
+        named: str | None = query.get("partner")
+        return self.mount.guard.require_partner(self.principal) if named is None else named
+
     def answer(self, document: Any, headers: Mapping[str, str] | None = None) -> Response:
         """`document` as JSON, with status 200."""
         answer = Response(json.render(document), content_type=JSON)

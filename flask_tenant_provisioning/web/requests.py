@@ -6,9 +6,12 @@ import re
 from functools import partial
 from typing import Any
 
+from flask import request
+
 from ..problems import (
     BodyTooLarge,
     BodyTooSlow,
+    Fault,
     IdempotencyInProgress,
     IdempotencyKeyReused,
     InvalidIdempotencyKey,
@@ -31,6 +34,7 @@ WITH_BODY = (BodyTooLarge, BodyTooSlow, MalformedJSON, UnsupportedMediaType, Inv
 REPEATABLE = (InvalidIdempotencyKey, IdempotencyInProgress, IdempotencyKeyReused)
 CONDITIONAL = (InvalidParameter, PreconditionFailed, PreconditionRequired)
 
+NOT_UTF8 = Fault("invalid-text", "Must be UTF-8.")
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -45,6 +49,15 @@ def identified(text: str, absent: type[NotFound]) -> str:
     if not _ID.fullmatch(found):
         raise absent
     return found
+
+
+def is_path_utf8() -> bool:
+    """Whether the request's path is UTF-8. Bytes that are not read as U+FFFD, so that one name could mean another's."""
+    try:
+        request.environ["PATH_INFO"].encode("latin-1").decode()
+    except UnicodeError:
+        return False
+    return True
 
 
 def expectation(call: Call) -> Any:

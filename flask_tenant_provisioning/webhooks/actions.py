@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, cast
 
 from ..database import Outdated, Session, following, instant, renewal
+from ..database.paging import read_page, row_size
 from ..events import compact
 from ..events.publishing import hold
 from ..keyring import Keyring
@@ -66,10 +67,13 @@ def read(session: Session, partner: str | None, webhook_id: str) -> Endpoint:
 
 def page(session: Session, partner: str | None, limit: int, after: str | None) -> tuple[list[Endpoint], str | None]:
     """The endpoints behind the one with the id `after`, the oldest first, and the last one's id where more follow."""
-    statement = session.storage.once(WebhookSQL).page(of_partner=partner is not None, after=after is not None)
-    rows = session.run(statement, {"partner_id": partner, "after": after, "limit": limit + 1}).fetchall()
-    found = [Endpoint._make(row) for row in rows[:limit]]
-    return found, found[-1].id if len(rows) > limit else None
+
+    def rows(count: int, place: str | None) -> list[Endpoint]:
+        statement = session.storage.once(WebhookSQL).page(of_partner=partner is not None, after=place is not None)
+        values = {"partner_id": partner, "after": place, "limit": count}
+        return [Endpoint._make(row) for row in session.run(statement, values).fetchall()]
+
+    return read_page(rows, limit, after, lambda endpoint: endpoint.id, row_size)
 
 
 def revise(session: Session, target: Target, values: Values) -> Endpoint:

@@ -44,7 +44,7 @@ routes = Routes()
 def create_webhook(call: Call) -> Response:
     """Create an endpoint. Its `secret` is shown this once."""
     mount, asked, body = call.mount, call.asked(create_query()), call.body(JSON)
-    values, owner = load_webhook(mount, body), asked.get("partner", call.principal.partner)
+    owner, values = call.partner(asked), load_webhook(mount, body)
     most = mount.settings.webhook_limit
     work = partial(actions.create, keyring=mount.keyring, partner=owner, values=values, most=most)
 

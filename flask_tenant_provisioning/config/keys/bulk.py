@@ -17,6 +17,12 @@ class BulkKeys:
         1800, "How many seconds a bulk upload may take in all, however steadily it comes.", number(10, 86_400)
     )
     bulk_atomic_rows: int = key(10_000, "How many rows a bulk job with `mode=atomic` may have.", number(1, 1_000_000))
+    bulk_atomic_bytes: int = key(
+        8 << 20,
+        "How many bytes a bulk job with `mode=atomic` may have, as it is sent, once unpacked, and as rows of JSON: one "
+        "transaction does all of it, and a worker needs some six times as much memory.",
+        number(1024, 1 << 30),
+    )
     bulk_open_jobs: int = key(
         100, "How many bulk jobs of one partner may be under way at a time, uploads too.", number(1, 100_000)
     )
