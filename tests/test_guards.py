@@ -156,3 +156,25 @@ def test_an_advisory_fails_and_a_missing_network_does_not(
 ) -> None:
     assert advisories.main("anywhere", [sys.executable, "-c", script]) == status
     assert said in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("selects", "status"),
+    [("both", 0), ("many", 0), ("alone", 0), ("neither", 2), ("failing", 2)],
+)
+def test_slow_tests_of_which_none_is_selected_fail(tmp_path: Path, selects: str, status: int) -> None:
+    """The Makefile's two runs, by a stand-in for Python that ends as pytest would."""
+    (tmp_path / "Makefile").write_bytes((files.ROOT / "Makefile").read_bytes())
+    (tmp_path / "setup.cfg").touch()
+    (tmp_path / "pyproject.toml").touch()
+    scripts = tmp_path / ".venv/bin"
+    scripts.mkdir(parents=True)
+    many, alone = {"both": (0, 0), "many": (0, 5), "alone": (5, 0), "neither": (5, 5), "failing": (1, 0)}[selects]
+    python = scripts / "python"
+    python.write_text(f'#!/bin/sh\ncase "$*" in *"not alone"*) exit {many};; *) exit {alone};; esac\n')
+    python.chmod(0o755)
+    (tmp_path / ".venv/dev.stamp").touch()
+    done = subprocess.run(["make", "test-slow"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == status, done
+    assert ("ARGS select no slow test" in done.stderr) == (selects == "neither")
