@@ -51,9 +51,15 @@ docs: .venv/dev.stamp
 	$(BIN)/python -m sphinx -E -W --keep-going -n -q docs build/html
 	@echo "build/html/index.html"
 
+# The time of the last commit is that of every file in the wheel, so two builds of one commit are equal.
+EPOCH = $${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || echo 1767225600)}
+
 build: .venv/dev.stamp
 	rm -rf build dist
-	$(BIN)/python -m build
+	SOURCE_DATE_EPOCH=$(EPOCH) $(BIN)/python -m build
+
+epoch:
+	@echo $(EPOCH)
 
 clean:
 	rm -rf .venv .tox build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis examples/*/instance
@@ -70,4 +76,4 @@ clean:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
 	@$(PYTHON) -m venv --clear .venv || { rm -rf .venv; echo "No venv: on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }
 
-.PHONY: help demo serve test test-slow test-all fuzz lint docs build clean
+.PHONY: help demo serve test test-slow test-all fuzz lint docs build epoch clean
