@@ -22,6 +22,7 @@ from typing import Any
 from blinker import NamedSignal, Namespace
 from flask import current_app
 
+from .callables import require_done
 from .events.feed import envelope
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,10 @@ tenant_settings_updated = _signals.signal("tenant.settings_updated")
 partner_updated = _signals.signal("partner.updated")
 partner_settings_updated = _signals.signal("partner.settings_updated")
 bulk_job_finished = _signals.signal("bulk_job.finished")
+webhook_created = _signals.signal("webhook.created")
+webhook_updated = _signals.signal("webhook.updated")
+webhook_rotated = _signals.signal("webhook.rotated")
+webhook_deleted = _signals.signal("webhook.deleted")
 webhook_disabled = _signals.signal("webhook.disabled")
 
 
@@ -59,6 +64,6 @@ def announce(rows: Sequence[Mapping[str, Any]], in_host: Callable[[], AbstractCo
 def _send(signal: NamedSignal, app: Any, event: dict[str, Any]) -> None:
     for receiver in list(signal.receivers_for(app)):
         try:
-            receiver(app, event=event)
+            require_done(receiver(app, event=event), "The receiver")
         except Exception:
             logger.exception("a receiver of %s failed", signal.name)

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.without_tables
 
 PREFIX = "provisioning_"
 NAMES = (
-    "alembic_version", "tenants", "events", "feeds", "usage", "idempotency", "runs", "steps",
+    "alembic_version", "tenants", "erasures", "events", "feeds", "usage", "idempotency", "runs", "steps",
     "webhooks", "deliveries", "attempts", "bulk_jobs", "bulk_chunks", "bulk_keys", "partners",
     "settings", "settings_history",
 )  # fmt: skip

@@ -66,14 +66,22 @@ class Tokens:
 
     def principal(self, token: str) -> Principal:
         """Who sent `token`. Raises `InvalidToken` or `TokenExpired`; a fault in the host's own loaders passes."""
+        principal, header, claims, user = self._checked(token)
+        _tell(header, claims, user)
+        return principal
+
+    def recheck(self, token: str) -> Principal:
+        """Who sent `token`, asked again after the request; raises what `principal` does."""
+        return self._checked(token)[0]
+
+    def _checked(self, token: str) -> tuple[Principal, dict[str, Any], dict[str, Any], dict[str, Any] | None]:
         with self._verifying():
             principal, header, claims = self._read(token)
             try:
                 user = _ask_the_host(header, claims)
             except (PyJWTError, JWTExtendedException) as error:
                 raise _refusal(error) from error
-        _tell(header, claims, user)
-        return principal
+        return principal, header, claims, user
 
     def _read(self, token: str) -> tuple[Principal, dict[str, Any], dict[str, Any]]:
         """Whom a token names, and its header and claims, for the host to do with as it likes."""

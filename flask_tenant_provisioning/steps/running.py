@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
+from ..callables import NotRun, require_done
 from ..database import Session, Storage
 from ..hooks import OFFERED_TO_STEPS, Hooks, Step, wanted
 from ..problems import ProvisioningError, StorageUnavailable
@@ -88,7 +89,8 @@ class StepWork:
             if not undoing and run.state != "running":
                 return _PAUSED if run.state == "paused" else _CANCELLED
             with self._in_host():
-                function(**{name: offered[name] for name in wanted(function, OFFERED_TO_STEPS, "step")})
+                done = function(**{name: offered[name] for name in wanted(function, OFFERED_TO_STEPS, "step")})
+                require_done(done, f"The {'undo of ' if undoing else ''}step {step.name!r}")
         except Exception as error:
             return _told(stage, error)
         return None
@@ -139,6 +141,8 @@ def _told(stage: Stage, error: Exception) -> Error:
     kind = type(error).__name__
     if isinstance(error, StepFailed):
         return Error(kind, error.message, lasting=not error.retry)
+    if isinstance(error, NotRun):
+        return Error(kind, str(error), lasting=True)
     return Error(kind, error.detail if isinstance(error, ProvisioningError) else _UNSAID)
 
 
