@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from .access import Guard
 from .access.tokens import Tokens
 from .blueprint import ROUTES, make_blueprint
+from .callables import require_plain
 from .config import Settings
 from .database.engine import resolve
 from .database.identifiers import uuid7
@@ -34,10 +35,12 @@ from .tenants.consulting import Consultation
 from .tenants.own_indexes import own_indexes
 from .tenants.quotas import Quotas
 from .web.cursors import Cursors
+from .web.docs_links import make_link
 from .web.mount import Mount
 from .webhooks.allowed import refusal_of
 from .webhooks.fanout import Fanout
 from .webhooks.globs import matches
+from .webhooks.resolver import Resolver
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +78,8 @@ class TenantProvisioning(Registration):
         **settings: Any,
     ) -> None:
         super().__init__()
+        require_plain(clock, "clock")
+        require_plain(new_id, "new_id")
         self.name = name
         self._clock = clock
         self._new_id = new_id
@@ -113,14 +118,14 @@ class TenantProvisioning(Registration):
             authority=authority,
             guard=Guard(
                 Tokens(read, self._clock, authority.verifying),
-                read.realm,
+                read,
                 lambda principal: require_standing(mount, principal),
             ),
             cursors=Cursors(secret(app, read) or ""),
             routes=ROUTES,
             open_storage=lambda: self._storage(app, db, mount),
             open_keyring=functools.partial(keyring, app, read),
-            url_refusal=functools.partial(refusal_of, read),
+            url_refusal=functools.partial(refusal_of, read, Resolver()),
             in_host=functools.partial(inside, app),
             engine=engine_of(read, lambda: mount),
         )
@@ -150,6 +155,14 @@ class TenantProvisioning(Registration):
         Raises `TenantNotFound`, and `RuntimeError` outside of an application context.
         """
         return readings(_current(self.name)).of(tenant_id, partner)
+
+    def docs_link(self, seconds: int = 3600) -> str:
+        """The path of the API's documents with what opens them in a browser for so many seconds.
+
+        For hosts with ``PROVISIONING_PUBLIC_DOCS=False``: show the link to people whom the host lets in. Where the
+        documents are public it is their plain path. Raises `RuntimeError` outside of an application context.
+        """
+        return make_link(_current(self.name), seconds)
 
     def _storage(self, app: Flask, db: Any, mount: Mount) -> Storage:
         settings = mount.settings

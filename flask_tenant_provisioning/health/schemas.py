@@ -15,8 +15,8 @@ class DatabaseHealthSchema(StrictSchema):
 
 
 class WorkerHealthSchema(StrictSchema):
-    """How many steps and deliveries are due and events wait for their place in the feed, together, and for how many
-    seconds the first of them all has."""
+    """How much waits for a worker: steps and deliveries that are due, bulk jobs, and events without their place in the
+    feed, together; and for how many seconds the first of them all has."""
 
     status = fields.String(validate=validate.OneOf(("ok", "late")))
     due = fields.Integer()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
-from urllib.parse import quote
 
 from flask import Response, request
 
+from .addresses import path
 from .root import ProvisioningError
 
 MEDIA_TYPE = "application/problem+json"
@@ -34,7 +34,7 @@ def document(error: ProvisioningError, types: str) -> dict[str, object]:
         "status": error.status,
         "code": error.code,
         "detail": error.detail,
-        "instance": quote(request.script_root + request.path, safe="/~!$&'()*+,;=:@"),
+        "instance": path(),
         "request_id": request_id(),
     }
     if error.errors:
@@ -50,7 +50,8 @@ def render(error: ProvisioningError, types: str) -> Response:
 
 
 def mark(answer: Response) -> Response:
-    """Set what every answer bears: its request's id, and that nobody may keep it."""
+    """Set what every answer bears: its request's id, and that nobody may keep it, or guess its type."""
     answer.headers["X-Request-ID"] = request_id()
     answer.headers["Cache-Control"] = "no-store"
+    answer.headers["X-Content-Type-Options"] = "nosniff"
     return answer

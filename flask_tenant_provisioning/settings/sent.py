@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..tenants.patches import merged
-from ..web.validation import NOT_AN_OBJECT, UNKNOWN, entry
+from ..web.validation import NOT_AN_OBJECT, UNKNOWN, Wrong
 from .kept import LOST, Flat, Path, is_declared, is_secret, nested
 from .state import MASK, State
 
@@ -15,12 +15,12 @@ class Sent(NamedTuple):
     """The values that are wanted where there is such a key, and what is wrong with the rest."""
 
     values: Flat
-    errors: list[dict[str, str]]
+    wrong: Iterable[Wrong]
 
 
 def whole(before: State, sent: Any) -> Sent:
     """Everything that is to be set. A masked secret stands for the one that is set already, or for none."""
-    return Sent(dict(_unmasked(before, sent)), list(_strangers(before, sent)))
+    return Sent(dict(_unmasked(before, sent)), _strangers(before, sent))
 
 
 def patched(before: State, patch: Any) -> Sent:
@@ -28,20 +28,22 @@ def patched(before: State, patch: Any) -> Sent:
     held = {path: MASK if value is LOST else value for path, value in before.kept.values.items()}
     wanted = merged(nested(held), patch)
     named = {name: {} if one is None else one for name, one in patch.items()} if isinstance(patch, Mapping) else patch
-    return Sent(dict(_unmasked(before, wanted)), list(_strangers(before, named)))
+    return Sent(dict(_unmasked(before, wanted)), _strangers(before, named))
 
 
-def _strangers(before: State, sent: Any) -> Iterator[dict[str, str]]:
+def _strangers(before: State, sent: Any) -> Iterator[Wrong]:
     if not isinstance(sent, Mapping):
-        yield entry(NOT_AN_OBJECT)
+        yield Wrong(NOT_AN_OBJECT)
         return
     for name, values in sent.items():
         if name not in before.namespaces:
-            yield entry(UNKNOWN, name)
+            yield Wrong(UNKNOWN, (name,))
         elif not isinstance(values, Mapping):
-            yield entry(NOT_AN_OBJECT, name)
+            yield Wrong(NOT_AN_OBJECT, (name,))
         else:
-            yield from (entry(UNKNOWN, name, key) for key in values if not is_declared(before.namespaces, (name, key)))
+            yield from (
+                Wrong(UNKNOWN, (name, key)) for key in values if not is_declared(before.namespaces, (name, key))
+            )
 
 
 def _unmasked(before: State, sent: Any) -> Iterator[tuple[Path, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 from marshmallow import Schema, fields
 
 from ..problems import Fault
-from ..web.validation import entry
+from ..web.validation import Wrong
 
 INVALID = "invalid-field"
 
@@ -19,10 +19,10 @@ _ITSELF = "_schema"
 _SIDES = {"key", "value"}
 
 
-def faults(messages: Any, part: Part, *path: str) -> Iterator[dict[str, str]]:
-    """The entries for marshmallow's tree of `messages` about a schema or field `part`, which stands at `path`."""
+def faults(messages: Any, part: Part, *path: str) -> Iterator[Wrong]:
+    """Flatten marshmallow's tree of `messages` about a schema or field `part`, which stands at `path`."""
     if isinstance(messages, Fault):
-        yield entry(messages, *path)
+        yield Wrong(messages, path)
     elif isinstance(messages, Mapping):
         for key, below in messages.items():
             step, inside = _into(part, key)
@@ -32,7 +32,7 @@ def faults(messages: Any, part: Part, *path: str) -> Iterator[dict[str, str]]:
         for message in messages:
             yield from faults(message, part, *path)
     else:
-        yield entry(Fault(INVALID, str(messages)), *path)
+        yield Wrong(Fault(INVALID, str(messages)), path)
 
 
 def _into(part: Part, key: Any) -> tuple[tuple[str, ...], Part]:

@@ -18,11 +18,13 @@ from ..events import compact
 from ..hooks import TenantFields
 from ..problems import Fault, MalformedJSON
 from ..web.json import parse, render
-from ..web.validation import READ_ONLY, entry, invalid
+from ..web.validation import READ_ONLY, Errors, Wrong
 from .own_faults import INVALID, faults
 from .patches import merged
 
 MOST_BYTES = 16 * 1024
+#: How much JSON a schema is let look at: what it drops or shortens does not count against `MOST_BYTES`.
+_MOST_SENT = 4 * MOST_BYTES
 #: Fields that are a text in JSON.
 TEXTS = (String, DateTime, Date, Time, UUID, IP, IPInterface)
 
@@ -42,16 +44,20 @@ def load(own: TenantFields, sent: Mapping[str, Any], absent: Iterable[str] = ())
 
     Raises `InvalidInput` that lists everything wrong with them.
     """
-    errors = [entry(READ_ONLY, name) for name in sent if own.fields[name].dump_only]
+    errors = Errors()
+    errors.collect(Wrong(READ_ONLY, (name,)) for name in sent if own.fields[name].dump_only)
     writable = {name: value for name, value in sent.items() if not own.fields[name].dump_only}
     partial = [str(own.fields[name].name) for name in absent]
     loaded = None
+    if len(render(writable).encode()) > _MOST_SENT:
+        errors.add(TOO_LARGE)
+        raise errors.problem()
     try:
         loaded = own.schema.load(writable, unknown=RAISE, partial=partial or None)
     except ValidationError as error:
-        errors += faults(error.messages, own.schema)
+        errors.collect(faults(error.messages, own.schema))
     if errors:
-        raise invalid(errors)
+        raise errors.problem()
     return _strict(own, own.schema.dump(loaded))
 
 
@@ -82,6 +88,25 @@ def same(one: Any, other: Any) -> bool:
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
+def difference(previous: Any, new: Any) -> dict[str, Any]:
+    """What changed from one JSON value to another, as events and histories tell it.
+
+    Of two objects only the members that differ, at any depth; one that is missing on a side was not there.
+    """
+    if not isinstance(previous, dict) or not isinstance(new, dict):
+        return {"previous": previous, "new": new}
+    found: dict[str, Any] = {"previous": {}, "new": {}}
+    for name in (*previous, *(name for name in new if name not in previous)):
+        if name not in new:
+            found["previous"][name] = previous[name]
+        elif name not in previous:
+            found["new"][name] = new[name]
+        elif not same(previous[name], new[name]):
+            below = difference(previous[name], new[name])
+            found["previous"][name], found["new"][name] = below["previous"], below["new"]
+    return found
+
+
 def members(fields: str | None) -> dict[str, Any]:
     """Everything that the column holds."""
     return json.loads(fields) if fields else {}
@@ -110,19 +135,20 @@ def is_comparable(value: Any) -> bool:
 def _strict(own: TenantFields, dumped: Mapping[str, Any]) -> dict[str, Any]:
     """What the schema dumped, as our JSON gives it back. Raises `InvalidInput` for what is none."""
     found: dict[str, Any] = {}
-    errors = []
+    errors = Errors()
     for name in own.fields:
         if dumped.get(name) is None:
             continue
         try:
             found |= parse(render({name: dumped[name]}).encode())
         except MalformedJSON as error:
-            errors.append(entry(Fault(INVALID, error.detail), name))
+            errors.add(Fault(INVALID, error.detail), name)
         except (TypeError, ValueError, RecursionError):
-            errors.append(entry(UNFIT, name))
-    errors += [entry(NOT_COMPARABLE, name) for name in own.filterable if not is_comparable(found.get(name, ""))]
+            errors.add(UNFIT, name)
+    unfit = (name for name in own.filterable if not is_comparable(found.get(name, "")))
+    errors.collect(Wrong(NOT_COMPARABLE, (name,)) for name in unfit)
     if not errors and len(compact(found).encode()) > MOST_BYTES:
-        errors.append(entry(TOO_LARGE))
+        errors.add(TOO_LARGE)
     if errors:
-        raise invalid(errors)
+        raise errors.problem()
     return found

@@ -7,7 +7,6 @@ from typing import Any
 from marshmallow import ValidationError, fields
 
 from ..events import compact
-from ..problems import Fault
 from ..web.validation import refused
 from .own_faults import faults
 from .own_fields import NOT_COMPARABLE, from_text, is_comparable
@@ -27,7 +26,7 @@ class OwnFilterField(fields.Field):  # type: ignore[type-arg]
         try:
             loaded = self.own.deserialize(from_text(self.own, value))
         except ValidationError as error:
-            raise refused(*(Fault(one["code"], one["detail"]) for one in faults(error.messages, self.own))) from error
+            raise refused(*(one.fault for one in faults(error.messages, self.own))) from error
         dumped = self.own._serialize(loaded, self.own.name or "", None)
         if not is_comparable(dumped):
             raise refused(NOT_COMPARABLE)
