@@ -14,6 +14,7 @@ from marshmallow import Schema, fields
 
 from flask_tenant_provisioning import TenantProvisioning
 from flask_tenant_provisioning.bulk import receiving
+from flask_tenant_provisioning.web.sheets import FORMULA_SIGNS
 from tests.bulk import Bulk
 from tests.refusals import invalid_parameter, refused
 from tests.world import PREFIX, Caller, configuration
@@ -194,6 +195,26 @@ def test_rows_of_json_become_a_table_too(partner: Caller) -> None:
         "validation-error",
         "validation-error",
     ]
+
+
+@pytest.mark.parametrize("sign", FORMULA_SIGNS)
+def test_no_cell_is_a_formula_to_an_administrator(partner: Caller, sign: str) -> None:
+    row = {
+        "client_name": "x",
+        "email": f"{sign}1",
+        "phone_number": f"'{sign}1",
+        "industry": f"a{sign}",
+        f"{sign}k": "v",
+    }
+    path = done(partner, lines(row))
+    administrator = Caller(partner.app, roles=["provisioning-admin"])
+    theirs, ours = table(administrator, path), table(partner, path)
+    named = dict(zip(theirs[0], theirs[1], strict=True))
+    assert (named["email"], named["phone_number"], named["industry"]) == (f"'{sign}1", f"''{sign}1", f"a{sign}")
+    assert named[f"'{sign}k"] == "v"
+    assert not any(cell.startswith(tuple(FORMULA_SIGNS)) for cells in theirs for cell in cells)
+    own = dict(zip(ours[0], ours[1], strict=True))
+    assert {name: own[name] for name in row} == row
 
 
 def test_a_corrected_table_can_be_sent_again(partner: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
