@@ -25,7 +25,7 @@ from .usage.routes import routes as usage_routes
 from .web.call import Call
 from .web.catchall import REST, UNMATCHED, beneath, match_every_method, unmatched
 from .web.failures import answer_errors
-from .web.media_types import require_json_accepted
+from .web.media_types import name_patch_formats, require_json_accepted
 from .web.mount import Mount
 from .web.routing import Route
 from .web.rules import add_rule, hide_hosts
@@ -64,6 +64,7 @@ def make_blueprint(mount: Mount) -> Blueprint:
     hide_hosts(blueprint)
     blueprint.record(match_every_method)
     answer_errors(blueprint, mount)
+    blueprint.after_request(name_patch_formats)
     blueprint.after_request(mark)
     return blueprint
 

@@ -39,6 +39,7 @@ from .web.mount import Mount
 from .webhooks.allowed import refusal_of
 from .webhooks.fanout import Fanout
 from .webhooks.globs import matches
+from .webhooks.resolver import Resolver
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +124,7 @@ class TenantProvisioning(Registration):
             routes=ROUTES,
             open_storage=lambda: self._storage(app, db, mount),
             open_keyring=functools.partial(keyring, app, read),
-            url_refusal=functools.partial(refusal_of, read),
+            url_refusal=functools.partial(refusal_of, read, Resolver()),
             in_host=functools.partial(inside, app),
             engine=engine_of(read, lambda: mount),
         )

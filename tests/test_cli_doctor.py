@@ -66,6 +66,7 @@ HEALTHY = (
     "ok    csrf            no CSRFProtect\n"
     "ok    hooks           none of the host's runs before a request\n"
     "ok    sessions        no hook around a request touches them\n"
+    "ok    compression     no Flask-Compress\n"
     "ok    middleware      whatever wraps app.wsgi_app stands before the API\n"
     "ok    routes          none of the host's lies below /api/provisioning\n"
     "ok    cursors         sealed by SECRET_KEY, mark abcd: it must be the same in every process and at every start\n"
@@ -84,6 +85,7 @@ ISOLATED = {
     "no CSRFProtect": "the mount is isolated: none comes before it",
     "none of the host's runs before a request": "the mount is isolated: none comes before it",
     "no hook around a request touches them": "the mount is isolated: none comes before it",
+    "no Flask-Compress": "the mount is isolated: none comes before it",
 }
 HEALTHY_ISOLATED = functools.reduce(lambda told, pair: told.replace(*pair), ISOLATED.items(), HEALTHY)
 

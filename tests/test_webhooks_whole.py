@@ -56,7 +56,7 @@ def test_a_webhook_is_the_event_of_the_feed_and_verifies(partner: Caller, receiv
     work(partner)
     secret = made["secret"] or made["public_key"]
     taken = [verify(body, headers, secret) for headers, body in receiver.requests]
-    assert taken == followed(partner)
+    assert taken == followed(partner, tenant=tenant["tenant"])
     assert [headers["webhook-id"] for headers, _ in receiver.requests] == [event["id"] for event in taken]
 
 

@@ -9,12 +9,14 @@ from sqlalchemy.engine import URL
 from sqlalchemy.pool.base import ResetStyle
 
 from ..config import ConfigurationError
+from .errors import Unsuitable
 
 DRIVERS = {"postgresql": ("psycopg", "psycopg2"), "sqlite": ("pysqlite",)}
 #: Pools that lend one connection to several at once, or refuse the second.
 _SHARING = ("StaticPool", "SingletonThreadPool", "AssertionPool")
 
 IN_MEMORY = "A SQLite database in memory belongs to one connection: name a file instead."
+_MAKE_UTF8 = "make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and move the rows with pg_dump"
 POOLER_ADVICE = (
     "a pooler stands between the API and PostgreSQL: set PROVISIONING_DATABASE_POOLER to 'transaction', "
     "or to 'session' if it lends a connection for as long as the client keeps its own"
@@ -50,10 +52,7 @@ def require_suitable(engine: Engine) -> Engine:
     if name not in DRIVERS:
         raise ConfigurationError(f"{name} is not supported: use {' or '.join(DRIVERS)}.")
     if engine.dialect.is_async:
-        raise ConfigurationError(
-            f"The engine's driver {driver} is asynchronous, and the API is not: "
-            f"give it an engine with the driver {DRIVERS[name][0]}, beside yours."
-        )
+        raise ConfigurationError("The engine is asynchronous: make an Engine with a synchronous driver beside it.")
     if driver not in DRIVERS[name]:
         raise ConfigurationError(f"The driver {driver} is not supported: use {' or '.join(DRIVERS[name])}.")
     if name == "sqlite" and is_in_memory(engine.url):
@@ -71,7 +70,7 @@ def _fault_of_engine(engine: Engine) -> Fault | None:
             "With READ UNCOMMITTED or cache=shared, SQLite shows what has not been committed", "leave both out"
         )
     if shared := next((kind for kind in _SHARING if kind in kinds), None):
-        return Fault(f"A {shared} has one connection for several threads", "use a QueuePool or a NullPool")
+        return Fault(f"The engine's {shared} has one connection for several threads", "use a QueuePool or a NullPool")
     if engine.pool._reset_on_return is ResetStyle.reset_none and "NullPool" not in kinds and not _resets(engine):
         return Fault(
             "The engine's pool does not roll back what is returned to it, and the next user would commit it",
@@ -82,6 +81,11 @@ def _fault_of_engine(engine: Engine) -> Fault | None:
             f"The engine's schema_translate_map moves tables that name no schema to {moved!r}",
             f"give the API an engine without that entry, and let search_path begin with {moved!r}",
         )
+    if options.get("stream_results") and engine.dialect.name == "postgresql":
+        return Fault(
+            "The engine's stream_results makes a cursor of each statement, and SAVEPOINT none",
+            "give stream_results to the statements that need it",
+        )
     if options.get("postgresql_readonly"):
         return Fault("The engine's transactions are read-only (postgresql_readonly)", "give the API one that may write")
     return None
@@ -90,6 +94,22 @@ def _fault_of_engine(engine: Engine) -> Fault | None:
 def _resets(engine: Engine) -> bool:
     """Whether the host listens to the pool's `reset`, to do by itself what the pool does not."""
     return any(True for _ in engine.pool.dispatch.reset)
+
+
+def connect(engine: Engine) -> Connection:
+    """Open a connection. Raises `Unsuitable` where SQLAlchemy cannot read what the server says of itself."""
+    try:
+        return engine.connect()
+    except TypeError as error:
+        raise Unsuitable(
+            f"The database's encoding is SQL_ASCII, whose texts the driver returns as bytes: {_MAKE_UTF8}."
+        ) from error
+
+
+def require_suitable_connection(connection: Connection) -> None:
+    """Raise `Unsuitable` where `find_fault` finds one."""
+    if fault := find_fault(connection):
+        raise Unsuitable(str(fault))
 
 
 def find_fault(connection: Connection) -> Fault | None:
@@ -120,7 +140,7 @@ def _fault_of_server(driver: Any) -> Fault | None:
     if not _is_utf8(server):
         return Fault(
             f"The database's encoding is {server}, which has no place for most names",
-            "make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and move the rows with pg_dump",
+            _MAKE_UTF8,
         )
     if not _is_utf8(client):
         return Fault(f"The connections' client_encoding is {client}", "take it out, or set it to utf8")

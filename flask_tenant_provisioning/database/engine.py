@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 
@@ -65,24 +65,38 @@ def is_overlooked(app: Flask, db: Any, settings: Settings) -> bool:
     return db is None and settings.database_url is None and "sqlalchemy" in app.extensions
 
 
-def copy_for_reads(engine: Engine) -> Engine:
-    """Return `engine`, or a copy with the same pool, whose statements commit by themselves."""
-    if engine.dialect.name == "sqlite" or isolation_of(engine) == "AUTOCOMMIT":
-        return engine
-    return engine.execution_options(isolation_level="AUTOCOMMIT")
+class Connections:
+    """Opens connections of `engine` at an isolation `level`; at the engine's own where that is None."""
+
+    def __init__(self, engine: Engine, level: str | None) -> None:
+        # A copy costs less than to set the level each time, but an engine's own option overrides a copy's.
+        overridden = level is not None and "isolation_level" in engine.get_execution_options()
+        self._level = level if overridden else None
+        self._engine = engine if level is None or overridden else engine.execution_options(isolation_level=level)
+
+    def connect(self) -> Connection:
+        """Open one, or take it from the pool."""
+        connection = self._engine.connect()
+        return connection if self._level is None else connection.execution_options(isolation_level=self._level)
 
 
-def copy_for_writes(engine: Engine) -> Engine:
-    """Return `engine`, or a copy with the same pool, whose transactions are undone as a whole.
+def connections_for_reads(engine: Engine) -> Connections:
+    """Return what opens connections whose statements commit by themselves."""
+    is_plain = engine.dialect.name == "sqlite" or isolation_of(engine) == "AUTOCOMMIT"
+    return Connections(engine, None if is_plain else "AUTOCOMMIT")
+
+
+def connections_for_writes(engine: Engine) -> Connections:
+    """Return what opens connections whose transactions are undone as a whole.
 
     A level that the host chose counts, but AUTOCOMMIT. On SQLite, units of work begin by themselves.
     """
     if isolation_of(engine) != "AUTOCOMMIT":
-        return engine
+        return Connections(engine, None)
     if engine.dialect.name == "sqlite":
         rolls_back = not getattr(engine.dialect, "skip_autocommit_rollback", False)
-        return engine if rolls_back else engine.execution_options(isolation_level="SERIALIZABLE")
-    return engine.execution_options(isolation_level="READ COMMITTED")
+        return Connections(engine, None if rolls_back else "SERIALIZABLE")
+    return Connections(engine, "READ COMMITTED")
 
 
 def _of_extension(app: Flask, db: Any) -> Engine:

@@ -17,8 +17,8 @@ from sqlalchemy.exc import DBAPIError
 
 from ..config import ConfigurationError
 from . import indexes as own_indexes
-from .demands import find_fault, isolation_of
-from .errors import Meaning, meaning
+from .demands import connect, isolation_of, require_suitable_connection
+from .errors import Meaning, Unsuitable, meaning
 from .indexes import IndexSet
 from .unit import begin_immediately, prepare_nothing
 
@@ -111,9 +111,8 @@ def _run(engine: Engine, prefix: str, work: Callable[[Config], None]) -> None:
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     config.attributes.update(prefix=prefix, version_table=version_table(prefix))
     try:
-        with engine.connect() as connection:
-            if fault := find_fault(connection):
-                raise ConfigurationError(str(fault))
+        with connect(engine) as connection:
+            require_suitable_connection(connection)
             if engine.dialect.name != "sqlite":
                 connection.execution_options(isolation_level="READ COMMITTED")
             elif isolation_of(engine) == "AUTOCOMMIT":
@@ -124,6 +123,8 @@ def _run(engine: Engine, prefix: str, work: Callable[[Config], None]) -> None:
                 _lock(connection)
                 config.attributes["connection"] = connection
                 work(config)
+    except Unsuitable as error:
+        raise ConfigurationError(str(error)) from error
     except DBAPIError as error:
         if advice := _ADVICE.get(meaning(error)):
             raise ConfigurationError(f"The tables cannot be upgraded: {error.orig}\n{advice}") from error

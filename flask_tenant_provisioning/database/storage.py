@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import math
 import random
 import threading
 import time
@@ -16,9 +17,9 @@ from sqlalchemy.exc import TimeoutError
 
 from ..hooks import Hooks
 from ..problems import StorageUnavailable
-from .demands import POOLER_ADVICE, PRIVILEGES_ADVICE, find_fault, is_pooled
-from .engine import copy_for_reads, copy_for_writes
-from .errors import Meaning, Unsuitable, constraints_of, meaning
+from .demands import POOLER_ADVICE, PRIVILEGES_ADVICE, connect, is_pooled, require_suitable_connection
+from .engine import connections_for_reads, connections_for_writes
+from .errors import Meaning, constraints_of, meaning
 from .forks import leave_to_parent
 from .identifiers import uuid7, uuid7s
 from .journal import Journal
@@ -67,6 +68,7 @@ class Storage:
         clock: Callable[[], float] = time.time,
         new_id: Callable[[], str] = uuid7,
         sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
         autocommit: bool = False,
         pooler: str | None = None,
         hooks: Hooks | None = None,
@@ -88,16 +90,17 @@ class Storage:
         self._attempts = attempts
         self._patience = patience
         self._sleep = sleep
+        self._monotonic = monotonic
         self._wake = wake
         self._announce = announce
         self.followers = followers
         self._lite = engine.dialect.name == "sqlite"
-        self._reading, self._writing = copy_for_reads(engine), copy_for_writes(engine)
+        self._reading, self._writing = connections_for_reads(engine), connections_for_writes(engine)
         self._journal = Journal(engine.url.database) if autocommit and self._lite else None
         self._pooler = pooler
         self._is_prepared = pooler != "transaction"
         self._is_examined = False
-        self._replaced_at = -REPLACE_SECONDS
+        self._replaced_at = -math.inf
         self._transaction = self._turn if self._lite else self._begun
         self._one_writer = threading.Lock()
         self._thread = threading.local()
@@ -183,7 +186,7 @@ class Storage:
         that takes no writes, and one that does not know a prepared statement, have done nothing either: once the
         connections are replaced, the unit runs on a new one.
         """
-        end = time.monotonic() + self._patience
+        end = self._monotonic() + self._patience
         for tried in itertools.count(1):
             try:
                 with opened() as session:
@@ -192,7 +195,7 @@ class Storage:
             except Exception as error:
                 what = meaning(error)
                 repeats = self._replace_connections(what, error) or what in again
-                if tried >= attempts or not repeats or time.monotonic() >= end:
+                if tried >= attempts or not repeats or self._monotonic() >= end:
                     _refuse(error, what)
                     raise
             else:
@@ -210,7 +213,7 @@ class Storage:
             logger.warning("%s (%s)", POOLER_ADVICE, error, extra={"pooler": "transaction"})
         elif what not in (Meaning.READ_ONLY, Meaning.DISCONNECTED, Meaning.UNPREPARED, Meaning.OUTDATED_PLAN):
             return False
-        now = time.monotonic()
+        now = self._monotonic()
         if what is Meaning.READ_ONLY and now - self._replaced_at < REPLACE_SECONDS:
             return False
         self._replaced_at = now
@@ -221,7 +224,10 @@ class Storage:
     def _autocommit(self) -> Iterator[Session]:
         self._examine()
         with self._reading.connect() as connection:
-            yield self._session(connection)
+            session = self._session(connection)
+            if not self._lite:
+                session.require_autocommit(True)
+            yield session
 
     @contextlib.contextmanager
     def _begun(self) -> Iterator[Session]:
@@ -229,7 +235,7 @@ class Storage:
         with self._writing.connect() as connection:
             with connection.begin():
                 session = self._session(connection)
-                session.require_transaction()
+                session.require_autocommit(False)
                 if self._lite:
                     begin_immediately(connection)
                 yield session
@@ -247,9 +253,8 @@ class Storage:
         """Look at the database once, on a connection as the engine makes it. Raises `Unsuitable`."""
         if self._is_examined:
             return
-        with self.engine.connect() as connection:
-            if fault := find_fault(connection):
-                raise Unsuitable(str(fault))
+        with connect(self.engine) as connection:
+            require_suitable_connection(connection)
             if self._pooler is None and not self._lite and is_pooled(connection):
                 self._is_prepared = False
                 logger.warning("%s", POOLER_ADVICE, extra={"pooler": "transaction"})

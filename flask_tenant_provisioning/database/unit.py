@@ -126,10 +126,10 @@ class Unit:
         """The name of the constraint, the host's own too, that a statement violated; None where there is no telling."""
         return violated(error, self._engine)
 
-    def require_transaction(self) -> None:
-        """Raise `Unsuitable` where the driver would commit each statement by itself, whatever SQLAlchemy believes."""
-        if getattr(self._driver, "autocommit", False) is True:
-            raise Unsuitable("The engine's connections are in AUTOCOMMIT since the API was mounted: set it before.")
+    def require_autocommit(self, wanted: bool) -> None:
+        """Raise `Unsuitable` unless the driver commits each statement by itself, or does not, as this unit needs it."""
+        if (getattr(self._driver, "autocommit", False) is True) != wanted:
+            raise Unsuitable("The engine's isolation level has changed since the API was mounted: set it before.")
 
     def require_whole(self) -> None:
         """Raise `RuntimeError` where COMMIT would succeed and yet keep less than what ran.

@@ -84,6 +84,13 @@ def audited(row: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def without_endpoint(event: dict[str, Any]) -> dict[str, Any]:
+    """An event for those who may not read endpoints: of one that is about an endpoint no more than its id."""
+    if not event["type"].startswith("webhook."):
+        return event
+    return {**event, "data": {"webhook": event["data"].get("webhook")}, "changes": {}}
+
+
 def _checked(after: int, removed: int, head: int) -> int:
     if after < removed:
         raise CursorExpired

@@ -28,7 +28,7 @@ from ..tenants.fields import (
 )
 from ..tenants.own_filters import OwnFilterField
 from ..web.parameters import ChoiceField, FlagField, InstantField, LimitField
-from ..web.validation import PartnerIdField, StrictSchema, TextField, WholeNumberField
+from ..web.validation import INVISIBLE, PartnerIdField, StrictSchema, TextField, WholeNumberField
 from ..webhooks.fields import (
     MOST_GLOBS,
     SCHEMES,
@@ -116,8 +116,20 @@ def _text(field: TextField) -> dict[str, Any]:
         return _lengths(field)
     if field.trim:
         meaning = f"{field.shortest} to {field.longest} characters after trimming."
-        return {"description": meaning, "minLength": field.shortest, "pattern": trimmed(field.shortest, field.longest)}
+        pattern = trimmed(field.shortest, field.longest)
+        return {
+            "description": meaning,
+            "minLength": field.shortest,
+            "pattern": _seen(pattern) if field.visible else pattern,
+        }
+    if field.visible:
+        return {**_lengths(field), "pattern": _seen(_STORABLE) + ("" if field.shortest else "|^$")}
     return {**_lengths(field), "pattern": _STORABLE}
+
+
+def _seen(pattern: str) -> str:
+    """`pattern`, for texts of which something is seen."""
+    return f"^(?=[\\s\\S]*[^{INVISIBLE}]){pattern.removeprefix('^')}"
 
 
 @described.register

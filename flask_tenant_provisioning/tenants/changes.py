@@ -13,7 +13,7 @@ from . import erasure
 from .conflicts import taken
 from .consulting import Change
 from .models import Tenant, claimed_field
-from .own_fields import same
+from .own_fields import difference, same
 from .statements import TenantSQL
 from .transition import Transition
 
@@ -159,7 +159,7 @@ def told(storage: Storage, actor: Actor, kind: str, before: Tenant, after: Tenan
     """The row for that event; not yet written."""
     own = storage.hooks.fields
     old, new = before.document(own), after.document(own)
-    changes = {name: {"previous": old[name], "new": new[name]} for name in new if _differ(old[name], new[name])}
+    changes = {name: difference(old[name], new[name]) for name in new if _differ(old[name], new[name])}
     shown = {name: change for name, change in changes.items() if name not in _OWN}
     return event(storage, actor, kind, after.partner_id, new, at, shown)
 

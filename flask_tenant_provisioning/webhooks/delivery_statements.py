@@ -66,8 +66,10 @@ class DeliverySQL(SQL):
         """Who works for an endpoint."""
         w = self._webhooks.c
         free, rows = _free(w, self._now), select(*(w[name] for name in Endpoint._fields))
-        found = select(w.partner_id, w.id, w.fence).where(free).order_by(w.due_at).limit(self._limit)
-        self.free = self._compiled(found)
+        rank = func.row_number().over(partition_by=w.partner_id, order_by=w.due_at).label("rank")
+        ranked = select(w.partner_id, w.id, w.fence, w.due_at, rank).where(free).subquery("ranked").c
+        found = select(ranked.partner_id, ranked.id, ranked.fence).order_by(ranked.rank, ranked.due_at)
+        self.free = self._compiled(found.limit(self._limit))
         seen = and_(self._mine, w.fence == bindparam("seen", type_=Integer), free)
         lease = bindparam("lease", type_=w.leased_until.type)
         owned = and_(self._mine, w.fence == bindparam("fence", type_=Integer))

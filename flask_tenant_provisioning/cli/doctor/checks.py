@@ -29,6 +29,7 @@ CHECKS: Mapping[str, Check] = {
     "csrf": host.no_csrf_wall,
     "hooks": host.hooks,
     "sessions": host.sessions,
+    "compression": host.compression,
     "middleware": host.middleware,
     "routes": routes.apart,
     "cursors": mounting.cursors_are_sealed,

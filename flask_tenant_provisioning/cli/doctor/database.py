@@ -11,6 +11,7 @@ from sqlalchemy import URL, Connection, Select, func, inspect, select
 from ...database import migration
 from ...database.demands import find_fault, is_pooled
 from ...database.engine import EMBEDDED_FILE, is_overlooked
+from ...database.errors import Unsuitable
 from ...tenants.own_indexes import own_indexes
 from ...web.mount import Mount
 from .findings import FAIL, OK, WARN, Finding, Patient
@@ -33,6 +34,8 @@ def answers(patient: Patient) -> Finding:
         return Finding(FAIL, "the URL's password holds an @", "write it as %40 in the URL")
     if _is_missing_file(url):
         return Finding(FAIL, f"there is no file {url.database}", UPGRADE)
+    if isinstance(patient.outage, Unsuitable):
+        return Finding(FAIL, str(patient.outage))
     if patient.outage is not None:
         return Finding(FAIL, patient.reason(patient.outage), "check that it runs, its address, and the credentials")
     with patient.connected() as connection:
@@ -119,8 +122,8 @@ def role_may_write(patient: Patient) -> Finding:
         }
     if not lacking:
         return Finding(OK, f"{role} may read and write each of {len(there & {*storage.metadata.tables})} tables")
-    grants = ", ".join(sorted({each for found in lacking.values() for each in found}, key=_PRIVILEGES.index))
-    return Finding(FAIL, f"{role} may not {grants} everywhere", f"GRANT {grants} ON {', '.join(lacking)} TO {role}")
+    needed = ", ".join(sorted({each for found in lacking.values() for each in found}, key=_PRIVILEGES.index))
+    return Finding(FAIL, f"{role} may not {needed} everywhere", f"GRANT {needed} ON {', '.join(lacking)} TO {role}")
 
 
 def _may(table: str, privilege: str) -> Select[tuple[bool]]:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from ...access.authority import Authority
 from ...config import Settings
 from ...database import migration
+from ...database.demands import connect
 from ...web.mount import Mount
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -72,7 +73,7 @@ class Patient:
     def outage(self) -> Exception | None:
         """Why the database does not answer, None where it does; asked once."""
         try:
-            with self.mount.storage.engine.connect() as connection:
+            with connect(self.mount.storage.engine) as connection:
                 connection.exec_driver_sql("SELECT 1")
         except Exception as error:
             return error

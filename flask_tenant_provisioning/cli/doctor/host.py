@@ -58,6 +58,17 @@ def sessions(patient: Patient) -> Finding:
     return Finding(OK, "no hook around a request touches them")
 
 
+def compression(patient: Patient) -> Finding:
+    """Nothing of the host's compresses the API's answers."""
+    if patient.isolated:
+        return Finding(OK, _SPARED)
+    after = patient.app.after_request_funcs.get(None, ())
+    if any(named(hook).startswith("flask_compress.") for hook in after):
+        detail = "Flask-Compress packs the API's answers, secrets too, and changes their ETags, which If-Match takes"
+        return Finding(WARN, detail, f"leave the API to the proxy in front, or {ISOLATE}")
+    return Finding(OK, "no Flask-Compress")
+
+
 def middleware(patient: Patient) -> Finding:
     """What wraps the app's `wsgi_app` wraps the API."""
     behind = patient.mount.entrance
