@@ -12,6 +12,7 @@ from ..config import PERMISSIONS, ConfigurationError, Settings
 from ..problems import Forbidden, ProvisioningError, Unauthenticated
 from ..problems.rendering import render
 from .principal import Principal
+from .refusals import CALLER, Refusals
 from .tokens import Tokens
 
 P = ParamSpec("P")
@@ -46,6 +47,8 @@ class Guard:
         self._realm = settings.realm
         self._partner_claim = settings.partner_claim
         self._standing = standing
+        #: Logs whom this guard and the routes behind it refuse.
+        self.refusals = Refusals(settings)
 
     def admit(self, permissions: Sequence[str], counted: Callable[[Principal], None] | None = None) -> Principal:
         """Return the principal behind this request.
@@ -63,6 +66,7 @@ class Guard:
             wrong = "invalid_token" if refusal.code != Unauthenticated.code else ""
             refusal.headers.update(self.challenge(wrong))
             raise
+        request.environ[CALLER] = principal
         if not principal.sees_every_partner:
             self.require_partner(principal)
         register = self._standing(principal)
@@ -151,6 +155,7 @@ def requires(*permissions: str) -> Callable[[Callable[P, R]], Callable[P, Any]]:
             try:
                 mounted.guard.admit(needed)
             except ProvisioningError as refusal:
+                mounted.guard.refusals.log(refusal)
                 return render(refusal, mounted.problem_types())
             return current_app.ensure_sync(view)(*args, **kwargs)
 

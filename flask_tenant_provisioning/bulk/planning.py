@@ -146,17 +146,12 @@ def _actor(job: Job) -> Actor:
 
 def given_up(mount: Mount, job: Job, chunk: Chunk) -> list[Result]:
     """What comes of the rows of a chunk that was begun too often."""
-    logger.error(
-        "chunk %d of bulk job %s was begun %d times and never ended",
-        chunk.number,
-        job.id,
-        chunk.fence - 1,
-        extra={"job": job.id, "partner": job.partner_id, "chunk": chunk.number},
-    )
+    begun, extra = chunk.fence - 1, {"job": job.id, "partner": job.partner_id, "chunk": chunk.number}
+    logger.error("chunk %d of bulk job %s was begun %d times and never ended", chunk.number, job.id, begun, extra=extra)
     try:
         rows = list(read(chunk, cells=bool(job.cells), own=mount.hooks.fields))
     except Exception:
-        logger.exception("chunk %d of bulk job %s cannot be read", chunk.number, job.id)
+        logger.exception("chunk %d of bulk job %s cannot be read", chunk.number, job.id, extra=extra)
         lines = itertools.count(chunk.first_line)
         numbers = range(chunk.first_row, chunk.first_row + chunk.rows)
         return [refused(number, line, None, ProvisioningError()) for number, line in zip(numbers, lines, strict=False)]

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, MetaData, Table
 from sqlalchemy.exc import TimeoutError
 
 from ..hooks import Hooks
+from ..logs import reason_of
 from ..problems import StorageUnavailable
 from .demands import POOLER_ADVICE, PRIVILEGES_ADVICE, connect, is_pooled, require_suitable_connection
 from .engine import connections_for_reads, connections_for_writes
@@ -296,6 +297,6 @@ _REFUSALS = {
 def _refuse(error: Exception, found: Meaning) -> None:
     """Raise `StorageUnavailable` where it is the database that failed, and not the caller or the code."""
     if found in _REFUSALS:
-        detail, said = _REFUSALS[found]
-        logger.error("%s: %s", said, error, extra={"reason": found.name.lower()})
+        (detail, said), reason = _REFUSALS[found], reason_of(error)
+        logger.error("%s: %s", said, reason, extra={"error": reason, "reason": found.name.lower()})
         raise StorageUnavailable(detail) from error

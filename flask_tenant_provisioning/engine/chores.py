@@ -66,9 +66,11 @@ class Chores:
         delivery_retention.remove_old(self._storage, self._event_days)
         events = event_retention.remove_old(self._storage, self._event_days)
         if tenants or events or erased:
+            counts = {"tenants": tenants, "events": events, "erased": erased}
             logger.info(
                 "the retention of %d tenants and %d events was over; the traces of %d purged tenants are erased",
                 tenants,
                 events,
                 erased,
+                extra=counts,
             )
