@@ -24,6 +24,7 @@ from .tenants.routes import routes as tenant_routes
 from .usage.routes import routes as usage_routes
 from .web.call import Call
 from .web.catchall import REST, UNMATCHED, beneath, match_every_method, unmatched
+from .web.docs_links import follow_link, has_followed
 from .web.failures import answer_errors
 from .web.media_types import name_patch_formats, require_json_accepted
 from .web.mount import Mount
@@ -87,7 +88,9 @@ def _view(route: Route, mount: Mount) -> Callable[..., Response]:
 
     def public(**path: Any) -> Response:
         asked = route.needs(mount.settings.public_docs)
-        principal = mount.guard.admit(asked) if asked else None
+        if asked and (followed := follow_link(mount)) is not None:
+            return followed
+        principal = mount.guard.admit(asked) if asked and not has_followed(mount) else None
         return handler(Call(mount, principal), **path)
 
     return functools.update_wrapper(public, handler)

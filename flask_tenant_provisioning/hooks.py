@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from marshmallow import Schema
 
+from .callables import name_of
 from .config import ConfigurationError
 from .names import ordered, unique
 from .namespaces import Namespace, agreed
@@ -193,14 +194,14 @@ def _behind_the_first(steps: Sequence[Step]) -> list[Step]:
 
 
 def wanted(function: Callable[..., Any], offered: frozenset[str], what: str) -> frozenset[str]:
-    """Which of `offered` the function asks for. Raises `ConfigurationError` where it asks for more."""
+    """Return which of `offered` the function asks for. Raises `ConfigurationError` where it asks for more."""
     parameters = inspect.signature(function).parameters
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
         return offered
     needed = {name for name, parameter in parameters.items() if parameter.default is inspect.Parameter.empty}
     if strangers := needed - offered:
         names = ", ".join(sorted(offered))
-        raise ConfigurationError(f"The {what} {function.__name__!r} asks for {min(strangers)!r}; there is {names}.")
+        raise ConfigurationError(f"The {what} {name_of(function)!r} asks for {min(strangers)!r}; there is {names}.")
     return offered & parameters.keys()
 
 

@@ -42,7 +42,7 @@ HOSTILE = {
     "placeholders": "%s %(id)s :id ? $1 {0} {{7*7}} ${x}",
     "backslashes": "\\ \\n \\u0041 \\\\",
     "right to left": "\u202eشركة\u202c \u2067עברית\u2069",
-    "emoji": "👩‍👩‍👧‍👦 🏳️‍🌈 🇬🇧",
+    "emoji": "👩\u200d👩\u200d👧\u200d👦 🏳️\u200d🌈 🇬🇧",
     "four bytes": "𠜎𝔘𐍈\U0010fffd",
     "combining": "Z̷̧͝a̸l̶g̴o̵ e\u0301 é",
     "noncharacters": "\ufffe\uffff\ufdd0",

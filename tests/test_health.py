@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
 from flask import Flask
 
 from flask_tenant_provisioning.database import instant
+from flask_tenant_provisioning.engine.choosing import worker_of
+from flask_tenant_provisioning.engine.kinds import BULK, KINDS, STEPS
+from flask_tenant_provisioning.engine.lookout import Lookout
+from flask_tenant_provisioning.engine.tasks import SHARED
 from flask_tenant_provisioning.events.publishing import publish_all
+from flask_tenant_provisioning.health.actions import backlog
 from tests.commands import run
 from tests.refusals import invalid_parameter
 from tests.steps import House
 from tests.witness import storage_of
-from tests.world import PREFIX, Caller, problem
+from tests.world import PREFIX, Caller, mount_of, problem
 
 WELL = {"status": "ok", "due": 0, "lag_seconds": 0.0}
 
@@ -61,7 +67,7 @@ def test_workers_that_do_not_keep_up_are_seen(house: House) -> None:
     }
     found = run(house.app, "doctor").out
     assert "warn  worker" in found
-    assert "2 due, the first for 62 s / run `flask provisioning worker`" in found
+    assert "2 due, the first for 62 s (late: steps 2) / run `flask provisioning worker`" in found
     house.work()
     assert health(house.app)["status"] == "ok"
 
@@ -73,7 +79,9 @@ def test_events_that_wait_for_their_place_count(house: House) -> None:
     partner.create()
     house.clock.now += 31.5
     assert worker(house) == {"status": "late", "due": 2, "lag_seconds": 61.5}
-    told = "warn  worker          external, 0 steps, 2 due, the first for 62 s / run `flask provisioning worker`\n"
+    told = (
+        "warn  worker          external, 0 steps, 2 due, the first for 62 s (late: events 2) / run `flask provisioning"
+    )
     assert told in run(house.app, "doctor").out
     assert partner("GET", "/events").status_code == 200
 
@@ -171,3 +179,66 @@ def test_a_database_that_does_not_answer_is_503(house: House) -> None:
     house.open()
 
     problem(house.app.test_client().get(f"{PREFIX}/health"), status=503, code="storage-unavailable")
+
+
+def upload(partner: Caller, rows: int = 2) -> str:
+    """Upload a job of so many tenants and return its id."""
+    mark = f"{partner.partner}-{time.time_ns()}"
+    body = [{"client_name": "Example Corp", "email": f"{mark}-{n}@example.com"} for n in range(rows)]
+    answer = partner("POST", "/bulk-jobs", json=body)
+    assert answer.status_code == 202, answer.text
+    return str(answer.get_json()["job"])
+
+
+def test_a_bulk_job_that_no_worker_has_is_late(house: House) -> None:
+    partner = house.open()
+    upload(partner)
+    publish_all(storage_of(house.app))
+    house.clock.now += 61.5
+    assert worker(house) == {"status": "late", "due": 1, "lag_seconds": 61.5}
+    assert health(house.app)["status"] == "degraded"
+    found = run(house.app, "doctor").out
+    assert "1 due, the first for 62 s (late: bulk jobs 1) / run `flask provisioning worker`" in found
+    house.work()
+
+    assert worker(house) == WELL
+
+
+def test_a_bulk_job_waits_for_no_worker_while_one_has_it_or_an_older_one_of_its_partner(house: House) -> None:
+    partner = house.open()
+    upload(partner)
+    upload(partner)
+    work = BULK.work(mount_of(house.app), None)  # type: ignore[misc]
+    (piece,) = work.claim(1)
+    house.clock.now += 600
+    work.renew([piece])
+    assert worker(house) == WELL
+    house.clock.now += work.lease - 1
+    assert worker(house) == WELL
+    house.clock.now += 61.5 + 1
+
+    assert worker(house) == {"status": "late", "due": 1, "lag_seconds": 61.5}
+
+
+def test_each_partner_whose_bulk_jobs_wait_counts(house: House) -> None:
+    for caller in (house.open(), Caller(house.app)):
+        upload(caller)
+        upload(caller)
+    house.clock.now += 5
+
+    assert worker(house) == {"status": "ok", "due": 2, "lag_seconds": 5.0}
+
+
+@pytest.mark.one_database
+def test_every_kind_of_work_is_looked_for_done_and_shown(house: House) -> None:
+    house.open()
+    mount = mount_of(house.app)
+    lookout = Lookout(mount.storage)
+    assert not any(lookout.finds(kind) for kind in KINDS)
+    assert list(backlog(mount.storage)) == ["steps", "deliveries", "bulk jobs", "events"]
+    assert len(worker_of(mount)._works) == len({kind for kind in KINDS if kind.work is not None})
+    assert {kind for kind in KINDS if kind.work is not None} == {STEPS, *SHARED}
+    questions = " ".join(str(kind.waiting(mount.storage)) for kind in KINDS)
+    due = {table.name for table in mount.storage.metadata.tables.values() if "due_at" in table.c}
+    assert len(due) == 4
+    assert all(name in questions for name in due)

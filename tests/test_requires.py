@@ -326,7 +326,7 @@ def test_what_flask_jwt_extended_adds_to_a_foreign_token_is_there_on_every_reque
     def me() -> dict[str, Any]:
         return {name: get_jwt()[name] for name in ("type", "fresh", "jti")}
 
-    claims = {"sub": "someone", "roles": "partner-viewer", "exp": int(time.time()) + 60}
+    claims = {"sub": "someone", "partner_id": "acme", "roles": "partner-viewer", "exp": int(time.time()) + 60}
     headers = {"Authorization": f"Bearer {jwt.encode(claims, app.config['JWT_SECRET_KEY'], 'HS256')}"}
     added = {"type": "access", "fresh": False, "jti": None}
     assert [app.test_client().get("/me", headers=headers).get_json() for _ in range(2)] == [added, added]

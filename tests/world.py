@@ -110,6 +110,14 @@ class Caller:
         return Caller(self.app, self.partner, roles)
 
 
+def without_claim(app: Flask, role: str, subject: str = "auth0|4711", **claims: Any) -> Caller:
+    """A caller whose token has no partner claim."""
+    caller = Caller(app)
+    with signing(app):
+        caller.token = create_access_token(subject, additional_claims={"roles": [role], **claims})
+    return caller
+
+
 def problem(answer: TestResponse, **expected: Any) -> dict[str, Any]:
     """The problem document of `answer`, after checking what every one must have."""
     document: dict[str, Any] = answer.get_json()

@@ -8,15 +8,19 @@ from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
 from flask import current_app, has_request_context, request
 
-from ..config import PERMISSIONS, ConfigurationError
+from ..config import PERMISSIONS, ConfigurationError, Settings
 from ..problems import Forbidden, ProvisioningError, Unauthenticated
 from ..problems.rendering import render
 from .principal import Principal
+from .refusals import CALLER, Refusals
 from .tokens import Tokens
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+
+#: Raises where no request of a principal is let pass; returns what registers its partner, None where nothing has to.
+Standing = Callable[[Principal], Callable[[], object] | None]
 
 _KEPT = "flask_tenant_provisioning.principal"
 
@@ -32,17 +36,26 @@ PUBLIC: Final = Public()
 
 
 class Guard:
-    """Checks the caller of one mount's routes. `standing` raises where no request of a principal is let pass."""
+    """Checks the caller of one mount's routes.
 
-    def __init__(self, tokens: Tokens, realm: str, standing: Callable[[Principal], None]) -> None:
+    `standing` raises where no request of a principal is let pass. It returns a function that registers the principal's
+    partner, or None where it needs none.
+    """
+
+    def __init__(self, tokens: Tokens, settings: Settings, standing: Standing) -> None:
         self._tokens = tokens
-        self._realm = realm
+        self._realm = settings.realm
+        self._partner_claim = settings.partner_claim
         self._standing = standing
+        #: Logs whom this guard and the routes behind it refuse.
+        self.refusals = Refusals(settings)
 
     def admit(self, permissions: Sequence[str], counted: Callable[[Principal], None] | None = None) -> Principal:
-        """The principal behind this request. Raises `Unauthenticated` or `Forbidden`, with their challenges.
+        """Return the principal behind this request.
 
-        Also raises what its partner's standing says, and then what `counted` does, which is told who calls.
+        Checked in this order: the token (`Unauthenticated`), the partner claim (`PartnerMissing`), the partner's
+        standing, the rate limit (what `counted` raises, which is told who calls), the permissions (`Forbidden`). Only
+        then is a new partner registered: a caller who may do nothing leaves no trace.
         """
         header = request.environ.get("HTTP_AUTHORIZATION", "")
         if not header:
@@ -53,17 +66,36 @@ class Guard:
             wrong = "invalid_token" if refusal.code != Unauthenticated.code else ""
             refusal.headers.update(self.challenge(wrong))
             raise
-        self._standing(principal)
+        request.environ[CALLER] = principal
+        if not principal.sees_every_partner:
+            self.require_partner(principal)
+        register = self._standing(principal)
         if counted is not None:
             counted(principal)
         self.require(principal, permissions)
+        if register is not None:
+            register()
         request.environ[_KEPT] = principal
         return principal
+
+    def admits(self, header: str, permissions: Sequence[str]) -> bool:
+        """Whether a request with this ``Authorization`` header would be admitted now; needs no request context."""
+        try:
+            principal = self._tokens.recheck(bearer(header))
+            self._standing(principal)
+            self.require(principal, permissions)
+        except ProvisioningError:
+            return False
+        return True
 
     def require(self, principal: Principal, permissions: Sequence[str]) -> None:
         """Raise `Forbidden`, with its challenge, where the principal lacks one of `permissions`."""
         if missing := principal.missing(permissions):
             raise self._forbidden(permissions, missing)
+
+    def require_partner(self, principal: Principal) -> str:
+        """Return the principal's partner. Raises `PartnerMissing` where its token names none."""
+        return principal.require_partner(self._partner_claim)
 
     def challenge(self, error: str = "", scope: str = "") -> dict[str, str]:
         """The ``WWW-Authenticate`` header that goes with a refusal (RFC 6750 §3)."""
@@ -123,6 +155,7 @@ def requires(*permissions: str) -> Callable[[Callable[P, R]], Callable[P, Any]]:
             try:
                 mounted.guard.admit(needed)
             except ProvisioningError as refusal:
+                mounted.guard.refusals.log(refusal)
                 return render(refusal, mounted.problem_types())
             return current_app.ensure_sync(view)(*args, **kwargs)
 

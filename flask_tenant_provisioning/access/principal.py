@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from ..config import PERMISSIONS, Settings
-from ..problems import InvalidToken
+from ..problems import InvalidToken, PartnerMissing
 
 LONGEST_NAME = 255
 #: What the paths of a partner's own resources end in. An id that ended so could not be told from them.
@@ -17,9 +17,10 @@ _ABSENT: Final = object()
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Principal:
-    """Somebody who calls, on behalf of one partner.
+    """A caller, on behalf of one partner.
 
-    `sees_every_partner` lifts the partner's fence for reading and changing tenants by id.
+    `sees_every_partner` lifts the partner's fence for reading and changing tenants by id. `partner` is empty where an
+    administrator's token names none.
     """
 
     subject: str
@@ -32,6 +33,12 @@ class Principal:
         """Those of the `required` permissions that this principal lacks, in their order."""
         return [permission for permission in required if permission not in self.permissions]
 
+    def require_partner(self, claim: str) -> str:
+        """Return the partner. Raises `PartnerMissing`, which names the `claim`, where the token names none."""
+        if not self.partner:
+            raise PartnerMissing(f"The token names no partner: it must carry the claim {claim}.", claim=claim)
+        return self.partner
+
     @classmethod
     def operator(cls, subject: str, partner: str) -> Principal:
         """Somebody at the host's own command line: may do everything, for `partner`."""
@@ -39,13 +46,16 @@ class Principal:
 
     @classmethod
     def of_claims(cls, claims: Mapping[str, Any], settings: Settings) -> Principal:
-        """Read verified `claims`. Raises `InvalidToken` where they name nobody."""
+        """Read verified `claims`. Raises `InvalidToken` for a subject or partner that is no name.
+
+        The `partner` is empty where they name none; `require_partner` says whether that will do.
+        """
         subject = _name(claims.get("sub"), "sub")
         partner = _find(claims, settings.partner_claim)
         roles = frozenset(_words(_find(claims, settings.roles_claim), split=False))
         return cls(
             subject=subject,
-            partner=_partner(subject, "sub") if partner is _ABSENT else _partner(partner, settings.partner_claim),
+            partner=_fallback(subject, settings) if partner is _ABSENT else _partner(partner, settings.partner_claim),
             roles=roles,
             permissions=_permissions(roles, claims, settings),
             sees_every_partner=not roles.isdisjoint(settings.admin_roles),
@@ -59,6 +69,11 @@ class Actor(NamedTuple):
     request_id: str | None = None
     address: str | None = None
     user_agent: str | None = None
+
+
+def _fallback(subject: str, settings: Settings) -> str:
+    """The partner of a token without the partner claim."""
+    return _partner(subject, "sub") if settings.partner_from_sub else ""
 
 
 def _permissions(roles: frozenset[str], claims: Mapping[str, Any], settings: Settings) -> frozenset[str]:

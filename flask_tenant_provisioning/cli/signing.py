@@ -12,11 +12,14 @@ from ..web.mount import Mount
 def read_back(mount: Mount, token: str) -> Principal:
     """Whom the mount reads in `token`; the host's blocklist and users are not asked.
 
-    Raises `InvalidToken`, or what Flask-JWT-Extended and PyJWT raise, where the mount does not accept it.
+    Raises `InvalidToken`, `PartnerMissing`, or what Flask-JWT-Extended and PyJWT raise, where the mount refuses it.
     """
     with mount.authority.verifying():
         wellformed(token)
-        return Principal.of_claims(decode_token(token), mount.settings)
+        principal = Principal.of_claims(decode_token(token), mount.settings)
+    if not principal.sees_every_partner:
+        principal.require_partner(mount.settings.partner_claim)
+    return principal
 
 
 def same_settings(mount: Mount) -> str:

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from sqlalchemy import and_, or_, select
 
-from ..bulk.statements import jobs_are_due
 from ..database import Session, Statement, Storage, instant
-from ..events.statements import waits
-from ..steps.statements import steps_are_due
-from ..webhooks.delivery_statements import endpoints_are_due
+from .kinds import DELIVERIES, EVENTS, KINDS, Kind
 
 
 class LookoutSQL:
     """The statements of one storage."""
 
     def __init__(self, storage: Storage) -> None:
-        webhooks, due = storage.table("webhooks"), endpoints_are_due(storage)
-        somebody = select(webhooks.c.id).where(webhooks.c.enabled == 1).exists()
-        anything = or_(steps_are_due(storage), waits(storage), due, jobs_are_due(storage))
-        self.anything = Statement(select(anything), storage.engine.dialect)
-        self.for_webhooks = Statement(select(or_(due, and_(waits(storage), somebody))), storage.engine.dialect)
+        webhooks, dialect = storage.table("webhooks"), storage.engine.dialect
+        is_due = {kind: kind.is_due(storage) for kind in KINDS}
+        subscribed = select(webhooks.c.id).where(webhooks.c.enabled == 1).exists()
+        to_deliver = or_(is_due[DELIVERIES], and_(is_due[EVENTS], subscribed))
+        self.anything = Statement(select(or_(*is_due.values())), dialect)
+        self.for_webhooks = Statement(select(to_deliver), dialect)
+        self.of_kind = {kind: Statement(select(condition), dialect) for kind, condition in is_due.items()}
 
 
 class Lookout:
@@ -29,8 +28,12 @@ class Lookout:
         self._storage = storage
 
     def __call__(self) -> bool:
-        """Whether a step, an endpoint or a bulk job is due, or an event waits for its place."""
+        """Whether anything is due, of whatever kind."""
         return self._storage.read(lambda session: _asked(session, session.storage.once(LookoutSQL).anything))
+
+    def finds(self, kind: Kind) -> bool:
+        """Whether work of this kind is due."""
+        return self._storage.read(lambda session: _asked(session, session.storage.once(LookoutSQL).of_kind[kind]))
 
     def for_webhooks(self) -> bool:
         """Whether an endpoint is due, or an event waits for its place while there is an endpoint to tell of it."""

@@ -10,19 +10,21 @@ from typing import Any
 from celery import shared_task
 from flask import current_app, has_app_context
 
-from ..bulk.working import is_due as bulk_is_due
 from ..events.publishing import publish_all
 from ..steps import claims
 from ..web.mount import Mount
-from ..webhooks import delivering
-from .choosing import courier_of, errand_of, provisioner_of
+from . import kinds
+from .choosing import errand_of, worker_for
 from .chores import Chores
+from .lookout import Lookout
 
 logger = logging.getLogger(__name__)
 
 WORK, DELIVER, BULK, SWEEP, CHORES = (
     f"flask_tenant_provisioning.{name}" for name in ("work", "deliver", "bulk", "sweep", "chores")
 )
+#: The kinds of work of which one message is sent for all that is due; steps are sent for by their keys.
+SHARED = {kinds.DELIVERIES: DELIVER, kinds.BULK: BULK}
 #: How long a message may be on its way before the sweep sends another, in seconds.
 AGE = 10.0
 #: How many steps one sweep sends, at most; there is another soon.
@@ -43,14 +45,14 @@ def deliver(mount: str) -> None:
     """Publish what has happened, and deliver the webhooks that are due."""
     found = _mount(mount)
     publish_all(found.storage)
-    if courier_of(found).drain(SHIFT):
+    if worker_for(found, kinds.DELIVERIES).drain(SHIFT):
         _send(DELIVER, mount)
 
 
 @shared_task(name=BULK, **_SAFELY)
 def bulk(mount: str) -> None:
     """Do rows of bulk jobs."""
-    if provisioner_of(_mount(mount)).drain(SHIFT):
+    if worker_for(_mount(mount), kinds.BULK).drain(SHIFT):
         _send(BULK, mount)
 
 
@@ -59,13 +61,13 @@ def sweep(mount: str) -> None:
     """Publish what has happened; send what is due and of which no worker may know."""
     found = _mount(mount)
     publish_all(found.storage)
-    if found.storage.read(delivering.is_due):
-        _send(DELIVER, mount)
-    if found.storage.read(bulk_is_due):
-        _send(BULK, mount)
+    lookout = Lookout(found.storage)
+    for kind, task in SHARED.items():
+        if lookout.finds(kind):
+            _send(task, mount)
     overdue = found.storage.read(partial(claims.overdue, limit=SWEPT, age=AGE))
     if overdue:
-        logger.info("%d steps are due again, or were never sent for", len(overdue))
+        logger.info("%d steps are due again, or were never sent for", len(overdue), extra={"due": len(overdue)})
         found.engine.wake(overdue)
 
 

@@ -29,7 +29,7 @@ COLLECTION = "/events"
 def list_events(call: Call) -> Response:
     """Follow the feed of what happened, in order: ask again with `next` as `after`, at once while `has_more`."""
     asked, storage, cursors = call.asked(event_query()), call.mount.storage, call.mount.cursors
-    partner = asked.get("partner", call.principal.partner)
+    partner = call.partner(asked)
     question = f"events of {partner}"
     after = int(cursors.open(asked["after"], question)) if "after" in asked else None
     more_waits = publish_waiting(storage, partner)
@@ -37,6 +37,8 @@ def list_events(call: Call) -> Response:
     shown = feed.audited if "audit:read" in call.principal.permissions else feed.envelope
     following = cursors.seal(str(page.place), question)
     items = [shown(event._asdict()) for event in page.events]
+    if "webhook:read" not in call.principal.permissions:
+        items = [feed.without_endpoint(item) for item in items]
     answer = call.answer({"items": items, "next": following, "has_more": page.has_more or more_waits})
     parameters = {**request.args.to_dict(), "after": following}
     answer.headers["Link"] = f'<{call.mount.base()}{COLLECTION}?{urlencode(parameters)}>; rel="next"'

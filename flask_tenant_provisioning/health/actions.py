@@ -17,15 +17,21 @@ LATE = 60.0
 def health(storage: Storage, stopwatch: Callable[[], float] = time.perf_counter) -> dict[str, Any]:
     """The health of one mount. Raises `StorageUnavailable` where the database does not answer."""
     begun = stopwatch()
-    waiting = storage.read(lag)
+    waiting = backlog(storage)
     latency = (stopwatch() - begun) * 1000
-    behind = _age(waiting.since, storage.clock())
-    late = behind > LATE
+    behind, due = max(lag for _, lag in waiting.values()), sum(due for due, _ in waiting.values())
+    late, writable = behind > LATE, storage.takes_writes()
     return {
-        "status": "degraded" if late else "ok",
-        "database": {"status": "ok", "latency_ms": round(latency, 1)},
-        "worker": {"status": "late" if late else "ok", "due": waiting.due, "lag_seconds": round(behind, 1)},
+        "status": "degraded" if late or not writable else "ok",
+        "database": {"status": "ok" if writable else "read-only", "latency_ms": round(latency, 1)},
+        "worker": {"status": "late" if late else "ok", "due": due, "lag_seconds": round(behind, 1)},
     }
+
+
+def backlog(storage: Storage) -> dict[str, tuple[int, float]]:
+    """How much of each kind of work waits for a worker, and for how many seconds the first of it has."""
+    now = storage.clock()
+    return {name: (waiting.due, _age(waiting.since, now)) for name, waiting in storage.read(lag).items()}
 
 
 def _age(since: str | None, now: float) -> float:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import func, select, union_all
+from sqlalchemy import func, literal_column, select, union_all
 
 from ..database import Session, Statement, Storage, instant
-from ..events.statements import waiting_events
-from ..steps.statements import due_steps
-from ..webhooks.backlog import due_deliveries
+from ..engine.kinds import KINDS
 
-#: Of each kind no more is looked at: nobody waits long for the answer, however much is due.
+#: Of each kind no more is looked at: the answer comes soon, however much is due.
 MOST = 10_000
 
 
@@ -26,13 +24,16 @@ class HealthSQL:
     """The statement of one storage."""
 
     def __init__(self, storage: Storage) -> None:
-        kinds = (kind(storage).limit(MOST).subquery() for kind in (due_steps, due_deliveries, waiting_events))
-        counted = (select(func.count(), func.min(kind.c.since)) for kind in kinds)
+        waiting = [kind.waiting(storage).limit(MOST).subquery() for kind in KINDS]
+        counted: list[Any] = [
+            select(literal_column(str(place)), func.count(), func.min(found.c.since))
+            for place, found in enumerate(waiting)
+        ]
         self.lag = Statement(union_all(*counted), storage.engine.dialect)
 
 
-def lag(session: Session) -> Lag:
-    """How far behind the workers are, with steps, deliveries and events."""
+def lag(session: Session) -> dict[str, Lag]:
+    """How far behind the workers are with each kind of work, by its name."""
     now = {"now": instant(session.storage.clock())}
     found = session.run(session.storage.once(HealthSQL).lag, now).fetchall()
-    return Lag(sum(due for due, _ in found), min((since for _, since in found if since is not None), default=None))
+    return {KINDS[place].name: Lag(due, since) for place, due, since in sorted(found)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from functools import partial
 
+from ..callables import require_done
 from ..remembered import Remembered
 from ..web.mount import Mount
 from .policies import Policy, policies
@@ -26,8 +27,11 @@ class Allowances:
         self._known: Remembered[tuple[str, str], Policies] = Remembered(mount.storage.clock, SECONDS)
 
     def of(self, partner: str, rate_class: str) -> Policies:
-        """What counts for the partner's requests of a class; nothing where they have no limit."""
-        if self._mount.hooks.rate_limits is None:
+        """What counts for the partner's requests of a class; nothing where they have no limit.
+
+        Administrators whose tokens name no partner ("") share what is configured.
+        """
+        if self._mount.hooks.rate_limits is None or not partner:
             return self._configured.get(rate_class, ())
         known = self._known.get((partner, rate_class))
         if known is not None:
@@ -40,7 +44,13 @@ class Allowances:
         try:
             with self._mount.in_host():
                 said = None if function is None else function(partner, rate_class)
+            require_done(said, "The rate_limits function")
             return configured if said is None else policies(rate_class, said)
         except Exception:
-            logger.exception("rate_limits(%r, %r) failed: what is configured counts", partner, rate_class)
+            logger.exception(
+                "rate_limits(%r, %r) failed: what is configured counts",
+                partner,
+                rate_class,
+                extra={"partner": partner, "rate_class": rate_class},
+            )
             return configured

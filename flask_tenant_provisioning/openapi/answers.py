@@ -14,6 +14,7 @@ from ..problems import (
     InvalidIdempotencyKey,
     InvalidParameter,
     NotAcceptable,
+    PartnerMissing,
     PartnerNotRegistered,
     PartnerSuspended,
     ProvisioningError,
@@ -47,7 +48,7 @@ _OF_SUCCESS = {201: ["Location"], 202: ["Location", "Retry-After"], 304: ["ETag"
 _OF_FIELD = {"version": "ETag", "next": "Link"}
 
 _ALWAYS = (ProvisioningError, InvalidParameter)
-_CHALLENGED = (*catalogue(Unauthenticated), Forbidden, PartnerSuspended, PartnerNotRegistered)
+_CHALLENGED = (*catalogue(Unauthenticated), Forbidden, PartnerMissing, PartnerSuspended, PartnerNotRegistered)
 _GUARDED = (*_CHALLENGED, NotAcceptable, StorageUnavailable)
 
 

@@ -140,7 +140,7 @@ def _body(route: Route, api: Api) -> dict[str, Any]:
         return {}
     wanted = route.body(api)
     if not isinstance(wanted, Mapping):
-        schema = incoming(wanted, partial=MERGE_PATCH in route.consumes, without=places(route))
+        schema = incoming(wanted, partial=MERGE_PATCH in route.consumes, in_path=places(route))
         wanted = dict.fromkeys(route.consumes, schema)
     content = {kind: {"schema": schema} for kind, schema in wanted.items()}
     return {"requestBody": {"required": route.body_required, "content": content}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from ..access import Principal
@@ -23,13 +24,24 @@ class Standings:
             mount.storage.clock, mount.settings.partner_cache_seconds
         )
 
-    def of(self, partner_id: str) -> Partner:
-        """The partner, as it was `PROVISIONING_PARTNER_CACHE_SECONDS` ago at most. Raises `PartnerNotRegistered`."""
-        return self._of(partner_id, registers=self._registers)
+    def find(self, partner_id: str) -> Partner | None:
+        """The partner, as it was `PROVISIONING_PARTNER_CACHE_SECONDS` ago at most; None where it may be registered.
+
+        Raises `PartnerNotRegistered` where only an administrator registers partners.
+        """
+        found = self._known.get(partner_id)
+        if found is None:
+            found = self._known.renew(partner_id, partial(self._read, partner_id))
+        if found is None and not self._registers:
+            raise PartnerNotRegistered
+        return found
 
     def named(self, partner_id: str) -> Partner:
-        """The same; registered where it has not been, since somebody names it who may."""
-        return self._of(partner_id, registers=True)
+        """The partner, registered now where it has not been, for a caller who may do something for it."""
+        found = self._known.get(partner_id)
+        if found is None:
+            found = self._known.renew(partner_id, partial(self._registered, partner_id))
+        return actions.unregistered(partner_id, self._storage.clock()) if found is None else found
 
     def is_suspended(self, partner: Partner) -> bool:
         """Whether the partner is suspended, or one above it."""
@@ -43,19 +55,14 @@ class Standings:
         """Ask anew at the next request."""
         self._known.forget([partner_id])
 
-    def _of(self, partner_id: str, *, registers: bool) -> Partner:
-        found = self._known.get(partner_id)
-        if found is None:
-            found = self._known.renew(partner_id, partial(self._found, partner_id, registers=registers))
-        return actions.unregistered(partner_id, self._storage.clock()) if found is None else found
+    def _read(self, partner_id: str) -> Partner | None:
+        return self._storage.read(partial(actions.find, partner_id=partner_id))
 
-    def _found(self, partner_id: str, *, registers: bool) -> Partner | None:
+    def _registered(self, partner_id: str) -> Partner | None:
         """The partner, registered now if need be; None where the database takes no writes at the moment."""
-        found = self._storage.read(partial(actions.find, partner_id=partner_id))
+        found = self._read(partner_id)
         if found is not None:
             return found
-        if not registers:
-            raise PartnerNotRegistered
         try:
             return self._storage.transaction(partial(actions.register, partner_id=partner_id))
         except StorageUnavailable:
@@ -67,13 +74,18 @@ def standings(mount: Mount) -> Standings:
     return mount.once(Standings)
 
 
-def require_standing(mount: Mount, principal: Principal) -> None:
+def require_standing(mount: Mount, principal: Principal) -> Callable[[], object] | None:
     """Raise `PartnerSuspended` or `PartnerNotRegistered` where no request of the principal's partner is let pass.
 
-    Where the API is not mounted there are no partners either: views of the host's own stay as they are.
+    Returns a function that registers the partner; None where it has been, for administrators, and where the API is not
+    mounted: there are no partners either, and views of the host's own stay as they are.
     """
     if principal.sees_every_partner or not mount.served:
-        return
+        return None
     known = standings(mount)
-    if known.is_suspended(known.of(principal.partner)):
+    partner = known.find(principal.partner)
+    if partner is None:
+        return partial(known.named, principal.partner)
+    if known.is_suspended(partner):
         raise PartnerSuspended
+    return None

@@ -5,7 +5,7 @@ ProvisioningError
 │                           invalid-idempotency-key, malformed-upload
 ├── Unauthenticated         authentication-required, invalid-token, token-expired
 ├── Forbidden               insufficient-permission, quota-exceeded, license-expired, partner-suspended,
-│                           partner-not-registered, plan-not-allowed
+│                           partner-missing, partner-not-registered, plan-not-allowed
 ├── NotFound                not-found, tenant-not-found, webhook-not-found, delivery-not-found,
 │                           bulk-job-not-found, partner-not-found, settings-version-not-found
 ├── Conflict                tenant-exists, invalid-state, webhook-disabled, duplicate-row,
@@ -13,9 +13,10 @@ ProvisioningError
 ├── IdempotencyKeyReused    idempotency-key-reused
 ├── CursorExpired           cursor-expired
 ├── Refused                 method-not-allowed, not-acceptable, precondition-failed,
-│                           precondition-required, body-too-large, upload-too-large, upload-too-slow,
-│                           unsupported-media-type, rate-limited
+│                           precondition-required, body-too-large, body-too-slow, upload-too-large,
+│                           upload-too-slow, unsupported-media-type, rate-limited, too-many-long-requests
 ├── SecretUnavailable       secret-unavailable
+├── ServerBusy              server-busy
 └── StorageUnavailable      storage-unavailable; the root itself is internal-error
 """
 
@@ -33,6 +34,7 @@ from .callers import (
     Forbidden as Forbidden,
     InvalidToken as InvalidToken,
     LicenseExpired as LicenseExpired,
+    PartnerMissing as PartnerMissing,
     PartnerNotRegistered as PartnerNotRegistered,
     PartnerSuspended as PartnerSuspended,
     PlanNotAllowed as PlanNotAllowed,
@@ -60,16 +62,19 @@ from .inputs import (
 )
 from .outages import (
     SecretUnavailable as SecretUnavailable,
+    ServerBusy as ServerBusy,
     StorageUnavailable as StorageUnavailable,
 )
 from .refusals import (
     BodyTooLarge as BodyTooLarge,
+    BodyTooSlow as BodyTooSlow,
     MethodNotAllowed as MethodNotAllowed,
     NotAcceptable as NotAcceptable,
     PreconditionFailed as PreconditionFailed,
     PreconditionRequired as PreconditionRequired,
     RateLimited as RateLimited,
     Refused as Refused,
+    TooManyLongRequests as TooManyLongRequests,
     UnsupportedMediaType as UnsupportedMediaType,
 )
 from .root import (

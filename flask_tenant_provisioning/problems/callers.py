@@ -39,6 +39,14 @@ class Forbidden(ProvisioningError):
     remedy = "Ask your administrator for a role that grants the permissions in `required`."
 
 
+class PartnerMissing(Forbidden):
+    """The token does not name the partner on whose behalf its bearer calls."""
+
+    code = "partner-missing"
+    title = "Partner missing"
+    remedy = "Obtain a token with the claim that `claim` names; an administrator can name a partner with `?partner=`."
+
+
 class PartnerSuspended(Forbidden):
     """The operator has suspended the partner: none of its requests is let pass."""
 

@@ -66,6 +66,15 @@ class BodyTooLarge(Refused):
     remedy = "Send less than `limit` bytes."
 
 
+class BodyTooSlow(Refused):
+    """The body takes too long to arrive (408)."""
+
+    status = 408
+    code = "body-too-slow"
+    title = "Body too slow"
+    remedy = "Send the request again over a faster connection; `detail` states what arrived in which time."
+
+
 class UnsupportedMediaType(Refused):
     """The body is of a media type, or in an encoding, that this operation does not take."""
 
@@ -82,3 +91,12 @@ class RateLimited(Refused):
     code = "rate-limited"
     title = "Too many requests"
     remedy = "Send it again after `Retry-After` seconds. The header `RateLimit` of other answers says what is left."
+
+
+class TooManyLongRequests(Refused):
+    """The partner has as many slow bodies, uploads, progress streams and downloads under way as it may (429)."""
+
+    status = 429
+    code = "too-many-long-requests"
+    title = "Too many long requests"
+    remedy = "Wait until one of your uploads, streams or downloads has ended, at least `Retry-After` seconds."

@@ -7,6 +7,7 @@ from typing import Any
 
 from marshmallow import Schema
 
+from ..callables import require_plain, require_plain_schema
 from ..config import ConfigurationError
 from ..config.rates import INSTALL, can_limit
 from ..hooks import OFFERED_TO_USAGES, F, Hooks, Usage, wanted
@@ -41,7 +42,9 @@ class Declaring:
         """
         if self.hooks.fields is not None:
             raise ConfigurationError("tenant_fields was called already: one schema holds all of the host's fields.")
-        self.hooks.fields = declared(schema, filterable)
+        fields = declared(schema, filterable)
+        require_plain_schema(fields.schema)
+        self.hooks.fields = fields
         self._fields_declared()
 
     def _fields_declared(self) -> None:
@@ -69,6 +72,8 @@ class Declaring:
         """
         if namespace in self.hooks.namespaces:
             raise ConfigurationError(f"There is a namespace named {namespace!r} already.")
+        if isinstance(schema, type) and issubclass(schema, Schema):
+            require_plain_schema(schema())
         self.hooks.add_namespace(declared_namespace(namespace, schema))
 
     def plan(
@@ -115,13 +120,14 @@ class Declaring:
         (the document as it was before), and returns a number. It runs only where a tenant goes from one plan to
         another, or to none; of a new tenant it is not asked. What it raises refuses the change, as in a hook.
 
-        Raises `ConfigurationError` for a limit that is malformed or counted already, and for a parameter that does not
-        exist.
+        Raises `ConfigurationError` for a limit that is malformed or counted already, for a parameter that does not
+        exist, and for a function that is asynchronous or a generator.
         """
         if not is_name(limit) or limit in self.hooks.usages:
             raise ConfigurationError(f"usage needs the name of a limit that no other function counts, not {limit!r}.")
 
         def register(function: F) -> F:
+            require_plain(function, "usage")
             self.hooks.usages[limit] = Usage(limit, function, wanted(function, OFFERED_TO_USAGES, "usage"))
             return function
 
@@ -140,11 +146,13 @@ class Declaring:
         ``PROVISIONING_RATE_LIMITS`` has it, or None where that one counts. It may look into the database: a process
         asks it once a minute for each partner and class.
 
-        Raises `ConfigurationError` where Flask-Limiter is not installed, and the second time.
+        Raises `ConfigurationError` where Flask-Limiter is not installed, for a function that is asynchronous or a
+        generator, and the second time.
         """
         if self.hooks.rate_limits is not None:
             raise ConfigurationError("rate_limits was called already: one function knows every partner's limits.")
         if not can_limit():
             raise ConfigurationError(f"Rate limits need Flask-Limiter: {INSTALL}.")
+        require_plain(function, "rate_limits function")
         self.hooks.rate_limits = function
         return function

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..callables import require_plain
 from ..config import ConfigurationError
 from ..hooks import DEPROVISIONING, OFFERED_TO_ARCHIVES, OFFERED_TO_STEPS, PROVISIONING, F, Hooks, Step, wanted
 from ..names import is_name
@@ -43,7 +44,7 @@ class Durable:
         a function of the same kind, runs for each step that had begun, the last one first. Steps of the phase
         `deprovisioning` run before a tenant is removed for good; they have no undo.
 
-        Raises `ConfigurationError` for what cannot be.
+        Raises `ConfigurationError` for what cannot be, such as a function that is asynchronous or a generator.
         """
         if phase not in (PROVISIONING, DEPROVISIONING) or (phase == DEPROVISIONING and undo):
             raise ConfigurationError(f"The phase of a step is {PROVISIONING!r}, or {DEPROVISIONING!r} without an undo.")
@@ -53,8 +54,10 @@ class Durable:
             raise ConfigurationError(f"The step {name!r} needs retries from 0 on and times above 0.")
 
         def register(function: F) -> F:
+            require_plain(function, "step")
             wanted(function, OFFERED_TO_STEPS, "step")
             if undo is not None:
+                require_plain(undo, "undo")
                 wanted(undo, OFFERED_TO_STEPS, "undo")
             self.hooks.add_step(Step(name, phase, function, undo, retries, timeout, backoff, tuple(after)))
             return function
@@ -65,12 +68,14 @@ class Durable:
         """Write what a function yields (JSON objects) into the archive of each tenant that is removed for good.
 
         It is given what it names of `tenant` and `context`. The export is the first step of a deprovisioning: where it
-        fails, nothing is removed. Raises `ConfigurationError` for a kind that is malformed or taken.
+        fails, nothing is removed. Raises `ConfigurationError` for a kind that is malformed or taken, and for an
+        asynchronous function.
         """
         if not is_name(kind) or kind in {*self.hooks.exports, "archive", "tenant", "end"}:
             raise ConfigurationError(f"An export needs a kind of its own, of letters, digits, - _ and ., not {kind!r}.")
 
         def register(function: F) -> F:
+            require_plain(function, "export", may_yield=True)
             wanted(function, OFFERED_TO_STEPS, "export")
             if not self.hooks.exports:
                 step = Step(EXPORT, DEPROVISIONING, Exporting(self.hooks), None, 5, 3600, 1, (), first=True)
@@ -85,7 +90,9 @@ class Durable:
 
         It is given what it names of `name` (of the file), `stream` (binary, at its beginning), `sha256`, `tenant` and
         `context`, and returns where the archive is. For the same tenant it may be called again.
+        Raises `ConfigurationError` for a function that is asynchronous or a generator.
         """
+        require_plain(function, "archive")
         wanted(function, OFFERED_TO_ARCHIVES, "archive")
         self.hooks.archive = function
         return function

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from ..callables import name_of, require_plain
 from ..config import ConfigurationError
 from ..hooks import OFFERED, OPERATIONS, F, Hook, Hooks, MappedError, mapped_kind, wanted
 from ..problems import ProvisioningError, catalogue
@@ -31,15 +32,17 @@ class TakingPart:
         that `after` names, otherwise by `name`, which is the function's unless given. It may run more than once, and
         be rolled back (`validate_only`): it does nothing but talk to the database.
 
-        Raises `ConfigurationError` for an operation or a parameter that does not exist, or a name that is taken.
+        Raises `ConfigurationError` for an operation or a parameter that does not exist, a name that is taken, and a
+        function that is asynchronous or a generator.
         """
         if not operations or (strangers := sorted({*operations} - {*OPERATIONS})):
             found = f"not {strangers[0]!r}" if operations else "at least one"
             raise ConfigurationError(f"A hook names operations out of {', '.join(OPERATIONS)}; {found}.")
 
         def register(function: F) -> F:
+            require_plain(function, "hook")
             wants = wanted(function, OFFERED, "hook")
-            self.hooks.add(Hook(name or function.__name__, operations, function, tuple(after), wants))
+            self.hooks.add(Hook(name or name_of(function), operations, function, tuple(after), wants))
             return function
 
         return register

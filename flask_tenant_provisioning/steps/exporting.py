@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+from ..callables import require_done
 from ..hooks import OFFERED_TO_ARCHIVES, OFFERED_TO_STEPS, Hooks, wanted
 from .context import StepContext
 from .failures import StepFailed
@@ -39,8 +40,10 @@ class Exporting:
             name = f"{tenant['tenant']}.ndjson"
             offered = {"name": name, "stream": stream, "sha256": checksum, "tenant": tenant, "context": context}
             where = self._hooks.archive(**_asked(self._hooks.archive, offered))
+            require_done(where, "The archive")
         context.save({"archive": where if isinstance(where, str) else name, "sha256": checksum, "lines": lines})
-        logger.info("tenant %s is exported to %s, sha256 %s", tenant["tenant"], where or name, checksum)
+        place, extra = where or name, {"tenant": tenant["tenant"], "partner": tenant["partner"], "sha256": checksum}
+        logger.info("tenant %s is exported to %s, sha256 %s", tenant["tenant"], place, checksum, extra=extra)
 
     def _lines(self, tenant: dict[str, Any], context: StepContext) -> Iterator[dict[str, Any]]:
         exports = self._hooks.exports
@@ -48,7 +51,7 @@ class Exporting:
         yield {"kind": "tenant", "data": tenant}
         for kind, function in exports.items():
             found: Iterable[Any] = function(**_asked(function, {"tenant": tenant, "context": context}))
-            for record in found or ():
+            for record in require_done(found, f"The export {kind!r}", may_yield=True) or ():
                 yield {"kind": kind, "data": record}
 
 

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
+from ..callables import NotRun, require_done
 from ..database import Session, Storage
 from ..hooks import OFFERED_TO_STEPS, Hooks, Step, wanted
 from ..problems import ProvisioningError, StorageUnavailable
@@ -69,7 +70,7 @@ class StepWork:
 
     def expire(self, stage: Stage) -> None:
         """Give up an attempt that takes too long; it is made again."""
-        logger.warning("%s is abandoned: it takes too long", _named(stage))
+        logger.warning("%s is abandoned: it takes too long", _named(stage), extra=_fields(stage))
         self._failed(stage, self._step(stage), _TIMED_OUT)
 
     def stop(self) -> None:
@@ -88,7 +89,8 @@ class StepWork:
             if not undoing and run.state != "running":
                 return _PAUSED if run.state == "paused" else _CANCELLED
             with self._in_host():
-                function(**{name: offered[name] for name in wanted(function, OFFERED_TO_STEPS, "step")})
+                done = function(**{name: offered[name] for name in wanted(function, OFFERED_TO_STEPS, "step")})
+                require_done(done, f"The {'undo of ' if undoing else ''}step {step.name!r}")
         except Exception as error:
             return _told(stage, error)
         return None
@@ -125,9 +127,11 @@ class StepWork:
         try:
             self._storage.transaction(outcome)
         except Superseded:
-            logger.info("%s was done by somebody else meanwhile", _named(stage))
+            logger.info("%s was done by another worker in the meantime", _named(stage), extra=_fields(stage))
         except StorageUnavailable:
-            logger.error("%s is not known to have ended: the database does not answer", _named(stage))
+            logger.error(
+                "%s is not known to have ended: the database does not answer", _named(stage), extra=_fields(stage)
+            )
 
     def _step(self, stage: Stage) -> Step | None:
         return self._hooks.step(stage.phase, stage.name)
@@ -135,16 +139,33 @@ class StepWork:
 
 def _told(stage: Stage, error: Exception) -> Error:
     """What partners may read of an exception: only what was written for them."""
-    logger.warning("%s failed", _named(stage), exc_info=error)
+    logger.warning("%s failed", _named(stage), exc_info=error, extra=_fields(stage))
     kind = type(error).__name__
     if isinstance(error, StepFailed):
         return Error(kind, error.message, lasting=not error.retry)
-    return Error(kind, error.detail if isinstance(error, ProvisioningError) else _UNSAID)
+    if isinstance(error, NotRun):
+        return Error(kind, str(error), lasting=True)
+    if isinstance(error, ProvisioningError):
+        return Error(kind, error.detail)
+    reason = str(error).replace("\0", "\ufffd").encode(errors="replace").decode()
+    return Error(kind, _UNSAID, reason=reason or None)
 
 
 def _named(stage: Stage) -> str:
     what = "the undo of step" if stage.state == "undoing" else "step"
     return f"{what} {stage.name} of tenant {stage.tenant_id}, attempt {stage.undo_attempts or stage.attempts}"
+
+
+def _fields(stage: Stage) -> dict[str, Any]:
+    """What the log says of an attempt."""
+    return {
+        "partner": stage.partner_id,
+        "tenant": stage.tenant_id,
+        "step": stage.name,
+        "phase": stage.phase,
+        "undoing": stage.state == "undoing",
+        "attempt": stage.undo_attempts or stage.attempts,
+    }
 
 
 def _shown(status: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy.exc import DBAPIError
 
 from ..access import Actor
+from ..callables import require_done
 from ..database import Session, UniqueViolation
 from ..hooks import Hook, Hooks, MappedError
 from ..problems import Fault, ProvisioningError
@@ -62,7 +63,8 @@ class Consultation:
             "operation": change.operation,
         }
         with mapped(session):
-            hook.function(**{name: offered[name] for name in hook.wants})
+            done = hook.function(**{name: offered[name] for name in hook.wants})
+            require_done(done, f"The hook {hook.name!r}")
             session.flush()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..callables import require_done
 from ..database import Session
 from ..hooks import Usage
 from ..plans import limits_of
@@ -34,6 +35,7 @@ def _used(session: Session, usage: Usage, tenant: Tenant) -> int:
     offered: dict[str, Any] = {"session": session.orm, "tenant": tenant.document(session.storage.hooks.fields)}
     with mapped(session):
         found = usage.function(**{name: offered[name] for name in usage.wants})
+        require_done(found, f"The usage of {usage.limit!r}")
         session.flush()
     if type(found) is not int:
         raise TypeError(f"What is used of {usage.limit!r} is a number, not {found!r}.")

@@ -57,8 +57,7 @@ BY_EXTERNAL_ID = "/tenants/by-external-id/<path:external_id>"
 def create_tenant(call: Call) -> Response:
     """Create a tenant."""
     mount, asked, body = call.mount, call.asked(create_query()), call.body(JSON)
-    values = load_tenant(mount, body)
-    partner = asked.get("partner", call.principal.partner)
+    partner, values = call.partner(asked), load_tenant(mount, body)
     allowance = usage.allowance(mount, partner)
     work = partial(actions.create, actor=call.actor(), partner=partner, values=values, allowance=allowance)
     return write(
@@ -164,8 +163,7 @@ def replace_tenant(call: Call, tenant_id: str) -> Response:
 def upsert_tenant(call: Call, external_id: str) -> Response:
     """Bring the tenant with this external id to what the body says, creating it where there is none."""
     mount, asked, body = call.mount, call.asked(create_query()), call.body(JSON)
-    values = load_upsert(mount, named(external_id), body)
-    partner = asked.get("partner", call.principal.partner)
+    partner, values = call.partner(asked), load_upsert(mount, named(external_id), body)
     work = partial(
         actions.upsert,
         actor=call.actor(),

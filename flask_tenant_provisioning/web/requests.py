@@ -10,6 +10,7 @@ from flask import request
 
 from ..problems import (
     BodyTooLarge,
+    BodyTooSlow,
     Fault,
     IdempotencyInProgress,
     IdempotencyKeyReused,
@@ -20,13 +21,16 @@ from ..problems import (
     NotFound,
     PreconditionFailed,
     PreconditionRequired,
+    ServerBusy,
+    TooManyLongRequests,
     UnsupportedMediaType,
 )
 from .call import Call
 from .preconditions import require_match
 
 #: The problems that routes of a kind have in common.
-WITH_BODY = (BodyTooLarge, MalformedJSON, UnsupportedMediaType, InvalidInput)
+LONG = (TooManyLongRequests, ServerBusy)
+WITH_BODY = (BodyTooLarge, BodyTooSlow, MalformedJSON, UnsupportedMediaType, InvalidInput, *LONG)
 REPEATABLE = (InvalidIdempotencyKey, IdempotencyInProgress, IdempotencyKeyReused)
 CONDITIONAL = (InvalidParameter, PreconditionFailed, PreconditionRequired)
 

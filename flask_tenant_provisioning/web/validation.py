@@ -6,13 +6,15 @@ import functools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, unquote
 
 from marshmallow import RAISE, Schema, ValidationError, fields
 
 from ..access.principal import LONGEST_NAME, PARTNER_ID_RULE, is_partner_id
 from ..problems import Fault, InvalidInput, InvalidParameter
+
+T = TypeVar("T")
 
 REQUIRED = Fault("required", "This field is required.")
 NULL = Fault("null", "This field may not be null.")
@@ -185,9 +187,9 @@ def load(schema: StrictSchema, data: Any, *, partial: bool = False) -> dict[str,
     return values
 
 
-def together(*loads: Callable[[], dict[str, Any]]) -> list[dict[str, Any]]:
+def together(*loads: Callable[[], T]) -> list[T]:
     """What each of `loads` returns. Raises `InvalidInput` that lists what is wrong with any of them."""
-    found, errors = [], Errors()
+    found, errors = list[T](), Errors()
     for one in loads:
         try:
             found.append(one())

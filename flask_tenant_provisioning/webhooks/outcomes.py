@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -12,10 +11,8 @@ from ..database import Session, instant, renewal
 from ..database.incoming import rows
 from ..events import event, record as record_event
 from .delivery_statements import DeliverySQL
-from .models import LONGEST_ANSWER, LONGEST_ERROR, Delivery, Endpoint
+from .models import LONGEST_ANSWER, LONGEST_ERROR, LONGEST_SUCCESS, Delivery, Endpoint
 from .schedule import REST, SLOW, wait
-
-logger = logging.getLogger(__name__)
 
 #: An endpoint at which everything has failed for so long is disabled, in seconds.
 PATIENCE = 5 * 86_400
@@ -41,6 +38,7 @@ class Outcome(NamedTuple):
     status: int | None = None
     retry_after: str | None = None
     answer: str | None = None
+    is_internal: bool = False
     error: str | None = None
     latency: float = 0.0
     halts: bool = False
@@ -90,8 +88,15 @@ def _attempted(outcome: Outcome) -> dict[str, Any]:
         "status": outcome.status,
         "latency_ms": round(outcome.latency * 1000),
         "error": outcome.error and outcome.error[:LONGEST_ERROR],
-        "answer": outcome.answer and outcome.answer[:LONGEST_ANSWER],
+        "answer": outcome.answer
+        and _beginning(outcome.answer, LONGEST_SUCCESS if outcome.succeeded else LONGEST_ANSWER),
+        "internal": int(outcome.is_internal),
     }
+
+
+def _beginning(text: str, longest: int) -> str:
+    """As much of a text as fits into so many bytes of UTF-8."""
+    return text.encode()[:longest].decode(errors="ignore")
 
 
 def _settled(outcome: Outcome, now: float) -> dict[str, Any]:
@@ -146,9 +151,8 @@ def _disabled(endpoint: Endpoint, reason: str, now: float) -> dict[str, Any]:
 
 
 def _tell(session: Session, endpoint: Endpoint, changes: Mapping[str, Any]) -> None:
-    """Say that nothing more is sent there, in the log and in the feed."""
+    """Say in the feed that nothing more is sent there; the log has it once that is committed."""
     reason = changes["disabled_reason"]
-    logger.warning("webhook %s of partner %s is disabled: %s", endpoint.id, endpoint.partner_id, reason)
     document = {"webhook": endpoint.id, "url": endpoint.url, "enabled": False, "disabled_reason": reason}
     actor = Actor(Principal(SENDER, endpoint.partner_id))
     at = changes["updated_at"]

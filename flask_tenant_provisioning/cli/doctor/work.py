@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from ...database import migration
-from ...health.actions import health
+from ...health.actions import LATE, backlog
 from ...hooks import DEPROVISIONING, PROVISIONING
 from .database import UPGRADE
 from .findings import FAIL, OK, WARN, Finding, Patient
 
 
 def keeps_up(patient: Patient) -> Finding:
-    """Steps, events and webhooks that are due are turned to soon."""
+    """Work that is due, of whatever kind, is done soon."""
     mount = patient.mount
     if not patient.registered:
         return Finding(OK, "nothing is mounted, and nothing to be done")
@@ -18,15 +18,17 @@ def keeps_up(patient: Patient) -> Finding:
     if migration.current(mount.storage.engine, mount.settings.table_prefix) is None:
         return Finding(FAIL, "there are no tables", UPGRADE)
     steps = sum(len(mount.hooks.steps(phase)) for phase in (PROVISIONING, DEPROVISIONING))
-    found = health(mount.storage)["worker"]
-    detail = f"{mount.settings.engine}, {steps} steps, {found['due']} due"
+    waiting = backlog(mount.storage)
+    lag = max(lag for _, lag in waiting.values())
+    detail = f"{mount.settings.engine}, {steps} steps, {sum(due for due, _ in waiting.values())} due"
     brought = _brought(patient)
     if brought.detail:
         detail = f"{detail}; {brought.detail}"
-    if brought.status != OK or found["status"] == "ok":
+    if brought.status != OK or lag <= LATE:
         return brought._replace(detail=detail)
+    late = ", ".join(f"{name} {due}" for name, (due, seconds) in waiting.items() if seconds > LATE)
     advice = "run `flask provisioning worker`" if mount.settings.engine == "external" else "look into the log for why"
-    return Finding(WARN, f"{detail}, the first for {found['lag_seconds']:.0f} s", advice)
+    return Finding(WARN, f"{detail}, the first for {round(lag, 1):.0f} s (late: {late})", advice)
 
 
 def _brought(patient: Patient) -> Finding:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..checks import are_texts, is_text, matching, number, or_none, text, text_or_texts, texts
+from ..checks import are_texts, flag, is_text, matching, number, or_none, text, text_or_texts, texts
 from ..declaring import key
 from ..permissions import PERMISSIONS
 
@@ -55,7 +55,15 @@ class AccessKeys:
     )
     admin_roles: tuple[str, ...] = key(("provisioning-admin",), "The roles that see every partner's tenants.", texts)
     roles_claim: str = key("roles", "The claim that holds the roles; a dotted path walks into objects.", text)
-    partner_claim: str = key("partner_id", "The claim that names the partner; where absent, `sub` does.", text)
+    partner_claim: str = key(
+        "partner_id",
+        "The claim that names the partner; a dotted path walks into objects. A token without it is refused with 403 "
+        "`partner-missing`, except an administrator's.",
+        text,
+    )
+    partner_from_sub: bool = key(
+        False, "Let `sub` name the partner where the claim is absent: each `sub` is then a partner of its own.", flag
+    )
     permissions_claim: str | None = key(
         "permissions", "The claim that, where present, narrows what the roles grant; None: none does.", or_none(text)
     )
