@@ -57,8 +57,8 @@ class Sender:
     """Sends webhooks; any number of threads may share one.
 
     `connect_timeout` seconds are for the TCP connection, over all addresses of the name; `timeout` seconds for
-    everything, from the look-up to the last byte; the look-up has a limit of its own, the resolver's. `tls` is a context
-    of one's own, with other authorities for example.
+    everything, from the look-up to the last byte; the look-up has a limit of its own, the resolver's. `tls` is a
+    context of one's own, with other authorities for example.
     Connections are kept between sends, and used again only for the same scheme, name and port at an address that this
     send's check has found; a forked process uses none of its parent's.
     """
