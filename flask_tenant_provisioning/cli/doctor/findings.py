@@ -54,7 +54,7 @@ class Patient:
         """The context of a request of a partner's for its tenants, which nothing answers."""
         path = f"{self.mount.settings.url_prefix}/tenants"
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        body = {"json": {}} if method == "POST" else {}
+        body: dict[str, Any] = {"json": {}} if method == "POST" else {}
         return self.app.test_request_context(path, method=method, headers=headers, **body)
 
     @property
