@@ -24,10 +24,12 @@ from .tenants.routes import routes as tenant_routes
 from .usage.routes import routes as usage_routes
 from .web.call import Call
 from .web.catchall import REST, UNMATCHED, beneath, match_every_method, unmatched
+from .web.docs_links import follow_link, has_followed
 from .web.failures import answer_errors
-from .web.media_types import require_json_accepted
+from .web.media_types import name_patch_formats, require_json_accepted
 from .web.mount import Mount
 from .web.routing import Route
+from .web.rules import add_rule, hide_hosts
 from .webhooks.delivery_routes import routes as delivery_routes
 from .webhooks.routes import routes as webhook_routes
 
@@ -54,16 +56,16 @@ def make_blueprint(mount: Mount) -> Blueprint:
     blueprint = Blueprint(mount.name, __name__, url_prefix=mount.settings.url_prefix)
     shut = beneath(ROUTES)
     for route in ROUTES:
-        view, own = _view(route, mount), {"methods": [route.method], "merge_slashes": False}
-        for rule in route.rules:
-            automatic = False if rule in shut else None
-            blueprint.add_url_rule(rule, route.endpoint, view, provide_automatic_options=automatic, **own)
+        view, answers_options = _view(route, mount), route.rule not in shut
+        add_rule(blueprint, route.rule, route.endpoint, view, [route.method], answers_options=answers_options)
     for rule in sorted(shut):
-        blueprint.add_url_rule(rule, UNMATCHED, unmatched, provide_automatic_options=False, merge_slashes=False)
+        add_rule(blueprint, rule, UNMATCHED, unmatched, answers_options=False)
     for rule in REST:
-        blueprint.add_url_rule(rule, UNMATCHED, unmatched, provide_automatic_options=False, strict_slashes=False)
+        add_rule(blueprint, rule, UNMATCHED, unmatched, answers_options=False, strict_slashes=False)
+    hide_hosts(blueprint)
     blueprint.record(match_every_method)
     answer_errors(blueprint, mount)
+    blueprint.after_request(name_patch_formats)
     blueprint.after_request(mark)
     return blueprint
 
@@ -87,7 +89,9 @@ def _view(route: Route, mount: Mount) -> Callable[..., Response]:
     def public(**path: Any) -> Response:
         request_id(mount.settings.request_id_key)
         asked = route.needs(mount.settings.public_docs)
-        principal = mount.guard.admit(asked) if asked else None
+        if asked and (followed := follow_link(mount)) is not None:
+            return followed
+        principal = mount.guard.admit(asked) if asked and not has_followed(mount) else None
         return handler(Call(mount, principal), **path)
 
     return functools.update_wrapper(public, handler)

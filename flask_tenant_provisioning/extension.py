@@ -35,10 +35,12 @@ from .tenants.consulting import Consultation
 from .tenants.own_indexes import own_indexes
 from .tenants.quotas import Quotas
 from .web.cursors import Cursors
+from .web.docs_links import make_link
 from .web.mount import Mount
 from .webhooks.allowed import refusal_of
 from .webhooks.fanout import Fanout
 from .webhooks.globs import matches
+from .webhooks.resolver import Resolver
 
 logger = logging.getLogger(__name__)
 
@@ -83,9 +85,10 @@ class TenantProvisioning(Registration):
         self._new_id = new_id
         self._overrides = settings
         self._blueprint: Blueprint | None = None
+        self._db = db
         self._kept: list[tuple[Engine, str]] = []
         if app is not None:
-            self.init_app(app, db)
+            self.init_app(app)
 
     @property
     def blueprint(self) -> Blueprint:
@@ -99,6 +102,8 @@ class TenantProvisioning(Registration):
 
         Raises `ConfigurationError` that says what to do about every key at fault.
         """
+        if db is None:
+            db = self._db
         self.hooks.check()
         mounts: dict[str, Mount] = app.extensions.setdefault(KEY, {})
         read = Settings.read(app.config, {**self._overrides, **settings})
@@ -120,7 +125,7 @@ class TenantProvisioning(Registration):
             routes=ROUTES,
             open_storage=lambda: self._storage(app, db, mount),
             open_keyring=functools.partial(keyring, app, read),
-            url_refusal=functools.partial(refusal_of, read),
+            url_refusal=functools.partial(refusal_of, read, Resolver()),
             in_host=functools.partial(inside, app),
             engine=engine_of(read, lambda: mount),
         )
@@ -151,6 +156,14 @@ class TenantProvisioning(Registration):
         """
         return readings(_current(self.name)).of(tenant_id, partner)
 
+    def docs_link(self, seconds: int = 3600) -> str:
+        """The path of the API's documents with what opens them in a browser for so many seconds.
+
+        For hosts with ``PROVISIONING_PUBLIC_DOCS=False``: show the link to people whom the host lets in. Where the
+        documents are public it is their plain path. Raises `RuntimeError` outside of an application context.
+        """
+        return make_link(_current(self.name), seconds)
+
     def _storage(self, app: Flask, db: Any, mount: Mount) -> Storage:
         settings = mount.settings
         engine, ours = resolve(app, db, settings)
@@ -161,6 +174,7 @@ class TenantProvisioning(Registration):
             clock=self._clock,
             new_id=self._new_id,
             autocommit=ours,
+            pooler=settings.database_pooler,
             hooks=self.hooks,
             reactions=(
                 Consultation(self.hooks, mount.in_host),

@@ -10,6 +10,7 @@ from .events.models import events_table, feeds_table
 from .partners.models import partners_table
 from .settings.models import settings_history_table, settings_table
 from .steps.models import runs_table, steps_table
+from .tenants.erasure import erasures_table
 from .tenants.models import tenants_table
 from .tenants.usage import usage_table
 from .web.idempotency.models import idempotency_table
@@ -17,6 +18,7 @@ from .webhooks.models import attempts_table, deliveries_table, webhooks_table
 
 _TABLES = (
     tenants_table,
+    erasures_table,
     events_table,
     feeds_table,
     usage_table,

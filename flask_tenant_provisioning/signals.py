@@ -44,6 +44,10 @@ tenant_settings_updated = _signals.signal("tenant.settings_updated")
 partner_updated = _signals.signal("partner.updated")
 partner_settings_updated = _signals.signal("partner.settings_updated")
 bulk_job_finished = _signals.signal("bulk_job.finished")
+webhook_created = _signals.signal("webhook.created")
+webhook_updated = _signals.signal("webhook.updated")
+webhook_rotated = _signals.signal("webhook.rotated")
+webhook_deleted = _signals.signal("webhook.deleted")
 webhook_disabled = _signals.signal("webhook.disabled")
 
 #: The types of events that are logged too.

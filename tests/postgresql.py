@@ -59,11 +59,12 @@ def find() -> tuple[URL | None, str]:
         return None, f"none answers on localhost, and none could be started: {error}"
 
 
-def create_database(server: URL) -> URL:
+def create_database(server: URL, encoding: str = "UTF8") -> URL:
     """Create an empty database with a unique name; the role needs CREATEDB."""
     name = f"provisioning_test_{uuid.uuid4().hex[:12]}"
     with connected(server) as connection:
-        connection.execute(text(f'CREATE DATABASE "{name}"'))
+        how = f"ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+        connection.execute(text(f'CREATE DATABASE "{name}" {how if encoding != "UTF8" else ""}'))
         # Nobody asks a crash of this server for the rows; whoever does starts one that is durable.
         connection.execute(text(f'ALTER DATABASE "{name}" SET synchronous_commit = off'))
     return server.set(database=name)

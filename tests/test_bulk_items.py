@@ -165,16 +165,16 @@ def test_ndjson_holds_what_the_pages_hold(partner: Caller, monkeypatch: pytest.M
 
 
 def test_the_table_has_the_columns_of_the_upload_and_of_the_result(partner: Caller) -> None:
-    sent = 'email;client_name;metadata.tier;colour\nnobody;"Müller; Söhne";"a ""b""";\na@example.com;A;;red\n'
+    sent = 'email;client_name;metadata.tier;plan\nnobody;"Müller; Söhne";"a ""b""";\nno one;A;;red\n'
     path = done(partner, sent.encode(), CSV)
     answer = partner("GET", path, headers={"Accept": CSV})
     assert answer.headers["Content-Disposition"] == f'attachment; filename="{path.split("/")[2]}.csv"'
     assert table(partner, path) == [
-        ["client_name", "email", "metadata.tier", "colour", *RESULT],
-        ["Müller; Söhne", "nobody", 'a "b"', "", "1", "2", "failed", "400", "", "validation-error",
+        ["client_name", "email", "plan", "metadata.tier", *RESULT],
+        ["Müller; Söhne", "nobody", "", 'a "b"', "1", "2", "failed", "400", "", "validation-error",
          "email: Invalid email address."],
-        ["A", "a@example.com", "", "red", "2", "3", "failed", "400", "", "validation-error",
-         "colour: There is no such field."],
+        ["A", "no one", "red", "", "2", "3", "failed", "400", "", "validation-error",
+         "email: Invalid email address."],
     ]  # fmt: skip
 
 

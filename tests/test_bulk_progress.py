@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from flask import Flask
 
-from flask_tenant_provisioning.bulk.following import AGAIN, LASTS, MOST, PAUSE, SILENCE, Time, seats, stream
+from flask_tenant_provisioning.bulk.following import AGAIN, LASTS, PAUSE, SILENCE, Time, stream
+from flask_tenant_provisioning.web.long_requests import seats
 from tests.bulk import Bulk
 from tests.refusals import refused
-from tests.world import Caller, mount_of
+from tests.witness import Clock
+from tests.world import Caller, host, mount_of
 
 JOBS = "/bulk-jobs"
 ROW = {"client_name": "Client", "email": "admin@example.com"}
@@ -46,7 +48,7 @@ def events(data: bytes | Iterator[bytes]) -> list[tuple[str, dict[str, Any]]]:
 def test_there_is_an_event_whenever_something_has_changed() -> None:
     hand = Hand()
     shown = [job(0), job(0), job(5), job(5), job(5), job(9, "succeeded")]
-    found = list(stream(lambda: shown.pop(0), hand.time(), threading.Semaphore()))
+    found = list(stream(lambda: shown.pop(0), hand.time(), lambda: True))
     assert found == [
         RETRY.encode(),
         b'id: running-0\nevent: progress\ndata: {"state":"running","processed":0,"finished_at":null}\n\n',
@@ -58,24 +60,22 @@ def test_there_is_an_event_whenever_something_has_changed() -> None:
 
 def test_a_stream_is_heard_of_while_nothing_happens_and_ends_in_time() -> None:
     hand = Hand()
-    found = list(stream(lambda: job(0), hand.time(), threading.Semaphore()))
+    found = list(stream(lambda: job(0), hand.time(), lambda: True))
     assert len(events(b"".join(found))) == 1
     assert found.count(b": still here\n\n") == LASTS // SILENCE
     assert hand.now == LASTS
 
 
-def test_as_many_streams_last_as_there_are_seats() -> None:
-    hand, free = Hand(), threading.Semaphore(1)
-    lasting = stream(lambda: job(0), hand.time(), free)
-    next(lasting), next(lasting)
-    assert events(stream(lambda: job(0), hand.time(), free)) == [("progress", job(0))]
-    lasting.close()  # type: ignore[attr-defined]
-    next(lasting := stream(lambda: job(0), hand.time(), free)), next(lasting)
-    assert not free.acquire(blocking=False)
+def test_a_stream_ends_at_the_next_look_once_it_may_not_last() -> None:
+    hand, may = Hand(), [True, True, True, False]
+    found = list(stream(lambda: job(0), hand.time(), lambda: may.pop(0)))
+    assert (len(events(b"".join(found))), hand.now) == (1, 2 * PAUSE)
 
 
 def test_without_threads_to_spare_a_stream_tells_how_things_are() -> None:
-    assert events(stream(lambda: job(3), Hand().time(), None)) == [("progress", job(3))]
+    hand = Hand()
+    assert events(stream(lambda: job(3), hand.time(), lambda: False)) == [("progress", job(3))]
+    assert hand.now == 0
 
 
 def test_a_finished_job_is_told_of_once(partner: Caller) -> None:
@@ -101,9 +101,80 @@ def test_a_job_is_followed_while_it_is_done(partner: Caller) -> None:
     assert events(next(parts)) == [("progress", made)]  # type: ignore[arg-type]
     Bulk(partner.app, partner).work()
     assert [kind for kind, _ in events(parts)] == ["finished"]  # type: ignore[arg-type]
-    free = mount_of(partner.app).once(seats)
-    assert [free.acquire(blocking=False) for _ in range(MOST)] == [True] * MOST
-    free.release(MOST)
+    assert mount_of(partner.app).once(seats).taken == 0
+
+
+STREAM = {"wsgi.multithread": True}
+
+
+def test_streams_of_a_partner_beyond_its_seats_show_the_job_once(make_app: Callable[..., Flask]) -> None:
+    app = make_app(PROVISIONING_LONG_REQUESTS=3, PROVISIONING_LONG_REQUESTS_PER_PARTNER=2)
+    one, other = Caller(app), Caller(app)
+
+    def follow(partner: Caller) -> Any:
+        made = partner("POST", JOBS, json=[ROW]).get_json()
+        return partner("GET", f"{JOBS}/{made['job']}/progress", environ_overrides=STREAM)
+
+    lasting = [follow(one), follow(one)]
+    assert [kind for kind, _ in events(follow(one).data)] == ["progress"]
+    lasting.append(follow(other))
+    assert [kind for kind, _ in events(follow(other).data)] == ["progress"]
+    assert mount_of(app).once(seats).taken == 3
+    for answer in lasting:
+        answer.close()
+    assert mount_of(app).once(seats).taken == 0
+
+
+def suspend(app: Flask, partner: Caller, _clock: Clock) -> None:
+    operator = Caller(app, "host", ["provisioning-admin"])
+    assert operator("PATCH", f"/partners/{partner.partner}", json={"status": "suspended"}).status_code == 200
+
+
+def expire(_app: Flask, _partner: Caller, clock: Clock) -> None:
+    clock.now += 3600
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("end", [suspend, expire])
+def test_a_stream_ends_with_its_token_and_its_partner_s_standing(
+    database_url: str, end: Callable[[Flask, Caller, Clock], None]
+) -> None:
+    clock = Clock()
+    app = host(database_url, {"clock": clock})
+    partner = Caller(app)
+    made = partner("POST", JOBS, json=[ROW]).get_json()
+    answer = partner("GET", f"{JOBS}/{made['job']}/progress", environ_overrides=STREAM)
+    parts = iter(answer.response)
+    assert next(parts) == RETRY.encode()
+    assert [kind for kind, _ in events(next(parts))] == ["progress"]  # type: ignore[arg-type]
+    end(app, partner, clock)
+    assert list(parts) == []
+    assert mount_of(app).once(seats).taken == 0
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("kind", ["text/csv", "application/x-ndjson"])
+def test_a_download_without_a_free_seat_says_when_to_ask_again(make_app: Callable[..., Flask], kind: str) -> None:
+    app = make_app(PROVISIONING_LONG_REQUESTS=2, PROVISIONING_LONG_REQUESTS_PER_PARTNER=1)
+    one, two, three = (Caller(app) for _ in range(3))
+
+    def download(partner: Caller) -> Any:
+        made = partner("POST", JOBS, json=[ROW]).get_json()
+        Bulk(app, partner).work()
+        return partner("GET", f"{JOBS}/{made['job']}/items", headers={"Accept": kind})
+
+    first = download(one)
+    answer = download(one)
+    detail = "This partner has 1 long request under way: a slow body, an upload, a stream or a download."
+    refused(answer, 429, "too-many-long-requests", detail)
+    assert answer.headers["Retry-After"] == "5"
+    second = download(two)
+    answer = download(three)
+    refused(answer, 503, "server-busy", "The server has as many long requests under way as it can hold.")
+    assert answer.headers["Retry-After"] == "5"
+    first.close()
+    second.close()
+    assert download(three).status_code == 200
 
 
 def test_a_server_of_one_thread_is_not_held_up(partner: Caller) -> None:

@@ -145,7 +145,7 @@ def test_a_chunk_ends_with_its_number_of_rows() -> None:
 
 
 def test_a_chunk_ends_before_it_grows_large() -> None:
-    found = list(chunks((b"x" * 900_000 + b"\n" for _ in range(5)), NDJSON, None, LIMITS))
+    found = list(chunks((b"x" * 200_000 + b"\n" for _ in range(5)), NDJSON, None, LIMITS))
 
     assert [(chunk.first_row, chunk.lines) for chunk in found] == [(1, [1, 2]), (3, [3, 4]), (5, [5])]
 
@@ -165,6 +165,25 @@ def test_the_delimiter_is_the_headers(header: bytes, record: bytes) -> None:
     ((found),) = values(header + b"\n" + record, CSV)
 
     assert list(found.values()) == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("sign", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("first", ["sep={}", "SEP={}", '"sep={}"'])
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
+def test_a_first_line_may_name_the_delimiter(sign: str, first: str, mark: bytes) -> None:
+    data = f"{first}\r\na{sign}b,;c\r\n1{sign}2\r\n".format(sign).encode()
+    data = data.replace(b"b,;c", b'"b,;c"')
+
+    assert rows(mark + data, CSV) == [(3, b'{"a":"1","b,;c":"2"}')]
+
+
+@pytest.mark.parametrize("blank", [",", ",,", ",,,,", '"",""', ";;", '""'])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_rows_of_delimiters_alone_are_blank(blank: str, end: str) -> None:
+    sign = ";" if ";" in blank else ","
+    lines = [blank, f"a{sign}b", blank, f"1{sign}2", blank, blank, f'{sign}"4"', blank]
+
+    assert rows(end.join(lines).encode(), CSV) == [(4, b'{"a":"1","b":"2"}'), (7, b'{"b":"4"}')]
 
 
 def test_columns_of_a_result_file_are_ignored_and_empty_cells_left_out() -> None:

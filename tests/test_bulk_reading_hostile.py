@@ -27,7 +27,9 @@ COMMA = "A comma is missing between two rows."
 OTHER_KIND = "A bracket is closed by one of the other kind."
 AFTER = "Something follows after the JSON array."
 STRAY = "A quote stands inside of a cell without being doubled."
+GOES_ON = "A cell goes on after its closing quote; a quote within it is written twice."
 NOT_CLOSED = "A quote is not closed."
+SEPARATOR = "The first line names a delimiter that is none of , ; | and tab."
 UNREADABLE = "The header is not UTF-8, or holds a NUL character."
 
 BROKEN = {
@@ -62,6 +64,17 @@ BROKEN = {
     "open quote in the header": (CSV, b'a,"b\n1,2', NOT_CLOSED, 1),
     "stray quotes on two lines": (CSV, b'a,b\n1,5" x\n2,6" x\n', STRAY, 2),
     "stray and open quote": (CSV, b'a,b\n5",",\n', STRAY, 2),
+    "stray and never closed": (CSV, b'a,b\n1,2\n5" x,1\n2,3\n', STRAY, 3),
+    "two stray quotes in a cell": (CSV, b'a\n1\n5" x 6"\n', STRAY, 3),
+    "a quote after a space": (CSV, b'a,b\n1, "2"\n', STRAY, 2),
+    "text after a quote": (CSV, b'a\n"1"2\n', GOES_ON, 2),
+    "space after a quote": (CSV, b'a,b\n"1" ,2\n', GOES_ON, 2),
+    "text after a quote over lines": (CSV, b'a,b\n1,"2\r\n3\r4\n5"6\n7,8\n', GOES_ON, 5),
+    "quotes escaped by a backslash": (CSV, b'a,b\n1,"A \\"B\\" C"\n', GOES_ON, 2),
+    "a last quote escaped by a backslash": (CSV, b'a,b\n"A \\"",1\n"B",2\n', GOES_ON, 3),
+    "text after a quote in the header": (CSV, b'"a"x,b\n1,2\n', GOES_ON, 1),
+    "backslashes in the header": (CSV, b'"a\\"b",c\n1,2\n', GOES_ON, 1),
+    "a delimiter that is none": (CSV, b"sep=a\na,b\n1,2\n", SEPARATOR, 1),
 }
 
 
@@ -88,14 +101,11 @@ WRONG = {
     "a line's end in a text": (JSON, b'[{"a":"1\n2"},3]', [b'{"a":"1\r2"}', b"3"]),
     "brackets in texts": (JSON, b'["]","}\\"]",{"[":"\\\\"}]', [b'"]"', b'"}\\"]"', b'{"[":"\\\\"}']),
     "cells too many, too few": (CSV, b'a,b\n1,2,3\n"1"\n', [b'["1","2","3"]', b'["1"]']),
-    "cells without a column": (CSV, b"a\n" + b"," * 5000, [b"[" + b",".join([b'""'] * 1001) + b"]"]),
+    "cells without a column": (CSV, b"a\n1" + b"," * 5000, [b'["1",' + b",".join([b'""'] * 1000) + b"]"]),
+    "quoted cells without a column": (CSV, b'a\n"1"' + b"," * 5000, [b'["1",' + b",".join([b'""'] * 1000) + b"]"]),
     "a record not UTF-8": (CSV, b"a,b\n\xff,2\n3,4", [b'{"a":"\xff","b":"2"}', b'{"a":"3","b":"4"}']),
     "a record with NUL": (CSV, b"a\n1\0", [b'{"a":"1\\u0000"}']),
-    "quotes within cells": (
-        CSV,
-        b'a\n5" x 6"\n"1"2\n"""3"""\n',
-        [rb'{"a":"5\" x 6\""}', b'{"a":"12"}', rb'{"a":"\"3\""}'],
-    ),
+    "quotes within cells": (CSV, b'a,b\n"""3""",""""\n"\\",1\n', [rb'{"a":"\"3\"","b":"\""}', rb'{"a":"\\","b":"1"}']),
     "a cell of 200 KiB": (CSV, b'a\n"' + b"x" * 200_000 + b'"\n', [b'{"a":"' + b"x" * 200_000 + b'"}']),
 }
 

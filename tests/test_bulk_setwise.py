@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from functools import partial
@@ -21,6 +22,8 @@ from flask_tenant_provisioning.bulk.rows import Row
 from flask_tenant_provisioning.bulk.singly import done_singly
 from flask_tenant_provisioning.bulk.together import done_together
 from flask_tenant_provisioning.database import Session
+from flask_tenant_provisioning.tenants.counting import Limit
+from flask_tenant_provisioning.tenants.room import Room
 from flask_tenant_provisioning.tenants.usage import allowance
 from tests import own_fields
 from tests.witness import put, rows
@@ -63,7 +66,9 @@ class Stage:
         admin = Caller(app, roles=["provisioning-admin"])
         assert admin("PATCH", f"/partners/{self.partner.partner}", json=limits).status_code == 200
         actor = Actor(Principal("tester", self.partner.partner), "request-1", "192.0.2.1", "curl")
-        self._setting = Setting(self.mount, actor, self.partner.partner, allowance(self.mount, self.partner.partner))
+        room = Room() if most is None else Room(most, Limit(self.partner.partner).exceeded(LIVING + most))
+        allowed = dataclasses.replace(allowance(self.mount, self.partner.partner), room=room)
+        self._setting = Setting(self.mount, actor, self.partner.partner, allowed, room, {})
 
     def do(self, way: Way, *chunks: Sequence[Body]) -> Came:
         """Have rows done, chunk by chunk."""
@@ -71,7 +76,7 @@ class Stage:
         for bodies in chunks:
             sent = [Row(n, n, self._named(body)) for n, body in enumerate(bodies, count + 1)]
             count += len(sent)
-            done = [checked(self.mount, self._job, row, at_once=False) for row in sent]
+            done = [checked(self.mount, self._job, row) for row in sent]
             found += self.mount.storage.transaction(partial(self._done, way, done))
         return Came([self._told(one) for one in found], self._tenants(), self._events())
 

@@ -13,9 +13,12 @@ from typing import Any
 
 import pytest
 from flask import Flask, request
+from werkzeug.test import create_environ
 
-from flask_tenant_provisioning.bulk.uploading import GRACE, SLOWEST, Body
+from flask_tenant_provisioning.bulk.uploading import Body
 from flask_tenant_provisioning.problems import MalformedUpload, UploadTooSlow
+from flask_tenant_provisioning.web.bodies import Incoming
+from flask_tenant_provisioning.web.long_requests import GRACE, PAUSE, SLOWEST, Hold, Pace, Seats, Watchdog
 from tests.bulk import Bulk
 from tests.refusals import refused
 from tests.servers import Address, served, served_by_werkzeug
@@ -67,6 +70,9 @@ def streamed(partner: Caller, source: io.RawIOBase, media_type: str = NDJSON, **
 
 # What is no upload.
 
+GOES_ON = "A cell goes on after its closing quote; a quote within it is written twice."
+UNKNOWN = "The header names columns that rows of this operation do not have: "
+
 
 @pytest.mark.parametrize(
     ("media_type", "data", "detail", "line"),
@@ -77,6 +83,12 @@ def streamed(partner: Caller, source: io.RawIOBase, media_type: str = NDJSON, **
         ("text/csv", b'client_name,email\n"A,b\n', "A quote is not closed.", 2),
         ("text/csv", b"email,email\n", 'The header names the column "email" twice.', 1),
         (NDJSON, b"", "Nothing was sent, or the server in front does not pass on chunked bodies.", None),
+        (NDJSON, b"\n \n", "The upload has no rows.", None),
+        ("application/json", b" [ ] ", "The upload has no rows.", None),
+        ("text/csv", b"client_name,email\r\n", "The upload has no rows.", None),
+        ("text/csv", b"sep=,\r\nclient_name,email\r\n,\r\n", "The upload has no rows.", None),
+        ("text/csv", b'client_name,email\n"A \\"B\\" C",a@example.com\n', GOES_ON, 2),
+        ("text/csv", b"client_name,colour,Email\nA,red,a@example.com\n", f'{UNKNOWN}"colour", "Email".', 1),
     ],
 )
 def test_a_broken_frame_fails_as_a_whole(
@@ -137,7 +149,45 @@ def test_other_charsets_are_refused(partner: Caller, charset: str) -> None:
     )
 
 
+# Which columns a table may have.
+
+WRITABLE = {"external_id", "client_name", "email", "phone_number", "industry", "plan"}
+COLUMNS = {
+    "create": WRITABLE,
+    "upsert": WRITABLE,
+    "update": WRITABLE | {"tenant"},
+    "suspend": {"tenant", "external_id", "reason"},
+    "reactivate": {"tenant", "external_id"},
+    "delete": {"tenant", "external_id"},
+}
+EVERY = {*WRITABLE, "tenant", "reason", "metadata", "metadata.", "metadata.k", f"metadata.{'k' * 41}", "status", "own"}
+
+
+@pytest.mark.parametrize("operation", COLUMNS)
+def test_a_table_has_the_columns_of_its_operation(partner: Caller, operation: str) -> None:
+    more = {"metadata.k", f"metadata.{'k' * 40}"} if "email" in COLUMNS[operation] else set()
+    known = {*COLUMNS[operation], *more, "idempotency_key", "result.anything"}
+    query = f"?operation={operation}"
+    table = f"{','.join(known)}\n{','.join('1' for _ in known)}\n".encode()
+    assert upload(partner, table, "text/csv", query=query).status_code == 202
+    for name in EVERY - known:
+        answer = upload(partner, f"external_id,{name}\n1,\n".encode(), "text/csv", query=query)
+        detail = f'The header names a column that rows of this operation do not have: "{name}".'
+        refused(answer, 400, "malformed-upload", detail, line=1)
+
+
+def test_a_refusal_lists_a_few_names_and_cuts_them(partner: Caller) -> None:
+    names = [f"{n}{'x' * 100}" for n in range(500)]
+    answer = upload(partner, f"{','.join(names)}\n1\n".encode(), "text/csv")
+    detail = UNKNOWN + ", ".join(f'"{name[:64]}…"' for name in names[:5]) + " and 495 more."
+    refused(answer, 400, "malformed-upload", detail, line=1)
+    answer = upload(partner, f"{'y' * 5000},{'y' * 5000}\n1\n".encode(), "text/csv")
+    refused(answer, 400, "malformed-upload", f'The header names the column "{"y" * 64}…" twice.', line=1)
+
+
 # What is too much.
+
+ROW_TOO_LARGE = "A row is larger than 262144 bytes."
 
 
 @pytest.mark.parametrize(
@@ -146,7 +196,7 @@ def test_other_charsets_are_refused(partner: Caller, charset: str) -> None:
         ({"PROVISIONING_BULK_MAX_ROWS": 2}, "", ROW * 3, "The upload has more than 2 rows.", {}),
         ({"PROVISIONING_BULK_ATOMIC_ROWS": 1}, "?mode=atomic", ROW * 2, "The upload has more than 1 rows.", {}),
         ({"PROVISIONING_BULK_MAX_BYTES": 1024}, "", ROW * 20, "The upload is larger than 1024 bytes.", {}),
-        ({}, "", b'"' + b"x" * MEBIBYTE + b'"', "A row is larger than 1048576 bytes.", {"line": 1}),
+        ({}, "", b'"' + b"x" * MEBIBYTE + b'"', ROW_TOO_LARGE, {"line": 1}),
     ],
 )
 def test_beyond_a_limit_nothing_is_kept(
@@ -181,14 +231,14 @@ def test_a_gzip_of_zeros_is_let_go_at_the_limit(partner: Caller) -> None:
 
     source = Source(packed())
     answer = streamed(partner, source, **{"Content-Encoding": "gzip"})
-    refused(answer, 413, "upload-too-large", "A row is larger than 1048576 bytes.", line=1)
+    refused(answer, 413, "upload-too-large", ROW_TOO_LARGE, line=1)
     assert source.taken < 128 * 1024
     nothing_is_kept(partner)
 
 
 def test_a_line_of_100_mebibytes_is_let_go_at_the_limit(partner: Caller) -> None:
     source = Source(iter([b"x" * MEBIBYTE] * 100))
-    refused(streamed(partner, source), 413, "upload-too-large", "A row is larger than 1048576 bytes.", line=1)
+    refused(streamed(partner, source), 413, "upload-too-large", ROW_TOO_LARGE, line=1)
     assert source.taken < 2 * MEBIBYTE
     nothing_is_kept(partner)
 
@@ -258,26 +308,36 @@ class Dripping(io.RawIOBase):
         return b"x" * part
 
 
+def drip(app: Flask, pace: float, size: int, seconds: float = 1e9) -> tuple[Dripping, int]:
+    """Read a body that comes at this pace, as an upload that may take `seconds` in all."""
+    stream = Dripping(pace, size)
+    hold = Hold(Pace(seconds, SLOWEST, PAUSE, UploadTooSlow), Seats(1, 1).take, "p", lambda: stream.now)
+    environ = {"wsgi.input": stream, "CONTENT_LENGTH": str(size), "REQUEST_METHOD": "POST"}
+    with app.request_context({**create_environ(), **environ}), Body(Incoming(hold, Watchdog()), size, hold) as body:
+        return stream, sum(map(len, body))
+
+
 @pytest.mark.parametrize("pace", [0.1, 1, SLOWEST - 1])
 def test_an_upload_that_would_never_end_is_given_up(pace: float) -> None:
-    stream = Dripping(pace, 1 << 30)
-    body = Body(stream, None, lambda: stream.now)
-    with pytest.raises(UploadTooSlow, match=r"^Only \d+ bytes came in \d+ seconds\.$"):
-        for _ in body:
-            pass
-    assert GRACE < stream.now < max(GRACE + 10, 64 / pace + 10)
+    with pytest.raises(UploadTooSlow, match=r"^Only \d+ bytes came in \d+ seconds\.$") as raised:
+        drip(Flask("host"), pace, 1 << 30)
+    waited = int(str(raised.value).split()[-2])
+    assert GRACE <= waited <= max(GRACE + 10, 64 / pace + 10)
 
 
 def test_an_upload_at_a_tolerable_pace_is_read_to_its_end() -> None:
-    stream = Dripping(SLOWEST, 10 * MEBIBYTE)
-    body = Body(stream, 10 * MEBIBYTE, lambda: stream.now)
-    assert sum(map(len, body)) == body.size == 10 * MEBIBYTE
-    assert stream.now > 100 * GRACE
+    stream, size = drip(Flask("host"), SLOWEST, 10 * MEBIBYTE)
+    assert size == 10 * MEBIBYTE
+    assert stream.now > 10 * GRACE
+
+
+def test_an_upload_takes_no_longer_than_it_may_however_steadily_it_comes() -> None:
+    with pytest.raises(UploadTooSlow, match=r"in 60\d seconds\.$"):
+        drip(Flask("host"), SLOWEST, 1 << 30, seconds=600)
 
 
 def test_few_bytes_may_take_a_while() -> None:
-    stream = Dripping(1, 20)
-    assert b"".join(Body(stream, 20, lambda: stream.now)) == b"x" * 20
+    assert drip(Flask("host"), 1, 20)[1] == 20
 
 
 @pytest.mark.parametrize("error", [OSError("reset"), ValueError("no chunk"), RuntimeError("a server's own")])
@@ -287,7 +347,7 @@ def test_a_server_s_own_error_is_an_upload_that_broke_off(error: Exception) -> N
             raise error
 
     with pytest.raises(MalformedUpload, match=r"^The upload broke off after 0 of 9 bytes\.$"):
-        list(Body(Broken(), 9))
+        list(Body(Broken(), 9, Hold(Pace(9, 0, 9, UploadTooSlow), Seats(1, 1).take, "p")))
 
 
 def test_what_is_shorter_than_announced_broke_off(partner: Caller) -> None:

@@ -14,8 +14,8 @@ from flask_tenant_provisioning import TenantProvisioning
 from flask_tenant_provisioning.bulk import actions, receiving, retention
 from flask_tenant_provisioning.bulk.pieces import Superseded
 from flask_tenant_provisioning.bulk.reading import MalformedUpload
-from flask_tenant_provisioning.bulk.working import BulkWork
-from flask_tenant_provisioning.problems import BulkJobNotFound, InvalidState
+from flask_tenant_provisioning.bulk.working import MOST_CLAIMS, BulkWork
+from flask_tenant_provisioning.problems import BulkJobNotFound, InvalidState, ProvisioningError, StorageUnavailable
 from tests.bulk import Bulk
 from tests.servers import at_once
 from tests.test_events import followed
@@ -332,6 +332,67 @@ def test_a_chunk_that_kills_its_workers_is_given_up(bulk: Bulk) -> None:
     bulk.work()
     assert [one.problem and one.problem["code"] for one in bulk.results(job)] == ["internal-error", "malformed-json"]
     assert bulk.job(job).state == "failed"
+
+
+def refuse_a_name(bulk: Bulk, name: str) -> None:
+    """Let the database refuse every tenant of this name, as one with another encoding does."""
+    engine, table = storage_of(bulk.app).engine, storage_of(bulk.app).table("tenants").name
+    refusing = f"ALTER TABLE {table} ADD CONSTRAINT refusing CHECK (client_name <> '{name}')"
+    if engine.dialect.name == "sqlite":
+        when = f"ON {table} WHEN NEW.client_name = '{name}' BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        refusing = f"CREATE TRIGGER refusing_new BEFORE INSERT {when}"
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"CREATE TRIGGER refusing_changed BEFORE UPDATE {when}")
+    with engine.begin() as connection:
+        connection.exec_driver_sql(refusing)
+
+
+@pytest.mark.parametrize("operation", ["create", "upsert", "update"])
+def test_a_row_that_the_database_refuses_fails_alone(bulk: Bulk, operation: str) -> None:
+    made = [named(n, external_id=str(n)) for n in range(4)]
+    if operation == "update":
+        bulk.do("create", made)
+    refuse_a_name(bulk, "no")
+    sent = [{**row, "client_name": "no" if n == 1 else "yes"} for n, row in enumerate(made)]
+    job = bulk.upload(operation, sent)
+    bulk.work()
+    done = 200 if operation == "update" else 201
+    assert [(one.status, (one.problem or {}).get("code")) for one in bulk.results(job)] == [
+        (done, None), (500, "internal-error"), (done, None), (done, None),
+    ]  # fmt: skip
+    assert bulk.job(job).state == "partial"
+    (chunk,) = rows(bulk.app, "bulk_chunks", job_id=job.id)
+    assert chunk["fence"] == 1, "it was claimed once"
+
+
+def test_a_chunk_that_always_fails_is_given_up_at_once(bulk: Bulk) -> None:
+    job = bulk.upload("create", [named(1), named(2)])
+    table = storage_of(bulk.app).table("bulk_chunks")
+    with storage_of(bulk.app).engine.begin() as connection:
+        connection.execute(table.update().values(payload=b"no rows at all"))
+    bulk.work()
+    assert [(one.row, one.status, one.problem) for one in bulk.results(job)] == [
+        (n, 500, {"code": "internal-error", "detail": ProvisioningError().detail, "line": n}) for n in (1, 2)
+    ]
+    assert bulk.job(job).state == "failed"
+    (chunk,) = rows(bulk.app, "bulk_chunks", job_id=job.id)
+    assert chunk["fence"] == MOST_CLAIMS + 1
+
+
+def test_a_chunk_whose_database_is_away_is_not_given_up(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
+    job, work = bulk.upload("create", [named(1)]), BulkWork(bulk.mount, 0)
+    for _ in range(2):
+        (piece,) = work.claim(1)
+        with monkeypatch.context() as away:
+            away.setattr(bulk.mount.storage, "read", refuse)
+            with pytest.raises(StorageUnavailable):
+                work.run(piece)
+    (chunk,) = rows(bulk.app, "bulk_chunks", job_id=job.id)
+    assert (chunk["fence"], chunk["leased_until"] is None) == (2, False), "it waits until its claim has ended"
+
+
+def refuse(*_: Any) -> None:
+    raise StorageUnavailable
 
 
 def test_a_partner_with_few_rows_does_not_wait_for_one_with_many(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:

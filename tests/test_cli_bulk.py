@@ -427,7 +427,7 @@ def test_an_export_of_nobody_says_so(host: Flask, tmp_path: Path) -> None:
     table = tmp_path / "nobody.csv"
     assert exported(host, "--output", str(table), partner="other").err == "There are no such tenants.\n"
     done = imported(host, table)
-    assert (done.status, done.out.splitlines()[0]) == (0, "0 rows: 0 succeeded, 0 unchanged, 0 failed.")
+    assert done == Done(2, "", f"Error: {table}: The upload has no rows. Nothing of it is kept.\n")
 
 
 def test_a_table_has_the_keys_that_are_named(host: Flask) -> None:

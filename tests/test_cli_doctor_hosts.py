@@ -181,6 +181,26 @@ def wrapped(hook: Callable[..., Any]) -> Callable[..., Any]:
     return around
 
 
+def compress(answer: Any) -> Any:
+    """Stands for Flask-Compress's hook, by whose name it is known."""
+    return answer
+
+
+compress.__module__, compress.__qualname__ = "flask_compress.flask_compress", "Compress.after_request"
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_compression(blueprint: House, house: House, compressed: bool) -> None:
+    for one in (blueprint, house):
+        if compressed:
+            one.app.after_request(compress)
+        one.mount()
+    detail = "Flask-Compress packs the API's answers, secrets too, and changes their ETags, which If-Match takes"
+    warning = ("warn", detail, f"leave the API to the proxy in front, or {ISOLATE}")
+    assert found(blueprint, "compression") == (warning if compressed else ("ok", "no Flask-Compress", ""))
+    assert found(house, "compression") == SPARED
+
+
 def test_hooks_that_touch_sessions(blueprint: House, house: House) -> None:
     for one in (blueprint, house):
         one.app.url_value_preprocessor(pull)

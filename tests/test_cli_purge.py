@@ -97,7 +97,7 @@ def test_a_rehearsal_counts_and_touches_nothing(host: Flask, clock: Clock) -> No
     found = run(host, "purge", "--dry-run", "--json")
     assert (found.status, json.loads(found.out), found.err) == (
         0,
-        {"tenants": 3, "idempotency_records": 3, "dry_run": True},
+        {"tenants": 3, "idempotency_records": 3, "erased_tenants": 0, "dry_run": True},
         "",
     )
     assert (rows(host, "tenants"), rows(host, "idempotency")) == (3, 3)
@@ -106,7 +106,9 @@ def test_a_rehearsal_counts_and_touches_nothing(host: Flask, clock: Clock) -> No
 def test_json_says_how_many_of_each(host: Flask, clock: Clock) -> None:
     delete(host, 2)
     clock.now += 31 * DAY
-    assert run(host, "purge", "--json") == Done(0, '{"tenants":2,"idempotency_records":2,"dry_run":false}\n')
+    assert run(host, "purge", "--json") == Done(
+        0, '{"tenants":2,"idempotency_records":2,"erased_tenants":0,"dry_run":false}\n'
+    )
 
 
 def test_the_operator_is_who_the_events_name(host: Flask, clock: Clock) -> None:

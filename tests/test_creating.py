@@ -12,10 +12,11 @@ from flask import Flask
 from flask_tenant_provisioning.access import Actor, Principal
 from flask_tenant_provisioning.database import Session, Storage
 from flask_tenant_provisioning.problems import ProvisioningError, QuotaExceeded, TenantExists
-from flask_tenant_provisioning.tenants.counting import EVERYBODY, Limit, recount
+from flask_tenant_provisioning.tenants.counting import EVERYBODY, Limit
 from flask_tenant_provisioning.tenants.creating import Made, create_many
 from flask_tenant_provisioning.tenants.inputs import load_tenant
 from flask_tenant_provisioning.tenants.models import Tenant
+from flask_tenant_provisioning.tenants.room import Room
 from flask_tenant_provisioning.tenants.usage import Allowance, allowance
 from tests import own_fields
 from tests.own_fields import NAMES, NOTHING
@@ -41,8 +42,7 @@ def create(app: Flask, *bodies: dict[str, Any], most: int | None = None) -> list
     values = [load_tenant(mount, body) for body in bodies]
     allowed = allowance(mount, "acme")
     if most is not None:
-        mount.storage.transaction(recount)
-        allowed = Allowance(mount.license, (Limit(EVERYBODY, most),))
+        allowed = Allowance(mount.license, (), room=Room(most, Limit(EVERYBODY).exceeded(most)))
     work = partial(create_many, actor=ACTOR, partner="acme", values=values, allowance=allowed)
     found: list[Made] = mount.storage.transaction(work)
     return found
@@ -151,13 +151,12 @@ def test_who_was_only_in_the_way_of_others_that_fail_makes_no_difference(app: Fl
 
 def test_a_limit_is_exact_and_goes_to_the_first(app: Flask) -> None:
     create(app, named(0))
-    made = create(app, *(named(n) for n in (0, 1, 2, 0, 3, 4)), most=3)
+    made = create(app, *(named(n) for n in (0, 1, 2, 0, 3, 4)), most=2)
     assert [told(one) if isinstance(one, Tenant) else one.code for one in made] == [
         "tenant-exists", "Client 1", "Client 2", "quota-exceeded", "quota-exceeded", "quota-exceeded",
     ]  # fmt: skip
-    assert rows(app, "usage")[0]["tenants"] == 3
     assert isinstance(made[-1], QuotaExceeded)
-    assert made[-1].members == {"limit": 3}
+    assert made[-1].members == {"limit": 2}
 
 
 def test_nobody_is_nothing(app: Flask) -> None:

@@ -132,9 +132,12 @@ def rows(app: Flask, table: str) -> int:
         return int(connection.execute(text(f"SELECT count(*) FROM provisioning_{table}")).scalar_one())
 
 
-def refused(answer: TestResponse) -> None:
+READ_ONLY = "The database takes no writes at the moment."
+
+
+def refused(answer: TestResponse, detail: str = "The database does not answer at the moment.") -> None:
     """Assert the one answer to every failure of the database."""
-    problem(answer, status=503, code="storage-unavailable", detail="The database does not answer at the moment.")
+    problem(answer, status=503, code="storage-unavailable", detail=detail)
     assert answer.headers["Retry-After"] == "2"
 
 
@@ -218,12 +221,15 @@ def test_a_server_that_vanishes_is_given_up_in_seconds(make_pg_app: Callable[...
 
 
 @pytest.mark.parametrize(
-    "state", ["53100", "53200", "25006", "25P03", "57014", "57P01", "58030", "40003", "55P03", "40001"]
+    "state",
+    ["53100", "53200", "25006", "25P03", "57014", "57P01", "58030", "40003", "55P03", "40001", "42501", "XX000"],
 )
 def test_a_failure_of_the_database_is_no_failure_of_ours(failing: Flask, state: str) -> None:
-    """Disk full, memory full, read-only, ended, canceled, shut down, I/O, outcome unknown, locked, serialization."""
+    """Disk full, memory full, read-only, ended, canceled, shut down, I/O, outcome unknown, locked, serialization,
+    without a privilege, internal."""
     for headers in ({}, {"Idempotency-Key": "k"}):
-        refused(Caller(failing)("POST", "/tenants", json={**TENANT, "industry": state}, headers=headers))
+        detail = {"25006": {"detail": READ_ONLY}, "42501": {"detail": "The database is not ready."}}.get(state, {})
+        refused(Caller(failing)("POST", "/tenants", json={**TENANT, "industry": state}, headers=headers), **detail)
     assert (rows(failing, "tenants"), rows(failing, "events"), rows(failing, "idempotency")) == (0, 0, 0)
 
 
@@ -245,8 +251,8 @@ def test_a_read_only_server_serves_reads(make_pg_app: Callable[..., Flask]) -> N
     standby = {"connect_args": {"options": f"{options_of(made.app)} -cdefault_transaction_read_only=on"}}
     app = make_pg_app(PROVISIONING_DATABASE_OPTIONS=standby, PROVISIONING_AUTO_MIGRATE=False)
     partner = Caller(app, made.partner)
-    refused(partner("POST", "/tenants", json=TENANT))
-    refused(partner("PATCH", f"/tenants/{tenant}", json={"industry": "Arts"}))
+    refused(partner("POST", "/tenants", json=TENANT), READ_ONLY)
+    refused(partner("PATCH", f"/tenants/{tenant}", json={"industry": "Arts"}), READ_ONLY)
     assert partner("GET", f"/tenants/{tenant}").status_code == 200
 
 
@@ -277,7 +283,7 @@ def test_a_read_only_file_serves_reads(file: Path, make_file_app: Callable[..., 
     tenant = made.create()["tenant"]
     app = make_file_app(f"sqlite:///file:{file}?mode=ro&uri=true", PROVISIONING_AUTO_MIGRATE=False)
     partner = Caller(app, made.partner)
-    refused(partner("POST", "/tenants", json=TENANT))
+    refused(partner("POST", "/tenants", json=TENANT), READ_ONLY)
     assert partner("GET", f"/tenants/{tenant}").status_code == 200
 
 
@@ -335,7 +341,7 @@ def test_a_locked_file_is_waited_for_no_longer_than_patience_lasts(
     begun = time.monotonic()
     with pytest.raises(StorageUnavailable):
         impatient.transaction(note)
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 10, "each of 50 attempts waits for 0.3 seconds"
     holder.close()
 
 

@@ -527,15 +527,17 @@ def test_other_methods_need_no_key_and_read_none(
     assert rows(partner.app, "idempotency", partner_id=partner.partner) == []
 
 
-def test_a_rehearsal_takes_no_key(partner: Caller) -> None:
+def test_a_rehearsal_takes_no_key_and_answers_as_the_write_with_it(partner: Caller) -> None:
     rehearsed = keyed(partner, "POST", "/tenants?validate_only=true", EXAMPLE)
     assert (rehearsed.status_code, rehearsed.headers["X-Validate-Only"]) == (201, "true")
     assert rows(partner.app, "idempotency", partner_id=partner.partner) == []
     first = keyed(partner, "POST", "/tenants", EXAMPLE)
     fresh(first, 201)
     again = keyed(partner, "POST", "/tenants?validate_only=true", EXAMPLE)
-    problem(again, status=409, code="tenant-exists")
-    assert "Idempotency-Replayed" not in again.headers
+    assert (again.status_code, again.data) == (201, first.data)
+    assert (again.headers["X-Validate-Only"], again.headers["Idempotency-Replayed"]) == ("true", "true")
+    other = keyed(partner, "POST", "/tenants?validate_only=true", {**EXAMPLE, "industry": "Energy"})
+    problem(other, status=422, code="idempotency-key-reused")
     replayed(keyed(partner, "POST", "/tenants", EXAMPLE), first)
 
 

@@ -119,11 +119,15 @@ def test_every_link_leads_to_an_operation_with_these_parameters(client: Follower
     assert list(OpenAPIV31SpecValidator(client.document).iter_errors()) == []
 
 
-def test_the_body_of_an_upsert_does_not_ask_for_the_external_id_again(client: Follower) -> None:
+def test_the_body_of_an_upsert_may_repeat_the_external_id(client: Follower) -> None:
     body = client.operations["upsert_tenant"][2]["requestBody"]["content"]["application/json"]["schema"]
     described = client.document["components"]["schemas"][body["$ref"].rpartition("/")[2]]
-    assert "external_id" not in described["properties"]
-    assert "external_id" in client.document["components"]["schemas"]["TenantInput"]["properties"]
+    found = described["properties"]["external_id"]
+    assert (found["type"], found["description"]) == ("string", "The `external_id` of the path, or absent.")
+    assert "external_id" not in described["required"]
+    assert client.document["components"]["schemas"]["TenantInput"]["properties"]["external_id"]["type"] == [
+        "string", "null",
+    ]  # fmt: skip
 
 
 LONGEST = "~" * 255

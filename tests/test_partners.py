@@ -10,6 +10,7 @@ from flask import Flask
 
 from flask_tenant_provisioning import TenantProvisioning, requires
 from flask_tenant_provisioning.partners.standing import standings
+from flask_tenant_provisioning.web.validation import WRONG_PARTNER_ID
 from tests.overtaken import Overtaken
 from tests.refusals import invalid, refused
 from tests.servers import at_once
@@ -40,6 +41,30 @@ def change(admin: Caller, partner: Caller, **fields: Any) -> dict[str, Any]:
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.get_json()
     return found
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"If-Match": '"1"'}, 412), ({"If-Match": '"2"'}, 200), ({"If-Match": "*"}, 200), ({"If-None-Match": "*"}, 412),
+        ({"If-Match": 'W/"2"'}, 412), ({}, 200),
+    ],
+)  # fmt: skip
+def test_a_put_is_held_to_its_preconditions(
+    admin: Caller, partner: Caller, headers: dict[str, str], status: int
+) -> None:
+    partner("GET", "/tenants")
+    change(admin, partner, name="Before")
+    answer = admin("PUT", at(partner), json={"name": "After"}, headers=headers)
+    assert answer.status_code == status, answer.text
+    assert admin("GET", at(partner)).get_json()["name"] == ("After" if status == 200 else "Before")
+
+
+def test_a_put_of_a_new_partner_is_held_to_them_too(admin: Caller) -> None:
+    path = f"{PARTNERS}/{admin.partner}-new"
+    assert admin("PUT", path, json={}, headers={"If-Match": "*"}).status_code == 412
+    assert admin("GET", path).status_code == 404
+    assert admin("PUT", path, json={}, headers={"If-None-Match": "*"}).status_code == 201
 
 
 # Registered.
@@ -104,7 +129,7 @@ def test_whatever_a_token_may_name_is_reached(partner: Caller, id: str) -> None:
 
 def test_a_partner_whom_no_token_can_name_is_refused(admin: Caller) -> None:
     answer = admin("PUT", f"{PARTNERS}/{'x' * 256}", json={})
-    invalid(answer, ("#/partner", "invalid-length", "Must have 1 to 255 characters, and no NUL."))
+    invalid(answer, ("#/partner", "invalid-partner-id", WRONG_PARTNER_ID.detail))
 
 
 # Changed.

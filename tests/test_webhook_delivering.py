@@ -42,6 +42,7 @@ class Receiver(http.server.ThreadingHTTPServer):
         self.taken: list[dict[str, Any]] = []
         self.ids: list[str] = []
         self.secret = SECRET
+        self.status_text: tuple[int, str] | None = None
         self.answer: Callable[[dict[str, Any]], tuple[int, dict[str, str]]] = lambda event: (204, {})
 
     @property
@@ -59,12 +60,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         assert self.headers["webhook-id"] == event["id"]
         self.server.ids.append(event["id"])
         status, headers = self.server.answer(event)
+        content = b""
+        if self.server.status_text is not None:
+            status, content = self.server.status_text[0], self.server.status_text[1].encode()
         if 200 <= status < 300:
             self.server.taken.append(event)
         self.send_response(status)
-        for name, value in {"Content-Length": "0", **headers}.items():
+        for name, value in {"Content-Length": str(len(content)), **headers}.items():
             self.send_header(name, value)
         self.end_headers()
+        self.wfile.write(content)
 
     def log_message(self, *_args: Any) -> None:
         pass
@@ -380,3 +385,28 @@ def test_one_endpoint_that_hangs_delays_no_other(house: House) -> None:
     assert worker.is_alive(), "it still waits for the one that hangs"
     released.set()
     worker.join()
+
+
+@pytest.mark.parametrize(("status", "kept"), [(200, 1024), (500, 8192)])
+def test_of_a_success_less_is_kept_than_of_a_failure(house: House, status: int, kept: int) -> None:
+    receiver = house.endpoint()
+    receiver.status_text = (status, "\u00e9" * 8192)
+    house.partner.create()
+    house.deliver()
+    (attempt,) = rows(house.app, "attempts")
+    assert (attempt["status"], len(attempt["answer"].encode())) == (status, kept)
+
+
+def test_answers_from_the_operator_s_network_are_for_administrators(house: House) -> None:
+    """A partner who names a server inside does not read what that server answers."""
+    receiver = house.endpoint()
+    receiver.status_text = (200, "root:x:0:0")
+    house.partner.create()
+    house.deliver()
+    (delivery,) = rows(house.app, "deliveries")
+    admin = Caller(house.app, "host", ["provisioning-admin"])
+    seen = [
+        [attempt["answer"] for attempt in caller("GET", f"/deliveries/{delivery['id']}").get_json()["history"]]
+        for caller in (house.partner, admin)
+    ]
+    assert seen == [[None], ["root:x:0:0"]]

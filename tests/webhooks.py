@@ -17,7 +17,7 @@ LOCAL: dict[str, Any] = {
 
 
 class Receiver(http.server.ThreadingHTTPServer):
-    """Remembers each request as headers and body, and answers with `status`."""
+    """Remembers each request as headers and body, and answers with `status`; one that `echoes` sends the body back."""
 
     daemon_threads = True
 
@@ -25,6 +25,7 @@ class Receiver(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.requests: list[tuple[dict[str, str], bytes]] = []
         self.status = 204
+        self.echoes = False
         self.came = threading.Condition()
 
     @property
@@ -47,8 +48,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.server.requests.append((dict(self.headers), body))
             self.server.came.notify_all()
         self.send_response(self.server.status)
-        self.send_header("Content-Length", "0")
+        answer = body if self.server.echoes else b""
+        self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
+        self.wfile.write(answer)
 
     def log_message(self, *_args: Any) -> None:
         pass

@@ -23,8 +23,8 @@ LASTING: dict[str, Any] = {"JWT_ACCESS_TOKEN_EXPIRES": timedelta(days=3000)}
 
 
 TABLES = (
-    "tenants", "events", "idempotency", "usage", "runs", "steps", "feeds", "webhooks", "deliveries", "attempts",
-    "bulk_jobs", "bulk_chunks", "bulk_keys", "settings", "settings_history",
+    "tenants", "erasures", "events", "idempotency", "usage", "runs", "steps", "feeds", "webhooks", "deliveries",
+    "attempts", "bulk_jobs", "bulk_chunks", "bulk_keys", "settings", "settings_history",
 )  # fmt: skip
 
 

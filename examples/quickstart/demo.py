@@ -20,6 +20,8 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 TENANTS = "/api/provisioning/tenants"
 JOBS = "/api/provisioning/bulk-jobs"
+#: The server's threads. Progress streams, slow uploads and downloads may hold fewer than half of them.
+THREADS = 16
 EXAMPLE = {
     "client_name": "Example Corp",
     "email": "admin@example.com",
@@ -136,7 +138,8 @@ def token(role: str, partner: str, environment: Mapping[str, str]) -> str:
 @contextlib.contextmanager
 def server(port: int, environment: Mapping[str, str]) -> Iterator[None]:
     """Run the app under waitress until the block ends. Raises `Failure` if it does not answer within 30 seconds."""
-    command = [sys.executable, "-m", "waitress", f"--listen=127.0.0.1:{port}", "--call", "app:create_app"]
+    listen, threads = f"--listen=127.0.0.1:{port}", f"--threads={THREADS}"
+    command = [sys.executable, "-m", "waitress", listen, threads, "--call", "app:create_app"]
     process = subprocess.Popen(command, cwd=HERE, env=dict(environment))
     try:
         end = time.monotonic() + 30

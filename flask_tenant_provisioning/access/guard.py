@@ -80,6 +80,16 @@ class Guard:
         request.environ[_KEPT] = principal
         return principal
 
+    def admits(self, header: str, permissions: Sequence[str]) -> bool:
+        """Whether a request with this ``Authorization`` header would be admitted now; needs no request context."""
+        try:
+            principal = self._tokens.recheck(bearer(header))
+            self._standing(principal)
+            self.require(principal, permissions)
+        except ProvisioningError:
+            return False
+        return True
+
     def require(self, principal: Principal, permissions: Sequence[str]) -> None:
         """Raise `Forbidden`, with its challenge, where the principal lacks one of `permissions`."""
         if missing := principal.missing(permissions):

@@ -10,6 +10,8 @@ from ..config import PERMISSIONS, Settings
 from ..problems import InvalidToken, PartnerMissing
 
 LONGEST_NAME = 255
+#: What the paths of a partner's own resources end in. An id that ended so could not be told from them.
+RESERVED_TAILS = ("/settings", "/settings/history", "/settings/rollback")
 _ABSENT: Final = object()
 
 
@@ -53,7 +55,7 @@ class Principal:
         roles = frozenset(_words(_find(claims, settings.roles_claim), split=False))
         return cls(
             subject=subject,
-            partner=_fallback(subject, settings) if partner is _ABSENT else _name(partner, settings.partner_claim),
+            partner=_fallback(subject, settings) if partner is _ABSENT else _partner(partner, settings.partner_claim),
             roles=roles,
             permissions=_permissions(roles, claims, settings),
             sees_every_partner=not roles.isdisjoint(settings.admin_roles),
@@ -71,7 +73,7 @@ class Actor(NamedTuple):
 
 def _fallback(subject: str, settings: Settings) -> str:
     """The partner of a token without the partner claim."""
-    return subject if settings.partner_from_sub else ""
+    return _partner(subject, "sub") if settings.partner_from_sub else ""
 
 
 def _permissions(roles: frozenset[str], claims: Mapping[str, Any], settings: Settings) -> frozenset[str]:
@@ -105,6 +107,33 @@ def _words(value: Any, *, split: bool) -> list[str]:
 
 
 def _name(value: Any, claim: str) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_NAME or not value.isprintable() or value.isspace():
+    if not _is_name(value):
         raise InvalidToken(f"The claim {claim} must be a text of 1 to {LONGEST_NAME} printable characters.")
-    return value
+    return str(value)
+
+
+def _partner(value: Any, claim: str) -> str:
+    name = _name(value, claim)
+    if not is_partner_id(name):
+        raise InvalidToken(f"The claim {claim} names no partner: {PARTNER_ID_RULE}")
+    return name
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= LONGEST_NAME and value.isprintable() and not value.isspace()
+
+
+#: What `is_partner_id` asks for, as callers read it.
+PARTNER_ID_RULE = (
+    f"an id has 1 to {LONGEST_NAME} printable characters, no segment . or .., "
+    f"and does not end in {', '.join(RESERVED_TAILS[:-1])} or {RESERVED_TAILS[-1]}."
+)
+
+
+def is_partner_id(value: Any) -> bool:
+    """Whether a partner may have this id, in a claim, a path or a body: what has one can call and be reached.
+
+    Control characters, line breaks, bidirectional and other invisible signs are not printable (`str.isprintable`).
+    Clients resolve the segments ``.`` and ``..`` before they send a path (RFC 3986 §5.2.4), escaped or not.
+    """
+    return _is_name(value) and not value.endswith(RESERVED_TAILS) and not {".", ".."} & {*value.split("/")}

@@ -36,6 +36,8 @@ _STRANGER = "The application knows no user for this token: its operator has to a
 _UNCHECKED = "The application could not check this token."
 #: How many kinds of faults of loaders are logged, each once.
 _MOST_FAULTS = 100
+#: What a loader's database means where it cannot be reached.
+_AWAY = (Meaning.UNREACHABLE, Meaning.DISCONNECTED, Meaning.EXHAUSTED)
 
 #: Opens the application context in which Flask-JWT-Extended verifies.
 Context = Callable[[], contextlib.AbstractContextManager[Any]]
@@ -86,14 +88,22 @@ class Tokens:
 
         Raises `InvalidToken` or `TokenExpired`, and for a fault in the host's own loaders what `_ask` does.
         """
+        principal, header, claims, user = self._checked(token)
+        _tell(header, claims, user)
+        return principal
+
+    def recheck(self, token: str) -> Principal:
+        """Who sent `token`, asked again after the request; raises what `principal` does."""
+        return self._checked(token)[0]
+
+    def _checked(self, token: str) -> tuple[Principal, dict[str, Any], dict[str, Any], dict[str, Any] | None]:
         with self._verifying():
             principal, header, claims = self._read(token)
             try:
                 user = self._ask_the_host(header, claims)
             except (PyJWTError, JWTExtendedException) as error:
                 raise InvalidToken from error
-        _tell(header, claims, user)
-        return principal
+        return principal, header, claims, user
 
     def _read(self, token: str) -> tuple[Principal, dict[str, Any], dict[str, Any]]:
         """Whom a token names, and its header and claims, for the host to do with as it likes."""
@@ -154,7 +164,7 @@ class Tokens:
                 exc_info=error,
                 extra={"loader": name, "error": type(error).__name__},
             )
-        if isinstance(error, OSError) or meaning(error) in (Meaning.UNREACHABLE, Meaning.EXHAUSTED):
+        if isinstance(error, OSError) or meaning(error) in _AWAY:
             return StorageUnavailable(f"The application's {name} cannot be asked at present.")
         return InvalidToken(_STRANGER if name == "user_lookup_loader" else _UNCHECKED)
 

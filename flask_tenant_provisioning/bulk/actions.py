@@ -7,9 +7,12 @@ from datetime import datetime
 from typing import NamedTuple
 
 from ..database import Session, instant
+from ..database.paging import PAGE_BYTES, read_page, row_size
 from ..problems import BulkJobNotFound, InvalidState
+from . import results
 from .models import Job
 from .outcomes import results_of
+from .receiving import require_room
 from .results import Result, Tally
 from .statements import BulkSQL
 
@@ -33,11 +36,14 @@ def page(
 ) -> tuple[list[Seen], str | None]:
     """Jobs before the one with the id `after`, the newest first; the last id where more follow."""
     sql = session.storage.once(BulkSQL)
-    statement = sql.page(of_partner=partner is not None, in_state=state is not None, after=after is not None)
-    wanted = {"partner_id": partner, "state": state, "after": after, "limit": limit + 1}
-    rows = session.run(statement, wanted).fetchall()
-    found = [seen(session, Job._make(row)) for row in rows[:limit]]
-    return found, found[-1].job.id if len(rows) > limit else None
+
+    def rows(count: int, place: str | None) -> list[Job]:
+        statement = sql.page(of_partner=partner is not None, in_state=state is not None, after=place is not None)
+        wanted = {"partner_id": partner, "state": state, "after": place, "limit": count}
+        return [Job._make(row) for row in session.run(statement, wanted).fetchall()]
+
+    found, end = read_page(rows, limit, after, lambda job: job.id, row_size)
+    return [seen(session, job) for job in found], end
 
 
 def cancel(session: Session, partner: str | None, job_id: str) -> Seen:
@@ -53,16 +59,19 @@ def cancel(session: Session, partner: str | None, job_id: str) -> Seen:
     return _changed(session, job, "cancelled", finished_at=instant(session.storage.clock()), due_at=None)
 
 
-def resume(session: Session, partner: str | None, job_id: str) -> Seen:
+def resume(session: Session, partner: str | None, job_id: str, most_open: int | None = None) -> Seen:
     """Go on with a job that was cancelled; one that goes on does so.
 
-    Raises `BulkJobNotFound`, and `InvalidState` for a job that has ended.
+    Raises `BulkJobNotFound`, `InvalidState` for a job that has ended, and `QuotaExceeded` where `most_open` jobs of
+    its partner are under way.
     """
     job = _locked(session, partner, job_id)
     if job.finished_at is None:
         return seen(session, job)
     if job.state != "cancelled":
         raise InvalidState("A job that has ended cannot be resumed.", job_state=job.state)
+    if most_open is not None:
+        require_room(session, job.partner_id, most_open)
     state = "running" if job.started_at else "queued"
     session.wake(("bulk", job.partner_id, job.id))
     return _changed(session, job, state, finished_at=None, due_at=instant(session.storage.clock()))
@@ -75,9 +84,10 @@ def items(
 
     Raises `BulkJobNotFound`.
     """
-    job, found = _found(session, partner, job_id), list[Result]()
+    job, found, left = _found(session, partner, job_id), list[Result](), PAGE_BYTES
     for one in itertools.chain.from_iterable(results_of(lambda read: read(session), job, state, after)):
-        if len(found) == limit:
+        left -= results.size(one)
+        if found and (len(found) == limit or left < 0):
             return found, found[-1].row
         found.append(one)
     return found, None

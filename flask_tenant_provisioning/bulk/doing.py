@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from ..database import Session
 from ..problems import ProvisioningError
-from ..tenants.creating import create_many
+from ..tenants.creating import create_many, has_repeats
 from ..tenants.models import Tenant
 from ..web.mount import Mount
 from .checking import Checked
@@ -36,12 +36,14 @@ def way(mount: Mount, operation: str) -> Way:
 
 
 def done_at_once(session: Session, setting: Setting, job: Job, rows: Sequence[Checked]) -> list[Result]:
-    """Create the tenants of `rows` by one statement."""
-    wanted = [(one, one.values) for one in rows if one.values is not None]
+    """Create the tenants of `rows` by one statement, unless one of them depends on what comes of another."""
+    wanted = [(one, one.act.values) for one in rows if one.act is not None and one.act.values is not None]
     values = [values for _, values in wanted]
+    if has_repeats(values):
+        return done_together(session, setting, job, rows)
     made = create_many(session, setting.actor, setting.partner, values, setting.allowance)
     found = {id(one): _made(one, tenant) for (one, _), tenant in zip(wanted, made, strict=True)}
-    return [found[id(one)] if one.problem is None else one.refused(one.problem) for one in rows]
+    return [found[id(one)] if one.act is not None else one.refused(one.problem or ProvisioningError()) for one in rows]
 
 
 def _made(one: Checked, made: Tenant | ProvisioningError) -> Result:

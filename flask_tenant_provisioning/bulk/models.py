@@ -14,6 +14,7 @@ from sqlalchemy import (
     SmallInteger,
     String,
     Table,
+    or_,
 )
 
 from ..database.tables import prefixed
@@ -55,9 +56,11 @@ class Job(NamedTuple):
 class Chunk(NamedTuple):
     """Some rows of a job, done by one worker in one transaction.
 
-    `number` and `first_row` count from 1. `payload` is what was sent, a row a line, and `lines` the JSON list of where
-    each stood in the upload; None where that is line after line from `first_line` on. `results` is what came of each
-    row; both are compressed. `fence` counts the claims: only the last one's has a say.
+    `number` and `first_row` count from 1. `payload` is what was sent, a row a line: once the chunk is done, the lines
+    of rows that took effect are empty. `lines` is the JSON list of where each stood in the upload; None where that is
+    line after line from `first_line` on. `results` is what came of each row; `payload` and `results` are compressed.
+    `fence` counts the claims: only the last one's has a say. `license_room` and `partner_room` are how many tenants
+    room is reserved for under the licence's limit and under the partner's.
     """
 
     partner_id: str
@@ -70,6 +73,8 @@ class Chunk(NamedTuple):
     payload: bytes
     fence: int
     leased_until: str | None
+    license_room: int
+    partner_room: int
     done_at: str | None
     succeeded: int
     failed: int
@@ -108,6 +113,9 @@ def bulk_jobs_table(metadata: MetaData) -> Table:
 
 def bulk_chunks_table(metadata: MetaData) -> Table:
     """One row a chunk. What is large stands last, since SQLite reads a row up to the last column that is asked."""
+    license_room: Column[int] = Column("license_room", Integer, nullable=False)
+    partner_room: Column[int] = Column("partner_room", Integer, nullable=False)
+    reserved = or_(license_room > 0, partner_room > 0)
     return Table(
         prefixed(metadata, "bulk_chunks"),
         metadata,
@@ -119,6 +127,8 @@ def bulk_chunks_table(metadata: MetaData) -> Table:
         Column("first_line", Integer, nullable=False),
         Column("fence", Integer, nullable=False),
         Column("leased_until", Instant),
+        license_room,
+        partner_room,
         Column("done_at", Instant),
         Column("succeeded", Integer, nullable=False),
         Column("failed", Integer, nullable=False),
@@ -127,6 +137,7 @@ def bulk_chunks_table(metadata: MetaData) -> Table:
         Column("payload", LargeBinary, nullable=False),
         Column("results", LargeBinary),
         PrimaryKeyConstraint("partner_id", "job_id", "number"),
+        Index(None, "leased_until", postgresql_where=reserved, sqlite_where=reserved),
     )
 
 

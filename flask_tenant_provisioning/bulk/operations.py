@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from marshmallow import ValidationError
 
@@ -18,11 +19,12 @@ from ..tenants.changes import Target
 from ..tenants.fields import email_key
 from ..tenants.inputs import load_patch, load_tenant
 from ..tenants.models import Tenant
+from ..tenants.room import Room
 from ..tenants.schemas import SuspensionSchema
 from ..tenants.transition import Transition
 from ..tenants.usage import Allowance
 from ..web.api import Api
-from ..web.validation import REQUIRED, StrictSchema, TextField, entry, invalid, load
+from ..web.validation import REQUIRED, StrictSchema, TextField, entry, invalid, load, together
 
 Body = Mapping[str, Any]
 
@@ -30,12 +32,18 @@ UNIDENTIFIED = Fault("required", "A row names its tenant by `tenant` or by `exte
 
 
 class Setting(NamedTuple):
-    """What rows are done with: in whose name, for which partner, and what is allowed."""
+    """What rows are done with in one transaction: in whose name, for which partner, and what is allowed.
+
+    `room` holds the places that are left for new tenants, and stands in the `allowance` too. `firsts` are the tenants
+    that rows done in it have meant, each with the first such row.
+    """
 
     api: Api
     actor: Actor
     partner: str
     allowance: Allowance
+    room: Room
+    firsts: dict[str, int]
 
 
 Plan = Callable[[Tenant, float], Transition]
@@ -79,16 +87,19 @@ def act_of(api: Api, operation: str, body: Body) -> Act:
 
 def _created(api: Api, body: Body) -> Act:
     values = load_tenant(api, body)
+    wanted = {"email_key": values["email_key"]}
+    if values.get("external_id") is not None:
+        wanted["external_id"] = values["external_id"]
 
     def alone(session: Session, setting: Setting) -> tuple[int, Tenant]:
         return 201, actions.create(session, setting.actor, setting.partner, values, setting.allowance)
 
-    return Act(alone, values=values)
+    return Act(alone, wanted=wanted, values=values)
 
 
 def _upserted(api: Api, body: Body) -> Act:
     if body.get("external_id") is None:
-        raise invalid([entry(REQUIRED, "external_id")])
+        together(partial(load_tenant, api, body), partial(_refuse, REQUIRED, "external_id"))
     values = load_tenant(api, body)
     whole, own = {**actions.EMPTY, **values}, api.hooks.fields
 
@@ -106,8 +117,11 @@ def _upserted(api: Api, body: Body) -> Act:
 
 
 def _updated(api: Api, body: Body) -> Act:
-    named, rest = _split(body)
-    change, own = load_patch(api, rest), api.hooks.fields
+    by = "tenant" if "tenant" in body else "external_id"
+    sent = {name: body[name] for name in (by,) if name in body}
+    rest = {name: value for name, value in body.items() if name != by}
+    both: list[Any] = together(partial(_named, _NAMED, sent), partial(load_patch, api, rest))
+    named, change, own = _names(both[0]), both[1], api.hooks.fields
 
     def alone(session: Session, setting: Setting) -> tuple[int, Tenant]:
         return 200, actions.revise(session, setting.actor, _target(session, setting, named), change)
@@ -120,8 +134,8 @@ def _updated(api: Api, body: Body) -> Act:
 
 
 def _suspended(_api: Api, body: Body) -> Act:
-    found = load(_SUSPENSION, body)
-    named, reason = _required(found), found.get("reason")
+    found = _named(_SUSPENSION, body)
+    named, reason = _names(found), found.get("reason")
 
     def alone(session: Session, setting: Setting) -> tuple[int, Tenant]:
         return 200, lifecycle.suspend(session, setting.actor, _target(session, setting, named), reason)
@@ -130,7 +144,7 @@ def _suspended(_api: Api, body: Body) -> Act:
 
 
 def _reactivated(_api: Api, body: Body) -> Act:
-    named = _named(body)
+    named = _names(_named(_NAMED, body))
 
     def alone(session: Session, setting: Setting) -> tuple[int, Tenant]:
         return 200, lifecycle.reactivate(session, setting.actor, _target(session, setting, named))
@@ -139,19 +153,12 @@ def _reactivated(_api: Api, body: Body) -> Act:
 
 
 def _deleted(api: Api, body: Body) -> Act:
-    named, days = _named(body), api.settings.retention_days
+    named, days = _names(_named(_NAMED, body)), api.settings.retention_days
 
     def alone(session: Session, setting: Setting) -> tuple[int, Tenant]:
-        return 200, lifecycle.delete(session, setting.actor, _target(session, setting, named), days)
+        return 200, lifecycle.delete(session, setting.actor, _target(session, setting, named), days, counts=False)
 
     return Act(alone, named, plan=lambda tenant, now: lifecycle.deletion(tenant, now, days))
-
-
-def _split(body: Body) -> tuple[Mapping[str, str], Body]:
-    """Which tenant an update means, and the patch: an `external_id` beside `tenant` is part of the patch."""
-    by = "tenant" if "tenant" in body else "external_id"
-    named = _named({name: body[name] for name in (by,) if name in body})
-    return named, {name: value for name, value in body.items() if name != by}
 
 
 def _wanted(patch: Body) -> dict[str, str]:
@@ -163,17 +170,22 @@ def _wanted(patch: Body) -> dict[str, str]:
     return found
 
 
-def _named(body: Body) -> Mapping[str, str]:
-    return _required(load(_NAMED, body))
+def _named(schema: StrictSchema, body: Body) -> dict[str, Any]:
+    """What a row says, its tenant too. Raises `InvalidInput` that lists everything wrong with it."""
+    if body.keys() & {"tenant", "external_id"}:
+        return load(schema, body)
+    together(partial(load, schema, body), partial(_refuse, UNIDENTIFIED))
+    raise AssertionError("a row that names no tenant is refused")
 
 
-def _required(found: Body) -> Mapping[str, str]:
-    """How the row means its tenant. Raises `InvalidInput` where it does not say so."""
+def _refuse(fault: Fault, *path: str) -> NoReturn:
+    raise invalid([entry(fault, *path)])
+
+
+def _names(found: Body) -> Mapping[str, str]:
+    """How the row means its tenant."""
     names = {"id": found.get("tenant"), "external_id": found.get("external_id")}
-    named = {name: str(value) for name, value in names.items() if value is not None}
-    if not named:
-        raise invalid([entry(UNIDENTIFIED)])
-    return named
+    return {name: str(value) for name, value in names.items() if value is not None}
 
 
 def _target(session: Session, setting: Setting, named: Mapping[str, str]) -> Target:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..tenants.queries import CreateQuery
 from ..web.api import Api
 from ..web.parameters import ChoiceField, LimitField, QuerySchema
-from ..web.validation import TextField
+from ..web.validation import PartnerIdField, TextField
 from . import results
 from .models import MODES, OPERATIONS, STATES
 
@@ -22,7 +22,7 @@ class UploadQuery(CreateQuery):
 class BulkJobListQuery(QuerySchema):
     """What `GET /bulk-jobs` can be asked; an administrator may name the partner."""
 
-    partner = TextField(shortest=1, longest=255)
+    partner = PartnerIdField()
     state = ChoiceField(*STATES)
     limit = LimitField(load_default=DEFAULT_LIMIT)
     cursor = TextField(shortest=1, longest=4096)

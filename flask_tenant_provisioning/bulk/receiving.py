@@ -12,6 +12,7 @@ from ..database import Session, Storage, instant
 from ..events import compact
 from ..problems import QuotaExceeded
 from . import reading
+from .columns import columns_of
 from .models import Job
 from .packing import packed, packed_lines
 from .statements import BulkSQL
@@ -33,32 +34,50 @@ class Upload(NamedTuple):
 
 def limits(settings: Settings, mode: str) -> reading.Limits:
     """How much the upload of a job in this mode may be."""
-    rows = settings.bulk_max_rows
+    rows, size = settings.bulk_max_rows, settings.bulk_max_bytes
     if mode == "atomic":
-        rows = min(rows, settings.bulk_atomic_rows)
-    return reading.Limits(rows, settings.bulk_max_bytes)
+        size = min(size, settings.bulk_atomic_bytes)
+        return reading.Limits(min(rows, settings.bulk_atomic_rows), size, rows_bytes=size)
+    return reading.Limits(rows, size)
 
 
 def require_room(session: Session, partner: str, most: int) -> None:
-    """Raise `QuotaExceeded` where so many jobs of `partner` are under way."""
+    """Raise `QuotaExceeded` where so many jobs of `partner` are under way.
+
+    Until the transaction ends no other one counts them: what it adds is within the limit.
+    """
+    session.hold(f"{session.storage.table('bulk_jobs').name} {partner}")
     (count,) = session.run(session.storage.once(BulkSQL).under_way, {"partner_id": partner}).fetchone()
     if count >= most:
         raise QuotaExceeded(f"{most} bulk jobs are under way: wait until one has ended.", limit=most)
 
 
-def receive(storage: Storage, actor: Actor, partner: str, upload: Upload, limits: reading.Limits) -> Job:
+def receive(
+    storage: Storage,
+    actor: Actor,
+    partner: str,
+    upload: Upload,
+    limits: reading.Limits,
+    most_open: int | None = None,
+) -> Job:
     """Store all that is sent, as a job that waits to be `queued`. What fails leaves nothing.
 
-    Raises `MalformedUpload` and `UploadTooLarge`.
+    Raises `QuotaExceeded`, before anything is read, where `most_open` jobs of the partner are under way;
+    `MalformedUpload`, also for an upload without any rows, and `UploadTooLarge`.
     """
     job = _new(storage, actor, partner, upload)
-    storage.transaction(lambda session: session.run(storage.once(BulkSQL).add_job, job._asdict()))
+    storage.transaction(partial(_begin, job=job, most_open=most_open))
     rows = count = 0
     try:
-        read = reading.chunks(upload.stream, upload.media_type, upload.encoding, limits, CHUNK_ROWS)
+        is_column = columns_of(upload.operation, storage.hooks.fields)
+        read = reading.chunks(
+            upload.stream, upload.media_type, upload.encoding, limits, CHUNK_ROWS, is_column=is_column
+        )
         for count, chunk in enumerate(read, 1):
             storage.transaction(partial(_stored, job=job, number=count, chunk=chunk))
             rows += len(chunk.lines)
+        if not rows:
+            raise reading.MalformedUpload("The upload has no rows.")
     except BaseException:
         storage.transaction(partial(remove, partner=partner, job_id=job.id))
         raise
@@ -105,6 +124,13 @@ def _new(storage: Storage, actor: Actor, partner: str, upload: Upload) -> Job:
     )
 
 
+def _begin(session: Session, job: Job, most_open: int | None) -> None:
+    """Add a job, if the partner may have one more under way. Raises `QuotaExceeded`."""
+    if most_open is not None:
+        require_room(session, job.partner_id, most_open)
+    session.run(session.storage.once(BulkSQL).add_job, job._asdict())
+
+
 def _stored(session: Session, job: Job, number: int, chunk: reading.Chunk) -> None:
     row = {
         "partner_id": job.partner_id,
@@ -117,6 +143,8 @@ def _stored(session: Session, job: Job, number: int, chunk: reading.Chunk) -> No
         "payload": packed(chunk.payload),
         "fence": 0,
         "leased_until": None,
+        "license_room": 0,
+        "partner_room": 0,
         "done_at": None,
         "succeeded": 0,
         "failed": 0,

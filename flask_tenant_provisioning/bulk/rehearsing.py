@@ -72,7 +72,7 @@ def _refused(one: Checked, before: Mapping[str, int]) -> Result | None:
 
 def _claims(one: Checked) -> Iterator[tuple[str, str]]:
     """What a tenant that the row makes would hold alone, each by its field's name, and by a key that fits."""
-    values = one.values or (one.act.values if one.act is not None else None) or {}
+    values = (one.act.values if one.act is not None else None) or {}
     for field, name in (("email", "email_key"), ("external id", "external_id")):
         if values.get(name) is not None:
             yield field, hashlib.sha256(f"{name}\n{values[name]}".encode()).hexdigest()

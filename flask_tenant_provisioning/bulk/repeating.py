@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
 
 from ..database import Session
 from ..problems import IdempotencyKeyReused
@@ -20,16 +21,15 @@ def done_once(session: Session, setting: Setting, job: Job, rows: Sequence[Check
     if not keys:
         return way(session, setting, job, rows)
     before = claim_many(session, setting.partner, keys, setting.api.settings.idempotency_hours)
-    done, found, left = dict(before), dict[int, Result](), list(rows)
+    done, found, left = dict(before), list[Result](), deque(rows)
     while left:
-        repeated = {one.row.number: result for one in left if (result := _repeated(one, done)) is not None}
-        now, left = _apart(one for one in left if one.row.number not in repeated)
-        results = way(session, setting, job, now)
-        found |= repeated | {one.row.number: result for one, result in zip(now, results, strict=True)}
-        done |= _done(now, results)
+        repeated, now = _beginning(left, done)
+        results = {result.row: result for result in way(session, setting, job, now)}
+        found += [one for _, one in sorted((repeated | results).items())]
+        done |= _done(now, [results[one.row.number] for one in now])
     keep_many(session, setting.partner, {key: one for key, one in done.items() if key not in before})
     release_many(session, setting.partner, keys - done.keys())
-    return [found[one.row.number] for one in rows]
+    return found
 
 
 def _repeated(one: Checked, done: Mapping[str, Done]) -> Result | None:
@@ -42,20 +42,26 @@ def _repeated(one: Checked, done: Mapping[str, Done]) -> Result | None:
     return Result(one.row.number, "unchanged", before.status, tenant, external_id, None)
 
 
-def _apart(rows: Iterable[Checked]) -> tuple[list[Checked], list[Checked]]:
-    """The rows of which each is the first with its key, or has none, and the others."""
-    seen, first, later = set[str](), list[Checked](), list[Checked]()
-    for one in rows:
-        (later if one.key is not None and one.key.key in seen else first).append(one)
+def _beginning(left: deque[Checked], done: Mapping[str, Done]) -> tuple[dict[int, Result], list[Checked]]:
+    """Take rows from the beginning of `left`, up to one with the key of a row before it of which is not known yet
+    what comes of it. Returns the results of those done before, by row, and the rows that are to be done.
+    """
+    repeated, now, keys = dict[int, Result](), list[Checked](), set[str]()
+    while left and (left[0].key is None or left[0].key.key not in keys):
+        one = left.popleft()
+        if (result := _repeated(one, done)) is not None:
+            repeated[one.row.number] = result
+            continue
+        now.append(one)
         if one.key is not None:
-            seen.add(one.key.key)
-    return first, later
+            keys.add(one.key.key)
+    return repeated, now
 
 
 def _done(rows: Sequence[Checked], results: Sequence[Result]) -> dict[str, Done]:
     """What has been done under the rows' keys now; nothing where a row has failed."""
     return {
-        one.key.key: Done(one.key.fingerprint, result.status or 0, [result.tenant, result.external_id])
+        one.key.key: Done(one.key.fingerprint, result.status or 0, [result.tenant, result.external_id], result.tenant)
         for one, result in zip(rows, results, strict=True)
         if one.key is not None and result.state != "failed"
     }

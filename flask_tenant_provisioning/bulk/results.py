@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from ..events import compact
 from ..problems import ProvisioningError
 from ..tenants.models import Tenant
 from .packing import packed_json, unpacked_json
@@ -27,6 +28,24 @@ class Result(NamedTuple):
     problem: dict[str, Any] | None
 
 
+#: How many entries of `errors` the rows of one chunk, or of one atomic job, keep in all; each row keeps its first.
+MOST_ERRORS = 10_000
+
+
+class ErrorRoom:
+    """Room for the errors of many rows: what does not fit is counted in `errors_omitted`."""
+
+    def __init__(self, entries: int = MOST_ERRORS) -> None:
+        self._left = entries
+
+    def trim(self, errors: list[Any], members: dict[str, Any]) -> None:
+        """Cut a row's `errors` to what there is room for, and count the others among the problem's `members`."""
+        if cut := errors[max(self._left, 1) :]:
+            del errors[-len(cut) :]
+            members["errors_omitted"] = members.get("errors_omitted", 0) + len(cut)
+        self._left -= len(errors)
+
+
 class Tally(NamedTuple):
     """How many rows of a chunk came to what; those that were skipped are in none."""
 
@@ -44,7 +63,7 @@ def refused(row: int, line: int, external_id: str | None, error: ProvisioningErr
     """The result of a row that meets `error`, as somebody who knows the upload by its lines reads it."""
     problem = {"code": error.code, "detail": error.detail, "line": line, **error.members}
     if error.errors:
-        problem["errors"] = error.errors
+        problem["errors"] = list(error.errors)
     return Result(row, "failed", error.status, None, external_id, problem)
 
 
@@ -61,6 +80,11 @@ def tallied(results: Iterable[Result]) -> Tally:
     for result in results:
         counts[result.state] += 1
     return Tally(*(counts[name] for name in Tally._fields))
+
+
+def size(result: Result) -> int:
+    """How many bytes of JSON a result has, at least for one that is large."""
+    return 200 if result.problem is None else 200 + len(compact(result.problem))
 
 
 def kept(results: Sequence[Result]) -> bytes:

@@ -23,7 +23,7 @@ from ..problems import (
 from ..web.idempotency import sent_key
 from ..web.paging import paged, place
 from ..web.parameters import NO_QUERY, write_query
-from ..web.requests import REPEATABLE, fence
+from ..web.requests import LONG, REPEATABLE, fence
 from ..web.routing import Call, Routes
 from ..web.writing import write
 from . import actions, documents, reading, receiving, uploading
@@ -48,6 +48,7 @@ routes = Routes()
     counts_as="bulk",
     problems=(
         *REPEATABLE,
+        *LONG,
         InvalidParameter,
         MalformedUpload,
         UploadTooLarge,
@@ -66,12 +67,11 @@ def create_bulk_job(call: Call) -> Response:
     asked = call.asked(upload_query())
     require_rights(call, asked["operation"])
     sent_key(call.principal, None)
-    sent = uploading.body(call.mount.settings)
     packed = uploading.encoding()
-    partner, most = call.partner(asked), call.mount.settings.bulk_open_jobs
-    call.mount.storage.read(partial(receiving.require_room, partner=partner, most=most))
-    upload = Upload(asked["operation"], asked["mode"], asked["validate_only"], request.mimetype, packed, sent)
-    job = _received(call, partner, upload)
+    partner = call.partner(asked)
+    with uploading.body(call) as sent:
+        upload = Upload(asked["operation"], asked["mode"], asked["validate_only"], request.mimetype, packed, sent)
+        job = _received(call, partner, upload)
     try:
         answer = write(call, partial(_queued, job=job), partial(begun, call), body=[sent.sha256, packed])
     except BaseException:
@@ -135,21 +135,26 @@ def cancel_bulk_job(call: Call, job_id: str) -> Response:
     permissions=("bulk:create",),
     query=write_query,
     answers={202: BulkJobSchema},
-    problems=(*REPEATABLE, InvalidParameter, BulkJobNotFound, InvalidState, LicenseExpired),
+    problems=(*REPEATABLE, InvalidParameter, BulkJobNotFound, InvalidState, LicenseExpired, QuotaExceeded),
 )
 def resume_bulk_job(call: Call, job_id: str) -> Response:
     """Go on with a job that was cancelled. It needs what the job's upload needed."""
     asked = call.asked(write_query())
     require_rights(call, seen(call, job_id).job.operation)
-    work = partial(actions.resume, partner=fence(call), job_id=named(job_id))
+    most = call.mount.settings.bulk_open_jobs
+    work = partial(actions.resume, partner=fence(call), job_id=named(job_id), most_open=most)
     return write(call, work, partial(begun, call), validate_only=asked["validate_only"])
 
 
 def _received(call: Call, partner: str, upload: Upload) -> Job:
-    """What was sent, stored out of everybody's sight. Raises `MalformedUpload`, `UploadTooLarge`, `UploadTooSlow`."""
-    limits = receiving.limits(call.mount.settings, upload.mode)
+    """What was sent, stored out of everybody's sight.
+
+    Raises `MalformedUpload`, `QuotaExceeded`, `UploadTooLarge`, `UploadTooSlow`.
+    """
+    settings = call.mount.settings
+    limits = receiving.limits(settings, upload.mode)
     try:
-        return receiving.receive(call.mount.storage, call.actor(), partner, upload, limits)
+        return receiving.receive(call.mount.storage, call.actor(), partner, upload, limits, settings.bulk_open_jobs)
     except reading.MalformedUpload as error:
         raise MalformedUpload(error.detail, **_placed(error)) from error
     except reading.UploadTooLarge as error:

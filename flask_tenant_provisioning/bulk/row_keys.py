@@ -20,13 +20,14 @@ class RowKey(NamedTuple):
     fingerprint: str
 
 
-def without_key(operation: str, body: Mapping[str, Any]) -> tuple[RowKey | None, Mapping[str, Any]]:
-    """The key of a row, and the rest of it. Raises `InvalidInput` where that is no key."""
-    if OF_ROWS not in body:
-        return None, body
-    rest = {name: value for name, value in body.items() if name != OF_ROWS}
-    if body[OF_ROWS] is None:
-        return None, rest
-    if not is_key(body[OF_ROWS]):
+def row_key(operation: str, body: Mapping[str, Any], rest: Mapping[str, Any]) -> RowKey | None:
+    """The key of a row that has a member for one, and is told from others by the `rest` of it.
+
+    Returns None where that member is null. Raises `InvalidInput` where it is no key.
+    """
+    key = body[OF_ROWS]
+    if key is None:
+        return None
+    if not is_key(key):
         raise invalid([entry(WRONG_KEY, OF_ROWS)])
-    return RowKey(body[OF_ROWS], fingerprint(operation, rest)), rest
+    return RowKey(key, fingerprint(operation, rest))

@@ -10,12 +10,11 @@ from ..problems import Fault, MalformedJSON, ProvisioningError
 from ..tenants.own_fields import from_text
 from ..web.json import parse
 from ..web.validation import NOT_AN_OBJECT, entry, invalid
+from .columns import METADATA, METADATA_PREFIX
 from .models import Chunk
 from .packing import unpacked, unpacked_lines
 
 WRONG_WIDTH = Fault("wrong-number-of-cells", "Must have as many cells as the header has columns.")
-#: Columns of a table that are members of the tenant's metadata.
-_METADATA = "metadata."
 
 
 class Row(NamedTuple):
@@ -57,8 +56,8 @@ def _of_cells(body: Any, own: TenantFields | None) -> dict[str, Any]:
         raise invalid([entry(WRONG_WIDTH)])
     found: dict[str, Any] = {}
     for name, text in body.items():
-        if name.startswith(_METADATA):
-            found.setdefault("metadata", {})[name.removeprefix(_METADATA)] = text
+        if name.startswith(METADATA_PREFIX):
+            found.setdefault(METADATA, {})[name.removeprefix(METADATA_PREFIX)] = text
         elif own is not None and name in own.fields:
             found[name] = from_text(own.fields[name], text)
         else:

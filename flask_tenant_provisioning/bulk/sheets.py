@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..hooks import TenantFields
@@ -13,6 +13,7 @@ from ..tenants.own_fields import to_text
 from ..web.json import parse, render
 from ..web.sheets import line_writer
 from ..web.validation import field_of
+from .columns import METADATA, METADATA_PREFIX
 from .models import Chunk
 from .packing import unpacked
 from .reading import RESULT_PREFIX, Limits
@@ -22,14 +23,13 @@ Outcomes = Iterable[tuple[Chunk, list[Result]]]
 Cells = Mapping[str, str]
 
 _RESULT = ("row", "line", "state", "status", "tenant", "code", "detail")
-_METADATA = "metadata"
 #: How many columns of the rows there may be: an upload takes these and ours.
 _MOST_COLUMNS: int = Limits._field_defaults["columns"] - len(_RESULT)
 #: Which columns come first.
 _FIRST = ("tenant", *WRITABLE)
 
 
-def sheet(read: Callable[[], Outcomes], own: TenantFields | None) -> Iterator[bytes]:
+def sheet(read: Callable[[], Outcomes], own: TenantFields | None) -> Generator[bytes]:
     """The header, then each row with its result. `read` begins anew each time: the columns are looked for first.
 
     Raises `NotAcceptable` for more columns than an upload may have.
@@ -56,7 +56,7 @@ def _columns(found: Outcomes, own: TenantFields | None) -> list[str]:
     return sorted(names, key=lambda name: places.get(name, len(places)))
 
 
-def _written(columns: Sequence[str], found: Outcomes, own: TenantFields | None) -> Iterator[bytes]:
+def _written(columns: Sequence[str], found: Outcomes, own: TenantFields | None) -> Generator[bytes]:
     """The header is quoted, lest a delimiter within a name be taken for the table's."""
     header, line = line_writer(csv.QUOTE_ALL), line_writer(csv.QUOTE_MINIMAL)
     yield header([*columns, *(f"{RESULT_PREFIX}{name}" for name in _RESULT)])
@@ -68,7 +68,13 @@ def _written(columns: Sequence[str], found: Outcomes, own: TenantFields | None) 
 def _rows(chunk: Chunk, some: Sequence[Result], own: TenantFields | None) -> Iterator[tuple[Result, Cells]]:
     texts = unpacked(chunk.payload).split(b"\n") if some else []
     for result in some:
-        yield result, _cells(texts[result.row - chunk.first_row], own)
+        text = texts[result.row - chunk.first_row]
+        yield result, _cells(text, own) if text else _known(result)
+
+
+def _known(result: Result) -> Cells:
+    """What is still known of a row that took effect, or was erased."""
+    return {} if result.external_id is None else {"external_id": result.external_id}
 
 
 def _cells(text: bytes, own: TenantFields | None) -> Cells:
@@ -82,8 +88,10 @@ def _cells(text: bytes, own: TenantFields | None) -> Cells:
 
 def _flat(row: Mapping[str, Any], own: TenantFields | None) -> Iterator[tuple[str, str]]:
     for name, value in row.items():
-        if name == _METADATA and isinstance(value, dict):
-            yield from ((f"{_METADATA}.{key}", _text(one)) for key, one in value.items())
+        if name == METADATA and value is None:
+            continue
+        if name == METADATA and isinstance(value, dict):
+            yield from ((f"{METADATA_PREFIX}{key}", _text(one)) for key, one in value.items())
         elif own is not None and name in own.fields and value is not None:
             yield name, to_text(own.fields[name], value)
         else:

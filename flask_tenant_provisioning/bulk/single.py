@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from functools import partial
 
 from ..database import Session
@@ -14,8 +16,8 @@ from .working import BulkWork
 class JobWork(BulkWork):
     """The chunks of one job and of no other; other workers may do some of them meanwhile."""
 
-    def __init__(self, mount: Mount, lease: float, job: Job) -> None:
-        super().__init__(mount, lease)
+    def __init__(self, mount: Mount, lease: float, job: Job, sleep: Callable[[float], None] = time.sleep) -> None:
+        super().__init__(mount, lease, sleep)
         self._job = job
 
     def current(self) -> Job | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ..database import Session
 from ..database.errors import Meaning, meaning
 from ..problems import DuplicateRow, ProvisioningError
 from ..tenants.models import Tenant
+from ..tenants.room import TooFewPlaces
 from .checking import Checked
 from .models import Job
 from .operations import Setting
@@ -50,7 +51,7 @@ class _Singly:
 
     def done(self, rows: Sequence[Checked]) -> list[Result]:
         """Do these. Raises `_Failed` where one fails of which that was not known; then all are undone."""
-        with self._session.savepoint():
+        with self._undoable():
             return [self._alone(one) if one.row.number in self._failing else self._among(one) for one in rows]
 
     def done_at_last(self, rows: Sequence[Checked]) -> list[Result]:
@@ -58,6 +59,17 @@ class _Singly:
         while True:
             with contextlib.suppress(_Failed):
                 return self.done(rows)
+
+    @contextlib.contextmanager
+    def _undoable(self) -> Iterator[None]:
+        """Undo what happens inside if it raises, and let go of the places that it took."""
+        left = self._setting.room.left
+        try:
+            with self._session.savepoint():
+                yield
+        except BaseException:
+            self._setting.room.left = left
+            raise
 
     def _among(self, one: Checked) -> Result:
         """Do a row that goes well, most likely."""
@@ -71,7 +83,7 @@ class _Singly:
     def _alone(self, one: Checked) -> Result:
         """Do a row that is likely to fail again, and to be undone by itself."""
         try:
-            with self._session.savepoint():
+            with self._undoable():
                 return self._done(one)
         except Exception as error:
             _require_its_own(error)
@@ -94,6 +106,8 @@ class _Singly:
 
 def _require_its_own(error: Exception) -> None:
     """Raise `error` again unless it is the row's own: the database's, or ours, ends the whole chunk."""
+    if isinstance(error, TooFewPlaces):
+        raise error
     if error.status >= 500 if isinstance(error, ProvisioningError) else meaning(error) is not Meaning.BUG:
         raise error
 

@@ -4,14 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, case, func, insert, or_, select, true
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    case,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+)
 
 from ..database import SQL, Statement, Storage, each, incoming, parameters, renewed
 from .models import Chunk, Job
 
+#: How many places for tenants are reserved for a chunk.
+_ROOM = ("license_room", "partner_room")
 #: What is written of a job that has ended, and of a chunk that is done.
 _ENDED = ("state", "succeeded", "failed", "unchanged", "finished_at", "due_at")
-_DONE = ("succeeded", "failed", "unchanged", "results", "done_at")
+_DONE = ("succeeded", "failed", "unchanged", "results", "payload", "done_at", *_ROOM)
 #: What is read of a chunk where its rows are of no interest.
 _ANSWER = ("first_row", "rows", "results")
 
@@ -71,6 +86,15 @@ class BulkSQL(SQL):
         self.claim = self._compiled(self._chunks.update().where(seen).values(fence=c.fence + 1, leased_until=lease))
         owned = and_(one, c.fence == bindparam("fence", type_=Integer), c.done_at.is_(None))
         self.renew = self._compiled(self._chunks.update().where(owned).values(leased_until=lease))
+        places = select(*(c[name] for name in _ROOM))
+        self.lock_room = self._compiled(places.where(owned).with_for_update())
+        self.keep_room = self._compiled(self._chunks.update().where(owned).values(renewed(c, _ROOM)))
+        over = or_(c.leased_until.is_(None), c.leased_until <= self._now)
+        forgotten = and_(or_(c.license_room > 0, c.partner_room > 0), over)
+        names = (c.partner_id, c.job_id, c.number, c.fence)
+        self.forgotten_rooms = self._compiled(select(*names).where(forgotten).limit(self._limit))
+        taken = self._chunks.update().where(owned, over).values(fence=c.fence + 1)
+        self.take_over = self._compiled(taken)
         self.finish = self._compiled(self._chunks.update().where(owned).values(renewed(c, _DONE)))
         self.chunk = self._compiled(select(*(c[name] for name in Chunk._fields)).where(one))
         totals = (func.coalesce(func.sum(c[name]), 0) for name in ("succeeded", "failed", "unchanged"))
@@ -79,6 +103,14 @@ class BulkSQL(SQL):
         self.left = self._compiled(select(c.number).where(self._of_mine, c.done_at.is_(None)).limit(1))
         last = c.first_row + c.rows > bindparam("first", type_=Integer)
         self._answered = and_(self._of_mine, last, c.results.is_not(None))
+        size = func.coalesce(func.sum(func.length(c.payload) + func.coalesce(func.length(c.results), 0)), 0)
+        budget = bindparam("budget", type_=BigInteger)
+        self.beyond_budget = self._compiled(select(c.partner_id).group_by(c.partner_id).having(size > budget))
+        j = self._jobs.c
+        of_job = and_(c.partner_id == j.partner_id, c.job_id == j.id)
+        kept = select(j.id, size).where(j.partner_id == self._partner, j.finished_at.is_not(None), of_job)
+        newest_first = (j.finished_at.desc(), j.id.desc())
+        self.kept_sizes = self._compiled(kept.group_by(j.id, j.finished_at).order_by(*newest_first))
         self.remove_chunks = self._compiled(self._chunks.delete().where(self._of_mine))
 
     def _of_keys(self) -> None:

@@ -19,12 +19,12 @@ from ..tenants.creating import create_many
 from ..tenants.models import Tenant
 from ..tenants.scene import Known, created, look
 from ..tenants.transition import Claim, Transition
+from ..tenants.usage import Allowance
 from .checking import Checked
 from .firsts import firsts, keep_firsts
 from .models import Job
 from .operations import Act, Plan, Setting
 from .results import Result, done
-from .room import Room
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ Outcome = Callable[[], Result]
 
 def done_together(session: Session, setting: Setting, job: Job, rows: Sequence[Checked]) -> list[Result]:
     """Do the rows of a chunk. Raises `Outdated` where somebody else was faster with one of their tenants."""
-    together = _Together(session, setting, job, [one.act for one in rows if one.act is not None])
+    together = _Together(session, setting, job, rows)
     outcomes = [together.decided(one) for one in rows]
     together.end()
     return [outcome() for outcome in outcomes]
@@ -43,17 +43,18 @@ def done_together(session: Session, setting: Setting, job: Job, rows: Sequence[C
 class _Together:
     """What the rows so far have come to, and what of it is not written yet."""
 
-    def __init__(self, session: Session, setting: Setting, job: Job, acts: Sequence[Act]) -> None:
+    def __init__(self, session: Session, setting: Setting, job: Job, rows: Sequence[Checked]) -> None:
         self._session, self._setting, self._job = session, setting, job
         self._now = session.storage.clock()
-        self._scene = look(session, setting.partner, _names(acts))
-        self._others = firsts(session, job, self._scene.ids())
+        #: The feed's order is that of the instants, then of the ids: both are those of the rows.
+        self._event_ids = iter(session.storage.new_ids(len(rows)))
+        self._scene = look(session, setting.partner, _names(one.act for one in rows if one.act is not None))
+        self._others = firsts(session, job, self._scene.ids()) | setting.firsts
         self._firsts: dict[Known, int] = {}
-        self._room = Room(session, setting.allowance, len(acts))
+        self._room = setting.room
         self._plans = cache(partial(plans.allowed, session, setting.partner))
-        self._allowance = setting.allowance
-        self._changed: list[Transition] = []
-        self._new: list[tuple[Known, Values]] = []
+        self._changed: list[tuple[Transition, str]] = []
+        self._new: list[tuple[Known, Values, str]] = []
         self._given_up: set[Claim] = set()
 
     def decided(self, one: Checked) -> Outcome:
@@ -71,11 +72,14 @@ class _Together:
     def end(self) -> None:
         """Write what is left to be written."""
         self._write()
-        self._room.leave()
-        keep_firsts(self._session, self._job, {known.tenant.id: row for known, row in self._firsts.items()})
+        found = {known.tenant.id: row for known, row in self._firsts.items()}
+        keep_firsts(self._session, self._job, found)
+        self._setting.firsts.update(found)
 
     def _meant(self, act: Act) -> Known | None:
         """The tenant that a row means; None where it makes one. Raises `TenantNotFound`."""
+        if not act.named:
+            return None
         if "external_id" in act.named:
             found = self._scene.holder(("external_id", act.named["external_id"]))
         else:
@@ -97,24 +101,26 @@ class _Together:
             return partial(_done, one, 200, known, is_unchanged=True)
         self._make_way(claims)
         self._given_up |= self._scene.change(known, transition)
-        self._changed.append(transition)
+        self._changed.append((transition, next(self._event_ids)))
         return partial(_done, one, 200, known)
 
     def _create(self, one: Checked, values: Values) -> Outcome:
-        self._allowance.license.require_provisioning()
+        self._setting.allowance.license.require_provisioning()
         if self._setting.allowance.plans_of is not None:
             self._require_plan(values.get("plan"))
         self._room.require()
-        claims = [("email", values["email_key"]), ("external_id", values["external_id"])]
+        claims = [("email", values["email_key"])]
+        if values.get("external_id") is not None:
+            claims.append(("external_id", values["external_id"]))
         if (other := self._other(None, claims)) is not None:
             return partial(_taken, one, *other)
-        self._allowance = self._room.take()
+        self._room.take()
         self._make_way(claims)
         tenant = new("", self._setting.partner, {**EMPTY, **values}, instant(self._now), "active")
         known = created(tenant, values["email_key"])
         self._scene.add(known)
         self._firsts[known] = one.row.number
-        self._new.append((known, values))
+        self._new.append((known, values, next(self._event_ids)))
         return partial(_done, one, 201, known)
 
     def _require_plan(self, plan: str | None) -> None:
@@ -140,11 +146,13 @@ class _Together:
             self._write()
 
     def _write(self) -> None:
-        session, setting = self._session, self._setting
-        change_many(session, setting.actor, setting.partner, self._changed)
-        values = [values for _, values in self._new]
-        made = create_many(session, setting.actor, setting.partner, values, self._allowance) if values else []
-        for (known, _), tenant in zip(self._new, made, strict=True):
+        session, actor, partner, at = self._session, self._setting.actor, self._setting.partner, instant(self._now)
+        transitions, ids = [one for one, _ in self._changed], [event_id for _, event_id in self._changed]
+        change_many(session, actor, partner, transitions, at, ids)
+        values, ids = [values for _, values, _ in self._new], [event_id for _, _, event_id in self._new]
+        decided = Allowance(self._setting.allowance.license, ())
+        made = create_many(session, actor, partner, values, decided, at, ids) if values else []
+        for (known, _, _), tenant in zip(self._new, made, strict=True):
             if not isinstance(tenant, Tenant):
                 raise Outdated("somebody else was faster") from tenant
             known.tenant = tenant
@@ -154,7 +162,8 @@ class _Together:
 def _names(acts: Iterable[Act]) -> Iterator[Mapping[str, str]]:
     """What the tenants are found by of which the rows speak."""
     for act in acts:
-        yield act.named
+        if act.named:
+            yield act.named
         if act.wanted:
             yield act.wanted
 

@@ -1,41 +1,41 @@
-"""The body of a request as an upload: read in small pieces, as long as they come, and in whole or not at all."""
+"""The body of a request as an upload: read in small pieces, in its time, and in whole or not at all."""
 
 from __future__ import annotations
 
 import hashlib
-import io
-import time
-from collections.abc import Callable, Iterator
-from typing import Protocol
+import socket
+from collections.abc import Iterator
+from typing import Self
 
 from flask import request
-from werkzeug.wsgi import get_input_stream
+from werkzeug.exceptions import RequestEntityTooLarge
 
-from ..config import Settings
-from ..problems import MalformedUpload, UnsupportedMediaType, UploadTooLarge, UploadTooSlow
-from ..web.media_types import require_media_type
+from ..problems import MalformedUpload, ProvisioningError, UnsupportedMediaType, UploadTooLarge
+from ..web.bodies import KEPT, Incoming, Readable, leave
+from ..web.call import Call
+from ..web.long_requests import Hold, connection_of, shut_down, upload_pace, watchdog
+from ..web.media_types import content_coding, require_media_type
 from .reading import ENCODINGS, media_types
 
-#: How much is read at once, in bytes: from the first few on as much again as has come, so that nobody who sends
-#: little is waited for long; and how much at most.
-_FIRST, _MOST = 64, 4096
-#: After so many seconds an upload must have come at so many bytes a second.
-GRACE, SLOWEST = 30.0, 1024
+#: How many bytes are asked for at once.
+_MOST = 64 * 1024
+#: An upload of more bytes needs a seat before it is read.
+SHORT = 1 << 20
 _CHARSETS = ("utf-8", "utf8", "us-ascii")
 
 
-class Readable(Protocol):
-    """What bytes are read from, so many at most; none at its end."""
-
-    def read(self, size: int, /) -> bytes: ...
-
-
 class Body:
-    """The bytes of a request as they come; `sha256` and `size` are those of what has come so far."""
+    """The bytes of an upload as they come, inside of its `with` block; `size` and `sha256` are of those so far.
 
-    def __init__(self, stream: Readable, announced: int | None, clock: Callable[[], float] = time.monotonic) -> None:
-        self._stream, self._announced, self._clock = stream, announced, clock
+    At its end hooks of the host's find the rows in `request` where they are few. Of more they find none: reading on
+    would wait for bytes that never come, and a large upload is held in no memory.
+    """
+
+    def __init__(self, stream: Readable, announced: int | None, hold: Hold, nothing: bytes = b"") -> None:
+        self._stream, self._announced, self._hold = stream, announced, hold
         self._hash = hashlib.sha256()
+        self._kept: bytes | None = b""
+        self._nothing = nothing
         self.size = 0
 
     @property
@@ -43,13 +43,19 @@ class Body:
         """What tells these bytes from others, in hexadecimal digits."""
         return self._hash.hexdigest()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        self._hold.release()
+        leave(self._kept if self._kept and failure is None else self._nothing)
+
     def __iter__(self) -> Iterator[bytes]:
-        """Raises `UploadTooSlow`, and `MalformedUpload` where it breaks off or there is nothing."""
-        begun = self._clock()
-        while part := self._read(min(max(self.size, _FIRST), _MOST)):
+        """Raises `MalformedUpload` where it breaks off or is empty, and what `Incoming.read` does."""
+        while part := self._read(_MOST):
             self._hash.update(part)
             self.size += len(part)
-            _require_pace(self.size, self._clock() - begun)
+            self._kept = None if self._kept is None or self.size > KEPT else self._kept + part
             yield part
         if self._announced is not None and self.size < self._announced:
             raise self._broken()
@@ -60,6 +66,8 @@ class Body:
         """What follows; servers have errors of their own for a client that has gone."""
         try:
             return self._stream.read(size)
+        except (ProvisioningError, RequestEntityTooLarge):
+            raise
         except Exception as error:
             raise self._broken() from error
 
@@ -68,30 +76,29 @@ class Body:
         return MalformedUpload(f"The upload broke off after {self.size}{whole} bytes.")
 
 
-def body(settings: Settings) -> Body:
-    """This request's body, however large the host lets bodies be. Raises `UnsupportedMediaType`, `UploadTooLarge`."""
+def body(call: Call) -> Body:
+    """This request's body, however large the host lets bodies be.
+
+    Raises `UnsupportedMediaType`, `UploadTooLarge`; `TooManyLongRequests` and `ServerBusy` where no seat is free for an
+    upload of this size. Then nothing of it is read: some servers would wait for all of it before the next request.
+    """
     require_media_type(*media_types(), encodings=ENCODINGS)
     if request.mimetype_params.get("charset", "utf-8").lower() not in _CHARSETS:
         raise UnsupportedMediaType("Send UTF-8.", accepted=list(media_types()), headers={"Accept": "*/*;charset=utf-8"})
-    announced = request.content_length
+    announced, settings = request.content_length, call.mount.settings
     if announced is not None and announced > settings.bulk_max_bytes:
         raise UploadTooLarge(f"The upload is larger than {settings.bulk_max_bytes} bytes.")
-    return Body(_stream(), announced)
+    hold = call.hold(upload_pace(settings))
+    if (announced or 0) > SHORT:
+        try:
+            hold.take_seat()
+        except ProvisioningError:
+            leave(b"[]" if request.is_json else b"")
+            shut_down(connection_of(request.environ), socket.SHUT_RD)
+            raise
+    return Body(Incoming(hold, call.mount.once(watchdog)), announced, hold, b"[]" if request.is_json else b"")
 
 
 def encoding() -> str | None:
     """How the body is packed; None where it is not."""
-    found = request.environ.get("HTTP_CONTENT_ENCODING", "identity").lower()
-    return None if found == "identity" else found
-
-
-def _stream() -> Readable:
-    """What the server hands us; where a hook of the host has read that, what it has read."""
-    if "stream" in vars(request):
-        return io.BytesIO(request.get_data())
-    return get_input_stream(request.environ)
-
-
-def _require_pace(size: int, seconds: float) -> None:
-    if seconds > GRACE and size < seconds * SLOWEST:
-        raise UploadTooSlow(f"Only {size} bytes came in {seconds:.0f} seconds.")
+    return content_coding()

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
+from ..database.errors import Meaning, meaning
+from ..problems import ProvisioningError
+from ..tenants.room import TooFewPlaces
 from ..web.mount import Mount
 from . import ending
 from .models import Job
@@ -22,6 +26,8 @@ logger = logging.getLogger(__name__)
 _TRIES = 3
 #: How often a chunk is begun before its rows are given up: what kills a worker each time would do so for ever.
 MOST_CLAIMS = 5
+#: How often a claimed chunk begins again, beside once for each chunk that forestalls it: for more places, and singly.
+_MOST_RESTARTS = 3
 
 
 class BulkWork:
@@ -30,8 +36,8 @@ class BulkWork:
     #: One waits for the database while the other computes.
     slots = 2
 
-    def __init__(self, mount: Mount, lease: float) -> None:
-        self._mount, self._storage = mount, mount.storage
+    def __init__(self, mount: Mount, lease: float, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._mount, self._storage, self._sleep = mount, mount.storage, sleep
         self.lease = lease
 
     def claim(self, limit: int) -> list[Piece]:
@@ -62,6 +68,10 @@ class BulkWork:
                 extra=_fields(piece),
             )
             self._storage.transaction(partial(released, piece=piece))
+        except Exception as error:
+            if _is_of_rows(error):
+                self._storage.transaction(partial(released, piece=piece))
+            raise
         self._storage.transaction(partial(ending.end_if_done, job=piece.job))
 
     def expire(self, piece: Piece) -> None:
@@ -89,15 +99,23 @@ class BulkWork:
         if not found:
             raise Superseded(piece.job.id)
         if piece.fence > MOST_CLAIMS:
-            results = [list(given_up(self._mount, piece.job, chunk)) for chunk in found]
+            results = [given_up(self._mount, piece.job, chunk) for chunk in found]
             self._storage.transaction(partial(written, piece=piece, chunks=found, results=results))
             return
         plan = Plan(self._mount, piece, found)
-        while not self._is_done(plan):
-            logger.debug("a rehearsed chunk of bulk job %s begins again", piece.job.id, extra=_fields(piece))
+        plan.reserve(self._sleep)
+        for _ in range(piece.job.chunks + _MOST_RESTARTS):
+            if self._is_done(plan, piece):
+                return
+            logger.debug("a chunk of bulk job %s begins again", piece.job.id, extra=_fields(piece))
+        raise RuntimeError("a chunk of a bulk job begins again and again")
 
-    def _is_done(self, plan: Plan) -> bool:
-        """Carry the plan out; False where it was a rehearsal that another chunk has forestalled."""
+    def _is_done(self, plan: Plan, piece: Piece) -> bool:
+        """Carry the plan out; returns False where it has to begin again.
+
+        So it has where it was a rehearsal that another chunk has forestalled, where more places are needed than were
+        reserved, and where a row made the database or a host's function fail: then each row is done by itself.
+        """
         try:
             self._storage.transaction(plan.do)
         except Rehearsed as rehearsal:
@@ -105,9 +123,25 @@ class BulkWork:
                 self._storage.transaction(partial(plan.keep, rehearsal=rehearsal))
             except Forestalled:
                 return False
+        except TooFewPlaces:
+            plan.reserve(self._sleep, for_all=True)
+            return False
+        except Superseded:
+            raise
+        except Exception as error:
+            if not _is_of_rows(error) or not plan.do_singly():
+                raise
+            fields = _fields(piece)
+            logger.warning("rows of a bulk job failed together, and are done one by one", exc_info=True, extra=fields)
+            return False
         return True
 
 
 def _fields(piece: Piece) -> dict[str, Any]:
     """What the log says of a chunk."""
     return {"job": piece.job.id, "partner": piece.job.partner_id, "chunk": piece.number}
+
+
+def _is_of_rows(error: Exception) -> bool:
+    """Tell a failure that what the rows say has caused, most likely, from the database's being away."""
+    return not isinstance(error, ProvisioningError) and meaning(error) is Meaning.BUG

@@ -23,7 +23,7 @@ def pages(
     while True:
         size = min(left, LARGEST_PAGE) if limit else LARGEST_PAGE
         found, after = storage.read(partial(work, limit=size, after=after))
-        left -= size
+        left -= len(found)
         yield [shown(one) for one in found], after is not None
         if after is None or (limit and left <= 0):
             return

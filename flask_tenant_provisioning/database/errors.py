@@ -11,11 +11,23 @@ from sqlalchemy.exc import DBAPIError, TimeoutError
 
 SERIALIZATION = {"40001", "40P01"}
 MISSING_TABLE = {"42P01", "42703", "3F000"}
-#: Connection, resources, operator, system, authorization, catalogue; read-only, ended by the server while idle
-#: or running, and (40003) an unknown outcome.
-UNREACHABLE = ("08", "53", "57", "58", "28", "3D", "25006", "25P03", "25P04", "40003")
+#: The server says that this connection is of no more use: it broke, was ended, or the server stops or starts.
+DISCONNECTED = ("08", "57P", "25P03", "25P04")
+#: Resources, operator, system, authorization, catalogue, internal; and (40003) an unknown outcome.
+UNREACHABLE = ("53", "57", "58", "28", "3D", "XX", "40003")
+#: SQLSTATEs, and none, whose message may be read for words: none of them quotes a value that a partner sent.
+VAGUE = {"", "08P01", "0A000", "55000", "XX000"}
+#: How drivers, poolers and standbys that give another SQLSTATE, or none, speak of a server that takes no writes.
+READ_ONLY_WORDS = ("in a read-only transaction", "recovery is in progress", "in a hot standby", "during recovery")
+#: A prepared statement that another client of a pooler made, or that is gone.
+UNPREPARED = {"26000", "42P05"}
+UNPREPARED_WORDS = "prepared statement"
+#: A prepared statement whose tables have changed since.
+OUTDATED_PLAN_WORDS = "cached plan must not change result type"
+#: How PgBouncer and its like refuse what a connection asks for in its startup packet.
+STARTUP_WORDS = "unsupported startup parameter"
 UNUSABLE_FILE = (
-    "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_READONLY", "SQLITE_PERM",
+    "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_PERM",
     "SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_PROTOCOL", "SQLITE_NOMEM",
 )  # fmt: skip
 
@@ -29,9 +41,16 @@ class Meaning(Enum):
     RETRY = auto()
     TAKEN = auto()
     LOCKED = auto()
+    DISCONNECTED = auto()
     UNREACHABLE = auto()
+    READ_ONLY = auto()
+    UNPREPARED = auto()
+    OUTDATED_PLAN = auto()
+    STARTUP_REFUSED = auto()
     EXHAUSTED = auto()
     MISSING_TABLE = auto()
+    FORBIDDEN = auto()
+    UNSUITABLE = auto()
     BUG = auto()
 
 
@@ -45,6 +64,10 @@ class UniqueViolation(Exception):
 
 class LockTimeout(Exception):
     """Somebody else holds a lock for longer than this session was to wait (`Session.wait_for_locks`)."""
+
+
+class Unsuitable(Exception):
+    """The database or a connection to it is such that no unit of work is safe; the message says what to do."""
 
 
 class Outdated(Exception):
@@ -69,6 +92,8 @@ def meaning(error: BaseException) -> Meaning:
         return Meaning.EXHAUSTED
     if isinstance(error, LockTimeout):
         return Meaning.LOCKED
+    if isinstance(error, Unsuitable):
+        return Meaning.UNSUITABLE
     driver = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     name = getattr(driver, "sqlite_errorname", None)
     return _of_sqlite(name, str(driver)) if name else _of_state(driver)
@@ -114,6 +139,8 @@ def _of_sqlite(name: str, message: str) -> Meaning:
         return Meaning.TAKEN
     if message.startswith(("no such table", "no such column")) or "has no column" in message:
         return Meaning.MISSING_TABLE
+    if name.startswith("SQLITE_READONLY"):
+        return Meaning.READ_ONLY
     if name.startswith(UNUSABLE_FILE):
         return Meaning.UNREACHABLE
     return Meaning.BUG
@@ -123,16 +150,32 @@ def _of_state(driver: Any) -> Meaning:
     """Read a driver's error by its SQLSTATE; one that never reached the server has none."""
     if not hasattr(driver, "sqlstate") and not hasattr(driver, "pgcode"):
         return Meaning.BUG
-    state = getattr(driver, "sqlstate", None) or getattr(driver, "pgcode", None)
-    if state is None:
-        kinds = {kind.__name__ for kind in type(driver).__mro__}
-        return Meaning.UNREACHABLE if kinds & {"OperationalError", "InterfaceError"} else Meaning.BUG
+    state = getattr(driver, "sqlstate", None) or getattr(driver, "pgcode", None) or ""
+    said = str(driver) if state in VAGUE else ""
     if state in SERIALIZATION:
         return Meaning.RETRY
     if state == "23505":
         return Meaning.TAKEN
     if state == "55P03":
         return Meaning.LOCKED
+    if state == "42501":
+        return Meaning.FORBIDDEN
     if state in MISSING_TABLE:
         return Meaning.MISSING_TABLE
+    if state == "25006" or any(words in said for words in READ_ONLY_WORDS):
+        return Meaning.READ_ONLY
+    if STARTUP_WORDS in said:
+        return Meaning.STARTUP_REFUSED
+    if OUTDATED_PLAN_WORDS in said:
+        return Meaning.OUTDATED_PLAN
+    if state in UNPREPARED or UNPREPARED_WORDS in said:
+        return Meaning.UNPREPARED
+    if state.startswith(DISCONNECTED):
+        return Meaning.DISCONNECTED
+    if not state:
+        # One that dies at COMMIT behind a pooler is InternalError in psycopg, and plain DatabaseError in psycopg2.
+        kinds = {kind.__name__ for kind in type(driver).__mro__}
+        plain = type(driver).__name__ == "DatabaseError"
+        is_lost = plain or kinds & {"OperationalError", "InterfaceError", "InternalError"}
+        return Meaning.UNREACHABLE if is_lost else Meaning.BUG
     return Meaning.UNREACHABLE if state.startswith(UNREACHABLE) else Meaning.BUG

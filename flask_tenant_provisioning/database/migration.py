@@ -13,10 +13,14 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, MetaData
+from sqlalchemy.exc import DBAPIError
 
+from ..config import ConfigurationError
 from . import indexes as own_indexes
+from .demands import connect, isolation_of, require_suitable_connection
+from .errors import Meaning, Unsuitable, meaning
 from .indexes import IndexSet
-from .unit import begin_immediately
+from .unit import begin_immediately, prepare_nothing
 
 _FOLDER = pathlib.Path(__file__).parent / "migrations"
 _UPGRADE_LOCK = 7_236_041_905_271
@@ -99,17 +103,43 @@ def exclude_ours(prefix: str = "provisioning_") -> Callable[[str | None, str, An
 
 
 def _run(engine: Engine, prefix: str, work: Callable[[Config], None]) -> None:
+    """Do `work` in one transaction, on a connection that no fork inherits: it is closed, not returned to the pool.
+
+    Raises `ConfigurationError` where the database, the role or a pooler does not allow it.
+    """
     config = Config()
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     config.attributes.update(prefix=prefix, version_table=version_table(prefix))
-    with engine.execution_options(**_isolation(engine)).begin() as connection:
-        _lock(connection)
-        config.attributes["connection"] = connection
-        work(config)
+    try:
+        with connect(engine) as connection:
+            require_suitable_connection(connection)
+            if engine.dialect.name != "sqlite":
+                connection.execution_options(isolation_level="READ COMMITTED")
+            elif isolation_of(engine) == "AUTOCOMMIT":
+                connection.execution_options(isolation_level="SERIALIZABLE")
+            connection.detach()
+            prepare_nothing(connection.connection.dbapi_connection)
+            with connection.begin():
+                _lock(connection)
+                config.attributes["connection"] = connection
+                work(config)
+    except Unsuitable as error:
+        raise ConfigurationError(str(error)) from error
+    except DBAPIError as error:
+        if advice := _ADVICE.get(meaning(error)):
+            raise ConfigurationError(f"The tables cannot be upgraded: {error.orig}\n{advice}") from error
+        raise
 
 
-def _isolation(engine: Engine) -> dict[str, str]:
-    return {} if engine.dialect.name == "sqlite" else {"isolation_level": "READ COMMITTED"}
+_ADVICE = {
+    Meaning.FORBIDDEN: "GRANT USAGE, CREATE ON the schema to the role; or run `flask provisioning db upgrade` as the "
+    "role that owns the tables.",
+    Meaning.READ_ONLY: "The server takes no writes: name the primary, not a replica, and a role whose "
+    "default_transaction_read_only is off.",
+    Meaning.STARTUP_REFUSED: "A pooler refuses what the connection asks for: set PROVISIONING_DATABASE_POOLER to "
+    "'transaction' (or PROVISIONING_STATEMENT_TIMEOUT_SECONDS to 0), take `options` out of the URL, and let "
+    "ALTER ROLE set search_path.",
+}
 
 
 def _lock(connection: Connection) -> None:

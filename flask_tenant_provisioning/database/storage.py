@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import math
 import random
 import threading
 import time
@@ -17,13 +18,20 @@ from sqlalchemy.exc import TimeoutError
 from ..hooks import Hooks
 from ..logs import reason_of
 from ..problems import StorageUnavailable
+from .demands import POOLER_ADVICE, PRIVILEGES_ADVICE, connect, is_pooled, require_suitable_connection
+from .engine import connections_for_reads, connections_for_writes
 from .errors import Meaning, constraints_of, meaning
+from .forks import leave_to_parent
 from .identifiers import uuid7, uuid7s
 from .journal import Journal
 from .tables import prefixed
-from .unit import Unit, begin_immediately
+from .unit import Unit, begin_immediately, prepare_nothing
 
 logger = logging.getLogger(__name__)
+
+#: How many seconds lie between two replacements of all connections: a server that takes no writes for an hour is not
+#: asked for two new ones by each of them.
+REPLACE_SECONDS = 1.0
 
 
 class Reaction(Protocol):
@@ -61,7 +69,9 @@ class Storage:
         clock: Callable[[], float] = time.time,
         new_id: Callable[[], str] = uuid7,
         sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
         autocommit: bool = False,
+        pooler: str | None = None,
         hooks: Hooks | None = None,
         reactions: Sequence[Reaction] = (),
         context: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext,
@@ -70,6 +80,7 @@ class Storage:
         followers: Sequence[Callable[[Session, Any], None]] = (),
     ) -> None:
         self.engine = engine
+        self.owns_engine = autocommit
         self.hooks = hooks or Hooks()
         self.reactions = reactions
         self.context = context
@@ -80,15 +91,17 @@ class Storage:
         self._attempts = attempts
         self._patience = patience
         self._sleep = sleep
+        self._monotonic = monotonic
         self._wake = wake
         self._announce = announce
         self.followers = followers
         self._lite = engine.dialect.name == "sqlite"
-        self._reading = engine if autocommit else engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._writing = engine
-        if autocommit and not self._lite:
-            self._writing = engine.execution_options(isolation_level="READ COMMITTED")
+        self._reading, self._writing = connections_for_reads(engine), connections_for_writes(engine)
         self._journal = Journal(engine.url.database) if autocommit and self._lite else None
+        self._pooler = pooler
+        self._is_prepared = pooler != "transaction"
+        self._is_examined = False
+        self._replaced_at = -math.inf
         self._transaction = self._turn if self._lite else self._begun
         self._one_writer = threading.Lock()
         self._thread = threading.local()
@@ -122,7 +135,7 @@ class Storage:
 
     def read(self, work: Work[T]) -> T:
         """Run a unit that only reads; one that met a dead connection runs once more."""
-        return self._attempt(work, self._autocommit, attempts=2, again=(Meaning.RETRY, Meaning.UNREACHABLE))
+        return self._attempt(work, self._autocommit, attempts=2, again=_AFTER_READS)
 
     def statement(self, work: Work[T]) -> T:
         """Run a unit whose one statement commits by itself, in a transaction where the database needs one."""
@@ -132,6 +145,12 @@ class Storage:
         """Run a unit in one transaction. `work` may run several times, so it does nothing but talk to the database."""
         return self._attempt(work, self._transaction)
 
+    def takes_writes(self) -> bool:
+        """Whether the database takes writes; a connection on which it does not is replaced, and a new one asked."""
+        if self.read(Session.takes_writes):
+            return True
+        return self._replace_connections(Meaning.READ_ONLY) and self.read(Session.takes_writes)
+
     def _attempt(
         self,
         work: Work[T],
@@ -140,6 +159,7 @@ class Storage:
         again: tuple[Meaning, ...] = (Meaning.RETRY,),
     ) -> T:
         """Run `work` as this thread's one unit: a second would wait for what the first does not give back."""
+        leave_to_parent()
         if getattr(self._thread, "busy", False):
             raise RuntimeError("a unit of work runs in this thread already: pass its session on")
         self._thread.busy = True
@@ -163,9 +183,11 @@ class Storage:
         """Run `work`, and once more for each failure in `again`, while neither attempts nor patience are used up.
 
         `RETRY` alone says that the database has undone everything, at COMMIT too. A connection that dies says
-        nothing: what was sent last may have been committed, so a write that meets it is refused, not repeated.
+        nothing: what was sent last may have been committed, so a write that meets it is refused, not repeated. A server
+        that takes no writes, and one that does not know a prepared statement, have done nothing either: once the
+        connections are replaced, the unit runs on a new one.
         """
-        end = time.monotonic() + self._patience
+        end = self._monotonic() + self._patience
         for tried in itertools.count(1):
             try:
                 with opened() as session:
@@ -173,7 +195,8 @@ class Storage:
                     done = work(session)
             except Exception as error:
                 what = meaning(error)
-                if tried >= attempts or what not in again or time.monotonic() >= end:
+                repeats = self._replace_connections(what, error) or what in again
+                if tried >= attempts or not repeats or self._monotonic() >= end:
                     _refuse(error, what)
                     raise
             else:
@@ -181,16 +204,39 @@ class Storage:
             self._sleep(random.uniform(0.001, 0.02) * 2**tried)
         raise AssertionError("unreachable")
 
+    def _replace_connections(self, what: Meaning, error: Exception | None = None) -> bool:
+        """Have the pool replace each connection that it has, where one of them met `what` is wrong with all.
+
+        Return True where nothing has happened yet and a new connection may do better.
+        """
+        if what is Meaning.UNPREPARED and self._is_prepared:
+            self._is_prepared = False
+            logger.warning("%s (%s)", POOLER_ADVICE, reason_of(error) if error else "", extra={"pooler": "transaction"})
+        elif what not in (Meaning.READ_ONLY, Meaning.DISCONNECTED, Meaning.UNPREPARED, Meaning.OUTDATED_PLAN):
+            return False
+        now = self._monotonic()
+        if what is Meaning.READ_ONLY and now - self._replaced_at < REPLACE_SECONDS:
+            return False
+        self._replaced_at = now
+        self.engine.pool._invalidate(None, error)  # type: ignore[arg-type]  # public for one connection alone
+        return what is not Meaning.DISCONNECTED
+
     @contextlib.contextmanager
     def _autocommit(self) -> Iterator[Session]:
+        self._examine()
         with self._reading.connect() as connection:
-            yield Session(self, connection)
+            session = self._session(connection)
+            if not self._lite:
+                session.require_autocommit(True)
+            yield session
 
     @contextlib.contextmanager
     def _begun(self) -> Iterator[Session]:
+        self._examine()
         with self._writing.connect() as connection:
             with connection.begin():
-                session = Session(self, connection)
+                session = self._session(connection)
+                session.require_autocommit(False)
                 if self._lite:
                     begin_immediately(connection)
                 yield session
@@ -198,6 +244,22 @@ class Storage:
                 session.require_whole()
             if self._journal is not None:
                 self._journal.keep_short(connection.connection.dbapi_connection)
+
+    def _session(self, connection: Connection) -> Session:
+        if not self._is_prepared:
+            prepare_nothing(connection.connection.dbapi_connection)
+        return Session(self, connection)
+
+    def _examine(self) -> None:
+        """Look at the database once, on a connection as the engine makes it. Raises `Unsuitable`."""
+        if self._is_examined:
+            return
+        with connect(self.engine) as connection:
+            require_suitable_connection(connection)
+            if self._pooler is None and not self._lite and is_pooled(connection):
+                self._is_prepared = False
+                logger.warning("%s", POOLER_ADVICE, extra={"pooler": "transaction"})
+        self._is_examined = True
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[Session]:
@@ -211,17 +273,30 @@ class Storage:
             self._one_writer.release()
 
 
+#: What a unit that only reads may meet and run once more.
+_AFTER_READS = (Meaning.RETRY, Meaning.UNREACHABLE, Meaning.DISCONNECTED)
+#: What the problem says of a database that fails, None for the usual; and the log, before the driver's words.
+_NOT_READY = "The database is not ready."
+_AWAY = (None, "the database does not answer")
+_REFUSALS = {
+    Meaning.MISSING_TABLE: (_NOT_READY, "the tables are missing or outdated: run `flask provisioning db upgrade`"),
+    Meaning.UNSUITABLE: (_NOT_READY, "the database cannot be used"),
+    Meaning.STARTUP_REFUSED: (_NOT_READY, POOLER_ADVICE),
+    Meaning.FORBIDDEN: (_NOT_READY, PRIVILEGES_ADVICE),
+    Meaning.READ_ONLY: ("The database takes no writes at the moment.", "the database takes no writes"),
+    Meaning.UNREACHABLE: _AWAY,
+    Meaning.DISCONNECTED: _AWAY,
+    Meaning.EXHAUSTED: _AWAY,
+    Meaning.RETRY: _AWAY,
+    Meaning.LOCKED: _AWAY,
+    Meaning.UNPREPARED: _AWAY,
+    Meaning.OUTDATED_PLAN: _AWAY,
+}
+
+
 def _refuse(error: Exception, found: Meaning) -> None:
     """Raise `StorageUnavailable` where it is the database that failed, and not the caller or the code."""
-    if found is Meaning.MISSING_TABLE:
-        reason = reason_of(error)
-        logger.error(
-            "the tables are missing or outdated: run `flask provisioning db upgrade` (%s)",
-            reason,
-            extra={"error": reason},
-        )
-        raise StorageUnavailable("The database is not ready.") from error
-    if found in (Meaning.UNREACHABLE, Meaning.EXHAUSTED, Meaning.RETRY, Meaning.LOCKED):
-        reason = reason_of(error)
-        logger.error("the database does not answer: %s", reason, extra={"error": reason})
-        raise StorageUnavailable from error
+    if found in _REFUSALS:
+        (detail, said), reason = _REFUSALS[found], reason_of(error)
+        logger.error("%s: %s", said, reason, extra={"error": reason, "reason": found.name.lower()})
+        raise StorageUnavailable(detail) from error

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from .errors import Constraints, LockTimeout, Meaning, UniqueViolation, constraint_of, meaning, violated
+from .errors import Constraints, LockTimeout, Meaning, UniqueViolation, Unsuitable, constraint_of, meaning, violated
 from .statements import Statement
 
 if TYPE_CHECKING:
@@ -99,6 +100,23 @@ class Unit:
         if self._engine.dialect.name == "postgresql":
             self._execute(f"SET LOCAL lock_timeout = {int(seconds * 1000)}")
 
+    def takes_writes(self) -> bool:
+        """Whether the database takes writes on this connection: neither server, role nor file is read-only."""
+        if self._engine.dialect.name == "postgresql":
+            return bool(self._execute("SHOW transaction_read_only").fetchone()[0] == "off")
+        url = self._engine.url
+        if self._execute("PRAGMA query_only").fetchone()[0] or url.query.get("mode") == "ro":
+            return False
+        return str(url.database).startswith("file:") or os.access(str(url.database), os.W_OK)
+
+    def hold(self, name: str) -> None:
+        """Let no other unit of work hold this name until the transaction ends: it waits.
+
+        SQLite needs none of it: a unit of work holds its only lock from the beginning.
+        """
+        if self._engine.dialect.name == "postgresql":
+            self._execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
+
     def flush(self) -> None:
         """Send what the host put into `orm`, so that it commits with the rest."""
         if self._orm is not None:
@@ -107,6 +125,11 @@ class Unit:
     def constraint_of(self, error: DBAPIError) -> str | None:
         """The name of the constraint, the host's own too, that a statement violated; None where there is no telling."""
         return violated(error, self._engine)
+
+    def require_autocommit(self, wanted: bool) -> None:
+        """Raise `Unsuitable` unless the driver commits each statement by itself, or does not, as this unit needs it."""
+        if (getattr(self._driver, "autocommit", False) is True) != wanted:
+            raise Unsuitable("The engine's isolation level has changed since the API was mounted: set it before.")
 
     def require_whole(self) -> None:
         """Raise `RuntimeError` where COMMIT would succeed and yet keep less than what ran.
@@ -128,8 +151,15 @@ class Unit:
                 self._connection.exec_driver_sql("SELECT 1")
 
 
+def prepare_nothing(driver: Any) -> None:
+    """Let a connection prepare no statement: behind a pooler, its next transaction may run in another session."""
+    if hasattr(driver, "prepare_threshold"):
+        driver.prepare_threshold = None
+
+
 def begin_immediately(connection: Connection) -> None:
     """Take SQLite's write lock now: a lock taken at the first write can fail after reads have been believed."""
     driver: Any = connection.connection.dbapi_connection
-    if not driver.in_transaction:
-        driver.execute("BEGIN IMMEDIATE")
+    if driver.in_transaction:  # a host's function that listens to `begin` has begun one that takes no lock
+        driver.execute("ROLLBACK")
+    driver.execute("BEGIN IMMEDIATE")

@@ -10,7 +10,7 @@ from marshmallow import fields, validate
 from ..problems import Fault
 from ..web.api import Api
 from ..web.parameters import LimitField, QuerySchema
-from ..web.validation import StrictSchema, TextField, refused
+from ..web.validation import PartnerIdField, StrictSchema, TextField, refused
 from .feed import DEFAULT_LIMIT
 
 #: Every type of event.
@@ -29,6 +29,10 @@ TYPES = (
     "bulk_job.finished",
     "partner.updated",
     "partner.settings_updated",
+    "webhook.created",
+    "webhook.updated",
+    "webhook.rotated",
+    "webhook.deleted",
     "webhook.disabled",
 )
 _AUDIT = {"optional": True, "description": "Only for callers with `audit:read`."}
@@ -66,7 +70,7 @@ class TenantIdField(TextField):
 class EventQuery(QuerySchema):
     """What `GET /events` can be asked; an administrator may name the partner."""
 
-    partner = TextField(shortest=1, longest=255)
+    partner = PartnerIdField()
     after = TextField(shortest=1, longest=4096)
     type = TypesField()
     tenant = TenantIdField()
@@ -90,7 +94,13 @@ class ChangeSchema(StrictSchema):
 
 
 class EventSchema(StrictSchema):
-    """Something that happened. `data` is the tenant or webhook afterwards, `changes` holds each field that changed."""
+    """Something that happened. `data` is the tenant or webhook afterwards, `changes` holds each field that changed.
+
+    Of an endpoint, callers without `webhook:read` are shown no more than its id.
+
+    Of an object such as `metadata`, `previous` and `new` hold the members that differ; one that is missing was absent.
+    Some days after a tenant is purged, `data` no longer says who it was, and has `erased: true`.
+    """
 
     id = fields.UUID()
     type = fields.String(validate=validate.OneOf(TYPES))

@@ -20,10 +20,10 @@ def health(storage: Storage, stopwatch: Callable[[], float] = time.perf_counter)
     waiting = backlog(storage)
     latency = (stopwatch() - begun) * 1000
     behind, due = max(lag for _, lag in waiting.values()), sum(due for due, _ in waiting.values())
-    late = behind > LATE
+    late, writable = behind > LATE, storage.takes_writes()
     return {
-        "status": "degraded" if late else "ok",
-        "database": {"status": "ok", "latency_ms": round(latency, 1)},
+        "status": "degraded" if late or not writable else "ok",
+        "database": {"status": "ok" if writable else "read-only", "latency_ms": round(latency, 1)},
         "worker": {"status": "late" if late else "ok", "due": due, "lag_seconds": round(behind, 1)},
     }
 

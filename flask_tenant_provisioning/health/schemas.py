@@ -8,9 +8,9 @@ from ..web.validation import StrictSchema
 
 
 class DatabaseHealthSchema(StrictSchema):
-    """The database answers, after so many milliseconds."""
+    """The database answers, after so many milliseconds; it is `read-only` while it refuses writes."""
 
-    status = fields.String(validate=validate.OneOf(("ok",)))
+    status = fields.String(validate=validate.OneOf(("ok", "read-only")))
     latency_ms = fields.Float()
 
 
@@ -24,7 +24,8 @@ class WorkerHealthSchema(StrictSchema):
 
 
 class HealthSchema(StrictSchema):
-    """`degraded` where the workers are late; a database that does not answer is a problem document (503)."""
+    """`degraded` where the workers are late or the database takes no writes; a database that does not answer is a
+    problem document (503)."""
 
     status = fields.String(validate=validate.OneOf(("ok", "degraded")))
     database = fields.Nested(DatabaseHealthSchema)

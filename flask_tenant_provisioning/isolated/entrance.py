@@ -34,7 +34,7 @@ class Isolated:
         return found
 
     def _takes(self, environ: dict[str, Any]) -> bool:
-        path = environ.get("PATH_INFO", "")
+        path = f"/{environ.get('PATH_INFO', '').lstrip('/')}"
         if not _below(path, self._prefix) or self._is_another_mounts(path):
             return False
         return not self._host_routes or self._is_ours(environ)

@@ -13,6 +13,7 @@ from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from email_validator import SPECIAL_USE_DOMAIN_NAMES
 from marshmallow import Schema, fields, missing
 
+from ..access.principal import RESERVED_TAILS
 from ..events.schemas import ID, TYPES, TenantIdField, TypesField
 from ..partners.schemas import LONGEST_PLAN, MOST_PLANS, PlansField
 from ..tenants.fields import (
@@ -27,7 +28,7 @@ from ..tenants.fields import (
 )
 from ..tenants.own_filters import OwnFilterField
 from ..web.parameters import ChoiceField, FlagField, InstantField, LimitField
-from ..web.validation import StrictSchema, TextField, WholeNumberField
+from ..web.validation import INVISIBLE, PartnerIdField, StrictSchema, TextField, WholeNumberField
 from ..webhooks.fields import (
     MOST_GLOBS,
     SCHEMES,
@@ -44,6 +45,15 @@ _ROOT = __name__.partition(".")[0]
 _STORABLE = "^[^\\u0000]*$"
 #: Contract §1: UTC, with milliseconds and ``Z``.
 _INSTANT = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z$"
+
+
+#: Partners' ids, as far as a pattern tells: no control, format or separating characters, no segment of dots alone, and
+#: none of the reserved tails (`access.principal.is_partner_id`).
+PARTNER_ID = (
+    f"^(?!(?:.*/)?\\.{{1,2}}(?:/|$))(?!.*(?:{'|'.join(RESERVED_TAILS)})$)(?=.*[^ ])"
+    "[^\\u0000-\\u001f\\u007f-\\u00a0\\u00ad\\u0600-\\u0605\\u061c\\u06dd\\u070f\\u1680\\u180e\\u2000-\\u200f"
+    "\\u2028-\\u202f\\u205f-\\u206f\\u3000\\ud800-\\uf8ff\\ufeff\\ufff0-\\ufffb]+$"
+)
 
 
 class Converter(OpenAPIConverter):
@@ -106,8 +116,25 @@ def _text(field: TextField) -> dict[str, Any]:
         return _lengths(field)
     if field.trim:
         meaning = f"{field.shortest} to {field.longest} characters after trimming."
-        return {"description": meaning, "minLength": field.shortest, "pattern": trimmed(field.shortest, field.longest)}
+        pattern = trimmed(field.shortest, field.longest)
+        return {
+            "description": meaning,
+            "minLength": field.shortest,
+            "pattern": _seen(pattern) if field.visible else pattern,
+        }
+    if field.visible:
+        return {**_lengths(field), "pattern": _seen(_STORABLE) + ("" if field.shortest else "|^$")}
     return {**_lengths(field), "pattern": _STORABLE}
+
+
+def _seen(pattern: str) -> str:
+    """`pattern`, for texts of which something is seen."""
+    return f"^(?=[\\s\\S]*[^{INVISIBLE}]){pattern.removeprefix('^')}"
+
+
+@described.register
+def _partner_id(field: PartnerIdField) -> dict[str, Any]:
+    return {**_lengths(field), "pattern": PARTNER_ID}
 
 
 @described.register

@@ -14,6 +14,7 @@ from ..web.routing import EVENT_STREAM, MERGE_PATCH, Route
 from .answers import answers, limited
 from .assets import ASSETS
 from .explained import kinds
+from .fields import PARTNER_ID
 from .links import leads
 from .paths import path_of as path_of, places
 from .schemas import incoming
@@ -29,8 +30,8 @@ _KEY = (
 
 #: How long texts of the callers' own are that stand in a path.
 _TEXTS = {"external_id": 128, "partner_id": LONGEST_NAME}
-#: What a path can carry: no NUL, no slash at its beginning, and no line break beside a slash (`Route.rules`).
-_IN_PATH = "^(?:[^/\\n\\u0000][^\\n\\u0000]*|[^/\\u0000]+)$"
+#: What texts in a path can be: external ids hold no NUL; partners' ids are described by `validation.PartnerIdField`.
+_IN_PATH = {"external_id": "^[^\\u0000]+$", "partner_id": PARTNER_ID}
 
 
 def operation(route: Route, api: Api) -> dict[str, Any]:
@@ -130,7 +131,7 @@ def _place(name: str, api: Api) -> dict[str, Any]:
     if name in listed:
         return {"type": "string", "enum": listed[name]}
     if name in _TEXTS:
-        return {"type": "string", "minLength": 1, "maxLength": _TEXTS[name], "pattern": _IN_PATH}
+        return {"type": "string", "minLength": 1, "maxLength": _TEXTS[name], "pattern": _IN_PATH[name]}
     return {"type": "string", "format": "uuid"} if name.endswith("_id") else {"type": "string", "minLength": 1}
 
 
@@ -139,7 +140,7 @@ def _body(route: Route, api: Api) -> dict[str, Any]:
         return {}
     wanted = route.body(api)
     if not isinstance(wanted, Mapping):
-        schema = incoming(wanted, partial=MERGE_PATCH in route.consumes, without=places(route))
+        schema = incoming(wanted, partial=MERGE_PATCH in route.consumes, in_path=places(route))
         wanted = dict.fromkeys(route.consumes, schema)
     content = {kind: {"schema": schema} for kind, schema in wanted.items()}
     return {"requestBody": {"required": route.body_required, "content": content}}

@@ -74,9 +74,8 @@ def html(text: str) -> Response:
 
 
 def secured(answer: Response) -> Response:
-    """Forbid the browser to guess types, to tell others, and to fetch from anywhere else."""
+    """Forbid the browser to tell others, and to fetch from anywhere else."""
     answer.headers["Content-Security-Policy"] = _POLICY
-    answer.headers["X-Content-Type-Options"] = "nosniff"
     answer.headers["Referrer-Policy"] = "no-referrer"
     return answer
 

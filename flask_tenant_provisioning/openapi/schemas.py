@@ -77,17 +77,22 @@ class ProblemIndexSchema(StrictSchema):
     items = fields.List(fields.Nested(ProblemTypeSchema))
 
 
-def incoming(schema: Schema, *, partial: bool = False, without: Iterable[str] = ()) -> Schema:
-    """`schema` as a client sees it who sends: without the server's fields, and those that the path names (`without`).
+def incoming(schema: Schema, *, partial: bool = False, in_path: Iterable[str] = ()) -> Schema:
+    """`schema` as a client sees it who sends: without the server's fields.
 
-    With `partial`, nothing is required.
+    Those that the path names (`in_path`) may be repeated as they stand there. With `partial`, nothing is required.
     """
-    elsewhere = schema.load_fields.keys() & set(without)
-    left_out = (schema.fields.keys() - schema.load_fields.keys()) | elsewhere
+    elsewhere = schema.load_fields.keys() & set(in_path)
+    left_out = schema.fields.keys() - schema.load_fields.keys()
     suffix = "Patch" if partial else "Input"
     for name in sorted(elsewhere):
         suffix = f"By{name.title().replace('_', '')}{suffix}"
-    return _incoming(type(schema), suffix)(exclude=left_out, partial=partial)
+    found = _incoming(type(schema), suffix)(exclude=left_out, partial=partial)
+    for name in elsewhere:
+        field = found.fields[name]
+        field.required = field.allow_none = False
+        field.metadata = {**field.metadata, "description": f"The `{name}` of the path, or absent."}
+    return found
 
 
 def is_incoming(schema: Any) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from ..access import Actor
 from ..database import Outdated, Session, following, instant, renewal
+from ..database.paging import read_page, row_size
 from ..events import compact, event, record
 from ..problems import PartnerNotFound
 from .family import hold, require_place
@@ -58,12 +59,14 @@ def page(
 
     With this `status`, right below this `parent`; and `within` means that partner and all below it.
     """
-    asked = {"status": status, "parent": parent, "after": after, "partner_id": within}
-    values = {name: value for name, value in asked.items() if value is not None}
-    statement = session.storage.once(PartnerSQL).page(values)
-    rows = session.run(statement, {**values, "limit": limit + 1}).fetchall()
-    found = [Partner._make(row) for row in rows[:limit]]
-    return found, found[-1].partner_id if len(rows) > limit else None
+    asked = {"status": status, "parent": parent, "partner_id": within}
+
+    def rows(count: int, place: str | None) -> list[Partner]:
+        values = {name: value for name, value in {**asked, "after": place}.items() if value is not None}
+        statement = session.storage.once(PartnerSQL).page(values)
+        return [Partner._make(row) for row in session.run(statement, {**values, "limit": count}).fetchall()]
+
+    return read_page(rows, limit, after, lambda partner: partner.partner_id, row_size)
 
 
 def register(session: Session, partner_id: str) -> Partner:
@@ -158,5 +161,9 @@ def _tell(session: Session, actor: Actor, before: Partner | None, after: Partner
     changes = {name: {"previous": old.get(name), "new": new[name]} for name in differing}
     at, partner = after.updated_at, after.partner_id
     record(session, event(session.storage, actor, "partner.updated", partner, new, at, changes))
+    if "parent" in changes:
+        # Whoever stands above sees what is below: the former parent and the new one learn of it by their own feeds.
+        for parent in {old.get("parent"), new["parent"]} - {None, partner}:
+            record(session, event(session.storage, actor, "partner.updated", parent, new, at, changes))
     for reaction in session.storage.reactions:
         reaction(session, Change(UPDATE, actor, before, after))

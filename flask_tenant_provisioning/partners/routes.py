@@ -12,6 +12,7 @@ from ..problems import (
     InvalidParameter,
     PartnerNotFound,
 )
+from ..problems.addresses import escaped
 from ..web.paging import paged, place
 from ..web.parameters import NO_QUERY, write_query
 from ..web.preconditions import etag, not_modified
@@ -20,9 +21,8 @@ from ..web.routing import JSON, MERGE_PATCH, Call, Routes
 from ..web.validation import load
 from ..web.writing import Answer, write
 from . import actions
-from .inputs import partner_named
 from .models import Partner
-from .requests import below, require_manager
+from .requests import below, known_partner, new_partner, require_manager
 from .schemas import PartnerPageSchema, PartnerSchema, partner_input, partner_list_query
 from .standing import standings
 
@@ -61,6 +61,7 @@ def list_partners(call: Call) -> Response:
 def read_partner(call: Call, partner_id: str) -> Response:
     """Read a partner."""
     call.asked(NO_QUERY)
+    partner_id = known_partner(partner_id)
     if fence(call) not in (None, partner_id) and not below(call)(partner_id):
         raise PartnerNotFound
     answer = _shown(call.mount.storage.read(partial(actions.read, partner_id=partner_id)))
@@ -84,12 +85,12 @@ def put_partner(call: Call, partner_id: str) -> Response:
     asked, body = call.asked(write_query()), call.body(JSON)
     values = load(partner_input(call.mount), body)
     work = partial(
-        actions.put, actor=call.actor(), partner_id=partner_named(partner_id), values=values, expected=expectation(call)
+        actions.put, actor=call.actor(), partner_id=new_partner(partner_id), values=values, expected=expectation(call)
     )
 
     def answer(found: tuple[Partner, bool]) -> Answer:
         one, new = found
-        where = {"Location": f"{call.mount.base()}{PARTNERS}/{partner_id}"} if new else {}
+        where = {"Location": f"{call.mount.base()}{PARTNERS}/{escaped(partner_id)}"} if new else {}
         return _shown(one, 201 if new else 200, **where)
 
     return _written(call, partner_id, write(call, work, answer, body=body, validate_only=asked["validate_only"]))
@@ -110,6 +111,7 @@ def patch_partner(call: Call, partner_id: str) -> Response:
     require_manager(call)
     asked, body = call.asked(write_query()), call.body(MERGE_PATCH, JSON)
     values = load(partner_input(call.mount), body, partial=True)
+    partner_id = known_partner(partner_id)
     work = partial(actions.revise, actor=call.actor(), partner_id=partner_id, values=values, expected=expectation(call))
     return _written(call, partner_id, write(call, work, _shown, body=body, validate_only=asked["validate_only"]))
 

@@ -6,11 +6,10 @@ from typing import Any
 
 from marshmallow import fields
 
-from ..access.principal import LONGEST_NAME
 from ..problems import Fault
 from ..web.api import Api
 from ..web.parameters import ChoiceField, LimitField, QuerySchema
-from ..web.validation import NULL, StrictSchema, TextField, WholeNumberField, refused
+from ..web.validation import NULL, PartnerIdField, StrictSchema, TextField, WholeNumberField, refused
 from .models import STATUSES
 
 LARGEST = 2_000_000_000
@@ -59,11 +58,11 @@ class PartnerSchema(StrictSchema):
     """A partner, below its `parent`. `max_tenants` and `allowed_plans` set no limit where they are null."""
 
     partner = fields.String(dump_only=True)
-    name = TextField(shortest=1, longest=255, trim=True, allow_none=True)
-    contact = TextField(shortest=1, longest=255, allow_none=True)
+    name = TextField(shortest=1, longest=255, trim=True, visible=True, allow_none=True)
+    contact = TextField(shortest=1, longest=255, visible=True, allow_none=True)
     status = StatusField(*STATUSES)
-    suspended_reason = TextField(shortest=1, longest=500, allow_none=True)
-    parent = TextField(shortest=1, longest=LONGEST_NAME, allow_none=True)
+    suspended_reason = TextField(shortest=1, longest=500, visible=True, allow_none=True)
+    parent = PartnerIdField(allow_none=True)
     max_tenants = CountField(most=LARGEST, allow_none=True)
     allowed_plans = PlansField(plans=None, allow_none=True)
     version = fields.Integer(dump_only=True)
@@ -82,7 +81,7 @@ class PartnerListQuery(QuerySchema):
     """What `GET /partners` can be asked."""
 
     status = ChoiceField(*STATUSES)
-    parent = TextField(shortest=1, longest=LONGEST_NAME)
+    parent = PartnerIdField()
     limit = LimitField(load_default=DEFAULT_LIMIT)
     cursor = TextField(shortest=1, longest=4096)
 

@@ -13,9 +13,10 @@ ProvisioningError
 ├── IdempotencyKeyReused    idempotency-key-reused
 ├── CursorExpired           cursor-expired
 ├── Refused                 method-not-allowed, not-acceptable, precondition-failed,
-│                           precondition-required, body-too-large, upload-too-large, upload-too-slow,
-│                           unsupported-media-type, rate-limited
+│                           precondition-required, body-too-large, body-too-slow, upload-too-large,
+│                           upload-too-slow, unsupported-media-type, rate-limited, too-many-long-requests
 ├── SecretUnavailable       secret-unavailable
+├── ServerBusy              server-busy
 └── StorageUnavailable      storage-unavailable; the root itself is internal-error
 """
 
@@ -61,16 +62,19 @@ from .inputs import (
 )
 from .outages import (
     SecretUnavailable as SecretUnavailable,
+    ServerBusy as ServerBusy,
     StorageUnavailable as StorageUnavailable,
 )
 from .refusals import (
     BodyTooLarge as BodyTooLarge,
+    BodyTooSlow as BodyTooSlow,
     MethodNotAllowed as MethodNotAllowed,
     NotAcceptable as NotAcceptable,
     PreconditionFailed as PreconditionFailed,
     PreconditionRequired as PreconditionRequired,
     RateLimited as RateLimited,
     Refused as Refused,
+    TooManyLongRequests as TooManyLongRequests,
     UnsupportedMediaType as UnsupportedMediaType,
 )
 from .root import (

@@ -31,3 +31,16 @@ class StorageUnavailable(ProvisioningError):
     def __init__(self, detail: str | None = None, **members: Any) -> None:
         members.setdefault("headers", {"Retry-After": "2"})
         super().__init__(detail or "The database does not answer at the moment.", **members)
+
+
+class ServerBusy(ProvisioningError):
+    """As many slow bodies, uploads, progress streams and downloads are under way as the server can hold (503)."""
+
+    status = 503
+    code = "server-busy"
+    title = "Server busy"
+    remedy = "Repeat the request after `Retry-After` seconds."
+
+    def __init__(self, detail: str | None = None, **members: Any) -> None:
+        members.setdefault("headers", {"Retry-After": "5"})
+        super().__init__(detail or "The server has as many long requests under way as it can hold.", **members)

@@ -45,7 +45,7 @@ class PreconditionFailed(Refused):
     status = 412
     code = "precondition-failed"
     title = "Precondition failed"
-    remedy = "Somebody changed the resource meanwhile: read it again and repeat with its new ETag."
+    remedy = "Read the resource again and repeat with its new ETag; `detail` says where the tag itself was changed."
 
 
 class PreconditionRequired(Refused):
@@ -66,13 +66,22 @@ class BodyTooLarge(Refused):
     remedy = "Send less than `limit` bytes."
 
 
+class BodyTooSlow(Refused):
+    """The body takes too long to arrive (408)."""
+
+    status = 408
+    code = "body-too-slow"
+    title = "Body too slow"
+    remedy = "Send the request again over a faster connection; `detail` states what arrived in which time."
+
+
 class UnsupportedMediaType(Refused):
     """The body is of a media type, or in an encoding, that this operation does not take."""
 
     status = 415
     code = "unsupported-media-type"
     title = "Unsupported media type"
-    remedy = "Send the body as one of the media types in `accepted`."
+    remedy = "Send the body as one of the media types in `accepted`, in an encoding of `Accept-Encoding`, else plain."
 
 
 class RateLimited(Refused):
@@ -82,3 +91,12 @@ class RateLimited(Refused):
     code = "rate-limited"
     title = "Too many requests"
     remedy = "Send it again after `Retry-After` seconds. The header `RateLimit` of other answers says what is left."
+
+
+class TooManyLongRequests(Refused):
+    """The partner has as many slow bodies, uploads, progress streams and downloads under way as it may (429)."""
+
+    status = 429
+    code = "too-many-long-requests"
+    title = "Too many long requests"
+    remedy = "Wait until one of your uploads, streams or downloads has ended, at least `Retry-After` seconds."

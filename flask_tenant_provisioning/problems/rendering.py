@@ -6,11 +6,11 @@ import json
 import os
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from flask import Response, g, request
 from werkzeug.datastructures import Headers
 
+from .addresses import path
 from .root import ProvisioningError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def document(error: ProvisioningError, types: str) -> dict[str, object]:
         "status": error.status,
         "code": error.code,
         "detail": error.detail,
-        "instance": quote(request.script_root + request.path, safe="/~!$&'()*+,;=:@"),
+        "instance": path(),
         "request_id": request_id(),
     }
     if error.errors:
@@ -75,9 +75,10 @@ def render(error: ProvisioningError, types: str) -> Response:
 
 
 def mark(answer: Response) -> Response:
-    """Set what every answer bears: its request's id, and that nobody may keep it."""
+    """Set what every answer bears: its request's id, and that nobody may keep it, or guess its type."""
     if type(answer) is Response:
         answer.__class__ = MarkedResponse
     answer.headers[HEADER] = request_id()
     answer.headers["Cache-Control"] = "no-store"
+    answer.headers["X-Content-Type-Options"] = "nosniff"
     return answer

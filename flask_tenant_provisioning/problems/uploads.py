@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .inputs import InvalidInput
-from .refusals import BodyTooLarge, Refused
+from .refusals import BodyTooLarge, BodyTooSlow
 
 
 class MalformedUpload(InvalidInput):
@@ -22,10 +22,9 @@ class UploadTooLarge(BodyTooLarge):
     remedy = "Send several smaller uploads; `detail` states the limit. Nothing of this one was kept."
 
 
-class UploadTooSlow(Refused):
-    """The upload comes so slowly that it would never end (408)."""
+class UploadTooSlow(BodyTooSlow):
+    """The upload comes too slowly, pauses for too long, or takes too long in all (408)."""
 
-    status = 408
     code = "upload-too-slow"
     title = "Upload too slow"
     remedy = "Send the upload again, packed with gzip or in smaller parts: nothing of it was kept."

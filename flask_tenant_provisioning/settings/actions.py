@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from ..access import Actor
 from ..database import Session
+from ..database.paging import FEW, read_page, row_size
 from ..keyring import Keyring
 from ..partners import actions as partners
 from ..problems import InvalidInput, SettingsOutdated, SettingsVersionNotFound
@@ -109,11 +110,14 @@ def history(session: Session, shelf: Shelf, find: FindOwner, limit: int, before:
     """Versions older than `before`, the newest first. Raises what `find` raises."""
     found = read(session, shelf, find)
     place = found.owner.place
-    where = {"partner_id": place.partner, "tenant_id": place.tenant, "limit": limit + 1}
-    older = {**where, "before": found.version + 1 if before is None else before}
-    rows = session.run(session.storage.once(SettingsSQL).page, older).fetchall()
-    page = [Revision._make(row) for row in rows[:limit]]
-    return Page(found, page, page[-1].version if len(rows) > limit else None)
+    where = {"partner_id": place.partner, "tenant_id": place.tenant}
+
+    def rows(count: int, version: int | None) -> list[Revision]:
+        older = {**where, "before": found.version + 1 if version is None else version, "limit": count}
+        return [Revision._make(row) for row in session.run(session.storage.once(SettingsSQL).page, older).fetchall()]
+
+    page, end = read_page(rows, limit, before, lambda revision: revision.version, row_size, FEW)
+    return Page(found, page, end)
 
 
 def forget(session: Session, partner: str, tenant_id: str) -> None:

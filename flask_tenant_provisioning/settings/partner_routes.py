@@ -6,7 +6,7 @@ from functools import partial
 
 from flask import Response
 
-from ..partners.requests import require_manager
+from ..partners.requests import known_partner, require_manager
 from ..partners.routes import PARTNER
 from ..problems import InvalidParameter, PartnerNotFound, SettingsOutdated, SettingsVersionNotFound
 from ..web.parameters import write_query
@@ -95,10 +95,10 @@ def _seen(call: Call, partner_id: str) -> FindOwner:
     """The partner, as far as the caller sees it. Raises `PartnerNotFound`."""
     if fence(call) not in (None, partner_id):
         raise PartnerNotFound
-    return partial(actions.of_partner, partner=partner_id)
+    return partial(actions.of_partner, partner=known_partner(partner_id))
 
 
 def _managed(call: Call, partner_id: str) -> FindOwner:
     """The partner, for an administrator. Raises `Forbidden`."""
     require_manager(call)
-    return partial(actions.of_partner, partner=partner_id)
+    return partial(actions.of_partner, partner=known_partner(partner_id))

@@ -10,7 +10,7 @@ from ..database import Outdated, Session, following, instant, renewal
 from ..events import compact, event, record
 from ..keyring import Keyring
 from ..partners import actions as partners
-from ..tenants.own_fields import same
+from ..tenants.own_fields import difference, same
 from ..web.validation import entry, invalid
 from .accepting import MOST_BYTES, TOO_LARGE
 from .kept import LOST, Flat, Kept, Path, columns, is_secret, size
@@ -66,13 +66,15 @@ def _same(one: Any, other: Any) -> bool:
 
 def _change(before: State, after: Kept, path: Path) -> dict[str, Any]:
     masked = is_secret(before.namespaces, path) or path in before.kept.sealed or path in after.sealed
-    old, new = ((one.values[path],) if path in one.values else () for one in (before.kept, after))
-    return {"previous": _told(old, masked), "new": _told(new, masked)}
+    old, new = (_told(one, path, masked) for one in (before.kept, after))
+    return difference(old, new)
 
 
-def _told(value: tuple[Any, ...], masked: bool) -> Any:
+def _told(kept: Kept, path: Path, masked: bool) -> Any:
     """A value as it is told, null where there is none."""
-    return None if not value else MASK if masked else value[0]
+    if path not in kept.values:
+        return None
+    return MASK if masked else kept.values[path]
 
 
 def _moment(session: Session, before: State) -> str:

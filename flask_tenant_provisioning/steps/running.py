@@ -145,7 +145,10 @@ def _told(stage: Stage, error: Exception) -> Error:
         return Error(kind, error.message, lasting=not error.retry)
     if isinstance(error, NotRun):
         return Error(kind, str(error), lasting=True)
-    return Error(kind, error.detail if isinstance(error, ProvisioningError) else _UNSAID)
+    if isinstance(error, ProvisioningError):
+        return Error(kind, error.detail)
+    reason = str(error).replace("\0", "\ufffd").encode(errors="replace").decode()
+    return Error(kind, _UNSAID, reason=reason or None)
 
 
 def _named(stage: Stage) -> str:

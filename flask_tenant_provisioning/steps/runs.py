@@ -53,6 +53,7 @@ def planned(run: Run, step: Step, position: int) -> Stage:
         finished_at=None,
         error_class=None,
         error_message=None,
+        error_reason=None,
         memory=None,
     )
 

@@ -9,10 +9,11 @@ from ..access import Actor
 from ..database import Outdated, Session, Statement, Storage, UniqueViolation, following, instant, renewal
 from ..events import event, record
 from ..problems import TenantNotFound
+from . import erasure
 from .conflicts import taken
 from .consulting import Change
 from .models import Tenant, claimed_field
-from .own_fields import same
+from .own_fields import difference, same
 from .statements import TenantSQL
 from .transition import Transition
 
@@ -119,10 +120,11 @@ def retire(session: Session, actor: Actor, tenant: Tenant) -> None:
 
 
 def remove(session: Session, actor: Actor, tenant: Tenant) -> None:
-    """Take the row away for good, with an event that remembers it."""
+    """Take the row away for good, with an event that remembers it for a while."""
     if tenant.status == "purging":
         tenant = tenant._replace(status="deleted")
     _run(session, session.storage.once(TenantSQL).remove, tenant, {})
+    erasure.schedule(session, tenant.partner_id, tenant.id)
     announce(session, actor, "tenant.purged", tenant, tenant, moment(session.storage, tenant))
     react(session, actor, "tenant.purged", tenant, tenant)
 
@@ -157,14 +159,14 @@ def told(storage: Storage, actor: Actor, kind: str, before: Tenant, after: Tenan
     """The row for that event; not yet written."""
     own = storage.hooks.fields
     old, new = before.document(own), after.document(own)
-    changes = {name: {"previous": old[name], "new": new[name]} for name in new if _differ(old[name], new[name])}
+    changes = {name: difference(old[name], new[name]) for name in new if _differ(old[name], new[name])}
     shown = {name: change for name, change in changes.items() if name not in _OWN}
     return event(storage, actor, kind, after.partner_id, new, at, shown)
 
 
-def moment(storage: Storage, before: Tenant) -> str:
+def moment(storage: Storage, before: Tenant, now: str | None = None) -> str:
     """Now, and later than the tenant's last change, whose process may have a faster clock: the feed's order is that."""
-    return max(instant(storage.clock()), following(before.updated_at))
+    return max(now or instant(storage.clock()), following(before.updated_at))
 
 
 def _differ(old: Any, new: Any) -> bool:

@@ -15,7 +15,6 @@ from ..access import Actor
 from ..database import SQL, Outdated, Session, Storage, UniqueViolation, incoming, renewal
 from ..events import compact
 from ..events.models import COMMON
-from . import usage
 from .changes import OPERATIONS, moment, react, told
 from .statements import TenantSQL
 from .transition import Transition
@@ -24,16 +23,27 @@ from .transition import Transition
 _DOCUMENTS = ("data", "changes")
 
 
-def change_many(session: Session, actor: Actor, partner: str, transitions: Sequence[Transition]) -> None:
-    """Write what differs, each with its event, and all of one kind. Raises `Outdated` where somebody was faster."""
+def change_many(
+    session: Session,
+    actor: Actor,
+    partner: str,
+    transitions: Sequence[Transition],
+    at: str,
+    event_ids: Sequence[str],
+) -> None:
+    """Write what differs at the instant `at`, each with its event under one of `event_ids`, and all of one kind.
+
+    The caller counts those that are deleted. Raises `Outdated` where somebody was faster.
+    """
     if not transitions:
         return
     storage, kind = session.storage, transitions[0].kind
-    if released := sum(one.after.status == "deleted" for one in transitions):
-        usage.release(session, partner, released)
-    written = [_next(storage, one) for one in transitions]
+    written = [_next(storage, one, at) for one in transitions]
     _write(session, partner, transitions, written)
-    events = [told(storage, actor, kind, one.before, one.after, one.after.updated_at) for one in written]
+    events = [
+        told(storage, actor, kind, one.before, one.after, one.after.updated_at) | {"id": event_id}
+        for one, event_id in zip(written, event_ids, strict=True)
+    ]
     storage.once(TellingSQL).tell(session, partner, events)
     session.recorded.extend(events)
     for one in written:
@@ -41,9 +51,9 @@ def change_many(session: Session, actor: Actor, partner: str, transitions: Seque
             react(session, actor, kind, one.before, one.after)
 
 
-def _next(storage: Storage, one: Transition) -> Transition:
+def _next(storage: Storage, one: Transition, at: str) -> Transition:
     """The same, with the tenant's next version."""
-    after = one.after._replace(version=one.before.version + 1, updated_at=moment(storage, one.before))
+    after = one.after._replace(version=one.before.version + 1, updated_at=moment(storage, one.before, at))
     return one._replace(after=after)
 
 

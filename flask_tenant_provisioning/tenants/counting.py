@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, bindparam, case, func, literal, select
+from sqlalchemy import BigInteger, bindparam, case, func, literal, null, select
 
 from ..database import SQL, Session, Storage, instant
 from ..problems import QuotaExceeded
@@ -27,35 +27,30 @@ class Limit(NamedTuple):
         return QuotaExceeded(detail, limit=most, partner=self.scope)
 
 
+class Counter(NamedTuple):
+    """How many tenants count, for how many more places are `reserved`, and how many tenants there may be at most."""
+
+    tenants: int
+    reserved: int
+    most: int
+
+    @property
+    def free(self) -> int:
+        """How many places are neither taken nor reserved."""
+        return max(0, self.most - self.tenants - self.reserved)
+
+
 def take(session: Session, limit: Limit) -> None:
     """Count one tenant more. Raises `QuotaExceeded` at the limit."""
     sql = session.storage.once(UsageSQL)
     if session.run(sql.take, {"scope": limit.scope, "most": limit.most}).rowcount == 1:
         return
-    counter = _counter(session, limit)
+    counter = lock_counter(session, limit)
     if counter is None:
         return
-    tenants, most = counter
-    if tenants >= most:
-        raise limit.exceeded(most)
+    if not counter.free:
+        raise limit.exceeded(counter.most)
     session.run(sql.add, {"scope": limit.scope, "more": 1})
-
-
-def reserve(session: Session, limit: Limit, count: int) -> tuple[int, QuotaExceeded | None]:
-    """Count up to `count` tenants more, as many as there is room for; returns how many, and what is met by the next."""
-    counter = _counter(session, limit)
-    if counter is None:
-        return count, None
-    tenants, most = counter
-    room = max(0, min(count, most - tenants))
-    session.run(session.storage.once(UsageSQL).add, {"scope": limit.scope, "more": room})
-    return room, limit.exceeded(most) if room < count else None
-
-
-def give_back(session: Session, limit: Limit, count: int) -> None:
-    """Count so many less, which did not come into being."""
-    if count:
-        session.run(session.storage.once(UsageSQL).add, {"scope": limit.scope, "more": -count})
 
 
 def recount(session: Session) -> None:
@@ -65,16 +60,18 @@ def recount(session: Session) -> None:
     session.run(sql.count, {"scope": EVERYBODY})
 
 
-def _counter(session: Session, limit: Limit) -> tuple[int, int] | None:
-    """How many tenants there are, and how many there may be, under the counter's lock; None where there is no limit."""
+def lock_counter(session: Session, limit: Limit) -> Counter | None:
+    """The counter, locked until the transaction ends; None where there is no limit."""
     sql = session.storage.once(UsageSQL)
     row = session.run(sql.lock, {"scope": limit.scope, "most": limit.most}).fetchone()
     if row is None:
-        return None if limit.most is None else (limit.most, limit.most)
-    tenants, most, doubtful_until = row
+        return None if limit.most is None else Counter(limit.most, 0, limit.most)
+    tenants, reserved, most, doubtful_until = row
     if most is None:
         return None
-    return (tenants if doubtful_until is None else _true(session, limit.scope, doubtful_until)), most
+    if doubtful_until is not None:
+        tenants = _true(session, limit.scope, doubtful_until)
+    return Counter(tenants, reserved, most)
 
 
 def _true(session: Session, partner: str, doubtful_until: str) -> int:
@@ -108,18 +105,26 @@ class UsageSQL(SQL):
         new = insert.values(partner_id=scope, tenants=none, most=limit, doubtful_until=until)
         later = case((u.most.is_(None), until), else_=u.doubtful_until)
         self.limit = self._compiled(_kept(new, most=limit, doubtful_until=later))
-        self.unlimit = self._compiled(usage.delete().where(u.partner_id == scope))
-        room = mine.where(u.tenants < most, u.doubtful_until.is_(None))
+        self.unlimit = self._compiled(usage.delete().where(u.partner_id == scope, u.reserved == 0))
+        self.forget_limit = self._compiled(mine.values(most=null(), doubtful_until=null()))
+        room = mine.where(u.tenants + u.reserved < most, u.doubtful_until.is_(None))
         self.take = self._compiled(room.values(tenants=u.tenants + 1))
         self.add = self._compiled(mine.values(tenants=u.tenants + more))
-        left = case((u.tenants > less, u.tenants - less), else_=literal(0, BigInteger))
-        self.release = self._compiled(mine.values(tenants=left))
-        found = select(u.tenants, most, u.doubtful_until).where(u.partner_id == scope)
+        self.release = self._compiled(mine.values(tenants=_at_least_none(u.tenants - less)))
+        places = bindparam("places", type_=BigInteger)
+        counts = {"tenants": _at_least_none(u.tenants + more), "reserved": _at_least_none(u.reserved + places)}
+        self.settle = self._compiled(mine.values(counts))
+        found = select(u.tenants, u.reserved, most, u.doubtful_until).where(u.partner_id == scope)
         self.lock = self._compiled(found.with_for_update())
         self.living = self._compiled(living.where(tenants.c.partner_id == scope))
         counted = bindparam("tenants", type_=BigInteger)
         self.correct = self._compiled(mine.values(tenants=counted, doubtful_until=until))
         self.counted: dict[str, int] = {}
+
+
+def _at_least_none(count: Any) -> Any:
+    """The count; 0 where it is below."""
+    return case((count > 0, count), else_=literal(0, BigInteger))
 
 
 def _kept(insert: Any, **values: Any) -> Any:

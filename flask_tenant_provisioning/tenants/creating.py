@@ -14,11 +14,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from ..access import Actor
 from ..database import SQL, Outdated, Session, Storage, incoming
 from ..events.models import COMMON
-from ..problems import LicenseExpired, ProvisioningError
+from ..problems import LicenseExpired, ProvisioningError, QuotaExceeded
 from . import plans
 from .actions import Values
 from .conflicts import holders, taken
 from .models import Tenant
+from .room import Room
 from .usage import Allowance
 from .writing import Wanted, Writer
 
@@ -32,56 +33,60 @@ Made = Tenant | ProvisioningError
 
 
 def create_many(
-    session: Session, actor: Actor, partner: str, values: Sequence[Values], allowance: Allowance
+    session: Session,
+    actor: Actor,
+    partner: str,
+    values: Sequence[Values],
+    allowance: Allowance,
+    at: str | None = None,
+    event_ids: Sequence[str] | None = None,
 ) -> list[Made]:
-    """Create a tenant of each of `values`, with its event; for each that cannot be, say which problem it meets.
+    """Create a tenant of each of `values` in their order, with its event; of each that cannot be, return its problem.
 
-    These are `TenantExists`, `LicenseExpired`, `PlanNotAllowed` and `QuotaExceeded`.
+    `at` is when that is, now unless it is given, and `event_ids` are those of the events. The limits are those of the
+    allowance's `room`. The problems are `TenantExists`, `LicenseExpired`, `PlanNotAllowed` and `QuotaExceeded`. Raises
+    `TooFewPlaces`.
     """
     try:
         allowance.license.require_provisioning()
     except LicenseExpired as error:
         return [error] * len(values)
-    wanted = Writer(session.storage, actor, partner).wanted(values)
+    room = allowance.room or Room()
+    wanted = Writer(session.storage, actor, partner, at).wanted(values, event_ids)
     found = _on_other_plans(session, wanted, allowance)
     wanted = [one for one in wanted if one.place not in found]
     while wanted:
-        batch, later = _apart(wanted)
-        room = allowance.reserve(session, len(batch))
-        if not room:
-            found |= {one.place: allowance.exceeded() for one in wanted}
+        try:
+            room.require()
+        except QuotaExceeded as error:
+            found |= dict.fromkeys((one.place for one in wanted), error)
             break
-        batch, beyond = batch[:room], batch[room:]
+        batch = _beginning(wanted)[: room.left]
         made = _inserted(session, partner, batch)
-        allowance.give_back(session, room - len(made))
+        room.take(len(made))
         found |= {one.place: one.tenant for one in batch if one.tenant.id in made}
         found |= _refused(session, partner, [one for one in batch if one.tenant.id not in made])
         session.recorded.extend(one.event for one in batch if one.tenant.id in made)
-        wanted = sorted([*beyond, *_undecided(found, batch, later)])
+        wanted = wanted[len(batch) :]
     return [found[place] for place in range(len(values))]
 
 
-def _apart(wanted: Sequence[Wanted]) -> tuple[list[Wanted], list[Wanted]]:
-    """Those that are in nobody's way, and those that want what one of these wants too."""
-    seen, first, later = set[tuple[str, str]](), list[Wanted](), list[Wanted]()
-    for one in wanted:
+def has_repeats(values: Sequence[Values]) -> bool:
+    """Look for two of `values` that want the same email or the same external id."""
+    emails = {one["email_key"] for one in values}
+    external_ids = [one["external_id"] for one in values if one.get("external_id") is not None]
+    return len(emails) < len(values) or len(set(external_ids)) < len(external_ids)
+
+
+def _beginning(wanted: Sequence[Wanted]) -> Sequence[Wanted]:
+    """As many of the first as want nothing that another of them wants too."""
+    seen = set[tuple[str, str]]()
+    for count, one in enumerate(wanted):
         keys = set(one.claims())
-        (later if keys & seen else first).append(one)
+        if keys & seen:
+            return wanted[:count]
         seen |= keys
-    return first, later
-
-
-def _undecided(found: dict[int, Made], batch: Sequence[Wanted], later: Sequence[Wanted]) -> list[Wanted]:
-    """Those of `later` that nobody of `batch` has forestalled; what the others meet is added to `found`."""
-    held = {key: one for one in batch if isinstance(found.get(one.place), Tenant) for key in one.claims()}
-    left = []
-    for one in later:
-        key = next((key for key in one.claims() if key in held), None)
-        if key is None:
-            left.append(one)
-        else:
-            found[one.place] = taken(key[0], held[key].tenant.id)
-    return left
+    return wanted
 
 
 def _inserted(session: Session, partner: str, batch: Sequence[Wanted]) -> set[str]:

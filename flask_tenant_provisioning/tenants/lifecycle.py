@@ -28,16 +28,17 @@ def reactivate(session: Session, actor: Actor, target: Target) -> Tenant:
     return _moved(session, actor, target, reactivation)
 
 
-def delete(session: Session, actor: Actor, target: Target, retention_days: int) -> Tenant:
+def delete(session: Session, actor: Actor, target: Target, retention_days: int, *, counts: bool = True) -> Tenant:
     """Delete a tenant for now: it can be restored for `retention_days`. Its email and external id are free again.
 
-    Raises `TenantNotFound`, and what `expected` raises.
+    Without `counts` the caller counts one less. Raises `TenantNotFound`, and what `expected` raises.
     """
     before = locked(session, target)
     target.expected(before.version)
     if before.status == "deleted":
         return before
-    usage.release(session, before.partner_id)
+    if counts:
+        usage.release(session, before.partner_id)
     return apply(session, actor, *deletion(before, session.storage.clock(), retention_days))
 
 

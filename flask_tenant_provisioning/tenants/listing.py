@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ..database import Session, instant
+from ..database.paging import read_page, text_size
 from .fields import LONGEST_NAME
 from .models import Tenant, document
 from .own_filters import OWN
@@ -17,6 +19,9 @@ _FILTERS = (
     "created_after", "created_before", "updated_after", "updated_before", "q",
 )  # fmt: skip
 _PLACE = "\n"
+_METADATA, _FIELDS = Tenant._fields.index("metadata"), Tenant._fields.index("fields")
+#: What the other columns of a tenant have together, in bytes; rarely more.
+_SHORT = 500
 
 #: Every status of a tenant that is not deleted.
 LIVING = ("active", "suspended", "provisioning", "failed")
@@ -40,17 +45,22 @@ def page(
     session: Session, partner: str | None, asked: Mapping[str, Any], place: str | None
 ) -> tuple[list[dict[str, Any]], str | None]:
     """The documents of one page after `place`, and the place where it ends; None where nothing follows."""
-    limit, values = asked["limit"], _values(partner, asked)
-    shape = _shape(values, asked, place is not None)
-    values |= {"limit": limit + 1, "now": instant(session.storage.clock())}
-    if "q" in values:
-        values["q_end"] = last_with(values["q"])
-    if place is not None:
-        values["after_key"], _, values["after_id"] = place.rpartition(_PLACE)
-    rows = session.run(session.storage.once(TenantSQL).page(shape), values).fetchall()
-    more, rows = len(rows) > limit, rows[:limit]
+    filters = _values(partner, asked)
+    known = {"now": instant(session.storage.clock())}
+    if "q" in filters:
+        known["q_end"] = last_with(filters["q"])
+
+    def rows(count: int, behind: str | None) -> Sequence[tuple[Any, ...]]:
+        values = {**filters, **known, "limit": count}
+        if behind is not None:
+            values["after_key"], _, values["after_id"] = behind.rpartition(_PLACE)
+        shape = _shape(filters, asked, count, behind is not None)
+        found: list[tuple[Any, ...]] = session.run(session.storage.once(TenantSQL).page(shape), values).fetchall()
+        return found
+
+    found, end = read_page(rows, asked["limit"], place, partial(_end, sort=asked["sort"]), _size)
     own = session.storage.hooks.fields
-    return [document(row[:-1], own) for row in rows], _end(rows[-1], asked["sort"]) if more else None
+    return [document(row[:-1], own) for row in found], end
 
 
 def _values(partner: str | None, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,14 +74,14 @@ def _filters(asked: Mapping[str, Any]) -> tuple[str, ...]:
     return (*_FILTERS, *(name for name in asked if name.startswith(OWN)))
 
 
-def _shape(values: Mapping[str, Any], asked: Mapping[str, Any], after: bool) -> Shape:
+def _shape(values: Mapping[str, Any], asked: Mapping[str, Any], count: int, after: bool) -> Shape:
     """What the page's statement looks like.
 
     A database plans a text with its limit in it once for all values, one with a parameter for the limit anew for
     each: the most frequent pages are of the first kind, and those whose best plan depends on values of the second.
     """
     sort = asked["sort"]
-    settled = asked["limit"] == DEFAULT_LIMIT and values.keys() <= _OF_ONE_INDEX[sort.lstrip("-")]
+    settled = count == DEFAULT_LIMIT + 1 and values.keys() <= _OF_ONE_INDEX[sort.lstrip("-")]
     return Shape(tuple(values), _statuses(asked), sort, after, DEFAULT_LIMIT + 1 if settled else None)
 
 
@@ -84,6 +94,11 @@ def _statuses(asked: Mapping[str, Any]) -> tuple[str, ...]:
 def last_with(prefix: str) -> str:
     """The last of all names that begin with `prefix`."""
     return prefix.ljust(LONGEST_NAME, "\U0010ffff")
+
+
+def _size(row: tuple[Any, ...]) -> int:
+    """How many bytes a row has: what may be large of it is looked at alone, since lists are read often."""
+    return _SHORT + text_size(row[_METADATA]) + text_size(row[_FIELDS])
 
 
 def _end(row: tuple[Any, ...], sort: str) -> str:

@@ -88,6 +88,25 @@ def same(one: Any, other: Any) -> bool:
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
+def difference(previous: Any, new: Any) -> dict[str, Any]:
+    """What changed from one JSON value to another, as events and histories tell it.
+
+    Of two objects only the members that differ, at any depth; one that is missing on a side was not there.
+    """
+    if not isinstance(previous, dict) or not isinstance(new, dict):
+        return {"previous": previous, "new": new}
+    found: dict[str, Any] = {"previous": {}, "new": {}}
+    for name in (*previous, *(name for name in new if name not in previous)):
+        if name not in new:
+            found["previous"][name] = previous[name]
+        elif name not in previous:
+            found["new"][name] = new[name]
+        elif not same(previous[name], new[name]):
+            below = difference(previous[name], new[name])
+            found["previous"][name], found["new"][name] = below["previous"], below["new"]
+    return found
+
+
 def members(fields: str | None) -> dict[str, Any]:
     """Everything that the column holds."""
     return json.loads(fields) if fields else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..web.api import Api
 from ..web.parameters import ChoiceField, FlagField, InstantField, LimitField, QuerySchema, WriteQuery
-from ..web.validation import TextField
+from ..web.validation import PartnerIdField, TextField
 from .fields import LONGEST_NAME, EmailField, email_key, name_key
 from .listing import DEFAULT_LIMIT
 from .own_filters import OWN, OwnFilterField
@@ -30,13 +30,13 @@ class PrefixField(TextField):
 class ReadQuery(QuerySchema):
     """What `GET /tenants/{id}` can be asked; an administrator may name the partner, and so may one above it."""
 
-    partner = TextField(shortest=1, longest=255)
+    partner = PartnerIdField()
 
 
 class CreateQuery(WriteQuery):
     """What creating can be asked; an administrator may name the partner."""
 
-    partner = TextField(shortest=1, longest=255)
+    partner = PartnerIdField()
 
 
 class DeleteQuery(WriteQuery):
@@ -48,7 +48,7 @@ class DeleteQuery(WriteQuery):
 class ListQuery(QuerySchema):
     """What `GET /tenants` can be asked; an administrator may name the partner, and so may one above it."""
 
-    partner = TextField(shortest=1, longest=255)
+    partner = PartnerIdField()
     limit = LimitField(load_default=DEFAULT_LIMIT)
     cursor = TextField(shortest=1, longest=4096)
     sort = ChoiceField(*SORTS, load_default="created_at")

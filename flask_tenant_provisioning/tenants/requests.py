@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from flask import request
-
-from ..problems import Fault, TenantNotFound
+from ..problems import TenantNotFound
 from ..web.call import Call
 from ..web.preconditions import etag
-from ..web.requests import CONDITIONAL, expectation, fence, identified
+from ..web.requests import CONDITIONAL, NOT_UTF8, expectation, fence, identified, is_path_utf8
 from ..web.validation import entry, invalid
 from ..web.writing import Answer
 from .changes import Target
@@ -16,8 +14,6 @@ from .models import Tenant
 #: The problems that writes to a tenant have in common.
 WRITE = (*CONDITIONAL, TenantNotFound)
 
-NOT_UTF8 = Fault("invalid-text", "Must be UTF-8.")
-
 
 def tenant_named(tenant_id: str) -> str:
     """A tenant's id in its canonical form. Raises `TenantNotFound` for what cannot be one."""
@@ -25,11 +21,9 @@ def tenant_named(tenant_id: str) -> str:
 
 
 def named(external_id: str) -> str:
-    """The external id in the path. Raises `InvalidInput` where the path is no UTF-8, which else reads as U+FFFD."""
-    try:
-        request.environ["PATH_INFO"].encode("latin-1").decode()
-    except UnicodeError as error:
-        raise invalid([entry(NOT_UTF8, "external_id")]) from error
+    """The external id in the path. Raises `InvalidInput` where the path is no UTF-8."""
+    if not is_path_utf8():
+        raise invalid([entry(NOT_UTF8, "external_id")])
     return external_id
 
 

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import dataclasses
 
-from sqlalchemy import BigInteger, Column, MetaData, PrimaryKeyConstraint, Table
+from sqlalchemy import BigInteger, Column, MetaData, PrimaryKeyConstraint, Table, text
 
 from ..database import Session, Storage, instant
 from ..database.tables import prefixed
 from ..database.types import Instant, ordered_text
 from ..licensing import LicenseSource
 from ..partners.standing import standings
-from ..problems import QuotaExceeded
 from ..web.mount import Mount
-from .counting import EVERYBODY, Limit, UsageSQL, give_back, recount, reserve, take
+from .counting import EVERYBODY, Limit, UsageSQL, recount, take
 from .plans import require_allowed
+from .room import Room
 
 #: How much longer than processes remember a partner its new counter is not believed, in seconds: what they began while
 #: they knew of no limit has ended by then.
@@ -33,6 +33,7 @@ def usage_table(metadata: MetaData) -> Table:
         metadata,
         Column("partner_id", ordered_text(255), nullable=False),
         Column("tenants", BigInteger, nullable=False),
+        Column("reserved", BigInteger, nullable=False, server_default=text("0")),
         Column("most", BigInteger),
         Column("doubtful_until", Instant),
         PrimaryKeyConstraint("partner_id"),
@@ -44,13 +45,14 @@ def usage_table(metadata: MetaData) -> Table:
 class Allowance:
     """What lets a tenant come into being: a licence in force, and room under every limit.
 
-    `plans_of` is the partner whose allowed plans are to be asked for; None where any will do.
+    `plans_of` is the partner whose allowed plans are to be asked for; None where any will do. `room`, where it is
+    given, is what was reserved under the limits, and then stands for them.
     """
 
     license: LicenseSource
     limits: tuple[Limit, ...]
     plans_of: str | None = None
-    _met: QuotaExceeded | None = None
+    room: Room | None = None
 
     def within(self, partner: str) -> Allowance:
         """The same for a tenant of `partner`, of which it is not known whether it has a limit."""
@@ -64,28 +66,12 @@ class Allowance:
         self.license.require_provisioning()
         if self.plans_of is not None:
             require_allowed(session, self.plans_of, plan)
+        if self.room is not None:
+            self.room.require()
+            self.room.take()
+            return
         for limit in self.limits:
             take(session, limit)
-
-    def reserve(self, session: Session, count: int) -> int:
-        """Count up to `count` tenants more, as many as there is room for; returns how many."""
-        found = count
-        for number, limit in enumerate(self.limits):
-            room, problem = reserve(session, limit, found)
-            self._met = problem or self._met
-            for before in self.limits[:number]:
-                give_back(session, before, found - room)
-            found = room
-        return found
-
-    def give_back(self, session: Session, count: int) -> None:
-        """Count so many less, which did not come into being."""
-        for limit in self.limits:
-            give_back(session, limit, count)
-
-    def exceeded(self) -> QuotaExceeded:
-        """The problem of whoever found less room than it wanted to `reserve`."""
-        return self._met or QuotaExceeded()
 
 
 def allowance(mount: Mount, partner: str | None = None) -> Allowance:
@@ -130,6 +116,7 @@ def limit(session: Session, partner: str, most: int | None, memory: float) -> No
     sql = session.storage.once(UsageSQL)
     if most is None:
         session.run(sql.unlimit, {"scope": partner})
+        session.run(sql.forget_limit, {"scope": partner})
         return
     until = instant(session.storage.clock() + memory + SETTLING)
     session.run(sql.limit, {"scope": partner, "limit": most, "none": 0, "until": until})

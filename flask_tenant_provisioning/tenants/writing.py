@@ -44,20 +44,21 @@ _WRITTEN = "".join(f'"{name}":%s,' for name in _TEXTS)
 
 
 class Writer:
-    """Writes tenants that come into being now, of one partner and by one actor."""
+    """Writes tenants that come into being at one instant, now unless it is given, of one partner and by one actor."""
 
-    def __init__(self, storage: Storage, actor: Actor, partner: str) -> None:
+    def __init__(self, storage: Storage, actor: Actor, partner: str, at: str | None = None) -> None:
         self._storage, self._partner, self._own = storage, partner, storage.hooks.fields
-        self._at = instant(storage.clock())
+        self._at = at or instant(storage.clock())
         self._event = event(storage, actor, "tenant.created", partner, {}, self._at)
         nobody = new("", partner, {**EMPTY, "client_name": "", "email": ""}, self._at, "active").document(None)
         alike = compact({name: nobody[name] for name in SHOWN if name not in ("tenant", "partner", *WRITABLE)})
         self._beginning, self._end = f'"partner":{quoted(partner)}', alike[1:-1]
 
-    def wanted(self, values: Sequence[Values]) -> list[Wanted]:
-        """A tenant of each of these valid values, under new identifiers."""
-        ids = iter(self._storage.new_ids(2 * len(values)))
-        return [self._wanted(place, one, next(ids), next(ids)) for place, one in enumerate(values)]
+    def wanted(self, values: Sequence[Values], event_ids: Sequence[str] | None = None) -> list[Wanted]:
+        """A tenant of each of these valid values, under new identifiers; the events' are `event_ids` where given."""
+        ids = self._storage.new_ids(2 * len(values))
+        tenants, events = ids[::2], ids[1::2] if event_ids is None else event_ids
+        return [self._wanted(place, *one) for place, one in enumerate(zip(values, tenants, events, strict=True))]
 
     def _wanted(self, place: int, values: Values, tenant_id: str, event_id: str) -> Wanted:
         tenant = new(tenant_id, self._partner, {**EMPTY, **values}, self._at, "active")

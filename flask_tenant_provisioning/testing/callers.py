@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,7 +19,11 @@ Document = dict[str, Any]
 Read = Callable[[], Document]
 
 TENANTS, WEBHOOKS = "/tenants", "/webhooks"
-_PATIENCE, _PAUSE = 20.0, 0.01
+_PATIENCE, _PAUSE, _LONG = 20.0, 0.01, 1.0
+_IMPATIENT = (
+    "What needs to wait for more of it is left out. Make such a step quick where the app is tested, or give the suite "
+    "more time: --provisioning-patience=SECONDS."
+)
 #: The codes of a licence that allows no new tenant.
 NO_ROOM = {"license-expired", "quota-exceeded"}
 
@@ -43,13 +48,15 @@ class Caller:
         sign: Callable[..., str],
         body: Callable[..., Document],
         settle: Callable[[Read], Document],
+        patience: Patience,
         *,
         everybodys: bool = False,
     ) -> None:
         self.api = api
         self.partner = partner
         self.body = body
-        self.settle = settle
+        self._settle = settle
+        self._patience = patience
         self._sign = sign
         self._everybodys = everybodys
         self._tokens: dict[str, str] = {}
@@ -58,7 +65,7 @@ class Caller:
     def administrator(self) -> Caller:
         """Somebody of the same partner who sees every partner's tenants."""
         self._wrote = True
-        return Caller(self.api, self.partner, self._sign, self.body, self.settle, everybodys=True)
+        return Caller(self.api, self.partner, self._sign, self.body, self._settle, self._patience, everybodys=True)
 
     def role(self, *permissions: str) -> str:
         """The role in which the caller does what needs `permissions`. Skips where there is none."""
@@ -105,10 +112,21 @@ class Caller:
     def settled(self, tenant: Document) -> Document:
         """The tenant once it is no longer `provisioning`."""
         __tracebackhide__ = True
-        found = self._waited_for(tenant)
+        found = self._wait_for(tenant)
         if found["status"] != "active":
-            raise AssertionError(f"The tenant {found['tenant']} should become active; it is {found['status']}.")
+            raise AssertionError(
+                f"The tenant {found['tenant']} should become active; it is {found['status']}. "
+                f"{self._describe_open_steps(tenant)}"
+            )
         return found
+
+    def wait(self, read: Read, describe: Callable[[], str]) -> Document:
+        """Return what `read` shows once the host has done its work, or did not in time.
+
+        Fails where the time that the whole run may wait is used up: `describe` then says for what. Skips from then on.
+        """
+        __tracebackhide__ = True
+        return self._patience.wait(partial(self._settle, read), describe)
 
     def read(self, tenant: Mapping[str, Any]) -> Document:
         """The tenant as it is now."""
@@ -177,15 +195,78 @@ class Caller:
 
     def _purge(self) -> None:
         for tenant in self.administrator().listed(partner=self.partner, include_deleted="true"):
-            self.purge(self._waited_for(tenant))
+            self.purge(self._wait_to_remove(tenant))
 
     def _delete(self) -> None:
         for tenant in self.listed():
-            self.write("DELETE", self._waited_for(tenant)).expect(200)
+            self.write("DELETE", self._wait_to_remove(tenant)).expect(200)
 
-    def _waited_for(self, tenant: Document) -> Document:
-        """The tenant as it is when nobody works on it, in whatever state."""
-        return self.settle(lambda: self.read(tenant)) if tenant["status"] == "provisioning" else tenant
+    def _wait_for(self, tenant: Document) -> Document:
+        """Return the tenant as it is when no step of it is under way, in whatever state."""
+        if tenant["status"] != "provisioning":
+            return tenant
+        return self.wait(lambda: self.read(tenant), lambda: self._describe_open_steps(tenant))
+
+    def _wait_to_remove(self, tenant: Document) -> Document:
+        """Return the tenant as it can be removed: as it is now, where the run waits no more."""
+        if tenant["status"] != "provisioning" or self._patience.is_used_up:
+            return tenant
+        read = partial(self._settle, lambda: self.read(tenant))
+        return self._patience.spend(read, lambda: self._describe_open_steps(tenant))
+
+    def _describe_open_steps(self, tenant: Document) -> str:
+        """Name the host's steps that keep `tenant` from being active, with what they raised."""
+        try:
+            steps = self("GET", f"{path_of(tenant)}/provisioning").document()["steps"]
+        except (AssertionError, pytest.skip.Exception):
+            return "Its steps cannot be read here."
+        unfinished = [step for step in steps if step["state"] != "succeeded"]
+        began = [step for step in unfinished if step["attempts"]] or unfinished
+        return " ".join(map(_describe_step, began)) or "All of its steps have succeeded by now."
+
+
+class Patience:
+    """How long one run of the suite waits in all for a host's steps and jobs, in `seconds`."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.seconds = seconds
+        self._clock = clock
+        self._waited = 0.0
+        self._cause = ""
+        self._failed = False
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether the run waits no more."""
+        return self._waited >= self.seconds
+
+    def wait(self, settle: Callable[[], Document], describe: Callable[[], str]) -> Document:
+        """Return what `settle` returns. Fails once where no patience is left, and skips from then on.
+
+        `describe` names what was waited for; it is asked after each wait of a second or more.
+        """
+        __tracebackhide__ = True
+        if not self.is_used_up:
+            found = self.spend(settle, describe)
+            if not self.is_used_up:
+                return found
+        said = f"The suite has waited {self.seconds:.0f} s in all for this host's work. {self._cause}"
+        if self._failed:
+            pytest.skip(said)
+        self._failed = True
+        pytest.fail(f"{said} {_IMPATIENT}", pytrace=False)
+
+    def spend(self, settle: Callable[[], Document], describe: Callable[[], str]) -> Document:
+        """Return what `settle` returns, and count how long that took."""
+        __tracebackhide__ = True
+        started = self._clock()
+        try:
+            return settle()
+        finally:
+            spent = self._clock() - started
+            self._waited += spent
+            if spent >= _LONG or self.is_used_up:
+                self._cause = describe()
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -201,6 +282,13 @@ def settled(read: Read) -> Document:
         time.sleep(_PAUSE)
         found = read()
     return found
+
+
+def _describe_step(step: Mapping[str, Any]) -> str:
+    """Say how a step stands, as `GET …/provisioning` shows it."""
+    error = step["error"]
+    raised = f", which raised {error['class']}: {error['message']}" if error and "message" in error else ""
+    return f"The host's step {step['name']!r} is {step['state']} after {step['attempts']} attempts{raised}."
 
 
 def _is_under_way(found: Document) -> bool:

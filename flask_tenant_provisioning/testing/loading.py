@@ -8,6 +8,11 @@ from flask.cli import NoAppException, ScriptInfo
 
 ADVICE = "Run pytest with --provisioning-app=module:factory, or override the fixture provisioning_app in conftest.py."
 
+TWICE = (
+    "If a fixture of your conftest.py builds the app too, and it cannot be built twice in one process, override "
+    "provisioning_app so that it returns the app of that fixture, or leave your conftest.py out: -n0 --noconftest."
+)
+
 
 def load(session: pytest.Session, name: str | None) -> Flask:
     """The app of this name, found as `flask --app` finds it: below the current folder.
@@ -16,8 +21,9 @@ def load(session: pytest.Session, name: str | None) -> Flask:
     """
     try:
         return _made(name)
-    except BaseException:
+    except BaseException as error:
         session.shouldfail = "there is no app to test"
+        error.add_note(TWICE)
         raise
 
 

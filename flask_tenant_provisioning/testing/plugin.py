@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
     from .api import MountedApi
-    from .callers import Caller, Read
+    from .callers import Caller, Patience, Read
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -24,6 +24,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--provisioning-app",
         metavar="MODULE:NAME",
         help="Run the conformance suite against this app or factory, named as for `flask --app`.",
+    )
+    group.addoption(
+        "--provisioning-patience",
+        metavar="SECONDS",
+        type=float,
+        default=120.0,
+        help="How long the suite waits in all for the host's steps and bulk jobs (120).",
     )
     group.addoption("--provisioning-mount", metavar="NAME", help="The mount's name, where the app has several.")
 
@@ -121,6 +128,14 @@ def provisioning_settle() -> Callable[[Read], dict[str, Any]]:
     return settled
 
 
+@pytest.fixture(scope="session")
+def _provisioning_patience(pytestconfig: pytest.Config) -> Patience:
+    """The time that this run waits in all."""
+    from .callers import Patience
+
+    return Patience(pytestconfig.getoption("provisioning_patience"))
+
+
 @pytest.fixture
 def provisioning_api(
     provisioning_app: Flask,
@@ -141,6 +156,7 @@ def provisioning_callers(
     provisioning_token: Callable[..., str],
     provisioning_tenant_body: Callable[..., dict[str, Any]],
     provisioning_settle: Callable[[Read], dict[str, Any]],
+    _provisioning_patience: Patience,
 ) -> Iterator[Callable[[], Caller]]:
     """Makes callers, each of a new partner. What they leave is removed in the end."""
     from .callers import Caller
@@ -148,9 +164,15 @@ def provisioning_callers(
     made: list[Caller] = []
 
     def make() -> Caller:
-        partner = provisioning_new_partner()
         made.append(
-            Caller(provisioning_api, partner, provisioning_token, provisioning_tenant_body, provisioning_settle)
+            Caller(
+                provisioning_api,
+                provisioning_new_partner(),
+                provisioning_token,
+                provisioning_tenant_body,
+                provisioning_settle,
+                _provisioning_patience,
+            )
         )
         return made[-1]
 

@@ -23,10 +23,17 @@ def summarize(reporter: pytest.TerminalReporter) -> None:
 
 
 def _count(reporter: pytest.TerminalReporter, outcome: str) -> int:
-    return sum(KEYWORD in report.keywords for report in reporter.getreports(outcome))
+    return sum(1 for _ in _reports(reporter, outcome))
 
 
 def _reasons(reporter: pytest.TerminalReporter) -> Iterator[str]:
-    for report in reporter.getreports("skipped"):
-        if KEYWORD in report.keywords and isinstance(report.longrepr, tuple):
+    for report in _reports(reporter, "skipped"):
+        if isinstance(report.longrepr, tuple):
             yield report.longrepr[2].removeprefix("Skipped: ")
+
+
+def _reports(reporter: pytest.TerminalReporter, outcome: str) -> Iterator[pytest.TestReport]:
+    """Yield the reports of the suite's tests. A module that was skipped or failed at collection has no keywords."""
+    for report in reporter.getreports(outcome):
+        if isinstance(report, pytest.TestReport) and KEYWORD in report.keywords:
+            yield report

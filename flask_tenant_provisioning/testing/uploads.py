@@ -91,7 +91,9 @@ def ended(caller: Caller, found: Mapping[str, Any]) -> Document:
     __tracebackhide__ = True
     if caller.api.settings.engine != "embedded":
         _do_here(caller, found)
-    seen = caller.settle(lambda: job(caller("GET", job_path(found))))
+    seen = caller.wait(
+        lambda: job(caller("GET", job_path(found))), lambda: f"The bulk job {found['job']} has not come to its end."
+    )
     if seen["finished_at"] is None:
         raise AssertionError(f"The bulk job {seen['job']} should end; it is {seen['state']}.")
     return seen

@@ -6,7 +6,7 @@ from marshmallow import fields
 
 from ..web.api import Api
 from ..web.parameters import LimitField, QuerySchema
-from ..web.validation import StrictSchema, TextField
+from ..web.validation import PartnerIdField, StrictSchema, TextField
 
 DEFAULT_LIMIT = 50
 
@@ -43,7 +43,7 @@ class UsagePageSchema(StrictSchema):
 class UsageQuery(QuerySchema):
     """What `GET /usage` can be asked; an administrator may name the partner, and so may one above it."""
 
-    partner = TextField(shortest=1, longest=255)
+    partner = PartnerIdField()
     limit = LimitField()
     cursor = TextField(shortest=1, longest=4096)
 

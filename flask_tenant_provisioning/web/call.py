@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 from flask import Response, after_this_request, request
@@ -13,6 +13,7 @@ from ..problems import Forbidden
 from ..problems.rendering import request_id
 from . import json
 from .bodies import body_limit, read_body
+from .long_requests import Hold, LongAnswer, Pace, body_pace, connection_of, seats, watchdog
 from .media_types import JSON, require_media_type
 from .mount import Mount
 from .parameters import QuerySchema
@@ -39,15 +40,24 @@ class Call:
         return Actor(self.principal, request_id(), sent.get("REMOTE_ADDR"), sent.get("HTTP_USER_AGENT"))
 
     def body(self, *media_types: str) -> Any:
-        """The request's JSON. Raises `UnsupportedMediaType`, `BodyTooLarge` or `MalformedJSON`."""
+        """The request's JSON. Raises `UnsupportedMediaType`, `MalformedJSON` and what `read_body` raises."""
         require_media_type(*media_types)
-        return json.parse(read_body(body_limit(self.mount.settings)))
+        settings = self.mount.settings
+        return json.parse(read_body(body_limit(settings), self.hold(body_pace(settings)), self.mount.once(watchdog)))
+
+    def hold(self, pace: Pace) -> Hold:
+        """What limits the time of this request, and takes one of its partner's seats where it lasts."""
+        return Hold(pace, self.mount.once(seats).take, self.principal.partner)
 
     def optional_body(self, *media_types: str) -> Any:
         """The same; an empty object where nothing was sent."""
         if not request.content_length and "HTTP_TRANSFER_ENCODING" not in request.environ:
             return {}
         return self.body(*media_types)
+
+    def lasting(self, parts: Generator[bytes], hold: Hold) -> LongAnswer:
+        """The body of an answer that lasts, on the seat that `hold` has taken."""
+        return LongAnswer(parts, hold, self.mount.once(watchdog), connection_of(request.environ))
 
     def require(self, *permissions: str) -> None:
         """Raise `Forbidden` where the caller lacks one of `permissions`, asked beyond those of the route."""

@@ -16,6 +16,7 @@ from .routing import Route
 UNMATCHED = "unmatched"
 #: The rules that leave nothing below the prefix to others.
 REST = ("/", "/<path:unmatched>")
+_DOUBLE_SLASH = "There is nothing at this path: two slashes follow each other in it. Does your base URL end in one?"
 
 
 class _EveryMethod(set[str]):
@@ -37,7 +38,7 @@ def beneath(routes: Iterable[Route]) -> frozenset[str]:
     catch-all has to stand there too.
     """
     shut = (route for route in routes if "<path:" in route.rule and not route.rule.endswith(">"))
-    return frozenset(rule for route in shut for rule in route.rules)
+    return frozenset(route.rule for route in shut)
 
 
 def unmatched(**_path: Any) -> Response:
@@ -45,10 +46,12 @@ def unmatched(**_path: Any) -> Response:
     if request.url_rule is not None and not request.url_rule.rule.endswith(REST):
         return _other_method(request.url_rule)
     adapter = current_app.create_url_adapter(request)
-    allowed = sorted(adapter.allowed_methods()) if adapter else []
-    if adapter is None or not allowed:
-        raise problems.NotFound
-    if not any(_is_ours(adapter, method) for method in allowed):
+    routed = {method: _endpoint(adapter, method) for method in adapter.allowed_methods()} if adapter else {}
+    ours = f"{request.blueprint}."
+    allowed = sorted(method for method, endpoint in routed.items() if endpoint != f"{ours}{UNMATCHED}")
+    if not allowed:
+        raise problems.NotFound(_DOUBLE_SLASH if "//" in request.path else None)
+    if not any(routed[method].startswith(ours) for method in allowed):
         raise _handed_back(MethodNotAllowed(allowed))
     raise problems.MethodNotAllowed(f"{request.method} is not possible here.", headers={"Allow": ", ".join(allowed)})
 
@@ -62,9 +65,13 @@ def _other_method(rule: Rule) -> Response:
     raise problems.MethodNotAllowed(f"{request.method} is not possible here.", headers={"Allow": allowed})
 
 
-def _is_ours(adapter: MapAdapter, method: str) -> bool:
+def _endpoint(adapter: MapAdapter, method: str) -> str:
+    """The endpoint at the request's path for one of the methods that are said to be allowed there.
+
+    They are so of the path with its slashes merged too, at which only the catch-all stands as it was sent.
+    """
     endpoint: str = adapter.match(method=method)[0]
-    return endpoint.startswith(f"{request.blueprint}.")
+    return endpoint
 
 
 def _handed_back(error: MethodNotAllowed) -> MethodNotAllowed:

@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from flask import Flask, request
+from flask import Flask
 
 from ..access import Guard
 from ..access.authority import Authority
 from ..database import Storage
 from ..keyring import Keyring
 from ..licensing import LicenseSource
+from ..problems.addresses import prefix
 from .api import Api
 from .cursors import Cursors
 
@@ -79,7 +80,7 @@ class Mount(Api):
 
     def base(self) -> str:
         """The mount's path as the caller sees it, behind any ``SCRIPT_NAME``."""
-        return f"{request.script_root}{self.settings.url_prefix}"
+        return f"{prefix()}{self.settings.url_prefix}"
 
     def problem_types(self) -> str:
         """What the `type` of each problem begins with."""

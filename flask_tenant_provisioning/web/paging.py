@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from flask import Response, request
 
+from ..problems.addresses import path
 from .call import Call
 
 
@@ -24,4 +25,4 @@ def paged(call: Call, items: Sequence[Mapping[str, Any]], end: str | None, quest
 
 def _link(cursor: str) -> dict[str, str]:
     where = urlencode({**request.args.to_dict(), "cursor": cursor})
-    return {"Link": f'<{request.script_root}{request.path}?{where}>; rel="next"'}
+    return {"Link": f'<{path()}?{where}>; rel="next"'}

@@ -6,8 +6,12 @@ import re
 from functools import partial
 from typing import Any
 
+from flask import request
+
 from ..problems import (
     BodyTooLarge,
+    BodyTooSlow,
+    Fault,
     IdempotencyInProgress,
     IdempotencyKeyReused,
     InvalidIdempotencyKey,
@@ -17,16 +21,20 @@ from ..problems import (
     NotFound,
     PreconditionFailed,
     PreconditionRequired,
+    ServerBusy,
+    TooManyLongRequests,
     UnsupportedMediaType,
 )
 from .call import Call
 from .preconditions import require_match
 
 #: The problems that routes of a kind have in common.
-WITH_BODY = (BodyTooLarge, MalformedJSON, UnsupportedMediaType, InvalidInput)
+LONG = (TooManyLongRequests, ServerBusy)
+WITH_BODY = (BodyTooLarge, BodyTooSlow, MalformedJSON, UnsupportedMediaType, InvalidInput, *LONG)
 REPEATABLE = (InvalidIdempotencyKey, IdempotencyInProgress, IdempotencyKeyReused)
 CONDITIONAL = (InvalidParameter, PreconditionFailed, PreconditionRequired)
 
+NOT_UTF8 = Fault("invalid-text", "Must be UTF-8.")
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -41,6 +49,15 @@ def identified(text: str, absent: type[NotFound]) -> str:
     if not _ID.fullmatch(found):
         raise absent
     return found
+
+
+def is_path_utf8() -> bool:
+    """Whether the request's path is UTF-8. Bytes that are not read as U+FFFD, so that one name could mean another's."""
+    try:
+        request.environ["PATH_INFO"].encode("latin-1").decode()
+    except UnicodeError:
+        return False
+    return True
 
 
 def expectation(call: Call) -> Any:

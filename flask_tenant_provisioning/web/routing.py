@@ -53,12 +53,6 @@ class Route:
         return self.handler.__name__
 
     @property
-    def rules(self) -> tuple[str, ...]:
-        """The URL rules that it needs: ``path`` takes slashes but no line breaks, a plain place the reverse."""
-        plain = self.rule.replace("<path:", "<")
-        return (self.rule,) if plain == self.rule else (self.rule, plain)
-
-    @property
     def negotiates(self) -> bool:
         """Whether the handler itself looks at the ``Accept`` header: it answers more than JSON."""
         return any(isinstance(answer, Mapping) for answer in self.answers.values())

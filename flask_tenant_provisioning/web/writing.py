@@ -38,9 +38,9 @@ class Answer(NamedTuple):
 class _Rehearsed(Exception):
     """Ends a unit of work that is to leave nothing behind."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Kept, *, replayed: bool = False) -> None:
         super().__init__()
-        self.answer = answer
+        self.answer, self.replayed = answer, replayed
 
 
 def write(
@@ -57,26 +57,32 @@ def write(
     `body` is the JSON that was sent. `alone` says that `work` is one statement, which may commit by itself.
     """
     storage = call.mount.storage
-    identity = sent_key(call.principal, body) if request.method in _REPEATABLE else None
+    identity = None
+    if request.method in _REPEATABLE:
+        identity = sent_key(call.principal, body, validate_only=validate_only)
     if validate_only:
-        return _rehearse(call, work, answer)
+        return _rehearse(call, identity, work, answer)
     if identity is not None:
         return _once(call, identity, work, answer)
     return _sent(_kept(answer((storage.statement if alone else storage.transaction)(work))))
 
 
-def _rehearse(call: Call, work: Work[T], answer: Callable[[T], Answer]) -> Response:
-    """Do everything but commit."""
+def _rehearse(call: Call, identity: Identity | None, work: Work[T], answer: Callable[[T], Answer]) -> Response:
+    """Do everything but commit. A key that has an answer answers with it, as it does for the write."""
 
     def unit(session: Session) -> None:
+        if identity is not None:
+            before = claim(session, identity, call.mount.settings.idempotency_hours)
+            if before is not None:
+                raise _Rehearsed(before, replayed=True)
         found = work(session)
         session.flush()
-        raise _Rehearsed(answer(found))
+        raise _Rehearsed(_kept(answer(found)))
 
     try:
         call.mount.storage.transaction(unit)
     except _Rehearsed as rehearsed:
-        return _sent(_kept(rehearsed.answer))
+        return _answered(call, identity, rehearsed.answer, replayed=rehearsed.replayed)
     raise AssertionError("a rehearsal does not return")
 
 
@@ -92,7 +98,12 @@ def _once(call: Call, identity: Identity, work: Work[T], answer: Callable[[T], A
         return found, False
 
     kept, replayed = call.mount.storage.transaction(unit)
-    if kept.sealed:
+    return _answered(call, identity, kept, replayed=replayed)
+
+
+def _answered(call: Call, identity: Identity | None, kept: Kept, *, replayed: bool) -> Response:
+    """Send an answer, which is said to be `replayed` where a request before got it first."""
+    if identity is not None and kept.sealed:
         kept = opened(kept, identity, call.mount.keyring)
     return _sent(kept, **({"Idempotency-Replayed": "true"} if replayed else {}))
 
@@ -101,7 +112,8 @@ def _attempted(call: Call, session: Session, work: Work[T], answer: Callable[[T]
     """The answer to `work`; where it fails for good, it leaves nothing and its problem is the answer."""
     try:
         with session.savepoint():
-            return _kept(answer(work(session)))
+            found = answer(work(session))
+            return _kept(found)._replace(tenant=_tenant(found))
     except ProvisioningError as error:
         if error.status not in FINAL or not error.lasting:
             raise
@@ -113,6 +125,13 @@ def _kept(answer: Answer) -> Kept:
     body = "" if answer.document is None else json.render(answer.document)
     headers = {"Content-Type": JSON, **answer.headers} if body else answer.headers
     return Kept(answer.status, headers, body, answer.secret)
+
+
+def _tenant(answer: Answer) -> str | None:
+    """The id of the tenant that an answer is about: the one that it shows, else the one that the request names."""
+    shown = answer.document.get("tenant") if isinstance(answer.document, dict) else None
+    named: str | None = (request.view_args or {}).get("tenant_id")
+    return shown or (named and named.lower())
 
 
 def _sent(kept: Kept, **more: str) -> Response:

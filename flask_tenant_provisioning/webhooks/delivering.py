@@ -8,7 +8,6 @@ when it dies is sent again: at least once.
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -20,6 +19,7 @@ from ..keyring import Unsealable
 from . import outcomes
 from .bodies import body
 from .delivery_statements import EVENT, DeliverySQL
+from .fairness import SLOW, Slots
 from .models import Delivery, Endpoint
 from .outcomes import Outcome, Superseded
 from .sending import Sender, SendFailed
@@ -29,7 +29,8 @@ logger = logging.getLogger(__name__)
 
 #: How many deliveries a round has at most, and how many lanes.
 BATCH, LANES = 200, 4
-#: For how many seconds a round begins attempts, and for how many an endpoint is kept before others get their turn.
+#: For how many seconds a round begins attempts, and for how many an endpoint is kept before others get their turn. One
+#: whose answers take `SLOW` seconds or longer gives way after a round.
 ROUND, TURN = 5.0, 20.0
 #: How many connections the rounds of all endpoints use at once: the pool is the requests' too.
 CONNECTIONS = 3
@@ -59,16 +60,19 @@ class DeliveryWork:
         self._storage, self._sender, self._keys_of = storage, sender, keys_of
         self._stopping = False
         self._at_database = threading.BoundedSemaphore(CONNECTIONS)
+        self._shares = Slots(self.slots)
         self.lease = lease
 
     def claim(self, limit: int) -> list[Endpoint]:
-        """Claim at most `limit` endpoints that something is due for."""
+        """Claim at most `limit` endpoints that something is due for, by what each partner has already."""
         for _ in range(_TRIES):
-            free = self._storage.read(partial(_free, limit=limit * 4))
-            if not free:
+            free = self._storage.read(partial(_free, limit=max(limit, self.slots) * 4))
+            chosen = sorted(self._shares.choose(free, limit))
+            if not chosen:
                 break
-            chosen = sorted(random.sample(free, min(limit, len(free))))
             if found := self._storage.transaction(partial(_claimed, chosen=chosen, lease=self.lease)):
+                for endpoint in found:
+                    self._shares.take(endpoint[:2])
                 return found
         return []
 
@@ -82,10 +86,13 @@ class DeliveryWork:
 
     def run(self, endpoint: Endpoint) -> None:
         """Work for an endpoint until nothing is due, it has to rest, or its turn is over."""
-        end, kept = time.monotonic() + TURN, cast(Endpoint | None, endpoint)
+        end, kept, slowest = time.monotonic() + TURN, cast(Endpoint | None, endpoint), 0.0
         try:
             while kept is not None:
-                kept = self._round(kept, is_last=self._stopping or time.monotonic() >= end)
+                sent = self._send_batch(kept)
+                slowest = max([slowest, *(one.latency for one in sent)])
+                is_last = self._stopping or time.monotonic() >= end or slowest >= SLOW
+                kept = self._record(kept, sent, keep=bool(sent) and not is_last)
         except Superseded:
             logger.info("the deliveries to webhook %s are another worker's now", endpoint.id, extra=_fields(endpoint))
         except Unsealable as error:
@@ -95,6 +102,8 @@ class DeliveryWork:
                 error,
                 extra=_fields(endpoint),
             )
+        finally:
+            self._shares.give_back(endpoint[:2], slowest)
 
     def expire(self, endpoint: Endpoint) -> None:
         """Leave an endpoint to others; what was sent meanwhile is sent again."""
@@ -104,15 +113,17 @@ class DeliveryWork:
         """Let the rounds that are on their way be the last ones."""
         self._stopping = True
 
-    def _round(self, endpoint: Endpoint, *, is_last: bool) -> Endpoint | None:
-        """Send a batch and write down what became of it; the endpoint, while there is more to do at once."""
+    def _send_batch(self, endpoint: Endpoint) -> list[Outcome]:
+        """Send what is due, a batch at most, and return what became of it."""
         limit = 1 if endpoint.failures else BATCH
         with self._at_database:
             due = self._storage.read(partial(_due, endpoint=endpoint, limit=limit))
-        sent = self._sent(endpoint, due)
-        unit = partial(outcomes.record, endpoint=endpoint, outcomes=sent, keep=not is_last and bool(due))
+        return self._sent(endpoint, due)
+
+    def _record(self, endpoint: Endpoint, sent: Sequence[Outcome], *, keep: bool) -> Endpoint | None:
+        """Write down what became of a batch; the endpoint, while there is more to do at once and it is to be kept."""
         with self._at_database:
-            return self._storage.transaction(unit)
+            return self._storage.transaction(partial(outcomes.record, endpoint=endpoint, outcomes=sent, keep=keep))
 
     def _sent(self, endpoint: Endpoint, due: Sequence[Due]) -> list[Outcome]:
         """What became of each attempt; of those that were not begun nothing is said."""
@@ -180,6 +191,7 @@ class _Attempts:
             status=answer.status,
             retry_after=answer.retry_after,
             answer=answer.text,
+            is_internal=answer.is_internal,
             latency=answer.latency,
             halts=answer.status in (410, 429),
         )

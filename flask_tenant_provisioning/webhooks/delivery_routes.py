@@ -100,7 +100,8 @@ def read_delivery(call: Call, delivery_id: str) -> Response:
     call.asked(NO_QUERY)
     wanted = identified(delivery_id, DeliveryNotFound)
     found, history = call.mount.storage.read(partial(resending.history, partner=fence(call), delivery_id=wanted))
-    return call.answer({**documents.delivery(found), "history": [documents.attempt(one) for one in history]})
+    show = partial(documents.attempt, shows_internal=call.principal.sees_every_partner)
+    return call.answer({**documents.delivery(found), "history": [show(one) for one in history]})
 
 
 @routes.add(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Integer, and_, bindparam, case, func, literal, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Integer, and_, bindparam, case, func, literal, null, or_, select
 
 from ..database import SQL, Storage, incoming, renewed
 from .models import Delivery, Endpoint
@@ -66,8 +66,10 @@ class DeliverySQL(SQL):
         """Who works for an endpoint."""
         w = self._webhooks.c
         free, rows = _free(w, self._now), select(*(w[name] for name in Endpoint._fields))
-        found = select(w.partner_id, w.id, w.fence).where(free).order_by(w.due_at).limit(self._limit)
-        self.free = self._compiled(found)
+        rank = func.row_number().over(partition_by=w.partner_id, order_by=w.due_at).label("rank")
+        ranked = select(w.partner_id, w.id, w.fence, w.due_at, rank).where(free).subquery("ranked").c
+        found = select(ranked.partner_id, ranked.id, ranked.fence).order_by(ranked.rank, ranked.due_at)
+        self.free = self._compiled(found.limit(self._limit))
         seen = and_(self._mine, w.fence == bindparam("seen", type_=Integer), free)
         lease = bindparam("lease", type_=w.leased_until.type)
         owned = and_(self._mine, w.fence == bindparam("fence", type_=Integer))
@@ -98,6 +100,11 @@ class DeliverySQL(SQL):
         w, d, a = self._webhooks.c, self._deliveries.c, self._attempts.c
         of_one = and_(a.partner_id == self._partner, a.delivery_id == bindparam("delivery_id", type_=d.id.type))
         self.remove_attempts = self._compiled(self._attempts.delete().where(of_one))
+        answered = self._attempts.update().where(of_one, a.answer.is_not(None))
+        self.erase_answers = self._compiled(answered.values(answer=null()))
+        of_tenant = d.tenant_id == bindparam("tenant_id", type_=d.tenant_id.type)
+        further = and_(d.partner_id == self._partner, of_tenant, d.id > bindparam("after", type_=d.id.type))
+        self.of_tenant = self._compiled(select(d.id).where(further).order_by(d.id).limit(self._limit))
         one = and_(d.partner_id == self._partner, d.id == bindparam("delivery_id", type_=d.id.type))
         self.remove = self._compiled(self._deliveries.delete().where(one))
         older = d.created_at < bindparam("before", type_=d.created_at.type)

@@ -46,13 +46,13 @@ def delivery(found: Delivery) -> dict[str, Any]:
     }
 
 
-def attempt(made: Attempt) -> dict[str, Any]:
-    """An attempt at a delivery."""
+def attempt(made: Attempt, *, shows_internal: bool) -> dict[str, Any]:
+    """An attempt at a delivery; what a server in the operator's own network answered is shown to administrators."""
     return {
         "number": made.number,
         "at": shown(made.at),
         "status": made.status,
         "latency_ms": made.latency_ms,
         "error": made.error,
-        "answer": made.answer,
+        "answer": made.answer if shows_internal or not made.internal else None,
     }

@@ -113,6 +113,10 @@ class Guard:
         target = _target(parts["target"])
         return Destination(scheme, host, port, self._addresses(host, port), target)
 
+    def is_exception(self, address: str) -> bool:
+        """Whether this address lies within somebody's network, and was permitted since the operator excepts that."""
+        return bool(self._allowed) and not is_permitted(unwrapped(address))
+
     def _addresses(self, host: str, port: int) -> tuple[str, ...]:
         addresses = [unwrapped(text) for text in self._found(host, port)]
         if internal := [address for address in addresses if not is_permitted(address, self._allowed)]:

@@ -20,8 +20,10 @@ from sqlalchemy import (
 from ..database.tables import prefixed
 from ..database.types import Identifier, Instant, Record, ordered_text
 
-#: How much of an answer is kept, in characters, and how long the reason of a failure may be.
-LONGEST_ANSWER, LONGEST_ERROR = 8192, 255
+#: How much of an answer is kept, in bytes of UTF-8: of a failure what explains it, of a success its beginning.
+LONGEST_ANSWER, LONGEST_SUCCESS = 8192, 1024
+#: How long the reason of a failure may be, in characters.
+LONGEST_ERROR = 255
 
 
 class Endpoint(NamedTuple):
@@ -98,7 +100,10 @@ def pending(endpoint: tuple[str, str], id: str, event_id: str, at: str) -> Deliv
 
 
 class Attempt(NamedTuple):
-    """One request: when, what came back (`status`, first 8 KiB of the `answer`) or what went wrong (`error`)."""
+    """One request: when, what came back (`status` and the beginning of the `answer`) or what went wrong (`error`).
+
+    `internal` is 1 where the answer came from a network that only the operator's exception lets webhooks reach.
+    """
 
     partner_id: str
     delivery_id: str
@@ -108,6 +113,7 @@ class Attempt(NamedTuple):
     latency_ms: int
     error: str | None
     answer: str | None
+    internal: int | None = None
 
 
 def webhooks_table(metadata: MetaData) -> Table:
@@ -143,7 +149,8 @@ def webhooks_table(metadata: MetaData) -> Table:
 def deliveries_table(metadata: MetaData) -> Table:
     """One row a delivery; those that are due are found by an index of their own, in the order of the feed."""
     due_at: Column[str] = Column("due_at", Instant)
-    pending = due_at.is_not(None)
+    tenant_id: Column[str] = Column("tenant_id", Identifier)
+    pending, of_tenant = due_at.is_not(None), tenant_id.is_not(None)
     return Table(
         prefixed(metadata, "deliveries"),
         metadata,
@@ -151,7 +158,7 @@ def deliveries_table(metadata: MetaData) -> Table:
         Column("webhook_id", Identifier, nullable=False),
         Column("id", Identifier, nullable=False),
         Column("event_id", Identifier, nullable=False),
-        Column("tenant_id", Identifier),
+        tenant_id,
         Column("position", BigInteger),
         Column("state", String(16), nullable=False),
         Column("attempts", Integer, nullable=False),
@@ -162,6 +169,7 @@ def deliveries_table(metadata: MetaData) -> Table:
         Column("payload", Record),
         PrimaryKeyConstraint("partner_id", "id"),
         Index(None, "partner_id", "webhook_id", "id"),
+        Index(None, "partner_id", "tenant_id", "id", postgresql_where=of_tenant, sqlite_where=of_tenant),
         Index(
             f"{prefixed(metadata, 'deliveries')}_pending_idx",
             "partner_id",
@@ -188,6 +196,7 @@ def attempts_table(metadata: MetaData) -> Table:
         Column("latency_ms", Integer, nullable=False),
         Column("error", String(LONGEST_ERROR)),
         Column("answer", Text),
+        Column("internal", SmallInteger),
         PrimaryKeyConstraint("partner_id", "delivery_id", "number"),
         sqlite_with_rowid=False,
     )

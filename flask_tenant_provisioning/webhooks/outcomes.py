@@ -11,7 +11,7 @@ from ..database import Session, instant, renewal
 from ..database.incoming import rows
 from ..events import event, record as record_event
 from .delivery_statements import DeliverySQL
-from .models import LONGEST_ANSWER, LONGEST_ERROR, Delivery, Endpoint
+from .models import LONGEST_ANSWER, LONGEST_ERROR, LONGEST_SUCCESS, Delivery, Endpoint
 from .schedule import REST, SLOW, wait
 
 #: An endpoint at which everything has failed for so long is disabled, in seconds.
@@ -38,6 +38,7 @@ class Outcome(NamedTuple):
     status: int | None = None
     retry_after: str | None = None
     answer: str | None = None
+    is_internal: bool = False
     error: str | None = None
     latency: float = 0.0
     halts: bool = False
@@ -87,8 +88,15 @@ def _attempted(outcome: Outcome) -> dict[str, Any]:
         "status": outcome.status,
         "latency_ms": round(outcome.latency * 1000),
         "error": outcome.error and outcome.error[:LONGEST_ERROR],
-        "answer": outcome.answer and outcome.answer[:LONGEST_ANSWER],
+        "answer": outcome.answer
+        and _beginning(outcome.answer, LONGEST_SUCCESS if outcome.succeeded else LONGEST_ANSWER),
+        "internal": int(outcome.is_internal),
     }
+
+
+def _beginning(text: str, longest: int) -> str:
+    """As much of a text as fits into so many bytes of UTF-8."""
+    return text.encode()[:longest].decode(errors="ignore")
 
 
 def _settled(outcome: Outcome, now: float) -> dict[str, Any]:

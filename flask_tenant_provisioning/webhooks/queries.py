@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..web.api import Api
 from ..web.parameters import ChoiceField, LimitField, QuerySchema
-from ..web.validation import TextField
+from ..web.validation import PartnerIdField, TextField
 from .schemas import STATES
 
 DEFAULT_LIMIT = 50
@@ -13,7 +13,7 @@ DEFAULT_LIMIT = 50
 class WebhookListQuery(QuerySchema):
     """What `GET /webhooks` can be asked; an administrator may name the partner."""
 
-    partner = TextField(shortest=1, longest=255)
+    partner = PartnerIdField()
     limit = LimitField(load_default=DEFAULT_LIMIT)
     cursor = TextField(shortest=1, longest=4096)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..access import Actor
 from ..database import Session, instant
+from ..database.paging import read_page, row_size
 from ..events import compact
 from ..events.feed import envelope
 from ..problems import DeliveryNotFound, Fault, WebhookDisabled
@@ -33,11 +34,14 @@ def page(
     Raises `WebhookNotFound`.
     """
     endpoint = actions.read(session, partner, webhook_id)
-    statement = session.storage.once(WebhookSQL).deliveries(in_state=state is not None, after=after is not None)
-    values = {"partner_id": endpoint.partner_id, "webhook_id": endpoint.id, "state": state, "after": after}
-    rows = session.run(statement, {**values, "limit": limit + 1}).fetchall()
-    found = [Delivery._make(row) for row in rows[:limit]]
-    return found, found[-1].id if len(rows) > limit else None
+    where = {"partner_id": endpoint.partner_id, "webhook_id": endpoint.id, "state": state}
+
+    def rows(count: int, place: str | None) -> list[Delivery]:
+        statement = session.storage.once(WebhookSQL).deliveries(in_state=state is not None, after=place is not None)
+        found = session.run(statement, {**where, "after": place, "limit": count}).fetchall()
+        return [Delivery._make(row) for row in found]
+
+    return read_page(rows, limit, after, lambda delivery: delivery.id, row_size)
 
 
 def read(session: Session, partner: str | None, delivery_id: str) -> Delivery:

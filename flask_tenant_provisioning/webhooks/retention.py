@@ -1,4 +1,4 @@
-"""Deliveries that are older than events are kept, removed with their attempts, whatever became of them."""
+"""Deliveries that are older than events are kept, removed with their attempts; answers of purged tenants, erased."""
 
 from __future__ import annotations
 
@@ -24,6 +24,26 @@ def remove_old(storage: Storage, days: int) -> int:
                 storage.transaction(partial(_remove, keys=old))
                 count += len(old)
     return count
+
+
+def erase_answers(storage: Storage, partner: str, tenant_id: str) -> int:
+    """Erase what receivers answered to deliveries about a tenant of `partner`; returns how many those are."""
+    count, last = 0, "00000000-0000-0000-0000-000000000000"
+    while found := storage.read(partial(_of_tenant, partner=partner, tenant_id=tenant_id, after=last)):
+        storage.transaction(partial(_erase_answers, keys=found))
+        count, last = count + len(found), found[-1]["delivery_id"]
+    return count
+
+
+def _of_tenant(session: Session, partner: str, tenant_id: str, after: str) -> list[dict[str, str]]:
+    """The keys of the first deliveries about a tenant behind the one with the id `after`."""
+    wanted = {"partner_id": partner, "tenant_id": tenant_id, "after": after, "limit": _BATCH}
+    rows = session.run(session.storage.once(DeliverySQL).of_tenant, wanted).fetchall()
+    return [{"partner_id": partner, "delivery_id": one} for (one,) in rows]
+
+
+def _erase_answers(session: Session, keys: Sequence[dict[str, str]]) -> None:
+    session.run_many(session.storage.once(DeliverySQL).erase_answers, keys)
 
 
 def _endpoints(session: Session, after: Key) -> list[Key]:

@@ -20,7 +20,7 @@ class WebhookSchema(StrictSchema):
     webhook = fields.UUID(dump_only=True)
     partner = fields.String(dump_only=True)
     url = UrlField(required=True)
-    description = TextField(longest=255, allow_none=True)
+    description = TextField(longest=255, visible=True, allow_none=True)
     events = GlobsField()
     signing = SigningField()
     enabled = SwitchField()
@@ -90,7 +90,11 @@ class DeliverySchema(StrictSchema):
 
 
 class AttemptSchema(StrictSchema):
-    """One request: its `status` and the first 8 KiB of the `answer`, or the `error` that there was instead."""
+    """One request: its `status` and the beginning of the `answer`, or the `error` that there was instead.
+
+    Of an answer 8 KiB are kept, of a successful one 1 KiB. It is null where none came, where its tenant has been
+    purged, and for all but administrators where a server in the operator's own network gave it.
+    """
 
     number = fields.Integer()
     at = fields.AwareDateTime()

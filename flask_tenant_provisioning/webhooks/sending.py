@@ -49,14 +49,16 @@ class Answer(NamedTuple):
     text: str
     #: Seconds from the look-up of the name to the end of the answer.
     latency: float
+    #: Whether it came from a network that only the operator's exception lets webhooks reach.
+    is_internal: bool = False
 
 
 class Sender:
     """Sends webhooks; any number of threads may share one.
 
     `connect_timeout` seconds are for the TCP connection, over all addresses of the name; `timeout` seconds for
-    everything, from the look-up to the last byte. (The look-up itself cannot be interrupted: its time counts, and the
-    resolver's own limit ends it.) `tls` is a context of one's own, with other authorities for example.
+    everything, from the look-up to the last byte; the look-up has a limit of its own, the resolver's. `tls` is a
+    context of one's own, with other authorities for example.
     Connections are kept between sends, and used again only for the same scheme, name and port at an address that this
     send's check has found; a forked process uses none of its parent's.
     """
@@ -85,19 +87,22 @@ class Sender:
         with self._told():
             deadline = Deadline(self._timeout, self._monotonic)
             destination = self._guard.check(url)
-            reply = self._exchanged(destination, _request(destination, headers, body), deadline)
+            reply, address = self._exchanged(destination, _request(destination, headers, body), deadline)
         text = reply.content.decode("utf-8", "replace").replace("\0", "\ufffd")
-        return Answer(reply.status, reply.retry_after, text, self._monotonic() - began)
+        is_internal = bool(text) and self._guard.is_exception(address)
+        return Answer(reply.status, reply.retry_after, text, self._monotonic() - began, is_internal)
 
     def close(self) -> None:
         """Close the connections that are kept; a send after it works, and keeps none."""
         self._own_pool().close()
 
-    def _exchanged(self, destination: Destination, request: bytes, deadline: Deadline) -> Reply:
+    def _exchanged(self, destination: Destination, request: bytes, deadline: Deadline) -> tuple[Reply, str]:
+        """The reply, and the address that it came from."""
         if kept := self._own_pool().take(_routes(destination)):
             with contextlib.suppress(Unheard):
-                return self._over(kept, request, deadline)
-        return self._over(self._opened(destination, deadline), request, deadline)
+                return self._over(kept, request, deadline), kept.route.address
+        opened = self._opened(destination, deadline)
+        return self._over(opened, request, deadline), opened.route.address
 
     def _over(self, connection: Connection, request: bytes, deadline: Deadline) -> Reply:
         try:

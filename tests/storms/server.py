@@ -22,13 +22,21 @@ START_SECONDS = 30
 
 
 class Server:
-    """Waitress with the quickstart host, at one address however often it dies. What it prints goes to `log`."""
+    """Waitress, or gunicorn with one worker, with the quickstart host, at one address however often it dies.
 
-    def __init__(self, address: Address, database_url: str, log: Path, *, threads: int = 8, **config: Any) -> None:
+    What it prints goes to `log`.
+    """
+
+    def __init__(
+        self, address: Address, database_url: str, log: Path, *, threads: int = 8, gunicorn: bool = False, **config: Any
+    ) -> None:
         self.address = address
         self._log = log
         listen, count = f"--listen={address[0]}:{address[1]}", f"--threads={threads}"
         self._command = [sys.executable, "-m", "waitress", listen, count, "--call", "app:create_app"]
+        if gunicorn:
+            bind = f"--bind={address[0]}:{address[1]}"
+            self._command = [sys.executable, "-m", "gunicorn", "--workers=1", count, bind, "app:create_app()"]
         self._environment = environment(PROVISIONING_DATABASE_URL=database_url, **config)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -55,6 +63,12 @@ class Server:
         """SIGKILL: no handler runs, nothing is flushed, no connection is closed in order."""
         self._running().kill()
         self._running().wait(10)
+
+    def stop(self, seconds: float = 20) -> None:
+        """SIGTERM, and SIGKILL where that does not end it in time."""
+        self._running().terminate()
+        if not self.dies_within(seconds):
+            self.kill()
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:

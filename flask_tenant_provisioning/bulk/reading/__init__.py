@@ -7,12 +7,13 @@ upload. A row that is wrong in itself stays a row, for whoever reads it to refus
 from .chunks import ENCODINGS, Chunk, chunks, media_types
 from .errors import MalformedUpload, UploadRefused, UploadTooLarge
 from .limits import Limits
-from .table import RESULT_PREFIX
+from .table import RESULT_PREFIX, IsColumn
 
 __all__ = [
     "ENCODINGS",
     "RESULT_PREFIX",
     "Chunk",
+    "IsColumn",
     "Limits",
     "MalformedUpload",
     "UploadRefused",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from . import array, ndjson, table
@@ -14,8 +15,8 @@ Rows = Iterator[tuple[int, bytes]]
 
 #: Values of ``Content-Encoding`` that are understood (RFC 9110 §8.4.1.3).
 ENCODINGS = ("gzip", "x-gzip")
-#: How large a chunk's payload may be, in bytes; a single row may be larger.
-CHUNK_BYTES = 2 * 1024 * 1024
+#: How large a chunk's payload is at most, in bytes: a worker holds the rows of two chunks, parsed.
+CHUNK_BYTES = 256 * 1024
 
 _READERS: dict[str, Callable[[Iterable[bytes], Limits], Rows]] = {
     "application/json": array.rows,
@@ -48,8 +49,11 @@ def chunks(
     limits: Limits,
     rows_per_chunk: int = 1000,
     block: int = BLOCK,
+    is_column: table.IsColumn | None = None,
 ) -> Iterator[Chunk]:
     """Read an upload, `block` bytes at a time. One without any rows has no chunk.
+
+    A table whose header names what is not a column (`is_column`; by default any name is one) is refused.
 
     A JSON array's rows keep their text, but that each line feed is now a carriage return: between tokens it is white
     space as well, and inside of a text no more allowed (RFC 8259 §2, §7). A table's rows are objects of texts.
@@ -62,7 +66,8 @@ def chunks(
     data: Iterable[bytes] = blocks(limited(stream, limits.bytes, "The upload"), block)
     if encoding:
         data = blocks(limited(inflated(data), limits.bytes, "The upload, unpacked,"), block)
-    return _gathered(_READERS[media_type](without_mark(iter(data)), limits), limits, rows_per_chunk)
+    reader = partial(table.rows, is_column=is_column) if media_type == "text/csv" else _READERS[media_type]
+    return _gathered(reader(without_mark(iter(data)), limits), limits, rows_per_chunk)
 
 
 def _gathered(rows: Rows, limits: Limits, rows_per_chunk: int) -> Iterator[Chunk]:

@@ -21,10 +21,12 @@ class Limits(NamedTuple):
     rows: int
     #: The upload as it is sent, and the same once it is unpacked.
     bytes: int
-    #: One row, as it is sent and as JSON.
-    row_bytes: int = 1024 * 1024
+    #: One row, as it is sent and as JSON, in which a table's row names its columns.
+    row_bytes: int = 256 * 1024
     #: Columns of a table.
     columns: int = 1000
+    #: All rows as JSON; by default some times the `bytes`.
+    rows_bytes: int | None = None
 
     def require_row(self, size: int, line: int) -> None:
         """Raises `UploadTooLarge` for a row of this size."""
@@ -41,5 +43,6 @@ class Limits(NamedTuple):
         """Raises `UploadTooLarge` for so many rows, of this size together."""
         if count > self.rows:
             raise UploadTooLarge(f"The upload has more than {self.rows} rows.")
-        if size > self.bytes * _SWELLING:
-            raise UploadTooLarge(f"The rows are larger than {self.bytes * _SWELLING} bytes as JSON.")
+        largest = self.bytes * _SWELLING if self.rows_bytes is None else self.rows_bytes
+        if size > largest:
+            raise UploadTooLarge(f"The rows are larger than {largest} bytes as JSON.")

@@ -1,9 +1,13 @@
-"""CSV (RFC 4180) as a stream: the first row names the columns, and each further one becomes an object of texts."""
+"""CSV (RFC 4180) as a stream: the first row names the columns, and each further one becomes an object of texts.
+
+Two habits of spreadsheets are understood: a first line such as ``sep=;`` names the delimiter, and a row of nothing but
+delimiters is a blank row.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from json.encoder import encode_basestring as quoted
 
@@ -14,43 +18,77 @@ from .records import Record, records
 #: Columns whose names begin so are ignored: our files of results have them, and may be sent again.
 RESULT_PREFIX = "result."
 
-_DELIMITERS = ",;\t"
-_QUOTED = re.compile(r'"(?:[^"]++|"")*+"?')
+#: Says whether rows may have a column of this name.
+IsColumn = Callable[[str], bool]
+
+_DELIMITERS = ",;\t|"
+#: The delimiters that a header shows without a line that names one; `|` may be part of a name.
+_LIKELY = ",;\t"
+_SEPARATOR = re.compile(r'"?sep=(.)"?', re.IGNORECASE | re.DOTALL)
+_BLANK = f'{_DELIMITERS} "'
+_QUOTED = re.compile(r'"(?:[^"]++|"")*+"')
 _UNREADABLE = re.compile("[\x00\udc80-\udcff]")
-_STRAY = re.compile(r'"|[^\r\n]*[\r\n]')
+_LINE_END = re.compile(r"\r\n?|\n")
+#: How many names a refusal lists, and how many characters of each.
+_NAMES_SHOWN, _NAME_SHOWN = 5, 64
 
 
-def rows(blocks: Iterable[bytes], limits: Limits) -> Iterator[tuple[int, bytes]]:
+def rows(blocks: Iterable[bytes], limits: Limits, is_column: IsColumn | None = None) -> Iterator[tuple[int, bytes]]:
     """Each record as JSON, with the line on which it begins: an object of its cells that are not empty.
 
     A record that has more or fewer cells than there are columns is an array of them, of one more than the limit at
-    most. What is not UTF-8 is none in the JSON either. Raises `MalformedUpload`, `UploadTooLarge`.
+    most. What is not UTF-8 is none in the JSON either. Raises `UploadTooLarge`, and `MalformedUpload` for quotes that
+    are not as in RFC 4180 §2 and for a header with a name that is empty, repeated, or not a column's.
     """
     found = records(blocks, limits)
-    if header := next(found, None):
-        columns = _Columns(header, limits.columns)
+    header = _next(found)
+    delimiter = None
+    if header and (named := _SEPARATOR.fullmatch(header[1])):
+        delimiter, header = _named_delimiter(named[1], header[0]), _next(found)
+    if header:
+        columns = _Columns(header, delimiter, limits.columns, is_column)
         for record in found:
-            yield record[0], columns.row(record)
+            if row := columns.row(record):
+                yield record[0], row
+
+
+def _next(found: Iterator[Record]) -> Record | None:
+    """The first record that is more than delimiters, which spreadsheets put before a table that begins further down."""
+    return next((record for record in found if record[1].strip(_BLANK)), None)
+
+
+def _named_delimiter(delimiter: str, line: int) -> str:
+    """The delimiter that a first line names. Raises `MalformedUpload` for one that is not understood."""
+    if delimiter not in _DELIMITERS:
+        raise MalformedUpload("The first line names a delimiter that is none of , ; | and tab.", line)
+    return delimiter
 
 
 class _Columns:
     """What a table's first record says of the others."""
 
-    def __init__(self, header: Record, limit: int) -> None:
+    def __init__(self, header: Record, delimiter: str | None, limit: int, is_column: IsColumn | None) -> None:
         self._limit = limit
-        self._delimiter = max(_DELIMITERS, key=_QUOTED.sub("", header[1]).count)
-        self._cell = re.compile(rf'(?:"((?:[^"]++|"")*+)")?+([^{self._delimiter}]*+){self._delimiter}')
+        self._delimiter = delimiter or max(_LIKELY, key=_QUOTED.sub("", header[1]).count)
+        sign = re.escape(self._delimiter)
+        plain = rf'[^"{sign}]*+'
+        # Texts and what is none share no first byte, so each is looked at once. What does not fit takes all the rest.
+        self._cell = re.compile(rf'(?:"((?:[^"]++|"")*+)"|({plain})){sign}|({plain}".*)', re.DOTALL)
         names = self._cells(header)
-        _require_names(names, header, limit)
+        _require_names(names, header, limit, is_column)
         self._width = len(names)
         self._keys = [None if name.startswith(RESULT_PREFIX) else f"{quoted(name)}:" for name in names]
 
-    def row(self, record: Record) -> bytes:
-        """A record as JSON. Raises `MalformedUpload` if its quotes tell no end."""
+    def row(self, record: Record) -> bytes | None:
+        """A record as JSON; None for one whose cells are all empty. Raises `MalformedUpload` for its quotes."""
         cells = self._cells(record)
         if len(cells) == self._width:
             pairs = [key + quoted(cell) for key, cell in zip(self._keys, cells, strict=True) if cell and key]
+            if not pairs and not any(cells):
+                return None
             text = f"{{{','.join(pairs)}}}"
+        elif not any(cells):
+            return None
         else:
             text = f"[{','.join(map(quoted, cells))}]"
         return text.encode(errors="surrogateescape")
@@ -60,19 +98,35 @@ class _Columns:
         if '"' not in text:
             return text.split(self._delimiter, self._limit + 1)[: self._limit + 1]
         parts = self._parts(text + self._delimiter)
-        if any(_STRAY.match(rest) for _, rest in parts if rest):
-            raise MalformedUpload("A quote stands inside of a cell without being doubled.", record[0])
-        return [inside.replace('""', '"') + rest for inside, rest in parts]
+        if rest := parts[-1][2]:
+            raise _misquoted(record, len(text) + len(self._delimiter) - len(rest))
+        return [inside.replace('""', '"') + plain for inside, plain, _ in parts]
 
-    def _parts(self, text: str) -> list[tuple[str, str]]:
-        """For each cell what is quoted of it, and what is not. Commas alone could make a million."""
+    def _parts(self, text: str) -> list[tuple[str, str, str]]:
+        """For each cell what is quoted of it, what stands there without quotes, and all from there on if it is neither.
+
+        Commas alone could make a million.
+        """
         if text.count(self._delimiter) <= self._limit:
             return self._cell.findall(text)
-        return [(found[1] or "", found[2]) for found in islice(self._cell.finditer(text), self._limit + 1)]
+        cells = islice(self._cell.finditer(text), self._limit + 1)
+        return [(found[1] or "", found[2] or "", found[3] or "") for found in cells]
 
 
-def _require_names(names: list[str], header: Record, limit: int) -> None:
-    """Raises `MalformedUpload` for a header that does not name each column once."""
+def _misquoted(record: Record, start: int) -> MalformedUpload:
+    """The refusal of a record in which the cell that begins at `start` is not as RFC 4180 §2 has it."""
+    line, text = record
+    if text[start] != '"':
+        place, detail = text.index('"', start), "A quote stands inside of a cell without being doubled."
+    elif closed := _QUOTED.match(text, start):
+        place, detail = closed.end(), "A cell goes on after its closing quote; a quote within it is written twice."
+    else:
+        place, detail = start, "A quote is not closed."
+    return MalformedUpload(detail, line + len(_LINE_END.findall(text, 0, place)))
+
+
+def _require_names(names: list[str], header: Record, limit: int, is_column: IsColumn | None) -> None:
+    """Raises `MalformedUpload` for a header that does not name each column once, or names what is no column."""
     line, text = header
     if len(names) > limit:
         raise MalformedUpload(f"The header has more than {limit} columns.", line)
@@ -81,4 +135,15 @@ def _require_names(names: list[str], header: Record, limit: int) -> None:
     if "" in names:
         raise MalformedUpload(f"Column {names.index('') + 1} of the header has no name.", line)
     if twice := next((name for place, name in enumerate(names) if name in names[:place]), None):
-        raise MalformedUpload(f"The header names the column {quoted(twice)} twice.", line)
+        raise MalformedUpload(f"The header names the column {_shown([twice])} twice.", line)
+    unknown = [name for name in names if is_column and not name.startswith(RESULT_PREFIX) and not is_column(name)]
+    if unknown:
+        what = "a column that rows" if len(unknown) == 1 else "columns that rows"
+        raise MalformedUpload(f"The header names {what} of this operation do not have: {_shown(unknown)}.", line)
+
+
+def _shown(names: list[str]) -> str:
+    """Names for people: the first few, each cut where it is long."""
+    cut = [name if len(name) <= _NAME_SHOWN else f"{name[:_NAME_SHOWN]}…" for name in names[:_NAMES_SHOWN]]
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return ", ".join(map(quoted, cut)) + more

@@ -6,15 +6,21 @@ import os
 import statistics
 import time
 
-from sqlalchemy import URL, Connection, inspect
+from sqlalchemy import URL, Connection, Select, func, inspect, select
 
 from ...database import migration
+from ...database.demands import find_fault, is_pooled
+from ...database.engine import EMBEDDED_FILE, is_overlooked
+from ...database.errors import Unsuitable
 from ...tenants.own_indexes import own_indexes
 from ...web.mount import Mount
 from .findings import FAIL, OK, WARN, Finding, Patient
 
 RENAME = "set PROVISIONING_TABLE_PREFIX before there are tables of ours, so that nobody mistakes them"
+POOLER = "set it to 'transaction', or to 'session' where a client keeps its connection"
+WRITABLE = "name the primary; not a replica, nor a role or a file that is read-only"
 UPGRADE = "run `flask provisioning db upgrade`"
+_PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE")
 _BLOCKING = {"delete", "truncate", "persist"}
 _PROBES = 5
 _SLOW_MS = 20
@@ -28,12 +34,32 @@ def answers(patient: Patient) -> Finding:
         return Finding(FAIL, "the URL's password holds an @", "write it as %40 in the URL")
     if _is_missing_file(url):
         return Finding(FAIL, f"there is no file {url.database}", UPGRADE)
+    if isinstance(patient.outage, Unsuitable):
+        return Finding(FAIL, str(patient.outage))
     if patient.outage is not None:
         return Finding(FAIL, patient.reason(patient.outage), "check that it runs, its address, and the credentials")
     with patient.connected() as connection:
+        if fault := find_fault(connection):
+            return Finding(FAIL, *fault)
         latency = _latency(connection)
         detail = f"{_server(connection)} at {_place(url)}, {latency:.1f} ms"
         journal = connection.exec_driver_sql("PRAGMA journal_mode").scalar() if _is_sqlite(url) else None
+    if not patient.mount.storage.takes_writes():
+        return Finding(FAIL, f"{detail}: it takes no writes", WRITABLE)
+    storage = patient.mount.storage
+    embedded = storage.owns_engine and str(url.database).endswith(EMBEDDED_FILE)
+    if embedded and is_overlooked(patient.app, None, patient.mount.settings):
+        return Finding(
+            WARN,
+            f"{detail}: a file of the API's own, and not the database of the app's Flask-SQLAlchemy",
+            "call provisioning.init_app(app, db), or set PROVISIONING_DATABASE_URL",
+        )
+    if storage.owns_engine and _is_sqlite(url) and not os.path.isabs(str(url.database)):
+        return Finding(
+            WARN,
+            f"{detail}: a path below whatever folder a process is started in",
+            "name the file with its whole path (sqlite:////…)",
+        )
     if journal in _BLOCKING:
         return Finding(
             WARN, f"{detail}, journal mode {journal}", "set `PRAGMA journal_mode=WAL`: readers wait for writers"
@@ -52,11 +78,56 @@ def pool_is_bounded(patient: Patient) -> Finding:
     detail = (
         f"{kind}, {size()} connections and {getattr(pool, '_max_overflow', 0)} more at need, waits {wait:g} s for one"
     )
+    if patient.open_connections:
+        return Finding(
+            WARN,
+            f"{detail}; {patient.open_connections} open once the app is made: a server that forks then (gunicorn "
+            "--preload, uWSGI) hands them to every worker",
+            "the API lets go of them in each; for your own code, call db.engine.dispose() at the end of create_app",
+        )
     if wait > _LONG_WAIT:
         return Finding(
             WARN, detail, "give the engine a pool_timeout of a few seconds, so that a full pool answers 503 soon"
         )
     return Finding(OK, detail)
+
+
+def pooler_is_named(patient: Patient) -> Finding:
+    """A pooler between the API and PostgreSQL is known to the configuration, and ends long statements."""
+    storage, pooler = patient.mount.storage, patient.mount.settings.database_pooler
+    if storage.engine.dialect.name != "postgresql":
+        return Finding(OK, "none")
+    with patient.connected() as connection:
+        pooled = is_pooled(connection)
+        timeout = connection.exec_driver_sql("SHOW statement_timeout").scalar()
+    if pooled and pooler is None:
+        return Finding(WARN, "one stands between, and PROVISIONING_DATABASE_POOLER is not set", POOLER)
+    if pooled and storage.owns_engine and timeout == "0":
+        return Finding(WARN, f"{pooler}: no statement ends by itself", "ALTER ROLE … SET statement_timeout = '10s'")
+    return Finding(OK, f"{pooler}" if pooler else "none")
+
+
+def role_may_write(patient: Patient) -> Finding:
+    """The database role may read and write each table of ours."""
+    storage = patient.mount.storage
+    if storage.engine.dialect.name != "postgresql":
+        return Finding(OK, "SQLite has no roles")
+    with patient.connected() as connection:
+        role = connection.exec_driver_sql("SELECT current_user").scalar()
+        there = set(inspect(connection).get_table_names())
+        lacking = {
+            table: missing
+            for table in sorted(there & {*storage.metadata.tables})
+            if (missing := [each for each in _PRIVILEGES if not connection.scalar(_may(table, each))])
+        }
+    if not lacking:
+        return Finding(OK, f"{role} may read and write each of {len(there & {*storage.metadata.tables})} tables")
+    needed = ", ".join(sorted({each for found in lacking.values() for each in found}, key=_PRIVILEGES.index))
+    return Finding(FAIL, f"{role} may not {needed} everywhere", f"GRANT {needed} ON {', '.join(lacking)} TO {role}")
+
+
+def _may(table: str, privilege: str) -> Select[tuple[bool]]:
+    return select(func.has_table_privilege(func.quote_ident(table), privilege))
 
 
 def migrated(patient: Patient) -> Finding:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from ...access.authority import Authority
 from ...config import Settings
 from ...database import migration
+from ...database.demands import connect
 from ...web.mount import Mount
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -44,6 +45,13 @@ class Patient:
     mount: Mount
     #: Whom the probes name as the caller.
     subject: str = SUBJECT
+    #: How many connections to the database the app has opened while it was made; 0 where it has served since.
+    open_connections: int = dataclasses.field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        served = any(app._got_first_request for app in (self.app, self.mount.app))
+        if self.registered and not served:
+            self.open_connections = _count_connections(self.mount.storage.engine.pool)
 
     def claims(self) -> dict[str, Any]:
         """What a partner's token claims beside its subject, in the first role that there is."""
@@ -82,7 +90,7 @@ class Patient:
     def outage(self) -> Exception | None:
         """Why the database does not answer, None where it does; asked once."""
         try:
-            with self.mount.storage.engine.connect() as connection:
+            with connect(self.mount.storage.engine) as connection:
                 connection.exec_driver_sql("SELECT 1")
         except Exception as error:
             return error
@@ -126,6 +134,12 @@ class Unreachable(Exception):
 
     def __str__(self) -> str:
         return "the database does not answer"
+
+
+def _count_connections(pool: Any) -> int:
+    """How many connections a pool has; it may also have empty places, which its own figures count."""
+    idle = getattr(getattr(pool, "_pool", None), "queue", ())
+    return sum(place.dbapi_connection is not None for place in idle) + getattr(pool, "checkedout", lambda: 0)()
 
 
 def named(function: Any) -> str:

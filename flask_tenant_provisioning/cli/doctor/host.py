@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from types import CodeType
 from typing import Any
 
+from sqlalchemy import MetaData, Table
 from werkzeug.exceptions import HTTPException
 
 from ...isolated import Isolated
@@ -87,6 +89,17 @@ def sessions(patient: Patient) -> Finding:
     return Finding(OK, "no hook around a request touches them")
 
 
+def compression(patient: Patient) -> Finding:
+    """Nothing of the host's compresses the API's answers."""
+    if patient.isolated:
+        return Finding(OK, _SPARED)
+    after = patient.app.after_request_funcs.get(None, ())
+    if any(named(hook).startswith("flask_compress.") for hook in after):
+        detail = "Flask-Compress packs the API's answers, secrets too, and changes their ETags, which If-Match takes"
+        return Finding(WARN, detail, f"leave the API to the proxy in front, or {ISOLATE}")
+    return Finding(OK, "no Flask-Compress")
+
+
 def middleware(patient: Patient) -> Finding:
     """What wraps the app's `wsgi_app` wraps the API."""
     behind = patient.mount.entrance
@@ -127,3 +140,41 @@ def _words(code: CodeType) -> Iterator[str]:
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _words(constant)
+
+
+def migrations(patient: Patient) -> Finding:
+    """The host's Flask-Migrate does not write migrations that drop our tables."""
+    migrate: Any = patient.app.extensions.get("migrate")
+    if migrate is None:
+        return Finding(OK, "no Flask-Migrate")
+    if not _is_same_database(patient, migrate):
+        return Finding(OK, "Flask-Migrate works on another database")
+    mine = {name for mount in patient.mounts for name in mount.storage.metadata.tables}
+    if not any(_is_compared(migrate.configure_args, name) for name in mine) or _filters(migrate.directory):
+        return Finding(OK, "Flask-Migrate leaves the API's tables alone")
+    prefix = patient.mount.settings.table_prefix
+    given = "" if prefix == "provisioning_" else repr(prefix)
+    advice = f"Migrate(app, db, include_name=exclude_ours({given})), from flask_tenant_provisioning.database.migration"
+    return Finding(FAIL, "`flask db migrate` would write a migration that drops the API's tables", advice)
+
+
+def _is_same_database(patient: Patient, migrate: Any) -> bool:
+    """Whether the host migrates the database that the mount is in; its binds too."""
+    engines = getattr(migrate.db, "engines", None) or {None: migrate.db.engine}
+    return any(engine.url == patient.mount.storage.engine.url for engine in engines.values())
+
+
+def _is_compared(options: Mapping[str, Any], name: str) -> bool:
+    """Whether Alembic, given these options of the host's, looks at the table of this name."""
+    include_name, include_object = options.get("include_name"), options.get("include_object")
+    if include_name is not None and not include_name(name, "table", {"schema_name": None}):
+        return False
+    return include_object is None or bool(include_object(Table(name, MetaData()), name, "table", True, None))
+
+
+def _filters(directory: str) -> bool:
+    """Whether the host's own ``env.py`` names our filter."""
+    try:
+        return "exclude_ours" in (Path(directory) / "env.py").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False

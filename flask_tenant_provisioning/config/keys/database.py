@@ -26,8 +26,15 @@ class DatabaseKeys:
     statement_timeout_seconds: int = key(
         10,
         "After how long PostgreSQL ends a statement (503), where the extension makes the engine; 0 leaves it to the "
-        "server, as poolers that refuse startup options need it.",
+        "server, as does `PROVISIONING_DATABASE_POOLER` = `transaction`.",
         number(0, 3600),
+    )
+    database_pooler: str | None = key(
+        None,
+        "What lends connections to PostgreSQL in between. `transaction` (PgBouncer's `pool_mode`, Supavisor, …): "
+        "connections ask for no startup options and prepare no statements. `session`: they do both. Without it a "
+        "pooler is recognised, and logged.",
+        choice("transaction", "session"),
     )
     sqlite_synchronous: str = key(
         "FULL",

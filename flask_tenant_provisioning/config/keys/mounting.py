@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..checks import choice, flag, matching, number, text
+from ..checks import choice, flag, matching, number, or_none, text
 from ..declaring import key
 
 
@@ -26,6 +26,25 @@ class MountKeys:
         choice("blueprint", "isolated"),
     )
     max_body_bytes: int = key(1024 * 1024, "The largest request body, in bytes.", number(1024, 1 << 30))
+    body_seconds: int = key(10, "How many seconds a request body may take to arrive; 408 after that.", number(1, 3600))
+    server_threads: int | None = key(
+        None,
+        "How many threads each process of the host's server has, such as gunicorn's `--threads`. Long requests (slow "
+        "bodies, uploads, progress streams, downloads) may hold fewer than half of them. waitress is asked by itself.",
+        or_none(number(1, 100_000)),
+    )
+    long_requests: int | None = key(
+        None,
+        "How many long requests one process serves at a time; 503 `server-busy` beyond. By default fewer than half of "
+        "the server's threads, or 3 where their number is unknown.",
+        or_none(number(1, 100_000)),
+    )
+    long_requests_per_partner: int | None = key(
+        None,
+        "How many of these one partner may have at a time; 429 `too-many-long-requests` beyond. By default half of "
+        "them, rounded up.",
+        or_none(number(1, 100_000)),
+    )
     require_if_match: bool = key(
         False, "Demand `If-Match` on every write to a tenant that exists (428 without it).", flag
     )

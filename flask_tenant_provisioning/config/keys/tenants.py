@@ -22,3 +22,9 @@ class TenantKeys:
     phone_e164: bool = key(False, "Accept only valid E.164 numbers; needs the extra `phone`.", _strict_phone)
     retention_days: int = key(30, "Days during which a deleted tenant can be restored.", number(0, 36_500))
     event_retention_days: int = key(30, "Days for which events stay in the feed.", number(1, 36_500))
+    erasure_days: int = key(
+        7,
+        "Days after a purge until everything that says who the tenant was is erased from its events, bulk jobs and "
+        "remembered answers, at the latest when its events go; 0: with the workers' next round of maintenance.",
+        number(0, 36_500),
+    )

@@ -40,7 +40,7 @@ def hearing(partner: Caller, *globs: str) -> dict[str, Any]:
     return new_endpoint(partner, enabled=True, events=[*globs] or ["webhook.disabled"])
 
 
-def tested(partner: Caller, webhook: dict[str, Any]) -> dict[str, Any]:
+def send_test(partner: Caller, webhook: dict[str, Any]) -> dict[str, Any]:
     """The delivery of a test."""
     return delivery(partner("POST", endpoint_path(webhook, "/test")))
 
@@ -73,7 +73,7 @@ def test_a_test_is_answered_with_its_delivery(provisioning_partner: Caller) -> N
 
 def test_deliveries_are_listed_the_newest_first(provisioning_partner: Caller) -> None:
     made = hearing(provisioning_partner)
-    sent = [tested(provisioning_partner, made)["delivery"] for _ in range(3)]
+    sent = [send_test(provisioning_partner, made)["delivery"] for _ in range(3)]
     path = endpoint_path(made, "/deliveries")
     first = provisioning_partner("GET", f"{path}?limit=2")
     page = first.document()
@@ -101,7 +101,7 @@ def test_an_event_is_delivered_to_those_who_asked_for_it(provisioning_partner: C
 
 
 def test_a_delivery_is_attempted_again(provisioning_partner: Caller) -> None:
-    sent = tested(provisioning_partner, hearing(provisioning_partner))
+    sent = send_test(provisioning_partner, hearing(provisioning_partner))
     answer = provisioning_partner("POST", delivery_path(sent, "/redeliver"))
     again = delivery(answer)
     answer.require(again["delivery"] == sent["delivery"], "attempt this delivery, and make no other")
@@ -143,7 +143,7 @@ def test_a_recovery_begins_at_a_time_within_14_days(provisioning_partner: Caller
 
 def test_nothing_is_sent_to_an_endpoint_that_is_disabled(provisioning_partner: Caller) -> None:
     made = hearing(provisioning_partner)
-    sent = tested(provisioning_partner, made)
+    sent = send_test(provisioning_partner, made)
     endpoint(change(provisioning_partner, "PATCH", made, json={"enabled": False}))
     since = {"since": FUTURE}
     for answer in (
@@ -166,7 +166,7 @@ def test_a_test_that_is_repeated_or_rehearsed_is_one_delivery(provisioning_partn
 
 def test_deliveries_go_with_their_endpoint(provisioning_partner: Caller) -> None:
     made = hearing(provisioning_partner)
-    sent = tested(provisioning_partner, made)
+    sent = send_test(provisioning_partner, made)
     change(provisioning_partner, "DELETE", made).expect(204)
     provisioning_partner("GET", delivery_path(sent)).problem(404, "delivery-not-found")
 
@@ -175,7 +175,7 @@ def test_deliveries_go_with_their_endpoint(provisioning_partner: Caller) -> None
 def test_anothers_delivery_answers_as_one_that_never_was(
     provisioning_partner: Caller, provisioning_stranger: Caller, route: Route
 ) -> None:
-    sent = tested(provisioning_partner, hearing(provisioning_partner))
+    sent = send_test(provisioning_partner, hearing(provisioning_partner))
     theirs, nobodys = (
         provisioning_stranger(route.method, route.rule.replace("<delivery_id>", one))
         for one in (sent["delivery"], NEVER_SENT)

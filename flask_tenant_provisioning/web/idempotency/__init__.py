@@ -7,5 +7,11 @@ from .keys import (
     is_key as is_key,
     sent_key as sent_key,
 )
-from .records import Kept as Kept, claim as claim, forget_expired as forget_expired, keep as keep
+from .records import (
+    Kept as Kept,
+    claim as claim,
+    erase_tenants as erase_tenants,
+    forget_expired as forget_expired,
+    keep as keep,
+)
 from .sealing import opened as opened, sealed as sealed

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from typing import Any, NamedTuple
+from urllib.parse import unquote_plus
 
 from flask import request
 
@@ -27,12 +28,19 @@ class Identity(NamedTuple):
     fingerprint: str
 
 
-def sent_key(principal: Principal, body: Any) -> Identity | None:
-    """The key of this request from `principal` with the JSON `body`. Raises `InvalidIdempotencyKey`."""
+def sent_key(principal: Principal, body: Any, *, validate_only: bool = False) -> Identity | None:
+    """The key of this request from `principal` with the JSON `body`; with `validate_only` that of the write it tries.
+
+    Raises `InvalidIdempotencyKey`.
+    """
     header = request.environ.get("HTTP_IDEMPOTENCY_KEY")
     if header is None:
         return None
-    return Identity(principal.partner, _key(header), _fingerprint(principal.sees_every_partner, body))
+    query = request.query_string.decode("latin-1")
+    if validate_only:
+        query = "&".join(part for part in query.split("&") if unquote_plus(part.partition("=")[0]) != "validate_only")
+    unfenced = principal.sees_every_partner
+    return Identity(principal.partner, _key(header), _fingerprint(unfenced, query, body))
 
 
 def _key(header: str) -> str:
@@ -55,9 +63,8 @@ def fingerprint(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(_canonical([*parts]), sort_keys=True).encode()).hexdigest()
 
 
-def _fingerprint(unfenced: bool, body: Any) -> str:
+def _fingerprint(unfenced: bool, query: str, body: Any) -> str:
     """Method, path, query and the body in one canonical spelling; an administrator's answers are nobody else's."""
-    query = request.query_string.decode("latin-1")
     return fingerprint(unfenced, request.method, request.path, query, body)
 
 

@@ -11,17 +11,16 @@ from sqlalchemy import bindparam, null, select, true
 
 from ...database import SQL, Session, Storage, each, incoming, instant, parameters, renewed
 from ...database.incoming import rows
-
-#: No header can hold a line feed.
-_PREFIX = "row\n"
+from .records import ROW_PREFIX
 
 
 class Done(NamedTuple):
-    """What was done once under a key: `fingerprint` tells it from another, `answer` is JSON."""
+    """What was done once under a key: `fingerprint` tells it from another, `answer` is JSON about a `tenant`."""
 
     fingerprint: str
     status: int
     answer: Any
+    tenant: str | None = None
 
 
 class ManyRecordsSQL(SQL):
@@ -44,7 +43,7 @@ class ManyRecordsSQL(SQL):
         )
         found = select(t.key, t.fingerprint, t.status, t.body).where(mine, t.status.is_not(None))
         one = mine & (t.key == bound["key"])
-        answer = renewed(t, ("fingerprint", "status", "body"))
+        answer = renewed(t, ("fingerprint", "status", "body", "tenant_id"))
         self.claim = self._compiled(claimed)
         self.read = self._compiled(each(found, t.key, given, self._dialect))
         self.answer = self._compiled(table.update().where(one).values(answer))
@@ -70,7 +69,7 @@ def keep_many(session: Session, partner: str, done: Mapping[str, Done]) -> None:
     sql = session.storage.once(ManyRecordsSQL)
     values = [
         {"partner_id": partner, "key": _stored(key), "new_fingerprint": one.fingerprint, "new_status": one.status}
-        | {"new_body": json.dumps(one.answer)}
+        | {"new_body": json.dumps(one.answer), "new_tenant_id": one.tenant}
         for key, one in done.items()
     ]
     if values:
@@ -85,4 +84,4 @@ def release_many(session: Session, partner: str, keys: Iterable[str]) -> None:
 
 
 def _stored(key: str) -> str:
-    return _PREFIX + hashlib.sha256(key.encode()).hexdigest()
+    return ROW_PREFIX + hashlib.sha256(key.encode()).hexdigest()

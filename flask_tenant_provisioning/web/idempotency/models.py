@@ -5,11 +5,11 @@ from __future__ import annotations
 from sqlalchemy import Column, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table
 
 from ...database.tables import prefixed
-from ...database.types import Instant, Record, ordered_text
+from ...database.types import Identifier, Instant, Record, ordered_text
 
 
 def idempotency_table(metadata: MetaData) -> Table:
-    """One row a key that a partner sent: which request it was for, and what was answered."""
+    """One row a key that a partner sent: which request it was for, and what was answered, of which tenant if of one."""
     return Table(
         prefixed(metadata, "idempotency"),
         metadata,
@@ -20,6 +20,7 @@ def idempotency_table(metadata: MetaData) -> Table:
         Column("status", Integer),
         Column("headers", Record),
         Column("body", Record),
+        Column("tenant_id", Identifier),
         PrimaryKeyConstraint("partner_id", "key"),
         Index(None, "expires_at"),
         sqlite_with_rowid=False,

@@ -1,4 +1,4 @@
-"""Tenants, events, usage counters and remembered answers."""
+"""Tenants, what is to be erased of purged ones, events, usage counters and remembered answers."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ down_revision = None
 def upgrade() -> None:
     prefix = context.config.attributes["prefix"]
     _tenants(f"{prefix}tenants")
+    _erasures(f"{prefix}erasures")
     _events(f"{prefix}events")
     _usage(f"{prefix}usage")
     _idempotency(f"{prefix}idempotency")
@@ -21,7 +22,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     prefix = context.config.attributes["prefix"]
-    for name in ("idempotency", "usage", "events", "tenants"):
+    for name in ("idempotency", "usage", "events", "erasures", "tenants"):
         op.drop_table(f"{prefix}{name}")
 
 
@@ -73,6 +74,20 @@ def _tenant_lists(table: str) -> None:
 def _partial_index(name: str, table: str, columns: list[str], where: str) -> None:
     condition = sa.text(where)
     op.create_index(name, table, columns, postgresql_where=condition, sqlite_where=condition)
+
+
+def _erasures(table: str) -> None:
+    op.create_table(
+        table,
+        sa.Column("partner_id", ordered_text(255), nullable=False),
+        sa.Column("tenant_id", Identifier, nullable=False),
+        sa.Column("purged_at", Instant),
+        sa.Column("erased_at", Instant),
+        sa.PrimaryKeyConstraint("partner_id", "tenant_id", name=f"{table}_pkey"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(f"{table}_tenant_id_idx", table, ["tenant_id"])
+    _partial_index(f"{table}_purged_at_idx", table, ["purged_at"], "purged_at IS NOT NULL")
 
 
 def _events(table: str) -> None:
@@ -127,6 +142,7 @@ def _idempotency(table: str) -> None:
         sa.Column("status", sa.Integer),
         sa.Column("headers", Record),
         sa.Column("body", Record),
+        sa.Column("tenant_id", Identifier),
         sa.PrimaryKeyConstraint("partner_id", "key", name=f"{table}_pkey"),
         sqlite_with_rowid=False,
     )

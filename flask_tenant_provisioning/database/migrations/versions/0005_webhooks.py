@@ -72,6 +72,14 @@ def _deliveries(table: str) -> None:
     )
     columns = ["partner_id", "webhook_id"]
     op.create_index(f"{table}_partner_id_webhook_id_id_idx", table, [*columns, "id"])
+    of_tenant = sa.text("tenant_id IS NOT NULL")
+    op.create_index(
+        f"{table}_partner_id_tenant_id_id_idx",
+        table,
+        ["partner_id", "tenant_id", "id"],
+        postgresql_where=of_tenant,
+        sqlite_where=of_tenant,
+    )
     _due(f"{table}_pending_idx", table, [*columns, "due_at", "position"])
 
 
@@ -86,6 +94,7 @@ def _attempts(table: str) -> None:
         sa.Column("latency_ms", sa.Integer, nullable=False),
         sa.Column("error", sa.String(255)),
         sa.Column("answer", sa.Text),
+        sa.Column("internal", sa.SmallInteger),
         sa.PrimaryKeyConstraint("partner_id", "delivery_id", "number", name=f"{table}_pkey"),
         sqlite_with_rowid=False,
     )

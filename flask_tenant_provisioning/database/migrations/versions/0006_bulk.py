@@ -62,6 +62,8 @@ def _chunks(table: str) -> None:
         sa.Column("first_line", sa.Integer, nullable=False),
         sa.Column("fence", sa.Integer, nullable=False),
         sa.Column("leased_until", Instant),
+        sa.Column("license_room", sa.Integer, nullable=False),
+        sa.Column("partner_room", sa.Integer, nullable=False),
         sa.Column("done_at", Instant),
         sa.Column("succeeded", sa.Integer, nullable=False),
         sa.Column("failed", sa.Integer, nullable=False),
@@ -70,6 +72,10 @@ def _chunks(table: str) -> None:
         sa.Column("payload", sa.LargeBinary, nullable=False),
         sa.Column("results", sa.LargeBinary),
         sa.PrimaryKeyConstraint("partner_id", "job_id", "number", name=f"{table}_pkey"),
+    )
+    reserved = sa.text("license_room > 0 OR partner_room > 0")
+    op.create_index(
+        f"{table}_leased_until_idx", table, ["leased_until"], postgresql_where=reserved, sqlite_where=reserved
     )
 
 

@@ -19,6 +19,7 @@ _BEFORE, _NOW = sa.literal_column("'*'"), sa.literal_column("''")
 def upgrade() -> None:
     op.add_column(_partners(), sa.Column("max_tenants", sa.Integer))
     op.add_column(_partners(), sa.Column("allowed_plans", Record))
+    op.add_column(_usage(), sa.Column("reserved", sa.BigInteger, nullable=False, server_default=sa.text("0")))
     op.add_column(_usage(), sa.Column("most", sa.BigInteger))
     op.add_column(_usage(), sa.Column("doubtful_until", Instant))
     usage = _rows()
@@ -32,6 +33,7 @@ def downgrade() -> None:
     op.execute(sa.update(usage).values(partner_id=_BEFORE))
     op.drop_column(_usage(), "doubtful_until")
     op.drop_column(_usage(), "most")
+    op.drop_column(_usage(), "reserved")
     op.drop_column(_partners(), "allowed_plans")
     op.drop_column(_partners(), "max_tenants")
 

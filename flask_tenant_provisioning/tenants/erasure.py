@@ -1,0 +1,105 @@
+"""The list of purged tenants whose traces are still to be erased from what stays: events, answers, bulk jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Column, Index, Integer, MetaData, PrimaryKeyConstraint, Table, and_, bindparam, null, or_, select
+
+from ..database import SQL, Session, Storage, instant, parameters
+from ..database.tables import prefixed
+from ..database.types import Identifier, Instant, ordered_text
+
+#: Seconds after which traces are erased a second time. A request, a webhook or a row that was under way the first
+#: time may have written one more; none of them takes that long.
+AGAIN_AFTER = 3600.0
+#: How many tenants one round erases.
+BATCH = 200
+
+
+class Erasure(NamedTuple):
+    """A purged tenant that a partner had, at present or before it moved.
+
+    `purged_at` is None while the tenant lives on with another partner. `erased_at` is the instant of the first round.
+    """
+
+    partner_id: str
+    tenant_id: str
+    purged_at: str | None
+    erased_at: str | None
+
+
+def erasures_table(metadata: MetaData) -> Table:
+    """One row for each partner and tenant; it goes when the traces have been erased for the second time."""
+    purged_at: Column[str] = Column("purged_at", Instant)
+    return Table(
+        prefixed(metadata, "erasures"),
+        metadata,
+        Column("partner_id", ordered_text(255), nullable=False),
+        Column("tenant_id", Identifier, nullable=False),
+        purged_at,
+        Column("erased_at", Instant),
+        PrimaryKeyConstraint("partner_id", "tenant_id"),
+        Index(None, "tenant_id"),
+        Index(None, "purged_at", postgresql_where=purged_at.is_not(None), sqlite_where=purged_at.is_not(None)),
+        sqlite_with_rowid=False,
+    )
+
+
+class ErasureSQL(SQL):
+    """The statements of one storage."""
+
+    def __init__(self, storage: Storage) -> None:
+        super().__init__(storage.engine.dialect)
+        table = storage.table("erasures")
+        e, bound = table.c, parameters(table)
+        insert = self._insert(table).values(partner_id=bound["partner_id"], tenant_id=bound["tenant_id"])
+        key = [e.partner_id, e.tenant_id]
+        mine = and_(e.partner_id == bound["partner_id"], e.tenant_id == bound["tenant_id"])
+        self.moved = self._compiled(insert.on_conflict_do_nothing())
+        purged = insert.values(purged_at=bound["purged_at"])
+        self.purged = self._compiled(
+            purged.on_conflict_do_update(
+                index_elements=key, set_={"purged_at": insert.excluded.purged_at, "erased_at": null()}
+            )
+        )
+        everywhere = table.update().where(e.tenant_id == bound["tenant_id"], e.purged_at.is_(None))
+        self.everywhere = self._compiled(everywhere.values(purged_at=bound["purged_at"]))
+        first = e.erased_at.is_(None)
+        again = e.erased_at <= bindparam("again", type_=e.erased_at.type)
+        due = and_(e.purged_at <= bindparam("before", type_=e.purged_at.type), or_(first, again))
+        rows = select(*(e[name] for name in Erasure._fields)).where(due)
+        self.due = self._compiled(rows.order_by(*key).limit(bindparam("limit", type_=Integer)))
+        self.settle = self._compiled(table.update().where(mine, first).values(erased_at=bound["erased_at"]))
+        self.remove = self._compiled(table.delete().where(mine, again))
+
+
+def note_move(session: Session, partner: str, tenant_id: str) -> None:
+    """Note that a tenant moves away from `partner`, with which its traces stay until it is purged."""
+    session.run(session.storage.once(ErasureSQL).moved, {"partner_id": partner, "tenant_id": tenant_id})
+
+
+def schedule(session: Session, partner: str, tenant_id: str) -> None:
+    """Let the traces of a tenant that is purged now be erased, with `partner` and wherever it was before."""
+    sql = session.storage.once(ErasureSQL)
+    values = {"partner_id": partner, "tenant_id": tenant_id, "purged_at": instant(session.storage.clock())}
+    session.run(sql.purged, values)
+    session.run(sql.everywhere, values)
+
+
+def due(session: Session, days: int) -> list[Erasure]:
+    """The erasures of tenants that were purged `days` ago or earlier, by partner, `BATCH` of them at most."""
+    now = session.storage.clock()
+    wanted = {"before": instant(now, days=-days), "again": instant(now - AGAIN_AFTER), "limit": BATCH}
+    rows = session.run(session.storage.once(ErasureSQL).due, wanted).fetchall()
+    return [Erasure._make(row) for row in rows]
+
+
+def finish(session: Session, erasures: Sequence[Erasure]) -> None:
+    """Note that a round of these erasures is done; the second one of each was the last."""
+    sql, now = session.storage.once(ErasureSQL), session.storage.clock()
+    times = {"erased_at": instant(now), "again": instant(now - AGAIN_AFTER)}
+    rows = [{"partner_id": one.partner_id, "tenant_id": one.tenant_id, **times} for one in erasures]
+    for statement in (sql.remove, sql.settle):
+        session.run_many(statement, rows)

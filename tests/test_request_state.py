@@ -1,0 +1,217 @@
+"""What hooks of the host's find in `request` and in the response, before and after our views."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask, Response, request
+
+from flask_tenant_provisioning.web.bodies import KEPT
+from tests import world
+from tests.bulk import Bulk
+from tests.servers import ask, served_by_werkzeug
+from tests.witness import rows
+from tests.world import PREFIX, Caller
+
+JOBS = "/bulk-jobs"
+NDJSON = "application/x-ndjson"
+ROWS = [{"client_name": "Client", "email": f"admin{number}@example.com"} for number in range(3)]
+LINES = b"\n".join(json.dumps(row).encode() for row in ROWS)
+BODIES = {
+    "application/json": (json.dumps(ROWS).encode(), json.dumps(ROWS).encode() + b" " * KEPT),
+    NDJSON: (LINES, LINES + b"\n" * KEPT),
+    "text/csv": (b"client_name,email\nA,a@example.com\n", b"client_name,email\nA,a@example.com\n" + b"\n" * KEPT),
+}
+TOUCHES: dict[str, Callable[[], Any]] = {
+    "data": lambda: request.data,
+    "get_data": lambda: request.get_data(),
+    "get_data without caching": lambda: request.get_data(cache=False),
+    "text": lambda: request.get_data(as_text=True),
+    "form": lambda: request.form.get("token"),
+    "files": lambda: request.files.get("file"),
+    "values": lambda: request.values.get("token"),
+    "json": lambda: request.is_json and request.json,
+    "silent json": lambda: request.get_json(silent=True, force=True),
+    "stream": lambda: request.stream.read(10),
+}
+AFTER = {**TOUCHES, "all": lambda: [touch() for touch in TOUCHES.values()]}
+#: What takes nothing away from those who come later.
+BEFORE = [name for name in TOUCHES if name not in ("stream", "get_data without caching")]
+
+MakeApp = Callable[..., Flask]
+
+
+def upload(partner: Caller, media_type: str, data: bytes, **environ: Any) -> Any:
+    return partner("POST", JOBS, data=data, content_type=media_type, environ_overrides=environ)
+
+
+class Hooks:
+    """Hooks of the host's that look at the body of each request; which way they do it can change."""
+
+    def __init__(self, app: Flask, *places: str, touch: str = "get_data") -> None:
+        self.touch = touch
+        self.seen: list[Any] = []
+        if "before" in places:
+            app.before_request(self._look)
+        if "after" in places:
+            app.after_request(self._after)
+        if "teardown" in places:
+            app.teardown_request(self._end)
+
+    def _look(self) -> None:
+        self.seen.append(AFTER[self.touch]())
+
+    def _end(self, _error: BaseException | None) -> None:
+        self._look()
+
+    def _after(self, answer: Response) -> Response:
+        self._look()
+        return answer
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("media_type", BODIES)
+def test_after_request_hooks_may_touch_the_body_of_an_upload(make_app: MakeApp, media_type: str) -> None:
+    app = make_app(MAX_CONTENT_LENGTH=100)  # the host's own limit is for its own bodies
+    hooks = Hooks(app, "after", "teardown")
+    for hooks.touch in AFTER:
+        for data in BODIES[media_type]:
+            partner = Caller(app)
+            job = upload(partner, media_type, data)
+            assert job.status_code == 202, (hooks.touch, job.text)
+            assert [row["state"] for row in rows(app, "bulk_jobs", partner_id=partner.partner)] == ["queued"]
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("media_type", BODIES)
+def test_before_request_hooks_may_have_touched_the_body_of_an_upload(make_app: MakeApp, media_type: str) -> None:
+    app = make_app()
+    hooks = Hooks(app, "before", "after")
+    for hooks.touch in BEFORE:
+        for data in BODIES[media_type]:
+            job = upload(Caller(app), media_type, data)
+            assert (job.status_code, job.get_json().get("total")) == (202, data.count(b"@")), (hooks.touch, job.text)
+
+
+@pytest.mark.one_database
+@pytest.mark.blueprint("hooks of the host's run there alone")
+def test_hooks_see_the_body_of_a_small_upload_and_none_of_a_large_one(make_app: MakeApp) -> None:
+    app = make_app()
+    seen, parsed = Hooks(app, "after").seen, Hooks(app, "after", touch="json").seen
+    for media_type, bodies in BODIES.items():
+        for data in bodies:
+            upload(Caller(app), media_type, data)
+    small = [bodies[0] for bodies in BODIES.values()]
+    assert seen == [small[0], b"[]", small[1], b"", small[2], b""]
+    assert parsed == [ROWS, [], False, False, False, False]
+
+
+REFUSED = {
+    "malformed": (400, "malformed-upload", "application/json", b"[1, 2", {}),
+    "broken off": (400, "malformed-upload", NDJSON, LINES, {"CONTENT_LENGTH": "1000"}),
+    "too many rows": (413, "upload-too-large", NDJSON, LINES * 4, {}),
+    "wrong type": (415, "unsupported-media-type", "text/plain", LINES, {}),
+    "quota": (403, "quota-exceeded", "application/json", BODIES["application/json"][0], {}),
+}
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize(("status", "code", "kind", "data", "environ"), REFUSED.values(), ids=REFUSED)
+def test_a_refused_upload_keeps_its_answer_whatever_hooks_touch(
+    make_app: MakeApp, status: int, code: str, kind: str, data: bytes, environ: dict[str, str]
+) -> None:
+    app = make_app(PROVISIONING_BULK_MAX_ROWS=5, PROVISIONING_BULK_OPEN_JOBS=1)
+    Hooks(app, "after", "teardown", touch="all")
+    partner = Caller(app)
+    if code == "quota-exceeded":
+        assert upload(partner, NDJSON, LINES).status_code == 202
+    answer = upload(partner, kind, data, **environ)
+    assert (answer.status_code, answer.get_json()["code"]) == (status, code)
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("size", [10, 2000], ids=["small", "too large"])
+@pytest.mark.parametrize("chunked", [False, True], ids=["announced", "chunked"])
+def test_hooks_may_touch_the_body_of_a_single_call(make_app: MakeApp, size: int, chunked: bool) -> None:
+    body = json.dumps({"client_name": "Client", "email": "a@example.com", "industry": "x" * size}).encode()
+    app = make_app(PROVISIONING_MAX_BODY_BYTES=1024)
+    hooks = Hooks(app, "after", "teardown")
+    for hooks.touch in AFTER:
+        environ: dict[str, Any] = {"wsgi.input": io.BytesIO(body)}
+        if chunked:
+            environ |= {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+        else:
+            environ |= {"CONTENT_LENGTH": str(len(body))}
+        answer = Caller(app)("POST", "/tenants", content_type="application/json", environ_overrides=environ)
+        assert answer.status_code == (201 if size == 10 else 413), (hooks.touch, answer.text)
+
+
+@pytest.mark.one_database
+@pytest.mark.blueprint("hooks of the host's run there alone")
+def test_a_host_s_own_limit_holds_where_its_hook_reads_the_body(make_app: MakeApp) -> None:
+    app = make_app(MAX_CONTENT_LENGTH=100)
+    Hooks(app, "before", touch="form")
+    environ = {"wsgi.input": io.BytesIO(LINES), "wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+    answer = Caller(app)("POST", JOBS, content_type=NDJSON, environ_overrides=environ)
+    assert (answer.status_code, answer.get_json()["code"]) == (413, "body-too-large")
+
+
+def test_a_host_that_reads_every_body_hangs_on_no_upload(make_app: MakeApp) -> None:
+    app = make_app()
+    Hooks(app, "after", "teardown", touch="all")
+    partner = Caller(app)
+    with served_by_werkzeug(app) as address:
+        for _ in range(2):
+            answer = ask(address, "POST", PREFIX + JOBS, partner.token, ROWS)
+            assert (answer.status, answer.json()["total"]) == (202, 3)
+
+
+# What hooks do to responses.
+
+
+def finished(partner: Caller) -> str:
+    job: str = partner("POST", JOBS, json=ROWS).get_json()["job"]
+    Bulk(partner.app, partner).work()
+    return job
+
+
+def read(answer: Response) -> Response:
+    answer.get_data()
+    return answer
+
+
+def rebuild(answer: Response) -> Response:
+    return Response(answer.get_data(), answer.status, answer.headers)
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("hook", [read, rebuild])
+def test_hooks_may_read_what_is_streamed(make_app: MakeApp, hook: Callable[[Response], Response]) -> None:
+    app = make_app(PROVISIONING_LONG_REQUESTS=1)
+    app.after_request(hook)
+    partner = Caller(app)
+    job = finished(partner)
+    open_job = partner("POST", JOBS, json=ROWS).get_json()["job"]
+    for _ in range(3):  # no seat is left taken
+        csv = partner("GET", f"{JOBS}/{job}/items", headers={"Accept": "text/csv"})
+        assert (csv.status_code, len(csv.text.splitlines())) == (200, 4)
+        lines = partner("GET", f"{JOBS}/{job}/items", headers={"Accept": NDJSON})
+        assert [json.loads(line)["row"] for line in lines.text.splitlines()] == [1, 2, 3]
+        if not world.isolated():  # there the host's hooks do not run, and the stream goes on
+            environ = {"wsgi.multithread": True}
+            followed = partner("GET", f"{JOBS}/{open_job}/progress", environ_overrides=environ)
+            assert followed.text.count("event: progress") == 1
+
+
+@pytest.mark.one_database
+def test_a_head_request_leaves_no_seat_taken(make_app: MakeApp) -> None:
+    app = make_app(PROVISIONING_LONG_REQUESTS=1)
+    partner = Caller(app)
+    job = finished(partner)
+    for _ in range(3):
+        answer = partner("HEAD", f"{JOBS}/{job}/items", headers={"Accept": "text/csv"})
+        assert (answer.status_code, answer.data) == (200, b"")
