@@ -46,7 +46,7 @@ VARYING = {
 }
 
 HEALTHY = (
-    "ok    configuration   5 of 99 keys are set\n"
+    "ok    configuration   6 of 99 keys are set\n"
     "ok    license         lic-1 of Test Host, for any installation, "
     "valid, until 2096-10-02T07:06:40Z, 9 days left\n"
     "ok    tenants         0 of 10\n"
@@ -70,7 +70,7 @@ HEALTHY = (
     "ok    middleware      whatever wraps app.wsgi_app stands before the API\n"
     "ok    routes          none of the host's lies below /api/provisioning\n"
     "ok    cursors         sealed by SECRET_KEY, mark abcd: it must be the same in every process and at every start\n"
-    "ok    rate-limits     off: PROVISIONING_RATE_LIMITS is not set\n"
+    "ok    rate-limits     off: PROVISIONING_RATE_LIMITS names none\n"
     "ok    webhook-keys    there are none yet / "
     "set PROVISIONING_ENCRYPTION_KEYS before the first: the app's secret key would seal it\n"
     "ok    webhook-reach   https, port 443, 8443, and no internal network\n"
