@@ -56,6 +56,7 @@ HEALTHY = (
     "ok    privileges      the role may read and write\n"
     "ok    migrations      0001 (newest)\n"
     "ok    tables          99 of ours, named provisioning_…\n"
+    "ok    autogenerate    no Flask-Migrate\n"
     "ok    jwt             flask_tenant_provisioning.access.authority.QuietManager\n"
     "ok    jwt-users       no user_lookup_loader\n"
     "ok    jwt-algorithms  HS256\n"
