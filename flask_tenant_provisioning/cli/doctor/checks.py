@@ -19,6 +19,7 @@ CHECKS: Mapping[str, Check] = {
     "privileges": database.role_may_write,
     "migrations": database.migrated,
     "tables": database.only_ours,
+    "tenant-rows": database.rows_of_tenants_are_removed,
     "jwt": keys.manager,
     "jwt-users": keys.users,
     "jwt-algorithms": keys.algorithms,
