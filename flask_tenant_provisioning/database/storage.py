@@ -211,7 +211,7 @@ class Storage:
         """
         if what is Meaning.UNPREPARED and self._is_prepared:
             self._is_prepared = False
-            logger.warning("%s (%s)", POOLER_ADVICE, error, extra={"pooler": "transaction"})
+            logger.warning("%s (%s)", POOLER_ADVICE, reason_of(error) if error else "", extra={"pooler": "transaction"})
         elif what not in (Meaning.READ_ONLY, Meaning.DISCONNECTED, Meaning.UNPREPARED, Meaning.OUTDATED_PLAN):
             return False
         now = self._monotonic()
