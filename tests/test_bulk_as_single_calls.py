@@ -284,6 +284,16 @@ CASES: dict[str, tuple[str, list[Any], int | None]] = {
         ],
         None,
     ),
+    "a tenant that is meant before and after such a key": (
+        "update",
+        [
+            {"external_id": "nope", "idempotency_key": "k"},
+            {"external_id": "a", "plan": "gold"},
+            {"external_id": "f", "plan": "gold", "idempotency_key": "k"},
+            {"external_id": "a", "plan": "silver"},
+        ],
+        None,
+    ),
     "a key that is sent again and again": (
         "create",
         [new("a", idempotency_key="k"), new("x", idempotency_key="k"), new("y"), new("x", idempotency_key="k")],

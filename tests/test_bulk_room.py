@@ -157,6 +157,17 @@ def test_a_limit_that_stops_a_job_leaves_counters_exact(
     assert host.require_exact() == (1 if mode == "atomic" else 3)
 
 
+def test_a_row_that_a_hook_refuses_leaves_its_place_to_others(database_url: str) -> None:
+    def refuse(tenant: dict[str, Any]) -> None:
+        if tenant["external_id"] in ("e1", "e2"):
+            raise ZeroDivisionError
+
+    host = Limited(database_url, 10, 3, create=refuse)
+    found = host.bulk.do("create", [named(n) for n in range(6)])
+    assert [one.status for one in found] == [201, 500, 500, 201, 201, 403]
+    assert host.require_exact() == 3
+
+
 def test_a_rehearsal_reserves_nothing(database_url: str) -> None:
     host = Limited(database_url, 10, 2)
     job = host.bulk.upload("create", [named(n) for n in range(3)], rehearsal=True)

@@ -20,6 +20,7 @@ from tests.bulk import Bulk
 from tests.storms import telling_host
 from tests.storms.cluster import Cluster
 from tests.storms.processes import Workers
+from tests.witness import rows
 from tests.world import Caller
 
 pytestmark = pytest.mark.slow
@@ -55,6 +56,8 @@ def storm(
     """Upload so many rows, and have them done by workers of whom one after the other is killed."""
     app = telling_host.create_app()
     bulk = Bulk(app, Caller(app))
+    admin = Caller(app, roles=["provisioning-admin"])
+    assert admin("PUT", f"/partners/{bulk.partner.partner}", json={"max_tenants": 10 * count}).status_code == 201
     job, crew = bulk.upload("create", sent(count)), Workers(telling_host.__name__, workers, folder)
     end = time.monotonic() + PATIENCE
     try:
@@ -70,7 +73,10 @@ def storm(
 
 
 def require_exact(bulk: Bulk, job: Job, count: int) -> None:
-    """Every valid row is one tenant and one event, every row one result, and the counters are these."""
+    """Every valid row is one tenant and one event, every row one result, and the counters are these.
+
+    The partner's counter is its living tenants, and of the places that dead workers had reserved none is left.
+    """
     bad = count // 100
     assert (job.state, job.rows) == ("partial", count)
     assert (job.succeeded, job.failed, job.unchanged) == (count - 2 * bad, 2 * bad, 0)
@@ -87,6 +93,8 @@ def require_exact(bulk: Bulk, job: Job, count: int) -> None:
         assert sorted(id for (id,) in connection.execute(told)) == sorted(filter(None, made))
         ended = select(func.count()).where(events.type == "bulk_job.finished")
         assert connection.scalar(ended) == 1
+    (counter,) = rows(bulk.app, "usage", partner_id=bulk.partner.partner)
+    assert (counter["tenants"], counter["reserved"]) == (len(made), 0)
 
 
 def test_workers_that_are_killed_do_every_row_once(
