@@ -150,6 +150,13 @@ def test_a_chunk_ends_before_it_grows_large() -> None:
     assert [(chunk.first_row, chunk.lines) for chunk in found] == [(1, [1, 2]), (3, [3, 4]), (5, [5])]
 
 
+@pytest.mark.parametrize(("size", "together"), [(128 * 1024 - 1, 2), (128 * 1024, 1)])
+def test_a_chunk_may_have_256_kib(size: int, together: int) -> None:
+    found = list(chunks([b"x" * size + b"\n"] * 2, NDJSON, None, LIMITS))
+
+    assert [len(chunk.lines) for chunk in found] == [together] * (2 // together)
+
+
 @pytest.mark.parametrize(
     ("header", "record"),
     [
