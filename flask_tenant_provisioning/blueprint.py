@@ -15,7 +15,7 @@ from .health.routes import routes as health_routes
 from .limiting.spending import spend
 from .openapi.routes import routes as openapi_routes
 from .partners.routes import routes as partner_routes
-from .problems.rendering import mark
+from .problems.rendering import mark, request_id
 from .settings.partner_routes import routes as partner_settings_routes
 from .settings.routes import routes as settings_routes
 from .steps.routes import routes as step_routes
@@ -87,6 +87,7 @@ def _view(route: Route, mount: Mount) -> Callable[..., Response]:
         return functools.update_wrapper(guarded, handler)
 
     def public(**path: Any) -> Response:
+        request_id(mount.settings.request_id_key)
         asked = route.needs(mount.settings.public_docs)
         if asked and (followed := follow_link(mount)) is not None:
             return followed

@@ -51,6 +51,7 @@ def configuration(**more: Any) -> dict[str, Any]:
         "PROVISIONING_AUTO_MIGRATE": True,
         "PROVISIONING_SQLITE_SYNCHRONOUS": "NORMAL",  # no test cuts the power
         "PROVISIONING_ENGINE": "external",
+        "PROVISIONING_RATE_LIMITS": {},
         **({"PROVISIONING_MOUNT": "isolated"} if isolated() else {}),
         **more,
     }

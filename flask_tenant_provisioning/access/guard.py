@@ -10,7 +10,7 @@ from flask import current_app, has_request_context, request
 
 from ..config import PERMISSIONS, ConfigurationError, Settings
 from ..problems import Forbidden, ProvisioningError, Unauthenticated
-from ..problems.rendering import render
+from ..problems.rendering import render, request_id
 from .principal import Principal
 from .refusals import CALLER, Refusals
 from .tokens import Tokens
@@ -46,6 +46,7 @@ class Guard:
         self._tokens = tokens
         self._realm = settings.realm
         self._partner_claim = settings.partner_claim
+        self._request_id_key = settings.request_id_key
         self._standing = standing
         #: Logs whom this guard and the routes behind it refuse.
         self.refusals = Refusals(settings)
@@ -57,6 +58,7 @@ class Guard:
         standing, the rate limit (what `counted` raises, which is told who calls), the permissions (`Forbidden`). Only
         then is a new partner registered: a caller who may do nothing leaves no trace.
         """
+        request_id(self._request_id_key)
         header = request.environ.get("HTTP_AUTHORIZATION", "")
         if not header:
             raise Unauthenticated(headers=self.challenge())

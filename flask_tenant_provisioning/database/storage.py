@@ -211,7 +211,7 @@ class Storage:
         """
         if what is Meaning.UNPREPARED and self._is_prepared:
             self._is_prepared = False
-            logger.warning("%s (%s)", POOLER_ADVICE, error, extra={"pooler": "transaction"})
+            logger.warning("%s (%s)", POOLER_ADVICE, reason_of(error) if error else "", extra={"pooler": "transaction"})
         elif what not in (Meaning.READ_ONLY, Meaning.DISCONNECTED, Meaning.UNPREPARED, Meaning.OUTDATED_PLAN):
             return False
         now = self._monotonic()
@@ -223,7 +223,8 @@ class Storage:
 
     @contextlib.contextmanager
     def _autocommit(self) -> Iterator[Session]:
-        self._examine()
+        if not self._is_examined:
+            self._examine()
         with self._reading.connect() as connection:
             session = self._session(connection)
             if not self._lite:
@@ -232,7 +233,8 @@ class Storage:
 
     @contextlib.contextmanager
     def _begun(self) -> Iterator[Session]:
-        self._examine()
+        if not self._is_examined:
+            self._examine()
         with self._writing.connect() as connection:
             with connection.begin():
                 session = self._session(connection)
@@ -251,9 +253,7 @@ class Storage:
         return Session(self, connection)
 
     def _examine(self) -> None:
-        """Look at the database once, on a connection as the engine makes it. Raises `Unsuitable`."""
-        if self._is_examined:
-            return
+        """Look at the database, on a connection as the engine makes it. Raises `Unsuitable`."""
         with connect(self.engine) as connection:
             require_suitable_connection(connection)
             if self._pooler is None and not self._lite and is_pooled(connection):

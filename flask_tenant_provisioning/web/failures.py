@@ -28,6 +28,7 @@ def answer_errors(scope: Blueprint | Flask, mount: Mount) -> None:
     """
 
     def answer(error: Exception) -> Response:
+        request_id(mount.settings.request_id_key)
         if isinstance(error, HTTPException) and error.response is not None:
             return error.response  # type: ignore[return-value]
         problem = _problem(error, mount)
