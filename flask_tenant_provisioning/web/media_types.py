@@ -45,7 +45,7 @@ def content_coding() -> str | None:
 
 def name_patch_formats(answer: Response) -> Response:
     """Say in the answer to ``OPTIONS`` in which formats a patch may come (RFC 5789 §3.1)."""
-    if request.method == "OPTIONS" and "PATCH" in answer.headers.get("Allow", ""):
+    if request.environ["REQUEST_METHOD"] == "OPTIONS" and "PATCH" in answer.headers.get("Allow", ""):
         answer.headers["Accept-Patch"] = ", ".join(PATCHES)
     return answer
 
