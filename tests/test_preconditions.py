@@ -58,6 +58,7 @@ CHANGED = {
     "not ASCII": ('"\xe9"', NO_VERSION),
     "made anew by a cache": ('"1:1549298324.1234"', NO_VERSION),
     "of no encoding": ('"1-other"', NO_VERSION),
+    "an encoding without a sign before it": ('"1gzip"', NO_VERSION),
     "an encoding alone": ('"-gzip"', NO_VERSION),
     "not quoted": ("1", NO_TAG),
     "half quoted": ('"1', NO_TAG),

@@ -18,6 +18,8 @@ def prefix() -> str:
     A proxy's ``X-Forwarded-Prefix`` may stand in it, which a caller may have made up: ``//evil.example`` would lead
     readers of a link to another host.
     """
+    if not request.environ.get("SCRIPT_NAME"):
+        return ""
     root = request.script_root
     return quote(root, safe=f"/{_SAFE}") if _PREFIX.fullmatch(root) else ""
 
