@@ -35,6 +35,7 @@ from .tenants.consulting import Consultation
 from .tenants.own_indexes import own_indexes
 from .tenants.quotas import Quotas
 from .web.cursors import Cursors
+from .web.docs_links import make_link
 from .web.mount import Mount
 from .webhooks.allowed import refusal_of
 from .webhooks.fanout import Fanout
@@ -154,6 +155,14 @@ class TenantProvisioning(Registration):
         Raises `TenantNotFound`, and `RuntimeError` outside of an application context.
         """
         return readings(_current(self.name)).of(tenant_id, partner)
+
+    def docs_link(self, seconds: int = 3600) -> str:
+        """The path of the API's documents with what opens them in a browser for so many seconds.
+
+        For hosts with ``PROVISIONING_PUBLIC_DOCS=False``: show the link to people whom the host lets in. Where the
+        documents are public it is their plain path. Raises `RuntimeError` outside of an application context.
+        """
+        return make_link(_current(self.name), seconds)
 
     def _storage(self, app: Flask, db: Any, mount: Mount) -> Storage:
         settings = mount.settings

@@ -172,7 +172,8 @@ def test_a_download_without_a_free_seat_says_when_to_ask_again(make_app: Callabl
     answer = download(three)
     refused(answer, 503, "server-busy", "The server has as many long requests under way as it can hold.")
     assert answer.headers["Retry-After"] == "5"
-    first.close(), second.close()
+    first.close()
+    second.close()
     assert download(three).status_code == 200
 
 

@@ -137,7 +137,7 @@ def test_every_fault_is_told_with_its_field(host: Flask) -> None:
         "  email: Invalid email address.\n"
         "  metadata.: A key must have 1 to 40 characters.\n"
         "  plan: Must have 0 to 100 characters.\n"
-        "Correct each field that `errors` points at and send the request again.\n",
+        "Correct the values that are named above.\n",
     )
 
 
@@ -147,7 +147,7 @@ def test_a_partner_without_a_name_is_told_as_the_api_does(host: Flask) -> None:
         "",
         "Error: Invalid query parameter: 1 query parameter is invalid.\n"
         "  partner: Must have 1 to 255 characters.\n"
-        "Correct or remove the query parameters that `errors` names.\n",
+        "Correct the options that are named above.\n",
     )
 
 
@@ -271,16 +271,15 @@ def test_a_filter_that_is_none_is_told(host: Flask) -> None:
         "  email: Invalid email address.\n"
         "  sort: Must be one of: created_at, -created_at, client_name, -client_name.\n"
         "  status: Must be one of: provisioning, active, suspended, failed, deleted.\n"
-        "Correct or remove the query parameters that `errors` names.\n",
+        "Correct the options that are named above.\n",
     )
 
 
 @pytest.mark.parametrize("wanted", [[FIRST.replace("1", "9")], ["nonsense"], [FIRST, "--partner", "beta"]])
 def test_a_tenant_that_is_not_there_is_told(host: Flask, wanted: list[str]) -> None:
     created(host)
-    nobody = Done(
-        1, "", "Error: Tenant not found.\nCheck the id: there is no such tenant among those that you may see.\n"
-    )
+    advice = "Check the id, and --partner if you gave it: `tenants list` shows the tenants."
+    nobody = Done(1, "", f"Error: Tenant not found.\n{advice}\n")
     for command in ("show", "suspend", "reactivate", "delete", "restore"):
         assert tenants(host, command, *wanted) == nobody
     assert tenants(host, "update", *wanted, "--plan", "x") == nobody
@@ -310,7 +309,7 @@ def test_update_tells_what_cannot_be_unset(host: Flask) -> None:
         "  client_name: This field may not be null.\n"
         "  nix: There is no such field.\n"
         "  status: This field is set by the server.\n"
-        "Correct each field that `errors` points at and send the request again.\n",
+        "Correct the values that are named above.\n",
     )
 
 
@@ -335,8 +334,7 @@ def test_a_state_that_forbids_it_is_told(host: Flask) -> None:
         "",
         "Error: Not possible in this state: A tenant that is deleted cannot be suspended.\n"
         "  tenant_status: deleted\n"
-        "The state that `detail` names does not allow this. A deleted tenant can only be read, restored and purged; "
-        "a bulk job that has ended stays as it is.\n",
+        "The state that it is in does not allow this.\n",
     )
 
 
@@ -389,8 +387,7 @@ def test_without_a_licence_nothing_comes_into_being_and_the_rest_goes_on(
     refused = Done(
         1,
         "",
-        f"Error: Licence expired: {detail}\n"
-        "The operator must renew the licence; reading, suspending and deleting go on meanwhile.\n",
+        f"Error: Licence expired: {detail}\nRenew the licence: `license show` says what is wrong with it.\n",
     )
     assert run(app, *NEW) == refused
     assert tenants(app, "restore", FIRST) == refused
@@ -406,7 +403,7 @@ def test_the_licences_limit_is_kept(make: Make) -> None:
         "",
         "Error: Quota exceeded: The limit of 1 tenants is reached.\n"
         "  limit: 1\n"
-        "Delete what is no longer needed, or ask the operator for a larger quota.\n",
+        "Delete what is no longer needed, or raise the limit.\n",
     )
 
 
@@ -415,7 +412,7 @@ def test_missing_tables_are_told(make: Make) -> None:
     done = tenants(make(PROVISIONING_AUTO_MIGRATE=False), "list")
     assert (done.status, done.out) == (1, "")
     assert done.err.endswith(
-        "Error: Storage unavailable: The database is not ready.\nRepeat the request after `Retry-After` seconds.\n"
+        "Error: Storage unavailable: The database is not ready.\n`doctor` says what is wrong with the database.\n"
     )
 
 
@@ -462,8 +459,9 @@ def test_the_group_imports_nothing_heavy(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == (
-        "['db', 'doctor', 'events', 'license', 'openapi', 'partners', 'purge', 'rekey', 'tenants', 'token', "
-        "'webhooks', 'worker'] flask_tenant_provisioning.cli flask_tenant_provisioning.cli.deferred\n"
+        "['db', 'docs-link', 'doctor', 'events', 'jobs', 'license', 'openapi', 'partners', 'purge', 'rekey', "
+        "'settings', 'tenants', 'token', 'webhooks', 'worker'] "
+        "flask_tenant_provisioning.cli flask_tenant_provisioning.cli.deferred\n"
     )
 
 

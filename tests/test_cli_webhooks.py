@@ -98,7 +98,10 @@ def test_what_did_not_arrive_is_recovered(partner: Caller) -> None:
 
 def test_it_is_deleted(partner: Caller) -> None:
     id = created(partner)["webhook"]
-    assert run(partner.app, "webhooks", "delete", id) == (0, f"{id} is deleted.\n", "")
+    asked = run(partner.app, "webhooks", "delete", id, input="n\n")
+    assert (asked.status, f"Delete the webhook of {partner.partner} to https://" in asked.err) == (1, True)
+    assert run(partner.app, "webhooks", "show", id).status == 0
+    assert run(partner.app, "webhooks", "delete", id, "--yes") == (0, f"{id} is deleted.\n", "")
     assert "Webhook not found." in run(partner.app, "webhooks", "show", id).err
 
 

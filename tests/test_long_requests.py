@@ -61,7 +61,8 @@ def test_a_partner_has_its_seats_and_the_process_all_of_them() -> None:
     taken.append(free.take("two"))
     with pytest.raises(ServerBusy):
         free.take("three")
-    taken[0].release(), taken[0].release()
+    for _ in range(2):
+        taken[0].release()
     assert free.taken == 2
     taken.append(free.take("three"))
     taken.clear()
@@ -160,6 +161,10 @@ def test_an_upload_slower_than_its_pace_ends_after_the_grace() -> None:
 # The watchdog.
 
 
+def never(_seconds: float) -> None:
+    threading.Event().wait(1000)
+
+
 def test_the_watchdog_shuts_down_the_connection_of_a_client_that_is_too_slow() -> None:
     hand = Hand()
     held, watchdog = hold(hand, Seats(1, 1)), Watchdog(lambda _: time.sleep(0.01))
@@ -174,12 +179,13 @@ def test_the_watchdog_shuts_down_the_connection_of_a_client_that_is_too_slow() -
     assert found == [b""]
     ours.sendall(b"an answer")
     assert client.recv(100) == b"an answer"
-    ours.close(), client.close()
+    ours.close()
+    client.close()
 
 
 def test_what_is_forgotten_is_not_shut_down() -> None:
     hand = Hand()
-    held, watchdog = hold(hand, Seats(1, 1)), Watchdog(lambda _: threading.Event().wait(1000))
+    held, watchdog = hold(hand, Seats(1, 1)), Watchdog(never)
     ours, client = socket.socketpair()
     held.wait()
     watchdog.watch(held, ours)
@@ -188,7 +194,8 @@ def test_what_is_forgotten_is_not_shut_down() -> None:
     watchdog.look()
     client.sendall(b"x")
     assert ours.recv(1) == b"x"
-    ours.close(), client.close()
+    ours.close()
+    client.close()
 
 
 # Answers.
@@ -196,7 +203,7 @@ def test_what_is_forgotten_is_not_shut_down() -> None:
 
 def test_an_answer_that_is_read_too_slowly_is_cut_off() -> None:
     hand, free = Hand(), Seats(1, 1)
-    held, watchdog = hold(hand, free, seconds=1e6, pace=SLOWEST), Watchdog(lambda _: threading.Event().wait(1000))
+    held, watchdog = hold(hand, free, seconds=1e6, pace=SLOWEST), Watchdog(never)
     held.take_seat()
     ours, client = socket.socketpair()
     answer = LongAnswer((b"x" * 100 for _ in range(10)), held, watchdog, ours)
@@ -208,7 +215,8 @@ def test_an_answer_that_is_read_too_slowly_is_cut_off() -> None:
     with pytest.raises(BrokenPipeError):
         next(answer)
     assert free.taken == 0
-    ours.close(), client.close()
+    ours.close()
+    client.close()
 
 
 def test_an_answer_that_is_dropped_gives_its_seat_back() -> None:

@@ -65,7 +65,7 @@ def test_check_names_what_differs(bare: Flask) -> None:
 
 def test_downgrade_removes_the_tables(bare: Flask) -> None:
     run(bare, "db", "upgrade")
-    assert run(bare, "db", "downgrade", "base").output == "no tables\n"
+    assert run(bare, "db", "downgrade", "base", "--yes").output == "no tables\n"
     assert tables(engine_of(bare)) <= {f"{PREFIX}alembic_version"}
 
 
@@ -83,7 +83,7 @@ def test_events_of_before_the_feed_get_their_places(make_app: Callable[..., Flas
     made = [partner.create()["tenant"] for _ in range(3)]
     assert [event["tenant"] for event in followed(partner)] == made
     for _ in range(2):
-        run(app, "db", "downgrade", "0003")
+        run(app, "db", "downgrade", "0003", "--yes")
         assert {row["position"] for row in rows(app, "events")} == {None}
         run(app, "db", "upgrade")
         assert [event["tenant"] for event in followed(partner)] == made
@@ -95,7 +95,7 @@ def test_settings_go_down_and_up_with_what_is_in_other_tables(make_app: Callable
     made = partner.create()
     path = f"/tenants/{made['tenant']}/settings"
     assert partner("PUT", path, json={}).status_code == 200
-    run(app, "db", "downgrade", "0007")
+    run(app, "db", "downgrade", "0007", "--yes")
     assert tables(engine_of(app)) == TABLES - {f"{PREFIX}settings", f"{PREFIX}settings_history"}
     assert partner("GET", f"/tenants/{made['tenant']}").get_json() == made
     run(app, "db", "upgrade")
@@ -162,7 +162,7 @@ def test_the_counter_of_everybody_makes_way_for_a_partner_of_that_name(make_app:
     star, admin = Caller(app, partner="*"), Caller(app, roles=["provisioning-admin"])
     star.create()
     admin("PUT", "/partners/*", json={"max_tenants": 2})
-    run(app, "db", "downgrade", "0007")
+    run(app, "db", "downgrade", "0007", "--yes")
     assert rows_of_usage(app) == [("*", 1)]
     run(app, "db", "upgrade")
     assert rows_of_usage(app) == [("", 1)]
@@ -175,7 +175,7 @@ def test_whoever_has_tenants_is_registered(make_app: Callable[..., Flask]) -> No
     old, known = Caller(app, partner="old"), Caller(app, partner="known")
     first, _ = old.create(), old.create()
     known.create()
-    run(app, "db", "downgrade", "0007")
+    run(app, "db", "downgrade", "0007", "--yes")
     with engine_of(app).begin() as connection:
         connection.exec_driver_sql(f"DELETE FROM {PREFIX}partners WHERE partner_id = 'old'")
     run(app, "db", "upgrade")

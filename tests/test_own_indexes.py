@@ -148,7 +148,7 @@ def test_the_column_comes_and_goes_on_data(house: Host) -> None:
     run(app, "db", "upgrade")
     partner = Caller(app)
     tenant = partner.create(region="eu", seats=3)
-    run(app, "db", "downgrade", "0001")
+    run(app, "db", "downgrade", "0001", "--yes")
     assert house.indexes() == set()
     assert partner("GET", one(tenant)).status_code == 503
     run(app, "db", "upgrade")

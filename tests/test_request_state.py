@@ -53,16 +53,20 @@ class Hooks:
     """Hooks of the host's that look at the body of each request; which way they do it can change."""
 
     def __init__(self, app: Flask, *places: str, touch: str = "get_data") -> None:
-        self.touch, self.seen = touch, list[Any]()
+        self.touch = touch
+        self.seen: list[Any] = []
         if "before" in places:
             app.before_request(self._look)
         if "after" in places:
             app.after_request(self._after)
         if "teardown" in places:
-            app.teardown_request(lambda _: self._look())
+            app.teardown_request(self._end)
 
     def _look(self) -> None:
         self.seen.append(AFTER[self.touch]())
+
+    def _end(self, _error: BaseException | None) -> None:
+        self._look()
 
     def _after(self, answer: Response) -> Response:
         self._look()

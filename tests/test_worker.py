@@ -78,13 +78,14 @@ def test_the_worker_of_a_process_is_woken_at_once(house: House) -> None:
     """Each of six steps in a row is begun when the one before has ended, not at the next look around."""
     for number in range(6):
         house.step(f"s{number}", after=[f"s{number - 1}"] if number else [])
+    house.app.config["PROVISIONING_WORKER_POLL_SECONDS"] = 60
     partner = house.open()
     partner("GET", "/tenants")
     begun = time.monotonic()
     tenant = partner.create()
     assert eventually(lambda: status(partner, tenant) == "active")
 
-    assert time.monotonic() - begun < 6
+    assert time.monotonic() - begun < 50, "one look around is 60 seconds away"
 
 
 def test_a_worker_that_is_stopped_finishes_what_it_does(house: House) -> None:

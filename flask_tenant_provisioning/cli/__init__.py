@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import click
+from .deferred import Commands, Deferred
 
-from .deferred import Deferred
-
-provisioning = click.Group(
+provisioning = Commands(
     "provisioning",
-    help="Tenant provisioning: tenants, partners, events, webhooks, licence, database, tokens, and if all is well.",
+    help="Tenant provisioning: tenants, partners, settings, jobs, webhooks, licence, database, tokens, health.",
     commands=Deferred(
         __name__,
         {
             "db": ".db:database_commands",
             "doctor": ".doctor:doctor",
             "events": ".events:event_commands",
+            "docs-link": ".docs_link:docs_link",
+            "jobs": ".jobs:job_commands",
             "license": ".license:license_commands",
             "openapi": ".openapi:openapi",
             "partners": ".partners:partner_commands",
             "purge": ".purge:purge",
             "rekey": ".rekey:rekey",
+            "settings": ".settings:settings_commands",
             "tenants": ".tenants:tenant_commands",
             "token": ".token:token",
             "webhooks": ".webhooks:webhook_commands",

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import click
 from flask.cli import with_appcontext
+from sqlalchemy.exc import DBAPIError
 
 from ..tenants.own_indexes import own_indexes
 from ..web.mount import Mount
 from .mounts import chosen_mount, mount_option
+
+_NO_TABLES = "There are no tables yet: run `flask provisioning db upgrade`."
 
 
 @click.group("db", help="Create, upgrade and check the extension's tables.")
@@ -24,27 +30,40 @@ def upgrade(revision: str, mount: str | None) -> None:
 
     found = chosen_mount(mount)
     prefix = found.settings.table_prefix
-    migration.upgrade(found.storage.engine, prefix, revision, own_indexes(prefix, found.hooks.fields))
-    _say_current(found)
+    with _reached():
+        migration.upgrade(found.storage.engine, prefix, revision, own_indexes(prefix, found.hooks.fields))
+        _say_current(found)
 
 
 @database_commands.command("downgrade", help="Take the tables back to REVISION; `base` removes them and their rows.")
 @click.argument("revision")
+@click.option("--yes", is_flag=True, help="Downgrade without asking.")
 @mount_option
 @with_appcontext
-def downgrade(revision: str, mount: str | None) -> None:
+def downgrade(revision: str, yes: bool, mount: str | None) -> None:
     from ..database import migration
 
     found = chosen_mount(mount)
-    migration.downgrade(found.storage.engine, found.settings.table_prefix, revision)
-    _say_current(found)
+    engine, prefix = found.storage.engine, found.settings.table_prefix
+    with _reached():
+        now = migration.current(engine, prefix)
+        if now is None:
+            raise click.ClickException(_NO_TABLES)
+        if not yes:
+            lost = "All tables and their rows are removed." if revision == "base" else "What newer tables hold is lost."
+            where = engine.url.render_as_string(hide_password=True)
+            question = f"Take the tables {prefix}* in {where} from {now} back to {revision}? {lost}"
+            click.confirm(question, abort=True, err=True)
+        migration.downgrade(engine, prefix, revision)
+        _say_current(found)
 
 
 @database_commands.command("current", help="Say which revision the tables have.")
 @mount_option
 @with_appcontext
 def current(mount: str | None) -> None:
-    _say_current(chosen_mount(mount))
+    with _reached():
+        _say_current(chosen_mount(mount))
 
 
 @database_commands.command("check", help="Prove that the tables are what this release wants; exit 1 otherwise.")
@@ -54,13 +73,27 @@ def check(mount: str | None) -> None:
     from ..database import migration
 
     found = chosen_mount(mount)
-    indexes = own_indexes(found.settings.table_prefix, found.hooks.fields)
-    wrong = migration.differences(found.storage.engine, found.storage.metadata, indexes)
+    engine, prefix = found.storage.engine, found.settings.table_prefix
+    with _reached():
+        if migration.current(engine, prefix) is None:
+            raise click.ClickException(_NO_TABLES)
+        wrong = migration.differences(engine, found.storage.metadata, own_indexes(prefix, found.hooks.fields))
     for difference in wrong:
         click.echo(f"differs: {difference}", err=True)
     if wrong:
         raise click.ClickException("The tables differ from the models: run `flask provisioning db upgrade`.")
     click.echo("The tables are what this release wants.")
+
+
+@contextlib.contextmanager
+def _reached() -> Iterator[None]:
+    """Say in a line that the database does not answer, or does not exist; its words may hold no address or password."""
+    try:
+        yield
+    except DBAPIError as error:
+        words = " ".join(str(error.orig).split())
+        reason = f": {words}" if "@" not in words else ""
+        raise click.ClickException(f"The database cannot be used ({type(error.orig).__name__}{reason}).") from error
 
 
 def _say_current(mount: Mount) -> None:

@@ -4,8 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, MutableMapping
 from importlib import import_module
+from typing import Any
 
 import click
+
+
+class Commands(click.Group):
+    """A group whose every command tells its errors in a line, or with --json in a document; never in a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. Raises what click shows; the bugs of the package and of the host pass."""
+        try:
+            return super().invoke(ctx)
+        except (click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            from .problems import shown
+
+            if (found := shown(ctx, error)) is error:
+                raise
+            raise found from error
 
 
 class Deferred(MutableMapping[str, click.Command]):

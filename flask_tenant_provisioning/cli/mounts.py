@@ -5,9 +5,25 @@ from __future__ import annotations
 import click
 from flask import current_app
 
+from ..licensing import LicenseError
 from ..web.mount import Mount
 
 mount_option = click.option("--mount", metavar="NAME", help="The mount's name, where the app has several.")
+
+
+def require_served(mount: Mount) -> None:
+    """Raise `click.ClickException` that says why, where no licence lets the app serve the mount."""
+    if mount.served:
+        return
+    if mount.settings.edition == "community":
+        reason = "PROVISIONING_EDITION is 'community'."
+    else:
+        try:
+            mount.license.load()
+            reason = "Restart the app: it was started without this licence."
+        except LicenseError as error:
+            reason = str(error)
+    raise click.ClickException(f"The API is not mounted, and nothing would answer: {reason}")
 
 
 def chosen_mount(name: str | None) -> Mount:

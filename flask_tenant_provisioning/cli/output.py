@@ -17,7 +17,25 @@ GAP = "  "
 NOTHING = "-"
 NARROWEST = 6
 
-json_option = click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+#: Where a command's context says that its output is for programs.
+IS_JSON = "flask_tenant_provisioning.json"
+
+
+def _remember(context: click.Context, _option: click.Parameter, as_json: bool) -> bool:
+    context.meta[IS_JSON] = as_json
+    return as_json
+
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, is_eager=True, callback=_remember, help="As JSON, for programs."
+)
+
+
+def coloured(text: str, colour: str, *, err: bool = False) -> str:
+    """`text` in a colour, where it goes to a terminal that wants colours: NO_COLOR (no-color.org) is respected."""
+    stream = sys.stderr if err else sys.stdout
+    wanted = stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return click.style(text, fg=colour) if wanted else text
 
 
 def say(text: str, *, err: bool = False) -> None:

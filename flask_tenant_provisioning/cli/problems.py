@@ -1,4 +1,4 @@
-"""A problem, told at the command line: what is wrong, where, and what to do."""
+"""Errors at the command line: one line that says what is wrong, or with --json one document; never a traceback."""
 
 from __future__ import annotations
 
@@ -10,9 +10,37 @@ import click
 
 from ..config import ConfigurationError
 from ..problems import ProvisioningError
+from ..web.json import render
 from ..web.validation import field_of
-from .output import cell, say
+from .output import IS_JSON, cell, coloured, say
 from .text import printable
+
+#: What an operator can do, by the code of the problem. The API's own advice is about requests and headers.
+ADVICE = {
+    "tenant-not-found": "Check the id, and --partner if you gave it: `tenants list` shows the tenants.",
+    "partner-not-found": "Check the id: `partners list` shows the partners.",
+    "webhook-not-found": "Check the id, and --partner if you gave it: `webhooks list` shows the webhooks.",
+    "delivery-not-found": "Check the id: `webhooks deliveries` shows the deliveries.",
+    "bulk-job-not-found": "Check the id: `jobs list` shows the jobs. They are removed some time after they have ended.",
+    "settings-version-not-found": "`settings history` lists the versions.",
+    "partner-suspended": "`partners reactivate` lets its requests pass again.",
+    "partner-not-registered": "Register it first: `partners register`.",
+    "quota-exceeded": "Delete what is no longer needed, or raise the limit.",
+    "plan-not-allowed": "Choose one of the plans in `allowed`, or allow this one: `partners update --allowed-plan`.",
+    "license-expired": "Renew the licence: `license show` says what is wrong with it.",
+    "tenant-exists": "`field` names what is taken. Use the tenant in `conflicting_tenant`, or choose another value.",
+    "invalid-state": "The state that it is in does not allow this.",
+    "plan-limit-exceeded": "Let the tenant use less of what `limits` names, or choose a plan that allows as much.",
+    "webhook-disabled": "Enable it first: `webhooks enable`.",
+    "settings-outdated": "Set the values that you want instead: `settings set`.",
+    "validation-error": "Correct the values that are named above.",
+    "invalid-parameter": "Correct the options that are named above.",
+    "malformed-json": "Give one JSON value: no duplicate keys, no NaN or Infinity, 32 levels at most.",
+    "malformed-upload": "Correct the file, at `line` where that is named: nothing of it was kept.",
+    "upload-too-large": "Split the file into smaller ones: nothing of it was kept.",
+    "secret-unavailable": "Give the key back to `PROVISIONING_ENCRYPTION_KEYS`, or have a new secret made.",
+    "storage-unavailable": "`doctor` says what is wrong with the database.",
+}
 
 
 class Told(click.ClickException):
@@ -21,17 +49,56 @@ class Told(click.ClickException):
     def __init__(self, problem: ProvisioningError) -> None:
         super().__init__(problem.detail)
         self.problem = problem
+        self.advice = problem.remedy if problem.of_host else ADVICE.get(problem.code)
+
+    def document(self) -> dict[str, Any]:
+        """The problem for programs."""
+        problem = self.problem
+        found: dict[str, Any] = {"code": problem.code, "title": problem.title, "detail": problem.detail}
+        errors = [{"field": field_of(fault), "detail": fault["detail"]} for fault in problem.errors]
+        return {**found, **({"errors": errors} if errors else {}), **problem.members, "advice": self.advice}
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Print title and detail, every fault with its field, what else the problem says, and the remedy."""
+        """Print title and detail, every fault with its field, what else the problem says, and the advice."""
         problem = self.problem
         detail = problem.detail if problem.detail == f"{problem.title}." else f"{problem.title}: {problem.detail}"
-        say(f"Error: {printable(detail)}", err=True)
+        say(f"{coloured('Error:', 'red', err=True)} {printable(detail)}", err=True)
         for fault in problem.errors:
             say(f"  {printable(field_of(fault))}: {printable(fault['detail'])}", err=True)
         for name, value in problem.members.items():
             say(f"  {name}: {cell(value)}", err=True)
-        say(problem.remedy, err=True)
+        if self.advice:
+            say(self.advice, err=True)
+
+
+class _AsJSON(click.ClickException):
+    """An error as one JSON document on stderr."""
+
+    def __init__(self, error: click.ClickException) -> None:
+        super().__init__(error.message)
+        self.exit_code = error.exit_code  # type: ignore[misc]
+        self._document = (
+            error.document()
+            if isinstance(error, Told)
+            else {
+                "code": "usage" if isinstance(error, click.UsageError) else "error",
+                "title": "Error",
+                "detail": error.format_message(),
+            }
+        )
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(render({"error": self._document}).encode(), err=True)
+
+
+def shown(context: click.Context, error: Exception) -> Exception:
+    """What tells `error` to people, or to programs where the command was given --json; itself where it is a bug."""
+    found = error
+    if isinstance(error, ProvisioningError):
+        found = Told(error)
+    elif isinstance(error, ConfigurationError):
+        found = click.ClickException(str(error))
+    return _AsJSON(found) if isinstance(found, click.ClickException) and context.meta.get(IS_JSON) else found
 
 
 @contextlib.contextmanager

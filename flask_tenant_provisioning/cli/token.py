@@ -13,6 +13,8 @@ from ..web.mount import Mount
 from .mounts import chosen_mount, mount_option
 from .signing import read_back, same_settings
 
+_UNSERVED = "the API is not mounted. `flask provisioning doctor` says why."
+
 
 @click.command("token", help="Print a token that this app accepts, signed with its own JWT key.")
 @click.option("--role", "roles", multiple=True, default=("partner-admin",), show_default=True)
@@ -36,6 +38,8 @@ def token(
     made = _signed(found, subject, claims, timedelta(hours=hours))
     _require_accepted(found, made)
     click.echo(made)
+    if not found.served:
+        click.echo(f"Nothing answers it: {_UNSERVED}", err=True)
 
 
 def _signed(mount: Mount, subject: str, claims: dict[str, object], lifetime: timedelta) -> str:
@@ -44,7 +48,9 @@ def _signed(mount: Mount, subject: str, claims: dict[str, object], lifetime: tim
             made: str = create_access_token(subject, additional_claims=claims, expires_delta=lifetime)
     except RuntimeError as error:
         reason = str(error).replace("JWT_", mount.authority.setting("JWT_"))
-        raise click.ClickException(f"This app signs no tokens: {reason}") from error
+        raise click.ClickException(f"This app signs no tokens: {reason if mount.served else _UNSERVED}") from error
+    except Exception as error:  # of the host's own loaders: of identities, further claims, or keys
+        raise click.ClickException(f"This app signs no tokens: {type(error).__name__}: {error}") from error
     return made
 
 

@@ -33,7 +33,7 @@ class Chores:
 
     def __init__(self, mount: Mount, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._storage, self._settings = mount.storage, mount.settings
-        self._bulk_days = mount.settings.bulk_retention_days
+        self._bulk_days, self._bulk_bytes = mount.settings.bulk_retention_days, mount.settings.bulk_kept_bytes
         self._event_days = mount.settings.event_retention_days
         self._monotonic = monotonic
         self._next = monotonic() + random.uniform(0, EVERY)
@@ -62,12 +62,15 @@ class Chores:
         if self._monotonic() - began >= within:
             self._next = began
         bulk_retention.remove_old(self._storage, self._bulk_days)
+        bulk_retention.drop_beyond(self._storage, self._bulk_bytes)
         delivery_retention.remove_old(self._storage, self._event_days)
         events = event_retention.remove_old(self._storage, self._event_days)
         if tenants or events or erased:
+            counts = {"tenants": tenants, "events": events, "erased": erased}
             logger.info(
                 "the retention of %d tenants and %d events was over; the traces of %d purged tenants are erased",
                 tenants,
                 events,
                 erased,
+                extra=counts,
             )

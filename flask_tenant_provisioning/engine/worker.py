@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..logs import reason_of
 from .base import Work
 from .chores import Chores
 
@@ -135,7 +136,8 @@ class Worker:
         try:
             piece.work.run(piece.claimed)
         except Exception:
-            logger.exception("a piece of work failed; it is done again when its claim has ended")
+            kind = type(piece.work).__name__
+            logger.exception("a piece of work failed; it is done again when its claim has ended", extra={"work": kind})
         finally:
             piece.done = True
             self.wake()
@@ -170,5 +172,6 @@ class Worker:
         try:
             return work()
         except Exception as error:
-            logger.error("a worker's turn failed: %s", error)
+            reason = reason_of(error)
+            logger.error("a worker's turn failed: %s", reason, extra={"error": reason})
             return None

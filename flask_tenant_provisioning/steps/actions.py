@@ -32,6 +32,13 @@ def read(session: Session, partner: str | None, tenant_id: str) -> dict[str, Any
     return _document(run, runs.stages_of(session, run))
 
 
+def reasons(session: Session, partner: str | None, tenant_id: str) -> dict[str, str]:
+    """Why steps failed, in the words of their exceptions, by the names of the steps: for operators alone."""
+    run = _latest(session, changes.whereabouts(session, partner, tenant_id))
+    stages = [] if run is None else runs.stages_of(session, run)
+    return {stage.name: stage.error_reason for stage in stages if stage.error_reason}
+
+
 def retry(session: Session, actor: Actor, target: Target, hooks: Hooks, license: LicenseSource) -> dict[str, Any]:
     """Try again at once: what failed, what was taken back, and what would be tried again later anyway.
 
@@ -113,6 +120,7 @@ def _replan(session: Session, hooks: Hooks, run: Run) -> None:
         if stage.state != "succeeded":
             values |= {"state": "waiting", "attempts": 0, "undo_attempts": 0, "due_at": None}
             values |= {"started_at": None, "finished_at": None, "error_class": None, "error_message": None}
+            values |= {"error_reason": None}
         runs.change(session, stage, **values)
     for stage in known.values():
         if stage.state != "succeeded":

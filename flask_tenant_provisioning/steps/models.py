@@ -9,8 +9,8 @@ from sqlalchemy import Column, Index, Integer, MetaData, PrimaryKeyConstraint, S
 from ..database.tables import prefixed
 from ..database.types import Identifier, Instant, Record, ordered_text
 
-#: How long an error's class and its message may be, in characters.
-LONGEST_CLASS, LONGEST_MESSAGE = 255, 500
+#: How long an error's class, its message for partners and its reason for operators may be, in characters.
+LONGEST_CLASS, LONGEST_MESSAGE, LONGEST_REASON = 255, 500, 1000
 
 
 class Run(NamedTuple):
@@ -57,6 +57,7 @@ class Stage(NamedTuple):
     finished_at: str | None
     error_class: str | None
     error_message: str | None
+    error_reason: str | None
     memory: str | None
 
 
@@ -101,6 +102,7 @@ def steps_table(metadata: MetaData) -> Table:
         Column("finished_at", Instant),
         Column("error_class", String(LONGEST_CLASS)),
         Column("error_message", String(LONGEST_MESSAGE)),
+        Column("error_reason", String(LONGEST_REASON)),
         Column("memory", Record),
         PrimaryKeyConstraint("partner_id", "tenant_id", "phase", "name"),
         Index(None, "due_at", postgresql_where=due_at.is_not(None), sqlite_where=due_at.is_not(None)),

@@ -11,7 +11,7 @@ from ..tenants import changes
 from ..tenants.models import Tenant
 from . import runs
 from .claims import key_of
-from .models import LONGEST_CLASS, LONGEST_MESSAGE, Run, Stage
+from .models import LONGEST_CLASS, LONGEST_MESSAGE, LONGEST_REASON, Run, Stage
 from .statements import StepSQL
 
 #: The longest time between two attempts, in seconds.
@@ -24,11 +24,12 @@ class Superseded(Exception):
 
 
 class Error(NamedTuple):
-    """Why an attempt failed, as partners may read it; a `lasting` one is not tried again."""
+    """Why an attempt failed: a message for partners and a reason for operators. A `lasting` one is not tried again."""
 
     kind: str
     message: str
     lasting: bool = False
+    reason: str | None = None
 
 
 def succeeded(session: Session, hooks: Hooks, stage: Stage) -> None:
@@ -39,7 +40,7 @@ def succeeded(session: Session, hooks: Hooks, stage: Stage) -> None:
     if state == "undone":
         values |= {"generation": stage.generation + 1, "memory": None}
     else:
-        values |= {"error_class": None, "error_message": None}
+        values |= {"error_class": None, "error_message": None, "error_reason": None}
     _settle(session, hooks, tenant, stage, values)
 
 
@@ -53,7 +54,11 @@ def failed(session: Session, hooks: Hooks, stage: Stage, step: Step | None, erro
     else:
         again = "undoing" if stage.state == "undoing" else "waiting"
         values = {"state": again, "due_at": _again(session, step, stage)}
-    said = {"error_class": error.kind[:LONGEST_CLASS], "error_message": error.message[:LONGEST_MESSAGE]}
+    said = {
+        "error_class": error.kind[:LONGEST_CLASS],
+        "error_message": error.message[:LONGEST_MESSAGE],
+        "error_reason": None if error.reason is None else error.reason[:LONGEST_REASON],
+    }
     _settle(session, hooks, tenant, stage, values | said)
 
 

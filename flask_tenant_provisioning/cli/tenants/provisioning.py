@@ -15,6 +15,7 @@ from ..mounts import chosen_mount
 from ..operator import operator
 from ..output import Table, described, room, say, say_json
 from ..problems import told
+from ..text import printable
 from .options import on_one_tenant
 from .working import allowance
 
@@ -26,8 +27,7 @@ COLUMNS = ("name", "state", "attempts", "next_attempt_at", "error")
 def provisioning(tenant: str, partner: str | None, as_json: bool, mount: str | None) -> None:
     chosen = chosen_mount(mount)
     with told():
-        work = partial(actions.read, partner=partner, tenant_id=tenant_named(tenant))
-        _say(chosen.storage.read(work), as_json=as_json)
+        _say(explained(chosen, partner, tenant_named(tenant)), as_json=as_json)
 
 
 @click.command("retry", help="Try again what failed or was cancelled for the tenant with the id TENANT.")
@@ -60,11 +60,31 @@ def _moved(mount: Mount, tenant_id: str, partner: str | None, work: Any) -> dict
     return mount.storage.transaction(unit)
 
 
+def explained(mount: Mount, partner: str | None, tenant_id: str) -> dict[str, Any]:
+    """The provisioning of a tenant, its errors with the reasons that partners do not read. Raises `TenantNotFound`."""
+    document = mount.storage.read(partial(actions.read, partner=partner, tenant_id=tenant_id))
+    reasons = mount.storage.read(partial(actions.reasons, partner=partner, tenant_id=tenant_id))
+    steps = [
+        {**step, "error": {**step["error"], "reason": reasons.get(step["name"])}} if step["error"] else step
+        for step in document["steps"]
+    ]
+    return {**document, "steps": steps}
+
+
+def why(step: dict[str, Any]) -> str:
+    """Why a step failed, on a line: the class of its exception, and its words or the message for partners."""
+    error = step["error"]
+    return f"{step['name']}: {error['class']}: {error.get('reason') or error['message']}"
+
+
 def _say(document: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         say_json(document)
         return
-    steps = [{**step, "error": step["error"] and step["error"]["message"]} for step in document.pop("steps")]
+    failures = [why(step) for step in document["steps"] if step["error"]]
+    steps = [{**step, "error": step["error"] and step["error"]["class"]} for step in document.pop("steps")]
     say("\n".join(described(document, room())))
     if steps:
         say("\n" + "\n".join(Table(COLUMNS, room()).lines(steps)))
+    if failures:
+        say("\n" + "\n".join(map(printable, failures)))

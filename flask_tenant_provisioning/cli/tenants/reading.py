@@ -12,10 +12,12 @@ from ...tenants import listing
 from ...tenants.queries import list_query
 from ...web.validation import load_parameters
 from ..mounts import chosen_mount, mount_option
-from ..output import json_option
+from ..output import json_option, say
 from ..paging import pages, say_pages
 from ..problems import told
+from ..text import printable
 from .options import TEXT, on_one_tenant, only_own, pairs
+from .provisioning import explained, why
 from .working import found, say_tenant
 
 COLUMNS = ("tenant", "client_name", "partner", "status", "email")
@@ -67,4 +69,9 @@ def list_tenants(
 def show(tenant: str, partner: str | None, as_json: bool, mount: str | None) -> None:
     chosen = chosen_mount(mount)
     with told():
-        say_tenant(chosen, found(chosen, tenant, partner), as_json=as_json)
+        shown = found(chosen, tenant, partner)
+        say_tenant(chosen, shown, as_json=as_json)
+        if shown.status == "failed" and not as_json:
+            steps = explained(chosen, shown.partner_id, shown.id)["steps"]
+            for line in [why(step) for step in steps if step["error"]]:
+                say(f"failed: {printable(line)}", err=True)

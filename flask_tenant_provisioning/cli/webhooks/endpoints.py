@@ -18,7 +18,7 @@ from ...webhooks.requests import named
 from ...webhooks.schemas import OVERLAP, rotation_input
 from ..mounts import chosen_mount, mount_option
 from ..operator import operator
-from ..output import json_option, say, say_one
+from ..output import cell, json_option, say, say_one
 from ..paging import pages, say_pages
 from ..problems import told
 from ..tenants.options import TEXT, on_one, sent
@@ -81,11 +81,17 @@ def disable(webhook: str, partner: str | None, as_json: bool, mount: str | None)
 
 
 @click.command("delete", help="Delete the webhook with the id WEBHOOK, with its deliveries.")
+@click.option("--yes", is_flag=True, help="Delete without asking.")
 @on_one("webhook")
-def delete(webhook: str, partner: str | None, as_json: bool, mount: str | None) -> None:
+def delete(webhook: str, partner: str | None, yes: bool, as_json: bool, mount: str | None) -> None:
     chosen = chosen_mount(mount)
     with told():
         wanted = _meant(chosen, webhook, partner)
+        if not yes:
+            found = chosen.storage.read(partial(actions.read, partner=wanted.partner, webhook_id=wanted.id))
+            shown = documents.webhook(found)
+            question = f"Delete the webhook of {cell(shown['partner'])} to {cell(shown['url'])}, with its deliveries?"
+            click.confirm(question, abort=True, err=True)
         chosen.storage.transaction(partial(actions.delete, actor=operator(wanted.partner or ""), target=wanted))
         if not as_json:
             say(f"{named(webhook)} is deleted.")

@@ -59,6 +59,7 @@ def _steps(table: str) -> None:
         sa.Column("finished_at", Instant),
         sa.Column("error_class", sa.String(255)),
         sa.Column("error_message", sa.String(500)),
+        sa.Column("error_reason", sa.String(1000)),
         sa.Column("memory", Record),
         sa.PrimaryKeyConstraint("partner_id", "tenant_id", "phase", "name", name=f"{table}_pkey"),
         sqlite_with_rowid=False,

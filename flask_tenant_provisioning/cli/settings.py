@@ -1,0 +1,166 @@
+"""``flask provisioning settings``: what the API does about settings, of a tenant or of a partner, for an operator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import click
+from flask.cli import with_appcontext
+
+from ..access import Actor
+from ..database import Session
+from ..problems import MalformedJSON
+from ..settings import actions, documents
+from ..settings.actions import FindOwner, Shelf
+from ..settings.state import State
+from ..tenants.changes import whereabouts
+from ..tenants.requests import tenant_named
+from ..web import json
+from ..web.mount import Mount
+from .mounts import chosen_mount, mount_option
+from .operator import operator
+from .output import json_option, say, say_one
+from .paging import pages, say_pages
+from .problems import told
+from .tenants.options import TEXT
+
+COLUMNS = ("version", "timestamp", "actor", "changes")
+
+
+class Owner(NamedTuple):
+    """Whose settings a command is about."""
+
+    mount: Mount
+    tenant: str | None
+    partner: str | None
+
+    @property
+    def shelf(self) -> Shelf:
+        """How the mount keeps settings."""
+        return Shelf(self.mount.keyring, self.mount.settings.settings_history)
+
+    def find(self) -> FindOwner:
+        """What finds and locks them."""
+        if self.tenant is None:
+            return partial(actions.of_partner, partner=str(self.partner))
+        return partial(actions.of_tenant, partner=self.partner, tenant_id=tenant_named(self.tenant))
+
+    def actor(self, session: Session) -> Actor:
+        """The operator, on behalf of whose settings they are."""
+        if self.tenant is None:
+            return operator(str(self.partner))
+        return operator(whereabouts(session, self.partner, tenant_named(self.tenant)).partner_id)
+
+
+def _of_owner(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of each command about the settings of one owner."""
+
+    @json_option
+    @mount_option
+    @click.option("--tenant", type=TEXT, help="The tenant whose settings they are.")
+    @click.option("--partner", type=TEXT, help="The partner that gives its tenants these defaults.")
+    @with_appcontext
+    def decorated(tenant: str | None, partner: str | None, mount: str | None, **options: Any) -> None:
+        if tenant is None and partner is None:
+            raise click.UsageError("Name whose settings are meant: --tenant, or --partner for a partner's defaults.")
+        owner = Owner(chosen_mount(mount), tenant, partner)
+        if not owner.mount.hooks.namespaces:
+            raise click.ClickException("This app declares no settings.")
+        with told():
+            command(owner, **options)
+
+    decorated.__doc__ = command.__doc__
+    return decorated
+
+
+@click.group("settings", help="Show, set and roll back the settings of a tenant, or a partner's defaults for them.")
+def settings_commands() -> None:
+    """The group."""
+
+
+@settings_commands.command("show", help="Show the settings in force, and from where each comes; secrets are masked.")
+@_of_owner
+def show(owner: Owner, as_json: bool) -> None:
+    state = owner.mount.storage.read(partial(actions.read, shelf=owner.shelf, find=owner.find()))
+    _say(state, as_json=as_json)
+
+
+@settings_commands.command("set", help="Set NAMESPACE.KEY=VALUE, several at once; VALUE is JSON, or else a text.")
+@click.argument("values", type=TEXT, nargs=-1, metavar="NAMESPACE.KEY=VALUE...")
+@click.option("--unset", type=TEXT, multiple=True, metavar="NAMESPACE.KEY", help="Inherit this one again.")
+@_of_owner
+def set_values(owner: Owner, values: tuple[str, ...], unset: tuple[str, ...], as_json: bool) -> None:
+    sent: dict[str, dict[str, Any]] = {}
+    for text in values:
+        name, divides, value = text.partition("=")
+        if not divides:
+            raise click.UsageError(f"Say {name}=VALUE.")
+        namespace, key = _path(name)
+        sent.setdefault(namespace, {})[key] = _value(value)
+    for name in unset:
+        namespace, key = _path(name)
+        sent.setdefault(namespace, {})[key] = None
+    if not sent:
+        raise click.UsageError("Name what to set, such as mail.sender=ops@example.com, or --unset something.")
+    _write(owner, actions.patch, sent, as_json=as_json)
+
+
+@settings_commands.command("history", help="List the versions of the settings, the newest first.")
+@click.option("--limit", type=click.IntRange(0), default=20, show_default=True, help="How many at most; 0: all.")
+@_of_owner
+def history(owner: Owner, limit: int, as_json: bool) -> None:
+    def work(session: Session, limit: int, after: str | None) -> tuple[list[dict[str, Any]], str | None]:
+        before = None if after is None else int(after)
+        page = actions.history(session, owner.shelf, owner.find(), limit, before)
+        found = [documents.revision(page.state, one) for one in page.revisions]
+        return found, None if page.end is None else str(page.end)
+
+    def shown(revision: dict[str, Any]) -> dict[str, Any]:
+        return revision if as_json else {**revision, "actor": revision["actor"]["sub"]}
+
+    say_pages(pages(owner.mount.storage, work, shown, limit), COLUMNS, "versions", as_json=as_json)
+
+
+@settings_commands.command("rollback", help="Set what was set in VERSION, as a new version; in version 0 nothing was.")
+@click.argument("version", type=click.IntRange(0))
+@_of_owner
+def rollback(owner: Owner, version: int, as_json: bool) -> None:
+    _write(owner, actions.rollback, {"version": version}, as_json=as_json)
+
+
+def _write(owner: Owner, action: Callable[..., State], sent: Any, *, as_json: bool) -> None:
+    def unit(session: Session) -> State:
+        return action(session, owner.actor(session), owner.shelf, owner.find(), sent, lambda _version: None)
+
+    _say(owner.mount.storage.transaction(unit), as_json=as_json)
+
+
+def _say(state: State, *, as_json: bool) -> None:
+    document = state.document()
+    if as_json:
+        say_one(document, as_json=True)
+        return
+    shown: dict[str, Any] = {"version": document["version"]}
+    for path, source in document["sources"].items():
+        namespace, _, key = path.partition(".")
+        shown[f"{path} ({source})"] = document["effective"][namespace][key]
+    say_one(shown, as_json=False)
+    if not document["sources"]:
+        say("Nothing is set.", err=True)
+
+
+def _path(name: str) -> tuple[str, str]:
+    namespace, divides, key = name.partition(".")
+    if not (namespace and divides and key):
+        raise click.UsageError(f"{name!r} names no setting: say NAMESPACE.KEY.")
+    return namespace, key
+
+
+def _value(text: str) -> Any:
+    """JSON, or else the text itself."""
+    try:
+        return json.parse(text.encode())
+    except MalformedJSON:
+        return text

@@ -1,0 +1,57 @@
+"""Links that open the API's documents for a short time, where `PROVISIONING_PUBLIC_DOCS` keeps them from the public.
+
+A browser sends no bearer token. Such a link sets a cookie that is good for the documents alone and as long as the link;
+no other route of the API reads it.
+"""
+
+from __future__ import annotations
+
+from flask import Response, request
+
+from ..problems import InvalidCursor
+from .mount import Mount
+
+PARAMETER = "link"
+_SUBJECT = "docs link"
+
+
+def make_link(mount: Mount, seconds: int) -> str:
+    """The path of the documents, with what opens them for so many seconds; the plain path where they are public."""
+    path = f"{mount.settings.url_prefix}/docs"
+    if mount.settings.public_docs:
+        return path
+    end = int(mount.storage.clock()) + seconds
+    return f"{path}?{PARAMETER}={mount.cursors.seal(str(end), _SUBJECT)}"
+
+
+def follow_link(mount: Mount) -> Response | None:
+    """Where this request follows a link that is still good: the answer that sets the cookie; else None."""
+    sent = request.args.get(PARAMETER, "") if request.query_string else ""
+    left = _seconds_left(mount, sent)
+    if not left:
+        return None
+    answer = Response(status=303, headers={"Location": f"{request.script_root}{request.path}"})
+    path = mount.base()
+    answer.set_cookie(
+        _cookie(mount), sent, max_age=left, path=path, secure=request.is_secure, httponly=True, samesite="Lax"
+    )
+    return answer
+
+
+def has_followed(mount: Mount) -> bool:
+    """Whether this request comes from a browser that has followed a link that is still good."""
+    return bool(_seconds_left(mount, request.cookies.get(_cookie(mount), "")))
+
+
+def _cookie(mount: Mount) -> str:
+    return f"{mount.name}_docs"
+
+
+def _seconds_left(mount: Mount, sent: str) -> int:
+    """How long what was sent opens the documents; 0 where it does not."""
+    if not sent:
+        return 0
+    try:
+        return max(int(mount.cursors.open(sent, _SUBJECT)) - int(mount.storage.clock()), 0)
+    except InvalidCursor:
+        return 0
