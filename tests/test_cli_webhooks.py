@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import time
 from collections.abc import Callable
@@ -127,3 +128,17 @@ def test_what_an_older_key_sealed_is_sealed_anew(make_app: Callable[..., Flask])
     found = storage.read(lambda session: actions.read(session, "acme", made["webhook"]))
     (key,) = secrets.signing_keys(mount_of(alone).keyring, found, instant(time.time()))
     assert (key.sign(b"x"), found.version) == (signing_key(made["secret"]).sign(b"x"), 1)
+
+
+def test_changes_at_the_command_line_are_events_of_the_operator(partner: Caller) -> None:
+    id = created(partner)["webhook"]
+    for command in ("disable", "enable", "rotate-secret"):
+        said(partner.app, command, id)
+    assert run(partner.app, "webhooks", "delete", id).status == 0
+
+    events = partner("GET", "/events").get_json()["items"]
+    assert [event["type"].removeprefix("webhook.") for event in events] == [
+        "created", "updated", "updated", "rotated", "deleted",
+    ]  # fmt: skip
+    operator = {"sub": getpass.getuser(), "partner": partner.partner}
+    assert [event["actor"] for event in events] == [operator] * 5

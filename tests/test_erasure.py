@@ -391,3 +391,15 @@ def test_a_worker_erases_a_few_tenants_at_a_time(make_app: Any, monkeypatch: pyt
         turns += 1
         assert turns < 50
     assert turns >= 3
+
+
+def test_traces_do_not_outlive_the_events(make_app: Any) -> None:
+    """The events tell by which emails the tenant is known elsewhere: without them nothing could be found any more."""
+    clock = Clock()
+    app = make_app(mount={"clock": clock}, PROVISIONING_EVENT_RETENTION_DAYS=1, **LASTING)
+    partner, admin = Caller(app), Caller(app, roles=["provisioning-admin"])
+    admin("DELETE", f"{one(partner.create())}?purge=true")
+    clock.now += DAY - 1
+    assert "traces" not in run(app, "purge").out
+    clock.now += 1
+    assert "the traces of 1 purged tenant" in run(app, "purge").out
