@@ -56,6 +56,7 @@ HEALTHY = (
     "ok    privileges      the role may read and write\n"
     "ok    migrations      0001 (newest)\n"
     "ok    tables          99 of ours, named provisioning_…\n"
+    "ok    autogenerate    no Flask-Migrate\n"
     "ok    jwt             flask_tenant_provisioning.access.authority.QuietManager\n"
     "ok    jwt-users       no user_lookup_loader\n"
     "ok    jwt-algorithms  HS256\n"
@@ -297,7 +298,7 @@ def test_a_database_that_does_not_answer_fails_and_the_rest_goes_on() -> None:
     TenantProvisioning().init_app(app, url)
     found = unwell(app)
     skipped = ("fail", "not looked at: the database does not answer", "")
-    unseen = ("tenants", "pooler", "privileges", "migrations", "tables", "webhook-keys", "settings-keys")
+    unseen = ("tenants", "pooler", "privileges", "migrations", "tables", "tenant-rows", "webhook-keys", "settings-keys")
     assert {*found} == {*unseen, "database", "worker"}
     assert [found[name] for name in unseen] == [skipped] * 7
     status, detail, advice = found["database"]

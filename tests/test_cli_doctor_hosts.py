@@ -371,3 +371,43 @@ def test_a_table_that_has_our_name_already_fails(make: Make) -> None:
         "provisioning_tenants: there already, and not ours",
         "set PROVISIONING_TABLE_PREFIX before there are tables of ours, so that nobody mistakes them",
     )
+
+
+NO_EXPORT = "workspaces: no export shows a tenant's rows"
+
+
+def add_rows_of_tenants(one: House) -> None:
+    """Create a table of the host's with a column that names a tenant, and one without."""
+    with engine_of(one.app).begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE workspaces (id INTEGER, tenant_id CHAR(36))")
+        connection.exec_driver_sql("CREATE TABLE colours (id INTEGER)")
+
+
+def test_rows_of_tenants_that_nothing_removes_or_exports_are_pointed_out(house: House) -> None:
+    house.mount()
+    assert found(house, "tenant-rows")[0] == "ok"
+    add_rows_of_tenants(house)
+    assert found(house, "tenant-rows") == (
+        "warn",
+        f"workspaces: no purge hook or deprovisioning step removes a purged tenant's rows; {NO_EXPORT}",
+        'register provisioning.hook("tenant.purge") and provisioning.export(…), if these are rows of our tenants',
+    )
+
+
+def test_rows_of_tenants_that_are_removed_and_exported_are_well(make: Make) -> None:
+    one = make()
+    one.provisioning.hook("tenant.purge", name="remove")(lambda tenant: None)
+    one.mount()
+    add_rows_of_tenants(one)
+    assert found(one, "tenant-rows")[:2] == ("warn", NO_EXPORT)
+
+    other = make()
+    other.provisioning.hook("tenant.purge", name="remove")(lambda tenant: None)
+    other.provisioning.archive(lambda tenant, stream: "kept")
+    other.provisioning.export("workspaces")(lambda tenant: iter(()))
+    other.mount()
+    assert found(other, "tenant-rows") == (
+        "ok",
+        "workspaces: something removes and exports tenants' rows",
+        "",
+    )

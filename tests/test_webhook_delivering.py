@@ -17,12 +17,13 @@ from flask_tenant_provisioning import TenantProvisioning
 from flask_tenant_provisioning.database import instant
 from flask_tenant_provisioning.engine.worker import Worker
 from flask_tenant_provisioning.events.publishing import publish_all
-from flask_tenant_provisioning.webhooks import verify
+from flask_tenant_provisioning.webhooks import delivering, verify
 from flask_tenant_provisioning.webhooks.delivering import DeliveryWork
+from flask_tenant_provisioning.webhooks.fairness import SLOW
 from flask_tenant_provisioning.webhooks.fanout import Fanout
 from flask_tenant_provisioning.webhooks.guard import Guard
 from flask_tenant_provisioning.webhooks.retention import remove_old
-from flask_tenant_provisioning.webhooks.sending import Sender
+from flask_tenant_provisioning.webhooks.sending import Answer, Sender
 from flask_tenant_provisioning.webhooks.signing import new_secret, signing_key
 from tests.test_events import followed
 from tests.witness import DAY, LASTING, Clock, one, rows, storage_of
@@ -410,3 +411,34 @@ def test_answers_from_the_operator_s_network_are_for_administrators(house: House
         for caller in (house.partner, admin)
     ]
     assert seen == [[None], ["root:x:0:0"]]
+
+
+class Answering:
+    """A sender whose every answer takes so many seconds, of which none pass."""
+
+    def __init__(self, latency: float) -> None:
+        self.latency, self.sent = latency, 0
+
+    def post(self, url: str, headers: dict[str, str], body: bytes) -> Answer:
+        self.sent += 1
+        return Answer(204, None, "", self.latency)
+
+
+@pytest.mark.parametrize(("latency", "sent"), [(SLOW, 2), (SLOW - 0.01, 6)])
+def test_a_slow_endpoint_gives_way_after_a_batch(
+    house: House, monkeypatch: pytest.MonkeyPatch, latency: float, sent: int
+) -> None:
+    """What is left is due at once, for whichever worker comes next."""
+    monkeypatch.setattr(delivering, "BATCH", 2)
+    house.endpoint()
+    for _ in range(6):
+        house.partner.create()
+    publish_all(house.storage)
+    sender: Any = Answering(latency)
+    work = DeliveryWork(house.storage, sender, lambda _endpoint, _now: [signing_key(SECRET)], lease=30)
+    (endpoint,) = work.claim(32)
+    work.run(endpoint)
+
+    assert sender.sent == sent
+    assert (house.webhook["leased_until"], house.webhook["due_at"] is None) == (None, sent == 6)
+    assert len(work.claim(32)) == (0 if sent == 6 else 1)

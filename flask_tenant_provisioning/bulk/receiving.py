@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import NamedTuple
 
@@ -30,6 +30,8 @@ class Upload(NamedTuple):
     media_type: str
     encoding: str | None
     stream: Iterable[bytes]
+    #: Makes the text that is meant of a table's cell, where the two differ.
+    restore: Callable[[str], str] | None = None
 
 
 def limits(settings: Settings, mode: str) -> reading.Limits:
@@ -71,7 +73,13 @@ def receive(
     try:
         is_column = columns_of(upload.operation, storage.hooks.fields)
         read = reading.chunks(
-            upload.stream, upload.media_type, upload.encoding, limits, CHUNK_ROWS, is_column=is_column
+            upload.stream,
+            upload.media_type,
+            upload.encoding,
+            limits,
+            CHUNK_ROWS,
+            is_column=is_column,
+            restore=upload.restore,
         )
         for count, chunk in enumerate(read, 1):
             storage.transaction(partial(_stored, job=job, number=count, chunk=chunk))

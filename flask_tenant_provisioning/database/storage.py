@@ -223,7 +223,8 @@ class Storage:
 
     @contextlib.contextmanager
     def _autocommit(self) -> Iterator[Session]:
-        self._examine()
+        if not self._is_examined:
+            self._examine()
         with self._reading.connect() as connection:
             session = self._session(connection)
             if not self._lite:
@@ -232,7 +233,8 @@ class Storage:
 
     @contextlib.contextmanager
     def _begun(self) -> Iterator[Session]:
-        self._examine()
+        if not self._is_examined:
+            self._examine()
         with self._writing.connect() as connection:
             with connection.begin():
                 session = self._session(connection)
@@ -251,9 +253,7 @@ class Storage:
         return Session(self, connection)
 
     def _examine(self) -> None:
-        """Look at the database once, on a connection as the engine makes it. Raises `Unsuitable`."""
-        if self._is_examined:
-            return
+        """Look at the database, on a connection as the engine makes it. Raises `Unsuitable`."""
         with connect(self.engine) as connection:
             require_suitable_connection(connection)
             if self._pooler is None and not self._lite and is_pooled(connection):

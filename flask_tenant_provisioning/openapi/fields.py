@@ -27,6 +27,7 @@ from ..tenants.fields import (
     PlanField,
 )
 from ..tenants.own_filters import OwnFilterField
+from ..web.field_schemas import corrected
 from ..web.parameters import ChoiceField, FlagField, InstantField, LimitField
 from ..web.validation import INVISIBLE, PartnerIdField, StrictSchema, TextField, WholeNumberField
 from ..webhooks.fields import (
@@ -81,6 +82,10 @@ class Converter(OpenAPIConverter):
     def init_attribute_functions(self) -> None:
         super().init_attribute_functions()  # type: ignore[no-untyped-call]
         self.attribute_functions.append(_own_properties)
+
+    def field2property(self, field: fields.Field[Any]) -> dict[str, Any]:
+        found: dict[str, Any] = super().field2property(field)
+        return corrected(field, found)
 
     def schema2jsonschema(self, schema: Schema) -> dict[str, Any]:
         found: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]

@@ -17,11 +17,11 @@ KNOWN = {
     r"about the blueprint itself: ": "runs with the blueprint mount, in another run of the same script",
     r"SQLite has one writer|SQLite has no server|a server keeps its files to itself": "the other database runs it",
     r"this user reads every file": "file modes do not bind root; the test runs where the user is another",
-    r"\S+ is not installed$": "receivers in other languages: the compiler or interpreter is not on every machine",
+    r"(?:node|php|ruby|go|javac) is not installed$": "not every machine has every language",
     r"there are no forks here": "an operating system without fork()",
     r"TRUSTED_HOSTS came with Flask 3\.1": "the environment of floors has Flask 2.3",
     r"this example is written for Flask-SQLAlchemy 3\.1": "the environment of floors has 3.0",
-    r"could not import '(asgiref|flask_migrate|flask_appbuilder|flask_login)'": "an extra that this environment lacks",
+    r"could not import '(asgiref|flask_migrate|flask_appbuilder|flask_login|flask_compress)'": "an extra is missing",
     r"the extra 'docs' is not installed": "the environments of tox have the extra `test` alone",
 }
 

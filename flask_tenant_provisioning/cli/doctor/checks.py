@@ -20,6 +20,7 @@ CHECKS: Mapping[str, Check] = {
     "migrations": database.migrated,
     "tables": database.only_ours,
     "autogenerate": host.migrations,
+    "tenant-rows": database.rows_of_tenants_are_removed,
     "jwt": keys.manager,
     "jwt-users": keys.users,
     "jwt-algorithms": keys.algorithms,
