@@ -700,3 +700,23 @@ def test_sixteen_threads_are_each_admitted_as_whom_their_token_names(make_host: 
     with ThreadPoolExecutor(16) as pool:
         assert all(all(right) for right in pool.map(call, range(16)))
     assert len(remembered(app)) == 5
+
+
+# How long a token may be.
+
+
+def test_a_token_of_the_largest_length_is_taken_and_one_longer_is_not(app: Flask) -> None:
+    caller, taken = Caller(app), set()
+    with signing(app):
+        bare = len(create_access_token("someone", additional_claims={"partner_id": "p", "pad": ""}))
+    about = (8192 - bare) * 3 // 4
+    for pad in range(about - 4, about + 5):
+        with signing(app):
+            caller.token = create_access_token("someone", additional_claims={"partner_id": "p", "pad": "x" * pad})
+        length = len(caller.token)
+        if 8190 <= length <= 8195 and length not in taken:
+            taken.add(length)
+            expected = "insufficient-permission" if length <= 8192 else "invalid-token"
+            problem(caller("GET", "/tenants"), code=expected)
+    assert {8192, 8193} & taken
+    assert min(taken) <= 8192 < max(taken)

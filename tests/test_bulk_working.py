@@ -379,6 +379,17 @@ def test_a_chunk_that_always_fails_is_given_up_at_once(bulk: Bulk) -> None:
     assert chunk["fence"] == MOST_CLAIMS + 1
 
 
+@pytest.mark.parametrize("deaths", [MOST_CLAIMS - 1, MOST_CLAIMS])
+def test_the_last_allowed_claim_of_a_chunk_does_its_rows(bulk: Bulk, deaths: int) -> None:
+    job, work = bulk.upload("create", [named(1)]), BulkWork(bulk.mount, 0)
+    for _ in range(deaths):
+        assert len(work.claim(1)) == 1, "its worker dies"
+    (piece,) = work.claim(1)
+    work.run(piece)
+    expected = (201, None) if deaths < MOST_CLAIMS else (500, "internal-error")
+    assert [(one.status, (one.problem or {}).get("code")) for one in bulk.results(job)] == [expected]
+
+
 def test_a_chunk_whose_database_is_away_is_not_given_up(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
     job, work = bulk.upload("create", [named(1)]), BulkWork(bulk.mount, 0)
     for _ in range(2):

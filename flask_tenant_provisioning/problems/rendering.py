@@ -7,7 +7,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from flask import Response, g, request
+from flask import Response, current_app, g, request
 from werkzeug.datastructures import Headers
 
 from .addresses import path
@@ -28,7 +28,7 @@ class MarkedResponse(Response):
     def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
         """The headers as they are sent."""
         headers = super().get_wsgi_headers(environ)
-        if _KEPT in environ:
+        if _KEPT in environ and headers.get(HEADER) != environ[_KEPT]:
             headers[HEADER] = environ[_KEPT]
         return headers
 
@@ -41,7 +41,7 @@ def request_id(key: str = "request_id") -> str:
     environ = request.environ
     found: str | None = environ.get(_KEPT)
     if found is None:
-        for sent in (getattr(g, key, None), environ.get(key), environ.get("HTTP_X_REQUEST_ID")):
+        for sent in (g.get(key), environ.get(key), environ.get("HTTP_X_REQUEST_ID")):
             if sent is not None and REQUEST_ID.fullmatch(str(sent)):
                 found = str(sent)
                 break
@@ -76,8 +76,8 @@ def render(error: ProvisioningError, types: str) -> Response:
 
 def mark(answer: Response) -> Response:
     """Set what every answer bears: its request's id, and that nobody may keep it, or guess its type."""
-    if type(answer) is Response:
-        answer.__class__ = MarkedResponse
+    if type(answer) is Response and current_app.after_request_funcs.get(None):
+        answer.__class__ = MarkedResponse  # hooks of the host's follow
     answer.headers[HEADER] = request_id()
     answer.headers["Cache-Control"] = "no-store"
     answer.headers["X-Content-Type-Options"] = "nosniff"
