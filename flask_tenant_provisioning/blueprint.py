@@ -15,7 +15,7 @@ from .health.routes import routes as health_routes
 from .limiting.spending import spend
 from .openapi.routes import routes as openapi_routes
 from .partners.routes import routes as partner_routes
-from .problems.rendering import mark
+from .problems.rendering import mark, request_id
 from .settings.partner_routes import routes as partner_settings_routes
 from .settings.routes import routes as settings_routes
 from .steps.routes import routes as step_routes
@@ -26,7 +26,7 @@ from .web.call import Call
 from .web.catchall import REST, UNMATCHED, beneath, match_every_method, unmatched
 from .web.docs_links import follow_link, has_followed
 from .web.failures import answer_errors
-from .web.media_types import require_json_accepted
+from .web.media_types import name_patch_formats, require_json_accepted
 from .web.mount import Mount
 from .web.routing import Route
 from .web.rules import add_rule, hide_hosts
@@ -65,6 +65,7 @@ def make_blueprint(mount: Mount) -> Blueprint:
     hide_hosts(blueprint)
     blueprint.record(match_every_method)
     answer_errors(blueprint, mount)
+    blueprint.after_request(name_patch_formats)
     blueprint.after_request(mark)
     return blueprint
 
@@ -86,6 +87,7 @@ def _view(route: Route, mount: Mount) -> Callable[..., Response]:
         return functools.update_wrapper(guarded, handler)
 
     def public(**path: Any) -> Response:
+        request_id(mount.settings.request_id_key)
         asked = route.needs(mount.settings.public_docs)
         if asked and (followed := follow_link(mount)) is not None:
             return followed

@@ -25,7 +25,12 @@ def exempt_from_csrf(app: Flask, blueprint: Blueprint) -> None:
     flask_wtf, csrf = sys.modules.get("flask_wtf.csrf"), app.extensions.get("csrf")
     if flask_wtf is not None and isinstance(csrf, flask_wtf.CSRFProtect):
         csrf.exempt(blueprint)
-        logger.info("the blueprint %r is exempt from CSRFProtect: it reads bearer tokens, no cookie", blueprint.name)
+        name = blueprint.name
+        logger.info(
+            "the blueprint %r is exempt from CSRFProtect: it reads bearer tokens, no cookie",
+            name,
+            extra={"mount": name},
+        )
 
 
 def secret(app: Flask, settings: Settings) -> str | None:

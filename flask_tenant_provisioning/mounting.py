@@ -40,12 +40,12 @@ def is_licensed(license: LicenseSource, settings: Settings) -> bool:
     """Whether a licence lets it mount; where none does, a line of the log says why."""
     if settings.edition == "community":
         advice = "PROVISIONING_EDITION is 'community'. Set it to 'enterprise' to use the licence."
-        logger.info("the provisioning API is not mounted: %s", advice)
+        logger.info("the provisioning API is not mounted: %s", advice, extra={"reason": "community"})
         return False
     try:
         license.load()
     except LicenseError as error:
-        logger.warning("the provisioning API is not mounted: %s", error)
+        logger.warning("the provisioning API is not mounted: %s", error, extra={"reason": error.reason})
         return False
     return True
 
@@ -56,7 +56,11 @@ def authority_of(app: Flask, settings: Settings) -> Authority:
         return PrivateApp(app, settings).authority
     if settings.own_jwt:
         names = ", ".join(PREFIX + name for name in settings.own_jwt)
-        logger.warning("%s: without effect, since PROVISIONING_MOUNT is not 'isolated'; the JWT_* keys count", names)
+        logger.warning(
+            "%s: without effect, since PROVISIONING_MOUNT is not 'isolated'; the JWT_* keys count",
+            names,
+            extra={"keys": names},
+        )
     return Authority(app, app)
 
 

@@ -14,6 +14,7 @@ has to happen is a step or a hook. What a receiver raises is logged, and changes
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -43,11 +44,21 @@ tenant_settings_updated = _signals.signal("tenant.settings_updated")
 partner_updated = _signals.signal("partner.updated")
 partner_settings_updated = _signals.signal("partner.settings_updated")
 bulk_job_finished = _signals.signal("bulk_job.finished")
+webhook_created = _signals.signal("webhook.created")
+webhook_updated = _signals.signal("webhook.updated")
+webhook_rotated = _signals.signal("webhook.rotated")
+webhook_deleted = _signals.signal("webhook.deleted")
 webhook_disabled = _signals.signal("webhook.disabled")
+
+#: The types of events that are logged too.
+_ALARMING = {tenant_provisioning_failed.name, webhook_disabled.name}
 
 
 def announce(rows: Sequence[Mapping[str, Any]], in_host: Callable[[], AbstractContextManager[Any]]) -> None:
-    """Send the signal of each event, as its row was written, in the host's application context."""
+    """Log what an operator has to know of, and send the signal of each event, in the host's application context."""
+    for row in rows:
+        if row["type"] in _ALARMING:
+            _warn(row)
     heard = [row for row in rows if row["type"] in _signals and _signals[row["type"]].receivers]
     if not heard:
         return
@@ -57,9 +68,23 @@ def announce(rows: Sequence[Mapping[str, Any]], in_host: Callable[[], AbstractCo
             _send(_signals[row["type"]], app, envelope(row))
 
 
+def _warn(row: Mapping[str, Any]) -> None:
+    """Log an event that an operator has to know of: once, since it has been committed."""
+    data, extra = json.loads(row["data"]), {"partner": row["partner_id"], "request_id": row["request_id"]}
+    if row["type"] == webhook_disabled.name:
+        webhook, reason = data["webhook"], data["disabled_reason"]
+        extra |= {"webhook": webhook, "reason": reason}
+        logger.warning("webhook %s of partner %r is disabled: %s", webhook, row["partner_id"], reason, extra=extra)
+    else:
+        extra |= {"tenant": row["tenant_id"]}
+        logger.error(
+            "tenant %s of partner %r has failed to provision", row["tenant_id"], row["partner_id"], extra=extra
+        )
+
+
 def _send(signal: NamedSignal, app: Any, event: dict[str, Any]) -> None:
     for receiver in list(signal.receivers_for(app)):
         try:
             require_done(receiver(app, event=event), "The receiver")
         except Exception:
-            logger.exception("a receiver of %s failed", signal.name)
+            logger.exception("a receiver of %s failed", signal.name, extra={"type": signal.name})

@@ -58,13 +58,14 @@ def served_by_werkzeug(app: Flask) -> Iterator[Address]:
 
 
 def ask(address: Address, method: str, path: str, token: str, body: Any = None, **headers: str) -> Reply:
-    """Send one request on a connection of its own."""
+    """Send one request on a connection of its own; a body that is no bytes is sent as JSON."""
     connection = http.client.HTTPConnection(*address, timeout=60)
     sent = {"Authorization": f"Bearer {token}", **headers}
     if body is not None:
         sent.setdefault("Content-Type", "application/json")
     try:
-        connection.request(method, path, None if body is None else json.dumps(body), sent)
+        content = body if body is None or isinstance(body, bytes) else json.dumps(body)
+        connection.request(method, path, content, sent)
         answer = connection.getresponse()
         return Reply(answer.status, dict(answer.getheaders()), answer.read())
     finally:

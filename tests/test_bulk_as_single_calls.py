@@ -132,7 +132,7 @@ class Calls(Stage):
         if before is not None and not self._wrong(body):
             if before[0] == same:
                 return {**before[1], "row": number, "state": "unchanged"}
-            answer = {"status": 422, "code": "idempotency-key-reused", "title": "Idempotency key reused"}
+            answer = {"status": 422, "code": "idempotency-key-reused"}
             return self._failed(number, body, {**answer, "detail": "Another row was sent with this key before."})
         found = self._one(number, body)
         if key is not None and found["state"] != "failed":
@@ -149,8 +149,8 @@ class Calls(Stage):
             return self._failed(number, body, tried.get_json())
         tenant = tried.get_json()["tenant"]
         if (first := self._firsts.get(tenant)) is not None:
-            answer = {"status": 409, "code": "duplicate-row", "title": "Duplicate row", "first_row": first}
-            return self._failed(number, body, {**answer, "detail": f"Row {first} means the same tenant."})
+            refusal = {"status": 409, "code": "duplicate-row", "first_row": first}
+            return self._failed(number, body, {**refusal, "detail": f"Row {first} means the same tenant."})
         before = self.partner("GET", f"/tenants/{tenant}").get_json().get("version")
         answer = self.partner(method, path, **options)
         assert answer.status_code == tried.status_code, answer.text
@@ -207,17 +207,16 @@ class Calls(Stage):
 
     def _refused(self, number: int, body: Body, errors: list[Body]) -> Body:
         some = f"{len(errors)} fields are invalid." if len(errors) > 1 else "1 field is invalid."
-        answer = {"status": 400, "code": "validation-error", "title": "Validation error", "detail": some}
+        answer = {"status": 400, "code": "validation-error", "detail": some}
         ordered = sorted(errors, key=lambda one: str(one["pointer"]))
         return self._failed(number, body, {**answer, "errors": ordered})
 
     def _failed(self, number: int, body: Body, answer: Body) -> Body:
         problem = {name: value for name, value in answer.items() if name not in ("type", "title", "instance")}
-        kind = {"type": f"/api/provisioning/problems/{answer['code']}", "title": ...}
         named = body.get("external_id")
         told = named if isinstance(named, str) and len(named) <= 128 else None
         result = {"row": number, "state": "failed", "status": answer["status"], "tenant": None, "external_id": told}
-        return {**result, "problem": {**kind, **problem}}
+        return {**result, "problem": problem}
 
 
 def plain(results: list[Any]) -> list[Any]:
@@ -388,7 +387,7 @@ def require_same_of_random_rows(app: Flask, operation: str, examples: int) -> No
 @pytest.mark.slow
 @pytest.mark.parametrize("operation", ROWS)
 def test_so_are_random_rows(host: Flask, operation: str) -> None:
-    require_same_of_random_rows(host, operation, int(__import__("os").environ.get("N", "60")))
+    require_same_of_random_rows(host, operation, 25)
 
 
 @pytest.mark.parametrize("operation", ["create", "upsert", "update"])

@@ -14,6 +14,8 @@ from marshmallow import Schema, fields
 
 from flask_tenant_provisioning import TenantProvisioning
 from flask_tenant_provisioning.bulk import receiving
+from flask_tenant_provisioning.bulk.results import ErrorRoom
+from flask_tenant_provisioning.web.sheets import FORMULA_SIGNS
 from tests.bulk import Bulk
 from tests.refusals import invalid_parameter, refused
 from tests.world import PREFIX, Caller, configuration
@@ -194,6 +196,52 @@ def test_rows_of_json_become_a_table_too(partner: Caller) -> None:
         "validation-error",
         "validation-error",
     ]
+
+
+def test_errors_beyond_the_room_of_all_rows_are_counted() -> None:
+    room, kept = ErrorRoom(5), []
+    for _ in range(4):
+        errors, members = [*"abc"], dict[str, Any]()
+        room.trim(errors, members)
+        kept.append(("".join(errors), members))
+    assert kept == [("abc", {}), ("ab", {"errors_omitted": 1}), *[("a", {"errors_omitted": 2})] * 2]
+    errors, members = [*"abc"], {"errors_omitted": 7}
+    room.trim(errors, members)
+    assert (errors, members) == (["a"], {"errors_omitted": 9})
+
+
+def test_a_row_keeps_100_errors(partner: Caller) -> None:
+    path = done(partner, lines({f"n{n}": 0 for n in range(120)}))
+    (item,) = partner("GET", path).get_json()["items"]
+    assert (len(item["problem"]["errors"]), item["problem"]["errors_omitted"]) == (100, 22)
+    assert item["problem"]["detail"] == "122 fields are invalid."
+
+
+def test_names_that_no_header_could_hold_are_no_table(partner: Caller) -> None:
+    path = done(partner, lines({"a" * 200_000: 1}, {"b" * 200_000: 1}))
+    answer = partner("GET", path, headers={"Accept": CSV})
+    detail = "The names of the rows' columns are longer than a row may be: ask for another type."
+    refused(answer, 406, "not-acceptable", detail)
+
+
+@pytest.mark.parametrize("sign", FORMULA_SIGNS)
+def test_no_cell_is_a_formula_to_an_administrator(partner: Caller, sign: str) -> None:
+    row = {
+        "client_name": "x",
+        "email": f"{sign}1",
+        "phone_number": f"'{sign}1",
+        "industry": f"a{sign}",
+        f"{sign}k": "v",
+    }
+    path = done(partner, lines(row))
+    administrator = Caller(partner.app, roles=["provisioning-admin"])
+    theirs, ours = table(administrator, path), table(partner, path)
+    named = dict(zip(theirs[0], theirs[1], strict=True))
+    assert (named["email"], named["phone_number"], named["industry"]) == (f"'{sign}1", f"''{sign}1", f"a{sign}")
+    assert named[f"'{sign}k"] == "v"
+    assert not any(cell.startswith(tuple(FORMULA_SIGNS)) for cells in theirs for cell in cells)
+    own = dict(zip(ours[0], ours[1], strict=True))
+    assert {name: own[name] for name in row} == row
 
 
 def test_a_corrected_table_can_be_sent_again(partner: Caller, monkeypatch: pytest.MonkeyPatch) -> None:

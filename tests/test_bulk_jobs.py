@@ -6,7 +6,9 @@ import csv
 import gzip
 import io
 import json
+import secrets
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -16,12 +18,13 @@ from flask import Flask
 
 from flask_tenant_provisioning.bulk import receiving
 from flask_tenant_provisioning.database import uuid7
+from flask_tenant_provisioning.engine.chores import Chores
 from tests.bulk import Bulk
 from tests.refusals import invalid_parameter, refused
-from tests.servers import at_once
+from tests.servers import ask, at_once, served
 from tests.test_events import followed
 from tests.witness import rows
-from tests.world import KEYS, PREFIX, Caller, signed_license
+from tests.world import KEYS, PREFIX, Caller, mount_of, signed_license
 
 MakeApp = Callable[..., Flask]
 JOBS = "/bulk-jobs"
@@ -52,6 +55,11 @@ def done(partner: Caller, job: dict[str, Any]) -> dict[str, Any]:
     """The job once a worker has done all that is due."""
     Bulk(partner.app, partner).work()
     return read(partner, job)
+
+
+def items_of(partner: Caller, job: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = partner("GET", f"{JOBS}/{job['job']}/items?limit=1000").get_json()["items"]
+    return found
 
 
 def as_ndjson(sent: list[dict[str, Any]]) -> bytes:
@@ -378,6 +386,55 @@ def test_a_partner_has_so_many_jobs_under_way(make_app: MakeApp) -> None:
     partner("POST", f"{JOBS}/{first['job']}/cancel")
     done(partner, uploaded(partner, [named(5)]))
     uploaded(partner, [named(6)])
+
+
+def test_a_resumed_job_counts_as_under_way(make_app: MakeApp) -> None:
+    partner = Caller(make_app(PROVISIONING_BULK_OPEN_JOBS=2))
+    cancelled = [uploaded(partner, [named(n)]) for n in (1, 2)]
+    for job in cancelled:
+        assert partner("POST", f"{JOBS}/{job['job']}/cancel").status_code == 200
+    first = uploaded(partner, [named(3)])
+    assert partner("POST", f"{JOBS}/{cancelled[0]['job']}/resume").status_code == 202
+    assert partner("POST", f"{JOBS}/{cancelled[0]['job']}/resume").status_code == 202
+    detail = "2 bulk jobs are under way: wait until one has ended."
+    refused(partner("POST", f"{JOBS}/{cancelled[1]['job']}/resume"), 403, "quota-exceeded", detail, limit=2)
+    assert read(partner, cancelled[1])["state"] == "cancelled"
+    done(partner, first)
+    assert partner("POST", f"{JOBS}/{cancelled[1]['job']}/resume").status_code == 202
+
+
+def test_uploads_at_once_are_no_more_than_may_be_under_way(make_app: MakeApp) -> None:
+    app = make_app(PROVISIONING_BULK_OPEN_JOBS=3)
+    partner = Caller(app)
+    with served(app) as address:
+        replies = at_once(12, lambda n: ask(address, "POST", f"{PREFIX}{JOBS}", partner.token, [named(n)]))
+        assert Counter(reply.status for reply in replies) == {202: 3, 403: 9}
+        jobs = [reply.json()["job"] for reply in replies if reply.status == 202]
+        for job in jobs:
+            assert partner("POST", f"{JOBS}/{job}/cancel").status_code == 200
+        jobs += [uploaded(partner, [named(20 + n)])["job"] for n in range(2)]
+        path = f"{PREFIX}{JOBS}/{{}}/resume"
+        replies = at_once(3, lambda n: ask(address, "POST", path.format(jobs[n]), partner.token))
+        assert Counter(reply.status for reply in replies) == {202: 1, 403: 2}
+
+
+def test_a_partners_oldest_results_are_dropped_first(make_app: MakeApp) -> None:
+    app = make_app(PROVISIONING_BULK_KEPT_BYTES=3000)
+    partner, other = Caller(app), Caller(app)
+    noise = [[named(n, email=secrets.token_hex(20)) for n in range(60)] for _ in range(3)]  # some 2 kB, packed
+    cancelled = uploaded(partner, noise[2])
+    partner("POST", f"{JOBS}/{cancelled['job']}/cancel")
+    old, new = (uploaded(partner, some) for some in noise[:2])
+    done(partner, new)
+    others = uploaded(other, [named(1)])
+    waiting = uploaded(Caller(app), noise[2])
+    Bulk(app, partner).work()
+    Chores(mount_of(app)).do()
+    assert [read(partner, job)["failed"] for job in (old, new)] == [60, 60]
+    assert [len(items_of(partner, job)) for job in (old, new)] == [0, 60]
+    assert len(items_of(other, others)) == 1
+    assert partner("GET", f"{JOBS}/{cancelled['job']}").status_code == 404
+    assert waiting["total"] == 60
 
 
 def test_a_finished_job_tells_its_partner(partner: Caller) -> None:

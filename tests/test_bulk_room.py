@@ -57,7 +57,7 @@ class Limited:
     def require_exact(self) -> int:
         """Every counter is the number of its living tenants, and no place is reserved; returns the partner's."""
         living = rows(self.app, "tenants", live=1)
-        own = sum(row["partner_id"] == self.partner.partner for row in living)
+        own = len([row for row in living if row["partner_id"] == self.partner.partner])
         found = self.counters()
         assert found.pop("licence") == (len(living), 0)
         assert found.pop("partner", (own, 0)) == (own, 0)

@@ -207,6 +207,41 @@ def test_beyond_a_limit_nothing_is_kept(
     nothing_is_kept(partner)
 
 
+def test_up_to_a_limit_an_upload_is_taken(make_app: MakeApp) -> None:
+    size = 2 * len(ROW)
+    config = {"PROVISIONING_BULK_MAX_ROWS": 3, "PROVISIONING_BULK_ATOMIC_ROWS": 2}
+    partner = Caller(make_app(**config, PROVISIONING_BULK_MAX_BYTES=1024, PROVISIONING_BULK_ATOMIC_BYTES=1024))
+    assert upload(partner, ROW * 3).status_code == 202
+    assert upload(partner, ROW * 2, query="?mode=atomic").status_code == 202
+    for query, count in (("", 3), ("?mode=atomic", 2)):
+        detail = f"The upload has more than {count} rows."
+        refused(upload(partner, ROW * (count + 1), query=query), 413, "upload-too-large", detail)
+        for packed in (False, True):
+            headers = {"Content-Encoding": "gzip"} if packed else {}
+            for spare, status in ((0, 202), (1, 413)):
+                data = ROW * 2 + b" " * (1024 - size + spare)
+                sent = gzip.compress(data) if packed else data
+                assert upload(partner, sent, query=query, **headers).status_code == status
+
+
+def test_the_rows_of_an_atomic_table_are_measured_as_json(make_app: MakeApp) -> None:
+    partner = Caller(make_app(PROVISIONING_BULK_ATOMIC_BYTES=1024))
+    header, row = b"metadata.abcdefghijklmnopqrst\n", len(b'{"metadata.abcdefghijklmnopqrst":"1"}')
+    most = 1024 // row
+    assert upload(partner, header + b"1\n" * most, "text/csv", query="?mode=atomic").status_code == 202
+    assert upload(partner, header + b"1\n" * (most + 1), "text/csv").status_code == 202
+    answer = upload(partner, header + b"1\n" * (most + 1), "text/csv", query="?mode=atomic")
+    refused(answer, 413, "upload-too-large", "The rows are larger than 1024 bytes as JSON.")
+
+
+@pytest.mark.parametrize(("media_type", "frame"), [(NDJSON, b"%b\n"), ("application/json", b"[%b]")])
+def test_a_row_may_have_256_kib(partner: Caller, media_type: str, frame: bytes) -> None:
+    row = b'{"a":"' + b"x" * (256 * 1024 - 8) + b'"}'
+    assert upload(partner, frame % row, media_type).status_code == 202
+    longer = row.replace(b'"}', b'x"}')
+    refused(upload(partner, frame % longer, media_type), 413, "upload-too-large", ROW_TOO_LARGE, line=1)
+
+
 def test_an_upload_of_unknown_length_has_the_same_limit(make_app: MakeApp) -> None:
     partner = Caller(make_app(PROVISIONING_BULK_MAX_BYTES=10_000))
     source = Source(iter(lambda: ROW, b""))

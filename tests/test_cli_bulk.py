@@ -25,6 +25,7 @@ from flask_tenant_provisioning.cli.tenants import outcome
 from flask_tenant_provisioning.cli.tenants.performing import Performance
 from flask_tenant_provisioning.cli.tenants.saving import opened
 from flask_tenant_provisioning.cli.tenants.sheets import Sheet
+from flask_tenant_provisioning.web.sheets import FORMULA_SIGNS
 from tests import own_fields, world
 from tests.bulk import Bulk
 from tests.commands import Done, run
@@ -364,7 +365,7 @@ def test_an_export_is_what_a_client_may_write(host: Flask, tmp_path: Path) -> No
     assert exported(host, "--output", str(table)) == Done(0, f"2 tenants in {table}.\n")
     assert table.read_bytes().decode() == (
         '"external_id","client_name","email","phone_number","industry","plan","metadata.a"\r\n'
-        "x,Client 1,admin1@example.com,+1234567890,IT,gold,ü\r\n"
+        "x,Client 1,admin1@example.com,'+1234567890,IT,gold,ü\r\n"
         ",Client 2,admin2@example.com,,,,\r\n"
     )
 
@@ -428,6 +429,22 @@ def test_an_export_of_nobody_says_so(host: Flask, tmp_path: Path) -> None:
     assert exported(host, "--output", str(table), partner="other").err == "There are no such tenants.\n"
     done = imported(host, table)
     assert done == Done(2, "", f"Error: {table}: The upload has no rows. Nothing of it is kept.\n")
+
+
+def test_an_export_holds_no_formula_and_comes_back_as_it_was(host: Flask, tmp_path: Path) -> None:
+    texts = [f"{before}{sign}1" for sign in FORMULA_SIGNS for before in ("", "'", "''", "a")]
+    texts += ["'", "''", "'a", "1"]
+    sent = [named(n, phone_number="+4915112345", metadata={f"={n % 3}": text}) for n, text in enumerate(texts)]
+    assert imported(host, "-", "--format", "ndjson", input=ndjson(*sent)).status == 0
+    file = tmp_path / "acme.csv"
+    assert exported(host, "--output", str(file)).status == 0
+    with file.open(newline="", encoding="utf-8") as table:
+        cells = [cell for row in csv.reader(table) for cell in row]
+    assert len(cells) > len(texts)
+    assert not any(cell.startswith(tuple(FORMULA_SIGNS)) for cell in cells)
+    assert run(host, "tenants", "import", str(file), "--partner", "other").status == 0
+    assert held(host, "other") == held(host)
+    assert len(held(host)) == len(texts)
 
 
 def test_a_table_has_the_keys_that_are_named(host: Flask) -> None:

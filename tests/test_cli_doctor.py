@@ -46,7 +46,7 @@ VARYING = {
 }
 
 HEALTHY = (
-    "ok    configuration   5 of 99 keys are set\n"
+    "ok    configuration   6 of 99 keys are set\n"
     "ok    license         lic-1 of Test Host, for any installation, "
     "valid, until 2096-10-02T07:06:40Z, 9 days left\n"
     "ok    tenants         0 of 10\n"
@@ -67,10 +67,11 @@ HEALTHY = (
     "ok    csrf            no CSRFProtect\n"
     "ok    hooks           none of the host's runs before a request\n"
     "ok    sessions        no hook around a request touches them\n"
+    "ok    compression     no Flask-Compress\n"
     "ok    middleware      whatever wraps app.wsgi_app stands before the API\n"
     "ok    routes          none of the host's lies below /api/provisioning\n"
     "ok    cursors         sealed by SECRET_KEY, mark abcd: it must be the same in every process and at every start\n"
-    "ok    rate-limits     off: PROVISIONING_RATE_LIMITS is not set\n"
+    "ok    rate-limits     off: PROVISIONING_RATE_LIMITS names none\n"
     "ok    webhook-keys    there are none yet / "
     "set PROVISIONING_ENCRYPTION_KEYS before the first: the app's secret key would seal it\n"
     "ok    webhook-reach   https, port 443, 8443, and no internal network\n"
@@ -85,6 +86,7 @@ ISOLATED = {
     "no CSRFProtect": "the mount is isolated: none comes before it",
     "none of the host's runs before a request": "the mount is isolated: none comes before it",
     "no hook around a request touches them": "the mount is isolated: none comes before it",
+    "no Flask-Compress": "the mount is isolated: none comes before it",
 }
 HEALTHY_ISOLATED = functools.reduce(lambda told, pair: told.replace(*pair), ISOLATED.items(), HEALTHY)
 
@@ -296,7 +298,7 @@ def test_a_database_that_does_not_answer_fails_and_the_rest_goes_on() -> None:
     TenantProvisioning().init_app(app, url)
     found = unwell(app)
     skipped = ("fail", "not looked at: the database does not answer", "")
-    unseen = ("tenants", "pooler", "privileges", "migrations", "tables", "webhook-keys", "settings-keys")
+    unseen = ("tenants", "pooler", "privileges", "migrations", "tables", "tenant-rows", "webhook-keys", "settings-keys")
     assert {*found} == {*unseen, "database", "worker"}
     assert [found[name] for name in unseen] == [skipped] * 7
     status, detail, advice = found["database"]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import Flask, redirect, session
+from flask import Flask, abort, redirect, request, session
 from flask.typing import ResponseReturnValue
 from flask_jwt_extended import JWTManager
 from flask_wtf import CSRFProtect
@@ -93,8 +93,39 @@ def test_hooks_before_each_request(blueprint: House, house: House) -> None:
         one.mount()
     names = f"{HERE}.load_user, {HERE}.Tracing, functools.partial"
     advice = f"let them pass request.blueprint == 'provisioning', or {ISOLATE}"
-    assert found(blueprint, "hooks") == ("warn", f"what {names} may answer, partners get", advice)
+    assert found(blueprint, "hooks") == ("ok", f"{names}: asked before a request, and none answers", "")
     assert found(house, "hooks") == SPARED
+    seen: list[tuple[str, str, str | None]] = []
+
+    def wall() -> Any:
+        seen.append((request.method, request.path, request.blueprint))
+        return redirect("/login") if request.method == "POST" else None
+
+    blueprint.app.before_request(wall)
+    answers = ("fail", f"{HERE}.{wall.__qualname__} answers 302 where a partner sends POST /tenants", advice)
+    assert found(blueprint, "hooks") == answers
+    path = "/api/provisioning/tenants"
+    assert seen == [("GET", path, "provisioning"), ("POST", path, "provisioning")]
+
+
+def fails() -> None:
+    """A hook that takes every caller for one of the host's users."""
+    raise KeyError("user")
+
+
+def forbids() -> None:
+    """A hook that lets nobody pass."""
+    abort(403)
+
+
+@pytest.mark.parametrize(("hook", "does"), [(fails, "fails (KeyError)"), (forbids, "answers 403")])
+def test_a_hook_that_lets_no_partner_pass_fails(blueprint: House, hook: Callable[[], None], does: str) -> None:
+    blueprint.app.before_request(hook)
+    blueprint.mount()
+    status, detail, advice = found(blueprint, "hooks")
+    assert (status, detail) == ("fail", f"{HERE}.{hook.__name__} {does} where a partner sends GET /tenants")
+    assert ISOLATE in advice
+    assert run(blueprint.app, "doctor").status == 1
 
 
 def test_what_the_host_does_about_its_own_errors_and_json_is_no_matter(blueprint: House) -> None:
@@ -150,6 +181,26 @@ def wrapped(hook: Callable[..., Any]) -> Callable[..., Any]:
     return around
 
 
+def compress(answer: Any) -> Any:
+    """Stands for Flask-Compress's hook, by whose name it is known."""
+    return answer
+
+
+compress.__module__, compress.__qualname__ = "flask_compress.flask_compress", "Compress.after_request"
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_compression(blueprint: House, house: House, compressed: bool) -> None:
+    for one in (blueprint, house):
+        if compressed:
+            one.app.after_request(compress)
+        one.mount()
+    detail = "Flask-Compress packs the API's answers, secrets too, and changes their ETags, which If-Match takes"
+    warning = ("warn", detail, f"leave the API to the proxy in front, or {ISOLATE}")
+    assert found(blueprint, "compression") == (warning if compressed else ("ok", "no Flask-Compress", ""))
+    assert found(house, "compression") == SPARED
+
+
 def test_hooks_that_touch_sessions(blueprint: House, house: House) -> None:
     for one in (blueprint, house):
         one.app.url_value_preprocessor(pull)
@@ -176,10 +227,21 @@ def test_a_user_lookup_of_the_hosts(blueprint: House, house: House) -> None:
     for one in (blueprint, house):
         JWTManager(one.app).user_lookup_loader(user_of)
         one.mount()
-    detail = f"{HERE}.user_of is asked for every caller, and partners are none of the host's users"
-    advice = f"let it know the partners' sub too, or {ISOLATE}"
-    assert found(blueprint, "jwt-users") == ("warn", detail, advice)
+    detail = f"{HERE}.user_of is asked for every caller, and knows no user for the sub 'provisioning-doctor'"
+    advice = f"{ISOLATE}, or let it know the partners' sub too and name one with --subject"
+    assert found(blueprint, "jwt-users") == ("fail", detail, advice)
+    assert run(blueprint.app, "doctor").status == 1
     assert found(house, "jwt-users") == ("ok", f"{HERE}.user_of is not asked by the isolated mount", "")
+
+
+def test_a_user_lookup_that_fails_or_knows_a_partner(blueprint: House) -> None:
+    users = {7: "crm"}
+    JWTManager(blueprint.app).user_lookup_loader(lambda _header, claims: users[int(claims["sub"])])
+    blueprint.mount()
+    status, detail, _ = found(blueprint, "jwt-users")
+    assert status == "fail"
+    assert "fails (ValueError) for the sub 'provisioning-doctor'" in detail
+    assert "finds a user for the sub '7'" in run(blueprint.app, "doctor", "--subject", "7").out
 
 
 def test_whose_settings_verify(make: Make, house: House) -> None:
@@ -308,4 +370,44 @@ def test_a_table_that_has_our_name_already_fails(make: Make) -> None:
         "fail",
         "provisioning_tenants: there already, and not ours",
         "set PROVISIONING_TABLE_PREFIX before there are tables of ours, so that nobody mistakes them",
+    )
+
+
+NO_EXPORT = "workspaces: no export shows a tenant's rows"
+
+
+def add_rows_of_tenants(one: House) -> None:
+    """Create a table of the host's with a column that names a tenant, and one without."""
+    with engine_of(one.app).begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE workspaces (id INTEGER, tenant_id CHAR(36))")
+        connection.exec_driver_sql("CREATE TABLE colours (id INTEGER)")
+
+
+def test_rows_of_tenants_that_nothing_removes_or_exports_are_pointed_out(house: House) -> None:
+    house.mount()
+    assert found(house, "tenant-rows")[0] == "ok"
+    add_rows_of_tenants(house)
+    assert found(house, "tenant-rows") == (
+        "warn",
+        f"workspaces: no purge hook or deprovisioning step removes a purged tenant's rows; {NO_EXPORT}",
+        'register provisioning.hook("tenant.purge") and provisioning.export(…), if these are rows of our tenants',
+    )
+
+
+def test_rows_of_tenants_that_are_removed_and_exported_are_well(make: Make) -> None:
+    one = make()
+    one.provisioning.hook("tenant.purge", name="remove")(lambda tenant: None)
+    one.mount()
+    add_rows_of_tenants(one)
+    assert found(one, "tenant-rows")[:2] == ("warn", NO_EXPORT)
+
+    other = make()
+    other.provisioning.hook("tenant.purge", name="remove")(lambda tenant: None)
+    other.provisioning.archive(lambda tenant, stream: "kept")
+    other.provisioning.export("workspaces")(lambda tenant: iter(()))
+    other.mount()
+    assert found(other, "tenant-rows") == (
+        "ok",
+        "workspaces: something removes and exports tenants' rows",
+        "",
     )

@@ -21,6 +21,7 @@ from tests.world import configuration, mount_of
 LIMITS = {"read": "600/minute", "write": "10/second;120/minute"}
 WRITTEN = "read 600/minute, write 10/second;120/minute"
 STORAGE = "PROVISIONING_RATE_LIMIT_STORAGE"
+ABSENT = object()
 Told = Callable[..., tuple[str, str, str]]
 pytestmark = pytest.mark.one_database("says nothing of the database")
 
@@ -32,7 +33,7 @@ def told(database_url: str) -> Iterator[Told]:
 
     def tell(limiter: dict[str, Any] | None = None, function: Any = None, **config: Any) -> tuple[str, str, str]:
         app = Flask("host")
-        app.config.update(configuration(**config))
+        app.config.update({key: value for key, value in configuration(**config).items() if value is not ABSENT})
         if limiter is not None:
             Limiter(get_remote_address, app=app, **limiter)
         provisioning = TenantProvisioning()
@@ -54,8 +55,13 @@ def redis_url() -> Iterator[str]:
         yield broker.url
 
 
-def test_without_limits_nothing_is_to_be_said(told: Told) -> None:
-    assert told() == ("ok", "off: PROVISIONING_RATE_LIMITS is not set", "")
+def test_without_limits_that_were_thought_of_doctor_warns(told: Told) -> None:
+    detail = "off: PROVISIONING_RATE_LIMITS is not set, and one partner's requests can slow down all others'"
+    suggested = "{'read': '1200/minute', 'write': '300/minute', 'bulk': '30/minute'}"
+    advice = f"set PROVISIONING_RATE_LIMITS = {suggested}, or {{}} where a proxy limits partners"
+    assert told(PROVISIONING_RATE_LIMITS=ABSENT) == ("warn", detail, advice)
+    assert told(PROVISIONING_RATE_LIMITS=eval(suggested))[0] == "warn"  # counted in memory
+    assert told(PROVISIONING_RATE_LIMITS={}) == ("ok", "off: PROVISIONING_RATE_LIMITS names none", "")
 
 
 def test_where_nothing_is_mounted_nothing_is_counted(told: Told) -> None:

@@ -14,7 +14,7 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine, create_engine, event, make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool, SingletonThreadPool, StaticPool
+from sqlalchemy.pool import AssertionPool, NullPool, SingletonThreadPool, StaticPool
 
 from flask_tenant_provisioning import ConfigurationError, TenantProvisioning
 from flask_tenant_provisioning.database.errors import Meaning, meaning
@@ -25,7 +25,7 @@ from tests.test_faults import observer
 from tests.world import EXAMPLE, Caller, configuration, engine_of, problem
 
 Make = Callable[..., Engine]
-Mount = Callable[[Any], Caller]
+Mount = Callable[..., Caller]
 SERVER = "postgresql+psycopg://127.0.0.1:1/none"
 MEMORY = "A SQLite database in memory belongs to one connection: name a file instead."
 
@@ -61,20 +61,20 @@ def require_whole_units(partner: Caller) -> None:
     made = partner("POST", "/tenants", json={**EXAMPLE, "client_name": "株式会社 ü"}, headers=key)
     assert made.status_code == 201, made.text
     assert partner("POST", "/tenants", json={**EXAMPLE, "client_name": "株式会社 ü"}, headers=key).json == made.json
-    at = f"/tenants/{made.json['tenant']}"
+    at = f"/tenants/{made.get_json()['tenant']}"
     assert partner("PATCH", f"{at}?validate_only=true", json={"industry": "rehearsed"}).status_code == 200
     assert partner("PATCH", at, json={"industry": "no"}).status_code == 409
     assert partner("POST", "/tenants", json=EXAMPLE).status_code == 409
     assert partner("GET", at).json == made.json
-    assert [each["type"] for each in partner("GET", "/events").json["items"]] == ["tenant.created"]
+    assert [each["type"] for each in partner("GET", "/events").get_json()["items"]] == ["tenant.created"]
     bulk = Bulk(partner.app, partner)
     rows = [{"client_name": "A", "email": "a1@example.com"}, {"client_name": "B", "email": "bad"}]
     failed = bulk.upload("create", rows, mode="atomic")
     bulk.work()
     assert bulk.job(failed).state == "failed"
-    assert [item["tenant"] for item in partner("GET", "/tenants").json["items"]] == [made.json["tenant"]]
+    assert [item["tenant"] for item in partner("GET", "/tenants").get_json()["items"]] == [made.get_json()["tenant"]]
     document = {**EXAMPLE, "email": "m@example.com", "metadata": {"a": "ü"}}
-    assert partner("POST", "/tenants", json=document).json["metadata"] == {"a": "ü"}
+    assert partner("POST", "/tenants", json=document).get_json()["metadata"] == {"a": "ü"}
 
 
 def listen(engine: Engine, name: str, function: Callable[..., Any], **options: Any) -> Engine:
@@ -152,7 +152,7 @@ def test_a_host_in_autocommit_stays_so(mount: Mount, database_url: str) -> None:
     partner.create()
     with engine.connect() as connection:
         connection.execute(text("DELETE FROM provisioning_tenants"))
-    assert partner("GET", "/tenants").json["items"] == []
+    assert partner("GET", "/tenants").get_json()["items"] == []
 
 
 REFUSED: dict[str, tuple[Callable[[str], Any], str]] = {
@@ -164,11 +164,19 @@ REFUSED: dict[str, tuple[Callable[[str], Any], str]] = {
     ),
     "StaticPool": (
         lambda file: create_engine(file, poolclass=StaticPool),
-        "A StaticPool has one connection for several threads: use a QueuePool or a NullPool.",
+        "The engine's StaticPool has one connection for several threads: use a QueuePool or a NullPool.",
     ),
     "SingletonThreadPool": (
         lambda file: create_engine(file, poolclass=SingletonThreadPool),
-        "A SingletonThreadPool has one connection for several threads: use a QueuePool or a NullPool.",
+        "The engine's SingletonThreadPool has one connection for several threads: use a QueuePool or a NullPool.",
+    ),
+    "AssertionPool": (
+        lambda file: create_engine(file, poolclass=AssertionPool),
+        "The engine's AssertionPool has one connection for several threads: use a QueuePool or a NullPool.",
+    ),
+    "another driver": (
+        lambda file: create_engine(file.replace("sqlite", "sqlite+pysqlcipher"), module=sqlite3),
+        "The driver pysqlcipher is not supported: use pysqlite.",
     ),
     "READ UNCOMMITTED": (
         lambda file: create_engine(file, isolation_level="READ UNCOMMITTED"),
@@ -458,3 +466,32 @@ class Failure(Exception):
 )
 def test_a_drivers_error_is_read_by_its_state_and_its_words(state: str | None, said: str, expected: Meaning) -> None:
     assert meaning(Failure(state, said)) is expected
+
+
+# What a server that forks would hand on
+
+
+@pytest.mark.parametrize("closes", [False, True])
+def test_connections_that_are_open_before_a_fork_are_seen_by_doctor(
+    mount: Mount, database_url: str, closes: bool
+) -> None:
+    engine = create_engine(database_url, pool_timeout=5)
+    app = mount(engine).app
+    with engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+    if closes:
+        engine.dispose()
+    (line,) = [line for line in run(app, "doctor").out.splitlines() if line[6:].startswith("pool ")]
+    assert line.startswith("ok" if closes else "warn")
+    assert ("1 open once the app is made" in line) is not closes
+
+
+def test_a_mount_that_migrates_at_start_leaves_no_connection_open(mount: Mount, database_url: str) -> None:
+    opened: list[Any] = []
+    engine = create_engine(database_url)
+    event.listen(engine, "connect", lambda connection, _: opened.append(connection))
+    closed: list[Any] = []
+    event.listen(engine, "close_detached", closed.append)
+    mount(engine)
+    assert opened
+    assert closed == opened

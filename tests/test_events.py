@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from flask_tenant_provisioning.events.publishing import publish
+from flask_tenant_provisioning.events.publishing import publish, publish_all
 from flask_tenant_provisioning.events.retention import remove_old
+from flask_tenant_provisioning.events.statements import WINDOW
+from flask_tenant_provisioning.tenants.own_fields import difference
 from tests.refusals import invalid_parameter
 from tests.steps import House
-from tests.witness import DAY, hosted, one, rows, storage_of
+from tests.witness import DAY, LASTING, Clock, hosted, one, rows, storage_of
 from tests.world import Caller, problem
 
 TYPES = "tenant.created, tenant.provisioned, tenant.provisioning_failed, tenant.updated, tenant.suspended, "
 TYPES += "tenant.reactivated, tenant.deleted, tenant.restored, tenant.moved, tenant.purged, tenant.settings_updated, "
-TYPES += "bulk_job.finished, partner.updated, partner.settings_updated, webhook.disabled"
+TYPES += "bulk_job.finished, partner.updated, partner.settings_updated, webhook.created, webhook.updated, "
+TYPES += "webhook.rotated, webhook.deleted, webhook.disabled"
 
 
 def read(caller: Caller, **asked: Any) -> dict[str, Any]:
@@ -275,3 +279,81 @@ def test_a_process_whose_clock_is_behind_keeps_a_tenants_order(database_url: str
     assert [event["data"]["version"] for event in followed(slow)] == [1, 2, 3, 4, 5]
     for house in (ahead, behind):
         house.close()
+
+
+def test_a_small_change_leaves_a_small_record(partner: Caller) -> None:
+    """Of the metadata `changes` names the members that differ; the tenant stands once, in `data`."""
+    big = {f"{number:02}{'k' * 38}": "𝄞" * 500 for number in range(48)}
+    made = partner.create(metadata={**big, "k": "1", "gone": "x"})
+    body = {"metadata": {"k": "2", "gone": None, "new": "y"}}
+    assert partner("PATCH", one(made), json=body).status_code == 200
+
+    event = followed(partner, tenant=made["tenant"])[-1]
+    assert event["changes"] == {"metadata": {"previous": {"k": "1", "gone": "x"}, "new": {"k": "2", "new": "y"}}}
+    (row,) = rows(partner.app, "events", id=event["id"])
+    tenant = len(json.dumps(event["data"], ensure_ascii=False).encode())
+    assert sum(len(json.dumps(value, ensure_ascii=False).encode()) for value in row.values()) < 1.2 * tenant + 2000
+
+
+@pytest.mark.parametrize(
+    ("previous", "new", "told"),
+    [
+        (1, 2, {"previous": 1, "new": 2}),
+        (None, {"a": 1}, {"previous": None, "new": {"a": 1}}),
+        ({"a": 1, "b": 2}, {"a": 1, "b": 3}, {"previous": {"b": 2}, "new": {"b": 3}}),
+        ({"a": 1}, {"a": True}, {"previous": {"a": 1}, "new": {"a": True}}),
+        ({"a": 1}, {"b": None}, {"previous": {"a": 1}, "new": {"b": None}}),
+        (
+            {"a": {"b": 1, "c": [1]}},
+            {"a": {"b": 1, "c": [2]}},
+            {"previous": {"a": {"c": [1]}}, "new": {"a": {"c": [2]}}},
+        ),
+        ({"a": {"b": 1}}, {"a": [1]}, {"previous": {"a": {"b": 1}}, "new": {"a": [1]}}),
+    ],
+)
+def test_of_two_objects_only_what_differs_is_told(previous: Any, new: Any, told: Any) -> None:
+    assert difference(previous, new) == told
+
+
+def events_at(partner: Caller, kinds_by_place: dict[int, str], count: int) -> None:
+    """Give a feed so many events, of type ``tenant.updated`` but at these places."""
+    storage, at = storage_of(partner.app), "2025-02-10T16:30:00.000000Z"
+    rows = (
+        {"partner_id": partner.partner, "id": id, "position": place, "timestamp": at, "data": "{}"}
+        | {"type": kinds_by_place.get(place, "tenant.updated")}
+        for place, id in enumerate(storage.new_ids(count), 1)
+    )
+    feed = {"partner_id": partner.partner, "position": count, "removed": 0, "published_at": at}
+    with storage.engine.begin() as connection:
+        connection.execute(storage.table("feeds").insert(), feed)
+        connection.execute(storage.table("events").insert(), list(rows))
+
+
+def test_a_filtered_feed_has_the_last_place_of_a_window_and_the_first_of_the_next(partner: Caller) -> None:
+    """A page of few events looks at so many places, and the next begins right behind the last of them."""
+    kinds_by_place = {1: "tenant.created", WINDOW: "tenant.deleted", WINDOW + 1: "tenant.restored"}
+    events_at(partner, kinds_by_place, WINDOW + 2)
+    asked = "tenant.created,tenant.deleted,tenant.restored"
+    assert kinds(followed(partner, type=asked)) == ["created", "deleted", "restored"]
+    assert kinds(followed(partner, type="tenant.deleted")) == ["deleted"]
+    assert kinds(read(partner, type=asked)["items"]) == ["created", "deleted"]
+
+
+def test_a_publisher_whose_clock_is_behind_does_not_turn_the_feed_back(make_app: Any) -> None:
+    """Of one partner's deliveries and places the next is never earlier, whichever process gives them."""
+    clock = Clock()
+    app = make_app(mount={"clock": clock}, **LASTING)
+    partner, storage = Caller(app), storage_of(app)
+    url = {"url": "https://93.184.215.14/hook"}
+    assert partner("POST", "/webhooks", json=url).status_code == 201
+    partner.create()
+    publish_all(storage)
+    (before,) = rows(app, "feeds", partner_id=partner.partner)
+    clock.now -= 100
+    partner.create()
+    publish_all(storage)
+
+    (after,) = rows(app, "feeds", partner_id=partner.partner)
+    assert (after["position"], after["published_at"]) == (before["position"] + 1, before["published_at"])
+    deliveries = sorted(rows(app, "deliveries"), key=lambda delivery: delivery["position"])
+    assert [delivery["due_at"] for delivery in deliveries] == [before["published_at"]] * 2

@@ -625,12 +625,12 @@ import json, sys, time
 import flask, flask_jwt_extended, sqlalchemy
 from flask import Flask
 from sqlalchemy.dialects import sqlite
-config, url, before, began = json.load(sys.stdin), sys.argv[1], set(sys.modules), time.perf_counter()
+config, url, before, began = json.load(sys.stdin), sys.argv[1], set(sys.modules), time.process_time()
 import flask_tenant_provisioning
 app = Flask("host")
 app.config.update(config)
 flask_tenant_provisioning.TenantProvisioning(auto_migrate=False).init_app(app, url)
-took = time.perf_counter() - began
+took = time.process_time() - began
 mounted = [name for name, mount in app.extensions["tenant_provisioning"].items() if mount.served]
 print(json.dumps({"took": took, "mounted": mounted, "came": sorted(set(sys.modules) - before)}))
 """

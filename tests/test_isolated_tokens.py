@@ -122,7 +122,7 @@ def test_a_fault_in_a_loader_of_the_hosts_is_a_problem(make: Make) -> None:
 
     JWTManager(house.app).token_in_blocklist_loader(broken)
     answer = house.open()("GET", "/tenants")
-    problem(answer, status=500, code="internal-error")
+    problem(answer, status=401, code="invalid-token")
     assert SECRET not in answer.text
 
 

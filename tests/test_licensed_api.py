@@ -10,7 +10,9 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
-from tests.world import Caller, problem, signed_license
+from flask_tenant_provisioning import TenantProvisioning
+from flask_tenant_provisioning.engine.choosing import worker_of
+from tests.world import Caller, configuration, mount_of, problem, signed_license
 
 DAY = 86_400
 BODY = {"client_name": "Example Corp", "email": "late@example.com"}
@@ -69,6 +71,29 @@ def test_after_the_grace_creating_is_refused_and_all_else_goes_on(partner: Calle
     assert partner("PUT", path, json=BODY).status_code == 200
     assert partner("DELETE", path).status_code == 200
     assert partner("GET", path).get_json()["status"] == "deleted"
+
+
+def test_after_the_grace_provisioning_is_not_tried_again(database_url: str, file: pathlib.Path, clock: Clock) -> None:
+    """A retry provisions as a creation does; taking back what was done needs no licence."""
+    provisioning, app = TenantProvisioning(clock=clock), Flask("host")
+    lasting = {"JWT_ACCESS_TOKEN_EXPIRES": timedelta(days=3000)}
+    app.config.update(configuration(**lasting, PROVISIONING_LICENSE=None, PROVISIONING_LICENSE_FILE=str(file)))
+
+    @provisioning.step("bucket", retries=0)
+    def bucket() -> None:
+        raise RuntimeError("no room")
+
+    provisioning.init_app(app, database_url)
+    partner = Caller(app)
+    path = f"/tenants/{partner.create()['tenant']}"
+    worker_of(mount_of(app)).drain()
+    assert partner("GET", path).get_json()["status"] == "failed"
+    clock.now += 115 * DAY
+    problem(partner("POST", f"{path}/provisioning/retry"), status=403, code="license-expired")
+    assert partner("GET", path).get_json()["status"] == "failed"
+    clock.now -= 115 * DAY
+    assert partner("POST", f"{path}/provisioning/retry").status_code == 202
+    mount_of(app).storage.engine.dispose()
 
 
 def test_permissions_are_those_of_before(partner: Caller, clock: Clock) -> None:

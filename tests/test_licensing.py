@@ -109,13 +109,30 @@ def test_a_licence_that_verifies_says_what_was_sold() -> None:
     )
 
 
-@pytest.mark.parametrize("ends", [b"%s\n", b"\r\n \t%s \r\n\r\n"])
+@pytest.mark.parametrize(
+    "ends",
+    [
+        b"%s\n",
+        b"\r\n \t%s \r\n\r\n",
+        b"\xef\xbb\xbf%s",
+        b"\xef\xbb\xbf\r\n%s\r\n",
+        b"%s\\n",
+        b"\\r\\n%s\\r\\n",
+        b"\\n%s\\t\n",
+    ],
+)
 def test_white_space_at_the_ends_is_tolerated(ends: bytes) -> None:
     assert checked(ends % made()).id == "lic-1"
 
 
 def test_a_licence_may_be_given_as_text() -> None:
     assert checked(made().decode()).id == "lic-1"
+    assert checked(f"\ufeff{made().decode()}\\n").id == "lic-1"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_licence_file_of_an_editor_that_marks_its_encoding_is_taken(encoding: str) -> None:
+    assert checked(f"{made().decode()}\r\n".encode(encoding)).id == "lic-1"
 
 
 @pytest.mark.parametrize("limit", [None, 0, 1, 2**53])
@@ -257,12 +274,14 @@ def test_a_header_that_is_not_a_licences_is_refused(change: dict[str, Any], reas
     [
         PEM.decode(),
         f"\n{PEM.decode()}\n",
+        PEM.decode().replace("\n", "\\n"),
+        "\ufeff" + PEM.decode().replace("\n", "\r\n"),
         KEYS["k1"],
         f" {KEYS['k1']}\n",
         KEYS["k1"].rstrip("="),
         base64.urlsafe_b64encode(RAW).decode(),
     ],
-    ids=["pem", "pem-padded", "base64", "base64-padded", "base64-bare", "base64url"],
+    ids=["pem", "pem-padded", "pem-written-out", "pem-marked", "base64", "base64-padded", "base64-bare", "base64url"],
 )
 def test_a_public_key_may_be_pem_or_base64(key: str) -> None:
     assert checked(made(), {"k1": key}).kid == "k1"

@@ -7,24 +7,15 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from flask_jwt_extended import create_access_token
 
 from flask_tenant_provisioning import requires
 from tests.witness import rows
-from tests.world import EXAMPLE, Caller, problem, signing
+from tests.world import EXAMPLE, Caller, problem, without_claim
 
 MakeApp = Callable[..., Flask]
 
 ADMINISTRATOR = "provisioning-admin"
 CSV = {"data": b"client_name,email\n", "content_type": "text/csv"}
-
-
-def without_claim(app: Flask, role: str, subject: str = "auth0|4711", **claims: Any) -> Caller:
-    """A caller whose token has no partner claim."""
-    caller = Caller(app)
-    with signing(app):
-        caller.token = create_access_token(subject, additional_claims={"roles": [role], **claims})
-    return caller
 
 
 def partners(app: Flask) -> set[str]:

@@ -43,6 +43,30 @@ def change(admin: Caller, partner: Caller, **fields: Any) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"If-Match": '"1"'}, 412), ({"If-Match": '"2"'}, 200), ({"If-Match": "*"}, 200), ({"If-None-Match": "*"}, 412),
+        ({"If-Match": 'W/"2"'}, 412), ({}, 200),
+    ],
+)  # fmt: skip
+def test_a_put_is_held_to_its_preconditions(
+    admin: Caller, partner: Caller, headers: dict[str, str], status: int
+) -> None:
+    partner("GET", "/tenants")
+    change(admin, partner, name="Before")
+    answer = admin("PUT", at(partner), json={"name": "After"}, headers=headers)
+    assert answer.status_code == status, answer.text
+    assert admin("GET", at(partner)).get_json()["name"] == ("After" if status == 200 else "Before")
+
+
+def test_a_put_of_a_new_partner_is_held_to_them_too(admin: Caller) -> None:
+    path = f"{PARTNERS}/{admin.partner}-new"
+    assert admin("PUT", path, json={}, headers={"If-Match": "*"}).status_code == 412
+    assert admin("GET", path).status_code == 404
+    assert admin("PUT", path, json={}, headers={"If-None-Match": "*"}).status_code == 201
+
+
 # Registered.
 
 

@@ -13,6 +13,12 @@ from tests.witness import everything, hosted
 from tests.world import EXAMPLE, PREFIX, Caller, problem
 
 DETAIL = "The resource has another version than If-Match names."
+WEAK = (
+    "If-Match names this version by a weak tag (W/), which never matches (RFC 9110 §13.1.1): a proxy or the "
+    "application has compressed the answer and weakened its ETag. Send it without W/."
+)
+NO_VERSION = "If-Match names no version: an ETag is a number in quotes here, and a proxy may have changed it."
+NO_TAG = "If-Match holds no entity tag: send the resource's ETag as it was answered, with its quotes."
 NOWHERE = "/tenants/0193d5f0-0000-7000-8000-000000000000"
 WRITES: dict[str, dict[str, Any]] = {"PATCH": {"json": {"industry": "Energy"}}, "PUT": {"json": EXAMPLE}, "DELETE": {}}
 MATCHING = {
@@ -24,28 +30,45 @@ MATCHING = {
     "beside a weak one": 'W/"1", "1"',
     "empty elements": ', ,"1",,',
     "padded": ' "1" ',
+    "encoded, by Apache or Caddy": '"1-gzip"',
+    "encoded, by Jetty": '"1--gzip"',
+    "encoded, by Flask-Compress": '"1:br"',
+    "encoded, by LiteSpeed": '"1;gz;;;"',
+    "encoded, and others": '"0-br", "1.zstd"',
 }
 OTHERS = {
     "another": '"2"',
     "a list of others": '"0", "2"',
-    "weak": 'W/"1"',
-    "weak ones": 'W/"0", W/"1"',
+    "another, encoded": '"2-gzip"',
+    "longer, encoded": '"11-gzip"',
+    "leading zero, encoded": '"01-gzip"',
+    "weak, of another version": 'W/"0"',
     "leading zero": '"01"',
     "longer": '"11"',
-    "white space inside": '" 1"',
-    "empty tag": '""',
-    "not quoted": "1",
-    "half quoted": '"1',
-    "single quotes": "'1'",
-    "no comma": '"1" "2"',
-    "any in a list": '"0", *',
-    "any, quoted": '"*"',
-    "weak, lower case": 'w/"1"',
-    "good, then malformed": '"1", oops',
-    "empty": "",
-    "a comma in a tag": '"0,1"',
-    "not ASCII": '"\xe9"',
-    "ten thousand commas": "," * 10_000,
+}
+#: Tags that are not those of an answer, and what is said of them.
+CHANGED = {
+    "weak": ('W/"1"', WEAK),
+    "weak ones": ('W/"0", W/"1"', WEAK),
+    "weak and encoded": ('W/"1-gzip"', WEAK),
+    "white space inside": ('" 1"', NO_TAG),
+    "empty tag": ('""', NO_VERSION),
+    "any, quoted": ('"*"', NO_VERSION),
+    "a comma in a tag": ('"0,1"', NO_VERSION),
+    "not ASCII": ('"\xe9"', NO_VERSION),
+    "made anew by a cache": ('"1:1549298324.1234"', NO_VERSION),
+    "of no encoding": ('"1-other"', NO_VERSION),
+    "an encoding alone": ('"-gzip"', NO_VERSION),
+    "not quoted": ("1", NO_TAG),
+    "half quoted": ('"1', NO_TAG),
+    "single quotes": ("'1'", NO_TAG),
+    "no comma": ('"1" "2"', NO_TAG),
+    "any in a list": ('"0", *', NO_TAG),
+    "weak, lower case": ('w/"1"', NO_TAG),
+    "good, then malformed": ('"1", oops', NO_TAG),
+    "empty": ("", NO_TAG),
+    "ten thousand commas": ("," * 10_000, NO_TAG),
+    "a hundred thousand tags": (", ".join(['"x"'] * 100_000), NO_VERSION),
 }
 
 
@@ -62,6 +85,23 @@ def test_a_write_to_another_version_answers_412_and_changes_nothing(partner: Cal
     made = partner.create()
     refused(write(partner, method, one(made), {"If-Match": header}), 412, "precondition-failed", DETAIL)
     assert partner("GET", one(made)).get_json() == made
+
+
+@pytest.mark.parametrize(("header", "detail"), CHANGED.values(), ids=CHANGED)
+def test_a_tag_that_was_changed_on_its_way_is_told_as_such(partner: Caller, header: str, detail: str) -> None:
+    made = partner.create()
+    refused(write(partner, "PATCH", one(made), {"If-Match": header}), 412, "precondition-failed", detail)
+    assert partner("GET", one(made)).get_json() == made
+
+
+@pytest.mark.parametrize("header", ['"1-gzip"', 'W/"1"', 'W/"1:br"', '"0", "1;gz"'])
+def test_a_tag_of_an_encoding_is_not_modified_and_excludes(partner: Caller, header: str) -> None:
+    made = partner.create()
+    answer = partner("GET", one(made), headers={"If-None-Match": header})
+    assert (answer.status_code, answer.headers["ETag"]) == (304, '"1"')
+    excluded = write(partner, "PATCH", one(made), {"If-None-Match": header})
+    detail = "The resource has the version that If-None-Match excludes."
+    refused(excluded, 412, "precondition-failed", detail)
 
 
 def test_every_version_has_its_own_etag(partner: Caller) -> None:
@@ -219,7 +259,7 @@ def test_where_if_match_is_demanded_any_that_matches_counts(strict: Caller, name
     assert answer.status_code in (200, 204), answer.text
 
 
-@pytest.mark.parametrize("header", ['"99"', "oops", ""])
+@pytest.mark.parametrize("header", ['"99"', '"0", W/"99"'])
 @pytest.mark.parametrize("name", EVERY_WRITE)
 def test_where_if_match_is_demanded_another_answers_412(strict: Caller, name: str, header: str) -> None:
     made = ready(strict, name)

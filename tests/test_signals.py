@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterator
 from typing import Any
@@ -10,9 +11,12 @@ import pytest
 from flask import current_app
 
 from flask_tenant_provisioning import signals
+from flask_tenant_provisioning.access import Actor, Principal
+from flask_tenant_provisioning.database import Session, instant
+from flask_tenant_provisioning.events import event, record
 from tests.steps import House
 from tests.test_events import followed
-from tests.witness import one
+from tests.witness import one, storage_of
 
 
 @pytest.fixture
@@ -72,6 +76,30 @@ def test_what_is_not_committed_is_not_told(house: House) -> None:
     for headers in ({}, {"Idempotency-Key": "refused"}):
         assert partner("PATCH", one(tenant), json={"plan": "gold"}, headers=headers).status_code == 409
     assert [event["type"] for event in heard] == ["tenant.created"]
+
+
+def test_what_is_undone_behind_a_savepoint_is_not_told(house: House) -> None:
+    """The rows are gone and the transaction commits: only what stays is told."""
+    heard, partner = Heard(house), house.open()
+    storage = storage_of(house.app)
+    actor = Actor(Principal("someone", partner.partner))
+
+    def write(session: Session, name: str) -> None:
+        document = {"tenant": storage.new_id(), "client_name": name}
+        record(session, event(storage, actor, "tenant.created", partner.partner, document, instant(storage.clock())))
+
+    def unit(session: Session) -> None:
+        write(session, "first")
+        with contextlib.suppress(ZeroDivisionError), session.savepoint():
+            write(session, "undone")
+            session.wake(("bulk", partner.partner, "undone"))
+            raise ZeroDivisionError
+        assert session.woken == []
+        write(session, "last")
+
+    storage.transaction(unit)
+    assert [one["data"]["client_name"] for one in heard] == ["first", "last"]
+    assert [one["data"]["client_name"] for one in followed(partner)] == ["first", "last"]
 
 
 def test_a_replay_is_not_told_again(house: House) -> None:

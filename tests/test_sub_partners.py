@@ -68,6 +68,16 @@ def test_a_parent_is_a_member_of_the_partner_and_of_its_event(world: World) -> N
     assert world.admin("PATCH", "/partners/low", json={"parent": None}).get_json()["parent"] is None
 
 
+def test_those_above_learn_of_who_comes_below_them_and_who_goes(world: World) -> None:
+    world.admin("PATCH", "/partners/low", json={"parent": "another"})
+    world.admin("PATCH", "/partners/low", json={"name": "Low"})
+    changes = {"parent": {"previous": "middle", "new": "another"}}
+    for name in ("middle", "another"):
+        event = followed(Caller(world.app, name))[-1]
+        assert (event["type"], event["partner"], event["changes"]) == ("partner.updated", name, changes)
+        assert (event["data"]["partner"], event["actor"]["partner"]) == ("low", "us")
+
+
 def test_nobody_stands_below_itself_or_below_whom_nobody_is(world: World) -> None:
     for name, parent in (("top", "top"), ("top", "middle"), ("top", "low"), ("middle", "low")):
         invalid(world.admin("PATCH", f"/partners/{name}", json={"parent": parent}), CIRCLE)

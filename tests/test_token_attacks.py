@@ -886,7 +886,7 @@ def test_a_fault_in_the_hosts_blocklist_admits_nobody_and_is_logged(
 
     target.manager.token_in_blocklist_loader(broken)
     token = target.token()
-    world.problem(target.send(token), status=500, code="internal-error")
+    world.problem(target.send(token), status=401, code="invalid-token")
     assert target.new_tenants() == 0
     assert "the blocklist is broken" in caplog.text
     assert not any(part in caplog.text for part in (MARK, *parts(token)))

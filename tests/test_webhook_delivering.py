@@ -17,12 +17,13 @@ from flask_tenant_provisioning import TenantProvisioning
 from flask_tenant_provisioning.database import instant
 from flask_tenant_provisioning.engine.worker import Worker
 from flask_tenant_provisioning.events.publishing import publish_all
-from flask_tenant_provisioning.webhooks import verify
+from flask_tenant_provisioning.webhooks import delivering, verify
 from flask_tenant_provisioning.webhooks.delivering import DeliveryWork
+from flask_tenant_provisioning.webhooks.fairness import SLOW
 from flask_tenant_provisioning.webhooks.fanout import Fanout
 from flask_tenant_provisioning.webhooks.guard import Guard
 from flask_tenant_provisioning.webhooks.retention import remove_old
-from flask_tenant_provisioning.webhooks.sending import Sender
+from flask_tenant_provisioning.webhooks.sending import Answer, Sender
 from flask_tenant_provisioning.webhooks.signing import new_secret, signing_key
 from tests.test_events import followed
 from tests.witness import DAY, LASTING, Clock, one, rows, storage_of
@@ -42,6 +43,7 @@ class Receiver(http.server.ThreadingHTTPServer):
         self.taken: list[dict[str, Any]] = []
         self.ids: list[str] = []
         self.secret = SECRET
+        self.status_text: tuple[int, str] | None = None
         self.answer: Callable[[dict[str, Any]], tuple[int, dict[str, str]]] = lambda event: (204, {})
 
     @property
@@ -59,12 +61,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         assert self.headers["webhook-id"] == event["id"]
         self.server.ids.append(event["id"])
         status, headers = self.server.answer(event)
+        content = b""
+        if self.server.status_text is not None:
+            status, content = self.server.status_text[0], self.server.status_text[1].encode()
         if 200 <= status < 300:
             self.server.taken.append(event)
         self.send_response(status)
-        for name, value in {"Content-Length": "0", **headers}.items():
+        for name, value in {"Content-Length": str(len(content)), **headers}.items():
             self.send_header(name, value)
         self.end_headers()
+        self.wfile.write(content)
 
     def log_message(self, *_args: Any) -> None:
         pass
@@ -380,3 +386,59 @@ def test_one_endpoint_that_hangs_delays_no_other(house: House) -> None:
     assert worker.is_alive(), "it still waits for the one that hangs"
     released.set()
     worker.join()
+
+
+@pytest.mark.parametrize(("status", "kept"), [(200, 1024), (500, 8192)])
+def test_of_a_success_less_is_kept_than_of_a_failure(house: House, status: int, kept: int) -> None:
+    receiver = house.endpoint()
+    receiver.status_text = (status, "\u00e9" * 8192)
+    house.partner.create()
+    house.deliver()
+    (attempt,) = rows(house.app, "attempts")
+    assert (attempt["status"], len(attempt["answer"].encode())) == (status, kept)
+
+
+def test_answers_from_the_operator_s_network_are_for_administrators(house: House) -> None:
+    """A partner who names a server inside does not read what that server answers."""
+    receiver = house.endpoint()
+    receiver.status_text = (200, "root:x:0:0")
+    house.partner.create()
+    house.deliver()
+    (delivery,) = rows(house.app, "deliveries")
+    admin = Caller(house.app, "host", ["provisioning-admin"])
+    seen = [
+        [attempt["answer"] for attempt in caller("GET", f"/deliveries/{delivery['id']}").get_json()["history"]]
+        for caller in (house.partner, admin)
+    ]
+    assert seen == [[None], ["root:x:0:0"]]
+
+
+class Answering:
+    """A sender whose every answer takes so many seconds, of which none pass."""
+
+    def __init__(self, latency: float) -> None:
+        self.latency, self.sent = latency, 0
+
+    def post(self, url: str, headers: dict[str, str], body: bytes) -> Answer:
+        self.sent += 1
+        return Answer(204, None, "", self.latency)
+
+
+@pytest.mark.parametrize(("latency", "sent"), [(SLOW, 2), (SLOW - 0.01, 6)])
+def test_a_slow_endpoint_gives_way_after_a_batch(
+    house: House, monkeypatch: pytest.MonkeyPatch, latency: float, sent: int
+) -> None:
+    """What is left is due at once, for whichever worker comes next."""
+    monkeypatch.setattr(delivering, "BATCH", 2)
+    house.endpoint()
+    for _ in range(6):
+        house.partner.create()
+    publish_all(house.storage)
+    sender: Any = Answering(latency)
+    work = DeliveryWork(house.storage, sender, lambda _endpoint, _now: [signing_key(SECRET)], lease=30)
+    (endpoint,) = work.claim(32)
+    work.run(endpoint)
+
+    assert sender.sent == sent
+    assert (house.webhook["leased_until"], house.webhook["due_at"] is None) == (None, sent == 6)
+    assert len(work.claim(32)) == (0 if sent == 6 else 1)

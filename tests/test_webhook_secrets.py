@@ -172,6 +172,17 @@ def test_an_answer_whose_key_is_gone_is_a_problem_and_no_500(database_url: str, 
     assert repeated.headers["Retry-After"] == "60"
 
 
+def test_a_sealed_answer_is_opened_under_its_own_key_alone(partner: Caller) -> None:
+    """Copied beside another `Idempotency-Key`, it shows its secret to nobody."""
+    first = partner("POST", "/webhooks", json=HOOK, headers={"Idempotency-Key": "mine"})
+    assert first.status_code == 201
+    with engine_of(partner.app).begin() as connection:
+        moved = text("UPDATE provisioning_idempotency SET key = 'theirs' WHERE key = 'mine' AND partner_id = :partner")
+        assert connection.execute(moved, {"partner": partner.partner}).rowcount == 1
+    repeated = partner("POST", "/webhooks", json=HOOK, headers={"Idempotency-Key": "theirs"})
+    problem(repeated, status=503, code="secret-unavailable")
+
+
 def test_whoever_lacks_the_key_still_reads_changes_and_rotates(make_app: MakeApp) -> None:
     before = make_app(PROVISIONING_ENCRYPTION_KEYS=["the key that was there before"])
     after = make_app(PROVISIONING_ENCRYPTION_KEYS=["the key that came in its place"])

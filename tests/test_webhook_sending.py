@@ -244,7 +244,7 @@ def test_all_is_over_at_the_deadline(make_sender: Make, authority: Authority, be
         found = failure(sender, receiver.url())
         took = time.monotonic() - began
     assert found == ("timeout", "There was no whole answer within 0.1 seconds.")
-    assert SHORT <= took < 20 * SHORT
+    assert SHORT <= took < 100 * SHORT, "the receiver never ends"
 
 
 def test_a_receiver_that_does_not_read_is_left_at_the_deadline(make_sender: Make) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy import text
 from flask_tenant_provisioning.blueprint import ROUTES
 from flask_tenant_provisioning.database import uuid7
 from flask_tenant_provisioning.database.identifiers import instant
+from flask_tenant_provisioning.events.publishing import publish_all
 from flask_tenant_provisioning.webhooks.globs import TYPES
 from tests.refusals import invalid
 from tests.world import PREFIX, Caller, engine_of, mount_of, problem
@@ -518,3 +519,84 @@ def test_a_recovery_reaches_back_14_days_at_most(partner: Caller, since: Callabl
     refused = problem(partner("POST", at(made, "/recover"), json={"since": since(now)}), status=400)
     assert [(error["pointer"], error["code"]) for error in refused["errors"]] == [("#/since", code)]
     assert recovered(partner, made, instant(now, days=-13)) == 0
+
+
+# What is told of changes.
+
+
+def changes_of_endpoints(caller: Caller) -> list[dict[str, Any]]:
+    """The events about endpoints, the oldest first."""
+    return [event for event in caller("GET", "/events").get_json()["items"] if event["type"].startswith("webhook.")]
+
+
+@pytest.mark.parametrize("signing", ["v1", "v1a"])
+def test_each_change_of_an_endpoint_is_an_event_with_its_actor(app: Flask, signing: str) -> None:
+    partner = Caller(app, sub="alice")
+    made = create(partner, signing=signing, description="CRM")
+    changed = partner("PATCH", at(made), json={"url": f"{URL}/2", "enabled": False}).get_json()
+    rotated = partner("POST", at(made, "/rotate-secret"), json={}).get_json()
+    assert partner("DELETE", at(made)).status_code == 204
+
+    events = changes_of_endpoints(partner)
+    assert [event["type"] for event in events] == [
+        "webhook.created", "webhook.updated", "webhook.rotated", "webhook.deleted",
+    ]  # fmt: skip
+    shown = [public(one) for one in (made, changed, rotated, rotated)]
+    assert [event["data"] for event in events] == shown
+    key = {"public_key": {"previous": made["public_key"], "new": rotated["public_key"]}} if signing == "v1a" else {}
+    assert [event["changes"] for event in events] == [
+        {},
+        {"url": {"previous": URL, "new": f"{URL}/2"}, "enabled": {"previous": True, "new": False}},
+        key,
+        {},
+    ]
+    for event in events:
+        assert (event["actor"], event["tenant"]) == ({"sub": "alice", "partner": partner.partner}, None)
+    stored = json.dumps(
+        [dict(one) for one in execute(app, "SELECT * FROM provisioning_events").mappings()], default=str
+    )
+    assert [one for one in (made["secret"], rotated["secret"]) if one is not None and one in stored] == []
+
+
+def test_what_changes_nothing_or_is_rehearsed_leaves_no_event(partner: Caller) -> None:
+    made = create(partner)
+    before = changes_of_endpoints(partner)
+    assert partner("PATCH", at(made), json={"url": URL}).status_code == 200
+    assert partner("PATCH", at(made, "?validate_only=true"), json={"url": f"{URL}/2"}).status_code == 200
+    assert partner("DELETE", at(made, "?validate_only=true")).status_code == 204
+    assert partner("POST", "/webhooks?validate_only=true", json={"url": URL}).status_code == 201
+    assert changes_of_endpoints(partner) == before
+
+
+def test_without_webhook_read_an_event_tells_no_more_of_an_endpoint_than_its_id(make_app: MakeApp) -> None:
+    app = make_app(
+        PROVISIONING_ROLES={"admin": ["webhook:manage", "webhook:read", "event:read"], "feed": ["event:read"]}
+    )
+    partner = Caller(app, roles=["admin"])
+    made = create(partner)
+    partner("PATCH", at(made), json={"url": f"{URL}/2"})
+
+    found = changes_of_endpoints(partner.as_("feed"))
+    whole = changes_of_endpoints(partner)
+    assert [event["data"] for event in found] == [{"webhook": made["webhook"]}] * 2
+    assert [event["changes"] for event in found] == [{}, {}]
+    assert [{**event, "data": 0, "changes": 0} for event in found] == [
+        {**event, "data": 0, "changes": 0} for event in whole
+    ]
+
+
+def test_endpoints_hear_of_changes_of_endpoints_where_they_ask_for_them(partner: Caller, app: Flask) -> None:
+    for globs in (["*"], ["*.*"], ["webhook.*"], ["webhook.deleted"]):
+        create(partner, events=globs)
+    partner("DELETE", at(create(partner, events=["tenant.*"])))
+    publish_all(mount_of(app).storage)
+
+    asked = "SELECT w.events AS globs, e.type AS kind FROM provisioning_deliveries d"
+    asked += " JOIN provisioning_events e ON e.partner_id = d.partner_id AND e.id = d.event_id"
+    asked += " JOIN provisioning_webhooks w ON w.partner_id = d.partner_id AND w.id = d.webhook_id"
+    found = execute(app, f"{asked} WHERE d.partner_id = :partner", partner=partner.partner).mappings()
+    heard = sorted((str(one["globs"]).strip("[]'\""), one["kind"]) for one in found)
+    assert heard == [("webhook.*", "webhook.created")] * 5 + [
+        ("webhook.*", "webhook.deleted"),
+        ("webhook.deleted", "webhook.deleted"),
+    ]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 20) -> bool:
+def eventually(holds: Callable[[], bool], seconds: float = 60) -> bool:
     """Whether `holds` within so many seconds."""
     end = time.monotonic() + seconds
     while not (found := holds()) and time.monotonic() < end:

@@ -285,6 +285,21 @@ def faulty_parameter_is_400(walker: Walker) -> None:
 
 
 @stop
+def upload(walker: Walker) -> None:
+    rows = [{**EXAMPLE, "email": f"u{next(_numbers)}@example.com"} for _ in range(20)]
+    body = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+    answer = walker("POST", "/bulk-jobs", body, Content_Type="application/x-ndjson")
+    assert (answer.status_code, answer.get_json()["total"]) == (202, 20)
+
+
+@stop
+def tags_are_ours_however_packed(walker: Walker) -> None:
+    made = walker.new(metadata={f"note{number}": "x" * 400 for number in range(5)})
+    answer = walker("GET", at(made), Accept_Encoding="gzip")
+    assert (answer.headers["ETag"], answer.get_json()) == ('"1"', made)
+
+
+@stop
 def request_id(walker: Walker) -> None:
     assert walker("GET", "/nowhere", X_Request_ID="r-1").headers["X-Request-ID"] == "r-1"
 

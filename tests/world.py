@@ -51,6 +51,7 @@ def configuration(**more: Any) -> dict[str, Any]:
         "PROVISIONING_AUTO_MIGRATE": True,
         "PROVISIONING_SQLITE_SYNCHRONOUS": "NORMAL",  # no test cuts the power
         "PROVISIONING_ENGINE": "external",
+        "PROVISIONING_RATE_LIMITS": {},
         **({"PROVISIONING_MOUNT": "isolated"} if isolated() else {}),
         **more,
     }
@@ -108,6 +109,14 @@ class Caller:
     def as_(self, *roles: str) -> Caller:
         """The same partner's caller in other roles."""
         return Caller(self.app, self.partner, roles)
+
+
+def without_claim(app: Flask, role: str, subject: str = "auth0|4711", **claims: Any) -> Caller:
+    """A caller whose token has no partner claim."""
+    caller = Caller(app)
+    with signing(app):
+        caller.token = create_access_token(subject, additional_claims={"roles": [role], **claims})
+    return caller
 
 
 def problem(answer: TestResponse, **expected: Any) -> dict[str, Any]:

@@ -82,7 +82,7 @@ class Authority:
         """One algorithm a key (RFC 8725 §3.1): a public key must never be tried as an HMAC secret."""
         if len({name in requires_cryptography for name in algorithms}) > 1:
             name = self.setting("JWT_DECODE_ALGORITHMS")
-            logger.warning("%s mixes shared secrets and public keys; name one kind alone", name)
+            logger.warning("%s mixes shared secrets and public keys; name one kind alone", name, extra={"key": name})
 
 
 def manager_of(app: Flask) -> JWTManager | None:

@@ -10,8 +10,9 @@ from flask import current_app, has_request_context, request
 
 from ..config import PERMISSIONS, ConfigurationError, Settings
 from ..problems import Forbidden, ProvisioningError, Unauthenticated
-from ..problems.rendering import render
+from ..problems.rendering import render, request_id
 from .principal import Principal
+from .refusals import CALLER, Refusals
 from .tokens import Tokens
 
 P = ParamSpec("P")
@@ -45,7 +46,10 @@ class Guard:
         self._tokens = tokens
         self._realm = settings.realm
         self._partner_claim = settings.partner_claim
+        self._request_id_key = settings.request_id_key
         self._standing = standing
+        #: Logs whom this guard and the routes behind it refuse.
+        self.refusals = Refusals(settings)
 
     def admit(self, permissions: Sequence[str], counted: Callable[[Principal], None] | None = None) -> Principal:
         """Return the principal behind this request.
@@ -54,6 +58,7 @@ class Guard:
         standing, the rate limit (what `counted` raises, which is told who calls), the permissions (`Forbidden`). Only
         then is a new partner registered: a caller who may do nothing leaves no trace.
         """
+        request_id(self._request_id_key)
         header = request.environ.get("HTTP_AUTHORIZATION", "")
         if not header:
             raise Unauthenticated(headers=self.challenge())
@@ -63,6 +68,7 @@ class Guard:
             wrong = "invalid_token" if refusal.code != Unauthenticated.code else ""
             refusal.headers.update(self.challenge(wrong))
             raise
+        request.environ[CALLER] = principal
         if not principal.sees_every_partner:
             self.require_partner(principal)
         register = self._standing(principal)
@@ -151,6 +157,7 @@ def requires(*permissions: str) -> Callable[[Callable[P, R]], Callable[P, Any]]:
             try:
                 mounted.guard.admit(needed)
             except ProvisioningError as refusal:
+                mounted.guard.refusals.log(refusal)
                 return render(refusal, mounted.problem_types())
             return current_app.ensure_sync(view)(*args, **kwargs)
 

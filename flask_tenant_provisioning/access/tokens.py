@@ -6,20 +6,38 @@ import contextlib
 import hashlib
 import logging
 import threading
+import traceback
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from flask.globals import app_ctx
 from flask_jwt_extended import decode_token, internal_utils
-from flask_jwt_extended.exceptions import JWTExtendedException, UserLookupError
+from flask_jwt_extended.exceptions import (
+    JWTExtendedException,
+    RevokedTokenError,
+    UserClaimsVerificationError,
+    UserLookupError,
+)
 from jwt import ExpiredSignatureError, PyJWTError
+from werkzeug.exceptions import HTTPException
 
+from ..callables import require_done
 from ..config import Settings
-from ..problems import InvalidToken, TokenExpired
+from ..database.errors import Meaning, meaning
+from ..logs import reason_of
+from ..problems import InvalidToken, ProvisioningError, StorageUnavailable, TokenExpired
 from .principal import Principal
 from .strict import wellformed
 
 logger = logging.getLogger(__name__)
+
+#: What callers read whom the host's user lookup does not know, and those whose token another loader could not check.
+_STRANGER = "The application knows no user for this token: its operator has to admit partners."
+_UNCHECKED = "The application could not check this token."
+#: How many kinds of faults of loaders are logged, each once.
+_MOST_FAULTS = 100
+#: What a loader's database means where it cannot be reached.
+_AWAY = (Meaning.UNREACHABLE, Meaning.DISCONNECTED, Meaning.EXHAUSTED)
 
 #: Opens the application context in which Flask-JWT-Extended verifies.
 Context = Callable[[], contextlib.AbstractContextManager[Any]]
@@ -63,9 +81,13 @@ class Tokens:
         self._verifying = verifying
         self._known: dict[bytes, Verified] = {}
         self._adding = threading.Lock()
+        self._faults: set[tuple[Any, ...]] = set()
 
     def principal(self, token: str) -> Principal:
-        """Who sent `token`. Raises `InvalidToken` or `TokenExpired`; a fault in the host's own loaders passes."""
+        """Who sent `token`.
+
+        Raises `InvalidToken` or `TokenExpired`, and for a fault in the host's own loaders what `_ask` does.
+        """
         principal, header, claims, user = self._checked(token)
         _tell(header, claims, user)
         return principal
@@ -78,9 +100,9 @@ class Tokens:
         with self._verifying():
             principal, header, claims = self._read(token)
             try:
-                user = _ask_the_host(header, claims)
+                user = self._ask_the_host(header, claims)
             except (PyJWTError, JWTExtendedException) as error:
-                raise _refusal(error) from error
+                raise InvalidToken from error
         return principal, header, claims, user
 
     def _read(self, token: str) -> tuple[Principal, dict[str, Any], dict[str, Any]]:
@@ -91,7 +113,60 @@ class Tokens:
         except ExpiredSignatureError as error:
             raise TokenExpired from error
         except _REFUSALS as error:
-            raise _refusal(error) from error
+            raise InvalidToken from error
+        except ProvisioningError:
+            raise
+        except Exception as error:
+            internal_utils.get_jwt_manager()  # where the app has none, that is what is wrong, and this says so
+            raise self._fault("decode_key_loader", error) from error
+
+    def _ask_the_host(self, header: dict[str, Any], claims: dict[str, Any]) -> dict[str, Any] | None:
+        """Ask the host's blocklist, claims check and user lookup, in Flask-JWT-Extended's order; returns the user.
+
+        None where no user is looked up. Raises what Flask-JWT-Extended does, and what `_ask` does.
+        """
+        manager: Any = internal_utils.get_jwt_manager()
+        if self._ask("token_in_blocklist_loader", manager._token_in_blocklist_callback, header, claims):
+            raise RevokedTokenError(header, claims)
+        if not self._ask("token_verification_loader", manager._token_verification_callback, header, claims):
+            raise UserClaimsVerificationError("User claims verification failed", header, claims)
+        lookup = manager._user_lookup_callback
+        if lookup is None:
+            return None
+        user = self._ask("user_lookup_loader", lookup, header, claims)
+        if user is None:
+            raise InvalidToken(_STRANGER) from UserLookupError("user_lookup returned None", header, claims)
+        return {"loaded_user": user}
+
+    def _ask(self, name: str, loader: Callable[..., Any], header: dict[str, Any], claims: dict[str, Any]) -> Any:
+        """Return what a loader of the host's returns.
+
+        Passes on an HTTP error and whatever refuses a token. Any other exception of the loader, and an awaitable that
+        it returns, refuses the caller: raises `StorageUnavailable` where the loader could not reach something, else
+        `InvalidToken`.
+        """
+        try:
+            return require_done(loader(header, claims), f"The {name}")
+        except (ProvisioningError, HTTPException, PyJWTError, JWTExtendedException):
+            raise
+        except Exception as error:
+            raise self._fault(name, error) from error
+
+    def _fault(self, name: str, error: Exception) -> ProvisioningError:
+        """The refusal of a caller whom a loader of the host's could not check; each kind of fault is logged once."""
+        kind = (name, type(error), _place(error))
+        if kind not in self._faults and len(self._faults) < _MOST_FAULTS:
+            self._faults.add(kind)
+            logger.warning(
+                "the app's %s fails, and its callers are refused: %s",
+                name,
+                reason_of(error),
+                exc_info=error,
+                extra={"loader": name, "error": type(error).__name__},
+            )
+        if isinstance(error, OSError) or meaning(error) in _AWAY:
+            return StorageUnavailable(f"The application's {name} cannot be asked at present.")
+        return InvalidToken(_STRANGER if name == "user_lookup_loader" else _UNCHECKED)
 
     def _verified(self, token: str) -> Verified:
         """What was verified of `token` once, where that still holds, else now."""
@@ -122,11 +197,6 @@ class Tokens:
                 self._known[digest] = verified
 
 
-def _refusal(error: Exception) -> InvalidToken:
-    logger.debug("a token was refused: %s", type(error).__name__)
-    return InvalidToken()
-
-
 def _seconds(leeway: Any) -> float:
     return leeway.total_seconds() if hasattr(leeway, "total_seconds") else float(leeway)
 
@@ -151,16 +221,12 @@ def _copied(value: Any) -> Any:
     return [_copied(member) for member in value] if isinstance(value, list) else value
 
 
-def _ask_the_host(header: dict[str, Any], claims: dict[str, Any]) -> dict[str, Any] | None:
-    """The host's blocklist, claims check and user lookup, in Flask-JWT-Extended's order; the user, where one is."""
-    internal_utils.verify_token_not_blocklisted(header, claims)
-    internal_utils.custom_verification_for_token(header, claims)
-    if not internal_utils.has_user_lookup():
-        return None
-    user = internal_utils.user_lookup(header, claims)
-    if user is None:
-        raise UserLookupError("user_lookup returned None", header, claims)
-    return {"loaded_user": user}
+def _place(error: Exception) -> tuple[str, int] | None:
+    """The file and line in which `error` was raised."""
+    place = None
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        place = frame.f_code.co_filename, line
+    return place
 
 
 def _tell(header: dict[str, Any], claims: dict[str, Any], user: dict[str, Any] | None) -> None:

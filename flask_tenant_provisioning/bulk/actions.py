@@ -12,6 +12,7 @@ from ..problems import BulkJobNotFound, InvalidState
 from . import results
 from .models import Job
 from .outcomes import results_of
+from .receiving import require_room
 from .results import Result, Tally
 from .statements import BulkSQL
 
@@ -58,16 +59,19 @@ def cancel(session: Session, partner: str | None, job_id: str) -> Seen:
     return _changed(session, job, "cancelled", finished_at=instant(session.storage.clock()), due_at=None)
 
 
-def resume(session: Session, partner: str | None, job_id: str) -> Seen:
+def resume(session: Session, partner: str | None, job_id: str, most_open: int | None = None) -> Seen:
     """Go on with a job that was cancelled; one that goes on does so.
 
-    Raises `BulkJobNotFound`, and `InvalidState` for a job that has ended.
+    Raises `BulkJobNotFound`, `InvalidState` for a job that has ended, and `QuotaExceeded` where `most_open` jobs of
+    its partner are under way.
     """
     job = _locked(session, partner, job_id)
     if job.finished_at is None:
         return seen(session, job)
     if job.state != "cancelled":
         raise InvalidState("A job that has ended cannot be resumed.", job_state=job.state)
+    if most_open is not None:
+        require_room(session, job.partner_id, most_open)
     state = "running" if job.started_at else "queued"
     session.wake(("bulk", job.partner_id, job.id))
     return _changed(session, job, state, finished_at=None, due_at=instant(session.storage.clock()))

@@ -51,7 +51,8 @@ def checked(api: Api, job: Job, row: Row) -> Checked:
     except ProvisioningError as error:
         return Checked(named, problem=_without_traces(error))
     except Exception:
-        logger.exception("row %d of bulk job %s failed", row.number, job.id)
+        extra = {"job": job.id, "partner": job.partner_id, "row": row.number}
+        logger.exception("row %d of bulk job %s failed", row.number, job.id, extra=extra)
         return Checked(named, problem=ProvisioningError())
 
 

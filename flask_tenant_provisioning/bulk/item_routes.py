@@ -101,7 +101,8 @@ def _stream(call: Call, job_id: str, asked: dict[str, Any], kind: str) -> Respon
         lines = call.lasting(_lines(call, results_of(read, job, state)), hold)
         return LongResponse(lines, content_type=NDJSON)
     headers = {"Content-Disposition": f'attachment; filename="{job.id}.csv"'}
-    found = sheet(partial(outcomes, read, job, state), mount.hooks.fields)
+    is_foreign = job.partner_id != call.principal.partner
+    found = sheet(partial(outcomes, read, job, state), mount.hooks.fields, is_foreign=is_foreign)
     content_type = f"{CSV}; charset=utf-8; header=present"
     return LongResponse(call.lasting(found, hold), content_type=content_type, headers=headers)
 

@@ -79,7 +79,11 @@ class Plan:
         left = Room() if self._found is None else Room(self._found.granted, self._found.problem)
         allowance = dataclasses.replace(self._allowance, room=left)
         setting = Setting(self._mount, self._actor, self._job.partner_id, allowance, left, {})
-        results = [self._done(session, setting, rows) for rows in self._rows]
+        results, errors = [], ErrorRoom()
+        for rows in self._rows:
+            results.append(self._done(session, setting, rows))
+            for problem in (one.problem for one in results[-1] if one.problem is not None):
+                errors.trim(problem.get("errors", []), problem)
         if self._job.mode == "atomic" and any(one.state == "failed" for some in results for one in some):
             raise Rehearsed([[skipped(one) for one in some] for some in results], {})
         session.flush()
@@ -95,6 +99,12 @@ class Plan:
         if self._job.mode == "partial":
             keep_meant(session, self._job, rehearsal)
         written(session, self._piece, self._chunks, rehearsal.results)
+
+    def _trimmed(self, one: Checked) -> Checked:
+        """The row with as many of its errors as there is room for."""
+        if one.problem is not None:
+            self._errors.trim(one.problem.errors, one.problem.members)
+        return one
 
     def _reserved(self, session: Session, is_patient: bool, for_all: bool) -> Found:
         limits, wanted = self._allowance.limits, self._wanted(session, for_all=for_all)
@@ -121,12 +131,6 @@ class Plan:
             return -len(succeeded)
         return sum(one.status == 201 for one in succeeded)
 
-    def _trimmed(self, one: Checked) -> Checked:
-        """The row with as many of its errors as there is room for."""
-        if one.problem is not None:
-            self._errors.trim(one.problem.errors, one.problem.members)
-        return one
-
     def _done(self, session: Session, setting: Setting, rows: Sequence[Checked]) -> list[Result]:
         way = self._way
         if self._job.rehearsal and self._job.mode == "partial":
@@ -142,17 +146,12 @@ def _actor(job: Job) -> Actor:
 
 def given_up(mount: Mount, job: Job, chunk: Chunk) -> list[Result]:
     """What comes of the rows of a chunk that was begun too often."""
-    logger.error(
-        "chunk %d of bulk job %s was begun %d times and never ended",
-        chunk.number,
-        job.id,
-        chunk.fence - 1,
-        extra={"job": job.id, "partner": job.partner_id, "chunk": chunk.number},
-    )
+    begun, extra = chunk.fence - 1, {"job": job.id, "partner": job.partner_id, "chunk": chunk.number}
+    logger.error("chunk %d of bulk job %s was begun %d times and never ended", chunk.number, job.id, begun, extra=extra)
     try:
         rows = list(read(chunk, cells=bool(job.cells), own=mount.hooks.fields))
     except Exception:
-        logger.exception("chunk %d of bulk job %s cannot be read", chunk.number, job.id)
+        logger.exception("chunk %d of bulk job %s cannot be read", chunk.number, job.id, extra=extra)
         lines = itertools.count(chunk.first_line)
         numbers = range(chunk.first_row, chunk.first_row + chunk.rows)
         return [refused(number, line, None, ProvisioningError()) for number, line in zip(numbers, lines, strict=False)]

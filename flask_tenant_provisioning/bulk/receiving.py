@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import NamedTuple
 
@@ -30,6 +30,8 @@ class Upload(NamedTuple):
     media_type: str
     encoding: str | None
     stream: Iterable[bytes]
+    #: Makes the text that is meant of a table's cell, where the two differ.
+    restore: Callable[[str], str] | None = None
 
 
 def limits(settings: Settings, mode: str) -> reading.Limits:
@@ -42,24 +44,42 @@ def limits(settings: Settings, mode: str) -> reading.Limits:
 
 
 def require_room(session: Session, partner: str, most: int) -> None:
-    """Raise `QuotaExceeded` where so many jobs of `partner` are under way."""
+    """Raise `QuotaExceeded` where so many jobs of `partner` are under way.
+
+    Until the transaction ends no other one counts them: what it adds is within the limit.
+    """
+    session.hold(f"{session.storage.table('bulk_jobs').name} {partner}")
     (count,) = session.run(session.storage.once(BulkSQL).under_way, {"partner_id": partner}).fetchone()
     if count >= most:
         raise QuotaExceeded(f"{most} bulk jobs are under way: wait until one has ended.", limit=most)
 
 
-def receive(storage: Storage, actor: Actor, partner: str, upload: Upload, limits: reading.Limits) -> Job:
+def receive(
+    storage: Storage,
+    actor: Actor,
+    partner: str,
+    upload: Upload,
+    limits: reading.Limits,
+    most_open: int | None = None,
+) -> Job:
     """Store all that is sent, as a job that waits to be `queued`. What fails leaves nothing.
 
-    Raises `MalformedUpload`, also for an upload without any rows, and `UploadTooLarge`.
+    Raises `QuotaExceeded`, before anything is read, where `most_open` jobs of the partner are under way;
+    `MalformedUpload`, also for an upload without any rows, and `UploadTooLarge`.
     """
     job = _new(storage, actor, partner, upload)
-    storage.transaction(lambda session: session.run(storage.once(BulkSQL).add_job, job._asdict()))
+    storage.transaction(partial(_begin, job=job, most_open=most_open))
     rows = count = 0
     try:
         is_column = columns_of(upload.operation, storage.hooks.fields)
         read = reading.chunks(
-            upload.stream, upload.media_type, upload.encoding, limits, CHUNK_ROWS, is_column=is_column
+            upload.stream,
+            upload.media_type,
+            upload.encoding,
+            limits,
+            CHUNK_ROWS,
+            is_column=is_column,
+            restore=upload.restore,
         )
         for count, chunk in enumerate(read, 1):
             storage.transaction(partial(_stored, job=job, number=count, chunk=chunk))
@@ -110,6 +130,13 @@ def _new(storage: Storage, actor: Actor, partner: str, upload: Upload) -> Job:
         finished_at=None,
         due_at=None,
     )
+
+
+def _begin(session: Session, job: Job, most_open: int | None) -> None:
+    """Add a job, if the partner may have one more under way. Raises `QuotaExceeded`."""
+    if most_open is not None:
+        require_room(session, job.partner_id, most_open)
+    session.run(session.storage.once(BulkSQL).add_job, job._asdict())
 
 
 def _stored(session: Session, job: Job, number: int, chunk: reading.Chunk) -> None:

@@ -63,7 +63,7 @@ def refused(row: int, line: int, external_id: str | None, error: ProvisioningErr
     """The result of a row that meets `error`, as somebody who knows the upload by its lines reads it."""
     problem = {"code": error.code, "detail": error.detail, "line": line, **error.members}
     if error.errors:
-        problem["errors"] = error.errors
+        problem["errors"] = list(error.errors)
     return Result(row, "failed", error.status, None, external_id, problem)
 
 

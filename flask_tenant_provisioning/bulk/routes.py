@@ -68,9 +68,8 @@ def create_bulk_job(call: Call) -> Response:
     require_rights(call, asked["operation"])
     sent_key(call.principal, None)
     packed = uploading.encoding()
-    partner, most = call.partner(asked), call.mount.settings.bulk_open_jobs
+    partner = call.partner(asked)
     with uploading.body(call) as sent:
-        call.mount.storage.read(partial(receiving.require_room, partner=partner, most=most))
         upload = Upload(asked["operation"], asked["mode"], asked["validate_only"], request.mimetype, packed, sent)
         job = _received(call, partner, upload)
     try:
@@ -136,21 +135,26 @@ def cancel_bulk_job(call: Call, job_id: str) -> Response:
     permissions=("bulk:create",),
     query=write_query,
     answers={202: BulkJobSchema},
-    problems=(*REPEATABLE, InvalidParameter, BulkJobNotFound, InvalidState, LicenseExpired),
+    problems=(*REPEATABLE, InvalidParameter, BulkJobNotFound, InvalidState, LicenseExpired, QuotaExceeded),
 )
 def resume_bulk_job(call: Call, job_id: str) -> Response:
     """Go on with a job that was cancelled. It needs what the job's upload needed."""
     asked = call.asked(write_query())
     require_rights(call, seen(call, job_id).job.operation)
-    work = partial(actions.resume, partner=fence(call), job_id=named(job_id))
+    most = call.mount.settings.bulk_open_jobs
+    work = partial(actions.resume, partner=fence(call), job_id=named(job_id), most_open=most)
     return write(call, work, partial(begun, call), validate_only=asked["validate_only"])
 
 
 def _received(call: Call, partner: str, upload: Upload) -> Job:
-    """What was sent, stored out of everybody's sight. Raises `MalformedUpload`, `UploadTooLarge`, `UploadTooSlow`."""
-    limits = receiving.limits(call.mount.settings, upload.mode)
+    """What was sent, stored out of everybody's sight.
+
+    Raises `MalformedUpload`, `QuotaExceeded`, `UploadTooLarge`, `UploadTooSlow`.
+    """
+    settings = call.mount.settings
+    limits = receiving.limits(settings, upload.mode)
     try:
-        return receiving.receive(call.mount.storage, call.actor(), partner, upload, limits)
+        return receiving.receive(call.mount.storage, call.actor(), partner, upload, limits, settings.bulk_open_jobs)
     except reading.MalformedUpload as error:
         raise MalformedUpload(error.detail, **_placed(error)) from error
     except reading.UploadTooLarge as error:

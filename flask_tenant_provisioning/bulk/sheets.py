@@ -11,7 +11,7 @@ from ..problems import MalformedJSON, NotAcceptable
 from ..tenants.models import WRITABLE
 from ..tenants.own_fields import to_text
 from ..web.json import parse, render
-from ..web.sheets import line_writer
+from ..web.sheets import harmless, line_writer
 from ..web.validation import field_of
 from .columns import METADATA, METADATA_PREFIX
 from .models import Chunk
@@ -21,21 +21,25 @@ from .results import Result
 
 Outcomes = Iterable[tuple[Chunk, list[Result]]]
 Cells = Mapping[str, str]
+#: Makes a cell's text of it.
+ToText = Callable[[str | None], str | None]
 
 _RESULT = ("row", "line", "state", "status", "tenant", "code", "detail")
 #: How many columns of the rows there may be: an upload takes these and ours.
 _MOST_COLUMNS: int = Limits._field_defaults["columns"] - len(_RESULT)
+_LONGEST_HEADER: int = Limits._field_defaults["row_bytes"]
 #: Which columns come first.
 _FIRST = ("tenant", *WRITABLE)
 
 
-def sheet(read: Callable[[], Outcomes], own: TenantFields | None) -> Generator[bytes]:
-    """The header, then each row with its result. `read` begins anew each time: the columns are looked for first.
+def sheet(read: Callable[[], Outcomes], own: TenantFields | None, *, is_foreign: bool = False) -> Generator[bytes]:
+    """The header, then each row with its result. `read` is called twice: the columns are looked for first.
 
-    Raises `NotAcceptable` for more columns than an upload may have.
+    For a reader to whom the rows are `is_foreign` no text is a formula to a spreadsheet. Raises `NotAcceptable` for
+    more columns than an upload may have.
     """
     columns = _columns(read(), own)
-    return _written(columns, read(), own)
+    return _written(columns, read(), own, harmless if is_foreign else _as_it_is)
 
 
 def explained(problem: Mapping[str, Any]) -> str | None:
@@ -52,17 +56,26 @@ def _columns(found: Outcomes, own: TenantFields | None) -> list[str]:
         if len(names) > _MOST_COLUMNS:
             detail = f"The rows have more columns than the {_MOST_COLUMNS} that a table has: ask for another type."
             raise NotAcceptable(detail)
+        if sum(map(len, names)) > _LONGEST_HEADER:
+            raise NotAcceptable("The names of the rows' columns are longer than a row may be: ask for another type.")
     places = {name: place for place, name in enumerate(_FIRST)}
     return sorted(names, key=lambda name: places.get(name, len(places)))
 
 
-def _written(columns: Sequence[str], found: Outcomes, own: TenantFields | None) -> Generator[bytes]:
-    """The header is quoted, lest a delimiter within a name be taken for the table's."""
+def _written(columns: Sequence[str], found: Outcomes, own: TenantFields | None, text: ToText) -> Generator[bytes]:
+    """The header, whose names are quoted since a delimiter may stand in them, and the lines of each chunk."""
     header, line = line_writer(csv.QUOTE_ALL), line_writer(csv.QUOTE_MINIMAL)
-    yield header([*columns, *(f"{RESULT_PREFIX}{name}" for name in _RESULT)])
+    yield header([*map(text, columns), *(f"{RESULT_PREFIX}{name}" for name in _RESULT)])
     for chunk, some in found:
-        lines = (line([*map(cells.get, columns), *_told(result)]) for result, cells in _rows(chunk, some, own))
+        lines = (
+            line([*(text(cells.get(name)) for name in columns), *_told(result, text)])
+            for result, cells in _rows(chunk, some, own)
+        )
         yield b"".join(lines)
+
+
+def _as_it_is(text: str | None) -> str | None:
+    return text
 
 
 def _rows(chunk: Chunk, some: Sequence[Result], own: TenantFields | None) -> Iterator[tuple[Result, Cells]]:
@@ -104,7 +117,7 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else render(value)
 
 
-def _told(result: Result) -> list[Any]:
+def _told(result: Result, text: ToText) -> list[Any]:
     problem = result.problem or {}
     line, code = problem.get("line"), problem.get("code")
-    return [result.row, line, result.state, result.status, result.tenant, code, explained(problem)]
+    return [result.row, line, result.state, result.status, result.tenant, text(code), text(explained(problem))]

@@ -89,7 +89,8 @@ class _Singly:
             _require_its_own(error)
             if isinstance(error, ProvisioningError):
                 return one.refused(error)
-            logger.exception("row %d of bulk job %s failed", one.row.number, self._job.id)
+            extra = {"job": self._job.id, "partner": self._job.partner_id, "row": one.row.number}
+            logger.exception("row %d of bulk job %s failed", one.row.number, self._job.id, extra=extra)
             return one.refused(ProvisioningError())
 
     def _done(self, one: Checked) -> Result:

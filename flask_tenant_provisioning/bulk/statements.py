@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, case, func, insert, or_, select, true
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    case,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+)
 
 from ..database import SQL, Statement, Storage, each, incoming, parameters, renewed
 from .models import Chunk, Job
@@ -90,6 +103,14 @@ class BulkSQL(SQL):
         self.left = self._compiled(select(c.number).where(self._of_mine, c.done_at.is_(None)).limit(1))
         last = c.first_row + c.rows > bindparam("first", type_=Integer)
         self._answered = and_(self._of_mine, last, c.results.is_not(None))
+        size = func.coalesce(func.sum(func.length(c.payload) + func.coalesce(func.length(c.results), 0)), 0)
+        budget = bindparam("budget", type_=BigInteger)
+        self.beyond_budget = self._compiled(select(c.partner_id).group_by(c.partner_id).having(size > budget))
+        j = self._jobs.c
+        of_job = and_(c.partner_id == j.partner_id, c.job_id == j.id)
+        kept = select(j.id, size).where(j.partner_id == self._partner, j.finished_at.is_not(None), of_job)
+        newest_first = (j.finished_at.desc(), j.id.desc())
+        self.kept_sizes = self._compiled(kept.group_by(j.id, j.finished_at).order_by(*newest_first))
         self.remove_chunks = self._compiled(self._chunks.delete().where(self._of_mine))
 
     def _of_keys(self) -> None:

@@ -175,7 +175,7 @@ def _planned(one: Checked, plan: Plan, tenant: Tenant, now: float) -> Transition
     except ProvisioningError:
         raise
     except Exception as error:
-        logger.exception("row %d of a bulk job failed", one.row.number)
+        logger.exception("row %d of a bulk job failed", one.row.number, extra={"row": one.row.number})
         raise ProvisioningError from error
 
 

@@ -14,7 +14,7 @@ from ..problems import MalformedUpload, ProvisioningError, UnsupportedMediaType,
 from ..web.bodies import KEPT, Incoming, Readable, leave
 from ..web.call import Call
 from ..web.long_requests import Hold, connection_of, shut_down, upload_pace, watchdog
-from ..web.media_types import require_media_type
+from ..web.media_types import content_coding, require_media_type
 from .reading import ENCODINGS, media_types
 
 #: How many bytes are asked for at once.
@@ -101,5 +101,4 @@ def body(call: Call) -> Body:
 
 def encoding() -> str | None:
     """How the body is packed; None where it is not."""
-    found = request.environ.get("HTTP_CONTENT_ENCODING", "identity").lower()
-    return None if found == "identity" else found
+    return content_coding()

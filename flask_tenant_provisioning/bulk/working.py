@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Any
 
 from ..database.errors import Meaning, meaning
 from ..problems import ProvisioningError
@@ -61,7 +62,11 @@ class BulkWork:
         try:
             self._do(piece)
         except Superseded:
-            logger.info("a chunk of bulk job %s is not done: it is somebody else's by now, or cancelled", piece.job.id)
+            logger.info(
+                "a chunk of bulk job %s is not done: another worker has it, or it was cancelled",
+                piece.job.id,
+                extra=_fields(piece),
+            )
             self._storage.transaction(partial(released, piece=piece))
         except Exception as error:
             if _is_of_rows(error):
@@ -71,7 +76,7 @@ class BulkWork:
 
     def expire(self, piece: Piece) -> None:
         """Leave a chunk to others."""
-        logger.warning("a chunk of bulk job %s takes too long", piece.job.id)
+        logger.warning("a chunk of bulk job %s takes too long", piece.job.id, extra=_fields(piece))
 
     def stop(self) -> None:
         """Nothing: a chunk is soon done."""
@@ -100,12 +105,12 @@ class BulkWork:
         plan = Plan(self._mount, piece, found)
         plan.reserve(self._sleep)
         for _ in range(piece.job.chunks + _MOST_RESTARTS):
-            if self._is_done(plan):
+            if self._is_done(plan, piece):
                 return
-            logger.debug("a chunk of bulk job %s begins again", piece.job.id)
+            logger.debug("a chunk of bulk job %s begins again", piece.job.id, extra=_fields(piece))
         raise RuntimeError("a chunk of a bulk job begins again and again")
 
-    def _is_done(self, plan: Plan) -> bool:
+    def _is_done(self, plan: Plan, piece: Piece) -> bool:
         """Carry the plan out; returns False where it has to begin again.
 
         So it has where it was a rehearsal that another chunk has forestalled, where more places are needed than were
@@ -126,9 +131,15 @@ class BulkWork:
         except Exception as error:
             if not _is_of_rows(error) or not plan.do_singly():
                 raise
-            logger.warning("rows of a bulk job failed together, and are done one by one", exc_info=True)
+            fields = _fields(piece)
+            logger.warning("rows of a bulk job failed together, and are done one by one", exc_info=True, extra=fields)
             return False
         return True
+
+
+def _fields(piece: Piece) -> dict[str, Any]:
+    """What the log says of a chunk."""
+    return {"job": piece.job.id, "partner": piece.job.partner_id, "chunk": piece.number}
 
 
 def _is_of_rows(error: Exception) -> bool:

@@ -5,17 +5,10 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator
 
+from ..logs import printable as printable
+
 ELLIPSIS = "…"
-_HARMFUL = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-_JOINERS = "\u200c\u200d"
 _NO_WIDTH = {"Mn", "Me", "Cf"}
-
-
-def printable(text: str) -> str:
-    r"""`text` with what could move a cursor, colour a terminal or turn a line around written as ``\x1b``."""
-    if text.isprintable():
-        return text
-    return "".join(_escaped(char) if unicodedata.category(char) in _HARMFUL else char for char in text)
 
 
 def width(text: str) -> int:
@@ -56,7 +49,3 @@ def _columns(char: str) -> int:
     if unicodedata.category(char) in _NO_WIDTH or "\u1160" <= char <= "\u11ff":
         return 0
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1
-
-
-def _escaped(char: str) -> str:
-    return char if char in _JOINERS else char.encode("unicode_escape").decode("ascii")

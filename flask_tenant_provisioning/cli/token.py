@@ -49,6 +49,8 @@ def _signed(mount: Mount, subject: str, claims: dict[str, object], lifetime: tim
     except RuntimeError as error:
         reason = str(error).replace("JWT_", mount.authority.setting("JWT_"))
         raise click.ClickException(f"This app signs no tokens: {reason if mount.served else _UNSERVED}") from error
+    except Exception as error:  # of the host's own loaders: of identities, further claims, or keys
+        raise click.ClickException(f"This app signs no tokens: {type(error).__name__}: {error}") from error
     return made
 
 

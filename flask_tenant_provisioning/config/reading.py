@@ -46,7 +46,8 @@ def checked(
 
 
 def _warn_of_unknown(name: str, declared: Iterable[str]) -> None:
-    logger.warning("flask-tenant-provisioning has no key %s%s", named(name), _suggestion(name, declared, named))
+    key, suggestion = named(name), _suggestion(name, declared, named)
+    logger.warning("flask-tenant-provisioning has no key %s%s", key, suggestion, extra={"key": key})
 
 
 def _suggestion(name: str, declared: Iterable[str], shown: Callable[[str], str]) -> str:

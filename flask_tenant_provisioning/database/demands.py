@@ -70,7 +70,7 @@ def _fault_of_engine(engine: Engine) -> Fault | None:
             "With READ UNCOMMITTED or cache=shared, SQLite shows what has not been committed", "leave both out"
         )
     if shared := next((kind for kind in _SHARING if kind in kinds), None):
-        return Fault(f"A {shared} has one connection for several threads", "use a QueuePool or a NullPool")
+        return Fault(f"The engine's {shared} has one connection for several threads", "use a QueuePool or a NullPool")
     if engine.pool._reset_on_return is ResetStyle.reset_none and "NullPool" not in kinds and not _resets(engine):
         return Fault(
             "The engine's pool does not roll back what is returned to it, and the next user would commit it",

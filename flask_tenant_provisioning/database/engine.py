@@ -72,14 +72,12 @@ class Connections:
         # A copy costs less than to set the level each time, but an engine's own option overrides a copy's.
         overridden = level is not None and "isolation_level" in engine.get_execution_options()
         self._level = level if overridden else None
-        self._engine = (
-            engine if level is None or overridden else engine.execution_options(isolation_level=level)  # type: ignore[call-overload]
-        )
+        self._engine = engine if level is None or overridden else engine.execution_options(isolation_level=level)
 
     def connect(self) -> Connection:
         """Open one, or take it from the pool."""
         connection = self._engine.connect()
-        return connection if self._level is None else connection.execution_options(isolation_level=self._level)  # type: ignore[call-overload,no-any-return]
+        return connection if self._level is None else connection.execution_options(isolation_level=self._level)
 
 
 def connections_for_reads(engine: Engine) -> Connections:

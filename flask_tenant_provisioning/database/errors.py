@@ -173,6 +173,9 @@ def _of_state(driver: Any) -> Meaning:
     if state.startswith(DISCONNECTED):
         return Meaning.DISCONNECTED
     if not state:
+        # One that dies at COMMIT behind a pooler is InternalError in psycopg, and plain DatabaseError in psycopg2.
         kinds = {kind.__name__ for kind in type(driver).__mro__}
-        return Meaning.UNREACHABLE if kinds & {"OperationalError", "InterfaceError"} else Meaning.BUG
+        plain = type(driver).__name__ == "DatabaseError"
+        is_lost = plain or kinds & {"OperationalError", "InterfaceError", "InternalError"}
+        return Meaning.UNREACHABLE if is_lost else Meaning.BUG
     return Meaning.UNREACHABLE if state.startswith(UNREACHABLE) else Meaning.BUG

@@ -43,6 +43,6 @@ class Journal:
             finally:
                 driver.execute(f"PRAGMA busy_timeout={before}")
         except Exception as error:
-            logger.warning("the write-ahead log cannot be begun anew: %s", error)
+            logger.warning("the write-ahead log cannot be begun anew: %s", error, extra={"error": str(error)})
             return False
         return not busy

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import math
 import random
 import threading
 import time
@@ -15,6 +16,7 @@ from sqlalchemy import Connection, Engine, MetaData, Table
 from sqlalchemy.exc import TimeoutError
 
 from ..hooks import Hooks
+from ..logs import reason_of
 from ..problems import StorageUnavailable
 from .demands import POOLER_ADVICE, PRIVILEGES_ADVICE, connect, is_pooled, require_suitable_connection
 from .engine import connections_for_reads, connections_for_writes
@@ -67,6 +69,7 @@ class Storage:
         clock: Callable[[], float] = time.time,
         new_id: Callable[[], str] = uuid7,
         sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
         autocommit: bool = False,
         pooler: str | None = None,
         hooks: Hooks | None = None,
@@ -88,6 +91,7 @@ class Storage:
         self._attempts = attempts
         self._patience = patience
         self._sleep = sleep
+        self._monotonic = monotonic
         self._wake = wake
         self._announce = announce
         self.followers = followers
@@ -97,7 +101,7 @@ class Storage:
         self._pooler = pooler
         self._is_prepared = pooler != "transaction"
         self._is_examined = False
-        self._replaced_at = -REPLACE_SECONDS
+        self._replaced_at = -math.inf
         self._transaction = self._turn if self._lite else self._begun
         self._one_writer = threading.Lock()
         self._thread = threading.local()
@@ -183,7 +187,7 @@ class Storage:
         that takes no writes, and one that does not know a prepared statement, have done nothing either: once the
         connections are replaced, the unit runs on a new one.
         """
-        end = time.monotonic() + self._patience
+        end = self._monotonic() + self._patience
         for tried in itertools.count(1):
             try:
                 with opened() as session:
@@ -192,7 +196,7 @@ class Storage:
             except Exception as error:
                 what = meaning(error)
                 repeats = self._replace_connections(what, error) or what in again
-                if tried >= attempts or not repeats or time.monotonic() >= end:
+                if tried >= attempts or not repeats or self._monotonic() >= end:
                     _refuse(error, what)
                     raise
             else:
@@ -207,10 +211,10 @@ class Storage:
         """
         if what is Meaning.UNPREPARED and self._is_prepared:
             self._is_prepared = False
-            logger.warning("%s (%s)", POOLER_ADVICE, error, extra={"pooler": "transaction"})
+            logger.warning("%s (%s)", POOLER_ADVICE, reason_of(error) if error else "", extra={"pooler": "transaction"})
         elif what not in (Meaning.READ_ONLY, Meaning.DISCONNECTED, Meaning.UNPREPARED, Meaning.OUTDATED_PLAN):
             return False
-        now = time.monotonic()
+        now = self._monotonic()
         if what is Meaning.READ_ONLY and now - self._replaced_at < REPLACE_SECONDS:
             return False
         self._replaced_at = now
@@ -219,7 +223,8 @@ class Storage:
 
     @contextlib.contextmanager
     def _autocommit(self) -> Iterator[Session]:
-        self._examine()
+        if not self._is_examined:
+            self._examine()
         with self._reading.connect() as connection:
             session = self._session(connection)
             if not self._lite:
@@ -228,7 +233,8 @@ class Storage:
 
     @contextlib.contextmanager
     def _begun(self) -> Iterator[Session]:
-        self._examine()
+        if not self._is_examined:
+            self._examine()
         with self._writing.connect() as connection:
             with connection.begin():
                 session = self._session(connection)
@@ -247,9 +253,7 @@ class Storage:
         return Session(self, connection)
 
     def _examine(self) -> None:
-        """Look at the database once, on a connection as the engine makes it. Raises `Unsuitable`."""
-        if self._is_examined:
-            return
+        """Look at the database, on a connection as the engine makes it. Raises `Unsuitable`."""
         with connect(self.engine) as connection:
             require_suitable_connection(connection)
             if self._pooler is None and not self._lite and is_pooled(connection):
@@ -293,6 +297,6 @@ _REFUSALS = {
 def _refuse(error: Exception, found: Meaning) -> None:
     """Raise `StorageUnavailable` where it is the database that failed, and not the caller or the code."""
     if found in _REFUSALS:
-        detail, said = _REFUSALS[found]
-        logger.error("%s: %s", said, error, extra={"reason": found.name.lower()})
+        (detail, said), reason = _REFUSALS[found], reason_of(error)
+        logger.error("%s: %s", said, reason, extra={"error": reason, "reason": found.name.lower()})
         raise StorageUnavailable(detail) from error

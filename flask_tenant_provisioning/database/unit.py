@@ -109,6 +109,14 @@ class Unit:
             return False
         return str(url.database).startswith("file:") or os.access(str(url.database), os.W_OK)
 
+    def hold(self, name: str) -> None:
+        """Let no other unit of work hold this name until the transaction ends: it waits.
+
+        SQLite needs none of it: a unit of work holds its only lock from the beginning.
+        """
+        if self._engine.dialect.name == "postgresql":
+            self._execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
+
     def flush(self) -> None:
         """Send what the host put into `orm`, so that it commits with the rest."""
         if self._orm is not None:

@@ -15,6 +15,7 @@ from kombu import Connection
 from kombu.pools import ProducerPool
 
 from ..config import ConfigurationError
+from ..logs import reason_of
 from ..steps.statements import KEY
 from ..web.mount import Mount
 from .herald import Herald
@@ -91,12 +92,17 @@ class CeleryEngine:
             send()
         except Exception as error:
             if self._alone_until is None:
-                logger.warning("Celery carries no work at present, its sweep will find what is due: %s", error)
+                reason = reason_of(error)
+                logger.warning(
+                    "Celery carries no work at present, its sweep will find what is due: %s",
+                    reason,
+                    extra={"error": reason},
+                )
             self._alone_until = self._monotonic() + PAUSE
             return
         if self._alone_until is not None:
             self._alone_until = None
-            logger.info("Celery carries work again")
+            logger.info("Celery carries work again", extra={"mount": self._mount().name})
 
     def _is_left_alone(self) -> bool:
         """Whether the broker did not answer before; now and then one caller finds out whether it does again."""

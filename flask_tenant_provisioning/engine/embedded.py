@@ -55,7 +55,7 @@ class Embedded:
         worker.stop()
         thread.join(grace)
         if left := worker.finish(grace):
-            logger.warning("%d steps were not finished: another worker does them again", left)
+            logger.warning("%d steps were not finished: another worker does them again", left, extra={"left": left})
 
     def _start(self) -> None:
         self._worker = self._make()
@@ -63,4 +63,4 @@ class Embedded:
         self._thread.start()
         self._process = os.getpid()
         atexit.register(self.stop)
-        logger.info("this process does provisioning work in a thread of its own")
+        logger.info("this process does provisioning work in a thread of its own", extra={"pid": self._process})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
@@ -23,15 +23,16 @@ def days_until_erasure(settings: Settings) -> int:
     return min(settings.erasure_days, settings.event_retention_days)
 
 
-def erase_due(storage: Storage, settings: Settings) -> int:
+def erase_due(storage: Storage, settings: Settings, goes_on: Callable[[], bool] = lambda: True) -> int:
     """Erase the traces of tenants whose time has come; returns of how many, each counted in its first round only.
 
-    Every unit of work is small. One that is interrupted begins this round again, which does nothing twice. Events are
-    erased last: until then they tell the emails and external ids by which rows of bulk jobs are known.
+    Every unit of work is small. One that is interrupted begins this round again, which does nothing twice. Between two
+    rounds, of a few hundred tenants each, it ends where `goes_on` says no. Events are erased last: until then they tell
+    the emails and external ids by which rows of bulk jobs are known.
     """
     count, days = 0, days_until_erasure(settings)
     publish_all(storage)
-    while erasures := storage.read(partial(tenants.due, days=days)):
+    while goes_on() and (erasures := storage.read(partial(tenants.due, days=days))):
         if settings.idempotency_hours > 24 * days:  # else no answer from before the purge is remembered any more
             erase_tenants(storage, {one.tenant_id for one in erasures})
         for partner, mine in groupby(erasures, attrgetter("partner_id")):

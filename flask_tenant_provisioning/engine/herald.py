@@ -58,7 +58,9 @@ class Herald:
             try:
                 self._tell()
             except Exception as error:
-                logger.warning("what has happened could not be told, a sweep finds it: %s", error)
+                logger.warning(
+                    "what has happened could not be told, a sweep finds it: %s", error, extra={"error": str(error)}
+                )
             with self._changed:
                 self._changed.wait_for(lambda: self._ending, self._gather)
 

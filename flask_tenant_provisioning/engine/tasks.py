@@ -67,7 +67,7 @@ def sweep(mount: str) -> None:
             _send(task, mount)
     overdue = found.storage.read(partial(claims.overdue, limit=SWEPT, age=AGE))
     if overdue:
-        logger.info("%d steps are due again, or were never sent for", len(overdue))
+        logger.info("%d steps are due again, or were never sent for", len(overdue), extra={"due": len(overdue)})
         found.engine.wake(overdue)
 
 

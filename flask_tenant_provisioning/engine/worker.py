@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..logs import reason_of
 from .base import Work
 from .chores import Chores
 
@@ -40,6 +41,7 @@ class Worker:
         chores: Chores | None = None,
         lookout: Callable[[], bool] = lambda: True,
         poll: float = 2.0,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._works, self._chores, self._lookout, self._poll = works, chores, lookout, poll
         self._lease = min(work.lease for work in works)
@@ -47,7 +49,8 @@ class Worker:
         self._changed, self._urgent = threading.Event(), threading.Event()
         self._stopping = False
         self._quiet = _QUIETEST
-        self._renewed = self._turned = time.monotonic()
+        self._monotonic = monotonic
+        self._renewed = self._turned = monotonic()
 
     def wake(self) -> None:
         """Look for work now."""
@@ -72,18 +75,18 @@ class Worker:
             self._urgent.clear()
             begun = self._turn()
             if not begun and self._changed.wait(min(self._rest(), GATHER * 2**self._quiet)):
-                self._urgent.wait(max(0.0, self._turned + GATHER - time.monotonic()))
+                self._urgent.wait(max(0.0, self._turned + GATHER - self._monotonic()))
 
     def drain(self, within: float = math.inf) -> bool:
         """Work until nothing is due, or for so many seconds, and wait for what is being done.
 
         Returns whether something may still be due.
         """
-        end = time.monotonic() + within
+        end = self._monotonic() + within
         if self._chores is not None:
             self._safely(self._chores.do)
         while not self._stopping and (self._turn() or self._running):
-            if time.monotonic() >= end:
+            if self._monotonic() >= end:
                 self.stop()
                 self.finish(math.inf)
             elif self._running:
@@ -93,10 +96,10 @@ class Worker:
 
     def finish(self, grace: float) -> int:
         """Wait for what is being done, for `grace` seconds at most; returns how many pieces were left."""
-        end = time.monotonic() + grace
-        while self._running and time.monotonic() < end:
+        end = self._monotonic() + grace
+        while self._running and self._monotonic() < end:
             self._look_after()
-            self._changed.wait(min(self._rest(), max(0.0, end - time.monotonic())))
+            self._changed.wait(min(self._rest(), max(0.0, end - self._monotonic())))
             self._changed.clear()
         self._look_after()
         return len(self._running)
@@ -104,7 +107,7 @@ class Worker:
     def _turn(self) -> int:
         """Look after what is being done, and begin what can be; returns how many pieces were begun."""
         self._look_after()
-        self._turned = time.monotonic()
+        self._turned = self._monotonic()
         if self._chores is not None:
             self._safely(self._chores.do_when_due)
         if not self._safely(self._lookout):
@@ -124,7 +127,7 @@ class Worker:
         return len(claimed)
 
     def _begin(self, work: Work, claimed: Any) -> None:
-        piece = _Piece(work, claimed, time.monotonic() + work.timeout(claimed))
+        piece = _Piece(work, claimed, self._monotonic() + work.timeout(claimed))
         name = f"{__package__}-{len(self._running)}"
         self._running.append(piece)
         threading.Thread(target=self._do, args=(piece,), name=name, daemon=True).start()
@@ -133,14 +136,15 @@ class Worker:
         try:
             piece.work.run(piece.claimed)
         except Exception:
-            logger.exception("a piece of work failed; it is done again when its claim has ended")
+            kind = type(piece.work).__name__
+            logger.exception("a piece of work failed; it is done again when its claim has ended", extra={"work": kind})
         finally:
             piece.done = True
             self.wake()
 
     def _look_after(self) -> None:
         """Forget what is done, give up what takes too long, and keep the claims of the rest."""
-        now = time.monotonic()
+        now = self._monotonic()
         for piece in list(self._running):
             if piece.done:
                 self._running.remove(piece)
@@ -158,7 +162,7 @@ class Worker:
 
     def _rest(self) -> float:
         """How long there is nothing to look after, in seconds."""
-        now = time.monotonic()
+        now = self._monotonic()
         deadlines = [piece.deadline - now for piece in self._running]
         renewal = [self._renewed + self._lease / 3 - now] if self._running else []
         return max(0.0, min([self._poll, *deadlines, *renewal]))
@@ -168,5 +172,6 @@ class Worker:
         try:
             return work()
         except Exception as error:
-            logger.error("a worker's turn failed: %s", error)
+            reason = reason_of(error)
+            logger.error("a worker's turn failed: %s", reason, extra={"error": reason})
             return None

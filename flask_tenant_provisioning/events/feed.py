@@ -26,10 +26,11 @@ class Page(NamedTuple):
 def page(session: Session, partner: str, asked: Mapping[str, Any], after: int | None) -> Page:
     """The events behind the place `after`, or from the oldest on.
 
-    `asked` has the `limit`, which a page of large events does not reach, and may have `type` (types, of which one has
-    to be an event's) and `tenant`. A page of few events, or of none, does not say that nothing follows. Raises
-    `CursorExpired` where events behind `after` are removed, and `InvalidCursor` for a place that the feed has not
-    reached.
+    `asked` has the `limit`, and may have `type` (types, of which one has to be an event's) and `tenant`. A page of few
+    events, or of none, does not say that nothing follows: it also ends where its events are large.
+
+    Raises `CursorExpired` where events behind `after` are removed, and `InvalidCursor` for a place that the feed has
+    not reached.
     """
     types, tenant, limit = asked.get("type", ()), asked.get("tenant"), asked["limit"]
     values = {"partner_id": partner, **{f"type_{n}": t for n, t in enumerate(types)}}
@@ -81,6 +82,13 @@ def audited(row: Mapping[str, Any]) -> dict[str, Any]:
     found = envelope(row)
     found["actor"] |= {"address": row["actor_address"], "user_agent": row["actor_user_agent"]}
     return found
+
+
+def without_endpoint(event: dict[str, Any]) -> dict[str, Any]:
+    """An event for those who may not read endpoints: of one that is about an endpoint no more than its id."""
+    if not event["type"].startswith("webhook."):
+        return event
+    return {**event, "data": {"webhook": event["data"].get("webhook")}, "changes": {}}
 
 
 def _checked(after: int, removed: int, head: int) -> int:

@@ -37,6 +37,8 @@ def list_events(call: Call) -> Response:
     shown = feed.audited if "audit:read" in call.principal.permissions else feed.envelope
     following = cursors.seal(str(page.place), question)
     items = [shown(event._asdict()) for event in page.events]
+    if "webhook:read" not in call.principal.permissions:
+        items = [feed.without_endpoint(item) for item in items]
     answer = call.answer({"items": items, "next": following, "has_more": page.has_more or more_waits})
     parameters = {**request.args.to_dict(), "after": following}
     answer.headers["Link"] = f'<{call.mount.base()}{COLLECTION}?{urlencode(parameters)}>; rel="next"'

@@ -29,6 +29,10 @@ TYPES = (
     "bulk_job.finished",
     "partner.updated",
     "partner.settings_updated",
+    "webhook.created",
+    "webhook.updated",
+    "webhook.rotated",
+    "webhook.deleted",
     "webhook.disabled",
 )
 _AUDIT = {"optional": True, "description": "Only for callers with `audit:read`."}
@@ -92,9 +96,10 @@ class ChangeSchema(StrictSchema):
 class EventSchema(StrictSchema):
     """Something that happened. `data` is the tenant or webhook afterwards, `changes` holds each field that changed.
 
-        Of an object, such as `metadata`, `previous` and `new` hold the members that differ; one that is absent was not
-    there.
-        Some days after a tenant is purged, `data` no longer says who it was, and has `erased: true`.
+    Of an endpoint, callers without `webhook:read` are shown no more than its id.
+
+    Of an object such as `metadata`, `previous` and `new` hold the members that differ; one that is missing was absent.
+    Some days after a tenant is purged, `data` no longer says who it was, and has `erased: true`.
     """
 
     id = fields.UUID()

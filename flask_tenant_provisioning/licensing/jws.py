@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Mapping
 from typing import Any, NamedTuple, NoReturn
 
@@ -20,6 +22,8 @@ ALGORITHM = "EdDSA"
 TYPE = "license+jws"
 MAX_BYTES = 64 * 1024
 MAX_TEXT = 256
+#: What editors, shells and files of environment variables leave around a licence.
+_ENDS = re.compile(rb"\A(?:\xef\xbb\xbf)?(?:\s|\\[nrt])*|(?:\s|\\[nrt])+\Z")
 
 
 class Envelope(NamedTuple):
@@ -39,11 +43,16 @@ class Envelope(NamedTuple):
 
 
 def take_apart(text: str | bytes) -> Envelope:
-    """Split a compact JWS of at most 64 KiB; white space at its ends is not part of it. Raises `LicenseError`."""
+    """Split a compact JWS of at most 64 KiB. Raises `LicenseError`.
+
+    White space at its ends is not part of it, written out (``\\n``) or not, nor is the byte order mark of an editor.
+    """
     raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     if len(raw) > MAX_BYTES:
         raise LicenseError("The licence is longer than 64 KiB.", COPY)
-    parts = raw.strip().split(b".")
+    if raw.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        raw = raw.decode("utf-16", "replace").encode()
+    parts = _ENDS.sub(b"", raw).split(b".")
     if len(parts) != 3:
         raise LicenseError("The licence is not a compact JWS: three parts with two dots between them.", COPY)
     header, payload, signature = map(_decode, parts)

@@ -21,7 +21,7 @@ def public_key(keys: Mapping[str, str], kid: str) -> Ed25519PublicKey:
             f"The licence is signed with the key {kid!r}, of which no public key is configured.",
             f"Add the vendor's public key of that id to {SETTING}, or ask for a licence signed with a known key.",
         )
-    key = _read(keys[kid].strip())
+    key = _read(_unescaped(keys[kid]))
     if key is None:
         raise LicenseError(
             f"The public key configured for {kid!r} cannot be used.",
@@ -33,6 +33,11 @@ def public_key(keys: Mapping[str, str], kid: str) -> Ed25519PublicKey:
 def as_text(key: Ed25519PublicKey) -> str:
     """Write a public key as base64 of its 32 bytes, the way the configuration takes it."""
     return base64.b64encode(key.public_bytes(Encoding.Raw, PublicFormat.Raw)).decode("ascii")
+
+
+def _unescaped(text: str) -> str:
+    """A key as it was before a file of environment variables wrote its line ends out, or an editor marked it."""
+    return text.removeprefix("\ufeff").replace("\\r", "").replace("\\n", "\n").strip()
 
 
 def _read(text: str) -> Ed25519PublicKey | None:

@@ -109,14 +109,19 @@ class LicenseSource:
                 self.generation += 1
                 self._announces_at = -math.inf
         elif recovered:
-            logger.info("The licence file is in order again; licence %s stays in force.", license.id)
+            logger.info(
+                "The licence file is in order again; licence %s stays in force.",
+                license.id,
+                extra={"license": license.id},
+            )
 
     def _refuse(self, text: str | bytes | None, error: LicenseError) -> None:
         self._store.distrust()
         self._error = error
         complaint = (text, error.reason)
         if self._license is not None and complaint != self._complaint:
-            logger.warning("%s Licence %s stays in force.", error, self._license.id)
+            kept = self._license.id
+            logger.warning("%s Licence %s stays in force.", error, kept, extra={"license": kept, "error": error.reason})
         self._complaint = complaint
 
     def _announce(self, now: float) -> None:
@@ -137,18 +142,19 @@ def _end(license: License, state: State) -> float:
 def _log(license: License, state: State, now: float) -> None:
     who, expires = f"{license.id} ({license.customer})", as_date(license.expires)
     days, rest = license.days_left(now), math.floor((license.ends - now) / DAY)
+    extra = {"license": license.id, "customer": license.customer, "state": state.value, "days_left": days}
     if state is State.VALID:
-        logger.info("Licence %s is valid until %s, %d days.", who, expires, days)
+        logger.info("Licence %s is valid until %s, %d days.", who, expires, days, extra=extra)
     elif state is State.WARN:
-        logger.warning("Licence %s expires in %d days, at %s. %s", who, days, expires, RENEW)
+        logger.warning("Licence %s expires in %d days, at %s. %s", who, days, expires, RENEW, extra=extra)
     elif state is State.GRACE:
         logger.warning(
             "Licence %s expired at %s. Provisioning stops in %d days, at %s. %s",
-            who, expires, rest, as_date(license.ends), RENEW,
+            who, expires, rest, as_date(license.ends), RENEW, extra=extra,
         )  # fmt: skip
     else:
         logger.error(
             "Licence %s expired at %s and its grace has passed, %d days ago: nothing can be provisioned; "
             "reading, suspending, deleting and exporting go on. %s",
-            who, expires, -rest - 1, RENEW,
+            who, expires, -rest - 1, RENEW, extra=extra,
         )  # fmt: skip

@@ -47,5 +47,10 @@ class Allowances:
             require_done(said, "The rate_limits function")
             return configured if said is None else policies(rate_class, said)
         except Exception:
-            logger.exception("rate_limits(%r, %r) failed: what is configured counts", partner, rate_class)
+            logger.exception(
+                "rate_limits(%r, %r) failed: what is configured counts",
+                partner,
+                rate_class,
+                extra={"partner": partner, "rate_class": rate_class},
+            )
             return configured

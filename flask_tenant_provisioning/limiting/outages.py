@@ -36,7 +36,10 @@ class Outage:
         with self._lock:
             first, self._again = self._again is None, self._clock() + PAUSE
         if first:
-            logger.error("rate limits: the storage does not answer (%s); no request is refused", type(error).__name__)
+            kind = type(error).__name__
+            logger.error(
+                "rate limits: the storage does not answer (%s); no request is refused", kind, extra={"error": kind}
+            )
 
     def ends(self) -> None:
         """It answered."""
@@ -44,4 +47,4 @@ class Outage:
             with self._lock:
                 over, self._again = self._again is not None, None
             if over:
-                logger.warning("rate limits: the storage answers again")
+                logger.warning("rate limits: the storage answers again", extra={"seconds": PAUSE})

@@ -33,12 +33,12 @@ from .schemas import document_of
 EVERYWHERE = ("X-Request-ID", "Cache-Control", "X-Content-Type-Options")
 #: What goes with a problem of this status.
 _OF_STATUS = {
-    401: "WWW-Authenticate",
-    403: "WWW-Authenticate",
-    405: "Allow",
-    415: "Accept",
-    429: "Retry-After",
-    503: "Retry-After",
+    401: ("WWW-Authenticate",),
+    403: ("WWW-Authenticate",),
+    405: ("Allow",),
+    415: ("Accept", "Accept-Encoding", "Accept-Patch"),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
 }
 #: What goes with every answer to a request that was counted.
 _OF_LIMITS = ("RateLimit", "RateLimit-Policy")
@@ -92,13 +92,13 @@ def problem_answer(group: list[type[ProvisioningError]], api: Api) -> dict[str, 
     """The Response Object of these problems of one status."""
     status = group[0].status
     codes = [kind.code for kind in group]
-    bears = [] if any(kind.of_host for kind in group) else [_OF_STATUS.get(status)]
+    bears = [] if any(kind.of_host for kind in group) else [*_OF_STATUS.get(status, ())]
     bears += _OF_LIMITS if status != 401 and any(map(api.limits, CLASSES)) else ()
     narrowed = {"properties": {"status": {"const": status}, "code": {"enum": codes}}}
     schema = {"allOf": [{"$ref": "#/components/schemas/Problem"}, narrowed]}
     return {
         "description": "\n".join(f"- `{kind.code}`: {kind.title}. {kind.remedy}" for kind in group),
-        "headers": _headers(*EVERYWHERE, *filter(None, bears)),
+        "headers": _headers(*EVERYWHERE, *bears),
         "content": {MEDIA_TYPE: {"schema": schema, "examples": {code: code for code in codes}}},
     }
 
@@ -118,6 +118,8 @@ def headers(api: Api) -> dict[str, dict[str, Any]]:
         "X-Validate-Only": _header("Everything was checked and nothing was written.", required=False, const="true"),
         "Allow": _header("The methods that are possible here."),
         "Accept": _header("The media types that are possible here."),
+        "Accept-Encoding": _header("The content codings that are possible here.", required=False),
+        "Accept-Patch": _header("The media types of patches that are possible here (RFC 5789).", required=False),
         "Retry-After": _header("Seconds to wait.", pattern="^[0-9]+$"),
     } | (_of_limits() if any(map(api.limits, CLASSES)) else {})
 

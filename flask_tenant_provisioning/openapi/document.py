@@ -40,7 +40,7 @@ def document(api: Api, server: str) -> str:
     if server not in made:
         while len(made) >= _MOST_KEPT:
             made.pop(next(iter(made)), None)
-        made[server] = json.dumps(build(api, server), ensure_ascii=False)
+        made[server] = json.dumps(build(api, server), ensure_ascii=False, default=str)
     return made[server]
 
 

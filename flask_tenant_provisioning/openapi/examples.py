@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -139,7 +140,9 @@ def _settings(namespaces: Mapping[str, Namespace]) -> dict[str, Any]:
 def _given(own: TenantFields | None) -> dict[str, Any]:
     """The examples that the host's fields carry, as apispec reads them: ``metadata={"example": …}``."""
     fields = own.fields if own else {}
-    return {name: one.metadata["example"] for name, one in fields.items() if "example" in one.metadata}
+    found = {name: one.metadata["example"] for name, one in fields.items() if "example" in one.metadata}
+    given: dict[str, Any] = json.loads(json.dumps(found, default=str))
+    return given
 
 
 def _shown(own: TenantFields | None) -> dict[str, Any]:

@@ -27,8 +27,9 @@ from ..tenants.fields import (
     PlanField,
 )
 from ..tenants.own_filters import OwnFilterField
+from ..web.field_schemas import corrected
 from ..web.parameters import ChoiceField, FlagField, InstantField, LimitField
-from ..web.validation import PartnerIdField, StrictSchema, TextField, WholeNumberField
+from ..web.validation import INVISIBLE, PartnerIdField, StrictSchema, TextField, WholeNumberField
 from ..webhooks.fields import (
     MOST_GLOBS,
     SCHEMES,
@@ -82,6 +83,10 @@ class Converter(OpenAPIConverter):
         super().init_attribute_functions()  # type: ignore[no-untyped-call]
         self.attribute_functions.append(_own_properties)
 
+    def field2property(self, field: fields.Field[Any]) -> dict[str, Any]:
+        found: dict[str, Any] = super().field2property(field)
+        return corrected(field, found)
+
     def schema2jsonschema(self, schema: Schema) -> dict[str, Any]:
         found: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]
         if isinstance(schema, StrictSchema) and not is_incoming(schema):
@@ -116,8 +121,20 @@ def _text(field: TextField) -> dict[str, Any]:
         return _lengths(field)
     if field.trim:
         meaning = f"{field.shortest} to {field.longest} characters after trimming."
-        return {"description": meaning, "minLength": field.shortest, "pattern": trimmed(field.shortest, field.longest)}
+        pattern = trimmed(field.shortest, field.longest)
+        return {
+            "description": meaning,
+            "minLength": field.shortest,
+            "pattern": _seen(pattern) if field.visible else pattern,
+        }
+    if field.visible:
+        return {**_lengths(field), "pattern": _seen(_STORABLE) + ("" if field.shortest else "|^$")}
     return {**_lengths(field), "pattern": _STORABLE}
+
+
+def _seen(pattern: str) -> str:
+    """`pattern`, for texts of which something is seen."""
+    return f"^(?=[\\s\\S]*[^{INVISIBLE}]){pattern.removeprefix('^')}"
 
 
 @described.register

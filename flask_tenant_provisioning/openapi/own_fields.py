@@ -26,7 +26,7 @@ def describe(spec: APISpec, converter: Converter, own: TenantFields) -> None:
         if name == "Tenant":
             _add(found, {name: _answered(one) for name, one in properties.items()}, list(properties))
         elif name.startswith("Tenant") and name.endswith("Input"):
-            sent = {name: one for name, one in properties.items() if not own.fields[name].dump_only}
+            sent = {name: _sent(own.fields[name], properties[name]) for name in _writable(own)}
             _add(found, sent, [name for name in sent if own.fields[name].required])
         elif name == "TenantPatch":
             _add(found, {name: _patched(own.fields[name], properties[name]) for name in _writable(own)}, [])
@@ -52,6 +52,11 @@ def _writable(own: TenantFields) -> list[str]:
 def _answered(found: Property) -> Property:
     """What an answer shows: null for a tenant that has no such value."""
     return nullable({key: value for key, value in found.items() if key != "default"})
+
+
+def _sent(field: fields.Field[Any], found: Property) -> Property:
+    """What a body may hold: null for what it need not hold, as answers show it."""
+    return found if field.required else nullable(found)
 
 
 def _patched(field: fields.Field[Any], found: Property) -> Property:

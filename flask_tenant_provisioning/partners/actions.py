@@ -161,5 +161,9 @@ def _tell(session: Session, actor: Actor, before: Partner | None, after: Partner
     changes = {name: {"previous": old.get(name), "new": new[name]} for name in differing}
     at, partner = after.updated_at, after.partner_id
     record(session, event(session.storage, actor, "partner.updated", partner, new, at, changes))
+    if "parent" in changes:
+        # Whoever stands above sees what is below: the former parent and the new one learn of it by their own feeds.
+        for parent in {old.get("parent"), new["parent"]} - {None, partner}:
+            record(session, event(session.storage, actor, "partner.updated", parent, new, at, changes))
     for reaction in session.storage.reactions:
         reaction(session, Change(UPDATE, actor, before, after))

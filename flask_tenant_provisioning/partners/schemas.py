@@ -58,10 +58,10 @@ class PartnerSchema(StrictSchema):
     """A partner, below its `parent`. `max_tenants` and `allowed_plans` set no limit where they are null."""
 
     partner = fields.String(dump_only=True)
-    name = TextField(shortest=1, longest=255, trim=True, allow_none=True)
-    contact = TextField(shortest=1, longest=255, allow_none=True)
+    name = TextField(shortest=1, longest=255, trim=True, visible=True, allow_none=True)
+    contact = TextField(shortest=1, longest=255, visible=True, allow_none=True)
     status = StatusField(*STATUSES)
-    suspended_reason = TextField(shortest=1, longest=500, allow_none=True)
+    suspended_reason = TextField(shortest=1, longest=500, visible=True, allow_none=True)
     parent = PartnerIdField(allow_none=True)
     max_tenants = CountField(most=LARGEST, allow_none=True)
     allowed_plans = PlansField(plans=None, allow_none=True)

@@ -45,7 +45,7 @@ class PreconditionFailed(Refused):
     status = 412
     code = "precondition-failed"
     title = "Precondition failed"
-    remedy = "Somebody changed the resource meanwhile: read it again and repeat with its new ETag."
+    remedy = "Read the resource again and repeat with its new ETag; `detail` says where the tag itself was changed."
 
 
 class PreconditionRequired(Refused):
@@ -81,7 +81,7 @@ class UnsupportedMediaType(Refused):
     status = 415
     code = "unsupported-media-type"
     title = "Unsupported media type"
-    remedy = "Send the body as one of the media types in `accepted`."
+    remedy = "Send the body as one of the media types in `accepted`, in an encoding of `Accept-Encoding`, else plain."
 
 
 class RateLimited(Refused):

@@ -5,24 +5,49 @@ from __future__ import annotations
 import json
 import os
 import re
+from typing import TYPE_CHECKING
 
-from flask import Response, request
+from flask import Response, g, request
+from werkzeug.datastructures import Headers
 
 from .addresses import path
 from .root import ProvisioningError
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
 MEDIA_TYPE = "application/problem+json"
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+HEADER = "X-Request-ID"
 _KEPT = "flask_tenant_provisioning.request_id"
 
 
-def request_id() -> str:
-    """This request's id: the caller's ``X-Request-ID`` where it is well formed, else a new one."""
+class MarkedResponse(Response):
+    """An answer of ours, which bears its request's id whatever a hook of the host's has put there since."""
+
+    def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
+        """The headers as they are sent."""
+        headers = super().get_wsgi_headers(environ)
+        if _KEPT in environ:
+            headers[HEADER] = environ[_KEPT]
+        return headers
+
+
+def request_id(key: str = "request_id") -> str:
+    """This request's id, the same at each call: the app's, else the caller's ``X-Request-ID``, else a new one.
+
+    The app's is what stands under `key` in `g`, else in the WSGI environ. What is not well formed is passed over.
+    """
     environ = request.environ
     found: str | None = environ.get(_KEPT)
     if found is None:
-        sent = environ.get("HTTP_X_REQUEST_ID", "")
-        found = environ[_KEPT] = sent if REQUEST_ID.fullmatch(sent) else os.urandom(16).hex()
+        for sent in (getattr(g, key, None), environ.get(key), environ.get("HTTP_X_REQUEST_ID")):
+            if sent is not None and REQUEST_ID.fullmatch(str(sent)):
+                found = str(sent)
+                break
+        else:
+            found = os.urandom(16).hex()
+        environ[_KEPT] = found
     return found
 
 
@@ -51,7 +76,9 @@ def render(error: ProvisioningError, types: str) -> Response:
 
 def mark(answer: Response) -> Response:
     """Set what every answer bears: its request's id, and that nobody may keep it, or guess its type."""
-    answer.headers["X-Request-ID"] = request_id()
+    if type(answer) is Response:
+        answer.__class__ = MarkedResponse
+    answer.headers[HEADER] = request_id()
     answer.headers["Cache-Control"] = "no-store"
     answer.headers["X-Content-Type-Options"] = "nosniff"
     return answer

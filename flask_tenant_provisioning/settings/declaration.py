@@ -11,6 +11,7 @@ from marshmallow import Schema, ValidationError, fields, missing
 
 from ..config import ConfigurationError
 from ..namespaces import Key, Namespace, refusal
+from ..web.field_schemas import contradiction_of
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
@@ -54,6 +55,8 @@ def _of_fields(keys: Mapping[str, Key]) -> Iterator[str]:
             yield f"{name!r} is dump_only: nobody could set it."
         if isinstance(field, fields.Decimal) and not field.as_string:
             yield f"{name!r} does not serialise to JSON: give it as_string=True."
+        if told := contradiction_of(field):
+            yield f"{name!r} {told}"
         for mark in _MARKS:
             if not isinstance(field.metadata.get(mark, False), bool):
                 yield f"{name!r} has metadata {mark!r} that is neither True nor False."

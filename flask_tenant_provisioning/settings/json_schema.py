@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..namespaces import Namespace
+from ..web.field_schemas import corrected
 from .kept import Namespaces
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -17,14 +18,23 @@ def json_schema(namespaces: Namespaces) -> dict[str, Any]:
     """The JSON Schema of everything that the host declares: what `explicit` of anybody's settings may hold."""
     from apispec import APISpec
     from apispec.ext.marshmallow import MarshmallowPlugin
+    from apispec.ext.marshmallow.openapi import OpenAPIConverter
 
-    plugin = MarshmallowPlugin()
+    class Converter(OpenAPIConverter):
+        def field2property(self, field: Any) -> dict[str, Any]:
+            return corrected(field, super().field2property(field))
+
+    class Plugin(MarshmallowPlugin):
+        pass
+
+    Plugin.Converter = Converter
+    plugin = Plugin()
     spec = APISpec("", "", "3.1.0", [plugin])
     properties = {name: described(plugin.converter, one) for name, one in namespaces.items()}
     found = {"$schema": DIALECT, "title": "Settings", **closed(properties)}
     if spec.components.schemas:
         found["$defs"] = spec.components.schemas
-    shown: dict[str, Any] = json.loads(json.dumps(found).replace(f'"{_COMPONENTS}', f'"{_DEFINITIONS}'))
+    shown: dict[str, Any] = json.loads(json.dumps(found, default=str).replace(f'"{_COMPONENTS}', f'"{_DEFINITIONS}'))
     return shown
 
 

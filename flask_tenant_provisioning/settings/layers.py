@@ -68,22 +68,36 @@ def settled(namespace: Namespace, layers: Iterable[Layer]) -> Settled:
 def complain(storage: Storage, namespace: str, found: Settled, whose: str) -> None:
     """Log each value that gave way, once a process and key, without the value."""
     for source, key in sorted(found.dropped):
-        _once(storage, (namespace, key, source), "settings of %s: %s, set by the %s, is not valid and gives way", whose)
+        if _is_new(storage, (namespace, key, source)):
+            logger.warning(
+                "settings of %s: %s, set by the %s, is not valid and gives way",
+                whose,
+                f"{namespace}.{key}",
+                source,
+                extra={"key": f"{namespace}.{key}", "source": source},
+            )
 
 
 def complain_of_lost(storage: Storage, namespace: str, found: Settled, whose: str) -> None:
     """Log each secret that cannot be opened, once a process and key."""
     for key, value in found.values.items():
-        if value is LOST:
-            kind = (namespace, key, found.sources[key], "lost")
-            _once(storage, kind, "settings of %s: %s, set by the %s, cannot be opened", whose)
+        source = found.sources[key] if value is LOST else ""
+        if value is LOST and _is_new(storage, (namespace, key, source, "lost")):
+            logger.warning(
+                "settings of %s: %s, set by the %s, cannot be opened",
+                whose,
+                f"{namespace}.{key}",
+                source,
+                extra={"key": f"{namespace}.{key}", "source": source},
+            )
 
 
-def _once(storage: Storage, kind: tuple[str, ...], sentence: str, whose: str) -> None:
+def _is_new(storage: Storage, kind: tuple[str, ...]) -> bool:
+    """Whether this process has not logged `kind` yet; it counts as logged from now on."""
     told: set[tuple[str, ...]] = storage.once(_complaints)
-    if kind not in told:
-        told.add(kind)
-        logger.warning(sentence, whose, f"{kind[0]}.{kind[1]}", kind[2])
+    is_new = kind not in told
+    told.add(kind)
+    return is_new
 
 
 def _complaints(_storage: Storage) -> set[tuple[str, ...]]:

@@ -42,7 +42,8 @@ class Exporting:
             where = self._hooks.archive(**_asked(self._hooks.archive, offered))
             require_done(where, "The archive")
         context.save({"archive": where if isinstance(where, str) else name, "sha256": checksum, "lines": lines})
-        logger.info("tenant %s is exported to %s, sha256 %s", tenant["tenant"], where or name, checksum)
+        place, extra = where or name, {"tenant": tenant["tenant"], "partner": tenant["partner"], "sha256": checksum}
+        logger.info("tenant %s is exported to %s, sha256 %s", tenant["tenant"], place, checksum, extra=extra)
 
     def _lines(self, tenant: dict[str, Any], context: StepContext) -> Iterator[dict[str, Any]]:
         exports = self._hooks.exports

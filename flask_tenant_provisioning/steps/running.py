@@ -70,7 +70,7 @@ class StepWork:
 
     def expire(self, stage: Stage) -> None:
         """Give up an attempt that takes too long; it is made again."""
-        logger.warning("%s is abandoned: it takes too long", _named(stage))
+        logger.warning("%s is abandoned: it takes too long", _named(stage), extra=_fields(stage))
         self._failed(stage, self._step(stage), _TIMED_OUT)
 
     def stop(self) -> None:
@@ -127,9 +127,11 @@ class StepWork:
         try:
             self._storage.transaction(outcome)
         except Superseded:
-            logger.info("%s was done by somebody else meanwhile", _named(stage))
+            logger.info("%s was done by another worker in the meantime", _named(stage), extra=_fields(stage))
         except StorageUnavailable:
-            logger.error("%s is not known to have ended: the database does not answer", _named(stage))
+            logger.error(
+                "%s is not known to have ended: the database does not answer", _named(stage), extra=_fields(stage)
+            )
 
     def _step(self, stage: Stage) -> Step | None:
         return self._hooks.step(stage.phase, stage.name)
@@ -137,7 +139,7 @@ class StepWork:
 
 def _told(stage: Stage, error: Exception) -> Error:
     """What partners may read of an exception: only what was written for them."""
-    logger.warning("%s failed", _named(stage), exc_info=error)
+    logger.warning("%s failed", _named(stage), exc_info=error, extra=_fields(stage))
     kind = type(error).__name__
     if isinstance(error, StepFailed):
         return Error(kind, error.message, lasting=not error.retry)
@@ -152,6 +154,18 @@ def _told(stage: Stage, error: Exception) -> Error:
 def _named(stage: Stage) -> str:
     what = "the undo of step" if stage.state == "undoing" else "step"
     return f"{what} {stage.name} of tenant {stage.tenant_id}, attempt {stage.undo_attempts or stage.attempts}"
+
+
+def _fields(stage: Stage) -> dict[str, Any]:
+    """What the log says of an attempt."""
+    return {
+        "partner": stage.partner_id,
+        "tenant": stage.tenant_id,
+        "step": stage.name,
+        "phase": stage.phase,
+        "undoing": stage.state == "undoing",
+        "attempt": stage.undo_attempts or stage.attempts,
+    }
 
 
 def _shown(status: str) -> str:

@@ -141,7 +141,11 @@ def _give_up(session: Session, hooks: Hooks, tenant: Tenant, run: Run, stages: l
         _hold_back(session, stages)
         if not progress.is_busy(stages_of(session, run)):
             _end(session, run, "failed")
-            logger.error("the removal of tenant %s has stopped: a step of its deprovisioning gave up", tenant.id)
+            logger.error(
+                "the removal of tenant %s has stopped: a step of its deprovisioning gave up",
+                tenant.id,
+                extra={"tenant": tenant.id, "partner": tenant.partner_id, "request_id": run.request_id},
+            )
         return
     _abandon(session, hooks, tenant, run, stages, "failed")
 

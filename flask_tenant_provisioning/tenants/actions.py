@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from ..access import Actor
@@ -33,12 +34,20 @@ EMPTY: Values = {
 }
 
 
-def create(session: Session, actor: Actor, partner: str, values: Values, allowance: Allowance) -> Tenant:
+def create(
+    session: Session,
+    actor: Actor,
+    partner: str,
+    values: Values,
+    allowance: Allowance,
+    expected: Callable[[], None] = lambda: None,
+) -> Tenant:
     """Create a tenant of `partner` with valid `values`, and its event.
 
-    Raises `TenantExists`, `LicenseExpired`, `PlanNotAllowed`, or `QuotaExceeded`.
+    Raises `TenantExists`, `LicenseExpired`, `PlanNotAllowed`, `QuotaExceeded`, and what `expected` raises.
     """
     allowance.take(session, values.get("plan"))
+    expected()
     storage, own = session.storage, session.storage.hooks.fields
     status = "provisioning" if storage.defers(session, "tenant.create") else "active"
     tenant = new(storage.new_id(), partner, {**EMPTY, **values}, instant(storage.clock()), status)
@@ -63,8 +72,7 @@ def revise(session: Session, actor: Actor, target: Target, change: Callable[[Ten
     """
     before = locked(session, target)
     require_changeable(before)
-    target.expected(before.version)
-    return _revised(session, actor, before, change(before))
+    return _revised(session, actor, before, change(before), target.expected)
 
 
 def upsert(
@@ -80,11 +88,10 @@ def upsert(
     Returns the tenant, and whether it was created. Raises what `create` and `revise` raise.
     """
     before = living(session, partner, values["external_id"])
-    expected(before.version if before else None)
     if before:
-        return _revised(session, actor, before, {**EMPTY, **values}), False
+        return _revised(session, actor, before, {**EMPTY, **values}, expected), False
     try:
-        return create(session, actor, partner, values, allowance), True
+        return create(session, actor, partner, values, allowance, partial(expected, None)), True
     except TenantExists as error:
         if error.members["field"] == "external_id" or living(session, partner, values["external_id"]):
             raise Outdated("somebody else created it meanwhile") from error
@@ -114,9 +121,9 @@ def revision(own: TenantFields | None, before: Tenant, values: Values) -> Transi
     return Transition("tenant.updated", before, after, _keys(before, after, values))
 
 
-def _revised(session: Session, actor: Actor, before: Tenant, values: Values) -> Tenant:
+def _revised(session: Session, actor: Actor, before: Tenant, values: Values, expected: Callable[[int], None]) -> Tenant:
     found = revision(session.storage.hooks.fields, before, values)
-    require_change(session, before, found.after)
+    require_change(session, before, found.after, partial(expected, before.version))
     refuse_taken(session, before, found.claims())
     return apply(session, actor, *found)
 

@@ -9,6 +9,7 @@ from marshmallow import Schema, fields
 
 from ..config import ConfigurationError
 from ..hooks import TenantFields
+from ..web.field_schemas import contradiction_of
 from .models import SHOWN
 from .own_fields import TEXTS
 from .queries import ListQuery
@@ -53,6 +54,8 @@ def _of_fields(own: TenantFields) -> Iterator[str]:
             yield f"{name!r} is load_only: nothing of it would be kept."
         if isinstance(field, fields.Decimal) and not field.as_string:
             yield f"{name!r} does not serialise to JSON: give it as_string=True."
+        if told := contradiction_of(field):
+            yield f"{name!r} {told}"
 
 
 def _of_filters(own: TenantFields) -> Iterator[str]:

@@ -15,7 +15,7 @@ from ..database.types import Identifier, Instant, ordered_text
 #: time may have written one more; none of them takes that long.
 AGAIN_AFTER = 3600.0
 #: How many tenants one round erases.
-BATCH = 500
+BATCH = 200
 
 
 class Erasure(NamedTuple):

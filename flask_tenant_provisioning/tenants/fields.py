@@ -14,6 +14,8 @@ from ..problems import Fault
 from ..web.validation import NOT_AN_OBJECT, NOT_TEXT, NULL, REQUIRED, TextField, refused
 
 LONGEST_NAME = 255
+#: How many octets an address may have before its @ (RFC 5321 §4.5.3.1.1).
+LONGEST_LOCAL_PART = 64
 MOST_KEYS, LONGEST_KEY, LONGEST_VALUE = 50, 40, 500
 PHONE = re.compile(r"(?=.*[0-9])[+0-9 ()\-.]{3,32}")
 
@@ -36,7 +38,10 @@ _INVALID_EMAIL = Fault("invalid-email", "Invalid email address.")
 
 
 def email_key(address: str) -> str:
-    """The address as it is compared: case folded, the domain as IDNA. Raises `ValidationError`."""
+    """The address as it is compared: without regard to case, the domain as IDNA. Raises `ValidationError`.
+
+    Cases fold one character to one (Unicode §3.13, simple folding): straße@ and strasse@ are two mailboxes (RFC 6531).
+    """
     return address.lower() if is_plain_address(address) else _any_email_key(address)
 
 
@@ -47,7 +52,8 @@ def is_plain_address(address: str) -> bool:
 
 #: Addresses that email-validator takes as they are, which spares asking it; a test holds the two against each other.
 _PLAIN_ADDRESS = re.compile(
-    r"[a-z0-9_+-]+(\.[a-z0-9_+-]+)*@((?=[^.]{1,63}\.)[a-z0-9]+(-[a-z0-9]+)*\.)+[a-z]{2,63}", re.ASCII | re.IGNORECASE
+    r"(?=[^@]{1,64}@)[a-z0-9_+-]+(\.[a-z0-9_+-]+)*@((?=[^.]{1,63}\.)[a-z0-9]+(-[a-z0-9]+)*\.)+[a-z]{2,63}",
+    re.ASCII | re.IGNORECASE,
 )
 
 
@@ -66,8 +72,15 @@ def _any_email_key(address: str) -> str:
         found = validate_email(address, check_deliverability=False)
     except EmailNotValidError as error:
         raise refused(_INVALID_EMAIL) from error
-    local_part = unicodedata.normalize("NFC", found.local_part.casefold())
+    if len(found.local_part.encode()) > LONGEST_LOCAL_PART:
+        raise refused(_INVALID_EMAIL)
+    local_part = unicodedata.normalize("NFC", "".join(map(_folded, found.local_part)))
     return f"{local_part}@{(found.ascii_domain or found.domain).lower()}"
+
+
+def _folded(char: str) -> str:
+    full = char.casefold()
+    return full if len(full) == 1 else char.lower()
 
 
 def name_key(name: str) -> str:

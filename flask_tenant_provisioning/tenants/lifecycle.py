@@ -51,8 +51,8 @@ def restore(session: Session, actor: Actor, target: Target, allowance: usage.All
     before = locked(session, target)
     if before.status != "deleted":
         raise _wrong_state(before, "restored")
-    target.expected(before.version)
     allowance.within(before.partner_id).take(session)
+    target.expected(before.version)
     where = {"partner_id": before.partner_id, "id": before.id}
     status, email_key = session.run(session.storage.once(TenantSQL).hidden, where).fetchone()
     claims = {"email": email_key} | ({"external_id": before.external_id} if before.external_id is not None else {})

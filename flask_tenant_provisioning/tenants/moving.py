@@ -28,13 +28,14 @@ def move(session: Session, actor: Actor, target: Target, partner: str) -> Tenant
     before = locked(session, target)
     if before.status in ("deleted", "provisioning"):
         raise InvalidState(f"A tenant that is {before.status} cannot be moved.", tenant_status=before.status)
-    target.expected(before.version)
     if before.partner_id == partner:
+        target.expected(before.version)
         return before
     if partners.find(session, partner) is None:
         raise invalid([entry(UNKNOWN, "partner")])
     require_allowed(session, partner, before.plan)
     usage.transfer(session, before.partner_id, partner)
+    target.expected(before.version)
     after = _moved(session, before, partner)
     erasure.note_move(session, before.partner_id, before.id)
     _tell(session, actor, before, after)

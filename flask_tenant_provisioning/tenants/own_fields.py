@@ -42,11 +42,16 @@ def split(own: TenantFields, body: Mapping[str, Any]) -> tuple[dict[str, Any], d
 def load(own: TenantFields, sent: Mapping[str, Any], absent: Iterable[str] = ()) -> dict[str, Any]:
     """The JSON that is kept of valid fields. None of the `absent` is required, or given its default.
 
+    Null stands for an absent field, as answers show it, where the field may be absent and may not be null.
     Raises `InvalidInput` that lists everything wrong with them.
     """
     errors = Errors()
     errors.collect(Wrong(READ_ONLY, (name,)) for name in sent if own.fields[name].dump_only)
-    writable = {name: value for name, value in sent.items() if not own.fields[name].dump_only}
+    writable = {
+        name: value
+        for name, value in sent.items()
+        if not (own.fields[name].dump_only or (value is None and _is_absent(own.fields[name])))
+    }
     partial = [str(own.fields[name].name) for name in absent]
     loaded = None
     if len(render(writable).encode()) > _MOST_SENT:
@@ -59,6 +64,11 @@ def load(own: TenantFields, sent: Mapping[str, Any], absent: Iterable[str] = ())
     if errors:
         raise errors.problem()
     return _strict(own, own.schema.dump(loaded))
+
+
+def _is_absent(field: Field[Any]) -> bool:
+    """Whether null is no value of the field, which need not have any."""
+    return not field.allow_none and not field.required
 
 
 def patched(own: TenantFields, fields: str | None, patch: Mapping[str, Any]) -> dict[str, Any]:

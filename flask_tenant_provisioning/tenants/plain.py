@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from ..config import Settings
+from ..web.validation import is_visible
 from .fields import LONGEST_KEY, LONGEST_NAME, LONGEST_VALUE, MOST_KEYS, PHONE, is_plain_address, name_key
 
 #: How long these texts may be, from and to, in characters.
@@ -47,7 +48,12 @@ def _client_name(_name: str, value: Any) -> str | None:
     if type(value) is not str or "\0" in value:
         return None
     value = value.strip()
-    return value if 1 <= len(value) <= LONGEST_NAME else None
+    return value if 1 <= len(value) <= LONGEST_NAME and (_is_plain(value) or is_visible(value)) else None
+
+
+def _is_plain(value: str) -> bool:
+    """Whether something of a trimmed text is seen, as is told at once of ASCII."""
+    return value.isascii() and value.isprintable()
 
 
 def _email(_name: str, value: Any) -> str | None:
@@ -57,6 +63,11 @@ def _email(_name: str, value: Any) -> str | None:
 def _text(name: str, value: Any) -> str | None:
     shortest, longest = _TEXTS[name]
     return value if type(value) is str and shortest <= len(value) <= longest and "\0" not in value else None
+
+
+def _industry(name: str, value: Any) -> str | None:
+    found = _text(name, value)
+    return found if not found or (_is_plain(found) and not found.isspace()) or is_visible(found) else None
 
 
 def _phone(_name: str, value: Any) -> str | None:
@@ -79,4 +90,5 @@ _READ: Mapping[str, Callable[[str, Any], Any]] = {
     "phone_number": _phone,
     "metadata": _metadata,
     **dict.fromkeys(_TEXTS, _text),
+    "industry": _industry,
 }

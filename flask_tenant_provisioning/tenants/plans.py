@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..database import Session
 from ..partners import actions
 from ..problems import PlanNotAllowed
@@ -28,8 +30,15 @@ def require_allowed(session: Session, partner: str, plan: str | None) -> None:
         raise problem
 
 
-def require_change(session: Session, before: Tenant, after: Tenant) -> None:
-    """Raise `PlanNotAllowed` or `PlanLimitExceeded` where the tenant must not go from its plan to that of `after`."""
+def require_change(
+    session: Session, before: Tenant, after: Tenant, expected: Callable[[], None] = lambda: None
+) -> None:
+    """Raise `PlanNotAllowed` or `PlanLimitExceeded` where the tenant must not go from its plan to that of `after`.
+
+    Between the two `expected` raises what it raises, whether the plan changes or not.
+    """
     if after.plan != before.plan:
         require_allowed(session, after.partner_id, after.plan)
+    expected()
+    if after.plan != before.plan:
         require_within(session, before, after.plan)

@@ -19,10 +19,10 @@ class TenantSchema(StrictSchema):
     tenant = fields.UUID(dump_only=True)
     partner = fields.String(dump_only=True)
     external_id = TextField(shortest=1, longest=128, allow_none=True)
-    client_name = TextField(shortest=1, longest=LONGEST_NAME, trim=True, required=True)
+    client_name = TextField(shortest=1, longest=LONGEST_NAME, trim=True, visible=True, required=True)
     email = EmailField(required=True)
     phone_number = PhoneField(strict=False, allow_none=True)
-    industry = TextField(longest=100, allow_none=True)
+    industry = TextField(longest=100, visible=True, allow_none=True)
     plan = PlanField(plans=None, allow_none=True)
     metadata = MetadataField(allow_none=True)
     status = fields.String(dump_only=True, validate=validate.OneOf(STATUSES))
@@ -61,7 +61,7 @@ def _tenant_input(api: Api) -> TenantSchema:
 class SuspensionSchema(StrictSchema):
     """Why a tenant is suspended."""
 
-    reason = TextField(shortest=1, longest=500, allow_none=True)
+    reason = TextField(shortest=1, longest=500, visible=True, allow_none=True)
 
 
 def suspension_input(_api: Api | None = None) -> SuspensionSchema:

@@ -22,9 +22,9 @@ DELIVERY_FIELDS = frozenset({
     "delivery", "webhook", "partner", "event", "tenant", "state", "attempts", "resent", "next_attempt_at",
     "created_at", "finished_at",
 })  # fmt: skip
-#: An address that the table of internal networks leaves out, and that leads nowhere: nobody has any of 4000::/3
-#: (IANA, Internet Protocol Version 6 Address Space), so what a worker sends there reaches nobody.
-NOBODY = "[4000::1]"
+#: A global unicast address that leads nowhere: nobody has any of 3000::/8 (IANA, IPv6 Global Unicast Address
+#: Assignments), so what a worker sends there reaches nobody.
+NOBODY = "[3000::1]"
 
 
 def url_to(settings: Settings, host: str = NOBODY) -> str:

@@ -16,9 +16,7 @@ from .routing import Route
 UNMATCHED = "unmatched"
 #: The rules that leave nothing below the prefix to others.
 REST = ("/", "/<path:unmatched>")
-_DOUBLE_SLASH = (
-    "There is nothing at this path, which holds two slashes in a row: is there one too many in the base URL?"
-)
+_DOUBLE_SLASH = "There is nothing at this path: two slashes follow each other in it. Does your base URL end in one?"
 
 
 class _EveryMethod(set[str]):

@@ -28,9 +28,12 @@ def answer_errors(scope: Blueprint | Flask, mount: Mount) -> None:
     """
 
     def answer(error: Exception) -> Response:
+        request_id(mount.settings.request_id_key)
         if isinstance(error, HTTPException) and error.response is not None:
             return error.response  # type: ignore[return-value]
-        return render(_problem(error, mount), mount.problem_types())
+        problem = _problem(error, mount)
+        mount.guard.refusals.log(problem)
+        return render(problem, mount.problem_types())
 
     handled: Iterable[Any] = (
         *default_exceptions,
@@ -51,7 +54,7 @@ def _problem(error: Exception, mount: Mount) -> problems.ProvisioningError:
         return _unauthenticated(error, mount)
     if isinstance(error, HTTPException) and error.code is not None and (error.code < 500 or error.code in _BY_STATUS):
         return _refusal(error, error.code, mount)
-    logger.error("request %s failed", request_id(), exc_info=error)
+    logger.error("request %s failed", request_id(), exc_info=error, extra={"request_id": request_id()})
     return problems.ProvisioningError("The request failed; the operator's log says why, under this request id.")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import request
+from flask import Response, request
 
 from ..problems import NotAcceptable, UnsupportedMediaType
 
@@ -11,16 +11,41 @@ MERGE_PATCH = "application/merge-patch+json"
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
 EVENT_STREAM = "text/event-stream"
+#: What every patch may come as.
+PATCHES = (MERGE_PATCH, JSON)
 
 
 def require_media_type(*accepted: str, encodings: tuple[str, ...] = ()) -> None:
-    """Raise `UnsupportedMediaType` where the body is of no `accepted` type, or compressed by none of `encodings`."""
-    encoding = request.environ.get("HTTP_CONTENT_ENCODING", "identity")
-    if request.mimetype not in accepted or encoding.lower() not in ("identity", *encodings):
-        named, packed = ", ".join(accepted), ", ".join(encodings)
-        headers = {"Accept": named, **({"Accept-Encoding": packed} if packed else {})}
-        detail = f"Send {named}{', plain or packed with gzip' if packed else ''}."
-        raise UnsupportedMediaType(detail, accepted=list(accepted), headers=headers)
+    """Raise `UnsupportedMediaType` where the body is of no `accepted` type, or compressed by none of `encodings`.
+
+    The refusal says in headers what could have been sent (RFC 9110 §15.5.16; RFC 5789 §2.2 for patches).
+    """
+    coding = content_coding()
+    if request.mimetype in accepted and (coding is None or coding in encodings):
+        return
+    named, packed = ", ".join(accepted), ", ".join(encodings)
+    headers = {"Accept": named, **({"Accept-Encoding": packed} if packed else {})}
+    detail = f"Send {named}{', plain or packed with gzip' if packed else ''}."
+    if request.mimetype in accepted:
+        headers["Accept-Encoding"] = packed or "identity"
+        detail = f"The body is encoded as {coding}. Send it plain{', or packed with gzip' if packed else ''}."
+    if MERGE_PATCH in accepted:
+        headers["Accept-Patch"] = named
+    raise UnsupportedMediaType(detail, accepted=list(accepted), headers=headers)
+
+
+def content_coding() -> str | None:
+    """How the body is encoded, in lower case; None where it is not: an empty list means that too (RFC 9110 §5.6.1)."""
+    named = request.environ.get("HTTP_CONTENT_ENCODING", "").lower()
+    codings = ", ".join(filter(None, map(str.strip, named.split(","))))
+    return None if codings in ("", "identity") else codings[:100]
+
+
+def name_patch_formats(answer: Response) -> Response:
+    """Say in the answer to ``OPTIONS`` in which formats a patch may come (RFC 5789 §3.1)."""
+    if request.method == "OPTIONS" and "PATCH" in answer.headers.get("Allow", ""):
+        answer.headers["Accept-Patch"] = ", ".join(PATCHES)
+    return answer
 
 
 def require_json_accepted() -> None:

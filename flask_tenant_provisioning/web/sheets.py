@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-#: What a spreadsheet takes for the beginning of a formula.
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
+#: The signs that a spreadsheet takes for the beginning of a formula, their full-width forms too.
+FORMULA_SIGNS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
+#: Such a sign, or apostrophes before one, of which `restored` takes the first.
+_FORMULA = re.compile(f"'*[{re.escape(FORMULA_SIGNS)}]").match
 
 
 class _Text:
@@ -24,5 +27,13 @@ def line_writer(quoting: Any) -> Callable[[Iterable[Any]], bytes]:
 
 
 def harmless(text: str | None) -> str | None:
-    """`text` for people's spreadsheets: what one would take for a formula has an apostrophe before it."""
-    return f"'{text}" if text is not None and text.startswith(_FORMULAS) else text
+    """`text` for people's spreadsheets: what one would take for a formula has an apostrophe before it.
+
+    A text in which apostrophes stand before such a sign gets one more, so that `restored` gives back each text.
+    """
+    return f"'{text}" if text is not None and _FORMULA(text) else text
+
+
+def restored(text: str) -> str:
+    """The text that `harmless` was given."""
+    return text[1:] if text.startswith("'") and _FORMULA(text) else text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
@@ -23,6 +24,7 @@ NOT_AN_OBJECT = Fault("invalid-type", "Must be an object.")
 NOT_TEXT = Fault("invalid-type", "Must be a text.")
 DUPLICATE = Fault("duplicate", "Send this parameter once.")
 UNSTORABLE = Fault("invalid-text", "Must hold no NUL character.")
+BLANK = Fault("invalid-text", "Must hold a character that can be seen.")
 WRONG_PARTNER_ID = Fault("invalid-partner-id", f"{PARTNER_ID_RULE[0].upper()}{PARTNER_ID_RULE[1:]}")
 
 #: The most entries in a problem's `errors`; `errors_omitted` counts the others.
@@ -30,6 +32,20 @@ MOST_ERRORS = 100
 #: The most characters of an entry's `pointer`, and of its `detail`.
 LONGEST_POINTER, LONGEST_DETAIL = 512, 1000
 _QUOTED = 40
+
+
+#: Characters of which nothing is seen: spaces, controls, and what Unicode calls default-ignorable (UAX #44), with the
+#: blank of Braille and the annotation marks.
+INVISIBLE = (
+    "\\u0000-\\u0020\\u007f-\\u00a0\\u00ad\\u034f\\u061c\\u115f\\u1160\\u1680\\u17b4\\u17b5\\u180b-\\u180f\\u2000-\\u200f"
+    "\\u2028-\\u202f\\u205f-\\u206f\\u2800\\u3000\\u3164\\ufe00-\\ufe0f\\ufeff\\uffa0\\ufff0-\\ufffb"
+)
+_VISIBLE = re.compile(f"[^{INVISIBLE}\\U0001bca0-\\U0001bca3\\U0001d173-\\U0001d17a\\U000e0000-\\U000e0fff]")
+
+
+def is_visible(text: str) -> bool:
+    """Whether anything can be seen of a text."""
+    return _VISIBLE.search(text) is not None
 
 
 class Wrong(NamedTuple):
@@ -99,13 +115,15 @@ class StrictSchema(Schema):
 
 
 class TextField(fields.Field):  # type: ignore[type-arg]
-    """A text of `shortest` to `longest` characters, after trimming where `trim`."""
+    """A text of `shortest` to `longest` characters, after trimming where `trim`; a `visible` one can be seen."""
 
     default_error_messages = {"required": [REQUIRED], "null": [NULL]}  # noqa: RUF012
 
-    def __init__(self, *, shortest: int = 0, longest: int, trim: bool = False, **options: Any) -> None:
+    def __init__(
+        self, *, shortest: int = 0, longest: int, trim: bool = False, visible: bool = False, **options: Any
+    ) -> None:
         super().__init__(**options)
-        self.shortest, self.longest, self.trim = shortest, longest, trim
+        self.shortest, self.longest, self.trim, self.visible = shortest, longest, trim, visible
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> Any:
         if type(value) is not str:
@@ -116,6 +134,8 @@ class TextField(fields.Field):  # type: ignore[type-arg]
             value = value.strip()
         if not self.shortest <= len(value) <= self.longest:
             raise refused(self._wrong_length())
+        if self.visible and value and not is_visible(value):
+            raise refused(BLANK)
         return self.accept(value)
 
     def accept(self, value: str) -> str:

@@ -1,5 +1,7 @@
 """Create, read, change and delete endpoints. Each public function is one unit of work, wherever it is called from.
 
+Every change is an event with its actor, and no secret in it.
+
 Whoever changes which endpoints there are holds the partner's feed meanwhile, as its publisher does: the limit is exact,
 and nothing is made for an endpoint that goes.
 """
@@ -9,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, cast
 
+from ..access import Actor
 from ..database import Outdated, Session, following, instant, renewal
 from ..database.paging import read_page, row_size
-from ..events import compact
+from ..events import compact, event, record
 from ..events.publishing import hold
 from ..keyring import Keyring
 from ..problems import QuotaExceeded, WebhookNotFound
-from . import secrets
+from . import documents, secrets
 from .models import Endpoint
 from .signing import Scheme
 from .statements import WebhookSQL
@@ -45,7 +48,7 @@ class Keyed(NamedTuple):
     secret: str | None
 
 
-def create(session: Session, keyring: Keyring, partner: str, values: Values, most: int) -> Keyed:
+def create(session: Session, actor: Actor, keyring: Keyring, partner: str, values: Values, most: int) -> Keyed:
     """Create an endpoint of `partner` with valid `values`. Raises `QuotaExceeded` where there are `most` already."""
     storage, sql = session.storage, session.storage.once(WebhookSQL)
     hold(session, partner)
@@ -55,6 +58,7 @@ def create(session: Session, keyring: Keyring, partner: str, values: Values, mos
     secret = secrets.make(keyring, id, whole["signing"])
     endpoint = _new(id, partner, whole, secret.column, instant(storage.clock()))
     session.run(sql.insert, endpoint._asdict())
+    _tell(session, actor, "webhook.created", None, endpoint, endpoint.created_at)
     return Keyed(endpoint, secret.shown)
 
 
@@ -76,7 +80,7 @@ def page(session: Session, partner: str | None, limit: int, after: str | None) -
     return read_page(rows, limit, after, lambda endpoint: endpoint.id, row_size)
 
 
-def revise(session: Session, target: Target, values: Values) -> Endpoint:
+def revise(session: Session, actor: Actor, target: Target, values: Values) -> Endpoint:
     """Give an endpoint `values`; the same ones change nothing. One that is enabled again has a clean slate.
 
     Raises `WebhookNotFound`, and what `expected` raises.
@@ -89,16 +93,17 @@ def revise(session: Session, target: Target, values: Values) -> Endpoint:
             session.wake((after.partner_id, after.id))
     elif after.enabled < before.enabled:
         after = after._replace(due_at=None)
-    return _changed(session, before, after)
+    return _changed(session, actor, "webhook.updated", before, after)
 
 
-def rotate(session: Session, target: Target, keyring: Keyring, overlap_hours: int) -> Keyed:
+def rotate(session: Session, actor: Actor, target: Target, keyring: Keyring, overlap_hours: int) -> Keyed:
     """Give an endpoint a new secret; the old ones sign too for some hours. Raises what `revise` raises."""
     before = held(session, target)
     now = session.storage.clock()
     until, scheme = instant(now + overlap_hours * 3600), cast(Scheme, before.signing)
     secret = secrets.rotate(keyring, before.id, scheme, before.secrets, instant(now), until)
-    return Keyed(_changed(session, before, before._replace(secrets=secret.column)), secret.shown)
+    after = _changed(session, actor, "webhook.rotated", before, before._replace(secrets=secret.column))
+    return Keyed(after, secret.shown)
 
 
 def reseal(session: Session, target: Target, keyring: Keyring) -> bool:
@@ -115,11 +120,12 @@ def reseal(session: Session, target: Target, keyring: Keyring) -> bool:
     return True
 
 
-def delete(session: Session, target: Target) -> None:
+def delete(session: Session, actor: Actor, target: Target) -> None:
     """Remove an endpoint with its deliveries and their attempts. Raises what `revise` raises."""
     endpoint, sql = held(session, target), session.storage.once(WebhookSQL)
     for statement in (sql.remove_attempts, sql.remove_deliveries, sql.remove):
         session.run(statement, {"partner_id": endpoint.partner_id, "id": endpoint.id})
+    _tell(session, actor, "webhook.deleted", endpoint, endpoint, _moment(session, endpoint))
 
 
 def locked(session: Session, target: Target) -> Endpoint:
@@ -159,11 +165,25 @@ def _due(session: Session, endpoint: Endpoint) -> str | None:
     return instant(session.storage.clock()) if waits else None
 
 
-def _changed(session: Session, before: Endpoint, after: Endpoint) -> Endpoint:
-    """Write what differs, as the next version. Raises `Outdated` where somebody else was faster."""
+def _moment(session: Session, before: Endpoint) -> str:
+    """Now, and later than the endpoint's last change."""
+    return max(instant(session.storage.clock()), following(before.updated_at))
+
+
+def _tell(session: Session, actor: Actor, kind: str, before: Endpoint | None, after: Endpoint, at: str) -> None:
+    """Record what happened to an endpoint. A version and its time are no change by themselves."""
+    new = documents.webhook(after)
+    old = new if before is None else documents.webhook(before)
+    differing = (name for name in new if old[name] != new[name] and name not in ("version", "updated_at"))
+    changes = {name: {"previous": old[name], "new": new[name]} for name in differing}
+    record(session, event(session.storage, actor, kind, after.partner_id, new, at, changes))
+
+
+def _changed(session: Session, actor: Actor, kind: str, before: Endpoint, after: Endpoint) -> Endpoint:
+    """Write what differs, as the next version with its event. Raises `Outdated` where another write was faster."""
     if after == before:
         return before
-    at = max(instant(session.storage.clock()), following(before.updated_at))
+    at = _moment(session, before)
     after = after._replace(version=before.version + 1, updated_at=at)
     old, new = before._asdict(), after._asdict()
     columns = tuple(name for name in new if new[name] != old[name])
@@ -171,6 +191,7 @@ def _changed(session: Session, before: Endpoint, after: Endpoint) -> Endpoint:
     where = {"partner_id": before.partner_id, "id": before.id, "expected": before.version}
     if session.run(session.storage.once(WebhookSQL).change(columns), {**where, **values}).rowcount != 1:
         raise Outdated(before.id)
+    _tell(session, actor, kind, before, after, at)
     return after
 
 

@@ -94,15 +94,20 @@ class DeliveryWork:
                 is_last = self._stopping or time.monotonic() >= end or slowest >= SLOW
                 kept = self._record(kept, sent, keep=bool(sent) and not is_last)
         except Superseded:
-            logger.info("the deliveries to webhook %s are somebody else's by now", endpoint.id)
+            logger.info("the deliveries to webhook %s are another worker's now", endpoint.id, extra=_fields(endpoint))
         except Unsealable as error:
-            logger.error("webhook %s cannot be signed for, which is tried again: %s", endpoint.id, error)
+            logger.error(
+                "webhook %s cannot be signed for, which is tried again: %s",
+                endpoint.id,
+                error,
+                extra=_fields(endpoint),
+            )
         finally:
             self._shares.give_back(endpoint[:2], slowest)
 
     def expire(self, endpoint: Endpoint) -> None:
         """Leave an endpoint to others; what was sent meanwhile is sent again."""
-        logger.warning("the deliveries to webhook %s take too long", endpoint.id)
+        logger.warning("the deliveries to webhook %s take too long", endpoint.id, extra=_fields(endpoint))
 
     def stop(self) -> None:
         """Let the rounds that are on their way be the last ones."""
@@ -178,7 +183,7 @@ class _Attempts:
                 due.delivery, instant(at), error=failure.reason, latency=latency, halts=failure.kind == "timeout"
             )
         except Exception:
-            logger.exception("a delivery to webhook %s failed", self._endpoint.id)
+            logger.exception("a delivery to webhook %s failed", self._endpoint.id, extra=_fields(self._endpoint))
             return Outcome(due.delivery, instant(at), error="The delivery failed; the operator's log says why.")
         return Outcome(
             due.delivery,
@@ -228,3 +233,8 @@ def _read(row: Sequence[Any]) -> Due:
     if delivery.payload is not None:
         return Due(delivery, delivery.payload.encode())
     return Due(delivery, None if event["id"] is None else body(event))
+
+
+def _fields(endpoint: Endpoint) -> dict[str, str]:
+    """What the log says of an endpoint."""
+    return {"webhook": endpoint.id, "partner": endpoint.partner_id}

@@ -6,7 +6,7 @@ import random
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 #: An endpoint by its partner and id.
 Key = tuple[str, str]
@@ -27,7 +27,7 @@ class Slots:
     last turn was slow have at most half of the slots together.
     """
 
-    def __init__(self, count: int, shuffle: Callable[[list[Row]], None] = random.shuffle) -> None:
+    def __init__(self, count: int, shuffle: Callable[[list[Any]], None] = random.shuffle) -> None:
         self._count, self._shuffle = count, shuffle
         self._lock = threading.Lock()
         self._held: Counter[str] = Counter()

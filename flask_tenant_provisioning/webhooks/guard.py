@@ -30,6 +30,7 @@ from typing import Any, NamedTuple
 
 import idna
 
+from ..logs import printable
 from .networks import Network, is_permitted, unwrapped
 
 logger = logging.getLogger(__name__)
@@ -119,7 +120,10 @@ class Guard:
     def _addresses(self, host: str, port: int) -> tuple[str, ...]:
         addresses = [unwrapped(text) for text in self._found(host, port)]
         if internal := [address for address in addresses if not is_permitted(address, self._allowed)]:
-            logger.info("No webhook is sent to %s: its address %s is internal", host, internal[0])
+            extra = {"host": printable(host), "address": str(internal[0])}
+            logger.info(
+                "No webhook is sent to %s: its address %s is internal", printable(host), internal[0], extra=extra
+            )
             raise Refused(_nowhere(host))
         return tuple(dict.fromkeys(map(str, addresses)))
 

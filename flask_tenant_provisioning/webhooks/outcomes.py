@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -14,8 +13,6 @@ from ..events import event, record as record_event
 from .delivery_statements import DeliverySQL
 from .models import LONGEST_ANSWER, LONGEST_ERROR, LONGEST_SUCCESS, Delivery, Endpoint
 from .schedule import REST, SLOW, wait
-
-logger = logging.getLogger(__name__)
 
 #: An endpoint at which everything has failed for so long is disabled, in seconds.
 PATIENCE = 5 * 86_400
@@ -154,9 +151,8 @@ def _disabled(endpoint: Endpoint, reason: str, now: float) -> dict[str, Any]:
 
 
 def _tell(session: Session, endpoint: Endpoint, changes: Mapping[str, Any]) -> None:
-    """Say that nothing more is sent there, in the log and in the feed."""
+    """Say in the feed that nothing more is sent there; the log has it once that is committed."""
     reason = changes["disabled_reason"]
-    logger.warning("webhook %s of partner %s is disabled: %s", endpoint.id, endpoint.partner_id, reason)
     document = {"webhook": endpoint.id, "url": endpoint.url, "enabled": False, "disabled_reason": reason}
     actor = Actor(Principal(SENDER, endpoint.partner_id))
     at = changes["updated_at"]

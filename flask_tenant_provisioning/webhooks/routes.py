@@ -46,7 +46,7 @@ def create_webhook(call: Call) -> Response:
     mount, asked, body = call.mount, call.asked(create_query()), call.body(JSON)
     owner, values = call.partner(asked), load_webhook(mount, body)
     most = mount.settings.webhook_limit
-    work = partial(actions.create, keyring=mount.keyring, partner=owner, values=values, most=most)
+    work = partial(actions.create, actor=call.actor(), keyring=mount.keyring, partner=owner, values=values, most=most)
 
     def answer(made: Keyed) -> Answer:
         return keyed(made, 201, Location=f"{mount.base()}{WEBHOOKS}/{made.endpoint.id}")
@@ -103,7 +103,8 @@ def read_webhook(call: Call, webhook_id: str) -> Response:
 def patch_webhook(call: Call, webhook_id: str) -> Response:
     """Change some fields of an endpoint (RFC 7396); `enabled` again, it gets what is pending at once."""
     asked, body = call.asked(write_query()), call.body(MERGE_PATCH, JSON)
-    work = partial(actions.revise, target=target(call, webhook_id), values=load_revision(call.mount, body))
+    values = load_revision(call.mount, body)
+    work = partial(actions.revise, actor=call.actor(), target=target(call, webhook_id), values=values)
     return write(call, work, shown, body=body, validate_only=asked["validate_only"])
 
 
@@ -118,7 +119,7 @@ def patch_webhook(call: Call, webhook_id: str) -> Response:
 def delete_webhook(call: Call, webhook_id: str) -> Response:
     """Delete an endpoint with everything that was delivered to it or waits to be."""
     asked = call.asked(write_query())
-    work = partial(actions.delete, target=target(call, webhook_id))
+    work = partial(actions.delete, actor=call.actor(), target=target(call, webhook_id))
     return write(call, work, lambda _none: Answer(204, None, {}), validate_only=asked["validate_only"])
 
 
@@ -136,5 +137,6 @@ def rotate_webhook_secret(call: Call, webhook_id: str) -> Response:
     """Give an endpoint a new secret, shown this once; the one before signs too for `overlap_hours`."""
     asked, body = call.asked(write_query()), call.optional_body(JSON)
     hours = load(rotation_input(), body)["overlap_hours"]
-    work = partial(actions.rotate, target=target(call, webhook_id), keyring=call.mount.keyring, overlap_hours=hours)
+    meant, keyring = target(call, webhook_id), call.mount.keyring
+    work = partial(actions.rotate, actor=call.actor(), target=meant, keyring=keyring, overlap_hours=hours)
     return write(call, work, keyed, body=body, validate_only=asked["validate_only"])

@@ -20,7 +20,7 @@ class WebhookSchema(StrictSchema):
     webhook = fields.UUID(dump_only=True)
     partner = fields.String(dump_only=True)
     url = UrlField(required=True)
-    description = TextField(longest=255, allow_none=True)
+    description = TextField(longest=255, visible=True, allow_none=True)
     events = GlobsField()
     signing = SigningField()
     enabled = SwitchField()

@@ -20,6 +20,8 @@ ANONYMOUS = frozenset(
     {"openapi", "docs", "problems", "health", "unknown_path_is_404", "wrong_method_is_405", "request_id"}
     | {"no_token_is_401", "forged_token_is_401", "stale_token_is_401", "no_cookie_plays_a_part"}
 )
+#: What `doctor` says where the host looks up users among whom partners are not.
+LOOKUP = "warn"
 _FLASK = tuple(map(int, importlib.metadata.version("flask").split(".")[:3]))
 
 
@@ -62,7 +64,18 @@ def _settled(text: str, header: str = "") -> str:
     return re.sub(r"I[\w-]{50,}\.[\w-]{6}\.[\w-]{27}", "…", text)
 
 
-NAMES = ("appbuilder", "gatekeeper", "secure", "pages", "odd_json", "migrated")
+NAMES = (
+    "appbuilder",
+    "body_logger",
+    "compressed",
+    "gatekeeper",
+    "int_users",
+    "migrated",
+    "odd_json",
+    "pages",
+    "request_ids",
+    "secure",
+)
 
 
 def kind(name: str) -> Kind:

@@ -50,10 +50,12 @@ def chunks(
     rows_per_chunk: int = 1000,
     block: int = BLOCK,
     is_column: table.IsColumn | None = None,
+    restore: table.Restore | None = None,
 ) -> Iterator[Chunk]:
     """Read an upload, `block` bytes at a time. One without any rows has no chunk.
 
-    A table whose header names what is not a column (`is_column`; by default any name is one) is refused.
+    A table whose header names what is not a column (`is_column`; by default any name is one) is refused. Each of its
+    cells means what `restore` makes of it; by default itself.
 
     A JSON array's rows keep their text, but that each line feed is now a carriage return: between tokens it is white
     space as well, and inside of a text no more allowed (RFC 8259 §2, §7). A table's rows are objects of texts.
@@ -66,7 +68,9 @@ def chunks(
     data: Iterable[bytes] = blocks(limited(stream, limits.bytes, "The upload"), block)
     if encoding:
         data = blocks(limited(inflated(data), limits.bytes, "The upload, unpacked,"), block)
-    reader = partial(table.rows, is_column=is_column) if media_type == "text/csv" else _READERS[media_type]
+    reader = (
+        partial(table.rows, is_column=is_column, restore=restore) if media_type == "text/csv" else _READERS[media_type]
+    )
     return _gathered(reader(without_mark(iter(data)), limits), limits, rows_per_chunk)
 
 

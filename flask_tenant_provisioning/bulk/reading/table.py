@@ -20,6 +20,8 @@ RESULT_PREFIX = "result."
 
 #: Says whether rows may have a column of this name.
 IsColumn = Callable[[str], bool]
+#: Makes the text that is meant of a cell's.
+Restore = Callable[[str], str]
 
 _DELIMITERS = ",;\t|"
 #: The delimiters that a header shows without a line that names one; `|` may be part of a name.
@@ -33,7 +35,9 @@ _LINE_END = re.compile(r"\r\n?|\n")
 _NAMES_SHOWN, _NAME_SHOWN = 5, 64
 
 
-def rows(blocks: Iterable[bytes], limits: Limits, is_column: IsColumn | None = None) -> Iterator[tuple[int, bytes]]:
+def rows(
+    blocks: Iterable[bytes], limits: Limits, is_column: IsColumn | None = None, restore: Restore | None = None
+) -> Iterator[tuple[int, bytes]]:
     """Each record as JSON, with the line on which it begins: an object of its cells that are not empty.
 
     A record that has more or fewer cells than there are columns is an array of them, of one more than the limit at
@@ -46,7 +50,7 @@ def rows(blocks: Iterable[bytes], limits: Limits, is_column: IsColumn | None = N
     if header and (named := _SEPARATOR.fullmatch(header[1])):
         delimiter, header = _named_delimiter(named[1], header[0]), _next(found)
     if header:
-        columns = _Columns(header, delimiter, limits.columns, is_column)
+        columns = _Columns(header, delimiter, limits.columns, is_column, restore)
         for record in found:
             if row := columns.row(record):
                 yield record[0], row
@@ -67,8 +71,10 @@ def _named_delimiter(delimiter: str, line: int) -> str:
 class _Columns:
     """What a table's first record says of the others."""
 
-    def __init__(self, header: Record, delimiter: str | None, limit: int, is_column: IsColumn | None) -> None:
-        self._limit = limit
+    def __init__(
+        self, header: Record, delimiter: str | None, limit: int, is_column: IsColumn | None, restore: Restore | None
+    ) -> None:
+        self._limit, self._restore = limit, restore
         self._delimiter = delimiter or max(_LIKELY, key=_QUOTED.sub("", header[1]).count)
         sign = re.escape(self._delimiter)
         plain = rf'[^"{sign}]*+'
@@ -94,6 +100,10 @@ class _Columns:
         return text.encode(errors="surrogateescape")
 
     def _cells(self, record: Record) -> list[str]:
+        cells = self._split(record)
+        return cells if self._restore is None else [*map(self._restore, cells)]
+
+    def _split(self, record: Record) -> list[str]:
         text = record[1]
         if '"' not in text:
             return text.split(self._delimiter, self._limit + 1)[: self._limit + 1]

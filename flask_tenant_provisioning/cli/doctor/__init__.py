@@ -16,7 +16,7 @@ from ..mounts import chosen_mount, mount_option
 from ..output import coloured, json_option, say, say_json
 from ..text import printable
 from .checks import CHECKS, Check
-from .findings import FAIL, OK, WARN, Finding, Patient, Unreachable
+from .findings import FAIL, OK, SUBJECT, WARN, Finding, Patient, Unreachable
 
 _WORST = (FAIL, WARN, OK)
 _COLOURS = {OK: "green", WARN: "yellow", FAIL: "red"}
@@ -26,15 +26,16 @@ _NAME_WIDTH = max(map(len, CHECKS))
 @click.command("doctor")
 @click.option("--quiet", is_flag=True, help="Print only what is not ok.")
 @json_option
+@click.option("--subject", default=SUBJECT, help="The `sub` of a partner's token, for the app's user lookup.")
 @mount_option
 @click.pass_context
-def doctor(context: click.Context, quiet: bool, as_json: bool, mount: str | None) -> None:
+def doctor(context: click.Context, quiet: bool, as_json: bool, mount: str | None, subject: str) -> None:
     """Look at configuration, licence, database, migrations, JWT, mount, webhooks and workers.
 
     Prints `ok`, `warn` or `fail` for each, and what to do. Exit status 1 where anything fails, else 0.
     """
     findings: dict[str, Finding] = {}
-    for name, finding in _examined(context, mount):
+    for name, finding in _examined(context, mount, subject):
         findings[name] = finding
         if not (as_json or (quiet and finding.status == OK)):
             say(_line(name, finding))
@@ -46,12 +47,12 @@ def doctor(context: click.Context, quiet: bool, as_json: bool, mount: str | None
     context.exit(1 if worst == FAIL else 0)
 
 
-def _examined(context: click.Context, mount: str | None) -> Iterator[tuple[str, Finding]]:
+def _examined(context: click.Context, mount: str | None, subject: str) -> Iterator[tuple[str, Finding]]:
     fault = _load(context)
     if fault is not None:
         yield "app", fault
         return
-    patient = Patient(current_app._get_current_object(), chosen_mount(mount))  # type: ignore[attr-defined]
+    patient = Patient(current_app._get_current_object(), chosen_mount(mount), subject)  # type: ignore[attr-defined]
     for name, check in CHECKS.items():
         yield name, _found(check, patient)
 

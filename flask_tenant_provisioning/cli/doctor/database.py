@@ -5,17 +5,24 @@ from __future__ import annotations
 import os
 import statistics
 import time
+from collections.abc import Sequence
 
 from sqlalchemy import URL, Connection, Select, func, inspect, select
+from sqlalchemy.engine.interfaces import ReflectedForeignKeyConstraint
 
 from ...database import migration
 from ...database.demands import find_fault, is_pooled
 from ...database.engine import EMBEDDED_FILE, is_overlooked
 from ...database.errors import Unsuitable
+from ...hooks import DEPROVISIONING
+from ...steps.exporting import EXPORT
 from ...tenants.own_indexes import own_indexes
 from ...web.mount import Mount
 from .findings import FAIL, OK, WARN, Finding, Patient
 
+#: How hosts name the column that says to which tenant a row belongs.
+OWNERS = frozenset({"tenant", "tenant_id", "tenantid", "tenant_uuid"})
+PURGE = 'provisioning.hook("tenant.purge")'
 RENAME = "set PROVISIONING_TABLE_PREFIX before there are tables of ours, so that nobody mistakes them"
 POOLER = "set it to 'transaction', or to 'session' where a client keeps its connection"
 WRITABLE = "name the primary; not a replica, nor a role or a file that is read-only"
@@ -122,8 +129,8 @@ def role_may_write(patient: Patient) -> Finding:
         }
     if not lacking:
         return Finding(OK, f"{role} may read and write each of {len(there & {*storage.metadata.tables})} tables")
-    grants = ", ".join(sorted({each for found in lacking.values() for each in found}, key=_PRIVILEGES.index))
-    return Finding(FAIL, f"{role} may not {grants} everywhere", f"GRANT {grants} ON {', '.join(lacking)} TO {role}")
+    needed = ", ".join(sorted({each for found in lacking.values() for each in found}, key=_PRIVILEGES.index))
+    return Finding(FAIL, f"{role} may not {needed} everywhere", f"GRANT {needed} ON {', '.join(lacking)} TO {role}")
 
 
 def _may(table: str, privilege: str) -> Select[tuple[bool]]:
@@ -162,6 +169,47 @@ def only_ours(patient: Patient) -> Finding:
     if strangers := sorted(there - ours - others):
         return Finding(WARN, f"{', '.join(strangers)}: named like ours, and not ours", RENAME)
     return Finding(OK, f"{len(there & ours)} of ours, named {prefix}…")
+
+
+def rows_of_tenants_are_removed(patient: Patient) -> Finding:
+    """The host's rows that belong to a tenant are removed with it, and shown in its export.
+
+    Only that something is registered can be seen, not what it does. A foreign key that cascades from the table of
+    tenants removes rows too.
+    """
+    if _is_missing_file(patient.mount.storage.engine.url):
+        return Finding(OK, "there are no tables yet")
+    ours = {name for mount in patient.mounts for name in _tables(mount)}
+    with patient.connected() as connection:
+        inspector = inspect(connection)
+        owned = {
+            name
+            for (_, name), columns in inspector.get_multi_columns().items()
+            if name not in ours and any(column["name"].lower() in OWNERS for column in columns)
+        }
+        cascading = {name for name in owned if _cascades(inspector.get_foreign_keys(name), ours)}
+    if not owned:
+        return Finding(OK, "no table of the host's has a column that names a tenant")
+    hooks = patient.mount.hooks
+    removes = hooks.of("tenant.purge") or [step for step in hooks.steps(DEPROVISIONING) if step.name != EXPORT]
+    kept = set() if removes else owned - cascading
+    faults = []
+    if kept:
+        faults.append(f"{', '.join(sorted(kept))}: no purge hook or deprovisioning step removes a purged tenant's rows")
+    if not hooks.exports:
+        faults.append(f"{', '.join(sorted(owned))}: no export shows a tenant's rows")
+    if not faults:
+        return Finding(OK, f"{', '.join(sorted(owned))}: something removes and exports tenants' rows")
+    advice = [*([PURGE] if kept else []), *([] if hooks.exports else ["provisioning.export(…)"])]
+    return Finding(WARN, "; ".join(faults), f"register {' and '.join(advice)}, if these are rows of our tenants")
+
+
+def _cascades(keys: Sequence[ReflectedForeignKeyConstraint], ours: set[str]) -> bool:
+    """Whether a row goes with the row of ours to which it refers."""
+    return any(
+        key["referred_table"] in ours and key.get("options", {}).get("ondelete", "").upper() == "CASCADE"
+        for key in keys
+    )
 
 
 def _tables(mount: Mount) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 from flask import Flask
@@ -23,6 +24,8 @@ KEYS = "PROVISIONING_ENCRYPTION_KEYS"
 HIDDEN = "***"
 #: What helps where something of the host's comes before the API.
 ISOLATE = "set PROVISIONING_MOUNT = 'isolated'"
+#: The caller and partner of probes.
+SUBJECT = "provisioning-doctor"
 _SECRETS = ("SECRET_KEY", "SECRET_KEY_FALLBACKS", "JWT_SECRET_KEY", "JWT_PRIVATE_KEY")
 
 
@@ -40,6 +43,8 @@ class Patient:
 
     app: Flask
     mount: Mount
+    #: Whom the probes name as the caller.
+    subject: str = SUBJECT
     #: How many connections to the database the app has opened while it was made; 0 where it has served since.
     open_connections: int = dataclasses.field(init=False, default=0)
 
@@ -47,6 +52,18 @@ class Patient:
         served = any(app._got_first_request for app in (self.app, self.mount.app))
         if self.registered and not served:
             self.open_connections = _count_connections(self.mount.storage.engine.pool)
+
+    def claims(self) -> dict[str, Any]:
+        """What a partner's token claims beside its subject, in the first role that there is."""
+        settings = self.mount.settings
+        return {settings.roles_claim: [*settings.roles][:1], settings.partner_claim: SUBJECT}
+
+    def request(self, method: str = "GET", token: str = "") -> AbstractContextManager[Any]:
+        """The context of a request of a partner's for its tenants, which nothing answers."""
+        path = f"{self.mount.settings.url_prefix}/tenants"
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        body: dict[str, Any] = {"json": {}} if method == "POST" else {}
+        return self.app.test_request_context(path, method=method, headers=headers, **body)
 
     @property
     def registered(self) -> bool:

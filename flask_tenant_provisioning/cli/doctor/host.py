@@ -10,9 +10,11 @@ from types import CodeType
 from typing import Any
 
 from sqlalchemy import MetaData, Table
+from werkzeug.exceptions import HTTPException
 
 from ...isolated import Isolated
 from .findings import FAIL, ISOLATE, OK, WARN, Finding, Patient, named
+from .tokens import probe
 
 _SPARED = "the mount is isolated: none comes before it"
 _SESSION_WORDS = frozenset({"session", "save_session", "set_cookie", "delete_cookie"})
@@ -40,14 +42,40 @@ def no_csrf_wall(patient: Patient) -> Finding:
 
 
 def hooks(patient: Patient) -> Finding:
-    """No function of the host's runs before each request and may answer partners itself."""
+    """No function of the host's that runs before each request answers partners itself: a request of theirs is tried."""
     if patient.isolated:
         return Finding(OK, _SPARED)
     found = [hook for hook in _before(patient) if not _is_wall(hook)]
     if not found:
         return Finding(OK, "none of the host's runs before a request")
     advice = f"let them pass request.blueprint == {patient.mount.name!r}, or {ISOLATE}"
-    return Finding(WARN, f"what {_listed(found)} may answer, partners get", advice)
+    if not patient.registered:
+        return Finding(WARN, f"what {_listed(found)} may answer, partners would get", advice)
+    for method in ("GET", "POST"):
+        for hook, outcome in _answers(patient, found, method):
+            return Finding(FAIL, f"{named(hook)} {outcome} where a partner sends {method} /tenants", advice)
+    return Finding(OK, f"{_listed(found)}: asked before a request, and none answers")
+
+
+def _answers(
+    patient: Patient, found: list[Callable[..., Any]], method: str
+) -> Iterator[tuple[Callable[..., Any], str]]:
+    """The hooks that do not let a partner's request pass, each with what it does. They run in one request's context."""
+    try:
+        token = probe(patient)
+    except Exception:
+        token = ""  # the app signs none: its hooks see a request without one
+    with patient.request(method, token):
+        for hook in found:
+            try:
+                answer = patient.app.ensure_sync(hook)()
+            except HTTPException as error:
+                yield hook, f"answers {error.code}"
+            except Exception as error:
+                yield hook, f"fails ({type(error).__name__})"
+            else:
+                if answer is not None:
+                    yield hook, f"answers {patient.app.make_response(answer).status_code}"
 
 
 def sessions(patient: Patient) -> Finding:
@@ -59,6 +87,17 @@ def sessions(patient: Patient) -> Finding:
     if found := [hook for hook in around if _touches_sessions(hook)]:
         return Finding(WARN, f"{_listed(found)} may give the API's answers cookies", ISOLATE)
     return Finding(OK, "no hook around a request touches them")
+
+
+def compression(patient: Patient) -> Finding:
+    """Nothing of the host's compresses the API's answers."""
+    if patient.isolated:
+        return Finding(OK, _SPARED)
+    after = patient.app.after_request_funcs.get(None, ())
+    if any(named(hook).startswith("flask_compress.") for hook in after):
+        detail = "Flask-Compress packs the API's answers, secrets too, and changes their ETags, which If-Match takes"
+        return Finding(WARN, detail, f"leave the API to the proxy in front, or {ISOLATE}")
+    return Finding(OK, "no Flask-Compress")
 
 
 def middleware(patient: Patient) -> Finding:

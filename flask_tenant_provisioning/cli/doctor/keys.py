@@ -7,6 +7,7 @@ from typing import Any
 from flask_jwt_extended.default_callbacks import default_decode_key_callback
 from jwt.algorithms import get_default_algorithms, requires_cryptography
 
+from ...callables import require_done
 from .findings import FAIL, ISOLATE, OK, WARN, Finding, Patient, named
 
 _HMAC_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
@@ -29,15 +30,27 @@ def manager(patient: Patient) -> Finding:
 
 
 def users(patient: Patient) -> Finding:
-    """No user lookup turns away partners, of whom the host knows nothing."""
+    """No user lookup turns away partners, of whom the host knows nothing: it is asked for a subject that a token has.
+
+    That subject is one that nobody has, unless `--subject` names a partner's.
+    """
     found = patient.authority.manager
     if found is None or found._user_lookup_callback is None:
         return Finding(OK, "no user_lookup_loader")
     lookup = named(found._user_lookup_callback)
     if patient.isolated:
         return Finding(OK, f"{lookup} is not asked by the isolated mount")
-    advice = f"let it know the partners' sub too, or {ISOLATE}"
-    return Finding(WARN, f"{lookup} is asked for every caller, and partners are none of the host's users", advice)
+    claims = {**patient.claims(), "sub": patient.subject, "jti": "doctor", "type": "access", "fresh": False}
+    try:
+        with patient.request(), patient.authority.verifying():
+            user = require_done(found._user_lookup_callback({"typ": "JWT"}, claims), "it")
+        outcome = None if user is not None else "knows no user"
+    except Exception as error:
+        outcome = f"fails ({type(error).__name__})"
+    if outcome is None:
+        return Finding(OK, f"{lookup} finds a user for the sub {patient.subject!r}")
+    advice = f"{ISOLATE}, or let it know the partners' sub too and name one with --subject"
+    return Finding(FAIL, f"{lookup} is asked for every caller, and {outcome} for the sub {patient.subject!r}", advice)
 
 
 def algorithms(patient: Patient) -> Finding:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from ...config.rates import MEMORY
+from ...config.rates import INSTALL, MEMORY, can_limit
 from ...limiting.budgets import budgets
 from ...limiting.limiters import ENABLED, hosts_limiter
 from ...web.mount import Mount
 from .findings import FAIL, OK, WARN, Finding, Patient
 
+KEY = "PROVISIONING_RATE_LIMITS"
+SUGGESTED = {"read": "1200/minute", "write": "300/minute", "bulk": "30/minute"}
 STORAGE = "PROVISIONING_RATE_LIMIT_STORAGE"
 _SHARED = f"set {STORAGE} to a Redis, unless one process serves"
 
@@ -21,7 +23,7 @@ def are_counted(patient: Patient) -> Finding:
     if not patient.registered:
         return Finding(OK, "nothing is mounted, and nothing to be counted")
     if not mount.settings.rate_limits and mount.hooks.rate_limits is None:
-        return Finding(OK, "off: PROVISIONING_RATE_LIMITS is not set")
+        return _off(patient)
     try:
         limiter = budgets(mount).limiter
         if limiter is None or not limiter.enabled:
@@ -34,6 +36,16 @@ def are_counted(patient: Patient) -> Finding:
     if not answers:
         return Finding(WARN, f"{detail} does not answer: nobody is refused", "start it")
     return _judged(patient, storage, detail)
+
+
+def _off(patient: Patient) -> Finding:
+    """There are no limits: as it was chosen, or since none was thought of."""
+    if KEY in patient.app.config:
+        return Finding(OK, f"off: {KEY} names none")
+    advice = f"set {KEY} = {SUGGESTED}, or {{}} where a proxy limits partners"
+    if not can_limit():
+        advice = f"{INSTALL}, and {advice}"
+    return Finding(WARN, f"off: {KEY} is not set, and one partner's requests can slow down all others'", advice)
 
 
 def _judged(patient: Patient, storage: Any, detail: str) -> Finding:

@@ -16,7 +16,6 @@ from .findings import FAIL, OK, WARN, Finding, Patient
 
 _NONE = "this app signs no tokens"
 _LONG = timedelta(days=1)
-_SUBJECT = "provisioning-doctor"
 
 
 def expire(patient: Patient) -> Finding:
@@ -39,11 +38,8 @@ def are_accepted(patient: Patient) -> Finding:
     """A token that the app signs now is one that the API takes; the host's blocklist and users are not asked."""
     if not _signs(patient):
         return Finding(OK, _NONE)
-    settings = patient.mount.settings
-    claims = {settings.roles_claim: [*settings.roles][:1], settings.partner_claim: _SUBJECT}
     try:
-        with patient.authority.signing():
-            token = create_access_token(_SUBJECT, additional_claims=claims)
+        token = probe(patient)
     except Exception as error:
         advice = "the host's loaders take no text as identity, or the key does not sign"
         return Finding(WARN, f"no probe could be signed: {patient.reason(error)}", advice)
@@ -55,6 +51,12 @@ def are_accepted(patient: Patient) -> Finding:
         detail = f"the API refuses what this app signs: {patient.reason(error)}"
         return Finding(FAIL, detail, same_settings(patient.mount))
     return Finding(OK, f"a probe was signed and read: {len(found.permissions)} permissions")
+
+
+def probe(patient: Patient) -> str:
+    """A token of a partner's, as the app signs it. Raises what Flask-JWT-Extended and the host's loaders do."""
+    with patient.authority.signing():
+        return str(create_access_token(patient.subject, additional_claims=patient.claims()))
 
 
 def _signs(patient: Patient) -> bool:

@@ -13,7 +13,7 @@ from ...hooks import TenantFields
 from ...tenants.models import WRITABLE
 from ...tenants.own_fields import to_text
 from ...web.json import render
-from ...web.sheets import line_writer
+from ...web.sheets import harmless, line_writer
 
 Document = dict[str, Any]
 
@@ -62,18 +62,19 @@ class Sheet:
         self.emptied = 0
 
     def rows(self, documents: Iterable[Document]) -> Iterator[bytes]:
-        """The header, then each tenant. Raises `click.ClickException` for a key that has come up meanwhile.
+        """The header, then each tenant; no text is a formula to a spreadsheet, and an import takes each back as it was.
 
-        The header is quoted, lest a delimiter within a key be taken for the table's.
+        The header is quoted, since a delimiter may stand in a key. Raises `click.ClickException` for a key that has
+        come up since the keys were read.
         """
-        yield self._header([*self._names, *(f"{_METADATA}.{key}" for key in self._keys)])
+        yield self._header([*self._names, *(f"{_METADATA}.{key}" for key in self._keys)])  # No name begins a formula.
         for document in documents:
             metadata = document[_METADATA]
             if not self._is_selection and not metadata.keys() <= self._known:
                 raise click.ClickException("A tenant has got a new key of metadata meanwhile: export again.")
             values = [*(self._text(name, document[name]) for name in self._names), *map(metadata.get, self._keys)]
             self.emptied += values.count("")
-            yield self._row(values)
+            yield self._row(map(harmless, values))
 
     def _text(self, name: str, value: Any) -> str | None:
         """The text that stands for a value: of the app's own fields, the one that an import reads as that value."""

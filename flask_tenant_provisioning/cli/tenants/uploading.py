@@ -14,6 +14,7 @@ from ...bulk.reading import UploadRefused
 from ...bulk.reading.blocks import BLOCK
 from ...bulk.receiving import Upload
 from ...web.mount import Mount
+from ...web.sheets import restored
 from ..operator import operator
 from ..progress import Progress
 from ..text import printable
@@ -55,7 +56,7 @@ def received(mount: Mount, file: BinaryIO, format: str, wanted: Wanted, progress
     limits = receiving.limits(mount.settings, mode)
     try:
         encoding, stream = _unpacked(file, progress)
-        upload = Upload(wanted.operation, mode, wanted.is_rehearsal, MEDIA_TYPES[format], encoding, stream)
+        upload = Upload(wanted.operation, mode, wanted.is_rehearsal, MEDIA_TYPES[format], encoding, stream, restored)
         job = receiving.receive(mount.storage, operator(wanted.partner), wanted.partner, upload, limits)
         return mount.storage.transaction(lambda session: receiving.queue(session, job))
     except (UploadRefused, OSError) as error:

@@ -9,6 +9,7 @@ import click
 from flask.cli import with_appcontext
 
 from ...tenants.queries import create_query
+from ...web.mount import Mount
 from ...web.validation import load, load_parameters
 from ...webhooks import actions, documents
 from ...webhooks.actions import Keyed, Target
@@ -16,6 +17,7 @@ from ...webhooks.inputs import load_webhook
 from ...webhooks.requests import named
 from ...webhooks.schemas import OVERLAP, rotation_input
 from ..mounts import chosen_mount, mount_option
+from ..operator import operator
 from ..output import cell, json_option, say, say_one
 from ..paging import pages, say_pages
 from ..problems import told
@@ -61,7 +63,8 @@ def create(partner: str, events: tuple[str, ...], as_json: bool, mount: str | No
         owner = load_parameters(create_query(), {"partner": [partner]})["partner"]
         values = load_webhook(chosen, sent({**fields, "events": list(events) or None}))
         most = chosen.settings.webhook_limit
-        work = partial(actions.create, keyring=chosen.keyring, partner=owner, values=values, most=most)
+        actor = operator(owner)
+        work = partial(actions.create, actor=actor, keyring=chosen.keyring, partner=owner, values=values, most=most)
         _say_keyed(chosen.storage.transaction(work), as_json=as_json)
 
 
@@ -83,12 +86,13 @@ def disable(webhook: str, partner: str | None, as_json: bool, mount: str | None)
 def delete(webhook: str, partner: str | None, yes: bool, as_json: bool, mount: str | None) -> None:
     chosen = chosen_mount(mount)
     with told():
+        wanted = _meant(chosen, webhook, partner)
         if not yes:
-            found = chosen.storage.read(partial(actions.read, partner=partner, webhook_id=named(webhook)))
+            found = chosen.storage.read(partial(actions.read, partner=wanted.partner, webhook_id=wanted.id))
             shown = documents.webhook(found)
             question = f"Delete the webhook of {cell(shown['partner'])} to {cell(shown['url'])}, with its deliveries?"
             click.confirm(question, abort=True, err=True)
-        chosen.storage.transaction(partial(actions.delete, target=Target(partner, named(webhook))))
+        chosen.storage.transaction(partial(actions.delete, actor=operator(wanted.partner or ""), target=wanted))
         if not as_json:
             say(f"{named(webhook)} is deleted.")
 
@@ -102,16 +106,25 @@ def rotate_secret(webhook: str, partner: str | None, overlap_hours: int, as_json
     chosen = chosen_mount(mount)
     with told():
         hours = load(rotation_input(), {"overlap_hours": overlap_hours})["overlap_hours"]
-        target = Target(partner, named(webhook))
-        work = partial(actions.rotate, target=target, keyring=chosen.keyring, overlap_hours=hours)
+        wanted = _meant(chosen, webhook, partner)
+        actor, keyring = operator(wanted.partner or ""), chosen.keyring
+        work = partial(actions.rotate, actor=actor, target=wanted, keyring=keyring, overlap_hours=hours)
         _say_keyed(chosen.storage.transaction(work), as_json=as_json)
 
 
 def _switch(webhook: str, partner: str | None, mount: str | None, *, enabled: bool, as_json: bool) -> None:
     chosen = chosen_mount(mount)
     with told():
-        work = partial(actions.revise, target=Target(partner, named(webhook)), values={"enabled": enabled})
+        wanted = _meant(chosen, webhook, partner)
+        values = {"enabled": enabled}
+        work = partial(actions.revise, actor=operator(wanted.partner or ""), target=wanted, values=values)
         say_one(documents.webhook(chosen.storage.transaction(work)), as_json=as_json)
+
+
+def _meant(mount: Mount, webhook: str, partner: str | None) -> Target:
+    """The endpoint with this id of `partner`, or of whichever has it. Raises `WebhookNotFound`."""
+    found = mount.storage.read(partial(actions.read, partner=partner, webhook_id=named(webhook)))
+    return Target(found.partner_id, found.id)
 
 
 def _say_keyed(found: Keyed, *, as_json: bool) -> None:

@@ -16,6 +16,12 @@ def _encryption_keys(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _pem(value: Any) -> str:
+    """A key; line ends that a file of environment variables wrote out are line ends again."""
+    found = text(value).removeprefix("\ufeff")
+    return found.replace("\\r", "").replace("\\n", "\n") if found.startswith("-----BEGIN") else found
+
+
 def _roles(value: Any) -> dict[str, tuple[str, ...]]:
     if not isinstance(value, Mapping) or not all(map(is_text, value)) or not all(map(are_texts, value.values())):
         raise ValueError("a mapping of role to a list of permissions")
@@ -74,9 +80,9 @@ class AccessKeys:
         text,
         secret=True,
     )
-    jwt_public_key: str | None = key(None, "The same, for RS256, ES256 and their like (PEM).", text)
+    jwt_public_key: str | None = key(None, "The same, for RS256, ES256 and their like (PEM).", _pem)
     jwt_private_key: str | None = key(
-        None, "What `flask provisioning token` signs with, where they are signed so (PEM).", text, secret=True
+        None, "What `flask provisioning token` signs with, where they are signed so (PEM).", _pem, secret=True
     )
     jwt_algorithm: str | None = key(None, "The algorithm of an isolated mount's tokens; HS256 where unset.", text)
     jwt_decode_algorithms: tuple[str, ...] | None = key(None, "Further algorithms, of the same kind.", texts)

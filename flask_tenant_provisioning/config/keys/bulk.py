@@ -27,3 +27,9 @@ class BulkKeys:
         100, "How many bulk jobs of one partner may be under way at a time, uploads too.", number(1, 100_000)
     )
     bulk_retention_days: int = key(30, "For how many days a bulk job and its results are kept.", number(1, 3650))
+    bulk_kept_bytes: int = key(
+        1 << 30,
+        "How many bytes the rows and results of one partner's ended bulk jobs may have, packed: those of the oldest "
+        "are dropped first, some minutes after.",
+        number(0, 1 << 50),
+    )

@@ -49,6 +49,12 @@ class MountKeys:
         False, "Demand `If-Match` on every write to a tenant that exists (428 without it).", flag
     )
     idempotency_hours: int = key(24, "Hours for which an `Idempotency-Key` and its answer are kept.", number(1, 8760))
+    request_id_key: str = key(
+        "request_id",
+        "Where the app keeps its own id of a request, as an attribute of `g` or a key of the WSGI environ; the API's "
+        "answers, events and log then bear it.",
+        text,
+    )
     problem_base_uri: str | None = key(
         None, "What `type` of a problem begins with; by default the mount's own `/problems/`.", text
     )

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from flask import Flask
 
+from flask_tenant_provisioning.cli.doctor.database import rows_of_tenants_are_removed
+from flask_tenant_provisioning.cli.doctor.findings import Patient
+from flask_tenant_provisioning.testing.api import MountedApi
 from flask_tenant_provisioning.testing.callers import Caller, path_of
 
 
@@ -146,3 +150,9 @@ def test_purge_is_true_or_false_and_nothing_else(provisioning_partner: Caller, v
     answer = provisioning_partner.write("DELETE", tenant, f"?purge={value}")
     answer.require(answer.faults("invalid-parameter") == {"#/purge": "invalid-flag"}, "refuse the flag")
     answer.require(provisioning_partner.listed() == [tenant], "leave the tenant as it was")
+
+
+def test_rows_that_the_host_keeps_of_a_tenant_go_with_it(provisioning_app: Flask, provisioning_api: MountedApi) -> None:
+    found = rows_of_tenants_are_removed(Patient(provisioning_app, provisioning_api.mount))
+    if "no purge hook" in found.detail:
+        pytest.fail(f"A purge should remove the host's rows too. {found.detail}: {found.advice}.", pytrace=False)

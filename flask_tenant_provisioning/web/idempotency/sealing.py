@@ -23,7 +23,9 @@ def opened(answer: Kept, identity: Identity, keyring: Keyring) -> Kept:
     try:
         return answer._replace(body=keyring.open(json.loads(answer.body), _bound_to(identity)), secret=True)
     except Unsealable as error:
-        logger.error("the answer to an Idempotency-Key cannot be opened: %s", error)
+        logger.error(
+            "the answer to an Idempotency-Key cannot be opened: %s", error, extra={"partner": identity.partner}
+        )
         raise SecretUnavailable("The answer to the first request cannot be opened any more.") from error
 
 

@@ -1,0 +1,85 @@
+"""Pass what stands below a prefix on to the process that serves it: a WSGI middleware of the standard library alone.
+
+Where a proxy such as nginx stands before the app, let the proxy do it instead.
+"""
+
+from __future__ import annotations
+
+import http.client
+import urllib.parse
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+
+CHUNK = 64 * 1024
+#: Headers that speak of one connection, and are not passed on (RFC 9110 §7.6.1).
+HOP_BY_HOP = frozenset({
+    "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
+    "transfer-encoding", "upgrade",
+})  # fmt: skip
+
+
+class ForwardPrefix:
+    """Send requests below `prefix` to `host`:`port`, and all others to the `app` that this wraps."""
+
+    def __init__(self, app: Any, prefix: str, host: str, port: int, timeout: float = 60.0) -> None:
+        self._app, self._prefix, self._address, self._timeout = app, prefix.rstrip("/"), (host, port), timeout
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if path != self._prefix and not path.startswith(self._prefix + "/"):
+            return self._app(environ, start_response)  # type: ignore[no-any-return]
+        connection = http.client.HTTPConnection(*self._address, timeout=self._timeout)
+        try:
+            connection.request(environ["REQUEST_METHOD"], target(environ), body(environ), headers(environ))
+            response = connection.getresponse()
+        except (OSError, http.client.HTTPException):
+            connection.close()
+            start_response("502 Bad Gateway", [("Content-Type", "text/plain"), ("Cache-Control", "no-store")])
+            return [b"The provisioning API does not answer at present.\n"]
+        passed = [(name, value) for name, value in response.getheaders() if name.lower() not in HOP_BY_HOP]
+        start_response(f"{response.status} {response.reason}", passed)
+        return pieces(connection, response)
+
+
+def target(environ: Environ) -> str:
+    """The path and query, quoted as they stand in a request line."""
+    raw = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).encode("latin-1")
+    query = environ.get("QUERY_STRING", "")
+    return urllib.parse.quote(raw, safe="/:@!$&'()*+,;=~-._") + (f"?{query}" if query else "")
+
+
+def headers(environ: Environ) -> dict[str, str]:
+    """The caller's headers, and who called."""
+    found = {name[5:].replace("_", "-").title(): value for name, value in environ.items() if name.startswith("HTTP_")}
+    for name, header in (("CONTENT_TYPE", "Content-Type"), ("CONTENT_LENGTH", "Content-Length")):
+        if environ.get(name):
+            found[header] = environ[name]
+    found = {name: value for name, value in found.items() if name.lower() not in HOP_BY_HOP}
+    found["X-Forwarded-For"] = environ.get("REMOTE_ADDR", "")
+    found["X-Forwarded-Proto"] = environ["wsgi.url_scheme"]
+    return found
+
+
+def body(environ: Environ) -> Iterator[bytes] | None:
+    """The body piece by piece, so that a large upload is never whole in memory; None where there is none."""
+    if not environ.get("CONTENT_LENGTH"):
+        return None
+    return _read(environ["wsgi.input"], int(environ["CONTENT_LENGTH"]))
+
+
+def _read(stream: Any, left: int) -> Iterator[bytes]:
+    while left and (piece := stream.read(min(CHUNK, left))):
+        left -= len(piece)
+        yield piece
+
+
+def pieces(connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> Iterator[bytes]:
+    """The response's body as it arrives: a stream of events stays one."""
+    try:
+        while piece := response.read1(CHUNK):
+            yield piece
+    finally:
+        connection.close()

@@ -1,0 +1,103 @@
+"""Refusals of callers in the log: each 401 and 403 by itself, 404s as a count (OWASP ASVS 5.0 §16.3.1–16.3.3)."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Final
+
+from flask import request
+
+from ..config import Settings
+from ..logs import printable
+from ..problems import NotFound, ProvisioningError
+from ..problems.rendering import request_id
+from .principal import Principal
+
+logger = logging.getLogger(__name__)
+
+#: Where the guard leaves the principal of a verified token, for the log of a refusal that may follow.
+CALLER: Final = "flask_tenant_provisioning.caller"
+#: For how many seconds 404s are counted before they are logged.
+SECONDS = 60.0
+#: Of how many partners 404s are counted at a time.
+_MOST = 1000
+
+
+class Refusals:
+    """Logs the refusals of one mount. Nothing of a token is logged but whom it names."""
+
+    def __init__(self, settings: Settings, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._known_roles = sorted(settings.roles)
+        self._monotonic = monotonic
+        self._absent: Counter[str] = Counter()
+        self._since = monotonic()
+        self._lock = threading.Lock()
+
+    def log(self, problem: ProvisioningError) -> None:
+        """Log that the current request is answered with `problem`, where that is a refusal."""
+        caller: Principal | None = request.environ.get(CALLER)
+        if problem.status in (401, 403):
+            self._refused(problem, caller)
+        elif isinstance(problem, NotFound) and caller is not None:
+            self._count(caller.partner)
+
+    def _refused(self, problem: ProvisioningError, caller: Principal | None) -> None:
+        if not logger.isEnabledFor(logging.INFO):
+            return
+        method, route = printable(request.method), request.url_rule.rule if request.url_rule else ""
+        subject, partner = (caller.subject, caller.partner) if caller else (None, None)
+        extra: dict[str, Any] = {
+            "status": problem.status,
+            "reason": problem.code,
+            "cause": type(problem.__cause__).__name__ if problem.__cause__ else None,
+            "subject": subject,
+            "partner": partner,
+            "request_id": request_id(),
+            "method": method,
+            "route": route,
+            "address": request.environ.get("REMOTE_ADDR"),
+        }
+        logger.info(
+            "%s %s is refused: %d %s, subject %r, partner %r, request %s",
+            method,
+            route,
+            problem.status,
+            problem.code,
+            subject,
+            partner,
+            request_id(),
+            extra=extra,
+        )
+        more = {
+            "request_id": request_id(),
+            "claim": problem.members.get("claim"),
+            "required": problem.members.get("required"),
+            "roles": sorted(caller.roles) if caller else None,
+            "known_roles": self._known_roles,
+        }
+        logger.debug(
+            "why request %s is refused: %s It needs %r; the token's roles are %r, those known are %r",
+            request_id(),
+            printable(problem.detail),
+            more["claim"] or more["required"],
+            more["roles"],
+            self._known_roles,
+            extra=more,
+        )
+
+    def _count(self, partner: str) -> None:
+        with self._lock:
+            if partner in self._absent or len(self._absent) < _MOST:
+                self._absent[partner] += 1
+            now = self._monotonic()
+            if now - self._since < SECONDS:
+                return
+            seconds, counts = now - self._since, self._absent
+            self._since, self._absent = now, Counter()
+        for name, count in counts.items():
+            extra = {"partner": name, "count": count, "seconds": round(seconds)}
+            logger.info("%d requests of partner %r were answered 404 in %d seconds", count, name, seconds, extra=extra)

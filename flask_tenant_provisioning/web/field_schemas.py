@@ -1,0 +1,93 @@
+"""JSON Schema of a host's own marshmallow fields: what apispec says of one, made true of what the field shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from marshmallow import fields
+from marshmallow.validate import ContainsOnly
+
+Property = dict[str, Any]
+
+_BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+_TYPES: Mapping[type, str] = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
+_WHOLE, _NUMBER = "^-?[0-9]+$", "^-?[0-9]+(\\.[0-9]+)?([eE][-+]?[0-9]+)?$"
+
+
+def corrected(field: fields.Field[Any], found: Mapping[str, Any]) -> Property:
+    """`found` as it holds for the JSON that the field writes, and reads again.
+
+    A number with ``as_string`` is a text; a date is one of RFC 3339 only where its format says so; choices stand as
+    they are written, and those of a list's members with its members.
+    """
+    made = {name: value for name, value in found.items() if value is not None or name in ("default", "const")}
+    if "enum" in made:
+        made |= _choices(field, made.pop("enum"), made)
+    if is_number_as_text(field):
+        return _as_text(field, made)
+    if not _is_rfc3339(field):
+        made.pop("format", None)
+    if isinstance(field, fields.TimeDelta) and getattr(field, "serialization_type", float) is not int:
+        made["type"] = _retyped(made, "number")
+    return made
+
+
+def contradiction_of(field: fields.Field[Any]) -> str:
+    """Why the field does not take back what it shows, in words that follow its name; empty where it does."""
+    if isinstance(field, fields.Boolean) and not (True in field.truthy and False in field.falsy):
+        return "shows true and false, and takes neither: add them to its truthy and falsy."
+    if isinstance(field, fields.Integer) and field.strict and is_number_as_text(field):
+        return "shows a text (as_string), and takes none (strict): leave one out."
+    return ""
+
+
+def is_number_as_text(field: fields.Field[Any]) -> bool:
+    """Whether the field writes a number as a text."""
+    return isinstance(field, fields.Integer | fields.Float | fields.Decimal) and field.as_string
+
+
+def _choices(field: fields.Field[Any], choices: Iterable[Any], found: Mapping[str, Any]) -> Property:
+    values = list(choices)
+    if any(isinstance(validator, ContainsOnly) for validator in field.validators):
+        if not isinstance(field, fields.List):
+            return {}
+        inside = [_written(field.inner, value) for value in values if value is not None]
+        return {"items": {**found.get("items", {}), "enum": inside}}
+    written = values if isinstance(field, fields.Enum) else [_written(field, value) for value in values]
+    kinds = list(dict.fromkeys(_TYPES.get(type(value), "") for value in written))
+    retyped = isinstance(field, fields.Enum) and all(kinds)
+    return {"enum": written, **({"type": kinds if kinds[1:] else kinds[0]} if retyped else {})}
+
+
+def _written(field: fields.Field[Any], value: Any) -> Any:
+    """A value as the field writes it."""
+    if value is None or (type(value) in _TYPES and not is_number_as_text(field)):
+        return value
+    try:
+        return field._serialize(value, "", None)
+    except (AttributeError, TypeError, ValueError):
+        return str(value)
+
+
+def _as_text(field: fields.Field[Any], found: Property) -> Property:
+    """A number that is written as a text: its bounds are told, and hold for no text."""
+    found.pop("format", None)
+    bounds = {f"x-{name}": found.pop(name) for name in _BOUNDS if name in found}
+    pattern = _WHOLE if isinstance(field, fields.Integer) else _NUMBER
+    told = {} if "enum" in found or getattr(field, "allow_nan", False) else {"pattern": pattern}
+    return {**found, "type": _retyped(found, "string"), **bounds, **told}
+
+
+def _retyped(found: Mapping[str, Any], kind: str) -> str | list[str]:
+    """`kind`, or null where `found` may be that."""
+    return [kind, "null"] if "null" in found.get("type", ()) else kind
+
+
+def _is_rfc3339(field: fields.Field[Any]) -> bool:
+    """Whether the field's format, where it is one of times, is what JSON Schema means by it (RFC 3339)."""
+    if not isinstance(field, fields.DateTime | fields.Date):
+        return True
+    if field.format not in (None, "iso", "iso8601"):
+        return isinstance(field, fields.DateTime) and str(field.format).startswith("timestamp")
+    return isinstance(field, fields.AwareDateTime | fields.Date)

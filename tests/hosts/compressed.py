@@ -1,0 +1,28 @@
+"""Flask-Compress: every answer is packed for whoever takes it packed, and gets a tag of its own for that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flask import Flask
+from flask_compress import Compress
+
+from tests.hosts.kinds import Kind
+from tests.world import configuration
+
+
+def build(_folder: Path) -> Flask:
+    """The app."""
+    app = Flask("host")
+    app.config.update(configuration())
+    Compress(app)
+    app.add_url_rule("/", "home", lambda: "welcome " * 500)
+    return app
+
+
+KIND = Kind(
+    build,
+    pages=(("GET", "/"), ("GET", "/nowhere")),
+    told={"compression": "warn"},
+    broken=frozenset({"tags_are_ours_however_packed"}),
+)

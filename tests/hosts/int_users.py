@@ -1,0 +1,41 @@
+"""A JWT manager whose user lookup knows users by their number, as most tutorials write it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from flask_jwt_extended import JWTManager, current_user, jwt_required
+
+from tests.hosts.kinds import ANONYMOUS, EVERYTHING, LOOKUP, Kind
+from tests.world import configuration
+
+USERS = {1: "Ada"}
+
+
+def build(_folder: Path) -> Flask:
+    """The app."""
+    app = Flask("host")
+    app.config.update(configuration())
+    manager = JWTManager(app)
+
+    @manager.user_lookup_loader
+    def look_up(_header: dict[str, Any], claims: dict[str, Any]) -> str | None:
+        return USERS.get(int(claims["sub"]))
+
+    @app.get("/me")
+    @jwt_required()
+    def me() -> str:
+        return str(current_user)
+
+    app.add_url_rule("/", "home", lambda: "welcome")
+    return app
+
+
+KIND = Kind(
+    build,
+    pages=(("GET", "/"), ("GET", "/me"), ("GET", "/nowhere")),
+    told={"jwt-users": LOOKUP},
+    broken=EVERYTHING - ANONYMOUS,
+)

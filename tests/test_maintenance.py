@@ -1,0 +1,120 @@
+"""The workers' maintenance: what is past its time goes, exactly at its limit, and what is not stays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_tenant_provisioning.database import instant
+from flask_tenant_provisioning.engine.chores import Chores
+from flask_tenant_provisioning.events.publishing import publish_all
+from tests.bulk import Bulk
+from tests.witness import DAY, LASTING, Clock, one, rows, storage_of
+from tests.world import Caller, mount_of
+
+HOUR = 3600.0
+HOOK = {"url": "https://93.184.215.14/hook"}
+
+
+@pytest.fixture
+def clock() -> Clock:
+    made = Clock()
+    made.now = float(int(made.now))
+    return made
+
+
+@pytest.fixture
+def host(make_app: Any, clock: Clock) -> Flask:
+    app: Flask = make_app(
+        mount={"clock": clock},
+        PROVISIONING_RETENTION_DAYS=3,
+        PROVISIONING_EVENT_RETENTION_DAYS=5,
+        PROVISIONING_BULK_RETENTION_DAYS=7,
+        PROVISIONING_IDEMPOTENCY_HOURS=2,
+        **LASTING,
+    )
+    return app
+
+
+def maintain(app: Flask) -> None:
+    """Take a round of the maintenance."""
+    Chores(mount_of(app)).do()
+
+
+def at_the_limit(app: Flask, clock: Clock, table: str, seconds: float) -> tuple[int, int]:
+    """How many rows a table has after the maintenance, a moment before they are so many seconds old, and then."""
+    clock.now += seconds - 1
+    maintain(app)
+    before = len(rows(app, table))
+    clock.now += 1
+    maintain(app)
+    return before, len(rows(app, table))
+
+
+def test_remembered_answers_go_when_their_hours_are_over(host: Flask, clock: Clock) -> None:
+    partner = Caller(host)
+    body = {"client_name": "A", "email": "a@example.com"}
+    assert partner("POST", "/tenants", json=body, headers={"Idempotency-Key": "k"}).status_code == 201
+    assert at_the_limit(host, clock, "idempotency", 2 * HOUR) == (1, 0)
+
+
+def test_deleted_tenants_go_when_their_days_are_over(host: Flask, clock: Clock) -> None:
+    partner = Caller(host)
+    assert partner("DELETE", one(partner.create())).status_code == 200
+    assert at_the_limit(host, clock, "tenants", 3 * DAY) == (1, 0)
+
+
+def test_deliveries_and_events_go_a_moment_after_their_days_are_over(host: Flask, clock: Clock) -> None:
+    """What is exactly as old as may be is kept."""
+    partner = Caller(host)
+    assert partner("POST", "/webhooks", json=HOOK).status_code == 201
+    clock.now += 1
+    partner.create()
+    publish_all(storage_of(host))
+    clock.now += 1
+    for table, count in (("events", 2), ("deliveries", 1)):
+        assert len(rows(host, table)) == count
+    clock.now += 5 * DAY - 2
+    maintain(host)
+    assert (len(rows(host, "events")), len(rows(host, "deliveries"))) == (2, 1)
+    clock.now += 1
+    maintain(host)
+    assert (len(rows(host, "events")), len(rows(host, "deliveries"))) == (1, 1)
+    clock.now += 1
+    maintain(host)
+    assert (len(rows(host, "events")), len(rows(host, "deliveries"))) == (0, 0)
+
+
+def test_jobs_that_have_ended_go_a_moment_after_their_days_are_over(host: Flask, clock: Clock) -> None:
+    bulk = Bulk(host, Caller(host))
+    bulk.do("create", [{"client_name": "A", "email": "a@example.com"}])
+    assert at_the_limit(host, clock, "bulk_jobs", 7 * DAY) == (1, 1)
+    clock.now += 1
+    maintain(host)
+    assert (rows(host, "bulk_jobs"), rows(host, "bulk_chunks"), rows(host, "bulk_keys")) == ([], [], [])
+
+
+def test_a_job_that_is_under_way_stays_however_old_it_is(host: Flask, clock: Clock) -> None:
+    bulk = Bulk(host, Caller(host))
+    bulk.upload("create", [{"client_name": "A", "email": "a@example.com"}])
+    clock.now += 100 * DAY
+    maintain(host)
+    assert [job["state"] for job in rows(host, "bulk_jobs")] == ["queued"]
+    assert len(rows(host, "bulk_chunks")) == 1
+    bulk.work()
+    assert len(rows(host, "tenants")) == 1
+
+
+def test_an_upload_that_broke_off_goes_after_a_day(host: Flask, clock: Clock) -> None:
+    bulk = Bulk(host, Caller(host))
+    bulk.upload("create", [{"client_name": "A", "email": "a@example.com"}])
+    storage = storage_of(host)
+    jobs = storage.table("bulk_jobs")
+    with storage.engine.begin() as connection:
+        connection.execute(jobs.update().values(state="receiving", due_at=None, created_at=instant(clock.now)))
+    assert at_the_limit(host, clock, "bulk_jobs", DAY) == (1, 1)
+    clock.now += 1
+    maintain(host)
+    assert (rows(host, "bulk_jobs"), rows(host, "bulk_chunks")) == ([], [])
