@@ -38,7 +38,7 @@ TOUCHES: dict[str, Callable[[], Any]] = {
     "silent json": lambda: request.get_json(silent=True, force=True),
     "stream": lambda: request.stream.read(10),
 }
-AFTER = {**TOUCHES, "all": lambda: [touch() for touch in TOUCHES.values()]}
+AFTER: dict[str, Callable[[], Any]] = {**TOUCHES, "all": lambda: [touch() for touch in TOUCHES.values()]}
 #: What takes nothing away from those who come later.
 BEFORE = [name for name in TOUCHES if name not in ("stream", "get_data without caching")]
 
