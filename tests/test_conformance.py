@@ -38,7 +38,8 @@ def counted(url: str) -> Iterator[tuple[str, int]]:
     engine.dispose()
 
 
-@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=slow)])
+@slow
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_the_quickstart_conforms(database_url: str) -> None:
     config = {"PROVISIONING_DATABASE_URL": database_url}
     run = conform(ROOT / "examples/quickstart", app="app:create_app", config=config)
@@ -271,6 +272,7 @@ def refuse():
 
 
 @alike
+@slow
 def test_what_a_hook_refuses_is_left_out_by_name(tmp_path: Path) -> None:
     write_host(tmp_path, registered=FROZEN)
     run = conform(tmp_path, "-k", "test_lifecycle")

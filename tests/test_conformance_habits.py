@@ -73,7 +73,8 @@ def test_no_helper_is_collected_where_every_name_with_test_is_one(tmp_path: Path
 SKIPPED = "import pytest\n\npytest.importorskip('no_such_package')\n"
 
 
-@pytest.mark.parametrize("arguments", [(), pytest.param(("-n", "2"), marks=slow)], ids=["alone", "xdist"])
+@slow
+@pytest.mark.parametrize("arguments", [(), ("-n", "2")], ids=["alone", "xdist"])
 def test_a_module_of_the_hosts_that_is_skipped_does_not_stop_the_summary(
     tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
@@ -86,6 +87,7 @@ def test_a_module_of_the_hosts_that_is_skipped_does_not_stop_the_summary(
     assert run.counts == (3, 0, 0)
 
 
+@slow
 def test_a_module_of_the_hosts_that_cannot_be_imported_does_not_stop_the_summary(tmp_path: Path) -> None:
     write_host(tmp_path)
     (tmp_path / "test_broken.py").write_text("import no_such_package\n")
@@ -122,9 +124,10 @@ def provisioning_app(app):
 """
 
 
+@slow
 @pytest.mark.parametrize(
     ("more", "arguments"),
-    [(SHARED, ()), pytest.param("", ("-n0", "--noconftest"), marks=slow)],
+    [(SHARED, ()), ("", ("-n0", "--noconftest"))],
     ids=["the suite takes the fixture's app", "without conftest.py"],
 )
 def test_an_app_that_a_fixture_of_the_hosts_builds_is_built_once(

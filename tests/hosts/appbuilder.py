@@ -9,7 +9,7 @@ from flask_appbuilder import AppBuilder
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
 
-from tests.hosts.kinds import ANONYMOUS, EVERYTHING, LOOKUP, Kind, cookies_since
+from tests.hosts.kinds import ANONYMOUS, EVERYTHING, Kind, cookies_since
 from tests.world import configuration
 
 
@@ -38,6 +38,6 @@ KIND = Kind(
         ("GET", "/nowhere"),
         ("GET", "/static/appbuilder/css/ab.css"),
     ),
-    told={"jwt-users": LOOKUP, "hooks": "warn", "sessions": "warn"},
+    told={"jwt-users": "fail", "sessions": "warn"},
     broken=EVERYTHING - ANONYMOUS | cookies_since(3, 1, 3),
 )

@@ -54,6 +54,6 @@ KIND = Kind(
         ("GET", "/"),
         ("GET", "/nowhere"),
     ),
-    told={"hooks": "warn", "sessions": "warn"},
+    told={"hooks": "fail", "sessions": "warn"},
     broken=EVERYTHING - {"request_id", "no_cookie_plays_a_part"} | cookies_since(2, 3, 2),
 )

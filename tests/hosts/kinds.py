@@ -20,8 +20,6 @@ ANONYMOUS = frozenset(
     {"openapi", "docs", "problems", "health", "unknown_path_is_404", "wrong_method_is_405", "request_id"}
     | {"no_token_is_401", "forged_token_is_401", "stale_token_is_401", "no_cookie_plays_a_part"}
 )
-#: What `doctor` says where the host looks up users among whom partners are not.
-LOOKUP = "warn"
 _FLASK = tuple(map(int, importlib.metadata.version("flask").split(".")[:3]))
 
 

@@ -1,10 +1,10 @@
-"""A hook that shows each caller the id under which the host knows its request."""
+"""Hooks that show each caller the id under which the host knows its request."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 
 from tests.hosts.kinds import Kind
 from tests.world import configuration
@@ -15,9 +15,13 @@ def build(_folder: Path) -> Flask:
     app = Flask("host")
     app.config.update(configuration())
 
+    @app.before_request
+    def remember() -> None:
+        g.correlation = request.headers.get("X-Correlation-ID", "none")
+
     @app.after_request
-    def number(response: Response) -> Response:
-        response.headers["X-Host-Request"] = request.headers.get("X-Correlation-ID", "none")
+    def show(response: Response) -> Response:
+        response.headers["X-Correlation-ID"] = g.correlation
         return response
 
     app.add_url_rule("/", "home", lambda: "welcome")

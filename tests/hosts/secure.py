@@ -27,6 +27,6 @@ def build(_folder: Path) -> Flask:
 KIND = Kind(
     build,
     pages=(("GET", "/"), ("POST", "/"), ("GET", "/nowhere"), ("GET", "/a/b?c=d")),
-    told={"hooks": "warn"},
+    told={"hooks": "fail"},
     broken=EVERYTHING - {"request_id", "no_cookie_plays_a_part"},
 )
