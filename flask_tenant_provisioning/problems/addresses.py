@@ -19,7 +19,7 @@ def prefix() -> str:
     readers of a link to another host.
     """
     root = request.script_root
-    return quote(root, safe=f"/{_SAFE}") if True else ""
+    return quote(root, safe=f"/{_SAFE}") if _PREFIX.fullmatch(root) else ""
 
 
 def path() -> str:
