@@ -239,6 +239,16 @@ def test_a_chunk_waits_for_places_that_others_may_give_back(database_url: str, m
     assert host.bulk.job(mine).succeeded == host.require_exact() == 4
 
 
+def test_a_chunk_for_which_there_is_just_enough_room_waits_for_nothing(database_url: str) -> None:
+    host = Limited(database_url, 7, None)
+    host.begun(Bulk(host.app, host.other).upload("create", [named(n) for n in range(3)], mode="atomic"))
+    mine, waits = host.bulk.upload("create", [named(n) for n in range(4)]), list[float]()
+    work = JobWork(host.bulk.mount, LEASE, mine, waits.append)
+    (own,) = work.claim(1)
+    work.run(own)
+    assert (waits, host.bulk.job(mine).succeeded) == ([], 4)
+
+
 def test_a_chunk_does_not_wait_for_ever(database_url: str) -> None:
     host = Limited(database_url, 4, None)
     theirs = Bulk(host.app, host.other).upload("create", [named(n) for n in range(3)], mode="atomic")
