@@ -15,13 +15,14 @@ from marshmallow import Schema, fields
 from flask_tenant_provisioning import TenantProvisioning
 from flask_tenant_provisioning.bulk import receiving
 from flask_tenant_provisioning.bulk.results import ErrorRoom
-from flask_tenant_provisioning.web.sheets import FORMULA_SIGNS
 from tests.bulk import Bulk
 from tests.refusals import invalid_parameter, refused
 from tests.world import PREFIX, Caller, configuration
 
 JOBS = "/bulk-jobs"
 CSV, NDJSON = "text/csv", "application/x-ndjson"
+#: Every sign that a spreadsheet takes for the beginning of a formula, written out: the test is not to ask the code.
+FORMULA_SIGNS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
 RESULT = ["result.row", "result.line", "result.state", "result.status", "result.tenant", "result.code", "result.detail"]
 
 

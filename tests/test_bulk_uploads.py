@@ -226,8 +226,9 @@ def test_up_to_a_limit_an_upload_is_taken(make_app: MakeApp) -> None:
 
 def test_the_rows_of_an_atomic_table_are_measured_as_json(make_app: MakeApp) -> None:
     partner = Caller(make_app(PROVISIONING_BULK_ATOMIC_BYTES=1024))
-    header, row = b"metadata.abcdefghijklmnopqrst\n", len(b'{"metadata.abcdefghijklmnopqrst":"1"}')
+    header, row = b"metadata.abcdefghijklmno\n", len(b'{"metadata.abcdefghijklmno":"1"}')
     most = 1024 // row
+    assert most * row == 1024
     assert upload(partner, header + b"1\n" * most, "text/csv", query="?mode=atomic").status_code == 202
     assert upload(partner, header + b"1\n" * (most + 1), "text/csv").status_code == 202
     answer = upload(partner, header + b"1\n" * (most + 1), "text/csv", query="?mode=atomic")

@@ -25,7 +25,6 @@ from flask_tenant_provisioning.cli.tenants import outcome
 from flask_tenant_provisioning.cli.tenants.performing import Performance
 from flask_tenant_provisioning.cli.tenants.saving import opened
 from flask_tenant_provisioning.cli.tenants.sheets import Sheet
-from flask_tenant_provisioning.web.sheets import FORMULA_SIGNS
 from tests import own_fields, world
 from tests.bulk import Bulk
 from tests.commands import Done, run
@@ -49,6 +48,8 @@ ODD = (
     ";" * 30,
 )
 
+#: Every sign that a spreadsheet takes for the beginning of a formula, written out: the test is not to ask the code.
+FORMULA_SIGNS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
 Make = Callable[..., Flask]
 
 
