@@ -9,6 +9,13 @@ from werkzeug.test import TestResponse
 from flask_tenant_provisioning.problems import catalogue
 from tests.world import PREFIX, problem
 
+#: Why an If-Match does not hold: another version, a tag that a proxy has weakened, and a header without a tag.
+STALE = "The resource has another version than If-Match names."
+WEAK_TAG = (
+    "If-Match names this version by a weak tag (W/), which never matches (RFC 9110 §13.1.1): a proxy or the "
+    "application has compressed the answer and weakened its ETag. Send it without W/."
+)
+NO_TAG = "If-Match holds no entity tag: send the resource's ETag as it was answered, with its quotes."
 _TITLES = {kind.code: kind.title for kind in catalogue()}
 
 

@@ -98,6 +98,7 @@ def test_a_burst_sends_few_messages(house: CeleryHouse, receiver: Receiver) -> N
 def test_a_message_names_no_one_and_does_not_pile_up(house: CeleryHouse, receiver: Receiver) -> None:
     partner = house.open()
     endpoint(partner, receiver.url)
+    assert sent(house, 1) == [DELIVER]
     partner.create()
     house.settle()
     ((headers, body),) = brokers.waiting(house.broker, 1)
@@ -124,6 +125,7 @@ def test_where_nobody_is_to_be_told_nothing_is_sent(
 def test_what_a_commit_leaves_undone_sends_nothing(house: CeleryHouse, receiver: Receiver) -> None:
     partner = house.open()
     path = endpoint(partner, receiver.url)
+    assert sent(house, 1) == [DELIVER]
     body = {"client_name": "Example Corp", "email": "admin@example.com"}
     assert partner("POST", "/tenants?validate_only=true", json=body).status_code == 201
     assert partner("PATCH", path, json={"enabled": True}).status_code == 200
@@ -139,6 +141,7 @@ def test_a_test_a_redelivery_a_recovery_and_an_enabling_are_each_sent_for(
     partner.create()
     house.apply("sweep", "provisioning")
     path = endpoint(partner, receiver.url)
+    assert sent(house, 1) == [DELIVER]
     made = partner("POST", f"{path}/test").get_json()
     assert sent(house, 1) == [DELIVER]
     house.apply("deliver", "provisioning")
@@ -162,6 +165,7 @@ def test_a_process_that_ends_tells_what_has_happened_last(
     house: CeleryHouse, receiver: Receiver, database_url: str
 ) -> None:
     endpoint(house.open(), receiver.url)
+    assert sent(house, 1) == [DELIVER]
     folder = Path(__file__).parent.parent
     command = [sys.executable, "-c", ENDING, database_url, *house.broker]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=folder)

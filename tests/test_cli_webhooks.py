@@ -134,7 +134,7 @@ def test_changes_at_the_command_line_are_events_of_the_operator(partner: Caller)
     id = created(partner)["webhook"]
     for command in ("disable", "enable", "rotate-secret"):
         said(partner.app, command, id)
-    assert run(partner.app, "webhooks", "delete", id).status == 0
+    assert run(partner.app, "webhooks", "delete", "--yes", id).status == 0
 
     events = partner("GET", "/events").get_json()["items"]
     assert [event["type"].removeprefix("webhook.") for event in events] == [

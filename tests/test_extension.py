@@ -247,7 +247,8 @@ def test_two_mounts_keep_their_tenants_apart(twice: Flask) -> None:
 def test_two_mounts_have_tables_of_their_own(twice: Flask) -> None:
     names = (
         "tenants", "events", "feeds", "usage", "idempotency", "runs", "steps", "webhooks", "deliveries", "attempts",
-        "bulk_jobs", "bulk_chunks", "bulk_keys", "partners", "settings", "settings_history", "alembic_version",
+        "bulk_jobs", "bulk_chunks", "bulk_keys", "partners", "settings", "settings_history", "erasures",
+        "alembic_version",
     )  # fmt: skip
     assert tables(engine_of(twice)) == {f"{prefix}{name}" for prefix in ("provisioning_", "eu_") for name in names}
 

@@ -244,8 +244,15 @@ def happened(partner: Caller, tenant: dict[str, Any]) -> list[tuple[str, Any, An
 
 
 def differences(before: dict[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
-    """What an event says of these changes."""
-    return {name: {"previous": before[name], "new": value} for name, value in changed.items()}
+    """What an event says of these changes; of metadata, only the keys that differ."""
+    found = {name: {"previous": before[name], "new": value} for name, value in changed.items()}
+    if "metadata" in found:
+        old, new = found["metadata"]["previous"], found["metadata"]["new"]
+        found["metadata"] = {
+            "previous": {key: text for key, text in old.items() if new.get(key) != text},
+            "new": {key: text for key, text in new.items() if old.get(key) != text},
+        }
+    return found
 
 
 def test_a_field_of_marshmallow_s_own_is_told_of_like_ours() -> None:

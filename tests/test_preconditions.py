@@ -8,17 +8,11 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from tests.refusals import invalid, refused
+from tests.refusals import NO_TAG, STALE as STALE_DETAIL, WEAK_TAG, invalid, refused
 from tests.witness import everything, hosted
 from tests.world import EXAMPLE, PREFIX, Caller, problem
 
-DETAIL = "The resource has another version than If-Match names."
-WEAK = (
-    "If-Match names this version by a weak tag (W/), which never matches (RFC 9110 §13.1.1): a proxy or the "
-    "application has compressed the answer and weakened its ETag. Send it without W/."
-)
 NO_VERSION = "If-Match names no version: an ETag is a number in quotes here, and a proxy may have changed it."
-NO_TAG = "If-Match holds no entity tag: send the resource's ETag as it was answered, with its quotes."
 NOWHERE = "/tenants/0193d5f0-0000-7000-8000-000000000000"
 WRITES: dict[str, dict[str, Any]] = {"PATCH": {"json": {"industry": "Energy"}}, "PUT": {"json": EXAMPLE}, "DELETE": {}}
 MATCHING = {
@@ -48,9 +42,9 @@ OTHERS = {
 }
 #: Tags that are not those of an answer, and what is said of them.
 CHANGED = {
-    "weak": ('W/"1"', WEAK),
-    "weak ones": ('W/"0", W/"1"', WEAK),
-    "weak and encoded": ('W/"1-gzip"', WEAK),
+    "weak": ('W/"1"', WEAK_TAG),
+    "weak ones": ('W/"0", W/"1"', WEAK_TAG),
+    "weak and encoded": ('W/"1-gzip"', WEAK_TAG),
     "white space inside": ('" 1"', NO_TAG),
     "empty tag": ('""', NO_VERSION),
     "any, quoted": ('"*"', NO_VERSION),
@@ -84,7 +78,7 @@ def test_a_write_to_the_version_that_if_match_names_is_done(partner: Caller, met
 @pytest.mark.parametrize("header", OTHERS.values(), ids=OTHERS)
 def test_a_write_to_another_version_answers_412_and_changes_nothing(partner: Caller, method: str, header: str) -> None:
     made = partner.create()
-    refused(write(partner, method, one(made), {"If-Match": header}), 412, "precondition-failed", DETAIL)
+    refused(write(partner, method, one(made), {"If-Match": header}), 412, "precondition-failed", STALE_DETAIL)
     assert partner("GET", one(made)).get_json() == made
 
 
@@ -110,13 +104,13 @@ def test_every_version_has_its_own_etag(partner: Caller) -> None:
     seen = [partner("PATCH", one(made), json={"industry": text}).headers["ETag"] for text in ("a", "b", "b", "c")]
     assert seen == ['"2"', '"3"', '"3"', '"4"']
     stale = partner("PATCH", one(made), json={"industry": "d"}, headers={"If-Match": '"3"'})
-    refused(stale, 412, "precondition-failed", DETAIL)
+    refused(stale, 412, "precondition-failed", STALE_DETAIL)
 
 
 def test_a_stale_if_match_is_refused_even_where_nothing_would_change(partner: Caller) -> None:
     made = partner.create(industry="Energy")
     answer = write(partner, "PATCH", one(made), {"If-Match": '"7"'})
-    refused(answer, 412, "precondition-failed", DETAIL)
+    refused(answer, 412, "precondition-failed", STALE_DETAIL)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +201,7 @@ def test_409_of_the_state_wins_over_412(partner: Caller, method: str) -> None:
 def test_412_wins_over_a_taken_address(partner: Caller, method: str) -> None:
     holder, made = partner.create(), partner.create()
     body = {"client_name": "Example Corp", "email": holder["email"]}
-    refused(partner(method, one(made), json=body, headers=STALE), 412, "precondition-failed", DETAIL)
+    refused(partner(method, one(made), json=body, headers=STALE), 412, "precondition-failed", STALE_DETAIL)
 
 
 #: Every write to a tenant that exists: what is sent where, to a tenant in which state.
@@ -264,7 +258,7 @@ def test_where_if_match_is_demanded_any_that_matches_counts(strict: Caller, name
 @pytest.mark.parametrize("name", EVERY_WRITE)
 def test_where_if_match_is_demanded_another_answers_412(strict: Caller, name: str, header: str) -> None:
     made = ready(strict, name)
-    refused(written(strict, name, made, {"If-Match": header}), 412, "precondition-failed", DETAIL)
+    refused(written(strict, name, made, {"If-Match": header}), 412, "precondition-failed", STALE_DETAIL)
 
 
 def test_creating_is_exempt(strict: Caller) -> None:

@@ -437,7 +437,7 @@ def test_a_partner_s_defaults_are_an_administrator_s_to_set(
     assert back.get_json() == {**expected, "version": 3}
 
 
-@pytest.mark.parametrize("id", ["a/b", "auth0|1", "ä", "x/settings"])
+@pytest.mark.parametrize("id", ["a/b", "auth0|1", "ä", "x/settings/"])
 def test_whatever_a_partner_is_called_its_defaults_are_reached(partner: Caller, admin: Caller, id: str) -> None:
     from urllib.parse import quote
 

@@ -13,7 +13,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from flask_tenant_provisioning.database import uuid7
-from tests.refusals import invalid, invalid_parameter, refused
+from tests.refusals import NO_TAG, STALE, WEAK_TAG, invalid, invalid_parameter, refused
 from tests.servers import Reply, ask, at_once, served
 from tests.witness import DAY, LASTING, Clock, counted, differences, everything, happened, kinds, one, rows
 from tests.world import EXAMPLE, PREFIX, Caller, problem, signed_license
@@ -228,22 +228,22 @@ def test_an_unknown_parameter_is_named(partner: Caller) -> None:
     invalid_parameter(answer, ("#/force", "unknown-field", "There is no such field."))
 
 
-STALE = "The resource has another version than If-Match names."
 EXCLUDED = "The resource has the version that If-None-Match excludes."
 
 
 @pytest.mark.parametrize("header", ["*", '"1"', '"0", "1"'])
 def test_if_match_demands_that_it_is_there(partner: Caller, header: str) -> None:
-    refused(upsert(partner, FULL, **{"If-Match": header}), 412, "precondition-failed", STALE)
+    absent = "If-Match asks for a resource that does not exist yet."
+    refused(upsert(partner, FULL, **{"If-Match": header}), 412, "precondition-failed", absent)
     assert rows(partner.app, "tenants", partner_id=partner.partner) == []
     upsert(partner, FULL)
     assert upsert(partner, EXAMPLE, **{"If-Match": header}).status_code == 200
 
 
-@pytest.mark.parametrize("header", ['"2"', 'W/"1"', "oops"])
-def test_if_match_demands_its_version(partner: Caller, header: str) -> None:
+@pytest.mark.parametrize(("header", "detail"), [('"2"', STALE), ('W/"1"', WEAK_TAG), ("oops", NO_TAG)])
+def test_if_match_demands_its_version(partner: Caller, header: str, detail: str) -> None:
     made = upsert(partner, FULL).get_json()
-    refused(upsert(partner, EXAMPLE, **{"If-Match": header}), 412, "precondition-failed", STALE)
+    refused(upsert(partner, EXAMPLE, **{"If-Match": header}), 412, "precondition-failed", detail)
     assert partner("GET", one(made)).get_json() == made
 
 

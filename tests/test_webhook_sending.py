@@ -107,7 +107,7 @@ def test_the_answer_is_told(make_sender: Make) -> None:
         sock.sendall(b"HTTP/1.1 503 Busy\r\nRetry-After: 120\r\nContent-Length: 5\r\n\r\nsorry")
 
     with Receiver(behave) as receiver:
-        assert post(make_sender(monotonic=clock), receiver) == Answer(503, "120", "sorry", 1.25)
+        assert post(make_sender(monotonic=clock), receiver) == Answer(503, "120", "sorry", 1.25, is_internal=True)
 
 
 def test_the_time_of_the_look_up_counts(make_sender: Make) -> None:

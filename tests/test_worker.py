@@ -174,7 +174,8 @@ def test_the_command_line_shows_retries_and_cancels(database_url: str) -> None:
     shown = run(house.app, "tenants", "provisioning", tenant["tenant"])
     assert shown.status == 0
     assert "state        failed" in shown.out
-    assert "one   undone  1         -                The step failed; the operator's log says why." in shown.out
+    assert "one   undone  1         -                RuntimeError" in shown.out
+    assert shown.out.endswith("\n\none: RuntimeError: boom\n")
     house.broken.clear()
     assert '"state":"running"' in run(house.app, "tenants", "retry", tenant["tenant"], "--json").out
     assert '"state":"cancelled"' in run(house.app, "tenants", "cancel", tenant["tenant"], "--json").out

@@ -69,6 +69,8 @@ def _version(tag: str) -> str:
 
 def _refusal(header: str, version: int | None) -> str:
     """Why ``If-Match`` does not hold: mostly another write came first, or the tag is not as it was answered."""
+    if version is None:
+        return "If-Match asks for a resource that does not exist yet."
     found = tags(header)
     if not found:
         return "If-Match holds no entity tag: send the resource's ETag as it was answered, with its quotes."
