@@ -154,7 +154,7 @@ def test_a_test_a_redelivery_a_recovery_and_an_enabling_are_each_sent_for(
     partner("PATCH", path, json={"enabled": False})
     assert sent(house) == []
     partner("PATCH", path, json={"enabled": True})
-    assert sent(house, 1) == [DELIVER]
+    assert sent(house, 2) == [DELIVER, DELIVER]  # for what waits for the endpoint, and for the event of the change
     house.apply("deliver", "provisioning")
 
     assert [body for _, body in receiver.requests].count(receiver.requests[0][1]) == 2
