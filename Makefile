@@ -23,7 +23,9 @@ demo: .venv/demo.stamp
 serve: .venv/demo.stamp
 	PORT=$(PORT) $(BIN)/python examples/quickstart/serve.py
 
+# Compiled beforehand: the tests start some hundred processes, which may not be let write bytecode.
 test: .venv/dev.stamp
+	@$(BIN)/python -m compileall -q flask_tenant_provisioning tests examples
 	$(BIN)/python -m pytest -m "not slow" -n auto --dist worksteal $(ARGS)
 
 # The slow ones that race and kill mostly wait: two at a time. Those that measure time follow, one at a time.
