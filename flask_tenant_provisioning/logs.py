@@ -16,7 +16,7 @@ def printable(text: str) -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """What `error` says, on one line; its class where it says nothing."""
+    """Return what `error` says, on one line; its class where it says nothing."""
     return printable(" ".join(str(error).split())) or type(error).__name__
 
 

@@ -81,7 +81,7 @@ class Guard:
         return principal
 
     def admits(self, header: str, permissions: Sequence[str]) -> bool:
-        """Whether a request with this ``Authorization`` header would be admitted now; needs no request context."""
+        """Return whether a request with this ``Authorization`` header would be admitted now, in any context."""
         try:
             principal = self._tokens.recheck(bearer(header))
             self._standing(principal)

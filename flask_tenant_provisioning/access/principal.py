@@ -131,7 +131,7 @@ PARTNER_ID_RULE = (
 
 
 def is_partner_id(value: Any) -> bool:
-    """Whether a partner may have this id, in a claim, a path or a body: what has one can call and be reached.
+    """Return whether a partner may have this id: in a claim, a path or a body.
 
     Control characters, line breaks, bidirectional and other invisible signs are not printable (`str.isprintable`).
     Clients resolve the segments ``.`` and ``..`` before they send a path (RFC 3986 §5.2.4), escaped or not.

@@ -84,7 +84,7 @@ class Tokens:
         self._faults: set[tuple[Any, ...]] = set()
 
     def principal(self, token: str) -> Principal:
-        """Who sent `token`.
+        """Return who sent `token`.
 
         Raises `InvalidToken` or `TokenExpired`, and for a fault in the host's own loaders what `_ask` does.
         """
@@ -93,7 +93,7 @@ class Tokens:
         return principal
 
     def recheck(self, token: str) -> Principal:
-        """Who sent `token`, asked again after the request; raises what `principal` does."""
+        """Return who sent `token`, checked again after the request. Raises what `principal` does."""
         return self._checked(token)[0]
 
     def _checked(self, token: str) -> tuple[Principal, dict[str, Any], dict[str, Any], dict[str, Any] | None]:

@@ -122,7 +122,7 @@ def _remainder(job: Job, chunk: Chunk, purged: Purged) -> tuple[bytes, bytes | N
 
 
 def _is_theirs(job: Job, line: bytes, result: Result | None, purged: Purged) -> bool:
-    """Whether a row meant one of these tenants."""
+    """Return whether a row meant one of these tenants."""
     if result is not None:
         named = (result.tenant, (result.problem or {}).get("conflicting_tenant"))
         if any(one in purged.tenants for one in named if one is not None):
@@ -156,14 +156,14 @@ def _email(text: str) -> str:
 
 
 def claims_of(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What a tenant in this state has alone, as `Purged.claims` names it."""
+    """Return what a tenant in this state has alone, as `Purged.claims` names it."""
     for name, key in (("email", _email), ("external_id", str)):
         if document.get(name) is not None:
             yield name, key(document[name])
 
 
 def _erased(result: Result) -> Result:
-    """What came of a row, without what it says of the tenant but its id."""
+    """Return what came of a row, without what it says of the tenant but its id."""
     problem = result.problem and {
         **{name: result.problem[name] for name in ("code", "line") if name in result.problem},
         "detail": ERASED,

@@ -108,7 +108,7 @@ def _stream(call: Call, job_id: str, asked: dict[str, Any], kind: str) -> Respon
 
 
 def _seated(hold: Hold) -> bool:
-    """Whether a seat was free."""
+    """Return whether a seat was free."""
     try:
         hold.take_seat()
     except (TooManyLongRequests, ServerBusy):

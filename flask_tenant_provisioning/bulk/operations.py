@@ -32,7 +32,7 @@ UNIDENTIFIED = Fault("required", "A row names its tenant by `tenant` or by `exte
 
 
 class Setting(NamedTuple):
-    """What rows are done with in one transaction: in whose name, for which partner, and what is allowed.
+    """The context of all rows of one transaction: who acts, for which partner, and what is allowed.
 
     `room` holds the places that are left for new tenants, and stands in the `allowance` too. `firsts` are the tenants
     that rows done in it have meant, each with the first such row.
@@ -171,7 +171,7 @@ def _wanted(patch: Body) -> dict[str, str]:
 
 
 def _named(schema: StrictSchema, body: Body) -> dict[str, Any]:
-    """What a row says, its tenant too. Raises `InvalidInput` that lists everything wrong with it."""
+    """Return what a row says, its tenant too. Raises `InvalidInput` that lists everything wrong with it."""
     if body.keys() & {"tenant", "external_id"}:
         return load(schema, body)
     together(partial(load, schema, body), partial(_refuse, UNIDENTIFIED))
@@ -183,7 +183,7 @@ def _refuse(fault: Fault, *path: str) -> NoReturn:
 
 
 def _names(found: Body) -> Mapping[str, str]:
-    """How the row means its tenant."""
+    """Return how the row means its tenant."""
     names = {"id": found.get("tenant"), "external_id": found.get("external_id")}
     return {name: str(value) for name, value in names.items() if value is not None}
 

@@ -113,7 +113,7 @@ class Plan:
         return pieces.reserve(session, self._piece, limits, wanted, is_patient=is_patient)
 
     def _wanted(self, session: Session, *, for_all: bool) -> int:
-        """How many tenants the rows make, most likely: none that is there already, and each once."""
+        """Return how many tenants the rows make, most likely: none that is there already, and each once."""
         values = [one.act.values for one in itertools.chain(*self._rows) if one.act and one.act.values is not None]
         if for_all:
             return len(values)
@@ -125,7 +125,7 @@ class Plan:
         return len({tuple(some) for some in claims if not any(claim in held for claim in some)})
 
     def _more(self, results: Iterator[Result]) -> int:
-        """How many tenants there are more than before."""
+        """Return how many tenants there are more than before."""
         succeeded = [one for one in results if one.state == "succeeded"]
         if self._job.operation == "delete":
             return -len(succeeded)

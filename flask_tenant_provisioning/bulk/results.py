@@ -83,7 +83,7 @@ def tallied(results: Iterable[Result]) -> Tally:
 
 
 def size(result: Result) -> int:
-    """How many bytes of JSON a result has, at least for one that is large."""
+    """Return how many bytes of JSON a result has, at least for one that is large."""
     return 200 if result.problem is None else 200 + len(compact(result.problem))
 
 

@@ -147,7 +147,7 @@ def resume_bulk_job(call: Call, job_id: str) -> Response:
 
 
 def _received(call: Call, partner: str, upload: Upload) -> Job:
-    """What was sent, stored out of everybody's sight.
+    """Store the upload as a job that is not shown yet.
 
     Raises `MalformedUpload`, `QuotaExceeded`, `UploadTooLarge`, `UploadTooSlow`.
     """

@@ -86,7 +86,7 @@ def _rows(chunk: Chunk, some: Sequence[Result], own: TenantFields | None) -> Ite
 
 
 def _known(result: Result) -> Cells:
-    """What is still known of a row that took effect, or was erased."""
+    """Return what is still known of a row that took effect, or was erased."""
     return {} if result.external_id is None else {"external_id": result.external_id}
 
 

@@ -138,7 +138,7 @@ class BulkWork:
 
 
 def _fields(piece: Piece) -> dict[str, Any]:
-    """What the log says of a chunk."""
+    """Return what the log says of a chunk."""
     return {"job": piece.job.id, "partner": piece.job.partner_id, "chunk": piece.number}
 
 

@@ -35,7 +35,7 @@ class DueSQL:
 
 
 def count_due(session: Session, erasure_days: int) -> Counts:
-    """What a purge at this moment would remove; the traces of tenants that were purged `erasure_days` ago."""
+    """Return what a purge at this moment would remove; the traces of tenants that were purged `erasure_days` ago."""
     now = session.storage.clock()
     times = {"now": instant(now), "purged_before": instant(now, days=-erasure_days)}
     return Counts(*(session.run(sql, times).fetchone()[0] for sql in session.storage.once(DueSQL).counts))

@@ -92,7 +92,7 @@ class _AsJSON(click.ClickException):
 
 
 def shown(context: click.Context, error: Exception) -> Exception:
-    """What tells `error` to people, or to programs where the command was given --json; itself where it is a bug."""
+    """Return the exception that shows `error` to people, or as JSON after --json; a bug is returned as it is."""
     found = error
     if isinstance(error, ProvisioningError):
         found = Told(error)

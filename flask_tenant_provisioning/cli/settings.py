@@ -38,11 +38,11 @@ class Owner(NamedTuple):
 
     @property
     def shelf(self) -> Shelf:
-        """How the mount keeps settings."""
+        """Return the storage of settings of the mount."""
         return Shelf(self.mount.keyring, self.mount.settings.settings_history)
 
     def find(self) -> FindOwner:
-        """What finds and locks them."""
+        """Return the function that finds and locks their owner."""
         if self.tenant is None:
             return partial(actions.of_partner, partner=str(self.partner))
         return partial(actions.of_tenant, partner=self.partner, tenant_id=tenant_named(self.tenant))

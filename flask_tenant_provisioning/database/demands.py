@@ -1,4 +1,4 @@
-"""What units of work demand of a host's engine and of its connections; docs/hosting.md has the table."""
+"""Demands of units of work on a host's engine and its connections; docs/hosting.md has the table."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PRIVILEGES_ADVICE = (
 
 
 class Fault(NamedTuple):
-    """What is wrong, and what to do about it."""
+    """A reason to refuse an engine, and what to do about it."""
 
     detail: str
     advice: str
@@ -92,7 +92,7 @@ def _fault_of_engine(engine: Engine) -> Fault | None:
 
 
 def _resets(engine: Engine) -> bool:
-    """Whether the host listens to the pool's `reset`, to do by itself what the pool does not."""
+    """Return whether the host listens to the pool's `reset`, to do by itself what the pool does not."""
     return any(True for _ in engine.pool.dispatch.reset)
 
 
@@ -148,12 +148,12 @@ def _fault_of_server(driver: Any) -> Fault | None:
 
 
 def _is_utf8(encoding: str | None) -> bool:
-    """Whether a server or a pooler calls UTF-8 so; it is believed where the other end does not tell."""
+    """Return whether a server or a pooler calls UTF-8 so; it is believed where the other end does not tell."""
     return (encoding or "UTF8").upper().replace("-", "") in ("UTF8", "UNICODE")
 
 
 def is_pooled(connection: Connection) -> bool:
-    """Whether a pooler stands between: the server's process is another than the one that the connection was told of."""
+    """Return whether a pooler stands between: another server process answers than the connection was told of."""
     driver: Any = connection.connection.dbapi_connection
     with driver.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
@@ -162,5 +162,5 @@ def is_pooled(connection: Connection) -> bool:
 
 
 def is_in_memory(url: URL) -> bool:
-    """Whether `url` names a SQLite database without a file."""
+    """Return whether `url` names a SQLite database without a file."""
     return not url.database or ":memory:" in url.database or url.query.get("mode") == "memory"

@@ -61,7 +61,7 @@ def _warn_of_another_database(app: Flask, db: Any, settings: Settings) -> None:
 
 
 def is_overlooked(app: Flask, db: Any, settings: Settings) -> bool:
-    """Whether the app has a database by Flask-SQLAlchemy, and the API is told of none."""
+    """Return whether the app has a database by Flask-SQLAlchemy, and the API is told of none."""
     return db is None and settings.database_url is None and "sqlalchemy" in app.extensions
 
 
@@ -166,7 +166,7 @@ _SILENCE = {"tcp_user_timeout": 10_000, "keepalives_idle": 5, "keepalives_interv
 
 
 def _startup_options(url: URL, settings: Settings) -> str:
-    """What the operator wants in the startup options."""
+    """Return what the operator wants in the startup options."""
     given = settings.database_options.get("connect_args", {}).get("options") or url.query.get("options", "")
     return str(given)
 

@@ -47,12 +47,12 @@ def read_page(
 
 
 def text_size(text: str | None) -> int:
-    """How many bytes of UTF-8 a text has."""
+    """Return how many bytes of UTF-8 a text has."""
     if text is None:
         return 0
     return len(text) if text.isascii() else len(text.encode())
 
 
 def row_size(row: Sequence[Any]) -> int:
-    """How many bytes the texts of a row have, and some more for its names."""
+    """Return how many bytes the texts of a row have, and some more for its names."""
     return 500 + sum(text_size(value) for value in row if isinstance(value, str))

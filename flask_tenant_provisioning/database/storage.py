@@ -146,7 +146,7 @@ class Storage:
         return self._attempt(work, self._transaction)
 
     def takes_writes(self) -> bool:
-        """Whether the database takes writes; a connection on which it does not is replaced, and a new one asked."""
+        """Return whether the database takes writes; asks again on a new connection where it does not."""
         if self.read(Session.takes_writes):
             return True
         return self._replace_connections(Meaning.READ_ONLY) and self.read(Session.takes_writes)

@@ -101,7 +101,7 @@ class Unit:
             self._execute(f"SET LOCAL lock_timeout = {int(seconds * 1000)}")
 
     def takes_writes(self) -> bool:
-        """Whether the database takes writes on this connection: neither server, role nor file is read-only."""
+        """Return whether the database takes writes on this connection: neither server, role nor file is read-only."""
         if self._engine.dialect.name == "postgresql":
             return bool(self._execute("SHOW transaction_read_only").fetchone()[0] == "off")
         url = self._engine.url

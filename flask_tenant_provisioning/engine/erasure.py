@@ -19,7 +19,7 @@ from ..webhooks.retention import erase_answers
 
 
 def days_until_erasure(settings: Settings) -> int:
-    """How many days after a purge the traces go: never later than the events, which tell what they look like."""
+    """Return how many days after a purge the traces go: never later than the events, which tell what they look like."""
     return min(settings.erasure_days, settings.event_retention_days)
 
 

@@ -28,11 +28,11 @@ class Lookout:
         self._storage = storage
 
     def __call__(self) -> bool:
-        """Whether anything is due, of whatever kind."""
+        """Return whether anything is due, of whatever kind."""
         return self._storage.read(lambda session: _asked(session, session.storage.once(LookoutSQL).anything))
 
     def finds(self, kind: Kind) -> bool:
-        """Whether work of this kind is due."""
+        """Return whether work of this kind is due."""
         return self._storage.read(lambda session: _asked(session, session.storage.once(LookoutSQL).of_kind[kind]))
 
     def for_webhooks(self) -> bool:

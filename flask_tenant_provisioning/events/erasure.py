@@ -75,7 +75,7 @@ def _erase(session: Session, partner: str, rows: Sequence[Row]) -> None:
 
 
 def _remainder(document: str | None, **more: Any) -> str | None:
-    """What stays of the JSON of an event's data or changes, and `more`."""
+    """Return what stays of the JSON of an event's data or changes, and `more`."""
     if document is None:
         return None
     found = json.loads(document)

@@ -29,7 +29,7 @@ def health(storage: Storage, stopwatch: Callable[[], float] = time.perf_counter)
 
 
 def backlog(storage: Storage) -> dict[str, tuple[int, float]]:
-    """How much of each kind of work waits for a worker, and for how many seconds the first of it has."""
+    """Return how much of each kind of work waits for a worker, and for how many seconds the first of it has."""
     now = storage.clock()
     return {name: (waiting.due, _age(waiting.since, now)) for name, waiting in storage.read(lag).items()}
 

@@ -33,7 +33,7 @@ class HealthSQL:
 
 
 def lag(session: Session) -> dict[str, Lag]:
-    """How far behind the workers are with each kind of work, by its name."""
+    """Return how far behind the workers are with each kind of work, by its name."""
     now = {"now": instant(session.storage.clock())}
     found = session.run(session.storage.once(HealthSQL).lag, now).fetchall()
     return {KINDS[place].name: Lag(due, since) for place, due, since in sorted(found)}

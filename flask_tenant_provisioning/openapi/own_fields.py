@@ -55,7 +55,7 @@ def _answered(found: Property) -> Property:
 
 
 def _sent(field: fields.Field[Any], found: Property) -> Property:
-    """What a body may hold: null for what it need not hold, as answers show it."""
+    """Return what a body may hold: null for what it need not hold, as answers show it."""
     return found if field.required else nullable(found)
 
 

@@ -1,4 +1,4 @@
-"""Where the caller sees a request and the API: every link, ``Location`` and `instance` is made of these."""
+"""Addresses as the caller sees them: every link, ``Location`` and `instance` is made of these."""
 
 from __future__ import annotations
 

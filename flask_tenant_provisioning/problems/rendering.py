@@ -75,7 +75,7 @@ def render(error: ProvisioningError, types: str) -> Response:
 
 
 def mark(answer: Response) -> Response:
-    """Set what every answer bears: its request's id, and that nobody may keep it, or guess its type."""
+    """Set the headers of every response: its request's id, no caching, and no guessing of its type."""
     if type(answer) is Response and current_app.after_request_funcs.get(None):
         answer.__class__ = MarkedResponse  # hooks of the host's follow
     answer.headers[HEADER] = request_id()

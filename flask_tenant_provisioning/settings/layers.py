@@ -93,7 +93,7 @@ def complain_of_lost(storage: Storage, namespace: str, found: Settled, whose: st
 
 
 def _is_new(storage: Storage, kind: tuple[str, ...]) -> bool:
-    """Whether this process has not logged `kind` yet; it counts as logged from now on."""
+    """Return whether this process has not logged `kind` yet; it counts as logged from now on."""
     told: set[tuple[str, ...]] = storage.once(_complaints)
     is_new = kind not in told
     told.add(kind)

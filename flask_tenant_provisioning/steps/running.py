@@ -157,7 +157,7 @@ def _named(stage: Stage) -> str:
 
 
 def _fields(stage: Stage) -> dict[str, Any]:
-    """What the log says of an attempt."""
+    """Return what the log says of an attempt."""
     return {
         "partner": stage.partner_id,
         "tenant": stage.tenant_id,

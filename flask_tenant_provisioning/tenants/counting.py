@@ -28,7 +28,7 @@ class Limit(NamedTuple):
 
 
 class Counter(NamedTuple):
-    """How many tenants count, for how many more places are `reserved`, and how many tenants there may be at most."""
+    """The tenants that count, the places that are `reserved` besides, and the most tenants that there may be."""
 
     tenants: int
     reserved: int
@@ -36,7 +36,7 @@ class Counter(NamedTuple):
 
     @property
     def free(self) -> int:
-        """How many places are neither taken nor reserved."""
+        """Return how many places are neither taken nor reserved."""
         return max(0, self.most - self.tenants - self.reserved)
 
 

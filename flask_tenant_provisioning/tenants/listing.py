@@ -97,7 +97,7 @@ def last_with(prefix: str) -> str:
 
 
 def _size(row: tuple[Any, ...]) -> int:
-    """How many bytes a row has: what may be large of it is looked at alone, since lists are read often."""
+    """Return how many bytes a row has: what may be large of it is looked at alone, since lists are read often."""
     return _SHORT + text_size(row[_METADATA]) + text_size(row[_FIELDS])
 
 

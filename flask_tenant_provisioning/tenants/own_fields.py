@@ -67,7 +67,7 @@ def load(own: TenantFields, sent: Mapping[str, Any], absent: Iterable[str] = ())
 
 
 def _is_absent(field: Field[Any]) -> bool:
-    """Whether null is no value of the field, which need not have any."""
+    """Return whether null stands for an absent value of this field."""
     return not field.allow_none and not field.required
 
 
@@ -99,7 +99,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def difference(previous: Any, new: Any) -> dict[str, Any]:
-    """What changed from one JSON value to another, as events and histories tell it.
+    """Return what changed from one JSON value to another, as events and histories tell it.
 
     Of two objects only the members that differ, at any depth; one that is missing on a side was not there.
     """

@@ -52,7 +52,7 @@ def _client_name(_name: str, value: Any) -> str | None:
 
 
 def _is_plain(value: str) -> bool:
-    """Whether something of a trimmed text is seen, as is told at once of ASCII."""
+    """Return whether a trimmed text is ASCII and shows at least one character."""
     return value.isascii() and value.isprintable()
 
 

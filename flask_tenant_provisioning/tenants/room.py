@@ -16,7 +16,7 @@ from .counting import EVERYBODY, Limit, UsageSQL, lock_counter
 
 
 class TooFewPlaces(Exception):
-    """More tenants were to be made than places were asked for: whoever asked reserves more, and begins again."""
+    """More tenants were to be made than places were asked for: the caller reserves more and begins again."""
 
 
 class Room:
@@ -37,14 +37,14 @@ class Room:
 
 
 class Places(NamedTuple):
-    """How many places are reserved under each limit: as many under both, or none where nothing is counted."""
+    """Numbers of reserved places under each limit: the same under both, or 0 where nothing is counted."""
 
     license: int = 0
     partner: int = 0
 
 
 class Found(NamedTuple):
-    """What is free under all limits: `granted` places, and `under` which scopes they count.
+    """The places that are free under all limits: `granted` of them, counted `under` these scopes.
 
     `problem` is what a tenant beyond them meets; None where as many are granted as were wanted. `is_contended` says
     that others have reserved places under a limit that was met, and may yet give some back.

@@ -237,7 +237,7 @@ class Patience:
 
     @property
     def is_used_up(self) -> bool:
-        """Whether the run waits no more."""
+        """Return whether the run waits no more."""
         return self._waited >= self.seconds
 
     def wait(self, settle: Callable[[], Document], describe: Callable[[], str]) -> Document:

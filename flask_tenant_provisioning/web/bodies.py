@@ -23,7 +23,7 @@ KEPT = 64 * 1024
 
 
 class Readable(Protocol):
-    """What bytes are read from, so many at most; none at its end."""
+    """A source of bytes, of which a read returns `size` at most, and none at its end."""
 
     def read(self, size: int, /) -> bytes: ...
 

@@ -46,7 +46,7 @@ class Call:
         return json.parse(read_body(body_limit(settings), self.hold(body_pace(settings)), self.mount.once(watchdog)))
 
     def hold(self, pace: Pace) -> Hold:
-        """What limits the time of this request, and takes one of its partner's seats where it lasts."""
+        """Return what limits the time of this request, and takes one of its partner's seats where it lasts."""
         return Hold(pace, self.mount.once(seats).take, self.principal.partner)
 
     def optional_body(self, *media_types: str) -> Any:

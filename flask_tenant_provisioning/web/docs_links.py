@@ -25,7 +25,7 @@ def make_link(mount: Mount, seconds: int) -> str:
 
 
 def follow_link(mount: Mount) -> Response | None:
-    """Where this request follows a link that is still good: the answer that sets the cookie; else None."""
+    """Return the response that sets the cookie where this request follows a good link; else None."""
     sent = request.args.get(PARAMETER, "") if request.query_string else ""
     left = _seconds_left(mount, sent)
     if not left:
@@ -39,7 +39,7 @@ def follow_link(mount: Mount) -> Response | None:
 
 
 def has_followed(mount: Mount) -> bool:
-    """Whether this request comes from a browser that has followed a link that is still good."""
+    """Return whether this request comes from a browser that has followed a link that is still good."""
     return bool(_seconds_left(mount, request.cookies.get(_cookie(mount), "")))
 
 
@@ -48,7 +48,7 @@ def _cookie(mount: Mount) -> str:
 
 
 def _seconds_left(mount: Mount, sent: str) -> int:
-    """How long what was sent opens the documents; 0 where it does not."""
+    """Return for how many seconds the cookie or link still opens the documents; 0 where it does not."""
     if not sent:
         return 0
     try:

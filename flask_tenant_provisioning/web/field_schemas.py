@@ -43,7 +43,7 @@ def contradiction_of(field: fields.Field[Any]) -> str:
 
 
 def is_number_as_text(field: fields.Field[Any]) -> bool:
-    """Whether the field writes a number as a text."""
+    """Return whether the field writes a number as a text."""
     return isinstance(field, fields.Integer | fields.Float | fields.Decimal) and field.as_string
 
 
@@ -85,7 +85,7 @@ def _retyped(found: Mapping[str, Any], kind: str) -> str | list[str]:
 
 
 def _is_rfc3339(field: fields.Field[Any]) -> bool:
-    """Whether the field's format, where it is one of times, is what JSON Schema means by it (RFC 3339)."""
+    """Return whether the field's format, where it is one of times, is what JSON Schema means by it (RFC 3339)."""
     if not isinstance(field, fields.DateTime | fields.Date):
         return True
     if field.format not in (None, "iso", "iso8601"):

@@ -65,7 +65,7 @@ class Seats:
 
     @property
     def taken(self) -> int:
-        """How many are taken now."""
+        """Return how many are taken now."""
         with self._lock:
             return sum(self._taken.values())
 
@@ -95,7 +95,7 @@ class Seat:
 
 
 class Pace(NamedTuple):
-    """How slow a client may be: `seconds` in all, `bytes_per_second` after the grace, `pause` seconds for one piece."""
+    """Limits for a slow client: `seconds` in all, `bytes_per_second` after the grace, `pause` seconds for one piece."""
 
     seconds: float
     bytes_per_second: int
@@ -277,7 +277,7 @@ class LongResponse(Response):
     """A response whose body is a `LongAnswer`; a hook of the host's that reads it is given all at once."""
 
     def get_app_iter(self, environ: WSGIEnvironment) -> Iterable[bytes]:
-        """What the server sends: nothing of it for a HEAD request, which is over at once then."""
+        """Return what the server sends: nothing of it for a HEAD request, which is over at once then."""
         if environ["REQUEST_METHOD"] == "HEAD":
             self.close()
         return super().get_app_iter(environ)
@@ -331,10 +331,10 @@ def shut_down(connection: Any, how: int) -> None:
 
 
 def _spare(threads: int) -> int:
-    """How many of a server's threads may be held: fewer than half; 0 stands for an unknown number."""
+    """Return how many of a server's threads may be held: fewer than half; 0 stands for an unknown number."""
     return max((threads - 1) // 2, 1) if threads else UNKNOWN_SERVER
 
 
 def _waitress_threads() -> int:
-    """How many threads waitress has in this process; 0 where it does not serve."""
+    """Return how many threads waitress has in this process; 0 where it does not serve."""
     return sum(thread.name.startswith("waitress-") for thread in threading.enumerate())

@@ -37,7 +37,7 @@ def require_media_type(*accepted: str, encodings: tuple[str, ...] = ()) -> None:
 
 
 def content_coding() -> str | None:
-    """How the body is encoded, in lower case; None where it is not: an empty list means that too (RFC 9110 §5.6.1)."""
+    """Return the content coding of the body in lower case; None for none, and for an empty list (RFC 9110 §5.6.1)."""
     named = request.environ.get("HTTP_CONTENT_ENCODING", "").lower()
     codings = ", ".join(filter(None, map(str.strip, named.split(","))))
     return None if codings in ("", "identity") else codings[:100]

@@ -52,7 +52,7 @@ def identified(text: str, absent: type[NotFound]) -> str:
 
 
 def is_path_utf8() -> bool:
-    """Whether the request's path is UTF-8. Bytes that are not read as U+FFFD, so that one name could mean another's."""
+    """Return whether the request's path is UTF-8. Other bytes read as U+FFFD: two names could be taken for one."""
     try:
         request.environ["PATH_INFO"].encode("latin-1").decode()
     except UnicodeError:

@@ -44,7 +44,7 @@ _VISIBLE = re.compile(f"[^{INVISIBLE}\\U0001bca0-\\U0001bca3\\U0001d173-\\U0001d
 
 
 def is_visible(text: str) -> bool:
-    """Whether anything can be seen of a text."""
+    """Return whether anything can be seen of a text."""
     return _VISIBLE.search(text) is not None
 
 
@@ -188,7 +188,7 @@ def load(schema: StrictSchema, data: Any, *, partial: bool = False) -> dict[str,
 
 
 def together(*loads: Callable[[], T]) -> list[T]:
-    """What each of `loads` returns. Raises `InvalidInput` that lists what is wrong with any of them."""
+    """Return what each of `loads` returns. Raises `InvalidInput` that lists what is wrong with any of them."""
     found, errors = list[T](), Errors()
     for one in loads:
         try:

@@ -236,5 +236,5 @@ def _read(row: Sequence[Any]) -> Due:
 
 
 def _fields(endpoint: Endpoint) -> dict[str, str]:
-    """What the log says of an endpoint."""
+    """Return what the log says of an endpoint."""
     return {"webhook": endpoint.id, "partner": endpoint.partner_id}

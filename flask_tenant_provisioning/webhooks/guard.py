@@ -114,7 +114,7 @@ class Guard:
         return Destination(scheme, host, port, self._addresses(host, port), target)
 
     def is_exception(self, address: str) -> bool:
-        """Whether this address lies within somebody's network, and was permitted since the operator excepts that."""
+        """Return whether this address is internal, and permitted only since the operator excepts its network."""
         return bool(self._allowed) and not is_permitted(unwrapped(address))
 
     def _addresses(self, host: str, port: int) -> tuple[str, ...]:

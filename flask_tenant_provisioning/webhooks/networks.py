@@ -41,7 +41,7 @@ def unwrapped(text: str) -> Address:
 
 
 def is_permitted(address: Address, excepted: Iterable[Network] = ()) -> bool:
-    """Whether a webhook may go there: a public address outside the table, or in a network that the operator excepts.
+    """Return whether a webhook may go there: to a public address, or into a network that the operator excepts.
 
     Who excepts the network of a translator (NAT64, 6to4, Teredo) has not excepted what lies behind it: the IPv4
     address inside is held against the table too.

@@ -205,7 +205,7 @@ def rows_of_tenants_are_removed(patient: Patient) -> Finding:
 
 
 def _cascades(keys: Sequence[ReflectedForeignKeyConstraint], ours: set[str]) -> bool:
-    """Whether a row goes with the row of ours to which it refers."""
+    """Return whether a row goes with the row of ours to which it refers."""
     return any(
         key["referred_table"] in ours and key.get("options", {}).get("ondelete", "").upper() == "CASCADE"
         for key in keys

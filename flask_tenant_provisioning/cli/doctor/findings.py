@@ -54,7 +54,7 @@ class Patient:
             self.open_connections = _count_connections(self.mount.storage.engine.pool)
 
     def claims(self) -> dict[str, Any]:
-        """What a partner's token claims beside its subject, in the first role that there is."""
+        """Return what a partner's token claims beside its subject, in the first role that there is."""
         settings = self.mount.settings
         return {settings.roles_claim: [*settings.roles][:1], settings.partner_claim: SUBJECT}
 
@@ -137,7 +137,7 @@ class Unreachable(Exception):
 
 
 def _count_connections(pool: Any) -> int:
-    """How many connections a pool has; it may also have empty places, which its own figures count."""
+    """Return how many connections a pool has; it may also have empty places, which its own figures count."""
     idle = getattr(getattr(pool, "_pool", None), "queue", ())
     return sum(place.dbapi_connection is not None for place in idle) + getattr(pool, "checkedout", lambda: 0)()
 

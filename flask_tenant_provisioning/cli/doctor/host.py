@@ -159,13 +159,13 @@ def migrations(patient: Patient) -> Finding:
 
 
 def _is_same_database(patient: Patient, migrate: Any) -> bool:
-    """Whether the host migrates the database that the mount is in; its binds too."""
+    """Return whether the host migrates the database that the mount is in; its binds too."""
     engines = getattr(migrate.db, "engines", None) or {None: migrate.db.engine}
     return any(engine.url == patient.mount.storage.engine.url for engine in engines.values())
 
 
 def _is_compared(options: Mapping[str, Any], name: str) -> bool:
-    """Whether Alembic, given these options of the host's, looks at the table of this name."""
+    """Return whether Alembic, given these options of the host's, looks at the table of this name."""
     include_name, include_object = options.get("include_name"), options.get("include_object")
     if include_name is not None and not include_name(name, "table", {"schema_name": None}):
         return False
@@ -173,7 +173,7 @@ def _is_compared(options: Mapping[str, Any], name: str) -> bool:
 
 
 def _filters(directory: str) -> bool:
-    """Whether the host's own ``env.py`` names our filter."""
+    """Return whether the host's own ``env.py`` names our filter."""
     try:
         return "exclude_ours" in (Path(directory) / "env.py").read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -15,7 +15,7 @@ from .records import ROW_PREFIX
 
 
 class Done(NamedTuple):
-    """What was done once under a key: `fingerprint` tells it from another, `answer` is JSON about a `tenant`."""
+    """A row done under a key: `fingerprint` tells it from another, `answer` is JSON about a `tenant`."""
 
     fingerprint: str
     status: int

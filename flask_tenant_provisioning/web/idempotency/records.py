@@ -138,7 +138,7 @@ def _erase(session: Session, rows: Sequence[tuple[str, str, str | None]]) -> Non
 
 
 def _remainder(key: str, tenant: str | None) -> Any:
-    """What stays of an answer about a tenant: its id. Answers to the rows of bulk jobs are lists."""
+    """Return what stays of an answer about a tenant: its id. Answers to the rows of bulk jobs are lists."""
     return [tenant, None] if key.startswith(ROW_PREFIX) else {"tenant": tenant, "erased": True}
 
 
