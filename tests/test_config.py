@@ -62,7 +62,7 @@ DEFAULTS: dict[str, Any] = {
     "bulk_max_bytes": 1_073_741_824,
     "upload_seconds": 1800,
     "bulk_atomic_rows": 10_000,
-    "bulk_atomic_bytes": 8_388_608,
+    "bulk_atomic_bytes": 5_242_880,
     "bulk_open_jobs": 100,
     "bulk_retention_days": 30,
     "bulk_kept_bytes": 1_073_741_824,

@@ -18,7 +18,7 @@ class BulkKeys:
     )
     bulk_atomic_rows: int = key(10_000, "How many rows a bulk job with `mode=atomic` may have.", number(1, 1_000_000))
     bulk_atomic_bytes: int = key(
-        8 << 20,
+        5 << 20,
         "How many bytes a bulk job with `mode=atomic` may have, as it is sent, once unpacked, and as rows of JSON: one "
         "transaction does all of it, and a worker needs some six times as much memory.",
         number(1024, 1 << 30),
