@@ -48,6 +48,7 @@ def bulk(make_app: Callable[..., Flask]) -> Bulk:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_each_row_is_looked_up_in_an_index(bulk: Bulk, name: str) -> None:
     storage = storage_of(bulk.app)

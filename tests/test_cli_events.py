@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from flask import Flask
 
 from tests.commands import run
@@ -59,6 +60,7 @@ def test_what_cannot_be_asked_is_told(app: Flask) -> None:
     assert "\n  type: 'tenant.made' is none of: tenant.created, " in shown.err
 
 
+@pytest.mark.slow
 def test_it_follows_until_ctrl_c(make_app: Callable[..., Flask], database_url: str, tmp_path: Path) -> None:
     app = make_app()
     partner = Caller(app)

@@ -123,6 +123,7 @@ def test_the_operator_is_who_the_events_name(host: Flask, clock: Clock) -> None:
     assert [tuple(map(str, row)) for row in found] == [(tenant, "acme", getpass.getuser(), "*", "None")]
 
 
+@pytest.mark.slow
 def test_several_may_purge_at_once(host: Flask, clock: Clock, database_url: str, tmp_path: Path) -> None:
     delete(host, 40)
     app = f"import tests.world\napp = tests.world.host({database_url!r}, {{'clock': lambda: {clock.now + 31 * DAY}}})\n"

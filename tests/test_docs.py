@@ -222,15 +222,8 @@ def test_the_login_wall_of_the_host_guide_lets_partners_pass(folder: Path) -> No
     assert app.test_client().get(f"{world.PREFIX}/nothing").status_code == 404
 
 
-#: They have more apps and processes to run than all others together.
-_LONG = {"hosting.md", "operations.md", "testing.md"}
-
-
-@pytest.mark.parametrize(
-    "page",
-    [pytest.param(page, marks=[pytest.mark.slow] * (page.name in _LONG)) for page, found in SCRIPTS.items() if found],
-    ids=named,
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page, found in SCRIPTS.items() if found], ids=named)
 def test_the_commands_of_a_page_run(page: Path, folder: Path) -> None:
     script = "\n".join(found.code for found in SCRIPTS[page])
     if "flask --app migrate_app" in script:
@@ -245,6 +238,7 @@ def test_the_commands_of_a_page_run(page: Path, folder: Path) -> None:
         assert "No changes in schema detected" in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_hooks_example_do_what_they_say(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if version("flask-sqlalchemy") < "3.1":
         pytest.skip("this example is written for Flask-SQLAlchemy 3.1")
@@ -349,6 +343,7 @@ def test_every_page_can_be_reached_and_every_place_is_filled() -> None:
     assert not any("<!-- generated" in expanded(page) for page in PAGES)
 
 
+@pytest.mark.slow
 def test_the_documentation_builds_without_a_warning(tmp_path: Path) -> None:
     missing = [name for name in NEEDED_TO_BUILD if importlib.util.find_spec(name) is None]
     if missing:

@@ -138,6 +138,7 @@ def test_the_guard_is_asked_at_every_send(make_app: Callable[..., Flask], receiv
     assert (attempt["status"], attempt["error"] is None) == (None, False)
 
 
+@pytest.mark.slow
 def test_a_worker_process_delivers_and_ends_with_grace(
     make_app: Callable[..., Flask], database_url: str, receiver: Receiver, tmp_path: Path
 ) -> None:

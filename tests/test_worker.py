@@ -131,6 +131,7 @@ def started(tmp_path: Path, url: str, seconds: float) -> subprocess.Popen[str]:
     return subprocess.Popen([*command, "0.2" if seconds > 5 else "20"], stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_worker_process_ends_with_grace(tmp_path: Path, database_url: str, number: signal.Signals) -> None:
     house = House(database_url)
@@ -147,6 +148,7 @@ def test_a_worker_process_ends_with_grace(tmp_path: Path, database_url: str, num
     house.close()
 
 
+@pytest.mark.slow
 def test_what_does_not_end_within_the_grace_is_left_to_others(tmp_path: Path, database_url: str) -> None:
     house = House(database_url)
     house.provisioning.step("slow")(lambda: None)
