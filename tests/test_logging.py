@@ -22,7 +22,7 @@ from tests.world import EXAMPLE, PREFIX, Caller, mount_of, without_claim
 MakeApp = Callable[..., Flask]
 
 PACKAGE = Path(flask_tenant_provisioning.__file__).parent
-PAGE = (PACKAGE.parent / "docs" / "operations.md").read_text()
+PAGE = (Path(__file__).parent.parent / "docs" / "operations.md").read_text()
 REFUSALS = "flask_tenant_provisioning.access.refusals"
 LEVELS = {"exception": "error"}
 

@@ -22,6 +22,8 @@ def corrected(field: fields.Field[Any], found: Mapping[str, Any]) -> Property:
     they are written, and those of a list's members with its members.
     """
     made = {name: value for name, value in found.items() if value is not None or name in ("default", "const")}
+    if isinstance(field, fields.Nested) and field.allow_none and "anyOf" not in made:
+        made = _with_null(made)
     if "enum" in made:
         made |= _choices(field, made.pop("enum"), made)
     if is_number_as_text(field):
@@ -45,6 +47,14 @@ def contradiction_of(field: fields.Field[Any]) -> str:
 def is_number_as_text(field: fields.Field[Any]) -> bool:
     """Return whether the field writes a number as a text."""
     return isinstance(field, fields.Integer | fields.Float | fields.Decimal) and field.as_string
+
+
+def _with_null(found: Property) -> Property:
+    """`found` of a nested schema, valid for null too: apispec before 6.7 leaves null out."""
+    made = {name: value for name, value in found.items() if name not in ("type", "allOf")}
+    if "allOf" in found:
+        return {**made, "anyOf": [*found["allOf"], {"type": "null"}]}
+    return {**made, "type": _retyped({"type": ["null"]}, found["type"])} if found.get("type") == "array" else found
 
 
 def _choices(field: fields.Field[Any], choices: Iterable[Any], found: Mapping[str, Any]) -> Property:
