@@ -65,9 +65,13 @@ def make_blueprint(mount: Mount) -> Blueprint:
     hide_hosts(blueprint)
     blueprint.record(match_every_method)
     answer_errors(blueprint, mount)
-    blueprint.after_request(name_patch_formats)
-    blueprint.after_request(mark)
+    blueprint.after_request(_finish)
     return blueprint
+
+
+def _finish(response: Response) -> Response:
+    """Set the headers that every response bears. One function, since Flask takes a microsecond for each hook."""
+    return name_patch_formats(mark(response))
 
 
 def _view(route: Route, mount: Mount) -> Callable[..., Response]:

@@ -59,7 +59,8 @@ class Guard:
         then is a new partner registered: a caller who may do nothing leaves no trace.
         """
         request_id(self._request_id_key)
-        header = request.environ.get("HTTP_AUTHORIZATION", "")
+        environ = request.environ
+        header = environ.get("HTTP_AUTHORIZATION", "")
         if not header:
             raise Unauthenticated(headers=self.challenge())
         try:
@@ -68,7 +69,7 @@ class Guard:
             wrong = "invalid_token" if refusal.code != Unauthenticated.code else ""
             refusal.headers.update(self.challenge(wrong))
             raise
-        request.environ[CALLER] = principal
+        environ[CALLER] = principal
         if not principal.sees_every_partner:
             self.require_partner(principal)
         register = self._standing(principal)
@@ -77,7 +78,7 @@ class Guard:
         self.require(principal, permissions)
         if register is not None:
             register()
-        request.environ[_KEPT] = principal
+        environ[_KEPT] = principal
         return principal
 
     def admits(self, header: str, permissions: Sequence[str]) -> bool:

@@ -24,21 +24,26 @@ def read_page(
     place: Callable[[Row], Place],
     size: Callable[[Row], int],
     step: int = MANY,
+    bound: Callable[[Sequence[Row]], int] | None = None,
 ) -> tuple[list[Row], Place | None]:
     """At most `limit` rows behind the place `after`, and the place of the last one; None where nothing follows.
 
     `read` returns so many rows behind a place, `size` is a row's in bytes, and `step` is how many are read at once.
+    `bound` is an upper bound of the size of many rows, at less cost than each one's: most pages are small by far.
     """
     found: list[Row] = []
     left = PAGE_BYTES
     while True:
         wanted = min(limit - len(found), step)
         rows = read(wanted + 1, after)
-        for row in rows[:wanted]:
-            left -= size(row)
-            if left < 0 and found:
-                return found, place(found[-1])
-            found.append(row)
+        if bound is not None and wanted == limit and bound(rows) <= PAGE_BYTES:
+            found = list(rows[:wanted])
+        else:
+            for row in rows[:wanted]:
+                left -= size(row)
+                if left < 0 and found:
+                    return found, place(found[-1])
+                found.append(row)
         if len(rows) <= wanted:
             return found, None
         after = place(found[-1])

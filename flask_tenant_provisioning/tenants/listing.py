@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 from ..database import Session, instant
@@ -58,7 +60,7 @@ def page(
         found: list[tuple[Any, ...]] = session.run(session.storage.once(TenantSQL).page(shape), values).fetchall()
         return found
 
-    found, end = read_page(rows, asked["limit"], place, partial(_end, sort=asked["sort"]), _size)
+    found, end = read_page(rows, asked["limit"], place, partial(_end, sort=asked["sort"]), _size, bound=_bound)
     own = session.storage.hooks.fields
     return [document(row[:-1], own) for row in found], end
 
@@ -99,6 +101,12 @@ def last_with(prefix: str) -> str:
 def _size(row: tuple[Any, ...]) -> int:
     """Return how many bytes a row has: what may be large of it is looked at alone, since lists are read often."""
     return _SHORT + text_size(row[_METADATA]) + text_size(row[_FIELDS])
+
+
+def _bound(rows: Sequence[tuple[Any, ...]]) -> int:
+    """Return an upper bound of what rows have together: four bytes for each character of what may be large."""
+    fields = filter(None, map(itemgetter(_FIELDS), rows))
+    return _SHORT * len(rows) + 4 * sum(map(len, chain(map(itemgetter(_METADATA), rows), fields)))
 
 
 def _end(row: tuple[Any, ...], sort: str) -> str:

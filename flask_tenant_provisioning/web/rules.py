@@ -51,10 +51,16 @@ def add_rule(
 def hide_hosts(blueprint: Blueprint) -> None:
     """Keep the host that a rule matched from the views, which expect none."""
 
-    @blueprint.url_value_preprocessor
     def hide(_endpoint: str | None, values: dict[str, Any] | None) -> None:
         if values:
             values.pop(_HOST, None)
+
+    def register(state: BlueprintSetupState) -> None:
+        if state.app.url_map.host_matching:
+            name = f"{state.name_prefix}.{state.name}".lstrip(".")
+            state.app.url_value_preprocessors[name].append(hide)
+
+    blueprint.record(register)
 
 
 def _register(
