@@ -257,14 +257,15 @@ def _load(
     releases spend a time on them that grows with the square of their number.
     """
     wrong, errors, values, known = wrong or {}, Errors(), {}, data
-    if isinstance(data, Mapping):
+    if isinstance(data, Mapping) and not data.keys() <= schema.known:
         known = {name: value for name, value in data.items() if name in schema.known}
     try:
         values = schema.load(known, partial=partial)
     except ValidationError as error:
         errors.collect(one for one in _listed(error.messages, known) if not one.path or one.path[0] not in wrong)
-    errors.collect(Wrong(fault, (name,)) for name, fault in wrong.items())
-    if isinstance(data, Mapping) and len(known) < len(data):
+    if wrong:
+        errors.collect(Wrong(fault, (name,)) for name, fault in wrong.items())
+    if known is not data:
         strangers = (name for name in data if name not in known and name not in wrong)
         errors.collect(Wrong(schema.refusal_of(name), (name,)) for name in strangers)
     return values, errors
