@@ -13,6 +13,9 @@ README = Path(__file__).with_name("fuzz") / "README.md"
 DELETED = {"client_name": "Acme", "status": "deleted"}
 ACTIVE = {"client_name": "Acme", "status": "active"}
 SETTINGS = {"version": 0, "effective": {}, "explicit": {}, "sources": {}}
+MALFORMED = {"code": "malformed-upload"}
+INVALID = {"code": "validation-error"}
+WRONG_ID = {"pointer": "#/external_id"}
 SENT: dict[str, Any] = {"headers": {}, "query": {}, "answer": {}}
 
 
@@ -27,6 +30,8 @@ def test_every_exception_stands_in_the_readme_with_its_reason(exception: Exempt)
         ("RejectedPositiveData", {"status": 400, "answer": {"code": "invalid-cursor"}}),
         ("RejectedPositiveData", {"status": 400, "answer": {"code": "invalid-parameter"}, "query": {"cursor": "x"}}),
         ("RejectedPositiveData", {"status": 400, "answer": {"code": "malformed-upload"}, "kind": "application/json"}),
+        ("RejectedPositiveData", {"status": 400, "answer": {**MALFORMED, "detail": "Not JSON."}}),
+        ("RejectedPositiveData", {"status": 400, "answer": {**INVALID, "errors": [{**WRONG_ID, "code": "null"}]}}),
         ("RejectedPositiveData", {"status": 412, "answer": {"code": "precondition-failed"}}),
         ("RejectedPositiveData", {"status": 422, "answer": {"code": "idempotency-key-reused"}}),
         ("AcceptedNegativeData", {"status": 412, "answer": {"code": "precondition-failed"}, "replayed": True}),
@@ -41,6 +46,17 @@ def test_every_exception_stands_in_the_readme_with_its_reason(exception: Exempt)
 )
 def test_a_failure_without_its_reason_is_kept(failure: str, sent: dict[str, Any]) -> None:
     assert excepted(failure, Sent(**{**SENT, **sent})) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "name"),
+    [
+        ({**MALFORMED, "detail": "The upload has no rows."}, "an upload without rows"),
+        ({**INVALID, "errors": [{**WRONG_ID, "code": "mismatch"}]}, "another external id than that of the path"),
+    ],
+)
+def test_what_no_schema_can_say_may_be_refused(answer: dict[str, Any], name: str) -> None:
+    assert excepted("RejectedPositiveData", Sent(**{**SENT, "status": 400, "answer": answer})) == name
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ class BulkItemPageSchema(StrictSchema):
 def upload_input(api: Api) -> Mapping[str, Any]:
     """What an upload is, by media type; each may be packed with gzip."""
     return {
-        JSON: {"type": "array", "items": _ROW, "maxItems": api.settings.bulk_max_rows},
+        JSON: {"type": "array", "items": _ROW, "minItems": 1, "maxItems": api.settings.bulk_max_rows},
         NDJSON: _LINES,
         "application/jsonl": _LINES,
         CSV: {

@@ -46,6 +46,11 @@ def _meant_another_version(sent: Sent) -> bool:
     return "If-Match" in sent.headers and sent.refused(412, "precondition-failed")
 
 
+def _faults(sent: Sent) -> set[tuple[str, str]]:
+    """Return where the answer finds fault, and the codes of the faults."""
+    return {(error["pointer"], error["code"]) for error in sent.answer.get("errors", ())}
+
+
 def _names(sent: Sent) -> set[str]:
     """What the answer finds fault with."""
     return {error["pointer"] for error in sent.answer.get("errors", ())}
@@ -63,6 +68,18 @@ EXCEPTIONS = (
         "RejectedPositiveData",
         "Names that differ and quotes that match make a table (RFC 4180): to a schema it is any text.",
         lambda sent: sent.kind == "text/csv" and sent.refused(400, "malformed-upload"),
+    ),
+    Exempt(
+        "an upload without rows",
+        "RejectedPositiveData",
+        "Blank lines are no rows: to a schema lines are any text, and an upload needs one row at least.",
+        lambda sent: sent.refused(400, "malformed-upload") and sent.answer.get("detail") == "The upload has no rows.",
+    ),
+    Exempt(
+        "another external id than that of the path",
+        "RejectedPositiveData",
+        "A schema of the body does not know the path.",
+        lambda sent: sent.refused(400, "validation-error") and _faults(sent) == {("#/external_id", "mismatch")},
     ),
     Exempt(
         "a URL that the guard refuses",
