@@ -24,7 +24,7 @@ from tests import postgresql
 from tests.servers import Address, ask, at_once
 from tests.storms.server import environment, signed_token
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone("four processes that are to answer side by side")]
 
 CALLS = 2_000
 CLIENTS = 8
@@ -86,7 +86,10 @@ def answers(address: Address) -> bool:
 
 
 def test_workers_of_a_server_that_forks_share_no_connection(address: Address) -> None:
-    processes = {ask(address, "GET", "/", "").body for _ in range(100)}
+    processes: set[bytes] = set()
+    end = time.monotonic() + 60
+    while len(processes) < 2 and time.monotonic() < end:  # on a busy machine one process may answer many in a row
+        processes |= {reply.body for reply in at_once(CLIENTS, lambda _: ask(address, "GET", "/", ""))}
     assert len(processes) > 1
     outcomes = at_once(CLIENTS, lambda number: call(address, number))
     assert [each for each in outcomes if not isinstance(each, Counter)] == []
