@@ -32,6 +32,10 @@ def test_every_exception_stands_in_the_readme_with_its_reason(exception: Exempt)
         ("RejectedPositiveData", {"status": 400, "answer": {"code": "malformed-upload"}, "kind": "application/json"}),
         ("RejectedPositiveData", {"status": 400, "answer": {**MALFORMED, "detail": "Not JSON."}}),
         ("RejectedPositiveData", {"status": 400, "answer": {**INVALID, "errors": [{**WRONG_ID, "code": "null"}]}}),
+        (
+            "RejectedPositiveData",
+            {"status": 400, "answer": {"errors": [{"pointer": "#/partner", "code": "duplicate"}]}},
+        ),
         ("RejectedPositiveData", {"status": 412, "answer": {"code": "precondition-failed"}}),
         ("RejectedPositiveData", {"status": 422, "answer": {"code": "idempotency-key-reused"}}),
         ("AcceptedNegativeData", {"status": 412, "answer": {"code": "precondition-failed"}, "replayed": True}),
@@ -52,6 +56,7 @@ def test_a_failure_without_its_reason_is_kept(failure: str, sent: dict[str, Any]
     ("answer", "name"),
     [
         ({**MALFORMED, "detail": "The upload has no rows."}, "an upload without rows"),
+        ({"errors": [{"pointer": "#/partner", "code": "invalid-partner-id"}]}, "an id that no partner can have"),
         ({**INVALID, "errors": [{**WRONG_ID, "code": "mismatch"}]}, "another external id than that of the path"),
     ],
 )
