@@ -86,13 +86,13 @@ def disable(webhook: str, partner: str | None, as_json: bool, mount: str | None)
 def delete(webhook: str, partner: str | None, yes: bool, as_json: bool, mount: str | None) -> None:
     chosen = chosen_mount(mount)
     with told():
-        wanted = _meant(chosen, webhook, partner)
+        found = chosen.storage.read(partial(actions.read, partner=partner, webhook_id=named(webhook)))
         if not yes:
-            found = chosen.storage.read(partial(actions.read, partner=wanted.partner, webhook_id=wanted.id))
             shown = documents.webhook(found)
             question = f"Delete the webhook of {cell(shown['partner'])} to {cell(shown['url'])}, with its deliveries?"
             click.confirm(question, abort=True, err=True)
-        chosen.storage.transaction(partial(actions.delete, actor=operator(wanted.partner or ""), target=wanted))
+        wanted = Target(found.partner_id, found.id)
+        chosen.storage.transaction(partial(actions.delete, actor=operator(found.partner_id), target=wanted))
         if not as_json:
             say(f"{named(webhook)} is deleted.")
 
