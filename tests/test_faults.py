@@ -612,14 +612,28 @@ class Interrupted(BaseException):
 
 @pytest.fixture
 def interruption() -> Iterator[Callable[[float], None]]:
-    """Raises `Interrupted` in this thread after some seconds."""
+    """Raises `Interrupted` in this thread after some seconds.
+
+    Python ignores what is raised while it forgets an object (`sys.unraisablehook`); it is raised once more then.
+    """
+
+    def raise_after(seconds: float) -> None:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
 
     def interrupt(*_: object) -> None:
         raise Interrupted
 
-    before = signal.signal(signal.SIGALRM, interrupt)
-    yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds) and None
-    signal.setitimer(signal.ITIMER_REAL, 0)
+    def ignored(what: sys.UnraisableHookArgs) -> None:
+        if what.exc_type is Interrupted:
+            raise_after(0.01)
+        else:
+            hook(what)
+
+    before, hook = signal.signal(signal.SIGALRM, interrupt), sys.unraisablehook
+    sys.unraisablehook = ignored
+    yield raise_after
+    raise_after(0)
+    sys.unraisablehook = hook
     signal.signal(signal.SIGALRM, before)
 
 

@@ -298,6 +298,26 @@ def test_a_claim_is_kept_before_a_third_of_its_lease_is_over(clock: Clock) -> No
     running.join(30)
 
 
+def test_who_stops_a_worker_waits_no_longer_than_its_last_piece_takes() -> None:
+    """A host's process that ends would else wait for its whole grace, and the next worker for the next poll."""
+    work = Held()
+    worker = Worker(work, poll=3600)
+    running = threading.Thread(target=worker.run, daemon=True)
+    running.start()
+    assert eventually(lambda: work.left == [])
+    worker.stop()
+    running.join(30)
+    assert worker.finish(0.1) == 1
+
+    left: list[int] = []
+    finishing = threading.Thread(target=lambda: left.append(worker.finish(600)), daemon=True)
+    finishing.start()
+    threading.Timer(0.1, work.let_go.set).start()
+    finishing.join(30)
+
+    assert left == [0]
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()

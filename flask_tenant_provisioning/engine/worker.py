@@ -97,11 +97,11 @@ class Worker:
     def finish(self, grace: float) -> int:
         """Wait for what is being done, for `grace` seconds at most; returns how many pieces were left."""
         end = self._monotonic() + grace
+        self._look_after()
         while self._running and self._monotonic() < end:
-            self._look_after()
             self._changed.wait(min(self._rest(), max(0.0, end - self._monotonic())))
             self._changed.clear()
-        self._look_after()
+            self._look_after()
         return len(self._running)
 
     def _turn(self) -> int:
