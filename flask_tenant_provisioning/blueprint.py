@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from .bulk.item_routes import routes as item_routes
 from .bulk.routes import routes as bulk_routes
@@ -71,7 +71,9 @@ def make_blueprint(mount: Mount) -> Blueprint:
 
 def _finish(response: Response) -> Response:
     """Set the headers that every response bears. One function, since Flask takes a microsecond for each hook."""
-    return name_patch_formats(mark(response))
+    if request.method == "OPTIONS":
+        name_patch_formats(response)
+    return mark(response)
 
 
 def _view(route: Route, mount: Mount) -> Callable[..., Response]:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from flask.globals import app_ctx
 from flask_jwt_extended import decode_token, internal_utils
+from flask_jwt_extended.default_callbacks import default_blocklist_callback, default_token_verification_callback
 from flask_jwt_extended.exceptions import (
     JWTExtendedException,
     RevokedTokenError,
@@ -123,12 +124,16 @@ class Tokens:
     def _ask_the_host(self, header: dict[str, Any], claims: dict[str, Any]) -> dict[str, Any] | None:
         """Ask the host's blocklist, claims check and user lookup, in Flask-JWT-Extended's order; returns the user.
 
-        None where no user is looked up. Raises what Flask-JWT-Extended does, and what `_ask` does.
+        None where no user is looked up. The library's defaults refuse nothing and are not called. Raises what
+        Flask-JWT-Extended does, and what `_ask` does.
         """
         manager: Any = internal_utils.get_jwt_manager()
-        if self._ask("token_in_blocklist_loader", manager._token_in_blocklist_callback, header, claims):
+        blocks, verifies = manager._token_in_blocklist_callback, manager._token_verification_callback
+        if blocks is not default_blocklist_callback and self._ask("token_in_blocklist_loader", blocks, header, claims):
             raise RevokedTokenError(header, claims)
-        if not self._ask("token_verification_loader", manager._token_verification_callback, header, claims):
+        if verifies is not default_token_verification_callback and not self._ask(
+            "token_verification_loader", verifies, header, claims
+        ):
             raise UserClaimsVerificationError("User claims verification failed", header, claims)
         lookup = manager._user_lookup_callback
         if lookup is None:

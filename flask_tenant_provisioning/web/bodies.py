@@ -48,6 +48,8 @@ class Incoming:
 
         Raises `ClientDisconnected` where fewer came than announced, and the refusal of a client that is too slow.
         """
+        if not self._left:
+            return b""
         whole = self._connection is not None and self.announced is not None
         size = int(min(most, self._left, _MOST if whole else min(max(self._read, _FIRST), _MOST)))
         if size <= 0:

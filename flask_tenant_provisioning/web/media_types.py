@@ -38,16 +38,17 @@ def require_media_type(*accepted: str, encodings: tuple[str, ...] = ()) -> None:
 
 def content_coding() -> str | None:
     """Return the content coding of the body in lower case; None for none, and for an empty list (RFC 9110 §5.6.1)."""
-    named = request.environ.get("HTTP_CONTENT_ENCODING", "").lower()
-    codings = ", ".join(filter(None, map(str.strip, named.split(","))))
+    named: str | None = request.environ.get("HTTP_CONTENT_ENCODING")
+    if not named:
+        return None
+    codings = ", ".join(filter(None, map(str.strip, named.lower().split(","))))
     return None if codings in ("", "identity") else codings[:100]
 
 
-def name_patch_formats(answer: Response) -> Response:
-    """Say in the answer to ``OPTIONS`` in which formats a patch may come (RFC 5789 §3.1)."""
-    if request.environ["REQUEST_METHOD"] == "OPTIONS" and "PATCH" in answer.headers.get("Allow", ""):
+def name_patch_formats(answer: Response) -> None:
+    """Say in an answer whose ``Allow`` names PATCH in which formats one may come (RFC 5789 §3.1)."""
+    if "PATCH" in answer.headers.get("Allow", ""):
         answer.headers["Accept-Patch"] = ", ".join(PATCHES)
-    return answer
 
 
 def require_json_accepted() -> None:
