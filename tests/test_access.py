@@ -662,6 +662,15 @@ def test_no_more_tokens_are_remembered_than_the_host_allows(make_host: MakeApp, 
     assert len(remembered(app)) == size
 
 
+def test_a_token_that_is_verified_again_takes_no_other_tokens_place(make_host: MakeApp) -> None:
+    app = make_host(PROVISIONING_TOKEN_CACHE_SIZE=2)
+    first, second = (token(app, jti=f"{n}") for n in range(2))
+    assert [status(app, bearer) for bearer in (first, second)] == [200, 200]
+    app.config["JWT_DECODE_LEEWAY"] = 5  # what was verified before counts no more
+    assert status(app, second) == 200
+    assert len(remembered(app)) == 2
+
+
 def test_without_a_cache_a_token_is_verified_at_every_request(make_host: MakeApp) -> None:
     app = make_host(PROVISIONING_TOKEN_CACHE_SIZE=0)
     bearer = token(app)

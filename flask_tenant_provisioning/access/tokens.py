@@ -196,6 +196,7 @@ class Tokens:
 
     def _remember(self, digest: bytes, verified: Verified) -> None:
         with self._adding:
+            self._known.pop(digest, None)
             while self._known and len(self._known) >= self._settings.token_cache_size:
                 del self._known[next(iter(self._known))]
             if self._settings.token_cache_size:
