@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from sqlalchemy import text, update
 
 from flask_tenant_provisioning.problems import SecretUnavailable
 from flask_tenant_provisioning.settings import actions
+from flask_tenant_provisioning.settings.kept import Place
 from tests import own_settings
 from tests.commands import run
 from tests.own_settings import MASK, MakeHost, at, change, read
@@ -24,6 +26,8 @@ from tests.witness import rows, storage_of
 from tests.world import Caller, engine_of, mount_of
 
 OLD, NEW = "the old key of this host", "the new key of this host"
+PATH = ("mail", "password")
+SEALED = re.compile(r"1\.[0-9a-f]{12}\.[\w=-]+")
 SECRETS = ("hunter22-of-the-tenant", "hunter23-of-the-tenant", "hunter24-of-the-partner", "hunter25-too-wrong")
 
 
@@ -210,20 +214,46 @@ def test_everything_is_sealed_by_the_new_key_and_the_old_one_can_go(make: MakeHo
     assert password(alone, tenant) == SECRETS[1]
 
 
-def test_many_rows_are_sealed_anew_batch_by_batch(make: MakeHost) -> None:
-    app = make(PROVISIONING_ENCRYPTION_KEYS=[OLD])
-    partner = Caller(app, "acme")
+def test_many_versions_are_sealed_anew_step_by_step(make: MakeHost) -> None:
+    partner = Caller(make(PROVISIONING_ENCRYPTION_KEYS=[OLD]), "acme")
     tenant = partner.create()
-    change(partner, at(tenant), {"mail": {"password": "hunter22"}})
-    storage = storage_of(app)
-    history = storage.table("settings_history")
-    (row,) = rows(app, "settings_history")
-    with storage.engine.begin() as connection:
-        connection.execute(history.insert(), [{**row, "version": n} for n in range(2, 252)])
+    for number in range(60):
+        change(partner, at(tenant), {"mail": {"password": f"hunter{number}"}})
     both = make(PROVISIONING_ENCRYPTION_KEYS=[NEW, OLD])
-    assert run(both, "rekey").out == "Sealed anew: 0 webhooks, 1 settings, 251 versions of settings.\n"
-    current = mount_of(both).keyring.is_current
-    assert all(current(json.loads(one["secrets"])["mail"]["password"]) for one in rows(both, "settings_history"))
+    assert run(both, "rekey").out == "Sealed anew: 0 webhooks, 1 settings, 60 versions of settings.\n"
+    texts = [sealed for row in rows(both, "settings_history") for sealed in SEALED.findall(str(row["secrets"]))]
+    assert len(texts) == 59
+    assert all(map(mount_of(both).keyring.is_current, texts))
+    alone = make(PROVISIONING_ENCRYPTION_KEYS=[NEW], PROVISIONING_SETTINGS_CACHE_SECONDS=0)
+    for version in (1, 25, 26, 60):
+        assert Caller(alone, "acme")("POST", f"{at(tenant)}/rollback", json={"version": version}).status_code == 200
+        assert password(alone, tenant) == f"hunter{version - 1}"
+
+
+def test_the_settings_of_many_are_sealed_anew_batch_by_batch(make: MakeHost) -> None:
+    app = make(PROVISIONING_ENCRYPTION_KEYS=[OLD])
+    storage, keyring = storage_of(app), mount_of(app).keyring
+    texts = {f"p{n:03}": keyring.seal('"hunter22"', Place(f"p{n:03}", "").bound_to(PATH)) for n in range(201)}
+    values = [
+        {
+            "partner_id": partner,
+            "tenant_id": "",
+            "version": 1,
+            "document": "{}",
+            "history_bytes": 0,
+            "secrets": json.dumps({"mail": {"password": text}}),
+            "updated_at": "2025-01-01T00:00:00.000000Z",
+        }
+        for partner, text in texts.items()
+    ]
+    with storage.engine.begin() as connection:
+        connection.execute(storage.table("settings").insert(), values)
+    both = make(PROVISIONING_ENCRYPTION_KEYS=[NEW, OLD])
+    assert run(both, "rekey").out == "Sealed anew: 0 webhooks, 201 settings, 0 versions of settings.\n"
+    for row in rows(both, "settings"):
+        text = json.loads(row["secrets"])["mail"]["password"]
+        assert mount_of(both).keyring.is_current(text)
+        assert mount_of(both).keyring.open(text, Place(row["partner_id"], "").bound_to(PATH)) == '"hunter22"'
 
 
 def test_who_writes_meanwhile_loses_nothing(make: MakeHost) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
 from flask import current_app, has_request_context, request
@@ -63,12 +64,8 @@ class Guard:
         header = environ.get("HTTP_AUTHORIZATION", "")
         if not header:
             raise Unauthenticated(headers=self.challenge())
-        try:
+        with self._challenging():
             principal = self._tokens.principal(bearer(header))
-        except Unauthenticated as refusal:
-            wrong = "invalid_token" if refusal.code != Unauthenticated.code else ""
-            refusal.headers.update(self.challenge(wrong))
-            raise
         environ[CALLER] = principal
         if not principal.sees_every_partner:
             self.require_partner(principal)
@@ -81,12 +78,20 @@ class Guard:
         environ[_KEPT] = principal
         return principal
 
+    def readmit(self, header: str, permissions: Sequence[str]) -> None:
+        """Check an admitted request with this ``Authorization`` header once more, in any context.
+
+        Raises `Unauthenticated` where the token is over, what `standing` raises, and `Forbidden`.
+        """
+        with self._challenging():
+            principal = self._tokens.recheck(bearer(header))
+        self._standing(principal)
+        self.require(principal, permissions)
+
     def admits(self, header: str, permissions: Sequence[str]) -> bool:
         """Return whether a request with this ``Authorization`` header would be admitted now, in any context."""
         try:
-            principal = self._tokens.recheck(bearer(header))
-            self._standing(principal)
-            self.require(principal, permissions)
+            self.readmit(header, permissions)
         except ProvisioningError:
             return False
         return True
@@ -106,6 +111,16 @@ class Guard:
         parts += [f'error="{error}"'] if error else []
         parts += [f'scope="{scope}"'] if scope else []
         return {"WWW-Authenticate": f"Bearer {', '.join(parts)}"}
+
+    @contextlib.contextmanager
+    def _challenging(self) -> Iterator[None]:
+        """Give the refusal of a token its challenge."""
+        try:
+            yield
+        except Unauthenticated as refusal:
+            wrong = "invalid_token" if refusal.code != Unauthenticated.code else ""
+            refusal.headers.update(self.challenge(wrong))
+            raise
 
     def _forbidden(self, required: Sequence[str], missing: list[str]) -> Forbidden:
         return Forbidden(

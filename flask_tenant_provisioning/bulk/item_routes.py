@@ -42,7 +42,8 @@ _TEXT = {"type": "string"}
 def list_bulk_items(call: Call, job_id: str) -> Response:
     """List what came of a job's rows so far, in their order: a page of JSON at a time, or all as NDJSON or CSV.
 
-    The CSV holds the rows that did not take effect as well: corrected, they can be uploaded again.
+    The CSV holds the rows that did not take effect as well: corrected, they can be uploaded again. NDJSON
+    and CSV break off, with the connection, once the token expires or the partner is suspended.
     """
     asked, kind = call.asked(items_query()), negotiated(JSON, NDJSON, CSV)
     answer = _page(call, job_id, asked) if kind == JSON else _stream(call, job_id, asked, kind)
@@ -96,7 +97,7 @@ def _stream(call: Call, job_id: str, asked: dict[str, Any], kind: str) -> Respon
     refuse_pages(asked)
     mount, job, hold = call.mount, seen(call, job_id).job, call.hold(answer_pace())
     hold.take_seat()
-    state, read = asked.get("state"), mount.storage.read
+    state, read = asked.get("state"), call.read_while_admitted("bulk:read")
     if kind == NDJSON:
         lines = call.lasting(_lines(call, results_of(read, job, state)), hold)
         return LongResponse(lines, content_type=NDJSON)

@@ -5,18 +5,16 @@ Each chunk is read by itself: where that is a unit of work each time, a slow rea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 from ..database import Session
+from ..web.call import Read
 from . import results
 from .models import Chunk, Job
 from .results import Result
 from .statements import BulkSQL
-
-#: Runs what reads in a unit of work, a chunk at a time.
-Read = Callable[[Callable[[Session], Any]], Any]
 
 
 def outcomes(read: Read, job: Job, state: str | None) -> Iterator[tuple[Chunk, list[Result]]]:

@@ -100,7 +100,7 @@ def report(partner: str | None, as_csv: bool, as_json: bool, mount: str | None) 
     with told():
         one = None if partner is None else storage.read(partial(usage.one, partner_id=partner))
         if as_csv:
-            for line in sheet(usage.every(storage) if one is None else one):
+            for line in sheet(usage.every(storage.read) if one is None else one):
                 click.echo(line, nl=False)
             return
         shown: Callable[[dict[str, Any]], dict[str, Any]] = dict if as_json else flat

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from flask.cli import with_appcontext
 
-from ..settings.rekeying import Resealed, reseal_history, reseal_settings
+from ..settings.rekeying import Count, reseal
 from .mounts import chosen_mount, mount_option
 from .output import say
 from .problems import told
@@ -21,15 +21,14 @@ def rekey(mount: str | None) -> None:
     chosen = chosen_mount(mount)
     with told():
         webhooks, lost = reseal_every(chosen)
-        settings = _told(reseal_settings(chosen.storage, chosen.keyring))
-        versions = _told(reseal_history(chosen.storage, chosen.keyring))
+        settings, versions = map(_told, reseal(chosen.storage, chosen.keyring))
     done = {"webhooks": webhooks, "settings": settings.done, "versions of settings": versions.done}
     say(f"Sealed anew: {', '.join(f'{count} {what}' for what, count in done.items())}.")
     if failed := lost + len(settings.failed) + len(versions.failed):
         raise click.ClickException(f"The secrets of {failed} of them cannot be opened.")
 
 
-def _told(found: Resealed) -> Resealed:
+def _told(found: Count) -> Count:
     """Say whose secrets cannot be opened."""
     for place, reason in found.failed:
         whose = f"the tenant {place.tenant}" if place.tenant else f"the partner {printable(place.partner)}"

@@ -16,13 +16,14 @@ from ..tenants.actions import require_changeable
 from ..tenants.changes import Target, locked
 from ..web.validation import load
 from .accepting import accepted
-from .kept import NOTHING, Flat, Kept, Place, opened
-from .models import NOBODY, Revision
+from .kept import NOTHING, Flat, Kept, opened
+from .models import NOBODY, Listed
 from .moving import move as move
 from .schemas import rollback_input
 from .sent import patched, whole
 from .state import Owner, State, state
 from .statements import SettingsSQL
+from .versions import read_version
 from .writing import written
 
 Expected = Callable[[int], None]
@@ -43,7 +44,7 @@ class Page(NamedTuple):
     """Some versions of the settings that are as `state` says, and the last one's number where more follow."""
 
     state: State
-    revisions: list[Revision]
+    revisions: list[Listed]
     end: int | None
 
 
@@ -112,9 +113,9 @@ def history(session: Session, shelf: Shelf, find: FindOwner, limit: int, before:
     place = found.owner.place
     where = {"partner_id": place.partner, "tenant_id": place.tenant}
 
-    def rows(count: int, version: int | None) -> list[Revision]:
+    def rows(count: int, version: int | None) -> list[Listed]:
         older = {**where, "before": found.version + 1 if version is None else version, "limit": count}
-        return [Revision._make(row) for row in session.run(session.storage.once(SettingsSQL).page, older).fetchall()]
+        return [Listed._make(row) for row in session.run(session.storage.once(SettingsSQL).page, older).fetchall()]
 
     page, end = read_page(rows, limit, before, lambda revision: revision.version, row_size, FEW)
     return Page(found, page, end)
@@ -144,9 +145,7 @@ def _then(session: Session, shelf: Shelf, before: State, version: int) -> Kept:
     if version == 0:
         return NOTHING
     place = before.owner.place
-    where = {"partner_id": place.partner, "tenant_id": place.tenant, "version": version}
-    row = session.run(session.storage.once(SettingsSQL).revision, where).fetchone()
-    if row is None:
+    found = read_version(session, before.row, place, version)
+    if found is None:
         raise SettingsVersionNotFound
-    found = Revision._make(row)
-    return opened(before.namespaces, Place(*place), found.document, found.secrets, shelf.open)
+    return opened(before.namespaces, place, found, shelf.open)

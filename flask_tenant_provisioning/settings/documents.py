@@ -7,11 +7,11 @@ from typing import Any
 
 from ..database import shown
 from .kept import is_declared, is_secret
-from .models import Revision
+from .models import Listed
 from .state import MASK, State
 
 
-def revision(state: State, found: Revision) -> dict[str, Any]:
+def revision(state: State, found: Listed) -> dict[str, Any]:
     """One version of the settings in `state`: who set it when, and what changed of what the host declares."""
     changes = {tuple(name.split(".", 1)): change for name, change in json.loads(found.changes).items()}
     return {

@@ -38,6 +38,13 @@ class Place(NamedTuple):
         return json.dumps(["settings", *self, *path])
 
 
+class Contents(NamedTuple):
+    """What one version sets: the plain values and the sealed texts, each by namespace and key."""
+
+    document: dict[str, dict[str, Any]]
+    secrets: dict[str, dict[str, str]]
+
+
 class Kept(NamedTuple):
     """The values that are set, in clear or `LOST`, with the sealed text of those that have one.
 
@@ -53,23 +60,30 @@ class Kept(NamedTuple):
 NOTHING = Kept({}, {}, {}, {})
 
 
-def opened(namespaces: Namespaces, place: Place, document: str, secrets: str | None, keyring: OpenKeyring) -> Kept:
+def parse(document: str, secrets: str | None) -> Contents:
     """What the columns `document` and `secrets` of a row hold."""
-    values, others = _parted(namespaces, flat(json.loads(document)))
-    sealed, sealed_others = _parted(namespaces, flat(json.loads(secrets)) if secrets else {})
+    return Contents(json.loads(document), json.loads(secrets) if secrets else {})
+
+
+def opened(namespaces: Namespaces, place: Place, contents: Contents, keyring: OpenKeyring) -> Kept:
+    """What is kept at `place`, its secrets opened."""
+    values, others = _parted(namespaces, flat(contents.document))
+    sealed, sealed_others = _parted(namespaces, flat(contents.secrets))
     for path, text in sealed.items():
         values[path] = _opened(keyring(), text, place.bound_to(path))
     return Kept(values, sealed, others, sealed_others)
 
 
-def columns(kept: Kept) -> dict[str, Any]:
-    """The columns `document` and `secrets` of a row that holds this."""
+def contents(kept: Kept) -> Contents:
+    """What a row that holds this sets."""
     plain = {path: value for path, value in kept.values.items() if path not in kept.sealed}
-    sealed = {**kept.sealed_others, **kept.sealed}
-    return {
-        "document": compact(nested({**kept.others, **plain})),
-        "secrets": compact(nested(sealed)) if sealed else None,
-    }
+    return Contents(nested({**kept.others, **plain}), nested({**kept.sealed_others, **kept.sealed}))
+
+
+def columns_of(contents: Contents) -> dict[str, Any]:
+    """The columns `document` and `secrets` of a row that sets this."""
+    secrets = compact(contents.secrets) if contents.secrets else None
+    return {"document": compact(contents.document), "secrets": secrets}
 
 
 def size(kept: Kept) -> int:

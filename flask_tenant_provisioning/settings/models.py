@@ -17,7 +17,7 @@ class Stored(NamedTuple):
     """What one tenant sets, or one partner.
 
     `document` is a JSON object of values by namespace and key, `secrets` one of sealed texts by the same, None where
-    there is none.
+    there is none. `history_bytes` is how many bytes the history has since the last version that it keeps whole.
     """
 
     partner_id: str
@@ -26,10 +26,14 @@ class Stored(NamedTuple):
     document: str
     secrets: str | None
     updated_at: str
+    history_bytes: int
 
 
 class Revision(NamedTuple):
-    """One version: what was set, who set it when, and what changed with it, secrets masked."""
+    """One version: what was set, who set it when, and what changed with it, secrets masked.
+
+    `document` and `secrets` are differences from the version after it, or hold the version whole; see `versions`.
+    """
 
     partner_id: str
     tenant_id: str
@@ -43,6 +47,25 @@ class Revision(NamedTuple):
     request_id: str | None
 
 
+class Listed(NamedTuple):
+    """One version as histories list it."""
+
+    version: int
+    changes: str
+    at: str
+    actor_subject: str
+    actor_partner: str
+    request_id: str | None
+
+
+class Past(NamedTuple):
+    """What the row of a version says of what it set."""
+
+    version: int
+    document: str
+    secrets: str | None
+
+
 def settings_table(metadata: MetaData) -> Table:
     """One row a tenant that sets anything, and a partner that does; its `tenant_id` is the empty text."""
     return Table(
@@ -54,6 +77,7 @@ def settings_table(metadata: MetaData) -> Table:
         Column("document", Record, nullable=False),
         Column("secrets", Text),
         Column("updated_at", Instant, nullable=False),
+        Column("history_bytes", Integer, nullable=False),
         PrimaryKeyConstraint("partner_id", "tenant_id"),
         sqlite_with_rowid=False,
     )

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
-
-from ..database import Session, Statement
-from ..keyring import Keyring, Unsealable
+from ..database import Session
+from ..keyring import Keyring
 from ..problems import SecretUnavailable
-from .kept import Place
-from .models import Revision, Stored
-from .sealing import sealed_anew
+from .kept import Contents, Place, columns_of, parse
+from .models import Stored
+from .sealing import Resealed, Sealer
 from .statements import SettingsSQL
-
-
-class Move(NamedTuple):
-    """A tenant's way from one partner to another."""
-
-    before: Place
-    after: Place
+from .versions import rewrite
 
 
 def move(session: Session, keyring: Keyring, before_partner: str, after_partner: str, tenant_id: str) -> None:
@@ -26,28 +17,24 @@ def move(session: Session, keyring: Keyring, before_partner: str, after_partner:
 
     Raises `SecretUnavailable` where a secret cannot be opened: it would be lost.
     """
-    sql, way = (
-        session.storage.once(SettingsSQL),
-        Move(Place(before_partner, tenant_id), Place(after_partner, tenant_id)),
-    )
-    where = {"partner_id": before_partner, "tenant_id": tenant_id}
-    rows = [Stored._make(row) for row in session.run(sql.lock, where).fetchall()]
-    versions = [Revision._make(row) for row in session.run(sql.every_version, where).fetchall()]
+    sql, where = session.storage.once(SettingsSQL), {"partner_id": before_partner, "tenant_id": tenant_id}
+    before, after = Place(before_partner, tenant_id), Place(after_partner, tenant_id)
+    sealer = Sealer(keyring, before, after)
+    found = session.run(sql.lock, where).fetchone()
+    if found is None:
+        return
+    row = Stored._make(found)
+    newest = _resealed(sealer, parse(row.document, row.secrets))
+    moved = row._replace(partner_id=after_partner, **columns_of(newest.new))
+    session.run(sql.add, moved._asdict())
+    for version in rewrite(session, before, newest, lambda old, newer: _resealed(sealer, old, newer)):
+        session.run(sql.remember, version.row._replace(partner_id=after_partner, **version.columns._asdict())._asdict())
     for statement in (sql.remove, sql.forget):
         session.run(statement, where)
-    _put(session, sql.add, _moved(keyring, way, rows))
-    _put(session, sql.remember, _moved(keyring, way, versions))
 
 
-def _moved(keyring: Keyring, way: Move, rows: list[Any]) -> Iterator[dict[str, Any]]:
-    for row in rows:
-        try:
-            secrets = sealed_anew(keyring, row.secrets, way.before, way.after)
-        except Unsealable as error:
-            raise SecretUnavailable("A secret in the tenant's settings cannot be opened.") from error
-        yield row._replace(partner_id=way.after.partner, secrets=secrets)._asdict()
-
-
-def _put(session: Session, statement: Statement, rows: Iterator[dict[str, Any]]) -> None:
-    for row in rows:
-        session.run(statement, row)
+def _resealed(sealer: Sealer, version: Contents, newer: Resealed | None = None) -> Resealed:
+    found = sealer.reseal(version, newer)
+    if found.lost is not None:
+        raise SecretUnavailable("A secret in the tenant's settings cannot be opened.") from found.lost
+    return found

@@ -1,124 +1,112 @@
-"""Every secret in settings sealed by the keyring's newest key, a batch of rows a unit of work.
+"""Every secret in settings sealed by the keyring's newest key, the settings of one owner a unit of work.
 
-Rows that are so already stay as they are: whoever is interrupted begins again and loses nothing. A batch locks its
-rows and reads them again, so nobody's change is undone.
+What is so already stays as it is: whoever is interrupted begins again and loses nothing. A unit of work takes the lock
+that writers of these settings take, so nobody's change is undone.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ..database import Session, Statement, Storage
+from ..database import Session, Storage
 from ..events import compact
-from ..keyring import Keyring, Unsealable
-from .kept import Namespaces, Place, flat, is_declared, is_secret, nested
-from .models import Revision, Stored
-from .sealing import sealed_anew
+from ..keyring import Keyring
+from ..tenants.changes import held
+from .kept import Namespaces, Path, Place, columns_of, is_declared, is_secret, parse
+from .models import Stored
+from .sealing import Resealed, Sealer
 from .state import MASK
 from .statements import SettingsSQL
+from .versions import rewrite
 
-#: How many rows one unit of work locks.
+#: How many owners are looked up at once.
 BATCH = 100
 
 
-class Resealed(NamedTuple):
-    """How many rows were sealed anew, and why others could not be, by whose they are."""
+class Count(NamedTuple):
+    """How many were sealed anew, and why others could not be, by whose they are."""
 
     done: int
     failed: tuple[tuple[Place, str], ...]
 
-    def __add__(self, other: Any) -> Resealed:
-        return Resealed(self.done + other.done, self.failed + other.failed)
+    def add(self, place: Place, found: Resealed, *, is_changed: bool) -> Count:
+        """Return the count with one more."""
+        if found.lost is not None:
+            return self._replace(failed=(*self.failed, (place, str(found.lost))))
+        return self._replace(done=self.done + is_changed)
 
 
-def reseal_settings(storage: Storage, keyring: Keyring) -> Resealed:
-    """Seal anew what tenants and partners set; a plain value of a key that is secret by now is sealed too."""
-    sql = storage.once(SettingsSQL)
-    return _all(storage, sql.every, ("partner_id", "tenant_id"), partial(_reseal, keyring=keyring), Stored)
+class Counts(NamedTuple):
+    """What came of the settings that owners set, and of the versions of them that are remembered."""
+
+    settings: Count = Count(0, ())
+    versions: Count = Count(0, ())
+
+    def plus(self, other: Counts) -> Counts:
+        """Return both together."""
+        pairs = zip(self, other, strict=True)
+        return Counts(*(Count(one.done + two.done, one.failed + two.failed) for one, two in pairs))
 
 
-def reseal_history(storage: Storage, keyring: Keyring) -> Resealed:
-    """The same of every version that is remembered."""
-    sql, key = storage.once(SettingsSQL), ("partner_id", "tenant_id", "version")
-    return _all(storage, sql.every_revision, key, partial(_reseal_revision, keyring=keyring), Revision)
+def reseal(storage: Storage, keyring: Keyring) -> Counts:
+    """Seal anew what tenants and partners set, with the history of it.
+
+    A plain value of a key that is secret by now is sealed too.
+    """
+    counts, last = Counts(), Place("", "")
+    while places := storage.read(partial(_next, last=last)):
+        for place in places:
+            counts = counts.plus(storage.transaction(partial(_reseal, place=place, keyring=keyring)))
+        last = places[-1]
+    return counts
 
 
-def _all(
-    storage: Storage, statement: Statement, key: Sequence[str], reseal: Callable[..., bool], kind: Any
-) -> Resealed:
-    found, place = Resealed(0, ()), {f"after_{name}": -1 if name == "version" else "" for name in key}
-    while rows := storage.read(partial(_page, statement=statement, place=place, kind=kind)):
-        found += storage.transaction(partial(_batch, rows=rows, reseal=reseal))
-        place = {f"after_{name}": getattr(rows[-1], name) for name in key}
-    return found
+def _next(session: Session, last: Place) -> list[Place]:
+    """The owners behind the `last` one."""
+    sql, after = session.storage.once(SettingsSQL), {"after_partner_id": last.partner, "after_tenant_id": last.tenant}
+    rows = session.run(sql.places, {**after, "limit": BATCH}).fetchall()
+    return [Place._make(row) for row in rows]
 
 
-def _page(session: Session, statement: Statement, place: dict[str, Any], kind: Any) -> list[Any]:
-    return [kind._make(row) for row in session.run(statement, {**place, "limit": BATCH}).fetchall()]
+def _reseal(session: Session, place: Place, keyring: Keyring) -> Counts:
+    sql, where = session.storage.once(SettingsSQL), {"partner_id": place.partner, "tenant_id": place.tenant}
+    if place.tenant and held(session, place.partner, place.tenant) is None:
+        return Counts()
+    row = session.run(sql.lock, where).fetchone()
+    if row is None:
+        return Counts()
+    stored, namespaces = Stored._make(row), session.storage.hooks.namespaces
+    sealer = Sealer(keyring, place, place, partial(_is_secret, namespaces))
+    newest = sealer.reseal(parse(stored.document, stored.secrets))
+    if newest.is_changed:
+        columns = {f"new_{name}": text for name, text in columns_of(newest.new).items()}
+        session.run(sql.reseal, {**where, "expected": stored.version, **columns})
+    counts = Counts(Count(0, ()).add(place, newest, is_changed=newest.is_changed))
+    for version in rewrite(session, place, newest, sealer.reseal):
+        changes = _masked(namespaces, version.row.changes)
+        is_masked = changes != version.row.changes
+        if version.is_changed or is_masked:
+            columns = {"new_document": version.columns.document, "new_secrets": version.columns.secrets}
+            values = {**where, "version": version.row.version, **columns, "new_changes": changes}
+            session.run(sql.reseal_version, values)
+        is_changed = version.contents.is_changed or is_masked
+        counts = counts._replace(versions=counts.versions.add(place, version.contents, is_changed=is_changed))
+    return counts
 
 
-def _batch(session: Session, rows: Sequence[Any], reseal: Callable[..., bool]) -> Resealed:
-    done, failed = 0, []
-    for row in rows:
-        try:
-            done += reseal(session, row)
-        except Unsealable as error:
-            failed.append((Place(row.partner_id, row.tenant_id), str(error)))
-    return Resealed(done, tuple(failed))
-
-
-def _reseal(session: Session, row: Stored, keyring: Keyring) -> bool:
-    sql, where = session.storage.once(SettingsSQL), {"partner_id": row.partner_id, "tenant_id": row.tenant_id}
-    found = session.run(sql.lock, where).fetchone()
-    if found is None:
-        return False
-    held = Stored._make(found)
-    columns = _columns(session, keyring, held)
-    if columns is None:
-        return False
-    session.run(sql.reseal, {**where, "expected": held.version, **columns})
-    return True
-
-
-def _reseal_revision(session: Session, row: Revision, keyring: Keyring) -> bool:
-    sql, namespaces = session.storage.once(SettingsSQL), session.storage.hooks.namespaces
-    where = {"partner_id": row.partner_id, "tenant_id": row.tenant_id, "version": row.version}
-    found = session.run(sql.lock_revision, where).fetchone()
-    if found is None:
-        return False
-    held = Revision._make(found)
-    columns, changes = _columns(session, keyring, held), _masked(namespaces, held.changes)
-    if columns is None and changes == held.changes:
-        return False
-    kept = {"new_document": held.document, "new_secrets": held.secrets}
-    session.run(sql.reseal_revision, {**where, **kept, **(columns or {}), "new_changes": changes})
-    return True
-
-
-def _columns(session: Session, keyring: Keyring, row: Stored | Revision) -> dict[str, Any] | None:
-    """The columns of `row` with every secret sealed by the first key; None where they are so. Raises `Unsealable`."""
-    place, namespaces = Place(row.partner_id, row.tenant_id), session.storage.hooks.namespaces
-    secrets = sealed_anew(keyring, row.secrets, place, place)
-    plain = flat(json.loads(row.document))
-    bare = {
-        path: value for path, value in plain.items() if is_declared(namespaces, path) and is_secret(namespaces, path)
-    }
-    if not bare:
-        return None if secrets == row.secrets else {"new_document": row.document, "new_secrets": secrets}
-    sealed = flat(json.loads(secrets)) if secrets else {}
-    sealed |= {path: keyring.seal(compact(value), place.bound_to(path)) for path, value in bare.items()}
-    rest = {path: value for path, value in plain.items() if path not in bare}
-    return {"new_document": compact(nested(rest)), "new_secrets": compact(nested(sealed))}
+def _is_secret(namespaces: Namespaces, path: Path) -> bool:
+    return is_declared(namespaces, path) and is_secret(namespaces, path)
 
 
 def _masked(namespaces: Namespaces, changes: str) -> str:
-    """What changed, with what is secret by now masked."""
-    found = json.loads(changes)
+    """What changed, with what is secret by now masked; the same text where nothing is."""
+    found, is_masked = json.loads(changes), False
     for name, change in found.items():
         namespace, _, key = name.partition(".")
-        if is_declared(namespaces, (namespace, key)) and is_secret(namespaces, (namespace, key)):
-            found[name] = {side: None if value is None else MASK for side, value in change.items()}
-    return compact(found)
+        if _is_secret(namespaces, (namespace, key)):
+            masked = {side: None if value is None else MASK for side, value in change.items()}
+            is_masked = is_masked or masked != change
+            found[name] = masked
+    return compact(found) if is_masked else changes

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from ..database import Session
 from ..hooks import Hooks
 from ..tenants.models import Tenant
-from .kept import NOTHING, Flat, Kept, Namespaces, OpenKeyring, Path, Place, is_secret, nested, opened
+from .kept import NOTHING, Flat, Kept, Namespaces, OpenKeyring, Path, Place, is_secret, nested, opened, parse
 from .layers import PARTNER, PLAN, TENANT, Layer, Settled, complain, complain_of_lost, defaults, settled
 from .models import NOBODY, Stored
 from .statements import SettingsSQL
@@ -34,7 +34,10 @@ class Owner(NamedTuple):
 
 
 class State(NamedTuple):
-    """What an owner sets, in which version (0: never anything), what lies `beneath` it, and what counts."""
+    """What an owner sets, in which version (0: never anything), what lies `beneath` it, and what counts.
+
+    `row` is where it is kept, None in version 0.
+    """
 
     owner: Owner
     namespaces: Namespaces
@@ -43,6 +46,7 @@ class State(NamedTuple):
     kept: Kept
     beneath: tuple[Layer, ...]
     settled: dict[str, Settled]
+    row: Stored | None
 
     def explicit(self) -> Flat:
         """What the owner sets, but for what the schemas do not take any more."""
@@ -87,7 +91,7 @@ def state(session: Session, keyring: OpenKeyring, owner: Owner) -> State:
     given = _given(hooks, _kept(hooks, keyring, partners), owner.tenant.plan) if owner.tenant else ()
     beneath = (defaults(hooks.namespaces), *given)
     version, updated_at = (own.version, own.updated_at) if own else (0, None)
-    found = State(owner, hooks.namespaces, version, updated_at, kept, beneath, {})
+    found = State(owner, hooks.namespaces, version, updated_at, kept, beneath, {}, own)
     found.settled.update({name: settled(one, found.layers()) for name, one in hooks.namespaces.items()})
     _complain(session, found)
     return found
@@ -97,7 +101,7 @@ def _kept(hooks: Hooks, keyring: OpenKeyring, row: Stored | None) -> Kept:
     if row is None:
         return NOTHING
     place = Place(row.partner_id, row.tenant_id)
-    return opened(hooks.namespaces, place, row.document, row.secrets, keyring)
+    return opened(hooks.namespaces, place, parse(row.document, row.secrets), keyring)
 
 
 def _given(hooks: Hooks, partners: Kept, plan: str | None) -> tuple[Layer, ...]:

@@ -8,9 +8,9 @@ from sqlalchemy import Integer, and_, bindparam, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from ..database import SQL, Storage, parameters, renewed
-from .models import NOBODY, Revision, Stored
+from .models import NOBODY, Listed, Past, Revision, Stored
 
-_CHANGED = ("version", "document", "secrets", "updated_at")
+_CHANGED = ("version", "document", "secrets", "updated_at", "history_bytes")
 _RESEALED = ("document", "secrets")
 
 
@@ -31,24 +31,32 @@ class SettingsSQL(SQL):
         self.change = self._compiled(self._settings.update().where(seen).values(renewed(s, _CHANGED)))
         self.reseal = self._compiled(self._settings.update().where(seen).values(renewed(s, _RESEALED)))
         self.remove = self._compiled(self._settings.delete().where(mine))
-        self.every = self._compiled(self._batch(rows, (s.partner_id, s.tenant_id)))
+        key = (s.partner_id, s.tenant_id)
+        self.every = self._compiled(self._batch(rows, key))
+        self.places = self._compiled(self._batch(select(*key), key))
         self._of_history()
 
     def _of_history(self) -> None:
         h, limit = self._history.c, bindparam("limit", type_=Integer)
-        rows, mine = select(*(h[name] for name in Revision._fields)), self._mine(h)
-        one = and_(mine, h.version == bindparam("version", type_=Integer))
+        listed, past, mine = self._rows(Listed), self._rows(Past), self._mine(h)
+        version = bindparam("version", type_=Integer)
+        one = and_(mine, h.version == version)
         older = h.version < bindparam("before", type_=Integer)
-        resealed = renewed(h, (*_RESEALED, "changes"))
         self.remember = self._compiled(self._history.insert().values(parameters(self._history)))
-        self.revision = self._compiled(rows.where(one))
-        self.lock_revision = self._compiled(rows.where(one).with_for_update())
-        self.every_version = self._compiled(rows.where(mine).order_by(h.version))
-        self.page = self._compiled(rows.where(mine, older).order_by(h.version.desc()).limit(limit))
-        self.reseal_revision = self._compiled(self._history.update().where(one).values(resealed))
+        self.later = self._compiled(past.where(mine, h.version >= version).order_by(h.version).limit(limit))
+        self.page = self._compiled(listed.where(mine, older).order_by(h.version.desc()).limit(limit))
+        full = self._rows(Revision).where(mine, older).order_by(h.version.desc()).limit(limit)
+        self.page_of_rows = self._compiled(full.with_for_update())
+        self.keep_past = self._compiled(self._history.update().where(one).values(renewed(h, _RESEALED)))
+        self.reseal_version = self._compiled(
+            self._history.update().where(one).values(renewed(h, (*_RESEALED, "changes")))
+        )
         self.shorten = self._compiled(self._history.delete().where(mine, older))
         self.forget = self._compiled(self._history.delete().where(mine))
-        self.every_revision = self._compiled(self._batch(rows, (h.partner_id, h.tenant_id, h.version)))
+
+    def _rows(self, kind: Any) -> Any:
+        """The columns of the history that `kind` names."""
+        return select(*(self._history.c[name] for name in kind._fields))
 
     def _mine(self, columns: Any) -> ColumnElement[bool]:
         return and_(columns.partner_id == bindparam("partner_id"), columns.tenant_id == bindparam("tenant_id"))

@@ -7,16 +7,18 @@ from typing import Any
 
 from ..access import Actor
 from ..database import Outdated, Session, following, instant, renewal
+from ..database.paging import text_size
 from ..events import compact, event, record
 from ..keyring import Keyring
 from ..partners import actions as partners
 from ..tenants.own_fields import difference, same
 from ..web.validation import entry, invalid
 from .accepting import MOST_BYTES, TOO_LARGE
-from .kept import LOST, Flat, Kept, Path, columns, is_secret, size
+from .kept import LOST, Flat, Kept, Path, columns_of, contents, is_secret, size
 from .models import Revision, Stored
 from .state import MASK, State
 from .statements import SettingsSQL
+from .versions import NEWEST, Columns, choose
 
 
 def written(
@@ -34,10 +36,15 @@ def written(
     if size(after) > MOST_BYTES:
         raise invalid([entry(TOO_LARGE)])
     at = _moment(session, before)
-    row = Stored(*before.owner.place, before.version + 1, **columns(after), updated_at=at)
+    row = Stored(*before.owner.place, before.version + 1, **columns_of(contents(after)), updated_at=at, history_bytes=0)
     changes = {".".join(path): _change(before, after, path) for path in paths}
+    revision = _revision(actor, row, changes)
+    past = NEWEST
+    if before.row is not None:
+        past, taken = choose(row, before.row, sum(text_size(one) for one in revision if isinstance(one, str)))
+        row = row._replace(history_bytes=taken)
     _store(session, before.version, row)
-    _remember(session, actor, row, changes, most)
+    _remember(session, revision, past, most)
     _tell(session, actor, before, at, changes)
 
 
@@ -92,24 +99,31 @@ def _store(session: Session, expected: int, row: Stored) -> None:
         raise Outdated(row.tenant_id)
 
 
-def _remember(session: Session, actor: Actor, row: Stored, changes: Mapping[str, Any], most: int) -> None:
-    sql, who = session.storage.once(SettingsSQL), actor.principal
-    kept = {name: value for name, value in row._asdict().items() if name != "updated_at"}
-    revision = Revision(
-        **kept,
+def _revision(actor: Actor, row: Stored, changes: Mapping[str, Any]) -> Revision:
+    """The newest version, as the history holds it."""
+    who = actor.principal
+    return Revision(
+        partner_id=row.partner_id,
+        tenant_id=row.tenant_id,
+        version=row.version,
+        **NEWEST._asdict(),
         changes=compact(changes),
         at=row.updated_at,
         actor_subject=who.subject,
         actor_partner=who.partner,
         request_id=actor.request_id,
     )
+
+
+def _remember(session: Session, revision: Revision, past: Columns, most: int) -> None:
+    """Add a version to the history, where `past` is what that holds of the one before from now on."""
+    sql, version = session.storage.once(SettingsSQL), revision.version
+    where = {"partner_id": revision.partner_id, "tenant_id": revision.tenant_id}
+    if version > 1:
+        session.run(sql.keep_past, {**where, "version": version - 1, **renewal(past._asdict())})
     session.run(sql.remember, revision._asdict())
-    if row.version > most:
-        session.run(sql.shorten, {**_where(row), "before": row.version - most + 1})
-
-
-def _where(row: Stored) -> dict[str, Any]:
-    return {"partner_id": row.partner_id, "tenant_id": row.tenant_id}
+    if version > most:
+        session.run(sql.shorten, {**where, "before": version - most + 1})
 
 
 def _tell(session: Session, actor: Actor, before: State, at: str, changes: dict[str, Any]) -> None:

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from ..database import Session, Storage
+from ..database import Session
 from ..partners import actions as partners
 from ..partners.models import Partner
 from ..tenants.census import census
+from ..web.call import Read
 from ..web.parameters import LARGEST_PAGE
 
 Document = dict[str, Any]
@@ -28,11 +29,11 @@ def page(
     return _rows(session, found), end
 
 
-def every(storage: Storage, within: str | None = None) -> Iterator[Document]:
+def every(read: Read, within: str | None = None) -> Iterator[Document]:
     """All such rows, page by page: each is read by itself, so that a slow reader holds up nobody."""
     after: str | None = None
     while True:
-        found, after = storage.read(partial(page, limit=LARGEST_PAGE, after=after, within=within))
+        found, after = read(partial(page, limit=LARGEST_PAGE, after=after, within=within))
         yield from found
         if after is None:
             return

@@ -9,6 +9,7 @@ from flask import Response
 
 from ..partners.requests import below
 from ..problems import InvalidCursor, InvalidParameter, PartnerNotFound
+from ..web.long_requests import cut_off
 from ..web.media_types import negotiated
 from ..web.paging import paged, place
 from ..web.parameters import refuse_pages
@@ -34,7 +35,8 @@ _TEXT = {"type": "string"}
 def read_usage(call: Call) -> Response:
     """Report how many tenants partners have, and how many more they may: a page of JSON at a time, or all as CSV.
 
-    A partner sees its own row, and those of the partners below it.
+    A partner sees its own row, and those of the partners below it. The CSV breaks off, with the connection, once the
+    token expires or the partner is suspended.
     """
     asked, kind = call.asked(usage_query(), below(call)), negotiated(JSON, CSV)
     answer = _page(call, asked) if kind == JSON else _sheet(call, asked)
@@ -54,9 +56,10 @@ def _page(call: Call, asked: dict[str, Any]) -> Response:
 
 def _sheet(call: Call, asked: dict[str, Any]) -> Response:
     refuse_pages(asked)
-    rows = _of(call, asked["partner"]) if "partner" in asked else actions.every(call.mount.storage, fence(call))
+    read = call.read_while_admitted("partner:read")
+    rows = _of(call, asked["partner"]) if "partner" in asked else actions.every(read, fence(call))
     headers = {"Content-Disposition": 'attachment; filename="usage.csv"'}
-    return Response(sheet(rows), content_type=f"{CSV}; charset=utf-8; header=present", headers=headers)
+    return Response(cut_off(sheet(rows)), content_type=f"{CSV}; charset=utf-8; header=present", headers=headers)
 
 
 def _of(call: Call, one: str) -> list[dict[str, Any]]:

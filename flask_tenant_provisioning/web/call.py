@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 from flask import Response, after_this_request, request
 
 from ..access import Actor, Principal
-from ..problems import Forbidden
+from ..database import Session
+from ..problems import Forbidden, ProvisioningError
 from ..problems.rendering import request_id
 from . import json
 from .bodies import body_limit, read_body
@@ -18,6 +20,11 @@ from .media_types import JSON, require_media_type
 from .mount import Mount
 from .parameters import QuerySchema
 from .validation import load_parameters
+
+logger = logging.getLogger(__name__)
+
+#: Runs what reads in a unit of work.
+Read = Callable[[Callable[[Session], Any]], Any]
 
 
 @dataclasses.dataclass(slots=True)
@@ -58,6 +65,25 @@ class Call:
     def lasting(self, parts: Generator[bytes], hold: Hold) -> LongAnswer:
         """The body of an answer that lasts, on the seat that `hold` has taken."""
         return LongAnswer(parts, hold, self.mount.once(watchdog), connection_of(request.environ))
+
+    def read_while_admitted(self, *permissions: str) -> Read:
+        """Return what runs the reads of a download, each only while this request would still be admitted.
+
+        Each read raises what `Guard.readmit` raises once the token is over or the partner is suspended.
+        """
+        guard, storage, partner = self.mount.guard, self.mount.storage, self.principal.partner
+        header, id = request.environ.get("HTTP_AUTHORIZATION", ""), request_id()
+
+        def read(work: Callable[[Session], Any]) -> Any:
+            try:
+                guard.readmit(header, permissions)
+            except ProvisioningError as refusal:
+                extra = {"partner": partner, "reason": refusal.code, "request_id": id}
+                logger.info("a download of partner %r ends before its end: %s", partner, refusal.code, extra=extra)
+                raise
+            return storage.read(work)
+
+        return read
 
     def require(self, *permissions: str) -> None:
         """Raise `Forbidden` where the caller lacks one of `permissions`, asked beyond those of the route."""

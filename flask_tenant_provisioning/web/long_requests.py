@@ -235,7 +235,8 @@ class Watchdog:
 class LongAnswer(Iterator[bytes]):
     """The body of an answer that lasts: it holds its seat until it ends, is closed, or nothing refers to it any more.
 
-    A client that reads more slowly than an upload may be sent is cut off.
+    A client that reads more slowly than an upload may be sent is cut off, and so is one that a problem meets midway:
+    the server closes the connection before the last chunk, so that the client sees that something is missing.
     """
 
     def __init__(self, parts: Generator[bytes], hold: Hold, watchdog: Watchdog, connection: Any) -> None:
@@ -247,7 +248,7 @@ class LongAnswer(Iterator[bytes]):
         self._hold.is_hurried = True
 
     def __next__(self) -> bytes:
-        """Raises `BrokenPipeError`, which servers take for a client that has gone, where the client is too slow."""
+        """Raises `BrokenPipeError`, which servers take for a client that has gone, where the client is cut off."""
         self._watchdog.forget(self._hold)
         try:
             self._hold.go_on(self._size)
@@ -271,6 +272,14 @@ class LongAnswer(Iterator[bytes]):
         self._parts.close()
 
     __del__ = close
+
+
+def cut_off(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the parts of an answer. Raises `BrokenPipeError`, as a `LongAnswer` does, where a problem ends it."""
+    try:
+        yield from parts
+    except ProvisioningError as refusal:
+        raise BrokenPipeError(errno.EPIPE, refusal.detail) from refusal
 
 
 class LongResponse(Response):

@@ -32,6 +32,7 @@ def _settings(table: str) -> None:
         sa.Column("document", Record, nullable=False),
         sa.Column("secrets", sa.Text),
         sa.Column("updated_at", Instant, nullable=False),
+        sa.Column("history_bytes", sa.Integer, nullable=False),
         sa.PrimaryKeyConstraint("partner_id", "tenant_id", name=f"{table}_pkey"),
         sqlite_with_rowid=False,
     )

@@ -1,0 +1,394 @@
+"""The history of settings: each version as it was, kept as its difference from the next one."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+from flask import Flask
+from marshmallow import Schema, fields
+
+from flask_tenant_provisioning.database import Session
+from flask_tenant_provisioning.database.paging import text_size
+from flask_tenant_provisioning.settings import actions
+from flask_tenant_provisioning.settings.actions import Shelf
+from flask_tenant_provisioning.settings.kept import Contents, columns_of, nested, opened
+from flask_tenant_provisioning.settings.models import Stored
+from flask_tenant_provisioning.settings.versions import (
+    apply,
+    choose,
+    compare,
+    read_version,
+    write_difference,
+    write_whole,
+)
+from tests import own_settings
+from tests.commands import run
+from tests.own_settings import MakeHost, at, change, read
+from tests.witness import everything, rows
+from tests.world import Caller, mount_of
+
+OLD, NEW, NEWEST = "the old key of this host", "the new key of this host", "the newest key of this host"
+#: A value of which a document has many, so that it is large.
+FILLING = "x" * 100
+#: Keys of an object that hardly differ, and values that differ in their type alone.
+NAMES = ("a", "b", "c", "ä", "", "0")
+SCALARS = (None, True, False, 0, 1, 1.0, -0.0, 2**53, "", "a", "[]", "ä😀")
+
+
+@pytest.fixture
+def make(database_url: str) -> Iterator[MakeHost]:
+    """Makes hosts with settings on one database."""
+    with own_settings.hosts(database_url) as make:
+        yield make
+
+
+def anything(source: random.Random, depth: int = 3) -> Any:
+    """A JSON value."""
+    kind = source.random()
+    if depth and kind < 0.5:
+        return {name: anything(source, depth - 1) for name in source.sample(NAMES, source.randrange(len(NAMES)))}
+    if depth and kind < 0.6:
+        return [anything(source, depth - 1) for _ in range(source.randrange(4))]
+    return source.choice(SCALARS)
+
+
+def altered(source: random.Random, value: Any) -> Any:
+    """The same, with something changed in it, as a patch or a whole new value does."""
+    if not isinstance(value, dict) or source.random() < 0.15:
+        return anything(source)
+    changed = dict(value)
+    for name in source.sample(NAMES, 2):
+        if name in changed and source.random() < 0.4:
+            del changed[name]
+        else:
+            changed[name] = altered(source, changed.get(name))
+    if source.random() < 0.2:
+        return dict(source.sample(list(changed.items()), len(changed)))
+    return changed
+
+
+# Differences.
+
+
+@pytest.mark.parametrize(
+    ("newer", "older", "difference"),
+    [
+        ({"a": 1}, {"a": 1}, None),
+        ({"a": 1}, {"a": None}, {"a": [None]}),
+        ({"a": None}, {}, {"a": []}),
+        ({}, {"a": None}, {"a": [None, 0]}),
+        ({"b": 1}, {"a": 1, "b": 1}, {"a": [1, 0]}),
+        ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1}}, {"a": {"c": []}}),
+        ({"a": 1}, {"a": True}, {"a": [True]}),
+        ({"a": 1}, {"a": 1.0}, {"a": [1.0]}),
+        ({"a": [1, 2]}, {"a": [1]}, {"a": [[1]]}),
+        ({"a": []}, {"a": {}}, {"a": [{}]}),
+        ({"a": {}}, {"a": []}, {"a": [[]]}),
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}, [{"b": 2, "a": 1}]),
+    ],
+)
+def test_a_difference_holds_what_differs_alone(newer: Any, older: Any, difference: Any) -> None:
+    assert json.dumps(compare(newer, older)) == json.dumps(difference)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_difference_leads_back_to_the_older_value_to_the_letter(seed: int) -> None:
+    source = random.Random(seed)
+    for _ in range(200):
+        newer = anything(source)
+        older = altered(source, newer)
+        before = json.dumps(newer)
+        difference = compare(newer, older)
+        if difference is None:
+            assert json.dumps(older) == before
+            continue
+        sent = json.loads(json.dumps(difference))
+        assert json.dumps(apply(newer, sent)) == json.dumps(older)
+        assert json.dumps(newer) == before
+
+
+def stored(version: Contents, history_bytes: int) -> Stored:
+    """The row that sets it."""
+    columns = columns_of(version)
+    return Stored("acme", "", 1, columns["document"], columns["secrets"], "", history_bytes)
+
+
+@pytest.mark.parametrize(("members", "changed"), [(1, 1), (600, 1), (600, 200), (600, 600)])
+def test_versions_kept_whole_bound_what_is_read_and_take_no_more_than_differences(members: int, changed: int) -> None:
+    source = random.Random(members + changed)
+    before, taken, since, whole_bytes, differences = Contents({}, {}), 0, 0, 0, 0
+    for _ in range(600):
+        values = {**before.document.get("free", {})}
+        names = source.sample(range(members), changed) if values else range(members)
+        values.update({f"key{name}": f"{source.random()}{FILLING}" for name in names})
+        after = Contents({"free": values}, {})
+        columns, taken = choose(stored(after, 0), stored(before, taken), 300)
+        size, whole = sum(map(text_size, columns)), sum(map(text_size, write_whole(before)))
+        differences += 300 + sum(map(text_size, write_difference(after, before)))
+        if columns == write_whole(before):
+            since, whole_bytes = 0, whole_bytes + size
+        else:
+            since += size
+        assert since <= whole
+        before = after
+    assert whole_bytes <= differences
+
+
+def test_a_difference_that_is_no_smaller_than_the_version_is_not_kept() -> None:
+    before, after = (Contents({"free": {"a": name * 1000}}, {}) for name in "ab")
+    columns, taken = choose(stored(after, 0), stored(before, 0), 100)
+    assert (columns, taken) == (write_whole(before), 0)
+    small = Contents({"free": {"a": "a" * 1000, "b": 1}}, {})
+    columns, taken = choose(stored(small, 0), stored(before, 7), 100)
+    assert columns == write_difference(small, before)
+    assert (columns.document, columns.secrets) == ('{"free":{"b":[]}}', None)
+    assert taken == 7 + 100 + len(columns.document)
+
+
+# What a write leaves.
+
+
+def sizes(app: Flask) -> dict[str, int]:
+    """How many bytes of values each table holds."""
+    return {
+        table: sum(len(str(value).encode()) for row in found for value in row.values() if value is not None)
+        for table, found in everything(app).items()
+    }
+
+
+def large(number: int) -> dict[str, str]:
+    """An object of nearly 60 KB."""
+    return {f"key{n}": f"{number} {n} {FILLING}" for n in range(500)}
+
+
+def test_a_small_patch_of_a_large_document_leaves_little(make: MakeHost) -> None:
+    app = make()
+    partner = Caller(app)
+    tenant = partner.create()
+    change(partner, at(tenant), {"mail": {"password": "hunter22"}, "free": {"a": large(0)}})
+    before, (first,) = sizes(app), rows(app, "settings_history")
+    assert before["settings"] > 50_000
+    for number in range(1, 4):
+        change(partner, at(tenant), {"free": {"a": {"key7": number}}})
+    after = sizes(app)
+    history = rows(app, "settings_history")
+    assert [json.loads(row["document"]) for row in history] == [
+        {"free": {"a": {"key7": [f"0 7 {FILLING}"]}}},
+        {"free": {"a": {"key7": [1]}}},
+        {"free": {"a": {"key7": [2]}}},
+        {},
+    ]
+    assert [row["secrets"] for row in history] == [None] * 4
+    grown = {table: after[table] - before[table] for table in before if after[table] != before[table]}
+    assert grown.keys() == {"settings", "settings_history", "events"}
+    assert grown["settings"] < 10
+    assert grown["settings_history"] < 3 * 400 + 100
+    assert grown["events"] < 3 * 1500
+    assert first["document"] == "{}"
+
+
+def test_many_small_patches_leave_little_too(make: MakeHost) -> None:
+    app = make(PROVISIONING_SETTINGS_HISTORY=1000)
+    partner = Caller(app)
+    tenant = partner.create()
+    change(partner, at(tenant), {"free": {"a": large(0)}})
+    for number in range(40):
+        change(partner, at(tenant), {"free": {"a": {"key7": number}}})
+    history = rows(app, "settings_history")
+    assert sum(len(str(row["document"])) for row in history) < 40 * 60 + 200
+    shown = read(partner, tenant)
+    back = partner("POST", f"{at(tenant)}/rollback", json={"version": 1}).get_json()
+    assert back == {
+        **shown,
+        "version": 42,
+        **{m: {**shown[m], "free": {"a": large(0)}} for m in ("effective", "explicit")},
+    }
+
+
+def test_a_secret_that_stays_is_kept_once(make: MakeHost) -> None:
+    app = make()
+    partner = Caller(app)
+    tenant = partner.create()
+    change(partner, at(tenant), {"look": {"key": {"k": FILLING * 200}}, "free": {"a": FILLING * 200}})
+    for number in range(3):
+        change(partner, at(tenant), {"free": {"b": number}})
+    assert [row["secrets"] for row in rows(app, "settings_history")] == [None] * 4
+
+
+def test_of_a_version_that_is_no_longer_kept_nothing_is_left(make: MakeHost) -> None:
+    app = make(PROVISIONING_SETTINGS_HISTORY=2)
+    partner = Caller(app)
+    tenant = partner.create()
+    change(partner, at(tenant), {"mail": {"password": "hunter22"}, "free": {"a": large(0), "b": "only here"}})
+    (newest,) = rows(app, "settings")
+    sealed = json.loads(newest["secrets"])["mail"]["password"]
+    change(partner, at(tenant), {"mail": {"password": "hunter23"}, "free": {"b": None}})
+    assert sealed in str(rows(app, "settings_history"))
+    change(partner, at(tenant), {"free": {"c": 1}})
+    history = rows(app, "settings_history")
+    assert [row["version"] for row in history] == [2, 3]
+    assert sealed not in str(history)
+    assert "only here" not in str([row["document"] for row in history])
+
+
+# Every version, as it was.
+
+
+class Model:
+    """An owner's settings, with what they showed in each version, and what the secrets were."""
+
+    def __init__(self, partner: Caller, path: str, most: int) -> None:
+        self.partner, self.path, self.most = partner, path, most
+        self.shown: dict[int, str] = {}
+        self.opened: dict[int, str] = {}
+        self.look()
+
+    def look(self) -> None:
+        """Read the present version."""
+        found = self.partner("GET", self.path).get_json()
+        self.version = found["version"]
+        self.shown[self.version] = json.dumps(found["explicit"])
+        self.opened[self.version] = self._open(self.version)
+
+    def _open(self, version: int) -> str:
+        """A version with its secrets in clear."""
+        mount = mount_of(self.partner.app)
+        shelf = Shelf(mount.keyring, self.most)
+        kind, id = self.path.split("/")[1:3]
+        partner = partial(actions.of_partner, partner=id)
+        find = partner if kind == "partners" else partial(actions.of_tenant, partner=None, tenant_id=id)
+
+        def work(session: Session) -> str:
+            found = actions.read(session, shelf, find)
+            place = found.owner.place
+            contents = read_version(session, found.row, place, version) if version else Contents({}, {})
+            assert contents is not None
+            kept = opened(found.namespaces, place, contents, shelf.open)
+            return json.dumps(nested({**kept.values, **{path: [kept.values[path]] for path in kept.sealed}}))
+
+        return mount.storage.read(work)
+
+    def check(self) -> None:
+        """Require each version that is kept, and no other, to be as it was: what a rollback would make of it."""
+        for version in range(1, self.version + 2):
+            path = f"{self.path}/rollback?validate_only=true"
+            answer = self.partner("POST", path, json={"version": version})
+            if self.version - self.most < version <= self.version:
+                assert answer.status_code == 200, answer.text
+                assert json.dumps(answer.get_json()["explicit"]) == self.shown[version]
+                assert self._open(version) == self.opened[version]
+            else:
+                assert (answer.status_code, answer.get_json()["code"]) == (404, "settings-version-not-found")
+
+
+def written(source: random.Random, model: Model) -> tuple[str, str, Any]:
+    """A request that changes settings."""
+    kind = source.random()
+    oldest = max(model.version - model.most + 1, 1)
+    if kind < 0.15 and model.version:
+        return "POST", "/rollback", {"version": source.choice((0, source.randint(oldest, model.version)))}
+    free = {name: anything(source) for name in source.sample("abce", source.randrange(1, 3))}
+    mail: dict[str, Any] = {"daily": source.randint(1, 5), "note": source.choice((None, "x"))}
+    mail |= {"password": f"hunter{source.randint(20, 22)}"} if source.random() < 0.4 else {}
+    mail |= {"headers": {name: source.choice("xy") for name in source.sample("pqrs", 3)}}
+    look = {"key": {"k": source.randint(1, 3)}, "colour": source.choice(("green", "blue"))}
+    chosen = {"mail": mail, "look": look, "free": free}
+    body: dict[str, Any] = {name: chosen[name] for name in source.sample(sorted(chosen), source.randrange(1, 4))}
+    if kind < 0.7:
+        body |= {name: None for name in chosen.keys() - body.keys() if source.random() < 0.15}
+        return "PATCH", "", body
+    body.setdefault("free", {})
+    if source.random() < 0.5:
+        body["free"]["big"] = FILLING * source.randint(1, 40)
+    return "PUT", "", body
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_writes_leave_the_history_that_whole_documents_would(make: MakeHost, seed: int) -> None:
+    source, most = random.Random(seed), 6
+    app = make(PROVISIONING_SETTINGS_HISTORY=most, PROVISIONING_ENCRYPTION_KEYS=[OLD])
+    partner, admin = Caller(app, "acme"), Caller(app, roles=["provisioning-admin"])
+    tenant = partner.create()
+    Caller(app, "globex")("GET", "/tenants")
+    models = [Model(partner, at(tenant), most), Model(admin, "/partners/acme/settings", most)]
+    if seed % 2:
+        models.reverse()
+    for turn in range(24):
+        model = models[turn % 4 == 3]
+        method, path, body = written(source, model)
+        answer = model.partner(method, model.path + path, json=body)
+        assert answer.status_code == 200, answer.text
+        if answer.get_json()["version"] != model.version:
+            assert answer.get_json()["version"] == model.version + 1
+            model.look()
+        if turn == 12:
+            for model in models:
+                model.check()
+            both = make(PROVISIONING_SETTINGS_HISTORY=most, PROVISIONING_ENCRYPTION_KEYS=[NEW, OLD])
+            assert run(both, "rekey").status == 0
+            app = make(PROVISIONING_SETTINGS_HISTORY=most, PROVISIONING_ENCRYPTION_KEYS=[NEW])
+            for model in models:
+                model.partner = Caller(app, model.partner.partner, roles=["provisioning-admin"])
+        if turn == 18:
+            answer = models[0].partner("POST", f"/tenants/{tenant['tenant']}/move", json={"partner": "globex"})
+            assert answer.status_code == 200, answer.text
+    for model in models:
+        model.check()
+
+
+# Secrets.
+
+
+class Open(Schema):
+    keys = fields.Dict()
+    password = fields.String()
+
+
+class Closed(Schema):
+    keys = fields.Dict(metadata={"secret": True})
+    password = fields.String(metadata={"secret": True})
+
+
+def test_what_is_declared_a_secret_later_is_sealed_in_every_version(make: MakeHost) -> None:
+    partner = Caller(make({"mail": Open}), "acme")
+    tenant = partner.create()
+    wanted: list[dict[str, Any]] = [{"keys": {f"key{n}": FILLING for n in range(50)} | {"a": "hunter20"}}]
+    change(partner, at(tenant), {"mail": wanted[0]})
+    for number in range(21, 25):
+        wanted.append({"keys": {**wanted[-1]["keys"], "a": f"hunter{number}"}, "password": f"hunter{number % 2}"})
+        change(partner, at(tenant), {"mail": {**wanted[-1], "keys": {"a": f"hunter{number}"}}})
+    later = make({"mail": Closed}, PROVISIONING_SETTINGS_CACHE_SECONDS=0)
+    assert run(later, "rekey").out == "Sealed anew: 0 webhooks, 1 settings, 5 versions of settings.\n"
+    assert run(later, "rekey").out == "Sealed anew: 0 webhooks, 0 settings, 0 versions of settings.\n"
+    assert "hunter" not in repr([rows(later, name) for name in ("settings", "settings_history")])
+    partner = Caller(later, "acme")
+    for version, values in enumerate(wanted, 1):
+        assert partner("POST", f"{at(tenant)}/rollback", json={"version": version}).status_code == 200
+        with later.app_context():
+            found = own_settings.of(later).settings_for(tenant["tenant"]).mail
+            assert dict(found) == values
+
+
+def test_versions_that_hold_a_secret_which_no_key_opens_keep_it_and_are_told(make: MakeHost) -> None:
+    app = make(PROVISIONING_ENCRYPTION_KEYS=[OLD])
+    tenant = Caller(app, "acme").create()
+    for password in ("hunter22", "hunter23"):
+        change(Caller(app, "acme"), at(tenant), {"mail": {"password": password}})
+    (row,) = rows(app, "settings")
+    other = make(PROVISIONING_ENCRYPTION_KEYS=[NEW])
+    change(Caller(other, "acme"), at(tenant), {"mail": {"password": "hunter24"}, "look": {"key": {"k": 1}}})
+    newer = make(PROVISIONING_ENCRYPTION_KEYS=[NEWEST, NEW])
+    found = run(newer, "rekey")
+    assert (found.status, found.out) == (1, "Sealed anew: 0 webhooks, 1 settings, 1 versions of settings.\n")
+    assert "Error: The secrets of 2 of them cannot be opened." in found.err
+    assert json.loads(row["secrets"])["mail"]["password"] in str(rows(app, "settings_history"))
+    everyone = make(PROVISIONING_ENCRYPTION_KEYS=[NEWEST, OLD], PROVISIONING_SETTINGS_CACHE_SECONDS=0)
+    for version, password in enumerate(("hunter22", "hunter23", "hunter24"), 1):
+        assert Caller(everyone, "acme")("POST", f"{at(tenant)}/rollback", json={"version": version}).status_code == 200
+        with everyone.app_context():
+            assert own_settings.of(everyone).settings_for(tenant["tenant"]).mail.password == password
