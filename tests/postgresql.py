@@ -67,7 +67,8 @@ def create_database(server: URL, encoding: str = "UTF8") -> URL:
         connection.execute(text(f'CREATE DATABASE "{name}" {how if encoding != "UTF8" else ""}'))
         # Nobody asks a crash of this server for the rows; whoever does starts one that is durable.
         connection.execute(text(f'ALTER DATABASE "{name}" SET synchronous_commit = off'))
-    return server.set(database=name)
+    # A busy machine may take its time to let a test in.
+    return server.set(database=name).update_query_dict({"connect_timeout": "60"})
 
 
 def drop_database(url: URL) -> None:
@@ -97,7 +98,7 @@ def schema_of(url: URL) -> str:
 @contextlib.contextmanager
 def connected(url: URL) -> Iterator[Connection]:
     """Connect once, in autocommit; whatever waits for a lock for ten seconds fails instead of hanging."""
-    engine = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool, connect_args={"connect_timeout": 3})
+    engine = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool, connect_args={"connect_timeout": 60})
     with engine.connect() as connection:
         connection.execute(text("SET lock_timeout = '10s'"))
         yield connection

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
+import logging
 import os
 import re
 import shutil
@@ -193,7 +194,22 @@ def test_the_oidc_example_and_what_the_guide_says_of_its_claims(
     assert status(permissions=None) == 403
 
 
+@pytest.fixture
+def own_loggers() -> Iterator[None]:
+    """Takes back what a page sets at the package's loggers: other tests of this process read them."""
+    def loggers() -> list[logging.Logger]:
+        names = [name for name in logging.root.manager.loggerDict if name.startswith("flask_tenant_provisioning")]
+        return [logging.getLogger(name) for name in {"flask_tenant_provisioning", *names}]
+
+    before = {logger: (logger.level, logger.handlers[:], logger.filters[:]) for logger in loggers()}
+    yield
+    for logger in loggers():
+        level, logger.handlers[:], logger.filters[:] = before.get(logger, (logging.NOTSET, [], []))
+        logger.setLevel(level)
+
+
 @pytest.mark.parametrize("page", [page for page, found in PARTS.items() if found], ids=named)
+@pytest.mark.usefixtures("own_loggers")
 def test_the_other_python_blocks_of_a_page_run(page: Path, folder: Path) -> None:
     app, other = Flask("host"), Flask("other")
     app.config.update(configuration())

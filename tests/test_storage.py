@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, create_engine, select, text
+from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, create_engine, make_url, select, text
 
 from flask_tenant_provisioning.access import Actor, Principal
 from flask_tenant_provisioning.config import Settings
@@ -17,7 +17,7 @@ from flask_tenant_provisioning.licensing import LicenseSource
 from flask_tenant_provisioning.problems import StorageUnavailable
 from flask_tenant_provisioning.tenants import actions
 from flask_tenant_provisioning.tenants.usage import Allowance
-from tests.world import Caller, configuration, problem
+from tests.world import Caller, configuration, host, problem
 
 ACTOR = Actor(Principal("tester", "acme"))
 LICENSE = LicenseSource(Settings.read(configuration(), {}))
@@ -164,6 +164,22 @@ def test_a_connection_that_died_in_the_pool_fails_no_read(make_app: Callable[...
     kill_connections(app.extensions["tenant_provisioning"]["provisioning"].storage.engine)
     assert partner("GET", f"/tenants/{made['tenant']}").status_code == 200
     assert partner("POST", "/tenants", json={"client_name": "B", "email": "b@example.com"}).status_code == 201
+
+
+def test_a_time_limit_in_the_url_is_kept_and_one_in_the_options_wins(database_url: str, database: str) -> None:
+    key = "connect_timeout" if database == "postgresql" else "timeout"
+    url = make_url(database_url).update_query_dict({key: "7"}).render_as_string(hide_password=False)
+
+    def limit(**config: Any) -> float:
+        storage: Storage = host(url, **config).extensions["tenant_provisioning"]["provisioning"].storage
+        with storage.engine.connect() as connection:
+            driver: Any = connection.connection.dbapi_connection
+            if database == "postgresql":
+                return float(driver.info.get_parameters()["connect_timeout"])
+            return float(driver.execute("PRAGMA busy_timeout").fetchone()[0]) / 1000
+
+    assert limit() == 7
+    assert limit(PROVISIONING_DATABASE_OPTIONS={"connect_args": {key: 9}}) == 9
 
 
 def kill_connections(engine: Engine) -> None:

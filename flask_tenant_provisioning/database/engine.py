@@ -186,9 +186,10 @@ def _sqlite(url: URL, settings: Settings) -> Engine:
 
 
 def _autocommitting(url: URL, defaults: dict[str, Any], settings: Settings, **merged: Any) -> Engine:
-    """An engine whose statements commit by themselves; the host's `DATABASE_OPTIONS` win over `defaults`."""
+    """An engine whose statements commit by themselves; the host's URL and `DATABASE_OPTIONS` win over `defaults`."""
     options = {"pool_timeout": 5, **settings.database_options}
-    options["connect_args"] = {**defaults, **options.get("connect_args", {}), **merged}
+    ours = {name: value for name, value in defaults.items() if name not in url.query}
+    options["connect_args"] = {**ours, **options.get("connect_args", {}), **merged}
     return create_engine(url, isolation_level="AUTOCOMMIT", **options)
 
 
