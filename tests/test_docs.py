@@ -197,6 +197,7 @@ def test_the_oidc_example_and_what_the_guide_says_of_its_claims(
 @pytest.fixture
 def own_loggers() -> Iterator[None]:
     """Takes back what a page sets at the package's loggers: other tests of this process read them."""
+
     def loggers() -> list[logging.Logger]:
         names = [name for name in logging.root.manager.loggerDict if name.startswith("flask_tenant_provisioning")]
         return [logging.getLogger(name) for name in {"flask_tenant_provisioning", *names}]
