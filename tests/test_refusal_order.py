@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
 from flask import Flask
 
+from tests.refusals import refused
+from tests.steps import House
 from tests.test_events import followed
 from tests.world import Caller
 
@@ -96,6 +99,81 @@ def test_a_change_of_state_is_refused_in_one_order(partner: Caller, action: str)
         for tenant in (NOWHERE, deleted["tenant"], living["tenant"])
     ]
     assert found == ["tenant-not-found", "invalid-state", "precondition-failed"]
+
+
+def test_a_move_is_refused_in_one_order(partner: Caller) -> None:
+    admin, receiver = Caller(partner.app, roles=["provisioning-admin"]), Caller(partner.app)
+    moved = partner.create(email="held@example.com", external_id="x", plan="lead")["tenant"]
+    deleted = partner.create()["tenant"]
+    partner("DELETE", f"/tenants/{deleted}")
+    receiver.create(email="held@example.com")
+    receiver.create(external_id="x")
+    limit(receiver, allowed_plans=["gold"], max_tenants=2)
+
+    def refuse(
+        tenant: str, partner: Any = receiver.partner, caller: Caller = admin, headers: dict[str, str] = STALE
+    ) -> tuple[str, str | None]:
+        answer = caller("POST", f"/tenants/{tenant}/move", json={"partner": partner}, headers=headers).get_json()
+        return answer["code"], answer.get("field")
+
+    found = [
+        refuse(NOWHERE, 7, partner),
+        refuse(NOWHERE, 7),
+        refuse(NOWHERE, "nobody"),
+        refuse(deleted, "nobody"),
+        refuse(moved, "nobody"),
+        refuse(moved),
+    ]
+    limit(receiver, max_tenants=2)
+    found.append(refuse(moved))
+    limit(receiver)
+    found += [refuse(moved), refuse(moved, headers={})]
+    partner("PATCH", f"/tenants/{moved}", json={"email": "other@example.com"})
+    found.append(refuse(moved, headers={}))
+    assert found == [
+        ("insufficient-permission", None), ("validation-error", None), ("tenant-not-found", None),
+        ("invalid-state", None), ("validation-error", None), ("plan-not-allowed", None), ("quota-exceeded", None),
+        ("precondition-failed", None),
+        ("tenant-exists", "email"), ("tenant-exists", "external_id"),
+    ]  # fmt: skip
+
+
+def test_a_move_to_where_it_is_is_bound_to_the_version_that_the_caller_expects(partner: Caller) -> None:
+    admin, tenant = Caller(partner.app, roles=["provisioning-admin"]), partner.create()["tenant"]
+    answer = admin("POST", f"/tenants/{tenant}/move", json={"partner": partner.partner}, headers=STALE)
+    assert answer.get_json()["code"] == "precondition-failed"
+
+
+def test_a_move_of_what_steps_are_undoing_is_refused_for_its_state_first(database_url: str) -> None:
+    """Neither the receiver's limit nor the version is looked at before, and no hook of the host's is asked."""
+    house = House(database_url)
+    asked: list[Any] = []
+    house.step("bucket")
+    house.step("mail", after=["bucket"], retries=0)
+    house.broken = {"mail": RuntimeError("no"), "undo bucket": RuntimeError("no")}
+    house.provisioning.hook("tenant.move", name="watch")(lambda tenant: asked.append(tenant))
+    giver, body = house.open(), {"client_name": "n", "email": "e@example.com"}
+    tenant = giver("POST", "/tenants", json=body).get_json()["tenant"]
+    house.work()
+    receiver, admin = Caller(house.app), Caller(house.app, roles=["provisioning-admin"])
+    limit(receiver, max_tenants=0)
+    for partner in ("nobody", receiver.partner, giver.partner):
+        answer = admin("POST", f"/tenants/{tenant}/move", json={"partner": partner}, headers=STALE)
+        detail = "A tenant whose provisioning is undoing cannot be moved."
+        refused(answer, 409, "invalid-state", detail, provisioning_state="undoing")
+    house.broken = {}
+    house.work(10_000)
+    move = partial(admin, "POST", f"/tenants/{tenant}/move", json={"partner": receiver.partner})
+    found = [move(headers=STALE).get_json()["code"]]
+    limit(receiver)
+    found.append(move(headers=STALE).get_json()["code"])
+    same = receiver("POST", "/tenants", json=body).get_json()["tenant"]
+    found.append(move().get_json()["code"])
+    assert found == ["quota-exceeded", "precondition-failed", "tenant-exists"]
+    assert asked == []
+    receiver("DELETE", f"/tenants/{same}")
+    assert (move().status_code, len(asked)) == (200, 1)
+    house.close()
 
 
 UNCHANGED: dict[str, tuple[str, str, Any, str]] = {

@@ -39,6 +39,7 @@ class Reaction(Protocol):
 
     def concerns(self, operation: str, tenant: Any = None) -> bool: ...
     def defers(self, session: Session, operation: str, tenant: Any) -> bool: ...
+    def require_ready(self, session: Session, operation: str, tenant: Any) -> None: ...
     def __call__(self, session: Session, change: Any) -> None: ...
 
 
@@ -127,6 +128,11 @@ class Storage:
     def defers(self, session: Session, operation: str, tenant: Any = None) -> bool:
         """Whether `operation` only begins in its transaction."""
         return any(reaction.defers(session, operation, tenant) for reaction in self.reactions)
+
+    def require_ready(self, session: Session, operation: str, tenant: Any) -> None:
+        """Raise `InvalidState` where work on `tenant` is under way that `operation` would disturb."""
+        for reaction in self.reactions:
+            reaction.require_ready(session, operation, tenant)
 
     @property
     def running(self) -> Session | None:

@@ -23,6 +23,9 @@ class Belongings:
         """Nothing of it waits."""
         return False
 
+    def require_ready(self, session: Session, operation: str, tenant: Tenant) -> None:
+        """No work on settings is under way."""
+
     def __call__(self, session: Session, change: Change) -> None:
         """Forget or move what the tenant sets."""
         before, after = change.before, change.after

@@ -36,6 +36,12 @@ class Planning:
             return False
         return bool(self._hooks.steps(DEPROVISIONING)) or _active(session, tenant) is not None
 
+    def require_ready(self, session: Session, operation: str, tenant: Tenant) -> None:
+        """Raise `InvalidState` where a tenant is to be moved while steps build it or undo what they built."""
+        if operation == "tenant.move" and (run := _active(session, tenant)) is not None:
+            detail = f"A tenant whose provisioning is {run.state} cannot be moved."
+            raise InvalidState(detail, provisioning_state=run.state)
+
     def __call__(self, session: Session, change: Change) -> None:
         """Plan, pause, resume, cancel, move or forget the tenant's runs."""
         reaction = _REACTIONS.get(change.operation)
@@ -71,12 +77,8 @@ def _retired(session: Session, hooks: Hooks, change: Change) -> None:
 
 
 def _moved(session: Session, hooks: Hooks, change: Change) -> None:
-    """What was built goes along; nobody is at work on it. Raises `InvalidState` otherwise."""
+    """Move what was built along with the tenant; `require_ready` has seen that no step is at work on it."""
     before = change.before or change.after
-    run = _active(session, before)
-    if run is not None:
-        detail = f"A tenant whose provisioning is {run.state} cannot be moved."
-        raise InvalidState(detail, provisioning_state=run.state)
     where = {"partner_id": before.partner_id, "tenant_id": before.id, "new_partner_id": change.after.partner_id}
     for relocation in session.storage.once(StepSQL).relocations:
         relocation.run(session, where)

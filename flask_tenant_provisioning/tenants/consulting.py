@@ -44,6 +44,9 @@ class Consultation:
         """A hook ends with its transaction."""
         return False
 
+    def require_ready(self, session: Session, operation: str, tenant: Tenant) -> None:
+        """A hook refuses once it is asked, which comes last."""
+
     def __call__(self, session: Session, change: Change) -> None:
         """Run the hooks in their declared order. Raises the problem into which the host's own exception is mapped."""
         hooks = self._hooks.of(change.operation)

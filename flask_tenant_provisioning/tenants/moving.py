@@ -28,6 +28,7 @@ def move(session: Session, actor: Actor, target: Target, partner: str) -> Tenant
     before = locked(session, target)
     if before.status in ("deleted", "provisioning"):
         raise InvalidState(f"A tenant that is {before.status} cannot be moved.", tenant_status=before.status)
+    session.storage.require_ready(session, "tenant.move", before)
     if before.partner_id == partner:
         target.expected(before.version)
         return before

@@ -23,6 +23,9 @@ class Quotas:
         """A limit ends with its transaction."""
         return False
 
+    def require_ready(self, session: Session, operation: str, tenant: Any) -> None:
+        """No work on limits is under way."""
+
     def __call__(self, session: Session, change: Any) -> None:
         """Count from now on, by another limit, or no more."""
         if change.operation != UPDATE:
