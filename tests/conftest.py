@@ -20,7 +20,14 @@ from tests import postgresql, world  # noqa: E402
 from tests.schemas import Schemas  # noqa: E402
 from tests.templates import Tables  # noqa: E402
 
-pytest_plugins = ["tests.guards.skips", "tests.plugin_services", "tests.plugin_mounts", "tests.house", "tests.senders"]
+pytest_plugins = [
+    "tests.guards.skips",
+    "tests.plugin_services",
+    "tests.plugin_mounts",
+    "tests.house",
+    "tests.hosts.mounting",
+    "tests.senders",
+]
 DATABASES = ["sqlite", "postgresql"]
 
 

@@ -67,6 +67,7 @@ HEALTHY = (
     "ok    mount           provisioning, 99 routes at /api/provisioning\n"
     "ok    csrf            no CSRFProtect\n"
     "ok    hooks           none of the host's runs before a request\n"
+    "ok    answers         none of the host's runs after a request\n"
     "ok    sessions        no hook around a request touches them\n"
     "ok    compression     no Flask-Compress\n"
     "ok    middleware      whatever wraps app.wsgi_app stands before the API\n"
@@ -86,6 +87,7 @@ ISOLATED = {
     "99 routes at /api/provisioning": "99 routes at /api/provisioning, isolated",
     "no CSRFProtect": "the mount is isolated: none comes before it",
     "none of the host's runs before a request": "the mount is isolated: none comes before it",
+    "none of the host's runs after a request": "the mount is isolated: none comes before it",
     "no hook around a request touches them": "the mount is isolated: none comes before it",
     "no Flask-Compress": "the mount is isolated: none comes before it",
 }

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import Flask, abort, redirect, request, session
+from flask import Flask, Response, abort, g, redirect, request, session
 from flask.typing import ResponseReturnValue
 from flask_jwt_extended import JWTManager
 from flask_wtf import CSRFProtect
@@ -16,7 +16,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from tests.commands import run
 from tests.house import House, Make
-from tests.world import PREFIX, engine_of
+from tests.world import PREFIX, Caller, engine_of
 
 pytestmark = pytest.mark.one_database("about hosts, whatever the database")
 
@@ -126,6 +126,126 @@ def test_a_hook_that_lets_no_partner_pass_fails(blueprint: House, hook: Callable
     assert (status, detail) == ("fail", f"{HERE}.{hook.__name__} {does} where a partner sends GET /tenants")
     assert ISOLATE in advice
     assert run(blueprint.app, "doctor").status == 1
+
+
+def read_cached() -> None:
+    """A hook that reads the body as Flask's documentation says."""
+    assert request.get_data() == request.get_data()
+
+
+def look_at_form() -> None:
+    """A hook that looks for a field of a form."""
+    request.form.get("csrf")
+
+
+def read_stream() -> None:
+    """A hook that reads the stream, and keeps nothing."""
+    request.stream.read()
+
+
+def read_environ() -> None:
+    """A hook that goes behind Flask's back."""
+    request.environ["wsgi.input"].read()
+
+
+def read_uncached() -> None:
+    """A hook that tells Flask to keep nothing."""
+    request.get_data(cache=False)
+
+
+def test_a_hook_that_reads_a_body_and_leaves_it_is_well(blueprint: House) -> None:
+    for hook in (read_cached, look_at_form):
+        blueprint.app.before_request(hook)
+    blueprint.mount()
+    assert found(blueprint, "hooks")[0] == "ok"
+
+
+@pytest.mark.parametrize("hook", [read_stream, read_environ, read_uncached])
+def test_a_hook_that_takes_the_body_fails(blueprint: House, house: House, hook: Callable[[], None]) -> None:
+    for one in (blueprint, house):
+        one.app.before_request(hook)
+        one.mount()
+    detail = f"{HERE}.{hook.__name__} takes the body where a partner sends POST /tenants"
+    assert found(blueprint, "hooks")[:2] == ("fail", detail)
+    assert found(house, "hooks") == SPARED
+    partner = Caller(blueprint.app)
+    assert partner("POST", "/tenants", json={"client_name": "n"}).get_json()["code"] in (
+        "malformed-json",
+        "bad-request",
+    )
+
+
+def decorate(answer: Response) -> Response:
+    """A hook that puts a page in the place of a problem."""
+    if answer.status_code == 404:
+        answer.set_data("<h1>Sorry</h1>")
+        answer.content_type = "text/html"
+    return answer
+
+
+def keep(answer: Response) -> Response:
+    """A hook that lets everything be kept."""
+    answer.headers["Cache-Control"] = "public"
+    return answer
+
+
+def tag(answer: Response) -> Response:
+    """A hook that makes tags of its own."""
+    answer.headers.pop("ETag", None)
+    answer.add_etag()
+    return answer
+
+
+def replace(_answer: Response) -> Response:
+    """A hook that answers in another's place."""
+    return Response("busy", 503)
+
+
+def stumble(_answer: Response) -> Response:
+    """A hook that needs what only the host's own views leave."""
+    return Response(g.user)
+
+
+@pytest.mark.parametrize(
+    ("hook", "does"),
+    [
+        (decorate, "changes the Content-Type, body where the API answers 404"),
+        (keep, "changes the Cache-Control where the API answers 200"),
+        (tag, "changes the ETag where the API answers 200"),
+        (replace, "changes the status, Content-Type, Cache-Control, ETag, body where the API answers 200"),
+        (stumble, "fails (AttributeError) where the API answers 200"),
+    ],
+)
+def test_a_hook_that_changes_answers_fails(
+    blueprint: House, house: House, hook: Callable[[Response], Response], does: str
+) -> None:
+    for one in (blueprint, house):
+        one.app.after_request(hook)
+        one.mount()
+    advice = f"let it pass request.blueprint == 'provisioning', or {ISOLATE}"
+    assert found(blueprint, "answers") == ("fail", f"{HERE}.{hook.__name__} {does}", advice)
+    assert found(house, "answers") == SPARED
+
+
+def test_a_hook_that_adds_to_an_answer_is_well(blueprint: House) -> None:
+    blueprint.app.before_request(lambda: setattr(g, "trace", "t-1"))
+
+    @blueprint.app.after_request
+    def trace(answer: Response) -> Response:
+        answer.headers["X-Trace"] = answer.headers["X-Request-ID"] = g.trace
+        answer.headers["Cache-Control"] = "no-store, private"
+        return answer
+
+    blueprint.mount()
+    name = f"{HERE}.{trace.__qualname__}"
+    assert found(blueprint, "answers") == ("ok", f"{name}: tried after a request, and the answer stays as it is", "")
+
+
+def test_answers_are_not_tried_where_no_request_reaches_the_api(blueprint: House) -> None:
+    blueprint.app.before_request(forbids)
+    blueprint.app.after_request(stumble)
+    blueprint.mount()
+    assert found(blueprint, "answers") == ("ok", "not tried: see the line of the hooks", "")
 
 
 def test_what_the_host_does_about_its_own_errors_and_json_is_no_matter(blueprint: House) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urljoin
 
 import jwt
 from flask import Flask
 from werkzeug.test import Client, TestResponse
 
+from tests.recording import Exchange, Outcome, exchange_of
 from tests.refusals import invalid, invalid_parameter, refused
 from tests.world import EXAMPLE, PREFIX, configuration, problem
 
@@ -23,10 +26,12 @@ _numbers = itertools.count(1)
 
 
 class Walker:
-    """A partner who speaks HTTP to `app`, and knows nothing of what it is made of."""
+    """A partner who speaks HTTP to `app`, found below the path `root`, and knows nothing of what it is made of."""
 
-    def __init__(self, app: Flask) -> None:
+    def __init__(self, app: Flask, root: str = "") -> None:
         self._client = Client(app)
+        self.exchanges: list[Exchange] = []
+        self.base = root + PREFIX
         self.partner = f"walker-{next(_numbers)}-{time.time_ns():x}"
 
     def token(self, role: str = "partner-admin", **claims: Any) -> str:
@@ -37,7 +42,18 @@ class Walker:
     def __call__(
         self, method: str, path: str, body: Any = None, token: str | None = None, **headers: str
     ) -> TestResponse:
-        """What is answered. Headers are given with _ for -; `token` is a partner-admin's unless given."""
+        """What is answered below the mount. Headers are given with _ for -; `token` is a partner-admin's unless given.
+
+        An address that the API gave is followed as it is, with :meth:`follow`.
+        """
+        return self._send(method, self.base + path, body, token, headers)
+
+    def follow(self, address: str, **headers: str) -> TestResponse:
+        """What is answered at an address that the API gave: at this very path, wherever it leads."""
+        assert address.startswith("/"), address
+        return self._send("GET", address, None, None, headers)
+
+    def _send(self, method: str, address: str, body: Any, token: str | None, headers: dict[str, str]) -> TestResponse:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         bearer = self.token() if token is None else token
         if bearer:
@@ -45,7 +61,8 @@ class Walker:
         if body is not None:
             sent.setdefault("Content-Type", "application/json")
         data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-        answer = self._client.open(PREFIX + path, method=method, data=data, headers=sent)
+        answer = self._client.open(address, method=method, data=data, headers=sent)
+        self.exchanges.append(exchange_of(answer))
         assert answer.headers["Cache-Control"] == "no-store", answer.text
         return answer
 
@@ -63,22 +80,28 @@ def stop(function: Stop) -> Stop:
     return function
 
 
-def walk(app: Flask) -> set[str]:
-    """The stops at which the contract does not hold."""
-    return {name for name, visit in STOPS.items() if not _holds(app, visit)}
+def walk(app: Flask, root: str = "") -> dict[str, Outcome]:
+    """Whether the contract fails at each stop, where callers find the app below the path `root`."""
+    return {name: _visit(Walker(app, root), visit) for name, visit in STOPS.items()}
 
 
-def _holds(app: Flask, visit: Stop) -> bool:
+def _visit(walker: Walker, visit: Stop) -> Outcome:
+    failed = False
     try:
-        visit(Walker(app))
+        visit(walker)
     except (AssertionError, KeyError, TypeError, ValueError):
-        return False
-    return True
+        failed = True
+    return Outcome(failed, tuple(walker.exchanges))
 
 
 def at(tenant: dict[str, Any], action: str = "") -> str:
     """The path of a tenant."""
     return f"/tenants/{tenant['tenant']}{action}"
+
+
+def linked(answer: TestResponse) -> str:
+    """The address of the Link header."""
+    return str(answer.headers["Link"].partition("<")[2].partition(">")[0])
 
 
 @stop
@@ -87,7 +110,7 @@ def create(walker: Walker) -> None:
     made = answer.get_json()
     assert (answer.status_code, answer.content_type) == (201, "application/json")
     assert {**made, **EXAMPLE, "partner": walker.partner, "status": "active", "version": 1} == made
-    assert (answer.headers["Location"], answer.headers["ETag"]) == (PREFIX + at(made), '"1"')
+    assert (answer.headers["Location"], answer.headers["ETag"]) == (walker.base + at(made), '"1"')
 
 
 @stop
@@ -113,9 +136,8 @@ def empty_list(walker: Walker) -> None:
 def pages(walker: Walker) -> None:
     made = [walker.new()["tenant"] for _ in range(3)]
     first = walker("GET", "/tenants?limit=2&sort=created_at")
-    link = first.headers["Link"]
-    assert link.startswith(f"<{PREFIX}/tenants?")
-    second = walker("GET", link[len(f"<{PREFIX}") : link.index(">")])
+    assert first.headers["Link"].startswith(f"<{walker.base}/tenants?")
+    second = walker.follow(linked(first))
     assert [one["tenant"] for page in (first, second) for one in page.get_json()["items"]] == made
 
 
@@ -293,6 +315,47 @@ def upload(walker: Walker) -> None:
 
 
 @stop
+def every_location_leads_to_what_was_made(walker: Walker) -> None:
+    row = json.dumps(EXAMPLE).encode() + b"\n"
+    endpoint = {"url": "https://[3000::1]/", "events": ["tenant.*"]}
+    for path, body, typed, name in (
+        ("/tenants", EXAMPLE, "application/json", "tenant"),
+        ("/bulk-jobs", row, "application/x-ndjson", "job"),
+        ("/webhooks", endpoint, "application/json", "webhook"),
+    ):
+        made = walker("POST", path, body, Content_Type=typed)
+        found = walker.follow(made.headers["Location"])
+        assert (found.status_code, found.get_json()[name]) == (200, made.get_json()[name])
+
+
+@stop
+def every_next_leads_on(walker: Walker) -> None:
+    made = [walker.new()["tenant"] for _ in range(2)]
+    feed = walker("GET", "/events?limit=1")
+    rest = walker.follow(linked(feed))
+    assert [one["tenant"] for page in (feed, rest) for one in page.get_json()["items"]] == made
+    page = walker("GET", "/tenants?limit=1&sort=created_at").get_json()
+    assert walker("GET", f"/tenants?sort=created_at&cursor={page['next']}").get_json()["items"][0]["tenant"] == made[1]
+
+
+@stop
+def what_a_problem_names_is_there(walker: Walker) -> None:
+    refusal = walker("GET", "/tenants?x=1").get_json()
+    explained = walker.follow(refusal["type"], Accept="application/json")
+    assert (explained.status_code, explained.get_json()["code"]) == (200, "invalid-parameter")
+    assert walker.follow(refusal["instance"]).status_code == 200
+
+
+@stop
+def what_the_docs_load_is_there(walker: Walker) -> None:
+    for path in ("/docs", "/problems/not-found"):
+        page = walker("GET", path, token="", Accept="text/html")
+        for reference in re.findall(r'(?:src|href)="([^"]*)"', page.text):
+            address = urljoin(f"http://host{walker.base}{path}", reference).removeprefix("http://host")
+            assert walker.follow(address, Accept="*/*").status_code == 200
+
+
+@stop
 def tags_are_ours_however_packed(walker: Walker) -> None:
     made = walker.new(metadata={f"note{number}": "x" * 400 for number in range(5)})
     answer = walker("GET", at(made), Accept_Encoding="gzip")
@@ -301,13 +364,15 @@ def tags_are_ours_however_packed(walker: Walker) -> None:
 
 @stop
 def request_id(walker: Walker) -> None:
-    assert walker("GET", "/nowhere", X_Request_ID="r-1").headers["X-Request-ID"] == "r-1"
+    answer = walker("GET", "/nowhere", X_Request_ID="r-1")
+    assert answer.get_json()["request_id"] == answer.headers["X-Request-ID"]
 
 
 @stop
 def no_cookie_plays_a_part(walker: Walker) -> None:
-    for path in ("/openapi.json", "/nowhere"):
+    for path, status in (("/openapi.json", 200), ("/nowhere", 404)):
         answer = walker("GET", path, token="", Cookie="session=nonsense")
+        assert (answer.status_code, answer.mimetype != "application/problem+json") == (status, status == 200)
         assert ("Set-Cookie" in answer.headers, "Cookie" in answer.headers.get("Vary", "")) == (False, False)
 
 
@@ -315,7 +380,7 @@ def no_cookie_plays_a_part(walker: Walker) -> None:
 def openapi(walker: Walker) -> None:
     document = walker("GET", "/openapi.json", token="").get_json()
     assert document["openapi"].startswith("3.1")
-    assert [server["url"] for server in document["servers"]] == [PREFIX]
+    assert [server["url"] for server in document["servers"]] == [walker.base]
 
 
 @stop

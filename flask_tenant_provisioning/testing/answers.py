@@ -81,17 +81,18 @@ class Answer:
             return None
         return None if code in TITLES else code
 
-    def fail(self, should: str) -> NoReturn:
-        """Fail: this request `should` have done something else."""
+    def fail(self, should: str, cause: str = "") -> NoReturn:
+        """Fail: this request `should` have done something else. Unless it is given, the answer tells the `cause`."""
         __tracebackhide__ = True
-        hint = f" {HOOK}" if self.refusal else diagnosis(self.status, self.media_type, self.text)
+        told = f" {HOOK}" if self.refusal else diagnosis(self.status, self.media_type, self.text)
+        hint = f" {cause}" if cause else told
         raise AssertionError(f"{self.sent} should {should}.{hint}\n\n{self!r}")
 
-    def require(self, holds: bool, should: str) -> None:
-        """Fail unless it `holds` that the request did what it `should`."""
+    def require(self, holds: bool, should: str, cause: str = "") -> None:
+        """Fail unless it `holds` that the request did what it `should`; the likely `cause` may be given."""
         __tracebackhide__ = True
         if not holds:
-            self.fail(should)
+            self.fail(should, cause)
 
     def expect(self, *statuses: int) -> Answer:
         """Demand one of these, and what every answer bears. Skips where a hook of the host's refuses a change."""

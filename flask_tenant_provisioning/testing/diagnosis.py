@@ -19,6 +19,14 @@ LIMITED = (
     "A rate limit stopped the suite, which sends some hundred requests as one partner: let it run with larger "
     "PROVISIONING_RATE_LIMITS, or without any."
 )
+COOKIES = (
+    "A hook of the host's reads or writes the session: let a request pass whose blueprint is "
+    "provisioning.blueprint.name, or mount the API isolated."
+)
+PACKED = (
+    "Something of the host's packs the answer, such as Flask-Compress: leave the API to the proxy in front, or mount "
+    "it isolated."
+)
 BODY = "Where the host demands more of a tenant, override the fixture provisioning_tenant_body."
 
 HOOK = (

@@ -9,7 +9,7 @@ from flask_appbuilder import AppBuilder
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
 
-from tests.hosts.kinds import ANONYMOUS, EVERYTHING, Kind, cookies_since
+from tests.hosts.kinds import Kind, before
 from tests.world import configuration
 
 
@@ -38,6 +38,6 @@ KIND = Kind(
         ("GET", "/nowhere"),
         ("GET", "/static/appbuilder/css/ab.css"),
     ),
-    told={"jwt-users": "fail", "sessions": "warn"},
-    broken=EVERYTHING - ANONYMOUS | cookies_since(3, 1, 3),
+    causes=("a user lookup that knows no partner", "a session"),
+    unseen=("a session",) if before(3, 1, 3) else (),
 )

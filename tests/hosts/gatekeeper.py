@@ -10,7 +10,7 @@ from flask_login import LoginManager, UserMixin, current_user, login_user
 from flask_wtf import CSRFProtect
 from flask_wtf.csrf import generate_csrf
 
-from tests.hosts.kinds import EVERYTHING, Kind, cookies_since
+from tests.hosts.kinds import Kind
 from tests.world import configuration
 
 
@@ -54,6 +54,5 @@ KIND = Kind(
         ("GET", "/"),
         ("GET", "/nowhere"),
     ),
-    told={"hooks": "fail", "sessions": "warn"},
-    broken=EVERYTHING - {"request_id", "no_cookie_plays_a_part"} | cookies_since(2, 3, 2),
+    causes=("a wall", "a session"),
 )

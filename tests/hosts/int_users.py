@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask
 from flask_jwt_extended import JWTManager, current_user, jwt_required
 
-from tests.hosts.kinds import ANONYMOUS, EVERYTHING, Kind
+from tests.hosts.kinds import Kind
 from tests.world import configuration
 
 USERS = {1: "Ada"}
@@ -32,6 +32,5 @@ def build(_folder: Path) -> Flask:
 KIND = Kind(
     build,
     pages=(("GET", "/"), ("GET", "/me"), ("GET", "/nowhere")),
-    told={"jwt-users": "fail"},
-    broken=EVERYTHING - ANONYMOUS,
+    causes=("a user lookup that knows no partner",),
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 from flask import Flask, redirect, request
 from flask.typing import ResponseReturnValue
 
-from tests.hosts.kinds import EVERYTHING, Kind
+from tests.hosts.kinds import Kind
 from tests.world import configuration
 
 
@@ -27,6 +27,5 @@ def build(_folder: Path) -> Flask:
 KIND = Kind(
     build,
     pages=(("GET", "/"), ("POST", "/"), ("GET", "/nowhere"), ("GET", "/a/b?c=d")),
-    told={"hooks": "fail"},
-    broken=EVERYTHING - {"request_id", "no_cookie_plays_a_part"},
+    causes=("a wall",),
 )

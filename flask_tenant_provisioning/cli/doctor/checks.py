@@ -30,6 +30,7 @@ CHECKS: Mapping[str, Check] = {
     "mount": mounting.registered,
     "csrf": host.no_csrf_wall,
     "hooks": host.hooks,
+    "answers": host.answers,
     "sessions": host.sessions,
     "compression": host.compression,
     "middleware": host.middleware,

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import CodeType
 from typing import Any
 
+from flask import Response, request
 from sqlalchemy import MetaData, Table
 from werkzeug.exceptions import HTTPException
 
 from ...isolated import Isolated
+from ...problems.rendering import MEDIA_TYPE, mark
+from ...web.media_types import JSON
+from ...web.preconditions import etag
 from .findings import FAIL, ISOLATE, OK, WARN, Finding, Patient, named
 from .tokens import probe
 
@@ -42,7 +47,10 @@ def no_csrf_wall(patient: Patient) -> Finding:
 
 
 def hooks(patient: Patient) -> Finding:
-    """No function of the host's that runs before each request answers partners itself: a request of theirs is tried."""
+    """No function of the host's that runs before each request answers partners itself, or takes what they send.
+
+    A request of theirs is tried.
+    """
     if patient.isolated:
         return Finding(OK, _SPARED)
     found = [hook for hook in _before(patient) if not _is_wall(hook)]
@@ -61,21 +69,91 @@ def _answers(
     patient: Patient, found: list[Callable[..., Any]], method: str
 ) -> Iterator[tuple[Callable[..., Any], str]]:
     """The hooks that do not let a partner's request pass, each with what it does. They run in one request's context."""
-    try:
-        token = probe(patient)
-    except Exception:
-        token = ""  # the app signs none: its hooks see a request without one
-    with patient.request(method, token):
+    with patient.request(method, _token(patient)):
         for hook in found:
-            try:
-                answer = patient.app.ensure_sync(hook)()
-            except HTTPException as error:
-                yield hook, f"answers {error.code}"
-            except Exception as error:
-                yield hook, f"fails ({type(error).__name__})"
-            else:
-                if answer is not None:
-                    yield hook, f"answers {patient.app.make_response(answer).status_code}"
+            if outcome := _outcome(patient, hook):
+                yield hook, outcome
+
+
+def _token(patient: Patient) -> str:
+    """A partner's token; empty where the app signs none, and its hooks see a request without one."""
+    try:
+        return probe(patient)
+    except Exception:
+        return ""
+
+
+def _outcome(patient: Patient, hook: Callable[..., Any]) -> str | None:
+    """What a hook does to the current request before it reaches the API; None where it lets it pass whole."""
+    try:
+        answer = patient.app.ensure_sync(hook)()
+    except HTTPException as error:
+        return f"answers {error.code}"
+    except Exception as error:
+        return f"fails ({type(error).__name__})"
+    if answer is not None:
+        return f"answers {patient.app.make_response(answer).status_code}"
+    return "takes the body" if _is_body_lost() else None
+
+
+def _is_body_lost() -> bool:
+    """Return whether the current request's body was read, and Flask has not kept it."""
+    if request.environ["wsgi.input"].tell() == 0:
+        return False
+    return "stream" not in vars(request) or not request.get_data()
+
+
+def answers(patient: Patient) -> Finding:
+    """No function of the host's that runs after each request changes what the API promises of its answers.
+
+    Answers as the API gives them are tried: a tenant, and a problem.
+    """
+    if patient.isolated:
+        return Finding(OK, _SPARED)
+    found = patient.app.after_request_funcs.get(None, ())[::-1]
+    if not found:
+        return Finding(OK, "none of the host's runs after a request")
+    for status in (200, 404):
+        with patient.request("GET", _token(patient)):
+            if any(_outcome(patient, hook) for hook in _before(patient) if not _is_wall(hook)):
+                return Finding(OK, "not tried: see the line of the hooks")
+            for hook in found:
+                if outcome := _changes(patient, hook, _sample(status)):
+                    advice = f"let it pass request.blueprint == {patient.mount.name!r}, or {ISOLATE}"
+                    return Finding(FAIL, f"{named(hook)} {outcome} where the API answers {status}", advice)
+    return Finding(OK, f"{_listed(found)}: tried after a request, and the answer stays as it is")
+
+
+def _sample(status: int) -> Response:
+    """An answer as the API gives it."""
+    kind, tag = (JSON, etag(1)) if status < 400 else (MEDIA_TYPE, "")
+    answer = mark(Response(json.dumps({"status": status}), status, mimetype=kind))
+    if tag:
+        answer.headers["ETag"] = tag
+    return answer
+
+
+def _changes(patient: Patient, hook: Callable[..., Any], answer: Response) -> str | None:
+    """What a hook changes of an `answer` that has to stay; None where it changes none of it."""
+    before = _promised(answer)
+    try:
+        answer = patient.app.ensure_sync(hook)(answer)
+        after = _promised(answer)
+    except Exception as error:
+        return f"fails ({type(error).__name__})"
+    changed = [name for name in before if after[name] != before[name]]
+    return f"changes the {', '.join(changed)}" if changed else None
+
+
+def _promised(answer: Response) -> dict[str, Any]:
+    """What partners rely on in an `answer`, by name."""
+    return {
+        "status": answer.status_code,
+        "Content-Type": answer.mimetype,
+        "Cache-Control": "no-store" in answer.headers.get("Cache-Control", ""),
+        "ETag": answer.headers.get("ETag"),
+        "body": answer.get_data(),
+    }
 
 
 def sessions(patient: Patient) -> Finding:

@@ -8,6 +8,8 @@ import pytest
 
 from flask_tenant_provisioning.testing.answers import Answer
 from flask_tenant_provisioning.testing.callers import Caller, path_of
+from flask_tenant_provisioning.testing.diagnosis import PACKED
+from flask_tenant_provisioning.web.preconditions import etag
 
 WRITES = ("PATCH", "PUT", "DELETE", "POST /suspend", "POST /reactivate", "POST /restore")
 FAILING = ('"0"', '"999"', "W/{}", '"0", W/{}', "1", "", '"unterminated')
@@ -105,3 +107,10 @@ def test_the_precondition_of_a_purge_counts(provisioning_partner: Caller) -> Non
     answer = everybody("DELETE", path, headers={"If-Match": '"0"'}, also=["tenant:purge"])
     answer.problem(412, "precondition-failed")
     answer.require(provisioning_partner.read(tenant) == tenant, "leave the tenant as it was")
+
+
+def test_the_tag_is_the_version_where_the_caller_takes_the_answer_packed(provisioning_partner: Caller) -> None:
+    tenant = provisioning_partner.create(metadata={f"note{number}": "x" * 400 for number in range(5)})
+    answer = provisioning_partner("GET", path_of(tenant), headers={"Accept-Encoding": "gzip"}).expect(200)
+    answer.require(answer.header("ETag") == etag(tenant["version"]), "answer with the version in the ETag", PACKED)
+    answer.require(answer.tenant() == tenant, "show the tenant as it is")
