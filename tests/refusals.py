@@ -23,7 +23,7 @@ def refused(answer: TestResponse, status: int, code: str, detail: str, **members
     """Assert that `answer` is this problem document, and no member more."""
     assert answer.status_code == status, answer.text
     assert problem(answer) == {
-        "type": f"{PREFIX}/problems/{code}",
+        "type": f"{_root(answer)}{PREFIX}/problems/{code}",
         "title": _TITLES.get(code),
         "status": status,
         "code": code,
@@ -32,6 +32,12 @@ def refused(answer: TestResponse, status: int, code: str, detail: str, **members
         "request_id": answer.headers["X-Request-ID"],
         **members,
     }
+
+
+def _root(answer: TestResponse) -> str:
+    """The path below which the app was asked."""
+    root, prefix, _ = answer.request.path.partition(PREFIX)
+    return root if prefix else ""
 
 
 def invalid(answer: TestResponse, *errors: tuple[str, str, str]) -> None:

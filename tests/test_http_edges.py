@@ -15,21 +15,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from flask_tenant_provisioning import TenantProvisioning, requires
 from flask_tenant_provisioning.blueprint import ROUTES
 from flask_tenant_provisioning.web.media_types import PATCHES
+from tests.hosts.proxied import NO_PATHS
 from tests.refusals import refused
 from tests.world import EXAMPLE, PREFIX, Caller, configuration, isolated, problem
-
-NO_PATHS = {
-    "another host": "//evil.example",
-    "another host, by a backslash": "/\\evil.example",
-    "a scheme": "https://evil.example",
-    "a script": "javascript:alert(1)//",
-    "no slash": "evil",
-    "a line feed": "/a\nb",
-    "a query": "/a?b",
-    "a fragment": "/a#b",
-    "a space": "/a b",
-    "a slash within": "/a//b",
-}
 
 
 def forwarded(app: Flask, prefix: str) -> Caller:

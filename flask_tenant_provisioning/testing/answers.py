@@ -48,12 +48,13 @@ class Sent(NamedTuple):
 class Answer:
     """An answer of the API. What it does not keep fails the test."""
 
-    def __init__(self, sent: Sent, response: TestResponse, types: str) -> None:
+    def __init__(self, sent: Sent, response: TestResponse, base: str, types: str) -> None:
         self.sent = sent
         self.status = response.status_code
         self.headers = response.headers
         self.body = response.get_data()
         self._line = response.status
+        self._base = base
         self._types = types
 
     def __repr__(self) -> str:
@@ -103,6 +104,9 @@ class Answer:
         self.require("no-store" in self.headers.get("Cache-Control", ""), "answer with Cache-Control: no-store")
         identified = REQUEST_ID.fullmatch(self.headers.get("X-Request-ID", ""))
         self.require(identified is not None, "answer with the request's X-Request-ID")
+        for name in ("Location", "Link"):
+            leads = self.headers.get(name, "").lstrip("<")
+            self.require(not leads or leads.startswith(f"{self._base}/"), f"name in {name} a path below {self._base}")
         return self
 
     def header(self, name: str) -> str:

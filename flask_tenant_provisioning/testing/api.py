@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, MapAdapter, Rule
+from werkzeug.wrappers import Request
 
 from ..config import Settings
 from ..limiting.budgets import budgets
@@ -61,9 +63,10 @@ class MountedApi:
             raise AssertionError(
                 f"{method} {where} should be answered; the app raised {type(error).__name__}: {error}"
             ) from error
-        root = response.request.script_root
-        types = self.settings.problem_base_uri or f"{root}{self.settings.url_prefix}/problems/"
-        return Answer(Sent(method, root + where, sent, data), response, types)
+        root = _root_of(response.request, where)
+        base = f"{root}{self.settings.url_prefix}"
+        types = self.settings.problem_base_uri or f"{base}/problems/"
+        return Answer(Sent(method, root + where, sent, data), response, base, types)
 
     def at(self, address: str) -> str:
         """The path below the mount of an `address` that the API answered with."""
@@ -108,6 +111,13 @@ class MountedApi:
         limiter = budgets(self.mount).limiter
         if limiter is None or not limiter.enabled:
             pytest.skip("the host has turned Flask-Limiter off")
+
+
+def _root_of(request: Request, where: str) -> str:
+    """The path below which callers find the app: a client of the host's may ask for more than `where`."""
+    asked = unquote(urlsplit(where).path)
+    above = request.path.removesuffix(asked) if request.path.endswith(asked) else ""
+    return request.script_root + above
 
 
 def _places(api: Api) -> MapAdapter:

@@ -68,6 +68,7 @@ def _settled(text: str, header: str = "") -> str:
 
 NAMES = (
     "appbuilder",
+    "below",
     "body_eater",
     "body_logger",
     "body_reader",
@@ -81,6 +82,7 @@ NAMES = (
     "own_request_ids",
     "page_hook",
     "pages",
+    "proxied",
     "request_ids",
     "secure",
     "visits",
