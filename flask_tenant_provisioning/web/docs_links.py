@@ -6,9 +6,10 @@ no other route of the API reads it.
 
 from __future__ import annotations
 
-from flask import Response, request
+from flask import Response, has_request_context, request
 
 from ..problems import InvalidCursor
+from ..problems.addresses import path as path_of_request
 from .mount import Mount
 
 PARAMETER = "link"
@@ -16,8 +17,11 @@ _SUBJECT = "docs link"
 
 
 def make_link(mount: Mount, seconds: int) -> str:
-    """The path of the documents, with what opens them for so many seconds; the plain path where they are public."""
-    path = f"{mount.settings.url_prefix}/docs"
+    """The path of the documents, with what opens them for so many seconds; the plain path where they are public.
+
+    In a view it is the path as the caller sees it, behind any ``SCRIPT_NAME``.
+    """
+    path = f"{mount.base() if has_request_context() else mount.settings.url_prefix}/docs"
     if mount.settings.public_docs:
         return path
     end = int(mount.storage.clock()) + seconds
@@ -30,7 +34,7 @@ def follow_link(mount: Mount) -> Response | None:
     left = _seconds_left(mount, sent)
     if not left:
         return None
-    answer = Response(status=303, headers={"Location": f"{request.script_root}{request.path}"})
+    answer = Response(status=303, headers={"Location": path_of_request()})
     path = mount.base()
     answer.set_cookie(
         _cookie(mount), sent, max_age=left, path=path, secure=request.is_secure, httponly=True, samesite="Lax"
