@@ -10,29 +10,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .access import Principal as Principal, current_principal as current_principal, requires as requires
+    from .access.guard import current_principal as current_principal, requires as requires
+    from .access.principal import Principal as Principal
     from .config import ConfigurationError as ConfigurationError
+    from .errors import ProvisioningError as ProvisioningError
     from .extension import TenantProvisioning as TenantProvisioning
-    from .problems import ProvisioningError as ProvisioningError
-    from .settings.view import TenantSettings as TenantSettings
-    from .steps.context import StepContext as StepContext
-    from .steps.exporting import to_folder as to_folder
-    from .steps.failures import StepAbandoned as StepAbandoned, StepFailed as StepFailed
+    from .settings.tenant_settings import TenantSettings as TenantSettings
+    from .steps.context import StepAbandoned as StepAbandoned, StepContext as StepContext, StepFailed as StepFailed
+    from .steps.export import to_folder as to_folder
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "ConfigurationError": ".config",
-    "Principal": ".access",
-    "ProvisioningError": ".problems",
-    "StepAbandoned": ".steps.failures",
+    "Principal": ".access.principal",
+    "ProvisioningError": ".errors",
+    "StepAbandoned": ".steps.context",
     "StepContext": ".steps.context",
-    "StepFailed": ".steps.failures",
+    "StepFailed": ".steps.context",
     "TenantProvisioning": ".extension",
-    "TenantSettings": ".settings.view",
-    "current_principal": ".access",
-    "requires": ".access",
-    "to_folder": ".steps.exporting",
+    "TenantSettings": ".settings.tenant_settings",
+    "current_principal": ".access.guard",
+    "requires": ".access.guard",
+    "to_folder": ".steps.export",
 }
 
 if not TYPE_CHECKING:  # a type checker must go on to refuse a name that does not exist

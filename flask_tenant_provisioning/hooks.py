@@ -1,27 +1,26 @@
-"""What a host registers: hooks, steps, fields, plans, settings, limits, errors. Data: nothing here runs them."""
+"""Functions that a host registers: the arguments they may ask for, and checks that calling them does their work.
+
+The functions run in threads without an event loop. A coroutine function or a generator function is refused when it is
+registered; a plain function that returns an awaitable or a generator is detected when it has been called.
+"""
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Iterator
+from types import GeneratorType
+from typing import Any, TypeVar
 
 from marshmallow import Schema
+from marshmallow.fields import Dict, Field, Function, List, Method, Nested, Tuple
 
-from .callables import name_of
 from .config import ConfigurationError
-from .names import ordered, unique
-from .namespaces import Namespace, agreed
-from .plans import Plan
-from .problems import ProvisioningError
 
 #: A function of the host's, which registering it leaves as it is.
 F = TypeVar("F", bound=Callable[..., Any])
-
 #: What a hook can take part in.
-OPERATIONS = (
+HOOK_OPERATIONS = (
     "tenant.create",
     "tenant.update",
     "tenant.suspend",
@@ -32,168 +31,16 @@ OPERATIONS = (
     "tenant.purge",
 )
 #: What a hook can ask for, by the names of its parameters.
-OFFERED = frozenset({"session", "tenant", "before", "principal", "operation"})
+HOOK_ARGUMENTS = frozenset({"session", "tenant", "before", "principal", "operation"})
 #: What a function can ask for that says how much of a limit is used.
-OFFERED_TO_USAGES = frozenset({"session", "tenant"})
+USAGE_ARGUMENTS = frozenset({"session", "tenant"})
 #: What a step, its undo and an export can ask for.
-OFFERED_TO_STEPS = frozenset({"tenant", "context"})
+STEP_ARGUMENTS = frozenset({"tenant", "context"})
 #: What an archive can ask for.
-OFFERED_TO_ARCHIVES = frozenset({"name", "stream", "sha256", "tenant", "context"})
-
-PROVISIONING, DEPROVISIONING = "provisioning", "deprovisioning"
+ARCHIVE_ARGUMENTS = frozenset({"name", "stream", "sha256", "tenant", "context"})
 
 
-class Hook(NamedTuple):
-    """A function of the host's that runs inside the transaction of each of `operations`."""
-
-    name: str
-    operations: tuple[str, ...]
-    function: Callable[..., Any]
-    after: tuple[str, ...]
-    wants: frozenset[str]
-
-
-class Usage(NamedTuple):
-    """A function of the host's that says how much of `limit` a tenant uses."""
-
-    limit: str
-    function: Callable[..., Any]
-    wants: frozenset[str]
-
-
-class MappedError(NamedTuple):
-    """What the host raises, or the database's constraint that it meets, and the problem that its caller reads."""
-
-    cause: type[Exception] | str
-    kind: type[ProvisioningError]
-    detail: str | None
-    field: str | None
-
-
-class Step(NamedTuple):
-    """A piece of work of the host's that follows the commit, durably; times are in seconds.
-
-    `undo` takes its effect back where a later step gives up. `backoff` is the time before the first of at most
-    `retries` further attempts, doubled before each next one. All others of its phase come after one that is `first`.
-    """
-
-    name: str
-    phase: str
-    function: Callable[..., Any]
-    undo: Callable[..., Any] | None
-    retries: int
-    timeout: float
-    backoff: float
-    after: tuple[str, ...]
-    first: bool = False
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class TenantFields:
-    """The fields that a host adds to tenants: their schema, and the names of those that lists are filtered by."""
-
-    schema: Schema
-    filterable: tuple[str, ...]
-
-    @functools.cached_property
-    def fields(self) -> Mapping[str, Any]:
-        """Every field by the name that clients use, in the order of their declaration."""
-        fields = self.schema.fields.items()
-        return {name if field.data_key is None else field.data_key: field for name, field in fields}
-
-
-class Hooks:
-    """Everything that one host registered."""
-
-    def __init__(self) -> None:
-        self.fields: TenantFields | None = None
-        self._steps: dict[str, list[Step]] = {PROVISIONING: [], DEPROVISIONING: []}
-        self._orders: dict[str, tuple[Step, ...]] = {}
-        self._hooks: list[Hook] = []
-        self._of: dict[str, tuple[Hook, ...]] = {}
-        self.errors: list[MappedError] = []
-        self.exports: dict[str, Callable[..., Any]] = {}
-        self.archive: Callable[..., Any] | None = None
-        self.plans: dict[str, Plan] = {}
-        self.usages: dict[str, Usage] = {}
-        self.rate_limits: Callable[[str, str], str | None] | None = None
-        self.namespaces: dict[str, Namespace] = {}
-
-    def add(self, hook: Hook) -> None:
-        """Keep a hook. Raises `ConfigurationError` where another has its name."""
-        unique(hook.name, self._hooks, "hook")
-        self._hooks.append(hook)
-        self._of.clear()
-
-    def of(self, operation: str) -> tuple[Hook, ...]:
-        """The hooks of `operation`, in their declared order. Raises `ConfigurationError` where there is none."""
-        found = self._of.get(operation)
-        if found is None:
-            every = ordered(self._hooks, "hook")
-            found = self._of[operation] = tuple(hook for hook in every if operation in hook.operations)
-        return found
-
-    def add_step(self, step: Step) -> None:
-        """Keep a step. Raises `ConfigurationError` where another of its phase has its name."""
-        unique(step.name, self._steps[step.phase], f"{step.phase} step")
-        self._steps[step.phase].append(step)
-        self._orders.clear()
-
-    def steps(self, phase: str) -> tuple[Step, ...]:
-        """The steps of `phase`, in an order that they allow. Raises `ConfigurationError` where there is none."""
-        found = self._orders.get(phase)
-        if found is None:
-            found = self._orders[phase] = tuple(ordered(_behind_the_first(self._steps[phase]), f"{phase} step"))
-        return found
-
-    def step(self, phase: str, name: str) -> Step | None:
-        """The step of this name, None where the host has none any more."""
-        return next((step for step in self._steps[phase] if step.name == name), None)
-
-    def add_plan(self, plan: Plan) -> None:
-        """Keep a plan. Raises `ConfigurationError` where it cannot set what it does in a namespace that is known."""
-        self.plans[plan.name] = self._agreed(plan)
-
-    def add_namespace(self, namespace: Namespace) -> None:
-        """Keep a namespace of settings. Raises `ConfigurationError` where a plan sets in it what cannot be."""
-        self.namespaces[namespace.name] = namespace
-        try:
-            self.plans |= {name: self._agreed(plan) for name, plan in self.plans.items()}
-        except ConfigurationError:
-            del self.namespaces[namespace.name]
-            raise
-
-    def _agreed(self, plan: Plan) -> Plan:
-        known = {name: self.namespaces[name] for name in plan.settings if name in self.namespaces}
-        found = {name: agreed(one, plan.settings[name], plan.name) for name, one in known.items()}
-        return plan._replace(settings={**plan.settings, **found})
-
-    def kinds(self) -> tuple[type[ProvisioningError], ...]:
-        """Every class of problem of the host's own."""
-        return tuple({mapped.kind.code: mapped.kind for mapped in self.errors}.values())
-
-    def check(self) -> None:
-        """Raise `ConfigurationError` where what was registered does not fit together."""
-        ordered(self._hooks, "hook")
-        for phase in self._steps:
-            self.steps(phase)
-        if self.exports and self.archive is None:
-            raise ConfigurationError("There are exports and nowhere to put them: register a @provisioning.archive.")
-        for plan in self.plans.values():
-            if strangers := [name for name in plan.settings if name not in self.namespaces]:
-                raise ConfigurationError(
-                    f"The plan {plan.name!r} sets {strangers[0]!r}, and there is no such namespace: "
-                    f"register provisioning.settings({strangers[0]!r}, …) first."
-                )
-
-
-def _behind_the_first(steps: Sequence[Step]) -> list[Step]:
-    """The steps, of which those that wait for no other wait for the first one."""
-    first = tuple(step.name for step in steps if step.first)
-    return [step if step.first or step.after else step._replace(after=first) for step in steps]
-
-
-def wanted(function: Callable[..., Any], offered: frozenset[str], what: str) -> frozenset[str]:
+def get_requested_arguments(function: Callable[..., Any], offered: frozenset[str], what: str) -> frozenset[str]:
     """Return which of `offered` the function asks for. Raises `ConfigurationError` where it asks for more."""
     parameters = inspect.signature(function).parameters
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
@@ -201,18 +48,104 @@ def wanted(function: Callable[..., Any], offered: frozenset[str], what: str) -> 
     needed = {name for name, parameter in parameters.items() if parameter.default is inspect.Parameter.empty}
     if strangers := needed - offered:
         names = ", ".join(sorted(offered))
-        raise ConfigurationError(f"The {what} {name_of(function)!r} asks for {min(strangers)!r}; there is {names}.")
+        raise ConfigurationError(
+            f"The {what} {get_function_name(function)!r} asks for {min(strangers)!r}; there is {names}."
+        )
     return offered & parameters.keys()
 
 
-def mapped_kind(code: str, status: int, title: str | None, remedy: str | None, meaning: str | None) -> Any:
-    """A class of problem that one host alone has: it stands in no catalogue but its mounts'."""
-    own: Mapping[str, Any] = {
-        "code": code,
-        "status": status,
-        "title": title or code.replace("-", " ").capitalize(),
-        "remedy": remedy or "Correct what `detail` says, or ask the operator.",
-        "of_host": True,
-        "__doc__": meaning or "The application refused this.",
-    }
-    return type("HostProblem", (ProvisioningError,), dict(own))
+#: What a marshmallow field calls while it loads, checks and dumps.
+_FIELD_METHODS = ("deserialize", "serialize", "_deserialize", "_serialize", "_validate")
+#: By which of these marshmallow 4 and 3 know the methods of a schema that `post_load` and its like decorate.
+_HOOK_ATTRIBUTES = ("__marshmallow_hook__", "_marshmallow_hook")
+
+
+class NotRunError(TypeError):
+    """A function of the host's returned an awaitable or a generator: its work has not been done."""
+
+
+def get_function_name(function: Any) -> str:
+    """The name of a function; that of its class for an object that is called like one."""
+    function = _unwrap_partials(function)
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def require_sync_function(function: Any, what: str, *, may_yield: bool = False) -> None:
+    """Check that calling `function` does its work. `may_yield` allows a generator function, whose values are read.
+
+    Raises `ConfigurationError` that says what to do for what cannot be called, for a coroutine function, an
+    asynchronous generator function and, unless it `may_yield`, a generator function; for an object whose
+    ``__call__`` is one, and for a `functools.partial` of one.
+    """
+    if not callable(function):
+        raise ConfigurationError(f"The {what} must be a function, not {function!r}.")
+    name = f"The {what} {get_function_name(function)!r}"
+    if _is_any_kind(function, inspect.iscoroutinefunction, inspect.isasyncgenfunction):
+        raise ConfigurationError(
+            f"{name} is an async function, which would never run here: register a plain function that runs it, "
+            f"for example with asyncio.run({get_function_name(function)}(…))."
+        )
+    if not may_yield and _is_any_kind(function, inspect.isgeneratorfunction):
+        raise ConfigurationError(f"{name} is a generator function, which would never run here: take out its yield.")
+
+
+def require_sync_schema(schema: Schema) -> None:
+    """Check every function by which `schema` loads, validates and dumps, as `require_sync_function` does."""
+    kind = type(schema)
+    for name in dir(kind):
+        method = getattr(kind, name)
+        if any(hasattr(method, mark) for mark in _HOOK_ATTRIBUTES):
+            require_sync_function(method, f"method of {kind.__name__}")
+    for name, field in schema.fields.items():
+        for function in _iter_field_functions(schema, field):
+            require_sync_function(function, f"function of {kind.__name__}'s field {name!r}", may_yield=True)
+
+
+def require_result(result: Any, what: str, *, may_yield: bool = False) -> Any:
+    """Return what a function of the host's returned. Raises `NotRunError` where its work has not been done."""
+    if result is None or type(result) in (bool, int, str):
+        return result
+    if inspect.isawaitable(result) or hasattr(result, "__aiter__"):
+        if inspect.iscoroutine(result):
+            result.close()  # else Python warns, somewhere else, that nothing awaited it
+        raise NotRunError(f"{what} returned an awaitable, which nothing awaits: its work was not done.")
+    if not may_yield and isinstance(result, GeneratorType):
+        raise NotRunError(f"{what} returned a generator, which nothing reads: its work was not done.")
+    return result
+
+
+def _iter_field_functions(schema: Schema, field: Field[Any]) -> Iterator[Callable[..., Any]]:
+    """Every function that marshmallow calls for `field`, and for the fields within it."""
+    yield from (getattr(field, name) for name in _FIELD_METHODS)
+    yield from field.validators
+    yield from (default for default in (field.load_default, field.dump_default) if callable(default))
+    if isinstance(field, Function):
+        yield from filter(callable, (field.serialize_func, field.deserialize_func))
+    if isinstance(field, Method):
+        names = filter(None, (field.serialize_method_name, field.deserialize_method_name))
+        yield from filter(callable, (getattr(schema, name, None) for name in names))
+    if isinstance(field, Nested):
+        require_sync_schema(field.schema)
+    for inner in _iter_inner_fields(field):
+        yield from _iter_field_functions(schema, inner)
+
+
+def _iter_inner_fields(field: Field[Any]) -> Iterator[Field[Any]]:
+    if isinstance(field, List):
+        yield field.inner
+    elif isinstance(field, Tuple):
+        yield from field.tuple_fields
+    elif isinstance(field, Dict):
+        yield from filter(None, (field.key_field, field.value_field))
+
+
+def _is_any_kind(function: Any, *kinds: Callable[[Any], bool]) -> bool:
+    function = _unwrap_partials(function)
+    method = getattr(type(function), "__call__", None)  # noqa: B004
+    return any(kind(function) or kind(method) for kind in kinds)
+
+
+def _unwrap_partials(function: Any) -> Any:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function

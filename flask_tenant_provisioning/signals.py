@@ -23,8 +23,8 @@ from typing import Any
 from blinker import NamedSignal, Namespace
 from flask import current_app
 
-from .callables import require_done
-from .events.feed import envelope
+from .events.models import render_event
+from .hooks import require_result
 
 logger = logging.getLogger(__name__)
 
@@ -51,24 +51,24 @@ webhook_deleted = _signals.signal("webhook.deleted")
 webhook_disabled = _signals.signal("webhook.disabled")
 
 #: The types of events that are logged too.
-_ALARMING = {tenant_provisioning_failed.name, webhook_disabled.name}
+_LOGGED_TYPES = {tenant_provisioning_failed.name, webhook_disabled.name}
 
 
-def announce(rows: Sequence[Mapping[str, Any]], in_host: Callable[[], AbstractContextManager[Any]]) -> None:
+def send_signals(rows: Sequence[Mapping[str, Any]], in_host: Callable[[], AbstractContextManager[Any]]) -> None:
     """Log what an operator has to know of, and send the signal of each event, in the host's application context."""
     for row in rows:
-        if row["type"] in _ALARMING:
-            _warn(row)
+        if row["type"] in _LOGGED_TYPES:
+            _log_event(row)
     heard = [row for row in rows if row["type"] in _signals and _signals[row["type"]].receivers]
     if not heard:
         return
     with in_host():
         app = current_app._get_current_object()  # type: ignore[attr-defined]
         for row in heard:
-            _send(_signals[row["type"]], app, envelope(row))
+            _send_signal(_signals[row["type"]], app, render_event(row))
 
 
-def _warn(row: Mapping[str, Any]) -> None:
+def _log_event(row: Mapping[str, Any]) -> None:
     """Log an event that an operator has to know of: once, since it has been committed."""
     data, extra = json.loads(row["data"]), {"partner": row["partner_id"], "request_id": row["request_id"]}
     if row["type"] == webhook_disabled.name:
@@ -82,9 +82,9 @@ def _warn(row: Mapping[str, Any]) -> None:
         )
 
 
-def _send(signal: NamedSignal, app: Any, event: dict[str, Any]) -> None:
+def _send_signal(signal: NamedSignal, app: Any, event: dict[str, Any]) -> None:
     for receiver in list(signal.receivers_for(app)):
         try:
-            require_done(receiver(app, event=event), "The receiver")
+            require_result(receiver(app, event=event), "The receiver")
         except Exception:
             logger.exception("a receiver of %s failed", signal.name, extra={"type": signal.name})

@@ -9,17 +9,17 @@ from typing import Any
 
 from flask import Flask
 
-from flask_tenant_provisioning.access import Actor, Principal
-from flask_tenant_provisioning.bulk import receiving, results
+from flask_tenant_provisioning.access.principal import Actor, Principal
+from flask_tenant_provisioning.bulk import actions, results
+from flask_tenant_provisioning.bulk.actions import Upload
 from flask_tenant_provisioning.bulk.models import Chunk, Job
-from flask_tenant_provisioning.bulk.reading import Limits
-from flask_tenant_provisioning.bulk.receiving import Upload
-from flask_tenant_provisioning.bulk.results import Result
-from flask_tenant_provisioning.engine.choosing import worker_of
+from flask_tenant_provisioning.bulk.results import RowResult
+from flask_tenant_provisioning.bulk.upload.limits import UploadLimits
+from flask_tenant_provisioning.workers.worker import make_worker
 from tests.witness import rows, storage_of
 from tests.world import Caller
 
-LIMITS = Limits(rows=1_000_000, bytes=1 << 30)
+LIMITS = UploadLimits(rows=1_000_000, bytes=1 << 30)
 
 
 class Bulk:
@@ -38,14 +38,14 @@ class Bulk:
         kind = "text/csv" if is_table else "application/x-ndjson"
         upload = Upload(operation, media_type=kind, encoding=None, stream=[data], **more)
         storage = storage_of(self.app)
-        job = receiving.receive(storage, self.actor, self.partner.partner, upload, LIMITS)
-        return storage.transaction(lambda session: receiving.queue(session, job))
+        job = actions.receive_upload(storage, self.actor, self.partner.partner, upload, LIMITS)
+        return storage.transaction(lambda session: actions.queue_job(session, job))
 
     def work(self) -> None:
         """Have everything done that is due."""
-        worker_of(self.mount).drain()
+        make_worker(self.mount).drain()
 
-    def do(self, operation: str, sent: Iterable[Any] | str, **options: Any) -> list[Result]:
+    def do(self, operation: str, sent: Iterable[Any] | str, **options: Any) -> list[RowResult]:
         """The results of a job that has been done."""
         job = self.upload(operation, sent, **options)
         self.work()
@@ -61,11 +61,11 @@ class Bulk:
         work = partial(action, partner=self.partner.partner, job_id=job.id, **more)
         return storage_of(self.app).transaction(work)
 
-    def results(self, job: Job) -> list[Result]:
+    def results(self, job: Job) -> list[RowResult]:
         """What came of its rows."""
         chunks = [Chunk(**row) for row in rows(self.app, "bulk_chunks", job_id=job.id)]
         assert all(chunk.results is not None for chunk in chunks)
-        return [one for chunk in chunks for one in results.read(chunk.first_row, chunk.results or b"")]
+        return [one for chunk in chunks for one in results.decode_results(chunk.first_row, chunk.results or b"")]
 
 
 def _line(row: Any) -> bytes:

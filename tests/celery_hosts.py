@@ -11,7 +11,7 @@ from celery.contrib.testing.worker import TestWorkController, start_worker
 from celery.worker import state
 from flask import Flask
 
-from flask_tenant_provisioning.web.mount import Mount
+from flask_tenant_provisioning.mount import Mount
 from tests.brokers import Broker
 from tests.steps import House
 from tests.world import Caller

@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import Engine, make_url
 
-from flask_tenant_provisioning.database.tables import empty_metadata
+from flask_tenant_provisioning.database.types import make_metadata
 from flask_tenant_provisioning.tenants.models import tenants_table
 
-TABLE = tenants_table(empty_metadata("provisioning_"))
+TABLE = tenants_table(make_metadata("provisioning_"))
 COLUMNS = tuple(column.name for column in TABLE.columns)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 STEP = timedelta(milliseconds=137)

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flask_tenant_provisioning.engine.choosing import worker_of
+from flask_tenant_provisioning.workers.worker import make_worker
 from tests.servers import Address, served
 from tests.world import host, mount_of
 
@@ -80,7 +80,7 @@ def _serve(parent: Connection, url: str, config: dict[str, Any]) -> None:
 
 
 def _work(parent: Connection, url: str, config: dict[str, Any]) -> None:
-    worker = worker_of(mount_of(host(url, **config)))
+    worker = make_worker(mount_of(host(url, **config)))
     worker.drain()
     gc.freeze()  # As `flask provisioning worker` does.
     thread = threading.Thread(target=worker.run)

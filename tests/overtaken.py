@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from flask_tenant_provisioning.database import Storage
+from flask_tenant_provisioning.database.session import Storage
 
 
 class Overtaken:

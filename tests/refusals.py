@@ -6,7 +6,7 @@ from typing import Any
 
 from werkzeug.test import TestResponse
 
-from flask_tenant_provisioning.problems import catalogue
+from flask_tenant_provisioning.errors import iter_problem_classes
 from tests.world import PREFIX, problem
 
 #: Why an If-Match does not hold: another version, a tag that a proxy has weakened, and a header without a tag.
@@ -16,7 +16,7 @@ WEAK_TAG = (
     "application has compressed the answer and weakened its ETag. Send it without W/."
 )
 NO_TAG = "If-Match holds no entity tag: send the resource's ETag as it was answered, with its quotes."
-_TITLES = {kind.code: kind.title for kind in catalogue()}
+_TITLES = {kind.code: kind.title for kind in iter_problem_classes()}
 
 
 def refused(answer: TestResponse, status: int, code: str, detail: str, **members: Any) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from flask_tenant_provisioning.webhooks.guard import Guard
-from flask_tenant_provisioning.webhooks.sending import Answer, Sender, SendFailed
+from flask_tenant_provisioning.webhooks.client.sender import ReceiverResponse, Sender, SendError
+from flask_tenant_provisioning.webhooks.client.ssrf import SsrfGuard
 from tests.receivers import Authority, Receiver
 from tests.resolving import names
 
@@ -37,7 +37,7 @@ def make_sender() -> Iterator[Make]:
     with contextlib.ExitStack() as stack:
 
         def build(resolve: Any = None, networks: Any = LOOPBACK, **settings: Any) -> Sender:
-            guard = Guard(("https", "http"), (), networks, resolve or names("127.0.0.1"))
+            guard = SsrfGuard(("https", "http"), (), networks, resolve or names("127.0.0.1"))
             return stack.enter_context(contextlib.closing(Sender(guard, **settings)))
 
         yield build
@@ -55,14 +55,14 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("certificates"))
 
 
-def post(sender: Sender, receiver: Receiver, **where: str) -> Answer:
+def post(sender: Sender, receiver: Receiver, **where: str) -> ReceiverResponse:
     """Send a webhook to `receiver`."""
     return sender.post(receiver.url(**where), HEADERS, BODY)
 
 
 def failure(sender: Sender, url: str, body: bytes = BODY) -> tuple[str, str]:
     """How a send fails."""
-    with pytest.raises(SendFailed) as caught:
+    with pytest.raises(SendError) as caught:
         sender.post(url, HEADERS, body)
     assert str(caught.value) == caught.value.reason
     return caught.value.kind, caught.value.reason

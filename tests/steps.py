@@ -7,8 +7,7 @@ from typing import Any
 from flask import Flask
 
 from flask_tenant_provisioning import TenantProvisioning
-from flask_tenant_provisioning.engine.choosing import worker_of
-from flask_tenant_provisioning.engine.worker import Worker
+from flask_tenant_provisioning.workers.worker import Worker, make_worker
 from tests.witness import LASTING, Clock, storage_of
 from tests.world import Caller, configuration
 
@@ -53,7 +52,7 @@ class House:
 
     def worker(self, **options: Any) -> Worker:
         """A worker of this host's."""
-        return worker_of(self.app.extensions["tenant_provisioning"]["provisioning"], **options)
+        return make_worker(self.app.extensions["tenant_provisioning"]["provisioning"], **options)
 
     def work(self, seconds: float = 0) -> None:
         """Let time pass, and do everything that is due by then."""

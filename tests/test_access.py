@@ -17,9 +17,11 @@ from flask import Flask
 from flask_jwt_extended import JWTManager, create_access_token, get_jwt, get_jwt_header
 
 from flask_tenant_provisioning import ConfigurationError, Principal, TenantProvisioning, current_principal, requires
-from flask_tenant_provisioning.blueprint import ROUTES
-from flask_tenant_provisioning.config import DEFAULT_ROLES, PERMISSIONS, Settings
-from flask_tenant_provisioning.web.routing import PUBLIC, Call, Route, Routes
+from flask_tenant_provisioning.access.guard import PUBLIC
+from flask_tenant_provisioning.config import DEFAULT_ROLES, PERMISSIONS, Config
+from flask_tenant_provisioning.routes import ROUTES
+from flask_tenant_provisioning.web.request import Request
+from flask_tenant_provisioning.web.routing import Route, Routes
 from tests.world import PREFIX, Caller, configuration, engine_of, host, isolated, problem, signing
 
 MakeApp = Callable[..., Flask]
@@ -104,7 +106,7 @@ def test_a_public_route_must_say_so() -> None:
     routes = Routes()
 
     @routes.add("GET", "/open", permissions=PUBLIC, answers={})
-    def open_to_all(call: Call) -> Any:
+    def open_to_all(call: Request) -> Any:
         """Open to all."""
 
     assert [route.public for route in routes] == [True]
@@ -116,7 +118,7 @@ def test_a_public_route_must_say_so() -> None:
 
 def principal(claims: dict[str, Any], **config: Any) -> Principal:
     """Whom these claims describe under this configuration."""
-    return Principal.of_claims({"sub": "someone", **claims}, Settings.read(config, {}))
+    return Principal.from_claims({"sub": "someone", **claims}, Config.read(config, {}))
 
 
 def test_the_default_roles_are_those_of_the_contract() -> None:
@@ -180,8 +182,8 @@ def test_scope_is_not_read_unless_the_host_names_it() -> None:
 
 
 def test_the_permissions_claim_may_be_switched_off() -> None:
-    app = Settings.read({}, {"permissions_claim": None})
-    found = Principal.of_claims({"sub": "s", "roles": "partner-admin", "permissions": []}, app)
+    app = Config.read({}, {"permissions_claim": None})
+    found = Principal.from_claims({"sub": "s", "roles": "partner-admin", "permissions": []}, app)
     assert found.permissions == ALL
 
 

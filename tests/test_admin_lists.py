@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import pytest
 from flask import Flask
 
-from flask_tenant_provisioning.tenants.queries import SORTS
+from flask_tenant_provisioning.tenants.schemas import SORT_ORDERS
 from tests.witness import LASTING, Clock, hosted
 from tests.world import Caller
 
@@ -110,7 +110,7 @@ def test_a_partner_that_is_named_has_the_list_that_it_sees(
 
 
 @filters
-@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize("sort", SORT_ORDERS)
 @pytest.mark.parametrize("limit", [1, 4])
 def test_pages_meet_every_tenant_once_and_in_order(
     admin: Caller, sort: str, limit: int, asked: dict[str, str], meant: tuple[int, ...]

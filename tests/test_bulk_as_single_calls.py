@@ -12,7 +12,7 @@ from flask import Flask
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
 from flask_tenant_provisioning import TenantProvisioning
-from flask_tenant_provisioning.tenants.counting import UsageSQL
+from flask_tenant_provisioning.tenants.quotas import QuotaSQL
 from tests.bulk import Bulk
 from tests.test_events import followed
 from tests.witness import rows, storage_of
@@ -50,7 +50,7 @@ class Stage:
         assert admin("PATCH", f"/partners/{self.partner.partner}", json=limits).status_code == 200
         counted = {"scope": self.partner.partner, "tenants": LIVING, "until": None}
         storage = storage_of(app)
-        storage.transaction(lambda session: session.run(storage.once(UsageSQL).correct, counted))
+        storage.transaction(lambda session: session.run(storage.once(QuotaSQL).correct, counted))
 
     def ok(self, method: str, path: str, **options: Any) -> Body:
         answer = self.partner(method, path, **options)

@@ -13,8 +13,8 @@ from flask import Flask
 from marshmallow import Schema, fields
 
 from flask_tenant_provisioning import TenantProvisioning
-from flask_tenant_provisioning.bulk import receiving
-from flask_tenant_provisioning.bulk.results import ErrorRoom
+from flask_tenant_provisioning.bulk import actions
+from flask_tenant_provisioning.bulk.results import ErrorBudget
 from tests.bulk import Bulk
 from tests.refusals import invalid_parameter, refused
 from tests.world import PREFIX, Caller, configuration
@@ -89,7 +89,7 @@ def test_a_row_says_what_the_single_call_would_say(partner: Caller) -> None:
 
 
 def test_pages_go_through_all_rows_of_a_state(partner: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receiving, "CHUNK_ROWS", 3)
+    monkeypatch.setattr(actions, "CHUNK_ROWS", 3)
     path = done(partner, lines(*(named(n, email="nobody") if n % 2 else named(n) for n in range(1, 11))))
     for state, expected in [("failed", [1, 3, 5, 7, 9]), ("succeeded", [2, 4, 6, 8, 10]), ("skipped", [])]:
         found, asked = [], f"?state={state}&limit=2"
@@ -158,7 +158,7 @@ def test_other_types_are_not_acceptable(partner: Caller) -> None:
 
 
 def test_ndjson_holds_what_the_pages_hold(partner: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receiving, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(actions, "CHUNK_ROWS", 2)
     path = done(partner, lines(named(1), b"{", named(2), named(2), 5))
     for state in ("", "?state=failed"):
         answer = partner("GET", f"{path}{state}", headers={"Accept": NDJSON})
@@ -200,7 +200,7 @@ def test_rows_of_json_become_a_table_too(partner: Caller) -> None:
 
 
 def test_errors_beyond_the_room_of_all_rows_are_counted() -> None:
-    room, kept = ErrorRoom(5), []
+    room, kept = ErrorBudget(5), []
     for _ in range(4):
         errors, members = [*"abc"], dict[str, Any]()
         room.trim(errors, members)
@@ -246,7 +246,7 @@ def test_no_cell_is_a_formula_to_an_administrator(partner: Caller, sign: str) ->
 
 
 def test_a_corrected_table_can_be_sent_again(partner: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receiving, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(actions, "CHUNK_ROWS", 2)
     rows = [named(1), named(2, email="nobody", metadata={"tier": "gold"}), named(3), named(4, email="no one")]
     path = done(partner, lines(*rows))
     failed = partner("GET", f"{path}?state=failed", headers={"Accept": CSV}).text

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from flask_tenant_provisioning.bulk import receiving
-from flask_tenant_provisioning.database import uuid7
-from flask_tenant_provisioning.engine.chores import Chores
+from flask_tenant_provisioning.bulk import actions
+from flask_tenant_provisioning.database.ids import make_uuid7
+from flask_tenant_provisioning.workers.maintenance import Maintenance
 from tests.bulk import Bulk
 from tests.refusals import invalid_parameter, refused
 from tests.servers import ask, at_once, served
@@ -215,7 +215,7 @@ def test_an_administrator_uploads_for_a_partner(partner: Caller) -> None:
 )
 def test_another_partner_s_job_is_as_absent_as_one_that_never_was(partner: Caller, method: str, action: str) -> None:
     job = uploaded(Caller(partner.app), [named(1)])
-    for id in (job["job"], uuid7(), "nonsense"):
+    for id in (job["job"], make_uuid7(), "nonsense"):
         refused(partner(method, f"{JOBS}/{id}{action}"), 404, "bulk-job-not-found", ABSENT)
 
 
@@ -349,7 +349,7 @@ def test_uploads_at_once_with_one_key_are_one_job(partner: Caller) -> None:
 def test_with_single_creates_at_once_exactly_as_many_come_into_being_as_are_allowed(
     make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
-    monkeypatch.setattr(receiving, "CHUNK_ROWS", 10)
+    monkeypatch.setattr(actions, "CHUNK_ROWS", 10)
     app = make_app(PROVISIONING_LICENSE=signed_license(max_tenants=40))
     partner = Caller(app)
     sent = [named(n, external_id=str(n)) for n in range(60)]
@@ -429,7 +429,7 @@ def test_a_partners_oldest_results_are_dropped_first(make_app: MakeApp) -> None:
     others = uploaded(other, [named(1)])
     waiting = uploaded(Caller(app), noise[2])
     Bulk(app, partner).work()
-    Chores(mount_of(app)).do()
+    Maintenance(mount_of(app)).do()
     assert [read(partner, job)["failed"] for job in (old, new)] == [60, 60]
     assert [len(items_of(partner, job)) for job in (old, new)] == [0, 60]
     assert len(items_of(other, others)) == 1

@@ -11,9 +11,8 @@ from flask import Flask
 from sqlalchemy import text
 
 from flask_tenant_provisioning.bulk.statements import BulkSQL
-from flask_tenant_provisioning.database import Session, Statement
-from flask_tenant_provisioning.database.incoming import rows
-from flask_tenant_provisioning.database.storage import Storage
+from flask_tenant_provisioning.database.session import Session, Storage
+from flask_tenant_provisioning.database.statements import Statement, encode_rows
 from flask_tenant_provisioning.tenants.statements import TenantSQL
 from tests.bench.bulk_rows import row
 from tests.bulk import Bulk
@@ -22,7 +21,7 @@ from tests.world import Caller
 
 STATEMENTS: dict[str, Callable[[Storage], Statement]] = {
     "lock": lambda storage: storage.once(TenantSQL).lock_many,
-    "holders": lambda storage: storage.once(TenantSQL).all_holders,
+    "holders": lambda storage: storage.once(TenantSQL).find_holders,
     "firsts": lambda storage: storage.once(BulkSQL).firsts,
 }
 #: The columns of each index that is to be searched by all of them.
@@ -53,7 +52,7 @@ def bulk(make_app: Callable[..., Flask]) -> Bulk:
 def test_each_row_is_looked_up_in_an_index(bulk: Bulk, name: str) -> None:
     storage = storage_of(bulk.app)
     named = [{"external_id": row(n)["external_id"], "email_key": row(n)["email"].lower()} for n in range(500)]
-    values = {"partner_id": bulk.partner.partner, "job_id": storage.new_id(), "rows": rows(named)}
+    values = {"partner_id": bulk.partner.partner, "job_id": storage.new_id(), "rows": encode_rows(named)}
     searched = storage.transaction(lambda session: list(_searched(session, STATEMENTS[name](storage), values)))
     assert sorted(map(sorted, searched)) == sorted(map(sorted, KEYS[name]))
 

@@ -9,8 +9,15 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from flask_tenant_provisioning.bulk.following import AGAIN, LASTS, PAUSE, SILENCE, Time, stream
-from flask_tenant_provisioning.web.long_requests import seats
+from flask_tenant_provisioning.bulk.progress import (
+    KEEPALIVE_INTERVAL,
+    MAX_DURATION,
+    POLL_INTERVAL,
+    RETRY_MILLISECONDS,
+    StreamClock,
+    stream_events,
+)
+from flask_tenant_provisioning.web.long_requests import make_slots
 from tests.bulk import Bulk
 from tests.refusals import refused
 from tests.witness import Clock
@@ -18,7 +25,7 @@ from tests.world import Caller, host, mount_of
 
 JOBS = "/bulk-jobs"
 ROW = {"client_name": "Client", "email": "admin@example.com"}
-RETRY = f"retry: {AGAIN}\n\n"
+RETRY = f"retry: {RETRY_MILLISECONDS}\n\n"
 
 
 class Hand:
@@ -30,8 +37,8 @@ class Hand:
     def wait(self, seconds: float) -> None:
         self.now += seconds
 
-    def time(self) -> Time:
-        return Time(lambda: self.now, self.wait)
+    def time(self) -> StreamClock:
+        return StreamClock(lambda: self.now, self.wait)
 
 
 def job(processed: int, state: str = "running") -> dict[str, Any]:
@@ -48,33 +55,33 @@ def events(data: bytes | Iterator[bytes]) -> list[tuple[str, dict[str, Any]]]:
 def test_there_is_an_event_whenever_something_has_changed() -> None:
     hand = Hand()
     shown = [job(0), job(0), job(5), job(5), job(5), job(9, "succeeded")]
-    found = list(stream(lambda: shown.pop(0), hand.time(), lambda: True))
+    found = list(stream_events(lambda: shown.pop(0), hand.time(), lambda: True))
     assert found == [
         RETRY.encode(),
         b'id: running-0\nevent: progress\ndata: {"state":"running","processed":0,"finished_at":null}\n\n',
         b'id: running-5\nevent: progress\ndata: {"state":"running","processed":5,"finished_at":null}\n\n',
         b'id: succeeded-9\nevent: finished\ndata: {"state":"succeeded","processed":9,"finished_at":"now"}\n\n',
     ]
-    assert (shown, hand.now) == ([], 5 * PAUSE)
+    assert (shown, hand.now) == ([], 5 * POLL_INTERVAL)
 
 
 def test_a_stream_is_heard_of_while_nothing_happens_and_ends_in_time() -> None:
     hand = Hand()
-    found = list(stream(lambda: job(0), hand.time(), lambda: True))
+    found = list(stream_events(lambda: job(0), hand.time(), lambda: True))
     assert len(events(b"".join(found))) == 1
-    assert found.count(b": still here\n\n") == LASTS // SILENCE
-    assert hand.now == LASTS
+    assert found.count(b": still here\n\n") == MAX_DURATION // KEEPALIVE_INTERVAL
+    assert hand.now == MAX_DURATION
 
 
 def test_a_stream_ends_at_the_next_look_once_it_may_not_last() -> None:
     hand, may = Hand(), [True, True, True, False]
-    found = list(stream(lambda: job(0), hand.time(), lambda: may.pop(0)))
-    assert (len(events(b"".join(found))), hand.now) == (1, 2 * PAUSE)
+    found = list(stream_events(lambda: job(0), hand.time(), lambda: may.pop(0)))
+    assert (len(events(b"".join(found))), hand.now) == (1, 2 * POLL_INTERVAL)
 
 
 def test_without_threads_to_spare_a_stream_tells_how_things_are() -> None:
     hand = Hand()
-    assert events(stream(lambda: job(3), hand.time(), lambda: False)) == [("progress", job(3))]
+    assert events(stream_events(lambda: job(3), hand.time(), lambda: False)) == [("progress", job(3))]
     assert hand.now == 0
 
 
@@ -101,7 +108,7 @@ def test_a_job_is_followed_while_it_is_done(partner: Caller) -> None:
     assert events(next(parts)) == [("progress", made)]  # type: ignore[arg-type]
     Bulk(partner.app, partner).work()
     assert [kind for kind, _ in events(parts)] == ["finished"]  # type: ignore[arg-type]
-    assert mount_of(partner.app).once(seats).taken == 0
+    assert mount_of(partner.app).once(make_slots).taken == 0
 
 
 STREAM = {"wsgi.multithread": True}
@@ -119,10 +126,10 @@ def test_streams_of_a_partner_beyond_its_seats_show_the_job_once(make_app: Calla
     assert [kind for kind, _ in events(follow(one).data)] == ["progress"]
     lasting.append(follow(other))
     assert [kind for kind, _ in events(follow(other).data)] == ["progress"]
-    assert mount_of(app).once(seats).taken == 3
+    assert mount_of(app).once(make_slots).taken == 3
     for answer in lasting:
         answer.close()
-    assert mount_of(app).once(seats).taken == 0
+    assert mount_of(app).once(make_slots).taken == 0
 
 
 def suspend(app: Flask, partner: Caller, _clock: Clock) -> None:
@@ -149,7 +156,7 @@ def test_a_stream_ends_with_its_token_and_its_partner_s_standing(
     assert [kind for kind, _ in events(next(parts))] == ["progress"]  # type: ignore[arg-type]
     end(app, partner, clock)
     assert list(parts) == []
-    assert mount_of(app).once(seats).taken == 0
+    assert mount_of(app).once(make_slots).taken == 0
 
 
 @pytest.mark.one_database

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from flask_tenant_provisioning.bulk.reading import Chunk, Limits, chunks, media_types
+from flask_tenant_provisioning.bulk.upload.limits import UploadLimits
+from flask_tenant_provisioning.bulk.upload.reader import UploadChunk, list_media_types, read_chunks
 
-LIMITS = Limits(rows=100_000, bytes=1 << 30)
+LIMITS = UploadLimits(rows=100_000, bytes=1 << 30)
 JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
 
 WIDTHS = st.integers(1, 40)
@@ -36,7 +37,7 @@ def cut(data: bytes, width: int) -> Iterator[bytes]:
 def rows(data: bytes, media_type: str, width: int = 1 << 16, encoding: str | None = None) -> list[tuple[int, bytes]]:
     """Each row with its line, when so many bytes are looked at at once."""
     found: list[tuple[int, bytes]] = []
-    for chunk in chunks(cut(data, width), media_type, encoding, LIMITS, rows_per_chunk=3, block=width):
+    for chunk in read_chunks(cut(data, width), media_type, encoding, LIMITS, rows_per_chunk=3, block=width):
         assert chunk.first_row == len(found) + 1
         assert len(chunk.lines) <= 3
         found.extend(zip(chunk.lines, chunk.payload.split(b"\n"), strict=True))
@@ -137,22 +138,22 @@ def test_each_row_comes_with_the_line_on_which_it_begins(width: int) -> None:
 def test_a_chunk_ends_with_its_number_of_rows() -> None:
     data = b"\n".join(b"%d" % number for number in range(1, 6))
 
-    assert list(chunks([data], NDJSON, None, LIMITS, rows_per_chunk=2)) == [
-        Chunk(1, [1, 2], b"1\n2"),
-        Chunk(3, [3, 4], b"3\n4"),
-        Chunk(5, [5], b"5"),
+    assert list(read_chunks([data], NDJSON, None, LIMITS, rows_per_chunk=2)) == [
+        UploadChunk(1, [1, 2], b"1\n2"),
+        UploadChunk(3, [3, 4], b"3\n4"),
+        UploadChunk(5, [5], b"5"),
     ]
 
 
 def test_a_chunk_ends_before_it_grows_large() -> None:
-    found = list(chunks((b"x" * 100_000 + b"\n" for _ in range(5)), NDJSON, None, LIMITS))
+    found = list(read_chunks((b"x" * 100_000 + b"\n" for _ in range(5)), NDJSON, None, LIMITS))
 
     assert [(chunk.first_row, chunk.lines) for chunk in found] == [(1, [1, 2]), (3, [3, 4]), (5, [5])]
 
 
 @pytest.mark.parametrize(("size", "together"), [(128 * 1024 - 1, 2), (128 * 1024, 1)])
 def test_a_chunk_may_have_256_kib(size: int, together: int) -> None:
-    found = list(chunks([b"x" * size + b"\n"] * 2, NDJSON, None, LIMITS))
+    found = list(read_chunks([b"x" * size + b"\n"] * 2, NDJSON, None, LIMITS))
 
     assert [len(chunk.lines) for chunk in found] == [together] * (2 // together)
 
@@ -200,10 +201,10 @@ def test_columns_of_a_result_file_are_ignored_and_empty_cells_left_out() -> None
 
 
 def test_what_is_read_can_be_asked() -> None:
-    assert media_types() == (JSON, NDJSON, "application/jsonl", CSV)
+    assert list_media_types() == (JSON, NDJSON, "application/jsonl", CSV)
 
 
 @pytest.mark.parametrize(("media_type", "encoding"), [("text/plain", None), (NDJSON, "br"), (NDJSON, "")])
 def test_what_is_not_read_is_the_callers_mistake(media_type: str, encoding: str | None) -> None:
     with pytest.raises(ValueError, match="No reader"):
-        chunks([], media_type, encoding, LIMITS)
+        read_chunks([], media_type, encoding, LIMITS)

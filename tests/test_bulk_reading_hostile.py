@@ -9,16 +9,11 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from flask_tenant_provisioning.bulk.reading import (
-    Limits,
-    MalformedUpload,
-    UploadRefused,
-    UploadTooLarge,
-    chunks,
-)
+from flask_tenant_provisioning.bulk.upload.limits import UploadError, UploadFormatError, UploadLimitError, UploadLimits
+from flask_tenant_provisioning.bulk.upload.reader import read_chunks
 from tests.test_bulk_reading import CSV, JSON, NDJSON, rows
 
-LIMITS = Limits(rows=100_000, bytes=1 << 30)
+LIMITS = UploadLimits(rows=100_000, bytes=1 << 30)
 MIB = 1 << 20
 NO_ARRAY = "The upload is no JSON array: it does not begin with [."
 WITHIN = "The JSON array ends within a row."
@@ -83,7 +78,7 @@ BROKEN = {
 def test_a_broken_upload_is_refused_with_its_line(
     media_type: str, data: bytes, detail: str, line: int, width: int
 ) -> None:
-    with pytest.raises(MalformedUpload) as caught:
+    with pytest.raises(UploadFormatError) as caught:
         rows(data, media_type, width)
 
     assert (caught.value.detail, caught.value.line) == (detail, line)
@@ -117,14 +112,16 @@ def test_a_wrong_row_stays_a_row(media_type: str, data: bytes, expected: list[by
     assert [row for _, row in rows(data, media_type, pieces)] == expected
 
 
-def refusal(stream: Iterable[bytes], media_type: str, limits: Limits = LIMITS, encoding: str | None = None) -> str:
-    with pytest.raises(UploadRefused) as caught:
-        list(chunks(stream, media_type, encoding, limits))
-    assert isinstance(caught.value, UploadTooLarge)
+def refusal(
+    stream: Iterable[bytes], media_type: str, limits: UploadLimits = LIMITS, encoding: str | None = None
+) -> str:
+    with pytest.raises(UploadError) as caught:
+        list(read_chunks(stream, media_type, encoding, limits))
+    assert isinstance(caught.value, UploadLimitError)
     return str(caught.value)
 
 
-SMALL = Limits(rows=2, bytes=100, row_bytes=10)
+SMALL = UploadLimits(rows=2, bytes=100, row_bytes=10)
 LONG = "A row is larger than 10 bytes. (line 2)"
 LARGE = {
     "a line": (NDJSON, b"1\n12345678901\n2", LONG),
@@ -151,14 +148,14 @@ def test_an_upload_beyond_a_limit_is_refused_with_the_limit(media_type: str, dat
 
 @pytest.mark.parametrize("media_type", [NDJSON, CSV])
 def test_blank_lines_come_to_an_end_too(media_type: str) -> None:
-    assert refusal([b"\n" * 200_000], media_type, Limits(2, MIB)) == "The upload has more than 100032 lines."
+    assert refusal([b"\n" * 200_000], media_type, UploadLimits(2, MIB)) == "The upload has more than 100032 lines."
 
 
 def test_a_table_does_not_swell() -> None:
     header = b",".join(b"%0100d" % number for number in range(100))
     record = b"\n" + b",".join([b"1"] * 100)
 
-    refused = refusal([header] + [record] * 100, CSV, Limits(1000, 50_000))
+    refused = refusal([header] + [record] * 100, CSV, UploadLimits(1000, 50_000))
 
     assert refused == "The rows are larger than 200000 bytes as JSON."
 
@@ -171,7 +168,7 @@ def bomb(content: bytes, times: int) -> bytes:
 def test_a_gzip_is_as_large_as_what_it_holds() -> None:
     sent = bomb(b"1\n" * 50, 1000)
 
-    refused = refusal([sent], NDJSON, Limits(10_000, 10_000), "gzip")
+    refused = refusal([sent], NDJSON, UploadLimits(10_000, 10_000), "gzip")
 
     assert refused == "The upload, unpacked, is larger than 10000 bytes."
 
@@ -194,7 +191,7 @@ PACKED = {
 @pytest.mark.parametrize("width", [1, 1 << 16])
 @pytest.mark.parametrize(("data", "detail"), PACKED.values(), ids=PACKED)
 def test_a_broken_gzip_is_refused(data: bytes, detail: str, width: int) -> None:
-    with pytest.raises(MalformedUpload) as caught:
+    with pytest.raises(UploadFormatError) as caught:
         rows(data, NDJSON, width, "gzip")
 
     assert (caught.value.detail, caught.value.line) == (detail, None)
@@ -211,9 +208,9 @@ def growth(stream: Iterable[bytes], media_type: str, encoding: str | None = None
     """How many bytes more are held at most while an upload is read, whether it is refused or not."""
     tracemalloc.start()
     try:
-        for _ in chunks(stream, media_type, encoding, LIMITS._replace(rows=10_000_000)):
+        for _ in read_chunks(stream, media_type, encoding, LIMITS._replace(rows=10_000_000)):
             pass
-    except UploadRefused:
+    except UploadError:
         pass
     finally:
         _, peak = tracemalloc.get_traced_memory()

@@ -10,13 +10,12 @@ import pytest
 from flask import Flask
 
 from flask_tenant_provisioning import TenantProvisioning
-from flask_tenant_provisioning.bulk import actions, pieces, receiving
+from flask_tenant_provisioning.bulk import actions, chunks
+from flask_tenant_provisioning.bulk.execution import ChunkExecution
 from flask_tenant_provisioning.bulk.models import Job
-from flask_tenant_provisioning.bulk.planning import Plan
-from flask_tenant_provisioning.bulk.single import JobWork
-from flask_tenant_provisioning.engine.chores import Chores
-from flask_tenant_provisioning.tenants.counting import EVERYBODY
-from flask_tenant_provisioning.tenants.room import TooFewPlaces
+from flask_tenant_provisioning.bulk.worker import SingleJobWork
+from flask_tenant_provisioning.tenants.quotas import INSTALLATION, TooFewPlaces
+from flask_tenant_provisioning.workers.maintenance import Maintenance
 from tests.bulk import Bulk
 from tests.witness import LASTING, Clock, rows
 from tests.world import Caller, configuration, signed_license
@@ -51,7 +50,7 @@ class Limited:
 
     def counters(self) -> dict[str, tuple[int, int]]:
         """How many tenants are counted, and for how many places are reserved, by whose counter it is."""
-        names = {EVERYBODY: "licence", self.partner.partner: "partner"}
+        names = {INSTALLATION: "licence", self.partner.partner: "partner"}
         return {names[row["partner_id"]]: (row["tenants"], row["reserved"]) for row in rows(self.app, "usage")}
 
     def require_exact(self) -> int:
@@ -63,11 +62,13 @@ class Limited:
         assert found.pop("partner", (own, 0)) == (own, 0)
         return own
 
-    def begun(self, job: Job) -> tuple[JobWork, pieces.Piece, Plan]:
+    def begun(self, job: Job) -> tuple[SingleJobWork, chunks.ClaimedChunk, ChunkExecution]:
         """A worker's claim of a chunk for which places are reserved, and what it does next."""
-        work = JobWork(self.bulk.mount, LEASE, job)
+        work = SingleJobWork(self.bulk.mount, LEASE, job)
         (piece,) = work.claim(1)
-        plan = Plan(self.bulk.mount, piece, self.bulk.mount.storage.read(lambda s: pieces.chunks(s, piece)))
+        plan = ChunkExecution(
+            self.bulk.mount, piece, self.bulk.mount.storage.read(lambda s: chunks.load_chunks(s, piece))
+        )
         plan.reserve(lambda _seconds: None)
         return work, piece, plan
 
@@ -99,7 +100,7 @@ def test_an_atomic_job_stops_nobody(
     def look(tenant: dict[str, Any]) -> None:
         gate(tenant)
 
-    monkeypatch.setattr(receiving, "CHUNK_ROWS", 10)
+    monkeypatch.setattr(actions, "CHUNK_ROWS", 10)
     hook = "delete" if operation == "delete" else "create"
     host = Limited(postgresql_database, 1_000_000, 1000, **{hook: look})
     if operation == "delete":
@@ -193,18 +194,18 @@ def test_the_chores_give_back_what_nobody_claims_any_more(database_url: str) -> 
     host = Limited(database_url, 10, 4)
     job = host.bulk.upload("create", [named(n) for n in range(3)])
     _, _, plan = host.begun(job)
-    host.bulk.act(actions.cancel, job)
-    chores = Chores(host.bulk.mount)
+    host.bulk.act(actions.cancel_job, job)
+    chores = Maintenance(host.bulk.mount)
     chores.do()
     assert host.counters()["partner"] == (0, 3), "its worker is not known to be dead"
     host.clock.now += LEASE
     for _ in range(2):
         chores.do()
         assert host.require_exact() == 0
-    with pytest.raises(pieces.Superseded):
+    with pytest.raises(chunks.LeaseLost):
         host.bulk.mount.storage.transaction(plan.do)
     assert host.require_exact() == 0, "a worker that lives after all makes nothing without its places"
-    host.bulk.act(actions.resume, job)
+    host.bulk.act(actions.resume_job, job)
     host.bulk.work()
     assert host.require_exact() == 3
 
@@ -213,7 +214,7 @@ def test_a_job_that_is_cancelled_gives_its_places_back(database_url: str) -> Non
     host = Limited(database_url, 10, 4)
     job = host.bulk.upload("create", [named(n) for n in range(3)], mode="atomic")
     work, piece, _ = host.begun(job)
-    host.bulk.act(actions.cancel, job)
+    host.bulk.act(actions.cancel_job, job)
     work.run(piece)
     assert host.require_exact() == 0
 
@@ -229,10 +230,10 @@ def test_a_chunk_waits_for_places_that_others_may_give_back(database_url: str, m
     def end_theirs(seconds: float) -> None:
         waits.append(seconds)
         assert host.counters()["licence"] == (0, 3), "who waits holds nothing"
-        other.act(actions.cancel, theirs)
+        other.act(actions.cancel_job, theirs)
         work.run(piece)
 
-    patient = JobWork(host.bulk.mount, LEASE, mine, end_theirs)
+    patient = SingleJobWork(host.bulk.mount, LEASE, mine, end_theirs)
     (own,) = patient.claim(1)
     patient.run(own)
     assert len(waits) == 1
@@ -243,7 +244,7 @@ def test_a_chunk_for_which_there_is_just_enough_room_waits_for_nothing(database_
     host = Limited(database_url, 7, None)
     host.begun(Bulk(host.app, host.other).upload("create", [named(n) for n in range(3)], mode="atomic"))
     mine, waits = host.bulk.upload("create", [named(n) for n in range(4)]), list[float]()
-    work = JobWork(host.bulk.mount, LEASE, mine, waits.append)
+    work = SingleJobWork(host.bulk.mount, LEASE, mine, waits.append)
     (own,) = work.claim(1)
     work.run(own)
     assert (waits, host.bulk.job(mine).succeeded) == ([], 4)
@@ -255,7 +256,7 @@ def test_a_chunk_does_not_wait_for_ever(database_url: str) -> None:
     host.begun(theirs)
     mine = host.bulk.upload("create", [named(n) for n in range(4)])
     waits = list[float]()
-    patient = JobWork(host.bulk.mount, LEASE, mine, waits.append)
+    patient = SingleJobWork(host.bulk.mount, LEASE, mine, waits.append)
     (own,) = patient.claim(1)
     patient.run(own)
     assert sum(waits) == pytest.approx(4.9)

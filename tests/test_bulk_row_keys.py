@@ -9,8 +9,8 @@ import pytest
 from flask import Flask
 
 from flask_tenant_provisioning import TenantProvisioning
-from flask_tenant_provisioning.bulk import receiving
-from flask_tenant_provisioning.bulk.results import Result
+from flask_tenant_provisioning.bulk import actions
+from flask_tenant_provisioning.bulk.results import RowResult
 from tests.bulk import Bulk
 from tests.servers import at_once
 from tests.test_licensed_api import Clock
@@ -24,7 +24,7 @@ def keyed(number: int, key: Any, **more: Any) -> dict[str, Any]:
     return {"client_name": f"Client {number}", "email": f"u{number}@example.com", "idempotency_key": key, **more}
 
 
-def came(found: list[Result]) -> list[tuple[str, int | None, str | None]]:
+def came(found: list[RowResult]) -> list[tuple[str, int | None, str | None]]:
     return [(one.state, one.status, one.problem["code"] if one.problem else None) for one in found]
 
 
@@ -75,7 +75,7 @@ def test_within_one_upload_too(bulk: Bulk) -> None:
 
 
 def test_and_across_its_chunks_whoever_does_them(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receiving, "CHUNK_ROWS", 5)
+    monkeypatch.setattr(actions, "CHUNK_ROWS", 5)
     job = bulk.upload("create", [keyed(n % 10, f"key {n % 10}") for n in range(60)])
     at_once(3, lambda _number: bulk.work())
     found = bulk.results(job)
@@ -166,7 +166,7 @@ def test_a_table_may_have_a_column_of_keys(bulk: Bulk) -> None:
 
 
 def test_a_rehearsal_of_the_same_row_in_several_chunks_ends(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receiving, "CHUNK_ROWS", 1)
+    monkeypatch.setattr(actions, "CHUNK_ROWS", 1)
     bulk.do("create", [keyed(1, "done")])
     found = bulk.do("create", [keyed(1, "done"), keyed(2, "two"), keyed(2, "two"), keyed(1, "done")], rehearsal=True)
     unchanged, new = ("unchanged", 201, None), ("succeeded", 201, None)

@@ -12,19 +12,15 @@ import pytest
 from flask import Flask
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
-from flask_tenant_provisioning.access import Actor, Principal
-from flask_tenant_provisioning.bulk.checking import Checked, checked
-from flask_tenant_provisioning.bulk.doing import Way
+from flask_tenant_provisioning.access.principal import Actor, Principal
 from flask_tenant_provisioning.bulk.models import Job
-from flask_tenant_provisioning.bulk.operations import Setting
-from flask_tenant_provisioning.bulk.results import Result
-from flask_tenant_provisioning.bulk.rows import Row
-from flask_tenant_provisioning.bulk.singly import done_singly
-from flask_tenant_provisioning.bulk.together import done_together
-from flask_tenant_provisioning.database import Session
-from flask_tenant_provisioning.tenants.counting import Limit
-from flask_tenant_provisioning.tenants.room import Room
-from flask_tenant_provisioning.tenants.usage import allowance
+from flask_tenant_provisioning.bulk.results import RowResult
+from flask_tenant_provisioning.bulk.rows.batch import execute_batch
+from flask_tenant_provisioning.bulk.rows.operations import RowContext, RowStrategy, ValidatedRow, validate_row
+from flask_tenant_provisioning.bulk.rows.parsing import Row
+from flask_tenant_provisioning.bulk.rows.row_by_row import execute_row_by_row
+from flask_tenant_provisioning.database.session import Session
+from flask_tenant_provisioning.tenants.quotas import Quota, RemainingPlaces, resolve_allowance
 from tests import own_fields
 from tests.witness import put, rows
 from tests.world import Caller
@@ -66,21 +62,25 @@ class Stage:
         admin = Caller(app, roles=["provisioning-admin"])
         assert admin("PATCH", f"/partners/{self.partner.partner}", json=limits).status_code == 200
         actor = Actor(Principal("tester", self.partner.partner), "request-1", "192.0.2.1", "curl")
-        room = Room() if most is None else Room(most, Limit(self.partner.partner).exceeded(LIVING + most))
-        allowed = dataclasses.replace(allowance(self.mount, self.partner.partner), room=room)
-        self._setting = Setting(self.mount, actor, self.partner.partner, allowed, room, {})
+        room = (
+            RemainingPlaces()
+            if most is None
+            else RemainingPlaces(most, Quota(self.partner.partner).exceeded(LIVING + most))
+        )
+        allowed = dataclasses.replace(resolve_allowance(self.mount, self.partner.partner), room=room)
+        self._setting = RowContext(self.mount, actor, self.partner.partner, allowed, room, {})
 
-    def do(self, way: Way, *chunks: Sequence[Body]) -> Came:
+    def do(self, way: RowStrategy, *chunks: Sequence[Body]) -> Came:
         """Have rows done, chunk by chunk."""
-        count, found = 0, list[Result]()
+        count, found = 0, list[RowResult]()
         for bodies in chunks:
             sent = [Row(n, n, self._named(body)) for n, body in enumerate(bodies, count + 1)]
             count += len(sent)
-            done = [checked(self.mount, self._job, row) for row in sent]
+            done = [validate_row(self.mount, self._job, row) for row in sent]
             found += self.mount.storage.transaction(partial(self._done, way, done))
         return Came([self._told(one) for one in found], self._tenants(), self._events())
 
-    def _done(self, way: Way, found: list[Checked], session: Session) -> list[Result]:
+    def _done(self, way: RowStrategy, found: list[ValidatedRow], session: Session) -> list[RowResult]:
         return way(session, self._setting, self._job, found)
 
     def _made(self, name: str) -> Body:
@@ -118,7 +118,7 @@ class Stage:
                 found.pop(name, None)
         return found
 
-    def _told(self, one: Result) -> Any:
+    def _told(self, one: RowResult) -> Any:
         return self._plain(one._asdict())
 
     def _tenants(self) -> list[Any]:
@@ -143,8 +143,8 @@ def app(database_url: str) -> Flask:
 
 def require_same(app: Flask, operation: str, *chunks: Sequence[Body], most: int | None = None) -> Came:
     """Both ways come to the same; returns what."""
-    alone = Stage(app, operation, most).do(done_singly, *chunks)
-    together = Stage(app, operation, most).do(done_together, *chunks)
+    alone = Stage(app, operation, most).do(execute_row_by_row, *chunks)
+    together = Stage(app, operation, most).do(execute_batch, *chunks)
     assert together == alone
     return together
 

@@ -15,10 +15,18 @@ import pytest
 from flask import Flask, request
 from werkzeug.test import create_environ
 
-from flask_tenant_provisioning.bulk.uploading import Body
-from flask_tenant_provisioning.problems import MalformedUpload, UploadTooSlow
-from flask_tenant_provisioning.web.bodies import Incoming
-from flask_tenant_provisioning.web.long_requests import GRACE, PAUSE, SLOWEST, Hold, Pace, Seats, Watchdog
+from flask_tenant_provisioning.bulk.upload.body import UploadBody
+from flask_tenant_provisioning.errors import MalformedUpload, UploadTooSlow
+from flask_tenant_provisioning.web.long_requests import (
+    GRACE_SECONDS,
+    MAX_PAUSE_SECONDS,
+    MIN_BYTES_PER_SECOND,
+    LongRequest,
+    Pace,
+    RequestSlots,
+    Watchdog,
+)
+from flask_tenant_provisioning.web.request import BodyReader
 from tests.bulk import Bulk
 from tests.refusals import refused
 from tests.servers import Address, served, served_by_werkzeug
@@ -347,29 +355,37 @@ class Dripping(io.RawIOBase):
 def drip(app: Flask, pace: float, size: int, seconds: float = 1e9) -> tuple[Dripping, int]:
     """Read a body that comes at this pace, as an upload that may take `seconds` in all."""
     stream = Dripping(pace, size)
-    hold = Hold(Pace(seconds, SLOWEST, PAUSE, UploadTooSlow), Seats(1, 1).take, "p", lambda: stream.now)
+    hold = LongRequest(
+        Pace(seconds, MIN_BYTES_PER_SECOND, MAX_PAUSE_SECONDS, UploadTooSlow),
+        RequestSlots(1, 1).take,
+        "p",
+        lambda: stream.now,
+    )
     environ = {"wsgi.input": stream, "CONTENT_LENGTH": str(size), "REQUEST_METHOD": "POST"}
-    with app.request_context({**create_environ(), **environ}), Body(Incoming(hold, Watchdog()), size, hold) as body:
+    with (
+        app.request_context({**create_environ(), **environ}),
+        UploadBody(BodyReader(hold, Watchdog()), size, hold) as body,
+    ):
         return stream, sum(map(len, body))
 
 
-@pytest.mark.parametrize("pace", [0.1, 1, SLOWEST - 1])
+@pytest.mark.parametrize("pace", [0.1, 1, MIN_BYTES_PER_SECOND - 1])
 def test_an_upload_that_would_never_end_is_given_up(pace: float) -> None:
     with pytest.raises(UploadTooSlow, match=r"^Only \d+ bytes came in \d+ seconds\.$") as raised:
         drip(Flask("host"), pace, 1 << 30)
     waited = int(str(raised.value).split()[-2])
-    assert GRACE <= waited <= max(GRACE + 10, 64 / pace + 10)
+    assert GRACE_SECONDS <= waited <= max(GRACE_SECONDS + 10, 64 / pace + 10)
 
 
 def test_an_upload_at_a_tolerable_pace_is_read_to_its_end() -> None:
-    stream, size = drip(Flask("host"), SLOWEST, 10 * MEBIBYTE)
+    stream, size = drip(Flask("host"), MIN_BYTES_PER_SECOND, 10 * MEBIBYTE)
     assert size == 10 * MEBIBYTE
-    assert stream.now > 10 * GRACE
+    assert stream.now > 10 * GRACE_SECONDS
 
 
 def test_an_upload_takes_no_longer_than_it_may_however_steadily_it_comes() -> None:
     with pytest.raises(UploadTooSlow, match=r"in 60\d seconds\.$"):
-        drip(Flask("host"), SLOWEST, 1 << 30, seconds=600)
+        drip(Flask("host"), MIN_BYTES_PER_SECOND, 1 << 30, seconds=600)
 
 
 def test_few_bytes_may_take_a_while() -> None:
@@ -383,7 +399,7 @@ def test_a_server_s_own_error_is_an_upload_that_broke_off(error: Exception) -> N
             raise error
 
     with pytest.raises(MalformedUpload, match=r"^The upload broke off after 0 of 9 bytes\.$"):
-        list(Body(Broken(), 9, Hold(Pace(9, 0, 9, UploadTooSlow), Seats(1, 1).take, "p")))
+        list(UploadBody(Broken(), 9, LongRequest(Pace(9, 0, 9, UploadTooSlow), RequestSlots(1, 1).take, "p")))
 
 
 def test_what_is_shorter_than_announced_broke_off(partner: Caller) -> None:

@@ -11,11 +11,11 @@ from flask import Flask
 from sqlalchemy.event import listen
 
 from flask_tenant_provisioning import TenantProvisioning
-from flask_tenant_provisioning.bulk import actions, receiving, retention
-from flask_tenant_provisioning.bulk.pieces import Superseded
-from flask_tenant_provisioning.bulk.reading import MalformedUpload
-from flask_tenant_provisioning.bulk.working import MOST_CLAIMS, BulkWork
-from flask_tenant_provisioning.problems import BulkJobNotFound, InvalidState, ProvisioningError, StorageUnavailable
+from flask_tenant_provisioning.bulk import actions, retention
+from flask_tenant_provisioning.bulk.chunks import LeaseLost
+from flask_tenant_provisioning.bulk.upload.limits import UploadFormatError
+from flask_tenant_provisioning.bulk.worker import MAX_CLAIMS, BulkWork
+from flask_tenant_provisioning.errors import BulkJobNotFound, InvalidState, ProvisioningError, StorageUnavailable
 from tests.bulk import Bulk
 from tests.servers import at_once
 from tests.test_events import followed
@@ -211,7 +211,7 @@ def test_a_rehearsal_finds_what_rows_of_other_chunks_mean_too(
     bulk: Bulk, monkeypatch: pytest.MonkeyPatch, operation: str, sent: list[Any], said: str
 ) -> None:
     bulk.do("create", [named(0, external_id="old")])
-    monkeypatch.setattr(receiving, "CHUNK_ROWS", 1)
+    monkeypatch.setattr(actions, "CHUNK_ROWS", 1)
     job = bulk.upload(operation, sent, rehearsal=True)
     at_once(2, lambda _number: bulk.work())
     found = bulk.results(job)
@@ -273,7 +273,7 @@ def test_rows_with_hooks_share_savepoints(database_url: str, bad: Sequence[int],
 
 
 def test_a_job_in_many_chunks_is_done_once_by_two_workers(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receiving, "CHUNK_ROWS", 7)
+    monkeypatch.setattr(actions, "CHUNK_ROWS", 7)
     job = bulk.upload("create", [named(n) for n in range(100)])
     first, second = BulkWork(bulk.mount, 30), BulkWork(bulk.mount, 30)
     pieces = [piece for work in (first, second) for piece in work.claim(2)]
@@ -289,7 +289,7 @@ def test_a_job_in_many_chunks_is_done_once_by_two_workers(bulk: Bulk, monkeypatc
 def test_jobs_and_single_calls_on_the_same_tenants_wait_for_each_other(
     bulk: Bulk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receiving, "CHUNK_ROWS", 10)
+    monkeypatch.setattr(actions, "CHUNK_ROWS", 10)
     made = [named(n, external_id=str(n)) for n in range(40)]
     bulk.do("create", made)
     tenants = [tenant["tenant"] for tenant in bulk.partner("GET", "/tenants?limit=40").get_json()["items"]]
@@ -317,7 +317,7 @@ def test_whoever_lost_a_chunk_leaves_nothing(bulk: Bulk) -> None:
     (piece,) = slow.claim(1)
     (again,) = BulkWork(bulk.mount, 30).claim(1)
     assert again.number == piece.number
-    with pytest.raises(Superseded):
+    with pytest.raises(LeaseLost):
         slow._do(piece)
     assert rows(bulk.app, "tenants") == []
     slow.run(again)
@@ -376,17 +376,17 @@ def test_a_chunk_that_always_fails_is_given_up_at_once(bulk: Bulk) -> None:
     ]
     assert bulk.job(job).state == "failed"
     (chunk,) = rows(bulk.app, "bulk_chunks", job_id=job.id)
-    assert chunk["fence"] == MOST_CLAIMS + 1
+    assert chunk["fence"] == MAX_CLAIMS + 1
 
 
-@pytest.mark.parametrize("deaths", [MOST_CLAIMS - 1, MOST_CLAIMS])
+@pytest.mark.parametrize("deaths", [MAX_CLAIMS - 1, MAX_CLAIMS])
 def test_the_last_allowed_claim_of_a_chunk_does_its_rows(bulk: Bulk, deaths: int) -> None:
     job, work = bulk.upload("create", [named(1)]), BulkWork(bulk.mount, 0)
     for _ in range(deaths):
         assert len(work.claim(1)) == 1, "its worker dies"
     (piece,) = work.claim(1)
     work.run(piece)
-    expected = (201, None) if deaths < MOST_CLAIMS else (500, "internal-error")
+    expected = (201, None) if deaths < MAX_CLAIMS else (500, "internal-error")
     assert [(one.status, (one.problem or {}).get("code")) for one in bulk.results(job)] == [expected]
 
 
@@ -407,7 +407,7 @@ def refuse(*_: Any) -> None:
 
 
 def test_a_partner_with_few_rows_does_not_wait_for_one_with_many(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receiving, "CHUNK_ROWS", 1)
+    monkeypatch.setattr(actions, "CHUNK_ROWS", 1)
     bulk.upload("create", [named(n) for n in range(200)])
     other = Bulk(bulk.app, Caller(bulk.app))
     job = other.upload("create", [named(1)])
@@ -419,26 +419,26 @@ def test_a_partner_with_few_rows_does_not_wait_for_one_with_many(bulk: Bulk, mon
 
 
 def test_an_upload_that_breaks_leaves_nothing(bulk: Bulk) -> None:
-    with pytest.raises(MalformedUpload):
+    with pytest.raises(UploadFormatError):
         bulk.upload("create", 'client_name,email\nA,"a@x.example\n')
     assert rows(bulk.app, "bulk_jobs") == rows(bulk.app, "bulk_chunks") == []
 
 
 def test_a_job_can_be_cancelled_and_goes_on_where_it_was(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receiving, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(actions, "CHUNK_ROWS", 2)
     job = bulk.upload("create", [named(n) for n in range(10)])
     work = BulkWork(bulk.mount, 30)
     (piece,) = work.claim(1)
-    seen = bulk.act(actions.cancel, job)
+    seen = bulk.act(actions.cancel_job, job)
     assert (seen.job.state, seen.processed, work.claim(1)) == ("cancelled", 0, [])
     work.run(piece)
-    assert bulk.act(actions.read, job).processed == 2, "a chunk that is being done ends"
-    assert bulk.act(actions.cancel, job).job.state == "cancelled"
-    assert bulk.act(actions.resume, job).job.state == "running"
+    assert bulk.act(actions.load_progress, job).processed == 2, "a chunk that is being done ends"
+    assert bulk.act(actions.cancel_job, job).job.state == "cancelled"
+    assert bulk.act(actions.resume_job, job).job.state == "running"
     bulk.work()
-    seen = bulk.act(actions.read, job)
+    seen = bulk.act(actions.load_progress, job)
     assert (seen.job.state, seen.processed, seen.tally) == ("succeeded", 10, (10, 0, 0))
-    for again in (actions.cancel, actions.resume):
+    for again in (actions.cancel_job, actions.resume_job):
         with pytest.raises(InvalidState):
             bulk.act(again, job)
 
@@ -447,24 +447,24 @@ def test_an_atomic_job_that_is_cancelled_meanwhile_leaves_nothing(bulk: Bulk) ->
     job = bulk.upload("create", [named(1)], mode="atomic")
     work = BulkWork(bulk.mount, 30)
     (piece,) = work.claim(1)
-    bulk.act(actions.cancel, job)
+    bulk.act(actions.cancel_job, job)
     work.run(piece)
     assert rows(bulk.app, "tenants") == []
-    assert bulk.act(actions.read, job).job.state == "cancelled"
-    bulk.act(actions.resume, job)
+    assert bulk.act(actions.load_progress, job).job.state == "cancelled"
+    bulk.act(actions.resume_job, job)
     bulk.work()
     assert (bulk.job(job).state, len(rows(bulk.app, "tenants"))) == ("succeeded", 1)
 
 
 def test_results_are_read_a_page_at_a_time_and_by_state(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receiving, "CHUNK_ROWS", 3)
+    monkeypatch.setattr(actions, "CHUNK_ROWS", 3)
     job = bulk.upload("create", [named(n, email="nobody" if n % 4 == 0 else f"a{n}@x.example") for n in range(1, 12)])
     bulk.work()
 
     def listed(state: str | None, limit: int) -> list[list[int]]:
         pages, after = [], 0
         while True:
-            found, end = bulk.act(actions.items, job, state=state, limit=limit, after=after)
+            found, end = bulk.act(actions.list_results, job, state=state, limit=limit, after=after)
             pages.append([one.row for one in found])
             if end is None:
                 return pages
@@ -478,15 +478,17 @@ def test_results_are_read_a_page_at_a_time_and_by_state(bulk: Bulk, monkeypatch:
 
 def test_a_job_is_its_partner_s_alone(bulk: Bulk) -> None:
     job, stranger = bulk.upload("create", [named(1)]), Bulk(bulk.app, Caller(bulk.app))
-    for act in (actions.read, actions.cancel, actions.resume):
+    for act in (actions.load_progress, actions.cancel_job, actions.resume_job):
         with pytest.raises(BulkJobNotFound):
             stranger.act(act, job)
     with pytest.raises(BulkJobNotFound):
-        stranger.act(actions.items, job, state=None, limit=1, after=0)
-    assert bulk.act(actions.read, job).job == job
-    found = bulk.mount.storage.read(lambda session: actions.page(session, bulk.partner.partner, None, 5, None))
+        stranger.act(actions.list_results, job, state=None, limit=1, after=0)
+    assert bulk.act(actions.load_progress, job).job == job
+    found = bulk.mount.storage.read(lambda session: actions.list_jobs(session, bulk.partner.partner, None, 5, None))
     assert [seen.job for seen in found[0]] == [job]
-    theirs = bulk.mount.storage.read(lambda session: actions.page(session, stranger.partner.partner, None, 5, None))
+    theirs = bulk.mount.storage.read(
+        lambda session: actions.list_jobs(session, stranger.partner.partner, None, 5, None)
+    )
     assert theirs == ([], None)
 
 
@@ -494,9 +496,9 @@ def test_what_is_past_its_time_is_removed(bulk: Bulk) -> None:
     done, waiting = bulk.upload("create", [named(1)]), bulk.upload("create", [named(2)])
     bulk.work()
     storage = bulk.mount.storage
-    assert retention.remove_old(storage, 30) == 0
+    assert retention.remove_old_jobs(storage, 30) == 0
     now = storage.clock
     storage.clock = lambda: now() + 31 * 86_400
-    assert retention.remove_old(storage, 30) == 2
+    assert retention.remove_old_jobs(storage, 30) == 2
     assert {job["id"] for job in rows(bulk.app, "bulk_jobs")} & {done.id, waiting.id} == set()
     assert rows(bulk.app, "bulk_chunks") == []

@@ -14,8 +14,8 @@ from flask import current_app
 
 from flask_tenant_provisioning import StepContext, TenantProvisioning
 from flask_tenant_provisioning.engine.celery import beat_schedule
-from flask_tenant_provisioning.engine.tasks import AGE
 from flask_tenant_provisioning.webhooks import verify
+from flask_tenant_provisioning.workers.tasks import OVERDUE_SECONDS
 from tests import brokers
 from tests.brokers import Broker
 from tests.celery_hosts import CeleryHouse
@@ -253,7 +253,7 @@ def test_the_sweep_finds_what_lost_messages_meant(house: CeleryHouse) -> None:
     made = [partner.create() for _ in range(3)]
     assert len(brokers.waiting(house.broker, 3)) == 3
     with house.at_work():
-        house.clock.now += AGE + 1
+        house.clock.now += OVERDUE_SECONDS + 1
         house.send("sweep")
         assert eventually(lambda: {status(partner, tenant) for tenant in made} == {"active"})
 
@@ -264,7 +264,7 @@ def test_the_sweep_sends_nothing_twice_that_is_on_its_way(house: CeleryHouse) ->
     house.step("one")
     partner = house.open()
     partner.create()
-    house.clock.now += AGE - 1
+    house.clock.now += OVERDUE_SECONDS - 1
     house.apply("sweep", "provisioning")
     assert len(brokers.waiting(house.broker, 1)) == 1
     house.clock.now += 2
@@ -341,7 +341,7 @@ def test_the_beat_sends_the_sweep_and_the_chores(house: CeleryHouse) -> None:
     partner = house.open()
     tenant = partner.create()
     assert len(brokers.waiting(house.broker, 1)) == 1
-    house.clock.now += AGE + 1
+    house.clock.now += OVERDUE_SECONDS + 1
     house.celery.conf.beat_schedule = beat_schedule(every=0.2)
     beat = Service(house.celery, max_interval=1, scheduler_cls=Scheduler)
     thread = threading.Thread(target=beat.start)

@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from flask_tenant_provisioning.database import instant
-from flask_tenant_provisioning.engine.celery import EXPIRY
-from flask_tenant_provisioning.engine.herald import GATHER, Herald
+from flask_tenant_provisioning.database.ids import format_instant
+from flask_tenant_provisioning.workers.celery import MESSAGE_EXPIRY, NOTIFY_DELAY, Notifier
 from tests import brokers
 from tests.brokers import Broker
 from tests.celery_hosts import CeleryHouse
@@ -88,7 +87,7 @@ def test_a_burst_sends_few_messages(house: CeleryHouse, receiver: Receiver) -> N
     begun = time.monotonic()
     for _ in range(50):
         partner.create()
-    most = 2 + (time.monotonic() - begun) / GATHER
+    most = 2 + (time.monotonic() - begun) / NOTIFY_DELAY
     found = sent(house, 1)
 
     assert {*found} == {DELIVER}
@@ -106,7 +105,7 @@ def test_a_message_names_no_one_and_does_not_pile_up(house: CeleryHouse, receive
     assert body[0] == ["provisioning"]
     assert (headers["argsrepr"], headers["eta"], headers["ignore_result"]) == ("('provisioning',)", None, True)
     assert headers["expires"] is not None
-    assert EXPIRY == 60
+    assert MESSAGE_EXPIRY == 60
 
 
 @pytest.mark.parametrize("enabled", [None, False])
@@ -148,7 +147,7 @@ def test_a_test_a_redelivery_a_recovery_and_an_enabling_are_each_sent_for(
     assert eventually(lambda: {*states(house)} == {"succeeded"})
     assert partner("POST", f"/deliveries/{made['delivery']}/redeliver").status_code == 202
     assert sent(house, 1) == [DELIVER]
-    since = {"since": instant(house.clock() - 60)}
+    since = {"since": format_instant(house.clock() - 60)}
     assert partner("POST", f"{path}/recover", json=since).get_json()["deliveries"] == 1
     assert sent(house, 1) == [DELIVER]
     partner("PATCH", path, json={"enabled": False})
@@ -184,7 +183,7 @@ from tests.celery_hosts import CeleryHouse
 house = CeleryHouse(sys.argv[1], Broker(*sys.argv[2:5]))
 partner = house.open()
 partner.create(email="parent@example.com")
-assert [thread.name for thread in threading.enumerate()][1:] == ["flask_tenant_provisioning.engine-herald"]
+assert [thread.name for thread in threading.enumerate()][1:] == ["flask_tenant_provisioning-notifier"]
 if child := os.fork():
     sys.exit(os.waitpid(child, 0)[1])
 partner.create(email="child@example.com")
@@ -206,7 +205,7 @@ class Told:
 
 def test_what_happens_while_others_are_told_is_told_too() -> None:
     told = Told()
-    herald = Herald(told, gather=0.01)
+    herald = Notifier(told, gather=0.01)
     herald.happened()
     assert told.begun.acquire(timeout=20)
     for _ in range(3):
@@ -221,7 +220,7 @@ def test_what_happens_while_others_are_told_is_told_too() -> None:
 
 def test_a_herald_that_stops_waits_for_nothing() -> None:
     told = Told()
-    herald = Herald(told, gather=3600)
+    herald = Notifier(told, gather=3600)
     told.release.release(2)
     herald.happened()
     assert told.begun.acquire(timeout=20)
@@ -239,7 +238,7 @@ def test_a_herald_outlives_what_it_meets(caplog: pytest.LogCaptureFixture) -> No
         met.release()
         raise RuntimeError("boom")
 
-    herald = Herald(fail, gather=0.01)
+    herald = Notifier(fail, gather=0.01)
     for _ in range(2):
         herald.happened()
         assert met.acquire(timeout=20)
@@ -249,7 +248,7 @@ def test_a_herald_outlives_what_it_meets(caplog: pytest.LogCaptureFixture) -> No
 
 
 def test_before_anything_happens_there_is_no_thread() -> None:
-    herald = Herald(lambda: None)
+    herald = Notifier(lambda: None)
     before = threading.active_count()
     herald.stop()
 

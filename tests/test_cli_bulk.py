@@ -18,13 +18,13 @@ from click import ClickException
 from flask import Flask
 
 from flask_tenant_provisioning import TenantProvisioning
-from flask_tenant_provisioning.bulk import actions, receiving
-from flask_tenant_provisioning.cli import paging
+from flask_tenant_provisioning.bulk import actions
+from flask_tenant_provisioning.cli import output
 from flask_tenant_provisioning.cli.progress import Pace, Progress
-from flask_tenant_provisioning.cli.tenants import outcome
-from flask_tenant_provisioning.cli.tenants.performing import Performance
-from flask_tenant_provisioning.cli.tenants.saving import opened
-from flask_tenant_provisioning.cli.tenants.sheets import Sheet
+from flask_tenant_provisioning.cli.tenants import bulk_import
+from flask_tenant_provisioning.cli.tenants.bulk_import import JobRunner
+from flask_tenant_provisioning.cli.tenants.export import TenantCSV
+from flask_tenant_provisioning.cli.tenants.files import open_output
 from tests import own_fields, world
 from tests.bulk import Bulk
 from tests.commands import Done, run
@@ -139,7 +139,7 @@ def test_rows_that_fail_are_told_with_their_lines(host: Flask) -> None:
 
 
 def test_json_tells_every_row_that_failed(host: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outcome, "LARGEST_PAGE", 7)
+    monkeypatch.setattr(bulk_import, "MAX_PAGE_SIZE", 7)
     sent = ndjson(named(0), *(named(n, email="nobody") for n in range(1, 31)))
     done = imported(host, "-", "--format", "ndjson", "--json", input=sent)
     job, *failed = map(json.loads, done.out.splitlines())
@@ -275,7 +275,7 @@ def test_the_licences_limit_is_kept(make: Make) -> None:
 @pytest.fixture
 def impatient(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
     """A host at whose third tenant somebody presses Ctrl-C, and whose jobs' chunks hold one row each."""
-    monkeypatch.setattr(receiving, "CHUNK_ROWS", 1)
+    monkeypatch.setattr(actions, "CHUNK_ROWS", 1)
     provisioning, app = TenantProvisioning(), Flask("host")
     app.config.update(world.configuration())
     main, calls = threading.main_thread().ident, itertools.count(1)
@@ -328,8 +328,8 @@ def test_an_upload_that_is_interrupted_leaves_nothing(impatient: Flask) -> None:
 def test_a_job_that_was_cancelled_goes_on(host: Flask) -> None:
     bulk = Bulk(host, Caller(host, "acme"))
     job = bulk.upload("create", [named(1), named(2)])
-    cancelled = bulk.act(actions.cancel, job)
-    assert Performance(bulk.mount, job, Progress()).run() == cancelled, "nobody goes on with it unasked"
+    cancelled = bulk.act(actions.cancel_job, job)
+    assert JobRunner(bulk.mount, job, Progress()).run() == cancelled, "nobody goes on with it unasked"
     strange = run(host, "tenants", "import", "--resume", job.id, "--partner", "other")
     assert (strange.status, strange.err.splitlines()[0]) == (1, "Error: No such bulk job.")
     assert run(host, "tenants", "import", "--resume", job.id, "--partner", "acme") == Done(
@@ -376,7 +376,7 @@ def test_an_export_is_what_a_client_may_write(host: Flask, tmp_path: Path) -> No
 def test_an_import_takes_an_export_back(
     host: Flask, tmp_path: Path, name: str, operation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paging, "LARGEST_PAGE", 2)
+    monkeypatch.setattr(output, "MAX_PAGE_SIZE", 2)
     sent = [
         named(n, client_name=f"{n}{text}".strip(), external_id=text, industry=text, metadata={text: text, f"k{n}": "v"})
         for n, text in enumerate(ODD)
@@ -484,10 +484,10 @@ def test_a_table_has_no_more_columns_than_an_import_takes(host: Flask, tmp_path:
 def test_an_export_that_fails_leaves_the_file_that_was_there(tmp_path: Path) -> None:
     file = tmp_path / "t.csv.gz"
     file.write_bytes(b"before")
-    sheet = Sheet(None, ["a"], is_selection=False)
+    sheet = TenantCSV(None, ["a"], is_selection=False)
     empty = dict.fromkeys(("external_id", "client_name", "email", "phone_number", "industry", "plan"))
     documents = [{**empty, "metadata": {"a": "1"}}, {**empty, "metadata": {"new": "1"}}]
-    with pytest.raises(ClickException, match="A tenant has got a new key"), opened(str(file)) as out:
+    with pytest.raises(ClickException, match="A tenant has got a new key"), open_output(str(file)) as out:
         out.writelines(sheet.rows(documents))
     assert [(one.name, one.read_bytes()) for one in tmp_path.iterdir()] == [("t.csv.gz", b"before")]
 

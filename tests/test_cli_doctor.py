@@ -20,8 +20,8 @@ from flask_wtf import CSRFProtect
 from sqlalchemy import create_engine
 
 from flask_tenant_provisioning import ConfigurationError, TenantProvisioning
-from flask_tenant_provisioning.cli.doctor.checks import CHECKS
-from flask_tenant_provisioning.database.migration import head
+from flask_tenant_provisioning.cli.doctor.command import CHECKS
+from flask_tenant_provisioning.database.migration import get_head_revision
 from tests.commands import Done, run
 from tests.world import configuration, engine_of, isolated, signed_license
 
@@ -278,7 +278,7 @@ def test_tables_of_another_release_fail(make_app: Make) -> None:
     assert unwell(app) == {
         "migrations": (
             "fail",
-            f"the tables are at 9999, this release wants {head()}",
+            f"the tables are at 9999, this release wants {get_head_revision()}",
             "run `flask provisioning db upgrade`",
         )
     }
@@ -289,7 +289,7 @@ def test_tables_that_differ_fail(make_app: Make) -> None:
     with engine_of(app).begin() as connection:
         connection.exec_driver_sql("ALTER TABLE provisioning_events ADD COLUMN stray INTEGER")
     assert unwell(app) == {
-        "migrations": ("fail", f"at {head()}, but 1 differ", "`flask provisioning db check` names them")
+        "migrations": ("fail", f"at {get_head_revision()}, but 1 differ", "`flask provisioning db check` names them")
     }
 
 

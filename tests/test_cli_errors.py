@@ -17,10 +17,10 @@ from sqlalchemy import inspect
 
 from flask_tenant_provisioning import ConfigurationError, TenantProvisioning
 from flask_tenant_provisioning.cli import provisioning as commands
-from flask_tenant_provisioning.cli.output import coloured
-from flask_tenant_provisioning.cli.problems import ADVICE
+from flask_tenant_provisioning.cli.errors import ADVICE
+from flask_tenant_provisioning.cli.output import add_colour
 from flask_tenant_provisioning.database.migration import exclude_ours
-from flask_tenant_provisioning.problems import PreconditionRequired, RateLimited, catalogue
+from flask_tenant_provisioning.errors import PreconditionRequired, RateLimited, iter_problem_classes
 from tests.commands import run
 from tests.steps import House
 from tests.witness import Clock
@@ -85,7 +85,7 @@ def test_errors_are_documents_for_programs(
 
 
 def test_no_advice_is_about_http() -> None:
-    assert ADVICE.keys() <= {kind.code for kind in catalogue()}
+    assert ADVICE.keys() <= {kind.code for kind in iter_problem_classes()}
     for text in ADVICE.values():
         assert not {"header", "request", "send", "If-Match", "Retry-After", "PATCH", "GET"} & set(text.split())
     assert {PreconditionRequired.code, RateLimited.code}.isdisjoint(ADVICE)
@@ -155,9 +155,9 @@ def test_colours_are_for_terminals_that_want_them(
     monkeypatch.setenv("TERM", "xterm")
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert coloured("fail", "red") == "fail"
+    assert add_colour("fail", "red") == "fail"
     monkeypatch.setattr(sys, "stdout", Terminal())
-    assert ("\x1b[" in coloured("fail", "red")) is is_coloured
+    assert ("\x1b[" in add_colour("fail", "red")) is is_coloured
 
 
 # Steps.

@@ -16,7 +16,8 @@ from flask import Flask
 from flask.cli import ScriptInfo
 
 from flask_tenant_provisioning.cli.license import license_commands
-from flask_tenant_provisioning.licensing import vendor, verify
+from flask_tenant_provisioning.licensing import vendor
+from flask_tenant_provisioning.licensing.document import verify
 
 DAY = 86_400
 PAIR = vendor.keygen("k1")

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Flask
 
-from flask_tenant_provisioning.web.validation import WRONG_PARTNER_ID
+from flask_tenant_provisioning.validation import INVALID_PARTNER_ID
 from tests.commands import run
 from tests.test_events import followed
 from tests.world import Caller
@@ -104,4 +104,4 @@ def test_what_is_wrong_is_told(partner: Caller) -> None:
         done = run(partner.app, "partners", command, f"no-{partner.partner}")
         assert (done.status, done.err.splitlines()[0]) == (1, "Error: Partner not found.")
     done = run(partner.app, "partners", "register", "x" * 256)
-    assert (done.status, done.err.splitlines()[1]) == (1, f"  partner: {WRONG_PARTNER_ID.detail}")
+    assert (done.status, done.err.splitlines()[1]) == (1, f"  partner: {INVALID_PARTNER_ID.detail}")

@@ -18,9 +18,9 @@ from flask.cli import FlaskGroup
 from sqlalchemy import select
 
 import flask_tenant_provisioning
-from flask_tenant_provisioning.cli import paging
-from flask_tenant_provisioning.cli.output import Table, described, fitted
-from flask_tenant_provisioning.cli.text import cut, folded, printable, width
+from flask_tenant_provisioning.cli import output
+from flask_tenant_provisioning.cli.output import Table, fit_widths, format_fields, measure_width, truncate, wrap
+from flask_tenant_provisioning.encoding import escape_control_characters
 from tests import world
 from tests.commands import Done, run
 from tests.world import Caller, signed_license
@@ -248,7 +248,7 @@ def test_a_list_can_be_narrowed_and_sorted(host: Flask, options: list[str], expe
 def test_a_list_follows_the_pages_up_to_the_limit(host: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in "ABCDEFG":
         created(host, name)
-    monkeypatch.setattr(paging, "LARGEST_PAGE", 3)
+    monkeypatch.setattr(output, "MAX_PAGE_SIZE", 3)
     sorted_so = ("list", "--json", "--sort", "-client_name")
     assert names(tenants(host, *sorted_so, "--limit", "0")) == [*"GFEDCBA"]
     assert names(tenants(host, *sorted_so, "--limit", "5")) == [*"GFEDC"]
@@ -461,7 +461,7 @@ def test_the_group_imports_nothing_heavy(tmp_path: Path) -> None:
     assert done.stdout == (
         "['db', 'docs-link', 'doctor', 'events', 'jobs', 'license', 'openapi', 'partners', 'purge', 'rekey', "
         "'settings', 'tenants', 'token', 'webhooks', 'worker'] "
-        "flask_tenant_provisioning.cli flask_tenant_provisioning.cli.deferred\n"
+        "flask_tenant_provisioning.cli\n"
     )
 
 
@@ -470,7 +470,7 @@ def test_the_group_imports_nothing_heavy(tmp_path: Path) -> None:
     [("abc", 3), ("", 0), ("株式", 4), ("e\u0301", 1), ("ﾊﾝ", 2), ("👩", 2), ("각", 2), ("\u1100\u1161\u11a8", 2)],
 )
 def test_a_text_takes_its_columns(text: str, columns: int) -> None:
-    assert width(text) == columns
+    assert measure_width(text) == columns
 
 
 @pytest.mark.parametrize(
@@ -484,13 +484,13 @@ def test_a_text_takes_its_columns(text: str, columns: int) -> None:
     ],
 )
 def test_a_text_is_cut_between_characters(text: str, most: int, expected: str) -> None:
-    assert cut(text, most) == expected
-    assert width(cut(text, most)) <= most
+    assert truncate(text, most) == expected
+    assert measure_width(truncate(text, most)) <= most
 
 
 def test_a_text_is_folded_between_characters() -> None:
-    assert [*folded("株式会社abc", 3)] == ["株", "式", "会", "社a", "bc"]
-    assert [*folded("", 5)] == [""]
+    assert [*wrap("株式会社abc", 3)] == ["株", "式", "会", "社a", "bc"]
+    assert [*wrap("", 5)] == [""]
 
 
 @pytest.mark.parametrize(
@@ -504,7 +504,7 @@ def test_a_text_is_folded_between_characters() -> None:
     ],
 )
 def test_what_could_harm_a_terminal_is_escaped(text: str, expected: str) -> None:
-    assert printable(text) == expected
+    assert escape_control_characters(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -518,7 +518,7 @@ def test_what_could_harm_a_terminal_is_escaped(text: str, expected: str) -> None
     ],
 )
 def test_the_widest_columns_give_way_and_the_first_never(widths: list[int], columns: int, expected: list[int]) -> None:
-    assert fitted(widths, columns) == expected
+    assert fit_widths(widths, columns) == expected
 
 
 def test_the_first_rows_decide_the_widths() -> None:
@@ -528,7 +528,7 @@ def test_the_first_rows_decide_the_widths() -> None:
 
 
 def test_long_values_go_on_below() -> None:
-    assert [*described({"name": "x" * 20, "none": None, "map": {"k": "v"}, "empty": {}}, 18)] == [
+    assert [*format_fields({"name": "x" * 20, "none": None, "map": {"k": "v"}, "empty": {}}, 18)] == [
         "name   xxxxxxxxxxx",
         "       xxxxxxxxx",
         "none   -",

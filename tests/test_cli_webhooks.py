@@ -10,9 +10,8 @@ from typing import Any
 
 from flask import Flask
 
-from flask_tenant_provisioning.database import uuid7
-from flask_tenant_provisioning.database.identifiers import instant
-from flask_tenant_provisioning.webhooks import actions, secrets
+from flask_tenant_provisioning.database.ids import format_instant, make_uuid7
+from flask_tenant_provisioning.webhooks import actions, endpoint_secrets
 from flask_tenant_provisioning.webhooks.signing import signing_key
 from tests.commands import run
 from tests.world import Caller, mount_of
@@ -92,7 +91,7 @@ def test_what_did_not_arrive_is_recovered(partner: Caller) -> None:
     partner.create()
     partner("GET", "/events")
     id = created(partner, "--event", "tenant.created")["webhook"]
-    (found,) = said(partner.app, "recover", id, "--since", instant(time.time() - 60))
+    (found,) = said(partner.app, "recover", id, "--since", format_instant(time.time() - 60))
     assert (found["webhook"], found["deliveries"]) == (id, 1)
 
 
@@ -111,7 +110,7 @@ def test_another_partners_is_not_found(partner: Caller) -> None:
     for words in (("show", made["webhook"]), ("delete", made["webhook"]), ("redeliver", sent["delivery"])):
         refused = run(partner.app, "webhooks", *words, "--partner", "somebody-else")
         assert (refused.status, "not found." in refused.err) == (1, True)
-    assert run(partner.app, "webhooks", "redeliver", uuid7()).status == 1
+    assert run(partner.app, "webhooks", "redeliver", make_uuid7()).status == 1
 
 
 def test_what_an_older_key_sealed_is_sealed_anew(make_app: Callable[..., Flask]) -> None:
@@ -125,8 +124,8 @@ def test_what_an_older_key_sealed_is_sealed_anew(make_app: Callable[..., Flask])
     assert run(both, "webhooks", "reseal") == (0, "Nothing was left to be sealed anew.\n", "")
     assert run(alone, "webhooks", "reseal").status == 0
     storage = mount_of(alone).storage
-    found = storage.read(lambda session: actions.read(session, "acme", made["webhook"]))
-    (key,) = secrets.signing_keys(mount_of(alone).keyring, found, instant(time.time()))
+    found = storage.read(lambda session: actions.load_endpoint(session, "acme", made["webhook"]))
+    (key,) = endpoint_secrets.load_signing_keys(mount_of(alone).keyring, found, format_instant(time.time()))
     assert (key.sign(b"x"), found.version) == (signing_key(made["secret"]).sign(b"x"), 1)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from flask_tenant_provisioning.config import DEFAULT_ROLES, PERMISSIONS, ConfigurationError, Settings
+from flask_tenant_provisioning.config import DEFAULT_ROLES, PERMISSIONS, Config, ConfigurationError
 
 DEFAULTS: dict[str, Any] = {
     "edition": "enterprise",
@@ -305,38 +305,38 @@ WRONG: list[tuple[str, str, tuple[Any, ...]]] = [
 REFUSED = [(name, wrong, wanted) for name, wanted, every in WRONG for wrong in every]
 
 
-def read(**keys: Any) -> Settings:
+def read(**keys: Any) -> Config:
     """The settings of a host that configures these keys, given without their prefix and in lower case."""
-    return Settings.read({f"PROVISIONING_{name.upper()}": value for name, value in keys.items()}, {})
+    return Config.read({f"PROVISIONING_{name.upper()}": value for name, value in keys.items()}, {})
 
 
 def refusal(config: dict[str, Any], **overrides: Any) -> str:
     """What is said about a configuration."""
     with pytest.raises(ConfigurationError) as caught:
-        Settings.read(config, overrides)
+        Config.read(config, overrides)
     return str(caught.value)
 
 
-def from_environment(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
+def from_environment(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Config:
     """The settings of a host that reads `variables` with Flask's ``from_prefixed_env``."""
     for name, value in variables.items():
         monkeypatch.setenv(f"FLASK_PROVISIONING_{name.upper()}", value)
     app = Flask("host")
     app.config.from_prefixed_env()
-    return Settings.read(app.config, {})
+    return Config.read(app.config, {})
 
 
 def test_the_defaults_are_these() -> None:
-    assert dataclasses.asdict(Settings.read({}, {})) == DEFAULTS
+    assert dataclasses.asdict(Config.read({}, {})) == DEFAULTS
 
 
 def test_each_key_says_what_it_means() -> None:
-    assert [field.name for field in dataclasses.fields(Settings) if not field.metadata["meaning"].endswith(".")] == []
+    assert [field.name for field in dataclasses.fields(Config) if not field.metadata["meaning"].endswith(".")] == []
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
 def test_a_default_may_be_written_out(name: str) -> None:
-    (field,) = [field for field in dataclasses.fields(Settings) if field.name == name]
+    (field,) = [field for field in dataclasses.fields(Config) if field.name == name]
     assert read(**{name: field.default}) == read()
 
 
@@ -352,7 +352,7 @@ def test_a_key_takes(name: str, value: Any, expected: Any) -> None:
 
 @pytest.mark.parametrize(("name", "value", "expected"), TAKEN)
 def test_a_mount_overrides(name: str, value: Any, expected: Any) -> None:
-    settings = Settings.read({f"PROVISIONING_{name.upper()}": DEFAULTS[name]}, {name: value})
+    settings = Config.read({f"PROVISIONING_{name.upper()}": DEFAULTS[name]}, {name: value})
     assert getattr(settings, name) == expected
 
 
@@ -407,7 +407,7 @@ def test_what_is_configured_cannot_be_changed_afterwards() -> None:
 
 
 def test_keys_of_others_are_not_read(caplog: pytest.LogCaptureFixture) -> None:
-    assert Settings.read({"EDITION": 5, "provisioning_edition": 5, "X_PROVISIONING_EDITION": 5}, {}) == read()
+    assert Config.read({"EDITION": 5, "provisioning_edition": 5, "X_PROVISIONING_EDITION": 5}, {}) == read()
     assert caplog.messages == []
 
 
@@ -426,7 +426,7 @@ def test_keys_of_others_are_not_read(caplog: pytest.LogCaptureFixture) -> None:
     ],
 )
 def test_an_unknown_key_is_warned_of(key: str, said: str, caplog: pytest.LogCaptureFixture) -> None:
-    assert Settings.read({key: SECRET}, {}) == read()
+    assert Config.read({key: SECRET}, {}) == read()
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [(logging.WARNING, said)]
 
 

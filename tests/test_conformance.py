@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from sqlalchemy import create_engine, inspect, make_url, text
 
-from flask_tenant_provisioning.testing.callers import settled
+from flask_tenant_provisioning.testing.callers import wait_until_settled
 from tests.conforming import ESSENTIALS, conform, held, rows, write_host
 from tests.snippets import DOCS, ROOT, snippets
 
@@ -206,7 +206,7 @@ def test_a_host_with_steps_conforms_where_the_suite_does_their_work(tmp_path: Pa
 
 def test_a_tenant_is_waited_for_until_it_is_no_longer_provisioning() -> None:
     states = iter(["provisioning", "provisioning", "active"])
-    assert settled(lambda: {"status": next(states)}) == {"status": "active"}
+    assert wait_until_settled(lambda: {"status": next(states)}) == {"status": "active"}
 
 
 @slow

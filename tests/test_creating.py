@@ -9,15 +9,13 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from flask_tenant_provisioning.access import Actor, Principal
-from flask_tenant_provisioning.database import Session, Storage
-from flask_tenant_provisioning.problems import ProvisioningError, QuotaExceeded, TenantExists
-from flask_tenant_provisioning.tenants.counting import EVERYBODY, Limit
-from flask_tenant_provisioning.tenants.creating import Made, create_many
-from flask_tenant_provisioning.tenants.inputs import load_tenant
+from flask_tenant_provisioning.access.principal import Actor, Principal
+from flask_tenant_provisioning.database.session import Session, Storage
+from flask_tenant_provisioning.errors import ProvisioningError, QuotaExceeded, TenantExists
+from flask_tenant_provisioning.tenants.bulk_insert import CreateOutcome, create_many
 from flask_tenant_provisioning.tenants.models import Tenant
-from flask_tenant_provisioning.tenants.room import Room
-from flask_tenant_provisioning.tenants.usage import Allowance, allowance
+from flask_tenant_provisioning.tenants.quotas import INSTALLATION, Allowance, Quota, RemainingPlaces, resolve_allowance
+from flask_tenant_provisioning.tenants.schemas import validate_tenant
 from tests import own_fields
 from tests.own_fields import NAMES, NOTHING
 from tests.test_events import followed
@@ -37,14 +35,14 @@ def storage(app: Flask) -> Storage:
     return storage_of(app)
 
 
-def create(app: Flask, *bodies: dict[str, Any], most: int | None = None) -> list[Made]:
+def create(app: Flask, *bodies: dict[str, Any], most: int | None = None) -> list[CreateOutcome]:
     mount = app.extensions["tenant_provisioning"]["provisioning"]
-    values = [load_tenant(mount, body) for body in bodies]
-    allowed = allowance(mount, "acme")
+    values = [validate_tenant(mount, body) for body in bodies]
+    allowed = resolve_allowance(mount, "acme")
     if most is not None:
-        allowed = Allowance(mount.license, (), room=Room(most, Limit(EVERYBODY).exceeded(most)))
+        allowed = Allowance(mount.license, (), room=RemainingPlaces(most, Quota(INSTALLATION).exceeded(most)))
     work = partial(create_many, actor=ACTOR, partner="acme", values=values, allowance=allowed)
-    found: list[Made] = mount.storage.transaction(work)
+    found: list[CreateOutcome] = mount.storage.transaction(work)
     return found
 
 
@@ -52,7 +50,7 @@ def named(n: int, **more: Any) -> dict[str, Any]:
     return {"client_name": f"Client {n}", "email": f"Admin{n}@example.com", **more}
 
 
-def told(made: Made) -> Any:
+def told(made: CreateOutcome) -> Any:
     if isinstance(made, Tenant):
         return made.client_name
     return made.code, made.members
@@ -165,8 +163,8 @@ def test_nobody_is_nothing(app: Flask) -> None:
 
 def test_what_fails_leaves_nothing(app: Flask, storage: Storage) -> None:
     mount = app.extensions["tenant_provisioning"]["provisioning"]
-    values = [load_tenant(mount, named(n)) for n in range(3)]
-    allowed = allowance(mount, "acme")
+    values = [validate_tenant(mount, named(n)) for n in range(3)]
+    allowed = resolve_allowance(mount, "acme")
 
     def work(session: Session) -> None:
         create_many(session, ACTOR, "acme", values, allowed)

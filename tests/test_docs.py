@@ -31,10 +31,10 @@ from jwt.algorithms import RSAAlgorithm
 from werkzeug.test import TestResponse
 
 from flask_tenant_provisioning import TenantProvisioning
-from flask_tenant_provisioning.blueprint import ROUTES
 from flask_tenant_provisioning.cli import provisioning as command_group
-from flask_tenant_provisioning.openapi.operations import path_of
-from flask_tenant_provisioning.problems import catalogue
+from flask_tenant_provisioning.errors import iter_problem_classes
+from flask_tenant_provisioning.openapi.operations import get_path_template
+from flask_tenant_provisioning.routes import ROUTES
 from tests import world
 from tests.snippets import DOCS, PAGES, ROOT, Snippet, expanded, reference, snippets, write_files
 from tests.world import EXAMPLE, configuration
@@ -339,14 +339,14 @@ def labels() -> set[str]:
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.endpoint)
 def test_the_reference_has_every_operation(route: Any) -> None:
-    assert f"\n### `{route.method} {path_of(route)}`\n" in expanded(DOCS / "http.md")
+    assert f"\n### `{route.method} {get_path_template(route)}`\n" in expanded(DOCS / "http.md")
 
 
 def test_the_reference_has_every_schema_code_key_and_command() -> None:
     docs = reference()
     for name in docs.operations.document()["components"]["schemas"]:
         assert f"\n### {name}\n" in expanded(DOCS / "http.md")
-    for kind in catalogue():
+    for kind in iter_problem_classes():
         assert f"\n## `{kind.code}`\n" in expanded(DOCS / "errors.md")
     for key in docs.settings.names():
         assert f"{{confval}} {key}\n" in expanded(DOCS / "configuration.md")

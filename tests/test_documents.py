@@ -13,13 +13,13 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from flask_tenant_provisioning.openapi.assets import ASSETS
-from flask_tenant_provisioning.problems import ProvisioningError, catalogue
+from flask_tenant_provisioning.errors import ProvisioningError, iter_problem_classes
+from flask_tenant_provisioning.openapi.pages import ASSETS
 from tests import world
 from tests.world import PREFIX, Caller, problem
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
-KINDS = sorted(catalogue(), key=lambda kind: kind.code)
+KINDS = sorted(iter_problem_classes(), key=lambda kind: kind.code)
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,10 @@ import pytest
 from flask import Flask
 from werkzeug.serving import make_server
 
-from flask_tenant_provisioning.bulk import receiving
-from flask_tenant_provisioning.config.permissions import PARTNER_ADMIN, PROVISIONING_ADMIN
-from flask_tenant_provisioning.usage import actions as usage
-from flask_tenant_provisioning.web.long_requests import seats
+from flask_tenant_provisioning import usage as usage
+from flask_tenant_provisioning.bulk import actions
+from flask_tenant_provisioning.config import PARTNER_ADMIN, PROVISIONING_ADMIN
+from flask_tenant_provisioning.web.long_requests import make_slots
 from tests.bulk import Bulk
 from tests.refusals import refused
 from tests.witness import Clock
@@ -50,8 +50,8 @@ def clock() -> Clock:
 @pytest.fixture
 def app(database_url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Flask:
     """A host whose jobs are read a row at a time, and whose report a partner at a time."""
-    monkeypatch.setattr(receiving, "CHUNK_ROWS", 1)
-    monkeypatch.setattr(usage, "LARGEST_PAGE", 1)
+    monkeypatch.setattr(actions, "CHUNK_ROWS", 1)
+    monkeypatch.setattr(usage, "MAX_PAGE_SIZE", 1)
     return host(database_url, {"clock": clock}, PROVISIONING_ROLES=ROLES)
 
 
@@ -80,7 +80,7 @@ def test_a_download_is_cut_off_at_the_next_page(
     with pytest.raises(BrokenPipeError):
         next(parts)
     assert list(parts) == []
-    assert mount_of(app).once(seats).taken == 0
+    assert mount_of(app).once(make_slots).taken == 0
     (line,) = [record for record in caplog.records if record.msg.startswith("a download")]
     fields = {name: vars(line)[name] for name in ("partner", "reason", "request_id")}
     request_id = answer.headers["X-Request-ID"]
@@ -141,7 +141,7 @@ def test_a_token_that_ends_before_the_columns_are_known_is_refused_as_ever(
     answer = partner("GET", path, headers={"Accept": CSV})
     refused(answer, 401, "token-expired", "Token expired.")
     assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
-    assert mount_of(app).once(seats).taken == 0
+    assert mount_of(app).once(make_slots).taken == 0
 
 
 def test_a_client_sees_that_a_download_is_incomplete(app: Flask, clock: Clock) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import AssertionPool, NullPool, SingletonThreadPool, StaticPool
 
 from flask_tenant_provisioning import ConfigurationError, TenantProvisioning
-from flask_tenant_provisioning.database.errors import Meaning, meaning
+from flask_tenant_provisioning.database.errors import FailureKind, classify_failure
 from tests import postgresql
 from tests.bulk import Bulk
 from tests.commands import run
@@ -446,26 +446,28 @@ class Failure(Exception):
 @pytest.mark.parametrize(
     ("state", "said", "expected"),
     [
-        ("25006", "", Meaning.READ_ONLY),
-        (None, "cannot execute INSERT in a read-only transaction", Meaning.READ_ONLY),
-        ("0A000", "cannot use serializable mode in a hot standby", Meaning.READ_ONLY),
-        ("55000", "recovery is in progress", Meaning.READ_ONLY),
-        ("22023", "a partner wrote: cannot execute INSERT in a read-only transaction", Meaning.BUG),
-        ("42P05", "", Meaning.UNPREPARED),
-        ("26000", "", Meaning.UNPREPARED),
-        ("08P01", "bind message supplies 3 parameters, but prepared statement requires 2", Meaning.UNPREPARED),
-        ("0A000", "cached plan must not change result type", Meaning.OUTDATED_PLAN),
-        ("08P01", "unsupported startup parameter: options", Meaning.STARTUP_REFUSED),
-        (None, "FATAL:  unsupported startup parameter in options: statement_timeout", Meaning.STARTUP_REFUSED),
-        *((state, "", Meaning.DISCONNECTED) for state in ("08000", "08003", "08006", "08P01", "25P03")),
-        *((f"57P0{number}", "", Meaning.DISCONNECTED) for number in range(1, 6)),
-        ("57014", "", Meaning.UNREACHABLE),
-        ("42501", "", Meaning.FORBIDDEN),
-        ("42601", "", Meaning.BUG),
+        ("25006", "", FailureKind.READ_ONLY),
+        (None, "cannot execute INSERT in a read-only transaction", FailureKind.READ_ONLY),
+        ("0A000", "cannot use serializable mode in a hot standby", FailureKind.READ_ONLY),
+        ("55000", "recovery is in progress", FailureKind.READ_ONLY),
+        ("22023", "a partner wrote: cannot execute INSERT in a read-only transaction", FailureKind.BUG),
+        ("42P05", "", FailureKind.UNPREPARED),
+        ("26000", "", FailureKind.UNPREPARED),
+        ("08P01", "bind message supplies 3 parameters, but prepared statement requires 2", FailureKind.UNPREPARED),
+        ("0A000", "cached plan must not change result type", FailureKind.OUTDATED_PLAN),
+        ("08P01", "unsupported startup parameter: options", FailureKind.STARTUP_REFUSED),
+        (None, "FATAL:  unsupported startup parameter in options: statement_timeout", FailureKind.STARTUP_REFUSED),
+        *((state, "", FailureKind.DISCONNECTED) for state in ("08000", "08003", "08006", "08P01", "25P03")),
+        *((f"57P0{number}", "", FailureKind.DISCONNECTED) for number in range(1, 6)),
+        ("57014", "", FailureKind.UNREACHABLE),
+        ("42501", "", FailureKind.FORBIDDEN),
+        ("42601", "", FailureKind.BUG),
     ],
 )
-def test_a_drivers_error_is_read_by_its_state_and_its_words(state: str | None, said: str, expected: Meaning) -> None:
-    assert meaning(Failure(state, said)) is expected
+def test_a_drivers_error_is_read_by_its_state_and_its_words(
+    state: str | None, said: str, expected: FailureKind
+) -> None:
+    assert classify_failure(Failure(state, said)) is expected
 
 
 # What a server that forks would hand on

@@ -12,10 +12,9 @@ import pytest
 from marshmallow import Schema, fields
 from sqlalchemy import MetaData, select
 
-from flask_tenant_provisioning.database import instant
-from flask_tenant_provisioning.engine.chores import Chores
-from flask_tenant_provisioning.engine.erasure import erase_due
+from flask_tenant_provisioning.database.ids import format_instant
 from flask_tenant_provisioning.tenants import erasure as erasures
+from flask_tenant_provisioning.workers.maintenance import Maintenance, erase_due
 from tests.bulk import Bulk
 from tests.commands import run
 from tests.steps import House
@@ -324,7 +323,12 @@ def test_an_answer_that_comes_after_the_erasure_is_erased_an_hour_later(make_app
     made = partner.create()
     admin("DELETE", f"{one(made)}?purge=true")
     assert "the traces of 1 purged tenant" in run(app, "purge").out
-    record = {"partner_id": partner.partner, "key": "late", "fingerprint": "", "expires_at": instant(clock.now, days=9)}
+    record = {
+        "partner_id": partner.partner,
+        "key": "late",
+        "fingerprint": "",
+        "expires_at": format_instant(clock.now, days=9),
+    }
     with storage_of(app).engine.begin() as connection:
         table = storage_of(app).table("idempotency")
         connection.execute(
@@ -382,12 +386,12 @@ def test_a_worker_erases_a_few_tenants_at_a_time(make_app: Any, monkeypatch: pyt
     for number in range(3):
         made = partner.create(client_name=f"planted {number}")
         admin("DELETE", f"{one(made)}?purge=true")
-    monkeypatch.setattr(erasures, "BATCH", 1)
+    monkeypatch.setattr(erasures, "ERASURE_BATCH", 1)
     seconds = itertools.count(step=3)
-    chores = Chores(mount_of(app), monotonic=lambda: float(next(seconds)))
+    chores = Maintenance(mount_of(app), monotonic=lambda: float(next(seconds)))
     turns = 0
     while places(app, ("planted",))["planted"]:
-        chores.do_when_due()
+        chores.run_if_due()
         turns += 1
         assert turns < 50
     assert turns >= 3

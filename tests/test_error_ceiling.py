@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from flask_tenant_provisioning.web.validation import LONGEST_DETAIL, LONGEST_POINTER, MOST_ERRORS
+from flask_tenant_provisioning.validation import MAX_DETAIL_LENGTH, MAX_ERRORS, MAX_POINTER_LENGTH
 from tests import own_fields, own_settings
 from tests.bulk import Bulk
 from tests.witness import hosted
@@ -38,9 +38,9 @@ def with_fields(make_app: Any, database_url: str) -> Caller:
 
 def require_ceiling(answer: TestResponse, total: int, code: str = "validation-error", what: str = "field") -> None:
     """Assert that `answer` lists 100 of `total` errors and counts the others."""
-    found = problem(answer, code=code, detail=f"{total} {what}s are invalid.", errors_omitted=total - MOST_ERRORS)
+    found = problem(answer, code=code, detail=f"{total} {what}s are invalid.", errors_omitted=total - MAX_ERRORS)
     pointers = [one["pointer"] for one in found["errors"]]
-    assert (len(pointers), pointers) == (MOST_ERRORS, sorted(pointers))
+    assert (len(pointers), pointers) == (MAX_ERRORS, sorted(pointers))
     assert len(answer.data) < LARGEST_ANSWER
 
 
@@ -48,11 +48,11 @@ def test_unknown_fields_are_listed_up_to_the_ceiling(partner: Caller) -> None:
     body = {**{f"x{n}": 0 for n in range(MANY)}, "email": "nobody"}
     answer = partner("POST", "/tenants", data=json.dumps(body), content_type="application/json")
     require_ceiling(answer, MANY + 2)
-    unknown = {f"#/x{n}" for n in range(MOST_ERRORS - 2)}
+    unknown = {f"#/x{n}" for n in range(MAX_ERRORS - 2)}
     assert {one["pointer"] for one in answer.get_json()["errors"]} == {"#/email", "#/client_name", *unknown}
 
 
-@pytest.mark.parametrize("count", [MOST_ERRORS, MOST_ERRORS + 1])
+@pytest.mark.parametrize("count", [MAX_ERRORS, MAX_ERRORS + 1])
 def test_the_ceiling_is_100(partner: Caller, count: int) -> None:
     body = {"client_name": "x", "email": "a@example.com", **{f"x{n}": 0 for n in range(count)}}
     found = problem(partner("POST", "/tenants", json=body), detail=f"{count} fields are invalid.")
@@ -109,7 +109,7 @@ def test_a_row_lists_errors_up_to_the_ceiling(app: Flask, partner: Caller) -> No
     rows = [{f"x{n}": 0 for n in range(5000)}, {**partner_body(), "metadata": {f"{n:x}": 0 for n in range(5000)}}]
     for found in Bulk(app, partner).do("create", rows):
         assert found.problem is not None
-        assert (len(found.problem["errors"]), found.problem["errors_omitted"] >= 4900) == (MOST_ERRORS, True)
+        assert (len(found.problem["errors"]), found.problem["errors_omitted"] >= 4900) == (MAX_ERRORS, True)
         assert len(json.dumps(found.problem)) < LARGEST_ANSWER
 
 
@@ -153,13 +153,13 @@ def test_a_detail_is_bounded(make_app: Any, database_url: str) -> None:
 
     partner = Caller(own_fields.host(database_url, Echoing, ()))
     (found,) = problem(partner("POST", "/tenants", json={**partner_body(), "note": "x" * 20_000}))["errors"]
-    assert (found["pointer"], len(found["detail"])) == ("#/note", LONGEST_DETAIL + 1)
+    assert (found["pointer"], len(found["detail"])) == ("#/note", MAX_DETAIL_LENGTH + 1)
 
 
 def test_the_document_states_the_ceiling(partner: Caller) -> None:
     schema = partner("GET", "/openapi.json").get_json()["components"]["schemas"]["Problem"]["properties"]
-    assert schema["errors"]["maxItems"] == MOST_ERRORS
-    assert schema["errors"]["items"]["properties"]["pointer"]["maxLength"] == LONGEST_POINTER
+    assert schema["errors"]["maxItems"] == MAX_ERRORS
+    assert schema["errors"]["items"]["properties"]["pointer"]["maxLength"] == MAX_POINTER_LENGTH
     assert schema["errors_omitted"]["type"] == "integer"
 
 

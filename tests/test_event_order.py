@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from flask_tenant_provisioning.access import Actor, Principal
-from flask_tenant_provisioning.database import Session, instant
-from flask_tenant_provisioning.events import event, record
-from flask_tenant_provisioning.events.publishing import publish_all
+from flask_tenant_provisioning.access.principal import Actor, Principal
+from flask_tenant_provisioning.database.ids import format_instant
+from flask_tenant_provisioning.database.session import Session
+from flask_tenant_provisioning.events.actions import build_event, record_event
+from flask_tenant_provisioning.events.feed import publish_all
 from tests.servers import ask, at_once, served
 from tests.test_events import read
 from tests.witness import one, storage_of
@@ -81,13 +82,13 @@ def test_writers_that_commit_in_any_order(readers: tuple[Caller, list[Reader]]) 
         everybody = threading.Barrier(10, action=gates[0].set)
 
         def write(number: int, turns: list[int] = turns, gates: Any = gates, everybody: Any = everybody) -> str:
-            row = event(
+            row = build_event(
                 storage, Actor(Principal("someone", partner.partner)), "tenant.updated", partner.partner,
-                {"tenant": storage.new_id()}, instant(storage.clock()),
+                {"tenant": storage.new_id()}, format_instant(storage.clock()),
             )  # fmt: skip
 
             def unit(session: Session) -> None:
-                record(session, row)
+                record_event(session, row)
                 everybody.wait(10)
                 gates[turns[number]].wait(10)
 

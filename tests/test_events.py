@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from flask_tenant_provisioning.events.publishing import publish, publish_all
-from flask_tenant_provisioning.events.retention import remove_old
-from flask_tenant_provisioning.events.statements import WINDOW
-from flask_tenant_provisioning.tenants.own_fields import difference
+from flask_tenant_provisioning.events.feed import publish_all, publish_batch
+from flask_tenant_provisioning.events.retention import remove_old_events
+from flask_tenant_provisioning.events.statements import PAGE_WINDOW
+from flask_tenant_provisioning.tenants.custom_fields import diff_json
 from tests.refusals import invalid_parameter
 from tests.steps import House
 from tests.witness import DAY, LASTING, Clock, hosted, one, rows, storage_of
@@ -218,15 +218,15 @@ class TestRetention:
             partner.create()
         house.work()
         house.clock.now += 31 * DAY
-        assert remove_old(storage_of(house.app), 30) == 3
-        assert remove_old(storage_of(house.app), 30) == 0
+        assert remove_old_events(storage_of(house.app), 30) == 3
+        assert remove_old_events(storage_of(house.app), 30) == 0
         assert rows(house.app, "events") == []
 
     def test_what_nobody_has_published_is_kept(self, house: House) -> None:
         partner = house.open()
         partner.create()
         house.clock.now += 31 * DAY
-        assert remove_old(storage_of(house.app), 30) == 0
+        assert remove_old_events(storage_of(house.app), 30) == 0
         assert len(followed(partner)) == 1
 
     def test_a_place_that_the_feed_has_not_reached_is_refused(self, house: House) -> None:
@@ -249,7 +249,7 @@ def test_a_rare_type_costs_a_window_a_page(database: str, request: pytest.Fixtur
             copies = [{**event, "id": storage.new_id(), "type": "tenant.updated"} for _ in range(10_050)]
             connection.execute(storage.table("events").insert(), copies)
         partner("DELETE", one(rare))
-        while storage.transaction(lambda session: publish(session, partner.partner)):
+        while storage.transaction(lambda session: publish_batch(session, partner.partner)):
             pass
         first = read(partner, type="tenant.created,tenant.deleted")
         assert (kinds(first["items"]), first["has_more"]) == (["created"], True)
@@ -312,7 +312,7 @@ def test_a_small_change_leaves_a_small_record(partner: Caller) -> None:
     ],
 )
 def test_of_two_objects_only_what_differs_is_told(previous: Any, new: Any, told: Any) -> None:
-    assert difference(previous, new) == told
+    assert diff_json(previous, new) == told
 
 
 def events_at(partner: Caller, kinds_by_place: dict[int, str], count: int) -> None:
@@ -331,8 +331,8 @@ def events_at(partner: Caller, kinds_by_place: dict[int, str], count: int) -> No
 
 def test_a_filtered_feed_has_the_last_place_of_a_window_and_the_first_of_the_next(partner: Caller) -> None:
     """A page of few events looks at so many places, and the next begins right behind the last of them."""
-    kinds_by_place = {1: "tenant.created", WINDOW: "tenant.deleted", WINDOW + 1: "tenant.restored"}
-    events_at(partner, kinds_by_place, WINDOW + 2)
+    kinds_by_place = {1: "tenant.created", PAGE_WINDOW: "tenant.deleted", PAGE_WINDOW + 1: "tenant.restored"}
+    events_at(partner, kinds_by_place, PAGE_WINDOW + 2)
     asked = "tenant.created,tenant.deleted,tenant.restored"
     assert kinds(followed(partner, type=asked)) == ["created", "deleted", "restored"]
     assert kinds(followed(partner, type="tenant.deleted")) == ["deleted"]

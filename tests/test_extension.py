@@ -514,7 +514,7 @@ def test_without_a_licence_one_line_says_why_and_what_to_do(
     TenantProvisioning().init_app(unlicensed)
     level = logging.INFO if case == "community" else logging.WARNING
     line = f"the provisioning API is not mounted: {NO_LICENSE[case][1]}"
-    assert said.record_tuples == [("flask_tenant_provisioning.mounting", level, line)]
+    assert said.record_tuples == [("flask_tenant_provisioning.extension", level, line)]
 
 
 def test_a_licence_that_has_expired_mounts_still(app: Flask, url: str) -> None:

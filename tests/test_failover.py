@@ -12,9 +12,9 @@ from flask import Flask
 from sqlalchemy import create_engine, event, text
 
 from flask_tenant_provisioning import TenantProvisioning
-from flask_tenant_provisioning.database import Statement, Storage
-from flask_tenant_provisioning.database.storage import REPLACE_SECONDS
-from flask_tenant_provisioning.problems import StorageUnavailable
+from flask_tenant_provisioning.database.session import RECONNECT_SECONDS, Storage
+from flask_tenant_provisioning.database.statements import Statement
+from flask_tenant_provisioning.errors import StorageUnavailable
 from tests.commands import run
 from tests.storms.cluster import Cluster
 from tests.test_faults import READ_ONLY, TENANT, make_pg_app, observer, refused
@@ -128,7 +128,7 @@ def test_to_ask_for_writes_lets_go_of_connections_that_take_none(
     finally:
         set_read_only(cluster, "off")
     assert not storage.takes_writes()
-    clock.now += REPLACE_SECONDS
+    clock.now += RECONNECT_SECONDS
     assert storage.takes_writes()
 
 
@@ -150,11 +150,11 @@ def test_a_server_that_takes_no_writes_is_not_asked_for_a_connection_by_each(
     try:
         assert write() <= 2
         opened.clear()
-        clock.now += REPLACE_SECONDS
+        clock.now += RECONNECT_SECONDS
         assert write() == 1
     finally:
         set_read_only(cluster, "off")
-    clock.now += REPLACE_SECONDS
+    clock.now += RECONNECT_SECONDS
     storage.transaction(lambda session: session.run(insert, {}))
 
 

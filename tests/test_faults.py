@@ -23,10 +23,11 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import NullPool
 from werkzeug.test import TestResponse
 
-from flask_tenant_provisioning.database import Session, Statement, Storage, UniqueViolation
-from flask_tenant_provisioning.database.errors import Meaning, meaning
+from flask_tenant_provisioning.database.errors import FailureKind, UniqueViolation, classify_failure
 from flask_tenant_provisioning.database.migration import upgrade
-from flask_tenant_provisioning.problems import StorageUnavailable
+from flask_tenant_provisioning.database.session import Session, Storage
+from flask_tenant_provisioning.database.statements import Statement
+from flask_tenant_provisioning.errors import StorageUnavailable
 from tests import postgresql, world
 from tests.servers import at_once
 from tests.storms.wire import Wire
@@ -705,4 +706,4 @@ def test_another_librarys_operational_error_is_not_the_databases() -> None:
     class OperationalError(Exception):
         """As a queue's client raises it in a host's hook."""
 
-    assert meaning(OperationalError("the broker is away")) is Meaning.BUG
+    assert classify_failure(OperationalError("the broker is away")) is FailureKind.BUG

@@ -8,13 +8,12 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 
-from flask_tenant_provisioning.database import instant
-from flask_tenant_provisioning.engine.choosing import worker_of
-from flask_tenant_provisioning.engine.kinds import BULK, KINDS, STEPS
-from flask_tenant_provisioning.engine.lookout import Lookout
-from flask_tenant_provisioning.engine.tasks import SHARED
-from flask_tenant_provisioning.events.publishing import publish_all
-from flask_tenant_provisioning.health.actions import backlog
+from flask_tenant_provisioning.database.ids import format_instant
+from flask_tenant_provisioning.events.feed import publish_all
+from flask_tenant_provisioning.health import read_backlog
+from flask_tenant_provisioning.workers.kinds import BULK, STEPS, WORK_KINDS, DueCheck
+from flask_tenant_provisioning.workers.tasks import TASK_OF_KIND
+from flask_tenant_provisioning.workers.worker import make_worker
 from tests.commands import run
 from tests.refusals import invalid_parameter
 from tests.steps import House
@@ -107,8 +106,8 @@ def test_a_delivery_whose_time_has_not_come_does_not_count(house: House) -> None
     subscribe(partner)
     partner.create()
     publish_all(storage_of(house.app))
-    set_endpoints(house, due_at=instant(house.clock() + 300))
-    set_deliveries(house, due_at=instant(house.clock() + 300))
+    set_endpoints(house, due_at=format_instant(house.clock() + 300))
+    set_deliveries(house, due_at=format_instant(house.clock() + 300))
     house.clock.now += 299
     assert worker(house) == WELL
     house.clock.now += 2.5
@@ -122,7 +121,7 @@ def test_an_endpoint_that_rests_or_has_a_worker_is_not_late(house: House, column
     subscribe(partner)
     partner.create()
     publish_all(storage_of(house.app))
-    set_endpoints(house, **{column: instant(house.clock() + 600)})
+    set_endpoints(house, **{column: format_instant(house.clock() + 600)})
     house.clock.now += 590
     assert worker(house) == WELL
     house.clock.now += 12.5
@@ -234,12 +233,12 @@ def test_each_partner_whose_bulk_jobs_wait_counts(house: House) -> None:
 def test_every_kind_of_work_is_looked_for_done_and_shown(house: House) -> None:
     house.open()
     mount = mount_of(house.app)
-    lookout = Lookout(mount.storage)
-    assert not any(lookout.finds(kind) for kind in KINDS)
-    assert list(backlog(mount.storage)) == ["steps", "deliveries", "bulk jobs", "events"]
-    assert len(worker_of(mount)._works) == len({kind for kind in KINDS if kind.work is not None})
-    assert {kind for kind in KINDS if kind.work is not None} == {STEPS, *SHARED}
-    questions = " ".join(str(kind.waiting(mount.storage)) for kind in KINDS)
+    lookout = DueCheck(mount.storage)
+    assert not any(lookout.is_kind_due(kind) for kind in WORK_KINDS)
+    assert list(read_backlog(mount.storage)) == ["steps", "deliveries", "bulk jobs", "events"]
+    assert len(make_worker(mount)._works) == len({kind for kind in WORK_KINDS if kind.work is not None})
+    assert {kind for kind in WORK_KINDS if kind.work is not None} == {STEPS, *TASK_OF_KIND}
+    questions = " ".join(str(kind.waiting(mount.storage)) for kind in WORK_KINDS)
     due = {table.name for table in mount.storage.metadata.tables.values() if "due_at" in table.c}
     assert len(due) == 4
     assert all(name in questions for name in due)

@@ -11,8 +11,8 @@ from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint, se
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from flask_tenant_provisioning import ConfigurationError, Principal, TenantProvisioning
-from flask_tenant_provisioning.hooks import OPERATIONS
-from flask_tenant_provisioning.problems import Conflict
+from flask_tenant_provisioning.errors import Conflict
+from flask_tenant_provisioning.hooks import HOOK_OPERATIONS
 from tests.commands import run
 from tests.refusals import refused
 from tests.servers import at_once
@@ -118,7 +118,7 @@ def test_a_hook_can_be_registered_after_init_app(house: House) -> None:
 
 
 def test_a_hook_sees_the_tenant_before_and_after_and_who_did_it(house: House) -> None:
-    @house.provisioning.hook(*OPERATIONS)
+    @house.provisioning.hook(*HOOK_OPERATIONS)
     def watch(operation: str, tenant: Any, before: Any, principal: Principal) -> None:
         house.told.append((operation, before, tenant, principal.subject, principal.partner))
 
@@ -144,7 +144,7 @@ def test_a_hook_sees_the_tenant_before_and_after_and_who_did_it(house: House) ->
 
 
 def test_what_changes_nothing_asks_nobody(house: House) -> None:
-    @house.provisioning.hook(*OPERATIONS)
+    @house.provisioning.hook(*HOOK_OPERATIONS)
     def refuse(operation: str, before: Any) -> None:
         house.told.append((operation,))
 

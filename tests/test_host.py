@@ -26,7 +26,7 @@ from werkzeug.routing import BaseConverter
 from werkzeug.test import TestResponse
 
 from flask_tenant_provisioning import TenantProvisioning
-from flask_tenant_provisioning.blueprint import ROUTES
+from flask_tenant_provisioning.routes import ROUTES
 from tests.world import EXAMPLE, PREFIX, Caller, configuration, host, problem, signing
 
 MODES: dict[str, dict[str, Any]] = {
@@ -628,9 +628,9 @@ def test_a_csrf_wall_that_stands_already_lets_partners_pass(mounted: Flask) -> N
 
 @pytest.mark.blueprint("an isolated mount needs no exemption")
 def test_the_exemption_is_logged(url: str, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, logger="flask_tenant_provisioning.hosting"):
+    with caplog.at_level(logging.INFO, logger="flask_tenant_provisioning.extension"):
         mount(build(), url)
-    said = [record.getMessage() for record in caplog.records if record.name == "flask_tenant_provisioning.hosting"]
+    said = [record.getMessage() for record in caplog.records if record.name == "flask_tenant_provisioning.extension"]
     assert said == ["the blueprint 'provisioning' is exempt from CSRFProtect: it reads bearer tokens, no cookie"]
 
 

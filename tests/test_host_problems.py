@@ -9,11 +9,11 @@ from flask import Flask
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from flask_tenant_provisioning import TenantProvisioning
-from flask_tenant_provisioning.problems import catalogue
+from flask_tenant_provisioning.errors import iter_problem_classes
 from tests.refusals import refused
 from tests.world import EXAMPLE, PREFIX, Caller, configuration
 
-CODES = {kind.code for kind in catalogue()}
+CODES = {kind.code for kind in iter_problem_classes()}
 BROWSER = {"Accept": "text/html"}
 
 

@@ -13,8 +13,8 @@ from flask_jwt_extended import JWTManager
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from flask_tenant_provisioning import TenantProvisioning, requires
-from flask_tenant_provisioning.blueprint import ROUTES
-from flask_tenant_provisioning.web.media_types import PATCHES
+from flask_tenant_provisioning.routes import ROUTES
+from flask_tenant_provisioning.web.headers import PATCH_TYPES
 from tests.hosts.proxied import NO_PATHS
 from tests.refusals import refused
 from tests.world import EXAMPLE, PREFIX, Caller, configuration, isolated, problem
@@ -129,11 +129,11 @@ def test_an_app_that_matches_hosts_serves_the_api_at_each(database_url: str, nam
 @pytest.mark.one_database("a path is matched before any database is asked")
 def test_options_name_the_formats_of_patches(partner: Caller, make_app: Callable[..., Flask]) -> None:
     patched = {route.rule for route in ROUTES if route.method == "PATCH"}
-    assert {route.consumes for route in ROUTES if route.method == "PATCH"} == {PATCHES}
+    assert {route.consumes for route in ROUTES if route.method == "PATCH"} == {PATCH_TYPES}
     for rule in {route.rule for route in ROUTES}:
         answer = partner("OPTIONS", re.sub("<[^>]*>", "x", rule))
         named = answer.headers.get("Accept-Patch")
-        assert (answer.status_code, named) == (200, ", ".join(PATCHES) if rule in patched else None), rule
+        assert (answer.status_code, named) == (200, ", ".join(PATCH_TYPES) if rule in patched else None), rule
 
 
 HOOK = {"url": "https://example.com/hook", "events": ["*"]}

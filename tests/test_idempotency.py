@@ -15,10 +15,17 @@ from flask import Flask
 from sqlalchemy import Connection, text
 from werkzeug.test import TestResponse
 
-from flask_tenant_provisioning.access import Principal
-from flask_tenant_provisioning.database import Session
-from flask_tenant_provisioning.problems import IdempotencyInProgress
-from flask_tenant_provisioning.web.idempotency import Identity, Kept, claim, forget_expired, keep, records, sent_key
+from flask_tenant_provisioning.access.principal import Principal
+from flask_tenant_provisioning.database.session import Session
+from flask_tenant_provisioning.errors import IdempotencyInProgress
+from flask_tenant_provisioning.web.idempotency import (
+    IdempotencyKey,
+    StoredResponse,
+    claim_key,
+    delete_expired,
+    read_key,
+    save_response,
+)
 from tests.refusals import refused
 from tests.servers import Address, Reply, ask, at_once, served
 from tests.witness import DAY, LASTING, Clock, everything, hosted, kinds, one, rows, storage_of
@@ -507,10 +514,10 @@ def test_what_has_expired_is_forgotten_and_nothing_else(make_app: Callable[..., 
     for number in range(3):
         keyed(caller, "PATCH", one(made), {"plan": "x"}, **{"Idempotency-Key": f"key-{number}"})
         clock.now += 8 * HOUR
-    assert storage.transaction(forget_expired) == 1
+    assert storage.transaction(delete_expired) == 1
     assert [row["key"] for row in rows(caller.app, "idempotency")] == ["key-1", "key-2"]
     clock.now += DAY
-    assert storage.transaction(forget_expired) == 2
+    assert storage.transaction(delete_expired) == 2
     assert rows(caller.app, "idempotency") == []
 
 
@@ -592,7 +599,7 @@ def test_failures_that_race_are_remembered_too(app: Flask, partner: Caller) -> N
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Repeated requests that wait for the first for one second."""
-    monkeypatch.setattr(records, "PATIENCE", 1)
+    monkeypatch.setattr("flask_tenant_provisioning.web.idempotency.WAIT_SECONDS", 1)
 
 
 @pytest.fixture
@@ -642,7 +649,7 @@ def test_while_an_expired_key_is_taken_again_the_next_is_told_to_wait(server_app
 def test_a_claim_that_waits_in_vain_says_so(server_app: Flask) -> None:
     caller = Caller(server_app)
     with first_request(caller), pytest.raises(IdempotencyInProgress):
-        storage_of(server_app).transaction(lambda session: claim(session, identity_of(caller), 1))
+        storage_of(server_app).transaction(lambda session: claim_key(session, identity_of(caller), 1))
 
 
 def test_nothing_that_was_sent_is_in_the_log(partner: Caller, caplog: pytest.LogCaptureFixture) -> None:
@@ -700,16 +707,16 @@ def traces(partner: Caller) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]
 def fingerprint(app: Flask, spelling: str) -> str:
     """What tells a request with this body from another."""
     with app.test_request_context(method="POST", headers={"Idempotency-Key": "k"}):
-        identity = sent_key(Principal("tester", "acme"), json.loads(spelling))
+        identity = read_key(Principal("tester", "acme"), json.loads(spelling))
     assert identity is not None
     return identity.fingerprint
 
 
-def identity_of(caller: Caller) -> Identity:
+def identity_of(caller: Caller) -> IdempotencyKey:
     """The identity of the creation of `EXAMPLE` with the key ``key-1``."""
     headers = {"Idempotency-Key": "key-1"}
     with caller.app.test_request_context(f"{PREFIX}/tenants", method="POST", headers=headers):
-        found = sent_key(Principal("someone", caller.partner), EXAMPLE)
+        found = read_key(Principal("someone", caller.partner), EXAMPLE)
     assert found is not None
     return found
 
@@ -721,8 +728,8 @@ def first_request(caller: Caller) -> Iterator[Connection]:
     with storage.engine.connect().execution_options(isolation_level="READ COMMITTED") as connection:
         connection.begin()
         session = Session(storage, connection)
-        assert claim(session, identity, 1) is None
-        keep(session, identity, Kept(201, {"Content-Type": "application/json"}, '{"the":"first"}'))
+        assert claim_key(session, identity, 1) is None
+        save_response(session, identity, StoredResponse(201, {"Content-Type": "application/json"}, '{"the":"first"}'))
         yield connection
 
 

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import uuid
 
-from flask_tenant_provisioning.database.identifiers import uuid7, uuid7s
+from flask_tenant_provisioning.database.ids import make_uuid7, make_uuid7s
 
 #: The example of RFC 9562, appendix A.6: Tuesday, 22 February 2022, 14:22:22.00.
 EXAMPLE = 1_645_557_742_000_000_000
 
 
 def test_one_says_when_it_was_made() -> None:
-    assert uuid7(EXAMPLE).startswith("017f22e2-79b0-7000-")
-    assert uuid7(EXAMPLE + 999_999).startswith("017f22e2-79b0-7fff-")
+    assert make_uuid7(EXAMPLE).startswith("017f22e2-79b0-7000-")
+    assert make_uuid7(EXAMPLE + 999_999).startswith("017f22e2-79b0-7fff-")
 
 
 def test_many_ascend_across_milliseconds() -> None:
-    found = uuid7s(5000, EXAMPLE)
+    found = make_uuid7s(5000, EXAMPLE)
     assert len(set(found)) == 5000
     assert found == sorted(found)
     assert found[4999].startswith("017f22e2-79b1-7387-")
 
 
 def test_each_is_canonical_and_random() -> None:
-    found = [uuid7(), *uuid7s(1000)]
+    found = [make_uuid7(), *make_uuid7s(1000)]
     assert [str(uuid.UUID(one)) for one in found] == found
     assert {(uuid.UUID(one).version, uuid.UUID(one).variant) for one in found} == {(7, uuid.RFC_4122)}
     assert len({one[24:] for one in found}) == 1001
 
 
 def test_none_are_none() -> None:
-    assert uuid7s(0) == []
+    assert make_uuid7s(0) == []

@@ -9,10 +9,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import Column, Integer, MetaData, String, Table, Text, select
 
-from flask_tenant_provisioning.database import Session, Statement, incoming
-from flask_tenant_provisioning.database.incoming import rows
-from flask_tenant_provisioning.database.storage import Storage
-from flask_tenant_provisioning.database.types import Identifier, Instant, Record
+from flask_tenant_provisioning.database.session import Session, Storage
+from flask_tenant_provisioning.database.statements import Statement, encode_rows, select_incoming
+from flask_tenant_provisioning.database.types import Identifier, Instant, JsonText
 from tests.witness import storage_of
 
 things = Table(
@@ -22,7 +21,7 @@ things = Table(
     Column("at", Instant),
     Column("number", Integer),
     Column("name", String(20)),
-    Column("document", Record),
+    Column("document", JsonText),
     Column("text", Text),
 )
 IDS = [f"0193b5a0-c2d4-7a6e-8f00-11223344556{n}" for n in range(3)]
@@ -44,7 +43,7 @@ def storage(make_app: Callable[..., Flask]) -> Storage:
 
 
 def given(storage: Storage, *names: str) -> Any:
-    return incoming(storage.engine.dialect, **{name: things.c[name].type for name in names})
+    return select_incoming(storage.engine.dialect, **{name: things.c[name].type for name in names})
 
 
 def do(storage: Storage, clause: Any, values: list[dict[str, Any]]) -> int:
@@ -53,7 +52,7 @@ def do(storage: Storage, clause: Any, values: list[dict[str, Any]]) -> int:
 
 
 def _count(session: Session, statement: Statement, values: list[dict[str, Any]]) -> int:
-    found: int = session.run(statement, {"rows": rows(values)}).rowcount
+    found: int = session.run(statement, {"rows": encode_rows(values)}).rowcount
     return found
 
 

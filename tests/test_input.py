@@ -10,8 +10,8 @@ from flask import Flask
 from marshmallow import fields
 from sqlalchemy import select
 
-from flask_tenant_provisioning.problems import InvalidInput
-from flask_tenant_provisioning.web.validation import StrictSchema, load
+from flask_tenant_provisioning.errors import InvalidInput
+from flask_tenant_provisioning.validation import StrictSchema, load
 from tests.refusals import invalid, refused
 from tests.world import EXAMPLE, Caller
 

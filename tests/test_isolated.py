@@ -10,7 +10,7 @@ import pytest
 from flask import Flask, abort, current_app, g, redirect, request, url_for
 from flask_wtf import CSRFProtect
 
-from flask_tenant_provisioning.engine.choosing import worker_of
+from flask_tenant_provisioning.workers.worker import make_worker
 from tests.commands import run
 from tests.house import House, Make
 from tests.refusals import refused
@@ -211,7 +211,7 @@ def test_steps_and_commands_run_in_the_hosts_context(make: Make, how: str) -> No
 
     partner = house.open()
     partner.create()
-    worker_of(mount_of(house.app)).drain()
+    make_worker(mount_of(house.app)).drain()
     new = ("tenants", "create", "--partner", "acme", "--email", "a@example.com", "--client-name", "A")
     assert run(house.app, *new).status == 0
     assert seen == [("hook", "setting"), ("step", "setting"), ("hook", "setting")]

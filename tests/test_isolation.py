@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from flask_tenant_provisioning.blueprint import ROUTES
-from flask_tenant_provisioning.database import uuid7
+from flask_tenant_provisioning.database.ids import make_uuid7
+from flask_tenant_provisioning.routes import ROUTES
 from flask_tenant_provisioning.web.routing import Route
 from tests.world import Caller, problem
 
@@ -32,7 +32,7 @@ def essence(answer: Any, tenant: str) -> tuple[Any, ...]:
 
 @pytest.mark.parametrize("route", BY_ID, ids=lambda route: f"{route.method} {route.rule}")
 def test_anothers_tenant_answers_as_one_that_never_was(app: Flask, partner: Caller, route: Route) -> None:
-    other, never = partner.create()["tenant"], uuid7()
+    other, never = partner.create()["tenant"], make_uuid7()
     stranger = Caller(app)
     theirs, nobodys = ask(stranger, route, other), ask(stranger, route, never)
     problem(theirs, code="tenant-not-found", status=404, detail="Tenant not found.")

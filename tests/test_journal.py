@@ -12,8 +12,8 @@ from flask import Flask
 from sqlalchemy import create_engine
 
 from flask_tenant_provisioning import TenantProvisioning
-from flask_tenant_provisioning.database import Storage
-from flask_tenant_provisioning.database.journal import Journal
+from flask_tenant_provisioning.database.session import Storage
+from flask_tenant_provisioning.database.sqlite import WriteAheadLog
 from tests.witness import storage_of
 from tests.world import Caller, configuration
 
@@ -32,7 +32,7 @@ def app(file: Path) -> Iterator[Flask]:
     app = Flask("host")
     app.config.update(configuration(PROVISIONING_ENGINE="external"))
     TenantProvisioning().init_app(app, f"sqlite:///{file}")
-    storage_of(app)._journal = Journal(str(file), LIMIT, patience=10)
+    storage_of(app)._journal = WriteAheadLog(str(file), LIMIT, patience=10)
     yield app
     storage_of(app).engine.dispose()
 
@@ -85,11 +85,11 @@ def test_what_is_tried_in_vain_is_tried_again_after_as_much_more(file: Path) -> 
         def fetchone(self) -> tuple[int, ...]:
             return (5000,) if tried[-1] == "PRAGMA busy_timeout" else (1, 7, 3)
 
-    journal = Journal(str(file), 1000, patience=10)
+    journal = WriteAheadLog(str(file), 1000, patience=10)
     for more in (0, 999, 1, 5000):
         with open(f"{file}-wal", "ab") as wal:
             wal.write(b"x" * more)
-        journal.keep_short(Busy())
+        journal.truncate_if_long(Busy())
     once = [
         "PRAGMA busy_timeout",
         "PRAGMA busy_timeout=10",
@@ -102,10 +102,10 @@ def test_what_is_tried_in_vain_is_tried_again_after_as_much_more(file: Path) -> 
 def test_a_write_that_was_committed_does_not_fail_for_it(
     app: Flask, file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    journal = Journal(str(file), 0)
+    journal = WriteAheadLog(str(file), 0)
     driver = sqlite3.connect(file)
     driver.close()
-    journal.keep_short(driver)
+    journal.truncate_if_long(driver)
     assert caplog.messages == ["the write-ahead log cannot be begun anew: Cannot operate on a closed database."]
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from flask_tenant_provisioning.problems import MalformedJSON
-from flask_tenant_provisioning.web.json import parse, render
+from flask_tenant_provisioning.encoding import dump_json, parse_json
+from flask_tenant_provisioning.errors import MalformedJSON
 from tests.refusals import invalid, refused
 from tests.world import EXAMPLE, Caller
 
@@ -125,7 +125,7 @@ def test_the_largest_numbers_are_read(partner: Caller, number: bytes) -> None:
 
 @pytest.mark.parametrize("deepest", [nested(32), nested(31, b'{"a":', b"}", b"[]"), nested(32, innermost=b'"\\u0041"')])
 def test_32_levels_are_read(deepest: bytes) -> None:
-    assert parse(deepest) is not None
+    assert parse_json(deepest) is not None
 
 
 @pytest.mark.parametrize("text", ["[" * 500, "{" * 500, "]" * 500, '\\"[' * 50, "\\u005b" * 50])
@@ -136,7 +136,7 @@ def test_brackets_inside_a_text_are_no_depth(partner: Caller, text: str) -> None
 
 
 def test_many_shallow_objects_are_no_depth() -> None:
-    assert parse(b"[" + b"[],{}," * 1000 + b"[]]") == [[], {}] * 1000 + [[]]
+    assert parse_json(b"[" + b"[],{}," * 1000 + b"[]]") == [[], {}] * 1000 + [[]]
 
 
 def test_a_surrogate_pair_is_one_character(partner: Caller) -> None:
@@ -167,16 +167,16 @@ STORABLE = st.recursive(SCALARS, containers, max_leaves=30)
 
 @given(STORABLE)
 def test_what_is_rendered_is_read_back(value: Any) -> None:
-    assert repr(parse(render(value).encode())) == repr(value)
+    assert repr(parse_json(dump_json(value).encode())) == repr(value)
 
 
 @given(st.binary(max_size=64))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     try:
-        found = parse(data)
+        found = parse_json(data)
     except MalformedJSON:
         return
-    assert parse(render(found).encode()) == found
+    assert parse_json(dump_json(found).encode()) == found
 
 
 @st.composite
@@ -186,7 +186,7 @@ def bodies(draw: st.DrawFn) -> bytes:
     extra = draw(
         st.dictionaries(st.sampled_from(["metadata", "external_id", "plan", "version", "x"]) | TEXTS, STORABLE)
     )
-    body = render({**fields, **extra}).encode()
+    body = dump_json({**fields, **extra}).encode()
     start = draw(st.integers(0, len(body)))
     return draw(st.just(body) | st.just(body[:start]) | st.binary(max_size=8).map(lambda put: body[:start] + put))
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from flask_tenant_provisioning.keyring import Keyring, Unsealable
+from flask_tenant_provisioning.keyring import Keyring, UnsealError
 
 NEW, OLD, OTHER = ("the new key of this host", "the old key of this host", "the key of another host")
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -22,8 +22,8 @@ def nonce(length: int) -> bytes:
     return bytes(range(length))
 
 
-def refusal(ring: Keyring, sealed: str, bound_to: str = ROW) -> Unsealable:
-    with pytest.raises(Unsealable) as caught:
+def refusal(ring: Keyring, sealed: str, bound_to: str = ROW) -> UnsealError:
+    with pytest.raises(UnsealError) as caught:
         ring.open(sealed, bound_to)
     shown = "".join(traceback.format_exception(caught.value))
     assert not {SECRET, NEW, OLD, OTHER} & {part for part in (SECRET, NEW, OLD, OTHER) if part in shown}

@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 
 from flask_tenant_provisioning import TenantProvisioning
-from flask_tenant_provisioning.engine.choosing import worker_of
+from flask_tenant_provisioning.workers.worker import make_worker
 from tests.world import Caller, configuration, mount_of, problem, signed_license
 
 DAY = 86_400
@@ -86,7 +86,7 @@ def test_after_the_grace_provisioning_is_not_tried_again(database_url: str, file
     provisioning.init_app(app, database_url)
     partner = Caller(app)
     path = f"/tenants/{partner.create()['tenant']}"
-    worker_of(mount_of(app)).drain()
+    make_worker(mount_of(app)).drain()
     assert partner("GET", path).get_json()["status"] == "failed"
     clock.now += 115 * DAY
     problem(partner("POST", f"{path}/provisioning/retry"), status=403, code="license-expired")

@@ -23,9 +23,11 @@ from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from flask_tenant_provisioning.config import Settings
-from flask_tenant_provisioning.licensing import FEATURE, License, LicenseError, LicenseSource, State, vendor, verify
-from flask_tenant_provisioning.problems import LicenseExpired
+from flask_tenant_provisioning.config import Config
+from flask_tenant_provisioning.errors import LicenseExpired
+from flask_tenant_provisioning.licensing import vendor
+from flask_tenant_provisioning.licensing.document import FEATURE, License, LicenseError, State, verify
+from flask_tenant_provisioning.licensing.source import LicenseSource
 
 DAY = 86_400
 NOW = 1_800_000_000
@@ -497,7 +499,7 @@ class Host:
 
     def watch(self, **settings: Any) -> LicenseSource:
         given = {"license_file": str(self.path), "license_public_keys": KEYS} | settings
-        return LicenseSource(Settings.read({}, given), self.clock)
+        return LicenseSource(Config.read({}, given), self.clock)
 
     def put(self, text: bytes) -> None:
         draft = self.path.with_name("draft")

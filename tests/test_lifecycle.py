@@ -13,24 +13,11 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from flask_tenant_provisioning.access import Actor, Principal
-from flask_tenant_provisioning.tenants import retention
+from flask_tenant_provisioning.access.principal import Actor, Principal
+from flask_tenant_provisioning.tenants import lifecycle
 from tests.refusals import NO_TAG, STALE, WEAK_TAG, invalid, invalid_parameter, refused
 from tests.servers import Reply, ask, at_once, served
-from tests.witness import (
-    DAY,
-    LASTING,
-    Clock,
-    counted,
-    differences,
-    happened,
-    hosted,
-    kinds,
-    one,
-    put,
-    rows,
-    storage_of,
-)
+from tests.witness import DAY, LASTING, Clock, counted, differences, happened, hosted, kinds, one, put, rows, storage_of
 from tests.world import EXAMPLE, PREFIX, Caller, signed_license
 
 STATES = ("provisioning", "active", "suspended", "failed", "deleted", "purged")
@@ -474,11 +461,11 @@ def test_what_is_due_is_purged_and_nothing_else(swept: Caller, clock: Clock) -> 
     do(swept, "restore", restored)
     last = [swept("GET", one(tenant)).get_json() for tenant in due]
     clock.now += 29 * DAY
-    assert retention.purge_due(storage_of(swept.app), SWEEPER) == 3
+    assert lifecycle.purge_due(storage_of(swept.app), SWEEPER) == 3
     assert [happened(swept, tenant)[-1] for tenant in due] == [("tenant.purged", tenant, {}) for tenant in last]
     left = {row["id"] for row in rows(swept.app, "tenants")}
     assert left == {tenant["tenant"] for tenant in (later, restored, living)}
-    assert retention.purge_due(storage_of(swept.app), SWEEPER) == 0
+    assert lifecycle.purge_due(storage_of(swept.app), SWEEPER) == 0
     row = rows(swept.app, "events", type="tenant.purged")[0]
     assert (row["actor_subject"], row["actor_partner"], row["request_id"]) == ("sweeper", "host", None)
 
@@ -488,7 +475,7 @@ def test_two_sweeps_at_once_purge_each_tenant_once(swept: Caller, clock: Clock) 
     for _ in range(120):
         do(swept, "delete", swept.create())
     clock.now += 30 * DAY
-    counts = at_once(2, lambda _: retention.purge_due(storage, SWEEPER))
+    counts = at_once(2, lambda _: lifecycle.purge_due(storage, SWEEPER))
     assert sum(counts) == len(rows(swept.app, "events", type="tenant.purged")) == 120
     assert rows(swept.app, "tenants") == []
 

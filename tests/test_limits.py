@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from flask_tenant_provisioning.partners.schemas import LARGEST
-from flask_tenant_provisioning.problems import InvalidInput
-from flask_tenant_provisioning.web.parameters import LARGEST_PAGE, LimitField, QuerySchema
-from flask_tenant_provisioning.web.validation import load_parameters
+from flask_tenant_provisioning.errors import InvalidInput
+from flask_tenant_provisioning.partners.schemas import MAX_QUOTA
+from flask_tenant_provisioning.validation import load_parameters
+from flask_tenant_provisioning.web.pagination import MAX_PAGE_SIZE, PageSizeField
+from flask_tenant_provisioning.web.parameters import QuerySchema
 from tests import world
 from tests.bulk import Bulk
 from tests.test_openapi import Documented
@@ -44,7 +45,7 @@ PARTNER: dict[str, tuple[str, Any, Any]] = {
     "longest contact": ("contact", "x" * 255, "x" * 256),
     "longest reason": ("suspended_reason", "x" * 500, "x" * 501),
     "fewest tenants": ("max_tenants", 0, -1),
-    "most tenants": ("max_tenants", LARGEST, LARGEST + 1),
+    "most tenants": ("max_tenants", MAX_QUOTA, MAX_QUOTA + 1),
     "most plans": ("allowed_plans", [str(n) for n in range(100)], [str(n) for n in range(101)]),
     "shortest plan": ("allowed_plans", ["x"], [""]),
     "longest plan": ("allowed_plans", ["x" * 100], ["x" * 101]),
@@ -92,15 +93,15 @@ def test_a_partners_field_ends_where_its_schema_does(
 @pytest.mark.parametrize(
     ("sent", "found"),
     [
-        ("1", 1), ("01", 1), ("50", 50), ("999", 999), ("1000", LARGEST_PAGE), ("1001", LARGEST_PAGE),
-        ("9999", LARGEST_PAGE), ("10000", LARGEST_PAGE), ("9" * 5000, LARGEST_PAGE), ("000999", 999),
+        ("1", 1), ("01", 1), ("50", 50), ("999", 999), ("1000", MAX_PAGE_SIZE), ("1001", MAX_PAGE_SIZE),
+        ("9999", MAX_PAGE_SIZE), ("10000", MAX_PAGE_SIZE), ("9" * 5000, MAX_PAGE_SIZE), ("000999", 999),
         ("0", None), ("000", None), ("-1", None), ("", None), ("1.0", None), ("1e3", None), (" 1", None), ("+1", None),
         ("١", None), ("²", None), ("0x10", None), ("1_0", None),
     ],
 )  # fmt: skip
 def test_a_page_has_from_one_to_a_thousand_items(sent: str, found: int | None) -> None:
     class Query(QuerySchema):
-        limit = LimitField()
+        limit = PageSizeField()
 
     if found is None:
         with pytest.raises(InvalidInput) as caught:
@@ -112,15 +113,15 @@ def test_a_page_has_from_one_to_a_thousand_items(sent: str, found: int | None) -
 
 @ANY
 def test_pages_hold_exactly_what_is_asked_for(app: Flask, partner: Caller) -> None:
-    rows = [{"client_name": "x", "email": f"a{n}{HOST}"} for n in range(LARGEST_PAGE + 1)]
+    rows = [{"client_name": "x", "email": f"a{n}{HOST}"} for n in range(MAX_PAGE_SIZE + 1)]
     bulk = Bulk(app, partner)
     job = bulk.upload("create", rows)
     bulk.work()
     for path in ("/tenants", "/events?type=tenant.created", f"/bulk-jobs/{job.id}/items"):
         sign = "&" if "?" in path else "?"
-        for limit in (LARGEST_PAGE - 1, LARGEST_PAGE, LARGEST_PAGE + 1):
+        for limit in (MAX_PAGE_SIZE - 1, MAX_PAGE_SIZE, MAX_PAGE_SIZE + 1):
             page = partner("GET", f"{path}{sign}limit={limit}").get_json()
-            assert (len(page["items"]), page["next"] is None) == (min(limit, LARGEST_PAGE), False), path
+            assert (len(page["items"]), page["next"] is None) == (min(limit, MAX_PAGE_SIZE), False), path
         last = partner("GET", f"{path}{sign}limit=1000").get_json()["next"]
         rest = partner("GET", f"{path}{sign}limit=1000&{'after' if 'events' in path else 'cursor'}={last}").get_json()
         assert len(rest["items"]) == 1

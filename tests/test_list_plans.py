@@ -15,12 +15,14 @@ from typing import Any, NamedTuple
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
-from flask_tenant_provisioning.database import Session, Statement, Storage, migration
-from flask_tenant_provisioning.schema import metadata
-from flask_tenant_provisioning.tenants import listing
-from flask_tenant_provisioning.tenants.queries import SORTS, list_query
-from flask_tenant_provisioning.tenants.schemas import STATUSES
-from flask_tenant_provisioning.web.validation import load_parameters
+from flask_tenant_provisioning.database import migration
+from flask_tenant_provisioning.database.session import Session, Storage
+from flask_tenant_provisioning.database.statements import Statement
+from flask_tenant_provisioning.tables import build_metadata
+from flask_tenant_provisioning.tenants import listing, models
+from flask_tenant_provisioning.tenants.models import STATUSES
+from flask_tenant_provisioning.tenants.schemas import SORT_ORDERS, list_query
+from flask_tenant_provisioning.validation import load_parameters
 from tests import postgresql, world
 from tests.bench import depth, target
 from tests.filling import START, STEP, fill, moment, row
@@ -30,7 +32,7 @@ pytestmark = pytest.mark.slow
 PREFIX = "provisioning_"
 TENANTS = 60_000
 NOW = 2 * TENANTS
-BY_TIME, BY_NAME = SORTS[:2], SORTS[2:]
+BY_TIME, BY_NAME = SORT_ORDERS[:2], SORT_ORDERS[2:]
 EVERYBODY = None
 
 #: What a page of 50 may read at most: rows and blocks on PostgreSQL, steps of its machine on SQLite (25 or so a row).
@@ -41,7 +43,7 @@ class Question(NamedTuple):
     """What a list is asked, and in which orders an index alone bounds what is read."""
 
     query: str
-    sorts: tuple[str, ...] = SORTS
+    sorts: tuple[str, ...] = SORT_ORDERS
 
 
 #: One index serves the filter and the order, for a partner and for all of them.
@@ -125,7 +127,7 @@ def storage(
     engine = create_engine(_url(request, database, tmp_path_factory), isolation_level="AUTOCOMMIT")
     migration.upgrade(engine, PREFIX)
     fill(engine, tenants())
-    yield Storage(engine, metadata(PREFIX), clock=lambda: (START + NOW * STEP).timestamp())
+    yield Storage(engine, build_metadata(PREFIX), clock=lambda: (START + NOW * STEP).timestamp())
     engine.dispose()
 
 
@@ -202,7 +204,7 @@ def read(storage: Storage, partner: str | None, page: Page) -> tuple[list[str], 
 
     def work(session: Session) -> tuple[list[str], Watched]:
         watched: Any = Watched(session)
-        documents, _ = listing.page(watched, partner, page.asked, page.place)
+        documents, _ = listing.load_page(watched, partner, page.asked, page.place)
         return [document["tenant"] for document in documents], watched
 
     return storage.read(work)
@@ -288,7 +290,7 @@ def test_the_data_are_what_the_questions_want() -> None:
     found = {name: len(matching(question.query, "big")) for name, question in {**SERVED, **WEIGHED}.items()}
     empty = {"plan, none", "industry, none", "external_id, nobody's", "q, none"}
     assert {name for name, count in found.items() if not count} == empty
-    assert set(listing.LIVING) == set(STATUSES) - {"deleted"}
+    assert set(models.LIVING_STATUSES) == set(STATUSES) - {"deleted"}
 
 
 @pytest.mark.parametrize("partner", ["big", "small", EVERYBODY])
@@ -337,7 +339,7 @@ def test_postgresql_plans_once_what_no_value_can_change(storage: Storage, query:
 
     def work(session: Session) -> list[tuple[int, int]]:
         for _ in range(20):
-            listing.page(session, "big", asked_for(query, "created_at"), None)
+            listing.load_page(session, "big", asked_for(query, "created_at"), None)
         found: list[tuple[int, int]] = session.run(made, {}).fetchall()
         return found
 
@@ -354,7 +356,7 @@ def many(request: pytest.FixtureRequest, database: str, tmp_path_factory: pytest
     made.engine.dispose()
 
 
-@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize("sort", SORT_ORDERS)
 def test_a_page_of_200_000_reads_as_much_at_99_percent(many: Storage, sort: str) -> None:
     first, deep = (
         [cost.read for cost in costs(many.engine, read(many, target.PARTNER, Page(asked_for("", sort), place, []))[1])]
@@ -364,7 +366,7 @@ def test_a_page_of_200_000_reads_as_much_at_99_percent(many: Storage, sort: str)
 
 
 @pytest.mark.alone("a ratio of times")
-@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize("sort", SORT_ORDERS)
 def test_a_page_of_200_000_takes_as_long_at_99_percent(many: Storage, sort: str) -> None:
     first, deep = depth.measured([depth.query(200_000, sort, share) for share in (0, 0.99)], 100)
     assert deep.over(first).wall < 1.5

@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 import pytest
 from flask import Flask
 
-from flask_tenant_provisioning.tenants.fields import name_key
-from flask_tenant_provisioning.tenants.queries import SORTS
+from flask_tenant_provisioning.tenants.fields import make_name_key
+from flask_tenant_provisioning.tenants.schemas import SORT_ORDERS
 from tests.refusals import invalid_parameter, refused
 from tests.world import EXAMPLE, PREFIX, Caller
 
@@ -254,14 +254,14 @@ def test_pages_of_seven_meet_each_of_120_once_in_every_order(make_app: Callable[
         "created_at": sorted(made, key=lambda tenant: (tenant["created_at"], tenant["tenant"])),
         "client_name": sorted(made, key=lambda tenant: (tenant["client_name"].casefold(), tenant["tenant"])),
     }
-    walked = {sort: list(walk(partner, f"limit=7&sort={sort}")) for sort in SORTS}
+    walked = {sort: list(walk(partner, f"limit=7&sort={sort}")) for sort in SORT_ORDERS}
     assert {sort: [tenant["tenant"] for tenant in tenants] for sort, tenants in walked.items()} == {
         sort: [tenant["tenant"] for tenant in ordered[sort.lstrip("-")]][:: -1 if sort.startswith("-") else 1]
-        for sort in SORTS
+        for sort in SORT_ORDERS
     }
 
 
-@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize("sort", SORT_ORDERS)
 def test_what_is_added_and_deleted_meanwhile_moves_no_other(partner: Caller, sort: str) -> None:
     made = [partner.create(client_name=f"n{number}") for number in range(9)]
     met = []
@@ -275,7 +275,7 @@ def test_what_is_added_and_deleted_meanwhile_moves_no_other(partner: Caller, sor
     ]
 
 
-@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize("sort", SORT_ORDERS)
 def test_whoever_stays_is_met_once_while_others_come_and_go(partner: Caller, sort: str) -> None:
     made = [partner.create(client_name=f"n{number:02}") for number in range(30)]
     met, gone = [], []
@@ -309,7 +309,7 @@ def test_the_next_link_asks_the_same_question(partner: Caller) -> None:
     assert second.get_json()["next"] is None
 
 
-@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize("sort", SORT_ORDERS)
 def test_link_and_next_agree_on_every_page(partner: Caller, sort: str) -> None:
     for _ in range(5):
         partner.create()
@@ -354,7 +354,7 @@ def test_names_are_ordered_by_code_points_on_every_database(partner: Caller) -> 
     for name in names:
         partner.create(client_name=name)
     assert [tenant["client_name"] for tenant in walk(partner, "limit=3&sort=client_name")] == sorted(
-        names, key=name_key
+        names, key=make_name_key
     )
 
 

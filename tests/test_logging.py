@@ -13,8 +13,8 @@ from flask import Flask
 
 import flask_tenant_provisioning
 from flask_tenant_provisioning import Principal, requires
-from flask_tenant_provisioning.access.refusals import CALLER, SECONDS, Refusals
-from flask_tenant_provisioning.problems import TenantNotFound
+from flask_tenant_provisioning.access.refusals import CALLER_KEY, NOT_FOUND_SECONDS, RefusalLog
+from flask_tenant_provisioning.errors import TenantNotFound
 from tests.steps import House
 from tests.witness import Clock
 from tests.world import EXAMPLE, PREFIX, Caller, mount_of, without_claim
@@ -169,16 +169,16 @@ def test_hostile_text_forges_no_line(app: Flask, caplog: pytest.LogCaptureFixtur
 def test_what_is_not_there_is_logged_as_a_count(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, REFUSALS)
     clock, mount = Clock(), mount_of(app)
-    refusals = Refusals(mount.settings, clock)
-    with app.test_request_context(environ_overrides={CALLER: None}) as context:
+    refusals = RefusalLog(mount.settings, clock)
+    with app.test_request_context(environ_overrides={CALLER_KEY: None}) as context:
         for partner, times in (("one", 3), ("two", 1)):
-            context.request.environ[CALLER] = Principal("someone", partner)
+            context.request.environ[CALLER_KEY] = Principal("someone", partner)
             for _ in range(times):
                 refusals.log(TenantNotFound())
         assert told(caplog) == []
-        clock.now += SECONDS
+        clock.now += NOT_FOUND_SECONDS
         refusals.log(TenantNotFound())
-        context.request.environ[CALLER] = None
+        context.request.environ[CALLER_KEY] = None
         refusals.log(TenantNotFound())
     assert [(vars(line)["partner"], vars(line)["count"]) for line in told(caplog)] == [("one", 3), ("two", 2)]
     assert told(caplog)[0].getMessage() == "3 requests of partner 'one' were answered 404 in 60 seconds"

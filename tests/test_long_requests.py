@@ -15,19 +15,19 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from flask_tenant_provisioning.problems import BodyTooSlow, ServerBusy, TooManyLongRequests
+from flask_tenant_provisioning.errors import BodyTooSlow, ServerBusy, TooManyLongRequests
 from flask_tenant_provisioning.web.long_requests import (
-    GRACE,
-    PATIENCE,
-    PAUSE,
-    SLOWEST,
-    TICK,
-    Hold,
-    LongAnswer,
+    GRACE_SECONDS,
+    MAX_PAUSE_SECONDS,
+    MIN_BYTES_PER_SECOND,
+    SHORT_REQUEST_SECONDS,
+    WATCHDOG_INTERVAL_SECONDS,
+    LongRequest,
+    LongResponseBody,
     Pace,
-    Seats,
+    RequestSlots,
     Watchdog,
-    seats,
+    make_slots,
 )
 from tests.servers import Address, ask, served, served_by_werkzeug
 from tests.storms.server import Server, signed_token
@@ -46,15 +46,15 @@ class Hand:
         return self.now
 
 
-def hold(hand: Hand, free: Seats, seconds: float = 10, pace: int = 0, partner: str = "p") -> Hold:
-    return Hold(Pace(seconds, pace, PAUSE, BodyTooSlow), free.take, partner, hand)
+def hold(hand: Hand, free: RequestSlots, seconds: float = 10, pace: int = 0, partner: str = "p") -> LongRequest:
+    return LongRequest(Pace(seconds, pace, MAX_PAUSE_SECONDS, BodyTooSlow), free.take, partner, hand)
 
 
 # Seats.
 
 
 def test_a_partner_has_its_seats_and_the_process_all_of_them() -> None:
-    free = Seats(3, 2)
+    free = RequestSlots(3, 2)
     taken = [free.take("one"), free.take("one")]
     with pytest.raises(TooManyLongRequests):
         free.take("one")
@@ -86,7 +86,7 @@ def test_a_partner_has_its_seats_and_the_process_all_of_them() -> None:
 def test_seats_are_fewer_than_half_of_the_threads(
     make_app: MakeApp, config: dict[str, int], total: int, each: int
 ) -> None:
-    free = mount_of(make_app(**{f"PROVISIONING_{name}": value for name, value in config.items()})).once(seats)
+    free = mount_of(make_app(**{f"PROVISIONING_{name}": value for name, value in config.items()})).once(make_slots)
     assert (free.total, free.each) == (total, each)
 
 
@@ -96,66 +96,66 @@ def test_waitress_is_asked_how_many_threads_it_has(make_app: MakeApp) -> None:
     with served(partner.app, threads=10) as address:
         body = {"client_name": "A", "email": "a@example.com"}
         assert ask(address, "POST", f"{PREFIX}/tenants", partner.token, body).status == 201
-        assert mount_of(partner.app).once(seats).total == 4
+        assert mount_of(partner.app).once(make_slots).total == 4
 
 
 # Holds.
 
 
 def test_a_body_may_take_its_seconds_and_no_more() -> None:
-    hand, free = Hand(), Seats(1, 1)
+    hand, free = Hand(), RequestSlots(1, 1)
     held = hold(hand, free)
     held.wait()
     hand.now = 10
     assert held.judge() is None
     hand.now = 10.1
     with pytest.raises(BodyTooSlow, match="Only 0 bytes came in 10 seconds"):
-        held.go_on(0)
+        held.resume(0)
 
 
 def test_a_fast_body_takes_no_seat_and_a_slow_one_does() -> None:
-    hand, free = Hand(), Seats(1, 1)
+    hand, free = Hand(), RequestSlots(1, 1)
     held = hold(hand, free)
     held.wait()
-    hand.now = PATIENCE
-    held.go_on(5)
+    hand.now = SHORT_REQUEST_SECONDS
+    held.resume(5)
     assert free.taken == 0
     held.wait()
-    hand.now = PATIENCE + 0.1
-    held.go_on(5)
+    hand.now = SHORT_REQUEST_SECONDS + 0.1
+    held.resume(5)
     assert free.taken == 1
     other = hold(hand, free)
     other.wait()
-    hand.now += PATIENCE + 0.1
+    hand.now += SHORT_REQUEST_SECONDS + 0.1
     with pytest.raises(TooManyLongRequests):
-        other.go_on(5)
+        other.resume(5)
     held.release()
     assert free.taken == 0
 
 
 def test_time_in_which_nothing_is_waited_for_is_not_the_client_s() -> None:
     hand = Hand()
-    held = hold(hand, Seats(1, 1), seconds=1000, pace=SLOWEST)
+    held = hold(hand, RequestSlots(1, 1), seconds=1000, pace=MIN_BYTES_PER_SECOND)
     for _ in range(10):
         held.wait()
         hand.now += 1
-        held.go_on(SLOWEST)
+        held.resume(MIN_BYTES_PER_SECOND)
         hand.now += 100  # the database is slow
     assert held.judge() is None
     held.wait()
-    hand.now += PAUSE + 0.1
+    hand.now += MAX_PAUSE_SECONDS + 0.1
     assert isinstance(held.judge(), BodyTooSlow)
 
 
 def test_an_upload_slower_than_its_pace_ends_after_the_grace() -> None:
     hand = Hand()
-    held = hold(hand, Seats(1, 1), seconds=1e6, pace=SLOWEST)
+    held = hold(hand, RequestSlots(1, 1), seconds=1e6, pace=MIN_BYTES_PER_SECOND)
     while held.judge() is None:
         held.wait()
         hand.now += 1
         with contextlib.suppress(BodyTooSlow):
-            held.go_on(SLOWEST - 1)
-    assert GRACE < hand.now <= GRACE + 1
+            held.resume(MIN_BYTES_PER_SECOND - 1)
+    assert GRACE_SECONDS < hand.now <= GRACE_SECONDS + 1
 
 
 # The watchdog.
@@ -167,7 +167,7 @@ def never(_seconds: float) -> None:
 
 def test_the_watchdog_shuts_down_the_connection_of_a_client_that_is_too_slow() -> None:
     hand = Hand()
-    held, watchdog = hold(hand, Seats(1, 1)), Watchdog(lambda _: time.sleep(0.01))
+    held, watchdog = hold(hand, RequestSlots(1, 1)), Watchdog(lambda _: time.sleep(0.01))
     ours, client = socket.socketpair()
     held.wait()
     watchdog.watch(held, ours)
@@ -185,7 +185,7 @@ def test_the_watchdog_shuts_down_the_connection_of_a_client_that_is_too_slow() -
 
 def test_what_is_forgotten_is_not_shut_down() -> None:
     hand = Hand()
-    held, watchdog = hold(hand, Seats(1, 1)), Watchdog(never)
+    held, watchdog = hold(hand, RequestSlots(1, 1)), Watchdog(never)
     ours, client = socket.socketpair()
     held.wait()
     watchdog.watch(held, ours)
@@ -202,13 +202,13 @@ def test_what_is_forgotten_is_not_shut_down() -> None:
 
 
 def test_an_answer_that_is_read_too_slowly_is_cut_off() -> None:
-    hand, free = Hand(), Seats(1, 1)
-    held, watchdog = hold(hand, free, seconds=1e6, pace=SLOWEST), Watchdog(never)
+    hand, free = Hand(), RequestSlots(1, 1)
+    held, watchdog = hold(hand, free, seconds=1e6, pace=MIN_BYTES_PER_SECOND), Watchdog(never)
     held.take_seat()
     ours, client = socket.socketpair()
-    answer = LongAnswer((b"x" * 100 for _ in range(10)), held, watchdog, ours)
+    answer = LongResponseBody((b"x" * 100 for _ in range(10)), held, watchdog, ours)
     next(answer), next(answer)
-    hand.now += PAUSE + 1
+    hand.now += MAX_PAUSE_SECONDS + 1
     watchdog.look()
     with pytest.raises(BrokenPipeError):
         ours.sendall(b"x")
@@ -220,10 +220,10 @@ def test_an_answer_that_is_read_too_slowly_is_cut_off() -> None:
 
 
 def test_an_answer_that_is_dropped_gives_its_seat_back() -> None:
-    free = Seats(1, 1)
+    free = RequestSlots(1, 1)
     held = hold(Hand(), free)
     held.take_seat()
-    answer = LongAnswer((b"x" for _ in range(10)), held, Watchdog(), None)
+    answer = LongResponseBody((b"x" for _ in range(10)), held, Watchdog(), None)
     next(answer)
     del answer
     assert free.taken == 0
@@ -257,7 +257,7 @@ def test_a_silent_client_is_answered_once_its_time_is_over(make_app: MakeApp, pa
     head = "Content-Type: application/json", "Content-Length: 1000"
     with served_by_werkzeug(partner.app) as address:
         if path == "/bulk-jobs":
-            seat = mount_of(partner.app).once(seats).take(partner.partner)
+            seat = mount_of(partner.app).once(make_slots).take(partner.partner)
         connection = send(address, partner.token, f"POST {path}", *head, body=b"{")
         status, problem = told(connection)
         connection.close()
@@ -265,7 +265,7 @@ def test_a_silent_client_is_answered_once_its_time_is_over(make_app: MakeApp, pa
     assert (status, problem["code"]) == expected
     if path == "/bulk-jobs":
         seat.release()
-    assert mount_of(partner.app).once(seats).taken == 0
+    assert mount_of(partner.app).once(make_slots).taken == 0
 
 
 @pytest.fixture
@@ -309,7 +309,10 @@ def test_eight_held_requests_of_one_partner_stop_no_other(gunicorn: Address) -> 
         took = time.monotonic() - begun
         for connection in held:
             connection.close()
-        assert (found.status, took < PATIENCE + 2 * TICK + 2) == (200, True), (name, took)
+        assert (found.status, took < SHORT_REQUEST_SECONDS + 2 * WATCHDOG_INTERVAL_SECONDS + 2) == (200, True), (
+            name,
+            took,
+        )
         assert eventually(lambda: ask(gunicorn, "GET", f"{PREFIX}/health", other).status == 200)
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from flask_tenant_provisioning.database import instant
-from flask_tenant_provisioning.engine.chores import Chores
-from flask_tenant_provisioning.events.publishing import publish_all
+from flask_tenant_provisioning.database.ids import format_instant
+from flask_tenant_provisioning.events.feed import publish_all
+from flask_tenant_provisioning.workers.maintenance import Maintenance
 from tests.bulk import Bulk
 from tests.witness import DAY, LASTING, Clock, one, rows, storage_of
 from tests.world import Caller, mount_of
@@ -40,7 +40,7 @@ def host(make_app: Any, clock: Clock) -> Flask:
 
 def maintain(app: Flask) -> None:
     """Take a round of the maintenance."""
-    Chores(mount_of(app)).do()
+    Maintenance(mount_of(app)).do()
 
 
 def at_the_limit(app: Flask, clock: Clock, table: str, seconds: float) -> tuple[int, int]:
@@ -113,7 +113,7 @@ def test_an_upload_that_broke_off_goes_after_a_day(host: Flask, clock: Clock) ->
     storage = storage_of(host)
     jobs = storage.table("bulk_jobs")
     with storage.engine.begin() as connection:
-        connection.execute(jobs.update().values(state="receiving", due_at=None, created_at=instant(clock.now)))
+        connection.execute(jobs.update().values(state="receiving", due_at=None, created_at=format_instant(clock.now)))
     assert at_the_limit(host, clock, "bulk_jobs", DAY) == (1, 1)
     clock.now += 1
     maintain(host)

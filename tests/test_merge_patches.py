@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from flask_tenant_provisioning.tenants.patches import merged
+from flask_tenant_provisioning.tenants.custom_fields import apply_merge_patch
 from tests import own_settings
 from tests.merge_patches import VECTORS
 from tests.own_settings import at, read
@@ -37,7 +37,7 @@ def are_texts(value: Any) -> bool:
 @vectors
 def test_the_examples_hold(target: Any, patch: Any, result: Any) -> None:
     before = json.dumps(target)
-    assert merged(target, patch) == result
+    assert apply_merge_patch(target, patch) == result
     assert json.dumps(target) == before
 
 
@@ -47,8 +47,8 @@ def test_they_hold_on_metadata_as_far_as_it_holds_texts(partner: Caller, target:
     tenant = partner.create(metadata=before)
     answer = partner("PATCH", f"/tenants/{tenant['tenant']}", json={"metadata": patch}, content_type=TYPE)
     found = partner("GET", f"/tenants/{tenant['tenant']}").get_json()
-    if are_texts(merged(before, patch)):
-        assert (answer.status_code, found["metadata"]) == (200, merged(before, patch))
+    if are_texts(apply_merge_patch(before, patch)):
+        assert (answer.status_code, found["metadata"]) == (200, apply_merge_patch(before, patch))
     elif patch is None:
         assert (answer.status_code, found["metadata"]) == (200, {})
     else:
@@ -65,7 +65,7 @@ def test_they_hold_on_settings_as_far_as_these_are_objects(
     assert partner("PUT", at(tenant), json={"free": before}).status_code == 200
     answer = partner("PATCH", at(tenant), json={"free": patch}, content_type=TYPE)
     if isinstance(patch, dict):
-        assert read(partner, tenant)["explicit"].get("free", {}) == merged(before, patch)
+        assert read(partner, tenant)["explicit"].get("free", {}) == apply_merge_patch(before, patch)
     elif patch is None:
         assert read(partner, tenant)["explicit"] == {}
     else:

@@ -14,7 +14,7 @@ from flask.cli import FlaskGroup
 from sqlalchemy import Column, Engine, Integer, MetaData, Table, inspect, select
 
 from flask_tenant_provisioning.database import migration
-from flask_tenant_provisioning.schema import metadata
+from flask_tenant_provisioning.tables import build_metadata
 from tests.test_events import followed
 from tests.witness import rows
 from tests.world import Caller, engine_of, signed_license
@@ -47,7 +47,7 @@ def tables(engine: Engine) -> set[str]:
 
 def test_upgrade_makes_the_tables_and_check_agrees(bare: Flask) -> None:
     assert run(bare, "db", "current").output == "no tables\n"
-    assert run(bare, "db", "upgrade").output == f"{migration.head()} (newest)\n"
+    assert run(bare, "db", "upgrade").output == f"{migration.get_head_revision()} (newest)\n"
     assert tables(engine_of(bare)) == TABLES
     checked = run(bare, "db", "check")
     assert (checked.exit_code, checked.output) == (0, "The tables are what this release wants.\n")
@@ -117,7 +117,7 @@ def test_eight_processes_may_upgrade_at_once(bare: Flask) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
-    assert migration.differences(engine, metadata(PREFIX)) == []
+    assert migration.diff_tables(engine, build_metadata(PREFIX)) == []
 
 
 def test_another_prefix_names_every_table(make_app: Callable[..., Flask]) -> None:
@@ -147,7 +147,7 @@ def test_our_version_table_is_not_the_hosts(make_app: Callable[..., Flask]) -> N
     assert "alembic_version" not in tables(engine)
     ours = Table(f"{PREFIX}alembic_version", MetaData(), autoload_with=engine)
     with engine.connect() as connection:
-        assert connection.execute(select(ours)).scalar_one() == migration.head()
+        assert connection.execute(select(ours)).scalar_one() == migration.get_head_revision()
 
 
 def test_missing_tables_answer_503_and_the_log_says_what_to_do(bare: Flask, caplog: pytest.LogCaptureFixture) -> None:

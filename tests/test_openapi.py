@@ -15,10 +15,10 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from werkzeug.test import TestResponse
 
 from flask_tenant_provisioning import TenantProvisioning
-from flask_tenant_provisioning.blueprint import ROUTES
-from flask_tenant_provisioning.openapi.operations import path_of
-from flask_tenant_provisioning.problems import catalogue
-from flask_tenant_provisioning.web.catchall import UNMATCHED
+from flask_tenant_provisioning.errors import iter_problem_classes
+from flask_tenant_provisioning.openapi.operations import get_path_template
+from flask_tenant_provisioning.routes import ROUTES
+from flask_tenant_provisioning.web.blueprint import UNMATCHED
 from flask_tenant_provisioning.web.routing import Route
 from tests import world
 from tests.world import PREFIX, Caller
@@ -115,7 +115,7 @@ def test_every_rule_of_the_blueprint_is_documented_and_nothing_else(app: Flask, 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.endpoint)
 def test_every_operation_asks_for_the_permissions_of_its_route(documented: Documented, route: Route) -> None:
-    operation = documented.operation(route.method, path_of(route))
+    operation = documented.operation(route.method, get_path_template(route))
     needed = [] if route.public else list(route.permissions)  # type: ignore[arg-type]
     assert operation["x-permissions"] == needed
     assert operation["security"] == ([{"bearerAuth": needed}] if needed else [])
@@ -126,7 +126,7 @@ def test_every_operation_asks_for_the_permissions_of_its_route(documented: Docum
 def test_every_operation_is_refused_to_a_stranger_as_documented(app: Flask, documented: Documented) -> None:
     for route in ROUTES:
         if not route.public:
-            path = path_of(route)
+            path = get_path_template(route)
             place = PREFIX + path.format_map(defaultdict(lambda: NOBODY))
             answer = app.test_client().open(place, method=route.method)
             assert answer.status_code == 401
@@ -134,7 +134,7 @@ def test_every_operation_is_refused_to_a_stranger_as_documented(app: Flask, docu
 
 
 def test_every_problem_code_of_the_catalogue_is_documented(documented: Documented) -> None:
-    codes = {kind.code for kind in catalogue()}
+    codes = {kind.code for kind in iter_problem_classes()}
     assert set(documented.document["components"]["examples"]) == codes
     named = {code for name in documented.document["components"]["responses"] for code in name.split(".")}
     assert named == codes
@@ -143,11 +143,11 @@ def test_every_problem_code_of_the_catalogue_is_documented(documented: Documente
 def test_every_problem_of_a_route_is_among_its_answers(documented: Documented) -> None:
     for route in ROUTES:
         for kind in route.problems:
-            answer = documented.answer(route.method, path_of(route), kind.status)
+            answer = documented.answer(route.method, get_path_template(route), kind.status)
             assert kind.code in answer["content"]["application/problem+json"]["examples"]
 
 
-@pytest.mark.parametrize("code", sorted(kind.code for kind in catalogue()))
+@pytest.mark.parametrize("code", sorted(kind.code for kind in iter_problem_classes()))
 def test_the_example_of_every_problem_fits_the_schema_of_problems(documented: Documented, code: str) -> None:
     example = documented.component("examples", code)["value"]
     assert documented.errors(documented.component("schemas", "Problem"), example) == []
@@ -372,19 +372,21 @@ def test_where_nothing_is_counted_no_operation_speaks_of_limits(documented: Docu
     assert "x-rate-limit" not in json.dumps(documented.document)
     assert not {"RateLimit", "RateLimit-Policy"} & documented.document["components"]["headers"].keys()
     for route in ROUTES:
-        assert "rate-limited" not in json.dumps(documented.operation(route.method, path_of(route))["responses"])
+        assert "rate-limited" not in json.dumps(
+            documented.operation(route.method, get_path_template(route))["responses"]
+        )
 
 
 def test_operations_that_are_counted_say_so(host: Callable[..., Documented]) -> None:
     documented = host(PROVISIONING_RATE_LIMITS={"write": "2/hour", "bulk": "1/hour"})
     assert list(OpenAPIV31SpecValidator(documented.document).iter_errors()) == []
     for route in ROUTES:
-        operation = documented.operation(route.method, path_of(route))
+        operation = documented.operation(route.method, get_path_template(route))
         counted = route.rate_class in ("write", "bulk")
         assert operation.get("x-rate-limit") == (route.rate_class if counted else None), route.endpoint
         assert ("rate-limited" in json.dumps(operation["responses"])) is counted, route.endpoint
         for status in route.answers:
-            headers = documented.answer(route.method, path_of(route), status)["headers"]
+            headers = documented.answer(route.method, get_path_template(route), status)["headers"]
             assert {"RateLimit", "RateLimit-Policy"}.issubset(headers) is counted, (route.endpoint, status)
     partner = Caller(documented.app)
     for status in (201, 400, 429):
@@ -425,7 +427,7 @@ def test_two_mounts_have_documents_of_their_own(tmp_path: Any) -> None:
 
 
 def test_the_command_prints_the_same_document(app: Flask, documented: Documented, tmp_path: Any) -> None:
-    from flask_tenant_provisioning.cli.openapi import openapi
+    from flask_tenant_provisioning.cli.docs import openapi
 
     runner = app.test_cli_runner()
     printed = runner.invoke(openapi)
@@ -436,7 +438,7 @@ def test_the_command_prints_the_same_document(app: Flask, documented: Documented
 
 
 def test_the_command_needs_no_licence(tmp_path: Any, documented: Documented) -> None:
-    from flask_tenant_provisioning.cli.openapi import openapi
+    from flask_tenant_provisioning.cli.docs import openapi
 
     app = world.host(f"sqlite:///{tmp_path}/x.sqlite3", PROVISIONING_LICENSE=None)
     assert app.test_client().get(f"{PREFIX}/openapi.json").status_code == 404

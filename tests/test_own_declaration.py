@@ -8,8 +8,8 @@ import pytest
 from marshmallow import Schema, fields
 
 from flask_tenant_provisioning import ConfigurationError, TenantProvisioning
-from flask_tenant_provisioning.tenants.models import SHOWN
-from flask_tenant_provisioning.tenants.queries import ListQuery
+from flask_tenant_provisioning.tenants.models import DOCUMENT_FIELDS
+from flask_tenant_provisioning.tenants.schemas import ListQuery
 
 
 def schema(**declared: Any) -> type[Schema]:
@@ -22,7 +22,7 @@ def refusal(kind: Any, **options: Any) -> list[str]:
     return str(refused.value).splitlines()
 
 
-@pytest.mark.parametrize("name", SHOWN)
+@pytest.mark.parametrize("name", DOCUMENT_FIELDS)
 def test_a_name_of_the_contracts_is_taken(name: str) -> None:
     said = f"Own: every tenant has a field {name!r} already; call yours another name."
     assert refusal(schema(**{name: fields.String()})) == [said]
@@ -34,7 +34,7 @@ def test_what_rows_of_bulk_jobs_say_besides_is_taken_too() -> None:
     assert refusal(schema(idempotency_key=fields.String())) == [said]
 
 
-@pytest.mark.parametrize("name", sorted(set(ListQuery().fields) - set(SHOWN)))
+@pytest.mark.parametrize("name", sorted(set(ListQuery().fields) - set(DOCUMENT_FIELDS)))
 def test_the_name_of_a_parameter_cannot_be_filtered_by(name: str) -> None:
     own = schema(**{name: fields.String()})
     TenantProvisioning().tenant_fields(own)

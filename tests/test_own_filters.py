@@ -14,15 +14,16 @@ from flask import Flask
 from marshmallow import Schema, fields
 from sqlalchemy import create_engine
 
-from flask_tenant_provisioning.config import Settings
-from flask_tenant_provisioning.database import Storage, migration
-from flask_tenant_provisioning.hooks import Hooks
-from flask_tenant_provisioning.schema import metadata
-from flask_tenant_provisioning.tenants.declaration import declared
-from flask_tenant_provisioning.tenants.own_indexes import own_indexes
-from flask_tenant_provisioning.tenants.queries import SORTS, list_query
-from flask_tenant_provisioning.web.api import Api
-from flask_tenant_provisioning.web.validation import load_parameters
+from flask_tenant_provisioning.config import Config
+from flask_tenant_provisioning.database import migration
+from flask_tenant_provisioning.database.session import Storage
+from flask_tenant_provisioning.mount import Api
+from flask_tenant_provisioning.registry import Registry
+from flask_tenant_provisioning.tables import build_metadata
+from flask_tenant_provisioning.tenants.custom_field_checks import make_tenant_fields
+from flask_tenant_provisioning.tenants.models import make_custom_field_indexes
+from flask_tenant_provisioning.tenants.schemas import SORT_ORDERS, list_query
+from flask_tenant_provisioning.validation import load_parameters
 from tests import own_fields, postgresql, world
 from tests.commands import run
 from tests.filling import START, STEP, fill, row
@@ -140,7 +141,7 @@ def test_another_partners_are_never_found(app: Flask, partner: Caller) -> None:
     assert listed(partner.as_("provisioning-admin"), text="both", partner=partner.partner) == [mine["tenant"]]
 
 
-@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize("sort", SORT_ORDERS)
 def test_pages_follow_each_other_and_cursors_are_bound_to_the_filter(partner: Caller, sort: str) -> None:
     made = [partner.create(text="a", client_name=f"n{number}")["tenant"] for number in range(5)]
     partner.create(text="b")
@@ -205,7 +206,7 @@ def test_the_command_line_filters_too(app: Flask, partner: Caller) -> None:
 
 
 TENANTS = 16_000
-OWN = declared(Kinds, ("text", "number", "flag"))
+OWN = make_tenant_fields(Kinds, ("text", "number", "flag"))
 
 
 def tenant(n: int) -> dict[str, Any]:
@@ -232,15 +233,15 @@ def storage(
     engine = create_engine(database_of(request, database, tmp_path_factory), isolation_level="AUTOCOMMIT")
     migration.upgrade(engine, PREFIX)
     fill(engine, tenants())
-    migration.upgrade(engine, PREFIX, indexes=own_indexes(PREFIX, OWN))
-    yield Storage(engine, metadata(PREFIX), clock=lambda: (START + NOW * STEP).timestamp())
+    migration.upgrade(engine, PREFIX, indexes=make_custom_field_indexes(PREFIX, OWN))
+    yield Storage(engine, build_metadata(PREFIX), clock=lambda: (START + NOW * STEP).timestamp())
     engine.dispose()
 
 
 def asked(query: str, sort: str) -> dict[str, Any]:
-    hooks = Hooks()
+    hooks = Registry()
     hooks.fields = OWN
-    api = Api(settings=Settings.read({}, {}), hooks=hooks, routes=())
+    api = Api(settings=Config.read({}, {}), hooks=hooks, routes=())
     pairs = (pair.split("=") for pair in f"{query}&sort={sort}".split("&"))
     found: dict[str, Any] = load_parameters(list_query(api), {name: [value] for name, value in pairs})
     return found
@@ -269,7 +270,9 @@ QUESTIONS: dict[str, dict[str, Any]] = {
 
 
 #: An administrator's lists by name have an index for the name alone.
-SERVED = [(partner, sort) for partner in ("big", "small") for sort in SORTS] + [(None, sort) for sort in SORTS[:2]]
+SERVED = [(partner, sort) for partner in ("big", "small") for sort in SORT_ORDERS] + [
+    (None, sort) for sort in SORT_ORDERS[:2]
+]
 
 
 @pytest.mark.parametrize(("partner", "sort"), SERVED)

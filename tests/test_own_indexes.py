@@ -13,8 +13,8 @@ from sqlalchemy import inspect
 
 from flask_tenant_provisioning import TenantProvisioning
 from flask_tenant_provisioning.database import indexes, migration
-from flask_tenant_provisioning.tenants.declaration import declared
-from flask_tenant_provisioning.tenants.own_indexes import own_indexes
+from flask_tenant_provisioning.tenants.custom_field_checks import make_tenant_fields
+from flask_tenant_provisioning.tenants.models import make_custom_field_indexes
 from tests.commands import Done, run
 from tests.witness import one, storage_of
 from tests.world import Caller, configuration
@@ -50,7 +50,7 @@ class Host:
         """The names of the indexes of its own fields, without what they all begin with."""
         beginning = f"{TABLE}_own_"
         with storage_of(self.apps[-1]).engine.connect() as connection:
-            return {name.removeprefix(beginning) for name in indexes.names(connection, TABLE, beginning)}
+            return {name.removeprefix(beginning) for name in indexes.list_index_names(connection, TABLE, beginning)}
 
 
 def of(*names: str) -> set[str]:
@@ -87,7 +87,7 @@ def test_check_names_each_that_is_missing_with_its_statement_and_each_that_is_in
     assert [line for line in lines if "no longer" in line] == [
         f"differs: no longer declared: {TABLE}_own_seats_{kind}_idx" for kind in ("created", "every", "name")
     ]
-    assert f"at {migration.head()}, but 6 differ" in run(app, "doctor").out
+    assert f"at {migration.get_head_revision()}, but 6 differ" in run(app, "doctor").out
 
 
 def test_the_statement_that_check_shows_makes_the_index(house: Host) -> None:
@@ -129,7 +129,7 @@ def test_eight_processes_may_upgrade_at_once(house: Host) -> None:
 
     def upgrade() -> None:
         try:
-            wanted = own_indexes("provisioning_", declared(Fields, ["region", "seats"]))
+            wanted = make_custom_field_indexes("provisioning_", make_tenant_fields(Fields, ["region", "seats"]))
             migration.upgrade(storage_of(app).engine, "provisioning_", indexes=wanted)
         except Exception as error:
             failures.append(error)
@@ -170,9 +170,9 @@ def test_names_are_short_and_different() -> None:
                 for name in ("a" * 63, "a" * 62 + "b", "Region", "region", "REGION", "x_created", "x")
             }
 
-    own = declared(Long, list(Long().fields))
+    own = make_tenant_fields(Long, list(Long().fields))
     for prefix in ("provisioning_", "a" * 20):
-        names = [str(index.name) for index in own_indexes(prefix, own).indexes]
+        names = [str(index.name) for index in make_custom_field_indexes(prefix, own).indexes]
         assert len({name.lower() for name in names}) == len(names) == 21
         assert max(map(len, names)) < 63
         assert all(name.startswith(f"{prefix}tenants_own_") for name in names)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flask_tenant_provisioning.database.paging import PAGE_BYTES, read_page, text_size
+from flask_tenant_provisioning.database.pages import PAGE_BYTES, measure_text, read_page
 from tests.bulk import Bulk
 from tests.world import PREFIX, Caller
 
@@ -50,7 +50,7 @@ def test_a_row_that_is_larger_than_a_page_is_one() -> None:
 
 @pytest.mark.parametrize(("text", "size"), [(None, 0), ("", 0), ("abc", 3), ("ä", 2), (WIDE, 4)])
 def test_texts_are_measured_in_bytes(text: str | None, size: int) -> None:
-    assert text_size(text) == size
+    assert measure_text(text) == size
 
 
 def whole(partner: Caller, path: str, sign: str, **headers: str) -> tuple[list[dict[str, Any]], list[int]]:

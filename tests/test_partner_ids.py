@@ -9,8 +9,8 @@ from urllib.parse import quote, unquote
 import pytest
 from flask import Flask
 
-from flask_tenant_provisioning.access.principal import LONGEST_NAME, RESERVED_TAILS, is_partner_id
-from flask_tenant_provisioning.blueprint import ROUTES
+from flask_tenant_provisioning.access.principal import MAX_NAME_LENGTH, RESERVED_SUFFIXES, is_partner_id
+from flask_tenant_provisioning.routes import ROUTES
 from tests import own_settings
 from tests.commands import run
 from tests.witness import hosted, rows
@@ -35,7 +35,7 @@ ALLOWED = {
     "a quote and a comma": '",',
 }
 FORBIDDEN = {
-    **{f"the tail {tail}": f"a{tail}" for tail in RESERVED_TAILS},
+    **{f"the tail {tail}": f"a{tail}" for tail in RESERVED_SUFFIXES},
     "a tail alone": "/settings",
     "a line feed": "a\nb",
     "a carriage return": "a\rb",
@@ -110,7 +110,7 @@ def test_an_id_that_is_none_is_refused_everywhere_and_leaves_nothing(app: Flask,
     assert not any(row["partner_id"] == id for name in ("partners", "tenants") for row in rows(app, name))
 
 
-@pytest.mark.parametrize("id", [id for id in FORBIDDEN.values() if not id.endswith(RESERVED_TAILS)])
+@pytest.mark.parametrize("id", [id for id in FORBIDDEN.values() if not id.endswith(RESERVED_SUFFIXES)])
 def test_a_path_registers_no_such_id(app: Flask, admin: Caller, id: str) -> None:
     answer = admin("PUT", path_of(id), json={})
     problem(answer, status=400, code="validation-error")
@@ -129,11 +129,11 @@ def test_bytes_that_are_no_text_name_no_partner(app: Flask, admin: Caller) -> No
         problem(answer, status=404, code="partner-not-found")
 
 
-@pytest.mark.parametrize("length", [LONGEST_NAME, LONGEST_NAME + 1])
+@pytest.mark.parametrize("length", [MAX_NAME_LENGTH, MAX_NAME_LENGTH + 1])
 def test_an_id_has_255_characters_at_most(admin: Caller, length: int) -> None:
     id = "ü" * length
-    assert is_partner_id(id) == (length == LONGEST_NAME)
-    assert admin("PUT", path_of(id), json={}).status_code == (201 if length == LONGEST_NAME else 400)
+    assert is_partner_id(id) == (length == MAX_NAME_LENGTH)
+    assert admin("PUT", path_of(id), json={}).status_code == (201 if length == MAX_NAME_LENGTH else 400)
 
 
 def test_the_command_line_takes_the_same_ids(app: Flask) -> None:
@@ -147,4 +147,4 @@ def test_the_command_line_takes_the_same_ids(app: Flask) -> None:
 
 def test_the_reserved_tails_are_those_of_the_routes() -> None:
     tails = {route.rule.partition("<path:partner_id>")[2] for route in ROUTES if "<path:partner_id>" in route.rule}
-    assert tails - {""} == {*RESERVED_TAILS}
+    assert tails - {""} == {*RESERVED_SUFFIXES}

@@ -11,8 +11,7 @@ from flask import Flask
 from sqlalchemy import event
 
 from flask_tenant_provisioning import TenantProvisioning
-from flask_tenant_provisioning.tenants.counting import EVERYBODY
-from flask_tenant_provisioning.tenants.usage import SETTLING
+from flask_tenant_provisioning.tenants.quotas import INSTALLATION, SETTLING_SECONDS
 from tests.bulk import Bulk
 from tests.refusals import invalid, refused
 from tests.servers import Reply, ask, at_once, served
@@ -166,7 +165,7 @@ def test_both_limits_hold_whoever_s_it_is(make_app: MakeApp) -> None:
     answer = star("POST", "/tenants", json=EXAMPLE)
     refused(answer, 403, "quota-exceeded", "The limit of 3 tenants is reached.", limit=3)
     counts = {row["partner_id"]: row["tenants"] for row in rows(app, "usage")}
-    assert counts == {EVERYBODY: 3, one.partner: 1, "*": 2}
+    assert counts == {INSTALLATION: 3, one.partner: 1, "*": 2}
 
 
 @pytest.mark.one_database
@@ -223,7 +222,7 @@ def test_a_counter_is_believed_once_all_know_of_the_limit(database_url: str) -> 
     limited(here, max_tenants=3)
     there.create()
     assert (counter(here)["tenants"], counter(here)["doubtful_until"] is None) == (0, False)
-    both.clock.now += 5 + SETTLING
+    both.clock.now += 5 + SETTLING_SECONDS
     made = here.create()
     assert (counter(here)["tenants"], counter(here)["doubtful_until"]) == (3, None)
     full(there("POST", "/tenants", json=EXAMPLE), there, 3)

@@ -9,8 +9,8 @@ import pytest
 from flask import Flask
 
 from flask_tenant_provisioning import TenantProvisioning, requires
-from flask_tenant_provisioning.partners.standing import standings
-from flask_tenant_provisioning.web.validation import WRONG_PARTNER_ID
+from flask_tenant_provisioning.partners.cache import get_partner_cache
+from flask_tenant_provisioning.validation import INVALID_PARTNER_ID
 from tests.overtaken import Overtaken
 from tests.refusals import invalid, refused
 from tests.servers import at_once
@@ -129,7 +129,7 @@ def test_whatever_a_token_may_name_is_reached(partner: Caller, id: str) -> None:
 
 def test_a_partner_whom_no_token_can_name_is_refused(admin: Caller) -> None:
     answer = admin("PUT", f"{PARTNERS}/{'x' * 256}", json={})
-    invalid(answer, ("#/partner", "invalid-partner-id", WRONG_PARTNER_ID.detail))
+    invalid(answer, ("#/partner", "invalid-partner-id", INVALID_PARTNER_ID.detail))
 
 
 # Changed.
@@ -200,7 +200,7 @@ def test_who_was_looked_up_before_a_suspension_is_refused_after_it(make_app: Mak
     app = make_app(PROVISIONING_PARTNER_CACHE_SECONDS=3600)
     partner, admin, mount = Caller(app), Caller(app, roles=["provisioning-admin"]), mount_of(app)
     assert admin("PUT", at(partner), json={}).status_code == 201
-    known = standings(mount)
+    known = get_partner_cache(mount)
     known._storage = Overtaken(  # type: ignore[assignment]
         mount.storage, lambda: change(admin, partner, status="suspended")
     )

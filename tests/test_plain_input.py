@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from flask_tenant_provisioning.config import Settings
-from flask_tenant_provisioning.hooks import Hooks
-from flask_tenant_provisioning.problems import InvalidInput
-from flask_tenant_provisioning.tenants.plain import plainly
+from flask_tenant_provisioning.config import Config
+from flask_tenant_provisioning.errors import InvalidInput
+from flask_tenant_provisioning.mount import Api
+from flask_tenant_provisioning.registry import Registry
+from flask_tenant_provisioning.tenants.fields import make_fast_path
 from flask_tenant_provisioning.tenants.schemas import tenant_input
-from flask_tenant_provisioning.web.api import Api
-from flask_tenant_provisioning.web.validation import load
+from flask_tenant_provisioning.validation import load
 from tests.world import EXAMPLE, configuration
 
-API = Api(settings=Settings.read(configuration(PROVISIONING_PLANS=["gold", "silver"]), {}), hooks=Hooks(), routes=())
+API = Api(settings=Config.read(configuration(PROVISIONING_PLANS=["gold", "silver"]), {}), hooks=Registry(), routes=())
 WHOLE: dict[str, Any] = {
     **EXAMPLE, "external_id": "e1", "plan": "gold", "metadata": {"tier": "gold", "x" * 40: "y" * 500},
 }  # fmt: skip
@@ -33,7 +33,7 @@ NAMES = [*WHOLE, "nonsense", "tenant", "email_key"]
 
 def agree(body: Any) -> bool:
     """Whether it is plain; where it is, the schema must say the same."""
-    found = plainly(API.settings, API.plans)(body)
+    found = make_fast_path(API.settings, API.plans)(body)
     if found is not None:
         assert found == load(tenant_input(API), body)
     return found is not None

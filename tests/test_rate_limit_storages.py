@@ -19,10 +19,14 @@ from flask_limiter.util import get_remote_address
 from limits import parse
 from limits.strategies import FixedWindowRateLimiter
 
-from flask_tenant_provisioning.limiting.budgets import Budgets, budgets, named
-from flask_tenant_provisioning.limiting.limiters import PATIENCE
-from flask_tenant_provisioning.limiting.outages import PAUSE
-from flask_tenant_provisioning.limiting.windows import Windows
+from flask_tenant_provisioning.rate_limits import (
+    RETRY_SECONDS,
+    STORAGE_TIMEOUT_SECONDS,
+    RequestCounter,
+    WindowCounter,
+    format_key_part,
+    get_request_counter,
+)
 from tests.brokers import Broker, part_of
 from tests.clocked import ClockedStorage, Hand, hand as hand
 from tests.counting import LIMIT
@@ -36,7 +40,7 @@ from tests.world import Caller, isolated, mount_of
 MakeApp = Callable[..., Flask]
 AWAY = "rate limits: the storage does not answer ({}); no request is refused"
 BACK = "rate limits: the storage answers again"
-LOGGER = "flask_tenant_provisioning.limiting"
+LOGGER = "flask_tenant_provisioning.rate_limits"
 READ = {"PROVISIONING_RATE_LIMITS": {"read": "2/hour"}}
 
 
@@ -100,8 +104,8 @@ def test_any_name_makes_a_short_plain_key(make_app: MakeApp, shared: Broker) -> 
 
 
 def test_no_two_names_are_counted_together() -> None:
-    names = [*HOSTILE, *map(named, HOSTILE), "acme"]
-    assert len({*map(named, names)}) == len({*names})
+    names = [*HOSTILE, *map(format_key_part, HOSTILE), "acme"]
+    assert len({*map(format_key_part, names)}) == len({*names})
 
 
 # Away.
@@ -147,10 +151,10 @@ def test_a_silent_storage_holds_up_one_request_and_not_for_long(make_app: MakeAp
         waited = time.monotonic() - begin
         assert statuses(partner, 10) == [200] * 10
         assert receiver.connections == 1
-        clock.now += PAUSE + 1
+        clock.now += RETRY_SECONDS + 1
         assert statuses(partner, 10) == [200] * 10
         assert receiver.connections == 2
-    assert PATIENCE <= waited < 20 * PATIENCE
+    assert STORAGE_TIMEOUT_SECONDS <= waited < 20 * STORAGE_TIMEOUT_SECONDS
 
 
 def test_what_was_away_counts_again(make_app: MakeApp, hand: Hand, caplog: pytest.LogCaptureFixture) -> None:
@@ -160,10 +164,10 @@ def test_what_was_away_counts_again(make_app: MakeApp, hand: Hand, caplog: pytes
         assert statuses(partner, 1) == [200]
         hand.away()
         assert statuses(partner, 4) == [200] * 4
-        hand.wait(PAUSE + 1)
+        hand.wait(RETRY_SECONDS + 1)
         assert statuses(partner, 2) == [200] * 2
         hand.away(False)
-        hand.wait(PAUSE + 1)
+        hand.wait(RETRY_SECONDS + 1)
         assert statuses(partner, 2) == [200, 429]
     assert caplog.messages == [AWAY.format("ConnectionError"), BACK]
 
@@ -175,7 +179,7 @@ def test_while_it_is_away_one_request_at_a_time_asks(make_app: MakeApp, hand: Ha
     assert statuses(partner, 3) == [200] * 3
     storage: Any = counter(partner.app).storage
     assert storage.asked == 1
-    hand.wait(PAUSE + 1)
+    hand.wait(RETRY_SECONDS + 1)
     with hand.held():
         asking = threading.Thread(target=statuses, args=(partner.as_("partner-viewer"), 1))
         asking.start()
@@ -202,7 +206,7 @@ def test_a_clock_that_is_set_back_does_not_prolong_an_outage(make_app: MakeApp, 
 def test_the_end_of_a_fixed_window_is_asked_once(hand: Hand) -> None:
     storage = ClockedStorage(hand.url)
     strategy = FixedWindowRateLimiter(storage)
-    windows, item = Windows(hand.clock), parse("3/minute")
+    windows, item = WindowCounter(hand.clock), parse("3/minute")
     found = [windows.hit(strategy, item, "k") for _ in range(3)]
     assert [tuple(count) for count in found] == [(True, left, hand.clock.now + 60) for left in (2, 1, 0)]
     assert (storage.asked, storage.looked) == (3, 1)
@@ -213,7 +217,7 @@ def test_the_end_of_a_fixed_window_is_asked_once(hand: Hand) -> None:
 def test_a_window_that_another_process_began_is_known(hand: Hand) -> None:
     storage = ClockedStorage(hand.url)
     strategy = FixedWindowRateLimiter(storage)
-    one, other, item = Windows(hand.clock), Windows(hand.clock), parse("9/minute")
+    one, other, item = WindowCounter(hand.clock), WindowCounter(hand.clock), parse("9/minute")
     for windows in (one, other):
         windows.hit(strategy, item, "k")
     hand.wait(70)
@@ -226,7 +230,7 @@ def test_a_window_that_another_process_began_is_known(hand: Hand) -> None:
 
 def counter(app: Flask) -> Limiter:
     """What counts for the mount."""
-    found = budgets(mount_of(app)).limiter
+    found = get_request_counter(mount_of(app)).limiter
     assert found is not None
     return found
 
@@ -242,9 +246,9 @@ def test_a_limiter_of_ours_leaves_the_host_as_it_was(make_app: MakeApp) -> None:
 
 def test_nothing_is_made_before_the_first_request(make_app: MakeApp) -> None:
     app = make_app(**READ)
-    assert Budgets not in mount_of(app).memory
+    assert RequestCounter not in mount_of(app).memory
     assert statuses(Caller(app), 1) == [200]
-    assert Budgets in mount_of(app).memory
+    assert RequestCounter in mount_of(app).memory
 
 
 def limiter(house: House, **options: Any) -> Limiter:

@@ -11,9 +11,9 @@ from flask import Flask, current_app
 from werkzeug.wrappers import Response
 
 from flask_tenant_provisioning import ConfigurationError, TenantProvisioning
-from flask_tenant_provisioning.blueprint import ROUTES
-from flask_tenant_provisioning.config.rates import CLASSES
-from flask_tenant_provisioning.limiting.allowances import SECONDS
+from flask_tenant_provisioning.config_checks import RATE_CLASSES
+from flask_tenant_provisioning.rate_limits import POLICY_CACHE_SECONDS
+from flask_tenant_provisioning.routes import ROUTES
 from tests.clocked import Hand, hand as hand
 from tests.refusals import refused
 from tests.servers import at_once
@@ -101,7 +101,7 @@ def test_a_refusal_is_never_to_be_repeated_at_once(limited: Limits, hand: Hand) 
 def test_each_route_that_asks_for_a_token_has_a_class() -> None:
     for route in ROUTES:
         assert route.public is (route.rate_class is None), route.endpoint
-        assert route.rate_class in (*CLASSES, None), route.endpoint
+        assert route.rate_class in (*RATE_CLASSES, None), route.endpoint
     assert [route.endpoint for route in ROUTES if route.rate_class == "bulk"] == ["create_bulk_job"]
     assert {route.method for route in ROUTES if route.rate_class == "read"} == {"GET"}
     assert {route.method for route in ROUTES if route.rate_class == "write"} == {"POST", "PUT", "PATCH", "DELETE"}
@@ -337,7 +337,7 @@ def test_a_host_is_asked_once_a_minute_in_its_own_context(asking: Callable[..., 
         partner("GET", "/tenants")
     partner("POST", "/tenants", json={})
     assert asked == [("host", partner.partner, "read"), ("host", partner.partner, "write")]
-    hand.wait(SECONDS - 1)
+    hand.wait(POLICY_CACHE_SECONDS - 1)
     assert told(partner("GET", "/tenants"))[1] == '"read";q=100;w=3600'
     hand.wait(1)
     assert told(partner("GET", "/tenants"))[1] == '"read";q=200;w=3600'

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flask_tenant_provisioning.remembered import Remembered
+from flask_tenant_provisioning.cache import TTLCache
 from tests.witness import Clock
 
 
@@ -21,7 +21,7 @@ def fails() -> Any:
 
 
 def test_it_is_remembered_for_so_long_and_no_longer(clock: Clock) -> None:
-    known: Remembered[str, int] = Remembered(clock, 60)
+    known: TTLCache[str, int] = TTLCache(clock, 60)
     assert known.get("a") is None
     assert known.renew("a", lambda: 1) == known.get("a") == 1
     clock.now += 59.999
@@ -31,14 +31,14 @@ def test_it_is_remembered_for_so_long_and_no_longer(clock: Clock) -> None:
 
 
 def test_a_clock_that_was_put_back_makes_nothing_last(clock: Clock) -> None:
-    known: Remembered[str, int] = Remembered(clock, 60)
+    known: TTLCache[str, int] = TTLCache(clock, 60)
     known.renew("a", lambda: 1)
     clock.now -= 1
     assert known.get("a") is None
 
 
 def test_its_time_begins_when_it_is_asked_for(clock: Clock) -> None:
-    known: Remembered[str, int] = Remembered(clock, 60)
+    known: TTLCache[str, int] = TTLCache(clock, 60)
 
     def slow() -> int:
         clock.now += 59
@@ -51,33 +51,33 @@ def test_its_time_begins_when_it_is_asked_for(clock: Clock) -> None:
 
 
 def test_without_a_time_nothing_is_remembered(clock: Clock) -> None:
-    known: Remembered[str, int] = Remembered(clock, 0)
+    known: TTLCache[str, int] = TTLCache(clock, 0)
     assert (known.renew("a", lambda: 1), known.get("a"), known._known) == (1, None, {})
 
 
 def test_nothing_is_no_value_to_remember(clock: Clock) -> None:
-    known: Remembered[str, int | None] = Remembered(clock, 60)
+    known: TTLCache[str, int | None] = TTLCache(clock, 60)
     assert (known.renew("a", lambda: None), known._known, known._asking) == (None, {}, {})
 
 
 def test_of_more_the_oldest_go(clock: Clock) -> None:
-    known: Remembered[int, int] = Remembered(clock, 60, most=3)
+    known: TTLCache[int, int] = TTLCache(clock, 60, most=3)
     for key in (1, 2, 3, 1, 4):
         known.renew(key, lambda: 0)
     assert [key for key in range(6) if known.get(key) is not None] == [1, 3, 4]
 
 
-def one(known: Remembered[str, int]) -> None:
+def one(known: TTLCache[str, int]) -> None:
     known.forget(["b", "a"])
 
 
-def some(known: Remembered[str, int]) -> None:
-    known.forget_where(lambda value: value == 1)
+def some(known: TTLCache[str, int]) -> None:
+    known.invalidate_where(lambda value: value == 1)
 
 
 @pytest.mark.parametrize("forget", [one, some])
 def test_what_is_forgotten_is_asked_anew(clock: Clock, forget: Callable[[Any], None]) -> None:
-    known: Remembered[str, int] = Remembered(clock, 60)
+    known: TTLCache[str, int] = TTLCache(clock, 60)
     known.renew("a", lambda: 1)
     known.renew("c", lambda: 3)
     forget(known)
@@ -86,7 +86,7 @@ def test_what_is_forgotten_is_asked_anew(clock: Clock, forget: Callable[[Any], N
 
 @pytest.mark.parametrize("forget", [one, some])
 def test_what_was_asked_before_a_change_is_not_remembered_after_it(clock: Clock, forget: Callable[[Any], None]) -> None:
-    known: Remembered[str, int] = Remembered(clock, 60)
+    known: TTLCache[str, int] = TTLCache(clock, 60)
 
     def overtaken() -> int:
         forget(known)
@@ -97,7 +97,7 @@ def test_what_was_asked_before_a_change_is_not_remembered_after_it(clock: Clock,
 
 
 def test_who_asked_before_a_change_takes_nothing_from_who_asked_after_it(clock: Clock) -> None:
-    known: Remembered[str, int] = Remembered(clock, 60)
+    known: TTLCache[str, int] = TTLCache(clock, 60)
 
     def overtaken() -> int:
         known.forget(["a"])
@@ -108,13 +108,13 @@ def test_who_asked_before_a_change_takes_nothing_from_who_asked_after_it(clock: 
 
 
 def test_of_two_who_ask_at_once_one_is_remembered(clock: Clock) -> None:
-    known: Remembered[str, int] = Remembered(clock, 60)
+    known: TTLCache[str, int] = TTLCache(clock, 60)
     assert known.renew("a", lambda: known.renew("a", lambda: 2) - 1) == 1
     assert known.get("a") == 2
 
 
 def test_what_changes_elsewhere_keeps_nothing_from_being_remembered(clock: Clock) -> None:
-    known: Remembered[str, int] = Remembered(clock, 60)
+    known: TTLCache[str, int] = TTLCache(clock, 60)
 
     def ask() -> int:
         known.forget(["b"])
@@ -124,7 +124,7 @@ def test_what_changes_elsewhere_keeps_nothing_from_being_remembered(clock: Clock
 
 
 def test_a_question_that_fails_leaves_what_is_known_and_nothing_else(clock: Clock) -> None:
-    known: Remembered[str, int] = Remembered(clock, 60)
+    known: TTLCache[str, int] = TTLCache(clock, 60)
     known.renew("a", lambda: 1)
     for key in ("a", "b"):
         with pytest.raises(LookupError):

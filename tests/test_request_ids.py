@@ -11,7 +11,7 @@ import pytest
 from flask import Flask, Response, g
 
 from flask_tenant_provisioning import TenantProvisioning
-from flask_tenant_provisioning.problems.rendering import REQUEST_ID
+from flask_tenant_provisioning.responses import REQUEST_ID_PATTERN
 from tests.world import EXAMPLE, Caller, configuration, isolated
 
 REFUSALS = "flask_tenant_provisioning.access.refusals"
@@ -134,7 +134,7 @@ def test_a_hostile_id_is_not_adopted(
     database_url: str, mount: str, value: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     found = ids(host(database_url, mount, in_environ(value)), caplog)
-    assert REQUEST_ID.fullmatch(found)
+    assert REQUEST_ID_PATTERN.fullmatch(found)
     assert found != str(value)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from flask import Flask, Response, request
 
-from flask_tenant_provisioning.web.bodies import KEPT
+from flask_tenant_provisioning.web.request import MAX_EXPOSED_BODY
 from tests import world
 from tests.bulk import Bulk
 from tests.servers import ask, served_by_werkzeug
@@ -22,9 +22,12 @@ NDJSON = "application/x-ndjson"
 ROWS = [{"client_name": "Client", "email": f"admin{number}@example.com"} for number in range(3)]
 LINES = b"\n".join(json.dumps(row).encode() for row in ROWS)
 BODIES = {
-    "application/json": (json.dumps(ROWS).encode(), json.dumps(ROWS).encode() + b" " * KEPT),
-    NDJSON: (LINES, LINES + b"\n" * KEPT),
-    "text/csv": (b"client_name,email\nA,a@example.com\n", b"client_name,email\nA,a@example.com\n" + b"\n" * KEPT),
+    "application/json": (json.dumps(ROWS).encode(), json.dumps(ROWS).encode() + b" " * MAX_EXPOSED_BODY),
+    NDJSON: (LINES, LINES + b"\n" * MAX_EXPOSED_BODY),
+    "text/csv": (
+        b"client_name,email\nA,a@example.com\n",
+        b"client_name,email\nA,a@example.com\n" + b"\n" * MAX_EXPOSED_BODY,
+    ),
 }
 TOUCHES: dict[str, Callable[[], Any]] = {
     "data": lambda: request.data,

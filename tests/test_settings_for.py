@@ -13,8 +13,8 @@ from flask import Flask
 from marshmallow import Schema, fields, post_load
 
 from flask_tenant_provisioning import TenantProvisioning, TenantSettings
-from flask_tenant_provisioning.problems import TenantNotFound
-from flask_tenant_provisioning.settings.reading import Readings
+from flask_tenant_provisioning.errors import TenantNotFound
+from flask_tenant_provisioning.settings.tenant_settings import SettingsCache
 from tests import own_settings
 from tests.overtaken import Overtaken
 from tests.own_settings import MakeHost, at, change
@@ -181,7 +181,7 @@ def test_what_was_read_before_a_change_is_not_remembered_after_it(make: MakeHost
     app = make(PROVISIONING_SETTINGS_CACHE_SECONDS=3600)
     partner, mount = Caller(app), mount_of(app)
     tenant = partner.create()
-    readings = mount.once(Readings)
+    readings = mount.once(SettingsCache)
     readings._storage = Overtaken(  # type: ignore[assignment]
         mount.storage, lambda: change(partner, at(tenant), {"mail": {"daily": 7}})
     )

@@ -12,19 +12,24 @@ import pytest
 from flask import Flask
 from marshmallow import Schema, fields
 
-from flask_tenant_provisioning.database import Session
-from flask_tenant_provisioning.database.paging import text_size
+from flask_tenant_provisioning.database.pages import measure_text
+from flask_tenant_provisioning.database.session import Session
 from flask_tenant_provisioning.settings import actions
-from flask_tenant_provisioning.settings.actions import Shelf
-from flask_tenant_provisioning.settings.kept import Contents, columns_of, nested, opened
-from flask_tenant_provisioning.settings.models import Stored
+from flask_tenant_provisioning.settings.models import SettingsRow
+from flask_tenant_provisioning.settings.storage import (
+    RowContents,
+    StorageOptions,
+    encode_columns,
+    nest,
+    unseal_contents,
+)
 from flask_tenant_provisioning.settings.versions import (
-    apply,
-    choose,
-    compare,
-    read_version,
-    write_difference,
-    write_whole,
+    apply_difference,
+    choose_encoding,
+    encode_difference,
+    encode_whole,
+    make_difference,
+    restore_version,
 )
 from tests import own_settings
 from tests.commands import run
@@ -93,7 +98,7 @@ def altered(source: random.Random, value: Any) -> Any:
     ],
 )
 def test_a_difference_holds_what_differs_alone(newer: Any, older: Any, difference: Any) -> None:
-    assert json.dumps(compare(newer, older)) == json.dumps(difference)
+    assert json.dumps(make_difference(newer, older)) == json.dumps(difference)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -103,34 +108,34 @@ def test_a_difference_leads_back_to_the_older_value_to_the_letter(seed: int) -> 
         newer = anything(source)
         older = altered(source, newer)
         before = json.dumps(newer)
-        difference = compare(newer, older)
+        difference = make_difference(newer, older)
         if difference is None:
             assert json.dumps(older) == before
             continue
         sent = json.loads(json.dumps(difference))
-        assert json.dumps(apply(newer, sent)) == json.dumps(older)
+        assert json.dumps(apply_difference(newer, sent)) == json.dumps(older)
         assert json.dumps(newer) == before
 
 
-def stored(version: Contents, history_bytes: int) -> Stored:
+def stored(version: RowContents, history_bytes: int) -> SettingsRow:
     """The row that sets it."""
-    columns = columns_of(version)
-    return Stored("acme", "", 1, columns["document"], columns["secrets"], "", history_bytes)
+    columns = encode_columns(version)
+    return SettingsRow("acme", "", 1, columns["document"], columns["secrets"], "", history_bytes)
 
 
 @pytest.mark.parametrize(("members", "changed"), [(1, 1), (600, 1), (600, 200), (600, 600)])
 def test_versions_kept_whole_bound_what_is_read_and_take_no_more_than_differences(members: int, changed: int) -> None:
     source = random.Random(members + changed)
-    before, taken, since, whole_bytes, differences = Contents({}, {}), 0, 0, 0, 0
+    before, taken, since, whole_bytes, differences = RowContents({}, {}), 0, 0, 0, 0
     for _ in range(600):
         values = {**before.document.get("free", {})}
         names = source.sample(range(members), changed) if values else range(members)
         values.update({f"key{name}": f"{source.random()}{FILLING}" for name in names})
-        after = Contents({"free": values}, {})
-        columns, taken = choose(stored(after, 0), stored(before, taken), 300)
-        size, whole = sum(map(text_size, columns)), sum(map(text_size, write_whole(before)))
-        differences += 300 + sum(map(text_size, write_difference(after, before)))
-        if columns == write_whole(before):
+        after = RowContents({"free": values}, {})
+        columns, taken = choose_encoding(stored(after, 0), stored(before, taken), 300)
+        size, whole = sum(map(measure_text, columns)), sum(map(measure_text, encode_whole(before)))
+        differences += 300 + sum(map(measure_text, encode_difference(after, before)))
+        if columns == encode_whole(before):
             since, whole_bytes = 0, whole_bytes + size
         else:
             since += size
@@ -140,12 +145,12 @@ def test_versions_kept_whole_bound_what_is_read_and_take_no_more_than_difference
 
 
 def test_a_difference_that_is_no_smaller_than_the_version_is_not_kept() -> None:
-    before, after = (Contents({"free": {"a": name * 1000}}, {}) for name in "ab")
-    columns, taken = choose(stored(after, 0), stored(before, 0), 100)
-    assert (columns, taken) == (write_whole(before), 0)
-    small = Contents({"free": {"a": "a" * 1000, "b": 1}}, {})
-    columns, taken = choose(stored(small, 0), stored(before, 7), 100)
-    assert columns == write_difference(small, before)
+    before, after = (RowContents({"free": {"a": name * 1000}}, {}) for name in "ab")
+    columns, taken = choose_encoding(stored(after, 0), stored(before, 0), 100)
+    assert (columns, taken) == (encode_whole(before), 0)
+    small = RowContents({"free": {"a": "a" * 1000, "b": 1}}, {})
+    columns, taken = choose_encoding(stored(small, 0), stored(before, 7), 100)
+    assert columns == encode_difference(small, before)
     assert (columns.document, columns.secrets) == ('{"free":{"b":[]}}', None)
     assert taken == 7 + 100 + len(columns.document)
 
@@ -258,18 +263,18 @@ class Model:
     def _open(self, version: int) -> str:
         """A version with its secrets in clear."""
         mount = mount_of(self.partner.app)
-        shelf = Shelf(mount.keyring, self.most)
+        shelf = StorageOptions(mount.keyring, self.most)
         kind, id = self.path.split("/")[1:3]
-        partner = partial(actions.of_partner, partner=id)
-        find = partner if kind == "partners" else partial(actions.of_tenant, partner=None, tenant_id=id)
+        partner = partial(actions.find_partner_owner, partner=id)
+        find = partner if kind == "partners" else partial(actions.find_tenant_owner, partner=None, tenant_id=id)
 
         def work(session: Session) -> str:
             found = actions.read(session, shelf, find)
             place = found.owner.place
-            contents = read_version(session, found.row, place, version) if version else Contents({}, {})
+            contents = restore_version(session, found.row, place, version) if version else RowContents({}, {})
             assert contents is not None
-            kept = opened(found.namespaces, place, contents, shelf.open)
-            return json.dumps(nested({**kept.values, **{path: [kept.values[path]] for path in kept.sealed}}))
+            kept = unseal_contents(found.namespaces, place, contents, shelf.open)
+            return json.dumps(nest({**kept.values, **{path: [kept.values[path]] for path in kept.sealed}}))
 
         return mount.storage.read(work)
 

@@ -14,9 +14,9 @@ from flask import Flask
 from marshmallow import Schema, ValidationError, fields
 from sqlalchemy import text, update
 
-from flask_tenant_provisioning.problems import SecretUnavailable
-from flask_tenant_provisioning.settings import actions
-from flask_tenant_provisioning.settings.kept import Place
+from flask_tenant_provisioning.errors import SecretUnavailable
+from flask_tenant_provisioning.settings import lifecycle
+from flask_tenant_provisioning.settings.storage import Scope
 from tests import own_settings
 from tests.commands import run
 from tests.own_settings import MASK, MakeHost, at, change, read
@@ -233,7 +233,7 @@ def test_many_versions_are_sealed_anew_step_by_step(make: MakeHost) -> None:
 def test_the_settings_of_many_are_sealed_anew_batch_by_batch(make: MakeHost) -> None:
     app = make(PROVISIONING_ENCRYPTION_KEYS=[OLD])
     storage, keyring = storage_of(app), mount_of(app).keyring
-    texts = {f"p{n:03}": keyring.seal('"hunter22"', Place(f"p{n:03}", "").bound_to(PATH)) for n in range(201)}
+    texts = {f"p{n:03}": keyring.seal('"hunter22"', Scope(f"p{n:03}", "").sealing_context(PATH)) for n in range(201)}
     values = [
         {
             "partner_id": partner,
@@ -253,7 +253,7 @@ def test_the_settings_of_many_are_sealed_anew_batch_by_batch(make: MakeHost) -> 
     for row in rows(both, "settings"):
         text = json.loads(row["secrets"])["mail"]["password"]
         assert mount_of(both).keyring.is_current(text)
-        assert mount_of(both).keyring.open(text, Place(row["partner_id"], "").bound_to(PATH)) == '"hunter22"'
+        assert mount_of(both).keyring.open(text, Scope(row["partner_id"], "").sealing_context(PATH)) == '"hunter22"'
 
 
 def test_who_writes_meanwhile_loses_nothing(make: MakeHost) -> None:
@@ -349,5 +349,7 @@ def test_settings_whose_secrets_cannot_be_opened_are_not_moved(make: MakeHost) -
     before = rows(app, "settings"), rows(app, "settings_history")
     keyring = mount_of(app).keyring
     with pytest.raises(SecretUnavailable):
-        storage_of(app).transaction(lambda session: actions.move(session, keyring, "acme", "globex", tenant["tenant"]))
+        storage_of(app).transaction(
+            lambda session: lifecycle.move_settings(session, keyring, "acme", "globex", tenant["tenant"])
+        )
     assert (rows(app, "settings"), rows(app, "settings_history")) == before

@@ -11,9 +11,10 @@ import pytest
 from flask import current_app
 
 from flask_tenant_provisioning import signals
-from flask_tenant_provisioning.access import Actor, Principal
-from flask_tenant_provisioning.database import Session, instant
-from flask_tenant_provisioning.events import event, record
+from flask_tenant_provisioning.access.principal import Actor, Principal
+from flask_tenant_provisioning.database.ids import format_instant
+from flask_tenant_provisioning.database.session import Session
+from flask_tenant_provisioning.events.actions import build_event, record_event
 from tests.steps import House
 from tests.test_events import followed
 from tests.witness import one, storage_of
@@ -86,7 +87,10 @@ def test_what_is_undone_behind_a_savepoint_is_not_told(house: House) -> None:
 
     def write(session: Session, name: str) -> None:
         document = {"tenant": storage.new_id(), "client_name": name}
-        record(session, event(storage, actor, "tenant.created", partner.partner, document, instant(storage.clock())))
+        record_event(
+            session,
+            build_event(storage, actor, "tenant.created", partner.partner, document, format_instant(storage.clock())),
+        )
 
     def unit(session: Session) -> None:
         write(session, "first")

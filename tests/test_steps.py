@@ -12,7 +12,7 @@ import pytest
 from flask import current_app
 
 from flask_tenant_provisioning import ConfigurationError, StepAbandoned, StepContext, StepFailed, TenantProvisioning
-from flask_tenant_provisioning.problems import Conflict
+from flask_tenant_provisioning.errors import Conflict
 from tests.refusals import refused
 from tests.steps import House, progress, states, status
 from tests.witness import DAY, everything, kinds, one, rows
@@ -696,7 +696,7 @@ def test_an_idle_worker_asks_at_most_once_a_second(house: House) -> None:
     house.work()
     asked: list[str] = []
     worker = house.worker()
-    assert worker._rest() == 2.0, "seconds between two turns"
+    assert worker._seconds_until_check() == 2.0, "seconds between two turns"
     event.listen(storage_of(house.app).engine, "checkout", lambda *_: asked.append("connection"))
     assert worker._turn() == 0
 

@@ -10,17 +10,18 @@ import pytest
 from flask import Flask
 from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, create_engine, make_url, select, text
 
-from flask_tenant_provisioning.access import Actor, Principal
-from flask_tenant_provisioning.config import Settings
-from flask_tenant_provisioning.database import Outdated, Session, Storage
-from flask_tenant_provisioning.licensing import LicenseSource
-from flask_tenant_provisioning.problems import StorageUnavailable
+from flask_tenant_provisioning.access.principal import Actor, Principal
+from flask_tenant_provisioning.config import Config
+from flask_tenant_provisioning.database.errors import StaleRead
+from flask_tenant_provisioning.database.session import Session, Storage
+from flask_tenant_provisioning.errors import StorageUnavailable
+from flask_tenant_provisioning.licensing.source import LicenseSource
 from flask_tenant_provisioning.tenants import actions
-from flask_tenant_provisioning.tenants.usage import Allowance
+from flask_tenant_provisioning.tenants.quotas import Allowance
 from tests.world import Caller, configuration, host, problem
 
 ACTOR = Actor(Principal("tester", "acme"))
-LICENSE = LicenseSource(Settings.read(configuration(), {}))
+LICENSE = LicenseSource(Config.read(configuration(), {}))
 LICENSE.load()
 ALLOWANCE = Allowance(LICENSE, ())
 VALUES = {"client_name": "A", "name_key": "a", "email": "a@example.com", "email_key": "a@example.com"}
@@ -102,7 +103,7 @@ def test_a_unit_runs_again_when_what_it_read_is_outdated(storage: Storage) -> No
     def work(session: Session) -> str:
         tries.append(create(session).id)
         if len(tries) < 3:
-            raise Outdated("changed meanwhile")
+            raise StaleRead("changed meanwhile")
         return tries[-1]
 
     assert storage.transaction(work) == tries[2]
@@ -114,7 +115,7 @@ def test_patience_is_bounded(storage: Storage) -> None:
     impatient = Storage(storage.engine, storage.metadata, attempts=4, sleep=naps.append)
 
     def work(session: Session) -> None:
-        raise Outdated("again")
+        raise StaleRead("again")
 
     with pytest.raises(StorageUnavailable):
         impatient.transaction(work)

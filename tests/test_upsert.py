@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from flask_tenant_provisioning.database import uuid7
+from flask_tenant_provisioning.database.ids import make_uuid7
 from tests.refusals import NO_TAG, STALE, WEAK_TAG, invalid, invalid_parameter, refused
 from tests.servers import Reply, ask, at_once, served
 from tests.witness import DAY, LASTING, Clock, counted, differences, everything, happened, kinds, one, rows
@@ -320,7 +320,7 @@ def test_who_is_overtaken_replaces_what_the_other_created(
             thread = threading.Thread(target=overtaking.pop())
             thread.start()
             thread.join()
-        return uuid7()
+        return make_uuid7()
 
     partner = Caller(make_app(mount={"new_id": new_id}))
     first: list[TestResponse] = []

@@ -8,8 +8,7 @@ import ssl
 
 import pytest
 
-from flask_tenant_provisioning.webhooks import sending
-from flask_tenant_provisioning.webhooks.sending import Sender, SendFailed
+from flask_tenant_provisioning.webhooks.client.sender import MAX_IDLE_SECONDS, Sender, SendError
 from tests.receivers import (
     OK,
     Authority,
@@ -210,16 +209,16 @@ def test_a_connection_that_was_idle_for_long_serves_no_more(make_sender: Make) -
     sender = make_sender(monotonic=clock)
     with Receiver() as receiver:
         post(sender, receiver)
-        clock.now += sending.IDLE_SECONDS
+        clock.now += MAX_IDLE_SECONDS
         post(sender, receiver)
         assert receiver.connections == 1
-        clock.now += sending.IDLE_SECONDS + 1
+        clock.now += MAX_IDLE_SECONDS + 1
         post(sender, receiver)
     assert receiver.connections == 2
 
 
 def test_no_more_connections_are_kept_than_the_limit(make_sender: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sending, "IDLE_CONNECTIONS", 2)
+    monkeypatch.setattr("flask_tenant_provisioning.webhooks.client.sender.MAX_IDLE_CONNECTIONS", 2)
     sender = make_sender()
     with Receiver() as first, Receiver() as second, Receiver() as third:
         for receiver in (first, second, third, second, third, first):
@@ -370,5 +369,5 @@ def posted_twice(sender: Sender, receiver: Receiver) -> int:
     """Send twice in a child; returns its exit code."""
     try:
         return int([post(sender, receiver).status for _ in range(2)] != [200, 200])
-    except SendFailed:
+    except SendError:
         return 2

@@ -14,17 +14,17 @@ import pytest
 from flask import Flask
 
 from flask_tenant_provisioning import TenantProvisioning
-from flask_tenant_provisioning.database import instant
-from flask_tenant_provisioning.engine.worker import Worker
-from flask_tenant_provisioning.events.publishing import publish_all
-from flask_tenant_provisioning.webhooks import delivering, verify
-from flask_tenant_provisioning.webhooks.delivering import DeliveryWork
-from flask_tenant_provisioning.webhooks.fairness import SLOW
+from flask_tenant_provisioning.database.ids import format_instant
+from flask_tenant_provisioning.events.feed import publish_all
+from flask_tenant_provisioning.webhooks import verify
+from flask_tenant_provisioning.webhooks.client.sender import ReceiverResponse, Sender
+from flask_tenant_provisioning.webhooks.client.ssrf import SsrfGuard
+from flask_tenant_provisioning.webhooks.delivery import DeliveryWork
+from flask_tenant_provisioning.webhooks.fairness import SLOW_SECONDS
 from flask_tenant_provisioning.webhooks.fanout import Fanout
-from flask_tenant_provisioning.webhooks.guard import Guard
-from flask_tenant_provisioning.webhooks.retention import remove_old
-from flask_tenant_provisioning.webhooks.sending import Answer, Sender
+from flask_tenant_provisioning.webhooks.retention import remove_old_deliveries
 from flask_tenant_provisioning.webhooks.signing import new_secret, signing_key
+from flask_tenant_provisioning.workers.worker import Worker
 from tests.test_events import followed
 from tests.witness import DAY, LASTING, Clock, one, rows, storage_of
 from tests.world import Caller, configuration
@@ -86,7 +86,7 @@ class House:
         TenantProvisioning(clock=self.clock).init_app(self.app, database_url)
         self.storage = storage_of(self.app)
         self.storage.followers = (Fanout(lambda globs, kind: "*" in globs or kind in globs),)
-        guard = Guard(["http"], [], [ip_network("127.0.0.0/8")])
+        guard = SsrfGuard(["http"], [], [ip_network("127.0.0.0/8")])
         self.sender = Sender(guard, connect_timeout=2, timeout=2)
         self.receivers: list[Receiver] = []
         self.partner = Caller(self.app)
@@ -96,7 +96,7 @@ class House:
         receiver = Receiver()
         threading.Thread(target=receiver.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         self.receivers.append(receiver)
-        at = instant(self.clock.now)
+        at = format_instant(self.clock.now)
         row = {
             "partner_id": self.partner.partner, "id": self.storage.new_id(), "url": receiver.url, "description": None,
             "events": json.dumps(events or ["*"]), "signing": "v1", "secrets": "[]", "enabled": 1,
@@ -223,7 +223,7 @@ def test_retry_after_is_honoured_up_to_twice_the_schedule(house: House) -> None:
     house.partner.create()
     house.deliver()
     (delivery,) = rows(house.app, "deliveries")
-    assert delivery["due_at"] == instant(house.clock.now + 10)
+    assert delivery["due_at"] == format_instant(house.clock.now + 10)
 
 
 def test_429_lets_the_endpoint_rest(house: House) -> None:
@@ -354,9 +354,9 @@ def test_what_is_older_than_events_are_kept_is_removed(house: House) -> None:
     house.deliver()
     assert (len(rows(house.app, "deliveries")), len(rows(house.app, "attempts"))) == (4, 4)
     house.clock.now += 11 * DAY
-    assert remove_old(house.storage, 30) == 2
+    assert remove_old_deliveries(house.storage, 30) == 2
     assert (len(rows(house.app, "deliveries")), len(rows(house.app, "attempts"))) == (2, 2)
-    assert remove_old(house.storage, 30) == 0
+    assert remove_old_deliveries(house.storage, 30) == 0
 
 
 def test_an_event_that_is_gone_is_given_up(house: House) -> None:
@@ -419,17 +419,17 @@ class Answering:
     def __init__(self, latency: float) -> None:
         self.latency, self.sent = latency, 0
 
-    def post(self, url: str, headers: dict[str, str], body: bytes) -> Answer:
+    def post(self, url: str, headers: dict[str, str], body: bytes) -> ReceiverResponse:
         self.sent += 1
-        return Answer(204, None, "", self.latency)
+        return ReceiverResponse(204, None, "", self.latency)
 
 
-@pytest.mark.parametrize(("latency", "sent"), [(SLOW, 2), (SLOW - 0.01, 6)])
+@pytest.mark.parametrize(("latency", "sent"), [(SLOW_SECONDS, 2), (SLOW_SECONDS - 0.01, 6)])
 def test_a_slow_endpoint_gives_way_after_a_batch(
     house: House, monkeypatch: pytest.MonkeyPatch, latency: float, sent: int
 ) -> None:
     """What is left is due at once, for whichever worker comes next."""
-    monkeypatch.setattr(delivering, "BATCH", 2)
+    monkeypatch.setattr("flask_tenant_provisioning.webhooks.delivery.BATCH_SIZE", 2)
     house.endpoint()
     for _ in range(6):
         house.partner.create()

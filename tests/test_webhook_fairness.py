@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from flask_tenant_provisioning.engine.choosing import worker_of
-from flask_tenant_provisioning.webhooks.fairness import SLOW, Slots
+from flask_tenant_provisioning.webhooks.fairness import SLOW_SECONDS, Slots
+from flask_tenant_provisioning.workers.worker import make_worker
 from tests.webhooks import LOCAL
 from tests.witness import hosted
 from tests.world import Caller, mount_of
@@ -66,7 +66,7 @@ def slow(slots: Slots, rows: list[Row]) -> None:
     """Let these endpoints be known to be slow."""
     for row in rows:
         slots.take(row)
-        slots.give_back(row, SLOW)
+        slots.give_back(row, SLOW_SECONDS)
 
 
 def test_slow_endpoints_have_half_of_the_slots_whoever_they_are_of() -> None:
@@ -89,7 +89,7 @@ def test_an_endpoint_that_answers_fast_again_is_slow_no_more() -> None:
     assert len(slots.choose(rows, 4)) == 2
     for row in rows:
         slots.take(row)
-        slots.give_back(row, SLOW - 0.01)
+        slots.give_back(row, SLOW_SECONDS - 0.01)
     assert len(slots.choose(rows, 4)) == 4
 
 
@@ -146,7 +146,7 @@ def test_slow_endpoints_of_two_partners_do_not_delay_a_third(
 ) -> None:
     """As many of 40 endpoints as may are in the middle of an answer: the third's webhook waits for none of them."""
     with hosted(request, database, **LOCAL, PROVISIONING_WEBHOOK_LIMIT=20) as app:
-        worker = worker_of(mount_of(app))
+        worker = make_worker(mount_of(app))
         running = threading.Thread(target=worker.run, daemon=True)
 
         def endpoint(caller: Caller, path: str) -> None:

@@ -9,8 +9,16 @@ from typing import Any
 
 import pytest
 
-from flask_tenant_provisioning.webhooks.guard import Destination, Guard, Refused, Resolve, Unresolved
-from flask_tenant_provisioning.webhooks.networks import INTERNAL, is_permitted, unwrapped
+from flask_tenant_provisioning.webhooks.client.ssrf import (
+    INTERNAL_NETWORKS,
+    Destination,
+    HostUnresolved,
+    Resolve,
+    SsrfGuard,
+    UrlRefused,
+    is_permitted_address,
+    parse_address,
+)
 from tests.resolving import Names, names
 
 PUBLIC, PUBLIC_6 = "93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c"
@@ -51,8 +59,8 @@ OUTSIDE = [
 
 def refusal(url: str, resolve: Resolve | None = None, **widened: Any) -> str:
     """Why a URL is refused."""
-    with pytest.raises(Refused) as caught:
-        Guard(resolve=resolve or names(PUBLIC), **widened).check(url)
+    with pytest.raises(UrlRefused) as caught:
+        SsrfGuard(resolve=resolve or names(PUBLIC), **widened).check(url)
     return str(caught.value)
 
 
@@ -61,7 +69,7 @@ def nowhere(host: str) -> str:
 
 
 def test_a_url_leads_to_the_addresses_that_were_checked() -> None:
-    destination = Guard(resolve=names(PUBLIC, PUBLIC_6)).check("https://example.com/hook?a=1")
+    destination = SsrfGuard(resolve=names(PUBLIC, PUBLIC_6)).check("https://example.com/hook?a=1")
     assert destination == Destination("https", "example.com", 443, (PUBLIC, PUBLIC_6), "/hook?a=1")
 
 
@@ -80,24 +88,24 @@ def test_a_url_leads_to_the_addresses_that_were_checked() -> None:
     ],
 )
 def test_a_url_is_read(url: str, authority: str, target: str) -> None:
-    destination = Guard(resolve=names(PUBLIC)).check(url)
+    destination = SsrfGuard(resolve=names(PUBLIC)).check(url)
     assert (destination.authority, destination.target) == (authority, target)
 
 
 @pytest.mark.parametrize("address", INSIDE)
 def test_an_address_within_the_table_is_refused(address: str) -> None:
-    assert not is_permitted(unwrapped(address))
+    assert not is_permitted_address(parse_address(address))
 
 
 @pytest.mark.parametrize("address", OUTSIDE)
 def test_an_address_beside_the_table_is_permitted(address: str) -> None:
-    assert is_permitted(unwrapped(address))
+    assert is_permitted_address(parse_address(address))
 
 
-@pytest.mark.parametrize("network", INTERNAL, ids=str)
+@pytest.mark.parametrize("network", INTERNAL_NETWORKS, ids=str)
 def test_each_network_of_the_table_is_refused_from_end_to_end(network: Any) -> None:
-    assert not is_permitted(network[0])
-    assert not is_permitted(network[-1])
+    assert not is_permitted_address(network[0])
+    assert not is_permitted_address(network[-1])
 
 
 @pytest.mark.parametrize("address", INSIDE)
@@ -134,23 +142,23 @@ def test_the_system_s_own_name_is_refused(name: str) -> None:
 
 def test_a_name_is_resolved_once() -> None:
     resolve = names(PUBLIC, PUBLIC_6)
-    Guard(resolve=resolve).check("https://example.com/")
+    SsrfGuard(resolve=resolve).check("https://example.com/")
     assert resolve.asked == ["example.com"]
 
 
 def test_a_name_is_checked_anew_each_time() -> None:
     resolve = names(PUBLIC)
-    guard = Guard(resolve=resolve)
+    guard = SsrfGuard(resolve=resolve)
     guard.check("https://example.com/")
     resolve.known["example.com"] = ["127.0.0.1"]
-    with pytest.raises(Refused):
+    with pytest.raises(UrlRefused):
         guard.check("https://example.com/")
 
 
 @pytest.mark.parametrize("resolve", [Names(), names()], ids=["unknown", "without address"])
 def test_a_name_without_address_reads_like_a_refused_one(resolve: Names) -> None:
-    with pytest.raises(Unresolved) as caught:
-        Guard(resolve=resolve).check("https://example.com/")
+    with pytest.raises(HostUnresolved) as caught:
+        SsrfGuard(resolve=resolve).check("https://example.com/")
     assert str(caught.value) == nowhere("example.com")
 
 
@@ -276,7 +284,7 @@ def test_a_url_is_refused_before_anything_is_resolved(url: str, why: str) -> Non
 
 
 def test_a_url_of_2048_characters_is_taken() -> None:
-    assert Guard(resolve=names(PUBLIC)).check("https://example.com/" + "a" * 2028).port == 443
+    assert SsrfGuard(resolve=names(PUBLIC)).check("https://example.com/" + "a" * 2028).port == 443
 
 
 @pytest.mark.parametrize("scheme", ["http", "ftp", "file", "gopher", "ws", "https+unix"])
@@ -298,7 +306,7 @@ def test_http_has_a_port_that_is_to_be_allowed_too() -> None:
 
 
 def test_an_empty_list_allows_any_port() -> None:
-    guard = Guard(schemes=["http"], ports=[], resolve=names(PUBLIC))
+    guard = SsrfGuard(schemes=["http"], ports=[], resolve=names(PUBLIC))
     assert [guard.check(f"http://example.com{port}/").port for port in ("", ":1", ":65535")] == [80, 1, 65535]
 
 
@@ -312,7 +320,7 @@ def test_an_empty_list_allows_any_port() -> None:
 )
 def test_an_international_name_goes_out_in_ascii(unicode: str, ascii: str) -> None:
     resolve = Names(**{ascii.replace(".", "_"): [PUBLIC]})
-    assert Guard(resolve=resolve).check(f"https://{unicode}/").authority == ascii
+    assert SsrfGuard(resolve=resolve).check(f"https://{unicode}/").authority == ascii
 
 
 @pytest.mark.parametrize(
@@ -328,8 +336,8 @@ def test_an_international_name_goes_out_in_ascii(unicode: str, ascii: str) -> No
     ],
 )
 def test_the_operator_excepts_a_network(network: str, address: str) -> None:
-    guard = Guard(allowed_networks=[ip_network(network)], resolve=names(address))
-    assert guard.check("https://example.com/").addresses == (str(unwrapped(address)),)
+    guard = SsrfGuard(allowed_networks=[ip_network(network)], resolve=names(address))
+    assert guard.check("https://example.com/").addresses == (str(parse_address(address)),)
 
 
 @pytest.mark.parametrize(
@@ -351,10 +359,10 @@ def test_what_is_excepted_opens_nothing_else(network: str, address: str) -> None
 
 
 def test_a_mapped_address_is_connected_to_as_what_it_is() -> None:
-    assert Guard(resolve=names("::ffff:8.8.8.8", "8.8.8.8")).check("https://example.com/").addresses == ("8.8.8.8",)
+    assert SsrfGuard(resolve=names("::ffff:8.8.8.8", "8.8.8.8")).check("https://example.com/").addresses == ("8.8.8.8",)
 
 
 @pytest.mark.parametrize("host", ["2130706433", "0x7f.1", "017700000001", "127.1", "0"])
 def test_what_the_guard_refuses_would_have_reached_this_machine(host: str) -> None:
     (entry, *_) = socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM)
-    assert not is_permitted(ip_address(entry[4][0]))
+    assert not is_permitted_address(ip_address(entry[4][0]))

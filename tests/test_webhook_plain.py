@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from flask_tenant_provisioning.webhooks.plain import Plain, plain
+from flask_tenant_provisioning.webhooks.client.connections import SimpleResponse, parse_simple_response
 
 
 class Bytes:
@@ -22,11 +22,11 @@ class Bytes:
         return io.BytesIO(self._data)
 
 
-def as_the_library_reads(data: bytes) -> Plain:
+def as_the_library_reads(data: bytes) -> SimpleResponse:
     response = http.client.HTTPResponse(cast(socket.socket, Bytes(data)), method="POST")
     response.begin()
     assert not response.will_close
-    return Plain(response.status, response.headers.get("Retry-After"), response.read())
+    return SimpleResponse(response.status, response.headers.get("Retry-After"), response.read())
 
 
 PLAIN = [
@@ -72,14 +72,14 @@ DOUBTFUL = [
 
 @pytest.mark.parametrize("data", PLAIN, ids=range(len(PLAIN)))
 def test_a_plain_answer_is_read_as_the_library_reads_it(data: bytes) -> None:
-    assert plain(data) == as_the_library_reads(data)
+    assert parse_simple_response(data) == as_the_library_reads(data)
 
 
 @pytest.mark.parametrize("data", DOUBTFUL, ids=range(len(DOUBTFUL)))
 def test_where_there_is_doubt_the_library_decides(data: bytes) -> None:
-    assert plain(data) is None
+    assert parse_simple_response(data) is None
 
 
 @pytest.mark.parametrize("length", range(len(PLAIN[6])))
 def test_half_an_answer_is_no_answer(length: int) -> None:
-    assert plain(PLAIN[6][:length]) is None
+    assert parse_simple_response(PLAIN[6][:length]) is None

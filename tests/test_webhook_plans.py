@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, text
 
-from flask_tenant_provisioning.database import Session, Statement, Storage, instant, migration
-from flask_tenant_provisioning.schema import metadata
-from flask_tenant_provisioning.webhooks import resending
-from flask_tenant_provisioning.webhooks.models import pending
+from flask_tenant_provisioning.database import migration
+from flask_tenant_provisioning.database.ids import format_instant
+from flask_tenant_provisioning.database.session import Session, Storage
+from flask_tenant_provisioning.database.statements import Statement
+from flask_tenant_provisioning.tables import build_metadata
+from flask_tenant_provisioning.webhooks import delivery_actions
+from flask_tenant_provisioning.webhooks.models import make_pending_delivery
 from flask_tenant_provisioning.webhooks.statements import WebhookSQL
 from tests.test_list_plans import Watched, _url, costs
 
@@ -26,7 +29,7 @@ def storage(
 ) -> Iterator[Storage]:
     engine = create_engine(_url(request, database, tmp_path_factory))
     migration.upgrade(engine, PREFIX)
-    found = Storage(engine, metadata(PREFIX))
+    found = Storage(engine, build_metadata(PREFIX))
     found.transaction(fill)
     yield found
     engine.dispose()
@@ -34,12 +37,14 @@ def storage(
 
 def fill(session: Session) -> None:
     storage, sql = session.storage, session.storage.once(WebhookSQL)
-    at = instant(storage.clock())
+    at = format_instant(storage.clock())
     endpoints = [row(f"partner-{n % PARTNERS}", storage.new_id(), at) for n in range(PARTNERS * ENDPOINTS)]
     session.run_many(sql.insert, endpoints)
     for one in endpoints:
         of_it = (one["partner_id"], one["id"])
-        made = [pending(of_it, storage.new_id(), storage.new_id(), at)._asdict() for _ in range(DELIVERIES)]
+        made = [
+            make_pending_delivery(of_it, storage.new_id(), storage.new_id(), at)._asdict() for _ in range(DELIVERIES)
+        ]
         session.run_many(sql.add, made)
     if storage.engine.dialect.name == "postgresql":
         session.run(Statement(text("ANALYZE"), storage.engine.dialect), {})
@@ -59,7 +64,7 @@ def test_a_delivery_by_its_id_alone_is_a_probe_for_each_partner(storage: Storage
 
     def work(session: Session) -> Watched:
         watched: Any = Watched(session)
-        found = resending.read(watched, None, wanted["id"])
+        found = delivery_actions.load_delivery(watched, None, wanted["id"])
         assert (found.partner_id, found.webhook_id, found.id) == tuple(
             wanted[name] for name in ("partner_id", "webhook_id", "id")
         )

@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from flask_tenant_provisioning.webhooks.allowed import refusal_of
-from flask_tenant_provisioning.webhooks.guard import Guard, Unresolved
-from flask_tenant_provisioning.webhooks.resolver import Resolver
+from flask_tenant_provisioning.webhooks.client.resolver import Resolver
+from flask_tenant_provisioning.webhooks.client.ssrf import HostUnresolved, SsrfGuard, find_url_refusal
 from tests.resolving import names
 from tests.servers import at_once
 from tests.world import Caller, mount_of
@@ -53,8 +52,8 @@ def test_a_look_up_that_takes_too_long_is_given_up() -> None:
     resolve = Resolver(0.05, 2, stuck)
     with pytest.raises(TimeoutError, match="no address of slow"):
         resolve("slow", 1)
-    with pytest.raises(Unresolved):
-        Guard(resolve=resolve).check("https://slow/")
+    with pytest.raises(HostUnresolved):
+        SsrfGuard(resolve=resolve).check("https://slow/")
     stuck.may.set()
 
 
@@ -77,7 +76,7 @@ def test_a_name_that_no_server_answers_for_holds_no_request(make_app: Callable[.
     stuck = Stuck()
     partner = Caller(make_app())
     mount = mount_of(partner.app)
-    mount.url_refusal = functools.partial(refusal_of, mount.settings, Resolver(0.05, 2, stuck))
+    mount.url_refusal = functools.partial(find_url_refusal, mount.settings, Resolver(0.05, 2, stuck))
     answer = partner("POST", "/webhooks", json={"url": "https://slow/", "events": ["tenant.created"]})
     assert answer.status_code == 400
     assert "does not lead to an address" in answer.get_json()["errors"][0]["detail"]

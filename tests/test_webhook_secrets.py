@@ -12,12 +12,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from flask_tenant_provisioning.config import ConfigurationError, Settings
-from flask_tenant_provisioning.hosting import keyring
-from flask_tenant_provisioning.keyring import Keyring, Unsealable
-from flask_tenant_provisioning.webhooks import secrets
+from flask_tenant_provisioning.config import Config, ConfigurationError
+from flask_tenant_provisioning.keyring import Keyring, UnsealError, load_keyring
+from flask_tenant_provisioning.webhooks import endpoint_secrets, models
 from flask_tenant_provisioning.webhooks.models import Endpoint
-from flask_tenant_provisioning.webhooks.signing import signing_key, verifying_key
+from flask_tenant_provisioning.webhooks.signing import parse_verifying_key, signing_key
 from tests.world import Caller, engine_of, mount_of, problem
 
 MakeApp = Callable[..., Flask]
@@ -35,7 +34,7 @@ def endpoint(column: str, **values: Any) -> Endpoint:
 
 def signatures(column: str, now: str, keyring: Keyring = KEYRING) -> list[str]:
     """What the endpoint's keys sign at the instant `now`."""
-    return [key.sign(b"content") for key in secrets.signing_keys(keyring, endpoint(column), now)]
+    return [key.sign(b"content") for key in endpoint_secrets.load_signing_keys(keyring, endpoint(column), now)]
 
 
 def signature(secret: str | None) -> str:
@@ -44,7 +43,7 @@ def signature(secret: str | None) -> str:
 
 
 def test_the_column_holds_no_secret_and_the_keyring_opens_it() -> None:
-    made = secrets.make(KEYRING, ID, "v1")
+    made = endpoint_secrets.create_secret(KEYRING, ID, "v1")
     assert made.shown is not None
     assert made.shown.startswith("whsec_")
     assert made.shown.removeprefix("whsec_") not in made.column
@@ -52,66 +51,66 @@ def test_the_column_holds_no_secret_and_the_keyring_opens_it() -> None:
 
 
 def test_a_v1a_secret_is_never_shown_and_its_public_key_always() -> None:
-    made = secrets.make(KEYRING, ID, "v1a")
-    public = secrets.public_key(endpoint(made.column))
+    made = endpoint_secrets.create_secret(KEYRING, ID, "v1a")
+    public = models.get_public_key(endpoint(made.column))
     assert (made.shown, public is None) == (None, False)
-    assert verifying_key(str(public)).matches(b"content", signatures(made.column, NOON)[0])
+    assert parse_verifying_key(str(public)).matches(b"content", signatures(made.column, NOON)[0])
 
 
 def test_v1_has_no_public_key() -> None:
-    assert secrets.public_key(endpoint(secrets.make(KEYRING, ID, "v1").column)) is None
+    assert models.get_public_key(endpoint(endpoint_secrets.create_secret(KEYRING, ID, "v1").column)) is None
 
 
 def test_the_old_secret_signs_too_until_its_time_is_over() -> None:
-    old = secrets.make(KEYRING, ID, "v1")
-    new = secrets.rotate(KEYRING, ID, "v1", old.column, NOON, TOMORROW)
+    old = endpoint_secrets.create_secret(KEYRING, ID, "v1")
+    new = endpoint_secrets.rotate_secret(KEYRING, ID, "v1", old.column, NOON, TOMORROW)
     both = [signature(new.shown), signature(old.shown)]
     assert signatures(new.column, NOON) == signatures(new.column, EVENING) == both
     assert signatures(new.column, TOMORROW) == both[:1]
 
 
 def test_without_overlap_no_older_secret_signs_on() -> None:
-    first = secrets.make(KEYRING, ID, "v1")
-    second = secrets.rotate(KEYRING, ID, "v1", first.column, NOON, LATER)
-    third = secrets.rotate(KEYRING, ID, "v1", second.column, EVENING, EVENING)
+    first = endpoint_secrets.create_secret(KEYRING, ID, "v1")
+    second = endpoint_secrets.rotate_secret(KEYRING, ID, "v1", first.column, NOON, LATER)
+    third = endpoint_secrets.rotate_secret(KEYRING, ID, "v1", second.column, EVENING, EVENING)
     assert signatures(third.column, EVENING) == [signature(third.shown)]
 
 
 def test_a_longer_overlap_does_not_bring_an_older_secret_back() -> None:
-    first = secrets.make(KEYRING, ID, "v1")
-    second = secrets.rotate(KEYRING, ID, "v1", first.column, NOON, TOMORROW)
-    third = secrets.rotate(KEYRING, ID, "v1", second.column, EVENING, LATER)
+    first = endpoint_secrets.create_secret(KEYRING, ID, "v1")
+    second = endpoint_secrets.rotate_secret(KEYRING, ID, "v1", first.column, NOON, TOMORROW)
+    third = endpoint_secrets.rotate_secret(KEYRING, ID, "v1", second.column, EVENING, LATER)
     assert len(signatures(third.column, EVENING)) == 3
     assert signatures(third.column, TOMORROW) == [signature(third.shown), signature(second.shown)]
 
 
 def test_ten_replaced_secrets_sign_at_most_the_newest() -> None:
-    made = [secrets.make(KEYRING, ID, "v1")]
+    made = [endpoint_secrets.create_secret(KEYRING, ID, "v1")]
     for _ in range(15):
-        made.append(secrets.rotate(KEYRING, ID, "v1", made[-1].column, NOON, TOMORROW))
+        made.append(endpoint_secrets.rotate_secret(KEYRING, ID, "v1", made[-1].column, NOON, TOMORROW))
     assert signatures(made[-1].column, NOON) == [signature(one.shown) for one in reversed(made[-11:])]
 
 
 def test_what_is_over_is_forgotten() -> None:
-    first = secrets.make(KEYRING, ID, "v1")
-    second = secrets.rotate(KEYRING, ID, "v1", first.column, NOON, EVENING)
-    third = secrets.rotate(KEYRING, ID, "v1", second.column, TOMORROW, LATER)
+    first = endpoint_secrets.create_secret(KEYRING, ID, "v1")
+    second = endpoint_secrets.rotate_secret(KEYRING, ID, "v1", first.column, NOON, EVENING)
+    third = endpoint_secrets.rotate_secret(KEYRING, ID, "v1", second.column, TOMORROW, LATER)
     assert len(json.loads(third.column)) == 2
 
 
 def test_another_hosts_keyring_and_another_endpoint_open_nothing() -> None:
-    column = secrets.make(KEYRING, ID, "v1").column
-    with pytest.raises(Unsealable):
+    column = endpoint_secrets.create_secret(KEYRING, ID, "v1").column
+    with pytest.raises(UnsealError):
         signatures(column, NOON, OTHER)
-    with pytest.raises(Unsealable):
-        secrets.signing_keys(KEYRING, endpoint(column, id=ID.replace("8", "9")), NOON)
+    with pytest.raises(UnsealError):
+        endpoint_secrets.load_signing_keys(KEYRING, endpoint(column, id=ID.replace("8", "9")), NOON)
 
 
 def test_a_new_key_of_the_host_seals_while_the_old_one_opens() -> None:
     old = Keyring(["the old key of this host"])
     both = Keyring(["the new key of this host", "the old key of this host"])
-    first = secrets.make(old, ID, "v1")
-    second = secrets.rotate(both, ID, "v1", first.column, NOON, TOMORROW)
+    first = endpoint_secrets.create_secret(old, ID, "v1")
+    second = endpoint_secrets.rotate_secret(both, ID, "v1", first.column, NOON, TOMORROW)
     assert signatures(second.column, NOON, both) == [signature(second.shown), signature(first.shown)]
     assert [both.is_current(one["sealed"]) for one in json.loads(second.column)] == [True, False]
 
@@ -211,4 +210,4 @@ def test_the_first_key_seals_and_every_key_opens(make_app: MakeApp) -> None:
 
 def test_nothing_is_sealed_without_a_key() -> None:
     with pytest.raises(ConfigurationError, match="PROVISIONING_ENCRYPTION_KEYS"):
-        keyring(Flask("host"), Settings.read({}, {}))
+        load_keyring(Flask("host"), Config.read({}, {}))

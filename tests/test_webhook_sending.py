@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from flask_tenant_provisioning.webhooks.guard import Guard
-from flask_tenant_provisioning.webhooks.sending import Answer, Sender
-from tests.receivers import (
+from flask_tenant_provisioning.webhooks.client.sender import ReceiverResponse, Sender
+from flask_tenant_provisioning.webhooks.client.ssrf import SsrfGuard
+from tests.receivers import (  # fmt: skip
     OK,
     Authority,
     Behaviour,
@@ -28,7 +28,7 @@ from tests.receivers import (
     silent,
     trickling,
     unreachable,
-)  # fmt: skip
+)
 from tests.resolving import Names, names
 from tests.senders import BODY, Clock, Make, failure, post
 
@@ -107,7 +107,9 @@ def test_the_answer_is_told(make_sender: Make) -> None:
         sock.sendall(b"HTTP/1.1 503 Busy\r\nRetry-After: 120\r\nContent-Length: 5\r\n\r\nsorry")
 
     with Receiver(behave) as receiver:
-        assert post(make_sender(monotonic=clock), receiver) == Answer(503, "120", "sorry", 1.25, is_internal=True)
+        assert post(make_sender(monotonic=clock), receiver) == ReceiverResponse(
+            503, "120", "sorry", 1.25, is_internal=True
+        )
 
 
 def test_the_time_of_the_look_up_counts(make_sender: Make) -> None:
@@ -309,7 +311,7 @@ def test_a_name_with_an_address_inside_is_not_connected_to(make_sender: Make, ad
 
 def test_a_name_that_leads_inside_since_it_was_registered_is_not_connected_to(make_sender: Make) -> None:
     resolve = names("93.184.215.14")
-    guard, sender = Guard(["http"], [], [], resolve), make_sender(resolve, networks=[])
+    guard, sender = SsrfGuard(["http"], [], [], resolve), make_sender(resolve, networks=[])
     with Receiver() as receiver:
         guard.check(receiver.url())
         resolve.known["example.com"] = ["127.0.0.1"]
@@ -347,12 +349,12 @@ def test_a_name_without_address_fails_in_the_words_of_a_refused_one(make_sender:
 
 
 def test_a_scheme_or_port_that_is_no_longer_allowed_is_not_connected_to() -> None:
-    with Receiver() as receiver, contextlib.closing(Sender(Guard(resolve=names("127.0.0.1")))) as sender:
+    with Receiver() as receiver, contextlib.closing(Sender(SsrfGuard(resolve=names("127.0.0.1")))) as sender:
         assert failure(sender, receiver.url()) == ("refused", "The URL must begin with https://.")
         assert failure(sender, f"https://example.com:{receiver.port}/")[0] == "refused"
     assert receiver.connections == 0
 
 
 def test_neither_guard_nor_sender_needs_flask() -> None:
-    script = "import sys, flask_tenant_provisioning.webhooks.sending; print('flask' in sys.modules)"
+    script = "import sys, flask_tenant_provisioning.webhooks.client.sender; print('flask' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", script], text=True) == "False\n"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from flask_tenant_provisioning.webhooks import InvalidSecret
-from flask_tenant_provisioning.webhooks.signing import for_receiver, new_secret, sign, signing_key, verifying_key
+from flask_tenant_provisioning.webhooks.signing import for_receiver, new_secret, parse_verifying_key, sign, signing_key
 from tests.vectors import VECTORS, A, B, C, Vector
 
 SEED = bytes(range(32))
@@ -50,7 +50,7 @@ def test_any_bytes_can_be_a_body(body: bytes) -> None:
     content = b"id.1.%b" % body
     scheme, _, signature = sign([signing_key(A.secret)], "id", 1, body).partition(",")
     assert scheme == "v1"
-    assert verifying_key(A.secret).matches(content, signature)
+    assert parse_verifying_key(A.secret).matches(content, signature)
 
 
 @pytest.mark.parametrize("id", ["", "a.b", "a b", "a,b", "a\nb", "a\n", "é", "x" * 257], ids=ascii)
@@ -144,7 +144,7 @@ def test_a_text_that_cannot_sign_is_refused_with_the_reason(use: Any, secret: An
 
 @pytest.mark.parametrize(("secret", "said"), TO_VERIFY)
 def test_a_text_that_cannot_verify_is_refused_with_the_reason(secret: Any, said: str) -> None:
-    assert refusal(verifying_key, secret) == said
+    assert refusal(parse_verifying_key, secret) == said
 
 
 def refusal(use: Any, secret: Any) -> str:

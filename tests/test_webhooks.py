@@ -12,11 +12,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from flask_tenant_provisioning.blueprint import ROUTES
-from flask_tenant_provisioning.database import uuid7
-from flask_tenant_provisioning.database.identifiers import instant
-from flask_tenant_provisioning.events.publishing import publish_all
-from flask_tenant_provisioning.webhooks.globs import TYPES
+from flask_tenant_provisioning.database.ids import format_instant, make_uuid7
+from flask_tenant_provisioning.events.feed import publish_all
+from flask_tenant_provisioning.routes import ROUTES
+from flask_tenant_provisioning.webhooks.fanout import EVENT_TYPES
 from tests.refusals import invalid
 from tests.world import PREFIX, Caller, engine_of, mount_of, problem
 
@@ -102,7 +101,7 @@ def test_everything_wrong_is_said_at_once(partner: Caller) -> None:
         ("#/enabled", "invalid-type", "Must be true or false."),
         ("#/events/1", "invalid-type", "Must be a text."),
         ("#/events/2", "invalid-glob", "Must be a type of events such as tenant.created, with * for any part of it."),
-        ("#/events/3", "invalid-choice", f"invoice.* matches none of: {', '.join(TYPES)}."),
+        ("#/events/3", "invalid-choice", f"invoice.* matches none of: {', '.join(EVENT_TYPES)}."),
         ("#/secret", "unknown-field", "There is no such field."),
         ("#/signing", "invalid-choice", "Must be one of: v1, v1a."),
         ("#/url", "invalid-length", "Must have 1 to 2048 characters."),
@@ -226,7 +225,7 @@ def test_every_route_with_an_endpoints_id_is_among_them() -> None:
 def test_anothers_endpoint_answers_as_one_that_never_was(partner: Caller, method: str, action: str, body: Any) -> None:
     made, stranger = create(partner), Caller(partner.app)
     sent = {} if body is None else {"json": body}
-    for id in (made["webhook"], uuid7(), "no-such"):
+    for id in (made["webhook"], make_uuid7(), "no-such"):
         refused = problem(stranger(method, f"/webhooks/{id}{action}", **sent), status=404, code="webhook-not-found")
         assert refused["detail"] == "Webhook not found."
     assert partner("GET", at(made)).get_json() == public(made)
@@ -235,7 +234,7 @@ def test_anothers_endpoint_answers_as_one_that_never_was(partner: Caller, method
 @pytest.mark.parametrize(("method", "action"), [("GET", ""), ("POST", "/redeliver")])
 def test_anothers_delivery_answers_as_one_that_never_was(partner: Caller, method: str, action: str) -> None:
     sent = partner("POST", at(create(partner), "/test")).get_json()
-    for id in (sent["delivery"], uuid7(), "no-such"):
+    for id in (sent["delivery"], make_uuid7(), "no-such"):
         refused = Caller(partner.app)(method, f"/deliveries/{id}{action}")
         assert problem(refused, status=404, code="delivery-not-found")["detail"] == "Delivery not found."
 
@@ -476,7 +475,7 @@ def happen(partner: Caller) -> list[str]:
 
 def recovered(partner: Caller, webhook: dict[str, Any], since: str = "") -> int:
     """How many deliveries a recovery makes."""
-    since = since or instant(mount_of(partner.app).storage.clock() - 3600)
+    since = since or format_instant(mount_of(partner.app).storage.clock() - 3600)
     answer = partner("POST", at(webhook, "/recover"), json={"since": since})
     assert answer.status_code == 202, answer.text
     assert answer.headers["Location"] == PREFIX + at(webhook, "/deliveries")
@@ -507,7 +506,7 @@ def test_a_recovery_begins_with_its_moment(partner: Caller) -> None:
 @pytest.mark.parametrize(
     ("since", "code"),
     [
-        (lambda now: instant(now, days=-15), "invalid-time"),
+        (lambda now: format_instant(now, days=-15), "invalid-time"),
         (lambda _now: "yesterday", "invalid-time"),
         (lambda _now: "2025-02-10T16:30:00", "invalid-time"),
         (lambda _now: 5, "invalid-type"),
@@ -518,7 +517,7 @@ def test_a_recovery_reaches_back_14_days_at_most(partner: Caller, since: Callabl
     made, now = create(partner), mount_of(partner.app).storage.clock()
     refused = problem(partner("POST", at(made, "/recover"), json={"since": since(now)}), status=400)
     assert [(error["pointer"], error["code"]) for error in refused["errors"]] == [("#/since", code)]
-    assert recovered(partner, made, instant(now, days=-13)) == 0
+    assert recovered(partner, made, format_instant(now, days=-13)) == 0
 
 
 # What is told of changes.

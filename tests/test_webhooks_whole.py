@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from flask_tenant_provisioning.engine.choosing import worker_of
 from flask_tenant_provisioning.webhooks import verify
+from flask_tenant_provisioning.workers.worker import make_worker
 from tests.test_events import followed
 from tests.webhooks import LOCAL, Receiver, receiving
 from tests.witness import one, rows
@@ -45,7 +45,7 @@ def subscribed(partner: Caller, receiver: Receiver, **fields: Any) -> dict[str, 
 
 def work(partner: Caller) -> None:
     """Do everything that is due."""
-    worker_of(mount_of(partner.app)).drain()
+    make_worker(mount_of(partner.app)).drain()
 
 
 @pytest.mark.parametrize("signing", ["v1", "v1a"])
@@ -132,7 +132,7 @@ def test_the_guard_is_asked_at_every_send(make_app: Callable[..., Flask], receiv
     subscribed(wide, receiver)
     wide.create()
     strict = make_app(**{**LOCAL, "PROVISIONING_WEBHOOK_ALLOWED_NETWORKS": []})
-    worker_of(mount_of(strict)).drain()
+    make_worker(mount_of(strict)).drain()
     assert receiver.requests == []
     (attempt,) = rows(strict, "attempts")
     assert (attempt["status"], attempt["error"] is None) == (None, False)

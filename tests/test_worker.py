@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from flask_tenant_provisioning.engine.worker import Worker
+from flask_tenant_provisioning.workers.worker import Worker
 from tests.commands import run
 from tests.servers import ask, served
 from tests.steps import House, status
@@ -65,7 +65,7 @@ def test_the_worker_starts_with_the_first_request_and_not_before(house: House) -
         answer = ask(address, "POST", f"{PREFIX}/tenants", partner.token, EXAMPLE)
         assert answer.status == 201
         assert eventually(lambda: status(partner, answer.json()) == "active")
-        assert eventually(lambda: working() == ["flask_tenant_provisioning.engine-worker"])
+        assert eventually(lambda: working() == ["flask_tenant_provisioning-worker"])
 
 
 def test_a_public_page_starts_no_worker(house: House) -> None:

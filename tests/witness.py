@@ -13,7 +13,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from flask_tenant_provisioning.database import Storage
+from flask_tenant_provisioning.database.session import Storage
 from tests import postgresql, world
 from tests.world import Caller
 

@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 
 from flask_tenant_provisioning import TenantProvisioning
 from flask_tenant_provisioning.licensing import vendor
-from flask_tenant_provisioning.web.mount import Mount
+from flask_tenant_provisioning.mount import Mount
 
 #: How hosts mount the API where they do not say so: `pytest --mount isolated` runs all tests the other way.
 MOUNT_VARIABLE = "PROVISIONING_TEST_MOUNT"

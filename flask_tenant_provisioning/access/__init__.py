@@ -1,4 +1,7 @@
-"""Who calls, and what they may do."""
+"""Authentication and authorisation.
 
-from .guard import PUBLIC as PUBLIC, Guard as Guard, current_principal as current_principal, requires as requires
-from .principal import Actor as Actor, Principal as Principal
+`guard` admits a request: `tokens` verifies its bearer token with the Flask-JWT-Extended settings of the app in
+`authority`, `principal` reads the caller from the claims, and `refusals` logs the requests that are refused.
+"""
+
+from __future__ import annotations

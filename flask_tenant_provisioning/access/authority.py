@@ -1,4 +1,4 @@
-"""Who vouches for a token: the host, or the private app of an isolated mount."""
+"""The app whose JWT manager and settings verify tokens: the host, or the private app of an isolated mount."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
-from flask import Flask
+from flask import Flask, current_app, has_app_context
 from flask_jwt_extended import JWTManager
 from jwt.algorithms import requires_cryptography
 
 from ..config import PREFIX, ConfigurationError
-from ..hosting import inside
 
 logger = logging.getLogger(__name__)
-
-EXTENSION = "flask-jwt-extended"
+JWT_EXTENSION = "flask-jwt-extended"
 
 
 class QuietManager(JWTManager):
@@ -39,16 +37,16 @@ class Authority:
 
     def verifying(self) -> contextlib.AbstractContextManager[Any]:
         """The application context in which Flask-JWT-Extended verifies."""
-        return inside(self.app)
+        return enter_app_context(self.app)
 
     def signing(self) -> contextlib.AbstractContextManager[Any]:
         """The application context in which Flask-JWT-Extended signs what is accepted, where anything does."""
-        return inside(self.app if self.host is None or manager_of(self.host) is None else self.host)
+        return enter_app_context(self.app if self.host is None or find_jwt_manager(self.host) is None else self.host)
 
     @property
     def manager(self) -> JWTManager | None:
         """The manager whose loaders are asked; None where there is none."""
-        return manager_of(self.app if self.host is None else self.host)
+        return find_jwt_manager(self.app if self.host is None else self.host)
 
     def setting(self, name: str) -> str:
         """What the host calls the setting that Flask-JWT-Extended knows as `name`."""
@@ -61,13 +59,13 @@ class Authority:
         """
         config = self.app.config
         self._warn_of_mixed_algorithms(config.get("JWT_DECODE_ALGORITHMS") or ())
-        if self.host is not None and manager_of(self.host) is not None:
+        if self.host is not None and find_jwt_manager(self.host) is not None:
             return
         algorithm = config.get("JWT_ALGORITHM", "HS256")
         needed = "JWT_PUBLIC_KEY" if algorithm in requires_cryptography else "JWT_SECRET_KEY"
         if not config.get(needed):
             raise ConfigurationError(self._advice(needed, algorithm))
-        if manager_of(self.app) is None:
+        if find_jwt_manager(self.app) is None:
             QuietManager(self.app)
 
     def _advice(self, needed: str, algorithm: str) -> str:
@@ -85,7 +83,12 @@ class Authority:
             logger.warning("%s mixes shared secrets and public keys; name one kind alone", name, extra={"key": name})
 
 
-def manager_of(app: Flask) -> JWTManager | None:
+def find_jwt_manager(app: Flask) -> JWTManager | None:
     """The app's JWT manager."""
-    found: JWTManager | None = app.extensions.get(EXTENSION)
+    found: JWTManager | None = app.extensions.get(JWT_EXTENSION)
     return found
+
+
+def enter_app_context(app: Flask) -> contextlib.AbstractContextManager[Any]:
+    """The application context of `app`, unless it is there."""
+    return contextlib.nullcontext() if has_app_context() and current_app == app else app.app_context()

@@ -1,4 +1,4 @@
-"""The gate: a bearer token in, a principal with the required permissions out, or an RFC 6750 challenge."""
+"""The guard of a mount's routes: admits a request with a bearer token that grants the required permissions."""
 
 from __future__ import annotations
 
@@ -9,21 +9,18 @@ from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
 from flask import current_app, has_request_context, request
 
-from ..config import PERMISSIONS, ConfigurationError, Settings
-from ..problems import Forbidden, ProvisioningError, Unauthenticated
-from ..problems.rendering import render, request_id
+from ..config import PERMISSIONS, Config, ConfigurationError
+from ..errors import Forbidden, ProvisioningError, Unauthenticated
+from ..responses import get_request_id, render_problem
 from .principal import Principal
-from .refusals import CALLER, Refusals
-from .tokens import Tokens
+from .refusals import CALLER_KEY, RefusalLog
+from .tokens import TokenVerifier
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
 #: Raises where no request of a principal is let pass; returns what registers its partner, None where nothing has to.
-Standing = Callable[[Principal], Callable[[], object] | None]
-
-_KEPT = "flask_tenant_provisioning.principal"
+CheckPartner = Callable[[Principal], Callable[[], object] | None]
+_PRINCIPAL_KEY = "flask_tenant_provisioning.principal"
 
 
 class Public:
@@ -43,14 +40,14 @@ class Guard:
     partner, or None where it needs none.
     """
 
-    def __init__(self, tokens: Tokens, settings: Settings, standing: Standing) -> None:
+    def __init__(self, tokens: TokenVerifier, settings: Config, standing: CheckPartner) -> None:
         self._tokens = tokens
         self._realm = settings.realm
         self._partner_claim = settings.partner_claim
         self._request_id_key = settings.request_id_key
         self._standing = standing
         #: Logs whom this guard and the routes behind it refuse.
-        self.refusals = Refusals(settings)
+        self.refusals = RefusalLog(settings)
 
     def admit(self, permissions: Sequence[str], counted: Callable[[Principal], None] | None = None) -> Principal:
         """Return the principal behind this request.
@@ -59,14 +56,14 @@ class Guard:
         standing, the rate limit (what `counted` raises, which is told who calls), the permissions (`Forbidden`). Only
         then is a new partner registered: a caller who may do nothing leaves no trace.
         """
-        request_id(self._request_id_key)
+        get_request_id(self._request_id_key)
         environ = request.environ
         header = environ.get("HTTP_AUTHORIZATION", "")
         if not header:
             raise Unauthenticated(headers=self.challenge())
         with self._challenging():
-            principal = self._tokens.principal(bearer(header))
-        environ[CALLER] = principal
+            principal = self._tokens.principal(parse_bearer_token(header))
+        environ[CALLER_KEY] = principal
         if not principal.sees_every_partner:
             self.require_partner(principal)
         register = self._standing(principal)
@@ -75,7 +72,7 @@ class Guard:
         self.require(principal, permissions)
         if register is not None:
             register()
-        environ[_KEPT] = principal
+        environ[_PRINCIPAL_KEY] = principal
         return principal
 
     def readmit(self, header: str, permissions: Sequence[str]) -> None:
@@ -84,11 +81,11 @@ class Guard:
         Raises `Unauthenticated` where the token is over, what `standing` raises, and `Forbidden`.
         """
         with self._challenging():
-            principal = self._tokens.recheck(bearer(header))
+            principal = self._tokens.recheck(parse_bearer_token(header))
         self._standing(principal)
         self.require(principal, permissions)
 
-    def admits(self, header: str, permissions: Sequence[str]) -> bool:
+    def would_admit(self, header: str, permissions: Sequence[str]) -> bool:
         """Return whether a request with this ``Authorization`` header would be admitted now, in any context."""
         try:
             self.readmit(header, permissions)
@@ -130,7 +127,7 @@ class Guard:
         )
 
 
-def bearer(header: str) -> str:
+def parse_bearer_token(header: str) -> str:
     """The token of an ``Authorization`` header. Raises `Unauthenticated` where it holds none (RFC 6750 §2.1)."""
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token.strip(" "):
@@ -138,7 +135,7 @@ def bearer(header: str) -> str:
     return token.strip(" ")
 
 
-def checked(permissions: Sequence[str]) -> tuple[str, ...]:
+def check_permissions(permissions: Sequence[str]) -> tuple[str, ...]:
     """Refuse a declaration that names no permission, or one that does not exist."""
     if not permissions or not all(isinstance(name, str) and name in PERMISSIONS for name in permissions):
         raise ConfigurationError(f"Declare permissions out of {', '.join(sorted(PERMISSIONS))}, not {permissions!r}.")
@@ -147,13 +144,13 @@ def checked(permissions: Sequence[str]) -> tuple[str, ...]:
 
 def current_principal() -> Principal:
     """Who is calling, inside a view that `requires` guards. Raises `RuntimeError` elsewhere."""
-    found: Principal | None = request.environ.get(_KEPT) if has_request_context() else None
+    found: Principal | None = request.environ.get(_PRINCIPAL_KEY) if has_request_context() else None
     if found is None:
         raise RuntimeError("There is no principal here: guard the view with @requires(...).")
     return found
 
 
-class _Mounted(Protocol):
+class _GuardedMount(Protocol):
     guard: Guard
 
     def problem_types(self) -> str: ...
@@ -164,17 +161,17 @@ def requires(*permissions: str) -> Callable[[Callable[P, R]], Callable[P, Any]]:
 
     Everybody else gets the problem document that the API would answer. Place it under the route decorator.
     """
-    needed = checked(permissions)
+    needed = check_permissions(permissions)
 
     def decorate(view: Callable[P, R]) -> Callable[P, Any]:
         @functools.wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> Any:
-            mounted = _first_mount()
+            mounted = _get_first_mount()
             try:
                 mounted.guard.admit(needed)
             except ProvisioningError as refusal:
                 mounted.guard.refusals.log(refusal)
-                return render(refusal, mounted.problem_types())
+                return render_problem(refusal, mounted.problem_types())
             return current_app.ensure_sync(view)(*args, **kwargs)
 
         return guarded
@@ -182,8 +179,8 @@ def requires(*permissions: str) -> Callable[[Callable[P, R]], Callable[P, Any]]:
     return decorate
 
 
-def _first_mount() -> _Mounted:
-    mounts: dict[str, _Mounted] = current_app.extensions.get("tenant_provisioning", {})
+def _get_first_mount() -> _GuardedMount:
+    mounts: dict[str, _GuardedMount] = current_app.extensions.get("tenant_provisioning", {})
     if not mounts:
         raise ConfigurationError("@requires needs TenantProvisioning().init_app(app) to have been called.")
     return next(iter(mounts.values()))

@@ -1,4 +1,4 @@
-"""Who calls: the principal that a token's claims describe."""
+"""The caller of a request: the principal that a token's claims describe."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from ..config import PERMISSIONS, Settings
-from ..problems import InvalidToken, PartnerMissing
+from ..config import PERMISSIONS, Config
+from ..errors import InvalidToken, PartnerMissing
 
-LONGEST_NAME = 255
+MAX_NAME_LENGTH = 255
 #: What the paths of a partner's own resources end in. An id that ended so could not be told from them.
-RESERVED_TAILS = ("/settings", "/settings/history", "/settings/rollback")
+RESERVED_SUFFIXES = ("/settings", "/settings/history", "/settings/rollback")
 _ABSENT: Final = object()
 
 
@@ -45,19 +45,21 @@ class Principal:
         return cls(subject, partner, permissions=PERMISSIONS, sees_every_partner=True)
 
     @classmethod
-    def of_claims(cls, claims: Mapping[str, Any], settings: Settings) -> Principal:
+    def from_claims(cls, claims: Mapping[str, Any], settings: Config) -> Principal:
         """Read verified `claims`. Raises `InvalidToken` for a subject or partner that is no name.
 
         The `partner` is empty where they name none; `require_partner` says whether that will do.
         """
-        subject = _name(claims.get("sub"), "sub")
-        partner = _find(claims, settings.partner_claim)
-        roles = frozenset(_words(_find(claims, settings.roles_claim), split=False))
+        subject = _parse_name(claims.get("sub"), "sub")
+        partner = _find_claim(claims, settings.partner_claim)
+        roles = frozenset(_read_words(_find_claim(claims, settings.roles_claim), split=False))
         return cls(
             subject=subject,
-            partner=_fallback(subject, settings) if partner is _ABSENT else _partner(partner, settings.partner_claim),
+            partner=_default_partner(subject, settings)
+            if partner is _ABSENT
+            else _parse_partner(partner, settings.partner_claim),
             roles=roles,
-            permissions=_permissions(roles, claims, settings),
+            permissions=_resolve_permissions(roles, claims, settings),
             sees_every_partner=not roles.isdisjoint(settings.admin_roles),
         )
 
@@ -71,18 +73,18 @@ class Actor(NamedTuple):
     user_agent: str | None = None
 
 
-def _fallback(subject: str, settings: Settings) -> str:
+def _default_partner(subject: str, settings: Config) -> str:
     """The partner of a token without the partner claim."""
-    return _partner(subject, "sub") if settings.partner_from_sub else ""
+    return _parse_partner(subject, "sub") if settings.partner_from_sub else ""
 
 
-def _permissions(roles: frozenset[str], claims: Mapping[str, Any], settings: Settings) -> frozenset[str]:
+def _resolve_permissions(roles: frozenset[str], claims: Mapping[str, Any], settings: Config) -> frozenset[str]:
     granted = frozenset(p for role in roles for p in settings.roles.get(role, ()))
-    narrowed = _find(claims, settings.permissions_claim) if settings.permissions_claim else _ABSENT
-    return granted if narrowed is _ABSENT else granted.intersection(_words(narrowed, split=True))
+    narrowed = _find_claim(claims, settings.permissions_claim) if settings.permissions_claim else _ABSENT
+    return granted if narrowed is _ABSENT else granted.intersection(_read_words(narrowed, split=True))
 
 
-def _find(claims: Mapping[str, Any], path: str) -> Any:
+def _find_claim(claims: Mapping[str, Any], path: str) -> Any:
     """The claim of exactly this name, else what the dotted path leads to, else `_ABSENT`.
 
     Where a step leads into no object, the claim is there and of a wrong type: None.
@@ -99,34 +101,34 @@ def _find(claims: Mapping[str, Any], path: str) -> Any:
     return found
 
 
-def _words(value: Any, *, split: bool) -> list[str]:
+def _read_words(value: Any, *, split: bool) -> list[str]:
     """The texts in a claim; one that is neither a text nor a list of texts grants nothing."""
     if isinstance(value, str):
         return value.split() if split else [value]
     return [word for word in value if isinstance(word, str)] if isinstance(value, list) else []
 
 
-def _name(value: Any, claim: str) -> str:
+def _parse_name(value: Any, claim: str) -> str:
     if not _is_name(value):
-        raise InvalidToken(f"The claim {claim} must be a text of 1 to {LONGEST_NAME} printable characters.")
+        raise InvalidToken(f"The claim {claim} must be a text of 1 to {MAX_NAME_LENGTH} printable characters.")
     return str(value)
 
 
-def _partner(value: Any, claim: str) -> str:
-    name = _name(value, claim)
+def _parse_partner(value: Any, claim: str) -> str:
+    name = _parse_name(value, claim)
     if not is_partner_id(name):
         raise InvalidToken(f"The claim {claim} names no partner: {PARTNER_ID_RULE}")
     return name
 
 
 def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= LONGEST_NAME and value.isprintable() and not value.isspace()
+    return isinstance(value, str) and 0 < len(value) <= MAX_NAME_LENGTH and value.isprintable() and not value.isspace()
 
 
 #: What `is_partner_id` asks for, as callers read it.
 PARTNER_ID_RULE = (
-    f"an id has 1 to {LONGEST_NAME} printable characters, no segment . or .., "
-    f"and does not end in {', '.join(RESERVED_TAILS[:-1])} or {RESERVED_TAILS[-1]}."
+    f"an id has 1 to {MAX_NAME_LENGTH} printable characters, no segment . or .., "
+    f"and does not end in {', '.join(RESERVED_SUFFIXES[:-1])} or {RESERVED_SUFFIXES[-1]}."
 )
 
 
@@ -136,4 +138,4 @@ def is_partner_id(value: Any) -> bool:
     Control characters, line breaks, bidirectional and other invisible signs are not printable (`str.isprintable`).
     Clients resolve the segments ``.`` and ``..`` before they send a path (RFC 3986 §5.2.4), escaped or not.
     """
-    return _is_name(value) and not value.endswith(RESERVED_TAILS) and not {".", ".."} & {*value.split("/")}
+    return _is_name(value) and not value.endswith(RESERVED_SUFFIXES) and not {".", ".."} & {*value.split("/")}

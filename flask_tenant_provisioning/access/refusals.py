@@ -11,26 +11,26 @@ from typing import Any, Final
 
 from flask import request
 
-from ..config import Settings
-from ..logs import printable
-from ..problems import NotFound, ProvisioningError
-from ..problems.rendering import request_id
+from ..config import Config
+from ..encoding import escape_control_characters
+from ..errors import NotFound, ProvisioningError
+from ..responses import get_request_id
 from .principal import Principal
 
 logger = logging.getLogger(__name__)
 
 #: Where the guard leaves the principal of a verified token, for the log of a refusal that may follow.
-CALLER: Final = "flask_tenant_provisioning.caller"
+CALLER_KEY: Final = "flask_tenant_provisioning.caller"
 #: For how many seconds 404s are counted before they are logged.
-SECONDS = 60.0
+NOT_FOUND_SECONDS = 60.0
 #: Of how many partners 404s are counted at a time.
-_MOST = 1000
+_MAX_PARTNERS = 1000
 
 
-class Refusals:
+class RefusalLog:
     """Logs the refusals of one mount. Nothing of a token is logged but whom it names."""
 
-    def __init__(self, settings: Settings, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, settings: Config, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._known_roles = sorted(settings.roles)
         self._monotonic = monotonic
         self._absent: Counter[str] = Counter()
@@ -39,7 +39,7 @@ class Refusals:
 
     def log(self, problem: ProvisioningError) -> None:
         """Log that the current request is answered with `problem`, where that is a refusal."""
-        caller: Principal | None = request.environ.get(CALLER)
+        caller: Principal | None = request.environ.get(CALLER_KEY)
         if problem.status in (401, 403):
             self._refused(problem, caller)
         elif isinstance(problem, NotFound) and caller is not None:
@@ -48,7 +48,7 @@ class Refusals:
     def _refused(self, problem: ProvisioningError, caller: Principal | None) -> None:
         if not logger.isEnabledFor(logging.INFO):
             return
-        method, route = printable(request.method), request.url_rule.rule if request.url_rule else ""
+        method, route = escape_control_characters(request.method), request.url_rule.rule if request.url_rule else ""
         subject, partner = (caller.subject, caller.partner) if caller else (None, None)
         extra: dict[str, Any] = {
             "status": problem.status,
@@ -56,7 +56,7 @@ class Refusals:
             "cause": type(problem.__cause__).__name__ if problem.__cause__ else None,
             "subject": subject,
             "partner": partner,
-            "request_id": request_id(),
+            "request_id": get_request_id(),
             "method": method,
             "route": route,
             "address": request.environ.get("REMOTE_ADDR"),
@@ -69,11 +69,11 @@ class Refusals:
             problem.code,
             subject,
             partner,
-            request_id(),
+            get_request_id(),
             extra=extra,
         )
         more = {
-            "request_id": request_id(),
+            "request_id": get_request_id(),
             "claim": problem.members.get("claim"),
             "required": problem.members.get("required"),
             "roles": sorted(caller.roles) if caller else None,
@@ -81,8 +81,8 @@ class Refusals:
         }
         logger.debug(
             "why request %s is refused: %s It needs %r; the token's roles are %r, those known are %r",
-            request_id(),
-            printable(problem.detail),
+            get_request_id(),
+            escape_control_characters(problem.detail),
             more["claim"] or more["required"],
             more["roles"],
             self._known_roles,
@@ -91,10 +91,10 @@ class Refusals:
 
     def _count(self, partner: str) -> None:
         with self._lock:
-            if partner in self._absent or len(self._absent) < _MOST:
+            if partner in self._absent or len(self._absent) < _MAX_PARTNERS:
                 self._absent[partner] += 1
             now = self._monotonic()
-            if now - self._since < SECONDS:
+            if now - self._since < NOT_FOUND_SECONDS:
                 return
             seconds, counts = now - self._since, self._absent
             self._since, self._absent = now, Counter()

@@ -17,13 +17,12 @@ from sqlalchemy import (
     or_,
 )
 
-from ..database.tables import prefixed
-from ..database.types import Identifier, Instant, Record, ordered_text
+from ..database.types import Identifier, Instant, JsonText, name_table, ordered_text
 
 OPERATIONS = ("create", "upsert", "update", "suspend", "reactivate", "delete")
 MODES = ("partial", "atomic")
 #: While its rows arrive a job is ``receiving``, which nobody sees.
-STATES = ("queued", "running", "succeeded", "partial", "failed", "cancelled")
+JOB_STATES = ("queued", "running", "succeeded", "partial", "failed", "cancelled")
 
 
 class Job(NamedTuple):
@@ -86,7 +85,7 @@ def bulk_jobs_table(metadata: MetaData) -> Table:
     """One row a job; those that have something to do are few, and found by an index of their own."""
     due_at: Column[str] = Column("due_at", Instant)
     return Table(
-        prefixed(metadata, "bulk_jobs"),
+        name_table(metadata, "bulk_jobs"),
         metadata,
         Column("partner_id", ordered_text(255), nullable=False),
         Column("id", Identifier, nullable=False),
@@ -100,7 +99,7 @@ def bulk_jobs_table(metadata: MetaData) -> Table:
         Column("succeeded", Integer, nullable=False),
         Column("failed", Integer, nullable=False),
         Column("unchanged", Integer, nullable=False),
-        Column("actor", Record, nullable=False),
+        Column("actor", JsonText, nullable=False),
         Column("created_at", Instant, nullable=False),
         Column("started_at", Instant),
         Column("finished_at", Instant),
@@ -117,7 +116,7 @@ def bulk_chunks_table(metadata: MetaData) -> Table:
     partner_room: Column[int] = Column("partner_room", Integer, nullable=False)
     reserved = or_(license_room > 0, partner_room > 0)
     return Table(
-        prefixed(metadata, "bulk_chunks"),
+        name_table(metadata, "bulk_chunks"),
         metadata,
         Column("partner_id", ordered_text(255), nullable=False),
         Column("job_id", Identifier, nullable=False),
@@ -144,7 +143,7 @@ def bulk_chunks_table(metadata: MetaData) -> Table:
 def bulk_keys_table(metadata: MetaData) -> Table:
     """Which row of a job was the first to mean a tenant: there is no second."""
     return Table(
-        prefixed(metadata, "bulk_keys"),
+        name_table(metadata, "bulk_keys"),
         metadata,
         Column("partner_id", ordered_text(255), nullable=False),
         Column("job_id", Identifier, nullable=False),

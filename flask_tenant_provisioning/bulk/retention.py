@@ -1,77 +1,220 @@
-"""Jobs that are past their time, removed with their rows and results; and those of partners who keep too many."""
+"""Removal of old jobs, of rows over the storage budget, and of what jobs hold of purged tenants."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
-from ..database import Session, Storage, instant
-from .models import Job
-from .receiving import remove
-from .statements import BulkSQL
+from marshmallow import ValidationError
+
+from ..database.ids import format_instant
+from ..database.session import Session, Storage
+from ..encoding import parse_json
+from ..errors import ProvisioningError
+from ..tenants.fields import make_email_key
+from .actions import remove_job
+from .models import Chunk, Job
+from .results import RowResult, compress, decode_results, decompress, encode_results
+from .statements import BulkSQL, ErasureSQL
 
 _BATCH = 100
 #: After how many days an upload that nobody ends is taken for one whose process has died.
-_ABANDONED = 1
+_ABANDONED_AFTER_DAYS = 1
 
 
-def remove_old(storage: Storage, days: int) -> int:
+def remove_old_jobs(storage: Storage, days: int) -> int:
     """Remove jobs that ended and were begun more than `days` ago, and uploads that broke off; returns how many."""
     count = 0
-    for name, age in (("old_jobs", days), ("abandoned", _ABANDONED)):
-        before = instant(storage.clock(), days=-age)
-        while found := storage.read(partial(_old, name=name, before=before)):
+    for name, age in (("old_jobs", days), ("abandoned", _ABANDONED_AFTER_DAYS)):
+        before = format_instant(storage.clock(), days=-age)
+        while found := storage.read(partial(_load_old_jobs, name=name, before=before)):
             for partner, job_id in found:
-                storage.transaction(partial(remove, partner=partner, job_id=job_id))
+                storage.transaction(partial(remove_job, partner=partner, job_id=job_id))
             count += len(found)
     return count
 
 
-def drop_beyond(storage: Storage, budget: int) -> int:
+def enforce_storage_budget(storage: Storage, budget: int) -> int:
     """Drop rows and results of each partner's oldest ended jobs until the others take `budget` bytes at most.
 
     A job that was cancelled is removed as a whole, since it cannot be resumed without them. Returns how many jobs.
     """
     count = 0
-    for (partner,) in storage.read(partial(_beyond, budget=budget)):
+    for (partner,) in storage.read(partial(_load_partners_over_budget, budget=budget)):
         left = budget
-        for job_id, size in storage.read(partial(_kept, partner=partner)):
+        for job_id, size in storage.read(partial(_load_job_sizes, partner=partner)):
             left -= int(size)
             if left < 0:
-                count += storage.transaction(partial(_drop, partner=partner, job_id=job_id))
+                count += storage.transaction(partial(_drop_rows, partner=partner, job_id=job_id))
     return count
 
 
-def _beyond(session: Session, budget: int) -> list[tuple[Any, ...]]:
+def _load_partners_over_budget(session: Session, budget: int) -> list[tuple[Any, ...]]:
     """The partners whose jobs, ended or not, have more bytes than this."""
     found: list[tuple[Any, ...]] = session.run(
-        session.storage.once(BulkSQL).beyond_budget, {"budget": budget}
+        session.storage.once(BulkSQL).partners_over_budget, {"budget": budget}
     ).fetchall()
     return found
 
 
-def _kept(session: Session, partner: str) -> list[tuple[Any, ...]]:
+def _load_job_sizes(session: Session, partner: str) -> list[tuple[Any, ...]]:
     """The ended jobs of a partner with the bytes that each has, the newest first."""
     found: list[tuple[Any, ...]] = session.run(
-        session.storage.once(BulkSQL).kept_sizes, {"partner_id": partner}
+        session.storage.once(BulkSQL).job_sizes, {"partner_id": partner}
     ).fetchall()
     return found
 
 
-def _drop(session: Session, partner: str, job_id: str) -> int:
+def _drop_rows(session: Session, partner: str, job_id: str) -> int:
     """Drop what a job has, unless it goes on by now; returns 1 if that was done."""
     sql, where = session.storage.once(BulkSQL), {"partner_id": partner, "job_id": job_id}
     row = session.run(sql.lock_job, where).fetchone()
     if row is None or (job := Job._make(row)).finished_at is None:
         return 0
     if job.state == "cancelled":
-        remove(session, partner, job_id)
+        remove_job(session, partner, job_id)
     else:
         session.run(sql.remove_chunks, where)
     return 1
 
 
-def _old(session: Session, name: str, before: str) -> list[tuple[Any, ...]]:
+def _load_old_jobs(session: Session, name: str, before: str) -> list[tuple[Any, ...]]:
     statement = getattr(session.storage.once(BulkSQL), name)
     found: list[tuple[Any, ...]] = session.run(statement, {"before": before, "limit": _BATCH}).fetchall()
     return found
+
+
+#: What stands in place of what a problem said.
+ERASED_DETAIL = "Erased with the tenant."
+
+
+class PurgedTenants(NamedTuple):
+    """Purged tenants of one partner, each with the instant of its purge.
+
+    `tenants` are known by their ids, `claims` by what they alone had: ``("email", key)`` or ``("external_id", id)``.
+    """
+
+    tenants: Mapping[str, str]
+    claims: dict[tuple[str, str], str]
+
+
+def erase_tenants(storage: Storage, partner: str, purged: PurgedTenants) -> int:
+    """Erase what the jobs of `partner` hold of these tenants; returns how many chunks that changed.
+
+    Chunks that are done hold what was sent and what came of it, those of a cancelled job what was sent. A row belongs
+    to a tenant by the id that it names or that came of it, in a job from before the purge also by its email or external
+    id.
+    """
+    return sum(_erase_job(storage, job, purged) for job in _iterate_jobs(storage, partner))
+
+
+def _iterate_jobs(storage: Storage, partner: str) -> Iterator[Job]:
+    after = "00000000-0000-0000-0000-000000000000"
+    while page := storage.read(partial(_load_jobs_after, partner=partner, after=after)):
+        yield from page
+        after = page[-1].id
+
+
+def _load_jobs_after(session: Session, partner: str, after: str) -> list[Job]:
+    wanted = {"partner_id": partner, "after": after, "limit": _BATCH}
+    return [Job._make(row) for row in session.run(session.storage.once(ErasureSQL).jobs, wanted).fetchall()]
+
+
+def _erase_job(storage: Storage, job: Job, purged: PurgedTenants) -> int:
+    count = 0
+    for number in range(1, job.chunks + 1):
+        chunk = storage.read(partial(_load_chunk, job=job, number=number))
+        if chunk is not None and _redact_chunk(job, chunk, purged) is not None:
+            count += storage.transaction(partial(_erase_chunk, job=job, number=number, purged=purged))
+    return count
+
+
+def _load_chunk(session: Session, job: Job, number: int) -> Chunk | None:
+    where = {"partner_id": job.partner_id, "job_id": job.id, "number": number}
+    row = session.run(session.storage.once(BulkSQL).chunk, where).fetchone()
+    return Chunk._make(row) if row else None
+
+
+def _erase_chunk(session: Session, job: Job, number: int, purged: PurgedTenants) -> int:
+    """Erase rows of a chunk, which no worker has: it is done, or its job is cancelled. Returns 1 if it was changed."""
+    where = {"partner_id": job.partner_id, "job_id": job.id}
+    row = session.run(session.storage.once(BulkSQL).lock_job, where).fetchone()
+    chunk = _load_chunk(session, job, number)
+    if row is None or chunk is None or (found := _redact_chunk(Job._make(row), chunk, purged)) is None:
+        return 0
+    payload, results = found
+    values = {"new_payload": payload, "new_results": results}
+    session.run(session.storage.once(ErasureSQL).erase, {**where, "number": number, **values})
+    return 1
+
+
+def _redact_chunk(job: Job, chunk: Chunk, purged: PurgedTenants) -> tuple[bytes, bytes | None] | None:
+    """The payload and the results of a chunk without what these tenants' rows said; None where nothing changes."""
+    if chunk.done_at is None and job.state != "cancelled":
+        return None
+    lines = decompress(chunk.payload).split(b"\n")
+    results = list(decode_results(chunk.first_row, chunk.results)) if chunk.results is not None else []
+    found = False
+    for place, line in enumerate(lines):
+        result = results[place] if results else None
+        if not _is_about_tenants(job, line, result, purged):
+            continue
+        if line or (result is not None and result != _redact_result(result)):
+            found = True
+        lines[place] = b""
+        if result is not None:
+            results[place] = _redact_result(result)
+    if not found:
+        return None
+    return compress(b"\n".join(lines)), encode_results(results) if chunk.results is not None else None
+
+
+def _is_about_tenants(job: Job, line: bytes, result: RowResult | None, purged: PurgedTenants) -> bool:
+    """Return whether a row meant one of these tenants."""
+    if result is not None:
+        named = (result.tenant, (result.problem or {}).get("conflicting_tenant"))
+        if any(one in purged.tenants for one in named if one is not None):
+            return True
+        if result.tenant is not None and not job.rehearsal:
+            return False
+    row = _parse_row(line) if line else {}
+    if str(row.get("tenant", "")).lower() in purged.tenants:
+        return True
+    external_ids = {row.get("external_id"), result.external_id if result is not None else None}
+    claims = [("external_id", one) for one in external_ids if isinstance(one, str)]
+    if isinstance(row.get("email"), str):
+        claims.append(("email", _normalize_email(row["email"])))
+    return any(job.created_at <= purged.claims.get(claim, "") for claim in claims)
+
+
+def _parse_row(line: bytes) -> Mapping[str, Any]:
+    try:
+        found = parse_json(line)
+    except ProvisioningError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _normalize_email(text: str) -> str:
+    """An email as it is compared, or as it was sent where it is none."""
+    try:
+        return make_email_key(text.strip())
+    except ValidationError:
+        return text
+
+
+def extract_claims(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Return what a tenant in this state has alone, as `Purged.claims` names it."""
+    for name, key in (("email", _normalize_email), ("external_id", str)):
+        if document.get(name) is not None:
+            yield name, key(document[name])
+
+
+def _redact_result(result: RowResult) -> RowResult:
+    """Return what came of a row, without what it says of the tenant but its id."""
+    problem = result.problem and {
+        **{name: result.problem[name] for name in ("code", "line") if name in result.problem},
+        "detail": ERASED_DETAIL,
+    }
+    return result._replace(external_id=None, problem=problem)

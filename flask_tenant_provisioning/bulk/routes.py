@@ -1,14 +1,17 @@
-"""The HTTP of bulk jobs: uploaded, read, cancelled and resumed."""
+"""Routes of bulk jobs, their results and their progress."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Generator, Iterable
 from functools import partial
 from typing import Any
 
 from flask import Response, request
 
-from ..database import Session
-from ..problems import (
+from ..database.session import Session
+from ..encoding import dump_json
+from ..errors import (
     BulkJobNotFound,
     InvalidCursor,
     InvalidParameter,
@@ -16,23 +19,83 @@ from ..problems import (
     LicenseExpired,
     MalformedUpload,
     QuotaExceeded,
+    ServerBusy,
+    TooManyLongRequests,
     UnsupportedMediaType,
     UploadTooLarge,
     UploadTooSlow,
 )
-from ..web.idempotency import sent_key
-from ..web.paging import paged, place
+from ..tenants import quotas
+from ..web.headers import CSV, EVENT_STREAM, JSON, NDJSON, negotiate
+from ..web.idempotency import read_key
+from ..web.long_requests import LongRequest, LongResponse, make_response_pace
+from ..web.pagination import open_cursor, reject_page_parameters, render_page
 from ..web.parameters import NO_QUERY, write_query
-from ..web.requests import LONG, REPEATABLE, fence
-from ..web.routing import Call, Routes
-from ..web.writing import write
-from . import actions, documents, reading, receiving, uploading
-from .actions import Seen
+from ..web.request import Request, parse_id, partner_scope
+from ..web.routing import IDEMPOTENCY_PROBLEMS, LONG_REQUEST_PROBLEMS, Routes
+from ..web.write import Result, execute
+from . import actions, progress, schemas
+from .actions import JobProgress, Upload
 from .models import Job
-from .queries import job_list_query, upload_query
-from .receiving import Upload
-from .requests import JOB, JOBS, begun, named, require_rights, seen, shown
-from .schemas import BulkJobPageSchema, BulkJobSchema, upload_input
+from .progress import StreamClock
+from .results import RowResult, read_chunks_with_results, read_results
+from .results_csv import write_results_csv
+from .schemas import (
+    DEFAULT_PAGE_SIZE,
+    BulkItemPageSchema,
+    BulkJobPageSchema,
+    BulkJobSchema,
+    describe_upload_body,
+    items_query,
+    job_list_query,
+    upload_query,
+)
+from .upload import body
+from .upload.limits import UploadError, UploadFormatError, UploadLimitError
+from .upload.reader import list_media_types
+
+JOBS = "/bulk-jobs"
+JOB = f"{JOBS}/<job_id>"
+#: What a caller needs beside `bulk:create`, since each row stands for a call.
+ROW_PERMISSIONS = {
+    "create": ("tenant:create",),
+    "upsert": ("tenant:create", "tenant:update"),
+    "update": ("tenant:update",),
+    "suspend": ("tenant:update",),
+    "reactivate": ("tenant:update",),
+    "delete": ("tenant:delete",),
+}
+
+
+def parse_job_id(job_id: str) -> str:
+    """A job's id in its canonical form. Raises `BulkJobNotFound` for what cannot be one."""
+    return parse_id(job_id, BulkJobNotFound)
+
+
+def load_progress(call: Request, job_id: str) -> JobProgress:
+    """The job that this call means, as it is now. Raises `BulkJobNotFound`."""
+    return call.mount.storage.read(
+        partial(actions.load_progress, partner=partner_scope(call), job_id=parse_job_id(job_id))
+    )
+
+
+def require_row_permissions(call: Request, operation: str) -> None:
+    """Raise `Forbidden` where the caller may not do what each row does; `LicenseExpired` where nobody may."""
+    call.require(*ROW_PERMISSIONS[operation])
+    if "tenant:create" in ROW_PERMISSIONS[operation]:
+        quotas.resolve_allowance(call.mount).license.require_provisioning()
+
+
+def render_job(found: JobProgress) -> Result:
+    """The answer that shows a job."""
+    return Result(200, schemas.dump_job(found), {})
+
+
+def render_accepted_job(call: Request, found: JobProgress) -> Result:
+    """The answer that shows a job to be done, and says where to look how far it is."""
+    headers = {"Location": f"{call.mount.base()}{JOBS}/{found.job.id}", "Retry-After": "1"}
+    return Result(202, schemas.dump_job(found), headers)
+
 
 routes = Routes()
 
@@ -41,14 +104,14 @@ routes = Routes()
     "POST",
     JOBS,
     permissions=("bulk:create",),
-    body=upload_input,
-    consumes=reading.media_types(),
+    body=describe_upload_body,
+    consumes=list_media_types(),
     query=upload_query,
     answers={202: BulkJobSchema},
     counts_as="bulk",
     problems=(
-        *REPEATABLE,
-        *LONG,
+        *IDEMPOTENCY_PROBLEMS,
+        *LONG_REQUEST_PROBLEMS,
         InvalidParameter,
         MalformedUpload,
         UploadTooLarge,
@@ -58,27 +121,29 @@ routes = Routes()
         QuotaExceeded,
     ),
 )
-def create_bulk_job(call: Call) -> Response:
+def create_bulk_job(call: Request) -> Response:
     """Upload rows, each of which is done as the single call would be; plain, or packed with gzip.
 
     Besides `bulk:create` it needs what the `operation`'s single calls need. A row that is wrong fails alone; with
     `mode=atomic` nothing is done then.
     """
     asked = call.asked(upload_query())
-    require_rights(call, asked["operation"])
-    sent_key(call.principal, None)
-    packed = uploading.encoding()
+    require_row_permissions(call, asked["operation"])
+    read_key(call.principal, None)
+    packed = body.read_encoding()
     partner = call.partner(asked)
-    with uploading.body(call) as sent:
+    with body.open_body(call) as sent:
         upload = Upload(asked["operation"], asked["mode"], asked["validate_only"], request.mimetype, packed, sent)
-        job = _received(call, partner, upload)
+        job = _receive_upload(call, partner, upload)
     try:
-        answer = write(call, partial(_queued, job=job), partial(begun, call), body=[sent.sha256, packed])
+        answer = execute(
+            call, partial(_queue_job, job=job), partial(render_accepted_job, call), body=[sent.sha256, packed]
+        )
     except BaseException:
-        _forget(call, job)
+        _discard_job(call, job)
         raise
     if "Idempotency-Replayed" in answer.headers:
-        _forget(call, job)
+        _discard_job(call, job)
     return answer
 
 
@@ -90,15 +155,15 @@ def create_bulk_job(call: Call) -> Response:
     answers={200: BulkJobPageSchema},
     problems=(InvalidParameter, InvalidCursor),
 )
-def list_bulk_jobs(call: Call) -> Response:
+def list_bulk_jobs(call: Request) -> Response:
     """List bulk jobs, the newest first, a page at a time."""
     asked = call.asked(job_list_query())
-    partner, state = asked.get("partner", fence(call)), asked.get("state")
+    partner, state = asked.get("partner", partner_scope(call)), asked.get("state")
     question = repr(("bulk-jobs", partner, state))
-    after = place(call, asked, question)
-    work = partial(actions.page, partner=partner, state=state, limit=asked["limit"], after=after)
+    after = open_cursor(call, asked, question)
+    work = partial(actions.list_jobs, partner=partner, state=state, limit=asked["limit"], after=after)
     found, end = call.mount.storage.read(work)
-    return paged(call, [documents.job(one) for one in found], end, question)
+    return render_page(call, [schemas.dump_job(one) for one in found], end, question)
 
 
 @routes.add(
@@ -108,10 +173,10 @@ def list_bulk_jobs(call: Call) -> Response:
     answers={200: BulkJobSchema},
     problems=(InvalidParameter, BulkJobNotFound),
 )
-def read_bulk_job(call: Call, job_id: str) -> Response:
+def read_bulk_job(call: Request, job_id: str) -> Response:
     """Read a bulk job: how far it is, and what came of it."""
     call.asked(NO_QUERY)
-    return call.answer(documents.job(seen(call, job_id)))
+    return call.answer(schemas.dump_job(load_progress(call, job_id)))
 
 
 @routes.add(
@@ -120,13 +185,13 @@ def read_bulk_job(call: Call, job_id: str) -> Response:
     permissions=("bulk:create",),
     query=write_query,
     answers={200: BulkJobSchema},
-    problems=(*REPEATABLE, InvalidParameter, BulkJobNotFound, InvalidState),
+    problems=(*IDEMPOTENCY_PROBLEMS, InvalidParameter, BulkJobNotFound, InvalidState),
 )
-def cancel_bulk_job(call: Call, job_id: str) -> Response:
+def cancel_bulk_job(call: Request, job_id: str) -> Response:
     """Do no further row of a job. Rows that are being done end, and what is done stays done."""
     asked = call.asked(write_query())
-    work = partial(actions.cancel, partner=fence(call), job_id=named(job_id))
-    return write(call, work, shown, validate_only=asked["validate_only"])
+    work = partial(actions.cancel_job, partner=partner_scope(call), job_id=parse_job_id(job_id))
+    return execute(call, work, render_job, validate_only=asked["validate_only"])
 
 
 @routes.add(
@@ -135,40 +200,150 @@ def cancel_bulk_job(call: Call, job_id: str) -> Response:
     permissions=("bulk:create",),
     query=write_query,
     answers={202: BulkJobSchema},
-    problems=(*REPEATABLE, InvalidParameter, BulkJobNotFound, InvalidState, LicenseExpired, QuotaExceeded),
+    problems=(*IDEMPOTENCY_PROBLEMS, InvalidParameter, BulkJobNotFound, InvalidState, LicenseExpired, QuotaExceeded),
 )
-def resume_bulk_job(call: Call, job_id: str) -> Response:
+def resume_bulk_job(call: Request, job_id: str) -> Response:
     """Go on with a job that was cancelled. It needs what the job's upload needed."""
     asked = call.asked(write_query())
-    require_rights(call, seen(call, job_id).job.operation)
+    require_row_permissions(call, load_progress(call, job_id).job.operation)
     most = call.mount.settings.bulk_open_jobs
-    work = partial(actions.resume, partner=fence(call), job_id=named(job_id), most_open=most)
-    return write(call, work, partial(begun, call), validate_only=asked["validate_only"])
+    work = partial(actions.resume_job, partner=partner_scope(call), job_id=parse_job_id(job_id), most_open=most)
+    return execute(call, work, partial(render_accepted_job, call), validate_only=asked["validate_only"])
 
 
-def _received(call: Call, partner: str, upload: Upload) -> Job:
+def _receive_upload(call: Request, partner: str, upload: Upload) -> Job:
     """Store the upload as a job that is not shown yet.
 
     Raises `MalformedUpload`, `QuotaExceeded`, `UploadTooLarge`, `UploadTooSlow`.
     """
     settings = call.mount.settings
-    limits = receiving.limits(settings, upload.mode)
+    limits = actions.get_upload_limits(settings, upload.mode)
     try:
-        return receiving.receive(call.mount.storage, call.actor(), partner, upload, limits, settings.bulk_open_jobs)
-    except reading.MalformedUpload as error:
-        raise MalformedUpload(error.detail, **_placed(error)) from error
-    except reading.UploadTooLarge as error:
-        raise UploadTooLarge(error.detail, **_placed(error)) from error
+        return actions.receive_upload(
+            call.mount.storage, call.actor(), partner, upload, limits, settings.bulk_open_jobs
+        )
+    except UploadFormatError as error:
+        raise MalformedUpload(error.detail, **_problem_members(error)) from error
+    except UploadLimitError as error:
+        raise UploadTooLarge(error.detail, **_problem_members(error)) from error
 
 
-def _placed(error: reading.UploadRefused) -> dict[str, Any]:
+def _problem_members(error: UploadError) -> dict[str, Any]:
     return {} if error.line is None else {"line": error.line}
 
 
-def _queued(session: Session, job: Job) -> Seen:
-    return actions.seen(session, receiving.queue(session, job))
+def _queue_job(session: Session, job: Job) -> JobProgress:
+    return actions.measure_progress(session, actions.queue_job(session, job))
 
 
-def _forget(call: Call, job: Job) -> None:
+def _discard_job(call: Request, job: Job) -> None:
     """Remove what has been received for a request that was answered before, or fails."""
-    call.mount.storage.transaction(partial(receiving.remove, partner=job.partner_id, job_id=job.id))
+    call.mount.storage.transaction(partial(actions.remove_job, partner=job.partner_id, job_id=job.id))
+
+
+item_routes = Routes()
+_TEXT_BODY = {"type": "string"}
+
+
+@item_routes.add(
+    "GET",
+    f"{JOB}/items",
+    permissions=("bulk:read",),
+    query=items_query,
+    answers={200: {JSON: BulkItemPageSchema, NDJSON: _TEXT_BODY, CSV: _TEXT_BODY}},
+    problems=(*LONG_REQUEST_PROBLEMS, InvalidParameter, InvalidCursor, BulkJobNotFound),
+)
+def list_bulk_items(call: Request, job_id: str) -> Response:
+    """List what came of a job's rows so far, in their order: a page of JSON at a time, or all as NDJSON or CSV.
+
+    The CSV holds the rows that did not take effect as well: corrected, they can be uploaded again. NDJSON
+    and CSV break off, with the connection, once the token expires or the partner is suspended.
+    """
+    asked, kind = call.asked(items_query()), negotiate(JSON, NDJSON, CSV)
+    answer = _render_page(call, job_id, asked) if kind == JSON else _stream_results(call, job_id, asked, kind)
+    answer.vary.add("Accept")
+    return answer
+
+
+@item_routes.add(
+    "GET",
+    f"{JOB}/progress",
+    permissions=("bulk:read",),
+    answers={200: {EVENT_STREAM: _TEXT_BODY}, 204: None},
+    problems=(InvalidParameter, BulkJobNotFound),
+)
+def follow_bulk_job(call: Request, job_id: str) -> Response:
+    """Follow a job by server-sent events, each the job as it is: `progress`, and `finished` at its end.
+
+    A stream ends after some minutes, with its token, or at once where the server has no thread to spare; ask again
+    then, as browsers do, with `Last-Event-ID`. 204 says that nothing will follow.
+    """
+    call.asked(NO_QUERY)
+    negotiate(EVENT_STREAM)
+    first = schemas.dump_job(load_progress(call, job_id))
+    if first["finished_at"] is not None and request.headers.get("Last-Event-ID") == progress.make_event_id(first):
+        return Response(status=204)
+    work = partial(actions.load_progress, partner=partner_scope(call), job_id=parse_job_id(job_id))
+    storage, guard, sent = call.mount.storage, call.mount.guard, request.environ.get("HTTP_AUTHORIZATION", "")
+    hold = call.hold(make_response_pace())
+    hold.is_hurried = not (request.is_multithread and _try_take_seat(hold))
+
+    def lasts() -> bool:
+        return not hold.is_hurried and guard.would_admit(sent, ("bulk:read",))
+
+    events = progress.stream_events(
+        lambda: schemas.dump_job(storage.read(work)), StreamClock(time.monotonic, time.sleep), lasts
+    )
+    headers = {"X-Accel-Buffering": "no"}
+    return LongResponse(call.lasting(events, hold), content_type=EVENT_STREAM, headers=headers)
+
+
+def _render_page(call: Request, job_id: str, asked: dict[str, Any]) -> Response:
+    state, limit = asked.get("state"), asked.get("limit", DEFAULT_PAGE_SIZE)
+    question = repr(("bulk-items", partner_scope(call), parse_job_id(job_id), state))
+    after = int(open_cursor(call, asked, question) or 0)
+    work = partial(
+        actions.list_results,
+        partner=partner_scope(call),
+        job_id=parse_job_id(job_id),
+        state=state,
+        limit=limit,
+        after=after,
+    )
+    found, end = call.mount.storage.read(work)
+    types, titles = call.mount.problem_types(), call.mount.once(schemas.load_problem_titles)
+    items = [schemas.dump_item(one, titles, types) for one in found]
+    return render_page(call, items, None if end is None else str(end), question)
+
+
+def _stream_results(call: Request, job_id: str, asked: dict[str, Any], kind: str) -> Response:
+    reject_page_parameters(asked)
+    mount, job, hold = call.mount, load_progress(call, job_id).job, call.hold(make_response_pace())
+    hold.take_seat()
+    state, read = asked.get("state"), call.read_while_admitted("bulk:read")
+    if kind == NDJSON:
+        lines = call.lasting(_render_ndjson(call, read_results(read, job, state)), hold)
+        return LongResponse(lines, content_type=NDJSON)
+    headers = {"Content-Disposition": f'attachment; filename="{job.id}.csv"'}
+    is_foreign = job.partner_id != call.principal.partner
+    found = write_results_csv(
+        partial(read_chunks_with_results, read, job, state), mount.hooks.fields, is_foreign=is_foreign
+    )
+    content_type = f"{CSV}; charset=utf-8; header=present"
+    return LongResponse(call.lasting(found, hold), content_type=content_type, headers=headers)
+
+
+def _try_take_seat(hold: LongRequest) -> bool:
+    """Return whether a seat was free."""
+    try:
+        hold.take_seat()
+    except (TooManyLongRequests, ServerBusy):
+        return False
+    return True
+
+
+def _render_ndjson(call: Request, found: Iterable[list[RowResult]]) -> Generator[bytes]:
+    types, titles = call.mount.problem_types(), call.mount.once(schemas.load_problem_titles)
+    return (
+        b"".join(f"{dump_json(schemas.dump_item(one, titles, types))}\n".encode() for one in some) for some in found
+    )

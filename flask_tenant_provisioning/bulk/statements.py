@@ -1,4 +1,4 @@
-"""Every statement about bulk jobs, built once a storage."""
+"""SQL statements of bulk jobs, built once per storage."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ from sqlalchemy import (
     true,
 )
 
-from ..database import SQL, Statement, Storage, each, incoming, parameters, renewed
+from ..database.session import Storage
+from ..database.statements import SQL, Statement, bind_columns, bind_new_values, look_up_each, select_incoming
 from .models import Chunk, Job
 
 #: How many places for tenants are reserved for a chunk.
-_ROOM = ("license_room", "partner_room")
+_RESERVED_QUOTA = ("license_room", "partner_room")
 #: What is written of a job that has ended, and of a chunk that is done.
-_ENDED = ("state", "succeeded", "failed", "unchanged", "finished_at", "due_at")
-_DONE = ("succeeded", "failed", "unchanged", "results", "payload", "done_at", *_ROOM)
+_FINISHED_JOB = ("state", "succeeded", "failed", "unchanged", "finished_at", "due_at")
+_FINISHED_CHUNK = ("succeeded", "failed", "unchanged", "results", "payload", "done_at", *_RESERVED_QUOTA)
 #: What is read of a chunk where its rows are of no interest.
-_ANSWER = ("first_row", "rows", "results")
+_RESULT_COLUMNS = ("first_row", "rows", "results")
 
 
 class BulkSQL(SQL):
@@ -52,81 +53,83 @@ class BulkSQL(SQL):
         """Jobs as a whole: begun, read, ended."""
         j = self._jobs.c
         rows = select(*(j[name] for name in Job._fields))
-        self.add_job = self._compiled(insert(self._jobs).values(parameters(self._jobs)))
-        self.job = self._compiled(rows.where(self._mine))
-        self.anyones_job = self._compiled(rows.where(j.id == bindparam("job_id", type_=j.id.type)))
-        self.lock_job = self._compiled(rows.where(self._mine).with_for_update())
-        self.open_jobs = self._compiled(rows.where(j.due_at <= self._now))
-        self.end = self._compiled(self._jobs.update().where(self._mine).values(renewed(j, _ENDED)))
+        self.add_job = self._compile(insert(self._jobs).values(bind_columns(self._jobs)))
+        self.job = self._compile(rows.where(self._mine))
+        self.job_of_any_partner = self._compile(rows.where(j.id == bindparam("job_id", type_=j.id.type)))
+        self.lock_job = self._compile(rows.where(self._mine).with_for_update())
+        self.open_jobs = self._compile(rows.where(j.due_at <= self._now))
+        self.end = self._compile(self._jobs.update().where(self._mine).values(bind_new_values(j, _FINISHED_JOB)))
         begun = {"state": "running", "started_at": func.coalesce(j.started_at, self._now)}
-        self.begin = self._compiled(self._jobs.update().where(self._mine, j.state == "queued").values(begun))
+        self.begin = self._compile(self._jobs.update().where(self._mine, j.state == "queued").values(begun))
         received = {"state": "queued", "due_at": self._now}
-        counts = renewed(j, ("rows", "chunks"))
-        self.queue = self._compiled(self._jobs.update().where(self._mine).values({**received, **counts}))
+        counts = bind_new_values(j, ("rows", "chunks"))
+        self.queue = self._compile(self._jobs.update().where(self._mine).values({**received, **counts}))
         under_way = select(func.count()).where(j.partner_id == self._partner, j.finished_at.is_(None))
-        self.under_way = self._compiled(under_way)
-        changed = renewed(j, ("state", "finished_at", "due_at"))
-        self.change_job = self._compiled(self._jobs.update().where(self._mine).values(changed))
+        self.count_open_jobs = self._compile(under_way)
+        changed = bind_new_values(j, ("state", "finished_at", "due_at"))
+        self.change_job = self._compile(self._jobs.update().where(self._mine).values(changed))
         old = select(j.partner_id, j.id).where(j.created_at < bindparam("before", type_=j.created_at.type))
         ended = or_(j.finished_at.is_not(None), j.state == "receiving")
-        self.old_jobs = self._compiled(old.where(ended).order_by(j.created_at).limit(self._limit))
-        self.abandoned = self._compiled(old.where(j.state == "receiving").order_by(j.created_at).limit(self._limit))
-        self.remove_job = self._compiled(self._jobs.delete().where(self._mine))
+        self.old_jobs = self._compile(old.where(ended).order_by(j.created_at).limit(self._limit))
+        self.abandoned = self._compile(old.where(j.state == "receiving").order_by(j.created_at).limit(self._limit))
+        self.remove_job = self._compile(self._jobs.delete().where(self._mine))
 
     def _of_chunks(self) -> None:
         """Chunks: stored, claimed, done."""
         c = self._chunks.c
-        self.add_chunk = self._compiled(insert(self._chunks).values(parameters(self._chunks)))
+        self.add_chunk = self._compile(insert(self._chunks).values(bind_columns(self._chunks)))
         free = and_(c.done_at.is_(None), or_(c.leased_until.is_(None), c.leased_until <= self._now))
         wanted = select(c.number, c.fence).where(self._of_mine, free)
-        self.free = self._compiled(wanted.order_by(c.number).limit(self._limit))
+        self.free = self._compile(wanted.order_by(c.number).limit(self._limit))
         one = and_(self._of_mine, c.number == bindparam("number", type_=Integer))
         seen = and_(one, c.fence == bindparam("seen", type_=Integer), free)
         lease = bindparam("lease", type_=c.leased_until.type)
-        self.claim = self._compiled(self._chunks.update().where(seen).values(fence=c.fence + 1, leased_until=lease))
+        self.claim = self._compile(self._chunks.update().where(seen).values(fence=c.fence + 1, leased_until=lease))
         owned = and_(one, c.fence == bindparam("fence", type_=Integer), c.done_at.is_(None))
-        self.renew = self._compiled(self._chunks.update().where(owned).values(leased_until=lease))
-        places = select(*(c[name] for name in _ROOM))
-        self.lock_room = self._compiled(places.where(owned).with_for_update())
-        self.keep_room = self._compiled(self._chunks.update().where(owned).values(renewed(c, _ROOM)))
+        self.renew = self._compile(self._chunks.update().where(owned).values(leased_until=lease))
+        places = select(*(c[name] for name in _RESERVED_QUOTA))
+        self.lock_reserved_quota = self._compile(places.where(owned).with_for_update())
+        self.save_reserved_quota = self._compile(
+            self._chunks.update().where(owned).values(bind_new_values(c, _RESERVED_QUOTA))
+        )
         over = or_(c.leased_until.is_(None), c.leased_until <= self._now)
         forgotten = and_(or_(c.license_room > 0, c.partner_room > 0), over)
         names = (c.partner_id, c.job_id, c.number, c.fence)
-        self.forgotten_rooms = self._compiled(select(*names).where(forgotten).limit(self._limit))
+        self.abandoned_quota = self._compile(select(*names).where(forgotten).limit(self._limit))
         taken = self._chunks.update().where(owned, over).values(fence=c.fence + 1)
-        self.take_over = self._compiled(taken)
-        self.finish = self._compiled(self._chunks.update().where(owned).values(renewed(c, _DONE)))
-        self.chunk = self._compiled(select(*(c[name] for name in Chunk._fields)).where(one))
+        self.fence_off = self._compile(taken)
+        self.finish = self._compile(self._chunks.update().where(owned).values(bind_new_values(c, _FINISHED_CHUNK)))
+        self.chunk = self._compile(select(*(c[name] for name in Chunk._fields)).where(one))
         totals = (func.coalesce(func.sum(c[name]), 0) for name in ("succeeded", "failed", "unchanged"))
         over = func.coalesce(func.sum(case((c.done_at.is_(None), 0), else_=c.rows)), 0)
-        self.counts = self._compiled(select(*totals, over).where(self._of_mine))
-        self.left = self._compiled(select(c.number).where(self._of_mine, c.done_at.is_(None)).limit(1))
+        self.counts = self._compile(select(*totals, over).where(self._of_mine))
+        self.left = self._compile(select(c.number).where(self._of_mine, c.done_at.is_(None)).limit(1))
         last = c.first_row + c.rows > bindparam("first", type_=Integer)
-        self._answered = and_(self._of_mine, last, c.results.is_not(None))
+        self._has_results = and_(self._of_mine, last, c.results.is_not(None))
         size = func.coalesce(func.sum(func.length(c.payload) + func.coalesce(func.length(c.results), 0)), 0)
         budget = bindparam("budget", type_=BigInteger)
-        self.beyond_budget = self._compiled(select(c.partner_id).group_by(c.partner_id).having(size > budget))
+        self.partners_over_budget = self._compile(select(c.partner_id).group_by(c.partner_id).having(size > budget))
         j = self._jobs.c
         of_job = and_(c.partner_id == j.partner_id, c.job_id == j.id)
         kept = select(j.id, size).where(j.partner_id == self._partner, j.finished_at.is_not(None), of_job)
         newest_first = (j.finished_at.desc(), j.id.desc())
-        self.kept_sizes = self._compiled(kept.group_by(j.id, j.finished_at).order_by(*newest_first))
-        self.remove_chunks = self._compiled(self._chunks.delete().where(self._of_mine))
+        self.job_sizes = self._compile(kept.group_by(j.id, j.finished_at).order_by(*newest_first))
+        self.remove_chunks = self._compile(self._chunks.delete().where(self._of_mine))
 
     def _of_keys(self) -> None:
         """Which row was the first to mean a tenant."""
         k = self._keys.c
         of_mine = and_(k.partner_id == self._partner, k.job_id == bindparam("job_id", type_=k.job_id.type))
         one = and_(of_mine, k.key == bindparam("key", type_=k.key.type))
-        self.first = self._compiled(select(k.row).where(one))
+        self.first = self._compile(select(k.row).where(one))
         insert = self._insert(self._keys)
-        self.add_key = self._compiled(insert.values(parameters(self._keys)).on_conflict_do_nothing())
-        given = incoming(self._dialect, key=k.key.type, row=k.row.type)
-        self.firsts = self._compiled(each(select(k.key, k.row).where(of_mine), k.key, given, self._dialect))
+        self.add_key = self._compile(insert.values(bind_columns(self._keys)).on_conflict_do_nothing())
+        given = select_incoming(self._dialect, key=k.key.type, row=k.row.type)
+        self.firsts = self._compile(look_up_each(select(k.key, k.row).where(of_mine), k.key, given, self._dialect))
         mine = (self._partner, bindparam("job_id", type_=k.job_id.type))
         added = insert.from_select(list(k), select(*mine, given.c.key, given.c.row).where(true()))
-        self.add_keys = self._compiled(added.on_conflict_do_nothing())
-        self.remove_keys = self._compiled(self._keys.delete().where(of_mine))
+        self.add_keys = self._compile(added.on_conflict_do_nothing())
+        self.remove_keys = self._compile(self._keys.delete().where(of_mine))
 
     def page(self, *, of_partner: bool, in_state: bool, after: bool) -> Statement:
         """A page of jobs, the newest first; none that is still being received."""
@@ -136,7 +139,7 @@ class BulkSQL(SQL):
         """The first chunk with a result in `state`, or with any: its first row, how many it has and what came of them,
         or the `whole` chunk.
         """
-        return self._once(self._first_answered, state, whole)
+        return self._once(self._next_chunk_with_results, state, whole)
 
     def _page(self, of_partner: bool, in_state: bool, after: bool) -> Any:
         j = self._jobs.c
@@ -149,21 +152,21 @@ class BulkSQL(SQL):
             rows = rows.where(j.id < bindparam("after", type_=j.id.type))
         return rows.order_by(j.id.desc()).limit(self._limit)
 
-    def _first_answered(self, state: str | None, whole: bool) -> Any:
+    def _next_chunk_with_results(self, state: str | None, whole: bool) -> Any:
         c = self._chunks.c
-        found = select(*(c[name] for name in (Chunk._fields if whole else _ANSWER))).where(self._answered)
+        found = select(*(c[name] for name in (Chunk._fields if whole else _RESULT_COLUMNS))).where(self._has_results)
         if state in ("succeeded", "failed", "unchanged"):
             found = found.where(c[state] > 0)
         return found.order_by(c.number).limit(1)
 
 
-def jobs_are_due(storage: Storage) -> ColumnElement[bool]:
+def has_due_jobs(storage: Storage) -> ColumnElement[bool]:
     """Whether any job has something to do at the instant `now`."""
     jobs = storage.table("bulk_jobs")
     return select(jobs.c.id).where(jobs.c.due_at <= bindparam("now", type_=jobs.c.due_at.type)).exists()
 
 
-def waiting_jobs(storage: Storage) -> Select[Any]:
+def select_waiting_jobs(storage: Storage) -> Select[Any]:
     """Since when no worker has had a chunk of each job that is due at the instant `now`, as `since`.
 
     Of a partner's jobs only the oldest counts: the others wait for it. One whose chunk has been claimed is at work
@@ -178,3 +181,20 @@ def waiting_jobs(storage: Storage) -> Select[Any]:
     found = select(j.due_at, claimed.label("claimed")).where(j.due_at <= now, is_first).subquery("waiting")
     since = case((found.c.claimed > found.c.due_at, found.c.claimed), else_=found.c.due_at)
     return select(since.label("since")).where(since <= now)
+
+
+class ErasureSQL(SQL):
+    """The statements of one storage."""
+
+    def __init__(self, storage: Storage) -> None:
+        super().__init__(storage.engine.dialect)
+        jobs, chunks = storage.table("bulk_jobs"), storage.table("bulk_chunks")
+        j, c = jobs.c, chunks.c
+        partner: Any = bindparam("partner_id", type_=j.partner_id.type)
+        behind = j.id > bindparam("after", type_=j.id.type)
+        page = select(*(j[name] for name in Job._fields)).where(j.partner_id == partner, behind)
+        self.jobs = self._compile(page.order_by(j.id).limit(bindparam("limit", type_=Integer)))
+        job_id: Any = bindparam("job_id", type_=c.job_id.type)
+        of_job = and_(c.partner_id == partner, c.job_id == job_id)
+        one = and_(of_job, c.number == bindparam("number", type_=Integer))
+        self.erase = self._compile(chunks.update().where(one).values(bind_new_values(c, ("payload", "results"))))

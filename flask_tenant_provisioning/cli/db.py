@@ -9,9 +9,9 @@ import click
 from flask.cli import with_appcontext
 from sqlalchemy.exc import DBAPIError
 
-from ..tenants.own_indexes import own_indexes
-from ..web.mount import Mount
-from .mounts import chosen_mount, mount_option
+from ..mount import Mount
+from ..tenants.models import make_custom_field_indexes
+from .options import find_mount, mount_option
 
 _NO_TABLES = "There are no tables yet: run `flask provisioning db upgrade`."
 
@@ -28,11 +28,11 @@ def database_commands() -> None:
 def upgrade(revision: str, mount: str | None) -> None:
     from ..database import migration
 
-    found = chosen_mount(mount)
+    found = find_mount(mount)
     prefix = found.settings.table_prefix
-    with _reached():
-        migration.upgrade(found.storage.engine, prefix, revision, own_indexes(prefix, found.hooks.fields))
-        _say_current(found)
+    with _report_database_errors():
+        migration.upgrade(found.storage.engine, prefix, revision, make_custom_field_indexes(prefix, found.hooks.fields))
+        _print_revision(found)
 
 
 @database_commands.command("downgrade", help="Take the tables back to REVISION; `base` removes them and their rows.")
@@ -43,10 +43,10 @@ def upgrade(revision: str, mount: str | None) -> None:
 def downgrade(revision: str, yes: bool, mount: str | None) -> None:
     from ..database import migration
 
-    found = chosen_mount(mount)
+    found = find_mount(mount)
     engine, prefix = found.storage.engine, found.settings.table_prefix
-    with _reached():
-        now = migration.current(engine, prefix)
+    with _report_database_errors():
+        now = migration.get_current_revision(engine, prefix)
         if now is None:
             raise click.ClickException(_NO_TABLES)
         if not yes:
@@ -55,15 +55,15 @@ def downgrade(revision: str, yes: bool, mount: str | None) -> None:
             question = f"Take the tables {prefix}* in {where} from {now} back to {revision}? {lost}"
             click.confirm(question, abort=True, err=True)
         migration.downgrade(engine, prefix, revision)
-        _say_current(found)
+        _print_revision(found)
 
 
 @database_commands.command("current", help="Say which revision the tables have.")
 @mount_option
 @with_appcontext
 def current(mount: str | None) -> None:
-    with _reached():
-        _say_current(chosen_mount(mount))
+    with _report_database_errors():
+        _print_revision(find_mount(mount))
 
 
 @database_commands.command("check", help="Prove that the tables are what this release wants; exit 1 otherwise.")
@@ -72,12 +72,14 @@ def current(mount: str | None) -> None:
 def check(mount: str | None) -> None:
     from ..database import migration
 
-    found = chosen_mount(mount)
+    found = find_mount(mount)
     engine, prefix = found.storage.engine, found.settings.table_prefix
-    with _reached():
-        if migration.current(engine, prefix) is None:
+    with _report_database_errors():
+        if migration.get_current_revision(engine, prefix) is None:
             raise click.ClickException(_NO_TABLES)
-        wrong = migration.differences(engine, found.storage.metadata, own_indexes(prefix, found.hooks.fields))
+        wrong = migration.diff_tables(
+            engine, found.storage.metadata, make_custom_field_indexes(prefix, found.hooks.fields)
+        )
     for difference in wrong:
         click.echo(f"differs: {difference}", err=True)
     if wrong:
@@ -86,7 +88,7 @@ def check(mount: str | None) -> None:
 
 
 @contextlib.contextmanager
-def _reached() -> Iterator[None]:
+def _report_database_errors() -> Iterator[None]:
     """Say in a line that the database does not answer, or does not exist; its words may hold no address or password."""
     try:
         yield
@@ -96,8 +98,8 @@ def _reached() -> Iterator[None]:
         raise click.ClickException(f"The database cannot be used ({type(error.orig).__name__}{reason}).") from error
 
 
-def _say_current(mount: Mount) -> None:
+def _print_revision(mount: Mount) -> None:
     from ..database import migration
 
-    found = migration.current(mount.storage.engine, mount.settings.table_prefix)
-    click.echo(f"{found or 'no tables'}{' (newest)' if found == migration.head() else ''}")
+    found = migration.get_current_revision(mount.storage.engine, mount.settings.table_prefix)
+    click.echo(f"{found or 'no tables'}{' (newest)' if found == migration.get_head_revision() else ''}")

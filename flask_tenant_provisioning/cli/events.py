@@ -9,18 +9,17 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from ..events.feed import audited
-from ..events.following import Follower
+from ..events.feed import FeedFollower
+from ..events.models import render_audited_event
 from ..events.schemas import event_query
-from ..web.validation import load_parameters
-from .mounts import chosen_mount, mount_option
-from .output import Table, json_option, room, say, say_json
-from .problems import told
-from .tenants.options import TEXT
+from ..validation import load_parameters
+from .errors import report_problems
+from .options import TEXT, find_mount, json_option, mount_option
+from .output import Table, get_terminal_width, print_json, print_text
 
 COLUMNS = ("timestamp", "type", "tenant", "partner", "by")
 #: How often a follower looks, in seconds.
-EVERY = 1.0
+POLL_SECONDS = 1.0
 
 
 @click.group("events", help="What has happened to tenants, and what happens.")
@@ -48,10 +47,10 @@ def tail(
 ) -> None:
     """Ctrl-C ends it."""
     given = {"type": types, "tenant": tenant}
-    chosen = chosen_mount(mount)
-    with told():
+    chosen = find_mount(mount)
+    with report_problems():
         asked = load_parameters(event_query(), {name: [text] for name, text in given.items() if text is not None})
-        follower = Follower(chosen.storage, asked, partner)
+        follower = FeedFollower(chosen.storage, asked, partner)
         if not everything:
             follower.skip()
         try:
@@ -60,18 +59,18 @@ def tail(
             return
 
 
-def _follow(follower: Follower, *, as_json: bool, once: bool) -> None:
-    table = Table(COLUMNS, room())
+def _follow(follower: FeedFollower, *, as_json: bool, once: bool) -> None:
+    table = Table(COLUMNS, get_terminal_width())
     while True:
-        _print((audited(event._asdict()) for event in follower.read()), None if as_json else table)
+        _print((render_audited_event(event._asdict()) for event in follower.read()), None if as_json else table)
         if once:
             return
-        time.sleep(EVERY)
+        time.sleep(POLL_SECONDS)
 
 
 def _print(events: Iterable[dict[str, Any]], table: Table | None) -> None:
     for event in events:
         if table is None:
-            say_json(event)
+            print_json(event)
         else:
-            say("\n".join(table.lines([{**event, "by": event["actor"]["sub"]}])))
+            print_text("\n".join(table.lines([{**event, "by": event["actor"]["sub"]}])))

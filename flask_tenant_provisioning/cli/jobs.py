@@ -8,20 +8,18 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from ..bulk import actions, documents
-from ..bulk.models import STATES
-from ..bulk.requests import NEEDED, named
-from ..bulk.results import STATES as ROW_STATES, Result
-from ..bulk.sheets import explained
-from .mounts import chosen_mount, mount_option
-from .output import json_option, say, say_one
-from .paging import pages, say_pages
-from .problems import told
-from .tenants.options import TEXT, on_one
-from .tenants.working import allowance
+from ..bulk import actions, schemas
+from ..bulk.models import JOB_STATES
+from ..bulk.results import RESULT_STATES as ROW_STATES, RowResult
+from ..bulk.results_csv import explain_problem
+from ..bulk.routes import ROW_PERMISSIONS, parse_job_id
+from .errors import report_problems
+from .options import TEXT, find_mount, json_option, mount_option, resource_options
+from .output import iter_pages, print_document, print_pages, print_text
+from .tenants.common import load_allowance
 
 COLUMNS = ("job", "partner", "operation", "state", "total", "processed", "failed", "created_at", "finished_at")
-ROWS = ("row", "state", "status", "code", "detail", "external_id", "tenant")
+ROW_COLUMNS = ("row", "state", "status", "code", "detail", "external_id", "tenant")
 
 
 @click.group("jobs", help="List, show, cancel and resume bulk jobs as the API does.")
@@ -31,63 +29,66 @@ def job_commands() -> None:
 
 @job_commands.command("list", help="List bulk jobs, the newest first, of every partner unless --partner names one.")
 @click.option("--partner", type=TEXT, help="Only this partner's.")
-@click.option("--state", type=click.Choice([state for state in STATES if state != "receiving"]), help="Only those.")
+@click.option("--state", type=click.Choice([state for state in JOB_STATES if state != "receiving"]), help="Only those.")
 @click.option("--limit", type=click.IntRange(0), default=50, show_default=True, help="How many at most; 0: all.")
 @json_option
 @mount_option
 @with_appcontext
 def list_jobs(partner: str | None, state: str | None, limit: int, as_json: bool, mount: str | None) -> None:
-    work = partial(actions.page, partner=partner, state=state)
-    with told():
-        found = pages(chosen_mount(mount).storage, work, documents.job, limit)
-        say_pages(found, COLUMNS, "bulk jobs", as_json=as_json)
+    work = partial(actions.list_jobs, partner=partner, state=state)
+    with report_problems():
+        found = iter_pages(find_mount(mount).storage, work, schemas.dump_job, limit)
+        print_pages(found, COLUMNS, "bulk jobs", as_json=as_json)
 
 
 @job_commands.command("show", help="Show the bulk job with the id JOB: how far it is, and its results.")
-@on_one("job")
+@resource_options("job")
 def show(job: str, partner: str | None, as_json: bool, mount: str | None) -> None:
-    chosen = chosen_mount(mount)
-    with told():
-        found = chosen.storage.read(partial(actions.read, partner=partner, job_id=named(job)))
-        say_one(documents.job(found), as_json=as_json)
+    chosen = find_mount(mount)
+    with report_problems():
+        found = chosen.storage.read(partial(actions.load_progress, partner=partner, job_id=parse_job_id(job)))
+        print_document(schemas.dump_job(found), as_json=as_json)
     if not as_json and found.tally.failed:
-        say(f"`jobs items {found.job.id} --state failed` lists the rows that failed.", err=True)
+        print_text(f"`jobs items {found.job.id} --state failed` lists the rows that failed.", err=True)
 
 
 @job_commands.command("items", help="List the results of the rows of the bulk job with the id JOB so far.")
 @click.option("--state", type=click.Choice(ROW_STATES), help="Only rows with this result.")
 @click.option("--limit", type=click.IntRange(0), default=50, show_default=True, help="How many at most; 0: all.")
-@on_one("job")
+@resource_options("job")
 def items(job: str, partner: str | None, state: str | None, limit: int, as_json: bool, mount: str | None) -> None:
-    chosen = chosen_mount(mount)
+    chosen = find_mount(mount)
 
-    def work(session: Any, limit: int, after: int | None) -> tuple[list[Result], Any]:
-        return actions.items(session, partner, named(job), state, limit, after or 0)
+    def work(session: Any, limit: int, after: int | None) -> tuple[list[RowResult], Any]:
+        return actions.list_results(session, partner, parse_job_id(job), state, limit, after or 0)
 
-    def shown(result: Result) -> dict[str, Any]:
+    def shown(result: RowResult) -> dict[str, Any]:
         problem = result.problem or {}
-        return {**result._asdict(), **({} if as_json else {"code": problem.get("code"), "detail": explained(problem)})}
+        return {
+            **result._asdict(),
+            **({} if as_json else {"code": problem.get("code"), "detail": explain_problem(problem)}),
+        }
 
-    with told():
-        say_pages(pages(chosen.storage, work, shown, limit), ROWS, "rows", as_json=as_json)
+    with report_problems():
+        print_pages(iter_pages(chosen.storage, work, shown, limit), ROW_COLUMNS, "rows", as_json=as_json)
 
 
 @job_commands.command("cancel", help="Do no further row of the bulk job with the id JOB; what is done stays done.")
-@on_one("job")
+@resource_options("job")
 def cancel(job: str, partner: str | None, as_json: bool, mount: str | None) -> None:
-    chosen = chosen_mount(mount)
-    with told():
-        work = partial(actions.cancel, partner=partner, job_id=named(job))
-        say_one(documents.job(chosen.storage.transaction(work)), as_json=as_json)
+    chosen = find_mount(mount)
+    with report_problems():
+        work = partial(actions.cancel_job, partner=partner, job_id=parse_job_id(job))
+        print_document(schemas.dump_job(chosen.storage.transaction(work)), as_json=as_json)
 
 
 @job_commands.command("resume", help="Go on with the cancelled bulk job with the id JOB; workers do its rows.")
-@on_one("job")
+@resource_options("job")
 def resume(job: str, partner: str | None, as_json: bool, mount: str | None) -> None:
-    chosen = chosen_mount(mount)
-    with told():
-        found = chosen.storage.read(partial(actions.read, partner=partner, job_id=named(job)))
-        if "tenant:create" in NEEDED[found.job.operation]:
-            allowance(chosen).license.require_provisioning()
-        work = partial(actions.resume, partner=partner, job_id=named(job))
-        say_one(documents.job(chosen.storage.transaction(work)), as_json=as_json)
+    chosen = find_mount(mount)
+    with report_problems():
+        found = chosen.storage.read(partial(actions.load_progress, partner=partner, job_id=parse_job_id(job)))
+        if "tenant:create" in ROW_PERMISSIONS[found.job.operation]:
+            load_allowance(chosen).license.require_provisioning()
+        work = partial(actions.resume_job, partner=partner, job_id=parse_job_id(job))
+        print_document(schemas.dump_job(chosen.storage.transaction(work)), as_json=as_json)

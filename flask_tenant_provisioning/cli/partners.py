@@ -9,29 +9,25 @@ from typing import Any, TypeVar
 import click
 from flask.cli import with_appcontext
 
+from .. import usage as usage
 from ..partners import actions
 from ..partners.actions import Values
-from ..partners.inputs import partner_named
 from ..partners.models import STATUSES, Partner
-from ..partners.schemas import partner_input
-from ..usage import actions as usage
-from ..usage.sheet import COLUMNS as REPORT, flat, sheet
-from ..web.validation import load
-from .mounts import chosen_mount, mount_option
-from .operator import operator
-from .output import json_option, say_one
-from .paging import pages, say_pages
-from .problems import told
-from .tenants.options import TEXT, sent
+from ..partners.schemas import partner_input, validate_partner_id
+from ..usage import CSV_COLUMNS as REPORT, flatten_row, render_csv
+from ..validation import load
+from .errors import report_problems
+from .options import TEXT, build_body, find_mount, json_option, make_operator, mount_option
+from .output import iter_pages, print_document, print_pages
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 COLUMNS = ("partner", "status", "name", "contact", "parent", "max_tenants", "suspended_reason", "created_at")
 
-REPORTED = tuple(name for name in REPORT if name != "name")
+USAGE_COLUMNS = tuple(name for name in REPORT if name != "name")
 
 
-def _described(command: F) -> F:
+def _partner_options(command: F) -> F:
     """What the commands have in common that say something of one partner."""
     for option in (
         with_appcontext,
@@ -69,10 +65,12 @@ def partner_commands() -> None:
 @mount_option
 @with_appcontext
 def list_partners(status: str | None, parent: str | None, limit: int, as_json: bool, mount: str | None) -> None:
-    chosen = chosen_mount(mount)
-    with told():
-        found = pages(chosen.storage, partial(actions.page, status=status, parent=parent), Partner.document, limit)
-        say_pages(found, COLUMNS, "partners", as_json=as_json)
+    chosen = find_mount(mount)
+    with report_problems():
+        found = iter_pages(
+            chosen.storage, partial(actions.load_page, status=status, parent=parent), Partner.document, limit
+        )
+        print_pages(found, COLUMNS, "partners", as_json=as_json)
 
 
 @partner_commands.command("show", help="Show the partner with the id PARTNER.")
@@ -81,10 +79,10 @@ def list_partners(status: str | None, parent: str | None, limit: int, as_json: b
 @mount_option
 @with_appcontext
 def show(partner: str, as_json: bool, mount: str | None) -> None:
-    chosen = chosen_mount(mount)
-    with told():
-        found = chosen.storage.read(partial(actions.read, partner_id=partner))
-        say_one(found.document(), as_json=as_json)
+    chosen = find_mount(mount)
+    with report_problems():
+        found = chosen.storage.read(partial(actions.load_partner, partner_id=partner))
+        print_document(found.document(), as_json=as_json)
 
 
 @partner_commands.command("usage", help="Report how many tenants partners have, and how many more they may.")
@@ -96,34 +94,34 @@ def show(partner: str, as_json: bool, mount: str | None) -> None:
 def report(partner: str | None, as_csv: bool, as_json: bool, mount: str | None) -> None:
     if as_csv and as_json:
         raise click.UsageError("--csv and --json exclude each other.")
-    storage = chosen_mount(mount).storage
-    with told():
-        one = None if partner is None else storage.read(partial(usage.one, partner_id=partner))
+    storage = find_mount(mount).storage
+    with report_problems():
+        one = None if partner is None else storage.read(partial(usage.read_partner_usage, partner_id=partner))
         if as_csv:
-            for line in sheet(usage.every(storage.read) if one is None else one):
+            for line in render_csv(usage.iter_usage(storage.read) if one is None else one):
                 click.echo(line, nl=False)
             return
-        shown: Callable[[dict[str, Any]], dict[str, Any]] = dict if as_json else flat
-        found = pages(storage, usage.page, shown, 0) if one is None else [(list(map(shown, one)), False)]
-        say_pages(found, REPORTED, "partners", as_json=as_json)
+        shown: Callable[[dict[str, Any]], dict[str, Any]] = dict if as_json else flatten_row
+        found = iter_pages(storage, usage.list_usage, shown, 0) if one is None else [(list(map(shown, one)), False)]
+        print_pages(found, USAGE_COLUMNS, "partners", as_json=as_json)
 
 
 @partner_commands.command("register", help="Register a partner with the id PARTNER, as its tokens name it.")
-@_described
+@_partner_options
 def register(partner: str, as_json: bool, mount: str | None, **fields: Any) -> None:
-    chosen = chosen_mount(mount)
-    with told():
-        values, wanted = load(partner_input(chosen), _sent(fields)), partner_named(partner)
+    chosen = find_mount(mount)
+    with report_problems():
+        values, wanted = load(partner_input(chosen), _build_partner_body(fields)), validate_partner_id(partner)
 
         def work(session: Any) -> Partner:
-            actions.register(session, wanted)
-            return actions.revise(session, operator(wanted), wanted, values)
+            actions.register_partner(session, wanted)
+            return actions.update_partner(session, make_operator(wanted), wanted, values)
 
-        say_one(chosen.storage.transaction(work).document(), as_json=as_json)
+        print_document(chosen.storage.transaction(work).document(), as_json=as_json)
 
 
 @partner_commands.command("update", help="Change what is said of the partner with the id PARTNER.")
-@_described
+@_partner_options
 @click.option(
     "--unset",
     type=click.Choice(["name", "contact", "parent", "max-tenants", "allowed-plans"]),
@@ -131,10 +129,10 @@ def register(partner: str, as_json: bool, mount: str | None, **fields: Any) -> N
     help="Say nothing of this any more: no limit, any plan; several times for several.",
 )
 def update(partner: str, unset: tuple[str, ...], as_json: bool, mount: str | None, **fields: Any) -> None:
-    named, empty = _sent(fields), {name.replace("-", "_"): None for name in unset}
+    named, empty = _build_partner_body(fields), {name.replace("-", "_"): None for name in unset}
     if twice := sorted(named.keys() & empty.keys()):
         raise click.BadParameter(f"{twice[0].replace('_', '-')} is named twice.", param_hint="--unset")
-    _revise(partner, mount, {**named, **empty}, as_json=as_json)
+    _update_partner(partner, mount, {**named, **empty}, as_json=as_json)
 
 
 @partner_commands.command("suspend", help="Refuse every request of the partner with the id PARTNER.")
@@ -144,7 +142,9 @@ def update(partner: str, unset: tuple[str, ...], as_json: bool, mount: str | Non
 @mount_option
 @with_appcontext
 def suspend(partner: str, reason: str | None, as_json: bool, mount: str | None) -> None:
-    _revise(partner, mount, {"status": "suspended", **sent({"suspended_reason": reason})}, as_json=as_json)
+    _update_partner(
+        partner, mount, {"status": "suspended", **build_body({"suspended_reason": reason})}, as_json=as_json
+    )
 
 
 @partner_commands.command("reactivate", help="Let the requests of the suspended partner PARTNER pass again.")
@@ -153,20 +153,20 @@ def suspend(partner: str, reason: str | None, as_json: bool, mount: str | None) 
 @mount_option
 @with_appcontext
 def reactivate(partner: str, as_json: bool, mount: str | None) -> None:
-    _revise(partner, mount, {"status": "active"}, as_json=as_json)
+    _update_partner(partner, mount, {"status": "active"}, as_json=as_json)
 
 
-def _sent(fields: dict[str, Any]) -> dict[str, Any]:
+def _build_partner_body(fields: dict[str, Any]) -> dict[str, Any]:
     """What an administrator would send for these options."""
     none, plans = fields.pop("allow_no_plan"), list(fields.pop("allowed_plans"))
     if none and plans:
         raise click.BadParameter("some are allowed.", param_hint="--allow-no-plan")
-    return {**sent(fields), **({"allowed_plans": plans} if none or plans else {})}
+    return {**build_body(fields), **({"allowed_plans": plans} if none or plans else {})}
 
 
-def _revise(partner: str, mount: str | None, fields: Values, *, as_json: bool) -> None:
-    chosen = chosen_mount(mount)
-    with told():
+def _update_partner(partner: str, mount: str | None, fields: Values, *, as_json: bool) -> None:
+    chosen = find_mount(mount)
+    with report_problems():
         values = load(partner_input(chosen), fields, partial=True)
-        work = partial(actions.revise, actor=operator(partner), partner_id=partner, values=values)
-        say_one(chosen.storage.transaction(work).document(), as_json=as_json)
+        work = partial(actions.update_partner, actor=make_operator(partner), partner_id=partner, values=values)
+        print_document(chosen.storage.transaction(work).document(), as_json=as_json)

@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-from .text import cut
+from .output import truncate
 
 #: Seconds from one report to the next: on a terminal, and in a log.
-OFTEN, SELDOM = 0.2, 10.0
-_CLEAR = "\r\x1b[K"
-_BAR = 24
+TERMINAL_SECONDS, LOG_SECONDS = 0.2, 10.0
+_CLEAR_LINE = "\r\x1b[K"
+_BAR_WIDTH = 24
 
 
 class Progress:
@@ -22,9 +22,9 @@ class Progress:
     def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream or sys.stderr
         self._clock = clock
-        self.drawn_over = self._stream.isatty()
-        self._every = OFTEN if self.drawn_over else SELDOM
-        self._next = clock() + (0.0 if self.drawn_over else self._every)
+        self.is_terminal = self._stream.isatty()
+        self._every = TERMINAL_SECONDS if self.is_terminal else LOG_SECONDS
+        self._next = clock() + (0.0 if self.is_terminal else self._every)
         self._visible = False
 
     def is_due(self) -> bool:
@@ -34,17 +34,17 @@ class Progress:
     def show(self, text: str) -> None:
         """Report `text`."""
         self._next = self._clock() + self._every
-        if self.drawn_over:
-            self._stream.write(_CLEAR + cut(text, shutil.get_terminal_size().columns - 1))
+        if self.is_terminal:
+            self._stream.write(_CLEAR_LINE + truncate(text, shutil.get_terminal_size().columns - 1))
         else:
             self._stream.write(f"{text}\n")
-        self._visible = self.drawn_over
+        self._visible = self.is_terminal
         self._stream.flush()
 
     def clear(self) -> None:
         """Leave the line to others."""
         if self._visible:
-            self._stream.write(_CLEAR)
+            self._stream.write(_CLEAR_LINE)
             self._stream.flush()
         self._visible = False
 
@@ -62,15 +62,15 @@ class Pace:
         if done == self._before:
             return words
         rate = (done - self._before) / max(self._clock() - self._since, 0.001)
-        return f"{words}, {rate:,.0f}/s, {_span((self._total - done) / rate)} left"
+        return f"{words}, {rate:,.0f}/s, {_format_duration((self._total - done) / rate)} left"
 
     def bar(self, done: int) -> str:
         """Such as ``[##########--------------]``."""
-        full = _BAR * done // max(self._total, 1)
-        return f"[{'#' * full}{'-' * (_BAR - full)}]"
+        full = _BAR_WIDTH * done // max(self._total, 1)
+        return f"[{'#' * full}{'-' * (_BAR_WIDTH - full)}]"
 
 
-def _span(seconds: float) -> str:
+def _format_duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

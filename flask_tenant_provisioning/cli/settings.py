@@ -9,27 +9,25 @@ from typing import Any, NamedTuple
 import click
 from flask.cli import with_appcontext
 
-from ..access import Actor
-from ..database import Session
-from ..problems import MalformedJSON
-from ..settings import actions, documents
-from ..settings.actions import FindOwner, Shelf
-from ..settings.state import State
-from ..tenants.changes import whereabouts
-from ..tenants.requests import tenant_named
-from ..web import json
-from ..web.mount import Mount
-from .mounts import chosen_mount, mount_option
-from .operator import operator
-from .output import json_option, say, say_one
-from .paging import pages, say_pages
-from .problems import told
-from .tenants.options import TEXT
+from .. import encoding
+from ..access.principal import Actor
+from ..database.session import Session
+from ..errors import MalformedJSON
+from ..mount import Mount
+from ..settings import actions, versions
+from ..settings.actions import FindOwner
+from ..settings.resolution import SettingsState
+from ..settings.storage import StorageOptions
+from ..tenants.mutations import load_tenant_in_any_state
+from ..tenants.routes import parse_tenant_id
+from .errors import report_problems
+from .options import TEXT, find_mount, json_option, make_operator, mount_option
+from .output import iter_pages, print_document, print_pages, print_text
 
 COLUMNS = ("version", "timestamp", "actor", "changes")
 
 
-class Owner(NamedTuple):
+class SettingsOwner(NamedTuple):
     """Whose settings a command is about."""
 
     mount: Mount
@@ -37,24 +35,24 @@ class Owner(NamedTuple):
     partner: str | None
 
     @property
-    def shelf(self) -> Shelf:
+    def shelf(self) -> StorageOptions:
         """Return the storage of settings of the mount."""
-        return Shelf(self.mount.keyring, self.mount.settings.settings_history)
+        return StorageOptions(self.mount.keyring, self.mount.settings.settings_history)
 
     def find(self) -> FindOwner:
         """Return the function that finds and locks their owner."""
         if self.tenant is None:
-            return partial(actions.of_partner, partner=str(self.partner))
-        return partial(actions.of_tenant, partner=self.partner, tenant_id=tenant_named(self.tenant))
+            return partial(actions.find_partner_owner, partner=str(self.partner))
+        return partial(actions.find_tenant_owner, partner=self.partner, tenant_id=parse_tenant_id(self.tenant))
 
     def actor(self, session: Session) -> Actor:
         """The operator, on behalf of whose settings they are."""
         if self.tenant is None:
-            return operator(str(self.partner))
-        return operator(whereabouts(session, self.partner, tenant_named(self.tenant)).partner_id)
+            return make_operator(str(self.partner))
+        return make_operator(load_tenant_in_any_state(session, self.partner, parse_tenant_id(self.tenant)).partner_id)
 
 
-def _of_owner(command: Callable[..., Any]) -> Callable[..., Any]:
+def _owner_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of each command about the settings of one owner."""
 
     @json_option
@@ -65,10 +63,10 @@ def _of_owner(command: Callable[..., Any]) -> Callable[..., Any]:
     def decorated(tenant: str | None, partner: str | None, mount: str | None, **options: Any) -> None:
         if tenant is None and partner is None:
             raise click.UsageError("Name whose settings are meant: --tenant, or --partner for a partner's defaults.")
-        owner = Owner(chosen_mount(mount), tenant, partner)
+        owner = SettingsOwner(find_mount(mount), tenant, partner)
         if not owner.mount.hooks.namespaces:
             raise click.ClickException("This app declares no settings.")
-        with told():
+        with report_problems():
             command(owner, **options)
 
     decorated.__doc__ = command.__doc__
@@ -81,86 +79,86 @@ def settings_commands() -> None:
 
 
 @settings_commands.command("show", help="Show the settings in force, and from where each comes; secrets are masked.")
-@_of_owner
-def show(owner: Owner, as_json: bool) -> None:
+@_owner_options
+def show(owner: SettingsOwner, as_json: bool) -> None:
     state = owner.mount.storage.read(partial(actions.read, shelf=owner.shelf, find=owner.find()))
-    _say(state, as_json=as_json)
+    _print_settings(state, as_json=as_json)
 
 
 @settings_commands.command("set", help="Set NAMESPACE.KEY=VALUE, several at once; VALUE is JSON, or else a text.")
 @click.argument("values", type=TEXT, nargs=-1, metavar="NAMESPACE.KEY=VALUE...")
 @click.option("--unset", type=TEXT, multiple=True, metavar="NAMESPACE.KEY", help="Inherit this one again.")
-@_of_owner
-def set_values(owner: Owner, values: tuple[str, ...], unset: tuple[str, ...], as_json: bool) -> None:
+@_owner_options
+def set_values(owner: SettingsOwner, values: tuple[str, ...], unset: tuple[str, ...], as_json: bool) -> None:
     sent: dict[str, dict[str, Any]] = {}
     for text in values:
         name, divides, value = text.partition("=")
         if not divides:
             raise click.UsageError(f"Say {name}=VALUE.")
-        namespace, key = _path(name)
-        sent.setdefault(namespace, {})[key] = _value(value)
+        namespace, key = _parse_path(name)
+        sent.setdefault(namespace, {})[key] = _parse_value(value)
     for name in unset:
-        namespace, key = _path(name)
+        namespace, key = _parse_path(name)
         sent.setdefault(namespace, {})[key] = None
     if not sent:
         raise click.UsageError("Name what to set, such as mail.sender=ops@example.com, or --unset something.")
-    _write(owner, actions.patch, sent, as_json=as_json)
+    _write_settings(owner, actions.patch, sent, as_json=as_json)
 
 
 @settings_commands.command("history", help="List the versions of the settings, the newest first.")
 @click.option("--limit", type=click.IntRange(0), default=20, show_default=True, help="How many at most; 0: all.")
-@_of_owner
-def history(owner: Owner, limit: int, as_json: bool) -> None:
+@_owner_options
+def history(owner: SettingsOwner, limit: int, as_json: bool) -> None:
     def work(session: Session, limit: int, after: str | None) -> tuple[list[dict[str, Any]], str | None]:
         before = None if after is None else int(after)
-        page = actions.history(session, owner.shelf, owner.find(), limit, before)
-        found = [documents.revision(page.state, one) for one in page.revisions]
+        page = actions.list_versions(session, owner.shelf, owner.find(), limit, before)
+        found = [versions.render_version(page.state, one) for one in page.revisions]
         return found, None if page.end is None else str(page.end)
 
     def shown(revision: dict[str, Any]) -> dict[str, Any]:
         return revision if as_json else {**revision, "actor": revision["actor"]["sub"]}
 
-    say_pages(pages(owner.mount.storage, work, shown, limit), COLUMNS, "versions", as_json=as_json)
+    print_pages(iter_pages(owner.mount.storage, work, shown, limit), COLUMNS, "versions", as_json=as_json)
 
 
 @settings_commands.command("rollback", help="Set what was set in VERSION, as a new version; in version 0 nothing was.")
 @click.argument("version", type=click.IntRange(0))
-@_of_owner
-def rollback(owner: Owner, version: int, as_json: bool) -> None:
-    _write(owner, actions.rollback, {"version": version}, as_json=as_json)
+@_owner_options
+def rollback(owner: SettingsOwner, version: int, as_json: bool) -> None:
+    _write_settings(owner, actions.rollback, {"version": version}, as_json=as_json)
 
 
-def _write(owner: Owner, action: Callable[..., State], sent: Any, *, as_json: bool) -> None:
-    def unit(session: Session) -> State:
+def _write_settings(owner: SettingsOwner, action: Callable[..., SettingsState], sent: Any, *, as_json: bool) -> None:
+    def unit(session: Session) -> SettingsState:
         return action(session, owner.actor(session), owner.shelf, owner.find(), sent, lambda _version: None)
 
-    _say(owner.mount.storage.transaction(unit), as_json=as_json)
+    _print_settings(owner.mount.storage.transaction(unit), as_json=as_json)
 
 
-def _say(state: State, *, as_json: bool) -> None:
+def _print_settings(state: SettingsState, *, as_json: bool) -> None:
     document = state.document()
     if as_json:
-        say_one(document, as_json=True)
+        print_document(document, as_json=True)
         return
     shown: dict[str, Any] = {"version": document["version"]}
     for path, source in document["sources"].items():
         namespace, _, key = path.partition(".")
         shown[f"{path} ({source})"] = document["effective"][namespace][key]
-    say_one(shown, as_json=False)
+    print_document(shown, as_json=False)
     if not document["sources"]:
-        say("Nothing is set.", err=True)
+        print_text("Nothing is set.", err=True)
 
 
-def _path(name: str) -> tuple[str, str]:
+def _parse_path(name: str) -> tuple[str, str]:
     namespace, divides, key = name.partition(".")
     if not (namespace and divides and key):
         raise click.UsageError(f"{name!r} names no setting: say NAMESPACE.KEY.")
     return namespace, key
 
 
-def _value(text: str) -> Any:
+def _parse_value(text: str) -> Any:
     """JSON, or else the text itself."""
     try:
-        return json.parse(text.encode())
+        return encoding.parse_json(text.encode())
     except MalformedJSON:
         return text

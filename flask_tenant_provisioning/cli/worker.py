@@ -11,11 +11,10 @@ from collections.abc import Iterator
 import click
 from flask.cli import with_appcontext
 
-from ..engine.choosing import worker_of
-from ..engine.worker import Worker
-from .mounts import chosen_mount, mount_option
-from .output import say
-from .problems import told
+from ..workers.worker import Worker, make_worker
+from .errors import report_problems
+from .options import find_mount, mount_option
+from .output import print_text
 
 
 @click.command("worker", help="Run the steps that are due, until SIGTERM or Ctrl-C.")
@@ -28,22 +27,22 @@ from .problems import told
 @with_appcontext
 def worker(threads: int | None, grace: float, drain: bool, mount: str | None) -> None:
     """Any number may run at once; what one that is killed has begun, another does again after its lease."""
-    chosen = chosen_mount(mount)
-    with told():
-        working = worker_of(chosen, threads)
+    chosen = find_mount(mount)
+    with report_problems():
+        working = make_worker(chosen, threads)
         gc.freeze()  # What has been loaded stays: looking through it again was an eighth of a bulk job's Python.
-        with _stopped_by_signals(working):
+        with _stop_on_signals(working):
             if drain:
                 working.drain()
             else:
-                say(f"Working for {chosen.name}; Ctrl-C stops.", err=True)
+                print_text(f"Working for {chosen.name}; Ctrl-C stops.", err=True)
                 working.run()
         if left := working.finish(grace):
             raise click.ClickException(f"{left} steps were not finished: another worker does them again.")
 
 
 @contextlib.contextmanager
-def _stopped_by_signals(working: Worker) -> Iterator[None]:
+def _stop_on_signals(working: Worker) -> Iterator[None]:
     """Let SIGTERM and SIGINT stop the worker; elsewhere than in the main thread nobody sends any."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,14 +1,16 @@
-"""Engines, units of work, column types and migrations."""
+"""Everything that is specific to SQLAlchemy, a driver or a database.
 
-from .errors import LockTimeout as LockTimeout, Outdated as Outdated, UniqueViolation as UniqueViolation
-from .identifiers import following as following, instant as instant, shown as shown, uuid7 as uuid7
-from .incoming import each as each, incoming as incoming
-from .statements import (
-    SQL as SQL,
-    GuardedInsert as GuardedInsert,
-    Statement as Statement,
-    parameters as parameters,
-    renewal as renewal,
-    renewed as renewed,
-)
-from .storage import Session as Session, Storage as Storage
+engine          the host's engine, or one of our own; connections of forked processes
+requirements    what an engine and its connections must be like
+session         reads and transactions, retried where the database undid them
+statements      SQL that is compiled once, and the shapes that several features share
+pages           reading a page of rows
+types           column types, JSON members, names of tables
+ids             UUIDs and instants as text
+errors          the meaning of a driver's exception
+sqlite          the write lock and the write-ahead log of SQLite
+indexes         indexes on a host's custom fields
+migration       the packaged migrations
+"""
+
+from __future__ import annotations

@@ -1,58 +1,63 @@
-"""Which database a mount uses: the host's own, one named by a URL, or a SQLite file in the instance folder."""
+"""The engine of a mount: the host's own, one made from a URL, or a SQLite file in the instance folder.
+
+A forked process leaves the connections that it inherited to its parent, since two processes that talk on one connection
+read each other's answers. `os.register_at_fork` reports most forks; servers that fork in C (uWSGI) do not call it, so
+each unit of work compares the process id too.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
+import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, Pool, create_engine, event, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 
-from ..config import ConfigurationError, Settings
-from .demands import DRIVERS, IN_MEMORY, is_in_memory, isolation_of, require_suitable
-from .errors import Meaning, meaning
-from .forks import guard
+from ..config import Config, ConfigurationError
+from .errors import FailureKind, classify_failure
+from .requirements import DRIVERS, IN_MEMORY, get_isolation_level, is_in_memory, require_suitable_engine
 
 logger = logging.getLogger(__name__)
+DEFAULT_FILE = "provisioning.sqlite3"
 
-EMBEDDED_FILE = "provisioning.sqlite3"
 
-
-def resolve(app: Flask, db: Any, settings: Settings) -> tuple[Engine, bool]:
+def resolve_engine(app: Flask, db: Any, settings: Config) -> tuple[Engine, bool]:
     """Return the engine for `db`, and whether it is ours to tune. A forked process gets connections of its own.
 
     `db` is a Flask-SQLAlchemy object, an `Engine`, a URL, or None. Raises `ConfigurationError`.
     """
-    _warn_of_another_database(app, db, settings)
-    engine, ours = _resolve(app, db, settings)
-    guard(require_suitable(engine))
+    _warn_about_unused_database(app, db, settings)
+    engine, ours = _find_engine(app, db, settings)
+    watch_forks(require_suitable_engine(engine))
     return engine, ours
 
 
-def _resolve(app: Flask, db: Any, settings: Settings) -> tuple[Engine, bool]:
+def _find_engine(app: Flask, db: Any, settings: Config) -> tuple[Engine, bool]:
     if isinstance(db, Engine):
         return db, False
     if hasattr(type(db), "init_app") and hasattr(type(db), "engine"):
-        return _of_extension(app, db), False
+        return _get_flask_sqlalchemy_engine(app, db), False
     if db is None or isinstance(db, str | URL):
-        return _own(app, db if db is not None else settings.database_url, settings), True
+        return _create_own_engine(app, db if db is not None else settings.database_url, settings), True
     given = f"the class {db.__name__}" if isinstance(db, type) else type(db).__name__
     if hasattr(db, "sync_engine"):
         given += ": make an Engine with a synchronous driver beside it"
     raise ConfigurationError(f"db must be a Flask-SQLAlchemy object, an Engine, a URL or None, not {given}.")
 
 
-def _warn_of_another_database(app: Flask, db: Any, settings: Settings) -> None:
+def _warn_about_unused_database(app: Flask, db: Any, settings: Config) -> None:
     """Log where the tables are kept in another database than the configuration makes one think."""
-    if is_overlooked(app, db, settings):
+    if is_host_database_unused(app, db, settings):
         logger.warning(
             "the API keeps its tables in a SQLite file of its own, and not in the database of the app's "
             "Flask-SQLAlchemy: call provisioning.init_app(app, db), or set PROVISIONING_DATABASE_URL",
-            extra={"file": os.path.join(app.instance_path, EMBEDDED_FILE)},
+            extra={"file": os.path.join(app.instance_path, DEFAULT_FILE)},
         )
     elif db is not None and settings.database_url is not None and db != settings.database_url:
         logger.warning(
@@ -60,12 +65,12 @@ def _warn_of_another_database(app: Flask, db: Any, settings: Settings) -> None:
         )
 
 
-def is_overlooked(app: Flask, db: Any, settings: Settings) -> bool:
+def is_host_database_unused(app: Flask, db: Any, settings: Config) -> bool:
     """Return whether the app has a database by Flask-SQLAlchemy, and the API is told of none."""
     return db is None and settings.database_url is None and "sqlalchemy" in app.extensions
 
 
-class Connections:
+class ConnectionSource:
     """Opens connections of `engine` at an isolation `level`; at the engine's own where that is None."""
 
     def __init__(self, engine: Engine, level: str | None) -> None:
@@ -80,26 +85,26 @@ class Connections:
         return connection if self._level is None else connection.execution_options(isolation_level=self._level)
 
 
-def connections_for_reads(engine: Engine) -> Connections:
+def make_read_source(engine: Engine) -> ConnectionSource:
     """Return what opens connections whose statements commit by themselves."""
-    is_plain = engine.dialect.name == "sqlite" or isolation_of(engine) == "AUTOCOMMIT"
-    return Connections(engine, None if is_plain else "AUTOCOMMIT")
+    is_plain = engine.dialect.name == "sqlite" or get_isolation_level(engine) == "AUTOCOMMIT"
+    return ConnectionSource(engine, None if is_plain else "AUTOCOMMIT")
 
 
-def connections_for_writes(engine: Engine) -> Connections:
+def make_write_source(engine: Engine) -> ConnectionSource:
     """Return what opens connections whose transactions are undone as a whole.
 
     A level that the host chose counts, but AUTOCOMMIT. On SQLite, units of work begin by themselves.
     """
-    if isolation_of(engine) != "AUTOCOMMIT":
-        return Connections(engine, None)
+    if get_isolation_level(engine) != "AUTOCOMMIT":
+        return ConnectionSource(engine, None)
     if engine.dialect.name == "sqlite":
         rolls_back = not getattr(engine.dialect, "skip_autocommit_rollback", False)
-        return Connections(engine, None if rolls_back else "SERIALIZABLE")
-    return Connections(engine, "READ COMMITTED")
+        return ConnectionSource(engine, None if rolls_back else "SERIALIZABLE")
+    return ConnectionSource(engine, "READ COMMITTED")
 
 
-def _of_extension(app: Flask, db: Any) -> Engine:
+def _get_flask_sqlalchemy_engine(app: Flask, db: Any) -> Engine:
     try:
         with app.app_context():
             engine: Engine = db.engine
@@ -110,11 +115,15 @@ def _of_extension(app: Flask, db: Any) -> Engine:
         ) from error
 
 
-def _own(app: Flask, url: str | URL | None, settings: Settings) -> Engine:
+def _create_own_engine(app: Flask, url: str | URL | None, settings: Config) -> Engine:
     """An engine of our own. What the database's driver or SQLAlchemy holds against it becomes `ConfigurationError`."""
     try:
-        wanted = make_url(_embedded(app) if url is None else url)
-        return _sqlite(wanted, settings) if wanted.get_backend_name() == "sqlite" else _server(wanted, settings)
+        wanted = make_url(_make_default_url(app) if url is None else url)
+        return (
+            _create_sqlite_engine(wanted, settings)
+            if wanted.get_backend_name() == "sqlite"
+            else _create_postgresql_engine(wanted, settings)
+        )
     except ModuleNotFoundError as error:
         install = "pip install 'flask-tenant-provisioning[postgresql]'"
         advice = install if error.name == "psycopg" else f"use {' or '.join(DRIVERS)}"
@@ -125,21 +134,21 @@ def _own(app: Flask, url: str | URL | None, settings: Settings) -> Engine:
         raise ConfigurationError(f"PROVISIONING_DATABASE_OPTIONS does not suit create_engine: {error}") from error
 
 
-def _embedded(app: Flask) -> str:
+def _make_default_url(app: Flask) -> str:
     os.makedirs(app.instance_path, exist_ok=True)
-    return f"sqlite:///{os.path.join(app.instance_path, EMBEDDED_FILE)}"
+    return f"sqlite:///{os.path.join(app.instance_path, DEFAULT_FILE)}"
 
 
-def _server(url: URL, settings: Settings) -> Engine:
+def _create_postgresql_engine(url: URL, settings: Config) -> Engine:
     if url.drivername in ("postgresql", "postgres"):
         url = url.set(drivername="postgresql+psycopg")
-    defaults: dict[str, Any] = {"connect_timeout": 5, "client_encoding": "utf8", **_SILENCE}
+    defaults: dict[str, Any] = {"connect_timeout": 5, "client_encoding": "utf8", **_KEEPALIVE}
     if settings.database_pooler == "transaction":
         if url.get_driver_name() == "psycopg":
             defaults["prepare_threshold"] = None
-        return _autocommitting(url, defaults, settings)
-    engine = _autocommitting(url, defaults, settings, **_statement_timeout(url, settings))
-    if not _startup_options(url, settings):
+        return _create_autocommit_engine(url, defaults, settings)
+    engine = _create_autocommit_engine(url, defaults, settings, **_make_statement_timeout(url, settings))
+    if not _get_startup_options(url, settings):
         event.listen(engine, "do_connect", _connect_without_refused_options)
     return engine
 
@@ -149,7 +158,7 @@ def _connect_without_refused_options(dialect: Any, _record: Any, arguments: Any,
     try:
         return dialect.connect(*arguments, **options)
     except dialect.loaded_dbapi.Error as error:
-        if meaning(error) is not Meaning.STARTUP_REFUSED or options.pop("options", None) is None:
+        if classify_failure(error) is not FailureKind.STARTUP_REFUSED or options.pop("options", None) is None:
             raise
         logger.warning(
             "PROVISIONING_STATEMENT_TIMEOUT_SECONDS has no effect, since a pooler refuses it: set the timeout on the "
@@ -162,30 +171,30 @@ def _connect_without_refused_options(dialect: Any, _record: Any, arguments: Any,
 
 #: libpq gives up on a server that is gone without a word within 15 seconds; Linux by itself takes a quarter of an
 #: hour when it sends and two hours when it waits.
-_SILENCE = {"tcp_user_timeout": 10_000, "keepalives_idle": 5, "keepalives_interval": 5}
+_KEEPALIVE = {"tcp_user_timeout": 10_000, "keepalives_idle": 5, "keepalives_interval": 5}
 
 
-def _startup_options(url: URL, settings: Settings) -> str:
+def _get_startup_options(url: URL, settings: Config) -> str:
     """Return what the operator wants in the startup options."""
     given = settings.database_options.get("connect_args", {}).get("options") or url.query.get("options", "")
     return str(given)
 
 
-def _statement_timeout(url: URL, settings: Settings) -> dict[str, str]:
+def _make_statement_timeout(url: URL, settings: Config) -> dict[str, str]:
     """The startup options with which the server ends what takes too long; what the operator sets in them wins."""
     seconds = settings.statement_timeout_seconds
-    return {"options": f"-cstatement_timeout={seconds}s {_startup_options(url, settings)}"} if seconds else {}
+    return {"options": f"-cstatement_timeout={seconds}s {_get_startup_options(url, settings)}"} if seconds else {}
 
 
-def _sqlite(url: URL, settings: Settings) -> Engine:
+def _create_sqlite_engine(url: URL, settings: Config) -> Engine:
     if is_in_memory(url):
         raise ConfigurationError(IN_MEMORY)
-    engine = _autocommitting(url, {"timeout": 5, "check_same_thread": False}, settings)
-    event.listen(engine, "connect", _tuned(settings.sqlite_synchronous))
+    engine = _create_autocommit_engine(url, {"timeout": 5, "check_same_thread": False}, settings)
+    event.listen(engine, "connect", _make_sqlite_listener(settings.sqlite_synchronous))
     return engine
 
 
-def _autocommitting(url: URL, defaults: dict[str, Any], settings: Settings, **merged: Any) -> Engine:
+def _create_autocommit_engine(url: URL, defaults: dict[str, Any], settings: Config, **merged: Any) -> Engine:
     """An engine whose statements commit by themselves; the host's URL and `DATABASE_OPTIONS` win over `defaults`."""
     options = {"pool_timeout": 5, **settings.database_options}
     ours = {name: value for name, value in defaults.items() if name not in url.query}
@@ -193,7 +202,7 @@ def _autocommitting(url: URL, defaults: dict[str, Any], settings: Settings, **me
     return create_engine(url, isolation_level="AUTOCOMMIT", **options)
 
 
-def _tuned(synchronous: str) -> Callable[[Any, Any], None]:
+def _make_sqlite_listener(synchronous: str) -> Callable[[Any, Any], None]:
     """Readers beside the writer (WAL), and commits as durable as configured."""
 
     def tune(connection: Any, _record: Any) -> None:
@@ -201,3 +210,42 @@ def _tuned(synchronous: str) -> Callable[[Any, Any], None]:
             connection.execute(f"PRAGMA {pragma}")
 
     return tune
+
+
+_watched_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+_process = os.getpid()
+#: One for each process id: a lock that the parent held at the fork would never be released in the child.
+_locks: dict[int, threading.Lock] = {}
+#: Kept, since Python would close SQLite's connections with the pool, and the parent would lose its locks.
+_inherited_pools: list[Pool] = []
+
+
+def watch_forks(engine: Engine) -> None:
+    """Have every fork from now on leave the pooled connections of `engine` to its parent."""
+    drop_inherited_connections()
+    _watched_engines.add(engine)
+
+
+def drop_inherited_connections() -> None:
+    """Give each guarded engine an empty pool, once in a forked process; the parent's connections stay open."""
+    global _process
+    process = os.getpid()
+    if process == _process:
+        return
+    with _locks.setdefault(process, threading.Lock()):
+        if process == _process:
+            return
+        for pool, engine in {engine.pool: engine for engine in list(_watched_engines)}.items():
+            _inherited_pools.append(pool)
+            engine.dispose(close=False)
+        _process = process
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=drop_inherited_connections)
+
+
+def disable_prepared_statements(driver: Any) -> None:
+    """Let a connection prepare no statement: behind a pooler, its next transaction may run in another session."""
+    if hasattr(driver, "prepare_threshold"):
+        driver.prepare_threshold = None

@@ -35,7 +35,7 @@ UNUSABLE_FILE = (
 Constraints = Mapping[frozenset[str], str]
 
 
-class Meaning(Enum):
+class FailureKind(Enum):
     """What to do about a failed statement."""
 
     RETRY = auto()
@@ -66,15 +66,15 @@ class LockTimeout(Exception):
     """Somebody else holds a lock for longer than this session was to wait (`Session.wait_for_locks`)."""
 
 
-class Unsuitable(Exception):
+class UnsuitableDatabase(Exception):
     """The database or a connection to it is such that no unit of work is safe; the message says what to do."""
 
 
-class Outdated(Exception):
+class StaleRead(Exception):
     """What a unit of work read has changed meanwhile: it may run again from its beginning."""
 
 
-def constraints_of(metadata: MetaData) -> Constraints:
+def map_unique_constraints(metadata: MetaData) -> Constraints:
     """Every named UNIQUE constraint of these tables, by its columns: SQLite reports the columns only."""
     return {
         frozenset(f"{table.name}.{column.name}" for column in constraint.columns): str(constraint.name)
@@ -84,22 +84,22 @@ def constraints_of(metadata: MetaData) -> Constraints:
     }
 
 
-def meaning(error: BaseException) -> Meaning:
+def classify_failure(error: BaseException) -> FailureKind:
     """Read an exception raised by a driver or by SQLAlchemy; what is neither is a bug."""
-    if isinstance(error, Outdated):
-        return Meaning.RETRY
+    if isinstance(error, StaleRead):
+        return FailureKind.RETRY
     if isinstance(error, TimeoutError):
-        return Meaning.EXHAUSTED
+        return FailureKind.EXHAUSTED
     if isinstance(error, LockTimeout):
-        return Meaning.LOCKED
-    if isinstance(error, Unsuitable):
-        return Meaning.UNSUITABLE
+        return FailureKind.LOCKED
+    if isinstance(error, UnsuitableDatabase):
+        return FailureKind.UNSUITABLE
     driver = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     name = getattr(driver, "sqlite_errorname", None)
-    return _of_sqlite(name, str(driver)) if name else _of_state(driver)
+    return _classify_sqlite(name, str(driver)) if name else _classify_sqlstate(driver)
 
 
-def constraint_of(error: BaseException, constraints: Constraints) -> str:
+def find_unique_constraint(error: BaseException, constraints: Constraints) -> str:
     """The unique constraint that `error` says was violated; empty where the driver does not tell."""
     driver = getattr(error, "orig", None) or error
     diagnosis = getattr(driver, "diag", None)
@@ -109,7 +109,7 @@ def constraint_of(error: BaseException, constraints: Constraints) -> str:
     return constraints.get(frozenset(columns), "")
 
 
-def violated(error: DBAPIError, engine: Engine) -> str | None:
+def find_violated_constraint(error: DBAPIError, engine: Engine) -> str | None:
     """The constraint of anybody's table that `error` speaks of, by name.
 
     SQLite tells the columns of a unique one only, and its name is looked up on another connection: after a failed
@@ -123,59 +123,59 @@ def violated(error: DBAPIError, engine: Engine) -> str | None:
         return which
     table, _, _ = which.partition(".")
     columns = [column.rpartition(".")[2] for column in which.split(", ")]
-    return _unique_on(table, columns, inspect(engine)) if what == "UNIQUE" and which else None
+    return _find_unique_key(table, columns, inspect(engine)) if what == "UNIQUE" and which else None
 
 
-def _unique_on(table: str, columns: list[str], found: Inspector) -> str | None:
+def _find_unique_key(table: str, columns: list[str], found: Inspector) -> str | None:
     keys = [*found.get_unique_constraints(table), *found.get_indexes(table)]
     named = (str(key["name"]) for key in keys if key["column_names"] == columns and key["name"])
     return next(named, None)
 
 
-def _of_sqlite(name: str, message: str) -> Meaning:
+def _classify_sqlite(name: str, message: str) -> FailureKind:
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return Meaning.RETRY
+        return FailureKind.RETRY
     if name in ("SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"):
-        return Meaning.TAKEN
+        return FailureKind.TAKEN
     if message.startswith(("no such table", "no such column")) or "has no column" in message:
-        return Meaning.MISSING_TABLE
+        return FailureKind.MISSING_TABLE
     if name.startswith("SQLITE_READONLY"):
-        return Meaning.READ_ONLY
+        return FailureKind.READ_ONLY
     if name.startswith(UNUSABLE_FILE):
-        return Meaning.UNREACHABLE
-    return Meaning.BUG
+        return FailureKind.UNREACHABLE
+    return FailureKind.BUG
 
 
-def _of_state(driver: Any) -> Meaning:
+def _classify_sqlstate(driver: Any) -> FailureKind:
     """Read a driver's error by its SQLSTATE; one that never reached the server has none."""
     if not hasattr(driver, "sqlstate") and not hasattr(driver, "pgcode"):
-        return Meaning.BUG
+        return FailureKind.BUG
     state = getattr(driver, "sqlstate", None) or getattr(driver, "pgcode", None) or ""
     said = str(driver) if state in VAGUE else ""
     if state in SERIALIZATION:
-        return Meaning.RETRY
+        return FailureKind.RETRY
     if state == "23505":
-        return Meaning.TAKEN
+        return FailureKind.TAKEN
     if state == "55P03":
-        return Meaning.LOCKED
+        return FailureKind.LOCKED
     if state == "42501":
-        return Meaning.FORBIDDEN
+        return FailureKind.FORBIDDEN
     if state in MISSING_TABLE:
-        return Meaning.MISSING_TABLE
+        return FailureKind.MISSING_TABLE
     if state == "25006" or any(words in said for words in READ_ONLY_WORDS):
-        return Meaning.READ_ONLY
+        return FailureKind.READ_ONLY
     if STARTUP_WORDS in said:
-        return Meaning.STARTUP_REFUSED
+        return FailureKind.STARTUP_REFUSED
     if OUTDATED_PLAN_WORDS in said:
-        return Meaning.OUTDATED_PLAN
+        return FailureKind.OUTDATED_PLAN
     if state in UNPREPARED or UNPREPARED_WORDS in said:
-        return Meaning.UNPREPARED
+        return FailureKind.UNPREPARED
     if state.startswith(DISCONNECTED):
-        return Meaning.DISCONNECTED
+        return FailureKind.DISCONNECTED
     if not state:
         # One that dies at COMMIT behind a pooler is InternalError in psycopg, and plain DatabaseError in psycopg2.
         kinds = {kind.__name__ for kind in type(driver).__mro__}
         plain = type(driver).__name__ == "DatabaseError"
         is_lost = plain or kinds & {"OperationalError", "InterfaceError", "InternalError"}
-        return Meaning.UNREACHABLE if is_lost else Meaning.BUG
-    return Meaning.UNREACHABLE if state.startswith(UNREACHABLE) else Meaning.BUG
+        return FailureKind.UNREACHABLE if is_lost else FailureKind.BUG
+    return FailureKind.UNREACHABLE if state.startswith(UNREACHABLE) else FailureKind.BUG

@@ -21,7 +21,7 @@ class IndexSet(NamedTuple):
     indexes: Sequence[Index]
 
 
-def names(connection: Connection, table: str, beginning: str) -> set[str]:
+def list_index_names(connection: Connection, table: str, beginning: str) -> set[str]:
     """The indexes of `table` whose names begin so."""
     if connection.dialect.name == "sqlite":
         # SQLAlchemy's inspector leaves out those on expressions.
@@ -31,21 +31,21 @@ def names(connection: Connection, table: str, beginning: str) -> set[str]:
     return {name for name in found if name.startswith(beginning)}
 
 
-def differences(connection: Connection, wanted: IndexSet) -> list[str]:
+def diff_indexes(connection: Connection, wanted: IndexSet) -> list[str]:
     """What is missing, as the statement that makes it, and what is there in vain."""
-    there = names(connection, wanted.table.name, wanted.beginning)
+    there = list_index_names(connection, wanted.table.name, wanted.beginning)
     missing = [str(CreateIndex(index).compile(connection)) for index in wanted.indexes if index.name not in there]
     return [f"missing: {statement}" for statement in missing] + [
         f"no longer declared: {name}" for name in sorted(there - {index.name for index in wanted.indexes})
     ]
 
 
-def bring(connection: Connection, wanted: IndexSet) -> None:
+def sync_indexes(connection: Connection, wanted: IndexSet) -> None:
     """Make what is missing, and drop what is there in vain."""
-    there = names(connection, wanted.table.name, wanted.beginning)
+    there = list_index_names(connection, wanted.table.name, wanted.beginning)
     missing = [index for index in wanted.indexes if index.name not in there]
     for name in sorted(there - {index.name for index in wanted.indexes}):
-        drop(connection, wanted.table.name, name)
+        drop_index(connection, wanted.table.name, name)
     for index in missing:
         connection.execute(CreateIndex(index))
     if missing and connection.dialect.name == "postgresql":
@@ -53,7 +53,7 @@ def bring(connection: Connection, wanted: IndexSet) -> None:
         connection.execute(DDL("ANALYZE %(table)s").against(wanted.table))  # type: ignore[no-untyped-call]
 
 
-def drop(connection: Connection, table: str, name: str) -> None:
+def drop_index(connection: Connection, table: str, name: str) -> None:
     """Drop the index of this name."""
     column: Column[None] = Column("id")
     Table(table, MetaData(), column)

@@ -17,16 +17,17 @@ from sqlalchemy.exc import DBAPIError
 
 from ..config import ConfigurationError
 from . import indexes as own_indexes
-from .demands import connect, isolation_of, require_suitable_connection
-from .errors import Meaning, Unsuitable, meaning
+from .engine import disable_prepared_statements
+from .errors import FailureKind, UnsuitableDatabase, classify_failure
 from .indexes import IndexSet
-from .unit import begin_immediately, prepare_nothing
+from .requirements import connect, get_isolation_level, require_suitable_connection
+from .sqlite import begin_immediate
 
 _FOLDER = pathlib.Path(__file__).parent / "migrations"
 _UPGRADE_LOCK = 7_236_041_905_271
 
 
-def version_table(prefix: str) -> str:
+def name_version_table(prefix: str) -> str:
     """The table in which our Alembic remembers where it is."""
     return f"{prefix}alembic_version"
 
@@ -40,44 +41,44 @@ def upgrade(engine: Engine, prefix: str, revision: str = "head", indexes: IndexS
     def work(config: Config) -> None:
         command.upgrade(config, revision)
         if indexes is not None and revision == "head":
-            own_indexes.bring(config.attributes["connection"], indexes)
+            own_indexes.sync_indexes(config.attributes["connection"], indexes)
 
-    _run(engine, prefix, work)
+    _run_in_transaction(engine, prefix, work)
 
 
 def downgrade(engine: Engine, prefix: str, revision: str) -> None:
     """Take the tables back to `revision`; ``base`` removes them."""
-    _run(engine, prefix, lambda config: command.downgrade(config, revision))
+    _run_in_transaction(engine, prefix, lambda config: command.downgrade(config, revision))
 
 
-def current(engine: Engine, prefix: str) -> str | None:
+def get_current_revision(engine: Engine, prefix: str) -> str | None:
     """The revision of the tables, None where there are none."""
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"version_table": version_table(prefix)})
+        context = MigrationContext.configure(connection, opts={"version_table": name_version_table(prefix)})
         return context.get_current_revision()
 
 
-def head() -> str | None:
+def get_head_revision() -> str | None:
     """The newest revision in this package."""
     return ScriptDirectory(str(_FOLDER)).get_current_head()
 
 
-def differences(engine: Engine, metadata: MetaData, indexes: IndexSet | None = None) -> list[Any]:
+def diff_tables(engine: Engine, metadata: MetaData, indexes: IndexSet | None = None) -> list[Any]:
     """What the tables lack or have too much compared with the models and `indexes`; empty where all agree."""
     prefix = metadata.info["prefix"]
     with engine.connect() as connection, warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*reflection of expression-based index")
         options = {
-            "include_name": _compared(metadata, indexes),
-            "version_table": version_table(prefix),
+            "include_name": _make_comparison_filter(metadata, indexes),
+            "version_table": name_version_table(prefix),
             "compare_type": True,
         }
         context = MigrationContext.configure(connection, opts=options)
         found = list(compare_metadata(context, metadata))
-        return found + (own_indexes.differences(connection, indexes) if indexes else [])
+        return found + (own_indexes.diff_indexes(connection, indexes) if indexes else [])
 
 
-def _compared(metadata: MetaData, indexes: IndexSet | None) -> Callable[[str | None, str, Any], bool]:
+def _make_comparison_filter(metadata: MetaData, indexes: IndexSet | None) -> Callable[[str | None, str, Any], bool]:
     """What Alembic is to look at: our tables, without the indexes that are none of the migrations'."""
 
     def include(name: str | None, kind: str, _parents: Any) -> bool:
@@ -87,7 +88,7 @@ def _compared(metadata: MetaData, indexes: IndexSet | None) -> Callable[[str | N
     return include
 
 
-def only_ours(prefix: str) -> Callable[[str | None, str, Any], bool]:
+def include_only_ours(prefix: str) -> Callable[[str | None, str, Any], bool]:
     """An Alembic ``include_name`` that sees our tables alone."""
 
     def include(name: str | None, kind: str, _parents: Any) -> bool:
@@ -98,54 +99,54 @@ def only_ours(prefix: str) -> Callable[[str | None, str, Any], bool]:
 
 def exclude_ours(prefix: str = "provisioning_") -> Callable[[str | None, str, Any], bool]:
     """An Alembic ``include_name`` for the host's ``env.py``: without it, autogenerate wants to drop our tables."""
-    ours = only_ours(prefix)
+    ours = include_only_ours(prefix)
     return lambda name, kind, parents: kind != "table" or not ours(name, kind, parents)
 
 
-def _run(engine: Engine, prefix: str, work: Callable[[Config], None]) -> None:
+def _run_in_transaction(engine: Engine, prefix: str, work: Callable[[Config], None]) -> None:
     """Do `work` in one transaction, on a connection that no fork inherits: it is closed, not returned to the pool.
 
     Raises `ConfigurationError` where the database, the role or a pooler does not allow it.
     """
     config = Config()
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
-    config.attributes.update(prefix=prefix, version_table=version_table(prefix))
+    config.attributes.update(prefix=prefix, version_table=name_version_table(prefix))
     try:
         with connect(engine) as connection:
             require_suitable_connection(connection)
             if engine.dialect.name != "sqlite":
                 connection.execution_options(isolation_level="READ COMMITTED")
-            elif isolation_of(engine) == "AUTOCOMMIT":
+            elif get_isolation_level(engine) == "AUTOCOMMIT":
                 connection.execution_options(isolation_level="SERIALIZABLE")
             connection.detach()
-            prepare_nothing(connection.connection.dbapi_connection)
+            disable_prepared_statements(connection.connection.dbapi_connection)
             with connection.begin():
-                _lock(connection)
+                _lock_migrations(connection)
                 config.attributes["connection"] = connection
                 work(config)
-    except Unsuitable as error:
+    except UnsuitableDatabase as error:
         raise ConfigurationError(str(error)) from error
     except DBAPIError as error:
-        if advice := _ADVICE.get(meaning(error)):
+        if advice := _ADVICE.get(classify_failure(error)):
             raise ConfigurationError(f"The tables cannot be upgraded: {error.orig}\n{advice}") from error
         raise
 
 
 _ADVICE = {
-    Meaning.FORBIDDEN: "GRANT USAGE, CREATE ON the schema to the role; or run `flask provisioning db upgrade` as the "
-    "role that owns the tables.",
-    Meaning.READ_ONLY: "The server takes no writes: name the primary, not a replica, and a role whose "
+    FailureKind.FORBIDDEN: "GRANT USAGE, CREATE ON the schema to the role; or run `flask provisioning db upgrade` as "
+    "the role that owns the tables.",
+    FailureKind.READ_ONLY: "The server takes no writes: name the primary, not a replica, and a role whose "
     "default_transaction_read_only is off.",
-    Meaning.STARTUP_REFUSED: "A pooler refuses what the connection asks for: set PROVISIONING_DATABASE_POOLER to "
+    FailureKind.STARTUP_REFUSED: "A pooler refuses what the connection asks for: set PROVISIONING_DATABASE_POOLER to "
     "'transaction' (or PROVISIONING_STATEMENT_TIMEOUT_SECONDS to 0), take `options` out of the URL, and let "
     "ALTER ROLE set search_path.",
 }
 
 
-def _lock(connection: Connection) -> None:
+def _lock_migrations(connection: Connection) -> None:
     """One migration at a time, for as long as this transaction lasts."""
     if connection.dialect.name == "sqlite":
-        begin_immediately(connection)
+        begin_immediate(connection)
     elif connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})")

@@ -1,7 +1,8 @@
-"""Column types whose Python value is the text that JSON shows: a row needs no conversion on its way out.
+"""Column types, JSON members in SQL, and the names of tables and constraints.
 
-Identifiers, instants and JSON documents go in and come out as text; each database keeps them in its own best
-type and turns them into text itself.
+The Python value of each type is the text that JSON shows: a row needs no conversion on its way out. Identifiers,
+instants and JSON documents go in and come out as text; each database keeps them in its own best type and converts them
+itself.
 """
 
 from __future__ import annotations
@@ -9,13 +10,31 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sqlalchemy import CHAR, JSON, DateTime, String, Text
+from sqlalchemy import CHAR, JSON, DateTime, MetaData, String, Text, literal_column
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+NAMING_CONVENTION = {
+    "pk": "%(table_name)s_pkey",
+    "uq": "%(table_name)s_%(column_0_N_name)s_key",
+    "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+    "ck": "%(table_name)s_%(constraint_name)s_check",
+    "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+}
+
+
+def make_metadata(prefix: str) -> MetaData:
+    """A MetaData whose tables are to be named ``prefix`` + their own name."""
+    return MetaData(naming_convention=NAMING_CONVENTION, info={"prefix": prefix})
+
+
+def name_table(metadata: MetaData, name: str) -> str:
+    """The full name of the table `name`."""
+    return f"{metadata.info['prefix']}{name}"
 
 
 class _AsText(FunctionElement[str]):
@@ -32,27 +51,27 @@ class _AsInstant(_AsText):
 
 
 @compiles(_AsText)
-def _plain(element: _AsText, compiler: Any, **options: Any) -> str:
+def _compile_as_text(element: _AsText, compiler: Any, **options: Any) -> str:
     return str(compiler.process(next(iter(element.clauses)), **options))
 
 
 @compiles(_AsText, "postgresql")
-def _cast(element: _AsText, compiler: Any, **options: Any) -> str:
-    return f"{_plain(element, compiler, **options)}::text"
+def _compile_as_text_on_postgresql(element: _AsText, compiler: Any, **options: Any) -> str:
+    return f"{_compile_as_text(element, compiler, **options)}::text"
 
 
 @compiles(_AsInstant)
-def _stored(element: _AsInstant, compiler: Any, **options: Any) -> str:
-    return _plain(element, compiler, **options)
+def _compile_as_instant(element: _AsInstant, compiler: Any, **options: Any) -> str:
+    return _compile_as_text(element, compiler, **options)
 
 
 @compiles(_AsInstant, "postgresql")
-def _formatted(element: _AsInstant, compiler: Any, **options: Any) -> str:
-    column = _plain(element, compiler, **options)
+def _compile_as_instant_on_postgresql(element: _AsInstant, compiler: Any, **options: Any) -> str:
+    column = _compile_as_text(element, compiler, **options)
     return f"""to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 
 
-class _Textual(TypeDecorator[str]):
+class _TextType(TypeDecorator[str]):
     """Base: `native` on PostgreSQL, plain text elsewhere; text in Python."""
 
     impl = Text
@@ -73,7 +92,7 @@ class _Textual(TypeDecorator[str]):
         return None if value is None else str(value)
 
 
-class Identifier(_Textual):
+class Identifier(_TextType):
     """A UUID in its canonical, lower-case form."""
 
     cache_ok = True
@@ -81,7 +100,7 @@ class Identifier(_Textual):
     plain = CHAR(36)
 
 
-class Instant(_Textual):
+class Instant(_TextType):
     """A point in time in UTC with microseconds: ``2025-02-10T16:30:00.000000Z``."""
 
     cache_ok = True
@@ -92,7 +111,7 @@ class Instant(_Textual):
         return _AsInstant(column)
 
 
-class _Json(_Textual):
+class _JsonType(_TextType):
     """Base of the JSON types: SQLAlchemy's own would wrap the text a second time."""
 
     cache_ok = True
@@ -104,14 +123,14 @@ class _Json(_Textual):
         return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
-class Document(_Json):
+class JsonDocument(_JsonType):
     """A JSON document that the database can look into (``jsonb`` on PostgreSQL)."""
 
     cache_ok = True
     native = postgresql.JSONB(none_as_null=True)
 
 
-class Record(_Json):
+class JsonText(_JsonType):
     """A JSON document that is kept to the letter, for reading whole (``json`` on PostgreSQL)."""
 
     cache_ok = True
@@ -121,3 +140,50 @@ class Record(_Json):
 def ordered_text(length: int) -> String:
     """Text that compares by code point on every database, for sorting, prefixes and keys."""
     return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
+#: How many characters of a member are compared: an index entry has no room for more, beside a partner and a name.
+MAX_MEMBER_LENGTH = 100
+
+
+class JsonMember(FunctionElement[str]):
+    """The scalar called `name` (letters, digits and ``_``) in the JSON object of a column; NULL where there is none.
+
+    The name stands in the text of the statement: an expression is found in an index by its text. PostgreSQL refuses
+    to index a long text, which may be there from before anybody compared it: of that, the beginning counts.
+    """
+
+    inherit_cache = True
+    type = String()
+
+    def __init__(self, column: ColumnElement[Any], name: str) -> None:
+        super().__init__(column, literal_column(name))
+
+
+class JsonScalar(FunctionElement[str]):
+    """A scalar given as JSON text (``"eu"``, ``5``, ``true``), as `Member` would give it."""
+
+    inherit_cache = True
+    type = String()
+
+
+@compiles(JsonMember)
+def _compile_member(element: JsonMember, compiler: Any, **options: Any) -> str:
+    column, name = element.clauses
+    return f"json_extract({compiler.process(column, **options)}, '$.\"{name}\"')"
+
+
+@compiles(JsonMember, "postgresql")
+def _compile_member_on_postgresql(element: JsonMember, compiler: Any, **options: Any) -> str:
+    column, name = element.clauses
+    return f"(left({compiler.process(column, **options)} ->> '{name}', {MAX_MEMBER_LENGTH}))"
+
+
+@compiles(JsonScalar)
+def _compile_scalar(element: JsonScalar, compiler: Any, **options: Any) -> str:
+    return f"json_extract({compiler.process(*element.clauses, **options)}, '$')"
+
+
+@compiles(JsonScalar, "postgresql")
+def _compile_scalar_on_postgresql(element: JsonScalar, compiler: Any, **options: Any) -> str:
+    return f"(CAST({compiler.process(*element.clauses, **options)} AS json) #>> '{{}}')"

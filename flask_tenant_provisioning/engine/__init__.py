@@ -1,1 +1,3 @@
-"""Who does what follows a commit, and when."""
+"""The public import path of Celery's beat schedule."""
+
+from __future__ import annotations

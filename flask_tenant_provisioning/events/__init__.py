@@ -1,3 +1,12 @@
-"""What has happened to tenants: at once the outbox, the feed and the audit trail."""
+"""Events: what happened to tenants, partners and webhooks. One table is the outbox, the feed and the audit trail.
 
-from .actions import compact as compact, event as event, record as record
+actions.py       build an event's row and record it in the transaction that it reports
+feed.py          give committed events their positions, read a page, follow a feed
+routes.py        GET /events
+schemas.py       the query and the documents of GET /events, and the list of event types
+statements.py    the SQL
+models.py        the tables, and an event as JSON
+retention.py     remove old events, erase purged tenants from the others
+"""
+
+from __future__ import annotations

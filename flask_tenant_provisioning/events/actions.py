@@ -1,16 +1,16 @@
-"""Remember what happened, in the very transaction in which it happens."""
+"""Record events in the transaction in which they happen."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from ..access import Actor
-from ..database import Session, Storage
+from ..access.principal import Actor
+from ..database.session import Session, Storage
+from ..encoding import dump_json
 from .statements import EventSQL
 
 
-def event(
+def build_event(
     storage: Storage,
     actor: Actor,
     kind: str,
@@ -33,22 +33,19 @@ def event(
         "request_id": actor.request_id,
         "actor_subject": actor.principal.subject,
         "actor_partner": actor.principal.partner,
-        "actor_address": _fitted(actor.address, 64),
-        "actor_user_agent": _fitted(actor.user_agent, 255),
-        "data": compact(document),
-        "changes": None if changes is None else compact(changes),
+        "actor_address": _fit(actor.address, 64),
+        "actor_user_agent": _fit(actor.user_agent, 255),
+        "data": dump_json(document),
+        "changes": None if changes is None else dump_json(changes),
     }
 
 
-def _fitted(sent: str | None, longest: int) -> str | None:
+def _fit(sent: str | None, longest: int) -> str | None:
     """What a client says of itself, as far as it can be stored."""
     return None if sent is None else sent[:longest].replace("\0", "")
 
 
-def record(session: Session, row: dict[str, Any]) -> None:
+def record_event(session: Session, row: dict[str, Any]) -> None:
     """Write the row that `event` made."""
     session.run(session.storage.once(EventSQL).insert, row)
     session.recorded.append(row)
-
-
-compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

@@ -1,16 +1,18 @@
-"""The tables of events, and of each partner's feed of them."""
+"""The tables of events and feeds, and an event as JSON."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Column, Index, MetaData, PrimaryKeyConstraint, String, Table, UniqueConstraint
 
-from ..database.tables import prefixed
-from ..database.types import Identifier, Instant, Record, ordered_text
+from ..database.ids import shorten_instant
+from ..database.types import Identifier, Instant, JsonText, name_table, ordered_text
 
 #: What is the same in all events that one request or job leaves.
-COMMON = ("type", "request_id", "actor_subject", "actor_partner", "actor_address", "actor_user_agent")
+SHARED_COLUMNS = ("type", "request_id", "actor_subject", "actor_partner", "actor_address", "actor_user_agent")
 
 
 class Event(NamedTuple):
@@ -38,7 +40,7 @@ def events_table(metadata: MetaData) -> Table:
     """
     position: Column[int] = Column("position", BigInteger)
     return Table(
-        prefixed(metadata, "events"),
+        name_table(metadata, "events"),
         metadata,
         Column("partner_id", ordered_text(255), nullable=False),
         Column("id", Identifier, nullable=False),
@@ -51,8 +53,8 @@ def events_table(metadata: MetaData) -> Table:
         Column("actor_partner", String(255)),
         Column("actor_address", String(64)),
         Column("actor_user_agent", String(255)),
-        Column("data", Record, nullable=False),
-        Column("changes", Record),
+        Column("data", JsonText, nullable=False),
+        Column("changes", JsonText),
         PrimaryKeyConstraint("partner_id", "id"),
         UniqueConstraint("partner_id", "position"),
         Index(
@@ -71,7 +73,7 @@ def events_table(metadata: MetaData) -> Table:
 def feeds_table(metadata: MetaData) -> Table:
     """One row a partner: the last `position` that was given, when, and the last one that was `removed` again."""
     return Table(
-        prefixed(metadata, "feeds"),
+        name_table(metadata, "feeds"),
         metadata,
         Column("partner_id", ordered_text(255), nullable=False),
         Column("position", BigInteger, nullable=False),
@@ -80,3 +82,36 @@ def feeds_table(metadata: MetaData) -> Table:
         PrimaryKeyConstraint("partner_id"),
         sqlite_with_rowid=False,
     )
+
+
+def render_event_head(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What the envelope of an event says before its data."""
+    return {
+        "id": row["id"],
+        "type": row["type"],
+        "timestamp": shorten_instant(row["timestamp"]),
+        "partner": row["partner_id"],
+        "tenant": row["tenant_id"],
+        "request_id": row["request_id"],
+        "actor": {"sub": row["actor_subject"], "partner": row["actor_partner"]},
+    }
+
+
+def render_event(row: Mapping[str, Any]) -> dict[str, Any]:
+    """An event as partners read it (contract §5), out of its columns."""
+    changes = json.loads(row["changes"]) if row["changes"] else {}
+    return {**render_event_head(row), "data": json.loads(row["data"]), "changes": changes}
+
+
+def render_audited_event(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with where the actor called from."""
+    found = render_event(row)
+    found["actor"] |= {"address": row["actor_address"], "user_agent": row["actor_user_agent"]}
+    return found
+
+
+def hide_endpoint(event: dict[str, Any]) -> dict[str, Any]:
+    """An event for those who may not read endpoints: of one that is about an endpoint no more than its id."""
+    if not event["type"].startswith("webhook."):
+        return event
+    return {**event, "data": {"webhook": event["data"].get("webhook")}, "changes": {}}

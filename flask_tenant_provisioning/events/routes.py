@@ -7,39 +7,40 @@ from urllib.parse import urlencode
 
 from flask import Response, request
 
-from ..problems import CursorExpired, InvalidCursor, InvalidParameter
-from ..web.routing import Call, Routes
-from . import feed
-from .publishing import publish_waiting
+from ..errors import CursorExpired, InvalidCursor, InvalidParameter
+from ..web.request import Request
+from ..web.routing import Routes
+from . import feed, models
+from .feed import publish_pending
 from .schemas import EventPageSchema, event_query
 
 routes = Routes()
 
-COLLECTION = "/events"
+EVENTS_PATH = "/events"
 
 
 @routes.add(
     "GET",
-    COLLECTION,
+    EVENTS_PATH,
     permissions=("event:read",),
     query=event_query,
     answers={200: EventPageSchema},
     problems=(InvalidParameter, InvalidCursor, CursorExpired),
 )
-def list_events(call: Call) -> Response:
+def list_events(call: Request) -> Response:
     """Follow the feed of what happened, in order: ask again with `next` as `after`, at once while `has_more`."""
     asked, storage, cursors = call.asked(event_query()), call.mount.storage, call.mount.cursors
     partner = call.partner(asked)
     question = f"events of {partner}"
     after = int(cursors.open(asked["after"], question)) if "after" in asked else None
-    more_waits = publish_waiting(storage, partner)
-    page = storage.read(partial(feed.page, partner=partner, asked=asked, after=after))
-    shown = feed.audited if "audit:read" in call.principal.permissions else feed.envelope
+    more_waits = publish_pending(storage, partner)
+    page = storage.read(partial(feed.load_page, partner=partner, asked=asked, after=after))
+    shown = models.render_audited_event if "audit:read" in call.principal.permissions else models.render_event
     following = cursors.seal(str(page.place), question)
     items = [shown(event._asdict()) for event in page.events]
     if "webhook:read" not in call.principal.permissions:
-        items = [feed.without_endpoint(item) for item in items]
+        items = [models.hide_endpoint(item) for item in items]
     answer = call.answer({"items": items, "next": following, "has_more": page.has_more or more_waits})
     parameters = {**request.args.to_dict(), "after": following}
-    answer.headers["Link"] = f'<{call.mount.base()}{COLLECTION}?{urlencode(parameters)}>; rel="next"'
+    answer.headers["Link"] = f'<{call.mount.base()}{EVENTS_PATH}?{urlencode(parameters)}>; rel="next"'
     return answer

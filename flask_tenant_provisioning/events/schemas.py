@@ -7,14 +7,15 @@ from typing import Any
 
 from marshmallow import fields, validate
 
-from ..problems import Fault
-from ..web.api import Api
-from ..web.parameters import LimitField, QuerySchema
-from ..web.validation import PartnerIdField, StrictSchema, TextField, refused
-from .feed import DEFAULT_LIMIT
+from ..errors import Fault
+from ..mount import Api
+from ..validation import PartnerIdField, StrictSchema, TextField, make_field_error
+from ..web.pagination import PageSizeField
+from ..web.parameters import QuerySchema
+from .feed import DEFAULT_PAGE_SIZE
 
 #: Every type of event.
-TYPES = (
+EVENT_TYPES = (
     "tenant.created",
     "tenant.provisioned",
     "tenant.provisioning_failed",
@@ -35,9 +36,9 @@ TYPES = (
     "webhook.deleted",
     "webhook.disabled",
 )
-_AUDIT = {"optional": True, "description": "Only for callers with `audit:read`."}
-_ANYTHING = {"type": ["string", "integer", "number", "boolean", "object", "array", "null"]}
-ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_AUDIT_ONLY = {"optional": True, "description": "Only for callers with `audit:read`."}
+_ANY_JSON = {"type": ["string", "integer", "number", "boolean", "object", "array", "null"]}
+UUID_PATTERN = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class TypesField(TextField):
@@ -49,8 +50,8 @@ class TypesField(TextField):
     def accept(self, value: str) -> Any:
         """The types, each once."""
         wanted = tuple(dict.fromkeys(value.split(",")))
-        if strangers := [name for name in wanted if name not in TYPES]:
-            raise refused(Fault("invalid-choice", f"{strangers[0]!r} is none of: {', '.join(TYPES)}."))
+        if strangers := [name for name in wanted if name not in EVENT_TYPES]:
+            raise make_field_error(Fault("invalid-choice", f"{strangers[0]!r} is none of: {', '.join(EVENT_TYPES)}."))
         return wanted
 
 
@@ -62,8 +63,8 @@ class TenantIdField(TextField):
 
     def accept(self, value: str) -> str:
         """The id in its canonical form."""
-        if not ID.fullmatch(value):
-            raise refused(Fault("invalid-id", "Must be the id of a tenant."))
+        if not UUID_PATTERN.fullmatch(value):
+            raise make_field_error(Fault("invalid-id", "Must be the id of a tenant."))
         return value.lower()
 
 
@@ -74,7 +75,7 @@ class EventQuery(QuerySchema):
     after = TextField(shortest=1, longest=4096)
     type = TypesField()
     tenant = TenantIdField()
-    limit = LimitField(load_default=DEFAULT_LIMIT)
+    limit = PageSizeField(load_default=DEFAULT_PAGE_SIZE)
 
 
 class ActorSchema(StrictSchema):
@@ -82,15 +83,15 @@ class ActorSchema(StrictSchema):
 
     sub = fields.String(allow_none=True)
     partner = fields.String(allow_none=True)
-    address = fields.String(allow_none=True, metadata=_AUDIT)
-    user_agent = fields.String(allow_none=True, metadata=_AUDIT)
+    address = fields.String(allow_none=True, metadata=_AUDIT_ONLY)
+    user_agent = fields.String(allow_none=True, metadata=_AUDIT_ONLY)
 
 
 class ChangeSchema(StrictSchema):
     """What a field was, and what it is."""
 
-    previous = fields.Raw(metadata=_ANYTHING)
-    new = fields.Raw(metadata=_ANYTHING)
+    previous = fields.Raw(metadata=_ANY_JSON)
+    new = fields.Raw(metadata=_ANY_JSON)
 
 
 class EventSchema(StrictSchema):
@@ -103,7 +104,7 @@ class EventSchema(StrictSchema):
     """
 
     id = fields.UUID()
-    type = fields.String(validate=validate.OneOf(TYPES))
+    type = fields.String(validate=validate.OneOf(EVENT_TYPES))
     timestamp = fields.AwareDateTime()
     partner = fields.String()
     tenant = fields.UUID(allow_none=True)

@@ -6,11 +6,12 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Integer, Select, and_, bindparam, func, select, true
 
-from ..database import SQL, Statement, Storage, parameters, renewed
+from ..database.session import Storage
+from ..database.statements import SQL, Statement, bind_columns, bind_new_values
 from .models import Event
 
 #: How many places of a feed one page looks at, at most: a filter that few events pass costs no more.
-WINDOW = 10_000
+PAGE_WINDOW = 10_000
 
 
 class EventSQL(SQL):
@@ -23,35 +24,35 @@ class EventSQL(SQL):
         partner: Any = bindparam("partner_id", type_=e.partner_id.type)
         after: Any = bindparam("after", type_=e.partner_id.type)
         insert = self._insert(self._feeds)
-        self.insert = self._compiled(self._events.insert().values(parameters(self._events)))
+        self.insert = self._compile(self._events.insert().values(bind_columns(self._events)))
         waiting = select(e.partner_id).where(e.position.is_(None))
-        self.waiting = self._compiled(waiting.where(e.partner_id > after).order_by(e.partner_id).limit(1))
-        self.waits = self._compiled(waiting.where(e.partner_id == partner).limit(1))
-        self.open = self._compiled(
-            insert.values(partner_id=partner, position=_zero(), removed=_zero()).on_conflict_do_nothing()
+        self.waiting = self._compile(waiting.where(e.partner_id > after).order_by(e.partner_id).limit(1))
+        self.waits = self._compile(waiting.where(e.partner_id == partner).limit(1))
+        self.open = self._compile(
+            insert.values(partner_id=partner, position=_bind_zero(), removed=_bind_zero()).on_conflict_do_nothing()
         )
         feed = select(f.position, f.removed, f.published_at).where(f.partner_id == partner)
-        self.lock = self._compiled(feed.with_for_update())
-        self.publish = self._compiled(self._publish(partner))
+        self.lock = self._compile(feed.with_for_update())
+        self.publish = self._compile(self._publish(partner))
         mine = self._feeds.update().where(f.partner_id == partner)
-        self.advance = self._compiled(mine.values(renewed(f, ("position", "published_at"))))
-        self.shorten = self._compiled(mine.values(renewed(f, ("removed",))))
-        self.heads = self._compiled(
-            select(f.partner_id, f.position).where(f.partner_id > after).order_by(f.partner_id).limit(_limit())
+        self.advance = self._compile(mine.values(bind_new_values(f, ("position", "published_at"))))
+        self.shorten = self._compile(mine.values(bind_new_values(f, ("removed",))))
+        self.heads = self._compile(
+            select(f.partner_id, f.position).where(f.partner_id > after).order_by(f.partner_id).limit(_bind_limit())
         )
         old = e.timestamp < bindparam("before", type_=e.timestamp.type)
         oldest = select(e.id).where(e.partner_id == f.partner_id, e.position == f.removed + 1, old).exists()
-        self.outdated = self._compiled(
-            select(f.partner_id).where(f.partner_id > after, oldest).order_by(f.partner_id).limit(_limit())
+        self.outdated = self._compile(
+            select(f.partner_id).where(f.partner_id > after, oldest).order_by(f.partner_id).limit(_bind_limit())
         )
         place = bindparam("place", type_=BigInteger)
-        self.oldest = self._compiled(
+        self.oldest = self._compile(
             select(e.position, e.timestamp)
             .where(e.partner_id == partner, e.position > place)
             .order_by(e.position)
-            .limit(_limit())
+            .limit(_bind_limit())
         )
-        self.remove = self._compiled(self._events.delete().where(e.partner_id == partner, e.position <= place))
+        self.remove = self._compile(self._events.delete().where(e.partner_id == partner, e.position <= place))
 
     def page(self, types: int, of_tenant: bool) -> Statement:
         """A page of a feed, of so many types (0: of all) and of one tenant or all."""
@@ -65,7 +66,7 @@ class EventSQL(SQL):
             select(e.id, func.row_number().over(order_by=order).label("rank"))
             .where(e.partner_id == partner, e.position.is_(None))
             .order_by(*order)
-            .limit(_limit())
+            .limit(_bind_limit())
             .subquery("ranked")
         )
         place = bindparam("place", type_=BigInteger) + ranked.c.rank
@@ -77,13 +78,13 @@ class EventSQL(SQL):
         partner: Any = bindparam("partner_id", type_=e.partner_id.type)
         removed = select(f.removed).where(f.partner_id == partner).scalar_subquery()
         after = func.coalesce(bindparam("after", type_=BigInteger), removed)
-        conditions = [e.partner_id == partner, e.position > after, e.position <= after + WINDOW]
+        conditions = [e.partner_id == partner, e.position > after, e.position <= after + PAGE_WINDOW]
         if types:
             conditions.append(e.type.in_([bindparam(f"type_{n}", type_=e.type.type) for n in range(types)]))
         if of_tenant:
             conditions.append(e.tenant_id == bindparam("tenant_id", type_=e.tenant_id.type))
         found = select(*(e[name] for name in Event._fields)).where(and_(*conditions)).order_by(e.position)
-        page = found.limit(_limit()).subquery("page")
+        page = found.limit(_bind_limit()).subquery("page")
         joined = self._feeds.outerjoin(page, true())
         return (
             select(f.position, f.removed, *page.c)
@@ -93,21 +94,21 @@ class EventSQL(SQL):
         )
 
 
-def _limit() -> Any:
+def _bind_limit() -> Any:
     return bindparam("limit", type_=Integer)
 
 
-def _zero() -> Any:
+def _bind_zero() -> Any:
     return bindparam("zero", 0, type_=BigInteger)
 
 
-def waits(storage: Storage) -> ColumnElement[bool]:
+def select_has_pending(storage: Storage) -> ColumnElement[bool]:
     """Whether any event waits for its place."""
     events = storage.table("events")
     return select(events.c.id).where(events.c.position.is_(None)).exists()
 
 
-def waiting_events(storage: Storage) -> Select[Any]:
+def select_pending(storage: Storage) -> Select[Any]:
     """When each event happened that waits for its place, as `since`."""
     events = storage.table("events")
     return select(events.c.timestamp.label("since")).where(events.c.position.is_(None))

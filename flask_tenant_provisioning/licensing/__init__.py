@@ -1,10 +1,8 @@
-"""The signed licence: read, verify, state (valid, warn, grace, expired), hot reload.
+"""The signed licence.
 
-It reminds of a contract and is no copy protection: no call home, no clock traps, and a bad file stops no host.
+`source` finds the licence of a mount and keeps it up to date, `document` verifies its signature and its claims, and
+`vendor` signs licences, offline. A licence reminds of a contract and is no copy protection: it makes no network
+requests and does not detect a clock that was set back, and an invalid licence never stops the host.
 """
 
-from .document import FEATURE, License, State, verify
-from .errors import LicenseError
-from .source import LicenseSource
-
-__all__ = ["FEATURE", "License", "LicenseError", "LicenseSource", "State", "verify"]
+from __future__ import annotations

@@ -1,26 +1,50 @@
-"""The licence as a value, and the way to it: signature first, then the claims, then whether it is meant for us."""
+"""The licence document: a compact JWS (RFC 7515) signed with Ed25519 (RFC 8037), and the claims in it.
+
+`verify` checks the signature first, then the claims, then whether the licence is for this installation. One algorithm
+and one type are accepted. Header parameters that bring keys of their own (`jwk`, `jku`, `x5c`, `x5u`) are not read, and
+a header with `crit` is refused.
+"""
 
 from __future__ import annotations
 
+import base64
 import datetime
+import json
 import math
+import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple, NoReturn
 
-from .errors import ASK, LicenseError
-from .jws import is_text, strict_json, take_apart
-from .keys import public_key
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
+
+class LicenseError(Exception):
+    """There is no licence to go by. `reason` says in a sentence what is wrong, `advice` what to do about it."""
+
+    def __init__(self, reason: str, advice: str) -> None:
+        super().__init__(reason, advice)
+        self.reason = reason
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"{self.reason} {self.advice}"
+
+
+ASK_VENDOR = "Ask the vendor for a new licence file."
+COPY_AGAIN = "Copy the vendor's file again, byte for byte."
 FEATURE = "tenant-provisioning"
 EDITION = "enterprise"
 ANY_INSTALL = "*"
 DAY = 86_400
 #: How far, in seconds, this machine's clock may be behind the vendor's.
-LEEWAY = 300
+LEEWAY_SECONDS = 300
 #: The first second of the year 3000: no licence lasts longer.
-LAST_TIME = 32_503_680_000
+MAX_TIME = 32_503_680_000
 MAX_DAYS = 3_660
 
 
@@ -84,7 +108,7 @@ def verify(
     One that has expired is returned as well: what its `state` forbids is the caller's business.
     """
     license = authenticate(text, keys, revoked)
-    admit(license, install_id, now)
+    require_applicable(license, install_id, now)
     return license
 
 
@@ -93,96 +117,250 @@ def authenticate(text: str | bytes, keys: Mapping[str, str], revoked: Collection
 
     Raises `LicenseError`. No claim is looked at before the signature has been verified.
     """
-    envelope = take_apart(text)
+    envelope = parse_jws(text)
     if envelope.kid in revoked:
-        raise LicenseError(f"The licence is signed with the key {envelope.kid!r}, which is revoked.", ASK)
-    envelope.check(public_key(keys, envelope.kid))
-    license = from_claims(envelope.kid, strict_json(envelope.payload, "content"))
+        raise LicenseError(f"The licence is signed with the key {envelope.kid!r}, which is revoked.", ASK_VENDOR)
+    envelope.check(load_public_key(keys, envelope.kid))
+    license = parse_claims(envelope.kid, parse_strict_json(envelope.payload, "content"))
     if license.id in revoked:
-        raise LicenseError(f"The licence {license.id!r} is revoked.", ASK)
+        raise LicenseError(f"The licence {license.id!r} is revoked.", ASK_VENDOR)
     return license
 
 
-def admit(license: License, install_id: str | None, now: float) -> None:
+def require_applicable(license: License, install_id: str | None, now: float) -> None:
     """Raise `LicenseError` unless the licence is for this product and installation and has begun (5 minutes leeway)."""
     if license.edition != EDITION:
-        raise LicenseError(f"The licence is for the edition {license.edition!r}, not {EDITION!r}.", ASK)
+        raise LicenseError(f"The licence is for the edition {license.edition!r}, not {EDITION!r}.", ASK_VENDOR)
     if FEATURE not in license.features:
-        raise LicenseError(f"The licence does not include the feature {FEATURE!r}.", ASK)
+        raise LicenseError(f"The licence does not include the feature {FEATURE!r}.", ASK_VENDOR)
     if not {ANY_INSTALL, install_id} & {*license.install}:
         bound = ", ".join(map(repr, license.install))
         raise LicenseError(
             f"The licence is bound to another installation ({bound}; this one is {install_id!r}).",
             "Set PROVISIONING_INSTALL_ID to the id that the licence names, or ask the vendor for one for this id.",
         )
-    if license.not_before > now + LEEWAY:
+    if license.not_before > now + LEEWAY_SECONDS:
         raise LicenseError(
-            f"The licence is not valid before {as_date(license.not_before)}.",
+            f"The licence is not valid before {format_time(license.not_before)}.",
             "Check this machine's clock; a file that replaces a licence in force is taken over when its time comes.",
         )
 
 
-def unverified(text: str | bytes) -> License:
+def decode_unverified(text: str | bytes) -> License:
     """Decode a licence without asking who signed it, to show it and for nothing else. Raises `LicenseError`."""
-    envelope = take_apart(text)
-    return from_claims(envelope.kid, strict_json(envelope.payload, "content"))
+    envelope = parse_jws(text)
+    return parse_claims(envelope.kid, parse_strict_json(envelope.payload, "content"))
 
 
-def from_claims(kid: str, claims: Mapping[str, Any]) -> License:
+def parse_claims(kid: str, claims: Mapping[str, Any]) -> License:
     """Build a licence of strictly typed claims; those of no meaning here are passed over. Raises `LicenseError`.
 
     `max_tenants` may be absent or null; every other claim is required.
     """
     license = License(
-        customer=_text(claims, "sub"),
-        install=_install(claims),
-        id=_text(claims, "jti"),
+        customer=_read_text(claims, "sub"),
+        install=_read_install_ids(claims),
+        id=_read_text(claims, "jti"),
         kid=kid,
-        edition=_text(claims, "edition"),
-        features=frozenset(_texts(claims, "features")),
-        max_tenants=None if claims.get("max_tenants") is None else _number(claims, "max_tenants", 2**53),
-        not_before=_number(claims, "nbf", LAST_TIME),
-        expires=_number(claims, "exp", LAST_TIME),
-        warn_days=_number(claims, "warn_days", MAX_DAYS),
-        grace_days=_number(claims, "grace_days", MAX_DAYS),
-        issuer=_text(claims, "iss"),
+        edition=_read_text(claims, "edition"),
+        features=frozenset(_read_texts(claims, "features")),
+        max_tenants=None if claims.get("max_tenants") is None else _read_number(claims, "max_tenants", 2**53),
+        not_before=_read_number(claims, "nbf", MAX_TIME),
+        expires=_read_number(claims, "exp", MAX_TIME),
+        warn_days=_read_number(claims, "warn_days", MAX_DAYS),
+        grace_days=_read_number(claims, "grace_days", MAX_DAYS),
+        issuer=_read_text(claims, "iss"),
     )
     if license.expires <= license.not_before:
-        raise _unfit("exp", "a time after `nbf`")
+        raise _make_claim_error("exp", "a time after `nbf`")
     return license
 
 
-def as_date(seconds: float) -> str:
+def format_time(seconds: float) -> str:
     """Write a time as RFC 3339 in UTC, to the second."""
     return f"{datetime.datetime.fromtimestamp(seconds, datetime.UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _install(claims: Mapping[str, Any]) -> tuple[str, ...]:
+def _read_install_ids(claims: Mapping[str, Any]) -> tuple[str, ...]:
     if isinstance(claims.get("aud"), str):
-        return (_text(claims, "aud"),)
-    return _texts(claims, "aud")
+        return (_read_text(claims, "aud"),)
+    return _read_texts(claims, "aud")
 
 
-def _text(claims: Mapping[str, Any], name: str) -> str:
+def _read_text(claims: Mapping[str, Any], name: str) -> str:
     value = claims.get(name)
-    if not isinstance(value, str) or not is_text(value):
-        raise _unfit(name, "a text of 1 to 256 printable characters")
+    if not isinstance(value, str) or not is_printable_text(value):
+        raise _make_claim_error(name, "a text of 1 to 256 printable characters")
     return value
 
 
-def _texts(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
+def _read_texts(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
     value = claims.get(name)
-    if not isinstance(value, list) or not value or not all(map(is_text, value)):
-        raise _unfit(name, "a list of texts of 1 to 256 printable characters")
+    if not isinstance(value, list) or not value or not all(map(is_printable_text, value)):
+        raise _make_claim_error(name, "a list of texts of 1 to 256 printable characters")
     return tuple(value)
 
 
-def _number(claims: Mapping[str, Any], name: str, high: int) -> int:
+def _read_number(claims: Mapping[str, Any], name: str, high: int) -> int:
     value = claims.get(name)
     if type(value) is not int or not 0 <= value <= high:
-        raise _unfit(name, f"a whole number from 0 to {high}")
+        raise _make_claim_error(name, f"a whole number from 0 to {high}")
     return value
 
 
-def _unfit(name: str, wanted: str) -> LicenseError:
-    return LicenseError(f"The licence's claim `{name}` is not {wanted}.", ASK)
+def _make_claim_error(name: str, wanted: str) -> LicenseError:
+    return LicenseError(f"The licence's claim `{name}` is not {wanted}.", ASK_VENDOR)
+
+
+ALGORITHM = "EdDSA"
+JWS_TYPE = "license+jws"
+MAX_BYTES = 64 * 1024
+MAX_TEXT_LENGTH = 256
+#: What editors, shells and files of environment variables leave around a licence.
+_SURROUNDING_SPACE = re.compile(rb"\A(?:\xef\xbb\xbf)?(?:\s|\\[nrt])*|(?:\s|\\[nrt])+\Z")
+
+
+class Envelope(NamedTuple):
+    """A compact JWS taken apart; `signed` are the bytes, as received, that `signature` vouches for."""
+
+    kid: str
+    payload: bytes
+    signed: bytes
+    signature: bytes
+
+    def check(self, key: Ed25519PublicKey) -> None:
+        """Raise `LicenseError` unless `key` made the signature (RFC 8032 §5.1.7)."""
+        try:
+            key.verify(self.signature, self.signed)
+        except InvalidSignature:
+            raise LicenseError(
+                f"The licence's signature does not fit the public key {self.kid!r}.", COPY_AGAIN
+            ) from None
+
+
+def parse_jws(text: str | bytes) -> Envelope:
+    """Split a compact JWS of at most 64 KiB. Raises `LicenseError`.
+
+    White space at its ends is not part of it, written out (``\\n``) or not, nor is the byte order mark of an editor.
+    """
+    raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    if len(raw) > MAX_BYTES:
+        raise LicenseError("The licence is longer than 64 KiB.", COPY_AGAIN)
+    if raw.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        raw = raw.decode("utf-16", "replace").encode()
+    parts = _SURROUNDING_SPACE.sub(b"", raw).split(b".")
+    if len(parts) != 3:
+        raise LicenseError("The licence is not a compact JWS: three parts with two dots between them.", COPY_AGAIN)
+    header, payload, signature = map(_decode_base64url, parts)
+    return Envelope(_read_key_id(parse_strict_json(header, "header")), payload, b".".join(parts[:2]), signature)
+
+
+def sign_jws(key: Ed25519PrivateKey, kid: str, claims: Mapping[str, Any]) -> str:
+    """Sign `claims` with `key` as a compact JWS."""
+    header = {"alg": ALGORITHM, "kid": kid, "typ": JWS_TYPE}
+    signed = b".".join(_encode_base64url(json.dumps(part, separators=(",", ":")).encode()) for part in (header, claims))
+    return b".".join((signed, _encode_base64url(key.sign(signed)))).decode("ascii")
+
+
+def parse_strict_json(raw: bytes, name: str) -> dict[str, Any]:
+    """Read one JSON object in UTF-8: no duplicate keys, no fractions, no NaN. Raises `LicenseError`."""
+    try:
+        value = json.loads(
+            raw.decode("utf-8"),
+            object_pairs_hook=_reject_duplicates,
+            parse_float=_reject_number,
+            parse_constant=_reject_number,
+        )
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise LicenseError(
+            f"The licence's {name} is not strict JSON: one object, no key twice, whole numbers.", ASK_VENDOR
+        )
+    return value
+
+
+def is_printable_text(value: object) -> bool:
+    """Say whether `value` is a text of 1 to 256 printable characters."""
+    return isinstance(value, str) and 0 < len(value) <= MAX_TEXT_LENGTH and value.isprintable()
+
+
+def _read_key_id(header: Mapping[str, Any]) -> str:
+    if header.get("alg") != ALGORITHM:
+        raise LicenseError(f"The licence is signed with another algorithm than {ALGORITHM} (Ed25519).", ASK_VENDOR)
+    if header.get("typ") != JWS_TYPE:
+        raise LicenseError(f"The document is no licence: its `typ` is not {JWS_TYPE!r}.", ASK_VENDOR)
+    if "crit" in header:
+        raise LicenseError("The licence demands an extension (`crit`) that this version does not know.", ASK_VENDOR)
+    kid = header.get("kid")
+    if not isinstance(kid, str) or not is_printable_text(kid):
+        raise LicenseError("The licence does not name the key that signed it (`kid`).", ASK_VENDOR)
+    return kid
+
+
+def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key twice")
+    return found
+
+
+def _reject_number(literal: str) -> NoReturn:
+    raise ValueError("no whole number")
+
+
+def _encode_base64url(raw: bytes) -> bytes:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=")
+
+
+def _decode_base64url(part: bytes) -> bytes:
+    try:
+        raw = base64.b64decode(part + b"=" * (-len(part) % 4), altchars=b"-_", validate=True)
+    except ValueError:
+        raw = None
+    if raw is None or _encode_base64url(raw) != part:
+        raise LicenseError("The licence is damaged: a part of it is not canonical base64url.", COPY_AGAIN)
+    return raw
+
+
+PUBLIC_KEYS = "PROVISIONING_LICENSE_PUBLIC_KEYS"
+
+
+def load_public_key(keys: Mapping[str, str], kid: str) -> Ed25519PublicKey:
+    """Return the key that `kid` names and no other. Raises `LicenseError` where it is absent or no Ed25519 key."""
+    if kid not in keys:
+        raise LicenseError(
+            f"The licence is signed with the key {kid!r}, of which no public key is configured.",
+            f"Add the vendor's public key of that id to {PUBLIC_KEYS}, or ask for a licence signed with a known key.",
+        )
+    key = _parse_public_key(_unescape_key(keys[kid]))
+    if key is None:
+        raise LicenseError(
+            f"The public key configured for {kid!r} cannot be used.",
+            f"Put the vendor's Ed25519 public key into {PUBLIC_KEYS}: PEM, or base64 of its 32 bytes.",
+        )
+    return key
+
+
+def format_public_key(key: Ed25519PublicKey) -> str:
+    """Write a public key as base64 of its 32 bytes, the way the configuration takes it."""
+    return base64.b64encode(key.public_bytes(Encoding.Raw, PublicFormat.Raw)).decode("ascii")
+
+
+def _unescape_key(text: str) -> str:
+    """A key as it was before a file of environment variables wrote its line ends out, or an editor marked it."""
+    return text.removeprefix("\ufeff").replace("\\r", "").replace("\\n", "\n").strip()
+
+
+def _parse_public_key(text: str) -> Ed25519PublicKey | None:
+    try:
+        key = load_pem_public_key(text.encode()) if text.startswith("-----BEGIN ") else _parse_base64_key(text)
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+    return key if isinstance(key, Ed25519PublicKey) else None
+
+
+def _parse_base64_key(text: str) -> Ed25519PublicKey:
+    standard = text.replace("-", "+").replace("_", "/").rstrip("=")
+    raw = base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True)
+    return Ed25519PublicKey.from_public_bytes(raw)

@@ -1,22 +1,22 @@
-"""The licence of one mount while the host runs: read, watched, replaced and announced."""
+"""The licence of one mount while the host runs: loaded, reloaded when its file changes, and logged."""
 
 from __future__ import annotations
 
 import logging
 import math
+import os
+import stat
 import threading
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
-from ..config import Settings
-from ..problems import LicenseExpired
-from .document import DAY, License, State, as_date, verify
-from .errors import LicenseError
-from .store import File, Text
+from ..config import Config
+from ..errors import LicenseExpired
+from .document import DAY, MAX_BYTES, License, LicenseError, State, format_time, verify
 
 logger = logging.getLogger(__name__)
-
-RENEW = "Ask the vendor for a renewed licence; a replaced licence file is picked up without a restart."
+RENEW_ADVICE = "Ask the vendor for a renewed licence; a replaced licence file is picked up without a restart."
 
 
 class LicenseSource:
@@ -26,10 +26,12 @@ class LicenseSource:
     stays. `clock` gives seconds since 1970. Safe among threads: one looks at the file, the others do not wait.
     """
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, settings: Config, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
         self._clock = clock
-        self._store = File(settings.license_file) if settings.license_file else Text(settings.license)
+        self._store = (
+            LicenseFile(settings.license_file) if settings.license_file else ConfiguredLicense(settings.license)
+        )
         self._license: License | None = None
         self._error = LicenseError("The licence has not been read yet.", "Call `load` first.")
         self._complaint: tuple[str | bytes | None, str] | None = None
@@ -74,7 +76,7 @@ class LicenseSource:
         if license is None:
             raise LicenseExpired("There is no licence that allows provisioning.")
         if now >= license.ends:
-            raise LicenseExpired(f"The licence expired at {as_date(license.expires)}, and its grace has passed.")
+            raise LicenseExpired(f"The licence expired at {format_time(license.expires)}, and its grace has passed.")
 
     def _current(self, now: float) -> License | None:
         if not self._looked <= now < self._looked + self._settings.license_reload_seconds:
@@ -116,7 +118,7 @@ class LicenseSource:
             )
 
     def _refuse(self, text: str | bytes | None, error: LicenseError) -> None:
-        self._store.distrust()
+        self._store.force_reload()
         self._error = error
         complaint = (text, error.reason)
         if self._license is not None and complaint != self._complaint:
@@ -130,31 +132,113 @@ class LicenseSource:
             if license is None or now < self._announces_at:
                 return
             state = license.state(now)
-            self._announces_at = _end(license, state)
-        _log(license, state, now)
+            self._announces_at = _get_state_end(license, state)
+        _log_state(license, state, now)
 
 
-def _end(license: License, state: State) -> float:
+def _get_state_end(license: License, state: State) -> float:
     ends = {State.VALID: license.warns_from, State.WARN: license.expires, State.GRACE: license.ends}
     return ends.get(state, math.inf)
 
 
-def _log(license: License, state: State, now: float) -> None:
-    who, expires = f"{license.id} ({license.customer})", as_date(license.expires)
+def _log_state(license: License, state: State, now: float) -> None:
+    who, expires = f"{license.id} ({license.customer})", format_time(license.expires)
     days, rest = license.days_left(now), math.floor((license.ends - now) / DAY)
     extra = {"license": license.id, "customer": license.customer, "state": state.value, "days_left": days}
     if state is State.VALID:
         logger.info("Licence %s is valid until %s, %d days.", who, expires, days, extra=extra)
     elif state is State.WARN:
-        logger.warning("Licence %s expires in %d days, at %s. %s", who, days, expires, RENEW, extra=extra)
+        logger.warning("Licence %s expires in %d days, at %s. %s", who, days, expires, RENEW_ADVICE, extra=extra)
     elif state is State.GRACE:
         logger.warning(
             "Licence %s expired at %s. Provisioning stops in %d days, at %s. %s",
-            who, expires, rest, as_date(license.ends), RENEW, extra=extra,
+            who, expires, rest, format_time(license.ends), RENEW_ADVICE, extra=extra,
         )  # fmt: skip
     else:
         logger.error(
             "Licence %s expired at %s and its grace has passed, %d days ago: nothing can be provisioned; "
             "reading, suspending, deleting and exporting go on. %s",
-            who, expires, -rest - 1, RENEW, extra=extra,
+            who, expires, -rest - 1, RENEW_ADVICE, extra=extra,
         )  # fmt: skip
+
+
+#: Seconds for which a changed file is read again at each look: two writes within one tick of a coarse file system
+#: clock leave the same times and, perhaps, the same size.
+SETTLING_SECONDS = 2.0
+FILE_ADVICE = "Check PROVISIONING_LICENSE_FILE, and that the file exists and this process may read it."
+
+
+class FileStamp(NamedTuple):
+    """What changes when a file does; `changed` also moves when only the file's permissions did."""
+
+    device: int
+    inode: int
+    size: int
+    modified: int
+    changed: int
+
+
+class ConfiguredLicense:
+    """A licence that stands in the configuration and cannot change."""
+
+    def __init__(self, text: str | None) -> None:
+        self._text = text
+        self._fresh = True
+
+    def read(self, now: float) -> str | None:
+        """Return the text, or None where it has been returned before. Raises `LicenseError` where there is none."""
+        if not self._text:
+            raise LicenseError(
+                "No licence is configured.",
+                "Set PROVISIONING_LICENSE_FILE to the path of the vendor's licence file.",
+            )
+        fresh, self._fresh = self._fresh, False
+        return self._text if fresh else None
+
+    def force_reload(self) -> None:
+        """Return the text at the next read, whatever has been returned before."""
+        self._fresh = True
+
+
+class LicenseFile:
+    """A small file, read again only where it may have changed."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._mark: FileStamp | None = None
+        self._since = math.inf
+        self._settled = False
+
+    def read(self, now: float) -> bytes | None:
+        """Return what the file holds, 64 KiB and one byte of it at most, or None where it surely has not changed.
+
+        Costs one `stat` in the second case. Raises `LicenseError` where there is no file that can be read.
+        """
+        try:
+            if self._settled and _make_stamp(os.stat(self._path)) == self._mark:
+                return None
+            mark, content = self._content()
+        except (OSError, ValueError) as error:
+            self._mark, self._settled = None, False
+            why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise LicenseError(f"The licence file {self._path!r} cannot be read: {why}.", FILE_ADVICE) from None
+        if mark != self._mark or now < self._since:
+            self._since = now
+        self._mark, self._settled = mark, now - self._since >= SETTLING_SECONDS
+        return content
+
+    def force_reload(self) -> None:
+        """Read the file again at the next look even if it has not changed."""
+        self._settled = False
+        self._since = math.inf
+
+    def _content(self) -> tuple[FileStamp, bytes]:
+        _make_stamp(os.stat(self._path))
+        with open(self._path, "rb") as file:
+            return _make_stamp(os.fstat(file.fileno())), file.read(MAX_BYTES + 1)
+
+
+def _make_stamp(found: os.stat_result) -> FileStamp:
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("it is not a regular file")
+    return FileStamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

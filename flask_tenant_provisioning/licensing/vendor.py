@@ -18,10 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from .document import ANY_INSTALL, DAY, EDITION, FEATURE, authenticate
-from .errors import LicenseError
-from .jws import put_together
-from .keys import as_text
+from .document import ANY_INSTALL, DAY, EDITION, FEATURE, LicenseError, authenticate, format_public_key, sign_jws
 
 ISSUER = "flask-tenant-provisioning"
 
@@ -40,7 +37,7 @@ def keygen(kid: str | None = None) -> KeyPair:
     key = Ed25519PrivateKey.generate()
     raw = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return KeyPair(kid or hashlib.sha256(raw).hexdigest()[:12], pem, as_text(key.public_key()))
+    return KeyPair(kid or hashlib.sha256(raw).hexdigest()[:12], pem, format_public_key(key.public_key()))
 
 
 def private_key(pem: bytes) -> Ed25519PrivateKey:
@@ -76,7 +73,7 @@ def issue(
     is always among the features. Raises `LicenseError` where no host could read what would be signed.
     """
     begin = int(time.time()) if not_before is None else not_before
-    text = put_together(
+    text = sign_jws(
         key,
         kid,
         {
@@ -93,5 +90,5 @@ def issue(
             "grace_days": grace_days,
         },
     )
-    authenticate(text, {kid: as_text(key.public_key())}, ())
+    authenticate(text, {kid: format_public_key(key.public_key())}, ())
     return text

@@ -1,4 +1,4 @@
-"""The contract's example (§2), and what follows from it."""
+"""Examples for the OpenAPI components (contract §2)."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..hooks import TenantFields
-from ..namespaces import Namespace
-from ..problems import InvalidInput
-from ..settings.state import MASK
-from ..tenants import own_fields
-from ..tenants.inputs import load_tenant
+from ..errors import InvalidInput
+from ..mount import Api
+from ..registry import Namespace, TenantFields
+from ..settings.resolution import MASK
+from ..tenants import custom_fields
 from ..tenants.models import WRITABLE
-from ..web.api import Api
+from ..tenants.schemas import validate_tenant
 
 TENANT: dict[str, Any] = {
     "tenant": "0194f0b2-3b40-7cc3-98c4-dc0c0c07398f",
@@ -96,9 +95,12 @@ SETTINGS_VERSION: dict[str, Any] = {
 NEW_TENANT = {name: TENANT[name] for name in WRITABLE if TENANT[name]}
 
 
-def examples(api: Api) -> dict[str, Any]:
+def build_examples(api: Api) -> dict[str, Any]:
     """An example for each component that has one, such as this host would take and answer it."""
-    tenant, sent = {**TENANT, **_shown(api.hooks.fields)}, _accepted({**NEW_TENANT, **_given(api.hooks.fields)}, api)
+    tenant, sent = (
+        {**TENANT, **_build_field_examples(api.hooks.fields)},
+        _filter_accepted({**NEW_TENANT, **_read_field_examples(api.hooks.fields)}, api),
+    )
     new = {} if sent is None else {"TenantInput": sent, "TenantByExternalIdInput": sent}
     return {
         "Tenant": tenant,
@@ -116,7 +118,7 @@ def examples(api: Api) -> dict[str, Any]:
         "PartnerInput": {name: PARTNER[name] for name in ("name", "contact", "max_tenants")},
         "UsagePage": {"items": [USAGE], "next": None},
         "PartnerPatch": {"max_tenants": 200},
-        "Settings": _settings(api.hooks.namespaces),
+        "Settings": _build_settings_example(api.hooks.namespaces),
         "ExplicitSettingsInput": {},
         "ExplicitSettingsPatch": dict.fromkeys(list(api.hooks.namespaces)[:1]),
         "SettingsVersion": SETTINGS_VERSION,
@@ -126,7 +128,7 @@ def examples(api: Api) -> dict[str, Any]:
     }
 
 
-def _settings(namespaces: Mapping[str, Namespace]) -> dict[str, Any]:
+def _build_settings_example(namespaces: Mapping[str, Namespace]) -> dict[str, Any]:
     """The settings of a tenant that has set none."""
     counting = {
         name: {key: MASK if one.keys[key].secret else value for key, value in one.defaults.items()}
@@ -137,7 +139,7 @@ def _settings(namespaces: Mapping[str, Namespace]) -> dict[str, Any]:
     return {"version": 0, "effective": counting, "explicit": {}, "sources": sources}
 
 
-def _given(own: TenantFields | None) -> dict[str, Any]:
+def _read_field_examples(own: TenantFields | None) -> dict[str, Any]:
     """The examples that the host's fields carry, as apispec reads them: ``metadata={"example": …}``."""
     fields = own.fields if own else {}
     found = {name: one.metadata["example"] for name, one in fields.items() if "example" in one.metadata}
@@ -145,24 +147,24 @@ def _given(own: TenantFields | None) -> dict[str, Any]:
     return given
 
 
-def _shown(own: TenantFields | None) -> dict[str, Any]:
+def _build_field_examples(own: TenantFields | None) -> dict[str, Any]:
     """What an answer would show for these."""
     if own is None:
         return {}
-    sent = {name: value for name, value in _given(own).items() if not own.fields[name].dump_only}
+    sent = {name: value for name, value in _read_field_examples(own).items() if not own.fields[name].dump_only}
     try:
-        found = own_fields.load(own, sent, own.fields)
+        found = custom_fields.validate_custom_fields(own, sent, own.fields)
     except InvalidInput:
         found = {}
     return {name: found.get(name) for name in own.fields}
 
 
-def _accepted(values: dict[str, Any], api: Api) -> dict[str, Any] | None:
+def _filter_accepted(values: dict[str, Any], api: Api) -> dict[str, Any] | None:
     """Those of `values` that this host accepts; None where it demands more."""
     try:
-        load_tenant(api, values)
+        validate_tenant(api, values)
     except InvalidInput as error:
         refused = {one["pointer"].removeprefix("#/").partition("/")[0] for one in error.errors}
         fewer = {name: value for name, value in values.items() if name not in refused}
-        return _accepted(fewer, api) if len(fewer) < len(values) else None
+        return _filter_accepted(fewer, api) if len(fewer) < len(values) else None
     return values

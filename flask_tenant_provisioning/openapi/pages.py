@@ -1,19 +1,69 @@
-"""The pages that people read. Each reference in them is relative, so they work wherever the API is mounted."""
+"""The HTML pages for people, and the files they load.
+
+Each reference in them is relative, so they work wherever the API is mounted.
+"""
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterable
+from importlib.resources import files
+from typing import NamedTuple
 
 from flask import Response
 from markupsafe import Markup, escape
 
-from .explained import Explanation
+from .problem_types import Explanation
+
+
+class Asset(NamedTuple):
+    """One file: its media type, and its text where it is this package's own."""
+
+    media_type: str
+    text: str | None = None
+
+
+_START_SCRIPT = """\
+"use strict";
+window.addEventListener("load", () => {
+  window.ui = SwaggerUIBundle({
+    url: "openapi.json",
+    dom_id: "#swagger-ui",
+    deepLinking: true,
+    validatorUrl: null,
+    presets: [SwaggerUIBundle.presets.apis],
+  });
+});
+"""
+_PROBLEMS_STYLE = """\
+body { font: 1rem/1.5 system-ui, sans-serif; max-width: 48rem; margin: 2rem auto; padding: 0 1rem; }
+code, pre { font-family: ui-monospace, monospace; background: #f4f4f5; border-radius: 4px; }
+code { padding: 0 0.25em; }
+pre { padding: 1rem; overflow-x: auto; }
+dt { font-weight: 600; margin-top: 1rem; }
+dd { margin: 0; }
+"""
+ASSETS = {
+    "swagger-ui.css": Asset("text/css; charset=utf-8"),
+    "swagger-ui-bundle.js": Asset("text/javascript; charset=utf-8"),
+    "favicon-32x32.png": Asset("image/png"),
+    "start.js": Asset("text/javascript; charset=utf-8", _START_SCRIPT),
+    "problems.css": Asset("text/css; charset=utf-8", _PROBLEMS_STYLE),
+}
+ASSET_MEDIA_TYPES = tuple(dict.fromkeys(asset.media_type for asset in ASSETS.values()))
+
+
+@functools.cache
+def read_asset(name: str) -> bytes:
+    """The bytes of the asset of this name. Raises `KeyError` for a name that is not in `ASSETS`."""
+    text = ASSETS[name].text
+    return text.encode() if text is not None else (files("flask_swagger_ui") / "dist" / name).read_bytes()
+
 
 HTML = "text/html"
-
-_POLICY = "; ".join(
+_CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
         "script-src 'self'",
@@ -25,7 +75,6 @@ _POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-
 _PAGE = Markup(
     """\
 <!doctype html>
@@ -42,15 +91,13 @@ _PAGE = Markup(
 </html>
 """
 )
-
-_INTERACTIVE = Markup(
+_SWAGGER_UI_HEAD = Markup(
     """\
 <link rel="icon" type="image/png" href="docs/favicon-32x32.png">
 <script src="docs/swagger-ui-bundle.js"></script>
 <script src="docs/start.js"></script>
 """
 )
-
 _PROBLEM = Markup(
     """\
 <h1>{title}</h1>
@@ -64,54 +111,55 @@ _PROBLEM = Markup(
 <pre>{example}</pre>
 <p><a href="../problems">All problems</a></p>"""
 )
-
 _ENTRY = Markup('<dt><a href="problems/{code}"><code>{code}</code></a></dt><dd>{status}: {title}.</dd>')
 
 
-def html(text: str) -> Response:
+def make_html_response(text: str) -> Response:
     """A page that may load what this server holds, and nothing else (CSP level 3)."""
-    return secured(Response(text, mimetype=HTML))
+    return add_security_headers(Response(text, mimetype=HTML))
 
 
-def secured(answer: Response) -> Response:
+def add_security_headers(answer: Response) -> Response:
     """Forbid the browser to tell others, and to fetch from anywhere else."""
-    answer.headers["Content-Security-Policy"] = _POLICY
+    answer.headers["Content-Security-Policy"] = _CONTENT_SECURITY_POLICY
     answer.headers["Referrer-Policy"] = "no-referrer"
     return answer
 
 
-def interactive() -> str:
+def render_swagger_ui() -> str:
     """Swagger UI on this mount's document."""
-    return _page("Tenant provisioning", "docs/swagger-ui.css", Markup('<div id="swagger-ui"></div>'), _INTERACTIVE)
+    return _render_page(
+        "Tenant provisioning", "docs/swagger-ui.css", Markup('<div id="swagger-ui"></div>'), _SWAGGER_UI_HEAD
+    )
 
 
-def problem(explained: Explanation) -> str:
+def render_problem(explained: Explanation) -> str:
     """One code's page."""
     kind = explained.kind
     body = _PROBLEM.format(
         title=kind.title,
-        meaning=_marked(explained.meaning),
+        meaning=_render_inline_code(explained.meaning),
         code=kind.code,
         status=kind.status,
-        remedy=_marked(kind.remedy),
+        remedy=_render_inline_code(kind.remedy),
         example=json.dumps(explained.example, indent=2, ensure_ascii=False),
     )
-    return _page(kind.title, "../docs/problems.css", body)
+    return _render_page(kind.title, "../docs/problems.css", body)
 
 
-def index(explained: Iterable[Explanation]) -> str:
+def render_problem_index(explained: Iterable[Explanation]) -> str:
     """Every code, with the way to its page."""
     entries = Markup("\n").join(
         _ENTRY.format(code=one.kind.code, status=one.kind.status, title=one.kind.title) for one in explained
     )
     body = Markup("<h1>Problems</h1>\n<dl>\n{}\n</dl>").format(entries)
-    return _page("Problems", "docs/problems.css", body)
+    return _render_page("Problems", "docs/problems.css", body)
 
 
-def _page(title: str, style: str, body: Markup, head: Markup = Markup("")) -> str:  # noqa: B008
+def _render_page(title: str, style: str, body: Markup, head: Markup = Markup("")) -> str:  # noqa: B008
     return _PAGE.format(title=title, style=style, head=head, body=body)
 
 
-def _marked(text: str) -> Markup:
+def _render_inline_code(text: str) -> Markup:
     """`text` escaped, with what stands in backticks as code."""
     return Markup(re.sub(r"`+([^`]+)`+", r"<code>\1</code>", str(escape(text))))  # noqa: S704

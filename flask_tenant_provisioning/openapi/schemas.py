@@ -1,4 +1,4 @@
-"""The schemas of the documents' own answers, and the difference between what comes in and what goes out."""
+"""Schemas of the documents' own responses, names of components, and input schemas derived from output schemas."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
-from ..web.media_types import JSON
-from ..web.validation import LONGEST_POINTER, MOST_ERRORS, StrictSchema
+from ..validation import MAX_ERRORS, MAX_POINTER_LENGTH, StrictSchema
+from ..web.headers import JSON
 
 #: RFC 9457, with this API's own members (contract §1).
-PROBLEM: dict[str, Any] = {
+PROBLEM_SCHEMA: dict[str, Any] = {
     "type": "object",
     "description": "A problem document (RFC 9457). Further members depend on the code.",
     "required": ["type", "title", "status", "code", "detail", "instance", "request_id"],
@@ -27,7 +27,7 @@ PROBLEM: dict[str, Any] = {
         "errors": {
             "type": "array",
             "minItems": 1,
-            "maxItems": MOST_ERRORS,
+            "maxItems": MAX_ERRORS,
             "description": "What is wrong with the input: all of it, or the first 100 of more.",
             "items": {
                 "type": "object",
@@ -37,7 +37,7 @@ PROBLEM: dict[str, Any] = {
                     "pointer": {
                         "type": "string",
                         "pattern": "^#(/|$)",
-                        "maxLength": LONGEST_POINTER,
+                        "maxLength": MAX_POINTER_LENGTH,
                         "description": "Where (RFC 6901 §6).",
                     },
                     "code": {"type": "string"},
@@ -77,7 +77,7 @@ class ProblemIndexSchema(StrictSchema):
     items = fields.List(fields.Nested(ProblemTypeSchema))
 
 
-def incoming(schema: Schema, *, partial: bool = False, in_path: Iterable[str] = ()) -> Schema:
+def derive_input_schema(schema: Schema, *, partial: bool = False, in_path: Iterable[str] = ()) -> Schema:
     """`schema` as a client sees it who sends: without the server's fields.
 
     Those that the path names (`in_path`) may be repeated as they stand there. With `partial`, nothing is required.
@@ -87,7 +87,7 @@ def incoming(schema: Schema, *, partial: bool = False, in_path: Iterable[str] = 
     suffix = "Patch" if partial else "Input"
     for name in sorted(elsewhere):
         suffix = f"By{name.title().replace('_', '')}{suffix}"
-    found = _incoming(type(schema), suffix)(exclude=left_out, partial=partial)
+    found = _make_input_class(type(schema), suffix)(exclude=left_out, partial=partial)
     for name in elsewhere:
         field = found.fields[name]
         field.required = field.allow_none = False
@@ -95,23 +95,23 @@ def incoming(schema: Schema, *, partial: bool = False, in_path: Iterable[str] = 
     return found
 
 
-def is_incoming(schema: Any) -> bool:
+def is_input_schema(schema: Any) -> bool:
     """Whether `schema` was made by `incoming`."""
     return getattr(schema, "incoming", False)
 
 
-def document_of(answer: Any) -> type[Schema] | None:
+def find_document_schema(answer: Any) -> type[Schema] | None:
     """The schema of an answer's JSON, which may be one of several media types; None where there is none."""
     found = answer.get(JSON) if isinstance(answer, Mapping) else answer
     return found if isinstance(found, type) and issubclass(found, Schema) else None
 
 
-def name_of(schema: Any) -> str:
+def get_component_name(schema: Any) -> str:
     """The component's name: the class's without what is the same in all of them."""
     kind = schema if isinstance(schema, type) else type(schema)
     return kind.__name__.removeprefix("Host").removesuffix("Schema")
 
 
 @functools.cache
-def _incoming(kind: type[Schema], suffix: str) -> type[Schema]:
-    return type(f"{name_of(kind)}{suffix}", (kind,), {"incoming": True})
+def _make_input_class(kind: type[Schema], suffix: str) -> type[Schema]:
+    return type(f"{get_component_name(kind)}{suffix}", (kind,), {"incoming": True})

@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Column, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table
 
-from ..database import shown
-from ..database.tables import prefixed
-from ..database.types import Instant, Record, ordered_text
+from ..database.ids import shorten_instant
+from ..database.types import Instant, JsonText, name_table, ordered_text
 
 STATUSES = ("active", "suspended")
 #: What an administrator writes.
@@ -38,7 +37,7 @@ class Partner(NamedTuple):
     def document(self) -> dict[str, Any]:
         """The partner as the API shows it."""
         found = self._asdict()
-        times = {name: shown(found[name]) for name in ("created_at", "updated_at")}
+        times = {name: shorten_instant(found[name]) for name in ("created_at", "updated_at")}
         return {"partner": found.pop("partner_id"), **found, "allowed_plans": self.plans(), **times}
 
 
@@ -46,7 +45,7 @@ def partners_table(metadata: MetaData) -> Table:
     """One row a partner that has called, or that an administrator has registered."""
     parent: Column[str] = Column("parent", ordered_text(255))
     return Table(
-        prefixed(metadata, "partners"),
+        name_table(metadata, "partners"),
         metadata,
         Column("partner_id", ordered_text(255), nullable=False),
         Column("name", String(255)),
@@ -54,7 +53,7 @@ def partners_table(metadata: MetaData) -> Table:
         Column("status", String(16), nullable=False),
         Column("suspended_reason", String(500)),
         Column("max_tenants", Integer),
-        Column("allowed_plans", Record),
+        Column("allowed_plans", JsonText),
         Column("version", Integer, nullable=False),
         Column("created_at", Instant, nullable=False),
         Column("updated_at", Instant, nullable=False),

@@ -1,125 +1,160 @@
-"""The HTTP of partners: an administrator's, but that each partner may read itself."""
+"""The HTTP of partners. Administrators manage them; a partner may read itself and the partners below it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from flask import Response
 
-from ..problems import (
-    InvalidCursor,
-    InvalidParameter,
-    PartnerNotFound,
-)
-from ..problems.addresses import escaped
-from ..web.paging import paged, place
+from ..access.principal import is_partner_id
+from ..errors import InvalidCursor, InvalidParameter, PartnerNotFound
+from ..responses import escape_segment
+from ..validation import load, make_entry, make_invalid_input
+from ..web.headers import JSON, MERGE_PATCH, format_etag, is_not_modified
+from ..web.pagination import open_cursor, render_page
 from ..web.parameters import NO_QUERY, write_query
-from ..web.preconditions import etag, not_modified
-from ..web.requests import CONDITIONAL, REPEATABLE, WITH_BODY, expectation, fence
-from ..web.routing import JSON, MERGE_PATCH, Call, Routes
-from ..web.validation import load
-from ..web.writing import Answer, write
-from . import actions
+from ..web.request import INVALID_UTF8, Request, is_path_utf8, make_precondition_check, partner_scope
+from ..web.routing import BODY_PROBLEMS, IDEMPOTENCY_PROBLEMS, PRECONDITION_PROBLEMS, Routes
+from ..web.write import Result, execute
+from . import actions, hierarchy
+from .cache import get_partner_cache
 from .models import Partner
-from .requests import below, known_partner, new_partner, require_manager
-from .schemas import PartnerPageSchema, PartnerSchema, partner_input, partner_list_query
-from .standing import standings
+from .schemas import PartnerPageSchema, PartnerSchema, partner_input, partner_list_query, validate_partner_id
 
 routes = Routes()
-
-PARTNERS = "/partners"
-PARTNER = f"{PARTNERS}/<path:partner_id>"
+PARTNERS_PATH = "/partners"
+PARTNER_PATH = f"{PARTNERS_PATH}/<path:partner_id>"
 
 
 @routes.add(
     "GET",
-    PARTNERS,
+    PARTNERS_PATH,
     permissions=("partner:read",),
     query=partner_list_query,
     answers={200: PartnerPageSchema},
     problems=(InvalidParameter, InvalidCursor),
 )
-def list_partners(call: Call) -> Response:
+def list_partners(call: Request) -> Response:
     """List partners by their ids, a page at a time: all, or the caller's own and those below it."""
-    asked, within = call.asked(partner_list_query()), fence(call)
+    asked, within = call.asked(partner_list_query()), partner_scope(call)
     wanted: dict[str, Any] = {"status": asked.get("status"), "parent": asked.get("parent"), "within": within}
     question = repr(("partners", *wanted.values()))
-    after = place(call, asked, question)
-    work = partial(actions.page, limit=asked["limit"], after=after, **wanted)
+    after = open_cursor(call, asked, question)
+    work = partial(actions.load_page, limit=asked["limit"], after=after, **wanted)
     found, end = call.mount.storage.read(work)
-    return paged(call, [one.document() for one in found], end, question)
+    return render_page(call, [one.document() for one in found], end, question)
 
 
 @routes.add(
     "GET",
-    PARTNER,
+    PARTNER_PATH,
     permissions=("partner:read",),
     answers={200: PartnerSchema, 304: None},
     problems=(InvalidParameter, PartnerNotFound),
 )
-def read_partner(call: Call, partner_id: str) -> Response:
+def read_partner(call: Request, partner_id: str) -> Response:
     """Read a partner."""
     call.asked(NO_QUERY)
-    partner_id = known_partner(partner_id)
-    if fence(call) not in (None, partner_id) and not below(call)(partner_id):
+    partner_id = parse_partner_id(partner_id)
+    if partner_scope(call) not in (None, partner_id) and not make_descendant_check(call)(partner_id):
         raise PartnerNotFound
-    answer = _shown(call.mount.storage.read(partial(actions.read, partner_id=partner_id)))
-    if not_modified(answer.document["version"]):
+    answer = _render_partner(call.mount.storage.read(partial(actions.load_partner, partner_id=partner_id)))
+    if is_not_modified(answer.document["version"]):
         return Response(status=304, headers=answer.headers)
     return call.answer(answer.document, answer.headers)
 
 
 @routes.add(
     "PUT",
-    PARTNER,
+    PARTNER_PATH,
     permissions=("partner:manage",),
     body=partner_input,
     query=write_query,
     answers={200: PartnerSchema, 201: PartnerSchema},
-    problems=(*WITH_BODY, *CONDITIONAL),
+    problems=(*BODY_PROBLEMS, *PRECONDITION_PROBLEMS),
 )
-def put_partner(call: Call, partner_id: str) -> Response:
+def put_partner(call: Request, partner_id: str) -> Response:
     """Register a partner, or replace every writable field of one."""
-    require_manager(call)
+    require_partner_manager(call)
     asked, body = call.asked(write_query()), call.body(JSON)
     values = load(partner_input(call.mount), body)
     work = partial(
-        actions.put, actor=call.actor(), partner_id=new_partner(partner_id), values=values, expected=expectation(call)
+        actions.put_partner,
+        actor=call.actor(),
+        partner_id=parse_new_partner_id(partner_id),
+        values=values,
+        expected=make_precondition_check(call),
     )
 
-    def answer(found: tuple[Partner, bool]) -> Answer:
+    def answer(found: tuple[Partner, bool]) -> Result:
         one, new = found
-        where = {"Location": f"{call.mount.base()}{PARTNERS}/{escaped(partner_id)}"} if new else {}
-        return _shown(one, 201 if new else 200, **where)
+        where = {"Location": f"{call.mount.base()}{PARTNERS_PATH}/{escape_segment(partner_id)}"} if new else {}
+        return _render_partner(one, 201 if new else 200, **where)
 
-    return _written(call, partner_id, write(call, work, answer, body=body, validate_only=asked["validate_only"]))
+    return _invalidate_cache(
+        call, partner_id, execute(call, work, answer, body=body, validate_only=asked["validate_only"])
+    )
 
 
 @routes.add(
     "PATCH",
-    PARTNER,
+    PARTNER_PATH,
     permissions=("partner:manage",),
     body=partner_input,
     consumes=(MERGE_PATCH, JSON),
     query=write_query,
     answers={200: PartnerSchema},
-    problems=(*WITH_BODY, *REPEATABLE, *CONDITIONAL, PartnerNotFound),
+    problems=(*BODY_PROBLEMS, *IDEMPOTENCY_PROBLEMS, *PRECONDITION_PROBLEMS, PartnerNotFound),
 )
-def patch_partner(call: Call, partner_id: str) -> Response:
+def patch_partner(call: Request, partner_id: str) -> Response:
     """Change some fields of a partner (RFC 7396). Once it is `suspended`, its requests are 403 `partner-suspended`."""
-    require_manager(call)
+    require_partner_manager(call)
     asked, body = call.asked(write_query()), call.body(MERGE_PATCH, JSON)
     values = load(partner_input(call.mount), body, partial=True)
-    partner_id = known_partner(partner_id)
-    work = partial(actions.revise, actor=call.actor(), partner_id=partner_id, values=values, expected=expectation(call))
-    return _written(call, partner_id, write(call, work, _shown, body=body, validate_only=asked["validate_only"]))
+    partner_id = parse_partner_id(partner_id)
+    work = partial(
+        actions.update_partner,
+        actor=call.actor(),
+        partner_id=partner_id,
+        values=values,
+        expected=make_precondition_check(call),
+    )
+    return _invalidate_cache(
+        call, partner_id, execute(call, work, _render_partner, body=body, validate_only=asked["validate_only"])
+    )
 
 
-def _shown(partner: Partner, status: int = 200, **headers: str) -> Answer:
-    return Answer(status, partner.document(), {"ETag": etag(partner.version), **headers})
+def _render_partner(partner: Partner, status: int = 200, **headers: str) -> Result:
+    return Result(status, partner.document(), {"ETag": format_etag(partner.version), **headers})
 
 
-def _written(call: Call, partner_id: str, answer: Response) -> Response:
-    standings(call.mount).forget(partner_id)
+def _invalidate_cache(call: Request, partner_id: str, answer: Response) -> Response:
+    get_partner_cache(call.mount).forget(partner_id)
     return answer
+
+
+def make_descendant_check(call: Request) -> Callable[[str], bool]:
+    """What tells whether a partner stands below the caller's."""
+    ancestor = call.principal.partner
+    return lambda name: call.mount.storage.read(partial(hierarchy.is_descendant, partner_id=name, ancestor=ancestor))
+
+
+def parse_new_partner_id(partner_id: str) -> str:
+    """The id of a partner to be, from the path. Raises `InvalidInput` for one that no partner may have."""
+    if not is_path_utf8():
+        raise make_invalid_input([make_entry(INVALID_UTF8, "partner")])
+    return validate_partner_id(partner_id)
+
+
+def parse_partner_id(partner_id: str) -> str:
+    """The id of a partner, from the path. Raises `PartnerNotFound` for one that no partner may have."""
+    if not is_path_utf8() or not is_partner_id(partner_id):
+        raise PartnerNotFound
+    return partner_id
+
+
+def require_partner_manager(call: Request) -> None:
+    """Raise `Forbidden` for whoever may not change partners: nobody grants themselves more than they have."""
+    call.require_administrator("Only an administrator may change a partner.")

@@ -1,4 +1,4 @@
-"""What may come in about a partner, what goes out, and what can be asked."""
+"""The fields and the query parameters of partners."""
 
 from __future__ import annotations
 
@@ -6,15 +6,27 @@ from typing import Any
 
 from marshmallow import fields
 
-from ..problems import Fault
-from ..web.api import Api
-from ..web.parameters import ChoiceField, LimitField, QuerySchema
-from ..web.validation import NULL, PartnerIdField, StrictSchema, TextField, WholeNumberField, refused
+from ..access.principal import is_partner_id
+from ..errors import Fault
+from ..mount import Api
+from ..validation import (
+    INVALID_PARTNER_ID,
+    NULL,
+    PartnerIdField,
+    StrictSchema,
+    TextField,
+    WholeNumberField,
+    make_entry,
+    make_field_error,
+    make_invalid_input,
+)
+from ..web.pagination import PageSizeField
+from ..web.parameters import ChoiceField, QuerySchema
 from .models import STATUSES
 
-LARGEST = 2_000_000_000
-MOST_PLANS, LONGEST_PLAN = 100, 100
-DEFAULT_LIMIT = 50
+MAX_QUOTA = 2_000_000_000
+MAX_PLANS, MAX_PLAN_LENGTH = 100, 100
+DEFAULT_PAGE_SIZE = 50
 
 
 class CountField(WholeNumberField):
@@ -31,11 +43,11 @@ class PlansField(fields.Field):  # type: ignore[type-arg]
         self.plans = plans
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> list[str]:
-        if not isinstance(value, list) or len(value) > MOST_PLANS or not all(map(_is_plan, value)):
-            detail = f"Must be a list of {MOST_PLANS} texts at most, each of 1 to {LONGEST_PLAN} characters."
-            raise refused(Fault("invalid-type", detail))
+        if not isinstance(value, list) or len(value) > MAX_PLANS or not all(map(_is_plan_name, value)):
+            detail = f"Must be a list of {MAX_PLANS} texts at most, each of 1 to {MAX_PLAN_LENGTH} characters."
+            raise make_field_error(Fault("invalid-type", detail))
         if wrong := [{str(place): fault} for place, name in enumerate(value) if (fault := self._unknown(name))]:
-            raise refused(*wrong)
+            raise make_field_error(*wrong)
         return list(dict.fromkeys(value))
 
     def _unknown(self, name: str) -> Fault | None:
@@ -44,8 +56,8 @@ class PlansField(fields.Field):  # type: ignore[type-arg]
         return Fault("unknown-plan", f"Must be one of: {', '.join(self.plans)}.")
 
 
-def _is_plan(value: Any) -> bool:
-    return type(value) is str and 1 <= len(value) <= LONGEST_PLAN and "\0" not in value
+def _is_plan_name(value: Any) -> bool:
+    return type(value) is str and 1 <= len(value) <= MAX_PLAN_LENGTH and "\0" not in value
 
 
 class StatusField(ChoiceField):
@@ -63,7 +75,7 @@ class PartnerSchema(StrictSchema):
     status = StatusField(*STATUSES)
     suspended_reason = TextField(shortest=1, longest=500, visible=True, allow_none=True)
     parent = PartnerIdField(allow_none=True)
-    max_tenants = CountField(most=LARGEST, allow_none=True)
+    max_tenants = CountField(most=MAX_QUOTA, allow_none=True)
     allowed_plans = PlansField(plans=None, allow_none=True)
     version = fields.Integer(dump_only=True)
     created_at = fields.AwareDateTime(dump_only=True)
@@ -82,7 +94,7 @@ class PartnerListQuery(QuerySchema):
 
     status = ChoiceField(*STATUSES)
     parent = PartnerIdField()
-    limit = LimitField(load_default=DEFAULT_LIMIT)
+    limit = PageSizeField(load_default=DEFAULT_PAGE_SIZE)
     cursor = TextField(shortest=1, longest=4096)
 
 
@@ -104,3 +116,10 @@ def _partner_input(api: Api) -> PartnerSchema:
 def partner_list_query(_api: Api | None = None) -> PartnerListQuery:
     """The schema of `GET /partners`'s parameters; made once."""
     return _LIST
+
+
+def validate_partner_id(partner_id: str) -> str:
+    """The id of a partner to be. Raises `InvalidInput` for one that no token can name."""
+    if not is_partner_id(partner_id):
+        raise make_invalid_input([make_entry(INVALID_PARTNER_ID, "partner")])
+    return partner_id

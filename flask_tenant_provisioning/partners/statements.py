@@ -7,11 +7,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, and_, bindparam, func, literal, or_, select
 
-from ..database import SQL, Statement, Storage, parameters, renewed
+from ..database.session import Storage
+from ..database.statements import SQL, Statement, bind_columns, bind_new_values
 from .models import WRITABLE, Partner
 
 #: How many levels of partners there are at most.
-DEPTH = 5
+MAX_DEPTH = 5
 
 
 class PartnerSQL(SQL):
@@ -24,17 +25,17 @@ class PartnerSQL(SQL):
         mine = p.partner_id == bindparam("partner_id", type_=p.partner_id.type)
         self._rows = select(*(p[name] for name in Partner._fields))
         insert = self._insert(self._table)
-        self.add = self._compiled(insert.values(parameters(self._table)).on_conflict_do_nothing())
-        self.read = self._compiled(self._rows.where(mine))
-        self.lock = self._compiled(self._rows.where(mine).with_for_update())
+        self.add = self._compile(insert.values(bind_columns(self._table)).on_conflict_do_nothing())
+        self.read = self._compile(self._rows.where(mine))
+        self.lock = self._compile(self._rows.where(mine).with_for_update())
         seen = and_(mine, p.version == bindparam("expected", type_=Integer))
-        values = renewed(p, (*WRITABLE, "version", "updated_at"))
-        self.change = self._compiled(self._table.update().where(seen).values(values))
+        values = bind_new_values(p, (*WRITABLE, "version", "updated_at"))
+        self.change = self._compile(self._table.update().where(seen).values(values))
         both = or_(p.parent.is_not(None), mine, p.partner_id == bindparam("parent", type_=p.parent.type))
-        self.hold = self._compiled(select(p.partner_id).where(both).order_by(p.partner_id).with_for_update())
+        self.hold = self._compile(select(p.partner_id).where(both).order_by(p.partner_id).with_for_update())
         above, below = (self._family(upwards=upwards).c for upwards in (True, False))
-        self.line = self._compiled(select(above.partner_id, above.level).order_by(above.level))
-        self.height = self._compiled(select(func.max(below.level)))
+        self.line = self._compile(select(above.partner_id, above.level).order_by(above.level))
+        self.height = self._compile(select(func.max(below.level)))
 
     def page(self, asked: Iterable[str]) -> Statement:
         """A page of partners, by their ids: those for which all hold that is `asked`.
@@ -65,5 +66,5 @@ class PartnerSQL(SQL):
         family = first.cte("family", recursive=True)
         f = family.c
         next_one = other.partner_id == f.parent if upwards else other.parent == f.partner_id
-        more = select(other.partner_id, other.parent, f.level + 1).where(next_one, f.level <= DEPTH)
+        more = select(other.partner_id, other.parent, f.level + 1).where(next_one, f.level <= MAX_DEPTH)
         return family.union_all(more)

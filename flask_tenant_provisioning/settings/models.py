@@ -6,14 +6,13 @@ from typing import NamedTuple
 
 from sqlalchemy import Column, Integer, MetaData, PrimaryKeyConstraint, String, Table, Text
 
-from ..database.tables import prefixed
-from ..database.types import Instant, Record, ordered_text
+from ..database.types import Instant, JsonText, name_table, ordered_text
 
 #: What stands in place of a tenant's id where a partner sets defaults of its tenants.
-NOBODY = ""
+PARTNER_SCOPE = ""
 
 
-class Stored(NamedTuple):
+class SettingsRow(NamedTuple):
     """What one tenant sets, or one partner.
 
     `document` is a JSON object of values by namespace and key, `secrets` one of sealed texts by the same, None where
@@ -29,7 +28,7 @@ class Stored(NamedTuple):
     history_bytes: int
 
 
-class Revision(NamedTuple):
+class SettingsVersion(NamedTuple):
     """One version: what was set, who set it when, and what changed with it, secrets masked.
 
     `document` and `secrets` are differences from the version after it, or hold the version whole; see `versions`.
@@ -47,7 +46,7 @@ class Revision(NamedTuple):
     request_id: str | None
 
 
-class Listed(NamedTuple):
+class VersionSummary(NamedTuple):
     """One version as histories list it."""
 
     version: int
@@ -58,7 +57,7 @@ class Listed(NamedTuple):
     request_id: str | None
 
 
-class Past(NamedTuple):
+class VersionDifference(NamedTuple):
     """What the row of a version says of what it set."""
 
     version: int
@@ -69,12 +68,12 @@ class Past(NamedTuple):
 def settings_table(metadata: MetaData) -> Table:
     """One row a tenant that sets anything, and a partner that does; its `tenant_id` is the empty text."""
     return Table(
-        prefixed(metadata, "settings"),
+        name_table(metadata, "settings"),
         metadata,
         Column("partner_id", ordered_text(255), nullable=False),
         Column("tenant_id", ordered_text(36), nullable=False),
         Column("version", Integer, nullable=False),
-        Column("document", Record, nullable=False),
+        Column("document", JsonText, nullable=False),
         Column("secrets", Text),
         Column("updated_at", Instant, nullable=False),
         Column("history_bytes", Integer, nullable=False),
@@ -86,14 +85,14 @@ def settings_table(metadata: MetaData) -> Table:
 def settings_history_table(metadata: MetaData) -> Table:
     """One row a version that is remembered, the present one among them."""
     return Table(
-        prefixed(metadata, "settings_history"),
+        name_table(metadata, "settings_history"),
         metadata,
         Column("partner_id", ordered_text(255), nullable=False),
         Column("tenant_id", ordered_text(36), nullable=False),
         Column("version", Integer, nullable=False),
-        Column("document", Record, nullable=False),
+        Column("document", JsonText, nullable=False),
         Column("secrets", Text),
-        Column("changes", Record, nullable=False),
+        Column("changes", JsonText, nullable=False),
         Column("at", Instant, nullable=False),
         Column("actor_subject", String(255), nullable=False),
         Column("actor_partner", String(255), nullable=False),

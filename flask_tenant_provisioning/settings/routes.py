@@ -1,114 +1,293 @@
-"""The HTTP of a tenant's settings."""
+"""HTTP routes of a tenant's settings, and of the defaults that a partner gives its tenants."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from flask import Response
 
-from ..problems import InvalidParameter, InvalidState, SettingsOutdated, SettingsVersionNotFound, TenantNotFound
-from ..tenants.requests import tenant_named
-from ..tenants.routes import ONE
+from ..encoding import dump_json
+from ..errors import (
+    InvalidCursor,
+    InvalidParameter,
+    InvalidState,
+    PartnerNotFound,
+    SettingsOutdated,
+    SettingsVersionNotFound,
+    TenantNotFound,
+)
+from ..partners.routes import PARTNER_PATH, parse_partner_id, require_partner_manager
+from ..tenants.routes import TENANT_PATH, parse_tenant_id
+from ..web.headers import JSON, MERGE_PATCH, format_etag
+from ..web.pagination import open_cursor, render_page
 from ..web.parameters import NO_QUERY, write_query
-from ..web.requests import CONDITIONAL, REPEATABLE, WITH_BODY, fence
-from ..web.routing import JSON, MERGE_PATCH, Call, Routes
-from . import actions, requests
+from ..web.request import Request, make_precondition_check, partner_scope
+from ..web.routing import BODY_PROBLEMS, IDEMPOTENCY_PROBLEMS, PRECONDITION_PROBLEMS, Routes
+from ..web.write import Result, execute
+from . import actions, versions
 from .actions import FindOwner
-from .json_schema import json_schema
-from .requests import HISTORY
+from .namespaces import make_json_schema
+from .resolution import SettingsState
 from .schemas import SettingsHistorySchema, SettingsSchema, history_query, rollback_input, settings_input
+from .storage import SettingPath, StorageOptions, is_declared, is_secret
+
+#: The problems that the histories of settings have in common.
+HISTORY_PROBLEMS = (InvalidParameter, InvalidCursor)
+
+
+def storage_options(call: Request) -> StorageOptions:
+    """How this mount keeps settings."""
+    return StorageOptions(call.mount.keyring, call.mount.settings.settings_history)
+
+
+def make_result(state: SettingsState) -> Result:
+    """The answer that shows settings. What counts may change without their version, so nothing is answered by 304."""
+    return Result(200, state.document(), {"ETag": format_etag(state.version)})
+
+
+def handle_read(call: Request, find: FindOwner) -> Response:
+    """Answer the settings of whom `find` finds."""
+    call.asked(NO_QUERY)
+    answer = make_result(call.mount.storage.read(partial(actions.read, shelf=storage_options(call), find=find)))
+    return call.answer(answer.document, answer.headers)
+
+
+def handle_put(call: Request, find: FindOwner) -> Response:
+    """Set what was sent and nothing else."""
+    return _handle_write(call, find, actions.put, call.asked(write_query()), call.body(JSON))
+
+
+def handle_patch(call: Request, find: FindOwner) -> Response:
+    """Set what a merge patch makes of what is set."""
+    return _handle_write(call, find, actions.patch, call.asked(write_query()), call.body(MERGE_PATCH, JSON))
+
+
+def handle_rollback(call: Request, find: FindOwner) -> Response:
+    """Set what was set in a version."""
+    return _handle_write(call, find, actions.rollback, call.asked(write_query()), call.body(JSON))
+
+
+def handle_history(call: Request, find: FindOwner, question: str) -> Response:
+    """Answer a page of versions; `question` tells whose from others'."""
+    asked = call.asked(history_query())
+    after = open_cursor(call, asked, question)
+    before = None if after is None else int(after)
+    work = partial(actions.list_versions, shelf=storage_options(call), find=find, limit=asked["limit"], before=before)
+    page = call.mount.storage.read(work)
+    items = [versions.render_version(page.state, one) for one in page.revisions]
+    return render_page(call, items, None if page.end is None else str(page.end), question)
+
+
+def _handle_write(
+    call: Request, find: FindOwner, action: Callable[..., SettingsState], asked: dict[str, Any], body: Any
+) -> Response:
+    work = partial(action, **_collect_arguments(call, find), sent=body)
+    return execute(call, work, make_result, body=hide_secrets(call, body), validate_only=asked["validate_only"])
+
+
+def hide_secrets(call: Request, body: Any) -> Any:
+    """`body` as an ``Idempotency-Key`` remembers its digest: by it, who has the database could try out passwords."""
+    namespaces, seal = call.mount.hooks.namespaces, call.mount.cursors.seal
+
+    def hidden(path: SettingPath, value: Any) -> Any:
+        is_open = value is None or not is_declared(namespaces, path) or not is_secret(namespaces, path)
+        return value if is_open else seal(dump_json(value), repr(path))
+
+    if not isinstance(body, dict):
+        return body
+    return {
+        name: {key: hidden((name, key), value) for key, value in values.items()} if isinstance(values, dict) else values
+        for name, values in body.items()
+    }
+
+
+def _collect_arguments(call: Request, find: FindOwner) -> dict[str, Any]:
+    return {
+        "actor": call.actor(),
+        "shelf": storage_options(call),
+        "find": find,
+        "expected": make_precondition_check(call),
+    }
+
 
 routes = Routes()
-
-SETTINGS = f"{ONE}/settings"
-_SCHEMA = {"type": "object", "required": ["$schema", "type", "properties"]}
-_WRITE = (*WITH_BODY, *CONDITIONAL, TenantNotFound, InvalidState)
+TENANT_SETTINGS = f"{TENANT_PATH}/settings"
+_JSON_SCHEMA_SHAPE = {"type": "object", "required": ["$schema", "type", "properties"]}
+_TENANT_WRITE_PROBLEMS = (*BODY_PROBLEMS, *PRECONDITION_PROBLEMS, TenantNotFound, InvalidState)
 
 
 @routes.add(
     "GET",
-    SETTINGS,
+    TENANT_SETTINGS,
     permissions=("settings:read",),
     answers={200: SettingsSchema},
     problems=(InvalidParameter, TenantNotFound),
 )
-def read_settings(call: Call, tenant_id: str) -> Response:
+def read_settings(call: Request, tenant_id: str) -> Response:
     """Read a tenant's settings: what it sets counts over its plan's, its partner's and the defaults.
 
     Until something is set their version is 0.
     """
-    return requests.read(call, _of(call, tenant_id))
+    return handle_read(call, _find_tenant(call, tenant_id))
 
 
 @routes.add(
     "GET",
     "/settings-schema",
     permissions=("settings:read",),
-    answers={200: {JSON: _SCHEMA}},
+    answers={200: {JSON: _JSON_SCHEMA_SHAPE}},
     problems=(InvalidParameter,),
 )
-def read_settings_schema(call: Call) -> Response:
+def read_settings_schema(call: Request) -> Response:
     """Read which settings there are, as JSON Schema (draft 2020-12): their types, defaults, which are secret."""
     call.asked(NO_QUERY)
-    return call.answer(json_schema(call.mount.hooks.namespaces))
+    return call.answer(make_json_schema(call.mount.hooks.namespaces))
 
 
 @routes.add(
     "PUT",
-    SETTINGS,
+    TENANT_SETTINGS,
     permissions=("settings:update",),
     body=settings_input,
     query=write_query,
     answers={200: SettingsSchema},
-    problems=_WRITE,
+    problems=_TENANT_WRITE_PROBLEMS,
 )
-def replace_settings(call: Call, tenant_id: str) -> Response:
+def replace_settings(call: Request, tenant_id: str) -> Response:
     """Replace everything that a tenant sets; what is left out is inherited."""
-    return requests.put(call, _of(call, tenant_id))
+    return handle_put(call, _find_tenant(call, tenant_id))
 
 
 @routes.add(
     "PATCH",
-    SETTINGS,
+    TENANT_SETTINGS,
     permissions=("settings:update",),
     body=settings_input,
     consumes=(MERGE_PATCH, JSON),
     query=write_query,
     answers={200: SettingsSchema},
-    problems=(*_WRITE, *REPEATABLE),
+    problems=(*_TENANT_WRITE_PROBLEMS, *IDEMPOTENCY_PROBLEMS),
 )
-def patch_settings(call: Call, tenant_id: str) -> Response:
+def patch_settings(call: Request, tenant_id: str) -> Response:
     """Change some of what a tenant sets (RFC 7396); a key, or a namespace, that is null is inherited again."""
-    return requests.patch(call, _of(call, tenant_id))
+    return handle_patch(call, _find_tenant(call, tenant_id))
 
 
 @routes.add(
     "GET",
-    f"{SETTINGS}/history",
+    f"{TENANT_SETTINGS}/history",
     permissions=("settings:read",),
     query=history_query,
     answers={200: SettingsHistorySchema},
-    problems=(*HISTORY, TenantNotFound),
+    problems=(*HISTORY_PROBLEMS, TenantNotFound),
 )
-def list_settings_versions(call: Call, tenant_id: str) -> Response:
+def list_settings_versions(call: Request, tenant_id: str) -> Response:
     """List the versions of a tenant's settings, the newest first: who set them when, and what changed."""
-    id = tenant_named(tenant_id)
-    return requests.history(call, _of(call, id), repr(("settings", fence(call), id)))
+    id = parse_tenant_id(tenant_id)
+    return handle_history(call, _find_tenant(call, id), repr(("settings", partner_scope(call), id)))
 
 
 @routes.add(
     "POST",
-    f"{SETTINGS}/rollback",
+    f"{TENANT_SETTINGS}/rollback",
     permissions=("settings:update",),
     body=rollback_input,
     query=write_query,
     answers={200: SettingsSchema},
-    problems=(*_WRITE, *REPEATABLE, SettingsVersionNotFound, SettingsOutdated),
+    problems=(*_TENANT_WRITE_PROBLEMS, *IDEMPOTENCY_PROBLEMS, SettingsVersionNotFound, SettingsOutdated),
 )
-def roll_settings_back(call: Call, tenant_id: str) -> Response:
+def roll_settings_back(call: Request, tenant_id: str) -> Response:
     """Set what a tenant set in an earlier version, as a new version; in version 0 that is nothing."""
-    return requests.rollback(call, _of(call, tenant_id))
+    return handle_rollback(call, _find_tenant(call, tenant_id))
 
 
-def _of(call: Call, tenant_id: str) -> FindOwner:
-    return partial(actions.of_tenant, partner=fence(call), tenant_id=tenant_named(tenant_id))
+def _find_tenant(call: Request, tenant_id: str) -> FindOwner:
+    return partial(actions.find_tenant_owner, partner=partner_scope(call), tenant_id=parse_tenant_id(tenant_id))
+
+
+partner_routes = Routes()
+PARTNER_SETTINGS = f"{PARTNER_PATH}/settings"
+_PARTNER_WRITE_PROBLEMS = (*BODY_PROBLEMS, *PRECONDITION_PROBLEMS, PartnerNotFound)
+
+
+@partner_routes.add(
+    "GET",
+    PARTNER_SETTINGS,
+    permissions=("settings:read",),
+    answers={200: SettingsSchema},
+    problems=(InvalidParameter, PartnerNotFound),
+)
+def read_partner_settings(call: Request, partner_id: str) -> Response:
+    """Read the settings that a partner's tenants have where neither they nor their plans set others."""
+    return handle_read(call, _find_readable_partner(call, partner_id))
+
+
+@partner_routes.add(
+    "PUT",
+    PARTNER_SETTINGS,
+    permissions=("partner:manage",),
+    body=settings_input,
+    query=write_query,
+    answers={200: SettingsSchema},
+    problems=_PARTNER_WRITE_PROBLEMS,
+)
+def replace_partner_settings(call: Request, partner_id: str) -> Response:
+    """Replace every default that a partner gives its tenants."""
+    return handle_put(call, _find_managed_partner(call, partner_id))
+
+
+@partner_routes.add(
+    "PATCH",
+    PARTNER_SETTINGS,
+    permissions=("partner:manage",),
+    body=settings_input,
+    consumes=(MERGE_PATCH, JSON),
+    query=write_query,
+    answers={200: SettingsSchema},
+    problems=(*_PARTNER_WRITE_PROBLEMS, *IDEMPOTENCY_PROBLEMS),
+)
+def patch_partner_settings(call: Request, partner_id: str) -> Response:
+    """Change some of the defaults that a partner gives its tenants (RFC 7396)."""
+    return handle_patch(call, _find_managed_partner(call, partner_id))
+
+
+@partner_routes.add(
+    "GET",
+    f"{PARTNER_SETTINGS}/history",
+    permissions=("settings:read",),
+    query=history_query,
+    answers={200: SettingsHistorySchema},
+    problems=(*HISTORY_PROBLEMS, PartnerNotFound),
+)
+def list_partner_settings_versions(call: Request, partner_id: str) -> Response:
+    """List the versions of the defaults that a partner gives its tenants, the newest first."""
+    return handle_history(call, _find_readable_partner(call, partner_id), repr(("partner settings", partner_id)))
+
+
+@partner_routes.add(
+    "POST",
+    f"{PARTNER_SETTINGS}/rollback",
+    permissions=("partner:manage",),
+    body=rollback_input,
+    query=write_query,
+    answers={200: SettingsSchema},
+    problems=(*_PARTNER_WRITE_PROBLEMS, *IDEMPOTENCY_PROBLEMS, SettingsVersionNotFound, SettingsOutdated),
+)
+def roll_partner_settings_back(call: Request, partner_id: str) -> Response:
+    """Set the defaults that a partner gave its tenants in an earlier version, as a new version."""
+    return handle_rollback(call, _find_managed_partner(call, partner_id))
+
+
+def _find_readable_partner(call: Request, partner_id: str) -> FindOwner:
+    """The partner, as far as the caller sees it. Raises `PartnerNotFound`."""
+    if partner_scope(call) not in (None, partner_id):
+        raise PartnerNotFound
+    return partial(actions.find_partner_owner, partner=parse_partner_id(partner_id))
+
+
+def _find_managed_partner(call: Request, partner_id: str) -> FindOwner:
+    """The partner, for an administrator. Raises `Forbidden`."""
+    require_partner_manager(call)
+    return partial(actions.find_partner_owner, partner=parse_partner_id(partner_id))

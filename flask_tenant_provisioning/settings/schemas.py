@@ -5,14 +5,15 @@ from __future__ import annotations
 from marshmallow import fields, validate
 
 from ..events.schemas import ChangeSchema
-from ..web.api import Api
-from ..web.parameters import LimitField, QuerySchema
-from ..web.validation import StrictSchema, TextField, WholeNumberField
-from .layers import DEFAULT, PARTNER, PLAN, TENANT
+from ..mount import Api
+from ..validation import StrictSchema, TextField, WholeNumberField
+from ..web.pagination import PageSizeField
+from ..web.parameters import QuerySchema
+from .resolution import DEFAULT, PARTNER, PLAN, TENANT
 
-DEFAULT_LIMIT = 50
+DEFAULT_PAGE_SIZE = 50
 #: The greatest number that a version can have.
-LATEST = (1 << 31) - 1
+MAX_VERSION = (1 << 31) - 1
 
 
 class VersionField(WholeNumberField):
@@ -61,13 +62,13 @@ class SettingsHistorySchema(StrictSchema):
 class RollbackSchema(StrictSchema):
     """Which version is to be set again."""
 
-    version = VersionField(most=LATEST, required=True)
+    version = VersionField(most=MAX_VERSION, required=True)
 
 
 class SettingsHistoryQuery(QuerySchema):
     """What a list of versions can be asked."""
 
-    limit = LimitField(load_default=DEFAULT_LIMIT)
+    limit = PageSizeField(load_default=DEFAULT_PAGE_SIZE)
     cursor = TextField(shortest=1, longest=4096)
 
 

@@ -1,20 +1,20 @@
-"""Versions of settings, each kept as its difference from the one after it.
+"""The versions of settings: save, load and render them, each stored as its difference from the version after it.
 
 A row of the history says how its version differs from the next one; the newest version is what the table `settings`
-holds. Reading a version starts from the newest one and goes back, difference by difference. So that this stays
-bounded, a version is kept whole once the rows since the last whole one take as many bytes as it does, and reading
-starts there. Reading a version therefore takes no more bytes than two whole versions, however many versions there are,
-and the history takes at most twice what differences alone would. A small document is kept whole each time.
+holds. Loading a version starts from the newest one and goes back, difference by difference. To bound this, a version is
+stored whole once the rows since the last whole version take as many bytes as it does, and loading starts there. So
+loading a version reads no more bytes than two whole versions, however many versions there are, and the history takes at
+most twice what differences alone would take. A small document is stored whole each time.
 
-Differences go backwards since versions are removed at the old end alone: a row that goes takes with it what only its
-own version held, and no other row needs it.
+Differences go backwards since versions are removed at the old end only: a row that is removed takes with it what only
+its own version held, and no other row needs it.
 
 A difference is JSON:
 
-- ``[value]``: the older version has `value` here. For a whole document, that is the version kept whole.
-- ``[value, index]``: the same of a member that the newer version lacks; `index` is its place among the older members.
+- ``[value]``: the older version has `value` here. For a whole document, that is the version stored whole.
+- ``[value, index]``: the same for a member that the newer version lacks; `index` is its place among the older members.
 - ``[]``: the older version lacks this member.
-- ``{name: difference}``: both versions have an object here, whose other members are the same. Their order is, too.
+- ``{name: difference}``: both versions have an object here, whose other members are the same, in the same order.
 
 A secret is sealed as one value, and so differs as one.
 """
@@ -22,24 +22,39 @@ A secret is sealed as one value, and so differs as one.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
-from ..database import Session
-from ..database.paging import FEW, text_size
-from ..events import compact
-from .kept import Contents, Place, parse
-from .models import Past, Revision, Stored
-from .sealing import Resealed
+from ..access.principal import Actor
+from ..database.ids import shorten_instant
+from ..database.pages import FEW_ROWS, measure_text
+from ..database.session import Session
+from ..database.statements import name_new_values
+from ..encoding import dump_json
+from ..errors import SettingsVersionNotFound
+from .models import SettingsRow, SettingsVersion, VersionDifference, VersionSummary
+from .resolution import MASK, SettingsState
 from .statements import SettingsSQL
+from .storage import (
+    EMPTY_SETTINGS,
+    ResealedVersion,
+    RowContents,
+    Scope,
+    StorageOptions,
+    StoredSettings,
+    is_declared,
+    is_secret,
+    parse_columns,
+    unseal_contents,
+)
 
 Difference = list[Any] | dict[str, Any]
 _ABSENT: Difference = []
 #: No version has a greater number.
-_LATEST = (1 << 31) - 1
+_MAX_VERSION = (1 << 31) - 1
 
 
-class Row(Protocol):
+class HistoryRow(Protocol):
     """What a row of the history holds of its version."""
 
     @property
@@ -48,7 +63,7 @@ class Row(Protocol):
     def secrets(self) -> str | None: ...
 
 
-class Columns(NamedTuple):
+class HistoryColumns(NamedTuple):
     """What a row of the history holds of its version."""
 
     document: str
@@ -56,10 +71,10 @@ class Columns(NamedTuple):
 
 
 #: The columns of the newest version, which does not differ from what the table `settings` holds.
-NEWEST = Columns("{}", None)
+NEWEST_COLUMNS = HistoryColumns("{}", None)
 
 
-def compare(newer: Any, older: Any) -> Difference | None:
+def make_difference(newer: Any, older: Any) -> Difference | None:
     """Return how the JSON value `older` differs from `newer`, to the order of members; None where it does not."""
     if newer is older:
         return None
@@ -70,113 +85,186 @@ def compare(newer: Any, older: Any) -> Difference | None:
         for index, (name, value) in enumerate(older.items()):
             if name not in newer:
                 found[name] = [value, index]
-            elif (below := compare(newer[name], value)) is not None:
+            elif (below := make_difference(newer[name], value)) is not None:
                 found[name] = below
         return found or None
-    return None if compact(newer) == compact(older) else [older]
+    return None if dump_json(newer) == dump_json(older) else [older]
 
 
-def apply(newer: Any, difference: Difference) -> Any:
+def apply_difference(newer: Any, difference: Difference) -> Any:
     """Return the older value that differs so from `newer`, which stays as it is."""
     if isinstance(difference, list):
         return difference[0]
     names = [name for name in newer if difference.get(name) != _ABSENT]
     for index, name in sorted((one[1], name) for name, one in difference.items() if isinstance(one, list) and one[1:]):
         names.insert(index, name)
-    return {name: apply(newer.get(name), difference[name]) if name in difference else newer[name] for name in names}
+    return {
+        name: apply_difference(newer.get(name), difference[name]) if name in difference else newer[name]
+        for name in names
+    }
 
 
-def write_difference(newer: Contents, older: Contents) -> Columns:
+def encode_difference(newer: RowContents, older: RowContents) -> HistoryColumns:
     """Return the columns of the version `older`, before `newer`."""
-    document, secrets = (compare(*pair) for pair in zip(newer, older, strict=True))
-    return Columns(compact(document or {}), None if secrets is None else compact(secrets))
+    document, secrets = (make_difference(*pair) for pair in zip(newer, older, strict=True))
+    return HistoryColumns(dump_json(document or {}), None if secrets is None else dump_json(secrets))
 
 
-def write_whole(version: Contents) -> Columns:
+def encode_whole(version: RowContents) -> HistoryColumns:
     """Return the columns of a version that is kept whole."""
-    return Columns(*(compact([one]) for one in version))
+    return HistoryColumns(*(dump_json([one]) for one in version))
 
 
-def choose(after: Stored, before: Stored, row_bytes: int) -> tuple[Columns, int]:
+def choose_encoding(after: SettingsRow, before: SettingsRow, row_bytes: int) -> tuple[HistoryColumns, int]:
     """Return what the history holds of the version `before`, and how many bytes it has since the last whole version.
 
     `row_bytes` is how many a row takes besides.
     """
-    older = parse(before.document, before.secrets)
-    difference, whole = write_difference(parse(after.document, after.secrets), older), write_whole(older)
-    taken = before.history_bytes + row_bytes + _size(difference)
-    return (whole, 0) if taken >= _size(whole) else (difference, taken)
+    older = parse_columns(before.document, before.secrets)
+    difference, whole = encode_difference(parse_columns(after.document, after.secrets), older), encode_whole(older)
+    taken = before.history_bytes + row_bytes + _measure_columns(difference)
+    return (whole, 0) if taken >= _measure_columns(whole) else (difference, taken)
 
 
-def go_back(newer: Contents, row: Row) -> Contents:
+def restore_older(newer: RowContents, row: HistoryRow) -> RowContents:
     """Return what the version of `row` sets, where the one after it sets `newer`."""
-    secrets = newer.secrets if row.secrets is None else apply(newer.secrets, json.loads(row.secrets))
-    return Contents(apply(newer.document, json.loads(row.document)), secrets)
+    secrets = newer.secrets if row.secrets is None else apply_difference(newer.secrets, json.loads(row.secrets))
+    return RowContents(apply_difference(newer.document, json.loads(row.document)), secrets)
 
 
-class Rewritten(NamedTuple):
+class RewrittenVersion(NamedTuple):
     """A row of the history, what it set before and after it was changed, and the columns that say so."""
 
-    row: Revision
-    contents: Resealed
-    columns: Columns
+    row: SettingsVersion
+    contents: ResealedVersion
+    columns: HistoryColumns
     is_changed: bool
 
 
-def rewrite(
-    session: Session, place: Place, newest: Resealed, reseal: Callable[[Contents, Resealed], Resealed]
-) -> Iterator[Rewritten]:
+def rewrite_history(
+    session: Session,
+    place: Scope,
+    newest: ResealedVersion,
+    reseal: Callable[[RowContents, ResealedVersion], ResealedVersion],
+) -> Iterator[RewrittenVersion]:
     """Yield every version that is remembered, the newest first, as it is to be kept once `newest` is what is set.
 
     `reseal` is given a version, and what came of the one after it. What was kept whole stays so.
     """
     newer = newest
-    for row in _newest_first(session, place):
-        older = reseal(go_back(newer.old, row), newer)
-        columns = write_whole(older.new) if is_whole(row) else write_difference(newer.new, older.new)
-        yield Rewritten(row, older, columns, older.is_changed or newer.is_changed)
+    for row in _iterate_newest_first(session, place):
+        older = reseal(restore_older(newer.old, row), newer)
+        columns = encode_whole(older.new) if is_whole(row) else encode_difference(newer.new, older.new)
+        yield RewrittenVersion(row, older, columns, older.is_changed or newer.is_changed)
         newer = older
 
 
-def read_version(session: Session, newest: Stored | None, place: Place, version: int) -> Contents | None:
+def restore_version(session: Session, newest: SettingsRow | None, place: Scope, version: int) -> RowContents | None:
     """Return what a version set, where `newest` is the owner's row; None where it is not remembered."""
-    rows = list(_up_to_a_whole(session, place, version))
+    rows = list(_iterate_to_whole_version(session, place, version))
     if newest is None or not rows or rows[0].version != version:
         return None
-    found = parse(newest.document, newest.secrets)
+    found = parse_columns(newest.document, newest.secrets)
     for row in reversed(rows):
-        found = go_back(found, row)
+        found = restore_older(found, row)
     return found
 
 
-def is_whole(row: Row) -> bool:
+def is_whole(row: HistoryRow) -> bool:
     """Return whether a row holds its version whole."""
     return row.document.startswith("[")
 
 
-def _up_to_a_whole(session: Session, place: Place, version: int) -> Iterator[Past]:
+def _iterate_to_whole_version(session: Session, place: Scope, version: int) -> Iterator[VersionDifference]:
     """The rows from this version on, the oldest first, to the first that is whole; read in steps."""
     sql, where = session.storage.once(SettingsSQL), {"partner_id": place.partner, "tenant_id": place.tenant}
     while True:
-        rows = session.run(sql.later, {**where, "version": version, "limit": FEW}).fetchall()
-        for row in map(Past._make, rows):
+        rows = session.run(sql.later, {**where, "version": version, "limit": FEW_ROWS}).fetchall()
+        for row in map(VersionDifference._make, rows):
             yield row
             if is_whole(row):
                 return
-        if len(rows) < FEW:
+        if len(rows) < FEW_ROWS:
             return
-        version = Past._make(rows[-1]).version + 1
+        version = VersionDifference._make(rows[-1]).version + 1
 
 
-def _newest_first(session: Session, place: Place) -> Iterator[Revision]:
+def _iterate_newest_first(session: Session, place: Scope) -> Iterator[SettingsVersion]:
     """Every row of an owner, read in steps."""
     sql, where = session.storage.once(SettingsSQL), {"partner_id": place.partner, "tenant_id": place.tenant}
-    before = _LATEST
-    while rows := session.run(sql.page_of_rows, {**where, "before": before, "limit": FEW}).fetchall():
-        found = [Revision._make(row) for row in rows]
+    before = _MAX_VERSION
+    while rows := session.run(sql.page_of_rows, {**where, "before": before, "limit": FEW_ROWS}).fetchall():
+        found = [SettingsVersion._make(row) for row in rows]
         yield from found
         before = found[-1].version
 
 
-def _size(columns: Columns) -> int:
-    return sum(map(text_size, columns))
+def _measure_columns(columns: HistoryColumns) -> int:
+    return sum(map(measure_text, columns))
+
+
+class VersionPage(NamedTuple):
+    """Some versions of the settings that are as `state` says, and the last one's number where more follow."""
+
+    state: SettingsState
+    revisions: list[VersionSummary]
+    end: int | None
+
+
+def load_version(session: Session, shelf: StorageOptions, before: SettingsState, version: int) -> StoredSettings:
+    """What the owner set in `version`. Raises `SettingsVersionNotFound`."""
+    if version == 0:
+        return EMPTY_SETTINGS
+    place = before.owner.place
+    found = restore_version(session, before.row, place, version)
+    if found is None:
+        raise SettingsVersionNotFound
+    return unseal_contents(before.namespaces, place, found, shelf.open)
+
+
+def make_newest_version(actor: Actor, row: SettingsRow, changes: Mapping[str, Any]) -> SettingsVersion:
+    """The newest version, as the history holds it."""
+    who = actor.principal
+    return SettingsVersion(
+        partner_id=row.partner_id,
+        tenant_id=row.tenant_id,
+        version=row.version,
+        **NEWEST_COLUMNS._asdict(),
+        changes=dump_json(changes),
+        at=row.updated_at,
+        actor_subject=who.subject,
+        actor_partner=who.partner,
+        request_id=actor.request_id,
+    )
+
+
+def save_version(session: Session, revision: SettingsVersion, past: HistoryColumns, most: int) -> None:
+    """Add a version to the history, where `past` is what that holds of the one before from now on."""
+    sql, version = session.storage.once(SettingsSQL), revision.version
+    where = {"partner_id": revision.partner_id, "tenant_id": revision.tenant_id}
+    if version > 1:
+        session.run(sql.keep_past, {**where, "version": version - 1, **name_new_values(past._asdict())})
+    session.run(sql.remember, revision._asdict())
+    if version > most:
+        session.run(sql.shorten, {**where, "before": version - most + 1})
+
+
+def render_version(state: SettingsState, found: VersionSummary) -> dict[str, Any]:
+    """One version of the settings in `state`: who set it when, and what changed of what the host declares."""
+    changes = {tuple(name.split(".", 1)): change for name, change in json.loads(found.changes).items()}
+    return {
+        "version": found.version,
+        "timestamp": shorten_instant(found.at),
+        "actor": {"sub": found.actor_subject, "partner": found.actor_partner},
+        "request_id": found.request_id,
+        "changes": {
+            ".".join(path): _mask_change(change) if is_secret(state.namespaces, path) else change
+            for path, change in changes.items()
+            if is_declared(state.namespaces, path)
+        },
+    }
+
+
+def _mask_change(change: dict[str, Any]) -> dict[str, Any]:
+    """What changed of what was no secret then and is one now."""
+    return {name: None if value is None else MASK for name, value in change.items()}

@@ -1,4 +1,4 @@
-"""What a step is given beside its tenant."""
+"""What a step function receives and raises: `StepContext`, `StepFailed` and `StepAbandoned`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,22 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .models import Stage
+from .models import RunStep
+
+
+class StepFailed(Exception):
+    """Raised by a step of the host's; partners read its `message`.
+
+    With ``retry=False`` the step gives up at once.
+    """
+
+    def __init__(self, message: str, *, retry: bool = True) -> None:
+        super().__init__(message)
+        self.message, self.retry = message, retry
+
+
+class StepAbandoned(Exception):
+    """This attempt has taken too long: another one counts now, and whatever this one does is forgotten."""
 
 
 class StepContext:
@@ -17,14 +32,14 @@ class StepContext:
     attempts, or in an undo the step itself, have saved.
     """
 
-    def __init__(self, stage: Stage, stages: Sequence[Stage], keep: Callable[[str], None]) -> None:
+    def __init__(self, stage: RunStep, stages: Sequence[RunStep], keep: Callable[[str], None]) -> None:
         undoing = stage.state == "undoing"
         self.step = stage.name
         self.partner = stage.partner_id
         self.attempt = stage.undo_attempts if undoing else stage.attempts
         made = f"{stage.tenant_id}:{stage.phase}:{stage.name}:{stage.generation}"
         self.idempotency_key = f"{made}:undo" if undoing else made
-        self.saved: dict[str, Any] = _read(stage)
+        self.saved: dict[str, Any] = _load_memory(stage)
         self._stages = {other.name: other for other in stages}
         self._keep = keep
 
@@ -40,9 +55,9 @@ class StepContext:
 
     def saved_by(self, step: str) -> dict[str, Any]:
         """What another step of this tenant and phase has saved. Raises `KeyError` where there is none of this name."""
-        return _read(self._stages[step])
+        return _load_memory(self._stages[step])
 
 
-def _read(stage: Stage) -> dict[str, Any]:
+def _load_memory(stage: RunStep) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(stage.memory) if stage.memory else {}
     return found

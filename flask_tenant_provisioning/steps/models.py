@@ -6,11 +6,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Column, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table
 
-from ..database.tables import prefixed
-from ..database.types import Identifier, Instant, Record, ordered_text
+from ..database.types import Identifier, Instant, JsonText, name_table, ordered_text
 
 #: How long an error's class, its message for partners and its reason for operators may be, in characters.
-LONGEST_CLASS, LONGEST_MESSAGE, LONGEST_REASON = 255, 500, 1000
+MAX_CLASS_LENGTH, MAX_MESSAGE_LENGTH, MAX_REASON_LENGTH = 255, 500, 1000
 
 
 class Run(NamedTuple):
@@ -32,7 +31,7 @@ class Run(NamedTuple):
     finished_at: str | None
 
 
-class Stage(NamedTuple):
+class RunStep(NamedTuple):
     """One step of one run.
 
     `state` is ``waiting``, ``running``, ``succeeded``, ``failed``, ``cancelled``, ``undoing``, ``undone`` or
@@ -64,7 +63,7 @@ class Stage(NamedTuple):
 def runs_table(metadata: MetaData) -> Table:
     """One row a tenant and phase."""
     return Table(
-        prefixed(metadata, "runs"),
+        name_table(metadata, "runs"),
         metadata,
         Column("partner_id", ordered_text(255), nullable=False),
         Column("tenant_id", Identifier, nullable=False),
@@ -84,14 +83,14 @@ def steps_table(metadata: MetaData) -> Table:
     """One row a step of a run; what is due is found by an index of its own."""
     due_at: Column[str] = Column("due_at", Instant)
     return Table(
-        prefixed(metadata, "steps"),
+        name_table(metadata, "steps"),
         metadata,
         Column("partner_id", ordered_text(255), nullable=False),
         Column("tenant_id", Identifier, nullable=False),
         Column("phase", ordered_text(16), nullable=False),
         Column("name", ordered_text(100), nullable=False),
         Column("position", Integer, nullable=False),
-        Column("after", Record, nullable=False),
+        Column("after", JsonText, nullable=False),
         Column("state", String(16), nullable=False),
         Column("attempts", Integer, nullable=False),
         Column("undo_attempts", Integer, nullable=False),
@@ -100,10 +99,10 @@ def steps_table(metadata: MetaData) -> Table:
         due_at,
         Column("started_at", Instant),
         Column("finished_at", Instant),
-        Column("error_class", String(LONGEST_CLASS)),
-        Column("error_message", String(LONGEST_MESSAGE)),
-        Column("error_reason", String(LONGEST_REASON)),
-        Column("memory", Record),
+        Column("error_class", String(MAX_CLASS_LENGTH)),
+        Column("error_message", String(MAX_MESSAGE_LENGTH)),
+        Column("error_reason", String(MAX_REASON_LENGTH)),
+        Column("memory", JsonText),
         PrimaryKeyConstraint("partner_id", "tenant_id", "phase", "name"),
         Index(None, "due_at", postgresql_where=due_at.is_not(None), sqlite_where=due_at.is_not(None)),
         sqlite_with_rowid=False,

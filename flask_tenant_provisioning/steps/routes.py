@@ -7,19 +7,18 @@ from typing import Any
 
 from flask import Response
 
-from ..problems import InvalidParameter, InvalidState, LicenseExpired, TenantNotFound
-from ..tenants.requests import WRITE, target, tenant_named
-from ..tenants.routes import ONE
+from ..errors import InvalidParameter, InvalidState, LicenseExpired, TenantNotFound
+from ..tenants.routes import TENANT_PATH, WRITE_PROBLEMS, make_target, parse_tenant_id
 from ..web.parameters import NO_QUERY, write_query
-from ..web.requests import REPEATABLE, fence
-from ..web.routing import Call, Routes
-from ..web.writing import Answer, write
+from ..web.request import Request, partner_scope
+from ..web.routing import IDEMPOTENCY_PROBLEMS, Routes
+from ..web.write import Result, execute
 from . import actions
 from .schemas import ProvisioningSchema
 
 routes = Routes()
 
-PROGRESS = f"{ONE}/provisioning"
+PROGRESS = f"{TENANT_PATH}/provisioning"
 
 
 @routes.add(
@@ -29,10 +28,10 @@ PROGRESS = f"{ONE}/provisioning"
     answers={200: ProvisioningSchema},
     problems=(InvalidParameter, TenantNotFound),
 )
-def read_provisioning(call: Call, tenant_id: str) -> Response:
+def read_provisioning(call: Request, tenant_id: str) -> Response:
     """See how far a tenant's provisioning has come, step by step; its deprovisioning, once that has begun."""
     call.asked(NO_QUERY)
-    work = partial(actions.read, partner=fence(call), tenant_id=tenant_named(tenant_id))
+    work = partial(actions.read_progress, partner=partner_scope(call), tenant_id=parse_tenant_id(tenant_id))
     return call.answer(call.mount.storage.read(work))
 
 
@@ -42,17 +41,17 @@ def read_provisioning(call: Call, tenant_id: str) -> Response:
     permissions=("tenant:update",),
     query=write_query,
     answers={202: ProvisioningSchema},
-    problems=(*REPEATABLE, *WRITE, InvalidState, LicenseExpired),
+    problems=(*IDEMPOTENCY_PROBLEMS, *WRITE_PROBLEMS, InvalidState, LicenseExpired),
 )
-def retry_provisioning(call: Call, tenant_id: str) -> Response:
+def retry_provisioning(call: Request, tenant_id: str) -> Response:
     """Try again what failed or was cancelled, and at once what would be tried later.
 
     Steps that have succeeded and were not taken back are not run again.
     """
     asked, mount = call.asked(write_query()), call.mount
     license, hooks = mount.license, mount.hooks
-    work = partial(actions.retry, actor=call.actor(), target=target(call, tenant_id), hooks=hooks, license=license)
-    return write(call, work, partial(_begun, call), validate_only=asked["validate_only"])
+    work = partial(actions.retry, actor=call.actor(), target=make_target(call, tenant_id), hooks=hooks, license=license)
+    return execute(call, work, partial(_make_result, call), validate_only=asked["validate_only"])
 
 
 @routes.add(
@@ -61,15 +60,15 @@ def retry_provisioning(call: Call, tenant_id: str) -> Response:
     permissions=("tenant:update",),
     query=write_query,
     answers={202: ProvisioningSchema},
-    problems=(*REPEATABLE, *WRITE, InvalidState),
+    problems=(*IDEMPOTENCY_PROBLEMS, *WRITE_PROBLEMS, InvalidState),
 )
-def cancel_provisioning(call: Call, tenant_id: str) -> Response:
+def cancel_provisioning(call: Request, tenant_id: str) -> Response:
     """Stop a tenant's provisioning and take back what was done; the tenant is `failed` and can be tried again."""
     asked = call.asked(write_query())
-    work = partial(actions.cancel, actor=call.actor(), target=target(call, tenant_id), hooks=call.mount.hooks)
-    return write(call, work, partial(_begun, call), validate_only=asked["validate_only"])
+    work = partial(actions.cancel, actor=call.actor(), target=make_target(call, tenant_id), hooks=call.mount.hooks)
+    return execute(call, work, partial(_make_result, call), validate_only=asked["validate_only"])
 
 
-def _begun(call: Call, document: dict[str, Any]) -> Answer:
+def _make_result(call: Request, document: dict[str, Any]) -> Result:
     where = f"{call.mount.base()}/tenants/{document['tenant']}/provisioning"
-    return Answer(202, document, {"Location": where, "Retry-After": "1"})
+    return Result(202, document, {"Location": where, "Retry-After": "1"})

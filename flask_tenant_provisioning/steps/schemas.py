@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from marshmallow import fields, validate
 
-from ..hooks import DEPROVISIONING, PROVISIONING
-from ..web.validation import StrictSchema
+from ..registry import DEPROVISIONING, PROVISIONING
+from ..validation import StrictSchema
 
 RUN_STATES = ("pending", "running", "paused", "undoing", "succeeded", "failed", "cancelled")
 STEP_STATES = (

@@ -6,12 +6,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, Select, Table, and_, bindparam, case, func, or_, select
 
-from ..database import SQL, Statement, Storage, parameters, renewed
-from ..database.relocation import Relocation
-from .models import Run, Stage
+from ..database.session import Storage
+from ..database.statements import SQL, RowTransfer, Statement, bind_columns, bind_new_values
+from .models import Run, RunStep
 
-_RUN, _STAGE = ("partner_id", "tenant_id", "phase"), ("partner_id", "tenant_id", "phase", "name")
-KEY = _STAGE
+_RUN_KEY, _STEP_KEY = ("partner_id", "tenant_id", "phase"), ("partner_id", "tenant_id", "phase", "name")
+STEP_KEY = _STEP_KEY
 
 
 class StepSQL(SQL):
@@ -22,48 +22,47 @@ class StepSQL(SQL):
         self._runs, self._steps = storage.table("runs"), storage.table("steps")
         runs, steps = self._runs, self._steps
         s = steps.c
-        self.add_run = self._compiled(runs.insert().values(parameters(runs)))
-        self.add_step = self._compiled(steps.insert().values(parameters(steps)))
-        self.run = self._compiled(select(*(runs.c[name] for name in Run._fields)).where(_same(runs, _RUN)))
-        stages = select(*(s[name] for name in Stage._fields))
-        self.stage = self._compiled(stages.where(_same(steps, _STAGE)))
-        self.stages = self._compiled(stages.where(_same(steps, _RUN)).order_by(s.position))
+        self.add_run = self._compile(runs.insert().values(bind_columns(runs)))
+        self.add_step = self._compile(steps.insert().values(bind_columns(steps)))
+        self.run = self._compile(select(*(runs.c[name] for name in Run._fields)).where(_matches_key(runs, _RUN_KEY)))
+        stages = select(*(s[name] for name in RunStep._fields))
+        self.stage = self._compile(stages.where(_matches_key(steps, _STEP_KEY)))
+        self.stages = self._compile(stages.where(_matches_key(steps, _RUN_KEY)).order_by(s.position))
         now = bindparam("now", type_=s.due_at.type)
         due = s.due_at <= now
-        self.due = self._compiled(
-            select(*(s[name] for name in KEY), s.fence)
+        self.due = self._compile(
+            select(*(s[name] for name in STEP_KEY), s.fence)
             .where(due)
             .order_by(s.due_at)
             .limit(bindparam("limit", type_=Integer))
         )
         tried = case((s.state == "undoing", s.undo_attempts), else_=s.attempts) > 0
         old = s.due_at <= bindparam("before", type_=s.due_at.type)
-        self.overdue = self._compiled(
-            select(*(s[name] for name in KEY))
+        self.overdue = self._compile(
+            select(*(s[name] for name in STEP_KEY))
             .where(due, or_(tried, old))
             .order_by(s.due_at)
             .limit(bindparam("limit", type_=Integer))
         )
-        self.claim = self._compiled(self._claim(due))
-        owned = and_(_same(steps, _STAGE), s.fence == bindparam("fence", type_=Integer))
+        self.claim = self._compile(self._claim(due))
+        owned = and_(_matches_key(steps, _STEP_KEY), s.fence == bindparam("fence", type_=Integer))
         lease = bindparam("lease", type_=s.due_at.type)
-        self.renew = self._compiled(steps.update().where(owned, s.due_at.is_not(None)).values(due_at=lease))
-        self.remember = self._compiled(steps.update().where(owned).values(renewed(s, ("memory",))))
-        mine = (_same(table, ("partner_id", "tenant_id")) for table in (runs, steps))
+        self.renew = self._compile(steps.update().where(owned, s.due_at.is_not(None)).values(due_at=lease))
+        self.remember = self._compile(steps.update().where(owned).values(bind_new_values(s, ("memory",))))
+        mine = (_matches_key(table, ("partner_id", "tenant_id")) for table in (runs, steps))
         self.forget = [
-            self._compiled(table.delete().where(of_tenant))
-            for table, of_tenant in zip((runs, steps), mine, strict=True)
+            self._compile(table.delete().where(of_tenant)) for table, of_tenant in zip((runs, steps), mine, strict=True)
         ]
-        self.relocations = [Relocation(table, self._dialect, ("tenant_id",), {}) for table in (runs, steps)]
-        self.drop_step = self._compiled(steps.delete().where(_same(steps, _STAGE)))
+        self.relocations = [RowTransfer(table, self._dialect, ("tenant_id",), {}) for table in (runs, steps)]
+        self.drop_step = self._compile(steps.delete().where(_matches_key(steps, _STEP_KEY)))
 
     def change_run(self, *columns: str) -> Statement:
         """An update of just these columns of a run."""
-        return self._once(self._change, self._runs, _RUN, columns)
+        return self._once(self._change, self._runs, _RUN_KEY, columns)
 
     def change_step(self, *columns: str) -> Statement:
         """An update of just these columns of a step, whoever is at work on it."""
-        return self._once(self._change, self._steps, _STAGE, columns)
+        return self._once(self._change, self._steps, _STEP_KEY, columns)
 
     def settle(self, *columns: str) -> Statement:
         """The same by whoever claimed it last, and nobody else."""
@@ -72,7 +71,7 @@ class StepSQL(SQL):
     def _claim(self, due: ColumnElement[bool]) -> Any:
         """Take a step that is due, if nobody else did since it was seen."""
         s, undoing = self._steps.c, self._steps.c.state == "undoing"
-        seen = and_(_same(self._steps, _STAGE), s.fence == bindparam("seen", type_=Integer), due)
+        seen = and_(_matches_key(self._steps, _STEP_KEY), s.fence == bindparam("seen", type_=Integer), due)
         return (
             self._steps.update()
             .where(seen)
@@ -87,24 +86,24 @@ class StepSQL(SQL):
         )
 
     def _change(self, table: Table, key: tuple[str, ...], columns: tuple[str, ...]) -> Any:
-        return table.update().where(_same(table, key)).values(renewed(table.c, columns))
+        return table.update().where(_matches_key(table, key)).values(bind_new_values(table.c, columns))
 
     def _settle(self, columns: tuple[str, ...]) -> Any:
         fence = self._steps.c.fence == bindparam("fence", type_=Integer)
-        return self._change(self._steps, _STAGE, columns).where(fence)
+        return self._change(self._steps, _STEP_KEY, columns).where(fence)
 
 
-def _same(table: Table, names: tuple[str, ...]) -> ColumnElement[bool]:
+def _matches_key(table: Table, names: tuple[str, ...]) -> ColumnElement[bool]:
     return and_(*(table.c[name] == bindparam(name, type_=table.c[name].type) for name in names))
 
 
-def steps_are_due(storage: Storage) -> ColumnElement[bool]:
+def has_due_steps(storage: Storage) -> ColumnElement[bool]:
     """Whether any step is due at the instant `now`."""
     steps = storage.table("steps")
     return select(steps.c.name).where(steps.c.due_at <= bindparam("now", type_=steps.c.due_at.type)).exists()
 
 
-def due_steps(storage: Storage) -> Select[Any]:
+def select_due_steps(storage: Storage) -> Select[Any]:
     """Since when each step is due that is so at the instant `now`, as `since`."""
     steps = storage.table("steps")
     now: Any = bindparam("now", type_=steps.c.due_at.type)

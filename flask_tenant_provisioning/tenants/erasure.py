@@ -7,15 +7,16 @@ from typing import NamedTuple
 
 from sqlalchemy import Column, Index, Integer, MetaData, PrimaryKeyConstraint, Table, and_, bindparam, null, or_, select
 
-from ..database import SQL, Session, Storage, instant, parameters
-from ..database.tables import prefixed
-from ..database.types import Identifier, Instant, ordered_text
+from ..database.ids import format_instant
+from ..database.session import Session, Storage
+from ..database.statements import SQL, bind_columns
+from ..database.types import Identifier, Instant, name_table, ordered_text
 
 #: Seconds after which traces are erased a second time. A request, a webhook or a row that was under way the first
 #: time may have written one more; none of them takes that long.
-AGAIN_AFTER = 3600.0
+SECOND_ROUND_AFTER = 3600.0
 #: How many tenants one round erases.
-BATCH = 200
+ERASURE_BATCH = 200
 
 
 class Erasure(NamedTuple):
@@ -34,7 +35,7 @@ def erasures_table(metadata: MetaData) -> Table:
     """One row for each partner and tenant; it goes when the traces have been erased for the second time."""
     purged_at: Column[str] = Column("purged_at", Instant)
     return Table(
-        prefixed(metadata, "erasures"),
+        name_table(metadata, "erasures"),
         metadata,
         Column("partner_id", ordered_text(255), nullable=False),
         Column("tenant_id", Identifier, nullable=False),
@@ -53,26 +54,26 @@ class ErasureSQL(SQL):
     def __init__(self, storage: Storage) -> None:
         super().__init__(storage.engine.dialect)
         table = storage.table("erasures")
-        e, bound = table.c, parameters(table)
+        e, bound = table.c, bind_columns(table)
         insert = self._insert(table).values(partner_id=bound["partner_id"], tenant_id=bound["tenant_id"])
         key = [e.partner_id, e.tenant_id]
         mine = and_(e.partner_id == bound["partner_id"], e.tenant_id == bound["tenant_id"])
-        self.moved = self._compiled(insert.on_conflict_do_nothing())
+        self.moved = self._compile(insert.on_conflict_do_nothing())
         purged = insert.values(purged_at=bound["purged_at"])
-        self.purged = self._compiled(
+        self.purged = self._compile(
             purged.on_conflict_do_update(
                 index_elements=key, set_={"purged_at": insert.excluded.purged_at, "erased_at": null()}
             )
         )
         everywhere = table.update().where(e.tenant_id == bound["tenant_id"], e.purged_at.is_(None))
-        self.everywhere = self._compiled(everywhere.values(purged_at=bound["purged_at"]))
+        self.everywhere = self._compile(everywhere.values(purged_at=bound["purged_at"]))
         first = e.erased_at.is_(None)
         again = e.erased_at <= bindparam("again", type_=e.erased_at.type)
         due = and_(e.purged_at <= bindparam("before", type_=e.purged_at.type), or_(first, again))
         rows = select(*(e[name] for name in Erasure._fields)).where(due)
-        self.due = self._compiled(rows.order_by(*key).limit(bindparam("limit", type_=Integer)))
-        self.settle = self._compiled(table.update().where(mine, first).values(erased_at=bound["erased_at"]))
-        self.remove = self._compiled(table.delete().where(mine, again))
+        self.due = self._compile(rows.order_by(*key).limit(bindparam("limit", type_=Integer)))
+        self.settle = self._compile(table.update().where(mine, first).values(erased_at=bound["erased_at"]))
+        self.remove = self._compile(table.delete().where(mine, again))
 
 
 def note_move(session: Session, partner: str, tenant_id: str) -> None:
@@ -80,26 +81,30 @@ def note_move(session: Session, partner: str, tenant_id: str) -> None:
     session.run(session.storage.once(ErasureSQL).moved, {"partner_id": partner, "tenant_id": tenant_id})
 
 
-def schedule(session: Session, partner: str, tenant_id: str) -> None:
+def schedule_erasure(session: Session, partner: str, tenant_id: str) -> None:
     """Let the traces of a tenant that is purged now be erased, with `partner` and wherever it was before."""
     sql = session.storage.once(ErasureSQL)
-    values = {"partner_id": partner, "tenant_id": tenant_id, "purged_at": instant(session.storage.clock())}
+    values = {"partner_id": partner, "tenant_id": tenant_id, "purged_at": format_instant(session.storage.clock())}
     session.run(sql.purged, values)
     session.run(sql.everywhere, values)
 
 
-def due(session: Session, days: int) -> list[Erasure]:
+def load_due_erasures(session: Session, days: int) -> list[Erasure]:
     """The erasures of tenants that were purged `days` ago or earlier, by partner, `BATCH` of them at most."""
     now = session.storage.clock()
-    wanted = {"before": instant(now, days=-days), "again": instant(now - AGAIN_AFTER), "limit": BATCH}
+    wanted = {
+        "before": format_instant(now, days=-days),
+        "again": format_instant(now - SECOND_ROUND_AFTER),
+        "limit": ERASURE_BATCH,
+    }
     rows = session.run(session.storage.once(ErasureSQL).due, wanted).fetchall()
     return [Erasure._make(row) for row in rows]
 
 
-def finish(session: Session, erasures: Sequence[Erasure]) -> None:
+def finish_erasures(session: Session, erasures: Sequence[Erasure]) -> None:
     """Note that a round of these erasures is done; the second one of each was the last."""
     sql, now = session.storage.once(ErasureSQL), session.storage.clock()
-    times = {"erased_at": instant(now), "again": instant(now - AGAIN_AFTER)}
+    times = {"erased_at": format_instant(now), "again": format_instant(now - SECOND_ROUND_AFTER)}
     rows = [{"partner_id": one.partner_id, "tenant_id": one.tenant_id, **times} for one in erasures]
     for statement in (sql.remove, sql.settle):
         session.run_many(statement, rows)

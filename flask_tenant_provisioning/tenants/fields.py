@@ -1,23 +1,29 @@
-"""The fields of a tenant that need more than a length."""
+"""The fields of a tenant: types, the keys by which emails and names are compared, and the fast path for plain values.
+
+The fast path accepts a whole tenant of plain values at a tenth of the schema's cost; a test holds both equal. What it
+does not accept, valid or not, is left to the schema.
+"""
 
 from __future__ import annotations
 
 import functools
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from marshmallow import fields, missing
 
-from ..problems import Fault
-from ..web.validation import NOT_AN_OBJECT, NOT_TEXT, NULL, REQUIRED, TextField, refused
+from ..config import Config
+from ..errors import Fault
+from ..validation import NOT_AN_OBJECT, NOT_TEXT, NULL, REQUIRED, TextField, has_visible_character, make_field_error
 
-LONGEST_NAME = 255
+MAX_NAME_LENGTH = 255
 #: How many octets an address may have before its @ (RFC 5321 §4.5.3.1.1).
-LONGEST_LOCAL_PART = 64
-MOST_KEYS, LONGEST_KEY, LONGEST_VALUE = 50, 40, 500
-PHONE = re.compile(r"(?=.*[0-9])[+0-9 ()\-.]{3,32}")
+MAX_LOCAL_PART_BYTES = 64
+MAX_METADATA_KEYS, MAX_KEY_LENGTH, MAX_VALUE_LENGTH = 50, 40, 500
+PHONE_PATTERN = re.compile(r"(?=.*[0-9])[+0-9 ()\-.]{3,32}")
 
 
 class EmailField(TextField):
@@ -27,7 +33,7 @@ class EmailField(TextField):
         super().__init__(shortest=1, longest=254, **options)
 
     def accept(self, value: str) -> str:
-        email_key(value)
+        make_email_key(value)
         return value
 
     def _wrong_length(self) -> Fault:
@@ -37,17 +43,17 @@ class EmailField(TextField):
 _INVALID_EMAIL = Fault("invalid-email", "Invalid email address.")
 
 
-def email_key(address: str) -> str:
+def make_email_key(address: str) -> str:
     """The address as it is compared: without regard to case, the domain as IDNA. Raises `ValidationError`.
 
     Cases fold one character to one (Unicode §3.13, simple folding): straße@ and strasse@ are two mailboxes (RFC 6531).
     """
-    return address.lower() if is_plain_address(address) else _any_email_key(address)
+    return address.lower() if is_plain_address(address) else _make_any_email_key(address)
 
 
 def is_plain_address(address: str) -> bool:
     """Whether email-validator takes the address as it is, as far as can be told without asking."""
-    return _PLAIN_ADDRESS.fullmatch(address) is not None and not address.lower().endswith(_reserved())
+    return _PLAIN_ADDRESS.fullmatch(address) is not None and not address.lower().endswith(_load_reserved_suffixes())
 
 
 #: Addresses that email-validator takes as they are, which spares asking it; a test holds the two against each other.
@@ -58,39 +64,39 @@ _PLAIN_ADDRESS = re.compile(
 
 
 @functools.cache
-def _reserved() -> tuple[str, ...]:
+def _load_reserved_suffixes() -> tuple[str, ...]:
     """How addresses end that nobody can have (RFC 6761)."""
     from email_validator import SPECIAL_USE_DOMAIN_NAMES
 
     return tuple(f"{before}{name}" for name in SPECIAL_USE_DOMAIN_NAMES for before in ".@")
 
 
-def _any_email_key(address: str) -> str:
+def _make_any_email_key(address: str) -> str:
     from email_validator import EmailNotValidError, validate_email
 
     try:
         found = validate_email(address, check_deliverability=False)
     except EmailNotValidError as error:
-        raise refused(_INVALID_EMAIL) from error
-    if len(found.local_part.encode()) > LONGEST_LOCAL_PART:
-        raise refused(_INVALID_EMAIL)
-    local_part = unicodedata.normalize("NFC", "".join(map(_folded, found.local_part)))
+        raise make_field_error(_INVALID_EMAIL) from error
+    if len(found.local_part.encode()) > MAX_LOCAL_PART_BYTES:
+        raise make_field_error(_INVALID_EMAIL)
+    local_part = unicodedata.normalize("NFC", "".join(map(_fold_case, found.local_part)))
     return f"{local_part}@{(found.ascii_domain or found.domain).lower()}"
 
 
-def _folded(char: str) -> str:
+def _fold_case(char: str) -> str:
     full = char.casefold()
     return full if len(full) == 1 else char.lower()
 
 
-def name_key(name: str) -> str:
+def make_name_key(name: str) -> str:
     """A name as it is sorted and searched: compatibility-composed and case folded (UAX #15, Unicode §3.13).
 
     No longer than a name may be: one character folds into up to 18, and an index entry holds 2,704 bytes at most.
     """
     if name.isascii():
-        return name.lower()[:LONGEST_NAME]
-    return unicodedata.normalize("NFKC", name).casefold()[:LONGEST_NAME]
+        return name.lower()[:MAX_NAME_LENGTH]
+    return unicodedata.normalize("NFKC", name).casefold()[:MAX_NAME_LENGTH]
 
 
 class PhoneField(TextField):
@@ -101,8 +107,8 @@ class PhoneField(TextField):
         self.strict = strict
 
     def accept(self, value: str) -> str:
-        if not PHONE.fullmatch(value) or (self.strict and not is_e164(value)):
-            raise refused(Fault("invalid-phone-number", "Invalid phone number."))
+        if not PHONE_PATTERN.fullmatch(value) or (self.strict and not is_e164(value)):
+            raise make_field_error(Fault("invalid-phone-number", "Invalid phone number."))
         return value
 
 
@@ -128,7 +134,7 @@ class PlanField(TextField):
 
     def accept(self, value: str) -> str:
         if self.plans is not None and value not in self.plans:
-            raise refused(Fault("unknown-plan", f"Must be one of: {', '.join(self.plans)}."))
+            raise make_field_error(Fault("unknown-plan", f"Must be one of: {', '.join(self.plans)}."))
         return value
 
 
@@ -139,27 +145,116 @@ class MetadataField(fields.Field):  # type: ignore[type-arg]
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> Any:
         if not isinstance(value, Mapping):
-            raise refused(NOT_AN_OBJECT)
+            raise make_field_error(NOT_AN_OBJECT)
         removing = bool(options.get("partial"))
-        wrong = {key: fault for key, text in value.items() if (fault := _wrong_pair(key, text, removing))}
-        too_many = len(value) > MOST_KEYS and not removing
+        wrong = {key: fault for key, text in value.items() if (fault := _check_pair(key, text, removing))}
+        too_many = len(value) > MAX_METADATA_KEYS and not removing
         if wrong or too_many:
-            raise refused(*([TOO_MANY_KEYS] if too_many else []), *([wrong] if wrong else []))
+            raise make_field_error(*([TOO_MANY_KEYS] if too_many else []), *([wrong] if wrong else []))
         return missing if removing and not value else dict(value)
 
 
-TOO_MANY_KEYS = Fault("too-many-keys", f"Must have {MOST_KEYS} keys at most.")
-_WRONG_KEY = Fault("invalid-key", f"A key must have 1 to {LONGEST_KEY} characters.")
-_TOO_LONG = Fault("invalid-length", f"Must have {LONGEST_VALUE} characters at most.")
+TOO_MANY_KEYS = Fault("too-many-keys", f"Must have {MAX_METADATA_KEYS} keys at most.")
+_INVALID_KEY = Fault("invalid-key", f"A key must have 1 to {MAX_KEY_LENGTH} characters.")
+_VALUE_TOO_LONG = Fault("invalid-length", f"Must have {MAX_VALUE_LENGTH} characters at most.")
 
 
-def _wrong_pair(key: str, value: Any, removing: bool) -> Fault | None:
-    if not 1 <= len(key) <= LONGEST_KEY:
-        return _WRONG_KEY
+def _check_pair(key: str, value: Any, removing: bool) -> Fault | None:
+    if not 1 <= len(key) <= MAX_KEY_LENGTH:
+        return _INVALID_KEY
     if value is None and removing:
         return None
     if not isinstance(value, str):
         return NOT_TEXT
-    if len(value) > LONGEST_VALUE:
-        return _TOO_LONG
+    if len(value) > MAX_VALUE_LENGTH:
+        return _VALUE_TOO_LONG
     return None
+
+
+#: How long these texts may be, from and to, in characters.
+_TEXT_LENGTHS = {"external_id": (1, 128), "industry": (0, 100), "plan": (0, 100)}
+
+
+def make_fast_path(settings: Config, plans: tuple[str, ...] | None) -> Callable[[Any], dict[str, Any] | None]:
+    """What gives the valid values of a whole tenant on one of `plans`, or None where it does not see that they are."""
+    if settings.phone_e164:
+        return lambda _body: None
+    return partial(_fast_path, plans=plans)
+
+
+def _fast_path(body: Any, plans: tuple[str, ...] | None) -> dict[str, Any] | None:
+    if type(body) is not dict:
+        return None
+    found: dict[str, Any] = {}
+    for name, value in body.items():
+        read = _ACCEPTORS.get(name)
+        if read is None or (value is None and name in _REQUIRED_FIELDS):
+            return None
+        if value is None:
+            found[name] = {} if name == "metadata" else None
+        elif (kept := read(name, value)) is None:
+            return None
+        else:
+            found[name] = kept
+    if not found.keys() >= _REQUIRED_FIELDS or (plans is not None and found.get("plan") not in (None, *plans)):
+        return None
+    found["email_key"], found["name_key"] = found["email"].lower(), make_name_key(found["client_name"])
+    return found
+
+
+def _accept_client_name(_name: str, value: Any) -> str | None:
+    if type(value) is not str or "\0" in value:
+        return None
+    value = value.strip()
+    return (
+        value
+        if 1 <= len(value) <= MAX_NAME_LENGTH and (_is_printable_ascii(value) or has_visible_character(value))
+        else None
+    )
+
+
+def _is_printable_ascii(value: str) -> bool:
+    """Return whether a trimmed text is ASCII and shows at least one character."""
+    return value.isascii() and value.isprintable()
+
+
+def _accept_email(_name: str, value: Any) -> str | None:
+    return value if type(value) is str and len(value) <= 254 and is_plain_address(value) else None
+
+
+def _accept_text(name: str, value: Any) -> str | None:
+    shortest, longest = _TEXT_LENGTHS[name]
+    return value if type(value) is str and shortest <= len(value) <= longest and "\0" not in value else None
+
+
+def _accept_industry(name: str, value: Any) -> str | None:
+    found = _accept_text(name, value)
+    return (
+        found
+        if not found or (_is_printable_ascii(found) and not found.isspace()) or has_visible_character(found)
+        else None
+    )
+
+
+def _accept_phone(_name: str, value: Any) -> str | None:
+    return value if type(value) is str and len(value) <= 32 and PHONE_PATTERN.fullmatch(value) else None
+
+
+def _accept_metadata(_name: str, value: Any) -> Mapping[str, str] | None:
+    if type(value) is not dict or len(value) > MAX_METADATA_KEYS:
+        return None
+    for key, text in value.items():
+        if type(text) is not str or len(text) > MAX_VALUE_LENGTH or not 1 <= len(key) <= MAX_KEY_LENGTH:
+            return None
+    return value
+
+
+_REQUIRED_FIELDS = frozenset({"client_name", "email"})
+_ACCEPTORS: Mapping[str, Callable[[str, Any], Any]] = {
+    "client_name": _accept_client_name,
+    "email": _accept_email,
+    "phone_number": _accept_phone,
+    "metadata": _accept_metadata,
+    **dict.fromkeys(_TEXT_LENGTHS, _accept_text),
+    "industry": _accept_industry,
+}

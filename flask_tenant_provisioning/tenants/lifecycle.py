@@ -1,31 +1,50 @@
-"""A tenant's states: ``provisioning → active ⇄ suspended``, any ``→ deleted →`` purged, ``provisioning → failed``.
+"""The states of a tenant, and its move to another partner.
 
-Each public function is one unit of work. A tenant that is already where it is to go stays as it is, without an event.
+``provisioning → active ⇄ suspended``, any ``→ deleted →`` purged, ``provisioning → failed``.
+
+Each public function is one unit of work. A tenant that is already in the wanted state stays as it is, without an event.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
-from ..access import Actor
-from ..database import Session, instant
-from ..problems import InvalidState
-from . import usage
-from .changes import Target, apply, end, locked
-from .conflicts import refuse_taken
-from .models import Tenant
+from ..access.principal import Actor
+from ..database.errors import StaleRead, UniqueViolation
+from ..database.ids import format_instant
+from ..database.session import Session, Storage
+from ..database.statements import RowTransfer, bind_new_values
+from ..errors import Fault, InvalidState
+from ..events.actions import build_event, record_event
+from ..partners import actions as partners
+from ..validation import make_entry, make_invalid_input
+from . import erasure, quotas
+from .models import Tenant, get_unique_field
+from .mutations import (
+    Target,
+    Transition,
+    apply_transition,
+    build_change_event,
+    lock_tenant,
+    make_conflict,
+    next_timestamp,
+    remove_or_retire,
+    require_unique,
+    run_reactions,
+)
+from .plans import require_plan_allowed
 from .statements import TenantSQL
-from .transition import Transition
 
 
 def suspend(session: Session, actor: Actor, target: Target, reason: str | None = None) -> Tenant:
     """Suspend an active tenant. Raises `TenantNotFound`, `InvalidState`, and what `expected` raises."""
-    return _moved(session, actor, target, lambda tenant: suspension(tenant, reason))
+    return _change_status(session, actor, target, lambda tenant: make_suspension(tenant, reason))
 
 
 def reactivate(session: Session, actor: Actor, target: Target) -> Tenant:
     """Make a suspended tenant active again. Raises `TenantNotFound`, `InvalidState`, and what `expected` raises."""
-    return _moved(session, actor, target, reactivation)
+    return _change_status(session, actor, target, make_reactivation)
 
 
 def delete(session: Session, actor: Actor, target: Target, retention_days: int, *, counts: bool = True) -> Tenant:
@@ -33,32 +52,32 @@ def delete(session: Session, actor: Actor, target: Target, retention_days: int, 
 
     Without `counts` the caller counts one less. Raises `TenantNotFound`, and what `expected` raises.
     """
-    before = locked(session, target)
+    before = lock_tenant(session, target)
     target.expected(before.version)
     if before.status == "deleted":
         return before
     if counts:
-        usage.release(session, before.partner_id)
-    return apply(session, actor, *deletion(before, session.storage.clock(), retention_days))
+        quotas.release_quota(session, before.partner_id)
+    return apply_transition(session, actor, *make_deletion(before, session.storage.clock(), retention_days))
 
 
-def restore(session: Session, actor: Actor, target: Target, allowance: usage.Allowance) -> Tenant:
+def restore(session: Session, actor: Actor, target: Target, allowance: quotas.Allowance) -> Tenant:
     """Undo a deletion, back to the status of before.
 
     Raises `TenantNotFound`, `InvalidState` where it is not deleted, `TenantExists` where its email or external id was
     taken meanwhile, `LicenseExpired`, `QuotaExceeded`, and what `expected` raises.
     """
-    before = locked(session, target)
+    before = lock_tenant(session, target)
     if before.status != "deleted":
-        raise _wrong_state(before, "restored")
+        raise _make_invalid_state(before, "restored")
     allowance.within(before.partner_id).take(session)
     target.expected(before.version)
     where = {"partner_id": before.partner_id, "id": before.id}
     status, email_key = session.run(session.storage.once(TenantSQL).hidden, where).fetchone()
     claims = {"email": email_key} | ({"external_id": before.external_id} if before.external_id is not None else {})
-    refuse_taken(session, before, claims.items())
+    require_unique(session, before, claims.items())
     after = before._replace(status=status, deleted_at=None, purge_at=None)
-    return apply(session, actor, "tenant.restored", before, after, {"status_before": None, "live": 1})
+    return apply_transition(session, actor, "tenant.restored", before, after, {"status_before": None, "live": 1})
 
 
 def purge(session: Session, actor: Actor, target: Target) -> bool:
@@ -66,45 +85,147 @@ def purge(session: Session, actor: Actor, target: Target) -> bool:
 
     Raises `TenantNotFound`, and what `expected` raises.
     """
-    before = locked(session, target)
+    before = lock_tenant(session, target)
     target.expected(before.version)
     if before.status != "deleted":
-        usage.release(session, before.partner_id)
-    return end(session, actor, before)
+        quotas.release_quota(session, before.partner_id)
+    return remove_or_retire(session, actor, before)
 
 
-def suspension(tenant: Tenant, reason: str | None) -> Transition:
+def make_suspension(tenant: Tenant, reason: str | None) -> Transition:
     """What suspending makes of a tenant. Raises `InvalidState`."""
-    return _move("tenant.suspended", tenant, "active", "suspended", reason)
+    return _make_status_change("tenant.suspended", tenant, "active", "suspended", reason)
 
 
-def reactivation(tenant: Tenant) -> Transition:
+def make_reactivation(tenant: Tenant) -> Transition:
     """What reactivating makes of a tenant. Raises `InvalidState`."""
-    return _move("tenant.reactivated", tenant, "suspended", "active", None)
+    return _make_status_change("tenant.reactivated", tenant, "suspended", "active", None)
 
 
-def deletion(tenant: Tenant, now: float, retention_days: int) -> Transition:
+def make_deletion(tenant: Tenant, now: float, retention_days: int) -> Transition:
     """What deleting makes of a tenant at the time `now`; nothing of one that is deleted."""
     if tenant.status == "deleted":
         return Transition("tenant.deleted", tenant, tenant)
-    purge_at = instant(now, days=retention_days)
-    after = tenant._replace(status="deleted", deleted_at=instant(now), purge_at=purge_at)
+    purge_at = format_instant(now, days=retention_days)
+    after = tenant._replace(status="deleted", deleted_at=format_instant(now), purge_at=purge_at)
     return Transition("tenant.deleted", tenant, after, {"status_before": tenant.status, "live": None})
 
 
-def _moved(session: Session, actor: Actor, target: Target, move: Callable[[Tenant], Transition]) -> Tenant:
-    before = locked(session, target)
+def _change_status(session: Session, actor: Actor, target: Target, move: Callable[[Tenant], Transition]) -> Tenant:
+    before = lock_tenant(session, target)
     found = move(before)
     target.expected(before.version)
-    return apply(session, actor, *found)
+    return apply_transition(session, actor, *found)
 
 
-def _move(kind: str, tenant: Tenant, source: str, goal: str, reason: str | None) -> Transition:
+def _make_status_change(kind: str, tenant: Tenant, source: str, goal: str, reason: str | None) -> Transition:
     if tenant.status not in (source, goal):
-        raise _wrong_state(tenant, kind.removeprefix("tenant."))
+        raise _make_invalid_state(tenant, kind.removeprefix("tenant."))
     after = tenant if tenant.status == goal else tenant._replace(status=goal, suspended_reason=reason)
     return Transition(kind, tenant, after)
 
 
-def _wrong_state(tenant: Tenant, done: str) -> InvalidState:
+def _make_invalid_state(tenant: Tenant, done: str) -> InvalidState:
     return InvalidState(f"A tenant that is {tenant.status} cannot be {done}.", tenant_status=tenant.status)
+
+
+UNKNOWN_PARTNER = Fault("unknown-partner", "There is no such partner.")
+
+
+def move(session: Session, actor: Actor, target: Target, partner: str) -> Tenant:
+    """Give a tenant to `partner`, who may have it; where it is that partner's, do nothing.
+
+    Raises `TenantNotFound`, `InvalidState` where it is deleted or its steps are under way, `InvalidInput` where there
+    is no such partner, `PlanNotAllowed`, `QuotaExceeded`, `TenantExists`, and what `expected` raises.
+    """
+    before = lock_tenant(session, target)
+    if before.status in ("deleted", "provisioning"):
+        raise InvalidState(f"A tenant that is {before.status} cannot be moved.", tenant_status=before.status)
+    session.storage.require_ready(session, "tenant.move", before)
+    if before.partner_id == partner:
+        target.expected(before.version)
+        return before
+    if partners.find_partner(session, partner) is None:
+        raise make_invalid_input([make_entry(UNKNOWN_PARTNER, "partner")])
+    require_plan_allowed(session, partner, before.plan)
+    quotas.transfer_quota(session, before.partner_id, partner)
+    target.expected(before.version)
+    after = _move_row(session, before, partner)
+    erasure.note_move(session, before.partner_id, before.id)
+    _record_move(session, actor, before, after)
+    run_reactions(session, actor, "tenant.moved", before, after)
+    return after
+
+
+def _move_row(session: Session, before: Tenant, partner: str) -> Tenant:
+    """Move the row. Raises `TenantExists` where its email or external id is taken there."""
+    sql = session.storage.once(TenantSQL)
+    where = {"partner_id": before.partner_id, "id": before.id}
+    _, email_key = session.run(sql.hidden, where).fetchone()
+    claims = {"email": email_key} | ({} if before.external_id is None else {"external_id": before.external_id})
+    at = next_timestamp(session.storage, before)
+    after = before._replace(partner_id=partner, version=before.version + 1, updated_at=at)
+    require_unique(session, after, claims.items())
+    changed = {"new_partner_id": partner, "new_version": after.version, "new_updated_at": at}
+    try:
+        count = session.storage.once(MoveSQL).tenant.run(session, {**where, **changed, "version": before.version})
+    except UniqueViolation as violation:
+        raise make_conflict(get_unique_field(violation.constraint)) from violation
+    if count != 1:
+        raise StaleRead(before.id)
+    return after
+
+
+def _record_move(session: Session, actor: Actor, before: Tenant, after: Tenant) -> None:
+    """Record the event for both partners."""
+    storage, kind = session.storage, "tenant.moved"
+    there = build_change_event(storage, actor, kind, before, after, after.updated_at)
+    changes = {"partner": {"previous": before.partner_id, "new": after.partner_id}}
+    shown = after.document(storage.hooks.fields)
+    record_event(session, build_event(storage, actor, kind, before.partner_id, shown, after.updated_at, changes))
+    record_event(session, there)
+
+
+class MoveSQL:
+    """The statements of one storage."""
+
+    def __init__(self, storage: Storage) -> None:
+        table = storage.table("tenants")
+        values = bind_new_values(table.c, ("version", "updated_at"))
+        self.tenant = RowTransfer(table, storage.engine.dialect, ("id", "version"), values)
+
+
+_PURGE_BATCH = 100
+#: On behalf of which partner this happens: of none, and of all.
+ALL_PARTNERS = "*"
+
+
+def purge_due(storage: Storage, actor: Actor) -> int:
+    """Purge every tenant whose retention is over, or let its steps begin to; returns how many.
+
+    Each is a unit of work of its own. Several may do so at once, and one that is interrupted has finished what it
+    counted.
+    """
+    count = 0
+    while due := storage.read(_load_due):
+        count += sum(storage.transaction(partial(_purge_if_due, actor=actor, key=key)) for key in due)
+    return count
+
+
+def _load_due(session: Session) -> list[tuple[str, str]]:
+    now = format_instant(session.storage.clock())
+    found: list[tuple[str, str]] = session.run(
+        session.storage.once(TenantSQL).due, {"now": now, "limit": _PURGE_BATCH}
+    ).fetchall()
+    return found
+
+
+def _purge_if_due(session: Session, actor: Actor, key: tuple[str, str]) -> int:
+    """Purge one, unless somebody else was faster or restored it."""
+    where, now = {"partner_id": key[0], "id": key[1]}, format_instant(session.storage.clock())
+    row = session.run(session.storage.once(TenantSQL).lock, where).fetchone()
+    tenant = None if row is None else Tenant._make(row)
+    if tenant is None or tenant.status != "deleted" or (tenant.purge_at or "") > now:
+        return 0
+    remove_or_retire(session, actor, tenant)
+    return 1

@@ -1,7 +1,8 @@
-"""The table of tenants, and one row of it."""
+"""The table of tenants with its indexes, and a tenant as JSON."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any, NamedTuple
 
@@ -18,11 +19,23 @@ from sqlalchemy import (
     text,
 )
 
-from ..database import shown
-from ..database.tables import prefixed
-from ..database.types import Document, Identifier, Instant, Record, ordered_text
-from ..hooks import TenantFields
+from ..database.ids import shorten_instant
+from ..database.indexes import IndexSet
+from ..database.types import (
+    Identifier,
+    Instant,
+    JsonDocument,
+    JsonMember,
+    JsonText,
+    make_metadata,
+    name_table,
+    ordered_text,
+)
+from ..registry import TenantFields
 
+STATUSES = ("provisioning", "active", "suspended", "failed", "deleted")
+#: Every status of a tenant that is not deleted.
+LIVING_STATUSES = ("active", "suspended", "provisioning", "failed")
 #: What a client may write, in the contract's order.
 WRITABLE = ("external_id", "client_name", "email", "phone_number", "industry", "plan", "metadata")
 
@@ -50,22 +63,25 @@ class Tenant(NamedTuple):
 
     def document(self, own: TenantFields | None) -> dict[str, Any]:
         """The tenant as the contract shows it (§2), with the host's `own` fields, ready for JSON."""
-        return document(self, own)
+        return render_document(self, own)
 
 
 #: The names under which the contract shows the columns of `Tenant`; `fields` holds what the host adds to them.
-SHOWN = ("tenant", "partner", *Tenant._fields[2:-1])
+DOCUMENT_FIELDS = ("tenant", "partner", *Tenant._fields[2:-1])
 
 
-def document(row: tuple[Any, ...], own: TenantFields | None) -> dict[str, Any]:
+def render_document(row: tuple[Any, ...], own: TenantFields | None) -> dict[str, Any]:
     """Turn a row in the order of `Tenant` into the contract's document, with the host's `own` fields at its end."""
-    found = dict(zip(SHOWN, row, strict=False))
+    found = dict(zip(DOCUMENT_FIELDS, row, strict=False))
     metadata = found["metadata"]
     found["metadata"] = {} if metadata == "{}" else json.loads(metadata)
     found["created_at"] = f"{found['created_at'][:23]}Z"
     found["updated_at"] = f"{found['updated_at'][:23]}Z"
     if found["deleted_at"]:
-        found["deleted_at"], found["purge_at"] = shown(found["deleted_at"]), shown(found["purge_at"])
+        found["deleted_at"], found["purge_at"] = (
+            shorten_instant(found["deleted_at"]),
+            shorten_instant(found["purge_at"]),
+        )
     if own is not None:
         stored = json.loads(row[-1]) if row[-1] else {}
         found |= {name: stored.get(name) for name in own.fields}
@@ -99,7 +115,7 @@ def tenants_table(metadata: MetaData) -> Table:
     """
     purge_at: Column[str] = Column("purge_at", Instant)
     return Table(
-        prefixed(metadata, "tenants"),
+        name_table(metadata, "tenants"),
         metadata,
         Column("partner_id", ordered_text(255), nullable=False),
         Column("id", Identifier, nullable=False),
@@ -111,7 +127,7 @@ def tenants_table(metadata: MetaData) -> Table:
         Column("phone_number", String(32)),
         Column("industry", String(100)),
         Column("plan", String(100)),
-        Column("metadata", Document, nullable=False),
+        Column("metadata", JsonDocument, nullable=False),
         Column("status", String(16), nullable=False),
         Column("status_before", String(16)),
         Column("suspended_reason", String(500)),
@@ -121,27 +137,63 @@ def tenants_table(metadata: MetaData) -> Table:
         Column("updated_at", Instant, nullable=False),
         Column("deleted_at", Instant),
         purge_at,
-        Column("fields", Record),
+        Column("fields", JsonText),
         PrimaryKeyConstraint("partner_id", "id"),
         UniqueConstraint("email_key", "partner_id", "live"),
         UniqueConstraint("external_id", "partner_id", "live"),
         Index(None, "id"),
-        *(_list_index(metadata, name, columns, where) for name, columns, where in LIST_INDEXES),
+        *(_make_list_index(metadata, name, columns, where) for name, columns, where in LIST_INDEXES),
         Index(None, "purge_at", postgresql_where=purge_at.is_not(None), sqlite_where=purge_at.is_not(None)),
         sqlite_with_rowid=False,
     )
 
 
-def _list_index(metadata: MetaData, name: str, columns: tuple[str, ...], where: str | None) -> Index:
+def _make_list_index(metadata: MetaData, name: str, columns: tuple[str, ...], where: str | None) -> Index:
     condition = None if where is None else text(where)
-    name = f"{prefixed(metadata, 'tenants')}_{name}_idx"
+    name = f"{name_table(metadata, 'tenants')}_{name}_idx"
     return Index(name, *columns, postgresql_where=condition, sqlite_where=condition)
 
 
 #: Which field of the request a unique constraint speaks of, by the constraint's column.
-CLAIMS = {"email_key": "email", "external_id": "external_id"}
+UNIQUE_FIELDS = {"email_key": "email", "external_id": "external_id"}
 
 
-def claimed_field(constraint: str) -> str:
+def get_unique_field(constraint: str) -> str:
     """The field that the unique constraint of this name protects."""
-    return next(field for column, field in CLAIMS.items() if column in constraint)
+    return next(field for column, field in UNIQUE_FIELDS.items() if column in constraint)
+
+
+_MAX_INDEX_NAME = 62
+#: How each ends, and the columns before and after the field.
+_CUSTOM_INDEXES = (
+    ("created_idx", ("partner_id",), ("status", "created_at", "id")),
+    ("name_idx", ("partner_id",), ("status", "name_key", "id")),
+    ("every_idx", (), ("status", "created_at", "id")),
+)
+_SUFFIX_LENGTH = max(len(ending) for ending, _, _ in _CUSTOM_INDEXES) + 1
+
+
+def make_custom_field_indexes(prefix: str, own: TenantFields | None) -> IndexSet:
+    """The indexes of the fields that lists are filtered by, on a table of tenants with this prefix."""
+    table = tenants_table(make_metadata(prefix))
+    wanted = [
+        _make_custom_index(table, name, *kind) for name in (own.filterable if own else ()) for kind in _CUSTOM_INDEXES
+    ]
+    return IndexSet(table, _make_index_prefix(table), wanted)
+
+
+def _make_index_prefix(table: Table) -> str:
+    return f"{table.name}_own_"
+
+
+def _make_custom_index(table: Table, name: str, ending: str, before: tuple[str, ...], after: tuple[str, ...]) -> Index:
+    member, c, start = JsonMember(table.c.fields, name), table.c, _make_index_prefix(table)
+    full = f"{start}{_shorten_name(name, _MAX_INDEX_NAME - len(start) - _SUFFIX_LENGTH)}_{ending}"
+    return Index(full, *(c[one] for one in before), member, *(c[one] for one in after))
+
+
+def _shorten_name(name: str, room: int) -> str:
+    """The field's name; one that is too long, or not told from another by SQLite, with a digest of it."""
+    if len(name) <= room and name.islower():
+        return name
+    return f"{name[: room - 9].lower()}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"

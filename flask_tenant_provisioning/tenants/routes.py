@@ -1,4 +1,4 @@
-"""The tenants' HTTP: in and out, no SQL, no rules."""
+"""The HTTP of tenants: parse the request, name the action, render the result."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any
 
 from flask import Response
 
-from ..partners.requests import below
-from ..problems import (
+from ..errors import (
     InvalidCursor,
     InvalidParameter,
     InvalidState,
@@ -22,48 +21,69 @@ from ..problems import (
     TenantExists,
     TenantNotFound,
 )
-from ..web.paging import paged, place
+from ..partners.routes import make_descendant_check
+from ..validation import load, make_entry, make_invalid_input
+from ..web.headers import JSON, MERGE_PATCH, format_etag, is_not_modified
+from ..web.pagination import open_cursor, render_page
 from ..web.parameters import write_query
-from ..web.preconditions import not_modified
-from ..web.requests import REPEATABLE, WITH_BODY, expectation, fence
-from ..web.routing import JSON, MERGE_PATCH, Call, Routes
-from ..web.writing import Answer, write
-from . import actions, listing, usage
-from .inputs import load_patch, load_tenant, load_upsert
+from ..web.request import INVALID_UTF8, Request, is_path_utf8, make_precondition_check, parse_id, partner_scope
+from ..web.routing import BODY_PROBLEMS, IDEMPOTENCY_PROBLEMS, PRECONDITION_PROBLEMS, Routes
+from ..web.write import Result, execute
+from . import actions, lifecycle, listing, mutations, quotas
+from .lifecycle import move
 from .models import Tenant
-from .queries import create_query, list_query, read_query
-from .requests import WRITE, created, named, shown, target, tenant_named
-from .schemas import TenantPageSchema, TenantSchema, tenant_input
+from .mutations import Target
+from .schemas import (
+    TenantPageSchema,
+    TenantSchema,
+    create_query,
+    delete_query,
+    list_query,
+    move_input,
+    read_query,
+    suspension_input,
+    tenant_input,
+    validate_patch,
+    validate_tenant,
+    validate_upsert,
+)
 
+#: The problems that writes to a tenant have in common.
+WRITE_PROBLEMS = (*PRECONDITION_PROBLEMS, TenantNotFound)
 routes = Routes()
-
-Change = Callable[[Tenant], Mapping[str, Any]]
-
-COLLECTION = "/tenants"
-ONE = "/tenants/<tenant_id>"
-BY_EXTERNAL_ID = "/tenants/by-external-id/<path:external_id>"
+TENANTS_PATH = "/tenants"
+TENANT_PATH = "/tenants/<tenant_id>"
+EXTERNAL_ID_PATH = "/tenants/by-external-id/<path:external_id>"
 
 
 @routes.add(
     "POST",
-    COLLECTION,
+    TENANTS_PATH,
     permissions=("tenant:create",),
     body=tenant_input,
     query=create_query,
     answers={201: TenantSchema},
-    problems=(*WITH_BODY, *REPEATABLE, InvalidParameter, TenantExists, PlanNotAllowed, QuotaExceeded, LicenseExpired),
+    problems=(
+        *BODY_PROBLEMS,
+        *IDEMPOTENCY_PROBLEMS,
+        InvalidParameter,
+        TenantExists,
+        PlanNotAllowed,
+        QuotaExceeded,
+        LicenseExpired,
+    ),
     hooks=("tenant.create",),
 )
-def create_tenant(call: Call) -> Response:
+def create_tenant(call: Request) -> Response:
     """Create a tenant."""
     mount, asked, body = call.mount, call.asked(create_query()), call.body(JSON)
-    partner, values = call.partner(asked), load_tenant(mount, body)
-    allowance = usage.allowance(mount, partner)
+    partner, values = call.partner(asked), validate_tenant(mount, body)
+    allowance = quotas.resolve_allowance(mount, partner)
     work = partial(actions.create, actor=call.actor(), partner=partner, values=values, allowance=allowance)
-    return write(
+    return execute(
         call,
         work,
-        partial(created, call),
+        partial(render_created_tenant, call),
         body=body,
         validate_only=asked["validate_only"],
         alone=not (allowance.limits or allowance.plans_of or mount.storage.reacts("tenant.create")),
@@ -72,83 +92,93 @@ def create_tenant(call: Call) -> Response:
 
 @routes.add(
     "GET",
-    COLLECTION,
+    TENANTS_PATH,
     permissions=("tenant:read",),
     query=list_query,
     answers={200: TenantPageSchema},
     problems=(InvalidParameter, InvalidCursor),
 )
-def list_tenants(call: Call) -> Response:
+def list_tenants(call: Request) -> Response:
     """List tenants, a page at a time: follow `next` until it is null. `partner` may be one below the caller's."""
-    asked = call.asked(list_query(call.mount), below(call))
-    partner = asked.get("partner", fence(call))
-    question = listing.question(partner, asked)
-    after = place(call, asked, question)
-    items, end = call.mount.storage.read(partial(listing.page, partner=partner, asked=asked, place=after))
-    return paged(call, items, end, question)
+    asked = call.asked(list_query(call.mount), make_descendant_check(call))
+    partner = asked.get("partner", partner_scope(call))
+    question = listing.make_cursor_scope(partner, asked)
+    after = open_cursor(call, asked, question)
+    items, end = call.mount.storage.read(partial(listing.load_page, partner=partner, asked=asked, place=after))
+    return render_page(call, items, end, question)
 
 
 @routes.add(
     "GET",
-    ONE,
+    TENANT_PATH,
     permissions=("tenant:read",),
     query=read_query,
     answers={200: TenantSchema, 304: None},
     problems=(InvalidParameter, TenantNotFound),
 )
-def read_tenant(call: Call, tenant_id: str) -> Response:
+def read_tenant(call: Request, tenant_id: str) -> Response:
     """Read a tenant; of a partner below the caller's, where `partner` names it."""
-    partner = call.asked(read_query(), below(call)).get("partner", fence(call))
-    found = call.mount.storage.read(partial(actions.read, partner=partner, tenant_id=tenant_named(tenant_id)))
-    answer = shown(call, found)
-    if not_modified(found.version):
+    partner = call.asked(read_query(), make_descendant_check(call)).get("partner", partner_scope(call))
+    found = call.mount.storage.read(
+        partial(mutations.load_tenant, partner=partner, tenant_id=parse_tenant_id(tenant_id))
+    )
+    answer = render_tenant(call, found)
+    if is_not_modified(found.version):
         return Response(status=304, headers=answer.headers)
     return call.answer(answer.document, answer.headers)
 
 
 @routes.add(
     "PATCH",
-    ONE,
+    TENANT_PATH,
     permissions=("tenant:update",),
     body=tenant_input,
     consumes=(MERGE_PATCH, JSON),
     query=write_query,
     answers={200: TenantSchema},
-    problems=(*WITH_BODY, *REPEATABLE, *WRITE, TenantExists, InvalidState, PlanNotAllowed, PlanLimitExceeded),
+    problems=(
+        *BODY_PROBLEMS,
+        *IDEMPOTENCY_PROBLEMS,
+        *WRITE_PROBLEMS,
+        TenantExists,
+        InvalidState,
+        PlanNotAllowed,
+        PlanLimitExceeded,
+    ),
     hooks=("tenant.update",),
 )
-def patch_tenant(call: Call, tenant_id: str) -> Response:
+def patch_tenant(call: Request, tenant_id: str) -> Response:
     """Change some fields of a tenant (RFC 7396)."""
     asked, body = call.asked(write_query()), call.body(MERGE_PATCH, JSON)
-    return _revise(call, tenant_id, load_patch(call.mount, body), body, asked["validate_only"])
+    return _update(call, tenant_id, validate_patch(call.mount, body), body, asked["validate_only"])
 
 
 @routes.add(
     "PUT",
-    ONE,
+    TENANT_PATH,
     permissions=("tenant:update",),
     body=tenant_input,
     query=write_query,
     answers={200: TenantSchema},
-    problems=(*WITH_BODY, *WRITE, TenantExists, InvalidState, PlanNotAllowed, PlanLimitExceeded),
+    problems=(*BODY_PROBLEMS, *WRITE_PROBLEMS, TenantExists, InvalidState, PlanNotAllowed, PlanLimitExceeded),
     hooks=("tenant.update",),
 )
-def replace_tenant(call: Call, tenant_id: str) -> Response:
+def replace_tenant(call: Request, tenant_id: str) -> Response:
     """Replace every writable field of a tenant."""
     asked, body = call.asked(write_query()), call.body(JSON)
-    values = load_tenant(call.mount, body)
-    return _revise(call, tenant_id, lambda _tenant: {**actions.EMPTY, **values}, body, asked["validate_only"])
+    values = validate_tenant(call.mount, body)
+    return _update(call, tenant_id, lambda _tenant: {**actions.EMPTY_VALUES, **values}, body, asked["validate_only"])
 
 
 @routes.add(
     "PUT",
-    BY_EXTERNAL_ID,
+    EXTERNAL_ID_PATH,
     permissions=("tenant:create", "tenant:update"),
     body=tenant_input,
     query=create_query,
     answers={200: TenantSchema, 201: TenantSchema},
     problems=(
-        *WITH_BODY,
+        *BODY_PROBLEMS,
         InvalidParameter,
         PreconditionFailed,
         PreconditionRequired,
@@ -160,28 +190,170 @@ def replace_tenant(call: Call, tenant_id: str) -> Response:
     ),
     hooks=("tenant.create", "tenant.update"),
 )
-def upsert_tenant(call: Call, external_id: str) -> Response:
+def upsert_tenant(call: Request, external_id: str) -> Response:
     """Bring the tenant with this external id to what the body says, creating it where there is none."""
     mount, asked, body = call.mount, call.asked(create_query()), call.body(JSON)
-    partner, values = call.partner(asked), load_upsert(mount, named(external_id), body)
+    partner, values = call.partner(asked), validate_upsert(mount, parse_external_id(external_id), body)
     work = partial(
         actions.upsert,
         actor=call.actor(),
         partner=partner,
         values=values,
-        allowance=usage.allowance(mount, partner),
-        expected=expectation(call),
+        allowance=quotas.resolve_allowance(mount, partner),
+        expected=make_precondition_check(call),
     )
 
-    def answer(found: tuple[Tenant, bool]) -> Answer:
+    def answer(found: tuple[Tenant, bool]) -> Result:
         tenant, new = found
-        return created(call, tenant) if new else shown(call, tenant)
+        return render_created_tenant(call, tenant) if new else render_tenant(call, tenant)
 
-    return write(call, work, answer, body=body, validate_only=asked["validate_only"])
+    return execute(call, work, answer, body=body, validate_only=asked["validate_only"])
 
 
-def _revise(
-    call: Call, tenant_id: str, change: Callable[[Tenant], Mapping[str, Any]], body: Any, validate_only: bool
+def _update(
+    call: Request, tenant_id: str, change: Callable[[Tenant], Mapping[str, Any]], body: Any, validate_only: bool
 ) -> Response:
-    work = partial(actions.revise, actor=call.actor(), target=target(call, tenant_id), change=change)
-    return write(call, work, partial(shown, call), body=body, validate_only=validate_only)
+    work = partial(actions.update, actor=call.actor(), target=make_target(call, tenant_id), change=change)
+    return execute(call, work, partial(render_tenant, call), body=body, validate_only=validate_only)
+
+
+lifecycle_routes = Routes()
+
+
+@lifecycle_routes.add(
+    "DELETE",
+    TENANT_PATH,
+    permissions=("tenant:delete",),
+    query=delete_query,
+    answers={200: TenantSchema, 202: None, 204: None},
+    problems=WRITE_PROBLEMS,
+    hooks=("tenant.delete", "tenant.purge"),
+)
+def delete_tenant(call: Request, tenant_id: str) -> Response:
+    """Delete a tenant. It can be read and restored until `purge_at`, unless `purge=true` (needs `tenant:purge`).
+
+    A tenant that is purged is gone at once: 204. Where the application has work to do before, it is gone for everybody,
+    and `Location` shows how far that work has come: 202.
+    """
+    asked = call.asked(delete_query())
+    if asked["purge"]:
+        return _purge(call, tenant_id, asked["validate_only"])
+    days = call.mount.settings.retention_days
+    work = partial(lifecycle.delete, actor=call.actor(), target=make_target(call, tenant_id), retention_days=days)
+    return execute(call, work, partial(render_tenant, call), validate_only=asked["validate_only"])
+
+
+def _purge(call: Request, tenant_id: str, validate_only: bool) -> Response:
+    call.require("tenant:purge")
+    work = partial(lifecycle.purge, actor=call.actor(), target=make_target(call, tenant_id))
+
+    def answer(gone: bool) -> Result:
+        where = f"{call.mount.base()}/tenants/{parse_tenant_id(tenant_id)}/provisioning"
+        return Result(204, None, {}) if gone else Result(202, None, {"Location": where, "Retry-After": "1"})
+
+    return execute(call, work, answer, validate_only=validate_only)
+
+
+@lifecycle_routes.add(
+    "POST",
+    f"{TENANT_PATH}/restore",
+    permissions=("tenant:delete",),
+    query=write_query,
+    answers={200: TenantSchema},
+    problems=(*IDEMPOTENCY_PROBLEMS, *WRITE_PROBLEMS, InvalidState, TenantExists, QuotaExceeded, LicenseExpired),
+    hooks=("tenant.restore",),
+)
+def restore_tenant(call: Request, tenant_id: str) -> Response:
+    """Restore a deleted tenant to the status that it had."""
+    asked, allowance = call.asked(write_query()), quotas.resolve_allowance(call.mount)
+    work = partial(lifecycle.restore, actor=call.actor(), target=make_target(call, tenant_id), allowance=allowance)
+    return execute(call, work, partial(render_tenant, call), validate_only=asked["validate_only"])
+
+
+@lifecycle_routes.add(
+    "POST",
+    f"{TENANT_PATH}/suspend",
+    permissions=("tenant:update",),
+    body=suspension_input,
+    body_required=False,
+    query=write_query,
+    answers={200: TenantSchema},
+    problems=(*BODY_PROBLEMS, *IDEMPOTENCY_PROBLEMS, *WRITE_PROBLEMS, InvalidState),
+    hooks=("tenant.suspend",),
+)
+def suspend_tenant(call: Request, tenant_id: str) -> Response:
+    """Suspend an active tenant."""
+    asked, body = call.asked(write_query()), call.optional_body(JSON)
+    reason = load(suspension_input(), body).get("reason")
+    work = partial(lifecycle.suspend, actor=call.actor(), target=make_target(call, tenant_id), reason=reason)
+    return execute(call, work, partial(render_tenant, call), body=body, validate_only=asked["validate_only"])
+
+
+@lifecycle_routes.add(
+    "POST",
+    f"{TENANT_PATH}/reactivate",
+    permissions=("tenant:update",),
+    query=write_query,
+    answers={200: TenantSchema},
+    problems=(*IDEMPOTENCY_PROBLEMS, *WRITE_PROBLEMS, InvalidState),
+    hooks=("tenant.reactivate",),
+)
+def reactivate_tenant(call: Request, tenant_id: str) -> Response:
+    """Make a suspended tenant active again."""
+    asked = call.asked(write_query())
+    work = partial(lifecycle.reactivate, actor=call.actor(), target=make_target(call, tenant_id))
+    return execute(call, work, partial(render_tenant, call), validate_only=asked["validate_only"])
+
+
+@lifecycle_routes.add(
+    "POST",
+    f"{TENANT_PATH}/move",
+    permissions=("partner:manage",),
+    body=move_input,
+    query=write_query,
+    answers={200: TenantSchema},
+    problems=(
+        *BODY_PROBLEMS,
+        *IDEMPOTENCY_PROBLEMS,
+        *WRITE_PROBLEMS,
+        InvalidState,
+        TenantExists,
+        PlanNotAllowed,
+        QuotaExceeded,
+    ),
+    hooks=("tenant.move",),
+)
+def move_tenant(call: Request, tenant_id: str) -> Response:
+    """Move a tenant to another partner, who may have it. Both learn of it by an event `tenant.moved`."""
+    call.require_administrator("Only an administrator may move a tenant.")
+    asked, body = call.asked(write_query()), call.body(JSON)
+    partner = load(move_input(), body)["partner"]
+    work = partial(move, actor=call.actor(), target=make_target(call, tenant_id), partner=partner)
+    return execute(call, work, partial(render_tenant, call), body=body, validate_only=asked["validate_only"])
+
+
+def parse_tenant_id(tenant_id: str) -> str:
+    """A tenant's id in its canonical form. Raises `TenantNotFound` for what cannot be one."""
+    return parse_id(tenant_id, TenantNotFound)
+
+
+def parse_external_id(external_id: str) -> str:
+    """The external id in the path. Raises `InvalidInput` where the path is no UTF-8."""
+    if not is_path_utf8():
+        raise make_invalid_input([make_entry(INVALID_UTF8, "external_id")])
+    return external_id
+
+
+def make_target(call: Request, tenant_id: str) -> Target:
+    """The tenant that this write means, and the version that it expects."""
+    return Target(partner_scope(call), parse_tenant_id(tenant_id), make_precondition_check(call))
+
+
+def render_tenant(call: Request, tenant: Tenant, status: int = 200, **headers: str) -> Result:
+    """The answer that shows a tenant."""
+    return Result(status, tenant.document(call.mount.hooks.fields), {"ETag": format_etag(tenant.version), **headers})
+
+
+def render_created_tenant(call: Request, tenant: Tenant) -> Result:
+    """The answer that shows a new tenant and says where it is."""
+    return render_tenant(call, tenant, 201, Location=f"{call.mount.base()}/tenants/{tenant.id}")

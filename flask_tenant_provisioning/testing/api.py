@@ -14,18 +14,17 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, MapAdapter, Rule
 from werkzeug.wrappers import Request
 
-from ..config import Settings
-from ..limiting.budgets import budgets
-from ..web.api import Api
-from ..web.media_types import JSON
-from ..web.mount import Mount
+from ..config import Config
+from ..mount import Api, Mount
+from ..rate_limits import get_request_counter
+from ..web.headers import JSON
 from ..web.routing import Route
-from .answers import Answer, Sent
-from .mounts import NotReady, mount_of, require_served
+from .host import NotReady, find_mount, require_served
+from .responses import ApiResponse, SentRequest
 
-ABSENT: Final[Any] = object()
+NO_BODY: Final[Any] = object()
 #: Up to how many bytes the suite sends to find a limit on bodies.
-LARGEST_BODY = 16 * 1024 * 1024
+MAX_TESTED_BODY = 16 * 1024 * 1024
 
 
 class MountedApi:
@@ -36,7 +35,7 @@ class MountedApi:
         self._client = client
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> Config:
         """The mount's settings."""
         return self.mount.settings
 
@@ -45,15 +44,15 @@ class MountedApi:
         method: str,
         path: str,
         *,
-        json: Any = ABSENT,
+        json: Any = NO_BODY,
         body: bytes = b"",
         headers: Mapping[str, str] | None = None,
         **options: Any,
-    ) -> Answer:
+    ) -> ApiResponse:
         """Send `json`, or the `body` as it is; `options` are those of Werkzeug's `EnvironBuilder`."""
         __tracebackhide__ = True
-        typed = {"Content-Type": JSON} if body or json is not ABSENT else {}
-        data = body if json is ABSENT else _encoded(json)
+        typed = {"Content-Type": JSON} if body or json is not NO_BODY else {}
+        data = body if json is NO_BODY else _encode_json(json)
         sent = {**typed, **(headers or {})}
         where = self.settings.url_prefix + path
         content: dict[str, Any] = {} if "input_stream" in options else {"data": data}
@@ -66,7 +65,7 @@ class MountedApi:
         root = _root_of(response.request, where)
         base = f"{root}{self.settings.url_prefix}"
         types = self.settings.problem_base_uri or f"{base}/problems/"
-        return Answer(Sent(method, root + where, sent, data), response, base, types)
+        return ApiResponse(SentRequest(method, root + where, sent, data), response, base, types)
 
     def at(self, address: str) -> str:
         """The path below the mount of an `address` that the API answered with."""
@@ -75,12 +74,12 @@ class MountedApi:
     def needs(self, method: str, path: str) -> Sequence[str]:
         """The permissions that the operation at `path` asks for."""
         try:
-            endpoint, _ = self.mount.once(_places).match(path.partition("?")[0], method)
+            endpoint, _ = self.mount.once(_bind_routes).match(path.partition("?")[0], method)
         except HTTPException:
             return ()
-        return self.needs_of(next(route for route in self.mount.routes if route.endpoint == endpoint))
+        return self.get_required_permissions(next(route for route in self.mount.routes if route.endpoint == endpoint))
 
-    def needs_of(self, route: Route) -> Sequence[str]:
+    def get_required_permissions(self, route: Route) -> Sequence[str]:
         """The permissions that `route` asks for."""
         return route.needs(self.settings.public_docs)
 
@@ -108,7 +107,7 @@ class MountedApi:
         """Skip where requests of this class are not counted."""
         if rate_class not in self.settings.rate_limits:
             pytest.skip("the host sets no rate limits")
-        limiter = budgets(self.mount).limiter
+        limiter = get_request_counter(self.mount).limiter
         if limiter is None or not limiter.enabled:
             pytest.skip("the host has turned Flask-Limiter off")
 
@@ -120,27 +119,27 @@ def _root_of(request: Request, where: str) -> str:
     return request.script_root + above
 
 
-def _places(api: Api) -> MapAdapter:
+def _bind_routes(api: Api) -> MapAdapter:
     """What finds the endpoint of a path."""
     rules = [Rule(route.rule, methods=[route.method], endpoint=route.endpoint) for route in api.routes]
     return Map(rules, merge_slashes=False).bind("")
 
 
-def ready(app: Flask, name: str | None, sign: Callable[..., str]) -> Mount:
+def require_testable_mount(app: Flask, name: str | None, sign: Callable[..., str]) -> Mount:
     """The mount that is to be tested. Raises `NotReady` where there is none, or nothing signs a token for it."""
-    mount = mount_of(app, name)
+    mount = find_mount(app, name)
     require_served(mount)
     sign(None, "conformance")
     return mount
 
 
-def opened(app: Flask, name: str | None, client: FlaskClient, sign: Callable[..., str]) -> MountedApi:
+def open_api(app: Flask, name: str | None, client: FlaskClient, sign: Callable[..., str]) -> MountedApi:
     """The API to test. Skips where there is none: one test fails for that, and the others need not."""
     try:
-        return MountedApi(ready(app, name, sign), client)
+        return MountedApi(require_testable_mount(app, name, sign), client)
     except NotReady:
         return pytest.skip("there is no API to test: test_the_api_is_mounted says why")
 
 
-def _encoded(value: Any) -> bytes:
+def _encode_json(value: Any) -> bytes:
     return json.dumps(value).encode()

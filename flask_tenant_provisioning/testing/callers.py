@@ -10,30 +10,30 @@ from urllib.parse import urlencode
 
 import pytest
 
-from ..web.preconditions import etag
-from .answers import Answer
+from ..web.headers import format_etag
 from .api import MountedApi
+from .responses import ApiResponse
 
 Document = dict[str, Any]
 #: Reads the tenant, or the bulk job, that is waited for.
-Read = Callable[[], Document]
+ReadDocument = Callable[[], Document]
 
 TENANTS, WEBHOOKS = "/tenants", "/webhooks"
-_PATIENCE, _PAUSE, _LONG = 20.0, 0.01, 1.0
-_IMPATIENT = (
+_SETTLE_SECONDS, _POLL_SECONDS, _LONG_WAIT_SECONDS = 20.0, 0.01, 1.0
+_PATIENCE_ADVICE = (
     "What needs to wait for more of it is left out. Make such a step quick where the app is tested, or give the suite "
     "more time: --provisioning-patience=SECONDS."
 )
 #: The codes of a licence that allows no new tenant.
-NO_ROOM = {"license-expired", "quota-exceeded"}
+LICENSE_LIMIT_CODES = {"license-expired", "quota-exceeded"}
 
 
-def path_of(tenant: Mapping[str, Any]) -> str:
+def get_tenant_path(tenant: Mapping[str, Any]) -> str:
     """The tenant's path."""
     return f"{TENANTS}/{tenant['tenant']}"
 
 
-def by_external_id(external_id: str) -> str:
+def get_upsert_path(external_id: str) -> str:
     """The path of the upsert of this external id, which needs no encoding."""
     return f"{TENANTS}/by-external-id/{external_id}"
 
@@ -47,7 +47,7 @@ class Caller:
         partner: str,
         sign: Callable[..., str],
         body: Callable[..., Document],
-        settle: Callable[[Read], Document],
+        settle: Callable[[ReadDocument], Document],
         patience: Patience,
         *,
         everybodys: bool = False,
@@ -58,18 +58,18 @@ class Caller:
         self._settle = settle
         self._patience = patience
         self._sign = sign
-        self._everybodys = everybodys
+        self._is_administrator = everybodys
         self._tokens: dict[str, str] = {}
-        self._wrote = self._hooked = False
+        self._has_written = self._has_webhooks = False
 
     def administrator(self) -> Caller:
         """Somebody of the same partner who sees every partner's tenants."""
-        self._wrote = True
+        self._has_written = True
         return Caller(self.api, self.partner, self._sign, self.body, self._settle, self._patience, everybodys=True)
 
     def role(self, *permissions: str) -> str:
         """The role in which the caller does what needs `permissions`. Skips where there is none."""
-        return self.api.role(permissions, everybodys=self._everybodys)
+        return self.api.role(permissions, everybodys=self._is_administrator)
 
     def token(self, *permissions: str, **claims: Any) -> str:
         """A token in a role that grants `permissions`, with further `claims`. Skips where there is no such role."""
@@ -82,7 +82,7 @@ class Caller:
 
     def in_role(self, role: str | None, **claims: Any) -> dict[str, str]:
         """The header that shows a token in `role`, or in none."""
-        return bearer(self._sign(role, self.partner, **claims))
+        return make_bearer_header(self._sign(role, self.partner, **claims))
 
     def __call__(
         self,
@@ -92,20 +92,20 @@ class Caller:
         headers: Mapping[str, str] | None = None,
         also: Sequence[str] = (),
         **options: Any,
-    ) -> Answer:
+    ) -> ApiResponse:
         """Send a request; `also` are permissions beyond what the operation always needs."""
         __tracebackhide__ = True
         needed = [*self.api.needs(method, path), *also]
-        sent = bearer(self.token(*needed)) | dict(headers or {})
-        self._wrote = self._wrote or method in ("POST", "PUT")
-        self._hooked = self._hooked or (method == "POST" and path.startswith(WEBHOOKS))
+        sent = make_bearer_header(self.token(*needed)) | dict(headers or {})
+        self._has_written = self._has_written or method in ("POST", "PUT")
+        self._has_webhooks = self._has_webhooks or (method == "POST" and path.startswith(WEBHOOKS))
         return self.api(method, path, headers=sent, **options)
 
     def create(self, **fields: Any) -> Document:
         """Create a tenant with these fields, and wait until it is no longer `provisioning`."""
         __tracebackhide__ = True
         answer = self("POST", TENANTS, json=self.body(**fields))
-        if answer.status == 403 and answer.json().get("code") in NO_ROOM:
+        if answer.status == 403 and answer.json().get("code") in LICENSE_LIMIT_CODES:
             pytest.skip(f"the licence allows no tenant here: {answer.json()['detail']}")
         return self.settled(answer.tenant(201))
 
@@ -120,7 +120,7 @@ class Caller:
             )
         return found
 
-    def wait(self, read: Read, describe: Callable[[], str]) -> Document:
+    def wait(self, read: ReadDocument, describe: Callable[[], str]) -> Document:
         """Return what `read` shows once the host has done its work, or did not in time.
 
         Fails where the time that the whole run may wait is used up: `describe` then says for what. Skips from then on.
@@ -131,7 +131,7 @@ class Caller:
     def read(self, tenant: Mapping[str, Any]) -> Document:
         """The tenant as it is now."""
         __tracebackhide__ = True
-        return self("GET", path_of(tenant)).tenant()
+        return self("GET", get_tenant_path(tenant)).tenant()
 
     def write(
         self,
@@ -141,14 +141,16 @@ class Caller:
         *,
         headers: Mapping[str, str] | None = None,
         **options: Any,
-    ) -> Answer:
+    ) -> ApiResponse:
         """Change `tenant` as it stands, with ``If-Match`` where the mount demands it."""
         __tracebackhide__ = True
-        return self(method, path_of(tenant) + action, headers={**self.matching(tenant), **(headers or {})}, **options)
+        return self(
+            method, get_tenant_path(tenant) + action, headers={**self.matching(tenant), **(headers or {})}, **options
+        )
 
     def matching(self, tenant: Mapping[str, Any]) -> dict[str, str]:
         """The ``If-Match`` that a write to `tenant` needs, if it does."""
-        return {"If-Match": etag(tenant["version"])} if self.api.settings.require_if_match else {}
+        return {"If-Match": format_etag(tenant["version"])} if self.api.settings.require_if_match else {}
 
     def delete(self, tenant: Mapping[str, Any]) -> Document:
         """Delete the tenant. Skips where it would be gone at once."""
@@ -156,7 +158,7 @@ class Caller:
         self.api.require_retention()
         return self.write("DELETE", tenant).tenant()
 
-    def purge(self, tenant: Mapping[str, Any], asked: str = "") -> Answer:
+    def purge(self, tenant: Mapping[str, Any], asked: str = "") -> ApiResponse:
         """Remove the tenant for good, as somebody who may: at once (204), or after work of the host's (202)."""
         __tracebackhide__ = True
         everybody = self.administrator()
@@ -176,12 +178,12 @@ class Caller:
 
         What the API does not let us remove stays: the test that saw that has failed, or said so.
         """
-        if self._hooked:
-            self._could(self._unhook)
-        if self._wrote and not self._could(self._purge):
-            self._could(self._delete)
+        if self._has_webhooks:
+            self._try_removal(self._delete_webhooks)
+        if self._has_written and not self._try_removal(self._purge):
+            self._try_removal(self._delete)
 
-    def _could(self, remove: Callable[[], None]) -> bool:
+    def _try_removal(self, remove: Callable[[], None]) -> bool:
         """Whether the API let us `remove` what there is."""
         try:
             remove()
@@ -189,7 +191,7 @@ class Caller:
             return False
         return True
 
-    def _unhook(self) -> None:
+    def _delete_webhooks(self) -> None:
         for webhook in self("GET", f"{WEBHOOKS}?limit=1000").document()["items"]:
             self("DELETE", f"{WEBHOOKS}/{webhook['webhook']}", headers=self.matching(webhook)).expect(204)
 
@@ -217,7 +219,7 @@ class Caller:
     def _describe_open_steps(self, tenant: Document) -> str:
         """Name the host's steps that keep `tenant` from being active, with what they raised."""
         try:
-            steps = self("GET", f"{path_of(tenant)}/provisioning").document()["steps"]
+            steps = self("GET", f"{get_tenant_path(tenant)}/provisioning").document()["steps"]
         except (AssertionError, pytest.skip.Exception):
             return "Its steps cannot be read here."
         unfinished = [step for step in steps if step["state"] != "succeeded"]
@@ -254,7 +256,7 @@ class Patience:
         if self._failed:
             pytest.skip(said)
         self._failed = True
-        pytest.fail(f"{said} {_IMPATIENT}", pytrace=False)
+        pytest.fail(f"{said} {_PATIENCE_ADVICE}", pytrace=False)
 
     def spend(self, settle: Callable[[], Document], describe: Callable[[], str]) -> Document:
         """Return what `settle` returns, and count how long that took."""
@@ -265,21 +267,21 @@ class Patience:
         finally:
             spent = self._clock() - started
             self._waited += spent
-            if spent >= _LONG or self.is_used_up:
+            if spent >= _LONG_WAIT_SECONDS or self.is_used_up:
                 self._cause = describe()
 
 
-def bearer(token: str) -> dict[str, str]:
+def make_bearer_header(token: str) -> dict[str, str]:
     """The header that shows a token."""
     return {"Authorization": f"Bearer {token}"}
 
 
-def settled(read: Read) -> Document:
+def wait_until_settled(read: ReadDocument) -> Document:
     """What `read` returns once a worker has done what is to be done about it, or after 20 seconds."""
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _SETTLE_SECONDS
     found = read()
     while _is_under_way(found) and time.monotonic() < deadline:
-        time.sleep(_PAUSE)
+        time.sleep(_POLL_SECONDS)
         found = read()
     return found
 

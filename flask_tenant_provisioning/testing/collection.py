@@ -1,7 +1,8 @@
-"""How the suite gets into a run of pytest: alone where no path was given, else after what was asked for."""
+"""How the suite takes part in a run of pytest: collected alone or after the host's tests, and summarized at the end."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -30,40 +31,42 @@ class SuiteFolder(pytest.Directory):
     """A folder of the host's that holds the suite instead of its own tests, so that its `conftest.py` counts."""
 
     def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
-        return _modules(self)
+        return _iter_modules(self)
 
 
-def alone(config: pytest.Config) -> None:
+def collect_alone(config: pytest.Config) -> None:
     """Collect the suite instead of what pytest would collect where it is given no path."""
-    place = config.stash[_FOLDER] = _home(config)
+    place = config.stash[_FOLDER] = _find_home(config)
     config.args = [str(place)]
 
 
-def folder(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+def collect_folder(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """What collects the folder at `path`, if the suite stands in it."""
     return SuiteFolder.from_parent(parent, path=path) if path == parent.config.stash.get(_FOLDER, None) else None
 
 
-def completed(session: pytest.Session, items: list[pytest.Item]) -> list[pytest.Item]:
+def add_suite(session: pytest.Session, items: list[pytest.Item]) -> list[pytest.Item]:
     """`items` and, unless they hold it already, the suite."""
     found = (
-        items if any(map(_of_suite, items)) or _FOLDER in session.config.stash else [*items, *_added(session, items)]
+        items
+        if any(map(_is_in_suite, items)) or _FOLDER in session.config.stash
+        else [*items, *_collect_suite(session, items)]
     )
-    for item in filter(_of_suite, found):
+    for item in filter(_is_in_suite, found):
         item.keywords[KEYWORD] = True
     return found
 
 
-def _added(session: pytest.Session, items: list[pytest.Item]) -> Iterator[pytest.Item]:
+def _collect_suite(session: pytest.Session, items: list[pytest.Item]) -> Iterator[pytest.Item]:
     """The suite, in the folder of the host's tests where some of `items` stand in it too."""
-    home = _home(session.config)
+    home = _find_home(session.config)
     above = (node for item in items for node in item.listchain() if isinstance(node, pytest.Directory))
     parent = next((node for node in above if node.path == home), session)
-    for module in _modules(parent):
+    for module in _iter_modules(parent):
         yield from session.genitems(module)
 
 
-def _home(config: pytest.Config) -> Path:
+def _find_home(config: pytest.Config) -> Path:
     """The folder of the host's tests: the first of `testpaths`, else `tests` with a `conftest.py`, else this one."""
     here = config.invocation_params.dir
     wanted = [Path(here, path) for path in config.args]
@@ -71,11 +74,40 @@ def _home(config: pytest.Config) -> Path:
     return found.resolve() if found in wanted or (found / "conftest.py").exists() else here
 
 
-def _modules(parent: pytest.Collector) -> Iterator[SuiteModule]:
+def _iter_modules(parent: pytest.Collector) -> Iterator[SuiteModule]:
     for path in sorted(SUITE.glob("test_*.py")):
         yield SuiteModule.from_parent(parent, path=path)
 
 
-def _of_suite(item: pytest.Item) -> bool:
+def _is_in_suite(item: pytest.Item) -> bool:
     module: str = getattr(getattr(item, "function", None), "__module__", "")
     return item.path.parent == SUITE or module.startswith(_PACKAGE)
+
+
+def summarize(reporter: pytest.TerminalReporter) -> None:
+    """Write the suite's section, with the reason for every test that was left out."""
+    held, failed = _count(reporter, "passed"), _count(reporter, "failed") + _count(reporter, "error")
+    reasons = Counter(_iter_reasons(reporter))
+    if not (held or failed or reasons):
+        return
+    reporter.section("provisioning conformance")
+    reporter.line(f"{held} tests hold, {failed} failed, {reasons.total()} left out")
+    for reason, count in reasons.most_common():
+        reporter.line(f"{count:4} × {reason}")
+
+
+def _count(reporter: pytest.TerminalReporter, outcome: str) -> int:
+    return sum(1 for _ in _iter_reports(reporter, outcome))
+
+
+def _iter_reasons(reporter: pytest.TerminalReporter) -> Iterator[str]:
+    for report in _iter_reports(reporter, "skipped"):
+        if isinstance(report.longrepr, tuple):
+            yield report.longrepr[2].removeprefix("Skipped: ")
+
+
+def _iter_reports(reporter: pytest.TerminalReporter, outcome: str) -> Iterator[pytest.TestReport]:
+    """Yield the reports of the suite's tests. A module that was skipped or failed at collection has no keywords."""
+    for report in reporter.getreports(outcome):
+        if isinstance(report, pytest.TestReport) and KEYWORD in report.keywords:
+            yield report

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
     from .api import MountedApi
-    from .callers import Caller, Patience, Read
+    from .callers import Caller, Patience, ReadDocument
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,30 +37,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("provisioning_app") and not config.getoption("file_or_dir"):
-        from .collection import alone
+        from .collection import collect_alone
 
-        alone(config)
+        collect_alone(config)
 
 
 def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     if parent.config.getoption("provisioning_app"):
-        from .collection import folder
+        from .collection import collect_folder
 
-        return folder(path, parent)
+        return collect_folder(path, parent)
     return None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("provisioning_app"):
-        from .collection import completed
+        from .collection import add_suite
 
-        items[:] = completed(session, items)
+        items[:] = add_suite(session, items)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     if config.getoption("provisioning_app"):
-        from .summary import summarize
+        from .collection import summarize
 
         summarize(terminalreporter)
 
@@ -68,9 +68,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 @pytest.fixture(scope="session")
 def provisioning_app(request: pytest.FixtureRequest) -> Flask:
     """The host's app, by default what ``--provisioning-app`` names."""
-    from .loading import load
+    from .host import load_app
 
-    return load(request.session, request.config.getoption("provisioning_app"))
+    return load_app(request.session, request.config.getoption("provisioning_app"))
 
 
 @pytest.fixture(scope="session")
@@ -100,9 +100,9 @@ def provisioning_token(provisioning_app: Flask, provisioning_mount: str | None) 
 
     By default the app's own JWT manager signs. Override it where somebody else does.
     """
-    from .signing import signer
+    from .host import make_signer
 
-    return signer(provisioning_app, provisioning_mount)
+    return make_signer(provisioning_app, provisioning_mount)
 
 
 @pytest.fixture
@@ -111,21 +111,21 @@ def provisioning_tenant_body(provisioning_app: Flask, provisioning_mount: str | 
 
     Override it where the host demands fields of its own, or its hooks refuse what this makes.
     """
-    from .bodies import tenant_bodies
+    from .host import make_body_factory
 
-    return tenant_bodies(provisioning_app, provisioning_mount)
+    return make_body_factory(provisioning_app, provisioning_mount)
 
 
 @pytest.fixture
-def provisioning_settle() -> Callable[[Read], dict[str, Any]]:
+def provisioning_settle() -> Callable[[ReadDocument], dict[str, Any]]:
     """Waits until a new tenant is no longer `provisioning`, or a bulk job has ended: called with what reads it.
 
     It returns what that read in the end. By default a worker of the host's is at work elsewhere. Override it to do the
     work that is due here.
     """
-    from .callers import settled
+    from .callers import wait_until_settled
 
-    return settled
+    return wait_until_settled
 
 
 @pytest.fixture(scope="session")
@@ -144,9 +144,9 @@ def provisioning_api(
     provisioning_token: Callable[..., str],
 ) -> MountedApi:
     """The mounted API. Skips where there is none, which `test_the_api_is_mounted` fails for."""
-    from .api import opened
+    from .api import open_api
 
-    return opened(provisioning_app, provisioning_mount, provisioning_client, provisioning_token)
+    return open_api(provisioning_app, provisioning_mount, provisioning_client, provisioning_token)
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def provisioning_callers(
     provisioning_new_partner: Callable[[], str],
     provisioning_token: Callable[..., str],
     provisioning_tenant_body: Callable[..., dict[str, Any]],
-    provisioning_settle: Callable[[Read], dict[str, Any]],
+    provisioning_settle: Callable[[ReadDocument], dict[str, Any]],
     _provisioning_patience: Patience,
 ) -> Iterator[Callable[[], Caller]]:
     """Makes callers, each of a new partner. What they leave is removed in the end."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from flask import Response, has_request_context, request
 
-from ..problems import InvalidCursor
-from ..problems.addresses import path as path_of_request
-from .mount import Mount
+from ..errors import InvalidCursor
+from ..mount import Mount
+from ..responses import get_request_path as path_of_request
 
-PARAMETER = "link"
+LINK_PARAMETER = "link"
 _SUBJECT = "docs link"
 
 
@@ -25,33 +25,33 @@ def make_link(mount: Mount, seconds: int) -> str:
     if mount.settings.public_docs:
         return path
     end = int(mount.storage.clock()) + seconds
-    return f"{path}?{PARAMETER}={mount.cursors.seal(str(end), _SUBJECT)}"
+    return f"{path}?{LINK_PARAMETER}={mount.cursors.seal(str(end), _SUBJECT)}"
 
 
 def follow_link(mount: Mount) -> Response | None:
     """Return the response that sets the cookie where this request follows a good link; else None."""
-    sent = request.args.get(PARAMETER, "") if request.query_string else ""
-    left = _seconds_left(mount, sent)
+    sent = request.args.get(LINK_PARAMETER, "") if request.query_string else ""
+    left = _count_seconds_left(mount, sent)
     if not left:
         return None
     answer = Response(status=303, headers={"Location": path_of_request()})
     path = mount.base()
     answer.set_cookie(
-        _cookie(mount), sent, max_age=left, path=path, secure=request.is_secure, httponly=True, samesite="Lax"
+        _name_cookie(mount), sent, max_age=left, path=path, secure=request.is_secure, httponly=True, samesite="Lax"
     )
     return answer
 
 
-def has_followed(mount: Mount) -> bool:
+def has_valid_cookie(mount: Mount) -> bool:
     """Return whether this request comes from a browser that has followed a link that is still good."""
-    return bool(_seconds_left(mount, request.cookies.get(_cookie(mount), "")))
+    return bool(_count_seconds_left(mount, request.cookies.get(_name_cookie(mount), "")))
 
 
-def _cookie(mount: Mount) -> str:
+def _name_cookie(mount: Mount) -> str:
     return f"{mount.name}_docs"
 
 
-def _seconds_left(mount: Mount, sent: str) -> int:
+def _count_seconds_left(mount: Mount, sent: str) -> int:
     """Return for how many seconds the cookie or link still opens the documents; 0 where it does not."""
     if not sent:
         return 0

@@ -15,7 +15,7 @@ _TYPES: Mapping[type, str] = {str: "string", bool: "boolean", int: "integer", fl
 _WHOLE, _NUMBER = "^-?[0-9]+$", "^-?[0-9]+(\\.[0-9]+)?([eE][-+]?[0-9]+)?$"
 
 
-def corrected(field: fields.Field[Any], found: Mapping[str, Any]) -> Property:
+def correct_schema(field: fields.Field[Any], found: Mapping[str, Any]) -> Property:
     """`found` as it holds for the JSON that the field writes, and reads again.
 
     A number with ``as_string`` is a text; a date is one of RFC 3339 only where its format says so; choices stand as
@@ -23,19 +23,19 @@ def corrected(field: fields.Field[Any], found: Mapping[str, Any]) -> Property:
     """
     made = {name: value for name, value in found.items() if value is not None or name in ("default", "const")}
     if isinstance(field, fields.Nested) and field.allow_none and "anyOf" not in made:
-        made = _with_null(made)
+        made = _allow_null(made)
     if "enum" in made:
-        made |= _choices(field, made.pop("enum"), made)
+        made |= _convert_choices(field, made.pop("enum"), made)
     if is_number_as_text(field):
-        return _as_text(field, made)
+        return _convert_number_to_text(field, made)
     if not _is_rfc3339(field):
         made.pop("format", None)
     if isinstance(field, fields.TimeDelta) and getattr(field, "serialization_type", float) is not int:
-        made["type"] = _retyped(made, "number")
+        made["type"] = _change_type(made, "number")
     return made
 
 
-def contradiction_of(field: fields.Field[Any]) -> str:
+def find_contradiction(field: fields.Field[Any]) -> str:
     """Why the field does not take back what it shows, in words that follow its name; empty where it does."""
     if isinstance(field, fields.Boolean) and not (True in field.truthy and False in field.falsy):
         return "shows true and false, and takes neither: add them to its truthy and falsy."
@@ -49,28 +49,28 @@ def is_number_as_text(field: fields.Field[Any]) -> bool:
     return isinstance(field, fields.Integer | fields.Float | fields.Decimal) and field.as_string
 
 
-def _with_null(found: Property) -> Property:
+def _allow_null(found: Property) -> Property:
     """`found` of a nested schema, valid for null too: apispec before 6.7 leaves null out."""
     made = {name: value for name, value in found.items() if name not in ("type", "allOf")}
     if "allOf" in found:
         return {**made, "anyOf": [*found["allOf"], {"type": "null"}]}
-    return {**made, "type": _retyped({"type": ["null"]}, found["type"])} if found.get("type") == "array" else found
+    return {**made, "type": _change_type({"type": ["null"]}, found["type"])} if found.get("type") == "array" else found
 
 
-def _choices(field: fields.Field[Any], choices: Iterable[Any], found: Mapping[str, Any]) -> Property:
+def _convert_choices(field: fields.Field[Any], choices: Iterable[Any], found: Mapping[str, Any]) -> Property:
     values = list(choices)
     if any(isinstance(validator, ContainsOnly) for validator in field.validators):
         if not isinstance(field, fields.List):
             return {}
-        inside = [_written(field.inner, value) for value in values if value is not None]
+        inside = [_serialize_value(field.inner, value) for value in values if value is not None]
         return {"items": {**found.get("items", {}), "enum": inside}}
-    written = values if isinstance(field, fields.Enum) else [_written(field, value) for value in values]
+    written = values if isinstance(field, fields.Enum) else [_serialize_value(field, value) for value in values]
     kinds = list(dict.fromkeys(_TYPES.get(type(value), "") for value in written))
     retyped = isinstance(field, fields.Enum) and all(kinds)
     return {"enum": written, **({"type": kinds if kinds[1:] else kinds[0]} if retyped else {})}
 
 
-def _written(field: fields.Field[Any], value: Any) -> Any:
+def _serialize_value(field: fields.Field[Any], value: Any) -> Any:
     """A value as the field writes it."""
     if value is None or (type(value) in _TYPES and not is_number_as_text(field)):
         return value
@@ -80,16 +80,16 @@ def _written(field: fields.Field[Any], value: Any) -> Any:
         return str(value)
 
 
-def _as_text(field: fields.Field[Any], found: Property) -> Property:
+def _convert_number_to_text(field: fields.Field[Any], found: Property) -> Property:
     """A number that is written as a text: its bounds are told, and hold for no text."""
     found.pop("format", None)
     bounds = {f"x-{name}": found.pop(name) for name in _BOUNDS if name in found}
     pattern = _WHOLE if isinstance(field, fields.Integer) else _NUMBER
     told = {} if "enum" in found or getattr(field, "allow_nan", False) else {"pattern": pattern}
-    return {**found, "type": _retyped(found, "string"), **bounds, **told}
+    return {**found, "type": _change_type(found, "string"), **bounds, **told}
 
 
-def _retyped(found: Mapping[str, Any], kind: str) -> str | list[str]:
+def _change_type(found: Mapping[str, Any], kind: str) -> str | list[str]:
     """`kind`, or null where `found` may be that."""
     return [kind, "null"] if "null" in found.get("type", ()) else kind
 

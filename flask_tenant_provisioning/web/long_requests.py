@@ -23,26 +23,26 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flask import Response
 
-from ..config import Settings
-from ..problems import BodyTooSlow, ProvisioningError, ServerBusy, TooManyLongRequests, UploadTooSlow
-from .api import Api
+from ..config import Config
+from ..errors import BodyTooSlow, ProvisioningError, ServerBusy, TooManyLongRequests, UploadTooSlow
+from ..mount import Api
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 #: After how many seconds a request needs a seat.
-PATIENCE = 1.0
+SHORT_REQUEST_SECONDS = 1.0
 #: The slowest upload, in bytes per second, once `GRACE` seconds are over; and the longest pause, in seconds, between
 #: two pieces of an upload or of a download.
-SLOWEST, GRACE, PAUSE = 16 * 1024, 30.0, 30.0
+MIN_BYTES_PER_SECOND, GRACE_SECONDS, MAX_PAUSE_SECONDS = 16 * 1024, 30.0, 30.0
 #: How often the watchdog looks, and after how many seconds without work its thread ends.
-TICK, IDLE = 0.25, 30.0
+WATCHDOG_INTERVAL_SECONDS, WATCHDOG_IDLE_SECONDS = 0.25, 30.0
 #: How many requests of one process may last where nobody has said how many threads the server has.
-UNKNOWN_SERVER = 3
+DEFAULT_LONG_REQUESTS = 3
 _RETRY_AFTER, _CLOSE = {"Retry-After": "5"}, {"Connection": "close"}
 
 
-class Seats:
+class RequestSlots:
     """The places for requests that last: `total` in this process, `each` for one partner. Thread-safe."""
 
     def __init__(self, total: int, each: int) -> None:
@@ -50,7 +50,7 @@ class Seats:
         self._lock = threading.RLock()  # a seat may be collected, and so released, while the lock is held
         self._taken: dict[str, int] = {}
 
-    def take(self, partner: str) -> Seat:
+    def take(self, partner: str) -> RequestSlot:
         """Return a seat. Raises `TooManyLongRequests` or `ServerBusy` where none is free."""
         with self._lock:
             own = self._taken.get(partner, 0)
@@ -61,7 +61,7 @@ class Seats:
             if self.taken >= self.total:
                 raise ServerBusy
             self._taken[partner] = own + 1
-        return Seat(self, partner)
+        return RequestSlot(self, partner)
 
     @property
     def taken(self) -> int:
@@ -77,10 +77,10 @@ class Seats:
                 del self._taken[partner]
 
 
-class Seat:
+class RequestSlot:
     """A place that is taken until it is released, at the latest when nothing refers to it any more."""
 
-    def __init__(self, seats: Seats, partner: str) -> None:
+    def __init__(self, seats: RequestSlots, partner: str) -> None:
         self._free: Callable[[], None] | None = lambda: seats.give_back(partner)
         self._lock = threading.RLock()
 
@@ -103,7 +103,7 @@ class Pace(NamedTuple):
     refusal: type[BodyTooSlow]
 
 
-class Hold:
+class LongRequest:
     """A request that may have to wait for its client, judged by its own thread and by the watchdog.
 
     `take` returns a seat for `partner` or raises why there is none; `monotonic` gives seconds. A stream that
@@ -126,13 +126,17 @@ class Hold:
     )
 
     def __init__(
-        self, pace: Pace, take: Callable[[str], Seat], partner: str, monotonic: Callable[[], float] = time.monotonic
+        self,
+        pace: Pace,
+        take: Callable[[str], RequestSlot],
+        partner: str,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.size = 0
         self.is_hurried = False
         self.refusal: ProvisioningError | None = None
         self._pace, self._take, self._partner, self._now = pace, take, partner, monotonic
-        self._seat: Seat | None = None
+        self._seat: RequestSlot | None = None
         self._lock = threading.Lock()
         self._begun = monotonic()
         self._since: float | None = None
@@ -142,11 +146,11 @@ class Hold:
         """Begin to wait for the client."""
         self._since = self._now()
 
-    def go_on(self, count: int) -> None:
+    def resume(self, count: int) -> None:
         """Stop waiting: `count` bytes have passed. Raises the refusal where the request must end."""
         now = self._now()
         self.size += count
-        if self.refusal is not None or now - self._begun > PATIENCE:
+        if self.refusal is not None or now - self._begun > SHORT_REQUEST_SECONDS:
             self.require()
         since, self._since = self._since, None
         self._waited += now - (now if since is None else since)
@@ -179,12 +183,12 @@ class Hold:
         since, pace = self._since, self._pace
         pause = 0.0 if since is None else now - since
         waited = self._waited + pause
-        too_slow = waited > GRACE and self.size < waited * pace.bytes_per_second
+        too_slow = waited > GRACE_SECONDS and self.size < waited * pace.bytes_per_second
         if waited > pace.seconds or pause > pace.pause or too_slow:
             return pace.refusal(
                 f"Only {self.size} bytes came in {waited:.0f} seconds.", headers={"Connection": "close"}
             )
-        if now - self._begun > PATIENCE and self._seat is None:
+        if now - self._begun > SHORT_REQUEST_SECONDS and self._seat is None:
             try:
                 self._seat = self._take(self._partner)
             except ProvisioningError as busy:
@@ -197,11 +201,11 @@ class Watchdog:
 
     def __init__(self, sleep: Callable[[float], None] = time.sleep) -> None:
         self._sleep = sleep
-        self._watched: dict[Hold, tuple[Any, int]] = {}
+        self._watched: dict[LongRequest, tuple[Any, int]] = {}
         self._thread: threading.Thread | None = None
         self._process = 0
 
-    def watch(self, hold: Hold, connection: Any, how: int = socket.SHUT_RD) -> None:
+    def watch(self, hold: LongRequest, connection: Any, how: int = socket.SHUT_RD) -> None:
         """Watch `hold` until it is forgotten; its `connection` is shut down as `how` says."""
         if self._process != os.getpid():
             self._watched, self._thread, self._process = {}, None, os.getpid()
@@ -210,7 +214,7 @@ class Watchdog:
             self._thread = threading.Thread(target=self._run, name="provisioning-watchdog", daemon=True)
             self._thread.start()
 
-    def forget(self, hold: Hold) -> None:
+    def forget(self, hold: LongRequest) -> None:
         """Watch `hold` no longer."""
         self._watched.pop(hold, None)
 
@@ -223,23 +227,23 @@ class Watchdog:
     def _run(self) -> None:
         me, idle = threading.current_thread(), 0.0
         while self._thread is me:
-            self._sleep(TICK)
+            self._sleep(WATCHDOG_INTERVAL_SECONDS)
             self.look()
-            idle = 0.0 if self._watched else idle + TICK
-            if idle >= IDLE:
+            idle = 0.0 if self._watched else idle + WATCHDOG_INTERVAL_SECONDS
+            if idle >= WATCHDOG_IDLE_SECONDS:
                 self._thread = None
                 if self._watched:  # added since: go on, unless another thread has been started for it
                     self._thread, idle = self._thread or me, 0.0
 
 
-class LongAnswer(Iterator[bytes]):
+class LongResponseBody(Iterator[bytes]):
     """The body of an answer that lasts: it holds its seat until it ends, is closed, or nothing refers to it any more.
 
     A client that reads more slowly than an upload may be sent is cut off, and so is one that a problem meets midway:
     the server closes the connection before the last chunk, so that the client sees that something is missing.
     """
 
-    def __init__(self, parts: Generator[bytes], hold: Hold, watchdog: Watchdog, connection: Any) -> None:
+    def __init__(self, parts: Generator[bytes], hold: LongRequest, watchdog: Watchdog, connection: Any) -> None:
         self._parts, self._hold, self._watchdog, self._connection = parts, hold, watchdog, connection
         self._size = 0
 
@@ -251,7 +255,7 @@ class LongAnswer(Iterator[bytes]):
         """Raises `BrokenPipeError`, which servers take for a client that has gone, where the client is cut off."""
         self._watchdog.forget(self._hold)
         try:
-            self._hold.go_on(self._size)
+            self._hold.resume(self._size)
             part = next(self._parts)
         except ProvisioningError as refusal:
             self.close()
@@ -292,39 +296,39 @@ class LongResponse(Response):
         return super().get_app_iter(environ)
 
     def make_sequence(self) -> None:
-        if isinstance(self.response, LongAnswer):
+        if isinstance(self.response, LongResponseBody):
             self.response.hurry()
         super().make_sequence()
 
 
-def seats(api: Api) -> Seats:
+def make_slots(api: Api) -> RequestSlots:
     """The seats of one mount in this process."""
     settings = api.settings
-    total = settings.long_requests or _spare(settings.server_threads or _waitress_threads())
-    return Seats(total, settings.long_requests_per_partner or (total + 1) // 2)
+    total = settings.long_requests or _count_spare_threads(settings.server_threads or _count_waitress_threads())
+    return RequestSlots(total, settings.long_requests_per_partner or (total + 1) // 2)
 
 
-def watchdog(_api: Api) -> Watchdog:
+def make_watchdog(_api: Api) -> Watchdog:
     """The watchdog of one mount in this process."""
     return Watchdog()
 
 
-def body_pace(settings: Settings) -> Pace:
+def make_body_pace(settings: Config) -> Pace:
     """The pace of a body that is read as a whole."""
     return Pace(settings.body_seconds, 0, settings.body_seconds, BodyTooSlow)
 
 
-def upload_pace(settings: Settings) -> Pace:
+def make_upload_pace(settings: Config) -> Pace:
     """The pace of a bulk upload."""
-    return Pace(settings.upload_seconds, SLOWEST, PAUSE, UploadTooSlow)
+    return Pace(settings.upload_seconds, MIN_BYTES_PER_SECOND, MAX_PAUSE_SECONDS, UploadTooSlow)
 
 
-def answer_pace() -> Pace:
+def make_response_pace() -> Pace:
     """The pace at which an answer that lasts must be read."""
-    return Pace(math.inf, SLOWEST, PAUSE, BodyTooSlow)
+    return Pace(math.inf, MIN_BYTES_PER_SECOND, MAX_PAUSE_SECONDS, BodyTooSlow)
 
 
-def connection_of(environ: Mapping[str, Any]) -> Any:
+def find_connection(environ: Mapping[str, Any]) -> Any:
     """The connection of this request alone; None where the server shows none, or shares it between requests."""
     if not environ.get("SERVER_PROTOCOL", "").startswith("HTTP/1"):
         return None
@@ -339,11 +343,11 @@ def shut_down(connection: Any, how: int) -> None:
             shutdown(connection, how)
 
 
-def _spare(threads: int) -> int:
+def _count_spare_threads(threads: int) -> int:
     """Return how many of a server's threads may be held: fewer than half; 0 stands for an unknown number."""
-    return max((threads - 1) // 2, 1) if threads else UNKNOWN_SERVER
+    return max((threads - 1) // 2, 1) if threads else DEFAULT_LONG_REQUESTS
 
 
-def _waitress_threads() -> int:
+def _count_waitress_threads() -> int:
     """Return how many threads waitress has in this process; 0 where it does not serve."""
     return sum(thread.name.startswith("waitress-") for thread in threading.enumerate())

@@ -9,11 +9,9 @@ from typing import Any
 
 from marshmallow import fields
 
-from ..problems import Fault, InvalidParameter
-from .api import Api
-from .validation import StrictSchema, entry, refused
-
-LARGEST_PAGE = 1000
+from ..errors import Fault
+from ..mount import Api
+from ..validation import StrictSchema, make_field_error
 
 
 class QuerySchema(StrictSchema):
@@ -24,16 +22,6 @@ class QuerySchema(StrictSchema):
         """What is asked where nothing is said."""
         found: dict[str, Any] = self.load({})
         return found
-
-
-class LimitField(fields.Field):  # type: ignore[type-arg]
-    """How many items a page holds: 1 or more; over 1000 means 1000."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> int:
-        digits = value.lstrip("0") if value.isascii() and value.isdigit() else ""
-        if not digits:
-            raise refused(Fault("invalid-limit", "Must be a whole number from 1 on."))
-        return int(digits) if len(digits) < 4 else LARGEST_PAGE
 
 
 _RFC3339 = re.compile(
@@ -51,7 +39,9 @@ class InstantField(fields.Field):  # type: ignore[type-arg]
             moment = datetime.fromisoformat(value.upper())
             return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
         except (ValueError, OverflowError) as error:
-            raise refused(Fault("invalid-time", "Must be RFC 3339 with an offset: 2025-02-10T16:30:00Z.")) from error
+            raise make_field_error(
+                Fault("invalid-time", "Must be RFC 3339 with an offset: 2025-02-10T16:30:00Z.")
+            ) from error
 
 
 class ChoiceField(fields.Field):  # type: ignore[type-arg]
@@ -63,7 +53,7 @@ class ChoiceField(fields.Field):  # type: ignore[type-arg]
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
         if value not in self.choices:
-            raise refused(Fault("invalid-choice", f"Must be one of: {', '.join(self.choices)}."))
+            raise make_field_error(Fault("invalid-choice", f"Must be one of: {', '.join(self.choices)}."))
         return str(value)
 
 
@@ -72,7 +62,7 @@ class FlagField(fields.Field):  # type: ignore[type-arg]
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> bool:
         if value not in ("true", "false"):
-            raise refused(Fault("invalid-flag", "Must be true or false."))
+            raise make_field_error(Fault("invalid-flag", "Must be true or false."))
         return bool(value == "true")
 
 
@@ -80,15 +70,6 @@ class WriteQuery(QuerySchema):
     """What every write can be asked: to run every check and leave nothing behind."""
 
     validate_only = FlagField(load_default=False)
-
-
-NO_PAGES = Fault("not-for-streams", "Only pages of JSON have it: this is all in one.")
-
-
-def refuse_pages(asked: dict[str, Any]) -> None:
-    """Raise `InvalidParameter` for what only pages can be asked."""
-    if wrong := [entry(NO_PAGES, name) for name in ("cursor", "limit") if name in asked]:
-        raise InvalidParameter("A stream has no pages.", errors=wrong)
 
 
 NO_QUERY = QuerySchema()

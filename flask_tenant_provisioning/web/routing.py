@@ -1,4 +1,4 @@
-"""How a feature declares its routes: the one place that the guard, OpenAPI and the tests read."""
+"""How a feature declares its routes: the one place that the guard, OpenAPI, the rate limits and the tests read."""
 
 from __future__ import annotations
 
@@ -8,18 +8,31 @@ from typing import Any, TypeVar
 
 from flask import Response
 
-from ..access.guard import PUBLIC, Public, checked
+from ..access.guard import Public, check_permissions
 from ..config import ConfigurationError
-from ..problems import ProvisioningError
-from .api import Api
-from .call import Call
-from .media_types import CSV, EVENT_STREAM, JSON, MERGE_PATCH, NDJSON
+from ..errors import (
+    BodyTooLarge,
+    BodyTooSlow,
+    IdempotencyInProgress,
+    IdempotencyKeyReused,
+    InvalidIdempotencyKey,
+    InvalidInput,
+    InvalidParameter,
+    MalformedJSON,
+    PreconditionFailed,
+    PreconditionRequired,
+    ProvisioningError,
+    ServerBusy,
+    TooManyLongRequests,
+    UnsupportedMediaType,
+)
+from ..mount import Api
+from .headers import JSON
 
 Handler = Callable[..., Response]
 H = TypeVar("H", bound=Handler)
-
 #: What the API's own documents ask for where they are not public.
-DOCUMENTS_NEED = ("tenant:read",)
+DOCUMENTS_PERMISSIONS = ("tenant:read",)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,7 +86,7 @@ class Route:
         """The permissions that a caller needs; none where anybody may call."""
         if not isinstance(self.permissions, Public):
             return self.permissions
-        return () if public_docs or self.always_public else DOCUMENTS_NEED
+        return () if public_docs or self.always_public else DOCUMENTS_PERMISSIONS
 
 
 class Routes(list[Route]):
@@ -85,7 +98,7 @@ class Routes(list[Route]):
         """Declare a route. Without `permissions` (or `PUBLIC`) it does not register: raises `ConfigurationError`."""
         if permissions is None:
             raise ConfigurationError(f"{method} {rule} declares no permission; say PUBLIC if anybody may call it.")
-        needed = permissions if isinstance(permissions, Public) else checked(permissions)
+        needed = permissions if isinstance(permissions, Public) else check_permissions(permissions)
 
         def declare(handler: H) -> H:
             self.append(Route(method=method, rule=rule, handler=handler, permissions=needed, **details))
@@ -94,4 +107,8 @@ class Routes(list[Route]):
         return declare
 
 
-__all__ = ["CSV", "EVENT_STREAM", "JSON", "MERGE_PATCH", "NDJSON", "PUBLIC", "Call", "Route", "Routes"]
+#: The problems that routes of a kind have in common.
+LONG_REQUEST_PROBLEMS = (TooManyLongRequests, ServerBusy)
+BODY_PROBLEMS = (BodyTooLarge, BodyTooSlow, MalformedJSON, UnsupportedMediaType, InvalidInput, *LONG_REQUEST_PROBLEMS)
+IDEMPOTENCY_PROBLEMS = (InvalidIdempotencyKey, IdempotencyInProgress, IdempotencyKeyReused)
+PRECONDITION_PROBLEMS = (InvalidParameter, PreconditionFailed, PreconditionRequired)

@@ -1,4 +1,4 @@
-"""Which endpoints get a worker's slots, so that neither one partner nor slow receivers keep others waiting."""
+"""Fair distribution of a worker's slots: neither one partner nor slow receivers delay the others."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from typing import Any, TypeVar
 Key = tuple[str, str]
 #: What is chosen from: a row that begins with an endpoint's partner and id.
 Row = TypeVar("Row", bound=tuple[object, ...])
-
 #: An endpoint that takes so many seconds for an answer is slow.
-SLOW = 1.0
+SLOW_SECONDS = 1.0
 #: How many endpoints are known to be slow at most; beyond, the one that was noted first is forgotten.
-MOST_KNOWN = 10_000
+MAX_SLOW_ENDPOINTS = 10_000
 
 
 class Slots:
@@ -72,9 +71,9 @@ class Slots:
                 del self._held[key[0]]
             self._slow_held.discard(key)
             self._slow.pop(key, None)
-            if seconds >= SLOW:
+            if seconds >= SLOW_SECONDS:
                 self._slow[key] = None
-                if len(self._slow) > MOST_KNOWN:
+                if len(self._slow) > MAX_SLOW_ENDPOINTS:
                     del self._slow[next(iter(self._slow))]
 
     def _waiting(self, rows: Iterable[Row]) -> dict[str, list[Row]]:

@@ -1,8 +1,9 @@
-"""The tables of webhooks: the partners' endpoints, what is to be delivered to them, and each attempt at it."""
+"""The tables of webhooks (endpoints, deliveries, attempts), their rows, and how the API shows a row."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import json
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -17,13 +18,13 @@ from sqlalchemy import (
     Text,
 )
 
-from ..database.tables import prefixed
-from ..database.types import Identifier, Instant, Record, ordered_text
+from ..database.ids import shorten_instant
+from ..database.types import Identifier, Instant, JsonText, name_table, ordered_text
 
 #: How much of an answer is kept, in bytes of UTF-8: of a failure what explains it, of a success its beginning.
-LONGEST_ANSWER, LONGEST_SUCCESS = 8192, 1024
+MAX_ANSWER_BYTES, MAX_SUCCESS_ANSWER_BYTES = 8192, 1024
 #: How long the reason of a failure may be, in characters.
-LONGEST_ERROR = 255
+MAX_ERROR_LENGTH = 255
 
 
 class Endpoint(NamedTuple):
@@ -79,7 +80,7 @@ class Delivery(NamedTuple):
     payload: str | None
 
 
-def pending(endpoint: tuple[str, str], id: str, event_id: str, at: str) -> Delivery:
+def make_pending_delivery(endpoint: tuple[str, str], id: str, event_id: str, at: str) -> Delivery:
     """A new delivery to `endpoint` (partner and id), due at the instant `at`; of a test as it stands."""
     partner, webhook_id = endpoint
     return Delivery(
@@ -120,13 +121,13 @@ def webhooks_table(metadata: MetaData) -> Table:
     """One row an endpoint. What is due for it is its `due_at`; whoever works for it holds the lease."""
     due_at: Column[str] = Column("due_at", Instant)
     return Table(
-        prefixed(metadata, "webhooks"),
+        name_table(metadata, "webhooks"),
         metadata,
         Column("partner_id", ordered_text(255), nullable=False),
         Column("id", Identifier, nullable=False),
         Column("url", String(2048), nullable=False),
         Column("description", String(255)),
-        Column("events", Record, nullable=False),
+        Column("events", JsonText, nullable=False),
         Column("signing", String(3), nullable=False),
         Column("secrets", Text, nullable=False),
         Column("enabled", SmallInteger, nullable=False),
@@ -152,7 +153,7 @@ def deliveries_table(metadata: MetaData) -> Table:
     tenant_id: Column[str] = Column("tenant_id", Identifier)
     pending, of_tenant = due_at.is_not(None), tenant_id.is_not(None)
     return Table(
-        prefixed(metadata, "deliveries"),
+        name_table(metadata, "deliveries"),
         metadata,
         Column("partner_id", ordered_text(255), nullable=False),
         Column("webhook_id", Identifier, nullable=False),
@@ -166,12 +167,12 @@ def deliveries_table(metadata: MetaData) -> Table:
         due_at,
         Column("created_at", Instant, nullable=False),
         Column("finished_at", Instant),
-        Column("payload", Record),
+        Column("payload", JsonText),
         PrimaryKeyConstraint("partner_id", "id"),
         Index(None, "partner_id", "webhook_id", "id"),
         Index(None, "partner_id", "tenant_id", "id", postgresql_where=of_tenant, sqlite_where=of_tenant),
         Index(
-            f"{prefixed(metadata, 'deliveries')}_pending_idx",
+            f"{name_table(metadata, 'deliveries')}_pending_idx",
             "partner_id",
             "webhook_id",
             "due_at",
@@ -186,7 +187,7 @@ def deliveries_table(metadata: MetaData) -> Table:
 def attempts_table(metadata: MetaData) -> Table:
     """One row an attempt."""
     return Table(
-        prefixed(metadata, "attempts"),
+        name_table(metadata, "attempts"),
         metadata,
         Column("partner_id", ordered_text(255), nullable=False),
         Column("delivery_id", Identifier, nullable=False),
@@ -194,9 +195,63 @@ def attempts_table(metadata: MetaData) -> Table:
         Column("at", Instant, nullable=False),
         Column("status", Integer),
         Column("latency_ms", Integer, nullable=False),
-        Column("error", String(LONGEST_ERROR)),
+        Column("error", String(MAX_ERROR_LENGTH)),
         Column("answer", Text),
         Column("internal", SmallInteger),
         PrimaryKeyConstraint("partner_id", "delivery_id", "number"),
         sqlite_with_rowid=False,
     )
+
+
+def get_public_key(endpoint: Endpoint) -> str | None:
+    """The newest ``whpk_`` key; None for ``v1``, which has none."""
+    found: str | None = json.loads(endpoint.secrets)[0].get("public")
+    return found
+
+
+def render_endpoint(endpoint: Endpoint) -> dict[str, Any]:
+    """An endpoint, without any secret."""
+    return {
+        "webhook": endpoint.id,
+        "partner": endpoint.partner_id,
+        "url": endpoint.url,
+        "description": endpoint.description,
+        "events": json.loads(endpoint.events),
+        "signing": endpoint.signing,
+        "enabled": bool(endpoint.enabled),
+        "disabled_reason": endpoint.disabled_reason,
+        "failing_since": shorten_instant(endpoint.failing_since),
+        "public_key": get_public_key(endpoint),
+        "version": endpoint.version,
+        "created_at": shorten_instant(endpoint.created_at),
+        "updated_at": shorten_instant(endpoint.updated_at),
+    }
+
+
+def render_delivery(found: Delivery) -> dict[str, Any]:
+    """A delivery."""
+    return {
+        "delivery": found.id,
+        "webhook": found.webhook_id,
+        "partner": found.partner_id,
+        "event": found.event_id,
+        "tenant": found.tenant_id,
+        "state": found.state,
+        "attempts": found.attempts,
+        "resent": bool(found.resent),
+        "next_attempt_at": shorten_instant(found.due_at),
+        "created_at": shorten_instant(found.created_at),
+        "finished_at": shorten_instant(found.finished_at),
+    }
+
+
+def render_attempt(made: Attempt, *, shows_internal: bool) -> dict[str, Any]:
+    """An attempt at a delivery; what a server in the operator's own network answered is shown to administrators."""
+    return {
+        "number": made.number,
+        "at": shorten_instant(made.at),
+        "status": made.status,
+        "latency_ms": made.latency_ms,
+        "error": made.error,
+        "answer": made.answer if shows_internal or not made.internal else None,
+    }

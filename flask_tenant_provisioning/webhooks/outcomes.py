@@ -1,29 +1,78 @@
-"""What became of a round's attempts: written down, tried again later, given up; an endpoint rests or is disabled."""
+"""Record the outcomes of a round: retry schedule (Standard Webhooks 1.0.0), circuit breaker, disabled endpoints."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+import random
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
-from ..access import Actor, Principal
-from ..database import Session, instant, renewal
-from ..database.incoming import rows
-from ..events import event, record as record_event
-from .delivery_statements import DeliverySQL
-from .models import LONGEST_ANSWER, LONGEST_ERROR, LONGEST_SUCCESS, Delivery, Endpoint
-from .schedule import REST, SLOW, wait
+from ..access.principal import Actor, Principal
+from ..database.ids import format_instant
+from ..database.session import Session
+from ..database.statements import encode_rows, name_new_values
+from ..events.actions import build_event, record_event as record_event
+from .models import MAX_ANSWER_BYTES, MAX_ERROR_LENGTH, MAX_SUCCESS_ANSWER_BYTES, Delivery, Endpoint
+from .statements import DeliverySQL
+
+#: Seconds between an attempt and the next, before jitter; the first attempt is made at once.
+RETRY_DELAYS = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
+MAX_ATTEMPTS = len(RETRY_DELAYS) + 1
+JITTER = 0.2
+#: Answers that ask to slow down, and say when to come again.
+SLOW_DOWN_STATUSES = frozenset({429, 502, 503, 504})
+#: How long an endpoint is left alone after a timeout or a 429, at least, in seconds.
+SLOW_DOWN_SECONDS = 60.0
+
+
+def calculate_retry_delay(
+    attempts: int,
+    retry_after: str | None = None,
+    *,
+    slow: bool = False,
+    now: float = 0.0,
+    uniform: Callable[[float, float], float] = random.uniform,
+) -> float | None:
+    """Seconds until the next attempt after `attempts` of them, None where that was the last one.
+
+    `retry_after` counts from once to twice the scheduled time; `slow` means a timeout or a 429. `now` is in seconds
+    since 1970.
+    """
+    if attempts >= MAX_ATTEMPTS:
+        return None
+    scheduled = RETRY_DELAYS[attempts - 1]
+    found = scheduled * uniform(1 - JITTER, 1 + JITTER)
+    wanted = parse_retry_after(retry_after, now)
+    if wanted is not None:
+        found = min(max(wanted, scheduled), 2 * scheduled)
+    return max(found, SLOW_DOWN_SECONDS) if slow else found
+
+
+def parse_retry_after(retry_after: str | None, now: float) -> float | None:
+    """What a ``Retry-After`` asks for, in seconds from `now` on (RFC 9110 §10.2.3); None where it is none."""
+    if not retry_after:
+        return None
+    text = retry_after.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now
+
 
 #: An endpoint at which everything has failed for so long is disabled, in seconds.
-PATIENCE = 5 * 86_400
+DISABLE_AFTER_SECONDS = 5 * 86_400
 #: How long an endpoint rests after a round that failed whole: longer after each, in seconds.
-SHORTEST_REST, LONGEST_REST = 5.0, 300.0
+MIN_REST_SECONDS, MAX_REST_SECONDS = 5.0, 300.0
 #: A round of so many attempts that all failed opens the circuit.
-BREAKS_AT = 5
-SENDER = "provisioning-worker"
+CIRCUIT_BREAKER_FAILURES = 5
+WORKER_SUBJECT = "provisioning-worker"
 
 
-class Superseded(Exception):
+class LeaseLost(Exception):
     """Somebody else works for the endpoint by now, or it is gone."""
 
 
@@ -50,7 +99,7 @@ class Outcome(NamedTuple):
         return self.status is not None and 200 <= self.status < 300
 
 
-def record(session: Session, endpoint: Endpoint, outcomes: Sequence[Outcome], keep: bool) -> Endpoint | None:
+def record_round(session: Session, endpoint: Endpoint, outcomes: Sequence[Outcome], keep: bool) -> Endpoint | None:
     """Write a round down; returns the endpoint as it is now where it is kept, with more that is due at once.
 
     Raises `Superseded`.
@@ -59,27 +108,29 @@ def record(session: Session, endpoint: Endpoint, outcomes: Sequence[Outcome], ke
     where = {"partner_id": endpoint.partner_id, "id": endpoint.id, "fence": endpoint.fence}
     row = session.run(sql.hold, where).fetchone()
     if row is None:
-        raise Superseded(endpoint.id)
+        raise LeaseLost(endpoint.id)
     now, held = session.storage.clock(), Endpoint._make(row)
     if outcomes:
         of_partner = {"partner_id": endpoint.partner_id}
-        session.run(sql.attempt, {**of_partner, "rows": rows(map(_attempted, outcomes))})
-        session.run(sql.settle, {**of_partner, "rows": rows(_settled(outcome, now) for outcome in outcomes)})
-    changes = _judged(held, outcomes, now)
+        session.run(sql.attempt, {**of_partner, "rows": encode_rows(map(_build_attempt_row, outcomes))})
+        session.run(
+            sql.settle, {**of_partner, "rows": encode_rows(_build_delivery_row(outcome, now) for outcome in outcomes)}
+        )
+    changes = _judge_endpoint(held, outcomes, now)
     if held.enabled and not changes["enabled"]:
-        _tell(session, held, changes)
+        _record_disabled_event(session, held, changes)
     following = session.run(sql.next, where).fetchone() if changes["enabled"] else None
     due_at = following[0] if following else None
-    goes_on = keep and due_at is not None and due_at <= instant(now) and changes["rests_until"] is None
+    goes_on = keep and due_at is not None and due_at <= format_instant(now) and changes["rests_until"] is None
     changes |= {"due_at": due_at, "leased_until": held.leased_until, "fence": held.fence}
     if not goes_on:
         # With its fence, so that a renewal on its way at this moment does not take it back.
         changes |= {"leased_until": None, "fence": held.fence + 1}
-    session.run(sql.rest, {**where, **renewal(changes)})
+    session.run(sql.rest, {**where, **name_new_values(changes)})
     return held._replace(**changes) if goes_on else None
 
 
-def _attempted(outcome: Outcome) -> dict[str, Any]:
+def _build_attempt_row(outcome: Outcome) -> dict[str, Any]:
     delivery = outcome.delivery
     return {
         "delivery_id": delivery.id,
@@ -87,76 +138,80 @@ def _attempted(outcome: Outcome) -> dict[str, Any]:
         "at": outcome.at,
         "status": outcome.status,
         "latency_ms": round(outcome.latency * 1000),
-        "error": outcome.error and outcome.error[:LONGEST_ERROR],
+        "error": outcome.error and outcome.error[:MAX_ERROR_LENGTH],
         "answer": outcome.answer
-        and _beginning(outcome.answer, LONGEST_SUCCESS if outcome.succeeded else LONGEST_ANSWER),
+        and _truncate(outcome.answer, MAX_SUCCESS_ANSWER_BYTES if outcome.succeeded else MAX_ANSWER_BYTES),
         "internal": int(outcome.is_internal),
     }
 
 
-def _beginning(text: str, longest: int) -> str:
+def _truncate(text: str, longest: int) -> str:
     """As much of a text as fits into so many bytes of UTF-8."""
     return text.encode()[:longest].decode(errors="ignore")
 
 
-def _settled(outcome: Outcome, now: float) -> dict[str, Any]:
+def _build_delivery_row(outcome: Outcome, now: float) -> dict[str, Any]:
     delivery, attempts = outcome.delivery, outcome.delivery.attempts + 1
     state, due_at = "succeeded", None
     if not outcome.succeeded:
-        seconds = None if outcome.lasting or delivery.resent or outcome.status == 410 else _wait(outcome, attempts, now)
-        state, due_at = ("failed", None) if seconds is None else ("pending", instant(now + seconds))
+        seconds = (
+            None
+            if outcome.lasting or delivery.resent or outcome.status == 410
+            else _calculate_delay(outcome, attempts, now)
+        )
+        state, due_at = ("failed", None) if seconds is None else ("pending", format_instant(now + seconds))
     return {
         "id": delivery.id,
         "state": state,
         "attempts": attempts,
         "due_at": due_at,
-        "finished_at": instant(now) if due_at is None else None,
+        "finished_at": format_instant(now) if due_at is None else None,
     }
 
 
-def _wait(outcome: Outcome, attempts: int, now: float) -> float | None:
-    asked = outcome.retry_after if outcome.status in SLOW else None
-    return wait(attempts, asked, slow=outcome.halts, now=now)
+def _calculate_delay(outcome: Outcome, attempts: int, now: float) -> float | None:
+    asked = outcome.retry_after if outcome.status in SLOW_DOWN_STATUSES else None
+    return calculate_retry_delay(attempts, asked, slow=outcome.halts, now=now)
 
 
-def _judged(endpoint: Endpoint, outcomes: Sequence[Outcome], now: float) -> dict[str, Any]:
+def _judge_endpoint(endpoint: Endpoint, outcomes: Sequence[Outcome], now: float) -> dict[str, Any]:
     """What a round says of its endpoint: well, resting, or disabled."""
-    found = {**{name: getattr(endpoint, name) for name in _JUDGED}, "rests_until": None}
+    found = {**{name: getattr(endpoint, name) for name in _JUDGED_COLUMNS}, "rests_until": None}
     tried = [outcome for outcome in outcomes if not outcome.lasting]
     if any(outcome.status == 410 for outcome in tried):
-        return found | _disabled(endpoint, "gone", now)
+        return found | _disable_endpoint(endpoint, "gone", now)
     if any(outcome.succeeded for outcome in tried):
         found |= {"failing_since": None, "failures": 0}
     elif tried:
         found["failing_since"] = since = endpoint.failing_since or tried[0].at
-        if now - datetime.fromisoformat(since).timestamp() >= PATIENCE:
-            return found | _disabled(endpoint, "failing", now)
-        found |= _broken(endpoint, len(tried), now)
+        if now - datetime.fromisoformat(since).timestamp() >= DISABLE_AFTER_SECONDS:
+            return found | _disable_endpoint(endpoint, "failing", now)
+        found |= _open_circuit(endpoint, len(tried), now)
     if any(outcome.halts for outcome in tried):
-        found["rests_until"] = max(instant(now + REST), found["rests_until"] or "")
+        found["rests_until"] = max(format_instant(now + SLOW_DOWN_SECONDS), found["rests_until"] or "")
     return found
 
 
-def _broken(endpoint: Endpoint, failed: int, now: float) -> dict[str, Any]:
+def _open_circuit(endpoint: Endpoint, failed: int, now: float) -> dict[str, Any]:
     """How long an endpoint rests after a round that failed whole: not at all after a few failures."""
-    if not endpoint.failures and failed < BREAKS_AT:
+    if not endpoint.failures and failed < CIRCUIT_BREAKER_FAILURES:
         return {}
-    rest = min(SHORTEST_REST * 2**endpoint.failures, LONGEST_REST)
-    return {"failures": endpoint.failures + 1, "rests_until": instant(now + rest)}
+    rest = min(MIN_REST_SECONDS * 2**endpoint.failures, MAX_REST_SECONDS)
+    return {"failures": endpoint.failures + 1, "rests_until": format_instant(now + rest)}
 
 
-def _disabled(endpoint: Endpoint, reason: str, now: float) -> dict[str, Any]:
-    at = instant(now)
+def _disable_endpoint(endpoint: Endpoint, reason: str, now: float) -> dict[str, Any]:
+    at = format_instant(now)
     return {"enabled": 0, "disabled_reason": reason, "version": endpoint.version + 1, "updated_at": at}
 
 
-def _tell(session: Session, endpoint: Endpoint, changes: Mapping[str, Any]) -> None:
+def _record_disabled_event(session: Session, endpoint: Endpoint, changes: Mapping[str, Any]) -> None:
     """Say in the feed that nothing more is sent there; the log has it once that is committed."""
     reason = changes["disabled_reason"]
     document = {"webhook": endpoint.id, "url": endpoint.url, "enabled": False, "disabled_reason": reason}
-    actor = Actor(Principal(SENDER, endpoint.partner_id))
+    actor = Actor(Principal(WORKER_SUBJECT, endpoint.partner_id))
     at = changes["updated_at"]
-    record_event(session, event(session.storage, actor, "webhook.disabled", endpoint.partner_id, document, at))
+    record_event(session, build_event(session.storage, actor, "webhook.disabled", endpoint.partner_id, document, at))
 
 
-_JUDGED = ("enabled", "disabled_reason", "failing_since", "failures", "version", "updated_at")
+_JUDGED_COLUMNS = ("enabled", "disabled_reason", "failing_since", "failures", "version", "updated_at")

@@ -1,17 +1,110 @@
-"""What may come in about endpoints and deliveries, and what goes out."""
+"""Schemas of webhook endpoints and deliveries, their query parameters, and validation of what clients send."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from marshmallow import fields, validate
 
-from ..web.api import Api
-from ..web.validation import StrictSchema, TextField
-from .fields import GlobsField, HoursField, SigningField, SinceField, SwitchField, UrlField
+from ..errors import Fault
+from ..mount import Api, Mount
+from ..validation import (
+    NOT_TEXT,
+    NULL,
+    REQUIRED,
+    PartnerIdField,
+    StrictSchema,
+    TextField,
+    WholeNumberField,
+    load,
+    make_entry,
+    make_field_error,
+    make_invalid_input,
+    run_all,
+)
+from ..web.pagination import PageSizeField
+from ..web.parameters import ChoiceField, InstantField, QuerySchema
+from .fanout import EVENT_TYPES, has_no_match, is_glob
 
-STATES = ("pending", "succeeded", "failed")
-REASONS = ("gone", "failing")
+MAX_URL_LENGTH = 2048
+MAX_GLOBS = 50
+SIGNING_SCHEMES = ("v1", "v1a")
+_ERROR_MESSAGES = {"required": [REQUIRED], "null": [NULL]}
+
+
+class UrlField(TextField):
+    """Where webhooks are sent. Whether they may be sent there is the guard's business."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(shortest=1, longest=MAX_URL_LENGTH, **options)
+
+
+class GlobsField(fields.Field):  # type: ignore[type-arg]
+    """Globs over types of events, each once: `*`, `tenant.*`, `tenant.created`, `*.deleted`."""
+
+    default_error_messages = _ERROR_MESSAGES  # type: ignore[assignment]
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> list[str]:
+        if not isinstance(value, list) or not 1 <= len(value) <= MAX_GLOBS:
+            raise make_field_error(Fault("invalid-type", f"Must be a list of 1 to {MAX_GLOBS} texts."))
+        wrong = [{str(place): fault} for place, glob in enumerate(value) if (fault := _find_glob_fault(glob))]
+        if wrong:
+            raise make_field_error(*wrong)
+        return list(dict.fromkeys(value))
+
+
+class SigningField(TextField):
+    """How webhooks are signed: `v1` is HMAC-SHA256, `v1a` Ed25519."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(longest=10, **options)
+
+    def accept(self, value: str) -> str:
+        if value not in SIGNING_SCHEMES:
+            raise make_field_error(Fault("invalid-choice", f"Must be one of: {', '.join(SIGNING_SCHEMES)}."))
+        return value
+
+
+class BooleanField(fields.Field):  # type: ignore[type-arg]
+    """True or false."""
+
+    default_error_messages = _ERROR_MESSAGES  # type: ignore[assignment]
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> bool:
+        if not isinstance(value, bool):
+            raise make_field_error(Fault("invalid-type", "Must be true or false."))
+        return value
+
+
+class HoursField(WholeNumberField):
+    """A whole number of hours, `most` at most."""
+
+
+class SinceField(TextField):
+    """A point in time, RFC 3339 with an offset."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(longest=64, **options)
+
+    def accept(self, value: str) -> str:
+        found: str = InstantField().deserialize(value)
+        return found
+
+
+def _find_glob_fault(glob: Any) -> Fault | None:
+    if not isinstance(glob, str):
+        return NOT_TEXT
+    if not is_glob(glob):
+        return Fault("invalid-glob", "Must be a type of events such as tenant.created, with * for any part of it.")
+    if has_no_match(glob):
+        return Fault("invalid-choice", f"{glob} matches none of: {', '.join(EVENT_TYPES)}.")
+    return None
+
+
+DELIVERY_STATES = ("pending", "succeeded", "failed")
+DISABLED_REASONS = ("gone", "failing")
 #: Hours for which a replaced secret signs too, unless the caller says otherwise, and at most.
-OVERLAP, LONGEST_OVERLAP = 24, 168
+DEFAULT_OVERLAP_HOURS, MAX_OVERLAP_HOURS = 24, 168
 
 
 class WebhookSchema(StrictSchema):
@@ -23,8 +116,8 @@ class WebhookSchema(StrictSchema):
     description = TextField(longest=255, visible=True, allow_none=True)
     events = GlobsField()
     signing = SigningField()
-    enabled = SwitchField()
-    disabled_reason = fields.String(dump_only=True, allow_none=True, validate=validate.OneOf(REASONS))
+    enabled = BooleanField()
+    disabled_reason = fields.String(dump_only=True, allow_none=True, validate=validate.OneOf(DISABLED_REASONS))
     failing_since = fields.AwareDateTime(dump_only=True, allow_none=True)
     public_key = fields.String(
         dump_only=True, allow_none=True, metadata={"description": "What verifies `v1a` signatures; null for `v1`."}
@@ -56,7 +149,7 @@ class WebhookPageSchema(StrictSchema):
 class RotationSchema(StrictSchema):
     """How long the secret that is replaced signs too, in hours."""
 
-    overlap_hours = HoursField(most=LONGEST_OVERLAP, load_default=OVERLAP)
+    overlap_hours = HoursField(most=MAX_OVERLAP_HOURS, load_default=DEFAULT_OVERLAP_HOURS)
 
 
 class RecoverySchema(StrictSchema):
@@ -81,7 +174,7 @@ class DeliverySchema(StrictSchema):
     partner = fields.String()
     event = fields.UUID()
     tenant = fields.UUID(allow_none=True)
-    state = fields.String(validate=validate.OneOf(STATES))
+    state = fields.String(validate=validate.OneOf(DELIVERY_STATES))
     attempts = fields.Integer()
     resent = fields.Boolean(metadata={"description": "Sent by hand: attempted once."})
     next_attempt_at = fields.AwareDateTime(allow_none=True)
@@ -138,3 +231,63 @@ def rotation_input(_api: Api | None = None) -> RotationSchema:
 def recovery_input(_api: Api | None = None) -> RecoverySchema:
     """The schema of a recovery; made once."""
     return _RECOVERY
+
+
+DEFAULT_PAGE_SIZE = 50
+
+
+class WebhookListQuery(QuerySchema):
+    """What `GET /webhooks` can be asked; an administrator may name the partner."""
+
+    partner = PartnerIdField()
+    limit = PageSizeField(load_default=DEFAULT_PAGE_SIZE)
+    cursor = TextField(shortest=1, longest=4096)
+
+
+class DeliveryListQuery(QuerySchema):
+    """What a list of deliveries can be asked."""
+
+    state = ChoiceField(*DELIVERY_STATES)
+    limit = PageSizeField(load_default=DEFAULT_PAGE_SIZE)
+    cursor = TextField(shortest=1, longest=4096)
+
+
+_WEBHOOKS, _DELIVERIES = WebhookListQuery(), DeliveryListQuery()
+
+
+def webhook_list_query(_api: Api | None = None) -> WebhookListQuery:
+    """The schema of `GET /webhooks`'s parameters; made once."""
+    return _WEBHOOKS
+
+
+def delivery_list_query(_api: Api | None = None) -> DeliveryListQuery:
+    """The schema of the parameters of a list of deliveries; made once."""
+    return _DELIVERIES
+
+
+def validate_new_endpoint(mount: Mount, body: Any) -> dict[str, Any]:
+    """The valid values of a new endpoint. Raises `InvalidInput` that lists everything wrong with it.
+
+    This looks the URL's name up, so it is no part of a unit of work.
+    """
+    return _validate_endpoint(mount, webhook_input(), body, partial=False)
+
+
+def validate_endpoint_patch(mount: Mount, body: Any) -> dict[str, Any]:
+    """The values that a merge patch (RFC 7396) gives an endpoint; as `load_webhook`."""
+    return _validate_endpoint(mount, revision_input(), body, partial=True)
+
+
+def _validate_endpoint(mount: Mount, schema: StrictSchema, body: Any, *, partial: bool) -> dict[str, Any]:
+    values, _ = run_all(lambda: load(schema, body, partial=partial), lambda: _validate_url(mount, body))
+    return values
+
+
+def _validate_url(mount: Mount, body: Any) -> dict[str, Any]:
+    """Raise `InvalidInput` where there is a URL that no webhook may be sent to."""
+    url = body.get("url") if isinstance(body, dict) else None
+    if isinstance(url, str) and 1 <= len(url) <= MAX_URL_LENGTH and "\0" not in url:
+        reason = mount.url_refusal(url)
+        if reason is not None:
+            raise make_invalid_input([make_entry(Fault("refused-url", reason), "url")])
+    return {}

@@ -10,7 +10,6 @@ v1a     Ed25519      ``whsk_`` and the base64 of 64 bytes, the seed and the publ
 
 from __future__ import annotations
 
-import base64
 import hmac
 import os
 import re
@@ -20,12 +19,14 @@ from typing import Literal
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from ..encoding import decode_base64, encode_base64
+
 Scheme = Literal["v1", "v1a"]
 
-SHARED, PRIVATE, PUBLIC = "whsec_", "whsk_", "whpk_"
+SHARED_PREFIX, PRIVATE_PREFIX, PUBLIC_PREFIX = "whsec_", "whsk_", "whpk_"
 #: An id: printable ASCII but for the space and comma of header lists and the dot of the signed content.
-ID = re.compile(r"[!-+\-/-~]{1,256}")
-_LATEST = 10**12
+ID_PATTERN = re.compile(r"[!-+\-/-~]{1,256}")
+_TIMESTAMP_END = 10**12
 _SEED_BYTES = 32
 
 
@@ -40,12 +41,12 @@ class SharedSecret:
 
     def __init__(self, raw: bytes) -> None:
         if not 24 <= len(raw) <= 64:
-            raise InvalidSecret(f"A {SHARED} secret holds 24 to 64 bytes, not {len(raw)}.")
+            raise InvalidSecret(f"A {SHARED_PREFIX} secret holds 24 to 64 bytes, not {len(raw)}.")
         self._raw = raw
 
     def sign(self, content: bytes) -> str:
         """The signature of `content`, in base64."""
-        return _encoded(hmac.digest(self._raw, content, "sha256"))
+        return encode_base64(hmac.digest(self._raw, content, "sha256"))
 
     def matches(self, content: bytes, signature: str) -> bool:
         """Whether `signature` is that of `content`; compared in constant time."""
@@ -59,13 +60,13 @@ class PublicKey:
 
     def __init__(self, raw: bytes) -> None:
         if len(raw) != 32:
-            raise InvalidSecret(f"A {PUBLIC} key holds 32 bytes, not {len(raw)}.")
+            raise InvalidSecret(f"A {PUBLIC_PREFIX} key holds 32 bytes, not {len(raw)}.")
         self._key = Ed25519PublicKey.from_public_bytes(raw)
 
     def matches(self, content: bytes, signature: str) -> bool:
         """Whether `signature` is one of `content` (RFC 8032 §5.1.7)."""
         try:
-            self._key.verify(_decoded(signature), content)
+            self._key.verify(decode_base64(signature), content)
         except (InvalidSignature, ValueError):
             return False
         return True
@@ -78,14 +79,14 @@ class PrivateKey:
 
     def __init__(self, raw: bytes) -> None:
         if len(raw) != 64:
-            raise InvalidSecret(f"A {PRIVATE} key holds 64 bytes, not {len(raw)}.")
+            raise InvalidSecret(f"A {PRIVATE_PREFIX} key holds 64 bytes, not {len(raw)}.")
         self._key = Ed25519PrivateKey.from_private_bytes(raw[:_SEED_BYTES])
         if self._key.public_key().public_bytes_raw() != raw[_SEED_BYTES:]:
-            raise InvalidSecret(f"The public half of a {PRIVATE} key belongs to another seed.")
+            raise InvalidSecret(f"The public half of a {PRIVATE_PREFIX} key belongs to another seed.")
 
     def sign(self, content: bytes) -> str:
         """The signature of `content`, in base64."""
-        return _encoded(self._key.sign(content))
+        return encode_base64(self._key.sign(content))
 
 
 SigningKey = SharedSecret | PrivateKey
@@ -96,27 +97,29 @@ def new_secret(scheme: Scheme = "v1", random: Callable[[int], bytes] = os.urando
     """A new secret to sign with: ``whsec_…`` of 32 bytes for ``v1``, ``whsk_…`` for ``v1a``."""
     raw = random(32)
     if scheme == "v1":
-        return SHARED + _encoded(raw)
-    return PRIVATE + _encoded(raw + Ed25519PrivateKey.from_private_bytes(raw).public_key().public_bytes_raw())
+        return SHARED_PREFIX + encode_base64(raw)
+    return PRIVATE_PREFIX + encode_base64(
+        raw + Ed25519PrivateKey.from_private_bytes(raw).public_key().public_bytes_raw()
+    )
 
 
 def for_receiver(secret: str) -> str:
     """What the receiver verifies with: a ``whsec_`` as it is, of a ``whsk_`` the ``whpk_``. Raises `InvalidSecret`."""
-    prefix, raw = _taken_apart(secret, SHARED, PRIVATE)
+    prefix, raw = _split_secret(secret, SHARED_PREFIX, PRIVATE_PREFIX)
     signing_key(secret)
-    return secret if prefix == SHARED else PUBLIC + _encoded(raw[_SEED_BYTES:])
+    return secret if prefix == SHARED_PREFIX else PUBLIC_PREFIX + encode_base64(raw[_SEED_BYTES:])
 
 
 def signing_key(secret: str) -> SigningKey:
     """The key in a ``whsec_`` or ``whsk_`` text, made once for many signatures. Raises `InvalidSecret`."""
-    prefix, raw = _taken_apart(secret, SHARED, PRIVATE)
-    return SharedSecret(raw) if prefix == SHARED else PrivateKey(raw)
+    prefix, raw = _split_secret(secret, SHARED_PREFIX, PRIVATE_PREFIX)
+    return SharedSecret(raw) if prefix == SHARED_PREFIX else PrivateKey(raw)
 
 
-def verifying_key(secret: str) -> VerifyingKey:
+def parse_verifying_key(secret: str) -> VerifyingKey:
     """The key in a ``whsec_`` or ``whpk_`` text. Raises `InvalidSecret`."""
-    prefix, raw = _taken_apart(secret, SHARED, PUBLIC)
-    return SharedSecret(raw) if prefix == SHARED else PublicKey(raw)
+    prefix, raw = _split_secret(secret, SHARED_PREFIX, PUBLIC_PREFIX)
+    return SharedSecret(raw) if prefix == SHARED_PREFIX else PublicKey(raw)
 
 
 def sign(keys: Sequence[SigningKey], id: str, timestamp: int, body: bytes) -> str:
@@ -129,20 +132,20 @@ def sign(keys: Sequence[SigningKey], id: str, timestamp: int, body: bytes) -> st
         raise ValueError("There is no key to sign with.")
     if type(timestamp) is not int or not isinstance(body, bytes):
         raise TypeError("The timestamp of a webhook is a whole number, and its body bytes.")
-    if not 0 <= timestamp < _LATEST:
+    if not 0 <= timestamp < _TIMESTAMP_END:
         raise ValueError("The timestamp of a webhook is in seconds since 1970.")
-    if not ID.fullmatch(id):
+    if not ID_PATTERN.fullmatch(id):
         raise ValueError("The id of a webhook is 1 to 256 printable ASCII characters, none a space, comma or dot.")
-    content = signed_content(id, timestamp, body)
+    content = build_signed_content(id, timestamp, body)
     return " ".join([f"{key.scheme},{key.sign(content)}" for key in keys])
 
 
-def signed_content(id: str, timestamp: int, body: bytes) -> bytes:
+def build_signed_content(id: str, timestamp: int, body: bytes) -> bytes:
     """The bytes that are signed."""
     return b"%b.%d.%b" % (id.encode(), timestamp, body)
 
 
-def _taken_apart(secret: str, *prefixes: str) -> tuple[str, bytes]:
+def _split_secret(secret: str, *prefixes: str) -> tuple[str, bytes]:
     wanted = " or ".join(prefixes)
     if not isinstance(secret, str):
         raise InvalidSecret(f"A secret is a text that begins with {wanted}, not {type(secret).__name__}.")
@@ -150,18 +153,6 @@ def _taken_apart(secret: str, *prefixes: str) -> tuple[str, bytes]:
     if prefix is None:
         raise InvalidSecret(f"A secret for this purpose begins with {wanted}.")
     try:
-        return prefix, _decoded(secret.removeprefix(prefix))
+        return prefix, decode_base64(secret.removeprefix(prefix))
     except ValueError:
         raise InvalidSecret(f"What follows {prefix} must be standard base64, with its padding.") from None
-
-
-def _encoded(raw: bytes) -> str:
-    return base64.b64encode(raw).decode("ascii")
-
-
-def _decoded(text: str) -> bytes:
-    """Standard base64 in its one canonical form. Raises `ValueError`."""
-    raw = base64.b64decode(text, validate=True)
-    if _encoded(raw) != text:
-        raise ValueError("not canonical")
-    return raw

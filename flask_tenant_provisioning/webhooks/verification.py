@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from .signing import ID, InvalidSecret, VerifyingKey, signed_content, verifying_key
+from .signing import ID_PATTERN, InvalidSecret, VerifyingKey, build_signed_content, parse_verifying_key
 
-_HEADERS = {
-    "webhook-id": ID,
+_HEADER_PATTERNS = {
+    "webhook-id": ID_PATTERN,
     "webhook-timestamp": re.compile(r"0|[1-9][0-9]{0,11}"),
     "webhook-signature": re.compile(r"[ -~]{1,4096}"),
 }
@@ -50,16 +50,16 @@ def verify(
     Raises `WebhookRefused` for a request that is not to be believed, and `InvalidSecret` for a text that is no secret:
     a fault of the receiver's own, which is no reason to refuse the event for good.
     """
-    keys = [verifying_key(secret) for secret in _listed(secrets)]
+    keys = [parse_verifying_key(secret) for secret in _list_secrets(secrets)]
     if not isinstance(body, bytes):
         raise WebhookRefused(f"The body must be the bytes that were received, not {type(body).__name__}.")
-    id, timestamp, signatures = _read(headers)
+    id, timestamp, signatures = _read_headers(headers)
     _require_recent(int(timestamp), now(), tolerance)
-    _require_signature(keys, signed_content(id, int(timestamp), body), signatures)
-    return _event(body)
+    _require_signature(keys, build_signed_content(id, int(timestamp), body), signatures)
+    return _parse_event(body)
 
 
-def _listed(secrets: str | Sequence[str]) -> Sequence[str]:
+def _list_secrets(secrets: str | Sequence[str]) -> Sequence[str]:
     if isinstance(secrets, str):
         return [secrets]
     if not isinstance(secrets, Sequence) or isinstance(secrets, bytes) or not secrets:
@@ -67,21 +67,21 @@ def _listed(secrets: str | Sequence[str]) -> Sequence[str]:
     return secrets
 
 
-def _read(headers: Mapping[str, str] | Headers) -> list[str]:
+def _read_headers(headers: Mapping[str, str] | Headers) -> list[str]:
     """The values of the three headers, each there once and well-formed."""
     try:
         pairs = [(name.lower(), value) for name, value in headers.items() if isinstance(name, str)]
     except (AttributeError, TypeError, ValueError):
         raise WebhookRefused("The headers must be a mapping of names to values.") from None
-    return [_one(name, [value for other, value in pairs if other == name]) for name in _HEADERS]
+    return [_require_single(name, [value for other, value in pairs if other == name]) for name in _HEADER_PATTERNS]
 
 
-def _one(name: str, values: Sequence[str]) -> str:
+def _require_single(name: str, values: Sequence[str]) -> str:
     if not values:
         raise WebhookRefused(f"The header {name} is missing.")
     if len(values) > 1:
         raise WebhookRefused(f"The header {name} is there more than once.")
-    if not isinstance(values[0], str) or not _HEADERS[name].fullmatch(values[0]):
+    if not isinstance(values[0], str) or not _HEADER_PATTERNS[name].fullmatch(values[0]):
         raise WebhookRefused(f"The header {name} is malformed.")
     return values[0]
 
@@ -102,7 +102,7 @@ def _require_signature(keys: Iterable[VerifyingKey], content: bytes, signatures:
         raise WebhookRefused("No signature fits the content and a secret.")
 
 
-def _event(body: bytes) -> dict[str, Any]:
+def _parse_event(body: bytes) -> dict[str, Any]:
     try:
         event = json.loads(body.decode())
     except (ValueError, RecursionError):

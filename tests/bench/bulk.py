@@ -21,14 +21,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flask_tenant_provisioning.access import Actor, Principal
-from flask_tenant_provisioning.bulk import receiving
-from flask_tenant_provisioning.bulk.reading import Limits
-from flask_tenant_provisioning.bulk.receiving import Upload
-from flask_tenant_provisioning.bulk.working import BulkWork
+from flask_tenant_provisioning.access.principal import Actor, Principal
+from flask_tenant_provisioning.bulk import actions
+from flask_tenant_provisioning.bulk.actions import Upload
+from flask_tenant_provisioning.bulk.upload.limits import UploadLimits
+from flask_tenant_provisioning.bulk.worker import BulkWork
 from flask_tenant_provisioning.database.migration import downgrade, upgrade
-from flask_tenant_provisioning.engine.worker import Worker
-from flask_tenant_provisioning.web.mount import Mount
+from flask_tenant_provisioning.mount import Mount
+from flask_tenant_provisioning.workers.worker import Worker
 from tests.bench import bulk_processor as processor
 from tests.bench.bulk_checks import check_counters, check_rows
 from tests.bench.bulk_floors import PARTNER, SUBJECT, Floor, floor
@@ -37,7 +37,7 @@ from tests.bench.bulk_rows import blocks, write
 
 PREFIX = "bench_"
 NDJSON = "application/x-ndjson"
-LIMITS = Limits(rows=1_000_000, bytes=1 << 30)
+LIMITS = UploadLimits(rows=1_000_000, bytes=1 << 30)
 ACTOR = Actor(Principal.operator(SUBJECT, PARTNER))
 
 
@@ -66,8 +66,8 @@ class Ours(NamedTuple):
 def receive(mount: Mount, path: Path) -> None:
     """Store the upload for the workers to find."""
     upload = Upload("create", "partial", rehearsal=False, media_type=NDJSON, encoding=None, stream=blocks(path))
-    job = receiving.receive(mount.storage, ACTOR, PARTNER, upload, LIMITS)
-    mount.storage.transaction(partial(receiving.queue, job=job))
+    job = actions.receive_upload(mount.storage, ACTOR, PARTNER, upload, LIMITS)
+    mount.storage.transaction(partial(actions.queue_job, job=job))
 
 
 def work(mount: Mount) -> None:

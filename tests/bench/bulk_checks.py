@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, select
 
-from flask_tenant_provisioning.database import Storage
+from flask_tenant_provisioning.database.session import Storage
 from tests.bench.bulk_rows import row
 
 _SENT = ("external_id", "client_name", "email", "phone_number", "industry", "plan", "metadata")

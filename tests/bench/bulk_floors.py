@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, make_url
 
-from flask_tenant_provisioning.database import instant, uuid7
-from flask_tenant_provisioning.events import compact
+from flask_tenant_provisioning.database.ids import format_instant, make_uuid7
+from flask_tenant_provisioning.encoding import dump_json
 from tests.bench import bulk_processor as processor
 from tests.bench.bulk_rows import blocks, written
 
@@ -59,7 +59,7 @@ class Floor(NamedTuple):
 def values(line: bytes, at: str) -> Values:
     """One row, ready to be written."""
     row = json.loads(line)
-    tenant, get, shown = uuid7(), row.get, f"{at[:23]}Z"
+    tenant, get, shown = make_uuid7(), row.get, f"{at[:23]}Z"
     name, email = row["client_name"], row["email"]
     metadata = get("metadata") or {}
     document = {
@@ -70,7 +70,8 @@ def values(line: bytes, at: str) -> Values:
     }  # fmt: skip
     return (
         tenant, document["external_id"], name, name.casefold(), email, email.lower(), document["phone_number"],
-        document["industry"], document["plan"], compact(metadata) if metadata else "{}", uuid7(), compact(document),
+        document["industry"], document["plan"], dump_json(metadata) if metadata else "{}",
+        make_uuid7(), dump_json(document),
     )  # fmt: skip
 
 
@@ -95,7 +96,7 @@ def _insert(prefix: str, table: str, columns: dict[str, str], expressions: dict[
 
 
 def _now() -> str:
-    return instant(time.time())
+    return format_instant(time.time())
 
 
 def _of_postgresql(engine: Engine, path: Path, prefix: str) -> Floor:

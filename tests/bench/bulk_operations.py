@@ -21,7 +21,7 @@ from sqlalchemy import text
 
 from flask_tenant_provisioning import TenantProvisioning
 from flask_tenant_provisioning.database.migration import downgrade, upgrade
-from flask_tenant_provisioning.hooks import OPERATIONS as HOOKED
+from flask_tenant_provisioning.hooks import HOOK_OPERATIONS as HOOKED
 from tests.bench.bulk_rows import row
 from tests.bulk import Bulk
 from tests.witness import storage_of

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flask_tenant_provisioning.web.mount import Mount
+from flask_tenant_provisioning.mount import Mount
 from tests.world import host, mount_of
 
 MIB = 1 << 20

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 from sqlalchemy import make_url
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-from flask_tenant_provisioning.tenants.listing import question
+from flask_tenant_provisioning.tenants.listing import make_cursor_scope
 from tests.bench import target
 from tests.filling import fill, identifier, moment, row
 from tests.world import engine_of
@@ -64,7 +64,7 @@ def query(rows: int, sort: str, depth: float) -> dict[str, str]:
     if not depth:
         return {"sort": sort}
     cursors = target.app.extensions["tenant_provisioning"]["provisioning"].cursors
-    asked = question(target.PARTNER, {"sort": sort, "include_deleted": False})
+    asked = make_cursor_scope(target.PARTNER, {"sort": sort, "include_deleted": False})
     return {"sort": sort, "cursor": cursors.seal(place(rows, sort, depth), asked)}
 
 

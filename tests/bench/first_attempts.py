@@ -25,7 +25,7 @@ from flask import Flask
 
 from flask_tenant_provisioning import TenantProvisioning
 from flask_tenant_provisioning.engine.celery import beat_schedule
-from flask_tenant_provisioning.engine.herald import Herald
+from flask_tenant_provisioning.workers.celery import Notifier
 from tests import brokers
 from tests.celery_hosts import celery_init_app
 from tests.storms.server import environment
@@ -90,7 +90,7 @@ def spread(found: list[float]) -> str:
     return f"median {statistics.median(found):6.0f} ms, 95 % {statistics.quantiles(found, n=20)[-1]:6.0f} ms"
 
 
-def _say_nothing(self: Herald) -> None:
+def _say_nothing(self: Notifier) -> None:
     pass
 
 
@@ -111,16 +111,16 @@ def main() -> None:
             "CELERY": celery,
         }
         app = create_app(**configuration(**config))
-        partner, ways = Caller(app), {"sweep": _say_nothing, "told": Herald.happened}
+        partner, ways = Caller(app), {"sweep": _say_nothing, "told": Notifier.happened}
         assert partner("POST", "/webhooks", json={"url": receiver.url}).status_code == 201
         with working(config):
             partner.create()
             assert receiver.wait_for(1, 60)
             for name, happened in ways.items():
-                Herald.happened = happened  # type: ignore[method-assign]
+                Notifier.happened = happened  # type: ignore[method-assign]
                 print(f"{name:6} {spread(delays(partner, receiver, given.writes))}")
         for name, happened in [*ways.items()] * 3:
-            Herald.happened = happened  # type: ignore[method-assign]
+            Notifier.happened = happened  # type: ignore[method-assign]
             print(f"{name:6} {cost(partner, 2000):.3f} ms CPU a write")
 
 

@@ -23,11 +23,11 @@ from flask import Flask
 from sqlalchemy import text
 
 from flask_tenant_provisioning import TenantProvisioning
-from flask_tenant_provisioning.engine.choosing import worker_of
-from flask_tenant_provisioning.health.statements import lag
+from flask_tenant_provisioning.health import read_lag
+from flask_tenant_provisioning.mount import Mount
 from flask_tenant_provisioning.steps import claims
-from flask_tenant_provisioning.steps.claims import Key
-from flask_tenant_provisioning.web.mount import Mount
+from flask_tenant_provisioning.steps.claims import StepKey
+from flask_tenant_provisioning.workers.worker import make_worker
 from tests import brokers
 from tests.celery_hosts import celery_init_app
 from tests.steps import status
@@ -82,14 +82,14 @@ def created(app: Flask, tenants: int) -> float:
     return statistics.median(taken) * 1000
 
 
-def rate(app: Flask, tenants: int, begin: Callable[[Mount, list[Key]], object]) -> float:
+def rate(app: Flask, tenants: int, begin: Callable[[Mount, list[StepKey]], object]) -> float:
     """How many steps a second are done, from the beginning to the last one."""
     mount: Mount = app.extensions["tenant_provisioning"]["provisioning"]
-    keys = mount.storage.read(lambda session: claims.overdue(session, tenants, 0))
+    keys = mount.storage.read(lambda session: claims.find_overdue_steps(session, tenants, 0))
     assert len(keys) == tenants
     began = time.perf_counter()
     begin(mount, keys)
-    while mount.storage.read(lag)["steps"].due or _at_work(app):
+    while mount.storage.read(read_lag)["steps"].due or _at_work(app):
         time.sleep(0.01)
     return tenants / (time.perf_counter() - began)
 
@@ -99,7 +99,7 @@ def _at_work(app: Flask) -> bool:
         return bool(connection.scalar(text("SELECT 1 FROM provisioning_steps WHERE due_at IS NOT NULL LIMIT 1")))
 
 
-def one_by_one(mount: Mount, keys: list[Key]) -> None:
+def one_by_one(mount: Mount, keys: list[StepKey]) -> None:
     """Send a message for each step."""
     for key in keys:
         mount.engine.wake([key])
@@ -134,7 +134,7 @@ def main() -> None:
         print(through(kind, given.db, given.tenants) if not brokers.fault(kind) else f"{kind}: not found")
     quiet = create_app(**configuration(PROVISIONING_DATABASE_URL=given.db))
     created(quiet, given.tenants)
-    print(f"no broker  {rate(quiet, given.tenants, lambda mount, _keys: worker_of(mount).drain()):21.0f}")
+    print(f"no broker  {rate(quiet, given.tenants, lambda mount, _keys: make_worker(mount).drain()):21.0f}")
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ from ipaddress import ip_network
 from multiprocessing.connection import Connection
 from typing import Any
 
-from flask_tenant_provisioning.webhooks.guard import Guard, Resolve
-from flask_tenant_provisioning.webhooks.sending import Sender
+from flask_tenant_provisioning.webhooks.client.sender import Sender
+from flask_tenant_provisioning.webhooks.client.ssrf import Resolve, SsrfGuard
 from tests.resolving import names
 from tests.servers import at_once
 
@@ -97,7 +97,7 @@ def bare(port: int) -> Callable[[], Post]:
 
 def sender(resolve: Resolve) -> Sender:
     """A sender that may send to this machine."""
-    return Sender(Guard(["http"], [], [ip_network("127.0.0.0/8")], resolve))
+    return Sender(SsrfGuard(["http"], [], [ip_network("127.0.0.0/8")], resolve))
 
 
 def sending(sender: Sender, url: str) -> Callable[[], Post]:

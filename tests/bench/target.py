@@ -13,9 +13,9 @@ from flask import Flask
 from flask_jwt_extended import create_access_token
 from sqlalchemy import Connection, create_engine, make_url, text
 
-from flask_tenant_provisioning.database.tables import empty_metadata
-from flask_tenant_provisioning.schema import metadata
-from flask_tenant_provisioning.tenants.listing import question
+from flask_tenant_provisioning.database.types import make_metadata
+from flask_tenant_provisioning.tables import build_metadata
+from flask_tenant_provisioning.tenants.listing import make_cursor_scope
 from flask_tenant_provisioning.tenants.models import tenants_table
 from tests.world import host
 
@@ -23,7 +23,7 @@ BASE = "/api/provisioning/tenants"
 PARTNER = "p1"
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 _STEP = timedelta(milliseconds=137)
-_TABLES = (*metadata().tables, "provisioning_alembic_version")
+_TABLES = (*build_metadata().tables, "provisioning_alembic_version")
 
 app: Flask
 _count = 0
@@ -53,7 +53,7 @@ def _empty(db: str) -> None:
 
 
 def _fill(connection: Connection, rows: int) -> None:
-    insert = tenants_table(empty_metadata("provisioning_")).insert()
+    insert = tenants_table(make_metadata("provisioning_")).insert()
     for first in range(0, rows, 5000):
         connection.execute(insert, [_row(n) for n in range(first, min(first + 5000, rows))])
 
@@ -95,7 +95,7 @@ def list_query(n: int) -> str:
     k = (n * 7919) % max(1, _count - 100)
     asked = {"sort": "created_at", "include_deleted": False}
     cursors = app.extensions["tenant_provisioning"]["provisioning"].cursors
-    return urlencode({"cursor": cursors.seal(f"{_at(k)}\n{uuid.UUID(int=k + 1)}", question(PARTNER, asked))})
+    return urlencode({"cursor": cursors.seal(f"{_at(k)}\n{uuid.UUID(int=k + 1)}", make_cursor_scope(PARTNER, asked))})
 
 
 def counts() -> tuple[int, int]:

@@ -18,18 +18,19 @@ from typing import Any
 
 from sqlalchemy import create_engine, func, make_url, select
 
-from flask_tenant_provisioning.access import Actor, Principal
-from flask_tenant_provisioning.database import Session, Storage, instant
+from flask_tenant_provisioning.access.principal import Actor, Principal
+from flask_tenant_provisioning.database.ids import format_instant
 from flask_tenant_provisioning.database.migration import upgrade
-from flask_tenant_provisioning.engine.worker import Worker
-from flask_tenant_provisioning.events import event, record
-from flask_tenant_provisioning.events.publishing import publish_all
-from flask_tenant_provisioning.schema import metadata
-from flask_tenant_provisioning.webhooks.delivering import DeliveryWork
+from flask_tenant_provisioning.database.session import Session, Storage
+from flask_tenant_provisioning.events.actions import build_event, record_event
+from flask_tenant_provisioning.events.feed import publish_all
+from flask_tenant_provisioning.tables import build_metadata
+from flask_tenant_provisioning.webhooks.client.sender import Sender
+from flask_tenant_provisioning.webhooks.client.ssrf import SsrfGuard
+from flask_tenant_provisioning.webhooks.delivery import DeliveryWork
 from flask_tenant_provisioning.webhooks.fanout import Fanout
-from flask_tenant_provisioning.webhooks.guard import Guard
-from flask_tenant_provisioning.webhooks.sending import Sender
 from flask_tenant_provisioning.webhooks.signing import new_secret, signing_key
+from flask_tenant_provisioning.workers.worker import Worker
 from tests.bench.sending import bare, rate, sink
 
 TENANT: dict[str, Any] = {
@@ -45,13 +46,13 @@ def opened(url: str) -> Iterator[Storage]:
     """The tables at `url`."""
     engine = create_engine(make_url(url).set(drivername="postgresql+psycopg") if "postgres" in url else url)
     upgrade(engine, "provisioning_")
-    yield Storage(engine, metadata(), followers=(Fanout(lambda globs, kind: True),))
+    yield Storage(engine, build_metadata(), followers=(Fanout(lambda globs, kind: True),))
     engine.dispose()
 
 
 def endpoint(storage: Storage, url: str) -> None:
     """An endpoint for every event."""
-    at = instant(storage.clock())
+    at = format_instant(storage.clock())
     row = {
         "partner_id": "acme", "id": storage.new_id(), "url": url, "description": None, "events": json.dumps(["*"]),
         "signing": "v1", "secrets": "[]", "enabled": 1, "disabled_reason": None, "version": 1, "created_at": at,
@@ -68,9 +69,9 @@ def write(storage: Storage, count: int) -> None:
     def unit(session: Session) -> None:
         for _ in range(count):
             document = {"tenant": storage.new_id(), "partner": "acme", **TENANT}
-            at = instant(storage.clock())
+            at = format_instant(storage.clock())
             actor = Actor(Principal("someone", "acme"))
-            record(session, event(storage, actor, "tenant.created", "acme", document, at))
+            record_event(session, build_event(storage, actor, "tenant.created", "acme", document, at))
 
     storage.transaction(unit)
 
@@ -99,7 +100,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=6000)
     parser.add_argument("--endpoints", type=int, default=3)
     given: Any = parser.parse_args()
-    sender = Sender(Guard(["http"], [], [ip_network("127.0.0.0/8")]))
+    sender = Sender(SsrfGuard(["http"], [], [ip_network("127.0.0.0/8")]))
     with sink() as port, opened(given.db) as storage, contextlib.closing(sender):
         for _ in range(given.endpoints):
             endpoint(storage, f"http://127.0.0.1:{port}/hook")

@@ -7,11 +7,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from flask_tenant_provisioning.blueprint import ROUTES
-from flask_tenant_provisioning.config import Settings
-from flask_tenant_provisioning.hooks import Hooks
-from flask_tenant_provisioning.openapi.document import build
-from flask_tenant_provisioning.web.api import Api
+from flask_tenant_provisioning.config import Config
+from flask_tenant_provisioning.mount import Api
+from flask_tenant_provisioning.openapi.document import build_document
+from flask_tenant_provisioning.registry import Registry
+from flask_tenant_provisioning.routes import ROUTES
 
 from .markdown import as_json, code, codes, heading, lines, table
 from .shapes import described, shape
@@ -22,13 +22,13 @@ Object = Mapping[str, Any]
 @functools.cache
 def api() -> Api:
     """The API of a host that sets and registers nothing."""
-    return Api(settings=Settings.read({}, {}), hooks=Hooks(), routes=ROUTES)
+    return Api(settings=Config.read({}, {}), hooks=Registry(), routes=ROUTES)
 
 
 @functools.cache
 def document() -> dict[str, Any]:
     """The OpenAPI Object."""
-    return build(api(), api().settings.url_prefix)
+    return build_document(api(), api().settings.url_prefix)
 
 
 @functools.cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask_tenant_provisioning.openapi.explained import Explanation, explanations
+from flask_tenant_provisioning.openapi.problem_types import Explanation, explain_problems
 
 from . import operations
 from .markdown import as_json, code, heading, lines, table
@@ -31,7 +31,7 @@ def reference() -> str:
 
 def _explained() -> dict[str, Explanation]:
     api = operations.api()
-    return explanations(api, api.settings.url_prefix)
+    return explain_problems(api, api.settings.url_prefix)
 
 
 def _section(one: Explanation, where: list[dict[str, Any]]) -> str:

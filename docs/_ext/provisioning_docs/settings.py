@@ -1,17 +1,17 @@
-"""Every ``PROVISIONING_*`` key, out of the `Settings` dataclass."""
+"""Every ``PROVISIONING_*`` key, out of the `Config` dataclass."""
 
 from __future__ import annotations
 
 import dataclasses
 
-from flask_tenant_provisioning.config import DEFAULT_ROLES, PREFIX, Settings
+from flask_tenant_provisioning.config import DEFAULT_ROLES, PREFIX, Config
 
 from .markdown import code, codes, lines, table
 
 
 def names() -> list[str]:
     """The keys, in the order of their declaration."""
-    return [key(field) for field in dataclasses.fields(Settings)]
+    return [key(field) for field in dataclasses.fields(Config)]
 
 
 def key(field: dataclasses.Field[object]) -> str:
@@ -21,7 +21,7 @@ def key(field: dataclasses.Field[object]) -> str:
 
 def reference() -> str:
     """An entry for each key: type, default and meaning."""
-    return lines(*map(_entry, dataclasses.fields(Settings)))
+    return lines(*map(_entry, dataclasses.fields(Config)))
 
 
 def roles() -> str:

@@ -1,98 +1,113 @@
-"""What of the host comes before the API, and whether an isolated mount would be spared it."""
+"""Checks of the host: whether it serves the mount, what of it runs before the API, and whether routes overlap."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 import json
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+import re
+from collections.abc import Callable, Iterator
 from types import CodeType
 from typing import Any
 
-from flask import Response, request
-from sqlalchemy import MetaData, Table
+from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import Rule
 
-from ...isolated import Isolated
-from ...problems.rendering import MEDIA_TYPE, mark
-from ...web.media_types import JSON
-from ...web.preconditions import etag
-from .findings import FAIL, ISOLATE, OK, WARN, Finding, Patient, named
-from .tokens import probe
-
-_SPARED = "the mount is isolated: none comes before it"
-_SESSION_WORDS = frozenset({"session", "save_session", "set_cookie", "delete_cookie"})
+from ...isolated import IsolatedMiddleware, list_rules_below
+from ...responses import PROBLEM_MEDIA_TYPE, set_common_headers
+from ...web.blueprint import UNMATCHED
+from ...web.headers import JSON, format_etag
+from .context import FAIL, ISOLATE_ADVICE, OK, WARN, DoctorContext, Finding, get_qualified_name
+from .tokens import sign_probe
 
 
-def no_csrf_wall(patient: Patient) -> Finding:
+def check_mount(context: DoctorContext) -> Finding:
+    """The app serves the API."""
+    mount = context.mount
+    if not context.is_served:
+        return Finding(WARN, f"nothing is mounted at {mount.settings.url_prefix}", "see the line of the license")
+    rules = sum(rule.endpoint.startswith(f"{mount.name}.") for rule in mount.app.url_map.iter_rules())
+    kind = ", isolated" if context.isolated else ""
+    return Finding(OK, f"{mount.name}, {rules} routes at {mount.settings.url_prefix}{kind}")
+
+
+_ISOLATED_DETAIL = "the mount is isolated: none comes before it"
+_SESSION_NAMES = frozenset({"session", "save_session", "set_cookie", "delete_cookie"})
+
+
+def check_csrf(context: DoctorContext) -> Finding:
     """No CSRF protection refuses what partners send."""
-    if patient.isolated:
-        return Finding(OK, _SPARED)
-    if others := [hook for hook in _before(patient) if _is_wall(hook) and not _is_flask_wtfs(hook)]:
-        return Finding(WARN, f"{_listed(others)} may refuse what partners send", ISOLATE)
-    protection: Any = patient.app.extensions.get("csrf")
+    if context.isolated:
+        return Finding(OK, _ISOLATED_DETAIL)
+    if others := [
+        hook for hook in _list_before_request_hooks(context) if _is_csrf_hook(hook) and not _is_flask_wtf_hook(hook)
+    ]:
+        return Finding(WARN, f"{_format_names(others)} may refuse what partners send", ISOLATE_ADVICE)
+    protection: Any = context.app.extensions.get("csrf")
     if protection is None or not hasattr(protection, "_exempt_blueprints"):
         return Finding(OK, "no CSRFProtect")
-    config = patient.app.config
+    config = context.app.config
     if not config.get("WTF_CSRF_ENABLED", True) or not config.get("WTF_CSRF_CHECK_DEFAULT", True):
         return Finding(OK, "CSRFProtect checks nothing by itself")
-    blueprint = patient.app.blueprints.get(patient.mount.name)
+    blueprint = context.app.blueprints.get(context.mount.name)
     if blueprint is None:
         return Finding(OK, "CSRFProtect, and nothing mounted that it could refuse")
     if {blueprint, blueprint.name} & protection._exempt_blueprints:
         return Finding(OK, "the API is exempt from CSRFProtect")
-    advice = f"call csrf.exempt(provisioning.blueprint), or {ISOLATE}"
+    advice = f"call csrf.exempt(provisioning.blueprint), or {ISOLATE_ADVICE}"
     return Finding(FAIL, "CSRFProtect refuses what partners send", advice)
 
 
-def hooks(patient: Patient) -> Finding:
+def check_hooks(context: DoctorContext) -> Finding:
     """No function of the host's that runs before each request answers partners itself, or takes what they send.
 
     A request of theirs is tried.
     """
-    if patient.isolated:
-        return Finding(OK, _SPARED)
-    found = [hook for hook in _before(patient) if not _is_wall(hook)]
+    if context.isolated:
+        return Finding(OK, _ISOLATED_DETAIL)
+    found = [hook for hook in _list_before_request_hooks(context) if not _is_csrf_hook(hook)]
     if not found:
         return Finding(OK, "none of the host's runs before a request")
-    advice = f"let them pass request.blueprint == {patient.mount.name!r}, or {ISOLATE}"
-    if not patient.registered:
-        return Finding(WARN, f"what {_listed(found)} may answer, partners would get", advice)
+    advice = f"let them pass request.blueprint == {context.mount.name!r}, or {ISOLATE_ADVICE}"
+    if not context.is_served:
+        return Finding(WARN, f"what {_format_names(found)} may answer, partners would get", advice)
     for method in ("GET", "POST"):
-        for hook, outcome in _answers(patient, found, method):
-            return Finding(FAIL, f"{named(hook)} {outcome} where a partner sends {method} /tenants", advice)
-    return Finding(OK, f"{_listed(found)}: asked before a request, and none answers")
+        for hook, outcome in _find_answering_hooks(context, found, method):
+            return Finding(
+                FAIL, f"{get_qualified_name(hook)} {outcome} where a partner sends {method} /tenants", advice
+            )
+    return Finding(OK, f"{_format_names(found)}: asked before a request, and none answers")
 
 
-def _answers(
-    patient: Patient, found: list[Callable[..., Any]], method: str
+def _find_answering_hooks(
+    context: DoctorContext, found: list[Callable[..., Any]], method: str
 ) -> Iterator[tuple[Callable[..., Any], str]]:
     """The hooks that do not let a partner's request pass, each with what it does. They run in one request's context."""
-    with patient.request(method, _token(patient)):
+    with context.request(method, _token(context)):
         for hook in found:
-            if outcome := _outcome(patient, hook):
+            if outcome := _outcome(context, hook):
                 yield hook, outcome
 
 
-def _token(patient: Patient) -> str:
+def _token(context: DoctorContext) -> str:
     """A partner's token; empty where the app signs none, and its hooks see a request without one."""
     try:
-        return probe(patient)
+        return sign_probe(context)
     except Exception:
         return ""
 
 
-def _outcome(patient: Patient, hook: Callable[..., Any]) -> str | None:
+def _outcome(context: DoctorContext, hook: Callable[..., Any]) -> str | None:
     """What a hook does to the current request before it reaches the API; None where it lets it pass whole."""
     try:
-        answer = patient.app.ensure_sync(hook)()
+        answer = context.app.ensure_sync(hook)()
     except HTTPException as error:
         return f"answers {error.code}"
     except Exception as error:
         return f"fails ({type(error).__name__})"
     if answer is not None:
-        return f"answers {patient.app.make_response(answer).status_code}"
+        return f"answers {context.app.make_response(answer).status_code}"
     return "takes the body" if _is_body_lost() else None
 
 
@@ -103,41 +118,41 @@ def _is_body_lost() -> bool:
     return "stream" not in vars(request) or not request.get_data()
 
 
-def answers(patient: Patient) -> Finding:
+def answers(context: DoctorContext) -> Finding:
     """No function of the host's that runs after each request changes what the API promises of its answers.
 
     Answers as the API gives them are tried: a tenant, and a problem.
     """
-    if patient.isolated:
-        return Finding(OK, _SPARED)
-    found = patient.app.after_request_funcs.get(None, ())[::-1]
+    if context.isolated:
+        return Finding(OK, _ISOLATED_DETAIL)
+    found = context.app.after_request_funcs.get(None, ())[::-1]
     if not found:
         return Finding(OK, "none of the host's runs after a request")
     for status in (200, 404):
-        with patient.request("GET", _token(patient)):
-            if any(_outcome(patient, hook) for hook in _before(patient) if not _is_wall(hook)):
+        with context.request("GET", _token(context)):
+            if any(_outcome(context, hook) for hook in _list_before_request_hooks(context) if not _is_csrf_hook(hook)):
                 return Finding(OK, "not tried: see the line of the hooks")
             for hook in found:
-                if outcome := _changes(patient, hook, _sample(status)):
-                    advice = f"let it pass request.blueprint == {patient.mount.name!r}, or {ISOLATE}"
-                    return Finding(FAIL, f"{named(hook)} {outcome} where the API answers {status}", advice)
-    return Finding(OK, f"{_listed(found)}: tried after a request, and the answer stays as it is")
+                if outcome := _changes(context, hook, _sample(status)):
+                    advice = f"let it pass request.blueprint == {context.mount.name!r}, or {ISOLATE_ADVICE}"
+                    return Finding(FAIL, f"{get_qualified_name(hook)} {outcome} where the API answers {status}", advice)
+    return Finding(OK, f"{_format_names(found)}: tried after a request, and the answer stays as it is")
 
 
 def _sample(status: int) -> Response:
     """An answer as the API gives it."""
-    kind, tag = (JSON, etag(1)) if status < 400 else (MEDIA_TYPE, "")
-    answer = mark(Response(json.dumps({"status": status}), status, mimetype=kind))
+    kind, tag = (JSON, format_etag(1)) if status < 400 else (PROBLEM_MEDIA_TYPE, "")
+    answer = set_common_headers(Response(json.dumps({"status": status}), status, mimetype=kind))
     if tag:
         answer.headers["ETag"] = tag
     return answer
 
 
-def _changes(patient: Patient, hook: Callable[..., Any], answer: Response) -> str | None:
+def _changes(context: DoctorContext, hook: Callable[..., Any], answer: Response) -> str | None:
     """What a hook changes of an `answer` that has to stay; None where it changes none of it."""
     before = _promised(answer)
     try:
-        answer = patient.app.ensure_sync(hook)(answer)
+        answer = context.app.ensure_sync(hook)(answer)
         after = _promised(answer)
     except Exception as error:
         return f"fails ({type(error).__name__})"
@@ -156,103 +171,98 @@ def _promised(answer: Response) -> dict[str, Any]:
     }
 
 
-def sessions(patient: Patient) -> Finding:
+def check_sessions(context: DoctorContext) -> Finding:
     """No function of the host's gives the API's answers a cookie, or makes them depend on one."""
-    if patient.isolated:
-        return Finding(OK, _SPARED)
-    app = patient.app
+    if context.isolated:
+        return Finding(OK, _ISOLATED_DETAIL)
+    app = context.app
     around = [*app.url_value_preprocessors.get(None, ()), *app.after_request_funcs.get(None, ())]
-    if found := [hook for hook in around if _touches_sessions(hook)]:
-        return Finding(WARN, f"{_listed(found)} may give the API's answers cookies", ISOLATE)
+    if found := [hook for hook in around if _is_using_sessions(hook)]:
+        return Finding(WARN, f"{_format_names(found)} may give the API's answers cookies", ISOLATE_ADVICE)
     return Finding(OK, "no hook around a request touches them")
 
 
-def compression(patient: Patient) -> Finding:
+def check_compression(context: DoctorContext) -> Finding:
     """Nothing of the host's compresses the API's answers."""
-    if patient.isolated:
-        return Finding(OK, _SPARED)
-    after = patient.app.after_request_funcs.get(None, ())
-    if any(named(hook).startswith("flask_compress.") for hook in after):
+    if context.isolated:
+        return Finding(OK, _ISOLATED_DETAIL)
+    after = context.app.after_request_funcs.get(None, ())
+    if any(get_qualified_name(hook).startswith("flask_compress.") for hook in after):
         detail = "Flask-Compress packs the API's answers, secrets too, and changes their ETags, which If-Match takes"
-        return Finding(WARN, detail, f"leave the API to the proxy in front, or {ISOLATE}")
+        return Finding(WARN, detail, f"leave the API to the proxy in front, or {ISOLATE_ADVICE}")
     return Finding(OK, "no Flask-Compress")
 
 
-def middleware(patient: Patient) -> Finding:
+def check_middleware(context: DoctorContext) -> Finding:
     """What wraps the app's `wsgi_app` wraps the API."""
-    behind = patient.mount.entrance
-    while isinstance(behind, Isolated):
+    behind = context.mount.entrance
+    while isinstance(behind, IsolatedMiddleware):
         behind = behind.behind
-    if behind is None or getattr(behind, "__self__", None) is patient.app:
+    if behind is None or getattr(behind, "__self__", None) is context.app:
         return Finding(OK, "whatever wraps app.wsgi_app stands before the API")
-    detail = f"{named(behind)} was there before init_app: no request to the API passes through it"
+    detail = f"{get_qualified_name(behind)} was there before init_app: no request to the API passes through it"
     return Finding(WARN, detail, "wrap app.wsgi_app after provisioning.init_app(app)")
 
 
-def _before(patient: Patient) -> list[Callable[..., Any]]:
-    return list(patient.app.before_request_funcs.get(None, ()))
+def _list_before_request_hooks(context: DoctorContext) -> list[Callable[..., Any]]:
+    return list(context.app.before_request_funcs.get(None, ()))
 
 
-def _is_wall(hook: Callable[..., Any]) -> bool:
-    return any(word in named(hook).lower() for word in ("csrf", "seasurf", "xsrf"))
+def _is_csrf_hook(hook: Callable[..., Any]) -> bool:
+    return any(word in get_qualified_name(hook).lower() for word in ("csrf", "seasurf", "xsrf"))
 
 
-def _is_flask_wtfs(hook: Callable[..., Any]) -> bool:
-    return named(hook).startswith("flask_wtf.csrf.CSRFProtect.")
+def _is_flask_wtf_hook(hook: Callable[..., Any]) -> bool:
+    return get_qualified_name(hook).startswith("flask_wtf.csrf.CSRFProtect.")
 
 
-def _listed(found: list[Callable[..., Any]]) -> str:
-    return ", ".join(map(named, found))
+def _format_names(found: list[Callable[..., Any]]) -> str:
+    return ", ".join(map(get_qualified_name, found))
 
 
-def _touches_sessions(hook: Any) -> bool:
+def _is_using_sessions(hook: Any) -> bool:
     while isinstance(hook, functools.partial):
         hook = hook.func
     code = getattr(inspect.unwrap(hook), "__code__", None) or getattr(type(hook).__call__, "__code__", None)
-    return code is not None and not _SESSION_WORDS.isdisjoint(_words(code))
+    return code is not None and not _SESSION_NAMES.isdisjoint(_iter_code_names(code))
 
 
-def _words(code: CodeType) -> Iterator[str]:
+def _iter_code_names(code: CodeType) -> Iterator[str]:
     """Every name that some code speaks of, in functions within it too."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _words(constant)
+            yield from _iter_code_names(constant)
 
 
-def migrations(patient: Patient) -> Finding:
-    """The host's Flask-Migrate does not write migrations that drop our tables."""
-    migrate: Any = patient.app.extensions.get("migrate")
-    if migrate is None:
-        return Finding(OK, "no Flask-Migrate")
-    if not _is_same_database(patient, migrate):
-        return Finding(OK, "Flask-Migrate works on another database")
-    mine = {name for mount in patient.mounts for name in mount.storage.metadata.tables}
-    if not any(_is_compared(migrate.configure_args, name) for name in mine) or _filters(migrate.directory):
-        return Finding(OK, "Flask-Migrate leaves the API's tables alone")
-    prefix = patient.mount.settings.table_prefix
-    given = "" if prefix == "provisioning_" else repr(prefix)
-    advice = f"Migrate(app, db, include_name=exclude_ours({given})), from flask_tenant_provisioning.database.migration"
-    return Finding(FAIL, "`flask db migrate` would write a migration that drops the API's tables", advice)
+_SHARED_METHODS = {"HEAD", "OPTIONS"}
+MethodAndPath = tuple[str, str]
 
 
-def _is_same_database(patient: Patient, migrate: Any) -> bool:
-    """Return whether the host migrates the database that the mount is in; its binds too."""
-    engines = getattr(migrate.db, "engines", None) or {None: migrate.db.engine}
-    return any(engine.url == patient.mount.storage.engine.url for engine in engines.values())
+def check_routes(context: DoctorContext) -> Finding:
+    """No route of the host's has the path of one of ours."""
+    prefix, name = context.mount.settings.url_prefix, context.mount.name
+    ours = {place for rule in _iter_mount_rules(context.mount.app, name) for place in _get_methods_and_path(rule)}
+    theirs = [rule for rule in list_rules_below(context.app, prefix) if not _is_mount_rule(context, rule)]
+    if taken := [rule.rule for rule in theirs if ours.intersection(_get_methods_and_path(rule))]:
+        outcome = "is hidden by the API" if context.isolated else "may answer in the API's place"
+        return Finding(FAIL, f"the host's {', '.join(taken)} {outcome}", "move it, or set PROVISIONING_URL_PREFIX")
+    if theirs:
+        return Finding(OK, f"{len(theirs)} of the host's lie below {prefix}, beside ours")
+    return Finding(OK, f"none of the host's lies below {prefix}")
 
 
-def _is_compared(options: Mapping[str, Any], name: str) -> bool:
-    """Return whether Alembic, given these options of the host's, looks at the table of this name."""
-    include_name, include_object = options.get("include_name"), options.get("include_object")
-    if include_name is not None and not include_name(name, "table", {"schema_name": None}):
-        return False
-    return include_object is None or bool(include_object(Table(name, MetaData()), name, "table", True, None))
+def _iter_mount_rules(app: Flask, name: str) -> Iterator[Rule]:
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint.startswith(f"{name}.") and rule.endpoint != f"{name}.{UNMATCHED}":
+            yield rule
 
 
-def _filters(directory: str) -> bool:
-    """Return whether the host's own ``env.py`` names our filter."""
-    try:
-        return "exclude_ours" in (Path(directory) / "env.py").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
+def _is_mount_rule(context: DoctorContext, rule: Rule) -> bool:
+    return any(rule.endpoint.startswith(f"{mount.name}.") for mount in context.mounts if mount.app is context.app)
+
+
+def _get_methods_and_path(rule: Rule) -> set[MethodAndPath]:
+    """Each method and path, without what its variables are called and match."""
+    path = re.sub(r"<[^>]*>", "<>", rule.rule)
+    return {(method, path) for method in (rule.methods or set()) - _SHARED_METHODS}

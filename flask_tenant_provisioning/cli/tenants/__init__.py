@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import click
 
-from .exporting import export_tenants
-from .importing import import_tenants
-from .provisioning import cancel, provisioning, retry
-from .reading import list_tenants, show
-from .states import delete, move, reactivate, restore, suspend
-from .writing import create, update
+from .bulk_import import import_tenants
+from .commands import create, list_tenants, show, update
+from .export import export_tenants
+from .lifecycle import cancel, delete, move, provisioning, reactivate, restore, retry, suspend
 
 
 @click.group("tenants", help="List, show, create and change tenants as the API does, as an operator.")

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from flask_tenant_provisioning.blueprint import ROUTES
-from flask_tenant_provisioning.testing import forgery
-from flask_tenant_provisioning.testing.answers import Answer
+from flask_tenant_provisioning.routes import ROUTES
+from flask_tenant_provisioning.testing import forged_tokens
 from flask_tenant_provisioning.testing.api import MountedApi
-from flask_tenant_provisioning.testing.callers import TENANTS, Caller, bearer
+from flask_tenant_provisioning.testing.callers import TENANTS, Caller, make_bearer_header
+from flask_tenant_provisioning.testing.responses import ApiResponse
 from flask_tenant_provisioning.web.routing import Route
 
 GUARDED = [route for route in ROUTES if not route.public]
@@ -23,7 +23,7 @@ GARBAGE = ("x", "a.b.c", "{token}x", "{token}=", "{token}.x", "{token} x", "{tok
 HOUR = 3600
 
 
-def refused(answer: Answer, code: str, api: MountedApi) -> None:
+def refused(answer: ApiResponse, code: str, api: MountedApi) -> None:
     """Demand this refusal, with the challenge that belongs to it."""
     answer.problem(401, code)
     bare = f'Bearer realm="{api.settings.realm}"'
@@ -31,9 +31,9 @@ def refused(answer: Answer, code: str, api: MountedApi) -> None:
     answer.require(answer.header("WWW-Authenticate") == challenge, f"challenge with {challenge}")
 
 
-def shown(partner: Caller, token: str) -> Answer:
+def shown(partner: Caller, token: str) -> ApiResponse:
     """The answer to a request with this token."""
-    return partner.api("GET", TENANTS, headers=bearer(token))
+    return partner.api("GET", TENANTS, headers=make_bearer_header(token))
 
 
 @pytest.mark.parametrize("route", GUARDED, ids=lambda route: f"{route.method} {route.rule}")
@@ -64,14 +64,20 @@ def test_the_scheme_may_be_spelled_anyhow(provisioning_partner: Caller) -> None:
 
 @pytest.mark.parametrize("spelling", ["none", "None", "NONE", "nOnE", ""])
 def test_a_token_needs_a_signature(provisioning_partner: Caller, spelling: str) -> None:
-    parts = forgery.Parts.of(provisioning_partner.token("tenant:read"))
-    refused(shown(provisioning_partner, forgery.unsigned(parts, spelling)), "invalid-token", provisioning_partner.api)
+    parts = forged_tokens.TokenParts.of(provisioning_partner.token("tenant:read"))
+    refused(
+        shown(provisioning_partner, forged_tokens.make_unsigned(parts, spelling)),
+        "invalid-token",
+        provisioning_partner.api,
+    )
 
 
 def test_another_key_signs_nothing(provisioning_partner: Caller) -> None:
-    parts = forgery.Parts.of(provisioning_partner.token("tenant:read"))
+    parts = forged_tokens.TokenParts.of(provisioning_partner.token("tenant:read"))
     refused(
-        shown(provisioning_partner, forgery.signed_by_another_key(parts)), "invalid-token", provisioning_partner.api
+        shown(provisioning_partner, forged_tokens.sign_with_another_key(parts)),
+        "invalid-token",
+        provisioning_partner.api,
     )
 
 
@@ -79,15 +85,15 @@ def test_a_public_key_is_no_secret(provisioning_partner: Caller) -> None:
     public = provisioning_partner.api.mount.app.config.get("JWT_PUBLIC_KEY")
     if not isinstance(public, str):
         pytest.skip("the app's settings name no public key")
-    parts = forgery.Parts.of(provisioning_partner.token("tenant:read"))
-    forged = forgery.signed_by_a_public_key(parts, public)
+    parts = forged_tokens.TokenParts.of(provisioning_partner.token("tenant:read"))
+    forged = forged_tokens.sign_with_public_key(parts, public)
     refused(shown(provisioning_partner, forged), "invalid-token", provisioning_partner.api)
 
 
 @pytest.mark.parametrize("change", ["partner", "roles", "exp", "header"])
 def test_what_was_signed_cannot_be_changed(provisioning_partner: Caller, change: str) -> None:
     settings = provisioning_partner.api.settings
-    parts = forgery.Parts.of(provisioning_partner.token("tenant:read"))
+    parts = forged_tokens.TokenParts.of(provisioning_partner.token("tenant:read"))
     changed = {
         "partner": parts.with_claims(**{settings.partner_claim: "somebody-else"}),
         "roles": parts.with_claims(**{settings.roles_claim: [*settings.roles]}),
@@ -145,7 +151,7 @@ def test_a_token_in_the_query_is_none(provisioning_partner: Caller, name: str) -
 
 
 def test_a_refusal_shows_nothing_of_the_token(provisioning_partner: Caller) -> None:
-    parts = forgery.Parts.of(provisioning_partner.token("tenant:read")).with_claims(sub="mallory-4711")
+    parts = forged_tokens.TokenParts.of(provisioning_partner.token("tenant:read")).with_claims(sub="mallory-4711")
     answer = shown(provisioning_partner, parts.signed())
     refused(answer, "invalid-token", provisioning_partner.api)
     leaked = "mallory-4711" in repr(answer) or parts.signature in repr(answer)

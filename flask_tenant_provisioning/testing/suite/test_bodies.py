@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flask_tenant_provisioning.testing.api import LARGEST_BODY
+from flask_tenant_provisioning.testing.api import MAX_TESTED_BODY
 from flask_tenant_provisioning.testing.callers import TENANTS, Caller
 
 MALFORMED = {
@@ -99,7 +99,7 @@ def test_a_body_that_announces_too_much_is_a_problem(provisioning_partner: Calle
 
 def test_a_body_that_is_too_large_is_a_problem_though_it_announces_nothing(provisioning_partner: Caller) -> None:
     limit = provisioning_partner.api.body_limit
-    if limit > LARGEST_BODY:
+    if limit > MAX_TESTED_BODY:
         pytest.skip(f"the limit of {limit} bytes is more than the suite sends")
     stream = io.BytesIO(b"[" + b" " * limit)
     answer = provisioning_partner("POST", TENANTS, **streamed(stream), environ_overrides=CHUNKED)

@@ -9,33 +9,41 @@ import re
 
 import pytest
 
-from flask_tenant_provisioning.testing.answers import Answer
 from flask_tenant_provisioning.testing.callers import Caller, Document
-from flask_tenant_provisioning.testing.rows import with_a_bad_one
-from flask_tenant_provisioning.testing.uploads import done, ended, items, job, job_path, require_job, upload
-from flask_tenant_provisioning.web.media_types import CSV, EVENT_STREAM, NDJSON
+from flask_tenant_provisioning.testing.responses import ApiResponse
+from flask_tenant_provisioning.testing.uploads import (
+    get_job_path,
+    list_items,
+    make_rows_with_error,
+    read_job,
+    require_job,
+    upload,
+    upload_and_wait,
+    wait_for_job,
+)
+from flask_tenant_provisioning.web.headers import CSV, EVENT_STREAM, NDJSON
 
 WRONG_ITEMS = {"state=gone": "#/state", "limit=0": "#/limit", "cursor=": "#/cursor", "sort=row": "#/sort"}
 
 
 def partly_done(partner: Caller) -> Document:
     """A job of three rows, of which the second failed."""
-    return done(partner, with_a_bad_one(partner), CSV)
+    return upload_and_wait(partner, make_rows_with_error(partner), CSV)
 
 
-def all_items(partner: Caller, found: Document, kind: str, query: str = "") -> Answer:
+def all_items(partner: Caller, found: Document, kind: str, query: str = "") -> ApiResponse:
     """All that came of the job's rows, as this media type."""
-    answer = partner("GET", job_path(found, f"/items{query}"), headers={"Accept": kind}).expect(200)
+    answer = partner("GET", get_job_path(found, f"/items{query}"), headers={"Accept": kind}).expect(200)
     answer.require(answer.media_type == kind, f"answer with {kind}, not {answer.media_type}")
     return answer
 
 
-def table(answer: Answer) -> list[dict[str, str]]:
+def table(answer: ApiResponse) -> list[dict[str, str]]:
     """The rows of a CSV."""
     return [*csv.DictReader(io.StringIO(answer.text, newline=""))]
 
 
-def events(answer: Answer) -> list[dict[str, str]]:
+def events(answer: ApiResponse) -> list[dict[str, str]]:
     """The events of a stream, each by its fields (HTML, §9.2.6)."""
     texts = (text for text in answer.text.split("\n\n") if "data:" in text)
     return [dict(line.split(": ", 1) for line in text.splitlines()) for text in texts]
@@ -43,11 +51,11 @@ def events(answer: Answer) -> list[dict[str, str]]:
 
 def test_items_are_shown_in_the_order_of_the_rows(provisioning_partner: Caller) -> None:
     found = partly_done(provisioning_partner)
-    whole, asked = items(provisioning_partner, found), "?limit=2"
-    first = provisioning_partner("GET", job_path(found, f"/items{asked}"))
+    whole, asked = list_items(provisioning_partner, found), "?limit=2"
+    first = provisioning_partner("GET", get_job_path(found, f"/items{asked}"))
     page = first.document()
     first.require([one["row"] for one in whole] == [1, 2, 3], "show each row once, in its order")
-    rest = provisioning_partner("GET", job_path(found, f"/items{asked}&cursor={page['next']}"))
+    rest = provisioning_partner("GET", get_job_path(found, f"/items{asked}&cursor={page['next']}"))
     same = page["items"] + rest.document()["items"] == whole and rest.document()["next"] is None
     first.require(same, "show the same on its pages")
     link = re.fullmatch(r'<([^>]+)>; rel="next"', first.header("Link"))
@@ -60,20 +68,20 @@ def test_items_are_shown_in_the_order_of_the_rows(provisioning_partner: Caller) 
 def test_items_are_shown_by_their_state(provisioning_partner: Caller) -> None:
     found = partly_done(provisioning_partner)
     for state, expected in (("succeeded", [1, 3]), ("failed", [2]), ("unchanged", []), ("skipped", [])):
-        answer = provisioning_partner("GET", job_path(found, f"/items?state={state}"))
+        answer = provisioning_partner("GET", get_job_path(found, f"/items?state={state}"))
         answer.require([one["row"] for one in answer.document()["items"]] == expected, f"show rows {expected} alone")
 
 
 def test_a_cursor_of_items_is_for_these_alone(provisioning_partner: Caller) -> None:
     found, other = partly_done(provisioning_partner), partly_done(provisioning_partner)
-    place = provisioning_partner("GET", job_path(found, "/items?limit=1")).document()["next"]
-    for path in (job_path(found, "/items?state=succeeded"), job_path(other, "/items?limit=1")):
+    place = provisioning_partner("GET", get_job_path(found, "/items?limit=1")).document()["next"]
+    for path in (get_job_path(found, "/items?state=succeeded"), get_job_path(other, "/items?limit=1")):
         provisioning_partner("GET", f"{path}&cursor={place}").problem(400, "invalid-cursor")
 
 
 @pytest.mark.parametrize("query", WRONG_ITEMS)
 def test_what_items_cannot_be_asked_is_named(provisioning_partner: Caller, query: str) -> None:
-    answer = provisioning_partner("GET", job_path(partly_done(provisioning_partner), f"/items?{query}"))
+    answer = provisioning_partner("GET", get_job_path(partly_done(provisioning_partner), f"/items?{query}"))
     answer.require({*answer.faults("invalid-parameter")} == {WRONG_ITEMS[query]}, f"name {WRONG_ITEMS[query]} alone")
 
 
@@ -81,14 +89,14 @@ def test_ndjson_has_every_item(provisioning_partner: Caller) -> None:
     found = partly_done(provisioning_partner)
     for query in ("", "?state=failed"):
         answer = all_items(provisioning_partner, found, NDJSON, query)
-        expected = provisioning_partner("GET", job_path(found, f"/items{query}")).document()["items"]
+        expected = provisioning_partner("GET", get_job_path(found, f"/items{query}")).document()["items"]
         answer.require([json.loads(line) for line in answer.text.splitlines()] == expected, "have an item on each line")
 
 
 def test_a_table_has_every_row_with_what_came_of_it(provisioning_partner: Caller) -> None:
     found = partly_done(provisioning_partner)
     answer = all_items(provisioning_partner, found, CSV)
-    rows, expected = table(answer), items(provisioning_partner, found)
+    rows, expected = table(answer), list_items(provisioning_partner, found)
     for row, item in zip(rows, expected, strict=True):
         told = (row["external_id"], row["result.row"], row["result.state"], row["result.status"])
         wanted = (item["external_id"], str(item["row"]), item["state"], str(item["status"]))
@@ -105,7 +113,7 @@ def test_a_corrected_table_can_be_sent_again(provisioning_partner: Caller) -> No
     answer = all_items(provisioning_partner, found, CSV, "?state=failed")
     (row,) = table(answer)
     corrected = answer.text.replace(row["email"], provisioning_partner.body()["email"], 1)
-    again = done(provisioning_partner, corrected.encode(), CSV)
+    again = upload_and_wait(provisioning_partner, corrected.encode(), CSV)
     answer.require((again["state"], again["total"]) == ("succeeded", 1), "be sent again once the row is corrected")
     answer.require(len(provisioning_partner.listed()) == 3, "make the tenant that was missing")
 
@@ -113,7 +121,7 @@ def test_a_corrected_table_can_be_sent_again(provisioning_partner: Caller) -> No
 @pytest.mark.parametrize("kind", [NDJSON, CSV])
 @pytest.mark.parametrize("name", ["limit=1", "cursor=x"])
 def test_a_stream_has_no_pages(provisioning_partner: Caller, kind: str, name: str) -> None:
-    path = job_path(partly_done(provisioning_partner), f"/items?{name}")
+    path = get_job_path(partly_done(provisioning_partner), f"/items?{name}")
     answer = provisioning_partner("GET", path, headers={"Accept": kind})
     pointer = f"#/{name.partition('=')[0]}"
     answer.require({*answer.faults("invalid-parameter")} == {pointer}, f"name {pointer} alone")
@@ -121,13 +129,13 @@ def test_a_stream_has_no_pages(provisioning_partner: Caller, kind: str, name: st
 
 @pytest.mark.parametrize("action", ["/items", "/progress"])
 def test_what_a_job_cannot_be_shown_as_is_refused(provisioning_partner: Caller, action: str) -> None:
-    path = job_path(partly_done(provisioning_partner), action)
+    path = get_job_path(partly_done(provisioning_partner), action)
     provisioning_partner("GET", path, headers={"Accept": "text/html"}).problem(406, "not-acceptable")
 
 
 def test_the_progress_of_a_job_ends_with_how_it_ended(provisioning_partner: Caller) -> None:
     found = partly_done(provisioning_partner)
-    path, accepted = job_path(found, "/progress"), {"Accept": EVENT_STREAM}
+    path, accepted = get_job_path(found, "/progress"), {"Accept": EVENT_STREAM}
     answer = provisioning_partner("GET", path, headers=accepted).expect(200)
     answer.require(answer.media_type == EVENT_STREAM, f"answer with {EVENT_STREAM}")
     last = events(answer)[-1]
@@ -141,11 +149,11 @@ def test_the_progress_of_a_job_ends_with_how_it_ended(provisioning_partner: Call
 
 
 def test_the_progress_of_a_job_shows_it_as_it_is(provisioning_partner: Caller) -> None:
-    begun = job(upload(provisioning_partner, with_a_bad_one(provisioning_partner)), 202)
-    answer = provisioning_partner("GET", job_path(begun, "/progress")).expect(200)
+    begun = read_job(upload(provisioning_partner, make_rows_with_error(provisioning_partner)), 202)
+    answer = provisioning_partner("GET", get_job_path(begun, "/progress")).expect(200)
     for event in events(answer):
         shown = json.loads(event["data"])
         require_job(answer, shown)
         kind = "progress" if shown["finished_at"] is None else "finished"
         answer.require((event["event"], shown["job"]) == (kind, begun["job"]), f"call this event {kind}")
-    ended(provisioning_partner, begun)
+    wait_for_job(provisioning_partner, begun)

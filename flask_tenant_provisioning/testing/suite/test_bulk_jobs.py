@@ -7,21 +7,21 @@ from urllib.parse import urlencode
 
 import pytest
 
-from flask_tenant_provisioning.blueprint import ROUTES
-from flask_tenant_provisioning.testing.answers import Answer
+from flask_tenant_provisioning.routes import ROUTES
 from flask_tenant_provisioning.testing.callers import Caller
-from flask_tenant_provisioning.testing.following import followed
-from flask_tenant_provisioning.testing.rows import new_rows
+from flask_tenant_provisioning.testing.events import read_events
+from flask_tenant_provisioning.testing.responses import ApiResponse
 from flask_tenant_provisioning.testing.uploads import (
     JOBS,
-    NEEDED,
-    done,
-    ended,
-    job,
-    job_path,
+    OPERATION_PERMISSIONS,
+    get_job_path,
+    make_rows,
+    read_job,
     require_job,
     require_nothing,
     upload,
+    upload_and_wait,
+    wait_for_job,
 )
 from flask_tenant_provisioning.web.routing import Route
 
@@ -30,30 +30,32 @@ OF_A_JOB = [route for route in ROUTES if "<job_id>" in route.rule]
 WRONG_LISTS = {"state=gone": "#/state", "limit=0": "#/limit", "cursor=": "#/cursor", "sort=state": "#/sort"}
 
 
-def told(answer: Answer) -> dict[str, Any]:
+def told(answer: ApiResponse) -> dict[str, Any]:
     """The refusal, without what differs between two requests."""
     found = answer.problem(404, "bulk-job-not-found")
     return {name: value for name, value in found.items() if name not in ("request_id", "instance")}
 
 
 def test_an_upload_is_a_job_that_comes_to_its_end(provisioning_partner: Caller) -> None:
-    answer = upload(provisioning_partner, new_rows(provisioning_partner))
-    begun = job(answer, 202)
+    answer = upload(provisioning_partner, make_rows(provisioning_partner))
+    begun = read_job(answer, 202)
     answer.require(int(answer.header("Retry-After")) > 0, "say when to look again")
-    answer.require(provisioning_partner.api.at(answer.header("Location")) == job_path(begun), "say where the job is")
+    answer.require(
+        provisioning_partner.api.at(answer.header("Location")) == get_job_path(begun), "say where the job is"
+    )
     asked = {"operation": "create", "mode": "partial", "validate_only": False, "total": 2}
     answer.require(begun | asked == begun, "show a job of two rows")
     answer.require(begun["partner"] == provisioning_partner.partner, "make it the caller's partner's")
-    found = ended(provisioning_partner, begun)
+    found = wait_for_job(provisioning_partner, begun)
     counts = {"state": "succeeded", "processed": 2, "succeeded": 2, "failed": 0, "unchanged": 0}
     answer.require(found | counts == found and bool(found["started_at"]), "come to its end, with both rows done")
     answer.require(len(provisioning_partner.listed()) == 2, "create both tenants")
 
 
 def test_an_ended_job_is_in_the_feed(provisioning_partner: Caller) -> None:
-    found = done(provisioning_partner, new_rows(provisioning_partner))
-    (event,) = followed(provisioning_partner, type="bulk_job.finished")
-    answer = provisioning_partner("GET", job_path(found))
+    found = upload_and_wait(provisioning_partner, make_rows(provisioning_partner))
+    (event,) = read_events(provisioning_partner, type="bulk_job.finished")
+    answer = provisioning_partner("GET", get_job_path(found))
     expected = {name: found[name] for name in ("job", "operation", "mode", "state", "total", "succeeded", "failed")}
     answer.require(event["data"] | expected == event["data"], "be told of in the feed as it is")
     answer.require(event["tenant"] is None, "be told of as no tenant's")
@@ -61,28 +63,28 @@ def test_an_ended_job_is_in_the_feed(provisioning_partner: Caller) -> None:
 
 @pytest.mark.parametrize("action", ["cancel", "resume"])
 def test_what_has_ended_is_neither_cancelled_nor_resumed(provisioning_partner: Caller, action: str) -> None:
-    found = done(provisioning_partner, new_rows(provisioning_partner, 1))
-    answer = provisioning_partner("POST", job_path(found, f"/{action}"), also=NEEDED["create"])
+    found = upload_and_wait(provisioning_partner, make_rows(provisioning_partner, 1))
+    answer = provisioning_partner("POST", get_job_path(found, f"/{action}"), also=OPERATION_PERMISSIONS["create"])
     answer.problem(409, "invalid-state", job_state="succeeded")
-    answer.require(job(provisioning_partner("GET", job_path(found))) == found, "leave the job as it was")
+    answer.require(read_job(provisioning_partner("GET", get_job_path(found))) == found, "leave the job as it was")
 
 
 def test_a_job_that_is_cancelled_goes_on_once_it_is_resumed(provisioning_partner: Caller) -> None:
-    begun = job(upload(provisioning_partner, new_rows(provisioning_partner)), 202)
-    answer = provisioning_partner("POST", job_path(begun, "/cancel"))
+    begun = read_job(upload(provisioning_partner, make_rows(provisioning_partner)), 202)
+    answer = provisioning_partner("POST", get_job_path(begun, "/cancel"))
     if answer.status == 409:
         answer.problem(409, "invalid-state")
         pytest.skip("a worker had ended the job before it was cancelled")
-    answer.require(job(answer)["state"] == "cancelled", "cancel the job")
-    resumed = provisioning_partner("POST", job_path(begun, "/resume"), also=NEEDED["create"])
-    resumed.require(job(resumed, 202)["state"] in ("queued", "running"), "go on with the job")
-    found = ended(provisioning_partner, begun)
+    answer.require(read_job(answer)["state"] == "cancelled", "cancel the job")
+    resumed = provisioning_partner("POST", get_job_path(begun, "/resume"), also=OPERATION_PERMISSIONS["create"])
+    resumed.require(read_job(resumed, 202)["state"] in ("queued", "running"), "go on with the job")
+    found = wait_for_job(provisioning_partner, begun)
     resumed.require((found["state"], found["succeeded"]) == ("succeeded", 2), "do what is left of it")
 
 
 def test_jobs_are_listed_the_newest_first(provisioning_partner: Caller) -> None:
-    good = [done(provisioning_partner, new_rows(provisioning_partner, 1)) for _ in range(2)]
-    bad = done(provisioning_partner, b"{}\n")
+    good = [upload_and_wait(provisioning_partner, make_rows(provisioning_partner, 1)) for _ in range(2)]
+    bad = upload_and_wait(provisioning_partner, b"{}\n")
     first = provisioning_partner("GET", f"{JOBS}?limit=2")
     page = first.document()
     for one in page["items"]:
@@ -107,20 +109,20 @@ def test_what_a_list_of_jobs_cannot_be_asked_is_named(provisioning_partner: Call
 def test_anothers_job_answers_as_one_that_never_was(
     provisioning_partner: Caller, provisioning_stranger: Caller, route: Route
 ) -> None:
-    found = done(provisioning_partner, new_rows(provisioning_partner, 1))
+    found = upload_and_wait(provisioning_partner, make_rows(provisioning_partner, 1))
     theirs, nobodys = (
         provisioning_stranger(route.method, route.rule.replace("<job_id>", one)) for one in (found["job"], NO_JOB)
     )
     theirs.require(told(theirs) == told(nobodys), "answer as for an id that never was")
     theirs.require(
-        job(provisioning_partner("GET", job_path(found))) == found, "leave the other partner's job as it was"
+        read_job(provisioning_partner("GET", get_job_path(found))) == found, "leave the other partner's job as it was"
     )
 
 
 def test_a_partner_may_name_no_partner_to_jobs(provisioning_partner: Caller) -> None:
     name = provisioning_partner.partner
     listed = provisioning_partner("GET", f"{JOBS}?partner={name}")
-    for answer in (listed, upload(provisioning_partner, new_rows(provisioning_partner), partner=name)):
+    for answer in (listed, upload(provisioning_partner, make_rows(provisioning_partner), partner=name)):
         answer.problem(403, "insufficient-permission")
     require_nothing(provisioning_partner, listed)
 
@@ -130,7 +132,7 @@ def test_an_administrator_uploads_for_the_partner_that_it_names(
 ) -> None:
     tenant, everybody = provisioning_partner.create(), provisioning_stranger.administrator()
     named_alone = {"partner": provisioning_partner.partner}
-    found = done(everybody, new_rows(provisioning_partner), **named_alone)
+    found = upload_and_wait(everybody, make_rows(provisioning_partner), **named_alone)
     answer = everybody("GET", f"{JOBS}?{urlencode(named_alone)}")
     answer.require(answer.document()["items"] == [found], "list this partner's job")
     answer.require(found | named_alone == found, "do it for the partner that was named")

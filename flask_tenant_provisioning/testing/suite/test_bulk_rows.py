@@ -8,10 +8,18 @@ from typing import Any
 
 import pytest
 
-from flask_tenant_provisioning.testing.callers import Caller, path_of
-from flask_tenant_provisioning.testing.rows import new_rows, with_a_bad_one
-from flask_tenant_provisioning.testing.uploads import done, ended, items, job, job_path, upload
-from flask_tenant_provisioning.web.media_types import CSV, JSON, NDJSON
+from flask_tenant_provisioning.testing.callers import Caller, get_tenant_path
+from flask_tenant_provisioning.testing.uploads import (
+    get_job_path,
+    list_items,
+    make_rows,
+    make_rows_with_error,
+    read_job,
+    upload,
+    upload_and_wait,
+    wait_for_job,
+)
+from flask_tenant_provisioning.web.headers import CSV, JSON, NDJSON
 
 #: What a row says, and what it makes of its tenant.
 EFFECTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -28,10 +36,10 @@ def named(tenant: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("kind", "line"), [(JSON, 3), (NDJSON, 2), (CSV, 3)])
 def test_a_bad_row_fails_alone(provisioning_partner: Caller, kind: str, line: int) -> None:
-    rows = with_a_bad_one(provisioning_partner)
-    found = done(provisioning_partner, rows, kind)
-    answer = provisioning_partner("GET", job_path(found, "/items"))
-    first, bad, last = items(provisioning_partner, found)
+    rows = make_rows_with_error(provisioning_partner)
+    found = upload_and_wait(provisioning_partner, rows, kind)
+    answer = provisioning_partner("GET", get_job_path(found, "/items"))
+    first, bad, last = list_items(provisioning_partner, found)
     answer.require(
         (found["state"], found["succeeded"], found["failed"]) == ("partial", 2, 1), "belong to a partial job"
     )
@@ -47,10 +55,10 @@ def test_a_bad_row_fails_alone(provisioning_partner: Caller, kind: str, line: in
 
 
 def test_what_is_no_object_is_a_bad_row(provisioning_partner: Caller) -> None:
-    good = json.dumps(new_rows(provisioning_partner, 1)[0]).encode()
-    found = done(provisioning_partner, b'{"client_name": \n\n7\n' + good + b"\n")
-    answer = provisioning_partner("GET", job_path(found, "/items"))
-    problems = [(one["problem"] or {}) for one in items(provisioning_partner, found)]
+    good = json.dumps(make_rows(provisioning_partner, 1)[0]).encode()
+    found = upload_and_wait(provisioning_partner, b'{"client_name": \n\n7\n' + good + b"\n")
+    answer = provisioning_partner("GET", get_job_path(found, "/items"))
+    problems = [(one["problem"] or {}) for one in list_items(provisioning_partner, found)]
     codes = [(one.get("code"), one.get("line")) for one in problems]
     expected = [("malformed-json", 1), ("validation-error", 3), (None, None)]
     answer.require(codes == expected, "refuse the rows that are no objects, by their lines")
@@ -58,9 +66,9 @@ def test_what_is_no_object_is_a_bad_row(provisioning_partner: Caller) -> None:
 
 def test_a_row_whose_tenant_is_no_id_fails_alone(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
-    found = done(provisioning_partner, [{"tenant": "no id"}, named(tenant)], operation="reactivate")
-    answer = provisioning_partner("GET", job_path(found, "/items"))
-    wrong, right = items(provisioning_partner, found)
+    found = upload_and_wait(provisioning_partner, [{"tenant": "no id"}, named(tenant)], operation="reactivate")
+    answer = provisioning_partner("GET", get_job_path(found, "/items"))
+    wrong, right = list_items(provisioning_partner, found)
     faults = [(one["pointer"], one["code"]) for one in (wrong["problem"] or {}).get("errors", ())]
     answer.require(faults == [("#/tenant", "invalid-id")], "say that the tenant of the first row is no id")
     answer.require(right["status"] == 200, "do the other row")
@@ -68,10 +76,10 @@ def test_a_row_whose_tenant_is_no_id_fails_alone(provisioning_partner: Caller) -
 
 def test_a_row_of_a_taken_email_is_refused_as_the_single_call_is(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
-    first, second = new_rows(provisioning_partner, 1, email=tenant["email"]), new_rows(provisioning_partner, 1)
-    found = done(provisioning_partner, [*first, *second, {**second[0], "external_id": "another"}])
-    answer = provisioning_partner("GET", job_path(found, "/items"))
-    taken, made, twice = items(provisioning_partner, found)
+    first, second = make_rows(provisioning_partner, 1, email=tenant["email"]), make_rows(provisioning_partner, 1)
+    found = upload_and_wait(provisioning_partner, [*first, *second, {**second[0], "external_id": "another"}])
+    answer = provisioning_partner("GET", get_job_path(found, "/items"))
+    taken, made, twice = list_items(provisioning_partner, found)
     for item, holder in ((taken, tenant["tenant"]), (twice, made["tenant"])):
         expected = {"status": 409, "code": "tenant-exists", "field": "email", "conflicting_tenant": holder}
         problem = item["problem"] or {}
@@ -85,35 +93,35 @@ def test_a_row_changes_the_tenant_that_it_means(provisioning_partner: Caller, op
     by_id, by_name = provisioning_partner.create(), provisioning_partner.create(external_id="meant")
     said, expected = EFFECTS[operation]
     rows = [named(by_id, **said), {"external_id": "meant", **said}, {"external_id": "nobody", **said}]
-    found = done(provisioning_partner, rows, operation=operation)
-    answer = provisioning_partner("GET", job_path(found, "/items"))
-    results = [(one["state"], one["status"], one["tenant"]) for one in items(provisioning_partner, found)]
+    found = upload_and_wait(provisioning_partner, rows, operation=operation)
+    answer = provisioning_partner("GET", get_job_path(found, "/items"))
+    results = [(one["state"], one["status"], one["tenant"]) for one in list_items(provisioning_partner, found)]
     done_to = [("succeeded", 200, one["tenant"]) for one in (by_id, by_name)]
     answer.require(results == [*done_to, ("failed", 404, None)], "show what came of each row")
     for tenant in (by_id, by_name):
-        changed = provisioning_partner("GET", path_of(tenant))
+        changed = provisioning_partner("GET", get_tenant_path(tenant))
         changed.require(changed.tenant() | expected == changed.tenant(), "show what the row has changed")
 
 
 def test_what_is_so_already_is_unchanged(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
-    found = done(provisioning_partner, [named(tenant)], operation="reactivate")
-    answer = provisioning_partner("GET", job_path(found))
+    found = upload_and_wait(provisioning_partner, [named(tenant)], operation="reactivate")
+    answer = provisioning_partner("GET", get_job_path(found))
     answer.require((found["state"], found["unchanged"]) == ("succeeded", 1), "count the row as unchanged")
     answer.require(provisioning_partner.read(tenant) == tenant, "leave the tenant as it was")
 
 
 def test_a_row_with_a_key_of_its_own_takes_effect_once(provisioning_partner: Caller) -> None:
-    (row,) = new_rows(provisioning_partner, 1)
+    (row,) = make_rows(provisioning_partner, 1)
     rows = [{**row, "idempotency_key": uuid.uuid4().hex}]
-    (first,) = items(provisioning_partner, done(provisioning_partner, rows))
-    found = done(provisioning_partner, rows)
-    answer = provisioning_partner("GET", job_path(found, "/items"))
-    (again,) = items(provisioning_partner, found)
+    (first,) = list_items(provisioning_partner, upload_and_wait(provisioning_partner, rows))
+    found = upload_and_wait(provisioning_partner, rows)
+    answer = provisioning_partner("GET", get_job_path(found, "/items"))
+    (again,) = list_items(provisioning_partner, found)
     answer.require(again == first | {"state": "unchanged"}, "show what came of the row the first time")
-    changed = done(provisioning_partner, [{**rows[0], "industry": "Another"}])
-    answer = provisioning_partner("GET", job_path(changed, "/items"))
-    (other,) = items(provisioning_partner, changed)
+    changed = upload_and_wait(provisioning_partner, [{**rows[0], "industry": "Another"}])
+    answer = provisioning_partner("GET", get_job_path(changed, "/items"))
+    (other,) = list_items(provisioning_partner, changed)
     refused = (other["status"], (other["problem"] or {}).get("code")) == (422, "idempotency-key-reused")
     answer.require(refused, "refuse another row with the same key")
 
@@ -121,47 +129,47 @@ def test_a_row_with_a_key_of_its_own_takes_effect_once(provisioning_partner: Cal
 def test_an_upsert_row_creates_or_replaces(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create(external_id="there", metadata={"a": "b"})
     rows = [provisioning_partner.body(external_id=name, metadata={}) for name in ("there", "new")]
-    found = done(provisioning_partner, rows, operation="upsert")
-    answer = provisioning_partner("GET", job_path(found, "/items"))
-    old, new = items(provisioning_partner, found)
+    found = upload_and_wait(provisioning_partner, rows, operation="upsert")
+    answer = provisioning_partner("GET", get_job_path(found, "/items"))
+    old, new = list_items(provisioning_partner, found)
     answer.require((old["status"], old["tenant"], new["status"]) == (200, tenant["tenant"], 201), "replace and create")
     replaced = provisioning_partner.read(tenant)
     answer.require(replaced["metadata"] == {} and replaced | rows[0] == replaced, "replace the tenant as a whole")
 
 
 def test_an_atomic_job_leaves_nothing_where_a_row_fails(provisioning_partner: Caller) -> None:
-    found = done(provisioning_partner, with_a_bad_one(provisioning_partner), mode="atomic")
-    answer = provisioning_partner("GET", job_path(found))
+    found = upload_and_wait(provisioning_partner, make_rows_with_error(provisioning_partner), mode="atomic")
+    answer = provisioning_partner("GET", get_job_path(found))
     answer.require((found["mode"], found["state"], found["failed"]) == ("atomic", "failed", 1), "show that it failed")
-    results = [(one["state"], one["status"]) for one in items(provisioning_partner, found)]
+    results = [(one["state"], one["status"]) for one in list_items(provisioning_partner, found)]
     answer.require(results == [("skipped", None), ("failed", 400), ("skipped", None)], "have skipped the good rows")
     answer.require(provisioning_partner.listed(include_deleted="true") == [], "leave nothing")
 
 
 def test_an_atomic_job_of_good_rows_is_done(provisioning_partner: Caller) -> None:
-    found = done(provisioning_partner, new_rows(provisioning_partner), mode="atomic")
-    answer = provisioning_partner("GET", job_path(found))
+    found = upload_and_wait(provisioning_partner, make_rows(provisioning_partner), mode="atomic")
+    answer = provisioning_partner("GET", get_job_path(found))
     answer.require(found["state"] == "succeeded" and len(provisioning_partner.listed()) == 2, "create both tenants")
 
 
 def test_a_rehearsed_job_leaves_nothing_but_its_results(provisioning_partner: Caller) -> None:
-    rows = with_a_bad_one(provisioning_partner)
+    rows = make_rows_with_error(provisioning_partner)
     answer = upload(provisioning_partner, rows, validate_only="true")
     answer.require(answer.headers.get("X-Validate-Only") == "true", "answer with X-Validate-Only: true")
-    found = ended(provisioning_partner, job(answer, 202))
+    found = wait_for_job(provisioning_partner, read_job(answer, 202))
     answer.require(found["validate_only"] is True and found["state"] == "partial", "show what would come of it")
-    results = [one["status"] for one in items(provisioning_partner, found)]
+    results = [one["status"] for one in list_items(provisioning_partner, found)]
     answer.require(results == [201, 400, 201], "show what would come of each row")
     answer.require(provisioning_partner.listed(include_deleted="true") == [], "create nothing")
-    again = done(provisioning_partner, rows)
+    again = upload_and_wait(provisioning_partner, rows)
     answer.require(again["succeeded"] == 2, "leave room for the same rows")
 
 
 def test_a_row_reaches_no_tenant_of_anothers(provisioning_partner: Caller, provisioning_stranger: Caller) -> None:
     tenant = provisioning_partner.create(external_id="shared")
     rows = [named(tenant, industry="Stolen"), {"external_id": "shared", "industry": "Stolen"}]
-    found = done(provisioning_stranger, rows, operation="update")
-    answer = provisioning_stranger("GET", job_path(found, "/items"))
-    codes = [one["problem"]["code"] for one in items(provisioning_stranger, found)]
+    found = upload_and_wait(provisioning_stranger, rows, operation="update")
+    answer = provisioning_stranger("GET", get_job_path(found, "/items"))
+    codes = [one["problem"]["code"] for one in list_items(provisioning_stranger, found)]
     answer.require(codes == ["tenant-not-found"] * 2, "find no tenant of another partner's")
     answer.require(provisioning_partner.read(tenant) == tenant, "leave the other partner's tenant as it was")

@@ -8,9 +8,19 @@ from typing import Any
 import pytest
 
 from flask_tenant_provisioning.testing.callers import Caller
-from flask_tenant_provisioning.testing.rows import KINDS, as_lines, new_rows
-from flask_tenant_provisioning.testing.uploads import JOBS, NEEDED, done, ended, job, require_nothing, upload
-from flask_tenant_provisioning.web.media_types import CSV, JSON, NDJSON
+from flask_tenant_provisioning.testing.uploads import (
+    JOBS,
+    OPERATION_PERMISSIONS,
+    ROW_WRITERS,
+    make_rows,
+    read_job,
+    require_nothing,
+    upload,
+    upload_and_wait,
+    wait_for_job,
+    write_ndjson,
+)
+from flask_tenant_provisioning.web.headers import CSV, JSON, NDJSON
 
 MANY = 1000
 BROKEN: dict[str, tuple[str, bytes]] = {
@@ -33,10 +43,10 @@ WRONG_UPLOADS = {
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ROW_WRITERS)
 def test_every_kind_of_upload_is_read(provisioning_partner: Caller, kind: str, packed: bool) -> None:
-    rows = new_rows(provisioning_partner, metadata={"text": 'a "quote", a comma\nand ü'})
-    found = done(provisioning_partner, rows, kind, packed=packed)
+    rows = make_rows(provisioning_partner, metadata={"text": 'a "quote", a comma\nand ü'})
+    found = upload_and_wait(provisioning_partner, rows, kind, packed=packed)
     answer = provisioning_partner("GET", "/tenants")
     answer.require(found["state"] == "succeeded", "show what a job has created")
     made = {tenant["external_id"]: tenant for tenant in answer.document()["items"]}
@@ -46,13 +56,13 @@ def test_every_kind_of_upload_is_read(provisioning_partner: Caller, kind: str, p
 
 
 def test_an_upload_that_is_repeated_is_one_job(provisioning_partner: Caller) -> None:
-    rows, headers = new_rows(provisioning_partner), {"Idempotency-Key": "upload"}
+    rows, headers = make_rows(provisioning_partner), {"Idempotency-Key": "upload"}
     first = upload(provisioning_partner, rows, headers=headers)
-    ended(provisioning_partner, job(first, 202))
+    wait_for_job(provisioning_partner, read_job(first, 202))
     again = upload(provisioning_partner, rows, headers=headers)
-    again.require(job(again, 202) == first.json(), "repeat the first answer")
+    again.require(read_job(again, 202) == first.json(), "repeat the first answer")
     again.require(again.headers.get("Idempotency-Replayed") == "true", "answer with Idempotency-Replayed: true")
-    other = upload(provisioning_partner, new_rows(provisioning_partner), headers=headers)
+    other = upload(provisioning_partner, make_rows(provisioning_partner), headers=headers)
     other.problem(422, "idempotency-key-reused")
     listed = provisioning_partner("GET", JOBS)
     listed.require(len(listed.document()["items"]) == 1, "list one job")
@@ -95,8 +105,10 @@ def test_an_upload_of_another_kind_is_refused(provisioning_partner: Caller, sent
 
 @pytest.mark.parametrize("query", WRONG_UPLOADS)
 def test_what_an_upload_cannot_be_asked_is_named(provisioning_partner: Caller, query: str) -> None:
-    body, typed = as_lines(new_rows(provisioning_partner)), {"Content-Type": NDJSON}
-    answer = provisioning_partner("POST", f"{JOBS}?{query}", body=body, headers=typed, also=NEEDED["create"])
+    body, typed = write_ndjson(make_rows(provisioning_partner)), {"Content-Type": NDJSON}
+    answer = provisioning_partner(
+        "POST", f"{JOBS}?{query}", body=body, headers=typed, also=OPERATION_PERMISSIONS["create"]
+    )
     wrong = WRONG_UPLOADS[query]
     answer.require({*answer.faults("invalid-parameter")} == {wrong}, f"name {wrong} alone")
     require_nothing(provisioning_partner, answer)
@@ -105,7 +117,9 @@ def test_what_an_upload_cannot_be_asked_is_named(provisioning_partner: Caller, q
 def test_an_upload_that_announces_too_much_is_refused(provisioning_partner: Caller) -> None:
     announced = {"CONTENT_LENGTH": str(provisioning_partner.api.settings.bulk_max_bytes + 1)}
     sent: dict[str, Any] = {"input_stream": io.BytesIO(b"{}"), "headers": {"Content-Type": NDJSON}}
-    answer = provisioning_partner("POST", JOBS, **sent, environ_overrides=announced, also=NEEDED["create"])
+    answer = provisioning_partner(
+        "POST", JOBS, **sent, environ_overrides=announced, also=OPERATION_PERMISSIONS["create"]
+    )
     answer.problem(413, "upload-too-large")
     require_nothing(provisioning_partner, answer)
 
@@ -121,15 +135,15 @@ def test_an_upload_of_too_many_rows_is_refused(provisioning_partner: Caller, mod
     require_nothing(provisioning_partner, answer)
 
 
-@pytest.mark.parametrize("operation", NEEDED)
+@pytest.mark.parametrize("operation", OPERATION_PERMISSIONS)
 def test_an_operation_needs_what_its_single_calls_need(provisioning_partner: Caller, operation: str) -> None:
     claim = provisioning_partner.api.settings.permissions_claim
     if claim is None:
         pytest.skip("PROVISIONING_PERMISSIONS_CLAIM is None: no claim narrows a role")
-    role = provisioning_partner.role("bulk:create", *NEEDED[operation])
-    for missing in NEEDED[operation]:
-        granted = ["bulk:create", *{one for needed in NEEDED.values() for one in needed} - {missing}]
+    role = provisioning_partner.role("bulk:create", *OPERATION_PERMISSIONS[operation])
+    for missing in OPERATION_PERMISSIONS[operation]:
+        granted = ["bulk:create", *{one for needed in OPERATION_PERMISSIONS.values() for one in needed} - {missing}]
         headers = {**provisioning_partner.in_role(role, **{claim: granted}), "Content-Type": NDJSON}
         answer = provisioning_partner.api("POST", f"{JOBS}?operation={operation}", body=b"{}\n", headers=headers)
-        answer.problem(403, "insufficient-permission", required=[*NEEDED[operation]])
+        answer.problem(403, "insufficient-permission", required=[*OPERATION_PERMISSIONS[operation]])
         require_nothing(provisioning_partner, answer)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flask_tenant_provisioning.testing.callers import Caller, path_of
+from flask_tenant_provisioning.testing.callers import Caller, get_tenant_path
 from flask_tenant_provisioning.testing.suite.test_creation import READ_ONLY
 
 #: RFC 7396, Appendix A, as far as metadata can hold it: what there is, the patch, and what becomes of it.
@@ -110,7 +110,7 @@ def test_a_put_of_what_is_there_changes_nothing(provisioning_partner: Caller) ->
 
 
 def test_a_put_makes_no_tenant(provisioning_partner: Caller) -> None:
-    path = path_of({"tenant": "01890000-0000-7000-8000-000000000000"})
+    path = get_tenant_path({"tenant": "01890000-0000-7000-8000-000000000000"})
     answer = provisioning_partner("PUT", path, json=provisioning_partner.body(), headers={"If-Match": "*"})
     answer.problem(404, "tenant-not-found")
 

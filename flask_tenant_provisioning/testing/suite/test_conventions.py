@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from flask_tenant_provisioning.testing.answers import Answer
 from flask_tenant_provisioning.testing.api import MountedApi
-from flask_tenant_provisioning.testing.callers import TENANTS, Caller, path_of
-from flask_tenant_provisioning.testing.diagnosis import COOKIES
+from flask_tenant_provisioning.testing.callers import TENANTS, Caller, get_tenant_path
+from flask_tenant_provisioning.testing.responses import COOKIES, ApiResponse
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 USABLE_IDS = ("1", "a.b-c_D", "x" * 128)
@@ -71,7 +70,7 @@ def test_a_request_id_is_made_where_none_of_use_was_sent(provisioning_partner: C
 
 def test_nobody_may_keep_an_answer(provisioning_partner: Caller, provisioning_api: MountedApi) -> None:
     tenant = provisioning_partner.create()
-    provisioning_partner("GET", path_of(tenant)).expect(200)
+    provisioning_partner("GET", get_tenant_path(tenant)).expect(200)
     provisioning_partner("GET", TENANTS).expect(200)
     provisioning_api("GET", TENANTS).problem(401, "authentication-required")
     provisioning_api("GET", "/no-such-thing").problem(404, "not-found")
@@ -118,7 +117,7 @@ def test_a_refusal_sets_no_cookie_and_depends_on_none(provisioning_api: MountedA
         require_no_cookie(answer)
 
 
-def require_no_cookie(answer: Answer) -> None:
+def require_no_cookie(answer: ApiResponse) -> None:
     """Demand that the answer neither sets a cookie nor differs for callers who send one."""
     __tracebackhide__ = True
     cookies = "Set-Cookie" in answer.headers or "cookie" in answer.headers.get("Vary", "").lower()

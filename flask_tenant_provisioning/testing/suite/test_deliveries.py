@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from flask_tenant_provisioning.blueprint import ROUTES
-from flask_tenant_provisioning.testing.answers import Answer
+from flask_tenant_provisioning.routes import ROUTES
 from flask_tenant_provisioning.testing.callers import Caller
-from flask_tenant_provisioning.testing.endpoints import (
-    change,
-    delivery,
-    delivery_path,
-    endpoint,
-    endpoint_path,
-    new_endpoint,
+from flask_tenant_provisioning.testing.events import (
+    change_endpoint,
+    create_endpoint,
+    get_delivery_path,
+    get_endpoint_path,
+    read_events,
+    require_delivery,
+    require_endpoint,
 )
-from flask_tenant_provisioning.testing.following import followed
+from flask_tenant_provisioning.testing.responses import ApiResponse
 from flask_tenant_provisioning.web.routing import Route
 
 NEVER_SENT = "01890000-0000-7000-8000-000000000000"
@@ -37,20 +37,20 @@ NO_MOMENTS: dict[str, tuple[Any, str]] = {
 
 def hearing(partner: Caller, *globs: str) -> dict[str, Any]:
     """An endpoint that is enabled, and hears these events; by default those alone that nobody brings about here."""
-    return new_endpoint(partner, enabled=True, events=[*globs] or ["webhook.disabled"])
+    return create_endpoint(partner, enabled=True, events=[*globs] or ["webhook.disabled"])
 
 
 def send_test(partner: Caller, webhook: dict[str, Any]) -> dict[str, Any]:
     """The delivery of a test."""
-    return delivery(partner("POST", endpoint_path(webhook, "/test")))
+    return require_delivery(partner("POST", get_endpoint_path(webhook, "/test")))
 
 
-def listing(partner: Caller, webhook: dict[str, Any]) -> Answer:
+def listing(partner: Caller, webhook: dict[str, Any]) -> ApiResponse:
     """The deliveries of an endpoint, on one page."""
-    return partner("GET", endpoint_path(webhook, "/deliveries?limit=1000"))
+    return partner("GET", get_endpoint_path(webhook, "/deliveries?limit=1000"))
 
 
-def essential(answer: Answer) -> dict[str, Any]:
+def essential(answer: ApiResponse) -> dict[str, Any]:
     """The problem, without what differs between two requests."""
     found = answer.problem(404, "delivery-not-found")
     return {name: value for name, value in found.items() if name not in ("request_id", "instance")}
@@ -58,15 +58,15 @@ def essential(answer: Answer) -> dict[str, Any]:
 
 def test_a_test_is_answered_with_its_delivery(provisioning_partner: Caller) -> None:
     made = hearing(provisioning_partner)
-    answer = provisioning_partner("POST", endpoint_path(made, "/test"))
-    sent = delivery(answer)
+    answer = provisioning_partner("POST", get_endpoint_path(made, "/test"))
+    sent = require_delivery(answer)
     begun = {"webhook": made["webhook"], "partner": provisioning_partner.partner, "tenant": None, "attempts": 0}
     answer.require(
         sent | begun == sent and sent["state"] == "pending", "show a delivery to the endpoint, still pending"
     )
     answer.require(int(answer.header("Retry-After")) > 0, "say when to look again")
     found = provisioning_partner("GET", provisioning_partner.api.at(answer.header("Location")))
-    shown = delivery(found, 200)
+    shown = require_delivery(found, 200)
     same = all(shown[name] == sent[name] for name in ("delivery", "webhook", "event", "created_at"))
     found.require(same and len(shown["history"]) == shown["attempts"], "show the delivery with each attempt at it")
 
@@ -74,7 +74,7 @@ def test_a_test_is_answered_with_its_delivery(provisioning_partner: Caller) -> N
 def test_deliveries_are_listed_the_newest_first(provisioning_partner: Caller) -> None:
     made = hearing(provisioning_partner)
     sent = [send_test(provisioning_partner, made)["delivery"] for _ in range(3)]
-    path = endpoint_path(made, "/deliveries")
+    path = get_endpoint_path(made, "/deliveries")
     first = provisioning_partner("GET", f"{path}?limit=2")
     page = first.document()
     rest = provisioning_partner("GET", f"{path}?limit=2&cursor={page['next']}").document()
@@ -91,9 +91,9 @@ def test_deliveries_are_listed_the_newest_first(provisioning_partner: Caller) ->
 
 def test_an_event_is_delivered_to_those_who_asked_for_it(provisioning_partner: Caller) -> None:
     asked, other = hearing(provisioning_partner, "*.created"), hearing(provisioning_partner)
-    silent = new_endpoint(provisioning_partner)
+    silent = create_endpoint(provisioning_partner)
     tenant = provisioning_partner.create()
-    (event,) = followed(provisioning_partner, type="tenant.created")
+    (event,) = read_events(provisioning_partner, type="tenant.created")
     for webhook, expected in ((asked, [(event["id"], tenant["tenant"])]), (other, []), (silent, [])):
         answer = listing(provisioning_partner, webhook)
         found = [(one["event"], one["tenant"]) for one in answer.document()["items"]]
@@ -102,8 +102,8 @@ def test_an_event_is_delivered_to_those_who_asked_for_it(provisioning_partner: C
 
 def test_a_delivery_is_attempted_again(provisioning_partner: Caller) -> None:
     sent = send_test(provisioning_partner, hearing(provisioning_partner))
-    answer = provisioning_partner("POST", delivery_path(sent, "/redeliver"))
-    again = delivery(answer)
+    answer = provisioning_partner("POST", get_delivery_path(sent, "/redeliver"))
+    again = require_delivery(answer)
     answer.require(again["delivery"] == sent["delivery"], "attempt this delivery, and make no other")
     answer.require((again["event"], again["state"]) == (sent["event"], "pending"), "have the same event sent again")
     answer.require(again["finished_at"] is None and bool(again["next_attempt_at"]), "say when it will be")
@@ -111,24 +111,24 @@ def test_a_delivery_is_attempted_again(provisioning_partner: Caller) -> None:
 
 def test_what_happened_before_is_recovered_once(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
-    (event,) = followed(provisioning_partner, type="tenant.created")
+    (event,) = read_events(provisioning_partner, type="tenant.created")
     made = hearing(provisioning_partner, "tenant.created")
     body = {"since": tenant["created_at"]}
-    answer = provisioning_partner("POST", endpoint_path(made, "/recover"), json=body)
+    answer = provisioning_partner("POST", get_endpoint_path(made, "/recover"), json=body)
     found = answer.document(202)
     answer.require(found == {"webhook": made["webhook"], **body, "deliveries": 1}, "make one delivery")
     where = provisioning_partner.api.at(answer.header("Location"))
-    answer.require(where == endpoint_path(made, "/deliveries"), "name the list of deliveries as its Location")
+    answer.require(where == get_endpoint_path(made, "/deliveries"), "name the list of deliveries as its Location")
     listed = [one["event"] for one in listing(provisioning_partner, made).document()["items"]]
     answer.require(listed == [event["id"]], "make a delivery of the event")
-    again = provisioning_partner("POST", endpoint_path(made, "/recover"), json=body)
+    again = provisioning_partner("POST", get_endpoint_path(made, "/recover"), json=body)
     again.require(again.document(202)["deliveries"] == 0, "make no second one of what is on its way")
 
 
 def test_nothing_of_the_future_is_recovered(provisioning_partner: Caller) -> None:
     provisioning_partner.create()
     made = hearing(provisioning_partner, "tenant.created")
-    answer = provisioning_partner("POST", endpoint_path(made, "/recover"), json={"since": FUTURE})
+    answer = provisioning_partner("POST", get_endpoint_path(made, "/recover"), json={"since": FUTURE})
     answer.require(answer.document(202)["deliveries"] == 0, "make no delivery")
 
 
@@ -136,7 +136,7 @@ def test_nothing_of_the_future_is_recovered(provisioning_partner: Caller) -> Non
 def test_a_recovery_begins_at_a_time_within_14_days(provisioning_partner: Caller, case: str) -> None:
     since, code = NO_MOMENTS[case]
     answer = provisioning_partner(
-        "POST", endpoint_path(hearing(provisioning_partner), "/recover"), json={"since": since}
+        "POST", get_endpoint_path(hearing(provisioning_partner), "/recover"), json={"since": since}
     )
     answer.require(answer.faults() == {"#/since": code}, f"say {code} of the time alone")
 
@@ -144,31 +144,31 @@ def test_a_recovery_begins_at_a_time_within_14_days(provisioning_partner: Caller
 def test_nothing_is_sent_to_an_endpoint_that_is_disabled(provisioning_partner: Caller) -> None:
     made = hearing(provisioning_partner)
     sent = send_test(provisioning_partner, made)
-    endpoint(change(provisioning_partner, "PATCH", made, json={"enabled": False}))
+    require_endpoint(change_endpoint(provisioning_partner, "PATCH", made, json={"enabled": False}))
     since = {"since": FUTURE}
     for answer in (
-        provisioning_partner("POST", endpoint_path(made, "/test")),
-        provisioning_partner("POST", endpoint_path(made, "/recover"), json=since),
-        provisioning_partner("POST", delivery_path(sent, "/redeliver")),
+        provisioning_partner("POST", get_endpoint_path(made, "/test")),
+        provisioning_partner("POST", get_endpoint_path(made, "/recover"), json=since),
+        provisioning_partner("POST", get_delivery_path(sent, "/redeliver")),
     ):
         answer.problem(409, "webhook-disabled")
 
 
 def test_a_test_that_is_repeated_or_rehearsed_is_one_delivery(provisioning_partner: Caller) -> None:
     made, headers = hearing(provisioning_partner), {"Idempotency-Key": "once"}
-    first, again = (provisioning_partner("POST", endpoint_path(made, "/test"), headers=headers) for _ in range(2))
-    again.require(delivery(again) == delivery(first), "repeat the answer")
-    delivery(provisioning_partner("POST", endpoint_path(made, "/test?validate_only=true")))
+    first, again = (provisioning_partner("POST", get_endpoint_path(made, "/test"), headers=headers) for _ in range(2))
+    again.require(require_delivery(again) == require_delivery(first), "repeat the answer")
+    require_delivery(provisioning_partner("POST", get_endpoint_path(made, "/test?validate_only=true")))
     answer = listing(provisioning_partner, made)
     listed = [one["delivery"] for one in answer.document()["items"]]
-    answer.require(listed == [delivery(first)["delivery"]], "list one delivery")
+    answer.require(listed == [require_delivery(first)["delivery"]], "list one delivery")
 
 
 def test_deliveries_go_with_their_endpoint(provisioning_partner: Caller) -> None:
     made = hearing(provisioning_partner)
     sent = send_test(provisioning_partner, made)
-    change(provisioning_partner, "DELETE", made).expect(204)
-    provisioning_partner("GET", delivery_path(sent)).problem(404, "delivery-not-found")
+    change_endpoint(provisioning_partner, "DELETE", made).expect(204)
+    provisioning_partner("GET", get_delivery_path(sent)).problem(404, "delivery-not-found")
 
 
 @pytest.mark.parametrize("route", OF_A_DELIVERY, ids=lambda route: f"{route.method} {route.rule}")

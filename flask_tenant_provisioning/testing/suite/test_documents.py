@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from flask_tenant_provisioning.openapi.paths import path_of
-from flask_tenant_provisioning.testing.answers import TITLES
+from flask_tenant_provisioning.openapi.operations import get_path_template
 from flask_tenant_provisioning.testing.callers import Caller
+from flask_tenant_provisioning.testing.responses import PROBLEM_TITLES
 
 DOCUMENTS = ("/openapi.json", "/docs", "/problems", "/problems/validation-error")
 EXPLAINED = {"type", "code", "title", "status", "meaning", "remedy", "example"}
@@ -35,10 +35,12 @@ def test_the_openapi_document_has_every_operation_and_what_it_needs(provisioning
     answer = provisioning_partner("GET", "/openapi.json")
     paths = answer.document()["paths"]
     for route in api.mount.routes:
-        operation = paths.get(path_of(route), {}).get(route.method.lower())
-        answer.require(operation is not None, f"describe {route.method} {path_of(route)}")
-        needed = [*api.needs_of(route)]
-        answer.require(operation["x-permissions"] == needed, f"say what {route.method} {path_of(route)} needs")
+        operation = paths.get(get_path_template(route), {}).get(route.method.lower())
+        answer.require(operation is not None, f"describe {route.method} {get_path_template(route)}")
+        needed = [*api.get_required_permissions(route)]
+        answer.require(
+            operation["x-permissions"] == needed, f"say what {route.method} {get_path_template(route)} needs"
+        )
 
 
 def test_the_openapi_document_says_where_the_api_is(provisioning_partner: Caller) -> None:
@@ -53,7 +55,7 @@ def test_the_page_of_the_api_is_served_whole(provisioning_partner: Caller) -> No
     answer.require("Content-Security-Policy" in answer.headers, "come with a Content-Security-Policy")
 
 
-@pytest.mark.parametrize("code", TITLES)
+@pytest.mark.parametrize("code", PROBLEM_TITLES)
 def test_every_problem_code_is_explained(provisioning_partner: Caller, code: str) -> None:
     answer = provisioning_partner("GET", f"/problems/{code}", headers={"Accept": "application/json"})
     found = answer.document()
@@ -65,7 +67,7 @@ def test_every_problem_code_is_explained(provisioning_partner: Caller, code: str
 def test_the_index_of_problems_has_every_code(provisioning_partner: Caller) -> None:
     answer = provisioning_partner("GET", "/problems", headers={"Accept": "application/json"})
     codes = {one["code"] for one in answer.document()["items"]}
-    answer.require(codes >= {*TITLES}, f"list {', '.join(sorted({*TITLES} - codes))} too")
+    answer.require(codes >= {*PROBLEM_TITLES}, f"list {', '.join(sorted({*PROBLEM_TITLES} - codes))} too")
 
 
 def test_an_explanation_is_a_page_for_people(provisioning_partner: Caller) -> None:

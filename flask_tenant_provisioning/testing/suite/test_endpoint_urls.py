@@ -6,17 +6,17 @@ from ipaddress import ip_address
 
 import pytest
 
-from flask_tenant_provisioning.testing.answers import Answer
 from flask_tenant_provisioning.testing.callers import WEBHOOKS, Caller
-from flask_tenant_provisioning.testing.endpoints import (
-    change,
-    endpoint,
-    endpoint_body,
-    endpoint_path,
-    new_endpoint,
-    public,
-    url_to,
+from flask_tenant_provisioning.testing.events import (
+    change_endpoint,
+    create_endpoint,
+    get_endpoint_path,
+    make_endpoint_body,
+    make_webhook_url,
+    remove_secret,
+    require_endpoint,
 )
+from flask_tenant_provisioning.testing.responses import ApiResponse
 
 #: Addresses within somebody's network, each of another kind; a host may allow some of them.
 INSIDE = (
@@ -39,12 +39,12 @@ NO_RECEIVERS = (
 )  # fmt: skip
 
 
-def attempt(caller: Caller, url: str) -> Answer:
+def attempt(caller: Caller, url: str) -> ApiResponse:
     """The answer to the creation of an endpoint with this URL."""
-    return caller("POST", WEBHOOKS, json=endpoint_body(caller, url=url))
+    return caller("POST", WEBHOOKS, json=make_endpoint_body(caller, url=url))
 
 
-def refused_url(answer: Answer) -> None:
+def refused_url(answer: ApiResponse) -> None:
     """Demand that the URL is refused, and named alone."""
     answer.require(answer.faults() == {"#/url": "refused-url"}, "refuse the URL, and name it alone")
 
@@ -61,12 +61,12 @@ def test_an_address_within_somebodys_network_is_refused(provisioning_partner: Ca
     mapped = getattr(ip_address(address), "ipv4_mapped", None)
     skip_what_the_host_allows(provisioning_partner, str(mapped or address))
     host = f"[{address}]" if ":" in address else address
-    refused_url(attempt(provisioning_partner, url_to(provisioning_partner.api.settings, host)))
+    refused_url(attempt(provisioning_partner, make_webhook_url(provisioning_partner.api.settings, host)))
 
 
 def test_the_machines_own_name_is_refused(provisioning_partner: Caller) -> None:
     skip_what_the_host_allows(provisioning_partner, "127.0.0.1", "::1")
-    refused_url(attempt(provisioning_partner, url_to(provisioning_partner.api.settings, "localhost")))
+    refused_url(attempt(provisioning_partner, make_webhook_url(provisioning_partner.api.settings, "localhost")))
 
 
 @pytest.mark.parametrize("host", DISGUISED)
@@ -85,7 +85,7 @@ def test_a_scheme_that_the_host_does_not_allow_is_refused(provisioning_partner: 
     others = {"https", "http"} - {*settings.webhook_schemes}
     if not others:
         pytest.skip("PROVISIONING_WEBHOOK_SCHEMES allows both")
-    _, _, rest = url_to(settings).partition(":")
+    _, _, rest = make_webhook_url(settings).partition(":")
     refused_url(attempt(provisioning_partner, f"{others.pop()}:{rest}"))
 
 
@@ -99,23 +99,23 @@ def test_a_port_that_the_host_does_not_allow_is_refused(provisioning_partner: Ca
 
 @pytest.mark.parametrize("end", ["#fragment", "?a=b c", "%zz", "\u00e9", "\t"])
 def test_what_no_request_could_carry_is_refused(provisioning_partner: Caller, end: str) -> None:
-    refused_url(attempt(provisioning_partner, url_to(provisioning_partner.api.settings) + end))
+    refused_url(attempt(provisioning_partner, make_webhook_url(provisioning_partner.api.settings) + end))
 
 
 @pytest.mark.parametrize("url", [None, 7, "", "x" * 2049])
 def test_a_url_is_text_of_2048_characters_at_most(provisioning_partner: Caller, url: object) -> None:
-    answer = provisioning_partner("POST", WEBHOOKS, json=endpoint_body(provisioning_partner, url=url))
+    answer = provisioning_partner("POST", WEBHOOKS, json=make_endpoint_body(provisioning_partner, url=url))
     answer.require({*answer.faults()} == {"#/url"}, "name the URL alone")
 
 
 def test_an_endpoint_is_not_led_inside_afterwards(provisioning_partner: Caller) -> None:
     skip_what_the_host_allows(provisioning_partner, "169.254.169.254")
-    made = new_endpoint(provisioning_partner)
-    inside = url_to(provisioning_partner.api.settings, "169.254.169.254")
-    answer = change(provisioning_partner, "PATCH", made, json={"url": inside})
+    made = create_endpoint(provisioning_partner)
+    inside = make_webhook_url(provisioning_partner.api.settings, "169.254.169.254")
+    answer = change_endpoint(provisioning_partner, "PATCH", made, json={"url": inside})
     refused_url(answer)
-    shown = endpoint(provisioning_partner("GET", endpoint_path(made)))
-    answer.require(shown == public(made), "leave the endpoint as it was")
+    shown = require_endpoint(provisioning_partner("GET", get_endpoint_path(made)))
+    answer.require(shown == remove_secret(made), "leave the endpoint as it was")
 
 
 def test_a_refused_url_makes_no_endpoint(provisioning_partner: Caller) -> None:

@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from flask_tenant_provisioning.blueprint import ROUTES
-from flask_tenant_provisioning.testing.answers import Answer
+from flask_tenant_provisioning.routes import ROUTES
 from flask_tenant_provisioning.testing.callers import WEBHOOKS, Caller
-from flask_tenant_provisioning.testing.endpoints import (
-    change,
-    endpoint,
-    endpoint_body,
-    endpoint_path,
-    new_endpoint,
-    public,
+from flask_tenant_provisioning.testing.events import (
+    change_endpoint,
+    create_endpoint,
+    get_endpoint_path,
+    make_endpoint_body,
+    remove_secret,
+    require_endpoint,
 )
+from flask_tenant_provisioning.testing.responses import ApiResponse
 from flask_tenant_provisioning.web.routing import Route
 
 NOBODYS = "01890000-0000-7000-8000-000000000000"
@@ -48,14 +48,14 @@ SERVERS_OWN = {
 hangs_on_a_version = pytest.mark.parametrize("write", HANGS_ON_A_VERSION)
 
 
-def written(caller: Caller, webhook: dict[str, Any], write: str, header: str | None) -> Answer:
+def written(caller: Caller, webhook: dict[str, Any], write: str, header: str | None) -> ApiResponse:
     """The answer to a write under this ``If-Match``, or none."""
     method, _, action = write.partition(" ")
     content: dict[str, Any] = {"json": {"description": "changed"}} if method == "PATCH" else {}
-    return caller(method, endpoint_path(webhook, action), headers={"If-Match": header} if header else {}, **content)
+    return caller(method, get_endpoint_path(webhook, action), headers={"If-Match": header} if header else {}, **content)
 
 
-def asked_of(caller: Caller, route: Route, webhook: str) -> Answer:
+def asked_of(caller: Caller, route: Route, webhook: str) -> ApiResponse:
     """The answer of `route` for this id, to a request that is valid otherwise."""
     body = {"description": "theirs"} if route.method == "PATCH" else {"since": "2100-01-01T00:00:00Z"}
     content: dict[str, Any] = {"json": body} if route.body and route.body_required else {}
@@ -63,7 +63,7 @@ def asked_of(caller: Caller, route: Route, webhook: str) -> Answer:
     return caller(route.method, path, headers={"If-Match": "*"}, **content)
 
 
-def told(answer: Answer) -> dict[str, Any]:
+def told(answer: ApiResponse) -> dict[str, Any]:
     """The problem, without what differs between two requests."""
     found = answer.problem(404, "webhook-not-found")
     return {name: value for name, value in found.items() if name not in ("request_id", "instance")}
@@ -71,40 +71,42 @@ def told(answer: Answer) -> dict[str, Any]:
 
 def unchanged(caller: Caller, webhook: dict[str, Any]) -> bool:
     """Whether the endpoint is as it was."""
-    return endpoint(caller("GET", endpoint_path(webhook))) == public(webhook)
+    return require_endpoint(caller("GET", get_endpoint_path(webhook))) == remove_secret(webhook)
 
 
 def test_an_endpoint_is_created(provisioning_partner: Caller) -> None:
-    body = endpoint_body(provisioning_partner, description="株式会社", events=["tenant.*", "*.deleted", "tenant.*"])
-    new_endpoint(provisioning_partner)
+    body = make_endpoint_body(
+        provisioning_partner, description="株式会社", events=["tenant.*", "*.deleted", "tenant.*"]
+    )
+    create_endpoint(provisioning_partner)
     answer = provisioning_partner("POST", WEBHOOKS, json=body)
-    made = endpoint(answer, 201)
+    made = require_endpoint(answer, 201)
     shown = {**body, "events": ["tenant.*", "*.deleted"], "partner": provisioning_partner.partner, "signing": "v1"}
     answer.require(made | shown == made, "show the endpoint as it was sent, each glob once")
     unset = {"disabled_reason": None, "failing_since": None, "public_key": None, "version": 1}
     answer.require(made | unset == made, "create it in version 1, and well")
     found = provisioning_partner("GET", provisioning_partner.api.at(answer.header("Location")))
-    found.require(endpoint(found) == public(made), "be where the Location of its creation says")
+    found.require(require_endpoint(found) == remove_secret(made), "be where the Location of its creation says")
 
 
 def test_an_endpoint_of_which_nothing_is_said_hears_everything(provisioning_partner: Caller) -> None:
-    new_endpoint(provisioning_partner)
-    answer = provisioning_partner("POST", WEBHOOKS, json={"url": endpoint_body(provisioning_partner)["url"]})
-    made = endpoint(answer, 201)
+    create_endpoint(provisioning_partner)
+    answer = provisioning_partner("POST", WEBHOOKS, json={"url": make_endpoint_body(provisioning_partner)["url"]})
+    made = require_endpoint(answer, 201)
     usual = {"description": None, "events": ["*"], "signing": "v1", "enabled": True}
     answer.require(made | usual == made, "be enabled, hear every event, and sign v1")
 
 
 def test_a_secret_is_shown_once(provisioning_partner: Caller) -> None:
-    change(provisioning_partner, "DELETE", new_endpoint(provisioning_partner)).expect(204)
-    created = provisioning_partner("POST", WEBHOOKS, json=endpoint_body(provisioning_partner))
-    made = endpoint(created, 201)
+    change_endpoint(provisioning_partner, "DELETE", create_endpoint(provisioning_partner)).expect(204)
+    created = provisioning_partner("POST", WEBHOOKS, json=make_endpoint_body(provisioning_partner))
+    made = require_endpoint(created, 201)
     secret = re.fullmatch(r"whsec_[A-Za-z0-9+/]{43}=", str(made.get("secret")))
     created.require(secret is not None, "show a secret of 256 bits")
     for answer in (
-        provisioning_partner("GET", endpoint_path(made)),
+        provisioning_partner("GET", get_endpoint_path(made)),
         provisioning_partner("GET", WEBHOOKS),
-        change(provisioning_partner, "PATCH", made, json={"description": "changed"}),
+        change_endpoint(provisioning_partner, "PATCH", made, json={"description": "changed"}),
     ):
         answer.expect(200)
         hidden = '"secret"' not in answer.text and made["secret"] not in answer.text
@@ -112,22 +114,22 @@ def test_a_secret_is_shown_once(provisioning_partner: Caller) -> None:
 
 
 def test_an_endpoint_that_signs_asymmetrically_shows_its_public_key(provisioning_partner: Caller) -> None:
-    made = new_endpoint(provisioning_partner, signing="v1a")
-    answer = provisioning_partner("GET", endpoint_path(made))
-    key = endpoint(answer)["public_key"]
+    made = create_endpoint(provisioning_partner, signing="v1a")
+    answer = provisioning_partner("GET", get_endpoint_path(made))
+    key = require_endpoint(answer)["public_key"]
     answer.require(made["secret"] is None, "have no secret to show")
     answer.require(key == made["public_key"] and key.startswith("whpk_"), "show the key that verifies, at any time")
 
 
 def test_an_endpoint_that_is_known_is_not_shown_again(provisioning_partner: Caller) -> None:
-    made = new_endpoint(provisioning_partner)
-    answer = provisioning_partner("GET", endpoint_path(made), headers={"If-None-Match": '"1"'}).expect(304)
+    made = create_endpoint(provisioning_partner)
+    answer = provisioning_partner("GET", get_endpoint_path(made), headers={"If-None-Match": '"1"'}).expect(304)
     answer.require(not answer.body and answer.header("ETag") == '"1"', "answer with the ETag alone")
 
 
 def test_endpoints_are_listed_page_by_page(provisioning_partner: Caller, provisioning_stranger: Caller) -> None:
-    made = [public(new_endpoint(provisioning_partner)) for _ in range(3)]
-    new_endpoint(provisioning_stranger)
+    made = [remove_secret(create_endpoint(provisioning_partner)) for _ in range(3)]
+    create_endpoint(provisioning_stranger)
     first = provisioning_partner("GET", f"{WEBHOOKS}?limit=2")
     page = first.document()
     rest = provisioning_partner("GET", f"{WEBHOOKS}?limit=2&cursor={page['next']}").document()
@@ -140,7 +142,7 @@ def test_endpoints_are_listed_page_by_page(provisioning_partner: Caller, provisi
 @pytest.mark.parametrize("case", WRONG_GLOBS)
 def test_a_glob_that_means_nothing_is_named(provisioning_partner: Caller, case: str) -> None:
     globs, faults = WRONG_GLOBS[case]
-    answer = provisioning_partner("POST", WEBHOOKS, json=endpoint_body(provisioning_partner, events=globs))
+    answer = provisioning_partner("POST", WEBHOOKS, json=make_endpoint_body(provisioning_partner, events=globs))
     answer.require(answer.faults() == faults, f"say {faults}")
 
 
@@ -153,36 +155,36 @@ def test_all_that_is_wrong_with_an_endpoint_is_named_at_once(provisioning_partne
 
 @pytest.mark.parametrize("name", SERVERS_OWN)
 def test_a_field_of_an_endpoint_that_the_server_sets_is_refused(provisioning_partner: Caller, name: str) -> None:
-    body = endpoint_body(provisioning_partner, **{name: SERVERS_OWN[name]})
+    body = make_endpoint_body(provisioning_partner, **{name: SERVERS_OWN[name]})
     answer = provisioning_partner("POST", WEBHOOKS, json=body)
     answer.require(answer.faults() == {f"#/{name}": "read-only"}, f"refuse {name} alone, as read-only")
 
 
 def test_an_endpoint_is_changed_in_what_is_named(provisioning_partner: Caller) -> None:
-    made = new_endpoint(provisioning_partner, description="old")
+    made = create_endpoint(provisioning_partner, description="old")
     patch = {"description": None, "events": ["tenant.created"]}
-    answer = change(provisioning_partner, "PATCH", made, json=patch)
-    found = endpoint(answer)
+    answer = change_endpoint(provisioning_partner, "PATCH", made, json=patch)
+    found = require_endpoint(answer)
     moved = {"version": 2, "updated_at": found["updated_at"]}
-    answer.require(found == {**public(made), **patch, **moved}, "change what was named, and nothing else")
-    same = change(provisioning_partner, "PATCH", found, json=patch)
-    same.require(endpoint(same) == found, "change nothing where it is so already")
-    signing = change(provisioning_partner, "PATCH", found, json={"signing": "v1a"})
+    answer.require(found == {**remove_secret(made), **patch, **moved}, "change what was named, and nothing else")
+    same = change_endpoint(provisioning_partner, "PATCH", found, json=patch)
+    same.require(require_endpoint(same) == found, "change nothing where it is so already")
+    signing = change_endpoint(provisioning_partner, "PATCH", found, json={"signing": "v1a"})
     signing.require(signing.faults() == {"#/signing": "read-only"}, "leave the way of signing as it is")
 
 
 def test_a_deleted_endpoint_is_gone(provisioning_partner: Caller) -> None:
-    made, other = new_endpoint(provisioning_partner), new_endpoint(provisioning_partner)
-    answer = change(provisioning_partner, "DELETE", made).expect(204)
+    made, other = create_endpoint(provisioning_partner), create_endpoint(provisioning_partner)
+    answer = change_endpoint(provisioning_partner, "DELETE", made).expect(204)
     answer.require(not answer.body, "answer without a body")
-    provisioning_partner("GET", endpoint_path(made)).problem(404, "webhook-not-found")
-    change(provisioning_partner, "DELETE", made).problem(404, "webhook-not-found")
+    provisioning_partner("GET", get_endpoint_path(made)).problem(404, "webhook-not-found")
+    change_endpoint(provisioning_partner, "DELETE", made).problem(404, "webhook-not-found")
     answer.require(unchanged(provisioning_partner, other), "leave the other endpoint")
 
 
 @hangs_on_a_version
 def test_a_write_to_another_version_of_an_endpoint_fails(provisioning_partner: Caller, write: str) -> None:
-    made = new_endpoint(provisioning_partner)
+    made = create_endpoint(provisioning_partner)
     answer = written(provisioning_partner, made, write, '"0"')
     answer.problem(412, "precondition-failed")
     answer.require(unchanged(provisioning_partner, made), "leave the endpoint as it was")
@@ -190,17 +192,17 @@ def test_a_write_to_another_version_of_an_endpoint_fails(provisioning_partner: C
 
 @hangs_on_a_version
 def test_a_write_to_this_version_of_an_endpoint_succeeds(provisioning_partner: Caller, write: str) -> None:
-    made = new_endpoint(provisioning_partner)
+    made = create_endpoint(provisioning_partner)
     answer = written(provisioning_partner, made, write, '"1"').expect(200, 204)
     if answer.status == 200:
-        answer.require(endpoint(answer)["version"] == 2, "count one version more")
+        answer.require(require_endpoint(answer)["version"] == 2, "count one version more")
 
 
 @hangs_on_a_version
 def test_a_write_to_any_version_of_an_endpoint_is_taken_or_refused_as_the_host_says(
     provisioning_partner: Caller, write: str
 ) -> None:
-    made = new_endpoint(provisioning_partner)
+    made = create_endpoint(provisioning_partner)
     answer = written(provisioning_partner, made, write, None)
     if not provisioning_partner.api.settings.require_if_match:
         answer.expect(200, 204)
@@ -210,38 +212,38 @@ def test_a_write_to_any_version_of_an_endpoint_is_taken_or_refused_as_the_host_s
 
 
 def test_of_two_writers_to_an_endpoint_with_one_etag_the_first_wins(provisioning_partner: Caller) -> None:
-    made = new_endpoint(provisioning_partner)
-    first = endpoint(written(provisioning_partner, made, "PATCH", '"1"'))
+    made = create_endpoint(provisioning_partner)
+    first = require_endpoint(written(provisioning_partner, made, "PATCH", '"1"'))
     second = written(provisioning_partner, made, "PATCH", '"1"')
     second.problem(412, "precondition-failed")
     second.require(unchanged(provisioning_partner, first), "leave what the first wrote")
 
 
 def test_an_endpoint_that_is_created_again_with_one_key_is_the_same(provisioning_partner: Caller) -> None:
-    body, headers = endpoint_body(provisioning_partner), {"Idempotency-Key": "once"}
-    change(provisioning_partner, "DELETE", new_endpoint(provisioning_partner)).expect(204)
+    body, headers = make_endpoint_body(provisioning_partner), {"Idempotency-Key": "once"}
+    change_endpoint(provisioning_partner, "DELETE", create_endpoint(provisioning_partner)).expect(204)
     first = provisioning_partner("POST", WEBHOOKS, json=body, headers=headers)
-    made = endpoint(first, 201)
+    made = require_endpoint(first, 201)
     again = provisioning_partner("POST", WEBHOOKS, json=body, headers=headers)
-    again.require(endpoint(again, 201) == made, "repeat the answer, its secret included")
+    again.require(require_endpoint(again, 201) == made, "repeat the answer, its secret included")
     again.require(again.header("Idempotency-Replayed") == "true", "say that it does")
     listed = provisioning_partner("GET", WEBHOOKS)
-    listed.require(listed.document()["items"] == [public(made)], "list one endpoint")
-    other = endpoint_body(provisioning_partner, description="another")
+    listed.require(listed.document()["items"] == [remove_secret(made)], "list one endpoint")
+    other = make_endpoint_body(provisioning_partner, description="another")
     answer = provisioning_partner("POST", WEBHOOKS, json=other, headers=headers)
     answer.problem(422, "idempotency-key-reused")
 
 
 def test_an_endpoint_that_is_rehearsed_is_not_there(provisioning_partner: Caller) -> None:
-    made = new_endpoint(provisioning_partner)
+    made = create_endpoint(provisioning_partner)
     rehearsed = f"{WEBHOOKS}?validate_only=true"
-    answer = provisioning_partner("POST", rehearsed, json=endpoint_body(provisioning_partner))
+    answer = provisioning_partner("POST", rehearsed, json=make_endpoint_body(provisioning_partner))
     answer.require(answer.status in (201, 403), "answer as the creation would")
     for method, action in (("DELETE", ""), ("POST", "/rotate-secret")):
-        answer = change(provisioning_partner, method, made, f"{action}?validate_only=true").expect(200, 204)
+        answer = change_endpoint(provisioning_partner, method, made, f"{action}?validate_only=true").expect(200, 204)
         answer.require(answer.header("X-Validate-Only") == "true", "say that nothing was written")
     listed = provisioning_partner("GET", WEBHOOKS)
-    listed.require(listed.document()["items"] == [public(made)], "list what was there before, as it was")
+    listed.require(listed.document()["items"] == [remove_secret(made)], "list what was there before, as it was")
 
 
 def test_a_partner_has_as_many_endpoints_as_the_host_allows(
@@ -250,29 +252,29 @@ def test_a_partner_has_as_many_endpoints_as_the_host_allows(
     limit = provisioning_partner.api.settings.webhook_limit
     if limit > 25:
         pytest.skip(f"PROVISIONING_WEBHOOK_LIMIT is {limit}")
-    body = endpoint_body(provisioning_partner)
-    made = [endpoint(provisioning_partner("POST", WEBHOOKS, json=body), 201) for _ in range(limit)]
+    body = make_endpoint_body(provisioning_partner)
+    made = [require_endpoint(provisioning_partner("POST", WEBHOOKS, json=body), 201) for _ in range(limit)]
     refused = provisioning_partner("POST", WEBHOOKS, json=body)
     refused.problem(403, "quota-exceeded", limit=limit)
     if made:
-        endpoint(provisioning_stranger("POST", WEBHOOKS, json=body), 201)
-        change(provisioning_partner, "DELETE", made[0]).expect(204)
-        endpoint(provisioning_partner("POST", WEBHOOKS, json=body), 201)
+        require_endpoint(provisioning_stranger("POST", WEBHOOKS, json=body), 201)
+        change_endpoint(provisioning_partner, "DELETE", made[0]).expect(204)
+        require_endpoint(provisioning_partner("POST", WEBHOOKS, json=body), 201)
 
 
 def test_a_rotation_shows_another_secret(provisioning_partner: Caller) -> None:
-    made = new_endpoint(provisioning_partner)
-    answer = change(provisioning_partner, "POST", made, "/rotate-secret", json={"overlap_hours": 0})
-    found = endpoint(answer)
+    made = create_endpoint(provisioning_partner)
+    answer = change_endpoint(provisioning_partner, "POST", made, "/rotate-secret", json={"overlap_hours": 0})
+    found = require_endpoint(answer)
     answer.require(found["secret"].startswith("whsec_") and found["secret"] != made["secret"], "show another secret")
     moved = {"version": 2, "updated_at": found["updated_at"]}
-    answer.require(public(found) == {**public(made), **moved}, "change nothing else")
+    answer.require(remove_secret(found) == {**remove_secret(made), **moved}, "change nothing else")
 
 
 @pytest.mark.parametrize("hours", [-1, 169, 1.5, "24", None, True])
 def test_an_overlap_is_a_number_of_hours(provisioning_partner: Caller, hours: Any) -> None:
-    made = new_endpoint(provisioning_partner)
-    answer = change(provisioning_partner, "POST", made, "/rotate-secret", json={"overlap_hours": hours})
+    made = create_endpoint(provisioning_partner)
+    answer = change_endpoint(provisioning_partner, "POST", made, "/rotate-secret", json={"overlap_hours": hours})
     answer.require({*answer.faults()} == {"#/overlap_hours"}, "name the overlap")
     answer.require(unchanged(provisioning_partner, made), "leave the secret as it was")
 
@@ -281,14 +283,14 @@ def test_an_overlap_is_a_number_of_hours(provisioning_partner: Caller, hours: An
 def test_anothers_endpoint_answers_as_one_that_never_was(
     provisioning_partner: Caller, provisioning_stranger: Caller, route: Route
 ) -> None:
-    made = new_endpoint(provisioning_partner)
+    made = create_endpoint(provisioning_partner)
     theirs, nobodys = (asked_of(provisioning_stranger, route, one) for one in (made["webhook"], NOBODYS))
     theirs.require(told(theirs) == told(nobodys), "answer as for an id that never was")
     theirs.require(unchanged(provisioning_partner, made), "leave the other partner's endpoint as it was")
 
 
 def test_a_partner_may_name_no_partner_to_endpoints(provisioning_partner: Caller) -> None:
-    named, body = f"{WEBHOOKS}?partner={provisioning_partner.partner}", endpoint_body(provisioning_partner)
+    named, body = f"{WEBHOOKS}?partner={provisioning_partner.partner}", make_endpoint_body(provisioning_partner)
     for answer in (provisioning_partner("GET", named), provisioning_partner("POST", named, json=body)):
         answer.problem(403, "insufficient-permission")
 
@@ -296,11 +298,11 @@ def test_a_partner_may_name_no_partner_to_endpoints(provisioning_partner: Caller
 def test_an_administrator_reaches_everybodys_endpoints(
     provisioning_partner: Caller, provisioning_stranger: Caller
 ) -> None:
-    made, everybody = new_endpoint(provisioning_partner), provisioning_stranger.administrator()
-    changed = endpoint(change(everybody, "PATCH", made, json={"description": "seen"}))
+    made, everybody = create_endpoint(provisioning_partner), provisioning_stranger.administrator()
+    changed = require_endpoint(change_endpoint(everybody, "PATCH", made, json={"description": "seen"}))
     query = f"{WEBHOOKS}?partner={provisioning_partner.partner}"
-    made_for = everybody("POST", query, json=endpoint_body(provisioning_partner))
-    other = endpoint(made_for, 201)
+    made_for = everybody("POST", query, json=make_endpoint_body(provisioning_partner))
+    other = require_endpoint(made_for, 201)
     made_for.require(other["partner"] == provisioning_partner.partner, "create it for the partner that was named")
     answer = everybody("GET", query)
-    answer.require(answer.document()["items"] == [changed, public(other)], "list this partner's endpoints")
+    answer.require(answer.document()["items"] == [changed, remove_secret(other)], "list this partner's endpoints")

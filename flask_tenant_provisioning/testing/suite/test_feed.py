@@ -10,7 +10,15 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 
 from flask_tenant_provisioning.testing.callers import TENANTS, Caller
-from flask_tenant_provisioning.testing.following import ACTOR, AUDITED, EVENTS, followed, kinds, pages, read
+from flask_tenant_provisioning.testing.events import (
+    ACTOR_FIELDS,
+    AUDITED_ACTOR_FIELDS,
+    EVENTS,
+    iter_event_pages,
+    list_event_types,
+    read_event_page,
+    read_events,
+)
 
 CHANGES = ("tenant.updated", "tenant.suspended", "tenant.reactivated", "tenant.deleted", "tenant.restored")
 WRONG_QUESTIONS = {
@@ -54,7 +62,7 @@ def refused_place(partner: Caller, place: str) -> None:
 def test_a_new_tenant_is_in_the_feed(provisioning_partner: Caller) -> None:
     made = provisioning_partner("POST", TENANTS, json=provisioning_partner.body())
     tenant = made.tenant(201)
-    answer = read(provisioning_partner, tenant=tenant["tenant"])
+    answer = read_event_page(provisioning_partner, tenant=tenant["tenant"])
     event = answer.json()["items"][0]
     expected = {
         "type": "tenant.created",
@@ -74,9 +82,9 @@ def test_a_new_tenant_is_in_the_feed(provisioning_partner: Caller) -> None:
 
 def test_every_change_is_in_the_feed_in_its_order(provisioning_partner: Caller) -> None:
     states = changed(provisioning_partner)
-    answer = read(provisioning_partner, tenant=states[0]["tenant"], type=",".join(CHANGES))
+    answer = read_event_page(provisioning_partner, tenant=states[0]["tenant"], type=",".join(CHANGES))
     events = answer.json()["items"]
-    answer.require(kinds(events) == [*CHANGES], f"show {', '.join(CHANGES)}")
+    answer.require(list_event_types(events) == [*CHANGES], f"show {', '.join(CHANGES)}")
     answer.require([event["data"] for event in events] == states[1:], "show the tenant as each change left it")
     for before, event in zip(states, events, strict=False):
         after, told = event["data"], event["changes"]
@@ -89,14 +97,14 @@ def test_a_removal_for_good_is_in_the_feed(provisioning_partner: Caller) -> None
     tenant = provisioning_partner.create()
     if provisioning_partner.purge(tenant).status == 202:
         pytest.skip("this host works before a tenant is removed")
-    answer = read(provisioning_partner, tenant=tenant["tenant"])
-    found = kinds(answer.json()["items"])
+    answer = read_event_page(provisioning_partner, tenant=tenant["tenant"])
+    found = list_event_types(answer.json()["items"])
     answer.require(found == ["tenant.created", "tenant.purged"], "end with tenant.purged")
 
 
 def test_what_changes_nothing_leaves_no_event(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
-    place = [*pages(provisioning_partner)][-1].json()["next"]
+    place = [*iter_event_pages(provisioning_partner)][-1].json()["next"]
     same, write = {"client_name": tenant["client_name"]}, provisioning_partner.write
     write("PATCH", tenant, json=same).tenant()
     write("POST", tenant, "/reactivate").tenant()
@@ -105,7 +113,7 @@ def test_what_changes_nothing_leaves_no_event(provisioning_partner: Caller) -> N
     write("PATCH", tenant, json={"client_name": "x"}, headers={"If-Match": '"0"'}).problem(412, "precondition-failed")
     taken = provisioning_partner.body(email=tenant["email"])
     provisioning_partner("POST", TENANTS, json=taken).problem(409, "tenant-exists")
-    answer = read(provisioning_partner, after=place)
+    answer = read_event_page(provisioning_partner, after=place)
     answer.require(answer.json()["items"] == [], "show no event of what changed nothing")
 
 
@@ -114,16 +122,16 @@ def test_a_change_that_is_repeated_is_one_event(provisioning_partner: Caller) ->
     for _ in range(2):
         tenant = provisioning_partner("POST", TENANTS, json=body, headers=headers).tenant(201)
     provisioning_partner.settled(tenant)
-    answer = read(provisioning_partner, type="tenant.created")
+    answer = read_event_page(provisioning_partner, type="tenant.created")
     answer.require(len(answer.json()["items"]) == 1, "show one event")
 
 
 def test_a_feed_without_events_says_where_those_to_come_will_be(provisioning_partner: Caller) -> None:
-    answer = read(provisioning_partner)
+    answer = read_event_page(provisioning_partner)
     page = answer.json()
     answer.require((page["items"], page["has_more"]) == ([], False), "show no event, and no more")
     tenant = provisioning_partner.create()
-    later = followed(provisioning_partner, after=page["next"], type="tenant.created")
+    later = read_events(provisioning_partner, after=page["next"], type="tenant.created")
     answer.require([event["tenant"] for event in later] == [tenant["tenant"]], "lead to the event that came later")
 
 
@@ -131,28 +139,28 @@ def test_a_feed_without_events_says_where_those_to_come_will_be(provisioning_par
 def test_following_the_feed_leads_to_every_event_once(provisioning_partner: Caller, limit: int) -> None:
     tenants = [provisioning_partner.create()["tenant"] for _ in range(3)]
     answers, found = [], []
-    for answer in pages(provisioning_partner, limit=limit):
+    for answer in iter_event_pages(provisioning_partner, limit=limit):
         answer.require(len(answer.json()["items"]) <= limit, f"hold {limit} events at most")
         answers.append(answer)
         found += answer.json()["items"]
     made = [event["tenant"] for event in found if event["type"] == "tenant.created"]
     answers[-1].require(made == tenants, "end the feed after every creation was shown once, in order")
     answers[-1].require(len({event["id"] for event in found}) == len(found), "show no event twice")
-    last = read(provisioning_partner, limit=limit, after=answers[-1].json()["next"])
+    last = read_event_page(provisioning_partner, limit=limit, after=answers[-1].json()["next"])
     last.require(last.json()["items"] == [], "show nothing behind the end")
 
 
 def test_the_feeds_link_leads_where_its_next_leads(provisioning_partner: Caller) -> None:
     for _ in range(2):
         provisioning_partner.create()
-    answer = read(provisioning_partner, limit=1)
+    answer = read_event_page(provisioning_partner, limit=1)
     link = re.fullmatch(r'<([^>]+)>; rel="next"', answer.header("Link"))
     if link is None:
         answer.fail('answer with one Link whose rel is "next"')
     asked = {"limit": ["1"], "after": [answer.json()["next"]]}
     answer.require(parse_qs(urlsplit(link[1]).query) == asked, "keep in its Link what was asked")
     by_link = provisioning_partner("GET", provisioning_partner.api.at(link[1])).document()["items"]
-    by_next = read(provisioning_partner, limit=1, after=answer.json()["next"]).json()["items"]
+    by_next = read_event_page(provisioning_partner, limit=1, after=answer.json()["next"]).json()["items"]
     answer.require(by_link == by_next, "lead to the next page")
 
 
@@ -166,7 +174,7 @@ def test_the_feed_shows_the_types_and_the_tenant_that_are_asked_for(provisioning
         ({"type": "tenant.created", "tenant": tenant.upper()}, [tenant]),
         ({"type": "tenant.purged"}, []),
     ):
-        answer = read(provisioning_partner, **asked)
+        answer = read_event_page(provisioning_partner, **asked)
         answer.require([event["tenant"] for event in answer.json()["items"]] == expected, "show these events alone")
 
 
@@ -180,12 +188,12 @@ def test_what_the_feed_cannot_be_asked_is_named(provisioning_partner: Caller, qu
 @pytest.mark.parametrize("misplaced", MISPLACED)
 def test_a_place_in_the_feed_cannot_be_made_up(provisioning_partner: Caller, misplaced: str) -> None:
     provisioning_partner.create()
-    refused_place(provisioning_partner, MISPLACED[misplaced](read(provisioning_partner).json()["next"]))
+    refused_place(provisioning_partner, MISPLACED[misplaced](read_event_page(provisioning_partner).json()["next"]))
 
 
 def test_a_place_in_the_feed_is_the_partners_own(provisioning_partner: Caller, provisioning_stranger: Caller) -> None:
     provisioning_partner.create()
-    refused_place(provisioning_stranger, read(provisioning_partner).json()["next"])
+    refused_place(provisioning_stranger, read_event_page(provisioning_partner).json()["next"])
 
 
 def test_a_cursor_of_a_list_is_no_place_in_the_feed(provisioning_partner: Caller) -> None:
@@ -196,10 +204,10 @@ def test_a_cursor_of_a_list_is_no_place_in_the_feed(provisioning_partner: Caller
 
 def test_anothers_events_are_never_shown(provisioning_partner: Caller, provisioning_stranger: Caller) -> None:
     theirs, mine = provisioning_stranger.create(), provisioning_partner.create()
-    answer = read(provisioning_partner)
+    answer = read_event_page(provisioning_partner)
     shown = {(event["partner"], event["tenant"]) for event in answer.json()["items"]}
     answer.require(shown == {(provisioning_partner.partner, mine["tenant"])}, "show the caller's own events alone")
-    named = read(provisioning_partner, tenant=theirs["tenant"])
+    named = read_event_page(provisioning_partner, tenant=theirs["tenant"])
     named.require(named.json()["items"] == [], "find nothing of another partner's")
 
 
@@ -213,7 +221,7 @@ def test_an_administrator_follows_the_feed_of_the_partner_that_it_names(
     provisioning_partner: Caller, provisioning_stranger: Caller
 ) -> None:
     tenant, everybody = provisioning_partner.create(), provisioning_stranger.administrator()
-    answer = read(everybody, partner=provisioning_partner.partner, type="tenant.created")
+    answer = read_event_page(everybody, partner=provisioning_partner.partner, type="tenant.created")
     events = answer.json()["items"]
     answer.require([event["tenant"] for event in events] == [tenant["tenant"]], "show this partner's events")
 
@@ -228,9 +236,9 @@ def test_from_where_somebody_acted_is_shown_to_auditors_alone(
         (provisioning_stranger.administrator(), {"partner": provisioning_partner.partner}),
     ):
         granted = caller.api.settings.roles[caller.role("event:read")]
-        answer = read(caller, **asked, type="tenant.created")
+        answer = read_event_page(caller, **asked, type="tenant.created")
         by = answer.json()["items"][0]["actor"]
-        seen = AUDITED if "audit:read" in granted else ACTOR
+        seen = AUDITED_ACTOR_FIELDS if "audit:read" in granted else ACTOR_FIELDS
         answer.require({*by} == seen, f"show {', '.join(sorted(seen))} of who acted")
         answer.require(by.get("user_agent") in (None, "conformance/1.0"), "show the user agent that was sent")
-        answer.require(seen is ACTOR or bool(by["user_agent"]), "show from where somebody acted")
+        answer.require(seen is ACTOR_FIELDS or bool(by["user_agent"]), "show from where somebody acted")

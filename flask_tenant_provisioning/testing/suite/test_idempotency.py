@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from flask_tenant_provisioning.testing.answers import Answer
-from flask_tenant_provisioning.testing.callers import TENANTS, Caller, path_of
+from flask_tenant_provisioning.testing.callers import TENANTS, Caller, get_tenant_path
+from flask_tenant_provisioning.testing.responses import ApiResponse
 
 KEY = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
 USABLE = ("k", "x" * 255, "with space", "~!#$%&'()*+-./:;<=>?@[\\]^_`{|}", '"quoted, with a comma"')
 USELESS = ("", "x" * 256, "é", "one, two", '"')
 
 
-def require_replayed(answer: Answer, first: Answer) -> None:
+def require_replayed(answer: ApiResponse, first: ApiResponse) -> None:
     """Demand the first request's answer."""
     answer.require(answer.headers.get("Idempotency-Replayed") == "true", "answer with Idempotency-Replayed: true")
     kept = ("ETag", "Location", "Content-Type")
@@ -127,5 +127,5 @@ def test_a_replay_shows_the_tenant_as_it_was(provisioning_partner: Caller) -> No
     tenant = provisioning_partner.settled(first.tenant(201))
     provisioning_partner.write("DELETE", tenant).expect(200)
     require_replayed(provisioning_partner("POST", TENANTS, json=body, headers=KEY), first)
-    again = provisioning_partner("GET", path_of(tenant))
+    again = provisioning_partner("GET", get_tenant_path(tenant))
     again.require(again.status == 404 or again.tenant()["status"] == "deleted", "not bring the tenant back")

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from flask_tenant_provisioning.blueprint import ROUTES
-from flask_tenant_provisioning.testing.answers import Answer
-from flask_tenant_provisioning.testing.callers import TENANTS, Caller, by_external_id, path_of
+from flask_tenant_provisioning.routes import ROUTES
+from flask_tenant_provisioning.testing.callers import TENANTS, Caller, get_tenant_path, get_upsert_path
+from flask_tenant_provisioning.testing.responses import ApiResponse
 from flask_tenant_provisioning.web.routing import Route
 
 NEVER = "01890000-0000-7000-8000-000000000000"
@@ -19,13 +19,13 @@ BY_ID = [route for route in ROUTES if "<tenant_id>" in route.rule and "partner:m
 by_id = pytest.mark.parametrize("route", BY_ID, ids=lambda route: f"{route.method} {route.rule}")
 
 
-def asked(caller: Caller, route: Route, tenant: str) -> Answer:
+def asked(caller: Caller, route: Route, tenant: str) -> ApiResponse:
     """The answer of `route` for this id, to a request that is valid otherwise."""
     content: dict[str, Any] = {"json": caller.body()} if route.body and route.body_required else {}
     return caller(route.method, route.rule.replace("<tenant_id>", tenant), headers={"If-Match": "*"}, **content)
 
 
-def essence(answer: Answer, tenant: str) -> str:
+def essence(answer: ApiResponse, tenant: str) -> str:
     """The answer without what must differ: the request's id and the id that was asked for."""
     document = {name: value for name, value in answer.problem(404, "tenant-not-found").items() if name != "request_id"}
     return json.dumps(document).replace(tenant, "ID")
@@ -73,7 +73,7 @@ def test_two_partners_may_use_one_email_and_one_external_id(
 def test_an_upsert_reaches_no_tenant_of_anothers(provisioning_partner: Caller, provisioning_stranger: Caller) -> None:
     tenant = provisioning_partner.create(external_id="shared")
     answer = provisioning_stranger(
-        "PUT", by_external_id("shared"), json=provisioning_stranger.body(external_id="shared")
+        "PUT", get_upsert_path("shared"), json=provisioning_stranger.body(external_id="shared")
     )
     answer.require(answer.tenant(201)["partner"] == provisioning_stranger.partner, "create the caller's own tenant")
     answer.require(provisioning_partner.read(tenant) == tenant, "leave the other partner's tenant as it was")
@@ -91,7 +91,7 @@ def test_an_administrator_reaches_everybodys_tenants(
     provisioning_partner: Caller, provisioning_stranger: Caller
 ) -> None:
     tenant, everybody = provisioning_partner.create(), provisioning_stranger.administrator()
-    answer = everybody("GET", path_of(tenant))
+    answer = everybody("GET", get_tenant_path(tenant))
     answer.require(answer.tenant() == tenant, "show the tenant")
     name = provisioning_partner.body()["client_name"]
     changed = everybody.write("PATCH", tenant, json={"client_name": name})

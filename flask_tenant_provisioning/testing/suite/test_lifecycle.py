@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 
-from flask_tenant_provisioning.cli.doctor.database import rows_of_tenants_are_removed
-from flask_tenant_provisioning.cli.doctor.findings import Patient
+from flask_tenant_provisioning.cli.doctor.context import DoctorContext
+from flask_tenant_provisioning.cli.doctor.database import check_tenant_rows
 from flask_tenant_provisioning.testing.api import MountedApi
-from flask_tenant_provisioning.testing.callers import Caller, path_of
+from flask_tenant_provisioning.testing.callers import Caller, get_tenant_path
 
 
 def test_a_tenant_is_suspended_for_a_reason(provisioning_partner: Caller) -> None:
@@ -93,7 +93,7 @@ def test_a_deletion_frees_the_email_and_the_external_id(provisioning_partner: Ca
     tenant = provisioning_partner.create(external_id="freed")
     provisioning_partner.delete(tenant)
     again = provisioning_partner.create(email=tenant["email"], external_id="freed")
-    answer = provisioning_partner("GET", path_of(again))
+    answer = provisioning_partner("GET", get_tenant_path(again))
     answer.require(answer.tenant()["tenant"] != tenant["tenant"], "show another tenant")
 
 
@@ -153,6 +153,6 @@ def test_purge_is_true_or_false_and_nothing_else(provisioning_partner: Caller, v
 
 
 def test_rows_that_the_host_keeps_of_a_tenant_go_with_it(provisioning_app: Flask, provisioning_api: MountedApi) -> None:
-    found = rows_of_tenants_are_removed(Patient(provisioning_app, provisioning_api.mount))
+    found = check_tenant_rows(DoctorContext(provisioning_app, provisioning_api.mount))
     if "no purge hook" in found.detail:
         pytest.fail(f"A purge should remove the host's rows too. {found.detail}: {found.advice}.", pytrace=False)

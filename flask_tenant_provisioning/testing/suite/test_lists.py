@@ -10,8 +10,8 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
 
-from flask_tenant_provisioning.testing.answers import Answer
 from flask_tenant_provisioning.testing.callers import TENANTS, Caller
+from flask_tenant_provisioning.testing.responses import ApiResponse
 
 COUNT = 5
 WRONG_QUERIES = {
@@ -33,7 +33,7 @@ WRONG_QUERIES = {
 }
 
 
-def pages(partner: Caller, **asked: Any) -> Iterator[Answer]:
+def pages(partner: Caller, **asked: Any) -> Iterator[ApiResponse]:
     """Every page of a list, by `next`."""
     cursor = None
     while True:
@@ -55,13 +55,13 @@ def filled(partner: Caller) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def first_page(provisioning_partner: Caller) -> Answer:
+def first_page(provisioning_partner: Caller) -> ApiResponse:
     """The first of several pages."""
     filled(provisioning_partner)
     return provisioning_partner("GET", f"{TENANTS}?limit=2")
 
 
-def continued(partner: Caller, cursor: str, **asked: Any) -> Answer:
+def continued(partner: Caller, cursor: str, **asked: Any) -> ApiResponse:
     """What follows `cursor`, in a list that may be another."""
     return partner("GET", f"{TENANTS}?{urlencode({'limit': 2, **asked, 'cursor': cursor})}")
 
@@ -94,7 +94,7 @@ def test_following_next_leads_to_every_tenant_once(provisioning_partner: Caller,
     answers[-1].require(found == tenants, "end the list after every tenant was shown once")
 
 
-def test_the_link_leads_where_next_leads(provisioning_partner: Caller, first_page: Answer) -> None:
+def test_the_link_leads_where_next_leads(provisioning_partner: Caller, first_page: ApiResponse) -> None:
     link = re.fullmatch(r'<([^>]+)>; rel="next"', first_page.header("Link"))
     if link is None:
         first_page.fail('answer with one Link whose rel is "next"')
@@ -106,7 +106,7 @@ def test_the_link_leads_where_next_leads(provisioning_partner: Caller, first_pag
     answer.require(answer.document()["items"] == same["items"], "show the next page")
 
 
-def test_a_tenant_that_comes_meanwhile_displaces_none(provisioning_partner: Caller, first_page: Answer) -> None:
+def test_a_tenant_that_comes_meanwhile_displaces_none(provisioning_partner: Caller, first_page: ApiResponse) -> None:
     provisioning_partner.create()
     rest = items(provisioning_partner, limit=2, cursor=first_page.document()["next"])
     names = [tenant["tenant"] for tenant in (*first_page.document()["items"], *rest)]
@@ -198,7 +198,7 @@ FORGERIES: dict[str, Callable[[str], str]] = {
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
-def test_a_forged_cursor_is_refused(provisioning_partner: Caller, first_page: Answer, forgery: str) -> None:
+def test_a_forged_cursor_is_refused(provisioning_partner: Caller, first_page: ApiResponse, forgery: str) -> None:
     forged = FORGERIES[forgery](first_page.document()["next"])
     continued(provisioning_partner, forged).problem(400, "invalid-cursor")
 
@@ -208,16 +208,16 @@ def test_a_forged_cursor_is_refused(provisioning_partner: Caller, first_page: An
     [{"sort": "-created_at"}, {"sort": "client_name"}, {"status": "active"}, {"include_deleted": "true"}, {"q": "a"}],
 )
 def test_a_cursor_of_another_list_is_refused(
-    provisioning_partner: Caller, first_page: Answer, asked: dict[str, str]
+    provisioning_partner: Caller, first_page: ApiResponse, asked: dict[str, str]
 ) -> None:
     continued(provisioning_partner, first_page.document()["next"], **asked).problem(400, "invalid-cursor")
 
 
-def test_a_cursor_of_another_partners_is_refused(provisioning_stranger: Caller, first_page: Answer) -> None:
+def test_a_cursor_of_another_partners_is_refused(provisioning_stranger: Caller, first_page: ApiResponse) -> None:
     continued(provisioning_stranger, first_page.document()["next"]).problem(400, "invalid-cursor")
 
 
-def test_a_cursor_serves_pages_of_any_size(provisioning_partner: Caller, first_page: Answer) -> None:
+def test_a_cursor_serves_pages_of_any_size(provisioning_partner: Caller, first_page: ApiResponse) -> None:
     cursor = first_page.document()["next"]
     one, two = (continued(provisioning_partner, cursor, limit=limit).document()["items"] for limit in (1, 2))
     first_page.require(one == two[:1] and len(two) == 2, "be followed by pages of any size")

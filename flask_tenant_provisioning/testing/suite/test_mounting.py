@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 
-from flask_tenant_provisioning.testing.api import MountedApi, ready
+from flask_tenant_provisioning.testing.api import MountedApi, require_testable_mount
 from flask_tenant_provisioning.testing.callers import TENANTS, Caller
-from flask_tenant_provisioning.testing.mounts import NotReady
+from flask_tenant_provisioning.testing.host import NotReady
 
 
 def test_the_api_is_mounted(
@@ -17,7 +17,7 @@ def test_the_api_is_mounted(
 ) -> None:
     obstacle = ""
     try:
-        ready(provisioning_app, provisioning_mount, provisioning_token)
+        require_testable_mount(provisioning_app, provisioning_mount, provisioning_token)
     except NotReady as error:
         obstacle = str(error)
     if obstacle:

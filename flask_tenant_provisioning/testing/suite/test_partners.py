@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
-from flask_tenant_provisioning.testing.answers import Answer
-from flask_tenant_provisioning.testing.callers import TENANTS, Caller, path_of
+from flask_tenant_provisioning.testing.callers import TENANTS, Caller, get_tenant_path
+from flask_tenant_provisioning.testing.responses import ApiResponse
 
 OTHER_PLAN = "a plan of nobody's"
 
@@ -29,14 +29,14 @@ def known(partner: Caller) -> dict[str, Any]:
     return partner_shown(partner)
 
 
-def partner_changed(partner: Caller, fields: dict[str, Any]) -> Answer:
+def partner_changed(partner: Caller, fields: dict[str, Any]) -> ApiResponse:
     """What an administrator hears who changes the partner."""
     found, admin = partner_shown(partner), partner.administrator()
     return admin("PATCH", at(partner), json=fields, headers=admin.matching(found))
 
 
 @contextmanager
-def being(partner: Caller, **fields: Any) -> Iterator[Answer]:
+def being(partner: Caller, **fields: Any) -> Iterator[ApiResponse]:
     """Have a partner changed for as long as the block lasts."""
     before = known(partner)
     answer = partner_changed(partner, fields)
@@ -98,10 +98,10 @@ def test_a_tenant_is_put_on_allowed_plans_alone(provisioning_partner: Caller) ->
 def test_a_suspended_partner_is_refused_at_once(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
     with being(provisioning_partner, status="suspended"):
-        provisioning_partner("GET", path_of(tenant)).problem(403, "partner-suspended")
-        answer = provisioning_partner.administrator()("GET", path_of(tenant))
+        provisioning_partner("GET", get_tenant_path(tenant)).problem(403, "partner-suspended")
+        answer = provisioning_partner.administrator()("GET", get_tenant_path(tenant))
         answer.require(answer.tenant() == tenant, "show the tenant to an administrator")
-    answer = provisioning_partner("GET", path_of(tenant))
+    answer = provisioning_partner("GET", get_tenant_path(tenant))
     answer.require(answer.tenant() == tenant, "show the tenant again")
 
 
@@ -115,7 +115,7 @@ def test_whoever_stands_above_reads_and_writes_nothing(
     with being(provisioning_stranger, parent=provisioning_partner.partner):
         answer = provisioning_partner("GET", TENANTS + query)
         answer.require(answer.document()["items"] == [tenant], "list the tenants of the partner below")
-        answer = provisioning_partner("GET", path_of(tenant) + query)
+        answer = provisioning_partner("GET", get_tenant_path(tenant) + query)
         answer.require(answer.tenant() == tenant, "show the tenant")
         body = provisioning_partner.body()
         provisioning_partner("POST", TENANTS + query, json=body).problem(403, "insufficient-permission")
@@ -136,7 +136,7 @@ def test_a_tenant_is_moved_with_its_counters(provisioning_partner: Caller, provi
     moved = {**tenant, "partner": provisioning_stranger.partner, **version}
     answer.require(found == moved, "give the tenant to the other partner, no more")
     answer.require(provisioning_stranger.read(found) == found, "show it to the partner whose it is")
-    provisioning_partner("GET", path_of(tenant)).problem(404, "tenant-not-found")
+    provisioning_partner("GET", get_tenant_path(tenant)).problem(404, "tenant-not-found")
     answer.require(counts(provisioning_partner)["tenants"]["total"] == 0, "count it here no more")
     answer.require(counts(provisioning_stranger)["tenants"]["active"] == 1, "count it there")
     nobody = admin.write("POST", found, "/move", json={"partner": f"{provisioning_stranger.partner}-nobody"})

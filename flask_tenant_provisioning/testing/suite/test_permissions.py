@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from flask_tenant_provisioning.blueprint import ROUTES
-from flask_tenant_provisioning.testing.answers import Answer
-from flask_tenant_provisioning.testing.callers import TENANTS, Caller, path_of
+from flask_tenant_provisioning.routes import ROUTES
+from flask_tenant_provisioning.testing.callers import TENANTS, Caller, get_tenant_path
+from flask_tenant_provisioning.testing.responses import ApiResponse
 from flask_tenant_provisioning.web.routing import Route
 
 NEVER = "01890000-0000-7000-8000-000000000000"
@@ -18,13 +18,13 @@ GUARDED = [route for route in ROUTES if isinstance(route.permissions, tuple)]
 guarded = pytest.mark.parametrize("route", GUARDED, ids=lambda route: f"{route.method} {route.rule}")
 
 
-def called(partner: Caller, route: Route, role: str | None, **claims: Any) -> Answer:
+def called(partner: Caller, route: Route, role: str | None, **claims: Any) -> ApiResponse:
     """The answer of `route` to somebody in `role` who asks for what is not there, or sends nothing."""
     path = re.sub("<[^>]+>", NEVER, route.rule)
     return partner.api(route.method, path, headers=partner.in_role(role, **claims))
 
 
-def denied(answer: Answer, route: Route, partner: Caller) -> None:
+def denied(answer: ApiResponse, route: Route, partner: Caller) -> None:
     """Demand the refusal that names what is needed."""
     answer.problem(403, "insufficient-permission", required=[*route.permissions])  # type: ignore[misc]
     scope = " ".join(route.permissions)  # type: ignore[arg-type]
@@ -32,7 +32,7 @@ def denied(answer: Answer, route: Route, partner: Caller) -> None:
     answer.require(answer.header("WWW-Authenticate") == challenge, f"challenge with {challenge}")
 
 
-def admitted(answer: Answer, route: Route, who: str) -> None:
+def admitted(answer: ApiResponse, route: Route, who: str) -> None:
     """Demand that `who` called was let pass; what was asked may need more, such as what a bulk job is to do."""
     needed = {*route.permissions}  # type: ignore[misc]
     is_denied = answer.status == 403 and not needed.isdisjoint(answer.json().get("required", needed))
@@ -86,6 +86,6 @@ def test_a_claim_adds_no_permission(provisioning_partner: Caller) -> None:
 def test_permission_is_asked_before_anything_else(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
     headers = {**provisioning_partner.in_role(None), "If-Match": '"0"', "Accept": "text/html"}
-    for path in (path_of(tenant), path_of({"tenant": NEVER}), path_of({"tenant": "no id"})):
+    for path in (get_tenant_path(tenant), get_tenant_path({"tenant": NEVER}), get_tenant_path({"tenant": "no id"})):
         answer = provisioning_partner.api("PATCH", f"{path}?colour=red", body=b"{", headers=headers)
         answer.problem(403, "insufficient-permission")

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from flask_tenant_provisioning.testing.answers import Answer
-from flask_tenant_provisioning.testing.callers import Caller, path_of
-from flask_tenant_provisioning.testing.diagnosis import PACKED
-from flask_tenant_provisioning.web.preconditions import etag
+from flask_tenant_provisioning.testing.callers import Caller, get_tenant_path
+from flask_tenant_provisioning.testing.responses import PACKED, ApiResponse
+from flask_tenant_provisioning.web.headers import format_etag
 
 WRITES = ("PATCH", "PUT", "DELETE", "POST /suspend", "POST /reactivate", "POST /restore")
 FAILING = ('"0"', '"999"', "W/{}", '"0", W/{}', "1", "", '"unterminated')
@@ -28,7 +27,7 @@ def prepared(partner: Caller, write: str) -> dict[str, Any]:
 
 def attempted(
     partner: Caller, tenant: dict[str, Any], write: str, header: str | None, name: str = "If-Match"
-) -> Answer:
+) -> ApiResponse:
     """The answer to the write under this header, and no other."""
     method, _, action = write.partition(" ")
     content: dict[str, Any] = {
@@ -36,7 +35,7 @@ def attempted(
         "PUT": {"json": partner.body()},
     }
     headers = {} if header is None else {name: header}
-    return partner(method, path_of(tenant) + action, headers=headers, **content.get(method, {}))
+    return partner(method, get_tenant_path(tenant) + action, headers=headers, **content.get(method, {}))
 
 
 @writes
@@ -103,7 +102,7 @@ def test_a_write_without_if_match_is_taken_or_refused_as_the_host_says(
 def test_the_precondition_of_a_purge_counts(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
     everybody = provisioning_partner.administrator()
-    path = f"{path_of(tenant)}?purge=true"
+    path = f"{get_tenant_path(tenant)}?purge=true"
     answer = everybody("DELETE", path, headers={"If-Match": '"0"'}, also=["tenant:purge"])
     answer.problem(412, "precondition-failed")
     answer.require(provisioning_partner.read(tenant) == tenant, "leave the tenant as it was")
@@ -111,6 +110,8 @@ def test_the_precondition_of_a_purge_counts(provisioning_partner: Caller) -> Non
 
 def test_the_tag_is_the_version_where_the_caller_takes_the_answer_packed(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create(metadata={f"note{number}": "x" * 400 for number in range(5)})
-    answer = provisioning_partner("GET", path_of(tenant), headers={"Accept-Encoding": "gzip"}).expect(200)
-    answer.require(answer.header("ETag") == etag(tenant["version"]), "answer with the version in the ETag", PACKED)
+    answer = provisioning_partner("GET", get_tenant_path(tenant), headers={"Accept-Encoding": "gzip"}).expect(200)
+    answer.require(
+        answer.header("ETag") == format_etag(tenant["version"]), "answer with the version in the ETag", PACKED
+    )
     answer.require(answer.tenant() == tenant, "show the tenant as it is")

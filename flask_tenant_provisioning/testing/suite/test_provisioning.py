@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flask_tenant_provisioning.testing.api import MountedApi
-from flask_tenant_provisioning.testing.callers import TENANTS, Caller, path_of
+from flask_tenant_provisioning.testing.callers import TENANTS, Caller, get_tenant_path
 
 STEP = {
     "name", "after", "state", "attempts", "undo_attempts", "started_at", "finished_at", "next_attempt_at", "error",
@@ -14,7 +14,7 @@ STEP = {
 
 def test_an_active_tenant_has_been_provisioned(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
-    answer = provisioning_partner("GET", f"{path_of(tenant)}/provisioning")
+    answer = provisioning_partner("GET", f"{get_tenant_path(tenant)}/provisioning")
     found = answer.document()
     done = {"tenant": tenant["tenant"], "phase": "provisioning", "state": "succeeded"}
     answer.require(found | done == found, "show that the provisioning has succeeded")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 
-from flask_tenant_provisioning.testing.answers import Answer
 from flask_tenant_provisioning.testing.api import MountedApi
 from flask_tenant_provisioning.testing.callers import TENANTS, Caller
+from flask_tenant_provisioning.testing.responses import ApiResponse
 
 _LEFT = re.compile(r'"[a-z0-9-]+";r=([0-9]+);t=[0-9]+')
 _ALLOWED = re.compile(r'"[a-z0-9-]+";q=([0-9]+);w=[0-9]+')
 
 
-def left(answer: Answer) -> list[int]:
+def left(answer: ApiResponse) -> list[int]:
     """How many requests an answer says are left of each limit."""
     __tracebackhide__ = True
     found = [re.fullmatch(_LEFT, one) for one in answer.header("RateLimit").split(", ")]

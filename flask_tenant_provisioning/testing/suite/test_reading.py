@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flask_tenant_provisioning.testing.callers import Caller, path_of
+from flask_tenant_provisioning.testing.callers import Caller, get_tenant_path
 
 NO_IDS = (
     "01890000-0000-7000-8000-000000000000",
@@ -19,13 +19,13 @@ NO_IDS = (
 
 def test_a_tenant_reads_as_it_was_created(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
-    answer = provisioning_partner("GET", path_of(tenant))
+    answer = provisioning_partner("GET", get_tenant_path(tenant))
     answer.require(answer.tenant() == tenant, "show the tenant as its creation did")
 
 
 def test_an_id_may_be_spelled_in_capitals(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
-    answer = provisioning_partner("GET", path_of({"tenant": tenant["tenant"].upper()}))
+    answer = provisioning_partner("GET", get_tenant_path({"tenant": tenant["tenant"].upper()}))
     answer.require(answer.tenant() == tenant, "show the tenant")
 
 
@@ -36,7 +36,10 @@ def test_what_names_no_tenant_is_not_found(provisioning_partner: Caller, text: s
 
 def test_head_answers_as_get_without_the_body(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
-    got, headed = provisioning_partner("GET", path_of(tenant)), provisioning_partner("HEAD", path_of(tenant))
+    got, headed = (
+        provisioning_partner("GET", get_tenant_path(tenant)),
+        provisioning_partner("HEAD", get_tenant_path(tenant)),
+    )
     headed.expect(200).require(not headed.body, "answer without a body")
     headed.require(headed.header("ETag") == got.header("ETag"), "answer with the ETag of GET")
 
@@ -44,8 +47,8 @@ def test_head_answers_as_get_without_the_body(provisioning_partner: Caller) -> N
 @pytest.mark.parametrize("form", ["{}", "W/{}", '"0", {}', "*"])
 def test_who_has_the_version_already_is_told_so(provisioning_partner: Caller, form: str) -> None:
     tenant = provisioning_partner.create()
-    etag = provisioning_partner("GET", path_of(tenant)).header("ETag")
-    answer = provisioning_partner("GET", path_of(tenant), headers={"If-None-Match": form.format(etag)})
+    etag = provisioning_partner("GET", get_tenant_path(tenant)).header("ETag")
+    answer = provisioning_partner("GET", get_tenant_path(tenant), headers={"If-None-Match": form.format(etag)})
     answer.expect(304).require(not answer.body, "answer without a body")
     answer.require(answer.header("ETag") == etag, "name the version in its ETag")
 
@@ -53,5 +56,5 @@ def test_who_has_the_version_already_is_told_so(provisioning_partner: Caller, fo
 @pytest.mark.parametrize("header", ['"0"', "1", "", '"unterminated'])
 def test_who_has_another_version_gets_this_one(provisioning_partner: Caller, header: str) -> None:
     tenant = provisioning_partner.create()
-    answer = provisioning_partner("GET", path_of(tenant), headers={"If-None-Match": header})
+    answer = provisioning_partner("GET", get_tenant_path(tenant), headers={"If-None-Match": header})
     answer.require(answer.tenant() == tenant, "show the tenant")

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from flask_tenant_provisioning.testing.answers import Answer
-from flask_tenant_provisioning.testing.callers import Caller, path_of
-from flask_tenant_provisioning.web.preconditions import etag
+from flask_tenant_provisioning.testing.callers import Caller, get_tenant_path
+from flask_tenant_provisioning.testing.responses import ApiResponse
+from flask_tenant_provisioning.web.headers import format_etag
 
 SOURCES = {"tenant", "plan", "partner", "default"}
 
@@ -18,16 +18,16 @@ Document = dict[str, Any]
 
 def settings_at(tenant: Mapping[str, Any]) -> str:
     """The path of a tenant's settings."""
-    return f"{path_of(tenant)}/settings"
+    return f"{get_tenant_path(tenant)}/settings"
 
 
-def settings_shown(answer: Answer) -> Document:
+def settings_shown(answer: ApiResponse) -> Document:
     """The settings in the body, whole, with their `ETag`."""
     found = answer.document()
     answer.require(
         {*found} == {"version", "effective", "explicit", "sources"}, "show version, effective, explicit, sources"
     )
-    answer.require(answer.header("ETag") == etag(found["version"]), "answer with the version in the ETag")
+    answer.require(answer.header("ETag") == format_etag(found["version"]), "answer with the version in the ETag")
     counting = {f"{name}.{key}" for name, values in found["effective"].items() for key in values}
     answer.require({*found["sources"]} == counting, "name the source of each key that counts, and of no other")
     answer.require({*found["sources"].values()} <= SOURCES, "name sources out of tenant, plan, partner, default")
@@ -41,9 +41,9 @@ def settings_of(partner: Caller, tenant: Mapping[str, Any]) -> Document:
 
 def settings_written(
     partner: Caller, method: str, tenant: Mapping[str, Any], version: int, body: Any, rest: str = "", **headers: str
-) -> Answer:
+) -> ApiResponse:
     """The answer to a write to this version of a tenant's settings."""
-    return partner(method, settings_at(tenant) + rest, json=body, headers={"If-Match": etag(version), **headers})
+    return partner(method, settings_at(tenant) + rest, json=body, headers={"If-Match": format_etag(version), **headers})
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from flask_tenant_provisioning.testing.callers import Caller, by_external_id, path_of
+from flask_tenant_provisioning.testing.callers import Caller, get_tenant_path, get_upsert_path
 
 ODD = ("a/b", "a//b", "..", "a b", "a%2Fb", "ü", "株式会社", "a;b?c#d", "x" * 128, "restore", "by-external-id/a")
 
@@ -19,7 +19,7 @@ def wanted(partner: Caller) -> dict[str, Any]:
 
 def test_an_upsert_creates_what_is_not_there(provisioning_partner: Caller) -> None:
     body = wanted(provisioning_partner)
-    answer = provisioning_partner("PUT", by_external_id("crm-1"), json=body)
+    answer = provisioning_partner("PUT", get_upsert_path("crm-1"), json=body)
     found = answer.tenant(201)
     answer.require(found == {**found, **body, "external_id": "crm-1", "version": 1}, "create what was sent")
     read = provisioning_partner("GET", provisioning_partner.api.at(answer.header("Location"))).tenant()
@@ -29,7 +29,7 @@ def test_an_upsert_creates_what_is_not_there(provisioning_partner: Caller) -> No
 def test_an_upsert_replaces_what_is_there(provisioning_partner: Caller) -> None:
     tenant, body = provisioning_partner.create(external_id="crm-1", metadata={"a": "b"}), wanted(provisioning_partner)
     matching = provisioning_partner.matching(tenant)
-    answer = provisioning_partner("PUT", by_external_id("crm-1"), json=body, headers=matching)
+    answer = provisioning_partner("PUT", get_upsert_path("crm-1"), json=body, headers=matching)
     found = answer.tenant()
     answer.require(found == {**found, **body, "metadata": {}, "tenant": tenant["tenant"]}, "replace the tenant")
     answer.require(found["version"] == tenant["version"] + 1, "count one version more")
@@ -37,16 +37,16 @@ def test_an_upsert_replaces_what_is_there(provisioning_partner: Caller) -> None:
 
 def test_an_upsert_of_what_is_so_changes_nothing(provisioning_partner: Caller) -> None:
     body = wanted(provisioning_partner)
-    made = provisioning_partner("PUT", by_external_id("crm-1"), json=body).tenant(201)
+    made = provisioning_partner("PUT", get_upsert_path("crm-1"), json=body).tenant(201)
     tenant = provisioning_partner.settled(made)
     matching = provisioning_partner.matching(tenant)
-    answer = provisioning_partner("PUT", by_external_id("crm-1"), json=body, headers=matching)
+    answer = provisioning_partner("PUT", get_upsert_path("crm-1"), json=body, headers=matching)
     answer.require(answer.tenant() == tenant, "change nothing, the version neither")
 
 
 @pytest.mark.parametrize("external_id", ODD)
 def test_an_external_id_may_be_any_text(provisioning_partner: Caller, external_id: str) -> None:
-    path, body = by_external_id(quote(external_id, safe="/")), wanted(provisioning_partner)
+    path, body = get_upsert_path(quote(external_id, safe="/")), wanted(provisioning_partner)
     answer = provisioning_partner("PUT", path, json=body)
     found = answer.tenant(201)
     answer.require(found["external_id"] == external_id, f"name the tenant {external_id!r}")
@@ -54,26 +54,26 @@ def test_an_external_id_may_be_any_text(provisioning_partner: Caller, external_i
 
 
 def test_the_body_may_repeat_the_external_id_and_name_no_other(provisioning_partner: Caller) -> None:
-    path, body = by_external_id("crm-1"), wanted(provisioning_partner)
+    path, body = get_upsert_path("crm-1"), wanted(provisioning_partner)
     answer = provisioning_partner("PUT", path, json={**body, "external_id": "crm-2"})
     answer.require(answer.faults() == {"#/external_id": "mismatch"}, "refuse another external id")
     provisioning_partner("PUT", path, json={**body, "external_id": "crm-1"}).tenant(201)
 
 
 def test_an_upsert_of_a_long_external_id_is_refused(provisioning_partner: Caller) -> None:
-    answer = provisioning_partner("PUT", by_external_id("x" * 129), json=wanted(provisioning_partner))
+    answer = provisioning_partner("PUT", get_upsert_path("x" * 129), json=wanted(provisioning_partner))
     answer.require(answer.faults() == {"#/external_id": "invalid-length"}, "refuse the external id")
 
 
 def test_an_upsert_whose_email_another_tenant_holds_is_refused(provisioning_partner: Caller) -> None:
     holder = provisioning_partner.create()
     body = {**wanted(provisioning_partner), "email": holder["email"]}
-    answer = provisioning_partner("PUT", by_external_id("crm-1"), json=body)
+    answer = provisioning_partner("PUT", get_upsert_path("crm-1"), json=body)
     answer.problem(409, "tenant-exists", field="email", conflicting_tenant=holder["tenant"])
 
 
 def test_an_upsert_can_insist_on_creating(provisioning_partner: Caller) -> None:
-    path, only_new = by_external_id("crm-1"), {"If-None-Match": "*"}
+    path, only_new = get_upsert_path("crm-1"), {"If-None-Match": "*"}
     made = provisioning_partner("PUT", path, json=wanted(provisioning_partner), headers=only_new).tenant(201)
     tenant = provisioning_partner.settled(made)
     answer = provisioning_partner("PUT", path, json=wanted(provisioning_partner), headers=only_new)
@@ -82,7 +82,7 @@ def test_an_upsert_can_insist_on_creating(provisioning_partner: Caller) -> None:
 
 
 def test_an_upsert_can_insist_on_replacing(provisioning_partner: Caller) -> None:
-    path, body = by_external_id("crm-1"), wanted(provisioning_partner)
+    path, body = get_upsert_path("crm-1"), wanted(provisioning_partner)
     answer = provisioning_partner("PUT", path, json=body, headers={"If-Match": "*"})
     answer.problem(412, "precondition-failed")
     answer.require(provisioning_partner.listed() == [], "create nothing")
@@ -91,7 +91,7 @@ def test_an_upsert_can_insist_on_replacing(provisioning_partner: Caller) -> None
 def test_an_upsert_does_not_touch_a_deleted_tenant(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create(external_id="crm-1")
     deleted = provisioning_partner.delete(tenant)
-    answer = provisioning_partner("PUT", by_external_id("crm-1"), json=wanted(provisioning_partner))
+    answer = provisioning_partner("PUT", get_upsert_path("crm-1"), json=wanted(provisioning_partner))
     answer.require(answer.tenant(201)["tenant"] != tenant["tenant"], "create another tenant")
-    gone = provisioning_partner("GET", path_of(tenant))
+    gone = provisioning_partner("GET", get_tenant_path(tenant))
     gone.require(gone.tenant() == deleted, "leave the deleted tenant as it was")

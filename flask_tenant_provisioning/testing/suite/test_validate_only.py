@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from flask_tenant_provisioning.testing.answers import Answer
-from flask_tenant_provisioning.testing.callers import TENANTS, Caller, by_external_id
+from flask_tenant_provisioning.testing.callers import TENANTS, Caller, get_upsert_path
+from flask_tenant_provisioning.testing.responses import ApiResponse
 
 ASKED = "?validate_only=true"
 
 
-def require_rehearsed(answer: Answer) -> None:
+def require_rehearsed(answer: ApiResponse) -> None:
     """Demand the header that says that nothing was written."""
     answer.require(answer.headers.get("X-Validate-Only") == "true", "answer with X-Validate-Only: true")
 
@@ -27,7 +27,7 @@ def test_a_rehearsed_creation_creates_nothing(provisioning_partner: Caller) -> N
 
 def test_a_rehearsed_upsert_creates_nothing(provisioning_partner: Caller) -> None:
     body = provisioning_partner.body(external_id="crm-1")
-    answer = provisioning_partner("PUT", by_external_id("crm-1") + ASKED, json=body)
+    answer = provisioning_partner("PUT", get_upsert_path("crm-1") + ASKED, json=body)
     require_rehearsed(answer)
     answer.tenant(201)
     answer.require(provisioning_partner.listed(include_deleted="true") == [], "create nothing")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import context, op
 
-from flask_tenant_provisioning.database.types import Document, Identifier, Instant, Record, ordered_text
+from flask_tenant_provisioning.database.types import Identifier, Instant, JsonDocument, JsonText, ordered_text
 
 revision = "0001"
 down_revision = None
@@ -39,7 +39,7 @@ def _tenants(table: str) -> None:
         sa.Column("phone_number", sa.String(32)),
         sa.Column("industry", sa.String(100)),
         sa.Column("plan", sa.String(100)),
-        sa.Column("metadata", Document, nullable=False),
+        sa.Column("metadata", JsonDocument, nullable=False),
         sa.Column("status", sa.String(16), nullable=False),
         sa.Column("status_before", sa.String(16)),
         sa.Column("suspended_reason", sa.String(500)),
@@ -104,8 +104,8 @@ def _events(table: str) -> None:
         sa.Column("actor_partner", sa.String(255)),
         sa.Column("actor_address", sa.String(64)),
         sa.Column("actor_user_agent", sa.String(255)),
-        sa.Column("data", Record, nullable=False),
-        sa.Column("changes", Record),
+        sa.Column("data", JsonText, nullable=False),
+        sa.Column("changes", JsonText),
         sa.PrimaryKeyConstraint("partner_id", "id", name=f"{table}_pkey"),
         sa.UniqueConstraint("partner_id", "position", name=f"{table}_partner_id_position_key"),
         sqlite_with_rowid=False,
@@ -140,8 +140,8 @@ def _idempotency(table: str) -> None:
         sa.Column("fingerprint", sa.String(64), nullable=False),
         sa.Column("expires_at", Instant, nullable=False),
         sa.Column("status", sa.Integer),
-        sa.Column("headers", Record),
-        sa.Column("body", Record),
+        sa.Column("headers", JsonText),
+        sa.Column("body", JsonText),
         sa.Column("tenant_id", Identifier),
         sa.PrimaryKeyConstraint("partner_id", "key", name=f"{table}_pkey"),
         sqlite_with_rowid=False,

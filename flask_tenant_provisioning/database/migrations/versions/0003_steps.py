@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import context, op
 
-from flask_tenant_provisioning.database.types import Identifier, Instant, Record, ordered_text
+from flask_tenant_provisioning.database.types import Identifier, Instant, JsonText, ordered_text
 
 revision = "0003"
 down_revision = "0002"
@@ -48,7 +48,7 @@ def _steps(table: str) -> None:
         sa.Column("phase", ordered_text(16), nullable=False),
         sa.Column("name", ordered_text(100), nullable=False),
         sa.Column("position", sa.Integer, nullable=False),
-        sa.Column("after", Record, nullable=False),
+        sa.Column("after", JsonText, nullable=False),
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
         sa.Column("undo_attempts", sa.Integer, nullable=False),
@@ -60,7 +60,7 @@ def _steps(table: str) -> None:
         sa.Column("error_class", sa.String(255)),
         sa.Column("error_message", sa.String(500)),
         sa.Column("error_reason", sa.String(1000)),
-        sa.Column("memory", Record),
+        sa.Column("memory", JsonText),
         sa.PrimaryKeyConstraint("partner_id", "tenant_id", "phase", "name", name=f"{table}_pkey"),
         sqlite_with_rowid=False,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import context, op
 
-from flask_tenant_provisioning.database.types import Identifier, Instant, Record, ordered_text
+from flask_tenant_provisioning.database.types import Identifier, Instant, JsonText, ordered_text
 
 revision = "0005"
 down_revision = "0004"
@@ -31,7 +31,7 @@ def _webhooks(table: str) -> None:
         sa.Column("id", Identifier, nullable=False),
         sa.Column("url", sa.String(2048), nullable=False),
         sa.Column("description", sa.String(255)),
-        sa.Column("events", Record, nullable=False),
+        sa.Column("events", JsonText, nullable=False),
         sa.Column("signing", sa.String(3), nullable=False),
         sa.Column("secrets", sa.Text, nullable=False),
         sa.Column("enabled", sa.SmallInteger, nullable=False),
@@ -66,7 +66,7 @@ def _deliveries(table: str) -> None:
         sa.Column("due_at", Instant),
         sa.Column("created_at", Instant, nullable=False),
         sa.Column("finished_at", Instant),
-        sa.Column("payload", Record),
+        sa.Column("payload", JsonText),
         sa.PrimaryKeyConstraint("partner_id", "id", name=f"{table}_pkey"),
         sqlite_with_rowid=False,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import context, op
 
-from flask_tenant_provisioning.database.types import Identifier, Instant, Record, ordered_text
+from flask_tenant_provisioning.database.types import Identifier, Instant, JsonText, ordered_text
 
 revision = "0006"
 down_revision = "0005"
@@ -39,7 +39,7 @@ def _jobs(table: str) -> None:
         sa.Column("succeeded", sa.Integer, nullable=False),
         sa.Column("failed", sa.Integer, nullable=False),
         sa.Column("unchanged", sa.Integer, nullable=False),
-        sa.Column("actor", Record, nullable=False),
+        sa.Column("actor", JsonText, nullable=False),
         sa.Column("created_at", Instant, nullable=False),
         sa.Column("started_at", Instant),
         sa.Column("finished_at", Instant),

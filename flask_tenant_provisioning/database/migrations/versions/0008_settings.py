@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import context, op
 
-from flask_tenant_provisioning.database.types import Instant, Record, ordered_text
+from flask_tenant_provisioning.database.types import Instant, JsonText, ordered_text
 
 revision = "0008"
 down_revision = "0007"
@@ -29,7 +29,7 @@ def _settings(table: str) -> None:
         sa.Column("partner_id", ordered_text(255), nullable=False),
         sa.Column("tenant_id", ordered_text(36), nullable=False),
         sa.Column("version", sa.Integer, nullable=False),
-        sa.Column("document", Record, nullable=False),
+        sa.Column("document", JsonText, nullable=False),
         sa.Column("secrets", sa.Text),
         sa.Column("updated_at", Instant, nullable=False),
         sa.Column("history_bytes", sa.Integer, nullable=False),
@@ -44,9 +44,9 @@ def _history(table: str) -> None:
         sa.Column("partner_id", ordered_text(255), nullable=False),
         sa.Column("tenant_id", ordered_text(36), nullable=False),
         sa.Column("version", sa.Integer, nullable=False),
-        sa.Column("document", Record, nullable=False),
+        sa.Column("document", JsonText, nullable=False),
         sa.Column("secrets", sa.Text),
-        sa.Column("changes", Record, nullable=False),
+        sa.Column("changes", JsonText, nullable=False),
         sa.Column("at", Instant, nullable=False),
         sa.Column("actor_subject", sa.String(255), nullable=False),
         sa.Column("actor_partner", sa.String(255), nullable=False),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import context, op
 
-from flask_tenant_provisioning.database.types import Instant, Record, ordered_text
+from flask_tenant_provisioning.database.types import Instant, JsonText, ordered_text
 
 revision = "0009"
 down_revision = "0008"
@@ -18,7 +18,7 @@ _BEFORE, _NOW = sa.literal_column("'*'"), sa.literal_column("''")
 
 def upgrade() -> None:
     op.add_column(_partners(), sa.Column("max_tenants", sa.Integer))
-    op.add_column(_partners(), sa.Column("allowed_plans", Record))
+    op.add_column(_partners(), sa.Column("allowed_plans", JsonText))
     op.add_column(_usage(), sa.Column("reserved", sa.BigInteger, nullable=False, server_default=sa.text("0")))
     op.add_column(_usage(), sa.Column("most", sa.BigInteger))
     op.add_column(_usage(), sa.Column("doubtful_until", Instant))

@@ -1,0 +1,163 @@
+"""Claimed chunks: claim, renew, release, reserve quota for their tenants, and save their results."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from ..database.ids import format_instant
+from ..database.session import Session, Storage
+from ..database.statements import name_new_values
+from ..tenants import quotas
+from ..tenants.quotas import FreePlaces, Quota, ReservedPlaces
+from .models import Chunk, Job
+from .results import RowResult, compress, decompress, encode_results, tally_results
+from .statements import BulkSQL
+
+
+class ClaimedChunk(NamedTuple):
+    """A claimed chunk of a job; of an atomic one it is the first, and stands for all."""
+
+    job: Job
+    number: int
+    fence: int
+
+
+class LeaseLost(Exception):
+    """Somebody else has the chunk by now, or it is done, or not to be done any more."""
+
+
+def load_due_jobs(session: Session) -> list[Job]:
+    """The jobs that have something to do."""
+    now = {"now": format_instant(session.storage.clock())}
+    return [Job._make(row) for row in session.run(session.storage.once(BulkSQL).open_jobs, now).fetchall()]
+
+
+def claim_chunk(session: Session, job: Job, lease: float) -> ClaimedChunk | None:
+    """The first chunk that nobody has; None where there is none, or others were faster."""
+    sql, now = session.storage.once(BulkSQL), session.storage.clock()
+    where = {"partner_id": job.partner_id, "job_id": job.id}
+    times = {"now": format_instant(now), "lease": format_instant(now + lease)}
+    wanted = 1 if job.mode == "atomic" else 16
+    free = session.run(sql.free, {**where, **times, "limit": wanted}).fetchall()
+    if job.mode == "atomic":
+        free = [one for one in free if one[0] == 1]
+    if not free:
+        return None
+    number, fence = random.choice(free)
+    if session.run(sql.claim, {**where, **times, "number": number, "seen": fence}).rowcount != 1:
+        return None
+    session.run(sql.begin, {**where, **times})
+    return ClaimedChunk(job, number, fence + 1)
+
+
+def renew_leases(session: Session, pieces: Sequence[ClaimedChunk], lease: float) -> None:
+    """Keep the claims of pieces for so many seconds more."""
+    until = format_instant(session.storage.clock() + lease)
+    for piece in pieces:
+        session.run(session.storage.once(BulkSQL).renew, {**_chunk_key(piece, piece.number), "lease": until})
+
+
+def release_chunk(session: Session, piece: ClaimedChunk) -> None:
+    """Let others have the chunk at once, and the places reserved for it, as far as it is still this piece's."""
+    key = _chunk_key(piece, piece.number)
+    if release_quota(session, key):
+        session.run(session.storage.once(BulkSQL).renew, {**key, "lease": None})
+
+
+def reserve_quota(
+    session: Session, piece: ClaimedChunk, limits: Iterable[Quota], wanted: int, *, is_patient: bool
+) -> FreePlaces:
+    """Reserve up to `wanted` places for the tenants of a chunk, in place of those that it had.
+
+    Where others may yet give some back, one that `is_patient` reserves none. Raises `Superseded`.
+    """
+    key = _chunk_key(piece, piece.number)
+    if not release_quota(session, key):
+        raise LeaseLost(piece.job.id)
+    found = quotas.find_free_places(session, limits, wanted)
+    if not (is_patient and found.is_contended):
+        _save_reserved_quota(session, key, quotas.reserve_places(session, piece.job.partner_id, found))
+    return found
+
+
+def release_quota(session: Session, key: dict[str, Any]) -> bool:
+    """Give back the places that are reserved for a chunk; returns False where another claim has it by now."""
+    row = session.run(session.storage.once(BulkSQL).lock_reserved_quota, key).fetchone()
+    if row is None:
+        return False
+    if any(row):
+        _save_reserved_quota(session, key, ReservedPlaces())
+        quotas.settle_reservation(session, key["partner_id"], ReservedPlaces(*row), 0)
+    return True
+
+
+def release_abandoned_quota(storage: Storage) -> None:
+    """Give back the places of chunks whose workers have died, and which nobody has claimed since."""
+    sql, now = storage.once(BulkSQL), format_instant(storage.clock())
+    found = storage.read(lambda session: session.run(sql.abandoned_quota, {"now": now, "limit": 100}).fetchall())
+    for row in found:
+        key = dict(zip(("partner_id", "job_id", "number", "fence"), row, strict=True))
+        storage.transaction(partial(_release_abandoned_chunk, key=key, now=now))
+
+
+def _release_abandoned_chunk(session: Session, key: dict[str, Any], now: str) -> None:
+    """Give back the places of one chunk; should its worker live after all, it has lost its claim."""
+    if session.run(session.storage.once(BulkSQL).fence_off, {**key, "now": now}).rowcount:
+        release_quota(session, {**key, "fence": key["fence"] + 1})
+
+
+def _save_reserved_quota(session: Session, key: dict[str, Any], places: ReservedPlaces) -> None:
+    values = name_new_values({"license_room": places.license, "partner_room": places.partner})
+    session.run(session.storage.once(BulkSQL).save_reserved_quota, {**key, **values})
+
+
+def load_chunks(session: Session, piece: ClaimedChunk) -> list[Chunk]:
+    """The chunk, as long as it is this piece's; all of the job's where that is atomic."""
+    numbers = range(1, piece.job.chunks + 1) if piece.job.mode == "atomic" else (piece.number,)
+    rows = (
+        session.run(session.storage.once(BulkSQL).chunk, _chunk_key(piece, number)).fetchone() for number in numbers
+    )
+    chunks = [Chunk._make(row) for row in rows]
+    return [] if any(one.done_at for one in chunks) else chunks
+
+
+def save_results(
+    session: Session,
+    piece: ClaimedChunk,
+    chunks: Sequence[Chunk],
+    results: Sequence[Sequence[RowResult]],
+    more: int = 0,
+) -> None:
+    """Write down what came of the rows, give back the places reserved for them, and count so many tenants `more`.
+
+    Raises `Superseded` where the chunk is no longer this piece's. The counters are locked from here on: do it last.
+    """
+    at = format_instant(session.storage.clock())
+    row = session.run(session.storage.once(BulkSQL).lock_reserved_quota, _chunk_key(piece, piece.number)).fetchone()
+    places = ReservedPlaces(*row) if row else ReservedPlaces()
+    for chunk, some in zip(chunks, results, strict=True):
+        payload = chunk.payload if piece.job.rehearsal else _keep_correctable_rows(chunk, some)
+        written = {"results": encode_results(some), "done_at": at, "payload": payload}
+        values = {**tally_results(some)._asdict(), **written, "license_room": 0, "partner_room": 0}
+        new = name_new_values(values)
+        fence = piece.fence if chunk.number == piece.number else chunk.fence
+        key = _chunk_key(piece, chunk.number) | {"fence": fence}
+        if session.run(session.storage.once(BulkSQL).finish, {**key, **new}).rowcount != 1:
+            raise LeaseLost(piece.job.id)
+    quotas.settle_reservation(session, piece.job.partner_id, places, more)
+
+
+def _keep_correctable_rows(chunk: Chunk, results: Sequence[RowResult]) -> bytes:
+    """The payload of a chunk without the rows that took effect: only the others can be corrected and sent again."""
+    wanted = [one.state in ("failed", "skipped") for one in results]
+    if all(wanted):
+        return chunk.payload
+    lines = decompress(chunk.payload).split(b"\n") if any(wanted) else [b""] * len(results)
+    return compress(b"\n".join(line if is_wanted else b"" for line, is_wanted in zip(lines, wanted, strict=True)))
+
+
+def _chunk_key(piece: ClaimedChunk, number: int) -> dict[str, Any]:
+    return {"partner_id": piece.job.partner_id, "job_id": piece.job.id, "number": number, "fence": piece.fence}

@@ -1,0 +1,54 @@
+"""A job's progress as server-sent events (HTML, §9.2): one event for each change, until the job has ended.
+
+Clients reconnect by themselves after a stream ends. A stream holds a thread of the host's server: if none is free, it
+sends the job once and ends, and reconnecting becomes polling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any, NamedTuple
+
+from ..encoding import dump_json
+
+#: How long a stream lasts at most, how often it looks, and after what silence it says that it is there, in seconds.
+MAX_DURATION, POLL_INTERVAL, KEEPALIVE_INTERVAL = 300.0, 1.0, 15.0
+#: After how many milliseconds a client asks again.
+RETRY_MILLISECONDS = 2000
+
+
+class StreamClock(NamedTuple):
+    """A monotonic clock, in seconds, and what waits by it."""
+
+    now: Callable[[], float]
+    sleep: Callable[[float], None]
+
+
+def make_event_id(job: dict[str, Any]) -> str:
+    """The id of the event that shows the job as it is."""
+    return f"{job['state']}-{job['processed']}"
+
+
+def stream_events(look: Callable[[], dict[str, Any]], time: StreamClock, lasts: Callable[[], bool]) -> Generator[bytes]:
+    """The events about the job that `look` shows. The stream ends as soon as it no longer `lasts`."""
+    yield b"retry: %d\n\n" % RETRY_MILLISECONDS
+    begun = spoke = time.now()
+    told = ""
+    while True:
+        job = look()
+        if make_event_id(job) != told:
+            told, spoke = make_event_id(job), time.now()
+            yield _format_event(job)
+        elif time.now() - spoke >= KEEPALIVE_INTERVAL:
+            spoke = time.now()
+            yield b": still here\n\n"
+        if job["finished_at"] is not None or time.now() - begun >= MAX_DURATION or not lasts():
+            return
+        time.sleep(POLL_INTERVAL)
+        if not lasts():
+            return
+
+
+def _format_event(job: dict[str, Any]) -> bytes:
+    kind = "progress" if job["finished_at"] is None else "finished"
+    return f"id: {make_event_id(job)}\nevent: {kind}\ndata: {dump_json(job)}\n\n".encode()

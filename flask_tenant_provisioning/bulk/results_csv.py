@@ -1,0 +1,125 @@
+"""A job's rows and their results as CSV, to correct and upload again; an upload ignores the ``result.*`` columns."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ..encoding import dump_json, escape_formula, make_csv_writer, parse_json
+from ..errors import MalformedJSON, NotAcceptable
+from ..registry import TenantFields
+from ..tenants.custom_fields import json_to_text
+from ..tenants.models import WRITABLE
+from ..validation import get_field_path
+from .models import Chunk
+from .results import RowResult, decompress
+from .rows.parsing import METADATA, METADATA_PREFIX
+from .upload.csv_reader import RESULT_PREFIX
+from .upload.limits import UploadLimits
+
+ChunksWithResults = Iterable[tuple[Chunk, list[RowResult]]]
+Cells = Mapping[str, str]
+#: Makes a cell's text of it.
+ToText = Callable[[str | None], str | None]
+_RESULT_COLUMNS = ("row", "line", "state", "status", "tenant", "code", "detail")
+#: How many columns of the rows there may be: an upload takes these and ours.
+_MAX_COLUMNS: int = UploadLimits._field_defaults["columns"] - len(_RESULT_COLUMNS)
+_MAX_HEADER_SIZE: int = UploadLimits._field_defaults["row_bytes"]
+#: Which columns come first.
+_LEADING_COLUMNS = ("tenant", *WRITABLE)
+
+
+def write_results_csv(
+    read: Callable[[], ChunksWithResults], own: TenantFields | None, *, is_foreign: bool = False
+) -> Generator[bytes]:
+    """The header, then each row with its result. `read` is called twice: the columns are looked for first.
+
+    For a reader to whom the rows are `is_foreign` no text is a formula to a spreadsheet. Raises `NotAcceptable` for
+    more columns than an upload may have.
+    """
+    columns = _collect_columns(read(), own)
+    return _write_lines(columns, read(), own, escape_formula if is_foreign else _keep_text)
+
+
+def explain_problem(problem: Mapping[str, Any]) -> str | None:
+    """What a problem says, in one sentence or several: of each field, where it names some."""
+    faults = ((get_field_path(fault), fault["detail"]) for fault in problem.get("errors", ()))
+    return "; ".join(f"{name}: {detail}" if name else detail for name, detail in faults) or problem.get("detail")
+
+
+def _collect_columns(found: ChunksWithResults, own: TenantFields | None) -> list[str]:
+    names: dict[str, None] = {}
+    for chunk, some in found:
+        for _, cells in _pair_rows(chunk, some, own):
+            names.update(dict.fromkeys(cells))
+        if len(names) > _MAX_COLUMNS:
+            detail = f"The rows have more columns than the {_MAX_COLUMNS} that a table has: ask for another type."
+            raise NotAcceptable(detail)
+        if sum(map(len, names)) > _MAX_HEADER_SIZE:
+            raise NotAcceptable("The names of the rows' columns are longer than a row may be: ask for another type.")
+    places = {name: place for place, name in enumerate(_LEADING_COLUMNS)}
+    return sorted(names, key=lambda name: places.get(name, len(places)))
+
+
+def _write_lines(
+    columns: Sequence[str], found: ChunksWithResults, own: TenantFields | None, text: ToText
+) -> Generator[bytes]:
+    """The header, whose names are quoted since a delimiter may stand in them, and the lines of each chunk."""
+    header, line = make_csv_writer(csv.QUOTE_ALL), make_csv_writer(csv.QUOTE_MINIMAL)
+    yield header([*map(text, columns), *(f"{RESULT_PREFIX}{name}" for name in _RESULT_COLUMNS)])
+    for chunk, some in found:
+        lines = (
+            line([*(text(cells.get(name)) for name in columns), *_make_result_cells(result, text)])
+            for result, cells in _pair_rows(chunk, some, own)
+        )
+        yield b"".join(lines)
+
+
+def _keep_text(text: str | None) -> str | None:
+    return text
+
+
+def _pair_rows(chunk: Chunk, some: Sequence[RowResult], own: TenantFields | None) -> Iterator[tuple[RowResult, Cells]]:
+    texts = decompress(chunk.payload).split(b"\n") if some else []
+    for result in some:
+        text = texts[result.row - chunk.first_row]
+        yield result, _make_cells(text, own) if text else _make_fallback_cells(result)
+
+
+def _make_fallback_cells(result: RowResult) -> Cells:
+    """Return what is still known of a row that took effect, or was erased."""
+    return {} if result.external_id is None else {"external_id": result.external_id}
+
+
+def _make_cells(text: bytes, own: TenantFields | None) -> Cells:
+    """A row as the cells of a table; none of one that is no object."""
+    try:
+        row = parse_json(text)
+    except MalformedJSON:
+        return {}
+    return dict(_flatten_row(row, own)) if isinstance(row, dict) else {}
+
+
+def _flatten_row(row: Mapping[str, Any], own: TenantFields | None) -> Iterator[tuple[str, str]]:
+    for name, value in row.items():
+        if name == METADATA and value is None:
+            continue
+        if name == METADATA and isinstance(value, dict):
+            yield from ((f"{METADATA_PREFIX}{key}", _format_value(one)) for key, one in value.items())
+        elif own is not None and name in own.fields and value is not None:
+            yield name, json_to_text(own.fields[name], value)
+        else:
+            yield name, _format_value(value)
+
+
+def _format_value(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else dump_json(value)
+
+
+def _make_result_cells(result: RowResult, text: ToText) -> list[Any]:
+    problem = result.problem or {}
+    line, code = problem.get("line"), problem.get("code")
+    return [result.row, line, result.state, result.status, result.tenant, text(code), text(explain_problem(problem))]

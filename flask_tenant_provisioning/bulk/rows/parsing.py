@@ -1,0 +1,103 @@
+"""Stored rows of a chunk, parsed, and the columns that a table of rows may have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ...encoding import parse_json
+from ...errors import Fault, MalformedJSON, ProvisioningError
+from ...registry import TenantFields
+from ...tenants.custom_field_checks import ROW_IDEMPOTENCY_KEY
+from ...tenants.custom_fields import text_to_json
+from ...tenants.fields import MAX_KEY_LENGTH
+from ...tenants.models import WRITABLE
+from ...validation import NOT_AN_OBJECT, make_entry, make_invalid_input
+from ..models import Chunk
+from ..results import decompress, decompress_lines
+from ..upload.csv_reader import IsColumn
+
+METADATA = "metadata"
+#: What the names of columns begin with that are members of the tenant's metadata.
+METADATA_PREFIX = f"{METADATA}."
+_WRITABLE_COLUMNS = frozenset(WRITABLE) - {METADATA}
+_COLUMNS = {
+    "create": _WRITABLE_COLUMNS,
+    "upsert": _WRITABLE_COLUMNS,
+    "update": _WRITABLE_COLUMNS | {"tenant"},
+    "suspend": frozenset({"tenant", "external_id", "reason"}),
+    "reactivate": frozenset({"tenant", "external_id"}),
+    "delete": frozenset({"tenant", "external_id"}),
+}
+
+
+def make_column_predicate(operation: str, own: TenantFields | None) -> IsColumn:
+    """The predicate for the names of columns that rows of `operation` may have, with the host's `own` fields."""
+    names = _COLUMNS[operation] | {ROW_IDEMPOTENCY_KEY}
+    writes = _COLUMNS[operation] >= _WRITABLE_COLUMNS
+    if writes and own is not None:
+        names |= {name for name, field in own.fields.items() if not field.dump_only}
+
+    def is_column(name: str) -> bool:
+        key = name.removeprefix(METADATA_PREFIX)
+        return name in names or (writes and key != name and 1 <= len(key) <= MAX_KEY_LENGTH)
+
+    return is_column
+
+
+WRONG_WIDTH = Fault("wrong-number-of-cells", "Must have as many cells as the header has columns.")
+
+
+class Row(NamedTuple):
+    """One row: its number and its line in the upload, both from 1, and what it holds or why that cannot be read."""
+
+    number: int
+    line: int
+    body: Mapping[str, Any]
+    problem: ProvisioningError | None = None
+
+    @property
+    def external_id(self) -> str | None:
+        """The external id that it names, for whoever looks for it among the results."""
+        found = self.body.get("external_id")
+        return found if isinstance(found, str) and len(found) <= 128 else None
+
+
+def parse_rows(chunk: Chunk, *, cells: bool, own: TenantFields | None) -> Iterator[Row]:
+    """The rows of a chunk; where they came as `cells` of a table, every value is a text."""
+    texts = decompress(chunk.payload).split(b"\n")
+    lines = decompress_lines(chunk.first_line, chunk.rows, chunk.lines)
+    for number, (line, text) in enumerate(zip(lines, texts, strict=True), chunk.first_row):
+        try:
+            body = parse_json(text)
+            yield Row(number, line, _parse_cells(body, own) if cells else _require_object(body))
+        except ProvisioningError as error:
+            yield Row(number, line, {}, _drop_line_number(error))
+
+
+def _require_object(body: Any) -> dict[str, Any]:
+    if not isinstance(body, dict):
+        raise make_invalid_input([make_entry(NOT_AN_OBJECT)])
+    return body
+
+
+def _parse_cells(body: Any, own: TenantFields | None) -> dict[str, Any]:
+    """What a table's row says: metadata by column, and the host's fields as JSON where they are no texts."""
+    if not isinstance(body, dict):
+        raise make_invalid_input([make_entry(WRONG_WIDTH)])
+    found: dict[str, Any] = {}
+    for name, text in body.items():
+        if name.startswith(METADATA_PREFIX):
+            found.setdefault(METADATA, {})[name.removeprefix(METADATA_PREFIX)] = text
+        elif own is not None and name in own.fields:
+            found[name] = text_to_json(own.fields[name], text)
+        else:
+            found[name] = text
+    return found
+
+
+def _drop_line_number(error: ProvisioningError) -> ProvisioningError:
+    """A row is one line: where in it the JSON breaks is its column alone."""
+    if isinstance(error, MalformedJSON):
+        return MalformedJSON(error.detail.replace("The body", "The row").replace("at line 1, column", "at column"))
+    return error

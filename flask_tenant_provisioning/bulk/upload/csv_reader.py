@@ -1,0 +1,205 @@
+"""CSV (RFC 4180) with any delimiter as a stream of rows, each record a JSON object; the first record names the columns.
+
+A record ends with a line, unless it has an odd number of quotes so far: then a quote is open. That holds for every file
+whose quotes stand where RFC 4180 §2 allows them; `read_csv` refuses any other. Two habits of spreadsheets are accepted:
+a first line such as ``sep=;`` names the delimiter, and a record of delimiters only is blank. Python's csv module is not
+used: its one size limit is global to the process.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from json.encoder import encode_basestring as quoted
+
+from .limits import UploadFormatError, UploadLimitError, UploadLimits
+
+#: The line on which a record begins, from 1, and its text. Bytes that are not UTF-8 are lone surrogates (PEP 383).
+CsvRecord = tuple[int, str]
+_LINE_ENDS = b"\r\n"
+
+
+def read_records(blocks: Iterable[bytes], limits: UploadLimits) -> Iterator[CsvRecord]:
+    """Each record that is not an empty line; the last one may leave a quote open. Raises `UploadTooLarge`."""
+    lines = enumerate(_split_lines(blocks, limits), 1)
+    for number, line in lines:
+        if line.count(b'"') & 1:
+            line = _join_quoted_lines(number, line, lines, limits)
+        if record := line.rstrip(_LINE_ENDS):
+            yield number, record.decode(errors="surrogateescape")
+
+
+def _join_quoted_lines(number: int, line: bytes, lines: Iterator[tuple[int, bytes]], limits: UploadLimits) -> bytes:
+    """A record whose first line leaves a quote open: with all lines until it is closed, or to the end."""
+    record = bytearray(line)
+    for _, line in lines:
+        record += line
+        if len(record) > limits.row_bytes:
+            detail = f"A row is larger than {limits.row_bytes} bytes; perhaps a quote is not closed."
+            raise UploadLimitError(detail, number)
+        if line.count(b'"') & 1:
+            break
+    return bytes(record)
+
+
+def _split_lines(blocks: Iterable[bytes], limits: UploadLimits) -> Iterator[bytes]:
+    r"""Lines with their ends: ``\n``, ``\r\n`` or ``\r``. The last one waits, since more of its end may come."""
+    tail, number = b"", 1
+    for block in blocks:
+        *lines, tail = (tail + block).splitlines(keepends=True) or [b""]
+        yield from lines
+        number += len(lines)
+        limits.require_lines(number)
+        limits.require_row(len(tail.rstrip(_LINE_ENDS)), number)
+    if tail:
+        yield tail
+
+
+#: Columns whose names begin so are ignored: our files of results have them, and may be sent again.
+RESULT_PREFIX = "result."
+#: Says whether rows may have a column of this name.
+IsColumn = Callable[[str], bool]
+#: Makes the text that is meant of a cell's.
+RestoreCell = Callable[[str], str]
+_DELIMITERS = ",;\t|"
+#: The delimiters that a header shows without a line that names one; `|` may be part of a name.
+_DETECTED_DELIMITERS = ",;\t"
+_SEPARATOR = re.compile(r'"?sep=(.)"?', re.IGNORECASE | re.DOTALL)
+_BLANK = f'{_DELIMITERS} "'
+_QUOTED = re.compile(r'"(?:[^"]++|"")*+"')
+_UNREADABLE = re.compile("[\x00\udc80-\udcff]")
+_LINE_END = re.compile(r"\r\n?|\n")
+#: How many names a refusal lists, and how many characters of each.
+_NAMES_SHOWN, _NAME_SHOWN = 5, 64
+
+
+def read_csv(
+    blocks: Iterable[bytes], limits: UploadLimits, is_column: IsColumn | None = None, restore: RestoreCell | None = None
+) -> Iterator[tuple[int, bytes]]:
+    """Each record as JSON, with the line on which it begins: an object of its cells that are not empty.
+
+    A record that has more or fewer cells than there are columns is an array of them, of one more than the limit at
+    most. What is not UTF-8 is none in the JSON either. Raises `UploadTooLarge`, and `MalformedUpload` for quotes that
+    are not as in RFC 4180 §2 and for a header with a name that is empty, repeated, or not a column's.
+    """
+    found = read_records(blocks, limits)
+    header = _next_filled_record(found)
+    delimiter = None
+    if header and (named := _SEPARATOR.fullmatch(header[1])):
+        delimiter, header = _validate_delimiter(named[1], header[0]), _next_filled_record(found)
+    if header:
+        columns = _RecordParser(header, delimiter, limits.columns, is_column, restore)
+        for record in found:
+            if row := columns.row(record):
+                yield record[0], row
+
+
+def _next_filled_record(found: Iterator[CsvRecord]) -> CsvRecord | None:
+    """The first record that is more than delimiters, which spreadsheets put before a table that begins further down."""
+    return next((record for record in found if record[1].strip(_BLANK)), None)
+
+
+def _validate_delimiter(delimiter: str, line: int) -> str:
+    """The delimiter that a first line names. Raises `MalformedUpload` for one that is not understood."""
+    if delimiter not in _DELIMITERS:
+        raise UploadFormatError("The first line names a delimiter that is none of , ; | and tab.", line)
+    return delimiter
+
+
+class _RecordParser:
+    """What a table's first record says of the others."""
+
+    def __init__(
+        self,
+        header: CsvRecord,
+        delimiter: str | None,
+        limit: int,
+        is_column: IsColumn | None,
+        restore: RestoreCell | None,
+    ) -> None:
+        self._limit, self._restore = limit, restore
+        self._delimiter = delimiter or max(_DETECTED_DELIMITERS, key=_QUOTED.sub("", header[1]).count)
+        sign = re.escape(self._delimiter)
+        plain = rf'[^"{sign}]*+'
+        # Texts and what is none share no first byte, so each is looked at once. What does not fit takes all the rest.
+        self._cell = re.compile(rf'(?:"((?:[^"]++|"")*+)"|({plain})){sign}|({plain}".*)', re.DOTALL)
+        names = self._cells(header)
+        _validate_header(names, header, limit, is_column)
+        self._width = len(names)
+        self._keys = [None if name.startswith(RESULT_PREFIX) else f"{quoted(name)}:" for name in names]
+
+    def row(self, record: CsvRecord) -> bytes | None:
+        """A record as JSON; None for one whose cells are all empty. Raises `MalformedUpload` for its quotes."""
+        cells = self._cells(record)
+        if len(cells) == self._width:
+            pairs = [key + quoted(cell) for key, cell in zip(self._keys, cells, strict=True) if cell and key]
+            if not pairs and not any(cells):
+                return None
+            text = f"{{{','.join(pairs)}}}"
+        elif not any(cells):
+            return None
+        else:
+            text = f"[{','.join(map(quoted, cells))}]"
+        return text.encode(errors="surrogateescape")
+
+    def _cells(self, record: CsvRecord) -> list[str]:
+        cells = self._split(record)
+        return cells if self._restore is None else [*map(self._restore, cells)]
+
+    def _split(self, record: CsvRecord) -> list[str]:
+        text = record[1]
+        if '"' not in text:
+            return text.split(self._delimiter, self._limit + 1)[: self._limit + 1]
+        parts = self._parts(text + self._delimiter)
+        if rest := parts[-1][2]:
+            raise _make_quote_error(record, len(text) + len(self._delimiter) - len(rest))
+        return [inside.replace('""', '"') + plain for inside, plain, _ in parts]
+
+    def _parts(self, text: str) -> list[tuple[str, str, str]]:
+        """For each cell what is quoted of it, what stands there without quotes, and all from there on if it is neither.
+
+        Commas alone could make a million.
+        """
+        if text.count(self._delimiter) <= self._limit:
+            return self._cell.findall(text)
+        cells = islice(self._cell.finditer(text), self._limit + 1)
+        return [(found[1] or "", found[2] or "", found[3] or "") for found in cells]
+
+
+def _make_quote_error(record: CsvRecord, start: int) -> UploadFormatError:
+    """The refusal of a record in which the cell that begins at `start` is not as RFC 4180 §2 has it."""
+    line, text = record
+    if text[start] != '"':
+        place, detail = text.index('"', start), "A quote stands inside of a cell without being doubled."
+    elif closed := _QUOTED.match(text, start):
+        place, detail = closed.end(), "A cell goes on after its closing quote; a quote within it is written twice."
+    else:
+        place, detail = start, "A quote is not closed."
+    return UploadFormatError(detail, line + len(_LINE_END.findall(text, 0, place)))
+
+
+def _validate_header(names: list[str], header: CsvRecord, limit: int, is_column: IsColumn | None) -> None:
+    """Raises `MalformedUpload` for a header that does not name each column once, or names what is no column."""
+    line, text = header
+    if len(names) > limit:
+        raise UploadFormatError(f"The header has more than {limit} columns.", line)
+    if _UNREADABLE.search(text):
+        raise UploadFormatError("The header is not UTF-8, or holds a NUL character.", line)
+    if "" in names:
+        raise UploadFormatError(f"Column {names.index('') + 1} of the header has no name.", line)
+    if twice := next((name for place, name in enumerate(names) if name in names[:place]), None):
+        raise UploadFormatError(f"The header names the column {_format_names([twice])} twice.", line)
+    unknown = [name for name in names if is_column and not name.startswith(RESULT_PREFIX) and not is_column(name)]
+    if unknown:
+        what = "a column that rows" if len(unknown) == 1 else "columns that rows"
+        raise UploadFormatError(
+            f"The header names {what} of this operation do not have: {_format_names(unknown)}.", line
+        )
+
+
+def _format_names(names: list[str]) -> str:
+    """Names for people: the first few, each cut where it is long."""
+    cut = [name if len(name) <= _NAME_SHOWN else f"{name[:_NAME_SHOWN]}…" for name in names[:_NAMES_SHOWN]]
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return ", ".join(map(quoted, cut)) + more

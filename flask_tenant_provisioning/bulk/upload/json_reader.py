@@ -1,0 +1,185 @@
+"""JSON arrays and NDJSON as streams of rows, which are split and not parsed.
+
+A row of an array is found by one match of a pattern that knows strings and brackets and ignores all else. A row that is
+nested deeper than the pattern, or not yet read to its end, is walked from bracket to bracket. Both look at a byte a
+bounded number of times, and neither recurses.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from .limits import UploadFormatError, UploadLimits
+
+_LINE_WHITESPACE = b" \t\r"
+
+
+def read_ndjson(blocks: Iterable[bytes], limits: UploadLimits) -> Iterator[tuple[int, bytes]]:
+    """Each line that is not blank, with its number, whatever it holds. Raises `UploadTooLarge`."""
+    for number, line in enumerate(_split_lines(blocks, limits), 1):
+        if row := line.strip(_LINE_WHITESPACE):
+            yield number, row
+
+
+def _split_lines(blocks: Iterable[bytes], limits: UploadLimits) -> Iterator[bytes]:
+    tail, number = b"", 1
+    for block in blocks:
+        lines = block.split(b"\n")
+        lines[0] = tail + lines[0]
+        tail = lines.pop()
+        yield from lines
+        number += len(lines)
+        limits.require_lines(number)
+        limits.require_row(len(tail), number)
+    yield tail
+
+
+_TEXT = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_OTHER = rb'[^"{}\[\]]*+'
+_SPACE = rb"[ \t\r\n]*+"
+_WORD = rb'[^ \t\r\n,"{}\[\]]++'
+#: How deep the pattern for a row looks.
+_PATTERN_DEPTH = 3
+_CLOSING = bytes.maketrans(b"[{", b"]}")
+
+
+def _make_nested_pattern(levels: int) -> bytes:
+    """A pattern for an object or an array of so many levels."""
+    flat = rb"(?:%b%b)*+%b" % (_OTHER, _TEXT, _OTHER)
+    body = rb"%b(?:(?:%b)%b)*+" % (flat, _make_nested_pattern(levels - 1), flat) if levels > 1 else flat
+    return rb"\{%b\}|\[%b\]" % (body, body)
+
+
+_match_row = re.compile(
+    rb"%b(%b|%b|%b)%b([,\]])" % (_SPACE, _make_nested_pattern(_PATTERN_DEPTH), _TEXT, _WORD, _SPACE), re.DOTALL
+).match
+_match_text = re.compile(_TEXT, re.DOTALL).match
+_match_word = re.compile(_WORD).match
+_find_non_space = re.compile(rb"[^ \t\r\n]").search
+#: From bracket to bracket: what opens, what closes, a text without an end, or all that lies between and is closed.
+_iterate_brackets = re.compile(
+    rb'(?:%b(?:%b|%b))++|([\[{]++)|([\]}]++)|(")|%b' % (_OTHER, _TEXT, _make_nested_pattern(2), _OTHER), re.DOTALL
+).finditer
+
+
+def read_json_array(blocks: Iterable[bytes], limits: UploadLimits) -> Iterator[tuple[int, bytes]]:
+    """Each element, with the line on which it begins. Raises `MalformedUpload`, `UploadTooLarge`."""
+    window = _Window(blocks)
+    if not window.sign():
+        return
+    if window.sign() != b"[":
+        raise UploadFormatError("The upload is no JSON array: it does not begin with [.", window.line)
+    window.take(1)
+    if window.sign() == b"]":
+        window.take(1)
+    else:
+        yield from _read_elements(window, limits)
+    if window.sign():
+        raise UploadFormatError("Something follows after the JSON array.", window.line)
+
+
+class _Window:
+    """What has been read of an upload and not been taken yet."""
+
+    def __init__(self, blocks: Iterable[bytes]) -> None:
+        self._blocks = iter(blocks)
+        self.text = b""
+        self.place = 0
+        self.line = 1
+
+    def take(self, size: int) -> bytes:
+        """Go on by so many bytes, and return them."""
+        taken = self.text[self.place : self.place + size]
+        self.line += taken.count(b"\n")
+        self.place += size
+        return taken
+
+    def more(self) -> bool:
+        """Read on, by as much again as is at hand: looking anew from the start then costs twice the length in all."""
+        parts = [self.text[self.place :]]
+        wanted = len(parts[0])
+        for block in self._blocks:
+            parts.append(block)
+            wanted -= len(block)
+            if wanted <= 0:
+                break
+        self.text, self.place = b"".join(parts), 0
+        return len(parts) > 1
+
+    def sign(self) -> bytes:
+        """Take white space; returns the byte that follows, or nothing at the end."""
+        while not (found := _find_non_space(self.text, self.place)):
+            self.take(len(self.text) - self.place)
+            if not self.more():
+                return b""
+        self.take(found.start() - self.place)
+        return found[0]
+
+
+def _read_elements(window: _Window, limits: UploadLimits) -> Iterator[tuple[int, bytes]]:
+    separator = b","
+    while separator == b",":
+        if found := _match_row(window.text, window.place):
+            row, separator = found.groups()
+            start, end = found.start(1), found.end()
+            line = window.line + window.text.count(b"\n", window.place, start)
+            window.line = line + window.text.count(b"\n", start, end)
+            window.place = end
+        else:
+            window.sign()
+            line = window.line
+            row, separator = _walk_element(window, limits), _take_separator(window)
+        yield line, row.replace(b"\n", b"\r")
+
+
+def _walk_element(window: _Window, limits: UploadLimits) -> bytes:
+    """Take the element that begins here."""
+    while not (size := _measure_element(window)):
+        limits.require_row(len(window.text) - window.place, window.line)
+        if not window.more():
+            raise UploadFormatError("The JSON array ends within a row.", window.line)
+    return window.take(size)
+
+
+def _take_separator(window: _Window) -> bytes:
+    if not (sign := window.sign()):
+        raise UploadFormatError("The JSON array is not closed.", window.line)
+    if sign not in b",]":
+        raise UploadFormatError("A comma is missing between two rows.", window.line)
+    return window.take(1)
+
+
+def _measure_element(window: _Window) -> int:
+    """How long the element is that begins here; 0: its end is not at hand."""
+    text, place = window.text, window.place
+    first = text[place : place + 1]
+    if first in (b"[", b"{"):
+        return _find_closing_bracket(window) - place
+    if first == b'"':
+        return found.end() - place if (found := _match_text(text, place)) else 0
+    if not (found := _match_word(text, place)):
+        if first:
+            raise UploadFormatError(f"A row is missing before {first.decode()}.", window.line)
+        return 0
+    return found.end() - place if found.end() < len(text) else 0
+
+
+def _find_closing_bracket(window: _Window) -> int:
+    """Where the brackets are closed that open here; where we are, if that is not at hand."""
+    awaited = bytearray(window.text[window.place : window.place + 1].translate(_CLOSING))
+    for found in _iterate_brackets(window.text, window.place + 1):
+        opening, closing, endless = found.groups()
+        if opening:
+            awaited += opening.translate(_CLOSING)
+        elif closing:
+            closed = closing[: len(awaited)]
+            if awaited[: -len(closed) - 1 : -1] != closed:
+                line = window.line + window.text.count(b"\n", window.place, found.start())
+                raise UploadFormatError("A bracket is closed by one of the other kind.", line)
+            del awaited[-len(closed) :]
+            if not awaited:
+                return found.start() + len(closed)
+        elif endless:
+            break
+    return window.place

@@ -1,0 +1,173 @@
+"""Read an upload of any supported media type, plain or gzip (RFC 1952), as chunks of rows."""
+
+from __future__ import annotations
+
+import codecs
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from . import csv_reader, json_reader
+from .limits import UploadFormatError, UploadLimitError, UploadLimits
+
+BLOCK_SIZE = 64 * 1024
+
+
+def split_blocks(stream: Iterable[bytes], size: int = BLOCK_SIZE) -> Iterator[bytes]:
+    """The stream in blocks of `size` bytes, the last one of what is left."""
+    gathered = bytearray()
+    for part in stream:
+        for start in range(0, len(part), size):
+            gathered += part[start : start + size]
+            if len(gathered) >= size:
+                yield bytes(gathered[:size])
+                del gathered[:size]
+    if gathered:
+        yield bytes(gathered)
+
+
+def enforce_size(stream: Iterable[bytes], limit: int, what: str) -> Iterator[bytes]:
+    """The stream as it is. Raises `UploadTooLarge`, about `what` it is, for more of it than `limit` bytes."""
+    total = 0
+    for part in stream:
+        total += len(part)
+        if total > limit:
+            raise UploadLimitError(f"{what} is larger than {limit} bytes.")
+        yield part
+
+
+def strip_byte_order_mark(stream: Iterator[bytes]) -> Iterator[bytes]:
+    """The stream without the byte order mark that it may begin with (RFC 3629 §6)."""
+    head = b""
+    for part in stream:
+        head += part
+        if len(head) >= len(codecs.BOM_UTF8):
+            break
+    yield head.removeprefix(codecs.BOM_UTF8)
+    yield from stream
+
+
+_GZIP_WBITS = 16 + zlib.MAX_WBITS
+
+
+def decompress_gzip(stream: Iterable[bytes]) -> Iterator[bytes]:
+    """What the stream's members hold, one after the other.
+
+    Raises `MalformedUpload` for what is no gzip, ends too early, fails its checksum, or goes on after its last member.
+    """
+    member = zlib.decompressobj(_GZIP_WBITS)
+    try:
+        for data in stream:
+            while data:
+                if member.eof:
+                    member = zlib.decompressobj(_GZIP_WBITS)
+                yield from _decompress_member(member, data)
+                data = member.unused_data
+    except zlib.error as error:
+        raise UploadFormatError("The upload is no gzip, or damaged.") from error
+    if not member.eof:
+        raise UploadFormatError("The gzip ends too early.")
+
+
+def _decompress_member(member: zlib._Decompress, data: bytes) -> Iterator[bytes]:
+    """What these bytes of a member add; output may be due when all of them have been taken in."""
+    size = BLOCK_SIZE
+    while data or size == BLOCK_SIZE:
+        unpacked = member.decompress(data, BLOCK_SIZE)
+        yield unpacked
+        size, data = len(unpacked), member.unconsumed_tail
+
+
+NumberedRows = Iterator[tuple[int, bytes]]
+#: Values of ``Content-Encoding`` that are understood (RFC 9110 §8.4.1.3).
+ENCODINGS = ("gzip", "x-gzip")
+#: How large a chunk's payload is at most, in bytes: a worker holds the rows of two chunks, parsed.
+CHUNK_BYTES = 256 * 1024
+_READERS: dict[str, Callable[[Iterable[bytes], UploadLimits], NumberedRows]] = {
+    "application/json": json_reader.read_json_array,
+    "application/x-ndjson": json_reader.read_ndjson,
+    "application/jsonl": json_reader.read_ndjson,
+    "text/csv": csv_reader.read_csv,
+}
+
+
+class UploadChunk(NamedTuple):
+    """Some rows of an upload, in its order."""
+
+    #: The number of the first row, from 1; blank lines have none.
+    first_row: int
+    #: For each row the line of the upload on which it begins, from 1.
+    lines: Sequence[int]
+    #: For each row one line, which should be JSON and may be anything; between two of them ``b"\n"``.
+    payload: bytes
+
+
+def list_media_types() -> tuple[str, ...]:
+    """The media types of uploads that `chunks` reads."""
+    return tuple(_READERS)
+
+
+def read_chunks(
+    stream: Iterable[bytes],
+    media_type: str,
+    encoding: str | None,
+    limits: UploadLimits,
+    rows_per_chunk: int = 1000,
+    block: int = BLOCK_SIZE,
+    is_column: csv_reader.IsColumn | None = None,
+    restore: csv_reader.RestoreCell | None = None,
+) -> Iterator[UploadChunk]:
+    """Read an upload, `block` bytes at a time. One without any rows has no chunk.
+
+    A table whose header names what is not a column (`is_column`; by default any name is one) is refused. Each of its
+    cells means what `restore` makes of it; by default itself.
+
+    A JSON array's rows keep their text, but that each line feed is now a carriage return: between tokens it is white
+    space as well, and inside of a text no more allowed (RFC 8259 §2, §7). A table's rows are objects of texts.
+
+    Raises `ValueError` for a type or an encoding that is not among `media_types` and `ENCODINGS`; while it is read,
+    `MalformedUpload` and `UploadTooLarge`: then the chunks that came before are of no use either.
+    """
+    if media_type not in _READERS or encoding not in (None, *ENCODINGS):
+        raise ValueError(f"No reader of {media_type}, {encoding}")
+    data: Iterable[bytes] = split_blocks(enforce_size(stream, limits.bytes, "The upload"), block)
+    if encoding:
+        data = split_blocks(enforce_size(decompress_gzip(data), limits.bytes, "The upload, unpacked,"), block)
+    reader = (
+        partial(csv_reader.read_csv, is_column=is_column, restore=restore)
+        if media_type == "text/csv"
+        else _READERS[media_type]
+    )
+    return _make_chunks(reader(strip_byte_order_mark(iter(data)), limits), limits, rows_per_chunk)
+
+
+def _make_chunks(rows: NumberedRows, limits: UploadLimits, rows_per_chunk: int) -> Iterator[UploadChunk]:
+    first, total = 1, 0
+    for lines, payload in _group_rows(rows, limits, rows_per_chunk):
+        count = first + len(lines) - 1
+        total += sum(map(len, payload))
+        limits.require_rows(count, total)
+        yield UploadChunk(first, lines, b"\n".join(payload))
+        first = count + 1
+
+
+def _group_rows(
+    rows: NumberedRows, limits: UploadLimits, rows_per_chunk: int
+) -> Iterator[tuple[list[int], list[bytes]]]:
+    lines: list[int] = []
+    payload: list[bytes] = []
+    room, longest = CHUNK_BYTES, limits.row_bytes
+    for line, row in rows:
+        size = len(row) + 1
+        if size > longest:
+            limits.require_row(len(row), line)
+        room -= size
+        if room < 0 or len(payload) == rows_per_chunk:
+            if payload:
+                yield lines, payload
+            lines, payload, room = [], [], CHUNK_BYTES - size
+        lines.append(line)
+        payload.append(row)
+    if payload:
+        yield lines, payload

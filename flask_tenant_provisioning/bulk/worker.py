@@ -1,0 +1,179 @@
+"""The worker of bulk jobs: claims a chunk and executes its rows in one transaction, together with their results."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+from ..database.errors import FailureKind, classify_failure
+from ..database.session import Session
+from ..errors import ProvisioningError
+from ..mount import Mount
+from ..tenants.quotas import TooFewPlaces
+from . import actions
+from .chunks import (
+    ClaimedChunk,
+    LeaseLost,
+    claim_chunk,
+    load_chunks,
+    load_due_jobs,
+    release_chunk,
+    renew_leases,
+    save_results,
+)
+from .execution import ChunkExecution, fail_chunk
+from .models import Job
+from .rows.dry_run import DryRunConflict, RollbackWithResults
+from .statements import BulkSQL
+
+logger = logging.getLogger(__name__)
+#: How often a worker that others forestall looks again.
+_CLAIM_ATTEMPTS = 3
+#: How often a chunk is begun before its rows are given up: what kills a worker each time would do so for ever.
+MAX_CLAIMS = 5
+#: How often a claimed chunk begins again, beside once for each chunk that forestalls it: for more places, and singly.
+_MAX_RESTARTS = 3
+
+
+class BulkWork:
+    """The chunks of one mount's jobs, as work that a worker claims, runs and gives up. `lease` is in seconds."""
+
+    #: One waits for the database while the other computes.
+    slots = 2
+
+    def __init__(self, mount: Mount, lease: float, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._mount, self._storage, self._sleep = mount, mount.storage, sleep
+        self.lease = lease
+
+    def claim(self, limit: int) -> list[ClaimedChunk]:
+        """Claim at most `limit` chunks; each partner with work is as likely to be next as any other."""
+        found: list[ClaimedChunk] = []
+        for _ in range(_CLAIM_ATTEMPTS * limit):
+            if len(found) == limit or (job := self._next()) is None:
+                break
+            found += self._claimed(job)
+        return found
+
+    def renew(self, pieces: Iterable[ClaimedChunk]) -> None:
+        """Keep the claims of chunks that are being done."""
+        self._storage.transaction(partial(renew_leases, pieces=sorted(pieces), lease=self.lease))
+
+    def timeout(self, piece: ClaimedChunk) -> float:
+        """How long a chunk may take, in seconds; an atomic job is one chunk."""
+        return 3600.0
+
+    def run(self, piece: ClaimedChunk) -> None:
+        """Do the rows of a chunk, and end the job where it was the last one."""
+        try:
+            self._do(piece)
+        except LeaseLost:
+            logger.info(
+                "a chunk of bulk job %s is not done: another worker has it, or it was cancelled",
+                piece.job.id,
+                extra=_log_fields(piece),
+            )
+            self._storage.transaction(partial(release_chunk, piece=piece))
+        except Exception as error:
+            if _is_row_error(error):
+                self._storage.transaction(partial(release_chunk, piece=piece))
+            raise
+        self._storage.transaction(partial(actions.finish_if_done, job=piece.job))
+
+    def expire(self, piece: ClaimedChunk) -> None:
+        """Leave a chunk to others."""
+        logger.warning("a chunk of bulk job %s takes too long", piece.job.id, extra=_log_fields(piece))
+
+    def stop(self) -> None:
+        """Nothing: a chunk is soon done."""
+
+    def _next(self) -> Job | None:
+        """A job with something to do: of a partner by chance, and of those the oldest."""
+        by_partner: dict[str, list[Job]] = defaultdict(list)
+        for job in self._storage.read(load_due_jobs):
+            by_partner[job.partner_id].append(job)
+        return min(random.choice(list(by_partner.values())), key=lambda job: job.id) if by_partner else None
+
+    def _claimed(self, job: Job) -> list[ClaimedChunk]:
+        piece = self._storage.transaction(partial(claim_chunk, job=job, lease=self.lease))
+        if piece is None:
+            self._storage.transaction(partial(actions.finish_if_done, job=job))
+        return [piece] if piece else []
+
+    def _do(self, piece: ClaimedChunk) -> None:
+        found = self._storage.read(partial(load_chunks, piece=piece))
+        if not found:
+            raise LeaseLost(piece.job.id)
+        if piece.fence > MAX_CLAIMS:
+            results = [fail_chunk(self._mount, piece.job, chunk) for chunk in found]
+            self._storage.transaction(partial(save_results, piece=piece, chunks=found, results=results))
+            return
+        plan = ChunkExecution(self._mount, piece, found)
+        plan.reserve(self._sleep)
+        for _ in range(piece.job.chunks + _MAX_RESTARTS):
+            if self._try_execute(plan, piece):
+                return
+            logger.debug("a chunk of bulk job %s begins again", piece.job.id, extra=_log_fields(piece))
+        raise RuntimeError("a chunk of a bulk job begins again and again")
+
+    def _try_execute(self, plan: ChunkExecution, piece: ClaimedChunk) -> bool:
+        """Carry the plan out; returns False where it has to begin again.
+
+        So it has where it was a rehearsal that another chunk has forestalled, where more places are needed than were
+        reserved, and where a row made the database or a host's function fail: then each row is done by itself.
+        """
+        try:
+            self._storage.transaction(plan.do)
+        except RollbackWithResults as rehearsal:
+            try:
+                self._storage.transaction(partial(plan.keep, rehearsal=rehearsal))
+            except DryRunConflict:
+                return False
+        except TooFewPlaces:
+            plan.reserve(self._sleep, for_all=True)
+            return False
+        except LeaseLost:
+            raise
+        except Exception as error:
+            if not _is_row_error(error) or not plan.switch_to_row_by_row():
+                raise
+            fields = _log_fields(piece)
+            logger.warning("rows of a bulk job failed together, and are done one by one", exc_info=True, extra=fields)
+            return False
+        return True
+
+
+def _log_fields(piece: ClaimedChunk) -> dict[str, Any]:
+    """Return what the log says of a chunk."""
+    return {"job": piece.job.id, "partner": piece.job.partner_id, "chunk": piece.number}
+
+
+def _is_row_error(error: Exception) -> bool:
+    """Tell a failure that what the rows say has caused, most likely, from the database's being away."""
+    return not isinstance(error, ProvisioningError) and classify_failure(error) is FailureKind.BUG
+
+
+class SingleJobWork(BulkWork):
+    """The chunks of one job and of no other; other workers may do some of them meanwhile."""
+
+    def __init__(self, mount: Mount, lease: float, job: Job, sleep: Callable[[float], None] = time.sleep) -> None:
+        super().__init__(mount, lease, sleep)
+        self._job = job
+
+    def current(self) -> Job | None:
+        """The job as it is now; None where it has been removed."""
+        return self._storage.read(partial(_load_job, partner=self._job.partner_id, job_id=self._job.id))
+
+    def _next(self) -> Job | None:
+        job = self.current()
+        return job if job is not None and job.due_at is not None else None
+
+
+def _load_job(session: Session, partner: str, job_id: str) -> Job | None:
+    where = {"partner_id": partner, "job_id": job_id}
+    row = session.run(session.storage.once(BulkSQL).job, where).fetchone()
+    return None if row is None else Job._make(row)

@@ -1,0 +1,33 @@
+"""`flask provisioning openapi` and `docs-link`: the OpenAPI document, and a link to the API's documents."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+import click
+from flask.cli import with_appcontext
+
+from ..web.docs_links import make_link
+from .options import find_mount, mount_option, require_served
+
+
+@click.command("openapi", help="Print the OpenAPI document.")
+@click.option("--output", type=click.File("w", encoding="utf-8", atomic=True), default="-", help="Write to this file.")
+@mount_option
+@with_appcontext
+def openapi(output: TextIO, mount: str | None) -> None:
+    from ..openapi.document import render_document
+
+    found = find_mount(mount)
+    click.echo(render_document(found, found.settings.url_prefix), file=output)
+
+
+@click.command("docs-link", help="Print a link that opens the API's documents, where they are not public.")
+@click.option("--minutes", type=click.IntRange(1, 24 * 60), default=60, show_default=True, help="How long it is good.")
+@click.option("--base-url", default="", help="Where people reach the app, such as https://app.example.com.")
+@mount_option
+@with_appcontext
+def docs_link(minutes: int, base_url: str, mount: str | None) -> None:
+    found = find_mount(mount)
+    require_served(found)
+    click.echo(base_url.rstrip("/") + make_link(found, minutes * 60))

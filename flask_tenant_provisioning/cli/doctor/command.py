@@ -1,0 +1,132 @@
+"""The command `doctor`, and its checks by name, in the order in which a person would look."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import click
+from flask import current_app
+from flask.cli import ScriptInfo
+from sqlalchemy.exc import DBAPIError
+
+from ...config import ConfigurationError
+from ...encoding import escape_control_characters
+from ..options import find_mount, json_option, mount_option
+from ..output import add_colour, print_json, print_text
+from . import configuration, database, host, rate_limits, secrets, tokens, work
+from .context import FAIL, OK, PROBE_SUBJECT, WARN, DatabaseUnreachable, DoctorContext, Finding
+
+Check = Callable[[DoctorContext], Finding]
+CHECKS: Mapping[str, Check] = {
+    "configuration": configuration.check_configuration,
+    "license": configuration.check_license,
+    "tenants": configuration.check_tenant_limit,
+    "database": database.check_connection,
+    "pool": database.check_pool,
+    "pooler": database.check_pooler,
+    "privileges": database.check_privileges,
+    "migrations": database.check_migrations,
+    "tables": database.check_tables,
+    "autogenerate": database.check_autogenerate,
+    "tenant-rows": database.check_tenant_rows,
+    "jwt": tokens.check_jwt_manager,
+    "jwt-users": tokens.check_user_lookup,
+    "jwt-algorithms": tokens.check_algorithms,
+    "jwt-key": tokens.check_key,
+    "jwt-expiry": tokens.check_expiry,
+    "jwt-probe": tokens.check_probe,
+    "mount": host.check_mount,
+    "csrf": host.check_csrf,
+    "hooks": host.check_hooks,
+    "answers": host.answers,
+    "sessions": host.check_sessions,
+    "compression": host.check_compression,
+    "middleware": host.check_middleware,
+    "routes": host.check_routes,
+    "cursors": secrets.check_cursor_secret,
+    "rate-limits": rate_limits.check_rate_limits,
+    "webhook-keys": secrets.check_webhook_keys,
+    "webhook-reach": configuration.check_webhook_reach,
+    "settings-keys": secrets.check_settings_keys,
+    "worker": work.check_worker,
+}
+_SEVERITY_ORDER = (FAIL, WARN, OK)
+_COLOURS = {OK: "green", WARN: "yellow", FAIL: "red"}
+_NAME_WIDTH = max(map(len, CHECKS))
+
+
+@click.command("doctor")
+@click.option("--quiet", is_flag=True, help="Print only what is not ok.")
+@json_option
+@click.option("--subject", default=PROBE_SUBJECT, help="The `sub` of a partner's token, for the app's user lookup.")
+@mount_option
+@click.pass_context
+def doctor(context: click.Context, quiet: bool, as_json: bool, mount: str | None, subject: str) -> None:
+    """Look at configuration, licence, database, migrations, JWT, mount, webhooks and workers.
+
+    Prints `ok`, `warn` or `fail` for each, and what to do. Exit status 1 where anything fails, else 0.
+    """
+    findings: dict[str, Finding] = {}
+    for name, finding in _run_checks(context, mount, subject):
+        findings[name] = finding
+        if not (as_json or (quiet and finding.status == OK)):
+            print_text(_format_line(name, finding))
+    worst = min((finding.status for finding in findings.values()), key=_SEVERITY_ORDER.index)
+    if as_json:
+        shown = {name: finding for name, finding in findings.items() if not quiet or finding.status != OK}
+        checks = [{"check": name, **finding._asdict()} for name, finding in shown.items()]
+        print_json({"status": worst, "checks": checks})
+    context.exit(1 if worst == FAIL else 0)
+
+
+def _run_checks(context: click.Context, mount: str | None, subject: str) -> Iterator[tuple[str, Finding]]:
+    fault = _load_app(context)
+    if fault is not None:
+        yield "app", fault
+        return
+    doctor_context = DoctorContext(current_app._get_current_object(), find_mount(mount), subject)  # type: ignore[attr-defined]
+    for name, check in CHECKS.items():
+        yield name, _run_check(check, doctor_context)
+
+
+def _load_app(context: click.Context) -> Finding | None:
+    """Load the app, unless it is there; what is wrong with it otherwise.
+
+    Of an exception that is neither ours nor a driver's only the place is told: its words may hold any secret.
+    """
+    try:
+        if not current_app:
+            context.with_resource(context.ensure_object(ScriptInfo).load_app().app_context())
+    except click.ClickException:
+        raise
+    except ConfigurationError as error:
+        return Finding(FAIL, " ".join(str(error).split("\n")), "correct the configuration")
+    except Exception as error:
+        return Finding(
+            FAIL, f"the app does not load: {_describe_load_error(error)}", "`flask routes` shows the traceback"
+        )
+    return None
+
+
+def _describe_load_error(error: Exception) -> str:
+    if isinstance(error, DBAPIError) and error.orig is not None and "@" not in str(error.orig):
+        return f"{type(error.orig).__name__}: {' '.join(str(error.orig).split())}"
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno}"
+
+
+def _run_check(check: Check, doctor_context: DoctorContext) -> Finding:
+    try:
+        return check(doctor_context)
+    except DatabaseUnreachable as error:
+        return Finding(FAIL, f"not looked at: {error}")
+    except Exception as error:
+        return Finding(FAIL, doctor_context.reason(error))
+
+
+def _format_line(name: str, finding: Finding) -> str:
+    advice = f" / {finding.advice}" if finding.advice else ""
+    status = add_colour(f"{finding.status:<4}", _COLOURS[finding.status])
+    return f"{status}  {name:<{_NAME_WIDTH}}  {escape_control_characters(finding.detail + advice)}"

@@ -1,0 +1,291 @@
+"""`flask provisioning license`: keys and licences for the vendor, and a look at its own licence for the host.
+
+Only `show` and `verify` load the app, and only for what is not named on the command line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+from flask import current_app
+from flask.cli import ScriptInfo
+
+from ..config import Config, ConfigurationError
+from ..licensing import vendor
+from ..licensing.document import (
+    ANY_INSTALL,
+    DAY,
+    MAX_BYTES,
+    PUBLIC_KEYS,
+    License,
+    LicenseError,
+    State,
+    authenticate,
+    decode_unverified,
+    format_time,
+    require_applicable,
+)
+from ..licensing.source import ConfiguredLicense, LicenseFile
+from .options import find_mount
+
+FILE_TYPE = click.Path(dir_okay=False, path_type=Path)
+
+
+@contextlib.contextmanager
+def report_license_errors() -> Iterator[None]:
+    """Tell what is wrong in a sentence, and exit with status 1."""
+    try:
+        yield
+    except OSError as error:
+        raise click.ClickException(f"{error.filename}: {error.strerror}.") from None
+    except (LicenseError, ConfigurationError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+class LicenseCheck(NamedTuple):
+    """A licence's text and what it is checked against; an install id only where `bound`."""
+
+    text: str | bytes
+    keys: dict[str, str]
+    revoked: tuple[str, ...]
+    install_id: str | None
+    bound: bool
+
+    def authenticate(self) -> License:
+        return authenticate(self.text, self.keys, self.revoked)
+
+    def admitted(self, now: float) -> License:
+        license = self.authenticate()
+        require_applicable(license, self.install_id if self.bound else license.install[0], now)
+        return license
+
+
+def load_license_check(
+    file: Path | None, given: tuple[str, ...], install: str | None, *, with_app: bool
+) -> LicenseCheck:
+    keys = dict(map(_parse_key, given))
+    settings = _load_config() if with_app else None
+    text = _read_license_file(file) if file else _read_configured_license(settings) if settings else b""
+    if settings is None:
+        return LicenseCheck(text, keys, (), install, install is not None)
+    trusted = keys or settings.license_public_keys
+    return LicenseCheck(text, trusted, settings.license_revoked, install or settings.install_id, True)
+
+
+def _load_config() -> Config:
+    """Read the app's settings; it is loaded as Flask's own commands load it, unless its context is there already."""
+    if not current_app:
+        context = click.get_current_context()
+        context.with_resource(context.ensure_object(ScriptInfo).load_app().app_context())
+    mounts = current_app.extensions.get("tenant_provisioning", {})
+    return find_mount(None).settings if mounts else Config.read(current_app.config, {})
+
+
+def _read_configured_license(settings: Config) -> str | bytes:
+    store = LicenseFile(settings.license_file) if settings.license_file else ConfiguredLicense(settings.license)
+    return store.read(0) or b""
+
+
+def _read_license_file(file: Path) -> bytes:
+    with open(file, "rb") as opened:
+        return opened.read(MAX_BYTES + 1)
+
+
+def _parse_key(pair: str) -> tuple[str, str]:
+    kid, _, key = pair.partition("=")
+    if not kid or not key:
+        raise click.BadParameter("not of the form KID=KEY.", param_hint="--public-key")
+    return kid, key
+
+
+def describe_check(case: LicenseCheck, now: float) -> dict[str, Any]:
+    if not case.keys:
+        return {"verified": None, "problem": "The signature was not checked: no public key is given or configured."}
+    try:
+        case.authenticate()
+    except LicenseError as error:
+        return {"verified": False, "problem": str(error)}
+    try:
+        case.admitted(now)
+    except LicenseError as error:
+        return {"verified": True, "problem": str(error)}
+    return {"verified": True, "problem": None}
+
+
+def describe_license(license: License, now: float) -> dict[str, Any]:
+    return {
+        "id": license.id,
+        "customer": license.customer,
+        "issuer": license.issuer,
+        "kid": license.kid,
+        "install": list(license.install),
+        "edition": license.edition,
+        "features": sorted(license.features),
+        "max_tenants": license.max_tenants,
+        "not_before": format_time(license.not_before),
+        "expires": format_time(license.expires),
+        "warns_from": format_time(license.warns_from),
+        "grace_ends": format_time(license.ends),
+        "state": str(license.state(now)),
+        "days_left": license.days_left(now),
+    }
+
+
+def format_value(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "-" if value is None else str(value)
+
+
+def format_license_state(license: License, now: float) -> str:
+    expires, ends = format_time(license.expires), format_time(license.ends)
+    match license.state(now):
+        case State.GRACE:
+            return f"expired at {expires}, in its grace until {ends}"
+        case State.EXPIRED:
+            return f"expired at {expires}, its grace ended at {ends}"
+        case state:
+            return f"{state}, until {expires}, {license.days_left(now)} days left"
+
+
+@click.command()
+@click.argument("file", type=FILE_TYPE, required=False)
+@click.option("--public-key", "given", multiple=True, metavar="KID=KEY", help="A public key to check it with.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def show(file: Path | None, given: tuple[str, ...], as_json: bool) -> None:
+    """Decode a licence: the one in FILE, or the app's own.
+
+    `verified` says whether its signature fits; FILE is checked with the keys given here alone.
+    """
+    now = time.time()
+    with report_license_errors():
+        case = load_license_check(file, given, None, with_app=file is None)
+        shown = describe_license(decode_unverified(case.text), now) | describe_check(case, now)
+    if as_json:
+        click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+        return
+    for name, value in shown.items():
+        click.echo(f"{name.replace('_', ' ') + ':':<14}{format_value(value)}")
+
+
+@click.command()
+@click.argument("file", type=FILE_TYPE, required=False)
+@click.option("--public-key", "given", multiple=True, metavar="KID=KEY", help="A key to trust instead of the app's.")
+@click.option("--install", help="The install id to check it for; the app's own by default.")
+def verify(file: Path | None, given: tuple[str, ...], install: str | None) -> None:
+    """Say whether a licence, the one in FILE or the app's own, can be used now.
+
+    Exit status 0 if it can, in its grace too; 1 if it cannot, with the reason and what to do.
+    """
+    now = time.time()
+    with report_license_errors():
+        case = load_license_check(file, given, install, with_app=file is None or not given)
+        license = case.admitted(now)
+        if license.state(now) is State.EXPIRED:
+            raise LicenseError(
+                f"The licence has ended: {format_license_state(license, now)}.", "Ask the vendor for a renewed one."
+            )
+    click.echo(f"Licence {license.id} of {license.customer} can be used: {format_license_state(license, now)}.")
+    if not case.bound and ANY_INSTALL not in license.install:
+        click.echo(f"It is bound to {', '.join(license.install)}; that is checked with --install.")
+
+
+def _parse_time(context: click.Context, option: click.Parameter, value: datetime.datetime | None) -> int | None:
+    return None if value is None else int(value.replace(tzinfo=datetime.UTC).timestamp())
+
+
+TIME_TYPE = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"])
+DAYS_TYPE = click.IntRange(0)
+KEY_ID_PATTERN = r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}"
+
+
+@click.command()
+@click.option("--kid", help="The key's id; made from the public key by default.")
+@click.option("--out", default=".", type=click.Path(file_okay=False, path_type=Path), help="Where the key file goes.")
+def keygen(kid: str | None, out: Path) -> None:
+    """Make the vendor's key pair.
+
+    Writes the private key to a new file that only its owner can read, and prints the public key as the line to paste
+    into the hosts' configuration.
+    """
+    if kid is not None and not re.fullmatch(KEY_ID_PATTERN, kid):
+        raise click.BadParameter("1 to 64 of A-Z, a-z, 0-9, '.', '_' and '-', no '.' first.", param_hint="--kid")
+    pair = vendor.keygen(kid)
+    path = out / f"license-{pair.kid}.pem"
+    with report_license_errors():
+        out.mkdir(parents=True, exist_ok=True)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(pair.private_pem)
+    click.echo(f"The private key is in {path}. Keep it offline: it signs licences.", err=True)
+    click.echo(f"{PUBLIC_KEYS} = {json.dumps({pair.kid: pair.public})}")
+
+
+@click.command()
+@click.option("--key", type=FILE_TYPE, required=True, help="The vendor's private key, PEM.")
+@click.option("--kid", required=True, help="That key's id, as the hosts know it.")
+@click.option("--customer", required=True, help="Who is licensed.")
+@click.option("--install", multiple=True, help="An install id; several times for several. '*' (the default) is any.")
+@click.option("--days", type=click.IntRange(1), help="How long it lasts; 365 by default.")
+@click.option(
+    "--expires", type=TIME_TYPE, callback=_parse_time, help="Instead of --days: its end (UTC; a date: at 00:00)."
+)
+@click.option("--not-before", type=TIME_TYPE, callback=_parse_time, help="Its beginning (UTC); now by default.")
+@click.option("--max-tenants", type=click.IntRange(0), help="The largest number of tenants; no limit by default.")
+@click.option("--feature", "features", multiple=True, help="A feature beside tenant-provisioning, always in.")
+@click.option("--warn-days", type=DAYS_TYPE, default=30, show_default=True, help="Days before the end to warn from.")
+@click.option("--grace-days", type=DAYS_TYPE, default=14, show_default=True, help="Days after the end without effect.")
+@click.option("--issuer", default=vendor.ISSUER, show_default=True, help="Who issues it.")
+@click.option("--out", type=FILE_TYPE, help="The licence file to write or replace; printed by default.")
+def issue(
+    key: Path,
+    kid: str,
+    install: tuple[str, ...],
+    days: int | None,
+    not_before: int | None,
+    out: Path | None,
+    **rest: Any,
+) -> None:
+    """Sign a licence."""
+    if days and rest["expires"] is not None:
+        raise click.UsageError("Give --days or --expires, not both.")
+    begin = int(time.time()) if not_before is None else not_before
+    if days:
+        rest["expires"] = begin + days * DAY
+    bound = install[0] if len(install) == 1 else install or ANY_INSTALL
+    with report_license_errors():
+        text = vendor.issue(vendor.private_key(key.read_bytes()), kid, install=bound, not_before=begin, **rest)
+        if out is None:
+            click.echo(text)
+        else:
+            _replace_file(out, f"{text}\n")
+            click.echo(f"The licence is in {out}.", err=True)
+
+
+def _replace_file(path: Path, text: str) -> None:
+    """Put a whole file in the place of `path`, so that a host which looks at it never sees half of one."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_text(text, encoding="ascii")
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@click.group("license")
+def license_commands() -> None:
+    """Make, show and verify licences."""
+
+
+for command in (keygen, issue, show, verify):
+    license_commands.add_command(command)

@@ -1,0 +1,118 @@
+"""`flask provisioning purge` and `rekey`: removal of what is past its retention, and encryption with the newest key."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import click
+from flask.cli import with_appcontext
+from sqlalchemy import and_, bindparam, func, select
+
+from ..database.ids import format_instant
+from ..database.session import Session, Storage
+from ..database.statements import Statement
+from ..encoding import escape_control_characters
+from ..mount import Mount
+from ..settings.key_rotation import ResealCount, reseal_all
+from ..tenants.lifecycle import ALL_PARTNERS, purge_due
+from ..web.idempotency import delete_expired
+from ..workers.maintenance import calculate_erasure_days, erase_due
+from .errors import report_problems
+from .options import find_mount, json_option, make_operator, mount_option
+from .output import print_json, print_text
+from .webhooks import reseal_endpoints
+
+
+class PurgeCounts(NamedTuple):
+    """How many of each; the names are those of the JSON that `purge` prints."""
+
+    tenants: int
+    idempotency_records: int
+    erased_tenants: int
+
+
+class PurgeCountSQL:
+    """The statements of this module, built once a storage."""
+
+    def __init__(self, storage: Storage) -> None:
+        now = bindparam("now", type_=storage.table("tenants").c.purge_at.type)
+        e = storage.table("erasures").c
+        erasable = and_(e.erased_at.is_(None), e.purged_at <= bindparam("purged_before", type_=e.purged_at.type))
+        self.counts = [
+            Statement(clause, storage.engine.dialect)
+            for clause in (
+                select(func.count()).where(storage.table("tenants").c.purge_at <= now),
+                select(func.count()).where(storage.table("idempotency").c.expires_at <= now),
+                select(func.count(e.tenant_id.distinct())).where(erasable),
+            )
+        ]
+
+
+def count_due(session: Session, erasure_days: int) -> PurgeCounts:
+    """Return what a purge at this moment would remove; the traces of tenants that were purged `erasure_days` ago."""
+    now = session.storage.clock()
+    times = {"now": format_instant(now), "purged_before": format_instant(now, days=-erasure_days)}
+    return PurgeCounts(*(session.run(sql, times).fetchone()[0] for sql in session.storage.once(PurgeCountSQL).counts))
+
+
+@click.command(
+    "purge",
+    help="Remove deleted tenants whose retention is over, the traces of purged ones, and answers kept for too long.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say how many there are.")
+@json_option
+@mount_option
+@with_appcontext
+def purge(dry_run: bool, as_json: bool, mount: str | None) -> None:
+    """Any number may run at once, and one that is interrupted has finished what it had begun."""
+    chosen = find_mount(mount)
+    with report_problems():
+        counts = (
+            chosen.storage.read(partial(count_due, erasure_days=calculate_erasure_days(chosen.settings)))
+            if dry_run
+            else _purge(chosen)
+        )
+    if as_json:
+        print_json({**counts._asdict(), "dry_run": dry_run})
+        return
+    done = "Would remove" if dry_run else "Removed"
+    tenants, records, erased = counts
+    traces = f", and the traces of {_format_count(erased, 'purged tenant')}" if erased else ""
+    print_text(f"{done} {_format_count(tenants, 'tenant')} and {_format_count(records, 'idempotency record')}{traces}.")
+
+
+def _purge(mount: Mount) -> PurgeCounts:
+    tenants, records = purge_due(mount.storage, make_operator(ALL_PARTNERS)), 0
+    while forgotten := mount.storage.transaction(delete_expired):
+        records += forgotten
+    return PurgeCounts(tenants, records, erase_due(mount.storage, mount.settings))
+
+
+def _format_count(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+@click.command("rekey", help="Encrypt every secret in the database with the first of PROVISIONING_ENCRYPTION_KEYS.")
+@mount_option
+@with_appcontext
+def rekey(mount: str | None) -> None:
+    """Interrupted, it begins again; while it runs, others may write."""
+    chosen = find_mount(mount)
+    with report_problems():
+        webhooks, lost = reseal_endpoints(chosen)
+        settings, versions = map(_report_failures, reseal_all(chosen.storage, chosen.keyring))
+    done = {"webhooks": webhooks, "settings": settings.done, "versions of settings": versions.done}
+    print_text(f"Sealed anew: {', '.join(f'{count} {what}' for what, count in done.items())}.")
+    if failed := lost + len(settings.failed) + len(versions.failed):
+        raise click.ClickException(f"The secrets of {failed} of them cannot be opened.")
+
+
+def _report_failures(found: ResealCount) -> ResealCount:
+    """Say whose secrets cannot be opened."""
+    for place, reason in found.failed:
+        whose = (
+            f"the tenant {place.tenant}" if place.tenant else f"the partner {escape_control_characters(place.partner)}"
+        )
+        print_text(f"settings of {whose}: {reason}", err=True)
+    return found

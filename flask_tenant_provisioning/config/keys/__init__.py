@@ -1,1 +1,0 @@
-"""The keys by what they are about."""

@@ -1,0 +1,236 @@
+"""Checks of configuration values. Each takes the configured value and returns the value to use.
+
+A check raises `ValueError` with the wanted form ("a whole number from 1 to 10"), from which the message of a
+`ConfigurationError` is built. Rate limits are parsed by `limits`, which is imported at their first use.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Callable, Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from limits import RateLimitItem
+
+
+Check = Callable[[Any], Any]
+
+
+def text(value: Any) -> str:
+    """A text."""
+    if type(value) in (int, float):
+        raise ValueError("a text (in an environment variable, a number within double quotes)")
+    if not isinstance(value, str) or not value:
+        raise ValueError("a text that is not empty")
+    return value
+
+
+def flag(value: Any) -> bool:
+    """True or False, and nothing that only counts as such."""
+    if not isinstance(value, bool):
+        raise ValueError("True or False (in an environment variable, true or false)")
+    return value
+
+
+def optional(check: Check) -> Check:
+    """What `check` takes, or None."""
+    return lambda value: None if value is None else check(value)
+
+
+def number(low: int, high: int) -> Check:
+    """A whole number, both ends included."""
+
+    def check(value: Any) -> int:
+        if type(value) is not int or not low <= value <= high:
+            raise ValueError(f"a whole number from {low} to {high}")
+        return value
+
+    return check
+
+
+def choice(*allowed: str) -> Check:
+    """One of `allowed`."""
+
+    def check(value: Any) -> str:
+        if value not in allowed:
+            raise ValueError(" or ".join(map(repr, allowed)))
+        return str(value)
+
+    return check
+
+
+def regex(pattern: str, wanted: str) -> Check:
+    """A text that `pattern` matches whole; `wanted` says so to people."""
+
+    def check(value: Any) -> str:
+        if not isinstance(value, str) or not re.fullmatch(pattern, value):
+            raise ValueError(wanted)
+        return value
+
+    return check
+
+
+def is_text(value: Any) -> bool:
+    """Whether `value` is a text that is not empty."""
+    return isinstance(value, str) and value != ""
+
+
+def is_text_list(value: Any) -> bool:
+    """Whether `value` is a list of such."""
+    return isinstance(value, list | tuple | set | frozenset) and all(map(is_text, value))
+
+
+def texts(value: Any) -> tuple[str, ...]:
+    """A list of texts."""
+    if not is_text_list(value):
+        raise ValueError("a list of texts, none of them empty")
+    return tuple(value)
+
+
+def text_or_texts(value: Any) -> str | tuple[str, ...]:
+    """A text, or a list with one at least."""
+    if not is_text(value) and not (value and is_text_list(value)):
+        raise ValueError("a text or a list of texts, none of them empty")
+    return value if isinstance(value, str) else tuple(value)
+
+
+def text_mapping(value: Any) -> dict[str, Any]:
+    """A mapping of names to whatever."""
+    if not isinstance(value, Mapping) or not all(map(is_text, value)):
+        raise ValueError("a mapping of names to values")
+    return dict(value)
+
+
+def check_encryption_keys(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(is_text(key) and len(key) >= 16 for key in value):
+        raise ValueError("a list of texts, each of 16 characters or more")
+    return tuple(value)
+
+
+def check_pem(value: Any) -> str:
+    """A key; line ends that a file of environment variables wrote out are line ends again."""
+    found = text(value).removeprefix("\ufeff")
+    return found.replace("\\r", "").replace("\\n", "\n") if found.startswith("-----BEGIN") else found
+
+
+def check_phone_e164(value: Any) -> bool:
+    if flag(value) and importlib.util.find_spec("phonenumbers") is None:
+        raise ValueError("False, or pip install 'flask-tenant-provisioning[phone]'")
+    return bool(value)
+
+
+def check_url_schemes(value: Any) -> tuple[str, ...]:
+    if not value or not is_text_list(value) or not {"https", "http"}.issuperset(value):
+        raise ValueError("a list out of 'https' and 'http'")
+    return tuple(value)
+
+
+def _is_port(value: Any) -> bool:
+    return type(value) is int and 0 < value < 65536
+
+
+def check_ports(value: Any) -> tuple[int, ...]:
+    if not isinstance(value, list | tuple | set | frozenset) or not all(map(_is_port, value)):
+        raise ValueError("a list of whole numbers from 1 to 65535")
+    return tuple(value)
+
+
+def check_networks(value: Any) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        return tuple(map(ip_network, texts(value)))
+    except ValueError as error:
+        raise ValueError(
+            "a list of networks such as '10.1.0.0/16' or 'fd00::/8', each from its first address"
+        ) from error
+
+
+def check_engine(value: Any) -> str:
+    if choice("embedded", "external", "celery")(value) == "celery" and importlib.util.find_spec("celery") is None:
+        raise ValueError("'embedded' or 'external', or pip install 'flask-tenant-provisioning[celery]'")
+    return str(value)
+
+
+def check_public_keys(value: Any) -> dict[str, str]:
+    if not isinstance(value, Mapping) or not all(map(is_text, [*value, *value.values()])):
+        raise ValueError("a mapping of key id to public key, both texts")
+    return dict(value)
+
+
+#: The classes of routes: what reads, what writes, and uploads of many rows.
+RATE_CLASSES = ("read", "write", "bulk")
+MEMORY_STORAGE = "memory://"
+INSTALL_LIMITER = "pip install 'flask-tenant-provisioning[limiter]'"
+_RATE_LIMIT_EXAMPLES = "'600/minute' or '10/second;600/minute'"
+_MAX_REQUESTS = 10**15 - 1  # an integer of a structured field (RFC 9651 §3.3.1)
+_MAX_WINDOW_SECONDS = 10 * 366 * 86_400
+
+
+def has_flask_limiter() -> bool:
+    """Whether Flask-Limiter is installed."""
+    return importlib.util.find_spec("flask_limiter") is not None
+
+
+def parse_rate_limits(text: Any) -> tuple[RateLimitItem, ...]:
+    """The limits that `text` names, the one of the shortest window first. Raises `ValueError` that says what is wanted.
+
+    Each has a window of its own, of ten years at most.
+    """
+    from limits import parse_many
+
+    try:
+        found = sorted(parse_many(text), key=_window_seconds)
+    except ValueError as error:
+        raise ValueError(f"a limit such as {_RATE_LIMIT_EXAMPLES}") from error
+    windows = {*map(_window_seconds, found)}
+    if len(windows) < len(found) or max(windows) > _MAX_WINDOW_SECONDS:
+        raise ValueError(f"limits such as {_RATE_LIMIT_EXAMPLES}, each for a time of its own, of ten years at most")
+    if not all(0 < item.amount <= _MAX_REQUESTS for item in found):
+        raise ValueError(f"a limit such as {_RATE_LIMIT_EXAMPLES}, of 1 request or more")
+    return tuple(found)
+
+
+def check_rate_limits(value: Any) -> dict[str, str]:
+    """A mapping of classes of routes to limits."""
+    if not isinstance(value, Mapping) or not {*RATE_CLASSES}.issuperset(value):
+        raise ValueError(f"a mapping of {', '.join(map(repr, RATE_CLASSES))} to limits such as {_RATE_LIMIT_EXAMPLES}")
+    if value and not has_flask_limiter():
+        raise ValueError(f"None, or {INSTALL_LIMITER}")
+    for kind, text in value.items():
+        try:
+            parse_rate_limits(text)
+        except ValueError as wanted:
+            raise ValueError(f"a mapping that names for {kind!r} {wanted}") from wanted
+    return dict(value)
+
+
+def check_rate_limit_storage(value: Any) -> str:
+    """The URL of a storage that `limits` can use here."""
+    if value == MEMORY_STORAGE:
+        return MEMORY_STORAGE
+    if not isinstance(value, str) or not value:
+        raise ValueError("a URL such as 'redis://127.0.0.1:6379/3'")
+    if not has_flask_limiter():
+        raise ValueError(f"{MEMORY_STORAGE!r}, or {INSTALL_LIMITER}")
+    _require_storage_scheme(urlsplit(value).scheme)
+    return value
+
+
+def _require_storage_scheme(scheme: str) -> None:
+    """Raise `ValueError` where nothing stores at a URL of this scheme, or its driver is not installed."""
+    from limits import storage
+
+    kind = vars(storage)["SCHEMES"].get(scheme)
+    if kind is None or not issubclass(kind, storage.Storage):
+        raise ValueError("the URL of a storage of `limits`, such as 'redis://127.0.0.1:6379/3'")
+    drivers = [name.partition(".")[0] for name in getattr(kind, "DEPENDENCIES", ())]
+    if drivers and not any(map(importlib.util.find_spec, drivers)):
+        raise ValueError(f"the URL of a storage whose driver is installed: pip install {drivers[0]}")
+
+
+def _window_seconds(item: RateLimitItem) -> int:
+    """For how many seconds a limit holds."""
+    return item.get_expiry()

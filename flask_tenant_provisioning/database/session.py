@@ -1,0 +1,465 @@
+"""Sessions and transactions: reads, and units of work that commit as a whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import math
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from sqlalchemy import Connection, Engine, MetaData, Table
+from sqlalchemy.exc import DBAPIError, TimeoutError
+
+from ..encoding import format_error
+from ..errors import StorageUnavailable
+from ..registry import Registry
+from .engine import disable_prepared_statements, drop_inherited_connections, make_read_source, make_write_source
+from .errors import (
+    Constraints,
+    FailureKind,
+    LockTimeout,
+    UniqueViolation,
+    UnsuitableDatabase,
+    classify_failure,
+    find_unique_constraint,
+    find_violated_constraint,
+    map_unique_constraints,
+)
+from .ids import make_uuid7, make_uuid7s
+from .requirements import POOLER_ADVICE, PRIVILEGES_ADVICE, connect, is_behind_pooler, require_suitable_connection
+from .sqlite import WriteAheadLog, begin_immediate
+from .statements import Statement
+from .types import name_table
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session as OrmSession
+
+
+#: libpq's transaction status after a failed statement, in psycopg and psycopg2.
+_TRANSACTION_IN_ERROR = 3
+
+
+class UnitOfWork:
+    """What runs on `connection` until it commits; `woken` and `recorded` are told of then."""
+
+    __slots__ = ("_connection", "_constraints", "_driver", "_engine", "_orm", "recorded", "woken")
+
+    def __init__(self, connection: Connection, engine: Engine, constraints: Constraints) -> None:
+        self._connection = connection
+        self._engine = engine
+        self._constraints = constraints
+        self._driver: Any = connection.connection.dbapi_connection
+        self._orm: OrmSession | None = None
+        self.woken: list[tuple[str, ...]] = []
+        self.recorded: list[dict[str, Any]] = []
+
+    def wake(self, key: tuple[str, ...]) -> None:
+        """Let a worker look at this piece of work once the transaction has committed."""
+        self.woken.append(key)
+
+    def run(self, statement: Statement, values: dict[str, Any]) -> Any:
+        """Run `statement` and return the driver's cursor: ``fetchone``, ``fetchall``, ``rowcount``.
+
+        Raises `UniqueViolation` with the constraint's name, else the driver's own exception.
+        """
+        return self._execute(statement.text, statement.bind(values))
+
+    def run_many(self, statement: Statement, rows: Sequence[dict[str, Any]]) -> None:
+        """Run `statement` once for each of `rows`; raises what `run` does."""
+        self._execute(statement.text, [statement.bind(values) for values in rows], many=True)
+
+    def _execute(self, sql: str, values: Any = (), *, many: bool = False) -> Any:
+        cursor = self._driver.cursor()
+        try:
+            (cursor.executemany if many else cursor.execute)(sql, values)
+        except Exception as error:
+            found = classify_failure(error)
+            if found is FailureKind.TAKEN:
+                raise UniqueViolation(find_unique_constraint(error, self._constraints)) from error
+            if found is FailureKind.LOCKED:
+                raise LockTimeout from error
+            self._drop_dead_connection(error, cursor)
+            raise
+        except BaseException:
+            # Interrupted: the driver may still wait for the answer, and would give it to whoever comes next.
+            self._connection.invalidate()
+            raise
+        return cursor
+
+    @property
+    def orm(self) -> OrmSession:
+        """An ORM session in this same transaction, for the host's own models; its `commit` waits for the unit's end."""
+        if self._orm is None:
+            from sqlalchemy.orm import Session as OrmSession
+
+            self._orm = OrmSession(bind=self._connection, join_transaction_mode="rollback_only")
+        return self._orm
+
+    @contextlib.contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Undo what happens inside, and only that, if it raises."""
+        woken, recorded = len(self.woken), len(self.recorded)
+        with self._connection.begin_nested():
+            try:
+                yield
+                self.flush()
+            except BaseException:
+                self._orm = None
+                del self.woken[woken:], self.recorded[recorded:]
+                if not getattr(self._driver, "in_transaction", True):
+                    # SQLite has rolled back all of it, as on a full disk: there is no savepoint to go back to.
+                    self._connection.invalidate()
+                raise
+
+    def wait_for_locks(self, seconds: float) -> None:
+        """Wait no longer than this for anybody's lock until the transaction ends; then `run` raises `LockTimeout`.
+
+        SQLite needs none of it: a unit of work holds its only lock from the beginning.
+        """
+        if self._engine.dialect.name == "postgresql":
+            self._execute(f"SET LOCAL lock_timeout = {int(seconds * 1000)}")
+
+    def takes_writes(self) -> bool:
+        """Return whether the database takes writes on this connection: neither server, role nor file is read-only."""
+        if self._engine.dialect.name == "postgresql":
+            return bool(self._execute("SHOW transaction_read_only").fetchone()[0] == "off")
+        url = self._engine.url
+        if self._execute("PRAGMA query_only").fetchone()[0] or url.query.get("mode") == "ro":
+            return False
+        return str(url.database).startswith("file:") or os.access(str(url.database), os.W_OK)
+
+    def hold(self, name: str) -> None:
+        """Let no other unit of work hold this name until the transaction ends: it waits.
+
+        SQLite needs none of it: a unit of work holds its only lock from the beginning.
+        """
+        if self._engine.dialect.name == "postgresql":
+            self._execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
+
+    def flush(self) -> None:
+        """Send what the host put into `orm`, so that it commits with the rest."""
+        if self._orm is not None:
+            self._orm.flush()
+
+    def constraint_of(self, error: DBAPIError) -> str | None:
+        """The name of the constraint, the host's own too, that a statement violated; None where there is no telling."""
+        return find_violated_constraint(error, self._engine)
+
+    def require_autocommit(self, wanted: bool) -> None:
+        """Raise `Unsuitable` unless the driver commits each statement by itself, or does not, as this unit needs it."""
+        if (getattr(self._driver, "autocommit", False) is True) != wanted:
+            raise UnsuitableDatabase(
+                "The engine's isolation level has changed since the API was mounted: set it before."
+            )
+
+    def require_transaction(self) -> None:
+        """Raise `RuntimeError` where COMMIT would succeed and yet keep less than what ran.
+
+        So it is once somebody has caught a failed statement, or rolled back: PostgreSQL then answers COMMIT with
+        ROLLBACK and no error, SQLite has nothing left to commit.
+        """
+        driver = self._driver
+        status = getattr(getattr(driver, "info", None), "transaction_status", None)
+        lost = status == _TRANSACTION_IN_ERROR or not getattr(driver, "in_transaction", True)
+        if lost or not self._connection.in_transaction():
+            raise RuntimeError("a unit of work lost its transaction: roll back no further than to a savepoint")
+
+    def _drop_dead_connection(self, error: Exception, cursor: Any) -> None:
+        """Let SQLAlchemy meet a dead connection itself: it then drops every older one from the pool."""
+        dialect = self._engine.dialect
+        if isinstance(error, dialect.loaded_dbapi.Error) and dialect.is_disconnect(error, self._driver, cursor):
+            with contextlib.suppress(Exception):
+                self._connection.exec_driver_sql("SELECT 1")
+
+
+logger = logging.getLogger(__name__)
+#: How many seconds lie between two replacements of all connections: a server that takes no writes for an hour is not
+#: asked for two new ones by each of them.
+RECONNECT_SECONDS = 1.0
+
+
+class Reaction(Protocol):
+    """What else happens in the transaction of an operation; a feature describes to it what it does."""
+
+    def concerns(self, operation: str, tenant: Any = None) -> bool: ...
+    def defers(self, session: Session, operation: str, tenant: Any) -> bool: ...
+    def require_ready(self, session: Session, operation: str, tenant: Any) -> None: ...
+    def __call__(self, session: Session, change: Any) -> None: ...
+
+
+T = TypeVar("T")
+Work = Callable[["Session"], T]
+
+
+class Session(UnitOfWork):
+    """A unit of work on the tables of a `storage`. What actions take instead of knowing where they run."""
+
+    __slots__ = ("storage",)
+
+    def __init__(self, storage: Storage, connection: Connection) -> None:
+        super().__init__(connection, storage.engine, storage.constraints)
+        self.storage = storage
+
+
+class Storage:
+    """The tables of one mount in one database; `hooks` is what its host registered, and runs in its `context`."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        metadata: MetaData,
+        *,
+        attempts: int = 6,
+        patience: float = 5.0,
+        clock: Callable[[], float] = time.time,
+        new_id: Callable[[], str] = make_uuid7,
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+        autocommit: bool = False,
+        pooler: str | None = None,
+        hooks: Registry | None = None,
+        reactions: Sequence[Reaction] = (),
+        context: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext,
+        wake: Callable[[Sequence[tuple[str, ...]]], None] = lambda keys: None,
+        announce: Callable[[Sequence[dict[str, Any]]], None] = lambda events: None,
+        followers: Sequence[Callable[[Session, Any], None]] = (),
+    ) -> None:
+        self.engine = engine
+        self.owns_engine = autocommit
+        self.hooks = hooks or Registry()
+        self.reactions = reactions
+        self.context = context
+        self.metadata = metadata
+        self.clock = clock
+        self.new_id = new_id
+        self.constraints = map_unique_constraints(metadata)
+        self._attempts = attempts
+        self._patience = patience
+        self._sleep = sleep
+        self._monotonic = monotonic
+        self._wake = wake
+        self._announce = announce
+        self.followers = followers
+        self._is_sqlite = engine.dialect.name == "sqlite"
+        self._reading, self._writing = make_read_source(engine), make_write_source(engine)
+        self._journal = WriteAheadLog(engine.url.database) if autocommit and self._is_sqlite else None
+        self._pooler = pooler
+        self._is_prepared = pooler != "transaction"
+        self._is_checked = False
+        self._replaced_at = -math.inf
+        self._transaction = self._turn if self._is_sqlite else self._begun
+        self._one_writer = threading.Lock()
+        self._thread = threading.local()
+        self._built: dict[Any, Any] = {}
+
+    def table(self, name: str) -> Table:
+        """The table `name`, whatever its prefix."""
+        return self.metadata.tables[name_table(self.metadata, name)]
+
+    def once(self, factory: Callable[[Storage], T]) -> T:
+        """What `factory` makes of this storage, made once: a feature's statements."""
+        found: T | None = self._built.get(factory)
+        return self._built.setdefault(factory, factory(self)) if found is None else found
+
+    def new_ids(self, count: int) -> list[str]:
+        """So many new identifiers, in ascending order."""
+        return make_uuid7s(count) if self.new_id is make_uuid7 else [self.new_id() for _ in range(count)]
+
+    def reacts(self, operation: str, tenant: Any = None) -> bool:
+        """Whether anything else happens in the transaction of `operation`, or may where no `tenant` is told."""
+        return any(reaction.concerns(operation, tenant) for reaction in self.reactions)
+
+    def defers(self, session: Session, operation: str, tenant: Any = None) -> bool:
+        """Whether `operation` only begins in its transaction."""
+        return any(reaction.defers(session, operation, tenant) for reaction in self.reactions)
+
+    def require_ready(self, session: Session, operation: str, tenant: Any) -> None:
+        """Raise `InvalidState` where work on `tenant` is under way that `operation` would disturb."""
+        for reaction in self.reactions:
+            reaction.require_ready(session, operation, tenant)
+
+    @property
+    def running(self) -> Session | None:
+        """The session of the unit of work that runs in this thread."""
+        return getattr(self._thread, "session", None)
+
+    def read(self, work: Work[T]) -> T:
+        """Run a unit that only reads; one that met a dead connection runs once more."""
+        return self._attempt(work, self._autocommit, attempts=2, again=_RETRIED_FOR_READS)
+
+    def statement(self, work: Work[T]) -> T:
+        """Run a unit whose one statement commits by itself, in a transaction where the database needs one."""
+        return self._attempt(work, self._transaction if self._is_sqlite else self._autocommit)
+
+    def transaction(self, work: Work[T]) -> T:
+        """Run a unit in one transaction. `work` may run several times, so it does nothing but talk to the database."""
+        return self._attempt(work, self._transaction)
+
+    def takes_writes(self) -> bool:
+        """Return whether the database takes writes; asks again on a new connection where it does not."""
+        if self.read(Session.takes_writes):
+            return True
+        return self._replace_connections(FailureKind.READ_ONLY) and self.read(Session.takes_writes)
+
+    def _attempt(
+        self,
+        work: Work[T],
+        opened: Callable[[], contextlib.AbstractContextManager[Session]],
+        attempts: int | None = None,
+        again: tuple[FailureKind, ...] = (FailureKind.RETRY,),
+    ) -> T:
+        """Run `work` as this thread's one unit: a second would wait for what the first does not give back."""
+        drop_inherited_connections()
+        if getattr(self._thread, "busy", False):
+            raise RuntimeError("a unit of work runs in this thread already: pass its session on")
+        self._thread.busy = True
+        try:
+            done, session = self._run_with_retries(work, opened, attempts or self._attempts, again)
+        finally:
+            self._thread.busy, self._thread.session = False, None
+        if session.woken:
+            self._wake(session.woken)
+        if session.recorded:
+            self._announce(session.recorded)
+        return done
+
+    def _run_with_retries(
+        self,
+        work: Work[T],
+        opened: Callable[[], contextlib.AbstractContextManager[Session]],
+        attempts: int,
+        again: tuple[FailureKind, ...],
+    ) -> tuple[T, Session]:
+        """Run `work`, and once more for each failure in `again`, while neither attempts nor patience are used up.
+
+        `RETRY` alone says that the database has undone everything, at COMMIT too. A connection that dies says
+        nothing: what was sent last may have been committed, so a write that meets it is refused, not repeated. A server
+        that takes no writes, and one that does not know a prepared statement, have done nothing either: once the
+        connections are replaced, the unit runs on a new one.
+        """
+        end = self._monotonic() + self._patience
+        for tried in itertools.count(1):
+            try:
+                with opened() as session:
+                    self._thread.session = session
+                    done = work(session)
+            except Exception as error:
+                what = classify_failure(error)
+                repeats = self._replace_connections(what, error) or what in again
+                if tried >= attempts or not repeats or self._monotonic() >= end:
+                    _raise_unavailable(error, what)
+                    raise
+            else:
+                return done, session
+            self._sleep(random.uniform(0.001, 0.02) * 2**tried)
+        raise AssertionError("unreachable")
+
+    def _replace_connections(self, what: FailureKind, error: Exception | None = None) -> bool:
+        """Have the pool replace each connection that it has, where one of them met `what` is wrong with all.
+
+        Return True where nothing has happened yet and a new connection may do better.
+        """
+        if what is FailureKind.UNPREPARED and self._is_prepared:
+            self._is_prepared = False
+            logger.warning(
+                "%s (%s)", POOLER_ADVICE, format_error(error) if error else "", extra={"pooler": "transaction"}
+            )
+        elif what not in (
+            FailureKind.READ_ONLY,
+            FailureKind.DISCONNECTED,
+            FailureKind.UNPREPARED,
+            FailureKind.OUTDATED_PLAN,
+        ):
+            return False
+        now = self._monotonic()
+        if what is FailureKind.READ_ONLY and now - self._replaced_at < RECONNECT_SECONDS:
+            return False
+        self._replaced_at = now
+        self.engine.pool._invalidate(None, error)  # type: ignore[arg-type]  # public for one connection alone
+        return what is not FailureKind.DISCONNECTED
+
+    @contextlib.contextmanager
+    def _autocommit(self) -> Iterator[Session]:
+        if not self._is_checked:
+            self._check_database()
+        with self._reading.connect() as connection:
+            session = self._session(connection)
+            if not self._is_sqlite:
+                session.require_autocommit(True)
+            yield session
+
+    @contextlib.contextmanager
+    def _begun(self) -> Iterator[Session]:
+        if not self._is_checked:
+            self._check_database()
+        with self._writing.connect() as connection:
+            with connection.begin():
+                session = self._session(connection)
+                session.require_autocommit(False)
+                if self._is_sqlite:
+                    begin_immediate(connection)
+                yield session
+                session.flush()
+                session.require_transaction()
+            if self._journal is not None:
+                self._journal.truncate_if_long(connection.connection.dbapi_connection)
+
+    def _session(self, connection: Connection) -> Session:
+        if not self._is_prepared:
+            disable_prepared_statements(connection.connection.dbapi_connection)
+        return Session(self, connection)
+
+    def _check_database(self) -> None:
+        """Look at the database, on a connection as the engine makes it. Raises `Unsuitable`."""
+        with connect(self.engine) as connection:
+            require_suitable_connection(connection)
+            if self._pooler is None and not self._is_sqlite and is_behind_pooler(connection):
+                self._is_prepared = False
+                logger.warning("%s", POOLER_ADVICE, extra={"pooler": "transaction"})
+        self._is_checked = True
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[Session]:
+        """SQLite takes one writer at a time: threads queue here, before they take a connection."""
+        if not self._one_writer.acquire(timeout=self._patience):
+            raise TimeoutError("other threads write for too long")
+        try:
+            with self._begun() as session:
+                yield session
+        finally:
+            self._one_writer.release()
+
+
+#: What a unit that only reads may meet and run once more.
+_RETRIED_FOR_READS = (FailureKind.RETRY, FailureKind.UNREACHABLE, FailureKind.DISCONNECTED)
+#: What the problem says of a database that fails, None for the usual; and the log, before the driver's words.
+_NOT_READY = "The database is not ready."
+_UNREACHABLE = (None, "the database does not answer")
+_UNAVAILABLE = {
+    FailureKind.MISSING_TABLE: (_NOT_READY, "the tables are missing or outdated: run `flask provisioning db upgrade`"),
+    FailureKind.UNSUITABLE: (_NOT_READY, "the database cannot be used"),
+    FailureKind.STARTUP_REFUSED: (_NOT_READY, POOLER_ADVICE),
+    FailureKind.FORBIDDEN: (_NOT_READY, PRIVILEGES_ADVICE),
+    FailureKind.READ_ONLY: ("The database takes no writes at the moment.", "the database takes no writes"),
+    FailureKind.UNREACHABLE: _UNREACHABLE,
+    FailureKind.DISCONNECTED: _UNREACHABLE,
+    FailureKind.EXHAUSTED: _UNREACHABLE,
+    FailureKind.RETRY: _UNREACHABLE,
+    FailureKind.LOCKED: _UNREACHABLE,
+    FailureKind.UNPREPARED: _UNREACHABLE,
+    FailureKind.OUTDATED_PLAN: _UNREACHABLE,
+}
+
+
+def _raise_unavailable(error: Exception, found: FailureKind) -> None:
+    """Raise `StorageUnavailable` where it is the database that failed, and not the caller or the code."""
+    if found in _UNAVAILABLE:
+        (detail, said), reason = _UNAVAILABLE[found], format_error(error)
+        logger.error("%s: %s", said, reason, extra={"error": reason, "reason": found.name.lower()})
+        raise StorageUnavailable(detail) from error

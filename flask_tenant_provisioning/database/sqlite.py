@@ -1,0 +1,60 @@
+"""The write lock and the write-ahead log of SQLite."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+from sqlalchemy import Connection
+
+
+def begin_immediate(connection: Connection) -> None:
+    """Take SQLite's write lock now: a lock taken at the first write can fail after reads have been believed."""
+    driver: Any = connection.connection.dbapi_connection
+    if driver.in_transaction:  # a host's function that listens to `begin` has begun one that takes no lock
+        driver.execute("ROLLBACK")
+    driver.execute("BEGIN IMMEDIATE")
+
+
+logger = logging.getLogger(__name__)
+#: From how many bytes on it is begun anew; where that fails, it is tried again after so many more.
+TRUNCATE_BYTES = 64 << 20
+#: For how many milliseconds other processes are waited for, of which one may write or read just then.
+TRUNCATE_WAIT_MILLISECONDS = 500
+
+
+class WriteAheadLog:
+    """The write-ahead log beside the database file at `path`."""
+
+    def __init__(
+        self, path: str | None, long: int = TRUNCATE_BYTES, patience: int = TRUNCATE_WAIT_MILLISECONDS
+    ) -> None:
+        self._path = f"{path}-wal"
+        self._long = self._next = long
+        self._patience = patience
+
+    def truncate_if_long(self, driver: Any) -> None:
+        """Begin it anew where it has grown long. `driver` is a connection that has just committed. Never fails."""
+        size = self._size()
+        if size >= self._next:
+            self._next = self._long if self._truncate(driver) else size + self._long
+
+    def _size(self) -> int:
+        try:
+            return os.stat(self._path).st_size
+        except OSError:
+            return 0
+
+    def _truncate(self, driver: Any) -> bool:
+        try:
+            (before,) = driver.execute("PRAGMA busy_timeout").fetchone()
+            driver.execute(f"PRAGMA busy_timeout={self._patience}")
+            try:
+                busy, _, _ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                driver.execute(f"PRAGMA busy_timeout={before}")
+        except Exception as error:
+            logger.warning("the write-ahead log cannot be begun anew: %s", error, extra={"error": str(error)})
+            return False
+        return not busy

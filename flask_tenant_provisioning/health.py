@@ -1,0 +1,123 @@
+"""The health of the service: whether the database answers and whether the workers keep up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from flask import Response
+from marshmallow import fields, validate
+from sqlalchemy import func, literal_column, select, union_all
+
+from .access.guard import PUBLIC
+from .database.ids import format_instant
+from .database.session import Session, Storage
+from .database.statements import Statement
+from .errors import InvalidParameter, StorageUnavailable
+from .validation import StrictSchema
+from .web.parameters import NO_QUERY
+from .web.request import Request
+from .web.routing import Routes
+from .workers.kinds import WORK_KINDS
+
+
+class DatabaseHealthSchema(StrictSchema):
+    """The database answers, after so many milliseconds; it is `read-only` while it refuses writes."""
+
+    status = fields.String(validate=validate.OneOf(("ok", "read-only")))
+    latency_ms = fields.Float()
+
+
+class WorkerHealthSchema(StrictSchema):
+    """How much waits for a worker: steps and deliveries that are due, bulk jobs, and events without their place in the
+    feed, together; and for how many seconds the first of them all has."""
+
+    status = fields.String(validate=validate.OneOf(("ok", "late")))
+    due = fields.Integer()
+    lag_seconds = fields.Float()
+
+
+class HealthSchema(StrictSchema):
+    """`degraded` where the workers are late or the database takes no writes; a database that does not answer is a
+    problem document (503)."""
+
+    status = fields.String(validate=validate.OneOf(("ok", "degraded")))
+    database = fields.Nested(DatabaseHealthSchema)
+    worker = fields.Nested(WorkerHealthSchema)
+
+
+routes = Routes()
+
+
+@routes.add(
+    "GET",
+    "/health",
+    permissions=PUBLIC,
+    always_public=True,
+    answers={200: HealthSchema},
+    problems=(InvalidParameter, StorageUnavailable),
+)
+def read_health(call: Request) -> Response:
+    """See whether the database answers, and whether the workers keep up."""
+    call.asked(NO_QUERY)
+    return call.answer(check_health(call.mount.storage))
+
+
+#: A worker that is further behind than this, in seconds, is late.
+LATE_SECONDS = 60.0
+
+
+def check_health(storage: Storage, stopwatch: Callable[[], float] = time.perf_counter) -> dict[str, Any]:
+    """The health of one mount. Raises `StorageUnavailable` where the database does not answer."""
+    begun = stopwatch()
+    waiting = read_backlog(storage)
+    latency = (stopwatch() - begun) * 1000
+    behind, due = max(lag for _, lag in waiting.values()), sum(due for due, _ in waiting.values())
+    late, writable = behind > LATE_SECONDS, storage.takes_writes()
+    return {
+        "status": "degraded" if late or not writable else "ok",
+        "database": {"status": "ok" if writable else "read-only", "latency_ms": round(latency, 1)},
+        "worker": {"status": "late" if late else "ok", "due": due, "lag_seconds": round(behind, 1)},
+    }
+
+
+def read_backlog(storage: Storage) -> dict[str, tuple[int, float]]:
+    """Return how much of each kind of work waits for a worker, and for how many seconds the first of it has."""
+    now = storage.clock()
+    return {name: (waiting.due, _get_age(waiting.since, now)) for name, waiting in storage.read(read_lag).items()}
+
+
+def _get_age(since: str | None, now: float) -> float:
+    return 0.0 if since is None else max(0.0, now - datetime.fromisoformat(since).timestamp())
+
+
+#: Of each kind no more is looked at: the answer comes soon, however much is due.
+MAX_COUNTED = 10_000
+
+
+class Lag(NamedTuple):
+    """How much waits, and since when the first of it does; None where nothing waits."""
+
+    due: int
+    since: str | None
+
+
+class HealthSQL:
+    """The statement of one storage."""
+
+    def __init__(self, storage: Storage) -> None:
+        waiting = [kind.waiting(storage).limit(MAX_COUNTED).subquery() for kind in WORK_KINDS]
+        counted: list[Any] = [
+            select(literal_column(str(place)), func.count(), func.min(found.c.since))
+            for place, found in enumerate(waiting)
+        ]
+        self.lag = Statement(union_all(*counted), storage.engine.dialect)
+
+
+def read_lag(session: Session) -> dict[str, Lag]:
+    """Return how far behind the workers are with each kind of work, by its name."""
+    now = {"now": format_instant(session.storage.clock())}
+    found = session.run(session.storage.once(HealthSQL).lag, now).fetchall()
+    return {WORK_KINDS[place].name: Lag(due, since) for place, due, since in sorted(found)}

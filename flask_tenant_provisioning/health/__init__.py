@@ -1,1 +1,0 @@
-"""Whether the service does its work."""

@@ -1,0 +1,32 @@
+"""The routes of all features, in the order in which the OpenAPI document lists them."""
+
+from __future__ import annotations
+
+from .bulk.routes import item_routes, routes as bulk_routes
+from .events.routes import routes as event_routes
+from .health import routes as health_routes
+from .openapi.routes import routes as openapi_routes
+from .partners.routes import routes as partner_routes
+from .settings.routes import partner_routes as partner_settings_routes, routes as settings_routes
+from .steps.routes import routes as step_routes
+from .tenants.routes import lifecycle_routes, routes as tenant_routes
+from .usage import routes as usage_routes
+from .web.routing import Route
+from .webhooks.routes import delivery_routes, routes as webhook_routes
+
+ROUTES: tuple[Route, ...] = (
+    *tenant_routes,
+    *lifecycle_routes,
+    *step_routes,
+    *bulk_routes,
+    *item_routes,
+    *settings_routes,
+    *partner_routes,
+    *usage_routes,
+    *partner_settings_routes,
+    *event_routes,
+    *webhook_routes,
+    *delivery_routes,
+    *health_routes,
+    *openapi_routes,
+)

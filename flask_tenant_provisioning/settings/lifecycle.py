@@ -1,0 +1,77 @@
+"""Move and delete settings in the transaction that moves or purges their tenant.
+
+Secrets are sealed again on a move, since each is bound to the row that it is stored in.
+"""
+
+from __future__ import annotations
+
+from ..database.session import Session
+from ..errors import SecretUnavailable
+from ..keyring import Keyring
+from ..tenants.models import Tenant
+from ..tenants.mutations import TenantChange
+from .models import SettingsRow
+from .statements import SettingsSQL
+from .storage import OpenKeyring, ResealedVersion, RowContents, Scope, Sealer, encode_columns, parse_columns
+from .versions import rewrite_history
+
+
+class SettingsLifecycle:
+    """What the settings of one mount do in the transactions of others."""
+
+    def __init__(self, keyring: OpenKeyring) -> None:
+        self._keyring = keyring
+
+    def concerns(self, operation: str, tenant: Tenant | None = None) -> bool:
+        """Whether something happens with `operation`."""
+        return operation in ("tenant.purge", "tenant.move")
+
+    def defers(self, session: Session, operation: str, tenant: Tenant | None) -> bool:
+        """Nothing of it waits."""
+        return False
+
+    def require_ready(self, session: Session, operation: str, tenant: Tenant) -> None:
+        """No work on settings is under way."""
+
+    def __call__(self, session: Session, change: TenantChange) -> None:
+        """Forget or move what the tenant sets."""
+        before, after = change.before, change.after
+        if change.operation == "tenant.purge":
+            delete_settings(session, after.partner_id, after.id)
+        elif change.operation == "tenant.move" and before is not None and before.partner_id != after.partner_id:
+            move_settings(session, self._keyring(), before.partner_id, after.partner_id, after.id)
+
+
+def move_settings(session: Session, keyring: Keyring, before_partner: str, after_partner: str, tenant_id: str) -> None:
+    """Give a tenant's settings and their history to `after_partner`, in the transaction that moves the tenant.
+
+    Raises `SecretUnavailable` where a secret cannot be opened: it would be lost.
+    """
+    sql, where = session.storage.once(SettingsSQL), {"partner_id": before_partner, "tenant_id": tenant_id}
+    before, after = Scope(before_partner, tenant_id), Scope(after_partner, tenant_id)
+    sealer = Sealer(keyring, before, after)
+    found = session.run(sql.lock, where).fetchone()
+    if found is None:
+        return
+    row = SettingsRow._make(found)
+    newest = _reseal_or_refuse(sealer, parse_columns(row.document, row.secrets))
+    moved = row._replace(partner_id=after_partner, **encode_columns(newest.new))
+    session.run(sql.add, moved._asdict())
+    for version in rewrite_history(session, before, newest, lambda old, newer: _reseal_or_refuse(sealer, old, newer)):
+        session.run(sql.remember, version.row._replace(partner_id=after_partner, **version.columns._asdict())._asdict())
+    for statement in (sql.remove, sql.forget):
+        session.run(statement, where)
+
+
+def _reseal_or_refuse(sealer: Sealer, version: RowContents, newer: ResealedVersion | None = None) -> ResealedVersion:
+    found = sealer.reseal(version, newer)
+    if found.lost is not None:
+        raise SecretUnavailable("A secret in the tenant's settings cannot be opened.") from found.lost
+    return found
+
+
+def delete_settings(session: Session, partner: str, tenant_id: str) -> None:
+    """Remove the settings of a tenant, with their history."""
+    sql = session.storage.once(SettingsSQL)
+    for statement in (sql.remove, sql.forget):
+        session.run(statement, {"partner_id": partner, "tenant_id": tenant_id})

@@ -1,0 +1,147 @@
+"""Namespaces of settings: checks of the schema that a host declares, and their JSON Schema (draft 2020-12)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, missing
+
+from ..config import ConfigurationError
+from ..registry import Namespace, SettingsKey, describe_validation_error
+from ..web.field_schemas import correct_schema, find_contradiction
+
+Namespaces = Mapping[str, Namespace]
+_NAME_PATTERN = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
+_KEY_PATTERN = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
+_METADATA_FLAGS = ("secret", "immutable")
+
+
+def declare_namespace(name: str, schema: type[Schema]) -> Namespace:
+    """The namespace `name`, whose keys are the fields of `schema` and whose defaults are their ``load_default``.
+
+    Raises `ConfigurationError` that says everything wrong with it.
+    """
+    if not isinstance(name, str) or not _NAME_PATTERN.fullmatch(name):
+        raise ConfigurationError(
+            f"A namespace's name is 1 to 63 letters, digits and _, beginning with a letter, not {name!r}."
+        )
+    if not isinstance(schema, type) or not issubclass(schema, Schema):
+        raise ConfigurationError(f"settings({name!r}) needs a marshmallow Schema class, not {schema!r}.")
+    made = schema()
+    fields_ = made.fields.items()
+    keys = {key if one.data_key is None else one.data_key: _make_key(one) for key, one in fields_}
+    if wrong := [*_check_names(keys), *_check_fields(keys)]:
+        raise ConfigurationError("\n".join(f"{schema.__name__}: {sentence}" for sentence in wrong))
+    return _check_defaults(Namespace(name, made, keys, _serialize_defaults(schema, keys)))
+
+
+def _make_key(field: fields.Field[Any]) -> SettingsKey:
+    return SettingsKey(field, field.metadata.get("secret") is True, field.metadata.get("immutable") is True)
+
+
+def _check_names(keys: Mapping[str, SettingsKey]) -> Iterator[str]:
+    if not keys:
+        yield "it declares no field."
+    for name in keys:
+        if not _KEY_PATTERN.fullmatch(name):
+            yield f"{name!r} is no name for a key: 1 to 63 letters, digits, _ and -, beginning with a letter."
+
+
+def _check_fields(keys: Mapping[str, SettingsKey]) -> Iterator[str]:
+    for name, (field, _, _) in keys.items():
+        if field.dump_only:
+            yield f"{name!r} is dump_only: nobody could set it."
+        if isinstance(field, fields.Decimal) and not field.as_string:
+            yield f"{name!r} does not serialise to JSON: give it as_string=True."
+        if told := find_contradiction(field):
+            yield f"{name!r} {told}"
+        for mark in _METADATA_FLAGS:
+            if not isinstance(field.metadata.get(mark, False), bool):
+                yield f"{name!r} has metadata {mark!r} that is neither True nor False."
+
+
+def _serialize_defaults(schema: type[Schema], keys: Mapping[str, SettingsKey]) -> dict[str, Any]:
+    """The defaults as the schema writes them; those that are made by a function, as it makes them now."""
+    found: dict[str, Any] = {}
+    for name, key in keys.items():
+        default = key.field.load_default
+        if default is missing:
+            continue
+        try:
+            value = default() if callable(default) else default
+            found[name] = key.field.serialize(key.attribute, {key.attribute: value})
+            json.dumps(found[name], allow_nan=False)
+        except Exception:
+            raise ConfigurationError(
+                f"{schema.__name__}: the default of {name!r} does not serialise to JSON."
+            ) from None
+    return found
+
+
+def _check_defaults(found: Namespace) -> Namespace:
+    try:
+        found.load(found.defaults)
+    except ValidationError as error:
+        kind = type(found.schema).__name__
+        raise ConfigurationError(
+            f"{kind} refuses its own defaults: {describe_validation_error(found, error)}."
+        ) from None
+    return found
+
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_COMPONENTS, _DEFINITIONS = "#/components/schemas/", "#/$defs/"
+
+
+def make_json_schema(namespaces: Namespaces) -> dict[str, Any]:
+    """The JSON Schema of everything that the host declares: what `explicit` of anybody's settings may hold."""
+    from apispec import APISpec
+    from apispec.ext.marshmallow import MarshmallowPlugin
+    from apispec.ext.marshmallow.openapi import OpenAPIConverter
+
+    class Converter(OpenAPIConverter):
+        def field2property(self, field: Any) -> dict[str, Any]:
+            return correct_schema(field, super().field2property(field))
+
+    class Plugin(MarshmallowPlugin):
+        pass
+
+    Plugin.Converter = Converter
+    plugin = Plugin()
+    spec = APISpec("", "", "3.1.0", [plugin])
+    properties = {name: describe_namespace(plugin.converter, one) for name, one in namespaces.items()}
+    found = {"$schema": DIALECT, "title": "Settings", **make_closed_object(properties)}
+    if spec.components.schemas:
+        found["$defs"] = spec.components.schemas
+    shown: dict[str, Any] = json.loads(json.dumps(found, default=str).replace(f'"{_COMPONENTS}', f'"{_DEFINITIONS}'))
+    return shown
+
+
+def describe_namespace(converter: Any, namespace: Namespace) -> dict[str, Any]:
+    """One namespace, by apispec's `converter`; what its fields nest becomes components of the converter's document."""
+    meaning = " ".join((vars(type(namespace.schema)).get("__doc__") or "").partition("\n\n")[0].split())
+    about = {"description": meaning} if meaning else {}
+    return {**about, **make_closed_object({key: describe_key(converter, namespace, key) for key in namespace.keys})}
+
+
+def describe_key(converter: Any, namespace: Namespace, key: str) -> dict[str, Any]:
+    """One key: what its field takes, its default unless that is secret, and whether it is secret or immutable."""
+    declared = namespace.keys[key]
+    found: dict[str, Any] = {**converter.field2property(declared.field)}
+    found.pop("default", None)
+    if declared.secret:
+        return {**found, "writeOnly": True, **_mark_immutable(declared.immutable)}
+    default = {"default": namespace.defaults[key]} if key in namespace.defaults else {}
+    return {**found, **default, **_mark_immutable(declared.immutable)}
+
+
+def make_closed_object(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """An object with these members and no others, none of which has to be there."""
+    return {"type": "object", "properties": dict(properties), "additionalProperties": False}
+
+
+def _mark_immutable(immutable: bool) -> dict[str, Any]:
+    return {"x-immutable": True} if immutable else {}

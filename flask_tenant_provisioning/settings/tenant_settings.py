@@ -1,0 +1,156 @@
+"""A tenant's settings as the host's code reads them: loaded by the schemas, secrets in clear, read-only, cached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from ..cache import TTLCache
+from ..database.session import Session
+from ..errors import SecretUnavailable, TenantNotFound
+from ..mount import Mount
+from ..tenants.mutations import load_tenant_in_any_state
+from ..web.request import parse_id
+from .namespaces import Namespaces
+from .resolution import Owner, ResolvedNamespace, load_state
+from .storage import UNREADABLE
+
+
+class ReadOnlyMapping(Mapping[str, Any]):
+    """Values by name, each also an attribute, unless a method of mappings has its name."""
+
+    __slots__ = ("_name", "_values")
+
+    def __init__(self, name: str, values: Mapping[str, Any]) -> None:
+        object.__setattr__(self, "_name", name)
+        object.__setattr__(self, "_values", dict(values))
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name not in self._values:
+            raise AttributeError(f"{self!r} has no {name!r}")
+        return self[name]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"{self!r} cannot be changed")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{self!r} cannot be changed")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        """The names alone: a value may be a secret."""
+        return f"<{self._name}: {', '.join(self) or 'nothing'}>"
+
+    def __reduce__(self) -> Any:
+        return type(self), (self._name, self._values)
+
+
+class NamespaceView(ReadOnlyMapping):
+    """The settings of one namespace. A key that nobody sets is absent.
+
+    Asking for a secret that no key of the keyring opens raises `SecretUnavailable`.
+    """
+
+    __slots__ = ()
+
+    def __getitem__(self, name: str) -> Any:
+        found = self._values[name]
+        if found is UNREADABLE:
+            raise SecretUnavailable(f"The secret {name!r} in {self!r} cannot be opened.")
+        return found
+
+
+class TenantSettings(ReadOnlyMapping):
+    """The settings of one tenant, by namespace."""
+
+    __slots__ = ()
+
+
+def make_view(namespaces: Namespaces, settled: Mapping[str, ResolvedNamespace]) -> TenantSettings:
+    """What counts, as the host reads it."""
+    return TenantSettings(
+        "settings", {name: _make_namespace_view(namespaces, name, one) for name, one in settled.items()}
+    )
+
+
+def _make_namespace_view(namespaces: Namespaces, name: str, settled: ResolvedNamespace) -> Any:
+    """What the schema loads, unless that is an object of the host's own, whose attributes are what it says."""
+    if not isinstance(settled.loaded, Mapping):
+        return settled.loaded
+    keys = namespaces[name].keys
+    lost = {keys[key].attribute: UNREADABLE for key, value in settled.values.items() if value is UNREADABLE}
+    return NamespaceView(f"settings {name}", {**{key: freeze(one) for key, one in settled.loaded.items()}, **lost})
+
+
+def freeze(value: Any) -> Any:
+    """The same with lists as tuples, dicts read-only and sets frozen: many threads read it."""
+    if isinstance(value, dict):
+        return MappingProxyType({key: freeze(one) for key, one in value.items()})
+    if isinstance(value, list | tuple):
+        return tuple(map(freeze, value)) if type(value) in (list, tuple) else value
+    return frozenset(value) if isinstance(value, set) else value
+
+
+#: How many tenants' settings one process remembers.
+MAX_CACHED_TENANTS = 4096
+
+
+class _CachedSettings(NamedTuple):
+    partner: str
+    view: TenantSettings
+
+
+class SettingsCache:
+    """What one process remembers of tenants' settings."""
+
+    def __init__(self, mount: Mount) -> None:
+        self._mount = mount
+        self._storage = mount.storage
+        self._known: TTLCache[str, _CachedSettings] = TTLCache(
+            mount.storage.clock, mount.settings.settings_cache_seconds, MAX_CACHED_TENANTS
+        )
+
+    def of(self, tenant_id: str, partner: str | None = None) -> TenantSettings:
+        """A tenant's settings, as they were `PROVISIONING_SETTINGS_CACHE_SECONDS` ago at most.
+
+        In a unit of work of this thread, such as a hook's, they are read there, with what it has changed already.
+        Raises `TenantNotFound`.
+        """
+        running = self._storage.running
+        if running is None:
+            known = self._known.get(tenant_id)
+            if known is not None and partner in (None, known.partner):
+                return known.view
+        id = parse_id(str(tenant_id), TenantNotFound)
+        if running is not None:
+            return self._found(running, id, partner).view
+        found = partial(self._found, tenant_id=id, partner=partner)
+        return self._known.renew(id, partial(self._storage.read, found)).view
+
+    def forget(self, events: Sequence[Mapping[str, Any]]) -> None:
+        """Read anew what has changed with these events."""
+        self._known.forget(event["tenant_id"] for event in events)
+        partners = {event["partner_id"] for event in events if event["type"] == "partner.settings_updated"}
+        if partners:
+            self._known.invalidate_where(lambda known: known.partner in partners)
+
+    def _found(self, session: Session, tenant_id: str, partner: str | None) -> _CachedSettings:
+        tenant = load_tenant_in_any_state(session, partner, tenant_id)
+        owner = Owner(tenant.partner_id, tenant)
+        found = load_state(session, lambda: self._mount.keyring, owner)
+        return _CachedSettings(tenant.partner_id, make_view(found.namespaces, found.settled))
+
+
+def get_settings_cache(mount: Mount) -> SettingsCache:
+    """What this process remembers of the settings of `mount`'s tenants."""
+    return mount.once(SettingsCache)

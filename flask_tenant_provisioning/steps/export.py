@@ -1,0 +1,111 @@
+"""The export step of a deprovisioning: an NDJSON archive with a checksum, handed to the host's own storage."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+from ..hooks import ARCHIVE_ARGUMENTS, STEP_ARGUMENTS, get_requested_arguments, require_result
+from ..registry import Registry
+from .context import StepContext, StepFailed
+
+logger = logging.getLogger(__name__)
+#: The name of the step, and the version of the format.
+EXPORT_STEP, FORMAT_VERSION = "export", 1
+_BUFFER_BYTES = 1 << 20
+
+
+class ExportStep:
+    """The first step of a deprovisioning: writes what the host's exports yield, and hands it to the host's archive."""
+
+    def __init__(self, hooks: Registry) -> None:
+        self._hooks = hooks
+
+    def __call__(self, tenant: dict[str, Any], context: StepContext) -> None:
+        """Export a tenant; its step remembers where to. Raises what exports and archive raise."""
+        if self._hooks.archive is None:
+            raise StepFailed("The application has no archive for its exports.")
+        with tempfile.SpooledTemporaryFile(max_size=_BUFFER_BYTES) as stream:
+            lines, checksum = _write_archive(stream, self._lines(tenant, context))
+            stream.seek(0)
+            name = f"{tenant['tenant']}.ndjson"
+            offered = {"name": name, "stream": stream, "sha256": checksum, "tenant": tenant, "context": context}
+            where = self._hooks.archive(**_select_arguments(self._hooks.archive, offered))
+            require_result(where, "The archive")
+        context.save({"archive": where if isinstance(where, str) else name, "sha256": checksum, "lines": lines})
+        place, extra = where or name, {"tenant": tenant["tenant"], "partner": tenant["partner"], "sha256": checksum}
+        logger.info("tenant %s is exported to %s, sha256 %s", tenant["tenant"], place, checksum, extra=extra)
+
+    def _lines(self, tenant: dict[str, Any], context: StepContext) -> Iterator[dict[str, Any]]:
+        exports = self._hooks.exports
+        yield {"kind": "archive", "version": FORMAT_VERSION, "tenant": tenant["tenant"], "exports": [*exports]}
+        yield {"kind": "tenant", "data": tenant}
+        for kind, function in exports.items():
+            found: Iterable[Any] = function(**_select_arguments(function, {"tenant": tenant, "context": context}))
+            for record in require_result(found, f"The export {kind!r}", may_yield=True) or ():
+                yield {"kind": kind, "data": record}
+
+
+def to_folder(folder: str | os.PathLike[str]) -> Callable[..., str]:
+    """An archive that is a folder: each tenant's file there, with its checksum beside it as ``sha256sum`` writes it.
+
+    A file appears whole or not at all, and stays through a power cut.
+    """
+    path = Path(folder)
+
+    def keep(name: str, stream: IO[bytes], sha256: str) -> str:
+        path.mkdir(parents=True, exist_ok=True)
+        _write_atomically(path / name, lambda file: _copy_stream(stream, file))
+        _write_atomically(path / f"{name}.sha256", lambda file: file.write(f"{sha256}  {name}\n".encode()))
+        return str(path / name)
+
+    return keep
+
+
+def _write_archive(stream: IO[bytes], records: Iterable[dict[str, Any]]) -> tuple[int, str]:
+    """Write a line for each record and one that ends them, with the checksum of all before it.
+
+    Returns the number of lines and the SHA-256 of the whole. Raises `TypeError` or `ValueError` for what is no JSON.
+    """
+    count, digest = 0, hashlib.sha256()
+    for record in records:
+        count += 1
+        _write_line(stream, digest, record)
+    _write_line(stream, digest, {"kind": "end", "lines": count, "sha256": digest.hexdigest()})
+    return count + 1, digest.hexdigest()
+
+
+def _write_line(stream: IO[bytes], digest: Any, record: dict[str, Any]) -> None:
+    line = (json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n").encode()
+    digest.update(line)
+    stream.write(line)
+
+
+def _write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
+    """Let `write` fill the file, under another name until it is whole."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        try:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+            os.replace(file.name, path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+
+
+def _copy_stream(source: IO[bytes], goal: IO[bytes]) -> None:
+    for part in iter(partial(source.read, _BUFFER_BYTES), b""):
+        goal.write(part)
+
+
+def _select_arguments(function: Callable[..., Any], offered: dict[str, Any]) -> dict[str, Any]:
+    every = ARCHIVE_ARGUMENTS if "stream" in offered else STEP_ARGUMENTS
+    return {name: offered[name] for name in get_requested_arguments(function, every, "export")}

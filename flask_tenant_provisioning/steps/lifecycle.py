@@ -1,0 +1,104 @@
+"""Start, pause, resume, move and end runs in the transactions that create, delete, restore, move and purge tenants."""
+
+from __future__ import annotations
+
+from ..database.session import Session
+from ..errors import InvalidState
+from ..registry import DEPROVISIONING, PROVISIONING, Registry
+from ..tenants.models import Tenant
+from ..tenants.mutations import TenantChange
+from . import runs
+from .models import Run
+from .statements import StepSQL
+
+_ACTIVE_STATES = frozenset({"running", "paused", "undoing"})
+
+
+class StepsLifecycle:
+    """What the steps of one mount do in the transactions of others."""
+
+    def __init__(self, hooks: Registry) -> None:
+        self._hooks = hooks
+
+    def concerns(self, operation: str, tenant: Tenant | None = None) -> bool:
+        """Whether something happens with `operation`: deletion pauses what is being built, and nothing else."""
+        if operation == "tenant.create":
+            return bool(self._hooks.steps(PROVISIONING))
+        if operation == "tenant.delete" and tenant is not None:
+            return tenant.status in ("provisioning", "failed")
+        return operation in _HANDLERS
+
+    def defers(self, session: Session, operation: str, tenant: Tenant | None) -> bool:
+        """Whether `operation` is only begun now, and ended by steps."""
+        if operation == "tenant.create":
+            return bool(self._hooks.steps(PROVISIONING))
+        if operation != "tenant.purge" or tenant is None:
+            return False
+        return bool(self._hooks.steps(DEPROVISIONING)) or _load_active_run(session, tenant) is not None
+
+    def require_ready(self, session: Session, operation: str, tenant: Tenant) -> None:
+        """Raise `InvalidState` where a tenant is to be moved while steps build it or undo what they built."""
+        if operation == "tenant.move" and (run := _load_active_run(session, tenant)) is not None:
+            detail = f"A tenant whose provisioning is {run.state} cannot be moved."
+            raise InvalidState(detail, provisioning_state=run.state)
+
+    def __call__(self, session: Session, change: TenantChange) -> None:
+        """Plan, pause, resume, cancel, move or forget the tenant's runs."""
+        reaction = _HANDLERS.get(change.operation)
+        if reaction is not None:
+            reaction(session, self._hooks, change)
+
+
+def _start_provisioning(session: Session, hooks: Registry, change: TenantChange) -> None:
+    if change.after.status == "provisioning":
+        runs.start_run(session, hooks, change.actor, change.after, PROVISIONING)
+
+
+def _pause_provisioning(session: Session, hooks: Registry, change: TenantChange) -> None:
+    """Nothing is built for a tenant that is deleted."""
+    run = _load_active_run(session, change.after)
+    if run is not None and run.state == "running":
+        runs.pause_run(session, run)
+
+
+def _resume_provisioning(session: Session, hooks: Registry, change: TenantChange) -> None:
+    run = _load_active_run(session, change.after)
+    if run is not None and run.state == "paused":
+        runs.resume_run(session, hooks, change.after, run)
+
+
+def _start_deprovisioning(session: Session, hooks: Registry, change: TenantChange) -> None:
+    """Its end begins, once what was built of its beginning is taken back."""
+    run = _load_active_run(session, change.after)
+    if run is not None and run.state != "undoing":
+        runs.cancel_run(session, hooks, change.after, run)
+    state = "pending" if _load_active_run(session, change.after) else "running"
+    runs.start_run(session, hooks, change.actor, change.after, DEPROVISIONING, state)
+
+
+def _move_runs(session: Session, hooks: Registry, change: TenantChange) -> None:
+    """Move what was built along with the tenant; `require_ready` has seen that no step is at work on it."""
+    before = change.before or change.after
+    where = {"partner_id": before.partner_id, "tenant_id": before.id, "new_partner_id": change.after.partner_id}
+    for relocation in session.storage.once(StepSQL).relocations:
+        relocation.run(session, where)
+
+
+def _delete_runs(session: Session, hooks: Registry, change: TenantChange) -> None:
+    for statement in session.storage.once(StepSQL).forget:
+        session.run(statement, {"partner_id": change.after.partner_id, "tenant_id": change.after.id})
+
+
+def _load_active_run(session: Session, tenant: Tenant) -> Run | None:
+    run = runs.load_run(session, tenant.partner_id, tenant.id, PROVISIONING)
+    return run if run is not None and run.state in _ACTIVE_STATES else None
+
+
+_HANDLERS = {
+    "tenant.create": _start_provisioning,
+    "tenant.delete": _pause_provisioning,
+    "tenant.restore": _resume_provisioning,
+    "tenant.move": _move_runs,
+    "tenant.retire": _start_deprovisioning,
+    "tenant.purge": _delete_runs,
+}

@@ -1,0 +1,69 @@
+"""Checks of a host's custom fields at registration."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from marshmallow import Schema, fields
+
+from ..config import ConfigurationError
+from ..registry import TenantFields
+from ..web.field_schemas import find_contradiction
+from .custom_fields import TEXT_FIELDS
+from .models import DOCUMENT_FIELDS
+from .schemas import ListQuery
+
+#: What a row may say beside what it makes of its tenant.
+ROW_IDEMPOTENCY_KEY = "idempotency_key"
+_NAME_PATTERN = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
+#: Fields whose JSON is a text, an integer or a flag.
+_FILTERABLE_FIELDS = (*TEXT_FIELDS, fields.Integer, fields.Boolean, fields.Enum)
+
+
+def make_tenant_fields(schema: type[Schema], filterable: Sequence[str]) -> TenantFields:
+    """The fields of `schema`, of which lists are filtered by those named `filterable`.
+
+    Raises `ConfigurationError` that says everything wrong with them.
+    """
+    if not isinstance(schema, type) or not issubclass(schema, Schema):
+        raise ConfigurationError(f"tenant_fields needs a marshmallow Schema class, not {schema!r}.")
+    if isinstance(filterable, str):
+        raise ConfigurationError(f"tenant_fields needs a list of filterable fields: filterable=({filterable!r},).")
+    found = TenantFields(schema(), tuple(dict.fromkeys(filterable)))
+    if not found.fields:
+        raise ConfigurationError(f"{schema.__name__} declares no field.")
+    if wrong := [*_check_names(found), *_check_fields(found), *_check_filters(found)]:
+        raise ConfigurationError("\n".join(f"{schema.__name__}: {sentence}" for sentence in wrong))
+    return found
+
+
+def _check_names(own: TenantFields) -> Iterator[str]:
+    for name in own.fields:
+        if name in DOCUMENT_FIELDS:
+            yield f"every tenant has a field {name!r} already; call yours another name."
+        elif name == ROW_IDEMPOTENCY_KEY:
+            yield f"rows of bulk jobs may have an {name!r} already; call yours another name."
+        elif not _NAME_PATTERN.fullmatch(name):
+            yield f"{name!r} is no name for a field: 1 to 63 letters, digits and _, beginning with a letter."
+
+
+def _check_fields(own: TenantFields) -> Iterator[str]:
+    for name, field in own.fields.items():
+        if field.load_only:
+            yield f"{name!r} is load_only: nothing of it would be kept."
+        if isinstance(field, fields.Decimal) and not field.as_string:
+            yield f"{name!r} does not serialise to JSON: give it as_string=True."
+        if told := find_contradiction(field):
+            yield f"{name!r} {told}"
+
+
+def _check_filters(own: TenantFields) -> Iterator[str]:
+    parameters = {field.data_key or name for name, field in ListQuery().fields.items()}
+    for name in own.filterable:
+        if name not in own.fields:
+            yield f"there is no field {name!r} to filter by."
+        elif name in parameters:
+            yield f"lists have a parameter {name!r} already; call the field another name, or do not filter by it."
+        elif not isinstance(own.fields[name], _FILTERABLE_FIELDS):
+            yield f"{name!r} cannot be filtered by: only texts, integers, flags, dates and times can."

@@ -1,0 +1,255 @@
+"""Custom fields: the fields that a host adds to tenants, validated by the host's own marshmallow schema.
+
+They are stored as JSON in one column. Members that the schema does not declare, or no longer declares, are kept but not
+shown.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from marshmallow import RAISE, Schema, ValidationError, fields
+from marshmallow.fields import IP, UUID, Date, DateTime, Enum, Field, IPInterface, String, Time
+
+from ..database.types import MAX_MEMBER_LENGTH
+from ..encoding import dump_json, parse_json
+from ..errors import Fault, MalformedJSON
+from ..registry import TenantFields
+from ..validation import READ_ONLY, ErrorList, FieldFault, make_field_error
+
+INVALID_FIELD = "invalid-field"
+#: A schema or field, as far as it is known.
+SchemaOrField = Any
+_SCHEMA_KEY = "_schema"
+_MAPPING_SIDES = {"key", "value"}
+
+
+def flatten_errors(messages: Any, part: SchemaOrField, *path: str) -> Iterator[FieldFault]:
+    """Flatten marshmallow's tree of `messages` about a schema or field `part`, which stands at `path`."""
+    if isinstance(messages, Fault):
+        yield FieldFault(messages, path)
+    elif isinstance(messages, Mapping):
+        for key, below in messages.items():
+            step, inside = _step_into(part, key)
+            for said in _split_messages(part, below):
+                yield from flatten_errors(said, inside, *path, *step)
+    elif isinstance(messages, list | tuple):
+        for message in messages:
+            yield from flatten_errors(message, part, *path)
+    else:
+        yield FieldFault(Fault(INVALID_FIELD, str(messages)), path)
+
+
+def _step_into(part: SchemaOrField, key: Any) -> tuple[tuple[str, ...], SchemaOrField]:
+    """The step in JSON that a key of the tree stands for, none where it is the object itself; and what is there."""
+    if isinstance(part, fields.Mapping):
+        return (str(key),), part.value_field
+    if key == _SCHEMA_KEY:
+        return (), part
+    if isinstance(part, fields.Pluck) and not isinstance(key, int):
+        return (), part.schema.fields.get(part.field_name)
+    if isinstance(key, int):
+        return (str(key),), _get_item_field(part, key)
+    schema = part.schema if isinstance(part, fields.Nested) else part
+    return (str(key),), _find_field(schema, key) if isinstance(schema, Schema) else None
+
+
+def _get_item_field(part: SchemaOrField, index: int) -> SchemaOrField:
+    if isinstance(part, fields.List):
+        return part.inner
+    if isinstance(part, fields.Tuple):
+        return part.tuple_fields[index]
+    return part
+
+
+def _find_field(schema: Schema, name: str) -> SchemaOrField:
+    return next((field for key, field in schema.fields.items() if name == (field.data_key or key)), None)
+
+
+def _split_messages(part: SchemaOrField, below: Any) -> list[Any]:
+    """What is said of a member: marshmallow tells the faults of a mapping's key from those of its value."""
+    if isinstance(part, fields.Mapping) and isinstance(below, Mapping) and below.keys() <= _MAPPING_SIDES:
+        return list(below.values())
+    return [below]
+
+
+def apply_merge_patch(target: Any, patch: Any) -> Any:
+    """`target` after `patch`, by the algorithm of RFC 7396 §2."""
+    if not isinstance(patch, Mapping):
+        return patch
+    found = dict(target) if isinstance(target, Mapping) else {}
+    for name, value in patch.items():
+        if value is None:
+            found.pop(name, None)
+        else:
+            found[name] = apply_merge_patch(found.get(name), value)
+    return found
+
+
+MAX_BYTES = 16 * 1024
+#: How much JSON a schema is let look at: what it drops or shortens does not count against `MOST_BYTES`.
+_MAX_SENT_BYTES = 4 * MAX_BYTES
+#: Fields that are a text in JSON.
+TEXT_FIELDS = (String, DateTime, Date, Time, UUID, IP, IPInterface)
+NOT_SERIALIZABLE = Fault(INVALID_FIELD, "Does not serialise to JSON.")
+TOO_LARGE = Fault("too-large", f"The application's own fields must have {MAX_BYTES} bytes of JSON at most.")
+NOT_FILTERABLE = Fault(
+    INVALID_FIELD, f"Must be a text of {MAX_MEMBER_LENGTH} characters at most, an integer or a flag."
+)
+
+
+def split_custom_fields(own: TenantFields, body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a client sent of everybody's fields, and what of the host's own."""
+    theirs = {name: value for name, value in body.items() if name in own.fields}
+    return {name: value for name, value in body.items() if name not in theirs}, theirs
+
+
+def validate_custom_fields(own: TenantFields, sent: Mapping[str, Any], absent: Iterable[str] = ()) -> dict[str, Any]:
+    """The JSON that is kept of valid fields. None of the `absent` is required, or given its default.
+
+    Null stands for an absent field, as answers show it, where the field may be absent and may not be null.
+    Raises `InvalidInput` that lists everything wrong with them.
+    """
+    errors = ErrorList()
+    errors.collect(FieldFault(READ_ONLY, (name,)) for name in sent if own.fields[name].dump_only)
+    writable = {
+        name: value
+        for name, value in sent.items()
+        if not (own.fields[name].dump_only or (value is None and _null_is_absent(own.fields[name])))
+    }
+    partial = [str(own.fields[name].name) for name in absent]
+    loaded = None
+    if len(dump_json(writable).encode()) > _MAX_SENT_BYTES:
+        errors.add(TOO_LARGE)
+        raise errors.problem()
+    try:
+        loaded = own.schema.load(writable, unknown=RAISE, partial=partial or None)
+    except ValidationError as error:
+        errors.collect(flatten_errors(error.messages, own.schema))
+    if errors:
+        raise errors.problem()
+    return _to_strict_json(own, own.schema.dump(loaded))
+
+
+def _null_is_absent(field: Field[Any]) -> bool:
+    """Return whether null stands for an absent value of this field."""
+    return not field.allow_none and not field.required
+
+
+def patch_custom_fields(own: TenantFields, fields: str | None, patch: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept of `fields` after a merge patch (RFC 7396). The result must be valid as a whole.
+
+    What a patch takes away is null where the field may be null, else absent, and then required or given its default
+    as it is in a new tenant. Raises `InvalidInput`.
+    """
+    before = {name: value for name, value in parse_column(fields).items() if name in own.fields}
+    kept = {name: value for name, value in before.items() if not own.fields[name].dump_only}
+    nulls = {name: None for name, value in patch.items() if value is None and own.fields[name].allow_none}
+    return validate_custom_fields(
+        own, {**apply_merge_patch(kept, patch), **nulls}, own.fields.keys() - before.keys() - patch.keys()
+    )
+
+
+def replace_custom_fields(own: TenantFields | None, fields: str | None, values: Mapping[str, Any]) -> str | None:
+    """The column's text with `values` in place of all that the host declares; the same where they are the same."""
+    before = parse_column(fields)
+    undeclared = {name: value for name, value in before.items() if own is None or name not in own.fields}
+    after = {**undeclared, **values}
+    if is_same_json(before, after):
+        return fields
+    return dump_json(after) if after else None
+
+
+def is_same_json(one: Any, other: Any) -> bool:
+    """Whether both are the same JSON, in which true is not 1."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
+def diff_json(previous: Any, new: Any) -> dict[str, Any]:
+    """Return what changed from one JSON value to another, as events and histories tell it.
+
+    Of two objects only the members that differ, at any depth; one that is missing on a side was not there.
+    """
+    if not isinstance(previous, dict) or not isinstance(new, dict):
+        return {"previous": previous, "new": new}
+    found: dict[str, Any] = {"previous": {}, "new": {}}
+    for name in (*previous, *(name for name in new if name not in previous)):
+        if name not in new:
+            found["previous"][name] = previous[name]
+        elif name not in previous:
+            found["new"][name] = new[name]
+        elif not is_same_json(previous[name], new[name]):
+            below = diff_json(previous[name], new[name])
+            found["previous"][name], found["new"][name] = below["previous"], below["new"]
+    return found
+
+
+def parse_column(fields: str | None) -> dict[str, Any]:
+    """Everything that the column holds."""
+    return json.loads(fields) if fields else {}
+
+
+def text_to_json(field: Field[Any], text: str) -> Any:
+    """The JSON value that a text stands for: itself for a text, a date or the like, otherwise JSON where it is any."""
+    if isinstance(field, TEXT_FIELDS) or (isinstance(field, Enum) and not field.by_value):
+        return text
+    try:
+        return parse_json(text.encode())
+    except MalformedJSON:
+        return text
+
+
+def json_to_text(field: Field[Any], value: Any) -> str:
+    """The text that `from_text` reads as this JSON value."""
+    return value if isinstance(value, str) and text_to_json(field, value) == value else dump_json(value)
+
+
+def is_filterable(value: Any) -> bool:
+    """Whether lists can be filtered by this JSON value."""
+    return isinstance(value, str | int) and len(str(value)) <= MAX_MEMBER_LENGTH
+
+
+def _to_strict_json(own: TenantFields, dumped: Mapping[str, Any]) -> dict[str, Any]:
+    """What the schema dumped, as our JSON gives it back. Raises `InvalidInput` for what is none."""
+    found: dict[str, Any] = {}
+    errors = ErrorList()
+    for name in own.fields:
+        if dumped.get(name) is None:
+            continue
+        try:
+            found |= parse_json(dump_json({name: dumped[name]}).encode())
+        except MalformedJSON as error:
+            errors.add(Fault(INVALID_FIELD, error.detail), name)
+        except (TypeError, ValueError, RecursionError):
+            errors.add(NOT_SERIALIZABLE, name)
+    unfit = (name for name in own.filterable if not is_filterable(found.get(name, "")))
+    errors.collect(FieldFault(NOT_FILTERABLE, (name,)) for name in unfit)
+    if not errors and len(dump_json(found).encode()) > MAX_BYTES:
+        errors.add(TOO_LARGE)
+    if errors:
+        raise errors.problem()
+    return found
+
+
+#: What the name of a filter begins with inside, where a client says the field's own.
+CUSTOM_FILTER_PREFIX = "own_"
+
+
+class CustomFilterField(fields.Field):  # type: ignore[type-arg]
+    """A value of one of the host's own fields, as the JSON text that is stored for it."""
+
+    def __init__(self, own: fields.Field[Any], **options: Any) -> None:
+        super().__init__(**options)
+        self.own = own
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
+        try:
+            loaded = self.own.deserialize(text_to_json(self.own, value))
+        except ValidationError as error:
+            raise make_field_error(*(one.fault for one in flatten_errors(error.messages, self.own))) from error
+        dumped = self.own._serialize(loaded, self.own.name or "", None)
+        if not is_filterable(dumped):
+            raise make_field_error(NOT_FILTERABLE)
+        return dump_json(dumped)

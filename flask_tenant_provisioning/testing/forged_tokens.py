@@ -1,0 +1,80 @@
+"""Tokens that an attacker makes out of a valid one, without the key that signed it (RFC 8725)."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from jwt import get_algorithm_by_name
+
+_CURVES = {"ES256": ec.SECP256R1(), "ES384": ec.SECP384R1(), "ES512": ec.SECP521R1()}
+
+
+class TokenParts(NamedTuple):
+    """A token taken apart."""
+
+    header: dict[str, Any]
+    claims: dict[str, Any]
+    signature: str
+
+    @classmethod
+    def of(cls, token: str) -> TokenParts:
+        """Take `token` apart."""
+        header, claims, signature = token.split(".")
+        return cls(_decode_part(header), _decode_part(claims), signature)
+
+    def signed(self, sign: Callable[[bytes], bytes] | None = None) -> str:
+        """Put together again, under a signature of one's own or the old one."""
+        message = f"{_encode_part(self.header)}.{_encode_part(self.claims)}"
+        return f"{message}.{self.signature if sign is None else encode_base64url(sign(message.encode()))}"
+
+    def with_claims(self, **claims: Any) -> TokenParts:
+        """The same, claiming something else."""
+        return self._replace(claims={**self.claims, **claims})
+
+    def with_header(self, **header: Any) -> TokenParts:
+        """The same under another header."""
+        return self._replace(header={**self.header, **header})
+
+
+def make_unsigned(parts: TokenParts, spelling: str) -> str:
+    """A token that says that it needs no signature."""
+    return parts.with_header(alg=spelling).signed(lambda _: b"")
+
+
+def sign_with_another_key(parts: TokenParts) -> str:
+    """A token that another key of the same kind signed."""
+    used = get_algorithm_by_name(parts.header["alg"])
+    key = used.prepare_key(_make_another_key(parts.header["alg"]))
+    return parts.signed(lambda message: bytes(used.sign(message, key)))
+
+
+def sign_with_public_key(parts: TokenParts, public: str) -> str:
+    """A token whose HMAC has for its secret what everybody may know."""
+    return parts.with_header(alg="HS256").signed(lambda message: hmac.digest(public.encode(), message, "sha256"))
+
+
+def encode_base64url(data: bytes) -> str:
+    """Base64url without padding (RFC 7515 §2)."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _make_another_key(algorithm: str) -> Any:
+    if algorithm in _CURVES:
+        return ec.generate_private_key(_CURVES[algorithm])
+    if algorithm.startswith(("RS", "PS")):
+        return rsa.generate_private_key(65537, 2048)
+    return ed25519.Ed25519PrivateKey.generate() if algorithm == "EdDSA" else "another secret, " * 8
+
+
+def _encode_part(value: dict[str, Any]) -> str:
+    return encode_base64url(json.dumps(value, separators=(",", ":")).encode())
+
+
+def _decode_part(part: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    return found

@@ -1,1 +1,0 @@
-"""How much of what it may have each partner uses."""

@@ -1,0 +1,286 @@
+"""Marshmallow schemas and fields that report all invalid fields at once, each with a code and an RFC 6901 pointer."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from operator import itemgetter
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import quote, unquote
+
+from marshmallow import RAISE, Schema, ValidationError, fields
+
+from .access.principal import MAX_NAME_LENGTH, PARTNER_ID_RULE, is_partner_id
+from .errors import Fault, InvalidInput, InvalidParameter
+
+T = TypeVar("T")
+REQUIRED = Fault("required", "This field is required.")
+NULL = Fault("null", "This field may not be null.")
+UNKNOWN = Fault("unknown-field", "There is no such field.")
+READ_ONLY = Fault("read-only", "This field is set by the server.")
+NOT_AN_OBJECT = Fault("invalid-type", "Must be an object.")
+NOT_TEXT = Fault("invalid-type", "Must be a text.")
+DUPLICATE = Fault("duplicate", "Send this parameter once.")
+UNSTORABLE = Fault("invalid-text", "Must hold no NUL character.")
+BLANK = Fault("invalid-text", "Must hold a character that can be seen.")
+INVALID_PARTNER_ID = Fault("invalid-partner-id", f"{PARTNER_ID_RULE[0].upper()}{PARTNER_ID_RULE[1:]}")
+#: The most entries in a problem's `errors`; `errors_omitted` counts the others.
+MAX_ERRORS = 100
+#: The most characters of an entry's `pointer`, and of its `detail`.
+MAX_POINTER_LENGTH, MAX_DETAIL_LENGTH = 512, 1000
+_MAX_QUOTE_LENGTH = 40
+#: Characters of which nothing is seen: spaces, controls, and what Unicode calls default-ignorable (UAX #44), with the
+#: blank of Braille and the annotation marks.
+INVISIBLE = (
+    "\\u0000-\\u0020\\u007f-\\u00a0\\u00ad\\u034f\\u061c\\u115f\\u1160\\u1680\\u17b4\\u17b5\\u180b-\\u180f\\u2000-\\u200f"
+    "\\u2028-\\u202f\\u205f-\\u206f\\u2800\\u3000\\u3164\\ufe00-\\ufe0f\\ufeff\\uffa0\\ufff0-\\ufffb"
+)
+_VISIBLE = re.compile(f"[^{INVISIBLE}\\U0001bca0-\\U0001bca3\\U0001d173-\\U0001d17a\\U000e0000-\\U000e0fff]")
+
+
+def has_visible_character(text: str) -> bool:
+    """Return whether anything can be seen of a text."""
+    return _VISIBLE.search(text) is not None
+
+
+class FieldFault(NamedTuple):
+    """One fault, and the steps of JSON that lead to it."""
+
+    fault: Fault
+    path: tuple[str, ...] = ()
+
+
+class ErrorList:
+    """Everything that is wrong with one input: the first 100 as entries, the others as a number."""
+
+    def __init__(self) -> None:
+        self.entries: list[dict[str, str]] = []
+        self.omitted = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.entries)
+
+    def add(self, fault: Fault, *path: str) -> None:
+        """Add one fault."""
+        if len(self.entries) < MAX_ERRORS:
+            self.entries.append(make_entry(fault, *path))
+        else:
+            self.omitted += 1
+
+    def collect(self, found: Iterable[FieldFault]) -> None:
+        """Add the faults that `found` yields. It may be lazy: those over the ceiling are counted, never kept."""
+        for fault, path in found:
+            self.add(fault, *path)
+
+    def merge(self, error: InvalidInput) -> None:
+        """Add what another problem lists."""
+        room = MAX_ERRORS - len(self.entries)
+        self.entries += [dict(one) for one in error.errors[:room]]
+        self.omitted += len(error.errors[room:]) + error.members.get("errors_omitted", 0)
+
+    def problem(self, kind: type[InvalidInput] = InvalidInput, what: str = "field") -> InvalidInput:
+        """The problem of this `kind` that lists them by pointer, and says how many of `what` are invalid."""
+        count = len(self.entries) + self.omitted
+        detail = f"1 {what} is invalid." if count == 1 else f"{count} {what}s are invalid."
+        members: dict[str, Any] = {"errors_omitted": self.omitted} if self.omitted else {}
+        return kind(detail, errors=sorted(self.entries, key=itemgetter("pointer")), **members)
+
+
+class StrictSchema(Schema):
+    """A schema that names every field it does not know."""
+
+    class Meta:
+        unknown = RAISE
+
+    error_messages = {"unknown": UNKNOWN, "type": [NOT_AN_OBJECT]}  # type: ignore[dict-item]  # noqa: RUF012
+
+    @functools.cached_property
+    def known(self) -> frozenset[str]:
+        """The names of the fields that a client may send."""
+        return frozenset(field.data_key or key for key, field in self.load_fields.items())
+
+    @functools.cached_property
+    def shown(self) -> frozenset[str]:
+        """The names of the fields that an answer shows."""
+        return frozenset(field.data_key or key for key, field in self.dump_fields.items())
+
+    def refusal_of(self, name: str) -> Fault:
+        """Why the client may not send the field `name`."""
+        return READ_ONLY if name in self.shown else UNKNOWN
+
+
+class TextField(fields.Field):  # type: ignore[type-arg]
+    """A text of `shortest` to `longest` characters, after trimming where `trim`; a `visible` one can be seen."""
+
+    default_error_messages = {"required": [REQUIRED], "null": [NULL]}  # noqa: RUF012
+
+    def __init__(
+        self, *, shortest: int = 0, longest: int, trim: bool = False, visible: bool = False, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self.shortest, self.longest, self.trim, self.visible = shortest, longest, trim, visible
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> Any:
+        if type(value) is not str:
+            raise make_field_error(NOT_TEXT)
+        if "\0" in value:
+            raise make_field_error(UNSTORABLE)
+        if self.trim:
+            value = value.strip()
+        if not self.shortest <= len(value) <= self.longest:
+            raise make_field_error(self._wrong_length())
+        if self.visible and value and not has_visible_character(value):
+            raise make_field_error(BLANK)
+        return self.accept(value)
+
+    def accept(self, value: str) -> str:
+        """The value as it is kept; where it is no good, raise `refused(...)`."""
+        return value
+
+    def _wrong_length(self) -> Fault:
+        return Fault("invalid-length", f"Must have {self.shortest} to {self.longest} characters.")
+
+
+class PartnerIdField(TextField):
+    """The id of a partner."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(shortest=1, longest=MAX_NAME_LENGTH, **options)
+
+    def accept(self, value: str) -> str:
+        if not is_partner_id(value):
+            raise make_field_error(INVALID_PARTNER_ID)
+        return value
+
+
+class WholeNumberField(fields.Field):  # type: ignore[type-arg]
+    """A whole number from 0 to `most`; 1.0 is one (JSON Schema, validation §6.1.1)."""
+
+    default_error_messages = {"required": [REQUIRED], "null": [NULL]}  # noqa: RUF012
+
+    def __init__(self, *, most: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.most = most
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> int:
+        whole = isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1
+        if not whole or not 0 <= value <= self.most:
+            raise make_field_error(Fault("invalid-number", f"Must be a whole number from 0 to {self.most}."))
+        return int(value)
+
+
+def make_field_error(*faults: Fault | dict[str, Fault]) -> ValidationError:
+    """The error that says these faults of one field, or of what the field holds, by name."""
+    return ValidationError(list(faults))
+
+
+def load(schema: StrictSchema, data: Any, *, partial: bool = False) -> dict[str, Any]:
+    """The valid input. Raises `InvalidInput` that lists what is wrong with it."""
+    values, errors = _load(schema, data, partial=partial)
+    if errors:
+        raise errors.problem()
+    return values
+
+
+def run_all(*loads: Callable[[], T]) -> list[T]:
+    """Return what each of `loads` returns. Raises `InvalidInput` that lists what is wrong with any of them."""
+    found, errors = list[T](), ErrorList()
+    for one in loads:
+        try:
+            found.append(one())
+        except InvalidInput as error:
+            errors.merge(error)
+    if errors:
+        raise errors.problem()
+    return found
+
+
+def load_parameters(schema: StrictSchema, sent: Mapping[str, list[str]]) -> dict[str, Any]:
+    """The valid query parameters. Raises `InvalidParameter` that names the wrong ones."""
+    wrong = {name: UNSTORABLE for name, values in sent.items() if "\0" in values[0]}
+    wrong |= {name: DUPLICATE for name, values in sent.items() if values[1:]}
+    first = {name: values[0] for name, values in sent.items() if name not in wrong}
+    values, errors = _load(schema, first, wrong)
+    if errors:
+        raise errors.problem(InvalidParameter, "query parameter")
+    return values
+
+
+def make_invalid_input(errors: list[dict[str, str]]) -> InvalidInput:
+    """The problem that lists `errors`."""
+    detail = "1 field is invalid." if len(errors) == 1 else f"{len(errors)} fields are invalid."
+    return InvalidInput(detail, errors=errors)
+
+
+def make_entry(fault: Fault, *path: str) -> dict[str, str]:
+    """One entry of a problem's `errors`: `path` as a JSON pointer in URI fragment form (RFC 6901 §6).
+
+    A pointer that would be longer than 512 characters leads to the member above, and `detail` quotes the step that
+    does not fit.
+    """
+    pointer, detail = "#", fault.detail
+    for step in path:
+        longer = f"{pointer}/{_escape_step(step)}"
+        if len(longer) > MAX_POINTER_LENGTH:
+            detail = f"{_shorten(detail, MAX_DETAIL_LENGTH // 2)} In: {_shorten(step, _MAX_QUOTE_LENGTH)}"
+            break
+        pointer = longer
+    return {"pointer": pointer, "code": fault.code, "detail": _shorten(detail, MAX_DETAIL_LENGTH)}
+
+
+def _escape_step(name: str) -> str:
+    """A step as it stands in a pointer; no more of it than tells that it is too long."""
+    return quote(name[: MAX_POINTER_LENGTH + 1].replace("~", "~0").replace("/", "~1"), safe="~!$&'()*+,;=:@")
+
+
+def _shorten(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}…"
+
+
+def get_field_path(error: Mapping[str, Any]) -> str:
+    """The field that an entry's pointer leads to, with dots between the steps."""
+    steps = error["pointer"].removeprefix("#").removeprefix("/").split("/")
+    return ".".join(unquote(step).replace("~1", "/").replace("~0", "~") for step in steps)
+
+
+def _load(
+    schema: StrictSchema, data: Any, wrong: Mapping[str, Fault] | None = None, *, partial: bool = False
+) -> tuple[dict[str, Any], ErrorList]:
+    """The valid values, and what is wrong with `data`; what is `wrong` with some names already counts instead.
+
+    Names that the schema does not know are looked at here: marshmallow takes them in no fixed order, and some of its
+    releases spend a time on them that grows with the square of their number.
+    """
+    wrong, errors, values, known = wrong or {}, ErrorList(), {}, data
+    if isinstance(data, Mapping) and not data.keys() <= schema.known:
+        known = {name: value for name, value in data.items() if name in schema.known}
+    try:
+        values = schema.load(known, partial=partial)
+    except ValidationError as error:
+        errors.collect(
+            one for one in _flatten_messages(error.messages, known) if not one.path or one.path[0] not in wrong
+        )
+    if wrong:
+        errors.collect(FieldFault(fault, (name,)) for name, fault in wrong.items())
+    if known is not data:
+        strangers = (name for name in data if name not in known and name not in wrong)
+        errors.collect(FieldFault(schema.refusal_of(name), (name,)) for name in strangers)
+    return values, errors
+
+
+def _flatten_messages(messages: Any, sent: Any, *path: str) -> Iterator[FieldFault]:
+    """Flatten the tree of messages; ``_schema`` stands for the object itself, unless `sent` has such a key."""
+    if isinstance(messages, Fault):
+        yield FieldFault(messages, path)
+    elif isinstance(messages, str):
+        yield FieldFault(Fault("invalid-field", messages), path)
+    elif isinstance(messages, dict):
+        for key, below in messages.items():
+            if isinstance(sent, Mapping) and key in sent:
+                yield from _flatten_messages(below, sent[key], *path, key)
+            else:
+                yield from _flatten_messages(below, None, *(path if key == "_schema" else (*path, str(key))))
+    else:
+        for message in messages:
+            yield from _flatten_messages(message, sent, *path)

@@ -1,0 +1,359 @@
+"""``Idempotency-Key``: a repeated request takes effect once (draft-ietf-httpapi-idempotency-key-header).
+
+A response is stored in the transaction whose response it is. The record's unique key is the lock: a request that is
+repeated while the first one runs waits for the first to commit, and then reads its response; if the first one fails,
+nothing of it is left, the record neither. Responses that hold a secret are sealed, each bound to its key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+from urllib.parse import unquote_plus
+
+from flask import request
+from sqlalchemy import (
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    bindparam,
+    null,
+    select,
+    true,
+    tuple_,
+)
+
+from ..access.principal import Principal
+from ..database.errors import LockTimeout, StaleRead
+from ..database.ids import format_instant
+from ..database.session import Session, Storage
+from ..database.statements import SQL, bind_columns, bind_new_values, encode_rows, look_up_each, select_incoming
+from ..database.types import Identifier, Instant, JsonText, name_table, ordered_text
+from ..errors import IdempotencyInProgress, IdempotencyKeyReused, InvalidIdempotencyKey, SecretUnavailable
+from ..keyring import Keyring, UnsealError
+
+
+def idempotency_table(metadata: MetaData) -> Table:
+    """One row a key that a partner sent: which request it was for, and what was answered, of which tenant if of one."""
+    return Table(
+        name_table(metadata, "idempotency"),
+        metadata,
+        Column("partner_id", ordered_text(255), nullable=False),
+        Column("key", ordered_text(255), nullable=False),
+        Column("fingerprint", String(64), nullable=False),
+        Column("expires_at", Instant, nullable=False),
+        Column("status", Integer),
+        Column("headers", JsonText),
+        Column("body", JsonText),
+        Column("tenant_id", Identifier),
+        PrimaryKeyConstraint("partner_id", "key"),
+        Index(None, "expires_at"),
+        sqlite_with_rowid=False,
+    )
+
+
+#: Without a comma: two lines of one header arrive joined by it.
+_BARE = re.compile(r"[ !#-+\--~]+")
+_QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])+)"')
+_ESCAPED = re.compile(r'\\(["\\])')
+MAX_KEY_LENGTH = 255
+
+
+class IdempotencyKey(NamedTuple):
+    """Whose key it is, the key, and the fingerprint of the request that it was sent with."""
+
+    partner: str
+    key: str
+    fingerprint: str
+
+
+def read_key(principal: Principal, body: Any, *, validate_only: bool = False) -> IdempotencyKey | None:
+    """The key of this request from `principal` with the JSON `body`; with `validate_only` that of the write it tries.
+
+    Raises `InvalidIdempotencyKey`.
+    """
+    header = request.environ.get("HTTP_IDEMPOTENCY_KEY")
+    if header is None:
+        return None
+    query = request.query_string.decode("latin-1")
+    if validate_only:
+        query = "&".join(part for part in query.split("&") if unquote_plus(part.partition("=")[0]) != "validate_only")
+    unfenced = principal.sees_every_partner
+    return IdempotencyKey(principal.partner, _parse_key(header), _fingerprint_request(unfenced, query, body))
+
+
+def _parse_key(header: str) -> str:
+    """The key, bare or as a structured field's string (RFC 8941 §3.3.3)."""
+    sent = header.strip(" \t")
+    quoted = _QUOTED.fullmatch(sent)
+    key = _ESCAPED.sub(r"\1", quoted[1]) if quoted else sent
+    if not is_valid_key(key) or not (quoted or _BARE.fullmatch(key)):
+        raise InvalidIdempotencyKey(f"The key must have 1 to {MAX_KEY_LENGTH} printable ASCII characters.")
+    return key
+
+
+def is_valid_key(text: Any) -> bool:
+    """Whether it is 1 to 255 printable ASCII characters."""
+    return isinstance(text, str) and 1 <= len(text) <= MAX_KEY_LENGTH and text.isascii() and text.isprintable()
+
+
+def make_fingerprint(*parts: Any) -> str:
+    """What tells JSON values from others, however they were spelled."""
+    return hashlib.sha256(json.dumps(_canonicalize([*parts]), sort_keys=True).encode()).hexdigest()
+
+
+def _fingerprint_request(unfenced: bool, query: str, body: Any) -> str:
+    """Method, path, query and the body in one canonical spelling; an administrator's answers are nobody else's."""
+    return make_fingerprint(unfenced, request.method, request.path, query, body)
+
+
+def _canonicalize(value: Any) -> Any:
+    """The same JSON with each whole number an integer, however it was spelled."""
+    if isinstance(value, dict):
+        return {name: _canonicalize(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_canonicalize(member) for member in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+#: How long a repeated request waits for the first, in seconds.
+WAIT_SECONDS = 3
+#: How many answers one unit of work removes, or looks through.
+SWEEP_SIZE = 1000
+#: What the keys of bulk jobs' rows begin with: no header can hold a line feed.
+ROW_PREFIX = "row\n"
+
+
+class StoredResponse(NamedTuple):
+    """A whole answer: status, headers, and the body's text; whether that holds a `secret`; which tenant it is about."""
+
+    status: int
+    headers: dict[str, str]
+    body: str
+    secret: bool = False
+    tenant: str | None = None
+
+    @property
+    def sealed(self) -> bool:
+        """Whether the body is sealed: it then is the JSON of one text, as no answer's is."""
+        return self.body.startswith('"')
+
+
+class ResponseSQL(SQL):
+    """The statements of this feature, built once a storage."""
+
+    def __init__(self, storage: Storage) -> None:
+        super().__init__(storage.engine.dialect)
+        table = storage.table("idempotency")
+        t, bound = table.c, bind_columns(table)
+        mine = (t.partner_id == bound["partner_id"]) & (t.key == bound["key"])
+        insert = self._insert(table)
+        names = ("partner_id", "key", "fingerprint", "expires_at")
+        row = {name: bound[name] for name in names}
+        now = bindparam("now", type_=t.expires_at.type)
+        claimed = insert.values(row).on_conflict_do_update(
+            index_elements=[t.partner_id, t.key],
+            set_={name: insert.excluded[name] for name in ("fingerprint", "expires_at")},
+            where=t.expires_at <= now,
+        )
+        answered = bind_new_values(t, ("status", "headers", "body", "tenant_id"))
+        self.claim = self._compile(claimed)
+        self.read = self._compile(select(t.fingerprint, t.status, t.headers, t.body).where(mine))
+        self.answer = self._compile(table.update().where(mine).values(answered))
+        key = (t.partner_id, t.key)
+        expired = select(*key).where(t.expires_at <= now).order_by(t.expires_at).limit(SWEEP_SIZE)
+        self.sweep = self._compile(table.delete().where(tuple_(*key).in_(expired)))
+        behind = tuple_(*key) > tuple_(*(bindparam(f"after_{c.name}", type_=c.type) for c in key))
+        page = select(*key, t.tenant_id).where(behind).order_by(*key).limit(SWEEP_SIZE)
+        self.tenants = self._compile(page)
+        self.erase = self._compile(table.update().where(mine).values(bind_new_values(t, ("body",))))
+
+
+def claim_key(session: Session, identity: IdempotencyKey, hours: int) -> StoredResponse | None:
+    """Take the key for this transaction, where it is new or its time is over, or return the answer that it has got.
+
+    Raises `IdempotencyInProgress` where the first request takes too long, `IdempotencyKeyReused` where it was another.
+    """
+    storage, sql = session.storage, session.storage.once(ResponseSQL)
+    where = {"partner_id": identity.partner, "key": identity.key}
+    now = storage.clock()
+    row = {
+        "fingerprint": identity.fingerprint,
+        "expires_at": format_instant(now + hours * 3600),
+        "now": format_instant(now),
+    }
+    session.wait_for_locks(WAIT_SECONDS)
+    try:
+        if session.run(sql.claim, {**where, **row}).rowcount == 1:
+            return None
+    except LockTimeout as error:
+        raise IdempotencyInProgress(headers={"Retry-After": "1"}) from error
+    return _load_response(session.run(sql.read, where).fetchone(), identity)
+
+
+def save_response(session: Session, identity: IdempotencyKey, answer: StoredResponse) -> None:
+    """Remember the answer to the request that claimed the key."""
+    values = {
+        "partner_id": identity.partner,
+        "key": identity.key,
+        "new_status": answer.status,
+        "new_headers": json.dumps(answer.headers),
+        "new_body": answer.body or None,
+        "new_tenant_id": answer.tenant,
+    }
+    session.run(session.storage.once(ResponseSQL).answer, values)
+
+
+def delete_expired(session: Session) -> int:
+    """Remove answers whose time is over, `SWEEP` of them at most; returns how many."""
+    storage = session.storage
+    found: int = session.run(storage.once(ResponseSQL).sweep, {"now": format_instant(storage.clock())}).rowcount
+    return found
+
+
+def erase_tenants(storage: Storage, tenants: Collection[str]) -> int:
+    """Erase what the remembered answers about these tenants say of them; returns how many there were.
+
+    The records stay: a request that is repeated still takes no effect, and is answered with the status of the first
+    time. They are looked through by their key, `SWEEP` of them in a unit of work.
+    """
+    count, after = 0, ("", "")
+    while page := storage.read(partial(_read_page, after=after)):
+        after = page[-1][:2]
+        if found := [row for row in page if row[2] in tenants]:
+            storage.transaction(partial(_erase_bodies, rows=found))
+            count += len(found)
+    return count
+
+
+def _read_page(session: Session, after: tuple[str, str]) -> list[tuple[str, str, str | None]]:
+    wanted = {"after_partner_id": after[0], "after_key": after[1]}
+    found: list[tuple[str, str, str | None]] = session.run(session.storage.once(ResponseSQL).tenants, wanted).fetchall()
+    return found
+
+
+def _erase_bodies(session: Session, rows: Sequence[tuple[str, str, str | None]]) -> None:
+    values = [
+        {"partner_id": partner, "key": key, "new_body": json.dumps(_make_erased_body(key, tenant))}
+        for partner, key, tenant in rows
+    ]
+    session.run_many(session.storage.once(ResponseSQL).erase, values)
+
+
+def _make_erased_body(key: str, tenant: str | None) -> Any:
+    """Return what stays of an answer about a tenant: its id. Answers to the rows of bulk jobs are lists."""
+    return [tenant, None] if key.startswith(ROW_PREFIX) else {"tenant": tenant, "erased": True}
+
+
+def _load_response(row: tuple[str, int, str, str | None] | None, identity: IdempotencyKey) -> StoredResponse:
+    if row is None:
+        raise StaleRead("the record is gone")
+    fingerprint, status, headers, body = row
+    if fingerprint != identity.fingerprint:
+        raise IdempotencyKeyReused
+    return StoredResponse(status, json.loads(headers), body or "")
+
+
+logger = logging.getLogger(__name__)
+
+
+def seal_response(answer: StoredResponse, identity: IdempotencyKey, keyring: Keyring) -> StoredResponse:
+    """`answer` with its body sealed, as the JSON of one text."""
+    return answer._replace(body=json.dumps(keyring.seal(answer.body, _make_binding(identity))), secret=False)
+
+
+def open_response(answer: StoredResponse, identity: IdempotencyKey, keyring: Keyring) -> StoredResponse:
+    """`answer` as it was before `sealed`. Raises `SecretUnavailable` where the keyring does not open it."""
+    try:
+        return answer._replace(body=keyring.open(json.loads(answer.body), _make_binding(identity)), secret=True)
+    except UnsealError as error:
+        logger.error(
+            "the answer to an Idempotency-Key cannot be opened: %s", error, extra={"partner": identity.partner}
+        )
+        raise SecretUnavailable("The answer to the first request cannot be opened any more.") from error
+
+
+def _make_binding(identity: IdempotencyKey) -> str:
+    return json.dumps(["idempotency", identity.partner, identity.key])
+
+
+class StoredRow(NamedTuple):
+    """A row done under a key: `fingerprint` tells it from another, `answer` is JSON about a `tenant`."""
+
+    fingerprint: str
+    status: int
+    answer: Any
+    tenant: str | None = None
+
+
+class RowKeySQL(SQL):
+    """The statements of one storage."""
+
+    def __init__(self, storage: Storage) -> None:
+        super().__init__(storage.engine.dialect)
+        table = storage.table("idempotency")
+        t, bound = table.c, bind_columns(table)
+        given = select_incoming(self._dialect, key=t.key.type)
+        mine = t.partner_id == bound["partner_id"]
+        insert = self._insert(table)
+        values = (bound["partner_id"], given.c.key, bound["fingerprint"], bound["expires_at"])
+        claimed = insert.from_select(
+            ["partner_id", "key", "fingerprint", "expires_at"], select(*values).where(true()).order_by(given.c.key)
+        ).on_conflict_do_update(
+            index_elements=[t.partner_id, t.key],
+            set_={"expires_at": insert.excluded.expires_at, "status": null()},
+            where=t.expires_at <= bindparam("now", type_=t.expires_at.type),
+        )
+        found = select(t.key, t.fingerprint, t.status, t.body).where(mine, t.status.is_not(None))
+        one = mine & (t.key == bound["key"])
+        answer = bind_new_values(t, ("fingerprint", "status", "body", "tenant_id"))
+        self.claim = self._compile(claimed)
+        self.read = self._compile(look_up_each(found, t.key, given, self._dialect))
+        self.answer = self._compile(table.update().where(one).values(answer))
+        self.release = self._compile(table.delete().where(one))
+
+
+def claim_row_keys(session: Session, partner: str, keys: Iterable[str], hours: int) -> dict[str, StoredRow]:
+    """Take these keys for this transaction; of those that something was done under, return what.
+
+    Whoever takes one of them too waits until this transaction has ended.
+    """
+    sql, now = session.storage.once(RowKeySQL), session.storage.clock()
+    stored = {_hash_key(key): key for key in keys}
+    given = {"partner_id": partner, "rows": encode_rows({"key": key} for key in sorted(stored))}
+    times = {"now": format_instant(now), "expires_at": format_instant(now + hours * 3600)}
+    session.run(sql.claim, {**given, **times, "fingerprint": ""})
+    found = session.run(sql.read, given).fetchall()
+    return {stored[key]: StoredRow(fingerprint, status, json.loads(body)) for key, fingerprint, status, body in found}
+
+
+def save_rows(session: Session, partner: str, done: Mapping[str, StoredRow]) -> None:
+    """Remember what has been done under keys that this transaction took."""
+    sql = session.storage.once(RowKeySQL)
+    values = [
+        {"partner_id": partner, "key": _hash_key(key), "new_fingerprint": one.fingerprint, "new_status": one.status}
+        | {"new_body": json.dumps(one.answer), "new_tenant_id": one.tenant}
+        for key, one in done.items()
+    ]
+    if values:
+        session.run_many(sql.answer, values)
+
+
+def release_row_keys(session: Session, partner: str, keys: Iterable[str]) -> None:
+    """Let others have keys that this transaction took and did nothing under."""
+    values = [{"partner_id": partner, "key": _hash_key(key)} for key in keys]
+    if values:
+        session.run_many(session.storage.once(RowKeySQL).release, values)
+
+
+def _hash_key(key: str) -> str:
+    return ROW_PREFIX + hashlib.sha256(key.encode()).hexdigest()

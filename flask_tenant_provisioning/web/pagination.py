@@ -1,0 +1,53 @@
+"""Pages of a list: page size, the cursor where the page before ended, and the link to the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Response, request
+from marshmallow import fields
+
+from ..errors import Fault, InvalidParameter
+from ..responses import get_request_path
+from ..validation import make_entry, make_field_error
+from .request import Request
+
+
+def open_cursor(call: Request, asked: Mapping[str, Any], question: str) -> str | None:
+    """Where the page before ended, as `paged` was told for the same `question`. Raises `InvalidCursor`."""
+    return call.mount.cursors.open(asked["cursor"], question) if "cursor" in asked else None
+
+
+def render_page(call: Request, items: Sequence[Mapping[str, Any]], end: str | None, question: str) -> Response:
+    """One page; `end` is where it ends, None where no other follows."""
+    cursor = None if end is None else call.mount.cursors.seal(end, question)
+    return call.answer({"items": items, "next": cursor}, {} if cursor is None else _make_link_header(cursor))
+
+
+def _make_link_header(cursor: str) -> dict[str, str]:
+    where = urlencode({**request.args.to_dict(), "cursor": cursor})
+    return {"Link": f'<{get_request_path()}?{where}>; rel="next"'}
+
+
+MAX_PAGE_SIZE = 1000
+
+
+class PageSizeField(fields.Field):  # type: ignore[type-arg]
+    """How many items a page holds: 1 or more; over 1000 means 1000."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> int:
+        digits = value.lstrip("0") if value.isascii() and value.isdigit() else ""
+        if not digits:
+            raise make_field_error(Fault("invalid-limit", "Must be a whole number from 1 on."))
+        return int(digits) if len(digits) < 4 else MAX_PAGE_SIZE
+
+
+NO_PAGES = Fault("not-for-streams", "Only pages of JSON have it: this is all in one.")
+
+
+def reject_page_parameters(asked: dict[str, Any]) -> None:
+    """Raise `InvalidParameter` for what only pages can be asked."""
+    if wrong := [make_entry(NO_PAGES, name) for name in ("cursor", "limit") if name in asked]:
+        raise InvalidParameter("A stream has no pages.", errors=wrong)

@@ -1,0 +1,261 @@
+"""HTTP/1.1 connections with a deadline and a limit on the size of responses, and the pool that keeps them open."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import re
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, cast
+
+_TOKEN = rb"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
+_FIELD = re.compile(rb"\r\n(" + _TOKEN + rb"):[ \t]*([^\r\n\0]*)")
+_HEAD = re.compile(rb"HTTP/1\.1 ([2-5][0-9]{2})(?: [^\r\n\0]*)?((?:\r\n" + _TOKEN + rb":[^\r\n\0]*)*)")
+_LENGTH = re.compile(rb"[0-9]{1,4}")
+
+
+class SimpleResponse(NamedTuple):
+    """What such an answer says."""
+
+    status: int
+    retry_after: str | None
+    content: bytes
+
+
+def parse_simple_response(data: bytes) -> SimpleResponse | None:
+    """The answer that `data` is, to its last byte, after which the connection stays open; None where there is doubt.
+
+    HTTP/1.1 with a Content-Length or no content at all, and no field twice (RFC 9112 §6): of everything else
+    `http.client` makes sense.
+    """
+    head, end, content = data.partition(b"\r\n\r\n")
+    matched = _HEAD.fullmatch(head)
+    if not end or matched is None:
+        return None
+    found = _FIELD.findall(matched[2])
+    fields = {name.lower(): value.rstrip(b" \t") for name, value in found}
+    if len(fields) < len(found) or b"transfer-encoding" in fields or not _is_kept_alive(fields):
+        return None
+    status, length = int(matched[1]), fields.get(b"content-length", b"")
+    if not (status == 204 and not content) and not (_LENGTH.fullmatch(length) and int(length) == len(content)):
+        return None
+    retry_after = fields.get(b"retry-after")
+    return SimpleResponse(status, None if retry_after is None else retry_after.decode("latin-1"), content)
+
+
+def _is_kept_alive(fields: dict[bytes, bytes]) -> bool:
+    return fields.get(b"connection", b"keep-alive").lower() == b"keep-alive"
+
+
+#: What is read of one answer at most, in bytes: of its content, and with its head and the framing of its chunks.
+MAX_CONTENT_BYTES = 8 * 1024
+MAX_RESPONSE_BYTES = 64 * 1024
+#: How much is read at once.
+_READ_SIZE = 16 * 1024
+#: 102 and 103 announce an answer and are none (RFC 9110 §15.2); `http.client` passes over 100 itself.
+_INTERIM_STATUSES = (102, 103)
+
+
+class NoResponse(ConnectionError):
+    """The receiver closed the connection before it had sent one byte of an answer."""
+
+
+class Deadline:
+    """When all must be over, in `seconds` from now on the clock `monotonic`."""
+
+    def __init__(self, seconds: float, monotonic: Callable[[], float]) -> None:
+        self._end, self._monotonic = monotonic() + seconds, monotonic
+
+    def left(self) -> float:
+        """The seconds that remain, always some. Raises `TimeoutError` when none do."""
+        if (left := self._end - self._monotonic()) > 0:
+            return left
+        raise TimeoutError
+
+
+class ConnectionKey(NamedTuple):
+    """What a connection is good for: one scheme, name and port at one address, and nothing else."""
+
+    scheme: str
+    host: str
+    port: int
+    address: str
+
+
+class RawResponse(NamedTuple):
+    """What a receiver answered; `content` as it came, 8 KiB at most."""
+
+    status: int
+    #: The header ``Retry-After`` as it came.
+    retry_after: str | None
+    content: bytes
+    #: Whether the answer was read to its end, and the receiver keeps the connection open.
+    is_reusable: bool
+
+
+class Connection:
+    """A connection over an open socket; it carries one exchange at a time."""
+
+    def __init__(self, route: ConnectionKey, sock: socket.socket) -> None:
+        self.route = route
+        self._socket = sock
+
+    def exchange(self, request: bytes, deadline: Deadline) -> RawResponse:
+        """Send `request` and read its answer.
+
+        Raises `TimeoutError` at the deadline, `Unheard` where the connection was closed instead of an answer, other
+        `OSError` where it broke, and `http.client.HTTPException` for what is no HTTP.
+        """
+        first = self._first(request, deadline)
+        if (found := parse_simple_response(first)) and len(found.content) <= MAX_CONTENT_BYTES:
+            return RawResponse(*found, is_reusable=True)
+        incoming = _ResponseStream(self._socket, deadline, first)
+        with http.client.HTTPResponse(cast(socket.socket, incoming), method="POST") as response:
+            _read_head(response)
+            content = _read_content(response)
+            is_reusable = response.isclosed() and not response.will_close
+            return RawResponse(response.status, response.headers.get("Retry-After"), content, is_reusable)
+
+    def is_idle(self) -> bool:
+        """Whether the receiver has neither closed the connection nor sent what nobody asked for."""
+        try:
+            self._socket.settimeout(0)
+            socket.socket.recv(self._socket, 1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def close(self) -> None:
+        """Close it; more than once is fine."""
+        self._socket.close()
+
+    def _first(self, request: bytes, deadline: Deadline) -> bytes:
+        """Send `request`, and take what comes first of its answer."""
+        try:
+            self._send(request, deadline)
+            self._socket.settimeout(deadline.left())
+            found = self._socket.recv(_READ_SIZE)
+        except (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
+            raise NoResponse from error
+        if not found:
+            raise NoResponse
+        return found
+
+    def _send(self, data: bytes, deadline: Deadline) -> None:
+        view = memoryview(data)
+        while view:
+            self._socket.settimeout(deadline.left())
+            view = view[self._socket.send(view) :]
+
+
+def _read_head(response: http.client.HTTPResponse) -> None:
+    response.begin()
+    while response.status in _INTERIM_STATUSES:
+        response.headers = response.msg = cast(Any, None)
+        response.begin()
+
+
+def _read_content(response: http.client.HTTPResponse) -> bytes:
+    try:
+        content = response.read(MAX_CONTENT_BYTES)[:MAX_CONTENT_BYTES]
+    except ValueError as error:
+        raise http.client.HTTPException("a chunk has no size") from error
+    if response.length and len(content) < MAX_CONTENT_BYTES:
+        raise http.client.IncompleteRead(content, response.length)
+    return content
+
+
+class _ResponseStream(io.RawIOBase):
+    """The bytes of one answer, as `http.client` wants to be given them."""
+
+    def __init__(self, sock: socket.socket, deadline: Deadline, first: bytes) -> None:
+        self._socket, self._deadline = sock, deadline
+        self._first, self._received = memoryview(first), len(first)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """A file to read the answer from; the socket stays open when it is closed."""
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if count := min(len(self._first), len(buffer)):
+            buffer[:count], self._first = self._first[:count], self._first[count:]
+            return count
+        if self._received > MAX_RESPONSE_BYTES:
+            raise http.client.HTTPException("the answer is too large")
+        self._socket.settimeout(self._deadline.left())
+        count = self._socket.recv_into(buffer)
+        self._received += count
+        return count
+
+
+class ConnectionPool:
+    """Keeps at most `most` idle connections for at most `seconds` each; any number of threads may share it."""
+
+    def __init__(self, most: int, seconds: float, monotonic: Callable[[], float]) -> None:
+        self._most, self._seconds, self._monotonic = most, seconds, monotonic
+        self._lock = threading.Lock()
+        self._since: dict[Connection, float] = {}  # in the order in which they became idle
+        self._idle: dict[ConnectionKey, list[Connection]] = {}
+
+    def take(self, routes: Iterable[ConnectionKey]) -> Connection | None:
+        """A live connection for the first of `routes` that has one; the caller alone has it now."""
+        for route in routes:
+            while (connection := self._take_newest(route)) is not None:
+                if connection.is_idle():
+                    return connection
+                connection.close()
+        return None
+
+    def keep(self, connection: Connection) -> None:
+        """Keep a connection for the next send; those that are too old or too many are closed."""
+        with self._lock:
+            self._since[connection] = self._monotonic()
+            self._idle.setdefault(connection.route, []).append(connection)
+            self._clear()
+
+    def close(self) -> None:
+        """Close every idle connection, and from now on each that is given back."""
+        with self._lock:
+            self._most = 0
+            self._clear()
+
+    def close_in_child(self) -> None:
+        """Close a parent's connections in its child; the parent's own copies stay open.
+
+        Without the lock, which may have been held in the parent at the fork, and has no holder here.
+        """
+        for connection in list(self._since):
+            connection.close()
+
+    def _take_newest(self, route: ConnectionKey) -> Connection | None:
+        with self._lock:
+            self._clear()
+            if route not in self._idle:
+                return None
+            connection = self._idle[route][-1]
+            self._forget(connection)
+            return connection
+
+    def _clear(self) -> None:
+        before = self._monotonic() - self._seconds
+        while self._since:
+            oldest = next(iter(self._since))
+            if len(self._since) <= self._most and self._since[oldest] >= before:
+                break
+            self._forget(oldest)
+            oldest.close()
+
+    def _forget(self, connection: Connection) -> None:
+        del self._since[connection]
+        idle = self._idle[connection.route]
+        idle.remove(connection)
+        if not idle:
+            del self._idle[connection.route]

@@ -1,0 +1,120 @@
+"""Every kind of work that waits in rows: what is due, how long it has waited, and how it is done.
+
+Workers, the due check, Celery's sweep, `/health` and `doctor` iterate over `WORK_KINDS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, NamedTuple, Protocol
+
+from sqlalchemy import ColumnElement, Select, and_, or_, select
+
+from ..bulk.statements import has_due_jobs, select_waiting_jobs
+from ..bulk.worker import BulkWork
+from ..database.ids import format_instant
+from ..database.session import Session, Storage
+from ..database.statements import Statement
+from ..events.statements import select_has_pending, select_pending
+from ..mount import Mount
+from ..steps.execution import StepWork
+from ..steps.statements import has_due_steps, select_due_steps
+from ..webhooks.client.sender import Sender
+from ..webhooks.client.ssrf import make_guard
+from ..webhooks.delivery import DeliveryWork
+from ..webhooks.endpoint_secrets import load_signing_keys
+from ..webhooks.statements import has_due_endpoints, select_due_deliveries
+
+
+class Work(Protocol):
+    """One kind of work that waits in rows; a piece of it is what `claim` returns. Times are in seconds.
+
+    A claim lasts for `lease` and is kept by `renew`; whoever loses it has no effect any more. A worker does as many
+    pieces at once as there are `slots`. After `stop` no piece goes on for longer than it has to.
+    """
+
+    lease: float
+    slots: int
+
+    def claim(self, limit: int) -> Sequence[Any]: ...
+    def renew(self, pieces: Iterable[Any]) -> None: ...
+    def timeout(self, piece: Any) -> float: ...
+    def run(self, piece: Any) -> None: ...
+    def expire(self, piece: Any) -> None: ...
+    def stop(self) -> None: ...
+
+
+class WorkKind(NamedTuple):
+    """One kind of work.
+
+    `is_due` is a condition: a worker finds something to do at the instant `now`. `waiting` selects, as `since`, since
+    when each piece could have been done that no worker has begun; what is at work or rests waits for nothing. `work`
+    makes what a worker does, with a number of threads where that can be chosen; None where the chores do it.
+    """
+
+    name: str
+    is_due: Callable[[Storage], ColumnElement[bool]]
+    waiting: Callable[[Storage], Select[Any]]
+    work: Callable[[Mount, int | None], Work] | None
+
+
+def make_step_work(mount: Mount, threads: int | None = None) -> StepWork:
+    """The steps of `mount`, of which so many `threads` run at once, else as many as it is configured."""
+    slots, lease = threads or mount.settings.worker_threads, float(mount.settings.worker_lease_seconds)
+    return StepWork(mount.storage, mount.hooks, mount.in_host, lease=lease, slots=slots)
+
+
+def _make_delivery_work(mount: Mount, threads: int | None) -> DeliveryWork:
+    sender, lease = Sender(make_guard(mount.settings)), float(mount.settings.worker_lease_seconds)
+    return DeliveryWork(mount.storage, sender, partial(load_signing_keys, mount.keyring), lease)
+
+
+def _make_bulk_work(mount: Mount, threads: int | None) -> BulkWork:
+    return BulkWork(mount, float(mount.settings.worker_lease_seconds))
+
+
+STEPS = WorkKind("steps", has_due_steps, select_due_steps, make_step_work)
+DELIVERIES = WorkKind("deliveries", has_due_endpoints, select_due_deliveries, _make_delivery_work)
+BULK = WorkKind("bulk jobs", has_due_jobs, select_waiting_jobs, _make_bulk_work)
+EVENTS = WorkKind("events", select_has_pending, select_pending, None)
+WORK_KINDS = (STEPS, DELIVERIES, BULK, EVENTS)
+
+
+class DueCheckSQL:
+    """The statements of one storage."""
+
+    def __init__(self, storage: Storage) -> None:
+        webhooks, dialect = storage.table("webhooks"), storage.engine.dialect
+        is_due = {kind: kind.is_due(storage) for kind in WORK_KINDS}
+        subscribed = select(webhooks.c.id).where(webhooks.c.enabled == 1).exists()
+        to_deliver = or_(is_due[DELIVERIES], and_(is_due[EVENTS], subscribed))
+        self.anything = Statement(select(or_(*is_due.values())), dialect)
+        self.has_webhook_work = Statement(select(to_deliver), dialect)
+        self.of_kind = {kind: Statement(select(condition), dialect) for kind, condition in is_due.items()}
+
+
+class DueCheck:
+    """Looks at the tables of one mount."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def __call__(self) -> bool:
+        """Return whether anything is due, of whatever kind."""
+        return self._storage.read(lambda session: _is_any_due(session, session.storage.once(DueCheckSQL).anything))
+
+    def is_kind_due(self, kind: WorkKind) -> bool:
+        """Return whether work of this kind is due."""
+        return self._storage.read(lambda session: _is_any_due(session, session.storage.once(DueCheckSQL).of_kind[kind]))
+
+    def has_webhook_work(self) -> bool:
+        """Whether an endpoint is due, or an event waits for its place while there is an endpoint to tell of it."""
+        return self._storage.read(
+            lambda session: _is_any_due(session, session.storage.once(DueCheckSQL).has_webhook_work)
+        )
+
+
+def _is_any_due(session: Session, statement: Statement) -> bool:
+    now = {"now": format_instant(session.storage.clock())}
+    return bool(session.run(statement, now).fetchone()[0])

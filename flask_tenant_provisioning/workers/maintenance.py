@@ -1,0 +1,119 @@
+"""Periodic maintenance: purge, erase and remove what has expired."""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import groupby
+from operator import attrgetter
+
+from ..access.principal import Actor, Principal
+from ..bulk import retention, retention as bulk_retention
+from ..bulk.chunks import release_abandoned_quota
+from ..config import Config
+from ..database.session import Storage
+from ..events import retention as event_retention, retention as events
+from ..events.feed import publish_all
+from ..mount import Mount
+from ..tenants import erasure as tenants
+from ..tenants.erasure import Erasure
+from ..tenants.lifecycle import ALL_PARTNERS, purge_due
+from ..web.idempotency import delete_expired, erase_tenants
+from ..webhooks import retention as delivery_retention
+from ..webhooks.retention import erase_answers
+
+logger = logging.getLogger(__name__)
+#: Seconds between two rounds, give or take a fifth, so that many workers do not meet.
+MAINTENANCE_SECONDS = 60.0
+#: For how many seconds a worker that has other things to do erases without a pause.
+ERASURE_SECONDS = 5.0
+MAINTENANCE_SUBJECT = "provisioning-worker"
+
+
+class Maintenance:
+    """The chores of one mount."""
+
+    def __init__(self, mount: Mount, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._storage, self._settings = mount.storage, mount.settings
+        self._bulk_days, self._bulk_bytes = mount.settings.bulk_retention_days, mount.settings.bulk_kept_bytes
+        self._event_days = mount.settings.event_retention_days
+        self._monotonic = monotonic
+        self._next = monotonic() + random.uniform(0, MAINTENANCE_SECONDS)
+
+    def run_if_due(self) -> None:
+        """Do them, unless it was done shortly before."""
+        if self._monotonic() >= self._next:
+            self.do(ERASURE_SECONDS)
+
+    def publish(self) -> None:
+        """Give the events that wait their places."""
+        publish_all(self._storage)
+
+    def do(self, within: float = math.inf) -> None:
+        """Purge tenants whose retention is over, or let their steps begin to; erase and forget what else is old.
+
+        What is left to be erased after `within` seconds is left to the next round, which is then due at once.
+        """
+        began = self._monotonic()
+        self._next = began + MAINTENANCE_SECONDS * random.uniform(0.8, 1.2)
+        tenants = purge_due(self._storage, Actor(Principal(MAINTENANCE_SUBJECT, ALL_PARTNERS)))
+        while self._storage.transaction(delete_expired):
+            pass
+        release_abandoned_quota(self._storage)
+        erased = erase_due(self._storage, self._settings, lambda: self._monotonic() - began < within)
+        if self._monotonic() - began >= within:
+            self._next = began
+        bulk_retention.remove_old_jobs(self._storage, self._bulk_days)
+        bulk_retention.enforce_storage_budget(self._storage, self._bulk_bytes)
+        delivery_retention.remove_old_deliveries(self._storage, self._event_days)
+        events = event_retention.remove_old_events(self._storage, self._event_days)
+        if tenants or events or erased:
+            counts = {"tenants": tenants, "events": events, "erased": erased}
+            logger.info(
+                "the retention of %d tenants and %d events was over; the traces of %d purged tenants are erased",
+                tenants,
+                events,
+                erased,
+                extra=counts,
+            )
+
+
+def calculate_erasure_days(settings: Config) -> int:
+    """Return how many days after a purge the traces go: never later than the events, which tell what they look like."""
+    return min(settings.erasure_days, settings.event_retention_days)
+
+
+def erase_due(storage: Storage, settings: Config, goes_on: Callable[[], bool] = lambda: True) -> int:
+    """Erase the traces of tenants whose time has come; returns of how many, each counted in its first round only.
+
+    Every unit of work is small. One that is interrupted begins this round again, which does nothing twice. Between two
+    rounds, of a few hundred tenants each, it ends where `goes_on` says no. Events are erased last: until then they tell
+    the emails and external ids by which rows of bulk jobs are known.
+    """
+    count, days = 0, calculate_erasure_days(settings)
+    publish_all(storage)
+    while goes_on() and (erasures := storage.read(partial(tenants.load_due_erasures, days=days))):
+        if settings.idempotency_hours > 24 * days:  # else no answer from before the purge is remembered any more
+            erase_tenants(storage, {one.tenant_id for one in erasures})
+        for partner, mine in groupby(erasures, attrgetter("partner_id")):
+            _erase_partner(storage, partner, list(mine))
+        storage.transaction(partial(tenants.finish_erasures, erasures=erasures))
+        count += len({one.tenant_id for one in erasures if one.erased_at is None})
+    return count
+
+
+def _erase_partner(storage: Storage, partner: str, erasures: Sequence[Erasure]) -> None:
+    """Erase the traces of these tenants of one partner."""
+    purged = retention.PurgedTenants({one.tenant_id: one.purged_at or "" for one in erasures}, {})
+    for one in erasures:
+        for document in events.iterate_documents(storage, partner, one.tenant_id):
+            for claim in retention.extract_claims(document):
+                purged.claims[claim] = max(one.purged_at or "", purged.claims.get(claim, ""))
+    retention.erase_tenants(storage, partner, purged)
+    for one in erasures:
+        erase_answers(storage, partner, one.tenant_id)
+        events.erase_tenant(storage, partner, one.tenant_id)

@@ -1,0 +1,218 @@
+"""A worker: claims due work and runs each piece in its own thread."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from ..encoding import format_error
+from ..mount import Mount
+from ..steps.claims import StepKey
+from ..steps.execution import StepWork
+from ..steps.models import RunStep
+from .kinds import WORK_KINDS, DueCheck, Work, WorkKind, make_step_work
+from .maintenance import Maintenance
+
+logger = logging.getLogger(__name__)
+#: Seconds between two turns for which nothing but events is the reason.
+EVENT_DELAY = 0.2
+#: After work there is often more: a worker that found nothing looks again soon, and then ever later.
+_MAX_IDLE_ROUNDS = 10
+
+
+@dataclasses.dataclass(eq=False)
+class _ClaimedWork:
+    """A claimed piece of `work`, the monotonic second by which it has to be done, and whether it is."""
+
+    work: Work
+    claimed: Any
+    deadline: float
+    done: bool = False
+
+
+class Worker:
+    """Does all kinds of work of one mount until it is stopped. Several workers, in any processes, share it safely."""
+
+    def __init__(
+        self,
+        *works: Work,
+        chores: Maintenance | None = None,
+        lookout: Callable[[], bool] = lambda: True,
+        poll: float = 2.0,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._works, self._chores, self._lookout, self._poll = works, chores, lookout, poll
+        self._lease = min(work.lease for work in works)
+        self._running: list[_ClaimedWork] = []
+        self._changed, self._urgent = threading.Event(), threading.Event()
+        self._stopping = False
+        self._quiet = _MAX_IDLE_ROUNDS
+        self._monotonic = monotonic
+        self._renewed = self._turned = monotonic()
+
+    def wake(self) -> None:
+        """Look for work now."""
+        self._urgent.set()
+        self._changed.set()
+
+    def happened(self) -> None:
+        """Look for events soon: those of many writes together."""
+        self._changed.set()
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self._stopping = True
+        for work in self._works:
+            work.stop()
+        self.wake()
+
+    def run(self) -> None:
+        """Work until `stop`; returns once nothing more is begun, with what is being done still being done."""
+        while not self._stopping:
+            self._changed.clear()
+            self._urgent.clear()
+            begun = self._turn()
+            if not begun and self._changed.wait(min(self._seconds_until_check(), EVENT_DELAY * 2**self._quiet)):
+                self._urgent.wait(max(0.0, self._turned + EVENT_DELAY - self._monotonic()))
+
+    def drain(self, within: float = math.inf) -> bool:
+        """Work until nothing is due, or for so many seconds, and wait for what is being done.
+
+        Returns whether something may still be due.
+        """
+        end = self._monotonic() + within
+        if self._chores is not None:
+            self._call_safely(self._chores.do)
+        while not self._stopping and (self._turn() or self._running):
+            if self._monotonic() >= end:
+                self.stop()
+                self.finish(math.inf)
+            elif self._running:
+                self._changed.wait(min(self._seconds_until_check(), 0.05))
+                self._changed.clear()
+        return self._stopping
+
+    def finish(self, grace: float) -> int:
+        """Wait for what is being done, for `grace` seconds at most; returns how many pieces were left."""
+        end = self._monotonic() + grace
+        self._check_running()
+        while self._running and self._monotonic() < end:
+            self._changed.wait(min(self._seconds_until_check(), max(0.0, end - self._monotonic())))
+            self._changed.clear()
+            self._check_running()
+        return len(self._running)
+
+    def _turn(self) -> int:
+        """Look after what is being done, and begin what can be; returns how many pieces were begun."""
+        self._check_running()
+        self._turned = self._monotonic()
+        if self._chores is not None:
+            self._call_safely(self._chores.run_if_due)
+        if not self._call_safely(self._lookout):
+            self._quiet = min(self._quiet + 1, _MAX_IDLE_ROUNDS)
+            return 0
+        self._quiet = 0
+        if self._chores is not None:
+            self._call_safely(self._chores.publish)
+        return sum(self._claim(work) for work in self._works)
+
+    def _claim(self, work: Work) -> int:
+        """Begin as much of `work` as there is room for; returns how many pieces."""
+        free = work.slots - sum(piece.work is work for piece in self._running)
+        claimed: Sequence[Any] = self._call_safely(lambda: work.claim(free)) or () if free > 0 else ()
+        for one in claimed:
+            self._begin(work, one)
+        return len(claimed)
+
+    def _begin(self, work: Work, claimed: Any) -> None:
+        piece = _ClaimedWork(work, claimed, self._monotonic() + work.timeout(claimed))
+        name = f"flask_tenant_provisioning-work-{len(self._running)}"
+        self._running.append(piece)
+        threading.Thread(target=self._do, args=(piece,), name=name, daemon=True).start()
+
+    def _do(self, piece: _ClaimedWork) -> None:
+        try:
+            piece.work.run(piece.claimed)
+        except Exception:
+            kind = type(piece.work).__name__
+            logger.exception("a piece of work failed; it is done again when its claim has ended", extra={"work": kind})
+        finally:
+            piece.done = True
+            self.wake()
+
+    def _check_running(self) -> None:
+        """Forget what is done, give up what takes too long, and keep the claims of the rest."""
+        now = self._monotonic()
+        for piece in list(self._running):
+            if piece.done:
+                self._running.remove(piece)
+            elif now >= piece.deadline:
+                self._running.remove(piece)
+                self._call_safely(lambda late=piece: late.work.expire(late.claimed))  # type: ignore[misc]
+        if self._running and now - self._renewed >= self._lease / 3:
+            self._renewed = now
+            for work in self._works:
+                self._call_safely(lambda mine=work: self._renew(mine))  # type: ignore[misc]
+
+    def _renew(self, work: Work) -> None:
+        if held := [piece.claimed for piece in self._running if piece.work is work]:
+            work.renew(held)
+
+    def _seconds_until_check(self) -> float:
+        """How long there is nothing to look after, in seconds."""
+        now = self._monotonic()
+        deadlines = [piece.deadline - now for piece in self._running]
+        renewal = [self._renewed + self._lease / 3 - now] if self._running else []
+        return max(0.0, min([self._poll, *deadlines, *renewal]))
+
+    def _call_safely(self, work: Callable[[], Any]) -> Any:
+        """What `work` returns; None where it fails, as when the database is away: the next turn comes."""
+        try:
+            return work()
+        except Exception as error:
+            reason = format_error(error)
+            logger.error("a worker's turn failed: %s", reason, extra={"error": reason})
+            return None
+
+
+class SelectedSteps:
+    """The steps of these keys, as far as they are due. Each is looked at once, when there is somebody to do it."""
+
+    def __init__(self, work: StepWork, keys: Iterable[StepKey]) -> None:
+        self._work = work
+        self._left = list(dict.fromkeys(keys))
+        self.lease, self.slots = work.lease, work.slots
+        self.renew, self.timeout, self.run = work.renew, work.timeout, work.run
+        self.expire, self.stop = work.expire, work.stop
+
+    def claim(self, limit: int) -> list[RunStep]:
+        """Claim at most `limit` of those that are left; what others have claimed or done is passed over."""
+        while self._left:
+            looked_at, self._left = self._left[:limit], self._left[limit:]
+            if found := self._work.claim(limit, looked_at):
+                return found
+        return []
+
+
+def make_worker(mount: Mount, threads: int | None = None) -> Worker:
+    """A worker for everything that follows the commits of `mount`."""
+    poll = float(mount.settings.worker_poll_seconds)
+    works = [kind.work(mount, threads) for kind in WORK_KINDS if kind.work is not None]
+    return Worker(*works, chores=Maintenance(mount), lookout=DueCheck(mount.storage), poll=poll)
+
+
+def make_worker_for_kind(mount: Mount, kind: WorkKind) -> Worker:
+    """A worker for one kind of work, which the chores do not do."""
+    if kind.work is None:
+        raise ValueError(f"no worker does {kind.name}")
+    return Worker(kind.work(mount, None))
+
+
+def make_worker_for_steps(mount: Mount, keys: Iterable[StepKey]) -> Worker:
+    """A worker for the steps of these keys alone."""
+    return Worker(SelectedSteps(make_step_work(mount), keys))
