@@ -12,7 +12,7 @@ help:
 	@echo "make test      the tests, three processes for two cores; PostgreSQL too, where one is found (ARGS='-n 0 --mount isolated' ...)"
 	@echo "make test-all  the same, and then the slow ones (make test-slow)"
 	@echo "make fuzz      requests at random against the demo app (ARGS='--seed 7 --database sqlite ...')"
-	@echo "make lint      ruff and mypy"
+	@echo "make lint      ruff, mypy, and which room may import which"
 	@echo "make docs      the documentation, in build/html; a warning is an error"
 	@echo "make build     wheel and sdist, in dist/"
 	@echo "make clean     removes what the others made"
@@ -48,6 +48,7 @@ lint: .venv/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 docs: .venv/dev.stamp
 	$(BIN)/python -m sphinx -E -W --keep-going -n -q docs build/html
