@@ -35,7 +35,7 @@ WORKER_SUBJECT = "provisioning-worker"
 
 
 class Upload(NamedTuple):
-    """What is sent, and what is to be done with it."""
+    """The rows to import, as a stream of bytes, and how to execute them."""
 
     operation: str
     mode: str
@@ -48,7 +48,7 @@ class Upload(NamedTuple):
 
 
 def get_upload_limits(settings: Config, mode: str) -> UploadLimits:
-    """How much the upload of a job in this mode may be."""
+    """Return the limits for the upload of a job in `mode`."""
     rows, size = settings.bulk_max_rows, settings.bulk_max_bytes
     if mode == "atomic":
         size = min(size, settings.bulk_atomic_bytes)
@@ -57,9 +57,9 @@ def get_upload_limits(settings: Config, mode: str) -> UploadLimits:
 
 
 def require_job_quota(session: Session, partner: str, most: int) -> None:
-    """Raise `QuotaExceeded` where so many jobs of `partner` are under way.
+    """Raise `QuotaExceeded` if `partner` already has `max_open_jobs` open jobs.
 
-    Until the transaction ends no other one counts them: what it adds is within the limit.
+    Holds a lock until the transaction ends, so that concurrent uploads cannot exceed the quota together.
     """
     session.hold(f"{session.storage.table('bulk_jobs').name} {partner}")
     (count,) = session.run(session.storage.once(BulkSQL).count_open_jobs, {"partner_id": partner}).fetchone()
@@ -75,10 +75,10 @@ def receive_upload(
     limits: UploadLimits,
     most_open: int | None = None,
 ) -> Job:
-    """Store all that is sent, as a job that waits to be `queued`. What fails leaves nothing.
+    """Store an upload as a hidden job that `queue_job` makes visible. On failure the job is removed.
 
-    Raises `QuotaExceeded`, before anything is read, where `most_open` jobs of the partner are under way;
-    `MalformedUpload`, also for an upload without any rows, and `UploadTooLarge`.
+    Raises `QuotaExceeded`, before reading anything, if the partner already has `max_open_jobs` open jobs;
+    `UploadFormatError`, also for an upload without rows; and `UploadLimitError`.
     """
     job = _new_job(storage, actor, partner, upload)
     storage.transaction(partial(_insert_job, job=job, most_open=most_open))
@@ -106,7 +106,7 @@ def receive_upload(
 
 
 def queue_job(session: Session, job: Job) -> Job:
-    """Let workers find a job that has been received."""
+    """Make a received job visible and available to workers."""
     at = format_instant(session.storage.clock())
     counts = {"new_rows": job.rows, "new_chunks": job.chunks}
     where = {"partner_id": job.partner_id, "job_id": job.id}
@@ -116,7 +116,7 @@ def queue_job(session: Session, job: Job) -> Job:
 
 
 def remove_job(session: Session, partner: str, job_id: str) -> None:
-    """Remove a job with all that belongs to it."""
+    """Remove a job with its chunks and keys."""
     sql, where = session.storage.once(BulkSQL), {"partner_id": partner, "job_id": job_id}
     for statement in (sql.remove_keys, sql.remove_chunks, sql.remove_job):
         session.run(statement, where)
@@ -146,7 +146,7 @@ def _new_job(storage: Storage, actor: Actor, partner: str, upload: Upload) -> Jo
 
 
 def _insert_job(session: Session, job: Job, most_open: int | None) -> None:
-    """Add a job, if the partner may have one more under way. Raises `QuotaExceeded`."""
+    """Insert a job if the partner's quota allows one more. Raises `QuotaExceeded`."""
     if most_open is not None:
         require_job_quota(session, job.partner_id, most_open)
     session.run(session.storage.once(BulkSQL).add_job, job._asdict())
@@ -176,7 +176,7 @@ def _insert_chunk(session: Session, job: Job, number: int, chunk: UploadChunk) -
 
 
 class JobProgress(NamedTuple):
-    """A job as it is at this moment: what came of its rows so far, and how many are done in a second."""
+    """A job with the counts of its finished rows (`tally`, `processed`) and its `rate` in rows per second."""
 
     job: Job
     tally: Tally
@@ -185,14 +185,17 @@ class JobProgress(NamedTuple):
 
 
 def load_progress(session: Session, partner: str | None, job_id: str) -> JobProgress:
-    """The job with this id of `partner`, or of anybody where that is None. Raises `BulkJobNotFound`."""
+    """Load a job of `partner`, or of any partner if that is None. Raises `BulkJobNotFound`."""
     return measure_progress(session, _load_job(session, partner, job_id))
 
 
 def list_jobs(
     session: Session, partner: str | None, state: str | None, limit: int, after: str | None
 ) -> tuple[list[JobProgress], str | None]:
-    """Jobs before the one with the id `after`, the newest first; the last id where more follow."""
+    """List jobs older than the one with the id `after`, newest first.
+
+    Returns the jobs, and the id to continue after, or None on the last page.
+    """
     sql = session.storage.once(BulkSQL)
 
     def rows(count: int, place: str | None) -> list[Job]:
@@ -205,9 +208,9 @@ def list_jobs(
 
 
 def cancel_job(session: Session, partner: str | None, job_id: str) -> JobProgress:
-    """Let no further row of a job be done; a chunk that is being done ends. One that is cancelled stays so.
+    """Stop a job after the chunks that are being executed. Cancelling a cancelled job changes nothing.
 
-    Raises `BulkJobNotFound`, and `InvalidState` for a job that has ended.
+    Raises `BulkJobNotFound`, and `InvalidState` for a job that has ended otherwise.
     """
     job = _lock_job(session, partner, job_id)
     if job.state == "cancelled":
@@ -218,10 +221,10 @@ def cancel_job(session: Session, partner: str | None, job_id: str) -> JobProgres
 
 
 def resume_job(session: Session, partner: str | None, job_id: str, most_open: int | None = None) -> JobProgress:
-    """Go on with a job that was cancelled; one that goes on does so.
+    """Continue a cancelled job. Resuming a job that is open changes nothing.
 
-    Raises `BulkJobNotFound`, `InvalidState` for a job that has ended, and `QuotaExceeded` where `most_open` jobs of
-    its partner are under way.
+    Raises `BulkJobNotFound`, `InvalidState` for a job that has ended without being cancelled, and `QuotaExceeded` if
+    the partner already has `max_open_jobs` open jobs.
     """
     job = _lock_job(session, partner, job_id)
     if job.finished_at is None:
@@ -238,9 +241,10 @@ def resume_job(session: Session, partner: str | None, job_id: str, most_open: in
 def list_results(
     session: Session, partner: str | None, job_id: str, state: str | None, limit: int, after: int
 ) -> tuple[list[RowResult], int | None]:
-    """What came of the rows behind the row `after`, in their order; the last row where more may follow.
+    """List the results in `state`, or in any state, of rows after the row number `after`.
 
-    Raises `BulkJobNotFound`.
+    Returns the results in row order, and the row number to continue after, or None on the last page. Raises
+    `BulkJobNotFound`.
     """
     job, found, left = _load_job(session, partner, job_id), list[RowResult](), PAGE_BYTES
     for one in itertools.chain.from_iterable(read_results(lambda read: read(session), job, state, after)):
@@ -278,7 +282,7 @@ def _update_job(session: Session, job: Job, state: str, *, finished_at: str | No
 
 
 def measure_progress(session: Session, job: Job) -> JobProgress:
-    """A job that was read in this session, with what came of its rows so far."""
+    """Return the progress of a job that was loaded in this session."""
     tally, processed = Tally(job.succeeded, job.failed, job.unchanged), job.rows
     if job.state in ("queued", "running", "cancelled"):
         where = {"partner_id": job.partner_id, "job_id": job.id}
@@ -299,7 +303,7 @@ def _to_timestamp(moment: str) -> float:
 
 
 def finish_if_done(session: Session, job: Job) -> bool:
-    """End the job if nothing of it is left to do, unless that has happened; whether it was so."""
+    """Finish the job if all its chunks are done. Return False if chunks are left or the job has already ended."""
     sql, where = session.storage.once(BulkSQL), {"partner_id": job.partner_id, "job_id": job.id}
     if session.run(sql.left, where).fetchone() is not None:
         return False
@@ -312,14 +316,14 @@ def finish_if_done(session: Session, job: Job) -> bool:
 
 
 def lock_if_open(session: Session, job: Job) -> bool:
-    """Whether nobody has cancelled the job, or can until the transaction ends."""
+    """Lock the job against cancellation until the transaction ends. Return False if it has ended or was removed."""
     where = {"partner_id": job.partner_id, "job_id": job.id}
     row = session.run(session.storage.once(BulkSQL).lock_job, where).fetchone()
     return row is not None and Job._make(row).finished_at is None
 
 
 def decide_state(job: Job, tally: Tally) -> str:
-    """The state in which a job ends whose rows came to this."""
+    """Return the final state of a job with these counts."""
     if not tally.failed:
         return "succeeded"
     return "partial" if tally.succeeded or tally.unchanged else "failed"
@@ -340,7 +344,7 @@ def _finish_job(session: Session, job: Job, tally: Tally) -> None:
 
 
 def describe_finished_job(job: Job) -> dict[str, Any]:
-    """A job that has ended, as its event tells of it."""
+    """Return the data of the event `bulk_job.finished`."""
     return {
         "job": job.id,
         "operation": job.operation,

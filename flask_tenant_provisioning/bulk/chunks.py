@@ -18,7 +18,7 @@ from .statements import BulkSQL
 
 
 class ClaimedChunk(NamedTuple):
-    """A claimed chunk of a job; of an atomic one it is the first, and stands for all."""
+    """A claimed chunk of a job. In an atomic job the claim of the first chunk covers all chunks."""
 
     job: Job
     number: int
@@ -26,17 +26,17 @@ class ClaimedChunk(NamedTuple):
 
 
 class LeaseLost(Exception):
-    """Somebody else has the chunk by now, or it is done, or not to be done any more."""
+    """The claim is no longer valid: another worker claimed the chunk, or it is done or cancelled."""
 
 
 def load_due_jobs(session: Session) -> list[Job]:
-    """The jobs that have something to do."""
+    """Load the jobs that have work left."""
     now = {"now": format_instant(session.storage.clock())}
     return [Job._make(row) for row in session.run(session.storage.once(BulkSQL).open_jobs, now).fetchall()]
 
 
 def claim_chunk(session: Session, job: Job, lease: float) -> ClaimedChunk | None:
-    """The first chunk that nobody has; None where there is none, or others were faster."""
+    """Claim a free chunk of the job for `lease` seconds. Return None if none is free or another worker won the race."""
     sql, now = session.storage.once(BulkSQL), session.storage.clock()
     where = {"partner_id": job.partner_id, "job_id": job.id}
     times = {"now": format_instant(now), "lease": format_instant(now + lease)}
@@ -54,14 +54,14 @@ def claim_chunk(session: Session, job: Job, lease: float) -> ClaimedChunk | None
 
 
 def renew_leases(session: Session, pieces: Sequence[ClaimedChunk], lease: float) -> None:
-    """Keep the claims of pieces for so many seconds more."""
+    """Extend the leases of `claims` to `lease` seconds from now. Claims that were lost are left alone."""
     until = format_instant(session.storage.clock() + lease)
     for piece in pieces:
         session.run(session.storage.once(BulkSQL).renew, {**_chunk_key(piece, piece.number), "lease": until})
 
 
 def release_chunk(session: Session, piece: ClaimedChunk) -> None:
-    """Let others have the chunk at once, and the places reserved for it, as far as it is still this piece's."""
+    """Release a chunk and its reserved quota for other workers. Do nothing if the claim was lost."""
     key = _chunk_key(piece, piece.number)
     if release_quota(session, key):
         session.run(session.storage.once(BulkSQL).renew, {**key, "lease": None})
@@ -70,9 +70,9 @@ def release_chunk(session: Session, piece: ClaimedChunk) -> None:
 def reserve_quota(
     session: Session, piece: ClaimedChunk, limits: Iterable[Quota], wanted: int, *, is_patient: bool
 ) -> FreePlaces:
-    """Reserve up to `wanted` places for the tenants of a chunk, in place of those that it had.
+    """Reserve up to `wanted` places for the chunk's new tenants, replacing an earlier reservation.
 
-    Where others may yet give some back, one that `is_patient` reserves none. Raises `Superseded`.
+    With `is_patient`, reserve nothing while other workers may still return places. Raises `LeaseLost`.
     """
     key = _chunk_key(piece, piece.number)
     if not release_quota(session, key):
@@ -84,7 +84,7 @@ def reserve_quota(
 
 
 def release_quota(session: Session, key: dict[str, Any]) -> bool:
-    """Give back the places that are reserved for a chunk; returns False where another claim has it by now."""
+    """Return the places reserved for a chunk. Return False if the claim was lost."""
     row = session.run(session.storage.once(BulkSQL).lock_reserved_quota, key).fetchone()
     if row is None:
         return False
@@ -95,7 +95,7 @@ def release_quota(session: Session, key: dict[str, Any]) -> bool:
 
 
 def release_abandoned_quota(storage: Storage) -> None:
-    """Give back the places of chunks whose workers have died, and which nobody has claimed since."""
+    """Return the places of chunks whose lease expired and that no worker has claimed since."""
     sql, now = storage.once(BulkSQL), format_instant(storage.clock())
     found = storage.read(lambda session: session.run(sql.abandoned_quota, {"now": now, "limit": 100}).fetchall())
     for row in found:
@@ -104,7 +104,7 @@ def release_abandoned_quota(storage: Storage) -> None:
 
 
 def _release_abandoned_chunk(session: Session, key: dict[str, Any], now: str) -> None:
-    """Give back the places of one chunk; should its worker live after all, it has lost its claim."""
+    """Return the places of one chunk, and invalidate its claim in case the worker is still running."""
     if session.run(session.storage.once(BulkSQL).fence_off, {**key, "now": now}).rowcount:
         release_quota(session, {**key, "fence": key["fence"] + 1})
 
@@ -115,7 +115,10 @@ def _save_reserved_quota(session: Session, key: dict[str, Any], places: Reserved
 
 
 def load_chunks(session: Session, piece: ClaimedChunk) -> list[Chunk]:
-    """The chunk, as long as it is this piece's; all of the job's where that is atomic."""
+    """Load the claimed chunk, or all chunks of an atomic job.
+
+    Returns an empty list if one of them is already done.
+    """
     numbers = range(1, piece.job.chunks + 1) if piece.job.mode == "atomic" else (piece.number,)
     rows = (
         session.run(session.storage.once(BulkSQL).chunk, _chunk_key(piece, number)).fetchone() for number in numbers
@@ -131,9 +134,9 @@ def save_results(
     results: Sequence[Sequence[RowResult]],
     more: int = 0,
 ) -> None:
-    """Write down what came of the rows, give back the places reserved for them, and count so many tenants `more`.
+    """Save the results of the rows, return the reserved places, and add `added_tenants` to the tenant counters.
 
-    Raises `Superseded` where the chunk is no longer this piece's. The counters are locked from here on: do it last.
+    Call it last in the transaction, since it locks the counters. Raises `LeaseLost` if the claim is no longer valid.
     """
     at = format_instant(session.storage.clock())
     row = session.run(session.storage.once(BulkSQL).lock_reserved_quota, _chunk_key(piece, piece.number)).fetchone()
@@ -151,7 +154,7 @@ def save_results(
 
 
 def _keep_correctable_rows(chunk: Chunk, results: Sequence[RowResult]) -> bytes:
-    """The payload of a chunk without the rows that took effect: only the others can be corrected and sent again."""
+    """Return the payload without the lines of rows that took effect: only the others can be corrected and sent again."""
     wanted = [one.state in ("failed", "skipped") for one in results]
     if all(wanted):
         return chunk.payload

@@ -39,7 +39,7 @@ _QUOTA_ATTEMPTS, _QUOTA_PAUSE = 50, 0.1
 
 
 class ChunkExecution:
-    """What is to be done for a piece, as far as it can be known before the transaction."""
+    """The execution of a claimed chunk: its validated rows, their strategy and the quota reserved for them."""
 
     def __init__(self, mount: Mount, piece: ClaimedChunk, chunks: Sequence[Chunk]) -> None:
         job = self._job = piece.job
@@ -55,10 +55,10 @@ class ChunkExecution:
         self._found: FreePlaces | None = None
 
     def reserve(self, sleep: Callable[[float], None], *, for_all: bool = False) -> None:
-        """Reserve a place for each tenant that the rows may make, or `for_all` rows, in a transaction of its own.
+        """Reserve a place for each tenant that the rows may create, or with `for_all` one for every row.
 
-        Where places are short that others have reserved, wait some seconds for what they give back. Raises
-        `Superseded`.
+        Runs in transactions of its own. While other workers hold reserved places, waits up to five seconds for them to
+        be returned. Raises `LeaseLost`.
         """
         if not self._allowance.limits or self._job.operation not in ("create", "upsert"):
             return
@@ -72,15 +72,15 @@ class ChunkExecution:
             sleep(_QUOTA_PAUSE)
 
     def switch_to_row_by_row(self) -> bool:
-        """Do one row after the other from now on, each whole or not at all; returns False where that is so already."""
+        """Execute rows one by one from now on. Return False if they already are."""
         was_singly, self._strategy = self._strategy is execute_row_by_row, execute_row_by_row
         return not was_singly
 
     def do(self, session: Session) -> None:
-        """Do all rows, and write down what came of them.
+        """Execute all rows and save their results.
 
-        Raises `Superseded`, `Rehearsed` for a rehearsal, and `TooFewPlaces` where more tenants would come into being
-        than places were reserved for.
+        Raises `LeaseLost`, `RollbackWithResults` for a dry run and for an atomic job with a failed row, and
+        `TooFewPlaces` if the rows create more tenants than places were reserved for.
         """
         left = RemainingPlaces() if self._found is None else RemainingPlaces(self._found.granted, self._found.problem)
         allowance = dataclasses.replace(self._allowance, room=left)
@@ -101,13 +101,13 @@ class ChunkExecution:
         save_results(session, self._piece, self._chunks, results, self._count_added_tenants(itertools.chain(*results)))
 
     def keep(self, session: Session, rehearsal: RollbackWithResults) -> None:
-        """Write down what would come of a rehearsal's rows. Raises `Superseded` and `Forestalled`."""
+        """Save the results of a dry run. Raises `LeaseLost` and `DryRunConflict`."""
         if self._job.mode == "partial":
             save_claims(session, self._job, rehearsal)
         save_results(session, self._piece, self._chunks, rehearsal.results)
 
     def _trim_errors(self, one: ValidatedRow) -> ValidatedRow:
-        """The row with as many of its errors as there is room for."""
+        """Cut the row's errors to the budget of the chunk."""
         if one.problem is not None:
             self._errors.trim(one.problem.errors, one.problem.members)
         return one
@@ -119,7 +119,7 @@ class ChunkExecution:
         return chunks.reserve_quota(session, self._piece, limits, wanted, is_patient=is_patient)
 
     def _wanted(self, session: Session, *, for_all: bool) -> int:
-        """Return how many tenants the rows make, most likely: none that is there already, and each once."""
+        """Estimate how many tenants the rows create: existing tenants count zero, and repeated ones once."""
         values = [one.act.values for one in itertools.chain(*self._rows) if one.act and one.act.values is not None]
         if for_all:
             return len(values)
@@ -131,7 +131,7 @@ class ChunkExecution:
         return len({tuple(some) for some in claims if not any(claim in held for claim in some)})
 
     def _count_added_tenants(self, results: Iterator[RowResult]) -> int:
-        """Return how many tenants there are more than before."""
+        """Return by how many the number of tenants grows."""
         succeeded = [one for one in results if one.state == "succeeded"]
         if self._job.operation == "delete":
             return -len(succeeded)
@@ -145,13 +145,13 @@ class ChunkExecution:
 
 
 def _load_actor(job: Job) -> Actor:
-    """Who began the job."""
+    """Return the actor who created the job."""
     subject, partner, *origin = json.loads(job.actor)
     return Actor(Principal(subject, partner), *origin)
 
 
 def fail_chunk(mount: Mount, job: Job, chunk: Chunk) -> list[RowResult]:
-    """What comes of the rows of a chunk that was begun too often."""
+    """Return failures for all rows of a chunk that was started too often."""
     begun, extra = chunk.fence - 1, {"job": job.id, "partner": job.partner_id, "chunk": chunk.number}
     logger.error("chunk %d of bulk job %s was begun %d times and never ended", chunk.number, job.id, begun, extra=extra)
     try:
@@ -167,7 +167,7 @@ def fail_chunk(mount: Mount, job: Job, chunk: Chunk) -> list[RowResult]:
 
 
 def choose_strategy(mount: Mount, operation: str) -> RowStrategy:
-    """How rows of `operation` are done in this host."""
+    """Return the strategy that executes rows of `operation` in this host."""
     does = _HOOK_ACTIONS.get(operation, (f"tenant.{operation}",))
     creates = "tenant.create" in does
     if any(map(mount.hooks.of, does)) or (creates and mount.storage.reacts("tenant.create")):
@@ -180,7 +180,7 @@ def choose_strategy(mount: Mount, operation: str) -> RowStrategy:
 def execute_bulk_insert(
     session: Session, setting: RowContext, job: Job, rows: Sequence[ValidatedRow]
 ) -> list[RowResult]:
-    """Create the tenants of `rows` by one statement, unless one of them depends on what comes of another."""
+    """Create the tenants of `rows` by one statement, or as a batch if their unique keys collide."""
     wanted = [(one, one.act.values) for one in rows if one.act is not None and one.act.values is not None]
     values = [values for _, values in wanted]
     if has_duplicates(values):

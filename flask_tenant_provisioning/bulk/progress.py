@@ -18,19 +18,22 @@ RETRY_MILLISECONDS = 2000
 
 
 class StreamClock(NamedTuple):
-    """A monotonic clock, in seconds, and what waits by it."""
+    """A monotonic clock in seconds, and the function that sleeps by it."""
 
     now: Callable[[], float]
     sleep: Callable[[float], None]
 
 
 def make_event_id(job: dict[str, Any]) -> str:
-    """The id of the event that shows the job as it is."""
+    """Return the id of the event that shows the job in its present state."""
     return f"{job['state']}-{job['processed']}"
 
 
 def stream_events(look: Callable[[], dict[str, Any]], time: StreamClock, lasts: Callable[[], bool]) -> Generator[bytes]:
-    """The events about the job that `look` shows. The stream ends as soon as it no longer `lasts`."""
+    """Yield the job's events until it has ended, `MAX_DURATION` is over or `is_wanted` returns False.
+
+    `load` returns the job as a response document.
+    """
     yield b"retry: %d\n\n" % RETRY_MILLISECONDS
     begun = spoke = time.now()
     told = ""

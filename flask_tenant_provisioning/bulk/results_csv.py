@@ -33,17 +33,17 @@ _LEADING_COLUMNS = ("tenant", *WRITABLE)
 def write_results_csv(
     read: Callable[[], ChunksWithResults], own: TenantFields | None, *, is_foreign: bool = False
 ) -> Generator[bytes]:
-    """The header, then each row with its result. `read` is called twice: the columns are looked for first.
+    """Yield the header, then each row with its result. `read` is called twice, the first time to collect the columns.
 
-    For a reader to whom the rows are `is_foreign` no text is a formula to a spreadsheet. Raises `NotAcceptable` for
-    more columns than an upload may have.
+    With `is_foreign`, for a reader who did not send the rows, texts that a spreadsheet would run as formulas are
+    escaped. Raises `NotAcceptable` for more columns than an upload may have.
     """
     columns = _collect_columns(read(), own)
     return _write_lines(columns, read(), own, escape_formula if is_foreign else _keep_text)
 
 
 def explain_problem(problem: Mapping[str, Any]) -> str | None:
-    """What a problem says, in one sentence or several: of each field, where it names some."""
+    """Return a problem in a sentence or several: its field errors if it has any, its detail otherwise."""
     faults = ((get_field_path(fault), fault["detail"]) for fault in problem.get("errors", ()))
     return "; ".join(f"{name}: {detail}" if name else detail for name, detail in faults) or problem.get("detail")
 
@@ -65,7 +65,7 @@ def _collect_columns(found: ChunksWithResults, own: TenantFields | None) -> list
 def _write_lines(
     columns: Sequence[str], found: ChunksWithResults, own: TenantFields | None, text: ToText
 ) -> Generator[bytes]:
-    """The header, whose names are quoted since a delimiter may stand in them, and the lines of each chunk."""
+    """Yield the header and the lines of each chunk. Names are quoted, since they may contain a delimiter."""
     header, line = make_csv_writer(csv.QUOTE_ALL), make_csv_writer(csv.QUOTE_MINIMAL)
     yield header([*map(text, columns), *(f"{RESULT_PREFIX}{name}" for name in _RESULT_COLUMNS)])
     for chunk, some in found:
@@ -88,12 +88,12 @@ def _pair_rows(chunk: Chunk, some: Sequence[RowResult], own: TenantFields | None
 
 
 def _make_fallback_cells(result: RowResult) -> Cells:
-    """Return what is still known of a row that took effect, or was erased."""
+    """Return the known cells of a row that took effect or was erased."""
     return {} if result.external_id is None else {"external_id": result.external_id}
 
 
 def _make_cells(text: bytes, own: TenantFields | None) -> Cells:
-    """A row as the cells of a table; none of one that is no object."""
+    """Return a row as cells, or none if it is not a JSON object."""
     try:
         row = parse_json(text)
     except MalformedJSON:

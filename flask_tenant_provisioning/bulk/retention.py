@@ -24,7 +24,7 @@ _ABANDONED_AFTER_DAYS = 1
 
 
 def remove_old_jobs(storage: Storage, days: int) -> int:
-    """Remove jobs that ended and were begun more than `days` ago, and uploads that broke off; returns how many."""
+    """Remove ended jobs created more than `days` ago, and abandoned uploads. Return how many were removed."""
     count = 0
     for name, age in (("old_jobs", days), ("abandoned", _ABANDONED_AFTER_DAYS)):
         before = format_instant(storage.clock(), days=-age)
@@ -36,9 +36,9 @@ def remove_old_jobs(storage: Storage, days: int) -> int:
 
 
 def enforce_storage_budget(storage: Storage, budget: int) -> int:
-    """Drop rows and results of each partner's oldest ended jobs until the others take `budget` bytes at most.
+    """Remove the rows and results of each partner's oldest ended jobs until the rest take at most `budget` bytes.
 
-    A job that was cancelled is removed as a whole, since it cannot be resumed without them. Returns how many jobs.
+    A cancelled job is removed as a whole, since it cannot be resumed without its rows. Returns how many jobs changed.
     """
     count = 0
     for (partner,) in storage.read(partial(_load_partners_over_budget, budget=budget)):
@@ -51,7 +51,7 @@ def enforce_storage_budget(storage: Storage, budget: int) -> int:
 
 
 def _load_partners_over_budget(session: Session, budget: int) -> list[tuple[Any, ...]]:
-    """The partners whose jobs, ended or not, have more bytes than this."""
+    """Load the partners whose jobs, open ones included, take more than `budget` bytes."""
     found: list[tuple[Any, ...]] = session.run(
         session.storage.once(BulkSQL).partners_over_budget, {"budget": budget}
     ).fetchall()
@@ -59,7 +59,7 @@ def _load_partners_over_budget(session: Session, budget: int) -> list[tuple[Any,
 
 
 def _load_job_sizes(session: Session, partner: str) -> list[tuple[Any, ...]]:
-    """The ended jobs of a partner with the bytes that each has, the newest first."""
+    """Load the ids and sizes in bytes of a partner's ended jobs, newest first."""
     found: list[tuple[Any, ...]] = session.run(
         session.storage.once(BulkSQL).job_sizes, {"partner_id": partner}
     ).fetchall()
@@ -67,7 +67,10 @@ def _load_job_sizes(session: Session, partner: str) -> list[tuple[Any, ...]]:
 
 
 def _drop_rows(session: Session, partner: str, job_id: str) -> int:
-    """Drop what a job has, unless it goes on by now; returns 1 if that was done."""
+    """Remove the rows of an ended job, or the whole job if it was cancelled.
+
+    Returns 1, or 0 if the job is open or gone.
+    """
     sql, where = session.storage.once(BulkSQL), {"partner_id": partner, "job_id": job_id}
     row = session.run(sql.lock_job, where).fetchone()
     if row is None or (job := Job._make(row)).finished_at is None:
@@ -92,7 +95,7 @@ ERASED_DETAIL = "Erased with the tenant."
 class PurgedTenants(NamedTuple):
     """Purged tenants of one partner, each with the instant of its purge.
 
-    `tenants` are known by their ids, `claims` by what they alone had: ``("email", key)`` or ``("external_id", id)``.
+    `tenants` maps their ids to it, `claims` their unique values: ``("email", key)`` or ``("external_id", id)``.
     """
 
     tenants: Mapping[str, str]
@@ -100,11 +103,10 @@ class PurgedTenants(NamedTuple):
 
 
 def erase_tenants(storage: Storage, partner: str, purged: PurgedTenants) -> int:
-    """Erase what the jobs of `partner` hold of these tenants; returns how many chunks that changed.
+    """Erase purged tenants from the partner's jobs. Return the number of chunks changed.
 
-    Chunks that are done hold what was sent and what came of it, those of a cancelled job what was sent. A row belongs
-    to a tenant by the id that it names or that came of it, in a job from before the purge also by its email or external
-    id.
+    Finished chunks hold rows and results, those of a cancelled job also rows that were not executed. A row belongs to a
+    tenant by the tenant id in the row or its result; in a job created before the purge also by email or external id.
     """
     return sum(_erase_job(storage, job, purged) for job in _iterate_jobs(storage, partner))
 
@@ -137,7 +139,10 @@ def _load_chunk(session: Session, job: Job, number: int) -> Chunk | None:
 
 
 def _erase_chunk(session: Session, job: Job, number: int, purged: PurgedTenants) -> int:
-    """Erase rows of a chunk, which no worker has: it is done, or its job is cancelled. Returns 1 if it was changed."""
+    """Erase rows of a chunk that no worker holds: it is done, or its job is cancelled.
+
+    Returns 1 if the chunk was changed, else 0.
+    """
     where = {"partner_id": job.partner_id, "job_id": job.id}
     row = session.run(session.storage.once(BulkSQL).lock_job, where).fetchone()
     chunk = _load_chunk(session, job, number)
@@ -150,7 +155,7 @@ def _erase_chunk(session: Session, job: Job, number: int, purged: PurgedTenants)
 
 
 def _redact_chunk(job: Job, chunk: Chunk, purged: PurgedTenants) -> tuple[bytes, bytes | None] | None:
-    """The payload and the results of a chunk without what these tenants' rows said; None where nothing changes."""
+    """Return the payload and the results of a chunk without the rows of these tenants, or None if it has none."""
     if chunk.done_at is None and job.state != "cancelled":
         return None
     lines = decompress(chunk.payload).split(b"\n")
@@ -171,7 +176,7 @@ def _redact_chunk(job: Job, chunk: Chunk, purged: PurgedTenants) -> tuple[bytes,
 
 
 def _is_about_tenants(job: Job, line: bytes, result: RowResult | None, purged: PurgedTenants) -> bool:
-    """Return whether a row meant one of these tenants."""
+    """Return whether a row refers to one of these tenants."""
     if result is not None:
         named = (result.tenant, (result.problem or {}).get("conflicting_tenant"))
         if any(one in purged.tenants for one in named if one is not None):
@@ -197,7 +202,7 @@ def _parse_row(line: bytes) -> Mapping[str, Any]:
 
 
 def _normalize_email(text: str) -> str:
-    """An email as it is compared, or as it was sent where it is none."""
+    """Return an email as it is compared, or as it was sent if it is invalid."""
     try:
         return make_email_key(text.strip())
     except ValidationError:
@@ -205,14 +210,14 @@ def _normalize_email(text: str) -> str:
 
 
 def extract_claims(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Return what a tenant in this state has alone, as `Purged.claims` names it."""
+    """Yield the unique values of a tenant in this state, as keys of `PurgedTenants.claims`."""
     for name, key in (("email", _normalize_email), ("external_id", str)):
         if document.get(name) is not None:
             yield name, key(document[name])
 
 
 def _redact_result(result: RowResult) -> RowResult:
-    """Return what came of a row, without what it says of the tenant but its id."""
+    """Return a result without personal data: the code, the line and the tenant's id remain."""
     problem = result.problem and {
         **{name: result.problem[name] for name in ("code", "line") if name in result.problem},
         "detail": ERASED_DETAIL,

@@ -68,31 +68,34 @@ ROW_PERMISSIONS = {
 
 
 def parse_job_id(job_id: str) -> str:
-    """A job's id in its canonical form. Raises `BulkJobNotFound` for what cannot be one."""
+    """Return a job id in canonical form. Raises `BulkJobNotFound` for text that is not an id."""
     return parse_id(job_id, BulkJobNotFound)
 
 
 def load_progress(call: Request, job_id: str) -> JobProgress:
-    """The job that this call means, as it is now. Raises `BulkJobNotFound`."""
+    """Load the progress of a job that the caller may see. Raises `BulkJobNotFound`."""
     return call.mount.storage.read(
         partial(actions.load_progress, partner=partner_scope(call), job_id=parse_job_id(job_id))
     )
 
 
 def require_row_permissions(call: Request, operation: str) -> None:
-    """Raise `Forbidden` where the caller may not do what each row does; `LicenseExpired` where nobody may."""
+    """Raise `Forbidden` if the caller may not make the single calls that the rows stand for.
+
+    Raises `LicenseExpired` if the rows create tenants and the licence no longer allows that.
+    """
     call.require(*ROW_PERMISSIONS[operation])
     if "tenant:create" in ROW_PERMISSIONS[operation]:
         quotas.resolve_allowance(call.mount).license.require_provisioning()
 
 
 def render_job(found: JobProgress) -> Result:
-    """The answer that shows a job."""
+    """Return a job as the result of a request."""
     return Result(200, schemas.dump_job(found), {})
 
 
 def render_accepted_job(call: Request, found: JobProgress) -> Result:
-    """The answer that shows a job to be done, and says where to look how far it is."""
+    """Return a queued job as the result of a request, with its `Location` and the time to poll it."""
     headers = {"Location": f"{call.mount.base()}{JOBS}/{found.job.id}", "Retry-After": "1"}
     return Result(202, schemas.dump_job(found), headers)
 
@@ -122,10 +125,10 @@ routes = Routes()
     ),
 )
 def create_bulk_job(call: Request) -> Response:
-    """Upload rows, each of which is done as the single call would be; plain, or packed with gzip.
+    """Upload rows, each of which is executed like the equivalent single call; plain or compressed with gzip.
 
-    Besides `bulk:create` it needs what the `operation`'s single calls need. A row that is wrong fails alone; with
-    `mode=atomic` nothing is done then.
+    Besides `bulk:create` the caller needs the permissions of the `operation`'s single calls. An invalid row fails
+    alone; with `mode=atomic` nothing is executed then.
     """
     asked = call.asked(upload_query())
     require_row_permissions(call, asked["operation"])
@@ -156,7 +159,7 @@ def create_bulk_job(call: Request) -> Response:
     problems=(InvalidParameter, InvalidCursor),
 )
 def list_bulk_jobs(call: Request) -> Response:
-    """List bulk jobs, the newest first, a page at a time."""
+    """List bulk jobs, newest first, a page at a time."""
     asked = call.asked(job_list_query())
     partner, state = asked.get("partner", partner_scope(call)), asked.get("state")
     question = repr(("bulk-jobs", partner, state))
@@ -174,7 +177,7 @@ def list_bulk_jobs(call: Request) -> Response:
     problems=(InvalidParameter, BulkJobNotFound),
 )
 def read_bulk_job(call: Request, job_id: str) -> Response:
-    """Read a bulk job: how far it is, and what came of it."""
+    """Read a bulk job with its progress and the counts of its results."""
     call.asked(NO_QUERY)
     return call.answer(schemas.dump_job(load_progress(call, job_id)))
 
@@ -188,7 +191,7 @@ def read_bulk_job(call: Request, job_id: str) -> Response:
     problems=(*IDEMPOTENCY_PROBLEMS, InvalidParameter, BulkJobNotFound, InvalidState),
 )
 def cancel_bulk_job(call: Request, job_id: str) -> Response:
-    """Do no further row of a job. Rows that are being done end, and what is done stays done."""
+    """Cancel a job: start no further rows. Rows that are being executed finish, and finished rows stay in effect."""
     asked = call.asked(write_query())
     work = partial(actions.cancel_job, partner=partner_scope(call), job_id=parse_job_id(job_id))
     return execute(call, work, render_job, validate_only=asked["validate_only"])
@@ -203,7 +206,7 @@ def cancel_bulk_job(call: Request, job_id: str) -> Response:
     problems=(*IDEMPOTENCY_PROBLEMS, InvalidParameter, BulkJobNotFound, InvalidState, LicenseExpired, QuotaExceeded),
 )
 def resume_bulk_job(call: Request, job_id: str) -> Response:
-    """Go on with a job that was cancelled. It needs what the job's upload needed."""
+    """Resume a cancelled job. It needs the permissions that the job's upload needed."""
     asked = call.asked(write_query())
     require_row_permissions(call, load_progress(call, job_id).job.operation)
     most = call.mount.settings.bulk_open_jobs
@@ -212,7 +215,7 @@ def resume_bulk_job(call: Request, job_id: str) -> Response:
 
 
 def _receive_upload(call: Request, partner: str, upload: Upload) -> Job:
-    """Store the upload as a job that is not shown yet.
+    """Store the upload as a hidden job.
 
     Raises `MalformedUpload`, `QuotaExceeded`, `UploadTooLarge`, `UploadTooSlow`.
     """
@@ -237,7 +240,7 @@ def _queue_job(session: Session, job: Job) -> JobProgress:
 
 
 def _discard_job(call: Request, job: Job) -> None:
-    """Remove what has been received for a request that was answered before, or fails."""
+    """Remove the received job of a request that failed or was a replay."""
     call.mount.storage.transaction(partial(actions.remove_job, partner=job.partner_id, job_id=job.id))
 
 
@@ -254,10 +257,10 @@ _TEXT_BODY = {"type": "string"}
     problems=(*LONG_REQUEST_PROBLEMS, InvalidParameter, InvalidCursor, BulkJobNotFound),
 )
 def list_bulk_items(call: Request, job_id: str) -> Response:
-    """List what came of a job's rows so far, in their order: a page of JSON at a time, or all as NDJSON or CSV.
+    """List the results of a job's finished rows, in order: a page of JSON at a time, or all as NDJSON or CSV.
 
-    The CSV holds the rows that did not take effect as well: corrected, they can be uploaded again. NDJSON
-    and CSV break off, with the connection, once the token expires or the partner is suspended.
+    The CSV also holds the rows that did not take effect: corrected, they can be uploaded again. NDJSON and CSV end
+    early, by closing the connection, if the token expires or the partner is suspended.
     """
     asked, kind = call.asked(items_query()), negotiate(JSON, NDJSON, CSV)
     answer = _render_page(call, job_id, asked) if kind == JSON else _stream_results(call, job_id, asked, kind)
@@ -273,10 +276,10 @@ def list_bulk_items(call: Request, job_id: str) -> Response:
     problems=(InvalidParameter, BulkJobNotFound),
 )
 def follow_bulk_job(call: Request, job_id: str) -> Response:
-    """Follow a job by server-sent events, each the job as it is: `progress`, and `finished` at its end.
+    """Follow a job by server-sent events, each with the whole job: `progress`, and `finished` at its end.
 
-    A stream ends after some minutes, with its token, or at once where the server has no thread to spare; ask again
-    then, as browsers do, with `Last-Event-ID`. 204 says that nothing will follow.
+    A stream ends after five minutes, when its token expires, or at once if the server has no thread to spare. Reconnect
+    then, as browsers do, with `Last-Event-ID`. 204 means that nothing will follow.
     """
     call.asked(NO_QUERY)
     negotiate(EVENT_STREAM)
@@ -334,7 +337,7 @@ def _stream_results(call: Request, job_id: str, asked: dict[str, Any], kind: str
 
 
 def _try_take_seat(hold: LongRequest) -> bool:
-    """Return whether a seat was free."""
+    """Take a seat for a long request if one is free. Return whether one was."""
     try:
         hold.take_seat()
     except (TooManyLongRequests, ServerBusy):

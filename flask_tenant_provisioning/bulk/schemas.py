@@ -1,4 +1,4 @@
-"""Query parameters, bodies and documents of bulk jobs."""
+"""Query parameters, request bodies and response documents of bulk jobs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NDJSON_BODY = {"type": "string", "minLength": 1, "description": "A row a line, 
 
 
 class BulkJobSchema(StrictSchema):
-    """A bulk job, and what came of its rows so far. `rate` is rows done in a second."""
+    """A bulk job with the counts of its finished rows. `rate` is in rows per second."""
 
     job = fields.UUID()
     partner = fields.String()
@@ -56,7 +56,7 @@ class BulkJobPageSchema(StrictSchema):
 
 
 class BulkItemSchema(StrictSchema):
-    """What came of a row. `status` is what the single call would have answered, null for a row that was skipped."""
+    """The result of a row. `status` is the status of the equivalent single call, null for a skipped row."""
 
     row = fields.Integer()
     state = fields.String(validate=validate.OneOf(results.RESULT_STATES))
@@ -70,14 +70,14 @@ class BulkItemSchema(StrictSchema):
 
 
 class BulkItemPageSchema(StrictSchema):
-    """One page of what came of a job's rows; `next` is the cursor of the page after it."""
+    """One page of row results; `next` is the cursor of the page after it."""
 
     items = fields.List(fields.Nested(BulkItemSchema))
     next = fields.String(allow_none=True)
 
 
 def describe_upload_body(api: Api) -> Mapping[str, Any]:
-    """What an upload is, by media type; each may be packed with gzip."""
+    """Return the OpenAPI schemas of an upload by media type. Each may be compressed with gzip."""
     return {
         JSON: {"type": "array", "items": _ROW_BODY, "minItems": 1, "maxItems": api.settings.bulk_max_rows},
         NDJSON: _NDJSON_BODY,
@@ -94,14 +94,14 @@ DEFAULT_PAGE_SIZE = 50
 
 
 class UploadQuery(CreateQuery):
-    """What `POST /bulk-jobs` can be asked; with `validate_only` the job leaves nothing but its results."""
+    """Query parameters of `POST /bulk-jobs`. With `validate_only` the job leaves nothing but its results."""
 
     operation = ChoiceField(*OPERATIONS, load_default=OPERATIONS[0])
     mode = ChoiceField(*MODES, load_default=MODES[0])
 
 
 class BulkJobListQuery(QuerySchema):
-    """What `GET /bulk-jobs` can be asked; an administrator may name the partner."""
+    """Query parameters of `GET /bulk-jobs`. An administrator may name the partner."""
 
     partner = PartnerIdField()
     state = ChoiceField(*JOB_STATES)
@@ -110,7 +110,7 @@ class BulkJobListQuery(QuerySchema):
 
 
 class BulkItemsQuery(QuerySchema):
-    """What a job's items can be asked; `limit` and `cursor` are for pages of JSON alone."""
+    """Query parameters of a job's items. `limit` and `cursor` apply to pages of JSON only."""
 
     state = ChoiceField(*results.RESULT_STATES)
     limit = PageSizeField()
@@ -121,22 +121,22 @@ _UPLOAD, _LIST, _ITEMS = UploadQuery(), BulkJobListQuery(), BulkItemsQuery()
 
 
 def upload_query(_api: Api | None = None) -> UploadQuery:
-    """The schema of an upload's parameters; made once."""
+    """Return the shared schema of the query parameters of `POST /bulk-jobs`."""
     return _UPLOAD
 
 
 def job_list_query(_api: Api | None = None) -> BulkJobListQuery:
-    """The schema of `GET /bulk-jobs`'s parameters; made once."""
+    """Return the shared schema of the query parameters of `GET /bulk-jobs`."""
     return _LIST
 
 
 def items_query(_api: Api | None = None) -> BulkItemsQuery:
-    """The schema of the parameters of a job's items; made once."""
+    """Return the shared schema of the query parameters of a job's items."""
     return _ITEMS
 
 
 def dump_job(seen: JobProgress) -> dict[str, Any]:
-    """A job as it is at this moment."""
+    """Return a job as a response document."""
     found = seen.job
     return {
         "job": found.id,
@@ -156,7 +156,10 @@ def dump_job(seen: JobProgress) -> dict[str, Any]:
 
 
 def dump_item(result: RowResult, titles: Mapping[str, str], types: str) -> dict[str, Any]:
-    """What came of a row; `types` is what each problem's ``type`` begins with, `titles` are those of the codes."""
+    """Return a row's result as a response document.
+
+    `types` is the prefix of problem types, `titles` maps codes to titles.
+    """
     problem = result.problem
     if problem is not None:
         title = titles.get(problem["code"], problem["code"])
@@ -165,5 +168,5 @@ def dump_item(result: RowResult, titles: Mapping[str, str], types: str) -> dict[
 
 
 def load_problem_titles(api: Api) -> dict[str, str]:
-    """The title of each code of problem, the host's own too."""
+    """Return the title of each problem code, the host's own included."""
     return {kind.code: kind.title for kind in (*iter_problem_classes(), *api.hooks.kinds())}

@@ -1,4 +1,4 @@
-"""SQL statements of bulk jobs, built once per storage."""
+"""SQL statements of bulk jobs, compiled once per storage."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _RESULT_COLUMNS = ("first_row", "rows", "results")
 
 
 class BulkSQL(SQL):
-    """The statements of one storage."""
+    """The statements on jobs, chunks and duplicate keys of one storage."""
 
     def __init__(self, storage: Storage) -> None:
         super().__init__(storage.engine.dialect)
@@ -50,7 +50,7 @@ class BulkSQL(SQL):
         self._of_keys()
 
     def _of_jobs(self) -> None:
-        """Jobs as a whole: begun, read, ended."""
+        """Compile the statements on jobs."""
         j = self._jobs.c
         rows = select(*(j[name] for name in Job._fields))
         self.add_job = self._compile(insert(self._jobs).values(bind_columns(self._jobs)))
@@ -75,7 +75,7 @@ class BulkSQL(SQL):
         self.remove_job = self._compile(self._jobs.delete().where(self._mine))
 
     def _of_chunks(self) -> None:
-        """Chunks: stored, claimed, done."""
+        """Compile the statements on chunks."""
         c = self._chunks.c
         self.add_chunk = self._compile(insert(self._chunks).values(bind_columns(self._chunks)))
         free = and_(c.done_at.is_(None), or_(c.leased_until.is_(None), c.leased_until <= self._now))
@@ -117,7 +117,7 @@ class BulkSQL(SQL):
         self.remove_chunks = self._compile(self._chunks.delete().where(self._of_mine))
 
     def _of_keys(self) -> None:
-        """Which row was the first to mean a tenant."""
+        """Compile the statements on the keys that detect duplicate rows."""
         k = self._keys.c
         of_mine = and_(k.partner_id == self._partner, k.job_id == bindparam("job_id", type_=k.job_id.type))
         one = and_(of_mine, k.key == bindparam("key", type_=k.key.type))
@@ -132,12 +132,13 @@ class BulkSQL(SQL):
         self.remove_keys = self._compile(self._keys.delete().where(of_mine))
 
     def page(self, *, of_partner: bool, in_state: bool, after: bool) -> Statement:
-        """A page of jobs, the newest first; none that is still being received."""
+        """Return the statement of a page of jobs, newest first, without jobs that are still being received."""
         return self._once(self._page, of_partner, in_state, after)
 
     def answered(self, state: str | None, *, whole: bool) -> Statement:
-        """The first chunk with a result in `state`, or with any: its first row, how many it has and what came of them,
-        or the `whole` chunk.
+        """Return the statement of the first chunk that has results in `state`, or in any state if that is None.
+
+        It selects the first row, the number of rows and the results, or with `whole` all columns of the chunk.
         """
         return self._once(self._next_chunk_with_results, state, whole)
 
@@ -161,16 +162,16 @@ class BulkSQL(SQL):
 
 
 def has_due_jobs(storage: Storage) -> ColumnElement[bool]:
-    """Whether any job has something to do at the instant `now`."""
+    """Return the condition that any job is due at the instant `now`."""
     jobs = storage.table("bulk_jobs")
     return select(jobs.c.id).where(jobs.c.due_at <= bindparam("now", type_=jobs.c.due_at.type)).exists()
 
 
 def select_waiting_jobs(storage: Storage) -> Select[Any]:
-    """Since when no worker has had a chunk of each job that is due at the instant `now`, as `since`.
+    """Select when each job due at the instant `now` was last worked on, or became due, as `since`.
 
-    Of a partner's jobs only the oldest counts: the others wait for it. One whose chunk has been claimed is at work
-    until that claim, done or not, has run out.
+    Only the oldest due job of each partner counts, since the others wait for it. A job whose chunk was claimed counts
+    as active until that lease expires, even if the chunk is finished.
     """
     jobs, chunks = storage.table("bulk_jobs"), storage.table("bulk_chunks")
     j, c, older = jobs.c, chunks.c, jobs.alias("older").c
@@ -184,7 +185,7 @@ def select_waiting_jobs(storage: Storage) -> Select[Any]:
 
 
 class ErasureSQL(SQL):
-    """The statements of one storage."""
+    """The statements that erase purged tenants from the jobs of one storage."""
 
     def __init__(self, storage: Storage) -> None:
         super().__init__(storage.engine.dialect)

@@ -41,7 +41,7 @@ _MAX_RESTARTS = 3
 
 
 class BulkWork:
-    """The chunks of one mount's jobs, as work that a worker claims, runs and gives up. `lease` is in seconds."""
+    """Chunks of one mount's bulk jobs, as a kind of work for the workers. `lease` is in seconds."""
 
     #: One waits for the database while the other computes.
     slots = 2
@@ -51,7 +51,7 @@ class BulkWork:
         self.lease = lease
 
     def claim(self, limit: int) -> list[ClaimedChunk]:
-        """Claim at most `limit` chunks; each partner with work is as likely to be next as any other."""
+        """Claim at most `limit` chunks. Partners with work left are equally likely to be served."""
         found: list[ClaimedChunk] = []
         for _ in range(_CLAIM_ATTEMPTS * limit):
             if len(found) == limit or (job := self._next()) is None:
@@ -60,15 +60,15 @@ class BulkWork:
         return found
 
     def renew(self, pieces: Iterable[ClaimedChunk]) -> None:
-        """Keep the claims of chunks that are being done."""
+        """Renew the leases of chunks that are being executed."""
         self._storage.transaction(partial(renew_leases, pieces=sorted(pieces), lease=self.lease))
 
     def timeout(self, piece: ClaimedChunk) -> float:
-        """How long a chunk may take, in seconds; an atomic job is one chunk."""
+        """Return the time limit of a chunk in seconds. An atomic job is executed as one chunk."""
         return 3600.0
 
     def run(self, piece: ClaimedChunk) -> None:
-        """Do the rows of a chunk, and end the job where it was the last one."""
+        """Execute a chunk, and finish the job if it was the last one."""
         try:
             self._do(piece)
         except LeaseLost:
@@ -85,14 +85,14 @@ class BulkWork:
         self._storage.transaction(partial(actions.finish_if_done, job=piece.job))
 
     def expire(self, piece: ClaimedChunk) -> None:
-        """Leave a chunk to others."""
+        """Log that a chunk exceeded its time limit. Another worker claims it after its lease."""
         logger.warning("a chunk of bulk job %s takes too long", piece.job.id, extra=_log_fields(piece))
 
     def stop(self) -> None:
-        """Nothing: a chunk is soon done."""
+        """Do nothing on shutdown: a chunk takes a second or two."""
 
     def _next(self) -> Job | None:
-        """A job with something to do: of a partner by chance, and of those the oldest."""
+        """Choose the oldest due job of a random partner."""
         by_partner: dict[str, list[Job]] = defaultdict(list)
         for job in self._storage.read(load_due_jobs):
             by_partner[job.partner_id].append(job)
@@ -121,10 +121,10 @@ class BulkWork:
         raise RuntimeError("a chunk of a bulk job begins again and again")
 
     def _try_execute(self, plan: ChunkExecution, piece: ClaimedChunk) -> bool:
-        """Carry the plan out; returns False where it has to begin again.
+        """Execute the chunk. Return False if it has to be started again.
 
-        So it has where it was a rehearsal that another chunk has forestalled, where more places are needed than were
-        reserved, and where a row made the database or a host's function fail: then each row is done by itself.
+        That is the case if a dry run conflicts with another chunk, if more places are needed than were reserved, and if
+        a row made the database or a host's function fail: then the rows are executed one by one.
         """
         try:
             self._storage.transaction(plan.do)
@@ -148,24 +148,24 @@ class BulkWork:
 
 
 def _log_fields(piece: ClaimedChunk) -> dict[str, Any]:
-    """Return what the log says of a chunk."""
+    """Return the fields that log lines about a chunk carry."""
     return {"job": piece.job.id, "partner": piece.job.partner_id, "chunk": piece.number}
 
 
 def _is_row_error(error: Exception) -> bool:
-    """Tell a failure that what the rows say has caused, most likely, from the database's being away."""
+    """Return whether a row most likely caused the failure, as opposed to an outage of the database."""
     return not isinstance(error, ProvisioningError) and classify_failure(error) is FailureKind.BUG
 
 
 class SingleJobWork(BulkWork):
-    """The chunks of one job and of no other; other workers may do some of them meanwhile."""
+    """Chunks of a single job. Other workers may execute chunks of the same job concurrently."""
 
     def __init__(self, mount: Mount, lease: float, job: Job, sleep: Callable[[float], None] = time.sleep) -> None:
         super().__init__(mount, lease, sleep)
         self._job = job
 
     def current(self) -> Job | None:
-        """The job as it is now; None where it has been removed."""
+        """Load the job. Return None if it was removed."""
         return self._storage.read(partial(_load_job, partner=self._job.partner_id, job_id=self._job.id))
 
     def _next(self) -> Job | None:

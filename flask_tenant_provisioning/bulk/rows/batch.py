@@ -1,6 +1,7 @@
 """Rows executed together: each is decided in memory after the ones before it, then all are written at once.
 
-The results equal those of single calls in sequence. Used only where no hook or step can refuse a row.
+The results equal those of single calls in sequence. Used only if no hook or step can refuse a row. A fast path beside
+`tenants.actions`, whose checks it repeats: compare the rates with ``tests/bench/bulk.py``.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ DeferredResult = Callable[[], RowResult]
 
 
 def execute_batch(session: Session, setting: RowContext, job: Job, rows: Sequence[ValidatedRow]) -> list[RowResult]:
-    """Do the rows of a chunk. Raises `Outdated` where somebody else was faster with one of their tenants."""
+    """Execute the rows of a chunk. Raises `StaleRead` if a concurrent request changed one of their tenants."""
     together = _Batch(session, setting, job, rows)
     outcomes = [together.decide_row(one) for one in rows]
     together.end()
@@ -39,7 +40,7 @@ def execute_batch(session: Session, setting: RowContext, job: Job, rows: Sequenc
 
 
 class _Batch:
-    """What the rows so far have come to, and what of it is not written yet."""
+    """The effects of the rows decided so far, and which of them are not written yet."""
 
     def __init__(self, session: Session, setting: RowContext, job: Job, rows: Sequence[ValidatedRow]) -> None:
         self._session, self._setting, self._job = session, setting, job
@@ -58,7 +59,7 @@ class _Batch:
         self._released_claims: set[UniqueKey] = set()
 
     def decide_row(self, one: ValidatedRow) -> DeferredResult:
-        """Decide a row."""
+        """Decide a row against the state that the rows before it leave."""
         if one.act is None:
             return partial(one.refused, one.problem or ProvisioningError())
         try:
@@ -70,14 +71,14 @@ class _Batch:
             return partial(one.refused, error)
 
     def end(self) -> None:
-        """Write what is left to be written."""
+        """Write the remaining changes, and record the first rows for later chunks."""
         self._write()
         found = {known.tenant.id: row for known, row in self._firsts.items()}
         save_first_rows(self._session, self._job, found)
         self._setting.firsts.update(found)
 
     def _meant(self, act: RowAction) -> KnownTenant | None:
-        """The tenant that a row means; None where it makes one. Raises `TenantNotFound`."""
+        """Return the row's tenant, or None if the row creates one. Raises `TenantNotFound`."""
         if not act.named:
             return None
         if "external_id" in act.named:
@@ -130,7 +131,7 @@ class _Batch:
             raise problem
 
     def _find_holder(self, known: KnownTenant | None, claims: Iterable[UniqueKey]) -> tuple[str, KnownTenant] | None:
-        """The first field that another tenant holds, and who does."""
+        """Return the first field whose value another tenant holds, with that tenant."""
         for field, key in claims:
             holder = self._snapshot.holder((field, key))
             if holder is not None and holder is not known:
@@ -143,7 +144,7 @@ class _Batch:
             raise DuplicateRow(f"Row {first} means the same tenant.", first_row=first)
 
     def _write_if_released(self, claims: Iterable[UniqueKey]) -> None:
-        """Write what has been decided where some of it gives up what is claimed now: one statement does not do both."""
+        """Write the pending changes if they release one of `claims`: one statement cannot release and claim a value."""
         if not self._released_claims.isdisjoint(claims):
             self._write()
 
@@ -167,7 +168,7 @@ class _Batch:
 
 
 def _collect_identifiers(acts: Iterable[RowAction]) -> Iterator[Mapping[str, str]]:
-    """What the tenants are found by of which the rows speak."""
+    """Yield the identifiers and claims by which to load the tenants of the rows."""
     for act in acts:
         if act.named:
             yield act.named
@@ -176,7 +177,7 @@ def _collect_identifiers(acts: Iterable[RowAction]) -> Iterator[Mapping[str, str
 
 
 def _decide_transition(one: ValidatedRow, plan: DecideTransition, tenant: Tenant, now: float) -> Transition:
-    """What the row makes of the tenant. Raises the problem that it meets."""
+    """Return the transition of the tenant. Raises `ProvisioningError` if the row is refused."""
     try:
         return plan(tenant, now)
     except ProvisioningError:

@@ -1,4 +1,4 @@
-"""Dry runs: each chunk leaves nothing but its results, and what later chunks need to detect duplicates."""
+"""Dry runs: each chunk leaves nothing but its results, and the keys by which later chunks detect duplicates."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from .operations import RowContext, RowStrategy, ValidatedRow
 
 
 class RollbackWithResults(Exception):
-    """Ends a transaction that is to leave nothing.
+    """Roll the transaction back, and hand its results to the caller.
 
-    `results` are those of each chunk's rows; `meant` says of tenants, and of what new ones would have, which row was
-    the first to mean it.
+    `results` holds the row results of each chunk. `claims` maps tenant ids, and hashes of the unique values of new
+    tenants, to the first row that refers to them.
     """
 
     def __init__(self, results: list[list[RowResult]], meant: Mapping[str, int]) -> None:
@@ -26,13 +26,13 @@ class RollbackWithResults(Exception):
 
 
 class DryRunConflict(Exception):
-    """Another chunk means the same, and was faster: the rehearsal begins again."""
+    """Another chunk recorded one of the claims first: the dry run starts again."""
 
 
 def execute_dry_run(
     session: Session, setting: RowContext, job: Job, rows: Sequence[ValidatedRow], way: RowStrategy
 ) -> list[RowResult]:
-    """Do rows in this `way`, but those that would make a tenant like one that another chunk's row would have made."""
+    """Execute `rows` by `strategy`, refusing those that would create the same tenant as a row of another chunk."""
     before = load_first_rows(session, job, {key for one in rows for _, key in _hash_claims(one)})
     refused = {one.row.number: result for one in rows if (result := _refuse_duplicate(one, before)) is not None}
     left = [one for one in rows if one.row.number not in refused]
@@ -41,9 +41,9 @@ def execute_dry_run(
 
 
 def collect_claims(rows: Sequence[ValidatedRow], results: Sequence[RowResult]) -> Iterator[tuple[str, int]]:
-    """What these rows mean: the tenants that were there before, and what new ones would hold alone.
+    """Yield the ids of existing tenants and the hashed unique values of new tenants, each with its row number.
 
-    Of rows with a key of their own nothing is said: the same row may come again in another chunk.
+    Failed rows and rows with an idempotency key are left out: the same row may come again in another chunk.
     """
     for one, result in zip(rows, results, strict=True):
         if result.state == "failed" or one.key is not None:
@@ -55,13 +55,16 @@ def collect_claims(rows: Sequence[ValidatedRow], results: Sequence[RowResult]) -
 
 
 def save_claims(session: Session, job: Job, rehearsal: RollbackWithResults) -> None:
-    """Let the chunks that follow know of it. Raises `Forestalled`."""
+    """Record the claims of a dry run for later chunks. Raises `DryRunConflict`."""
     if not try_save_first_rows(session, job, rehearsal.meant):
         raise DryRunConflict
 
 
 def _refuse_duplicate(one: ValidatedRow, before: Mapping[str, int]) -> RowResult | None:
-    """The result of a row that wants what another chunk's row has got; None for any other, or one sent again."""
+    """Return the failure of a row that conflicts with another chunk's row, else None.
+
+    Rows with an idempotency key are never refused.
+    """
     if one.key is None:
         for field, key in _hash_claims(one):
             if key in before:
@@ -71,7 +74,7 @@ def _refuse_duplicate(one: ValidatedRow, before: Mapping[str, int]) -> RowResult
 
 
 def _hash_claims(one: ValidatedRow) -> Iterator[tuple[str, str]]:
-    """What a tenant that the row makes would hold alone, each by its field's name, and by a key that fits."""
+    """Yield the field name and a hash of each unique value of the tenant that the row creates."""
     values = (one.act.values if one.act is not None else None) or {}
     for field, name in (("email", "email_key"), ("external id", "external_id")):
         if values.get(name) is not None:

@@ -1,4 +1,4 @@
-"""Duplicate rows: two rows of a job that name the same tenant, and rows that repeat an idempotency key.
+"""Duplicate rows: two rows of a job that refer to the same tenant, and rows that repeat an idempotency key.
 
 The second row for a tenant is refused. A row with a key takes effect once, in the same upload or in another.
 """
@@ -22,7 +22,7 @@ from .parsing import Row
 
 
 def load_first_rows(session: Session, job: Job, keys: Iterable[str]) -> dict[str, int]:
-    """The rows of other chunks that were the first with these keys."""
+    """Return, for each of `keys` that rows of other chunks refer to, the first such row."""
     if job.chunks == 1:
         return {}
     wanted = {"partner_id": job.partner_id, "job_id": job.id, "rows": encode_rows({"key": key} for key in keys)}
@@ -30,13 +30,13 @@ def load_first_rows(session: Session, job: Job, keys: Iterable[str]) -> dict[str
 
 
 def save_first_rows(session: Session, job: Job, found: Mapping[str, int]) -> None:
-    """Let the chunks that follow know of these. Raises `Outdated` where another chunk was faster."""
+    """Record the first rows for later chunks. Raises `StaleRead` if another chunk recorded one of the keys first."""
     if not try_save_first_rows(session, job, found):
         raise StaleRead("another chunk means the same")
 
 
 def try_save_first_rows(session: Session, job: Job, found: Mapping[str, int]) -> bool:
-    """Let the chunks that follow know of these; False where another chunk was faster with one of them."""
+    """Record the first rows for later chunks. Return False if another chunk recorded one of the keys first."""
     if job.chunks == 1 or not found:
         return True
     given = encode_rows({"key": key, "row": found[key]} for key in sorted(found))
@@ -45,7 +45,7 @@ def try_save_first_rows(session: Session, job: Job, found: Mapping[str, int]) ->
 
 
 def require_first_row(session: Session, job: Job, row: Row, tenant: Tenant) -> None:
-    """Raise `DuplicateRow` where another row of the job means this tenant too."""
+    """Raise `DuplicateRow` if another row of the job refers to this tenant."""
     sql, key = session.storage.once(BulkSQL), {"partner_id": job.partner_id, "job_id": job.id, "key": tenant.id}
     if session.run(sql.add_key, {**key, "row": row.number}).rowcount != 1:
         (first,) = session.run(sql.first, key).fetchone()
@@ -55,7 +55,7 @@ def require_first_row(session: Session, job: Job, row: Row, tenant: Tenant) -> N
 def execute_once(
     session: Session, setting: RowContext, job: Job, rows: Sequence[ValidatedRow], way: RowStrategy
 ) -> list[RowResult]:
-    """Do rows in this `way`, but those that were done before under their key."""
+    """Execute `rows` by `strategy`, except those whose idempotency key has taken effect before."""
     keys = {one.key.key for one in rows if one.key is not None}
     if not keys:
         return way(session, setting, job, rows)
@@ -72,7 +72,7 @@ def execute_once(
 
 
 def _replay_result(one: ValidatedRow, done: Mapping[str, StoredRow]) -> RowResult | None:
-    """The result of a row under whose key something was done; None for any other."""
+    """Return the stored result for the row's key, a failure if the key belongs to another row, or None if it is new."""
     if one.key is None or (before := done.get(one.key.key)) is None:
         return None
     if before.fingerprint != one.key.fingerprint:
@@ -84,8 +84,9 @@ def _replay_result(one: ValidatedRow, done: Mapping[str, StoredRow]) -> RowResul
 def _take_independent_rows(
     left: deque[ValidatedRow], done: Mapping[str, StoredRow]
 ) -> tuple[dict[int, RowResult], list[ValidatedRow]]:
-    """Take rows from the beginning of `left`, up to one with the key of a row before it of which is not known yet
-    what comes of it. Returns the results of those done before, by row, and the rows that are to be done.
+    """Take rows from the beginning of `left` until one repeats the key of a row taken before it.
+
+    Returns the results of rows that took effect before, by row number, and the rows to execute.
     """
     repeated, now, keys = dict[int, RowResult](), list[ValidatedRow](), set[str]()
     while left and (left[0].key is None or left[0].key.key not in keys):
@@ -100,7 +101,7 @@ def _take_independent_rows(
 
 
 def _collect_done(rows: Sequence[ValidatedRow], results: Sequence[RowResult]) -> dict[str, StoredRow]:
-    """What has been done under the rows' keys now; nothing where a row has failed."""
+    """Return the rows to store under their keys; failed rows are left out."""
     return {
         one.key.key: StoredRow(
             one.key.fingerprint, result.status or 0, [result.tenant, result.external_id], result.tenant

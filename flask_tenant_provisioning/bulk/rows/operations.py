@@ -1,4 +1,4 @@
-"""The operation of a row: validated before the transaction, then the same as the single call that it stands for."""
+"""Row operations: each row is validated before the transaction, then executed like the equivalent single call."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ MISSING_IDENTIFIER = Fault("required", "A row names its tenant by `tenant` or by
 class RowContext(NamedTuple):
     """The context of all rows of one transaction: who acts, for which partner, and what is allowed.
 
-    `room` holds the places that are left for new tenants, and stands in the `allowance` too. `firsts` are the tenants
-    that rows done in it have meant, each with the first such row.
+    `quota` holds the places left for new tenants; `allowance` refers to the same object. `first_rows` maps tenant ids
+    to the first row of this transaction that refers to them.
     """
 
     api: Api
@@ -58,10 +58,10 @@ def _keep_unchanged(tenant: Tenant, _now: float) -> Transition:
 
 
 class RowAction(NamedTuple):
-    """What a row does: `alone`, as the single call, or as `plan` says what becomes of the tenant at a time.
+    """A validated row, in two forms: `execute_single` makes the single call, `decide` returns the tenant's transition.
 
-    `named` is how the row means its tenant, by `id`, `external_id` or both; `wanted` is what it wants to be that
-    tenant's only. `values` are those of the tenant that it makes where there is none.
+    `identifiers` find the row's tenant by `id`, `external_id` or both; `claims` are unique values that the row sets.
+    `values` are those of a new tenant, None if the row creates none.
     """
 
     alone: ExecuteSingle
@@ -72,18 +72,18 @@ class RowAction(NamedTuple):
 
 
 class _RowIdentitySchema(StrictSchema):
-    """Which tenant a row means."""
+    """The identifiers of a row's tenant."""
 
     tenant = TenantIdField()
     external_id = TextField(shortest=1, longest=128)
 
 
 class _SuspensionRowSchema(_RowIdentitySchema, SuspensionSchema):
-    """The same, and why it is suspended."""
+    """The identifiers of a row's tenant, and the reason of its suspension."""
 
 
 def parse_action(api: Api, operation: str, body: Body) -> RowAction:
-    """What a row of `operation` does. Raises `InvalidInput` that lists everything wrong with it."""
+    """Validate the body of a row. Raises `InvalidInput` that lists all its errors."""
     return _PARSERS[operation](api, body)
 
 
@@ -166,7 +166,7 @@ def _parse_delete(api: Api, body: Body) -> RowAction:
 
 
 def _extract_claims(patch: Body) -> dict[str, str]:
-    """What a patch wants for its tenant alone, as far as it is valid."""
+    """Return the unique values that a patch sets, as far as they are valid."""
     found = {name: patch[name] for name in ("external_id",) if isinstance(patch.get(name), str)}
     if isinstance(patch.get("email"), str):
         with contextlib.suppress(ValidationError):
@@ -175,7 +175,7 @@ def _extract_claims(patch: Body) -> dict[str, str]:
 
 
 def _load_identified_row(schema: StrictSchema, body: Body) -> dict[str, Any]:
-    """Return what a row says, its tenant too. Raises `InvalidInput` that lists everything wrong with it."""
+    """Validate a row that must name its tenant. Raises `InvalidInput` that lists all its errors."""
     if body.keys() & {"tenant", "external_id"}:
         return load(schema, body)
     run_all(partial(load, schema, body), partial(_refuse, MISSING_IDENTIFIER))
@@ -187,13 +187,13 @@ def _refuse(fault: Fault, *path: str) -> NoReturn:
 
 
 def _extract_identifiers(found: Body) -> Mapping[str, str]:
-    """Return how the row means its tenant."""
+    """Return the identifiers of the row's tenant."""
     names = {"id": found.get("tenant"), "external_id": found.get("external_id")}
     return {name: str(value) for name, value in names.items() if value is not None}
 
 
 def _resolve_target(session: Session, setting: RowContext, named: Mapping[str, str]) -> Target:
-    """The tenant that the row means; where it names both, they must be the same one's. Raises `TenantNotFound`."""
+    """Return the row's tenant. Raises `TenantNotFound`, also if its two identifiers belong to different tenants."""
     if "external_id" not in named:
         return Target(setting.partner, named["id"])
     found = actions.lock_living_tenant(session, setting.partner, named["external_id"])
@@ -215,16 +215,16 @@ INVALID_KEY = Fault("invalid-idempotency-key", f"Must have 1 to {MAX_KEY_LENGTH}
 
 
 class RowIdempotencyKey(NamedTuple):
-    """The key of a row, and what tells that row from another."""
+    """The idempotency key of a row, and the fingerprint of its content."""
 
     key: str
     fingerprint: str
 
 
 def parse_row_key(operation: str, body: Mapping[str, Any], rest: Mapping[str, Any]) -> RowIdempotencyKey | None:
-    """The key of a row that has a member for one, and is told from others by the `rest` of it.
+    """Return the idempotency key of a row, whose fingerprint covers `rest`, or None if it is null.
 
-    Returns None where that member is null. Raises `InvalidInput` where it is no key.
+    Raises `InvalidInput` if it is invalid.
     """
     key = body[ROW_IDEMPOTENCY_KEY]
     if key is None:
@@ -238,9 +238,9 @@ logger = logging.getLogger(__name__)
 
 
 class ValidatedRow(NamedTuple):
-    """A row, and the `act` that it is to do; None where it meets a `problem`.
+    """A row with its `action`, or None and the `problem` that it failed with.
 
-    What is done under its `key`, where it has one, is done once. Of the `row` nothing is kept but its external id.
+    A row with an idempotency `key` takes effect once. The body of `row` is dropped except for its external id.
     """
 
     row: Row
@@ -249,12 +249,12 @@ class ValidatedRow(NamedTuple):
     key: RowIdempotencyKey | None = None
 
     def refused(self, error: ProvisioningError) -> RowResult:
-        """The result where it meets `error`."""
+        """Return the result of this row failing with `error`."""
         return make_failure(self.row.number, self.row.line, self.row.external_id, error)
 
 
 def validate_row(api: Api, job: Job, row: Row) -> ValidatedRow:
-    """Look at a row as far as that needs no database."""
+    """Validate a row without the database."""
     named = row._replace(body={} if row.external_id is None else {"external_id": row.external_id})
     if row.problem is not None:
         return ValidatedRow(named, problem=_strip_traceback(row.problem))
@@ -275,7 +275,7 @@ def validate_row(api: Api, job: Job, row: Row) -> ValidatedRow:
 
 
 def _strip_traceback(error: ProvisioningError) -> ProvisioningError:
-    """The error without the frames in which it was raised: they hold the whole row, and many errors are kept."""
+    """Return the error without its traceback, whose frames hold the whole row: many errors are kept."""
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)
 

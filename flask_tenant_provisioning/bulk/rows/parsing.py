@@ -1,4 +1,4 @@
-"""Stored rows of a chunk, parsed, and the columns that a table of rows may have."""
+"""Parse the stored rows of a chunk, and tell which columns a CSV may have."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _COLUMNS = {
 
 
 def make_column_predicate(operation: str, own: TenantFields | None) -> IsColumn:
-    """The predicate for the names of columns that rows of `operation` may have, with the host's `own` fields."""
+    """Return the predicate for column names that rows of `operation` may have, including the host's `custom_fields`."""
     names = _COLUMNS[operation] | {ROW_IDEMPOTENCY_KEY}
     writes = _COLUMNS[operation] >= _WRITABLE_COLUMNS
     if writes and own is not None:
@@ -49,7 +49,7 @@ WRONG_WIDTH = Fault("wrong-number-of-cells", "Must have as many cells as the hea
 
 
 class Row(NamedTuple):
-    """One row: its number and its line in the upload, both from 1, and what it holds or why that cannot be read."""
+    """A row with its number and its line in the upload, both from 1, and its content or the problem with reading it."""
 
     number: int
     line: int
@@ -58,13 +58,13 @@ class Row(NamedTuple):
 
     @property
     def external_id(self) -> str | None:
-        """The external id that it names, for whoever looks for it among the results."""
+        """The external id in the row, so that callers can find its result; None if there is none or it is invalid."""
         found = self.body.get("external_id")
         return found if isinstance(found, str) and len(found) <= 128 else None
 
 
 def parse_rows(chunk: Chunk, *, cells: bool, own: TenantFields | None) -> Iterator[Row]:
-    """The rows of a chunk; where they came as `cells` of a table, every value is a text."""
+    """Yield the rows of a chunk. With `is_table` they came as CSV, where every value is text."""
     texts = decompress(chunk.payload).split(b"\n")
     lines = decompress_lines(chunk.first_line, chunk.rows, chunk.lines)
     for number, (line, text) in enumerate(zip(lines, texts, strict=True), chunk.first_row):
@@ -82,7 +82,7 @@ def _require_object(body: Any) -> dict[str, Any]:
 
 
 def _parse_cells(body: Any, own: TenantFields | None) -> dict[str, Any]:
-    """What a table's row says: metadata by column, and the host's fields as JSON where they are no texts."""
+    """Return the cells of a CSV row as a body: metadata nested, and the host's fields converted to JSON types."""
     if not isinstance(body, dict):
         raise make_invalid_input([make_entry(WRONG_WIDTH)])
     found: dict[str, Any] = {}
@@ -97,7 +97,7 @@ def _parse_cells(body: Any, own: TenantFields | None) -> dict[str, Any]:
 
 
 def _drop_line_number(error: ProvisioningError) -> ProvisioningError:
-    """A row is one line: where in it the JSON breaks is its column alone."""
+    """Return a JSON error with its column only: a row is one line."""
     if isinstance(error, MalformedJSON):
         return MalformedJSON(error.detail.replace("The body", "The row").replace("at line 1, column", "at column"))
     return error

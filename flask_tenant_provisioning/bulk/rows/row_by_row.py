@@ -1,4 +1,4 @@
-"""Rows executed one by one, each whole or not at all, where hooks or steps take part in them."""
+"""Rows executed one by one, each whole or not at all, if hooks or steps take part in them."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ SAVEPOINT_GROUP = 20
 def execute_row_by_row(
     session: Session, setting: RowContext, job: Job, rows: Sequence[ValidatedRow]
 ) -> list[RowResult]:
-    """Do one row after the other, each whole or not at all.
+    """Execute the rows in order, each whole or not at all.
 
-    They share a savepoint: where one fails, those before it are done again, and their hooks with them.
+    All share a savepoint: if one fails unexpectedly, the rows before it are executed again, and their hooks with them.
     """
     singly = _RowByRow(session, setting, job)
     try:
@@ -36,18 +36,21 @@ def execute_row_by_row(
 
 
 class _UnexpectedFailure(Exception):
-    """A row has failed, and it is not known how much of it was done before."""
+    """A row failed in a shared savepoint, which has to be rolled back as a whole."""
 
 
 class _RowByRow:
-    """The rows of a chunk, and which of them are known to fail."""
+    """The rows of a chunk, and the numbers of those known to fail."""
 
     def __init__(self, session: Session, setting: RowContext, job: Job) -> None:
         self._session, self._setting, self._job = session, setting, job
         self._failing: set[int] = set()
 
     def done(self, rows: Sequence[ValidatedRow]) -> list[RowResult]:
-        """Do these. Raises `_Failed` where one fails of which that was not known; then all are undone."""
+        """Execute the rows in a savepoint.
+
+        Raises `_UnexpectedFailure`, with all rows rolled back, if a row fails that was not known to fail.
+        """
         with self._open_savepoint():
             return [
                 self._execute_in_savepoint(one) if one.row.number in self._failing else self._execute_or_restart(one)
@@ -55,14 +58,14 @@ class _RowByRow:
             ]
 
     def execute_until_settled(self, rows: Sequence[ValidatedRow]) -> list[RowResult]:
-        """Do these, as often as it takes until all that fail are known."""
+        """Execute the rows, again after each unexpected failure, until all that fail are known."""
         while True:
             with contextlib.suppress(_UnexpectedFailure):
                 return self.done(rows)
 
     @contextlib.contextmanager
     def _open_savepoint(self) -> Iterator[None]:
-        """Undo what happens inside if it raises, and let go of the places that it took."""
+        """Roll back the block if it raises, and return the places that it took."""
         left = self._setting.room.left
         try:
             with self._session.savepoint():
@@ -72,7 +75,7 @@ class _RowByRow:
             raise
 
     def _execute_or_restart(self, one: ValidatedRow) -> RowResult:
-        """Do a row that goes well, most likely."""
+        """Execute a row that is expected to succeed."""
         try:
             return self._done(one)
         except Exception as error:
@@ -81,7 +84,7 @@ class _RowByRow:
             raise _UnexpectedFailure from error
 
     def _execute_in_savepoint(self, one: ValidatedRow) -> RowResult:
-        """Do a row that is likely to fail again, and to be undone by itself."""
+        """Execute a row that is known to fail in a savepoint of its own."""
         try:
             with self._open_savepoint():
                 return self._done(one)
@@ -105,7 +108,7 @@ class _RowByRow:
 
 
 def _reraise_unless_row_error(error: Exception) -> None:
-    """Raise `error` again unless it is the row's own: the database's, or ours, ends the whole chunk."""
+    """Raise `error` again unless the row caused it: a failure of the database, or one of ours, ends the whole chunk."""
     if isinstance(error, TooFewPlaces):
         raise error
     if error.status >= 500 if isinstance(error, ProvisioningError) else classify_failure(error) is not FailureKind.BUG:

@@ -1,4 +1,4 @@
-"""The body of an upload request: read in small pieces, within its time limit, and whole or not at all."""
+"""The body of an upload request: read in small parts, within its time limit, and whole or not at all."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _CHARSETS = ("utf-8", "utf8", "us-ascii")
 
 
 class UploadBody:
-    """The bytes of an upload as they come, inside of its `with` block; `size` and `sha256` are of those so far.
+    """The body of an upload, iterated inside of its `with` block; `size` and `sha256` cover the bytes read so far.
 
-    At its end hooks of the host's find the rows in `request` where they are few. Of more they find none: reading on
-    would wait for bytes that never come, and a large upload is held in no memory.
+    Afterwards the host's own hooks find a small body in `request`, and one without rows in place of a large or failed
+    upload: reading on would wait for bytes that never come, and a large upload is not kept in memory.
     """
 
     def __init__(self, stream: Readable, announced: int | None, hold: LongRequest, nothing: bytes = b"") -> None:
@@ -39,7 +39,7 @@ class UploadBody:
 
     @property
     def sha256(self) -> str:
-        """What tells these bytes from others, in hexadecimal digits."""
+        """SHA-256 of the bytes read so far, in hexadecimal digits."""
         return self._hash.hexdigest()
 
     def __enter__(self) -> Self:
@@ -50,7 +50,10 @@ class UploadBody:
         expose_body(self._kept if self._kept and failure is None else self._nothing)
 
     def __iter__(self) -> Iterator[bytes]:
-        """Raises `MalformedUpload` where it breaks off or is empty, and what `Incoming.read` does."""
+        """Yield the body in parts.
+
+        Raises `MalformedUpload` if it is empty or ends early, and the errors of `BodyReader.read`.
+        """
         while part := self._read(_READ_SIZE):
             self._hash.update(part)
             self.size += len(part)
@@ -62,7 +65,7 @@ class UploadBody:
             raise MalformedUpload("Nothing was sent, or the server in front does not pass on chunked bodies.")
 
     def _read(self, size: int) -> bytes:
-        """What follows; servers have errors of their own for a client that has gone."""
+        """Read the next bytes. Errors that servers raise for a closed connection become `MalformedUpload`."""
         try:
             return self._stream.read(size)
         except (ProvisioningError, RequestEntityTooLarge):
@@ -76,10 +79,11 @@ class UploadBody:
 
 
 def open_body(call: Request) -> UploadBody:
-    """This request's body, however large the host lets bodies be.
+    """Return this request's body, ignoring the host's `MAX_CONTENT_LENGTH`.
 
-    Raises `UnsupportedMediaType`, `UploadTooLarge`; `TooManyLongRequests` and `ServerBusy` where no seat is free for an
-    upload of this size. Then nothing of it is read: some servers would wait for all of it before the next request.
+    Raises `UnsupportedMediaType` and `UploadTooLarge`; `TooManyLongRequests` and `ServerBusy` if no seat is free for an
+    upload of this size. Nothing of the body is read then: some servers would wait for all of it before the next
+    request.
     """
     require_media_type(*list_media_types(), encodings=ENCODINGS)
     if request.mimetype_params.get("charset", "utf-8").lower() not in _CHARSETS:

@@ -1,9 +1,9 @@
-"""CSV (RFC 4180) with any delimiter as a stream of rows, each record a JSON object; the first record names the columns.
+"""CSV (RFC 4180) with any delimiter as a stream of rows, each record a JSON object named by the header.
 
-A record ends with a line, unless it has an odd number of quotes so far: then a quote is open. That holds for every file
-whose quotes stand where RFC 4180 §2 allows them; `read_csv` refuses any other. Two habits of spreadsheets are accepted:
-a first line such as ``sep=;`` names the delimiter, and a record of delimiters only is blank. Python's csv module is not
-used: its one size limit is global to the process.
+A record ends at the end of a line, unless it has an odd number of quotes so far: then a quote is open. That holds for
+every file whose quotes stand where RFC 4180 §2 allows them; `read_csv` refuses any other. Two habits of spreadsheets
+are accepted: a first line such as ``sep=;`` names the delimiter, and a record of delimiters only is blank. Python's csv
+module is not used: its one size limit is global to the process.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LINE_ENDS = b"\r\n"
 
 
 def read_records(blocks: Iterable[bytes], limits: UploadLimits) -> Iterator[CsvRecord]:
-    """Each record that is not an empty line; the last one may leave a quote open. Raises `UploadTooLarge`."""
+    """Yield each record that is not an empty line; the last may have an open quote. Raises `UploadLimitError`."""
     lines = enumerate(_split_lines(blocks, limits), 1)
     for number, line in lines:
         if line.count(b'"') & 1:
@@ -31,7 +31,7 @@ def read_records(blocks: Iterable[bytes], limits: UploadLimits) -> Iterator[CsvR
 
 
 def _join_quoted_lines(number: int, line: bytes, lines: Iterator[tuple[int, bytes]], limits: UploadLimits) -> bytes:
-    """A record whose first line leaves a quote open: with all lines until it is closed, or to the end."""
+    """Return a record whose first line has an open quote, joined with the lines up to the one that closes it."""
     record = bytearray(line)
     for _, line in lines:
         record += line
@@ -44,7 +44,7 @@ def _join_quoted_lines(number: int, line: bytes, lines: Iterator[tuple[int, byte
 
 
 def _split_lines(blocks: Iterable[bytes], limits: UploadLimits) -> Iterator[bytes]:
-    r"""Lines with their ends: ``\n``, ``\r\n`` or ``\r``. The last one waits, since more of its end may come."""
+    r"""Yield lines with their ends: ``\n``, ``\r\n`` or ``\r``. The last line of a block waits for the next block."""
     tail, number = b"", 1
     for block in blocks:
         *lines, tail = (tail + block).splitlines(keepends=True) or [b""]
@@ -77,11 +77,11 @@ _NAMES_SHOWN, _NAME_SHOWN = 5, 64
 def read_csv(
     blocks: Iterable[bytes], limits: UploadLimits, is_column: IsColumn | None = None, restore: RestoreCell | None = None
 ) -> Iterator[tuple[int, bytes]]:
-    """Each record as JSON, with the line on which it begins: an object of its cells that are not empty.
+    """Yield each record as JSON, with the line on which it begins: an object of its cells that are not empty.
 
-    A record that has more or fewer cells than there are columns is an array of them, of one more than the limit at
-    most. What is not UTF-8 is none in the JSON either. Raises `UploadTooLarge`, and `MalformedUpload` for quotes that
-    are not as in RFC 4180 §2 and for a header with a name that is empty, repeated, or not a column's.
+    A record with more or fewer cells than columns becomes an array, cut at one cell more than the limit. Bytes that are
+    not UTF-8 are kept in the JSON. Raises `UploadLimitError`, and `UploadFormatError` for quotes that violate RFC 4180
+    §2 and for a header with a name that is empty, repeated, or not a column.
     """
     found = read_records(blocks, limits)
     header = _next_filled_record(found)
@@ -96,19 +96,19 @@ def read_csv(
 
 
 def _next_filled_record(found: Iterator[CsvRecord]) -> CsvRecord | None:
-    """The first record that is more than delimiters, which spreadsheets put before a table that begins further down."""
+    """Return the next record that is not made of delimiters only; spreadsheets write such records above a table."""
     return next((record for record in found if record[1].strip(_BLANK)), None)
 
 
 def _validate_delimiter(delimiter: str, line: int) -> str:
-    """The delimiter that a first line names. Raises `MalformedUpload` for one that is not understood."""
+    """Return the delimiter that a first line names. Raises `UploadFormatError` if it is not supported."""
     if delimiter not in _DELIMITERS:
         raise UploadFormatError("The first line names a delimiter that is none of , ; | and tab.", line)
     return delimiter
 
 
 class _RecordParser:
-    """What a table's first record says of the others."""
+    """A parser for the records below a header."""
 
     def __init__(
         self,
@@ -130,7 +130,7 @@ class _RecordParser:
         self._keys = [None if name.startswith(RESULT_PREFIX) else f"{quoted(name)}:" for name in names]
 
     def row(self, record: CsvRecord) -> bytes | None:
-        """A record as JSON; None for one whose cells are all empty. Raises `MalformedUpload` for its quotes."""
+        """Return a record as JSON, or None if all its cells are empty. Raises `UploadFormatError` for wrong quotes."""
         cells = self._cells(record)
         if len(cells) == self._width:
             pairs = [key + quoted(cell) for key, cell in zip(self._keys, cells, strict=True) if cell and key]
@@ -157,9 +157,9 @@ class _RecordParser:
         return [inside.replace('""', '"') + plain for inside, plain, _ in parts]
 
     def _parts(self, text: str) -> list[tuple[str, str, str]]:
-        """For each cell what is quoted of it, what stands there without quotes, and all from there on if it is neither.
+        """Return for each cell its quoted text, its plain text, and the rest of the record if the cell is neither.
 
-        Commas alone could make a million.
+        Matching is lazy for records with many delimiters, since a row of commas could make a million cells.
         """
         if text.count(self._delimiter) <= self._limit:
             return self._cell.findall(text)
@@ -168,7 +168,7 @@ class _RecordParser:
 
 
 def _make_quote_error(record: CsvRecord, start: int) -> UploadFormatError:
-    """The refusal of a record in which the cell that begins at `start` is not as RFC 4180 §2 has it."""
+    """Return the error for a record in which the cell at `start` violates RFC 4180 §2."""
     line, text = record
     if text[start] != '"':
         place, detail = text.index('"', start), "A quote stands inside of a cell without being doubled."
@@ -180,7 +180,7 @@ def _make_quote_error(record: CsvRecord, start: int) -> UploadFormatError:
 
 
 def _validate_header(names: list[str], header: CsvRecord, limit: int, is_column: IsColumn | None) -> None:
-    """Raises `MalformedUpload` for a header that does not name each column once, or names what is no column."""
+    """Raise `UploadFormatError` for a header with too many, unnamed, repeated or unknown columns."""
     line, text = header
     if len(names) > limit:
         raise UploadFormatError(f"The header has more than {limit} columns.", line)
@@ -199,7 +199,7 @@ def _validate_header(names: list[str], header: CsvRecord, limit: int, is_column:
 
 
 def _format_names(names: list[str]) -> str:
-    """Names for people: the first few, each cut where it is long."""
+    """Return the first few names for an error message, long ones cut."""
     cut = [name if len(name) <= _NAME_SHOWN else f"{name[:_NAME_SHOWN]}…" for name in names[:_NAMES_SHOWN]]
     more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
     return ", ".join(map(quoted, cut)) + more

@@ -16,7 +16,7 @@ _LINE_WHITESPACE = b" \t\r"
 
 
 def read_ndjson(blocks: Iterable[bytes], limits: UploadLimits) -> Iterator[tuple[int, bytes]]:
-    """Each line that is not blank, with its number, whatever it holds. Raises `UploadTooLarge`."""
+    """Yield each line that is not blank, unparsed, with its number. Raises `UploadLimitError`."""
     for number, line in enumerate(_split_lines(blocks, limits), 1):
         if row := line.strip(_LINE_WHITESPACE):
             yield number, row
@@ -45,7 +45,7 @@ _CLOSING = bytes.maketrans(b"[{", b"]}")
 
 
 def _make_nested_pattern(levels: int) -> bytes:
-    """A pattern for an object or an array of so many levels."""
+    """Return a pattern for an object or an array nested at most `levels` deep."""
     flat = rb"(?:%b%b)*+%b" % (_OTHER, _TEXT, _OTHER)
     body = rb"%b(?:(?:%b)%b)*+" % (flat, _make_nested_pattern(levels - 1), flat) if levels > 1 else flat
     return rb"\{%b\}|\[%b\]" % (body, body)
@@ -64,7 +64,7 @@ _iterate_brackets = re.compile(
 
 
 def read_json_array(blocks: Iterable[bytes], limits: UploadLimits) -> Iterator[tuple[int, bytes]]:
-    """Each element, with the line on which it begins. Raises `MalformedUpload`, `UploadTooLarge`."""
+    """Yield each element, with the line on which it begins. Raises `UploadFormatError` and `UploadLimitError`."""
     window = _Window(blocks)
     if not window.sign():
         return
@@ -80,7 +80,7 @@ def read_json_array(blocks: Iterable[bytes], limits: UploadLimits) -> Iterator[t
 
 
 class _Window:
-    """What has been read of an upload and not been taken yet."""
+    """The part of an upload that has been read and not yet consumed."""
 
     def __init__(self, blocks: Iterable[bytes]) -> None:
         self._blocks = iter(blocks)
@@ -89,14 +89,17 @@ class _Window:
         self.line = 1
 
     def take(self, size: int) -> bytes:
-        """Go on by so many bytes, and return them."""
+        """Consume and return `size` bytes."""
         taken = self.text[self.place : self.place + size]
         self.line += taken.count(b"\n")
         self.place += size
         return taken
 
     def more(self) -> bool:
-        """Read on, by as much again as is at hand: looking anew from the start then costs twice the length in all."""
+        """Read on. Return False at the end.
+
+        At least doubles what is at hand, so that scanning it again from the start stays linear in total.
+        """
         parts = [self.text[self.place :]]
         wanted = len(parts[0])
         for block in self._blocks:
@@ -108,7 +111,7 @@ class _Window:
         return len(parts) > 1
 
     def sign(self) -> bytes:
-        """Take white space; returns the byte that follows, or nothing at the end."""
+        """Skip white space. Return the byte that follows, or nothing at the end."""
         while not (found := _find_non_space(self.text, self.place)):
             self.take(len(self.text) - self.place)
             if not self.more():
@@ -134,7 +137,7 @@ def _read_elements(window: _Window, limits: UploadLimits) -> Iterator[tuple[int,
 
 
 def _walk_element(window: _Window, limits: UploadLimits) -> bytes:
-    """Take the element that begins here."""
+    """Consume and return the element that begins at the current position."""
     while not (size := _measure_element(window)):
         limits.require_row(len(window.text) - window.place, window.line)
         if not window.more():
@@ -151,7 +154,7 @@ def _take_separator(window: _Window) -> bytes:
 
 
 def _measure_element(window: _Window) -> int:
-    """How long the element is that begins here; 0: its end is not at hand."""
+    """Return the length of the element that begins at the current position, or 0 if its end has not been read yet."""
     text, place = window.text, window.place
     first = text[place : place + 1]
     if first in (b"[", b"{"):
@@ -166,7 +169,7 @@ def _measure_element(window: _Window) -> int:
 
 
 def _find_closing_bracket(window: _Window) -> int:
-    """Where the brackets are closed that open here; where we are, if that is not at hand."""
+    """Return the position after the closing bracket, or the current position if that bracket is not read yet."""
     awaited = bytearray(window.text[window.place : window.place + 1].translate(_CLOSING))
     for found in _iterate_brackets(window.text, window.place + 1):
         opening, closing, endless = found.groups()

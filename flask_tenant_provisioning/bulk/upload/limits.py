@@ -11,7 +11,10 @@ from typing import NamedTuple
 
 
 class UploadError(Exception):
-    """Nothing of the upload is kept. `detail` is a sentence for the partner, `line` where it is, from 1, if known."""
+    """The upload is refused as a whole.
+
+    `detail` is a sentence for the partner; `line` counts from 1, or is None if unknown.
+    """
 
     def __init__(self, detail: str, line: int | None = None) -> None:
         super().__init__(detail if line is None else f"{detail} (line {line})")
@@ -20,11 +23,11 @@ class UploadError(Exception):
 
 
 class UploadFormatError(UploadError):
-    """What are the upload's rows cannot be told."""
+    """The upload cannot be split into rows."""
 
 
 class UploadLimitError(UploadError):
-    """The upload passes a limit, which `detail` states."""
+    """The upload exceeds a limit, which `detail` names."""
 
 
 #: How many times larger than the upload's limit the rows of a table may be as JSON, where each names its columns.
@@ -35,7 +38,7 @@ _SPARE_LINES = 100_000
 
 
 class UploadLimits(NamedTuple):
-    """What an upload may have at most; sizes in bytes."""
+    """Upper limits of an upload; sizes in bytes."""
 
     #: Rows, blank lines not counted.
     rows: int
@@ -49,18 +52,18 @@ class UploadLimits(NamedTuple):
     rows_bytes: int | None = None
 
     def require_row(self, size: int, line: int) -> None:
-        """Raises `UploadTooLarge` for a row of this size."""
+        """Raise `UploadLimitError` for a row of `size` bytes that is too large."""
         if size > self.row_bytes:
             raise UploadLimitError(f"A row is larger than {self.row_bytes} bytes.", line)
 
     def require_lines(self, count: int) -> None:
-        """Raises `UploadTooLarge` for so many lines, blank ones and those within quotes too."""
+        """Raise `UploadLimitError` for too many lines, blank lines and those within quotes included."""
         longest = _SPARE_LINES + _LINES_PER_ROW * self.rows
         if count > longest:
             raise UploadLimitError(f"The upload has more than {longest} lines.")
 
     def require_rows(self, count: int, size: int) -> None:
-        """Raises `UploadTooLarge` for so many rows, of this size together."""
+        """Raise `UploadLimitError` for too many rows, or for rows that are too large in total."""
         if count > self.rows:
             raise UploadLimitError(f"The upload has more than {self.rows} rows.")
         largest = self.bytes * _JSON_GROWTH if self.rows_bytes is None else self.rows_bytes

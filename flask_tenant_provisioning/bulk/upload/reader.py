@@ -15,7 +15,7 @@ BLOCK_SIZE = 64 * 1024
 
 
 def split_blocks(stream: Iterable[bytes], size: int = BLOCK_SIZE) -> Iterator[bytes]:
-    """The stream in blocks of `size` bytes, the last one of what is left."""
+    """Yield the stream in blocks of `size` bytes; the last one may be shorter."""
     gathered = bytearray()
     for part in stream:
         for start in range(0, len(part), size):
@@ -28,7 +28,7 @@ def split_blocks(stream: Iterable[bytes], size: int = BLOCK_SIZE) -> Iterator[by
 
 
 def enforce_size(stream: Iterable[bytes], limit: int, what: str) -> Iterator[bytes]:
-    """The stream as it is. Raises `UploadTooLarge`, about `what` it is, for more of it than `limit` bytes."""
+    """Yield the stream unchanged. Raises `UploadLimitError`, naming `what`, if it exceeds `limit` bytes."""
     total = 0
     for part in stream:
         total += len(part)
@@ -38,7 +38,7 @@ def enforce_size(stream: Iterable[bytes], limit: int, what: str) -> Iterator[byt
 
 
 def strip_byte_order_mark(stream: Iterator[bytes]) -> Iterator[bytes]:
-    """The stream without the byte order mark that it may begin with (RFC 3629 §6)."""
+    """Yield the stream without a leading UTF-8 byte order mark (RFC 3629 §6)."""
     head = b""
     for part in stream:
         head += part
@@ -52,9 +52,9 @@ _GZIP_WBITS = 16 + zlib.MAX_WBITS
 
 
 def decompress_gzip(stream: Iterable[bytes]) -> Iterator[bytes]:
-    """What the stream's members hold, one after the other.
+    """Yield the decompressed content of all members of a gzip stream.
 
-    Raises `MalformedUpload` for what is no gzip, ends too early, fails its checksum, or goes on after its last member.
+    Raises `UploadFormatError` for data that is not gzip, ends early, fails its checksum, or follows the last member.
     """
     member = zlib.decompressobj(_GZIP_WBITS)
     try:
@@ -71,7 +71,7 @@ def decompress_gzip(stream: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _decompress_member(member: zlib._Decompress, data: bytes) -> Iterator[bytes]:
-    """What these bytes of a member add; output may be due when all of them have been taken in."""
+    """Yield what these bytes add to the member's content; output may be pending after all input is consumed."""
     size = BLOCK_SIZE
     while data or size == BLOCK_SIZE:
         unpacked = member.decompress(data, BLOCK_SIZE)
@@ -93,7 +93,7 @@ _READERS: dict[str, Callable[[Iterable[bytes], UploadLimits], NumberedRows]] = {
 
 
 class UploadChunk(NamedTuple):
-    """Some rows of an upload, in its order."""
+    """Consecutive rows of an upload."""
 
     #: The number of the first row, from 1; blank lines have none.
     first_row: int
@@ -104,7 +104,7 @@ class UploadChunk(NamedTuple):
 
 
 def list_media_types() -> tuple[str, ...]:
-    """The media types of uploads that `chunks` reads."""
+    """Return the media types that `read_chunks` reads."""
     return tuple(_READERS)
 
 
@@ -118,16 +118,17 @@ def read_chunks(
     is_column: csv_reader.IsColumn | None = None,
     restore: csv_reader.RestoreCell | None = None,
 ) -> Iterator[UploadChunk]:
-    """Read an upload, `block` bytes at a time. One without any rows has no chunk.
+    """Yield an upload as chunks of rows, reading `block` bytes at a time. An upload without rows yields none.
 
-    A table whose header names what is not a column (`is_column`; by default any name is one) is refused. Each of its
-    cells means what `restore` makes of it; by default itself.
+    A CSV header with a column that `is_column` rejects is refused; by default any name is accepted. `restore` maps each
+    cell to the text that it stands for.
 
-    A JSON array's rows keep their text, but that each line feed is now a carriage return: between tokens it is white
-    space as well, and inside of a text no more allowed (RFC 8259 §2, §7). A table's rows are objects of texts.
+    Rows of a JSON array keep their text, except that each line feed becomes a carriage return: both are white space
+    between tokens, and neither is allowed inside of a string (RFC 8259 §2, §7). Rows of a CSV become objects of
+    strings.
 
-    Raises `ValueError` for a type or an encoding that is not among `media_types` and `ENCODINGS`; while it is read,
-    `MalformedUpload` and `UploadTooLarge`: then the chunks that came before are of no use either.
+    Raises `ValueError` for a media type or an encoding that is not supported, and while reading `UploadFormatError` and
+    `UploadLimitError`; the chunks yielded before are of no use then.
     """
     if media_type not in _READERS or encoding not in (None, *ENCODINGS):
         raise ValueError(f"No reader of {media_type}, {encoding}")
