@@ -203,8 +203,8 @@ def test_a_rehearsal_says_what_would_be_and_leaves_nothing(bulk: Bulk, mode: str
         ("create", [named(1), named(2), named(1)], "Row {} has the same email."),
         ("create", [named(1, external_id="x"), named(2, external_id="x")], "Row {} has the same external id."),
         ("upsert", [named(1, external_id="x"), named(1, external_id="x")], "Row {} has the same email."),
-        ("upsert", [named(1, external_id="old"), named(2, external_id="old")], "Row {} means the same tenant."),
-        ("suspend", [{"external_id": "old"}, {"external_id": "old"}], "Row {} means the same tenant."),
+        ("upsert", [named(1, external_id="old"), named(2, external_id="old")], "Row {} refers to the same tenant."),
+        ("suspend", [{"external_id": "old"}, {"external_id": "old"}], "Row {} refers to the same tenant."),
     ],
 )
 def test_a_rehearsal_finds_what_rows_of_other_chunks_mean_too(

@@ -29,7 +29,7 @@ from .statements import BulkSQL
 from .upload.limits import UploadFormatError, UploadLimits
 from .upload.reader import UploadChunk, read_chunks
 
-#: How many rows a chunk has: a worker does them in a second or less, and another one in the next.
+#: Rows per chunk. A worker executes a chunk in a second or less, and then chooses a partner again.
 CHUNK_ROWS = 1000
 WORKER_SUBJECT = "provisioning-worker"
 
@@ -43,7 +43,7 @@ class Upload(NamedTuple):
     media_type: str
     encoding: str | None
     stream: Iterable[bytes]
-    #: Makes the text that is meant of a table's cell, where the two differ.
+    #: Maps a CSV cell to the text that it stands for, such as one without a spreadsheet's escaping.
     restore: Callable[[str], str] | None = None
 
 
@@ -64,7 +64,7 @@ def require_job_quota(session: Session, partner: str, most: int) -> None:
     session.hold(f"{session.storage.table('bulk_jobs').name} {partner}")
     (count,) = session.run(session.storage.once(BulkSQL).count_open_jobs, {"partner_id": partner}).fetchone()
     if count >= most:
-        raise QuotaExceeded(f"{most} bulk jobs are under way: wait until one has ended.", limit=most)
+        raise QuotaExceeded(f"{most} bulk jobs are in progress. Wait until one has ended.", limit=most)
 
 
 def receive_upload(

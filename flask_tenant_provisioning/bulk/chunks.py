@@ -154,7 +154,7 @@ def save_results(
 
 
 def _keep_correctable_rows(chunk: Chunk, results: Sequence[RowResult]) -> bytes:
-    """Return the payload without the lines of rows that took effect: only the others can be corrected and sent again."""
+    """Return the payload without the lines of rows that took effect: only the others can be sent again."""
     wanted = [one.state in ("failed", "skipped") for one in results]
     if all(wanted):
         return chunk.payload

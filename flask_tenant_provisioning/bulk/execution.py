@@ -30,11 +30,11 @@ from .rows.parsing import parse_rows
 from .rows.row_by_row import execute_row_by_row
 
 logger = logging.getLogger(__name__)
-#: What hooks call that which a row of an operation does.
+#: The hook actions of an operation, if they are not ``tenant.<operation>``.
 _HOOK_ACTIONS = {"upsert": ("tenant.create", "tenant.update")}
-#: Which of them may put a tenant on another plan: the host then says what it uses, and may fail to.
+#: Operations that may change a tenant's plan: the host's usage functions then run, and may fail.
 _PLAN_CHANGING_OPERATIONS = ("upsert", "update")
-#: How often, and how many seconds apart, a chunk for which too few places are free asks for those that others reserved.
+#: Attempts to reserve quota, and the seconds between them, while other workers hold reserved places.
 _QUOTA_ATTEMPTS, _QUOTA_PAUSE = 50, 0.1
 
 
@@ -153,7 +153,9 @@ def _load_actor(job: Job) -> Actor:
 def fail_chunk(mount: Mount, job: Job, chunk: Chunk) -> list[RowResult]:
     """Return failures for all rows of a chunk that was started too often."""
     begun, extra = chunk.fence - 1, {"job": job.id, "partner": job.partner_id, "chunk": chunk.number}
-    logger.error("chunk %d of bulk job %s was begun %d times and never ended", chunk.number, job.id, begun, extra=extra)
+    logger.error(
+        "chunk %d of bulk job %s was started %d times and never finished", chunk.number, job.id, begun, extra=extra
+    )
     try:
         rows = list(parse_rows(chunk, cells=bool(job.cells), own=mount.hooks.fields))
     except Exception:

@@ -21,7 +21,7 @@ from ..database.types import Identifier, Instant, JsonText, name_table, ordered_
 
 OPERATIONS = ("create", "upsert", "update", "suspend", "reactivate", "delete")
 MODES = ("partial", "atomic")
-#: While its rows arrive a job is ``receiving``, which nobody sees.
+#: The states that callers see. Until all its rows are stored a job is ``receiving``, and hidden.
 JOB_STATES = ("queued", "running", "succeeded", "partial", "failed", "cancelled")
 
 

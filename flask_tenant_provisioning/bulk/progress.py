@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 from ..encoding import dump_json
 
-#: How long a stream lasts at most, how often it looks, and after what silence it says that it is there, in seconds.
+#: Seconds: the longest stream, the interval between polls, and the silence after which a comment keeps it alive.
 MAX_DURATION, POLL_INTERVAL, KEEPALIVE_INTERVAL = 300.0, 1.0, 15.0
-#: After how many milliseconds a client asks again.
+#: The delay after which a client reconnects, sent as the ``retry`` field.
 RETRY_MILLISECONDS = 2000
 
 

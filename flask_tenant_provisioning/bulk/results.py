@@ -19,7 +19,7 @@ from ..web.request import Read
 from .models import Chunk, Job
 from .statements import BulkSQL
 
-#: Twice as fast as the default, and little larger.
+#: The zlib level: twice as fast as the default, and hardly larger.
 _LEVEL = 1
 
 
@@ -55,7 +55,7 @@ def decompress_lines(first: int, count: int, lines: bytes | None) -> Sequence[in
     return range(first, first + count) if lines is None else decompress_json(lines)
 
 
-#: ``skipped`` is what an atomic job leaves undone, since some other row of it failed.
+#: Rows of an atomic job are ``skipped`` if another row of it failed.
 RESULT_STATES = ("succeeded", "failed", "unchanged", "skipped")
 
 
@@ -73,7 +73,7 @@ class RowResult(NamedTuple):
     problem: dict[str, Any] | None
 
 
-#: How many entries of `errors` the rows of one chunk, or of one atomic job, keep in all; each row keeps its first.
+#: The most entries of `errors` kept for one chunk, or one atomic job; each row keeps at least its first.
 MAX_ERRORS = 10_000
 
 

@@ -20,13 +20,13 @@ from .upload.limits import UploadLimits
 
 ChunksWithResults = Iterable[tuple[Chunk, list[RowResult]]]
 Cells = Mapping[str, str]
-#: Makes a cell's text of it.
+#: Formats a cell: unchanged, or escaped for spreadsheets.
 ToText = Callable[[str | None], str | None]
 _RESULT_COLUMNS = ("row", "line", "state", "status", "tenant", "code", "detail")
-#: How many columns of the rows there may be: an upload takes these and ours.
+#: The most columns that the rows may have: an upload accepts these and the result columns.
 _MAX_COLUMNS: int = UploadLimits._field_defaults["columns"] - len(_RESULT_COLUMNS)
 _MAX_HEADER_SIZE: int = UploadLimits._field_defaults["row_bytes"]
-#: Which columns come first.
+#: Columns that come first, in this order.
 _LEADING_COLUMNS = ("tenant", *WRITABLE)
 
 
@@ -54,10 +54,14 @@ def _collect_columns(found: ChunksWithResults, own: TenantFields | None) -> list
         for _, cells in _pair_rows(chunk, some, own):
             names.update(dict.fromkeys(cells))
         if len(names) > _MAX_COLUMNS:
-            detail = f"The rows have more columns than the {_MAX_COLUMNS} that a table has: ask for another type."
+            detail = (
+                f"The rows have more columns than the {_MAX_COLUMNS} that a table may have. Request another media type."
+            )
             raise NotAcceptable(detail)
         if sum(map(len, names)) > _MAX_HEADER_SIZE:
-            raise NotAcceptable("The names of the rows' columns are longer than a row may be: ask for another type.")
+            raise NotAcceptable(
+                "The names of the rows' columns are longer than a row may be. Request another media type."
+            )
     places = {name: place for place, name in enumerate(_LEADING_COLUMNS)}
     return sorted(names, key=lambda name: places.get(name, len(places)))
 

@@ -19,7 +19,7 @@ from .results import RowResult, compress, decode_results, decompress, encode_res
 from .statements import BulkSQL, ErasureSQL
 
 _BATCH = 100
-#: After how many days an upload that nobody ends is taken for one whose process has died.
+#: Days after which an unfinished upload is taken for abandoned: its process has died.
 _ABANDONED_AFTER_DAYS = 1
 
 
@@ -88,7 +88,7 @@ def _load_old_jobs(session: Session, name: str, before: str) -> list[tuple[Any, 
     return found
 
 
-#: What stands in place of what a problem said.
+#: Replaces the detail of a problem.
 ERASED_DETAIL = "Erased with the tenant."
 
 

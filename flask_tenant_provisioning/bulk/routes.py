@@ -56,7 +56,7 @@ from .upload.reader import list_media_types
 
 JOBS = "/bulk-jobs"
 JOB = f"{JOBS}/<job_id>"
-#: What a caller needs beside `bulk:create`, since each row stands for a call.
+#: Permissions that a caller needs besides `bulk:create`, those of the single calls.
 ROW_PERMISSIONS = {
     "create": ("tenant:create",),
     "upsert": ("tenant:create", "tenant:update"),

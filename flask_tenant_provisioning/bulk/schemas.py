@@ -22,10 +22,10 @@ from .results import RowResult
 
 _ROW_BODY = {
     "type": "object",
-    "description": "What the single call takes; for other operations than `create` also which tenant is meant, by "
-    "`tenant` or `external_id`. With an `idempotency_key` it takes effect once, however often it is sent.",
+    "description": "The body of the single call; for operations other than `create` it also names the tenant, by "
+    "`tenant` or `external_id`. With an `idempotency_key` the row takes effect once, however often it is sent.",
 }
-_NDJSON_BODY = {"type": "string", "minLength": 1, "description": "A row a line, each a JSON object."}
+_NDJSON_BODY = {"type": "string", "minLength": 1, "description": "One row per line, each a JSON object."}
 
 
 class BulkJobSchema(StrictSchema):
@@ -65,7 +65,9 @@ class BulkItemSchema(StrictSchema):
     external_id = fields.String(allow_none=True)
     problem = fields.Dict(
         allow_none=True,
-        metadata={"description": "The problem document (RFC 9457) of a row that failed; `line` is its upload's."},
+        metadata={
+            "description": "The problem document (RFC 9457) of a failed row; `line` is the row's line in the upload."
+        },
     )
 
 
@@ -85,7 +87,7 @@ def describe_upload_body(api: Api) -> Mapping[str, Any]:
         CSV: {
             "type": "string",
             "minLength": 1,
-            "description": "The first row names the fields; `metadata.*` are the metadata's.",
+            "description": "The first row names the fields; columns `metadata.*` hold the metadata.",
         },
     }
 

@@ -23,12 +23,12 @@ from ..database.session import Storage
 from ..database.statements import SQL, Statement, bind_columns, bind_new_values, look_up_each, select_incoming
 from .models import Chunk, Job
 
-#: How many places for tenants are reserved for a chunk.
+#: Columns with the quota reserved for a chunk.
 _RESERVED_QUOTA = ("license_room", "partner_room")
-#: What is written of a job that has ended, and of a chunk that is done.
+#: Columns written when a job ends, and when a chunk is done.
 _FINISHED_JOB = ("state", "succeeded", "failed", "unchanged", "finished_at", "due_at")
 _FINISHED_CHUNK = ("succeeded", "failed", "unchanged", "results", "payload", "done_at", *_RESERVED_QUOTA)
-#: What is read of a chunk where its rows are of no interest.
+#: Columns of a chunk to read its results without its rows.
 _RESULT_COLUMNS = ("first_row", "rows", "results")
 
 

@@ -32,18 +32,18 @@ from .rows.dry_run import DryRunConflict, RollbackWithResults
 from .statements import BulkSQL
 
 logger = logging.getLogger(__name__)
-#: How often a worker that others forestall looks again.
+#: Attempts to claim a chunk while other workers win the race.
 _CLAIM_ATTEMPTS = 3
-#: How often a chunk is begun before its rows are given up: what kills a worker each time would do so for ever.
+#: Claims of a chunk before its rows fail: a row that kills its worker would do so forever.
 MAX_CLAIMS = 5
-#: How often a claimed chunk begins again, beside once for each chunk that forestalls it: for more places, and singly.
+#: Restarts of a claimed chunk for more quota or row by row, besides one for each chunk that a dry run conflicts with.
 _MAX_RESTARTS = 3
 
 
 class BulkWork:
     """Chunks of one mount's bulk jobs, as a kind of work for the workers. `lease` is in seconds."""
 
-    #: One waits for the database while the other computes.
+    #: Chunks at a time per worker: one waits for the database while the other computes.
     slots = 2
 
     def __init__(self, mount: Mount, lease: float, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -73,7 +73,7 @@ class BulkWork:
             self._do(piece)
         except LeaseLost:
             logger.info(
-                "a chunk of bulk job %s is not done: another worker has it, or it was cancelled",
+                "a chunk of bulk job %s was not executed: another worker claimed it, or the job was cancelled",
                 piece.job.id,
                 extra=_log_fields(piece),
             )
@@ -117,8 +117,8 @@ class BulkWork:
         for _ in range(piece.job.chunks + _MAX_RESTARTS):
             if self._try_execute(plan, piece):
                 return
-            logger.debug("a chunk of bulk job %s begins again", piece.job.id, extra=_log_fields(piece))
-        raise RuntimeError("a chunk of a bulk job begins again and again")
+            logger.debug("a chunk of bulk job %s starts again", piece.job.id, extra=_log_fields(piece))
+        raise RuntimeError("a chunk of a bulk job keeps restarting")
 
     def _try_execute(self, plan: ChunkExecution, piece: ClaimedChunk) -> bool:
         """Execute the chunk. Return False if it has to be started again.
@@ -142,7 +142,9 @@ class BulkWork:
             if not _is_row_error(error) or not plan.switch_to_row_by_row():
                 raise
             fields = _log_fields(piece)
-            logger.warning("rows of a bulk job failed together, and are done one by one", exc_info=True, extra=fields)
+            logger.warning(
+                "a batch of rows of a bulk job failed: executing them one by one", exc_info=True, extra=fields
+            )
             return False
         return True
 

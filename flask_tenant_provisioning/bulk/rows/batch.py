@@ -27,7 +27,7 @@ from .duplicates import load_first_rows, save_first_rows
 from .operations import DecideTransition, RowAction, RowContext, ValidatedRow
 
 logger = logging.getLogger(__name__)
-#: Tells what came of a row, once all is written: the id of a new tenant is not known before.
+#: Returns the result of a row after all rows are written: until then a new tenant has no id.
 DeferredResult = Callable[[], RowResult]
 
 
@@ -45,7 +45,7 @@ class _Batch:
     def __init__(self, session: Session, setting: RowContext, job: Job, rows: Sequence[ValidatedRow]) -> None:
         self._session, self._setting, self._job = session, setting, job
         self._now = session.storage.clock()
-        #: The feed's order is that of the instants, then of the ids: both are those of the rows.
+        #: Taken in row order, since the event feed is ordered by instant and id.
         self._event_ids = iter(session.storage.new_ids(len(rows)))
         self._snapshot = lock_snapshot(
             session, setting.partner, _collect_identifiers(one.act for one in rows if one.act is not None)
@@ -141,7 +141,7 @@ class _Batch:
     def _require_first(self, one: ValidatedRow, known: KnownTenant) -> None:
         first = self._first_rows_elsewhere.get(known.tenant.id) or self._firsts.setdefault(known, one.row.number)
         if first != one.row.number:
-            raise DuplicateRow(f"Row {first} means the same tenant.", first_row=first)
+            raise DuplicateRow(f"Row {first} refers to the same tenant.", first_row=first)
 
     def _write_if_released(self, claims: Iterable[UniqueKey]) -> None:
         """Write the pending changes if they release one of `claims`: one statement cannot release and claim a value."""
@@ -162,7 +162,7 @@ class _Batch:
         made = create_many(session, actor, partner, values, decided, at, ids) if values else []
         for (known, _, _), tenant in zip(self._new, made, strict=True):
             if not isinstance(tenant, Tenant):
-                raise StaleRead("somebody else was faster") from tenant
+                raise StaleRead("a concurrent request claimed the value") from tenant
             known.tenant = tenant
         self._changed, self._new, self._released_claims = [], [], set()
 

@@ -32,7 +32,7 @@ def load_first_rows(session: Session, job: Job, keys: Iterable[str]) -> dict[str
 def save_first_rows(session: Session, job: Job, found: Mapping[str, int]) -> None:
     """Record the first rows for later chunks. Raises `StaleRead` if another chunk recorded one of the keys first."""
     if not try_save_first_rows(session, job, found):
-        raise StaleRead("another chunk means the same")
+        raise StaleRead("another chunk has a row for the same tenant")
 
 
 def try_save_first_rows(session: Session, job: Job, found: Mapping[str, int]) -> bool:
@@ -49,7 +49,7 @@ def require_first_row(session: Session, job: Job, row: Row, tenant: Tenant) -> N
     sql, key = session.storage.once(BulkSQL), {"partner_id": job.partner_id, "job_id": job.id, "key": tenant.id}
     if session.run(sql.add_key, {**key, "row": row.number}).rowcount != 1:
         (first,) = session.run(sql.first, key).fetchone()
-        raise DuplicateRow(f"Row {first} means the same tenant.", first_row=first)
+        raise DuplicateRow(f"Row {first} refers to the same tenant.", first_row=first)
 
 
 def execute_once(

@@ -49,7 +49,7 @@ class RowContext(NamedTuple):
 
 
 DecideTransition = Callable[[Tenant, float], Transition]
-#: Does one row by itself in a transaction; returns the status that the single call answers, and the tenant.
+#: Makes the single call in a transaction. Returns the HTTP status of that call, and the tenant.
 ExecuteSingle = Callable[[Session, RowContext], tuple[int, Tenant]]
 
 
@@ -179,7 +179,7 @@ def _load_identified_row(schema: StrictSchema, body: Body) -> dict[str, Any]:
     if body.keys() & {"tenant", "external_id"}:
         return load(schema, body)
     run_all(partial(load, schema, body), partial(_refuse, MISSING_IDENTIFIER))
-    raise AssertionError("a row that names no tenant is refused")
+    raise AssertionError("unreachable: run_all raises the missing identifier")
 
 
 def _refuse(fault: Fault, *path: str) -> NoReturn:

@@ -18,7 +18,7 @@ from ..results import decompress, decompress_lines
 from ..upload.csv_reader import IsColumn
 
 METADATA = "metadata"
-#: What the names of columns begin with that are members of the tenant's metadata.
+#: The prefix of columns that hold a member of the tenant's metadata.
 METADATA_PREFIX = f"{METADATA}."
 _WRITABLE_COLUMNS = frozenset(WRITABLE) - {METADATA}
 _COLUMNS = {

@@ -16,7 +16,7 @@ from .duplicates import require_first_row
 from .operations import RowContext, ValidatedRow
 
 logger = logging.getLogger(__name__)
-#: How many rows share a savepoint once one of their chunk has failed; PostgreSQL remembers 64 savepoints at no cost.
+#: Rows per savepoint after a row of the chunk failed. PostgreSQL caches 64 subtransactions per session.
 SAVEPOINT_GROUP = 20
 
 

@@ -16,9 +16,9 @@ from ...web.long_requests import LongRequest, find_connection, make_upload_pace,
 from ...web.request import MAX_EXPOSED_BODY, BodyReader, Readable, Request, expose_body
 from .reader import ENCODINGS, list_media_types
 
-#: How many bytes are asked for at once.
+#: Bytes per read.
 _READ_SIZE = 64 * 1024
-#: An upload of more bytes needs a seat before it is read.
+#: A larger upload needs a seat before it is read.
 MAX_BYTES_WITHOUT_SEAT = 1 << 20
 _CHARSETS = ("utf-8", "utf8", "us-ascii")
 
@@ -62,7 +62,7 @@ class UploadBody:
         if self._announced is not None and self.size < self._announced:
             raise self._broken()
         if not self.size:
-            raise MalformedUpload("Nothing was sent, or the server in front does not pass on chunked bodies.")
+            raise MalformedUpload("The body is empty, or the server in front does not pass on chunked bodies.")
 
     def _read(self, size: int) -> bytes:
         """Read the next bytes. Errors that servers raise for a closed connection become `MalformedUpload`."""

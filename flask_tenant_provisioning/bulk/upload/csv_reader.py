@@ -56,21 +56,21 @@ def _split_lines(blocks: Iterable[bytes], limits: UploadLimits) -> Iterator[byte
         yield tail
 
 
-#: Columns whose names begin so are ignored: our files of results have them, and may be sent again.
+#: The prefix of columns that an upload ignores, so that a file of results can be corrected and sent again.
 RESULT_PREFIX = "result."
-#: Says whether rows may have a column of this name.
+#: Returns whether rows may have a column of this name.
 IsColumn = Callable[[str], bool]
-#: Makes the text that is meant of a cell's.
+#: Maps a cell to the text that it stands for.
 RestoreCell = Callable[[str], str]
 _DELIMITERS = ",;\t|"
-#: The delimiters that a header shows without a line that names one; `|` may be part of a name.
+#: Delimiters detected in a header without a ``sep=`` line; `|` is not, since it may be part of a name.
 _DETECTED_DELIMITERS = ",;\t"
 _SEPARATOR = re.compile(r'"?sep=(.)"?', re.IGNORECASE | re.DOTALL)
 _BLANK = f'{_DELIMITERS} "'
 _QUOTED = re.compile(r'"(?:[^"]++|"")*+"')
 _UNREADABLE = re.compile("[\x00\udc80-\udcff]")
 _LINE_END = re.compile(r"\r\n?|\n")
-#: How many names a refusal lists, and how many characters of each.
+#: How many names an error message lists, and how many characters of each.
 _NAMES_SHOWN, _NAME_SHOWN = 5, 64
 
 
@@ -122,7 +122,7 @@ class _RecordParser:
         self._delimiter = delimiter or max(_DETECTED_DELIMITERS, key=_QUOTED.sub("", header[1]).count)
         sign = re.escape(self._delimiter)
         plain = rf'[^"{sign}]*+'
-        # Texts and what is none share no first byte, so each is looked at once. What does not fit takes all the rest.
+        # Quoted and plain text share no first character, so each is scanned once. The last branch is a malformed rest.
         self._cell = re.compile(rf'(?:"((?:[^"]++|"")*+)"|({plain})){sign}|({plain}".*)', re.DOTALL)
         names = self._cells(header)
         _validate_header(names, header, limit, is_column)
@@ -171,9 +171,9 @@ def _make_quote_error(record: CsvRecord, start: int) -> UploadFormatError:
     """Return the error for a record in which the cell at `start` violates RFC 4180 §2."""
     line, text = record
     if text[start] != '"':
-        place, detail = text.index('"', start), "A quote stands inside of a cell without being doubled."
+        place, detail = text.index('"', start), "A quote inside of a cell is not doubled."
     elif closed := _QUOTED.match(text, start):
-        place, detail = closed.end(), "A cell goes on after its closing quote; a quote within it is written twice."
+        place, detail = closed.end(), "A cell continues after its closing quote. Write a quote inside of a cell twice."
     else:
         place, detail = start, "A quote is not closed."
     return UploadFormatError(detail, line + len(_LINE_END.findall(text, 0, place)))

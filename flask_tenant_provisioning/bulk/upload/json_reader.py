@@ -39,7 +39,7 @@ _TEXT = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _OTHER = rb'[^"{}\[\]]*+'
 _SPACE = rb"[ \t\r\n]*+"
 _WORD = rb'[^ \t\r\n,"{}\[\]]++'
-#: How deep the pattern for a row looks.
+#: The nesting depth that the pattern for a row covers.
 _PATTERN_DEPTH = 3
 _CLOSING = bytes.maketrans(b"[{", b"]}")
 
@@ -57,7 +57,7 @@ _match_row = re.compile(
 _match_text = re.compile(_TEXT, re.DOTALL).match
 _match_word = re.compile(_WORD).match
 _find_non_space = re.compile(rb"[^ \t\r\n]").search
-#: From bracket to bracket: what opens, what closes, a text without an end, or all that lies between and is closed.
+#: Matches opening brackets, closing brackets, the start of an unfinished string, or any balanced text between them.
 _iterate_brackets = re.compile(
     rb'(?:%b(?:%b|%b))++|([\[{]++)|([\]}]++)|(")|%b' % (_OTHER, _TEXT, _make_nested_pattern(2), _OTHER), re.DOTALL
 ).finditer
@@ -69,7 +69,7 @@ def read_json_array(blocks: Iterable[bytes], limits: UploadLimits) -> Iterator[t
     if not window.sign():
         return
     if window.sign() != b"[":
-        raise UploadFormatError("The upload is no JSON array: it does not begin with [.", window.line)
+        raise UploadFormatError("The upload is not a JSON array: it does not begin with [.", window.line)
     window.take(1)
     if window.sign() == b"]":
         window.take(1)

@@ -30,9 +30,9 @@ class UploadLimitError(UploadError):
     """The upload exceeds a limit, which `detail` names."""
 
 
-#: How many times larger than the upload's limit the rows of a table may be as JSON, where each names its columns.
+#: Rows of a CSV may be this many times larger as JSON than the upload's limit, since each repeats the column names.
 _JSON_GROWTH = 4
-#: How many lines a row may take, on the average: a gzip of blank lines alone costs its sender nothing.
+#: Average lines per row, at most: a gzip of blank lines costs its sender nothing.
 _LINES_PER_ROW = 16
 _SPARE_LINES = 100_000
 
@@ -42,13 +42,13 @@ class UploadLimits(NamedTuple):
 
     #: Rows, blank lines not counted.
     rows: int
-    #: The upload as it is sent, and the same once it is unpacked.
+    #: The upload as sent, and also after decompression.
     bytes: int
-    #: One row, as it is sent and as JSON, in which a table's row names its columns.
+    #: One row, as sent and as JSON, in which a row of a CSV repeats the column names.
     row_bytes: int = 256 * 1024
-    #: Columns of a table.
+    #: Columns of a CSV.
     columns: int = 1000
-    #: All rows as JSON; by default some times the `bytes`.
+    #: All rows as JSON; by default `_JSON_GROWTH` times `max_bytes`.
     rows_bytes: int | None = None
 
     def require_row(self, size: int, line: int) -> None:

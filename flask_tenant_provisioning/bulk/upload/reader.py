@@ -65,7 +65,7 @@ def decompress_gzip(stream: Iterable[bytes]) -> Iterator[bytes]:
                 yield from _decompress_member(member, data)
                 data = member.unused_data
     except zlib.error as error:
-        raise UploadFormatError("The upload is no gzip, or damaged.") from error
+        raise UploadFormatError("The upload is not gzip, or it is damaged.") from error
     if not member.eof:
         raise UploadFormatError("The gzip ends too early.")
 
@@ -80,9 +80,9 @@ def _decompress_member(member: zlib._Decompress, data: bytes) -> Iterator[bytes]
 
 
 NumberedRows = Iterator[tuple[int, bytes]]
-#: Values of ``Content-Encoding`` that are understood (RFC 9110 §8.4.1.3).
+#: Supported values of ``Content-Encoding`` (RFC 9110 §8.4.1.3).
 ENCODINGS = ("gzip", "x-gzip")
-#: How large a chunk's payload is at most, in bytes: a worker holds the rows of two chunks, parsed.
+#: The largest payload of a chunk in bytes. A worker holds the parsed rows of two chunks in memory.
 CHUNK_BYTES = 256 * 1024
 _READERS: dict[str, Callable[[Iterable[bytes], UploadLimits], NumberedRows]] = {
     "application/json": json_reader.read_json_array,
@@ -95,11 +95,11 @@ _READERS: dict[str, Callable[[Iterable[bytes], UploadLimits], NumberedRows]] = {
 class UploadChunk(NamedTuple):
     """Consecutive rows of an upload."""
 
-    #: The number of the first row, from 1; blank lines have none.
+    #: The number of the first row, from 1; blank lines are not counted.
     first_row: int
-    #: For each row the line of the upload on which it begins, from 1.
+    #: The line of the upload on which each row begins, from 1.
     lines: Sequence[int]
-    #: For each row one line, which should be JSON and may be anything; between two of them ``b"\n"``.
+    #: The rows, separated by ``b"\n"``. Each should be JSON, but is not validated yet.
     payload: bytes
 
 
@@ -131,7 +131,7 @@ def read_chunks(
     `UploadLimitError`; the chunks yielded before are of no use then.
     """
     if media_type not in _READERS or encoding not in (None, *ENCODINGS):
-        raise ValueError(f"No reader of {media_type}, {encoding}")
+        raise ValueError(f"unsupported media type {media_type} or encoding {encoding}")
     data: Iterable[bytes] = split_blocks(enforce_size(stream, limits.bytes, "The upload"), block)
     if encoding:
         data = split_blocks(enforce_size(decompress_gzip(data), limits.bytes, "The upload, unpacked,"), block)
