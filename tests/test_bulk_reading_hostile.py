@@ -13,7 +13,7 @@ from flask_tenant_provisioning.bulk.upload.limits import UploadError, UploadForm
 from flask_tenant_provisioning.bulk.upload.reader import read_chunks
 from tests.test_bulk_reading import CSV, JSON, NDJSON, rows
 
-LIMITS = UploadLimits(rows=100_000, bytes=1 << 30)
+LIMITS = UploadLimits(max_rows=100_000, max_bytes=1 << 30)
 MIB = 1 << 20
 NO_ARRAY = "The upload is not a JSON array: it does not begin with [."
 WITHIN = "The JSON array ends within a row."
@@ -121,7 +121,7 @@ def refusal(
     return str(caught.value)
 
 
-SMALL = UploadLimits(rows=2, bytes=100, row_bytes=10)
+SMALL = UploadLimits(max_rows=2, max_bytes=100, max_row_bytes=10)
 LONG = "A row is larger than 10 bytes. (line 2)"
 LARGE = {
     "a line": (NDJSON, b"1\n12345678901\n2", LONG),
@@ -208,7 +208,7 @@ def growth(stream: Iterable[bytes], media_type: str, encoding: str | None = None
     """How many bytes more are held at most while an upload is read, whether it is refused or not."""
     tracemalloc.start()
     try:
-        for _ in read_chunks(stream, media_type, encoding, LIMITS._replace(rows=10_000_000)):
+        for _ in read_chunks(stream, media_type, encoding, LIMITS._replace(max_rows=10_000_000)):
             pass
     except UploadError:
         pass

@@ -39,7 +39,7 @@ class Upload(NamedTuple):
 
     operation: str
     mode: str
-    rehearsal: bool
+    dry_run: bool
     media_type: str
     encoding: str | None
     stream: Iterable[bytes]
@@ -52,19 +52,20 @@ def get_upload_limits(settings: Config, mode: str) -> UploadLimits:
     rows, size = settings.bulk_max_rows, settings.bulk_max_bytes
     if mode == "atomic":
         size = min(size, settings.bulk_atomic_bytes)
-        return UploadLimits(min(rows, settings.bulk_atomic_rows), size, rows_bytes=size)
+        return UploadLimits(min(rows, settings.bulk_atomic_rows), size, max_rows_bytes=size)
     return UploadLimits(rows, size)
 
 
-def require_job_quota(session: Session, partner: str, most: int) -> None:
+def require_job_quota(session: Session, partner: str, max_open_jobs: int) -> None:
     """Raise `QuotaExceeded` if `partner` already has `max_open_jobs` open jobs.
 
     Holds a lock until the transaction ends, so that concurrent uploads cannot exceed the quota together.
     """
     session.hold(f"{session.storage.table('bulk_jobs').name} {partner}")
     (count,) = session.run(session.storage.once(BulkSQL).count_open_jobs, {"partner_id": partner}).fetchone()
-    if count >= most:
-        raise QuotaExceeded(f"{most} bulk jobs are in progress. Wait until one has ended.", limit=most)
+    if count >= max_open_jobs:
+        detail = f"{max_open_jobs} bulk jobs are in progress. Wait until one has ended."
+        raise QuotaExceeded(detail, limit=max_open_jobs)
 
 
 def receive_upload(
@@ -73,7 +74,7 @@ def receive_upload(
     partner: str,
     upload: Upload,
     limits: UploadLimits,
-    most_open: int | None = None,
+    max_open_jobs: int | None = None,
 ) -> Job:
     """Store an upload as a hidden job that `queue_job` makes visible. On failure the job is removed.
 
@@ -81,11 +82,11 @@ def receive_upload(
     `UploadFormatError`, also for an upload without rows; and `UploadLimitError`.
     """
     job = _new_job(storage, actor, partner, upload)
-    storage.transaction(partial(_insert_job, job=job, most_open=most_open))
+    storage.transaction(partial(_insert_job, job=job, max_open_jobs=max_open_jobs))
     rows = count = 0
     try:
         is_column = make_column_predicate(upload.operation, storage.hooks.fields)
-        read = read_chunks(
+        chunks = read_chunks(
             upload.stream,
             upload.media_type,
             upload.encoding,
@@ -94,7 +95,7 @@ def receive_upload(
             is_column=is_column,
             restore=upload.restore,
         )
-        for count, chunk in enumerate(read, 1):
+        for count, chunk in enumerate(chunks, 1):
             storage.transaction(partial(_insert_chunk, job=job, number=count, chunk=chunk))
             rows += len(chunk.lines)
         if not rows:
@@ -109,8 +110,7 @@ def queue_job(session: Session, job: Job) -> Job:
     """Make a received job visible and available to workers."""
     at = format_instant(session.storage.clock())
     counts = {"new_rows": job.rows, "new_chunks": job.chunks}
-    where = {"partner_id": job.partner_id, "job_id": job.id}
-    session.run(session.storage.once(BulkSQL).queue, {**where, "now": at, **counts})
+    session.run(session.storage.once(BulkSQL).queue_job, {**job.key, "now": at, **counts})
     session.wake(("bulk", job.partner_id, job.id))
     return job._replace(state="queued", due_at=at)
 
@@ -123,13 +123,13 @@ def remove_job(session: Session, partner: str, job_id: str) -> None:
 
 
 def _new_job(storage: Storage, actor: Actor, partner: str, upload: Upload) -> Job:
-    who = actor.principal
+    principal = actor.principal
     return Job(
         partner_id=partner,
         id=storage.new_id(),
         operation=upload.operation,
         mode=upload.mode,
-        rehearsal=int(upload.rehearsal),
+        rehearsal=int(upload.dry_run),
         cells=int(upload.media_type == "text/csv"),
         state="receiving",
         rows=0,
@@ -137,7 +137,7 @@ def _new_job(storage: Storage, actor: Actor, partner: str, upload: Upload) -> Jo
         succeeded=0,
         failed=0,
         unchanged=0,
-        actor=dump_json([who.subject, who.partner, actor.request_id, actor.address, actor.user_agent]),
+        actor=dump_json([principal.subject, principal.partner, actor.request_id, actor.address, actor.user_agent]),
         created_at=format_instant(storage.clock()),
         started_at=None,
         finished_at=None,
@@ -145,17 +145,16 @@ def _new_job(storage: Storage, actor: Actor, partner: str, upload: Upload) -> Jo
     )
 
 
-def _insert_job(session: Session, job: Job, most_open: int | None) -> None:
+def _insert_job(session: Session, job: Job, max_open_jobs: int | None) -> None:
     """Insert a job if the partner's quota allows one more. Raises `QuotaExceeded`."""
-    if most_open is not None:
-        require_job_quota(session, job.partner_id, most_open)
+    if max_open_jobs is not None:
+        require_job_quota(session, job.partner_id, max_open_jobs)
     session.run(session.storage.once(BulkSQL).add_job, job._asdict())
 
 
 def _insert_chunk(session: Session, job: Job, number: int, chunk: UploadChunk) -> None:
     row = {
-        "partner_id": job.partner_id,
-        "job_id": job.id,
+        **job.key,
         "number": number,
         "first_row": chunk.first_row,
         "rows": len(chunk.lines),
@@ -186,7 +185,7 @@ class JobProgress(NamedTuple):
 
 def load_progress(session: Session, partner: str | None, job_id: str) -> JobProgress:
     """Load a job of `partner`, or of any partner if that is None. Raises `BulkJobNotFound`."""
-    return measure_progress(session, _load_job(session, partner, job_id))
+    return measure_progress(session, _load_visible_job(session, partner, job_id))
 
 
 def list_jobs(
@@ -198,13 +197,13 @@ def list_jobs(
     """
     sql = session.storage.once(BulkSQL)
 
-    def rows(count: int, place: str | None) -> list[Job]:
-        statement = sql.page(of_partner=partner is not None, in_state=state is not None, after=place is not None)
-        wanted = {"partner_id": partner, "state": state, "after": place, "limit": count}
-        return [Job._make(row) for row in session.run(statement, wanted).fetchall()]
+    def load_jobs(count: int, after: str | None) -> list[Job]:
+        statement = sql.job_page(of_partner=partner is not None, in_state=state is not None, after=after is not None)
+        parameters = {"partner_id": partner, "state": state, "after": after, "limit": count}
+        return [Job._make(row) for row in session.run(statement, parameters).fetchall()]
 
-    found, end = read_page(rows, limit, after, lambda job: job.id, measure_row)
-    return [measure_progress(session, job) for job in found], end
+    jobs, last_id = read_page(load_jobs, limit, after, lambda job: job.id, measure_row)
+    return [measure_progress(session, job) for job in jobs], last_id
 
 
 def cancel_job(session: Session, partner: str | None, job_id: str) -> JobProgress:
@@ -220,7 +219,7 @@ def cancel_job(session: Session, partner: str | None, job_id: str) -> JobProgres
     return _update_job(session, job, "cancelled", finished_at=format_instant(session.storage.clock()), due_at=None)
 
 
-def resume_job(session: Session, partner: str | None, job_id: str, most_open: int | None = None) -> JobProgress:
+def resume_job(session: Session, partner: str | None, job_id: str, max_open_jobs: int | None = None) -> JobProgress:
     """Continue a cancelled job. Resuming a job that is open changes nothing.
 
     Raises `BulkJobNotFound`, `InvalidState` for a job that has ended without being cancelled, and `QuotaExceeded` if
@@ -231,8 +230,8 @@ def resume_job(session: Session, partner: str | None, job_id: str, most_open: in
         return measure_progress(session, job)
     if job.state != "cancelled":
         raise InvalidState("A job that has ended cannot be resumed.", job_state=job.state)
-    if most_open is not None:
-        require_job_quota(session, job.partner_id, most_open)
+    if max_open_jobs is not None:
+        require_job_quota(session, job.partner_id, max_open_jobs)
     state = "running" if job.started_at else "queued"
     session.wake(("bulk", job.partner_id, job.id))
     return _update_job(session, job, state, finished_at=None, due_at=format_instant(session.storage.clock()))
@@ -246,16 +245,26 @@ def list_results(
     Returns the results in row order, and the row number to continue after, or None on the last page. Raises
     `BulkJobNotFound`.
     """
-    job, found, left = _load_job(session, partner, job_id), list[RowResult](), PAGE_BYTES
-    for one in itertools.chain.from_iterable(read_results(lambda read: read(session), job, state, after)):
-        left -= results.estimate_size(one)
-        if found and (len(found) == limit or left < 0):
-            return found, found[-1].row
-        found.append(one)
-    return found, None
+    job, page, bytes_left = _load_visible_job(session, partner, job_id), list[RowResult](), PAGE_BYTES
+    for result in itertools.chain.from_iterable(read_results(lambda read: read(session), job, state, after)):
+        bytes_left -= results.estimate_size(result)
+        if page and (len(page) == limit or bytes_left < 0):
+            return page, page[-1].row
+        page.append(result)
+    return page, None
 
 
-def _load_job(session: Session, partner: str | None, job_id: str) -> Job:
+def load_job(session: Session, partner: str, job_id: str, *, lock: bool = False) -> Job | None:
+    """Load a job, also one that is still hidden. Return None if it does not exist.
+
+    With `lock` no other transaction can change the job until this one ends.
+    """
+    sql = session.storage.once(BulkSQL)
+    row = session.run(sql.lock_job if lock else sql.job, {"partner_id": partner, "job_id": job_id}).fetchone()
+    return None if row is None else Job._make(row)
+
+
+def _load_visible_job(session: Session, partner: str | None, job_id: str) -> Job:
     sql = session.storage.once(BulkSQL)
     statement, where = (sql.job_of_any_partner, {}) if partner is None else (sql.job, {"partner_id": partner})
     row = session.run(statement, {**where, "job_id": job_id}).fetchone()
@@ -265,19 +274,15 @@ def _load_job(session: Session, partner: str | None, job_id: str) -> Job:
 
 
 def _lock_job(session: Session, partner: str | None, job_id: str) -> Job:
-    job = _load_job(session, partner, job_id)
-    row = session.run(
-        session.storage.once(BulkSQL).lock_job, {"partner_id": job.partner_id, "job_id": job.id}
-    ).fetchone()
-    if row is None:
+    job = load_job(session, _load_visible_job(session, partner, job_id).partner_id, job_id, lock=True)
+    if job is None:
         raise BulkJobNotFound
-    return Job._make(row)
+    return job
 
 
 def _update_job(session: Session, job: Job, state: str, *, finished_at: str | None, due_at: str | None) -> JobProgress:
-    where = {"partner_id": job.partner_id, "job_id": job.id}
     values = {"new_state": state, "new_finished_at": finished_at, "new_due_at": due_at}
-    session.run(session.storage.once(BulkSQL).change_job, {**where, **values})
+    session.run(session.storage.once(BulkSQL).change_job, {**job.key, **values})
     return measure_progress(session, job._replace(state=state, finished_at=finished_at, due_at=due_at))
 
 
@@ -285,8 +290,7 @@ def measure_progress(session: Session, job: Job) -> JobProgress:
     """Return the progress of a job that was loaded in this session."""
     tally, processed = Tally(job.succeeded, job.failed, job.unchanged), job.rows
     if job.state in ("queued", "running", "cancelled"):
-        where = {"partner_id": job.partner_id, "job_id": job.id}
-        *counts, processed = map(int, session.run(session.storage.once(BulkSQL).counts, where).fetchone())
+        *counts, processed = map(int, session.run(session.storage.once(BulkSQL).tally_chunks, job.key).fetchone())
         tally = Tally(*counts)
     return JobProgress(job, tally, processed, _rows_per_second(job, processed, session.storage.clock()))
 
@@ -304,22 +308,21 @@ def _to_timestamp(moment: str) -> float:
 
 def finish_if_done(session: Session, job: Job) -> bool:
     """Finish the job if all its chunks are done. Return False if chunks are left or the job has already ended."""
-    sql, where = session.storage.once(BulkSQL), {"partner_id": job.partner_id, "job_id": job.id}
-    if session.run(sql.left, where).fetchone() is not None:
+    sql = session.storage.once(BulkSQL)
+    if session.run(sql.unfinished_chunk, job.key).fetchone() is not None:
         return False
-    row = session.run(sql.lock_job, where).fetchone()
-    if row is None or Job._make(row).finished_at is not None:
+    current = load_job(session, job.partner_id, job.id, lock=True)
+    if current is None or current.finished_at is not None:
         return False
-    *counts, _ = session.run(sql.counts, where).fetchone()
-    _finish_job(session, Job._make(row), Tally(*map(int, counts)))
+    *counts, _ = session.run(sql.tally_chunks, job.key).fetchone()
+    _finish_job(session, current, Tally(*map(int, counts)))
     return True
 
 
 def lock_if_open(session: Session, job: Job) -> bool:
     """Lock the job against cancellation until the transaction ends. Return False if it has ended or was removed."""
-    where = {"partner_id": job.partner_id, "job_id": job.id}
-    row = session.run(session.storage.once(BulkSQL).lock_job, where).fetchone()
-    return row is not None and Job._make(row).finished_at is None
+    current = load_job(session, job.partner_id, job.id, lock=True)
+    return current is not None and current.finished_at is None
 
 
 def decide_state(job: Job, tally: Tally) -> str:
@@ -332,14 +335,13 @@ def decide_state(job: Job, tally: Tally) -> str:
 def _finish_job(session: Session, job: Job, tally: Tally) -> None:
     sql, at = session.storage.once(BulkSQL), format_instant(session.storage.clock())
     values: dict[str, Any] = {"state": decide_state(job, tally), "finished_at": at, "due_at": None, **tally._asdict()}
-    after = job._replace(**values)
-    where = {"partner_id": job.partner_id, "job_id": job.id}
-    session.run(sql.end, {**where, **name_new_values(values)})
-    session.run(sql.remove_keys, where)
+    finished = job._replace(**values)
+    session.run(sql.finish_job, {**job.key, **name_new_values(values)})
+    session.run(sql.remove_keys, job.key)
     actor = Actor(Principal(WORKER_SUBJECT, job.partner_id))
     record_event(
         session,
-        build_event(session.storage, actor, "bulk_job.finished", job.partner_id, describe_finished_job(after), at),
+        build_event(session.storage, actor, "bulk_job.finished", job.partner_id, describe_finished_job(finished), at),
     )
 
 

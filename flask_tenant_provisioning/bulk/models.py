@@ -52,6 +52,11 @@ class Job(NamedTuple):
     finished_at: str | None
     due_at: str | None
 
+    @property
+    def key(self) -> dict[str, str]:
+        """The parameters of statements on this job."""
+        return {"partner_id": self.partner_id, "job_id": self.id}
+
 
 class Chunk(NamedTuple):
     """Some rows of a job, executed by one worker in one transaction.

@@ -29,26 +29,28 @@ def make_event_id(job: dict[str, Any]) -> str:
     return f"{job['state']}-{job['processed']}"
 
 
-def stream_events(look: Callable[[], dict[str, Any]], time: StreamClock, lasts: Callable[[], bool]) -> Generator[bytes]:
+def stream_events(
+    load: Callable[[], dict[str, Any]], clock: StreamClock, is_wanted: Callable[[], bool]
+) -> Generator[bytes]:
     """Yield the job's events until it has ended, `MAX_DURATION` is over or `is_wanted` returns False.
 
     `load` returns the job as a response document.
     """
     yield b"retry: %d\n\n" % RETRY_MILLISECONDS
-    begun = spoke = time.now()
-    told = ""
+    started = last_sent = clock.now()
+    last_id = ""
     while True:
-        job = look()
-        if make_event_id(job) != told:
-            told, spoke = make_event_id(job), time.now()
+        job = load()
+        if make_event_id(job) != last_id:
+            last_id, last_sent = make_event_id(job), clock.now()
             yield _format_event(job)
-        elif time.now() - spoke >= KEEPALIVE_INTERVAL:
-            spoke = time.now()
+        elif clock.now() - last_sent >= KEEPALIVE_INTERVAL:
+            last_sent = clock.now()
             yield b": still here\n\n"
-        if job["finished_at"] is not None or time.now() - begun >= MAX_DURATION or not lasts():
+        if job["finished_at"] is not None or clock.now() - started >= MAX_DURATION or not is_wanted():
             return
-        time.sleep(POLL_INTERVAL)
-        if not lasts():
+        clock.sleep(POLL_INTERVAL)
+        if not is_wanted():
             return
 
 

@@ -134,7 +134,7 @@ def estimate_size(result: RowResult) -> int:
 
 def encode_results(results: Sequence[RowResult]) -> bytes:
     """Return the results of a chunk, in row order, as compressed JSON."""
-    return compress_json([[RESULT_STATES.index(one.state), *one[2:]] for one in results])
+    return compress_json([[RESULT_STATES.index(result.state), *result[2:]] for result in results])
 
 
 def decode_results(first_row: int, results: bytes) -> Iterator[RowResult]:
@@ -155,17 +155,16 @@ def read_chunks_with_results(read: Read, job: Job, state: str | None) -> Iterato
 def read_results(read: Read, job: Job, state: str | None, after: int = 0) -> Iterator[list[RowResult]]:
     """Yield, for each finished chunk with rows after `after`, its results in `state`, or all of them."""
     while row := read(partial(_load_next_chunk, job=job, state=state, first=after + 1, whole=False)):
-        first, count, kept = row
-        yield [one for one in _decode_in_state(state, first, kept) if one.row > after]
+        first, count, encoded = row
+        yield [result for result in _decode_in_state(state, first, encoded) if result.row > after]
         after = first + count - 1
 
 
-def _decode_in_state(state: str | None, first: int, kept: bytes) -> list[RowResult]:
-    return [one for one in decode_results(first, kept) if state in (None, one.state)]
+def _decode_in_state(state: str | None, first: int, encoded: bytes) -> list[RowResult]:
+    return [result for result in decode_results(first, encoded) if state in (None, result.state)]
 
 
 def _load_next_chunk(session: Session, job: Job, state: str | None, first: int, whole: bool) -> Any:
     """Load the first finished chunk with such results among the chunks that end at or after the row `first`."""
-    statement = session.storage.once(BulkSQL).answered(state, whole=whole)
-    where = {"partner_id": job.partner_id, "job_id": job.id, "first": first}
-    return session.run(statement, where).fetchone()
+    statement = session.storage.once(BulkSQL).next_chunk_with_results(state, whole=whole)
+    return session.run(statement, {**job.key, "first": first}).fetchone()

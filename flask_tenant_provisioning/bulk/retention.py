@@ -10,10 +10,11 @@ from marshmallow import ValidationError
 
 from ..database.ids import format_instant
 from ..database.session import Session, Storage
+from ..database.statements import Statement
 from ..encoding import parse_json
 from ..errors import ProvisioningError
 from ..tenants.fields import make_email_key
-from .actions import remove_job
+from .actions import load_job, remove_job
 from .models import Chunk, Job
 from .results import RowResult, compress, decode_results, decompress, encode_results
 from .statements import BulkSQL, ErasureSQL
@@ -26,12 +27,13 @@ _ABANDONED_AFTER_DAYS = 1
 def remove_old_jobs(storage: Storage, days: int) -> int:
     """Remove ended jobs created more than `days` ago, and abandoned uploads. Return how many were removed."""
     count = 0
-    for name, age in (("old_jobs", days), ("abandoned", _ABANDONED_AFTER_DAYS)):
+    sql = storage.once(BulkSQL)
+    for statement, age in ((sql.old_jobs, days), (sql.abandoned_uploads, _ABANDONED_AFTER_DAYS)):
         before = format_instant(storage.clock(), days=-age)
-        while found := storage.read(partial(_load_old_jobs, name=name, before=before)):
-            for partner, job_id in found:
+        while jobs := storage.read(partial(_load_old_jobs, statement=statement, before=before)):
+            for partner, job_id in jobs:
                 storage.transaction(partial(remove_job, partner=partner, job_id=job_id))
-            count += len(found)
+            count += len(jobs)
     return count
 
 
@@ -52,18 +54,16 @@ def enforce_storage_budget(storage: Storage, budget: int) -> int:
 
 def _load_partners_over_budget(session: Session, budget: int) -> list[tuple[Any, ...]]:
     """Load the partners whose jobs, open ones included, take more than `budget` bytes."""
-    found: list[tuple[Any, ...]] = session.run(
-        session.storage.once(BulkSQL).partners_over_budget, {"budget": budget}
-    ).fetchall()
-    return found
+    statement = session.storage.once(BulkSQL).partners_over_budget
+    partners: list[tuple[Any, ...]] = session.run(statement, {"budget": budget}).fetchall()
+    return partners
 
 
 def _load_job_sizes(session: Session, partner: str) -> list[tuple[Any, ...]]:
     """Load the ids and sizes in bytes of a partner's ended jobs, newest first."""
-    found: list[tuple[Any, ...]] = session.run(
-        session.storage.once(BulkSQL).job_sizes, {"partner_id": partner}
-    ).fetchall()
-    return found
+    statement = session.storage.once(BulkSQL).job_sizes
+    sizes: list[tuple[Any, ...]] = session.run(statement, {"partner_id": partner}).fetchall()
+    return sizes
 
 
 def _drop_rows(session: Session, partner: str, job_id: str) -> int:
@@ -71,21 +71,19 @@ def _drop_rows(session: Session, partner: str, job_id: str) -> int:
 
     Returns 1, or 0 if the job is open or gone.
     """
-    sql, where = session.storage.once(BulkSQL), {"partner_id": partner, "job_id": job_id}
-    row = session.run(sql.lock_job, where).fetchone()
-    if row is None or (job := Job._make(row)).finished_at is None:
+    job = load_job(session, partner, job_id, lock=True)
+    if job is None or job.finished_at is None:
         return 0
     if job.state == "cancelled":
         remove_job(session, partner, job_id)
     else:
-        session.run(sql.remove_chunks, where)
+        session.run(session.storage.once(BulkSQL).remove_chunks, job.key)
     return 1
 
 
-def _load_old_jobs(session: Session, name: str, before: str) -> list[tuple[Any, ...]]:
-    statement = getattr(session.storage.once(BulkSQL), name)
-    found: list[tuple[Any, ...]] = session.run(statement, {"before": before, "limit": _BATCH}).fetchall()
-    return found
+def _load_old_jobs(session: Session, statement: Statement, before: str) -> list[tuple[Any, ...]]:
+    jobs: list[tuple[Any, ...]] = session.run(statement, {"before": before, "limit": _BATCH}).fetchall()
+    return jobs
 
 
 #: Replaces the detail of a problem.
@@ -119,8 +117,8 @@ def _iterate_jobs(storage: Storage, partner: str) -> Iterator[Job]:
 
 
 def _load_jobs_after(session: Session, partner: str, after: str) -> list[Job]:
-    wanted = {"partner_id": partner, "after": after, "limit": _BATCH}
-    return [Job._make(row) for row in session.run(session.storage.once(ErasureSQL).jobs, wanted).fetchall()]
+    parameters = {"partner_id": partner, "after": after, "limit": _BATCH}
+    return [Job._make(row) for row in session.run(session.storage.once(ErasureSQL).jobs, parameters).fetchall()]
 
 
 def _erase_job(storage: Storage, job: Job, purged: PurgedTenants) -> int:
@@ -133,8 +131,7 @@ def _erase_job(storage: Storage, job: Job, purged: PurgedTenants) -> int:
 
 
 def _load_chunk(session: Session, job: Job, number: int) -> Chunk | None:
-    where = {"partner_id": job.partner_id, "job_id": job.id, "number": number}
-    row = session.run(session.storage.once(BulkSQL).chunk, where).fetchone()
+    row = session.run(session.storage.once(BulkSQL).chunk, {**job.key, "number": number}).fetchone()
     return Chunk._make(row) if row else None
 
 
@@ -143,14 +140,13 @@ def _erase_chunk(session: Session, job: Job, number: int, purged: PurgedTenants)
 
     Returns 1 if the chunk was changed, else 0.
     """
-    where = {"partner_id": job.partner_id, "job_id": job.id}
-    row = session.run(session.storage.once(BulkSQL).lock_job, where).fetchone()
+    current = load_job(session, job.partner_id, job.id, lock=True)
     chunk = _load_chunk(session, job, number)
-    if row is None or chunk is None or (found := _redact_chunk(Job._make(row), chunk, purged)) is None:
+    if current is None or chunk is None or (redacted := _redact_chunk(current, chunk, purged)) is None:
         return 0
-    payload, results = found
+    payload, results = redacted
     values = {"new_payload": payload, "new_results": results}
-    session.run(session.storage.once(ErasureSQL).erase, {**where, "number": number, **values})
+    session.run(session.storage.once(ErasureSQL).erase, {**job.key, "number": number, **values})
     return 1
 
 
@@ -160,17 +156,17 @@ def _redact_chunk(job: Job, chunk: Chunk, purged: PurgedTenants) -> tuple[bytes,
         return None
     lines = decompress(chunk.payload).split(b"\n")
     results = list(decode_results(chunk.first_row, chunk.results)) if chunk.results is not None else []
-    found = False
+    is_changed = False
     for place, line in enumerate(lines):
         result = results[place] if results else None
         if not _is_about_tenants(job, line, result, purged):
             continue
         if line or (result is not None and result != _redact_result(result)):
-            found = True
+            is_changed = True
         lines[place] = b""
         if result is not None:
             results[place] = _redact_result(result)
-    if not found:
+    if not is_changed:
         return None
     return compress(b"\n".join(lines)), encode_results(results) if chunk.results is not None else None
 
@@ -178,8 +174,8 @@ def _redact_chunk(job: Job, chunk: Chunk, purged: PurgedTenants) -> tuple[bytes,
 def _is_about_tenants(job: Job, line: bytes, result: RowResult | None, purged: PurgedTenants) -> bool:
     """Return whether a row refers to one of these tenants."""
     if result is not None:
-        named = (result.tenant, (result.problem or {}).get("conflicting_tenant"))
-        if any(one in purged.tenants for one in named if one is not None):
+        tenants = (result.tenant, (result.problem or {}).get("conflicting_tenant"))
+        if any(tenant in purged.tenants for tenant in tenants if tenant is not None):
             return True
         if result.tenant is not None and not job.rehearsal:
             return False
@@ -187,7 +183,7 @@ def _is_about_tenants(job: Job, line: bytes, result: RowResult | None, purged: P
     if str(row.get("tenant", "")).lower() in purged.tenants:
         return True
     external_ids = {row.get("external_id"), result.external_id if result is not None else None}
-    claims = [("external_id", one) for one in external_ids if isinstance(one, str)]
+    claims = [("external_id", external_id) for external_id in external_ids if isinstance(external_id, str)]
     if isinstance(row.get("email"), str):
         claims.append(("email", _normalize_email(row["email"])))
     return any(job.created_at <= purged.claims.get(claim, "") for claim in claims)
@@ -195,10 +191,10 @@ def _is_about_tenants(job: Job, line: bytes, result: RowResult | None, purged: P
 
 def _parse_row(line: bytes) -> Mapping[str, Any]:
     try:
-        found = parse_json(line)
+        row = parse_json(line)
     except ProvisioningError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return row if isinstance(row, dict) else {}
 
 
 def _normalize_email(text: str) -> str:

@@ -8,13 +8,14 @@ from typing import Any
 from marshmallow import fields, validate
 
 from ..database.ids import shorten_instant
-from ..errors import iter_problem_classes
+from ..errors import BulkJobNotFound, iter_problem_classes
 from ..mount import Api
 from ..tenants.schemas import CreateQuery
 from ..validation import PartnerIdField, StrictSchema, TextField
 from ..web.headers import CSV, JSON, NDJSON
 from ..web.pagination import PageSizeField
 from ..web.parameters import ChoiceField, QuerySchema
+from ..web.request import parse_id
 from . import results
 from .actions import JobProgress
 from .models import JOB_STATES, MODES, OPERATIONS
@@ -78,6 +79,11 @@ class BulkItemPageSchema(StrictSchema):
     next = fields.String(allow_none=True)
 
 
+def parse_job_id(job_id: str) -> str:
+    """Return a job id in canonical form. Raises `BulkJobNotFound` for text that is not an id."""
+    return parse_id(job_id, BulkJobNotFound)
+
+
 def describe_upload_body(api: Api) -> Mapping[str, Any]:
     """Return the OpenAPI schemas of an upload by media type. Each may be compressed with gzip."""
     return {
@@ -137,23 +143,23 @@ def items_query(_api: Api | None = None) -> BulkItemsQuery:
     return _ITEMS
 
 
-def dump_job(seen: JobProgress) -> dict[str, Any]:
+def dump_job(progress: JobProgress) -> dict[str, Any]:
     """Return a job as a response document."""
-    found = seen.job
+    job = progress.job
     return {
-        "job": found.id,
-        "partner": found.partner_id,
-        "operation": found.operation,
-        "mode": found.mode,
-        "validate_only": bool(found.rehearsal),
-        "state": found.state,
-        "total": found.rows,
-        "processed": seen.processed,
-        **seen.tally._asdict(),
-        "rate": seen.rate,
-        "created_at": shorten_instant(found.created_at),
-        "started_at": shorten_instant(found.started_at),
-        "finished_at": shorten_instant(found.finished_at),
+        "job": job.id,
+        "partner": job.partner_id,
+        "operation": job.operation,
+        "mode": job.mode,
+        "validate_only": bool(job.rehearsal),
+        "state": job.state,
+        "total": job.rows,
+        "processed": progress.processed,
+        **progress.tally._asdict(),
+        "rate": progress.rate,
+        "created_at": shorten_instant(job.created_at),
+        "started_at": shorten_instant(job.started_at),
+        "finished_at": shorten_instant(job.finished_at),
     }
 
 

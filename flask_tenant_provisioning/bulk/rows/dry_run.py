@@ -20,9 +20,9 @@ class RollbackWithResults(Exception):
     tenants, to the first row that refers to them.
     """
 
-    def __init__(self, results: list[list[RowResult]], meant: Mapping[str, int]) -> None:
+    def __init__(self, results: list[list[RowResult]], claims: Mapping[str, int]) -> None:
         super().__init__()
-        self.results, self.meant = results, meant
+        self.results, self.claims = results, claims
 
 
 class DryRunConflict(Exception):
@@ -30,14 +30,14 @@ class DryRunConflict(Exception):
 
 
 def execute_dry_run(
-    session: Session, setting: RowContext, job: Job, rows: Sequence[ValidatedRow], way: RowStrategy
+    session: Session, context: RowContext, job: Job, rows: Sequence[ValidatedRow], strategy: RowStrategy
 ) -> list[RowResult]:
     """Execute `rows` by `strategy`, refusing those that would create the same tenant as a row of another chunk."""
-    before = load_first_rows(session, job, {key for one in rows for _, key in _hash_claims(one)})
-    refused = {one.row.number: result for one in rows if (result := _refuse_duplicate(one, before)) is not None}
-    left = [one for one in rows if one.row.number not in refused]
-    found = {result.row: result for result in way(session, setting, job, left)} | refused
-    return [found[one.row.number] for one in rows]
+    before = load_first_rows(session, job, {key for row in rows for _, key in _hash_claims(row)})
+    refused = {row.number: result for row in rows if (result := _refuse_duplicate(row, before)) is not None}
+    left = [row for row in rows if row.number not in refused]
+    results = {result.row: result for result in strategy(session, context, job, left)} | refused
+    return [results[row.number] for row in rows]
 
 
 def collect_claims(rows: Sequence[ValidatedRow], results: Sequence[RowResult]) -> Iterator[tuple[str, int]]:
@@ -45,37 +45,37 @@ def collect_claims(rows: Sequence[ValidatedRow], results: Sequence[RowResult]) -
 
     Failed rows and rows with an idempotency key are left out: the same row may come again in another chunk.
     """
-    for one, result in zip(rows, results, strict=True):
-        if result.state == "failed" or one.key is not None:
+    for row, result in zip(rows, results, strict=True):
+        if result.state == "failed" or row.key is not None:
             continue
         if result.status == 201:
-            yield from ((key, one.row.number) for _, key in _hash_claims(one))
+            yield from ((key, row.number) for _, key in _hash_claims(row))
         elif result.tenant is not None:
-            yield result.tenant, one.row.number
+            yield result.tenant, row.number
 
 
-def save_claims(session: Session, job: Job, rehearsal: RollbackWithResults) -> None:
+def save_claims(session: Session, job: Job, rollback: RollbackWithResults) -> None:
     """Record the claims of a dry run for later chunks. Raises `DryRunConflict`."""
-    if not try_save_first_rows(session, job, rehearsal.meant):
+    if not try_save_first_rows(session, job, rollback.claims):
         raise DryRunConflict
 
 
-def _refuse_duplicate(one: ValidatedRow, before: Mapping[str, int]) -> RowResult | None:
+def _refuse_duplicate(row: ValidatedRow, before: Mapping[str, int]) -> RowResult | None:
     """Return the failure of a row that conflicts with another chunk's row, else None.
 
     Rows with an idempotency key are never refused.
     """
-    if one.key is None:
-        for field, key in _hash_claims(one):
+    if row.key is None:
+        for field, key in _hash_claims(row):
             if key in before:
                 first = before[key]
-                return one.refused(DuplicateRow(f"Row {first} has the same {field}.", first_row=first))
+                return row.fail(DuplicateRow(f"Row {first} has the same {field}.", first_row=first))
     return None
 
 
-def _hash_claims(one: ValidatedRow) -> Iterator[tuple[str, str]]:
+def _hash_claims(row: ValidatedRow) -> Iterator[tuple[str, str]]:
     """Yield the field name and a hash of each unique value of the tenant that the row creates."""
-    values = (one.act.values if one.act is not None else None) or {}
+    values = (row.action.values if row.action is not None else None) or {}
     for field, name in (("email", "email_key"), ("external id", "external_id")):
         if values.get(name) is not None:
             yield field, hashlib.sha256(f"{name}\n{values[name]}".encode()).hexdigest()

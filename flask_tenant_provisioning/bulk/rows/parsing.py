@@ -31,12 +31,12 @@ _COLUMNS = {
 }
 
 
-def make_column_predicate(operation: str, own: TenantFields | None) -> IsColumn:
+def make_column_predicate(operation: str, custom_fields: TenantFields | None) -> IsColumn:
     """Return the predicate for column names that rows of `operation` may have, including the host's `custom_fields`."""
     names = _COLUMNS[operation] | {ROW_IDEMPOTENCY_KEY}
     writes = _COLUMNS[operation] >= _WRITABLE_COLUMNS
-    if writes and own is not None:
-        names |= {name for name, field in own.fields.items() if not field.dump_only}
+    if writes and custom_fields is not None:
+        names |= {name for name, field in custom_fields.fields.items() if not field.dump_only}
 
     def is_column(name: str) -> bool:
         key = name.removeprefix(METADATA_PREFIX)
@@ -59,18 +59,18 @@ class Row(NamedTuple):
     @property
     def external_id(self) -> str | None:
         """The external id in the row, so that callers can find its result; None if there is none or it is invalid."""
-        found = self.body.get("external_id")
-        return found if isinstance(found, str) and len(found) <= 128 else None
+        value = self.body.get("external_id")
+        return value if isinstance(value, str) and len(value) <= 128 else None
 
 
-def parse_rows(chunk: Chunk, *, cells: bool, own: TenantFields | None) -> Iterator[Row]:
+def parse_rows(chunk: Chunk, *, is_table: bool, custom_fields: TenantFields | None) -> Iterator[Row]:
     """Yield the rows of a chunk. With `is_table` they came as CSV, where every value is text."""
     texts = decompress(chunk.payload).split(b"\n")
     lines = decompress_lines(chunk.first_line, chunk.rows, chunk.lines)
     for number, (line, text) in enumerate(zip(lines, texts, strict=True), chunk.first_row):
         try:
             body = parse_json(text)
-            yield Row(number, line, _parse_cells(body, own) if cells else _require_object(body))
+            yield Row(number, line, _parse_cells(body, custom_fields) if is_table else _require_object(body))
         except ProvisioningError as error:
             yield Row(number, line, {}, _drop_line_number(error))
 
@@ -81,19 +81,19 @@ def _require_object(body: Any) -> dict[str, Any]:
     return body
 
 
-def _parse_cells(body: Any, own: TenantFields | None) -> dict[str, Any]:
+def _parse_cells(body: Any, custom_fields: TenantFields | None) -> dict[str, Any]:
     """Return the cells of a CSV row as a body: metadata nested, and the host's fields converted to JSON types."""
     if not isinstance(body, dict):
         raise make_invalid_input([make_entry(WRONG_WIDTH)])
-    found: dict[str, Any] = {}
+    document: dict[str, Any] = {}
     for name, text in body.items():
         if name.startswith(METADATA_PREFIX):
-            found.setdefault(METADATA, {})[name.removeprefix(METADATA_PREFIX)] = text
-        elif own is not None and name in own.fields:
-            found[name] = text_to_json(own.fields[name], text)
+            document.setdefault(METADATA, {})[name.removeprefix(METADATA_PREFIX)] = text
+        elif custom_fields is not None and name in custom_fields.fields:
+            document[name] = text_to_json(custom_fields.fields[name], text)
         else:
-            found[name] = text
-    return found
+            document[name] = text
+    return document
 
 
 def _drop_line_number(error: ProvisioningError) -> ProvisioningError:

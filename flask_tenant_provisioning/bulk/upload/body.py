@@ -11,10 +11,10 @@ from flask import request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from ...errors import MalformedUpload, ProvisioningError, UnsupportedMediaType, UploadTooLarge
-from ...web.headers import get_content_coding, require_media_type
+from ...web.headers import require_media_type
 from ...web.long_requests import LongRequest, find_connection, make_upload_pace, make_watchdog, shut_down
 from ...web.request import MAX_EXPOSED_BODY, BodyReader, Readable, Request, expose_body
-from .reader import ENCODINGS, list_media_types
+from .reader import ENCODINGS, MEDIA_TYPES
 
 #: Bytes per read.
 _READ_SIZE = 64 * 1024
@@ -30,11 +30,13 @@ class UploadBody:
     upload: reading on would wait for bytes that never come, and a large upload is not kept in memory.
     """
 
-    def __init__(self, stream: Readable, announced: int | None, hold: LongRequest, nothing: bytes = b"") -> None:
-        self._stream, self._announced, self._hold = stream, announced, hold
+    def __init__(
+        self, stream: Readable, content_length: int | None, hold: LongRequest, empty_body: bytes = b""
+    ) -> None:
+        self._stream, self._content_length, self._long_request = stream, content_length, hold
         self._hash = hashlib.sha256()
-        self._kept: bytes | None = b""
-        self._nothing = nothing
+        self._buffer: bytes | None = b""
+        self._empty_body = empty_body
         self.size = 0
 
     @property
@@ -46,8 +48,8 @@ class UploadBody:
         return self
 
     def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
-        self._hold.release()
-        expose_body(self._kept if self._kept and failure is None else self._nothing)
+        self._long_request.release()
+        expose_body(self._buffer if self._buffer and failure is None else self._empty_body)
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the body in parts.
@@ -57,10 +59,10 @@ class UploadBody:
         while part := self._read(_READ_SIZE):
             self._hash.update(part)
             self.size += len(part)
-            self._kept = None if self._kept is None or self.size > MAX_EXPOSED_BODY else self._kept + part
+            self._buffer = None if self._buffer is None or self.size > MAX_EXPOSED_BODY else self._buffer + part
             yield part
-        if self._announced is not None and self.size < self._announced:
-            raise self._broken()
+        if self._content_length is not None and self.size < self._content_length:
+            raise self._make_truncated_error()
         if not self.size:
             raise MalformedUpload("The body is empty, or the server in front does not pass on chunked bodies.")
 
@@ -71,10 +73,10 @@ class UploadBody:
         except (ProvisioningError, RequestEntityTooLarge):
             raise
         except Exception as error:
-            raise self._broken() from error
+            raise self._make_truncated_error() from error
 
-    def _broken(self) -> MalformedUpload:
-        whole = "" if self._announced is None else f" of {self._announced}"
+    def _make_truncated_error(self) -> MalformedUpload:
+        whole = "" if self._content_length is None else f" of {self._content_length}"
         return MalformedUpload(f"The upload broke off after {self.size}{whole} bytes.")
 
 
@@ -85,16 +87,14 @@ def open_body(call: Request) -> UploadBody:
     upload of this size. Nothing of the body is read then: some servers would wait for all of it before the next
     request.
     """
-    require_media_type(*list_media_types(), encodings=ENCODINGS)
+    require_media_type(*MEDIA_TYPES, encodings=ENCODINGS)
     if request.mimetype_params.get("charset", "utf-8").lower() not in _CHARSETS:
-        raise UnsupportedMediaType(
-            "Send UTF-8.", accepted=list(list_media_types()), headers={"Accept": "*/*;charset=utf-8"}
-        )
-    announced, settings = request.content_length, call.mount.settings
-    if announced is not None and announced > settings.bulk_max_bytes:
+        raise UnsupportedMediaType("Send UTF-8.", accepted=list(MEDIA_TYPES), headers={"Accept": "*/*;charset=utf-8"})
+    content_length, settings = request.content_length, call.mount.settings
+    if content_length is not None and content_length > settings.bulk_max_bytes:
         raise UploadTooLarge(f"The upload is larger than {settings.bulk_max_bytes} bytes.")
     hold = call.hold(make_upload_pace(settings))
-    if (announced or 0) > MAX_BYTES_WITHOUT_SEAT:
+    if (content_length or 0) > MAX_BYTES_WITHOUT_SEAT:
         try:
             hold.take_seat()
         except ProvisioningError:
@@ -102,10 +102,5 @@ def open_body(call: Request) -> UploadBody:
             shut_down(find_connection(request.environ), socket.SHUT_RD)
             raise
     return UploadBody(
-        BodyReader(hold, call.mount.once(make_watchdog)), announced, hold, b"[]" if request.is_json else b""
+        BodyReader(hold, call.mount.once(make_watchdog)), content_length, hold, b"[]" if request.is_json else b""
     )
-
-
-def read_encoding() -> str | None:
-    """How the body is packed; None where it is not."""
-    return get_content_coding()

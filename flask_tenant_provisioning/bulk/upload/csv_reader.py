@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from json.encoder import encode_basestring as quoted
+from json.encoder import encode_basestring as quote
 
 from .limits import UploadFormatError, UploadLimitError, UploadLimits
 
@@ -35,8 +35,8 @@ def _join_quoted_lines(number: int, line: bytes, lines: Iterator[tuple[int, byte
     record = bytearray(line)
     for _, line in lines:
         record += line
-        if len(record) > limits.row_bytes:
-            detail = f"A row is larger than {limits.row_bytes} bytes; perhaps a quote is not closed."
+        if len(record) > limits.max_row_bytes:
+            detail = f"A row is larger than {limits.max_row_bytes} bytes; perhaps a quote is not closed."
             raise UploadLimitError(detail, number)
         if line.count(b'"') & 1:
             break
@@ -83,21 +83,21 @@ def read_csv(
     not UTF-8 are kept in the JSON. Raises `UploadLimitError`, and `UploadFormatError` for quotes that violate RFC 4180
     §2 and for a header with a name that is empty, repeated, or not a column.
     """
-    found = read_records(blocks, limits)
-    header = _next_filled_record(found)
+    records = read_records(blocks, limits)
+    header = _next_filled_record(records)
     delimiter = None
     if header and (named := _SEPARATOR.fullmatch(header[1])):
-        delimiter, header = _validate_delimiter(named[1], header[0]), _next_filled_record(found)
+        delimiter, header = _validate_delimiter(named[1], header[0]), _next_filled_record(records)
     if header:
-        columns = _RecordParser(header, delimiter, limits.columns, is_column, restore)
-        for record in found:
-            if row := columns.row(record):
+        parser = _RecordParser(header, delimiter, limits.max_columns, is_column, restore)
+        for record in records:
+            if row := parser.parse_record(record):
                 yield record[0], row
 
 
-def _next_filled_record(found: Iterator[CsvRecord]) -> CsvRecord | None:
+def _next_filled_record(records: Iterator[CsvRecord]) -> CsvRecord | None:
     """Return the next record that is not made of delimiters only; spreadsheets write such records above a table."""
-    return next((record for record in found if record[1].strip(_BLANK)), None)
+    return next((record for record in records if record[1].strip(_BLANK)), None)
 
 
 def _validate_delimiter(delimiter: str, line: int) -> str:
@@ -120,43 +120,43 @@ class _RecordParser:
     ) -> None:
         self._limit, self._restore = limit, restore
         self._delimiter = delimiter or max(_DETECTED_DELIMITERS, key=_QUOTED.sub("", header[1]).count)
-        sign = re.escape(self._delimiter)
-        plain = rf'[^"{sign}]*+'
+        delimiter = re.escape(self._delimiter)
+        plain = rf'[^"{delimiter}]*+'
         # Quoted and plain text share no first character, so each is scanned once. The last branch is a malformed rest.
-        self._cell = re.compile(rf'(?:"((?:[^"]++|"")*+)"|({plain})){sign}|({plain}".*)', re.DOTALL)
-        names = self._cells(header)
+        self._cell = re.compile(rf'(?:"((?:[^"]++|"")*+)"|({plain})){delimiter}|({plain}".*)', re.DOTALL)
+        names = self._parse_cells(header)
         _validate_header(names, header, limit, is_column)
         self._width = len(names)
-        self._keys = [None if name.startswith(RESULT_PREFIX) else f"{quoted(name)}:" for name in names]
+        self._keys = [None if name.startswith(RESULT_PREFIX) else f"{quote(name)}:" for name in names]
 
-    def row(self, record: CsvRecord) -> bytes | None:
+    def parse_record(self, record: CsvRecord) -> bytes | None:
         """Return a record as JSON, or None if all its cells are empty. Raises `UploadFormatError` for wrong quotes."""
-        cells = self._cells(record)
+        cells = self._parse_cells(record)
         if len(cells) == self._width:
-            pairs = [key + quoted(cell) for key, cell in zip(self._keys, cells, strict=True) if cell and key]
+            pairs = [key + quote(cell) for key, cell in zip(self._keys, cells, strict=True) if cell and key]
             if not pairs and not any(cells):
                 return None
             text = f"{{{','.join(pairs)}}}"
         elif not any(cells):
             return None
         else:
-            text = f"[{','.join(map(quoted, cells))}]"
+            text = f"[{','.join(map(quote, cells))}]"
         return text.encode(errors="surrogateescape")
 
-    def _cells(self, record: CsvRecord) -> list[str]:
-        cells = self._split(record)
+    def _parse_cells(self, record: CsvRecord) -> list[str]:
+        cells = self._split_cells(record)
         return cells if self._restore is None else [*map(self._restore, cells)]
 
-    def _split(self, record: CsvRecord) -> list[str]:
+    def _split_cells(self, record: CsvRecord) -> list[str]:
         text = record[1]
         if '"' not in text:
             return text.split(self._delimiter, self._limit + 1)[: self._limit + 1]
-        parts = self._parts(text + self._delimiter)
+        parts = self._match_cells(text + self._delimiter)
         if rest := parts[-1][2]:
             raise _make_quote_error(record, len(text) + len(self._delimiter) - len(rest))
         return [inside.replace('""', '"') + plain for inside, plain, _ in parts]
 
-    def _parts(self, text: str) -> list[tuple[str, str, str]]:
+    def _match_cells(self, text: str) -> list[tuple[str, str, str]]:
         """Return for each cell its quoted text, its plain text, and the rest of the record if the cell is neither.
 
         Matching is lazy for records with many delimiters, since a row of commas could make a million cells.
@@ -164,7 +164,7 @@ class _RecordParser:
         if text.count(self._delimiter) <= self._limit:
             return self._cell.findall(text)
         cells = islice(self._cell.finditer(text), self._limit + 1)
-        return [(found[1] or "", found[2] or "", found[3] or "") for found in cells]
+        return [(cell[1] or "", cell[2] or "", cell[3] or "") for cell in cells]
 
 
 def _make_quote_error(record: CsvRecord, start: int) -> UploadFormatError:
@@ -188,8 +188,8 @@ def _validate_header(names: list[str], header: CsvRecord, limit: int, is_column:
         raise UploadFormatError("The header is not UTF-8, or holds a NUL character.", line)
     if "" in names:
         raise UploadFormatError(f"Column {names.index('') + 1} of the header has no name.", line)
-    if twice := next((name for place, name in enumerate(names) if name in names[:place]), None):
-        raise UploadFormatError(f"The header names the column {_format_names([twice])} twice.", line)
+    if repeated := next((name for place, name in enumerate(names) if name in names[:place]), None):
+        raise UploadFormatError(f"The header names the column {_format_names([repeated])} twice.", line)
     unknown = [name for name in names if is_column and not name.startswith(RESULT_PREFIX) and not is_column(name)]
     if unknown:
         what = "a column that rows" if len(unknown) == 1 else "columns that rows"
@@ -202,4 +202,4 @@ def _format_names(names: list[str]) -> str:
     """Return the first few names for an error message, long ones cut."""
     cut = [name if len(name) <= _NAME_SHOWN else f"{name[:_NAME_SHOWN]}…" for name in names[:_NAMES_SHOWN]]
     more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
-    return ", ".join(map(quoted, cut)) + more
+    return ", ".join(map(quote, cut)) + more

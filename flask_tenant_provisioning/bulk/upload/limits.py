@@ -41,31 +41,31 @@ class UploadLimits(NamedTuple):
     """Upper limits of an upload; sizes in bytes."""
 
     #: Rows, blank lines not counted.
-    rows: int
+    max_rows: int
     #: The upload as sent, and also after decompression.
-    bytes: int
+    max_bytes: int
     #: One row, as sent and as JSON, in which a row of a CSV repeats the column names.
-    row_bytes: int = 256 * 1024
+    max_row_bytes: int = 256 * 1024
     #: Columns of a CSV.
-    columns: int = 1000
+    max_columns: int = 1000
     #: All rows as JSON; by default `_JSON_GROWTH` times `max_bytes`.
-    rows_bytes: int | None = None
+    max_rows_bytes: int | None = None
 
     def require_row(self, size: int, line: int) -> None:
         """Raise `UploadLimitError` for a row of `size` bytes that is too large."""
-        if size > self.row_bytes:
-            raise UploadLimitError(f"A row is larger than {self.row_bytes} bytes.", line)
+        if size > self.max_row_bytes:
+            raise UploadLimitError(f"A row is larger than {self.max_row_bytes} bytes.", line)
 
     def require_lines(self, count: int) -> None:
         """Raise `UploadLimitError` for too many lines, blank lines and those within quotes included."""
-        longest = _SPARE_LINES + _LINES_PER_ROW * self.rows
+        longest = _SPARE_LINES + _LINES_PER_ROW * self.max_rows
         if count > longest:
             raise UploadLimitError(f"The upload has more than {longest} lines.")
 
     def require_rows(self, count: int, size: int) -> None:
         """Raise `UploadLimitError` for too many rows, or for rows that are too large in total."""
-        if count > self.rows:
-            raise UploadLimitError(f"The upload has more than {self.rows} rows.")
-        largest = self.bytes * _JSON_GROWTH if self.rows_bytes is None else self.rows_bytes
+        if count > self.max_rows:
+            raise UploadLimitError(f"The upload has more than {self.max_rows} rows.")
+        largest = self.max_bytes * _JSON_GROWTH if self.max_rows_bytes is None else self.max_rows_bytes
         if size > largest:
             raise UploadLimitError(f"The rows are larger than {largest} bytes as JSON.")

@@ -90,6 +90,8 @@ _READERS: dict[str, Callable[[Iterable[bytes], UploadLimits], NumberedRows]] = {
     "application/jsonl": json_reader.read_ndjson,
     "text/csv": csv_reader.read_csv,
 }
+#: Media types of uploads.
+MEDIA_TYPES = tuple(_READERS)
 
 
 class UploadChunk(NamedTuple):
@@ -101,11 +103,6 @@ class UploadChunk(NamedTuple):
     lines: Sequence[int]
     #: The rows, separated by ``b"\n"``. Each should be JSON, but is not validated yet.
     payload: bytes
-
-
-def list_media_types() -> tuple[str, ...]:
-    """Return the media types that `read_chunks` reads."""
-    return tuple(_READERS)
 
 
 def read_chunks(
@@ -132,9 +129,9 @@ def read_chunks(
     """
     if media_type not in _READERS or encoding not in (None, *ENCODINGS):
         raise ValueError(f"unsupported media type {media_type} or encoding {encoding}")
-    data: Iterable[bytes] = split_blocks(enforce_size(stream, limits.bytes, "The upload"), block)
+    data: Iterable[bytes] = split_blocks(enforce_size(stream, limits.max_bytes, "The upload"), block)
     if encoding:
-        data = split_blocks(enforce_size(decompress_gzip(data), limits.bytes, "The upload, unpacked,"), block)
+        data = split_blocks(enforce_size(decompress_gzip(data), limits.max_bytes, "The upload, unpacked,"), block)
     reader = (
         partial(csv_reader.read_csv, is_column=is_column, restore=restore)
         if media_type == "text/csv"
@@ -158,7 +155,7 @@ def _group_rows(
 ) -> Iterator[tuple[list[int], list[bytes]]]:
     lines: list[int] = []
     payload: list[bytes] = []
-    room, longest = CHUNK_BYTES, limits.row_bytes
+    room, longest = CHUNK_BYTES, limits.max_row_bytes
     for line, row in rows:
         size = len(row) + 1
         if size > longest:
