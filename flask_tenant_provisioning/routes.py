@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .bulk.routes import item_routes, routes as bulk_routes
+from .bulk.routes import routes as bulk_routes
 from .events.routes import routes as event_routes
 from .health import routes as health_routes
 from .openapi.routes import routes as openapi_routes
@@ -19,7 +19,6 @@ ROUTES: tuple[Route, ...] = (
     *lifecycle_routes,
     *step_routes,
     *bulk_routes,
-    *item_routes,
     *settings_routes,
     *partner_routes,
     *usage_routes,

@@ -19,7 +19,7 @@ from flask_tenant_provisioning.workers.worker import make_worker
 from tests.witness import rows, storage_of
 from tests.world import Caller
 
-LIMITS = UploadLimits(rows=1_000_000, bytes=1 << 30)
+LIMITS = UploadLimits(max_rows=1_000_000, max_bytes=1 << 30)
 
 
 class Bulk:
@@ -34,7 +34,7 @@ class Bulk:
         """A job that waits for a worker: of NDJSON rows, or of a CSV text."""
         is_table = isinstance(sent, str)
         data = sent.encode() if isinstance(sent, str) else b"".join(map(_line, sent))
-        more = {"mode": "partial", "rehearsal": False, **options}
+        more = {"mode": "partial", "dry_run": False, **options}
         kind = "text/csv" if is_table else "application/x-ndjson"
         upload = Upload(operation, media_type=kind, encoding=None, stream=[data], **more)
         storage = storage_of(self.app)

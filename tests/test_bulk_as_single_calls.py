@@ -150,7 +150,7 @@ class Calls(Stage):
         tenant = tried.get_json()["tenant"]
         if (first := self._firsts.get(tenant)) is not None:
             refusal = {"status": 409, "code": "duplicate-row", "first_row": first}
-            return self._failed(number, body, {**refusal, "detail": f"Row {first} means the same tenant."})
+            return self._failed(number, body, {**refusal, "detail": f"Row {first} refers to the same tenant."})
         before = self.partner("GET", f"/tenants/{tenant}").get_json().get("version")
         answer = self.partner(method, path, **options)
         assert answer.status_code == tried.status_code, answer.text

@@ -221,7 +221,7 @@ def test_a_row_keeps_100_errors(partner: Caller) -> None:
 def test_names_that_no_header_could_hold_are_no_table(partner: Caller) -> None:
     path = done(partner, lines({"a" * 200_000: 1}, {"b" * 200_000: 1}))
     answer = partner("GET", path, headers={"Accept": CSV})
-    detail = "The names of the rows' columns are longer than a row may be: ask for another type."
+    detail = "The names of the rows' columns are longer than a row may be. Request another media type."
     refused(answer, 406, "not-acceptable", detail)
 
 
@@ -302,7 +302,7 @@ def test_an_atomic_job_that_fails_says_what_was_skipped(partner: Caller) -> None
 def test_more_columns_than_a_table_has_are_read_otherwise(partner: Caller) -> None:
     path = done(partner, lines({f"field {n}": 1 for n in range(994)}))
     answer = partner("GET", path, headers={"Accept": CSV})
-    detail = "The rows have more columns than the 993 that a table has: ask for another type."
+    detail = "The rows have more columns than the 993 that a table may have. Request another media type."
     refused(answer, 406, "not-acceptable", detail)
     assert partner("GET", path, headers={"Accept": NDJSON}).status_code == 200
 

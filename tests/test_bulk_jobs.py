@@ -380,7 +380,7 @@ def test_a_partner_has_so_many_jobs_under_way(make_app: MakeApp) -> None:
     app = make_app(PROVISIONING_BULK_OPEN_JOBS=2)
     partner, other = Caller(app), Caller(app)
     first, _second = uploaded(partner, [named(1)]), uploaded(partner, [named(2)])
-    detail = "2 bulk jobs are under way: wait until one has ended."
+    detail = "2 bulk jobs are in progress. Wait until one has ended."
     refused(partner("POST", JOBS, json=[named(3)]), 403, "quota-exceeded", detail, limit=2)
     uploaded(other, [named(4)])
     partner("POST", f"{JOBS}/{first['job']}/cancel")
@@ -396,7 +396,7 @@ def test_a_resumed_job_counts_as_under_way(make_app: MakeApp) -> None:
     first = uploaded(partner, [named(3)])
     assert partner("POST", f"{JOBS}/{cancelled[0]['job']}/resume").status_code == 202
     assert partner("POST", f"{JOBS}/{cancelled[0]['job']}/resume").status_code == 202
-    detail = "2 bulk jobs are under way: wait until one has ended."
+    detail = "2 bulk jobs are in progress. Wait until one has ended."
     refused(partner("POST", f"{JOBS}/{cancelled[1]['job']}/resume"), 403, "quota-exceeded", detail, limit=2)
     assert read(partner, cancelled[1])["state"] == "cancelled"
     done(partner, first)

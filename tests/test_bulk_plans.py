@@ -22,7 +22,7 @@ from tests.world import Caller
 STATEMENTS: dict[str, Callable[[Storage], Statement]] = {
     "lock": lambda storage: storage.once(TenantSQL).lock_many,
     "holders": lambda storage: storage.once(TenantSQL).find_holders,
-    "firsts": lambda storage: storage.once(BulkSQL).firsts,
+    "firsts": lambda storage: storage.once(BulkSQL).first_rows,
 }
 #: The columns of each index that is to be searched by all of them.
 KEYS = {

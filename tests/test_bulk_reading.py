@@ -14,9 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from flask_tenant_provisioning.bulk.upload.limits import UploadLimits
-from flask_tenant_provisioning.bulk.upload.reader import UploadChunk, list_media_types, read_chunks
+from flask_tenant_provisioning.bulk.upload.reader import MEDIA_TYPES, UploadChunk, read_chunks
 
-LIMITS = UploadLimits(rows=100_000, bytes=1 << 30)
+LIMITS = UploadLimits(max_rows=100_000, max_bytes=1 << 30)
 JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
 
 WIDTHS = st.integers(1, 40)
@@ -201,10 +201,10 @@ def test_columns_of_a_result_file_are_ignored_and_empty_cells_left_out() -> None
 
 
 def test_what_is_read_can_be_asked() -> None:
-    assert list_media_types() == (JSON, NDJSON, "application/jsonl", CSV)
+    assert MEDIA_TYPES == (JSON, NDJSON, "application/jsonl", CSV)
 
 
 @pytest.mark.parametrize(("media_type", "encoding"), [("text/plain", None), (NDJSON, "br"), (NDJSON, "")])
 def test_what_is_not_read_is_the_callers_mistake(media_type: str, encoding: str | None) -> None:
-    with pytest.raises(ValueError, match="No reader"):
+    with pytest.raises(ValueError, match="unsupported media type"):
         read_chunks([], media_type, encoding, LIMITS)

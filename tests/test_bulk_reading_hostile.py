@@ -13,16 +13,16 @@ from flask_tenant_provisioning.bulk.upload.limits import UploadError, UploadForm
 from flask_tenant_provisioning.bulk.upload.reader import read_chunks
 from tests.test_bulk_reading import CSV, JSON, NDJSON, rows
 
-LIMITS = UploadLimits(rows=100_000, bytes=1 << 30)
+LIMITS = UploadLimits(max_rows=100_000, max_bytes=1 << 30)
 MIB = 1 << 20
-NO_ARRAY = "The upload is no JSON array: it does not begin with [."
+NO_ARRAY = "The upload is not a JSON array: it does not begin with [."
 WITHIN = "The JSON array ends within a row."
 OPEN = "The JSON array is not closed."
 COMMA = "A comma is missing between two rows."
 OTHER_KIND = "A bracket is closed by one of the other kind."
 AFTER = "Something follows after the JSON array."
-STRAY = "A quote stands inside of a cell without being doubled."
-GOES_ON = "A cell goes on after its closing quote; a quote within it is written twice."
+STRAY = "A quote inside of a cell is not doubled."
+GOES_ON = "A cell continues after its closing quote. Write a quote inside of a cell twice."
 NOT_CLOSED = "A quote is not closed."
 SEPARATOR = "The first line names a delimiter that is none of , ; | and tab."
 UNREADABLE = "The header is not UTF-8, or holds a NUL character."
@@ -121,7 +121,7 @@ def refusal(
     return str(caught.value)
 
 
-SMALL = UploadLimits(rows=2, bytes=100, row_bytes=10)
+SMALL = UploadLimits(max_rows=2, max_bytes=100, max_row_bytes=10)
 LONG = "A row is larger than 10 bytes. (line 2)"
 LARGE = {
     "a line": (NDJSON, b"1\n12345678901\n2", LONG),
@@ -174,7 +174,7 @@ def test_a_gzip_is_as_large_as_what_it_holds() -> None:
 
 
 ONE = gzip.compress(b"1\n")
-DAMAGED = "The upload is no gzip, or damaged."
+DAMAGED = "The upload is not gzip, or it is damaged."
 SHORT = "The gzip ends too early."
 PACKED = {
     "nothing": (b"", SHORT),
@@ -208,7 +208,7 @@ def growth(stream: Iterable[bytes], media_type: str, encoding: str | None = None
     """How many bytes more are held at most while an upload is read, whether it is refused or not."""
     tracemalloc.start()
     try:
-        for _ in read_chunks(stream, media_type, encoding, LIMITS._replace(rows=10_000_000)):
+        for _ in read_chunks(stream, media_type, encoding, LIMITS._replace(max_rows=10_000_000)):
             pass
     except UploadError:
         pass

@@ -66,11 +66,11 @@ class Limited:
         """A worker's claim of a chunk for which places are reserved, and what it does next."""
         work = SingleJobWork(self.bulk.mount, LEASE, job)
         (piece,) = work.claim(1)
-        plan = ChunkExecution(
+        execution = ChunkExecution(
             self.bulk.mount, piece, self.bulk.mount.storage.read(lambda s: chunks.load_chunks(s, piece))
         )
-        plan.reserve(lambda _seconds: None)
-        return work, piece, plan
+        execution.reserve(lambda _seconds: None)
+        return work, piece, execution
 
 
 class Gate:
@@ -171,7 +171,7 @@ def test_a_row_that_a_hook_refuses_leaves_its_place_to_others(database_url: str)
 
 def test_a_rehearsal_reserves_nothing(database_url: str) -> None:
     host = Limited(database_url, 10, 2)
-    job = host.bulk.upload("create", [named(n) for n in range(3)], rehearsal=True)
+    job = host.bulk.upload("create", [named(n) for n in range(3)], dry_run=True)
     work, piece, _ = host.begun(job)
     assert set(host.counters().values()) == {(0, 0)}
     work.run(piece)
@@ -184,16 +184,16 @@ def test_whoever_claims_a_chunk_next_gives_back_what_a_dead_worker_reserved(data
     job = host.bulk.upload("create", [named(n) for n in range(3)])
     host.begun(job)
     host.clock.now += LEASE
-    _, _, plan = host.begun(job)
+    _, _, execution = host.begun(job)
     assert host.counters() == {"licence": (0, 3), "partner": (0, 3)}
-    host.bulk.mount.storage.transaction(plan.do)
+    host.bulk.mount.storage.transaction(execution.execute)
     assert host.require_exact() == 3
 
 
 def test_the_chores_give_back_what_nobody_claims_any_more(database_url: str) -> None:
     host = Limited(database_url, 10, 4)
     job = host.bulk.upload("create", [named(n) for n in range(3)])
-    _, _, plan = host.begun(job)
+    _, _, execution = host.begun(job)
     host.bulk.act(actions.cancel_job, job)
     chores = Maintenance(host.bulk.mount)
     chores.do()
@@ -203,7 +203,7 @@ def test_the_chores_give_back_what_nobody_claims_any_more(database_url: str) -> 
         chores.do()
         assert host.require_exact() == 0
     with pytest.raises(chunks.LeaseLost):
-        host.bulk.mount.storage.transaction(plan.do)
+        host.bulk.mount.storage.transaction(execution.execute)
     assert host.require_exact() == 0, "a worker that lives after all makes nothing without its places"
     host.bulk.act(actions.resume_job, job)
     host.bulk.work()
@@ -268,24 +268,24 @@ def test_a_tenant_that_is_gone_by_then_gets_a_place_too(database_url: str) -> No
     host = Limited(database_url, 10, 4)
     made = host.partner.create(external_id="e0")
     job = host.bulk.upload("upsert", [named(0), named(1)])
-    _, _, plan = host.begun(job)
+    _, _, execution = host.begun(job)
     assert host.counters()["partner"] == (1, 1)
     assert host.partner("DELETE", f"/tenants/{made['tenant']}").status_code == 200
     storage = host.bulk.mount.storage
     with pytest.raises(TooFewPlaces):
-        storage.transaction(plan.do)
-    plan.reserve(lambda _seconds: None, for_all=True)
-    storage.transaction(plan.do)
+        storage.transaction(execution.execute)
+    execution.reserve(lambda _seconds: None, for_all=True)
+    storage.transaction(execution.execute)
     assert host.require_exact() == 2
 
 
 def test_a_limit_that_goes_and_comes_while_a_job_is_done_stays_exact(database_url: str) -> None:
     host = Limited(database_url, 10, 4)
     job = host.bulk.upload("create", [named(n) for n in range(2)])
-    _, _, plan = host.begun(job)
+    _, _, execution = host.begun(job)
     host.limit(None)
     host.limit(3)
-    host.bulk.mount.storage.transaction(plan.do)
+    host.bulk.mount.storage.transaction(execution.execute)
     assert host.require_exact() == 2
     host.clock.now += 600
     assert host.partner("POST", "/tenants", json=named(8)).status_code == 201
@@ -296,7 +296,7 @@ def test_a_limit_that_goes_and_comes_while_a_job_is_done_stays_exact(database_ur
 def test_a_limit_that_comes_while_a_job_is_done_counts_its_tenants(database_url: str) -> None:
     host = Limited(database_url, 10, None)
     job = host.bulk.upload("create", [named(n) for n in range(2)])
-    _, _, plan = host.begun(job)
+    _, _, execution = host.begun(job)
     host.limit(5)
-    host.bulk.mount.storage.transaction(plan.do)
+    host.bulk.mount.storage.transaction(execution.execute)
     assert host.require_exact() == 2

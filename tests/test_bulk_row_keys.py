@@ -111,7 +111,7 @@ def test_other_operations_answer_as_they_did_the_first_time(bulk: Bulk, operatio
     assert came(first + again) == [("succeeded", 200, None), ("unchanged", 200, None)]
 
 
-@pytest.mark.parametrize("options", [{"rehearsal": True}, {"mode": "atomic"}], ids=["rehearsal", "failed atomic job"])
+@pytest.mark.parametrize("options", [{"dry_run": True}, {"mode": "atomic"}], ids=["rehearsal", "failed atomic job"])
 def test_what_leaves_nothing_leaves_no_key(bulk: Bulk, options: dict[str, Any]) -> None:
     bulk.do("create", [keyed(1, "one"), keyed(2, "two", email="no address")], **options)
     assert rows(bulk.app, "idempotency") == []
@@ -168,7 +168,7 @@ def test_a_table_may_have_a_column_of_keys(bulk: Bulk) -> None:
 def test_a_rehearsal_of_the_same_row_in_several_chunks_ends(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(actions, "CHUNK_ROWS", 1)
     bulk.do("create", [keyed(1, "done")])
-    found = bulk.do("create", [keyed(1, "done"), keyed(2, "two"), keyed(2, "two"), keyed(1, "done")], rehearsal=True)
+    found = bulk.do("create", [keyed(1, "done"), keyed(2, "two"), keyed(2, "two"), keyed(1, "done")], dry_run=True)
     unchanged, new = ("unchanged", 201, None), ("succeeded", 201, None)
     assert came(found) == [unchanged, new, new, unchanged]
     assert len(rows(bulk.app, "tenants")) == 1

@@ -78,19 +78,19 @@ def streamed(partner: Caller, source: io.RawIOBase, media_type: str = NDJSON, **
 
 # What is no upload.
 
-GOES_ON = "A cell goes on after its closing quote; a quote within it is written twice."
+GOES_ON = "A cell continues after its closing quote. Write a quote inside of a cell twice."
 UNKNOWN = "The header names columns that rows of this operation do not have: "
 
 
 @pytest.mark.parametrize(
     ("media_type", "data", "detail", "line"),
     [
-        ("application/json", b"{}", "The upload is no JSON array: it does not begin with [.", 1),
+        ("application/json", b"{}", "The upload is not a JSON array: it does not begin with [.", 1),
         ("application/json", b'[{"client_name": "A"},\n{"client', "The JSON array ends within a row.", 2),
         ("application/json", b"[1] [2]", "Something follows after the JSON array.", 1),
         ("text/csv", b'client_name,email\n"A,b\n', "A quote is not closed.", 2),
         ("text/csv", b"email,email\n", 'The header names the column "email" twice.', 1),
-        (NDJSON, b"", "Nothing was sent, or the server in front does not pass on chunked bodies.", None),
+        (NDJSON, b"", "The body is empty, or the server in front does not pass on chunked bodies.", None),
         (NDJSON, b"\n \n", "The upload has no rows.", None),
         ("application/json", b" [ ] ", "The upload has no rows.", None),
         ("text/csv", b"client_name,email\r\n", "The upload has no rows.", None),
@@ -122,9 +122,9 @@ def test_a_frame_that_breaks_after_many_rows_leaves_none_of_them(partner: Caller
 @pytest.mark.parametrize(
     ("data", "detail"),
     [
-        (ROW, "The upload is no gzip, or damaged."),
+        (ROW, "The upload is not gzip, or it is damaged."),
         (gzip.compress(ROW)[:-6], "The gzip ends too early."),
-        (gzip.compress(ROW) + b"more", "The upload is no gzip, or damaged."),
+        (gzip.compress(ROW) + b"more", "The upload is not gzip, or it is damaged."),
     ],
     ids=["none", "cut short", "with more behind it"],
 )

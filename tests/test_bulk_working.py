@@ -190,7 +190,7 @@ def test_an_atomic_job_does_all_or_nothing(bulk: Bulk) -> None:
 
 @pytest.mark.parametrize("mode", ["partial", "atomic"])
 def test_a_rehearsal_says_what_would_be_and_leaves_nothing(bulk: Bulk, mode: str) -> None:
-    job = bulk.upload("create", [named(1), named(2)], mode=mode, rehearsal=True)
+    job = bulk.upload("create", [named(1), named(2)], mode=mode, dry_run=True)
     bulk.work()
     assert [(one.state, one.status) for one in bulk.results(job)] == [("succeeded", 201)] * 2
     assert rows(bulk.app, "tenants") == []
@@ -203,8 +203,8 @@ def test_a_rehearsal_says_what_would_be_and_leaves_nothing(bulk: Bulk, mode: str
         ("create", [named(1), named(2), named(1)], "Row {} has the same email."),
         ("create", [named(1, external_id="x"), named(2, external_id="x")], "Row {} has the same external id."),
         ("upsert", [named(1, external_id="x"), named(1, external_id="x")], "Row {} has the same email."),
-        ("upsert", [named(1, external_id="old"), named(2, external_id="old")], "Row {} means the same tenant."),
-        ("suspend", [{"external_id": "old"}, {"external_id": "old"}], "Row {} means the same tenant."),
+        ("upsert", [named(1, external_id="old"), named(2, external_id="old")], "Row {} refers to the same tenant."),
+        ("suspend", [{"external_id": "old"}, {"external_id": "old"}], "Row {} refers to the same tenant."),
     ],
 )
 def test_a_rehearsal_finds_what_rows_of_other_chunks_mean_too(
@@ -212,7 +212,7 @@ def test_a_rehearsal_finds_what_rows_of_other_chunks_mean_too(
 ) -> None:
     bulk.do("create", [named(0, external_id="old")])
     monkeypatch.setattr(actions, "CHUNK_ROWS", 1)
-    job = bulk.upload(operation, sent, rehearsal=True)
+    job = bulk.upload(operation, sent, dry_run=True)
     at_once(2, lambda _number: bulk.work())
     found = bulk.results(job)
     (failed,) = (one for one in found if one.state == "failed")
@@ -318,7 +318,7 @@ def test_whoever_lost_a_chunk_leaves_nothing(bulk: Bulk) -> None:
     (again,) = BulkWork(bulk.mount, 30).claim(1)
     assert again.number == piece.number
     with pytest.raises(LeaseLost):
-        slow._do(piece)
+        slow._execute_chunk(piece)
     assert rows(bulk.app, "tenants") == []
     slow.run(again)
     assert bulk.job(job).state == "succeeded"

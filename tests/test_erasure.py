@@ -306,7 +306,7 @@ def test_rows_that_took_effect_are_dropped_with_it(make_app: Any) -> None:
     app = make_app()
     bulk = Bulk(app, Caller(app))
     good, bad = {"client_name": "Good", "email": "good@example.com"}, {"client_name": "Bad", "email": "bad"}
-    bulk.do("create", [good, bad], rehearsal=True)
+    bulk.do("create", [good, bad], dry_run=True)
     bulk.do("create", [good, bad])
     bulk.do("create", [{**good, "email": "better@example.com"}])
     found = [as_text(chunk["payload"]) for chunk in rows(app, "bulk_chunks")]

@@ -29,42 +29,43 @@ from .statements import BulkSQL
 from .upload.limits import UploadFormatError, UploadLimits
 from .upload.reader import UploadChunk, read_chunks
 
-#: How many rows a chunk has: a worker does them in a second or less, and another one in the next.
+#: Rows per chunk. A worker executes a chunk in a second or less, and then chooses a partner again.
 CHUNK_ROWS = 1000
 WORKER_SUBJECT = "provisioning-worker"
 
 
 class Upload(NamedTuple):
-    """What is sent, and what is to be done with it."""
+    """The rows to import, as a stream of bytes, and how to execute them."""
 
     operation: str
     mode: str
-    rehearsal: bool
+    dry_run: bool
     media_type: str
     encoding: str | None
     stream: Iterable[bytes]
-    #: Makes the text that is meant of a table's cell, where the two differ.
+    #: Maps a CSV cell to the text that it stands for, such as one without a spreadsheet's escaping.
     restore: Callable[[str], str] | None = None
 
 
 def get_upload_limits(settings: Config, mode: str) -> UploadLimits:
-    """How much the upload of a job in this mode may be."""
+    """Return the limits for the upload of a job in `mode`."""
     rows, size = settings.bulk_max_rows, settings.bulk_max_bytes
     if mode == "atomic":
         size = min(size, settings.bulk_atomic_bytes)
-        return UploadLimits(min(rows, settings.bulk_atomic_rows), size, rows_bytes=size)
+        return UploadLimits(min(rows, settings.bulk_atomic_rows), size, max_rows_bytes=size)
     return UploadLimits(rows, size)
 
 
-def require_job_quota(session: Session, partner: str, most: int) -> None:
-    """Raise `QuotaExceeded` where so many jobs of `partner` are under way.
+def require_job_quota(session: Session, partner: str, max_open_jobs: int) -> None:
+    """Raise `QuotaExceeded` if `partner` already has `max_open_jobs` open jobs.
 
-    Until the transaction ends no other one counts them: what it adds is within the limit.
+    Holds a lock until the transaction ends, so that concurrent uploads cannot exceed the quota together.
     """
     session.hold(f"{session.storage.table('bulk_jobs').name} {partner}")
     (count,) = session.run(session.storage.once(BulkSQL).count_open_jobs, {"partner_id": partner}).fetchone()
-    if count >= most:
-        raise QuotaExceeded(f"{most} bulk jobs are under way: wait until one has ended.", limit=most)
+    if count >= max_open_jobs:
+        detail = f"{max_open_jobs} bulk jobs are in progress. Wait until one has ended."
+        raise QuotaExceeded(detail, limit=max_open_jobs)
 
 
 def receive_upload(
@@ -73,19 +74,19 @@ def receive_upload(
     partner: str,
     upload: Upload,
     limits: UploadLimits,
-    most_open: int | None = None,
+    max_open_jobs: int | None = None,
 ) -> Job:
-    """Store all that is sent, as a job that waits to be `queued`. What fails leaves nothing.
+    """Store an upload as a hidden job that `queue_job` makes visible. On failure the job is removed.
 
-    Raises `QuotaExceeded`, before anything is read, where `most_open` jobs of the partner are under way;
-    `MalformedUpload`, also for an upload without any rows, and `UploadTooLarge`.
+    Raises `QuotaExceeded`, before reading anything, if the partner already has `max_open_jobs` open jobs;
+    `UploadFormatError`, also for an upload without rows; and `UploadLimitError`.
     """
     job = _new_job(storage, actor, partner, upload)
-    storage.transaction(partial(_insert_job, job=job, most_open=most_open))
+    storage.transaction(partial(_insert_job, job=job, max_open_jobs=max_open_jobs))
     rows = count = 0
     try:
         is_column = make_column_predicate(upload.operation, storage.hooks.fields)
-        read = read_chunks(
+        chunks = read_chunks(
             upload.stream,
             upload.media_type,
             upload.encoding,
@@ -94,7 +95,7 @@ def receive_upload(
             is_column=is_column,
             restore=upload.restore,
         )
-        for count, chunk in enumerate(read, 1):
+        for count, chunk in enumerate(chunks, 1):
             storage.transaction(partial(_insert_chunk, job=job, number=count, chunk=chunk))
             rows += len(chunk.lines)
         if not rows:
@@ -106,30 +107,29 @@ def receive_upload(
 
 
 def queue_job(session: Session, job: Job) -> Job:
-    """Let workers find a job that has been received."""
+    """Make a received job visible and available to workers."""
     at = format_instant(session.storage.clock())
     counts = {"new_rows": job.rows, "new_chunks": job.chunks}
-    where = {"partner_id": job.partner_id, "job_id": job.id}
-    session.run(session.storage.once(BulkSQL).queue, {**where, "now": at, **counts})
+    session.run(session.storage.once(BulkSQL).queue_job, {**job.key, "now": at, **counts})
     session.wake(("bulk", job.partner_id, job.id))
     return job._replace(state="queued", due_at=at)
 
 
 def remove_job(session: Session, partner: str, job_id: str) -> None:
-    """Remove a job with all that belongs to it."""
+    """Remove a job with its chunks and keys."""
     sql, where = session.storage.once(BulkSQL), {"partner_id": partner, "job_id": job_id}
     for statement in (sql.remove_keys, sql.remove_chunks, sql.remove_job):
         session.run(statement, where)
 
 
 def _new_job(storage: Storage, actor: Actor, partner: str, upload: Upload) -> Job:
-    who = actor.principal
+    principal = actor.principal
     return Job(
         partner_id=partner,
         id=storage.new_id(),
         operation=upload.operation,
         mode=upload.mode,
-        rehearsal=int(upload.rehearsal),
+        rehearsal=int(upload.dry_run),
         cells=int(upload.media_type == "text/csv"),
         state="receiving",
         rows=0,
@@ -137,7 +137,7 @@ def _new_job(storage: Storage, actor: Actor, partner: str, upload: Upload) -> Jo
         succeeded=0,
         failed=0,
         unchanged=0,
-        actor=dump_json([who.subject, who.partner, actor.request_id, actor.address, actor.user_agent]),
+        actor=dump_json([principal.subject, principal.partner, actor.request_id, actor.address, actor.user_agent]),
         created_at=format_instant(storage.clock()),
         started_at=None,
         finished_at=None,
@@ -145,17 +145,16 @@ def _new_job(storage: Storage, actor: Actor, partner: str, upload: Upload) -> Jo
     )
 
 
-def _insert_job(session: Session, job: Job, most_open: int | None) -> None:
-    """Add a job, if the partner may have one more under way. Raises `QuotaExceeded`."""
-    if most_open is not None:
-        require_job_quota(session, job.partner_id, most_open)
+def _insert_job(session: Session, job: Job, max_open_jobs: int | None) -> None:
+    """Insert a job if the partner's quota allows one more. Raises `QuotaExceeded`."""
+    if max_open_jobs is not None:
+        require_job_quota(session, job.partner_id, max_open_jobs)
     session.run(session.storage.once(BulkSQL).add_job, job._asdict())
 
 
 def _insert_chunk(session: Session, job: Job, number: int, chunk: UploadChunk) -> None:
     row = {
-        "partner_id": job.partner_id,
-        "job_id": job.id,
+        **job.key,
         "number": number,
         "first_row": chunk.first_row,
         "rows": len(chunk.lines),
@@ -176,7 +175,7 @@ def _insert_chunk(session: Session, job: Job, number: int, chunk: UploadChunk) -
 
 
 class JobProgress(NamedTuple):
-    """A job as it is at this moment: what came of its rows so far, and how many are done in a second."""
+    """A job with the counts of its finished rows (`tally`, `processed`) and its `rate` in rows per second."""
 
     job: Job
     tally: Tally
@@ -185,29 +184,32 @@ class JobProgress(NamedTuple):
 
 
 def load_progress(session: Session, partner: str | None, job_id: str) -> JobProgress:
-    """The job with this id of `partner`, or of anybody where that is None. Raises `BulkJobNotFound`."""
-    return measure_progress(session, _load_job(session, partner, job_id))
+    """Load a job of `partner`, or of any partner if that is None. Raises `BulkJobNotFound`."""
+    return measure_progress(session, _load_visible_job(session, partner, job_id))
 
 
 def list_jobs(
     session: Session, partner: str | None, state: str | None, limit: int, after: str | None
 ) -> tuple[list[JobProgress], str | None]:
-    """Jobs before the one with the id `after`, the newest first; the last id where more follow."""
+    """List jobs older than the one with the id `after`, newest first.
+
+    Returns the jobs, and the id to continue after, or None on the last page.
+    """
     sql = session.storage.once(BulkSQL)
 
-    def rows(count: int, place: str | None) -> list[Job]:
-        statement = sql.page(of_partner=partner is not None, in_state=state is not None, after=place is not None)
-        wanted = {"partner_id": partner, "state": state, "after": place, "limit": count}
-        return [Job._make(row) for row in session.run(statement, wanted).fetchall()]
+    def load_jobs(count: int, after: str | None) -> list[Job]:
+        statement = sql.job_page(of_partner=partner is not None, in_state=state is not None, after=after is not None)
+        parameters = {"partner_id": partner, "state": state, "after": after, "limit": count}
+        return [Job._make(row) for row in session.run(statement, parameters).fetchall()]
 
-    found, end = read_page(rows, limit, after, lambda job: job.id, measure_row)
-    return [measure_progress(session, job) for job in found], end
+    jobs, last_id = read_page(load_jobs, limit, after, lambda job: job.id, measure_row)
+    return [measure_progress(session, job) for job in jobs], last_id
 
 
 def cancel_job(session: Session, partner: str | None, job_id: str) -> JobProgress:
-    """Let no further row of a job be done; a chunk that is being done ends. One that is cancelled stays so.
+    """Stop a job after the chunks that are being executed. Cancelling a cancelled job changes nothing.
 
-    Raises `BulkJobNotFound`, and `InvalidState` for a job that has ended.
+    Raises `BulkJobNotFound`, and `InvalidState` for a job that has ended otherwise.
     """
     job = _lock_job(session, partner, job_id)
     if job.state == "cancelled":
@@ -217,19 +219,19 @@ def cancel_job(session: Session, partner: str | None, job_id: str) -> JobProgres
     return _update_job(session, job, "cancelled", finished_at=format_instant(session.storage.clock()), due_at=None)
 
 
-def resume_job(session: Session, partner: str | None, job_id: str, most_open: int | None = None) -> JobProgress:
-    """Go on with a job that was cancelled; one that goes on does so.
+def resume_job(session: Session, partner: str | None, job_id: str, max_open_jobs: int | None = None) -> JobProgress:
+    """Continue a cancelled job. Resuming a job that is open changes nothing.
 
-    Raises `BulkJobNotFound`, `InvalidState` for a job that has ended, and `QuotaExceeded` where `most_open` jobs of
-    its partner are under way.
+    Raises `BulkJobNotFound`, `InvalidState` for a job that has ended without being cancelled, and `QuotaExceeded` if
+    the partner already has `max_open_jobs` open jobs.
     """
     job = _lock_job(session, partner, job_id)
     if job.finished_at is None:
         return measure_progress(session, job)
     if job.state != "cancelled":
         raise InvalidState("A job that has ended cannot be resumed.", job_state=job.state)
-    if most_open is not None:
-        require_job_quota(session, job.partner_id, most_open)
+    if max_open_jobs is not None:
+        require_job_quota(session, job.partner_id, max_open_jobs)
     state = "running" if job.started_at else "queued"
     session.wake(("bulk", job.partner_id, job.id))
     return _update_job(session, job, state, finished_at=None, due_at=format_instant(session.storage.clock()))
@@ -238,20 +240,31 @@ def resume_job(session: Session, partner: str | None, job_id: str, most_open: in
 def list_results(
     session: Session, partner: str | None, job_id: str, state: str | None, limit: int, after: int
 ) -> tuple[list[RowResult], int | None]:
-    """What came of the rows behind the row `after`, in their order; the last row where more may follow.
+    """List the results in `state`, or in any state, of rows after the row number `after`.
 
-    Raises `BulkJobNotFound`.
+    Returns the results in row order, and the row number to continue after, or None on the last page. Raises
+    `BulkJobNotFound`.
     """
-    job, found, left = _load_job(session, partner, job_id), list[RowResult](), PAGE_BYTES
-    for one in itertools.chain.from_iterable(read_results(lambda read: read(session), job, state, after)):
-        left -= results.estimate_size(one)
-        if found and (len(found) == limit or left < 0):
-            return found, found[-1].row
-        found.append(one)
-    return found, None
+    job, page, bytes_left = _load_visible_job(session, partner, job_id), list[RowResult](), PAGE_BYTES
+    for result in itertools.chain.from_iterable(read_results(lambda read: read(session), job, state, after)):
+        bytes_left -= results.estimate_size(result)
+        if page and (len(page) == limit or bytes_left < 0):
+            return page, page[-1].row
+        page.append(result)
+    return page, None
 
 
-def _load_job(session: Session, partner: str | None, job_id: str) -> Job:
+def load_job(session: Session, partner: str, job_id: str, *, lock: bool = False) -> Job | None:
+    """Load a job, also one that is still hidden. Return None if it does not exist.
+
+    With `lock` no other transaction can change the job until this one ends.
+    """
+    sql = session.storage.once(BulkSQL)
+    row = session.run(sql.lock_job if lock else sql.job, {"partner_id": partner, "job_id": job_id}).fetchone()
+    return None if row is None else Job._make(row)
+
+
+def _load_visible_job(session: Session, partner: str | None, job_id: str) -> Job:
     sql = session.storage.once(BulkSQL)
     statement, where = (sql.job_of_any_partner, {}) if partner is None else (sql.job, {"partner_id": partner})
     row = session.run(statement, {**where, "job_id": job_id}).fetchone()
@@ -261,28 +274,23 @@ def _load_job(session: Session, partner: str | None, job_id: str) -> Job:
 
 
 def _lock_job(session: Session, partner: str | None, job_id: str) -> Job:
-    job = _load_job(session, partner, job_id)
-    row = session.run(
-        session.storage.once(BulkSQL).lock_job, {"partner_id": job.partner_id, "job_id": job.id}
-    ).fetchone()
-    if row is None:
+    job = load_job(session, _load_visible_job(session, partner, job_id).partner_id, job_id, lock=True)
+    if job is None:
         raise BulkJobNotFound
-    return Job._make(row)
+    return job
 
 
 def _update_job(session: Session, job: Job, state: str, *, finished_at: str | None, due_at: str | None) -> JobProgress:
-    where = {"partner_id": job.partner_id, "job_id": job.id}
     values = {"new_state": state, "new_finished_at": finished_at, "new_due_at": due_at}
-    session.run(session.storage.once(BulkSQL).change_job, {**where, **values})
+    session.run(session.storage.once(BulkSQL).change_job, {**job.key, **values})
     return measure_progress(session, job._replace(state=state, finished_at=finished_at, due_at=due_at))
 
 
 def measure_progress(session: Session, job: Job) -> JobProgress:
-    """A job that was read in this session, with what came of its rows so far."""
+    """Return the progress of a job that was loaded in this session."""
     tally, processed = Tally(job.succeeded, job.failed, job.unchanged), job.rows
     if job.state in ("queued", "running", "cancelled"):
-        where = {"partner_id": job.partner_id, "job_id": job.id}
-        *counts, processed = map(int, session.run(session.storage.once(BulkSQL).counts, where).fetchone())
+        *counts, processed = map(int, session.run(session.storage.once(BulkSQL).tally_chunks, job.key).fetchone())
         tally = Tally(*counts)
     return JobProgress(job, tally, processed, _rows_per_second(job, processed, session.storage.clock()))
 
@@ -299,27 +307,26 @@ def _to_timestamp(moment: str) -> float:
 
 
 def finish_if_done(session: Session, job: Job) -> bool:
-    """End the job if nothing of it is left to do, unless that has happened; whether it was so."""
-    sql, where = session.storage.once(BulkSQL), {"partner_id": job.partner_id, "job_id": job.id}
-    if session.run(sql.left, where).fetchone() is not None:
+    """Finish the job if all its chunks are done. Return False if chunks are left or the job has already ended."""
+    sql = session.storage.once(BulkSQL)
+    if session.run(sql.unfinished_chunk, job.key).fetchone() is not None:
         return False
-    row = session.run(sql.lock_job, where).fetchone()
-    if row is None or Job._make(row).finished_at is not None:
+    current = load_job(session, job.partner_id, job.id, lock=True)
+    if current is None or current.finished_at is not None:
         return False
-    *counts, _ = session.run(sql.counts, where).fetchone()
-    _finish_job(session, Job._make(row), Tally(*map(int, counts)))
+    *counts, _ = session.run(sql.tally_chunks, job.key).fetchone()
+    _finish_job(session, current, Tally(*map(int, counts)))
     return True
 
 
 def lock_if_open(session: Session, job: Job) -> bool:
-    """Whether nobody has cancelled the job, or can until the transaction ends."""
-    where = {"partner_id": job.partner_id, "job_id": job.id}
-    row = session.run(session.storage.once(BulkSQL).lock_job, where).fetchone()
-    return row is not None and Job._make(row).finished_at is None
+    """Lock the job against cancellation until the transaction ends. Return False if it has ended or was removed."""
+    current = load_job(session, job.partner_id, job.id, lock=True)
+    return current is not None and current.finished_at is None
 
 
 def decide_state(job: Job, tally: Tally) -> str:
-    """The state in which a job ends whose rows came to this."""
+    """Return the final state of a job with these counts."""
     if not tally.failed:
         return "succeeded"
     return "partial" if tally.succeeded or tally.unchanged else "failed"
@@ -328,19 +335,18 @@ def decide_state(job: Job, tally: Tally) -> str:
 def _finish_job(session: Session, job: Job, tally: Tally) -> None:
     sql, at = session.storage.once(BulkSQL), format_instant(session.storage.clock())
     values: dict[str, Any] = {"state": decide_state(job, tally), "finished_at": at, "due_at": None, **tally._asdict()}
-    after = job._replace(**values)
-    where = {"partner_id": job.partner_id, "job_id": job.id}
-    session.run(sql.end, {**where, **name_new_values(values)})
-    session.run(sql.remove_keys, where)
+    finished = job._replace(**values)
+    session.run(sql.finish_job, {**job.key, **name_new_values(values)})
+    session.run(sql.remove_keys, job.key)
     actor = Actor(Principal(WORKER_SUBJECT, job.partner_id))
     record_event(
         session,
-        build_event(session.storage, actor, "bulk_job.finished", job.partner_id, describe_finished_job(after), at),
+        build_event(session.storage, actor, "bulk_job.finished", job.partner_id, describe_finished_job(finished), at),
     )
 
 
 def describe_finished_job(job: Job) -> dict[str, Any]:
-    """A job that has ended, as its event tells of it."""
+    """Return the data of the event `bulk_job.finished`."""
     return {
         "job": job.id,
         "operation": job.operation,

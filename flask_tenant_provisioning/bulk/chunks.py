@@ -18,7 +18,7 @@ from .statements import BulkSQL
 
 
 class ClaimedChunk(NamedTuple):
-    """A claimed chunk of a job; of an atomic one it is the first, and stands for all."""
+    """A claimed chunk of a job. In an atomic job the claim of the first chunk covers all chunks."""
 
     job: Job
     number: int
@@ -26,65 +26,63 @@ class ClaimedChunk(NamedTuple):
 
 
 class LeaseLost(Exception):
-    """Somebody else has the chunk by now, or it is done, or not to be done any more."""
+    """The claim is no longer valid: another worker claimed the chunk, or it is done or cancelled."""
 
 
 def load_due_jobs(session: Session) -> list[Job]:
-    """The jobs that have something to do."""
+    """Load the jobs that have work left."""
     now = {"now": format_instant(session.storage.clock())}
-    return [Job._make(row) for row in session.run(session.storage.once(BulkSQL).open_jobs, now).fetchall()]
+    return [Job._make(row) for row in session.run(session.storage.once(BulkSQL).due_jobs, now).fetchall()]
 
 
 def claim_chunk(session: Session, job: Job, lease: float) -> ClaimedChunk | None:
-    """The first chunk that nobody has; None where there is none, or others were faster."""
+    """Claim a free chunk of the job for `lease` seconds. Return None if none is free or another worker won the race."""
     sql, now = session.storage.once(BulkSQL), session.storage.clock()
-    where = {"partner_id": job.partner_id, "job_id": job.id}
     times = {"now": format_instant(now), "lease": format_instant(now + lease)}
-    wanted = 1 if job.mode == "atomic" else 16
-    free = session.run(sql.free, {**where, **times, "limit": wanted}).fetchall()
+    free = session.run(sql.free_chunks, {**job.key, **times, "limit": 1 if job.mode == "atomic" else 16}).fetchall()
     if job.mode == "atomic":
-        free = [one for one in free if one[0] == 1]
+        free = [(number, fence) for number, fence in free if number == 1]
     if not free:
         return None
     number, fence = random.choice(free)
-    if session.run(sql.claim, {**where, **times, "number": number, "seen": fence}).rowcount != 1:
+    if session.run(sql.claim_chunk, {**job.key, **times, "number": number, "seen": fence}).rowcount != 1:
         return None
-    session.run(sql.begin, {**where, **times})
+    session.run(sql.start_job, {**job.key, **times})
     return ClaimedChunk(job, number, fence + 1)
 
 
-def renew_leases(session: Session, pieces: Sequence[ClaimedChunk], lease: float) -> None:
-    """Keep the claims of pieces for so many seconds more."""
+def renew_leases(session: Session, claims: Sequence[ClaimedChunk], lease: float) -> None:
+    """Extend the leases of `claims` to `lease` seconds from now. Claims that were lost are left alone."""
     until = format_instant(session.storage.clock() + lease)
-    for piece in pieces:
-        session.run(session.storage.once(BulkSQL).renew, {**_chunk_key(piece, piece.number), "lease": until})
+    for claim in claims:
+        session.run(session.storage.once(BulkSQL).renew_lease, {**_chunk_key(claim, claim.number), "lease": until})
 
 
-def release_chunk(session: Session, piece: ClaimedChunk) -> None:
-    """Let others have the chunk at once, and the places reserved for it, as far as it is still this piece's."""
-    key = _chunk_key(piece, piece.number)
+def release_chunk(session: Session, claim: ClaimedChunk) -> None:
+    """Release a chunk and its reserved quota for other workers. Do nothing if the claim was lost."""
+    key = _chunk_key(claim, claim.number)
     if release_quota(session, key):
-        session.run(session.storage.once(BulkSQL).renew, {**key, "lease": None})
+        session.run(session.storage.once(BulkSQL).renew_lease, {**key, "lease": None})
 
 
 def reserve_quota(
-    session: Session, piece: ClaimedChunk, limits: Iterable[Quota], wanted: int, *, is_patient: bool
+    session: Session, claim: ClaimedChunk, limits: Iterable[Quota], tenants: int, *, is_patient: bool
 ) -> FreePlaces:
-    """Reserve up to `wanted` places for the tenants of a chunk, in place of those that it had.
+    """Reserve places for up to `tenants` new tenants of the chunk, replacing an earlier reservation.
 
-    Where others may yet give some back, one that `is_patient` reserves none. Raises `Superseded`.
+    With `is_patient`, reserve nothing while other workers may still return places. Raises `LeaseLost`.
     """
-    key = _chunk_key(piece, piece.number)
+    key = _chunk_key(claim, claim.number)
     if not release_quota(session, key):
-        raise LeaseLost(piece.job.id)
-    found = quotas.find_free_places(session, limits, wanted)
-    if not (is_patient and found.is_contended):
-        _save_reserved_quota(session, key, quotas.reserve_places(session, piece.job.partner_id, found))
-    return found
+        raise LeaseLost(claim.job.id)
+    places = quotas.find_free_places(session, limits, tenants)
+    if not (is_patient and places.is_contended):
+        _save_reserved_quota(session, key, quotas.reserve_places(session, claim.job.partner_id, places))
+    return places
 
 
 def release_quota(session: Session, key: dict[str, Any]) -> bool:
-    """Give back the places that are reserved for a chunk; returns False where another claim has it by now."""
+    """Return the places reserved for a chunk. Return False if the claim was lost."""
     row = session.run(session.storage.once(BulkSQL).lock_reserved_quota, key).fetchone()
     if row is None:
         return False
@@ -95,17 +93,17 @@ def release_quota(session: Session, key: dict[str, Any]) -> bool:
 
 
 def release_abandoned_quota(storage: Storage) -> None:
-    """Give back the places of chunks whose workers have died, and which nobody has claimed since."""
+    """Return the places of chunks whose lease expired and that no worker has claimed since."""
     sql, now = storage.once(BulkSQL), format_instant(storage.clock())
-    found = storage.read(lambda session: session.run(sql.abandoned_quota, {"now": now, "limit": 100}).fetchall())
-    for row in found:
+    abandoned = storage.read(lambda session: session.run(sql.abandoned_quota, {"now": now, "limit": 100}).fetchall())
+    for row in abandoned:
         key = dict(zip(("partner_id", "job_id", "number", "fence"), row, strict=True))
         storage.transaction(partial(_release_abandoned_chunk, key=key, now=now))
 
 
 def _release_abandoned_chunk(session: Session, key: dict[str, Any], now: str) -> None:
-    """Give back the places of one chunk; should its worker live after all, it has lost its claim."""
-    if session.run(session.storage.once(BulkSQL).fence_off, {**key, "now": now}).rowcount:
+    """Return the places of one chunk, and invalidate its claim in case the worker is still running."""
+    if session.run(session.storage.once(BulkSQL).invalidate_claim, {**key, "now": now}).rowcount:
         release_quota(session, {**key, "fence": key["fence"] + 1})
 
 
@@ -114,50 +112,52 @@ def _save_reserved_quota(session: Session, key: dict[str, Any], places: Reserved
     session.run(session.storage.once(BulkSQL).save_reserved_quota, {**key, **values})
 
 
-def load_chunks(session: Session, piece: ClaimedChunk) -> list[Chunk]:
-    """The chunk, as long as it is this piece's; all of the job's where that is atomic."""
-    numbers = range(1, piece.job.chunks + 1) if piece.job.mode == "atomic" else (piece.number,)
+def load_chunks(session: Session, claim: ClaimedChunk) -> list[Chunk]:
+    """Load the claimed chunk, or all chunks of an atomic job.
+
+    Returns an empty list if one of them is already done.
+    """
+    numbers = range(1, claim.job.chunks + 1) if claim.job.mode == "atomic" else (claim.number,)
     rows = (
-        session.run(session.storage.once(BulkSQL).chunk, _chunk_key(piece, number)).fetchone() for number in numbers
+        session.run(session.storage.once(BulkSQL).chunk, _chunk_key(claim, number)).fetchone() for number in numbers
     )
     chunks = [Chunk._make(row) for row in rows]
-    return [] if any(one.done_at for one in chunks) else chunks
+    return [] if any(chunk.done_at for chunk in chunks) else chunks
 
 
 def save_results(
     session: Session,
-    piece: ClaimedChunk,
+    claim: ClaimedChunk,
     chunks: Sequence[Chunk],
     results: Sequence[Sequence[RowResult]],
-    more: int = 0,
+    added_tenants: int = 0,
 ) -> None:
-    """Write down what came of the rows, give back the places reserved for them, and count so many tenants `more`.
+    """Save the results of the rows, return the reserved places, and add `added_tenants` to the tenant counters.
 
-    Raises `Superseded` where the chunk is no longer this piece's. The counters are locked from here on: do it last.
+    Call it last in the transaction, since it locks the counters. Raises `LeaseLost` if the claim is no longer valid.
     """
     at = format_instant(session.storage.clock())
-    row = session.run(session.storage.once(BulkSQL).lock_reserved_quota, _chunk_key(piece, piece.number)).fetchone()
+    row = session.run(session.storage.once(BulkSQL).lock_reserved_quota, _chunk_key(claim, claim.number)).fetchone()
     places = ReservedPlaces(*row) if row else ReservedPlaces()
-    for chunk, some in zip(chunks, results, strict=True):
-        payload = chunk.payload if piece.job.rehearsal else _keep_correctable_rows(chunk, some)
-        written = {"results": encode_results(some), "done_at": at, "payload": payload}
-        values = {**tally_results(some)._asdict(), **written, "license_room": 0, "partner_room": 0}
-        new = name_new_values(values)
-        fence = piece.fence if chunk.number == piece.number else chunk.fence
-        key = _chunk_key(piece, chunk.number) | {"fence": fence}
-        if session.run(session.storage.once(BulkSQL).finish, {**key, **new}).rowcount != 1:
-            raise LeaseLost(piece.job.id)
-    quotas.settle_reservation(session, piece.job.partner_id, places, more)
+    for chunk, chunk_results in zip(chunks, results, strict=True):
+        payload = chunk.payload if claim.job.rehearsal else _keep_correctable_rows(chunk, chunk_results)
+        outcome = {"results": encode_results(chunk_results), "done_at": at, "payload": payload}
+        values = {**tally_results(chunk_results)._asdict(), **outcome, "license_room": 0, "partner_room": 0}
+        fence = claim.fence if chunk.number == claim.number else chunk.fence
+        key = _chunk_key(claim, chunk.number) | {"fence": fence}
+        if session.run(session.storage.once(BulkSQL).finish_chunk, {**key, **name_new_values(values)}).rowcount != 1:
+            raise LeaseLost(claim.job.id)
+    quotas.settle_reservation(session, claim.job.partner_id, places, added_tenants)
 
 
 def _keep_correctable_rows(chunk: Chunk, results: Sequence[RowResult]) -> bytes:
-    """The payload of a chunk without the rows that took effect: only the others can be corrected and sent again."""
-    wanted = [one.state in ("failed", "skipped") for one in results]
-    if all(wanted):
+    """Return the payload without the lines of rows that took effect: only the others can be sent again."""
+    correctable = [result.state in ("failed", "skipped") for result in results]
+    if all(correctable):
         return chunk.payload
-    lines = decompress(chunk.payload).split(b"\n") if any(wanted) else [b""] * len(results)
-    return compress(b"\n".join(line if is_wanted else b"" for line, is_wanted in zip(lines, wanted, strict=True)))
+    lines = decompress(chunk.payload).split(b"\n") if any(correctable) else [b""] * len(results)
+    return compress(b"\n".join(line if is_kept else b"" for line, is_kept in zip(lines, correctable, strict=True)))
 
 
-def _chunk_key(piece: ClaimedChunk, number: int) -> dict[str, Any]:
-    return {"partner_id": piece.job.partner_id, "job_id": piece.job.id, "number": number, "fence": piece.fence}
+def _chunk_key(claim: ClaimedChunk, number: int) -> dict[str, Any]:
+    return {**claim.job.key, "number": number, "fence": claim.fence}

@@ -30,132 +30,136 @@ from .rows.parsing import parse_rows
 from .rows.row_by_row import execute_row_by_row
 
 logger = logging.getLogger(__name__)
-#: What hooks call that which a row of an operation does.
+#: The hook actions of an operation, if they are not ``tenant.<operation>``.
 _HOOK_ACTIONS = {"upsert": ("tenant.create", "tenant.update")}
-#: Which of them may put a tenant on another plan: the host then says what it uses, and may fail to.
+#: Operations that may change a tenant's plan: the host's usage functions then run, and may fail.
 _PLAN_CHANGING_OPERATIONS = ("upsert", "update")
-#: How often, and how many seconds apart, a chunk for which too few places are free asks for those that others reserved.
+#: Attempts to reserve quota, and the seconds between them, while other workers hold reserved places.
 _QUOTA_ATTEMPTS, _QUOTA_PAUSE = 50, 0.1
 
 
 class ChunkExecution:
-    """What is to be done for a piece, as far as it can be known before the transaction."""
+    """The execution of a claimed chunk: its validated rows, their strategy and the quota reserved for them."""
 
-    def __init__(self, mount: Mount, piece: ClaimedChunk, chunks: Sequence[Chunk]) -> None:
-        job = self._job = piece.job
-        self._mount, self._piece, self._chunks = mount, piece, chunks
+    def __init__(self, mount: Mount, claim: ClaimedChunk, chunks: Sequence[Chunk]) -> None:
+        job = self._job = claim.job
+        self._mount, self._claim, self._chunks = mount, claim, chunks
         self._strategy = choose_strategy(mount, job.operation)
-        rows = (parse_rows(chunk, cells=bool(job.cells), own=mount.hooks.fields) for chunk in chunks)
+        rows = (parse_rows(chunk, is_table=bool(job.cells), custom_fields=mount.hooks.fields) for chunk in chunks)
         self._errors = ErrorBudget()
         self._rows: list[list[ValidatedRow]] = [
-            [self._trim_errors(validate_row(mount, job, row)) for row in some] for some in rows
+            [self._trim_errors(validate_row(mount, job, row)) for row in chunk_rows] for chunk_rows in rows
         ]
         self._actor = _load_actor(job)
         self._allowance = quotas.resolve_allowance(mount, job.partner_id)
-        self._found: FreePlaces | None = None
+        self._reserved_quota: FreePlaces | None = None
 
     def reserve(self, sleep: Callable[[float], None], *, for_all: bool = False) -> None:
-        """Reserve a place for each tenant that the rows may make, or `for_all` rows, in a transaction of its own.
+        """Reserve a place for each tenant that the rows may create, or with `for_all` one for every row.
 
-        Where places are short that others have reserved, wait some seconds for what they give back. Raises
-        `Superseded`.
+        Runs in transactions of its own. While other workers hold reserved places, waits up to five seconds for them to
+        be returned. Raises `LeaseLost`.
         """
         if not self._allowance.limits or self._job.operation not in ("create", "upsert"):
             return
         storage = self._mount.storage
-        for asks_left in reversed(range(_QUOTA_ATTEMPTS)):
-            work = partial(self._reserved, is_patient=asks_left > 0, for_all=for_all)
-            self._found = storage.transaction(work)
-            if not self._found.is_contended or not asks_left:
+        for attempts_left in reversed(range(_QUOTA_ATTEMPTS)):
+            work = partial(self._reserve_once, is_patient=attempts_left > 0, for_all=for_all)
+            self._reserved_quota = storage.transaction(work)
+            if not self._reserved_quota.is_contended or not attempts_left:
                 return
             release_abandoned_quota(storage)
             sleep(_QUOTA_PAUSE)
 
     def switch_to_row_by_row(self) -> bool:
-        """Do one row after the other from now on, each whole or not at all; returns False where that is so already."""
-        was_singly, self._strategy = self._strategy is execute_row_by_row, execute_row_by_row
-        return not was_singly
+        """Execute rows one by one from now on. Return False if they already are."""
+        was_row_by_row, self._strategy = self._strategy is execute_row_by_row, execute_row_by_row
+        return not was_row_by_row
 
-    def do(self, session: Session) -> None:
-        """Do all rows, and write down what came of them.
+    def execute(self, session: Session) -> None:
+        """Execute all rows and save their results.
 
-        Raises `Superseded`, `Rehearsed` for a rehearsal, and `TooFewPlaces` where more tenants would come into being
-        than places were reserved for.
+        Raises `LeaseLost`, `RollbackWithResults` for a dry run and for an atomic job with a failed row, and
+        `TooFewPlaces` if the rows create more tenants than places were reserved for.
         """
-        left = RemainingPlaces() if self._found is None else RemainingPlaces(self._found.granted, self._found.problem)
-        allowance = dataclasses.replace(self._allowance, room=left)
-        setting = RowContext(self._mount, self._actor, self._job.partner_id, allowance, left, {})
+        reserved = self._reserved_quota
+        quota = RemainingPlaces() if reserved is None else RemainingPlaces(reserved.granted, reserved.problem)
+        allowance = dataclasses.replace(self._allowance, room=quota)
+        context = RowContext(self._mount, self._actor, self._job.partner_id, allowance, quota, {})
         results, errors = [], ErrorBudget()
         for rows in self._rows:
-            results.append(self._done(session, setting, rows))
-            for problem in (one.problem for one in results[-1] if one.problem is not None):
+            results.append(self._execute_rows(session, context, rows))
+            for problem in (result.problem for result in results[-1] if result.problem is not None):
                 errors.trim(problem.get("errors", []), problem)
-        if self._job.mode == "atomic" and any(one.state == "failed" for some in results for one in some):
-            raise RollbackWithResults([[mark_skipped(one) for one in some] for some in results], {})
+        if self._job.mode == "atomic" and any(result.state == "failed" for result in itertools.chain(*results)):
+            raise RollbackWithResults([[*map(mark_skipped, chunk)] for chunk in results], {})
         session.flush()
         if self._job.rehearsal:
-            found = (collect_claims(rows, some) for rows, some in zip(self._rows, results, strict=True))
-            raise RollbackWithResults(results, dict(itertools.chain(*found)))
+            claims = map(collect_claims, self._rows, results)
+            raise RollbackWithResults(results, dict(itertools.chain(*claims)))
         if self._job.mode == "atomic" and not actions.lock_if_open(session, self._job):
             raise LeaseLost(self._job.id)
-        save_results(session, self._piece, self._chunks, results, self._count_added_tenants(itertools.chain(*results)))
+        save_results(session, self._claim, self._chunks, results, self._count_added_tenants(itertools.chain(*results)))
 
-    def keep(self, session: Session, rehearsal: RollbackWithResults) -> None:
-        """Write down what would come of a rehearsal's rows. Raises `Superseded` and `Forestalled`."""
+    def save_dry_run(self, session: Session, rollback: RollbackWithResults) -> None:
+        """Save the results of a dry run. Raises `LeaseLost` and `DryRunConflict`."""
         if self._job.mode == "partial":
-            save_claims(session, self._job, rehearsal)
-        save_results(session, self._piece, self._chunks, rehearsal.results)
+            save_claims(session, self._job, rollback)
+        save_results(session, self._claim, self._chunks, rollback.results)
 
-    def _trim_errors(self, one: ValidatedRow) -> ValidatedRow:
-        """The row with as many of its errors as there is room for."""
-        if one.problem is not None:
-            self._errors.trim(one.problem.errors, one.problem.members)
-        return one
+    def _trim_errors(self, row: ValidatedRow) -> ValidatedRow:
+        """Cut the row's errors to the budget of the chunk."""
+        if row.problem is not None:
+            self._errors.trim(row.problem.errors, row.problem.members)
+        return row
 
-    def _reserved(self, session: Session, is_patient: bool, for_all: bool) -> FreePlaces:
-        limits, wanted = self._allowance.limits, self._wanted(session, for_all=for_all)
+    def _reserve_once(self, session: Session, is_patient: bool, for_all: bool) -> FreePlaces:
+        limits, places = self._allowance.limits, self._count_new_tenants(session, for_all=for_all)
         if self._job.rehearsal:
-            return quotas.find_free_places(session, limits, wanted)._replace(is_contended=False)
-        return chunks.reserve_quota(session, self._piece, limits, wanted, is_patient=is_patient)
+            return quotas.find_free_places(session, limits, places)._replace(is_contended=False)
+        return chunks.reserve_quota(session, self._claim, limits, places, is_patient=is_patient)
 
-    def _wanted(self, session: Session, *, for_all: bool) -> int:
-        """Return how many tenants the rows make, most likely: none that is there already, and each once."""
-        values = [one.act.values for one in itertools.chain(*self._rows) if one.act and one.act.values is not None]
+    def _count_new_tenants(self, session: Session, *, for_all: bool) -> int:
+        """Estimate how many tenants the rows create: existing tenants count zero, and repeated ones once."""
+        rows = itertools.chain(*self._rows)
+        values = [row.action.values for row in rows if row.action and row.action.values is not None]
         if for_all:
             return len(values)
         names = {"external_id": "external_id"}
         if self._job.operation == "create":
             names["email"] = "email_key"
-        claims = [[(field, one[name]) for field, name in names.items() if one.get(name)] for one in values]
+        claims = [[(field, row[name]) for field, name in names.items() if row.get(name)] for row in values]
         held = find_holders(session, self._job.partner_id, itertools.chain(*claims))
-        return len({tuple(some) for some in claims if not any(claim in held for claim in some)})
+        return len({tuple(unique) for unique in claims if not any(claim in held for claim in unique)})
 
     def _count_added_tenants(self, results: Iterator[RowResult]) -> int:
-        """Return how many tenants there are more than before."""
-        succeeded = [one for one in results if one.state == "succeeded"]
+        """Return by how many the number of tenants grows."""
+        succeeded = [result for result in results if result.state == "succeeded"]
         if self._job.operation == "delete":
             return -len(succeeded)
-        return sum(one.status == 201 for one in succeeded)
+        return sum(result.status == 201 for result in succeeded)
 
-    def _done(self, session: Session, setting: RowContext, rows: Sequence[ValidatedRow]) -> list[RowResult]:
-        way = self._strategy
+    def _execute_rows(self, session: Session, context: RowContext, rows: Sequence[ValidatedRow]) -> list[RowResult]:
+        strategy = self._strategy
         if self._job.rehearsal and self._job.mode == "partial":
-            way = partial(execute_dry_run, way=way)
-        return execute_once(session, setting, self._job, rows, way)
+            strategy = partial(execute_dry_run, strategy=strategy)
+        return execute_once(session, context, self._job, rows, strategy)
 
 
 def _load_actor(job: Job) -> Actor:
-    """Who began the job."""
+    """Return the actor who created the job."""
     subject, partner, *origin = json.loads(job.actor)
     return Actor(Principal(subject, partner), *origin)
 
 
 def fail_chunk(mount: Mount, job: Job, chunk: Chunk) -> list[RowResult]:
-    """What comes of the rows of a chunk that was begun too often."""
-    begun, extra = chunk.fence - 1, {"job": job.id, "partner": job.partner_id, "chunk": chunk.number}
-    logger.error("chunk %d of bulk job %s was begun %d times and never ended", chunk.number, job.id, begun, extra=extra)
+    """Return failures for all rows of a chunk that was started too often."""
+    claims, extra = chunk.fence - 1, {"job": job.id, "partner": job.partner_id, "chunk": chunk.number}
+    logger.error(
+        "chunk %d of bulk job %s was started %d times and never finished", chunk.number, job.id, claims, extra=extra
+    )
     try:
-        rows = list(parse_rows(chunk, cells=bool(job.cells), own=mount.hooks.fields))
+        rows = list(parse_rows(chunk, is_table=bool(job.cells), custom_fields=mount.hooks.fields))
     except Exception:
         logger.exception("chunk %d of bulk job %s cannot be read", chunk.number, job.id, extra=extra)
         lines = itertools.count(chunk.first_line)
@@ -167,10 +171,10 @@ def fail_chunk(mount: Mount, job: Job, chunk: Chunk) -> list[RowResult]:
 
 
 def choose_strategy(mount: Mount, operation: str) -> RowStrategy:
-    """How rows of `operation` are done in this host."""
-    does = _HOOK_ACTIONS.get(operation, (f"tenant.{operation}",))
-    creates = "tenant.create" in does
-    if any(map(mount.hooks.of, does)) or (creates and mount.storage.reacts("tenant.create")):
+    """Return the strategy that executes rows of `operation` in this host."""
+    hook_actions = _HOOK_ACTIONS.get(operation, (f"tenant.{operation}",))
+    creates = "tenant.create" in hook_actions
+    if any(map(mount.hooks.of, hook_actions)) or (creates and mount.storage.reacts("tenant.create")):
         return execute_row_by_row
     if mount.hooks.usages and operation in _PLAN_CHANGING_OPERATIONS:
         return execute_row_by_row
@@ -178,17 +182,19 @@ def choose_strategy(mount: Mount, operation: str) -> RowStrategy:
 
 
 def execute_bulk_insert(
-    session: Session, setting: RowContext, job: Job, rows: Sequence[ValidatedRow]
+    session: Session, context: RowContext, job: Job, rows: Sequence[ValidatedRow]
 ) -> list[RowResult]:
-    """Create the tenants of `rows` by one statement, unless one of them depends on what comes of another."""
-    wanted = [(one, one.act.values) for one in rows if one.act is not None and one.act.values is not None]
-    values = [values for _, values in wanted]
+    """Create the tenants of `rows` by one statement, or as a batch if their unique keys collide."""
+    valid = [(row, row.action.values) for row in rows if row.action is not None and row.action.values is not None]
+    values = [values for _, values in valid]
     if has_duplicates(values):
-        return execute_batch(session, setting, job, rows)
-    made = create_many(session, setting.actor, setting.partner, values, setting.allowance)
-    found = {id(one): _make_result(one, tenant) for (one, _), tenant in zip(wanted, made, strict=True)}
-    return [found[id(one)] if one.act is not None else one.refused(one.problem or ProvisioningError()) for one in rows]
+        return execute_batch(session, context, job, rows)
+    tenants = create_many(session, context.actor, context.partner, values, context.allowance)
+    results = {id(row): _make_result(row, tenant) for (row, _), tenant in zip(valid, tenants, strict=True)}
+    return [
+        results[id(row)] if row.action is not None else row.fail(row.problem or ProvisioningError()) for row in rows
+    ]
 
 
-def _make_result(one: ValidatedRow, made: Tenant | ProvisioningError) -> RowResult:
-    return make_success(one.row.number, 201, made) if isinstance(made, Tenant) else one.refused(made)
+def _make_result(row: ValidatedRow, tenant: Tenant | ProvisioningError) -> RowResult:
+    return make_success(row.number, 201, tenant) if isinstance(tenant, Tenant) else row.fail(tenant)

@@ -1,4 +1,4 @@
-"""The tables of bulk provisioning: jobs, the chunks of rows that they are done in, and the keys that rows name."""
+"""The tables of bulk provisioning: jobs, their chunks of rows, and the keys that detect duplicate rows."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ from ..database.types import Identifier, Instant, JsonText, name_table, ordered_
 
 OPERATIONS = ("create", "upsert", "update", "suspend", "reactivate", "delete")
 MODES = ("partial", "atomic")
-#: While its rows arrive a job is ``receiving``, which nobody sees.
+#: The states that callers see. Until all its rows are stored a job is ``receiving``, and hidden.
 JOB_STATES = ("queued", "running", "succeeded", "partial", "failed", "cancelled")
 
 
 class Job(NamedTuple):
     """One partner's bulk job.
 
-    `rehearsal` is 1 where nothing is to be left behind; `cells` is 1 where the rows came as CSV, all of text.
-    `rows`, `succeeded`, `failed` and `unchanged` count rows: the last three once the job has ended, before that its
-    chunks know. `actor` is the JSON of who began it. `due_at` is not None while there is anything to do.
+    `rehearsal` is 1 for a dry run, which leaves nothing but results; `cells` is 1 if the rows came as CSV, where every
+    value is text. `rows`, `succeeded`, `failed` and `unchanged` count rows; the last three are written when the job
+    ends, until then the chunks hold the counts. `actor` is the JSON of the caller who created the job. `due_at` is None
+    if no work is left.
     """
 
     partner_id: str
@@ -51,15 +52,21 @@ class Job(NamedTuple):
     finished_at: str | None
     due_at: str | None
 
+    @property
+    def key(self) -> dict[str, str]:
+        """The parameters of statements on this job."""
+        return {"partner_id": self.partner_id, "job_id": self.id}
+
 
 class Chunk(NamedTuple):
-    """Some rows of a job, done by one worker in one transaction.
+    """Some rows of a job, executed by one worker in one transaction.
 
-    `number` and `first_row` count from 1. `payload` is what was sent, a row a line: once the chunk is done, the lines
-    of rows that took effect are empty. `lines` is the JSON list of where each stood in the upload; None where that is
-    line after line from `first_line` on. `results` is what came of each row; `payload` and `results` are compressed.
-    `fence` counts the claims: only the last one's has a say. `license_room` and `partner_room` are how many tenants
-    room is reserved for under the licence's limit and under the partner's.
+    `number` and `first_row` count from 1. `payload` holds the rows as sent, one per line; after execution the lines of
+    rows that took effect are empty. `lines` is the JSON list of each row's line in the upload, or None if the rows
+    stand on consecutive lines from `first_line`. `results` holds one result per row. `lines`, `payload` and `results`
+    are compressed. `fence` is the fencing token: it grows with each claim, and only the latest claim may write.
+    `license_room` and `partner_room` are the places for new tenants reserved under the licence's limit and under the
+    partner's.
     """
 
     partner_id: str
@@ -82,7 +89,7 @@ class Chunk(NamedTuple):
 
 
 def bulk_jobs_table(metadata: MetaData) -> Table:
-    """One row a job; those that have something to do are few, and found by an index of their own."""
+    """Return the table of jobs. A partial index finds the few jobs with work left."""
     due_at: Column[str] = Column("due_at", Instant)
     return Table(
         name_table(metadata, "bulk_jobs"),
@@ -111,7 +118,7 @@ def bulk_jobs_table(metadata: MetaData) -> Table:
 
 
 def bulk_chunks_table(metadata: MetaData) -> Table:
-    """One row a chunk. What is large stands last, since SQLite reads a row up to the last column that is asked."""
+    """Return the table of chunks. Large columns stand last, since SQLite reads a row up to the last selected column."""
     license_room: Column[int] = Column("license_room", Integer, nullable=False)
     partner_room: Column[int] = Column("partner_room", Integer, nullable=False)
     reserved = or_(license_room > 0, partner_room > 0)
@@ -141,7 +148,7 @@ def bulk_chunks_table(metadata: MetaData) -> Table:
 
 
 def bulk_keys_table(metadata: MetaData) -> Table:
-    """Which row of a job was the first to mean a tenant: there is no second."""
+    """Return the table that records, for each tenant or unique value, the first row of a job that refers to it."""
     return Table(
         name_table(metadata, "bulk_keys"),
         metadata,

@@ -11,41 +11,46 @@ from typing import Any, NamedTuple
 
 from ..encoding import dump_json
 
-#: How long a stream lasts at most, how often it looks, and after what silence it says that it is there, in seconds.
+#: Seconds: the longest stream, the interval between polls, and the silence after which a comment keeps it alive.
 MAX_DURATION, POLL_INTERVAL, KEEPALIVE_INTERVAL = 300.0, 1.0, 15.0
-#: After how many milliseconds a client asks again.
+#: The delay after which a client reconnects, sent as the ``retry`` field.
 RETRY_MILLISECONDS = 2000
 
 
 class StreamClock(NamedTuple):
-    """A monotonic clock, in seconds, and what waits by it."""
+    """A monotonic clock in seconds, and the function that sleeps by it."""
 
     now: Callable[[], float]
     sleep: Callable[[float], None]
 
 
 def make_event_id(job: dict[str, Any]) -> str:
-    """The id of the event that shows the job as it is."""
+    """Return the id of the event that shows the job in its present state."""
     return f"{job['state']}-{job['processed']}"
 
 
-def stream_events(look: Callable[[], dict[str, Any]], time: StreamClock, lasts: Callable[[], bool]) -> Generator[bytes]:
-    """The events about the job that `look` shows. The stream ends as soon as it no longer `lasts`."""
+def stream_events(
+    load: Callable[[], dict[str, Any]], clock: StreamClock, is_wanted: Callable[[], bool]
+) -> Generator[bytes]:
+    """Yield the job's events until it has ended, `MAX_DURATION` is over or `is_wanted` returns False.
+
+    `load` returns the job as a response document.
+    """
     yield b"retry: %d\n\n" % RETRY_MILLISECONDS
-    begun = spoke = time.now()
-    told = ""
+    started = last_sent = clock.now()
+    last_id = ""
     while True:
-        job = look()
-        if make_event_id(job) != told:
-            told, spoke = make_event_id(job), time.now()
+        job = load()
+        if make_event_id(job) != last_id:
+            last_id, last_sent = make_event_id(job), clock.now()
             yield _format_event(job)
-        elif time.now() - spoke >= KEEPALIVE_INTERVAL:
-            spoke = time.now()
+        elif clock.now() - last_sent >= KEEPALIVE_INTERVAL:
+            last_sent = clock.now()
             yield b": still here\n\n"
-        if job["finished_at"] is not None or time.now() - begun >= MAX_DURATION or not lasts():
+        if job["finished_at"] is not None or clock.now() - started >= MAX_DURATION or not is_wanted():
             return
-        time.sleep(POLL_INTERVAL)
-        if not lasts():
+        clock.sleep(POLL_INTERVAL)
+        if not is_wanted():
             return
 
 

@@ -19,50 +19,50 @@ from ..web.request import Read
 from .models import Chunk, Job
 from .statements import BulkSQL
 
-#: Twice as fast as the default, and little larger.
+#: The zlib level: twice as fast as the default, and hardly larger.
 _LEVEL = 1
 
 
 def compress(data: bytes) -> bytes:
-    """`data`, compressed."""
+    """Compress bytes with zlib."""
     return zlib.compress(data, _LEVEL)
 
 
 def decompress(data: bytes) -> bytes:
-    """What `packed` was given."""
+    """Return the bytes that were given to `compress`."""
     return zlib.decompress(data)
 
 
 def compress_json(value: Any) -> bytes:
-    """`value` as JSON, compressed."""
+    """Return `value` as compressed JSON."""
     return compress(dump_json(value).encode())
 
 
 def decompress_json(data: bytes) -> Any:
-    """What `packed_json` was given."""
+    """Return the value that was given to `compress_json`."""
     return json.loads(decompress(data))
 
 
 def compress_lines(lines: Sequence[int]) -> bytes | None:
-    """The lines on which rows stand; None where each is right behind the other."""
+    """Compress the line numbers of rows. Return None if they are consecutive."""
     if not lines or lines[-1] - lines[0] == len(lines) - 1:
         return None
     return compress_json(list(lines))
 
 
 def decompress_lines(first: int, count: int, lines: bytes | None) -> Sequence[int]:
-    """What `packed_lines` was given, of which `first` is the first."""
+    """Return the line numbers of `count` rows, the first of which stands on the line `first`."""
     return range(first, first + count) if lines is None else decompress_json(lines)
 
 
-#: ``skipped`` is what an atomic job leaves undone, since some other row of it failed.
+#: Rows of an atomic job are ``skipped`` if another row of it failed.
 RESULT_STATES = ("succeeded", "failed", "unchanged", "skipped")
 
 
 class RowResult(NamedTuple):
-    """What came of one row: `status` is what a single call would have answered, None for a skipped one.
+    """The result of one row. `status` is the HTTP status of the equivalent single call, None for a skipped row.
 
-    `problem` holds the code, the detail, and whatever else that answer would say.
+    `problem` holds the code, the detail and the other members of that call's problem document.
     """
 
     row: int
@@ -73,18 +73,18 @@ class RowResult(NamedTuple):
     problem: dict[str, Any] | None
 
 
-#: How many entries of `errors` the rows of one chunk, or of one atomic job, keep in all; each row keeps its first.
+#: The most entries of `errors` kept for one chunk, or one atomic job; each row keeps at least its first.
 MAX_ERRORS = 10_000
 
 
 class ErrorBudget:
-    """Room for the errors of many rows: what does not fit is counted in `errors_omitted`."""
+    """Room for the validation errors of many rows. Errors beyond it are only counted, in `errors_omitted`."""
 
     def __init__(self, entries: int = MAX_ERRORS) -> None:
         self._left = entries
 
     def trim(self, errors: list[Any], members: dict[str, Any]) -> None:
-        """Cut a row's `errors` to what there is room for, and count the others among the problem's `members`."""
+        """Cut a row's `errors` to the room left, and count the removed ones in `members`. Both are changed in place."""
         if cut := errors[max(self._left, 1) :]:
             del errors[-len(cut) :]
             members["errors_omitted"] = members.get("errors_omitted", 0) + len(cut)
@@ -92,7 +92,7 @@ class ErrorBudget:
 
 
 class Tally(NamedTuple):
-    """How many rows of a chunk came to what; those that were skipped are in none."""
+    """Counts of rows by result. Skipped rows are not counted."""
 
     succeeded: int
     failed: int
@@ -100,12 +100,12 @@ class Tally(NamedTuple):
 
 
 def make_success(row: int, status: int, tenant: Tenant, *, is_unchanged: bool = False) -> RowResult:
-    """The result of a row that did what it says, or found it done already."""
+    """Return the result of a row that took effect, or of one that found nothing to change."""
     return RowResult(row, "unchanged" if is_unchanged else "succeeded", status, tenant.id, tenant.external_id, None)
 
 
 def make_failure(row: int, line: int, external_id: str | None, error: ProvisioningError) -> RowResult:
-    """The result of a row that meets `error`, as somebody who knows the upload by its lines reads it."""
+    """Return the result of a row that failed with `error`, with its line in the upload."""
     problem = {"code": error.code, "detail": error.detail, "line": line, **error.members}
     if error.errors:
         problem["errors"] = list(error.errors)
@@ -113,14 +113,14 @@ def make_failure(row: int, line: int, external_id: str | None, error: Provisioni
 
 
 def mark_skipped(result: RowResult) -> RowResult:
-    """What an atomic job that failed says of a row that could have been done."""
+    """Return the result of a row that was rolled back with its atomic job. Failures stay as they are."""
     if result.state == "failed":
         return result
     return result._replace(state="skipped", status=None, tenant=None)
 
 
 def tally_results(results: Iterable[RowResult]) -> Tally:
-    """Count them by state."""
+    """Count results by state."""
     counts = dict.fromkeys(RESULT_STATES, 0)
     for result in results:
         counts[result.state] += 1
@@ -128,23 +128,23 @@ def tally_results(results: Iterable[RowResult]) -> Tally:
 
 
 def estimate_size(result: RowResult) -> int:
-    """Return how many bytes of JSON a result has, at least for one that is large."""
+    """Estimate the size of a result as JSON, in bytes. Only large results are measured."""
     return 200 if result.problem is None else 200 + len(dump_json(result.problem))
 
 
 def encode_results(results: Sequence[RowResult]) -> bytes:
-    """Results as a chunk keeps them, in the order of its rows."""
-    return compress_json([[RESULT_STATES.index(one.state), *one[2:]] for one in results])
+    """Return the results of a chunk, in row order, as compressed JSON."""
+    return compress_json([[RESULT_STATES.index(result.state), *result[2:]] for result in results])
 
 
 def decode_results(first_row: int, results: bytes) -> Iterator[RowResult]:
-    """The results of a chunk whose first row has this number."""
+    """Yield the results that `encode_results` was given, for a chunk whose first row has the number `first_row`."""
     for row, (state, *rest) in enumerate(decompress_json(results), first_row):
         yield RowResult(row, RESULT_STATES[state], *rest)
 
 
 def read_chunks_with_results(read: Read, job: Job, state: str | None) -> Iterator[tuple[Chunk, list[RowResult]]]:
-    """Each chunk that is done, with those of its results that are in `state`, or all."""
+    """Yield each finished chunk with its results in `state`, or all of them."""
     first = 1
     while row := read(partial(_load_next_chunk, job=job, state=state, first=first, whole=True)):
         chunk = Chunk._make(row)
@@ -153,19 +153,18 @@ def read_chunks_with_results(read: Read, job: Job, state: str | None) -> Iterato
 
 
 def read_results(read: Read, job: Job, state: str | None, after: int = 0) -> Iterator[list[RowResult]]:
-    """The results in `state`, or all, of each chunk that is done and has rows behind `after`."""
+    """Yield, for each finished chunk with rows after `after`, its results in `state`, or all of them."""
     while row := read(partial(_load_next_chunk, job=job, state=state, first=after + 1, whole=False)):
-        first, count, kept = row
-        yield [one for one in _decode_in_state(state, first, kept) if one.row > after]
+        first, count, encoded = row
+        yield [result for result in _decode_in_state(state, first, encoded) if result.row > after]
         after = first + count - 1
 
 
-def _decode_in_state(state: str | None, first: int, kept: bytes) -> list[RowResult]:
-    return [one for one in decode_results(first, kept) if state in (None, one.state)]
+def _decode_in_state(state: str | None, first: int, encoded: bytes) -> list[RowResult]:
+    return [result for result in decode_results(first, encoded) if state in (None, result.state)]
 
 
 def _load_next_chunk(session: Session, job: Job, state: str | None, first: int, whole: bool) -> Any:
-    """The first chunk with such results, of those with the row `first` or one behind it."""
-    statement = session.storage.once(BulkSQL).answered(state, whole=whole)
-    where = {"partner_id": job.partner_id, "job_id": job.id, "first": first}
-    return session.run(statement, where).fetchone()
+    """Load the first finished chunk with such results among the chunks that end at or after the row `first`."""
+    statement = session.storage.once(BulkSQL).next_chunk_with_results(state, whole=whole)
+    return session.run(statement, {**job.key, "first": first}).fetchone()

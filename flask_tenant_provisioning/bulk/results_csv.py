@@ -20,58 +20,62 @@ from .upload.limits import UploadLimits
 
 ChunksWithResults = Iterable[tuple[Chunk, list[RowResult]]]
 Cells = Mapping[str, str]
-#: Makes a cell's text of it.
+#: Formats a cell: unchanged, or escaped for spreadsheets.
 ToText = Callable[[str | None], str | None]
 _RESULT_COLUMNS = ("row", "line", "state", "status", "tenant", "code", "detail")
-#: How many columns of the rows there may be: an upload takes these and ours.
-_MAX_COLUMNS: int = UploadLimits._field_defaults["columns"] - len(_RESULT_COLUMNS)
-_MAX_HEADER_SIZE: int = UploadLimits._field_defaults["row_bytes"]
-#: Which columns come first.
+#: The most columns that the rows may have: an upload accepts these and the result columns.
+_MAX_COLUMNS: int = UploadLimits._field_defaults["max_columns"] - len(_RESULT_COLUMNS)
+_MAX_HEADER_SIZE: int = UploadLimits._field_defaults["max_row_bytes"]
+#: Columns that come first, in this order.
 _LEADING_COLUMNS = ("tenant", *WRITABLE)
 
 
 def write_results_csv(
-    read: Callable[[], ChunksWithResults], own: TenantFields | None, *, is_foreign: bool = False
+    read: Callable[[], ChunksWithResults], custom_fields: TenantFields | None, *, is_foreign: bool = False
 ) -> Generator[bytes]:
-    """The header, then each row with its result. `read` is called twice: the columns are looked for first.
+    """Yield the header, then each row with its result. `read` is called twice, the first time to collect the columns.
 
-    For a reader to whom the rows are `is_foreign` no text is a formula to a spreadsheet. Raises `NotAcceptable` for
-    more columns than an upload may have.
+    With `is_foreign`, for a reader who did not send the rows, texts that a spreadsheet would run as formulas are
+    escaped. Raises `NotAcceptable` for more columns than an upload may have.
     """
-    columns = _collect_columns(read(), own)
-    return _write_lines(columns, read(), own, escape_formula if is_foreign else _keep_text)
+    columns = _collect_columns(read(), custom_fields)
+    return _write_lines(columns, read(), custom_fields, escape_formula if is_foreign else _keep_text)
 
 
 def explain_problem(problem: Mapping[str, Any]) -> str | None:
-    """What a problem says, in one sentence or several: of each field, where it names some."""
+    """Return a problem in a sentence or several: its field errors if it has any, its detail otherwise."""
     faults = ((get_field_path(fault), fault["detail"]) for fault in problem.get("errors", ()))
     return "; ".join(f"{name}: {detail}" if name else detail for name, detail in faults) or problem.get("detail")
 
 
-def _collect_columns(found: ChunksWithResults, own: TenantFields | None) -> list[str]:
+def _collect_columns(chunks: ChunksWithResults, custom_fields: TenantFields | None) -> list[str]:
     names: dict[str, None] = {}
-    for chunk, some in found:
-        for _, cells in _pair_rows(chunk, some, own):
+    for chunk, results in chunks:
+        for _, cells in _pair_rows(chunk, results, custom_fields):
             names.update(dict.fromkeys(cells))
         if len(names) > _MAX_COLUMNS:
-            detail = f"The rows have more columns than the {_MAX_COLUMNS} that a table has: ask for another type."
+            detail = (
+                f"The rows have more columns than the {_MAX_COLUMNS} that a table may have. Request another media type."
+            )
             raise NotAcceptable(detail)
         if sum(map(len, names)) > _MAX_HEADER_SIZE:
-            raise NotAcceptable("The names of the rows' columns are longer than a row may be: ask for another type.")
+            raise NotAcceptable(
+                "The names of the rows' columns are longer than a row may be. Request another media type."
+            )
     places = {name: place for place, name in enumerate(_LEADING_COLUMNS)}
     return sorted(names, key=lambda name: places.get(name, len(places)))
 
 
 def _write_lines(
-    columns: Sequence[str], found: ChunksWithResults, own: TenantFields | None, text: ToText
+    columns: Sequence[str], chunks: ChunksWithResults, custom_fields: TenantFields | None, text: ToText
 ) -> Generator[bytes]:
-    """The header, whose names are quoted since a delimiter may stand in them, and the lines of each chunk."""
+    """Yield the header and the lines of each chunk. Names are quoted, since they may contain a delimiter."""
     header, line = make_csv_writer(csv.QUOTE_ALL), make_csv_writer(csv.QUOTE_MINIMAL)
     yield header([*map(text, columns), *(f"{RESULT_PREFIX}{name}" for name in _RESULT_COLUMNS)])
-    for chunk, some in found:
+    for chunk, results in chunks:
         lines = (
             line([*(text(cells.get(name)) for name in columns), *_make_result_cells(result, text)])
-            for result, cells in _pair_rows(chunk, some, own)
+            for result, cells in _pair_rows(chunk, results, custom_fields)
         )
         yield b"".join(lines)
 
@@ -80,35 +84,37 @@ def _keep_text(text: str | None) -> str | None:
     return text
 
 
-def _pair_rows(chunk: Chunk, some: Sequence[RowResult], own: TenantFields | None) -> Iterator[tuple[RowResult, Cells]]:
-    texts = decompress(chunk.payload).split(b"\n") if some else []
-    for result in some:
+def _pair_rows(
+    chunk: Chunk, results: Sequence[RowResult], custom_fields: TenantFields | None
+) -> Iterator[tuple[RowResult, Cells]]:
+    texts = decompress(chunk.payload).split(b"\n") if results else []
+    for result in results:
         text = texts[result.row - chunk.first_row]
-        yield result, _make_cells(text, own) if text else _make_fallback_cells(result)
+        yield result, _make_cells(text, custom_fields) if text else _make_fallback_cells(result)
 
 
 def _make_fallback_cells(result: RowResult) -> Cells:
-    """Return what is still known of a row that took effect, or was erased."""
+    """Return the known cells of a row that took effect or was erased."""
     return {} if result.external_id is None else {"external_id": result.external_id}
 
 
-def _make_cells(text: bytes, own: TenantFields | None) -> Cells:
-    """A row as the cells of a table; none of one that is no object."""
+def _make_cells(text: bytes, custom_fields: TenantFields | None) -> Cells:
+    """Return a row as cells, or none if it is not a JSON object."""
     try:
         row = parse_json(text)
     except MalformedJSON:
         return {}
-    return dict(_flatten_row(row, own)) if isinstance(row, dict) else {}
+    return dict(_flatten_row(row, custom_fields)) if isinstance(row, dict) else {}
 
 
-def _flatten_row(row: Mapping[str, Any], own: TenantFields | None) -> Iterator[tuple[str, str]]:
+def _flatten_row(row: Mapping[str, Any], custom_fields: TenantFields | None) -> Iterator[tuple[str, str]]:
     for name, value in row.items():
         if name == METADATA and value is None:
             continue
         if name == METADATA and isinstance(value, dict):
-            yield from ((f"{METADATA_PREFIX}{key}", _format_value(one)) for key, one in value.items())
-        elif own is not None and name in own.fields and value is not None:
-            yield name, json_to_text(own.fields[name], value)
+            yield from ((f"{METADATA_PREFIX}{key}", _format_value(member)) for key, member in value.items())
+        elif custom_fields is not None and name in custom_fields.fields and value is not None:
+            yield name, json_to_text(custom_fields.fields[name], value)
         else:
             yield name, _format_value(value)
 

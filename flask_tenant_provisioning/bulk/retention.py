@@ -10,35 +10,37 @@ from marshmallow import ValidationError
 
 from ..database.ids import format_instant
 from ..database.session import Session, Storage
+from ..database.statements import Statement
 from ..encoding import parse_json
 from ..errors import ProvisioningError
 from ..tenants.fields import make_email_key
-from .actions import remove_job
+from .actions import load_job, remove_job
 from .models import Chunk, Job
 from .results import RowResult, compress, decode_results, decompress, encode_results
 from .statements import BulkSQL, ErasureSQL
 
 _BATCH = 100
-#: After how many days an upload that nobody ends is taken for one whose process has died.
+#: Days after which an unfinished upload is taken for abandoned: its process has died.
 _ABANDONED_AFTER_DAYS = 1
 
 
 def remove_old_jobs(storage: Storage, days: int) -> int:
-    """Remove jobs that ended and were begun more than `days` ago, and uploads that broke off; returns how many."""
+    """Remove ended jobs created more than `days` ago, and abandoned uploads. Return how many were removed."""
     count = 0
-    for name, age in (("old_jobs", days), ("abandoned", _ABANDONED_AFTER_DAYS)):
+    sql = storage.once(BulkSQL)
+    for statement, age in ((sql.old_jobs, days), (sql.abandoned_uploads, _ABANDONED_AFTER_DAYS)):
         before = format_instant(storage.clock(), days=-age)
-        while found := storage.read(partial(_load_old_jobs, name=name, before=before)):
-            for partner, job_id in found:
+        while jobs := storage.read(partial(_load_old_jobs, statement=statement, before=before)):
+            for partner, job_id in jobs:
                 storage.transaction(partial(remove_job, partner=partner, job_id=job_id))
-            count += len(found)
+            count += len(jobs)
     return count
 
 
 def enforce_storage_budget(storage: Storage, budget: int) -> int:
-    """Drop rows and results of each partner's oldest ended jobs until the others take `budget` bytes at most.
+    """Remove the rows and results of each partner's oldest ended jobs until the rest take at most `budget` bytes.
 
-    A job that was cancelled is removed as a whole, since it cannot be resumed without them. Returns how many jobs.
+    A cancelled job is removed as a whole, since it cannot be resumed without its rows. Returns how many jobs changed.
     """
     count = 0
     for (partner,) in storage.read(partial(_load_partners_over_budget, budget=budget)):
@@ -51,48 +53,47 @@ def enforce_storage_budget(storage: Storage, budget: int) -> int:
 
 
 def _load_partners_over_budget(session: Session, budget: int) -> list[tuple[Any, ...]]:
-    """The partners whose jobs, ended or not, have more bytes than this."""
-    found: list[tuple[Any, ...]] = session.run(
-        session.storage.once(BulkSQL).partners_over_budget, {"budget": budget}
-    ).fetchall()
-    return found
+    """Load the partners whose jobs, open ones included, take more than `budget` bytes."""
+    statement = session.storage.once(BulkSQL).partners_over_budget
+    partners: list[tuple[Any, ...]] = session.run(statement, {"budget": budget}).fetchall()
+    return partners
 
 
 def _load_job_sizes(session: Session, partner: str) -> list[tuple[Any, ...]]:
-    """The ended jobs of a partner with the bytes that each has, the newest first."""
-    found: list[tuple[Any, ...]] = session.run(
-        session.storage.once(BulkSQL).job_sizes, {"partner_id": partner}
-    ).fetchall()
-    return found
+    """Load the ids and sizes in bytes of a partner's ended jobs, newest first."""
+    statement = session.storage.once(BulkSQL).job_sizes
+    sizes: list[tuple[Any, ...]] = session.run(statement, {"partner_id": partner}).fetchall()
+    return sizes
 
 
 def _drop_rows(session: Session, partner: str, job_id: str) -> int:
-    """Drop what a job has, unless it goes on by now; returns 1 if that was done."""
-    sql, where = session.storage.once(BulkSQL), {"partner_id": partner, "job_id": job_id}
-    row = session.run(sql.lock_job, where).fetchone()
-    if row is None or (job := Job._make(row)).finished_at is None:
+    """Remove the rows of an ended job, or the whole job if it was cancelled.
+
+    Returns 1, or 0 if the job is open or gone.
+    """
+    job = load_job(session, partner, job_id, lock=True)
+    if job is None or job.finished_at is None:
         return 0
     if job.state == "cancelled":
         remove_job(session, partner, job_id)
     else:
-        session.run(sql.remove_chunks, where)
+        session.run(session.storage.once(BulkSQL).remove_chunks, job.key)
     return 1
 
 
-def _load_old_jobs(session: Session, name: str, before: str) -> list[tuple[Any, ...]]:
-    statement = getattr(session.storage.once(BulkSQL), name)
-    found: list[tuple[Any, ...]] = session.run(statement, {"before": before, "limit": _BATCH}).fetchall()
-    return found
+def _load_old_jobs(session: Session, statement: Statement, before: str) -> list[tuple[Any, ...]]:
+    jobs: list[tuple[Any, ...]] = session.run(statement, {"before": before, "limit": _BATCH}).fetchall()
+    return jobs
 
 
-#: What stands in place of what a problem said.
+#: Replaces the detail of a problem.
 ERASED_DETAIL = "Erased with the tenant."
 
 
 class PurgedTenants(NamedTuple):
     """Purged tenants of one partner, each with the instant of its purge.
 
-    `tenants` are known by their ids, `claims` by what they alone had: ``("email", key)`` or ``("external_id", id)``.
+    `tenants` maps their ids to it, `claims` their unique values: ``("email", key)`` or ``("external_id", id)``.
     """
 
     tenants: Mapping[str, str]
@@ -100,11 +101,10 @@ class PurgedTenants(NamedTuple):
 
 
 def erase_tenants(storage: Storage, partner: str, purged: PurgedTenants) -> int:
-    """Erase what the jobs of `partner` hold of these tenants; returns how many chunks that changed.
+    """Erase purged tenants from the partner's jobs. Return the number of chunks changed.
 
-    Chunks that are done hold what was sent and what came of it, those of a cancelled job what was sent. A row belongs
-    to a tenant by the id that it names or that came of it, in a job from before the purge also by its email or external
-    id.
+    Finished chunks hold rows and results, those of a cancelled job also rows that were not executed. A row belongs to a
+    tenant by the tenant id in the row or its result; in a job created before the purge also by email or external id.
     """
     return sum(_erase_job(storage, job, purged) for job in _iterate_jobs(storage, partner))
 
@@ -117,8 +117,8 @@ def _iterate_jobs(storage: Storage, partner: str) -> Iterator[Job]:
 
 
 def _load_jobs_after(session: Session, partner: str, after: str) -> list[Job]:
-    wanted = {"partner_id": partner, "after": after, "limit": _BATCH}
-    return [Job._make(row) for row in session.run(session.storage.once(ErasureSQL).jobs, wanted).fetchall()]
+    parameters = {"partner_id": partner, "after": after, "limit": _BATCH}
+    return [Job._make(row) for row in session.run(session.storage.once(ErasureSQL).jobs, parameters).fetchall()]
 
 
 def _erase_job(storage: Storage, job: Job, purged: PurgedTenants) -> int:
@@ -131,50 +131,51 @@ def _erase_job(storage: Storage, job: Job, purged: PurgedTenants) -> int:
 
 
 def _load_chunk(session: Session, job: Job, number: int) -> Chunk | None:
-    where = {"partner_id": job.partner_id, "job_id": job.id, "number": number}
-    row = session.run(session.storage.once(BulkSQL).chunk, where).fetchone()
+    row = session.run(session.storage.once(BulkSQL).chunk, {**job.key, "number": number}).fetchone()
     return Chunk._make(row) if row else None
 
 
 def _erase_chunk(session: Session, job: Job, number: int, purged: PurgedTenants) -> int:
-    """Erase rows of a chunk, which no worker has: it is done, or its job is cancelled. Returns 1 if it was changed."""
-    where = {"partner_id": job.partner_id, "job_id": job.id}
-    row = session.run(session.storage.once(BulkSQL).lock_job, where).fetchone()
+    """Erase rows of a chunk that no worker holds: it is done, or its job is cancelled.
+
+    Returns 1 if the chunk was changed, else 0.
+    """
+    current = load_job(session, job.partner_id, job.id, lock=True)
     chunk = _load_chunk(session, job, number)
-    if row is None or chunk is None or (found := _redact_chunk(Job._make(row), chunk, purged)) is None:
+    if current is None or chunk is None or (redacted := _redact_chunk(current, chunk, purged)) is None:
         return 0
-    payload, results = found
+    payload, results = redacted
     values = {"new_payload": payload, "new_results": results}
-    session.run(session.storage.once(ErasureSQL).erase, {**where, "number": number, **values})
+    session.run(session.storage.once(ErasureSQL).erase, {**job.key, "number": number, **values})
     return 1
 
 
 def _redact_chunk(job: Job, chunk: Chunk, purged: PurgedTenants) -> tuple[bytes, bytes | None] | None:
-    """The payload and the results of a chunk without what these tenants' rows said; None where nothing changes."""
+    """Return the payload and the results of a chunk without the rows of these tenants, or None if it has none."""
     if chunk.done_at is None and job.state != "cancelled":
         return None
     lines = decompress(chunk.payload).split(b"\n")
     results = list(decode_results(chunk.first_row, chunk.results)) if chunk.results is not None else []
-    found = False
+    is_changed = False
     for place, line in enumerate(lines):
         result = results[place] if results else None
         if not _is_about_tenants(job, line, result, purged):
             continue
         if line or (result is not None and result != _redact_result(result)):
-            found = True
+            is_changed = True
         lines[place] = b""
         if result is not None:
             results[place] = _redact_result(result)
-    if not found:
+    if not is_changed:
         return None
     return compress(b"\n".join(lines)), encode_results(results) if chunk.results is not None else None
 
 
 def _is_about_tenants(job: Job, line: bytes, result: RowResult | None, purged: PurgedTenants) -> bool:
-    """Return whether a row meant one of these tenants."""
+    """Return whether a row refers to one of these tenants."""
     if result is not None:
-        named = (result.tenant, (result.problem or {}).get("conflicting_tenant"))
-        if any(one in purged.tenants for one in named if one is not None):
+        tenants = (result.tenant, (result.problem or {}).get("conflicting_tenant"))
+        if any(tenant in purged.tenants for tenant in tenants if tenant is not None):
             return True
         if result.tenant is not None and not job.rehearsal:
             return False
@@ -182,7 +183,7 @@ def _is_about_tenants(job: Job, line: bytes, result: RowResult | None, purged: P
     if str(row.get("tenant", "")).lower() in purged.tenants:
         return True
     external_ids = {row.get("external_id"), result.external_id if result is not None else None}
-    claims = [("external_id", one) for one in external_ids if isinstance(one, str)]
+    claims = [("external_id", external_id) for external_id in external_ids if isinstance(external_id, str)]
     if isinstance(row.get("email"), str):
         claims.append(("email", _normalize_email(row["email"])))
     return any(job.created_at <= purged.claims.get(claim, "") for claim in claims)
@@ -190,14 +191,14 @@ def _is_about_tenants(job: Job, line: bytes, result: RowResult | None, purged: P
 
 def _parse_row(line: bytes) -> Mapping[str, Any]:
     try:
-        found = parse_json(line)
+        row = parse_json(line)
     except ProvisioningError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return row if isinstance(row, dict) else {}
 
 
 def _normalize_email(text: str) -> str:
-    """An email as it is compared, or as it was sent where it is none."""
+    """Return an email as it is compared, or as it was sent if it is invalid."""
     try:
         return make_email_key(text.strip())
     except ValidationError:
@@ -205,14 +206,14 @@ def _normalize_email(text: str) -> str:
 
 
 def extract_claims(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Return what a tenant in this state has alone, as `Purged.claims` names it."""
+    """Yield the unique values of a tenant in this state, as keys of `PurgedTenants.claims`."""
     for name, key in (("email", _normalize_email), ("external_id", str)):
         if document.get(name) is not None:
             yield name, key(document[name])
 
 
 def _redact_result(result: RowResult) -> RowResult:
-    """Return what came of a row, without what it says of the tenant but its id."""
+    """Return a result without personal data: the code, the line and the tenant's id remain."""
     problem = result.problem and {
         **{name: result.problem[name] for name in ("code", "line") if name in result.problem},
         "detail": ERASED_DETAIL,

@@ -26,20 +26,21 @@ from ..errors import (
     UploadTooSlow,
 )
 from ..tenants import quotas
-from ..web.headers import CSV, EVENT_STREAM, JSON, NDJSON, negotiate
+from ..web.headers import CSV, EVENT_STREAM, JSON, NDJSON, get_content_coding, negotiate
 from ..web.idempotency import read_key
 from ..web.long_requests import LongRequest, LongResponse, make_response_pace
 from ..web.pagination import open_cursor, reject_page_parameters, render_page
 from ..web.parameters import NO_QUERY, write_query
-from ..web.request import Request, parse_id, partner_scope
+from ..web.request import Request, partner_scope
 from ..web.routing import IDEMPOTENCY_PROBLEMS, LONG_REQUEST_PROBLEMS, Routes
 from ..web.write import Result, execute
-from . import actions, progress, schemas
+from . import actions, schemas
 from .actions import JobProgress, Upload
 from .models import Job
-from .progress import StreamClock
+from .progress import StreamClock, make_event_id, stream_events
 from .results import RowResult, read_chunks_with_results, read_results
 from .results_csv import write_results_csv
+from .rows.operations import ROW_PERMISSIONS
 from .schemas import (
     DEFAULT_PAGE_SIZE,
     BulkItemPageSchema,
@@ -48,53 +49,43 @@ from .schemas import (
     describe_upload_body,
     items_query,
     job_list_query,
+    parse_job_id,
     upload_query,
 )
-from .upload import body
+from .upload.body import open_body
 from .upload.limits import UploadError, UploadFormatError, UploadLimitError
-from .upload.reader import list_media_types
+from .upload.reader import MEDIA_TYPES
 
 JOBS = "/bulk-jobs"
 JOB = f"{JOBS}/<job_id>"
-#: What a caller needs beside `bulk:create`, since each row stands for a call.
-ROW_PERMISSIONS = {
-    "create": ("tenant:create",),
-    "upsert": ("tenant:create", "tenant:update"),
-    "update": ("tenant:update",),
-    "suspend": ("tenant:update",),
-    "reactivate": ("tenant:update",),
-    "delete": ("tenant:delete",),
-}
-
-
-def parse_job_id(job_id: str) -> str:
-    """A job's id in its canonical form. Raises `BulkJobNotFound` for what cannot be one."""
-    return parse_id(job_id, BulkJobNotFound)
 
 
 def load_progress(call: Request, job_id: str) -> JobProgress:
-    """The job that this call means, as it is now. Raises `BulkJobNotFound`."""
+    """Load the progress of a job that the caller may see. Raises `BulkJobNotFound`."""
     return call.mount.storage.read(
         partial(actions.load_progress, partner=partner_scope(call), job_id=parse_job_id(job_id))
     )
 
 
 def require_row_permissions(call: Request, operation: str) -> None:
-    """Raise `Forbidden` where the caller may not do what each row does; `LicenseExpired` where nobody may."""
+    """Raise `Forbidden` if the caller may not make the single calls that the rows stand for.
+
+    Raises `LicenseExpired` if the rows create tenants and the licence no longer allows that.
+    """
     call.require(*ROW_PERMISSIONS[operation])
     if "tenant:create" in ROW_PERMISSIONS[operation]:
         quotas.resolve_allowance(call.mount).license.require_provisioning()
 
 
-def render_job(found: JobProgress) -> Result:
-    """The answer that shows a job."""
-    return Result(200, schemas.dump_job(found), {})
+def render_job(progress: JobProgress) -> Result:
+    """Return a job as the result of a request."""
+    return Result(200, schemas.dump_job(progress), {})
 
 
-def render_accepted_job(call: Request, found: JobProgress) -> Result:
-    """The answer that shows a job to be done, and says where to look how far it is."""
-    headers = {"Location": f"{call.mount.base()}{JOBS}/{found.job.id}", "Retry-After": "1"}
-    return Result(202, schemas.dump_job(found), headers)
+def render_accepted_job(call: Request, progress: JobProgress) -> Result:
+    """Return a queued job as the result of a request, with its `Location` and the time to poll it."""
+    headers = {"Location": f"{call.mount.base()}{JOBS}/{progress.job.id}", "Retry-After": "1"}
+    return Result(202, schemas.dump_job(progress), headers)
 
 
 routes = Routes()
@@ -105,7 +96,7 @@ routes = Routes()
     JOBS,
     permissions=("bulk:create",),
     body=describe_upload_body,
-    consumes=list_media_types(),
+    consumes=MEDIA_TYPES,
     query=upload_query,
     answers={202: BulkJobSchema},
     counts_as="bulk",
@@ -122,22 +113,22 @@ routes = Routes()
     ),
 )
 def create_bulk_job(call: Request) -> Response:
-    """Upload rows, each of which is done as the single call would be; plain, or packed with gzip.
+    """Upload rows, each of which is executed like the equivalent single call; plain or compressed with gzip.
 
-    Besides `bulk:create` it needs what the `operation`'s single calls need. A row that is wrong fails alone; with
-    `mode=atomic` nothing is done then.
+    Besides `bulk:create` the caller needs the permissions of the `operation`'s single calls. An invalid row fails
+    alone; with `mode=atomic` no row takes effect then.
     """
     asked = call.asked(upload_query())
     require_row_permissions(call, asked["operation"])
     read_key(call.principal, None)
-    packed = body.read_encoding()
+    encoding = get_content_coding()
     partner = call.partner(asked)
-    with body.open_body(call) as sent:
-        upload = Upload(asked["operation"], asked["mode"], asked["validate_only"], request.mimetype, packed, sent)
+    with open_body(call) as sent:
+        upload = Upload(asked["operation"], asked["mode"], asked["validate_only"], request.mimetype, encoding, sent)
         job = _receive_upload(call, partner, upload)
     try:
         answer = execute(
-            call, partial(_queue_job, job=job), partial(render_accepted_job, call), body=[sent.sha256, packed]
+            call, partial(_queue_job, job=job), partial(render_accepted_job, call), body=[sent.sha256, encoding]
         )
     except BaseException:
         _discard_job(call, job)
@@ -156,14 +147,14 @@ def create_bulk_job(call: Request) -> Response:
     problems=(InvalidParameter, InvalidCursor),
 )
 def list_bulk_jobs(call: Request) -> Response:
-    """List bulk jobs, the newest first, a page at a time."""
+    """List bulk jobs, newest first, a page at a time."""
     asked = call.asked(job_list_query())
     partner, state = asked.get("partner", partner_scope(call)), asked.get("state")
     question = repr(("bulk-jobs", partner, state))
     after = open_cursor(call, asked, question)
     work = partial(actions.list_jobs, partner=partner, state=state, limit=asked["limit"], after=after)
-    found, end = call.mount.storage.read(work)
-    return render_page(call, [schemas.dump_job(one) for one in found], end, question)
+    jobs, last_id = call.mount.storage.read(work)
+    return render_page(call, [schemas.dump_job(job) for job in jobs], last_id, question)
 
 
 @routes.add(
@@ -174,7 +165,7 @@ def list_bulk_jobs(call: Request) -> Response:
     problems=(InvalidParameter, BulkJobNotFound),
 )
 def read_bulk_job(call: Request, job_id: str) -> Response:
-    """Read a bulk job: how far it is, and what came of it."""
+    """Read a bulk job with its progress and the counts of its results."""
     call.asked(NO_QUERY)
     return call.answer(schemas.dump_job(load_progress(call, job_id)))
 
@@ -188,7 +179,7 @@ def read_bulk_job(call: Request, job_id: str) -> Response:
     problems=(*IDEMPOTENCY_PROBLEMS, InvalidParameter, BulkJobNotFound, InvalidState),
 )
 def cancel_bulk_job(call: Request, job_id: str) -> Response:
-    """Do no further row of a job. Rows that are being done end, and what is done stays done."""
+    """Cancel a job: start no further rows. Rows that are being executed finish, and finished rows stay in effect."""
     asked = call.asked(write_query())
     work = partial(actions.cancel_job, partner=partner_scope(call), job_id=parse_job_id(job_id))
     return execute(call, work, render_job, validate_only=asked["validate_only"])
@@ -203,16 +194,20 @@ def cancel_bulk_job(call: Request, job_id: str) -> Response:
     problems=(*IDEMPOTENCY_PROBLEMS, InvalidParameter, BulkJobNotFound, InvalidState, LicenseExpired, QuotaExceeded),
 )
 def resume_bulk_job(call: Request, job_id: str) -> Response:
-    """Go on with a job that was cancelled. It needs what the job's upload needed."""
+    """Resume a cancelled job. It needs the permissions that the job's upload needed."""
     asked = call.asked(write_query())
     require_row_permissions(call, load_progress(call, job_id).job.operation)
-    most = call.mount.settings.bulk_open_jobs
-    work = partial(actions.resume_job, partner=partner_scope(call), job_id=parse_job_id(job_id), most_open=most)
+    work = partial(
+        actions.resume_job,
+        partner=partner_scope(call),
+        job_id=parse_job_id(job_id),
+        max_open_jobs=call.mount.settings.bulk_open_jobs,
+    )
     return execute(call, work, partial(render_accepted_job, call), validate_only=asked["validate_only"])
 
 
 def _receive_upload(call: Request, partner: str, upload: Upload) -> Job:
-    """Store the upload as a job that is not shown yet.
+    """Store the upload as a hidden job.
 
     Raises `MalformedUpload`, `QuotaExceeded`, `UploadTooLarge`, `UploadTooSlow`.
     """
@@ -237,15 +232,14 @@ def _queue_job(session: Session, job: Job) -> JobProgress:
 
 
 def _discard_job(call: Request, job: Job) -> None:
-    """Remove what has been received for a request that was answered before, or fails."""
+    """Remove the received job of a request that failed or was a replay."""
     call.mount.storage.transaction(partial(actions.remove_job, partner=job.partner_id, job_id=job.id))
 
 
-item_routes = Routes()
 _TEXT_BODY = {"type": "string"}
 
 
-@item_routes.add(
+@routes.add(
     "GET",
     f"{JOB}/items",
     permissions=("bulk:read",),
@@ -254,10 +248,10 @@ _TEXT_BODY = {"type": "string"}
     problems=(*LONG_REQUEST_PROBLEMS, InvalidParameter, InvalidCursor, BulkJobNotFound),
 )
 def list_bulk_items(call: Request, job_id: str) -> Response:
-    """List what came of a job's rows so far, in their order: a page of JSON at a time, or all as NDJSON or CSV.
+    """List the results of a job's finished rows, in order: a page of JSON at a time, or all as NDJSON or CSV.
 
-    The CSV holds the rows that did not take effect as well: corrected, they can be uploaded again. NDJSON
-    and CSV break off, with the connection, once the token expires or the partner is suspended.
+    The CSV also holds the rows that did not take effect: corrected, they can be uploaded again. NDJSON and CSV end
+    early, by closing the connection, if the token expires or the partner is suspended.
     """
     asked, kind = call.asked(items_query()), negotiate(JSON, NDJSON, CSV)
     answer = _render_page(call, job_id, asked) if kind == JSON else _stream_results(call, job_id, asked, kind)
@@ -265,7 +259,7 @@ def list_bulk_items(call: Request, job_id: str) -> Response:
     return answer
 
 
-@item_routes.add(
+@routes.add(
     "GET",
     f"{JOB}/progress",
     permissions=("bulk:read",),
@@ -273,26 +267,26 @@ def list_bulk_items(call: Request, job_id: str) -> Response:
     problems=(InvalidParameter, BulkJobNotFound),
 )
 def follow_bulk_job(call: Request, job_id: str) -> Response:
-    """Follow a job by server-sent events, each the job as it is: `progress`, and `finished` at its end.
+    """Follow a job by server-sent events, each with the whole job: `progress`, and `finished` at its end.
 
-    A stream ends after some minutes, with its token, or at once where the server has no thread to spare; ask again
-    then, as browsers do, with `Last-Event-ID`. 204 says that nothing will follow.
+    A stream ends after five minutes, when its token expires, or at once if the server has no thread to spare. Reconnect
+    then, as browsers do, with `Last-Event-ID`. 204 means that nothing will follow.
     """
     call.asked(NO_QUERY)
     negotiate(EVENT_STREAM)
     first = schemas.dump_job(load_progress(call, job_id))
-    if first["finished_at"] is not None and request.headers.get("Last-Event-ID") == progress.make_event_id(first):
+    if first["finished_at"] is not None and request.headers.get("Last-Event-ID") == make_event_id(first):
         return Response(status=204)
     work = partial(actions.load_progress, partner=partner_scope(call), job_id=parse_job_id(job_id))
     storage, guard, sent = call.mount.storage, call.mount.guard, request.environ.get("HTTP_AUTHORIZATION", "")
     hold = call.hold(make_response_pace())
     hold.is_hurried = not (request.is_multithread and _try_take_seat(hold))
 
-    def lasts() -> bool:
+    def is_wanted() -> bool:
         return not hold.is_hurried and guard.would_admit(sent, ("bulk:read",))
 
-    events = progress.stream_events(
-        lambda: schemas.dump_job(storage.read(work)), StreamClock(time.monotonic, time.sleep), lasts
+    events = stream_events(
+        lambda: schemas.dump_job(storage.read(work)), StreamClock(time.monotonic, time.sleep), is_wanted
     )
     headers = {"X-Accel-Buffering": "no"}
     return LongResponse(call.lasting(events, hold), content_type=EVENT_STREAM, headers=headers)
@@ -310,10 +304,10 @@ def _render_page(call: Request, job_id: str, asked: dict[str, Any]) -> Response:
         limit=limit,
         after=after,
     )
-    found, end = call.mount.storage.read(work)
+    results, last_row = call.mount.storage.read(work)
     types, titles = call.mount.problem_types(), call.mount.once(schemas.load_problem_titles)
-    items = [schemas.dump_item(one, titles, types) for one in found]
-    return render_page(call, items, None if end is None else str(end), question)
+    items = [schemas.dump_item(result, titles, types) for result in results]
+    return render_page(call, items, None if last_row is None else str(last_row), question)
 
 
 def _stream_results(call: Request, job_id: str, asked: dict[str, Any], kind: str) -> Response:
@@ -326,15 +320,15 @@ def _stream_results(call: Request, job_id: str, asked: dict[str, Any], kind: str
         return LongResponse(lines, content_type=NDJSON)
     headers = {"Content-Disposition": f'attachment; filename="{job.id}.csv"'}
     is_foreign = job.partner_id != call.principal.partner
-    found = write_results_csv(
+    csv_lines = write_results_csv(
         partial(read_chunks_with_results, read, job, state), mount.hooks.fields, is_foreign=is_foreign
     )
     content_type = f"{CSV}; charset=utf-8; header=present"
-    return LongResponse(call.lasting(found, hold), content_type=content_type, headers=headers)
+    return LongResponse(call.lasting(csv_lines, hold), content_type=content_type, headers=headers)
 
 
 def _try_take_seat(hold: LongRequest) -> bool:
-    """Return whether a seat was free."""
+    """Take a seat for a long request if one is free. Return whether one was."""
     try:
         hold.take_seat()
     except (TooManyLongRequests, ServerBusy):
@@ -342,8 +336,9 @@ def _try_take_seat(hold: LongRequest) -> bool:
     return True
 
 
-def _render_ndjson(call: Request, found: Iterable[list[RowResult]]) -> Generator[bytes]:
+def _render_ndjson(call: Request, chunks: Iterable[list[RowResult]]) -> Generator[bytes]:
     types, titles = call.mount.problem_types(), call.mount.once(schemas.load_problem_titles)
     return (
-        b"".join(f"{dump_json(schemas.dump_item(one, titles, types))}\n".encode() for one in some) for some in found
+        b"".join(f"{dump_json(schemas.dump_item(result, titles, types))}\n".encode() for result in chunk)
+        for chunk in chunks
     )

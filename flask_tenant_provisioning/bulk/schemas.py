@@ -1,4 +1,4 @@
-"""Query parameters, bodies and documents of bulk jobs."""
+"""Query parameters, request bodies and response documents of bulk jobs."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Any
 from marshmallow import fields, validate
 
 from ..database.ids import shorten_instant
-from ..errors import iter_problem_classes
+from ..errors import BulkJobNotFound, iter_problem_classes
 from ..mount import Api
 from ..tenants.schemas import CreateQuery
 from ..validation import PartnerIdField, StrictSchema, TextField
 from ..web.headers import CSV, JSON, NDJSON
 from ..web.pagination import PageSizeField
 from ..web.parameters import ChoiceField, QuerySchema
+from ..web.request import parse_id
 from . import results
 from .actions import JobProgress
 from .models import JOB_STATES, MODES, OPERATIONS
@@ -22,14 +23,14 @@ from .results import RowResult
 
 _ROW_BODY = {
     "type": "object",
-    "description": "What the single call takes; for other operations than `create` also which tenant is meant, by "
-    "`tenant` or `external_id`. With an `idempotency_key` it takes effect once, however often it is sent.",
+    "description": "The body of the single call; for operations other than `create` it also names the tenant, by "
+    "`tenant` or `external_id`. With an `idempotency_key` the row takes effect once, however often it is sent.",
 }
-_NDJSON_BODY = {"type": "string", "minLength": 1, "description": "A row a line, each a JSON object."}
+_NDJSON_BODY = {"type": "string", "minLength": 1, "description": "One row per line, each a JSON object."}
 
 
 class BulkJobSchema(StrictSchema):
-    """A bulk job, and what came of its rows so far. `rate` is rows done in a second."""
+    """A bulk job with the counts of its finished rows. `rate` is in rows per second."""
 
     job = fields.UUID()
     partner = fields.String()
@@ -56,7 +57,7 @@ class BulkJobPageSchema(StrictSchema):
 
 
 class BulkItemSchema(StrictSchema):
-    """What came of a row. `status` is what the single call would have answered, null for a row that was skipped."""
+    """The result of a row. `status` is the status of the equivalent single call, null for a skipped row."""
 
     row = fields.Integer()
     state = fields.String(validate=validate.OneOf(results.RESULT_STATES))
@@ -65,19 +66,26 @@ class BulkItemSchema(StrictSchema):
     external_id = fields.String(allow_none=True)
     problem = fields.Dict(
         allow_none=True,
-        metadata={"description": "The problem document (RFC 9457) of a row that failed; `line` is its upload's."},
+        metadata={
+            "description": "The problem document (RFC 9457) of a failed row; `line` is the row's line in the upload."
+        },
     )
 
 
 class BulkItemPageSchema(StrictSchema):
-    """One page of what came of a job's rows; `next` is the cursor of the page after it."""
+    """One page of row results; `next` is the cursor of the page after it."""
 
     items = fields.List(fields.Nested(BulkItemSchema))
     next = fields.String(allow_none=True)
 
 
+def parse_job_id(job_id: str) -> str:
+    """Return a job id in canonical form. Raises `BulkJobNotFound` for text that is not an id."""
+    return parse_id(job_id, BulkJobNotFound)
+
+
 def describe_upload_body(api: Api) -> Mapping[str, Any]:
-    """What an upload is, by media type; each may be packed with gzip."""
+    """Return the OpenAPI schemas of an upload by media type. Each may be compressed with gzip."""
     return {
         JSON: {"type": "array", "items": _ROW_BODY, "minItems": 1, "maxItems": api.settings.bulk_max_rows},
         NDJSON: _NDJSON_BODY,
@@ -85,7 +93,7 @@ def describe_upload_body(api: Api) -> Mapping[str, Any]:
         CSV: {
             "type": "string",
             "minLength": 1,
-            "description": "The first row names the fields; `metadata.*` are the metadata's.",
+            "description": "The first row names the fields; columns `metadata.*` hold the metadata.",
         },
     }
 
@@ -94,14 +102,14 @@ DEFAULT_PAGE_SIZE = 50
 
 
 class UploadQuery(CreateQuery):
-    """What `POST /bulk-jobs` can be asked; with `validate_only` the job leaves nothing but its results."""
+    """Query parameters of `POST /bulk-jobs`. With `validate_only` the job leaves nothing but its results."""
 
     operation = ChoiceField(*OPERATIONS, load_default=OPERATIONS[0])
     mode = ChoiceField(*MODES, load_default=MODES[0])
 
 
 class BulkJobListQuery(QuerySchema):
-    """What `GET /bulk-jobs` can be asked; an administrator may name the partner."""
+    """Query parameters of `GET /bulk-jobs`. An administrator may name the partner."""
 
     partner = PartnerIdField()
     state = ChoiceField(*JOB_STATES)
@@ -110,7 +118,7 @@ class BulkJobListQuery(QuerySchema):
 
 
 class BulkItemsQuery(QuerySchema):
-    """What a job's items can be asked; `limit` and `cursor` are for pages of JSON alone."""
+    """Query parameters of a job's items. `limit` and `cursor` apply to pages of JSON only."""
 
     state = ChoiceField(*results.RESULT_STATES)
     limit = PageSizeField()
@@ -121,42 +129,45 @@ _UPLOAD, _LIST, _ITEMS = UploadQuery(), BulkJobListQuery(), BulkItemsQuery()
 
 
 def upload_query(_api: Api | None = None) -> UploadQuery:
-    """The schema of an upload's parameters; made once."""
+    """Return the shared schema of the query parameters of `POST /bulk-jobs`."""
     return _UPLOAD
 
 
 def job_list_query(_api: Api | None = None) -> BulkJobListQuery:
-    """The schema of `GET /bulk-jobs`'s parameters; made once."""
+    """Return the shared schema of the query parameters of `GET /bulk-jobs`."""
     return _LIST
 
 
 def items_query(_api: Api | None = None) -> BulkItemsQuery:
-    """The schema of the parameters of a job's items; made once."""
+    """Return the shared schema of the query parameters of a job's items."""
     return _ITEMS
 
 
-def dump_job(seen: JobProgress) -> dict[str, Any]:
-    """A job as it is at this moment."""
-    found = seen.job
+def dump_job(progress: JobProgress) -> dict[str, Any]:
+    """Return a job as a response document."""
+    job = progress.job
     return {
-        "job": found.id,
-        "partner": found.partner_id,
-        "operation": found.operation,
-        "mode": found.mode,
-        "validate_only": bool(found.rehearsal),
-        "state": found.state,
-        "total": found.rows,
-        "processed": seen.processed,
-        **seen.tally._asdict(),
-        "rate": seen.rate,
-        "created_at": shorten_instant(found.created_at),
-        "started_at": shorten_instant(found.started_at),
-        "finished_at": shorten_instant(found.finished_at),
+        "job": job.id,
+        "partner": job.partner_id,
+        "operation": job.operation,
+        "mode": job.mode,
+        "validate_only": bool(job.rehearsal),
+        "state": job.state,
+        "total": job.rows,
+        "processed": progress.processed,
+        **progress.tally._asdict(),
+        "rate": progress.rate,
+        "created_at": shorten_instant(job.created_at),
+        "started_at": shorten_instant(job.started_at),
+        "finished_at": shorten_instant(job.finished_at),
     }
 
 
 def dump_item(result: RowResult, titles: Mapping[str, str], types: str) -> dict[str, Any]:
-    """What came of a row; `types` is what each problem's ``type`` begins with, `titles` are those of the codes."""
+    """Return a row's result as a response document.
+
+    `types` is the prefix of problem types, `titles` maps codes to titles.
+    """
     problem = result.problem
     if problem is not None:
         title = titles.get(problem["code"], problem["code"])
@@ -165,5 +176,5 @@ def dump_item(result: RowResult, titles: Mapping[str, str], types: str) -> dict[
 
 
 def load_problem_titles(api: Api) -> dict[str, str]:
-    """The title of each code of problem, the host's own too."""
+    """Return the title of each problem code, the host's own included."""
     return {kind.code: kind.title for kind in (*iter_problem_classes(), *api.hooks.kinds())}

@@ -1,4 +1,4 @@
-"""SQL statements of bulk jobs, built once per storage."""
+"""SQL statements of bulk jobs, compiled once per storage."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from ..database.session import Storage
 from ..database.statements import SQL, Statement, bind_columns, bind_new_values, look_up_each, select_incoming
 from .models import Chunk, Job
 
-#: How many places for tenants are reserved for a chunk.
+#: Columns with the quota reserved for a chunk.
 _RESERVED_QUOTA = ("license_room", "partner_room")
-#: What is written of a job that has ended, and of a chunk that is done.
+#: Columns written when a job ends, and when a chunk is done.
 _FINISHED_JOB = ("state", "succeeded", "failed", "unchanged", "finished_at", "due_at")
 _FINISHED_CHUNK = ("succeeded", "failed", "unchanged", "results", "payload", "done_at", *_RESERVED_QUOTA)
-#: What is read of a chunk where its rows are of no interest.
+#: Columns of a chunk to read its results without its rows.
 _RESULT_COLUMNS = ("first_row", "rows", "results")
 
 
 class BulkSQL(SQL):
-    """The statements of one storage."""
+    """The statements on jobs, chunks and duplicate keys of one storage."""
 
     def __init__(self, storage: Storage) -> None:
         super().__init__(storage.engine.dialect)
@@ -43,105 +43,116 @@ class BulkSQL(SQL):
         self._partner: Any = bindparam("partner_id", type_=j.partner_id.type)
         self._now: Any = bindparam("now", type_=j.due_at.type)
         self._limit: Any = bindparam("limit", type_=Integer)
-        self._mine = and_(j.partner_id == self._partner, j.id == bindparam("job_id", type_=j.id.type))
-        self._of_mine = and_(c.partner_id == self._partner, c.job_id == bindparam("job_id", type_=c.job_id.type))
-        self._of_jobs()
-        self._of_chunks()
-        self._of_keys()
+        self._one_job = and_(j.partner_id == self._partner, j.id == bindparam("job_id", type_=j.id.type))
+        self._chunks_of_job = and_(c.partner_id == self._partner, c.job_id == bindparam("job_id", type_=c.job_id.type))
+        self._compile_job_statements()
+        self._compile_chunk_statements()
+        self._compile_key_statements()
 
-    def _of_jobs(self) -> None:
-        """Jobs as a whole: begun, read, ended."""
+    def _compile_job_statements(self) -> None:
+        """Compile the statements on jobs."""
         j = self._jobs.c
         rows = select(*(j[name] for name in Job._fields))
         self.add_job = self._compile(insert(self._jobs).values(bind_columns(self._jobs)))
-        self.job = self._compile(rows.where(self._mine))
+        self.job = self._compile(rows.where(self._one_job))
         self.job_of_any_partner = self._compile(rows.where(j.id == bindparam("job_id", type_=j.id.type)))
-        self.lock_job = self._compile(rows.where(self._mine).with_for_update())
-        self.open_jobs = self._compile(rows.where(j.due_at <= self._now))
-        self.end = self._compile(self._jobs.update().where(self._mine).values(bind_new_values(j, _FINISHED_JOB)))
-        begun = {"state": "running", "started_at": func.coalesce(j.started_at, self._now)}
-        self.begin = self._compile(self._jobs.update().where(self._mine, j.state == "queued").values(begun))
+        self.lock_job = self._compile(rows.where(self._one_job).with_for_update())
+        self.due_jobs = self._compile(rows.where(j.due_at <= self._now))
+        self.finish_job = self._compile(
+            self._jobs.update().where(self._one_job).values(bind_new_values(j, _FINISHED_JOB))
+        )
+        started = {"state": "running", "started_at": func.coalesce(j.started_at, self._now)}
+        self.start_job = self._compile(self._jobs.update().where(self._one_job, j.state == "queued").values(started))
         received = {"state": "queued", "due_at": self._now}
         counts = bind_new_values(j, ("rows", "chunks"))
-        self.queue = self._compile(self._jobs.update().where(self._mine).values({**received, **counts}))
-        under_way = select(func.count()).where(j.partner_id == self._partner, j.finished_at.is_(None))
-        self.count_open_jobs = self._compile(under_way)
+        self.queue_job = self._compile(self._jobs.update().where(self._one_job).values({**received, **counts}))
+        open_jobs = select(func.count()).where(j.partner_id == self._partner, j.finished_at.is_(None))
+        self.count_open_jobs = self._compile(open_jobs)
         changed = bind_new_values(j, ("state", "finished_at", "due_at"))
-        self.change_job = self._compile(self._jobs.update().where(self._mine).values(changed))
+        self.change_job = self._compile(self._jobs.update().where(self._one_job).values(changed))
         old = select(j.partner_id, j.id).where(j.created_at < bindparam("before", type_=j.created_at.type))
         ended = or_(j.finished_at.is_not(None), j.state == "receiving")
         self.old_jobs = self._compile(old.where(ended).order_by(j.created_at).limit(self._limit))
-        self.abandoned = self._compile(old.where(j.state == "receiving").order_by(j.created_at).limit(self._limit))
-        self.remove_job = self._compile(self._jobs.delete().where(self._mine))
+        self.abandoned_uploads = self._compile(
+            old.where(j.state == "receiving").order_by(j.created_at).limit(self._limit)
+        )
+        self.remove_job = self._compile(self._jobs.delete().where(self._one_job))
 
-    def _of_chunks(self) -> None:
-        """Chunks: stored, claimed, done."""
+    def _compile_chunk_statements(self) -> None:
+        """Compile the statements on chunks."""
         c = self._chunks.c
         self.add_chunk = self._compile(insert(self._chunks).values(bind_columns(self._chunks)))
         free = and_(c.done_at.is_(None), or_(c.leased_until.is_(None), c.leased_until <= self._now))
-        wanted = select(c.number, c.fence).where(self._of_mine, free)
-        self.free = self._compile(wanted.order_by(c.number).limit(self._limit))
-        one = and_(self._of_mine, c.number == bindparam("number", type_=Integer))
-        seen = and_(one, c.fence == bindparam("seen", type_=Integer), free)
+        free_chunks = select(c.number, c.fence).where(self._chunks_of_job, free)
+        self.free_chunks = self._compile(free_chunks.order_by(c.number).limit(self._limit))
+        one_chunk = and_(self._chunks_of_job, c.number == bindparam("number", type_=Integer))
+        claimable = and_(one_chunk, c.fence == bindparam("seen", type_=Integer), free)
         lease = bindparam("lease", type_=c.leased_until.type)
-        self.claim = self._compile(self._chunks.update().where(seen).values(fence=c.fence + 1, leased_until=lease))
-        owned = and_(one, c.fence == bindparam("fence", type_=Integer), c.done_at.is_(None))
-        self.renew = self._compile(self._chunks.update().where(owned).values(leased_until=lease))
-        places = select(*(c[name] for name in _RESERVED_QUOTA))
-        self.lock_reserved_quota = self._compile(places.where(owned).with_for_update())
+        self.claim_chunk = self._compile(
+            self._chunks.update().where(claimable).values(fence=c.fence + 1, leased_until=lease)
+        )
+        owned = and_(one_chunk, c.fence == bindparam("fence", type_=Integer), c.done_at.is_(None))
+        self.renew_lease = self._compile(self._chunks.update().where(owned).values(leased_until=lease))
+        quota = select(*(c[name] for name in _RESERVED_QUOTA))
+        self.lock_reserved_quota = self._compile(quota.where(owned).with_for_update())
         self.save_reserved_quota = self._compile(
             self._chunks.update().where(owned).values(bind_new_values(c, _RESERVED_QUOTA))
         )
-        over = or_(c.leased_until.is_(None), c.leased_until <= self._now)
-        forgotten = and_(or_(c.license_room > 0, c.partner_room > 0), over)
+        expired = or_(c.leased_until.is_(None), c.leased_until <= self._now)
+        abandoned = and_(or_(c.license_room > 0, c.partner_room > 0), expired)
         names = (c.partner_id, c.job_id, c.number, c.fence)
-        self.abandoned_quota = self._compile(select(*names).where(forgotten).limit(self._limit))
-        taken = self._chunks.update().where(owned, over).values(fence=c.fence + 1)
-        self.fence_off = self._compile(taken)
-        self.finish = self._compile(self._chunks.update().where(owned).values(bind_new_values(c, _FINISHED_CHUNK)))
-        self.chunk = self._compile(select(*(c[name] for name in Chunk._fields)).where(one))
+        self.abandoned_quota = self._compile(select(*names).where(abandoned).limit(self._limit))
+        invalidated = self._chunks.update().where(owned, expired).values(fence=c.fence + 1)
+        self.invalidate_claim = self._compile(invalidated)
+        self.finish_chunk = self._compile(
+            self._chunks.update().where(owned).values(bind_new_values(c, _FINISHED_CHUNK))
+        )
+        self.chunk = self._compile(select(*(c[name] for name in Chunk._fields)).where(one_chunk))
         totals = (func.coalesce(func.sum(c[name]), 0) for name in ("succeeded", "failed", "unchanged"))
-        over = func.coalesce(func.sum(case((c.done_at.is_(None), 0), else_=c.rows)), 0)
-        self.counts = self._compile(select(*totals, over).where(self._of_mine))
-        self.left = self._compile(select(c.number).where(self._of_mine, c.done_at.is_(None)).limit(1))
+        processed = func.coalesce(func.sum(case((c.done_at.is_(None), 0), else_=c.rows)), 0)
+        self.tally_chunks = self._compile(select(*totals, processed).where(self._chunks_of_job))
+        self.unfinished_chunk = self._compile(select(c.number).where(self._chunks_of_job, c.done_at.is_(None)).limit(1))
         last = c.first_row + c.rows > bindparam("first", type_=Integer)
-        self._has_results = and_(self._of_mine, last, c.results.is_not(None))
+        self._has_results = and_(self._chunks_of_job, last, c.results.is_not(None))
         size = func.coalesce(func.sum(func.length(c.payload) + func.coalesce(func.length(c.results), 0)), 0)
         budget = bindparam("budget", type_=BigInteger)
         self.partners_over_budget = self._compile(select(c.partner_id).group_by(c.partner_id).having(size > budget))
         j = self._jobs.c
         of_job = and_(c.partner_id == j.partner_id, c.job_id == j.id)
-        kept = select(j.id, size).where(j.partner_id == self._partner, j.finished_at.is_not(None), of_job)
+        sizes = select(j.id, size).where(j.partner_id == self._partner, j.finished_at.is_not(None), of_job)
         newest_first = (j.finished_at.desc(), j.id.desc())
-        self.job_sizes = self._compile(kept.group_by(j.id, j.finished_at).order_by(*newest_first))
-        self.remove_chunks = self._compile(self._chunks.delete().where(self._of_mine))
+        self.job_sizes = self._compile(sizes.group_by(j.id, j.finished_at).order_by(*newest_first))
+        self.remove_chunks = self._compile(self._chunks.delete().where(self._chunks_of_job))
 
-    def _of_keys(self) -> None:
-        """Which row was the first to mean a tenant."""
+    def _compile_key_statements(self) -> None:
+        """Compile the statements on the keys that detect duplicate rows."""
         k = self._keys.c
-        of_mine = and_(k.partner_id == self._partner, k.job_id == bindparam("job_id", type_=k.job_id.type))
-        one = and_(of_mine, k.key == bindparam("key", type_=k.key.type))
-        self.first = self._compile(select(k.row).where(one))
+        keys_of_job = and_(k.partner_id == self._partner, k.job_id == bindparam("job_id", type_=k.job_id.type))
+        one_key = and_(keys_of_job, k.key == bindparam("key", type_=k.key.type))
+        self.first_row = self._compile(select(k.row).where(one_key))
         insert = self._insert(self._keys)
         self.add_key = self._compile(insert.values(bind_columns(self._keys)).on_conflict_do_nothing())
-        given = select_incoming(self._dialect, key=k.key.type, row=k.row.type)
-        self.firsts = self._compile(look_up_each(select(k.key, k.row).where(of_mine), k.key, given, self._dialect))
-        mine = (self._partner, bindparam("job_id", type_=k.job_id.type))
-        added = insert.from_select(list(k), select(*mine, given.c.key, given.c.row).where(true()))
+        incoming = select_incoming(self._dialect, key=k.key.type, row=k.row.type)
+        self.first_rows = self._compile(
+            look_up_each(select(k.key, k.row).where(keys_of_job), k.key, incoming, self._dialect)
+        )
+        job = (self._partner, bindparam("job_id", type_=k.job_id.type))
+        added = insert.from_select(list(k), select(*job, incoming.c.key, incoming.c.row).where(true()))
         self.add_keys = self._compile(added.on_conflict_do_nothing())
-        self.remove_keys = self._compile(self._keys.delete().where(of_mine))
+        self.remove_keys = self._compile(self._keys.delete().where(keys_of_job))
 
-    def page(self, *, of_partner: bool, in_state: bool, after: bool) -> Statement:
-        """A page of jobs, the newest first; none that is still being received."""
-        return self._once(self._page, of_partner, in_state, after)
+    def job_page(self, *, of_partner: bool, in_state: bool, after: bool) -> Statement:
+        """Return the statement of a page of jobs, newest first, without jobs that are still being received."""
+        return self._once(self._job_page, of_partner, in_state, after)
 
-    def answered(self, state: str | None, *, whole: bool) -> Statement:
-        """The first chunk with a result in `state`, or with any: its first row, how many it has and what came of them,
-        or the `whole` chunk.
+    def next_chunk_with_results(self, state: str | None, *, whole: bool) -> Statement:
+        """Return the statement of the first chunk that has results in `state`, or in any state if that is None.
+
+        It selects the first row, the number of rows and the results, or with `whole` all columns of the chunk.
         """
         return self._once(self._next_chunk_with_results, state, whole)
 
-    def _page(self, of_partner: bool, in_state: bool, after: bool) -> Any:
+    def _job_page(self, of_partner: bool, in_state: bool, after: bool) -> Any:
         j = self._jobs.c
         rows = select(*(j[name] for name in Job._fields)).where(j.state != "receiving")
         if of_partner:
@@ -154,23 +165,23 @@ class BulkSQL(SQL):
 
     def _next_chunk_with_results(self, state: str | None, whole: bool) -> Any:
         c = self._chunks.c
-        found = select(*(c[name] for name in (Chunk._fields if whole else _RESULT_COLUMNS))).where(self._has_results)
+        chunks = select(*(c[name] for name in (Chunk._fields if whole else _RESULT_COLUMNS))).where(self._has_results)
         if state in ("succeeded", "failed", "unchanged"):
-            found = found.where(c[state] > 0)
-        return found.order_by(c.number).limit(1)
+            chunks = chunks.where(c[state] > 0)
+        return chunks.order_by(c.number).limit(1)
 
 
 def has_due_jobs(storage: Storage) -> ColumnElement[bool]:
-    """Whether any job has something to do at the instant `now`."""
+    """Return the condition that any job is due at the instant `now`."""
     jobs = storage.table("bulk_jobs")
     return select(jobs.c.id).where(jobs.c.due_at <= bindparam("now", type_=jobs.c.due_at.type)).exists()
 
 
 def select_waiting_jobs(storage: Storage) -> Select[Any]:
-    """Since when no worker has had a chunk of each job that is due at the instant `now`, as `since`.
+    """Select when each job due at the instant `now` was last worked on, or became due, as `since`.
 
-    Of a partner's jobs only the oldest counts: the others wait for it. One whose chunk has been claimed is at work
-    until that claim, done or not, has run out.
+    Only the oldest due job of each partner counts, since the others wait for it. A job whose chunk was claimed counts
+    as active until that lease expires, even if the chunk is finished.
     """
     jobs, chunks = storage.table("bulk_jobs"), storage.table("bulk_chunks")
     j, c, older = jobs.c, chunks.c, jobs.alias("older").c
@@ -178,23 +189,23 @@ def select_waiting_jobs(storage: Storage) -> Select[Any]:
     of_job = and_(c.partner_id == j.partner_id, c.job_id == j.id)
     claimed = select(func.max(c.leased_until)).where(of_job).scalar_subquery()
     is_first = ~select(older.id).where(older.partner_id == j.partner_id, older.id < j.id, older.due_at <= now).exists()
-    found = select(j.due_at, claimed.label("claimed")).where(j.due_at <= now, is_first).subquery("waiting")
-    since = case((found.c.claimed > found.c.due_at, found.c.claimed), else_=found.c.due_at)
+    waiting = select(j.due_at, claimed.label("claimed")).where(j.due_at <= now, is_first).subquery("waiting")
+    since = case((waiting.c.claimed > waiting.c.due_at, waiting.c.claimed), else_=waiting.c.due_at)
     return select(since.label("since")).where(since <= now)
 
 
 class ErasureSQL(SQL):
-    """The statements of one storage."""
+    """The statements that erase purged tenants from the jobs of one storage."""
 
     def __init__(self, storage: Storage) -> None:
         super().__init__(storage.engine.dialect)
         jobs, chunks = storage.table("bulk_jobs"), storage.table("bulk_chunks")
         j, c = jobs.c, chunks.c
         partner: Any = bindparam("partner_id", type_=j.partner_id.type)
-        behind = j.id > bindparam("after", type_=j.id.type)
-        page = select(*(j[name] for name in Job._fields)).where(j.partner_id == partner, behind)
+        after = j.id > bindparam("after", type_=j.id.type)
+        page = select(*(j[name] for name in Job._fields)).where(j.partner_id == partner, after)
         self.jobs = self._compile(page.order_by(j.id).limit(bindparam("limit", type_=Integer)))
         job_id: Any = bindparam("job_id", type_=c.job_id.type)
         of_job = and_(c.partner_id == partner, c.job_id == job_id)
-        one = and_(of_job, c.number == bindparam("number", type_=Integer))
-        self.erase = self._compile(chunks.update().where(one).values(bind_new_values(c, ("payload", "results"))))
+        one_chunk = and_(of_job, c.number == bindparam("number", type_=Integer))
+        self.erase = self._compile(chunks.update().where(one_chunk).values(bind_new_values(c, ("payload", "results"))))

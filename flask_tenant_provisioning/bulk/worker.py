@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 
 from ..database.errors import FailureKind, classify_failure
-from ..database.session import Session
 from ..errors import ProvisioningError
 from ..mount import Mount
 from ..tenants.quotas import TooFewPlaces
@@ -29,21 +28,20 @@ from .chunks import (
 from .execution import ChunkExecution, fail_chunk
 from .models import Job
 from .rows.dry_run import DryRunConflict, RollbackWithResults
-from .statements import BulkSQL
 
 logger = logging.getLogger(__name__)
-#: How often a worker that others forestall looks again.
+#: Attempts to claim a chunk while other workers win the race.
 _CLAIM_ATTEMPTS = 3
-#: How often a chunk is begun before its rows are given up: what kills a worker each time would do so for ever.
+#: Claims of a chunk before its rows fail: a row that kills its worker would do so forever.
 MAX_CLAIMS = 5
-#: How often a claimed chunk begins again, beside once for each chunk that forestalls it: for more places, and singly.
+#: Restarts of a claimed chunk for more quota or row by row, besides one for each chunk that a dry run conflicts with.
 _MAX_RESTARTS = 3
 
 
 class BulkWork:
-    """The chunks of one mount's jobs, as work that a worker claims, runs and gives up. `lease` is in seconds."""
+    """Chunks of one mount's bulk jobs, as a kind of work for the workers. `lease` is in seconds."""
 
-    #: One waits for the database while the other computes.
+    #: Chunks at a time per worker: one waits for the database while the other computes.
     slots = 2
 
     def __init__(self, mount: Mount, lease: float, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -51,129 +49,125 @@ class BulkWork:
         self.lease = lease
 
     def claim(self, limit: int) -> list[ClaimedChunk]:
-        """Claim at most `limit` chunks; each partner with work is as likely to be next as any other."""
-        found: list[ClaimedChunk] = []
+        """Claim at most `limit` chunks. Partners with work left are equally likely to be served."""
+        claims: list[ClaimedChunk] = []
         for _ in range(_CLAIM_ATTEMPTS * limit):
-            if len(found) == limit or (job := self._next()) is None:
+            if len(claims) == limit or (job := self._choose_job()) is None:
                 break
-            found += self._claimed(job)
-        return found
+            claims += self._claim(job)
+        return claims
 
-    def renew(self, pieces: Iterable[ClaimedChunk]) -> None:
-        """Keep the claims of chunks that are being done."""
-        self._storage.transaction(partial(renew_leases, pieces=sorted(pieces), lease=self.lease))
+    def renew(self, claims: Iterable[ClaimedChunk]) -> None:
+        """Renew the leases of chunks that are being executed."""
+        self._storage.transaction(partial(renew_leases, claims=sorted(claims), lease=self.lease))
 
-    def timeout(self, piece: ClaimedChunk) -> float:
-        """How long a chunk may take, in seconds; an atomic job is one chunk."""
+    def timeout(self, claim: ClaimedChunk) -> float:
+        """Return the time limit of a chunk in seconds. An atomic job is executed as one chunk."""
         return 3600.0
 
-    def run(self, piece: ClaimedChunk) -> None:
-        """Do the rows of a chunk, and end the job where it was the last one."""
+    def run(self, claim: ClaimedChunk) -> None:
+        """Execute a chunk, and finish the job if it was the last one."""
         try:
-            self._do(piece)
+            self._execute_chunk(claim)
         except LeaseLost:
             logger.info(
-                "a chunk of bulk job %s is not done: another worker has it, or it was cancelled",
-                piece.job.id,
-                extra=_log_fields(piece),
+                "a chunk of bulk job %s was not executed: another worker claimed it, or the job was cancelled",
+                claim.job.id,
+                extra=_log_fields(claim),
             )
-            self._storage.transaction(partial(release_chunk, piece=piece))
+            self._storage.transaction(partial(release_chunk, claim=claim))
         except Exception as error:
             if _is_row_error(error):
-                self._storage.transaction(partial(release_chunk, piece=piece))
+                self._storage.transaction(partial(release_chunk, claim=claim))
             raise
-        self._storage.transaction(partial(actions.finish_if_done, job=piece.job))
+        self._storage.transaction(partial(actions.finish_if_done, job=claim.job))
 
-    def expire(self, piece: ClaimedChunk) -> None:
-        """Leave a chunk to others."""
-        logger.warning("a chunk of bulk job %s takes too long", piece.job.id, extra=_log_fields(piece))
+    def expire(self, claim: ClaimedChunk) -> None:
+        """Log that a chunk exceeded its time limit. Another worker claims it after its lease."""
+        logger.warning("a chunk of bulk job %s takes too long", claim.job.id, extra=_log_fields(claim))
 
     def stop(self) -> None:
-        """Nothing: a chunk is soon done."""
+        """Do nothing on shutdown: a chunk takes a second or two."""
 
-    def _next(self) -> Job | None:
-        """A job with something to do: of a partner by chance, and of those the oldest."""
+    def _choose_job(self) -> Job | None:
+        """Choose the oldest due job of a random partner."""
         by_partner: dict[str, list[Job]] = defaultdict(list)
         for job in self._storage.read(load_due_jobs):
             by_partner[job.partner_id].append(job)
         return min(random.choice(list(by_partner.values())), key=lambda job: job.id) if by_partner else None
 
-    def _claimed(self, job: Job) -> list[ClaimedChunk]:
-        piece = self._storage.transaction(partial(claim_chunk, job=job, lease=self.lease))
-        if piece is None:
+    def _claim(self, job: Job) -> list[ClaimedChunk]:
+        claim = self._storage.transaction(partial(claim_chunk, job=job, lease=self.lease))
+        if claim is None:
             self._storage.transaction(partial(actions.finish_if_done, job=job))
-        return [piece] if piece else []
+        return [claim] if claim else []
 
-    def _do(self, piece: ClaimedChunk) -> None:
-        found = self._storage.read(partial(load_chunks, piece=piece))
-        if not found:
-            raise LeaseLost(piece.job.id)
-        if piece.fence > MAX_CLAIMS:
-            results = [fail_chunk(self._mount, piece.job, chunk) for chunk in found]
-            self._storage.transaction(partial(save_results, piece=piece, chunks=found, results=results))
+    def _execute_chunk(self, claim: ClaimedChunk) -> None:
+        chunks = self._storage.read(partial(load_chunks, claim=claim))
+        if not chunks:
+            raise LeaseLost(claim.job.id)
+        if claim.fence > MAX_CLAIMS:
+            results = [fail_chunk(self._mount, claim.job, chunk) for chunk in chunks]
+            self._storage.transaction(partial(save_results, claim=claim, chunks=chunks, results=results))
             return
-        plan = ChunkExecution(self._mount, piece, found)
-        plan.reserve(self._sleep)
-        for _ in range(piece.job.chunks + _MAX_RESTARTS):
-            if self._try_execute(plan, piece):
+        execution = ChunkExecution(self._mount, claim, chunks)
+        execution.reserve(self._sleep)
+        for _ in range(claim.job.chunks + _MAX_RESTARTS):
+            if self._try_execute(execution, claim):
                 return
-            logger.debug("a chunk of bulk job %s begins again", piece.job.id, extra=_log_fields(piece))
-        raise RuntimeError("a chunk of a bulk job begins again and again")
+            logger.debug("a chunk of bulk job %s starts again", claim.job.id, extra=_log_fields(claim))
+        raise RuntimeError("a chunk of a bulk job keeps restarting")
 
-    def _try_execute(self, plan: ChunkExecution, piece: ClaimedChunk) -> bool:
-        """Carry the plan out; returns False where it has to begin again.
+    def _try_execute(self, execution: ChunkExecution, claim: ClaimedChunk) -> bool:
+        """Execute the chunk. Return False if it has to be started again.
 
-        So it has where it was a rehearsal that another chunk has forestalled, where more places are needed than were
-        reserved, and where a row made the database or a host's function fail: then each row is done by itself.
+        That is the case if a dry run conflicts with another chunk, if more places are needed than were reserved, and if
+        a row made the database or a host's function fail: then the rows are executed one by one.
         """
         try:
-            self._storage.transaction(plan.do)
-        except RollbackWithResults as rehearsal:
+            self._storage.transaction(execution.execute)
+        except RollbackWithResults as rollback:
             try:
-                self._storage.transaction(partial(plan.keep, rehearsal=rehearsal))
+                self._storage.transaction(partial(execution.save_dry_run, rollback=rollback))
             except DryRunConflict:
                 return False
         except TooFewPlaces:
-            plan.reserve(self._sleep, for_all=True)
+            execution.reserve(self._sleep, for_all=True)
             return False
         except LeaseLost:
             raise
         except Exception as error:
-            if not _is_row_error(error) or not plan.switch_to_row_by_row():
+            if not _is_row_error(error) or not execution.switch_to_row_by_row():
                 raise
-            fields = _log_fields(piece)
-            logger.warning("rows of a bulk job failed together, and are done one by one", exc_info=True, extra=fields)
+            fields = _log_fields(claim)
+            logger.warning(
+                "a batch of rows of a bulk job failed: executing them one by one", exc_info=True, extra=fields
+            )
             return False
         return True
 
 
-def _log_fields(piece: ClaimedChunk) -> dict[str, Any]:
-    """Return what the log says of a chunk."""
-    return {"job": piece.job.id, "partner": piece.job.partner_id, "chunk": piece.number}
+def _log_fields(claim: ClaimedChunk) -> dict[str, Any]:
+    """Return the fields that log lines about a chunk carry."""
+    return {"job": claim.job.id, "partner": claim.job.partner_id, "chunk": claim.number}
 
 
 def _is_row_error(error: Exception) -> bool:
-    """Tell a failure that what the rows say has caused, most likely, from the database's being away."""
+    """Return whether a row most likely caused the failure, as opposed to an outage of the database."""
     return not isinstance(error, ProvisioningError) and classify_failure(error) is FailureKind.BUG
 
 
 class SingleJobWork(BulkWork):
-    """The chunks of one job and of no other; other workers may do some of them meanwhile."""
+    """Chunks of a single job. Other workers may execute chunks of the same job concurrently."""
 
     def __init__(self, mount: Mount, lease: float, job: Job, sleep: Callable[[float], None] = time.sleep) -> None:
         super().__init__(mount, lease, sleep)
         self._job = job
 
-    def current(self) -> Job | None:
-        """The job as it is now; None where it has been removed."""
-        return self._storage.read(partial(_load_job, partner=self._job.partner_id, job_id=self._job.id))
+    def load_job(self) -> Job | None:
+        """Load the job. Return None if it was removed."""
+        return self._storage.read(partial(actions.load_job, partner=self._job.partner_id, job_id=self._job.id))
 
-    def _next(self) -> Job | None:
-        job = self.current()
+    def _choose_job(self) -> Job | None:
+        job = self.load_job()
         return job if job is not None and job.due_at is not None else None
-
-
-def _load_job(session: Session, partner: str, job_id: str) -> Job | None:
-    where = {"partner_id": partner, "job_id": job_id}
-    row = session.run(session.storage.once(BulkSQL).job, where).fetchone()
-    return None if row is None else Job._make(row)

@@ -12,7 +12,8 @@ from ..bulk import actions, schemas
 from ..bulk.models import JOB_STATES
 from ..bulk.results import RESULT_STATES as ROW_STATES, RowResult
 from ..bulk.results_csv import explain_problem
-from ..bulk.routes import ROW_PERMISSIONS, parse_job_id
+from ..bulk.rows.operations import ROW_PERMISSIONS
+from ..bulk.schemas import parse_job_id
 from .errors import report_problems
 from .options import TEXT, find_mount, json_option, mount_option, resource_options
 from .output import iter_pages, print_document, print_pages, print_text

@@ -37,7 +37,7 @@ from tests.bench.bulk_rows import blocks, write
 
 PREFIX = "bench_"
 NDJSON = "application/x-ndjson"
-LIMITS = UploadLimits(rows=1_000_000, bytes=1 << 30)
+LIMITS = UploadLimits(max_rows=1_000_000, max_bytes=1 << 30)
 ACTOR = Actor(Principal.operator(SUBJECT, PARTNER))
 
 
@@ -65,7 +65,7 @@ class Ours(NamedTuple):
 
 def receive(mount: Mount, path: Path) -> None:
     """Store the upload for the workers to find."""
-    upload = Upload("create", "partial", rehearsal=False, media_type=NDJSON, encoding=None, stream=blocks(path))
+    upload = Upload("create", "partial", dry_run=False, media_type=NDJSON, encoding=None, stream=blocks(path))
     job = actions.receive_upload(mount.storage, ACTOR, PARTNER, upload, LIMITS)
     mount.storage.transaction(partial(actions.queue_job, job=job))
 

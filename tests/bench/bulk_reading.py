@@ -17,7 +17,7 @@ from typing import Any
 from flask_tenant_provisioning.bulk.upload.limits import UploadLimits
 from flask_tenant_provisioning.bulk.upload.reader import read_chunks
 
-LIMITS = UploadLimits(rows=10_000_000, bytes=1 << 32)
+LIMITS = UploadLimits(max_rows=10_000_000, max_bytes=1 << 32)
 BLOCK = 64 * 1024
 ROUNDS = 3
 

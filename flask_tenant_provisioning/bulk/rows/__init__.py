@@ -1,7 +1,7 @@
-"""The rows of a chunk: parsed (`parsing`), validated into what they do (`operations`), and executed.
+"""The rows of a chunk: parsed (`parsing`), validated into actions (`operations`), and executed.
 
-Rows are executed together (`batch`), or one by one where a hook or a step may refuse one (`row_by_row`). `duplicates`
-finds rows that name the same tenant or repeat an idempotency key, `dry_run` leaves nothing but results.
+Rows are executed together (`batch`), or one by one if a hook or a step may refuse one (`row_by_row`). `duplicates`
+finds rows that refer to the same tenant or repeat an idempotency key, `dry_run` leaves nothing but results.
 """
 
 from __future__ import annotations

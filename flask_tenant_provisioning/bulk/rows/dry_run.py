@@ -1,4 +1,4 @@
-"""Dry runs: each chunk leaves nothing but its results, and what later chunks need to detect duplicates."""
+"""Dry runs: each chunk leaves nothing but its results, and the keys by which later chunks detect duplicates."""
 
 from __future__ import annotations
 
@@ -14,65 +14,68 @@ from .operations import RowContext, RowStrategy, ValidatedRow
 
 
 class RollbackWithResults(Exception):
-    """Ends a transaction that is to leave nothing.
+    """Roll the transaction back, and hand its results to the caller.
 
-    `results` are those of each chunk's rows; `meant` says of tenants, and of what new ones would have, which row was
-    the first to mean it.
+    `results` holds the row results of each chunk. `claims` maps tenant ids, and hashes of the unique values of new
+    tenants, to the first row that refers to them.
     """
 
-    def __init__(self, results: list[list[RowResult]], meant: Mapping[str, int]) -> None:
+    def __init__(self, results: list[list[RowResult]], claims: Mapping[str, int]) -> None:
         super().__init__()
-        self.results, self.meant = results, meant
+        self.results, self.claims = results, claims
 
 
 class DryRunConflict(Exception):
-    """Another chunk means the same, and was faster: the rehearsal begins again."""
+    """Another chunk recorded one of the claims first: the dry run starts again."""
 
 
 def execute_dry_run(
-    session: Session, setting: RowContext, job: Job, rows: Sequence[ValidatedRow], way: RowStrategy
+    session: Session, context: RowContext, job: Job, rows: Sequence[ValidatedRow], strategy: RowStrategy
 ) -> list[RowResult]:
-    """Do rows in this `way`, but those that would make a tenant like one that another chunk's row would have made."""
-    before = load_first_rows(session, job, {key for one in rows for _, key in _hash_claims(one)})
-    refused = {one.row.number: result for one in rows if (result := _refuse_duplicate(one, before)) is not None}
-    left = [one for one in rows if one.row.number not in refused]
-    found = {result.row: result for result in way(session, setting, job, left)} | refused
-    return [found[one.row.number] for one in rows]
+    """Execute `rows` by `strategy`, refusing those that would create the same tenant as a row of another chunk."""
+    before = load_first_rows(session, job, {key for row in rows for _, key in _hash_claims(row)})
+    refused = {row.number: result for row in rows if (result := _refuse_duplicate(row, before)) is not None}
+    left = [row for row in rows if row.number not in refused]
+    results = {result.row: result for result in strategy(session, context, job, left)} | refused
+    return [results[row.number] for row in rows]
 
 
 def collect_claims(rows: Sequence[ValidatedRow], results: Sequence[RowResult]) -> Iterator[tuple[str, int]]:
-    """What these rows mean: the tenants that were there before, and what new ones would hold alone.
+    """Yield the ids of existing tenants and the hashed unique values of new tenants, each with its row number.
 
-    Of rows with a key of their own nothing is said: the same row may come again in another chunk.
+    Failed rows and rows with an idempotency key are left out: the same row may come again in another chunk.
     """
-    for one, result in zip(rows, results, strict=True):
-        if result.state == "failed" or one.key is not None:
+    for row, result in zip(rows, results, strict=True):
+        if result.state == "failed" or row.key is not None:
             continue
         if result.status == 201:
-            yield from ((key, one.row.number) for _, key in _hash_claims(one))
+            yield from ((key, row.number) for _, key in _hash_claims(row))
         elif result.tenant is not None:
-            yield result.tenant, one.row.number
+            yield result.tenant, row.number
 
 
-def save_claims(session: Session, job: Job, rehearsal: RollbackWithResults) -> None:
-    """Let the chunks that follow know of it. Raises `Forestalled`."""
-    if not try_save_first_rows(session, job, rehearsal.meant):
+def save_claims(session: Session, job: Job, rollback: RollbackWithResults) -> None:
+    """Record the claims of a dry run for later chunks. Raises `DryRunConflict`."""
+    if not try_save_first_rows(session, job, rollback.claims):
         raise DryRunConflict
 
 
-def _refuse_duplicate(one: ValidatedRow, before: Mapping[str, int]) -> RowResult | None:
-    """The result of a row that wants what another chunk's row has got; None for any other, or one sent again."""
-    if one.key is None:
-        for field, key in _hash_claims(one):
+def _refuse_duplicate(row: ValidatedRow, before: Mapping[str, int]) -> RowResult | None:
+    """Return the failure of a row that conflicts with another chunk's row, else None.
+
+    Rows with an idempotency key are never refused.
+    """
+    if row.key is None:
+        for field, key in _hash_claims(row):
             if key in before:
                 first = before[key]
-                return one.refused(DuplicateRow(f"Row {first} has the same {field}.", first_row=first))
+                return row.fail(DuplicateRow(f"Row {first} has the same {field}.", first_row=first))
     return None
 
 
-def _hash_claims(one: ValidatedRow) -> Iterator[tuple[str, str]]:
-    """What a tenant that the row makes would hold alone, each by its field's name, and by a key that fits."""
-    values = (one.act.values if one.act is not None else None) or {}
+def _hash_claims(row: ValidatedRow) -> Iterator[tuple[str, str]]:
+    """Yield the field name and a hash of each unique value of the tenant that the row creates."""
+    values = (row.action.values if row.action is not None else None) or {}
     for field, name in (("email", "email_key"), ("external id", "external_id")):
         if values.get(name) is not None:
             yield field, hashlib.sha256(f"{name}\n{values[name]}".encode()).hexdigest()

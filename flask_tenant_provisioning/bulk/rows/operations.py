@@ -1,4 +1,4 @@
-"""The operation of a row: validated before the transaction, then the same as the single call that it stands for."""
+"""Row operations: each row is validated before the transaction, then executed like the equivalent single call."""
 
 from __future__ import annotations
 
@@ -32,24 +32,34 @@ from .parsing import Row
 Body = Mapping[str, Any]
 MISSING_IDENTIFIER = Fault("required", "A row names its tenant by `tenant` or by `external_id`.")
 
+#: Permissions that a caller needs besides `bulk:create`, those of the single calls.
+ROW_PERMISSIONS = {
+    "create": ("tenant:create",),
+    "upsert": ("tenant:create", "tenant:update"),
+    "update": ("tenant:update",),
+    "suspend": ("tenant:update",),
+    "reactivate": ("tenant:update",),
+    "delete": ("tenant:delete",),
+}
+
 
 class RowContext(NamedTuple):
     """The context of all rows of one transaction: who acts, for which partner, and what is allowed.
 
-    `room` holds the places that are left for new tenants, and stands in the `allowance` too. `firsts` are the tenants
-    that rows done in it have meant, each with the first such row.
+    `quota` holds the places left for new tenants; `allowance` refers to the same object. `first_rows` maps tenant ids
+    to the first row of this transaction that refers to them.
     """
 
     api: Api
     actor: Actor
     partner: str
     allowance: Allowance
-    room: RemainingPlaces
-    firsts: dict[str, int]
+    quota: RemainingPlaces
+    first_rows: dict[str, int]
 
 
 DecideTransition = Callable[[Tenant, float], Transition]
-#: Does one row by itself in a transaction; returns the status that the single call answers, and the tenant.
+#: Makes the single call in a transaction. Returns the HTTP status of that call, and the tenant.
 ExecuteSingle = Callable[[Session, RowContext], tuple[int, Tenant]]
 
 
@@ -58,148 +68,148 @@ def _keep_unchanged(tenant: Tenant, _now: float) -> Transition:
 
 
 class RowAction(NamedTuple):
-    """What a row does: `alone`, as the single call, or as `plan` says what becomes of the tenant at a time.
+    """A validated row, in two forms: `execute_single` makes the single call, `decide` returns the tenant's transition.
 
-    `named` is how the row means its tenant, by `id`, `external_id` or both; `wanted` is what it wants to be that
-    tenant's only. `values` are those of the tenant that it makes where there is none.
+    `identifiers` find the row's tenant by `id`, `external_id` or both; `claims` are unique values that the row sets.
+    `values` are those of a new tenant, None if the row creates none.
     """
 
-    alone: ExecuteSingle
-    named: Mapping[str, str] = MappingProxyType({})
-    wanted: Mapping[str, str] = MappingProxyType({})
-    plan: DecideTransition = _keep_unchanged
+    execute_single: ExecuteSingle
+    identifiers: Mapping[str, str] = MappingProxyType({})
+    claims: Mapping[str, str] = MappingProxyType({})
+    decide: DecideTransition = _keep_unchanged
     values: Body | None = None
 
 
 class _RowIdentitySchema(StrictSchema):
-    """Which tenant a row means."""
+    """The identifiers of a row's tenant."""
 
     tenant = TenantIdField()
     external_id = TextField(shortest=1, longest=128)
 
 
 class _SuspensionRowSchema(_RowIdentitySchema, SuspensionSchema):
-    """The same, and why it is suspended."""
+    """The identifiers of a row's tenant, and the reason of its suspension."""
 
 
 def parse_action(api: Api, operation: str, body: Body) -> RowAction:
-    """What a row of `operation` does. Raises `InvalidInput` that lists everything wrong with it."""
+    """Validate the body of a row. Raises `InvalidInput` that lists all its errors."""
     return _PARSERS[operation](api, body)
 
 
 def _parse_create(api: Api, body: Body) -> RowAction:
     values = validate_tenant(api, body)
-    wanted = {"email_key": values["email_key"]}
+    claims = {"email_key": values["email_key"]}
     if values.get("external_id") is not None:
-        wanted["external_id"] = values["external_id"]
+        claims["external_id"] = values["external_id"]
 
-    def alone(session: Session, setting: RowContext) -> tuple[int, Tenant]:
-        return 201, actions.create(session, setting.actor, setting.partner, values, setting.allowance)
+    def execute_single(session: Session, context: RowContext) -> tuple[int, Tenant]:
+        return 201, actions.create(session, context.actor, context.partner, values, context.allowance)
 
-    return RowAction(alone, wanted=wanted, values=values)
+    return RowAction(execute_single, claims=claims, values=values)
 
 
 def _parse_upsert(api: Api, body: Body) -> RowAction:
     if body.get("external_id") is None:
         run_all(partial(validate_tenant, api, body), partial(_refuse, REQUIRED, "external_id"))
     values = validate_tenant(api, body)
-    whole, own = {**actions.EMPTY_VALUES, **values}, api.hooks.fields
+    complete, custom_fields = {**actions.EMPTY_VALUES, **values}, api.hooks.fields
 
-    def alone(session: Session, setting: RowContext) -> tuple[int, Tenant]:
+    def execute_single(session: Session, context: RowContext) -> tuple[int, Tenant]:
         tenant, new = actions.upsert(
-            session, setting.actor, setting.partner, values, setting.allowance, lambda _version: None
+            session, context.actor, context.partner, values, context.allowance, lambda _version: None
         )
         return (201 if new else 200), tenant
 
-    def plan(tenant: Tenant, _now: float) -> Transition:
-        return actions.make_update(own, tenant, whole)
+    def decide(tenant: Tenant, _now: float) -> Transition:
+        return actions.make_update(custom_fields, tenant, complete)
 
-    named = {"external_id": values["external_id"]}
-    return RowAction(alone, named, {"email_key": values["email_key"]}, plan, values)
+    identifiers = {"external_id": values["external_id"]}
+    return RowAction(execute_single, identifiers, {"email_key": values["email_key"]}, decide, values)
 
 
 def _parse_update(api: Api, body: Body) -> RowAction:
     by = "tenant" if "tenant" in body else "external_id"
     sent = {name: body[name] for name in (by,) if name in body}
     rest = {name: value for name, value in body.items() if name != by}
-    both: list[Any] = run_all(partial(_load_identified_row, _ROW_IDENTITY, sent), partial(validate_patch, api, rest))
-    named, change, own = _extract_identifiers(both[0]), both[1], api.hooks.fields
+    parsed: list[Any] = run_all(partial(_load_identified_row, _ROW_IDENTITY, sent), partial(validate_patch, api, rest))
+    identifiers, change, custom_fields = _extract_identifiers(parsed[0]), parsed[1], api.hooks.fields
 
-    def alone(session: Session, setting: RowContext) -> tuple[int, Tenant]:
-        return 200, actions.update(session, setting.actor, _resolve_target(session, setting, named), change)
+    def execute_single(session: Session, context: RowContext) -> tuple[int, Tenant]:
+        return 200, actions.update(session, context.actor, _resolve_target(session, context, identifiers), change)
 
-    def plan(tenant: Tenant, _now: float) -> Transition:
+    def decide(tenant: Tenant, _now: float) -> Transition:
         actions.require_changeable(tenant)
-        return actions.make_update(own, tenant, change(tenant))
+        return actions.make_update(custom_fields, tenant, change(tenant))
 
-    return RowAction(alone, named, _extract_claims(rest), plan)
+    return RowAction(execute_single, identifiers, _extract_claims(rest), decide)
 
 
 def _parse_suspend(_api: Api, body: Body) -> RowAction:
-    found = _load_identified_row(_SUSPENSION, body)
-    named, reason = _extract_identifiers(found), found.get("reason")
+    document = _load_identified_row(_SUSPENSION, body)
+    identifiers, reason = _extract_identifiers(document), document.get("reason")
 
-    def alone(session: Session, setting: RowContext) -> tuple[int, Tenant]:
-        return 200, lifecycle.suspend(session, setting.actor, _resolve_target(session, setting, named), reason)
+    def execute_single(session: Session, context: RowContext) -> tuple[int, Tenant]:
+        return 200, lifecycle.suspend(session, context.actor, _resolve_target(session, context, identifiers), reason)
 
-    return RowAction(alone, named, plan=lambda tenant, _now: lifecycle.make_suspension(tenant, reason))
+    return RowAction(execute_single, identifiers, decide=lambda tenant, _now: lifecycle.make_suspension(tenant, reason))
 
 
 def _parse_reactivate(_api: Api, body: Body) -> RowAction:
-    named = _extract_identifiers(_load_identified_row(_ROW_IDENTITY, body))
+    identifiers = _extract_identifiers(_load_identified_row(_ROW_IDENTITY, body))
 
-    def alone(session: Session, setting: RowContext) -> tuple[int, Tenant]:
-        return 200, lifecycle.reactivate(session, setting.actor, _resolve_target(session, setting, named))
+    def execute_single(session: Session, context: RowContext) -> tuple[int, Tenant]:
+        return 200, lifecycle.reactivate(session, context.actor, _resolve_target(session, context, identifiers))
 
-    return RowAction(alone, named, plan=lambda tenant, _now: lifecycle.make_reactivation(tenant))
+    return RowAction(execute_single, identifiers, decide=lambda tenant, _now: lifecycle.make_reactivation(tenant))
 
 
 def _parse_delete(api: Api, body: Body) -> RowAction:
-    named, days = _extract_identifiers(_load_identified_row(_ROW_IDENTITY, body)), api.settings.retention_days
+    identifiers, days = _extract_identifiers(_load_identified_row(_ROW_IDENTITY, body)), api.settings.retention_days
 
-    def alone(session: Session, setting: RowContext) -> tuple[int, Tenant]:
+    def execute_single(session: Session, context: RowContext) -> tuple[int, Tenant]:
         return 200, lifecycle.delete(
-            session, setting.actor, _resolve_target(session, setting, named), days, counts=False
+            session, context.actor, _resolve_target(session, context, identifiers), days, counts=False
         )
 
-    return RowAction(alone, named, plan=lambda tenant, now: lifecycle.make_deletion(tenant, now, days))
+    return RowAction(execute_single, identifiers, decide=lambda tenant, now: lifecycle.make_deletion(tenant, now, days))
 
 
 def _extract_claims(patch: Body) -> dict[str, str]:
-    """What a patch wants for its tenant alone, as far as it is valid."""
-    found = {name: patch[name] for name in ("external_id",) if isinstance(patch.get(name), str)}
+    """Return the unique values that a patch sets, as far as they are valid."""
+    claims = {name: patch[name] for name in ("external_id",) if isinstance(patch.get(name), str)}
     if isinstance(patch.get("email"), str):
         with contextlib.suppress(ValidationError):
-            found["email_key"] = make_email_key(patch["email"])
-    return found
+            claims["email_key"] = make_email_key(patch["email"])
+    return claims
 
 
 def _load_identified_row(schema: StrictSchema, body: Body) -> dict[str, Any]:
-    """Return what a row says, its tenant too. Raises `InvalidInput` that lists everything wrong with it."""
+    """Validate a row that must name its tenant. Raises `InvalidInput` that lists all its errors."""
     if body.keys() & {"tenant", "external_id"}:
         return load(schema, body)
     run_all(partial(load, schema, body), partial(_refuse, MISSING_IDENTIFIER))
-    raise AssertionError("a row that names no tenant is refused")
+    raise AssertionError("unreachable: run_all raises the missing identifier")
 
 
 def _refuse(fault: Fault, *path: str) -> NoReturn:
     raise make_invalid_input([make_entry(fault, *path)])
 
 
-def _extract_identifiers(found: Body) -> Mapping[str, str]:
-    """Return how the row means its tenant."""
-    names = {"id": found.get("tenant"), "external_id": found.get("external_id")}
+def _extract_identifiers(document: Body) -> Mapping[str, str]:
+    """Return the identifiers of the row's tenant."""
+    names = {"id": document.get("tenant"), "external_id": document.get("external_id")}
     return {name: str(value) for name, value in names.items() if value is not None}
 
 
-def _resolve_target(session: Session, setting: RowContext, named: Mapping[str, str]) -> Target:
-    """The tenant that the row means; where it names both, they must be the same one's. Raises `TenantNotFound`."""
-    if "external_id" not in named:
-        return Target(setting.partner, named["id"])
-    found = actions.lock_living_tenant(session, setting.partner, named["external_id"])
-    if found is None or named.get("id", found.id) != found.id:
+def _resolve_target(session: Session, context: RowContext, identifiers: Mapping[str, str]) -> Target:
+    """Return the row's tenant. Raises `TenantNotFound`, also if its two identifiers belong to different tenants."""
+    if "external_id" not in identifiers:
+        return Target(context.partner, identifiers["id"])
+    tenant = actions.lock_living_tenant(session, context.partner, identifiers["external_id"])
+    if tenant is None or identifiers.get("id", tenant.id) != tenant.id:
         raise TenantNotFound
-    return Target(setting.partner, found.id)
+    return Target(context.partner, tenant.id)
 
 
 _ROW_IDENTITY, _SUSPENSION = _RowIdentitySchema(), _SuspensionRowSchema()
@@ -215,16 +225,16 @@ INVALID_KEY = Fault("invalid-idempotency-key", f"Must have 1 to {MAX_KEY_LENGTH}
 
 
 class RowIdempotencyKey(NamedTuple):
-    """The key of a row, and what tells that row from another."""
+    """The idempotency key of a row, and the fingerprint of its content."""
 
     key: str
     fingerprint: str
 
 
 def parse_row_key(operation: str, body: Mapping[str, Any], rest: Mapping[str, Any]) -> RowIdempotencyKey | None:
-    """The key of a row that has a member for one, and is told from others by the `rest` of it.
+    """Return the idempotency key of a row, whose fingerprint covers `rest`, or None if it is null.
 
-    Returns None where that member is null. Raises `InvalidInput` where it is no key.
+    Raises `InvalidInput` if it is invalid.
     """
     key = body[ROW_IDEMPOTENCY_KEY]
     if key is None:
@@ -238,44 +248,49 @@ logger = logging.getLogger(__name__)
 
 
 class ValidatedRow(NamedTuple):
-    """A row, and the `act` that it is to do; None where it meets a `problem`.
+    """A row with its `action`, or None and the `problem` that it failed with.
 
-    What is done under its `key`, where it has one, is done once. Of the `row` nothing is kept but its external id.
+    A row with an idempotency `key` takes effect once. The body of `row` is dropped except for its external id.
     """
 
     row: Row
-    act: RowAction | None = None
+    action: RowAction | None = None
     problem: ProvisioningError | None = None
     key: RowIdempotencyKey | None = None
 
-    def refused(self, error: ProvisioningError) -> RowResult:
-        """The result where it meets `error`."""
+    @property
+    def number(self) -> int:
+        """The row's number in the upload, from 1."""
+        return self.row.number
+
+    def fail(self, error: ProvisioningError) -> RowResult:
+        """Return the result of this row failing with `error`."""
         return make_failure(self.row.number, self.row.line, self.row.external_id, error)
 
 
 def validate_row(api: Api, job: Job, row: Row) -> ValidatedRow:
-    """Look at a row as far as that needs no database."""
-    named = row._replace(body={} if row.external_id is None else {"external_id": row.external_id})
+    """Validate a row without the database."""
+    reduced = row._replace(body={} if row.external_id is None else {"external_id": row.external_id})
     if row.problem is not None:
-        return ValidatedRow(named, problem=_strip_traceback(row.problem))
+        return ValidatedRow(reduced, problem=_strip_traceback(row.problem))
     try:
         if ROW_IDEMPOTENCY_KEY not in row.body:
-            return ValidatedRow(named, parse_action(api, job.operation, row.body))
+            return ValidatedRow(reduced, parse_action(api, job.operation, row.body))
         rest = {name: value for name, value in row.body.items() if name != ROW_IDEMPOTENCY_KEY}
-        both: list[Any] = run_all(
+        parsed: list[Any] = run_all(
             partial(parse_row_key, job.operation, row.body, rest), partial(parse_action, api, job.operation, rest)
         )
-        return ValidatedRow(named, both[1], key=both[0])
+        return ValidatedRow(reduced, parsed[1], key=parsed[0])
     except ProvisioningError as error:
-        return ValidatedRow(named, problem=_strip_traceback(error))
+        return ValidatedRow(reduced, problem=_strip_traceback(error))
     except Exception:
         extra = {"job": job.id, "partner": job.partner_id, "row": row.number}
         logger.exception("row %d of bulk job %s failed", row.number, job.id, extra=extra)
-        return ValidatedRow(named, problem=ProvisioningError())
+        return ValidatedRow(reduced, problem=ProvisioningError())
 
 
 def _strip_traceback(error: ProvisioningError) -> ProvisioningError:
-    """The error without the frames in which it was raised: they hold the whole row, and many errors are kept."""
+    """Return the error without its traceback, whose frames hold the whole row: many errors are kept."""
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)
 

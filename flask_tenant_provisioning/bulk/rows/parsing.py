@@ -1,4 +1,4 @@
-"""Stored rows of a chunk, parsed, and the columns that a table of rows may have."""
+"""Parse the stored rows of a chunk, and tell which columns a CSV may have."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..results import decompress, decompress_lines
 from ..upload.csv_reader import IsColumn
 
 METADATA = "metadata"
-#: What the names of columns begin with that are members of the tenant's metadata.
+#: The prefix of columns that hold a member of the tenant's metadata.
 METADATA_PREFIX = f"{METADATA}."
 _WRITABLE_COLUMNS = frozenset(WRITABLE) - {METADATA}
 _COLUMNS = {
@@ -31,12 +31,12 @@ _COLUMNS = {
 }
 
 
-def make_column_predicate(operation: str, own: TenantFields | None) -> IsColumn:
-    """The predicate for the names of columns that rows of `operation` may have, with the host's `own` fields."""
+def make_column_predicate(operation: str, custom_fields: TenantFields | None) -> IsColumn:
+    """Return the predicate for column names that rows of `operation` may have, including the host's `custom_fields`."""
     names = _COLUMNS[operation] | {ROW_IDEMPOTENCY_KEY}
     writes = _COLUMNS[operation] >= _WRITABLE_COLUMNS
-    if writes and own is not None:
-        names |= {name for name, field in own.fields.items() if not field.dump_only}
+    if writes and custom_fields is not None:
+        names |= {name for name, field in custom_fields.fields.items() if not field.dump_only}
 
     def is_column(name: str) -> bool:
         key = name.removeprefix(METADATA_PREFIX)
@@ -49,7 +49,7 @@ WRONG_WIDTH = Fault("wrong-number-of-cells", "Must have as many cells as the hea
 
 
 class Row(NamedTuple):
-    """One row: its number and its line in the upload, both from 1, and what it holds or why that cannot be read."""
+    """A row with its number and its line in the upload, both from 1, and its content or the problem with reading it."""
 
     number: int
     line: int
@@ -58,19 +58,19 @@ class Row(NamedTuple):
 
     @property
     def external_id(self) -> str | None:
-        """The external id that it names, for whoever looks for it among the results."""
-        found = self.body.get("external_id")
-        return found if isinstance(found, str) and len(found) <= 128 else None
+        """The external id in the row, so that callers can find its result; None if there is none or it is invalid."""
+        value = self.body.get("external_id")
+        return value if isinstance(value, str) and len(value) <= 128 else None
 
 
-def parse_rows(chunk: Chunk, *, cells: bool, own: TenantFields | None) -> Iterator[Row]:
-    """The rows of a chunk; where they came as `cells` of a table, every value is a text."""
+def parse_rows(chunk: Chunk, *, is_table: bool, custom_fields: TenantFields | None) -> Iterator[Row]:
+    """Yield the rows of a chunk. With `is_table` they came as CSV, where every value is text."""
     texts = decompress(chunk.payload).split(b"\n")
     lines = decompress_lines(chunk.first_line, chunk.rows, chunk.lines)
     for number, (line, text) in enumerate(zip(lines, texts, strict=True), chunk.first_row):
         try:
             body = parse_json(text)
-            yield Row(number, line, _parse_cells(body, own) if cells else _require_object(body))
+            yield Row(number, line, _parse_cells(body, custom_fields) if is_table else _require_object(body))
         except ProvisioningError as error:
             yield Row(number, line, {}, _drop_line_number(error))
 
@@ -81,23 +81,23 @@ def _require_object(body: Any) -> dict[str, Any]:
     return body
 
 
-def _parse_cells(body: Any, own: TenantFields | None) -> dict[str, Any]:
-    """What a table's row says: metadata by column, and the host's fields as JSON where they are no texts."""
+def _parse_cells(body: Any, custom_fields: TenantFields | None) -> dict[str, Any]:
+    """Return the cells of a CSV row as a body: metadata nested, and the host's fields converted to JSON types."""
     if not isinstance(body, dict):
         raise make_invalid_input([make_entry(WRONG_WIDTH)])
-    found: dict[str, Any] = {}
+    document: dict[str, Any] = {}
     for name, text in body.items():
         if name.startswith(METADATA_PREFIX):
-            found.setdefault(METADATA, {})[name.removeprefix(METADATA_PREFIX)] = text
-        elif own is not None and name in own.fields:
-            found[name] = text_to_json(own.fields[name], text)
+            document.setdefault(METADATA, {})[name.removeprefix(METADATA_PREFIX)] = text
+        elif custom_fields is not None and name in custom_fields.fields:
+            document[name] = text_to_json(custom_fields.fields[name], text)
         else:
-            found[name] = text
-    return found
+            document[name] = text
+    return document
 
 
 def _drop_line_number(error: ProvisioningError) -> ProvisioningError:
-    """A row is one line: where in it the JSON breaks is its column alone."""
+    """Return a JSON error with its column only: a row is one line."""
     if isinstance(error, MalformedJSON):
         return MalformedJSON(error.detail.replace("The body", "The row").replace("at line 1, column", "at column"))
     return error

@@ -1,4 +1,4 @@
-"""Rows executed one by one, each whole or not at all, where hooks or steps take part in them."""
+"""Rows executed one by one, each whole or not at all, if hooks or steps take part in them."""
 
 from __future__ import annotations
 
@@ -16,96 +16,99 @@ from .duplicates import require_first_row
 from .operations import RowContext, ValidatedRow
 
 logger = logging.getLogger(__name__)
-#: How many rows share a savepoint once one of their chunk has failed; PostgreSQL remembers 64 savepoints at no cost.
+#: Rows per savepoint after a row of the chunk failed. PostgreSQL caches 64 subtransactions per session.
 SAVEPOINT_GROUP = 20
 
 
 def execute_row_by_row(
-    session: Session, setting: RowContext, job: Job, rows: Sequence[ValidatedRow]
+    session: Session, context: RowContext, job: Job, rows: Sequence[ValidatedRow]
 ) -> list[RowResult]:
-    """Do one row after the other, each whole or not at all.
+    """Execute the rows in order, each whole or not at all.
 
-    They share a savepoint: where one fails, those before it are done again, and their hooks with them.
+    All share a savepoint: if one fails unexpectedly, the rows before it are executed again, and their hooks with them.
     """
-    singly = _RowByRow(session, setting, job)
+    executor = _RowByRow(session, context, job)
     try:
-        return singly.done(rows)
+        return executor.execute(rows)
     except _UnexpectedFailure:
         groups = (rows[start : start + SAVEPOINT_GROUP] for start in range(0, len(rows), SAVEPOINT_GROUP))
-        return [result for group in groups for result in singly.execute_until_settled(group)]
+        return [result for group in groups for result in executor.execute_until_settled(group)]
 
 
 class _UnexpectedFailure(Exception):
-    """A row has failed, and it is not known how much of it was done before."""
+    """A row failed in a shared savepoint, which has to be rolled back as a whole."""
 
 
 class _RowByRow:
-    """The rows of a chunk, and which of them are known to fail."""
+    """The rows of a chunk, and the numbers of those known to fail."""
 
-    def __init__(self, session: Session, setting: RowContext, job: Job) -> None:
-        self._session, self._setting, self._job = session, setting, job
+    def __init__(self, session: Session, context: RowContext, job: Job) -> None:
+        self._session, self._context, self._job = session, context, job
         self._failing: set[int] = set()
 
-    def done(self, rows: Sequence[ValidatedRow]) -> list[RowResult]:
-        """Do these. Raises `_Failed` where one fails of which that was not known; then all are undone."""
+    def execute(self, rows: Sequence[ValidatedRow]) -> list[RowResult]:
+        """Execute the rows in a savepoint.
+
+        Raises `_UnexpectedFailure`, with all rows rolled back, if a row fails that was not known to fail.
+        """
         with self._open_savepoint():
             return [
-                self._execute_in_savepoint(one) if one.row.number in self._failing else self._execute_or_restart(one)
-                for one in rows
+                self._execute_in_savepoint(row) if row.number in self._failing else self._execute_or_restart(row)
+                for row in rows
             ]
 
     def execute_until_settled(self, rows: Sequence[ValidatedRow]) -> list[RowResult]:
-        """Do these, as often as it takes until all that fail are known."""
+        """Execute the rows, again after each unexpected failure, until all that fail are known."""
         while True:
             with contextlib.suppress(_UnexpectedFailure):
-                return self.done(rows)
+                return self.execute(rows)
 
     @contextlib.contextmanager
     def _open_savepoint(self) -> Iterator[None]:
-        """Undo what happens inside if it raises, and let go of the places that it took."""
-        left = self._setting.room.left
+        """Roll back the block if it raises, and return the places that it took."""
+        places = self._context.quota.left
         try:
             with self._session.savepoint():
                 yield
         except BaseException:
-            self._setting.room.left = left
+            self._context.quota.left = places
             raise
 
-    def _execute_or_restart(self, one: ValidatedRow) -> RowResult:
-        """Do a row that goes well, most likely."""
+    def _execute_or_restart(self, row: ValidatedRow) -> RowResult:
+        """Execute a row that is expected to succeed."""
         try:
-            return self._done(one)
+            return self._execute_row(row)
         except Exception as error:
             _reraise_unless_row_error(error)
-            self._failing.add(one.row.number)
+            self._failing.add(row.number)
             raise _UnexpectedFailure from error
 
-    def _execute_in_savepoint(self, one: ValidatedRow) -> RowResult:
-        """Do a row that is likely to fail again, and to be undone by itself."""
+    def _execute_in_savepoint(self, row: ValidatedRow) -> RowResult:
+        """Execute a row that is known to fail in a savepoint of its own."""
         try:
             with self._open_savepoint():
-                return self._done(one)
+                return self._execute_row(row)
         except Exception as error:
             _reraise_unless_row_error(error)
             if isinstance(error, ProvisioningError):
-                return one.refused(error)
-            extra = {"job": self._job.id, "partner": self._job.partner_id, "row": one.row.number}
-            logger.exception("row %d of bulk job %s failed", one.row.number, self._job.id, extra=extra)
-            return one.refused(ProvisioningError())
+                return row.fail(error)
+            extra = {"job": self._job.id, "partner": self._job.partner_id, "row": row.number}
+            logger.exception("row %d of bulk job %s failed", row.number, self._job.id, extra=extra)
+            return row.fail(ProvisioningError())
 
-    def _done(self, one: ValidatedRow) -> RowResult:
-        if one.problem is not None or one.act is None:
-            return one.refused(one.problem or ProvisioningError())
+    def _execute_row(self, row: ValidatedRow) -> RowResult:
+        if row.problem is not None or row.action is None:
+            return row.fail(row.problem or ProvisioningError())
         before = len(self._session.recorded)
-        status, tenant = one.act.alone(self._session, self._setting)
+        status, tenant = row.action.execute_single(self._session, self._context)
         if self._job.operation != "create":
-            require_first_row(self._session, self._job, one.row, tenant)
+            require_first_row(self._session, self._job, row.row, tenant)
         self._session.flush()
-        return make_success(one.row.number, status, tenant, is_unchanged=len(self._session.recorded) == before)
+        return make_success(row.number, status, tenant, is_unchanged=len(self._session.recorded) == before)
 
 
 def _reraise_unless_row_error(error: Exception) -> None:
-    """Raise `error` again unless it is the row's own: the database's, or ours, ends the whole chunk."""
+    """Raise `error` again unless the row caused it: a failure of the database, or one of ours, ends the whole chunk."""
     if isinstance(error, TooFewPlaces):
         raise error
     if error.status >= 500 if isinstance(error, ProvisioningError) else classify_failure(error) is not FailureKind.BUG:

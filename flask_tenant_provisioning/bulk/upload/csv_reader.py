@@ -1,9 +1,9 @@
-"""CSV (RFC 4180) with any delimiter as a stream of rows, each record a JSON object; the first record names the columns.
+"""CSV (RFC 4180) with any delimiter as a stream of rows, each record a JSON object named by the header.
 
-A record ends with a line, unless it has an odd number of quotes so far: then a quote is open. That holds for every file
-whose quotes stand where RFC 4180 §2 allows them; `read_csv` refuses any other. Two habits of spreadsheets are accepted:
-a first line such as ``sep=;`` names the delimiter, and a record of delimiters only is blank. Python's csv module is not
-used: its one size limit is global to the process.
+A record ends at the end of a line, unless it has an odd number of quotes so far: then a quote is open. That holds for
+every file whose quotes stand where RFC 4180 §2 allows them; `read_csv` refuses any other. Two habits of spreadsheets
+are accepted: a first line such as ``sep=;`` names the delimiter, and a record of delimiters only is blank. Python's csv
+module is not used: its one size limit is global to the process.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from json.encoder import encode_basestring as quoted
+from json.encoder import encode_basestring as quote
 
 from .limits import UploadFormatError, UploadLimitError, UploadLimits
 
@@ -21,7 +21,7 @@ _LINE_ENDS = b"\r\n"
 
 
 def read_records(blocks: Iterable[bytes], limits: UploadLimits) -> Iterator[CsvRecord]:
-    """Each record that is not an empty line; the last one may leave a quote open. Raises `UploadTooLarge`."""
+    """Yield each record that is not an empty line; the last may have an open quote. Raises `UploadLimitError`."""
     lines = enumerate(_split_lines(blocks, limits), 1)
     for number, line in lines:
         if line.count(b'"') & 1:
@@ -31,12 +31,12 @@ def read_records(blocks: Iterable[bytes], limits: UploadLimits) -> Iterator[CsvR
 
 
 def _join_quoted_lines(number: int, line: bytes, lines: Iterator[tuple[int, bytes]], limits: UploadLimits) -> bytes:
-    """A record whose first line leaves a quote open: with all lines until it is closed, or to the end."""
+    """Return a record whose first line has an open quote, joined with the lines up to the one that closes it."""
     record = bytearray(line)
     for _, line in lines:
         record += line
-        if len(record) > limits.row_bytes:
-            detail = f"A row is larger than {limits.row_bytes} bytes; perhaps a quote is not closed."
+        if len(record) > limits.max_row_bytes:
+            detail = f"A row is larger than {limits.max_row_bytes} bytes; perhaps a quote is not closed."
             raise UploadLimitError(detail, number)
         if line.count(b'"') & 1:
             break
@@ -44,7 +44,7 @@ def _join_quoted_lines(number: int, line: bytes, lines: Iterator[tuple[int, byte
 
 
 def _split_lines(blocks: Iterable[bytes], limits: UploadLimits) -> Iterator[bytes]:
-    r"""Lines with their ends: ``\n``, ``\r\n`` or ``\r``. The last one waits, since more of its end may come."""
+    r"""Yield lines with their ends: ``\n``, ``\r\n`` or ``\r``. The last line of a block waits for the next block."""
     tail, number = b"", 1
     for block in blocks:
         *lines, tail = (tail + block).splitlines(keepends=True) or [b""]
@@ -56,59 +56,59 @@ def _split_lines(blocks: Iterable[bytes], limits: UploadLimits) -> Iterator[byte
         yield tail
 
 
-#: Columns whose names begin so are ignored: our files of results have them, and may be sent again.
+#: The prefix of columns that an upload ignores, so that a file of results can be corrected and sent again.
 RESULT_PREFIX = "result."
-#: Says whether rows may have a column of this name.
+#: Returns whether rows may have a column of this name.
 IsColumn = Callable[[str], bool]
-#: Makes the text that is meant of a cell's.
+#: Maps a cell to the text that it stands for.
 RestoreCell = Callable[[str], str]
 _DELIMITERS = ",;\t|"
-#: The delimiters that a header shows without a line that names one; `|` may be part of a name.
+#: Delimiters detected in a header without a ``sep=`` line; `|` is not, since it may be part of a name.
 _DETECTED_DELIMITERS = ",;\t"
 _SEPARATOR = re.compile(r'"?sep=(.)"?', re.IGNORECASE | re.DOTALL)
 _BLANK = f'{_DELIMITERS} "'
 _QUOTED = re.compile(r'"(?:[^"]++|"")*+"')
 _UNREADABLE = re.compile("[\x00\udc80-\udcff]")
 _LINE_END = re.compile(r"\r\n?|\n")
-#: How many names a refusal lists, and how many characters of each.
+#: How many names an error message lists, and how many characters of each.
 _NAMES_SHOWN, _NAME_SHOWN = 5, 64
 
 
 def read_csv(
     blocks: Iterable[bytes], limits: UploadLimits, is_column: IsColumn | None = None, restore: RestoreCell | None = None
 ) -> Iterator[tuple[int, bytes]]:
-    """Each record as JSON, with the line on which it begins: an object of its cells that are not empty.
+    """Yield each record as JSON, with the line on which it begins: an object of its cells that are not empty.
 
-    A record that has more or fewer cells than there are columns is an array of them, of one more than the limit at
-    most. What is not UTF-8 is none in the JSON either. Raises `UploadTooLarge`, and `MalformedUpload` for quotes that
-    are not as in RFC 4180 §2 and for a header with a name that is empty, repeated, or not a column's.
+    A record with more or fewer cells than columns becomes an array, cut at one cell more than the limit. Bytes that are
+    not UTF-8 are kept in the JSON. Raises `UploadLimitError`, and `UploadFormatError` for quotes that violate RFC 4180
+    §2 and for a header with a name that is empty, repeated, or not a column.
     """
-    found = read_records(blocks, limits)
-    header = _next_filled_record(found)
+    records = read_records(blocks, limits)
+    header = _next_filled_record(records)
     delimiter = None
     if header and (named := _SEPARATOR.fullmatch(header[1])):
-        delimiter, header = _validate_delimiter(named[1], header[0]), _next_filled_record(found)
+        delimiter, header = _validate_delimiter(named[1], header[0]), _next_filled_record(records)
     if header:
-        columns = _RecordParser(header, delimiter, limits.columns, is_column, restore)
-        for record in found:
-            if row := columns.row(record):
+        parser = _RecordParser(header, delimiter, limits.max_columns, is_column, restore)
+        for record in records:
+            if row := parser.parse_record(record):
                 yield record[0], row
 
 
-def _next_filled_record(found: Iterator[CsvRecord]) -> CsvRecord | None:
-    """The first record that is more than delimiters, which spreadsheets put before a table that begins further down."""
-    return next((record for record in found if record[1].strip(_BLANK)), None)
+def _next_filled_record(records: Iterator[CsvRecord]) -> CsvRecord | None:
+    """Return the next record that is not made of delimiters only; spreadsheets write such records above a table."""
+    return next((record for record in records if record[1].strip(_BLANK)), None)
 
 
 def _validate_delimiter(delimiter: str, line: int) -> str:
-    """The delimiter that a first line names. Raises `MalformedUpload` for one that is not understood."""
+    """Return the delimiter that a first line names. Raises `UploadFormatError` if it is not supported."""
     if delimiter not in _DELIMITERS:
         raise UploadFormatError("The first line names a delimiter that is none of , ; | and tab.", line)
     return delimiter
 
 
 class _RecordParser:
-    """What a table's first record says of the others."""
+    """A parser for the records below a header."""
 
     def __init__(
         self,
@@ -120,67 +120,67 @@ class _RecordParser:
     ) -> None:
         self._limit, self._restore = limit, restore
         self._delimiter = delimiter or max(_DETECTED_DELIMITERS, key=_QUOTED.sub("", header[1]).count)
-        sign = re.escape(self._delimiter)
-        plain = rf'[^"{sign}]*+'
-        # Texts and what is none share no first byte, so each is looked at once. What does not fit takes all the rest.
-        self._cell = re.compile(rf'(?:"((?:[^"]++|"")*+)"|({plain})){sign}|({plain}".*)', re.DOTALL)
-        names = self._cells(header)
+        delimiter = re.escape(self._delimiter)
+        plain = rf'[^"{delimiter}]*+'
+        # Quoted and plain text share no first character, so each is scanned once. The last branch is a malformed rest.
+        self._cell = re.compile(rf'(?:"((?:[^"]++|"")*+)"|({plain})){delimiter}|({plain}".*)', re.DOTALL)
+        names = self._parse_cells(header)
         _validate_header(names, header, limit, is_column)
         self._width = len(names)
-        self._keys = [None if name.startswith(RESULT_PREFIX) else f"{quoted(name)}:" for name in names]
+        self._keys = [None if name.startswith(RESULT_PREFIX) else f"{quote(name)}:" for name in names]
 
-    def row(self, record: CsvRecord) -> bytes | None:
-        """A record as JSON; None for one whose cells are all empty. Raises `MalformedUpload` for its quotes."""
-        cells = self._cells(record)
+    def parse_record(self, record: CsvRecord) -> bytes | None:
+        """Return a record as JSON, or None if all its cells are empty. Raises `UploadFormatError` for wrong quotes."""
+        cells = self._parse_cells(record)
         if len(cells) == self._width:
-            pairs = [key + quoted(cell) for key, cell in zip(self._keys, cells, strict=True) if cell and key]
+            pairs = [key + quote(cell) for key, cell in zip(self._keys, cells, strict=True) if cell and key]
             if not pairs and not any(cells):
                 return None
             text = f"{{{','.join(pairs)}}}"
         elif not any(cells):
             return None
         else:
-            text = f"[{','.join(map(quoted, cells))}]"
+            text = f"[{','.join(map(quote, cells))}]"
         return text.encode(errors="surrogateescape")
 
-    def _cells(self, record: CsvRecord) -> list[str]:
-        cells = self._split(record)
+    def _parse_cells(self, record: CsvRecord) -> list[str]:
+        cells = self._split_cells(record)
         return cells if self._restore is None else [*map(self._restore, cells)]
 
-    def _split(self, record: CsvRecord) -> list[str]:
+    def _split_cells(self, record: CsvRecord) -> list[str]:
         text = record[1]
         if '"' not in text:
             return text.split(self._delimiter, self._limit + 1)[: self._limit + 1]
-        parts = self._parts(text + self._delimiter)
+        parts = self._match_cells(text + self._delimiter)
         if rest := parts[-1][2]:
             raise _make_quote_error(record, len(text) + len(self._delimiter) - len(rest))
         return [inside.replace('""', '"') + plain for inside, plain, _ in parts]
 
-    def _parts(self, text: str) -> list[tuple[str, str, str]]:
-        """For each cell what is quoted of it, what stands there without quotes, and all from there on if it is neither.
+    def _match_cells(self, text: str) -> list[tuple[str, str, str]]:
+        """Return for each cell its quoted text, its plain text, and the rest of the record if the cell is neither.
 
-        Commas alone could make a million.
+        Matching is lazy for records with many delimiters, since a row of commas could make a million cells.
         """
         if text.count(self._delimiter) <= self._limit:
             return self._cell.findall(text)
         cells = islice(self._cell.finditer(text), self._limit + 1)
-        return [(found[1] or "", found[2] or "", found[3] or "") for found in cells]
+        return [(cell[1] or "", cell[2] or "", cell[3] or "") for cell in cells]
 
 
 def _make_quote_error(record: CsvRecord, start: int) -> UploadFormatError:
-    """The refusal of a record in which the cell that begins at `start` is not as RFC 4180 §2 has it."""
+    """Return the error for a record in which the cell at `start` violates RFC 4180 §2."""
     line, text = record
     if text[start] != '"':
-        place, detail = text.index('"', start), "A quote stands inside of a cell without being doubled."
+        place, detail = text.index('"', start), "A quote inside of a cell is not doubled."
     elif closed := _QUOTED.match(text, start):
-        place, detail = closed.end(), "A cell goes on after its closing quote; a quote within it is written twice."
+        place, detail = closed.end(), "A cell continues after its closing quote. Write a quote inside of a cell twice."
     else:
         place, detail = start, "A quote is not closed."
     return UploadFormatError(detail, line + len(_LINE_END.findall(text, 0, place)))
 
 
 def _validate_header(names: list[str], header: CsvRecord, limit: int, is_column: IsColumn | None) -> None:
-    """Raises `MalformedUpload` for a header that does not name each column once, or names what is no column."""
+    """Raise `UploadFormatError` for a header with too many, unnamed, repeated or unknown columns."""
     line, text = header
     if len(names) > limit:
         raise UploadFormatError(f"The header has more than {limit} columns.", line)
@@ -188,8 +188,8 @@ def _validate_header(names: list[str], header: CsvRecord, limit: int, is_column:
         raise UploadFormatError("The header is not UTF-8, or holds a NUL character.", line)
     if "" in names:
         raise UploadFormatError(f"Column {names.index('') + 1} of the header has no name.", line)
-    if twice := next((name for place, name in enumerate(names) if name in names[:place]), None):
-        raise UploadFormatError(f"The header names the column {_format_names([twice])} twice.", line)
+    if repeated := next((name for place, name in enumerate(names) if name in names[:place]), None):
+        raise UploadFormatError(f"The header names the column {_format_names([repeated])} twice.", line)
     unknown = [name for name in names if is_column and not name.startswith(RESULT_PREFIX) and not is_column(name)]
     if unknown:
         what = "a column that rows" if len(unknown) == 1 else "columns that rows"
@@ -199,7 +199,7 @@ def _validate_header(names: list[str], header: CsvRecord, limit: int, is_column:
 
 
 def _format_names(names: list[str]) -> str:
-    """Names for people: the first few, each cut where it is long."""
+    """Return the first few names for an error message, long ones cut."""
     cut = [name if len(name) <= _NAME_SHOWN else f"{name[:_NAME_SHOWN]}…" for name in names[:_NAMES_SHOWN]]
     more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
-    return ", ".join(map(quoted, cut)) + more
+    return ", ".join(map(quote, cut)) + more

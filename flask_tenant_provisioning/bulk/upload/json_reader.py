@@ -16,7 +16,7 @@ _LINE_WHITESPACE = b" \t\r"
 
 
 def read_ndjson(blocks: Iterable[bytes], limits: UploadLimits) -> Iterator[tuple[int, bytes]]:
-    """Each line that is not blank, with its number, whatever it holds. Raises `UploadTooLarge`."""
+    """Yield each line that is not blank, unparsed, with its number. Raises `UploadLimitError`."""
     for number, line in enumerate(_split_lines(blocks, limits), 1):
         if row := line.strip(_LINE_WHITESPACE):
             yield number, row
@@ -39,13 +39,13 @@ _TEXT = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _OTHER = rb'[^"{}\[\]]*+'
 _SPACE = rb"[ \t\r\n]*+"
 _WORD = rb'[^ \t\r\n,"{}\[\]]++'
-#: How deep the pattern for a row looks.
+#: The nesting depth that the pattern for a row covers.
 _PATTERN_DEPTH = 3
 _CLOSING = bytes.maketrans(b"[{", b"]}")
 
 
 def _make_nested_pattern(levels: int) -> bytes:
-    """A pattern for an object or an array of so many levels."""
+    """Return a pattern for an object or an array nested at most `levels` deep."""
     flat = rb"(?:%b%b)*+%b" % (_OTHER, _TEXT, _OTHER)
     body = rb"%b(?:(?:%b)%b)*+" % (flat, _make_nested_pattern(levels - 1), flat) if levels > 1 else flat
     return rb"\{%b\}|\[%b\]" % (body, body)
@@ -57,129 +57,132 @@ _match_row = re.compile(
 _match_text = re.compile(_TEXT, re.DOTALL).match
 _match_word = re.compile(_WORD).match
 _find_non_space = re.compile(rb"[^ \t\r\n]").search
-#: From bracket to bracket: what opens, what closes, a text without an end, or all that lies between and is closed.
+#: Matches opening brackets, closing brackets, the start of an unfinished string, or any balanced text between them.
 _iterate_brackets = re.compile(
     rb'(?:%b(?:%b|%b))++|([\[{]++)|([\]}]++)|(")|%b' % (_OTHER, _TEXT, _make_nested_pattern(2), _OTHER), re.DOTALL
 ).finditer
 
 
 def read_json_array(blocks: Iterable[bytes], limits: UploadLimits) -> Iterator[tuple[int, bytes]]:
-    """Each element, with the line on which it begins. Raises `MalformedUpload`, `UploadTooLarge`."""
+    """Yield each element, with the line on which it begins. Raises `UploadFormatError` and `UploadLimitError`."""
     window = _Window(blocks)
-    if not window.sign():
+    if not window.skip_space():
         return
-    if window.sign() != b"[":
-        raise UploadFormatError("The upload is no JSON array: it does not begin with [.", window.line)
+    if window.skip_space() != b"[":
+        raise UploadFormatError("The upload is not a JSON array: it does not begin with [.", window.line)
     window.take(1)
-    if window.sign() == b"]":
+    if window.skip_space() == b"]":
         window.take(1)
     else:
         yield from _read_elements(window, limits)
-    if window.sign():
+    if window.skip_space():
         raise UploadFormatError("Something follows after the JSON array.", window.line)
 
 
 class _Window:
-    """What has been read of an upload and not been taken yet."""
+    """The part of an upload that has been read and not yet consumed."""
 
     def __init__(self, blocks: Iterable[bytes]) -> None:
         self._blocks = iter(blocks)
         self.text = b""
-        self.place = 0
+        self.position = 0
         self.line = 1
 
     def take(self, size: int) -> bytes:
-        """Go on by so many bytes, and return them."""
-        taken = self.text[self.place : self.place + size]
-        self.line += taken.count(b"\n")
-        self.place += size
-        return taken
+        """Consume and return `size` bytes."""
+        data = self.text[self.position : self.position + size]
+        self.line += data.count(b"\n")
+        self.position += size
+        return data
 
-    def more(self) -> bool:
-        """Read on, by as much again as is at hand: looking anew from the start then costs twice the length in all."""
-        parts = [self.text[self.place :]]
-        wanted = len(parts[0])
+    def read_more(self) -> bool:
+        """Read on. Return False at the end.
+
+        At least doubles what is at hand, so that scanning it again from the start stays linear in total.
+        """
+        parts = [self.text[self.position :]]
+        missing = len(parts[0])
         for block in self._blocks:
             parts.append(block)
-            wanted -= len(block)
-            if wanted <= 0:
+            missing -= len(block)
+            if missing <= 0:
                 break
-        self.text, self.place = b"".join(parts), 0
+        self.text, self.position = b"".join(parts), 0
         return len(parts) > 1
 
-    def sign(self) -> bytes:
-        """Take white space; returns the byte that follows, or nothing at the end."""
-        while not (found := _find_non_space(self.text, self.place)):
-            self.take(len(self.text) - self.place)
-            if not self.more():
+    def skip_space(self) -> bytes:
+        """Skip white space. Return the byte that follows, or nothing at the end."""
+        while not (match := _find_non_space(self.text, self.position)):
+            self.take(len(self.text) - self.position)
+            if not self.read_more():
                 return b""
-        self.take(found.start() - self.place)
-        return found[0]
+        self.take(match.start() - self.position)
+        return match[0]
 
 
 def _read_elements(window: _Window, limits: UploadLimits) -> Iterator[tuple[int, bytes]]:
     separator = b","
     while separator == b",":
-        if found := _match_row(window.text, window.place):
-            row, separator = found.groups()
-            start, end = found.start(1), found.end()
-            line = window.line + window.text.count(b"\n", window.place, start)
+        if match := _match_row(window.text, window.position):
+            row, separator = match.groups()
+            start, end = match.start(1), match.end()
+            line = window.line + window.text.count(b"\n", window.position, start)
             window.line = line + window.text.count(b"\n", start, end)
-            window.place = end
+            window.position = end
         else:
-            window.sign()
+            window.skip_space()
             line = window.line
             row, separator = _walk_element(window, limits), _take_separator(window)
         yield line, row.replace(b"\n", b"\r")
 
 
 def _walk_element(window: _Window, limits: UploadLimits) -> bytes:
-    """Take the element that begins here."""
+    """Consume and return the element that begins at the current position."""
     while not (size := _measure_element(window)):
-        limits.require_row(len(window.text) - window.place, window.line)
-        if not window.more():
+        limits.require_row(len(window.text) - window.position, window.line)
+        if not window.read_more():
             raise UploadFormatError("The JSON array ends within a row.", window.line)
     return window.take(size)
 
 
 def _take_separator(window: _Window) -> bytes:
-    if not (sign := window.sign()):
+    if not (following := window.skip_space()):
         raise UploadFormatError("The JSON array is not closed.", window.line)
-    if sign not in b",]":
+    if following not in b",]":
         raise UploadFormatError("A comma is missing between two rows.", window.line)
     return window.take(1)
 
 
 def _measure_element(window: _Window) -> int:
-    """How long the element is that begins here; 0: its end is not at hand."""
-    text, place = window.text, window.place
+    """Return the length of the element that begins at the current position, or 0 if its end has not been read yet."""
+    text, place = window.text, window.position
     first = text[place : place + 1]
     if first in (b"[", b"{"):
         return _find_closing_bracket(window) - place
     if first == b'"':
-        return found.end() - place if (found := _match_text(text, place)) else 0
-    if not (found := _match_word(text, place)):
+        return match.end() - place if (match := _match_text(text, place)) else 0
+    if not (match := _match_word(text, place)):
         if first:
             raise UploadFormatError(f"A row is missing before {first.decode()}.", window.line)
         return 0
-    return found.end() - place if found.end() < len(text) else 0
+    return match.end() - place if match.end() < len(text) else 0
 
 
 def _find_closing_bracket(window: _Window) -> int:
-    """Where the brackets are closed that open here; where we are, if that is not at hand."""
-    awaited = bytearray(window.text[window.place : window.place + 1].translate(_CLOSING))
-    for found in _iterate_brackets(window.text, window.place + 1):
-        opening, closing, endless = found.groups()
+    """Return the position after the closing bracket, or the current position if that bracket is not read yet."""
+    open_brackets = bytearray(window.text[window.position : window.position + 1].translate(_CLOSING))
+    for match in _iterate_brackets(window.text, window.position + 1):
+        opening, closing, endless = match.groups()
         if opening:
-            awaited += opening.translate(_CLOSING)
+            open_brackets += opening.translate(_CLOSING)
         elif closing:
-            closed = closing[: len(awaited)]
-            if awaited[: -len(closed) - 1 : -1] != closed:
-                line = window.line + window.text.count(b"\n", window.place, found.start())
+            closed = closing[: len(open_brackets)]
+            if open_brackets[: -len(closed) - 1 : -1] != closed:
+                line = window.line + window.text.count(b"\n", window.position, match.start())
                 raise UploadFormatError("A bracket is closed by one of the other kind.", line)
-            del awaited[-len(closed) :]
-            if not awaited:
-                return found.start() + len(closed)
+            del open_brackets[-len(closed) :]
+            if not open_brackets:
+                return match.start() + len(closed)
         elif endless:
             break
-    return window.place
+    return window.position

@@ -11,7 +11,10 @@ from typing import NamedTuple
 
 
 class UploadError(Exception):
-    """Nothing of the upload is kept. `detail` is a sentence for the partner, `line` where it is, from 1, if known."""
+    """The upload is refused as a whole.
+
+    `detail` is a sentence for the partner; `line` counts from 1, or is None if unknown.
+    """
 
     def __init__(self, detail: str, line: int | None = None) -> None:
         super().__init__(detail if line is None else f"{detail} (line {line})")
@@ -20,49 +23,49 @@ class UploadError(Exception):
 
 
 class UploadFormatError(UploadError):
-    """What are the upload's rows cannot be told."""
+    """The upload cannot be split into rows."""
 
 
 class UploadLimitError(UploadError):
-    """The upload passes a limit, which `detail` states."""
+    """The upload exceeds a limit, which `detail` names."""
 
 
-#: How many times larger than the upload's limit the rows of a table may be as JSON, where each names its columns.
+#: Rows of a CSV may be this many times larger as JSON than the upload's limit, since each repeats the column names.
 _JSON_GROWTH = 4
-#: How many lines a row may take, on the average: a gzip of blank lines alone costs its sender nothing.
+#: Average lines per row, at most: a gzip of blank lines costs its sender nothing.
 _LINES_PER_ROW = 16
 _SPARE_LINES = 100_000
 
 
 class UploadLimits(NamedTuple):
-    """What an upload may have at most; sizes in bytes."""
+    """Upper limits of an upload; sizes in bytes."""
 
     #: Rows, blank lines not counted.
-    rows: int
-    #: The upload as it is sent, and the same once it is unpacked.
-    bytes: int
-    #: One row, as it is sent and as JSON, in which a table's row names its columns.
-    row_bytes: int = 256 * 1024
-    #: Columns of a table.
-    columns: int = 1000
-    #: All rows as JSON; by default some times the `bytes`.
-    rows_bytes: int | None = None
+    max_rows: int
+    #: The upload as sent, and also after decompression.
+    max_bytes: int
+    #: One row, as sent and as JSON, in which a row of a CSV repeats the column names.
+    max_row_bytes: int = 256 * 1024
+    #: Columns of a CSV.
+    max_columns: int = 1000
+    #: All rows as JSON; by default `_JSON_GROWTH` times `max_bytes`.
+    max_rows_bytes: int | None = None
 
     def require_row(self, size: int, line: int) -> None:
-        """Raises `UploadTooLarge` for a row of this size."""
-        if size > self.row_bytes:
-            raise UploadLimitError(f"A row is larger than {self.row_bytes} bytes.", line)
+        """Raise `UploadLimitError` for a row of `size` bytes that is too large."""
+        if size > self.max_row_bytes:
+            raise UploadLimitError(f"A row is larger than {self.max_row_bytes} bytes.", line)
 
     def require_lines(self, count: int) -> None:
-        """Raises `UploadTooLarge` for so many lines, blank ones and those within quotes too."""
-        longest = _SPARE_LINES + _LINES_PER_ROW * self.rows
+        """Raise `UploadLimitError` for too many lines, blank lines and those within quotes included."""
+        longest = _SPARE_LINES + _LINES_PER_ROW * self.max_rows
         if count > longest:
             raise UploadLimitError(f"The upload has more than {longest} lines.")
 
     def require_rows(self, count: int, size: int) -> None:
-        """Raises `UploadTooLarge` for so many rows, of this size together."""
-        if count > self.rows:
-            raise UploadLimitError(f"The upload has more than {self.rows} rows.")
-        largest = self.bytes * _JSON_GROWTH if self.rows_bytes is None else self.rows_bytes
+        """Raise `UploadLimitError` for too many rows, or for rows that are too large in total."""
+        if count > self.max_rows:
+            raise UploadLimitError(f"The upload has more than {self.max_rows} rows.")
+        largest = self.max_bytes * _JSON_GROWTH if self.max_rows_bytes is None else self.max_rows_bytes
         if size > largest:
             raise UploadLimitError(f"The rows are larger than {largest} bytes as JSON.")

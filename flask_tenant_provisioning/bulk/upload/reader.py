@@ -15,7 +15,7 @@ BLOCK_SIZE = 64 * 1024
 
 
 def split_blocks(stream: Iterable[bytes], size: int = BLOCK_SIZE) -> Iterator[bytes]:
-    """The stream in blocks of `size` bytes, the last one of what is left."""
+    """Yield the stream in blocks of `size` bytes; the last one may be shorter."""
     gathered = bytearray()
     for part in stream:
         for start in range(0, len(part), size):
@@ -28,7 +28,7 @@ def split_blocks(stream: Iterable[bytes], size: int = BLOCK_SIZE) -> Iterator[by
 
 
 def enforce_size(stream: Iterable[bytes], limit: int, what: str) -> Iterator[bytes]:
-    """The stream as it is. Raises `UploadTooLarge`, about `what` it is, for more of it than `limit` bytes."""
+    """Yield the stream unchanged. Raises `UploadLimitError`, naming `what`, if it exceeds `limit` bytes."""
     total = 0
     for part in stream:
         total += len(part)
@@ -38,7 +38,7 @@ def enforce_size(stream: Iterable[bytes], limit: int, what: str) -> Iterator[byt
 
 
 def strip_byte_order_mark(stream: Iterator[bytes]) -> Iterator[bytes]:
-    """The stream without the byte order mark that it may begin with (RFC 3629 §6)."""
+    """Yield the stream without a leading UTF-8 byte order mark (RFC 3629 §6)."""
     head = b""
     for part in stream:
         head += part
@@ -52,9 +52,9 @@ _GZIP_WBITS = 16 + zlib.MAX_WBITS
 
 
 def decompress_gzip(stream: Iterable[bytes]) -> Iterator[bytes]:
-    """What the stream's members hold, one after the other.
+    """Yield the decompressed content of all members of a gzip stream.
 
-    Raises `MalformedUpload` for what is no gzip, ends too early, fails its checksum, or goes on after its last member.
+    Raises `UploadFormatError` for data that is not gzip, ends early, fails its checksum, or follows the last member.
     """
     member = zlib.decompressobj(_GZIP_WBITS)
     try:
@@ -65,13 +65,13 @@ def decompress_gzip(stream: Iterable[bytes]) -> Iterator[bytes]:
                 yield from _decompress_member(member, data)
                 data = member.unused_data
     except zlib.error as error:
-        raise UploadFormatError("The upload is no gzip, or damaged.") from error
+        raise UploadFormatError("The upload is not gzip, or it is damaged.") from error
     if not member.eof:
         raise UploadFormatError("The gzip ends too early.")
 
 
 def _decompress_member(member: zlib._Decompress, data: bytes) -> Iterator[bytes]:
-    """What these bytes of a member add; output may be due when all of them have been taken in."""
+    """Yield what these bytes add to the member's content; output may be pending after all input is consumed."""
     size = BLOCK_SIZE
     while data or size == BLOCK_SIZE:
         unpacked = member.decompress(data, BLOCK_SIZE)
@@ -80,9 +80,9 @@ def _decompress_member(member: zlib._Decompress, data: bytes) -> Iterator[bytes]
 
 
 NumberedRows = Iterator[tuple[int, bytes]]
-#: Values of ``Content-Encoding`` that are understood (RFC 9110 §8.4.1.3).
+#: Supported values of ``Content-Encoding`` (RFC 9110 §8.4.1.3).
 ENCODINGS = ("gzip", "x-gzip")
-#: How large a chunk's payload is at most, in bytes: a worker holds the rows of two chunks, parsed.
+#: The largest payload of a chunk in bytes. A worker holds the parsed rows of two chunks in memory.
 CHUNK_BYTES = 256 * 1024
 _READERS: dict[str, Callable[[Iterable[bytes], UploadLimits], NumberedRows]] = {
     "application/json": json_reader.read_json_array,
@@ -90,22 +90,19 @@ _READERS: dict[str, Callable[[Iterable[bytes], UploadLimits], NumberedRows]] = {
     "application/jsonl": json_reader.read_ndjson,
     "text/csv": csv_reader.read_csv,
 }
+#: Media types of uploads.
+MEDIA_TYPES = tuple(_READERS)
 
 
 class UploadChunk(NamedTuple):
-    """Some rows of an upload, in its order."""
+    """Consecutive rows of an upload."""
 
-    #: The number of the first row, from 1; blank lines have none.
+    #: The number of the first row, from 1; blank lines are not counted.
     first_row: int
-    #: For each row the line of the upload on which it begins, from 1.
+    #: The line of the upload on which each row begins, from 1.
     lines: Sequence[int]
-    #: For each row one line, which should be JSON and may be anything; between two of them ``b"\n"``.
+    #: The rows, separated by ``b"\n"``. Each should be JSON, but is not validated yet.
     payload: bytes
-
-
-def list_media_types() -> tuple[str, ...]:
-    """The media types of uploads that `chunks` reads."""
-    return tuple(_READERS)
 
 
 def read_chunks(
@@ -118,22 +115,23 @@ def read_chunks(
     is_column: csv_reader.IsColumn | None = None,
     restore: csv_reader.RestoreCell | None = None,
 ) -> Iterator[UploadChunk]:
-    """Read an upload, `block` bytes at a time. One without any rows has no chunk.
+    """Yield an upload as chunks of rows, reading `block` bytes at a time. An upload without rows yields none.
 
-    A table whose header names what is not a column (`is_column`; by default any name is one) is refused. Each of its
-    cells means what `restore` makes of it; by default itself.
+    A CSV header with a column that `is_column` rejects is refused; by default any name is accepted. `restore` maps each
+    cell to the text that it stands for.
 
-    A JSON array's rows keep their text, but that each line feed is now a carriage return: between tokens it is white
-    space as well, and inside of a text no more allowed (RFC 8259 §2, §7). A table's rows are objects of texts.
+    Rows of a JSON array keep their text, except that each line feed becomes a carriage return: both are white space
+    between tokens, and neither is allowed inside of a string (RFC 8259 §2, §7). Rows of a CSV become objects of
+    strings.
 
-    Raises `ValueError` for a type or an encoding that is not among `media_types` and `ENCODINGS`; while it is read,
-    `MalformedUpload` and `UploadTooLarge`: then the chunks that came before are of no use either.
+    Raises `ValueError` for a media type or an encoding that is not supported, and while reading `UploadFormatError` and
+    `UploadLimitError`; the chunks yielded before are of no use then.
     """
     if media_type not in _READERS or encoding not in (None, *ENCODINGS):
-        raise ValueError(f"No reader of {media_type}, {encoding}")
-    data: Iterable[bytes] = split_blocks(enforce_size(stream, limits.bytes, "The upload"), block)
+        raise ValueError(f"unsupported media type {media_type} or encoding {encoding}")
+    data: Iterable[bytes] = split_blocks(enforce_size(stream, limits.max_bytes, "The upload"), block)
     if encoding:
-        data = split_blocks(enforce_size(decompress_gzip(data), limits.bytes, "The upload, unpacked,"), block)
+        data = split_blocks(enforce_size(decompress_gzip(data), limits.max_bytes, "The upload, unpacked,"), block)
     reader = (
         partial(csv_reader.read_csv, is_column=is_column, restore=restore)
         if media_type == "text/csv"
@@ -157,7 +155,7 @@ def _group_rows(
 ) -> Iterator[tuple[list[int], list[bytes]]]:
     lines: list[int] = []
     payload: list[bytes] = []
-    room, longest = CHUNK_BYTES, limits.row_bytes
+    room, longest = CHUNK_BYTES, limits.max_row_bytes
     for line, row in rows:
         size = len(row) + 1
         if size > longest:

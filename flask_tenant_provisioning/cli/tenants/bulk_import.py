@@ -229,7 +229,7 @@ class JobRunner:
 
     def _look(self) -> bool:
         """Whether there is anything left to do; tells how far it is."""
-        job = self._work.current()
+        job = self._work.load_job()
         if self._interruptions or job is None or job.finished_at is not None:
             self._worker.stop()
             return False

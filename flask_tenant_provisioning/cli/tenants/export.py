@@ -114,7 +114,7 @@ def _print_summary(count: int, output: str, sheet: TenantCSV | None) -> None:
 
 _METADATA = "metadata"
 #: How many columns an import takes.
-MAX_COLUMNS: int = UploadLimits._field_defaults["columns"]
+MAX_COLUMNS: int = UploadLimits._field_defaults["max_columns"]
 
 
 def list_writable_fields(own: TenantFields | None) -> tuple[str, ...]:
