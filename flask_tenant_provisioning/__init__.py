@@ -1,7 +1,7 @@
 """A licensed REST API that provisions tenants in any Flask app.
 
-A public name is imported when somebody first asks for it (PEP 562): whatever only looks into this package, such as
-another command of the host's or a run of its tests, does not wait for the API.
+Public names are imported at first use (PEP 562): code that only imports this package, such as another Flask command,
+does not load the API.
 """
 
 from __future__ import annotations

@@ -11,7 +11,10 @@ V = TypeVar("V")
 
 
 class TTLCache(Generic[K, V]):
-    """Values by their keys, each for `seconds` from when it was asked for; of more than `most`, the oldest go."""
+    """A cache of values by key, safe among threads.
+
+    A value expires `seconds` after its load began. Beyond `most` entries the oldest ones are dropped.
+    """
 
     def __init__(self, clock: Callable[[], float], seconds: float, most: int = 10_000) -> None:
         self._clock, self._seconds, self._most = clock, seconds, most
@@ -20,14 +23,17 @@ class TTLCache(Generic[K, V]):
         self._lock = threading.Lock()
 
     def get(self, key: K) -> V | None:
-        """What is remembered of it."""
+        """Return the cached value of `key`, or None if there is none or it has expired."""
         known = self._known.get(key)
         if known is None or not 0 <= self._clock() - known[0] < self._seconds:
             return None
         return known[1]
 
     def renew(self, key: K, ask: Callable[[], V]) -> V:
-        """What `ask` says. It is remembered unless it is None, or was forgotten meanwhile: then it may be of before."""
+        """Call `ask`, cache what it returns, and return it.
+
+        None is not cached, and neither is a value whose key was invalidated during the call: it may be stale.
+        """
         at, mine = self._clock(), object()
         self._asking[key] = mine
         try:
@@ -42,14 +48,14 @@ class TTLCache(Generic[K, V]):
                     del self._asking[key]
 
     def forget(self, keys: Iterable[K]) -> None:
-        """Ask anew for these."""
+        """Invalidate the entries of `keys`, and the loads of them in flight."""
         with self._lock:
             for key in keys if self._known or self._asking else ():
                 self._known.pop(key, None)
                 self._asking.pop(key, None)
 
     def invalidate_where(self, stale: Callable[[V], bool]) -> None:
-        """Ask anew for those of which `stale` says so, and for all that are being asked for."""
+        """Invalidate the entries that match `stale`, and every load in flight."""
         with self._lock:
             self._known = {key: known for key, known in self._known.items() if not stale(known[1])}
             self._asking.clear()
