@@ -236,7 +236,9 @@ class Config:
         False, "Use `sub` as the partner if the partner claim is absent: each `sub` is then its own partner.", flag
     )
     permissions_claim: str | None = key(
-        "permissions", "The claim that, where present, narrows what the roles grant; None: none does.", optional(text)
+        "permissions",
+        "The claim that, if present, restricts what the roles grant; None: no claim does.",
+        optional(text),
     )
     jwt_secret_key: str | None = key(
         None,
