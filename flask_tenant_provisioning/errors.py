@@ -441,7 +441,7 @@ class TooManyLongRequests(Refused):
 
 
 class MalformedUpload(InvalidInput):
-    """The upload cannot be split into rows (400): it is truncated, or its JSON array, table or gzip stream is broken."""
+    """The upload cannot be split into rows (400): it is truncated, or its JSON array, table or gzip data is broken."""
 
     code = "malformed-upload"
     title = "Malformed upload"

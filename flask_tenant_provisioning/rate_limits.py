@@ -1,7 +1,7 @@
 """Rate limits: how many requests each partner may send, counted by Flask-Limiter.
 
 `enforce_rate_limit` counts a request. Headers follow draft-ietf-httpapi-ratelimit-headers-10. While the storage of the
-counts does not answer, no request is counted and none refused.
+counts is unreachable, requests are neither counted nor refused.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def enforce_rate_limit(mount: Mount, rate_class: str | None, principal: Principal) -> None:
-    """Count this request, where its class has limits. Raises `RateLimited` where its partner has none left."""
+    """Count this request if its class has limits. Raises `RateLimited` if the partner has none left."""
     if rate_class is None or not mount.limits(rate_class):
         return
     spent = get_request_counter(mount).spend(principal.partner, rate_class)
@@ -45,7 +45,7 @@ def enforce_rate_limit(mount: Mount, rate_class: str | None, principal: Principa
 
 
 def make_rate_limited_error(policy: str, *, most: int, window: int, wait: int) -> RateLimited:
-    """The refusal that says which policy allows no more, and in how many seconds it does again."""
+    """Make the error that names the exhausted policy; `wait` is the time in seconds until it allows a request again."""
     found = RateLimited(
         f"More than {most} requests in {window} seconds; there are more in {wait}.", headers={"Retry-After": str(wait)}
     )
@@ -59,14 +59,14 @@ def _add_headers(spent: RateLimitResult, answer: Response) -> Response:
 
 
 class Policy(NamedTuple):
-    """So many requests in so many seconds, under a name of its own among those of a class."""
+    """A limit of requests per window, under a name that is unique within its class."""
 
     name: str
     item: RateLimitItem
 
     @property
     def window(self) -> int:
-        """The seconds."""
+        """The length of the window in seconds."""
         return self.item.get_expiry()
 
     def __str__(self) -> str:
@@ -74,7 +74,7 @@ class Policy(NamedTuple):
 
 
 class PolicyState(NamedTuple):
-    """What a partner has left of a policy: requests, until as many as the policy says are there again in seconds."""
+    """The requests that a partner has left of a policy, and the seconds until the window is reset."""
 
     policy: Policy
     remaining: int
@@ -85,13 +85,13 @@ class PolicyState(NamedTuple):
 
 
 class RateLimitResult(NamedTuple):
-    """One request, counted: every account of its class, and the one that it found empty."""
+    """One counted request: the state of each policy of its class, and the first exhausted one or None."""
 
     accounts: tuple[PolicyState, ...]
     exhausted: PolicyState | None
 
     def headers(self) -> dict[str, str]:
-        """The fields that every answer to it bears."""
+        """Return the rate-limit headers of the response."""
         return {
             "RateLimit": ", ".join(map(str, self.accounts)),
             "RateLimit-Policy": ", ".join(str(account.policy) for account in self.accounts),
@@ -99,7 +99,7 @@ class RateLimitResult(NamedTuple):
 
 
 def parse_policies(rate_class: str, text: str) -> tuple[Policy, ...]:
-    """The policies of a class, the one of the shortest window first. Raises `ValueError` for what names no limit."""
+    """Parse the policies of a class, the shortest window first. Raises `ValueError` for an invalid limit."""
     items = parse_rate_limits(text)
     if len(items) == 1:
         return (Policy(rate_class, items[0]),)
@@ -110,7 +110,7 @@ _SAFE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class RequestCounter:
-    """Counts requests. Where that cannot be done, none is counted and none refused."""
+    """Counts requests. If counting fails, requests are neither counted nor refused."""
 
     def __init__(self, mount: Mount) -> None:
         self._mount = mount
@@ -122,7 +122,7 @@ class RequestCounter:
         self._limiter: tuple[Limiter | None, ...] = ()
 
     def spend(self, partner: str, rate_class: str) -> RateLimitResult | None:
-        """Count one request of the partner's; None where nothing is counted."""
+        """Count one request of the partner. Returns None if requests are not counted."""
         allowed = self._allowances.of(partner, rate_class)
         if not allowed or not self._outage.over():
             return None
@@ -136,7 +136,7 @@ class RequestCounter:
 
     @property
     def limiter(self) -> Limiter | None:
-        """What counts, as it was found at the first request; None where nothing does."""
+        """The limiter that counts, looked up at the first request; None if there is none."""
         if not self._limiter:
             with self._looking:
                 self._limiter = self._limiter or (find_limiter(self._mount),)
@@ -151,7 +151,7 @@ class RequestCounter:
         return self._spent(limiter.limiter, allowed, key)
 
     def _spent(self, strategy: RateLimiter, allowed: Policies, key: tuple[str, ...]) -> RateLimitResult:
-        """Count by one policy after the other; those behind one that lets nothing pass are only looked at."""
+        """Count by each policy in turn; once one is exhausted, the others are only read."""
         accounts: list[PolicyState] = []
         exhausted = None
         for policy in allowed:
@@ -163,31 +163,31 @@ class RequestCounter:
         return RateLimitResult(tuple(accounts), exhausted)
 
     def _account(self, policy: Policy, count: WindowCount) -> PolicyState:
-        # Redis rounds the rest of a window to seconds: half a second more, and no caller comes too early.
+        # Redis rounds the rest of a window to seconds: with half a second more, no caller retries too early.
         seconds = math.ceil(count.ends - self._clock() + 0.5)
         return PolicyState(policy, min(count.remaining, policy.item.amount), min(max(seconds, 0), policy.window))
 
 
 def get_request_counter(mount: Mount) -> RequestCounter:
-    """What partners have left on `mount`."""
+    """Return the request counter of `mount`."""
     return mount.once(RequestCounter)
 
 
 def format_key_part(name: str) -> str:
-    """A part of a storage's key: a name as it is where any storage takes it, else its digest, which is no such name."""
+    """Return a part of a storage key: the name itself if every storage accepts it, else its SHA-256 digest."""
     if _SAFE_NAME.fullmatch(name):
         return name
     return f"sha256:{hashlib.sha256(name.encode()).hexdigest()}"
 
 
 logger = logging.getLogger(__name__)
-#: For how many seconds a process goes by what the host's function said.
+#: The seconds for which a process caches a result of the host's function.
 POLICY_CACHE_SECONDS = 60
 Policies = tuple[Policy, ...]
 
 
 class PolicyLookup:
-    """The policies of one mount."""
+    """The rate-limit policies of one mount's partners."""
 
     def __init__(self, mount: Mount) -> None:
         self._mount = mount
@@ -195,9 +195,9 @@ class PolicyLookup:
         self._known: TTLCache[tuple[str, str], Policies] = TTLCache(mount.storage.clock, POLICY_CACHE_SECONDS)
 
     def of(self, partner: str, rate_class: str) -> Policies:
-        """What counts for the partner's requests of a class; nothing where they have no limit.
+        """Return the policies for a partner's requests of a class; empty without limits.
 
-        Administrators whose tokens name no partner ("") share what is configured.
+        Administrators whose token names no partner ("") share the configured limits.
         """
         if self._mount.hooks.rate_limits is None or not partner:
             return self._configured.get(rate_class, ())
@@ -207,7 +207,7 @@ class PolicyLookup:
         return self._known.renew((partner, rate_class), partial(self._asked, partner, rate_class))
 
     def _asked(self, partner: str, rate_class: str) -> Policies:
-        """What the host's function says; where it fails, what is configured."""
+        """Call the host's function; if it returns None or fails, the configured policies apply."""
         function, configured = self._mount.hooks.rate_limits, self._configured.get(rate_class, ())
         try:
             with self._mount.in_host():
@@ -216,7 +216,7 @@ class PolicyLookup:
             return configured if said is None else parse_policies(rate_class, said)
         except Exception:
             logger.exception(
-                "rate_limits(%r, %r) failed: what is configured counts",
+                "rate_limits(%r, %r) failed: the configured limits apply",
                 partner,
                 rate_class,
                 extra={"partner": partner, "rate_class": rate_class},
@@ -224,12 +224,12 @@ class PolicyLookup:
             return configured
 
 
-#: The ends of how many windows a process remembers.
+#: The number of windows whose end a process caches.
 _MAX_WINDOWS = 10_000
 
 
 class WindowCount(NamedTuple):
-    """Whether a request was let pass, how many more would be, and when there are as many as ever, since 1970."""
+    """Whether a request is allowed, how many further ones are, and when the window is reset (seconds since 1970)."""
 
     passes: bool
     remaining: int
@@ -237,10 +237,11 @@ class WindowCount(NamedTuple):
 
 
 class WindowCounter:
-    """What one process knows of the windows that it counts in.
+    """Counts requests in windows and caches the ends of fixed windows in the process.
 
-    To count, to read and to ask for the end are three questions, each a round trip to Redis. A fixed window says how
-    many it has when it counts, and its end stays where it is: that is asked again where a request is refused.
+    Counting, reading and querying the end are a round trip to Redis each. A fixed window returns its count when it is
+    incremented, and its end does not move: it is read again only for the first request of a window and for a refused
+    one.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -262,7 +263,7 @@ class WindowCounter:
         return WindowCount(count <= item.amount, max(item.amount - count, 0), ends)
 
     def look(self, strategy: RateLimiter, item: RateLimitItem, *key: str) -> WindowCount:
-        """How it stands, without counting."""
+        """Return the state of a window without counting."""
         ends, remaining = strategy.get_window_stats(item, *key)
         return WindowCount(remaining > 0, max(remaining, 0), ends)
 
@@ -273,12 +274,12 @@ class WindowCounter:
         return ends
 
 
-#: After how many seconds a storage that was away is asked again.
+#: The seconds after which a failed storage is tried again.
 RETRY_SECONDS = 5
 
 
 class CircuitBreaker:
-    """Whether one process may ask its storage. While it is away one request asks in `RETRY_SECONDS` seconds."""
+    """Limits attempts to reach a failed storage to one request in `RETRY_SECONDS` seconds, for one process."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -286,7 +287,7 @@ class CircuitBreaker:
         self._again: float | None = None
 
     def over(self) -> bool:
-        """Whether to ask: there is no outage, or it is this request's turn to see."""
+        """Return whether to try the storage: there is no outage, or this request is due to test it."""
         if self._again is None:
             return True
         with self._lock:
@@ -297,31 +298,34 @@ class CircuitBreaker:
         return True
 
     def begins(self, error: Exception) -> None:
-        """It did not answer. Said once: the error's own words could hold a password, so its class alone is told."""
+        """Record a failure, and log it once. Only the error's class is logged: its message could hold a password."""
         with self._lock:
             first, self._again = self._again is None, self._clock() + RETRY_SECONDS
         if first:
             kind = type(error).__name__
             logger.error(
-                "rate limits: the storage does not answer (%s); no request is refused", kind, extra={"error": kind}
+                "rate limits: the storage is unavailable (%s); no request is refused", kind, extra={"error": kind}
             )
 
     def ends(self) -> None:
-        """It answered."""
+        """Record a success, and log the end of an outage."""
         if self._again is not None:
             with self._lock:
                 over, self._again = self._again is not None, None
             if over:
-                logger.warning("rate limits: the storage answers again", extra={"seconds": RETRY_SECONDS})
+                logger.warning("rate limits: the storage is available again", extra={"seconds": RETRY_SECONDS})
 
 
 LIMITER_EXTENSION, LIMITER_ENABLED_KEY = "limiter", "RATELIMIT_ENABLED"
-#: For how many seconds a storage of ours may let a request wait for a connection, or for an answer.
+#: The longest wait for a private storage to connect or to respond, in seconds.
 STORAGE_TIMEOUT_SECONDS = 0.25
 
 
 def find_limiter(mount: Mount) -> Limiter | None:
-    """The limiter that counts for `mount`; None where the host has turned Flask-Limiter off before it registered."""
+    """Return the limiter that counts for `mount`: the host's, else a private one.
+
+    Returns None if the host disabled Flask-Limiter without registering one.
+    """
     with mount.in_host():
         if (found := find_host_limiter(mount)) is not None:
             return found
@@ -331,7 +335,7 @@ def find_limiter(mount: Mount) -> Limiter | None:
 
 
 def find_host_limiter(mount: Mount) -> Limiter | None:
-    """The host's limiter; of several, the one whose key prefix comes first."""
+    """Return the host's limiter, or None; of several, the one whose key prefix sorts first."""
     with mount.in_host():
         found = current_app.extensions.get(LIMITER_EXTENSION) or ()
     every = found if isinstance(found, set) else [found] if found else []
@@ -339,12 +343,12 @@ def find_host_limiter(mount: Mount) -> Limiter | None:
 
 
 def get_key_prefix(limiter: Limiter) -> str:
-    """What its keys begin with; Flask-Limiter offers no other way to it."""
+    """Return the prefix of a limiter's keys, for which Flask-Limiter has no public attribute."""
     return limiter._key_prefix or ""
 
 
 def _make_private_limiter(url: str) -> Limiter:
-    """A limiter of a private app, which serves nothing: what `init_app` hooks into it never runs."""
+    """Make a limiter on a private app that serves no requests, so that the hooks of its `init_app` never run."""
     from flask_limiter import Limiter
 
     app = Flask(__name__, static_folder=None)
@@ -358,12 +362,12 @@ def _make_private_limiter(url: str) -> Limiter:
 
 
 def _refuse_key_function() -> str:
-    """Whom a request comes from: not asked, since no request comes to a private app."""
-    raise RuntimeError("a limiter of ours counts only what it is told")
+    """The key function of the private limiter; never called, since its app serves no requests."""
+    raise RuntimeError("the private limiter has no requests of its own")
 
 
 def _make_timeout_options(url: str) -> dict[str, Any]:
-    """The options with which a storage's driver waits no longer than `STORAGE_TIMEOUT_SECONDS` at a time."""
+    """Return driver options that limit each wait of the storage to `STORAGE_TIMEOUT_SECONDS`."""
     scheme = urlsplit(url).scheme
     if scheme.startswith(("redis", "valkey")):
         return {"socket_timeout": STORAGE_TIMEOUT_SECONDS, "socket_connect_timeout": STORAGE_TIMEOUT_SECONDS}

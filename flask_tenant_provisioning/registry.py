@@ -1,5 +1,5 @@
-"""What a host registered on the extension: hooks, steps, exports, fields, plans, settings namespaces, rate limits and
-error mappings. Data: nothing here calls a host's functions.
+"""The registry of a host's functions and declarations: hooks, steps, exports, tenant fields, plans, settings
+namespaces, usage functions, rate limits and error mappings. It holds data and calls none of the functions.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Hook(NamedTuple):
 
 
 class UsageFunction(NamedTuple):
-    """A function of the host's that says how much of `limit` a tenant uses."""
+    """A function of the host's that returns how much of `limit` a tenant uses."""
 
     limit: str
     function: Callable[..., Any]
@@ -39,7 +39,7 @@ class UsageFunction(NamedTuple):
 
 
 class ErrorMapping(NamedTuple):
-    """What the host raises, or the database's constraint that it meets, and the problem that its caller reads."""
+    """An exception class or the name of a database constraint, and the problem that the caller gets for it."""
 
     cause: type[Exception] | str
     kind: type[ProvisioningError]
@@ -48,10 +48,10 @@ class ErrorMapping(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A piece of work of the host's that follows the commit, durably; times are in seconds.
+    """A function of the host's that runs durably after the commit. Times are in seconds.
 
-    `undo` takes its effect back where a later step gives up. `backoff` is the time before the first of at most
-    `retries` further attempts, doubled before each next one. All others of its phase come after one that is `first`.
+    `undo` reverts its effect if a later step gives up. `backoff` is the delay before the first of at most `retries`
+    retries, doubled before each next one. A step with `first` runs before all others of its phase.
     """
 
     name: str
@@ -67,20 +67,20 @@ class Step(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TenantFields:
-    """The fields that a host adds to tenants: their schema, and the names of those that lists are filtered by."""
+    """The fields that a host adds to tenants: their schema, and the names of the filterable ones."""
 
     schema: Schema
     filterable: tuple[str, ...]
 
     @functools.cached_property
     def fields(self) -> Mapping[str, Any]:
-        """Every field by the name that clients use, in the order of their declaration."""
+        """All fields by the names that clients use, in the order of their declaration."""
         fields = self.schema.fields.items()
         return {name if field.data_key is None else field.data_key: field for name, field in fields}
 
 
 class Registry:
-    """Everything that one host registered."""
+    """All functions and declarations of one host."""
 
     def __init__(self) -> None:
         self.fields: TenantFields | None = None
@@ -97,13 +97,16 @@ class Registry:
         self.namespaces: dict[str, Namespace] = {}
 
     def add(self, hook: Hook) -> None:
-        """Keep a hook. Raises `ConfigurationError` where another has its name."""
+        """Add a hook. Raises `ConfigurationError` if its name is taken."""
         require_unique_name(hook.name, self._hooks, "hook")
         self._hooks.append(hook)
         self._of.clear()
 
     def of(self, operation: str) -> tuple[Hook, ...]:
-        """The hooks of `operation`, in their declared order. Raises `ConfigurationError` where there is none."""
+        """Return the hooks of `operation` in the order in which they run.
+
+        Raises `ConfigurationError` for hooks that cannot be ordered.
+        """
         found = self._of.get(operation)
         if found is None:
             every = sort_by_after(self._hooks, "hook")
@@ -111,28 +114,31 @@ class Registry:
         return found
 
     def add_step(self, step: Step) -> None:
-        """Keep a step. Raises `ConfigurationError` where another of its phase has its name."""
+        """Add a step. Raises `ConfigurationError` if another step of its phase has its name."""
         require_unique_name(step.name, self._steps[step.phase], f"{step.phase} step")
         self._steps[step.phase].append(step)
         self._orders.clear()
 
     def steps(self, phase: str) -> tuple[Step, ...]:
-        """The steps of `phase`, in an order that they allow. Raises `ConfigurationError` where there is none."""
+        """Return the steps of `phase` in an order that respects their `after`.
+
+        Raises `ConfigurationError` for steps that cannot be ordered.
+        """
         found = self._orders.get(phase)
         if found is None:
             found = self._orders[phase] = tuple(sort_by_after(_order_after_first(self._steps[phase]), f"{phase} step"))
         return found
 
     def step(self, phase: str, name: str) -> Step | None:
-        """The step of this name, None where the host has none any more."""
+        """Return the step of this name, or None if the host no longer registers it."""
         return next((step for step in self._steps[phase] if step.name == name), None)
 
     def add_plan(self, plan: Plan) -> None:
-        """Keep a plan. Raises `ConfigurationError` where it cannot set what it does in a namespace that is known."""
+        """Add a plan. Raises `ConfigurationError` if a known namespace rejects its settings."""
         self.plans[plan.name] = self._agreed(plan)
 
     def add_namespace(self, namespace: Namespace) -> None:
-        """Keep a namespace of settings. Raises `ConfigurationError` where a plan sets in it what cannot be."""
+        """Add a settings namespace. Raises `ConfigurationError` if it rejects the settings of a plan."""
         self.namespaces[namespace.name] = namespace
         try:
             self.plans |= {name: self._agreed(plan) for name, plan in self.plans.items()}
@@ -146,11 +152,11 @@ class Registry:
         return plan._replace(settings={**plan.settings, **found})
 
     def kinds(self) -> tuple[type[ProvisioningError], ...]:
-        """Every class of problem of the host's own."""
+        """Return all problem classes that the host registered, one per code."""
         return tuple({mapped.kind.code: mapped.kind for mapped in self.errors}.values())
 
     def check(self) -> None:
-        """Raise `ConfigurationError` where what was registered does not fit together."""
+        """Raise `ConfigurationError` if the registrations do not fit together."""
         sort_by_after(self._hooks, "hook")
         for phase in self._steps:
             self.steps(phase)
@@ -165,13 +171,13 @@ class Registry:
 
 
 def _order_after_first(steps: Sequence[Step]) -> list[Step]:
-    """The steps, of which those that wait for no other wait for the first one."""
+    """Return the steps; each one without `after` comes after those with `first`."""
     first = tuple(step.name for step in steps if step.first)
     return [step if step.first or step.after else step._replace(after=first) for step in steps]
 
 
 def make_problem_class(code: str, status: int, title: str | None, remedy: str | None, meaning: str | None) -> Any:
-    """A class of problem that one host alone has: it stands in no catalogue but its mounts'."""
+    """Make a problem class for one host. It is listed only at that host's mounts."""
     own: Mapping[str, Any] = {
         "code": code,
         "status": status,
@@ -184,7 +190,9 @@ def make_problem_class(code: str, status: int, title: str | None, remedy: str | 
 
 
 class Plan(NamedTuple):
-    """One plan. `limits` are numbers from 0 on by the host's own names; `settings` are values by namespace and key."""
+    """A commercial plan: `limits` are numbers from 0 on by the host's own names, `settings` are values by namespace and
+    key.
+    """
 
     name: str
     limits: Mapping[str, int]
@@ -192,7 +200,7 @@ class Plan(NamedTuple):
 
 
 def make_plan(name: str, limits: Mapping[str, int], settings: Mapping[str, Mapping[str, Any]]) -> Plan:
-    """A plan of a host's. Raises `ConfigurationError` for what cannot be one."""
+    """Make a plan. Raises `ConfigurationError` for an invalid name or limit."""
     if not is_name(name):
         raise ConfigurationError(f"A plan's name is 1 to 100 of a-z, A-Z, 0-9, - _ and ., not {name!r}.")
     for limit, most in limits.items():
@@ -202,18 +210,19 @@ def make_plan(name: str, limits: Mapping[str, int], settings: Mapping[str, Mappi
 
 
 def get_plan_limits(plans: Mapping[str, Plan], name: str | None) -> dict[str, int]:
-    """What a tenant on the plan `name` may have, of everything that any plan limits.
+    """Return the limits of a tenant on the plan `name`, for every limit that any plan has.
 
-    Nothing of what its plan does not name; and nothing at all on no plan, or on one that is not declared.
+    A limit is 0 if the plan does not name it, if `name` is None, and if the plan is not declared.
     """
     known = {limit: 0 for plan in plans.values() for limit in plan.limits}
     return known if name is None or name not in plans else {**known, **plans[name].limits}
 
 
 def list_available_plans(plans: Mapping[str, Plan], configured: Iterable[str] | None) -> tuple[str, ...] | None:
-    """The plans that a tenant may be put on: those declared that `PROVISIONING_PLANS` does not leave out.
+    """Return the plans that a tenant may be put on: the declared ones that are also `configured`, if any are
+    configured.
 
-    Where none is declared, those that it names; None, which is any text, where it names none either.
+    If no plan is declared, these are the `configured` ones. None means that any text is a plan.
     """
     if not plans:
         return None if configured is None else tuple(configured)
@@ -226,8 +235,8 @@ SettingsValues = Mapping[str, Any]
 class SettingsKey(NamedTuple):
     """One key of a namespace.
 
-    What is `secret` is encrypted at rest and shown to nobody but the host's code. What is `immutable` stays as it is
-    once it has been set.
+    A `secret` value is encrypted at rest and readable only by the host's code. An `immutable` value cannot be changed
+    once it is set.
     """
 
     field: fields.Field[Any]
@@ -236,13 +245,13 @@ class SettingsKey(NamedTuple):
 
     @property
     def attribute(self) -> str:
-        """The name of its value in what the schema loads."""
+        """The name of its value in the data that the schema loads."""
         return str(self.field.attribute or self.field.name)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Namespace:
-    """One namespace: its schema, its keys by the names that clients use, and the values that nobody has to set."""
+    """A settings namespace: its schema, its keys by the names that clients use, and their default values."""
 
     name: str
     schema: Schema
@@ -250,14 +259,14 @@ class Namespace:
     defaults: SettingsValues
 
     def load(self, values: SettingsValues) -> Any:
-        """What the schema makes of `values`, none of which is required. Raises `ValidationError`."""
+        """Load `values` with the schema, without requiring any key. Raises `ValidationError`."""
         absent = [str(key.field.name) for key in self.keys.values()]
         return self.schema.load(values, unknown=RAISE, partial=absent)
 
     def normalize(self, values: SettingsValues, beneath: SettingsValues) -> dict[str, Any]:
-        """`values` as the schema writes them, once they are valid together with those `beneath` them.
+        """Return `values` as the schema dumps them, after validating them together with the inherited values `beneath`.
 
-        What it does not write (``load_only``) stays as it came. Raises `ValidationError`.
+        Values of ``load_only`` fields are returned unchanged. Raises `ValidationError`.
         """
         written = self.schema.dump(self.load({**beneath, **values}))
         return {
@@ -266,7 +275,11 @@ class Namespace:
 
 
 def validate_plan_settings(namespace: Namespace, values: SettingsValues, plan: str) -> dict[str, Any]:
-    """What a plan sets in a namespace, as the schema writes it. Raises `ConfigurationError` where it cannot be."""
+    """Return a plan's settings in a namespace, as the schema dumps them.
+
+    Raises `ConfigurationError` for an unknown key, for values that the schema rejects, and for values that are not
+    JSON.
+    """
     what = f"The plan {plan!r} cannot set {namespace.name!r}"
     if strangers := sorted(map(str, values.keys() - namespace.keys.keys())):
         raise ConfigurationError(f"{what}: there is no key {strangers[0]!r}.")
@@ -281,7 +294,7 @@ def validate_plan_settings(namespace: Namespace, values: SettingsValues, plan: s
 
 
 def describe_validation_error(namespace: Namespace, error: ValidationError) -> str:
-    """What a schema says against values, with nothing about those that are secret."""
+    """Return the messages of a validation error as a text, without the messages about secret values."""
     messages = error.messages if isinstance(error.messages, dict) else {"_schema": error.messages}
     secret = {name for name, key in namespace.keys.items() if key.secret}
     told = {name: ["Not valid."] if name in secret else said for name, said in messages.items()}
@@ -294,7 +307,7 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 
 class HasOrder(Protocol):
-    """Something with a name that comes after others of its kind."""
+    """An object with a name that comes after others of its kind."""
 
     @property
     def name(self) -> str: ...
@@ -306,20 +319,20 @@ N = TypeVar("N", bound=HasOrder)
 
 
 def is_name(found: object) -> bool:
-    """Whether it is 1 to 100 of a-z, A-Z, 0-9, - _ and ."""
+    """Return whether this is a text of 1 to 100 of a-z, A-Z, 0-9, - _ and ."""
     return isinstance(found, str) and _NAME.fullmatch(found) is not None
 
 
 def require_unique_name(name: str, others: Iterable[HasOrder], what: str) -> None:
-    """Raise `ConfigurationError` where one of `others` has this name."""
+    """Raise `ConfigurationError` if one of `others` has this name."""
     if name in {other.name for other in others}:
         raise ConfigurationError(f"There is a {what} named {name!r} already: name this one with name='…'.")
 
 
 def sort_by_after(items: Sequence[N], what: str) -> list[N]:
-    """`items`, each after those that it names, otherwise by name: the order of imports decides nothing.
+    """Sort `items` so that each follows those in its `after`, otherwise by name. The order of imports has no influence.
 
-    Raises `ConfigurationError` for a name that nothing has, and for a circle.
+    Raises `ConfigurationError` for an unknown name and for a cycle.
     """
     by_name = {item.name: item for item in items}
     for item in items:

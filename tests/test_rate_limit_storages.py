@@ -38,8 +38,8 @@ from tests.witness import LASTING, Clock
 from tests.world import Caller, isolated, mount_of
 
 MakeApp = Callable[..., Flask]
-AWAY = "rate limits: the storage does not answer ({}); no request is refused"
-BACK = "rate limits: the storage answers again"
+AWAY = "rate limits: the storage is unavailable ({}); no request is refused"
+BACK = "rate limits: the storage is available again"
 LOGGER = "flask_tenant_provisioning.rate_limits"
 READ = {"PROVISIONING_RATE_LIMITS": {"read": "2/hour"}}
 

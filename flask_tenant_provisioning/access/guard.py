@@ -18,13 +18,13 @@ from .tokens import TokenVerifier
 
 P = ParamSpec("P")
 R = TypeVar("R")
-#: Raises where no request of a principal is let pass; returns what registers its partner, None where nothing has to.
+#: Raises if the principal's partner may send no requests; returns a function that registers it, None if not needed.
 CheckPartner = Callable[[Principal], Callable[[], object] | None]
 _PRINCIPAL_KEY = "flask_tenant_provisioning.principal"
 
 
 class Public:
-    """The declaration of a route that asks nobody who they are."""
+    """The declaration of a route that needs no authentication."""
 
     def __repr__(self) -> str:
         return "PUBLIC"
@@ -36,8 +36,8 @@ PUBLIC: Final = Public()
 class Guard:
     """Checks the caller of one mount's routes.
 
-    `standing` raises where no request of a principal is let pass. It returns a function that registers the principal's
-    partner, or None where it needs none.
+    `standing` raises if the principal's partner may send no requests. It returns a function that registers a new
+    partner, or None.
     """
 
     def __init__(self, tokens: TokenVerifier, settings: Config, standing: CheckPartner) -> None:
@@ -46,15 +46,15 @@ class Guard:
         self._partner_claim = settings.partner_claim
         self._request_id_key = settings.request_id_key
         self._standing = standing
-        #: Logs whom this guard and the routes behind it refuse.
+        #: The log of requests that this guard and the guarded routes refuse.
         self.refusals = RefusalLog(settings)
 
     def admit(self, permissions: Sequence[str], counted: Callable[[Principal], None] | None = None) -> Principal:
-        """Return the principal behind this request.
+        """Return the principal of this request.
 
-        Checked in this order: the token (`Unauthenticated`), the partner claim (`PartnerMissing`), the partner's
-        standing, the rate limit (what `counted` raises, which is told who calls), the permissions (`Forbidden`). Only
-        then is a new partner registered: a caller who may do nothing leaves no trace.
+        Checks in this order: the token (`Unauthenticated`), the partner claim (`PartnerMissing`), the partner's status,
+        the rate limit (`counted` is called with the principal and raises), the permissions (`Forbidden`). A new partner
+        is registered only after all of them: a refused caller leaves no row.
         """
         get_request_id(self._request_id_key)
         environ = request.environ
@@ -76,9 +76,9 @@ class Guard:
         return principal
 
     def readmit(self, header: str, permissions: Sequence[str]) -> None:
-        """Check an admitted request with this ``Authorization`` header once more, in any context.
+        """Check an admitted request again by its ``Authorization`` header, outside the request context too.
 
-        Raises `Unauthenticated` where the token is over, what `standing` raises, and `Forbidden`.
+        Raises `Unauthenticated` if the token has expired or was revoked, what `standing` raises, and `Forbidden`.
         """
         with self._challenging():
             principal = self._tokens.recheck(parse_bearer_token(header))
@@ -94,16 +94,16 @@ class Guard:
         return True
 
     def require(self, principal: Principal, permissions: Sequence[str]) -> None:
-        """Raise `Forbidden`, with its challenge, where the principal lacks one of `permissions`."""
+        """Raise `Forbidden`, with its challenge, if the principal lacks one of `permissions`."""
         if missing := principal.missing(permissions):
             raise self._forbidden(permissions, missing)
 
     def require_partner(self, principal: Principal) -> str:
-        """Return the principal's partner. Raises `PartnerMissing` where its token names none."""
+        """Return the principal's partner. Raises `PartnerMissing` if its token names none."""
         return principal.require_partner(self._partner_claim)
 
     def challenge(self, error: str = "", scope: str = "") -> dict[str, str]:
-        """The ``WWW-Authenticate`` header that goes with a refusal (RFC 6750 §3)."""
+        """Return the ``WWW-Authenticate`` header of a refusal (RFC 6750 §3)."""
         parts = [f'realm="{self._realm}"']
         parts += [f'error="{error}"'] if error else []
         parts += [f'scope="{scope}"'] if scope else []
@@ -111,7 +111,7 @@ class Guard:
 
     @contextlib.contextmanager
     def _challenging(self) -> Iterator[None]:
-        """Give the refusal of a token its challenge."""
+        """Add the challenge to an `Unauthenticated` error raised inside."""
         try:
             yield
         except Unauthenticated as refusal:
@@ -128,7 +128,7 @@ class Guard:
 
 
 def parse_bearer_token(header: str) -> str:
-    """The token of an ``Authorization`` header. Raises `Unauthenticated` where it holds none (RFC 6750 §2.1)."""
+    """Return the token of an ``Authorization`` header. Raises `Unauthenticated` if it holds none (RFC 6750 §2.1)."""
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token.strip(" "):
         raise Unauthenticated
@@ -136,14 +136,16 @@ def parse_bearer_token(header: str) -> str:
 
 
 def check_permissions(permissions: Sequence[str]) -> tuple[str, ...]:
-    """Refuse a declaration that names no permission, or one that does not exist."""
+    """Return `permissions` as a tuple. Raises `ConfigurationError` if it is empty or names an unknown permission."""
     if not permissions or not all(isinstance(name, str) and name in PERMISSIONS for name in permissions):
         raise ConfigurationError(f"Declare permissions out of {', '.join(sorted(PERMISSIONS))}, not {permissions!r}.")
     return tuple(permissions)
 
 
 def current_principal() -> Principal:
-    """Who is calling, inside a view that `requires` guards. Raises `RuntimeError` elsewhere."""
+    """Return the principal of the current request, inside a view guarded by `requires`. Raises `RuntimeError`
+    elsewhere.
+    """
     found: Principal | None = request.environ.get(_PRINCIPAL_KEY) if has_request_context() else None
     if found is None:
         raise RuntimeError("There is no principal here: guard the view with @requires(...).")
@@ -157,9 +159,9 @@ class _GuardedMount(Protocol):
 
 
 def requires(*permissions: str) -> Callable[[Callable[P, R]], Callable[P, Any]]:
-    """Guard one of the host's own views: only a principal with all `permissions` passes.
+    """Guard one of the host's own views: only principals with all `permissions` are admitted.
 
-    Everybody else gets the problem document that the API would answer. Place it under the route decorator.
+    Other callers get the problem document that the API would return. Place it below the route decorator.
     """
     needed = check_permissions(permissions)
 

@@ -1,7 +1,7 @@
 """Bearer tokens: strict parsing, verification by the host's own JWT manager, and a cache of verified tokens.
 
-A token is parsed strictly (RFC 7515, RFC 7519) before its signature is checked: one that a lenient parser could read in
-two ways is refused.
+A token is parsed strictly (RFC 7515, RFC 7519) before its signature is verified: a token that a lenient parser could
+read in two ways is refused.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ from ..hooks import require_result
 from .principal import Principal
 
 logger = logging.getLogger(__name__)
-#: What callers read whom the host's user lookup does not know, and those whose token another loader could not check.
+#: The details of a token that the host's user lookup does not know, and of one that another loader could not check.
 _UNKNOWN_USER = "The application knows no user for this token: its operator has to admit partners."
 _LOADER_FAILED = "The application could not check this token."
-#: How many kinds of faults of loaders are logged, each once.
+#: The number of different loader failures that are logged, each once.
 _MAX_LOGGED_FAULTS = 100
-#: What a loader's database means where it cannot be reached.
+#: The failures of a loader's database that mean that it cannot be reached.
 _UNREACHABLE = (FailureKind.UNREACHABLE, FailureKind.DISCONNECTED, FailureKind.EXHAUSTED)
-#: Opens the application context in which Flask-JWT-Extended verifies.
+#: Returns the application context in which Flask-JWT-Extended verifies tokens.
 AppContext = Callable[[], contextlib.AbstractContextManager[Any]]
-#: What a bad token raises: nesting beyond reason a `RecursionError`, a ``kid`` that the host's key loader does not know
-#: one of the last three.
+#: The exceptions that an invalid token raises: deep nesting a `RecursionError`, a ``kid`` that the host's key loader
+#: does not know one of the last three.
 _INVALID_TOKEN_ERRORS = (PyJWTError, JWTExtendedException, RecursionError, LookupError, TypeError, ValueError)
 _KEY_SETTINGS = (
     "JWT_ALGORITHM",
@@ -61,9 +61,10 @@ _KEY_SETTINGS = (
 
 
 class VerifiedToken(NamedTuple):
-    """A token whose signature and claims were checked: whom it names, from when till when, and under which trust.
+    """A verified token: its principal, its validity in seconds since 1970, and the key and configuration that verified
+    it.
 
-    `sent` are the claims as they stand in the token, `claims` those with what Flask-JWT-Extended adds.
+    `sent` holds the claims as in the token, `claims` those with Flask-JWT-Extended's additions.
     """
 
     header: dict[str, Any]
@@ -76,8 +77,10 @@ class VerifiedToken(NamedTuple):
 
 
 class TokenVerifier:
-    """Verifies tokens. What can change while a token lives is asked at every request: its expiry, the host's key,
-    its blocklist, its claims check and its user lookup.
+    """Verifies tokens, and caches their signatures' verification.
+
+    Everything that can change during a token's life is checked at each request: its expiry, and the host's key,
+    blocklist, claims check and user lookup.
     """
 
     def __init__(self, settings: Config, clock: Callable[[], float], verifying: AppContext) -> None:
@@ -89,16 +92,18 @@ class TokenVerifier:
         self._faults: set[tuple[Any, ...]] = set()
 
     def principal(self, token: str) -> Principal:
-        """Return who sent `token`.
+        """Return the principal of `token`.
 
-        Raises `InvalidToken` or `TokenExpired`, and for a fault in the host's own loaders what `_ask` does.
+        Raises `InvalidToken` or `TokenExpired`, and the errors of `_ask` if one of the host's loaders fails.
         """
         principal, header, claims, user = self._checked(token)
         _set_current_jwt(header, claims, user)
         return principal
 
     def recheck(self, token: str) -> Principal:
-        """Return who sent `token`, checked again after the request. Raises what `principal` does."""
+        """Return the principal of `token`, verified again after the request has ended. Raises the errors of
+        `principal`.
+        """
         return self._checked(token)[0]
 
     def _checked(self, token: str) -> tuple[Principal, dict[str, Any], dict[str, Any], dict[str, Any] | None]:
@@ -111,7 +116,7 @@ class TokenVerifier:
         return principal, header, claims, user
 
     def _read(self, token: str) -> tuple[Principal, dict[str, Any], dict[str, Any]]:
-        """Whom a token names, and its header and claims, for the host to do with as it likes."""
+        """Return the principal of a token, and copies of its header and claims that the host may change."""
         try:
             verified = self._verified(token)
             return verified.principal, _copy_json(verified.header), _copy_json(verified.claims)
@@ -122,14 +127,14 @@ class TokenVerifier:
         except ProvisioningError:
             raise
         except Exception as error:
-            internal_utils.get_jwt_manager()  # where the app has none, that is what is wrong, and this says so
+            internal_utils.get_jwt_manager()  # raises an error that says so if the app has no manager
             raise self._fault("decode_key_loader", error) from error
 
     def _ask_the_host(self, header: dict[str, Any], claims: dict[str, Any]) -> dict[str, Any] | None:
-        """Ask the host's blocklist, claims check and user lookup, in Flask-JWT-Extended's order; returns the user.
+        """Call the host's blocklist, claims check and user lookup, in Flask-JWT-Extended's order; return the user.
 
-        None where no user is looked up. The library's defaults refuse nothing and are not called. Raises what
-        Flask-JWT-Extended does, and what `_ask` does.
+        Returns None if there is no user lookup. The library's default callbacks refuse nothing and are not called.
+        Raises Flask-JWT-Extended's exceptions and the errors of `_ask`.
         """
         manager: Any = internal_utils.get_jwt_manager()
         blocks, verifies = manager._token_in_blocklist_callback, manager._token_verification_callback
@@ -148,11 +153,10 @@ class TokenVerifier:
         return {"loaded_user": user}
 
     def _ask(self, name: str, loader: Callable[..., Any], header: dict[str, Any], claims: dict[str, Any]) -> Any:
-        """Return what a loader of the host's returns.
+        """Call one of the host's loaders and return its result.
 
-        Passes on an HTTP error and whatever refuses a token. Any other exception of the loader, and an awaitable that
-        it returns, refuses the caller: raises `StorageUnavailable` where the loader could not reach something, else
-        `InvalidToken`.
+        HTTP errors and exceptions that refuse a token are passed on. For any other exception, and for an awaitable as
+        the result, raises `StorageUnavailable` if the loader could not reach something, else `InvalidToken`.
         """
         try:
             return require_result(loader(header, claims), f"The {name}")
@@ -162,23 +166,23 @@ class TokenVerifier:
             raise self._fault(name, error) from error
 
     def _fault(self, name: str, error: Exception) -> ProvisioningError:
-        """The refusal of a caller whom a loader of the host's could not check; each kind of fault is logged once."""
+        """Return the error for a caller whom a loader could not check. Each different failure is logged once."""
         kind = (name, type(error), _locate_error(error))
         if kind not in self._faults and len(self._faults) < _MAX_LOGGED_FAULTS:
             self._faults.add(kind)
             logger.warning(
-                "the app's %s fails, and its callers are refused: %s",
+                "the app's %s failed, and the caller is refused: %s",
                 name,
                 format_error(error),
                 exc_info=error,
                 extra={"loader": name, "error": type(error).__name__},
             )
         if isinstance(error, OSError) or classify_failure(error) in _UNREACHABLE:
-            return StorageUnavailable(f"The application's {name} cannot be asked at present.")
+            return StorageUnavailable(f"The application's {name} is currently unavailable.")
         return InvalidToken(_UNKNOWN_USER if name == "user_lookup_loader" else _LOADER_FAILED)
 
     def _verified(self, token: str) -> VerifiedToken:
-        """What was verified of `token` once, where that still holds, else now."""
+        """Return the verified token from the cache if it is still trusted, else verify it. Raises `TokenExpired`."""
         now = self._clock()
         digest = hashlib.sha256(token.encode("utf-8", "replace")).digest()
         known = self._known.get(digest)
@@ -191,9 +195,8 @@ class TokenVerifier:
 
     def _verify(self, token: str) -> VerifiedToken:
         header, sent = parse_token(token)
-        trust = _get_trust(
-            header, sent
-        )  # before the check: a key that changes meanwhile must not pass for the one used
+        # Read before the verification: a key that changes during it must not be recorded as the one used.
+        trust = _get_trust(header, sent)
         claims: dict[str, Any] = decode_token(token)
         internal_utils.verify_token_type(claims, refresh=False)
         principal = Principal.from_claims(claims, self._settings)
@@ -214,7 +217,7 @@ def _get_leeway_seconds(leeway: Any) -> float:
 
 
 def _get_trust(header: dict[str, Any], sent: dict[str, Any]) -> tuple[Any, ...]:
-    """The key that the host names for this token, and the settings that it is checked by, as they are now."""
+    """Return the host's current key for this token and the configuration that affects its verification."""
     manager: Any = internal_utils.get_jwt_manager()
     config = app_ctx.app.config
     key = manager._decode_key_callback({**header}, {**sent})
@@ -222,19 +225,19 @@ def _get_trust(header: dict[str, Any], sent: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _freeze(value: Any) -> Any:
-    """A list as it is now: the host may change the very object that its configuration holds."""
+    """Return a list or set as a tuple: the host may change the object in its configuration."""
     return tuple(value) if isinstance(value, (list, set)) else value
 
 
 def _copy_json(value: Any) -> Any:
-    """A copy of some JSON, so that what a host does to its claims ends with the request."""
+    """Return a deep copy of JSON, so that changes by the host end with the request."""
     if isinstance(value, dict):
         return {name: _copy_json(member) for name, member in value.items()}
     return [_copy_json(member) for member in value] if isinstance(value, list) else value
 
 
 def _locate_error(error: Exception) -> tuple[str, int] | None:
-    """The file and line in which `error` was raised."""
+    """Return the file and line in which `error` was raised."""
     place = None
     for frame, line in traceback.walk_tb(error.__traceback__):
         place = frame.f_code.co_filename, line
@@ -242,7 +245,7 @@ def _locate_error(error: Exception) -> tuple[str, int] | None:
 
 
 def _set_current_jwt(header: dict[str, Any], claims: dict[str, Any], user: dict[str, Any] | None) -> None:
-    """Let `get_jwt()` and its like work in the rest of the request."""
+    """Make `get_jwt()` and similar functions work in the rest of the request."""
     g = app_ctx.g
     g._jwt_extended_jwt = claims
     g._jwt_extended_jwt_header = header
@@ -256,7 +259,7 @@ _BASE64URL_PATTERN = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def parse_token(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The header and claims of `token`, before anybody vouches for them.
+    """Return the header and the claims of `token`, without verifying its signature.
 
     Raises `InvalidToken` for a token that a lenient parser could read in two ways, or that never expires.
     """
@@ -273,7 +276,7 @@ def parse_token(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _decode_base64url(part: str) -> bytes:
-    """Decode base64url, refusing padding and trailing bits: each token has one spelling."""
+    """Decode base64url without padding or trailing bits: each token has one spelling."""
     if not _BASE64URL_PATTERN.fullmatch(part):
         raise InvalidToken("The token is not canonical base64url.")
     try:
@@ -322,5 +325,5 @@ def _check_claims(claims: dict[str, Any]) -> None:
 
 
 def _is_time(value: Any) -> bool:
-    """Whether this is a NumericDate (RFC 7519 §2) in seconds: milliseconds would make a token live for ages."""
+    """Return whether this is a NumericDate (RFC 7519 §2) in seconds; milliseconds would let a token live for ages."""
     return type(value) in (int, float) and 0 <= value < 1e12

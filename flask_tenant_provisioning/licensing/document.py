@@ -1,8 +1,8 @@
 """The licence document: a compact JWS (RFC 7515) signed with Ed25519 (RFC 8037), and the claims in it.
 
 `verify` checks the signature first, then the claims, then whether the licence is for this installation. One algorithm
-and one type are accepted. Header parameters that bring keys of their own (`jwk`, `jku`, `x5c`, `x5u`) are not read, and
-a header with `crit` is refused.
+and one type are accepted. Header parameters that carry keys (`jwk`, `jku`, `x5c`, `x5u`) are not read, and a header
+with `crit` is refused.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 
 class LicenseError(Exception):
-    """There is no licence to go by. `reason` says in a sentence what is wrong, `advice` what to do about it."""
+    """There is no valid licence. `reason` says what is wrong, `advice` what to do about it, a sentence each."""
 
     def __init__(self, reason: str, advice: str) -> None:
         super().__init__(reason, advice)
@@ -41,7 +41,7 @@ FEATURE = "tenant-provisioning"
 EDITION = "enterprise"
 ANY_INSTALL = "*"
 DAY = 86_400
-#: How far, in seconds, this machine's clock may be behind the vendor's.
+#: The accepted delay of this machine's clock behind the vendor's, in seconds.
 LEEWAY_SECONDS = 300
 #: The first second of the year 3000: no licence lasts longer.
 MAX_TIME = 32_503_680_000
@@ -49,7 +49,7 @@ MAX_DAYS = 3_660
 
 
 class State(StrEnum):
-    """Where a licence stands in its life; only `EXPIRED`, which follows the grace, refuses anything."""
+    """The state of a licence. Only `EXPIRED`, which follows the grace period, refuses anything."""
 
     VALID = "valid"
     WARN = "warn"
@@ -59,7 +59,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class License:
-    """What the vendor signed. Times are seconds since 1970 (UTC); `max_tenants` is None where there is no limit."""
+    """The claims that the vendor signed. Times are seconds since 1970 (UTC); `max_tenants` is None without a limit."""
 
     customer: str
     install: tuple[str, ...]
@@ -76,18 +76,18 @@ class License:
 
     @property
     def warns_from(self) -> int:
-        """The second from which the end is announced."""
+        """The time from which warnings of the expiry are logged."""
         return self.expires - self.warn_days * DAY
 
     @property
     def ends(self) -> int:
-        """The first second after the grace."""
+        """The first second after the grace period."""
         return self.expires + self.grace_days * DAY
 
     def state(self, now: float) -> State:
-        """Say where the licence stands at `now`, in seconds since 1970; at `expires` it has expired (RFC 7519 §4.1.4).
+        """Return the state at `now`, in seconds since 1970. At `expires` the licence has expired (RFC 7519 §4.1.4).
 
-        There is no state before `not_before`: `verify` has looked at it once, and a clock set back changes nothing.
+        `not_before` is not considered: `verify` has checked it once, and a clock that is set back changes nothing.
         """
         if now < self.warns_from:
             return State.VALID
@@ -96,16 +96,16 @@ class License:
         return State.GRACE if now < self.ends else State.EXPIRED
 
     def days_left(self, now: float) -> int:
-        """Whole days until it expires; negative from then on."""
+        """Return the whole days until the licence expires; negative once it has."""
         return math.floor((self.expires - now) / DAY)
 
 
 def verify(
     text: str | bytes, keys: Mapping[str, str], *, install_id: str | None, revoked: Collection[str], now: float
 ) -> License:
-    """Return the licence that `text` is, for this installation and at this time. Raises `LicenseError`.
+    """Return the licence in `text`, verified for this installation and time. Raises `LicenseError`.
 
-    One that has expired is returned as well: what its `state` forbids is the caller's business.
+    An expired licence is returned too: the caller decides by its `state`.
     """
     license = authenticate(text, keys, revoked)
     require_applicable(license, install_id, now)
@@ -113,9 +113,9 @@ def verify(
 
 
 def authenticate(text: str | bytes, keys: Mapping[str, str], revoked: Collection[str]) -> License:
-    """Return the licence if the key that it names has signed these very bytes and neither of them is revoked.
+    """Return the licence if the key that it names has signed these bytes and neither of them is revoked.
 
-    Raises `LicenseError`. No claim is looked at before the signature has been verified.
+    Raises `LicenseError`. No claim is read before the signature has been verified.
     """
     envelope = parse_jws(text)
     if envelope.kid in revoked:
@@ -147,13 +147,13 @@ def require_applicable(license: License, install_id: str | None, now: float) -> 
 
 
 def decode_unverified(text: str | bytes) -> License:
-    """Decode a licence without asking who signed it, to show it and for nothing else. Raises `LicenseError`."""
+    """Decode a licence without verifying its signature, only to show it. Raises `LicenseError`."""
     envelope = parse_jws(text)
     return parse_claims(envelope.kid, parse_strict_json(envelope.payload, "content"))
 
 
 def parse_claims(kid: str, claims: Mapping[str, Any]) -> License:
-    """Build a licence of strictly typed claims; those of no meaning here are passed over. Raises `LicenseError`.
+    """Make a licence from claims with strict types; unknown claims are ignored. Raises `LicenseError`.
 
     `max_tenants` may be absent or null; every other claim is required.
     """
@@ -177,7 +177,7 @@ def parse_claims(kid: str, claims: Mapping[str, Any]) -> License:
 
 
 def format_time(seconds: float) -> str:
-    """Write a time as RFC 3339 in UTC, to the second."""
+    """Format a time as RFC 3339 in UTC, to the second."""
     return f"{datetime.datetime.fromtimestamp(seconds, datetime.UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
@@ -216,12 +216,12 @@ ALGORITHM = "EdDSA"
 JWS_TYPE = "license+jws"
 MAX_BYTES = 64 * 1024
 MAX_TEXT_LENGTH = 256
-#: What editors, shells and files of environment variables leave around a licence.
+#: The characters that editors, shells and environment files leave around a licence.
 _SURROUNDING_SPACE = re.compile(rb"\A(?:\xef\xbb\xbf)?(?:\s|\\[nrt])*|(?:\s|\\[nrt])+\Z")
 
 
 class Envelope(NamedTuple):
-    """A compact JWS taken apart; `signed` are the bytes, as received, that `signature` vouches for."""
+    """The parts of a compact JWS; `signed` are the received bytes that `signature` covers."""
 
     kid: str
     payload: bytes
@@ -241,7 +241,7 @@ class Envelope(NamedTuple):
 def parse_jws(text: str | bytes) -> Envelope:
     """Split a compact JWS of at most 64 KiB. Raises `LicenseError`.
 
-    White space at its ends is not part of it, written out (``\\n``) or not, nor is the byte order mark of an editor.
+    White space around it is ignored, also if it is written out (``\\n``), and so is a byte order mark.
     """
     raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     if len(raw) > MAX_BYTES:
@@ -263,7 +263,7 @@ def sign_jws(key: Ed25519PrivateKey, kid: str, claims: Mapping[str, Any]) -> str
 
 
 def parse_strict_json(raw: bytes, name: str) -> dict[str, Any]:
-    """Read one JSON object in UTF-8: no duplicate keys, no fractions, no NaN. Raises `LicenseError`."""
+    """Parse one JSON object in UTF-8, without duplicate keys, fractions or NaN. Raises `LicenseError`."""
     try:
         value = json.loads(
             raw.decode("utf-8"),
@@ -281,7 +281,7 @@ def parse_strict_json(raw: bytes, name: str) -> dict[str, Any]:
 
 
 def is_printable_text(value: object) -> bool:
-    """Say whether `value` is a text of 1 to 256 printable characters."""
+    """Return whether `value` is a text of 1 to 256 printable characters."""
     return isinstance(value, str) and 0 < len(value) <= MAX_TEXT_LENGTH and value.isprintable()
 
 
@@ -327,10 +327,10 @@ PUBLIC_KEYS = "PROVISIONING_LICENSE_PUBLIC_KEYS"
 
 
 def load_public_key(keys: Mapping[str, str], kid: str) -> Ed25519PublicKey:
-    """Return the key that `kid` names and no other. Raises `LicenseError` where it is absent or no Ed25519 key."""
+    """Return the public key that `kid` names. Raises `LicenseError` if it is not configured or no Ed25519 key."""
     if kid not in keys:
         raise LicenseError(
-            f"The licence is signed with the key {kid!r}, of which no public key is configured.",
+            f"The licence is signed with the key {kid!r}, and no public key of that id is configured.",
             f"Add the vendor's public key of that id to {PUBLIC_KEYS}, or ask for a licence signed with a known key.",
         )
     key = _parse_public_key(_unescape_key(keys[kid]))
@@ -343,12 +343,12 @@ def load_public_key(keys: Mapping[str, str], kid: str) -> Ed25519PublicKey:
 
 
 def format_public_key(key: Ed25519PublicKey) -> str:
-    """Write a public key as base64 of its 32 bytes, the way the configuration takes it."""
+    """Format a public key as base64 of its 32 bytes, as the configuration takes it."""
     return base64.b64encode(key.public_bytes(Encoding.Raw, PublicFormat.Raw)).decode("ascii")
 
 
 def _unescape_key(text: str) -> str:
-    """A key as it was before a file of environment variables wrote its line ends out, or an editor marked it."""
+    """Return a key without a byte order mark, and with the line ends that an environment file wrote out."""
     return text.removeprefix("\ufeff").replace("\\r", "").replace("\\n", "\n").strip()
 
 

@@ -20,10 +20,10 @@ RENEW_ADVICE = "Ask the vendor for a renewed licence; a replaced licence file is
 
 
 class LicenseSource:
-    """Holds the last licence that verified and looks for a newer one while it is asked.
+    """Holds the last licence that was verified, and checks for a newer one when it is used.
 
-    A file that is missing, unreadable or refused takes nothing away: it is logged once and the last good licence
-    stays. `clock` gives seconds since 1970. Safe among threads: one looks at the file, the others do not wait.
+    A file that is missing, unreadable or invalid is logged once, and the last valid licence stays in force. `clock`
+    returns seconds since 1970. Safe among threads: one reads the file, and the others do not wait.
     """
 
     def __init__(self, settings: Config, clock: Callable[[], float] = time.time) -> None:
@@ -39,11 +39,11 @@ class LicenseSource:
         self._announces_at = math.inf
         self._looking = threading.Lock()
         self._announcing = threading.Lock()
-        #: Increases each time another licence has been taken over.
+        #: Increases each time another licence comes into force.
         self.generation = 0
 
     def load(self) -> License:
-        """Look now and return the licence, an expired one too. Raises `LicenseError` where none has ever verified."""
+        """Read the licence now and return it, also if it has expired. Raises `LicenseError` if none was ever valid."""
         now = self._clock()
         with self._looking:
             self._look(now)
@@ -54,23 +54,23 @@ class LicenseSource:
 
     @property
     def license(self) -> License | None:
-        """The licence that counts at present, None where none has ever verified."""
+        """The licence in force, or None if none was ever valid."""
         return self._current(self._clock())
 
     @property
     def max_tenants(self) -> int | None:
-        """How many tenants the licence allows, None where it sets no limit."""
+        """The number of tenants that the licence allows, or None without a limit."""
         license = self.license
         return license.max_tenants if license else None
 
     def state(self) -> State | None:
-        """Where the licence stands, None where there is none."""
+        """Return the state of the licence, or None if there is none."""
         now = self._clock()
         license = self._current(now)
         return license.state(now) if license else None
 
     def require_provisioning(self) -> None:
-        """Raise `LicenseExpired` (403) where the grace is over or there is no licence at all."""
+        """Raise `LicenseExpired` (403) if the grace period is over or there is no licence."""
         now = self._clock()
         license = self._current(now)
         if license is None:
@@ -112,7 +112,7 @@ class LicenseSource:
                 self._announces_at = -math.inf
         elif recovered:
             logger.info(
-                "The licence file is in order again; licence %s stays in force.",
+                "The licence file is valid again; licence %s stays in force.",
                 license.id,
                 extra={"license": license.id},
             )
@@ -156,20 +156,20 @@ def _log_state(license: License, state: State, now: float) -> None:
         )  # fmt: skip
     else:
         logger.error(
-            "Licence %s expired at %s and its grace has passed, %d days ago: nothing can be provisioned; "
-            "reading, suspending, deleting and exporting go on. %s",
+            "Licence %s expired at %s, and its grace period ended %d days ago: nothing can be provisioned; "
+            "reading, suspending, deleting and exporting still work. %s",
             who, expires, -rest - 1, RENEW_ADVICE, extra=extra,
         )  # fmt: skip
 
 
-#: Seconds for which a changed file is read again at each look: two writes within one tick of a coarse file system
-#: clock leave the same times and, perhaps, the same size.
+#: Seconds after a change during which the file is read at each check: two writes within one tick of a coarse file
+#: system clock leave the same times and, perhaps, the same size.
 SETTLING_SECONDS = 2.0
 FILE_ADVICE = "Check PROVISIONING_LICENSE_FILE, and that the file exists and this process may read it."
 
 
 class FileStamp(NamedTuple):
-    """What changes when a file does; `changed` also moves when only the file's permissions did."""
+    """The metadata by which a change of a file is detected; `changed` also moves with the file's permissions."""
 
     device: int
     inode: int
@@ -179,14 +179,14 @@ class FileStamp(NamedTuple):
 
 
 class ConfiguredLicense:
-    """A licence that stands in the configuration and cannot change."""
+    """A licence in the configuration, which cannot change."""
 
     def __init__(self, text: str | None) -> None:
         self._text = text
         self._fresh = True
 
     def read(self, now: float) -> str | None:
-        """Return the text, or None where it has been returned before. Raises `LicenseError` where there is none."""
+        """Return the text, or None if it was returned before. Raises `LicenseError` if no licence is configured."""
         if not self._text:
             raise LicenseError(
                 "No licence is configured.",
@@ -196,12 +196,12 @@ class ConfiguredLicense:
         return self._text if fresh else None
 
     def force_reload(self) -> None:
-        """Return the text at the next read, whatever has been returned before."""
+        """Return the text again at the next read."""
         self._fresh = True
 
 
 class LicenseFile:
-    """A small file, read again only where it may have changed."""
+    """A licence file, which is read again only if it may have changed."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -210,9 +210,9 @@ class LicenseFile:
         self._settled = False
 
     def read(self, now: float) -> bytes | None:
-        """Return what the file holds, 64 KiB and one byte of it at most, or None where it surely has not changed.
+        """Return the content of the file, cut off one byte beyond 64 KiB, or None if it has certainly not changed.
 
-        Costs one `stat` in the second case. Raises `LicenseError` where there is no file that can be read.
+        An unchanged file costs one `stat`. Raises `LicenseError` if the file cannot be read.
         """
         try:
             if self._settled and _make_stamp(os.stat(self._path)) == self._mark:
@@ -228,7 +228,7 @@ class LicenseFile:
         return content
 
     def force_reload(self) -> None:
-        """Read the file again at the next look even if it has not changed."""
+        """Read the file at the next check even if it has not changed."""
         self._settled = False
         self._since = math.inf
 
