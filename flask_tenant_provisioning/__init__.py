@@ -41,8 +41,8 @@ if not TYPE_CHECKING:  # a type checker must go on to refuse a name that does no
     def __getattr__(name):
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        found = globals()[name] = getattr(import_module(_HOMES[name], __name__), name)
-        return found
+        value = globals()[name] = getattr(import_module(_HOMES[name], __name__), name)
+        return value
 
     def __dir__():
         return sorted({*globals(), *__all__})

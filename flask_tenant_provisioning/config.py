@@ -402,12 +402,12 @@ class Config:
     install_id: str | None = key(None, "This installation's id, which a licence may be bound to.", text)
 
     @property
-    def own_jwt(self) -> dict[str, Any]:
+    def jwt_overrides(self) -> dict[str, Any]:
         """The ``JWT_*`` keys of an isolated mount, under the names and in the types that Flask-JWT-Extended expects."""
-        found = {name.upper(): value for name, value in vars(self).items() if name.startswith("jwt_")}
+        keys = {name.upper(): value for name, value in vars(self).items() if name.startswith("jwt_")}
         return {
             name: list(value) if isinstance(value, tuple) else value
-            for name, value in found.items()
+            for name, value in keys.items()
             if value is not None
         }
 
@@ -447,9 +447,9 @@ def _check_values(
         value = overrides.get(name, given.get(name, field.default))
         try:
             values[name] = value if value is None is field.default else field.metadata["check"](value)
-        except ValueError as wanted:
+        except ValueError as expected:
             shown = "" if field.metadata["secret"] else f", not {value!r}"
-            faults.append(f"{config_name(name)} must be {wanted}{shown}.")
+            faults.append(f"{config_name(name)} must be {expected}{shown}.")
     if faults:
         raise ConfigurationError("\n".join(faults))
     return values

@@ -63,12 +63,12 @@ def choice(*allowed: str) -> Check:
     return check
 
 
-def regex(pattern: str, wanted: str) -> Check:
-    """Return a check that requires a text which `pattern` matches entirely; `wanted` describes it for people."""
+def regex(pattern: str, expected: str) -> Check:
+    """Return a check that requires a text which `pattern` matches entirely; `expected` describes it for people."""
 
     def check(value: Any) -> str:
         if not isinstance(value, str) or not re.fullmatch(pattern, value):
-            raise ValueError(wanted)
+            raise ValueError(expected)
         return value
 
     return check
@@ -114,8 +114,8 @@ def check_encryption_keys(value: Any) -> tuple[str, ...]:
 
 def check_pem(value: Any) -> str:
     """Require a text. In PEM, line ends that an environment file wrote out as ``\\n`` become line ends again."""
-    found = text(value).removeprefix("\ufeff")
-    return found.replace("\\r", "").replace("\\n", "\n") if found.startswith("-----BEGIN") else found
+    pem = text(value).removeprefix("\ufeff")
+    return pem.replace("\\r", "").replace("\\n", "\n") if pem.startswith("-----BEGIN") else pem
 
 
 def check_phone_e164(value: Any) -> bool:
@@ -189,15 +189,15 @@ def parse_rate_limits(text: Any) -> tuple[RateLimitItem, ...]:
     from limits import parse_many
 
     try:
-        found = sorted(parse_many(text), key=_window_seconds)
+        items = sorted(parse_many(text), key=_window_seconds)
     except ValueError as error:
         raise ValueError(f"a limit such as {_RATE_LIMIT_EXAMPLES}") from error
-    windows = {*map(_window_seconds, found)}
-    if len(windows) < len(found) or max(windows) > _MAX_WINDOW_SECONDS:
+    windows = {*map(_window_seconds, items)}
+    if len(windows) < len(items) or max(windows) > _MAX_WINDOW_SECONDS:
         raise ValueError(f"limits such as {_RATE_LIMIT_EXAMPLES}, each for a time of its own, of ten years at most")
-    if not all(0 < item.amount <= _MAX_REQUESTS for item in found):
+    if not all(0 < item.amount <= _MAX_REQUESTS for item in items):
         raise ValueError(f"a limit such as {_RATE_LIMIT_EXAMPLES}, of 1 request or more")
-    return tuple(found)
+    return tuple(items)
 
 
 def check_rate_limits(value: Any) -> dict[str, str]:
@@ -209,8 +209,8 @@ def check_rate_limits(value: Any) -> dict[str, str]:
     for kind, text in value.items():
         try:
             parse_rate_limits(text)
-        except ValueError as wanted:
-            raise ValueError(f"a mapping that names for {kind!r} {wanted}") from wanted
+        except ValueError as expected:
+            raise ValueError(f"a mapping that names for {kind!r} {expected}") from expected
     return dict(value)
 
 

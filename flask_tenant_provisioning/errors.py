@@ -44,9 +44,9 @@ class ProvisioningError(Exception):
     #: The advice to the caller of the API; shown at ``GET /problems/{code}``.
     remedy: ClassVar[str] = "Report the request id to the operator of this API."
     #: True for a class made by `TenantProvisioning.map_error`; only that host's mounts list it.
-    of_host: ClassVar[bool] = False
+    is_host_error: ClassVar[bool] = False
     #: True if the response to a final status is stored and returned again for the same ``Idempotency-Key``.
-    lasting = True
+    is_replayable = True
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class ProvisioningError(Exception):
 
 def iter_problem_classes(root: type[ProvisioningError] = ProvisioningError) -> Iterator[type[ProvisioningError]]:
     """Iterate over `root` and all its subclasses in this package, one per code; classes made for a host are skipped."""
-    if root.of_host:
+    if root.is_host_error:
         return
     yield root
     for child in root.__subclasses__():

@@ -75,13 +75,105 @@ from .webhooks.client.ssrf import find_url_refusal
 from .webhooks.fanout import Fanout, matches
 from .workers.engines import make_engine
 
+logger = logging.getLogger(__name__)
+EXTENSION_KEY = "tenant_provisioning"
 _CODE_PATTERN = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
-class HookMethods:
-    """Registration of hooks and error mappings."""
+class TenantProvisioning:
+    """Mounts the provisioning API on a Flask app, where a licence allows it.
 
-    hooks: Registry
+    ::
+
+        provisioning = TenantProvisioning()
+        provisioning.init_app(app, db)
+
+    `db` is a Flask-SQLAlchemy object, an `Engine`, a URL, or None for a SQLite file in the instance folder.
+    Keyword `settings` override ``PROVISIONING_*`` keys for this mount: ``url_prefix="/eu"``. A second mount in
+    one app needs its own `name`. `clock` returns seconds since 1970, `new_id` the ids of tenants and events.
+
+    The API reads bearer tokens from the ``Authorization`` header and no cookie, so that a browser cannot be used to
+    forge requests. A `CSRFProtect` that the app already has is therefore told to exempt the API. One that is created
+    later refuses the partners' requests until the host exempts it: ``csrf.exempt(provisioning.blueprint)``.
+
+    ``mount="isolated"`` (or ``PROVISIONING_MOUNT``) serves the API by a private app below the prefix, for hosts whose
+    request hooks, login walls or user lookup would interfere; `flask provisioning doctor` reports where they do.
+    """
+
+    def __init__(
+        self,
+        app: Flask | None = None,
+        db: Any = None,
+        *,
+        name: str = "provisioning",
+        clock: Callable[[], float] = time.time,
+        new_id: Callable[[], str] = make_uuid7,
+        **settings: Any,
+    ) -> None:
+        self.hooks = Registry()
+        require_sync_function(clock, "clock")
+        require_sync_function(new_id, "new_id")
+        self.name = name
+        self._clock = clock
+        self._new_id = new_id
+        self._config_overrides = settings
+        self._blueprint: Blueprint | None = None
+        self._db = db
+        self._migrated_engines: list[tuple[Engine, str]] = []
+        if app is not None:
+            self.init_app(app)
+
+    @property
+    def blueprint(self) -> Blueprint:
+        """The blueprint of the latest `init_app`, mounted or not. Raises `RuntimeError` before the first call."""
+        if self._blueprint is None:
+            raise RuntimeError("Call provisioning.init_app(app) first.")
+        return self._blueprint
+
+    def init_app(self, app: Flask, db: Any = None, **settings: Any) -> None:
+        """Mount the API on `app`. Without a valid licence nothing is mounted, the app starts, and one log line says
+        why.
+
+        Raises `ConfigurationError` that names every invalid key and its fix.
+        """
+        if db is None:
+            db = self._db
+        self.hooks.validate()
+        mounts: dict[str, Mount] = app.extensions.setdefault(EXTENSION_KEY, {})
+        read = Config.read(app.config, {**self._config_overrides, **settings})
+        _require_free_place(app, mounts, self.name, read)
+        license = LicenseSource(read, self._clock)
+        authority = _make_authority(app, read)
+        mount = Mount(
+            name=self.name,
+            settings=read,
+            hooks=self.hooks,
+            license=license,
+            authority=authority,
+            guard=Guard(
+                TokenVerifier(read, self._clock, authority.verification_context),
+                read,
+                lambda principal: require_active_partner(mount, principal),
+            ),
+            cursors=Cursors(get_cursor_secret(app, read) or ""),
+            routes=ROUTES,
+            open_storage=lambda: self._storage(app, db, mount),
+            open_keyring=functools.partial(load_keyring, app, read),
+            url_refusal=functools.partial(find_url_refusal, read, Resolver()),
+            in_host=functools.partial(enter_app_context, app),
+            engine=make_engine(read, lambda: mount),
+        )
+        self._blueprint = make_blueprint(mount)
+        if _is_licensed(license, read):
+            authority.require_key()
+            require_cursor_secret(app, read)
+            self._prepare(mount.storage, read, embedded=db is None and read.database_url is None)
+            mount.app.register_blueprint(self._blueprint)
+            if mount.app is app:
+                _exempt_from_csrf(app, self._blueprint)
+            else:
+                install_isolated_mount(app, mount, mounts)
+        mounts[self.name] = mount
 
     def hook(self, *operations: str, name: str | None = None, after: Sequence[str] = ()) -> Callable[[F], F]:
         """Run a function inside the transaction of each of `operations`; an exception refuses the whole write.
@@ -101,14 +193,14 @@ class HookMethods:
         Raises `ConfigurationError` for an unknown operation or parameter, for a name that is taken, and for an async
         function or a generator function.
         """
-        if not operations or (strangers := sorted({*operations} - {*HOOK_OPERATIONS})):
-            found = f"not {strangers[0]!r}" if operations else "at least one"
-            raise ConfigurationError(f"A hook names operations out of {', '.join(HOOK_OPERATIONS)}; {found}.")
+        if not operations or (unknown := sorted({*operations} - {*HOOK_OPERATIONS})):
+            problem = f"not {unknown[0]!r}" if operations else "at least one"
+            raise ConfigurationError(f"A hook names operations out of {', '.join(HOOK_OPERATIONS)}; {problem}.")
 
         def register(function: F) -> F:
             require_sync_function(function, "hook")
             wants = get_requested_arguments(function, HOOK_ARGUMENTS, "hook")
-            self.hooks.add(Hook(name or get_function_name(function), operations, function, tuple(after), wants))
+            self.hooks.add_hook(Hook(name or get_function_name(function), operations, function, tuple(after), wants))
             return function
 
         return register
@@ -140,28 +232,24 @@ class HookMethods:
             raise ConfigurationError(f"map_error needs a code of its own, such as 'billing-refused', not {code!r}.")
         if not isinstance(cause, str) and not (isinstance(cause, type) and issubclass(cause, Exception)):
             raise ConfigurationError("map_error needs a class of exception or a constraint's name.")
-        self.hooks.errors.append(ErrorMapping(cause, self._kind(code, status, title, remedy, meaning), detail, field))
+        self.hooks.errors.append(
+            ErrorMapping(cause, self._get_problem_class(code, status, title, remedy, meaning), detail, field)
+        )
 
-    def _kind(
+    def _get_problem_class(
         self, code: str, status: int, title: str | None, remedy: str | None, meaning: str | None
     ) -> type[ProvisioningError]:
         """Return the problem class of this code; several causes may share one.
 
         Raises `ConfigurationError` if the code was registered with another status.
         """
-        for kind in self.hooks.kinds():
+        for kind in self.hooks.problem_classes():
             if kind.code == code:
                 if kind.status != status:
                     raise ConfigurationError(f"The code {code!r} has the status {kind.status} already.")
                 return kind
-        made: type[ProvisioningError] = make_problem_class(code, status, title, remedy, meaning)
-        return made
-
-
-class StepMethods:
-    """Registration of steps, exports and the archive."""
-
-    hooks: Registry
+        problem_class: type[ProvisioningError] = make_problem_class(code, status, title, remedy, meaning)
+        return problem_class
 
     def step(
         self,
@@ -245,12 +333,6 @@ class StepMethods:
         self.hooks.archive = function
         return function
 
-
-class DeclarationMethods:
-    """Declaration of tenant fields, settings, plans, usage and rate limits."""
-
-    hooks: Registry
-
     def tenant_fields(self, schema: type[Schema], *, filterable: Sequence[str] = ()) -> None:
         """Add the fields of a marshmallow schema to every tenant: to request bodies, responses, events and hooks.
 
@@ -275,9 +357,6 @@ class DeclarationMethods:
         require_sync_schema(fields.schema)
         self.hooks.fields = fields
         self._fields_declared()
-
-    def _fields_declared(self) -> None:
-        """Called when the fields have been declared."""
 
     def settings(self, namespace: str, schema: type[Schema]) -> None:
         """Declare a namespace of tenant settings, with the fields of a marshmallow schema.
@@ -389,113 +468,6 @@ class DeclarationMethods:
         self.hooks.rate_limits = function
         return function
 
-
-class RegistrationMethods(HookMethods, StepMethods, DeclarationMethods):
-    """The methods of `TenantProvisioning` by which a host registers functions and declarations."""
-
-    def __init__(self) -> None:
-        self.hooks = Registry()
-
-
-logger = logging.getLogger(__name__)
-EXTENSION_KEY = "tenant_provisioning"
-
-
-class TenantProvisioning(RegistrationMethods):
-    """Mounts the provisioning API on a Flask app, where a licence allows it.
-
-    ::
-
-        provisioning = TenantProvisioning()
-        provisioning.init_app(app, db)
-
-    `db` is a Flask-SQLAlchemy object, an `Engine`, a URL, or None for a SQLite file in the instance folder.
-    Keyword `settings` override ``PROVISIONING_*`` keys for this mount: ``url_prefix="/eu"``. A second mount in
-    one app needs its own `name`. `clock` returns seconds since 1970, `new_id` the ids of tenants and events.
-
-    The API reads bearer tokens from the ``Authorization`` header and no cookie, so that a browser cannot be used to
-    forge requests. A `CSRFProtect` that the app already has is therefore told to exempt the API. One that is created
-    later refuses the partners' requests until the host exempts it: ``csrf.exempt(provisioning.blueprint)``.
-
-    ``mount="isolated"`` (or ``PROVISIONING_MOUNT``) serves the API by a private app below the prefix, for hosts whose
-    request hooks, login walls or user lookup would interfere; `flask provisioning doctor` reports where they do.
-    """
-
-    def __init__(
-        self,
-        app: Flask | None = None,
-        db: Any = None,
-        *,
-        name: str = "provisioning",
-        clock: Callable[[], float] = time.time,
-        new_id: Callable[[], str] = make_uuid7,
-        **settings: Any,
-    ) -> None:
-        super().__init__()
-        require_sync_function(clock, "clock")
-        require_sync_function(new_id, "new_id")
-        self.name = name
-        self._clock = clock
-        self._new_id = new_id
-        self._overrides = settings
-        self._blueprint: Blueprint | None = None
-        self._db = db
-        self._kept: list[tuple[Engine, str]] = []
-        if app is not None:
-            self.init_app(app)
-
-    @property
-    def blueprint(self) -> Blueprint:
-        """The blueprint of the latest `init_app`, mounted or not. Raises `RuntimeError` before the first call."""
-        if self._blueprint is None:
-            raise RuntimeError("Call provisioning.init_app(app) first.")
-        return self._blueprint
-
-    def init_app(self, app: Flask, db: Any = None, **settings: Any) -> None:
-        """Mount the API on `app`. Without a valid licence nothing is mounted, the app starts, and one log line says
-        why.
-
-        Raises `ConfigurationError` that names every invalid key and its fix.
-        """
-        if db is None:
-            db = self._db
-        self.hooks.check()
-        mounts: dict[str, Mount] = app.extensions.setdefault(EXTENSION_KEY, {})
-        read = Config.read(app.config, {**self._overrides, **settings})
-        _require_free_place(app, mounts, self.name, read)
-        license = LicenseSource(read, self._clock)
-        authority = _make_authority(app, read)
-        mount = Mount(
-            name=self.name,
-            settings=read,
-            hooks=self.hooks,
-            license=license,
-            authority=authority,
-            guard=Guard(
-                TokenVerifier(read, self._clock, authority.verifying),
-                read,
-                lambda principal: require_active_partner(mount, principal),
-            ),
-            cursors=Cursors(get_cursor_secret(app, read) or ""),
-            routes=ROUTES,
-            open_storage=lambda: self._storage(app, db, mount),
-            open_keyring=functools.partial(load_keyring, app, read),
-            url_refusal=functools.partial(find_url_refusal, read, Resolver()),
-            in_host=functools.partial(enter_app_context, app),
-            engine=make_engine(read, lambda: mount),
-        )
-        self._blueprint = make_blueprint(mount)
-        if _is_licensed(license, read):
-            authority.require_key()
-            require_cursor_secret(app, read)
-            self._prepare(mount.storage, read, embedded=db is None and read.database_url is None)
-            mount.app.register_blueprint(self._blueprint)
-            if mount.app is app:
-                _exempt_from_csrf(app, self._blueprint)
-            else:
-                install_isolated_mount(app, mount, mounts)
-        mounts[self.name] = mount
-
     def settings_for(self, tenant_id: str, *, partner: str | None = None) -> TenantSettings:
         """Return a tenant's effective settings by namespace, as the schemas load them, with secrets in clear.
 
@@ -546,12 +518,12 @@ class TenantProvisioning(RegistrationMethods):
     def _prepare(self, storage: Storage, settings: Config, *, embedded: bool) -> None:
         """Migrate the tables at start, if the host wants that."""
         if settings.auto_migrate or (settings.auto_migrate is None and embedded):
-            self._kept.append((storage.engine, settings.table_prefix))
+            self._migrated_engines.append((storage.engine, settings.table_prefix))
             self._upgrade(storage.engine, settings.table_prefix)
 
     def _fields_declared(self) -> None:
         """Index the declared fields in tables that were migrated before the declaration."""
-        for engine, prefix in self._kept:
+        for engine, prefix in self._migrated_engines:
             self._upgrade(engine, prefix)
 
     def _upgrade(self, engine: Engine, prefix: str) -> None:
@@ -574,7 +546,7 @@ def _get_current_mount(name: str) -> Mount:
 
 def _notify_committed(mount: Mount, events: Sequence[Mapping[str, Any]]) -> None:
     """Tell the settings cache, the work engine and the host's signal receivers about committed events."""
-    get_settings_cache(mount).forget(events)
+    get_settings_cache(mount).invalidate(events)
     mount.engine.happened()
     send_signals(events, mount.in_host)
 
@@ -617,10 +589,10 @@ def _make_authority(app: Flask, settings: Config) -> Authority:
     """Return the authority for the mount's tokens: the host, or a private app that also serves the mount."""
     if settings.mount == "isolated":
         return PrivateApp(app, settings).authority
-    if settings.own_jwt:
-        names = ", ".join(PREFIX + name for name in settings.own_jwt)
+    if settings.jwt_overrides:
+        names = ", ".join(PREFIX + name for name in settings.jwt_overrides)
         logger.warning(
-            "%s has no effect unless PROVISIONING_MOUNT is 'isolated'; the JWT_* keys apply",
+            "%s: no effect unless PROVISIONING_MOUNT is 'isolated'; the JWT_* keys apply",
             names,
             extra={"keys": names},
         )

@@ -112,8 +112,8 @@ class HealthSQL:
     def __init__(self, storage: Storage) -> None:
         waiting = [kind.waiting(storage).limit(MAX_COUNTED).subquery() for kind in WORK_KINDS]
         counted: list[Any] = [
-            select(literal_column(str(place)), func.count(), func.min(found.c.since))
-            for place, found in enumerate(waiting)
+            select(literal_column(str(place)), func.count(), func.min(backlog.c.since))
+            for place, backlog in enumerate(waiting)
         ]
         self.lag = Statement(union_all(*counted), storage.engine.dialect)
 
@@ -121,5 +121,5 @@ class HealthSQL:
 def read_lag(session: Session) -> dict[str, Lag]:
     """Return the backlog of each kind of work, by its name."""
     now = {"now": format_instant(session.storage.clock())}
-    found = session.run(session.storage.once(HealthSQL).lag, now).fetchall()
-    return {WORK_KINDS[place].name: Lag(due, since) for place, due, since in sorted(found)}
+    rows = session.run(session.storage.once(HealthSQL).lag, now).fetchall()
+    return {WORK_KINDS[place].name: Lag(due, since) for place, due, since in sorted(rows)}

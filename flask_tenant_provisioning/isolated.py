@@ -35,31 +35,31 @@ def install_isolated_mount(app: Flask, mount: Mount, mounts: dict[str, Mount]) -
 
 
 class IsolatedMiddleware:
-    """WSGI middleware that serves requests below the prefix of `mount` and passes all others on to `behind`.
+    """WSGI middleware that serves requests below the prefix of `mount` and passes all others on to `wrapped`.
 
     Another mount of the app at a longer prefix keeps its requests. So does a route of the host's below the prefix,
     unless a route of the API matches the path.
     """
 
     def __init__(self, host: Flask, mount: Mount, mounts: Mapping[str, Mount]) -> None:
-        self.behind: Any = host.wsgi_app
+        self.wrapped: Any = host.wsgi_app
         self._host = host
         self._mount = mount
         self._mounts = mounts
         self._prefix = mount.settings.url_prefix
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        serves = self._mount.app.wsgi_app if self._takes(environ) else self.behind
-        found: Iterable[bytes] = serves(environ, start_response)
-        return found
+        wsgi_app = self._mount.app.wsgi_app if self._is_served_here(environ) else self.wrapped
+        response: Iterable[bytes] = wsgi_app(environ, start_response)
+        return response
 
-    def _takes(self, environ: dict[str, Any]) -> bool:
+    def _is_served_here(self, environ: dict[str, Any]) -> bool:
         path = f"/{environ.get('PATH_INFO', '').lstrip('/')}"
-        if not _is_below(path, self._prefix) or self._is_another_mounts(path):
+        if not _is_below(path, self._prefix) or self._is_below_another_mount(path):
             return False
-        return not self._host_routes or self._is_ours(environ)
+        return not self._host_routes or self._is_api_path(environ)
 
-    def _is_another_mounts(self, path: str) -> bool:
+    def _is_below_another_mount(self, path: str) -> bool:
         others = (mount.settings.url_prefix for mount in self._mounts.values() if mount.served)
         return any(len(prefix) > len(self._prefix) and _is_below(path, prefix) for prefix in others)
 
@@ -67,7 +67,7 @@ class IsolatedMiddleware:
     def _host_routes(self) -> HostRoutes:
         return HostRoutes(self._host, self._prefix)
 
-    def _is_ours(self, environ: dict[str, Any]) -> bool:
+    def _is_api_path(self, environ: dict[str, Any]) -> bool:
         """Return whether a route of the API matches, or no route of the host's does.
 
         If only the method does not match, the request goes to the side that has the path.
@@ -89,15 +89,15 @@ class HostRoutes:
     """The host's routes below `prefix`, as they are at the first request. It is falsy if there are none."""
 
     def __init__(self, host: Flask, prefix: str) -> None:
-        theirs = host.url_map
+        url_map = host.url_map
         self._host = host
         self._map = Map(
             [rule.empty() for rule in list_rules_below(host, prefix)],
-            default_subdomain=theirs.default_subdomain,
-            strict_slashes=theirs.strict_slashes,
-            merge_slashes=theirs.merge_slashes,
-            converters=theirs.converters,
-            host_matching=theirs.host_matching,
+            default_subdomain=url_map.default_subdomain,
+            strict_slashes=url_map.strict_slashes,
+            merge_slashes=url_map.merge_slashes,
+            converters=url_map.converters,
+            host_matching=url_map.host_matching,
         )
 
     def __bool__(self) -> bool:
@@ -106,7 +106,7 @@ class HostRoutes:
     def match(self, environ: dict[str, Any], *, with_method: bool) -> bool:
         """Return whether the host would respond by a view, a redirect or, unless `with_method`, a 405."""
         try:
-            self._map.bind_to_environ(environ, *self._place()).match()
+            self._map.bind_to_environ(environ, *self._get_server_and_subdomain()).match()
         except RequestRedirect:
             return True
         except MethodNotAllowed:
@@ -115,7 +115,7 @@ class HostRoutes:
             return False
         return True
 
-    def _place(self) -> tuple[str | None, str | None]:
+    def _get_server_and_subdomain(self) -> tuple[str | None, str | None]:
         """Return the server name and the subdomain to bind, as Flask chooses them."""
         if self._map.host_matching:
             return None, None
@@ -146,15 +146,15 @@ class HostBackedConfig(flask_config.Config):
         self._with_jwt = with_jwt
 
     def __getitem__(self, key: str) -> Any:
-        return self._host.config[key] if self._lends(key) else super().__getitem__(key)
+        return self._host.config[key] if self._is_host_key(key) else super().__getitem__(key)
 
     def get(self, key: str, default: Any = None) -> Any:
-        return self[key] if self._lends(key) else super().get(key, default)
+        return self[key] if self._is_host_key(key) else super().get(key, default)
 
-    def _lends(self, key: str) -> bool:
-        return key in self._host.config and (key in _HOST_KEYS or (self._with_jwt and self._verifies(key)))
+    def _is_host_key(self, key: str) -> bool:
+        return key in self._host.config and (key in _HOST_KEYS or (self._with_jwt and self._affects_verification(key)))
 
-    def _verifies(self, key: str) -> bool:
+    def _affects_verification(self, key: str) -> bool:
         """Return whether this key affects token verification. Flask-JWT-Extended falls back to ``SECRET_KEY``."""
         return key.startswith("JWT_") or (key == "SECRET_KEY" and find_jwt_manager(self._host) is not None)
 
@@ -176,21 +176,21 @@ class PrivateApp(Flask):
     def __init__(self, host: Flask, settings: Config) -> None:
         super().__init__(__name__, static_folder=None, instance_path=host.instance_path)
         self._host = host
-        self.authority = Authority(self, None if settings.own_jwt else host)
-        self.config = HostBackedConfig(self.config, host, with_jwt=not settings.own_jwt)
-        self.config.update(_PRODUCTION, **_complete_jwt_config(settings.own_jwt))
+        self.authority = Authority(self, None if settings.jwt_overrides else host)
+        self.config = HostBackedConfig(self.config, host, with_jwt=not settings.jwt_overrides)
+        self.config.update(_PRODUCTION, **_complete_jwt_config(settings.jwt_overrides))
         manager = QuietManager(self)
-        if not settings.own_jwt:
+        if not settings.jwt_overrides:
             _use_host_loaders(manager, host)
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         """Return an adapter that matches the private app's URLs and builds the host's, for hooks that use `url_for`."""
-        found = super().create_url_adapter(request)
-        if found is not None:
-            found.build = functools.partial(self._built, request)  # type: ignore[method-assign]
-        return found
+        adapter = super().create_url_adapter(request)
+        if adapter is not None:
+            adapter.build = functools.partial(self._build_host_url, request)  # type: ignore[method-assign]
+        return adapter
 
-    def _built(self, request: Request | None, *endpoint: Any, **options: Any) -> str:
+    def _build_host_url(self, request: Request | None, *endpoint: Any, **options: Any) -> str:
         adapter = self._host.create_url_adapter(request)
         if adapter is None:
             raise RuntimeError("The host builds no URLs outside a request without SERVER_NAME.")
@@ -221,14 +221,14 @@ def _make_host_loader(host: Flask, name: str, default: Callable[..., Any]) -> Ca
     If the host has not set one, it calls `default` directly.
     """
 
-    def ask(header: dict[str, Any], claims: dict[str, Any]) -> Any:
+    def load(header: dict[str, Any], claims: dict[str, Any]) -> Any:
         loader = getattr(find_jwt_manager(host), name, default)
         if loader is default:
             return default(header, claims)
         with enter_app_context(host):
             return loader(header, claims)
 
-    return ask
+    return load
 
 
 logger = logging.getLogger(__name__)

@@ -59,13 +59,13 @@ class Keyring:
         self._ciphers = dict(derived)
         self._nonce = nonce
 
-    def seal(self, text: str, bound_to: str) -> str:
-        """Return `text` encrypted, bound to a context such as ``webhook:<id>``; `open` needs the same `bound_to`."""
+    def seal(self, text: str, context: str) -> str:
+        """Return `text` encrypted, bound to a context such as ``webhook:<id>``; `open` needs the same `context`."""
         nonce = self._nonce(_NONCE_BYTES)
-        sealed = nonce + self._first.cipher.encrypt(nonce, text.encode(), _associated_data(self._first.id, bound_to))
+        sealed = nonce + self._first.cipher.encrypt(nonce, text.encode(), _associated_data(self._first.id, context))
         return f"{_FORMAT}.{self._first.id}.{base64.urlsafe_b64encode(sealed).decode()}"
 
-    def open(self, sealed: str, bound_to: str) -> str:
+    def open(self, sealed: str, context: str) -> str:
         """Return the text in `sealed`.
 
         Raises `UnsealError` if its key is not on this ring, if it was altered, and if it is bound to another context.
@@ -76,9 +76,9 @@ class Keyring:
             reason = f"It was sealed with the key {key_id}, which PROVISIONING_ENCRYPTION_KEYS no longer holds."
             raise UnsealError(reason, key_id=key_id)
         try:
-            return cipher.decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], _associated_data(key_id, bound_to)).decode()
+            return cipher.decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], _associated_data(key_id, context)).decode()
         except InvalidTag:
-            raise UnsealError(f"It was changed after it had been sealed, or is not that of {bound_to}.") from None
+            raise UnsealError(f"It was changed after it had been sealed, or is not that of {context}.") from None
 
     def is_current(self, sealed: str) -> bool:
         """Return whether the first key sealed it. Otherwise it must be sealed again before its key is removed."""
@@ -90,8 +90,8 @@ def _derive_key(key: str) -> _Key:
     return _Key(id.hex(), AESGCM(secret))
 
 
-def _associated_data(key_id: str, bound_to: str) -> bytes:
-    return f"{_FORMAT}.{key_id}.{bound_to}".encode()
+def _associated_data(key_id: str, context: str) -> bytes:
+    return f"{_FORMAT}.{key_id}.{context}".encode()
 
 
 def _parse_sealed(sealed: str) -> tuple[str, bytes]:
@@ -109,16 +109,16 @@ def _parse_sealed(sealed: str) -> tuple[str, bytes]:
 
 def load_keyring(app: Flask, settings: Config) -> Keyring:
     """Return the keyring for secrets in the database. Raises `ConfigurationError` if no key is configured."""
-    found = settings.encryption_keys or tuple(filter(None, [get_cursor_secret(app, settings)]))
-    if not found:
+    keys = settings.encryption_keys or tuple(filter(None, [get_cursor_secret(app, settings)]))
+    if not keys:
         raise ConfigurationError("Set PROVISIONING_ENCRYPTION_KEYS: it seals the secrets in the database.")
-    return Keyring(found)
+    return Keyring(keys)
 
 
 def get_cursor_secret(app: Flask, settings: Config) -> str | None:
     """Return the secret that signs cursors: the mount's own, else the app's; None if neither is set."""
-    found = settings.secret_key or app.secret_key or app.config.get("JWT_SECRET_KEY")
-    return found.hex() if isinstance(found, bytes) else found
+    secret = settings.secret_key or app.secret_key or app.config.get("JWT_SECRET_KEY")
+    return secret.hex() if isinstance(secret, bytes) else secret
 
 
 def require_cursor_secret(app: Flask, settings: Config) -> None:

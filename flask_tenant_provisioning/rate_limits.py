@@ -35,26 +35,26 @@ def enforce_rate_limit(mount: Mount, rate_class: str | None, principal: Principa
     """Count this request if its class has limits. Raises `RateLimited` if the partner has none left."""
     if rate_class is None or not mount.limits(rate_class):
         return
-    spent = get_request_counter(mount).spend(principal.partner, rate_class)
-    if spent is None:
+    result = get_request_counter(mount).count(principal.partner, rate_class)
+    if result is None:
         return
-    after_this_request(partial(_add_headers, spent))
-    if (empty := spent.exhausted) is not None:
-        policy = empty.policy
-        raise make_rate_limited_error(policy.name, most=policy.item.amount, window=policy.window, wait=empty.reset)
+    after_this_request(partial(_add_headers, result))
+    if (exhausted := result.exhausted) is not None:
+        policy = exhausted.policy
+        raise make_rate_limited_error(policy.name, most=policy.item.amount, window=policy.window, wait=exhausted.reset)
 
 
 def make_rate_limited_error(policy: str, *, most: int, window: int, wait: int) -> RateLimited:
     """Make the error that names the exhausted policy; `wait` is the time in seconds until it allows a request again."""
-    found = RateLimited(
+    error = RateLimited(
         f"More than {most} requests in {window} seconds; there are more in {wait}.", headers={"Retry-After": str(wait)}
     )
-    found.members["violated-policies"] = [policy]
-    return found
+    error.members["violated-policies"] = [policy]
+    return error
 
 
-def _add_headers(spent: RateLimitResult, answer: Response) -> Response:
-    answer.headers.update(spent.headers())
+def _add_headers(result: RateLimitResult, answer: Response) -> Response:
+    answer.headers.update(result.headers())
     return answer
 
 
@@ -87,14 +87,14 @@ class PolicyState(NamedTuple):
 class RateLimitResult(NamedTuple):
     """One counted request: the state of each policy of its class, and the first exhausted one or None."""
 
-    accounts: tuple[PolicyState, ...]
+    states: tuple[PolicyState, ...]
     exhausted: PolicyState | None
 
     def headers(self) -> dict[str, str]:
         """Return the rate-limit headers of the response."""
         return {
-            "RateLimit": ", ".join(map(str, self.accounts)),
-            "RateLimit-Policy": ", ".join(str(account.policy) for account in self.accounts),
+            "RateLimit": ", ".join(map(str, self.states)),
+            "RateLimit-Policy": ", ".join(str(state.policy) for state in self.states),
         }
 
 
@@ -115,56 +115,56 @@ class RequestCounter:
     def __init__(self, mount: Mount) -> None:
         self._mount = mount
         self._clock = mount.storage.clock
-        self._allowances = PolicyLookup(mount)
-        self._outage = CircuitBreaker(self._clock)
+        self._policies = PolicyLookup(mount)
+        self._breaker = CircuitBreaker(self._clock)
         self._windows = WindowCounter(self._clock)
-        self._looking = threading.Lock()
+        self._lock = threading.Lock()
         self._limiter: tuple[Limiter | None, ...] = ()
 
-    def spend(self, partner: str, rate_class: str) -> RateLimitResult | None:
+    def count(self, partner: str, rate_class: str) -> RateLimitResult | None:
         """Count one request of the partner. Returns None if requests are not counted."""
-        allowed = self._allowances.of(partner, rate_class)
-        if not allowed or not self._outage.over():
+        policies = self._policies.get(partner, rate_class)
+        if not policies or not self._breaker.allows_request():
             return None
         try:
-            found = self._counted(allowed, partner, rate_class)
+            result = self._count(policies, partner, rate_class)
         except Exception as error:
-            self._outage.begins(error)
+            self._breaker.record_failure(error)
             return None
-        self._outage.ends()
-        return found
+        self._breaker.record_success()
+        return result
 
     @property
     def limiter(self) -> Limiter | None:
         """The limiter that counts, looked up at the first request; None if there is none."""
         if not self._limiter:
-            with self._looking:
+            with self._lock:
                 self._limiter = self._limiter or (find_limiter(self._mount),)
         return self._limiter[0]
 
-    def _counted(self, allowed: Policies, partner: str, rate_class: str) -> RateLimitResult | None:
+    def _count(self, policies: Policies, partner: str, rate_class: str) -> RateLimitResult | None:
         limiter = self.limiter
         if limiter is None or not limiter.enabled:
             return None
         prefix = filter(None, [get_key_prefix(limiter)])
         key = (*prefix, "provisioning", format_key_part(self._mount.name), rate_class, format_key_part(partner))
-        return self._spent(limiter.limiter, allowed, key)
+        return self._count_policies(limiter.limiter, policies, key)
 
-    def _spent(self, strategy: RateLimiter, allowed: Policies, key: tuple[str, ...]) -> RateLimitResult:
+    def _count_policies(self, strategy: RateLimiter, policies: Policies, key: tuple[str, ...]) -> RateLimitResult:
         """Count by each policy in turn; once one is exhausted, the others are only read."""
-        accounts: list[PolicyState] = []
+        states: list[PolicyState] = []
         exhausted = None
-        for policy in allowed:
-            count = self._windows.look if exhausted else self._windows.hit
-            found = count(strategy, policy.item, *key)
-            accounts.append(self._account(policy, found))
-            if exhausted is None and not found.passes:
-                exhausted = accounts[-1] = accounts[-1]._replace(remaining=0, reset=max(accounts[-1].reset, 1))
-        return RateLimitResult(tuple(accounts), exhausted)
+        for policy in policies:
+            count = self._windows.peek if exhausted else self._windows.hit
+            window = count(strategy, policy.item, *key)
+            states.append(self._make_state(policy, window))
+            if exhausted is None and not window.allowed:
+                exhausted = states[-1] = states[-1]._replace(remaining=0, reset=max(states[-1].reset, 1))
+        return RateLimitResult(tuple(states), exhausted)
 
-    def _account(self, policy: Policy, count: WindowCount) -> PolicyState:
+    def _make_state(self, policy: Policy, count: WindowCount) -> PolicyState:
         # Redis rounds the rest of a window to seconds: with half a second more, no caller retries too early.
-        seconds = math.ceil(count.ends - self._clock() + 0.5)
+        seconds = math.ceil(count.resets_at - self._clock() + 0.5)
         return PolicyState(policy, min(count.remaining, policy.item.amount), min(max(seconds, 0), policy.window))
 
 
@@ -192,28 +192,28 @@ class PolicyLookup:
     def __init__(self, mount: Mount) -> None:
         self._mount = mount
         self._configured = {kind: parse_policies(kind, text) for kind, text in mount.settings.rate_limits.items()}
-        self._known: TTLCache[tuple[str, str], Policies] = TTLCache(mount.storage.clock, POLICY_CACHE_SECONDS)
+        self._cache: TTLCache[tuple[str, str], Policies] = TTLCache(mount.storage.clock, POLICY_CACHE_SECONDS)
 
-    def of(self, partner: str, rate_class: str) -> Policies:
+    def get(self, partner: str, rate_class: str) -> Policies:
         """Return the policies for a partner's requests of a class; empty without limits.
 
         Administrators whose token names no partner ("") share the configured limits.
         """
         if self._mount.hooks.rate_limits is None or not partner:
             return self._configured.get(rate_class, ())
-        known = self._known.get((partner, rate_class))
-        if known is not None:
-            return known
-        return self._known.renew((partner, rate_class), partial(self._asked, partner, rate_class))
+        cached = self._cache.get((partner, rate_class))
+        if cached is not None:
+            return cached
+        return self._cache.load((partner, rate_class), partial(self._call_host, partner, rate_class))
 
-    def _asked(self, partner: str, rate_class: str) -> Policies:
+    def _call_host(self, partner: str, rate_class: str) -> Policies:
         """Call the host's function; if it returns None or fails, the configured policies apply."""
         function, configured = self._mount.hooks.rate_limits, self._configured.get(rate_class, ())
         try:
             with self._mount.in_host():
-                said = None if function is None else function(partner, rate_class)
-            require_result(said, "The rate_limits function")
-            return configured if said is None else parse_policies(rate_class, said)
+                limits = None if function is None else function(partner, rate_class)
+            require_result(limits, "The rate_limits function")
+            return configured if limits is None else parse_policies(rate_class, limits)
         except Exception:
             logger.exception(
                 "rate_limits(%r, %r) failed: the configured limits apply",
@@ -231,9 +231,9 @@ _MAX_WINDOWS = 10_000
 class WindowCount(NamedTuple):
     """Whether a request is allowed, how many further ones are, and when the window is reset (seconds since 1970)."""
 
-    passes: bool
+    allowed: bool
     remaining: int
-    ends: float
+    resets_at: float
 
 
 class WindowCounter:
@@ -253,21 +253,21 @@ class WindowCounter:
         from limits.strategies import FixedWindowRateLimiter
 
         if type(strategy) is not FixedWindowRateLimiter:
-            passes = strategy.hit(item, *key)
-            return self.look(strategy, item, *key)._replace(passes=passes)
+            allowed = strategy.hit(item, *key)
+            return self.peek(strategy, item, *key)._replace(allowed=allowed)
         name = item.key_for(*key)
         count = strategy.storage.incr(name, item.get_expiry())
         ends = self._ends.get(name, 0)
         if not 1 < count <= item.amount or ends <= self._clock():
-            ends = self._remembered(name, strategy.storage.get_expiry(name))
+            ends = self._store_end(name, strategy.storage.get_expiry(name))
         return WindowCount(count <= item.amount, max(item.amount - count, 0), ends)
 
-    def look(self, strategy: RateLimiter, item: RateLimitItem, *key: str) -> WindowCount:
+    def peek(self, strategy: RateLimiter, item: RateLimitItem, *key: str) -> WindowCount:
         """Return the state of a window without counting."""
         ends, remaining = strategy.get_window_stats(item, *key)
         return WindowCount(remaining > 0, max(remaining, 0), ends)
 
-    def _remembered(self, name: str, ends: float) -> float:
+    def _store_end(self, name: str, ends: float) -> float:
         if len(self._ends) >= _MAX_WINDOWS:
             self._ends.clear()
         self._ends[name] = ends
@@ -284,34 +284,34 @@ class CircuitBreaker:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._again: float | None = None
+        self._retry_at: float | None = None
 
-    def over(self) -> bool:
+    def allows_request(self) -> bool:
         """Return whether to try the storage: there is no outage, or this request is due to test it."""
-        if self._again is None:
+        if self._retry_at is None:
             return True
         with self._lock:
             now = self._clock()
-            if self._again is not None and 0 < self._again - now <= RETRY_SECONDS:
+            if self._retry_at is not None and 0 < self._retry_at - now <= RETRY_SECONDS:
                 return False
-            self._again = now + RETRY_SECONDS
+            self._retry_at = now + RETRY_SECONDS
         return True
 
-    def begins(self, error: Exception) -> None:
+    def record_failure(self, error: Exception) -> None:
         """Record a failure, and log it once. Only the error's class is logged: its message could hold a password."""
         with self._lock:
-            first, self._again = self._again is None, self._clock() + RETRY_SECONDS
+            first, self._retry_at = self._retry_at is None, self._clock() + RETRY_SECONDS
         if first:
             kind = type(error).__name__
             logger.error(
                 "rate limits: the storage is unavailable (%s); no request is refused", kind, extra={"error": kind}
             )
 
-    def ends(self) -> None:
+    def record_success(self) -> None:
         """Record a success, and log the end of an outage."""
-        if self._again is not None:
+        if self._retry_at is not None:
             with self._lock:
-                over, self._again = self._again is not None, None
+                over, self._retry_at = self._retry_at is not None, None
             if over:
                 logger.warning("rate limits: the storage is available again", extra={"seconds": RETRY_SECONDS})
 
@@ -337,9 +337,9 @@ def find_limiter(mount: Mount) -> Limiter | None:
 def find_host_limiter(mount: Mount) -> Limiter | None:
     """Return the host's limiter, or None; of several, the one whose key prefix sorts first."""
     with mount.in_host():
-        found = current_app.extensions.get(LIMITER_EXTENSION) or ()
-    every = found if isinstance(found, set) else [found] if found else []
-    return min(every, key=get_key_prefix, default=None)
+        registered = current_app.extensions.get(LIMITER_EXTENSION) or ()
+    limiters = registered if isinstance(registered, set) else [registered] if registered else []
+    return min(limiters, key=get_key_prefix, default=None)
 
 
 def get_key_prefix(limiter: Limiter) -> str:

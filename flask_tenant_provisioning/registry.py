@@ -27,7 +27,7 @@ class Hook(NamedTuple):
     operations: tuple[str, ...]
     function: Callable[..., Any]
     after: tuple[str, ...]
-    wants: frozenset[str]
+    arguments: frozenset[str]
 
 
 class UsageFunction(NamedTuple):
@@ -35,14 +35,14 @@ class UsageFunction(NamedTuple):
 
     limit: str
     function: Callable[..., Any]
-    wants: frozenset[str]
+    arguments: frozenset[str]
 
 
 class ErrorMapping(NamedTuple):
     """An exception class or the name of a database constraint, and the problem that the caller gets for it."""
 
     cause: type[Exception] | str
-    kind: type[ProvisioningError]
+    problem: type[ProvisioningError]
     detail: str | None
     field: str | None
 
@@ -87,7 +87,7 @@ class Registry:
         self._steps: dict[str, list[Step]] = {PROVISIONING: [], DEPROVISIONING: []}
         self._orders: dict[str, tuple[Step, ...]] = {}
         self._hooks: list[Hook] = []
-        self._of: dict[str, tuple[Hook, ...]] = {}
+        self._by_operation: dict[str, tuple[Hook, ...]] = {}
         self.errors: list[ErrorMapping] = []
         self.exports: dict[str, Callable[..., Any]] = {}
         self.archive: Callable[..., Any] | None = None
@@ -96,22 +96,22 @@ class Registry:
         self.rate_limits: Callable[[str, str], str | None] | None = None
         self.namespaces: dict[str, Namespace] = {}
 
-    def add(self, hook: Hook) -> None:
+    def add_hook(self, hook: Hook) -> None:
         """Add a hook. Raises `ConfigurationError` if its name is taken."""
         require_unique_name(hook.name, self._hooks, "hook")
         self._hooks.append(hook)
-        self._of.clear()
+        self._by_operation.clear()
 
-    def of(self, operation: str) -> tuple[Hook, ...]:
+    def hooks_for(self, operation: str) -> tuple[Hook, ...]:
         """Return the hooks of `operation` in the order in which they run.
 
         Raises `ConfigurationError` for hooks that cannot be ordered.
         """
-        found = self._of.get(operation)
-        if found is None:
-            every = sort_by_after(self._hooks, "hook")
-            found = self._of[operation] = tuple(hook for hook in every if operation in hook.operations)
-        return found
+        hooks = self._by_operation.get(operation)
+        if hooks is None:
+            ordered = sort_by_after(self._hooks, "hook")
+            hooks = self._by_operation[operation] = tuple(hook for hook in ordered if operation in hook.operations)
+        return hooks
 
     def add_step(self, step: Step) -> None:
         """Add a step. Raises `ConfigurationError` if another step of its phase has its name."""
@@ -119,54 +119,57 @@ class Registry:
         self._steps[step.phase].append(step)
         self._orders.clear()
 
-    def steps(self, phase: str) -> tuple[Step, ...]:
+    def list_steps(self, phase: str) -> tuple[Step, ...]:
         """Return the steps of `phase` in an order that respects their `after`.
 
         Raises `ConfigurationError` for steps that cannot be ordered.
         """
-        found = self._orders.get(phase)
-        if found is None:
-            found = self._orders[phase] = tuple(sort_by_after(_order_after_first(self._steps[phase]), f"{phase} step"))
-        return found
+        steps = self._orders.get(phase)
+        if steps is None:
+            steps = self._orders[phase] = tuple(sort_by_after(_order_after_first(self._steps[phase]), f"{phase} step"))
+        return steps
 
-    def step(self, phase: str, name: str) -> Step | None:
+    def find_step(self, phase: str, name: str) -> Step | None:
         """Return the step of this name, or None if the host no longer registers it."""
         return next((step for step in self._steps[phase] if step.name == name), None)
 
     def add_plan(self, plan: Plan) -> None:
         """Add a plan. Raises `ConfigurationError` if a known namespace rejects its settings."""
-        self.plans[plan.name] = self._agreed(plan)
+        self.plans[plan.name] = self._validate_plan(plan)
 
     def add_namespace(self, namespace: Namespace) -> None:
         """Add a settings namespace. Raises `ConfigurationError` if it rejects the settings of a plan."""
         self.namespaces[namespace.name] = namespace
         try:
-            self.plans |= {name: self._agreed(plan) for name, plan in self.plans.items()}
+            self.plans |= {name: self._validate_plan(plan) for name, plan in self.plans.items()}
         except ConfigurationError:
             del self.namespaces[namespace.name]
             raise
 
-    def _agreed(self, plan: Plan) -> Plan:
-        known = {name: self.namespaces[name] for name in plan.settings if name in self.namespaces}
-        found = {name: validate_plan_settings(one, plan.settings[name], plan.name) for name, one in known.items()}
-        return plan._replace(settings={**plan.settings, **found})
+    def _validate_plan(self, plan: Plan) -> Plan:
+        namespaces = {name: self.namespaces[name] for name in plan.settings if name in self.namespaces}
+        validated = {
+            name: validate_plan_settings(namespace, plan.settings[name], plan.name)
+            for name, namespace in namespaces.items()
+        }
+        return plan._replace(settings={**plan.settings, **validated})
 
-    def kinds(self) -> tuple[type[ProvisioningError], ...]:
+    def problem_classes(self) -> tuple[type[ProvisioningError], ...]:
         """Return all problem classes that the host registered, one per code."""
-        return tuple({mapped.kind.code: mapped.kind for mapped in self.errors}.values())
+        return tuple({mapped.problem.code: mapped.problem for mapped in self.errors}.values())
 
-    def check(self) -> None:
+    def validate(self) -> None:
         """Raise `ConfigurationError` if the registrations do not fit together."""
         sort_by_after(self._hooks, "hook")
         for phase in self._steps:
-            self.steps(phase)
+            self.list_steps(phase)
         if self.exports and self.archive is None:
             raise ConfigurationError("There are exports and nowhere to put them: register a @provisioning.archive.")
         for plan in self.plans.values():
-            if strangers := [name for name in plan.settings if name not in self.namespaces]:
+            if unknown := [name for name in plan.settings if name not in self.namespaces]:
                 raise ConfigurationError(
-                    f"The plan {plan.name!r} sets {strangers[0]!r}, and there is no such namespace: "
-                    f"register provisioning.settings({strangers[0]!r}, …) first."
+                    f"The plan {plan.name!r} sets {unknown[0]!r}, and there is no such namespace: "
+                    f"register provisioning.settings({unknown[0]!r}, …) first."
                 )
 
 
@@ -183,7 +186,7 @@ def make_problem_class(code: str, status: int, title: str | None, remedy: str | 
         "status": status,
         "title": title or code.replace("-", " ").capitalize(),
         "remedy": remedy or "Correct what `detail` says, or ask the operator.",
-        "of_host": True,
+        "is_host_error": True,
         "__doc__": meaning or "The application refused this.",
     }
     return type("HostProblem", (ProvisioningError,), dict(own))
@@ -203,8 +206,8 @@ def make_plan(name: str, limits: Mapping[str, int], settings: Mapping[str, Mappi
     """Make a plan. Raises `ConfigurationError` for an invalid name or limit."""
     if not is_name(name):
         raise ConfigurationError(f"A plan's name is 1 to 100 of a-z, A-Z, 0-9, - _ and ., not {name!r}.")
-    for limit, most in limits.items():
-        if not is_name(limit) or type(most) is not int or most < 0:
+    for limit, value in limits.items():
+        if not is_name(limit) or type(value) is not int or value < 0:
             raise ConfigurationError(f"A limit of the plan {name!r} is a name and a number from 0 on, not {limit!r}.")
     return Plan(name, dict(limits), {namespace: dict(values) for namespace, values in settings.items()})
 
@@ -214,8 +217,8 @@ def get_plan_limits(plans: Mapping[str, Plan], name: str | None) -> dict[str, in
 
     A limit is 0 if the plan does not name it, if `name` is None, and if the plan is not declared.
     """
-    known = {limit: 0 for plan in plans.values() for limit in plan.limits}
-    return known if name is None or name not in plans else {**known, **plans[name].limits}
+    limits = {limit: 0 for plan in plans.values() for limit in plan.limits}
+    return limits if name is None or name not in plans else {**limits, **plans[name].limits}
 
 
 def list_available_plans(plans: Mapping[str, Plan], configured: Iterable[str] | None) -> tuple[str, ...] | None:
@@ -263,12 +266,12 @@ class Namespace:
         absent = [str(key.field.name) for key in self.keys.values()]
         return self.schema.load(values, unknown=RAISE, partial=absent)
 
-    def normalize(self, values: SettingsValues, beneath: SettingsValues) -> dict[str, Any]:
-        """Return `values` as the schema dumps them, after validating them together with the inherited values `beneath`.
+    def normalize(self, values: SettingsValues, inherited: SettingsValues) -> dict[str, Any]:
+        """Return `values` as the schema dumps them, once they are valid together with the `inherited` values.
 
         Values of ``load_only`` fields are returned unchanged. Raises `ValidationError`.
         """
-        written = self.schema.dump(self.load({**beneath, **values}))
+        written = self.schema.dump(self.load({**inherited, **values}))
         return {
             key: value if self.keys[key].field.load_only else written.get(key, value) for key, value in values.items()
         }
@@ -281,26 +284,26 @@ def validate_plan_settings(namespace: Namespace, values: SettingsValues, plan: s
     JSON.
     """
     what = f"The plan {plan!r} cannot set {namespace.name!r}"
-    if strangers := sorted(map(str, values.keys() - namespace.keys.keys())):
-        raise ConfigurationError(f"{what}: there is no key {strangers[0]!r}.")
+    if unknown := sorted(map(str, values.keys() - namespace.keys.keys())):
+        raise ConfigurationError(f"{what}: there is no key {unknown[0]!r}.")
     try:
-        found = namespace.normalize(values, namespace.defaults)
-        json.dumps(found, allow_nan=False)
+        normalized = namespace.normalize(values, namespace.defaults)
+        json.dumps(normalized, allow_nan=False)
     except ValidationError as error:
         raise ConfigurationError(f"{what}: {describe_validation_error(namespace, error)}.") from None
     except (TypeError, ValueError):
         raise ConfigurationError(f"{what}: its values must be JSON.") from None
-    return found
+    return normalized
 
 
 def describe_validation_error(namespace: Namespace, error: ValidationError) -> str:
     """Return the messages of a validation error as a text, without the messages about secret values."""
     messages = error.messages if isinstance(error.messages, dict) else {"_schema": error.messages}
     secret = {name for name, key in namespace.keys.items() if key.secret}
-    told = {name: ["Not valid."] if name in secret else said for name, said in messages.items()}
-    if secret and "_schema" in told:
-        told["_schema"] = ["Not valid together."]
-    return str(told)
+    shown = {name: ["Not valid."] if name in secret else message for name, message in messages.items()}
+    if secret and "_schema" in shown:
+        shown["_schema"] = ["Not valid together."]
+    return str(shown)
 
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
@@ -318,9 +321,9 @@ class HasOrder(Protocol):
 N = TypeVar("N", bound=HasOrder)
 
 
-def is_name(found: object) -> bool:
+def is_name(value: object) -> bool:
     """Return whether this is a text of 1 to 100 of a-z, A-Z, 0-9, - _ and ."""
-    return isinstance(found, str) and _NAME.fullmatch(found) is not None
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
 
 
 def require_unique_name(name: str, others: Iterable[HasOrder], what: str) -> None:
@@ -336,15 +339,15 @@ def sort_by_after(items: Sequence[N], what: str) -> list[N]:
     """
     by_name = {item.name: item for item in items}
     for item in items:
-        if strangers := set(item.after) - by_name.keys():
-            raise ConfigurationError(f"The {what} {item.name!r} comes after {min(strangers)!r}, and there is none.")
-    found, sorter = [], TopologicalSorter({item.name: item.after for item in items})
+        if unknown := set(item.after) - by_name.keys():
+            raise ConfigurationError(f"The {what} {item.name!r} comes after {min(unknown)!r}, and there is none.")
+    ordered, sorter = [], TopologicalSorter({item.name: item.after for item in items})
     try:
         sorter.prepare()
     except CycleError as error:
         raise ConfigurationError(f"These {what}s come after each other: {' → '.join(error.args[1])}.") from error
     while sorter.is_active():
         ready = sorted(sorter.get_ready())
-        found += [by_name[name] for name in ready]
+        ordered += [by_name[name] for name in ready]
         sorter.done(*ready)
-    return found
+    return ordered

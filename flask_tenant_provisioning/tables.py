@@ -39,7 +39,7 @@ _TABLES = (
 
 def build_metadata(prefix: str = "provisioning_") -> MetaData:
     """Return the metadata of this release's tables, named with `prefix`."""
-    found = make_metadata(prefix)
+    metadata = make_metadata(prefix)
     for table in _TABLES:
-        table(found)
-    return found
+        table(metadata)
+    return metadata

@@ -92,32 +92,32 @@ def read_usage(call: Request) -> Response:
     A partner sees its own row and those of the partners below it. The CSV response is cut off, with the connection,
     once the token expires or the partner is suspended.
     """
-    asked, kind = call.asked(usage_query(), make_descendant_check(call)), negotiate(JSON, CSV)
-    answer = _json_response(call, asked) if kind == JSON else _csv_response(call, asked)
+    query, media_type = call.asked(usage_query(), make_descendant_check(call)), negotiate(JSON, CSV)
+    answer = _json_response(call, query) if media_type == JSON else _csv_response(call, query)
     answer.vary.add("Accept")
     return answer
 
 
-def _json_response(call: Request, asked: dict[str, Any]) -> Response:
-    question = repr(("usage", asked.get("partner"), partner_scope(call)))
-    after = open_cursor(call, asked, question)
-    if "partner" in asked:
-        return render_page(call, _read_one(call, asked["partner"]), None, "")
-    work = partial(list_usage, limit=asked.get("limit", DEFAULT_LIMIT), after=after, within=partner_scope(call))
-    found, end = call.mount.storage.read(work)
-    return render_page(call, found, end, question)
+def _json_response(call: Request, query: dict[str, Any]) -> Response:
+    question = repr(("usage", query.get("partner"), partner_scope(call)))
+    after = open_cursor(call, query, question)
+    if "partner" in query:
+        return render_page(call, _read_one(call, query["partner"]), None, "")
+    work = partial(list_usage, limit=query.get("limit", DEFAULT_LIMIT), after=after, within=partner_scope(call))
+    rows, last_id = call.mount.storage.read(work)
+    return render_page(call, rows, last_id, question)
 
 
-def _csv_response(call: Request, asked: dict[str, Any]) -> Response:
-    reject_page_parameters(asked)
+def _csv_response(call: Request, query: dict[str, Any]) -> Response:
+    reject_page_parameters(query)
     read = call.read_while_admitted("partner:read")
-    rows = _read_one(call, asked["partner"]) if "partner" in asked else iter_usage(read, partner_scope(call))
+    rows = _read_one(call, query["partner"]) if "partner" in query else iter_usage(read, partner_scope(call))
     headers = {"Content-Disposition": 'attachment; filename="usage.csv"'}
     return Response(cut_off(render_csv(rows)), content_type=f"{CSV}; charset=utf-8; header=present", headers=headers)
 
 
-def _read_one(call: Request, one: str) -> list[dict[str, Any]]:
-    return call.mount.storage.read(partial(read_partner_usage, partner_id=one))
+def _read_one(call: Request, partner_id: str) -> list[dict[str, Any]]:
+    return call.mount.storage.read(partial(read_partner_usage, partner_id=partner_id))
 
 
 Document = dict[str, Any]
@@ -132,16 +132,16 @@ def list_usage(
 
     `within` limits the rows to that partner and all below it.
     """
-    found, end = partners.load_page(session, limit, after, within=within)
-    return _build_rows(session, found), end
+    page, last_id = partners.load_page(session, limit, after, within=within)
+    return _build_rows(session, page), last_id
 
 
 def iter_usage(read: Read, within: str | None = None) -> Iterator[Document]:
     """Iterate over all rows, page by page. Each page is its own transaction: a slow reader blocks no writer."""
     after: str | None = None
     while True:
-        found, after = read(partial(list_usage, limit=MAX_PAGE_SIZE, after=after, within=within))
-        yield from found
+        rows, after = read(partial(list_usage, limit=MAX_PAGE_SIZE, after=after, within=within))
+        yield from rows
         if after is None:
             return
 
@@ -151,21 +151,21 @@ def read_partner_usage(session: Session, partner_id: str) -> list[Document]:
     return _build_rows(session, [partners.load_partner(session, partner_id)])
 
 
-def _build_rows(session: Session, found: Sequence[Partner]) -> list[Document]:
-    counts = count_by_status(session, [one.partner_id for one in found])
-    return [_build_row(one, counts[one.partner_id]) for one in found]
+def _build_rows(session: Session, page: Sequence[Partner]) -> list[Document]:
+    counts = count_by_status(session, [partner.partner_id for partner in page])
+    return [_build_row(partner, counts[partner.partner_id]) for partner in page]
 
 
 def _build_row(partner: Partner, counts: Mapping[str, int]) -> Document:
-    total, most = sum(counts.values()), partner.max_tenants
+    total, max_tenants = sum(counts.values()), partner.max_tenants
     living = total - counts["deleted"]
     return {
         "partner": partner.partner_id,
         "name": partner.name,
         "status": partner.status,
         "tenants": {**{name: counts[name] for name in TENANT_STATUSES}, "total": total},
-        "max_tenants": most,
-        "remaining": None if most is None else max(0, most - living),
+        "max_tenants": max_tenants,
+        "remaining": None if max_tenants is None else max(0, max_tenants - living),
     }
 
 

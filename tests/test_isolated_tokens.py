@@ -219,7 +219,7 @@ def test_settings_of_its_own_are_warned_of_with_a_blueprint(make: Make, caplog: 
     partner = house.open()
     assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [
         (
-            "PROVISIONING_JWT_SECRET_KEY, PROVISIONING_JWT_DECODE_LEEWAY has no effect "
+            "PROVISIONING_JWT_SECRET_KEY, PROVISIONING_JWT_DECODE_LEEWAY: no effect "
             "unless PROVISIONING_MOUNT is 'isolated'; the JWT_* keys apply"
         )
     ]

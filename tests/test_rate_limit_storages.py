@@ -221,7 +221,7 @@ def test_a_window_that_another_process_began_is_known(hand: Hand) -> None:
     for windows in (one, other):
         windows.hit(strategy, item, "k")
     hand.wait(70)
-    assert one.hit(strategy, item, "k").ends == hand.clock.now + 60
+    assert one.hit(strategy, item, "k").resets_at == hand.clock.now + 60
     assert other.hit(strategy, item, "k") == (True, 7, hand.clock.now + 60)
 
 

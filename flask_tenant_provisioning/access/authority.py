@@ -35,11 +35,11 @@ class Authority:
     app: Flask
     host: Flask | None
 
-    def verifying(self) -> contextlib.AbstractContextManager[Any]:
+    def verification_context(self) -> contextlib.AbstractContextManager[Any]:
         """Return the application context in which Flask-JWT-Extended verifies tokens."""
         return enter_app_context(self.app)
 
-    def signing(self) -> contextlib.AbstractContextManager[Any]:
+    def signing_context(self) -> contextlib.AbstractContextManager[Any]:
         """Return the application context in which Flask-JWT-Extended signs tokens that this authority accepts."""
         return enter_app_context(self.app if self.host is None or find_jwt_manager(self.host) is None else self.host)
 
@@ -48,7 +48,7 @@ class Authority:
         """The manager whose loaders are called, or None."""
         return find_jwt_manager(self.app if self.host is None else self.host)
 
-    def setting(self, name: str) -> str:
+    def config_name(self, name: str) -> str:
         """Return the host's configuration key for Flask-JWT-Extended's key `name`."""
         return f"{PREFIX}{name}" if self.host is None else name
 
@@ -64,22 +64,22 @@ class Authority:
         algorithm = config.get("JWT_ALGORITHM", "HS256")
         needed = "JWT_PUBLIC_KEY" if algorithm in requires_cryptography else "JWT_SECRET_KEY"
         if not config.get(needed):
-            raise ConfigurationError(self._advice(needed, algorithm))
+            raise ConfigurationError(self._make_advice(needed, algorithm))
         if find_jwt_manager(self.app) is None:
             QuietManager(self.app)
 
-    def _advice(self, needed: str, algorithm: str) -> str:
-        found = f"set {self.setting(needed)} ({self.setting('JWT_ALGORITHM')} is {algorithm})"
+    def _make_advice(self, needed: str, algorithm: str) -> str:
+        advice = f"set {self.config_name(needed)} ({self.config_name('JWT_ALGORITHM')} is {algorithm})"
         if self.host is None:
-            return f"Tokens cannot be verified yet: {found}; a mount with PROVISIONING_JWT_* keys ignores the host's."
-        return f"Tokens cannot be verified yet: {found}, or call JWTManager(app) before provisioning.init_app(app)."
+            return f"Tokens cannot be verified yet: {advice}; a mount with PROVISIONING_JWT_* keys ignores the host's."
+        return f"Tokens cannot be verified yet: {advice}, or call JWTManager(app) before provisioning.init_app(app)."
 
     def _warn_of_mixed_algorithms(self, algorithms: Iterable[str]) -> None:
         """Warn of symmetric beside asymmetric algorithms (RFC 8725 §3.1): a public key must not be used as an HMAC
         secret.
         """
         if len({name in requires_cryptography for name in algorithms}) > 1:
-            name = self.setting("JWT_DECODE_ALGORITHMS")
+            name = self.config_name("JWT_DECODE_ALGORITHMS")
             logger.warning(
                 "%s mixes algorithms for shared secrets and for public keys; use only one kind",
                 name,
@@ -89,8 +89,8 @@ class Authority:
 
 def find_jwt_manager(app: Flask) -> JWTManager | None:
     """Return the app's JWT manager, or None."""
-    found: JWTManager | None = app.extensions.get(JWT_EXTENSION)
-    return found
+    manager: JWTManager | None = app.extensions.get(JWT_EXTENSION)
+    return manager
 
 
 def enter_app_context(app: Flask) -> contextlib.AbstractContextManager[Any]:

@@ -40,7 +40,7 @@ class Principal:
         return self.partner
 
     @classmethod
-    def operator(cls, subject: str, partner: str) -> Principal:
+    def for_operator(cls, subject: str, partner: str) -> Principal:
         """Return a principal for the host's own command line, with all permissions, acting for `partner`."""
         return cls(subject, partner, permissions=PERMISSIONS, sees_every_partner=True)
 
@@ -91,14 +91,14 @@ def _find_claim(claims: Mapping[str, Any], path: str) -> Any:
     """
     if path in claims:
         return claims[path]
-    found: Any = claims
+    value: Any = claims
     for step in path.split("."):
-        if not isinstance(found, Mapping):
+        if not isinstance(value, Mapping):
             return None
-        if step not in found:
+        if step not in value:
             return _ABSENT
-        found = found[step]
-    return found
+        value = value[step]
+    return value
 
 
 def _read_words(value: Any, *, split: bool) -> list[str]:

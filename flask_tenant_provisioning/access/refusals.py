@@ -33,7 +33,7 @@ class RefusalLog:
     def __init__(self, settings: Config, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._known_roles = sorted(settings.roles)
         self._monotonic = monotonic
-        self._absent: Counter[str] = Counter()
+        self._not_found: Counter[str] = Counter()
         self._since = monotonic()
         self._lock = threading.Lock()
 
@@ -41,11 +41,11 @@ class RefusalLog:
         """Log the current request if `problem`, its response, is a refusal."""
         caller: Principal | None = request.environ.get(CALLER_KEY)
         if problem.status in (401, 403):
-            self._refused(problem, caller)
+            self._log_refusal(problem, caller)
         elif isinstance(problem, NotFound) and caller is not None:
-            self._count(caller.partner)
+            self._count_not_found(caller.partner)
 
-    def _refused(self, problem: ProvisioningError, caller: Principal | None) -> None:
+    def _log_refusal(self, problem: ProvisioningError, caller: Principal | None) -> None:
         if not logger.isEnabledFor(logging.INFO):
             return
         method, route = escape_control_characters(request.method), request.url_rule.rule if request.url_rule else ""
@@ -89,15 +89,15 @@ class RefusalLog:
             extra=more,
         )
 
-    def _count(self, partner: str) -> None:
+    def _count_not_found(self, partner: str) -> None:
         with self._lock:
-            if partner in self._absent or len(self._absent) < _MAX_PARTNERS:
-                self._absent[partner] += 1
+            if partner in self._not_found or len(self._not_found) < _MAX_PARTNERS:
+                self._not_found[partner] += 1
             now = self._monotonic()
             if now - self._since < NOT_FOUND_SECONDS:
                 return
-            seconds, counts = now - self._since, self._absent
-            self._since, self._absent = now, Counter()
+            seconds, counts = now - self._since, self._not_found
+            self._since, self._not_found = now, Counter()
         for name, count in counts.items():
             extra = {"partner": name, "count": count, "seconds": round(seconds)}
             logger.info("%d requests of partner %r returned 404 in %d seconds", count, name, seconds, extra=extra)

@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 _UNKNOWN_USER = "The application knows no user for this token: its operator has to admit partners."
 _LOADER_FAILED = "The application could not check this token."
 #: The number of different loader failures that are logged, each once.
-_MAX_LOGGED_FAULTS = 100
+_MAX_LOGGED_FAILURES = 100
 #: The failures of a loader's database that mean that it cannot be reached.
 _UNREACHABLE = (FailureKind.UNREACHABLE, FailureKind.DISCONNECTED, FailureKind.EXHAUSTED)
 #: Returns the application context in which Flask-JWT-Extended verifies tokens.
@@ -64,11 +64,11 @@ class VerifiedToken(NamedTuple):
     """A verified token: its principal, its validity in seconds since 1970, and the key and configuration that verified
     it.
 
-    `sent` holds the claims as in the token, `claims` those with Flask-JWT-Extended's additions.
+    `raw_claims` are the claims as in the token, `claims` those with Flask-JWT-Extended's additions.
     """
 
     header: dict[str, Any]
-    sent: dict[str, Any]
+    raw_claims: dict[str, Any]
     claims: dict[str, Any]
     principal: Principal
     starts: float
@@ -83,20 +83,20 @@ class TokenVerifier:
     blocklist, claims check and user lookup.
     """
 
-    def __init__(self, settings: Config, clock: Callable[[], float], verifying: AppContext) -> None:
+    def __init__(self, settings: Config, clock: Callable[[], float], enter_context: AppContext) -> None:
         self._settings = settings
         self._clock = clock
-        self._verifying = verifying
-        self._known: dict[bytes, VerifiedToken] = {}
-        self._adding = threading.Lock()
-        self._faults: set[tuple[Any, ...]] = set()
+        self._enter_context = enter_context
+        self._cache: dict[bytes, VerifiedToken] = {}
+        self._lock = threading.Lock()
+        self._logged_failures: set[tuple[Any, ...]] = set()
 
-    def principal(self, token: str) -> Principal:
+    def verify(self, token: str) -> Principal:
         """Return the principal of `token`.
 
-        Raises `InvalidToken` or `TokenExpired`, and the errors of `_ask` if one of the host's loaders fails.
+        Raises `InvalidToken` or `TokenExpired`, and the errors of `_call_loader` if one of the host's loaders fails.
         """
-        principal, header, claims, user = self._checked(token)
+        principal, header, claims, user = self._verify_with_loaders(token)
         _set_current_jwt(header, claims, user)
         return principal
 
@@ -104,21 +104,23 @@ class TokenVerifier:
         """Return the principal of `token`, verified again after the request has ended. Raises the errors of
         `principal`.
         """
-        return self._checked(token)[0]
+        return self._verify_with_loaders(token)[0]
 
-    def _checked(self, token: str) -> tuple[Principal, dict[str, Any], dict[str, Any], dict[str, Any] | None]:
-        with self._verifying():
-            principal, header, claims = self._read(token)
+    def _verify_with_loaders(
+        self, token: str
+    ) -> tuple[Principal, dict[str, Any], dict[str, Any], dict[str, Any] | None]:
+        with self._enter_context():
+            principal, header, claims = self._verify_token(token)
             try:
-                user = self._ask_the_host(header, claims)
+                user = self._call_loaders(header, claims)
             except (PyJWTError, JWTExtendedException) as error:
                 raise InvalidToken from error
         return principal, header, claims, user
 
-    def _read(self, token: str) -> tuple[Principal, dict[str, Any], dict[str, Any]]:
+    def _verify_token(self, token: str) -> tuple[Principal, dict[str, Any], dict[str, Any]]:
         """Return the principal of a token, and copies of its header and claims that the host may change."""
         try:
-            verified = self._verified(token)
+            verified = self._load_verified(token)
             return verified.principal, _copy_json(verified.header), _copy_json(verified.claims)
         except ExpiredSignatureError as error:
             raise TokenExpired from error
@@ -128,31 +130,35 @@ class TokenVerifier:
             raise
         except Exception as error:
             internal_utils.get_jwt_manager()  # raises an error that says so if the app has no manager
-            raise self._fault("decode_key_loader", error) from error
+            raise self._make_loader_error("decode_key_loader", error) from error
 
-    def _ask_the_host(self, header: dict[str, Any], claims: dict[str, Any]) -> dict[str, Any] | None:
+    def _call_loaders(self, header: dict[str, Any], claims: dict[str, Any]) -> dict[str, Any] | None:
         """Call the host's blocklist, claims check and user lookup, in Flask-JWT-Extended's order; return the user.
 
         Returns None if there is no user lookup. The library's default callbacks refuse nothing and are not called.
-        Raises Flask-JWT-Extended's exceptions and the errors of `_ask`.
+        Raises Flask-JWT-Extended's exceptions and the errors of `_call_loader`.
         """
         manager: Any = internal_utils.get_jwt_manager()
-        blocks, verifies = manager._token_in_blocklist_callback, manager._token_verification_callback
-        if blocks is not default_blocklist_callback and self._ask("token_in_blocklist_loader", blocks, header, claims):
+        blocklist, claims_check = manager._token_in_blocklist_callback, manager._token_verification_callback
+        if blocklist is not default_blocklist_callback and self._call_loader(
+            "token_in_blocklist_loader", blocklist, header, claims
+        ):
             raise RevokedTokenError(header, claims)
-        if verifies is not default_token_verification_callback and not self._ask(
-            "token_verification_loader", verifies, header, claims
+        if claims_check is not default_token_verification_callback and not self._call_loader(
+            "token_verification_loader", claims_check, header, claims
         ):
             raise UserClaimsVerificationError("User claims verification failed", header, claims)
         lookup = manager._user_lookup_callback
         if lookup is None:
             return None
-        user = self._ask("user_lookup_loader", lookup, header, claims)
+        user = self._call_loader("user_lookup_loader", lookup, header, claims)
         if user is None:
             raise InvalidToken(_UNKNOWN_USER) from UserLookupError("user_lookup returned None", header, claims)
         return {"loaded_user": user}
 
-    def _ask(self, name: str, loader: Callable[..., Any], header: dict[str, Any], claims: dict[str, Any]) -> Any:
+    def _call_loader(
+        self, name: str, loader: Callable[..., Any], header: dict[str, Any], claims: dict[str, Any]
+    ) -> Any:
         """Call one of the host's loaders and return its result.
 
         HTTP errors and exceptions that refuse a token are passed on. For any other exception, and for an awaitable as
@@ -163,13 +169,13 @@ class TokenVerifier:
         except (ProvisioningError, HTTPException, PyJWTError, JWTExtendedException):
             raise
         except Exception as error:
-            raise self._fault(name, error) from error
+            raise self._make_loader_error(name, error) from error
 
-    def _fault(self, name: str, error: Exception) -> ProvisioningError:
+    def _make_loader_error(self, name: str, error: Exception) -> ProvisioningError:
         """Return the error for a caller whom a loader could not check. Each different failure is logged once."""
         kind = (name, type(error), _locate_error(error))
-        if kind not in self._faults and len(self._faults) < _MAX_LOGGED_FAULTS:
-            self._faults.add(kind)
+        if kind not in self._logged_failures and len(self._logged_failures) < _MAX_LOGGED_FAILURES:
+            self._logged_failures.add(kind)
             logger.warning(
                 "the app's %s failed, and the caller is refused: %s",
                 name,
@@ -181,46 +187,50 @@ class TokenVerifier:
             return StorageUnavailable(f"The application's {name} is currently unavailable.")
         return InvalidToken(_UNKNOWN_USER if name == "user_lookup_loader" else _LOADER_FAILED)
 
-    def _verified(self, token: str) -> VerifiedToken:
+    def _load_verified(self, token: str) -> VerifiedToken:
         """Return the verified token from the cache if it is still trusted, else verify it. Raises `TokenExpired`."""
         now = self._clock()
         digest = hashlib.sha256(token.encode("utf-8", "replace")).digest()
-        known = self._known.get(digest)
-        if known is None or now < known.starts or known.trust != _get_trust(known.header, known.sent):
-            known = self._verify(token)
-            self._remember(digest, known)
-        if now >= known.expires + _get_leeway_seconds(app_ctx.app.config["JWT_DECODE_LEEWAY"]):
+        verified = self._cache.get(digest)
+        if (
+            verified is None
+            or now < verified.starts
+            or verified.trust != _get_trust(verified.header, verified.raw_claims)
+        ):
+            verified = self._decode(token)
+            self._store(digest, verified)
+        if now >= verified.expires + _get_leeway_seconds(app_ctx.app.config["JWT_DECODE_LEEWAY"]):
             raise TokenExpired
-        return known
+        return verified
 
-    def _verify(self, token: str) -> VerifiedToken:
-        header, sent = parse_token(token)
+    def _decode(self, token: str) -> VerifiedToken:
+        header, raw_claims = parse_token(token)
         # Read before the verification: a key that changes during it must not be recorded as the one used.
-        trust = _get_trust(header, sent)
+        trust = _get_trust(header, raw_claims)
         claims: dict[str, Any] = decode_token(token)
         internal_utils.verify_token_type(claims, refresh=False)
         principal = Principal.from_claims(claims, self._settings)
-        starts = max(sent.get("nbf", 0), sent.get("iat", 0))
-        return VerifiedToken(header, sent, claims, principal, starts, int(sent["exp"]), trust)
+        starts = max(raw_claims.get("nbf", 0), raw_claims.get("iat", 0))
+        return VerifiedToken(header, raw_claims, claims, principal, starts, int(raw_claims["exp"]), trust)
 
-    def _remember(self, digest: bytes, verified: VerifiedToken) -> None:
-        with self._adding:
-            self._known.pop(digest, None)
-            while self._known and len(self._known) >= self._settings.token_cache_size:
-                del self._known[next(iter(self._known))]
+    def _store(self, digest: bytes, verified: VerifiedToken) -> None:
+        with self._lock:
+            self._cache.pop(digest, None)
+            while self._cache and len(self._cache) >= self._settings.token_cache_size:
+                del self._cache[next(iter(self._cache))]
             if self._settings.token_cache_size:
-                self._known[digest] = verified
+                self._cache[digest] = verified
 
 
 def _get_leeway_seconds(leeway: Any) -> float:
     return leeway.total_seconds() if hasattr(leeway, "total_seconds") else float(leeway)
 
 
-def _get_trust(header: dict[str, Any], sent: dict[str, Any]) -> tuple[Any, ...]:
+def _get_trust(header: dict[str, Any], raw_claims: dict[str, Any]) -> tuple[Any, ...]:
     """Return the host's current key for this token and the configuration that affects its verification."""
     manager: Any = internal_utils.get_jwt_manager()
     config = app_ctx.app.config
-    key = manager._decode_key_callback({**header}, {**sent})
+    key = manager._decode_key_callback({**header}, {**raw_claims})
     return (manager, key, *[_freeze(config[name]) for name in _KEY_SETTINGS])
 
 
@@ -269,10 +279,10 @@ def parse_token(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
     if len(parts) != 3:
         raise InvalidToken("The token is not a signed JWT.")
     header, claims, _ = [_decode_base64url(part) for part in parts]
-    found = _parse_json_object(header), _parse_json_object(claims)
-    _check_header(found[0])
-    _check_claims(found[1])
-    return found
+    parsed = _parse_json_object(header), _parse_json_object(claims)
+    _check_header(parsed[0])
+    _check_claims(parsed[1])
+    return parsed
 
 
 def _decode_base64url(part: str) -> bytes:
@@ -280,29 +290,29 @@ def _decode_base64url(part: str) -> bytes:
     if not _BASE64URL_PATTERN.fullmatch(part):
         raise InvalidToken("The token is not canonical base64url.")
     try:
-        found = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+        data = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
     except binascii.Error:
-        found = b""
-    if base64.urlsafe_b64encode(found).rstrip(b"=").decode() != part:
+        data = b""
+    if base64.urlsafe_b64encode(data).rstrip(b"=").decode() != part:
         raise InvalidToken("The token is not canonical base64url.")
-    return found
+    return data
 
 
 def _parse_json_object(data: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(data.decode(), object_pairs_hook=_reject_duplicate_keys, parse_constant=_reject_constant)
+        value = json.loads(data.decode(), object_pairs_hook=_reject_duplicate_keys, parse_constant=_reject_constant)
     except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
+        value = None
+    if not isinstance(value, dict):
         raise InvalidToken("The token holds malformed JSON.")
-    return found
+    return value
 
 
 def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         raise ValueError("duplicate key")
-    return found
+    return members
 
 
 def _reject_constant(constant: str) -> None:

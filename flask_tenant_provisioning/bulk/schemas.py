@@ -166,4 +166,4 @@ def dump_item(result: RowResult, titles: Mapping[str, str], types: str) -> dict[
 
 def load_problem_titles(api: Api) -> dict[str, str]:
     """The title of each code of problem, the host's own too."""
-    return {kind.code: kind.title for kind in (*iter_problem_classes(), *api.hooks.kinds())}
+    return {kind.code: kind.title for kind in (*iter_problem_classes(), *api.hooks.problem_classes())}

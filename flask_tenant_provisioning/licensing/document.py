@@ -80,7 +80,7 @@ class License:
         return self.expires - self.warn_days * DAY
 
     @property
-    def ends(self) -> int:
+    def grace_ends(self) -> int:
         """The first second after the grace period."""
         return self.expires + self.grace_days * DAY
 
@@ -93,7 +93,7 @@ class License:
             return State.VALID
         if now < self.expires:
             return State.WARN
-        return State.GRACE if now < self.ends else State.EXPIRED
+        return State.GRACE if now < self.grace_ends else State.EXPIRED
 
     def days_left(self, now: float) -> int:
         """Return the whole days until the licence expires; negative once it has."""
@@ -208,8 +208,8 @@ def _read_number(claims: Mapping[str, Any], name: str, high: int) -> int:
     return value
 
 
-def _make_claim_error(name: str, wanted: str) -> LicenseError:
-    return LicenseError(f"The licence's claim `{name}` is not {wanted}.", ASK_VENDOR)
+def _make_claim_error(name: str, expected: str) -> LicenseError:
+    return LicenseError(f"The licence's claim `{name}` is not {expected}.", ASK_VENDOR)
 
 
 ALGORITHM = "EdDSA"
@@ -299,10 +299,10 @@ def _read_key_id(header: Mapping[str, Any]) -> str:
 
 
 def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         raise ValueError("a key twice")
-    return found
+    return members
 
 
 def _reject_number(literal: str) -> NoReturn:

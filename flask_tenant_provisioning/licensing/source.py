@@ -34,19 +34,19 @@ class LicenseSource:
         )
         self._license: License | None = None
         self._error = LicenseError("The licence has not been read yet.", "Call `load` first.")
-        self._complaint: tuple[str | bytes | None, str] | None = None
-        self._looked = math.inf
+        self._logged_error: tuple[str | bytes | None, str] | None = None
+        self._checked_at = math.inf
         self._announces_at = math.inf
-        self._looking = threading.Lock()
-        self._announcing = threading.Lock()
+        self._reload_lock = threading.Lock()
+        self._announce_lock = threading.Lock()
         #: Increases each time another licence comes into force.
         self.generation = 0
 
     def load(self) -> License:
         """Read the licence now and return it, also if it has expired. Raises `LicenseError` if none was ever valid."""
         now = self._clock()
-        with self._looking:
-            self._look(now)
+        with self._reload_lock:
+            self._reload(now)
         license = self._current(now)
         if license is None:
             raise LicenseError(self._error.reason, self._error.advice)
@@ -75,38 +75,38 @@ class LicenseSource:
         license = self._current(now)
         if license is None:
             raise LicenseExpired("There is no licence that allows provisioning.")
-        if now >= license.ends:
+        if now >= license.grace_ends:
             raise LicenseExpired(f"The licence expired at {format_time(license.expires)}, and its grace has passed.")
 
     def _current(self, now: float) -> License | None:
-        if not self._looked <= now < self._looked + self._settings.license_reload_seconds:
-            self._look_unless_somebody_does(now)
+        if not self._checked_at <= now < self._checked_at + self._settings.license_reload_seconds:
+            self._reload_unless_running(now)
         if now >= self._announces_at:
             self._announce(now)
         return self._license
 
-    def _look_unless_somebody_does(self, now: float) -> None:
-        if self._looking.acquire(blocking=False):
+    def _reload_unless_running(self, now: float) -> None:
+        if self._reload_lock.acquire(blocking=False):
             try:
-                self._look(now)
+                self._reload(now)
             finally:
-                self._looking.release()
+                self._reload_lock.release()
 
-    def _look(self, now: float) -> None:
-        self._looked = now
+    def _reload(self, now: float) -> None:
+        self._checked_at = now
         settings, text = self._settings, None
         try:
             text = self._store.read(now)
             if text is not None:
                 keys, revoked = settings.license_public_keys, settings.license_revoked
-                self._take(verify(text, keys, install_id=settings.install_id, revoked=revoked, now=now))
+                self._accept(verify(text, keys, install_id=settings.install_id, revoked=revoked, now=now))
         except LicenseError as error:
-            self._refuse(text, error)
+            self._reject(text, error)
 
-    def _take(self, license: License) -> None:
-        recovered, self._complaint = self._complaint is not None, None
+    def _accept(self, license: License) -> None:
+        recovered, self._logged_error = self._logged_error is not None, None
         if license != self._license:
-            with self._announcing:
+            with self._announce_lock:
                 self._license = license
                 self.generation += 1
                 self._announces_at = -math.inf
@@ -117,17 +117,19 @@ class LicenseSource:
                 extra={"license": license.id},
             )
 
-    def _refuse(self, text: str | bytes | None, error: LicenseError) -> None:
+    def _reject(self, text: str | bytes | None, error: LicenseError) -> None:
         self._store.force_reload()
         self._error = error
-        complaint = (text, error.reason)
-        if self._license is not None and complaint != self._complaint:
-            kept = self._license.id
-            logger.warning("%s Licence %s stays in force.", error, kept, extra={"license": kept, "error": error.reason})
-        self._complaint = complaint
+        problem = (text, error.reason)
+        if self._license is not None and problem != self._logged_error:
+            current_id = self._license.id
+            logger.warning(
+                "%s Licence %s stays in force.", error, current_id, extra={"license": current_id, "error": error.reason}
+            )
+        self._logged_error = problem
 
     def _announce(self, now: float) -> None:
-        with self._announcing:
+        with self._announce_lock:
             license = self._license
             if license is None or now < self._announces_at:
                 return
@@ -137,13 +139,13 @@ class LicenseSource:
 
 
 def _get_state_end(license: License, state: State) -> float:
-    ends = {State.VALID: license.warns_from, State.WARN: license.expires, State.GRACE: license.ends}
+    ends = {State.VALID: license.warns_from, State.WARN: license.expires, State.GRACE: license.grace_ends}
     return ends.get(state, math.inf)
 
 
 def _log_state(license: License, state: State, now: float) -> None:
     who, expires = f"{license.id} ({license.customer})", format_time(license.expires)
-    days, rest = license.days_left(now), math.floor((license.ends - now) / DAY)
+    days, rest = license.days_left(now), math.floor((license.grace_ends - now) / DAY)
     extra = {"license": license.id, "customer": license.customer, "state": state.value, "days_left": days}
     if state is State.VALID:
         logger.info("Licence %s is valid until %s, %d days.", who, expires, days, extra=extra)
@@ -152,7 +154,7 @@ def _log_state(license: License, state: State, now: float) -> None:
     elif state is State.GRACE:
         logger.warning(
             "Licence %s expired at %s. Provisioning stops in %d days, at %s. %s",
-            who, expires, rest, format_time(license.ends), RENEW_ADVICE, extra=extra,
+            who, expires, rest, format_time(license.grace_ends), RENEW_ADVICE, extra=extra,
         )  # fmt: skip
     else:
         logger.error(
@@ -183,7 +185,7 @@ class ConfiguredLicense:
 
     def __init__(self, text: str | None) -> None:
         self._text = text
-        self._fresh = True
+        self._unread = True
 
     def read(self, now: float) -> str | None:
         """Return the text, or None if it was returned before. Raises `LicenseError` if no licence is configured."""
@@ -192,12 +194,12 @@ class ConfiguredLicense:
                 "No licence is configured.",
                 "Set PROVISIONING_LICENSE_FILE to the path of the vendor's licence file.",
             )
-        fresh, self._fresh = self._fresh, False
-        return self._text if fresh else None
+        unread, self._unread = self._unread, False
+        return self._text if unread else None
 
     def force_reload(self) -> None:
         """Return the text again at the next read."""
-        self._fresh = True
+        self._unread = True
 
 
 class LicenseFile:
@@ -205,7 +207,7 @@ class LicenseFile:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._mark: FileStamp | None = None
+        self._stamp: FileStamp | None = None
         self._since = math.inf
         self._settled = False
 
@@ -215,16 +217,16 @@ class LicenseFile:
         An unchanged file costs one `stat`. Raises `LicenseError` if the file cannot be read.
         """
         try:
-            if self._settled and _make_stamp(os.stat(self._path)) == self._mark:
+            if self._settled and _make_stamp(os.stat(self._path)) == self._stamp:
                 return None
-            mark, content = self._content()
+            stamp, content = self._read_file()
         except (OSError, ValueError) as error:
-            self._mark, self._settled = None, False
+            self._stamp, self._settled = None, False
             why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise LicenseError(f"The licence file {self._path!r} cannot be read: {why}.", FILE_ADVICE) from None
-        if mark != self._mark or now < self._since:
+        if stamp != self._stamp or now < self._since:
             self._since = now
-        self._mark, self._settled = mark, now - self._since >= SETTLING_SECONDS
+        self._stamp, self._settled = stamp, now - self._since >= SETTLING_SECONDS
         return content
 
     def force_reload(self) -> None:
@@ -232,13 +234,13 @@ class LicenseFile:
         self._settled = False
         self._since = math.inf
 
-    def _content(self) -> tuple[FileStamp, bytes]:
+    def _read_file(self) -> tuple[FileStamp, bytes]:
         _make_stamp(os.stat(self._path))
         with open(self._path, "rb") as file:
             return _make_stamp(os.fstat(file.fileno())), file.read(MAX_BYTES + 1)
 
 
-def _make_stamp(found: os.stat_result) -> FileStamp:
-    if not stat.S_ISREG(found.st_mode):
+def _make_stamp(status: os.stat_result) -> FileStamp:
+    if not stat.S_ISREG(status.st_mode):
         raise ValueError("it is not a regular file")
-    return FileStamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    return FileStamp(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
