@@ -38,6 +38,14 @@ USAGE_ARGUMENTS = frozenset({"session", "tenant"})
 STEP_ARGUMENTS = frozenset({"tenant", "context"})
 #: The arguments that an archive can request.
 ARCHIVE_ARGUMENTS = frozenset({"name", "stream", "sha256", "tenant", "context"})
+#: The methods that marshmallow calls on a field to load, validate and dump.
+_FIELD_METHODS = ("deserialize", "serialize", "_deserialize", "_serialize", "_validate")
+#: The attribute by which marshmallow 4 and 3 mark a schema's methods that `post_load` and similar decorate.
+_HOOK_ATTRIBUTES = ("__marshmallow_hook__", "_marshmallow_hook")
+
+
+class NotRunError(TypeError):
+    """A function of the host's returned an awaitable or a generator, so that its body has not run."""
 
 
 def get_requested_arguments(function: Callable[..., Any], offered: frozenset[str], what: str) -> frozenset[str]:
@@ -49,22 +57,12 @@ def get_requested_arguments(function: Callable[..., Any], offered: frozenset[str
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
         return offered
     needed = {name for name, parameter in parameters.items() if parameter.default is inspect.Parameter.empty}
-    if strangers := needed - offered:
+    if unknown := needed - offered:
         names = ", ".join(sorted(offered))
         raise ConfigurationError(
-            f"The {what} {get_function_name(function)!r} has the parameter {min(strangers)!r}; available are {names}."
+            f"The {what} {get_function_name(function)!r} has the parameter {min(unknown)!r}; available are {names}."
         )
     return offered & parameters.keys()
-
-
-#: The methods that marshmallow calls on a field to load, validate and dump.
-_FIELD_METHODS = ("deserialize", "serialize", "_deserialize", "_serialize", "_validate")
-#: The attribute by which marshmallow 4 and 3 mark a schema's methods that `post_load` and similar decorate.
-_HOOK_ATTRIBUTES = ("__marshmallow_hook__", "_marshmallow_hook")
-
-
-class NotRunError(TypeError):
-    """A function of the host's returned an awaitable or a generator, so that its body has not run."""
 
 
 def get_function_name(function: Any) -> str:

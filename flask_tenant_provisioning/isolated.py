@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -229,6 +228,3 @@ def _make_host_loader(host: Flask, name: str, default: Callable[..., Any]) -> Ca
             return loader(header, claims)
 
     return load
-
-
-logger = logging.getLogger(__name__)

@@ -229,7 +229,7 @@ _MAX_WINDOWS = 10_000
 
 
 class WindowCount(NamedTuple):
-    """Whether a request is allowed, how many further ones are, and when the window is reset (seconds since 1970)."""
+    """The state of a window: is the request allowed, how many more are, and the time of its reset (since 1970)."""
 
     allowed: bool
     remaining: int

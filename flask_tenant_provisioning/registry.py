@@ -18,6 +18,20 @@ from .config import ConfigurationError
 from .errors import ProvisioningError
 
 PROVISIONING, DEPROVISIONING = "provisioning", "deprovisioning"
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
+SettingsValues = Mapping[str, Any]
+
+
+class HasOrder(Protocol):
+    """An object with a name that comes after others of its kind."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def after(self) -> tuple[str, ...]: ...
+
+
+N = TypeVar("N", bound=HasOrder)
 
 
 class Hook(NamedTuple):
@@ -232,9 +246,6 @@ def list_available_plans(plans: Mapping[str, Plan], configured: Iterable[str] | 
     return tuple(name for name in (plans if configured is None else configured) if name in plans)
 
 
-SettingsValues = Mapping[str, Any]
-
-
 class SettingsKey(NamedTuple):
     """One key of a namespace.
 
@@ -304,21 +315,6 @@ def describe_validation_error(namespace: Namespace, error: ValidationError) -> s
     if secret and "_schema" in shown:
         shown["_schema"] = ["Not valid together."]
     return str(shown)
-
-
-_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
-
-
-class HasOrder(Protocol):
-    """An object with a name that comes after others of its kind."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def after(self) -> tuple[str, ...]: ...
-
-
-N = TypeVar("N", bound=HasOrder)
 
 
 def is_name(value: object) -> bool:

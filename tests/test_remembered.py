@@ -61,7 +61,7 @@ def test_nothing_is_no_value_to_remember(clock: Clock) -> None:
 
 
 def test_of_more_the_oldest_go(clock: Clock) -> None:
-    known: TTLCache[int, int] = TTLCache(clock, 60, most=3)
+    known: TTLCache[int, int] = TTLCache(clock, 60, max_size=3)
     for key in (1, 2, 3, 1, 4):
         known.load(key, lambda: 0)
     assert [key for key in range(6) if known.get(key) is not None] == [1, 3, 4]

@@ -6,13 +6,9 @@ read in two ways is refused.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import contextlib
 import hashlib
-import json
 import logging
-import re
 import threading
 import traceback
 from collections.abc import Callable
@@ -32,7 +28,7 @@ from werkzeug.exceptions import HTTPException
 
 from ..config import Config
 from ..database.errors import FailureKind, classify_failure
-from ..encoding import format_error
+from ..encoding import decode_base64url, format_error, parse_json_object
 from ..errors import InvalidToken, ProvisioningError, StorageUnavailable, TokenExpired
 from ..hooks import require_result
 from .principal import Principal
@@ -265,7 +261,6 @@ def _set_current_jwt(header: dict[str, Any], claims: dict[str, Any], user: dict[
 
 MAX_TOKEN_LENGTH = 8192
 _TOKEN_TYPES = {"JWT", "AT+JWT", "APPLICATION/AT+JWT"}
-_BASE64URL_PATTERN = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def parse_token(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -286,37 +281,19 @@ def parse_token(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _decode_base64url(part: str) -> bytes:
-    """Decode base64url without padding or trailing bits: each token has one spelling."""
-    if not _BASE64URL_PATTERN.fullmatch(part):
-        raise InvalidToken("The token is not canonical base64url.")
     try:
-        data = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
-    except binascii.Error:
-        data = b""
-    if base64.urlsafe_b64encode(data).rstrip(b"=").decode() != part:
-        raise InvalidToken("The token is not canonical base64url.")
-    return data
+        if part:
+            return decode_base64url(part)
+    except ValueError:
+        pass
+    raise InvalidToken("The token is not canonical base64url.")
 
 
 def _parse_json_object(data: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(data.decode(), object_pairs_hook=_reject_duplicate_keys, parse_constant=_reject_constant)
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise InvalidToken("The token holds malformed JSON.")
-    return value
-
-
-def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("duplicate key")
-    return members
-
-
-def _reject_constant(constant: str) -> None:
-    raise ValueError(constant)
+        return parse_json_object(data)
+    except ValueError:
+        raise InvalidToken("The token holds malformed JSON.") from None
 
 
 def _check_header(header: dict[str, Any]) -> None:

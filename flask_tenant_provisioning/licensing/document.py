@@ -22,6 +22,8 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
+from ..encoding import decode_base64url, encode_base64url, parse_json_object
+
 
 class LicenseError(Exception):
     """There is no valid licence. `reason` says what is wrong, `advice` what to do about it, a sentence each."""
@@ -258,26 +260,18 @@ def parse_jws(text: str | bytes) -> Envelope:
 def sign_jws(key: Ed25519PrivateKey, kid: str, claims: Mapping[str, Any]) -> str:
     """Sign `claims` with `key` as a compact JWS."""
     header = {"alg": ALGORITHM, "kid": kid, "typ": JWS_TYPE}
-    signed = b".".join(_encode_base64url(json.dumps(part, separators=(",", ":")).encode()) for part in (header, claims))
-    return b".".join((signed, _encode_base64url(key.sign(signed)))).decode("ascii")
+    signed = ".".join(encode_base64url(json.dumps(part, separators=(",", ":")).encode()) for part in (header, claims))
+    return f"{signed}.{encode_base64url(key.sign(signed.encode()))}"
 
 
 def parse_strict_json(raw: bytes, name: str) -> dict[str, Any]:
     """Parse one JSON object in UTF-8, without duplicate keys, fractions or NaN. Raises `LicenseError`."""
     try:
-        value = json.loads(
-            raw.decode("utf-8"),
-            object_pairs_hook=_reject_duplicates,
-            parse_float=_reject_number,
-            parse_constant=_reject_number,
-        )
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
+        return parse_json_object(raw, parse_float=_reject_fraction)
+    except ValueError:
         raise LicenseError(
             f"The licence's {name} is not strict JSON: one object, no key twice, whole numbers.", ASK_VENDOR
-        )
-    return value
+        ) from None
 
 
 def is_printable_text(value: object) -> bool:
@@ -298,29 +292,15 @@ def _read_key_id(header: Mapping[str, Any]) -> str:
     return kid
 
 
-def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a key twice")
-    return members
-
-
-def _reject_number(literal: str) -> NoReturn:
-    raise ValueError("no whole number")
-
-
-def _encode_base64url(raw: bytes) -> bytes:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=")
+def _reject_fraction(literal: str) -> NoReturn:
+    raise ValueError("not a whole number")
 
 
 def _decode_base64url(part: bytes) -> bytes:
     try:
-        raw = base64.b64decode(part + b"=" * (-len(part) % 4), altchars=b"-_", validate=True)
+        return decode_base64url(part.decode("ascii"))
     except ValueError:
-        raw = None
-    if raw is None or _encode_base64url(raw) != part:
-        raise LicenseError("The licence is damaged: a part of it is not canonical base64url.", COPY_AGAIN)
-    return raw
+        raise LicenseError("The licence is damaged: a part of it is not canonical base64url.", COPY_AGAIN) from None
 
 
 PUBLIC_KEYS = "PROVISIONING_LICENSE_PUBLIC_KEYS"
