@@ -1,7 +1,7 @@
 """A licensed REST API that provisions tenants in any Flask app.
 
-A public name is imported when somebody first asks for it (PEP 562): whatever only looks into this package, such as
-another command of the host's or a run of its tests, does not wait for the API.
+Public names are imported at first use (PEP 562): code that only imports this package, such as another Flask command,
+does not load the API.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ if not TYPE_CHECKING:  # a type checker must go on to refuse a name that does no
     def __getattr__(name):
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        found = globals()[name] = getattr(import_module(_HOMES[name], __name__), name)
-        return found
+        value = globals()[name] = getattr(import_module(_HOMES[name], __name__), name)
+        return value
 
     def __dir__():
         return sorted({*globals(), *__all__})

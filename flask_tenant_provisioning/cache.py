@@ -11,51 +11,57 @@ V = TypeVar("V")
 
 
 class TTLCache(Generic[K, V]):
-    """Values by their keys, each for `seconds` from when it was asked for; of more than `most`, the oldest go."""
+    """A cache of values by key, safe among threads.
 
-    def __init__(self, clock: Callable[[], float], seconds: float, most: int = 10_000) -> None:
-        self._clock, self._seconds, self._most = clock, seconds, most
-        self._known: dict[K, tuple[float, V]] = {}
-        self._asking: dict[K, object] = {}
+    A value expires `seconds` after its load began. Beyond `max_size` entries the oldest ones are dropped.
+    """
+
+    def __init__(self, clock: Callable[[], float], seconds: float, max_size: int = 10_000) -> None:
+        self._clock, self._seconds, self._max_size = clock, seconds, max_size
+        self._entries: dict[K, tuple[float, V]] = {}
+        self._loading: dict[K, object] = {}
         self._lock = threading.Lock()
 
     def get(self, key: K) -> V | None:
-        """What is remembered of it."""
-        known = self._known.get(key)
+        """Return the cached value of `key`, or None if there is none or it has expired."""
+        known = self._entries.get(key)
         if known is None or not 0 <= self._clock() - known[0] < self._seconds:
             return None
         return known[1]
 
-    def renew(self, key: K, ask: Callable[[], V]) -> V:
-        """What `ask` says. It is remembered unless it is None, or was forgotten meanwhile: then it may be of before."""
-        at, mine = self._clock(), object()
-        self._asking[key] = mine
+    def load(self, key: K, load: Callable[[], V]) -> V:
+        """Call `load`, cache what it returns, and return it.
+
+        None is not cached, and neither is a value whose key was invalidated during the call: it may be stale.
+        """
+        started, token = self._clock(), object()
+        self._loading[key] = token
         try:
-            found = ask()
+            value = load()
             with self._lock:
-                if self._asking.get(key) is mine and found is not None and self._seconds:
-                    self._keep(key, at, found)
-            return found
+                if self._loading.get(key) is token and value is not None and self._seconds:
+                    self._store(key, started, value)
+            return value
         finally:
             with self._lock:
-                if self._asking.get(key) is mine:
-                    del self._asking[key]
+                if self._loading.get(key) is token:
+                    del self._loading[key]
 
-    def forget(self, keys: Iterable[K]) -> None:
-        """Ask anew for these."""
+    def invalidate(self, keys: Iterable[K]) -> None:
+        """Invalidate the entries of `keys`, and the loads of them in flight."""
         with self._lock:
-            for key in keys if self._known or self._asking else ():
-                self._known.pop(key, None)
-                self._asking.pop(key, None)
+            for key in keys if self._entries or self._loading else ():
+                self._entries.pop(key, None)
+                self._loading.pop(key, None)
 
     def invalidate_where(self, stale: Callable[[V], bool]) -> None:
-        """Ask anew for those of which `stale` says so, and for all that are being asked for."""
+        """Invalidate the entries that match `stale`, and every load in flight."""
         with self._lock:
-            self._known = {key: known for key, known in self._known.items() if not stale(known[1])}
-            self._asking.clear()
+            self._entries = {key: known for key, known in self._entries.items() if not stale(known[1])}
+            self._loading.clear()
 
-    def _keep(self, key: K, at: float, value: V) -> None:
-        self._known.pop(key, None)
-        while len(self._known) >= self._most:
-            del self._known[next(iter(self._known))]
-        self._known[key] = at, value
+    def _store(self, key: K, started: float, value: V) -> None:
+        self._entries.pop(key, None)
+        while len(self._entries) >= self._max_size:
+            del self._entries[next(iter(self._entries))]
+        self._entries[key] = started, value

@@ -11,7 +11,7 @@ import difflib
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Network
-from typing import Any, TypeVar
+from typing import Any
 
 from .config_checks import (
     MEMORY_STORAGE,
@@ -39,32 +39,27 @@ from .config_checks import (
     texts,
 )
 
+logger = logging.getLogger(__name__)
 PREFIX = "PROVISIONING_"
-T = TypeVar("T")
 
 
 def key(default: Any, meaning: str, check: Check, *, secret: bool = False) -> Any:
-    """Declare one key. ``None`` is always a legal value where it is the default; a `secret` value is never shown."""
+    """Declare one key.
+
+    `check` validates and converts a configured value. ``None`` is always valid where it is the default. The value of a
+    `secret` key is never shown.
+    """
     metadata = {"meaning": meaning, "check": check, "secret": secret}
     return dataclasses.field(default=default, repr=not secret, metadata=metadata)
 
 
-def inherit_annotations(cls: type[T]) -> type[T]:
-    """Let a dataclass to be have all keys that its bases declare, in their order: one dataclass for every theme.
-
-    Bases that were dataclasses themselves would do it too, but each of them takes a millisecond of the start.
-    """
-    cls.__annotations__ = {name: kind for base in cls.__bases__ for name, kind in base.__annotations__.items()}
-    return cls
-
-
 def config_name(name: str) -> str:
-    """How the field `name` is called in ``app.config``."""
+    """Return the name in ``app.config`` of the field `name`."""
     return f"{PREFIX}{name.upper()}"
 
 
 class ConfigurationError(Exception):
-    """The host's configuration cannot be used; the message says which key and what to do."""
+    """An invalid configuration or registration. The message names what is wrong and the fix."""
 
 
 PARTNER_ADMIN = (
@@ -95,8 +90,11 @@ def _check_roles(value: Any) -> dict[str, tuple[str, ...]]:
     return roles
 
 
-class MountKeys:
-    """The mount itself."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """The configuration of one mount. The field ``x`` is read from ``app.config["PROVISIONING_X"]``."""
+
+    # The mount itself
 
     edition: str = key(
         "enterprise",
@@ -110,8 +108,8 @@ class MountKeys:
     )
     mount: str = key(
         "blueprint",
-        "`blueprint`: the API is a part of the app, whose hooks run for it. `isolated`: a private app serves it behind "
-        "the prefix, and nothing of the app's comes between.",
+        "`blueprint`: the API is part of the app, and the app's request hooks run for it. `isolated`: a private app "
+        "serves everything below the prefix, without the app's request hooks.",
         choice("blueprint", "isolated"),
     )
     max_body_bytes: int = key(1024 * 1024, "The largest request body, in bytes.", number(1024, 1 << 30))
@@ -119,7 +117,8 @@ class MountKeys:
     server_threads: int | None = key(
         None,
         "How many threads each process of the host's server has, such as gunicorn's `--threads`. Long requests (slow "
-        "bodies, uploads, progress streams, downloads) may hold fewer than half of them. waitress is asked by itself.",
+        "bodies, uploads, progress streams, downloads) may occupy fewer than half of them. waitress's own number is "
+        "detected.",
         optional(number(1, 100_000)),
     )
     long_requests: int | None = key(
@@ -130,64 +129,65 @@ class MountKeys:
     )
     long_requests_per_partner: int | None = key(
         None,
-        "How many of these one partner may have at a time; 429 `too-many-long-requests` beyond. By default half of "
-        "them, rounded up.",
+        "How many long requests one partner may have at a time; 429 `too-many-long-requests` beyond. By default half "
+        "of `PROVISIONING_LONG_REQUESTS`, rounded up.",
         optional(number(1, 100_000)),
     )
     require_if_match: bool = key(
         False, "Demand `If-Match` on every write to a tenant that exists (428 without it).", flag
     )
-    idempotency_hours: int = key(24, "Hours for which an `Idempotency-Key` and its answer are kept.", number(1, 8760))
+    idempotency_hours: int = key(
+        24, "Hours for which an `Idempotency-Key` and its response are stored.", number(1, 8760)
+    )
     request_id_key: str = key(
         "request_id",
-        "Where the app keeps its own id of a request, as an attribute of `g` or a key of the WSGI environ; the API's "
-        "answers, events and log then bear it.",
+        "Where the app stores its own request id: an attribute of `g` or a key of the WSGI environ. The API's "
+        "responses, events and log lines then carry that id.",
         text,
     )
     problem_base_uri: str | None = key(
-        None, "What `type` of a problem begins with; by default the mount's own `/problems/`.", text
+        None, "The base URI of a problem's `type`; by default the mount's own `/problems/`.", text
     )
     public_docs: bool = key(
-        True, "`False` asks `tenant:read` for `/openapi.json`, `/docs` and `/problems/{code}`.", flag
+        True, "`False` requires `tenant:read` for `/openapi.json`, `/docs` and `/problems/{code}`.", flag
     )
 
-
-class DatabaseKeys:
-    """The engine, where the extension makes it, and the tables."""
+    # The database engine and the tables
 
     database_url: str | None = key(
         None,
-        "SQLAlchemy URL, used where `init_app` is given no database. Without either: SQLite in the instance folder.",
+        "SQLAlchemy URL, used if `init_app` is given no database. Without either: SQLite in the instance folder.",
         text,
         secret=True,
     )
     database_options: dict[str, Any] = key(
         None,
-        "Further options for SQLAlchemy's `create_engine`, where the extension makes the engine.",
+        "Further options for SQLAlchemy's `create_engine`, if the extension creates the engine.",
         text_mapping,
         secret=True,
     )
     statement_timeout_seconds: int = key(
         10,
-        "After how long PostgreSQL ends a statement (503), where the extension makes the engine; 0 leaves it to the "
-        "server, as does `PROVISIONING_DATABASE_POOLER` = `transaction`.",
+        "PostgreSQL's statement timeout in seconds (503 beyond), if the extension creates the engine; 0 leaves it to "
+        "the server, as does `PROVISIONING_DATABASE_POOLER` = `transaction`.",
         number(0, 3600),
     )
     database_pooler: str | None = key(
         None,
-        "What lends connections to PostgreSQL in between. `transaction` (PgBouncer's `pool_mode`, Supavisor, …): "
-        "connections ask for no startup options and prepare no statements. `session`: they do both. Without it a "
-        "pooler is recognised, and logged.",
+        "The mode of a connection pooler in front of PostgreSQL. `transaction` (PgBouncer's `pool_mode`, Supavisor, "
+        "…): connections send no startup options and prepare no statements. `session`: they do both. If unset, a "
+        "pooler is detected and logged.",
         choice("transaction", "session"),
     )
     sqlite_synchronous: str = key(
         "FULL",
-        "`FULL`: an answered write outlives a power cut; `NORMAL`: only a crash of the process, and writes are faster.",
+        "`FULL`: a committed write survives a power failure; `NORMAL`: only a crash of the process, but writes are "
+        "faster.",
         choice("FULL", "NORMAL"),
     )
     table_prefix: str = key(
         "provisioning_",
-        "What the name of every table begins with.",
+        "The prefix of every table's name.",
         regex(r"[a-z_][a-z0-9_]{0,19}", "1 to 20 of a-z, 0-9 and _, not beginning with a digit"),
     )
     auto_migrate: bool | None = key(
@@ -196,23 +196,21 @@ class DatabaseKeys:
         flag,
     )
     transaction_attempts: int = key(
-        6, "How often a write is tried when the database reports a serialization failure.", number(1, 50)
+        6, "How many times a write is attempted if the database reports a serialization failure.", number(1, 50)
     )
 
-
-class AccessKeys:
-    """Secrets, claims and roles, and the tokens of an isolated mount."""
+    # Secrets, token claims and roles, and the tokens of an isolated mount
 
     secret_key: str | None = key(
         None,
-        "Seals list cursors; the same in every process. By default derived from `SECRET_KEY`, else `JWT_SECRET_KEY`.",
+        "Signs list cursors; the same in every process. By default derived from `SECRET_KEY`, else `JWT_SECRET_KEY`.",
         text,
         secret=True,
     )
     encryption_keys: tuple[str, ...] = key(
         (),
-        "Encrypt the secrets in the database; the same in every process. The first one seals, the others still open "
-        "what they sealed. By default derived from the secret that seals list cursors.",
+        "Encrypt the secrets in the database; the same in every process. The first key encrypts, all of them decrypt. "
+        "By default derived from the secret that signs list cursors.",
         check_encryption_keys,
         secret=True,
     )
@@ -222,227 +220,203 @@ class AccessKeys:
         regex(r"[ !#-\[\]-~]{1,100}", "1 to 100 printable ASCII characters without quote or backslash"),
     )
     roles: dict[str, tuple[str, ...]] = key(
-        None, "Which permissions each role grants; replaces the default map.", _check_roles
+        None, "The permissions that each role grants; replaces the default mapping.", _check_roles
     )
-    admin_roles: tuple[str, ...] = key(("provisioning-admin",), "The roles that see every partner's tenants.", texts)
-    roles_claim: str = key("roles", "The claim that holds the roles; a dotted path walks into objects.", text)
+    admin_roles: tuple[str, ...] = key(
+        ("provisioning-admin",), "The roles that can access every partner's tenants.", texts
+    )
+    roles_claim: str = key("roles", "The claim that holds the roles; a dotted path reads a nested claim.", text)
     partner_claim: str = key(
         "partner_id",
-        "The claim that names the partner; a dotted path walks into objects. A token without it is refused with 403 "
+        "The claim that names the partner; a dotted path reads a nested claim. A token without it is refused with 403 "
         "`partner-missing`, except an administrator's.",
         text,
     )
     partner_from_sub: bool = key(
-        False, "Let `sub` name the partner where the claim is absent: each `sub` is then a partner of its own.", flag
+        False, "Use `sub` as the partner if the partner claim is absent: each `sub` is then its own partner.", flag
     )
     permissions_claim: str | None = key(
-        "permissions", "The claim that, where present, narrows what the roles grant; None: none does.", optional(text)
+        "permissions",
+        "The claim that, if present, restricts what the roles grant; None: no claim does.",
+        optional(text),
     )
     jwt_secret_key: str | None = key(
         None,
-        "The key of an isolated mount's tokens. With any `PROVISIONING_JWT_*`, neither `JWT_*` nor the app's "
-        "`JWTManager` counts for it.",
+        "The shared key that verifies an isolated mount's tokens. If any `PROVISIONING_JWT_*` key is set, the mount "
+        "ignores `JWT_*` and the app's `JWTManager`.",
         text,
         secret=True,
     )
-    jwt_public_key: str | None = key(None, "The same, for RS256, ES256 and their like (PEM).", check_pem)
-    jwt_private_key: str | None = key(
-        None, "What `flask provisioning token` signs with, where they are signed so (PEM).", check_pem, secret=True
+    jwt_public_key: str | None = key(
+        None, "The public key (PEM) that verifies them, for RS256, ES256 and similar.", check_pem
     )
-    jwt_algorithm: str | None = key(None, "The algorithm of an isolated mount's tokens; HS256 where unset.", text)
-    jwt_decode_algorithms: tuple[str, ...] | None = key(None, "Further algorithms, of the same kind.", texts)
+    jwt_private_key: str | None = key(
+        None,
+        "The private key (PEM) with which `flask provisioning token` signs, for RS256, ES256 and similar.",
+        check_pem,
+        secret=True,
+    )
+    jwt_algorithm: str | None = key(None, "The algorithm of an isolated mount's tokens; HS256 if unset.", text)
+    jwt_decode_algorithms: tuple[str, ...] | None = key(None, "Further accepted algorithms, of the same kind.", texts)
     jwt_decode_audience: str | tuple[str, ...] | None = key(
-        None, "The audience that they must name; of several, one.", text_or_texts
+        None, "The audience that tokens must name; at least one if several are listed.", text_or_texts
     )
     jwt_decode_issuer: str | tuple[str, ...] | None = key(
-        None, "The issuer that they must name; of several, one.", text_or_texts
+        None, "The issuer that tokens must name; one of them if several are listed.", text_or_texts
     )
     jwt_decode_leeway: int | None = key(
-        None, "By how many seconds their clock may differ; 0 where unset.", number(0, 3600)
+        None, "The accepted clock difference in seconds for `exp`, `nbf` and `iat`; 0 if unset.", number(0, 3600)
     )
     token_cache_size: int = key(
-        4096, "How many verified tokens a process remembers; 0 verifies each one anew.", number(0, 1_000_000)
+        4096,
+        "How many verified tokens a process caches; 0 verifies the signature at every request.",
+        number(0, 1_000_000),
     )
 
-    @property
-    def own_jwt(self) -> dict[str, Any]:
-        """The ``JWT_*`` settings of this mount's own, as Flask-JWT-Extended names and takes them."""
-        found = {name.upper(): value for name, value in vars(self).items() if name.startswith("jwt_")}
-        return {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in found.items()
-            if value is not None
-        }
-
-
-class PartnerKeys:
-    """The registry of partners."""
+    # Partners
 
     partner_registration: str = key(
         "automatic",
-        "`automatic` registers a partner when it first calls; with `admin` only an administrator does, and others are "
-        "refused.",
+        "`automatic` registers a partner at its first request; with `admin` only an administrator registers partners, "
+        "and requests of others are refused.",
         choice("automatic", "admin"),
     )
     partner_cache_seconds: int = key(
         1,
-        "For how many seconds a process may go by what it knows of a partner; 0 asks the database at every request. "
-        "It must be the same in all processes.",
+        "For how many seconds a process may cache a partner's status; 0 asks the database at every request. It must "
+        "be the same in all processes.",
         number(0, 3600),
     )
 
-
-class LimitKeys:
-    """Rate limits, which need the extra `limiter`."""
+    # Rate limits; they need the extra `limiter`
 
     rate_limits: dict[str, str] = key(
         None,
         "How many requests each partner may send to each class of routes (`read`, `write`, `bulk`), for example "
-        "`{'read': '600/minute', 'write': '10/second;120/minute'}`; a class that is not named has no limit.",
+        "`{'read': '600/minute', 'write': '10/second;120/minute'}`; a class without an entry has no limit.",
         check_rate_limits,
     )
     rate_limit_storage: str = key(
         MEMORY_STORAGE,
-        "Where they are counted, as a URL of `limits`: `memory://` counts in each process by itself, Redis for all of "
-        "them. Without effect where the app has a `Limiter` of its own, whose storage counts.",
+        "The storage of the counts, as a URL of `limits`: `memory://` counts per process, Redis across all processes. "
+        "Ignored if the app has its own `Limiter`, whose storage is then used.",
         check_rate_limit_storage,
         secret=True,
     )
 
+    # Tenants: plans, fields and retention
 
-class TenantKeys:
-    """What tenants may have, and for how many days."""
-
-    plans: tuple[str, ...] | None = key(None, "The plans that exist; any text where unset.", texts)
+    plans: tuple[str, ...] | None = key(None, "The plans that tenants can have; any text if unset.", texts)
     phone_e164: bool = key(False, "Accept only valid E.164 numbers; needs the extra `phone`.", check_phone_e164)
     retention_days: int = key(30, "Days during which a deleted tenant can be restored.", number(0, 36_500))
     event_retention_days: int = key(30, "Days for which events stay in the feed.", number(1, 36_500))
     erasure_days: int = key(
         7,
-        "Days after a purge until everything that says who the tenant was is erased from its events, bulk jobs and "
-        "remembered answers, at the latest when its events go; 0: with the workers' next round of maintenance.",
+        "Days after a purge until all personal data of the tenant is erased from its events, bulk jobs and stored "
+        "responses, at the latest when its events are removed; 0: with the workers' next maintenance run.",
         number(0, 36_500),
     )
 
-
-class TenantSettingsKeys:
-    """What tenants and partners set by `provisioning.settings`."""
+    # Settings of tenants and partners (`provisioning.settings`)
 
     settings_history: int = key(
         100,
-        "How many versions of a tenant's or a partner's settings are kept to be read and rolled back to.",
+        "How many versions of a tenant's or a partner's settings are kept, for the history and for rollbacks.",
         number(1, 10_000),
     )
     settings_cache_seconds: int = key(
         1,
-        "For how many seconds a process may go by the settings that it has read; 0 reads them anew each time. What it "
-        "changes itself it knows at once.",
+        "For how many seconds a process may cache settings; 0 reads them from the database each time. A process sees "
+        "its own changes at once.",
         number(0, 3600),
     )
 
-
-class BulkKeys:
-    """The limits of one bulk job."""
+    # Bulk jobs
 
     bulk_max_rows: int = key(1_000_000, "How many rows a bulk upload may have.", number(1, 100_000_000))
     bulk_max_bytes: int = key(
-        1 << 30, "How many bytes a bulk upload may have, as it is sent and once unpacked.", number(1024, 1 << 40)
+        1 << 30, "The largest bulk upload in bytes, both as sent and unpacked.", number(1024, 1 << 40)
     )
-    upload_seconds: int = key(
-        1800, "How many seconds a bulk upload may take in all, however steadily it comes.", number(10, 86_400)
-    )
+    upload_seconds: int = key(1800, "How many seconds a bulk upload may take in total.", number(10, 86_400))
     bulk_atomic_rows: int = key(10_000, "How many rows a bulk job with `mode=atomic` may have.", number(1, 1_000_000))
     bulk_atomic_bytes: int = key(
         5 << 20,
-        "How many bytes a bulk job with `mode=atomic` may have, as it is sent, once unpacked, and as rows of JSON: one "
-        "transaction does all of it, and a worker needs some six times as much memory.",
+        "How many bytes a bulk job with `mode=atomic` may have: as sent, unpacked, and as rows of JSON. One "
+        "transaction applies all of it, and a worker needs about six times as much memory.",
         number(1024, 1 << 30),
     )
     bulk_open_jobs: int = key(
-        100, "How many bulk jobs of one partner may be under way at a time, uploads too.", number(1, 100_000)
+        100, "How many unfinished bulk jobs one partner may have, uploads in progress included.", number(1, 100_000)
     )
     bulk_retention_days: int = key(30, "For how many days a bulk job and its results are kept.", number(1, 3650))
     bulk_kept_bytes: int = key(
         1 << 30,
-        "How many bytes the rows and results of one partner's ended bulk jobs may have, packed: those of the oldest "
-        "are dropped first, some minutes after.",
+        "How many compressed bytes of rows and results are kept of one partner's finished bulk jobs; beyond that, "
+        "those of the oldest jobs are dropped within minutes.",
         number(0, 1 << 50),
     )
 
-
-class WebhookKeys:
-    """What partners may have, and what the operator allows beyond the public network."""
+    # Webhooks: their number, and the URLs that they may be sent to
 
     webhook_limit: int = key(20, "How many webhook endpoints a partner may have.", number(0, 10_000))
     webhook_schemes: tuple[str, ...] = key(
         ("https",),
-        "The schemes of URLs that webhooks may be sent to; `http` is for receivers inside.",
+        "The schemes of URLs that webhooks may be sent to; `http` is for internal receivers.",
         check_url_schemes,
     )
     webhook_ports: tuple[int, ...] = key((443, 8443), "The ports of such URLs; `[]` allows any.", check_ports)
     webhook_allowed_networks: tuple[IPv4Network | IPv6Network, ...] = key(
         (),
-        "Internal networks that webhooks may be sent to all the same, for example `['10.1.0.0/16']`. Any partner who "
-        "may manage webhooks reaches everything there.",
+        "Internal networks that webhooks may be sent to, for example `['10.1.0.0/16']`. Any partner that may manage "
+        "webhooks can send requests to every host in them.",
         check_networks,
     )
 
-
-class WorkKeys:
-    """Who does it, and how."""
+    # The work that follows a commit, and its workers
 
     engine: str = key(
         "embedded",
-        "Who does what follows a commit: `embedded`, a thread of each serving process from its first request on; "
-        "`external`, `flask provisioning worker` alone; `celery`, the workers of the host's Celery app.",
+        "What runs the work that follows a commit: `embedded`, a thread of each serving process from its first "
+        "request on; `external`, only `flask provisioning worker`; `celery`, the workers of the host's Celery app.",
         check_engine,
     )
     worker_threads: int = key(8, "How many steps a worker, or a Celery task, runs at once.", number(1, 1000))
     worker_poll_seconds: int = key(
-        2, "How often an idle worker looks for work that other processes have left.", number(1, 3600)
+        2, "Seconds between two polls of an idle worker for work that is due.", number(1, 3600)
     )
     worker_lease_seconds: int = key(
-        30, "After how long others take over the work of a worker that has died.", number(1, 3600)
+        30, "Seconds after which other workers take over the work of one that has died.", number(1, 3600)
     )
 
-
-class LicenseKeys:
-    """Where it is, and what it is believed by."""
+    # The licence and the keys that verify it
 
     license_file: str | None = key(None, "Path of the vendor's signed licence file.", text)
-    license: str | None = key(None, "The signed licence itself, where there is no file.", text, secret=True)
+    license: str | None = key(None, "The signed licence itself, instead of a file.", text, secret=True)
     license_public_keys: dict[str, str] = key(
         None, "The vendor's Ed25519 public keys (PEM or base64) by key id.", check_public_keys, secret=True
     )
     license_revoked: tuple[str, ...] = key((), "Key ids and licence ids that are no longer trusted.", texts)
     license_reload_seconds: int = key(
-        5, "How often, at most, the licence file is looked at for a change.", number(0, 86_400)
+        5, "The shortest interval in seconds between two checks of the licence file for changes.", number(0, 86_400)
     )
     install_id: str | None = key(None, "This installation's id, which a licence may be bound to.", text)
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-@inherit_annotations
-class Config(
-    MountKeys,
-    DatabaseKeys,
-    AccessKeys,
-    PartnerKeys,
-    LimitKeys,
-    TenantKeys,
-    TenantSettingsKeys,
-    BulkKeys,
-    WebhookKeys,
-    WorkKeys,
-    LicenseKeys,
-):
-    """The configuration of one mount. A field ``x`` is read from ``app.config["PROVISIONING_X"]``."""
+    @property
+    def jwt_overrides(self) -> dict[str, Any]:
+        """The ``JWT_*`` keys of an isolated mount, under the names and in the types that Flask-JWT-Extended expects."""
+        keys = {name.upper(): value for name, value in vars(self).items() if name.startswith("jwt_")}
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in keys.items()
+            if value is not None
+        }
 
     @classmethod
     def read(cls, config: Mapping[str, Any], overrides: Mapping[str, Any]) -> Config:
-        """Read the keys from a Flask config; `overrides` are one mount's own, by field name.
+        """Read and validate all keys of a Flask config.
 
-        Raises `ConfigurationError` that names every key at fault at once.
+        `overrides` are this mount's own values, by field name; they win. Raises `ConfigurationError` that names every
+        invalid key at once.
         """
         values = _check_values(dataclasses.fields(cls), config, overrides)
         values["roles"] = values["roles"] or DEFAULT_ROLES
@@ -452,15 +426,13 @@ class Config(
         return cls(**values)
 
 
-logger = logging.getLogger(__name__)
-
-
 def _check_values(
     fields: Iterable[dataclasses.Field[Any]], config: Mapping[str, Any], overrides: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The value of each of `fields`, by name; a key of ours in `config` that none of them declares is logged.
+    """Validate the configured value of each of `fields` and return the values by field name.
 
-    Raises `ConfigurationError` that names every key at fault at once.
+    Logs a warning for every ``PROVISIONING_*`` key in `config` that does not exist. Raises `ConfigurationError` that
+    names every invalid key at once.
     """
     declared = {field.name: field for field in fields}
     given = {key[len(PREFIX) :].lower(): value for key, value in config.items() if key.startswith(PREFIX)}
@@ -475,9 +447,9 @@ def _check_values(
         value = overrides.get(name, given.get(name, field.default))
         try:
             values[name] = value if value is None is field.default else field.metadata["check"](value)
-        except ValueError as wanted:
+        except ValueError as expected:
             shown = "" if field.metadata["secret"] else f", not {value!r}"
-            faults.append(f"{config_name(name)} must be {wanted}{shown}.")
+            faults.append(f"{config_name(name)} must be {expected}{shown}.")
     if faults:
         raise ConfigurationError("\n".join(faults))
     return values

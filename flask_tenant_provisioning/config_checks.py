@@ -1,7 +1,7 @@
 """Checks of configuration values. Each takes the configured value and returns the value to use.
 
-A check raises `ValueError` with the wanted form ("a whole number from 1 to 10"), from which the message of a
-`ConfigurationError` is built. Rate limits are parsed by `limits`, which is imported at their first use.
+A check raises `ValueError` with the expected form ("a whole number from 1 to 10"), from which the message of a
+`ConfigurationError` is built. Rate limits are parsed by `limits`, which is imported at first use.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Check = Callable[[Any], Any]
 
 
 def text(value: Any) -> str:
-    """A text."""
+    """Require a text that is not empty."""
     if type(value) in (int, float):
         raise ValueError("a text (in an environment variable, a number within double quotes)")
     if not isinstance(value, str) or not value:
@@ -30,19 +30,19 @@ def text(value: Any) -> str:
 
 
 def flag(value: Any) -> bool:
-    """True or False, and nothing that only counts as such."""
+    """Require True or False; 0 and 1 are not accepted."""
     if not isinstance(value, bool):
         raise ValueError("True or False (in an environment variable, true or false)")
     return value
 
 
 def optional(check: Check) -> Check:
-    """What `check` takes, or None."""
+    """Return a check that accepts None and what `check` accepts."""
     return lambda value: None if value is None else check(value)
 
 
 def number(low: int, high: int) -> Check:
-    """A whole number, both ends included."""
+    """Return a check that requires a whole number from `low` to `high`, both included."""
 
     def check(value: Any) -> int:
         if type(value) is not int or not low <= value <= high:
@@ -53,7 +53,7 @@ def number(low: int, high: int) -> Check:
 
 
 def choice(*allowed: str) -> Check:
-    """One of `allowed`."""
+    """Return a check that requires one of `allowed`."""
 
     def check(value: Any) -> str:
         if value not in allowed:
@@ -63,67 +63,70 @@ def choice(*allowed: str) -> Check:
     return check
 
 
-def regex(pattern: str, wanted: str) -> Check:
-    """A text that `pattern` matches whole; `wanted` says so to people."""
+def regex(pattern: str, expected: str) -> Check:
+    """Return a check that requires a text which `pattern` matches entirely; `expected` describes it for people."""
 
     def check(value: Any) -> str:
         if not isinstance(value, str) or not re.fullmatch(pattern, value):
-            raise ValueError(wanted)
+            raise ValueError(expected)
         return value
 
     return check
 
 
 def is_text(value: Any) -> bool:
-    """Whether `value` is a text that is not empty."""
+    """Return whether `value` is a text that is not empty."""
     return isinstance(value, str) and value != ""
 
 
 def is_text_list(value: Any) -> bool:
-    """Whether `value` is a list of such."""
+    """Return whether `value` is a list, tuple or set of texts, none of them empty."""
     return isinstance(value, list | tuple | set | frozenset) and all(map(is_text, value))
 
 
 def texts(value: Any) -> tuple[str, ...]:
-    """A list of texts."""
+    """Require a list of texts, none of them empty."""
     if not is_text_list(value):
         raise ValueError("a list of texts, none of them empty")
     return tuple(value)
 
 
 def text_or_texts(value: Any) -> str | tuple[str, ...]:
-    """A text, or a list with one at least."""
+    """Require a text, or a list with at least one text."""
     if not is_text(value) and not (value and is_text_list(value)):
         raise ValueError("a text or a list of texts, none of them empty")
     return value if isinstance(value, str) else tuple(value)
 
 
 def text_mapping(value: Any) -> dict[str, Any]:
-    """A mapping of names to whatever."""
+    """Require a mapping whose keys are texts; its values can be anything."""
     if not isinstance(value, Mapping) or not all(map(is_text, value)):
         raise ValueError("a mapping of names to values")
     return dict(value)
 
 
 def check_encryption_keys(value: Any) -> tuple[str, ...]:
+    """Require a list of texts of at least 16 characters."""
     if not isinstance(value, list | tuple) or not all(is_text(key) and len(key) >= 16 for key in value):
         raise ValueError("a list of texts, each of 16 characters or more")
     return tuple(value)
 
 
 def check_pem(value: Any) -> str:
-    """A key; line ends that a file of environment variables wrote out are line ends again."""
-    found = text(value).removeprefix("\ufeff")
-    return found.replace("\\r", "").replace("\\n", "\n") if found.startswith("-----BEGIN") else found
+    """Require a text. In PEM, line ends that an environment file wrote out as ``\\n`` become line ends again."""
+    pem = text(value).removeprefix("\ufeff")
+    return pem.replace("\\r", "").replace("\\n", "\n") if pem.startswith("-----BEGIN") else pem
 
 
 def check_phone_e164(value: Any) -> bool:
+    """Require a flag, and the extra `phone` where it is True."""
     if flag(value) and importlib.util.find_spec("phonenumbers") is None:
         raise ValueError("False, or pip install 'flask-tenant-provisioning[phone]'")
     return bool(value)
 
 
 def check_url_schemes(value: Any) -> tuple[str, ...]:
+    """Require a list out of ``https`` and ``http``."""
     if not value or not is_text_list(value) or not {"https", "http"}.issuperset(value):
         raise ValueError("a list out of 'https' and 'http'")
     return tuple(value)
@@ -134,12 +137,14 @@ def _is_port(value: Any) -> bool:
 
 
 def check_ports(value: Any) -> tuple[int, ...]:
+    """Require a list of ports from 1 to 65535."""
     if not isinstance(value, list | tuple | set | frozenset) or not all(map(_is_port, value)):
         raise ValueError("a list of whole numbers from 1 to 65535")
     return tuple(value)
 
 
 def check_networks(value: Any) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Require a list of IP networks in CIDR notation."""
     try:
         return tuple(map(ip_network, texts(value)))
     except ValueError as error:
@@ -149,18 +154,20 @@ def check_networks(value: Any) -> tuple[IPv4Network | IPv6Network, ...]:
 
 
 def check_engine(value: Any) -> str:
+    """Require the name of an engine, and the extra `celery` for ``celery``."""
     if choice("embedded", "external", "celery")(value) == "celery" and importlib.util.find_spec("celery") is None:
         raise ValueError("'embedded' or 'external', or pip install 'flask-tenant-provisioning[celery]'")
     return str(value)
 
 
 def check_public_keys(value: Any) -> dict[str, str]:
+    """Require a mapping of key id to public key; the keys are parsed when a licence is verified."""
     if not isinstance(value, Mapping) or not all(map(is_text, [*value, *value.values()])):
         raise ValueError("a mapping of key id to public key, both texts")
     return dict(value)
 
 
-#: The classes of routes: what reads, what writes, and uploads of many rows.
+#: The classes of routes that rate limits distinguish; `bulk` is for uploads.
 RATE_CLASSES = ("read", "write", "bulk")
 MEMORY_STORAGE = "memory://"
 INSTALL_LIMITER = "pip install 'flask-tenant-provisioning[limiter]'"
@@ -170,31 +177,31 @@ _MAX_WINDOW_SECONDS = 10 * 366 * 86_400
 
 
 def has_flask_limiter() -> bool:
-    """Whether Flask-Limiter is installed."""
+    """Return whether Flask-Limiter is installed."""
     return importlib.util.find_spec("flask_limiter") is not None
 
 
 def parse_rate_limits(text: Any) -> tuple[RateLimitItem, ...]:
-    """The limits that `text` names, the one of the shortest window first. Raises `ValueError` that says what is wanted.
+    """Parse limits such as ``10/second;600/minute``, the shortest window first.
 
-    Each has a window of its own, of ten years at most.
+    Each limit has a window of its own, of ten years at most. Raises `ValueError` with the expected form.
     """
     from limits import parse_many
 
     try:
-        found = sorted(parse_many(text), key=_window_seconds)
+        items = sorted(parse_many(text), key=_window_seconds)
     except ValueError as error:
         raise ValueError(f"a limit such as {_RATE_LIMIT_EXAMPLES}") from error
-    windows = {*map(_window_seconds, found)}
-    if len(windows) < len(found) or max(windows) > _MAX_WINDOW_SECONDS:
+    windows = {*map(_window_seconds, items)}
+    if len(windows) < len(items) or max(windows) > _MAX_WINDOW_SECONDS:
         raise ValueError(f"limits such as {_RATE_LIMIT_EXAMPLES}, each for a time of its own, of ten years at most")
-    if not all(0 < item.amount <= _MAX_REQUESTS for item in found):
+    if not all(0 < item.amount <= _MAX_REQUESTS for item in items):
         raise ValueError(f"a limit such as {_RATE_LIMIT_EXAMPLES}, of 1 request or more")
-    return tuple(found)
+    return tuple(items)
 
 
 def check_rate_limits(value: Any) -> dict[str, str]:
-    """A mapping of classes of routes to limits."""
+    """Require a mapping of route classes to rate limits, and the extra `limiter` unless it is empty."""
     if not isinstance(value, Mapping) or not {*RATE_CLASSES}.issuperset(value):
         raise ValueError(f"a mapping of {', '.join(map(repr, RATE_CLASSES))} to limits such as {_RATE_LIMIT_EXAMPLES}")
     if value and not has_flask_limiter():
@@ -202,13 +209,13 @@ def check_rate_limits(value: Any) -> dict[str, str]:
     for kind, text in value.items():
         try:
             parse_rate_limits(text)
-        except ValueError as wanted:
-            raise ValueError(f"a mapping that names for {kind!r} {wanted}") from wanted
+        except ValueError as expected:
+            raise ValueError(f"a mapping that names for {kind!r} {expected}") from expected
     return dict(value)
 
 
 def check_rate_limit_storage(value: Any) -> str:
-    """The URL of a storage that `limits` can use here."""
+    """Require the URL of a storage of `limits` whose driver is installed."""
     if value == MEMORY_STORAGE:
         return MEMORY_STORAGE
     if not isinstance(value, str) or not value:
@@ -220,7 +227,7 @@ def check_rate_limit_storage(value: Any) -> str:
 
 
 def _require_storage_scheme(scheme: str) -> None:
-    """Raise `ValueError` where nothing stores at a URL of this scheme, or its driver is not installed."""
+    """Raise `ValueError` if `limits` has no storage for URLs of this scheme, or its driver is not installed."""
     from limits import storage
 
     kind = vars(storage)["SCHEMES"].get(scheme)
@@ -232,5 +239,5 @@ def _require_storage_scheme(scheme: str) -> None:
 
 
 def _window_seconds(item: RateLimitItem) -> int:
-    """For how many seconds a limit holds."""
+    """Return the length of a limit's window in seconds."""
     return item.get_expiry()

@@ -73,6 +73,33 @@ _DECODER = json.JSONDecoder(
 )
 
 
+def parse_json_object(data: bytes, parse_float: Callable[[str], Any] = float) -> dict[str, Any]:
+    """Parse one JSON object in UTF-8, without duplicate keys and NaN. Raises `ValueError`.
+
+    `parse_float` converts each number with a fraction or an exponent, and may raise `ValueError`.
+    """
+    try:
+        value = json.loads(
+            data.decode(), object_pairs_hook=_parse_members, parse_float=parse_float, parse_constant=_reject_nan
+        )
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if not isinstance(value, dict):
+        raise ValueError("not an object")
+    return value
+
+
+def _parse_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("duplicate key")
+    return members
+
+
+def _reject_nan(constant: str) -> None:
+    raise ValueError(constant)
+
+
 def _require_shallow(text: str) -> None:
     """Count brackets outside of texts before the parser recurses into them: what it nests costs it stack."""
     depth = 0
@@ -107,6 +134,19 @@ def decode_base64(text: str) -> bytes:
     """Standard base64 in its one canonical form. Raises `ValueError`."""
     raw = base64.b64decode(text, validate=True)
     if encode_base64(raw) != text:
+        raise ValueError("not canonical")
+    return raw
+
+
+def encode_base64url(raw: bytes) -> str:
+    """Encode as base64url without padding (RFC 7515 §2)."""
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+
+
+def decode_base64url(text: str) -> bytes:
+    """Decode canonical base64url without padding. Raises `ValueError` for any other spelling."""
+    raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    if encode_base64url(raw) != text:
         raise ValueError("not canonical")
     return raw
 

@@ -29,24 +29,24 @@ from typing import Any, ClassVar, NamedTuple
 
 
 class Fault(NamedTuple):
-    """One thing wrong with the input: a stable code and a sentence. Where it stands is the pointer's business."""
+    """One fault in the input: a stable code and a sentence. The pointer that goes with it says where."""
 
     code: str
     detail: str
 
 
 class ProvisioningError(Exception):
-    """Root of every error that this package answers over HTTP as a problem document (RFC 9457)."""
+    """Root of all errors that the API returns as problem documents (RFC 9457)."""
 
     code: ClassVar[str] = "internal-error"
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Internal error"
-    #: What the caller of the API can do about it; shown at ``GET /problems/{code}``.
+    #: The advice to the caller of the API; shown at ``GET /problems/{code}``.
     remedy: ClassVar[str] = "Report the request id to the operator of this API."
-    #: Whether it is one host's own, and stands in the catalogue of its mounts alone.
-    of_host: ClassVar[bool] = False
-    #: Whether a repeated request with the same ``Idempotency-Key`` is to meet it again, where its status is final.
-    lasting = True
+    #: True for a class made by `TenantProvisioning.map_error`; only that host's mounts list it.
+    is_host_error: ClassVar[bool] = False
+    #: True if the response to a final status is stored and returned again for the same ``Idempotency-Key``.
+    is_replayable = True
 
     def __init__(
         self,
@@ -64,8 +64,8 @@ class ProvisioningError(Exception):
 
 
 def iter_problem_classes(root: type[ProvisioningError] = ProvisioningError) -> Iterator[type[ProvisioningError]]:
-    """Every class of problem of this package, the root first, one per code."""
-    if root.of_host:
+    """Iterate over `root` and all its subclasses in this package, one per code; classes made for a host are skipped."""
+    if root.is_host_error:
         return
     yield root
     for child in root.__subclasses__():
@@ -73,7 +73,7 @@ def iter_problem_classes(root: type[ProvisioningError] = ProvisioningError) -> I
 
 
 class InvalidInput(ProvisioningError):
-    """What came in is wrong (400); `errors` lists all of it at once, each with an RFC 6901 pointer."""
+    """The input is invalid (400); `errors` lists every fault, each with a JSON pointer (RFC 6901)."""
 
     status = 400
     code = "validation-error"
@@ -82,7 +82,7 @@ class InvalidInput(ProvisioningError):
 
 
 class MalformedJSON(InvalidInput):
-    """The body is not one JSON value that every parser would read alike."""
+    """The body is not a single JSON value that every parser reads alike."""
 
     code = "malformed-json"
     title = "Malformed JSON"
@@ -93,7 +93,7 @@ class MalformedJSON(InvalidInput):
 
 
 class InvalidParameter(InvalidInput):
-    """The query asks for something that this operation does not know, or in a way that it does not take."""
+    """A query parameter is unknown to this operation or has an invalid value."""
 
     code = "invalid-parameter"
     title = "Invalid query parameter"
@@ -101,15 +101,17 @@ class InvalidParameter(InvalidInput):
 
 
 class InvalidCursor(InvalidInput):
-    """The cursor was changed, or was made for another list: other filters, another order, another partner."""
+    """The cursor was altered or belongs to another list: other filters, another order or another partner."""
 
     code = "invalid-cursor"
     title = "Invalid cursor"
-    remedy = "Use `next` as it was answered, with the same filters and sort; start again without `cursor` otherwise."
+    remedy = (
+        "Send `next` exactly as it was returned, with the same filters and sort; otherwise restart without `cursor`."
+    )
 
 
 class InvalidIdempotencyKey(InvalidInput):
-    """The header `Idempotency-Key` holds no key."""
+    """The header `Idempotency-Key` holds no valid key."""
 
     code = "invalid-idempotency-key"
     title = "Invalid Idempotency-Key"
@@ -117,7 +119,7 @@ class InvalidIdempotencyKey(InvalidInput):
 
 
 class Unauthenticated(ProvisioningError):
-    """Nobody proved who is calling (401), with an RFC 6750 challenge."""
+    """The request is not authenticated (401); the response carries an RFC 6750 challenge."""
 
     status = 401
     code = "authentication-required"
@@ -126,7 +128,7 @@ class Unauthenticated(ProvisioningError):
 
 
 class InvalidToken(Unauthenticated):
-    """The token does not prove who is calling."""
+    """The token is not valid for this API."""
 
     code = "invalid-token"
     title = "Invalid token"
@@ -134,7 +136,7 @@ class InvalidToken(Unauthenticated):
 
 
 class TokenExpired(Unauthenticated):
-    """The token was good once; its time is over."""
+    """The token was valid and has expired."""
 
     code = "token-expired"
     title = "Token expired"
@@ -142,7 +144,7 @@ class TokenExpired(Unauthenticated):
 
 
 class Forbidden(ProvisioningError):
-    """Who calls may not do this (403)."""
+    """The caller lacks a permission (403)."""
 
     status = 403
     code = "insufficient-permission"
@@ -151,7 +153,7 @@ class Forbidden(ProvisioningError):
 
 
 class PartnerMissing(Forbidden):
-    """The token does not name the partner on whose behalf its bearer calls."""
+    """The token does not name the partner on whose behalf the caller acts."""
 
     code = "partner-missing"
     title = "Partner missing"
@@ -159,11 +161,11 @@ class PartnerMissing(Forbidden):
 
 
 class PartnerSuspended(Forbidden):
-    """The operator has suspended the partner: none of its requests is let pass."""
+    """The operator has suspended the partner: all its requests are refused."""
 
     code = "partner-suspended"
     title = "Partner suspended"
-    remedy = "Ask the operator why; your tenants stay as they are meanwhile."
+    remedy = "Ask the operator for the reason; your tenants are not changed while you are suspended."
 
 
 class PartnerNotRegistered(Forbidden):
@@ -171,31 +173,31 @@ class PartnerNotRegistered(Forbidden):
 
     code = "partner-not-registered"
     title = "Partner not registered"
-    remedy = "Ask the operator to register you, under the partner that your token names."
+    remedy = "Ask the operator to register the partner that your token names."
 
 
 class QuotaExceeded(Forbidden):
-    """There are as many tenants, webhooks, or bulk jobs under way, as are allowed."""
+    """The quota of tenants, webhooks or unfinished bulk jobs is used up."""
 
     code = "quota-exceeded"
     title = "Quota exceeded"
-    remedy = "Delete what is no longer needed, or ask the operator for a larger quota."
+    remedy = "Delete what you no longer need, or ask the operator for a larger quota."
 
 
 class PlanNotAllowed(Forbidden):
-    """The operator lets the partner put tenants on other plans alone."""
+    """The operator does not allow this partner to use the plan."""
 
     code = "plan-not-allowed"
     title = "Plan not allowed"
-    remedy = "Choose one of the plans in `allowed`, or ask the operator for this one."
+    remedy = "Choose one of the plans in `allowed`, or ask the operator to allow this one."
 
 
 class LicenseExpired(Forbidden):
-    """The operator's licence for this API has ended, and its days of grace too."""
+    """The operator's licence for this API has expired, and its grace period is over."""
 
     code = "license-expired"
     title = "Licence expired"
-    remedy = "The operator must renew the licence; reading, suspending and deleting go on meanwhile."
+    remedy = "The operator must renew the licence; reading, suspending and deleting still work."
 
 
 class NotFound(ProvisioningError):
@@ -208,7 +210,7 @@ class NotFound(ProvisioningError):
 
 
 class TenantNotFound(NotFound):
-    """There is no such tenant: it never was, was purged, or belongs to another partner."""
+    """The tenant does not exist: the id is unknown, was purged, or belongs to another partner."""
 
     code = "tenant-not-found"
     title = "Tenant not found"
@@ -216,7 +218,7 @@ class TenantNotFound(NotFound):
 
 
 class PartnerNotFound(NotFound):
-    """There is no such partner, or not for this caller, which look the same."""
+    """The partner does not exist, or this caller may not see it; both look the same."""
 
     code = "partner-not-found"
     title = "Partner not found"
@@ -224,7 +226,7 @@ class PartnerNotFound(NotFound):
 
 
 class WebhookNotFound(NotFound):
-    """There is no such webhook: it never was, was deleted, or belongs to another partner."""
+    """The webhook does not exist: the id is unknown, was deleted, or belongs to another partner."""
 
     code = "webhook-not-found"
     title = "Webhook not found"
@@ -232,7 +234,7 @@ class WebhookNotFound(NotFound):
 
 
 class DeliveryNotFound(NotFound):
-    """There is no such delivery: it never was, went with its webhook, or belongs to another partner."""
+    """The delivery does not exist: the id is unknown, was deleted with its webhook, or belongs to another partner."""
 
     code = "delivery-not-found"
     title = "Delivery not found"
@@ -240,68 +242,68 @@ class DeliveryNotFound(NotFound):
 
 
 class SettingsVersionNotFound(NotFound):
-    """There is no such version of these settings: it never was, or is older than those that are kept."""
+    """The settings have no such version, or it is older than the versions that are kept."""
 
     code = "settings-version-not-found"
-    title = "No such version of the settings"
-    remedy = "Choose one that the history of these settings lists."
+    title = "Settings version not found"
+    remedy = "Choose a version that the history of these settings lists."
+
+
+class BulkJobNotFound(NotFound):
+    """The bulk job does not exist, or this caller may not see it; both look the same."""
+
+    code = "bulk-job-not-found"
+    title = "Bulk job not found"
+    remedy = "Check the id. Jobs are removed some time after they have finished."
 
 
 class CursorExpired(ProvisioningError):
-    """The cursor of the feed is older than what is kept (410): events that its reader has not seen are gone."""
+    """The feed's cursor is older than the events that are kept (410): its reader has missed events."""
 
     code = "cursor-expired"
     status = 410
     title = "Cursor expired"
-    remedy = "Read your tenants anew with `GET /tenants`, then follow the feed from its beginning, without `after`."
-
-
-class BulkJobNotFound(NotFound):
-    """There is no such bulk job, or not for this caller, which look the same."""
-
-    code = "bulk-job-not-found"
-    title = "No such bulk job"
-    remedy = "Check the id. Jobs are removed some time after they have ended."
+    remedy = "Read all your tenants again with `GET /tenants`, then read the feed from its beginning, without `after`."
 
 
 class Conflict(ProvisioningError):
-    """The request does not fit the present state (409)."""
+    """The request conflicts with the current state (409)."""
 
     status = 409
     code = "conflict"
     title = "Conflict"
-    remedy = "Read the resource again and decide anew."
+    remedy = "Read the resource again and repeat the request if it still applies."
 
 
 class TenantExists(Conflict):
-    """Another tenant of the same partner holds an email or external id that must be unique."""
+    """Another tenant of the same partner has this email or external id, which must be unique."""
 
     code = "tenant-exists"
-    title = "Tenant exists already"
-    remedy = "`field` names what is taken. Use the tenant in `conflicting_tenant`, or choose another value."
+    title = "Tenant already exists"
+    remedy = "`field` names the value that is taken. Use the tenant in `conflicting_tenant`, or choose another value."
 
 
 class InvalidState(Conflict):
-    """The tenant, or the bulk job, is in a state in which this cannot be done to it."""
+    """The operation is not possible in the current state of the tenant or the bulk job."""
 
     code = "invalid-state"
-    title = "Not possible in this state"
+    title = "Invalid state"
     remedy = (
         "The state that `detail` names does not allow this. "
-        "A deleted tenant can only be read, restored and purged; a bulk job that has ended stays as it is."
+        "A deleted tenant can only be read, restored and purged; a finished bulk job cannot be changed."
     )
 
 
 class PlanLimitExceeded(Conflict):
-    """The tenant uses more than the plan that it is to be put on allows."""
+    """The tenant uses more than the new plan allows."""
 
     code = "plan-limit-exceeded"
     title = "Plan limit exceeded"
-    remedy = "Let the tenant use less of what `limits` names, or choose a plan that allows as much."
+    remedy = "Reduce the usage that `limits` names, or choose a plan that allows it."
 
 
 class WebhookDisabled(Conflict):
-    """Nothing is sent to a webhook that is disabled."""
+    """The webhook is disabled: nothing is sent to it."""
 
     code = "webhook-disabled"
     title = "Webhook disabled"
@@ -309,40 +311,40 @@ class WebhookDisabled(Conflict):
 
 
 class SettingsOutdated(Conflict):
-    """What an earlier version of the settings held is not valid any more: its rules have changed since."""
+    """An earlier version of the settings is no longer valid, because the rules have changed since."""
 
     code = "settings-outdated"
-    title = "Settings of another time"
-    remedy = "`errors` says what is no longer valid. Send the settings that you want instead."
+    title = "Settings outdated"
+    remedy = "`errors` lists what is no longer valid. Send the settings that you want instead."
 
 
 class IdempotencyInProgress(Conflict):
-    """The first request with this Idempotency-Key has not been answered yet."""
+    """The first request with this `Idempotency-Key` has not finished yet."""
 
     code = "idempotency-in-progress"
-    title = "Still in progress"
+    title = "Request in progress"
     remedy = "Repeat the request with the same key after `Retry-After` seconds."
 
 
+class DuplicateRow(Conflict):
+    """An earlier row of the same upload is for the same tenant."""
+
+    code = "duplicate-row"
+    title = "Duplicate row"
+    remedy = "Keep one row for each tenant in the upload: `first_row` is the one that was used."
+
+
 class IdempotencyKeyReused(ProvisioningError):
-    """The Idempotency-Key was used for another request (422)."""
+    """The `Idempotency-Key` was used before for a different request (422)."""
 
     status = 422
     code = "idempotency-key-reused"
     title = "Idempotency-Key reused"
-    remedy = "Use a new key for each new request; the same key is for repeating the very same one."
-
-
-class DuplicateRow(Conflict):
-    """An earlier row of the same upload means the same tenant."""
-
-    code = "duplicate-row"
-    title = "Another row means the same tenant"
-    remedy = "Leave one row a tenant in the upload: `first_row` is the one that counted."
+    remedy = "Use a new key for each new request; reuse a key only to repeat exactly the same request."
 
 
 class Refused(ProvisioningError):
-    """HTTP itself forbids it: the method, the media type, the size or a precondition (4xx)."""
+    """The request violates HTTP: its method, media type, size or a precondition (4xx)."""
 
     status = 400
     code = "bad-request"
@@ -356,7 +358,7 @@ class Refused(ProvisioningError):
 
 
 class MethodNotAllowed(Refused):
-    """There is something at this path, but not for this method."""
+    """The path exists, but not for this method."""
 
     status = 405
     code = "method-not-allowed"
@@ -365,25 +367,25 @@ class MethodNotAllowed(Refused):
 
 
 class NotAcceptable(Refused):
-    """The header `Accept` admits none of the media types in which this can be answered."""
+    """The header `Accept` admits none of the media types that this operation can return."""
 
     status = 406
     code = "not-acceptable"
     title = "Not acceptable"
-    remedy = "Accept one of the media types in which this is answered: mostly `application/json` alone."
+    remedy = "Accept a media type that this operation returns, in most cases `application/json`."
 
 
 class PreconditionFailed(Refused):
-    """The resource is not in the version that `If-Match` or `If-None-Match` demands."""
+    """The resource's version does not satisfy `If-Match` or `If-None-Match`."""
 
     status = 412
     code = "precondition-failed"
     title = "Precondition failed"
-    remedy = "Read the resource again and repeat with its new ETag; `detail` says where the tag itself was changed."
+    remedy = "Read the resource again and repeat with its new ETag; `detail` says if the tag itself was altered."
 
 
 class PreconditionRequired(Refused):
-    """This API takes writes only from callers who say which version they have seen."""
+    """This API accepts a write only with `If-Match`, which prevents lost updates."""
 
     status = 428
     code = "precondition-required"
@@ -392,7 +394,7 @@ class PreconditionRequired(Refused):
 
 
 class BodyTooLarge(Refused):
-    """The body is larger than this API takes."""
+    """The body is larger than this API accepts."""
 
     status = 413
     code = "body-too-large"
@@ -406,67 +408,69 @@ class BodyTooSlow(Refused):
     status = 408
     code = "body-too-slow"
     title = "Body too slow"
-    remedy = "Send the request again over a faster connection; `detail` states what arrived in which time."
+    remedy = "Send the request again over a faster connection; `detail` states how much arrived in how much time."
 
 
 class UnsupportedMediaType(Refused):
-    """The body is of a media type, or in an encoding, that this operation does not take."""
+    """The operation does not accept the body's media type or encoding."""
 
     status = 415
     code = "unsupported-media-type"
     title = "Unsupported media type"
-    remedy = "Send the body as one of the media types in `accepted`, in an encoding of `Accept-Encoding`, else plain."
+    remedy = "Send the body as a media type in `accepted`, in an encoding of `Accept-Encoding` or without encoding."
 
 
 class RateLimited(Refused):
-    """The partner has sent more requests than it may in this time; `violated-policies` names the limit."""
+    """The partner has exceeded a rate limit; `violated-policies` names it."""
 
     status = 429
     code = "rate-limited"
     title = "Too many requests"
-    remedy = "Send it again after `Retry-After` seconds. The header `RateLimit` of other answers says what is left."
+    remedy = (
+        "Repeat the request after `Retry-After` seconds. The `RateLimit` header of each response says what is left."
+    )
 
 
 class TooManyLongRequests(Refused):
-    """The partner has as many slow bodies, uploads, progress streams and downloads under way as it may (429)."""
+    """The partner has reached its limit of concurrent slow bodies, uploads, progress streams and downloads (429)."""
 
     status = 429
     code = "too-many-long-requests"
     title = "Too many long requests"
-    remedy = "Wait until one of your uploads, streams or downloads has ended, at least `Retry-After` seconds."
+    remedy = "Wait until one of your uploads, streams or downloads has finished, at least `Retry-After` seconds."
 
 
 class MalformedUpload(InvalidInput):
-    """What are the upload's rows cannot be told (400): it breaks off, or a JSON array, a table or a gzip is broken."""
+    """The upload cannot be split into rows (400): it is truncated, or its JSON array, table or gzip data is broken."""
 
     code = "malformed-upload"
     title = "Malformed upload"
-    remedy = "Correct the file, at `line` where that is named, and send it again: nothing of it was kept."
+    remedy = "Correct the file, at `line` if it is given, and send it again: nothing of it was stored."
 
 
 class UploadTooLarge(BodyTooLarge):
-    """The upload, or a row of it, passes a limit (413)."""
+    """The upload, or one of its rows, exceeds a limit (413)."""
 
     code = "upload-too-large"
     title = "Upload too large"
-    remedy = "Send several smaller uploads; `detail` states the limit. Nothing of this one was kept."
+    remedy = "Send several smaller uploads; `detail` states the limit. Nothing of this one was stored."
 
 
 class UploadTooSlow(BodyTooSlow):
-    """The upload comes too slowly, pauses for too long, or takes too long in all (408)."""
+    """The upload arrives too slowly, pauses for too long, or takes too long in total (408)."""
 
     code = "upload-too-slow"
     title = "Upload too slow"
-    remedy = "Send the upload again, packed with gzip or in smaller parts: nothing of it was kept."
+    remedy = "Send the upload again, compressed with gzip or in smaller parts: nothing of it was stored."
 
 
 class SecretUnavailable(ProvisioningError):
-    """A secret in the database cannot be opened: the operator's encryption key for it is missing (503)."""
+    """A secret in the database cannot be decrypted: the operator's encryption key for it is missing (503)."""
 
     status = 503
     code = "secret-unavailable"
     title = "Secret unavailable"
-    remedy = "The operator must give `PROVISIONING_ENCRYPTION_KEYS` the key back; or have a new secret made."
+    remedy = "The operator must restore the key in `PROVISIONING_ENCRYPTION_KEYS`; or create a new secret."
 
     def __init__(self, detail: str | None = None, **members: Any) -> None:
         members.setdefault("headers", {"Retry-After": "60"})
@@ -474,7 +478,7 @@ class SecretUnavailable(ProvisioningError):
 
 
 class StorageUnavailable(ProvisioningError):
-    """The database is unreachable, busy beyond patience, or its tables are missing (503)."""
+    """The database is unreachable or overloaded, or its tables are missing (503)."""
 
     status = 503
     code = "storage-unavailable"
@@ -487,7 +491,7 @@ class StorageUnavailable(ProvisioningError):
 
 
 class ServerBusy(ProvisioningError):
-    """As many slow bodies, uploads, progress streams and downloads are under way as the server can hold (503)."""
+    """The server has reached its limit of concurrent slow bodies, uploads, progress streams and downloads (503)."""
 
     status = 503
     code = "server-busy"

@@ -24,15 +24,16 @@ from .workers.kinds import WORK_KINDS
 
 
 class DatabaseHealthSchema(StrictSchema):
-    """The database answers, after so many milliseconds; it is `read-only` while it refuses writes."""
+    """The database: the time of its response in milliseconds, and `read-only` while it refuses writes."""
 
     status = fields.String(validate=validate.OneOf(("ok", "read-only")))
     latency_ms = fields.Float()
 
 
 class WorkerHealthSchema(StrictSchema):
-    """How much waits for a worker: steps and deliveries that are due, bulk jobs, and events without their place in the
-    feed, together; and for how many seconds the first of them all has."""
+    """The backlog of the workers, all kinds of work together (steps, deliveries, bulk jobs, events without a position
+    in the feed): the number of due items, and the age of the oldest in seconds.
+    """
 
     status = fields.String(validate=validate.OneOf(("ok", "late")))
     due = fields.Integer()
@@ -40,8 +41,9 @@ class WorkerHealthSchema(StrictSchema):
 
 
 class HealthSchema(StrictSchema):
-    """`degraded` where the workers are late or the database takes no writes; a database that does not answer is a
-    problem document (503)."""
+    """`degraded` if the workers are late or the database is read-only. An unreachable database is a problem document
+    (503).
+    """
 
     status = fields.String(validate=validate.OneOf(("ok", "degraded")))
     database = fields.Nested(DatabaseHealthSchema)
@@ -60,17 +62,17 @@ routes = Routes()
     problems=(InvalidParameter, StorageUnavailable),
 )
 def read_health(call: Request) -> Response:
-    """See whether the database answers, and whether the workers keep up."""
+    """Report whether the database responds and whether the workers keep up."""
     call.asked(NO_QUERY)
     return call.answer(check_health(call.mount.storage))
 
 
-#: A worker that is further behind than this, in seconds, is late.
+#: Workers are late if the oldest due work is older than this, in seconds.
 LATE_SECONDS = 60.0
 
 
 def check_health(storage: Storage, stopwatch: Callable[[], float] = time.perf_counter) -> dict[str, Any]:
-    """The health of one mount. Raises `StorageUnavailable` where the database does not answer."""
+    """Return the health of one mount. Raises `StorageUnavailable` if the database does not respond."""
     begun = stopwatch()
     waiting = read_backlog(storage)
     latency = (stopwatch() - begun) * 1000
@@ -84,7 +86,7 @@ def check_health(storage: Storage, stopwatch: Callable[[], float] = time.perf_co
 
 
 def read_backlog(storage: Storage) -> dict[str, tuple[int, float]]:
-    """Return how much of each kind of work waits for a worker, and for how many seconds the first of it has."""
+    """Return by kind of work how many items are due, and the age of the oldest in seconds."""
     now = storage.clock()
     return {name: (waiting.due, _get_age(waiting.since, now)) for name, waiting in storage.read(read_lag).items()}
 
@@ -93,31 +95,31 @@ def _get_age(since: str | None, now: float) -> float:
     return 0.0 if since is None else max(0.0, now - datetime.fromisoformat(since).timestamp())
 
 
-#: Of each kind no more is looked at: the answer comes soon, however much is due.
+#: At most so many items of each kind are counted, which bounds the time of a health check.
 MAX_COUNTED = 10_000
 
 
 class Lag(NamedTuple):
-    """How much waits, and since when the first of it does; None where nothing waits."""
+    """The number of due items, and the time of the oldest; None if nothing is due."""
 
     due: int
     since: str | None
 
 
 class HealthSQL:
-    """The statement of one storage."""
+    """The backlog query of one storage."""
 
     def __init__(self, storage: Storage) -> None:
         waiting = [kind.waiting(storage).limit(MAX_COUNTED).subquery() for kind in WORK_KINDS]
         counted: list[Any] = [
-            select(literal_column(str(place)), func.count(), func.min(found.c.since))
-            for place, found in enumerate(waiting)
+            select(literal_column(str(place)), func.count(), func.min(backlog.c.since))
+            for place, backlog in enumerate(waiting)
         ]
         self.lag = Statement(union_all(*counted), storage.engine.dialect)
 
 
 def read_lag(session: Session) -> dict[str, Lag]:
-    """Return how far behind the workers are with each kind of work, by its name."""
+    """Return the backlog of each kind of work, by its name."""
     now = {"now": format_instant(session.storage.clock())}
-    found = session.run(session.storage.once(HealthSQL).lag, now).fetchall()
-    return {WORK_KINDS[place].name: Lag(due, since) for place, due, since in sorted(found)}
+    rows = session.run(session.storage.once(HealthSQL).lag, now).fetchall()
+    return {WORK_KINDS[place].name: Lag(due, since) for place, due, since in sorted(rows)}

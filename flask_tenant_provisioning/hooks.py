@@ -1,7 +1,7 @@
-"""Functions that a host registers: the arguments they may ask for, and checks that calling them does their work.
+"""Functions that a host registers: the arguments that they may request, and checks that calling them does their work.
 
-The functions run in threads without an event loop. A coroutine function or a generator function is refused when it is
-registered; a plain function that returns an awaitable or a generator is detected when it has been called.
+They run in threads without an event loop. A coroutine function or a generator function is refused when it is
+registered; a plain function that returns an awaitable or a generator is detected after the call.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from marshmallow.fields import Dict, Field, Function, List, Method, Nested, Tupl
 
 from .config import ConfigurationError
 
-#: A function of the host's, which registering it leaves as it is.
+#: The type of a registered function, which the decorators return unchanged.
 F = TypeVar("F", bound=Callable[..., Any])
-#: What a hook can take part in.
+#: The operations that a hook can be registered for.
 HOOK_OPERATIONS = (
     "tenant.create",
     "tenant.update",
@@ -30,52 +30,53 @@ HOOK_OPERATIONS = (
     "tenant.move",
     "tenant.purge",
 )
-#: What a hook can ask for, by the names of its parameters.
+#: The arguments that a hook can request by naming a parameter.
 HOOK_ARGUMENTS = frozenset({"session", "tenant", "before", "principal", "operation"})
-#: What a function can ask for that says how much of a limit is used.
+#: The arguments that a usage function can request.
 USAGE_ARGUMENTS = frozenset({"session", "tenant"})
-#: What a step, its undo and an export can ask for.
+#: The arguments that a step, its undo and an export can request.
 STEP_ARGUMENTS = frozenset({"tenant", "context"})
-#: What an archive can ask for.
+#: The arguments that an archive can request.
 ARCHIVE_ARGUMENTS = frozenset({"name", "stream", "sha256", "tenant", "context"})
-
-
-def get_requested_arguments(function: Callable[..., Any], offered: frozenset[str], what: str) -> frozenset[str]:
-    """Return which of `offered` the function asks for. Raises `ConfigurationError` where it asks for more."""
-    parameters = inspect.signature(function).parameters
-    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return offered
-    needed = {name for name, parameter in parameters.items() if parameter.default is inspect.Parameter.empty}
-    if strangers := needed - offered:
-        names = ", ".join(sorted(offered))
-        raise ConfigurationError(
-            f"The {what} {get_function_name(function)!r} asks for {min(strangers)!r}; there is {names}."
-        )
-    return offered & parameters.keys()
-
-
-#: What a marshmallow field calls while it loads, checks and dumps.
+#: The methods that marshmallow calls on a field to load, validate and dump.
 _FIELD_METHODS = ("deserialize", "serialize", "_deserialize", "_serialize", "_validate")
-#: By which of these marshmallow 4 and 3 know the methods of a schema that `post_load` and its like decorate.
+#: The attribute by which marshmallow 4 and 3 mark a schema's methods that `post_load` and similar decorate.
 _HOOK_ATTRIBUTES = ("__marshmallow_hook__", "_marshmallow_hook")
 
 
 class NotRunError(TypeError):
-    """A function of the host's returned an awaitable or a generator: its work has not been done."""
+    """A function of the host's returned an awaitable or a generator, so that its body has not run."""
+
+
+def get_requested_arguments(function: Callable[..., Any], offered: frozenset[str], what: str) -> frozenset[str]:
+    """Return the names in `offered` that the function has as parameters; all of them if it takes ``**kwargs``.
+
+    Raises `ConfigurationError` for a parameter without a default that is not in `offered`.
+    """
+    parameters = inspect.signature(function).parameters
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return offered
+    needed = {name for name, parameter in parameters.items() if parameter.default is inspect.Parameter.empty}
+    if unknown := needed - offered:
+        names = ", ".join(sorted(offered))
+        raise ConfigurationError(
+            f"The {what} {get_function_name(function)!r} has the parameter {min(unknown)!r}; available are {names}."
+        )
+    return offered & parameters.keys()
 
 
 def get_function_name(function: Any) -> str:
-    """The name of a function; that of its class for an object that is called like one."""
+    """Return the name of a function, or the class name of a callable object."""
     function = _unwrap_partials(function)
     return str(getattr(function, "__name__", type(function).__name__))
 
 
 def require_sync_function(function: Any, what: str, *, may_yield: bool = False) -> None:
-    """Check that calling `function` does its work. `may_yield` allows a generator function, whose values are read.
+    """Require a function whose call does its work. `may_yield` allows a generator function, whose values are read.
 
-    Raises `ConfigurationError` that says what to do for what cannot be called, for a coroutine function, an
-    asynchronous generator function and, unless it `may_yield`, a generator function; for an object whose
-    ``__call__`` is one, and for a `functools.partial` of one.
+    Raises `ConfigurationError` with the fix for an object that cannot be called, for a coroutine function, an async
+    generator function and, unless `may_yield`, a generator function; also for an object whose ``__call__`` is one, and
+    for a `functools.partial` of one.
     """
     if not callable(function):
         raise ConfigurationError(f"The {what} must be a function, not {function!r}.")
@@ -90,7 +91,7 @@ def require_sync_function(function: Any, what: str, *, may_yield: bool = False) 
 
 
 def require_sync_schema(schema: Schema) -> None:
-    """Check every function by which `schema` loads, validates and dumps, as `require_sync_function` does."""
+    """Apply `require_sync_function` to every function by which `schema` loads, validates and dumps."""
     kind = type(schema)
     for name in dir(kind):
         method = getattr(kind, name)
@@ -102,7 +103,7 @@ def require_sync_schema(schema: Schema) -> None:
 
 
 def require_result(result: Any, what: str, *, may_yield: bool = False) -> Any:
-    """Return what a function of the host's returned. Raises `NotRunError` where its work has not been done."""
+    """Return `result`, the return value of a host's function. Raises `NotRunError` for an awaitable or a generator."""
     if result is None or type(result) in (bool, int, str):
         return result
     if inspect.isawaitable(result) or hasattr(result, "__aiter__"):
@@ -115,7 +116,7 @@ def require_result(result: Any, what: str, *, may_yield: bool = False) -> Any:
 
 
 def _iter_field_functions(schema: Schema, field: Field[Any]) -> Iterator[Callable[..., Any]]:
-    """Every function that marshmallow calls for `field`, and for the fields within it."""
+    """Iterate over all functions that marshmallow calls for `field` and for the fields nested in it."""
     yield from (getattr(field, name) for name in _FIELD_METHODS)
     yield from field.validators
     yield from (default for default in (field.load_default, field.dump_default) if callable(default))

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -29,37 +28,37 @@ from .web.errors import register_error_handlers
 
 
 def install_isolated_mount(app: Flask, mount: Mount, mounts: dict[str, Mount]) -> None:
-    """Let the private app serve what is below the prefix."""
+    """Serve the mount by its private app, in front of the host's WSGI callable."""
     register_error_handlers(mount.app, mount)
     mount.entrance = app.wsgi_app = IsolatedMiddleware(app, mount, mounts)  # type: ignore[method-assign]
 
 
 class IsolatedMiddleware:
-    """Takes what is below the prefix of `mount`, and leaves the rest to what was there before, `behind` it.
+    """WSGI middleware that serves requests below the prefix of `mount` and passes all others on to `wrapped`.
 
-    A mount of the same app at a longer prefix keeps its requests, and so does a route of the host's own below the
-    prefix, where no route of the API has its path.
+    Another mount of the app at a longer prefix keeps its requests. So does a route of the host's below the prefix,
+    unless a route of the API matches the path.
     """
 
     def __init__(self, host: Flask, mount: Mount, mounts: Mapping[str, Mount]) -> None:
-        self.behind: Any = host.wsgi_app
+        self.wrapped: Any = host.wsgi_app
         self._host = host
         self._mount = mount
         self._mounts = mounts
         self._prefix = mount.settings.url_prefix
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        serves = self._mount.app.wsgi_app if self._takes(environ) else self.behind
-        found: Iterable[bytes] = serves(environ, start_response)
-        return found
+        wsgi_app = self._mount.app.wsgi_app if self._is_served_here(environ) else self.wrapped
+        response: Iterable[bytes] = wsgi_app(environ, start_response)
+        return response
 
-    def _takes(self, environ: dict[str, Any]) -> bool:
+    def _is_served_here(self, environ: dict[str, Any]) -> bool:
         path = f"/{environ.get('PATH_INFO', '').lstrip('/')}"
-        if not _is_below(path, self._prefix) or self._is_another_mounts(path):
+        if not _is_below(path, self._prefix) or self._is_below_another_mount(path):
             return False
-        return not self._host_routes or self._is_ours(environ)
+        return not self._host_routes or self._is_api_path(environ)
 
-    def _is_another_mounts(self, path: str) -> bool:
+    def _is_below_another_mount(self, path: str) -> bool:
         others = (mount.settings.url_prefix for mount in self._mounts.values() if mount.served)
         return any(len(prefix) > len(self._prefix) and _is_below(path, prefix) for prefix in others)
 
@@ -67,8 +66,11 @@ class IsolatedMiddleware:
     def _host_routes(self) -> HostRoutes:
         return HostRoutes(self._host, self._prefix)
 
-    def _is_ours(self, environ: dict[str, Any]) -> bool:
-        """Whether a route of the API matches, or none of the host's; a wrong method is for whoever has the path."""
+    def _is_api_path(self, environ: dict[str, Any]) -> bool:
+        """Return whether a route of the API matches, or no route of the host's does.
+
+        If only the method does not match, the request goes to the side that has the path.
+        """
         place = {"path_info": environ.get("PATH_INFO", ""), "default_method": environ["REQUEST_METHOD"]}
         adapter = self._mount.app.url_map.bind("", **place)
         try:
@@ -83,27 +85,27 @@ def _is_below(path: str, prefix: str) -> bool:
 
 
 class HostRoutes:
-    """What the host routes below `prefix`, as it stands at the first request. Empty, and so false, for most hosts."""
+    """The host's routes below `prefix`, as they are at the first request. It is falsy if there are none."""
 
     def __init__(self, host: Flask, prefix: str) -> None:
-        theirs = host.url_map
+        url_map = host.url_map
         self._host = host
         self._map = Map(
             [rule.empty() for rule in list_rules_below(host, prefix)],
-            default_subdomain=theirs.default_subdomain,
-            strict_slashes=theirs.strict_slashes,
-            merge_slashes=theirs.merge_slashes,
-            converters=theirs.converters,
-            host_matching=theirs.host_matching,
+            default_subdomain=url_map.default_subdomain,
+            strict_slashes=url_map.strict_slashes,
+            merge_slashes=url_map.merge_slashes,
+            converters=url_map.converters,
+            host_matching=url_map.host_matching,
         )
 
     def __bool__(self) -> bool:
         return any(True for _ in self._map.iter_rules())
 
     def match(self, environ: dict[str, Any], *, with_method: bool) -> bool:
-        """Whether the host has an answer of its own: its view's, a redirect, or, unless `with_method`, a 405."""
+        """Return whether the host would respond by a view, a redirect or, unless `with_method`, a 405."""
         try:
-            self._map.bind_to_environ(environ, *self._place()).match()
+            self._map.bind_to_environ(environ, *self._get_server_and_subdomain()).match()
         except RequestRedirect:
             return True
         except MethodNotAllowed:
@@ -112,8 +114,8 @@ class HostRoutes:
             return False
         return True
 
-    def _place(self) -> tuple[str | None, str | None]:
-        """Server name and subdomain, as Flask binds them."""
+    def _get_server_and_subdomain(self) -> tuple[str | None, str | None]:
+        """Return the server name and the subdomain to bind, as Flask chooses them."""
         if self._map.host_matching:
             return None, None
         if self._host.subdomain_matching:
@@ -122,18 +124,20 @@ class HostRoutes:
 
 
 def list_rules_below(app: Flask, prefix: str) -> list[Rule]:
-    """The rules of `app` at `prefix` or below it."""
+    """Return the rules of `app` at `prefix` or below it."""
     return [rule for rule in app.url_map.iter_rules() if f"{rule.rule}/".startswith(f"{prefix}/")]
 
 
-#: What holds for every request to the host, whoever serves it.
+#: The host's keys that apply to all requests, those to the private app too.
 _HOST_KEYS = {"MAX_CONTENT_LENGTH", "TRUSTED_HOSTS"}
-#: How Flask behaves in development. None of it may come between an error and its problem document.
+#: Flask's development behaviour is off, so that every error becomes a problem document.
 _PRODUCTION = {"DEBUG": False, "TESTING": False, "PROPAGATE_EXCEPTIONS": False}
 
 
 class HostBackedConfig(flask_config.Config):
-    """The private app's settings. Those that the host lends are read there each time: it may change them."""
+    """The private app's configuration. Keys that come from the host are read there at each access, since it may change
+    them.
+    """
 
     def __init__(self, own: flask_config.Config, host: Flask, *, with_jwt: bool) -> None:
         super().__init__(own.root_path, own)
@@ -141,49 +145,51 @@ class HostBackedConfig(flask_config.Config):
         self._with_jwt = with_jwt
 
     def __getitem__(self, key: str) -> Any:
-        return self._host.config[key] if self._lends(key) else super().__getitem__(key)
+        return self._host.config[key] if self._is_host_key(key) else super().__getitem__(key)
 
     def get(self, key: str, default: Any = None) -> Any:
-        return self[key] if self._lends(key) else super().get(key, default)
+        return self[key] if self._is_host_key(key) else super().get(key, default)
 
-    def _lends(self, key: str) -> bool:
-        return key in self._host.config and (key in _HOST_KEYS or (self._with_jwt and self._verifies(key)))
+    def _is_host_key(self, key: str) -> bool:
+        return key in self._host.config and (key in _HOST_KEYS or (self._with_jwt and self._affects_verification(key)))
 
-    def _verifies(self, key: str) -> bool:
-        """Whether the host's tokens are checked by this; a manager takes ``SECRET_KEY`` where no other is set."""
+    def _affects_verification(self, key: str) -> bool:
+        """Return whether this key affects token verification. Flask-JWT-Extended falls back to ``SECRET_KEY``."""
         return key.startswith("JWT_") or (key == "SECRET_KEY" and find_jwt_manager(self._host) is not None)
 
 
 class _NullSessionInterface(SessionInterface):
-    """Reads no cookie and writes none."""
+    """A session interface that reads no cookie and sets none."""
 
     def open_session(self, app: Flask, request: Request) -> None:
         return None
 
 
 class PrivateApp(Flask):
-    """Serves one mount of `host`, whose settings say whether the host's JWT settings and loaders hold in it."""
+    """The app that serves one mount of `host`. It verifies tokens with the host's JWT configuration and loaders, unless
+    `settings` has its own.
+    """
 
     session_interface = _NullSessionInterface()
 
     def __init__(self, host: Flask, settings: Config) -> None:
         super().__init__(__name__, static_folder=None, instance_path=host.instance_path)
         self._host = host
-        self.authority = Authority(self, None if settings.own_jwt else host)
-        self.config = HostBackedConfig(self.config, host, with_jwt=not settings.own_jwt)
-        self.config.update(_PRODUCTION, **_complete_jwt_config(settings.own_jwt))
+        self.authority = Authority(self, None if settings.jwt_overrides else host)
+        self.config = HostBackedConfig(self.config, host, with_jwt=not settings.jwt_overrides)
+        self.config.update(_PRODUCTION, **_complete_jwt_config(settings.jwt_overrides))
         manager = QuietManager(self)
-        if not settings.own_jwt:
+        if not settings.jwt_overrides:
             _use_host_loaders(manager, host)
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """As any app's; but what it builds are the host's URLs, for hooks of the host's that call `url_for`."""
-        found = super().create_url_adapter(request)
-        if found is not None:
-            found.build = functools.partial(self._built, request)  # type: ignore[method-assign]
-        return found
+        """Return an adapter that matches the private app's URLs and builds the host's, for hooks that use `url_for`."""
+        adapter = super().create_url_adapter(request)
+        if adapter is not None:
+            adapter.build = functools.partial(self._build_host_url, request)  # type: ignore[method-assign]
+        return adapter
 
-    def _built(self, request: Request | None, *endpoint: Any, **options: Any) -> str:
+    def _build_host_url(self, request: Request | None, *endpoint: Any, **options: Any) -> str:
         adapter = self._host.create_url_adapter(request)
         if adapter is None:
             raise RuntimeError("The host builds no URLs outside a request without SERVER_NAME.")
@@ -191,14 +197,14 @@ class PrivateApp(Flask):
 
 
 def _complete_jwt_config(own: dict[str, Any]) -> dict[str, Any]:
-    """A mount's own JWT settings, and those by which `flask provisioning token` signs what they accept."""
+    """Return a mount's own JWT configuration, extended by the claims that `flask provisioning token` must sign."""
     audience, issuer = own.get("JWT_DECODE_AUDIENCE"), own.get("JWT_DECODE_ISSUER")
     issuer = issuer if isinstance(issuer, str | None) else issuer[0]
     return {**own, "JWT_ENCODE_AUDIENCE": audience, "JWT_ENCODE_ISSUER": issuer} if own else {}
 
 
 def _use_host_loaders(manager: QuietManager, host: Flask) -> None:
-    """Let the private manager ask the loaders of the host's: not the user lookup, which knows the host's own users."""
+    """Let the private manager call the host's loaders, except the user lookup, which knows only the host's users."""
     manager.decode_key_loader(_make_host_loader(host, "_decode_key_callback", default_decode_key_callback))
     manager.token_in_blocklist_loader(
         _make_host_loader(host, "_token_in_blocklist_callback", default_blocklist_callback)
@@ -209,16 +215,16 @@ def _use_host_loaders(manager: QuietManager, host: Flask) -> None:
 
 
 def _make_host_loader(host: Flask, name: str, default: Callable[..., Any]) -> Callable[..., Any]:
-    """Asks the host's loader, in its own application context; where it has none of its own, `default` as it stands."""
+    """Return a loader that calls the host's loader in the host's application context.
 
-    def ask(header: dict[str, Any], claims: dict[str, Any]) -> Any:
+    If the host has not set one, it calls `default` directly.
+    """
+
+    def load(header: dict[str, Any], claims: dict[str, Any]) -> Any:
         loader = getattr(find_jwt_manager(host), name, default)
         if loader is default:
             return default(header, claims)
         with enter_app_context(host):
             return loader(header, claims)
 
-    return ask
-
-
-logger = logging.getLogger(__name__)
+    return load

@@ -24,12 +24,14 @@ _FORMAT = "1"
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
 _KEY_ID = re.compile(r"[0-9a-f]{12}")
-#: What is derived from a key: its use, and how many bytes that takes.
+#: The values derived from a key: HKDF info and length in bytes.
 _DERIVATIONS = ((b"flask-tenant-provisioning keyring id", 6), (b"flask-tenant-provisioning keyring key", 32))
 
 
 class UnsealError(Exception):
-    """A sealed text cannot be opened; the message says why, and `key_id` which key is missing, where that is why."""
+    """A sealed text cannot be opened. The message says why; `key_id` is the id of the missing key, if that is the
+    reason.
+    """
 
     def __init__(self, reason: str, *, key_id: str | None = None) -> None:
         super().__init__(reason)
@@ -44,9 +46,9 @@ class _Key(NamedTuple):
 class Keyring:
     """Seals with the first of `keys` and opens with any of them.
 
-    A key is any text that is hard to guess, such as 32 random bytes in hex: the cipher's key is derived from it by
-    HKDF-SHA256 (RFC 5869), which does not make a weak one strong. `nonce` gives that many random bytes.
-    Raises `ValueError` where there is no key.
+    A key is any text that is hard to guess, such as 32 random bytes in hex. The cipher's key is derived from it by
+    HKDF-SHA256 (RFC 5869), which does not make a weak key strong. `nonce` returns that many random bytes. Raises
+    `ValueError` if `keys` is empty or a single text.
     """
 
     def __init__(self, keys: Sequence[str], nonce: Callable[[int], bytes] = os.urandom) -> None:
@@ -57,17 +59,16 @@ class Keyring:
         self._ciphers = dict(derived)
         self._nonce = nonce
 
-    def seal(self, text: str, bound_to: str) -> str:
-        """`text`, encrypted; it opens only with the same `bound_to`, such as ``webhook:<id>``."""
+    def seal(self, text: str, context: str) -> str:
+        """Return `text` encrypted, bound to a context such as ``webhook:<id>``; `open` needs the same `context`."""
         nonce = self._nonce(_NONCE_BYTES)
-        sealed = nonce + self._first.cipher.encrypt(nonce, text.encode(), _associated_data(self._first.id, bound_to))
+        sealed = nonce + self._first.cipher.encrypt(nonce, text.encode(), _associated_data(self._first.id, context))
         return f"{_FORMAT}.{self._first.id}.{base64.urlsafe_b64encode(sealed).decode()}"
 
-    def open(self, sealed: str, bound_to: str) -> str:
-        """The text in `sealed`.
+    def open(self, sealed: str, context: str) -> str:
+        """Return the text in `sealed`.
 
-        Raises `UnsealError` where its key is not on this ring, where any bit of it has changed, and where it was bound
-        to something else.
+        Raises `UnsealError` if its key is not on this ring, if it was altered, and if it is bound to another context.
         """
         key_id, data = _parse_sealed(sealed)
         cipher = self._ciphers.get(key_id)
@@ -75,12 +76,12 @@ class Keyring:
             reason = f"It was sealed with the key {key_id}, which PROVISIONING_ENCRYPTION_KEYS no longer holds."
             raise UnsealError(reason, key_id=key_id)
         try:
-            return cipher.decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], _associated_data(key_id, bound_to)).decode()
+            return cipher.decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], _associated_data(key_id, context)).decode()
         except InvalidTag:
-            raise UnsealError(f"It was changed after it had been sealed, or is not that of {bound_to}.") from None
+            raise UnsealError(f"It was changed after it had been sealed, or is not that of {context}.") from None
 
     def is_current(self, sealed: str) -> bool:
-        """Whether the first key sealed it; what another one sealed is to be sealed anew before that key goes."""
+        """Return whether the first key sealed it. Otherwise it must be sealed again before its key is removed."""
         return sealed.startswith(f"{_FORMAT}.{self._first.id}.")
 
 
@@ -89,8 +90,8 @@ def _derive_key(key: str) -> _Key:
     return _Key(id.hex(), AESGCM(secret))
 
 
-def _associated_data(key_id: str, bound_to: str) -> bytes:
-    return f"{_FORMAT}.{key_id}.{bound_to}".encode()
+def _associated_data(key_id: str, context: str) -> bytes:
+    return f"{_FORMAT}.{key_id}.{context}".encode()
 
 
 def _parse_sealed(sealed: str) -> tuple[str, bytes]:
@@ -107,20 +108,20 @@ def _parse_sealed(sealed: str) -> tuple[str, bytes]:
 
 
 def load_keyring(app: Flask, settings: Config) -> Keyring:
-    """What seals the secrets in the database. Raises `ConfigurationError` where there is nothing to seal with."""
-    found = settings.encryption_keys or tuple(filter(None, [get_cursor_secret(app, settings)]))
-    if not found:
+    """Return the keyring for secrets in the database. Raises `ConfigurationError` if no key is configured."""
+    keys = settings.encryption_keys or tuple(filter(None, [get_cursor_secret(app, settings)]))
+    if not keys:
         raise ConfigurationError("Set PROVISIONING_ENCRYPTION_KEYS: it seals the secrets in the database.")
-    return Keyring(found)
+    return Keyring(keys)
 
 
 def get_cursor_secret(app: Flask, settings: Config) -> str | None:
-    """What seals the cursors."""
-    found = settings.secret_key or app.secret_key or app.config.get("JWT_SECRET_KEY")
-    return found.hex() if isinstance(found, bytes) else found
+    """Return the secret that signs cursors: the mount's own, else the app's; None if neither is set."""
+    secret = settings.secret_key or app.secret_key or app.config.get("JWT_SECRET_KEY")
+    return secret.hex() if isinstance(secret, bytes) else secret
 
 
 def require_cursor_secret(app: Flask, settings: Config) -> None:
-    """Raise `ConfigurationError` where nothing seals the cursors."""
+    """Raise `ConfigurationError` if there is no secret to sign cursors."""
     if not get_cursor_secret(app, settings):
         raise ConfigurationError("Set PROVISIONING_SECRET_KEY (or SECRET_KEY): it seals the cursors of lists.")

@@ -1,7 +1,7 @@
 """Rate limits: how many requests each partner may send, counted by Flask-Limiter.
 
 `enforce_rate_limit` counts a request. Headers follow draft-ietf-httpapi-ratelimit-headers-10. While the storage of the
-counts does not answer, no request is counted and none refused.
+counts is unreachable, requests are neither counted nor refused.
 """
 
 from __future__ import annotations
@@ -32,41 +32,41 @@ if TYPE_CHECKING:
 
 
 def enforce_rate_limit(mount: Mount, rate_class: str | None, principal: Principal) -> None:
-    """Count this request, where its class has limits. Raises `RateLimited` where its partner has none left."""
+    """Count this request if its class has limits. Raises `RateLimited` if the partner has none left."""
     if rate_class is None or not mount.limits(rate_class):
         return
-    spent = get_request_counter(mount).spend(principal.partner, rate_class)
-    if spent is None:
+    result = get_request_counter(mount).count(principal.partner, rate_class)
+    if result is None:
         return
-    after_this_request(partial(_add_headers, spent))
-    if (empty := spent.exhausted) is not None:
-        policy = empty.policy
-        raise make_rate_limited_error(policy.name, most=policy.item.amount, window=policy.window, wait=empty.reset)
+    after_this_request(partial(_add_headers, result))
+    if (exhausted := result.exhausted) is not None:
+        policy = exhausted.policy
+        raise make_rate_limited_error(policy.name, most=policy.item.amount, window=policy.window, wait=exhausted.reset)
 
 
 def make_rate_limited_error(policy: str, *, most: int, window: int, wait: int) -> RateLimited:
-    """The refusal that says which policy allows no more, and in how many seconds it does again."""
-    found = RateLimited(
+    """Make the error that names the exhausted policy; `wait` is the time in seconds until it allows a request again."""
+    error = RateLimited(
         f"More than {most} requests in {window} seconds; there are more in {wait}.", headers={"Retry-After": str(wait)}
     )
-    found.members["violated-policies"] = [policy]
-    return found
+    error.members["violated-policies"] = [policy]
+    return error
 
 
-def _add_headers(spent: RateLimitResult, answer: Response) -> Response:
-    answer.headers.update(spent.headers())
+def _add_headers(result: RateLimitResult, answer: Response) -> Response:
+    answer.headers.update(result.headers())
     return answer
 
 
 class Policy(NamedTuple):
-    """So many requests in so many seconds, under a name of its own among those of a class."""
+    """A limit of requests per window, under a name that is unique within its class."""
 
     name: str
     item: RateLimitItem
 
     @property
     def window(self) -> int:
-        """The seconds."""
+        """The length of the window in seconds."""
         return self.item.get_expiry()
 
     def __str__(self) -> str:
@@ -74,7 +74,7 @@ class Policy(NamedTuple):
 
 
 class PolicyState(NamedTuple):
-    """What a partner has left of a policy: requests, until as many as the policy says are there again in seconds."""
+    """The requests that a partner has left of a policy, and the seconds until the window is reset."""
 
     policy: Policy
     remaining: int
@@ -85,21 +85,21 @@ class PolicyState(NamedTuple):
 
 
 class RateLimitResult(NamedTuple):
-    """One request, counted: every account of its class, and the one that it found empty."""
+    """One counted request: the state of each policy of its class, and the first exhausted one or None."""
 
-    accounts: tuple[PolicyState, ...]
+    states: tuple[PolicyState, ...]
     exhausted: PolicyState | None
 
     def headers(self) -> dict[str, str]:
-        """The fields that every answer to it bears."""
+        """Return the rate-limit headers of the response."""
         return {
-            "RateLimit": ", ".join(map(str, self.accounts)),
-            "RateLimit-Policy": ", ".join(str(account.policy) for account in self.accounts),
+            "RateLimit": ", ".join(map(str, self.states)),
+            "RateLimit-Policy": ", ".join(str(state.policy) for state in self.states),
         }
 
 
 def parse_policies(rate_class: str, text: str) -> tuple[Policy, ...]:
-    """The policies of a class, the one of the shortest window first. Raises `ValueError` for what names no limit."""
+    """Parse the policies of a class, the shortest window first. Raises `ValueError` for an invalid limit."""
     items = parse_rate_limits(text)
     if len(items) == 1:
         return (Policy(rate_class, items[0]),)
@@ -110,113 +110,113 @@ _SAFE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class RequestCounter:
-    """Counts requests. Where that cannot be done, none is counted and none refused."""
+    """Counts requests. If counting fails, requests are neither counted nor refused."""
 
     def __init__(self, mount: Mount) -> None:
         self._mount = mount
         self._clock = mount.storage.clock
-        self._allowances = PolicyLookup(mount)
-        self._outage = CircuitBreaker(self._clock)
+        self._policies = PolicyLookup(mount)
+        self._breaker = CircuitBreaker(self._clock)
         self._windows = WindowCounter(self._clock)
-        self._looking = threading.Lock()
+        self._lock = threading.Lock()
         self._limiter: tuple[Limiter | None, ...] = ()
 
-    def spend(self, partner: str, rate_class: str) -> RateLimitResult | None:
-        """Count one request of the partner's; None where nothing is counted."""
-        allowed = self._allowances.of(partner, rate_class)
-        if not allowed or not self._outage.over():
+    def count(self, partner: str, rate_class: str) -> RateLimitResult | None:
+        """Count one request of the partner. Returns None if requests are not counted."""
+        policies = self._policies.get(partner, rate_class)
+        if not policies or not self._breaker.allows_request():
             return None
         try:
-            found = self._counted(allowed, partner, rate_class)
+            result = self._count(policies, partner, rate_class)
         except Exception as error:
-            self._outage.begins(error)
+            self._breaker.record_failure(error)
             return None
-        self._outage.ends()
-        return found
+        self._breaker.record_success()
+        return result
 
     @property
     def limiter(self) -> Limiter | None:
-        """What counts, as it was found at the first request; None where nothing does."""
+        """The limiter that counts, looked up at the first request; None if there is none."""
         if not self._limiter:
-            with self._looking:
+            with self._lock:
                 self._limiter = self._limiter or (find_limiter(self._mount),)
         return self._limiter[0]
 
-    def _counted(self, allowed: Policies, partner: str, rate_class: str) -> RateLimitResult | None:
+    def _count(self, policies: Policies, partner: str, rate_class: str) -> RateLimitResult | None:
         limiter = self.limiter
         if limiter is None or not limiter.enabled:
             return None
         prefix = filter(None, [get_key_prefix(limiter)])
         key = (*prefix, "provisioning", format_key_part(self._mount.name), rate_class, format_key_part(partner))
-        return self._spent(limiter.limiter, allowed, key)
+        return self._count_policies(limiter.limiter, policies, key)
 
-    def _spent(self, strategy: RateLimiter, allowed: Policies, key: tuple[str, ...]) -> RateLimitResult:
-        """Count by one policy after the other; those behind one that lets nothing pass are only looked at."""
-        accounts: list[PolicyState] = []
+    def _count_policies(self, strategy: RateLimiter, policies: Policies, key: tuple[str, ...]) -> RateLimitResult:
+        """Count by each policy in turn; once one is exhausted, the others are only read."""
+        states: list[PolicyState] = []
         exhausted = None
-        for policy in allowed:
-            count = self._windows.look if exhausted else self._windows.hit
-            found = count(strategy, policy.item, *key)
-            accounts.append(self._account(policy, found))
-            if exhausted is None and not found.passes:
-                exhausted = accounts[-1] = accounts[-1]._replace(remaining=0, reset=max(accounts[-1].reset, 1))
-        return RateLimitResult(tuple(accounts), exhausted)
+        for policy in policies:
+            count = self._windows.peek if exhausted else self._windows.hit
+            window = count(strategy, policy.item, *key)
+            states.append(self._make_state(policy, window))
+            if exhausted is None and not window.allowed:
+                exhausted = states[-1] = states[-1]._replace(remaining=0, reset=max(states[-1].reset, 1))
+        return RateLimitResult(tuple(states), exhausted)
 
-    def _account(self, policy: Policy, count: WindowCount) -> PolicyState:
-        # Redis rounds the rest of a window to seconds: half a second more, and no caller comes too early.
-        seconds = math.ceil(count.ends - self._clock() + 0.5)
+    def _make_state(self, policy: Policy, count: WindowCount) -> PolicyState:
+        # Redis rounds the rest of a window to seconds: with half a second more, no caller retries too early.
+        seconds = math.ceil(count.resets_at - self._clock() + 0.5)
         return PolicyState(policy, min(count.remaining, policy.item.amount), min(max(seconds, 0), policy.window))
 
 
 def get_request_counter(mount: Mount) -> RequestCounter:
-    """What partners have left on `mount`."""
+    """Return the request counter of `mount`."""
     return mount.once(RequestCounter)
 
 
 def format_key_part(name: str) -> str:
-    """A part of a storage's key: a name as it is where any storage takes it, else its digest, which is no such name."""
+    """Return a part of a storage key: the name itself if every storage accepts it, else its SHA-256 digest."""
     if _SAFE_NAME.fullmatch(name):
         return name
     return f"sha256:{hashlib.sha256(name.encode()).hexdigest()}"
 
 
 logger = logging.getLogger(__name__)
-#: For how many seconds a process goes by what the host's function said.
+#: The seconds for which a process caches a result of the host's function.
 POLICY_CACHE_SECONDS = 60
 Policies = tuple[Policy, ...]
 
 
 class PolicyLookup:
-    """The policies of one mount."""
+    """The rate-limit policies of one mount's partners."""
 
     def __init__(self, mount: Mount) -> None:
         self._mount = mount
         self._configured = {kind: parse_policies(kind, text) for kind, text in mount.settings.rate_limits.items()}
-        self._known: TTLCache[tuple[str, str], Policies] = TTLCache(mount.storage.clock, POLICY_CACHE_SECONDS)
+        self._cache: TTLCache[tuple[str, str], Policies] = TTLCache(mount.storage.clock, POLICY_CACHE_SECONDS)
 
-    def of(self, partner: str, rate_class: str) -> Policies:
-        """What counts for the partner's requests of a class; nothing where they have no limit.
+    def get(self, partner: str, rate_class: str) -> Policies:
+        """Return the policies for a partner's requests of a class; empty without limits.
 
-        Administrators whose tokens name no partner ("") share what is configured.
+        Administrators whose token names no partner ("") share the configured limits.
         """
         if self._mount.hooks.rate_limits is None or not partner:
             return self._configured.get(rate_class, ())
-        known = self._known.get((partner, rate_class))
-        if known is not None:
-            return known
-        return self._known.renew((partner, rate_class), partial(self._asked, partner, rate_class))
+        cached = self._cache.get((partner, rate_class))
+        if cached is not None:
+            return cached
+        return self._cache.load((partner, rate_class), partial(self._call_host, partner, rate_class))
 
-    def _asked(self, partner: str, rate_class: str) -> Policies:
-        """What the host's function says; where it fails, what is configured."""
+    def _call_host(self, partner: str, rate_class: str) -> Policies:
+        """Call the host's function; if it returns None or fails, the configured policies apply."""
         function, configured = self._mount.hooks.rate_limits, self._configured.get(rate_class, ())
         try:
             with self._mount.in_host():
-                said = None if function is None else function(partner, rate_class)
-            require_result(said, "The rate_limits function")
-            return configured if said is None else parse_policies(rate_class, said)
+                limits = None if function is None else function(partner, rate_class)
+            require_result(limits, "The rate_limits function")
+            return configured if limits is None else parse_policies(rate_class, limits)
         except Exception:
             logger.exception(
-                "rate_limits(%r, %r) failed: what is configured counts",
+                "rate_limits(%r, %r) failed: the configured limits apply",
                 partner,
                 rate_class,
                 extra={"partner": partner, "rate_class": rate_class},
@@ -224,23 +224,24 @@ class PolicyLookup:
             return configured
 
 
-#: The ends of how many windows a process remembers.
+#: The number of windows whose end a process caches.
 _MAX_WINDOWS = 10_000
 
 
 class WindowCount(NamedTuple):
-    """Whether a request was let pass, how many more would be, and when there are as many as ever, since 1970."""
+    """The state of a window: is the request allowed, how many more are, and the time of its reset (since 1970)."""
 
-    passes: bool
+    allowed: bool
     remaining: int
-    ends: float
+    resets_at: float
 
 
 class WindowCounter:
-    """What one process knows of the windows that it counts in.
+    """Counts requests in windows and caches the ends of fixed windows in the process.
 
-    To count, to read and to ask for the end are three questions, each a round trip to Redis. A fixed window says how
-    many it has when it counts, and its end stays where it is: that is asked again where a request is refused.
+    Counting, reading and querying the end are a round trip to Redis each. A fixed window returns its count when it is
+    incremented, and its end does not move: it is read again only for the first request of a window and for a refused
+    one.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -252,76 +253,79 @@ class WindowCounter:
         from limits.strategies import FixedWindowRateLimiter
 
         if type(strategy) is not FixedWindowRateLimiter:
-            passes = strategy.hit(item, *key)
-            return self.look(strategy, item, *key)._replace(passes=passes)
+            allowed = strategy.hit(item, *key)
+            return self.peek(strategy, item, *key)._replace(allowed=allowed)
         name = item.key_for(*key)
         count = strategy.storage.incr(name, item.get_expiry())
         ends = self._ends.get(name, 0)
         if not 1 < count <= item.amount or ends <= self._clock():
-            ends = self._remembered(name, strategy.storage.get_expiry(name))
+            ends = self._store_end(name, strategy.storage.get_expiry(name))
         return WindowCount(count <= item.amount, max(item.amount - count, 0), ends)
 
-    def look(self, strategy: RateLimiter, item: RateLimitItem, *key: str) -> WindowCount:
-        """How it stands, without counting."""
+    def peek(self, strategy: RateLimiter, item: RateLimitItem, *key: str) -> WindowCount:
+        """Return the state of a window without counting."""
         ends, remaining = strategy.get_window_stats(item, *key)
         return WindowCount(remaining > 0, max(remaining, 0), ends)
 
-    def _remembered(self, name: str, ends: float) -> float:
+    def _store_end(self, name: str, ends: float) -> float:
         if len(self._ends) >= _MAX_WINDOWS:
             self._ends.clear()
         self._ends[name] = ends
         return ends
 
 
-#: After how many seconds a storage that was away is asked again.
+#: The seconds after which a failed storage is tried again.
 RETRY_SECONDS = 5
 
 
 class CircuitBreaker:
-    """Whether one process may ask its storage. While it is away one request asks in `RETRY_SECONDS` seconds."""
+    """Limits attempts to reach a failed storage to one request in `RETRY_SECONDS` seconds, for one process."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._again: float | None = None
+        self._retry_at: float | None = None
 
-    def over(self) -> bool:
-        """Whether to ask: there is no outage, or it is this request's turn to see."""
-        if self._again is None:
+    def allows_request(self) -> bool:
+        """Return whether to try the storage: there is no outage, or this request is due to test it."""
+        if self._retry_at is None:
             return True
         with self._lock:
             now = self._clock()
-            if self._again is not None and 0 < self._again - now <= RETRY_SECONDS:
+            if self._retry_at is not None and 0 < self._retry_at - now <= RETRY_SECONDS:
                 return False
-            self._again = now + RETRY_SECONDS
+            self._retry_at = now + RETRY_SECONDS
         return True
 
-    def begins(self, error: Exception) -> None:
-        """It did not answer. Said once: the error's own words could hold a password, so its class alone is told."""
+    def record_failure(self, error: Exception) -> None:
+        """Record a failure, and log it once. Only the error's class is logged: its message could hold a password."""
         with self._lock:
-            first, self._again = self._again is None, self._clock() + RETRY_SECONDS
+            first, self._retry_at = self._retry_at is None, self._clock() + RETRY_SECONDS
         if first:
             kind = type(error).__name__
             logger.error(
-                "rate limits: the storage does not answer (%s); no request is refused", kind, extra={"error": kind}
+                "rate limits: the storage is unavailable (%s); no request is refused", kind, extra={"error": kind}
             )
 
-    def ends(self) -> None:
-        """It answered."""
-        if self._again is not None:
+    def record_success(self) -> None:
+        """Record a success, and log the end of an outage."""
+        if self._retry_at is not None:
             with self._lock:
-                over, self._again = self._again is not None, None
+                over, self._retry_at = self._retry_at is not None, None
             if over:
-                logger.warning("rate limits: the storage answers again", extra={"seconds": RETRY_SECONDS})
+                logger.warning("rate limits: the storage is available again", extra={"seconds": RETRY_SECONDS})
 
 
 LIMITER_EXTENSION, LIMITER_ENABLED_KEY = "limiter", "RATELIMIT_ENABLED"
-#: For how many seconds a storage of ours may let a request wait for a connection, or for an answer.
+#: The longest wait for a private storage to connect or to respond, in seconds.
 STORAGE_TIMEOUT_SECONDS = 0.25
 
 
 def find_limiter(mount: Mount) -> Limiter | None:
-    """The limiter that counts for `mount`; None where the host has turned Flask-Limiter off before it registered."""
+    """Return the limiter that counts for `mount`: the host's, else a private one.
+
+    Returns None if the host disabled Flask-Limiter without registering one.
+    """
     with mount.in_host():
         if (found := find_host_limiter(mount)) is not None:
             return found
@@ -331,20 +335,20 @@ def find_limiter(mount: Mount) -> Limiter | None:
 
 
 def find_host_limiter(mount: Mount) -> Limiter | None:
-    """The host's limiter; of several, the one whose key prefix comes first."""
+    """Return the host's limiter, or None; of several, the one whose key prefix sorts first."""
     with mount.in_host():
-        found = current_app.extensions.get(LIMITER_EXTENSION) or ()
-    every = found if isinstance(found, set) else [found] if found else []
-    return min(every, key=get_key_prefix, default=None)
+        registered = current_app.extensions.get(LIMITER_EXTENSION) or ()
+    limiters = registered if isinstance(registered, set) else [registered] if registered else []
+    return min(limiters, key=get_key_prefix, default=None)
 
 
 def get_key_prefix(limiter: Limiter) -> str:
-    """What its keys begin with; Flask-Limiter offers no other way to it."""
+    """Return the prefix of a limiter's keys, for which Flask-Limiter has no public attribute."""
     return limiter._key_prefix or ""
 
 
 def _make_private_limiter(url: str) -> Limiter:
-    """A limiter of a private app, which serves nothing: what `init_app` hooks into it never runs."""
+    """Make a limiter on a private app that serves no requests, so that the hooks of its `init_app` never run."""
     from flask_limiter import Limiter
 
     app = Flask(__name__, static_folder=None)
@@ -358,12 +362,12 @@ def _make_private_limiter(url: str) -> Limiter:
 
 
 def _refuse_key_function() -> str:
-    """Whom a request comes from: not asked, since no request comes to a private app."""
-    raise RuntimeError("a limiter of ours counts only what it is told")
+    """The key function of the private limiter; never called, since its app serves no requests."""
+    raise RuntimeError("the private limiter has no requests of its own")
 
 
 def _make_timeout_options(url: str) -> dict[str, Any]:
-    """The options with which a storage's driver waits no longer than `STORAGE_TIMEOUT_SECONDS` at a time."""
+    """Return driver options that limit each wait of the storage to `STORAGE_TIMEOUT_SECONDS`."""
     scheme = urlsplit(url).scheme
     if scheme.startswith(("redis", "valkey")):
         return {"socket_timeout": STORAGE_TIMEOUT_SECONDS, "socket_connect_timeout": STORAGE_TIMEOUT_SECONDS}

@@ -1,5 +1,5 @@
-"""What a host registered on the extension: hooks, steps, exports, fields, plans, settings namespaces, rate limits and
-error mappings. Data: nothing here calls a host's functions.
+"""The registry of a host's functions and declarations: hooks, steps, exports, tenant fields, plans, settings
+namespaces, usage functions, rate limits and error mappings. It holds data and calls none of the functions.
 """
 
 from __future__ import annotations
@@ -18,6 +18,20 @@ from .config import ConfigurationError
 from .errors import ProvisioningError
 
 PROVISIONING, DEPROVISIONING = "provisioning", "deprovisioning"
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
+SettingsValues = Mapping[str, Any]
+
+
+class HasOrder(Protocol):
+    """An object with a name that comes after others of its kind."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def after(self) -> tuple[str, ...]: ...
+
+
+N = TypeVar("N", bound=HasOrder)
 
 
 class Hook(NamedTuple):
@@ -27,31 +41,31 @@ class Hook(NamedTuple):
     operations: tuple[str, ...]
     function: Callable[..., Any]
     after: tuple[str, ...]
-    wants: frozenset[str]
+    arguments: frozenset[str]
 
 
 class UsageFunction(NamedTuple):
-    """A function of the host's that says how much of `limit` a tenant uses."""
+    """A function of the host's that returns how much of `limit` a tenant uses."""
 
     limit: str
     function: Callable[..., Any]
-    wants: frozenset[str]
+    arguments: frozenset[str]
 
 
 class ErrorMapping(NamedTuple):
-    """What the host raises, or the database's constraint that it meets, and the problem that its caller reads."""
+    """An exception class or the name of a database constraint, and the problem that the caller gets for it."""
 
     cause: type[Exception] | str
-    kind: type[ProvisioningError]
+    problem: type[ProvisioningError]
     detail: str | None
     field: str | None
 
 
 class Step(NamedTuple):
-    """A piece of work of the host's that follows the commit, durably; times are in seconds.
+    """A function of the host's that runs durably after the commit. Times are in seconds.
 
-    `undo` takes its effect back where a later step gives up. `backoff` is the time before the first of at most
-    `retries` further attempts, doubled before each next one. All others of its phase come after one that is `first`.
+    `undo` reverts its effect if a later step gives up. `backoff` is the delay before the first of at most `retries`
+    retries, doubled before each next one. A step with `first` runs before all others of its phase.
     """
 
     name: str
@@ -67,27 +81,27 @@ class Step(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TenantFields:
-    """The fields that a host adds to tenants: their schema, and the names of those that lists are filtered by."""
+    """The fields that a host adds to tenants: their schema, and the names of the filterable ones."""
 
     schema: Schema
     filterable: tuple[str, ...]
 
     @functools.cached_property
     def fields(self) -> Mapping[str, Any]:
-        """Every field by the name that clients use, in the order of their declaration."""
+        """All fields by the names that clients use, in the order of their declaration."""
         fields = self.schema.fields.items()
         return {name if field.data_key is None else field.data_key: field for name, field in fields}
 
 
 class Registry:
-    """Everything that one host registered."""
+    """All functions and declarations of one host."""
 
     def __init__(self) -> None:
         self.fields: TenantFields | None = None
         self._steps: dict[str, list[Step]] = {PROVISIONING: [], DEPROVISIONING: []}
         self._orders: dict[str, tuple[Step, ...]] = {}
         self._hooks: list[Hook] = []
-        self._of: dict[str, tuple[Hook, ...]] = {}
+        self._by_operation: dict[str, tuple[Hook, ...]] = {}
         self.errors: list[ErrorMapping] = []
         self.exports: dict[str, Callable[..., Any]] = {}
         self.archive: Callable[..., Any] | None = None
@@ -96,95 +110,106 @@ class Registry:
         self.rate_limits: Callable[[str, str], str | None] | None = None
         self.namespaces: dict[str, Namespace] = {}
 
-    def add(self, hook: Hook) -> None:
-        """Keep a hook. Raises `ConfigurationError` where another has its name."""
+    def add_hook(self, hook: Hook) -> None:
+        """Add a hook. Raises `ConfigurationError` if its name is taken."""
         require_unique_name(hook.name, self._hooks, "hook")
         self._hooks.append(hook)
-        self._of.clear()
+        self._by_operation.clear()
 
-    def of(self, operation: str) -> tuple[Hook, ...]:
-        """The hooks of `operation`, in their declared order. Raises `ConfigurationError` where there is none."""
-        found = self._of.get(operation)
-        if found is None:
-            every = sort_by_after(self._hooks, "hook")
-            found = self._of[operation] = tuple(hook for hook in every if operation in hook.operations)
-        return found
+    def hooks_for(self, operation: str) -> tuple[Hook, ...]:
+        """Return the hooks of `operation` in the order in which they run.
+
+        Raises `ConfigurationError` for hooks that cannot be ordered.
+        """
+        hooks = self._by_operation.get(operation)
+        if hooks is None:
+            ordered = sort_by_after(self._hooks, "hook")
+            hooks = self._by_operation[operation] = tuple(hook for hook in ordered if operation in hook.operations)
+        return hooks
 
     def add_step(self, step: Step) -> None:
-        """Keep a step. Raises `ConfigurationError` where another of its phase has its name."""
+        """Add a step. Raises `ConfigurationError` if another step of its phase has its name."""
         require_unique_name(step.name, self._steps[step.phase], f"{step.phase} step")
         self._steps[step.phase].append(step)
         self._orders.clear()
 
-    def steps(self, phase: str) -> tuple[Step, ...]:
-        """The steps of `phase`, in an order that they allow. Raises `ConfigurationError` where there is none."""
-        found = self._orders.get(phase)
-        if found is None:
-            found = self._orders[phase] = tuple(sort_by_after(_order_after_first(self._steps[phase]), f"{phase} step"))
-        return found
+    def list_steps(self, phase: str) -> tuple[Step, ...]:
+        """Return the steps of `phase` in an order that respects their `after`.
 
-    def step(self, phase: str, name: str) -> Step | None:
-        """The step of this name, None where the host has none any more."""
+        Raises `ConfigurationError` for steps that cannot be ordered.
+        """
+        steps = self._orders.get(phase)
+        if steps is None:
+            steps = self._orders[phase] = tuple(sort_by_after(_order_after_first(self._steps[phase]), f"{phase} step"))
+        return steps
+
+    def find_step(self, phase: str, name: str) -> Step | None:
+        """Return the step of this name, or None if the host no longer registers it."""
         return next((step for step in self._steps[phase] if step.name == name), None)
 
     def add_plan(self, plan: Plan) -> None:
-        """Keep a plan. Raises `ConfigurationError` where it cannot set what it does in a namespace that is known."""
-        self.plans[plan.name] = self._agreed(plan)
+        """Add a plan. Raises `ConfigurationError` if a known namespace rejects its settings."""
+        self.plans[plan.name] = self._validate_plan(plan)
 
     def add_namespace(self, namespace: Namespace) -> None:
-        """Keep a namespace of settings. Raises `ConfigurationError` where a plan sets in it what cannot be."""
+        """Add a settings namespace. Raises `ConfigurationError` if it rejects the settings of a plan."""
         self.namespaces[namespace.name] = namespace
         try:
-            self.plans |= {name: self._agreed(plan) for name, plan in self.plans.items()}
+            self.plans |= {name: self._validate_plan(plan) for name, plan in self.plans.items()}
         except ConfigurationError:
             del self.namespaces[namespace.name]
             raise
 
-    def _agreed(self, plan: Plan) -> Plan:
-        known = {name: self.namespaces[name] for name in plan.settings if name in self.namespaces}
-        found = {name: validate_plan_settings(one, plan.settings[name], plan.name) for name, one in known.items()}
-        return plan._replace(settings={**plan.settings, **found})
+    def _validate_plan(self, plan: Plan) -> Plan:
+        namespaces = {name: self.namespaces[name] for name in plan.settings if name in self.namespaces}
+        validated = {
+            name: validate_plan_settings(namespace, plan.settings[name], plan.name)
+            for name, namespace in namespaces.items()
+        }
+        return plan._replace(settings={**plan.settings, **validated})
 
-    def kinds(self) -> tuple[type[ProvisioningError], ...]:
-        """Every class of problem of the host's own."""
-        return tuple({mapped.kind.code: mapped.kind for mapped in self.errors}.values())
+    def problem_classes(self) -> tuple[type[ProvisioningError], ...]:
+        """Return all problem classes that the host registered, one per code."""
+        return tuple({mapped.problem.code: mapped.problem for mapped in self.errors}.values())
 
-    def check(self) -> None:
-        """Raise `ConfigurationError` where what was registered does not fit together."""
+    def validate(self) -> None:
+        """Raise `ConfigurationError` if the registrations do not fit together."""
         sort_by_after(self._hooks, "hook")
         for phase in self._steps:
-            self.steps(phase)
+            self.list_steps(phase)
         if self.exports and self.archive is None:
             raise ConfigurationError("There are exports and nowhere to put them: register a @provisioning.archive.")
         for plan in self.plans.values():
-            if strangers := [name for name in plan.settings if name not in self.namespaces]:
+            if unknown := [name for name in plan.settings if name not in self.namespaces]:
                 raise ConfigurationError(
-                    f"The plan {plan.name!r} sets {strangers[0]!r}, and there is no such namespace: "
-                    f"register provisioning.settings({strangers[0]!r}, …) first."
+                    f"The plan {plan.name!r} sets {unknown[0]!r}, and there is no such namespace: "
+                    f"register provisioning.settings({unknown[0]!r}, …) first."
                 )
 
 
 def _order_after_first(steps: Sequence[Step]) -> list[Step]:
-    """The steps, of which those that wait for no other wait for the first one."""
+    """Return the steps; each one without `after` comes after those with `first`."""
     first = tuple(step.name for step in steps if step.first)
     return [step if step.first or step.after else step._replace(after=first) for step in steps]
 
 
 def make_problem_class(code: str, status: int, title: str | None, remedy: str | None, meaning: str | None) -> Any:
-    """A class of problem that one host alone has: it stands in no catalogue but its mounts'."""
+    """Make a problem class for one host. It is listed only at that host's mounts."""
     own: Mapping[str, Any] = {
         "code": code,
         "status": status,
         "title": title or code.replace("-", " ").capitalize(),
         "remedy": remedy or "Correct what `detail` says, or ask the operator.",
-        "of_host": True,
+        "is_host_error": True,
         "__doc__": meaning or "The application refused this.",
     }
     return type("HostProblem", (ProvisioningError,), dict(own))
 
 
 class Plan(NamedTuple):
-    """One plan. `limits` are numbers from 0 on by the host's own names; `settings` are values by namespace and key."""
+    """A commercial plan: `limits` are numbers from 0 on by the host's own names, `settings` are values by namespace and
+    key.
+    """
 
     name: str
     limits: Mapping[str, int]
@@ -192,42 +217,40 @@ class Plan(NamedTuple):
 
 
 def make_plan(name: str, limits: Mapping[str, int], settings: Mapping[str, Mapping[str, Any]]) -> Plan:
-    """A plan of a host's. Raises `ConfigurationError` for what cannot be one."""
+    """Make a plan. Raises `ConfigurationError` for an invalid name or limit."""
     if not is_name(name):
         raise ConfigurationError(f"A plan's name is 1 to 100 of a-z, A-Z, 0-9, - _ and ., not {name!r}.")
-    for limit, most in limits.items():
-        if not is_name(limit) or type(most) is not int or most < 0:
+    for limit, value in limits.items():
+        if not is_name(limit) or type(value) is not int or value < 0:
             raise ConfigurationError(f"A limit of the plan {name!r} is a name and a number from 0 on, not {limit!r}.")
     return Plan(name, dict(limits), {namespace: dict(values) for namespace, values in settings.items()})
 
 
 def get_plan_limits(plans: Mapping[str, Plan], name: str | None) -> dict[str, int]:
-    """What a tenant on the plan `name` may have, of everything that any plan limits.
+    """Return the limits of a tenant on the plan `name`, for every limit that any plan has.
 
-    Nothing of what its plan does not name; and nothing at all on no plan, or on one that is not declared.
+    A limit is 0 if the plan does not name it, if `name` is None, and if the plan is not declared.
     """
-    known = {limit: 0 for plan in plans.values() for limit in plan.limits}
-    return known if name is None or name not in plans else {**known, **plans[name].limits}
+    limits = {limit: 0 for plan in plans.values() for limit in plan.limits}
+    return limits if name is None or name not in plans else {**limits, **plans[name].limits}
 
 
 def list_available_plans(plans: Mapping[str, Plan], configured: Iterable[str] | None) -> tuple[str, ...] | None:
-    """The plans that a tenant may be put on: those declared that `PROVISIONING_PLANS` does not leave out.
+    """Return the plans that a tenant may be put on: the declared ones that are also `configured`, if any are
+    configured.
 
-    Where none is declared, those that it names; None, which is any text, where it names none either.
+    If no plan is declared, these are the `configured` ones. None means that any text is a plan.
     """
     if not plans:
         return None if configured is None else tuple(configured)
     return tuple(name for name in (plans if configured is None else configured) if name in plans)
 
 
-SettingsValues = Mapping[str, Any]
-
-
 class SettingsKey(NamedTuple):
     """One key of a namespace.
 
-    What is `secret` is encrypted at rest and shown to nobody but the host's code. What is `immutable` stays as it is
-    once it has been set.
+    A `secret` value is encrypted at rest and readable only by the host's code. An `immutable` value cannot be changed
+    once it is set.
     """
 
     field: fields.Field[Any]
@@ -236,13 +259,13 @@ class SettingsKey(NamedTuple):
 
     @property
     def attribute(self) -> str:
-        """The name of its value in what the schema loads."""
+        """The name of its value in the data that the schema loads."""
         return str(self.field.attribute or self.field.name)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Namespace:
-    """One namespace: its schema, its keys by the names that clients use, and the values that nobody has to set."""
+    """A settings namespace: its schema, its keys by the names that clients use, and their default values."""
 
     name: str
     schema: Schema
@@ -250,88 +273,77 @@ class Namespace:
     defaults: SettingsValues
 
     def load(self, values: SettingsValues) -> Any:
-        """What the schema makes of `values`, none of which is required. Raises `ValidationError`."""
+        """Load `values` with the schema, without requiring any key. Raises `ValidationError`."""
         absent = [str(key.field.name) for key in self.keys.values()]
         return self.schema.load(values, unknown=RAISE, partial=absent)
 
-    def normalize(self, values: SettingsValues, beneath: SettingsValues) -> dict[str, Any]:
-        """`values` as the schema writes them, once they are valid together with those `beneath` them.
+    def normalize(self, values: SettingsValues, inherited: SettingsValues) -> dict[str, Any]:
+        """Return `values` as the schema dumps them, once they are valid together with the `inherited` values.
 
-        What it does not write (``load_only``) stays as it came. Raises `ValidationError`.
+        Values of ``load_only`` fields are returned unchanged. Raises `ValidationError`.
         """
-        written = self.schema.dump(self.load({**beneath, **values}))
+        written = self.schema.dump(self.load({**inherited, **values}))
         return {
             key: value if self.keys[key].field.load_only else written.get(key, value) for key, value in values.items()
         }
 
 
 def validate_plan_settings(namespace: Namespace, values: SettingsValues, plan: str) -> dict[str, Any]:
-    """What a plan sets in a namespace, as the schema writes it. Raises `ConfigurationError` where it cannot be."""
+    """Return a plan's settings in a namespace, as the schema dumps them.
+
+    Raises `ConfigurationError` for an unknown key, for values that the schema rejects, and for values that are not
+    JSON.
+    """
     what = f"The plan {plan!r} cannot set {namespace.name!r}"
-    if strangers := sorted(map(str, values.keys() - namespace.keys.keys())):
-        raise ConfigurationError(f"{what}: there is no key {strangers[0]!r}.")
+    if unknown := sorted(map(str, values.keys() - namespace.keys.keys())):
+        raise ConfigurationError(f"{what}: there is no key {unknown[0]!r}.")
     try:
-        found = namespace.normalize(values, namespace.defaults)
-        json.dumps(found, allow_nan=False)
+        normalized = namespace.normalize(values, namespace.defaults)
+        json.dumps(normalized, allow_nan=False)
     except ValidationError as error:
         raise ConfigurationError(f"{what}: {describe_validation_error(namespace, error)}.") from None
     except (TypeError, ValueError):
         raise ConfigurationError(f"{what}: its values must be JSON.") from None
-    return found
+    return normalized
 
 
 def describe_validation_error(namespace: Namespace, error: ValidationError) -> str:
-    """What a schema says against values, with nothing about those that are secret."""
+    """Return the messages of a validation error as a text, without the messages about secret values."""
     messages = error.messages if isinstance(error.messages, dict) else {"_schema": error.messages}
     secret = {name for name, key in namespace.keys.items() if key.secret}
-    told = {name: ["Not valid."] if name in secret else said for name, said in messages.items()}
-    if secret and "_schema" in told:
-        told["_schema"] = ["Not valid together."]
-    return str(told)
+    shown = {name: ["Not valid."] if name in secret else message for name, message in messages.items()}
+    if secret and "_schema" in shown:
+        shown["_schema"] = ["Not valid together."]
+    return str(shown)
 
 
-_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
-
-
-class HasOrder(Protocol):
-    """Something with a name that comes after others of its kind."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def after(self) -> tuple[str, ...]: ...
-
-
-N = TypeVar("N", bound=HasOrder)
-
-
-def is_name(found: object) -> bool:
-    """Whether it is 1 to 100 of a-z, A-Z, 0-9, - _ and ."""
-    return isinstance(found, str) and _NAME.fullmatch(found) is not None
+def is_name(value: object) -> bool:
+    """Return whether this is a text of 1 to 100 of a-z, A-Z, 0-9, - _ and ."""
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
 
 
 def require_unique_name(name: str, others: Iterable[HasOrder], what: str) -> None:
-    """Raise `ConfigurationError` where one of `others` has this name."""
+    """Raise `ConfigurationError` if one of `others` has this name."""
     if name in {other.name for other in others}:
         raise ConfigurationError(f"There is a {what} named {name!r} already: name this one with name='…'.")
 
 
 def sort_by_after(items: Sequence[N], what: str) -> list[N]:
-    """`items`, each after those that it names, otherwise by name: the order of imports decides nothing.
+    """Sort `items` so that each follows those in its `after`, otherwise by name. The order of imports has no influence.
 
-    Raises `ConfigurationError` for a name that nothing has, and for a circle.
+    Raises `ConfigurationError` for an unknown name and for a cycle.
     """
     by_name = {item.name: item for item in items}
     for item in items:
-        if strangers := set(item.after) - by_name.keys():
-            raise ConfigurationError(f"The {what} {item.name!r} comes after {min(strangers)!r}, and there is none.")
-    found, sorter = [], TopologicalSorter({item.name: item.after for item in items})
+        if unknown := set(item.after) - by_name.keys():
+            raise ConfigurationError(f"The {what} {item.name!r} comes after {min(unknown)!r}, and there is none.")
+    ordered, sorter = [], TopologicalSorter({item.name: item.after for item in items})
     try:
         sorter.prepare()
     except CycleError as error:
         raise ConfigurationError(f"These {what}s come after each other: {' → '.join(error.args[1])}.") from error
     while sorter.is_active():
         ready = sorted(sorter.get_ready())
-        found += [by_name[name] for name in ready]
+        ordered += [by_name[name] for name in ready]
         sorter.done(*ready)
-    return found
+    return ordered

@@ -1,4 +1,4 @@
-"""Blinker signals for the host: one a type of event, sent after the commit, in the process that committed.
+"""Blinker signals for the host: one per event type, sent after the commit, in the process that committed.
 
 ::
 
@@ -8,8 +8,8 @@
     def greet(app, event, **extra):
         ...
 
-The sender is the Flask app, `event` the envelope that partners read in the feed. A signal is sent at most once: what
-has to happen is a step or a hook. What a receiver raises is logged, and changes nothing.
+The sender is the Flask app; `event` is the envelope that partners read in the feed. A signal is sent at most once: work
+that must happen belongs in a step or a hook. An exception of a receiver is logged and has no other effect.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ webhook_rotated = _signals.signal("webhook.rotated")
 webhook_deleted = _signals.signal("webhook.deleted")
 webhook_disabled = _signals.signal("webhook.disabled")
 
-#: The types of events that are logged too.
+#: The event types that are also logged.
 _LOGGED_TYPES = {tenant_provisioning_failed.name, webhook_disabled.name}
 
 
 def send_signals(rows: Sequence[Mapping[str, Any]], in_host: Callable[[], AbstractContextManager[Any]]) -> None:
-    """Log what an operator has to know of, and send the signal of each event, in the host's application context."""
+    """Log events that an operator must know of, and send each event's signal in the host's application context."""
     for row in rows:
         if row["type"] in _LOGGED_TYPES:
             _log_event(row)
@@ -69,7 +69,7 @@ def send_signals(rows: Sequence[Mapping[str, Any]], in_host: Callable[[], Abstra
 
 
 def _log_event(row: Mapping[str, Any]) -> None:
-    """Log an event that an operator has to know of: once, since it has been committed."""
+    """Log an event for the operator. Called after the commit, so that each event is logged once."""
     data, extra = json.loads(row["data"]), {"partner": row["partner_id"], "request_id": row["request_id"]}
     if row["type"] == webhook_disabled.name:
         webhook, reason = data["webhook"], data["disabled_reason"]
@@ -77,9 +77,7 @@ def _log_event(row: Mapping[str, Any]) -> None:
         logger.warning("webhook %s of partner %r is disabled: %s", webhook, row["partner_id"], reason, extra=extra)
     else:
         extra |= {"tenant": row["tenant_id"]}
-        logger.error(
-            "tenant %s of partner %r has failed to provision", row["tenant_id"], row["partner_id"], extra=extra
-        )
+        logger.error("provisioning of tenant %s of partner %r failed", row["tenant_id"], row["partner_id"], extra=extra)
 
 
 def _send_signal(signal: NamedSignal, app: Any, event: dict[str, Any]) -> None:

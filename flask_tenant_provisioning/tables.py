@@ -1,4 +1,4 @@
-"""Every table of every feature, for the storage and for migrations."""
+"""All tables of all features, for the storage and for migrations."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ _TABLES = (
 
 
 def build_metadata(prefix: str = "provisioning_") -> MetaData:
-    """The tables as this release wants them, named with `prefix`."""
-    found = make_metadata(prefix)
+    """Return the metadata of this release's tables, named with `prefix`."""
+    metadata = make_metadata(prefix)
     for table in _TABLES:
-        table(found)
-    return found
+        table(metadata)
+    return metadata

@@ -30,7 +30,7 @@ DEFAULT_LIMIT = 50
 
 
 class TenantCountSchema(StrictSchema):
-    """How many tenants are in each status."""
+    """The number of tenants in each status."""
 
     active = fields.Integer()
     suspended = fields.Integer()
@@ -41,7 +41,7 @@ class TenantCountSchema(StrictSchema):
 
 
 class PartnerUsageSchema(StrictSchema):
-    """How many tenants a partner has, and how many more it may have; deleted ones do not count against its limit."""
+    """A partner's tenants, and how many more it may have; deleted tenants do not count against the limit."""
 
     partner = fields.String()
     name = fields.String(allow_none=True)
@@ -52,14 +52,14 @@ class PartnerUsageSchema(StrictSchema):
 
 
 class UsagePageSchema(StrictSchema):
-    """One page of the report; `next` is the cursor of the page after it."""
+    """One page of the report; `next` is the cursor of the next page."""
 
     items = fields.List(fields.Nested(PartnerUsageSchema))
     next = fields.String(allow_none=True)
 
 
 class UsageQuery(QuerySchema):
-    """What `GET /usage` can be asked; an administrator may name the partner, and so may one above it."""
+    """The query parameters of `GET /usage`. An administrator, or a partner above it, may name a `partner`."""
 
     partner = PartnerIdField()
     limit = PageSizeField()
@@ -70,7 +70,7 @@ _QUERY = UsageQuery()
 
 
 def usage_query(_api: Api | None = None) -> UsageQuery:
-    """The schema of `GET /usage`'s parameters; made once."""
+    """Return the schema of the query parameters of `GET /usage`."""
     return _QUERY
 
 
@@ -87,85 +87,85 @@ _CSV_SCHEMA = {"type": "string"}
     problems=(InvalidParameter, InvalidCursor, PartnerNotFound),
 )
 def read_usage(call: Request) -> Response:
-    """Report how many tenants partners have, and how many more they may: a page of JSON at a time, or all as CSV.
+    """Report how many tenants partners have and how many more they may have, as pages of JSON or as one CSV.
 
-    A partner sees its own row, and those of the partners below it. The CSV breaks off, with the connection, once the
-    token expires or the partner is suspended.
+    A partner sees its own row and those of the partners below it. The CSV response is cut off, with the connection,
+    once the token expires or the partner is suspended.
     """
-    asked, kind = call.asked(usage_query(), make_descendant_check(call)), negotiate(JSON, CSV)
-    answer = _json_response(call, asked) if kind == JSON else _csv_response(call, asked)
+    query, media_type = call.asked(usage_query(), make_descendant_check(call)), negotiate(JSON, CSV)
+    answer = _json_response(call, query) if media_type == JSON else _csv_response(call, query)
     answer.vary.add("Accept")
     return answer
 
 
-def _json_response(call: Request, asked: dict[str, Any]) -> Response:
-    question = repr(("usage", asked.get("partner"), partner_scope(call)))
-    after = open_cursor(call, asked, question)
-    if "partner" in asked:
-        return render_page(call, _read_one(call, asked["partner"]), None, "")
-    work = partial(list_usage, limit=asked.get("limit", DEFAULT_LIMIT), after=after, within=partner_scope(call))
-    found, end = call.mount.storage.read(work)
-    return render_page(call, found, end, question)
+def _json_response(call: Request, query: dict[str, Any]) -> Response:
+    question = repr(("usage", query.get("partner"), partner_scope(call)))
+    after = open_cursor(call, query, question)
+    if "partner" in query:
+        return render_page(call, _read_one(call, query["partner"]), None, "")
+    work = partial(list_usage, limit=query.get("limit", DEFAULT_LIMIT), after=after, within=partner_scope(call))
+    rows, last_id = call.mount.storage.read(work)
+    return render_page(call, rows, last_id, question)
 
 
-def _csv_response(call: Request, asked: dict[str, Any]) -> Response:
-    reject_page_parameters(asked)
+def _csv_response(call: Request, query: dict[str, Any]) -> Response:
+    reject_page_parameters(query)
     read = call.read_while_admitted("partner:read")
-    rows = _read_one(call, asked["partner"]) if "partner" in asked else iter_usage(read, partner_scope(call))
+    rows = _read_one(call, query["partner"]) if "partner" in query else iter_usage(read, partner_scope(call))
     headers = {"Content-Disposition": 'attachment; filename="usage.csv"'}
     return Response(cut_off(render_csv(rows)), content_type=f"{CSV}; charset=utf-8; header=present", headers=headers)
 
 
-def _read_one(call: Request, one: str) -> list[dict[str, Any]]:
-    return call.mount.storage.read(partial(read_partner_usage, partner_id=one))
+def _read_one(call: Request, partner_id: str) -> list[dict[str, Any]]:
+    return call.mount.storage.read(partial(read_partner_usage, partner_id=partner_id))
 
 
 Document = dict[str, Any]
-#: The statuses of tenants, in the order in which the report has them.
+#: The tenant statuses in the order of the report's columns.
 TENANT_STATUSES = ("active", "suspended", "provisioning", "failed", "deleted")
 
 
 def list_usage(
     session: Session, limit: int, after: str | None, within: str | None = None
 ) -> tuple[list[Document], str | None]:
-    """The rows of partners behind the id `after`, by their ids, and the last one's id where more follow.
+    """Return a page of rows after the partner id `after`, in the order of ids, and the last id if more follow.
 
-    `within` means that partner and all below it.
+    `within` limits the rows to that partner and all below it.
     """
-    found, end = partners.load_page(session, limit, after, within=within)
-    return _build_rows(session, found), end
+    page, last_id = partners.load_page(session, limit, after, within=within)
+    return _build_rows(session, page), last_id
 
 
 def iter_usage(read: Read, within: str | None = None) -> Iterator[Document]:
-    """All such rows, page by page: each is read by itself, so that a slow reader holds up nobody."""
+    """Iterate over all rows, page by page. Each page is its own transaction: a slow reader blocks no writer."""
     after: str | None = None
     while True:
-        found, after = read(partial(list_usage, limit=MAX_PAGE_SIZE, after=after, within=within))
-        yield from found
+        rows, after = read(partial(list_usage, limit=MAX_PAGE_SIZE, after=after, within=within))
+        yield from rows
         if after is None:
             return
 
 
 def read_partner_usage(session: Session, partner_id: str) -> list[Document]:
-    """The row of this partner. Raises `PartnerNotFound`."""
+    """Return the row of this partner, as a list. Raises `PartnerNotFound`."""
     return _build_rows(session, [partners.load_partner(session, partner_id)])
 
 
-def _build_rows(session: Session, found: Sequence[Partner]) -> list[Document]:
-    counts = count_by_status(session, [one.partner_id for one in found])
-    return [_build_row(one, counts[one.partner_id]) for one in found]
+def _build_rows(session: Session, page: Sequence[Partner]) -> list[Document]:
+    counts = count_by_status(session, [partner.partner_id for partner in page])
+    return [_build_row(partner, counts[partner.partner_id]) for partner in page]
 
 
 def _build_row(partner: Partner, counts: Mapping[str, int]) -> Document:
-    total, most = sum(counts.values()), partner.max_tenants
+    total, max_tenants = sum(counts.values()), partner.max_tenants
     living = total - counts["deleted"]
     return {
         "partner": partner.partner_id,
         "name": partner.name,
         "status": partner.status,
         "tenants": {**{name: counts[name] for name in TENANT_STATUSES}, "total": total},
-        "max_tenants": most,
-        "remaining": None if most is None else max(0, most - living),
+        "max_tenants": max_tenants,
+        "remaining": None if max_tenants is None else max(0, max_tenants - living),
     }
 
 
@@ -173,12 +173,12 @@ CSV_COLUMNS = ("partner", "name", "status", *TENANT_STATUSES, "total", "max_tena
 
 
 def flatten_row(row: Document) -> Document:
-    """A row of the report in one level."""
+    """Return a row of the report without nesting."""
     return {**row, **row["tenants"]}
 
 
 def render_csv(rows: Iterable[Document]) -> Iterator[bytes]:
-    """The header, then each row of the report. No text is a formula to a spreadsheet."""
+    """Render the header and the rows. Texts are escaped against spreadsheet formulas."""
     line = make_csv_writer(csv.QUOTE_MINIMAL)
     yield line(CSV_COLUMNS)
     for row in rows:

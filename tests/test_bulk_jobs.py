@@ -28,7 +28,7 @@ from tests.world import KEYS, PREFIX, Caller, mount_of, signed_license
 
 MakeApp = Callable[..., Flask]
 JOBS = "/bulk-jobs"
-ABSENT = "No such bulk job."
+ABSENT = "Bulk job not found."
 OPERATIONS = "Must be one of: create, upsert, update, suspend, reactivate, delete."
 
 

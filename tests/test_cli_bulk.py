@@ -331,7 +331,7 @@ def test_a_job_that_was_cancelled_goes_on(host: Flask) -> None:
     cancelled = bulk.act(actions.cancel_job, job)
     assert JobRunner(bulk.mount, job, Progress()).run() == cancelled, "nobody goes on with it unasked"
     strange = run(host, "tenants", "import", "--resume", job.id, "--partner", "other")
-    assert (strange.status, strange.err.splitlines()[0]) == (1, "Error: No such bulk job.")
+    assert (strange.status, strange.err.splitlines()[0]) == (1, "Error: Bulk job not found.")
     assert run(host, "tenants", "import", "--resume", job.id, "--partner", "acme") == Done(
         0, f"2 rows: 2 succeeded, 0 unchanged, 0 failed.\nJob {job.id}: succeeded.\n"
     )

@@ -58,7 +58,7 @@ def test_a_wrong_configuration_is_a_line(arguments: tuple[str, ...]) -> None:
             1,
             {"code": "tenant-not-found", "title": "Tenant not found", "detail": "Tenant not found."},
         ),
-        (("jobs", "show", "--json", ID), 1, {"code": "bulk-job-not-found", "detail": "No such bulk job."}),
+        (("jobs", "show", "--json", ID), 1, {"code": "bulk-job-not-found", "detail": "Bulk job not found."}),
         (
             ("tenants", "create", "--json", "--partner", "acme", "--email", "no"),
             1,

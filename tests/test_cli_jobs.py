@@ -55,7 +55,7 @@ def test_a_job_is_cancelled_and_resumed(partner: Caller) -> None:
     done = jobs(partner, "cancel", job)
     assert (done.status, done.err.splitlines()[0]) == (
         1,
-        "Error: Not possible in this state: A job that has ended cannot be cancelled.",
+        "Error: Invalid state: A job that has ended cannot be cancelled.",
     )
 
 
@@ -63,4 +63,4 @@ def test_a_job_of_another_partner_is_not_found(partner: Caller) -> None:
     job = made(partner)
     for command in ("show", "items", "cancel", "resume"):
         done = jobs(partner, command, job, "--partner", "another")
-        assert (done.status, done.err.splitlines()[0]) == (1, "Error: No such bulk job."), command
+        assert (done.status, done.err.splitlines()[0]) == (1, "Error: Bulk job not found."), command

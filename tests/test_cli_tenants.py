@@ -156,7 +156,7 @@ def test_an_email_that_is_taken_is_told_with_its_holder(host: Flask) -> None:
     assert run(host, *NEW) == Done(
         1,
         "",
-        "Error: Tenant exists already: Another tenant has this email.\n"
+        "Error: Tenant already exists: Another tenant has this email.\n"
         "  field: email\n"
         f"  conflicting_tenant: {FIRST}\n"
         "`field` names what is taken. Use the tenant in `conflicting_tenant`, or choose another value.\n",
@@ -332,7 +332,7 @@ def test_a_state_that_forbids_it_is_told(host: Flask) -> None:
     assert tenants(host, "suspend", FIRST) == Done(
         1,
         "",
-        "Error: Not possible in this state: A tenant that is deleted cannot be suspended.\n"
+        "Error: Invalid state: A tenant that is deleted cannot be suspended.\n"
         "  tenant_status: deleted\n"
         "The state that it is in does not allow this.\n",
     )

@@ -403,7 +403,7 @@ def test_a_secret_is_not_shown_with_the_settings() -> None:
 
 def test_what_is_configured_cannot_be_changed_afterwards() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
-        read().realm = "other"
+        read().realm = "other"  # type: ignore[misc]
 
 
 def test_keys_of_others_are_not_read(caplog: pytest.LogCaptureFixture) -> None:

@@ -449,8 +449,8 @@ NO_LICENSE: dict[str, tuple[dict[str, Any], str]] = {
     "unknown key": (
         {"LICENSE_PUBLIC_KEYS": {}},
         (
-            "The licence is signed with the key 'test', of which no public key is configured. Add the vendor's public "
-            "key of that id to PROVISIONING_LICENSE_PUBLIC_KEYS, or ask for a licence signed with a known key."
+            "The licence is signed with the key 'test', and no public key of that id is configured. Add the vendor's "
+            "public key of that id to PROVISIONING_LICENSE_PUBLIC_KEYS, or ask for a licence signed with a known key."
         ),
     ),
     "revoked key": (
@@ -532,7 +532,7 @@ def test_a_licence_that_has_expired_mounts_still(app: Flask, url: str) -> None:
 def test_without_a_jwt_key_the_error_says_what_to_do(app: Flask, url: str) -> None:
     del app.config["JWT_SECRET_KEY"]
     assert refusal(lambda: TenantProvisioning().init_app(app, url)) == (
-        "Nothing can verify tokens yet: set JWT_SECRET_KEY (JWT_ALGORITHM is HS256), "
+        "Tokens cannot be verified yet: set JWT_SECRET_KEY (JWT_ALGORITHM is HS256), "
         "or call JWTManager(app) before provisioning.init_app(app)."
     )
 
@@ -540,7 +540,7 @@ def test_without_a_jwt_key_the_error_says_what_to_do(app: Flask, url: str) -> No
 def test_a_key_for_another_algorithm_is_no_key(app: Flask, url: str) -> None:
     app.config["JWT_ALGORITHM"] = "RS256"
     assert refusal(lambda: TenantProvisioning().init_app(app, url)) == (
-        "Nothing can verify tokens yet: set JWT_PUBLIC_KEY (JWT_ALGORITHM is RS256), "
+        "Tokens cannot be verified yet: set JWT_PUBLIC_KEY (JWT_ALGORITHM is RS256), "
         "or call JWTManager(app) before provisioning.init_app(app)."
     )
 

@@ -367,7 +367,10 @@ def test_hooks_of_many_writers_leave_one_workspace_a_tenant(house: House) -> Non
     [
         (lambda p: p.hook("tenant.creates")(lambda: None), "A hook names operations out of"),
         (lambda p: p.hook()(lambda: None), "at least one"),
-        (lambda p: p.hook("tenant.create")(lambda tenants: None), "asks for 'tenants'; there is before, operation"),
+        (
+            lambda p: p.hook("tenant.create")(lambda tenants: None),
+            "has the parameter 'tenants'; available are before, operation",
+        ),
         (lambda p: [p.hook("tenant.create", name="a")(lambda: None) for _ in "ab"], "There is a hook named 'a'"),
         (lambda p: p.map_error(BillingError, status=500, code="x"), "a status from 400 to 499"),
         (lambda p: p.map_error(BillingError, status=409, code="tenant-exists"), "a code of its own"),

@@ -119,7 +119,7 @@ def test_a_loader_that_cannot_reach_a_service_is_a_503(
         answer = Caller(app)("GET", "/tenants")
         problem(answer, status=503, code="storage-unavailable")
         assert "redis" not in answer.text
-    assert caplog.text.count("the app's token_in_blocklist_loader fails") == 1
+    assert caplog.text.count("the app's token_in_blocklist_loader failed") == 1
 
 
 @pytest.mark.one_database

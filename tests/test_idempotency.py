@@ -33,7 +33,7 @@ from tests.world import EXAMPLE, PREFIX, Caller, problem, signed_license
 
 NOWHERE = "/tenants/0193d5f0-0000-7000-8000-000000000000"
 REUSED = "Idempotency-Key reused."
-IN_PROGRESS = "Still in progress."
+IN_PROGRESS = "Request in progress."
 HOUR = 3600
 
 

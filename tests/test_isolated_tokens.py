@@ -109,7 +109,7 @@ def test_the_hosts_secret_key_verifies_nothing_unless_a_manager_says_so(make: Ma
     with pytest.raises(ConfigurationError) as caught:
         house.open()
     assert str(caught.value) == (
-        "Nothing can verify tokens yet: set JWT_SECRET_KEY (JWT_ALGORITHM is HS256), "
+        "Tokens cannot be verified yet: set JWT_SECRET_KEY (JWT_ALGORITHM is HS256), "
         "or call JWTManager(app) before provisioning.init_app(app)."
     )
 
@@ -204,14 +204,14 @@ def test_settings_of_its_own_need_a_key_of_its_own(make: Make, config: dict[str,
     with pytest.raises(ConfigurationError) as caught:
         house.mount()
     assert str(caught.value) == (
-        f"Nothing can verify tokens yet: set {missing}; with settings of its own, the mount asks none of the host's."
+        f"Tokens cannot be verified yet: set {missing}; a mount with PROVISIONING_JWT_* keys ignores the host's."
     )
     assert (house.app.wsgi_app, house.app.extensions["tenant_provisioning"]) == (before, {})
 
 
 def test_algorithms_of_two_kinds_are_warned_of(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     make(PROVISIONING_JWT_SECRET_KEY=OWN, PROVISIONING_JWT_DECODE_ALGORITHMS=["HS256", "RS256"]).mount()
-    assert "PROVISIONING_JWT_DECODE_ALGORITHMS mixes shared secrets and public keys" in caplog.text
+    assert "PROVISIONING_JWT_DECODE_ALGORITHMS mixes algorithms for shared secrets and for public keys" in caplog.text
 
 
 def test_settings_of_its_own_are_warned_of_with_a_blueprint(make: Make, caplog: pytest.LogCaptureFixture) -> None:
@@ -219,8 +219,8 @@ def test_settings_of_its_own_are_warned_of_with_a_blueprint(make: Make, caplog: 
     partner = house.open()
     assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [
         (
-            "PROVISIONING_JWT_SECRET_KEY, PROVISIONING_JWT_DECODE_LEEWAY: without effect, "
-            "since PROVISIONING_MOUNT is not 'isolated'; the JWT_* keys count"
+            "PROVISIONING_JWT_SECRET_KEY, PROVISIONING_JWT_DECODE_LEEWAY: no effect "
+            "unless PROVISIONING_MOUNT is 'isolated'; the JWT_* keys apply"
         )
     ]
     assert partner("GET", "/tenants").status_code == 200

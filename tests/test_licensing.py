@@ -189,7 +189,7 @@ def test_a_changed_claim_is_refused() -> None:
 
 
 def test_an_unknown_key_id_is_refused() -> None:
-    refused(signed(HEADER | {"kid": "k2"}, CLAIMS), "'k2', of which no public key is configured")
+    refused(signed(HEADER | {"kid": "k2"}, CLAIMS), "'k2', and no public key of that id is configured")
 
 
 def test_no_other_key_than_the_named_one_is_tried() -> None:
@@ -581,7 +581,7 @@ def test_making_a_source_reads_nothing_and_raises_nothing(host: Host) -> None:
         ({"license_file": "/"}, "not a regular file"),
         ({"license_file": "/dev/zero"}, "not a regular file"),
         ({"license_file": "a\0b"}, "cannot be read"),
-        ({"license_public_keys": {}}, "no public key is configured"),
+        ({"license_public_keys": {}}, "no public key of that id is configured"),
         ({"license_revoked": ("lic-1",)}, "revoked"),
     ],
 )
@@ -605,11 +605,11 @@ def test_each_state_is_logged_once_with_days_and_advice(running: Host) -> None:
             running.source.state()
     who, end = "Licence lic-1 (Example Corp)", "2027-04-25T08:00:00Z"
     renew = "Ask the vendor for a renewed licence; a replaced licence file is picked up without a restart."
-    stop = "nothing can be provisioned; reading, suspending, deleting and exporting go on"
+    stop = "nothing can be provisioned; reading, suspending, deleting and exporting still work"
     assert running.logged() == [
         ("WARNING", f"{who} expires in 29 days, at {end}. {renew}"),
         ("WARNING", f"{who} expired at {end}. Provisioning stops in 13 days, at 2027-05-09T08:00:00Z. {renew}"),
-        ("ERROR", f"{who} expired at {end} and its grace has passed, 0 days ago: {stop}. {renew}"),
+        ("ERROR", f"{who} expired at {end}, and its grace period ended 0 days ago: {stop}. {renew}"),
     ]
 
 
@@ -754,7 +754,7 @@ def test_the_same_file_put_back_is_no_other_licence(running: Host) -> None:
     running.put(made())
     assert running.look(3) == checked(made())
     assert running.source.generation == 1
-    assert running.logged() == [("INFO", "The licence file is in order again; licence lic-1 stays in force.")]
+    assert running.logged() == [("INFO", "The licence file is valid again; licence lic-1 stays in force.")]
 
 
 def test_a_bad_file_replaced_by_a_renewed_one_is_picked_up(running: Host) -> None:

@@ -181,7 +181,7 @@ def test_what_is_not_there_is_logged_as_a_count(app: Flask, caplog: pytest.LogCa
         context.request.environ[CALLER_KEY] = None
         refusals.log(TenantNotFound())
     assert [(vars(line)["partner"], vars(line)["count"]) for line in told(caplog)] == [("one", 3), ("two", 2)]
-    assert told(caplog)[0].getMessage() == "3 requests of partner 'one' were answered 404 in 60 seconds"
+    assert told(caplog)[0].getMessage() == "3 requests of partner 'one' returned 404 in 60 seconds"
 
 
 def test_a_foreign_tenant_is_counted_and_no_line_of_its_own(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
@@ -204,4 +204,4 @@ def test_a_tenant_that_fails_is_logged_once_with_fields(database_url: str, caplo
         tenant["tenant"],
         caller.partner,
     )
-    assert line.getMessage() == f"tenant {tenant['tenant']} of partner {caller.partner!r} has failed to provision"
+    assert line.getMessage() == f"provisioning of tenant {tenant['tenant']} of partner {caller.partner!r} failed"

@@ -169,4 +169,4 @@ def test_a_function_that_asks_for_more_is_refused_at_once() -> None:
 
     with pytest.raises(ConfigurationError) as refusal:
         TenantProvisioning().usage("seats")(seats)
-    assert str(refusal.value) == "The usage 'seats' asks for 'plan'; there is session, tenant."
+    assert str(refusal.value) == "The usage 'seats' has the parameter 'plan'; available are session, tenant."

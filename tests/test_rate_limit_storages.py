@@ -38,8 +38,8 @@ from tests.witness import LASTING, Clock
 from tests.world import Caller, isolated, mount_of
 
 MakeApp = Callable[..., Flask]
-AWAY = "rate limits: the storage does not answer ({}); no request is refused"
-BACK = "rate limits: the storage answers again"
+AWAY = "rate limits: the storage is unavailable ({}); no request is refused"
+BACK = "rate limits: the storage is available again"
 LOGGER = "flask_tenant_provisioning.rate_limits"
 READ = {"PROVISIONING_RATE_LIMITS": {"read": "2/hour"}}
 
@@ -221,7 +221,7 @@ def test_a_window_that_another_process_began_is_known(hand: Hand) -> None:
     for windows in (one, other):
         windows.hit(strategy, item, "k")
     hand.wait(70)
-    assert one.hit(strategy, item, "k").ends == hand.clock.now + 60
+    assert one.hit(strategy, item, "k").resets_at == hand.clock.now + 60
     assert other.hit(strategy, item, "k") == (True, 7, hand.clock.now + 60)
 
 

@@ -357,7 +357,7 @@ def test_where_the_function_fails_what_is_configured_counts(
     with caplog.at_level(logging.ERROR, "flask_tenant_provisioning"):
         assert statuses(partner, 3) == [200, 429, 429]
     (record,) = caplog.records
-    expected = f"rate_limits({partner.partner!r}, 'read') failed: what is configured counts"
+    expected = f"rate_limits({partner.partner!r}, 'read') failed: the configured limits apply"
     assert (record.getMessage(), record.exc_info is not None) == (expected, True)
 
 

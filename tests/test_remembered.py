@@ -23,7 +23,7 @@ def fails() -> Any:
 def test_it_is_remembered_for_so_long_and_no_longer(clock: Clock) -> None:
     known: TTLCache[str, int] = TTLCache(clock, 60)
     assert known.get("a") is None
-    assert known.renew("a", lambda: 1) == known.get("a") == 1
+    assert known.load("a", lambda: 1) == known.get("a") == 1
     clock.now += 59.999
     assert known.get("a") == 1
     clock.now += 0.001
@@ -32,7 +32,7 @@ def test_it_is_remembered_for_so_long_and_no_longer(clock: Clock) -> None:
 
 def test_a_clock_that_was_put_back_makes_nothing_last(clock: Clock) -> None:
     known: TTLCache[str, int] = TTLCache(clock, 60)
-    known.renew("a", lambda: 1)
+    known.load("a", lambda: 1)
     clock.now -= 1
     assert known.get("a") is None
 
@@ -44,7 +44,7 @@ def test_its_time_begins_when_it_is_asked_for(clock: Clock) -> None:
         clock.now += 59
         return 1
 
-    known.renew("a", slow)
+    known.load("a", slow)
     assert known.get("a") == 1
     clock.now += 1
     assert known.get("a") is None
@@ -52,23 +52,23 @@ def test_its_time_begins_when_it_is_asked_for(clock: Clock) -> None:
 
 def test_without_a_time_nothing_is_remembered(clock: Clock) -> None:
     known: TTLCache[str, int] = TTLCache(clock, 0)
-    assert (known.renew("a", lambda: 1), known.get("a"), known._known) == (1, None, {})
+    assert (known.load("a", lambda: 1), known.get("a"), known._entries) == (1, None, {})
 
 
 def test_nothing_is_no_value_to_remember(clock: Clock) -> None:
     known: TTLCache[str, int | None] = TTLCache(clock, 60)
-    assert (known.renew("a", lambda: None), known._known, known._asking) == (None, {}, {})
+    assert (known.load("a", lambda: None), known._entries, known._loading) == (None, {}, {})
 
 
 def test_of_more_the_oldest_go(clock: Clock) -> None:
-    known: TTLCache[int, int] = TTLCache(clock, 60, most=3)
+    known: TTLCache[int, int] = TTLCache(clock, 60, max_size=3)
     for key in (1, 2, 3, 1, 4):
-        known.renew(key, lambda: 0)
+        known.load(key, lambda: 0)
     assert [key for key in range(6) if known.get(key) is not None] == [1, 3, 4]
 
 
 def one(known: TTLCache[str, int]) -> None:
-    known.forget(["b", "a"])
+    known.invalidate(["b", "a"])
 
 
 def some(known: TTLCache[str, int]) -> None:
@@ -78,8 +78,8 @@ def some(known: TTLCache[str, int]) -> None:
 @pytest.mark.parametrize("forget", [one, some])
 def test_what_is_forgotten_is_asked_anew(clock: Clock, forget: Callable[[Any], None]) -> None:
     known: TTLCache[str, int] = TTLCache(clock, 60)
-    known.renew("a", lambda: 1)
-    known.renew("c", lambda: 3)
+    known.load("a", lambda: 1)
+    known.load("c", lambda: 3)
     forget(known)
     assert (known.get("a"), known.get("c")) == (None, 3)
 
@@ -92,24 +92,24 @@ def test_what_was_asked_before_a_change_is_not_remembered_after_it(clock: Clock,
         forget(known)
         return 1
 
-    assert (known.renew("a", overtaken), known.get("a")) == (1, None)
-    assert (known.renew("a", lambda: 2), known.get("a")) == (2, 2)
+    assert (known.load("a", overtaken), known.get("a")) == (1, None)
+    assert (known.load("a", lambda: 2), known.get("a")) == (2, 2)
 
 
 def test_who_asked_before_a_change_takes_nothing_from_who_asked_after_it(clock: Clock) -> None:
     known: TTLCache[str, int] = TTLCache(clock, 60)
 
     def overtaken() -> int:
-        known.forget(["a"])
-        known.renew("a", lambda: 2)
+        known.invalidate(["a"])
+        known.load("a", lambda: 2)
         return 1
 
-    assert (known.renew("a", overtaken), known.get("a")) == (1, 2)
+    assert (known.load("a", overtaken), known.get("a")) == (1, 2)
 
 
 def test_of_two_who_ask_at_once_one_is_remembered(clock: Clock) -> None:
     known: TTLCache[str, int] = TTLCache(clock, 60)
-    assert known.renew("a", lambda: known.renew("a", lambda: 2) - 1) == 1
+    assert known.load("a", lambda: known.load("a", lambda: 2) - 1) == 1
     assert known.get("a") == 2
 
 
@@ -117,16 +117,16 @@ def test_what_changes_elsewhere_keeps_nothing_from_being_remembered(clock: Clock
     known: TTLCache[str, int] = TTLCache(clock, 60)
 
     def ask() -> int:
-        known.forget(["b"])
+        known.invalidate(["b"])
         return 1
 
-    assert (known.renew("a", ask), known.get("a")) == (1, 1)
+    assert (known.load("a", ask), known.get("a")) == (1, 1)
 
 
 def test_a_question_that_fails_leaves_what_is_known_and_nothing_else(clock: Clock) -> None:
     known: TTLCache[str, int] = TTLCache(clock, 60)
-    known.renew("a", lambda: 1)
+    known.load("a", lambda: 1)
     for key in ("a", "b"):
         with pytest.raises(LookupError):
-            known.renew(key, fails)
-    assert (known.get("a"), known.get("b"), known._asking) == (1, None, {})
+            known.load(key, fails)
+    assert (known.get("a"), known.get("b"), known._loading) == (1, None, {})

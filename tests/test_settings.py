@@ -327,7 +327,7 @@ def test_a_history_keeps_as_many_versions_as_are_configured(database_url: str) -
         change(partner, at(tenant), {"mail": {"daily": daily}})
     assert [one["version"] for one in versions(partner, at(tenant))] == [5, 4, 3]
     answer = partner("POST", f"{at(tenant)}/rollback", json={"version": 2})
-    refused(answer, 404, "settings-version-not-found", "No such version of the settings.")
+    refused(answer, 404, "settings-version-not-found", "Settings version not found.")
     storage_of(app).engine.dispose()
 
 
@@ -366,7 +366,7 @@ def test_a_rollback_needs_a_version(
         partner("POST", path, json={"version": 1}),
         404,
         "settings-version-not-found",
-        "No such version of the settings.",
+        "Settings version not found.",
     )
 
 

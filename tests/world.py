@@ -69,7 +69,7 @@ def host(database_url: str, mount: dict[str, Any] | None = None, **config: Any) 
 
 def signing(app: Flask) -> contextlib.AbstractContextManager[Any]:
     """The context in which Flask-JWT-Extended signs what the first mount of `app` accepts."""
-    return mount_of(app, next(iter(app.extensions["tenant_provisioning"]))).authority.signing()
+    return mount_of(app, next(iter(app.extensions["tenant_provisioning"]))).authority.signing_context()
 
 
 def mount_of(app: Flask, name: str = "provisioning") -> Mount:

@@ -1,4 +1,4 @@
-"""The app whose JWT manager and settings verify tokens: the host, or the private app of an isolated mount."""
+"""The app whose JWT manager and configuration verify tokens: the host, or the private app of an isolated mount."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ JWT_EXTENSION = "flask-jwt-extended"
 
 
 class QuietManager(JWTManager):
-    """A JWT manager that registers no error handler: a host without one may raise PyJWT's exceptions itself."""
+    """A JWT manager that registers no error handlers, which could handle the host's own PyJWT exceptions."""
 
     def _set_error_handler_callbacks(self, app: Flask) -> None:
         pass
@@ -27,35 +27,35 @@ class QuietManager(JWTManager):
 
 @dataclasses.dataclass(frozen=True)
 class Authority:
-    """The `app` by whose JWT settings and manager tokens are verified.
+    """The `app` whose JWT configuration and manager verify tokens.
 
-    `host` is the app that those come from in the end; None where an isolated mount has settings of its own.
+    `host` is the app from which these come; None if an isolated mount has its own configuration.
     """
 
     app: Flask
     host: Flask | None
 
-    def verifying(self) -> contextlib.AbstractContextManager[Any]:
-        """The application context in which Flask-JWT-Extended verifies."""
+    def verification_context(self) -> contextlib.AbstractContextManager[Any]:
+        """Return the application context in which Flask-JWT-Extended verifies tokens."""
         return enter_app_context(self.app)
 
-    def signing(self) -> contextlib.AbstractContextManager[Any]:
-        """The application context in which Flask-JWT-Extended signs what is accepted, where anything does."""
+    def signing_context(self) -> contextlib.AbstractContextManager[Any]:
+        """Return the application context in which Flask-JWT-Extended signs tokens that this authority accepts."""
         return enter_app_context(self.app if self.host is None or find_jwt_manager(self.host) is None else self.host)
 
     @property
     def manager(self) -> JWTManager | None:
-        """The manager whose loaders are asked; None where there is none."""
+        """The manager whose loaders are called, or None."""
         return find_jwt_manager(self.app if self.host is None else self.host)
 
-    def setting(self, name: str) -> str:
-        """What the host calls the setting that Flask-JWT-Extended knows as `name`."""
+    def config_name(self, name: str) -> str:
+        """Return the host's configuration key for Flask-JWT-Extended's key `name`."""
         return f"{PREFIX}{name}" if self.host is None else name
 
     def require_key(self) -> None:
-        """See that something can verify tokens; make a manager where the host has none.
+        """Require a way to verify tokens, and create a JWT manager if the host has none.
 
-        Raises `ConfigurationError` where there is neither a manager of the host's nor the key that the algorithm needs.
+        Raises `ConfigurationError` if the host has no manager and the key for the algorithm is not configured.
         """
         config = self.app.config
         self._warn_of_mixed_algorithms(config.get("JWT_DECODE_ALGORITHMS") or ())
@@ -64,31 +64,35 @@ class Authority:
         algorithm = config.get("JWT_ALGORITHM", "HS256")
         needed = "JWT_PUBLIC_KEY" if algorithm in requires_cryptography else "JWT_SECRET_KEY"
         if not config.get(needed):
-            raise ConfigurationError(self._advice(needed, algorithm))
+            raise ConfigurationError(self._make_advice(needed, algorithm))
         if find_jwt_manager(self.app) is None:
             QuietManager(self.app)
 
-    def _advice(self, needed: str, algorithm: str) -> str:
-        found = f"set {self.setting(needed)} ({self.setting('JWT_ALGORITHM')} is {algorithm})"
+    def _make_advice(self, needed: str, algorithm: str) -> str:
+        advice = f"set {self.config_name(needed)} ({self.config_name('JWT_ALGORITHM')} is {algorithm})"
         if self.host is None:
-            return (
-                f"Nothing can verify tokens yet: {found}; with settings of its own, the mount asks none of the host's."
-            )
-        return f"Nothing can verify tokens yet: {found}, or call JWTManager(app) before provisioning.init_app(app)."
+            return f"Tokens cannot be verified yet: {advice}; a mount with PROVISIONING_JWT_* keys ignores the host's."
+        return f"Tokens cannot be verified yet: {advice}, or call JWTManager(app) before provisioning.init_app(app)."
 
     def _warn_of_mixed_algorithms(self, algorithms: Iterable[str]) -> None:
-        """One algorithm a key (RFC 8725 §3.1): a public key must never be tried as an HMAC secret."""
+        """Warn of symmetric beside asymmetric algorithms (RFC 8725 §3.1): a public key must not be used as an HMAC
+        secret.
+        """
         if len({name in requires_cryptography for name in algorithms}) > 1:
-            name = self.setting("JWT_DECODE_ALGORITHMS")
-            logger.warning("%s mixes shared secrets and public keys; name one kind alone", name, extra={"key": name})
+            name = self.config_name("JWT_DECODE_ALGORITHMS")
+            logger.warning(
+                "%s mixes algorithms for shared secrets and for public keys; use only one kind",
+                name,
+                extra={"key": name},
+            )
 
 
 def find_jwt_manager(app: Flask) -> JWTManager | None:
-    """The app's JWT manager."""
-    found: JWTManager | None = app.extensions.get(JWT_EXTENSION)
-    return found
+    """Return the app's JWT manager, or None."""
+    manager: JWTManager | None = app.extensions.get(JWT_EXTENSION)
+    return manager
 
 
 def enter_app_context(app: Flask) -> contextlib.AbstractContextManager[Any]:
-    """The application context of `app`, unless it is there."""
+    """Return the application context of `app`, or an empty context if it is already active."""
     return contextlib.nullcontext() if has_app_context() and current_app == app else app.app_context()

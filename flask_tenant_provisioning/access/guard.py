@@ -18,13 +18,13 @@ from .tokens import TokenVerifier
 
 P = ParamSpec("P")
 R = TypeVar("R")
-#: Raises where no request of a principal is let pass; returns what registers its partner, None where nothing has to.
+#: Raises if the principal's partner may send no requests; returns a function that registers it, None if not required.
 CheckPartner = Callable[[Principal], Callable[[], object] | None]
 _PRINCIPAL_KEY = "flask_tenant_provisioning.principal"
 
 
 class Public:
-    """The declaration of a route that asks nobody who they are."""
+    """The declaration of a route that needs no authentication."""
 
     def __repr__(self) -> str:
         return "PUBLIC"
@@ -36,54 +36,54 @@ PUBLIC: Final = Public()
 class Guard:
     """Checks the caller of one mount's routes.
 
-    `standing` raises where no request of a principal is let pass. It returns a function that registers the principal's
-    partner, or None where it needs none.
+    `check_partner` raises if the principal's partner may send no requests. It returns a function that registers a new
+    partner, or None.
     """
 
-    def __init__(self, tokens: TokenVerifier, settings: Config, standing: CheckPartner) -> None:
+    def __init__(self, tokens: TokenVerifier, settings: Config, check_partner: CheckPartner) -> None:
         self._tokens = tokens
         self._realm = settings.realm
         self._partner_claim = settings.partner_claim
         self._request_id_key = settings.request_id_key
-        self._standing = standing
-        #: Logs whom this guard and the routes behind it refuse.
+        self._check_partner = check_partner
+        #: The log of requests that this guard and the guarded routes refuse.
         self.refusals = RefusalLog(settings)
 
-    def admit(self, permissions: Sequence[str], counted: Callable[[Principal], None] | None = None) -> Principal:
-        """Return the principal behind this request.
+    def admit(self, permissions: Sequence[str], count_request: Callable[[Principal], None] | None = None) -> Principal:
+        """Return the principal of this request.
 
-        Checked in this order: the token (`Unauthenticated`), the partner claim (`PartnerMissing`), the partner's
-        standing, the rate limit (what `counted` raises, which is told who calls), the permissions (`Forbidden`). Only
-        then is a new partner registered: a caller who may do nothing leaves no trace.
+        Checks in this order: the token (`Unauthenticated`), the partner claim (`PartnerMissing`), the partner's status,
+        the rate limit (`count_request` is called with the principal and raises), and the permissions (`Forbidden`).
+        Only then is a new partner registered: a refused caller leaves no row.
         """
         get_request_id(self._request_id_key)
         environ = request.environ
         header = environ.get("HTTP_AUTHORIZATION", "")
         if not header:
             raise Unauthenticated(headers=self.challenge())
-        with self._challenging():
-            principal = self._tokens.principal(parse_bearer_token(header))
+        with self._add_challenge():
+            principal = self._tokens.verify(parse_bearer_token(header))
         environ[CALLER_KEY] = principal
         if not principal.sees_every_partner:
             self.require_partner(principal)
-        register = self._standing(principal)
-        if counted is not None:
-            counted(principal)
-        self.require(principal, permissions)
+        register = self._check_partner(principal)
+        if count_request is not None:
+            count_request(principal)
+        self.require_permissions(principal, permissions)
         if register is not None:
             register()
         environ[_PRINCIPAL_KEY] = principal
         return principal
 
     def readmit(self, header: str, permissions: Sequence[str]) -> None:
-        """Check an admitted request with this ``Authorization`` header once more, in any context.
+        """Check an admitted request again by its ``Authorization`` header, outside the request context too.
 
-        Raises `Unauthenticated` where the token is over, what `standing` raises, and `Forbidden`.
+        Raises `Unauthenticated` if the token has expired or was revoked, what `check_partner` raises, and `Forbidden`.
         """
-        with self._challenging():
+        with self._add_challenge():
             principal = self._tokens.recheck(parse_bearer_token(header))
-        self._standing(principal)
-        self.require(principal, permissions)
+        self._check_partner(principal)
+        self.require_permissions(principal, permissions)
 
     def would_admit(self, header: str, permissions: Sequence[str]) -> bool:
         """Return whether a request with this ``Authorization`` header would be admitted now, in any context."""
@@ -93,25 +93,25 @@ class Guard:
             return False
         return True
 
-    def require(self, principal: Principal, permissions: Sequence[str]) -> None:
-        """Raise `Forbidden`, with its challenge, where the principal lacks one of `permissions`."""
+    def require_permissions(self, principal: Principal, permissions: Sequence[str]) -> None:
+        """Raise `Forbidden`, with its challenge, if the principal lacks one of `permissions`."""
         if missing := principal.missing(permissions):
-            raise self._forbidden(permissions, missing)
+            raise self._make_forbidden(permissions, missing)
 
     def require_partner(self, principal: Principal) -> str:
-        """Return the principal's partner. Raises `PartnerMissing` where its token names none."""
+        """Return the principal's partner. Raises `PartnerMissing` if its token names none."""
         return principal.require_partner(self._partner_claim)
 
     def challenge(self, error: str = "", scope: str = "") -> dict[str, str]:
-        """The ``WWW-Authenticate`` header that goes with a refusal (RFC 6750 §3)."""
+        """Return the ``WWW-Authenticate`` header of a refusal (RFC 6750 §3)."""
         parts = [f'realm="{self._realm}"']
         parts += [f'error="{error}"'] if error else []
         parts += [f'scope="{scope}"'] if scope else []
         return {"WWW-Authenticate": f"Bearer {', '.join(parts)}"}
 
     @contextlib.contextmanager
-    def _challenging(self) -> Iterator[None]:
-        """Give the refusal of a token its challenge."""
+    def _add_challenge(self) -> Iterator[None]:
+        """Add the challenge to an `Unauthenticated` error raised inside."""
         try:
             yield
         except Unauthenticated as refusal:
@@ -119,7 +119,7 @@ class Guard:
             refusal.headers.update(self.challenge(wrong))
             raise
 
-    def _forbidden(self, required: Sequence[str], missing: list[str]) -> Forbidden:
+    def _make_forbidden(self, required: Sequence[str], missing: list[str]) -> Forbidden:
         return Forbidden(
             f"This needs the permission {' and '.join(missing)}.",
             required=list(required),
@@ -128,7 +128,7 @@ class Guard:
 
 
 def parse_bearer_token(header: str) -> str:
-    """The token of an ``Authorization`` header. Raises `Unauthenticated` where it holds none (RFC 6750 §2.1)."""
+    """Return the token of an ``Authorization`` header. Raises `Unauthenticated` if it holds none (RFC 6750 §2.1)."""
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token.strip(" "):
         raise Unauthenticated
@@ -136,18 +136,20 @@ def parse_bearer_token(header: str) -> str:
 
 
 def check_permissions(permissions: Sequence[str]) -> tuple[str, ...]:
-    """Refuse a declaration that names no permission, or one that does not exist."""
+    """Return `permissions` as a tuple. Raises `ConfigurationError` if it is empty or names an unknown permission."""
     if not permissions or not all(isinstance(name, str) and name in PERMISSIONS for name in permissions):
         raise ConfigurationError(f"Declare permissions out of {', '.join(sorted(PERMISSIONS))}, not {permissions!r}.")
     return tuple(permissions)
 
 
 def current_principal() -> Principal:
-    """Who is calling, inside a view that `requires` guards. Raises `RuntimeError` elsewhere."""
-    found: Principal | None = request.environ.get(_PRINCIPAL_KEY) if has_request_context() else None
-    if found is None:
+    """Return the principal of the current request, inside a view guarded by `requires`. Raises `RuntimeError`
+    elsewhere.
+    """
+    principal: Principal | None = request.environ.get(_PRINCIPAL_KEY) if has_request_context() else None
+    if principal is None:
         raise RuntimeError("There is no principal here: guard the view with @requires(...).")
-    return found
+    return principal
 
 
 class _GuardedMount(Protocol):
@@ -157,21 +159,21 @@ class _GuardedMount(Protocol):
 
 
 def requires(*permissions: str) -> Callable[[Callable[P, R]], Callable[P, Any]]:
-    """Guard one of the host's own views: only a principal with all `permissions` passes.
+    """Guard one of the host's own views: only principals with all `permissions` are admitted.
 
-    Everybody else gets the problem document that the API would answer. Place it under the route decorator.
+    Other callers get the problem document that the API would return. Place it below the route decorator.
     """
-    needed = check_permissions(permissions)
+    required = check_permissions(permissions)
 
     def decorate(view: Callable[P, R]) -> Callable[P, Any]:
         @functools.wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> Any:
-            mounted = _get_first_mount()
+            mount = _get_first_mount()
             try:
-                mounted.guard.admit(needed)
+                mount.guard.admit(required)
             except ProvisioningError as refusal:
-                mounted.guard.refusals.log(refusal)
-                return render_problem(refusal, mounted.problem_types())
+                mount.guard.refusals.log(refusal)
+                return render_problem(refusal, mount.problem_types())
             return current_app.ensure_sync(view)(*args, **kwargs)
 
         return guarded

@@ -10,7 +10,7 @@ from ..config import PERMISSIONS, Config
 from ..errors import InvalidToken, PartnerMissing
 
 MAX_NAME_LENGTH = 255
-#: What the paths of a partner's own resources end in. An id that ended so could not be told from them.
+#: The ends of the paths of a partner's own resources. An id with such an end would be ambiguous.
 RESERVED_SUFFIXES = ("/settings", "/settings/history", "/settings/rollback")
 _ABSENT: Final = object()
 
@@ -19,7 +19,7 @@ _ABSENT: Final = object()
 class Principal:
     """A caller, on behalf of one partner.
 
-    `sees_every_partner` lifts the partner's fence for reading and changing tenants by id. `partner` is empty where an
+    `sees_every_partner` allows reading and changing all partners' tenants by id. `partner` is empty if an
     administrator's token names none.
     """
 
@@ -30,25 +30,25 @@ class Principal:
     sees_every_partner: bool = False
 
     def missing(self, required: Iterable[str]) -> list[str]:
-        """Those of the `required` permissions that this principal lacks, in their order."""
+        """Return the `required` permissions that this principal lacks, in their order."""
         return [permission for permission in required if permission not in self.permissions]
 
     def require_partner(self, claim: str) -> str:
-        """Return the partner. Raises `PartnerMissing`, which names the `claim`, where the token names none."""
+        """Return the partner. Raises `PartnerMissing`, with the name of the `claim`, if the token names none."""
         if not self.partner:
             raise PartnerMissing(f"The token names no partner: it must carry the claim {claim}.", claim=claim)
         return self.partner
 
     @classmethod
-    def operator(cls, subject: str, partner: str) -> Principal:
-        """Somebody at the host's own command line: may do everything, for `partner`."""
+    def for_operator(cls, subject: str, partner: str) -> Principal:
+        """Return a principal for the host's own command line, with all permissions, acting for `partner`."""
         return cls(subject, partner, permissions=PERMISSIONS, sees_every_partner=True)
 
     @classmethod
     def from_claims(cls, claims: Mapping[str, Any], settings: Config) -> Principal:
-        """Read verified `claims`. Raises `InvalidToken` for a subject or partner that is no name.
+        """Make a principal from verified `claims`. Raises `InvalidToken` for an invalid subject or partner.
 
-        The `partner` is empty where they name none; `require_partner` says whether that will do.
+        `partner` is empty if the claims name none; use `require_partner` where one is needed.
         """
         subject = _parse_name(claims.get("sub"), "sub")
         partner = _find_claim(claims, settings.partner_claim)
@@ -65,7 +65,7 @@ class Principal:
 
 
 class Actor(NamedTuple):
-    """A principal in the act: who did it, by which request, from where. What events remember."""
+    """A principal with the request by which it acts: its id and the client's address. Events record all of it."""
 
     principal: Principal
     request_id: str | None = None
@@ -74,7 +74,7 @@ class Actor(NamedTuple):
 
 
 def _default_partner(subject: str, settings: Config) -> str:
-    """The partner of a token without the partner claim."""
+    """Return the partner of a token without the partner claim."""
     return _parse_partner(subject, "sub") if settings.partner_from_sub else ""
 
 
@@ -85,24 +85,24 @@ def _resolve_permissions(roles: frozenset[str], claims: Mapping[str, Any], setti
 
 
 def _find_claim(claims: Mapping[str, Any], path: str) -> Any:
-    """The claim of exactly this name, else what the dotted path leads to, else `_ABSENT`.
+    """Return the claim of exactly this name, else the value at the dotted path, else `_ABSENT`.
 
-    Where a step leads into no object, the claim is there and of a wrong type: None.
+    If a part of the path leads into a value that is not an object, the claim has a wrong type: None.
     """
     if path in claims:
         return claims[path]
-    found: Any = claims
+    value: Any = claims
     for step in path.split("."):
-        if not isinstance(found, Mapping):
+        if not isinstance(value, Mapping):
             return None
-        if step not in found:
+        if step not in value:
             return _ABSENT
-        found = found[step]
-    return found
+        value = value[step]
+    return value
 
 
 def _read_words(value: Any, *, split: bool) -> list[str]:
-    """The texts in a claim; one that is neither a text nor a list of texts grants nothing."""
+    """Return the texts in a claim; a value that is neither a text nor a list grants nothing."""
     if isinstance(value, str):
         return value.split() if split else [value]
     return [word for word in value if isinstance(word, str)] if isinstance(value, list) else []
@@ -125,7 +125,7 @@ def _is_name(value: Any) -> bool:
     return isinstance(value, str) and 0 < len(value) <= MAX_NAME_LENGTH and value.isprintable() and not value.isspace()
 
 
-#: What `is_partner_id` asks for, as callers read it.
+#: The rule of `is_partner_id` in a sentence for callers.
 PARTNER_ID_RULE = (
     f"an id has 1 to {MAX_NAME_LENGTH} printable characters, no segment . or .., "
     f"and does not end in {', '.join(RESERVED_SUFFIXES[:-1])} or {RESERVED_SUFFIXES[-1]}."
@@ -135,7 +135,7 @@ PARTNER_ID_RULE = (
 def is_partner_id(value: Any) -> bool:
     """Return whether a partner may have this id: in a claim, a path or a body.
 
-    Control characters, line breaks, bidirectional and other invisible signs are not printable (`str.isprintable`).
-    Clients resolve the segments ``.`` and ``..`` before they send a path (RFC 3986 §5.2.4), escaped or not.
+    Control characters, line breaks, bidirectional and other invisible characters are not printable (`str.isprintable`).
+    Clients resolve the segments ``.`` and ``..`` before they send a path (RFC 3986 §5.2.4), percent-encoded or not.
     """
     return _is_name(value) and not value.endswith(RESERVED_SUFFIXES) and not {".", ".."} & {*value.split("/")}

@@ -1,4 +1,4 @@
-"""Refusals of callers in the log: each 401 and 403 by itself, 404s as a count (OWASP ASVS 5.0 §16.3.1–16.3.3)."""
+"""The log of refused requests: each 401 and 403 on its own line, 404s as a count (OWASP ASVS 5.0 §16.3.1–16.3.3)."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ from .principal import Principal
 
 logger = logging.getLogger(__name__)
 
-#: Where the guard leaves the principal of a verified token, for the log of a refusal that may follow.
+#: The key of the WSGI environ under which the guard stores the principal of a verified token.
 CALLER_KEY: Final = "flask_tenant_provisioning.caller"
-#: For how many seconds 404s are counted before they are logged.
+#: The interval in seconds at which counts of 404s are logged.
 NOT_FOUND_SECONDS = 60.0
-#: Of how many partners 404s are counted at a time.
+#: The number of partners whose 404s are counted at a time.
 _MAX_PARTNERS = 1000
 
 
 class RefusalLog:
-    """Logs the refusals of one mount. Nothing of a token is logged but whom it names."""
+    """Logs the refused requests of one mount. Of a token only its subject, partner and roles are logged."""
 
     def __init__(self, settings: Config, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._known_roles = sorted(settings.roles)
         self._monotonic = monotonic
-        self._absent: Counter[str] = Counter()
+        self._not_found: Counter[str] = Counter()
         self._since = monotonic()
         self._lock = threading.Lock()
 
     def log(self, problem: ProvisioningError) -> None:
-        """Log that the current request is answered with `problem`, where that is a refusal."""
+        """Log the current request if `problem`, its response, is a refusal."""
         caller: Principal | None = request.environ.get(CALLER_KEY)
         if problem.status in (401, 403):
-            self._refused(problem, caller)
+            self._log_refusal(problem, caller)
         elif isinstance(problem, NotFound) and caller is not None:
-            self._count(caller.partner)
+            self._count_not_found(caller.partner)
 
-    def _refused(self, problem: ProvisioningError, caller: Principal | None) -> None:
+    def _log_refusal(self, problem: ProvisioningError, caller: Principal | None) -> None:
         if not logger.isEnabledFor(logging.INFO):
             return
         method, route = escape_control_characters(request.method), request.url_rule.rule if request.url_rule else ""
@@ -62,7 +62,7 @@ class RefusalLog:
             "address": request.environ.get("REMOTE_ADDR"),
         }
         logger.info(
-            "%s %s is refused: %d %s, subject %r, partner %r, request %s",
+            "%s %s refused: %d %s, subject %r, partner %r, request %s",
             method,
             route,
             problem.status,
@@ -80,7 +80,7 @@ class RefusalLog:
             "known_roles": self._known_roles,
         }
         logger.debug(
-            "why request %s is refused: %s It needs %r; the token's roles are %r, those known are %r",
+            "request %s refused: %s It needs %r; the token's roles are %r, the configured roles %r",
             get_request_id(),
             escape_control_characters(problem.detail),
             more["claim"] or more["required"],
@@ -89,15 +89,15 @@ class RefusalLog:
             extra=more,
         )
 
-    def _count(self, partner: str) -> None:
+    def _count_not_found(self, partner: str) -> None:
         with self._lock:
-            if partner in self._absent or len(self._absent) < _MAX_PARTNERS:
-                self._absent[partner] += 1
+            if partner in self._not_found or len(self._not_found) < _MAX_PARTNERS:
+                self._not_found[partner] += 1
             now = self._monotonic()
             if now - self._since < NOT_FOUND_SECONDS:
                 return
-            seconds, counts = now - self._since, self._absent
-            self._since, self._absent = now, Counter()
+            seconds, counts = now - self._since, self._not_found
+            self._since, self._not_found = now, Counter()
         for name, count in counts.items():
             extra = {"partner": name, "count": count, "seconds": round(seconds)}
-            logger.info("%d requests of partner %r were answered 404 in %d seconds", count, name, seconds, extra=extra)
+            logger.info("%d requests of partner %r returned 404 in %d seconds", count, name, seconds, extra=extra)

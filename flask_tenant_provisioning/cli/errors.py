@@ -49,7 +49,7 @@ class ReportedProblem(click.ClickException):
     def __init__(self, problem: ProvisioningError) -> None:
         super().__init__(problem.detail)
         self.problem = problem
-        self.advice = problem.remedy if problem.of_host else ADVICE.get(problem.code)
+        self.advice = problem.remedy if problem.is_host_error else ADVICE.get(problem.code)
 
     def document(self) -> dict[str, Any]:
         """The problem for programs."""

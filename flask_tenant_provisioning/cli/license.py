@@ -134,7 +134,7 @@ def describe_license(license: License, now: float) -> dict[str, Any]:
         "not_before": format_time(license.not_before),
         "expires": format_time(license.expires),
         "warns_from": format_time(license.warns_from),
-        "grace_ends": format_time(license.ends),
+        "grace_ends": format_time(license.grace_ends),
         "state": str(license.state(now)),
         "days_left": license.days_left(now),
     }
@@ -149,7 +149,7 @@ def format_value(value: Any) -> str:
 
 
 def format_license_state(license: License, now: float) -> str:
-    expires, ends = format_time(license.expires), format_time(license.ends)
+    expires, ends = format_time(license.expires), format_time(license.grace_ends)
     match license.state(now):
         case State.GRACE:
             return f"expired at {expires}, in its grace until {ends}"

@@ -49,7 +49,7 @@ _MAX_NAME_LENGTH = 255
 
 def make_operator(partner: str) -> Actor:
     """The operating system's user, on behalf of `partner`; no request brings it about."""
-    return Actor(Principal.operator(_get_user_name()[:_MAX_NAME_LENGTH], partner))
+    return Actor(Principal.for_operator(_get_user_name()[:_MAX_NAME_LENGTH], partner))
 
 
 def _get_user_name() -> str:

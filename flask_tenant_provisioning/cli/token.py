@@ -45,10 +45,10 @@ def token(
 
 def _sign_token(mount: Mount, subject: str, claims: dict[str, object], lifetime: timedelta) -> str:
     try:
-        with mount.authority.signing():
+        with mount.authority.signing_context():
             made: str = create_access_token(subject, additional_claims=claims, expires_delta=lifetime)
     except RuntimeError as error:
-        reason = str(error).replace("JWT_", mount.authority.setting("JWT_"))
+        reason = str(error).replace("JWT_", mount.authority.config_name("JWT_"))
         raise click.ClickException(f"This app signs no tokens: {reason if mount.served else _NOT_SERVED}") from error
     except Exception as error:  # of the host's own loaders: of identities, further claims, or keys
         raise click.ClickException(f"This app signs no tokens: {type(error).__name__}: {error}") from error
@@ -69,7 +69,7 @@ def verify_own_token(mount: Mount, token: str) -> Principal:
 
     Raises `InvalidToken`, `PartnerMissing`, or what Flask-JWT-Extended and PyJWT raise, where the mount refuses it.
     """
-    with mount.authority.verifying():
+    with mount.authority.verification_context():
         parse_token(token)
         principal = Principal.from_claims(decode_token(token), mount.settings)
     if not principal.sees_every_partner:
@@ -79,4 +79,6 @@ def verify_own_token(mount: Mount, token: str) -> Principal:
 
 def make_key_advice(mount: Mount) -> str:
     """What to do where a mount refuses what its own app signs."""
-    return f"let {mount.authority.setting('JWT_*')} name the same key, issuer and audience for signing and verifying"
+    return (
+        f"let {mount.authority.config_name('JWT_*')} name the same key, issuer and audience for signing and verifying"
+    )

@@ -1,8 +1,8 @@
 """The licence document: a compact JWS (RFC 7515) signed with Ed25519 (RFC 8037), and the claims in it.
 
 `verify` checks the signature first, then the claims, then whether the licence is for this installation. One algorithm
-and one type are accepted. Header parameters that bring keys of their own (`jwk`, `jku`, `x5c`, `x5u`) are not read, and
-a header with `crit` is refused.
+and one type are accepted. Header parameters that carry keys (`jwk`, `jku`, `x5c`, `x5u`) are not read, and a header
+with `crit` is refused.
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
+from ..encoding import decode_base64url, encode_base64url, parse_json_object
+
 
 class LicenseError(Exception):
-    """There is no licence to go by. `reason` says in a sentence what is wrong, `advice` what to do about it."""
+    """There is no valid licence. `reason` says what is wrong, `advice` what to do about it, a sentence each."""
 
     def __init__(self, reason: str, advice: str) -> None:
         super().__init__(reason, advice)
@@ -41,7 +43,7 @@ FEATURE = "tenant-provisioning"
 EDITION = "enterprise"
 ANY_INSTALL = "*"
 DAY = 86_400
-#: How far, in seconds, this machine's clock may be behind the vendor's.
+#: The accepted delay of this machine's clock behind the vendor's, in seconds.
 LEEWAY_SECONDS = 300
 #: The first second of the year 3000: no licence lasts longer.
 MAX_TIME = 32_503_680_000
@@ -49,7 +51,7 @@ MAX_DAYS = 3_660
 
 
 class State(StrEnum):
-    """Where a licence stands in its life; only `EXPIRED`, which follows the grace, refuses anything."""
+    """The state of a licence. Only `EXPIRED`, which follows the grace period, refuses anything."""
 
     VALID = "valid"
     WARN = "warn"
@@ -59,7 +61,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class License:
-    """What the vendor signed. Times are seconds since 1970 (UTC); `max_tenants` is None where there is no limit."""
+    """The claims that the vendor signed. Times are seconds since 1970 (UTC); `max_tenants` is None without a limit."""
 
     customer: str
     install: tuple[str, ...]
@@ -76,36 +78,36 @@ class License:
 
     @property
     def warns_from(self) -> int:
-        """The second from which the end is announced."""
+        """The time from which warnings of the expiry are logged."""
         return self.expires - self.warn_days * DAY
 
     @property
-    def ends(self) -> int:
-        """The first second after the grace."""
+    def grace_ends(self) -> int:
+        """The first second after the grace period."""
         return self.expires + self.grace_days * DAY
 
     def state(self, now: float) -> State:
-        """Say where the licence stands at `now`, in seconds since 1970; at `expires` it has expired (RFC 7519 §4.1.4).
+        """Return the state at `now`, in seconds since 1970. At `expires` the licence has expired (RFC 7519 §4.1.4).
 
-        There is no state before `not_before`: `verify` has looked at it once, and a clock set back changes nothing.
+        `not_before` is not considered: `verify` has checked it once, and a clock that is set back changes nothing.
         """
         if now < self.warns_from:
             return State.VALID
         if now < self.expires:
             return State.WARN
-        return State.GRACE if now < self.ends else State.EXPIRED
+        return State.GRACE if now < self.grace_ends else State.EXPIRED
 
     def days_left(self, now: float) -> int:
-        """Whole days until it expires; negative from then on."""
+        """Return the whole days until the licence expires; negative once it has."""
         return math.floor((self.expires - now) / DAY)
 
 
 def verify(
     text: str | bytes, keys: Mapping[str, str], *, install_id: str | None, revoked: Collection[str], now: float
 ) -> License:
-    """Return the licence that `text` is, for this installation and at this time. Raises `LicenseError`.
+    """Return the licence in `text`, verified for this installation and time. Raises `LicenseError`.
 
-    One that has expired is returned as well: what its `state` forbids is the caller's business.
+    An expired licence is returned too: the caller decides by its `state`.
     """
     license = authenticate(text, keys, revoked)
     require_applicable(license, install_id, now)
@@ -113,9 +115,9 @@ def verify(
 
 
 def authenticate(text: str | bytes, keys: Mapping[str, str], revoked: Collection[str]) -> License:
-    """Return the licence if the key that it names has signed these very bytes and neither of them is revoked.
+    """Return the licence if the key that it names has signed these bytes and neither of them is revoked.
 
-    Raises `LicenseError`. No claim is looked at before the signature has been verified.
+    Raises `LicenseError`. No claim is read before the signature has been verified.
     """
     envelope = parse_jws(text)
     if envelope.kid in revoked:
@@ -147,13 +149,13 @@ def require_applicable(license: License, install_id: str | None, now: float) -> 
 
 
 def decode_unverified(text: str | bytes) -> License:
-    """Decode a licence without asking who signed it, to show it and for nothing else. Raises `LicenseError`."""
+    """Decode a licence without verifying its signature, only to show it. Raises `LicenseError`."""
     envelope = parse_jws(text)
     return parse_claims(envelope.kid, parse_strict_json(envelope.payload, "content"))
 
 
 def parse_claims(kid: str, claims: Mapping[str, Any]) -> License:
-    """Build a licence of strictly typed claims; those of no meaning here are passed over. Raises `LicenseError`.
+    """Make a licence from claims with strict types; unknown claims are ignored. Raises `LicenseError`.
 
     `max_tenants` may be absent or null; every other claim is required.
     """
@@ -177,7 +179,7 @@ def parse_claims(kid: str, claims: Mapping[str, Any]) -> License:
 
 
 def format_time(seconds: float) -> str:
-    """Write a time as RFC 3339 in UTC, to the second."""
+    """Format a time as RFC 3339 in UTC, to the second."""
     return f"{datetime.datetime.fromtimestamp(seconds, datetime.UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
@@ -208,20 +210,20 @@ def _read_number(claims: Mapping[str, Any], name: str, high: int) -> int:
     return value
 
 
-def _make_claim_error(name: str, wanted: str) -> LicenseError:
-    return LicenseError(f"The licence's claim `{name}` is not {wanted}.", ASK_VENDOR)
+def _make_claim_error(name: str, expected: str) -> LicenseError:
+    return LicenseError(f"The licence's claim `{name}` is not {expected}.", ASK_VENDOR)
 
 
 ALGORITHM = "EdDSA"
 JWS_TYPE = "license+jws"
 MAX_BYTES = 64 * 1024
 MAX_TEXT_LENGTH = 256
-#: What editors, shells and files of environment variables leave around a licence.
+#: The characters that editors, shells and environment files leave around a licence.
 _SURROUNDING_SPACE = re.compile(rb"\A(?:\xef\xbb\xbf)?(?:\s|\\[nrt])*|(?:\s|\\[nrt])+\Z")
 
 
 class Envelope(NamedTuple):
-    """A compact JWS taken apart; `signed` are the bytes, as received, that `signature` vouches for."""
+    """The parts of a compact JWS; `signed` are the received bytes that `signature` covers."""
 
     kid: str
     payload: bytes
@@ -241,7 +243,7 @@ class Envelope(NamedTuple):
 def parse_jws(text: str | bytes) -> Envelope:
     """Split a compact JWS of at most 64 KiB. Raises `LicenseError`.
 
-    White space at its ends is not part of it, written out (``\\n``) or not, nor is the byte order mark of an editor.
+    White space around it is ignored, also if it is written out (``\\n``), and so is a byte order mark.
     """
     raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     if len(raw) > MAX_BYTES:
@@ -258,30 +260,22 @@ def parse_jws(text: str | bytes) -> Envelope:
 def sign_jws(key: Ed25519PrivateKey, kid: str, claims: Mapping[str, Any]) -> str:
     """Sign `claims` with `key` as a compact JWS."""
     header = {"alg": ALGORITHM, "kid": kid, "typ": JWS_TYPE}
-    signed = b".".join(_encode_base64url(json.dumps(part, separators=(",", ":")).encode()) for part in (header, claims))
-    return b".".join((signed, _encode_base64url(key.sign(signed)))).decode("ascii")
+    signed = ".".join(encode_base64url(json.dumps(part, separators=(",", ":")).encode()) for part in (header, claims))
+    return f"{signed}.{encode_base64url(key.sign(signed.encode()))}"
 
 
 def parse_strict_json(raw: bytes, name: str) -> dict[str, Any]:
-    """Read one JSON object in UTF-8: no duplicate keys, no fractions, no NaN. Raises `LicenseError`."""
+    """Parse one JSON object in UTF-8, without duplicate keys, fractions or NaN. Raises `LicenseError`."""
     try:
-        value = json.loads(
-            raw.decode("utf-8"),
-            object_pairs_hook=_reject_duplicates,
-            parse_float=_reject_number,
-            parse_constant=_reject_number,
-        )
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
+        return parse_json_object(raw, parse_float=_reject_fraction)
+    except ValueError:
         raise LicenseError(
             f"The licence's {name} is not strict JSON: one object, no key twice, whole numbers.", ASK_VENDOR
-        )
-    return value
+        ) from None
 
 
 def is_printable_text(value: object) -> bool:
-    """Say whether `value` is a text of 1 to 256 printable characters."""
+    """Return whether `value` is a text of 1 to 256 printable characters."""
     return isinstance(value, str) and 0 < len(value) <= MAX_TEXT_LENGTH and value.isprintable()
 
 
@@ -298,39 +292,25 @@ def _read_key_id(header: Mapping[str, Any]) -> str:
     return kid
 
 
-def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key twice")
-    return found
-
-
-def _reject_number(literal: str) -> NoReturn:
-    raise ValueError("no whole number")
-
-
-def _encode_base64url(raw: bytes) -> bytes:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=")
+def _reject_fraction(literal: str) -> NoReturn:
+    raise ValueError("not a whole number")
 
 
 def _decode_base64url(part: bytes) -> bytes:
     try:
-        raw = base64.b64decode(part + b"=" * (-len(part) % 4), altchars=b"-_", validate=True)
+        return decode_base64url(part.decode("ascii"))
     except ValueError:
-        raw = None
-    if raw is None or _encode_base64url(raw) != part:
-        raise LicenseError("The licence is damaged: a part of it is not canonical base64url.", COPY_AGAIN)
-    return raw
+        raise LicenseError("The licence is damaged: a part of it is not canonical base64url.", COPY_AGAIN) from None
 
 
 PUBLIC_KEYS = "PROVISIONING_LICENSE_PUBLIC_KEYS"
 
 
 def load_public_key(keys: Mapping[str, str], kid: str) -> Ed25519PublicKey:
-    """Return the key that `kid` names and no other. Raises `LicenseError` where it is absent or no Ed25519 key."""
+    """Return the public key that `kid` names. Raises `LicenseError` if it is not configured or no Ed25519 key."""
     if kid not in keys:
         raise LicenseError(
-            f"The licence is signed with the key {kid!r}, of which no public key is configured.",
+            f"The licence is signed with the key {kid!r}, and no public key of that id is configured.",
             f"Add the vendor's public key of that id to {PUBLIC_KEYS}, or ask for a licence signed with a known key.",
         )
     key = _parse_public_key(_unescape_key(keys[kid]))
@@ -343,12 +323,12 @@ def load_public_key(keys: Mapping[str, str], kid: str) -> Ed25519PublicKey:
 
 
 def format_public_key(key: Ed25519PublicKey) -> str:
-    """Write a public key as base64 of its 32 bytes, the way the configuration takes it."""
+    """Format a public key as base64 of its 32 bytes, as the configuration takes it."""
     return base64.b64encode(key.public_bytes(Encoding.Raw, PublicFormat.Raw)).decode("ascii")
 
 
 def _unescape_key(text: str) -> str:
-    """A key as it was before a file of environment variables wrote its line ends out, or an editor marked it."""
+    """Return a key without a byte order mark, and with the line ends that an environment file wrote out."""
     return text.removeprefix("\ufeff").replace("\\r", "").replace("\\n", "\n").strip()
 
 

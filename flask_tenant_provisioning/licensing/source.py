@@ -20,10 +20,10 @@ RENEW_ADVICE = "Ask the vendor for a renewed licence; a replaced licence file is
 
 
 class LicenseSource:
-    """Holds the last licence that verified and looks for a newer one while it is asked.
+    """Holds the last licence that was verified, and checks for a newer one when it is used.
 
-    A file that is missing, unreadable or refused takes nothing away: it is logged once and the last good licence
-    stays. `clock` gives seconds since 1970. Safe among threads: one looks at the file, the others do not wait.
+    A file that is missing, unreadable or invalid is logged once, and the last valid licence stays in force. `clock`
+    returns seconds since 1970. Safe among threads: one reads the file, and the others do not wait.
     """
 
     def __init__(self, settings: Config, clock: Callable[[], float] = time.time) -> None:
@@ -34,19 +34,19 @@ class LicenseSource:
         )
         self._license: License | None = None
         self._error = LicenseError("The licence has not been read yet.", "Call `load` first.")
-        self._complaint: tuple[str | bytes | None, str] | None = None
-        self._looked = math.inf
+        self._logged_error: tuple[str | bytes | None, str] | None = None
+        self._checked_at = math.inf
         self._announces_at = math.inf
-        self._looking = threading.Lock()
-        self._announcing = threading.Lock()
-        #: Increases each time another licence has been taken over.
+        self._reload_lock = threading.Lock()
+        self._announce_lock = threading.Lock()
+        #: Increases each time another licence comes into force.
         self.generation = 0
 
     def load(self) -> License:
-        """Look now and return the licence, an expired one too. Raises `LicenseError` where none has ever verified."""
+        """Read the licence now and return it, also if it has expired. Raises `LicenseError` if none was ever valid."""
         now = self._clock()
-        with self._looking:
-            self._look(now)
+        with self._reload_lock:
+            self._reload(now)
         license = self._current(now)
         if license is None:
             raise LicenseError(self._error.reason, self._error.advice)
@@ -54,80 +54,82 @@ class LicenseSource:
 
     @property
     def license(self) -> License | None:
-        """The licence that counts at present, None where none has ever verified."""
+        """The licence in force, or None if none was ever valid."""
         return self._current(self._clock())
 
     @property
     def max_tenants(self) -> int | None:
-        """How many tenants the licence allows, None where it sets no limit."""
+        """The number of tenants that the licence allows, or None without a limit."""
         license = self.license
         return license.max_tenants if license else None
 
     def state(self) -> State | None:
-        """Where the licence stands, None where there is none."""
+        """Return the state of the licence, or None if there is none."""
         now = self._clock()
         license = self._current(now)
         return license.state(now) if license else None
 
     def require_provisioning(self) -> None:
-        """Raise `LicenseExpired` (403) where the grace is over or there is no licence at all."""
+        """Raise `LicenseExpired` (403) if the grace period is over or there is no licence."""
         now = self._clock()
         license = self._current(now)
         if license is None:
             raise LicenseExpired("There is no licence that allows provisioning.")
-        if now >= license.ends:
+        if now >= license.grace_ends:
             raise LicenseExpired(f"The licence expired at {format_time(license.expires)}, and its grace has passed.")
 
     def _current(self, now: float) -> License | None:
-        if not self._looked <= now < self._looked + self._settings.license_reload_seconds:
-            self._look_unless_somebody_does(now)
+        if not self._checked_at <= now < self._checked_at + self._settings.license_reload_seconds:
+            self._reload_unless_running(now)
         if now >= self._announces_at:
             self._announce(now)
         return self._license
 
-    def _look_unless_somebody_does(self, now: float) -> None:
-        if self._looking.acquire(blocking=False):
+    def _reload_unless_running(self, now: float) -> None:
+        if self._reload_lock.acquire(blocking=False):
             try:
-                self._look(now)
+                self._reload(now)
             finally:
-                self._looking.release()
+                self._reload_lock.release()
 
-    def _look(self, now: float) -> None:
-        self._looked = now
+    def _reload(self, now: float) -> None:
+        self._checked_at = now
         settings, text = self._settings, None
         try:
             text = self._store.read(now)
             if text is not None:
                 keys, revoked = settings.license_public_keys, settings.license_revoked
-                self._take(verify(text, keys, install_id=settings.install_id, revoked=revoked, now=now))
+                self._accept(verify(text, keys, install_id=settings.install_id, revoked=revoked, now=now))
         except LicenseError as error:
-            self._refuse(text, error)
+            self._reject(text, error)
 
-    def _take(self, license: License) -> None:
-        recovered, self._complaint = self._complaint is not None, None
+    def _accept(self, license: License) -> None:
+        recovered, self._logged_error = self._logged_error is not None, None
         if license != self._license:
-            with self._announcing:
+            with self._announce_lock:
                 self._license = license
                 self.generation += 1
                 self._announces_at = -math.inf
         elif recovered:
             logger.info(
-                "The licence file is in order again; licence %s stays in force.",
+                "The licence file is valid again; licence %s stays in force.",
                 license.id,
                 extra={"license": license.id},
             )
 
-    def _refuse(self, text: str | bytes | None, error: LicenseError) -> None:
+    def _reject(self, text: str | bytes | None, error: LicenseError) -> None:
         self._store.force_reload()
         self._error = error
-        complaint = (text, error.reason)
-        if self._license is not None and complaint != self._complaint:
-            kept = self._license.id
-            logger.warning("%s Licence %s stays in force.", error, kept, extra={"license": kept, "error": error.reason})
-        self._complaint = complaint
+        problem = (text, error.reason)
+        if self._license is not None and problem != self._logged_error:
+            current_id = self._license.id
+            logger.warning(
+                "%s Licence %s stays in force.", error, current_id, extra={"license": current_id, "error": error.reason}
+            )
+        self._logged_error = problem
 
     def _announce(self, now: float) -> None:
-        with self._announcing:
+        with self._announce_lock:
             license = self._license
             if license is None or now < self._announces_at:
                 return
@@ -137,13 +139,13 @@ class LicenseSource:
 
 
 def _get_state_end(license: License, state: State) -> float:
-    ends = {State.VALID: license.warns_from, State.WARN: license.expires, State.GRACE: license.ends}
+    ends = {State.VALID: license.warns_from, State.WARN: license.expires, State.GRACE: license.grace_ends}
     return ends.get(state, math.inf)
 
 
 def _log_state(license: License, state: State, now: float) -> None:
     who, expires = f"{license.id} ({license.customer})", format_time(license.expires)
-    days, rest = license.days_left(now), math.floor((license.ends - now) / DAY)
+    days, rest = license.days_left(now), math.floor((license.grace_ends - now) / DAY)
     extra = {"license": license.id, "customer": license.customer, "state": state.value, "days_left": days}
     if state is State.VALID:
         logger.info("Licence %s is valid until %s, %d days.", who, expires, days, extra=extra)
@@ -152,24 +154,24 @@ def _log_state(license: License, state: State, now: float) -> None:
     elif state is State.GRACE:
         logger.warning(
             "Licence %s expired at %s. Provisioning stops in %d days, at %s. %s",
-            who, expires, rest, format_time(license.ends), RENEW_ADVICE, extra=extra,
+            who, expires, rest, format_time(license.grace_ends), RENEW_ADVICE, extra=extra,
         )  # fmt: skip
     else:
         logger.error(
-            "Licence %s expired at %s and its grace has passed, %d days ago: nothing can be provisioned; "
-            "reading, suspending, deleting and exporting go on. %s",
+            "Licence %s expired at %s, and its grace period ended %d days ago: nothing can be provisioned; "
+            "reading, suspending, deleting and exporting still work. %s",
             who, expires, -rest - 1, RENEW_ADVICE, extra=extra,
         )  # fmt: skip
 
 
-#: Seconds for which a changed file is read again at each look: two writes within one tick of a coarse file system
-#: clock leave the same times and, perhaps, the same size.
+#: Seconds after a change during which the file is read at each check: two writes within one tick of a coarse file
+#: system clock leave the same times and, perhaps, the same size.
 SETTLING_SECONDS = 2.0
 FILE_ADVICE = "Check PROVISIONING_LICENSE_FILE, and that the file exists and this process may read it."
 
 
 class FileStamp(NamedTuple):
-    """What changes when a file does; `changed` also moves when only the file's permissions did."""
+    """The metadata by which a change of a file is detected; `changed` also moves with the file's permissions."""
 
     device: int
     inode: int
@@ -179,66 +181,66 @@ class FileStamp(NamedTuple):
 
 
 class ConfiguredLicense:
-    """A licence that stands in the configuration and cannot change."""
+    """A licence in the configuration, which cannot change."""
 
     def __init__(self, text: str | None) -> None:
         self._text = text
-        self._fresh = True
+        self._unread = True
 
     def read(self, now: float) -> str | None:
-        """Return the text, or None where it has been returned before. Raises `LicenseError` where there is none."""
+        """Return the text, or None if it was returned before. Raises `LicenseError` if no licence is configured."""
         if not self._text:
             raise LicenseError(
                 "No licence is configured.",
                 "Set PROVISIONING_LICENSE_FILE to the path of the vendor's licence file.",
             )
-        fresh, self._fresh = self._fresh, False
-        return self._text if fresh else None
+        unread, self._unread = self._unread, False
+        return self._text if unread else None
 
     def force_reload(self) -> None:
-        """Return the text at the next read, whatever has been returned before."""
-        self._fresh = True
+        """Return the text again at the next read."""
+        self._unread = True
 
 
 class LicenseFile:
-    """A small file, read again only where it may have changed."""
+    """A licence file, which is read again only if it may have changed."""
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._mark: FileStamp | None = None
+        self._stamp: FileStamp | None = None
         self._since = math.inf
         self._settled = False
 
     def read(self, now: float) -> bytes | None:
-        """Return what the file holds, 64 KiB and one byte of it at most, or None where it surely has not changed.
+        """Return the content of the file, cut off one byte beyond 64 KiB, or None if it has certainly not changed.
 
-        Costs one `stat` in the second case. Raises `LicenseError` where there is no file that can be read.
+        An unchanged file costs one `stat`. Raises `LicenseError` if the file cannot be read.
         """
         try:
-            if self._settled and _make_stamp(os.stat(self._path)) == self._mark:
+            if self._settled and _make_stamp(os.stat(self._path)) == self._stamp:
                 return None
-            mark, content = self._content()
+            stamp, content = self._read_file()
         except (OSError, ValueError) as error:
-            self._mark, self._settled = None, False
+            self._stamp, self._settled = None, False
             why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise LicenseError(f"The licence file {self._path!r} cannot be read: {why}.", FILE_ADVICE) from None
-        if mark != self._mark or now < self._since:
+        if stamp != self._stamp or now < self._since:
             self._since = now
-        self._mark, self._settled = mark, now - self._since >= SETTLING_SECONDS
+        self._stamp, self._settled = stamp, now - self._since >= SETTLING_SECONDS
         return content
 
     def force_reload(self) -> None:
-        """Read the file again at the next look even if it has not changed."""
+        """Read the file at the next check even if it has not changed."""
         self._settled = False
         self._since = math.inf
 
-    def _content(self) -> tuple[FileStamp, bytes]:
+    def _read_file(self) -> tuple[FileStamp, bytes]:
         _make_stamp(os.stat(self._path))
         with open(self._path, "rb") as file:
             return _make_stamp(os.fstat(file.fileno())), file.read(MAX_BYTES + 1)
 
 
-def _make_stamp(found: os.stat_result) -> FileStamp:
-    if not stat.S_ISREG(found.st_mode):
+def _make_stamp(status: os.stat_result) -> FileStamp:
+    if not stat.S_ISREG(status.st_mode):
         raise ValueError("it is not a regular file")
-    return FileStamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    return FileStamp(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

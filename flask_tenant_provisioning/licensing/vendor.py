@@ -1,4 +1,4 @@
-"""The vendor's side, offline: make a key pair, sign a licence. No host needs any of it to run."""
+"""The vendor's side, offline: make a key pair and sign licences. A host does not need this module to run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ISSUER = "flask-tenant-provisioning"
 
 @dataclass(frozen=True)
 class KeyPair:
-    """A new key: `private_pem` (PKCS #8, not encrypted) stays with the vendor, `public` (base64) goes to the hosts."""
+    """A new key: `private_pem` (PKCS #8, not encrypted) stays with the vendor, `public` (base64) is for the hosts."""
 
     kid: str
     private_pem: bytes
@@ -33,7 +33,7 @@ class KeyPair:
 
 
 def keygen(kid: str | None = None) -> KeyPair:
-    """Make an Ed25519 key pair; without a `kid` the first 12 hex digits of the public key's SHA-256 name it."""
+    """Make an Ed25519 key pair. Without `kid`, its id is the first 12 hex digits of the public key's SHA-256."""
     key = Ed25519PrivateKey.generate()
     raw = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -41,7 +41,7 @@ def keygen(kid: str | None = None) -> KeyPair:
 
 
 def private_key(pem: bytes) -> Ed25519PrivateKey:
-    """Read a private key from PEM. Raises `LicenseError` where it is none, encrypted, or not Ed25519."""
+    """Parse a private key from PEM. Raises `LicenseError` if it is invalid, encrypted, or not an Ed25519 key."""
     try:
         key = load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -69,8 +69,8 @@ def issue(
 ) -> str:
     """Sign a licence and return its text, one line without a newline.
 
-    Times are seconds since 1970: `not_before` is now by default, `expires` 365 days after it. `tenant-provisioning`
-    is always among the features. Raises `LicenseError` where no host could read what would be signed.
+    Times are seconds since 1970: `not_before` is now by default, `expires` 365 days later. `tenant-provisioning` is
+    always among the features. Raises `LicenseError` if the result would not be a valid licence.
     """
     begin = int(time.time()) if not_before is None else not_before
     text = sign_jws(

@@ -49,7 +49,7 @@ class Explanation:
 
 def list_problem_classes(api: Api) -> tuple[type[ProvisioningError], ...]:
     """Every class of problem, the host's own too, by status."""
-    return tuple(sorted([*iter_problem_classes(), *api.hooks.kinds()], key=lambda kind: kind.status))
+    return tuple(sorted([*iter_problem_classes(), *api.hooks.problem_classes()], key=lambda kind: kind.status))
 
 
 def explain_problems(api: Api, base: str) -> dict[str, Explanation]:

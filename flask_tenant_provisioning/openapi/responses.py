@@ -77,7 +77,7 @@ def collect_problems(route: Route, api: Api) -> set[type[ProvisioningError]]:
         if route.needs(api.settings.public_docs)
         else ()
     )
-    hosts = api.hooks.kinds() if any(map(api.hooks.of, route.hooks)) else ()
+    hosts = api.hooks.problem_classes() if any(map(api.hooks.hooks_for, route.hooks)) else ()
     counted = (RateLimited,) if is_rate_limited(route, api) else ()
     return {*route.problems, *_COMMON_PROBLEMS, *gate, *hosts, *counted}
 
@@ -106,7 +106,7 @@ def build_problem_response(group: list[type[ProvisioningError]], api: Api) -> di
     """The Response Object of these problems of one status."""
     status = group[0].status
     codes = [kind.code for kind in group]
-    bears = [] if any(kind.of_host for kind in group) else [*_STATUS_HEADERS.get(status, ())]
+    bears = [] if any(kind.is_host_error for kind in group) else [*_STATUS_HEADERS.get(status, ())]
     bears += _RATE_LIMIT_HEADERS if status != 401 and any(map(api.limits, RATE_CLASSES)) else ()
     narrowed = {"properties": {"status": {"const": status}, "code": {"enum": codes}}}
     schema = {"allOf": [{"$ref": "#/components/schemas/Problem"}, narrowed]}

@@ -20,25 +20,25 @@ class PartnerCache:
     def __init__(self, mount: Mount) -> None:
         self._storage = mount.storage
         self._registers_automatically = mount.settings.partner_registration == "automatic"
-        self._known: TTLCache[str, Partner | None] = TTLCache(mount.storage.clock, mount.settings.partner_cache_seconds)
+        self._cache: TTLCache[str, Partner | None] = TTLCache(mount.storage.clock, mount.settings.partner_cache_seconds)
 
     def find(self, partner_id: str) -> Partner | None:
         """The partner, as it was `PROVISIONING_PARTNER_CACHE_SECONDS` ago at most; None where it may be registered.
 
         Raises `PartnerNotRegistered` where only an administrator registers partners.
         """
-        found = self._known.get(partner_id)
+        found = self._cache.get(partner_id)
         if found is None:
-            found = self._known.renew(partner_id, partial(self._read, partner_id))
+            found = self._cache.load(partner_id, partial(self._read, partner_id))
         if found is None and not self._registers_automatically:
             raise PartnerNotRegistered
         return found
 
     def named(self, partner_id: str) -> Partner:
         """The partner, registered now where it has not been, for a caller who may do something for it."""
-        found = self._known.get(partner_id)
+        found = self._cache.get(partner_id)
         if found is None:
-            found = self._known.renew(partner_id, partial(self._registered, partner_id))
+            found = self._cache.load(partner_id, partial(self._registered, partner_id))
         return actions.make_unregistered_partner(partner_id, self._storage.clock()) if found is None else found
 
     def is_suspended(self, partner: Partner) -> bool:
@@ -49,9 +49,9 @@ class PartnerCache:
             partner = self.named(partner.parent)
         return partner.status == "suspended"
 
-    def forget(self, partner_id: str) -> None:
+    def invalidate(self, partner_id: str) -> None:
         """Ask anew at the next request."""
-        self._known.forget([partner_id])
+        self._cache.invalidate([partner_id])
 
     def _read(self, partner_id: str) -> Partner | None:
         return self._storage.read(partial(actions.find_partner, partner_id=partner_id))

@@ -131,7 +131,7 @@ def _render_partner(partner: Partner, status: int = 200, **headers: str) -> Resu
 
 
 def _invalidate_cache(call: Request, partner_id: str, answer: Response) -> Response:
-    get_partner_cache(call.mount).forget(partner_id)
+    get_partner_cache(call.mount).invalidate(partner_id)
     return answer
 
 

@@ -136,9 +136,9 @@ def is_declared(namespaces: Namespaces, path: SettingPath) -> bool:
     return namespace in namespaces and key in namespaces[namespace].keys
 
 
-def _unseal(keyring: Keyring, text: str, bound_to: str) -> Any:
+def _unseal(keyring: Keyring, text: str, context: str) -> Any:
     try:
-        return json.loads(keyring.open(text, bound_to))
+        return json.loads(keyring.open(text, context))
     except UnsealError:
         return UNREADABLE
 

@@ -116,7 +116,7 @@ class SettingsCache:
     def __init__(self, mount: Mount) -> None:
         self._mount = mount
         self._storage = mount.storage
-        self._known: TTLCache[str, _CachedSettings] = TTLCache(
+        self._cache: TTLCache[str, _CachedSettings] = TTLCache(
             mount.storage.clock, mount.settings.settings_cache_seconds, MAX_CACHED_TENANTS
         )
 
@@ -128,21 +128,21 @@ class SettingsCache:
         """
         running = self._storage.running
         if running is None:
-            known = self._known.get(tenant_id)
+            known = self._cache.get(tenant_id)
             if known is not None and partner in (None, known.partner):
                 return known.view
         id = parse_id(str(tenant_id), TenantNotFound)
         if running is not None:
             return self._found(running, id, partner).view
         found = partial(self._found, tenant_id=id, partner=partner)
-        return self._known.renew(id, partial(self._storage.read, found)).view
+        return self._cache.load(id, partial(self._storage.read, found)).view
 
-    def forget(self, events: Sequence[Mapping[str, Any]]) -> None:
+    def invalidate(self, events: Sequence[Mapping[str, Any]]) -> None:
         """Read anew what has changed with these events."""
-        self._known.forget(event["tenant_id"] for event in events)
+        self._cache.invalidate(event["tenant_id"] for event in events)
         partners = {event["partner_id"] for event in events if event["type"] == "partner.settings_updated"}
         if partners:
-            self._known.invalidate_where(lambda known: known.partner in partners)
+            self._cache.invalidate_where(lambda known: known.partner in partners)
 
     def _found(self, session: Session, tenant_id: str, partner: str | None) -> _CachedSettings:
         tenant = load_tenant_in_any_state(session, partner, tenant_id)

@@ -116,7 +116,7 @@ def _start_next_round(session: Session, actor: Actor, hooks: Registry, tenant: T
 
 def _replan_steps(session: Session, hooks: Registry, run: Run) -> None:
     sql, known = session.storage.once(StepSQL), {stage.name: stage for stage in runs.load_steps(session, run)}
-    for position, step in enumerate(hooks.steps(run.phase)):
+    for position, step in enumerate(hooks.list_steps(run.phase)):
         stage = known.pop(step.name, None)
         if stage is None:
             session.run(sql.add_step, runs.make_run_step(run, step, position)._asdict())

@@ -239,7 +239,7 @@ class StepWork:
             )
 
     def _step(self, stage: RunStep) -> Step | None:
-        return self._hooks.step(stage.phase, stage.name)
+        return self._hooks.find_step(stage.phase, stage.name)
 
 
 def _make_attempt_error(stage: RunStep, error: Exception) -> AttemptError:

@@ -23,7 +23,7 @@ class StepsLifecycle:
     def concerns(self, operation: str, tenant: Tenant | None = None) -> bool:
         """Whether something happens with `operation`: deletion pauses what is being built, and nothing else."""
         if operation == "tenant.create":
-            return bool(self._hooks.steps(PROVISIONING))
+            return bool(self._hooks.list_steps(PROVISIONING))
         if operation == "tenant.delete" and tenant is not None:
             return tenant.status in ("provisioning", "failed")
         return operation in _HANDLERS
@@ -31,10 +31,10 @@ class StepsLifecycle:
     def defers(self, session: Session, operation: str, tenant: Tenant | None) -> bool:
         """Whether `operation` is only begun now, and ended by steps."""
         if operation == "tenant.create":
-            return bool(self._hooks.steps(PROVISIONING))
+            return bool(self._hooks.list_steps(PROVISIONING))
         if operation != "tenant.purge" or tenant is None:
             return False
-        return bool(self._hooks.steps(DEPROVISIONING)) or _load_active_run(session, tenant) is not None
+        return bool(self._hooks.list_steps(DEPROVISIONING)) or _load_active_run(session, tenant) is not None
 
     def require_ready(self, session: Session, operation: str, tenant: Tenant) -> None:
         """Raise `InvalidState` where a tenant is to be moved while steps build it or undo what they built."""

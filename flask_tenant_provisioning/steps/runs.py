@@ -32,7 +32,7 @@ def start_run(
     sql, at = session.storage.once(StepSQL), format_instant(session.storage.clock())
     run = Run(tenant.partner_id, tenant.id, phase, state, None, 1, actor.request_id, at, None)
     session.run(sql.add_run, run._asdict())
-    for position, step in enumerate(hooks.steps(phase)):
+    for position, step in enumerate(hooks.list_steps(phase)):
         session.run(sql.add_step, make_run_step(run, step, position)._asdict())
     if state == "running":
         advance_run(session, hooks, tenant, run)
@@ -191,7 +191,7 @@ def _undo_next_step(session: Session, hooks: Registry, tenant: Tenant, run: Run,
 
 
 def _can_undo(hooks: Registry, phase: str, name: str) -> bool:
-    step = hooks.step(phase, name)
+    step = hooks.find_step(phase, name)
     return step is not None and step.undo is not None
 
 

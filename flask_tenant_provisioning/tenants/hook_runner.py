@@ -29,7 +29,7 @@ class HookRunner:
 
     def concerns(self, operation: str, tenant: Tenant | None = None) -> bool:
         """Whether anybody is to be asked about `operation`."""
-        return bool(self._hooks.of(operation))
+        return bool(self._hooks.hooks_for(operation))
 
     def defers(self, session: Session, operation: str, tenant: Tenant | None) -> bool:
         """A hook ends with its transaction."""
@@ -40,7 +40,7 @@ class HookRunner:
 
     def __call__(self, session: Session, change: TenantChange) -> None:
         """Run the hooks in their declared order. Raises the problem into which the host's own exception is mapped."""
-        hooks = self._hooks.of(change.operation)
+        hooks = self._hooks.hooks_for(change.operation)
         if not hooks:
             return
         with self._context():
@@ -57,7 +57,7 @@ class HookRunner:
             "operation": change.operation,
         }
         with map_host_errors(session):
-            done = hook.function(**{name: offered[name] for name in hook.wants})
+            done = hook.function(**{name: offered[name] for name in hook.arguments})
             require_result(done, f"The hook {hook.name!r}")
             session.flush()
 
@@ -68,7 +68,7 @@ def map_host_errors(session: Session) -> Iterator[None]:
     try:
         yield
     except ProvisioningError as problem:
-        problem.lasting = False
+        problem.is_replayable = False
         raise
     except Exception as error:
         if (found := _find_mapping(session, error)) is None:
@@ -93,8 +93,8 @@ def _find_constraint(session: Session, error: Exception) -> str | None:
 
 def _make_problem(mapped: ErrorMapping, error: Exception) -> ProvisioningError:
     by_constraint = isinstance(mapped.cause, str)
-    detail = mapped.detail or (f"{mapped.kind.title}." if by_constraint else str(error)) or None
-    fault = Fault(mapped.kind.code, detail or f"{mapped.kind.title}.")
-    found = mapped.kind(detail, errors=[make_entry(fault, mapped.field)] if mapped.field else ())
-    found.lasting = False
+    detail = mapped.detail or (f"{mapped.problem.title}." if by_constraint else str(error)) or None
+    fault = Fault(mapped.problem.code, detail or f"{mapped.problem.title}.")
+    found = mapped.problem(detail, errors=[make_entry(fault, mapped.field)] if mapped.field else ())
+    found.is_replayable = False
     return found

@@ -68,7 +68,7 @@ def require_plan_limits(session: Session, tenant: Tenant, plan: str | None) -> N
 def _count_usage(session: Session, usage: UsageFunction, tenant: Tenant) -> int:
     offered: dict[str, Any] = {"session": session.orm, "tenant": tenant.document(session.storage.hooks.fields)}
     with map_host_errors(session):
-        found = usage.function(**{name: offered[name] for name in usage.wants})
+        found = usage.function(**{name: offered[name] for name in usage.arguments})
         require_result(found, f"The usage of {usage.limit!r}")
         session.flush()
     if type(found) is not int:

@@ -92,7 +92,7 @@ def make_signer(app: Flask, name: str | None) -> Callable[..., str]:
         mount = find_mount(app, name)
         settings = mount.settings
         named = {settings.roles_claim: [role] if role else [], settings.partner_claim: partner, "sub": SUBJECT}
-        with mount.authority.signing():
+        with mount.authority.signing_context():
             try:
                 return str(
                     create_access_token(SUBJECT, additional_claims={**named, **claims}, expires_delta=_TOKEN_LIFETIME)

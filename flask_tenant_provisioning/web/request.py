@@ -106,7 +106,7 @@ class Request:
 
     def require(self, *permissions: str) -> None:
         """Raise `Forbidden` where the caller lacks one of `permissions`, asked beyond those of the route."""
-        self.mount.guard.require(self.principal, permissions)
+        self.mount.guard.require_permissions(self.principal, permissions)
 
     def require_administrator(self, detail: str) -> None:
         """Raise `Forbidden` with this `detail` for whoever sees one partner's tenants alone."""

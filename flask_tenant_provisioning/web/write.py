@@ -126,7 +126,7 @@ def _attempt(call: Request, session: Session, work: Work[T], answer: Callable[[T
             found = answer(work(session))
             return _to_stored_response(found)._replace(tenant=_find_tenant(found))
     except ProvisioningError as error:
-        if error.status not in FINAL_STATUSES or not error.lasting:
+        if error.status not in FINAL_STATUSES or not error.is_replayable:
             raise
         headers = {"Content-Type": PROBLEM_MEDIA_TYPE, **error.headers}
         return StoredResponse(

@@ -38,7 +38,7 @@ from tests.bench.bulk_rows import blocks, write
 PREFIX = "bench_"
 NDJSON = "application/x-ndjson"
 LIMITS = UploadLimits(max_rows=1_000_000, max_bytes=1 << 30)
-ACTOR = Actor(Principal.operator(SUBJECT, PARTNER))
+ACTOR = Actor(Principal.for_operator(SUBJECT, PARTNER))
 
 
 HEAD = """\

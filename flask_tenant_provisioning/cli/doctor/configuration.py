@@ -36,8 +36,8 @@ def check_configuration(context: DoctorContext) -> Finding:
 
 
 def _find_contradiction(settings: Config) -> Finding | None:
-    if settings.own_jwt and settings.mount != "isolated":
-        names = ", ".join(PREFIX + name for name in settings.own_jwt)
+    if settings.jwt_overrides and settings.mount != "isolated":
+        names = ", ".join(PREFIX + name for name in settings.jwt_overrides)
         return Finding(WARN, f"{names}: without effect on a blueprint", f"{ISOLATE_ADVICE}, or use JWT_*")
     if settings.license and settings.license_file:
         detail = f"{PREFIX}LICENSE and {PREFIX}LICENSE_FILE are both set, and the file counts"

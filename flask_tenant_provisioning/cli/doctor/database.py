@@ -195,7 +195,9 @@ def check_tenant_rows(context: DoctorContext) -> Finding:
     if not owned:
         return Finding(OK, "no table of the host's has a column that names a tenant")
     hooks = context.mount.hooks
-    removes = hooks.of("tenant.purge") or [step for step in hooks.steps(DEPROVISIONING) if step.name != EXPORT_STEP]
+    removes = hooks.hooks_for("tenant.purge") or [
+        step for step in hooks.list_steps(DEPROVISIONING) if step.name != EXPORT_STEP
+    ]
     kept = set() if removes else owned - cascading
     faults = []
     if kept:

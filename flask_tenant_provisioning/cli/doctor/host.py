@@ -197,7 +197,7 @@ def check_middleware(context: DoctorContext) -> Finding:
     """What wraps the app's `wsgi_app` wraps the API."""
     behind = context.mount.entrance
     while isinstance(behind, IsolatedMiddleware):
-        behind = behind.behind
+        behind = behind.wrapped
     if behind is None or getattr(behind, "__self__", None) is context.app:
         return Finding(OK, "whatever wraps app.wsgi_app stands before the API")
     detail = f"{get_qualified_name(behind)} was there before init_app: no request to the API passes through it"

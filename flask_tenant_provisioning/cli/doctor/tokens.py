@@ -49,7 +49,7 @@ def check_user_lookup(context: DoctorContext) -> Finding:
         return Finding(OK, f"{lookup} is not asked by the isolated mount")
     claims = {**context.claims(), "sub": context.subject, "jti": "doctor", "type": "access", "fresh": False}
     try:
-        with context.request(), context.authority.verifying():
+        with context.request(), context.authority.verification_context():
             user = require_result(found._user_lookup_callback({"typ": "JWT"}, claims), "it")
         outcome = None if user is not None else "knows no user"
     except Exception as error:
@@ -65,10 +65,10 @@ def check_algorithms(context: DoctorContext) -> Finding:
     names = list_algorithms(context)
     shown = ", ".join(names)
     if unknown := [name for name in names if name not in get_default_algorithms()]:
-        one, many = map(context.authority.setting, ("JWT_ALGORITHM", "JWT_DECODE_ALGORITHMS"))
+        one, many = map(context.authority.config_name, ("JWT_ALGORITHM", "JWT_DECODE_ALGORITHMS"))
         return Finding(FAIL, f"there is no {', '.join(unknown)}", f"correct {one} and {many}")
     if "none" in names:
-        advice = f"take none out of {context.authority.setting('JWT_DECODE_ALGORITHMS')}"
+        advice = f"take none out of {context.authority.config_name('JWT_DECODE_ALGORITHMS')}"
         return Finding(FAIL, f"{shown}: none accepts what nobody signed", advice)
     if len({name in requires_cryptography for name in names}) > 1:
         return Finding(FAIL, f"{shown}: shared secrets and public keys are mixed", "name one kind alone")
@@ -99,7 +99,7 @@ def list_algorithms(context: DoctorContext) -> list[str]:
 
 def get_verification_key(context: DoctorContext) -> tuple[str, Any]:
     """The setting that holds the key which verifies, and the key."""
-    config, setting = context.authority.app.config, context.authority.setting
+    config, setting = context.authority.app.config, context.authority.config_name
     if list_algorithms(context)[0] in requires_cryptography:
         return setting("JWT_PUBLIC_KEY"), config.get("JWT_PUBLIC_KEY")
     if config.get("JWT_SECRET_KEY") or context.authority.host is None or context.authority.manager is None:
@@ -130,7 +130,7 @@ def check_expiry(context: DoctorContext) -> Finding:
     """What is issued expires, and soon."""
     if not _can_sign(context):
         return Finding(OK, _SIGNS_NONE)
-    with context.authority.signing():
+    with context.authority.signing_context():
         lifetime = config.access_expires
     if lifetime is False:
         detail = "JWT_ACCESS_TOKEN_EXPIRES is False, and the API refuses tokens that never expire"
@@ -163,12 +163,12 @@ def check_probe(context: DoctorContext) -> Finding:
 
 def sign_probe(context: DoctorContext) -> str:
     """A token of a partner's, as the app signs it. Raises what Flask-JWT-Extended and the host's loaders do."""
-    with context.authority.signing():
+    with context.authority.signing_context():
         return str(create_access_token(context.subject, additional_claims=context.claims()))
 
 
 def _can_sign(context: DoctorContext) -> bool:
-    with context.authority.signing():
+    with context.authority.signing_context():
         manager = find_jwt_manager(current_app)
         if manager is None:
             return False
