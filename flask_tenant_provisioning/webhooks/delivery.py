@@ -1,8 +1,8 @@
-"""Deliver what is due, endpoint by endpoint: the worker that has claimed an endpoint is the only one that sends to it.
+"""Send due deliveries. A worker claims an endpoint, and while its lease lasts no other worker sends to that endpoint.
 
-A round is a batch of its deliveries, sent in parallel lanes and recorded in one transaction. All deliveries about one
-tenant are in one lane, in the order of the feed, so that their first attempts are. Requests that a worker sent but did
-not record before it died are sent again: at least once.
+A round sends a batch of the endpoint's deliveries in parallel lanes and records the outcomes in one transaction. All
+deliveries about one tenant go through one lane in feed order, so their first attempts keep that order. Delivery is at
+least once: requests that a worker sent but did not record before it died are sent again.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ MAX_BODY_BYTES = 20_000
 
 
 def build_body(row: dict[str, Any]) -> bytes:
-    """The envelope of an event (contract §5) out of its columns, whose JSON goes in as it is stored.
+    """Build the request body for an event (contract §5) from its columns; stored JSON is inserted unchanged.
 
-    One that would be too large says so with ``"truncated": true`` and leaves the tenant to be read.
+    A body over `MAX_BODY_BYTES` is replaced by one with ``"truncated": true`` that holds only the tenant's id.
     """
     found = _splice(row, row["data"], row["changes"] or "{}").encode()
     if len(found) <= MAX_BODY_BYTES:
@@ -48,32 +48,32 @@ def _splice(row: dict[str, Any], data: str, changes: str, more: str = "") -> str
 
 
 logger = logging.getLogger(__name__)
-#: How many deliveries a round has at most, and how many lanes.
+#: The maximum number of deliveries in a round, and the number of its lanes.
 BATCH_SIZE, LANES = 200, 4
-#: For how many seconds a round begins attempts, and for how many an endpoint is kept before others get their turn. One
-#: whose answers take `SLOW` seconds or longer gives way after a round.
+#: The seconds during which a round starts attempts, and during which a worker stays with one endpoint before others get
+#: their turn. An endpoint that takes `SLOW_SECONDS` or longer to respond gives up its turn after one round.
 ROUND_SECONDS, TURN_SECONDS = 5.0, 20.0
-#: How many connections the rounds of all endpoints use at once: the pool is the requests' too.
+#: The maximum number of database connections that all rounds use at once, because requests share the pool.
 MAX_DATABASE_CONNECTIONS = 3
-#: How often a worker that others forestall looks again.
+#: The number of attempts to claim endpoints when other workers claim them first.
 _CLAIM_TRIES = 3
 LoadKeys = Callable[[Endpoint, str], list[SigningKey]]
 
 
 class DueDelivery(NamedTuple):
-    """A delivery that is due, with its body; None where the event is gone."""
+    """A due delivery and its request body, which is None if the event has been removed."""
 
     delivery: Delivery
     body: bytes | None
 
 
 class DeliveryWork:
-    """The endpoints of one mount that something is due for, as work that a worker claims, runs and gives up.
+    """The webhook work of one mount, for a worker to claim, run, renew and expire; the unit of work is an endpoint.
 
-    `keys_of` gives the keys that an endpoint's deliveries are signed with at an instant; `lease` is in seconds.
+    `keys_of` returns the signing keys of an endpoint at an instant; `lease` is in seconds.
     """
 
-    #: How many endpoints a worker works for at once: most of the time it waits for their answers.
+    #: The number of endpoints that one worker handles at once; most of the time it waits for responses.
     slots = 32
 
     def __init__(self, storage: Storage, sender: Sender, keys_of: LoadKeys, lease: float) -> None:
@@ -84,7 +84,7 @@ class DeliveryWork:
         self.lease = lease
 
     def claim(self, limit: int) -> list[Endpoint]:
-        """Claim at most `limit` endpoints that something is due for, by what each partner has already."""
+        """Claim at most `limit` endpoints with due deliveries, sharing the slots among partners."""
         for _ in range(_CLAIM_TRIES):
             free = self._storage.read(partial(_list_free_endpoints, limit=max(limit, self.slots) * 4))
             chosen = sorted(self._shares.choose(free, limit))
@@ -97,15 +97,15 @@ class DeliveryWork:
         return []
 
     def renew(self, endpoints: Iterable[Endpoint]) -> None:
-        """Keep the claims of endpoints that are being worked for."""
+        """Extend the leases of endpoints that are being delivered to."""
         self._storage.transaction(partial(_renew_leases, endpoints=sorted(endpoints), lease=self.lease))
 
     def timeout(self, endpoint: Endpoint) -> float:
-        """How long an endpoint may be worked for, in seconds: its turn, and the longest last round."""
+        """Return the maximum time for one endpoint, in seconds: its turn and the longest possible last round."""
         return TURN_SECONDS + 60.0
 
     def run(self, endpoint: Endpoint) -> None:
-        """Work for an endpoint until nothing is due, it has to rest, or its turn is over."""
+        """Deliver to an endpoint until nothing is due, it has to rest, or its turn is over."""
         end, kept, slowest = time.monotonic() + TURN_SECONDS, cast(Endpoint | None, endpoint), 0.0
         try:
             while kept is not None:
@@ -115,11 +115,11 @@ class DeliveryWork:
                 kept = self._record(kept, sent, keep=bool(sent) and not is_last)
         except LeaseLost:
             logger.info(
-                "the deliveries to webhook %s are another worker's now", endpoint.id, extra=_get_log_fields(endpoint)
+                "another worker took over deliveries to webhook %s", endpoint.id, extra=_get_log_fields(endpoint)
             )
         except UnsealError as error:
             logger.error(
-                "webhook %s cannot be signed for, which is tried again: %s",
+                "cannot sign deliveries to webhook %s, will retry: %s",
                 endpoint.id,
                 error,
                 extra=_get_log_fields(endpoint),
@@ -128,29 +128,31 @@ class DeliveryWork:
             self._shares.give_back(endpoint[:2], slowest)
 
     def expire(self, endpoint: Endpoint) -> None:
-        """Leave an endpoint to others; what was sent meanwhile is sent again."""
-        logger.warning("the deliveries to webhook %s take too long", endpoint.id, extra=_get_log_fields(endpoint))
+        """Give up an endpoint that exceeded its time; unrecorded requests are sent again."""
+        logger.warning(
+            "deliveries to webhook %s exceeded their time limit", endpoint.id, extra=_get_log_fields(endpoint)
+        )
 
     def stop(self) -> None:
-        """Let the rounds that are on their way be the last ones."""
+        """Stop after the rounds in progress."""
         self._stopping = True
 
     def _send_batch(self, endpoint: Endpoint) -> list[Outcome]:
-        """Send what is due, a batch at most, and return what became of it."""
+        """Send at most one batch of due deliveries and return the outcomes."""
         limit = 1 if endpoint.failures else BATCH_SIZE
         with self._at_database:
             due = self._storage.read(partial(_load_due_deliveries, endpoint=endpoint, limit=limit))
         return self._sent(endpoint, due)
 
     def _record(self, endpoint: Endpoint, sent: Sequence[Outcome], *, keep: bool) -> Endpoint | None:
-        """Write down what became of a batch; the endpoint, while there is more to do at once and it is to be kept."""
+        """Record a round. Return the endpoint if `keep` is set and more is due now, else None."""
         with self._at_database:
             return self._storage.transaction(
                 partial(outcomes.record_round, endpoint=endpoint, outcomes=sent, keep=keep)
             )
 
     def _sent(self, endpoint: Endpoint, due: Sequence[DueDelivery]) -> list[Outcome]:
-        """What became of each attempt; of those that were not begun nothing is said."""
+        """Send `due` in parallel lanes and return the outcome of each attempt that was started."""
         if not due:
             return []
         attempts, found = _Round(self, endpoint), list[Outcome]()
@@ -168,7 +170,7 @@ class DeliveryWork:
 
 
 class _Round:
-    """The attempts of one round at one endpoint; the first that has to wait ends them all."""
+    """The attempts of one round to one endpoint; a timeout, 410 or 429 stops all of its lanes."""
 
     def __init__(self, work: DeliveryWork, endpoint: Endpoint) -> None:
         self._endpoint, self._sender = endpoint, work._sender
@@ -178,7 +180,7 @@ class _Round:
         self._halted = threading.Event()
 
     def send_lane(self, due: Sequence[DueDelivery], found: list[Outcome]) -> None:
-        """Attempt one after the other, and add to `found` what became of it."""
+        """Attempt the deliveries in order and append their outcomes to `found`."""
         for number, one in enumerate(due):
             if self._halted.is_set() or (number and time.monotonic() >= self._end):
                 break
@@ -190,7 +192,7 @@ class _Round:
     def _attempt(self, due: DueDelivery) -> Outcome:
         at = self._clock()
         if due.body is None:
-            return Outcome(due.delivery, format_instant(at), error="The event is not kept any more.", lasting=True)
+            return Outcome(due.delivery, format_instant(at), error="The event has been removed.", lasting=True)
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "flask-tenant-provisioning",
@@ -208,9 +210,11 @@ class _Round:
             )
         except Exception:
             logger.exception(
-                "a delivery to webhook %s failed", self._endpoint.id, extra=_get_log_fields(self._endpoint)
+                "unexpected error in a delivery to webhook %s", self._endpoint.id, extra=_get_log_fields(self._endpoint)
             )
-            return Outcome(due.delivery, format_instant(at), error="The delivery failed; the operator's log says why.")
+            return Outcome(
+                due.delivery, format_instant(at), error="The delivery failed; see the operator's log for the reason."
+            )
         return Outcome(
             due.delivery,
             format_instant(at),
@@ -262,5 +266,5 @@ def _parse_due_row(row: Sequence[Any]) -> DueDelivery:
 
 
 def _get_log_fields(endpoint: Endpoint) -> dict[str, str]:
-    """Return what the log says of an endpoint."""
+    """Return the fields that identify an endpoint in a log line."""
     return {"webhook": endpoint.id, "partner": endpoint.partner_id}

@@ -1,4 +1,4 @@
-"""Read deliveries, send a test event, redeliver and recover. Each public function is one unit of work."""
+"""Load deliveries, send a test event, redeliver and recover. Each public function is one unit of work."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .fanout import build_delivery_rows, matches
 from .models import Attempt, Delivery, Endpoint, make_pending_delivery
 from .statements import DeliverySQL, WebhookSQL
 
-#: How far back a recovery reaches, in days.
+#: The maximum age of events that can be recovered, in days.
 MAX_RECOVERY_DAYS = 14
 _BATCH_SIZE = 1000
 _TOO_LONG_AGO = Fault("invalid-time", f"Must not be more than {MAX_RECOVERY_DAYS} days ago.")
@@ -28,9 +28,10 @@ _TOO_LONG_AGO = Fault("invalid-time", f"Must not be more than {MAX_RECOVERY_DAYS
 def list_deliveries(
     session: Session, partner: str | None, webhook_id: str, state: str | None, limit: int, after: str | None
 ) -> tuple[list[Delivery], str | None]:
-    """An endpoint's deliveries before the one with the id `after`, the newest first; the last id where more follow.
+    """Return a page of an endpoint's deliveries, the newest first, that starts after the delivery with the id `after`.
 
-    Raises `WebhookNotFound`.
+    The second value is the id of the last delivery on the page if another page follows, else None. Raises
+    `WebhookNotFound`.
     """
     endpoint = actions.load_endpoint(session, partner, webhook_id)
     where = {"partner_id": endpoint.partner_id, "webhook_id": endpoint.id, "state": state}
@@ -44,7 +45,7 @@ def list_deliveries(
 
 
 def load_delivery(session: Session, partner: str | None, delivery_id: str) -> Delivery:
-    """The delivery with this id of `partner`, or of anybody where that is None. Raises `DeliveryNotFound`."""
+    """Return the delivery with this id of `partner`, or of any partner if None. Raises `DeliveryNotFound`."""
     sql = session.storage.once(WebhookSQL)
     statement, where = (sql.delivery_of_any_partner, {}) if partner is None else (sql.delivery, {"partner_id": partner})
     row = session.run(statement, {**where, "id": delivery_id}).fetchone()
@@ -54,7 +55,7 @@ def load_delivery(session: Session, partner: str | None, delivery_id: str) -> De
 
 
 def load_delivery_history(session: Session, partner: str | None, delivery_id: str) -> tuple[Delivery, list[Attempt]]:
-    """The same with each attempt at it, the first one first."""
+    """Return a delivery and its attempts in order. Raises `DeliveryNotFound`."""
     found = load_delivery(session, partner, delivery_id)
     where = {"partner_id": found.partner_id, "id": found.id}
     rows = session.run(session.storage.once(WebhookSQL).history, where).fetchall()
@@ -62,7 +63,7 @@ def load_delivery_history(session: Session, partner: str | None, delivery_id: st
 
 
 def send_test_event(session: Session, actor: Actor, target: Target) -> Delivery:
-    """Have one event of type ``webhook.test`` sent, once. Raises `WebhookNotFound`, `WebhookDisabled`."""
+    """Schedule one attempt to send an event of type ``webhook.test``. Raises `WebhookNotFound`, `WebhookDisabled`."""
     endpoint = _require_enabled(actions.lock_endpoint(session, target))
     event_id, at = session.storage.new_id(), format_instant(session.storage.clock())
     body = dump_json(_build_test_event(actor, endpoint, event_id, at))
@@ -73,7 +74,7 @@ def send_test_event(session: Session, actor: Actor, target: Target) -> Delivery:
 
 
 def redeliver(session: Session, partner: str | None, delivery_id: str) -> Delivery:
-    """Have a delivery attempted once more, whatever came of it; one that waits is attempted now.
+    """Schedule one more attempt of a delivery, whatever its state; a pending one becomes due now.
 
     Raises `DeliveryNotFound`, `WebhookDisabled`.
     """
@@ -91,10 +92,10 @@ def redeliver(session: Session, partner: str | None, delivery_id: str) -> Delive
 
 
 def recover(session: Session, target: Target, since: str) -> tuple[Endpoint, int]:
-    """Deliver anew what happened since the instant `since`, matches, and neither was delivered nor waits to be.
+    """Create deliveries of matching events since the instant `since` that are neither delivered nor pending.
 
     Returns the endpoint and the number of deliveries. Raises `WebhookNotFound`, `WebhookDisabled`, and `InvalidInput`
-    where that is more than 14 days ago.
+    if `since` is more than 14 days ago.
     """
     at = format_instant(session.storage.clock())
     if since < format_instant(session.storage.clock(), days=-MAX_RECOVERY_DAYS):
@@ -119,14 +120,14 @@ def recover(session: Session, target: Target, since: str) -> tuple[Endpoint, int
 
 
 def _require_enabled(endpoint: Endpoint) -> Endpoint:
-    """The endpoint, which is enabled. Raises `WebhookDisabled`."""
+    """Return `endpoint` if it is enabled. Raises `WebhookDisabled`."""
     if not endpoint.enabled:
         raise WebhookDisabled
     return endpoint
 
 
 def _wake_endpoint(session: Session, endpoint: Endpoint, at: str) -> None:
-    """Let a worker look at the endpoint now, even while it rests."""
+    """Make the endpoint due at the instant `at` and end its rest."""
     where = {"partner_id": endpoint.partner_id, "id": endpoint.id}
     session.run(session.storage.once(WebhookSQL).awake, {**where, "now": at})
     session.wake((endpoint.partner_id, endpoint.id))

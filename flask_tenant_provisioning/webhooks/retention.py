@@ -15,7 +15,7 @@ EndpointKey = tuple[str, str]
 
 
 def remove_old_deliveries(storage: Storage, days: int) -> int:
-    """Remove the deliveries of more than `days` ago; returns how many."""
+    """Remove deliveries created more than `days` ago, in batches. Return their number."""
     count, last = 0, ("", "")
     before = format_instant(storage.clock(), days=-days)
     while endpoints := storage.read(partial(_list_endpoints, after=last)):
@@ -27,7 +27,7 @@ def remove_old_deliveries(storage: Storage, days: int) -> int:
 
 
 def erase_answers(storage: Storage, partner: str, tenant_id: str) -> int:
-    """Erase what receivers answered to deliveries about a tenant of `partner`; returns how many those are."""
+    """Erase the stored responses to deliveries about a tenant of `partner`. Return the number of these deliveries."""
     count, last = 0, "00000000-0000-0000-0000-000000000000"
     while found := storage.read(partial(_list_tenant_deliveries, partner=partner, tenant_id=tenant_id, after=last)):
         storage.transaction(partial(_erase_answers, keys=found))
@@ -36,7 +36,7 @@ def erase_answers(storage: Storage, partner: str, tenant_id: str) -> int:
 
 
 def _list_tenant_deliveries(session: Session, partner: str, tenant_id: str, after: str) -> list[dict[str, str]]:
-    """The keys of the first deliveries about a tenant behind the one with the id `after`."""
+    """Return the keys of the next batch of deliveries about a tenant, after the delivery with the id `after`."""
     wanted = {"partner_id": partner, "tenant_id": tenant_id, "after": after, "limit": _BATCH_SIZE}
     rows = session.run(session.storage.once(DeliverySQL).of_tenant, wanted).fetchall()
     return [{"partner_id": partner, "delivery_id": one} for (one,) in rows]
@@ -47,14 +47,14 @@ def _erase_answers(session: Session, keys: Sequence[dict[str, str]]) -> None:
 
 
 def _list_endpoints(session: Session, after: EndpointKey) -> list[EndpointKey]:
-    """Those that anything was ever delivered to, by partner and id."""
+    """Return the next batch of endpoints, by partner and id, after the endpoint `after`."""
     wanted: dict[str, Any] = {"partner_id": after[0], "id": after[1] or None, "limit": _BATCH_SIZE}
     found: list[EndpointKey] = session.run(session.storage.once(DeliverySQL).endpoints, wanted).fetchall()
     return found
 
 
 def _list_old_deliveries(session: Session, endpoint: EndpointKey, before: str) -> list[dict[str, str]]:
-    """The keys of an endpoint's first old deliveries."""
+    """Return the keys of a batch of an endpoint's deliveries created before the instant `before`."""
     wanted = {"partner_id": endpoint[0], "id": endpoint[1], "before": before, "limit": _BATCH_SIZE}
     rows = session.run(session.storage.once(DeliverySQL).old, wanted).fetchall()
     return [{"partner_id": endpoint[0], "delivery_id": one} for (one,) in rows]

@@ -48,33 +48,33 @@ from .schemas import (
 WEBHOOKS_PATH = "/webhooks"
 WEBHOOK_PATH = f"{WEBHOOKS_PATH}/<webhook_id>"
 DELIVERY_PATH = "/deliveries/<delivery_id>"
-#: The problems that writes to an endpoint have in common.
+#: The problems common to all writes to an endpoint.
 WRITE_PROBLEMS = (*PRECONDITION_PROBLEMS, WebhookNotFound)
 
 
 def parse_webhook_id(webhook_id: str) -> str:
-    """An endpoint's id in its canonical form. Raises `WebhookNotFound` for what cannot be one."""
+    """Return an endpoint's id in canonical form. Raises `WebhookNotFound` if it is not a UUID."""
     return parse_id(webhook_id, WebhookNotFound)
 
 
 def make_target(call: Request, webhook_id: str) -> Target:
-    """The endpoint that this write means, and the version that it expects."""
+    """Return the endpoint that a write applies to, with its check of ``If-Match``."""
     return Target(partner_scope(call), parse_webhook_id(webhook_id), make_precondition_check(call))
 
 
 def make_endpoint_result(endpoint: Endpoint) -> Result:
-    """The answer that shows an endpoint."""
+    """Make the 200 result that shows an endpoint."""
     return Result(200, models.render_endpoint(endpoint), {"ETag": format_etag(endpoint.version)})
 
 
 def make_secret_result(found: EndpointWithSecret, status: int = 200, **headers: str) -> Result:
-    """The answer that shows an endpoint with its new secret."""
+    """Make the result that shows an endpoint and its new secret."""
     document = {**models.render_endpoint(found.endpoint), "secret": found.secret}
     return Result(status, document, {"ETag": format_etag(found.endpoint.version), **headers}, secret=True)
 
 
 def make_delivery_result(call: Request, found: Delivery) -> Result:
-    """The answer that shows a delivery to come."""
+    """Make the 202 result that shows a scheduled delivery."""
     where = f"{call.mount.base()}/deliveries/{found.id}"
     return Result(202, models.render_delivery(found), {"Location": where, "Retry-After": "1"})
 
@@ -92,7 +92,7 @@ routes = Routes()
     problems=(*BODY_PROBLEMS, *IDEMPOTENCY_PROBLEMS, InvalidParameter, QuotaExceeded, SecretUnavailable),
 )
 def create_webhook(call: Request) -> Response:
-    """Create an endpoint. Its `secret` is shown this once."""
+    """Create an endpoint. Its `secret` is shown only in this response."""
     mount, asked, body = call.mount, call.asked(create_query()), call.body(JSON)
     owner, values = call.partner(asked), validate_new_endpoint(mount, body)
     most = mount.settings.webhook_limit
@@ -155,7 +155,7 @@ def read_webhook(call: Request, webhook_id: str) -> Response:
     problems=(*BODY_PROBLEMS, *IDEMPOTENCY_PROBLEMS, *WRITE_PROBLEMS),
 )
 def patch_webhook(call: Request, webhook_id: str) -> Response:
-    """Change some fields of an endpoint (RFC 7396); `enabled` again, it gets what is pending at once."""
+    """Update an endpoint (RFC 7396). Enabling it again makes its pending deliveries due."""
     asked, body = call.asked(write_query()), call.body(MERGE_PATCH, JSON)
     values = validate_endpoint_patch(call.mount, body)
     work = partial(actions.update_endpoint, actor=call.actor(), target=make_target(call, webhook_id), values=values)
@@ -171,7 +171,7 @@ def patch_webhook(call: Request, webhook_id: str) -> Response:
     problems=WRITE_PROBLEMS,
 )
 def delete_webhook(call: Request, webhook_id: str) -> Response:
-    """Delete an endpoint with everything that was delivered to it or waits to be."""
+    """Delete an endpoint with all of its deliveries, pending ones included."""
     asked = call.asked(write_query())
     work = partial(actions.delete_endpoint, actor=call.actor(), target=make_target(call, webhook_id))
     return execute(call, work, lambda _none: Result(204, None, {}), validate_only=asked["validate_only"])
@@ -188,7 +188,7 @@ def delete_webhook(call: Request, webhook_id: str) -> Response:
     problems=(*BODY_PROBLEMS, *IDEMPOTENCY_PROBLEMS, *WRITE_PROBLEMS, SecretUnavailable),
 )
 def rotate_webhook_secret(call: Request, webhook_id: str) -> Response:
-    """Give an endpoint a new secret, shown this once; the one before signs too for `overlap_hours`."""
+    """Rotate an endpoint's secret. The new one is shown this once; the old one also signs for `overlap_hours`."""
     asked, body = call.asked(write_query()), call.optional_body(JSON)
     hours = load(rotation_input(), body)["overlap_hours"]
     meant, keyring = make_target(call, webhook_id), call.mount.keyring
@@ -208,7 +208,7 @@ delivery_routes = Routes()
     problems=(*IDEMPOTENCY_PROBLEMS, InvalidParameter, WebhookNotFound, WebhookDisabled),
 )
 def test_webhook(call: Request, webhook_id: str) -> Response:
-    """Send an endpoint an event of type `webhook.test`, once."""
+    """Send a test event of type `webhook.test`, in one attempt."""
     asked = call.asked(write_query())
     work = partial(
         delivery_actions.send_test_event,
@@ -228,7 +228,7 @@ def test_webhook(call: Request, webhook_id: str) -> Response:
     problems=(*BODY_PROBLEMS, *IDEMPOTENCY_PROBLEMS, InvalidParameter, WebhookNotFound, WebhookDisabled),
 )
 def recover_webhook(call: Request, webhook_id: str) -> Response:
-    """Send an endpoint whatever happened since some moment and did not reach it."""
+    """Resend the events since a point in time that were not delivered to an endpoint."""
     asked, body = call.asked(write_query()), call.body(JSON)
     since: str = load(recovery_input(), body)["since"]
     work = partial(
@@ -277,7 +277,7 @@ def list_deliveries(call: Request, webhook_id: str) -> Response:
     problems=(InvalidParameter, DeliveryNotFound),
 )
 def read_delivery(call: Request, delivery_id: str) -> Response:
-    """Read a delivery with each attempt at it."""
+    """Read a delivery with its attempts."""
     call.asked(NO_QUERY)
     wanted = parse_id(delivery_id, DeliveryNotFound)
     found, history = call.mount.storage.read(
@@ -296,7 +296,7 @@ def read_delivery(call: Request, delivery_id: str) -> Response:
     problems=(*IDEMPOTENCY_PROBLEMS, InvalidParameter, DeliveryNotFound, WebhookDisabled),
 )
 def redeliver_delivery(call: Request, delivery_id: str) -> Response:
-    """Attempt a delivery once more, and only once; one that is pending keeps its further attempts."""
+    """Redeliver: make one more attempt. A pending delivery keeps its scheduled attempts."""
     asked = call.asked(write_query())
     wanted = parse_id(delivery_id, DeliveryNotFound)
     work = partial(delivery_actions.redeliver, partner=partner_scope(call), delivery_id=wanted)

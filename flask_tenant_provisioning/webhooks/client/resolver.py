@@ -1,4 +1,4 @@
-"""Host name resolution with a timeout: `socket.getaddrinfo` itself has none and may take half a minute."""
+"""Host name resolution with a timeout; `socket.getaddrinfo` has none and may take half a minute."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 Entries = Sequence[tuple[Any, ...]]
-#: The seconds that a look-up may take, the wait for a free thread included; and how many may be under way.
+#: The time limit of a lookup in seconds, including the wait for a free thread, and the maximum number of threads.
 TIMEOUT, THREADS = 2.0, 16
 
 
 class _Lookup:
-    """One question, its answer or error, and an event that says that it is there."""
+    """One lookup: its arguments, its result or error, and an event that is set when it is done."""
 
     def __init__(self, host: str, port: int, options: dict[str, Any]) -> None:
         self.question = host, port, options
@@ -26,9 +26,9 @@ class _Lookup:
 
 
 class Resolver:
-    """Answers as `lookup` does, within `timeout` seconds, by at most `threads` daemon threads. Thread-safe.
+    """A replacement for `lookup` with a timeout in seconds, which uses at most `threads` daemon threads. Thread-safe.
 
-    A look-up that takes longer goes on in its thread until the system gives it up; its answer is dropped.
+    A lookup that takes longer continues in its thread until the operating system gives up; its result is dropped.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Resolver:
         self._begin()
 
     def __call__(self, host: str, port: int, **options: Any) -> Entries:
-        """Return the entries of `host`. Raises `TimeoutError`, and the `OSError` of the look-up."""
+        """Return the addresses of `host` as `lookup` does. Raises `TimeoutError`, and any `OSError` of the lookup."""
         lookup = _Lookup(host, port, options)
         self._hand_over(lookup)
         if not lookup.is_answered.wait(self._timeout):
@@ -56,7 +56,7 @@ class Resolver:
         self._started = 0
 
     def _hand_over(self, lookup: _Lookup) -> None:
-        """Give it to an idle thread, else to a new one, else to the first that becomes free."""
+        """Pass `lookup` to an idle thread, else to a new one, else to the first that becomes free."""
         with self._lock:
             if self._process != os.getpid():
                 self._begin()
