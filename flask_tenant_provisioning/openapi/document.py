@@ -22,8 +22,8 @@ DESCRIPTION = """\
 Partners provision tenants in this application.
 
 - Bodies are JSON in UTF-8. Unknown fields, duplicate keys, NUL characters and lone surrogates are refused.
-- A query parameter that an operation does not name, or one that is sent twice, is refused: `invalid-parameter`.
-- Errors are problem documents (RFC 9457); what `type` refers to explains the code and what to do about it.
+- Unknown and repeated query parameters are refused: `invalid-parameter`.
+- Errors are problem documents (RFC 9457); the page at `type` explains the code and its remedy.
 - Times are UTC, RFC 3339 with milliseconds and `Z`. Ids are UUIDs.
 """
 
@@ -33,7 +33,7 @@ class _Plugin(MarshmallowPlugin):
 
 
 def render_document(api: Api, server: str) -> str:
-    """The document as JSON, for callers who see the API at `server`; made once for each of these."""
+    """Return the document as JSON for callers that reach the API at `server`. The last 16 servers are cached."""
     made: dict[str, str] = api.memory.setdefault(render_document, {})
     if server not in made:
         while len(made) >= _MAX_CACHED:
@@ -43,7 +43,7 @@ def render_document(api: Api, server: str) -> str:
 
 
 def build_document(api: Api, server: str) -> dict[str, Any]:
-    """The OpenAPI Object of `api` under `server`."""
+    """Build the OpenAPI Object of `api` for callers that reach it at `server`."""
     plugin = _Plugin(schema_name_resolver=get_component_name)
     spec = _make_spec(api, server, plugin)
     _describe_shared(spec, api, server)
@@ -89,7 +89,7 @@ def _describe_shared(spec: APISpec, api: Api, server: str) -> None:
 
 
 def _describe_problems(spec: APISpec, api: Api) -> None:
-    """The answers that the operations refer to, and one for each code that may come where no operation is."""
+    """Add the problem responses that operations refer to, and one for each problem that no operation declares."""
     of_routes = [responses.collect_problems(route, api) for route in api.routes]
     unrouted = [[kind] for kind in list_problem_classes(api) if kind not in set().union(*of_routes)]
     groups = [group for found in of_routes for group in responses.group_by_status(found, api)]

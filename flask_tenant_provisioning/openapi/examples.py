@@ -96,7 +96,7 @@ NEW_TENANT = {name: TENANT[name] for name in WRITABLE if TENANT[name]}
 
 
 def build_examples(api: Api) -> dict[str, Any]:
-    """An example for each component that has one, such as this host would take and answer it."""
+    """Build examples of components, as this host would accept and return them, by component name."""
     tenant, sent = (
         {**TENANT, **_build_field_examples(api.hooks.fields)},
         _filter_accepted({**NEW_TENANT, **_read_field_examples(api.hooks.fields)}, api),
@@ -129,7 +129,7 @@ def build_examples(api: Api) -> dict[str, Any]:
 
 
 def _build_settings_example(namespaces: Mapping[str, Namespace]) -> dict[str, Any]:
-    """The settings of a tenant that has set none."""
+    """Build the settings of a tenant that has no explicit settings."""
     counting = {
         name: {key: MASK if one.keys[key].secret else value for key, value in one.defaults.items()}
         for name, one in namespaces.items()
@@ -140,7 +140,7 @@ def _build_settings_example(namespaces: Mapping[str, Namespace]) -> dict[str, An
 
 
 def _read_field_examples(own: TenantFields | None) -> dict[str, Any]:
-    """The examples that the host's fields carry, as apispec reads them: ``metadata={"example": …}``."""
+    """Read the examples from the metadata of the host's fields, where apispec expects them (``"example"``)."""
     fields = own.fields if own else {}
     found = {name: one.metadata["example"] for name, one in fields.items() if "example" in one.metadata}
     given: dict[str, Any] = json.loads(json.dumps(found, default=str))
@@ -148,7 +148,7 @@ def _read_field_examples(own: TenantFields | None) -> dict[str, Any]:
 
 
 def _build_field_examples(own: TenantFields | None) -> dict[str, Any]:
-    """What an answer would show for these."""
+    """Build the values that a response would show for these examples."""
     if own is None:
         return {}
     sent = {name: value for name, value in _read_field_examples(own).items() if not own.fields[name].dump_only}
@@ -160,7 +160,7 @@ def _build_field_examples(own: TenantFields | None) -> dict[str, Any]:
 
 
 def _filter_accepted(values: dict[str, Any], api: Api) -> dict[str, Any] | None:
-    """Those of `values` that this host accepts; None where it demands more."""
+    """Return those of `values` that this host accepts, or None if it requires other fields."""
     try:
         validate_tenant(api, values)
     except InvalidInput as error:

@@ -16,12 +16,12 @@ from .converter import Converter
 
 Property = dict[str, Any]
 _NULL = {"type": "null"}
-#: What narrows a value further than its type does.
+#: Keywords that restrict a value further than its type does.
 _NARROWING_KEYWORDS = {"$ref", "enum", "const", "allOf", "anyOf", "oneOf"}
 
 
 def describe_custom_fields(spec: APISpec, converter: Converter, own: TenantFields) -> None:
-    """Add the host's fields to the components about tenants; what their own schemas nest becomes components too."""
+    """Add the host's fields to the tenant components. Schemas nested in them become components as well."""
     ours = dict(spec.components.schemas)
     properties = {name: _build_field(converter, own, name) for name in own.fields}
     for name, found in ours.items():
@@ -58,17 +58,17 @@ def _list_writable_fields(own: TenantFields) -> list[str]:
 
 
 def _build_output_field(found: Property) -> Property:
-    """What an answer shows: null for a tenant that has no such value."""
+    """Build the property in a response: null for a tenant without such a value."""
     return make_nullable({key: value for key, value in found.items() if key != "default"})
 
 
 def _build_input_field(field: fields.Field[Any], found: Property) -> Property:
-    """Return what a body may hold: null for what it need not hold, as answers show it."""
+    """Build the property in a request body: an optional one may be null, as in responses."""
     return found if field.required else make_nullable(found)
 
 
 def _build_patch_field(field: fields.Field[Any], found: Property) -> Property:
-    """What a merge patch may hold: parts of an object, and null to take away what is not required."""
+    """Build the property in a merge patch: a part of an object, or null to remove an optional value."""
     plain = {key: value for key, value in found.items() if key != "default"}
     if isinstance(field, fields.Nested | fields.Mapping) and not getattr(field, "many", False):
         plain = {"type": "object", **{key: plain[key] for key in ("title", "description") if key in plain}}
@@ -76,7 +76,7 @@ def _build_patch_field(field: fields.Field[Any], found: Property) -> Property:
 
 
 def make_nullable(found: Property) -> Property:
-    """The same, or null."""
+    """Return the schema of `found` or null."""
     kinds = _list_types(found)
     if "null" in kinds or _NULL in found.get("anyOf", ()):
         return found
@@ -91,12 +91,12 @@ def _list_types(found: Property) -> list[str]:
 
 
 _MASKED_SECRET = {"const": MASK, "description": "A secret, which is never shown."}
-#: What says of a property that it is for those who send, or who read.
+#: Keywords that apply to requests only.
 _INPUT_KEYWORDS = ("default", "writeOnly")
 
 
 def describe_host_settings(spec: APISpec, converter: Converter, namespaces: Mapping[str, Namespace]) -> None:
-    """Add the host's keys to the components about settings; what their schemas nest becomes components too."""
+    """Add the host's keys to the settings components. Schemas nested in them become components as well."""
     components = dict(spec.components.schemas)
     found = {name: describe_namespace(converter, one) for name, one in namespaces.items()}
     if "Settings" in components:
@@ -118,7 +118,7 @@ def _build_namespaces(
     found: Mapping[str, Property],
     change: Callable[[Namespace, str, Property], Property],
 ) -> dict[str, Property]:
-    """The namespaces with each key's property as `change` makes it."""
+    """Build the schemas of the namespaces, with `change` applied to the property of each key."""
     return {
         name: {
             **found[name],
@@ -137,11 +137,11 @@ def _build_output_key(namespace: Namespace, key: str, found: Property) -> Proper
 def _build_input_key(namespace: Namespace, key: str, found: Property) -> Property:
     if not namespace.keys[key].secret:
         return found
-    return {"anyOf": [found, {"const": MASK, "description": "The secret that is set already."}]}
+    return {"anyOf": [found, {"const": MASK, "description": "The mask, which keeps the current secret."}]}
 
 
 def _build_patch_key(namespace: Namespace, key: str, found: Property) -> Property:
-    """What a merge patch may hold: parts of an object, and null for what is inherited."""
+    """Build the property in a merge patch: a part of an object, or null to inherit the value."""
     field = namespace.keys[key].field
     plain = {name: value for name, value in found.items() if name != "default"}
     if isinstance(field, fields.Nested | fields.Mapping) and not getattr(field, "many", False):

@@ -1,4 +1,4 @@
-"""Explain every problem code, with an example document: one text for the HTML pages and for OpenAPI."""
+"""Explain every problem code, with an example document, for the HTML pages and for OpenAPI."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .examples import NEW_TENANT, TENANT
 
 @dataclasses.dataclass(frozen=True)
 class Explanation:
-    """One code of an API, for its callers."""
+    """The explanation of one problem code."""
 
     kind: type[ProvisioningError]
     type: str
@@ -27,33 +27,33 @@ class Explanation:
 
     @property
     def code(self) -> str:
-        """The stable code."""
+        """The problem code."""
         return self.kind.code
 
     @property
     def meaning(self) -> str:
-        """What it means, in a sentence or two."""
+        """The meaning in a sentence or two: the class's own docstring, else its title."""
         own = vars(self.kind).get("__doc__")
         return " ".join(own.split()) if own else f"{self.kind.title}."
 
     def short(self) -> dict[str, Any]:
-        """The code's entry in the index."""
+        """Render the entry of the code in the index."""
         kind = self.kind
         named = {"type": self.type, "code": kind.code, "title": kind.title, "status": kind.status}
         return {**named, "meaning": self.meaning, "remedy": kind.remedy}
 
     def document(self) -> dict[str, Any]:
-        """The whole explanation."""
+        """Render the whole explanation, with the example."""
         return {**self.short(), "example": self.example}
 
 
 def list_problem_classes(api: Api) -> tuple[type[ProvisioningError], ...]:
-    """Every class of problem, the host's own too, by status."""
+    """Return every problem class, including the host's, sorted by status."""
     return tuple(sorted([*iter_problem_classes(), *api.hooks.kinds()], key=lambda kind: kind.status))
 
 
 def explain_problems(api: Api, base: str) -> dict[str, Explanation]:
-    """Every code, explained for callers who see the API at `base`."""
+    """Explain every code for callers that reach the API at `base`, by code."""
     types, provoked = api.settings.problem_base_uri or f"{base}/problems/", _provoke_errors(api)
     return {
         kind.code: Explanation(kind, types + kind.code, _build_example(provoked.get(kind.code) or kind(), types, base))
@@ -62,7 +62,7 @@ def explain_problems(api: Api, base: str) -> dict[str, Explanation]:
 
 
 def _build_example(error: ProvisioningError, types: str, base: str) -> dict[str, Any]:
-    """The problem document (RFC 9457 §3) of `error`, of a request that nobody made."""
+    """Build the problem document (RFC 9457 §3) of `error` for an example request."""
     found = {
         "type": types + error.code,
         "title": error.title,
@@ -76,7 +76,7 @@ def _build_example(error: ProvisioningError, types: str, base: str) -> dict[str,
 
 
 def _provoke_errors(api: Api) -> dict[str, ProvisioningError]:
-    """Errors that say more than their title does, as the code itself raises them."""
+    """Collect errors with a specific detail, as the validation code raises them, by code."""
     attempts: tuple[Callable[[], Any], ...] = (
         lambda: validate_tenant(api, {**NEW_TENANT, "email": "nobody"}),
         lambda: load_parameters(list_query(api), {"limit": ["0"]}),

@@ -30,9 +30,9 @@ from ..web.routing import Route
 from .problem_types import list_problem_classes
 from .schemas import find_document_schema
 
-#: What every answer bears.
+#: The headers of every response.
 COMMON_HEADERS = ("X-Request-ID", "Cache-Control", "X-Content-Type-Options")
-#: What goes with a problem of this status.
+#: Additional headers of a problem response, by status.
 _STATUS_HEADERS = {
     401: ("WWW-Authenticate",),
     403: ("WWW-Authenticate",),
@@ -41,11 +41,11 @@ _STATUS_HEADERS = {
     429: ("Retry-After",),
     503: ("Retry-After",),
 }
-#: What goes with every answer to a request that was counted.
+#: The headers of every response to a rate-limited request.
 _RATE_LIMIT_HEADERS = ("RateLimit", "RateLimit-Policy")
-#: What goes with a success of this status.
+#: Additional headers of a successful response, by status.
 _SUCCESS_HEADERS = {201: ["Location"], 202: ["Location", "Retry-After"], 304: ["ETag"]}
-#: What shows in a header too, by the field that it stands in.
+#: Headers that repeat a field of the document, by field.
 _FIELD_HEADERS = {"version": "ETag", "next": "Link"}
 _COMMON_PROBLEMS = (ProvisioningError, InvalidParameter)
 _AUTHENTICATION_PROBLEMS = (
@@ -59,7 +59,7 @@ _GUARD_PROBLEMS = (*_AUTHENTICATION_PROBLEMS, NotAcceptable, StorageUnavailable)
 
 
 def build_responses(route: Route, api: Api) -> dict[str, Any]:
-    """The Responses Object of `route`."""
+    """Build the Responses Object of `route`."""
     more = [*_list_write_headers(route), *(_RATE_LIMIT_HEADERS if is_rate_limited(route, api) else ())]
     documents = {str(status): _build_success_response(status, answer, more) for status, answer in route.answers.items()}
     problems = {
@@ -69,7 +69,7 @@ def build_responses(route: Route, api: Api) -> dict[str, Any]:
 
 
 def collect_problems(route: Route, api: Api) -> set[type[ProvisioningError]]:
-    """Every problem that `route` may answer: those it declares, those of the gate before it, and the host's own."""
+    """Collect every problem that `route` may return: declared ones, those of the guard, and the host's."""
     gate = (
         _GUARD_PROBLEMS
         if not route.public
@@ -83,12 +83,12 @@ def collect_problems(route: Route, api: Api) -> set[type[ProvisioningError]]:
 
 
 def is_rate_limited(route: Route, api: Api) -> bool:
-    """Whether requests to `route` are counted against rate limits."""
+    """Return whether requests to `route` are rate-limited."""
     return route.rate_class is not None and api.limits(route.rate_class)
 
 
 def group_by_status(found: Iterable[type[ProvisioningError]], api: Api) -> list[list[type[ProvisioningError]]]:
-    """`found` in the catalogue's order, those of one status together."""
+    """Group the problem classes `found` by status, in the order of `list_problem_classes`."""
     groups: dict[int, list[type[ProvisioningError]]] = defaultdict(list)
     wanted = set(found)
     for kind in list_problem_classes(api):
@@ -98,12 +98,12 @@ def group_by_status(found: Iterable[type[ProvisioningError]], api: Api) -> list[
 
 
 def get_response_name(group: Iterable[type[ProvisioningError]]) -> str:
-    """The name of the Response Object of these problems."""
+    """Return the component name of the Response Object of these problems."""
     return ".".join(kind.code for kind in group)
 
 
 def build_problem_response(group: list[type[ProvisioningError]], api: Api) -> dict[str, Any]:
-    """The Response Object of these problems of one status."""
+    """Build the Response Object of these problems, which share one status."""
     status = group[0].status
     codes = [kind.code for kind in group]
     bears = [] if any(kind.of_host for kind in group) else [*_STATUS_HEADERS.get(status, ())]
@@ -118,36 +118,38 @@ def build_problem_response(group: list[type[ProvisioningError]], api: Api) -> di
 
 
 def build_headers(api: Api) -> dict[str, dict[str, Any]]:
-    """Every header that an answer may bear."""
+    """Build every header that a response may have."""
     challenge = {"pattern": "^Bearer realm=", "examples": [f'Bearer realm="{api.settings.realm}"']}
     return {
         "X-Request-ID": _build_header(
-            "The request's id: the caller's where it is well formed.", pattern=_build_request_id_pattern()
+            "The request's id: the caller's if it is well formed, else a new one.", pattern=_build_request_id_pattern()
         ),
-        "Cache-Control": _build_header("Nobody may keep the answer.", const="no-store"),
-        "X-Content-Type-Options": _build_header("Its media type is not to be guessed.", const="nosniff"),
-        "ETag": _build_header("The entity tag of this version, strong (RFC 9110 §8.8.3).", pattern='^"[0-9]+"$'),
+        "Cache-Control": _build_header("Caches must not store the response.", const="no-store"),
+        "X-Content-Type-Options": _build_header("Browsers must not guess the media type.", const="nosniff"),
+        "ETag": _build_header("The strong entity tag of this version (RFC 9110 §8.8.3).", pattern='^"[0-9]+"$'),
         "Location": _build_header(
-            "The path of what was created, or of what shows how far it is.", format="uri-reference"
+            "The path of the created resource, or of the resource that shows the progress.", format="uri-reference"
         ),
-        "Link": _build_header('The next page: `rel="next"` (RFC 8288). Absent on the last one.', required=False),
+        "Link": _build_header('The next page: `rel="next"` (RFC 8288). Absent on the last page.', required=False),
         "WWW-Authenticate": _build_header("The challenge (RFC 6750 §3).", required=False, **challenge),
-        "Idempotency-Replayed": _build_header("The answer is the one of before.", required=False, const="true"),
-        "X-Validate-Only": _build_header(
-            "Everything was checked and nothing was written.", required=False, const="true"
+        "Idempotency-Replayed": _build_header(
+            "The response is a repetition of the first one.", required=False, const="true"
         ),
-        "Allow": _build_header("The methods that are possible here."),
-        "Accept": _build_header("The media types that are possible here."),
-        "Accept-Encoding": _build_header("The content codings that are possible here.", required=False),
-        "Accept-Patch": _build_header("The media types of patches that are possible here (RFC 5789).", required=False),
-        "Retry-After": _build_header("Seconds to wait.", pattern="^[0-9]+$"),
+        "X-Validate-Only": _build_header(
+            "The request was validated and nothing was written.", required=False, const="true"
+        ),
+        "Allow": _build_header("The allowed methods."),
+        "Accept": _build_header("The accepted media types."),
+        "Accept-Encoding": _build_header("The accepted content codings.", required=False),
+        "Accept-Patch": _build_header("The accepted media types of patches (RFC 5789).", required=False),
+        "Retry-After": _build_header("The seconds to wait before the next request.", pattern="^[0-9]+$"),
     } | (_build_rate_limit_headers() if any(map(api.limits, RATE_CLASSES)) else {})
 
 
 def _build_rate_limit_headers() -> dict[str, dict[str, Any]]:
-    """What is allowed and what is left of it; absent where nothing could be counted."""
-    left = "What is left: `r` requests, until there are more in `t` seconds (draft-ietf-httpapi-ratelimit-headers)."
-    allowed = "What is allowed: `q` requests in `w` seconds, under the name of the policy."
+    """Build the rate limit headers, which are optional: they are absent if the count is unavailable."""
+    left = "`r` requests remain, until more are allowed in `t` seconds (draft-ietf-httpapi-ratelimit-headers)."
+    allowed = "The policy by name: `q` requests in `w` seconds."
     return {
         "RateLimit": _build_header(left, required=False, **_build_list_schema('"write";r=119;t=60')),
         "RateLimit-Policy": _build_header(allowed, required=False, **_build_list_schema('"write";q=120;w=60')),
@@ -155,7 +157,7 @@ def _build_rate_limit_headers() -> dict[str, dict[str, Any]]:
 
 
 def _build_list_schema(example: str) -> dict[str, Any]:
-    """The schema of a list whose members look like `example`: a text with two numbers (RFC 9651 §3.1)."""
+    """Build the schema of a list of members like `example` (RFC 9651 §3.1)."""
     one = re.sub("[0-9]+", "[0-9]+", example).replace("write", "[a-z0-9-]+")
     return {"pattern": f"^{one}(, {one})*$", "examples": [example]}
 
@@ -173,13 +175,13 @@ def _build_header_references(*names: str) -> dict[str, str]:
 
 
 def _list_write_headers(route: Route) -> list[str]:
-    """The headers that say that nothing was written, or that it was written before."""
+    """Return the headers of dry runs and of replayed responses that `route` may return."""
     replayed = ["Idempotency-Replayed"] if InvalidIdempotencyKey in route.problems else []
     return replayed + ([] if route.method == "GET" else ["X-Validate-Only"])
 
 
 def _build_success_response(status: int, answer: Any, more: Iterable[str]) -> dict[str, Any]:
-    """The Response Object of a success. `answer` is a schema, several media types with theirs, or nothing."""
+    """Build the Response Object of a success. `answer` is a schema, a mapping of media types to schemas, or None."""
     content = answer if isinstance(answer, Mapping) else {JSON: answer} if answer is not None else {}
     described = {"content": {kind: {"schema": schema} for kind, schema in content.items()}} if content else {}
     return {
