@@ -79,7 +79,7 @@ def create(partner: str, events: tuple[str, ...], as_json: bool, mount: str | No
         most = chosen.settings.webhook_limit
         actor = make_operator(owner)
         work = partial(
-            actions.create_endpoint, actor=actor, keyring=chosen.keyring, partner=owner, values=values, most=most
+            actions.create_endpoint, actor=actor, keyring=chosen.keyring, partner=owner, values=values, quota=most
         )
         _print_with_secret(chosen.storage.transaction(work), as_json=as_json)
 

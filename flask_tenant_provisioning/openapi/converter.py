@@ -75,20 +75,20 @@ class Converter(OpenAPIConverter):
         self.attribute_functions.append(_add_properties)
 
     def field2property(self, field: fields.Field[Any]) -> dict[str, Any]:
-        found: dict[str, Any] = super().field2property(field)
-        return correct_schema(field, found)
+        schema: dict[str, Any] = super().field2property(field)
+        return correct_schema(field, schema)
 
     def schema2jsonschema(self, schema: Schema) -> dict[str, Any]:
-        found: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]
+        properties: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]
         if isinstance(schema, StrictSchema) and not is_input_schema(schema):
             optional = {field.data_key or name for name, field in schema.fields.items() if "optional" in field.metadata}
-            found["required"] = [name for name in found["properties"] if name not in optional]
-        return found
+            properties["required"] = [name for name in properties["properties"] if name not in optional]
+        return properties
 
 
 def _add_properties(field: fields.Field[Any], ret: dict[str, Any]) -> dict[str, Any]:
-    own = describe_field(field)
-    return own if "enum" in own else {**_describe_kind(field, ret), **own}
+    keywords = describe_field(field)
+    return keywords if "enum" in keywords else {**_describe_kind(field, ret), **keywords}
 
 
 def _describe_kind(field: fields.Field[Any], known: dict[str, Any]) -> dict[str, Any]:
@@ -144,9 +144,9 @@ def _describe_email(field: EmailField) -> dict[str, Any]:
 
 @describe_field.register
 def _describe_phone(field: PhoneField) -> dict[str, Any]:
-    meaning = "A valid number in E.164 form." if field.strict else "A telephone number: digits and the usual signs."
+    description = "A valid number in E.164 form." if field.strict else "A telephone number: digits and the usual signs."
     pattern = "\\+[0-9]+" if field.strict else PHONE_PATTERN.pattern
-    return {"description": meaning, **_build_length_limits(field), "pattern": f"^{pattern}$(?!\\n)"}
+    return {"description": description, **_build_length_limits(field), "pattern": f"^{pattern}$(?!\\n)"}
 
 
 @describe_field.register
@@ -167,8 +167,8 @@ def _describe_metadata(field: MetadataField) -> dict[str, Any]:
 
 @describe_field.register
 def _describe_event_types(field: TypesField) -> dict[str, Any]:
-    one = f"({'|'.join(map(re.escape, EVENT_TYPES))})"
-    return {**_build_length_limits(field), "pattern": f"^{one}(,{one})*$(?!\\n)"}
+    type_ = f"({'|'.join(map(re.escape, EVENT_TYPES))})"
+    return {**_build_length_limits(field), "pattern": f"^{type_}(,{type_})*$(?!\\n)"}
 
 
 @describe_field.register
@@ -217,17 +217,17 @@ def _describe_instant(field: fields.AwareDateTime) -> dict[str, Any]:
 @describe_field.register
 def _describe_custom_filter(field: CustomFilterField) -> dict[str, Any]:
     """Describe a filter by the host's own field."""
-    asked = copy.copy(field.own)
-    asked.allow_none, asked.dump_only, asked.load_default = False, False, missing
-    found: dict[str, Any] = Converter("3.1.0", get_component_name, APISpec("", "", "3.1.0")).field2property(asked)
-    return {"description": "Only tenants with this value.", **found}
+    plain = copy.copy(field.own)
+    plain.allow_none, plain.dump_only, plain.load_default = False, False, missing
+    schema: dict[str, Any] = Converter("3.1.0", get_component_name, APISpec("", "", "3.1.0")).field2property(plain)
+    return {"description": "Only tenants with this value.", **schema}
 
 
 def build_trimmed_pattern(shortest: int, longest: int) -> str:
     """Build the pattern of a text with `shortest` to `longest` (at least 2) characters after ``str.strip``."""
     blank, any_, solid = f"[{_build_whitespace_class()}]*", "[^\\u0000]", f"[^{_build_whitespace_class()}\\u0000]"
-    more = f"(?:{any_}{{{max(shortest - 2, 0)},{longest - 2}}}{solid}){'?' if shortest < 2 else ''}"
-    return f"^{blank}(?:{solid}{more}){'' if shortest else '?'}{blank}$"
+    rest = f"(?:{any_}{{{max(shortest - 2, 0)},{longest - 2}}}{solid}){'?' if shortest < 2 else ''}"
+    return f"^{blank}(?:{solid}{rest}){'' if shortest else '?'}{blank}$"
 
 
 @functools.cache
@@ -240,8 +240,8 @@ def _build_reserved_email_pattern() -> str:
 @functools.cache
 def _build_whitespace_class() -> str:
     """Build the inside of a character class of the characters that ``str.strip`` removes."""
-    found = [code for code in range(0x10000) if chr(code).isspace()]
-    runs = [[code for _, code in run] for _, run in itertools.groupby(enumerate(found), lambda pair: pair[1] - pair[0])]
+    codes = [code for code in range(0x10000) if chr(code).isspace()]
+    runs = [[code for _, code in run] for _, run in itertools.groupby(enumerate(codes), lambda pair: pair[1] - pair[0])]
     return "".join(f"\\u{run[0]:04x}" + (f"-\\u{run[-1]:04x}" if run[1:] else "") for run in runs)
 
 

@@ -47,16 +47,22 @@ _PATH_TEXT_PATTERNS = {"external_id": "^[^\\u0000]+$", "partner_id": PARTNER_ID_
 
 def build_operation(route: Route, api: Api) -> dict[str, Any]:
     """Build the Operation Object of `route`."""
-    summary, _, more = (route.handler.__doc__ or "").partition("\n")
-    needed = list_permissions(route, api)
-    roles = [role for role, granted in api.settings.roles.items() if set(needed).issubset(granted)] if needed else []
-    found: dict[str, Any] = {
+    summary, _, details = (route.handler.__doc__ or "").partition("\n")
+    permissions = list_permissions(route, api)
+    roles = (
+        [role for role, granted in api.settings.roles.items() if set(permissions).issubset(granted)]
+        if permissions
+        else []
+    )
+    operation: dict[str, Any] = {
         "operationId": route.endpoint,
         "tags": [get_tag(route)],
         "summary": summary.rstrip("."),
-        "description": "\n\n".join(filter(None, [" ".join(more.split()), _describe_permissions(needed, roles)])),
-        "security": [{SECURITY_SCHEME: list(needed)}] if needed else [],
-        "x-permissions": list(needed),
+        "description": "\n\n".join(
+            filter(None, [" ".join(details.split()), _describe_permissions(permissions, roles)])
+        ),
+        "security": [{SECURITY_SCHEME: list(permissions)}] if permissions else [],
+        "x-permissions": list(permissions),
         "x-roles": roles,
         **({"x-rate-limit": route.rate_class} if is_rate_limited(route, api) else {}),
         "parameters": _build_parameters(route, api),
@@ -64,8 +70,8 @@ def build_operation(route: Route, api: Api) -> dict[str, Any]:
     }
     for status, answer in route.answers.items():
         if links := build_link_references(route, answer, api.routes):
-            found["responses"][str(status)]["links"] = links
-    return found | _build_request_body(route, api)
+            operation["responses"][str(status)]["links"] = links
+    return operation | _build_request_body(route, api)
 
 
 def list_permissions(route: Route, api: Api) -> tuple[str, ...]:
@@ -151,9 +157,9 @@ def _has_event_stream(route: Route) -> bool:
 
 
 def _build_path_schema(name: str, api: Api) -> dict[str, Any]:
-    listed = {"code": [kind.code for kind in list_problem_classes(api)], "asset": list(ASSETS)}
-    if name in listed:
-        return {"type": "string", "enum": listed[name]}
+    choices = {"code": [kind.code for kind in list_problem_classes(api)], "asset": list(ASSETS)}
+    if name in choices:
+        return {"type": "string", "enum": choices[name]}
     if name in _PATH_TEXT_LENGTHS:
         return {
             "type": "string",
@@ -167,11 +173,11 @@ def _build_path_schema(name: str, api: Api) -> dict[str, Any]:
 def _build_request_body(route: Route, api: Api) -> dict[str, Any]:
     if route.body is None:
         return {}
-    wanted = route.body(api)
-    if not isinstance(wanted, Mapping):
-        schema = derive_input_schema(wanted, partial=MERGE_PATCH in route.consumes, in_path=list_path_parameters(route))
-        wanted = dict.fromkeys(route.consumes, schema)
-    content = {kind: {"schema": schema} for kind, schema in wanted.items()}
+    body = route.body(api)
+    if not isinstance(body, Mapping):
+        schema = derive_input_schema(body, partial=MERGE_PATCH in route.consumes, in_path=list_path_parameters(route))
+        body = dict.fromkeys(route.consumes, schema)
+    content = {kind: {"schema": schema} for kind, schema in body.items()}
     return {"requestBody": {"required": route.body_required, "content": content}}
 
 
@@ -206,8 +212,8 @@ def _collect_links(route: Route, answer: Any, routes: Iterable[Route]) -> dict[s
     if (document := find_document_schema(answer)) is None:
         return {}
     fields = document._declared_fields
-    found = {other.endpoint: link for other in routes if other is not route and (link := _build_link(other, fields))}
-    return found | _build_next_page_link(route, fields)
+    links = {other.endpoint: link for other in routes if other is not route and (link := _build_link(other, fields))}
+    return links | _build_next_page_link(route, fields)
 
 
 def _build_link(target: Route, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -231,12 +237,12 @@ def _is_conditional(target: Route, fields: Mapping[str, Any]) -> bool:
 
 def _has_another_version(target: Route) -> bool:
     """Return whether `target` returns a versioned resource other than the one its path names."""
-    shown = [
+    documents = [
         document._declared_fields for answer in target.answers.values() if (document := find_document_schema(answer))
     ]
     return any(
         "version" in fields and not all(_find_source(place, fields) for place in list_path_parameters(target))
-        for fields in shown
+        for fields in documents
     )
 
 
@@ -244,8 +250,8 @@ def _build_next_page_link(route: Route, fields: Mapping[str, Any]) -> dict[str, 
     """Build the link to the next page of a list or of a feed."""
     if "next" not in fields or route.query is None:
         return {}
-    cursor, meaning = (
+    cursor, description = (
         ("after", _NEXT_EVENTS_DESCRIPTION) if "has_more" in fields else ("cursor", _NEXT_PAGE_DESCRIPTION)
     )
-    page = {"operationId": route.endpoint, "description": meaning, "parameters": {cursor: f"{_RESPONSE_BODY}next"}}
+    page = {"operationId": route.endpoint, "description": description, "parameters": {cursor: f"{_RESPONSE_BODY}next"}}
     return {route.endpoint: page}

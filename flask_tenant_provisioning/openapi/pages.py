@@ -133,24 +133,25 @@ def render_swagger_ui() -> str:
     )
 
 
-def render_problem(explained: Explanation) -> str:
+def render_problem(explanation: Explanation) -> str:
     """Render the page of one problem code."""
-    kind = explained.kind
+    kind = explanation.kind
     body = _PROBLEM.format(
         title=kind.title,
-        meaning=_render_inline_code(explained.meaning),
+        meaning=_render_inline_code(explanation.meaning),
         code=kind.code,
         status=kind.status,
         remedy=_render_inline_code(kind.remedy),
-        example=json.dumps(explained.example, indent=2, ensure_ascii=False),
+        example=json.dumps(explanation.example, indent=2, ensure_ascii=False),
     )
     return _render_page(kind.title, "../docs/problems.css", body)
 
 
-def render_problem_index(explained: Iterable[Explanation]) -> str:
+def render_problem_index(explanations: Iterable[Explanation]) -> str:
     """Render the list of all problem codes, each with a link to its page."""
     entries = Markup("\n").join(
-        _ENTRY.format(code=one.kind.code, status=one.kind.status, title=one.kind.title) for one in explained
+        _ENTRY.format(code=explanation.kind.code, status=explanation.kind.status, title=explanation.kind.title)
+        for explanation in explanations
     )
     body = Markup("<h1>Problems</h1>\n<dl>\n{}\n</dl>").format(entries)
     return _render_page("Problems", "docs/problems.css", body)

@@ -60,10 +60,12 @@ _GUARD_PROBLEMS = (*_AUTHENTICATION_PROBLEMS, NotAcceptable, StorageUnavailable)
 
 def build_responses(route: Route, api: Api) -> dict[str, Any]:
     """Build the Responses Object of `route`."""
-    more = [*_list_write_headers(route), *(_RATE_LIMIT_HEADERS if is_rate_limited(route, api) else ())]
-    documents = {str(status): _build_success_response(status, answer, more) for status, answer in route.answers.items()}
+    headers = [*_list_write_headers(route), *(_RATE_LIMIT_HEADERS if is_rate_limited(route, api) else ())]
+    documents = {
+        str(status): _build_success_response(status, answer, headers) for status, answer in route.answers.items()
+    }
     problems = {
-        str(found[0].status): get_response_name(found) for found in group_by_status(collect_problems(route, api), api)
+        str(group[0].status): get_response_name(group) for group in group_by_status(collect_problems(route, api), api)
     }
     return dict(sorted({**documents, **problems}.items()))
 
@@ -77,9 +79,9 @@ def collect_problems(route: Route, api: Api) -> set[type[ProvisioningError]]:
         if route.needs(api.settings.public_docs)
         else ()
     )
-    hosts = api.hooks.kinds() if any(map(api.hooks.of, route.hooks)) else ()
-    counted = (RateLimited,) if is_rate_limited(route, api) else ()
-    return {*route.problems, *_COMMON_PROBLEMS, *gate, *hosts, *counted}
+    host_problems = api.hooks.kinds() if any(map(api.hooks.of, route.hooks)) else ()
+    rate_limit = (RateLimited,) if is_rate_limited(route, api) else ()
+    return {*route.problems, *_COMMON_PROBLEMS, *gate, *host_problems, *rate_limit}
 
 
 def is_rate_limited(route: Route, api: Api) -> bool:
@@ -87,13 +89,13 @@ def is_rate_limited(route: Route, api: Api) -> bool:
     return route.rate_class is not None and api.limits(route.rate_class)
 
 
-def group_by_status(found: Iterable[type[ProvisioningError]], api: Api) -> list[list[type[ProvisioningError]]]:
-    """Group the problem classes `found` by status, in the order of `list_problem_classes`."""
+def group_by_status(problems: Iterable[type[ProvisioningError]], api: Api) -> list[list[type[ProvisioningError]]]:
+    """Group problem classes by status, in the order of `list_problem_classes`."""
     groups: dict[int, list[type[ProvisioningError]]] = defaultdict(list)
-    wanted = set(found)
-    for kind in list_problem_classes(api):
-        if kind in wanted:
-            groups[kind.status].append(kind)
+    selected = set(problems)
+    for problem in list_problem_classes(api):
+        if problem in selected:
+            groups[problem.status].append(problem)
     return list(groups.values())
 
 
@@ -106,13 +108,13 @@ def build_problem_response(group: list[type[ProvisioningError]], api: Api) -> di
     """Build the Response Object of these problems, which share one status."""
     status = group[0].status
     codes = [kind.code for kind in group]
-    bears = [] if any(kind.of_host for kind in group) else [*_STATUS_HEADERS.get(status, ())]
-    bears += _RATE_LIMIT_HEADERS if status != 401 and any(map(api.limits, RATE_CLASSES)) else ()
-    narrowed = {"properties": {"status": {"const": status}, "code": {"enum": codes}}}
-    schema = {"allOf": [{"$ref": "#/components/schemas/Problem"}, narrowed]}
+    headers = [] if any(kind.of_host for kind in group) else [*_STATUS_HEADERS.get(status, ())]
+    headers += _RATE_LIMIT_HEADERS if status != 401 and any(map(api.limits, RATE_CLASSES)) else ()
+    restriction = {"properties": {"status": {"const": status}, "code": {"enum": codes}}}
+    schema = {"allOf": [{"$ref": "#/components/schemas/Problem"}, restriction]}
     return {
         "description": "\n".join(f"- `{kind.code}`: {kind.title}. {kind.remedy}" for kind in group),
-        "headers": _build_header_references(*COMMON_HEADERS, *bears),
+        "headers": _build_header_references(*COMMON_HEADERS, *headers),
         "content": {PROBLEM_MEDIA_TYPE: {"schema": schema, "examples": {code: code for code in codes}}},
     }
 
@@ -148,18 +150,18 @@ def build_headers(api: Api) -> dict[str, dict[str, Any]]:
 
 def _build_rate_limit_headers() -> dict[str, dict[str, Any]]:
     """Build the rate limit headers, which are optional: they are absent if the count is unavailable."""
-    left = "`r` requests remain, until more are allowed in `t` seconds (draft-ietf-httpapi-ratelimit-headers)."
-    allowed = "The policy by name: `q` requests in `w` seconds."
+    remaining = "`r` requests remain, until more are allowed in `t` seconds (draft-ietf-httpapi-ratelimit-headers)."
+    policy = "The policy by name: `q` requests in `w` seconds."
     return {
-        "RateLimit": _build_header(left, required=False, **_build_list_schema('"write";r=119;t=60')),
-        "RateLimit-Policy": _build_header(allowed, required=False, **_build_list_schema('"write";q=120;w=60')),
+        "RateLimit": _build_header(remaining, required=False, **_build_list_schema('"write";r=119;t=60')),
+        "RateLimit-Policy": _build_header(policy, required=False, **_build_list_schema('"write";q=120;w=60')),
     }
 
 
 def _build_list_schema(example: str) -> dict[str, Any]:
     """Build the schema of a list of members like `example` (RFC 9651 §3.1)."""
-    one = re.sub("[0-9]+", "[0-9]+", example).replace("write", "[a-z0-9-]+")
-    return {"pattern": f"^{one}(, {one})*$", "examples": [example]}
+    member = re.sub("[0-9]+", "[0-9]+", example).replace("write", "[a-z0-9-]+")
+    return {"pattern": f"^{member}(, {member})*$", "examples": [example]}
 
 
 def _build_header(description: str, *, required: bool = True, **schema: Any) -> dict[str, Any]:
@@ -180,19 +182,19 @@ def _list_write_headers(route: Route) -> list[str]:
     return replayed + ([] if route.method == "GET" else ["X-Validate-Only"])
 
 
-def _build_success_response(status: int, answer: Any, more: Iterable[str]) -> dict[str, Any]:
+def _build_success_response(status: int, answer: Any, headers: Iterable[str]) -> dict[str, Any]:
     """Build the Response Object of a success. `answer` is a schema, a mapping of media types to schemas, or None."""
     content = answer if isinstance(answer, Mapping) else {JSON: answer} if answer is not None else {}
-    described = {"content": {kind: {"schema": schema} for kind, schema in content.items()}} if content else {}
+    body = {"content": {kind: {"schema": schema} for kind, schema in content.items()}} if content else {}
     return {
         "description": f"{HTTPStatus(status).phrase}.",
-        "headers": _build_header_references(*COMMON_HEADERS, *_list_success_headers(status, answer), *more),
-        **described,
+        "headers": _build_header_references(*COMMON_HEADERS, *_list_success_headers(status, answer), *headers),
+        **body,
     }
 
 
 def _list_success_headers(status: int, answer: Any) -> list[str]:
     document = find_document_schema(answer)
     fields: Iterable[str] = () if document is None else document._declared_fields
-    found = [header for field, header in _FIELD_HEADERS.items() if field in fields]
-    return found + _SUCCESS_HEADERS.get(status, [])
+    headers = [header for field, header in _FIELD_HEADERS.items() if field in fields]
+    return headers + _SUCCESS_HEADERS.get(status, [])

@@ -65,10 +65,10 @@ def read_docs_asset(call: Request, asset: str) -> Response:
 def list_problems(call: Request) -> Response:
     """List every problem code, as JSON or as a page."""
     _refuse_parameters()
-    every = explain_problems(call.mount, call.mount.base()).values()
+    explanations = explain_problems(call.mount, call.mount.base()).values()
     return _choose_representation(
-        lambda: call.answer({"items": [one.short() for one in every]}),
-        lambda: pages.make_html_response(pages.render_problem_index(every)),
+        lambda: call.answer({"items": [explanation.summarize() for explanation in explanations]}),
+        lambda: pages.make_html_response(pages.render_problem_index(explanations)),
     )
 
 
@@ -82,11 +82,11 @@ def list_problems(call: Request) -> Response:
 def read_problem(call: Request, code: str) -> Response:
     """Read the meaning and the remedy of a problem code, as JSON or as a page."""
     _refuse_parameters()
-    found = explain_problems(call.mount, call.mount.base()).get(code)
-    if found is None:
+    explanation = explain_problems(call.mount, call.mount.base()).get(code)
+    if explanation is None:
         raise NotFound
     return _choose_representation(
-        lambda: call.answer(found.document()), lambda: pages.make_html_response(pages.render_problem(found))
+        lambda: call.answer(explanation.render()), lambda: pages.make_html_response(pages.render_problem(explanation))
     )
 
 

@@ -82,17 +82,17 @@ def derive_input_schema(schema: Schema, *, partial: bool = False, in_path: Itera
 
     Fields named in the path (`in_path`) are optional and must equal the path. With `partial`, no field is required.
     """
-    elsewhere = schema.load_fields.keys() & set(in_path)
-    left_out = schema.fields.keys() - schema.load_fields.keys()
+    path_fields = schema.load_fields.keys() & set(in_path)
+    excluded = schema.fields.keys() - schema.load_fields.keys()
     suffix = "Patch" if partial else "Input"
-    for name in sorted(elsewhere):
+    for name in sorted(path_fields):
         suffix = f"By{name.title().replace('_', '')}{suffix}"
-    found = _make_input_class(type(schema), suffix)(exclude=left_out, partial=partial)
-    for name in elsewhere:
-        field = found.fields[name]
+    derived = _make_input_class(type(schema), suffix)(exclude=excluded, partial=partial)
+    for name in path_fields:
+        field = derived.fields[name]
         field.required = field.allow_none = False
         field.metadata = {**field.metadata, "description": f"The `{name}` of the path, or absent."}
-    return found
+    return derived
 
 
 def is_input_schema(schema: Any) -> bool:
@@ -102,8 +102,8 @@ def is_input_schema(schema: Any) -> bool:
 
 def find_document_schema(answer: Any) -> type[Schema] | None:
     """Return the schema of a response's JSON, which may be one of several media types, or None."""
-    found = answer.get(JSON) if isinstance(answer, Mapping) else answer
-    return found if isinstance(found, type) and issubclass(found, Schema) else None
+    schema = answer.get(JSON) if isinstance(answer, Mapping) else answer
+    return schema if isinstance(schema, type) and issubclass(schema, Schema) else None
 
 
 def get_component_name(schema: Any) -> str:

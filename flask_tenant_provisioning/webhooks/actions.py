@@ -35,12 +35,12 @@ _HEALTHY: Values = {"disabled_reason": None, "failing_since": None, "failures": 
 class Target(NamedTuple):
     """The endpoint that an action applies to: its id, looked up among those of `partner`, or of all partners if None.
 
-    `expected` is called with the endpoint's current version; it raises if the caller requires another version.
+    `check_version` is called with the endpoint's current version; it raises if the caller requires another version.
     """
 
     partner: str | None
     id: str
-    expected: Callable[[int], None] = lambda _version: None
+    check_version: Callable[[int], None] = lambda _version: None
 
 
 class EndpointWithSecret(NamedTuple):
@@ -51,19 +51,19 @@ class EndpointWithSecret(NamedTuple):
 
 
 def create_endpoint(
-    session: Session, actor: Actor, keyring: Keyring, partner: str, values: Values, most: int
+    session: Session, actor: Actor, keyring: Keyring, partner: str, values: Values, quota: int
 ) -> EndpointWithSecret:
-    """Create an endpoint of `partner` from validated `values`. Raises `QuotaExceeded` if there are `most` already."""
+    """Create an endpoint of `partner` from validated `values`. Raises `QuotaExceeded` at `quota` endpoints."""
     storage, sql = session.storage, session.storage.once(WebhookSQL)
     lock_feed(session, partner)
-    if session.run(sql.count, {"partner_id": partner}).fetchone()[0] >= most:
-        raise QuotaExceeded(f"The limit of {most} webhooks is reached.", limit=most)
-    id, whole = storage.new_id(), {**DEFAULTS, **values}
-    secret = endpoint_secrets.create_secret(keyring, id, whole["signing"])
-    endpoint = _build_endpoint(id, partner, whole, secret.column, format_instant(storage.clock()))
+    if session.run(sql.count, {"partner_id": partner}).fetchone()[0] >= quota:
+        raise QuotaExceeded(f"The limit of {quota} webhooks is reached.", limit=quota)
+    id, fields = storage.new_id(), {**DEFAULTS, **values}
+    sealed = endpoint_secrets.create_secret(keyring, id, fields["signing"])
+    endpoint = _build_endpoint(id, partner, fields, sealed.column, format_instant(storage.clock()))
     session.run(sql.insert, endpoint._asdict())
     _record_event(session, actor, "webhook.created", None, endpoint, endpoint.created_at)
-    return EndpointWithSecret(endpoint, secret.shown)
+    return EndpointWithSecret(endpoint, sealed.secret)
 
 
 def load_endpoint(session: Session, partner: str | None, webhook_id: str) -> Endpoint:
@@ -82,7 +82,9 @@ def list_endpoints(
     """
 
     def rows(count: int, place: str | None) -> list[Endpoint]:
-        statement = session.storage.once(WebhookSQL).page(of_partner=partner is not None, after=place is not None)
+        statement = session.storage.once(WebhookSQL).list_endpoints(
+            of_partner=partner is not None, after=place is not None
+        )
         values = {"partner_id": partner, "after": place, "limit": count}
         return [Endpoint._make(row) for row in session.run(statement, values).fetchall()]
 
@@ -92,7 +94,7 @@ def list_endpoints(
 def update_endpoint(session: Session, actor: Actor, target: Target, values: Values) -> Endpoint:
     """Update an endpoint with `values`; equal values write nothing. Re-enabling clears its failures and its rest.
 
-    Raises `WebhookNotFound`, and any error that `target.expected` raises.
+    Raises `WebhookNotFound`, and any error that `target.check_version` raises.
     """
     before = lock_endpoint_and_feed(session, target)
     after = before._replace(**_encode_columns(values))
@@ -115,9 +117,9 @@ def rotate_secret(
     before = lock_endpoint_and_feed(session, target)
     now = session.storage.clock()
     until, scheme = format_instant(now + overlap_hours * 3600), cast(Scheme, before.signing)
-    secret = endpoint_secrets.rotate_secret(keyring, before.id, scheme, before.secrets, format_instant(now), until)
-    after = _save_changes(session, actor, "webhook.rotated", before, before._replace(secrets=secret.column))
-    return EndpointWithSecret(after, secret.shown)
+    sealed = endpoint_secrets.rotate_secret(keyring, before.id, scheme, before.secrets, format_instant(now), until)
+    after = _save_changes(session, actor, "webhook.rotated", before, before._replace(secrets=sealed.column))
+    return EndpointWithSecret(after, sealed.secret)
 
 
 def reseal_secrets(session: Session, target: Target, keyring: Keyring) -> bool:
@@ -130,14 +132,14 @@ def reseal_secrets(session: Session, target: Target, keyring: Keyring) -> bool:
     if column == endpoint.secrets:
         return False
     where = {"partner_id": endpoint.partner_id, "id": endpoint.id, "expected": endpoint.version}
-    session.run(session.storage.once(WebhookSQL).change(("secrets",)), {**where, "new_secrets": column})
+    session.run(session.storage.once(WebhookSQL).update(("secrets",)), {**where, "new_secrets": column})
     return True
 
 
 def delete_endpoint(session: Session, actor: Actor, target: Target) -> None:
     """Delete an endpoint with its deliveries and their attempts. Raises the same errors as `update_endpoint`."""
     endpoint, sql = lock_endpoint_and_feed(session, target), session.storage.once(WebhookSQL)
-    for statement in (sql.remove_attempts, sql.remove_deliveries, sql.remove):
+    for statement in (sql.delete_attempts, sql.delete_deliveries, sql.delete):
         session.run(statement, {"partner_id": endpoint.partner_id, "id": endpoint.id})
     _record_event(session, actor, "webhook.deleted", endpoint, endpoint, _choose_updated_at(session, endpoint))
 
@@ -155,13 +157,13 @@ def lock_endpoint_and_feed(session: Session, target: Target) -> Endpoint:
     """Lock the partner's feed, then the endpoint, and check its version.
 
     No event of the partner is published until the transaction ends. Raises `WebhookNotFound`, and any error that
-    `target.expected` raises.
+    `target.check_version` raises.
     """
     partner = load_endpoint(session, target.partner, target.id).partner_id
     lock_feed(session, partner)
-    found = lock_endpoint(session, target._replace(partner=partner))
-    target.expected(found.version)
-    return found
+    endpoint = lock_endpoint(session, target._replace(partner=partner))
+    target.check_version(endpoint.version)
+    return endpoint
 
 
 def _require_endpoint(row: tuple[Any, ...] | None) -> Endpoint:
@@ -172,15 +174,15 @@ def _require_endpoint(row: tuple[Any, ...] | None) -> Endpoint:
 
 def _encode_columns(values: Values) -> dict[str, Any]:
     """Encode `values` as they are stored in the columns."""
-    kept: dict[str, Callable[[Any], Any]] = {"events": dump_json, "enabled": int}
-    return {name: kept[name](value) if name in kept else value for name, value in values.items()}
+    encoders: dict[str, Callable[[Any], Any]] = {"events": dump_json, "enabled": int}
+    return {name: encoders[name](value) if name in encoders else value for name, value in values.items()}
 
 
 def _find_due_at(session: Session, endpoint: Endpoint) -> str | None:
     """Return the current instant if the endpoint has pending deliveries, else None."""
     where = {"partner_id": endpoint.partner_id, "id": endpoint.id}
-    waits = session.run(session.storage.once(WebhookSQL).has_pending, where).fetchone()
-    return format_instant(session.storage.clock()) if waits else None
+    pending = session.run(session.storage.once(WebhookSQL).select_pending, where).fetchone()
+    return format_instant(session.storage.clock()) if pending else None
 
 
 def _choose_updated_at(session: Session, before: Endpoint) -> str:
@@ -207,7 +209,7 @@ def _save_changes(session: Session, actor: Actor, kind: str, before: Endpoint, a
     columns = tuple(name for name in new if new[name] != old[name])
     values = name_new_values({name: new[name] for name in columns})
     where = {"partner_id": before.partner_id, "id": before.id, "expected": before.version}
-    if session.run(session.storage.once(WebhookSQL).change(columns), {**where, **values}).rowcount != 1:
+    if session.run(session.storage.once(WebhookSQL).update(columns), {**where, **values}).rowcount != 1:
         raise StaleRead(before.id)
     _record_event(session, actor, kind, before, after, at)
     return after

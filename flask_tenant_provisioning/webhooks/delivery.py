@@ -36,15 +36,15 @@ def build_body(row: dict[str, Any]) -> bytes:
 
     A body over `MAX_BODY_BYTES` is replaced by one with ``"truncated": true`` that holds only the tenant's id.
     """
-    found = _splice(row, row["data"], row["changes"] or "{}").encode()
-    if len(found) <= MAX_BODY_BYTES:
-        return found
-    rest = dump_json({"tenant": row["tenant_id"]})
-    return _splice(row, rest, "{}", ',"truncated":true').encode()
+    body = _splice(row, row["data"], row["changes"] or "{}").encode()
+    if len(body) <= MAX_BODY_BYTES:
+        return body
+    tenant = dump_json({"tenant": row["tenant_id"]})
+    return _splice(row, tenant, "{}", ',"truncated":true').encode()
 
 
-def _splice(row: dict[str, Any], data: str, changes: str, more: str = "") -> str:
-    return f'{dump_json(render_event_head(row))[:-1]},"data":{data},"changes":{changes}{more}}}'
+def _splice(row: dict[str, Any], data: str, changes: str, suffix: str = "") -> str:
+    return f'{dump_json(render_event_head(row))[:-1]},"data":{data},"changes":{changes}{suffix}}}'
 
 
 logger = logging.getLogger(__name__)
@@ -70,30 +70,30 @@ class DueDelivery(NamedTuple):
 class DeliveryWork:
     """The webhook work of one mount, for a worker to claim, run, renew and expire; the unit of work is an endpoint.
 
-    `keys_of` returns the signing keys of an endpoint at an instant; `lease` is in seconds.
+    `load_keys` returns the signing keys of an endpoint at an instant; `lease` is in seconds.
     """
 
     #: The number of endpoints that one worker handles at once; most of the time it waits for responses.
     slots = 32
 
-    def __init__(self, storage: Storage, sender: Sender, keys_of: LoadKeys, lease: float) -> None:
-        self._storage, self._sender, self._keys_of = storage, sender, keys_of
+    def __init__(self, storage: Storage, sender: Sender, load_keys: LoadKeys, lease: float) -> None:
+        self._storage, self._sender, self._load_keys = storage, sender, load_keys
         self._stopping = False
-        self._at_database = threading.BoundedSemaphore(MAX_DATABASE_CONNECTIONS)
-        self._shares = Slots(self.slots)
+        self._database_slots = threading.BoundedSemaphore(MAX_DATABASE_CONNECTIONS)
+        self._slots = Slots(self.slots)
         self.lease = lease
 
     def claim(self, limit: int) -> list[Endpoint]:
         """Claim at most `limit` endpoints with due deliveries, sharing the slots among partners."""
         for _ in range(_CLAIM_TRIES):
-            free = self._storage.read(partial(_list_free_endpoints, limit=max(limit, self.slots) * 4))
-            chosen = sorted(self._shares.choose(free, limit))
+            rows = self._storage.read(partial(_list_free_endpoints, limit=max(limit, self.slots) * 4))
+            chosen = sorted(self._slots.choose(rows, limit))
             if not chosen:
                 break
-            if found := self._storage.transaction(partial(_claim_endpoints, chosen=chosen, lease=self.lease)):
-                for endpoint in found:
-                    self._shares.take(endpoint[:2])
-                return found
+            if endpoints := self._storage.transaction(partial(_claim_endpoints, chosen=chosen, lease=self.lease)):
+                for endpoint in endpoints:
+                    self._slots.acquire(endpoint[:2])
+                return endpoints
         return []
 
     def renew(self, endpoints: Iterable[Endpoint]) -> None:
@@ -106,13 +106,13 @@ class DeliveryWork:
 
     def run(self, endpoint: Endpoint) -> None:
         """Deliver to an endpoint until nothing is due, it has to rest, or its turn is over."""
-        end, kept, slowest = time.monotonic() + TURN_SECONDS, cast(Endpoint | None, endpoint), 0.0
+        end, current, slowest = time.monotonic() + TURN_SECONDS, cast(Endpoint | None, endpoint), 0.0
         try:
-            while kept is not None:
-                sent = self._send_batch(kept)
-                slowest = max([slowest, *(one.latency for one in sent)])
+            while current is not None:
+                results = self._send_batch(current)
+                slowest = max([slowest, *(outcome.latency for outcome in results)])
                 is_last = self._stopping or time.monotonic() >= end or slowest >= SLOW_SECONDS
-                kept = self._record(kept, sent, keep=bool(sent) and not is_last)
+                current = self._record_round(current, results, keep=bool(results) and not is_last)
         except LeaseLost:
             logger.info(
                 "another worker took over deliveries to webhook %s", endpoint.id, extra=_get_log_fields(endpoint)
@@ -125,7 +125,7 @@ class DeliveryWork:
                 extra=_get_log_fields(endpoint),
             )
         finally:
-            self._shares.give_back(endpoint[:2], slowest)
+            self._slots.release(endpoint[:2], slowest)
 
     def expire(self, endpoint: Endpoint) -> None:
         """Give up an endpoint that exceeded its time; unrecorded requests are sent again."""
@@ -140,33 +140,33 @@ class DeliveryWork:
     def _send_batch(self, endpoint: Endpoint) -> list[Outcome]:
         """Send at most one batch of due deliveries and return the outcomes."""
         limit = 1 if endpoint.failures else BATCH_SIZE
-        with self._at_database:
+        with self._database_slots:
             due = self._storage.read(partial(_load_due_deliveries, endpoint=endpoint, limit=limit))
-        return self._sent(endpoint, due)
+        return self._send_lanes(endpoint, due)
 
-    def _record(self, endpoint: Endpoint, sent: Sequence[Outcome], *, keep: bool) -> Endpoint | None:
+    def _record_round(self, endpoint: Endpoint, sent: Sequence[Outcome], *, keep: bool) -> Endpoint | None:
         """Record a round. Return the endpoint if `keep` is set and more is due now, else None."""
-        with self._at_database:
+        with self._database_slots:
             return self._storage.transaction(
                 partial(outcomes.record_round, endpoint=endpoint, outcomes=sent, keep=keep)
             )
 
-    def _sent(self, endpoint: Endpoint, due: Sequence[DueDelivery]) -> list[Outcome]:
+    def _send_lanes(self, endpoint: Endpoint, due: Sequence[DueDelivery]) -> list[Outcome]:
         """Send `due` in parallel lanes and return the outcome of each attempt that was started."""
         if not due:
             return []
-        attempts, found = _Round(self, endpoint), list[Outcome]()
+        attempts, results = _Round(self, endpoint), list[Outcome]()
         lanes: dict[int, list[DueDelivery]] = {}
-        for one in due:
-            lanes.setdefault(hash(one.delivery.tenant_id) % LANES, []).append(one)
+        for item in due:
+            lanes.setdefault(hash(item.delivery.tenant_id) % LANES, []).append(item)
         first, *others = lanes.values()
-        threads = [threading.Thread(target=attempts.send_lane, args=(lane, found), daemon=True) for lane in others]
+        threads = [threading.Thread(target=attempts.send_lane, args=(lane, results), daemon=True) for lane in others]
         for thread in threads:
             thread.start()
-        attempts.send_lane(first, found)
+        attempts.send_lane(first, results)
         for thread in threads:
             thread.join()
-        return found
+        return results
 
 
 class _Round:
@@ -175,24 +175,24 @@ class _Round:
     def __init__(self, work: DeliveryWork, endpoint: Endpoint) -> None:
         self._endpoint, self._sender = endpoint, work._sender
         self._clock = work._storage.clock
-        self._keys = work._keys_of(endpoint, format_instant(self._clock()))
+        self._keys = work._load_keys(endpoint, format_instant(self._clock()))
         self._end = time.monotonic() + ROUND_SECONDS
-        self._halted = threading.Event()
+        self._is_stopped = threading.Event()
 
-    def send_lane(self, due: Sequence[DueDelivery], found: list[Outcome]) -> None:
-        """Attempt the deliveries in order and append their outcomes to `found`."""
-        for number, one in enumerate(due):
-            if self._halted.is_set() or (number and time.monotonic() >= self._end):
+    def send_lane(self, due: Sequence[DueDelivery], results: list[Outcome]) -> None:
+        """Attempt the deliveries in order and append their outcomes to `results`."""
+        for number, item in enumerate(due):
+            if self._is_stopped.is_set() or (number and time.monotonic() >= self._end):
                 break
-            outcome = self._attempt(one)
-            found.append(outcome)
-            if outcome.halts:
-                self._halted.set()
+            outcome = self._attempt(item)
+            results.append(outcome)
+            if outcome.stops_round:
+                self._is_stopped.set()
 
     def _attempt(self, due: DueDelivery) -> Outcome:
         at = self._clock()
         if due.body is None:
-            return Outcome(due.delivery, format_instant(at), error="The event has been removed.", lasting=True)
+            return Outcome(due.delivery, format_instant(at), error="The event has been removed.", is_permanent=True)
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "flask-tenant-provisioning",
@@ -206,7 +206,11 @@ class _Round:
         except SendError as failure:
             latency = time.monotonic() - began
             return Outcome(
-                due.delivery, format_instant(at), error=failure.reason, latency=latency, halts=failure.kind == "timeout"
+                due.delivery,
+                format_instant(at),
+                error=failure.reason,
+                latency=latency,
+                stops_round=failure.kind == "timeout",
             )
         except Exception:
             logger.exception(
@@ -223,37 +227,39 @@ class _Round:
             answer=answer.text,
             is_internal=answer.is_internal,
             latency=answer.latency,
-            halts=answer.status in (410, 429),
+            stops_round=answer.status in (410, 429),
         )
 
 
 def _list_free_endpoints(session: Session, limit: int) -> list[tuple[Any, ...]]:
-    wanted = {"now": format_instant(session.storage.clock()), "limit": limit}
-    found: list[tuple[Any, ...]] = session.run(session.storage.once(DeliverySQL).free, wanted).fetchall()
-    return found
+    parameters = {"now": format_instant(session.storage.clock()), "limit": limit}
+    rows: list[tuple[Any, ...]] = session.run(
+        session.storage.once(DeliverySQL).select_free_endpoints, parameters
+    ).fetchall()
+    return rows
 
 
 def _claim_endpoints(session: Session, chosen: Sequence[tuple[Any, ...]], lease: float) -> list[Endpoint]:
     sql, now = session.storage.once(DeliverySQL), session.storage.clock()
-    times, found = {"now": format_instant(now), "lease": format_instant(now + lease)}, []
+    instants, claimed = {"now": format_instant(now), "lease": format_instant(now + lease)}, []
     for partner, webhook_id, fence in chosen:
         where = {"partner_id": partner, "id": webhook_id}
-        if session.run(sql.claim, {**where, **times, "seen": fence}).rowcount == 1:
-            found.append(Endpoint._make(session.run(sql.read, where).fetchone()))
-    return found
+        if session.run(sql.claim, {**where, **instants, "seen": fence}).rowcount == 1:
+            claimed.append(Endpoint._make(session.run(sql.read, where).fetchone()))
+    return claimed
 
 
 def _renew_leases(session: Session, endpoints: Sequence[Endpoint], lease: float) -> None:
     until = format_instant(session.storage.clock() + lease)
-    for one in endpoints:
-        where = {"partner_id": one.partner_id, "id": one.id, "fence": one.fence}
+    for endpoint in endpoints:
+        where = {"partner_id": endpoint.partner_id, "id": endpoint.id, "fence": endpoint.fence}
         session.run(session.storage.once(DeliverySQL).renew, {**where, "lease": until})
 
 
 def _load_due_deliveries(session: Session, endpoint: Endpoint, limit: int) -> list[DueDelivery]:
-    wanted = {"partner_id": endpoint.partner_id, "id": endpoint.id, "limit": limit}
-    wanted["now"] = format_instant(session.storage.clock())
-    rows = session.run(session.storage.once(DeliverySQL).due, wanted).fetchall()
+    parameters = {"partner_id": endpoint.partner_id, "id": endpoint.id, "limit": limit}
+    parameters["now"] = format_instant(session.storage.clock())
+    rows = session.run(session.storage.once(DeliverySQL).select_due, parameters).fetchall()
     return [_parse_due_row(row) for row in rows]
 
 

@@ -37,9 +37,11 @@ def list_deliveries(
     where = {"partner_id": endpoint.partner_id, "webhook_id": endpoint.id, "state": state}
 
     def rows(count: int, place: str | None) -> list[Delivery]:
-        statement = session.storage.once(WebhookSQL).deliveries(in_state=state is not None, after=place is not None)
-        found = session.run(statement, {**where, "after": place, "limit": count}).fetchall()
-        return [Delivery._make(row) for row in found]
+        statement = session.storage.once(WebhookSQL).list_deliveries(
+            in_state=state is not None, after=place is not None
+        )
+        deliveries = session.run(statement, {**where, "after": place, "limit": count}).fetchall()
+        return [Delivery._make(row) for row in deliveries]
 
     return read_page(rows, limit, after, lambda delivery: delivery.id, measure_row)
 
@@ -47,7 +49,9 @@ def list_deliveries(
 def load_delivery(session: Session, partner: str | None, delivery_id: str) -> Delivery:
     """Return the delivery with this id of `partner`, or of any partner if None. Raises `DeliveryNotFound`."""
     sql = session.storage.once(WebhookSQL)
-    statement, where = (sql.delivery_of_any_partner, {}) if partner is None else (sql.delivery, {"partner_id": partner})
+    statement, where = (
+        (sql.read_delivery_of_any_partner, {}) if partner is None else (sql.read_delivery, {"partner_id": partner})
+    )
     row = session.run(statement, {**where, "id": delivery_id}).fetchone()
     if row is None:
         raise DeliveryNotFound
@@ -56,10 +60,10 @@ def load_delivery(session: Session, partner: str | None, delivery_id: str) -> De
 
 def load_delivery_history(session: Session, partner: str | None, delivery_id: str) -> tuple[Delivery, list[Attempt]]:
     """Return a delivery and its attempts in order. Raises `DeliveryNotFound`."""
-    found = load_delivery(session, partner, delivery_id)
-    where = {"partner_id": found.partner_id, "id": found.id}
-    rows = session.run(session.storage.once(WebhookSQL).history, where).fetchall()
-    return found, [Attempt._make(row) for row in rows]
+    delivery = load_delivery(session, partner, delivery_id)
+    where = {"partner_id": delivery.partner_id, "id": delivery.id}
+    rows = session.run(session.storage.once(WebhookSQL).read_attempts, where).fetchall()
+    return delivery, [Attempt._make(row) for row in rows]
 
 
 def send_test_event(session: Session, actor: Actor, target: Target) -> Delivery:
@@ -67,10 +71,10 @@ def send_test_event(session: Session, actor: Actor, target: Target) -> Delivery:
     endpoint = _require_enabled(actions.lock_endpoint(session, target))
     event_id, at = session.storage.new_id(), format_instant(session.storage.clock())
     body = dump_json(_build_test_event(actor, endpoint, event_id, at))
-    made = _build_delivery(session, endpoint, event_id, at)._replace(resent=1, payload=body)
-    session.run(session.storage.once(WebhookSQL).add, made._asdict())
+    delivery = _build_delivery(session, endpoint, event_id, at)._replace(resent=1, payload=body)
+    session.run(session.storage.once(WebhookSQL).insert_delivery, delivery._asdict())
     _wake_endpoint(session, endpoint, at)
-    return made
+    return delivery
 
 
 def redeliver(session: Session, partner: str | None, delivery_id: str) -> Delivery:
@@ -78,15 +82,15 @@ def redeliver(session: Session, partner: str | None, delivery_id: str) -> Delive
 
     Raises `DeliveryNotFound`, `WebhookDisabled`.
     """
-    found = load_delivery(session, partner, delivery_id)
-    endpoint = _require_enabled(actions.lock_endpoint(session, Target(found.partner_id, found.webhook_id)))
-    found = load_delivery(session, found.partner_id, found.id)
+    delivery = load_delivery(session, partner, delivery_id)
+    endpoint = _require_enabled(actions.lock_endpoint(session, Target(delivery.partner_id, delivery.webhook_id)))
+    delivery = load_delivery(session, delivery.partner_id, delivery.id)
     at = format_instant(session.storage.clock())
-    resent = found.resent if found.state == "pending" else 1
-    after = found._replace(state="pending", resent=resent, due_at=at, finished_at=None)
+    resent = delivery.resent if delivery.state == "pending" else 1
+    after = delivery._replace(state="pending", resent=resent, due_at=at, finished_at=None)
     values = {"new_state": after.state, "new_resent": after.resent, "new_due_at": after.due_at}
-    where = {"partner_id": found.partner_id, "id": found.id}
-    session.run(session.storage.once(WebhookSQL).resend, {**where, **values})
+    where = {"partner_id": delivery.partner_id, "id": delivery.id}
+    session.run(session.storage.once(WebhookSQL).requeue, {**where, **values})
     _wake_endpoint(session, endpoint, at)
     return after
 
@@ -102,18 +106,18 @@ def recover(session: Session, target: Target, since: str) -> tuple[Endpoint, int
         raise make_invalid_input([make_entry(_TOO_LONG_AGO, "since")])
     endpoint = _require_enabled(actions.lock_endpoint_and_feed(session, target))
     sql, where = session.storage.once(WebhookSQL), {"partner_id": endpoint.partner_id, "id": endpoint.id}
-    settled = {event_id for (event_id,) in session.run(sql.settled, where).fetchall()}
+    delivered = {event_id for (event_id,) in session.run(sql.select_delivered_events, where).fetchall()}
     globs, after, count = json.loads(endpoint.events), 0, 0
     while events := session.run(
-        sql.happened, {**where, "since": since, "after": after, "limit": _BATCH_SIZE}
+        sql.select_events_since, {**where, "since": since, "after": after, "limit": _BATCH_SIZE}
     ).fetchall():
-        wanted = [event for event in events if event[0] not in settled and matches(globs, event[2])]
-        if wanted:
+        missed = [event for event in events if event[0] not in delivered and matches(globs, event[2])]
+        if missed:
             session.run(
-                session.storage.once(DeliverySQL).add,
-                {**where, "now": at, "rows": build_delivery_rows(session, wanted)},
+                session.storage.once(DeliverySQL).insert_deliveries,
+                {**where, "now": at, "rows": build_delivery_rows(session, missed)},
             )
-        count, after = count + len(wanted), events[-1][3]
+        count, after = count + len(missed), events[-1][3]
     if count:
         _wake_endpoint(session, endpoint, at)
     return endpoint, count
@@ -129,7 +133,7 @@ def _require_enabled(endpoint: Endpoint) -> Endpoint:
 def _wake_endpoint(session: Session, endpoint: Endpoint, at: str) -> None:
     """Make the endpoint due at the instant `at` and end its rest."""
     where = {"partner_id": endpoint.partner_id, "id": endpoint.id}
-    session.run(session.storage.once(WebhookSQL).awake, {**where, "now": at})
+    session.run(session.storage.once(WebhookSQL).wake_endpoint, {**where, "now": at})
     session.wake((endpoint.partner_id, endpoint.id))
 
 

@@ -25,7 +25,7 @@ class SealedSecret(NamedTuple):
     """A new value of the column, and the new secret as its owner is shown it once (None for ``v1a``)."""
 
     column: str
-    shown: str | None
+    secret: str | None
 
 
 def create_secret(keyring: Keyring, webhook_id: str, scheme: Scheme, new: MakeSecret = new_secret) -> SealedSecret:
@@ -42,30 +42,30 @@ def rotate_secret(
     The ten newest unexpired ones are kept; all others are dropped.
     """
     secret = new(scheme)
-    older = [{**one, "until": min(one["until"] or until, until)} for one in json.loads(column)]
-    kept = [one for one in older if one["until"] > now][:MAX_REPLACED_SECRETS]
-    return SealedSecret(dump_json([_seal(keyring, webhook_id, secret), *kept]), _hide_private_key(secret, scheme))
+    older = [{**entry, "until": min(entry["until"] or until, until)} for entry in json.loads(column)]
+    unexpired = [entry for entry in older if entry["until"] > now][:MAX_REPLACED_SECRETS]
+    return SealedSecret(dump_json([_seal(keyring, webhook_id, secret), *unexpired]), _hide_private_key(secret, scheme))
 
 
 def reseal_secrets(keyring: Keyring, endpoint: Endpoint) -> str:
     """Return the column, all sealed by the keyring's first key. Raises `UnsealError` if a key is missing."""
-    owner, kept = _sealing_context(endpoint.id), json.loads(endpoint.secrets)
-    for one in kept:
-        if not keyring.is_current(one["sealed"]):
-            one["sealed"] = keyring.seal(keyring.open(one["sealed"], owner), owner)
-    return dump_json(kept)
+    context, entries = _sealing_context(endpoint.id), json.loads(endpoint.secrets)
+    for entry in entries:
+        if not keyring.is_current(entry["sealed"]):
+            entry["sealed"] = keyring.seal(keyring.open(entry["sealed"], context), context)
+    return dump_json(entries)
 
 
 def load_signing_keys(keyring: Keyring, endpoint: Endpoint, now: str) -> list[SigningKey]:
     """Return the keys that sign at the instant `now`, the newest first. Raises `UnsealError` if a key is missing."""
-    used = [one for one in json.loads(endpoint.secrets) if one["until"] is None or one["until"] > now]
-    return [signing_key(keyring.open(one["sealed"], _sealing_context(endpoint.id))) for one in used]
+    entries = [entry for entry in json.loads(endpoint.secrets) if entry["until"] is None or entry["until"] > now]
+    return [signing_key(keyring.open(entry["sealed"], _sealing_context(endpoint.id))) for entry in entries]
 
 
 def _seal(keyring: Keyring, webhook_id: str, secret: str) -> dict[str, Any]:
-    found = {"sealed": keyring.seal(secret, _sealing_context(webhook_id)), "until": None}
+    entry = {"sealed": keyring.seal(secret, _sealing_context(webhook_id)), "until": None}
     public = for_receiver(secret)
-    return found if public == secret else {**found, "public": public}
+    return entry if public == secret else {**entry, "public": public}
 
 
 def _hide_private_key(secret: str, scheme: Scheme) -> str | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 #: The partner and the id of an endpoint.
-Key = tuple[str, str]
+EndpointKey = tuple[str, str]
 #: A row to choose from, which begins with an endpoint's partner and id.
 Row = TypeVar("Row", bound=tuple[object, ...])
 #: An endpoint that takes this long to respond, in seconds, is slow.
@@ -30,17 +30,17 @@ class Slots:
         self._count, self._shuffle = count, shuffle
         self._lock = threading.Lock()
         self._held: Counter[str] = Counter()
-        self._slow_held: set[Key] = set()
-        self._slow: dict[Key, None] = {}
+        self._slow_held: set[EndpointKey] = set()
+        self._slow: dict[EndpointKey, None] = {}
 
     def choose(self, rows: Iterable[Row], limit: int) -> list[Row]:
         """Choose at most `limit` of `rows`: partners with the fewest slots first, fast endpoints before slow ones."""
         with self._lock:
-            waiting, held = self._waiting(rows), Counter(self._held)
+            waiting, held = self._group_by_partner(rows), Counter(self._held)
             free, slow_free = self._count - held.total(), self._count // 2 - len(self._slow_held)
             chosen: list[Row] = []
             while waiting and len(chosen) < limit:
-                partner = min(waiting, key=lambda one: held[one])
+                partner = min(waiting, key=lambda key: held[key])
                 if held[partner] >= free:
                     break
                 row = waiting[partner].pop()
@@ -56,14 +56,14 @@ class Slots:
                 free -= 1
             return chosen
 
-    def take(self, key: Key) -> None:
+    def acquire(self, key: EndpointKey) -> None:
         """Occupy a slot for an endpoint."""
         with self._lock:
             self._held[key[0]] += 1
             if key in self._slow:
                 self._slow_held.add(key)
 
-    def give_back(self, key: Key, seconds: float) -> None:
+    def release(self, key: EndpointKey, seconds: float) -> None:
         """Free the slot of an endpoint, whose slowest response took `seconds`."""
         with self._lock:
             self._held[key[0]] -= 1
@@ -76,14 +76,14 @@ class Slots:
                 if len(self._slow) > MAX_SLOW_ENDPOINTS:
                     del self._slow[next(iter(self._slow))]
 
-    def _waiting(self, rows: Iterable[Row]) -> dict[str, list[Row]]:
+    def _group_by_partner(self, rows: Iterable[Row]) -> dict[str, list[Row]]:
         """Group `rows` by partner in random order, so that fast endpoints are popped from the end first."""
-        found: dict[str, list[Row]] = defaultdict(list)
+        groups: dict[str, list[Row]] = defaultdict(list)
         shuffled = list(rows)
         self._shuffle(shuffled)
         for row in shuffled:
-            found[str(row[0])].append(row)
-        return {partner: sorted(mine, key=self._is_slow, reverse=True) for partner, mine in found.items()}
+            groups[str(row[0])].append(row)
+        return {partner: sorted(group, key=self._is_slow, reverse=True) for partner, group in groups.items()}
 
     def _is_slow(self, row: Sequence[object]) -> bool:
         return (str(row[0]), str(row[1])) in self._slow

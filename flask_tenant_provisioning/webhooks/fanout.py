@@ -48,8 +48,8 @@ def _matches_glob(glob: str, type: str) -> bool:
         return False
     if glob == WILDCARD:
         return True
-    wanted, found = glob.split("."), type.split(".")
-    return len(wanted) == len(found) and all(map(fnmatchcase, found, wanted))
+    pattern, segments = glob.split("."), type.split(".")
+    return len(pattern) == len(segments) and all(map(fnmatchcase, segments, pattern))
 
 
 Matches = Callable[[Sequence[str], str], bool]
@@ -61,21 +61,21 @@ class Fanout:
     def __init__(self, matches: Matches) -> None:
         self._matches = matches
 
-    def __call__(self, session: Session, stretch: PublishedRange) -> None:
-        """Create deliveries of the events in `stretch`, due at the instant of their publication."""
-        sql, of_partner = session.storage.once(DeliverySQL), {"partner_id": stretch.partner}
-        endpoints = session.run(sql.following, of_partner).fetchall()
+    def __call__(self, session: Session, published: PublishedRange) -> None:
+        """Create deliveries of the events in `published`, due at the instant of their publication."""
+        sql, partner = session.storage.once(DeliverySQL), {"partner_id": published.partner}
+        endpoints = session.run(sql.select_subscribers, partner).fetchall()
         if not endpoints:
             return
-        places = {**of_partner, "after": stretch.after, "upto": stretch.upto}
-        events = session.run(sql.published, places).fetchall()
+        bounds = {**partner, "after": published.after, "upto": published.upto}
+        events = session.run(sql.select_events, bounds).fetchall()
         for webhook_id, globs in endpoints:
-            wanted = json.loads(globs)
-            found = [event for event in events if self._matches(wanted, event[2])]
-            if found:
-                to_one = {**of_partner, "id": webhook_id, "now": stretch.at}
-                session.run(sql.add, {**to_one, "rows": build_delivery_rows(session, found)})
-                session.run(sql.awake, to_one)
+            patterns = json.loads(globs)
+            matching = [event for event in events if self._matches(patterns, event[2])]
+            if matching:
+                endpoint = {**partner, "id": webhook_id, "now": published.at}
+                session.run(sql.insert_deliveries, {**endpoint, "rows": build_delivery_rows(session, matching)})
+                session.run(sql.wake_endpoint, endpoint)
 
 
 def build_delivery_rows(session: Session, events: Sequence[Sequence[Any]]) -> str:

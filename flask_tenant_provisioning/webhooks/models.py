@@ -205,8 +205,8 @@ def attempts_table(metadata: MetaData) -> Table:
 
 def get_public_key(endpoint: Endpoint) -> str | None:
     """Return the newest ``whpk_`` key, or None for ``v1``."""
-    found: str | None = json.loads(endpoint.secrets)[0].get("public")
-    return found
+    key: str | None = json.loads(endpoint.secrets)[0].get("public")
+    return key
 
 
 def render_endpoint(endpoint: Endpoint) -> dict[str, Any]:
@@ -228,30 +228,30 @@ def render_endpoint(endpoint: Endpoint) -> dict[str, Any]:
     }
 
 
-def render_delivery(found: Delivery) -> dict[str, Any]:
+def render_delivery(delivery: Delivery) -> dict[str, Any]:
     """Render a delivery for the API."""
     return {
-        "delivery": found.id,
-        "webhook": found.webhook_id,
-        "partner": found.partner_id,
-        "event": found.event_id,
-        "tenant": found.tenant_id,
-        "state": found.state,
-        "attempts": found.attempts,
-        "resent": bool(found.resent),
-        "next_attempt_at": shorten_instant(found.due_at),
-        "created_at": shorten_instant(found.created_at),
-        "finished_at": shorten_instant(found.finished_at),
+        "delivery": delivery.id,
+        "webhook": delivery.webhook_id,
+        "partner": delivery.partner_id,
+        "event": delivery.event_id,
+        "tenant": delivery.tenant_id,
+        "state": delivery.state,
+        "attempts": delivery.attempts,
+        "resent": bool(delivery.resent),
+        "next_attempt_at": shorten_instant(delivery.due_at),
+        "created_at": shorten_instant(delivery.created_at),
+        "finished_at": shorten_instant(delivery.finished_at),
     }
 
 
-def render_attempt(made: Attempt, *, shows_internal: bool) -> dict[str, Any]:
+def render_attempt(attempt: Attempt, *, shows_internal: bool) -> dict[str, Any]:
     """Render an attempt for the API. Responses from an internal network are shown only if `shows_internal`."""
     return {
-        "number": made.number,
-        "at": shorten_instant(made.at),
-        "status": made.status,
-        "latency_ms": made.latency_ms,
-        "error": made.error,
-        "answer": made.answer if shows_internal or not made.internal else None,
+        "number": attempt.number,
+        "at": shorten_instant(attempt.at),
+        "status": attempt.status,
+        "latency_ms": attempt.latency_ms,
+        "error": attempt.error,
+        "answer": attempt.answer if shows_internal or not attempt.internal else None,
     }

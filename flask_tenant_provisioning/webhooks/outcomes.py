@@ -42,11 +42,11 @@ def calculate_retry_delay(
     if attempts >= MAX_ATTEMPTS:
         return None
     scheduled = RETRY_DELAYS[attempts - 1]
-    found = scheduled * uniform(1 - JITTER, 1 + JITTER)
-    wanted = parse_retry_after(retry_after, now)
-    if wanted is not None:
-        found = min(max(wanted, scheduled), 2 * scheduled)
-    return max(found, SLOW_DOWN_SECONDS) if slow else found
+    delay = scheduled * uniform(1 - JITTER, 1 + JITTER)
+    requested = parse_retry_after(retry_after, now)
+    if requested is not None:
+        delay = min(max(requested, scheduled), 2 * scheduled)
+    return max(delay, SLOW_DOWN_SECONDS) if slow else delay
 
 
 def parse_retry_after(retry_after: str | None, now: float) -> float | None:
@@ -79,7 +79,8 @@ class LeaseLost(Exception):
 class Outcome(NamedTuple):
     """The outcome of one attempt, started at the instant `at`: the `status` of the response, or the `error`.
 
-    `latency` is in seconds. One that `halts` stops the rest of its round; a `lasting` failure is not retried.
+    `latency` is in seconds. With `stops_round` the rest of its round is put off; a failure that
+    `is_permanent` is not retried.
     """
 
     delivery: Delivery
@@ -90,11 +91,11 @@ class Outcome(NamedTuple):
     is_internal: bool = False
     error: str | None = None
     latency: float = 0.0
-    halts: bool = False
-    lasting: bool = False
+    stops_round: bool = False
+    is_permanent: bool = False
 
     @property
-    def succeeded(self) -> bool:
+    def is_success(self) -> bool:
         """Whether the receiver accepted the delivery: only 2xx is success."""
         return self.status is not None and 200 <= self.status < 300
 
@@ -107,28 +108,29 @@ def record_round(session: Session, endpoint: Endpoint, outcomes: Sequence[Outcom
     """
     sql = session.storage.once(DeliverySQL)
     where = {"partner_id": endpoint.partner_id, "id": endpoint.id, "fence": endpoint.fence}
-    row = session.run(sql.hold, where).fetchone()
+    row = session.run(sql.lock_leased, where).fetchone()
     if row is None:
         raise LeaseLost(endpoint.id)
-    now, held = session.storage.clock(), Endpoint._make(row)
+    now, current = session.storage.clock(), Endpoint._make(row)
     if outcomes:
         of_partner = {"partner_id": endpoint.partner_id}
-        session.run(sql.attempt, {**of_partner, "rows": encode_rows(map(_build_attempt_row, outcomes))})
+        session.run(sql.insert_attempts, {**of_partner, "rows": encode_rows(map(_build_attempt_row, outcomes))})
         session.run(
-            sql.settle, {**of_partner, "rows": encode_rows(_build_delivery_row(outcome, now) for outcome in outcomes)}
+            sql.save_outcomes,
+            {**of_partner, "rows": encode_rows(_build_delivery_row(outcome, now) for outcome in outcomes)},
         )
-    changes = _judge_endpoint(held, outcomes, now)
-    if held.enabled and not changes["enabled"]:
-        _record_disabled_event(session, held, changes)
-    following = session.run(sql.next, where).fetchone() if changes["enabled"] else None
-    due_at = following[0] if following else None
+    changes = _judge_endpoint(current, outcomes, now)
+    if current.enabled and not changes["enabled"]:
+        _record_disabled_event(session, current, changes)
+    row_due = session.run(sql.select_next_due, where).fetchone() if changes["enabled"] else None
+    due_at = row_due[0] if row_due else None
     goes_on = keep and due_at is not None and due_at <= format_instant(now) and changes["rests_until"] is None
-    changes |= {"due_at": due_at, "leased_until": held.leased_until, "fence": held.fence}
+    changes |= {"due_at": due_at, "leased_until": current.leased_until, "fence": current.fence}
     if not goes_on:
         # A new fence, so that a concurrent renewal does not bring the lease back.
-        changes |= {"leased_until": None, "fence": held.fence + 1}
-    session.run(sql.rest, {**where, **name_new_values(changes)})
-    return held._replace(**changes) if goes_on else None
+        changes |= {"leased_until": None, "fence": current.fence + 1}
+    session.run(sql.save_endpoint_state, {**where, **name_new_values(changes)})
+    return current._replace(**changes) if goes_on else None
 
 
 def _build_attempt_row(outcome: Outcome) -> dict[str, Any]:
@@ -141,7 +143,7 @@ def _build_attempt_row(outcome: Outcome) -> dict[str, Any]:
         "latency_ms": round(outcome.latency * 1000),
         "error": outcome.error and outcome.error[:MAX_ERROR_LENGTH],
         "answer": outcome.answer
-        and _truncate(outcome.answer, MAX_SUCCESS_ANSWER_BYTES if outcome.succeeded else MAX_ANSWER_BYTES),
+        and _truncate(outcome.answer, MAX_SUCCESS_ANSWER_BYTES if outcome.is_success else MAX_ANSWER_BYTES),
         "internal": int(outcome.is_internal),
     }
 
@@ -154,10 +156,10 @@ def _truncate(text: str, longest: int) -> str:
 def _build_delivery_row(outcome: Outcome, now: float) -> dict[str, Any]:
     delivery, attempts = outcome.delivery, outcome.delivery.attempts + 1
     state, due_at = "succeeded", None
-    if not outcome.succeeded:
+    if not outcome.is_success:
         seconds = (
             None
-            if outcome.lasting or delivery.resent or outcome.status == 410
+            if outcome.is_permanent or delivery.resent or outcome.status == 410
             else _calculate_delay(outcome, attempts, now)
         )
         state, due_at = ("failed", None) if seconds is None else ("pending", format_instant(now + seconds))
@@ -172,25 +174,25 @@ def _build_delivery_row(outcome: Outcome, now: float) -> dict[str, Any]:
 
 def _calculate_delay(outcome: Outcome, attempts: int, now: float) -> float | None:
     asked = outcome.retry_after if outcome.status in SLOW_DOWN_STATUSES else None
-    return calculate_retry_delay(attempts, asked, slow=outcome.halts, now=now)
+    return calculate_retry_delay(attempts, asked, slow=outcome.stops_round, now=now)
 
 
 def _judge_endpoint(endpoint: Endpoint, outcomes: Sequence[Outcome], now: float) -> dict[str, Any]:
     """Return the endpoint's state after a round: healthy, resting, or disabled."""
-    found = {**{name: getattr(endpoint, name) for name in _JUDGED_COLUMNS}, "rests_until": None}
-    tried = [outcome for outcome in outcomes if not outcome.lasting]
-    if any(outcome.status == 410 for outcome in tried):
-        return found | _disable_endpoint(endpoint, "gone", now)
-    if any(outcome.succeeded for outcome in tried):
-        found |= {"failing_since": None, "failures": 0}
-    elif tried:
-        found["failing_since"] = since = endpoint.failing_since or tried[0].at
+    state = {**{name: getattr(endpoint, name) for name in _JUDGED_COLUMNS}, "rests_until": None}
+    attempts = [outcome for outcome in outcomes if not outcome.is_permanent]
+    if any(outcome.status == 410 for outcome in attempts):
+        return state | _disable_endpoint(endpoint, "gone", now)
+    if any(outcome.is_success for outcome in attempts):
+        state |= {"failing_since": None, "failures": 0}
+    elif attempts:
+        state["failing_since"] = since = endpoint.failing_since or attempts[0].at
         if now - datetime.fromisoformat(since).timestamp() >= DISABLE_AFTER_SECONDS:
-            return found | _disable_endpoint(endpoint, "failing", now)
-        found |= _open_circuit(endpoint, len(tried), now)
-    if any(outcome.halts for outcome in tried):
-        found["rests_until"] = max(format_instant(now + SLOW_DOWN_SECONDS), found["rests_until"] or "")
-    return found
+            return state | _disable_endpoint(endpoint, "failing", now)
+        state |= _open_circuit(endpoint, len(attempts), now)
+    if any(outcome.stops_round for outcome in attempts):
+        state["rests_until"] = max(format_instant(now + SLOW_DOWN_SECONDS), state["rests_until"] or "")
+    return state
 
 
 def _open_circuit(endpoint: Endpoint, failed: int, now: float) -> dict[str, Any]:

@@ -67,16 +67,16 @@ def make_endpoint_result(endpoint: Endpoint) -> Result:
     return Result(200, models.render_endpoint(endpoint), {"ETag": format_etag(endpoint.version)})
 
 
-def make_secret_result(found: EndpointWithSecret, status: int = 200, **headers: str) -> Result:
+def make_secret_result(result: EndpointWithSecret, status: int = 200, **headers: str) -> Result:
     """Make the result that shows an endpoint and its new secret."""
-    document = {**models.render_endpoint(found.endpoint), "secret": found.secret}
-    return Result(status, document, {"ETag": format_etag(found.endpoint.version), **headers}, secret=True)
+    document = {**models.render_endpoint(result.endpoint), "secret": result.secret}
+    return Result(status, document, {"ETag": format_etag(result.endpoint.version), **headers}, secret=True)
 
 
-def make_delivery_result(call: Request, found: Delivery) -> Result:
+def make_delivery_result(call: Request, delivery: Delivery) -> Result:
     """Make the 202 result that shows a scheduled delivery."""
-    where = f"{call.mount.base()}/deliveries/{found.id}"
-    return Result(202, models.render_delivery(found), {"Location": where, "Retry-After": "1"})
+    location = f"{call.mount.base()}/deliveries/{delivery.id}"
+    return Result(202, models.render_delivery(delivery), {"Location": location, "Retry-After": "1"})
 
 
 routes = Routes()
@@ -93,17 +93,17 @@ routes = Routes()
 )
 def create_webhook(call: Request) -> Response:
     """Create an endpoint. Its `secret` is shown only in this response."""
-    mount, asked, body = call.mount, call.asked(create_query()), call.body(JSON)
-    owner, values = call.partner(asked), validate_new_endpoint(mount, body)
-    most = mount.settings.webhook_limit
+    mount, query, body = call.mount, call.asked(create_query()), call.body(JSON)
+    partner, values = call.partner(query), validate_new_endpoint(mount, body)
+    quota = mount.settings.webhook_limit
     work = partial(
-        actions.create_endpoint, actor=call.actor(), keyring=mount.keyring, partner=owner, values=values, most=most
+        actions.create_endpoint, actor=call.actor(), keyring=mount.keyring, partner=partner, values=values, quota=quota
     )
 
-    def answer(made: EndpointWithSecret) -> Result:
-        return make_secret_result(made, 201, Location=f"{mount.base()}{WEBHOOKS_PATH}/{made.endpoint.id}")
+    def answer(result: EndpointWithSecret) -> Result:
+        return make_secret_result(result, 201, Location=f"{mount.base()}{WEBHOOKS_PATH}/{result.endpoint.id}")
 
-    return execute(call, work, answer, body=body, validate_only=asked["validate_only"])
+    return execute(call, work, answer, body=body, validate_only=query["validate_only"])
 
 
 @routes.add(
@@ -116,13 +116,13 @@ def create_webhook(call: Request) -> Response:
 )
 def list_webhooks(call: Request) -> Response:
     """List endpoints, the oldest first, a page at a time."""
-    asked = call.asked(webhook_list_query())
-    owner = asked.get("partner", partner_scope(call))
-    question = repr(("webhooks", owner))
-    after = open_cursor(call, asked, question)
-    work = partial(actions.list_endpoints, partner=owner, limit=asked["limit"], after=after)
-    found, end = call.mount.storage.read(work)
-    return render_page(call, [models.render_endpoint(one) for one in found], end, question)
+    query = call.asked(webhook_list_query())
+    partner = query.get("partner", partner_scope(call))
+    list_name = repr(("webhooks", partner))
+    after = open_cursor(call, query, list_name)
+    work = partial(actions.list_endpoints, partner=partner, limit=query["limit"], after=after)
+    endpoints, end = call.mount.storage.read(work)
+    return render_page(call, [models.render_endpoint(endpoint) for endpoint in endpoints], end, list_name)
 
 
 @routes.add(
@@ -135,13 +135,13 @@ def list_webhooks(call: Request) -> Response:
 def read_webhook(call: Request, webhook_id: str) -> Response:
     """Read an endpoint."""
     call.asked(NO_QUERY)
-    found = call.mount.storage.read(
+    endpoint = call.mount.storage.read(
         partial(actions.load_endpoint, partner=partner_scope(call), webhook_id=parse_webhook_id(webhook_id))
     )
-    answer = make_endpoint_result(found)
-    if is_not_modified(found.version):
-        return Response(status=304, headers=answer.headers)
-    return call.answer(answer.document, answer.headers)
+    result = make_endpoint_result(endpoint)
+    if is_not_modified(endpoint.version):
+        return Response(status=304, headers=result.headers)
+    return call.answer(result.document, result.headers)
 
 
 @routes.add(
@@ -156,10 +156,10 @@ def read_webhook(call: Request, webhook_id: str) -> Response:
 )
 def patch_webhook(call: Request, webhook_id: str) -> Response:
     """Update an endpoint (RFC 7396). Enabling it again makes its pending deliveries due."""
-    asked, body = call.asked(write_query()), call.body(MERGE_PATCH, JSON)
+    query, body = call.asked(write_query()), call.body(MERGE_PATCH, JSON)
     values = validate_endpoint_patch(call.mount, body)
     work = partial(actions.update_endpoint, actor=call.actor(), target=make_target(call, webhook_id), values=values)
-    return execute(call, work, make_endpoint_result, body=body, validate_only=asked["validate_only"])
+    return execute(call, work, make_endpoint_result, body=body, validate_only=query["validate_only"])
 
 
 @routes.add(
@@ -172,9 +172,9 @@ def patch_webhook(call: Request, webhook_id: str) -> Response:
 )
 def delete_webhook(call: Request, webhook_id: str) -> Response:
     """Delete an endpoint with all of its deliveries, pending ones included."""
-    asked = call.asked(write_query())
+    query = call.asked(write_query())
     work = partial(actions.delete_endpoint, actor=call.actor(), target=make_target(call, webhook_id))
-    return execute(call, work, lambda _none: Result(204, None, {}), validate_only=asked["validate_only"])
+    return execute(call, work, lambda _none: Result(204, None, {}), validate_only=query["validate_only"])
 
 
 @routes.add(
@@ -189,11 +189,11 @@ def delete_webhook(call: Request, webhook_id: str) -> Response:
 )
 def rotate_webhook_secret(call: Request, webhook_id: str) -> Response:
     """Rotate an endpoint's secret. The new one is shown this once; the old one also signs for `overlap_hours`."""
-    asked, body = call.asked(write_query()), call.optional_body(JSON)
+    query, body = call.asked(write_query()), call.optional_body(JSON)
     hours = load(rotation_input(), body)["overlap_hours"]
-    meant, keyring = make_target(call, webhook_id), call.mount.keyring
-    work = partial(actions.rotate_secret, actor=call.actor(), target=meant, keyring=keyring, overlap_hours=hours)
-    return execute(call, work, make_secret_result, body=body, validate_only=asked["validate_only"])
+    target, keyring = make_target(call, webhook_id), call.mount.keyring
+    work = partial(actions.rotate_secret, actor=call.actor(), target=target, keyring=keyring, overlap_hours=hours)
+    return execute(call, work, make_secret_result, body=body, validate_only=query["validate_only"])
 
 
 delivery_routes = Routes()
@@ -209,13 +209,13 @@ delivery_routes = Routes()
 )
 def test_webhook(call: Request, webhook_id: str) -> Response:
     """Send a test event of type `webhook.test`, in one attempt."""
-    asked = call.asked(write_query())
+    query = call.asked(write_query())
     work = partial(
         delivery_actions.send_test_event,
         actor=call.actor(),
         target=Target(partner_scope(call), parse_webhook_id(webhook_id)),
     )
-    return execute(call, work, partial(make_delivery_result, call), validate_only=asked["validate_only"])
+    return execute(call, work, partial(make_delivery_result, call), validate_only=query["validate_only"])
 
 
 @delivery_routes.add(
@@ -229,19 +229,19 @@ def test_webhook(call: Request, webhook_id: str) -> Response:
 )
 def recover_webhook(call: Request, webhook_id: str) -> Response:
     """Resend the events since a point in time that were not delivered to an endpoint."""
-    asked, body = call.asked(write_query()), call.body(JSON)
+    query, body = call.asked(write_query()), call.body(JSON)
     since: str = load(recovery_input(), body)["since"]
     work = partial(
         delivery_actions.recover, target=Target(partner_scope(call), parse_webhook_id(webhook_id)), since=since
     )
 
-    def answer(found: tuple[Endpoint, int]) -> Result:
-        endpoint, count = found
-        where = f"{call.mount.base()}{WEBHOOKS_PATH}/{endpoint.id}/deliveries"
+    def answer(result: tuple[Endpoint, int]) -> Result:
+        endpoint, count = result
+        location = f"{call.mount.base()}{WEBHOOKS_PATH}/{endpoint.id}/deliveries"
         document = {"webhook": endpoint.id, "since": shown_instant(since), "deliveries": count}
-        return Result(202, document, {"Location": where, "Retry-After": "1"})
+        return Result(202, document, {"Location": location, "Retry-After": "1"})
 
-    return execute(call, work, answer, body=body, validate_only=asked["validate_only"])
+    return execute(call, work, answer, body=body, validate_only=query["validate_only"])
 
 
 @delivery_routes.add(
@@ -254,19 +254,19 @@ def recover_webhook(call: Request, webhook_id: str) -> Response:
 )
 def list_deliveries(call: Request, webhook_id: str) -> Response:
     """List an endpoint's deliveries, the newest first, a page at a time."""
-    asked, id = call.asked(delivery_list_query()), parse_webhook_id(webhook_id)
-    question = repr(("deliveries", partner_scope(call), id, asked.get("state")))
-    after = open_cursor(call, asked, question)
+    query, id = call.asked(delivery_list_query()), parse_webhook_id(webhook_id)
+    list_name = repr(("deliveries", partner_scope(call), id, query.get("state")))
+    after = open_cursor(call, query, list_name)
     work = partial(
         delivery_actions.list_deliveries,
         partner=partner_scope(call),
         webhook_id=id,
-        state=asked.get("state"),
-        limit=asked["limit"],
+        state=query.get("state"),
+        limit=query["limit"],
         after=after,
     )
-    found, end = call.mount.storage.read(work)
-    return render_page(call, [models.render_delivery(one) for one in found], end, question)
+    deliveries, end = call.mount.storage.read(work)
+    return render_page(call, [models.render_delivery(delivery) for delivery in deliveries], end, list_name)
 
 
 @delivery_routes.add(
@@ -279,12 +279,12 @@ def list_deliveries(call: Request, webhook_id: str) -> Response:
 def read_delivery(call: Request, delivery_id: str) -> Response:
     """Read a delivery with its attempts."""
     call.asked(NO_QUERY)
-    wanted = parse_id(delivery_id, DeliveryNotFound)
-    found, history = call.mount.storage.read(
-        partial(delivery_actions.load_delivery_history, partner=partner_scope(call), delivery_id=wanted)
+    id = parse_id(delivery_id, DeliveryNotFound)
+    delivery, attempts = call.mount.storage.read(
+        partial(delivery_actions.load_delivery_history, partner=partner_scope(call), delivery_id=id)
     )
-    show = partial(models.render_attempt, shows_internal=call.principal.sees_every_partner)
-    return call.answer({**models.render_delivery(found), "history": [show(one) for one in history]})
+    render = partial(models.render_attempt, shows_internal=call.principal.sees_every_partner)
+    return call.answer({**models.render_delivery(delivery), "history": [render(attempt) for attempt in attempts]})
 
 
 @delivery_routes.add(
@@ -297,7 +297,7 @@ def read_delivery(call: Request, delivery_id: str) -> Response:
 )
 def redeliver_delivery(call: Request, delivery_id: str) -> Response:
     """Redeliver: make one more attempt. A pending delivery keeps its scheduled attempts."""
-    asked = call.asked(write_query())
-    wanted = parse_id(delivery_id, DeliveryNotFound)
-    work = partial(delivery_actions.redeliver, partner=partner_scope(call), delivery_id=wanted)
-    return execute(call, work, partial(make_delivery_result, call), validate_only=asked["validate_only"])
+    query = call.asked(write_query())
+    id = parse_id(delivery_id, DeliveryNotFound)
+    work = partial(delivery_actions.redeliver, partner=partner_scope(call), delivery_id=id)
+    return execute(call, work, partial(make_delivery_result, call), validate_only=query["validate_only"])

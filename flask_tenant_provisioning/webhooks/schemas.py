@@ -87,8 +87,8 @@ class SinceField(TextField):
         super().__init__(longest=64, **options)
 
     def accept(self, value: str) -> str:
-        found: str = InstantField().deserialize(value)
-        return found
+        instant: str = InstantField().deserialize(value)
+        return instant
 
 
 def _find_glob_fault(glob: Any) -> Fault | None:

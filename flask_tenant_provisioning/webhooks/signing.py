@@ -147,12 +147,12 @@ def build_signed_content(id: str, timestamp: int, body: bytes) -> bytes:
 
 
 def _split_secret(secret: str, *prefixes: str) -> tuple[str, bytes]:
-    wanted = " or ".join(prefixes)
+    expected = " or ".join(prefixes)
     if not isinstance(secret, str):
-        raise InvalidSecret(f"A secret is a text that begins with {wanted}, not {type(secret).__name__}.")
+        raise InvalidSecret(f"A secret is a text that begins with {expected}, not {type(secret).__name__}.")
     prefix = next((prefix for prefix in prefixes if secret.startswith(prefix)), None)
     if prefix is None:
-        raise InvalidSecret(f"A secret for this purpose begins with {wanted}.")
+        raise InvalidSecret(f"A secret for this purpose begins with {expected}.")
     try:
         return prefix, decode_base64(secret.removeprefix(prefix))
     except ValueError:

@@ -95,9 +95,9 @@ def _require_recent(timestamp: int, now: float, tolerance: float) -> None:
 
 def _require_signature(keys: Iterable[VerifyingKey], content: bytes, signatures: str) -> None:
     """Raise `WebhookRefused` unless any signature matches any key; signatures of other schemes are ignored."""
-    given = [entry.partition(",") for entry in signatures.split(" ")]
+    entries = [entry.partition(",") for entry in signatures.split(" ")]
     if not any(
-        key.matches(content, signature) for key in keys for scheme, _, signature in given if scheme == key.scheme
+        key.matches(content, signature) for key in keys for scheme, _, signature in entries if scheme == key.scheme
     ):
         raise WebhookRefused("No signature fits the content and a secret.")
 

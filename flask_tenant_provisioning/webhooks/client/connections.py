@@ -32,14 +32,14 @@ def parse_simple_response(data: bytes) -> SimpleResponse | None:
     anything else, which is left to `http.client`.
     """
     head, end, content = data.partition(b"\r\n\r\n")
-    matched = _HEAD.fullmatch(head)
-    if not end or matched is None:
+    match = _HEAD.fullmatch(head)
+    if not end or match is None:
         return None
-    found = _FIELD.findall(matched[2])
-    fields = {name.lower(): value.rstrip(b" \t") for name, value in found}
-    if len(fields) < len(found) or b"transfer-encoding" in fields or not _is_kept_alive(fields):
+    pairs = _FIELD.findall(match[2])
+    fields = {name.lower(): value.rstrip(b" \t") for name, value in pairs}
+    if len(fields) < len(pairs) or b"transfer-encoding" in fields or not _is_kept_alive(fields):
         return None
-    status, length = int(matched[1]), fields.get(b"content-length", b"")
+    status, length = int(match[1]), fields.get(b"content-length", b"")
     if not (status == 204 and not content) and not (_LENGTH.fullmatch(length) and int(length) == len(content)):
         return None
     retry_after = fields.get(b"retry-after")
@@ -69,10 +69,10 @@ class Deadline:
     def __init__(self, seconds: float, monotonic: Callable[[], float]) -> None:
         self._end, self._monotonic = monotonic() + seconds, monotonic
 
-    def left(self) -> float:
+    def remaining(self) -> float:
         """Return the remaining seconds, always more than 0. Raises `TimeoutError` when the deadline has passed."""
-        if (left := self._end - self._monotonic()) > 0:
-            return left
+        if (seconds := self._end - self._monotonic()) > 0:
+            return seconds
         raise TimeoutError
 
 
@@ -109,11 +109,11 @@ class Connection:
         Raises `TimeoutError` at the deadline, `NoResponse` if the connection was closed without a response, another
         `OSError` if it broke, and `http.client.HTTPException` if the response is not valid HTTP.
         """
-        first = self._first(request, deadline)
-        if (found := parse_simple_response(first)) and len(found.content) <= MAX_CONTENT_BYTES:
-            return RawResponse(*found, is_reusable=True)
-        incoming = _ResponseStream(self._socket, deadline, first)
-        with http.client.HTTPResponse(cast(socket.socket, incoming), method="POST") as response:
+        data = self._send_and_receive(request, deadline)
+        if (simple := parse_simple_response(data)) and len(simple.content) <= MAX_CONTENT_BYTES:
+            return RawResponse(*simple, is_reusable=True)
+        stream = _ResponseStream(self._socket, deadline, data)
+        with http.client.HTTPResponse(cast(socket.socket, stream), method="POST") as response:
             _read_head(response)
             content = _read_content(response)
             is_reusable = response.isclosed() and not response.will_close
@@ -134,22 +134,22 @@ class Connection:
         """Close the connection. Closing it again has no effect."""
         self._socket.close()
 
-    def _first(self, request: bytes, deadline: Deadline) -> bytes:
+    def _send_and_receive(self, request: bytes, deadline: Deadline) -> bytes:
         """Send `request` and return the first bytes of the response. Raises `NoResponse` if there are none."""
         try:
             self._send(request, deadline)
-            self._socket.settimeout(deadline.left())
-            found = self._socket.recv(_READ_SIZE)
+            self._socket.settimeout(deadline.remaining())
+            data = self._socket.recv(_READ_SIZE)
         except (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
             raise NoResponse from error
-        if not found:
+        if not data:
             raise NoResponse
-        return found
+        return data
 
     def _send(self, data: bytes, deadline: Deadline) -> None:
         view = memoryview(data)
         while view:
-            self._socket.settimeout(deadline.left())
+            self._socket.settimeout(deadline.remaining())
             view = view[self._socket.send(view) :]
 
 
@@ -173,9 +173,9 @@ def _read_content(response: http.client.HTTPResponse) -> bytes:
 class _ResponseStream(io.RawIOBase):
     """The bytes of one response in the form that `http.client` reads, which is that of a socket."""
 
-    def __init__(self, sock: socket.socket, deadline: Deadline, first: bytes) -> None:
+    def __init__(self, sock: socket.socket, deadline: Deadline, prefix: bytes) -> None:
         self._socket, self._deadline = sock, deadline
-        self._first, self._received = memoryview(first), len(first)
+        self._prefix, self._received = memoryview(prefix), len(prefix)
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         """Return a file to read the response from. Closing it leaves the socket open."""
@@ -185,12 +185,12 @@ class _ResponseStream(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        if count := min(len(self._first), len(buffer)):
-            buffer[:count], self._first = self._first[:count], self._first[count:]
+        if count := min(len(self._prefix), len(buffer)):
+            buffer[:count], self._prefix = self._prefix[:count], self._prefix[count:]
             return count
         if self._received > MAX_RESPONSE_BYTES:
             raise http.client.HTTPException("the answer is too large")
-        self._socket.settimeout(self._deadline.left())
+        self._socket.settimeout(self._deadline.remaining())
         count = self._socket.recv_into(buffer)
         self._received += count
         return count
@@ -219,13 +219,13 @@ class ConnectionPool:
         with self._lock:
             self._since[connection] = self._monotonic()
             self._idle.setdefault(connection.route, []).append(connection)
-            self._clear()
+            self._close_excess()
 
     def close(self) -> None:
         """Close every idle connection, and every connection that is added later."""
         with self._lock:
             self._most = 0
-            self._clear()
+            self._close_excess()
 
     def close_in_child(self) -> None:
         """Close the parent's connections in a forked child; the parent's own copies stay open.
@@ -237,23 +237,23 @@ class ConnectionPool:
 
     def _take_newest(self, route: ConnectionKey) -> Connection | None:
         with self._lock:
-            self._clear()
+            self._close_excess()
             if route not in self._idle:
                 return None
             connection = self._idle[route][-1]
-            self._forget(connection)
+            self._remove(connection)
             return connection
 
-    def _clear(self) -> None:
+    def _close_excess(self) -> None:
         before = self._monotonic() - self._seconds
         while self._since:
             oldest = next(iter(self._since))
             if len(self._since) <= self._most and self._since[oldest] >= before:
                 break
-            self._forget(oldest)
+            self._remove(oldest)
             oldest.close()
 
-    def _forget(self, connection: Connection) -> None:
+    def _remove(self, connection: Connection) -> None:
         del self._since[connection]
         idle = self._idle[connection.route]
         idle.remove(connection)

@@ -18,10 +18,10 @@ class _Lookup:
     """One lookup: its arguments, its result or error, and an event that is set when it is done."""
 
     def __init__(self, host: str, port: int, options: dict[str, Any]) -> None:
-        self.question = host, port, options
-        self.is_answered = threading.Event()
+        self.arguments = host, port, options
+        self.is_done = threading.Event()
         self.is_dropped = False
-        self.answer: Entries = ()
+        self.result: Entries = ()
         self.error: Exception | None = None
 
 
@@ -34,46 +34,46 @@ class Resolver:
     def __init__(
         self, timeout: float = TIMEOUT, threads: int = THREADS, lookup: Callable[..., Entries] = socket.getaddrinfo
     ) -> None:
-        self._timeout, self._most, self._lookup = timeout, threads, lookup
+        self._timeout, self._max_threads, self._lookup = timeout, threads, lookup
         self._lock = threading.Lock()
-        self._begin()
+        self._reset()
 
     def __call__(self, host: str, port: int, **options: Any) -> Entries:
         """Return the addresses of `host` as `lookup` does. Raises `TimeoutError`, and any `OSError` of the lookup."""
         lookup = _Lookup(host, port, options)
-        self._hand_over(lookup)
-        if not lookup.is_answered.wait(self._timeout):
+        self._submit(lookup)
+        if not lookup.is_done.wait(self._timeout):
             lookup.is_dropped = True
             raise TimeoutError(f"no address of {host} within {self._timeout} seconds")
         if lookup.error is not None:
             raise lookup.error
-        return lookup.answer
+        return lookup.result
 
-    def _begin(self) -> None:
+    def _reset(self) -> None:
         self._process = os.getpid()
-        self._questions: queue.SimpleQueue[_Lookup] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Lookup] = queue.SimpleQueue()
         self._idle = threading.Semaphore(0)
         self._started = 0
 
-    def _hand_over(self, lookup: _Lookup) -> None:
+    def _submit(self, lookup: _Lookup) -> None:
         """Pass `lookup` to an idle thread, else to a new one, else to the first that becomes free."""
         with self._lock:
             if self._process != os.getpid():
-                self._begin()
-            if not self._idle.acquire(blocking=False) and self._started < self._most:
+                self._reset()
+            if not self._idle.acquire(blocking=False) and self._started < self._max_threads:
                 self._started += 1
-                threading.Thread(target=self._work, args=(self._questions, self._idle), daemon=True).start()
-            self._questions.put(lookup)
+                threading.Thread(target=self._work, args=(self._queue, self._idle), daemon=True).start()
+            self._queue.put(lookup)
 
-    def _work(self, questions: queue.SimpleQueue[_Lookup], idle: threading.Semaphore) -> None:
+    def _work(self, lookups: queue.SimpleQueue[_Lookup], idle: threading.Semaphore) -> None:
         while True:
-            lookup = questions.get()
-            host, port, options = lookup.question
+            lookup = lookups.get()
+            host, port, options = lookup.arguments
             try:
                 if lookup.is_dropped:
                     raise TimeoutError
-                lookup.answer = self._lookup(host, port, **options)
+                lookup.result = self._lookup(host, port, **options)
             except Exception as error:
                 lookup.error = error
-            lookup.is_answered.set()
+            lookup.is_done.set()
             idle.release()

@@ -71,7 +71,7 @@ class Sender:
     ) -> None:
         self._guard, self._monotonic = guard, monotonic
         self._connect_timeout, self._timeout = connect_timeout, timeout
-        self._given_tls = tls
+        self._custom_tls = tls
         self._pool, self._process = self._new_pool(), os.getpid()
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> ReceiverResponse:
@@ -81,7 +81,7 @@ class Sender:
         see the same request twice. Raises `SendError`, and `ValueError` for malformed headers.
         """
         began = self._monotonic()
-        with self._told():
+        with self._translate_errors():
             deadline = Deadline(self._timeout, self._monotonic)
             destination = self._guard.check(url)
             reply, address = self._exchange(destination, _build_request(destination, headers, body), deadline)
@@ -95,13 +95,13 @@ class Sender:
 
     def _exchange(self, destination: Destination, request: bytes, deadline: Deadline) -> tuple[RawResponse, str]:
         """Send `request` and return the response with the address that it came from."""
-        if kept := self._get_pool().take(_list_connection_keys(destination)):
+        if connection := self._get_pool().take(_list_connection_keys(destination)):
             with contextlib.suppress(NoResponse):
-                return self._over(kept, request, deadline), kept.route.address
-        opened = self._opened(destination, deadline)
-        return self._over(opened, request, deadline), opened.route.address
+                return self._exchange_over(connection, request, deadline), connection.route.address
+        connection = self._open_connection(destination, deadline)
+        return self._exchange_over(connection, request, deadline), connection.route.address
 
-    def _over(self, connection: Connection, request: bytes, deadline: Deadline) -> RawResponse:
+    def _exchange_over(self, connection: Connection, request: bytes, deadline: Deadline) -> RawResponse:
         try:
             reply = connection.exchange(request, deadline)
         except BaseException:
@@ -113,8 +113,8 @@ class Sender:
             connection.close()
         return reply
 
-    def _opened(self, destination: Destination, deadline: Deadline) -> Connection:
-        route, sock = self._connected(destination, deadline)
+    def _open_connection(self, destination: Destination, deadline: Deadline) -> Connection:
+        route, sock = self._connect(destination, deadline)
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return Connection(route, self._wrap_tls(sock, destination, deadline))
@@ -122,14 +122,14 @@ class Sender:
             sock.close()
             raise
 
-    def _connected(self, destination: Destination, deadline: Deadline) -> tuple[ConnectionKey, socket.socket]:
+    def _connect(self, destination: Destination, deadline: Deadline) -> tuple[ConnectionKey, socket.socket]:
         """Connect to the first reachable address; each address gets an equal share of the remaining time."""
-        within = Deadline(min(self._connect_timeout, deadline.left()), self._monotonic)
+        within = Deadline(min(self._connect_timeout, deadline.remaining()), self._monotonic)
         routes = list(_list_connection_keys(destination))
         failure: OSError | None = None
-        for tried, route in enumerate(routes):
+        for index, route in enumerate(routes):
             try:
-                share = within.left() / (len(routes) - tried)
+                share = within.remaining() / (len(routes) - index)
                 return route, socket.create_connection((route.address, route.port), timeout=share)
             except OSError as error:
                 failure = error
@@ -138,7 +138,7 @@ class Sender:
     def _wrap_tls(self, sock: socket.socket, destination: Destination, deadline: Deadline) -> socket.socket:
         if destination.scheme != "https":
             return sock
-        sock.settimeout(deadline.left())
+        sock.settimeout(deadline.remaining())
         try:
             return self._tls.wrap_socket(sock, server_hostname=destination.host)
         except (ConnectionError, ssl.SSLEOFError) as error:
@@ -146,8 +146,8 @@ class Sender:
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
-        if self._given_tls is not None:
-            return self._given_tls
+        if self._custom_tls is not None:
+            return self._custom_tls
         context = ssl.create_default_context()
         context.set_alpn_protocols(["http/1.1"])
         return context
@@ -163,7 +163,7 @@ class Sender:
         return ConnectionPool(MAX_IDLE_CONNECTIONS, MAX_IDLE_SECONDS, self._monotonic)
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         """Convert every failure to a `SendError` whose reason contains nothing that the receiver sent."""
         try:
             yield
@@ -188,12 +188,15 @@ class Sender:
 def _make_connect_error(failure: OSError | None) -> SendError:
     if isinstance(failure, TimeoutError):
         return SendError("timeout", "No connection could be made in time.")
-    why = f": {os.strerror(failure.errno)}" if failure is not None and failure.errno else ""
-    return SendError("connect", f"No connection could be made{why}.")
+    reason = f": {os.strerror(failure.errno)}" if failure is not None and failure.errno else ""
+    return SendError("connect", f"No connection could be made{reason}.")
 
 
 def _list_connection_keys(destination: Destination) -> Iterator[ConnectionKey]:
-    return (ConnectionKey(destination.scheme, destination.host, destination.port, to) for to in destination.addresses)
+    return (
+        ConnectionKey(destination.scheme, destination.host, destination.port, address)
+        for address in destination.addresses
+    )
 
 
 def _build_request(destination: Destination, headers: Mapping[str, str], body: bytes) -> bytes:

@@ -66,15 +66,15 @@ def parse_address(text: str) -> Address:
     return (isinstance(address, IPv6Address) and address.ipv4_mapped) or address
 
 
-def is_permitted_address(address: Address, excepted: Iterable[Network] = ()) -> bool:
+def is_permitted_address(address: Address, allowed: Iterable[Network] = ()) -> bool:
     """Return whether a webhook may be sent to `address`: a public one, or one in a network that the operator allows.
 
     Allowing the network of a translator (NAT64, 6to4, Teredo) does not allow the networks behind it: an embedded IPv4
     address is checked as well.
     """
     return all(
-        any(face in network for network in excepted) or not _is_internal_address(face)
-        for face in (address, *_list_embedded_ipv4(address))
+        any(part in network for network in allowed) or not _is_internal_address(part)
+        for part in (address, *_list_embedded_ipv4(address))
     )
 
 
@@ -177,7 +177,7 @@ class SsrfGuard:
         return bool(self._allowed) and not is_permitted_address(parse_address(address))
 
     def _resolve_permitted(self, host: str, port: int) -> tuple[str, ...]:
-        addresses = [parse_address(text) for text in self._found(host, port)]
+        addresses = [parse_address(text) for text in self._resolve_host(host, port)]
         if internal := [address for address in addresses if not is_permitted_address(address, self._allowed)]:
             extra = {"host": escape_control_characters(host), "address": str(internal[0])}
             logger.info(
@@ -189,16 +189,16 @@ class SsrfGuard:
             raise UrlRefused(_build_refusal_message(host))
         return tuple(dict.fromkeys(map(str, addresses)))
 
-    def _found(self, host: str, port: int) -> list[str]:
+    def _resolve_host(self, host: str, port: int) -> list[str]:
         if _is_ip_literal(host):
             return [host]
         try:
-            found = [str(entry[4][0]) for entry in self._resolve(host, port, type=socket.SOCK_STREAM)]
+            addresses = [str(entry[4][0]) for entry in self._resolve(host, port, type=socket.SOCK_STREAM)]
         except OSError as error:
             raise HostUnresolved(_build_refusal_message(host)) from error
-        if not found:
+        if not addresses:
             raise HostUnresolved(_build_refusal_message(host))
-        return found
+        return addresses
 
 
 def _build_refusal_message(host: str) -> str:
@@ -278,16 +278,16 @@ def _parse_target(text: str) -> str:
     return text if text.startswith("/") else f"/{text}"
 
 
-def make_guard(settings: Config, resolve: Resolve | None = None) -> SsrfGuard:
+def make_guard(config: Config, resolve: Resolve | None = None) -> SsrfGuard:
     """Make the guard for registrations and deliveries; `resolve` defaults to a `Resolver`, limited to two seconds."""
     resolve = Resolver() if resolve is None else resolve
-    return SsrfGuard(settings.webhook_schemes, settings.webhook_ports, settings.webhook_allowed_networks, resolve)
+    return SsrfGuard(config.webhook_schemes, config.webhook_ports, config.webhook_allowed_networks, resolve)
 
 
-def find_url_refusal(settings: Config, resolve: Resolve, url: str) -> str | None:
+def find_url_refusal(config: Config, resolve: Resolve, url: str) -> str | None:
     """Return the reason, for the partner, why no webhook may be sent to `url`; None if it is allowed."""
     try:
-        make_guard(settings, resolve).check(url)
+        make_guard(config, resolve).check(url)
     except UrlRefused as refusal:
         return str(refusal)
     return None
