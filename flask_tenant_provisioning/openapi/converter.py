@@ -31,7 +31,7 @@ from ..validation import INVISIBLE, PartnerIdField, StrictSchema, TextField, Who
 from ..web.field_schemas import correct_schema
 from ..web.pagination import PageSizeField
 from ..web.parameters import ChoiceField, FlagField, InstantField
-from ..webhooks.fanout import MAX_GLOB_LENGTH as LONGEST_GLOB
+from ..webhooks.fanout import MAX_GLOB_LENGTH
 from ..webhooks.schemas import MAX_GLOBS, SIGNING_SCHEMES, BooleanField, GlobsField, SigningField, SinceField, UrlField
 from .schemas import get_component_name, is_input_schema
 
@@ -193,7 +193,7 @@ def _describe_signing(field: SigningField) -> dict[str, Any]:
 
 @describe_field.register
 def _describe_globs(field: GlobsField) -> dict[str, Any]:
-    glob = {"type": "string", "maxLength": LONGEST_GLOB, "pattern": "^[a-z_*]+(\\.[a-z_*]+)*$"}
+    glob = {"type": "string", "maxLength": MAX_GLOB_LENGTH, "pattern": "^[a-z_*]+(\\.[a-z_*]+)*$"}
     return {"items": glob, "minItems": 1, "maxItems": MAX_GLOBS}
 
 

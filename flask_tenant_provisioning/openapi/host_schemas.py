@@ -75,10 +75,15 @@ def _build_input_field(field: fields.Field[Any], prop: Property) -> Property:
 
 def _build_patch_field(field: fields.Field[Any], prop: Property) -> Property:
     """Build the property in a merge patch: a part of an object, or null to remove an optional value."""
-    plain = {key: value for key, value in prop.items() if key != "default"}
+    partial = _allow_partial_object(field, prop)
+    return partial if field.required and not field.allow_none else make_nullable(partial)
+
+
+def _allow_partial_object(field: fields.Field[Any], prop: Property) -> Property:
+    """Return `prop` without its default; one that holds an object becomes any object, of which a patch sends a part."""
     if isinstance(field, fields.Nested | fields.Mapping) and not getattr(field, "many", False):
-        plain = {"type": "object", **{key: plain[key] for key in ("title", "description") if key in plain}}
-    return plain if field.required and not field.allow_none else make_nullable(plain)
+        return {"type": "object", **{key: prop[key] for key in ("title", "description") if key in prop}}
+    return {key: value for key, value in prop.items() if key != "default"}
 
 
 def make_nullable(prop: Property) -> Property:
@@ -152,8 +157,5 @@ def _build_input_key(namespace: Namespace, key: str, prop: Property) -> Property
 
 def _build_patch_key(namespace: Namespace, key: str, prop: Property) -> Property:
     """Build the property in a merge patch: a part of an object, or null to inherit the value."""
-    field = namespace.keys[key].field
-    plain = {name: value for name, value in prop.items() if name != "default"}
-    if isinstance(field, fields.Nested | fields.Mapping) and not getattr(field, "many", False):
-        plain = {"type": "object", **{name: plain[name] for name in ("title", "description") if name in plain}}
-    return make_nullable(_build_input_key(namespace, key, plain))
+    partial = _allow_partial_object(namespace.keys[key].field, prop)
+    return make_nullable(_build_input_key(namespace, key, partial))

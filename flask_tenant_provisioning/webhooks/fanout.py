@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
 from ..database.session import Session
 from ..database.statements import encode_rows
+from ..events import schemas as event_schemas
 from ..events.feed import PublishedRange
-from ..events.schemas import EVENT_TYPES as OF_EVENTS
 from .statements import DeliverySQL
 
 WILDCARD = "*"
 #: Every event type that can be sent to an endpoint.
-EVENT_TYPES = (*OF_EVENTS, "webhook.test")
+EVENT_TYPES = (*event_schemas.EVENT_TYPES, "webhook.test")
 #: The types of events about changes of endpoints.
 ENDPOINT_EVENT_TYPES = frozenset({"webhook.created", "webhook.updated", "webhook.rotated", "webhook.deleted"})
 MAX_GLOB_LENGTH = 64
@@ -52,34 +52,25 @@ def _matches_glob(glob: str, type: str) -> bool:
     return len(pattern) == len(segments) and all(map(fnmatchcase, segments, pattern))
 
 
-Matches = Callable[[Sequence[str], str], bool]
-
-
-class Fanout:
-    """A follower of the event feeds; `matches` is called with the globs of an endpoint and an event type."""
-
-    def __init__(self, matches: Matches) -> None:
-        self._matches = matches
-
-    def __call__(self, session: Session, published: PublishedRange) -> None:
-        """Create deliveries of the events in `published`, due at the instant of their publication."""
-        sql, partner = session.storage.once(DeliverySQL), {"partner_id": published.partner}
-        endpoints = session.run(sql.select_subscribers, partner).fetchall()
-        if not endpoints:
-            return
-        bounds = {**partner, "after": published.after, "upto": published.upto}
-        events = session.run(sql.select_events, bounds).fetchall()
-        for webhook_id, globs in endpoints:
-            patterns = json.loads(globs)
-            matching = [event for event in events if self._matches(patterns, event[2])]
-            if matching:
-                endpoint = {**partner, "id": webhook_id, "now": published.at}
-                session.run(sql.insert_deliveries, {**endpoint, "rows": build_delivery_rows(session, matching)})
-                session.run(sql.wake_endpoint, endpoint)
+def create_deliveries(session: Session, published: PublishedRange) -> None:
+    """Create deliveries of the events in `published`, due at the instant of their publication."""
+    sql, partner = session.storage.once(DeliverySQL), {"partner_id": published.partner}
+    endpoints = session.run(sql.select_subscribers, partner).fetchall()
+    if not endpoints:
+        return
+    bounds = {**partner, "after": published.after, "upto": published.upto}
+    events = session.run(sql.select_events, bounds).fetchall()
+    for webhook_id, globs in endpoints:
+        patterns = json.loads(globs)
+        matching = [event for event in events if matches(patterns, event[2])]
+        if matching:
+            endpoint = {**partner, "id": webhook_id, "now": published.at}
+            session.run(sql.insert_deliveries, {**endpoint, "rows": build_delivery_rows(session, matching)})
+            session.run(sql.wake_endpoint, endpoint)
 
 
 def build_delivery_rows(session: Session, events: Sequence[Sequence[Any]]) -> str:
-    """Encode one new delivery per event (id, tenant, type, position) as the rows of `DeliverySQL.add`."""
+    """Encode one new delivery per event (id, tenant, type, position) as the rows of `DeliverySQL.insert_deliveries`."""
     new_id = session.storage.new_id
     return encode_rows(
         {"id": new_id(), "event_id": event_id, "tenant_id": tenant_id, "position": position}

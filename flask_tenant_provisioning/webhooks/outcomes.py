@@ -12,7 +12,7 @@ from ..access.principal import Actor, Principal
 from ..database.ids import format_instant
 from ..database.session import Session
 from ..database.statements import encode_rows, name_new_values
-from ..events.actions import build_event, record_event as record_event
+from ..events.actions import build_event, record_event
 from .models import MAX_ANSWER_BYTES, MAX_ERROR_LENGTH, MAX_SUCCESS_ANSWER_BYTES, Delivery, Endpoint
 from .statements import DeliverySQL
 
@@ -157,11 +157,10 @@ def _build_delivery_row(outcome: Outcome, now: float) -> dict[str, Any]:
     delivery, attempts = outcome.delivery, outcome.delivery.attempts + 1
     state, due_at = "succeeded", None
     if not outcome.is_success:
-        seconds = (
-            None
-            if outcome.is_permanent or delivery.resent or outcome.status == 410
-            else _calculate_delay(outcome, attempts, now)
-        )
+        seconds = None
+        if not (outcome.is_permanent or delivery.resent or outcome.status == 410):
+            retry_after = outcome.retry_after if outcome.status in SLOW_DOWN_STATUSES else None
+            seconds = calculate_retry_delay(attempts, retry_after, slow=outcome.stops_round, now=now)
         state, due_at = ("failed", None) if seconds is None else ("pending", format_instant(now + seconds))
     return {
         "id": delivery.id,
@@ -170,11 +169,6 @@ def _build_delivery_row(outcome: Outcome, now: float) -> dict[str, Any]:
         "due_at": due_at,
         "finished_at": format_instant(now) if due_at is None else None,
     }
-
-
-def _calculate_delay(outcome: Outcome, attempts: int, now: float) -> float | None:
-    asked = outcome.retry_after if outcome.status in SLOW_DOWN_STATUSES else None
-    return calculate_retry_delay(attempts, asked, slow=outcome.stops_round, now=now)
 
 
 def _judge_endpoint(endpoint: Endpoint, outcomes: Sequence[Outcome], now: float) -> dict[str, Any]:

@@ -94,7 +94,7 @@ routes = Routes()
 def create_webhook(call: Request) -> Response:
     """Create an endpoint. Its `secret` is shown only in this response."""
     mount, query, body = call.mount, call.asked(create_query()), call.body(JSON)
-    partner, values = call.partner(query), validate_new_endpoint(mount, body)
+    partner, values = call.partner(query), validate_new_endpoint(mount.url_refusal, body)
     quota = mount.settings.webhook_limit
     work = partial(
         actions.create_endpoint, actor=call.actor(), keyring=mount.keyring, partner=partner, values=values, quota=quota
@@ -157,7 +157,7 @@ def read_webhook(call: Request, webhook_id: str) -> Response:
 def patch_webhook(call: Request, webhook_id: str) -> Response:
     """Update an endpoint (RFC 7396). Enabling it again makes its pending deliveries due."""
     query, body = call.asked(write_query()), call.body(MERGE_PATCH, JSON)
-    values = validate_endpoint_patch(call.mount, body)
+    values = validate_endpoint_patch(call.mount.url_refusal, body)
     work = partial(actions.update_endpoint, actor=call.actor(), target=make_target(call, webhook_id), values=values)
     return execute(call, work, make_endpoint_result, body=body, validate_only=query["validate_only"])
 
@@ -196,10 +196,7 @@ def rotate_webhook_secret(call: Request, webhook_id: str) -> Response:
     return execute(call, work, make_secret_result, body=body, validate_only=query["validate_only"])
 
 
-delivery_routes = Routes()
-
-
-@delivery_routes.add(
+@routes.add(
     "POST",
     f"{WEBHOOK_PATH}/test",
     permissions=("webhook:manage",),
@@ -218,7 +215,7 @@ def test_webhook(call: Request, webhook_id: str) -> Response:
     return execute(call, work, partial(make_delivery_result, call), validate_only=query["validate_only"])
 
 
-@delivery_routes.add(
+@routes.add(
     "POST",
     f"{WEBHOOK_PATH}/recover",
     permissions=("webhook:manage",),
@@ -244,7 +241,7 @@ def recover_webhook(call: Request, webhook_id: str) -> Response:
     return execute(call, work, answer, body=body, validate_only=query["validate_only"])
 
 
-@delivery_routes.add(
+@routes.add(
     "GET",
     f"{WEBHOOK_PATH}/deliveries",
     permissions=("webhook:read",),
@@ -269,7 +266,7 @@ def list_deliveries(call: Request, webhook_id: str) -> Response:
     return render_page(call, [models.render_delivery(delivery) for delivery in deliveries], end, list_name)
 
 
-@delivery_routes.add(
+@routes.add(
     "GET",
     DELIVERY_PATH,
     permissions=("webhook:read",),
@@ -287,7 +284,7 @@ def read_delivery(call: Request, delivery_id: str) -> Response:
     return call.answer({**models.render_delivery(delivery), "history": [render(attempt) for attempt in attempts]})
 
 
-@delivery_routes.add(
+@routes.add(
     "POST",
     f"{DELIVERY_PATH}/redeliver",
     permissions=("webhook:manage",),

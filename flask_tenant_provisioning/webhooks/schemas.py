@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from marshmallow import fields, validate
 
 from ..errors import Fault
-from ..mount import Api, Mount
+from ..mount import Api
 from ..validation import (
     NOT_TEXT,
     NULL,
@@ -24,10 +25,11 @@ from ..validation import (
 )
 from ..web.pagination import PageSizeField
 from ..web.parameters import ChoiceField, InstantField, QuerySchema
+from .client.ssrf import MAX_URL_LENGTH
 from .fanout import EVENT_TYPES, has_no_match, is_glob
 
-MAX_URL_LENGTH = 2048
 MAX_GLOBS = 50
+FindRefusal = Callable[[str], str | None]
 SIGNING_SCHEMES = ("v1", "v1a")
 _ERROR_MESSAGES = {"required": [REQUIRED], "null": [NULL]}
 
@@ -267,29 +269,30 @@ def delivery_list_query(_api: Api | None = None) -> DeliveryListQuery:
     return _DELIVERIES
 
 
-def validate_new_endpoint(mount: Mount, body: Any) -> dict[str, Any]:
+def validate_new_endpoint(find_refusal: FindRefusal, body: Any) -> dict[str, Any]:
     """Validate the body of a new endpoint and return its values. Raises `InvalidInput` with every error found.
 
-    It resolves the host name of the URL, so it must run outside a transaction.
+    `find_refusal` returns the reason why a URL is refused, or None. It resolves the host name, so this function must
+    run outside a transaction.
     """
-    return _validate_endpoint(mount, webhook_input(), body, partial=False)
+    return _validate_endpoint(find_refusal, webhook_input(), body, partial=False)
 
 
-def validate_endpoint_patch(mount: Mount, body: Any) -> dict[str, Any]:
+def validate_endpoint_patch(find_refusal: FindRefusal, body: Any) -> dict[str, Any]:
     """Validate a merge patch (RFC 7396) of an endpoint and return its values. As `validate_new_endpoint` otherwise."""
-    return _validate_endpoint(mount, revision_input(), body, partial=True)
+    return _validate_endpoint(find_refusal, revision_input(), body, partial=True)
 
 
-def _validate_endpoint(mount: Mount, schema: StrictSchema, body: Any, *, partial: bool) -> dict[str, Any]:
-    values, _ = run_all(lambda: load(schema, body, partial=partial), lambda: _validate_url(mount, body))
+def _validate_endpoint(find_refusal: FindRefusal, schema: StrictSchema, body: Any, *, partial: bool) -> dict[str, Any]:
+    values, _ = run_all(lambda: load(schema, body, partial=partial), lambda: _validate_url(find_refusal, body))
     return values
 
 
-def _validate_url(mount: Mount, body: Any) -> dict[str, Any]:
+def _validate_url(find_refusal: FindRefusal, body: Any) -> dict[str, Any]:
     """Raise `InvalidInput` if the body has a URL that the SSRF guard refuses."""
     url = body.get("url") if isinstance(body, dict) else None
     if isinstance(url, str) and 1 <= len(url) <= MAX_URL_LENGTH and "\0" not in url:
-        reason = mount.url_refusal(url)
+        reason = find_refusal(url)
         if reason is not None:
             raise make_invalid_input([make_entry(Fault("refused-url", reason), "url")])
     return {}

@@ -33,6 +33,7 @@ class WebhookSQL(SQL):
         w = self._webhooks.c
         self._partner: Any = bindparam("partner_id", type_=w.partner_id.type)
         self._id: Any = bindparam("id", type_=w.id.type)
+        self._limit: Any = bindparam("limit", type_=Integer)
         is_endpoint = and_(w.partner_id == self._partner, w.id == self._id)
         rows = select(*(w[name] for name in Endpoint._fields))
         self.insert = self._compile(self._webhooks.insert().values(bind_columns(self._webhooks)))
@@ -76,7 +77,7 @@ class WebhookSQL(SQL):
             select(e.id, e.tenant_id, e.type, e.position)
             .where(e.partner_id == self._partner, after, since)
             .order_by(e.position)
-            .limit(_limit_parameter())
+            .limit(self._limit)
         )
 
     def list_endpoints(self, *, of_partner: bool, after: bool) -> Statement:
@@ -98,7 +99,7 @@ class WebhookSQL(SQL):
             rows = rows.where(w.partner_id == self._partner)
         if after:
             rows = rows.where(w.id > bindparam("after", type_=w.id.type))
-        return rows.order_by(w.id).limit(_limit_parameter())
+        return rows.order_by(w.id).limit(self._limit)
 
     def _build_deliveries_page(self, in_state: bool, after: bool) -> Any:
         d = self._deliveries.c
@@ -109,7 +110,7 @@ class WebhookSQL(SQL):
             rows = rows.where(d.state == bindparam("state", type_=d.state.type))
         if after:
             rows = rows.where(d.id < bindparam("after", type_=d.id.type))
-        return rows.order_by(d.id.desc()).limit(_limit_parameter())
+        return rows.order_by(d.id.desc()).limit(self._limit)
 
     def _build_update(self, columns: tuple[str, ...]) -> Any:
         w = self._webhooks.c
@@ -117,10 +118,6 @@ class WebhookSQL(SQL):
             w.partner_id == self._partner, w.id == self._id, w.version == bindparam("expected", type_=Integer)
         )
         return self._webhooks.update().where(is_version).values(bind_new_values(w, columns))
-
-
-def _limit_parameter() -> Any:
-    return bindparam("limit", type_=Integer)
 
 
 #: The columns of an event that its request body is built from.
@@ -288,6 +285,6 @@ def select_due_deliveries(storage: Storage) -> Select[Any]:
     now: Any = bindparam("now", type_=w.due_at.type)
     is_due = and_(d.partner_id == w.partner_id, d.webhook_id == w.id, d.due_at <= now)
     since = case((w.rests_until > d.due_at, w.rests_until), else_=d.due_at)
-    has_no_worker = or_(w.leased_until.is_(None), w.leased_until <= now)
+    has_no_worker = _has_passed(w.leased_until, now)
     times = select(since.label("since")).select_from(webhooks.join(deliveries, is_due))
     return times.where(w.enabled == 1, w.due_at <= now, since <= now, has_no_worker)
