@@ -80,7 +80,7 @@ def _build_patch_field(field: fields.Field[Any], prop: Property) -> Property:
 
 
 def _allow_partial_object(field: fields.Field[Any], prop: Property) -> Property:
-    """Return `prop` without its default; one that holds an object becomes any object, of which a patch sends a part."""
+    """Drop the default of `prop`, and let an object be sent in part, so that its own schema does not apply."""
     if isinstance(field, fields.Nested | fields.Mapping) and not getattr(field, "many", False):
         return {"type": "object", **{key: prop[key] for key in ("title", "description") if key in prop}}
     return {key: value for key, value in prop.items() if key != "default"}

@@ -68,8 +68,8 @@ def build_operation(route: Route, api: Api) -> dict[str, Any]:
         "parameters": _build_parameters(route, api),
         "responses": build_responses(route, api),
     }
-    for status, answer in route.answers.items():
-        if links := build_link_references(route, answer, api.routes):
+    for status, response in route.answers.items():
+        if links := build_link_references(route, response, api.routes):
             operation["responses"][str(status)]["links"] = links
     return operation | _build_request_body(route, api)
 
@@ -153,7 +153,7 @@ def _build_parameters(route: Route, api: Api) -> list[Any]:
 
 
 def _has_event_stream(route: Route) -> bool:
-    return any(isinstance(answer, Mapping) and EVENT_STREAM in answer for answer in route.answers.values())
+    return any(isinstance(response, Mapping) and EVENT_STREAM in response for response in route.answers.values())
 
 
 def _build_path_schema(name: str, api: Api) -> dict[str, Any]:
@@ -186,30 +186,30 @@ _NEXT_PAGE_DESCRIPTION = "The next page. Repeat the same filters and sort. `next
 _NEXT_EVENTS_DESCRIPTION = "The following events: available now if `has_more` is true, otherwise later."
 
 
-def build_link_references(route: Route, answer: Any, routes: Iterable[Route]) -> dict[str, dict[str, str]]:
+def build_link_references(route: Route, response: Any, routes: Iterable[Route]) -> dict[str, dict[str, str]]:
     """Build references to the links of one response of `route`, by the operation that each leads to."""
-    names = {target: get_link_name(answer, target) for target in _collect_links(route, answer, routes)}
+    names = {target: get_link_name(response, target) for target in _collect_links(route, response, routes)}
     return {target: {"$ref": f"#/components/links/{name}"} for target, name in names.items()}
 
 
 def build_links(routes: Sequence[Route]) -> dict[str, dict[str, Any]]:
     """Build the Link Objects of all responses of these routes, by component name."""
-    answers = [(route, answer) for route in routes for answer in route.answers.values()]
+    answers = [(route, response) for route in routes for response in route.answers.values()]
     return {
-        get_link_name(answer, target): link
-        for route, answer in answers
-        for target, link in _collect_links(route, answer, routes).items()
+        get_link_name(response, target): link
+        for route, response in answers
+        for target, link in _collect_links(route, response, routes).items()
     }
 
 
-def get_link_name(answer: Any, target: str) -> str:
+def get_link_name(response: Any, target: str) -> str:
     """Return the component name of the link from this kind of response to the operation `target`."""
-    return f"{get_component_name(find_document_schema(answer))}.{target}"
+    return f"{get_component_name(find_document_schema(response))}.{target}"
 
 
-def _collect_links(route: Route, answer: Any, routes: Iterable[Route]) -> dict[str, dict[str, Any]]:
+def _collect_links(route: Route, response: Any, routes: Iterable[Route]) -> dict[str, dict[str, Any]]:
     """Build one Link Object per target operation; none for a response without a schema."""
-    if (document := find_document_schema(answer)) is None:
+    if (document := find_document_schema(response)) is None:
         return {}
     fields = document._declared_fields
     links = {other.endpoint: link for other in routes if other is not route and (link := _build_link(other, fields))}
@@ -238,7 +238,9 @@ def _is_conditional(target: Route, fields: Mapping[str, Any]) -> bool:
 def _has_another_version(target: Route) -> bool:
     """Return whether `target` returns a versioned resource other than the one its path names."""
     documents = [
-        document._declared_fields for answer in target.answers.values() if (document := find_document_schema(answer))
+        document._declared_fields
+        for response in target.answers.values()
+        if (document := find_document_schema(response))
     ]
     return any(
         "version" in fields and not all(_find_source(place, fields) for place in list_path_parameters(target))

@@ -119,11 +119,11 @@ def make_html_response(text: str) -> Response:
     return add_security_headers(Response(text, mimetype=HTML))
 
 
-def add_security_headers(answer: Response) -> Response:
+def add_security_headers(response: Response) -> Response:
     """Add headers that forbid the browser to send a referrer and to load anything from other origins."""
-    answer.headers["Content-Security-Policy"] = _CONTENT_SECURITY_POLICY
-    answer.headers["Referrer-Policy"] = "no-referrer"
-    return answer
+    response.headers["Content-Security-Policy"] = _CONTENT_SECURITY_POLICY
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
 
 
 def render_swagger_ui() -> str:

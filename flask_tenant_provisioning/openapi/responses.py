@@ -62,7 +62,7 @@ def build_responses(route: Route, api: Api) -> dict[str, Any]:
     """Build the Responses Object of `route`."""
     headers = [*_list_write_headers(route), *(_RATE_LIMIT_HEADERS if is_rate_limited(route, api) else ())]
     documents = {
-        str(status): _build_success_response(status, answer, headers) for status, answer in route.answers.items()
+        str(status): _build_success_response(status, response, headers) for status, response in route.answers.items()
     }
     problems = {
         str(group[0].status): get_response_name(group) for group in group_by_status(collect_problems(route, api), api)
@@ -182,19 +182,19 @@ def _list_write_headers(route: Route) -> list[str]:
     return replayed + ([] if route.method == "GET" else ["X-Validate-Only"])
 
 
-def _build_success_response(status: int, answer: Any, headers: Iterable[str]) -> dict[str, Any]:
-    """Build the Response Object of a success. `answer` is a schema, a mapping of media types to schemas, or None."""
-    content = answer if isinstance(answer, Mapping) else {JSON: answer} if answer is not None else {}
+def _build_success_response(status: int, response: Any, headers: Iterable[str]) -> dict[str, Any]:
+    """Build the Response Object of a success. `response` is a schema, a mapping of media types to schemas, or None."""
+    content = response if isinstance(response, Mapping) else {JSON: response} if response is not None else {}
     body = {"content": {kind: {"schema": schema} for kind, schema in content.items()}} if content else {}
     return {
         "description": f"{HTTPStatus(status).phrase}.",
-        "headers": _build_header_references(*COMMON_HEADERS, *_list_success_headers(status, answer), *headers),
+        "headers": _build_header_references(*COMMON_HEADERS, *_list_success_headers(status, response), *headers),
         **body,
     }
 
 
-def _list_success_headers(status: int, answer: Any) -> list[str]:
-    document = find_document_schema(answer)
+def _list_success_headers(status: int, response: Any) -> list[str]:
+    document = find_document_schema(response)
     fields: Iterable[str] = () if document is None else document._declared_fields
     headers = [header for field, header in _FIELD_HEADERS.items() if field in fields]
     return headers + _SUCCESS_HEADERS.get(status, [])

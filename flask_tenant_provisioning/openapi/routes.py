@@ -92,9 +92,9 @@ def read_problem(call: Request, code: str) -> Response:
 
 def _choose_representation(as_json: Callable[[], Response], as_html: Callable[[], Response]) -> Response:
     """Return JSON unless the caller prefers HTML (RFC 9110 §12.5.1). Raises `NotAcceptable` if neither is accepted."""
-    answer = as_html() if negotiate(JSON, pages.HTML) == pages.HTML else as_json()
-    answer.vary.add("Accept")
-    return answer
+    response = as_html() if negotiate(JSON, pages.HTML) == pages.HTML else as_json()
+    response.vary.add("Accept")
+    return response
 
 
 def _refuse_parameters() -> None:

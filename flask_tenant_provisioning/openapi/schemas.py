@@ -100,9 +100,9 @@ def is_input_schema(schema: Any) -> bool:
     return getattr(schema, "incoming", False)
 
 
-def find_document_schema(answer: Any) -> type[Schema] | None:
+def find_document_schema(response: Any) -> type[Schema] | None:
     """Return the schema of a response's JSON, which may be one of several media types, or None."""
-    schema = answer.get(JSON) if isinstance(answer, Mapping) else answer
+    schema = response.get(JSON) if isinstance(response, Mapping) else response
     return schema if isinstance(schema, type) and issubclass(schema, Schema) else None
 
 

@@ -144,11 +144,11 @@ class DeliveryWork:
             due = self._storage.read(partial(_load_due_deliveries, endpoint=endpoint, limit=limit))
         return self._send_lanes(endpoint, due)
 
-    def _record_round(self, endpoint: Endpoint, sent: Sequence[Outcome], *, keep: bool) -> Endpoint | None:
+    def _record_round(self, endpoint: Endpoint, results: Sequence[Outcome], *, keep: bool) -> Endpoint | None:
         """Record a round. Return the endpoint if `keep` is set and more is due now, else None."""
         with self._database_slots:
             return self._storage.transaction(
-                partial(outcomes.record_round, endpoint=endpoint, outcomes=sent, keep=keep)
+                partial(outcomes.record_round, endpoint=endpoint, outcomes=results, keep=keep)
             )
 
     def _send_lanes(self, endpoint: Endpoint, due: Sequence[DueDelivery]) -> list[Outcome]:
@@ -202,7 +202,7 @@ class _Round:
         }
         began = time.monotonic()
         try:
-            answer = self._sender.post(self._endpoint.url, headers, due.body)
+            response = self._sender.post(self._endpoint.url, headers, due.body)
         except SendError as failure:
             latency = time.monotonic() - began
             return Outcome(
@@ -222,12 +222,12 @@ class _Round:
         return Outcome(
             due.delivery,
             format_instant(at),
-            status=answer.status,
-            retry_after=answer.retry_after,
-            answer=answer.text,
-            is_internal=answer.is_internal,
-            latency=answer.latency,
-            stops_round=answer.status in (410, 429),
+            status=response.status,
+            retry_after=response.retry_after,
+            answer=response.text,
+            is_internal=response.is_internal,
+            latency=response.latency,
+            stops_round=response.status in (410, 429),
         )
 
 

@@ -96,7 +96,7 @@ class Outcome(NamedTuple):
 
     @property
     def is_success(self) -> bool:
-        """Whether the receiver accepted the delivery: only 2xx is success."""
+        """True if the receiver accepted the delivery, which only a 2xx status means."""
         return self.status is not None and 200 <= self.status < 300
 
 
@@ -124,13 +124,13 @@ def record_round(session: Session, endpoint: Endpoint, outcomes: Sequence[Outcom
         _record_disabled_event(session, current, changes)
     row_due = session.run(sql.select_next_due, where).fetchone() if changes["enabled"] else None
     due_at = row_due[0] if row_due else None
-    goes_on = keep and due_at is not None and due_at <= format_instant(now) and changes["rests_until"] is None
+    is_kept = keep and due_at is not None and due_at <= format_instant(now) and changes["rests_until"] is None
     changes |= {"due_at": due_at, "leased_until": current.leased_until, "fence": current.fence}
-    if not goes_on:
+    if not is_kept:
         # A new fence, so that a concurrent renewal does not bring the lease back.
         changes |= {"leased_until": None, "fence": current.fence + 1}
     session.run(sql.save_endpoint_state, {**where, **name_new_values(changes)})
-    return current._replace(**changes) if goes_on else None
+    return current._replace(**changes) if is_kept else None
 
 
 def _build_attempt_row(outcome: Outcome) -> dict[str, Any]:

@@ -100,10 +100,10 @@ def create_webhook(call: Request) -> Response:
         actions.create_endpoint, actor=call.actor(), keyring=mount.keyring, partner=partner, values=values, quota=quota
     )
 
-    def answer(result: EndpointWithSecret) -> Result:
+    def make_result(result: EndpointWithSecret) -> Result:
         return make_secret_result(result, 201, Location=f"{mount.base()}{WEBHOOKS_PATH}/{result.endpoint.id}")
 
-    return execute(call, work, answer, body=body, validate_only=query["validate_only"])
+    return execute(call, work, make_result, body=body, validate_only=query["validate_only"])
 
 
 @routes.add(
@@ -232,13 +232,13 @@ def recover_webhook(call: Request, webhook_id: str) -> Response:
         delivery_actions.recover, target=Target(partner_scope(call), parse_webhook_id(webhook_id)), since=since
     )
 
-    def answer(result: tuple[Endpoint, int]) -> Result:
+    def make_result(result: tuple[Endpoint, int]) -> Result:
         endpoint, count = result
         location = f"{call.mount.base()}{WEBHOOKS_PATH}/{endpoint.id}/deliveries"
         document = {"webhook": endpoint.id, "since": shown_instant(since), "deliveries": count}
         return Result(202, document, {"Location": location, "Retry-After": "1"})
 
-    return execute(call, work, answer, body=body, validate_only=query["validate_only"])
+    return execute(call, work, make_result, body=body, validate_only=query["validate_only"])
 
 
 @routes.add(
