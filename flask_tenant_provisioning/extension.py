@@ -72,7 +72,7 @@ from .web.blueprint import make_blueprint
 from .web.docs_links import make_link
 from .webhooks.client.resolver import Resolver
 from .webhooks.client.ssrf import find_url_refusal
-from .webhooks.fanout import Fanout, matches
+from .webhooks.fanout import create_deliveries
 from .workers.engines import make_engine
 
 logger = logging.getLogger(__name__)
@@ -512,7 +512,7 @@ class TenantProvisioning:
             context=mount.in_host,
             wake=lambda keys: mount.engine.wake(keys),
             announce=lambda events: _notify_committed(mount, events),
-            followers=(Fanout(matches),),
+            followers=(create_deliveries,),
         )
 
     def _prepare(self, storage: Storage, settings: Config, *, embedded: bool) -> None:

@@ -12,7 +12,7 @@ from .steps.routes import routes as step_routes
 from .tenants.routes import lifecycle_routes, routes as tenant_routes
 from .usage import routes as usage_routes
 from .web.routing import Route
-from .webhooks.routes import delivery_routes, routes as webhook_routes
+from .webhooks.routes import routes as webhook_routes
 
 ROUTES: tuple[Route, ...] = (
     *tenant_routes,
@@ -25,7 +25,6 @@ ROUTES: tuple[Route, ...] = (
     *partner_settings_routes,
     *event_routes,
     *webhook_routes,
-    *delivery_routes,
     *health_routes,
     *openapi_routes,
 )

@@ -29,8 +29,8 @@ from tests.waiting import eventually
 
 pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
 
-BROKEN = "The connection broke before the answer was whole."
-CLOSED = "The receiver closed the connection without an answer."
+BROKEN = "The connection broke before the response was complete."
+CLOSED = "The receiver closed the connection without a response."
 REFUSED = "No connection could be made: Connection refused."
 CLOSING = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
 

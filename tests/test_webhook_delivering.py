@@ -21,7 +21,6 @@ from flask_tenant_provisioning.webhooks.client.sender import ReceiverResponse, S
 from flask_tenant_provisioning.webhooks.client.ssrf import SsrfGuard
 from flask_tenant_provisioning.webhooks.delivery import DeliveryWork
 from flask_tenant_provisioning.webhooks.fairness import SLOW_SECONDS
-from flask_tenant_provisioning.webhooks.fanout import Fanout
 from flask_tenant_provisioning.webhooks.retention import remove_old_deliveries
 from flask_tenant_provisioning.webhooks.signing import new_secret, signing_key
 from flask_tenant_provisioning.workers.worker import Worker
@@ -85,7 +84,6 @@ class House:
         self.app.config.update(configuration(**LASTING))
         TenantProvisioning(clock=self.clock).init_app(self.app, database_url)
         self.storage = storage_of(self.app)
-        self.storage.followers = (Fanout(lambda globs, kind: "*" in globs or kind in globs),)
         guard = SsrfGuard(["http"], [], [ip_network("127.0.0.0/8")])
         self.sender = Sender(guard, connect_timeout=2, timeout=2)
         self.receivers: list[Receiver] = []

@@ -28,7 +28,7 @@ def give(slots: Slots, rows: list[Row], limit: int = 32) -> Counter[str]:
     """Let `rows` have slots; returns how many each partner got."""
     chosen = slots.choose(rows, limit)
     for row in chosen:
-        slots.take(row)
+        slots.acquire(row)
     return Counter(partner for partner, _ in chosen)
 
 
@@ -58,15 +58,15 @@ def test_no_more_are_chosen_than_there_is_room_for(limit: int) -> None:
 def test_a_slot_that_is_given_back_is_free_again() -> None:
     slots = Slots(2)
     assert give(slots, endpoints("a", 2)) == {"a": 1}
-    slots.give_back(("a", "001"), 0.1)
+    slots.release(("a", "001"), 0.1)
     assert give(slots, endpoints("a", 2)) == {"a": 1}
 
 
 def slow(slots: Slots, rows: list[Row]) -> None:
     """Let these endpoints be known to be slow."""
     for row in rows:
-        slots.take(row)
-        slots.give_back(row, SLOW_SECONDS)
+        slots.acquire(row)
+        slots.release(row, SLOW_SECONDS)
 
 
 def test_slow_endpoints_have_half_of_the_slots_whoever_they_are_of() -> None:
@@ -88,8 +88,8 @@ def test_an_endpoint_that_answers_fast_again_is_slow_no_more() -> None:
     slow(slots, rows)
     assert len(slots.choose(rows, 4)) == 2
     for row in rows:
-        slots.take(row)
-        slots.give_back(row, SLOW_SECONDS - 0.01)
+        slots.acquire(row)
+        slots.release(row, SLOW_SECONDS - 0.01)
     assert len(slots.choose(rows, 4)) == 4
 
 

@@ -165,7 +165,7 @@ def test_a_name_without_address_reads_like_a_refused_one(resolve: Names) -> None
 def test_the_operator_is_told_which_address_was_refused(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "flask_tenant_provisioning")
     refusal("https://example.com/", names(PUBLIC, "10.0.0.1"))
-    assert caplog.messages == ["No webhook is sent to example.com: its address 10.0.0.1 is internal"]
+    assert caplog.messages == ["refused to send webhooks to example.com: its address 10.0.0.1 is internal"]
 
 
 @pytest.mark.parametrize(

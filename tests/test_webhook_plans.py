@@ -45,7 +45,7 @@ def fill(session: Session) -> None:
         made = [
             make_pending_delivery(of_it, storage.new_id(), storage.new_id(), at)._asdict() for _ in range(DELIVERIES)
         ]
-        session.run_many(sql.add, made)
+        session.run_many(sql.insert_delivery, made)
     if storage.engine.dialect.name == "postgresql":
         session.run(Statement(text("ANALYZE"), storage.engine.dialect), {})
 

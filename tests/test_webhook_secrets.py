@@ -44,16 +44,16 @@ def signature(secret: str | None) -> str:
 
 def test_the_column_holds_no_secret_and_the_keyring_opens_it() -> None:
     made = endpoint_secrets.create_secret(KEYRING, ID, "v1")
-    assert made.shown is not None
-    assert made.shown.startswith("whsec_")
-    assert made.shown.removeprefix("whsec_") not in made.column
-    assert signatures(made.column, NOON) == [signature(made.shown)]
+    assert made.secret is not None
+    assert made.secret.startswith("whsec_")
+    assert made.secret.removeprefix("whsec_") not in made.column
+    assert signatures(made.column, NOON) == [signature(made.secret)]
 
 
 def test_a_v1a_secret_is_never_shown_and_its_public_key_always() -> None:
     made = endpoint_secrets.create_secret(KEYRING, ID, "v1a")
     public = models.get_public_key(endpoint(made.column))
-    assert (made.shown, public is None) == (None, False)
+    assert (made.secret, public is None) == (None, False)
     assert parse_verifying_key(str(public)).matches(b"content", signatures(made.column, NOON)[0])
 
 
@@ -64,7 +64,7 @@ def test_v1_has_no_public_key() -> None:
 def test_the_old_secret_signs_too_until_its_time_is_over() -> None:
     old = endpoint_secrets.create_secret(KEYRING, ID, "v1")
     new = endpoint_secrets.rotate_secret(KEYRING, ID, "v1", old.column, NOON, TOMORROW)
-    both = [signature(new.shown), signature(old.shown)]
+    both = [signature(new.secret), signature(old.secret)]
     assert signatures(new.column, NOON) == signatures(new.column, EVENING) == both
     assert signatures(new.column, TOMORROW) == both[:1]
 
@@ -73,7 +73,7 @@ def test_without_overlap_no_older_secret_signs_on() -> None:
     first = endpoint_secrets.create_secret(KEYRING, ID, "v1")
     second = endpoint_secrets.rotate_secret(KEYRING, ID, "v1", first.column, NOON, LATER)
     third = endpoint_secrets.rotate_secret(KEYRING, ID, "v1", second.column, EVENING, EVENING)
-    assert signatures(third.column, EVENING) == [signature(third.shown)]
+    assert signatures(third.column, EVENING) == [signature(third.secret)]
 
 
 def test_a_longer_overlap_does_not_bring_an_older_secret_back() -> None:
@@ -81,14 +81,14 @@ def test_a_longer_overlap_does_not_bring_an_older_secret_back() -> None:
     second = endpoint_secrets.rotate_secret(KEYRING, ID, "v1", first.column, NOON, TOMORROW)
     third = endpoint_secrets.rotate_secret(KEYRING, ID, "v1", second.column, EVENING, LATER)
     assert len(signatures(third.column, EVENING)) == 3
-    assert signatures(third.column, TOMORROW) == [signature(third.shown), signature(second.shown)]
+    assert signatures(third.column, TOMORROW) == [signature(third.secret), signature(second.secret)]
 
 
 def test_ten_replaced_secrets_sign_at_most_the_newest() -> None:
     made = [endpoint_secrets.create_secret(KEYRING, ID, "v1")]
     for _ in range(15):
         made.append(endpoint_secrets.rotate_secret(KEYRING, ID, "v1", made[-1].column, NOON, TOMORROW))
-    assert signatures(made[-1].column, NOON) == [signature(one.shown) for one in reversed(made[-11:])]
+    assert signatures(made[-1].column, NOON) == [signature(one.secret) for one in reversed(made[-11:])]
 
 
 def test_what_is_over_is_forgotten() -> None:
@@ -111,7 +111,7 @@ def test_a_new_key_of_the_host_seals_while_the_old_one_opens() -> None:
     both = Keyring(["the new key of this host", "the old key of this host"])
     first = endpoint_secrets.create_secret(old, ID, "v1")
     second = endpoint_secrets.rotate_secret(both, ID, "v1", first.column, NOON, TOMORROW)
-    assert signatures(second.column, NOON, both) == [signature(second.shown), signature(first.shown)]
+    assert signatures(second.column, NOON, both) == [signature(second.secret), signature(first.secret)]
     assert [both.is_current(one["sealed"]) for one in json.loads(second.column)] == [True, False]
 
 

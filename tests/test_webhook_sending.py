@@ -34,10 +34,10 @@ from tests.senders import BODY, Clock, Make, failure, post
 
 pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
 
-BROKEN = "The connection broke before the answer was whole."
-CLOSED = "The receiver closed the connection without an answer."
+BROKEN = "The connection broke before the response was complete."
+CLOSED = "The receiver closed the connection without a response."
 NOWHERE = "The host name example.com does not lead to an address that webhooks may be sent to."
-NO_HTTP = "The answer is not HTTP/1.1, broke off, or has too large a head."
+NO_HTTP = "The response is not valid HTTP/1.1, is incomplete, or its headers are too large."
 #: Of what is to take too long; nothing else waits for it.
 SHORT = 0.1
 
@@ -132,7 +132,7 @@ def test_a_look_up_that_took_all_the_time_is_a_timeout(make_sender: Make) -> Non
 
     with Receiver() as receiver:
         found = failure(make_sender(resolve, monotonic=clock), receiver.url())
-    assert (found, receiver.connections) == (("timeout", "There was no whole answer within 15 seconds."), 0)
+    assert (found, receiver.connections) == (("timeout", "There was no complete response within 15 seconds."), 0)
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_all_is_over_at_the_deadline(make_sender: Make, authority: Authority, be
         began = time.monotonic()
         found = failure(sender, receiver.url())
         took = time.monotonic() - began
-    assert found == ("timeout", "There was no whole answer within 0.1 seconds.")
+    assert found == ("timeout", "There was no complete response within 0.1 seconds.")
     assert SHORT <= took < 100 * SHORT, "the receiver never ends"
 
 
@@ -256,19 +256,19 @@ def test_a_receiver_that_does_not_read_is_left_at_the_deadline(make_sender: Make
 
     with Receiver(behave) as receiver:
         found = failure(make_sender(timeout=SHORT), receiver.url(), b"x" * 50_000_000)
-    assert found == ("timeout", "There was no whole answer within 0.1 seconds.")
+    assert found == ("timeout", "There was no complete response within 0.1 seconds.")
 
 
 def test_a_handshake_that_is_not_answered_is_left_at_the_deadline(make_sender: Make) -> None:
     with Receiver(silent) as receiver:
         found = failure(make_sender(timeout=SHORT), f"https://example.com:{receiver.port}/")
-    assert found == ("timeout", "There was no whole answer within 0.1 seconds.")
+    assert found == ("timeout", "There was no complete response within 0.1 seconds.")
 
 
 def test_a_handshake_that_trickles_is_left_at_the_deadline(make_sender: Make) -> None:
     with Receiver(trickling(b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc", b"\0")) as receiver:
         found = failure(make_sender(timeout=SHORT), f"https://example.com:{receiver.port}/")
-    assert found == ("timeout", "There was no whole answer within 0.1 seconds.")
+    assert found == ("timeout", "There was no complete response within 0.1 seconds.")
 
 
 def test_a_connection_that_nobody_takes_is_left_after_its_own_time(make_sender: Make) -> None:

@@ -75,11 +75,11 @@ def create(partner: str, events: tuple[str, ...], as_json: bool, mount: str | No
     chosen = find_mount(mount)
     with report_problems():
         owner = load_parameters(create_query(), {"partner": [partner]})["partner"]
-        values = validate_new_endpoint(chosen, build_body({**fields, "events": list(events) or None}))
+        values = validate_new_endpoint(chosen.url_refusal, build_body({**fields, "events": list(events) or None}))
         most = chosen.settings.webhook_limit
         actor = make_operator(owner)
         work = partial(
-            actions.create_endpoint, actor=actor, keyring=chosen.keyring, partner=owner, values=values, most=most
+            actions.create_endpoint, actor=actor, keyring=chosen.keyring, partner=owner, values=values, quota=most
         )
         _print_with_secret(chosen.storage.transaction(work), as_json=as_json)
 

@@ -1,1 +1,1 @@
-"""The API describes itself: OpenAPI, a page to read it, and a page for each problem."""
+"""API documentation: the OpenAPI document, a page to browse it, and a page for each problem code."""

@@ -31,7 +31,7 @@ from ..validation import INVISIBLE, PartnerIdField, StrictSchema, TextField, Who
 from ..web.field_schemas import correct_schema
 from ..web.pagination import PageSizeField
 from ..web.parameters import ChoiceField, FlagField, InstantField
-from ..webhooks.fanout import MAX_GLOB_LENGTH as LONGEST_GLOB
+from ..webhooks.fanout import MAX_GLOB_LENGTH
 from ..webhooks.schemas import MAX_GLOBS, SIGNING_SCHEMES, BooleanField, GlobsField, SigningField, SinceField, UrlField
 from .schemas import get_component_name, is_input_schema
 
@@ -39,8 +39,8 @@ _ROOT = __name__.partition(".")[0]
 _STORABLE_PATTERN = "^[^\\u0000]*$"
 #: Contract §1: UTC, with milliseconds and ``Z``.
 _INSTANT_PATTERN = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z$"
-#: Partners' ids, as far as a pattern tells: no control, format or separating characters, no segment of dots alone, and
-#: none of the reserved tails (`access.principal.is_partner_id`).
+#: The pattern of partner ids, which approximates `access.principal.is_partner_id`: no control, format or separator
+#: characters, no path segment ``.`` or ``..``, and no reserved suffix.
 PARTNER_ID_PATTERN = (
     f"^(?!(?:.*/)?\\.{{1,2}}(?:/|$))(?!.*(?:{'|'.join(RESERVED_SUFFIXES)})$)(?=.*[^ ])"
     "[^\\u0000-\\u001f\\u007f-\\u00a0\\u00ad\\u0600-\\u0605\\u061c\\u06dd\\u070f\\u1680\\u180e\\u2000-\\u200f"
@@ -49,7 +49,7 @@ PARTNER_ID_PATTERN = (
 
 
 class Converter(OpenAPIConverter):
-    """Describes this package's own fields too; what goes out bears every field, so all of them are required there."""
+    """A converter that also knows this package's fields. In output schemas every field is required."""
 
     field_mapping: ClassVar[dict[type, tuple[str | None, str | None]]] = {  # type: ignore[misc]
         **OpenAPIConverter.field_mapping,
@@ -75,24 +75,24 @@ class Converter(OpenAPIConverter):
         self.attribute_functions.append(_add_properties)
 
     def field2property(self, field: fields.Field[Any]) -> dict[str, Any]:
-        found: dict[str, Any] = super().field2property(field)
-        return correct_schema(field, found)
+        schema: dict[str, Any] = super().field2property(field)
+        return correct_schema(field, schema)
 
     def schema2jsonschema(self, schema: Schema) -> dict[str, Any]:
-        found: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]
+        properties: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]
         if isinstance(schema, StrictSchema) and not is_input_schema(schema):
             optional = {field.data_key or name for name, field in schema.fields.items() if "optional" in field.metadata}
-            found["required"] = [name for name in found["properties"] if name not in optional]
-        return found
+            properties["required"] = [name for name in properties["properties"] if name not in optional]
+        return properties
 
 
 def _add_properties(field: fields.Field[Any], ret: dict[str, Any]) -> dict[str, Any]:
-    own = describe_field(field)
-    return own if "enum" in own else {**_describe_kind(field, ret), **own}
+    keywords = describe_field(field)
+    return keywords if "enum" in keywords else {**_describe_kind(field, ret), **keywords}
 
 
 def _describe_kind(field: fields.Field[Any], known: dict[str, Any]) -> dict[str, Any]:
-    """The first sentence about this kind of field, where the field itself says nothing."""
+    """Describe a field by the first sentence of its class's docstring, unless it has a description of its own."""
     kind = type(field)
     if "description" in known or kind is TextField or not kind.__module__.startswith(_ROOT):
         return {}
@@ -102,7 +102,7 @@ def _describe_kind(field: fields.Field[Any], known: dict[str, Any]) -> dict[str,
 
 @functools.singledispatch
 def describe_field(field: fields.Field[Any]) -> dict[str, Any]:
-    """What JSON Schema says of `field` beyond its type."""
+    """Return the JSON Schema keywords of `field` beyond its type."""
     return {}
 
 
@@ -127,7 +127,7 @@ def _describe_text(field: TextField) -> dict[str, Any]:
 
 
 def _require_visible(pattern: str) -> str:
-    """`pattern`, for texts of which something is seen."""
+    """Extend `pattern` to require at least one visible character."""
     return f"^(?=[\\s\\S]*[^{INVISIBLE}]){pattern.removeprefix('^')}"
 
 
@@ -144,9 +144,9 @@ def _describe_email(field: EmailField) -> dict[str, Any]:
 
 @describe_field.register
 def _describe_phone(field: PhoneField) -> dict[str, Any]:
-    meaning = "A valid number in E.164 form." if field.strict else "A telephone number: digits and the usual signs."
+    description = "A valid number in E.164 form." if field.strict else "A telephone number: digits and the usual signs."
     pattern = "\\+[0-9]+" if field.strict else PHONE_PATTERN.pattern
-    return {"description": meaning, **_build_length_limits(field), "pattern": f"^{pattern}$(?!\\n)"}
+    return {"description": description, **_build_length_limits(field), "pattern": f"^{pattern}$(?!\\n)"}
 
 
 @describe_field.register
@@ -167,8 +167,8 @@ def _describe_metadata(field: MetadataField) -> dict[str, Any]:
 
 @describe_field.register
 def _describe_event_types(field: TypesField) -> dict[str, Any]:
-    one = f"({'|'.join(map(re.escape, EVENT_TYPES))})"
-    return {**_build_length_limits(field), "pattern": f"^{one}(,{one})*$(?!\\n)"}
+    type_ = f"({'|'.join(map(re.escape, EVENT_TYPES))})"
+    return {**_build_length_limits(field), "pattern": f"^{type_}(,{type_})*$(?!\\n)"}
 
 
 @describe_field.register
@@ -193,7 +193,7 @@ def _describe_signing(field: SigningField) -> dict[str, Any]:
 
 @describe_field.register
 def _describe_globs(field: GlobsField) -> dict[str, Any]:
-    glob = {"type": "string", "maxLength": LONGEST_GLOB, "pattern": "^[a-z_*]+(\\.[a-z_*]+)*$"}
+    glob = {"type": "string", "maxLength": MAX_GLOB_LENGTH, "pattern": "^[a-z_*]+(\\.[a-z_*]+)*$"}
     return {"items": glob, "minItems": 1, "maxItems": MAX_GLOBS}
 
 
@@ -216,32 +216,32 @@ def _describe_instant(field: fields.AwareDateTime) -> dict[str, Any]:
 
 @describe_field.register
 def _describe_custom_filter(field: CustomFilterField) -> dict[str, Any]:
-    """What the host's own schema says of the field."""
-    asked = copy.copy(field.own)
-    asked.allow_none, asked.dump_only, asked.load_default = False, False, missing
-    found: dict[str, Any] = Converter("3.1.0", get_component_name, APISpec("", "", "3.1.0")).field2property(asked)
-    return {"description": "Only tenants with this value.", **found}
+    """Describe a filter by the host's own field."""
+    plain = copy.copy(field.own)
+    plain.allow_none, plain.dump_only, plain.load_default = False, False, missing
+    schema: dict[str, Any] = Converter("3.1.0", get_component_name, APISpec("", "", "3.1.0")).field2property(plain)
+    return {"description": "Only tenants with this value.", **schema}
 
 
 def build_trimmed_pattern(shortest: int, longest: int) -> str:
-    """The pattern of a text that has `shortest` to `longest` (2 or more) characters once ``str.strip`` has cut it."""
+    """Build the pattern of a text with `shortest` to `longest` (at least 2) characters after ``str.strip``."""
     blank, any_, solid = f"[{_build_whitespace_class()}]*", "[^\\u0000]", f"[^{_build_whitespace_class()}\\u0000]"
-    more = f"(?:{any_}{{{max(shortest - 2, 0)},{longest - 2}}}{solid}){'?' if shortest < 2 else ''}"
-    return f"^{blank}(?:{solid}{more}){'' if shortest else '?'}{blank}$"
+    rest = f"(?:{any_}{{{max(shortest - 2, 0)},{longest - 2}}}{solid}){'?' if shortest < 2 else ''}"
+    return f"^{blank}(?:{solid}{rest}){'' if shortest else '?'}{blank}$"
 
 
 @functools.cache
 def _build_reserved_email_pattern() -> str:
-    """Addresses in the domains that email-validator refuses, since nobody can have one there (RFC 6761)."""
+    """Build the pattern of addresses in the special-use domains that email-validator refuses (RFC 6761)."""
     names = ("".join(f"[{letter}{letter.upper()}]" for letter in name) for name in SPECIAL_USE_DOMAIN_NAMES)
     return f"@([^@]*\\.)?({'|'.join(names)})$"
 
 
 @functools.cache
 def _build_whitespace_class() -> str:
-    """What ``str.strip`` cuts off, as the inside of a character class."""
-    found = [code for code in range(0x10000) if chr(code).isspace()]
-    runs = [[code for _, code in run] for _, run in itertools.groupby(enumerate(found), lambda pair: pair[1] - pair[0])]
+    """Build the inside of a character class of the characters that ``str.strip`` removes."""
+    codes = [code for code in range(0x10000) if chr(code).isspace()]
+    runs = [[code for _, code in run] for _, run in itertools.groupby(enumerate(codes), lambda pair: pair[1] - pair[0])]
     return "".join(f"\\u{run[0]:04x}" + (f"-\\u{run[-1]:04x}" if run[1:] else "") for run in runs)
 
 

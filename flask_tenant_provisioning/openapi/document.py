@@ -22,8 +22,8 @@ DESCRIPTION = """\
 Partners provision tenants in this application.
 
 - Bodies are JSON in UTF-8. Unknown fields, duplicate keys, NUL characters and lone surrogates are refused.
-- A query parameter that an operation does not name, or one that is sent twice, is refused: `invalid-parameter`.
-- Errors are problem documents (RFC 9457); what `type` refers to explains the code and what to do about it.
+- Unknown and repeated query parameters are refused: `invalid-parameter`.
+- Errors are problem documents (RFC 9457); the page at `type` explains the code and its remedy.
 - Times are UTC, RFC 3339 with milliseconds and `Z`. Ids are UUIDs.
 """
 
@@ -33,23 +33,23 @@ class _Plugin(MarshmallowPlugin):
 
 
 def render_document(api: Api, server: str) -> str:
-    """The document as JSON, for callers who see the API at `server`; made once for each of these."""
-    made: dict[str, str] = api.memory.setdefault(render_document, {})
-    if server not in made:
-        while len(made) >= _MAX_CACHED:
-            made.pop(next(iter(made)), None)
-        made[server] = json.dumps(build_document(api, server), ensure_ascii=False, default=str)
-    return made[server]
+    """Return the document as JSON for callers that reach the API at `server`. The last 16 servers are cached."""
+    documents: dict[str, str] = api.memory.setdefault(render_document, {})
+    if server not in documents:
+        while len(documents) >= _MAX_CACHED:
+            documents.pop(next(iter(documents)), None)
+        documents[server] = json.dumps(build_document(api, server), ensure_ascii=False, default=str)
+    return documents[server]
 
 
 def build_document(api: Api, server: str) -> dict[str, Any]:
-    """The OpenAPI Object of `api` under `server`."""
+    """Build the OpenAPI Object of `api` for callers that reach it at `server`."""
     plugin = _Plugin(schema_name_resolver=get_component_name)
     spec = _make_spec(api, server, plugin)
     _describe_shared(spec, api, server)
     for route in api.routes:
-        described = operations.build_operation(route, api)
-        spec.path(get_path_template(route), operations={route.method.lower(): described})
+        operation = operations.build_operation(route, api)
+        spec.path(get_path_template(route), operations={route.method.lower(): operation})
     _describe_problems(spec, api)
     if api.hooks.fields is not None:
         host_schemas.describe_custom_fields(spec, cast(Converter, plugin.converter), api.hooks.fields)
@@ -57,9 +57,9 @@ def build_document(api: Api, server: str) -> dict[str, Any]:
     for name, example in examples.build_examples(api).items():
         if name in spec.components.schemas:
             spec.components.schemas[name]["examples"] = [example]
-    found = {"openapi": VERSION, **spec.to_dict()}
-    found["components"]["links"] = build_links(api.routes)
-    return found
+    document = {"openapi": VERSION, **spec.to_dict()}
+    document["components"]["links"] = build_links(api.routes)
+    return document
 
 
 def _make_spec(api: Api, server: str, plugin: _Plugin) -> APISpec:
@@ -77,22 +77,22 @@ def _make_spec(api: Api, server: str, plugin: _Plugin) -> APISpec:
 
 
 def _describe_shared(spec: APISpec, api: Api, server: str) -> None:
-    parts = spec.components
-    parts.security_scheme(operations.SECURITY_SCHEME, _build_bearer_scheme(api.settings))
+    components = spec.components
+    components.security_scheme(operations.SECURITY_SCHEME, _build_bearer_scheme(api.settings))
     for name, header in responses.build_headers(api).items():
-        parts.header(name, header)
+        components.header(name, header)
     for name, parameter in operations.build_request_headers().items():
-        parts.parameter(name, "header", parameter)
-    for code, explained in explain_problems(api, server).items():
-        parts.example(code, {"summary": explained.kind.title, "value": explained.example})
-    parts.schema("Problem", PROBLEM_SCHEMA)
+        components.parameter(name, "header", parameter)
+    for code, explanation in explain_problems(api, server).items():
+        components.example(code, {"summary": explanation.kind.title, "value": explanation.example})
+    components.schema("Problem", PROBLEM_SCHEMA)
 
 
 def _describe_problems(spec: APISpec, api: Api) -> None:
-    """The answers that the operations refer to, and one for each code that may come where no operation is."""
-    of_routes = [responses.collect_problems(route, api) for route in api.routes]
-    unrouted = [[kind] for kind in list_problem_classes(api) if kind not in set().union(*of_routes)]
-    groups = [group for found in of_routes for group in responses.group_by_status(found, api)]
+    """Add the problem responses that operations refer to, and one for each problem that no operation declares."""
+    by_route = [responses.collect_problems(route, api) for route in api.routes]
+    unrouted = [[kind] for kind in list_problem_classes(api) if kind not in set().union(*by_route)]
+    groups = [group for problems in by_route for group in responses.group_by_status(problems, api)]
     for name, group in {responses.get_response_name(group): group for group in (*groups, *unrouted)}.items():
         spec.components.response(name, responses.build_problem_response(group, api))
 

@@ -96,12 +96,12 @@ NEW_TENANT = {name: TENANT[name] for name in WRITABLE if TENANT[name]}
 
 
 def build_examples(api: Api) -> dict[str, Any]:
-    """An example for each component that has one, such as this host would take and answer it."""
-    tenant, sent = (
+    """Build examples of components, as this host would accept and return them, by component name."""
+    tenant, accepted = (
         {**TENANT, **_build_field_examples(api.hooks.fields)},
         _filter_accepted({**NEW_TENANT, **_read_field_examples(api.hooks.fields)}, api),
     )
-    new = {} if sent is None else {"TenantInput": sent, "TenantByExternalIdInput": sent}
+    inputs = {} if accepted is None else {"TenantInput": accepted, "TenantByExternalIdInput": accepted}
     return {
         "Tenant": tenant,
         "TenantPage": {"items": [tenant], "next": None},
@@ -124,47 +124,49 @@ def build_examples(api: Api) -> dict[str, Any]:
         "SettingsVersion": SETTINGS_VERSION,
         "SettingsHistory": {"items": [SETTINGS_VERSION], "next": None},
         "RollbackInput": {"version": 0},
-        **new,
+        **inputs,
     }
 
 
 def _build_settings_example(namespaces: Mapping[str, Namespace]) -> dict[str, Any]:
-    """The settings of a tenant that has set none."""
-    counting = {
-        name: {key: MASK if one.keys[key].secret else value for key, value in one.defaults.items()}
-        for name, one in namespaces.items()
-        if one.defaults
+    """Build the settings of a tenant that has no explicit settings."""
+    effective = {
+        name: {key: MASK if namespace.keys[key].secret else value for key, value in namespace.defaults.items()}
+        for name, namespace in namespaces.items()
+        if namespace.defaults
     }
-    sources = {f"{name}.{key}": "default" for name, values in counting.items() for key in values}
-    return {"version": 0, "effective": counting, "explicit": {}, "sources": sources}
+    sources = {f"{name}.{key}": "default" for name, values in effective.items() for key in values}
+    return {"version": 0, "effective": effective, "explicit": {}, "sources": sources}
 
 
-def _read_field_examples(own: TenantFields | None) -> dict[str, Any]:
-    """The examples that the host's fields carry, as apispec reads them: ``metadata={"example": …}``."""
-    fields = own.fields if own else {}
-    found = {name: one.metadata["example"] for name, one in fields.items() if "example" in one.metadata}
-    given: dict[str, Any] = json.loads(json.dumps(found, default=str))
-    return given
+def _read_field_examples(custom: TenantFields | None) -> dict[str, Any]:
+    """Read the examples from the metadata of the host's fields, where apispec expects them (``"example"``)."""
+    fields = custom.fields if custom else {}
+    examples = {name: field.metadata["example"] for name, field in fields.items() if "example" in field.metadata}
+    encoded: dict[str, Any] = json.loads(json.dumps(examples, default=str))
+    return encoded
 
 
-def _build_field_examples(own: TenantFields | None) -> dict[str, Any]:
-    """What an answer would show for these."""
-    if own is None:
+def _build_field_examples(custom: TenantFields | None) -> dict[str, Any]:
+    """Build the values that a response would show for these examples."""
+    if custom is None:
         return {}
-    sent = {name: value for name, value in _read_field_examples(own).items() if not own.fields[name].dump_only}
+    sendable = {
+        name: value for name, value in _read_field_examples(custom).items() if not custom.fields[name].dump_only
+    }
     try:
-        found = custom_fields.validate_custom_fields(own, sent, own.fields)
+        values = custom_fields.validate_custom_fields(custom, sendable, custom.fields)
     except InvalidInput:
-        found = {}
-    return {name: found.get(name) for name in own.fields}
+        values = {}
+    return {name: values.get(name) for name in custom.fields}
 
 
 def _filter_accepted(values: dict[str, Any], api: Api) -> dict[str, Any] | None:
-    """Those of `values` that this host accepts; None where it demands more."""
+    """Return those of `values` that this host accepts, or None if it requires other fields."""
     try:
         validate_tenant(api, values)
     except InvalidInput as error:
-        refused = {one["pointer"].removeprefix("#/").partition("/")[0] for one in error.errors}
-        fewer = {name: value for name, value in values.items() if name not in refused}
-        return _filter_accepted(fewer, api) if len(fewer) < len(values) else None
+        refused = {entry["pointer"].removeprefix("#/").partition("/")[0] for entry in error.errors}
+        remaining = {name: value for name, value in values.items() if name not in refused}
+        return _filter_accepted(remaining, api) if len(remaining) < len(values) else None
     return values

@@ -16,35 +16,41 @@ from .converter import Converter
 
 Property = dict[str, Any]
 _NULL = {"type": "null"}
-#: What narrows a value further than its type does.
+#: Keywords that restrict a value further than its type does.
 _NARROWING_KEYWORDS = {"$ref", "enum", "const", "allOf", "anyOf", "oneOf"}
 
 
-def describe_custom_fields(spec: APISpec, converter: Converter, own: TenantFields) -> None:
-    """Add the host's fields to the components about tenants; what their own schemas nest becomes components too."""
-    ours = dict(spec.components.schemas)
-    properties = {name: _build_field(converter, own, name) for name in own.fields}
-    for name, found in ours.items():
+def describe_custom_fields(spec: APISpec, converter: Converter, custom: TenantFields) -> None:
+    """Add the host's fields to the tenant components. Schemas nested in them become components as well."""
+    schemas = dict(spec.components.schemas)
+    properties = {name: _build_field(converter, custom, name) for name in custom.fields}
+    for name, schema in schemas.items():
         if name == "Tenant":
             _add_properties(
-                found, {name: _build_output_field(one) for name, one in properties.items()}, list(properties)
+                schema, {name: _build_output_field(prop) for name, prop in properties.items()}, list(properties)
             )
         elif name.startswith("Tenant") and name.endswith("Input"):
-            sent = {name: _build_input_field(own.fields[name], properties[name]) for name in _list_writable_fields(own)}
-            _add_properties(found, sent, [name for name in sent if own.fields[name].required])
+            inputs = {
+                name: _build_input_field(custom.fields[name], properties[name])
+                for name in _list_writable_fields(custom)
+            }
+            _add_properties(schema, inputs, [name for name in inputs if custom.fields[name].required])
         elif name == "TenantPatch":
             _add_properties(
-                found,
-                {name: _build_patch_field(own.fields[name], properties[name]) for name in _list_writable_fields(own)},
+                schema,
+                {
+                    name: _build_patch_field(custom.fields[name], properties[name])
+                    for name in _list_writable_fields(custom)
+                },
                 [],
             )
 
 
-def _build_field(converter: Converter, own: TenantFields, name: str) -> Property:
-    found: Property = converter.field2property(own.fields[name])
-    if name in own.filterable and "string" in _list_types(found):
-        found["maxLength"] = min(found.get("maxLength", MAX_MEMBER_LENGTH), MAX_MEMBER_LENGTH)
-    return found
+def _build_field(converter: Converter, custom: TenantFields, name: str) -> Property:
+    prop: Property = converter.field2property(custom.fields[name])
+    if name in custom.filterable and "string" in _list_types(prop):
+        prop["maxLength"] = min(prop.get("maxLength", MAX_MEMBER_LENGTH), MAX_MEMBER_LENGTH)
+    return prop
 
 
 def _add_properties(schema: dict[str, Any], properties: dict[str, Property], required: list[str]) -> None:
@@ -53,97 +59,103 @@ def _add_properties(schema: dict[str, Any], properties: dict[str, Property], req
         schema["required"] = [*schema.get("required", ()), *required]
 
 
-def _list_writable_fields(own: TenantFields) -> list[str]:
-    return [name for name, field in own.fields.items() if not field.dump_only]
+def _list_writable_fields(custom: TenantFields) -> list[str]:
+    return [name for name, field in custom.fields.items() if not field.dump_only]
 
 
-def _build_output_field(found: Property) -> Property:
-    """What an answer shows: null for a tenant that has no such value."""
-    return make_nullable({key: value for key, value in found.items() if key != "default"})
+def _build_output_field(prop: Property) -> Property:
+    """Build the property in a response: null for a tenant without such a value."""
+    return make_nullable({key: value for key, value in prop.items() if key != "default"})
 
 
-def _build_input_field(field: fields.Field[Any], found: Property) -> Property:
-    """Return what a body may hold: null for what it need not hold, as answers show it."""
-    return found if field.required else make_nullable(found)
+def _build_input_field(field: fields.Field[Any], prop: Property) -> Property:
+    """Build the property in a request body: an optional one may be null, as in responses."""
+    return prop if field.required else make_nullable(prop)
 
 
-def _build_patch_field(field: fields.Field[Any], found: Property) -> Property:
-    """What a merge patch may hold: parts of an object, and null to take away what is not required."""
-    plain = {key: value for key, value in found.items() if key != "default"}
+def _build_patch_field(field: fields.Field[Any], prop: Property) -> Property:
+    """Build the property in a merge patch: a part of an object, or null to remove an optional value."""
+    partial = _allow_partial_object(field, prop)
+    return partial if field.required and not field.allow_none else make_nullable(partial)
+
+
+def _allow_partial_object(field: fields.Field[Any], prop: Property) -> Property:
+    """Drop the default of `prop`, and let an object be sent in part, so that its own schema does not apply."""
     if isinstance(field, fields.Nested | fields.Mapping) and not getattr(field, "many", False):
-        plain = {"type": "object", **{key: plain[key] for key in ("title", "description") if key in plain}}
-    return plain if field.required and not field.allow_none else make_nullable(plain)
+        return {"type": "object", **{key: prop[key] for key in ("title", "description") if key in prop}}
+    return {key: value for key, value in prop.items() if key != "default"}
 
 
-def make_nullable(found: Property) -> Property:
-    """The same, or null."""
-    kinds = _list_types(found)
-    if "null" in kinds or _NULL in found.get("anyOf", ()):
-        return found
-    if _NARROWING_KEYWORDS & found.keys():
-        return {"anyOf": [found, _NULL]}
-    return {**found, "type": [*kinds, "null"]} if kinds else found
+def make_nullable(prop: Property) -> Property:
+    """Return the schema of `prop` or null."""
+    kinds = _list_types(prop)
+    if "null" in kinds or _NULL in prop.get("anyOf", ()):
+        return prop
+    if _NARROWING_KEYWORDS & prop.keys():
+        return {"anyOf": [prop, _NULL]}
+    return {**prop, "type": [*kinds, "null"]} if kinds else prop
 
 
-def _list_types(found: Property) -> list[str]:
-    kinds = found.get("type", [])
+def _list_types(prop: Property) -> list[str]:
+    kinds = prop.get("type", [])
     return [kinds] if isinstance(kinds, str) else list(kinds)
 
 
 _MASKED_SECRET = {"const": MASK, "description": "A secret, which is never shown."}
-#: What says of a property that it is for those who send, or who read.
+#: Keywords that apply to requests only.
 _INPUT_KEYWORDS = ("default", "writeOnly")
 
 
 def describe_host_settings(spec: APISpec, converter: Converter, namespaces: Mapping[str, Namespace]) -> None:
-    """Add the host's keys to the components about settings; what their schemas nest becomes components too."""
+    """Add the host's keys to the settings components. Schemas nested in them become components as well."""
     components = dict(spec.components.schemas)
-    found = {name: describe_namespace(converter, one) for name, one in namespaces.items()}
+    schemas = {name: describe_namespace(converter, schema) for name, schema in namespaces.items()}
     if "Settings" in components:
-        shown = _build_namespaces(namespaces, found, _build_output_key)
-        components["Settings"]["properties"] |= {name: make_closed_object(shown) for name in ("effective", "explicit")}
+        outputs = _build_namespaces(namespaces, schemas, _build_output_key)
+        components["Settings"]["properties"] |= {
+            name: make_closed_object(outputs) for name in ("effective", "explicit")
+        }
     if "ExplicitSettingsInput" in components:
         components["ExplicitSettingsInput"] |= make_closed_object(
-            _build_namespaces(namespaces, found, _build_input_key)
+            _build_namespaces(namespaces, schemas, _build_input_key)
         )
     if "ExplicitSettingsPatch" in components:
-        patched = _build_namespaces(namespaces, found, _build_patch_key)
+        patches = _build_namespaces(namespaces, schemas, _build_patch_key)
         components["ExplicitSettingsPatch"] |= make_closed_object(
-            {name: make_nullable(one) for name, one in patched.items()}
+            {name: make_nullable(schema) for name, schema in patches.items()}
         )
 
 
 def _build_namespaces(
     namespaces: Mapping[str, Namespace],
-    found: Mapping[str, Property],
+    schemas: Mapping[str, Property],
     change: Callable[[Namespace, str, Property], Property],
 ) -> dict[str, Property]:
-    """The namespaces with each key's property as `change` makes it."""
+    """Build the schemas of the namespaces, with `change` applied to the property of each key."""
     return {
         name: {
-            **found[name],
-            **make_closed_object({key: change(one, key, found[name]["properties"][key]) for key in one.keys}),
+            **schemas[name],
+            **make_closed_object(
+                {key: change(namespace, key, schemas[name]["properties"][key]) for key in namespace.keys}
+            ),
         }
-        for name, one in namespaces.items()
+        for name, namespace in namespaces.items()
     }
 
 
-def _build_output_key(namespace: Namespace, key: str, found: Property) -> Property:
+def _build_output_key(namespace: Namespace, key: str, prop: Property) -> Property:
     if namespace.keys[key].secret:
         return _MASKED_SECRET
-    return {name: value for name, value in found.items() if name not in _INPUT_KEYWORDS}
+    return {name: value for name, value in prop.items() if name not in _INPUT_KEYWORDS}
 
 
-def _build_input_key(namespace: Namespace, key: str, found: Property) -> Property:
+def _build_input_key(namespace: Namespace, key: str, prop: Property) -> Property:
     if not namespace.keys[key].secret:
-        return found
-    return {"anyOf": [found, {"const": MASK, "description": "The secret that is set already."}]}
+        return prop
+    return {"anyOf": [prop, {"const": MASK, "description": "The mask, which keeps the current secret."}]}
 
 
-def _build_patch_key(namespace: Namespace, key: str, found: Property) -> Property:
-    """What a merge patch may hold: parts of an object, and null for what is inherited."""
-    field = namespace.keys[key].field
-    plain = {name: value for name, value in found.items() if name != "default"}
-    if isinstance(field, fields.Nested | fields.Mapping) and not getattr(field, "many", False):
-        plain = {"type": "object", **{name: plain[name] for name in ("title", "description") if name in plain}}
-    return make_nullable(_build_input_key(namespace, key, plain))
+def _build_patch_key(namespace: Namespace, key: str, prop: Property) -> Property:
+    """Build the property in a merge patch: a part of an object, or null to inherit the value."""
+    partial = _allow_partial_object(namespace.keys[key].field, prop)
+    return make_nullable(_build_input_key(namespace, key, partial))

@@ -1,6 +1,6 @@
-"""The HTML pages for people, and the files they load.
+"""The HTML pages of the documentation, and the files that they load.
 
-Each reference in them is relative, so they work wherever the API is mounted.
+All links in them are relative, so they work wherever the API is mounted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .problem_types import Explanation
 
 
 class Asset(NamedTuple):
-    """One file: its media type, and its text where it is this package's own."""
+    """A static file: its media type, and its text, which is None for a file of `flask_swagger_ui`."""
 
     media_type: str
     text: str | None = None
@@ -57,7 +57,7 @@ ASSET_MEDIA_TYPES = tuple(dict.fromkeys(asset.media_type for asset in ASSETS.val
 
 @functools.cache
 def read_asset(name: str) -> bytes:
-    """The bytes of the asset of this name. Raises `KeyError` for a name that is not in `ASSETS`."""
+    """Return the bytes of the asset `name`. Raises `KeyError` if it is not in `ASSETS`."""
     text = ASSETS[name].text
     return text.encode() if text is not None else (files("flask_swagger_ui") / "dist" / name).read_bytes()
 
@@ -115,42 +115,43 @@ _ENTRY = Markup('<dt><a href="problems/{code}"><code>{code}</code></a></dt><dd>{
 
 
 def make_html_response(text: str) -> Response:
-    """A page that may load what this server holds, and nothing else (CSP level 3)."""
+    """Make a response with an HTML page that may load files from this server only (CSP level 3)."""
     return add_security_headers(Response(text, mimetype=HTML))
 
 
-def add_security_headers(answer: Response) -> Response:
-    """Forbid the browser to tell others, and to fetch from anywhere else."""
-    answer.headers["Content-Security-Policy"] = _CONTENT_SECURITY_POLICY
-    answer.headers["Referrer-Policy"] = "no-referrer"
-    return answer
+def add_security_headers(response: Response) -> Response:
+    """Add headers that forbid the browser to send a referrer and to load anything from other origins."""
+    response.headers["Content-Security-Policy"] = _CONTENT_SECURITY_POLICY
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
 
 
 def render_swagger_ui() -> str:
-    """Swagger UI on this mount's document."""
+    """Render the Swagger UI page of this mount's document."""
     return _render_page(
         "Tenant provisioning", "docs/swagger-ui.css", Markup('<div id="swagger-ui"></div>'), _SWAGGER_UI_HEAD
     )
 
 
-def render_problem(explained: Explanation) -> str:
-    """One code's page."""
-    kind = explained.kind
+def render_problem(explanation: Explanation) -> str:
+    """Render the page of one problem code."""
+    kind = explanation.kind
     body = _PROBLEM.format(
         title=kind.title,
-        meaning=_render_inline_code(explained.meaning),
+        meaning=_render_inline_code(explanation.meaning),
         code=kind.code,
         status=kind.status,
         remedy=_render_inline_code(kind.remedy),
-        example=json.dumps(explained.example, indent=2, ensure_ascii=False),
+        example=json.dumps(explanation.example, indent=2, ensure_ascii=False),
     )
     return _render_page(kind.title, "../docs/problems.css", body)
 
 
-def render_problem_index(explained: Iterable[Explanation]) -> str:
-    """Every code, with the way to its page."""
+def render_problem_index(explanations: Iterable[Explanation]) -> str:
+    """Render the list of all problem codes, each with a link to its page."""
     entries = Markup("\n").join(
-        _ENTRY.format(code=one.kind.code, status=one.kind.status, title=one.kind.title) for one in explained
+        _ENTRY.format(code=explanation.kind.code, status=explanation.kind.status, title=explanation.kind.title)
+        for explanation in explanations
     )
     body = Markup("<h1>Problems</h1>\n<dl>\n{}\n</dl>").format(entries)
     return _render_page("Problems", "docs/problems.css", body)
@@ -161,5 +162,5 @@ def _render_page(title: str, style: str, body: Markup, head: Markup = Markup("")
 
 
 def _render_inline_code(text: str) -> Markup:
-    """`text` escaped, with what stands in backticks as code."""
+    """Escape `text` and turn parts in backticks into ``<code>``."""
     return Markup(re.sub(r"`+([^`]+)`+", r"<code>\1</code>", str(escape(text))))  # noqa: S704

@@ -30,9 +30,9 @@ from ..web.routing import Route
 from .problem_types import list_problem_classes
 from .schemas import find_document_schema
 
-#: What every answer bears.
+#: The headers of every response.
 COMMON_HEADERS = ("X-Request-ID", "Cache-Control", "X-Content-Type-Options")
-#: What goes with a problem of this status.
+#: Additional headers of a problem response, by status.
 _STATUS_HEADERS = {
     401: ("WWW-Authenticate",),
     403: ("WWW-Authenticate",),
@@ -41,11 +41,11 @@ _STATUS_HEADERS = {
     429: ("Retry-After",),
     503: ("Retry-After",),
 }
-#: What goes with every answer to a request that was counted.
+#: The headers of every response to a rate-limited request.
 _RATE_LIMIT_HEADERS = ("RateLimit", "RateLimit-Policy")
-#: What goes with a success of this status.
+#: Additional headers of a successful response, by status.
 _SUCCESS_HEADERS = {201: ["Location"], 202: ["Location", "Retry-After"], 304: ["ETag"]}
-#: What shows in a header too, by the field that it stands in.
+#: Headers that repeat a field of the document, by field.
 _FIELD_HEADERS = {"version": "ETag", "next": "Link"}
 _COMMON_PROBLEMS = (ProvisioningError, InvalidParameter)
 _AUTHENTICATION_PROBLEMS = (
@@ -59,17 +59,19 @@ _GUARD_PROBLEMS = (*_AUTHENTICATION_PROBLEMS, NotAcceptable, StorageUnavailable)
 
 
 def build_responses(route: Route, api: Api) -> dict[str, Any]:
-    """The Responses Object of `route`."""
-    more = [*_list_write_headers(route), *(_RATE_LIMIT_HEADERS if is_rate_limited(route, api) else ())]
-    documents = {str(status): _build_success_response(status, answer, more) for status, answer in route.answers.items()}
+    """Build the Responses Object of `route`."""
+    headers = [*_list_write_headers(route), *(_RATE_LIMIT_HEADERS if is_rate_limited(route, api) else ())]
+    documents = {
+        str(status): _build_success_response(status, response, headers) for status, response in route.answers.items()
+    }
     problems = {
-        str(found[0].status): get_response_name(found) for found in group_by_status(collect_problems(route, api), api)
+        str(group[0].status): get_response_name(group) for group in group_by_status(collect_problems(route, api), api)
     }
     return dict(sorted({**documents, **problems}.items()))
 
 
 def collect_problems(route: Route, api: Api) -> set[type[ProvisioningError]]:
-    """Every problem that `route` may answer: those it declares, those of the gate before it, and the host's own."""
+    """Collect every problem that `route` may return: declared ones, those of the guard, and the host's."""
     gate = (
         _GUARD_PROBLEMS
         if not route.public
@@ -77,87 +79,89 @@ def collect_problems(route: Route, api: Api) -> set[type[ProvisioningError]]:
         if route.needs(api.settings.public_docs)
         else ()
     )
-    hosts = api.hooks.problem_classes() if any(map(api.hooks.hooks_for, route.hooks)) else ()
-    counted = (RateLimited,) if is_rate_limited(route, api) else ()
-    return {*route.problems, *_COMMON_PROBLEMS, *gate, *hosts, *counted}
+    host_problems = api.hooks.problem_classes() if any(map(api.hooks.hooks_for, route.hooks)) else ()
+    rate_limit = (RateLimited,) if is_rate_limited(route, api) else ()
+    return {*route.problems, *_COMMON_PROBLEMS, *gate, *host_problems, *rate_limit}
 
 
 def is_rate_limited(route: Route, api: Api) -> bool:
-    """Whether requests to `route` are counted against rate limits."""
+    """Return whether requests to `route` are rate-limited."""
     return route.rate_class is not None and api.limits(route.rate_class)
 
 
-def group_by_status(found: Iterable[type[ProvisioningError]], api: Api) -> list[list[type[ProvisioningError]]]:
-    """`found` in the catalogue's order, those of one status together."""
+def group_by_status(problems: Iterable[type[ProvisioningError]], api: Api) -> list[list[type[ProvisioningError]]]:
+    """Group problem classes by status, in the order of `list_problem_classes`."""
     groups: dict[int, list[type[ProvisioningError]]] = defaultdict(list)
-    wanted = set(found)
-    for kind in list_problem_classes(api):
-        if kind in wanted:
-            groups[kind.status].append(kind)
+    selected = set(problems)
+    for problem in list_problem_classes(api):
+        if problem in selected:
+            groups[problem.status].append(problem)
     return list(groups.values())
 
 
 def get_response_name(group: Iterable[type[ProvisioningError]]) -> str:
-    """The name of the Response Object of these problems."""
+    """Return the component name of the Response Object of these problems."""
     return ".".join(kind.code for kind in group)
 
 
 def build_problem_response(group: list[type[ProvisioningError]], api: Api) -> dict[str, Any]:
-    """The Response Object of these problems of one status."""
+    """Build the Response Object of these problems, which share one status."""
     status = group[0].status
     codes = [kind.code for kind in group]
-    bears = [] if any(kind.is_host_error for kind in group) else [*_STATUS_HEADERS.get(status, ())]
-    bears += _RATE_LIMIT_HEADERS if status != 401 and any(map(api.limits, RATE_CLASSES)) else ()
-    narrowed = {"properties": {"status": {"const": status}, "code": {"enum": codes}}}
-    schema = {"allOf": [{"$ref": "#/components/schemas/Problem"}, narrowed]}
+    headers = [] if any(kind.is_host_error for kind in group) else [*_STATUS_HEADERS.get(status, ())]
+    headers += _RATE_LIMIT_HEADERS if status != 401 and any(map(api.limits, RATE_CLASSES)) else ()
+    restriction = {"properties": {"status": {"const": status}, "code": {"enum": codes}}}
+    schema = {"allOf": [{"$ref": "#/components/schemas/Problem"}, restriction]}
     return {
         "description": "\n".join(f"- `{kind.code}`: {kind.title}. {kind.remedy}" for kind in group),
-        "headers": _build_header_references(*COMMON_HEADERS, *bears),
+        "headers": _build_header_references(*COMMON_HEADERS, *headers),
         "content": {PROBLEM_MEDIA_TYPE: {"schema": schema, "examples": {code: code for code in codes}}},
     }
 
 
 def build_headers(api: Api) -> dict[str, dict[str, Any]]:
-    """Every header that an answer may bear."""
+    """Build every header that a response may have."""
     challenge = {"pattern": "^Bearer realm=", "examples": [f'Bearer realm="{api.settings.realm}"']}
     return {
         "X-Request-ID": _build_header(
-            "The request's id: the caller's where it is well formed.", pattern=_build_request_id_pattern()
+            "The request's id: the caller's if it is well formed, else a new one.", pattern=_build_request_id_pattern()
         ),
-        "Cache-Control": _build_header("Nobody may keep the answer.", const="no-store"),
-        "X-Content-Type-Options": _build_header("Its media type is not to be guessed.", const="nosniff"),
-        "ETag": _build_header("The entity tag of this version, strong (RFC 9110 §8.8.3).", pattern='^"[0-9]+"$'),
+        "Cache-Control": _build_header("Caches must not store the response.", const="no-store"),
+        "X-Content-Type-Options": _build_header("Browsers must not guess the media type.", const="nosniff"),
+        "ETag": _build_header("The strong entity tag of this version (RFC 9110 §8.8.3).", pattern='^"[0-9]+"$'),
         "Location": _build_header(
-            "The path of what was created, or of what shows how far it is.", format="uri-reference"
+            "The path of the created resource, or of the resource that shows the progress.", format="uri-reference"
         ),
-        "Link": _build_header('The next page: `rel="next"` (RFC 8288). Absent on the last one.', required=False),
+        "Link": _build_header('The next page: `rel="next"` (RFC 8288). Absent on the last page.', required=False),
         "WWW-Authenticate": _build_header("The challenge (RFC 6750 §3).", required=False, **challenge),
-        "Idempotency-Replayed": _build_header("The answer is the one of before.", required=False, const="true"),
-        "X-Validate-Only": _build_header(
-            "Everything was checked and nothing was written.", required=False, const="true"
+        "Idempotency-Replayed": _build_header(
+            "The response is a repetition of the first one.", required=False, const="true"
         ),
-        "Allow": _build_header("The methods that are possible here."),
-        "Accept": _build_header("The media types that are possible here."),
-        "Accept-Encoding": _build_header("The content codings that are possible here.", required=False),
-        "Accept-Patch": _build_header("The media types of patches that are possible here (RFC 5789).", required=False),
-        "Retry-After": _build_header("Seconds to wait.", pattern="^[0-9]+$"),
+        "X-Validate-Only": _build_header(
+            "The request was validated and nothing was written.", required=False, const="true"
+        ),
+        "Allow": _build_header("The allowed methods."),
+        "Accept": _build_header("The accepted media types."),
+        "Accept-Encoding": _build_header("The accepted content codings.", required=False),
+        "Accept-Patch": _build_header("The accepted media types of patches (RFC 5789).", required=False),
+        "Retry-After": _build_header("The seconds to wait before the next request.", pattern="^[0-9]+$"),
     } | (_build_rate_limit_headers() if any(map(api.limits, RATE_CLASSES)) else {})
 
 
 def _build_rate_limit_headers() -> dict[str, dict[str, Any]]:
-    """What is allowed and what is left of it; absent where nothing could be counted."""
-    left = "What is left: `r` requests, until there are more in `t` seconds (draft-ietf-httpapi-ratelimit-headers)."
-    allowed = "What is allowed: `q` requests in `w` seconds, under the name of the policy."
+    """Build the rate limit headers, which are optional: they are absent if the count is unavailable."""
+    remaining = "`r` requests remain, until more are allowed in `t` seconds (draft-ietf-httpapi-ratelimit-headers)."
+    policy = "The policy by name: `q` requests in `w` seconds."
     return {
-        "RateLimit": _build_header(left, required=False, **_build_list_schema('"write";r=119;t=60')),
-        "RateLimit-Policy": _build_header(allowed, required=False, **_build_list_schema('"write";q=120;w=60')),
+        "RateLimit": _build_header(remaining, required=False, **_build_list_schema('"write";r=119;t=60')),
+        "RateLimit-Policy": _build_header(policy, required=False, **_build_list_schema('"write";q=120;w=60')),
     }
 
 
 def _build_list_schema(example: str) -> dict[str, Any]:
-    """The schema of a list whose members look like `example`: a text with two numbers (RFC 9651 §3.1)."""
-    one = re.sub("[0-9]+", "[0-9]+", example).replace("write", "[a-z0-9-]+")
-    return {"pattern": f"^{one}(, {one})*$", "examples": [example]}
+    """Build the schema of a list of members like `example` (RFC 9651 §3.1)."""
+    member = re.sub("[0-9]+", "[0-9]+", example).replace("write", "[a-z0-9-]+")
+    return {"pattern": f"^{member}(, {member})*$", "examples": [example]}
 
 
 def _build_header(description: str, *, required: bool = True, **schema: Any) -> dict[str, Any]:
@@ -173,24 +177,24 @@ def _build_header_references(*names: str) -> dict[str, str]:
 
 
 def _list_write_headers(route: Route) -> list[str]:
-    """The headers that say that nothing was written, or that it was written before."""
+    """Return the headers of dry runs and of replayed responses that `route` may return."""
     replayed = ["Idempotency-Replayed"] if InvalidIdempotencyKey in route.problems else []
     return replayed + ([] if route.method == "GET" else ["X-Validate-Only"])
 
 
-def _build_success_response(status: int, answer: Any, more: Iterable[str]) -> dict[str, Any]:
-    """The Response Object of a success. `answer` is a schema, several media types with theirs, or nothing."""
-    content = answer if isinstance(answer, Mapping) else {JSON: answer} if answer is not None else {}
-    described = {"content": {kind: {"schema": schema} for kind, schema in content.items()}} if content else {}
+def _build_success_response(status: int, response: Any, headers: Iterable[str]) -> dict[str, Any]:
+    """Build the Response Object of a success. `response` is a schema, a mapping of media types to schemas, or None."""
+    content = response if isinstance(response, Mapping) else {JSON: response} if response is not None else {}
+    body = {"content": {kind: {"schema": schema} for kind, schema in content.items()}} if content else {}
     return {
         "description": f"{HTTPStatus(status).phrase}.",
-        "headers": _build_header_references(*COMMON_HEADERS, *_list_success_headers(status, answer), *more),
-        **described,
+        "headers": _build_header_references(*COMMON_HEADERS, *_list_success_headers(status, response), *headers),
+        **body,
     }
 
 
-def _list_success_headers(status: int, answer: Any) -> list[str]:
-    document = find_document_schema(answer)
+def _list_success_headers(status: int, response: Any) -> list[str]:
+    document = find_document_schema(response)
     fields: Iterable[str] = () if document is None else document._declared_fields
-    found = [header for field, header in _FIELD_HEADERS.items() if field in fields]
-    return found + _SUCCESS_HEADERS.get(status, [])
+    headers = [header for field, header in _FIELD_HEADERS.items() if field in fields]
+    return headers + _SUCCESS_HEADERS.get(status, [])

@@ -1,4 +1,4 @@
-"""The routes that describe the API."""
+"""Routes for the OpenAPI document, its pages, and the explanations of problems."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _OBJECT = {"type": "object", "required": ["openapi", "info", "paths"]}
 
 @routes.add("GET", "/openapi.json", permissions=PUBLIC, answers={200: {JSON: _OBJECT}}, problems=(NotAcceptable,))
 def read_openapi(call: Request) -> Response:
-    """Read this document: OpenAPI 3.1."""
-    from .document import render_document  # apispec is loaded at the first request for the document
+    """Read this OpenAPI 3.1 document."""
+    from .document import render_document  # load apispec at the first request for the document only
 
     _refuse_parameters()
     require_json_acceptable()
@@ -35,7 +35,7 @@ def read_openapi(call: Request) -> Response:
 
 @routes.add("GET", "/docs", permissions=PUBLIC, answers={200: {pages.HTML: _TEXT}})
 def read_docs(call: Request) -> Response:
-    """Read this document in the browser, and try the operations out."""
+    """Browse this document and try out its operations."""
     _refuse_parameters()
     return pages.make_html_response(pages.render_swagger_ui())
 
@@ -48,7 +48,7 @@ def read_docs(call: Request) -> Response:
     problems=(NotFound,),
 )
 def read_docs_asset(call: Request, asset: str) -> Response:
-    """Read a file that one of the pages needs."""
+    """Read a static file of the documentation pages."""
     _refuse_parameters()
     if asset not in ASSETS:
         raise NotFound
@@ -65,10 +65,10 @@ def read_docs_asset(call: Request, asset: str) -> Response:
 def list_problems(call: Request) -> Response:
     """List every problem code, as JSON or as a page."""
     _refuse_parameters()
-    every = explain_problems(call.mount, call.mount.base()).values()
+    explanations = explain_problems(call.mount, call.mount.base()).values()
     return _choose_representation(
-        lambda: call.answer({"items": [one.short() for one in every]}),
-        lambda: pages.make_html_response(pages.render_problem_index(every)),
+        lambda: call.answer({"items": [explanation.summarize() for explanation in explanations]}),
+        lambda: pages.make_html_response(pages.render_problem_index(explanations)),
     )
 
 
@@ -80,21 +80,21 @@ def list_problems(call: Request) -> Response:
     problems=(NotAcceptable, NotFound),
 )
 def read_problem(call: Request, code: str) -> Response:
-    """Read what a problem code means and what to do about it, as JSON or as a page."""
+    """Read the meaning and the remedy of a problem code, as JSON or as a page."""
     _refuse_parameters()
-    found = explain_problems(call.mount, call.mount.base()).get(code)
-    if found is None:
+    explanation = explain_problems(call.mount, call.mount.base()).get(code)
+    if explanation is None:
         raise NotFound
     return _choose_representation(
-        lambda: call.answer(found.document()), lambda: pages.make_html_response(pages.render_problem(found))
+        lambda: call.answer(explanation.render()), lambda: pages.make_html_response(pages.render_problem(explanation))
     )
 
 
 def _choose_representation(as_json: Callable[[], Response], as_html: Callable[[], Response]) -> Response:
-    """JSON, unless the caller prefers a page (RFC 9110 §12.5.1). Raises `NotAcceptable` where neither will do."""
-    answer = as_html() if negotiate(JSON, pages.HTML) == pages.HTML else as_json()
-    answer.vary.add("Accept")
-    return answer
+    """Return JSON unless the caller prefers HTML (RFC 9110 §12.5.1). Raises `NotAcceptable` if neither is accepted."""
+    response = as_html() if negotiate(JSON, pages.HTML) == pages.HTML else as_json()
+    response.vary.add("Accept")
+    return response
 
 
 def _refuse_parameters() -> None:

@@ -1,4 +1,4 @@
-"""Schemas of the documents' own responses, names of components, and input schemas derived from output schemas."""
+"""Schemas of the problem documents, component names, and input schemas derived from output schemas."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ PROBLEM_SCHEMA: dict[str, Any] = {
     "description": "A problem document (RFC 9457). Further members depend on the code.",
     "required": ["type", "title", "status", "code", "detail", "instance", "request_id"],
     "properties": {
-        "type": {"type": "string", "format": "uri-reference", "description": "Refers to the code's explanation."},
+        "type": {"type": "string", "format": "uri-reference", "description": "The URI of the code's explanation."},
         "title": {"type": "string"},
-        "status": {"type": "integer", "minimum": 400, "maximum": 599, "description": "The answer's own status."},
-        "code": {"type": "string", "description": "What happened; stable."},
-        "detail": {"type": "string", "description": "What happened this time, for people."},
+        "status": {"type": "integer", "minimum": 400, "maximum": 599, "description": "The status of the response."},
+        "code": {"type": "string", "description": "The stable problem code, for programs."},
+        "detail": {"type": "string", "description": "An explanation of this occurrence, for people."},
         "instance": {"type": "string", "format": "uri-reference", "description": "The path of the request."},
-        "request_id": {"type": "string", "description": "Name it to the operator."},
+        "request_id": {"type": "string", "description": "The request's id, to quote to the operator."},
         "errors": {
             "type": "array",
             "minItems": 1,
             "maxItems": MAX_ERRORS,
-            "description": "What is wrong with the input: all of it, or the first 100 of more.",
+            "description": "The errors in the input: all of them, or the first 100.",
             "items": {
                 "type": "object",
                 "required": ["pointer", "code", "detail"],
@@ -38,7 +38,7 @@ PROBLEM_SCHEMA: dict[str, Any] = {
                         "type": "string",
                         "pattern": "^#(/|$)",
                         "maxLength": MAX_POINTER_LENGTH,
-                        "description": "Where (RFC 6901 §6).",
+                        "description": "The place of the error (RFC 6901 §6).",
                     },
                     "code": {"type": "string"},
                     "detail": {"type": "string"},
@@ -48,14 +48,14 @@ PROBLEM_SCHEMA: dict[str, Any] = {
         "errors_omitted": {
             "type": "integer",
             "minimum": 1,
-            "description": "How many more are wrong than `errors` lists; absent where it lists all.",
+            "description": "The number of errors that `errors` leaves out; absent if it lists all.",
         },
     },
 }
 
 
 class ProblemTypeSchema(StrictSchema):
-    """What a problem's code means."""
+    """The meaning of a problem code."""
 
     type = fields.String()
     code = fields.String()
@@ -66,48 +66,48 @@ class ProblemTypeSchema(StrictSchema):
 
 
 class ProblemExplanationSchema(ProblemTypeSchema):
-    """What a problem's code means, with the document that a client would get."""
+    """The meaning of a problem code, with an example document."""
 
     example = fields.Dict()
 
 
 class ProblemIndexSchema(StrictSchema):
-    """Every code of this API."""
+    """All problem codes of this API."""
 
     items = fields.List(fields.Nested(ProblemTypeSchema))
 
 
 def derive_input_schema(schema: Schema, *, partial: bool = False, in_path: Iterable[str] = ()) -> Schema:
-    """`schema` as a client sees it who sends: without the server's fields.
+    """Derive the input schema of `schema`, which leaves out the fields that only the server writes.
 
-    Those that the path names (`in_path`) may be repeated as they stand there. With `partial`, nothing is required.
+    Fields named in the path (`in_path`) are optional and must equal the path. With `partial`, no field is required.
     """
-    elsewhere = schema.load_fields.keys() & set(in_path)
-    left_out = schema.fields.keys() - schema.load_fields.keys()
+    path_fields = schema.load_fields.keys() & set(in_path)
+    excluded = schema.fields.keys() - schema.load_fields.keys()
     suffix = "Patch" if partial else "Input"
-    for name in sorted(elsewhere):
+    for name in sorted(path_fields):
         suffix = f"By{name.title().replace('_', '')}{suffix}"
-    found = _make_input_class(type(schema), suffix)(exclude=left_out, partial=partial)
-    for name in elsewhere:
-        field = found.fields[name]
+    derived = _make_input_class(type(schema), suffix)(exclude=excluded, partial=partial)
+    for name in path_fields:
+        field = derived.fields[name]
         field.required = field.allow_none = False
         field.metadata = {**field.metadata, "description": f"The `{name}` of the path, or absent."}
-    return found
+    return derived
 
 
 def is_input_schema(schema: Any) -> bool:
-    """Whether `schema` was made by `incoming`."""
+    """Return whether `schema` was made by `derive_input_schema`."""
     return getattr(schema, "incoming", False)
 
 
-def find_document_schema(answer: Any) -> type[Schema] | None:
-    """The schema of an answer's JSON, which may be one of several media types; None where there is none."""
-    found = answer.get(JSON) if isinstance(answer, Mapping) else answer
-    return found if isinstance(found, type) and issubclass(found, Schema) else None
+def find_document_schema(response: Any) -> type[Schema] | None:
+    """Return the schema of a response's JSON, which may be one of several media types, or None."""
+    schema = response.get(JSON) if isinstance(response, Mapping) else response
+    return schema if isinstance(schema, type) and issubclass(schema, Schema) else None
 
 
 def get_component_name(schema: Any) -> str:
-    """The component's name: the class's without what is the same in all of them."""
+    """Return the name of the component of `schema`: its class name without ``Host…`` and ``…Schema``."""
     kind = schema if isinstance(schema, type) else type(schema)
     return kind.__name__.removeprefix("Host").removesuffix("Schema")
 

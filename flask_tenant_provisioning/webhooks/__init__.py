@@ -1,7 +1,6 @@
-"""Webhooks: what has happened, told to the partners' own servers, and how those know that it is true.
+"""Webhooks: signed HTTP requests that tell a partner's server about events, with retries and a delivery history.
 
-A receiver needs `verify` alone. Like those of the package, the names here are imported when somebody first asks for
-them (PEP 562), and none of them needs Flask.
+A receiver needs only `verify`. The names below are imported at first use (PEP 562), and none of them needs Flask.
 """
 
 from __future__ import annotations
@@ -15,14 +14,14 @@ if TYPE_CHECKING:
 
 _HOMES = {"InvalidSecret": ".signing", "WebhookRefused": ".verification", "verify": ".verification"}
 
-if not TYPE_CHECKING:  # a type checker must go on to refuse a name that does not exist
+if not TYPE_CHECKING:  # or a type checker would accept names that do not exist
     __all__ = [*_HOMES]
 
     def __getattr__(name):
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        found = globals()[name] = getattr(import_module(_HOMES[name], __name__), name)
-        return found
+        value = globals()[name] = getattr(import_module(_HOMES[name], __name__), name)
+        return value
 
     def __dir__():
         return sorted({*globals(), *__all__})

@@ -1,8 +1,8 @@
 """Create, load, update and delete webhook endpoints. Each public function is one unit of work.
 
-Every change writes an event with its actor, and no secret in it. A change to the set of endpoints holds the partner's
-feed, as its publisher does: the webhook quota is exact, and no delivery is created for an endpoint that is being
-deleted.
+Every change writes an event that names its actor and contains no secret. Functions that create, enable, disable or
+delete an endpoint lock the partner's event feed, as the feed's publisher does. The webhook quota is therefore exact,
+and no delivery is created for an endpoint that is being deleted.
 """
 
 from __future__ import annotations
@@ -27,47 +27,47 @@ from .signing import Scheme
 from .statements import WebhookSQL
 
 Values = Mapping[str, Any]
-#: What an endpoint is where nothing is said of it.
+#: The values of a new endpoint for fields that the request omits.
 DEFAULTS: Values = {"description": None, "events": ["*"], "signing": "v1", "enabled": True}
 _HEALTHY: Values = {"disabled_reason": None, "failing_since": None, "failures": 0, "rests_until": None}
 
 
 class Target(NamedTuple):
-    """Which endpoint is meant: its id, among those of `partner` or, where that is None, among everybody's.
+    """The endpoint that an action applies to: its id, looked up among those of `partner`, or of all partners if None.
 
-    `expected` looks at the endpoint's version and raises where the caller meant another.
+    `check_version` is called with the endpoint's current version; it raises if the caller requires another version.
     """
 
     partner: str | None
     id: str
-    expected: Callable[[int], None] = lambda _version: None
+    check_version: Callable[[int], None] = lambda _version: None
 
 
 class EndpointWithSecret(NamedTuple):
-    """An endpoint with its new secret, as its owner is shown it once; None for ``v1a``."""
+    """An endpoint and its new secret, which its owner is shown once; the secret is None for ``v1a``."""
 
     endpoint: Endpoint
     secret: str | None
 
 
 def create_endpoint(
-    session: Session, actor: Actor, keyring: Keyring, partner: str, values: Values, most: int
+    session: Session, actor: Actor, keyring: Keyring, partner: str, values: Values, quota: int
 ) -> EndpointWithSecret:
-    """Create an endpoint of `partner` with valid `values`. Raises `QuotaExceeded` where there are `most` already."""
+    """Create an endpoint of `partner` from validated `values`. Raises `QuotaExceeded` at `quota` endpoints."""
     storage, sql = session.storage, session.storage.once(WebhookSQL)
     lock_feed(session, partner)
-    if session.run(sql.count, {"partner_id": partner}).fetchone()[0] >= most:
-        raise QuotaExceeded(f"The limit of {most} webhooks is reached.", limit=most)
-    id, whole = storage.new_id(), {**DEFAULTS, **values}
-    secret = endpoint_secrets.create_secret(keyring, id, whole["signing"])
-    endpoint = _build_endpoint(id, partner, whole, secret.column, format_instant(storage.clock()))
+    if session.run(sql.count, {"partner_id": partner}).fetchone()[0] >= quota:
+        raise QuotaExceeded(f"The limit of {quota} webhooks is reached.", limit=quota)
+    id, fields = storage.new_id(), {**DEFAULTS, **values}
+    sealed = endpoint_secrets.create_secret(keyring, id, fields["signing"])
+    endpoint = _build_endpoint(id, partner, fields, sealed.column, format_instant(storage.clock()))
     session.run(sql.insert, endpoint._asdict())
     _record_event(session, actor, "webhook.created", None, endpoint, endpoint.created_at)
-    return EndpointWithSecret(endpoint, secret.shown)
+    return EndpointWithSecret(endpoint, sealed.secret)
 
 
 def load_endpoint(session: Session, partner: str | None, webhook_id: str) -> Endpoint:
-    """The endpoint with this id of `partner`, or of anybody where that is None. Raises `WebhookNotFound`."""
+    """Return the endpoint with this id of `partner`, or of any partner if None. Raises `WebhookNotFound`."""
     sql = session.storage.once(WebhookSQL)
     statement, where = (sql.read_of_any_partner, {}) if partner is None else (sql.read, {"partner_id": partner})
     return _require_endpoint(session.run(statement, {**where, "id": webhook_id}).fetchone())
@@ -76,10 +76,15 @@ def load_endpoint(session: Session, partner: str | None, webhook_id: str) -> End
 def list_endpoints(
     session: Session, partner: str | None, limit: int, after: str | None
 ) -> tuple[list[Endpoint], str | None]:
-    """The endpoints behind the one with the id `after`, the oldest first, and the last one's id where more follow."""
+    """Return a page of endpoints, the oldest first, that starts after the endpoint with the id `after`.
+
+    The second value is the id of the last endpoint on the page if another page follows, else None.
+    """
 
     def rows(count: int, place: str | None) -> list[Endpoint]:
-        statement = session.storage.once(WebhookSQL).page(of_partner=partner is not None, after=place is not None)
+        statement = session.storage.once(WebhookSQL).list_endpoints(
+            of_partner=partner is not None, after=place is not None
+        )
         values = {"partner_id": partner, "after": place, "limit": count}
         return [Endpoint._make(row) for row in session.run(statement, values).fetchall()]
 
@@ -87,9 +92,9 @@ def list_endpoints(
 
 
 def update_endpoint(session: Session, actor: Actor, target: Target, values: Values) -> Endpoint:
-    """Give an endpoint `values`; the same ones change nothing. One that is enabled again has a clean slate.
+    """Update an endpoint with `values`; equal values write nothing. Re-enabling clears its failures and its rest.
 
-    Raises `WebhookNotFound`, and what `expected` raises.
+    Raises `WebhookNotFound`, and any error that `target.check_version` raises.
     """
     before = lock_endpoint_and_feed(session, target)
     after = before._replace(**_encode_columns(values))
@@ -105,39 +110,42 @@ def update_endpoint(session: Session, actor: Actor, target: Target, values: Valu
 def rotate_secret(
     session: Session, actor: Actor, target: Target, keyring: Keyring, overlap_hours: int
 ) -> EndpointWithSecret:
-    """Give an endpoint a new secret; the old ones sign too for some hours. Raises what `revise` raises."""
+    """Give an endpoint a new secret. Replaced secrets keep signing for at most `overlap_hours`.
+
+    Raises the same errors as `update_endpoint`.
+    """
     before = lock_endpoint_and_feed(session, target)
     now = session.storage.clock()
     until, scheme = format_instant(now + overlap_hours * 3600), cast(Scheme, before.signing)
-    secret = endpoint_secrets.rotate_secret(keyring, before.id, scheme, before.secrets, format_instant(now), until)
-    after = _save_changes(session, actor, "webhook.rotated", before, before._replace(secrets=secret.column))
-    return EndpointWithSecret(after, secret.shown)
+    sealed = endpoint_secrets.rotate_secret(keyring, before.id, scheme, before.secrets, format_instant(now), until)
+    after = _save_changes(session, actor, "webhook.rotated", before, before._replace(secrets=sealed.column))
+    return EndpointWithSecret(after, sealed.secret)
 
 
 def reseal_secrets(session: Session, target: Target, keyring: Keyring) -> bool:
-    """Seal an endpoint's secrets with the keyring's first key; returns whether another had. It shows no new version.
+    """Seal an endpoint's secrets with the keyring's first key. Return whether any was sealed with another key.
 
-    Raises `WebhookNotFound`, and `UnsealError` where the keyring lacks a key.
+    The endpoint's version stays the same. Raises `WebhookNotFound`, and `UnsealError` if the keyring lacks a key.
     """
     endpoint = lock_endpoint(session, target)
     column = endpoint_secrets.reseal_secrets(keyring, endpoint)
     if column == endpoint.secrets:
         return False
     where = {"partner_id": endpoint.partner_id, "id": endpoint.id, "expected": endpoint.version}
-    session.run(session.storage.once(WebhookSQL).change(("secrets",)), {**where, "new_secrets": column})
+    session.run(session.storage.once(WebhookSQL).update(("secrets",)), {**where, "new_secrets": column})
     return True
 
 
 def delete_endpoint(session: Session, actor: Actor, target: Target) -> None:
-    """Remove an endpoint with its deliveries and their attempts. Raises what `revise` raises."""
+    """Delete an endpoint with its deliveries and their attempts. Raises the same errors as `update_endpoint`."""
     endpoint, sql = lock_endpoint_and_feed(session, target), session.storage.once(WebhookSQL)
-    for statement in (sql.remove_attempts, sql.remove_deliveries, sql.remove):
+    for statement in (sql.delete_attempts, sql.delete_deliveries, sql.delete):
         session.run(statement, {"partner_id": endpoint.partner_id, "id": endpoint.id})
     _record_event(session, actor, "webhook.deleted", endpoint, endpoint, _choose_updated_at(session, endpoint))
 
 
 def lock_endpoint(session: Session, target: Target) -> Endpoint:
-    """The endpoint that `target` means, locked against other writers. Raises `WebhookNotFound`."""
+    """Load the endpoint of `target` and lock its row against other writers. Raises `WebhookNotFound`."""
     partner = target.partner
     if partner is None:
         partner = load_endpoint(session, None, target.id).partner_id
@@ -146,12 +154,16 @@ def lock_endpoint(session: Session, target: Target) -> Endpoint:
 
 
 def lock_endpoint_and_feed(session: Session, target: Target) -> Endpoint:
-    """The same in the version that is expected; until the transaction ends, nobody publishes what it would hear of."""
+    """Lock the partner's feed, then the endpoint, and check its version.
+
+    No event of the partner is published until the transaction ends. Raises `WebhookNotFound`, and any error that
+    `target.check_version` raises.
+    """
     partner = load_endpoint(session, target.partner, target.id).partner_id
     lock_feed(session, partner)
-    found = lock_endpoint(session, target._replace(partner=partner))
-    target.expected(found.version)
-    return found
+    endpoint = lock_endpoint(session, target._replace(partner=partner))
+    target.check_version(endpoint.version)
+    return endpoint
 
 
 def _require_endpoint(row: tuple[Any, ...] | None) -> Endpoint:
@@ -161,25 +173,25 @@ def _require_endpoint(row: tuple[Any, ...] | None) -> Endpoint:
 
 
 def _encode_columns(values: Values) -> dict[str, Any]:
-    """`values` as the columns keep them."""
-    kept: dict[str, Callable[[Any], Any]] = {"events": dump_json, "enabled": int}
-    return {name: kept[name](value) if name in kept else value for name, value in values.items()}
+    """Encode `values` as they are stored in the columns."""
+    encoders: dict[str, Callable[[Any], Any]] = {"events": dump_json, "enabled": int}
+    return {name: encoders[name](value) if name in encoders else value for name, value in values.items()}
 
 
 def _find_due_at(session: Session, endpoint: Endpoint) -> str | None:
-    """Now, where something waits to be delivered."""
+    """Return the current instant if the endpoint has pending deliveries, else None."""
     where = {"partner_id": endpoint.partner_id, "id": endpoint.id}
-    waits = session.run(session.storage.once(WebhookSQL).has_pending, where).fetchone()
-    return format_instant(session.storage.clock()) if waits else None
+    pending = session.run(session.storage.once(WebhookSQL).select_pending, where).fetchone()
+    return format_instant(session.storage.clock()) if pending else None
 
 
 def _choose_updated_at(session: Session, before: Endpoint) -> str:
-    """Now, and later than the endpoint's last change."""
+    """Return the current instant, or one microsecond after the last change if that is later."""
     return max(format_instant(session.storage.clock()), add_microsecond(before.updated_at))
 
 
 def _record_event(session: Session, actor: Actor, kind: str, before: Endpoint | None, after: Endpoint, at: str) -> None:
-    """Record what happened to an endpoint. A version and its time are no change by themselves."""
+    """Record an event about an endpoint. Its list of changes leaves out `version` and `updated_at`."""
     new = models.render_endpoint(after)
     old = new if before is None else models.render_endpoint(before)
     differing = (name for name in new if old[name] != new[name] and name not in ("version", "updated_at"))
@@ -188,7 +200,7 @@ def _record_event(session: Session, actor: Actor, kind: str, before: Endpoint | 
 
 
 def _save_changes(session: Session, actor: Actor, kind: str, before: Endpoint, after: Endpoint) -> Endpoint:
-    """Write what differs, as the next version with its event. Raises `Outdated` where another write was faster."""
+    """Write the changed columns as the next version, with its event. Raises `StaleRead` if another write came first."""
     if after == before:
         return before
     at = _choose_updated_at(session, before)
@@ -197,7 +209,7 @@ def _save_changes(session: Session, actor: Actor, kind: str, before: Endpoint, a
     columns = tuple(name for name in new if new[name] != old[name])
     values = name_new_values({name: new[name] for name in columns})
     where = {"partner_id": before.partner_id, "id": before.id, "expected": before.version}
-    if session.run(session.storage.once(WebhookSQL).change(columns), {**where, **values}).rowcount != 1:
+    if session.run(session.storage.once(WebhookSQL).update(columns), {**where, **values}).rowcount != 1:
         raise StaleRead(before.id)
     _record_event(session, actor, kind, before, after, at)
     return after

@@ -1,8 +1,8 @@
-"""Deliver what is due, endpoint by endpoint: the worker that has claimed an endpoint is the only one that sends to it.
+"""Send due deliveries. A worker claims an endpoint, and while its lease lasts no other worker sends to that endpoint.
 
-A round is a batch of its deliveries, sent in parallel lanes and recorded in one transaction. All deliveries about one
-tenant are in one lane, in the order of the feed, so that their first attempts are. Requests that a worker sent but did
-not record before it died are sent again: at least once.
+A round sends a batch of the endpoint's deliveries in parallel lanes and records the outcomes in one transaction. All
+deliveries about one tenant go through one lane in feed order, so their first attempts keep that order. Delivery is at
+least once: requests that a worker sent but did not record before it died are sent again.
 """
 
 from __future__ import annotations
@@ -32,165 +32,167 @@ MAX_BODY_BYTES = 20_000
 
 
 def build_body(row: dict[str, Any]) -> bytes:
-    """The envelope of an event (contract §5) out of its columns, whose JSON goes in as it is stored.
+    """Build the request body for an event (contract §5) from its columns; stored JSON is inserted unchanged.
 
-    One that would be too large says so with ``"truncated": true`` and leaves the tenant to be read.
+    A body over `MAX_BODY_BYTES` is replaced by one with ``"truncated": true`` that holds only the tenant's id.
     """
-    found = _splice(row, row["data"], row["changes"] or "{}").encode()
-    if len(found) <= MAX_BODY_BYTES:
-        return found
-    rest = dump_json({"tenant": row["tenant_id"]})
-    return _splice(row, rest, "{}", ',"truncated":true').encode()
+    body = _splice(row, row["data"], row["changes"] or "{}").encode()
+    if len(body) <= MAX_BODY_BYTES:
+        return body
+    tenant = dump_json({"tenant": row["tenant_id"]})
+    return _splice(row, tenant, "{}", ',"truncated":true').encode()
 
 
-def _splice(row: dict[str, Any], data: str, changes: str, more: str = "") -> str:
-    return f'{dump_json(render_event_head(row))[:-1]},"data":{data},"changes":{changes}{more}}}'
+def _splice(row: dict[str, Any], data: str, changes: str, suffix: str = "") -> str:
+    return f'{dump_json(render_event_head(row))[:-1]},"data":{data},"changes":{changes}{suffix}}}'
 
 
 logger = logging.getLogger(__name__)
-#: How many deliveries a round has at most, and how many lanes.
+#: The maximum number of deliveries in a round, and the number of its lanes.
 BATCH_SIZE, LANES = 200, 4
-#: For how many seconds a round begins attempts, and for how many an endpoint is kept before others get their turn. One
-#: whose answers take `SLOW` seconds or longer gives way after a round.
+#: The seconds during which a round starts attempts, and during which a worker stays with one endpoint before others get
+#: their turn. An endpoint that takes `SLOW_SECONDS` or longer to respond gives up its turn after one round.
 ROUND_SECONDS, TURN_SECONDS = 5.0, 20.0
-#: How many connections the rounds of all endpoints use at once: the pool is the requests' too.
+#: The maximum number of database connections that all rounds use at once, because requests share the pool.
 MAX_DATABASE_CONNECTIONS = 3
-#: How often a worker that others forestall looks again.
+#: The number of attempts to claim endpoints when other workers claim them first.
 _CLAIM_TRIES = 3
 LoadKeys = Callable[[Endpoint, str], list[SigningKey]]
 
 
 class DueDelivery(NamedTuple):
-    """A delivery that is due, with its body; None where the event is gone."""
+    """A due delivery and its request body, which is None if the event has been removed."""
 
     delivery: Delivery
     body: bytes | None
 
 
 class DeliveryWork:
-    """The endpoints of one mount that something is due for, as work that a worker claims, runs and gives up.
+    """The webhook work of one mount, for a worker to claim, run, renew and expire; the unit of work is an endpoint.
 
-    `keys_of` gives the keys that an endpoint's deliveries are signed with at an instant; `lease` is in seconds.
+    `load_keys` returns the signing keys of an endpoint at an instant; `lease` is in seconds.
     """
 
-    #: How many endpoints a worker works for at once: most of the time it waits for their answers.
+    #: The number of endpoints that one worker handles at once; most of the time it waits for responses.
     slots = 32
 
-    def __init__(self, storage: Storage, sender: Sender, keys_of: LoadKeys, lease: float) -> None:
-        self._storage, self._sender, self._keys_of = storage, sender, keys_of
+    def __init__(self, storage: Storage, sender: Sender, load_keys: LoadKeys, lease: float) -> None:
+        self._storage, self._sender, self._load_keys = storage, sender, load_keys
         self._stopping = False
-        self._at_database = threading.BoundedSemaphore(MAX_DATABASE_CONNECTIONS)
-        self._shares = Slots(self.slots)
+        self._database_slots = threading.BoundedSemaphore(MAX_DATABASE_CONNECTIONS)
+        self._slots = Slots(self.slots)
         self.lease = lease
 
     def claim(self, limit: int) -> list[Endpoint]:
-        """Claim at most `limit` endpoints that something is due for, by what each partner has already."""
+        """Claim at most `limit` endpoints with due deliveries, sharing the slots among partners."""
         for _ in range(_CLAIM_TRIES):
-            free = self._storage.read(partial(_list_free_endpoints, limit=max(limit, self.slots) * 4))
-            chosen = sorted(self._shares.choose(free, limit))
+            rows = self._storage.read(partial(_list_free_endpoints, limit=max(limit, self.slots) * 4))
+            chosen = sorted(self._slots.choose(rows, limit))
             if not chosen:
                 break
-            if found := self._storage.transaction(partial(_claim_endpoints, chosen=chosen, lease=self.lease)):
-                for endpoint in found:
-                    self._shares.take(endpoint[:2])
-                return found
+            if endpoints := self._storage.transaction(partial(_claim_endpoints, chosen=chosen, lease=self.lease)):
+                for endpoint in endpoints:
+                    self._slots.acquire(endpoint[:2])
+                return endpoints
         return []
 
     def renew(self, endpoints: Iterable[Endpoint]) -> None:
-        """Keep the claims of endpoints that are being worked for."""
+        """Extend the leases of endpoints that are being delivered to."""
         self._storage.transaction(partial(_renew_leases, endpoints=sorted(endpoints), lease=self.lease))
 
     def timeout(self, endpoint: Endpoint) -> float:
-        """How long an endpoint may be worked for, in seconds: its turn, and the longest last round."""
+        """Return the maximum time for one endpoint, in seconds: its turn and the longest possible last round."""
         return TURN_SECONDS + 60.0
 
     def run(self, endpoint: Endpoint) -> None:
-        """Work for an endpoint until nothing is due, it has to rest, or its turn is over."""
-        end, kept, slowest = time.monotonic() + TURN_SECONDS, cast(Endpoint | None, endpoint), 0.0
+        """Deliver to an endpoint until nothing is due, it has to rest, or its turn is over."""
+        end, current, slowest = time.monotonic() + TURN_SECONDS, cast(Endpoint | None, endpoint), 0.0
         try:
-            while kept is not None:
-                sent = self._send_batch(kept)
-                slowest = max([slowest, *(one.latency for one in sent)])
+            while current is not None:
+                results = self._send_batch(current)
+                slowest = max([slowest, *(outcome.latency for outcome in results)])
                 is_last = self._stopping or time.monotonic() >= end or slowest >= SLOW_SECONDS
-                kept = self._record(kept, sent, keep=bool(sent) and not is_last)
+                current = self._record_round(current, results, keep=bool(results) and not is_last)
         except LeaseLost:
             logger.info(
-                "the deliveries to webhook %s are another worker's now", endpoint.id, extra=_get_log_fields(endpoint)
+                "another worker took over deliveries to webhook %s", endpoint.id, extra=_get_log_fields(endpoint)
             )
         except UnsealError as error:
             logger.error(
-                "webhook %s cannot be signed for, which is tried again: %s",
+                "cannot sign deliveries to webhook %s, will retry: %s",
                 endpoint.id,
                 error,
                 extra=_get_log_fields(endpoint),
             )
         finally:
-            self._shares.give_back(endpoint[:2], slowest)
+            self._slots.release(endpoint[:2], slowest)
 
     def expire(self, endpoint: Endpoint) -> None:
-        """Leave an endpoint to others; what was sent meanwhile is sent again."""
-        logger.warning("the deliveries to webhook %s take too long", endpoint.id, extra=_get_log_fields(endpoint))
+        """Give up an endpoint that exceeded its time; unrecorded requests are sent again."""
+        logger.warning(
+            "deliveries to webhook %s exceeded their time limit", endpoint.id, extra=_get_log_fields(endpoint)
+        )
 
     def stop(self) -> None:
-        """Let the rounds that are on their way be the last ones."""
+        """Stop after the rounds in progress."""
         self._stopping = True
 
     def _send_batch(self, endpoint: Endpoint) -> list[Outcome]:
-        """Send what is due, a batch at most, and return what became of it."""
+        """Send at most one batch of due deliveries and return the outcomes."""
         limit = 1 if endpoint.failures else BATCH_SIZE
-        with self._at_database:
+        with self._database_slots:
             due = self._storage.read(partial(_load_due_deliveries, endpoint=endpoint, limit=limit))
-        return self._sent(endpoint, due)
+        return self._send_lanes(endpoint, due)
 
-    def _record(self, endpoint: Endpoint, sent: Sequence[Outcome], *, keep: bool) -> Endpoint | None:
-        """Write down what became of a batch; the endpoint, while there is more to do at once and it is to be kept."""
-        with self._at_database:
+    def _record_round(self, endpoint: Endpoint, results: Sequence[Outcome], *, keep: bool) -> Endpoint | None:
+        """Record a round. Return the endpoint if `keep` is set and more is due now, else None."""
+        with self._database_slots:
             return self._storage.transaction(
-                partial(outcomes.record_round, endpoint=endpoint, outcomes=sent, keep=keep)
+                partial(outcomes.record_round, endpoint=endpoint, outcomes=results, keep=keep)
             )
 
-    def _sent(self, endpoint: Endpoint, due: Sequence[DueDelivery]) -> list[Outcome]:
-        """What became of each attempt; of those that were not begun nothing is said."""
+    def _send_lanes(self, endpoint: Endpoint, due: Sequence[DueDelivery]) -> list[Outcome]:
+        """Send `due` in parallel lanes and return the outcome of each attempt that was started."""
         if not due:
             return []
-        attempts, found = _Round(self, endpoint), list[Outcome]()
+        attempts, results = _Round(self, endpoint), list[Outcome]()
         lanes: dict[int, list[DueDelivery]] = {}
-        for one in due:
-            lanes.setdefault(hash(one.delivery.tenant_id) % LANES, []).append(one)
+        for item in due:
+            lanes.setdefault(hash(item.delivery.tenant_id) % LANES, []).append(item)
         first, *others = lanes.values()
-        threads = [threading.Thread(target=attempts.send_lane, args=(lane, found), daemon=True) for lane in others]
+        threads = [threading.Thread(target=attempts.send_lane, args=(lane, results), daemon=True) for lane in others]
         for thread in threads:
             thread.start()
-        attempts.send_lane(first, found)
+        attempts.send_lane(first, results)
         for thread in threads:
             thread.join()
-        return found
+        return results
 
 
 class _Round:
-    """The attempts of one round at one endpoint; the first that has to wait ends them all."""
+    """The attempts of one round to one endpoint; a timeout, 410 or 429 stops all of its lanes."""
 
     def __init__(self, work: DeliveryWork, endpoint: Endpoint) -> None:
         self._endpoint, self._sender = endpoint, work._sender
         self._clock = work._storage.clock
-        self._keys = work._keys_of(endpoint, format_instant(self._clock()))
+        self._keys = work._load_keys(endpoint, format_instant(self._clock()))
         self._end = time.monotonic() + ROUND_SECONDS
-        self._halted = threading.Event()
+        self._is_stopped = threading.Event()
 
-    def send_lane(self, due: Sequence[DueDelivery], found: list[Outcome]) -> None:
-        """Attempt one after the other, and add to `found` what became of it."""
-        for number, one in enumerate(due):
-            if self._halted.is_set() or (number and time.monotonic() >= self._end):
+    def send_lane(self, due: Sequence[DueDelivery], results: list[Outcome]) -> None:
+        """Attempt the deliveries in order and append their outcomes to `results`."""
+        for number, item in enumerate(due):
+            if self._is_stopped.is_set() or (number and time.monotonic() >= self._end):
                 break
-            outcome = self._attempt(one)
-            found.append(outcome)
-            if outcome.halts:
-                self._halted.set()
+            outcome = self._attempt(item)
+            results.append(outcome)
+            if outcome.stops_round:
+                self._is_stopped.set()
 
     def _attempt(self, due: DueDelivery) -> Outcome:
         at = self._clock()
         if due.body is None:
-            return Outcome(due.delivery, format_instant(at), error="The event is not kept any more.", lasting=True)
+            return Outcome(due.delivery, format_instant(at), error="The event has been removed.", is_permanent=True)
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "flask-tenant-provisioning",
@@ -200,56 +202,64 @@ class _Round:
         }
         began = time.monotonic()
         try:
-            answer = self._sender.post(self._endpoint.url, headers, due.body)
+            response = self._sender.post(self._endpoint.url, headers, due.body)
         except SendError as failure:
             latency = time.monotonic() - began
             return Outcome(
-                due.delivery, format_instant(at), error=failure.reason, latency=latency, halts=failure.kind == "timeout"
+                due.delivery,
+                format_instant(at),
+                error=failure.reason,
+                latency=latency,
+                stops_round=failure.kind == "timeout",
             )
         except Exception:
             logger.exception(
-                "a delivery to webhook %s failed", self._endpoint.id, extra=_get_log_fields(self._endpoint)
+                "unexpected error in a delivery to webhook %s", self._endpoint.id, extra=_get_log_fields(self._endpoint)
             )
-            return Outcome(due.delivery, format_instant(at), error="The delivery failed; the operator's log says why.")
+            return Outcome(
+                due.delivery, format_instant(at), error="The delivery failed; see the operator's log for the reason."
+            )
         return Outcome(
             due.delivery,
             format_instant(at),
-            status=answer.status,
-            retry_after=answer.retry_after,
-            answer=answer.text,
-            is_internal=answer.is_internal,
-            latency=answer.latency,
-            halts=answer.status in (410, 429),
+            status=response.status,
+            retry_after=response.retry_after,
+            answer=response.text,
+            is_internal=response.is_internal,
+            latency=response.latency,
+            stops_round=response.status in (410, 429),
         )
 
 
 def _list_free_endpoints(session: Session, limit: int) -> list[tuple[Any, ...]]:
-    wanted = {"now": format_instant(session.storage.clock()), "limit": limit}
-    found: list[tuple[Any, ...]] = session.run(session.storage.once(DeliverySQL).free, wanted).fetchall()
-    return found
+    parameters = {"now": format_instant(session.storage.clock()), "limit": limit}
+    rows: list[tuple[Any, ...]] = session.run(
+        session.storage.once(DeliverySQL).select_free_endpoints, parameters
+    ).fetchall()
+    return rows
 
 
 def _claim_endpoints(session: Session, chosen: Sequence[tuple[Any, ...]], lease: float) -> list[Endpoint]:
     sql, now = session.storage.once(DeliverySQL), session.storage.clock()
-    times, found = {"now": format_instant(now), "lease": format_instant(now + lease)}, []
+    instants, claimed = {"now": format_instant(now), "lease": format_instant(now + lease)}, []
     for partner, webhook_id, fence in chosen:
         where = {"partner_id": partner, "id": webhook_id}
-        if session.run(sql.claim, {**where, **times, "seen": fence}).rowcount == 1:
-            found.append(Endpoint._make(session.run(sql.read, where).fetchone()))
-    return found
+        if session.run(sql.claim, {**where, **instants, "seen": fence}).rowcount == 1:
+            claimed.append(Endpoint._make(session.run(sql.read, where).fetchone()))
+    return claimed
 
 
 def _renew_leases(session: Session, endpoints: Sequence[Endpoint], lease: float) -> None:
     until = format_instant(session.storage.clock() + lease)
-    for one in endpoints:
-        where = {"partner_id": one.partner_id, "id": one.id, "fence": one.fence}
+    for endpoint in endpoints:
+        where = {"partner_id": endpoint.partner_id, "id": endpoint.id, "fence": endpoint.fence}
         session.run(session.storage.once(DeliverySQL).renew, {**where, "lease": until})
 
 
 def _load_due_deliveries(session: Session, endpoint: Endpoint, limit: int) -> list[DueDelivery]:
-    wanted = {"partner_id": endpoint.partner_id, "id": endpoint.id, "limit": limit}
-    wanted["now"] = format_instant(session.storage.clock())
-    rows = session.run(session.storage.once(DeliverySQL).due, wanted).fetchall()
+    parameters = {"partner_id": endpoint.partner_id, "id": endpoint.id, "limit": limit}
+    parameters["now"] = format_instant(session.storage.clock())
+    rows = session.run(session.storage.once(DeliverySQL).select_due, parameters).fetchall()
     return [_parse_due_row(row) for row in rows]
 
 
@@ -262,5 +272,5 @@ def _parse_due_row(row: Sequence[Any]) -> DueDelivery:
 
 
 def _get_log_fields(endpoint: Endpoint) -> dict[str, str]:
-    """Return what the log says of an endpoint."""
+    """Return the fields that identify an endpoint in a log line."""
     return {"webhook": endpoint.id, "partner": endpoint.partner_id}

@@ -1,7 +1,8 @@
-"""The signing secrets of an endpoint: sealed, the newest first, the replaced ones until they expire.
+"""The signing secrets of an endpoint, encrypted by the keyring.
 
-The column is a JSON list of ``{"sealed", "until"}``. A ``v1a`` key also has its ``public`` half, unsealed: reading an
-endpoint needs no key of the keyring.
+The column is a JSON list of ``{"sealed", "until"}``, the newest secret first, then the replaced ones with the instant
+at which they expire. An entry for ``v1a`` also has its ``public`` half unencrypted, so reading an endpoint does not
+need the keyring.
 """
 
 from __future__ import annotations
@@ -15,20 +16,20 @@ from ..keyring import Keyring
 from .models import Endpoint
 from .signing import Scheme, SigningKey, for_receiver, new_secret, signing_key
 
-#: How many replaced secrets sign at once, at most.
+#: The maximum number of replaced secrets that still sign.
 MAX_REPLACED_SECRETS = 10
 MakeSecret = Callable[[Scheme], str]
 
 
 class SealedSecret(NamedTuple):
-    """A new secret: the column that holds it, and what its owner is shown once (None for ``v1a``)."""
+    """A new value of the column, and the new secret as its owner is shown it once (None for ``v1a``)."""
 
     column: str
-    shown: str | None
+    secret: str | None
 
 
 def create_secret(keyring: Keyring, webhook_id: str, scheme: Scheme, new: MakeSecret = new_secret) -> SealedSecret:
-    """The first secret of an endpoint."""
+    """Create the first secret of an endpoint."""
     secret = new(scheme)
     return SealedSecret(dump_json([_seal(keyring, webhook_id, secret)]), _hide_private_key(secret, scheme))
 
@@ -36,35 +37,35 @@ def create_secret(keyring: Keyring, webhook_id: str, scheme: Scheme, new: MakeSe
 def rotate_secret(
     keyring: Keyring, webhook_id: str, scheme: Scheme, column: str, now: str, until: str, new: MakeSecret = new_secret
 ) -> SealedSecret:
-    """A new secret in front of those in `column`, none of which signs longer than to the instant `until`.
+    """Put a new secret in front of those in `column`, which expire at the instant `until` at the latest.
 
-    Ten of these stay at most, the newest; those whose time is over are forgotten.
+    The ten newest unexpired ones are kept; all others are dropped.
     """
     secret = new(scheme)
-    older = [{**one, "until": min(one["until"] or until, until)} for one in json.loads(column)]
-    kept = [one for one in older if one["until"] > now][:MAX_REPLACED_SECRETS]
-    return SealedSecret(dump_json([_seal(keyring, webhook_id, secret), *kept]), _hide_private_key(secret, scheme))
+    older = [{**entry, "until": min(entry["until"] or until, until)} for entry in json.loads(column)]
+    unexpired = [entry for entry in older if entry["until"] > now][:MAX_REPLACED_SECRETS]
+    return SealedSecret(dump_json([_seal(keyring, webhook_id, secret), *unexpired]), _hide_private_key(secret, scheme))
 
 
 def reseal_secrets(keyring: Keyring, endpoint: Endpoint) -> str:
-    """The column with all of it sealed by the keyring's first key. Raises `UnsealError` where the keyring lacks one."""
-    owner, kept = _sealing_context(endpoint.id), json.loads(endpoint.secrets)
-    for one in kept:
-        if not keyring.is_current(one["sealed"]):
-            one["sealed"] = keyring.seal(keyring.open(one["sealed"], owner), owner)
-    return dump_json(kept)
+    """Return the column, all sealed by the keyring's first key. Raises `UnsealError` if a key is missing."""
+    context, entries = _sealing_context(endpoint.id), json.loads(endpoint.secrets)
+    for entry in entries:
+        if not keyring.is_current(entry["sealed"]):
+            entry["sealed"] = keyring.seal(keyring.open(entry["sealed"], context), context)
+    return dump_json(entries)
 
 
 def load_signing_keys(keyring: Keyring, endpoint: Endpoint, now: str) -> list[SigningKey]:
-    """What signs at the instant `now`, the newest first. Raises `UnsealError` where the keyring lacks a key."""
-    used = [one for one in json.loads(endpoint.secrets) if one["until"] is None or one["until"] > now]
-    return [signing_key(keyring.open(one["sealed"], _sealing_context(endpoint.id))) for one in used]
+    """Return the keys that sign at the instant `now`, the newest first. Raises `UnsealError` if a key is missing."""
+    entries = [entry for entry in json.loads(endpoint.secrets) if entry["until"] is None or entry["until"] > now]
+    return [signing_key(keyring.open(entry["sealed"], _sealing_context(endpoint.id))) for entry in entries]
 
 
 def _seal(keyring: Keyring, webhook_id: str, secret: str) -> dict[str, Any]:
-    found = {"sealed": keyring.seal(secret, _sealing_context(webhook_id)), "until": None}
+    entry = {"sealed": keyring.seal(secret, _sealing_context(webhook_id)), "until": None}
     public = for_receiver(secret)
-    return found if public == secret else {**found, "public": public}
+    return entry if public == secret else {**entry, "public": public}
 
 
 def _hide_private_key(secret: str, scheme: Scheme) -> str | None:

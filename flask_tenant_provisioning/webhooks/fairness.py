@@ -1,4 +1,4 @@
-"""Fair distribution of a worker's slots: neither one partner nor slow receivers delay the others."""
+"""Fair distribution of a worker's slots, so that no partner and no slow receiver delays the others."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-#: An endpoint by its partner and id.
-Key = tuple[str, str]
-#: What is chosen from: a row that begins with an endpoint's partner and id.
+#: The partner and the id of an endpoint.
+EndpointKey = tuple[str, str]
+#: A row to choose from, which begins with an endpoint's partner and id.
 Row = TypeVar("Row", bound=tuple[object, ...])
-#: An endpoint that takes so many seconds for an answer is slow.
+#: An endpoint that takes this long to respond, in seconds, is slow.
 SLOW_SECONDS = 1.0
-#: How many endpoints are known to be slow at most; beyond, the one that was noted first is forgotten.
+#: The maximum number of endpoints remembered as slow; beyond it, the oldest entry is dropped.
 MAX_SLOW_ENDPOINTS = 10_000
 
 
 class Slots:
-    """The slots of one worker, and who has them. Threads may share one.
+    """The slots of one worker and the partners that hold them. Thread-safe.
 
-    A partner gets another slot only while more slots are free than it has: one alone may have half of them, a second
-    partner half of the rest, and so on, so that there is nearly always one for a partner that has none. Endpoints whose
-    last turn was slow have at most half of the slots together.
+    A partner gets another slot only while more slots are free than it holds. One partner alone can hold half of them, a
+    second one half of the rest, and so on, so that there is nearly always a slot for a partner that holds none.
+    Endpoints whose last turn was slow share at most half of the slots.
     """
 
     def __init__(self, count: int, shuffle: Callable[[list[Any]], None] = random.shuffle) -> None:
         self._count, self._shuffle = count, shuffle
         self._lock = threading.Lock()
         self._held: Counter[str] = Counter()
-        self._slow_held: set[Key] = set()
-        self._slow: dict[Key, None] = {}
+        self._slow_held: set[EndpointKey] = set()
+        self._slow: dict[EndpointKey, None] = {}
 
     def choose(self, rows: Iterable[Row], limit: int) -> list[Row]:
-        """Choose at most `limit` of `rows`: of the partner with the fewest slots first, of each its fast ones first."""
+        """Choose at most `limit` of `rows`: partners with the fewest slots first, fast endpoints before slow ones."""
         with self._lock:
-            waiting, held = self._waiting(rows), Counter(self._held)
+            waiting, held = self._group_by_partner(rows), Counter(self._held)
             free, slow_free = self._count - held.total(), self._count // 2 - len(self._slow_held)
             chosen: list[Row] = []
             while waiting and len(chosen) < limit:
-                partner = min(waiting, key=lambda one: held[one])
+                partner = min(waiting, key=lambda key: held[key])
                 if held[partner] >= free:
                     break
                 row = waiting[partner].pop()
@@ -48,7 +48,7 @@ class Slots:
                     del waiting[partner]
                 if self._is_slow(row):
                     if slow_free <= 0:
-                        waiting.pop(partner, None)  # its fast ones came first
+                        waiting.pop(partner, None)  # only slow ones are left
                         continue
                     slow_free -= 1
                 chosen.append(row)
@@ -56,15 +56,15 @@ class Slots:
                 free -= 1
             return chosen
 
-    def take(self, key: Key) -> None:
-        """Note that an endpoint is being worked for."""
+    def acquire(self, key: EndpointKey) -> None:
+        """Occupy a slot for an endpoint."""
         with self._lock:
             self._held[key[0]] += 1
             if key in self._slow:
                 self._slow_held.add(key)
 
-    def give_back(self, key: Key, seconds: float) -> None:
-        """Note that an endpoint's turn is over; its slowest answer took so many `seconds`."""
+    def release(self, key: EndpointKey, seconds: float) -> None:
+        """Free the slot of an endpoint, whose slowest response took `seconds`."""
         with self._lock:
             self._held[key[0]] -= 1
             if self._held[key[0]] <= 0:
@@ -76,14 +76,14 @@ class Slots:
                 if len(self._slow) > MAX_SLOW_ENDPOINTS:
                     del self._slow[next(iter(self._slow))]
 
-    def _waiting(self, rows: Iterable[Row]) -> dict[str, list[Row]]:
-        """The rows of each partner, to be taken from the end, partners in no order."""
-        found: dict[str, list[Row]] = defaultdict(list)
+    def _group_by_partner(self, rows: Iterable[Row]) -> dict[str, list[Row]]:
+        """Group `rows` by partner in random order, so that fast endpoints are popped from the end first."""
+        groups: dict[str, list[Row]] = defaultdict(list)
         shuffled = list(rows)
         self._shuffle(shuffled)
         for row in shuffled:
-            found[str(row[0])].append(row)
-        return {partner: sorted(mine, key=self._is_slow, reverse=True) for partner, mine in found.items()}
+            groups[str(row[0])].append(row)
+        return {partner: sorted(group, key=self._is_slow, reverse=True) for partner, group in groups.items()}
 
     def _is_slow(self, row: Sequence[object]) -> bool:
         return (str(row[0]), str(row[1])) in self._slow

@@ -21,20 +21,20 @@ from sqlalchemy import (
 from ..database.ids import shorten_instant
 from ..database.types import Identifier, Instant, JsonText, name_table, ordered_text
 
-#: How much of an answer is kept, in bytes of UTF-8: of a failure what explains it, of a success its beginning.
+#: The maximum stored length of a response body, in bytes of UTF-8: of a failed attempt, and of a successful one.
 MAX_ANSWER_BYTES, MAX_SUCCESS_ANSWER_BYTES = 8192, 1024
-#: How long the reason of a failure may be, in characters.
+#: The maximum length of an attempt's `error`, in characters.
 MAX_ERROR_LENGTH = 255
 
 
 class Endpoint(NamedTuple):
     """One partner's endpoint.
 
-    `events` is a JSON list of globs. `secrets` is a JSON list of ``{"sealed", "until"}``, the newest first: sealed by
-    the keyring, bound to ``webhook:<id>``, and signed with until an instant where one has been replaced.
-    `disabled_reason` is ``gone`` (it answered 410), ``failing`` (for five days), or None where a person did it.
-    `failing_since` is when the first failure was that no success has followed yet. `failures` counts the rounds that
-    failed whole since then; `rests_until` is when the next may begin.
+    `events` is a JSON list of globs. `secrets` is a JSON list of ``{"sealed", "until"}``, the newest first: each is
+    sealed by the keyring, bound to ``webhook:<id>``; a replaced one signs until the instant ``until``.
+    `disabled_reason` is ``gone`` (it returned 410), ``failing`` (for five days), or None if a person disabled it.
+    `failing_since` is the time of the first failure since the last success. `failures` counts the rounds since then in
+    which every attempt failed; `rests_until` is the earliest start of the next round.
     """
 
     partner_id: str
@@ -58,11 +58,11 @@ class Endpoint(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """One event on its way to one endpoint; the event's id is the ``webhook-id`` of every attempt.
+    """The delivery of one event to one endpoint; the event's id is the ``webhook-id`` of every attempt.
 
-    `state` is ``pending``, ``succeeded`` or ``failed``. `position` is the event's in its feed, None for a test.
-    `due_at` is when the next attempt is made; one that is `resent` by hand is attempted once. `payload` is the body of
-    what is no event of the feed.
+    `state` is ``pending``, ``succeeded`` or ``failed``. `position` is the event's position in its feed, None for a test
+    event. `due_at` is the time of the next attempt. A delivery that is `resent` by hand is attempted once. `payload` is
+    the request body of a test event, which is not in the feed.
     """
 
     partner_id: str
@@ -81,7 +81,7 @@ class Delivery(NamedTuple):
 
 
 def make_pending_delivery(endpoint: tuple[str, str], id: str, event_id: str, at: str) -> Delivery:
-    """A new delivery to `endpoint` (partner and id), due at the instant `at`; of a test as it stands."""
+    """Make a delivery to `endpoint` (partner and id) that is due at the instant `at` and is about no tenant."""
     partner, webhook_id = endpoint
     return Delivery(
         partner_id=partner,
@@ -101,9 +101,9 @@ def make_pending_delivery(endpoint: tuple[str, str], id: str, event_id: str, at:
 
 
 class Attempt(NamedTuple):
-    """One request: when, what came back (`status` and the beginning of the `answer`) or what went wrong (`error`).
+    """One request of a delivery: its time, and either `status` and the start of the response (`answer`), or `error`.
 
-    `internal` is 1 where the answer came from a network that only the operator's exception lets webhooks reach.
+    `internal` is 1 if the response came from an internal network that the operator's configuration allows.
     """
 
     partner_id: str
@@ -118,7 +118,7 @@ class Attempt(NamedTuple):
 
 
 def webhooks_table(metadata: MetaData) -> Table:
-    """One row an endpoint. What is due for it is its `due_at`; whoever works for it holds the lease."""
+    """Define the table of endpoints. `due_at` is the next round's time; `leased_until` and `fence` are its lease."""
     due_at: Column[str] = Column("due_at", Instant)
     return Table(
         name_table(metadata, "webhooks"),
@@ -148,7 +148,7 @@ def webhooks_table(metadata: MetaData) -> Table:
 
 
 def deliveries_table(metadata: MetaData) -> Table:
-    """One row a delivery; those that are due are found by an index of their own, in the order of the feed."""
+    """Define the table of deliveries. A partial index lists the pending ones of an endpoint in feed order."""
     due_at: Column[str] = Column("due_at", Instant)
     tenant_id: Column[str] = Column("tenant_id", Identifier)
     pending, of_tenant = due_at.is_not(None), tenant_id.is_not(None)
@@ -185,7 +185,7 @@ def deliveries_table(metadata: MetaData) -> Table:
 
 
 def attempts_table(metadata: MetaData) -> Table:
-    """One row an attempt."""
+    """Define the table of attempts."""
     return Table(
         name_table(metadata, "attempts"),
         metadata,
@@ -204,13 +204,13 @@ def attempts_table(metadata: MetaData) -> Table:
 
 
 def get_public_key(endpoint: Endpoint) -> str | None:
-    """The newest ``whpk_`` key; None for ``v1``, which has none."""
-    found: str | None = json.loads(endpoint.secrets)[0].get("public")
-    return found
+    """Return the newest ``whpk_`` key, or None for ``v1``."""
+    key: str | None = json.loads(endpoint.secrets)[0].get("public")
+    return key
 
 
 def render_endpoint(endpoint: Endpoint) -> dict[str, Any]:
-    """An endpoint, without any secret."""
+    """Render an endpoint for the API, without its secrets."""
     return {
         "webhook": endpoint.id,
         "partner": endpoint.partner_id,
@@ -228,30 +228,30 @@ def render_endpoint(endpoint: Endpoint) -> dict[str, Any]:
     }
 
 
-def render_delivery(found: Delivery) -> dict[str, Any]:
-    """A delivery."""
+def render_delivery(delivery: Delivery) -> dict[str, Any]:
+    """Render a delivery for the API."""
     return {
-        "delivery": found.id,
-        "webhook": found.webhook_id,
-        "partner": found.partner_id,
-        "event": found.event_id,
-        "tenant": found.tenant_id,
-        "state": found.state,
-        "attempts": found.attempts,
-        "resent": bool(found.resent),
-        "next_attempt_at": shorten_instant(found.due_at),
-        "created_at": shorten_instant(found.created_at),
-        "finished_at": shorten_instant(found.finished_at),
+        "delivery": delivery.id,
+        "webhook": delivery.webhook_id,
+        "partner": delivery.partner_id,
+        "event": delivery.event_id,
+        "tenant": delivery.tenant_id,
+        "state": delivery.state,
+        "attempts": delivery.attempts,
+        "resent": bool(delivery.resent),
+        "next_attempt_at": shorten_instant(delivery.due_at),
+        "created_at": shorten_instant(delivery.created_at),
+        "finished_at": shorten_instant(delivery.finished_at),
     }
 
 
-def render_attempt(made: Attempt, *, shows_internal: bool) -> dict[str, Any]:
-    """An attempt at a delivery; what a server in the operator's own network answered is shown to administrators."""
+def render_attempt(attempt: Attempt, *, shows_internal: bool) -> dict[str, Any]:
+    """Render an attempt for the API. Responses from an internal network are shown only if `shows_internal`."""
     return {
-        "number": made.number,
-        "at": shorten_instant(made.at),
-        "status": made.status,
-        "latency_ms": made.latency_ms,
-        "error": made.error,
-        "answer": made.answer if shows_internal or not made.internal else None,
+        "number": attempt.number,
+        "at": shorten_instant(attempt.at),
+        "status": attempt.status,
+        "latency_ms": attempt.latency_ms,
+        "error": attempt.error,
+        "answer": attempt.answer if shows_internal or not attempt.internal else None,
     }

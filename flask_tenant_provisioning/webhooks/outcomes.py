@@ -1,4 +1,4 @@
-"""Record the outcomes of a round: retry schedule (Standard Webhooks 1.0.0), circuit breaker, disabled endpoints."""
+"""Record the outcomes of a round: retry schedule (Standard Webhooks 1.0.0), circuit breaker, disabling endpoints."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from ..access.principal import Actor, Principal
 from ..database.ids import format_instant
 from ..database.session import Session
 from ..database.statements import encode_rows, name_new_values
-from ..events.actions import build_event, record_event as record_event
+from ..events.actions import build_event, record_event
 from .models import MAX_ANSWER_BYTES, MAX_ERROR_LENGTH, MAX_SUCCESS_ANSWER_BYTES, Delivery, Endpoint
 from .statements import DeliverySQL
 
-#: Seconds between an attempt and the next, before jitter; the first attempt is made at once.
+#: Seconds from each attempt to the next, before jitter; the first attempt is immediate.
 RETRY_DELAYS = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 MAX_ATTEMPTS = len(RETRY_DELAYS) + 1
 JITTER = 0.2
-#: Answers that ask to slow down, and say when to come again.
+#: The statuses of responses in which ``Retry-After`` is obeyed.
 SLOW_DOWN_STATUSES = frozenset({429, 502, 503, 504})
-#: How long an endpoint is left alone after a timeout or a 429, at least, in seconds.
+#: The minimum rest of an endpoint after a timeout or 429, in seconds.
 SLOW_DOWN_SECONDS = 60.0
 
 
@@ -34,23 +34,23 @@ def calculate_retry_delay(
     now: float = 0.0,
     uniform: Callable[[float, float], float] = random.uniform,
 ) -> float | None:
-    """Seconds until the next attempt after `attempts` of them, None where that was the last one.
+    """Return the seconds until the next attempt after `attempts` attempts, or None if that was the last one.
 
-    `retry_after` counts from once to twice the scheduled time; `slow` means a timeout or a 429. `now` is in seconds
-    since 1970.
+    `retry_after` is limited to between one and two times the scheduled delay. With `slow` (a timeout or 429) the delay
+    is at least `SLOW_DOWN_SECONDS`. `now` is in seconds since 1970.
     """
     if attempts >= MAX_ATTEMPTS:
         return None
     scheduled = RETRY_DELAYS[attempts - 1]
-    found = scheduled * uniform(1 - JITTER, 1 + JITTER)
-    wanted = parse_retry_after(retry_after, now)
-    if wanted is not None:
-        found = min(max(wanted, scheduled), 2 * scheduled)
-    return max(found, SLOW_DOWN_SECONDS) if slow else found
+    delay = scheduled * uniform(1 - JITTER, 1 + JITTER)
+    requested = parse_retry_after(retry_after, now)
+    if requested is not None:
+        delay = min(max(requested, scheduled), 2 * scheduled)
+    return max(delay, SLOW_DOWN_SECONDS) if slow else delay
 
 
 def parse_retry_after(retry_after: str | None, now: float) -> float | None:
-    """What a ``Retry-After`` asks for, in seconds from `now` on (RFC 9110 §10.2.3); None where it is none."""
+    """Return the seconds from `now` that a ``Retry-After`` header asks for (RFC 9110 §10.2.3), or None if invalid."""
     if not retry_after:
         return None
     text = retry_after.strip()
@@ -63,23 +63,24 @@ def parse_retry_after(retry_after: str | None, now: float) -> float | None:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now
 
 
-#: An endpoint at which everything has failed for so long is disabled, in seconds.
+#: An endpoint at which every attempt has failed for this long, in seconds, is disabled.
 DISABLE_AFTER_SECONDS = 5 * 86_400
-#: How long an endpoint rests after a round that failed whole: longer after each, in seconds.
+#: The rest after a round in which every attempt failed, in seconds; it doubles with each such round.
 MIN_REST_SECONDS, MAX_REST_SECONDS = 5.0, 300.0
-#: A round of so many attempts that all failed opens the circuit.
+#: A round of at least this many attempts, all failed, opens the circuit.
 CIRCUIT_BREAKER_FAILURES = 5
 WORKER_SUBJECT = "provisioning-worker"
 
 
 class LeaseLost(Exception):
-    """Somebody else works for the endpoint by now, or it is gone."""
+    """Another worker holds the endpoint, or it has been deleted."""
 
 
 class Outcome(NamedTuple):
-    """One attempt, begun at the instant `at`: the answer's `status`, or why there is none. `latency` is in seconds.
+    """The outcome of one attempt, started at the instant `at`: the `status` of the response, or the `error`.
 
-    One that `halts` lets the rest of its round wait; a `lasting` failure is not tried again.
+    `latency` is in seconds. With `stops_round` the rest of its round is put off; a failure that
+    `is_permanent` is not retried.
     """
 
     delivery: Delivery
@@ -90,44 +91,46 @@ class Outcome(NamedTuple):
     is_internal: bool = False
     error: str | None = None
     latency: float = 0.0
-    halts: bool = False
-    lasting: bool = False
+    stops_round: bool = False
+    is_permanent: bool = False
 
     @property
-    def succeeded(self) -> bool:
-        """Whether it was taken: 2xx alone is success."""
+    def is_success(self) -> bool:
+        """True if the receiver accepted the delivery, which only a 2xx status means."""
         return self.status is not None and 200 <= self.status < 300
 
 
 def record_round(session: Session, endpoint: Endpoint, outcomes: Sequence[Outcome], keep: bool) -> Endpoint | None:
-    """Write a round down; returns the endpoint as it is now where it is kept, with more that is due at once.
+    """Record the outcomes of a round, reschedule its deliveries, and update the endpoint's state and lease.
 
-    Raises `Superseded`.
+    Returns the updated endpoint if `keep` is set and more is due now; otherwise releases the lease and returns None.
+    Raises `LeaseLost` if the lease is no longer held.
     """
     sql = session.storage.once(DeliverySQL)
     where = {"partner_id": endpoint.partner_id, "id": endpoint.id, "fence": endpoint.fence}
-    row = session.run(sql.hold, where).fetchone()
+    row = session.run(sql.lock_leased, where).fetchone()
     if row is None:
         raise LeaseLost(endpoint.id)
-    now, held = session.storage.clock(), Endpoint._make(row)
+    now, current = session.storage.clock(), Endpoint._make(row)
     if outcomes:
         of_partner = {"partner_id": endpoint.partner_id}
-        session.run(sql.attempt, {**of_partner, "rows": encode_rows(map(_build_attempt_row, outcomes))})
+        session.run(sql.insert_attempts, {**of_partner, "rows": encode_rows(map(_build_attempt_row, outcomes))})
         session.run(
-            sql.settle, {**of_partner, "rows": encode_rows(_build_delivery_row(outcome, now) for outcome in outcomes)}
+            sql.save_outcomes,
+            {**of_partner, "rows": encode_rows(_build_delivery_row(outcome, now) for outcome in outcomes)},
         )
-    changes = _judge_endpoint(held, outcomes, now)
-    if held.enabled and not changes["enabled"]:
-        _record_disabled_event(session, held, changes)
-    following = session.run(sql.next, where).fetchone() if changes["enabled"] else None
-    due_at = following[0] if following else None
-    goes_on = keep and due_at is not None and due_at <= format_instant(now) and changes["rests_until"] is None
-    changes |= {"due_at": due_at, "leased_until": held.leased_until, "fence": held.fence}
-    if not goes_on:
-        # With its fence, so that a renewal on its way at this moment does not take it back.
-        changes |= {"leased_until": None, "fence": held.fence + 1}
-    session.run(sql.rest, {**where, **name_new_values(changes)})
-    return held._replace(**changes) if goes_on else None
+    changes = _judge_endpoint(current, outcomes, now)
+    if current.enabled and not changes["enabled"]:
+        _record_disabled_event(session, current, changes)
+    row_due = session.run(sql.select_next_due, where).fetchone() if changes["enabled"] else None
+    due_at = row_due[0] if row_due else None
+    is_kept = keep and due_at is not None and due_at <= format_instant(now) and changes["rests_until"] is None
+    changes |= {"due_at": due_at, "leased_until": current.leased_until, "fence": current.fence}
+    if not is_kept:
+        # A new fence, so that a concurrent renewal does not bring the lease back.
+        changes |= {"leased_until": None, "fence": current.fence + 1}
+    session.run(sql.save_endpoint_state, {**where, **name_new_values(changes)})
+    return current._replace(**changes) if is_kept else None
 
 
 def _build_attempt_row(outcome: Outcome) -> dict[str, Any]:
@@ -140,25 +143,24 @@ def _build_attempt_row(outcome: Outcome) -> dict[str, Any]:
         "latency_ms": round(outcome.latency * 1000),
         "error": outcome.error and outcome.error[:MAX_ERROR_LENGTH],
         "answer": outcome.answer
-        and _truncate(outcome.answer, MAX_SUCCESS_ANSWER_BYTES if outcome.succeeded else MAX_ANSWER_BYTES),
+        and _truncate(outcome.answer, MAX_SUCCESS_ANSWER_BYTES if outcome.is_success else MAX_ANSWER_BYTES),
         "internal": int(outcome.is_internal),
     }
 
 
 def _truncate(text: str, longest: int) -> str:
-    """As much of a text as fits into so many bytes of UTF-8."""
+    """Cut `text` to at most `longest` bytes of UTF-8, without splitting a character."""
     return text.encode()[:longest].decode(errors="ignore")
 
 
 def _build_delivery_row(outcome: Outcome, now: float) -> dict[str, Any]:
     delivery, attempts = outcome.delivery, outcome.delivery.attempts + 1
     state, due_at = "succeeded", None
-    if not outcome.succeeded:
-        seconds = (
-            None
-            if outcome.lasting or delivery.resent or outcome.status == 410
-            else _calculate_delay(outcome, attempts, now)
-        )
+    if not outcome.is_success:
+        seconds = None
+        if not (outcome.is_permanent or delivery.resent or outcome.status == 410):
+            retry_after = outcome.retry_after if outcome.status in SLOW_DOWN_STATUSES else None
+            seconds = calculate_retry_delay(attempts, retry_after, slow=outcome.stops_round, now=now)
         state, due_at = ("failed", None) if seconds is None else ("pending", format_instant(now + seconds))
     return {
         "id": delivery.id,
@@ -169,31 +171,26 @@ def _build_delivery_row(outcome: Outcome, now: float) -> dict[str, Any]:
     }
 
 
-def _calculate_delay(outcome: Outcome, attempts: int, now: float) -> float | None:
-    asked = outcome.retry_after if outcome.status in SLOW_DOWN_STATUSES else None
-    return calculate_retry_delay(attempts, asked, slow=outcome.halts, now=now)
-
-
 def _judge_endpoint(endpoint: Endpoint, outcomes: Sequence[Outcome], now: float) -> dict[str, Any]:
-    """What a round says of its endpoint: well, resting, or disabled."""
-    found = {**{name: getattr(endpoint, name) for name in _JUDGED_COLUMNS}, "rests_until": None}
-    tried = [outcome for outcome in outcomes if not outcome.lasting]
-    if any(outcome.status == 410 for outcome in tried):
-        return found | _disable_endpoint(endpoint, "gone", now)
-    if any(outcome.succeeded for outcome in tried):
-        found |= {"failing_since": None, "failures": 0}
-    elif tried:
-        found["failing_since"] = since = endpoint.failing_since or tried[0].at
+    """Return the endpoint's state after a round: healthy, resting, or disabled."""
+    state = {**{name: getattr(endpoint, name) for name in _JUDGED_COLUMNS}, "rests_until": None}
+    attempts = [outcome for outcome in outcomes if not outcome.is_permanent]
+    if any(outcome.status == 410 for outcome in attempts):
+        return state | _disable_endpoint(endpoint, "gone", now)
+    if any(outcome.is_success for outcome in attempts):
+        state |= {"failing_since": None, "failures": 0}
+    elif attempts:
+        state["failing_since"] = since = endpoint.failing_since or attempts[0].at
         if now - datetime.fromisoformat(since).timestamp() >= DISABLE_AFTER_SECONDS:
-            return found | _disable_endpoint(endpoint, "failing", now)
-        found |= _open_circuit(endpoint, len(tried), now)
-    if any(outcome.halts for outcome in tried):
-        found["rests_until"] = max(format_instant(now + SLOW_DOWN_SECONDS), found["rests_until"] or "")
-    return found
+            return state | _disable_endpoint(endpoint, "failing", now)
+        state |= _open_circuit(endpoint, len(attempts), now)
+    if any(outcome.stops_round for outcome in attempts):
+        state["rests_until"] = max(format_instant(now + SLOW_DOWN_SECONDS), state["rests_until"] or "")
+    return state
 
 
 def _open_circuit(endpoint: Endpoint, failed: int, now: float) -> dict[str, Any]:
-    """How long an endpoint rests after a round that failed whole: not at all after a few failures."""
+    """Let an endpoint rest after a round in which every attempt failed, unless it was the first and a small one."""
     if not endpoint.failures and failed < CIRCUIT_BREAKER_FAILURES:
         return {}
     rest = min(MIN_REST_SECONDS * 2**endpoint.failures, MAX_REST_SECONDS)
@@ -206,7 +203,7 @@ def _disable_endpoint(endpoint: Endpoint, reason: str, now: float) -> dict[str, 
 
 
 def _record_disabled_event(session: Session, endpoint: Endpoint, changes: Mapping[str, Any]) -> None:
-    """Say in the feed that nothing more is sent there; the log has it once that is committed."""
+    """Record that the endpoint was disabled; the log line follows the commit."""
     reason = changes["disabled_reason"]
     document = {"webhook": endpoint.id, "url": endpoint.url, "enabled": False, "disabled_reason": reason}
     actor = Actor(Principal(WORKER_SUBJECT, endpoint.partner_id))

@@ -8,38 +8,38 @@ from typing import Any
 
 from ..database.ids import format_instant
 from ..database.session import Session, Storage
+from .fairness import EndpointKey
 from .statements import DeliverySQL
 
 _BATCH_SIZE = 1000
-EndpointKey = tuple[str, str]
 
 
 def remove_old_deliveries(storage: Storage, days: int) -> int:
-    """Remove the deliveries of more than `days` ago; returns how many."""
+    """Remove deliveries created more than `days` ago, in batches. Return their number."""
     count, last = 0, ("", "")
     before = format_instant(storage.clock(), days=-days)
     while endpoints := storage.read(partial(_list_endpoints, after=last)):
         for last in endpoints:
-            while old := storage.read(partial(_list_old_deliveries, endpoint=last, before=before)):
-                storage.transaction(partial(_remove_deliveries, keys=old))
-                count += len(old)
+            while keys := storage.read(partial(_list_old_deliveries, endpoint=last, before=before)):
+                storage.transaction(partial(_remove_deliveries, keys=keys))
+                count += len(keys)
     return count
 
 
 def erase_answers(storage: Storage, partner: str, tenant_id: str) -> int:
-    """Erase what receivers answered to deliveries about a tenant of `partner`; returns how many those are."""
+    """Erase the stored responses to deliveries about a tenant of `partner`. Return the number of these deliveries."""
     count, last = 0, "00000000-0000-0000-0000-000000000000"
-    while found := storage.read(partial(_list_tenant_deliveries, partner=partner, tenant_id=tenant_id, after=last)):
-        storage.transaction(partial(_erase_answers, keys=found))
-        count, last = count + len(found), found[-1]["delivery_id"]
+    while keys := storage.read(partial(_list_tenant_deliveries, partner=partner, tenant_id=tenant_id, after=last)):
+        storage.transaction(partial(_erase_answers, keys=keys))
+        count, last = count + len(keys), keys[-1]["delivery_id"]
     return count
 
 
 def _list_tenant_deliveries(session: Session, partner: str, tenant_id: str, after: str) -> list[dict[str, str]]:
-    """The keys of the first deliveries about a tenant behind the one with the id `after`."""
-    wanted = {"partner_id": partner, "tenant_id": tenant_id, "after": after, "limit": _BATCH_SIZE}
-    rows = session.run(session.storage.once(DeliverySQL).of_tenant, wanted).fetchall()
-    return [{"partner_id": partner, "delivery_id": one} for (one,) in rows]
+    """Return the keys of the next batch of deliveries about a tenant, after the delivery with the id `after`."""
+    parameters = {"partner_id": partner, "tenant_id": tenant_id, "after": after, "limit": _BATCH_SIZE}
+    rows = session.run(session.storage.once(DeliverySQL).select_by_tenant, parameters).fetchall()
+    return [{"partner_id": partner, "delivery_id": id} for (id,) in rows]
 
 
 def _erase_answers(session: Session, keys: Sequence[dict[str, str]]) -> None:
@@ -47,20 +47,20 @@ def _erase_answers(session: Session, keys: Sequence[dict[str, str]]) -> None:
 
 
 def _list_endpoints(session: Session, after: EndpointKey) -> list[EndpointKey]:
-    """Those that anything was ever delivered to, by partner and id."""
-    wanted: dict[str, Any] = {"partner_id": after[0], "id": after[1] or None, "limit": _BATCH_SIZE}
-    found: list[EndpointKey] = session.run(session.storage.once(DeliverySQL).endpoints, wanted).fetchall()
-    return found
+    """Return the next batch of endpoints, by partner and id, after the endpoint `after`."""
+    parameters: dict[str, Any] = {"partner_id": after[0], "id": after[1] or None, "limit": _BATCH_SIZE}
+    rows: list[EndpointKey] = session.run(session.storage.once(DeliverySQL).select_endpoints, parameters).fetchall()
+    return rows
 
 
 def _list_old_deliveries(session: Session, endpoint: EndpointKey, before: str) -> list[dict[str, str]]:
-    """The keys of an endpoint's first old deliveries."""
-    wanted = {"partner_id": endpoint[0], "id": endpoint[1], "before": before, "limit": _BATCH_SIZE}
-    rows = session.run(session.storage.once(DeliverySQL).old, wanted).fetchall()
-    return [{"partner_id": endpoint[0], "delivery_id": one} for (one,) in rows]
+    """Return the keys of a batch of an endpoint's deliveries created before the instant `before`."""
+    parameters = {"partner_id": endpoint[0], "id": endpoint[1], "before": before, "limit": _BATCH_SIZE}
+    rows = session.run(session.storage.once(DeliverySQL).select_old, parameters).fetchall()
+    return [{"partner_id": endpoint[0], "delivery_id": id} for (id,) in rows]
 
 
 def _remove_deliveries(session: Session, keys: Sequence[dict[str, str]]) -> None:
     sql = session.storage.once(DeliverySQL)
-    session.run_many(sql.remove_attempts, keys)
-    session.run_many(sql.remove, keys)
+    session.run_many(sql.delete_attempts, keys)
+    session.run_many(sql.delete, keys)

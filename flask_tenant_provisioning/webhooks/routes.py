@@ -48,35 +48,35 @@ from .schemas import (
 WEBHOOKS_PATH = "/webhooks"
 WEBHOOK_PATH = f"{WEBHOOKS_PATH}/<webhook_id>"
 DELIVERY_PATH = "/deliveries/<delivery_id>"
-#: The problems that writes to an endpoint have in common.
+#: The problems common to all writes to an endpoint.
 WRITE_PROBLEMS = (*PRECONDITION_PROBLEMS, WebhookNotFound)
 
 
 def parse_webhook_id(webhook_id: str) -> str:
-    """An endpoint's id in its canonical form. Raises `WebhookNotFound` for what cannot be one."""
+    """Return an endpoint's id in canonical form. Raises `WebhookNotFound` if it is not a UUID."""
     return parse_id(webhook_id, WebhookNotFound)
 
 
 def make_target(call: Request, webhook_id: str) -> Target:
-    """The endpoint that this write means, and the version that it expects."""
+    """Return the endpoint that a write applies to, with its check of ``If-Match``."""
     return Target(partner_scope(call), parse_webhook_id(webhook_id), make_precondition_check(call))
 
 
 def make_endpoint_result(endpoint: Endpoint) -> Result:
-    """The answer that shows an endpoint."""
+    """Make the 200 result that shows an endpoint."""
     return Result(200, models.render_endpoint(endpoint), {"ETag": format_etag(endpoint.version)})
 
 
-def make_secret_result(found: EndpointWithSecret, status: int = 200, **headers: str) -> Result:
-    """The answer that shows an endpoint with its new secret."""
-    document = {**models.render_endpoint(found.endpoint), "secret": found.secret}
-    return Result(status, document, {"ETag": format_etag(found.endpoint.version), **headers}, secret=True)
+def make_secret_result(result: EndpointWithSecret, status: int = 200, **headers: str) -> Result:
+    """Make the result that shows an endpoint and its new secret."""
+    document = {**models.render_endpoint(result.endpoint), "secret": result.secret}
+    return Result(status, document, {"ETag": format_etag(result.endpoint.version), **headers}, secret=True)
 
 
-def make_delivery_result(call: Request, found: Delivery) -> Result:
-    """The answer that shows a delivery to come."""
-    where = f"{call.mount.base()}/deliveries/{found.id}"
-    return Result(202, models.render_delivery(found), {"Location": where, "Retry-After": "1"})
+def make_delivery_result(call: Request, delivery: Delivery) -> Result:
+    """Make the 202 result that shows a scheduled delivery."""
+    location = f"{call.mount.base()}/deliveries/{delivery.id}"
+    return Result(202, models.render_delivery(delivery), {"Location": location, "Retry-After": "1"})
 
 
 routes = Routes()
@@ -92,18 +92,18 @@ routes = Routes()
     problems=(*BODY_PROBLEMS, *IDEMPOTENCY_PROBLEMS, InvalidParameter, QuotaExceeded, SecretUnavailable),
 )
 def create_webhook(call: Request) -> Response:
-    """Create an endpoint. Its `secret` is shown this once."""
-    mount, asked, body = call.mount, call.asked(create_query()), call.body(JSON)
-    owner, values = call.partner(asked), validate_new_endpoint(mount, body)
-    most = mount.settings.webhook_limit
+    """Create an endpoint. Its `secret` is shown only in this response."""
+    mount, query, body = call.mount, call.asked(create_query()), call.body(JSON)
+    partner, values = call.partner(query), validate_new_endpoint(mount.url_refusal, body)
+    quota = mount.settings.webhook_limit
     work = partial(
-        actions.create_endpoint, actor=call.actor(), keyring=mount.keyring, partner=owner, values=values, most=most
+        actions.create_endpoint, actor=call.actor(), keyring=mount.keyring, partner=partner, values=values, quota=quota
     )
 
-    def answer(made: EndpointWithSecret) -> Result:
-        return make_secret_result(made, 201, Location=f"{mount.base()}{WEBHOOKS_PATH}/{made.endpoint.id}")
+    def make_result(result: EndpointWithSecret) -> Result:
+        return make_secret_result(result, 201, Location=f"{mount.base()}{WEBHOOKS_PATH}/{result.endpoint.id}")
 
-    return execute(call, work, answer, body=body, validate_only=asked["validate_only"])
+    return execute(call, work, make_result, body=body, validate_only=query["validate_only"])
 
 
 @routes.add(
@@ -116,13 +116,13 @@ def create_webhook(call: Request) -> Response:
 )
 def list_webhooks(call: Request) -> Response:
     """List endpoints, the oldest first, a page at a time."""
-    asked = call.asked(webhook_list_query())
-    owner = asked.get("partner", partner_scope(call))
-    question = repr(("webhooks", owner))
-    after = open_cursor(call, asked, question)
-    work = partial(actions.list_endpoints, partner=owner, limit=asked["limit"], after=after)
-    found, end = call.mount.storage.read(work)
-    return render_page(call, [models.render_endpoint(one) for one in found], end, question)
+    query = call.asked(webhook_list_query())
+    partner = query.get("partner", partner_scope(call))
+    list_name = repr(("webhooks", partner))
+    after = open_cursor(call, query, list_name)
+    work = partial(actions.list_endpoints, partner=partner, limit=query["limit"], after=after)
+    endpoints, end = call.mount.storage.read(work)
+    return render_page(call, [models.render_endpoint(endpoint) for endpoint in endpoints], end, list_name)
 
 
 @routes.add(
@@ -135,13 +135,13 @@ def list_webhooks(call: Request) -> Response:
 def read_webhook(call: Request, webhook_id: str) -> Response:
     """Read an endpoint."""
     call.asked(NO_QUERY)
-    found = call.mount.storage.read(
+    endpoint = call.mount.storage.read(
         partial(actions.load_endpoint, partner=partner_scope(call), webhook_id=parse_webhook_id(webhook_id))
     )
-    answer = make_endpoint_result(found)
-    if is_not_modified(found.version):
-        return Response(status=304, headers=answer.headers)
-    return call.answer(answer.document, answer.headers)
+    result = make_endpoint_result(endpoint)
+    if is_not_modified(endpoint.version):
+        return Response(status=304, headers=result.headers)
+    return call.answer(result.document, result.headers)
 
 
 @routes.add(
@@ -155,11 +155,11 @@ def read_webhook(call: Request, webhook_id: str) -> Response:
     problems=(*BODY_PROBLEMS, *IDEMPOTENCY_PROBLEMS, *WRITE_PROBLEMS),
 )
 def patch_webhook(call: Request, webhook_id: str) -> Response:
-    """Change some fields of an endpoint (RFC 7396); `enabled` again, it gets what is pending at once."""
-    asked, body = call.asked(write_query()), call.body(MERGE_PATCH, JSON)
-    values = validate_endpoint_patch(call.mount, body)
+    """Update an endpoint (RFC 7396). Enabling it again makes its pending deliveries due."""
+    query, body = call.asked(write_query()), call.body(MERGE_PATCH, JSON)
+    values = validate_endpoint_patch(call.mount.url_refusal, body)
     work = partial(actions.update_endpoint, actor=call.actor(), target=make_target(call, webhook_id), values=values)
-    return execute(call, work, make_endpoint_result, body=body, validate_only=asked["validate_only"])
+    return execute(call, work, make_endpoint_result, body=body, validate_only=query["validate_only"])
 
 
 @routes.add(
@@ -171,10 +171,10 @@ def patch_webhook(call: Request, webhook_id: str) -> Response:
     problems=WRITE_PROBLEMS,
 )
 def delete_webhook(call: Request, webhook_id: str) -> Response:
-    """Delete an endpoint with everything that was delivered to it or waits to be."""
-    asked = call.asked(write_query())
+    """Delete an endpoint with all of its deliveries, pending ones included."""
+    query = call.asked(write_query())
     work = partial(actions.delete_endpoint, actor=call.actor(), target=make_target(call, webhook_id))
-    return execute(call, work, lambda _none: Result(204, None, {}), validate_only=asked["validate_only"])
+    return execute(call, work, lambda _none: Result(204, None, {}), validate_only=query["validate_only"])
 
 
 @routes.add(
@@ -188,18 +188,15 @@ def delete_webhook(call: Request, webhook_id: str) -> Response:
     problems=(*BODY_PROBLEMS, *IDEMPOTENCY_PROBLEMS, *WRITE_PROBLEMS, SecretUnavailable),
 )
 def rotate_webhook_secret(call: Request, webhook_id: str) -> Response:
-    """Give an endpoint a new secret, shown this once; the one before signs too for `overlap_hours`."""
-    asked, body = call.asked(write_query()), call.optional_body(JSON)
+    """Rotate an endpoint's secret. The new one is shown this once; the old one also signs for `overlap_hours`."""
+    query, body = call.asked(write_query()), call.optional_body(JSON)
     hours = load(rotation_input(), body)["overlap_hours"]
-    meant, keyring = make_target(call, webhook_id), call.mount.keyring
-    work = partial(actions.rotate_secret, actor=call.actor(), target=meant, keyring=keyring, overlap_hours=hours)
-    return execute(call, work, make_secret_result, body=body, validate_only=asked["validate_only"])
+    target, keyring = make_target(call, webhook_id), call.mount.keyring
+    work = partial(actions.rotate_secret, actor=call.actor(), target=target, keyring=keyring, overlap_hours=hours)
+    return execute(call, work, make_secret_result, body=body, validate_only=query["validate_only"])
 
 
-delivery_routes = Routes()
-
-
-@delivery_routes.add(
+@routes.add(
     "POST",
     f"{WEBHOOK_PATH}/test",
     permissions=("webhook:manage",),
@@ -208,17 +205,17 @@ delivery_routes = Routes()
     problems=(*IDEMPOTENCY_PROBLEMS, InvalidParameter, WebhookNotFound, WebhookDisabled),
 )
 def test_webhook(call: Request, webhook_id: str) -> Response:
-    """Send an endpoint an event of type `webhook.test`, once."""
-    asked = call.asked(write_query())
+    """Send a test event of type `webhook.test`, in one attempt."""
+    query = call.asked(write_query())
     work = partial(
         delivery_actions.send_test_event,
         actor=call.actor(),
         target=Target(partner_scope(call), parse_webhook_id(webhook_id)),
     )
-    return execute(call, work, partial(make_delivery_result, call), validate_only=asked["validate_only"])
+    return execute(call, work, partial(make_delivery_result, call), validate_only=query["validate_only"])
 
 
-@delivery_routes.add(
+@routes.add(
     "POST",
     f"{WEBHOOK_PATH}/recover",
     permissions=("webhook:manage",),
@@ -228,23 +225,23 @@ def test_webhook(call: Request, webhook_id: str) -> Response:
     problems=(*BODY_PROBLEMS, *IDEMPOTENCY_PROBLEMS, InvalidParameter, WebhookNotFound, WebhookDisabled),
 )
 def recover_webhook(call: Request, webhook_id: str) -> Response:
-    """Send an endpoint whatever happened since some moment and did not reach it."""
-    asked, body = call.asked(write_query()), call.body(JSON)
+    """Resend the events since a point in time that were not delivered to an endpoint."""
+    query, body = call.asked(write_query()), call.body(JSON)
     since: str = load(recovery_input(), body)["since"]
     work = partial(
         delivery_actions.recover, target=Target(partner_scope(call), parse_webhook_id(webhook_id)), since=since
     )
 
-    def answer(found: tuple[Endpoint, int]) -> Result:
-        endpoint, count = found
-        where = f"{call.mount.base()}{WEBHOOKS_PATH}/{endpoint.id}/deliveries"
+    def make_result(result: tuple[Endpoint, int]) -> Result:
+        endpoint, count = result
+        location = f"{call.mount.base()}{WEBHOOKS_PATH}/{endpoint.id}/deliveries"
         document = {"webhook": endpoint.id, "since": shown_instant(since), "deliveries": count}
-        return Result(202, document, {"Location": where, "Retry-After": "1"})
+        return Result(202, document, {"Location": location, "Retry-After": "1"})
 
-    return execute(call, work, answer, body=body, validate_only=asked["validate_only"])
+    return execute(call, work, make_result, body=body, validate_only=query["validate_only"])
 
 
-@delivery_routes.add(
+@routes.add(
     "GET",
     f"{WEBHOOK_PATH}/deliveries",
     permissions=("webhook:read",),
@@ -254,22 +251,22 @@ def recover_webhook(call: Request, webhook_id: str) -> Response:
 )
 def list_deliveries(call: Request, webhook_id: str) -> Response:
     """List an endpoint's deliveries, the newest first, a page at a time."""
-    asked, id = call.asked(delivery_list_query()), parse_webhook_id(webhook_id)
-    question = repr(("deliveries", partner_scope(call), id, asked.get("state")))
-    after = open_cursor(call, asked, question)
+    query, id = call.asked(delivery_list_query()), parse_webhook_id(webhook_id)
+    list_name = repr(("deliveries", partner_scope(call), id, query.get("state")))
+    after = open_cursor(call, query, list_name)
     work = partial(
         delivery_actions.list_deliveries,
         partner=partner_scope(call),
         webhook_id=id,
-        state=asked.get("state"),
-        limit=asked["limit"],
+        state=query.get("state"),
+        limit=query["limit"],
         after=after,
     )
-    found, end = call.mount.storage.read(work)
-    return render_page(call, [models.render_delivery(one) for one in found], end, question)
+    deliveries, end = call.mount.storage.read(work)
+    return render_page(call, [models.render_delivery(delivery) for delivery in deliveries], end, list_name)
 
 
-@delivery_routes.add(
+@routes.add(
     "GET",
     DELIVERY_PATH,
     permissions=("webhook:read",),
@@ -277,17 +274,17 @@ def list_deliveries(call: Request, webhook_id: str) -> Response:
     problems=(InvalidParameter, DeliveryNotFound),
 )
 def read_delivery(call: Request, delivery_id: str) -> Response:
-    """Read a delivery with each attempt at it."""
+    """Read a delivery with its attempts."""
     call.asked(NO_QUERY)
-    wanted = parse_id(delivery_id, DeliveryNotFound)
-    found, history = call.mount.storage.read(
-        partial(delivery_actions.load_delivery_history, partner=partner_scope(call), delivery_id=wanted)
+    id = parse_id(delivery_id, DeliveryNotFound)
+    delivery, attempts = call.mount.storage.read(
+        partial(delivery_actions.load_delivery_history, partner=partner_scope(call), delivery_id=id)
     )
-    show = partial(models.render_attempt, shows_internal=call.principal.sees_every_partner)
-    return call.answer({**models.render_delivery(found), "history": [show(one) for one in history]})
+    render = partial(models.render_attempt, shows_internal=call.principal.sees_every_partner)
+    return call.answer({**models.render_delivery(delivery), "history": [render(attempt) for attempt in attempts]})
 
 
-@delivery_routes.add(
+@routes.add(
     "POST",
     f"{DELIVERY_PATH}/redeliver",
     permissions=("webhook:manage",),
@@ -296,8 +293,8 @@ def read_delivery(call: Request, delivery_id: str) -> Response:
     problems=(*IDEMPOTENCY_PROBLEMS, InvalidParameter, DeliveryNotFound, WebhookDisabled),
 )
 def redeliver_delivery(call: Request, delivery_id: str) -> Response:
-    """Attempt a delivery once more, and only once; one that is pending keeps its further attempts."""
-    asked = call.asked(write_query())
-    wanted = parse_id(delivery_id, DeliveryNotFound)
-    work = partial(delivery_actions.redeliver, partner=partner_scope(call), delivery_id=wanted)
-    return execute(call, work, partial(make_delivery_result, call), validate_only=asked["validate_only"])
+    """Redeliver: make one more attempt. A pending delivery keeps its scheduled attempts."""
+    query = call.asked(write_query())
+    id = parse_id(delivery_id, DeliveryNotFound)
+    work = partial(delivery_actions.redeliver, partner=partner_scope(call), delivery_id=id)
+    return execute(call, work, partial(make_delivery_result, call), validate_only=query["validate_only"])

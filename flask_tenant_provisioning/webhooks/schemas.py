@@ -1,13 +1,14 @@
-"""Schemas of webhook endpoints and deliveries, their query parameters, and validation of what clients send."""
+"""Schemas of webhook endpoints and deliveries, their query parameters, and the validation of request bodies."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from marshmallow import fields, validate
 
 from ..errors import Fault
-from ..mount import Api, Mount
+from ..mount import Api
 from ..validation import (
     NOT_TEXT,
     NULL,
@@ -24,23 +25,24 @@ from ..validation import (
 )
 from ..web.pagination import PageSizeField
 from ..web.parameters import ChoiceField, InstantField, QuerySchema
+from .client.ssrf import MAX_URL_LENGTH
 from .fanout import EVENT_TYPES, has_no_match, is_glob
 
-MAX_URL_LENGTH = 2048
 MAX_GLOBS = 50
+FindRefusal = Callable[[str], str | None]
 SIGNING_SCHEMES = ("v1", "v1a")
 _ERROR_MESSAGES = {"required": [REQUIRED], "null": [NULL]}
 
 
 class UrlField(TextField):
-    """Where webhooks are sent. Whether they may be sent there is the guard's business."""
+    """The URL that webhooks are sent to. The SSRF guard checks it separately."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(shortest=1, longest=MAX_URL_LENGTH, **options)
 
 
 class GlobsField(fields.Field):  # type: ignore[type-arg]
-    """Globs over types of events, each once: `*`, `tenant.*`, `tenant.created`, `*.deleted`."""
+    """Event types or globs such as `*`, `tenant.*`, `tenant.created`, `*.deleted`; duplicates are dropped."""
 
     default_error_messages = _ERROR_MESSAGES  # type: ignore[assignment]
 
@@ -54,7 +56,7 @@ class GlobsField(fields.Field):  # type: ignore[type-arg]
 
 
 class SigningField(TextField):
-    """How webhooks are signed: `v1` is HMAC-SHA256, `v1a` Ed25519."""
+    """The signature scheme: `v1` is HMAC-SHA256, `v1a` is Ed25519."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(longest=10, **options)
@@ -66,7 +68,7 @@ class SigningField(TextField):
 
 
 class BooleanField(fields.Field):  # type: ignore[type-arg]
-    """True or false."""
+    """A boolean."""
 
     default_error_messages = _ERROR_MESSAGES  # type: ignore[assignment]
 
@@ -77,18 +79,18 @@ class BooleanField(fields.Field):  # type: ignore[type-arg]
 
 
 class HoursField(WholeNumberField):
-    """A whole number of hours, `most` at most."""
+    """A whole number of hours from 0 to `most`."""
 
 
 class SinceField(TextField):
-    """A point in time, RFC 3339 with an offset."""
+    """A point in time in RFC 3339 form with a UTC offset."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(longest=64, **options)
 
     def accept(self, value: str) -> str:
-        found: str = InstantField().deserialize(value)
-        return found
+        instant: str = InstantField().deserialize(value)
+        return instant
 
 
 def _find_glob_fault(glob: Any) -> Fault | None:
@@ -103,12 +105,12 @@ def _find_glob_fault(glob: Any) -> Fault | None:
 
 DELIVERY_STATES = ("pending", "succeeded", "failed")
 DISABLED_REASONS = ("gone", "failing")
-#: Hours for which a replaced secret signs too, unless the caller says otherwise, and at most.
+#: The default and the maximum number of hours for which a replaced secret keeps signing.
 DEFAULT_OVERLAP_HOURS, MAX_OVERLAP_HOURS = 24, 168
 
 
 class WebhookSchema(StrictSchema):
-    """An endpoint of a partner. `disabled_reason` is null where a person disabled it."""
+    """A webhook endpoint of a partner. `disabled_reason` is null unless the endpoint was disabled automatically."""
 
     webhook = fields.UUID(dump_only=True)
     partner = fields.String(dump_only=True)
@@ -120,7 +122,9 @@ class WebhookSchema(StrictSchema):
     disabled_reason = fields.String(dump_only=True, allow_none=True, validate=validate.OneOf(DISABLED_REASONS))
     failing_since = fields.AwareDateTime(dump_only=True, allow_none=True)
     public_key = fields.String(
-        dump_only=True, allow_none=True, metadata={"description": "What verifies `v1a` signatures; null for `v1`."}
+        dump_only=True,
+        allow_none=True,
+        metadata={"description": "The public key that verifies `v1a` signatures; null for `v1`."},
     )
     version = fields.Integer(dump_only=True)
     created_at = fields.AwareDateTime(dump_only=True)
@@ -128,13 +132,13 @@ class WebhookSchema(StrictSchema):
 
 
 class WebhookRevisionSchema(WebhookSchema):
-    """The same, once it is there: the way of signing stays."""
+    """The changes to an existing endpoint; `signing` cannot be changed."""
 
     signing = SigningField(dump_only=True)
 
 
 class WebhookSecretSchema(WebhookSchema):
-    """An endpoint with its new secret, which is never shown again; null for `v1a`, whose `public_key` is no secret."""
+    """An endpoint with its new secret, which is never shown again; null for `v1a`, which has a `public_key` instead."""
 
     secret = fields.String(dump_only=True, allow_none=True)
 
@@ -147,19 +151,19 @@ class WebhookPageSchema(StrictSchema):
 
 
 class RotationSchema(StrictSchema):
-    """How long the secret that is replaced signs too, in hours."""
+    """The number of hours for which the replaced secret keeps signing."""
 
     overlap_hours = HoursField(most=MAX_OVERLAP_HOURS, load_default=DEFAULT_OVERLAP_HOURS)
 
 
 class RecoverySchema(StrictSchema):
-    """From when on events are sent again; 14 days ago at most."""
+    """The time from which events are recovered, at most 14 days ago."""
 
     since = SinceField(required=True)
 
 
 class RecoveredSchema(StrictSchema):
-    """How many `deliveries` were made of events since then."""
+    """The number of `deliveries` created for events since that time."""
 
     webhook = fields.UUID()
     since = fields.AwareDateTime()
@@ -167,7 +171,7 @@ class RecoveredSchema(StrictSchema):
 
 
 class DeliverySchema(StrictSchema):
-    """One event on its way to one endpoint. `event` is the `webhook-id` of each of the `attempts`."""
+    """The delivery of one event to one endpoint. `event` is sent as `webhook-id` with every attempt."""
 
     delivery = fields.UUID()
     webhook = fields.UUID()
@@ -176,17 +180,17 @@ class DeliverySchema(StrictSchema):
     tenant = fields.UUID(allow_none=True)
     state = fields.String(validate=validate.OneOf(DELIVERY_STATES))
     attempts = fields.Integer()
-    resent = fields.Boolean(metadata={"description": "Sent by hand: attempted once."})
+    resent = fields.Boolean(metadata={"description": "Whether it was requested by hand and is attempted once."})
     next_attempt_at = fields.AwareDateTime(allow_none=True)
     created_at = fields.AwareDateTime()
     finished_at = fields.AwareDateTime(allow_none=True)
 
 
 class AttemptSchema(StrictSchema):
-    """One request: its `status` and the beginning of the `answer`, or the `error` that there was instead.
+    """One attempt of a delivery: the `status` and the beginning of the response (`answer`), or an `error`.
 
-    Of an answer 8 KiB are kept, of a successful one 1 KiB. It is null where none came, where its tenant has been
-    purged, and for all but administrators where a server in the operator's own network gave it.
+    `answer` holds up to 8 KiB of a response, 1 KiB of a successful one. It is null if there was no response, if the
+    tenant has been purged, and for non-administrators if a server in an internal network sent it.
     """
 
     number = fields.Integer()
@@ -198,7 +202,7 @@ class AttemptSchema(StrictSchema):
 
 
 class DeliveryHistorySchema(DeliverySchema):
-    """A delivery with each attempt at it."""
+    """A delivery with its attempts."""
 
     history = fields.List(fields.Nested(AttemptSchema))
 
@@ -214,22 +218,22 @@ _NEW, _REVISION, _ROTATION, _RECOVERY = WebhookSchema(), WebhookRevisionSchema()
 
 
 def webhook_input(_api: Api | None = None) -> WebhookSchema:
-    """The schema of a new endpoint; made once."""
+    """Return the shared schema of a new endpoint."""
     return _NEW
 
 
 def revision_input(_api: Api | None = None) -> WebhookRevisionSchema:
-    """The schema of a change to an endpoint; made once."""
+    """Return the shared schema of a change to an endpoint."""
     return _REVISION
 
 
 def rotation_input(_api: Api | None = None) -> RotationSchema:
-    """The schema of a rotation; made once."""
+    """Return the shared schema of a rotation."""
     return _ROTATION
 
 
 def recovery_input(_api: Api | None = None) -> RecoverySchema:
-    """The schema of a recovery; made once."""
+    """Return the shared schema of a recovery."""
     return _RECOVERY
 
 
@@ -237,7 +241,7 @@ DEFAULT_PAGE_SIZE = 50
 
 
 class WebhookListQuery(QuerySchema):
-    """What `GET /webhooks` can be asked; an administrator may name the partner."""
+    """The query parameters of `GET /webhooks`; an administrator may name the partner."""
 
     partner = PartnerIdField()
     limit = PageSizeField(load_default=DEFAULT_PAGE_SIZE)
@@ -245,7 +249,7 @@ class WebhookListQuery(QuerySchema):
 
 
 class DeliveryListQuery(QuerySchema):
-    """What a list of deliveries can be asked."""
+    """The query parameters of a list of deliveries."""
 
     state = ChoiceField(*DELIVERY_STATES)
     limit = PageSizeField(load_default=DEFAULT_PAGE_SIZE)
@@ -256,38 +260,39 @@ _WEBHOOKS, _DELIVERIES = WebhookListQuery(), DeliveryListQuery()
 
 
 def webhook_list_query(_api: Api | None = None) -> WebhookListQuery:
-    """The schema of `GET /webhooks`'s parameters; made once."""
+    """Return the shared schema of the query parameters of `GET /webhooks`."""
     return _WEBHOOKS
 
 
 def delivery_list_query(_api: Api | None = None) -> DeliveryListQuery:
-    """The schema of the parameters of a list of deliveries; made once."""
+    """Return the shared schema of the query parameters of a list of deliveries."""
     return _DELIVERIES
 
 
-def validate_new_endpoint(mount: Mount, body: Any) -> dict[str, Any]:
-    """The valid values of a new endpoint. Raises `InvalidInput` that lists everything wrong with it.
+def validate_new_endpoint(find_refusal: FindRefusal, body: Any) -> dict[str, Any]:
+    """Validate the body of a new endpoint and return its values. Raises `InvalidInput` with every error found.
 
-    This looks the URL's name up, so it is no part of a unit of work.
+    `find_refusal` returns the reason why a URL is refused, or None. It resolves the host name, so this function must
+    run outside a transaction.
     """
-    return _validate_endpoint(mount, webhook_input(), body, partial=False)
+    return _validate_endpoint(find_refusal, webhook_input(), body, partial=False)
 
 
-def validate_endpoint_patch(mount: Mount, body: Any) -> dict[str, Any]:
-    """The values that a merge patch (RFC 7396) gives an endpoint; as `load_webhook`."""
-    return _validate_endpoint(mount, revision_input(), body, partial=True)
+def validate_endpoint_patch(find_refusal: FindRefusal, body: Any) -> dict[str, Any]:
+    """Validate a merge patch (RFC 7396) of an endpoint and return its values. As `validate_new_endpoint` otherwise."""
+    return _validate_endpoint(find_refusal, revision_input(), body, partial=True)
 
 
-def _validate_endpoint(mount: Mount, schema: StrictSchema, body: Any, *, partial: bool) -> dict[str, Any]:
-    values, _ = run_all(lambda: load(schema, body, partial=partial), lambda: _validate_url(mount, body))
+def _validate_endpoint(find_refusal: FindRefusal, schema: StrictSchema, body: Any, *, partial: bool) -> dict[str, Any]:
+    values, _ = run_all(lambda: load(schema, body, partial=partial), lambda: _validate_url(find_refusal, body))
     return values
 
 
-def _validate_url(mount: Mount, body: Any) -> dict[str, Any]:
-    """Raise `InvalidInput` where there is a URL that no webhook may be sent to."""
+def _validate_url(find_refusal: FindRefusal, body: Any) -> dict[str, Any]:
+    """Raise `InvalidInput` if the body has a URL that the SSRF guard refuses."""
     url = body.get("url") if isinstance(body, dict) else None
     if isinstance(url, str) and 1 <= len(url) <= MAX_URL_LENGTH and "\0" not in url:
-        reason = mount.url_refusal(url)
+        reason = find_refusal(url)
         if reason is not None:
             raise make_invalid_input([make_entry(Fault("refused-url", reason), "url")])
     return {}

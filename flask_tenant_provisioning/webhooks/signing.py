@@ -1,4 +1,4 @@
-"""Signatures of webhooks, and the secrets that make and check them (Standard Webhooks 1.0.0).
+"""Webhook signatures, and the secrets that create and verify them (Standard Webhooks 1.0.0).
 
 ======  ===========  ================================================================  ========================
 scheme  algorithm    signs                                                             verifies
@@ -24,18 +24,19 @@ from ..encoding import decode_base64, encode_base64
 Scheme = Literal["v1", "v1a"]
 
 SHARED_PREFIX, PRIVATE_PREFIX, PUBLIC_PREFIX = "whsec_", "whsk_", "whpk_"
-#: An id: printable ASCII but for the space and comma of header lists and the dot of the signed content.
+#: The allowed ids: printable ASCII without space and comma, which separate header lists, and without the dot, which
+#: separates the parts of the signed content.
 ID_PATTERN = re.compile(r"[!-+\-/-~]{1,256}")
 _TIMESTAMP_END = 10**12
 _SEED_BYTES = 32
 
 
 class InvalidSecret(ValueError):
-    """A text is no secret of the wanted kind; the message says why, and holds nothing of the text."""
+    """The text is not a secret of the required kind. The message gives the reason and contains nothing of the text."""
 
 
 class SharedSecret:
-    """What sender and receiver both know (``v1``)."""
+    """The secret that sender and receiver share (``v1``)."""
 
     scheme: Scheme = "v1"
 
@@ -45,16 +46,16 @@ class SharedSecret:
         self._raw = raw
 
     def sign(self, content: bytes) -> str:
-        """The signature of `content`, in base64."""
+        """Return the signature of `content` in base64."""
         return encode_base64(hmac.digest(self._raw, content, "sha256"))
 
     def matches(self, content: bytes, signature: str) -> bool:
-        """Whether `signature` is that of `content`; compared in constant time."""
+        """Return whether `signature` is the signature of `content`, compared in constant time."""
         return hmac.compare_digest(self.sign(content).encode(), signature.encode())
 
 
 class PublicKey:
-    """What anybody may verify with (``v1a``)."""
+    """The key that verifies signatures and is not secret (``v1a``)."""
 
     scheme: Scheme = "v1a"
 
@@ -64,7 +65,7 @@ class PublicKey:
         self._key = Ed25519PublicKey.from_public_bytes(raw)
 
     def matches(self, content: bytes, signature: str) -> bool:
-        """Whether `signature` is one of `content` (RFC 8032 §5.1.7)."""
+        """Return whether `signature` is a valid signature of `content` (RFC 8032 §5.1.7)."""
         try:
             self._key.verify(decode_base64(signature), content)
         except (InvalidSignature, ValueError):
@@ -73,7 +74,7 @@ class PublicKey:
 
 
 class PrivateKey:
-    """What the sender alone knows (``v1a``); `raw` is its seed and the public key."""
+    """The key that only the sender knows (``v1a``); `raw` is the seed followed by the public key."""
 
     scheme: Scheme = "v1a"
 
@@ -85,7 +86,7 @@ class PrivateKey:
             raise InvalidSecret(f"The public half of a {PRIVATE_PREFIX} key belongs to another seed.")
 
     def sign(self, content: bytes) -> str:
-        """The signature of `content`, in base64."""
+        """Return the signature of `content` in base64."""
         return encode_base64(self._key.sign(content))
 
 
@@ -94,7 +95,7 @@ VerifyingKey = SharedSecret | PublicKey
 
 
 def new_secret(scheme: Scheme = "v1", random: Callable[[int], bytes] = os.urandom) -> str:
-    """A new secret to sign with: ``whsec_…`` of 32 bytes for ``v1``, ``whsk_…`` for ``v1a``."""
+    """Generate a signing secret: ``whsec_…`` with 32 bytes for ``v1``, ``whsk_…`` for ``v1a``."""
     raw = random(32)
     if scheme == "v1":
         return SHARED_PREFIX + encode_base64(raw)
@@ -104,29 +105,29 @@ def new_secret(scheme: Scheme = "v1", random: Callable[[int], bytes] = os.urando
 
 
 def for_receiver(secret: str) -> str:
-    """What the receiver verifies with: a ``whsec_`` as it is, of a ``whsk_`` the ``whpk_``. Raises `InvalidSecret`."""
+    """Return the receiver's secret: a ``whsec_`` unchanged, the ``whpk_`` of a ``whsk_``. Raises `InvalidSecret`."""
     prefix, raw = _split_secret(secret, SHARED_PREFIX, PRIVATE_PREFIX)
     signing_key(secret)
     return secret if prefix == SHARED_PREFIX else PUBLIC_PREFIX + encode_base64(raw[_SEED_BYTES:])
 
 
 def signing_key(secret: str) -> SigningKey:
-    """The key in a ``whsec_`` or ``whsk_`` text, made once for many signatures. Raises `InvalidSecret`."""
+    """Parse a ``whsec_`` or ``whsk_`` text into a key that can be reused. Raises `InvalidSecret`."""
     prefix, raw = _split_secret(secret, SHARED_PREFIX, PRIVATE_PREFIX)
     return SharedSecret(raw) if prefix == SHARED_PREFIX else PrivateKey(raw)
 
 
 def parse_verifying_key(secret: str) -> VerifyingKey:
-    """The key in a ``whsec_`` or ``whpk_`` text. Raises `InvalidSecret`."""
+    """Parse a ``whsec_`` or ``whpk_`` text into a key. Raises `InvalidSecret`."""
     prefix, raw = _split_secret(secret, SHARED_PREFIX, PUBLIC_PREFIX)
     return SharedSecret(raw) if prefix == SHARED_PREFIX else PublicKey(raw)
 
 
 def sign(keys: Sequence[SigningKey], id: str, timestamp: int, body: bytes) -> str:
-    """The header ``webhook-signature``: a signature by each key, the newest first while a secret is rotated.
+    """Return the value of the header ``webhook-signature``: one signature per key, in the order of `keys`.
 
-    `id` is the delivery's, the same at every attempt; `timestamp` the second of this attempt (since 1970); `body` the
-    very bytes that are sent. Raises `TypeError` or `ValueError` for what no receiver could verify.
+    `id` is the event's id, the same for every attempt. `timestamp` is the time of this attempt in seconds since 1970.
+    `body` is the exact request body. Raises `TypeError` or `ValueError` for arguments that no receiver could verify.
     """
     if not keys:
         raise ValueError("There is no key to sign with.")
@@ -141,17 +142,17 @@ def sign(keys: Sequence[SigningKey], id: str, timestamp: int, body: bytes) -> st
 
 
 def build_signed_content(id: str, timestamp: int, body: bytes) -> bytes:
-    """The bytes that are signed."""
+    """Build the bytes that are signed."""
     return b"%b.%d.%b" % (id.encode(), timestamp, body)
 
 
 def _split_secret(secret: str, *prefixes: str) -> tuple[str, bytes]:
-    wanted = " or ".join(prefixes)
+    expected = " or ".join(prefixes)
     if not isinstance(secret, str):
-        raise InvalidSecret(f"A secret is a text that begins with {wanted}, not {type(secret).__name__}.")
+        raise InvalidSecret(f"A secret is a text that begins with {expected}, not {type(secret).__name__}.")
     prefix = next((prefix for prefix in prefixes if secret.startswith(prefix)), None)
     if prefix is None:
-        raise InvalidSecret(f"A secret for this purpose begins with {wanted}.")
+        raise InvalidSecret(f"A secret for this purpose begins with {expected}.")
     try:
         return prefix, decode_base64(secret.removeprefix(prefix))
     except ValueError:

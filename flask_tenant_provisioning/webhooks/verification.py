@@ -1,4 +1,4 @@
-"""What a receiver does with a webhook before it believes a word of it (Standard Webhooks 1.0.0)."""
+"""Verification of a received webhook: headers, timestamp, signature, body (Standard Webhooks 1.0.0)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HEADER_PATTERNS = {
 
 
 class WebhookRefused(Exception):
-    """The request is no webhook to be believed. `reason` is a sentence that holds nothing of what was sent."""
+    """The request is not a valid webhook. `reason` is a sentence that contains nothing of the request."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -26,10 +26,10 @@ class WebhookRefused(Exception):
 
 
 class Headers(Protocol):
-    """What frameworks call headers: pairs of a name, in any case, and a value; a name may be there twice."""
+    """A framework's headers object: pairs of name (in any case) and value, in which names may repeat."""
 
     def items(self) -> Iterable[tuple[str, str]]:
-        """The pairs."""
+        """Return the pairs of name and value."""
 
 
 def verify(
@@ -40,15 +40,15 @@ def verify(
     tolerance: float = 300,
     now: Callable[[], float] = time.time,
 ) -> dict[str, Any]:
-    """Return the event in `body`, once it is certain that the holder of one of the `secrets` sent it, and just now.
+    """Verify that a holder of one of the `secrets` sent the request recently, and return the event in `body`.
 
-    `body` is the request's body as it was received, and `headers` its headers, as frameworks give them. A secret is a
-    ``whsec_…`` or ``whpk_…`` text; give the old and the new one while it is rotated. The time of the attempt may
-    differ by `tolerance` seconds from `now`. An event may come more than once: what has been seen is told by
-    ``webhook-id``.
+    `body` is the unmodified request body, and `headers` the request's headers as a framework provides them. A secret is
+    a ``whsec_…`` or ``whpk_…`` text; pass the old and the new one during a rotation. The timestamp of the request may
+    differ from `now` by `tolerance` seconds. An event may be delivered more than once; use ``webhook-id`` to recognise
+    duplicates.
 
-    Raises `WebhookRefused` for a request that is not to be believed, and `InvalidSecret` for a text that is no secret:
-    a fault of the receiver's own, which is no reason to refuse the event for good.
+    Raises `WebhookRefused` if the request is not a valid webhook, and `InvalidSecret` if a secret is malformed. The
+    latter is a mistake in the receiver's own configuration, so respond with a 5xx status to have the event sent again.
     """
     keys = [parse_verifying_key(secret) for secret in _list_secrets(secrets)]
     if not isinstance(body, bytes):
@@ -68,7 +68,7 @@ def _list_secrets(secrets: str | Sequence[str]) -> Sequence[str]:
 
 
 def _read_headers(headers: Mapping[str, str] | Headers) -> list[str]:
-    """The values of the three headers, each there once and well-formed."""
+    """Return the values of the three headers, each of which must occur once and be well-formed."""
     try:
         pairs = [(name.lower(), value) for name, value in headers.items() if isinstance(name, str)]
     except (AttributeError, TypeError, ValueError):
@@ -94,10 +94,10 @@ def _require_recent(timestamp: int, now: float, tolerance: float) -> None:
 
 
 def _require_signature(keys: Iterable[VerifyingKey], content: bytes, signatures: str) -> None:
-    """Let any signature by any key do; those of other schemes are passed over."""
-    given = [entry.partition(",") for entry in signatures.split(" ")]
+    """Raise `WebhookRefused` unless any signature matches any key; signatures of other schemes are ignored."""
+    entries = [entry.partition(",") for entry in signatures.split(" ")]
     if not any(
-        key.matches(content, signature) for key in keys for scheme, _, signature in given if scheme == key.scheme
+        key.matches(content, signature) for key in keys for scheme, _, signature in entries if scheme == key.scheme
     ):
         raise WebhookRefused("No signature fits the content and a secret.")
 

@@ -28,7 +28,7 @@ from flask_tenant_provisioning.tables import build_metadata
 from flask_tenant_provisioning.webhooks.client.sender import Sender
 from flask_tenant_provisioning.webhooks.client.ssrf import SsrfGuard
 from flask_tenant_provisioning.webhooks.delivery import DeliveryWork
-from flask_tenant_provisioning.webhooks.fanout import Fanout
+from flask_tenant_provisioning.webhooks.fanout import create_deliveries
 from flask_tenant_provisioning.webhooks.signing import new_secret, signing_key
 from flask_tenant_provisioning.workers.worker import Worker
 from tests.bench.sending import bare, rate, sink
@@ -46,7 +46,7 @@ def opened(url: str) -> Iterator[Storage]:
     """The tables at `url`."""
     engine = create_engine(make_url(url).set(drivername="postgresql+psycopg") if "postgres" in url else url)
     upgrade(engine, "provisioning_")
-    yield Storage(engine, build_metadata(), followers=(Fanout(lambda globs, kind: True),))
+    yield Storage(engine, build_metadata(), followers=(create_deliveries,))
     engine.dispose()
 
 

@@ -18,7 +18,7 @@ _LENGTH = re.compile(rb"[0-9]{1,4}")
 
 
 class SimpleResponse(NamedTuple):
-    """What such an answer says."""
+    """A response that `parse_simple_response` understood."""
 
     status: int
     retry_after: str | None
@@ -26,20 +26,20 @@ class SimpleResponse(NamedTuple):
 
 
 def parse_simple_response(data: bytes) -> SimpleResponse | None:
-    """The answer that `data` is, to its last byte, after which the connection stays open; None where there is doubt.
+    """Parse `data` on the fast path: a complete HTTP/1.1 response after which the connection stays open.
 
-    HTTP/1.1 with a Content-Length or no content at all, and no field twice (RFC 9112 §6): of everything else
-    `http.client` makes sense.
+    It has a Content-Length or, with status 204, no content, and no repeated field (RFC 9112 §6). Returns None for
+    anything else, which is left to `http.client`.
     """
     head, end, content = data.partition(b"\r\n\r\n")
-    matched = _HEAD.fullmatch(head)
-    if not end or matched is None:
+    match = _HEAD.fullmatch(head)
+    if not end or match is None:
         return None
-    found = _FIELD.findall(matched[2])
-    fields = {name.lower(): value.rstrip(b" \t") for name, value in found}
-    if len(fields) < len(found) or b"transfer-encoding" in fields or not _is_kept_alive(fields):
+    pairs = _FIELD.findall(match[2])
+    fields = {name.lower(): value.rstrip(b" \t") for name, value in pairs}
+    if len(fields) < len(pairs) or b"transfer-encoding" in fields or not _is_kept_alive(fields):
         return None
-    status, length = int(matched[1]), fields.get(b"content-length", b"")
+    status, length = int(match[1]), fields.get(b"content-length", b"")
     if not (status == 204 and not content) and not (_LENGTH.fullmatch(length) and int(length) == len(content)):
         return None
     retry_after = fields.get(b"retry-after")
@@ -50,34 +50,34 @@ def _is_kept_alive(fields: dict[bytes, bytes]) -> bool:
     return fields.get(b"connection", b"keep-alive").lower() == b"keep-alive"
 
 
-#: What is read of one answer at most, in bytes: of its content, and with its head and the framing of its chunks.
+#: The maximum number of bytes read of a response: of its content, and in total with its head and chunk framing.
 MAX_CONTENT_BYTES = 8 * 1024
 MAX_RESPONSE_BYTES = 64 * 1024
-#: How much is read at once.
+#: The size of one read, in bytes.
 _READ_SIZE = 16 * 1024
-#: 102 and 103 announce an answer and are none (RFC 9110 §15.2); `http.client` passes over 100 itself.
+#: The interim responses (RFC 9110 §15.2) to skip; `http.client` skips 100 itself.
 _INTERIM_STATUSES = (102, 103)
 
 
 class NoResponse(ConnectionError):
-    """The receiver closed the connection before it had sent one byte of an answer."""
+    """The receiver closed the connection before it sent any byte of a response."""
 
 
 class Deadline:
-    """When all must be over, in `seconds` from now on the clock `monotonic`."""
+    """A point in time, `seconds` from now on the clock `monotonic`, by which an operation must finish."""
 
     def __init__(self, seconds: float, monotonic: Callable[[], float]) -> None:
         self._end, self._monotonic = monotonic() + seconds, monotonic
 
-    def left(self) -> float:
-        """The seconds that remain, always some. Raises `TimeoutError` when none do."""
-        if (left := self._end - self._monotonic()) > 0:
-            return left
+    def remaining(self) -> float:
+        """Return the remaining seconds, always more than 0. Raises `TimeoutError` when the deadline has passed."""
+        if (seconds := self._end - self._monotonic()) > 0:
+            return seconds
         raise TimeoutError
 
 
 class ConnectionKey(NamedTuple):
-    """What a connection is good for: one scheme, name and port at one address, and nothing else."""
+    """The scheme, host name, port and address that a connection may be used for."""
 
     scheme: str
     host: str
@@ -86,13 +86,13 @@ class ConnectionKey(NamedTuple):
 
 
 class RawResponse(NamedTuple):
-    """What a receiver answered; `content` as it came, 8 KiB at most."""
+    """A response as received; `content` is cut to 8 KiB."""
 
     status: int
-    #: The header ``Retry-After`` as it came.
+    #: The unparsed ``Retry-After`` header.
     retry_after: str | None
     content: bytes
-    #: Whether the answer was read to its end, and the receiver keeps the connection open.
+    #: Whether the response was read completely and the receiver keeps the connection open.
     is_reusable: bool
 
 
@@ -104,23 +104,23 @@ class Connection:
         self._socket = sock
 
     def exchange(self, request: bytes, deadline: Deadline) -> RawResponse:
-        """Send `request` and read its answer.
+        """Send `request` and read the response.
 
-        Raises `TimeoutError` at the deadline, `Unheard` where the connection was closed instead of an answer, other
-        `OSError` where it broke, and `http.client.HTTPException` for what is no HTTP.
+        Raises `TimeoutError` at the deadline, `NoResponse` if the connection was closed without a response, another
+        `OSError` if it broke, and `http.client.HTTPException` if the response is not valid HTTP.
         """
-        first = self._first(request, deadline)
-        if (found := parse_simple_response(first)) and len(found.content) <= MAX_CONTENT_BYTES:
-            return RawResponse(*found, is_reusable=True)
-        incoming = _ResponseStream(self._socket, deadline, first)
-        with http.client.HTTPResponse(cast(socket.socket, incoming), method="POST") as response:
+        data = self._send_and_receive(request, deadline)
+        if (simple := parse_simple_response(data)) and len(simple.content) <= MAX_CONTENT_BYTES:
+            return RawResponse(*simple, is_reusable=True)
+        stream = _ResponseStream(self._socket, deadline, data)
+        with http.client.HTTPResponse(cast(socket.socket, stream), method="POST") as response:
             _read_head(response)
             content = _read_content(response)
             is_reusable = response.isclosed() and not response.will_close
             return RawResponse(response.status, response.headers.get("Retry-After"), content, is_reusable)
 
     def is_idle(self) -> bool:
-        """Whether the receiver has neither closed the connection nor sent what nobody asked for."""
+        """Return whether the connection is open and the receiver has sent no unexpected bytes."""
         try:
             self._socket.settimeout(0)
             socket.socket.recv(self._socket, 1, socket.MSG_PEEK)
@@ -131,25 +131,25 @@ class Connection:
         return False
 
     def close(self) -> None:
-        """Close it; more than once is fine."""
+        """Close the connection. Closing it again has no effect."""
         self._socket.close()
 
-    def _first(self, request: bytes, deadline: Deadline) -> bytes:
-        """Send `request`, and take what comes first of its answer."""
+    def _send_and_receive(self, request: bytes, deadline: Deadline) -> bytes:
+        """Send `request` and return the first bytes of the response. Raises `NoResponse` if there are none."""
         try:
             self._send(request, deadline)
-            self._socket.settimeout(deadline.left())
-            found = self._socket.recv(_READ_SIZE)
+            self._socket.settimeout(deadline.remaining())
+            data = self._socket.recv(_READ_SIZE)
         except (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
             raise NoResponse from error
-        if not found:
+        if not data:
             raise NoResponse
-        return found
+        return data
 
     def _send(self, data: bytes, deadline: Deadline) -> None:
         view = memoryview(data)
         while view:
-            self._socket.settimeout(deadline.left())
+            self._socket.settimeout(deadline.remaining())
             view = view[self._socket.send(view) :]
 
 
@@ -171,42 +171,42 @@ def _read_content(response: http.client.HTTPResponse) -> bytes:
 
 
 class _ResponseStream(io.RawIOBase):
-    """The bytes of one answer, as `http.client` wants to be given them."""
+    """The bytes of one response in the form that `http.client` reads, which is that of a socket."""
 
-    def __init__(self, sock: socket.socket, deadline: Deadline, first: bytes) -> None:
+    def __init__(self, sock: socket.socket, deadline: Deadline, prefix: bytes) -> None:
         self._socket, self._deadline = sock, deadline
-        self._first, self._received = memoryview(first), len(first)
+        self._prefix, self._received = memoryview(prefix), len(prefix)
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        """A file to read the answer from; the socket stays open when it is closed."""
+        """Return a file to read the response from. Closing it leaves the socket open."""
         return io.BufferedReader(self)
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        if count := min(len(self._first), len(buffer)):
-            buffer[:count], self._first = self._first[:count], self._first[count:]
+        if count := min(len(self._prefix), len(buffer)):
+            buffer[:count], self._prefix = self._prefix[:count], self._prefix[count:]
             return count
         if self._received > MAX_RESPONSE_BYTES:
             raise http.client.HTTPException("the answer is too large")
-        self._socket.settimeout(self._deadline.left())
+        self._socket.settimeout(self._deadline.remaining())
         count = self._socket.recv_into(buffer)
         self._received += count
         return count
 
 
 class ConnectionPool:
-    """Keeps at most `most` idle connections for at most `seconds` each; any number of threads may share it."""
+    """A pool of at most `most` idle connections, each kept for at most `seconds`. Thread-safe."""
 
     def __init__(self, most: int, seconds: float, monotonic: Callable[[], float]) -> None:
         self._most, self._seconds, self._monotonic = most, seconds, monotonic
         self._lock = threading.Lock()
-        self._since: dict[Connection, float] = {}  # in the order in which they became idle
+        self._since: dict[Connection, float] = {}  # in the order they became idle
         self._idle: dict[ConnectionKey, list[Connection]] = {}
 
     def take(self, routes: Iterable[ConnectionKey]) -> Connection | None:
-        """A live connection for the first of `routes` that has one; the caller alone has it now."""
+        """Remove and return a live connection for the first of `routes` that has one, or None."""
         for route in routes:
             while (connection := self._take_newest(route)) is not None:
                 if connection.is_idle():
@@ -215,45 +215,45 @@ class ConnectionPool:
         return None
 
     def keep(self, connection: Connection) -> None:
-        """Keep a connection for the next send; those that are too old or too many are closed."""
+        """Add an idle connection, and close those that are too old or exceed the limit."""
         with self._lock:
             self._since[connection] = self._monotonic()
             self._idle.setdefault(connection.route, []).append(connection)
-            self._clear()
+            self._close_excess()
 
     def close(self) -> None:
-        """Close every idle connection, and from now on each that is given back."""
+        """Close every idle connection, and every connection that is added later."""
         with self._lock:
             self._most = 0
-            self._clear()
+            self._close_excess()
 
     def close_in_child(self) -> None:
-        """Close a parent's connections in its child; the parent's own copies stay open.
+        """Close the parent's connections in a forked child; the parent's own copies stay open.
 
-        Without the lock, which may have been held in the parent at the fork, and has no holder here.
+        It does not take the lock, which another thread of the parent may have held at the fork.
         """
         for connection in list(self._since):
             connection.close()
 
     def _take_newest(self, route: ConnectionKey) -> Connection | None:
         with self._lock:
-            self._clear()
+            self._close_excess()
             if route not in self._idle:
                 return None
             connection = self._idle[route][-1]
-            self._forget(connection)
+            self._remove(connection)
             return connection
 
-    def _clear(self) -> None:
+    def _close_excess(self) -> None:
         before = self._monotonic() - self._seconds
         while self._since:
             oldest = next(iter(self._since))
             if len(self._since) <= self._most and self._since[oldest] >= before:
                 break
-            self._forget(oldest)
+            self._remove(oldest)
             oldest.close()
 
-    def _forget(self, connection: Connection) -> None:
+    def _remove(self, connection: Connection) -> None:
         del self._since[connection]
         idle = self._idle[connection.route]
         idle.remove(connection)

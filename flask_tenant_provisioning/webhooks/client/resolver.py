@@ -1,4 +1,4 @@
-"""Host name resolution with a timeout: `socket.getaddrinfo` itself has none and may take half a minute."""
+"""Host name resolution with a timeout; `socket.getaddrinfo` has none and may take half a minute."""
 
 from __future__ import annotations
 
@@ -10,70 +10,70 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 Entries = Sequence[tuple[Any, ...]]
-#: The seconds that a look-up may take, the wait for a free thread included; and how many may be under way.
+#: The time limit of a lookup in seconds, including the wait for a free thread, and the maximum number of threads.
 TIMEOUT, THREADS = 2.0, 16
 
 
 class _Lookup:
-    """One question, its answer or error, and an event that says that it is there."""
+    """One lookup: its arguments, its result or error, and an event that is set when it is done."""
 
     def __init__(self, host: str, port: int, options: dict[str, Any]) -> None:
-        self.question = host, port, options
-        self.is_answered = threading.Event()
+        self.arguments = host, port, options
+        self.is_done = threading.Event()
         self.is_dropped = False
-        self.answer: Entries = ()
+        self.result: Entries = ()
         self.error: Exception | None = None
 
 
 class Resolver:
-    """Answers as `lookup` does, within `timeout` seconds, by at most `threads` daemon threads. Thread-safe.
+    """A replacement for `lookup` with a timeout in seconds, which uses at most `threads` daemon threads. Thread-safe.
 
-    A look-up that takes longer goes on in its thread until the system gives it up; its answer is dropped.
+    A lookup that takes longer continues in its thread until the operating system gives up; its result is dropped.
     """
 
     def __init__(
         self, timeout: float = TIMEOUT, threads: int = THREADS, lookup: Callable[..., Entries] = socket.getaddrinfo
     ) -> None:
-        self._timeout, self._most, self._lookup = timeout, threads, lookup
+        self._timeout, self._max_threads, self._lookup = timeout, threads, lookup
         self._lock = threading.Lock()
-        self._begin()
+        self._reset()
 
     def __call__(self, host: str, port: int, **options: Any) -> Entries:
-        """Return the entries of `host`. Raises `TimeoutError`, and the `OSError` of the look-up."""
+        """Return the addresses of `host` as `lookup` does. Raises `TimeoutError`, and any `OSError` of the lookup."""
         lookup = _Lookup(host, port, options)
-        self._hand_over(lookup)
-        if not lookup.is_answered.wait(self._timeout):
+        self._submit(lookup)
+        if not lookup.is_done.wait(self._timeout):
             lookup.is_dropped = True
             raise TimeoutError(f"no address of {host} within {self._timeout} seconds")
         if lookup.error is not None:
             raise lookup.error
-        return lookup.answer
+        return lookup.result
 
-    def _begin(self) -> None:
+    def _reset(self) -> None:
         self._process = os.getpid()
-        self._questions: queue.SimpleQueue[_Lookup] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Lookup] = queue.SimpleQueue()
         self._idle = threading.Semaphore(0)
         self._started = 0
 
-    def _hand_over(self, lookup: _Lookup) -> None:
-        """Give it to an idle thread, else to a new one, else to the first that becomes free."""
+    def _submit(self, lookup: _Lookup) -> None:
+        """Pass `lookup` to an idle thread, else to a new one, else to the first that becomes free."""
         with self._lock:
             if self._process != os.getpid():
-                self._begin()
-            if not self._idle.acquire(blocking=False) and self._started < self._most:
+                self._reset()
+            if not self._idle.acquire(blocking=False) and self._started < self._max_threads:
                 self._started += 1
-                threading.Thread(target=self._work, args=(self._questions, self._idle), daemon=True).start()
-            self._questions.put(lookup)
+                threading.Thread(target=self._work, args=(self._queue, self._idle), daemon=True).start()
+            self._queue.put(lookup)
 
-    def _work(self, questions: queue.SimpleQueue[_Lookup], idle: threading.Semaphore) -> None:
+    def _work(self, lookups: queue.SimpleQueue[_Lookup], idle: threading.Semaphore) -> None:
         while True:
-            lookup = questions.get()
-            host, port, options = lookup.question
+            lookup = lookups.get()
+            host, port, options = lookup.arguments
             try:
                 if lookup.is_dropped:
                     raise TimeoutError
-                lookup.answer = self._lookup(host, port, **options)
+                lookup.result = self._lookup(host, port, **options)
             except Exception as error:
                 lookup.error = error
-            lookup.is_answered.set()
+            lookup.is_done.set()
             idle.release()

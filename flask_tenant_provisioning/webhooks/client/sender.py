@@ -1,7 +1,7 @@
-"""Send a POST to a partner's server: only to addresses that the SSRF guard allows, and within its timeout.
+"""Send POST requests to partners' servers, only to addresses that the SSRF guard allows, and with a timeout.
 
-No redirect is followed, no proxy of the environment used, nothing decompressed. Certificates are verified against the
-host name, with the authorities that OpenSSL trusts (``SSL_CERT_FILE`` names others).
+Redirects are not followed, proxies from the environment are not used, and responses are not decompressed. Certificates
+are verified against the host name with the authorities that OpenSSL trusts (set ``SSL_CERT_FILE`` to use others).
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from typing import Literal, NamedTuple
 from .connections import Connection, ConnectionKey, ConnectionPool, Deadline, NoResponse, RawResponse
 from .ssrf import Destination, HostUnresolved, SsrfGuard, UrlRefused
 
-#: What went wrong; for the operator, and for the choice of when to try again.
+#: The kinds of failure, by which the time of the next attempt is chosen.
 FailureKind = Literal["refused", "dns", "connect", "tls", "timeout", "protocol"]
-#: Connections that are kept open between two sends, and for how many seconds: less than most servers wait.
+#: The maximum number of idle connections, and the seconds each is kept: less than most servers keep them open.
 MAX_IDLE_CONNECTIONS = 256
 MAX_IDLE_SECONDS = 15.0
 _HEADER_LINE = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+: [\t -~\xa0-\xff]*")
 
 
 class SendError(Exception):
-    """There is no answer. `reason` is a sentence for the partner; `kind` says where it failed."""
+    """The request got no response. `kind` is the kind of failure, and `reason` a sentence for the partner."""
 
     def __init__(self, kind: FailureKind, reason: str) -> None:
         super().__init__(reason)
@@ -37,27 +37,27 @@ class SendError(Exception):
 
 
 class ReceiverResponse(NamedTuple):
-    """What the receiver answered, whatever its status."""
+    """The response of the receiver, whatever its status."""
 
     status: int
-    #: The header ``Retry-After`` as it came: seconds, a date, or nonsense.
+    #: The unparsed ``Retry-After`` header, which may be invalid.
     retry_after: str | None
-    #: The first 8 KiB of the content, read as UTF-8; what is none, and NUL, is U+FFFD.
+    #: The first 8 KiB of the content, decoded as UTF-8; NUL and invalid bytes are replaced by U+FFFD.
     text: str
-    #: Seconds from the look-up of the name to the end of the answer.
+    #: Seconds from the start of the DNS lookup to the end of the response.
     latency: float
-    #: Whether it came from a network that only the operator's exception lets webhooks reach.
+    #: Whether it came from an internal network that the operator's configuration allows.
     is_internal: bool = False
 
 
 class Sender:
-    """Sends webhooks; any number of threads may share one.
+    """A client that sends webhooks. Thread-safe.
 
-    `connect_timeout` seconds are for the TCP connection, over all addresses of the name; `timeout` seconds for
-    everything, from the look-up to the last byte; the look-up has a limit of its own, the resolver's. `tls` is a
-    context of one's own, with other authorities for example.
-    Connections are kept between sends, and used again only for the same scheme, name and port at an address that this
-    send's check has found; a forked process uses none of its parent's.
+    `connect_timeout` limits the TCP connection over all addresses of the host, in seconds; `timeout` limits the whole
+    request, from the DNS lookup to the last byte. The resolver has its own limit for the lookup. `tls` replaces the
+    default context, for example to trust other authorities.
+    Connections are kept between requests. They are reused only for the same scheme, host name and port, at an address
+    that the guard has allowed for the current request, and never in a forked process.
     """
 
     def __init__(
@@ -71,17 +71,17 @@ class Sender:
     ) -> None:
         self._guard, self._monotonic = guard, monotonic
         self._connect_timeout, self._timeout = connect_timeout, timeout
-        self._given_tls = tls
+        self._custom_tls = tls
         self._pool, self._process = self._new_pool(), os.getpid()
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> ReceiverResponse:
         """Send `body` to `url`; ``Host`` and ``Content-Length`` are added to `headers`.
 
-        A kept connection that the receiver turns out to have closed is replaced by a new one, once, so that a receiver
-        may see the same request twice. Raises `SendFailed`, and `ValueError` for headers that are none.
+        If the receiver has closed a kept connection, the request is sent once more over a new one, so a receiver may
+        see the same request twice. Raises `SendError`, and `ValueError` for malformed headers.
         """
         began = self._monotonic()
-        with self._told():
+        with self._translate_errors():
             deadline = Deadline(self._timeout, self._monotonic)
             destination = self._guard.check(url)
             reply, address = self._exchange(destination, _build_request(destination, headers, body), deadline)
@@ -90,18 +90,18 @@ class Sender:
         return ReceiverResponse(reply.status, reply.retry_after, text, self._monotonic() - began, is_internal)
 
     def close(self) -> None:
-        """Close the connections that are kept; a send after it works, and keeps none."""
+        """Close the kept connections. Later requests still work, but keep none."""
         self._get_pool().close()
 
     def _exchange(self, destination: Destination, request: bytes, deadline: Deadline) -> tuple[RawResponse, str]:
-        """The reply, and the address that it came from."""
-        if kept := self._get_pool().take(_list_connection_keys(destination)):
+        """Send `request` and return the response with the address that it came from."""
+        if connection := self._get_pool().take(_list_connection_keys(destination)):
             with contextlib.suppress(NoResponse):
-                return self._over(kept, request, deadline), kept.route.address
-        opened = self._opened(destination, deadline)
-        return self._over(opened, request, deadline), opened.route.address
+                return self._exchange_over(connection, request, deadline), connection.route.address
+        connection = self._open_connection(destination, deadline)
+        return self._exchange_over(connection, request, deadline), connection.route.address
 
-    def _over(self, connection: Connection, request: bytes, deadline: Deadline) -> RawResponse:
+    def _exchange_over(self, connection: Connection, request: bytes, deadline: Deadline) -> RawResponse:
         try:
             reply = connection.exchange(request, deadline)
         except BaseException:
@@ -113,8 +113,8 @@ class Sender:
             connection.close()
         return reply
 
-    def _opened(self, destination: Destination, deadline: Deadline) -> Connection:
-        route, sock = self._connected(destination, deadline)
+    def _open_connection(self, destination: Destination, deadline: Deadline) -> Connection:
+        route, sock = self._connect(destination, deadline)
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return Connection(route, self._wrap_tls(sock, destination, deadline))
@@ -122,14 +122,14 @@ class Sender:
             sock.close()
             raise
 
-    def _connected(self, destination: Destination, deadline: Deadline) -> tuple[ConnectionKey, socket.socket]:
-        """The first address that takes a connection; each may use its share of the time that is left."""
-        within = Deadline(min(self._connect_timeout, deadline.left()), self._monotonic)
+    def _connect(self, destination: Destination, deadline: Deadline) -> tuple[ConnectionKey, socket.socket]:
+        """Connect to the first reachable address; each address gets an equal share of the remaining time."""
+        within = Deadline(min(self._connect_timeout, deadline.remaining()), self._monotonic)
         routes = list(_list_connection_keys(destination))
         failure: OSError | None = None
-        for tried, route in enumerate(routes):
+        for index, route in enumerate(routes):
             try:
-                share = within.left() / (len(routes) - tried)
+                share = within.remaining() / (len(routes) - index)
                 return route, socket.create_connection((route.address, route.port), timeout=share)
             except OSError as error:
                 failure = error
@@ -138,7 +138,7 @@ class Sender:
     def _wrap_tls(self, sock: socket.socket, destination: Destination, deadline: Deadline) -> socket.socket:
         if destination.scheme != "https":
             return sock
-        sock.settimeout(deadline.left())
+        sock.settimeout(deadline.remaining())
         try:
             return self._tls.wrap_socket(sock, server_hostname=destination.host)
         except (ConnectionError, ssl.SSLEOFError) as error:
@@ -146,8 +146,8 @@ class Sender:
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
-        if self._given_tls is not None:
-            return self._given_tls
+        if self._custom_tls is not None:
+            return self._custom_tls
         context = ssl.create_default_context()
         context.set_alpn_protocols(["http/1.1"])
         return context
@@ -163,35 +163,40 @@ class Sender:
         return ConnectionPool(MAX_IDLE_CONNECTIONS, MAX_IDLE_SECONDS, self._monotonic)
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        """Tell every failure as a `SendFailed` whose reason holds nothing of what the receiver sent."""
+    def _translate_errors(self) -> Iterator[None]:
+        """Convert every failure to a `SendError` whose reason contains nothing that the receiver sent."""
         try:
             yield
         except UrlRefused as refusal:
             raise SendError("dns" if isinstance(refusal, HostUnresolved) else "refused", str(refusal)) from refusal
         except TimeoutError as error:
-            raise SendError("timeout", f"There was no whole answer within {self._timeout:g} seconds.") from error
+            raise SendError("timeout", f"There was no complete response within {self._timeout:g} seconds.") from error
         except ssl.SSLCertVerificationError as error:
             raise SendError("tls", f"The certificate is not valid: {error.verify_message.rstrip('.')}.") from error
         except ssl.SSLError as error:
             raise SendError("tls", f"TLS failed: {error.reason or 'no reason was given'}.") from error
         except NoResponse as error:
-            raise SendError("protocol", "The receiver closed the connection without an answer.") from error
+            raise SendError("protocol", "The receiver closed the connection without a response.") from error
         except OSError as error:
-            raise SendError("protocol", "The connection broke before the answer was whole.") from error
+            raise SendError("protocol", "The connection broke before the response was complete.") from error
         except http.client.HTTPException as error:
-            raise SendError("protocol", "The answer is not HTTP/1.1, broke off, or has too large a head.") from error
+            raise SendError(
+                "protocol", "The response is not valid HTTP/1.1, is incomplete, or its headers are too large."
+            ) from error
 
 
 def _make_connect_error(failure: OSError | None) -> SendError:
     if isinstance(failure, TimeoutError):
         return SendError("timeout", "No connection could be made in time.")
-    why = f": {os.strerror(failure.errno)}" if failure is not None and failure.errno else ""
-    return SendError("connect", f"No connection could be made{why}.")
+    reason = f": {os.strerror(failure.errno)}" if failure is not None and failure.errno else ""
+    return SendError("connect", f"No connection could be made{reason}.")
 
 
 def _list_connection_keys(destination: Destination) -> Iterator[ConnectionKey]:
-    return (ConnectionKey(destination.scheme, destination.host, destination.port, to) for to in destination.addresses)
+    return (
+        ConnectionKey(destination.scheme, destination.host, destination.port, address)
+        for address in destination.addresses
+    )
 
 
 def _build_request(destination: Destination, headers: Mapping[str, str], body: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""The SSRF guard: which URLs webhooks may be sent to, so that no partner's URL leads into an internal network.
+"""The SSRF guard: it decides which URLs webhooks may be sent to, so that none leads into an internal network.
 
 A URL is parsed by one strict grammar (RFC 3986 without its ambiguous parts), its host is resolved once, and *all*
 addresses are checked against the table of internal networks. The checked addresses are returned: the sender must
@@ -6,22 +6,22 @@ connect to one of them, and check again for every send, since DNS answers change
 
 Refused by its spelling, before anything is resolved:
 
-- more than 2048 characters; white space, control characters, backslashes, and in path and query whatever RFC 3986 wants
-  percent-encoded;
+- more than 2048 characters; white space, control characters, backslashes, and in path and query any character that
+  RFC 3986 requires to be percent-encoded;
 - user names and passwords, fragments, zone ids, ``%`` in the host;
 - ports that are empty, zero-padded or not in the list; schemes that are not in the list;
-- IPv4 in any spelling but four decimal numbers: ``2130706433``, ``0x7f.1``, ``017700000001``, ``127.1``, ``0``. What
-  ends in a number is no name (WHATWG URL §3.5);
+- IPv4 in any spelling but four decimal numbers: ``2130706433``, ``0x7f.1``, ``017700000001``, ``127.1``, ``0``. A host
+  that ends in a number is an address, not a name (WHATWG URL §3.5);
 - names with a dot at the end, an empty label, an underscore, over 253 characters or 63 in a label;
-- names outside ASCII that are not IDNA 2008 (RFC 5891) as they stand: nothing is mapped, so digits in circles or of
-  full width and ideographic stops are no part of a name. ``bücher.example`` is, as ``xn--bcher-kva.example``.
+- names outside ASCII that are not valid IDNA 2008 (RFC 5891) without mapping, such as names with circled or full-width
+  digits or ideographic full stops. ``bücher.example`` is allowed, as ``xn--bcher-kva.example``.
 
-Everything else is resolved and checked: ``localhost``, names of one label, literals of IPv4 and IPv6.
+Everything else is resolved and checked, including ``localhost``, names of one label, and IPv4 and IPv6 literals.
 
-The table of internal networks is kept here, not taken from `ipaddress`: its ``is_global`` takes ``64:ff9b::a9fe:a9fe``,
-``fec0::1`` or ``224.0.0.1`` for global, and changes with Python's patch releases. Source: the IANA registries of
-special-purpose addresses (RFC 6890), and the ways in which routers and translators embed an IPv4 address in an IPv6
-one.
+The table of internal networks is defined here and not taken from `ipaddress`, whose ``is_global`` is true for
+``64:ff9b::a9fe:a9fe``, ``fec0::1`` and ``224.0.0.1``, and changes with Python's patch releases. Source: the IANA
+registries of special-purpose addresses (RFC 6890), and the ways in which routers and translators embed an IPv4 address
+in an IPv6 address.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ from .resolver import Resolver
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
-#: The only IPv6 addresses that are anybody's on the internet (RFC 4291 §2.4, IANA IPv6 Address Space); of all others a
-#: router or a translator of the operator's may make something that nobody thought of.
+#: The only IPv6 addresses that are public (RFC 4291 §2.4, IANA IPv6 Address Space). A router or translator in the
+#: operator's network may give any other address a meaning of its own.
 GLOBAL_UNICAST = IPv6Network("2000::/3")
-#: Networks that no webhook reaches, unless the operator excepts them. ``168.63.129.16`` is public by its number, and in
-#: every network of Azure the host's own agent.
+#: Networks that webhooks may not reach unless the operator allows them. ``168.63.129.16`` looks public, but in every
+#: Azure network it is the agent of the virtual machine's host.
 INTERNAL_NETWORKS: tuple[Network, ...] = tuple(
     ip_network(text)
     for text in (
@@ -55,26 +55,26 @@ INTERNAL_NETWORKS: tuple[Network, ...] = tuple(
         "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
     )
 )  # fmt: skip
-#: Where translators find the IPv4 address: in the last 32 bits (RFC 6052 §2.2, RFC 7915).
+#: Networks of translators that take the IPv4 address from the last 32 bits (RFC 6052 §2.2, RFC 7915).
 _TRANSLATED_NETWORKS = (IPv6Network("::ffff:0:0:0/96"), IPv6Network("64:ff9b::/96"))
 _LAST_32_BITS = 0xFFFFFFFF
 
 
 def parse_address(text: str) -> Address:
-    """The address that is reached at `text`: an IPv4-mapped one (``::ffff:192.0.2.1``) is that IPv4 address."""
+    """Parse an address; an IPv4-mapped one (``::ffff:192.0.2.1``) becomes the IPv4 address that it reaches."""
     address = ip_address(text)
     return (isinstance(address, IPv6Address) and address.ipv4_mapped) or address
 
 
-def is_permitted_address(address: Address, excepted: Iterable[Network] = ()) -> bool:
-    """Return whether a webhook may go there: to a public address, or into a network that the operator excepts.
+def is_permitted_address(address: Address, allowed: Iterable[Network] = ()) -> bool:
+    """Return whether a webhook may be sent to `address`: a public one, or one in a network that the operator allows.
 
-    Who excepts the network of a translator (NAT64, 6to4, Teredo) has not excepted what lies behind it: the IPv4
-    address inside is held against the table too.
+    Allowing the network of a translator (NAT64, 6to4, Teredo) does not allow the networks behind it: an embedded IPv4
+    address is checked as well.
     """
     return all(
-        any(face in network for network in excepted) or not _is_internal_address(face)
-        for face in (address, *_list_embedded_ipv4(address))
+        any(part in network for network in allowed) or not _is_internal_address(part)
+        for part in (address, *_list_embedded_ipv4(address))
     )
 
 
@@ -96,7 +96,7 @@ def _list_embedded_ipv4(address: Address) -> Iterator[IPv4Address]:
 
 
 logger = logging.getLogger(__name__)
-#: ``socket.getaddrinfo`` or what answers like it.
+#: ``socket.getaddrinfo`` or a function with the same interface.
 Resolve = Callable[..., Sequence[tuple[Any, ...]]]
 MAX_URL_LENGTH = 2048
 DEFAULT_PORTS = {"https": 443, "http": 80}
@@ -111,39 +111,39 @@ _NUMBER = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)")
 
 
 class UrlRefused(Exception):
-    """No webhook may be sent to this URL. The message is for the partner, and tells nothing of what lies inside."""
+    """No webhook may be sent to this URL. The message is for the partner and reveals no internals."""
 
 
 class HostUnresolved(UrlRefused):
-    """The name has no address, at the moment at least.
+    """The host name could not be resolved.
 
-    The message is that of a refused address: a partner does not learn which names exist inside.
+    The message is the same as for a refused address, so a partner does not learn which internal names exist.
     """
 
 
 class Destination(NamedTuple):
-    """Where a URL leads: only its `addresses` may be connected to."""
+    """The parsed URL and its checked `addresses`, the only ones that may be connected to."""
 
     scheme: str
-    #: The name, or the literal, for ``Host``, SNI and the certificate: ASCII, lower case, IPv6 without brackets.
+    #: The host name or IP literal for ``Host``, SNI and the certificate: ASCII, lower case, IPv6 without brackets.
     host: str
     port: int
-    #: What was checked, in the resolver's order.
+    #: The checked addresses in the resolver's order.
     addresses: tuple[str, ...]
-    #: Path and query as they stand in the request line.
+    #: The path and query for the request line.
     target: str
 
     @property
     def authority(self) -> str:
-        """The value of ``Host``: the port is left out where it is the scheme's own (RFC 9110 §7.2)."""
+        """The value of the ``Host`` header, without the default port of the scheme (RFC 9110 §7.2)."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
 
 class SsrfGuard:
-    """Decides on URLs by what the operator allows; `allowed_networks` are exceptions from the table.
+    """The check of URLs against the operator's configuration; `allowed_networks` are exceptions from the table.
 
-    No `ports` means any port. `schemes` are out of ``https`` and ``http``.
+    Empty `ports` allow any port. `schemes` may contain ``https`` and ``http``.
     """
 
     def __init__(
@@ -157,9 +157,9 @@ class SsrfGuard:
         self._allowed, self._resolve = tuple(allowed_networks), resolve
 
     def check(self, url: str) -> Destination:
-        """Where `url` leads, after one look-up of its name.
+        """Parse `url`, resolve its host once, and return the destination.
 
-        Raises `Refused`; its subclass `Unresolved` where the name has no address.
+        Raises `UrlRefused`, or its subclass `HostUnresolved` if the host name has no address.
         """
         parts = _parse_url(url)
         scheme = parts["scheme"].lower()
@@ -173,15 +173,15 @@ class SsrfGuard:
         return Destination(scheme, host, port, self._resolve_permitted(host, port), target)
 
     def is_permitted_exception(self, address: str) -> bool:
-        """Return whether this address is internal, and permitted only since the operator excepts its network."""
+        """Return whether `address` is internal and permitted only because the operator allows its network."""
         return bool(self._allowed) and not is_permitted_address(parse_address(address))
 
     def _resolve_permitted(self, host: str, port: int) -> tuple[str, ...]:
-        addresses = [parse_address(text) for text in self._found(host, port)]
+        addresses = [parse_address(text) for text in self._resolve_host(host, port)]
         if internal := [address for address in addresses if not is_permitted_address(address, self._allowed)]:
             extra = {"host": escape_control_characters(host), "address": str(internal[0])}
             logger.info(
-                "No webhook is sent to %s: its address %s is internal",
+                "refused to send webhooks to %s: its address %s is internal",
                 escape_control_characters(host),
                 internal[0],
                 extra=extra,
@@ -189,16 +189,16 @@ class SsrfGuard:
             raise UrlRefused(_build_refusal_message(host))
         return tuple(dict.fromkeys(map(str, addresses)))
 
-    def _found(self, host: str, port: int) -> list[str]:
+    def _resolve_host(self, host: str, port: int) -> list[str]:
         if _is_ip_literal(host):
             return [host]
         try:
-            found = [str(entry[4][0]) for entry in self._resolve(host, port, type=socket.SOCK_STREAM)]
+            addresses = [str(entry[4][0]) for entry in self._resolve(host, port, type=socket.SOCK_STREAM)]
         except OSError as error:
             raise HostUnresolved(_build_refusal_message(host)) from error
-        if not found:
+        if not addresses:
             raise HostUnresolved(_build_refusal_message(host))
-        return found
+        return addresses
 
 
 def _build_refusal_message(host: str) -> str:
@@ -278,16 +278,16 @@ def _parse_target(text: str) -> str:
     return text if text.startswith("/") else f"/{text}"
 
 
-def make_guard(settings: Config, resolve: Resolve | None = None) -> SsrfGuard:
-    """The guard at registration and at every send, which looks names up within two seconds unless told otherwise."""
+def make_guard(config: Config, resolve: Resolve | None = None) -> SsrfGuard:
+    """Make the guard for registrations and deliveries; `resolve` defaults to a `Resolver`, limited to two seconds."""
     resolve = Resolver() if resolve is None else resolve
-    return SsrfGuard(settings.webhook_schemes, settings.webhook_ports, settings.webhook_allowed_networks, resolve)
+    return SsrfGuard(config.webhook_schemes, config.webhook_ports, config.webhook_allowed_networks, resolve)
 
 
-def find_url_refusal(settings: Config, resolve: Resolve, url: str) -> str | None:
-    """Why no webhook may be sent to `url`, for the partner; None where one may."""
+def find_url_refusal(config: Config, resolve: Resolve, url: str) -> str | None:
+    """Return the reason, for the partner, why no webhook may be sent to `url`; None if it is allowed."""
     try:
-        make_guard(settings, resolve).check(url)
+        make_guard(config, resolve).check(url)
     except UrlRefused as refusal:
         return str(refusal)
     return None
