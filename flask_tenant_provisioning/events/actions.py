@@ -1,4 +1,4 @@
-"""Record events in the transaction in which they happen."""
+"""Record events in the transaction that they report."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ def build_event(
     at: str,
     changes: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The row for an event of type `kind` about what `document` shows, a tenant mostly; not yet written.
+    """Build the row of an event of type `kind` at the instant `at`, without writing it.
 
-    `changes` maps each field that changed to ``{"previous": …, "new": …}``.
+    `document` is the object after the change, for example a tenant. `changes` maps each changed field to
+    ``{"previous": …, "new": …}``.
     """
     return {
         "partner_id": partner,
@@ -41,11 +42,11 @@ def build_event(
 
 
 def _fit(sent: str | None, longest: int) -> str | None:
-    """What a client says of itself, as far as it can be stored."""
+    """Shorten a text from the client to `longest` characters and remove NULs, which PostgreSQL cannot store."""
     return None if sent is None else sent[:longest].replace("\0", "")
 
 
 def record_event(session: Session, row: dict[str, Any]) -> None:
-    """Write the row that `event` made."""
+    """Write a row of `build_event`, and report it to the session."""
     session.run(session.storage.once(EventSQL).insert, row)
     session.recorded.append(row)

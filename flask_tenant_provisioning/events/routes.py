@@ -1,4 +1,4 @@
-"""The HTTP of the feed."""
+"""The HTTP of the event feed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EVENTS_PATH = "/events"
     problems=(InvalidParameter, InvalidCursor, CursorExpired),
 )
 def list_events(call: Request) -> Response:
-    """Follow the feed of what happened, in order: ask again with `next` as `after`, at once while `has_more`."""
+    """Read the event feed in order. Request the next page with `next` as `after`, at once if `has_more` is true."""
     asked, storage, cursors = call.asked(event_query()), call.mount.storage, call.mount.cursors
     partner = call.partner(asked)
     question = f"events of {partner}"

@@ -1,4 +1,4 @@
-"""Every statement about events and feeds, built once a storage."""
+"""The SQL of events and feeds."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ..database.session import Storage
 from ..database.statements import SQL, Statement, bind_columns, bind_new_values
 from .models import Event
 
-#: How many places of a feed one page looks at, at most: a filter that few events pass costs no more.
+#: The most positions of a feed that one page scans, which bounds the cost of a filter that few events match.
 PAGE_WINDOW = 10_000
 
 
 class EventSQL(SQL):
-    """The statements of one storage; those of pages are compiled at their first use, one a kind of question."""
+    """The statements about events and feeds, compiled once per storage; those of pages at first use, one per filter."""
 
     def __init__(self, storage: Storage) -> None:
         super().__init__(storage.engine.dialect)
@@ -55,11 +55,11 @@ class EventSQL(SQL):
         self.remove = self._compile(self._events.delete().where(e.partner_id == partner, e.position <= place))
 
     def page(self, types: int, of_tenant: bool) -> Statement:
-        """A page of a feed, of so many types (0: of all) and of one tenant or all."""
+        """Return the SELECT of a page, filtered by `types` event types (0 for all) and, if `of_tenant`, by a tenant."""
         return self._once(self._page, types, of_tenant)
 
     def _publish(self, partner: Any) -> Any:
-        """Give the first events that wait the next places, in the order in which they happened."""
+        """Update the first pending events to the next positions, in the order of their timestamps."""
         e = self._events.c
         order = (e.timestamp, e.id)
         ranked = (
@@ -73,7 +73,7 @@ class EventSQL(SQL):
         return self._events.update().where(e.partner_id == partner, e.id == ranked.c.id).values(position=place)
 
     def _page(self, types: int, of_tenant: bool) -> Select[Any]:
-        """The feed's head beside each event: one statement sees one moment, at which nothing is between them."""
+        """Select the events with the feed's head and removed position, in one statement for a consistent snapshot."""
         e, f = self._events.c, self._feeds.c
         partner: Any = bindparam("partner_id", type_=e.partner_id.type)
         removed = select(f.removed).where(f.partner_id == partner).scalar_subquery()
@@ -103,12 +103,12 @@ def _bind_zero() -> Any:
 
 
 def select_has_pending(storage: Storage) -> ColumnElement[bool]:
-    """Whether any event waits for its place."""
+    """Return the condition that any event is pending."""
     events = storage.table("events")
     return select(events.c.id).where(events.c.position.is_(None)).exists()
 
 
 def select_pending(storage: Storage) -> Select[Any]:
-    """When each event happened that waits for its place, as `since`."""
+    """Select the timestamp of each pending event, as `since`."""
     events = storage.table("events")
     return select(events.c.timestamp.label("since")).where(events.c.position.is_(None))

@@ -1,4 +1,4 @@
-"""The cached status of partners, which every request checks."""
+"""The cache of partners, whose status every request checks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .statements import MAX_DEPTH
 
 
 class PartnerCache:
-    """What one process remembers of partners."""
+    """The partners that one process has cached."""
 
     def __init__(self, mount: Mount) -> None:
         self._storage = mount.storage
@@ -23,9 +23,9 @@ class PartnerCache:
         self._known: TTLCache[str, Partner | None] = TTLCache(mount.storage.clock, mount.settings.partner_cache_seconds)
 
     def find(self, partner_id: str) -> Partner | None:
-        """The partner, as it was `PROVISIONING_PARTNER_CACHE_SECONDS` ago at most; None where it may be registered.
+        """Return the partner, at most `PROVISIONING_PARTNER_CACHE_SECONDS` old; None if it can be registered.
 
-        Raises `PartnerNotRegistered` where only an administrator registers partners.
+        Raises `PartnerNotRegistered` if it is unknown and only administrators register partners.
         """
         found = self._known.get(partner_id)
         if found is None:
@@ -35,14 +35,17 @@ class PartnerCache:
         return found
 
     def named(self, partner_id: str) -> Partner:
-        """The partner, registered now where it has not been, for a caller who may do something for it."""
+        """Return the partner, registered now if it is unknown. Call it only for authorized requests.
+
+        If the database does not accept writes now, return a partner with default values that is not registered.
+        """
         found = self._known.get(partner_id)
         if found is None:
             found = self._known.renew(partner_id, partial(self._registered, partner_id))
         return actions.make_unregistered_partner(partner_id, self._storage.clock()) if found is None else found
 
     def is_suspended(self, partner: Partner) -> bool:
-        """Whether the partner is suspended, or one above it."""
+        """Return whether the partner or one above it is suspended."""
         for _ in range(MAX_DEPTH):
             if partner.status == "suspended" or partner.parent is None:
                 break
@@ -50,14 +53,14 @@ class PartnerCache:
         return partner.status == "suspended"
 
     def forget(self, partner_id: str) -> None:
-        """Ask anew at the next request."""
+        """Remove a partner from the cache, so that the next request reads it again."""
         self._known.forget([partner_id])
 
     def _read(self, partner_id: str) -> Partner | None:
         return self._storage.read(partial(actions.find_partner, partner_id=partner_id))
 
     def _registered(self, partner_id: str) -> Partner | None:
-        """The partner, registered now if need be; None where the database takes no writes at the moment."""
+        """Read the partner, or register it. Return None if the database does not accept writes now."""
         found = self._read(partner_id)
         if found is not None:
             return found
@@ -68,15 +71,15 @@ class PartnerCache:
 
 
 def get_partner_cache(mount: Mount) -> PartnerCache:
-    """What this process remembers of the partners of `mount`."""
+    """Return this process's cache of the partners of `mount`."""
     return mount.once(PartnerCache)
 
 
 def require_active_partner(mount: Mount, principal: Principal) -> Callable[[], object] | None:
-    """Raise `PartnerSuspended` or `PartnerNotRegistered` where no request of the principal's partner is let pass.
+    """Raise `PartnerSuspended` or `PartnerNotRegistered` if the principal's partner may not make requests.
 
-    Returns a function that registers the partner; None where it has been, for administrators, and where the API is not
-    mounted: there are no partners either, and views of the host's own stay as they are.
+    Return a function that registers the partner. Return None if it is registered, for administrators, and if the API is
+    not mounted: then there are no partners, and the host's own views are not affected.
     """
     if principal.sees_every_partner or not mount.served:
         return None

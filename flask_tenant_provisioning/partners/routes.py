@@ -37,7 +37,7 @@ PARTNER_PATH = f"{PARTNERS_PATH}/<path:partner_id>"
     problems=(InvalidParameter, InvalidCursor),
 )
 def list_partners(call: Request) -> Response:
-    """List partners by their ids, a page at a time: all, or the caller's own and those below it."""
+    """List partners by id, one page at a time: all of them for administrators, else the caller's and those below it."""
     asked, within = call.asked(partner_list_query()), partner_scope(call)
     wanted: dict[str, Any] = {"status": asked.get("status"), "parent": asked.get("parent"), "within": within}
     question = repr(("partners", *wanted.values()))
@@ -76,7 +76,7 @@ def read_partner(call: Request, partner_id: str) -> Response:
     problems=(*BODY_PROBLEMS, *PRECONDITION_PROBLEMS),
 )
 def put_partner(call: Request, partner_id: str) -> Response:
-    """Register a partner, or replace every writable field of one."""
+    """Register a partner, or replace every writable field of an existing one."""
     require_partner_manager(call)
     asked, body = call.asked(write_query()), call.body(JSON)
     values = load(partner_input(call.mount), body)
@@ -136,25 +136,25 @@ def _invalidate_cache(call: Request, partner_id: str, answer: Response) -> Respo
 
 
 def make_descendant_check(call: Request) -> Callable[[str], bool]:
-    """What tells whether a partner stands below the caller's."""
+    """Return a function that tells whether a partner is below the caller's."""
     ancestor = call.principal.partner
     return lambda name: call.mount.storage.read(partial(hierarchy.is_descendant, partner_id=name, ancestor=ancestor))
 
 
 def parse_new_partner_id(partner_id: str) -> str:
-    """The id of a partner to be, from the path. Raises `InvalidInput` for one that no partner may have."""
+    """Return the id of a new partner from the path. Raises `InvalidInput` if it is not a valid partner id."""
     if not is_path_utf8():
         raise make_invalid_input([make_entry(INVALID_UTF8, "partner")])
     return validate_partner_id(partner_id)
 
 
 def parse_partner_id(partner_id: str) -> str:
-    """The id of a partner, from the path. Raises `PartnerNotFound` for one that no partner may have."""
+    """Return the id of a partner from the path. Raises `PartnerNotFound` if it is not a valid partner id."""
     if not is_path_utf8() or not is_partner_id(partner_id):
         raise PartnerNotFound
     return partner_id
 
 
 def require_partner_manager(call: Request) -> None:
-    """Raise `Forbidden` for whoever may not change partners: nobody grants themselves more than they have."""
+    """Raise `Forbidden` unless the caller is an administrator: partners must not raise their own quota."""
     call.require_administrator("Only an administrator may change a partner.")

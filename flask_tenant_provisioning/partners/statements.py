@@ -1,4 +1,4 @@
-"""Every statement about partners, built once a storage."""
+"""The SQL of partners."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ..database.session import Storage
 from ..database.statements import SQL, Statement, bind_columns, bind_new_values
 from .models import WRITABLE, Partner
 
-#: How many levels of partners there are at most.
+#: The most levels of the hierarchy of partners.
 MAX_DEPTH = 5
 
 
 class PartnerSQL(SQL):
-    """The statements of one storage; those of lists are compiled at their first use."""
+    """The statements about partners, compiled once per storage; those of lists at first use."""
 
     def __init__(self, storage: Storage) -> None:
         super().__init__(storage.engine.dialect)
@@ -38,9 +38,9 @@ class PartnerSQL(SQL):
         self.height = self._compile(select(func.max(below.level)))
 
     def page(self, asked: Iterable[str]) -> Statement:
-        """A page of partners, by their ids: those for which all hold that is `asked`.
+        """Return the SELECT of a page of partners, ordered by id, with the conditions named in `asked`.
 
-        There is `status`, `parent`, `after` (an id) and `partner_id`: that partner and those below it.
+        They are `status`, `parent`, `after` (an id) and `partner_id` (that partner and those below it).
         """
         return self._once(self._page, frozenset(asked))
 
@@ -59,7 +59,7 @@ class PartnerSQL(SQL):
                 yield p[name] == bindparam(name, type_=p[name].type)
 
     def _family(self, *, upwards: bool) -> Any:
-        """The partner and all above it, or below, each with its level, which is 1 for the partner itself."""
+        """Select the partner and all above or below it, each with its level, 1 for the partner itself."""
         p, other = self._table.c, self._table.alias("other").c
         mine = p.partner_id == bindparam("partner_id", type_=p.partner_id.type)
         first = select(p.partner_id, p.parent, literal(1, Integer).label("level")).where(mine)

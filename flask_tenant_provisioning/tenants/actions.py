@@ -33,7 +33,7 @@ from .quotas import Allowance
 from .statements import TenantSQL
 
 Values = Mapping[str, Any]
-#: What a field is where nothing is said of it.
+#: The defaults of optional fields.
 EMPTY_VALUES: Values = {
     "external_id": None,
     "phone_number": None,
@@ -52,9 +52,9 @@ def create(
     allowance: Allowance,
     expected: Callable[[], None] = lambda: None,
 ) -> Tenant:
-    """Create a tenant of `partner` with valid `values`, and its event.
+    """Create a tenant of `partner` from validated `values`, with its event, and return it.
 
-    Raises `TenantExists`, `LicenseExpired`, `PlanNotAllowed`, `QuotaExceeded`, and what `expected` raises.
+    Raises `TenantExists`, `LicenseExpired`, `PlanNotAllowed`, `QuotaExceeded`, and any error of `expected`.
     """
     allowance.take(session, values.get("plan"))
     expected()
@@ -77,10 +77,10 @@ def create(
 
 
 def update(session: Session, actor: Actor, target: Target, change: Callable[[Tenant], Values]) -> Tenant:
-    """Give a tenant the values that `change` makes of it; the same values change nothing and leave no event.
+    """Update a tenant to the values that `change` returns for it. Equal values write nothing and record no event.
 
-    Raises `TenantNotFound`, `InvalidState` for a deleted one, `TenantExists`, `PlanNotAllowed`, `PlanLimitExceeded`,
-    and what `change` and `expected` raise.
+    Raises `TenantNotFound`, `InvalidState` for a deleted tenant, `TenantExists`, `PlanNotAllowed`,
+    `PlanLimitExceeded`, and any error of `change` and of the target's version check.
     """
     before = lock_tenant(session, target)
     require_changeable(before)
@@ -95,9 +95,9 @@ def upsert(
     allowance: Allowance,
     expected: Callable[[int | None], None],
 ) -> tuple[Tenant, bool]:
-    """Bring the partner's living tenant with this external id to `values`, creating it where there is none.
+    """Replace the values of the partner's living tenant with this external id, or create it if there is none.
 
-    Returns the tenant, and whether it was created. Raises what `create` and `revise` raise.
+    Returns the tenant and whether it was created. Raises the errors of `create` and `update`.
     """
     before = lock_living_tenant(session, partner, values["external_id"])
     if before:
@@ -106,12 +106,12 @@ def upsert(
         return create(session, actor, partner, values, allowance, partial(expected, None)), True
     except TenantExists as error:
         if error.members["field"] == "external_id" or lock_living_tenant(session, partner, values["external_id"]):
-            raise StaleRead("somebody else created it meanwhile") from error
+            raise StaleRead("another request created the tenant") from error
         raise
 
 
 def lock_living_tenant(session: Session, partner: str, external_id: str) -> Tenant | None:
-    """The partner's living tenant with this external id, locked against other writers."""
+    """Lock the partner's living tenant with this external id. Return None if there is none."""
     where = {"partner_id": partner, "external_id": external_id}
     row = session.run(session.storage.once(TenantSQL).lock_external, where).fetchone()
     return Tenant._make(row) if row else None
@@ -124,7 +124,7 @@ def require_changeable(tenant: Tenant) -> None:
 
 
 def make_update(own: TenantFields | None, before: Tenant, values: Values) -> Transition:
-    """What valid `values`, some or a whole set of them, make of a tenant whose host has its `own` fields."""
+    """Build the update of a tenant with validated `values`, partial or complete; `own` are the host's fields."""
     after = before._replace(**{name: values[name] for name in WRITABLE if name in values and name != "metadata"})
     if "metadata" in values and values["metadata"] != json.loads(before.metadata):
         after = after._replace(metadata=dump_json(values["metadata"]))
@@ -143,13 +143,13 @@ def _apply_update(
 
 
 def _collect_changed_keys(before: Tenant, after: Tenant, values: Values) -> Values:
-    """What the fields that changed are compared by."""
+    """Return the comparison keys of the name and the email, each only if that field changed."""
     sources = {"name_key": "client_name", "email_key": "email"}
     return {key: values[key] for key, field in sources.items() if getattr(before, field) != getattr(after, field)}
 
 
 def build_tenant(tenant_id: str, partner: str, values: Values, at: str, status: str) -> Tenant:
-    """A tenant of `partner` with these values, a whole set of them, as it is at the instant `at`."""
+    """Build a tenant of `partner` from a complete set of values, created at the instant `at`."""
     return Tenant(
         id=tenant_id,
         partner_id=partner,

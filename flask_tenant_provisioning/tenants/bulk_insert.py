@@ -1,7 +1,7 @@
-"""Create many tenants of one partner at once, as if one after the other: one statement for all of them.
+"""Create many tenants of one partner with one statement, with the same result as creating them one by one.
 
 A fast path for hosts without hooks and steps on a creation (`Storage.reacts`). Rows are rendered to JSON once, for the
-tenant's column and for the event's data. A test holds both equal to single creations.
+tenant's columns and for the event's data. A test holds both equal to single creations.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .models import DOCUMENT_FIELDS, WRITABLE, Tenant
 from .mutations import find_holders, make_conflict
 from .quotas import Allowance, RemainingPlaces
 
-#: What differs from tenant to tenant; `data` is the event's, under the id `event_id`.
+#: The columns that differ from tenant to tenant. The event's `id` and `data` are passed as `event_id` and `data`.
 _ROW_COLUMNS = (
     "id", "external_id", "client_name", "name_key", "email", "email_key", "phone_number", "industry", "plan",
     "metadata", "fields",
@@ -45,11 +45,11 @@ def create_many(
     at: str | None = None,
     event_ids: Sequence[str] | None = None,
 ) -> list[CreateOutcome]:
-    """Create a tenant of each of `values` in their order, with its event; of each that cannot be, return its problem.
+    """Create a tenant with its event for each of `values`. Return, in the same order, the tenant or its problem.
 
-    `at` is when that is, now unless it is given, and `event_ids` are those of the events. The limits are those of the
-    allowance's `room`. The problems are `TenantExists`, `LicenseExpired`, `PlanNotAllowed` and `QuotaExceeded`. Raises
-    `TooFewPlaces`.
+    `at` is the time of creation, by default now; `event_ids` are the ids of the events, by default new ones. Quotas are
+    enforced by the allowance's `room`. Problems are `TenantExists`, `LicenseExpired`, `PlanNotAllowed` and
+    `QuotaExceeded`. Raises `TooFewPlaces` if more places must be reserved first.
     """
     try:
         allowance.license.require_provisioning()
@@ -76,14 +76,14 @@ def create_many(
 
 
 def has_duplicates(values: Sequence[Values]) -> bool:
-    """Look for two of `values` that want the same email or the same external id."""
+    """Return whether two of `values` have the same email or the same external id."""
     emails = {one["email_key"] for one in values}
     external_ids = [one["external_id"] for one in values if one.get("external_id") is not None]
     return len(emails) < len(values) or len(set(external_ids)) < len(external_ids)
 
 
 def _take_distinct(wanted: Sequence[NewTenant]) -> Sequence[NewTenant]:
-    """As many of the first as want nothing that another of them wants too."""
+    """Return the longest run from the start in which no two tenants share a unique key."""
     seen = set[tuple[str, str]]()
     for count, one in enumerate(wanted):
         keys = set(one.claims())
@@ -94,14 +94,14 @@ def _take_distinct(wanted: Sequence[NewTenant]) -> Sequence[NewTenant]:
 
 
 def _insert_batch(session: Session, partner: str, batch: Sequence[NewTenant]) -> set[str]:
-    """Insert what no unique key refuses, with its events; returns the ids."""
+    """Insert the tenants whose unique keys are free, with their events. Return their ids."""
     if not batch:
         return set()
     return session.storage.once(BulkInsertSQL).insert(session, partner, batch)
 
 
 def _explain_refusals(session: Session, partner: str, refused: Sequence[NewTenant]) -> dict[int, CreateOutcome]:
-    """What each of these meets: somebody has its email or external id."""
+    """Return the `TenantExists` of each tenant that was not inserted, by index. Raises `StaleRead`."""
     if not refused:
         return {}
     keys = [key for one in refused for key in one.claims()]
@@ -116,7 +116,7 @@ def _explain_refusals(session: Session, partner: str, refused: Sequence[NewTenan
 
 
 def _refuse_plans(session: Session, wanted: Sequence[NewTenant], allowance: Allowance) -> dict[int, CreateOutcome]:
-    """What those meet that want a plan on which the partner may not put them."""
+    """Return the `PlanNotAllowed` of each tenant whose plan the partner may not use, by index."""
     if allowance.plans_of is None:
         return {}
     names = plans.load_allowed_plans(session, allowance.plans_of)
@@ -125,7 +125,7 @@ def _refuse_plans(session: Session, wanted: Sequence[NewTenant], allowance: Allo
 
 
 class BulkInsertSQL(SQL):
-    """Tenants and their events out of one parameter: one statement where the database nests INSERTs, else two."""
+    """Insert tenants and their events from one JSON parameter: one statement on PostgreSQL, two on SQLite."""
 
     def __init__(self, storage: Storage) -> None:
         super().__init__(storage.engine.dialect)
@@ -143,7 +143,7 @@ class BulkInsertSQL(SQL):
             self._made = self._compile(found)
 
     def insert(self, session: Session, partner: str, batch: Sequence[NewTenant]) -> set[str]:
-        """Insert those of `batch` that no unique key refuses, and their events; returns their ids."""
+        """Insert the tenants of `batch` whose unique keys are free, with their events. Return their ids."""
         one = batch[0]
         same = {name: one.event[name] for name in SHARED_COLUMNS} | {"partner_id": partner, "at": one.tenant.created_at}
         if self._nests:
@@ -194,10 +194,10 @@ def _join_rows(batch: Iterable[NewTenant]) -> str:
 
 
 class NewTenant(NamedTuple):
-    """A tenant that is to be made, at its `place` among all that are wanted, with its event.
+    """A tenant to insert, with its event; `place` is its index in the input.
 
-    `row` holds both as `incoming` wants them: the columns of the tenant that differ from row to row, and of the event
-    its `event_id` and `data`.
+    `row` is the JSON object for `select_incoming`: the tenant's columns of `_ROW_COLUMNS`, and the event's `event_id`
+    and `data`.
     """
 
     place: int
@@ -207,13 +207,13 @@ class NewTenant(NamedTuple):
     row: str
 
     def claims(self) -> Iterator[tuple[str, str]]:
-        """What no other living tenant may have, by field: the email before the external id."""
+        """Iterate over the tenant's unique keys: the email, then the external id if it has one."""
         yield "email", self.email_key
         if self.tenant.external_id is not None:
             yield "external_id", self.tenant.external_id
 
 
-#: What a client writes but the metadata: all of it texts, one after the other in a `Tenant`.
+#: The writable columns without the metadata: all of them strings, and adjacent in `Tenant`.
 _TEXT_COLUMNS = WRITABLE[:-1]
 _FIRST_TEXT = Tenant._fields.index(_TEXT_COLUMNS[0])
 _TEXT_SLICE = slice(_FIRST_TEXT, _FIRST_TEXT + len(_TEXT_COLUMNS))
@@ -221,22 +221,22 @@ _TEXT_TEMPLATE = "".join(f'"{name}":%s,' for name in _TEXT_COLUMNS)
 
 
 class NewTenantWriter:
-    """Writes tenants that come into being at one instant, now unless it is given, of one partner and by one actor."""
+    """Render new tenants of one partner, created by one actor at one instant (by default now)."""
 
     def __init__(self, storage: Storage, actor: Actor, partner: str, at: str | None = None) -> None:
         self._storage, self._partner, self._own = storage, partner, storage.hooks.fields
         self._at = at or format_instant(storage.clock())
         self._event = build_event(storage, actor, "tenant.created", partner, {}, self._at)
-        nobody = build_tenant(
+        sample = build_tenant(
             "", partner, {**EMPTY_VALUES, "client_name": "", "email": ""}, self._at, "active"
         ).document(None)
-        alike = dump_json(
-            {name: nobody[name] for name in DOCUMENT_FIELDS if name not in ("tenant", "partner", *WRITABLE)}
+        shared = dump_json(
+            {name: sample[name] for name in DOCUMENT_FIELDS if name not in ("tenant", "partner", *WRITABLE)}
         )
-        self._beginning, self._end = f'"partner":{quoted(partner)}', alike[1:-1]
+        self._beginning, self._end = f'"partner":{quoted(partner)}', shared[1:-1]
 
     def wanted(self, values: Sequence[Values], event_ids: Sequence[str] | None = None) -> list[NewTenant]:
-        """A tenant of each of these valid values, under new identifiers; the events' are `event_ids` where given."""
+        """Return a new tenant for each of `values`, with new ids. The events get `event_ids`, by default new ones."""
         ids = self._storage.new_ids(2 * len(values))
         tenants, events = ids[::2], ids[1::2] if event_ids is None else event_ids
         return [self._wanted(place, *one) for place, one in enumerate(zip(values, tenants, events, strict=True))]
@@ -254,7 +254,7 @@ class NewTenantWriter:
         return NewTenant(place, tenant, values["email_key"], happened, row)
 
     def _render_custom_fields(self, values: Values) -> str:
-        """The host's own fields, behind everybody's."""
+        """Render the host's custom fields as JSON members, each with a leading comma."""
         if self._own is None:
             return ""
         return "".join(f",{quoted(name)}:{dump_json(values['fields'].get(name))}" for name in self._own.fields)

@@ -1,6 +1,6 @@
 """Update many tenants of one partner at once: lock a snapshot, decide each row on it, write rows and events together.
 
-The snapshot holds what each next row would find if the rows before were already written.
+Each decision is applied to the snapshot, so that the next row sees the state that the rows before it leave.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from .statements import TenantSQL
 
 
 class KnownTenant:
-    """One tenant, and what it alone may hold while it lives."""
+    """One tenant of a snapshot, with the unique keys that it holds."""
 
     __slots__ = ("claims", "tenant")
 
@@ -41,7 +41,7 @@ class KnownTenant:
 
 
 class Snapshot:
-    """Those tenants, each found by its id while it is there, and by what it holds while it lives."""
+    """Locked tenants, found by id or, while they are not deleted, by unique key."""
 
     def __init__(self, found: Iterable[KnownTenant]) -> None:
         self._by_id: dict[str, KnownTenant] = {}
@@ -51,23 +51,23 @@ class Snapshot:
             self.add(known)
 
     def ids(self) -> Iterable[str]:
-        """The ids of all that are there."""
+        """Return the ids of all tenants."""
         return self._by_id
 
     def find(self, tenant_id: str) -> KnownTenant | None:
-        """The tenant with this id, whatever its state is."""
+        """Return the tenant with this id in any status, or None."""
         return self._by_id.get(tenant_id)
 
     def holder(self, claim: UniqueKey) -> KnownTenant | None:
-        """The living tenant that holds this."""
+        """Return the living tenant that holds this unique key, or None."""
         return self._holders.get(claim)
 
     def add(self, known: KnownTenant) -> None:
-        """Let a tenant hold what it claims."""
+        """Register the unique keys of a tenant as held by it."""
         self._holders.update(dict.fromkeys(known.claims.items(), known))
 
     def change(self, known: KnownTenant, transition: Transition) -> set[UniqueKey]:
-        """Let a tenant go on as what it becomes; returns what it holds no longer."""
+        """Apply a transition to a tenant. Return the unique keys that this frees."""
         before = set(known.claims.items())
         for claim in before:
             del self._holders[claim]
@@ -80,7 +80,10 @@ class Snapshot:
 
 
 def lock_snapshot(session: Session, partner: str, named: Iterable[Mapping[str, str | None]]) -> Snapshot:
-    """Find and lock the tenants of `partner` that are named by `id`, or hold an `external_id` or `email_key`."""
+    """Lock the tenants of `partner` that `named` refers to, and return them.
+
+    Each item of `named` has an `id`, an `external_id` or an `email_key`. Tenants past their retention are left out.
+    """
     wanted = {"partner_id": partner, "rows": encode_rows(named)}
     found = []
     for *row, email_key, live in session.run(session.storage.once(TenantSQL).lock_many, wanted).fetchall():
@@ -91,19 +94,19 @@ def lock_snapshot(session: Session, partner: str, named: Iterable[Mapping[str, s
 
 
 def make_known_tenant(tenant: Tenant, email_key: str) -> KnownTenant:
-    """A tenant that was not there before."""
+    """Wrap a tenant that is new to a snapshot."""
     return KnownTenant(tenant, _collect_unique_keys(tenant, email_key))
 
 
 def _collect_unique_keys(tenant: Tenant, email_key: str) -> dict[str, str]:
-    """What the tenant holds: nothing any more once it is deleted."""
+    """Return the unique keys that the tenant holds, by field; none for a deleted tenant."""
     if tenant.status == "deleted":
         return {}
     external_id = {} if tenant.external_id is None else {"external_id": tenant.external_id}
     return {"email": email_key, **external_id}
 
 
-#: What is JSON already.
+#: Columns whose values are JSON text already.
 _JSON_COLUMNS = ("data", "changes")
 
 
@@ -115,9 +118,9 @@ def update_many(
     at: str,
     event_ids: Sequence[str],
 ) -> None:
-    """Write what differs at the instant `at`, each with its event under one of `event_ids`, and all of one kind.
+    """Write `transitions`, all of one type, at the instant `at`, each with an event that gets one of `event_ids`.
 
-    The caller counts those that are deleted. Raises `Outdated` where somebody was faster.
+    The caller updates the quota counters for deletions. Raises `StaleRead` if another transaction changed a tenant.
     """
     if not transitions:
         return
@@ -136,15 +139,15 @@ def update_many(
 
 
 def _advance_version(storage: Storage, one: Transition, at: str) -> Transition:
-    """The same, with the tenant's next version."""
+    """Return the transition with the tenant's next version and update time."""
     after = one.after._replace(version=one.before.version + 1, updated_at=next_timestamp(storage, one.before, at))
     return one._replace(after=after)
 
 
 def _write_rows(session: Session, partner: str, given: Sequence[Transition], written: Sequence[Transition]) -> None:
-    """Write the columns of each that change, all that change the same ones in one round trip.
+    """Write the changed columns: one round trip per set of columns.
 
-    A join with the rows would be one statement, which PostgreSQL plans by guess where it knows nothing of them.
+    A join with the rows would be a single statement, but PostgreSQL has no statistics of the rows to plan it with.
     """
     same: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for one, final in zip(given, written, strict=True):
@@ -156,7 +159,7 @@ def _write_rows(session: Session, partner: str, given: Sequence[Transition], wri
         for columns, rows in same.items():
             session.run_many(sql.change(columns), rows)
     except UniqueViolation as violation:
-        raise StaleRead("somebody else has it meanwhile") from violation
+        raise StaleRead("another transaction took a unique key") from violation
 
 
 class InsertEventsSQL(SQL):
@@ -168,7 +171,7 @@ class InsertEventsSQL(SQL):
         self._tell = self._compile(self._told())
 
     def tell(self, session: Session, partner: str, events: Sequence[Mapping[str, Any]]) -> None:
-        """Write events that differ in nothing but their tenants, what became of them, and when."""
+        """Insert events that share all of `SHARED_COLUMNS`."""
         own = ("id", "tenant_id", "timestamp", "data", "changes")
         common = {name: events[0][name] for name in SHARED_COLUMNS}
         rows = _rows_to_json({name: one[name] for name in own} for one in events)
@@ -184,7 +187,7 @@ class InsertEventsSQL(SQL):
 
 
 def _rows_to_json(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Rows as `incoming` wants them, whose documents are JSON already."""
+    """Encode rows for `select_incoming`; the values of `_JSON_COLUMNS` are inserted as they are."""
     return f"[{','.join(map(_row_to_json, rows))}]"
 
 

@@ -14,17 +14,17 @@ from .custom_fields import TEXT_FIELDS
 from .models import DOCUMENT_FIELDS
 from .schemas import ListQuery
 
-#: What a row may say beside what it makes of its tenant.
+#: The member of a bulk row that is not a tenant field.
 ROW_IDEMPOTENCY_KEY = "idempotency_key"
 _NAME_PATTERN = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
-#: Fields whose JSON is a text, an integer or a flag.
+#: Fields whose JSON is a string, an integer or a boolean.
 _FILTERABLE_FIELDS = (*TEXT_FIELDS, fields.Integer, fields.Boolean, fields.Enum)
 
 
 def make_tenant_fields(schema: type[Schema], filterable: Sequence[str]) -> TenantFields:
-    """The fields of `schema`, of which lists are filtered by those named `filterable`.
+    """Build the custom fields of `schema`; lists can be filtered by those named in `filterable`.
 
-    Raises `ConfigurationError` that says everything wrong with them.
+    Raises `ConfigurationError` that lists every mistake in the declaration.
     """
     if not isinstance(schema, type) or not issubclass(schema, Schema):
         raise ConfigurationError(f"tenant_fields needs a marshmallow Schema class, not {schema!r}.")

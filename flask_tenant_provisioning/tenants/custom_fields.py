@@ -43,7 +43,7 @@ def flatten_errors(messages: Any, part: SchemaOrField, *path: str) -> Iterator[F
 
 
 def _step_into(part: SchemaOrField, key: Any) -> tuple[tuple[str, ...], SchemaOrField]:
-    """The step in JSON that a key of the tree stands for, none where it is the object itself; and what is there."""
+    """Return the path segment for a key of the message tree, empty for the object itself, and the field there."""
     if isinstance(part, fields.Mapping):
         return (str(key),), part.value_field
     if key == _SCHEMA_KEY:
@@ -69,14 +69,14 @@ def _find_field(schema: Schema, name: str) -> SchemaOrField:
 
 
 def _split_messages(part: SchemaOrField, below: Any) -> list[Any]:
-    """What is said of a member: marshmallow tells the faults of a mapping's key from those of its value."""
+    """Return the messages about a member. For a `Mapping` field, marshmallow reports key and value separately."""
     if isinstance(part, fields.Mapping) and isinstance(below, Mapping) and below.keys() <= _MAPPING_SIDES:
         return list(below.values())
     return [below]
 
 
 def apply_merge_patch(target: Any, patch: Any) -> Any:
-    """`target` after `patch`, by the algorithm of RFC 7396 §2."""
+    """Apply a merge patch to `target` and return the result (RFC 7396 §2)."""
     if not isinstance(patch, Mapping):
         return patch
     found = dict(target) if isinstance(target, Mapping) else {}
@@ -89,9 +89,9 @@ def apply_merge_patch(target: Any, patch: Any) -> Any:
 
 
 MAX_BYTES = 16 * 1024
-#: How much JSON a schema is let look at: what it drops or shortens does not count against `MOST_BYTES`.
+#: The most bytes of JSON passed to the host's schema. What it drops or shortens does not count towards `MAX_BYTES`.
 _MAX_SENT_BYTES = 4 * MAX_BYTES
-#: Fields that are a text in JSON.
+#: Fields whose JSON is a string.
 TEXT_FIELDS = (String, DateTime, Date, Time, UUID, IP, IPInterface)
 NOT_SERIALIZABLE = Fault(INVALID_FIELD, "Does not serialise to JSON.")
 TOO_LARGE = Fault("too-large", f"The application's own fields must have {MAX_BYTES} bytes of JSON at most.")
@@ -101,16 +101,16 @@ NOT_FILTERABLE = Fault(
 
 
 def split_custom_fields(own: TenantFields, body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What a client sent of everybody's fields, and what of the host's own."""
+    """Split a request body into the built-in members and the host's custom fields."""
     theirs = {name: value for name, value in body.items() if name in own.fields}
     return {name: value for name, value in body.items() if name not in theirs}, theirs
 
 
 def validate_custom_fields(own: TenantFields, sent: Mapping[str, Any], absent: Iterable[str] = ()) -> dict[str, Any]:
-    """The JSON that is kept of valid fields. None of the `absent` is required, or given its default.
+    """Validate custom fields with the host's schema. Return the JSON to store.
 
-    Null stands for an absent field, as answers show it, where the field may be absent and may not be null.
-    Raises `InvalidInput` that lists everything wrong with them.
+    Fields named in `absent` are neither required nor given their default. Null means absent, as in responses, for an
+    optional field that does not allow null. Raises `InvalidInput` that lists every fault.
     """
     errors = ErrorList()
     errors.collect(FieldFault(READ_ONLY, (name,)) for name in sent if own.fields[name].dump_only)
@@ -139,10 +139,10 @@ def _null_is_absent(field: Field[Any]) -> bool:
 
 
 def patch_custom_fields(own: TenantFields, fields: str | None, patch: Mapping[str, Any]) -> dict[str, Any]:
-    """What is kept of `fields` after a merge patch (RFC 7396). The result must be valid as a whole.
+    """Apply a merge patch (RFC 7396) to the stored `fields`. Return the JSON to store.
 
-    What a patch takes away is null where the field may be null, else absent, and then required or given its default
-    as it is in a new tenant. Raises `InvalidInput`.
+    The result must be valid as a whole. A field that the patch removes becomes null if it allows null, else absent:
+    then it is required or gets its default, as in a new tenant. Raises `InvalidInput`.
     """
     before = {name: value for name, value in parse_column(fields).items() if name in own.fields}
     kept = {name: value for name, value in before.items() if not own.fields[name].dump_only}
@@ -153,7 +153,10 @@ def patch_custom_fields(own: TenantFields, fields: str | None, patch: Mapping[st
 
 
 def replace_custom_fields(own: TenantFields | None, fields: str | None, values: Mapping[str, Any]) -> str | None:
-    """The column's text with `values` in place of all that the host declares; the same where they are the same."""
+    """Return the column's text with `values` in place of all declared fields, or `fields` itself if nothing differs.
+
+    Members that the host does not declare are kept.
+    """
     before = parse_column(fields)
     undeclared = {name: value for name, value in before.items() if own is None or name not in own.fields}
     after = {**undeclared, **values}
@@ -163,14 +166,14 @@ def replace_custom_fields(own: TenantFields | None, fields: str | None, values: 
 
 
 def is_same_json(one: Any, other: Any) -> bool:
-    """Whether both are the same JSON, in which true is not 1."""
+    """Return whether both values are the same JSON; unlike in Python, true is not 1."""
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def diff_json(previous: Any, new: Any) -> dict[str, Any]:
-    """Return what changed from one JSON value to another, as events and histories tell it.
+    """Return ``{"previous": …, "new": …}`` between two JSON values, as shown in events and histories.
 
-    Of two objects only the members that differ, at any depth; one that is missing on a side was not there.
+    Of two objects, only the members that differ are included, at any depth. A member missing on one side was absent.
     """
     if not isinstance(previous, dict) or not isinstance(new, dict):
         return {"previous": previous, "new": new}
@@ -187,12 +190,15 @@ def diff_json(previous: Any, new: Any) -> dict[str, Any]:
 
 
 def parse_column(fields: str | None) -> dict[str, Any]:
-    """Everything that the column holds."""
+    """Parse the column's text; an empty dict for None."""
     return json.loads(fields) if fields else {}
 
 
 def text_to_json(field: Field[Any], text: str) -> Any:
-    """The JSON value that a text stands for: itself for a text, a date or the like, otherwise JSON where it is any."""
+    """Return the JSON value of a text cell or parameter.
+
+    Fields that are strings in JSON take the text as it is; for others it is parsed as JSON, and kept if it is not JSON.
+    """
     if isinstance(field, TEXT_FIELDS) or (isinstance(field, Enum) and not field.by_value):
         return text
     try:
@@ -202,17 +208,20 @@ def text_to_json(field: Field[Any], text: str) -> Any:
 
 
 def json_to_text(field: Field[Any], value: Any) -> str:
-    """The text that `from_text` reads as this JSON value."""
+    """Return the text that `text_to_json` turns into this JSON value."""
     return value if isinstance(value, str) and text_to_json(field, value) == value else dump_json(value)
 
 
 def is_filterable(value: Any) -> bool:
-    """Whether lists can be filtered by this JSON value."""
+    """Return whether lists can be filtered by this JSON value: a short string, an integer or a boolean."""
     return isinstance(value, str | int) and len(str(value)) <= MAX_MEMBER_LENGTH
 
 
 def _to_strict_json(own: TenantFields, dumped: Mapping[str, Any]) -> dict[str, Any]:
-    """What the schema dumped, as our JSON gives it back. Raises `InvalidInput` for what is none."""
+    """Return the schema's output after a round trip through strict JSON, without nulls.
+
+    Raises `InvalidInput` for values that are not JSON, are too long to filter by, or exceed `MAX_BYTES` together.
+    """
     found: dict[str, Any] = {}
     errors = ErrorList()
     for name in own.fields:
@@ -233,12 +242,12 @@ def _to_strict_json(own: TenantFields, dumped: Mapping[str, Any]) -> dict[str, A
     return found
 
 
-#: What the name of a filter begins with inside, where a client says the field's own.
+#: The internal prefix of filters by custom fields; clients use the field's name.
 CUSTOM_FILTER_PREFIX = "own_"
 
 
 class CustomFilterField(fields.Field):  # type: ignore[type-arg]
-    """A value of one of the host's own fields, as the JSON text that is stored for it."""
+    """A filter value for a custom field, loaded as the JSON text stored for it."""
 
     def __init__(self, own: fields.Field[Any], **options: Any) -> None:
         super().__init__(**options)

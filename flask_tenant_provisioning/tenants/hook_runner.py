@@ -1,4 +1,4 @@
-"""Run the host's hooks inside the tenant's own transaction. What they raise refuses the whole write."""
+"""Run the host's hooks inside the tenant's transaction. An exception in a hook rolls the whole write back."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ HostContext = Callable[[], contextlib.AbstractContextManager[Any]]
 
 
 class HookRunner:
-    """Asks the hooks of one mount, in the host's own application context."""
+    """The hooks of one mount, run in the host's application context."""
 
     def __init__(self, hooks: Registry, context: HostContext) -> None:
         self._hooks = hooks
         self._context = context
 
     def concerns(self, operation: str, tenant: Tenant | None = None) -> bool:
-        """Whether anybody is to be asked about `operation`."""
+        """Return whether any hook is registered for `operation`."""
         return bool(self._hooks.of(operation))
 
     def defers(self, session: Session, operation: str, tenant: Tenant | None) -> bool:
-        """A hook ends with its transaction."""
+        """Return False: a hook finishes within the transaction."""
         return False
 
     def require_ready(self, session: Session, operation: str, tenant: Tenant) -> None:
-        """A hook refuses once it is asked, which comes last."""
+        """Do nothing: a hook refuses when it runs, at the end of the operation."""
 
     def __call__(self, session: Session, change: TenantChange) -> None:
-        """Run the hooks in their declared order. Raises the problem into which the host's own exception is mapped."""
+        """Run the hooks in the order of their registration. Raises the problem that a host exception is mapped to."""
         hooks = self._hooks.of(change.operation)
         if not hooks:
             return
@@ -64,7 +64,7 @@ class HookRunner:
 
 @contextlib.contextmanager
 def map_host_errors(session: Session) -> Iterator[None]:
-    """Let what the host's own code raises inside be the problem into which it is mapped."""
+    """Translate exceptions of host code in the block to the problems that they are mapped to."""
     try:
         yield
     except ProvisioningError as problem:
@@ -77,7 +77,7 @@ def map_host_errors(session: Session) -> Iterator[None]:
 
 
 def _find_mapping(session: Session, error: Exception) -> ErrorMapping | None:
-    """What the host said of this exception: of the constraint that it names, else of its nearest class."""
+    """Return the host's mapping for the violated constraint, else for the exception's nearest class, else None."""
     constraint = _find_constraint(session, error)
     by_cause = {mapped.cause: mapped for mapped in session.storage.hooks.errors}
     if constraint and constraint in by_cause:

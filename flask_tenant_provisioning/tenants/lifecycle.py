@@ -2,7 +2,8 @@
 
 ``provisioning → active ⇄ suspended``, any ``→ deleted →`` purged, ``provisioning → failed``.
 
-Each public function is one unit of work. A tenant that is already in the wanted state stays as it is, without an event.
+Each public function is one unit of work. A tenant that is already in the requested state stays unchanged, without an
+event.
 """
 
 from __future__ import annotations
@@ -38,19 +39,23 @@ from .statements import TenantSQL
 
 
 def suspend(session: Session, actor: Actor, target: Target, reason: str | None = None) -> Tenant:
-    """Suspend an active tenant. Raises `TenantNotFound`, `InvalidState`, and what `expected` raises."""
+    """Suspend an active tenant. Raises `TenantNotFound`, `InvalidState`, and errors of the target's version check."""
     return _change_status(session, actor, target, lambda tenant: make_suspension(tenant, reason))
 
 
 def reactivate(session: Session, actor: Actor, target: Target) -> Tenant:
-    """Make a suspended tenant active again. Raises `TenantNotFound`, `InvalidState`, and what `expected` raises."""
+    """Reactivate a suspended tenant.
+
+    Raises `TenantNotFound`, `InvalidState`, and errors of the target's version check.
+    """
     return _change_status(session, actor, target, make_reactivation)
 
 
 def delete(session: Session, actor: Actor, target: Target, retention_days: int, *, counts: bool = True) -> Tenant:
-    """Delete a tenant for now: it can be restored for `retention_days`. Its email and external id are free again.
+    """Delete a tenant. It can be restored for `retention_days`; its email and external id are free at once.
 
-    Without `counts` the caller counts one less. Raises `TenantNotFound`, and what `expected` raises.
+    With ``counts=False`` the caller updates the quota counters. Raises `TenantNotFound`, and errors of the target's
+    version check.
     """
     before = lock_tenant(session, target)
     target.expected(before.version)
@@ -62,10 +67,10 @@ def delete(session: Session, actor: Actor, target: Target, retention_days: int, 
 
 
 def restore(session: Session, actor: Actor, target: Target, allowance: quotas.Allowance) -> Tenant:
-    """Undo a deletion, back to the status of before.
+    """Restore a deleted tenant to its previous status.
 
-    Raises `TenantNotFound`, `InvalidState` where it is not deleted, `TenantExists` where its email or external id was
-    taken meanwhile, `LicenseExpired`, `QuotaExceeded`, and what `expected` raises.
+    Raises `TenantNotFound`, `InvalidState` if it is not deleted, `TenantExists` if another tenant has taken its email
+    or external id, `LicenseExpired`, `QuotaExceeded`, and errors of the target's version check.
     """
     before = lock_tenant(session, target)
     if before.status != "deleted":
@@ -81,9 +86,9 @@ def restore(session: Session, actor: Actor, target: Target, allowance: quotas.Al
 
 
 def purge(session: Session, actor: Actor, target: Target) -> bool:
-    """Remove a tenant for good, whatever its state; False where the host's steps do so later, out of everybody's sight.
+    """Purge a tenant in any state. Return False if the host's undo steps run first and the row is removed after them.
 
-    Raises `TenantNotFound`, and what `expected` raises.
+    Either way the tenant can no longer be read. Raises `TenantNotFound`, and errors of the target's version check.
     """
     before = lock_tenant(session, target)
     target.expected(before.version)
@@ -93,17 +98,17 @@ def purge(session: Session, actor: Actor, target: Target) -> bool:
 
 
 def make_suspension(tenant: Tenant, reason: str | None) -> Transition:
-    """What suspending makes of a tenant. Raises `InvalidState`."""
+    """Build the suspension of a tenant. Raises `InvalidState`."""
     return _make_status_change("tenant.suspended", tenant, "active", "suspended", reason)
 
 
 def make_reactivation(tenant: Tenant) -> Transition:
-    """What reactivating makes of a tenant. Raises `InvalidState`."""
+    """Build the reactivation of a tenant. Raises `InvalidState`."""
     return _make_status_change("tenant.reactivated", tenant, "suspended", "active", None)
 
 
 def make_deletion(tenant: Tenant, now: float, retention_days: int) -> Transition:
-    """What deleting makes of a tenant at the time `now`; nothing of one that is deleted."""
+    """Build the deletion of a tenant at the time `now`, in seconds since 1970; no change if it is deleted already."""
     if tenant.status == "deleted":
         return Transition("tenant.deleted", tenant, tenant)
     purge_at = format_instant(now, days=retention_days)
@@ -133,10 +138,10 @@ UNKNOWN_PARTNER = Fault("unknown-partner", "There is no such partner.")
 
 
 def move(session: Session, actor: Actor, target: Target, partner: str) -> Tenant:
-    """Give a tenant to `partner`, who may have it; where it is that partner's, do nothing.
+    """Move a tenant to `partner`. Return it unchanged if it belongs to that partner already.
 
-    Raises `TenantNotFound`, `InvalidState` where it is deleted or its steps are under way, `InvalidInput` where there
-    is no such partner, `PlanNotAllowed`, `QuotaExceeded`, `TenantExists`, and what `expected` raises.
+    Raises `TenantNotFound`, `InvalidState` if it is deleted or its steps are running, `InvalidInput` if there is no
+    such partner, `PlanNotAllowed`, `QuotaExceeded`, `TenantExists`, and errors of the target's version check.
     """
     before = lock_tenant(session, target)
     if before.status in ("deleted", "provisioning"):
@@ -158,7 +163,7 @@ def move(session: Session, actor: Actor, target: Target, partner: str) -> Tenant
 
 
 def _move_row(session: Session, before: Tenant, partner: str) -> Tenant:
-    """Move the row. Raises `TenantExists` where its email or external id is taken there."""
+    """Move the row. Raises `TenantExists` if another tenant of `partner` has its email or external id."""
     sql = session.storage.once(TenantSQL)
     where = {"partner_id": before.partner_id, "id": before.id}
     _, email_key = session.run(sql.hidden, where).fetchone()
@@ -177,7 +182,7 @@ def _move_row(session: Session, before: Tenant, partner: str) -> Tenant:
 
 
 def _record_move(session: Session, actor: Actor, before: Tenant, after: Tenant) -> None:
-    """Record the event for both partners."""
+    """Record the event in the feeds of both partners."""
     storage, kind = session.storage, "tenant.moved"
     there = build_change_event(storage, actor, kind, before, after, after.updated_at)
     changes = {"partner": {"previous": before.partner_id, "new": after.partner_id}}
@@ -187,7 +192,7 @@ def _record_move(session: Session, actor: Actor, before: Tenant, after: Tenant) 
 
 
 class MoveSQL:
-    """The statements of one storage."""
+    """The statement that moves a tenant, compiled once per storage."""
 
     def __init__(self, storage: Storage) -> None:
         table = storage.table("tenants")
@@ -196,15 +201,14 @@ class MoveSQL:
 
 
 _PURGE_BATCH = 100
-#: On behalf of which partner this happens: of none, and of all.
+#: The partner of an actor that acts for the whole installation.
 ALL_PARTNERS = "*"
 
 
 def purge_due(storage: Storage, actor: Actor) -> int:
-    """Purge every tenant whose retention is over, or let its steps begin to; returns how many.
+    """Purge every tenant whose retention is over, or start its undo steps. Return their number.
 
-    Each is a unit of work of its own. Several may do so at once, and one that is interrupted has finished what it
-    counted.
+    Each tenant is one unit of work. Concurrent calls are safe, and an interrupted call keeps what it has committed.
     """
     count = 0
     while due := storage.read(_load_due):
@@ -221,7 +225,7 @@ def _load_due(session: Session) -> list[tuple[str, str]]:
 
 
 def _purge_if_due(session: Session, actor: Actor, key: tuple[str, str]) -> int:
-    """Purge one, unless somebody else was faster or restored it."""
+    """Purge one tenant, unless it was purged or restored by another transaction. Return the number purged."""
     where, now = {"partner_id": key[0], "id": key[1]}, format_instant(session.storage.clock())
     row = session.run(session.storage.once(TenantSQL).lock, where).fetchone()
     tenant = None if row is None else Tenant._make(row)

@@ -1,4 +1,4 @@
-"""Pages of tenants, each at the same cost at any depth, and the number of tenants by status."""
+"""Pages of tenants, at the same cost for every page, and the number of tenants by status."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _FILTER_NAMES = (
 )  # fmt: skip
 _PLACE_SEPARATOR = "\n"
 _METADATA_INDEX, _FIELDS_INDEX = Tenant._fields.index("metadata"), Tenant._fields.index("fields")
-#: What the other columns of a tenant have together, in bytes; rarely more.
+#: The size of all other columns together, in bytes; rarely more.
 _OTHER_COLUMNS_BYTES = 500
 DEFAULT_PAGE_SIZE = 50
-#: The filters that the index of a sort serves as well, whatever their values are.
+#: The filters that the index of each sort order also serves, for all values.
 _FILTERS_OF_SORT_INDEX = {
     "created_at": {"partner", "created_after", "created_before"},
     "client_name": {"partner", "q"},
@@ -37,7 +37,7 @@ _FILTERS_OF_SORT_INDEX = {
 
 
 def make_cursor_scope(partner: str | None, asked: Mapping[str, Any]) -> str:
-    """What a cursor is bound to: whose tenants, in which order, under which filters."""
+    """Return a text that binds a cursor to its list: the partner, the sort order and the filters."""
     filters = sorted(
         (name, asked[name]) for name in (*_collect_filter_names(asked), "include_deleted") if name in asked
     )
@@ -47,7 +47,7 @@ def make_cursor_scope(partner: str | None, asked: Mapping[str, Any]) -> str:
 def load_page(
     session: Session, partner: str | None, asked: Mapping[str, Any], place: str | None
 ) -> tuple[list[dict[str, Any]], str | None]:
-    """The documents of one page after `place`, and the place where it ends; None where nothing follows."""
+    """Load the page after `place`. Return its documents, and the place where it ends, None for the last page."""
     filters = _collect_filter_values(partner, asked)
     known = {"now": format_instant(session.storage.clock())}
     if "q" in filters:
@@ -69,21 +69,21 @@ def load_page(
 
 
 def _collect_filter_values(partner: str | None, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """The value of every filter but the status, which decides what is read rather than what is left out."""
+    """Return the values of all filters but the status, which selects the index ranges to read."""
     values = {name: asked[name] for name in _collect_filter_names(asked) if name in asked and name != "status"}
     return values if partner is None else {"partner": partner, **values}
 
 
 def _collect_filter_names(asked: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names of everybody's filters, and of those of the host's own that are asked."""
+    """Return the names of the built-in filters, and of the custom filters in the query."""
     return (*_FILTER_NAMES, *(name for name in asked if name.startswith(CUSTOM_FILTER_PREFIX)))
 
 
 def _make_shape(values: Mapping[str, Any], asked: Mapping[str, Any], count: int, after: bool) -> PageShape:
-    """What the page's statement looks like.
+    """Return the shape of the page's statement.
 
-    A database plans a text with its limit in it once for all values, one with a parameter for the limit anew for
-    each: the most frequent pages are of the first kind, and those whose best plan depends on values of the second.
+    A statement with a literal limit is planned once for all values, one with a parameter as the limit is planned for
+    the values of each call. The most frequent pages use the first; pages whose best plan depends on values the second.
     """
     sort = asked["sort"]
     settled = count == DEFAULT_PAGE_SIZE + 1 and values.keys() <= _FILTERS_OF_SORT_INDEX[sort.lstrip("-")]
@@ -97,17 +97,17 @@ def _select_statuses(asked: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def make_prefix_end(prefix: str) -> str:
-    """The last of all names that begin with `prefix`."""
+    """Return the greatest name key that begins with `prefix`."""
     return prefix.ljust(MAX_NAME_LENGTH, "\U0010ffff")
 
 
 def _measure_row(row: tuple[Any, ...]) -> int:
-    """Return how many bytes a row has: what may be large of it is looked at alone, since lists are read often."""
+    """Return the approximate size of a row in bytes. Only the columns that can be large are measured, for speed."""
     return _OTHER_COLUMNS_BYTES + measure_text(row[_METADATA_INDEX]) + measure_text(row[_FIELDS_INDEX])
 
 
 def _bound_page_bytes(rows: Sequence[tuple[Any, ...]]) -> int:
-    """Return an upper bound of what rows have together: four bytes for each character of what may be large."""
+    """Return an upper bound of the size of rows in bytes: four for each character of the columns that can be large."""
     fields = filter(None, map(itemgetter(_FIELDS_INDEX), rows))
     return _OTHER_COLUMNS_BYTES * len(rows) + 4 * sum(map(len, chain(map(itemgetter(_METADATA_INDEX), rows), fields)))
 
@@ -118,12 +118,12 @@ def _make_place(row: tuple[Any, ...], sort: str) -> str:
     return f"{key}{_PLACE_SEPARATOR}{tenant.id}"
 
 
-#: Stands for the status of those whose retention is over, and who are purged soon.
+#: The status under which the count reports deleted tenants whose retention is over.
 _EXPIRED = "over"
 
 
 def count_by_status(session: Session, partners: Iterable[str]) -> dict[str, dict[str, int]]:
-    """The number of tenants of each of `partners` in each status that has any."""
+    """Return the number of tenants in each status, for each of `partners` that has any."""
     found: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(STATUSES, 0))
     wanted = {
         "rows": encode_rows({"partner_id": one} for one in partners),
@@ -138,7 +138,7 @@ def count_by_status(session: Session, partners: Iterable[str]) -> dict[str, dict
 
 
 class StatusCountSQL:
-    """The statement of one storage: an index holds all that it counts, but for the few whose retention is over."""
+    """The count by status, compiled once per storage. An index covers it, except for the few expired tenants."""
 
     def __init__(self, storage: Storage) -> None:
         t, dialect = storage.table("tenants").c, storage.engine.dialect

@@ -99,7 +99,7 @@ def create_tenant(call: Request) -> Response:
     problems=(InvalidParameter, InvalidCursor),
 )
 def list_tenants(call: Request) -> Response:
-    """List tenants, a page at a time: follow `next` until it is null. `partner` may be one below the caller's."""
+    """List tenants, one page at a time: follow `next` until it is null. `partner` may be one below the caller's."""
     asked = call.asked(list_query(call.mount), make_descendant_check(call))
     partner = asked.get("partner", partner_scope(call))
     question = listing.make_cursor_scope(partner, asked)
@@ -117,7 +117,7 @@ def list_tenants(call: Request) -> Response:
     problems=(InvalidParameter, TenantNotFound),
 )
 def read_tenant(call: Request, tenant_id: str) -> Response:
-    """Read a tenant; of a partner below the caller's, where `partner` names it."""
+    """Read a tenant. `partner` may name a partner below the caller's."""
     partner = call.asked(read_query(), make_descendant_check(call)).get("partner", partner_scope(call))
     found = call.mount.storage.read(
         partial(mutations.load_tenant, partner=partner, tenant_id=parse_tenant_id(tenant_id))
@@ -191,7 +191,7 @@ def replace_tenant(call: Request, tenant_id: str) -> Response:
     hooks=("tenant.create", "tenant.update"),
 )
 def upsert_tenant(call: Request, external_id: str) -> Response:
-    """Bring the tenant with this external id to what the body says, creating it where there is none."""
+    """Replace the tenant with this external id, or create it if there is none."""
     mount, asked, body = call.mount, call.asked(create_query()), call.body(JSON)
     partner, values = call.partner(asked), validate_upsert(mount, parse_external_id(external_id), body)
     work = partial(
@@ -232,8 +232,8 @@ lifecycle_routes = Routes()
 def delete_tenant(call: Request, tenant_id: str) -> Response:
     """Delete a tenant. It can be read and restored until `purge_at`, unless `purge=true` (needs `tenant:purge`).
 
-    A tenant that is purged is gone at once: 204. Where the application has work to do before, it is gone for everybody,
-    and `Location` shows how far that work has come: 202.
+    A purge returns 204 once the tenant is removed. If the application has to clean up first, it returns 202: the tenant
+    can no longer be read, and `Location` shows the progress.
     """
     asked = call.asked(delete_query())
     if asked["purge"]:
@@ -264,7 +264,7 @@ def _purge(call: Request, tenant_id: str, validate_only: bool) -> Response:
     hooks=("tenant.restore",),
 )
 def restore_tenant(call: Request, tenant_id: str) -> Response:
-    """Restore a deleted tenant to the status that it had."""
+    """Restore a deleted tenant to its previous status."""
     asked, allowance = call.asked(write_query()), quotas.resolve_allowance(call.mount)
     work = partial(lifecycle.restore, actor=call.actor(), target=make_target(call, tenant_id), allowance=allowance)
     return execute(call, work, partial(render_tenant, call), validate_only=asked["validate_only"])
@@ -299,7 +299,7 @@ def suspend_tenant(call: Request, tenant_id: str) -> Response:
     hooks=("tenant.reactivate",),
 )
 def reactivate_tenant(call: Request, tenant_id: str) -> Response:
-    """Make a suspended tenant active again."""
+    """Reactivate a suspended tenant."""
     asked = call.asked(write_query())
     work = partial(lifecycle.reactivate, actor=call.actor(), target=make_target(call, tenant_id))
     return execute(call, work, partial(render_tenant, call), validate_only=asked["validate_only"])
@@ -324,7 +324,7 @@ def reactivate_tenant(call: Request, tenant_id: str) -> Response:
     hooks=("tenant.move",),
 )
 def move_tenant(call: Request, tenant_id: str) -> Response:
-    """Move a tenant to another partner, who may have it. Both learn of it by an event `tenant.moved`."""
+    """Move a tenant to another partner. Both partners receive a `tenant.moved` event."""
     call.require_administrator("Only an administrator may move a tenant.")
     asked, body = call.asked(write_query()), call.body(JSON)
     partner = load(move_input(), body)["partner"]
@@ -333,27 +333,27 @@ def move_tenant(call: Request, tenant_id: str) -> Response:
 
 
 def parse_tenant_id(tenant_id: str) -> str:
-    """A tenant's id in its canonical form. Raises `TenantNotFound` for what cannot be one."""
+    """Return a tenant's id in its canonical form. Raises `TenantNotFound` if it is not a UUID."""
     return parse_id(tenant_id, TenantNotFound)
 
 
 def parse_external_id(external_id: str) -> str:
-    """The external id in the path. Raises `InvalidInput` where the path is no UTF-8."""
+    """Return the external id in the path. Raises `InvalidInput` if the path is not UTF-8."""
     if not is_path_utf8():
         raise make_invalid_input([make_entry(INVALID_UTF8, "external_id")])
     return external_id
 
 
 def make_target(call: Request, tenant_id: str) -> Target:
-    """The tenant that this write means, and the version that it expects."""
+    """Return the tenant that the request addresses, with the check of its precondition headers."""
     return Target(partner_scope(call), parse_tenant_id(tenant_id), make_precondition_check(call))
 
 
 def render_tenant(call: Request, tenant: Tenant, status: int = 200, **headers: str) -> Result:
-    """The answer that shows a tenant."""
+    """Build the result with a tenant's document and ETag."""
     return Result(status, tenant.document(call.mount.hooks.fields), {"ETag": format_etag(tenant.version), **headers})
 
 
 def render_created_tenant(call: Request, tenant: Tenant) -> Result:
-    """The answer that shows a new tenant and says where it is."""
+    """Build the 201 result with a new tenant's document, ETag and Location."""
     return render_tenant(call, tenant, 201, Location=f"{call.mount.base()}/tenants/{tenant.id}")
