@@ -51,7 +51,9 @@ class TypesField(TextField):
         """Return the types without duplicates."""
         wanted = tuple(dict.fromkeys(value.split(",")))
         if strangers := [name for name in wanted if name not in EVENT_TYPES]:
-            raise make_field_error(Fault("invalid-choice", f"{strangers[0]!r} is none of: {', '.join(EVENT_TYPES)}."))
+            raise make_field_error(
+                Fault("invalid-choice", f"{strangers[0]!r} is not one of: {', '.join(EVENT_TYPES)}.")
+            )
         return wanted
 
 

@@ -9,7 +9,7 @@ from .statements import MAX_DEPTH, PartnerSQL
 
 UNKNOWN_PARTNER = Fault("unknown-partner", "There is no such partner.")
 CIRCLE = Fault("circle", "Must be neither the partner itself nor one below it.")
-TOO_DEEP = Fault("too-deep", f"Partners stand {MAX_DEPTH} levels deep at most.")
+TOO_DEEP = Fault("too-deep", f"Partners can be nested at most {MAX_DEPTH} levels deep.")
 
 
 def lock_hierarchy(session: Session, partner_id: str, parent: str | None) -> None:

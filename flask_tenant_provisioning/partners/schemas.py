@@ -44,7 +44,7 @@ class PlansField(fields.Field):  # type: ignore[type-arg]
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> list[str]:
         if not isinstance(value, list) or len(value) > MAX_PLANS or not all(map(_is_plan_name, value)):
-            detail = f"Must be a list of {MAX_PLANS} texts at most, each of 1 to {MAX_PLAN_LENGTH} characters."
+            detail = f"Must be a list of {MAX_PLANS} strings at most, each of 1 to {MAX_PLAN_LENGTH} characters."
             raise make_field_error(Fault("invalid-type", detail))
         if wrong := [{str(place): fault} for place, name in enumerate(value) if (fault := self._unknown(name))]:
             raise make_field_error(*wrong)

@@ -41,17 +41,17 @@ def make_tenant_fields(schema: type[Schema], filterable: Sequence[str]) -> Tenan
 def _check_names(own: TenantFields) -> Iterator[str]:
     for name in own.fields:
         if name in DOCUMENT_FIELDS:
-            yield f"every tenant has a field {name!r} already; call yours another name."
+            yield f"every tenant has a field {name!r} already; rename yours."
         elif name == ROW_IDEMPOTENCY_KEY:
-            yield f"rows of bulk jobs may have an {name!r} already; call yours another name."
+            yield f"rows of bulk jobs may have an {name!r} already; rename yours."
         elif not _NAME_PATTERN.fullmatch(name):
-            yield f"{name!r} is no name for a field: 1 to 63 letters, digits and _, beginning with a letter."
+            yield f"{name!r} is not a valid field name: use 1 to 63 letters, digits and _, starting with a letter."
 
 
 def _check_fields(own: TenantFields) -> Iterator[str]:
     for name, field in own.fields.items():
         if field.load_only:
-            yield f"{name!r} is load_only: nothing of it would be kept."
+            yield f"{name!r} is load_only, so its value would not be stored."
         if isinstance(field, fields.Decimal) and not field.as_string:
             yield f"{name!r} does not serialise to JSON: give it as_string=True."
         if told := find_contradiction(field):
@@ -62,8 +62,8 @@ def _check_filters(own: TenantFields) -> Iterator[str]:
     parameters = {field.data_key or name for name, field in ListQuery().fields.items()}
     for name in own.filterable:
         if name not in own.fields:
-            yield f"there is no field {name!r} to filter by."
+            yield f"filterable names {name!r}, which is not a field."
         elif name in parameters:
-            yield f"lists have a parameter {name!r} already; call the field another name, or do not filter by it."
+            yield f"lists have a parameter {name!r} already; rename the field, or do not filter by it."
         elif not isinstance(own.fields[name], _FILTERABLE_FIELDS):
-            yield f"{name!r} cannot be filtered by: only texts, integers, flags, dates and times can."
+            yield f"{name!r} is not filterable: only strings, integers, booleans, dates and times are."

@@ -94,9 +94,9 @@ _MAX_SENT_BYTES = 4 * MAX_BYTES
 #: Fields whose JSON is a string.
 TEXT_FIELDS = (String, DateTime, Date, Time, UUID, IP, IPInterface)
 NOT_SERIALIZABLE = Fault(INVALID_FIELD, "Does not serialise to JSON.")
-TOO_LARGE = Fault("too-large", f"The application's own fields must have {MAX_BYTES} bytes of JSON at most.")
+TOO_LARGE = Fault("too-large", f"The custom fields must not exceed {MAX_BYTES} bytes of JSON.")
 NOT_FILTERABLE = Fault(
-    INVALID_FIELD, f"Must be a text of {MAX_MEMBER_LENGTH} characters at most, an integer or a flag."
+    INVALID_FIELD, f"Must be a string of at most {MAX_MEMBER_LENGTH} characters, an integer or a boolean."
 )
 
 

@@ -202,7 +202,7 @@ def delete_query(_api: Api | None = None) -> DeleteQuery:
     return _DELETE
 
 
-EXTERNAL_ID_MISMATCH = Fault("mismatch", "Must be the external id in the path, or absent.")
+EXTERNAL_ID_MISMATCH = Fault("mismatch", "Must equal the external id in the path, or be absent.")
 
 
 def validate_tenant(api: Api, body: Any) -> dict[str, Any]:
