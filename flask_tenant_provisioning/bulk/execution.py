@@ -60,7 +60,7 @@ class ChunkExecution:
         Where places are short that others have reserved, wait some seconds for what they give back. Raises
         `Superseded`.
         """
-        if not self._allowance.limits or self._job.operation not in ("create", "upsert"):
+        if not self._allowance.quotas or self._job.operation not in ("create", "upsert"):
             return
         storage = self._mount.storage
         for asks_left in reversed(range(_QUOTA_ATTEMPTS)):
@@ -83,7 +83,7 @@ class ChunkExecution:
         than places were reserved for.
         """
         left = RemainingPlaces() if self._found is None else RemainingPlaces(self._found.granted, self._found.problem)
-        allowance = dataclasses.replace(self._allowance, room=left)
+        allowance = dataclasses.replace(self._allowance, places=left)
         setting = RowContext(self._mount, self._actor, self._job.partner_id, allowance, left, {})
         results, errors = [], ErrorBudget()
         for rows in self._rows:
@@ -113,7 +113,7 @@ class ChunkExecution:
         return one
 
     def _reserved(self, session: Session, is_patient: bool, for_all: bool) -> FreePlaces:
-        limits, wanted = self._allowance.limits, self._wanted(session, for_all=for_all)
+        limits, wanted = self._allowance.quotas, self._wanted(session, for_all=for_all)
         if self._job.rehearsal:
             return quotas.find_free_places(session, limits, wanted)._replace(is_contended=False)
         return chunks.reserve_quota(session, self._piece, limits, wanted, is_patient=is_patient)

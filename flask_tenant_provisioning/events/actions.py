@@ -13,13 +13,13 @@ from .statements import EventSQL
 def build_event(
     storage: Storage,
     actor: Actor,
-    kind: str,
+    event_type: str,
     partner: str,
     document: dict[str, Any],
     at: str,
     changes: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Build the row of an event of type `kind` at the instant `at`, without writing it.
+    """Build the row of an event of type `event_type` at the instant `at`, without writing it.
 
     `document` is the object after the change, for example a tenant. `changes` maps each changed field to
     ``{"previous": …, "new": …}``.
@@ -28,7 +28,7 @@ def build_event(
         "partner_id": partner,
         "id": storage.new_id(),
         "position": None,
-        "type": kind,
+        "type": event_type,
         "timestamp": at,
         "tenant_id": document.get("tenant"),
         "request_id": actor.request_id,

@@ -53,7 +53,7 @@ def publish_batch(session: Session, partner: str, limit: int = PUBLISH_BATCH) ->
 def lock_feed(session: Session, partner: str) -> tuple[int, int, str | None]:
     """Lock the feed of `partner` until the transaction ends. Return its `position`, `removed` and `published_at`."""
     sql, of_partner = session.storage.once(EventSQL), {"partner_id": partner}
-    session.run(sql.open, {**of_partner, "zero": 0})
+    session.run(sql.create_feed, {**of_partner, "zero": 0})
     found: tuple[int, int, str | None] = session.run(sql.lock, of_partner).fetchone()
     return found
 
@@ -73,7 +73,7 @@ def publish_pending(storage: Storage, partner: str) -> bool:
     Return whether more may be pending.
     """
     where = {"partner_id": partner}
-    if not storage.read(lambda session: session.run(storage.once(EventSQL).waits, where).fetchone()):
+    if not storage.read(lambda session: session.run(storage.once(EventSQL).has_pending, where).fetchone()):
         return False
     return storage.transaction(partial(publish_batch, partner=partner)) == PUBLISH_BATCH
 
@@ -89,7 +89,7 @@ def _publish_round(storage: Storage) -> bool:
 
 def _find_pending_partner(session: Session, after: str) -> str | None:
     """Return the first partner after `after` with pending events, or None."""
-    row = session.run(session.storage.once(EventSQL).waiting, {"after": after}).fetchone()
+    row = session.run(session.storage.once(EventSQL).find_pending_partner, {"after": after}).fetchone()
     return row[0] if row else None
 
 
@@ -100,20 +100,20 @@ class FeedPage(NamedTuple):
     """Events in order, the position after which the next page starts, and whether more events exist already."""
 
     events: list[Event]
-    place: int
+    end: int
     has_more: bool
 
 
-def load_page(session: Session, partner: str, asked: Mapping[str, Any], after: int | None) -> FeedPage:
+def load_page(session: Session, partner: str, query: Mapping[str, Any], after: int | None) -> FeedPage:
     """Load the events after the position `after`, or from the oldest if that is None.
 
-    `asked` has `limit`, and optionally `type` (a tuple of event types) and `tenant`. A page may have fewer events than
+    `query` has `limit`, and optionally `type` (a tuple of event types) and `tenant`. A page may have fewer events than
     `limit`, even none, although more follow: its size in bytes and the number of positions it reads are limited too.
 
     Raises `CursorExpired` if events after `after` have been removed, and `InvalidCursor` for a position that the feed
     has not reached.
     """
-    types, tenant, limit = asked.get("type", ()), asked.get("tenant"), asked["limit"]
+    types, tenant, limit = query.get("type", ()), query.get("tenant"), query["limit"]
     values = {"partner_id": partner, **{f"type_{n}": t for n, t in enumerate(types)}}
     if tenant is not None:
         values["tenant_id"] = tenant
@@ -153,17 +153,17 @@ _FOLLOW_BATCH = 1000
 class FeedFollower:
     """A reader of the feeds of all partners, or of one, that remembers its positions.
 
-    It starts with the oldest stored events, or after `skip` with new ones. `asked` is a filter with `type` and `tenant`
-    as for `load_page`.
+    It starts with the oldest stored events, or after `skip_existing` with new ones. `query` filters by `type` and
+    `tenant` as for `load_page`.
     """
 
-    def __init__(self, storage: Storage, asked: Mapping[str, Any], partner: str | None = None) -> None:
+    def __init__(self, storage: Storage, query: Mapping[str, Any], partner: str | None = None) -> None:
         self._storage = storage
-        self._asked = {**asked, "limit": _FOLLOW_BATCH}
+        self._query = {**query, "limit": _FOLLOW_BATCH}
         self._partner = partner
         self._places: dict[str, int] = {}
 
-    def skip(self) -> None:
+    def skip_existing(self) -> None:
         """Skip the events recorded so far."""
         publish_all(self._storage)
         self._places = dict(self._heads())
@@ -174,9 +174,9 @@ class FeedFollower:
         for partner, head in self._heads():
             while self._places.get(partner, -1) < head:
                 place = self._places.get(partner)
-                work = partial(load_page, partner=partner, asked=self._asked, after=place)
+                work = partial(load_page, partner=partner, query=self._query, after=place)
                 page = self._storage.read(work)
-                self._places[partner] = page.place
+                self._places[partner] = page.end
                 yield from page.events
 
     def _heads(self) -> list[tuple[str, int]]:

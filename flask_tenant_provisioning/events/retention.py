@@ -35,7 +35,7 @@ def remove_old_events(storage: Storage, days: int) -> int:
 def _find_outdated_partners(session: Session, after: str, before: str) -> list[str]:
     """Return the first partners after `after` whose oldest event is older than the instant `before`."""
     wanted = {"after": after, "before": before, "limit": _REMOVE_BATCH}
-    return [partner for (partner,) in session.run(session.storage.once(EventSQL).outdated, wanted).fetchall()]
+    return [partner for (partner,) in session.run(session.storage.once(EventSQL).find_outdated, wanted).fetchall()]
 
 
 def _remove_batch(session: Session, partner: str, before: str) -> int:
@@ -51,7 +51,7 @@ def _remove_batch(session: Session, partner: str, before: str) -> int:
         last = position
     if last == removed:
         return 0
-    session.run(sql.shorten, {**of_partner, "new_removed": last})
+    session.run(sql.advance_removed, {**of_partner, "new_removed": last})
     found: int = session.run(sql.remove, {**of_partner, "place": last}).rowcount
     return found
 

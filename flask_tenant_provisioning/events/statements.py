@@ -26,9 +26,9 @@ class EventSQL(SQL):
         insert = self._insert(self._feeds)
         self.insert = self._compile(self._events.insert().values(bind_columns(self._events)))
         waiting = select(e.partner_id).where(e.position.is_(None))
-        self.waiting = self._compile(waiting.where(e.partner_id > after).order_by(e.partner_id).limit(1))
-        self.waits = self._compile(waiting.where(e.partner_id == partner).limit(1))
-        self.open = self._compile(
+        self.find_pending_partner = self._compile(waiting.where(e.partner_id > after).order_by(e.partner_id).limit(1))
+        self.has_pending = self._compile(waiting.where(e.partner_id == partner).limit(1))
+        self.create_feed = self._compile(
             insert.values(partner_id=partner, position=_bind_zero(), removed=_bind_zero()).on_conflict_do_nothing()
         )
         feed = select(f.position, f.removed, f.published_at).where(f.partner_id == partner)
@@ -36,13 +36,13 @@ class EventSQL(SQL):
         self.publish = self._compile(self._publish(partner))
         mine = self._feeds.update().where(f.partner_id == partner)
         self.advance = self._compile(mine.values(bind_new_values(f, ("position", "published_at"))))
-        self.shorten = self._compile(mine.values(bind_new_values(f, ("removed",))))
+        self.advance_removed = self._compile(mine.values(bind_new_values(f, ("removed",))))
         self.heads = self._compile(
             select(f.partner_id, f.position).where(f.partner_id > after).order_by(f.partner_id).limit(_bind_limit())
         )
         old = e.timestamp < bindparam("before", type_=e.timestamp.type)
         oldest = select(e.id).where(e.partner_id == f.partner_id, e.position == f.removed + 1, old).exists()
-        self.outdated = self._compile(
+        self.find_outdated = self._compile(
             select(f.partner_id).where(f.partner_id > after, oldest).order_by(f.partner_id).limit(_bind_limit())
         )
         place = bindparam("place", type_=BigInteger)

@@ -217,7 +217,7 @@ def _describe_instant(field: fields.AwareDateTime) -> dict[str, Any]:
 @describe_field.register
 def _describe_custom_filter(field: CustomFilterField) -> dict[str, Any]:
     """What the host's own schema says of the field."""
-    asked = copy.copy(field.own)
+    asked = copy.copy(field.custom)
     asked.allow_none, asked.dump_only, asked.load_default = False, False, missing
     found: dict[str, Any] = Converter("3.1.0", get_component_name, APISpec("", "", "3.1.0")).field2property(asked)
     return {"description": "Only tenants with this value.", **found}

@@ -63,10 +63,10 @@ def load_page(
 
     `status` and `parent` filter by status and direct parent; `within` selects a partner and all partners below it.
     """
-    asked = {"status": status, "parent": parent, "partner_id": within}
+    query = {"status": status, "parent": parent, "partner_id": within}
 
     def rows(count: int, place: str | None) -> list[Partner]:
-        values = {name: value for name, value in {**asked, "after": place}.items() if value is not None}
+        values = {name: value for name, value in {**query, "after": place}.items() if value is not None}
         statement = session.storage.once(PartnerSQL).page(values)
         return [Partner._make(row) for row in session.run(statement, {**values, "limit": count}).fetchall()]
 
@@ -85,15 +85,15 @@ def make_unregistered_partner(partner_id: str, now: float) -> Partner:
 
 
 def put_partner(
-    session: Session, actor: Actor, partner_id: str, values: Values, expected: VersionCheck
+    session: Session, actor: Actor, partner_id: str, values: Values, check_version: VersionCheck
 ) -> tuple[Partner, bool]:
     """Replace all values of a partner, or register it. Return the partner and whether it was registered.
 
-    Raises `InvalidInput` for an invalid parent, and errors of `expected`.
+    Raises `InvalidInput` for an invalid parent, and errors of `check_version`.
     """
     lock_hierarchy(session, partner_id, values.get("parent"))
     before = _lock_partner(session, partner_id)
-    expected(before.version if before else None)
+    check_version(before.version if before else None)
     if before:
         return _write_changes(session, actor, before, {**EMPTY_VALUES, **values}), False
     made = _make_partner(partner_id, {**EMPTY_VALUES, **values}, session.storage.clock())
@@ -106,17 +106,17 @@ def put_partner(
 
 
 def update_partner(
-    session: Session, actor: Actor, partner_id: str, values: Values, expected: VersionCheck = lambda _version: None
+    session: Session, actor: Actor, partner_id: str, values: Values, check_version: VersionCheck = lambda _version: None
 ) -> Partner:
     """Update some values of a partner. Equal values write nothing.
 
-    Raises `PartnerNotFound`, `InvalidInput` for an invalid parent, and errors of `expected`.
+    Raises `PartnerNotFound`, `InvalidInput` for an invalid parent, and errors of `check_version`.
     """
     lock_hierarchy(session, partner_id, values.get("parent"))
     before = _lock_partner(session, partner_id)
     if before is None:
         raise PartnerNotFound
-    expected(before.version)
+    check_version(before.version)
     return _write_changes(session, actor, before, values)
 
 

@@ -22,7 +22,7 @@ class PartnerCache:
         self._registers_automatically = mount.settings.partner_registration == "automatic"
         self._known: TTLCache[str, Partner | None] = TTLCache(mount.storage.clock, mount.settings.partner_cache_seconds)
 
-    def find(self, partner_id: str) -> Partner | None:
+    def get(self, partner_id: str) -> Partner | None:
         """Return the partner, at most `PROVISIONING_PARTNER_CACHE_SECONDS` old; None if it can be registered.
 
         Raises `PartnerNotRegistered` if it is unknown and only administrators register partners.
@@ -34,14 +34,14 @@ class PartnerCache:
             raise PartnerNotRegistered
         return found
 
-    def named(self, partner_id: str) -> Partner:
+    def get_or_register(self, partner_id: str) -> Partner:
         """Return the partner, registered now if it is unknown. Call it only for authorized requests.
 
         If the database does not accept writes now, return a partner with default values that is not registered.
         """
         found = self._known.get(partner_id)
         if found is None:
-            found = self._known.renew(partner_id, partial(self._registered, partner_id))
+            found = self._known.renew(partner_id, partial(self._register, partner_id))
         return actions.make_unregistered_partner(partner_id, self._storage.clock()) if found is None else found
 
     def is_suspended(self, partner: Partner) -> bool:
@@ -49,17 +49,17 @@ class PartnerCache:
         for _ in range(MAX_DEPTH):
             if partner.status == "suspended" or partner.parent is None:
                 break
-            partner = self.named(partner.parent)
+            partner = self.get_or_register(partner.parent)
         return partner.status == "suspended"
 
-    def forget(self, partner_id: str) -> None:
+    def invalidate(self, partner_id: str) -> None:
         """Remove a partner from the cache, so that the next request reads it again."""
         self._known.forget([partner_id])
 
     def _read(self, partner_id: str) -> Partner | None:
         return self._storage.read(partial(actions.find_partner, partner_id=partner_id))
 
-    def _registered(self, partner_id: str) -> Partner | None:
+    def _register(self, partner_id: str) -> Partner | None:
         """Read the partner, or register it. Return None if the database does not accept writes now."""
         found = self._read(partner_id)
         if found is not None:
@@ -83,10 +83,10 @@ def require_active_partner(mount: Mount, principal: Principal) -> Callable[[], o
     """
     if principal.sees_every_partner or not mount.served:
         return None
-    known = get_partner_cache(mount)
-    partner = known.find(principal.partner)
+    cache = get_partner_cache(mount)
+    partner = cache.get(principal.partner)
     if partner is None:
-        return partial(known.named, principal.partner)
-    if known.is_suspended(partner):
+        return partial(cache.get_or_register, principal.partner)
+    if cache.is_suspended(partner):
         raise PartnerSuspended
     return None

@@ -19,7 +19,7 @@ def lock_hierarchy(session: Session, partner_id: str, parent: str | None) -> Non
     their ids, all partners with a parent, the partner itself and the new parent.
     """
     if parent is not None:
-        session.run(session.storage.once(PartnerSQL).hold, {"partner_id": partner_id, "parent": parent})
+        session.run(session.storage.once(PartnerSQL).lock_hierarchy, {"partner_id": partner_id, "parent": parent})
 
 
 def require_valid_parent(session: Session, partner_id: str, parent: str) -> None:
@@ -29,14 +29,14 @@ def require_valid_parent(session: Session, partner_id: str, parent: str) -> None
         raise make_invalid_input([make_entry(CIRCLE, "parent")])
     if not above:
         raise make_invalid_input([make_entry(UNKNOWN_PARTNER, "parent")])
-    row = session.run(session.storage.once(PartnerSQL).height, {"partner_id": partner_id}).fetchone()
+    row = session.run(session.storage.once(PartnerSQL).depth_below, {"partner_id": partner_id}).fetchone()
     if len(above) + max(row[0] or 0, 1) > MAX_DEPTH:
         raise make_invalid_input([make_entry(TOO_DEEP, "parent")])
 
 
 def load_ancestry(session: Session, partner_id: str) -> list[str]:
     """Return the ids of the partner and those above it, from bottom to top; empty if it is not registered."""
-    found = session.run(session.storage.once(PartnerSQL).line, {"partner_id": partner_id}).fetchall()
+    found = session.run(session.storage.once(PartnerSQL).ancestry, {"partner_id": partner_id}).fetchall()
     return [name for name, _ in found]
 
 

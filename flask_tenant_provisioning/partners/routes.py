@@ -38,13 +38,13 @@ PARTNER_PATH = f"{PARTNERS_PATH}/<path:partner_id>"
 )
 def list_partners(call: Request) -> Response:
     """List partners by id, one page at a time: all of them for administrators, else the caller's and those below it."""
-    asked, within = call.asked(partner_list_query()), partner_scope(call)
-    wanted: dict[str, Any] = {"status": asked.get("status"), "parent": asked.get("parent"), "within": within}
-    question = repr(("partners", *wanted.values()))
-    after = open_cursor(call, asked, question)
-    work = partial(actions.load_page, limit=asked["limit"], after=after, **wanted)
+    query, within = call.asked(partner_list_query()), partner_scope(call)
+    wanted: dict[str, Any] = {"status": query.get("status"), "parent": query.get("parent"), "within": within}
+    cursor_scope = repr(("partners", *wanted.values()))
+    after = open_cursor(call, query, cursor_scope)
+    work = partial(actions.load_page, limit=query["limit"], after=after, **wanted)
     found, end = call.mount.storage.read(work)
-    return render_page(call, [one.document() for one in found], end, question)
+    return render_page(call, [one.document() for one in found], end, cursor_scope)
 
 
 @routes.add(
@@ -78,14 +78,14 @@ def read_partner(call: Request, partner_id: str) -> Response:
 def put_partner(call: Request, partner_id: str) -> Response:
     """Register a partner, or replace every writable field of an existing one."""
     require_partner_manager(call)
-    asked, body = call.asked(write_query()), call.body(JSON)
+    query, body = call.asked(write_query()), call.body(JSON)
     values = load(partner_input(call.mount), body)
     work = partial(
         actions.put_partner,
         actor=call.actor(),
         partner_id=parse_new_partner_id(partner_id),
         values=values,
-        expected=make_precondition_check(call),
+        check_version=make_precondition_check(call),
     )
 
     def answer(found: tuple[Partner, bool]) -> Result:
@@ -94,7 +94,7 @@ def put_partner(call: Request, partner_id: str) -> Response:
         return _render_partner(one, 201 if new else 200, **where)
 
     return _invalidate_cache(
-        call, partner_id, execute(call, work, answer, body=body, validate_only=asked["validate_only"])
+        call, partner_id, execute(call, work, answer, body=body, validate_only=query["validate_only"])
     )
 
 
@@ -111,7 +111,7 @@ def put_partner(call: Request, partner_id: str) -> Response:
 def patch_partner(call: Request, partner_id: str) -> Response:
     """Change some fields of a partner (RFC 7396). Once it is `suspended`, its requests are 403 `partner-suspended`."""
     require_partner_manager(call)
-    asked, body = call.asked(write_query()), call.body(MERGE_PATCH, JSON)
+    query, body = call.asked(write_query()), call.body(MERGE_PATCH, JSON)
     values = load(partner_input(call.mount), body, partial=True)
     partner_id = parse_partner_id(partner_id)
     work = partial(
@@ -119,10 +119,10 @@ def patch_partner(call: Request, partner_id: str) -> Response:
         actor=call.actor(),
         partner_id=partner_id,
         values=values,
-        expected=make_precondition_check(call),
+        check_version=make_precondition_check(call),
     )
     return _invalidate_cache(
-        call, partner_id, execute(call, work, _render_partner, body=body, validate_only=asked["validate_only"])
+        call, partner_id, execute(call, work, _render_partner, body=body, validate_only=query["validate_only"])
     )
 
 
@@ -131,7 +131,7 @@ def _render_partner(partner: Partner, status: int = 200, **headers: str) -> Resu
 
 
 def _invalidate_cache(call: Request, partner_id: str, answer: Response) -> Response:
-    get_partner_cache(call.mount).forget(partner_id)
+    get_partner_cache(call.mount).invalidate(partner_id)
     return answer
 
 

@@ -48,27 +48,27 @@ def create_many(
     """Create a tenant with its event for each of `values`. Return, in the same order, the tenant or its problem.
 
     `at` is the time of creation, by default now; `event_ids` are the ids of the events, by default new ones. Quotas are
-    enforced by the allowance's `room`. Problems are `TenantExists`, `LicenseExpired`, `PlanNotAllowed` and
+    enforced by the allowance's `places`. Problems are `TenantExists`, `LicenseExpired`, `PlanNotAllowed` and
     `QuotaExceeded`. Raises `TooFewPlaces` if more places must be reserved first.
     """
     try:
         allowance.license.require_provisioning()
     except LicenseExpired as error:
         return [error] * len(values)
-    room = allowance.room or RemainingPlaces()
-    wanted = NewTenantWriter(session.storage, actor, partner, at).wanted(values, event_ids)
+    room = allowance.places or RemainingPlaces()
+    wanted = NewTenantWriter(session.storage, actor, partner, at).render_all(values, event_ids)
     found = _refuse_plans(session, wanted, allowance)
-    wanted = [one for one in wanted if one.place not in found]
+    wanted = [one for one in wanted if one.position not in found]
     while wanted:
         try:
-            room.require()
+            room.require_place()
         except QuotaExceeded as error:
-            found |= dict.fromkeys((one.place for one in wanted), error)
+            found |= dict.fromkeys((one.position for one in wanted), error)
             break
         batch = _take_distinct(wanted)[: room.left]
         made = _insert_batch(session, partner, batch)
-        room.take(len(made))
-        found |= {one.place: one.tenant for one in batch if one.tenant.id in made}
+        room.use(len(made))
+        found |= {one.position: one.tenant for one in batch if one.tenant.id in made}
         found |= _explain_refusals(session, partner, [one for one in batch if one.tenant.id not in made])
         session.recorded.extend(one.event for one in batch if one.tenant.id in made)
         wanted = wanted[len(batch) :]
@@ -86,7 +86,7 @@ def _take_distinct(wanted: Sequence[NewTenant]) -> Sequence[NewTenant]:
     """Return the longest run from the start in which no two tenants share a unique key."""
     seen = set[tuple[str, str]]()
     for count, one in enumerate(wanted):
-        keys = set(one.claims())
+        keys = set(one.unique_keys())
         if keys & seen:
             return wanted[:count]
         seen |= keys
@@ -104,23 +104,23 @@ def _explain_refusals(session: Session, partner: str, refused: Sequence[NewTenan
     """Return the `TenantExists` of each tenant that was not inserted, by index. Raises `StaleRead`."""
     if not refused:
         return {}
-    keys = [key for one in refused for key in one.claims()]
+    keys = [key for one in refused for key in one.unique_keys()]
     held = find_holders(session, partner, keys)
     found: dict[int, CreateOutcome] = {}
     for one in refused:
-        key = next((key for key in one.claims() if key in held), None)
+        key = next((key for key in one.unique_keys() if key in held), None)
         if key is None:
             raise StaleRead("the holder is gone")
-        found[one.place] = make_conflict(key[0], held[key])
+        found[one.position] = make_conflict(key[0], held[key])
     return found
 
 
 def _refuse_plans(session: Session, wanted: Sequence[NewTenant], allowance: Allowance) -> dict[int, CreateOutcome]:
     """Return the `PlanNotAllowed` of each tenant whose plan the partner may not use, by index."""
-    if allowance.plans_of is None:
+    if allowance.partner_with_plans is None:
         return {}
-    names = plans.load_allowed_plans(session, allowance.plans_of)
-    met = ((one.place, plans.find_plan_problem(one.tenant.plan, names)) for one in wanted)
+    names = plans.load_allowed_plans(session, allowance.partner_with_plans)
+    met = ((one.position, plans.find_plan_problem(one.tenant.plan, names)) for one in wanted)
     return {place: problem for place, problem in met if problem is not None}
 
 
@@ -130,62 +130,66 @@ class BulkInsertSQL(SQL):
     def __init__(self, storage: Storage) -> None:
         super().__init__(storage.engine.dialect)
         self._tenants, self._events = storage.table("tenants"), storage.table("events")
-        self._nests = self._dialect.name == "postgresql"
+        self._is_nested = self._dialect.name == "postgresql"
         t, e = self._tenants.c, self._events.c
         kinds = {name: t[name].type for name in _ROW_COLUMNS} | {"event_id": e.id.type, "data": e.data.type}
-        self._given: Any = select_incoming(self._dialect, **kinds)
-        if self._nests:
-            self._both = self._compile(self._nested())
+        self._incoming: Any = select_incoming(self._dialect, **kinds)
+        if self._is_nested:
+            self._nested_insert = self._compile(self._build_nested_insert())
         else:
-            self._first = self._compile(self._rows(sqlite.insert(self._tenants), self._tenant(self._given.c)))
-            self._second = self._compile(self._rows(self._events.insert(), self._event(self._given.c), bare=True))
-            found = select(t.id).where(t.partner_id == self._bound("partner_id"), t.id.in_(select(self._given.c.id)))
-            self._made = self._compile(found)
+            self._insert_tenants = self._compile(
+                self._insert_rows(sqlite.insert(self._tenants), self._tenant_columns(self._incoming.c))
+            )
+            self._insert_events = self._compile(
+                self._insert_rows(self._events.insert(), self._event_columns(self._incoming.c), bare=True)
+            )
+            found = select(t.id).where(t.partner_id == self._bind("partner_id"), t.id.in_(select(self._incoming.c.id)))
+            self._inserted_ids = self._compile(found)
 
     def insert(self, session: Session, partner: str, batch: Sequence[NewTenant]) -> set[str]:
         """Insert the tenants of `batch` whose unique keys are free, with their events. Return their ids."""
         one = batch[0]
         same = {name: one.event[name] for name in SHARED_COLUMNS} | {"partner_id": partner, "at": one.tenant.created_at}
-        if self._nests:
-            return {id for (id,) in session.run(self._both, {**same, "rows": _join_rows(batch)}).fetchall()}
+        if self._is_nested:
+            return {id for (id,) in session.run(self._nested_insert, {**same, "rows": _join_rows(batch)}).fetchall()}
         made = {one.tenant.id for one in batch}
-        if session.run(self._first, {**same, "rows": _join_rows(batch)}).rowcount < len(batch):
-            found = session.run(self._made, {"partner_id": partner, "rows": _join_rows(batch)})
+        if session.run(self._insert_tenants, {**same, "rows": _join_rows(batch)}).rowcount < len(batch):
+            found = session.run(self._inserted_ids, {"partner_id": partner, "rows": _join_rows(batch)})
             made = {id for (id,) in found.fetchall()}
-        session.run(self._second, {**same, "rows": _join_rows(one for one in batch if one.tenant.id in made)})
+        session.run(self._insert_events, {**same, "rows": _join_rows(one for one in batch if one.tenant.id in made)})
         return made
 
-    def _nested(self) -> Any:
-        given = select(*self._given.c).cte("given")
-        made = self._rows(postgresql.insert(self._tenants), self._tenant(given.c), given)
+    def _build_nested_insert(self) -> Any:
+        given = select(*self._incoming.c).cte("given")
+        made = self._insert_rows(postgresql.insert(self._tenants), self._tenant_columns(given.c), given)
         ids = made.returning(self._tenants.c.id).cte("made")
         source = given.join(ids, ids.c.id == given.c.id)
-        told = self._rows(self._events.insert(), self._event(given.c), source, bare=True)
-        return select(told.returning(self._events.c.tenant_id).cte("told").c.tenant_id)
+        events = self._insert_rows(self._events.insert(), self._event_columns(given.c), source, bare=True)
+        return select(events.returning(self._events.c.tenant_id).cte("inserted_events").c.tenant_id)
 
-    def _rows(self, insert: Any, values: dict[str, Any], source: Any = None, *, bare: bool = False) -> Any:
+    def _insert_rows(self, insert: Any, values: dict[str, Any], source: Any = None, *, bare: bool = False) -> Any:
         rows = select(*values.values())
         rows = rows.where(true()) if source is None else rows.select_from(source)
         found = insert.from_select(list(values), rows)
         return found if bare else found.on_conflict_do_nothing()
 
-    def _tenant(self, given: Any) -> dict[str, Any]:
+    def _tenant_columns(self, given: Any) -> dict[str, Any]:
         t = self._tenants.c
-        at, number = self._bound("at", t.created_at), literal(1, Integer)
-        same = {"partner_id": self._bound("partner_id"), "created_at": at, "updated_at": at, "version": number}
+        at, number = self._bind("at", t.created_at), literal(1, Integer)
+        same = {"partner_id": self._bind("partner_id"), "created_at": at, "updated_at": at, "version": number}
         return (
             {name: given[name] for name in _ROW_COLUMNS}
             | same
             | {"status": literal("active"), "live": literal(1, SmallInteger)}
         )
 
-    def _event(self, given: Any) -> dict[str, Any]:
+    def _event_columns(self, given: Any) -> dict[str, Any]:
         e = self._events.c
-        own = {"id": given.event_id, "tenant_id": given.id, "data": given.data}
-        same = {name: self._bound(name, e[name]) for name in SHARED_COLUMNS}
-        return own | same | {"partner_id": self._bound("partner_id"), "timestamp": self._bound("at", e.timestamp)}
+        columns = {"id": given.event_id, "tenant_id": given.id, "data": given.data}
+        same = {name: self._bind(name, e[name]) for name in SHARED_COLUMNS}
+        return columns | same | {"partner_id": self._bind("partner_id"), "timestamp": self._bind("at", e.timestamp)}
 
-    def _bound(self, name: str, like: Any = None) -> Any:
+    def _bind(self, name: str, like: Any = None) -> Any:
         return bindparam(name, type_=self._tenants.c.partner_id.type if like is None else like.type)
 
 
@@ -194,19 +198,19 @@ def _join_rows(batch: Iterable[NewTenant]) -> str:
 
 
 class NewTenant(NamedTuple):
-    """A tenant to insert, with its event; `place` is its index in the input.
+    """A tenant to insert, with its event; `position` is its index in the input.
 
     `row` is the JSON object for `select_incoming`: the tenant's columns of `_ROW_COLUMNS`, and the event's `event_id`
     and `data`.
     """
 
-    place: int
+    position: int
     tenant: Tenant
     email_key: str
     event: dict[str, Any]
     row: str
 
-    def claims(self) -> Iterator[tuple[str, str]]:
+    def unique_keys(self) -> Iterator[tuple[str, str]]:
         """Iterate over the tenant's unique keys: the email, then the external id if it has one."""
         yield "email", self.email_key
         if self.tenant.external_id is not None:
@@ -224,7 +228,7 @@ class NewTenantWriter:
     """Render new tenants of one partner, created by one actor at one instant (by default now)."""
 
     def __init__(self, storage: Storage, actor: Actor, partner: str, at: str | None = None) -> None:
-        self._storage, self._partner, self._own = storage, partner, storage.hooks.fields
+        self._storage, self._partner, self._custom = storage, partner, storage.hooks.fields
         self._at = at or format_instant(storage.clock())
         self._event = build_event(storage, actor, "tenant.created", partner, {}, self._at)
         sample = build_tenant(
@@ -235,13 +239,13 @@ class NewTenantWriter:
         )
         self._beginning, self._end = f'"partner":{quoted(partner)}', shared[1:-1]
 
-    def wanted(self, values: Sequence[Values], event_ids: Sequence[str] | None = None) -> list[NewTenant]:
+    def render_all(self, values: Sequence[Values], event_ids: Sequence[str] | None = None) -> list[NewTenant]:
         """Return a new tenant for each of `values`, with new ids. The events get `event_ids`, by default new ones."""
         ids = self._storage.new_ids(2 * len(values))
         tenants, events = ids[::2], ids[1::2] if event_ids is None else event_ids
-        return [self._wanted(place, *one) for place, one in enumerate(zip(values, tenants, events, strict=True))]
+        return [self._render(index, *parts) for index, parts in enumerate(zip(values, tenants, events, strict=True))]
 
-    def _wanted(self, place: int, values: Values, tenant_id: str, event_id: str) -> NewTenant:
+    def _render(self, index: int, values: Values, tenant_id: str, event_id: str) -> NewTenant:
         tenant = build_tenant(tenant_id, self._partner, {**EMPTY_VALUES, **values}, self._at, "active")
         columns: tuple[Any, ...] = tenant
         written = f'{_TEXT_TEMPLATE % tuple(map(_quote_or_null, columns[_TEXT_SLICE]))}"metadata":{tenant.metadata}'
@@ -250,14 +254,14 @@ class NewTenantWriter:
             f'{{"id":"{tenant_id}","event_id":"{event_id}","email_key":{quoted(values["email_key"])},'
             f'"name_key":{quoted(values["name_key"])},{written},"fields":{tenant.fields or "null"},"data":{data}}}'
         )
-        happened = {**self._event, "id": event_id, "tenant_id": tenant_id, "data": data}
-        return NewTenant(place, tenant, values["email_key"], happened, row)
+        event = {**self._event, "id": event_id, "tenant_id": tenant_id, "data": data}
+        return NewTenant(index, tenant, values["email_key"], event, row)
 
     def _render_custom_fields(self, values: Values) -> str:
         """Render the host's custom fields as JSON members, each with a leading comma."""
-        if self._own is None:
+        if self._custom is None:
             return ""
-        return "".join(f",{quoted(name)}:{dump_json(values['fields'].get(name))}" for name in self._own.fields)
+        return "".join(f",{quoted(name)}:{dump_json(values['fields'].get(name))}" for name in self._custom.fields)
 
 
 def _quote_or_null(value: str | None) -> str:

@@ -33,11 +33,11 @@ from .statements import TenantSQL
 class KnownTenant:
     """One tenant of a snapshot, with the unique keys that it holds."""
 
-    __slots__ = ("claims", "tenant")
+    __slots__ = ("tenant", "unique_keys")
 
-    def __init__(self, tenant: Tenant, claims: Mapping[str, str]) -> None:
+    def __init__(self, tenant: Tenant, unique_keys: Mapping[str, str]) -> None:
         self.tenant = tenant
-        self.claims = claims
+        self.unique_keys = unique_keys
 
 
 class Snapshot:
@@ -58,25 +58,25 @@ class Snapshot:
         """Return the tenant with this id in any status, or None."""
         return self._by_id.get(tenant_id)
 
-    def holder(self, claim: UniqueKey) -> KnownTenant | None:
+    def find_holder(self, key: UniqueKey) -> KnownTenant | None:
         """Return the living tenant that holds this unique key, or None."""
-        return self._holders.get(claim)
+        return self._holders.get(key)
 
     def add(self, known: KnownTenant) -> None:
         """Register the unique keys of a tenant as held by it."""
-        self._holders.update(dict.fromkeys(known.claims.items(), known))
+        self._holders.update(dict.fromkeys(known.unique_keys.items(), known))
 
-    def change(self, known: KnownTenant, transition: Transition) -> set[UniqueKey]:
+    def apply(self, known: KnownTenant, transition: Transition) -> set[UniqueKey]:
         """Apply a transition to a tenant. Return the unique keys that this frees."""
-        before = set(known.claims.items())
-        for claim in before:
-            del self._holders[claim]
+        before = set(known.unique_keys.items())
+        for key in before:
+            del self._holders[key]
         known.tenant = transition.after
-        known.claims = _collect_unique_keys(
-            transition.after, {**known.claims, **dict(transition.claims())}.get("email", "")
+        known.unique_keys = _collect_unique_keys(
+            transition.after, {**known.unique_keys, **dict(transition.unique_keys())}.get("email", "")
         )
         self.add(known)
-        return before - set(known.claims.items())
+        return before - set(known.unique_keys.items())
 
 
 def lock_snapshot(session: Session, partner: str, named: Iterable[Mapping[str, str | None]]) -> Snapshot:
@@ -124,18 +124,18 @@ def update_many(
     """
     if not transitions:
         return
-    storage, kind = session.storage, transitions[0].kind
+    storage, event_type = session.storage, transitions[0].event_type
     written = [_advance_version(storage, one, at) for one in transitions]
     _write_rows(session, partner, transitions, written)
     events = [
-        build_change_event(storage, actor, kind, one.before, one.after, one.after.updated_at) | {"id": event_id}
+        build_change_event(storage, actor, event_type, one.before, one.after, one.after.updated_at) | {"id": event_id}
         for one, event_id in zip(written, event_ids, strict=True)
     ]
-    storage.once(InsertEventsSQL).tell(session, partner, events)
+    storage.once(InsertEventsSQL).insert(session, partner, events)
     session.recorded.extend(events)
     for one in written:
-        if storage.reacts(OPERATION_OF_EVENT[kind], one.before):
-            run_reactions(session, actor, kind, one.before, one.after)
+        if storage.reacts(OPERATION_OF_EVENT[event_type], one.before):
+            run_reactions(session, actor, event_type, one.before, one.after)
 
 
 def _advance_version(storage: Storage, one: Transition, at: str) -> Transition:
@@ -168,21 +168,21 @@ class InsertEventsSQL(SQL):
     def __init__(self, storage: Storage) -> None:
         super().__init__(storage.engine.dialect)
         self._events = storage.table("events")
-        self._tell = self._compile(self._told())
+        self._insert_events = self._compile(self._build_insert())
 
-    def tell(self, session: Session, partner: str, events: Sequence[Mapping[str, Any]]) -> None:
+    def insert(self, session: Session, partner: str, events: Sequence[Mapping[str, Any]]) -> None:
         """Insert events that share all of `SHARED_COLUMNS`."""
-        own = ("id", "tenant_id", "timestamp", "data", "changes")
+        columns = ("id", "tenant_id", "timestamp", "data", "changes")
         common = {name: events[0][name] for name in SHARED_COLUMNS}
-        rows = _rows_to_json({name: one[name] for name in own} for one in events)
-        session.run(self._tell, {**common, "partner_id": partner, "rows": rows})
+        rows = _rows_to_json({name: one[name] for name in columns} for one in events)
+        session.run(self._insert_events, {**common, "partner_id": partner, "rows": rows})
 
-    def _told(self) -> Any:
+    def _build_insert(self) -> Any:
         e = self._events.c
-        own = ("id", "tenant_id", "timestamp", "data", "changes")
-        given = select_incoming(self._dialect, **{name: e[name].type for name in own}).c
+        columns = ("id", "tenant_id", "timestamp", "data", "changes")
+        given = select_incoming(self._dialect, **{name: e[name].type for name in columns}).c
         common = {name: bindparam(name, type_=e[name].type) for name in ("partner_id", *SHARED_COLUMNS)}
-        values = {**{name: given[name] for name in own}, **common}
+        values = {**{name: given[name] for name in columns}, **common}
         return self._events.insert().from_select(list(values), select(*values.values()))
 
 

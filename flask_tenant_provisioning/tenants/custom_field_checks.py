@@ -38,8 +38,8 @@ def make_tenant_fields(schema: type[Schema], filterable: Sequence[str]) -> Tenan
     return found
 
 
-def _check_names(own: TenantFields) -> Iterator[str]:
-    for name in own.fields:
+def _check_names(custom: TenantFields) -> Iterator[str]:
+    for name in custom.fields:
         if name in DOCUMENT_FIELDS:
             yield f"every tenant has a field {name!r} already; rename yours."
         elif name == ROW_IDEMPOTENCY_KEY:
@@ -48,8 +48,8 @@ def _check_names(own: TenantFields) -> Iterator[str]:
             yield f"{name!r} is not a valid field name: use 1 to 63 letters, digits and _, starting with a letter."
 
 
-def _check_fields(own: TenantFields) -> Iterator[str]:
-    for name, field in own.fields.items():
+def _check_fields(custom: TenantFields) -> Iterator[str]:
+    for name, field in custom.fields.items():
         if field.load_only:
             yield f"{name!r} is load_only, so its value would not be stored."
         if isinstance(field, fields.Decimal) and not field.as_string:
@@ -58,12 +58,12 @@ def _check_fields(own: TenantFields) -> Iterator[str]:
             yield f"{name!r} {told}"
 
 
-def _check_filters(own: TenantFields) -> Iterator[str]:
+def _check_filters(custom: TenantFields) -> Iterator[str]:
     parameters = {field.data_key or name for name, field in ListQuery().fields.items()}
-    for name in own.filterable:
-        if name not in own.fields:
+    for name in custom.filterable:
+        if name not in custom.fields:
             yield f"filterable names {name!r}, which is not a field."
         elif name in parameters:
             yield f"lists have a parameter {name!r} already; rename the field, or do not filter by it."
-        elif not isinstance(own.fields[name], _FILTERABLE_FIELDS):
+        elif not isinstance(custom.fields[name], _FILTERABLE_FIELDS):
             yield f"{name!r} is not filterable: only strings, integers, booleans, dates and times are."

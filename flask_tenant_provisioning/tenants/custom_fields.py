@@ -100,37 +100,37 @@ NOT_FILTERABLE = Fault(
 )
 
 
-def split_custom_fields(own: TenantFields, body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def split_custom_fields(custom: TenantFields, body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Split a request body into the built-in members and the host's custom fields."""
-    theirs = {name: value for name, value in body.items() if name in own.fields}
+    theirs = {name: value for name, value in body.items() if name in custom.fields}
     return {name: value for name, value in body.items() if name not in theirs}, theirs
 
 
-def validate_custom_fields(own: TenantFields, sent: Mapping[str, Any], absent: Iterable[str] = ()) -> dict[str, Any]:
+def validate_custom_fields(custom: TenantFields, sent: Mapping[str, Any], absent: Iterable[str] = ()) -> dict[str, Any]:
     """Validate custom fields with the host's schema. Return the JSON to store.
 
     Fields named in `absent` are neither required nor given their default. Null means absent, as in responses, for an
     optional field that does not allow null. Raises `InvalidInput` that lists every fault.
     """
     errors = ErrorList()
-    errors.collect(FieldFault(READ_ONLY, (name,)) for name in sent if own.fields[name].dump_only)
+    errors.collect(FieldFault(READ_ONLY, (name,)) for name in sent if custom.fields[name].dump_only)
     writable = {
         name: value
         for name, value in sent.items()
-        if not (own.fields[name].dump_only or (value is None and _null_is_absent(own.fields[name])))
+        if not (custom.fields[name].dump_only or (value is None and _null_is_absent(custom.fields[name])))
     }
-    partial = [str(own.fields[name].name) for name in absent]
+    partial = [str(custom.fields[name].name) for name in absent]
     loaded = None
     if len(dump_json(writable).encode()) > _MAX_SENT_BYTES:
         errors.add(TOO_LARGE)
         raise errors.problem()
     try:
-        loaded = own.schema.load(writable, unknown=RAISE, partial=partial or None)
+        loaded = custom.schema.load(writable, unknown=RAISE, partial=partial or None)
     except ValidationError as error:
-        errors.collect(flatten_errors(error.messages, own.schema))
+        errors.collect(flatten_errors(error.messages, custom.schema))
     if errors:
         raise errors.problem()
-    return _to_strict_json(own, own.schema.dump(loaded))
+    return _to_strict_json(custom, custom.schema.dump(loaded))
 
 
 def _null_is_absent(field: Field[Any]) -> bool:
@@ -138,27 +138,27 @@ def _null_is_absent(field: Field[Any]) -> bool:
     return not field.allow_none and not field.required
 
 
-def patch_custom_fields(own: TenantFields, fields: str | None, patch: Mapping[str, Any]) -> dict[str, Any]:
+def patch_custom_fields(custom: TenantFields, fields: str | None, patch: Mapping[str, Any]) -> dict[str, Any]:
     """Apply a merge patch (RFC 7396) to the stored `fields`. Return the JSON to store.
 
     The result must be valid as a whole. A field that the patch removes becomes null if it allows null, else absent:
     then it is required or gets its default, as in a new tenant. Raises `InvalidInput`.
     """
-    before = {name: value for name, value in parse_column(fields).items() if name in own.fields}
-    kept = {name: value for name, value in before.items() if not own.fields[name].dump_only}
-    nulls = {name: None for name, value in patch.items() if value is None and own.fields[name].allow_none}
+    before = {name: value for name, value in parse_column(fields).items() if name in custom.fields}
+    kept = {name: value for name, value in before.items() if not custom.fields[name].dump_only}
+    nulls = {name: None for name, value in patch.items() if value is None and custom.fields[name].allow_none}
     return validate_custom_fields(
-        own, {**apply_merge_patch(kept, patch), **nulls}, own.fields.keys() - before.keys() - patch.keys()
+        custom, {**apply_merge_patch(kept, patch), **nulls}, custom.fields.keys() - before.keys() - patch.keys()
     )
 
 
-def replace_custom_fields(own: TenantFields | None, fields: str | None, values: Mapping[str, Any]) -> str | None:
+def replace_custom_fields(custom: TenantFields | None, fields: str | None, values: Mapping[str, Any]) -> str | None:
     """Return the column's text with `values` in place of all declared fields, or `fields` itself if nothing differs.
 
     Members that the host does not declare are kept.
     """
     before = parse_column(fields)
-    undeclared = {name: value for name, value in before.items() if own is None or name not in own.fields}
+    undeclared = {name: value for name, value in before.items() if custom is None or name not in custom.fields}
     after = {**undeclared, **values}
     if is_same_json(before, after):
         return fields
@@ -217,14 +217,14 @@ def is_filterable(value: Any) -> bool:
     return isinstance(value, str | int) and len(str(value)) <= MAX_MEMBER_LENGTH
 
 
-def _to_strict_json(own: TenantFields, dumped: Mapping[str, Any]) -> dict[str, Any]:
+def _to_strict_json(custom: TenantFields, dumped: Mapping[str, Any]) -> dict[str, Any]:
     """Return the schema's output after a round trip through strict JSON, without nulls.
 
     Raises `InvalidInput` for values that are not JSON, are too long to filter by, or exceed `MAX_BYTES` together.
     """
     found: dict[str, Any] = {}
     errors = ErrorList()
-    for name in own.fields:
+    for name in custom.fields:
         if dumped.get(name) is None:
             continue
         try:
@@ -233,7 +233,7 @@ def _to_strict_json(own: TenantFields, dumped: Mapping[str, Any]) -> dict[str, A
             errors.add(Fault(INVALID_FIELD, error.detail), name)
         except (TypeError, ValueError, RecursionError):
             errors.add(NOT_SERIALIZABLE, name)
-    unfit = (name for name in own.filterable if not is_filterable(found.get(name, "")))
+    unfit = (name for name in custom.filterable if not is_filterable(found.get(name, "")))
     errors.collect(FieldFault(NOT_FILTERABLE, (name,)) for name in unfit)
     if not errors and len(dump_json(found).encode()) > MAX_BYTES:
         errors.add(TOO_LARGE)
@@ -249,16 +249,16 @@ CUSTOM_FILTER_PREFIX = "own_"
 class CustomFilterField(fields.Field):  # type: ignore[type-arg]
     """A filter value for a custom field, loaded as the JSON text stored for it."""
 
-    def __init__(self, own: fields.Field[Any], **options: Any) -> None:
+    def __init__(self, custom: fields.Field[Any], **options: Any) -> None:
         super().__init__(**options)
-        self.own = own
+        self.custom = custom
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
         try:
-            loaded = self.own.deserialize(text_to_json(self.own, value))
+            loaded = self.custom.deserialize(text_to_json(self.custom, value))
         except ValidationError as error:
-            raise make_field_error(*(one.fault for one in flatten_errors(error.messages, self.own))) from error
-        dumped = self.own._serialize(loaded, self.own.name or "", None)
+            raise make_field_error(*(one.fault for one in flatten_errors(error.messages, self.custom))) from error
+        dumped = self.custom._serialize(loaded, self.custom.name or "", None)
         if not is_filterable(dumped):
             raise make_field_error(NOT_FILTERABLE)
         return dump_json(dumped)

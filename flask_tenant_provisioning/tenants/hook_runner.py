@@ -45,20 +45,20 @@ class HookRunner:
             return
         with self._context():
             for hook in hooks:
-                self._ask(session, hook, change)
+                self._run_hook(session, hook, change)
 
-    def _ask(self, session: Session, hook: Hook, change: TenantChange) -> None:
-        own = self._hooks.fields
-        offered: dict[str, Any] = {
+    def _run_hook(self, session: Session, hook: Hook, change: TenantChange) -> None:
+        custom = self._hooks.fields
+        arguments: dict[str, Any] = {
             "session": session.orm,
-            "tenant": change.after.document(own),
-            "before": change.before and change.before.document(own),
+            "tenant": change.after.document(custom),
+            "before": change.before and change.before.document(custom),
             "principal": change.actor.principal,
             "operation": change.operation,
         }
         with map_host_errors(session):
-            done = hook.function(**{name: offered[name] for name in hook.wants})
-            require_result(done, f"The hook {hook.name!r}")
+            result = hook.function(**{name: arguments[name] for name in hook.wants})
+            require_result(result, f"The hook {hook.name!r}")
             session.flush()
 
 
@@ -71,9 +71,9 @@ def map_host_errors(session: Session) -> Iterator[None]:
         problem.lasting = False
         raise
     except Exception as error:
-        if (found := _find_mapping(session, error)) is None:
+        if (mapping := _find_mapping(session, error)) is None:
             raise
-        raise _make_problem(found, error) from error
+        raise _make_problem(mapping, error) from error
 
 
 def _find_mapping(session: Session, error: Exception) -> ErrorMapping | None:
@@ -95,6 +95,6 @@ def _make_problem(mapped: ErrorMapping, error: Exception) -> ProvisioningError:
     by_constraint = isinstance(mapped.cause, str)
     detail = mapped.detail or (f"{mapped.kind.title}." if by_constraint else str(error)) or None
     fault = Fault(mapped.kind.code, detail or f"{mapped.kind.title}.")
-    found = mapped.kind(detail, errors=[make_entry(fault, mapped.field)] if mapped.field else ())
-    found.lasting = False
-    return found
+    mapping = mapped.kind(detail, errors=[make_entry(fault, mapped.field)] if mapped.field else ())
+    mapping.lasting = False
+    return mapping

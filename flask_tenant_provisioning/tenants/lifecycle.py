@@ -58,7 +58,7 @@ def delete(session: Session, actor: Actor, target: Target, retention_days: int, 
     version check.
     """
     before = lock_tenant(session, target)
-    target.expected(before.version)
+    target.check_version(before.version)
     if before.status == "deleted":
         return before
     if counts:
@@ -75,8 +75,8 @@ def restore(session: Session, actor: Actor, target: Target, allowance: quotas.Al
     before = lock_tenant(session, target)
     if before.status != "deleted":
         raise _make_invalid_state(before, "restored")
-    allowance.within(before.partner_id).take(session)
-    target.expected(before.version)
+    allowance.for_partner(before.partner_id).consume(session)
+    target.check_version(before.version)
     where = {"partner_id": before.partner_id, "id": before.id}
     status, email_key = session.run(session.storage.once(TenantSQL).hidden, where).fetchone()
     claims = {"email": email_key} | ({"external_id": before.external_id} if before.external_id is not None else {})
@@ -91,7 +91,7 @@ def purge(session: Session, actor: Actor, target: Target) -> bool:
     Either way the tenant can no longer be read. Raises `TenantNotFound`, and errors of the target's version check.
     """
     before = lock_tenant(session, target)
-    target.expected(before.version)
+    target.check_version(before.version)
     if before.status != "deleted":
         quotas.release_quota(session, before.partner_id)
     return remove_or_retire(session, actor, before)
@@ -119,15 +119,15 @@ def make_deletion(tenant: Tenant, now: float, retention_days: int) -> Transition
 def _change_status(session: Session, actor: Actor, target: Target, move: Callable[[Tenant], Transition]) -> Tenant:
     before = lock_tenant(session, target)
     found = move(before)
-    target.expected(before.version)
+    target.check_version(before.version)
     return apply_transition(session, actor, *found)
 
 
-def _make_status_change(kind: str, tenant: Tenant, source: str, goal: str, reason: str | None) -> Transition:
+def _make_status_change(event_type: str, tenant: Tenant, source: str, goal: str, reason: str | None) -> Transition:
     if tenant.status not in (source, goal):
-        raise _make_invalid_state(tenant, kind.removeprefix("tenant."))
+        raise _make_invalid_state(tenant, event_type.removeprefix("tenant."))
     after = tenant if tenant.status == goal else tenant._replace(status=goal, suspended_reason=reason)
-    return Transition(kind, tenant, after)
+    return Transition(event_type, tenant, after)
 
 
 def _make_invalid_state(tenant: Tenant, done: str) -> InvalidState:
@@ -148,13 +148,13 @@ def move(session: Session, actor: Actor, target: Target, partner: str) -> Tenant
         raise InvalidState(f"A tenant that is {before.status} cannot be moved.", tenant_status=before.status)
     session.storage.require_ready(session, "tenant.move", before)
     if before.partner_id == partner:
-        target.expected(before.version)
+        target.check_version(before.version)
         return before
     if partners.find_partner(session, partner) is None:
         raise make_invalid_input([make_entry(UNKNOWN_PARTNER, "partner")])
     require_plan_allowed(session, partner, before.plan)
     quotas.transfer_quota(session, before.partner_id, partner)
-    target.expected(before.version)
+    target.check_version(before.version)
     after = _move_row(session, before, partner)
     erasure.note_move(session, before.partner_id, before.id)
     _record_move(session, actor, before, after)
@@ -183,11 +183,11 @@ def _move_row(session: Session, before: Tenant, partner: str) -> Tenant:
 
 def _record_move(session: Session, actor: Actor, before: Tenant, after: Tenant) -> None:
     """Record the event in the feeds of both partners."""
-    storage, kind = session.storage, "tenant.moved"
-    there = build_change_event(storage, actor, kind, before, after, after.updated_at)
+    storage, event_type = session.storage, "tenant.moved"
+    there = build_change_event(storage, actor, event_type, before, after, after.updated_at)
     changes = {"partner": {"previous": before.partner_id, "new": after.partner_id}}
     shown = after.document(storage.hooks.fields)
-    record_event(session, build_event(storage, actor, kind, before.partner_id, shown, after.updated_at, changes))
+    record_event(session, build_event(storage, actor, event_type, before.partner_id, shown, after.updated_at, changes))
     record_event(session, there)
 
 

@@ -36,19 +36,19 @@ _FILTERS_OF_SORT_INDEX = {
 }
 
 
-def make_cursor_scope(partner: str | None, asked: Mapping[str, Any]) -> str:
+def make_cursor_scope(partner: str | None, query: Mapping[str, Any]) -> str:
     """Return a text that binds a cursor to its list: the partner, the sort order and the filters."""
     filters = sorted(
-        (name, asked[name]) for name in (*_collect_filter_names(asked), "include_deleted") if name in asked
+        (name, query[name]) for name in (*_collect_filter_names(query), "include_deleted") if name in query
     )
-    return repr((partner, asked["sort"], filters))
+    return repr((partner, query["sort"], filters))
 
 
 def load_page(
-    session: Session, partner: str | None, asked: Mapping[str, Any], place: str | None
+    session: Session, partner: str | None, query: Mapping[str, Any], place: str | None
 ) -> tuple[list[dict[str, Any]], str | None]:
     """Load the page after `place`. Return its documents, and the place where it ends, None for the last page."""
-    filters = _collect_filter_values(partner, asked)
+    filters = _collect_filter_values(partner, query)
     known = {"now": format_instant(session.storage.clock())}
     if "q" in filters:
         known["q_end"] = make_prefix_end(filters["q"])
@@ -57,43 +57,43 @@ def load_page(
         values = {**filters, **known, "limit": count}
         if behind is not None:
             values["after_key"], _, values["after_id"] = behind.rpartition(_PLACE_SEPARATOR)
-        shape = _make_shape(filters, asked, count, behind is not None)
+        shape = _make_shape(filters, query, count, behind is not None)
         found: list[tuple[Any, ...]] = session.run(session.storage.once(TenantSQL).page(shape), values).fetchall()
         return found
 
     found, end = read_page(
-        rows, asked["limit"], place, partial(_make_place, sort=asked["sort"]), _measure_row, bound=_bound_page_bytes
+        rows, query["limit"], place, partial(_make_place, sort=query["sort"]), _measure_row, bound=_bound_page_bytes
     )
-    own = session.storage.hooks.fields
-    return [render_document(row[:-1], own) for row in found], end
+    custom = session.storage.hooks.fields
+    return [render_document(row[:-1], custom) for row in found], end
 
 
-def _collect_filter_values(partner: str | None, asked: Mapping[str, Any]) -> dict[str, Any]:
+def _collect_filter_values(partner: str | None, query: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of all filters but the status, which selects the index ranges to read."""
-    values = {name: asked[name] for name in _collect_filter_names(asked) if name in asked and name != "status"}
+    values = {name: query[name] for name in _collect_filter_names(query) if name in query and name != "status"}
     return values if partner is None else {"partner": partner, **values}
 
 
-def _collect_filter_names(asked: Mapping[str, Any]) -> tuple[str, ...]:
+def _collect_filter_names(query: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the names of the built-in filters, and of the custom filters in the query."""
-    return (*_FILTER_NAMES, *(name for name in asked if name.startswith(CUSTOM_FILTER_PREFIX)))
+    return (*_FILTER_NAMES, *(name for name in query if name.startswith(CUSTOM_FILTER_PREFIX)))
 
 
-def _make_shape(values: Mapping[str, Any], asked: Mapping[str, Any], count: int, after: bool) -> PageShape:
+def _make_shape(values: Mapping[str, Any], query: Mapping[str, Any], count: int, after: bool) -> PageShape:
     """Return the shape of the page's statement.
 
     A statement with a literal limit is planned once for all values, one with a parameter as the limit is planned for
     the values of each call. The most frequent pages use the first; pages whose best plan depends on values the second.
     """
-    sort = asked["sort"]
+    sort = query["sort"]
     settled = count == DEFAULT_PAGE_SIZE + 1 and values.keys() <= _FILTERS_OF_SORT_INDEX[sort.lstrip("-")]
-    return PageShape(tuple(values), _select_statuses(asked), sort, after, DEFAULT_PAGE_SIZE + 1 if settled else None)
+    return PageShape(tuple(values), _select_statuses(query), sort, after, DEFAULT_PAGE_SIZE + 1 if settled else None)
 
 
-def _select_statuses(asked: Mapping[str, Any]) -> tuple[str, ...]:
-    if "status" in asked:
-        return (asked["status"],)
-    return (*LIVING_STATUSES, "deleted") if asked["include_deleted"] else LIVING_STATUSES
+def _select_statuses(query: Mapping[str, Any]) -> tuple[str, ...]:
+    if "status" in query:
+        return (query["status"],)
+    return (*LIVING_STATUSES, "deleted") if query["include_deleted"] else LIVING_STATUSES
 
 
 def make_prefix_end(prefix: str) -> str:

@@ -61,17 +61,17 @@ class Tenant(NamedTuple):
     purge_at: str | None
     fields: str | None
 
-    def document(self, own: TenantFields | None) -> dict[str, Any]:
-        """Return the tenant as in responses (contract §2), with the host's `own` fields, ready for JSON."""
-        return render_document(self, own)
+    def document(self, custom: TenantFields | None) -> dict[str, Any]:
+        """Return the tenant as in responses (contract §2), with the host's `custom` fields, ready for JSON."""
+        return render_document(self, custom)
 
 
 #: The members of a tenant's document, in the order of the columns of `Tenant`, without the custom `fields`.
 DOCUMENT_FIELDS = ("tenant", "partner", *Tenant._fields[2:-1])
 
 
-def render_document(row: tuple[Any, ...], own: TenantFields | None) -> dict[str, Any]:
-    """Render a row with the columns of `Tenant` as in responses, with the host's `own` fields at the end."""
+def render_document(row: tuple[Any, ...], custom: TenantFields | None) -> dict[str, Any]:
+    """Render a row with the columns of `Tenant` as in responses, with the host's `custom` fields at the end."""
     found = dict(zip(DOCUMENT_FIELDS, row, strict=False))
     metadata = found["metadata"]
     found["metadata"] = {} if metadata == "{}" else json.loads(metadata)
@@ -82,9 +82,9 @@ def render_document(row: tuple[Any, ...], own: TenantFields | None) -> dict[str,
             shorten_instant(found["deleted_at"]),
             shorten_instant(found["purge_at"]),
         )
-    if own is not None:
+    if custom is not None:
         stored = json.loads(row[-1]) if row[-1] else {}
-        found |= {name: stored.get(name) for name in own.fields}
+        found |= {name: stored.get(name) for name in custom.fields}
     return found
 
 
@@ -173,11 +173,13 @@ _CUSTOM_INDEXES = (
 _SUFFIX_LENGTH = max(len(ending) for ending, _, _ in _CUSTOM_INDEXES) + 1
 
 
-def make_custom_field_indexes(prefix: str, own: TenantFields | None) -> IndexSet:
+def make_custom_field_indexes(prefix: str, custom: TenantFields | None) -> IndexSet:
     """Return the indexes of the filterable custom fields, for the table of tenants with this prefix."""
     table = tenants_table(make_metadata(prefix))
     wanted = [
-        _make_custom_index(table, name, *kind) for name in (own.filterable if own else ()) for kind in _CUSTOM_INDEXES
+        _make_custom_index(table, name, *kind)
+        for name in (custom.filterable if custom else ())
+        for kind in _CUSTOM_INDEXES
     ]
     return IndexSet(table, _make_index_prefix(table), wanted)
 

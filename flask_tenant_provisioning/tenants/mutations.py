@@ -23,9 +23,9 @@ UniqueKey = tuple[str, str]
 
 
 class Transition(NamedTuple):
-    """A change from `before` to `after`, with an event of type `kind`; `hidden` are columns that no response shows."""
+    """A change from `before` to `after`, with its event type; `hidden` are columns that no response shows."""
 
-    kind: str
+    event_type: str
     before: Tenant
     after: Tenant
     hidden: Mapping[str, Any] = MappingProxyType({})
@@ -37,7 +37,7 @@ class Transition(NamedTuple):
         changed = {name: new for name, old, new in shown if old != new}
         return {**changed, **self.hidden} if changed else {}
 
-    def claims(self) -> Iterator[UniqueKey]:
+    def unique_keys(self) -> Iterator[UniqueKey]:
         """Iterate over the unique keys that the change takes: the email before the external id."""
         if self.after.email != self.before.email:
             yield "email", self.hidden["email_key"]
@@ -60,12 +60,12 @@ _UNREPORTED_FIELDS = frozenset({"version", "updated_at"})
 class Target(NamedTuple):
     """The tenant that a write addresses: its id and its partner; `partner` None means a tenant of any partner.
 
-    `expected` is called with the tenant's version and raises if the caller's precondition does not hold.
+    `check_version` is called with the tenant's version and raises if the caller's precondition does not hold.
     """
 
     partner: str | None
     id: str
-    expected: Callable[[int], None] = lambda _version: None
+    check_version: Callable[[int], None] = lambda _version: None
 
 
 def load_tenant(session: Session, partner: str | None, tenant_id: str) -> Tenant:
@@ -114,18 +114,19 @@ def load_tenant_in_any_state(session: Session, partner: str | None, tenant_id: s
 def apply_transition(
     session: Session,
     actor: Actor,
-    kind: str,
+    event_type: str,
     before: Tenant,
     after: Tenant,
     hidden: Mapping[str, Any] | None = None,
     *,
-    consult: bool = True,
+    run_listeners: bool = True,
 ) -> Tenant:
-    """Write the differences and the `hidden` columns, with an event of type `kind`. Do nothing if nothing differs.
+    """Write the differences and the `hidden` columns, with an event. Do nothing if nothing differs.
 
-    With ``consult=False`` no hooks and steps run. Raises `TenantExists` if another tenant has its email or external id.
+    With ``run_listeners=False`` no hooks and steps run. Raises `TenantExists` if another tenant has its email or
+    external id.
     """
-    columns = Transition(kind, before, after, hidden or {}).columns
+    columns = Transition(event_type, before, after, hidden or {}).columns
     if not columns:
         return before
     at = next_timestamp(session.storage, before)
@@ -136,9 +137,9 @@ def apply_transition(
         )
     except UniqueViolation as violation:
         raise make_conflict(get_unique_field(violation.constraint)) from violation
-    record_change(session, actor, kind, before, after, at)
-    if consult:
-        run_reactions(session, actor, kind, before, after)
+    record_change(session, actor, event_type, before, after, at)
+    if run_listeners:
+        run_reactions(session, actor, event_type, before, after)
     return after
 
 
@@ -185,27 +186,27 @@ OPERATION_OF_EVENT = {
 }
 
 
-def run_reactions(session: Session, actor: Actor, kind: str, before: Tenant | None, after: Tenant) -> None:
-    """Run the hooks, steps and other reactions to the operation with events of type `kind`, in this transaction."""
-    if kind in OPERATION_OF_EVENT:
+def run_reactions(session: Session, actor: Actor, event_type: str, before: Tenant | None, after: Tenant) -> None:
+    """Run the hooks, steps and other reactions to the operation of an event type, in this transaction."""
+    if event_type in OPERATION_OF_EVENT:
         for reaction in session.storage.reactions:
-            reaction(session, TenantChange(OPERATION_OF_EVENT[kind], actor, before, after))
+            reaction(session, TenantChange(OPERATION_OF_EVENT[event_type], actor, before, after))
 
 
-def record_change(session: Session, actor: Actor, kind: str, before: Tenant, after: Tenant, at: str) -> None:
+def record_change(session: Session, actor: Actor, event_type: str, before: Tenant, after: Tenant, at: str) -> None:
     """Record the event of a change from `before` to `after` at the instant `at`."""
-    record_event(session, build_change_event(session.storage, actor, kind, before, after, at))
+    record_event(session, build_change_event(session.storage, actor, event_type, before, after, at))
 
 
 def build_change_event(
-    storage: Storage, actor: Actor, kind: str, before: Tenant, after: Tenant, at: str
+    storage: Storage, actor: Actor, event_type: str, before: Tenant, after: Tenant, at: str
 ) -> dict[str, Any]:
     """Build the event's row, without writing it."""
-    own = storage.hooks.fields
-    old, new = before.document(own), after.document(own)
+    custom = storage.hooks.fields
+    old, new = before.document(custom), after.document(custom)
     changes = {name: diff_json(old[name], new[name]) for name in new if _is_changed(old[name], new[name])}
     shown = {name: change for name, change in changes.items() if name not in _UNREPORTED_FIELDS}
-    return build_event(storage, actor, kind, after.partner_id, new, at, shown)
+    return build_event(storage, actor, event_type, after.partner_id, new, at, shown)
 
 
 def next_timestamp(storage: Storage, before: Tenant, now: str | None = None) -> str:
@@ -263,9 +264,9 @@ def find_holders(session: Session, partner: str, keys: Iterable[UniqueKey]) -> d
     return {(field, key): holder for holder, field, key in found}
 
 
-def require_unique(session: Session, tenant: Tenant, claims: Iterable[UniqueKey]) -> None:
+def require_unique(session: Session, tenant: Tenant, keys: Iterable[UniqueKey]) -> None:
     """Raise `TenantExists` if another tenant holds one of the unique keys that the tenant is about to take."""
-    wanted = dict(claims)
+    wanted = dict(keys)
     if not wanted:
         return
     email_key, external_id = wanted.get("email"), wanted.get("external_id")

@@ -34,15 +34,15 @@ def require_plan_allowed(session: Session, partner: str, plan: str | None) -> No
 
 
 def require_plan_change(
-    session: Session, before: Tenant, after: Tenant, expected: Callable[[], None] = lambda: None
+    session: Session, before: Tenant, after: Tenant, check_version: Callable[[], None] = lambda: None
 ) -> None:
     """Raise `PlanNotAllowed` or `PlanLimitExceeded` if the tenant may not change to the plan of `after`.
 
-    `expected` is called between the two checks, even if the plan does not change; its errors are raised.
+    `check_version` is called between the two checks, even if the plan does not change; its errors are raised.
     """
     if after.plan != before.plan:
         require_plan_allowed(session, after.partner_id, after.plan)
-    expected()
+    check_version()
     if after.plan != before.plan:
         require_plan_limits(session, before, after.plan)
 

@@ -67,30 +67,30 @@ def usage_table(metadata: MetaData) -> Table:
 class Allowance:
     """The conditions for a new tenant: a valid licence, an allowed plan, and a free place under every quota.
 
-    `plans_of` is the partner whose allowed plans are checked, None if all plans are allowed. `room` holds places that
-    were reserved before; if it is given, they are used in place of the quotas.
+    `partner_with_plans` is the partner whose allowed plans are checked, None if all plans are allowed. `places` are
+    places that were reserved before; if they are given, they are used in place of the quotas.
     """
 
     license: LicenseSource
-    limits: tuple[Quota, ...]
-    plans_of: str | None = None
-    room: RemainingPlaces | None = None
+    quotas: tuple[Quota, ...]
+    partner_with_plans: str | None = None
+    places: RemainingPlaces | None = None
 
-    def within(self, partner: str) -> Allowance:
+    def for_partner(self, partner: str) -> Allowance:
         """Return the allowance for a tenant of `partner`, whether or not the partner has a quota."""
-        return Allowance(self.license, (*self.limits, Quota(partner)), partner)
+        return Allowance(self.license, (*self.quotas, Quota(partner)), partner)
 
-    def take(self, session: Session, plan: str | None = None) -> None:
+    def consume(self, session: Session, plan: str | None = None) -> None:
         """Use the allowance for one tenant on `plan`. Raises `LicenseExpired`, `PlanNotAllowed` or `QuotaExceeded`."""
         self.license.require_provisioning()
-        if self.plans_of is not None:
-            require_plan_allowed(session, self.plans_of, plan)
-        if self.room is not None:
-            self.room.require()
-            self.room.take()
+        if self.partner_with_plans is not None:
+            require_plan_allowed(session, self.partner_with_plans, plan)
+        if self.places is not None:
+            self.places.require_place()
+            self.places.use()
             return
-        for limit in self.limits:
-            consume_quota(session, limit)
+        for quota in self.quotas:
+            consume_quota(session, quota)
 
 
 def resolve_allowance(mount: Mount, partner: str | None = None) -> Allowance:
@@ -102,8 +102,8 @@ def resolve_allowance(mount: Mount, partner: str | None = None) -> Allowance:
     found = _resolve_license_allowance(mount.storage, mount.license)
     if partner is None:
         return found
-    known = get_partner_cache(mount).named(partner)
-    limits = found.limits if known.max_tenants is None else (*found.limits, Quota(known.partner_id))
+    known = get_partner_cache(mount).get_or_register(partner)
+    limits = found.quotas if known.max_tenants is None else (*found.quotas, Quota(known.partner_id))
     return Allowance(found.license, limits, None if known.allowed_plans is None else known.partner_id)
 
 
@@ -126,19 +126,19 @@ def transfer_quota(session: Session, giver: str, receiver: str) -> None:
             session.run(sql.release, {"scope": giver, "less": 1})
 
 
-def set_partner_quota(session: Session, partner: str, most: int | None, memory: float) -> None:
-    """Set a partner's quota to `most` tenants, None for no quota, in the transaction that updates the partner.
+def set_partner_quota(session: Session, partner: str, limit: int | None, memory: float) -> None:
+    """Set a partner's quota to `limit` tenants, None for no quota, in the transaction that updates the partner.
 
     Other processes cache for `memory` seconds that there was no quota, and create tenants without counting them. Until
     that time is over, each check locks the counter's row and recounts the tenants.
     """
     sql = session.storage.once(QuotaSQL)
-    if most is None:
-        session.run(sql.unlimit, {"scope": partner})
-        session.run(sql.forget_limit, {"scope": partner})
+    if limit is None:
+        session.run(sql.delete_counter, {"scope": partner})
+        session.run(sql.clear_quota, {"scope": partner})
         return
     until = format_instant(session.storage.clock() + memory + SETTLING_SECONDS)
-    session.run(sql.limit, {"scope": partner, "limit": most, "none": 0, "until": until})
+    session.run(sql.set_quota, {"scope": partner, "limit": limit, "none": 0, "until": until})
 
 
 def _resolve_license_allowance(storage: Storage, license: LicenseSource) -> Allowance:
@@ -146,9 +146,9 @@ def _resolve_license_allowance(storage: Storage, license: LicenseSource) -> Allo
     if most is None:
         return Allowance(license, ())
     sql, generation = storage.once(QuotaSQL), license.generation
-    if sql.counted.get(INSTALLATION) != generation:
+    if sql.verified_generations.get(INSTALLATION) != generation:
         storage.transaction(recount_installation)
-        sql.counted[INSTALLATION] = generation
+        sql.verified_generations[INSTALLATION] = generation
     return Allowance(license, (Quota(INSTALLATION, most),))
 
 
@@ -157,17 +157,17 @@ INSTALLATION = ""
 
 
 class Quota(NamedTuple):
-    """At most `most` living tenants in `scope`; None means the quota stored in the counter's row."""
+    """At most `limit` living tenants in `scope`; None means the quota stored in the counter's row."""
 
     scope: str
-    most: int | None = None
+    limit: int | None = None
 
-    def exceeded(self, most: int) -> QuotaExceeded:
-        """Build the problem for a quota of `most` that is used up."""
+    def make_problem(self, limit: int) -> QuotaExceeded:
+        """Build the problem for a quota of `limit` that is used up."""
         if self.scope == INSTALLATION:
-            return QuotaExceeded(f"The limit of {most} tenants is reached.", limit=most)
-        detail = f"The partner's limit of {most} tenants is reached."
-        return QuotaExceeded(detail, limit=most, partner=self.scope)
+            return QuotaExceeded(f"The limit of {limit} tenants is reached.", limit=limit)
+        detail = f"The partner's limit of {limit} tenants is reached."
+        return QuotaExceeded(detail, limit=limit, partner=self.scope)
 
 
 class QuotaCounter(NamedTuple):
@@ -175,45 +175,45 @@ class QuotaCounter(NamedTuple):
 
     tenants: int
     reserved: int
-    most: int
+    limit: int
 
     @property
     def free(self) -> int:
         """The number of places that are neither used nor reserved."""
-        return max(0, self.most - self.tenants - self.reserved)
+        return max(0, self.limit - self.tenants - self.reserved)
 
 
-def consume_quota(session: Session, limit: Quota) -> None:
+def consume_quota(session: Session, quota: Quota) -> None:
     """Count one more tenant. Raises `QuotaExceeded` if the quota is used up."""
     sql = session.storage.once(QuotaSQL)
-    if session.run(sql.take, {"scope": limit.scope, "most": limit.most}).rowcount == 1:
+    if session.run(sql.consume, {"scope": quota.scope, "most": quota.limit}).rowcount == 1:
         return
-    counter = lock_counter(session, limit)
+    counter = lock_counter(session, quota)
     if counter is None:
         return
     if not counter.free:
-        raise limit.exceeded(counter.most)
-    session.run(sql.add, {"scope": limit.scope, "more": 1})
+        raise quota.make_problem(counter.limit)
+    session.run(sql.increase, {"scope": quota.scope, "more": 1})
 
 
 def recount_installation(session: Session) -> None:
     """Lock the installation's counter, then recount it. Creates and deletes under a quota wait for the lock."""
     sql = session.storage.once(QuotaSQL)
-    session.run(sql.open, {"scope": INSTALLATION, "none": 0})
-    session.run(sql.count, {"scope": INSTALLATION})
+    session.run(sql.create_counter, {"scope": INSTALLATION, "none": 0})
+    session.run(sql.recount, {"scope": INSTALLATION})
 
 
-def lock_counter(session: Session, limit: Quota) -> QuotaCounter | None:
+def lock_counter(session: Session, quota: Quota) -> QuotaCounter | None:
     """Lock a counter until the transaction ends and return it; None if there is no quota."""
     sql = session.storage.once(QuotaSQL)
-    row = session.run(sql.lock, {"scope": limit.scope, "most": limit.most}).fetchone()
+    row = session.run(sql.lock, {"scope": quota.scope, "most": quota.limit}).fetchone()
     if row is None:
-        return None if limit.most is None else QuotaCounter(limit.most, 0, limit.most)
+        return None if quota.limit is None else QuotaCounter(quota.limit, 0, quota.limit)
     tenants, reserved, most, doubtful_until = row
     if most is None:
         return None
     if doubtful_until is not None:
-        tenants = _recount_partner(session, limit.scope, doubtful_until)
+        tenants = _recount_partner(session, quota.scope, doubtful_until)
     return QuotaCounter(tenants, reserved, most)
 
 
@@ -222,7 +222,7 @@ def _recount_partner(session: Session, partner: str, doubtful_until: str) -> int
     sql = session.storage.once(QuotaSQL)
     (tenants,) = session.run(sql.living, {"scope": partner}).fetchone()
     until = doubtful_until if format_instant(session.storage.clock()) < doubtful_until else None
-    session.run(sql.correct, {"scope": partner, "tenants": tenants, "until": until})
+    session.run(sql.confirm, {"scope": partner, "tenants": tenants, "until": until})
     return int(tenants)
 
 
@@ -243,16 +243,18 @@ class QuotaSQL(SQL):
         insert = self._insert(usage)
         none = bindparam("none", type_=BigInteger)
         until, limit = bindparam("until", type_=u.doubtful_until.type), bindparam("limit", type_=BigInteger)
-        self.open = self._compile(_update_on_conflict(insert.values(partner_id=scope, tenants=none), tenants=u.tenants))
-        self.count = self._compile(mine.values(tenants=living.scalar_subquery()))
+        self.create_counter = self._compile(
+            _update_on_conflict(insert.values(partner_id=scope, tenants=none), tenants=u.tenants)
+        )
+        self.recount = self._compile(mine.values(tenants=living.scalar_subquery()))
         new = insert.values(partner_id=scope, tenants=none, most=limit, doubtful_until=until)
         later = case((u.most.is_(None), until), else_=u.doubtful_until)
-        self.limit = self._compile(_update_on_conflict(new, most=limit, doubtful_until=later))
-        self.unlimit = self._compile(usage.delete().where(u.partner_id == scope, u.reserved == 0))
-        self.forget_limit = self._compile(mine.values(most=null(), doubtful_until=null()))
+        self.set_quota = self._compile(_update_on_conflict(new, most=limit, doubtful_until=later))
+        self.delete_counter = self._compile(usage.delete().where(u.partner_id == scope, u.reserved == 0))
+        self.clear_quota = self._compile(mine.values(most=null(), doubtful_until=null()))
         room = mine.where(u.tenants + u.reserved < most, u.doubtful_until.is_(None))
-        self.take = self._compile(room.values(tenants=u.tenants + 1))
-        self.add = self._compile(mine.values(tenants=u.tenants + more))
+        self.consume = self._compile(room.values(tenants=u.tenants + 1))
+        self.increase = self._compile(mine.values(tenants=u.tenants + more))
         self.release = self._compile(mine.values(tenants=_at_least_zero(u.tenants - less)))
         places = bindparam("places", type_=BigInteger)
         counts = {"tenants": _at_least_zero(u.tenants + more), "reserved": _at_least_zero(u.reserved + places)}
@@ -261,8 +263,8 @@ class QuotaSQL(SQL):
         self.lock = self._compile(found.with_for_update())
         self.living = self._compile(living.where(tenants.c.partner_id == scope))
         counted = bindparam("tenants", type_=BigInteger)
-        self.correct = self._compile(mine.values(tenants=counted, doubtful_until=until))
-        self.counted: dict[str, int] = {}
+        self.confirm = self._compile(mine.values(tenants=counted, doubtful_until=until))
+        self.verified_generations: dict[str, int] = {}
 
 
 def _at_least_zero(count: Any) -> Any:
@@ -285,12 +287,12 @@ class RemainingPlaces:
     def __init__(self, left: int | None = None, problem: QuotaExceeded | None = None) -> None:
         self.left, self.problem = left, problem
 
-    def require(self) -> None:
+    def require_place(self) -> None:
         """Raise `QuotaExceeded` if no place is left, `TooFewPlaces` if more can be reserved."""
         if self.left == 0:
             raise self.problem or TooFewPlaces
 
-    def take(self, count: int = 1) -> None:
+    def use(self, count: int = 1) -> None:
         """Use `count` places, which must be left."""
         if self.left is not None:
             self.left -= count
@@ -304,39 +306,39 @@ class ReservedPlaces(NamedTuple):
 
 
 class FreePlaces(NamedTuple):
-    """The number of places free under all quotas (`granted`), and the scopes that count them (`under`).
+    """The number of places free under all quotas (`granted`), and the scopes that count them (`scopes`).
 
     `problem` is raised for a tenant beyond them; None if all requested places are granted. `is_contended` is true if
     other transactions hold reservations under an exhausted quota and may give some back.
     """
 
     granted: int
-    under: frozenset[str] = frozenset()
+    scopes: frozenset[str] = frozenset()
     problem: QuotaExceeded | None = None
     is_contended: bool = False
 
 
-def find_free_places(session: Session, limits: Iterable[Quota], wanted: int) -> FreePlaces:
-    """Find up to `wanted` places that are free under all `limits`.
+def find_free_places(session: Session, quotas: Iterable[Quota], count: int) -> FreePlaces:
+    """Find up to `count` places that are free under all `quotas`.
 
     The counters stay locked until the transaction ends, so it has to be short.
     """
-    found = FreePlaces(wanted)
-    for limit in limits:
-        counter = lock_counter(session, limit)
+    places = FreePlaces(count)
+    for quota in quotas:
+        counter = lock_counter(session, quota)
         if counter is None:
             continue
-        found = found._replace(under=found.under | {limit.scope})
-        if counter.free < found.granted:
-            is_contended = found.is_contended or counter.reserved > 0
-            problem = limit.exceeded(counter.most)
-            found = found._replace(granted=counter.free, problem=problem, is_contended=is_contended)
-    return found
+        places = places._replace(scopes=places.scopes | {quota.scope})
+        if counter.free < places.granted:
+            is_contended = places.is_contended or counter.reserved > 0
+            problem = quota.make_problem(counter.limit)
+            places = places._replace(granted=counter.free, problem=problem, is_contended=is_contended)
+    return places
 
 
-def reserve_places(session: Session, partner: str, found: FreePlaces) -> ReservedPlaces:
+def reserve_places(session: Session, partner: str, free: FreePlaces) -> ReservedPlaces:
     """Reserve the places that `find_free_places` found in this transaction."""
-    places = ReservedPlaces(found.granted * (INSTALLATION in found.under), found.granted * (partner in found.under))
+    places = ReservedPlaces(free.granted * (INSTALLATION in free.scopes), free.granted * (partner in free.scopes))
     _change_counters(session, partner, places, 0)
     return places
 

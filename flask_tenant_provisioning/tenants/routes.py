@@ -76,8 +76,8 @@ EXTERNAL_ID_PATH = "/tenants/by-external-id/<path:external_id>"
 )
 def create_tenant(call: Request) -> Response:
     """Create a tenant."""
-    mount, asked, body = call.mount, call.asked(create_query()), call.body(JSON)
-    partner, values = call.partner(asked), validate_tenant(mount, body)
+    mount, query, body = call.mount, call.asked(create_query()), call.body(JSON)
+    partner, values = call.partner(query), validate_tenant(mount, body)
     allowance = quotas.resolve_allowance(mount, partner)
     work = partial(actions.create, actor=call.actor(), partner=partner, values=values, allowance=allowance)
     return execute(
@@ -85,8 +85,8 @@ def create_tenant(call: Request) -> Response:
         work,
         partial(render_created_tenant, call),
         body=body,
-        validate_only=asked["validate_only"],
-        alone=not (allowance.limits or allowance.plans_of or mount.storage.reacts("tenant.create")),
+        validate_only=query["validate_only"],
+        alone=not (allowance.quotas or allowance.partner_with_plans or mount.storage.reacts("tenant.create")),
     )
 
 
@@ -100,12 +100,12 @@ def create_tenant(call: Request) -> Response:
 )
 def list_tenants(call: Request) -> Response:
     """List tenants, one page at a time: follow `next` until it is null. `partner` may be one below the caller's."""
-    asked = call.asked(list_query(call.mount), make_descendant_check(call))
-    partner = asked.get("partner", partner_scope(call))
-    question = listing.make_cursor_scope(partner, asked)
-    after = open_cursor(call, asked, question)
-    items, end = call.mount.storage.read(partial(listing.load_page, partner=partner, asked=asked, place=after))
-    return render_page(call, items, end, question)
+    query = call.asked(list_query(call.mount), make_descendant_check(call))
+    partner = query.get("partner", partner_scope(call))
+    cursor_scope = listing.make_cursor_scope(partner, query)
+    after = open_cursor(call, query, cursor_scope)
+    items, end = call.mount.storage.read(partial(listing.load_page, partner=partner, query=query, place=after))
+    return render_page(call, items, end, cursor_scope)
 
 
 @routes.add(
@@ -149,8 +149,8 @@ def read_tenant(call: Request, tenant_id: str) -> Response:
 )
 def patch_tenant(call: Request, tenant_id: str) -> Response:
     """Change some fields of a tenant (RFC 7396)."""
-    asked, body = call.asked(write_query()), call.body(MERGE_PATCH, JSON)
-    return _update(call, tenant_id, validate_patch(call.mount, body), body, asked["validate_only"])
+    query, body = call.asked(write_query()), call.body(MERGE_PATCH, JSON)
+    return _update(call, tenant_id, validate_patch(call.mount, body), body, query["validate_only"])
 
 
 @routes.add(
@@ -165,9 +165,9 @@ def patch_tenant(call: Request, tenant_id: str) -> Response:
 )
 def replace_tenant(call: Request, tenant_id: str) -> Response:
     """Replace every writable field of a tenant."""
-    asked, body = call.asked(write_query()), call.body(JSON)
+    query, body = call.asked(write_query()), call.body(JSON)
     values = validate_tenant(call.mount, body)
-    return _update(call, tenant_id, lambda _tenant: {**actions.EMPTY_VALUES, **values}, body, asked["validate_only"])
+    return _update(call, tenant_id, lambda _tenant: {**actions.EMPTY_VALUES, **values}, body, query["validate_only"])
 
 
 @routes.add(
@@ -192,22 +192,22 @@ def replace_tenant(call: Request, tenant_id: str) -> Response:
 )
 def upsert_tenant(call: Request, external_id: str) -> Response:
     """Replace the tenant with this external id, or create it if there is none."""
-    mount, asked, body = call.mount, call.asked(create_query()), call.body(JSON)
-    partner, values = call.partner(asked), validate_upsert(mount, parse_external_id(external_id), body)
+    mount, query, body = call.mount, call.asked(create_query()), call.body(JSON)
+    partner, values = call.partner(query), validate_upsert(mount, parse_external_id(external_id), body)
     work = partial(
         actions.upsert,
         actor=call.actor(),
         partner=partner,
         values=values,
         allowance=quotas.resolve_allowance(mount, partner),
-        expected=make_precondition_check(call),
+        check_version=make_precondition_check(call),
     )
 
     def answer(found: tuple[Tenant, bool]) -> Result:
         tenant, new = found
         return render_created_tenant(call, tenant) if new else render_tenant(call, tenant)
 
-    return execute(call, work, answer, body=body, validate_only=asked["validate_only"])
+    return execute(call, work, answer, body=body, validate_only=query["validate_only"])
 
 
 def _update(
@@ -235,12 +235,12 @@ def delete_tenant(call: Request, tenant_id: str) -> Response:
     A purge returns 204 once the tenant is removed. If the application has to clean up first, it returns 202: the tenant
     can no longer be read, and `Location` shows the progress.
     """
-    asked = call.asked(delete_query())
-    if asked["purge"]:
-        return _purge(call, tenant_id, asked["validate_only"])
+    query = call.asked(delete_query())
+    if query["purge"]:
+        return _purge(call, tenant_id, query["validate_only"])
     days = call.mount.settings.retention_days
     work = partial(lifecycle.delete, actor=call.actor(), target=make_target(call, tenant_id), retention_days=days)
-    return execute(call, work, partial(render_tenant, call), validate_only=asked["validate_only"])
+    return execute(call, work, partial(render_tenant, call), validate_only=query["validate_only"])
 
 
 def _purge(call: Request, tenant_id: str, validate_only: bool) -> Response:
@@ -265,9 +265,9 @@ def _purge(call: Request, tenant_id: str, validate_only: bool) -> Response:
 )
 def restore_tenant(call: Request, tenant_id: str) -> Response:
     """Restore a deleted tenant to its previous status."""
-    asked, allowance = call.asked(write_query()), quotas.resolve_allowance(call.mount)
+    query, allowance = call.asked(write_query()), quotas.resolve_allowance(call.mount)
     work = partial(lifecycle.restore, actor=call.actor(), target=make_target(call, tenant_id), allowance=allowance)
-    return execute(call, work, partial(render_tenant, call), validate_only=asked["validate_only"])
+    return execute(call, work, partial(render_tenant, call), validate_only=query["validate_only"])
 
 
 @lifecycle_routes.add(
@@ -283,10 +283,10 @@ def restore_tenant(call: Request, tenant_id: str) -> Response:
 )
 def suspend_tenant(call: Request, tenant_id: str) -> Response:
     """Suspend an active tenant."""
-    asked, body = call.asked(write_query()), call.optional_body(JSON)
+    query, body = call.asked(write_query()), call.optional_body(JSON)
     reason = load(suspension_input(), body).get("reason")
     work = partial(lifecycle.suspend, actor=call.actor(), target=make_target(call, tenant_id), reason=reason)
-    return execute(call, work, partial(render_tenant, call), body=body, validate_only=asked["validate_only"])
+    return execute(call, work, partial(render_tenant, call), body=body, validate_only=query["validate_only"])
 
 
 @lifecycle_routes.add(
@@ -300,9 +300,9 @@ def suspend_tenant(call: Request, tenant_id: str) -> Response:
 )
 def reactivate_tenant(call: Request, tenant_id: str) -> Response:
     """Reactivate a suspended tenant."""
-    asked = call.asked(write_query())
+    query = call.asked(write_query())
     work = partial(lifecycle.reactivate, actor=call.actor(), target=make_target(call, tenant_id))
-    return execute(call, work, partial(render_tenant, call), validate_only=asked["validate_only"])
+    return execute(call, work, partial(render_tenant, call), validate_only=query["validate_only"])
 
 
 @lifecycle_routes.add(
@@ -326,10 +326,10 @@ def reactivate_tenant(call: Request, tenant_id: str) -> Response:
 def move_tenant(call: Request, tenant_id: str) -> Response:
     """Move a tenant to another partner. Both partners receive a `tenant.moved` event."""
     call.require_administrator("Only an administrator may move a tenant.")
-    asked, body = call.asked(write_query()), call.body(JSON)
+    query, body = call.asked(write_query()), call.body(JSON)
     partner = load(move_input(), body)["partner"]
     work = partial(move, actor=call.actor(), target=make_target(call, tenant_id), partner=partner)
-    return execute(call, work, partial(render_tenant, call), body=body, validate_only=asked["validate_only"])
+    return execute(call, work, partial(render_tenant, call), body=body, validate_only=query["validate_only"])
 
 
 def parse_tenant_id(tenant_id: str) -> str:

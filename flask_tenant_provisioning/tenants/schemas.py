@@ -176,11 +176,11 @@ def list_query(api: Api | None = None) -> ListQuery:
 
 
 def _make_list_query(api: Api) -> ListQuery:
-    own = api.hooks.fields
-    names = own.filterable if own else ()
+    custom = api.hooks.fields
+    names = custom.filterable if custom else ()
     filters = (
-        {f"{CUSTOM_FILTER_PREFIX}{name}": CustomFilterField(own.fields[name], data_key=name) for name in names}
-        if own
+        {f"{CUSTOM_FILTER_PREFIX}{name}": CustomFilterField(custom.fields[name], data_key=name) for name in names}
+        if custom
         else {}
     )
     found: ListQuery = type("HostListQuery", (ListQuery,), filters)()
@@ -207,12 +207,12 @@ EXTERNAL_ID_MISMATCH = Fault("mismatch", "Must equal the external id in the path
 
 def validate_tenant(api: Api, body: Any) -> dict[str, Any]:
     """Validate a whole tenant and return its values. Raises `InvalidInput` that lists every fault."""
-    own = api.hooks.fields
-    if own is None or not isinstance(body, dict):
+    custom = api.hooks.fields
+    if custom is None or not isinstance(body, dict):
         return _validate_fields(api, body)
-    ours, theirs = custom_fields.split_custom_fields(own, body)
+    ours, theirs = custom_fields.split_custom_fields(custom, body)
     values, fields = run_all(
-        partial(_validate_fields, api, ours), partial(custom_fields.validate_custom_fields, own, theirs)
+        partial(_validate_fields, api, ours), partial(custom_fields.validate_custom_fields, custom, theirs)
     )
     return {**values, "fields": fields}
 
@@ -242,17 +242,17 @@ def validate_patch(api: Api, body: Any) -> Callable[[Tenant], Mapping[str, Any]]
     Raises `InvalidInput`. The validity of custom fields depends on the tenant: if the patch has any, the returned
     function does the whole validation and raises.
     """
-    own = api.hooks.fields
+    custom = api.hooks.fields
     ours, theirs = (
-        custom_fields.split_custom_fields(own, body) if own is not None and isinstance(body, dict) else (body, {})
+        custom_fields.split_custom_fields(custom, body) if custom is not None and isinstance(body, dict) else (body, {})
     )
-    if own is None or not theirs:
+    if custom is None or not theirs:
         return partial(patch_values, patch=load(tenant_input(api), ours, partial=True))
 
     def change(tenant: Tenant) -> dict[str, Any]:
         values, fields = run_all(
             lambda: patch_values(tenant, load(tenant_input(api), ours, partial=True)),
-            lambda: custom_fields.patch_custom_fields(own, tenant.fields, theirs),
+            lambda: custom_fields.patch_custom_fields(custom, tenant.fields, theirs),
         )
         return {**values, "fields": fields}
 

@@ -66,7 +66,7 @@ class PageShape(NamedTuple):
     filters: tuple[str, ...]
     statuses: tuple[str, ...]
     sort: str
-    after: bool
+    has_cursor: bool
     #: The number of rows as a literal; None if it is a parameter.
     limit: int | None
 
@@ -116,19 +116,19 @@ class _PageConditions:
     def iterate_stretches(self) -> Iterator[Sequence[Condition]]:
         """Iterate over the index ranges of the page, each as all of its conditions."""
         created, names = (
-            self._select_open_bounds("created_at", *_CREATED_BOUNDS),
-            self._select_open_bounds("name_key", "q", "q_end"),
+            self._match_open_bounds("created_at", *_CREATED_BOUNDS),
+            self._match_open_bounds("name_key", "q", "q_end"),
         )
-        shared = [*self._equal(), *self._after(), *created, *names]
-        claimed = {"email", "external_id"} & set(self.shape.filters)
-        for one in self._by_claim() if claimed else self._by_status():
-            yield from ([*shared, *one, *updated] for updated in self._updated())
+        shared = [*self._match_equal(), *self._match_after(), *created, *names]
+        is_by_unique_value = {"email", "external_id"} & set(self.shape.filters)
+        for one in self._match_unique_value() if is_by_unique_value else self._match_status():
+            yield from ([*shared, *one, *updated] for updated in self._match_updated())
 
-    def _by_status(self) -> Iterator[Sequence[Condition]]:
+    def _match_status(self) -> Iterator[Sequence[Condition]]:
         for status in self.shape.statuses:
-            yield self.t.status == status, *(self._select_restorable() if status == "deleted" else ())
+            yield self.t.status == status, *(self._match_restorable() if status == "deleted" else ())
 
-    def _by_claim(self) -> Iterator[Sequence[Condition]]:
+    def _match_unique_value(self) -> Iterator[Sequence[Condition]]:
         """Match living and deleted tenants by a unique value: few enough to sort.
 
         The status is wrapped in an expression so that SQLite does not choose an index for its order and scan it.
@@ -138,9 +138,9 @@ class _PageConditions:
             status = func.coalesce(self.t.status, "")
             yield self.t.live == 1, or_(*(status == one for one in living))
         if len(living) < len(self.shape.statuses):
-            yield self.t.live.is_(None), *self._select_restorable()
+            yield self.t.live.is_(None), *self._match_restorable()
 
-    def _equal(self) -> Iterator[Condition]:
+    def _match_equal(self) -> Iterator[Condition]:
         for name in self.shape.filters:
             if name in _EQUAL_COLUMNS:
                 yield self.t[_EQUAL_COLUMNS[name]] == bindparam(name)
@@ -149,37 +149,40 @@ class _PageConditions:
                     bindparam(name, type_=String)
                 )
 
-    def _select_restorable(self) -> Iterator[Condition]:
+    def _match_restorable(self) -> Iterator[Condition]:
         """Match tenants whose retention is not over. An expression, so that the index on `purge_at` is not chosen."""
         now = bindparam("now", type_=self.t.purge_at.type)
         yield func.coalesce(self.t.purge_at, self.t.deleted_at) > now
 
-    def _updated(self) -> Iterator[Sequence[Condition]]:
+    def _match_updated(self) -> Iterator[Sequence[Condition]]:
         """Match `updated_after` and `updated_before`: unchanged tenants by their creation, others by a partial index.
 
         The partial index costs a create nothing. It is used only if its condition is in the statement word for word.
         A tenant updated before some time was also created before it.
         """
         if "updated_after" in self.shape.filters:
-            yield self.t.version == 1, *self._bounds("created_at", *_UPDATED_BOUNDS)
-            yield self.t.version > literal_column("1"), *self._bounds("updated_at", *_UPDATED_BOUNDS)
+            yield self.t.version == 1, *self._match_bounds("created_at", *_UPDATED_BOUNDS)
+            yield self.t.version > literal_column("1"), *self._match_bounds("updated_at", *_UPDATED_BOUNDS)
         else:
-            yield *self._bounds("created_at", *_UPDATED_BOUNDS), *self._bounds("updated_at", *_UPDATED_BOUNDS)
+            yield (
+                *self._match_bounds("created_at", *_UPDATED_BOUNDS),
+                *self._match_bounds("updated_at", *_UPDATED_BOUNDS),
+            )
 
-    def _select_open_bounds(self, name: str, *bounds: str) -> Iterator[Condition]:
+    def _match_open_bounds(self, name: str, *bounds: str) -> Iterator[Condition]:
         """Match the bounds, without the one that the cursor makes redundant: SQLite would start the scan from it."""
         behind = _UPPER_BOUNDS if self.falls else _LOWER_BOUNDS
-        continued = self.shape.after and self.t[name] is _sort_columns(self.t, self.shape.sort)[0]
-        return self._bounds(name, *(bound for bound in bounds if not (continued and bound in behind)))
+        continued = self.shape.has_cursor and self.t[name] is _sort_columns(self.t, self.shape.sort)[0]
+        return self._match_bounds(name, *(bound for bound in bounds if not (continued and bound in behind)))
 
-    def _bounds(self, name: str, *bounds: str) -> Iterator[Condition]:
+    def _match_bounds(self, name: str, *bounds: str) -> Iterator[Condition]:
         for bound in bounds:
             if bound.removesuffix("_end") in self.shape.filters:
                 compare = _LOWER_BOUNDS.get(bound) or _UPPER_BOUNDS[bound]
                 yield compare(self.t[name], bindparam(bound, type_=self.t[name].type))
 
-    def _after(self) -> Iterator[Condition]:
-        if self.shape.after:
+    def _match_after(self) -> Iterator[Condition]:
+        if self.shape.has_cursor:
             key, last = _sort_columns(self.t, self.shape.sort)
             end = tuple_(bindparam("after_key", type_=key.type), bindparam("after_id", type_=last.type))
             yield tuple_(key, last) < end if self.falls else tuple_(key, last) > end

@@ -81,7 +81,7 @@ class _Batch:
         if not act.named:
             return None
         if "external_id" in act.named:
-            found = self._snapshot.holder(("external_id", act.named["external_id"]))
+            found = self._snapshot.find_holder(("external_id", act.named["external_id"]))
         else:
             found = self._snapshot.find(act.named["id"])
         if found is None and act.values is not None:
@@ -93,28 +93,28 @@ class _Batch:
     def _change(self, one: ValidatedRow, known: KnownTenant, transition: Transition) -> DeferredResult:
         if transition.after.plan != transition.before.plan:
             self._require_plan(transition.after.plan)
-        claims = list(transition.claims())
+        claims = list(transition.unique_keys())
         if (other := self._find_holder(known, claims)) is not None:
             return partial(_refuse_duplicate, one, *other)
         self._require_first(one, known)
         if not transition.columns:
             return partial(_make_success, one, 200, known, is_unchanged=True)
         self._write_if_released(claims)
-        self._released_claims |= self._snapshot.change(known, transition)
+        self._released_claims |= self._snapshot.apply(known, transition)
         self._changed.append((transition, next(self._event_ids)))
         return partial(_make_success, one, 200, known)
 
     def _create(self, one: ValidatedRow, values: Values) -> DeferredResult:
         self._setting.allowance.license.require_provisioning()
-        if self._setting.allowance.plans_of is not None:
+        if self._setting.allowance.partner_with_plans is not None:
             self._require_plan(values.get("plan"))
-        self._room.require()
+        self._room.require_place()
         claims = [("email", values["email_key"])]
         if values.get("external_id") is not None:
             claims.append(("external_id", values["external_id"]))
         if (other := self._find_holder(None, claims)) is not None:
             return partial(_refuse_duplicate, one, *other)
-        self._room.take()
+        self._room.use()
         self._write_if_released(claims)
         tenant = build_tenant(
             "", self._setting.partner, {**EMPTY_VALUES, **values}, format_instant(self._now), "active"
@@ -132,7 +132,7 @@ class _Batch:
     def _find_holder(self, known: KnownTenant | None, claims: Iterable[UniqueKey]) -> tuple[str, KnownTenant] | None:
         """The first field that another tenant holds, and who does."""
         for field, key in claims:
-            holder = self._snapshot.holder((field, key))
+            holder = self._snapshot.find_holder((field, key))
             if holder is not None and holder is not known:
                 return field, holder
         return None
