@@ -41,21 +41,21 @@ def publish_batch(session: Session, partner: str, limit: int = PUBLISH_BATCH) ->
     """
     sql, of_partner = session.storage.once(EventSQL), {"partner_id": partner}
     last, _, published_at = lock_feed(session, partner)
-    found: int = session.run(sql.publish, {**of_partner, "place": last, "limit": limit}).rowcount
+    count: int = session.run(sql.publish, {**of_partner, "place": last, "limit": limit}).rowcount
     at = max(format_instant(session.storage.clock()), published_at or "")
-    session.run(sql.advance, {**of_partner, "new_position": last + found, "new_published_at": at})
-    if found:
+    session.run(sql.advance, {**of_partner, "new_position": last + count, "new_published_at": at})
+    if count:
         for follow in session.storage.followers:
-            follow(session, PublishedRange(partner, last, last + found, at))
-    return found
+            follow(session, PublishedRange(partner, last, last + count, at))
+    return count
 
 
 def lock_feed(session: Session, partner: str) -> tuple[int, int, str | None]:
     """Lock the feed of `partner` until the transaction ends. Return its `position`, `removed` and `published_at`."""
     sql, of_partner = session.storage.once(EventSQL), {"partner_id": partner}
     session.run(sql.create_feed, {**of_partner, "zero": 0})
-    found: tuple[int, int, str | None] = session.run(sql.lock, of_partner).fetchone()
-    return found
+    row: tuple[int, int, str | None] = session.run(sql.lock, of_partner).fetchone()
+    return row
 
 
 def publish_all(storage: Storage) -> None:
@@ -81,8 +81,8 @@ def publish_pending(storage: Storage, partner: str) -> bool:
 def _publish_round(storage: Storage) -> bool:
     """Publish a batch for each partner. Return whether one was full, so that more may be pending."""
     partner, is_full = "", False
-    while found := storage.read(partial(_find_pending_partner, after=partner)):
-        partner = found
+    while pending := storage.read(partial(_find_pending_partner, after=partner)):
+        partner = pending
         is_full |= storage.transaction(partial(publish_batch, partner=partner)) == PUBLISH_BATCH
     return is_full
 
@@ -188,6 +188,6 @@ class FeedFollower:
 
 
 def _load_heads(session: Session, after: str) -> list[tuple[str, int]]:
-    wanted = {"after": after, "limit": _FOLLOW_BATCH}
-    found: list[tuple[str, int]] = session.run(session.storage.once(EventSQL).heads, wanted).fetchall()
-    return found
+    values = {"after": after, "limit": _FOLLOW_BATCH}
+    heads: list[tuple[str, int]] = session.run(session.storage.once(EventSQL).heads, values).fetchall()
+    return heads

@@ -108,9 +108,9 @@ def render_event(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def render_audited_event(row: Mapping[str, Any]) -> dict[str, Any]:
     """Render an event with the actor's address and user agent."""
-    found = render_event(row)
-    found["actor"] |= {"address": row["actor_address"], "user_agent": row["actor_user_agent"]}
-    return found
+    document = render_event(row)
+    document["actor"] |= {"address": row["actor_address"], "user_agent": row["actor_user_agent"]}
+    return document
 
 
 def hide_endpoint(event: dict[str, Any]) -> dict[str, Any]:

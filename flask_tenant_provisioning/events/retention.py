@@ -34,8 +34,8 @@ def remove_old_events(storage: Storage, days: int) -> int:
 
 def _find_outdated_partners(session: Session, after: str, before: str) -> list[str]:
     """Return the first partners after `after` whose oldest event is older than the instant `before`."""
-    wanted = {"after": after, "before": before, "limit": _REMOVE_BATCH}
-    return [partner for (partner,) in session.run(session.storage.once(EventSQL).find_outdated, wanted).fetchall()]
+    values = {"after": after, "before": before, "limit": _REMOVE_BATCH}
+    return [partner for (partner,) in session.run(session.storage.once(EventSQL).find_outdated, values).fetchall()]
 
 
 def _remove_batch(session: Session, partner: str, before: str) -> int:
@@ -52,8 +52,8 @@ def _remove_batch(session: Session, partner: str, before: str) -> int:
     if last == removed:
         return 0
     session.run(sql.advance_removed, {**of_partner, "new_removed": last})
-    found: int = session.run(sql.remove, {**of_partner, "place": last}).rowcount
-    return found
+    count: int = session.run(sql.remove, {**of_partner, "place": last}).rowcount
+    return count
 
 
 #: The tenant fields that erasure keeps in an event's `data` and `changes`. All others may identify the tenant.
@@ -76,8 +76,8 @@ class EraseSQL(SQL):
         behind = e.position > bindparam("after", type_=BigInteger)
         page = select(e.position, e.id, e.data, e.changes).where(e.partner_id == partner, e.tenant_id == tenant, behind)
         self.page = self._compile(page.order_by(e.position).limit(bindparam("limit", type_=Integer)))
-        one = and_(e.partner_id == partner, e.id == bindparam("id", type_=e.id.type))
-        self.erase = self._compile(events.update().where(one).values(bind_new_values(e, ("data", "changes"))))
+        is_event = and_(e.partner_id == partner, e.id == bindparam("id", type_=e.id.type))
+        self.erase = self._compile(events.update().where(is_event).values(bind_new_values(e, ("data", "changes"))))
 
 
 def iterate_documents(storage: Storage, partner: str, tenant_id: str) -> Iterator[Mapping[str, Any]]:
@@ -104,9 +104,9 @@ def _iterate_pages(storage: Storage, partner: str, tenant_id: str) -> Iterator[l
 
 
 def _load_page(session: Session, partner: str, tenant_id: str, after: int) -> list[EventRow]:
-    wanted = {"partner_id": partner, "tenant_id": tenant_id, "after": after, "limit": _ERASE_BATCH}
-    found: list[EventRow] = session.run(session.storage.once(EraseSQL).page, wanted).fetchall()
-    return found
+    values = {"partner_id": partner, "tenant_id": tenant_id, "after": after, "limit": _ERASE_BATCH}
+    rows: list[EventRow] = session.run(session.storage.once(EraseSQL).page, values).fetchall()
+    return rows
 
 
 def _erase_batch(session: Session, partner: str, rows: Sequence[EventRow]) -> None:
@@ -126,5 +126,5 @@ def _strip_document(document: str | None, **more: Any) -> str | None:
     """Reduce the JSON of an event's data or changes to `KEPT_FIELDS`, and add `more`."""
     if document is None:
         return None
-    found = json.loads(document)
-    return dump_json({**{name: found[name] for name in KEPT_FIELDS if name in found}, **more})
+    members = json.loads(document)
+    return dump_json({**{name: members[name] for name in KEPT_FIELDS if name in members}, **more})

@@ -49,12 +49,10 @@ class TypesField(TextField):
 
     def accept(self, value: str) -> Any:
         """Return the types without duplicates."""
-        wanted = tuple(dict.fromkeys(value.split(",")))
-        if strangers := [name for name in wanted if name not in EVENT_TYPES]:
-            raise make_field_error(
-                Fault("invalid-choice", f"{strangers[0]!r} is not one of: {', '.join(EVENT_TYPES)}.")
-            )
-        return wanted
+        types = tuple(dict.fromkeys(value.split(",")))
+        if unknown := [name for name in types if name not in EVENT_TYPES]:
+            raise make_field_error(Fault("invalid-choice", f"{unknown[0]!r} is not one of: {', '.join(EVENT_TYPES)}."))
+        return types
 
 
 class TenantIdField(TextField):

@@ -83,8 +83,8 @@ class EventSQL(SQL):
             conditions.append(e.type.in_([bindparam(f"type_{n}", type_=e.type.type) for n in range(types)]))
         if of_tenant:
             conditions.append(e.tenant_id == bindparam("tenant_id", type_=e.tenant_id.type))
-        found = select(*(e[name] for name in Event._fields)).where(and_(*conditions)).order_by(e.position)
-        page = found.limit(_bind_limit()).subquery("page")
+        events = select(*(e[name] for name in Event._fields)).where(and_(*conditions)).order_by(e.position)
+        page = events.limit(_bind_limit()).subquery("page")
         joined = self._feeds.outerjoin(page, true())
         return (
             select(f.position, f.removed, *page.c)

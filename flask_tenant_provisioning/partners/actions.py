@@ -44,10 +44,10 @@ def find_partner(session: Session, partner_id: str) -> Partner | None:
 
 def load_partner(session: Session, partner_id: str) -> Partner:
     """Return the partner with this id. Raises `PartnerNotFound`."""
-    found = find_partner(session, partner_id)
-    if found is None:
+    partner = find_partner(session, partner_id)
+    if partner is None:
         raise PartnerNotFound
-    return found
+    return partner
 
 
 def load_page(
@@ -96,13 +96,13 @@ def put_partner(
     check_version(before.version if before else None)
     if before:
         return _write_changes(session, actor, before, {**EMPTY_VALUES, **values}), False
-    made = _make_partner(partner_id, {**EMPTY_VALUES, **values}, session.storage.clock())
-    if made.parent is not None:
-        require_valid_parent(session, partner_id, made.parent)
-    if not _insert_partner(session, made):
+    partner = _make_partner(partner_id, {**EMPTY_VALUES, **values}, session.storage.clock())
+    if partner.parent is not None:
+        require_valid_parent(session, partner_id, partner.parent)
+    if not _insert_partner(session, partner):
         raise StaleRead("another transaction registered the partner")
-    _record_update(session, actor, None, made)
-    return made, True
+    _record_update(session, actor, None, partner)
+    return partner, True
 
 
 def update_partner(
@@ -136,12 +136,12 @@ def _insert_partner(session: Session, partner: Partner) -> bool:
 
 def _to_columns(values: Values) -> dict[str, Any]:
     """Convert values to columns. An active partner has no `suspended_reason`."""
-    found = dict(values)
-    if found.get("allowed_plans") is not None:
-        found["allowed_plans"] = dump_json(found["allowed_plans"])
-    if found.get("status") == "active":
-        found["suspended_reason"] = None
-    return found
+    columns = dict(values)
+    if columns.get("allowed_plans") is not None:
+        columns["allowed_plans"] = dump_json(columns["allowed_plans"])
+    if columns.get("status") == "active":
+        columns["suspended_reason"] = None
+    return columns
 
 
 def _write_changes(session: Session, actor: Actor, before: Partner, values: Values) -> Partner:

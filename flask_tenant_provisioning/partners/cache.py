@@ -27,22 +27,22 @@ class PartnerCache:
 
         Raises `PartnerNotRegistered` if it is unknown and only administrators register partners.
         """
-        found = self._known.get(partner_id)
-        if found is None:
-            found = self._known.renew(partner_id, partial(self._read, partner_id))
-        if found is None and not self._registers_automatically:
+        partner = self._known.get(partner_id)
+        if partner is None:
+            partner = self._known.renew(partner_id, partial(self._read, partner_id))
+        if partner is None and not self._registers_automatically:
             raise PartnerNotRegistered
-        return found
+        return partner
 
     def get_or_register(self, partner_id: str) -> Partner:
         """Return the partner, registered now if it is unknown. Call it only for authorized requests.
 
         If the database does not accept writes now, return a partner with default values that is not registered.
         """
-        found = self._known.get(partner_id)
-        if found is None:
-            found = self._known.renew(partner_id, partial(self._register, partner_id))
-        return actions.make_unregistered_partner(partner_id, self._storage.clock()) if found is None else found
+        partner = self._known.get(partner_id)
+        if partner is None:
+            partner = self._known.renew(partner_id, partial(self._register, partner_id))
+        return actions.make_unregistered_partner(partner_id, self._storage.clock()) if partner is None else partner
 
     def is_suspended(self, partner: Partner) -> bool:
         """Return whether the partner or one above it is suspended."""
@@ -61,9 +61,9 @@ class PartnerCache:
 
     def _register(self, partner_id: str) -> Partner | None:
         """Read the partner, or register it. Return None if the database does not accept writes now."""
-        found = self._read(partner_id)
-        if found is not None:
-            return found
+        partner = self._read(partner_id)
+        if partner is not None:
+            return partner
         try:
             return self._storage.transaction(partial(actions.register_partner, partner_id=partner_id))
         except StorageUnavailable:

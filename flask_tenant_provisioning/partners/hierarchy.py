@@ -36,8 +36,8 @@ def require_valid_parent(session: Session, partner_id: str, parent: str) -> None
 
 def load_ancestry(session: Session, partner_id: str) -> list[str]:
     """Return the ids of the partner and those above it, from bottom to top; empty if it is not registered."""
-    found = session.run(session.storage.once(PartnerSQL).ancestry, {"partner_id": partner_id}).fetchall()
-    return [name for name, _ in found]
+    rows = session.run(session.storage.once(PartnerSQL).ancestry, {"partner_id": partner_id}).fetchall()
+    return [name for name, _ in rows]
 
 
 def is_descendant(session: Session, partner_id: str, ancestor: str) -> bool:

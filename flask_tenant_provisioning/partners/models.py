@@ -36,9 +36,9 @@ class Partner(NamedTuple):
 
     def document(self) -> dict[str, Any]:
         """Return the partner as in responses, ready for JSON."""
-        found = self._asdict()
-        times = {name: shorten_instant(found[name]) for name in ("created_at", "updated_at")}
-        return {"partner": found.pop("partner_id"), **found, "allowed_plans": self.plans(), **times}
+        columns = self._asdict()
+        times = {name: shorten_instant(columns[name]) for name in ("created_at", "updated_at")}
+        return {"partner": columns.pop("partner_id"), **columns, "allowed_plans": self.plans(), **times}
 
 
 def partners_table(metadata: MetaData) -> Table:

@@ -39,12 +39,12 @@ PARTNER_PATH = f"{PARTNERS_PATH}/<path:partner_id>"
 def list_partners(call: Request) -> Response:
     """List partners by id, one page at a time: all of them for administrators, else the caller's and those below it."""
     query, within = call.asked(partner_list_query()), partner_scope(call)
-    wanted: dict[str, Any] = {"status": query.get("status"), "parent": query.get("parent"), "within": within}
-    cursor_scope = repr(("partners", *wanted.values()))
+    filters: dict[str, Any] = {"status": query.get("status"), "parent": query.get("parent"), "within": within}
+    cursor_scope = repr(("partners", *filters.values()))
     after = open_cursor(call, query, cursor_scope)
-    work = partial(actions.load_page, limit=query["limit"], after=after, **wanted)
-    found, end = call.mount.storage.read(work)
-    return render_page(call, [one.document() for one in found], end, cursor_scope)
+    work = partial(actions.load_page, limit=query["limit"], after=after, **filters)
+    partners, end = call.mount.storage.read(work)
+    return render_page(call, [partner.document() for partner in partners], end, cursor_scope)
 
 
 @routes.add(
@@ -88,13 +88,13 @@ def put_partner(call: Request, partner_id: str) -> Response:
         check_version=make_precondition_check(call),
     )
 
-    def answer(found: tuple[Partner, bool]) -> Result:
-        one, new = found
-        where = {"Location": f"{call.mount.base()}{PARTNERS_PATH}/{escape_segment(partner_id)}"} if new else {}
-        return _render_partner(one, 201 if new else 200, **where)
+    def render(result: tuple[Partner, bool]) -> Result:
+        partner, is_created = result
+        headers = {"Location": f"{call.mount.base()}{PARTNERS_PATH}/{escape_segment(partner_id)}"} if is_created else {}
+        return _render_partner(partner, 201 if is_created else 200, **headers)
 
     return _invalidate_cache(
-        call, partner_id, execute(call, work, answer, body=body, validate_only=query["validate_only"])
+        call, partner_id, execute(call, work, render, body=body, validate_only=query["validate_only"])
     )
 
 

@@ -55,42 +55,42 @@ def create_many(
         allowance.license.require_provisioning()
     except LicenseExpired as error:
         return [error] * len(values)
-    room = allowance.places or RemainingPlaces()
-    wanted = NewTenantWriter(session.storage, actor, partner, at).render_all(values, event_ids)
-    found = _refuse_plans(session, wanted, allowance)
-    wanted = [one for one in wanted if one.position not in found]
-    while wanted:
+    places = allowance.places or RemainingPlaces()
+    pending = NewTenantWriter(session.storage, actor, partner, at).render_all(values, event_ids)
+    outcomes = _refuse_plans(session, pending, allowance)
+    pending = [new for new in pending if new.position not in outcomes]
+    while pending:
         try:
-            room.require_place()
+            places.require_place()
         except QuotaExceeded as error:
-            found |= dict.fromkeys((one.position for one in wanted), error)
+            outcomes |= dict.fromkeys((new.position for new in pending), error)
             break
-        batch = _take_distinct(wanted)[: room.left]
-        made = _insert_batch(session, partner, batch)
-        room.use(len(made))
-        found |= {one.position: one.tenant for one in batch if one.tenant.id in made}
-        found |= _explain_refusals(session, partner, [one for one in batch if one.tenant.id not in made])
-        session.recorded.extend(one.event for one in batch if one.tenant.id in made)
-        wanted = wanted[len(batch) :]
-    return [found[place] for place in range(len(values))]
+        batch = _take_distinct(pending)[: places.left]
+        inserted = _insert_batch(session, partner, batch)
+        places.use(len(inserted))
+        outcomes |= {new.position: new.tenant for new in batch if new.tenant.id in inserted}
+        outcomes |= _explain_refusals(session, partner, [new for new in batch if new.tenant.id not in inserted])
+        session.recorded.extend(new.event for new in batch if new.tenant.id in inserted)
+        pending = pending[len(batch) :]
+    return [outcomes[position] for position in range(len(values))]
 
 
 def has_duplicates(values: Sequence[Values]) -> bool:
     """Return whether two of `values` have the same email or the same external id."""
-    emails = {one["email_key"] for one in values}
-    external_ids = [one["external_id"] for one in values if one.get("external_id") is not None]
+    emails = {row["email_key"] for row in values}
+    external_ids = [row["external_id"] for row in values if row.get("external_id") is not None]
     return len(emails) < len(values) or len(set(external_ids)) < len(external_ids)
 
 
-def _take_distinct(wanted: Sequence[NewTenant]) -> Sequence[NewTenant]:
+def _take_distinct(tenants: Sequence[NewTenant]) -> Sequence[NewTenant]:
     """Return the longest run from the start in which no two tenants share a unique key."""
     seen = set[tuple[str, str]]()
-    for count, one in enumerate(wanted):
-        keys = set(one.unique_keys())
+    for count, new in enumerate(tenants):
+        keys = set(new.unique_keys())
         if keys & seen:
-            return wanted[:count]
+            return tenants[:count]
         seen |= keys
-    return wanted
+    return tenants
 
 
 def _insert_batch(session: Session, partner: str, batch: Sequence[NewTenant]) -> set[str]:
@@ -104,24 +104,24 @@ def _explain_refusals(session: Session, partner: str, refused: Sequence[NewTenan
     """Return the `TenantExists` of each tenant that was not inserted, by index. Raises `StaleRead`."""
     if not refused:
         return {}
-    keys = [key for one in refused for key in one.unique_keys()]
-    held = find_holders(session, partner, keys)
-    found: dict[int, CreateOutcome] = {}
-    for one in refused:
-        key = next((key for key in one.unique_keys() if key in held), None)
+    keys = [key for new in refused for key in new.unique_keys()]
+    holders = find_holders(session, partner, keys)
+    outcomes: dict[int, CreateOutcome] = {}
+    for new in refused:
+        key = next((key for key in new.unique_keys() if key in holders), None)
         if key is None:
             raise StaleRead("the holder is gone")
-        found[one.position] = make_conflict(key[0], held[key])
-    return found
+        outcomes[new.position] = make_conflict(key[0], holders[key])
+    return outcomes
 
 
-def _refuse_plans(session: Session, wanted: Sequence[NewTenant], allowance: Allowance) -> dict[int, CreateOutcome]:
+def _refuse_plans(session: Session, tenants: Sequence[NewTenant], allowance: Allowance) -> dict[int, CreateOutcome]:
     """Return the `PlanNotAllowed` of each tenant whose plan the partner may not use, by index."""
     if allowance.partner_with_plans is None:
         return {}
-    names = plans.load_allowed_plans(session, allowance.partner_with_plans)
-    met = ((one.position, plans.find_plan_problem(one.tenant.plan, names)) for one in wanted)
-    return {place: problem for place, problem in met if problem is not None}
+    allowed = plans.load_allowed_plans(session, allowance.partner_with_plans)
+    problems = ((new.position, plans.find_plan_problem(new.tenant.plan, allowed)) for new in tenants)
+    return {position: problem for position, problem in problems if problem is not None}
 
 
 class BulkInsertSQL(SQL):
@@ -132,8 +132,8 @@ class BulkInsertSQL(SQL):
         self._tenants, self._events = storage.table("tenants"), storage.table("events")
         self._is_nested = self._dialect.name == "postgresql"
         t, e = self._tenants.c, self._events.c
-        kinds = {name: t[name].type for name in _ROW_COLUMNS} | {"event_id": e.id.type, "data": e.data.type}
-        self._incoming: Any = select_incoming(self._dialect, **kinds)
+        types = {name: t[name].type for name in _ROW_COLUMNS} | {"event_id": e.id.type, "data": e.data.type}
+        self._incoming: Any = select_incoming(self._dialect, **types)
         if self._is_nested:
             self._nested_insert = self._compile(self._build_nested_insert())
         else:
@@ -143,8 +143,10 @@ class BulkInsertSQL(SQL):
             self._insert_events = self._compile(
                 self._insert_rows(self._events.insert(), self._event_columns(self._incoming.c), bare=True)
             )
-            found = select(t.id).where(t.partner_id == self._bind("partner_id"), t.id.in_(select(self._incoming.c.id)))
-            self._inserted_ids = self._compile(found)
+            inserted = select(t.id).where(
+                t.partner_id == self._bind("partner_id"), t.id.in_(select(self._incoming.c.id))
+            )
+            self._inserted_ids = self._compile(inserted)
 
     def insert(self, session: Session, partner: str, batch: Sequence[NewTenant]) -> set[str]:
         """Insert the tenants of `batch` whose unique keys are free, with their events. Return their ids."""
@@ -160,41 +162,41 @@ class BulkInsertSQL(SQL):
         return made
 
     def _build_nested_insert(self) -> Any:
-        given = select(*self._incoming.c).cte("given")
-        made = self._insert_rows(postgresql.insert(self._tenants), self._tenant_columns(given.c), given)
-        ids = made.returning(self._tenants.c.id).cte("made")
-        source = given.join(ids, ids.c.id == given.c.id)
-        events = self._insert_rows(self._events.insert(), self._event_columns(given.c), source, bare=True)
+        incoming = select(*self._incoming.c).cte("given")
+        tenants = self._insert_rows(postgresql.insert(self._tenants), self._tenant_columns(incoming.c), incoming)
+        ids = tenants.returning(self._tenants.c.id).cte("made")
+        source = incoming.join(ids, ids.c.id == incoming.c.id)
+        events = self._insert_rows(self._events.insert(), self._event_columns(incoming.c), source, bare=True)
         return select(events.returning(self._events.c.tenant_id).cte("inserted_events").c.tenant_id)
 
     def _insert_rows(self, insert: Any, values: dict[str, Any], source: Any = None, *, bare: bool = False) -> Any:
         rows = select(*values.values())
         rows = rows.where(true()) if source is None else rows.select_from(source)
-        found = insert.from_select(list(values), rows)
-        return found if bare else found.on_conflict_do_nothing()
+        statement = insert.from_select(list(values), rows)
+        return statement if bare else statement.on_conflict_do_nothing()
 
-    def _tenant_columns(self, given: Any) -> dict[str, Any]:
+    def _tenant_columns(self, incoming: Any) -> dict[str, Any]:
         t = self._tenants.c
         at, number = self._bind("at", t.created_at), literal(1, Integer)
-        same = {"partner_id": self._bind("partner_id"), "created_at": at, "updated_at": at, "version": number}
+        shared = {"partner_id": self._bind("partner_id"), "created_at": at, "updated_at": at, "version": number}
         return (
-            {name: given[name] for name in _ROW_COLUMNS}
-            | same
+            {name: incoming[name] for name in _ROW_COLUMNS}
+            | shared
             | {"status": literal("active"), "live": literal(1, SmallInteger)}
         )
 
-    def _event_columns(self, given: Any) -> dict[str, Any]:
+    def _event_columns(self, incoming: Any) -> dict[str, Any]:
         e = self._events.c
-        columns = {"id": given.event_id, "tenant_id": given.id, "data": given.data}
-        same = {name: self._bind(name, e[name]) for name in SHARED_COLUMNS}
-        return columns | same | {"partner_id": self._bind("partner_id"), "timestamp": self._bind("at", e.timestamp)}
+        columns = {"id": incoming.event_id, "tenant_id": incoming.id, "data": incoming.data}
+        shared = {name: self._bind(name, e[name]) for name in SHARED_COLUMNS}
+        return columns | shared | {"partner_id": self._bind("partner_id"), "timestamp": self._bind("at", e.timestamp)}
 
     def _bind(self, name: str, like: Any = None) -> Any:
         return bindparam(name, type_=self._tenants.c.partner_id.type if like is None else like.type)
 
 
 def _join_rows(batch: Iterable[NewTenant]) -> str:
-    return f"[{','.join(one.row for one in batch)}]"
+    return f"[{','.join(new.row for new in batch)}]"
 
 
 class NewTenant(NamedTuple):

@@ -43,10 +43,10 @@ class KnownTenant:
 class Snapshot:
     """Locked tenants, found by id or, while they are not deleted, by unique key."""
 
-    def __init__(self, found: Iterable[KnownTenant]) -> None:
+    def __init__(self, tenants: Iterable[KnownTenant]) -> None:
         self._by_id: dict[str, KnownTenant] = {}
         self._holders: dict[UniqueKey, KnownTenant] = {}
-        for known in found:
+        for known in tenants:
             self._by_id[known.tenant.id] = known
             self.add(known)
 
@@ -84,13 +84,13 @@ def lock_snapshot(session: Session, partner: str, named: Iterable[Mapping[str, s
 
     Each item of `named` has an `id`, an `external_id` or an `email_key`. Tenants past their retention are left out.
     """
-    wanted = {"partner_id": partner, "rows": encode_rows(named)}
-    found = []
-    for *row, email_key, live in session.run(session.storage.once(TenantSQL).lock_many, wanted).fetchall():
+    values = {"partner_id": partner, "rows": encode_rows(named)}
+    tenants = []
+    for *row, email_key, live in session.run(session.storage.once(TenantSQL).lock_many, values).fetchall():
         tenant = Tenant._make(row)
         if not is_retention_over(session.storage, tenant):
-            found.append(KnownTenant(tenant, _collect_unique_keys(tenant, email_key) if live else {}))
-    return Snapshot(found)
+            tenants.append(KnownTenant(tenant, _collect_unique_keys(tenant, email_key) if live else {}))
+    return Snapshot(tenants)
 
 
 def make_known_tenant(tenant: Tenant, email_key: str) -> KnownTenant:
@@ -125,38 +125,45 @@ def update_many(
     if not transitions:
         return
     storage, event_type = session.storage, transitions[0].event_type
-    written = [_advance_version(storage, one, at) for one in transitions]
+    written = [_advance_version(storage, transition, at) for transition in transitions]
     _write_rows(session, partner, transitions, written)
     events = [
-        build_change_event(storage, actor, event_type, one.before, one.after, one.after.updated_at) | {"id": event_id}
-        for one, event_id in zip(written, event_ids, strict=True)
+        build_change_event(storage, actor, event_type, transition.before, transition.after, transition.after.updated_at)
+        | {"id": event_id}
+        for transition, event_id in zip(written, event_ids, strict=True)
     ]
     storage.once(InsertEventsSQL).insert(session, partner, events)
     session.recorded.extend(events)
-    for one in written:
-        if storage.reacts(OPERATION_OF_EVENT[event_type], one.before):
-            run_reactions(session, actor, event_type, one.before, one.after)
+    for transition in written:
+        if storage.reacts(OPERATION_OF_EVENT[event_type], transition.before):
+            run_reactions(session, actor, event_type, transition.before, transition.after)
 
 
-def _advance_version(storage: Storage, one: Transition, at: str) -> Transition:
+def _advance_version(storage: Storage, transition: Transition, at: str) -> Transition:
     """Return the transition with the tenant's next version and update time."""
-    after = one.after._replace(version=one.before.version + 1, updated_at=next_timestamp(storage, one.before, at))
-    return one._replace(after=after)
+    after = transition.after._replace(
+        version=transition.before.version + 1, updated_at=next_timestamp(storage, transition.before, at)
+    )
+    return transition._replace(after=after)
 
 
-def _write_rows(session: Session, partner: str, given: Sequence[Transition], written: Sequence[Transition]) -> None:
+def _write_rows(
+    session: Session, partner: str, transitions: Sequence[Transition], written: Sequence[Transition]
+) -> None:
     """Write the changed columns: one round trip per set of columns.
 
     A join with the rows would be a single statement, but PostgreSQL has no statistics of the rows to plan it with.
     """
-    same: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
-    for one, final in zip(given, written, strict=True):
-        values = name_new_values(one.columns)
-        where = {"partner_id": partner, "id": one.before.id, "expected": one.before.version}
-        same[tuple(one.columns)].append({**where, **values, "new_updated_at": final.after.updated_at})
+    rows_by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+    for transition, advanced in zip(transitions, written, strict=True):
+        values = name_new_values(transition.columns)
+        where = {"partner_id": partner, "id": transition.before.id, "expected": transition.before.version}
+        rows_by_columns[tuple(transition.columns)].append(
+            {**where, **values, "new_updated_at": advanced.after.updated_at}
+        )
     sql = session.storage.once(TenantSQL)
     try:
-        for columns, rows in same.items():
+        for columns, rows in rows_by_columns.items():
             session.run_many(sql.change(columns), rows)
     except UniqueViolation as violation:
         raise StaleRead("another transaction took a unique key") from violation
@@ -174,15 +181,15 @@ class InsertEventsSQL(SQL):
         """Insert events that share all of `SHARED_COLUMNS`."""
         columns = ("id", "tenant_id", "timestamp", "data", "changes")
         common = {name: events[0][name] for name in SHARED_COLUMNS}
-        rows = _rows_to_json({name: one[name] for name in columns} for one in events)
+        rows = _rows_to_json({name: event[name] for name in columns} for event in events)
         session.run(self._insert_events, {**common, "partner_id": partner, "rows": rows})
 
     def _build_insert(self) -> Any:
         e = self._events.c
         columns = ("id", "tenant_id", "timestamp", "data", "changes")
-        given = select_incoming(self._dialect, **{name: e[name].type for name in columns}).c
+        incoming = select_incoming(self._dialect, **{name: e[name].type for name in columns}).c
         common = {name: bindparam(name, type_=e[name].type) for name in ("partner_id", *SHARED_COLUMNS)}
-        values = {**{name: given[name] for name in columns}, **common}
+        values = {**{name: incoming[name] for name in columns}, **common}
         return self._events.insert().from_select(list(values), select(*values.values()))
 
 

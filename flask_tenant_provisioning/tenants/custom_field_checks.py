@@ -30,12 +30,12 @@ def make_tenant_fields(schema: type[Schema], filterable: Sequence[str]) -> Tenan
         raise ConfigurationError(f"tenant_fields needs a marshmallow Schema class, not {schema!r}.")
     if isinstance(filterable, str):
         raise ConfigurationError(f"tenant_fields needs a list of filterable fields: filterable=({filterable!r},).")
-    found = TenantFields(schema(), tuple(dict.fromkeys(filterable)))
-    if not found.fields:
+    custom = TenantFields(schema(), tuple(dict.fromkeys(filterable)))
+    if not custom.fields:
         raise ConfigurationError(f"{schema.__name__} declares no field.")
-    if wrong := [*_check_names(found), *_check_fields(found), *_check_filters(found)]:
-        raise ConfigurationError("\n".join(f"{schema.__name__}: {sentence}" for sentence in wrong))
-    return found
+    if mistakes := [*_check_names(custom), *_check_fields(custom), *_check_filters(custom)]:
+        raise ConfigurationError("\n".join(f"{schema.__name__}: {sentence}" for sentence in mistakes))
+    return custom
 
 
 def _check_names(custom: TenantFields) -> Iterator[str]:
@@ -54,8 +54,8 @@ def _check_fields(custom: TenantFields) -> Iterator[str]:
             yield f"{name!r} is load_only, so its value would not be stored."
         if isinstance(field, fields.Decimal) and not field.as_string:
             yield f"{name!r} does not serialise to JSON: give it as_string=True."
-        if told := find_contradiction(field):
-            yield f"{name!r} {told}"
+        if contradiction := find_contradiction(field):
+            yield f"{name!r} {contradiction}"
 
 
 def _check_filters(custom: TenantFields) -> Iterator[str]:

@@ -32,9 +32,9 @@ def flatten_errors(messages: Any, part: SchemaOrField, *path: str) -> Iterator[F
         yield FieldFault(messages, path)
     elif isinstance(messages, Mapping):
         for key, below in messages.items():
-            step, inside = _step_into(part, key)
-            for said in _split_messages(part, below):
-                yield from flatten_errors(said, inside, *path, *step)
+            step, member = _step_into(part, key)
+            for nested in _split_messages(part, below):
+                yield from flatten_errors(nested, member, *path, *step)
     elif isinstance(messages, list | tuple):
         for message in messages:
             yield from flatten_errors(message, part, *path)
@@ -79,13 +79,13 @@ def apply_merge_patch(target: Any, patch: Any) -> Any:
     """Apply a merge patch to `target` and return the result (RFC 7396 §2)."""
     if not isinstance(patch, Mapping):
         return patch
-    found = dict(target) if isinstance(target, Mapping) else {}
+    result = dict(target) if isinstance(target, Mapping) else {}
     for name, value in patch.items():
         if value is None:
-            found.pop(name, None)
+            result.pop(name, None)
         else:
-            found[name] = apply_merge_patch(found.get(name), value)
-    return found
+            result[name] = apply_merge_patch(result.get(name), value)
+    return result
 
 
 MAX_BYTES = 16 * 1024
@@ -145,10 +145,10 @@ def patch_custom_fields(custom: TenantFields, fields: str | None, patch: Mapping
     then it is required or gets its default, as in a new tenant. Raises `InvalidInput`.
     """
     before = {name: value for name, value in parse_column(fields).items() if name in custom.fields}
-    kept = {name: value for name, value in before.items() if not custom.fields[name].dump_only}
+    writable = {name: value for name, value in before.items() if not custom.fields[name].dump_only}
     nulls = {name: None for name, value in patch.items() if value is None and custom.fields[name].allow_none}
     return validate_custom_fields(
-        custom, {**apply_merge_patch(kept, patch), **nulls}, custom.fields.keys() - before.keys() - patch.keys()
+        custom, {**apply_merge_patch(writable, patch), **nulls}, custom.fields.keys() - before.keys() - patch.keys()
     )
 
 
@@ -165,9 +165,9 @@ def replace_custom_fields(custom: TenantFields | None, fields: str | None, value
     return dump_json(after) if after else None
 
 
-def is_same_json(one: Any, other: Any) -> bool:
+def is_same_json(first: Any, second: Any) -> bool:
     """Return whether both values are the same JSON; unlike in Python, true is not 1."""
-    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+    return json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True)
 
 
 def diff_json(previous: Any, new: Any) -> dict[str, Any]:
@@ -177,16 +177,16 @@ def diff_json(previous: Any, new: Any) -> dict[str, Any]:
     """
     if not isinstance(previous, dict) or not isinstance(new, dict):
         return {"previous": previous, "new": new}
-    found: dict[str, Any] = {"previous": {}, "new": {}}
+    difference: dict[str, Any] = {"previous": {}, "new": {}}
     for name in (*previous, *(name for name in new if name not in previous)):
         if name not in new:
-            found["previous"][name] = previous[name]
+            difference["previous"][name] = previous[name]
         elif name not in previous:
-            found["new"][name] = new[name]
+            difference["new"][name] = new[name]
         elif not is_same_json(previous[name], new[name]):
             below = diff_json(previous[name], new[name])
-            found["previous"][name], found["new"][name] = below["previous"], below["new"]
-    return found
+            difference["previous"][name], difference["new"][name] = below["previous"], below["new"]
+    return difference
 
 
 def parse_column(fields: str | None) -> dict[str, Any]:
@@ -222,24 +222,24 @@ def _to_strict_json(custom: TenantFields, dumped: Mapping[str, Any]) -> dict[str
 
     Raises `InvalidInput` for values that are not JSON, are too long to filter by, or exceed `MAX_BYTES` together.
     """
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     errors = ErrorList()
     for name in custom.fields:
         if dumped.get(name) is None:
             continue
         try:
-            found |= parse_json(dump_json({name: dumped[name]}).encode())
+            result |= parse_json(dump_json({name: dumped[name]}).encode())
         except MalformedJSON as error:
             errors.add(Fault(INVALID_FIELD, error.detail), name)
         except (TypeError, ValueError, RecursionError):
             errors.add(NOT_SERIALIZABLE, name)
-    unfit = (name for name in custom.filterable if not is_filterable(found.get(name, "")))
-    errors.collect(FieldFault(NOT_FILTERABLE, (name,)) for name in unfit)
-    if not errors and len(dump_json(found).encode()) > MAX_BYTES:
+    unfilterable = (name for name in custom.filterable if not is_filterable(result.get(name, "")))
+    errors.collect(FieldFault(NOT_FILTERABLE, (name,)) for name in unfilterable)
+    if not errors and len(dump_json(result).encode()) > MAX_BYTES:
         errors.add(TOO_LARGE)
     if errors:
         raise errors.problem()
-    return found
+    return result
 
 
 #: The internal prefix of filters by custom fields; clients use the field's name.

@@ -95,12 +95,12 @@ def load_due_erasures(session: Session, days: int) -> list[Erasure]:
     An erasure is due `days` after the purge, and again `SECOND_ROUND_AFTER` seconds after its first round.
     """
     now = session.storage.clock()
-    wanted = {
+    values = {
         "before": format_instant(now, days=-days),
         "again": format_instant(now - SECOND_ROUND_AFTER),
         "limit": ERASURE_BATCH,
     }
-    rows = session.run(session.storage.once(ErasureSQL).due, wanted).fetchall()
+    rows = session.run(session.storage.once(ErasureSQL).due, values).fetchall()
     return [Erasure._make(row) for row in rows]
 
 
@@ -108,6 +108,6 @@ def finish_erasures(session: Session, erasures: Sequence[Erasure]) -> None:
     """Record a round of these erasures: the first sets `erased_at`, the second removes the row."""
     sql, now = session.storage.once(ErasureSQL), session.storage.clock()
     times = {"erased_at": format_instant(now), "again": format_instant(now - SECOND_ROUND_AFTER)}
-    rows = [{"partner_id": one.partner_id, "tenant_id": one.tenant_id, **times} for one in erasures]
+    rows = [{"partner_id": erasure.partner_id, "tenant_id": erasure.tenant_id, **times} for erasure in erasures]
     for statement in (sql.remove, sql.settle):
         session.run_many(statement, rows)

@@ -76,13 +76,13 @@ def _make_any_email_key(address: str) -> str:
     from email_validator import EmailNotValidError, validate_email
 
     try:
-        found = validate_email(address, check_deliverability=False)
+        parts = validate_email(address, check_deliverability=False)
     except EmailNotValidError as error:
         raise make_field_error(_INVALID_EMAIL) from error
-    if len(found.local_part.encode()) > MAX_LOCAL_PART_BYTES:
+    if len(parts.local_part.encode()) > MAX_LOCAL_PART_BYTES:
         raise make_field_error(_INVALID_EMAIL)
-    local_part = unicodedata.normalize("NFC", "".join(map(_fold_case, found.local_part)))
-    return f"{local_part}@{(found.ascii_domain or found.domain).lower()}"
+    local_part = unicodedata.normalize("NFC", "".join(map(_fold_case, parts.local_part)))
+    return f"{local_part}@{(parts.ascii_domain or parts.domain).lower()}"
 
 
 def _fold_case(char: str) -> str:
@@ -119,11 +119,11 @@ def is_e164(number: str) -> bool:
     from phonenumbers import PhoneNumberFormat
 
     try:
-        found = phonenumbers.parse(number)
+        parsed = phonenumbers.parse(number)
     except phonenumbers.NumberParseException:
         return False
-    written = phonenumbers.format_number(found, PhoneNumberFormat.E164)
-    return written == number and bool(phonenumbers.is_valid_number(found))
+    formatted = phonenumbers.format_number(parsed, PhoneNumberFormat.E164)
+    return formatted == number and bool(phonenumbers.is_valid_number(parsed))
 
 
 class PlanField(TextField):
@@ -176,9 +176,9 @@ def _check_pair(key: str, value: Any, removing: bool) -> Fault | None:
 _TEXT_LENGTHS = {"external_id": (1, 128), "industry": (0, 100), "plan": (0, 100)}
 
 
-def make_fast_path(settings: Config, plans: tuple[str, ...] | None) -> Callable[[Any], dict[str, Any] | None]:
+def make_fast_path(config: Config, plans: tuple[str, ...] | None) -> Callable[[Any], dict[str, Any] | None]:
     """Return a function that validates a whole tenant; it returns None for input that the schema has to check."""
-    if settings.phone_e164:
+    if config.phone_e164:
         return lambda _body: None
     return partial(_fast_path, plans=plans)
 
@@ -186,21 +186,21 @@ def make_fast_path(settings: Config, plans: tuple[str, ...] | None) -> Callable[
 def _fast_path(body: Any, plans: tuple[str, ...] | None) -> dict[str, Any] | None:
     if type(body) is not dict:
         return None
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, value in body.items():
-        read = _ACCEPTORS.get(name)
-        if read is None or (value is None and name in _REQUIRED_FIELDS):
+        accept = _ACCEPTORS.get(name)
+        if accept is None or (value is None and name in _REQUIRED_FIELDS):
             return None
         if value is None:
-            found[name] = {} if name == "metadata" else None
-        elif (kept := read(name, value)) is None:
+            values[name] = {} if name == "metadata" else None
+        elif (accepted := accept(name, value)) is None:
             return None
         else:
-            found[name] = kept
-    if not found.keys() >= _REQUIRED_FIELDS or (plans is not None and found.get("plan") not in (None, *plans)):
+            values[name] = accepted
+    if not values.keys() >= _REQUIRED_FIELDS or (plans is not None and values.get("plan") not in (None, *plans)):
         return None
-    found["email_key"], found["name_key"] = found["email"].lower(), make_name_key(found["client_name"])
-    return found
+    values["email_key"], values["name_key"] = values["email"].lower(), make_name_key(values["client_name"])
+    return values
 
 
 def _accept_client_name(_name: str, value: Any) -> str | None:
@@ -229,11 +229,9 @@ def _accept_text(name: str, value: Any) -> str | None:
 
 
 def _accept_industry(name: str, value: Any) -> str | None:
-    found = _accept_text(name, value)
+    text = _accept_text(name, value)
     return (
-        found
-        if not found or (_is_printable_ascii(found) and not found.isspace()) or has_visible_character(found)
-        else None
+        text if not text or (_is_printable_ascii(text) and not text.isspace()) or has_visible_character(text) else None
     )
 
 

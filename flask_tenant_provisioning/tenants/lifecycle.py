@@ -116,11 +116,13 @@ def make_deletion(tenant: Tenant, now: float, retention_days: int) -> Transition
     return Transition("tenant.deleted", tenant, after, {"status_before": tenant.status, "live": None})
 
 
-def _change_status(session: Session, actor: Actor, target: Target, move: Callable[[Tenant], Transition]) -> Tenant:
+def _change_status(
+    session: Session, actor: Actor, target: Target, make_transition: Callable[[Tenant], Transition]
+) -> Tenant:
     before = lock_tenant(session, target)
-    found = move(before)
+    transition = make_transition(before)
     target.check_version(before.version)
-    return apply_transition(session, actor, *found)
+    return apply_transition(session, actor, *transition)
 
 
 def _make_status_change(event_type: str, tenant: Tenant, source: str, goal: str, reason: str | None) -> Transition:
@@ -218,10 +220,10 @@ def purge_due(storage: Storage, actor: Actor) -> int:
 
 def _load_due(session: Session) -> list[tuple[str, str]]:
     now = format_instant(session.storage.clock())
-    found: list[tuple[str, str]] = session.run(
+    keys: list[tuple[str, str]] = session.run(
         session.storage.once(TenantSQL).due, {"now": now, "limit": _PURGE_BATCH}
     ).fetchall()
-    return found
+    return keys
 
 
 def _purge_if_due(session: Session, actor: Actor, key: tuple[str, str]) -> int:

@@ -79,15 +79,17 @@ def _collect_filter_names(query: Mapping[str, Any]) -> tuple[str, ...]:
     return (*_FILTER_NAMES, *(name for name in query if name.startswith(CUSTOM_FILTER_PREFIX)))
 
 
-def _make_shape(values: Mapping[str, Any], query: Mapping[str, Any], count: int, after: bool) -> PageShape:
+def _make_shape(values: Mapping[str, Any], query: Mapping[str, Any], count: int, has_cursor: bool) -> PageShape:
     """Return the shape of the page's statement.
 
     A statement with a literal limit is planned once for all values, one with a parameter as the limit is planned for
     the values of each call. The most frequent pages use the first; pages whose best plan depends on values the second.
     """
     sort = query["sort"]
-    settled = count == DEFAULT_PAGE_SIZE + 1 and values.keys() <= _FILTERS_OF_SORT_INDEX[sort.lstrip("-")]
-    return PageShape(tuple(values), _select_statuses(query), sort, after, DEFAULT_PAGE_SIZE + 1 if settled else None)
+    is_literal_limit = count == DEFAULT_PAGE_SIZE + 1 and values.keys() <= _FILTERS_OF_SORT_INDEX[sort.lstrip("-")]
+    return PageShape(
+        tuple(values), _select_statuses(query), sort, has_cursor, DEFAULT_PAGE_SIZE + 1 if is_literal_limit else None
+    )
 
 
 def _select_statuses(query: Mapping[str, Any]) -> tuple[str, ...]:
@@ -124,17 +126,17 @@ _EXPIRED = "over"
 
 def count_by_status(session: Session, partners: Iterable[str]) -> dict[str, dict[str, int]]:
     """Return the number of tenants in each status, for each of `partners` that has any."""
-    found: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(STATUSES, 0))
-    wanted = {
-        "rows": encode_rows({"partner_id": one} for one in partners),
+    counts: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(STATUSES, 0))
+    values = {
+        "rows": encode_rows({"partner_id": partner} for partner in partners),
         "now": format_instant(session.storage.clock()),
     }
-    for partner, status, count in session.run(session.storage.once(StatusCountSQL).count, wanted).fetchall():
+    for partner, status, count in session.run(session.storage.once(StatusCountSQL).count, values).fetchall():
         if status == _EXPIRED:
-            found[partner]["deleted"] -= count
+            counts[partner]["deleted"] -= count
         elif status in STATUSES:
-            found[partner][status] += count
-    return found
+            counts[partner][status] += count
+    return counts
 
 
 class StatusCountSQL:
@@ -142,8 +144,8 @@ class StatusCountSQL:
 
     def __init__(self, storage: Storage) -> None:
         t, dialect = storage.table("tenants").c, storage.engine.dialect
-        wanted = select(select_incoming(dialect, partner_id=t.partner_id.type).c.partner_id)
-        mine = t.partner_id.in_(wanted)
+        partners = select(select_incoming(dialect, partner_id=t.partner_id.type).c.partner_id)
+        mine = t.partner_id.in_(partners)
         number = func.count()
         by_status = select(t.partner_id, t.status, number).where(mine).group_by(t.partner_id, t.status)
         now: Any = bindparam("now", type_=t.purge_at.type)

@@ -72,20 +72,20 @@ DOCUMENT_FIELDS = ("tenant", "partner", *Tenant._fields[2:-1])
 
 def render_document(row: tuple[Any, ...], custom: TenantFields | None) -> dict[str, Any]:
     """Render a row with the columns of `Tenant` as in responses, with the host's `custom` fields at the end."""
-    found = dict(zip(DOCUMENT_FIELDS, row, strict=False))
-    metadata = found["metadata"]
-    found["metadata"] = {} if metadata == "{}" else json.loads(metadata)
-    found["created_at"] = f"{found['created_at'][:23]}Z"
-    found["updated_at"] = f"{found['updated_at'][:23]}Z"
-    if found["deleted_at"]:
-        found["deleted_at"], found["purge_at"] = (
-            shorten_instant(found["deleted_at"]),
-            shorten_instant(found["purge_at"]),
+    document = dict(zip(DOCUMENT_FIELDS, row, strict=False))
+    metadata = document["metadata"]
+    document["metadata"] = {} if metadata == "{}" else json.loads(metadata)
+    document["created_at"] = f"{document['created_at'][:23]}Z"
+    document["updated_at"] = f"{document['updated_at'][:23]}Z"
+    if document["deleted_at"]:
+        document["deleted_at"], document["purge_at"] = (
+            shorten_instant(document["deleted_at"]),
+            shorten_instant(document["purge_at"]),
         )
     if custom is not None:
         stored = json.loads(row[-1]) if row[-1] else {}
-        found |= {name: stored.get(name) for name in custom.fields}
-    return found
+        document |= {name: stored.get(name) for name in custom.fields}
+    return document
 
 
 #: The indexes of lists, for one partner and for all: one per sort order, preceded by the columns filtered by equality.
@@ -176,12 +176,12 @@ _SUFFIX_LENGTH = max(len(ending) for ending, _, _ in _CUSTOM_INDEXES) + 1
 def make_custom_field_indexes(prefix: str, custom: TenantFields | None) -> IndexSet:
     """Return the indexes of the filterable custom fields, for the table of tenants with this prefix."""
     table = tenants_table(make_metadata(prefix))
-    wanted = [
+    indexes = [
         _make_custom_index(table, name, *kind)
         for name in (custom.filterable if custom else ())
         for kind in _CUSTOM_INDEXES
     ]
-    return IndexSet(table, _make_index_prefix(table), wanted)
+    return IndexSet(table, _make_index_prefix(table), indexes)
 
 
 def _make_index_prefix(table: Table) -> str:
@@ -191,7 +191,7 @@ def _make_index_prefix(table: Table) -> str:
 def _make_custom_index(table: Table, name: str, ending: str, before: tuple[str, ...], after: tuple[str, ...]) -> Index:
     member, c, start = JsonMember(table.c.fields, name), table.c, _make_index_prefix(table)
     full = f"{start}{_shorten_name(name, _MAX_INDEX_NAME - len(start) - _SUFFIX_LENGTH)}_{ending}"
-    return Index(full, *(c[one] for one in before), member, *(c[one] for one in after))
+    return Index(full, *(c[column] for column in before), member, *(c[column] for column in after))
 
 
 def _shorten_name(name: str, room: int) -> str:

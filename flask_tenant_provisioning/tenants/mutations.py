@@ -75,10 +75,10 @@ def load_tenant(session: Session, partner: str | None, tenant_id: str) -> Tenant
     """
     sql = session.storage.once(TenantSQL)
     if partner is None:
-        found = session.run(sql.read_of_any_partner, {"id": tenant_id}).fetchone()
+        row = session.run(sql.read_of_any_partner, {"id": tenant_id}).fetchone()
     else:
-        found = session.run(sql.read, {"partner_id": partner, "id": tenant_id}).fetchone()
-    return _require_present(session, found)
+        row = session.run(sql.read, {"partner_id": partner, "id": tenant_id}).fetchone()
+    return _require_present(session, row)
 
 
 def lock_tenant(session: Session, target: Target) -> Tenant:
@@ -224,10 +224,10 @@ def _is_changed(old: Any, new: Any) -> bool:
 
 def _require_present(session: Session, row: tuple[Any, ...] | None) -> Tenant:
     """Return the row as a tenant. Raises `TenantNotFound` if there is none or its retention is over."""
-    found = Tenant._make(row) if row else None
-    if found is None or is_retention_over(session.storage, found):
+    tenant = Tenant._make(row) if row else None
+    if tenant is None or is_retention_over(session.storage, tenant):
         raise TenantNotFound
-    return found
+    return tenant
 
 
 def is_retention_over(storage: Storage, tenant: Tenant) -> bool:
@@ -253,32 +253,32 @@ def make_conflict(field: str, holder: str | None = None) -> TenantExists:
 
 def explain_conflict(session: Session, partner: str, values: Mapping[str, Any]) -> TenantExists | StaleRead:
     """Return the problem of an insert that a unique key refused, or `StaleRead` if the holder is gone by now."""
-    found = _find_holder(session, partner, values["email_key"], values.get("external_id"))
-    return make_conflict(*found) if found else StaleRead("the holder is gone")
+    conflict = _find_holder(session, partner, values["email_key"], values.get("external_id"))
+    return make_conflict(*conflict) if conflict else StaleRead("the holder is gone")
 
 
 def find_holders(session: Session, partner: str, keys: Iterable[UniqueKey]) -> dict[UniqueKey, str]:
     """Return the ids of the partner's living tenants that hold these unique keys, by key."""
-    wanted = {"partner_id": partner, "rows": encode_rows({KEY_COLUMNS[field]: key} for field, key in keys)}
-    found = session.run(session.storage.once(TenantSQL).find_holders, wanted).fetchall()
-    return {(field, key): holder for holder, field, key in found}
+    values = {"partner_id": partner, "rows": encode_rows({KEY_COLUMNS[field]: key} for field, key in keys)}
+    rows = session.run(session.storage.once(TenantSQL).find_holders, values).fetchall()
+    return {(field, key): holder for holder, field, key in rows}
 
 
 def require_unique(session: Session, tenant: Tenant, keys: Iterable[UniqueKey]) -> None:
     """Raise `TenantExists` if another tenant holds one of the unique keys that the tenant is about to take."""
-    wanted = dict(keys)
-    if not wanted:
+    key_by_field = dict(keys)
+    if not key_by_field:
         return
-    email_key, external_id = wanted.get("email"), wanted.get("external_id")
-    if found := _find_holder(session, tenant.partner_id, email_key, external_id, but=tenant.id):
-        raise make_conflict(*found)
+    email_key, external_id = key_by_field.get("email"), key_by_field.get("external_id")
+    if conflict := _find_holder(session, tenant.partner_id, email_key, external_id, but=tenant.id):
+        raise make_conflict(*conflict)
 
 
 def _find_holder(
     session: Session, partner: str, email_key: str | None, external_id: str | None, but: str = ""
 ) -> tuple[str, str] | None:
     """Return the field that is taken and the id of its holder: the email's before the external id's. None if free."""
-    wanted = {"partner_id": partner, "email_key": email_key, "external_id": external_id}
-    held = session.run(session.storage.once(TenantSQL).holders, wanted).fetchall()
-    found = sorted((key != email_key, holder) for holder, key in held if holder != but)
-    return ("external_id" if found[0][0] else "email", found[0][1]) if found else None
+    values = {"partner_id": partner, "email_key": email_key, "external_id": external_id}
+    rows = session.run(session.storage.once(TenantSQL).holders, values).fetchall()
+    conflicts = sorted((key != email_key, holder) for holder, key in rows if holder != but)
+    return ("external_id" if conflicts[0][0] else "email", conflicts[0][1]) if conflicts else None

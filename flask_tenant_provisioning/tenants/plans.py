@@ -54,23 +54,23 @@ def require_plan_limits(session: Session, tenant: Tenant, plan: str | None) -> N
     """
     storage, hooks = session.storage, session.storage.hooks
     limits = get_plan_limits(hooks.plans, plan)
-    counted = [one for name, one in hooks.usages.items() if name in limits]
-    if not counted:
+    usages = [usage for name, usage in hooks.usages.items() if name in limits]
+    if not usages:
         return
     with storage.context():
-        used = {one.limit: _count_usage(session, one, tenant) for one in counted}
+        used = {usage.limit: _count_usage(session, usage, tenant) for usage in usages}
     if exceeded := [name for name, count in used.items() if count > limits[name]]:
-        found = [{"limit": name, "used": used[name], "allowed": limits[name]} for name in exceeded]
+        details = [{"limit": name, "used": used[name], "allowed": limits[name]} for name in exceeded]
         where = "without a plan" if plan is None else f"on the plan {plan!r}"
-        raise PlanLimitExceeded(f"The tenant uses more than it may {where}: {', '.join(exceeded)}.", limits=found)
+        raise PlanLimitExceeded(f"The tenant uses more than it may {where}: {', '.join(exceeded)}.", limits=details)
 
 
 def _count_usage(session: Session, usage: UsageFunction, tenant: Tenant) -> int:
-    offered: dict[str, Any] = {"session": session.orm, "tenant": tenant.document(session.storage.hooks.fields)}
+    arguments: dict[str, Any] = {"session": session.orm, "tenant": tenant.document(session.storage.hooks.fields)}
     with map_host_errors(session):
-        found = usage.function(**{name: offered[name] for name in usage.wants})
-        require_result(found, f"The usage of {usage.limit!r}")
+        count = usage.function(**{name: arguments[name] for name in usage.wants})
+        require_result(count, f"The usage of {usage.limit!r}")
         session.flush()
-    if type(found) is not int:
-        raise TypeError(f"The usage function of {usage.limit!r} must return an int, not {found!r}.")
-    return found
+    if type(count) is not int:
+        raise TypeError(f"The usage function of {usage.limit!r} must return an int, not {count!r}.")
+    return count

@@ -99,12 +99,12 @@ def resolve_allowance(mount: Mount, partner: str | None = None) -> Allowance:
     Recounts the installation first, once per process and licence, and registers the partner if it is new, so that
     every tenant belongs to a listed partner.
     """
-    found = _resolve_license_allowance(mount.storage, mount.license)
+    allowance = _resolve_license_allowance(mount.storage, mount.license)
     if partner is None:
-        return found
-    known = get_partner_cache(mount).get_or_register(partner)
-    limits = found.quotas if known.max_tenants is None else (*found.quotas, Quota(known.partner_id))
-    return Allowance(found.license, limits, None if known.allowed_plans is None else known.partner_id)
+        return allowance
+    cached = get_partner_cache(mount).get_or_register(partner)
+    quotas = allowance.quotas if cached.max_tenants is None else (*allowance.quotas, Quota(cached.partner_id))
+    return Allowance(allowance.license, quotas, None if cached.allowed_plans is None else cached.partner_id)
 
 
 def release_quota(session: Session, partner: str, count: int = 1) -> None:
@@ -142,14 +142,14 @@ def set_partner_quota(session: Session, partner: str, limit: int | None, memory:
 
 
 def _resolve_license_allowance(storage: Storage, license: LicenseSource) -> Allowance:
-    most = license.max_tenants
-    if most is None:
+    limit = license.max_tenants
+    if limit is None:
         return Allowance(license, ())
     sql, generation = storage.once(QuotaSQL), license.generation
     if sql.verified_generations.get(INSTALLATION) != generation:
         storage.transaction(recount_installation)
         sql.verified_generations[INSTALLATION] = generation
-    return Allowance(license, (Quota(INSTALLATION, most),))
+    return Allowance(license, (Quota(INSTALLATION, limit),))
 
 
 #: The scope of the whole installation. All other scopes are partner ids, which are never empty.
@@ -259,8 +259,8 @@ class QuotaSQL(SQL):
         places = bindparam("places", type_=BigInteger)
         counts = {"tenants": _at_least_zero(u.tenants + more), "reserved": _at_least_zero(u.reserved + places)}
         self.settle = self._compile(mine.values(counts))
-        found = select(u.tenants, u.reserved, most, u.doubtful_until).where(u.partner_id == scope)
-        self.lock = self._compile(found.with_for_update())
+        counter = select(u.tenants, u.reserved, most, u.doubtful_until).where(u.partner_id == scope)
+        self.lock = self._compile(counter.with_for_update())
         self.living = self._compile(living.where(tenants.c.partner_id == scope))
         counted = bindparam("tenants", type_=BigInteger)
         self.confirm = self._compile(mine.values(tenants=counted, doubtful_until=until))

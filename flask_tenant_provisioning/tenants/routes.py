@@ -119,13 +119,13 @@ def list_tenants(call: Request) -> Response:
 def read_tenant(call: Request, tenant_id: str) -> Response:
     """Read a tenant. `partner` may name a partner below the caller's."""
     partner = call.asked(read_query(), make_descendant_check(call)).get("partner", partner_scope(call))
-    found = call.mount.storage.read(
+    tenant = call.mount.storage.read(
         partial(mutations.load_tenant, partner=partner, tenant_id=parse_tenant_id(tenant_id))
     )
-    answer = render_tenant(call, found)
-    if is_not_modified(found.version):
-        return Response(status=304, headers=answer.headers)
-    return call.answer(answer.document, answer.headers)
+    result = render_tenant(call, tenant)
+    if is_not_modified(tenant.version):
+        return Response(status=304, headers=result.headers)
+    return call.answer(result.document, result.headers)
 
 
 @routes.add(
@@ -203,11 +203,11 @@ def upsert_tenant(call: Request, external_id: str) -> Response:
         check_version=make_precondition_check(call),
     )
 
-    def answer(found: tuple[Tenant, bool]) -> Result:
-        tenant, new = found
-        return render_created_tenant(call, tenant) if new else render_tenant(call, tenant)
+    def render(upserted: tuple[Tenant, bool]) -> Result:
+        tenant, is_created = upserted
+        return render_created_tenant(call, tenant) if is_created else render_tenant(call, tenant)
 
-    return execute(call, work, answer, body=body, validate_only=query["validate_only"])
+    return execute(call, work, render, body=body, validate_only=query["validate_only"])
 
 
 def _update(
@@ -247,11 +247,11 @@ def _purge(call: Request, tenant_id: str, validate_only: bool) -> Response:
     call.require("tenant:purge")
     work = partial(lifecycle.purge, actor=call.actor(), target=make_target(call, tenant_id))
 
-    def answer(gone: bool) -> Result:
-        where = f"{call.mount.base()}/tenants/{parse_tenant_id(tenant_id)}/provisioning"
-        return Result(204, None, {}) if gone else Result(202, None, {"Location": where, "Retry-After": "1"})
+    def render(is_removed: bool) -> Result:
+        location = f"{call.mount.base()}/tenants/{parse_tenant_id(tenant_id)}/provisioning"
+        return Result(204, None, {}) if is_removed else Result(202, None, {"Location": location, "Retry-After": "1"})
 
-    return execute(call, work, answer, validate_only=validate_only)
+    return execute(call, work, render, validate_only=validate_only)
 
 
 @lifecycle_routes.add(

@@ -183,8 +183,8 @@ def _make_list_query(api: Api) -> ListQuery:
         if custom
         else {}
     )
-    found: ListQuery = type("HostListQuery", (ListQuery,), filters)()
-    return found
+    query: ListQuery = type("HostListQuery", (ListQuery,), filters)()
+    return query
 
 
 def read_query(_api: Api | None = None) -> ReadQuery:

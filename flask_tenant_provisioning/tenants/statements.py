@@ -121,8 +121,8 @@ class _PageConditions:
         )
         shared = [*self._match_equal(), *self._match_after(), *created, *names]
         is_by_unique_value = {"email", "external_id"} & set(self.shape.filters)
-        for one in self._match_unique_value() if is_by_unique_value else self._match_status():
-            yield from ([*shared, *one, *updated] for updated in self._match_updated())
+        for conditions in self._match_unique_value() if is_by_unique_value else self._match_status():
+            yield from ([*shared, *conditions, *updated] for updated in self._match_updated())
 
     def _match_status(self) -> Iterator[Sequence[Condition]]:
         for status in self.shape.statuses:
@@ -230,17 +230,17 @@ class TenantSQL(SQL):
     def _holders(self) -> Select[Any]:
         """Select the living tenants that hold an email or an external id."""
         t = self.table.c
-        held = or_(t.email_key == bindparam("email_key"), t.external_id == bindparam("external_id"))
-        return select(t.id, t.email_key).where(t.partner_id == bindparam("partner_id"), t.live == 1, held)
+        is_holder = or_(t.email_key == bindparam("email_key"), t.external_id == bindparam("external_id"))
+        return select(t.id, t.email_key).where(t.partner_id == bindparam("partner_id"), t.live == 1, is_holder)
 
     def _all_holders(self) -> Any:
         """Select the living tenants that hold an email or external id of many rows, with the field and its key."""
         t = self.table.c
         mine = and_(t.partner_id == bindparam("partner_id"), t.live == 1)
         keys = {field: t[name] for field, name in KEY_COLUMNS.items()}
-        given = select_incoming(self._dialect, **{key.name: key.type for key in keys.values()})
-        held = ((select(t.id, literal(field), key).where(mine), key) for field, key in keys.items())
-        return union_all(*(look_up_each(found, key, given, self._dialect) for found, key in held))
+        incoming = select_incoming(self._dialect, **{key.name: key.type for key in keys.values()})
+        selects = ((select(t.id, literal(field), key).where(mine), key) for field, key in keys.items())
+        return union_all(*(look_up_each(rows, key, incoming, self._dialect) for rows, key in selects))
 
     def _lock_many(self) -> Any:
         """Select and lock the tenants that rows name by `id`, and living ones with their `external_id` or `email_key`.
@@ -249,13 +249,13 @@ class TenantSQL(SQL):
         """
         t, names = self.table.c, KEY_COLUMNS.values()
         mine = t.partner_id == bindparam("partner_id")
-        given = select_incoming(self._dialect, **{name: t[name].type for name in ("id", *names)})
+        incoming = select_incoming(self._dialect, **{name: t[name].type for name in ("id", *names)})
         living = select(t.id).where(mine, t.live == 1)
-        held = (look_up_each(living, t[name], given, self._dialect) for name in names)
-        named = union_all(select(given.c.id), *held).subquery()
-        wanted = select(named.c.id).distinct().order_by(named.c.id).subquery("wanted")
+        holders = (look_up_each(living, t[name], incoming, self._dialect) for name in names)
+        ids = union_all(select(incoming.c.id), *holders).subquery()
+        distinct_ids = select(ids.c.id).distinct().order_by(ids.c.id).subquery("wanted")
         rows = self._rows(t.email_key, t.live).where(mine).with_for_update()
-        return look_up_each(rows, t.id, wanted, self._dialect)
+        return look_up_each(rows, t.id, distinct_ids, self._dialect)
 
     def _due(self) -> Select[Any]:
         """Select the deleted tenants whose retention is over, the earliest first."""
