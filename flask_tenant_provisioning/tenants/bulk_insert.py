@@ -66,7 +66,7 @@ def create_many(
             outcomes |= dict.fromkeys((new.position for new in pending), error)
             break
         batch = _take_distinct(pending)[: places.left]
-        inserted = _insert_batch(session, partner, batch)
+        inserted = session.storage.once(BulkInsertSQL).insert(session, partner, batch)
         places.use(len(inserted))
         outcomes |= {new.position: new.tenant for new in batch if new.tenant.id in inserted}
         outcomes |= _explain_refusals(session, partner, [new for new in batch if new.tenant.id not in inserted])
@@ -91,13 +91,6 @@ def _take_distinct(tenants: Sequence[NewTenant]) -> Sequence[NewTenant]:
             return tenants[:count]
         seen |= keys
     return tenants
-
-
-def _insert_batch(session: Session, partner: str, batch: Sequence[NewTenant]) -> set[str]:
-    """Insert the tenants whose unique keys are free, with their events. Return their ids."""
-    if not batch:
-        return set()
-    return session.storage.once(BulkInsertSQL).insert(session, partner, batch)
 
 
 def _explain_refusals(session: Session, partner: str, refused: Sequence[NewTenant]) -> dict[int, CreateOutcome]:

@@ -23,6 +23,7 @@ from .mutations import (
     Transition,
     UniqueKey,
     build_change_event,
+    collect_unique_keys,
     is_retention_over,
     next_timestamp,
     run_reactions,
@@ -72,7 +73,7 @@ class Snapshot:
         for key in before:
             del self._holders[key]
         known.tenant = transition.after
-        known.unique_keys = _collect_unique_keys(
+        known.unique_keys = _collect_held_keys(
             transition.after, {**known.unique_keys, **dict(transition.unique_keys())}.get("email", "")
         )
         self.add(known)
@@ -89,21 +90,18 @@ def lock_snapshot(session: Session, partner: str, named: Iterable[Mapping[str, s
     for *row, email_key, live in session.run(session.storage.once(TenantSQL).lock_many, values).fetchall():
         tenant = Tenant._make(row)
         if not is_retention_over(session.storage, tenant):
-            tenants.append(KnownTenant(tenant, _collect_unique_keys(tenant, email_key) if live else {}))
+            tenants.append(KnownTenant(tenant, _collect_held_keys(tenant, email_key) if live else {}))
     return Snapshot(tenants)
 
 
 def make_known_tenant(tenant: Tenant, email_key: str) -> KnownTenant:
     """Wrap a tenant that is new to a snapshot."""
-    return KnownTenant(tenant, _collect_unique_keys(tenant, email_key))
+    return KnownTenant(tenant, _collect_held_keys(tenant, email_key))
 
 
-def _collect_unique_keys(tenant: Tenant, email_key: str) -> dict[str, str]:
+def _collect_held_keys(tenant: Tenant, email_key: str) -> dict[str, str]:
     """Return the unique keys that the tenant holds, by field; none for a deleted tenant."""
-    if tenant.status == "deleted":
-        return {}
-    external_id = {} if tenant.external_id is None else {"external_id": tenant.external_id}
-    return {"email": email_key, **external_id}
+    return {} if tenant.status == "deleted" else collect_unique_keys(tenant, email_key)
 
 
 #: Columns whose values are JSON text already.

@@ -16,9 +16,10 @@ from ..database.errors import StaleRead, UniqueViolation
 from ..database.ids import format_instant
 from ..database.session import Session, Storage
 from ..database.statements import RowTransfer, bind_new_values
-from ..errors import Fault, InvalidState
+from ..errors import InvalidState
 from ..events.actions import build_event, record_event
 from ..partners import actions as partners
+from ..partners.hierarchy import UNKNOWN_PARTNER
 from ..validation import make_entry, make_invalid_input
 from . import erasure, quotas
 from .models import Tenant, get_unique_field
@@ -27,6 +28,7 @@ from .mutations import (
     Transition,
     apply_transition,
     build_change_event,
+    collect_unique_keys,
     lock_tenant,
     make_conflict,
     next_timestamp,
@@ -79,8 +81,7 @@ def restore(session: Session, actor: Actor, target: Target, allowance: quotas.Al
     target.check_version(before.version)
     where = {"partner_id": before.partner_id, "id": before.id}
     status, email_key = session.run(session.storage.once(TenantSQL).hidden, where).fetchone()
-    claims = {"email": email_key} | ({"external_id": before.external_id} if before.external_id is not None else {})
-    require_unique(session, before, claims.items())
+    require_unique(session, before, collect_unique_keys(before, email_key).items())
     after = before._replace(status=status, deleted_at=None, purge_at=None)
     return apply_transition(session, actor, "tenant.restored", before, after, {"status_before": None, "live": 1})
 
@@ -136,9 +137,6 @@ def _make_invalid_state(tenant: Tenant, done: str) -> InvalidState:
     return InvalidState(f"A tenant that is {tenant.status} cannot be {done}.", tenant_status=tenant.status)
 
 
-UNKNOWN_PARTNER = Fault("unknown-partner", "There is no such partner.")
-
-
 def move(session: Session, actor: Actor, target: Target, partner: str) -> Tenant:
     """Move a tenant to `partner`. Return it unchanged if it belongs to that partner already.
 
@@ -169,10 +167,9 @@ def _move_row(session: Session, before: Tenant, partner: str) -> Tenant:
     sql = session.storage.once(TenantSQL)
     where = {"partner_id": before.partner_id, "id": before.id}
     _, email_key = session.run(sql.hidden, where).fetchone()
-    claims = {"email": email_key} | ({} if before.external_id is None else {"external_id": before.external_id})
     at = next_timestamp(session.storage, before)
     after = before._replace(partner_id=partner, version=before.version + 1, updated_at=at)
-    require_unique(session, after, claims.items())
+    require_unique(session, after, collect_unique_keys(after, email_key).items())
     changed = {"new_partner_id": partner, "new_version": after.version, "new_updated_at": at}
     try:
         count = session.storage.once(MoveSQL).tenant.run(session, {**where, **changed, "version": before.version})

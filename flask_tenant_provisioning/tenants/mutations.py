@@ -73,12 +73,7 @@ def load_tenant(session: Session, partner: str | None, tenant_id: str) -> Tenant
 
     A tenant whose retention is over counts as purged.
     """
-    sql = session.storage.once(TenantSQL)
-    if partner is None:
-        row = session.run(sql.read_of_any_partner, {"id": tenant_id}).fetchone()
-    else:
-        row = session.run(sql.read, {"partner_id": partner, "id": tenant_id}).fetchone()
-    return _require_present(session, row)
+    return _require_present(session, _read_row(session, partner, tenant_id))
 
 
 def lock_tenant(session: Session, target: Target) -> Tenant:
@@ -103,12 +98,19 @@ def lock_tenant_in_any_state(session: Session, partner: str, tenant_id: str) -> 
 
 def load_tenant_in_any_state(session: Session, partner: str | None, tenant_id: str) -> Tenant:
     """Return a tenant in any state; `partner` None means any partner. Raises `TenantNotFound` if its row is gone."""
-    sql = session.storage.once(TenantSQL)
-    statement, where = (sql.read_of_any_partner, {}) if partner is None else (sql.read, {"partner_id": partner})
-    row = session.run(statement, {**where, "id": tenant_id}).fetchone()
+    row = _read_row(session, partner, tenant_id)
     if row is None:
         raise TenantNotFound
     return Tenant._make(row)
+
+
+def _read_row(session: Session, partner: str | None, tenant_id: str) -> tuple[Any, ...] | None:
+    sql = session.storage.once(TenantSQL)
+    if partner is None:
+        row: tuple[Any, ...] | None = session.run(sql.read_of_any_partner, {"id": tenant_id}).fetchone()
+    else:
+        row = session.run(sql.read, {"partner_id": partner, "id": tenant_id}).fetchone()
+    return row
 
 
 def apply_transition(
@@ -255,6 +257,12 @@ def explain_conflict(session: Session, partner: str, values: Mapping[str, Any]) 
     """Return the problem of an insert that a unique key refused, or `StaleRead` if the holder is gone by now."""
     conflict = _find_holder(session, partner, values["email_key"], values.get("external_id"))
     return make_conflict(*conflict) if conflict else StaleRead("the holder is gone")
+
+
+def collect_unique_keys(tenant: Tenant, email_key: str) -> dict[str, str]:
+    """Return the unique keys of a living tenant by field: the email, then the external id if it has one."""
+    external_id = {} if tenant.external_id is None else {"external_id": tenant.external_id}
+    return {"email": email_key, **external_id}
 
 
 def find_holders(session: Session, partner: str, keys: Iterable[UniqueKey]) -> dict[UniqueKey, str]:

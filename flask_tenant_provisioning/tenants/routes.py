@@ -86,7 +86,7 @@ def create_tenant(call: Request) -> Response:
         partial(render_created_tenant, call),
         body=body,
         validate_only=query["validate_only"],
-        alone=not (allowance.quotas or allowance.partner_with_plans or mount.storage.reacts("tenant.create")),
+        alone=allowance.is_unlimited and not mount.storage.reacts("tenant.create"),
     )
 
 
@@ -217,10 +217,7 @@ def _update(
     return execute(call, work, partial(render_tenant, call), body=body, validate_only=validate_only)
 
 
-lifecycle_routes = Routes()
-
-
-@lifecycle_routes.add(
+@routes.add(
     "DELETE",
     TENANT_PATH,
     permissions=("tenant:delete",),
@@ -254,7 +251,7 @@ def _purge(call: Request, tenant_id: str, validate_only: bool) -> Response:
     return execute(call, work, render, validate_only=validate_only)
 
 
-@lifecycle_routes.add(
+@routes.add(
     "POST",
     f"{TENANT_PATH}/restore",
     permissions=("tenant:delete",),
@@ -270,7 +267,7 @@ def restore_tenant(call: Request, tenant_id: str) -> Response:
     return execute(call, work, partial(render_tenant, call), validate_only=query["validate_only"])
 
 
-@lifecycle_routes.add(
+@routes.add(
     "POST",
     f"{TENANT_PATH}/suspend",
     permissions=("tenant:update",),
@@ -289,7 +286,7 @@ def suspend_tenant(call: Request, tenant_id: str) -> Response:
     return execute(call, work, partial(render_tenant, call), body=body, validate_only=query["validate_only"])
 
 
-@lifecycle_routes.add(
+@routes.add(
     "POST",
     f"{TENANT_PATH}/reactivate",
     permissions=("tenant:update",),
@@ -305,7 +302,7 @@ def reactivate_tenant(call: Request, tenant_id: str) -> Response:
     return execute(call, work, partial(render_tenant, call), validate_only=query["validate_only"])
 
 
-@lifecycle_routes.add(
+@routes.add(
     "POST",
     f"{TENANT_PATH}/move",
     permissions=("partner:manage",),

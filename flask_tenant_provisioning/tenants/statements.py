@@ -111,7 +111,7 @@ class _PageConditions:
     def __init__(self, t: Columns, shape: PageShape) -> None:
         self.t = t
         self.shape = shape
-        self.falls = shape.sort.startswith("-")
+        self.is_descending = shape.sort.startswith("-")
 
     def iterate_stretches(self) -> Iterator[Sequence[Condition]]:
         """Iterate over the index ranges of the page, each as all of its conditions."""
@@ -171,7 +171,7 @@ class _PageConditions:
 
     def _match_open_bounds(self, name: str, *bounds: str) -> Iterator[Condition]:
         """Match the bounds, without the one that the cursor makes redundant: SQLite would start the scan from it."""
-        behind = _UPPER_BOUNDS if self.falls else _LOWER_BOUNDS
+        behind = _UPPER_BOUNDS if self.is_descending else _LOWER_BOUNDS
         continued = self.shape.has_cursor and self.t[name] is _sort_columns(self.t, self.shape.sort)[0]
         return self._match_bounds(name, *(bound for bound in bounds if not (continued and bound in behind)))
 
@@ -185,7 +185,7 @@ class _PageConditions:
         if self.shape.has_cursor:
             key, last = _sort_columns(self.t, self.shape.sort)
             end = tuple_(bindparam("after_key", type_=key.type), bindparam("after_id", type_=last.type))
-            yield tuple_(key, last) < end if self.falls else tuple_(key, last) > end
+            yield tuple_(key, last) < end if self.is_descending else tuple_(key, last) > end
 
 
 #: The comparison columns of the fields that are unique among a partner's living tenants.
