@@ -118,25 +118,25 @@ def load_page(session: Session, partner: str, query: Mapping[str, Any], after: i
     if tenant is not None:
         values["tenant_id"] = tenant
     statement = session.storage.once(EventSQL).page(len(types), tenant is not None)
-    found: list[Event] = []
-    left = PAGE_BYTES
+    events: list[Event] = []
+    bytes_left = PAGE_BYTES
     while True:
-        wanted = min(limit - len(found), FEW_ROWS)
-        rows = session.run(statement, {**values, "after": after, "limit": wanted}).fetchall()
+        count = min(limit - len(events), FEW_ROWS)
+        rows = session.run(statement, {**values, "after": after, "limit": count}).fetchall()
         head, removed = rows[0][:2] if rows else (0, 0)
         start = removed if after is None else _require_position(after, removed, head)
-        events = [Event._make(row[2:]) for row in rows if row[2] is not None]
-        for one in events:
-            left -= measure_row(one)
-            if left < 0 and found:
-                return FeedPage(found, found[-1].position, True)
-            found.append(one)
-        if len(events) < wanted:
+        next_events = [Event._make(row[2:]) for row in rows if row[2] is not None]
+        for event in next_events:
+            bytes_left -= measure_row(event)
+            if bytes_left < 0 and events:
+                return FeedPage(events, events[-1].position, True)
+            events.append(event)
+        if len(next_events) < count:
             end = min(start + PAGE_WINDOW, head)
-            return FeedPage(found, end, end < head)
-        after = found[-1].position
-        if len(found) == limit:
-            return FeedPage(found, after, after < head)
+            return FeedPage(events, end, end < head)
+        after = events[-1].position
+        if len(events) == limit:
+            return FeedPage(events, after, after < head)
 
 
 def _require_position(after: int, removed: int, head: int) -> int:
@@ -181,10 +181,10 @@ class FeedFollower:
 
     def _heads(self) -> list[tuple[str, int]]:
         """Return the last position of each feed."""
-        found: list[tuple[str, int]] = []
-        while rows := self._storage.read(partial(_load_heads, after=found[-1][0] if found else "")):
-            found += rows
-        return [head for head in found if self._partner in (None, head[0])]
+        heads: list[tuple[str, int]] = []
+        while rows := self._storage.read(partial(_load_heads, after=heads[-1][0] if heads else "")):
+            heads += rows
+        return [head for head in heads if self._partner in (None, head[0])]
 
 
 def _load_heads(session: Session, after: str) -> list[tuple[str, int]]:

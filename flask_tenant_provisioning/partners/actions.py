@@ -63,14 +63,14 @@ def load_page(
 
     `status` and `parent` filter by status and direct parent; `within` selects a partner and all partners below it.
     """
-    query = {"status": status, "parent": parent, "partner_id": within}
+    filters = {"status": status, "parent": parent, "partner_id": within}
 
-    def rows(count: int, place: str | None) -> list[Partner]:
-        values = {name: value for name, value in {**query, "after": place}.items() if value is not None}
+    def load_rows(count: int, place: str | None) -> list[Partner]:
+        values = {name: value for name, value in {**filters, "after": place}.items() if value is not None}
         statement = session.storage.once(PartnerSQL).page(values)
         return [Partner._make(row) for row in session.run(statement, {**values, "limit": count}).fetchall()]
 
-    return read_page(rows, limit, after, lambda partner: partner.partner_id, measure_row)
+    return read_page(load_rows, limit, after, lambda partner: partner.partner_id, measure_row)
 
 
 def register_partner(session: Session, partner_id: str) -> Partner:

@@ -143,16 +143,18 @@ class BulkInsertSQL(SQL):
 
     def insert(self, session: Session, partner: str, batch: Sequence[NewTenant]) -> set[str]:
         """Insert the tenants of `batch` whose unique keys are free, with their events. Return their ids."""
-        one = batch[0]
-        same = {name: one.event[name] for name in SHARED_COLUMNS} | {"partner_id": partner, "at": one.tenant.created_at}
+        first = batch[0]
+        shared = {name: first.event[name] for name in SHARED_COLUMNS}
+        shared |= {"partner_id": partner, "at": first.tenant.created_at}
         if self._is_nested:
-            return {id for (id,) in session.run(self._nested_insert, {**same, "rows": _join_rows(batch)}).fetchall()}
-        made = {one.tenant.id for one in batch}
-        if session.run(self._insert_tenants, {**same, "rows": _join_rows(batch)}).rowcount < len(batch):
-            found = session.run(self._inserted_ids, {"partner_id": partner, "rows": _join_rows(batch)})
-            made = {id for (id,) in found.fetchall()}
-        session.run(self._insert_events, {**same, "rows": _join_rows(one for one in batch if one.tenant.id in made)})
-        return made
+            return {id for (id,) in session.run(self._nested_insert, {**shared, "rows": _join_rows(batch)}).fetchall()}
+        inserted = {new.tenant.id for new in batch}
+        if session.run(self._insert_tenants, {**shared, "rows": _join_rows(batch)}).rowcount < len(batch):
+            cursor = session.run(self._inserted_ids, {"partner_id": partner, "rows": _join_rows(batch)})
+            inserted = {id for (id,) in cursor.fetchall()}
+        rows = _join_rows(new for new in batch if new.tenant.id in inserted)
+        session.run(self._insert_events, {**shared, "rows": rows})
+        return inserted
 
     def _build_nested_insert(self) -> Any:
         incoming = select(*self._incoming.c).cte("given")

@@ -49,23 +49,28 @@ def load_page(
 ) -> tuple[list[dict[str, Any]], str | None]:
     """Load the page after `place`. Return its documents, and the place where it ends, None for the last page."""
     filters = _collect_filter_values(partner, query)
-    known = {"now": format_instant(session.storage.clock())}
+    bounds = {"now": format_instant(session.storage.clock())}
     if "q" in filters:
-        known["q_end"] = make_prefix_end(filters["q"])
+        bounds["q_end"] = make_prefix_end(filters["q"])
 
-    def rows(count: int, behind: str | None) -> Sequence[tuple[Any, ...]]:
-        values = {**filters, **known, "limit": count}
+    def load_rows(count: int, behind: str | None) -> Sequence[tuple[Any, ...]]:
+        values = {**filters, **bounds, "limit": count}
         if behind is not None:
             values["after_key"], _, values["after_id"] = behind.rpartition(_PLACE_SEPARATOR)
         shape = _make_shape(filters, query, count, behind is not None)
-        found: list[tuple[Any, ...]] = session.run(session.storage.once(TenantSQL).page(shape), values).fetchall()
-        return found
+        rows: list[tuple[Any, ...]] = session.run(session.storage.once(TenantSQL).page(shape), values).fetchall()
+        return rows
 
-    found, end = read_page(
-        rows, query["limit"], place, partial(_make_place, sort=query["sort"]), _measure_row, bound=_bound_page_bytes
+    rows, end = read_page(
+        load_rows,
+        query["limit"],
+        place,
+        partial(_make_place, sort=query["sort"]),
+        _measure_row,
+        bound=_bound_page_bytes,
     )
     custom = session.storage.hooks.fields
-    return [render_document(row[:-1], custom) for row in found], end
+    return [render_document(row[:-1], custom) for row in rows], end
 
 
 def _collect_filter_values(partner: str | None, query: Mapping[str, Any]) -> dict[str, Any]:
