@@ -9,14 +9,13 @@ from .openapi.routes import routes as openapi_routes
 from .partners.routes import routes as partner_routes
 from .settings.routes import partner_routes as partner_settings_routes, routes as settings_routes
 from .steps.routes import routes as step_routes
-from .tenants.routes import lifecycle_routes, routes as tenant_routes
+from .tenants.routes import routes as tenant_routes
 from .usage import routes as usage_routes
 from .web.routing import Route
 from .webhooks.routes import routes as webhook_routes
 
 ROUTES: tuple[Route, ...] = (
     *tenant_routes,
-    *lifecycle_routes,
     *step_routes,
     *bulk_routes,
     *settings_routes,

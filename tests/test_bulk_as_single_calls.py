@@ -50,7 +50,7 @@ class Stage:
         assert admin("PATCH", f"/partners/{self.partner.partner}", json=limits).status_code == 200
         counted = {"scope": self.partner.partner, "tenants": LIVING, "until": None}
         storage = storage_of(app)
-        storage.transaction(lambda session: session.run(storage.once(QuotaSQL).correct, counted))
+        storage.transaction(lambda session: session.run(storage.once(QuotaSQL).confirm, counted))
 
     def ok(self, method: str, path: str, **options: Any) -> Body:
         answer = self.partner(method, path, **options)

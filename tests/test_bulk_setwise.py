@@ -65,9 +65,9 @@ class Stage:
         room = (
             RemainingPlaces()
             if most is None
-            else RemainingPlaces(most, Quota(self.partner.partner).exceeded(LIVING + most))
+            else RemainingPlaces(most, Quota(self.partner.partner).make_problem(LIVING + most))
         )
-        allowed = dataclasses.replace(resolve_allowance(self.mount, self.partner.partner), room=room)
+        allowed = dataclasses.replace(resolve_allowance(self.mount, self.partner.partner), places=room)
         self._setting = RowContext(self.mount, actor, self.partner.partner, allowed, room, {})
 
     def do(self, way: RowStrategy, *chunks: Sequence[Body]) -> Came:

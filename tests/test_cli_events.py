@@ -57,7 +57,7 @@ def test_without_all_what_has_happened_is_passed_over(partner: Caller) -> None:
 def test_what_cannot_be_asked_is_told(app: Flask) -> None:
     shown = run(app, "events", "tail", "--type", "tenant.made")
     assert (shown.status, shown.out) == (1, "")
-    assert "\n  type: 'tenant.made' is none of: tenant.created, " in shown.err
+    assert "\n  type: 'tenant.made' is not one of: tenant.created, " in shown.err
 
 
 @pytest.mark.slow

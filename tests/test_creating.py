@@ -40,7 +40,7 @@ def create(app: Flask, *bodies: dict[str, Any], most: int | None = None) -> list
     values = [validate_tenant(mount, body) for body in bodies]
     allowed = resolve_allowance(mount, "acme")
     if most is not None:
-        allowed = Allowance(mount.license, (), room=RemainingPlaces(most, Quota(INSTALLATION).exceeded(most)))
+        allowed = Allowance(mount.license, (), places=RemainingPlaces(most, Quota(INSTALLATION).make_problem(most)))
     work = partial(create_many, actor=ACTOR, partner="acme", values=values, allowance=allowed)
     found: list[CreateOutcome] = mount.storage.transaction(work)
     return found

@@ -126,7 +126,7 @@ def test_a_reader_may_change_what_it_asks_for(partner: Caller) -> None:
 @pytest.mark.parametrize(
     ("query", "fault"),
     [
-        ("type=tenant.made", ("#/type", "invalid-choice", f"'tenant.made' is none of: {TYPES}.")),
+        ("type=tenant.made", ("#/type", "invalid-choice", f"'tenant.made' is not one of: {TYPES}.")),
         ("type=", ("#/type", "invalid-length", "Must have 1 to 500 characters.")),
         ("tenant=1", ("#/tenant", "invalid-id", "Must be the id of a tenant.")),
         ("limit=0", ("#/limit", "invalid-limit", "Must be a whole number from 1 on.")),

@@ -24,13 +24,13 @@ def refusal(kind: Any, **options: Any) -> list[str]:
 
 @pytest.mark.parametrize("name", DOCUMENT_FIELDS)
 def test_a_name_of_the_contracts_is_taken(name: str) -> None:
-    said = f"Own: every tenant has a field {name!r} already; call yours another name."
+    said = f"Own: every tenant has a field {name!r} already; rename yours."
     assert refusal(schema(**{name: fields.String()})) == [said]
     assert refusal(schema(other=fields.String(data_key=name))) == [said]
 
 
 def test_what_rows_of_bulk_jobs_say_besides_is_taken_too() -> None:
-    said = "Own: rows of bulk jobs may have an 'idempotency_key' already; call yours another name."
+    said = "Own: rows of bulk jobs may have an 'idempotency_key' already; rename yours."
     assert refusal(schema(idempotency_key=fields.String())) == [said]
 
 
@@ -39,13 +39,13 @@ def test_the_name_of_a_parameter_cannot_be_filtered_by(name: str) -> None:
     own = schema(**{name: fields.String()})
     TenantProvisioning().tenant_fields(own)
     assert refusal(own, filterable=[name]) == [
-        f"Own: lists have a parameter {name!r} already; call the field another name, or do not filter by it."
+        f"Own: lists have a parameter {name!r} already; rename the field, or do not filter by it."
     ]
 
 
 @pytest.mark.parametrize("name", ["", "a-b", "a.b", "é", "1a", "_x", "a b", "x" * 64, "a'b"])
 def test_a_name_is_a_plain_word(name: str) -> None:
-    said = f"Own: {name!r} is no name for a field: 1 to 63 letters, digits and _, beginning with a letter."
+    said = f"Own: {name!r} is not a valid field name: use 1 to 63 letters, digits and _, starting with a letter."
     assert refusal(schema(x=fields.String(data_key=name))) == [said]
 
 
@@ -63,7 +63,7 @@ def test_a_name_is_a_plain_word(name: str) -> None:
     ids=lambda field: type(field).__name__,
 )
 def test_what_is_no_scalar_cannot_be_filtered_by(field: fields.Field[Any]) -> None:
-    said = "Own: 'x' cannot be filtered by: only texts, integers, flags, dates and times can."
+    said = "Own: 'x' is not filterable: only strings, integers, booleans, dates and times are."
     assert refusal(schema(x=field), filterable=["x"]) == [said]
 
 
@@ -72,11 +72,11 @@ def test_everything_wrong_is_said_at_once() -> None:
         status=fields.String(), secret=fields.String(load_only=True), price=fields.Decimal(), limit=fields.Integer()
     )
     assert refusal(own, filterable=["limit", "moon"]) == [
-        "Own: every tenant has a field 'status' already; call yours another name.",
-        "Own: 'secret' is load_only: nothing of it would be kept.",
+        "Own: every tenant has a field 'status' already; rename yours.",
+        "Own: 'secret' is load_only, so its value would not be stored.",
         "Own: 'price' does not serialise to JSON: give it as_string=True.",
-        "Own: lists have a parameter 'limit' already; call the field another name, or do not filter by it.",
-        "Own: there is no field 'moon' to filter by.",
+        "Own: lists have a parameter 'limit' already; rename the field, or do not filter by it.",
+        "Own: filterable names 'moon', which is not a field.",
     ]
 
 

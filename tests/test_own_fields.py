@@ -295,7 +295,7 @@ def test_patches_at_once_lose_nothing(app: Flask, partner: Caller) -> None:
     [
         ({"score": "nan"}, "NaN is not JSON."),
         ({"score": "1e999"}, "Infinity is not JSON."),
-        ({"costCenter": "x" * 101}, "Must be a text of 100 characters at most, an integer or a flag."),
+        ({"costCenter": "x" * 101}, "Must be a string of at most 100 characters, an integer or a boolean."),
     ],
 )
 def test_what_does_not_fit_our_json_or_an_index_is_refused(partner: Caller, sent: dict[str, Any], detail: str) -> None:
@@ -314,7 +314,7 @@ def test_sixteen_kib_of_json_are_kept_and_no_more(partner: Caller) -> None:
     room = 16 * 1024 - len('{"region":"eu","seats":1,"extra":"","badge":"eu/1"}')
     made = partner.create(region="eu", extra="x" * room)
     assert partner("GET", one(made)).get_json()["extra"] == "x" * room
-    detail = "The application's own fields must have 16384 bytes of JSON at most."
+    detail = "The custom fields must not exceed 16384 bytes of JSON."
     for extra in ("x" * (room + 1), "é" * (room // 2 + 1), {"a": {"b": ["x" * 16_384]}}):
         answer = partner("POST", "/tenants", json={**EXAMPLE, "region": "eu", "extra": extra})
         invalid(answer, ("#", "too-large", detail))

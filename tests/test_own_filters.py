@@ -170,7 +170,7 @@ def test_a_value_that_the_field_refuses_is_refused(partner: Caller) -> None:
         ("#/limit", "invalid-limit", "Must be a whole number from 1 on."),
         ("#/number", invalid, "Not a valid integer."),
         ("#/strict", invalid, "Not a valid integer."),
-        ("#/text", invalid, "Must be a text of 100 characters at most, an integer or a flag."),
+        ("#/text", invalid, "Must be a string of at most 100 characters, an integer or a boolean."),
         ("#/uuid", invalid, "Not a valid UUID."),
     )
     invalid_parameter(

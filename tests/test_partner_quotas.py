@@ -19,7 +19,7 @@ from tests.witness import LASTING, Clock, rows, storage_of
 from tests.world import EXAMPLE, PREFIX, Caller, configuration, signed_license
 
 MakeApp = Callable[..., Flask]
-NO_LIST = "Must be a list of 100 texts at most, each of 1 to 100 characters."
+NO_LIST = "Must be a list of 100 strings at most, each of 1 to 100 characters."
 WHOLE = "Must be a whole number from 0 to 2000000000."
 
 

@@ -18,7 +18,7 @@ from tests.world import EXAMPLE, Caller, configuration
 MakeApp = Callable[..., Flask]
 CIRCLE = ("#/parent", "circle", "Must be neither the partner itself nor one below it.")
 UNKNOWN = ("#/parent", "unknown-partner", "There is no such partner.")
-TOO_DEEP = ("#/parent", "too-deep", "Partners stand 5 levels deep at most.")
+TOO_DEEP = ("#/parent", "too-deep", "Partners can be nested at most 5 levels deep.")
 MAY_NOT = "Only an administrator may name a partner."
 #: Partners may read themselves here.
 ROLES = {

@@ -20,7 +20,7 @@ from tests.world import EXAMPLE, PREFIX, Caller, problem, signed_license
 
 FULL = {**EXAMPLE, "plan": "pro", "metadata": {"a": "1"}}
 LENGTH = ("#/external_id", "invalid-length", "Must have 1 to 128 characters.")
-MISMATCH = ("#/external_id", "mismatch", "Must be the external id in the path, or absent.")
+MISMATCH = ("#/external_id", "mismatch", "Must equal the external id in the path, or be absent.")
 UNSTORABLE = ("#/external_id", "invalid-text", "Must hold no NUL character.")
 
 

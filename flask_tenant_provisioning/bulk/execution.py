@@ -60,7 +60,7 @@ class ChunkExecution:
         Runs in transactions of its own. While other workers hold reserved places, waits up to five seconds for them to
         be returned. Raises `LeaseLost`.
         """
-        if not self._allowance.limits or self._job.operation not in ("create", "upsert"):
+        if not self._allowance.quotas or self._job.operation not in ("create", "upsert"):
             return
         storage = self._mount.storage
         for attempts_left in reversed(range(_QUOTA_ATTEMPTS)):
@@ -84,7 +84,7 @@ class ChunkExecution:
         """
         reserved = self._reserved_quota
         quota = RemainingPlaces() if reserved is None else RemainingPlaces(reserved.granted, reserved.problem)
-        allowance = dataclasses.replace(self._allowance, room=quota)
+        allowance = dataclasses.replace(self._allowance, places=quota)
         context = RowContext(self._mount, self._actor, self._job.partner_id, allowance, quota, {})
         results, errors = [], ErrorBudget()
         for rows in self._rows:
@@ -114,7 +114,7 @@ class ChunkExecution:
         return row
 
     def _reserve_once(self, session: Session, is_patient: bool, for_all: bool) -> FreePlaces:
-        limits, places = self._allowance.limits, self._count_new_tenants(session, for_all=for_all)
+        limits, places = self._allowance.quotas, self._count_new_tenants(session, for_all=for_all)
         if self._job.rehearsal:
             return quotas.find_free_places(session, limits, places)._replace(is_contended=False)
         return chunks.reserve_quota(session, self._claim, limits, places, is_patient=is_patient)

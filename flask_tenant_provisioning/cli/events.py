@@ -52,7 +52,7 @@ def tail(
         asked = load_parameters(event_query(), {name: [text] for name, text in given.items() if text is not None})
         follower = FeedFollower(chosen.storage, asked, partner)
         if not everything:
-            follower.skip()
+            follower.skip_existing()
         try:
             _follow(follower, as_json=as_json, once=no_follow)
         except KeyboardInterrupt:

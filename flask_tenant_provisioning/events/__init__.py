@@ -1,4 +1,4 @@
-"""Events: what happened to tenants, partners and webhooks. One table is the outbox, the feed and the audit trail.
+"""Events about tenants, partners and webhooks. One table is the outbox, the feed and the audit trail.
 
 actions.py       build an event's row and record it in the transaction that it reports
 feed.py          give committed events their positions, read a page, follow a feed

@@ -1,4 +1,4 @@
-"""Record events in the transaction in which they happen."""
+"""Record events in the transaction that they report."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from .statements import EventSQL
 def build_event(
     storage: Storage,
     actor: Actor,
-    kind: str,
+    event_type: str,
     partner: str,
     document: dict[str, Any],
     at: str,
     changes: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The row for an event of type `kind` about what `document` shows, a tenant mostly; not yet written.
+    """Build the row of an event of type `event_type` at the instant `at`, without writing it.
 
-    `changes` maps each field that changed to ``{"previous": …, "new": …}``.
+    `document` is the object after the change, for example a tenant. `changes` maps each changed field to
+    ``{"previous": …, "new": …}``.
     """
     return {
         "partner_id": partner,
         "id": storage.new_id(),
         "position": None,
-        "type": kind,
+        "type": event_type,
         "timestamp": at,
         "tenant_id": document.get("tenant"),
         "request_id": actor.request_id,
@@ -41,11 +42,11 @@ def build_event(
 
 
 def _fit(sent: str | None, longest: int) -> str | None:
-    """What a client says of itself, as far as it can be stored."""
+    """Shorten a text from the client to `longest` characters and remove NULs, which PostgreSQL cannot store."""
     return None if sent is None else sent[:longest].replace("\0", "")
 
 
 def record_event(session: Session, row: dict[str, Any]) -> None:
-    """Write the row that `event` made."""
+    """Write a row of `build_event`, and report it to the session."""
     session.run(session.storage.once(EventSQL).insert, row)
     session.recorded.append(row)

@@ -11,12 +11,12 @@ from sqlalchemy import BigInteger, Column, Index, MetaData, PrimaryKeyConstraint
 from ..database.ids import shorten_instant
 from ..database.types import Identifier, Instant, JsonText, name_table, ordered_text
 
-#: What is the same in all events that one request or job leaves.
+#: The columns with equal values in all events of one request or bulk chunk.
 SHARED_COLUMNS = ("type", "request_id", "actor_subject", "actor_partner", "actor_address", "actor_user_agent")
 
 
 class Event(NamedTuple):
-    """One event as the database gives it: identifiers, instants (microseconds, UTC) and JSON as text."""
+    """One event as stored: identifiers, instants (microseconds, UTC) and JSON are strings."""
 
     id: str
     partner_id: str
@@ -34,9 +34,9 @@ class Event(NamedTuple):
 
 
 def events_table(metadata: MetaData) -> Table:
-    """One row for each thing that happened, append-only.
+    """Build the append-only table of events.
 
-    `position` is the event's place in its partner's feed; the publisher gives it after the commit.
+    `position` is the event's place in its partner's feed, set when it is published after the commit.
     """
     position: Column[int] = Column("position", BigInteger)
     return Table(
@@ -71,7 +71,10 @@ def events_table(metadata: MetaData) -> Table:
 
 
 def feeds_table(metadata: MetaData) -> Table:
-    """One row a partner: the last `position` that was given, when, and the last one that was `removed` again."""
+    """Build the table of feeds, one row per partner.
+
+    `position` is the last published position, `published_at` its instant, `removed` the last position removed.
+    """
     return Table(
         name_table(metadata, "feeds"),
         metadata,
@@ -85,7 +88,7 @@ def feeds_table(metadata: MetaData) -> Table:
 
 
 def render_event_head(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What the envelope of an event says before its data."""
+    """Render the members of an event before its data."""
     return {
         "id": row["id"],
         "type": row["type"],
@@ -98,20 +101,20 @@ def render_event_head(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def render_event(row: Mapping[str, Any]) -> dict[str, Any]:
-    """An event as partners read it (contract §5), out of its columns."""
+    """Render an event from its columns as partners see it (contract §5)."""
     changes = json.loads(row["changes"]) if row["changes"] else {}
     return {**render_event_head(row), "data": json.loads(row["data"]), "changes": changes}
 
 
 def render_audited_event(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The same with where the actor called from."""
-    found = render_event(row)
-    found["actor"] |= {"address": row["actor_address"], "user_agent": row["actor_user_agent"]}
-    return found
+    """Render an event with the actor's address and user agent."""
+    document = render_event(row)
+    document["actor"] |= {"address": row["actor_address"], "user_agent": row["actor_user_agent"]}
+    return document
 
 
 def hide_endpoint(event: dict[str, Any]) -> dict[str, Any]:
-    """An event for those who may not read endpoints: of one that is about an endpoint no more than its id."""
+    """Reduce an event about a webhook endpoint to the endpoint's id, for callers without `webhook:read`."""
     if not event["type"].startswith("webhook."):
         return event
     return {**event, "data": {"webhook": event["data"].get("webhook")}, "changes": {}}

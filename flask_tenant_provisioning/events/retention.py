@@ -1,6 +1,6 @@
-"""The end of events: those older than the retention are removed, and purged tenants are erased from the others.
+"""Remove events older than the retention, and erase purged tenants from the others.
 
-Erased events keep their position and their order.
+Erased events keep their positions.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _REMOVE_BATCH = 1000
 
 
 def remove_old_events(storage: Storage, days: int) -> int:
-    """Remove the events of more than `days` ago; returns how many. A feed's cursors from before are expired then."""
+    """Remove events older than `days` and return their number. Cursors before the removed events expire."""
     count, partner = 0, ""
     before = format_instant(storage.clock(), days=-days)
     while outdated := storage.read(partial(_find_outdated_partners, after=partner, before=before)):
@@ -33,13 +33,13 @@ def remove_old_events(storage: Storage, days: int) -> int:
 
 
 def _find_outdated_partners(session: Session, after: str, before: str) -> list[str]:
-    """The first partners behind `after` whose oldest event is old."""
-    wanted = {"after": after, "before": before, "limit": _REMOVE_BATCH}
-    return [partner for (partner,) in session.run(session.storage.once(EventSQL).outdated, wanted).fetchall()]
+    """Return the first partners after `after` whose oldest event is older than the instant `before`."""
+    values = {"after": after, "before": before, "limit": _REMOVE_BATCH}
+    return [partner for (partner,) in session.run(session.storage.once(EventSQL).find_outdated, values).fetchall()]
 
 
 def _remove_batch(session: Session, partner: str, before: str) -> int:
-    """Remove the first events of a feed as far as they are old, a batch at most."""
+    """Remove at most one batch of a feed's events from before the instant `before`. Return their number."""
     sql, of_partner = session.storage.once(EventSQL), {"partner_id": partner}
     _, removed, _ = session.run(sql.lock, of_partner).fetchone()
     last = removed
@@ -51,21 +51,21 @@ def _remove_batch(session: Session, partner: str, before: str) -> int:
         last = position
     if last == removed:
         return 0
-    session.run(sql.shorten, {**of_partner, "new_removed": last})
-    found: int = session.run(sql.remove, {**of_partner, "place": last}).rowcount
-    return found
+    session.run(sql.advance_removed, {**of_partner, "new_removed": last})
+    count: int = session.run(sql.remove, {**of_partner, "place": last}).rowcount
+    return count
 
 
-#: What stays of a tenant in an event's `data`, and of what changed. All else may say who it was.
+#: The tenant fields that erasure keeps in an event's `data` and `changes`. All others may identify the tenant.
 KEPT_FIELDS = ("tenant", "partner", "status", "version", "created_at", "updated_at", "deleted_at", "purge_at")
-#: How many events one unit of work reads or writes.
+#: The most events in one unit of work.
 _ERASE_BATCH = 100
-#: An event's position, id, data and changes.
+#: The position, id, data and changes of an event.
 EventRow = tuple[int, str, str, str | None]
 
 
 class EraseSQL(SQL):
-    """The statements of one storage."""
+    """The statements of erasure, compiled once per storage."""
 
     def __init__(self, storage: Storage) -> None:
         super().__init__(storage.engine.dialect)
@@ -76,19 +76,19 @@ class EraseSQL(SQL):
         behind = e.position > bindparam("after", type_=BigInteger)
         page = select(e.position, e.id, e.data, e.changes).where(e.partner_id == partner, e.tenant_id == tenant, behind)
         self.page = self._compile(page.order_by(e.position).limit(bindparam("limit", type_=Integer)))
-        one = and_(e.partner_id == partner, e.id == bindparam("id", type_=e.id.type))
-        self.erase = self._compile(events.update().where(one).values(bind_new_values(e, ("data", "changes"))))
+        is_event = and_(e.partner_id == partner, e.id == bindparam("id", type_=e.id.type))
+        self.erase = self._compile(events.update().where(is_event).values(bind_new_values(e, ("data", "changes"))))
 
 
 def iterate_documents(storage: Storage, partner: str, tenant_id: str) -> Iterator[Mapping[str, Any]]:
-    """Every state in which the events of `partner` show a tenant, the oldest first."""
+    """Iterate over the `data` of a tenant's events in the feed of `partner`, the oldest first."""
     for page in _iterate_pages(storage, partner, tenant_id):
         for _, _, data, _ in page:
             yield json.loads(data)
 
 
 def erase_tenant(storage: Storage, partner: str, tenant_id: str) -> int:
-    """Erase what the published events of `partner` say of a tenant; returns how many there were."""
+    """Erase a tenant from the published events of `partner`. Return the number of events."""
     count = 0
     for page in _iterate_pages(storage, partner, tenant_id):
         storage.transaction(partial(_erase_batch, partner=partner, rows=page))
@@ -104,9 +104,9 @@ def _iterate_pages(storage: Storage, partner: str, tenant_id: str) -> Iterator[l
 
 
 def _load_page(session: Session, partner: str, tenant_id: str, after: int) -> list[EventRow]:
-    wanted = {"partner_id": partner, "tenant_id": tenant_id, "after": after, "limit": _ERASE_BATCH}
-    found: list[EventRow] = session.run(session.storage.once(EraseSQL).page, wanted).fetchall()
-    return found
+    values = {"partner_id": partner, "tenant_id": tenant_id, "after": after, "limit": _ERASE_BATCH}
+    rows: list[EventRow] = session.run(session.storage.once(EraseSQL).page, values).fetchall()
+    return rows
 
 
 def _erase_batch(session: Session, partner: str, rows: Sequence[EventRow]) -> None:
@@ -123,8 +123,8 @@ def _erase_batch(session: Session, partner: str, rows: Sequence[EventRow]) -> No
 
 
 def _strip_document(document: str | None, **more: Any) -> str | None:
-    """Return what stays of the JSON of an event's data or changes, and `more`."""
+    """Reduce the JSON of an event's data or changes to `KEPT_FIELDS`, and add `more`."""
     if document is None:
         return None
-    found = json.loads(document)
-    return dump_json({**{name: found[name] for name in KEPT_FIELDS if name in found}, **more})
+    members = json.loads(document)
+    return dump_json({**{name: members[name] for name in KEPT_FIELDS if name in members}, **more})

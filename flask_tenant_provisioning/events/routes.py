@@ -1,4 +1,4 @@
-"""The HTTP of the feed."""
+"""The HTTP of the event feed."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ EVENTS_PATH = "/events"
     problems=(InvalidParameter, InvalidCursor, CursorExpired),
 )
 def list_events(call: Request) -> Response:
-    """Follow the feed of what happened, in order: ask again with `next` as `after`, at once while `has_more`."""
-    asked, storage, cursors = call.asked(event_query()), call.mount.storage, call.mount.cursors
-    partner = call.partner(asked)
-    question = f"events of {partner}"
-    after = int(cursors.open(asked["after"], question)) if "after" in asked else None
+    """Read the event feed in order. Request the next page with `next` as `after`, at once if `has_more` is true."""
+    query, storage, cursors = call.asked(event_query()), call.mount.storage, call.mount.cursors
+    partner = call.partner(query)
+    cursor_scope = f"events of {partner}"
+    after = int(cursors.open(query["after"], cursor_scope)) if "after" in query else None
     more_waits = publish_pending(storage, partner)
-    page = storage.read(partial(feed.load_page, partner=partner, asked=asked, after=after))
+    page = storage.read(partial(feed.load_page, partner=partner, query=query, after=after))
     shown = models.render_audited_event if "audit:read" in call.principal.permissions else models.render_event
-    following = cursors.seal(str(page.place), question)
+    following = cursors.seal(str(page.end), cursor_scope)
     items = [shown(event._asdict()) for event in page.events]
     if "webhook:read" not in call.principal.permissions:
         items = [models.hide_endpoint(item) for item in items]

@@ -1,4 +1,4 @@
-"""How events are shown, and what their feed can be asked."""
+"""The documents of events, the list of event types, and the parameters of `GET /events`."""
 
 from __future__ import annotations
 
@@ -42,34 +42,34 @@ UUID_PATTERN = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class TypesField(TextField):
-    """Types of events, separated by commas."""
+    """Event types, separated by commas."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(shortest=1, longest=500, **options)
 
     def accept(self, value: str) -> Any:
-        """The types, each once."""
-        wanted = tuple(dict.fromkeys(value.split(",")))
-        if strangers := [name for name in wanted if name not in EVENT_TYPES]:
-            raise make_field_error(Fault("invalid-choice", f"{strangers[0]!r} is none of: {', '.join(EVENT_TYPES)}."))
-        return wanted
+        """Return the types without duplicates."""
+        types = tuple(dict.fromkeys(value.split(",")))
+        if unknown := [name for name in types if name not in EVENT_TYPES]:
+            raise make_field_error(Fault("invalid-choice", f"{unknown[0]!r} is not one of: {', '.join(EVENT_TYPES)}."))
+        return types
 
 
 class TenantIdField(TextField):
-    """A tenant's id."""
+    """The id of a tenant."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(longest=100, **options)
 
     def accept(self, value: str) -> str:
-        """The id in its canonical form."""
+        """Return the id in its canonical form."""
         if not UUID_PATTERN.fullmatch(value):
             raise make_field_error(Fault("invalid-id", "Must be the id of a tenant."))
         return value.lower()
 
 
 class EventQuery(QuerySchema):
-    """What `GET /events` can be asked; an administrator may name the partner."""
+    """The parameters of `GET /events`. Administrators may name the partner."""
 
     partner = PartnerIdField()
     after = TextField(shortest=1, longest=4096)
@@ -79,7 +79,7 @@ class EventQuery(QuerySchema):
 
 
 class ActorSchema(StrictSchema):
-    """Who did it; `address` and `user_agent` are shown to callers with `audit:read`."""
+    """The actor of an event. `address` and `user_agent` are shown to callers with `audit:read`."""
 
     sub = fields.String(allow_none=True)
     partner = fields.String(allow_none=True)
@@ -88,19 +88,19 @@ class ActorSchema(StrictSchema):
 
 
 class ChangeSchema(StrictSchema):
-    """What a field was, and what it is."""
+    """The previous and the new value of a field."""
 
     previous = fields.Raw(metadata=_ANY_JSON)
     new = fields.Raw(metadata=_ANY_JSON)
 
 
 class EventSchema(StrictSchema):
-    """Something that happened. `data` is the tenant or webhook afterwards, `changes` holds each field that changed.
+    """An event. `data` is the tenant, webhook or other object after the event, `changes` holds each changed field.
 
-    Of an endpoint, callers without `webhook:read` are shown no more than its id.
+    Callers without `webhook:read` see only the id of a webhook.
 
-    Of an object such as `metadata`, `previous` and `new` hold the members that differ; one that is missing was absent.
-    Some days after a tenant is purged, `data` no longer says who it was, and has `erased: true`.
+    For an object such as `metadata`, `previous` and `new` hold the members that differ; a missing member was absent.
+    Some days after a tenant is purged, its identifying data is removed from `data`, and `erased: true` is added.
     """
 
     id = fields.UUID()
@@ -115,7 +115,7 @@ class EventSchema(StrictSchema):
 
 
 class EventPageSchema(StrictSchema):
-    """A piece of the feed. `next` is always there: what comes later is read with it; `has_more` says: at once."""
+    """A page of the feed. `next` is always present and reads later events; `has_more` is true if there are some now."""
 
     items = fields.List(fields.Nested(EventSchema))
     next = fields.String()
@@ -123,7 +123,7 @@ class EventPageSchema(StrictSchema):
 
 
 def event_query(_api: Api | None = None) -> EventQuery:
-    """The schema of `GET /events`'s parameters; made once."""
+    """Return the schema of the parameters of `GET /events`."""
     return _QUERY
 
 

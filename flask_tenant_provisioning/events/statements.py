@@ -1,4 +1,4 @@
-"""Every statement about events and feeds, built once a storage."""
+"""The SQL of events and feeds."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ..database.session import Storage
 from ..database.statements import SQL, Statement, bind_columns, bind_new_values
 from .models import Event
 
-#: How many places of a feed one page looks at, at most: a filter that few events pass costs no more.
+#: The most positions of a feed that one page scans, which bounds the cost of a filter that few events match.
 PAGE_WINDOW = 10_000
 
 
 class EventSQL(SQL):
-    """The statements of one storage; those of pages are compiled at their first use, one a kind of question."""
+    """The statements about events and feeds, compiled once per storage; those of pages at first use, one per filter."""
 
     def __init__(self, storage: Storage) -> None:
         super().__init__(storage.engine.dialect)
@@ -26,9 +26,9 @@ class EventSQL(SQL):
         insert = self._insert(self._feeds)
         self.insert = self._compile(self._events.insert().values(bind_columns(self._events)))
         waiting = select(e.partner_id).where(e.position.is_(None))
-        self.waiting = self._compile(waiting.where(e.partner_id > after).order_by(e.partner_id).limit(1))
-        self.waits = self._compile(waiting.where(e.partner_id == partner).limit(1))
-        self.open = self._compile(
+        self.find_pending_partner = self._compile(waiting.where(e.partner_id > after).order_by(e.partner_id).limit(1))
+        self.has_pending = self._compile(waiting.where(e.partner_id == partner).limit(1))
+        self.create_feed = self._compile(
             insert.values(partner_id=partner, position=_bind_zero(), removed=_bind_zero()).on_conflict_do_nothing()
         )
         feed = select(f.position, f.removed, f.published_at).where(f.partner_id == partner)
@@ -36,13 +36,13 @@ class EventSQL(SQL):
         self.publish = self._compile(self._publish(partner))
         mine = self._feeds.update().where(f.partner_id == partner)
         self.advance = self._compile(mine.values(bind_new_values(f, ("position", "published_at"))))
-        self.shorten = self._compile(mine.values(bind_new_values(f, ("removed",))))
+        self.advance_removed = self._compile(mine.values(bind_new_values(f, ("removed",))))
         self.heads = self._compile(
             select(f.partner_id, f.position).where(f.partner_id > after).order_by(f.partner_id).limit(_bind_limit())
         )
         old = e.timestamp < bindparam("before", type_=e.timestamp.type)
         oldest = select(e.id).where(e.partner_id == f.partner_id, e.position == f.removed + 1, old).exists()
-        self.outdated = self._compile(
+        self.find_outdated = self._compile(
             select(f.partner_id).where(f.partner_id > after, oldest).order_by(f.partner_id).limit(_bind_limit())
         )
         place = bindparam("place", type_=BigInteger)
@@ -55,11 +55,11 @@ class EventSQL(SQL):
         self.remove = self._compile(self._events.delete().where(e.partner_id == partner, e.position <= place))
 
     def page(self, types: int, of_tenant: bool) -> Statement:
-        """A page of a feed, of so many types (0: of all) and of one tenant or all."""
+        """Return the SELECT of a page, filtered by `types` event types (0 for all) and, if `of_tenant`, by a tenant."""
         return self._once(self._page, types, of_tenant)
 
     def _publish(self, partner: Any) -> Any:
-        """Give the first events that wait the next places, in the order in which they happened."""
+        """Update the first pending events to the next positions, in the order of their timestamps."""
         e = self._events.c
         order = (e.timestamp, e.id)
         ranked = (
@@ -73,7 +73,7 @@ class EventSQL(SQL):
         return self._events.update().where(e.partner_id == partner, e.id == ranked.c.id).values(position=place)
 
     def _page(self, types: int, of_tenant: bool) -> Select[Any]:
-        """The feed's head beside each event: one statement sees one moment, at which nothing is between them."""
+        """Select the events with the feed's head and removed position, in one statement for a consistent snapshot."""
         e, f = self._events.c, self._feeds.c
         partner: Any = bindparam("partner_id", type_=e.partner_id.type)
         removed = select(f.removed).where(f.partner_id == partner).scalar_subquery()
@@ -83,8 +83,8 @@ class EventSQL(SQL):
             conditions.append(e.type.in_([bindparam(f"type_{n}", type_=e.type.type) for n in range(types)]))
         if of_tenant:
             conditions.append(e.tenant_id == bindparam("tenant_id", type_=e.tenant_id.type))
-        found = select(*(e[name] for name in Event._fields)).where(and_(*conditions)).order_by(e.position)
-        page = found.limit(_bind_limit()).subquery("page")
+        events = select(*(e[name] for name in Event._fields)).where(and_(*conditions)).order_by(e.position)
+        page = events.limit(_bind_limit()).subquery("page")
         joined = self._feeds.outerjoin(page, true())
         return (
             select(f.position, f.removed, *page.c)
@@ -103,12 +103,12 @@ def _bind_zero() -> Any:
 
 
 def select_has_pending(storage: Storage) -> ColumnElement[bool]:
-    """Whether any event waits for its place."""
+    """Return the condition that any event is pending."""
     events = storage.table("events")
     return select(events.c.id).where(events.c.position.is_(None)).exists()
 
 
 def select_pending(storage: Storage) -> Select[Any]:
-    """When each event happened that waits for its place, as `since`."""
+    """Select the timestamp of each pending event, as `since`."""
     events = storage.table("events")
     return select(events.c.timestamp.label("since")).where(events.c.position.is_(None))

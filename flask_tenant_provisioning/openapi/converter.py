@@ -217,7 +217,7 @@ def _describe_instant(field: fields.AwareDateTime) -> dict[str, Any]:
 @describe_field.register
 def _describe_custom_filter(field: CustomFilterField) -> dict[str, Any]:
     """Describe a filter by the host's own field."""
-    plain = copy.copy(field.own)
+    plain = copy.copy(field.custom)
     plain.allow_none, plain.dump_only, plain.load_default = False, False, missing
     schema: dict[str, Any] = Converter("3.1.0", get_component_name, APISpec("", "", "3.1.0")).field2property(plain)
     return {"description": "Only tenants with this value.", **schema}

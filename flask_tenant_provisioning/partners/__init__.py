@@ -1,4 +1,4 @@
-"""Partners: the organisations whose tenants these are, with their status, quota, allowed plans and parent.
+"""Partners: the organisations that own tenants, with their status, quota, allowed plans and parent.
 
 routes.py        the HTTP of partners
 schemas.py       the fields and the query parameters of partners

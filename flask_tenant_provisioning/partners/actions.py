@@ -1,4 +1,4 @@
-"""Register, read and change partners. Each public function is one unit of work, wherever it is called from."""
+"""Register, read and update partners. Each public function is one unit of work."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from .statements import PartnerSQL
 Values = Mapping[str, Any]
 VersionCheck = Callable[[int | None], None]
 
-#: What reactions call a change of a partner.
+#: The name of a partner's change for reactions.
 UPDATE_OPERATION = "partner.update"
-#: What a partner is of whom nothing is said.
+#: The defaults of a partner's fields.
 EMPTY_VALUES: Values = {**dict.fromkeys(WRITABLE), "status": "active"}
 
 
 class PartnerChange(NamedTuple):
-    """What happens to a partner in one transaction; `before` is None for a new one."""
+    """A change of a partner in one transaction; `before` is None for a new partner."""
 
     operation: str
     actor: Actor
@@ -37,17 +37,17 @@ class PartnerChange(NamedTuple):
 
 
 def find_partner(session: Session, partner_id: str) -> Partner | None:
-    """The partner with this id; None where it has not been registered."""
+    """Return the partner with this id, or None if it is not registered."""
     row = session.run(session.storage.once(PartnerSQL).read, {"partner_id": partner_id}).fetchone()
     return Partner._make(row) if row else None
 
 
 def load_partner(session: Session, partner_id: str) -> Partner:
-    """The same. Raises `PartnerNotFound`."""
-    found = find_partner(session, partner_id)
-    if found is None:
+    """Return the partner with this id. Raises `PartnerNotFound`."""
+    partner = find_partner(session, partner_id)
+    if partner is None:
         raise PartnerNotFound
-    return found
+    return partner
 
 
 def load_page(
@@ -59,64 +59,64 @@ def load_page(
     parent: str | None = None,
     within: str | None = None,
 ) -> tuple[list[Partner], str | None]:
-    """Partners behind the id `after`, by their ids, and the last one's id where more follow.
+    """Return partners after the id `after`, ordered by id, and the id of the last one if more follow, else None.
 
-    With this `status`, right below this `parent`; and `within` means that partner and all below it.
+    `status` and `parent` filter by status and direct parent; `within` selects a partner and all partners below it.
     """
-    asked = {"status": status, "parent": parent, "partner_id": within}
+    filters = {"status": status, "parent": parent, "partner_id": within}
 
-    def rows(count: int, place: str | None) -> list[Partner]:
-        values = {name: value for name, value in {**asked, "after": place}.items() if value is not None}
+    def load_rows(count: int, place: str | None) -> list[Partner]:
+        values = {name: value for name, value in {**filters, "after": place}.items() if value is not None}
         statement = session.storage.once(PartnerSQL).page(values)
         return [Partner._make(row) for row in session.run(statement, {**values, "limit": count}).fetchall()]
 
-    return read_page(rows, limit, after, lambda partner: partner.partner_id, measure_row)
+    return read_page(load_rows, limit, after, lambda partner: partner.partner_id, measure_row)
 
 
 def register_partner(session: Session, partner_id: str) -> Partner:
-    """The partner with this id, registered now where it has not been."""
+    """Register a partner with this id if there is none. Return the partner."""
     _insert_partner(session, make_unregistered_partner(partner_id, session.storage.clock()))
     return load_partner(session, partner_id)
 
 
 def make_unregistered_partner(partner_id: str, now: float) -> Partner:
-    """A partner of whom nothing is said, at the time `now` in seconds since 1970."""
+    """Build a partner with default values, created at the time `now`, in seconds since 1970."""
     return _make_partner(partner_id, EMPTY_VALUES, now)
 
 
 def put_partner(
-    session: Session, actor: Actor, partner_id: str, values: Values, expected: VersionCheck
+    session: Session, actor: Actor, partner_id: str, values: Values, check_version: VersionCheck
 ) -> tuple[Partner, bool]:
-    """Give a partner `values` as a whole, registering it where it has not been; whether it was.
+    """Replace all values of a partner, or register it. Return the partner and whether it was registered.
 
-    Raises `InvalidInput` for a parent below which it cannot stand, and what `expected` raises.
+    Raises `InvalidInput` for an invalid parent, and errors of `check_version`.
     """
     lock_hierarchy(session, partner_id, values.get("parent"))
     before = _lock_partner(session, partner_id)
-    expected(before.version if before else None)
+    check_version(before.version if before else None)
     if before:
         return _write_changes(session, actor, before, {**EMPTY_VALUES, **values}), False
-    made = _make_partner(partner_id, {**EMPTY_VALUES, **values}, session.storage.clock())
-    if made.parent is not None:
-        require_valid_parent(session, partner_id, made.parent)
-    if not _insert_partner(session, made):
-        raise StaleRead("somebody else registered it meanwhile")
-    _record_update(session, actor, None, made)
-    return made, True
+    partner = _make_partner(partner_id, {**EMPTY_VALUES, **values}, session.storage.clock())
+    if partner.parent is not None:
+        require_valid_parent(session, partner_id, partner.parent)
+    if not _insert_partner(session, partner):
+        raise StaleRead("another transaction registered the partner")
+    _record_update(session, actor, None, partner)
+    return partner, True
 
 
 def update_partner(
-    session: Session, actor: Actor, partner_id: str, values: Values, expected: VersionCheck = lambda _version: None
+    session: Session, actor: Actor, partner_id: str, values: Values, check_version: VersionCheck = lambda _version: None
 ) -> Partner:
-    """Give a partner some values; the same ones change nothing.
+    """Update some values of a partner. Equal values write nothing.
 
-    Raises `PartnerNotFound`, `InvalidInput` for a parent below which it cannot stand, and what `expected` raises.
+    Raises `PartnerNotFound`, `InvalidInput` for an invalid parent, and errors of `check_version`.
     """
     lock_hierarchy(session, partner_id, values.get("parent"))
     before = _lock_partner(session, partner_id)
     if before is None:
         raise PartnerNotFound
-    expected(before.version)
+    check_version(before.version)
     return _write_changes(session, actor, before, values)
 
 
@@ -135,17 +135,17 @@ def _insert_partner(session: Session, partner: Partner) -> bool:
 
 
 def _to_columns(values: Values) -> dict[str, Any]:
-    """`values` as the columns keep them; who is not suspended is so for no reason."""
-    found = dict(values)
-    if found.get("allowed_plans") is not None:
-        found["allowed_plans"] = dump_json(found["allowed_plans"])
-    if found.get("status") == "active":
-        found["suspended_reason"] = None
-    return found
+    """Convert values to columns. An active partner has no `suspended_reason`."""
+    columns = dict(values)
+    if columns.get("allowed_plans") is not None:
+        columns["allowed_plans"] = dump_json(columns["allowed_plans"])
+    if columns.get("status") == "active":
+        columns["suspended_reason"] = None
+    return columns
 
 
 def _write_changes(session: Session, actor: Actor, before: Partner, values: Values) -> Partner:
-    """Write what differs, as the next version. Raises `Outdated` where somebody else was faster."""
+    """Write the changed values as the next version. Raises `StaleRead` if another transaction changed the partner."""
     after = before._replace(**_to_columns({"status": before.status, **values}))
     if after == before:
         return before
@@ -168,7 +168,7 @@ def _record_update(session: Session, actor: Actor, before: Partner | None, after
     at, partner = after.updated_at, after.partner_id
     record_event(session, build_event(session.storage, actor, "partner.updated", partner, new, at, changes))
     if "parent" in changes:
-        # Whoever stands above sees what is below: the former parent and the new one learn of it by their own feeds.
+        # Partners see those below them: the former and the new parent get the event in their own feeds.
         for parent in {old.get("parent"), new["parent"]} - {None, partner}:
             record_event(session, build_event(session.storage, actor, "partner.updated", parent, new, at, changes))
     for reaction in session.storage.reactions:

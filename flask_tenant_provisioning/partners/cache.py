@@ -1,4 +1,4 @@
-"""The cached status of partners, which every request checks."""
+"""The cache of partners, whose status every request checks."""
 
 from __future__ import annotations
 
@@ -15,52 +15,55 @@ from .statements import MAX_DEPTH
 
 
 class PartnerCache:
-    """What one process remembers of partners."""
+    """The partners that one process has cached."""
 
     def __init__(self, mount: Mount) -> None:
         self._storage = mount.storage
         self._registers_automatically = mount.settings.partner_registration == "automatic"
         self._cache: TTLCache[str, Partner | None] = TTLCache(mount.storage.clock, mount.settings.partner_cache_seconds)
 
-    def find(self, partner_id: str) -> Partner | None:
-        """The partner, as it was `PROVISIONING_PARTNER_CACHE_SECONDS` ago at most; None where it may be registered.
+    def get(self, partner_id: str) -> Partner | None:
+        """Return the partner, at most `PROVISIONING_PARTNER_CACHE_SECONDS` old; None if it can be registered.
 
-        Raises `PartnerNotRegistered` where only an administrator registers partners.
+        Raises `PartnerNotRegistered` if it is unknown and only administrators register partners.
         """
-        found = self._cache.get(partner_id)
-        if found is None:
-            found = self._cache.load(partner_id, partial(self._read, partner_id))
-        if found is None and not self._registers_automatically:
+        partner = self._cache.get(partner_id)
+        if partner is None:
+            partner = self._cache.load(partner_id, partial(self._read, partner_id))
+        if partner is None and not self._registers_automatically:
             raise PartnerNotRegistered
-        return found
+        return partner
 
-    def named(self, partner_id: str) -> Partner:
-        """The partner, registered now where it has not been, for a caller who may do something for it."""
-        found = self._cache.get(partner_id)
-        if found is None:
-            found = self._cache.load(partner_id, partial(self._registered, partner_id))
-        return actions.make_unregistered_partner(partner_id, self._storage.clock()) if found is None else found
+    def get_or_register(self, partner_id: str) -> Partner:
+        """Return the partner, registered now if it is unknown. Call it only for authorized requests.
+
+        If the database does not accept writes now, return a partner with default values that is not registered.
+        """
+        partner = self._cache.get(partner_id)
+        if partner is None:
+            partner = self._cache.load(partner_id, partial(self._register, partner_id))
+        return actions.make_unregistered_partner(partner_id, self._storage.clock()) if partner is None else partner
 
     def is_suspended(self, partner: Partner) -> bool:
-        """Whether the partner is suspended, or one above it."""
+        """Return whether the partner or one above it is suspended."""
         for _ in range(MAX_DEPTH):
             if partner.status == "suspended" or partner.parent is None:
                 break
-            partner = self.named(partner.parent)
+            partner = self.get_or_register(partner.parent)
         return partner.status == "suspended"
 
     def invalidate(self, partner_id: str) -> None:
-        """Ask anew at the next request."""
+        """Remove a partner from the cache, so that the next request reads it again."""
         self._cache.invalidate([partner_id])
 
     def _read(self, partner_id: str) -> Partner | None:
         return self._storage.read(partial(actions.find_partner, partner_id=partner_id))
 
-    def _registered(self, partner_id: str) -> Partner | None:
-        """The partner, registered now if need be; None where the database takes no writes at the moment."""
-        found = self._read(partner_id)
-        if found is not None:
-            return found
+    def _register(self, partner_id: str) -> Partner | None:
+        """Read the partner, or register it. Return None if the database does not accept writes now."""
+        partner = self._read(partner_id)
+        if partner is not None:
+            return partner
         try:
             return self._storage.transaction(partial(actions.register_partner, partner_id=partner_id))
         except StorageUnavailable:
@@ -68,22 +71,22 @@ class PartnerCache:
 
 
 def get_partner_cache(mount: Mount) -> PartnerCache:
-    """What this process remembers of the partners of `mount`."""
+    """Return this process's cache of the partners of `mount`."""
     return mount.once(PartnerCache)
 
 
 def require_active_partner(mount: Mount, principal: Principal) -> Callable[[], object] | None:
-    """Raise `PartnerSuspended` or `PartnerNotRegistered` where no request of the principal's partner is let pass.
+    """Raise `PartnerSuspended` or `PartnerNotRegistered` if the principal's partner may not make requests.
 
-    Returns a function that registers the partner; None where it has been, for administrators, and where the API is not
-    mounted: there are no partners either, and views of the host's own stay as they are.
+    Return a function that registers the partner. Return None if it is registered, for administrators, and if the API is
+    not mounted: then there are no partners, and the host's own views are not affected.
     """
     if principal.sees_every_partner or not mount.served:
         return None
-    known = get_partner_cache(mount)
-    partner = known.find(principal.partner)
+    cache = get_partner_cache(mount)
+    partner = cache.get(principal.partner)
     if partner is None:
-        return partial(known.named, principal.partner)
-    if known.is_suspended(partner):
+        return partial(cache.get_or_register, principal.partner)
+    if cache.is_suspended(partner):
         raise PartnerSuspended
     return None

@@ -11,12 +11,12 @@ from ..database.ids import shorten_instant
 from ..database.types import Instant, JsonText, name_table, ordered_text
 
 STATUSES = ("active", "suspended")
-#: What an administrator writes.
+#: The fields that an administrator may write.
 WRITABLE = ("name", "contact", "status", "suspended_reason", "parent", "max_tenants", "allowed_plans")
 
 
 class Partner(NamedTuple):
-    """One partner. `allowed_plans` is the JSON of a list; None there, and for `max_tenants`, sets no limit."""
+    """One partner. `allowed_plans` is a JSON list as text. None in it or in `max_tenants` means no limit."""
 
     partner_id: str
     name: str | None
@@ -31,18 +31,18 @@ class Partner(NamedTuple):
     updated_at: str
 
     def plans(self) -> list[str] | None:
-        """The plans that its tenants may have; None where any will do."""
+        """Return the plans that its tenants may have; None if all are allowed."""
         return None if self.allowed_plans is None else json.loads(self.allowed_plans)
 
     def document(self) -> dict[str, Any]:
-        """The partner as the API shows it."""
-        found = self._asdict()
-        times = {name: shorten_instant(found[name]) for name in ("created_at", "updated_at")}
-        return {"partner": found.pop("partner_id"), **found, "allowed_plans": self.plans(), **times}
+        """Return the partner as in responses, ready for JSON."""
+        columns = self._asdict()
+        times = {name: shorten_instant(columns[name]) for name in ("created_at", "updated_at")}
+        return {"partner": columns.pop("partner_id"), **columns, "allowed_plans": self.plans(), **times}
 
 
 def partners_table(metadata: MetaData) -> Table:
-    """One row a partner that has called, or that an administrator has registered."""
+    """Build the table of partners: those that have made a request or were registered by an administrator."""
     parent: Column[str] = Column("parent", ordered_text(255))
     return Table(
         name_table(metadata, "partners"),

@@ -37,14 +37,14 @@ PARTNER_PATH = f"{PARTNERS_PATH}/<path:partner_id>"
     problems=(InvalidParameter, InvalidCursor),
 )
 def list_partners(call: Request) -> Response:
-    """List partners by their ids, a page at a time: all, or the caller's own and those below it."""
-    asked, within = call.asked(partner_list_query()), partner_scope(call)
-    wanted: dict[str, Any] = {"status": asked.get("status"), "parent": asked.get("parent"), "within": within}
-    question = repr(("partners", *wanted.values()))
-    after = open_cursor(call, asked, question)
-    work = partial(actions.load_page, limit=asked["limit"], after=after, **wanted)
-    found, end = call.mount.storage.read(work)
-    return render_page(call, [one.document() for one in found], end, question)
+    """List partners by id, one page at a time: all of them for administrators, else the caller's and those below it."""
+    query, within = call.asked(partner_list_query()), partner_scope(call)
+    filters: dict[str, Any] = {"status": query.get("status"), "parent": query.get("parent"), "within": within}
+    cursor_scope = repr(("partners", *filters.values()))
+    after = open_cursor(call, query, cursor_scope)
+    work = partial(actions.load_page, limit=query["limit"], after=after, **filters)
+    partners, end = call.mount.storage.read(work)
+    return render_page(call, [partner.document() for partner in partners], end, cursor_scope)
 
 
 @routes.add(
@@ -76,25 +76,25 @@ def read_partner(call: Request, partner_id: str) -> Response:
     problems=(*BODY_PROBLEMS, *PRECONDITION_PROBLEMS),
 )
 def put_partner(call: Request, partner_id: str) -> Response:
-    """Register a partner, or replace every writable field of one."""
+    """Register a partner, or replace every writable field of an existing one."""
     require_partner_manager(call)
-    asked, body = call.asked(write_query()), call.body(JSON)
+    query, body = call.asked(write_query()), call.body(JSON)
     values = load(partner_input(call.mount), body)
     work = partial(
         actions.put_partner,
         actor=call.actor(),
         partner_id=parse_new_partner_id(partner_id),
         values=values,
-        expected=make_precondition_check(call),
+        check_version=make_precondition_check(call),
     )
 
-    def answer(found: tuple[Partner, bool]) -> Result:
-        one, new = found
-        where = {"Location": f"{call.mount.base()}{PARTNERS_PATH}/{escape_segment(partner_id)}"} if new else {}
-        return _render_partner(one, 201 if new else 200, **where)
+    def render(result: tuple[Partner, bool]) -> Result:
+        partner, is_created = result
+        headers = {"Location": f"{call.mount.base()}{PARTNERS_PATH}/{escape_segment(partner_id)}"} if is_created else {}
+        return _render_partner(partner, 201 if is_created else 200, **headers)
 
     return _invalidate_cache(
-        call, partner_id, execute(call, work, answer, body=body, validate_only=asked["validate_only"])
+        call, partner_id, execute(call, work, render, body=body, validate_only=query["validate_only"])
     )
 
 
@@ -111,7 +111,7 @@ def put_partner(call: Request, partner_id: str) -> Response:
 def patch_partner(call: Request, partner_id: str) -> Response:
     """Change some fields of a partner (RFC 7396). Once it is `suspended`, its requests are 403 `partner-suspended`."""
     require_partner_manager(call)
-    asked, body = call.asked(write_query()), call.body(MERGE_PATCH, JSON)
+    query, body = call.asked(write_query()), call.body(MERGE_PATCH, JSON)
     values = load(partner_input(call.mount), body, partial=True)
     partner_id = parse_partner_id(partner_id)
     work = partial(
@@ -119,10 +119,10 @@ def patch_partner(call: Request, partner_id: str) -> Response:
         actor=call.actor(),
         partner_id=partner_id,
         values=values,
-        expected=make_precondition_check(call),
+        check_version=make_precondition_check(call),
     )
     return _invalidate_cache(
-        call, partner_id, execute(call, work, _render_partner, body=body, validate_only=asked["validate_only"])
+        call, partner_id, execute(call, work, _render_partner, body=body, validate_only=query["validate_only"])
     )
 
 
@@ -136,25 +136,25 @@ def _invalidate_cache(call: Request, partner_id: str, answer: Response) -> Respo
 
 
 def make_descendant_check(call: Request) -> Callable[[str], bool]:
-    """What tells whether a partner stands below the caller's."""
+    """Return a function that tells whether a partner is below the caller's."""
     ancestor = call.principal.partner
     return lambda name: call.mount.storage.read(partial(hierarchy.is_descendant, partner_id=name, ancestor=ancestor))
 
 
 def parse_new_partner_id(partner_id: str) -> str:
-    """The id of a partner to be, from the path. Raises `InvalidInput` for one that no partner may have."""
+    """Return the id of a new partner from the path. Raises `InvalidInput` if it is not a valid partner id."""
     if not is_path_utf8():
         raise make_invalid_input([make_entry(INVALID_UTF8, "partner")])
     return validate_partner_id(partner_id)
 
 
 def parse_partner_id(partner_id: str) -> str:
-    """The id of a partner, from the path. Raises `PartnerNotFound` for one that no partner may have."""
+    """Return the id of a partner from the path. Raises `PartnerNotFound` if it is not a valid partner id."""
     if not is_path_utf8() or not is_partner_id(partner_id):
         raise PartnerNotFound
     return partner_id
 
 
 def require_partner_manager(call: Request) -> None:
-    """Raise `Forbidden` for whoever may not change partners: nobody grants themselves more than they have."""
+    """Raise `Forbidden` unless the caller is an administrator: partners must not raise their own quota."""
     call.require_administrator("Only an administrator may change a partner.")

@@ -30,11 +30,11 @@ DEFAULT_PAGE_SIZE = 50
 
 
 class CountField(WholeNumberField):
-    """A whole number from 0 on."""
+    """A non-negative integer."""
 
 
 class PlansField(fields.Field):  # type: ignore[type-arg]
-    """Names of plans, each once; of the host's `plans`, where it declares them."""
+    """A list of plan names without duplicates; from the host's `plans` if it declares any."""
 
     default_error_messages = {"null": [NULL]}  # noqa: RUF012
 
@@ -44,10 +44,10 @@ class PlansField(fields.Field):  # type: ignore[type-arg]
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> list[str]:
         if not isinstance(value, list) or len(value) > MAX_PLANS or not all(map(_is_plan_name, value)):
-            detail = f"Must be a list of {MAX_PLANS} texts at most, each of 1 to {MAX_PLAN_LENGTH} characters."
+            detail = f"Must be a list of {MAX_PLANS} strings at most, each of 1 to {MAX_PLAN_LENGTH} characters."
             raise make_field_error(Fault("invalid-type", detail))
-        if wrong := [{str(place): fault} for place, name in enumerate(value) if (fault := self._unknown(name))]:
-            raise make_field_error(*wrong)
+        if faults := [{str(index): fault} for index, name in enumerate(value) if (fault := self._unknown(name))]:
+            raise make_field_error(*faults)
         return list(dict.fromkeys(value))
 
     def _unknown(self, name: str) -> Fault | None:
@@ -61,13 +61,13 @@ def _is_plan_name(value: Any) -> bool:
 
 
 class StatusField(ChoiceField):
-    """Whether its requests are let pass."""
+    """The status of a partner, which decides if its requests are allowed."""
 
     default_error_messages = {"null": [NULL]}  # noqa: RUF012
 
 
 class PartnerSchema(StrictSchema):
-    """A partner, below its `parent`. `max_tenants` and `allowed_plans` set no limit where they are null."""
+    """A partner. Null in `max_tenants` or `allowed_plans` means no limit."""
 
     partner = fields.String(dump_only=True)
     name = TextField(shortest=1, longest=255, trim=True, visible=True, allow_none=True)
@@ -90,7 +90,7 @@ class PartnerPageSchema(StrictSchema):
 
 
 class PartnerListQuery(QuerySchema):
-    """What `GET /partners` can be asked."""
+    """The parameters of `GET /partners`."""
 
     status = ChoiceField(*STATUSES)
     parent = PartnerIdField()
@@ -102,7 +102,7 @@ _LIST = PartnerListQuery()
 
 
 def partner_input(api: Api) -> PartnerSchema:
-    """The schema of what an administrator of this host sends; made once."""
+    """Return the schema of partners that administrators of this host send; built once per mount."""
     return api.once(_partner_input)
 
 
@@ -114,12 +114,12 @@ def _partner_input(api: Api) -> PartnerSchema:
 
 
 def partner_list_query(_api: Api | None = None) -> PartnerListQuery:
-    """The schema of `GET /partners`'s parameters; made once."""
+    """Return the schema of the parameters of `GET /partners`."""
     return _LIST
 
 
 def validate_partner_id(partner_id: str) -> str:
-    """The id of a partner to be. Raises `InvalidInput` for one that no token can name."""
+    """Return the id of a new partner. Raises `InvalidInput` if it is not a valid partner id."""
     if not is_partner_id(partner_id):
         raise make_invalid_input([make_entry(INVALID_PARTNER_ID, "partner")])
     return partner_id

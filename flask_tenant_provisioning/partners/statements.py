@@ -1,4 +1,4 @@
-"""Every statement about partners, built once a storage."""
+"""The SQL of partners."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ..database.session import Storage
 from ..database.statements import SQL, Statement, bind_columns, bind_new_values
 from .models import WRITABLE, Partner
 
-#: How many levels of partners there are at most.
+#: The most levels of the hierarchy of partners.
 MAX_DEPTH = 5
 
 
 class PartnerSQL(SQL):
-    """The statements of one storage; those of lists are compiled at their first use."""
+    """The statements about partners, compiled once per storage; those of lists at first use."""
 
     def __init__(self, storage: Storage) -> None:
         super().__init__(storage.engine.dialect)
@@ -32,34 +32,34 @@ class PartnerSQL(SQL):
         values = bind_new_values(p, (*WRITABLE, "version", "updated_at"))
         self.change = self._compile(self._table.update().where(seen).values(values))
         both = or_(p.parent.is_not(None), mine, p.partner_id == bindparam("parent", type_=p.parent.type))
-        self.hold = self._compile(select(p.partner_id).where(both).order_by(p.partner_id).with_for_update())
-        above, below = (self._family(upwards=upwards).c for upwards in (True, False))
-        self.line = self._compile(select(above.partner_id, above.level).order_by(above.level))
-        self.height = self._compile(select(func.max(below.level)))
+        self.lock_hierarchy = self._compile(select(p.partner_id).where(both).order_by(p.partner_id).with_for_update())
+        above, below = (self._select_tree(upwards=upwards).c for upwards in (True, False))
+        self.ancestry = self._compile(select(above.partner_id, above.level).order_by(above.level))
+        self.depth_below = self._compile(select(func.max(below.level)))
 
-    def page(self, asked: Iterable[str]) -> Statement:
-        """A page of partners, by their ids: those for which all hold that is `asked`.
+    def page(self, query: Iterable[str]) -> Statement:
+        """Return the SELECT of a page of partners, ordered by id, with the conditions named in `query`.
 
-        There is `status`, `parent`, `after` (an id) and `partner_id`: that partner and those below it.
+        They are `status`, `parent`, `after` (an id) and `partner_id` (that partner and those below it).
         """
-        return self._once(self._page, frozenset(asked))
+        return self._once(self._page, frozenset(query))
 
-    def _page(self, asked: Iterable[str]) -> Any:
-        rows = self._rows.where(*self._conditions(asked)).order_by(self._table.c.partner_id)
+    def _page(self, query: Iterable[str]) -> Any:
+        rows = self._rows.where(*self._conditions(query)).order_by(self._table.c.partner_id)
         return rows.limit(bindparam("limit", type_=Integer))
 
-    def _conditions(self, asked: Iterable[str]) -> Iterator[ColumnElement[bool]]:
+    def _conditions(self, query: Iterable[str]) -> Iterator[ColumnElement[bool]]:
         p = self._table.c
-        for name in asked:
+        for name in query:
             if name == "after":
                 yield p.partner_id > bindparam("after", type_=p.partner_id.type)
             elif name == "partner_id":
-                yield p.partner_id.in_(select(self._family(upwards=False).c.partner_id))
+                yield p.partner_id.in_(select(self._select_tree(upwards=False).c.partner_id))
             else:
                 yield p[name] == bindparam(name, type_=p[name].type)
 
-    def _family(self, *, upwards: bool) -> Any:
-        """The partner and all above it, or below, each with its level, which is 1 for the partner itself."""
+    def _select_tree(self, *, upwards: bool) -> Any:
+        """Select the partner and all above or below it, each with its level, 1 for the partner itself."""
         p, other = self._table.c, self._table.alias("other").c
         mine = p.partner_id == bindparam("partner_id", type_=p.partner_id.type)
         first = select(p.partner_id, p.parent, literal(1, Integer).label("level")).where(mine)

@@ -82,7 +82,7 @@ def _lock_tenant(session: Session, target: Target) -> Tenant:
     tenant = mutations.lock_tenant_in_any_state(session, found.partner_id, found.id)
     if tenant is None or (_load_latest_run(session, tenant) is None and tenant.status == "deleted"):
         tenant = mutations.lock_tenant(session, target)
-    target.expected(tenant.version)
+    target.check_version(tenant.version)
     return tenant
 
 
@@ -110,7 +110,7 @@ def _start_next_round(session: Session, actor: Actor, hooks: Registry, tenant: T
     _replan_steps(session, hooks, run)
     if run.phase == PROVISIONING:
         again = tenant._replace(status="provisioning")
-        tenant = mutations.apply_transition(session, actor, "tenant.updated", tenant, again, consult=False)
+        tenant = mutations.apply_transition(session, actor, "tenant.updated", tenant, again, run_listeners=False)
     runs.advance_run(session, hooks, tenant, run)
 
 

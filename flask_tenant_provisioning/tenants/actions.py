@@ -33,7 +33,7 @@ from .quotas import Allowance
 from .statements import TenantSQL
 
 Values = Mapping[str, Any]
-#: What a field is where nothing is said of it.
+#: The defaults of optional fields.
 EMPTY_VALUES: Values = {
     "external_id": None,
     "phone_number": None,
@@ -50,41 +50,41 @@ def create(
     partner: str,
     values: Values,
     allowance: Allowance,
-    expected: Callable[[], None] = lambda: None,
+    check_version: Callable[[], None] = lambda: None,
 ) -> Tenant:
-    """Create a tenant of `partner` with valid `values`, and its event.
+    """Create a tenant of `partner` from validated `values`, with its event, and return it.
 
-    Raises `TenantExists`, `LicenseExpired`, `PlanNotAllowed`, `QuotaExceeded`, and what `expected` raises.
+    Raises `TenantExists`, `LicenseExpired`, `PlanNotAllowed`, `QuotaExceeded`, and any error of `check_version`.
     """
-    allowance.take(session, values.get("plan"))
-    expected()
-    storage, own = session.storage, session.storage.hooks.fields
+    allowance.consume(session, values.get("plan"))
+    check_version()
+    storage, custom = session.storage, session.storage.hooks.fields
     status = "provisioning" if storage.defers(session, "tenant.create") else "active"
     tenant = build_tenant(
         storage.new_id(), partner, {**EMPTY_VALUES, **values}, format_instant(storage.clock()), status
     )
     hidden = {"name_key": values["name_key"], "email_key": values["email_key"], "status_before": None, "live": 1}
-    happened = build_event(storage, actor, "tenant.created", partner, tenant.document(own), tenant.created_at)
+    event = build_event(storage, actor, "tenant.created", partner, tenant.document(custom), tenant.created_at)
     try:
-        made = storage.once(TenantSQL).create.run(session, tenant._asdict() | hidden, happened)
+        is_created = storage.once(TenantSQL).create.run(session, tenant._asdict() | hidden, event)
     except UniqueViolation as violation:
         raise make_conflict(get_unique_field(violation.constraint)) from violation
-    if not made:
+    if not is_created:
         raise explain_conflict(session, partner, values)
-    session.recorded.append(happened)
+    session.recorded.append(event)
     run_reactions(session, actor, "tenant.created", None, tenant)
     return tenant
 
 
 def update(session: Session, actor: Actor, target: Target, change: Callable[[Tenant], Values]) -> Tenant:
-    """Give a tenant the values that `change` makes of it; the same values change nothing and leave no event.
+    """Update a tenant to the values that `change` returns for it. Equal values write nothing and record no event.
 
-    Raises `TenantNotFound`, `InvalidState` for a deleted one, `TenantExists`, `PlanNotAllowed`, `PlanLimitExceeded`,
-    and what `change` and `expected` raise.
+    Raises `TenantNotFound`, `InvalidState` for a deleted tenant, `TenantExists`, `PlanNotAllowed`,
+    `PlanLimitExceeded`, and any error of `change` and of the target's version check.
     """
     before = lock_tenant(session, target)
     require_changeable(before)
-    return _apply_update(session, actor, before, change(before), target.expected)
+    return _apply_update(session, actor, before, change(before), target.check_version)
 
 
 def upsert(
@@ -93,25 +93,25 @@ def upsert(
     partner: str,
     values: Values,
     allowance: Allowance,
-    expected: Callable[[int | None], None],
+    check_version: Callable[[int | None], None],
 ) -> tuple[Tenant, bool]:
-    """Bring the partner's living tenant with this external id to `values`, creating it where there is none.
+    """Replace the values of the partner's living tenant with this external id, or create it if there is none.
 
-    Returns the tenant, and whether it was created. Raises what `create` and `revise` raise.
+    Returns the tenant and whether it was created. Raises the errors of `create` and `update`.
     """
     before = lock_living_tenant(session, partner, values["external_id"])
     if before:
-        return _apply_update(session, actor, before, {**EMPTY_VALUES, **values}, expected), False
+        return _apply_update(session, actor, before, {**EMPTY_VALUES, **values}, check_version), False
     try:
-        return create(session, actor, partner, values, allowance, partial(expected, None)), True
+        return create(session, actor, partner, values, allowance, partial(check_version, None)), True
     except TenantExists as error:
         if error.members["field"] == "external_id" or lock_living_tenant(session, partner, values["external_id"]):
-            raise StaleRead("somebody else created it meanwhile") from error
+            raise StaleRead("another request created the tenant") from error
         raise
 
 
 def lock_living_tenant(session: Session, partner: str, external_id: str) -> Tenant | None:
-    """The partner's living tenant with this external id, locked against other writers."""
+    """Lock the partner's living tenant with this external id. Return None if there is none."""
     where = {"partner_id": partner, "external_id": external_id}
     row = session.run(session.storage.once(TenantSQL).lock_external, where).fetchone()
     return Tenant._make(row) if row else None
@@ -123,33 +123,33 @@ def require_changeable(tenant: Tenant) -> None:
         raise InvalidState("A deleted tenant cannot be changed.", tenant_status=tenant.status)
 
 
-def make_update(own: TenantFields | None, before: Tenant, values: Values) -> Transition:
-    """What valid `values`, some or a whole set of them, make of a tenant whose host has its `own` fields."""
+def make_update(custom: TenantFields | None, before: Tenant, values: Values) -> Transition:
+    """Build the update of a tenant with validated `values`, partial or complete; `custom` are the host's fields."""
     after = before._replace(**{name: values[name] for name in WRITABLE if name in values and name != "metadata"})
     if "metadata" in values and values["metadata"] != json.loads(before.metadata):
         after = after._replace(metadata=dump_json(values["metadata"]))
     if "fields" in values:
-        after = after._replace(fields=replace_custom_fields(own, before.fields, values["fields"]))
+        after = after._replace(fields=replace_custom_fields(custom, before.fields, values["fields"]))
     return Transition("tenant.updated", before, after, _collect_changed_keys(before, after, values))
 
 
 def _apply_update(
-    session: Session, actor: Actor, before: Tenant, values: Values, expected: Callable[[int], None]
+    session: Session, actor: Actor, before: Tenant, values: Values, check_version: Callable[[int], None]
 ) -> Tenant:
-    found = make_update(session.storage.hooks.fields, before, values)
-    require_plan_change(session, before, found.after, partial(expected, before.version))
-    require_unique(session, before, found.claims())
-    return apply_transition(session, actor, *found)
+    transition = make_update(session.storage.hooks.fields, before, values)
+    require_plan_change(session, before, transition.after, partial(check_version, before.version))
+    require_unique(session, before, transition.unique_keys())
+    return apply_transition(session, actor, *transition)
 
 
 def _collect_changed_keys(before: Tenant, after: Tenant, values: Values) -> Values:
-    """What the fields that changed are compared by."""
+    """Return the comparison keys of the name and the email, each only if that field changed."""
     sources = {"name_key": "client_name", "email_key": "email"}
     return {key: values[key] for key, field in sources.items() if getattr(before, field) != getattr(after, field)}
 
 
 def build_tenant(tenant_id: str, partner: str, values: Values, at: str, status: str) -> Tenant:
-    """A tenant of `partner` with these values, a whole set of them, as it is at the instant `at`."""
+    """Build a tenant of `partner` from a complete set of values, created at the instant `at`."""
     return Tenant(
         id=tenant_id,
         partner_id=partner,

@@ -1,6 +1,6 @@
 """Update many tenants of one partner at once: lock a snapshot, decide each row on it, write rows and events together.
 
-The snapshot holds what each next row would find if the rows before were already written.
+Each decision is applied to the snapshot, so that the next row sees the state that the rows before it leave.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from .mutations import (
     Transition,
     UniqueKey,
     build_change_event,
+    collect_unique_keys,
     is_retention_over,
     next_timestamp,
     run_reactions,
@@ -31,79 +32,79 @@ from .statements import TenantSQL
 
 
 class KnownTenant:
-    """One tenant, and what it alone may hold while it lives."""
+    """One tenant of a snapshot, with the unique keys that it holds."""
 
-    __slots__ = ("claims", "tenant")
+    __slots__ = ("tenant", "unique_keys")
 
-    def __init__(self, tenant: Tenant, claims: Mapping[str, str]) -> None:
+    def __init__(self, tenant: Tenant, unique_keys: Mapping[str, str]) -> None:
         self.tenant = tenant
-        self.claims = claims
+        self.unique_keys = unique_keys
 
 
 class Snapshot:
-    """Those tenants, each found by its id while it is there, and by what it holds while it lives."""
+    """Locked tenants, found by id or, while they are not deleted, by unique key."""
 
-    def __init__(self, found: Iterable[KnownTenant]) -> None:
+    def __init__(self, tenants: Iterable[KnownTenant]) -> None:
         self._by_id: dict[str, KnownTenant] = {}
         self._holders: dict[UniqueKey, KnownTenant] = {}
-        for known in found:
+        for known in tenants:
             self._by_id[known.tenant.id] = known
             self.add(known)
 
     def ids(self) -> Iterable[str]:
-        """The ids of all that are there."""
+        """Return the ids of all tenants."""
         return self._by_id
 
     def find(self, tenant_id: str) -> KnownTenant | None:
-        """The tenant with this id, whatever its state is."""
+        """Return the tenant with this id in any status, or None."""
         return self._by_id.get(tenant_id)
 
-    def holder(self, claim: UniqueKey) -> KnownTenant | None:
-        """The living tenant that holds this."""
-        return self._holders.get(claim)
+    def find_holder(self, key: UniqueKey) -> KnownTenant | None:
+        """Return the living tenant that holds this unique key, or None."""
+        return self._holders.get(key)
 
     def add(self, known: KnownTenant) -> None:
-        """Let a tenant hold what it claims."""
-        self._holders.update(dict.fromkeys(known.claims.items(), known))
+        """Register the unique keys of a tenant as held by it."""
+        self._holders.update(dict.fromkeys(known.unique_keys.items(), known))
 
-    def change(self, known: KnownTenant, transition: Transition) -> set[UniqueKey]:
-        """Let a tenant go on as what it becomes; returns what it holds no longer."""
-        before = set(known.claims.items())
-        for claim in before:
-            del self._holders[claim]
+    def apply(self, known: KnownTenant, transition: Transition) -> set[UniqueKey]:
+        """Apply a transition to a tenant. Return the unique keys that this frees."""
+        before = set(known.unique_keys.items())
+        for key in before:
+            del self._holders[key]
         known.tenant = transition.after
-        known.claims = _collect_unique_keys(
-            transition.after, {**known.claims, **dict(transition.claims())}.get("email", "")
+        known.unique_keys = _collect_held_keys(
+            transition.after, {**known.unique_keys, **dict(transition.unique_keys())}.get("email", "")
         )
         self.add(known)
-        return before - set(known.claims.items())
+        return before - set(known.unique_keys.items())
 
 
 def lock_snapshot(session: Session, partner: str, named: Iterable[Mapping[str, str | None]]) -> Snapshot:
-    """Find and lock the tenants of `partner` that are named by `id`, or hold an `external_id` or `email_key`."""
-    wanted = {"partner_id": partner, "rows": encode_rows(named)}
-    found = []
-    for *row, email_key, live in session.run(session.storage.once(TenantSQL).lock_many, wanted).fetchall():
+    """Lock the tenants of `partner` that `named` refers to, and return them.
+
+    Each item of `named` has an `id`, an `external_id` or an `email_key`. Tenants past their retention are left out.
+    """
+    values = {"partner_id": partner, "rows": encode_rows(named)}
+    tenants = []
+    for *row, email_key, live in session.run(session.storage.once(TenantSQL).lock_many, values).fetchall():
         tenant = Tenant._make(row)
         if not is_retention_over(session.storage, tenant):
-            found.append(KnownTenant(tenant, _collect_unique_keys(tenant, email_key) if live else {}))
-    return Snapshot(found)
+            tenants.append(KnownTenant(tenant, _collect_held_keys(tenant, email_key) if live else {}))
+    return Snapshot(tenants)
 
 
 def make_known_tenant(tenant: Tenant, email_key: str) -> KnownTenant:
-    """A tenant that was not there before."""
-    return KnownTenant(tenant, _collect_unique_keys(tenant, email_key))
+    """Wrap a tenant that is new to a snapshot."""
+    return KnownTenant(tenant, _collect_held_keys(tenant, email_key))
 
 
-def _collect_unique_keys(tenant: Tenant, email_key: str) -> dict[str, str]:
-    """What the tenant holds: nothing any more once it is deleted."""
-    if tenant.status == "deleted":
-        return {}
-    external_id = {} if tenant.external_id is None else {"external_id": tenant.external_id}
-    return {"email": email_key, **external_id}
+def _collect_held_keys(tenant: Tenant, email_key: str) -> dict[str, str]:
+    """Return the unique keys that the tenant holds, by field; none for a deleted tenant."""
+    return {} if tenant.status == "deleted" else collect_unique_keys(tenant, email_key)
 
 
-#: What is JSON already.
+#: Columns whose values are JSON text already.
 _JSON_COLUMNS = ("data", "changes")
 
 
@@ -115,48 +116,55 @@ def update_many(
     at: str,
     event_ids: Sequence[str],
 ) -> None:
-    """Write what differs at the instant `at`, each with its event under one of `event_ids`, and all of one kind.
+    """Write `transitions`, all of one type, at the instant `at`, each with an event that gets one of `event_ids`.
 
-    The caller counts those that are deleted. Raises `Outdated` where somebody was faster.
+    The caller updates the quota counters for deletions. Raises `StaleRead` if another transaction changed a tenant.
     """
     if not transitions:
         return
-    storage, kind = session.storage, transitions[0].kind
-    written = [_advance_version(storage, one, at) for one in transitions]
+    storage, event_type = session.storage, transitions[0].event_type
+    written = [_advance_version(storage, transition, at) for transition in transitions]
     _write_rows(session, partner, transitions, written)
     events = [
-        build_change_event(storage, actor, kind, one.before, one.after, one.after.updated_at) | {"id": event_id}
-        for one, event_id in zip(written, event_ids, strict=True)
+        build_change_event(storage, actor, event_type, transition.before, transition.after, transition.after.updated_at)
+        | {"id": event_id}
+        for transition, event_id in zip(written, event_ids, strict=True)
     ]
-    storage.once(InsertEventsSQL).tell(session, partner, events)
+    storage.once(InsertEventsSQL).insert(session, partner, events)
     session.recorded.extend(events)
-    for one in written:
-        if storage.reacts(OPERATION_OF_EVENT[kind], one.before):
-            run_reactions(session, actor, kind, one.before, one.after)
+    for transition in written:
+        if storage.reacts(OPERATION_OF_EVENT[event_type], transition.before):
+            run_reactions(session, actor, event_type, transition.before, transition.after)
 
 
-def _advance_version(storage: Storage, one: Transition, at: str) -> Transition:
-    """The same, with the tenant's next version."""
-    after = one.after._replace(version=one.before.version + 1, updated_at=next_timestamp(storage, one.before, at))
-    return one._replace(after=after)
+def _advance_version(storage: Storage, transition: Transition, at: str) -> Transition:
+    """Return the transition with the tenant's next version and update time."""
+    after = transition.after._replace(
+        version=transition.before.version + 1, updated_at=next_timestamp(storage, transition.before, at)
+    )
+    return transition._replace(after=after)
 
 
-def _write_rows(session: Session, partner: str, given: Sequence[Transition], written: Sequence[Transition]) -> None:
-    """Write the columns of each that change, all that change the same ones in one round trip.
+def _write_rows(
+    session: Session, partner: str, transitions: Sequence[Transition], written: Sequence[Transition]
+) -> None:
+    """Write the changed columns: one round trip per set of columns.
 
-    A join with the rows would be one statement, which PostgreSQL plans by guess where it knows nothing of them.
+    A join with the rows would be a single statement, but PostgreSQL has no statistics of the rows to plan it with.
     """
-    same: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
-    for one, final in zip(given, written, strict=True):
-        values = name_new_values(one.columns)
-        where = {"partner_id": partner, "id": one.before.id, "expected": one.before.version}
-        same[tuple(one.columns)].append({**where, **values, "new_updated_at": final.after.updated_at})
+    rows_by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+    for transition, advanced in zip(transitions, written, strict=True):
+        values = name_new_values(transition.columns)
+        where = {"partner_id": partner, "id": transition.before.id, "expected": transition.before.version}
+        rows_by_columns[tuple(transition.columns)].append(
+            {**where, **values, "new_updated_at": advanced.after.updated_at}
+        )
     sql = session.storage.once(TenantSQL)
     try:
-        for columns, rows in same.items():
+        for columns, rows in rows_by_columns.items():
             session.run_many(sql.change(columns), rows)
     except UniqueViolation as violation:
-        raise StaleRead("somebody else has it meanwhile") from violation
+        raise StaleRead("another transaction took a unique key") from violation
 
 
 class InsertEventsSQL(SQL):
@@ -165,26 +173,26 @@ class InsertEventsSQL(SQL):
     def __init__(self, storage: Storage) -> None:
         super().__init__(storage.engine.dialect)
         self._events = storage.table("events")
-        self._tell = self._compile(self._told())
+        self._insert_events = self._compile(self._build_insert())
 
-    def tell(self, session: Session, partner: str, events: Sequence[Mapping[str, Any]]) -> None:
-        """Write events that differ in nothing but their tenants, what became of them, and when."""
-        own = ("id", "tenant_id", "timestamp", "data", "changes")
+    def insert(self, session: Session, partner: str, events: Sequence[Mapping[str, Any]]) -> None:
+        """Insert events that share all of `SHARED_COLUMNS`."""
+        columns = ("id", "tenant_id", "timestamp", "data", "changes")
         common = {name: events[0][name] for name in SHARED_COLUMNS}
-        rows = _rows_to_json({name: one[name] for name in own} for one in events)
-        session.run(self._tell, {**common, "partner_id": partner, "rows": rows})
+        rows = _rows_to_json({name: event[name] for name in columns} for event in events)
+        session.run(self._insert_events, {**common, "partner_id": partner, "rows": rows})
 
-    def _told(self) -> Any:
+    def _build_insert(self) -> Any:
         e = self._events.c
-        own = ("id", "tenant_id", "timestamp", "data", "changes")
-        given = select_incoming(self._dialect, **{name: e[name].type for name in own}).c
+        columns = ("id", "tenant_id", "timestamp", "data", "changes")
+        incoming = select_incoming(self._dialect, **{name: e[name].type for name in columns}).c
         common = {name: bindparam(name, type_=e[name].type) for name in ("partner_id", *SHARED_COLUMNS)}
-        values = {**{name: given[name] for name in own}, **common}
+        values = {**{name: incoming[name] for name in columns}, **common}
         return self._events.insert().from_select(list(values), select(*values.values()))
 
 
 def _rows_to_json(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Rows as `incoming` wants them, whose documents are JSON already."""
+    """Encode rows for `select_incoming`; the values of `_JSON_COLUMNS` are inserted as they are."""
     return f"[{','.join(map(_row_to_json, rows))}]"
 
 

@@ -14,56 +14,56 @@ from .custom_fields import TEXT_FIELDS
 from .models import DOCUMENT_FIELDS
 from .schemas import ListQuery
 
-#: What a row may say beside what it makes of its tenant.
+#: The member of a bulk row that is not a tenant field.
 ROW_IDEMPOTENCY_KEY = "idempotency_key"
 _NAME_PATTERN = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
-#: Fields whose JSON is a text, an integer or a flag.
+#: Fields whose JSON is a string, an integer or a boolean.
 _FILTERABLE_FIELDS = (*TEXT_FIELDS, fields.Integer, fields.Boolean, fields.Enum)
 
 
 def make_tenant_fields(schema: type[Schema], filterable: Sequence[str]) -> TenantFields:
-    """The fields of `schema`, of which lists are filtered by those named `filterable`.
+    """Build the custom fields of `schema`; lists can be filtered by those named in `filterable`.
 
-    Raises `ConfigurationError` that says everything wrong with them.
+    Raises `ConfigurationError` that lists every mistake in the declaration.
     """
     if not isinstance(schema, type) or not issubclass(schema, Schema):
         raise ConfigurationError(f"tenant_fields needs a marshmallow Schema class, not {schema!r}.")
     if isinstance(filterable, str):
         raise ConfigurationError(f"tenant_fields needs a list of filterable fields: filterable=({filterable!r},).")
-    found = TenantFields(schema(), tuple(dict.fromkeys(filterable)))
-    if not found.fields:
+    custom = TenantFields(schema(), tuple(dict.fromkeys(filterable)))
+    if not custom.fields:
         raise ConfigurationError(f"{schema.__name__} declares no field.")
-    if wrong := [*_check_names(found), *_check_fields(found), *_check_filters(found)]:
-        raise ConfigurationError("\n".join(f"{schema.__name__}: {sentence}" for sentence in wrong))
-    return found
+    if mistakes := [*_check_names(custom), *_check_fields(custom), *_check_filters(custom)]:
+        raise ConfigurationError("\n".join(f"{schema.__name__}: {sentence}" for sentence in mistakes))
+    return custom
 
 
-def _check_names(own: TenantFields) -> Iterator[str]:
-    for name in own.fields:
+def _check_names(custom: TenantFields) -> Iterator[str]:
+    for name in custom.fields:
         if name in DOCUMENT_FIELDS:
-            yield f"every tenant has a field {name!r} already; call yours another name."
+            yield f"every tenant has a field {name!r} already; rename yours."
         elif name == ROW_IDEMPOTENCY_KEY:
-            yield f"rows of bulk jobs may have an {name!r} already; call yours another name."
+            yield f"rows of bulk jobs may have an {name!r} already; rename yours."
         elif not _NAME_PATTERN.fullmatch(name):
-            yield f"{name!r} is no name for a field: 1 to 63 letters, digits and _, beginning with a letter."
+            yield f"{name!r} is not a valid field name: use 1 to 63 letters, digits and _, starting with a letter."
 
 
-def _check_fields(own: TenantFields) -> Iterator[str]:
-    for name, field in own.fields.items():
+def _check_fields(custom: TenantFields) -> Iterator[str]:
+    for name, field in custom.fields.items():
         if field.load_only:
-            yield f"{name!r} is load_only: nothing of it would be kept."
+            yield f"{name!r} is load_only, so its value would not be stored."
         if isinstance(field, fields.Decimal) and not field.as_string:
             yield f"{name!r} does not serialise to JSON: give it as_string=True."
-        if told := find_contradiction(field):
-            yield f"{name!r} {told}"
+        if contradiction := find_contradiction(field):
+            yield f"{name!r} {contradiction}"
 
 
-def _check_filters(own: TenantFields) -> Iterator[str]:
+def _check_filters(custom: TenantFields) -> Iterator[str]:
     parameters = {field.data_key or name for name, field in ListQuery().fields.items()}
-    for name in own.filterable:
-        if name not in own.fields:
-            yield f"there is no field {name!r} to filter by."
+    for name in custom.filterable:
+        if name not in custom.fields:
+            yield f"filterable names {name!r}, which is not a field."
         elif name in parameters:
-            yield f"lists have a parameter {name!r} already; call the field another name, or do not filter by it."
-        elif not isinstance(own.fields[name], _FILTERABLE_FIELDS):
-            yield f"{name!r} cannot be filtered by: only texts, integers, flags, dates and times can."
+            yield f"lists have a parameter {name!r} already; rename the field, or do not filter by it."
+        elif not isinstance(custom.fields[name], _FILTERABLE_FIELDS):
+            yield f"{name!r} is not filterable: only strings, integers, booleans, dates and times are."

@@ -32,9 +32,9 @@ def flatten_errors(messages: Any, part: SchemaOrField, *path: str) -> Iterator[F
         yield FieldFault(messages, path)
     elif isinstance(messages, Mapping):
         for key, below in messages.items():
-            step, inside = _step_into(part, key)
-            for said in _split_messages(part, below):
-                yield from flatten_errors(said, inside, *path, *step)
+            step, member = _step_into(part, key)
+            for nested in _split_messages(part, below):
+                yield from flatten_errors(nested, member, *path, *step)
     elif isinstance(messages, list | tuple):
         for message in messages:
             yield from flatten_errors(message, part, *path)
@@ -43,7 +43,7 @@ def flatten_errors(messages: Any, part: SchemaOrField, *path: str) -> Iterator[F
 
 
 def _step_into(part: SchemaOrField, key: Any) -> tuple[tuple[str, ...], SchemaOrField]:
-    """The step in JSON that a key of the tree stands for, none where it is the object itself; and what is there."""
+    """Return the path segment for a key of the message tree, empty for the object itself, and the field there."""
     if isinstance(part, fields.Mapping):
         return (str(key),), part.value_field
     if key == _SCHEMA_KEY:
@@ -69,68 +69,68 @@ def _find_field(schema: Schema, name: str) -> SchemaOrField:
 
 
 def _split_messages(part: SchemaOrField, below: Any) -> list[Any]:
-    """What is said of a member: marshmallow tells the faults of a mapping's key from those of its value."""
+    """Return the messages about a member. For a `Mapping` field, marshmallow reports key and value separately."""
     if isinstance(part, fields.Mapping) and isinstance(below, Mapping) and below.keys() <= _MAPPING_SIDES:
         return list(below.values())
     return [below]
 
 
 def apply_merge_patch(target: Any, patch: Any) -> Any:
-    """`target` after `patch`, by the algorithm of RFC 7396 §2."""
+    """Apply a merge patch to `target` and return the result (RFC 7396 §2)."""
     if not isinstance(patch, Mapping):
         return patch
-    found = dict(target) if isinstance(target, Mapping) else {}
+    result = dict(target) if isinstance(target, Mapping) else {}
     for name, value in patch.items():
         if value is None:
-            found.pop(name, None)
+            result.pop(name, None)
         else:
-            found[name] = apply_merge_patch(found.get(name), value)
-    return found
+            result[name] = apply_merge_patch(result.get(name), value)
+    return result
 
 
 MAX_BYTES = 16 * 1024
-#: How much JSON a schema is let look at: what it drops or shortens does not count against `MOST_BYTES`.
+#: The most bytes of JSON passed to the host's schema. What it drops or shortens does not count towards `MAX_BYTES`.
 _MAX_SENT_BYTES = 4 * MAX_BYTES
-#: Fields that are a text in JSON.
+#: Fields whose JSON is a string.
 TEXT_FIELDS = (String, DateTime, Date, Time, UUID, IP, IPInterface)
 NOT_SERIALIZABLE = Fault(INVALID_FIELD, "Does not serialise to JSON.")
-TOO_LARGE = Fault("too-large", f"The application's own fields must have {MAX_BYTES} bytes of JSON at most.")
+TOO_LARGE = Fault("too-large", f"The custom fields must not exceed {MAX_BYTES} bytes of JSON.")
 NOT_FILTERABLE = Fault(
-    INVALID_FIELD, f"Must be a text of {MAX_MEMBER_LENGTH} characters at most, an integer or a flag."
+    INVALID_FIELD, f"Must be a string of at most {MAX_MEMBER_LENGTH} characters, an integer or a boolean."
 )
 
 
-def split_custom_fields(own: TenantFields, body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What a client sent of everybody's fields, and what of the host's own."""
-    theirs = {name: value for name, value in body.items() if name in own.fields}
+def split_custom_fields(custom: TenantFields, body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Split a request body into the built-in members and the host's custom fields."""
+    theirs = {name: value for name, value in body.items() if name in custom.fields}
     return {name: value for name, value in body.items() if name not in theirs}, theirs
 
 
-def validate_custom_fields(own: TenantFields, sent: Mapping[str, Any], absent: Iterable[str] = ()) -> dict[str, Any]:
-    """The JSON that is kept of valid fields. None of the `absent` is required, or given its default.
+def validate_custom_fields(custom: TenantFields, sent: Mapping[str, Any], absent: Iterable[str] = ()) -> dict[str, Any]:
+    """Validate custom fields with the host's schema. Return the JSON to store.
 
-    Null stands for an absent field, as answers show it, where the field may be absent and may not be null.
-    Raises `InvalidInput` that lists everything wrong with them.
+    Fields named in `absent` are neither required nor given their default. Null means absent, as in responses, for an
+    optional field that does not allow null. Raises `InvalidInput` that lists every fault.
     """
     errors = ErrorList()
-    errors.collect(FieldFault(READ_ONLY, (name,)) for name in sent if own.fields[name].dump_only)
+    errors.collect(FieldFault(READ_ONLY, (name,)) for name in sent if custom.fields[name].dump_only)
     writable = {
         name: value
         for name, value in sent.items()
-        if not (own.fields[name].dump_only or (value is None and _null_is_absent(own.fields[name])))
+        if not (custom.fields[name].dump_only or (value is None and _null_is_absent(custom.fields[name])))
     }
-    partial = [str(own.fields[name].name) for name in absent]
+    partial = [str(custom.fields[name].name) for name in absent]
     loaded = None
     if len(dump_json(writable).encode()) > _MAX_SENT_BYTES:
         errors.add(TOO_LARGE)
         raise errors.problem()
     try:
-        loaded = own.schema.load(writable, unknown=RAISE, partial=partial or None)
+        loaded = custom.schema.load(writable, unknown=RAISE, partial=partial or None)
     except ValidationError as error:
-        errors.collect(flatten_errors(error.messages, own.schema))
+        errors.collect(flatten_errors(error.messages, custom.schema))
     if errors:
         raise errors.problem()
-    return _to_strict_json(own, own.schema.dump(loaded))
+    return _to_strict_json(custom, custom.schema.dump(loaded))
 
 
 def _null_is_absent(field: Field[Any]) -> bool:
@@ -138,61 +138,67 @@ def _null_is_absent(field: Field[Any]) -> bool:
     return not field.allow_none and not field.required
 
 
-def patch_custom_fields(own: TenantFields, fields: str | None, patch: Mapping[str, Any]) -> dict[str, Any]:
-    """What is kept of `fields` after a merge patch (RFC 7396). The result must be valid as a whole.
+def patch_custom_fields(custom: TenantFields, fields: str | None, patch: Mapping[str, Any]) -> dict[str, Any]:
+    """Apply a merge patch (RFC 7396) to the stored `fields`. Return the JSON to store.
 
-    What a patch takes away is null where the field may be null, else absent, and then required or given its default
-    as it is in a new tenant. Raises `InvalidInput`.
+    The result must be valid as a whole. A field that the patch removes becomes null if it allows null, else absent:
+    then it is required or gets its default, as in a new tenant. Raises `InvalidInput`.
     """
-    before = {name: value for name, value in parse_column(fields).items() if name in own.fields}
-    kept = {name: value for name, value in before.items() if not own.fields[name].dump_only}
-    nulls = {name: None for name, value in patch.items() if value is None and own.fields[name].allow_none}
+    before = {name: value for name, value in parse_column(fields).items() if name in custom.fields}
+    writable = {name: value for name, value in before.items() if not custom.fields[name].dump_only}
+    nulls = {name: None for name, value in patch.items() if value is None and custom.fields[name].allow_none}
     return validate_custom_fields(
-        own, {**apply_merge_patch(kept, patch), **nulls}, own.fields.keys() - before.keys() - patch.keys()
+        custom, {**apply_merge_patch(writable, patch), **nulls}, custom.fields.keys() - before.keys() - patch.keys()
     )
 
 
-def replace_custom_fields(own: TenantFields | None, fields: str | None, values: Mapping[str, Any]) -> str | None:
-    """The column's text with `values` in place of all that the host declares; the same where they are the same."""
+def replace_custom_fields(custom: TenantFields | None, fields: str | None, values: Mapping[str, Any]) -> str | None:
+    """Return the column's text with `values` in place of all declared fields, or `fields` itself if nothing differs.
+
+    Members that the host does not declare are kept.
+    """
     before = parse_column(fields)
-    undeclared = {name: value for name, value in before.items() if own is None or name not in own.fields}
+    undeclared = {name: value for name, value in before.items() if custom is None or name not in custom.fields}
     after = {**undeclared, **values}
     if is_same_json(before, after):
         return fields
     return dump_json(after) if after else None
 
 
-def is_same_json(one: Any, other: Any) -> bool:
-    """Whether both are the same JSON, in which true is not 1."""
-    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+def is_same_json(first: Any, second: Any) -> bool:
+    """Return whether both values are the same JSON; unlike in Python, true is not 1."""
+    return json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True)
 
 
 def diff_json(previous: Any, new: Any) -> dict[str, Any]:
-    """Return what changed from one JSON value to another, as events and histories tell it.
+    """Return ``{"previous": …, "new": …}`` between two JSON values, as shown in events and histories.
 
-    Of two objects only the members that differ, at any depth; one that is missing on a side was not there.
+    Of two objects, only the members that differ are included, at any depth. A member missing on one side was absent.
     """
     if not isinstance(previous, dict) or not isinstance(new, dict):
         return {"previous": previous, "new": new}
-    found: dict[str, Any] = {"previous": {}, "new": {}}
+    difference: dict[str, Any] = {"previous": {}, "new": {}}
     for name in (*previous, *(name for name in new if name not in previous)):
         if name not in new:
-            found["previous"][name] = previous[name]
+            difference["previous"][name] = previous[name]
         elif name not in previous:
-            found["new"][name] = new[name]
+            difference["new"][name] = new[name]
         elif not is_same_json(previous[name], new[name]):
             below = diff_json(previous[name], new[name])
-            found["previous"][name], found["new"][name] = below["previous"], below["new"]
-    return found
+            difference["previous"][name], difference["new"][name] = below["previous"], below["new"]
+    return difference
 
 
 def parse_column(fields: str | None) -> dict[str, Any]:
-    """Everything that the column holds."""
+    """Parse the column's text; an empty dict for None."""
     return json.loads(fields) if fields else {}
 
 
 def text_to_json(field: Field[Any], text: str) -> Any:
-    """The JSON value that a text stands for: itself for a text, a date or the like, otherwise JSON where it is any."""
+    """Return the JSON value of a text cell or parameter.
+
+    Fields that are strings in JSON take the text as it is; for others it is parsed as JSON, and kept if it is not JSON.
+    """
     if isinstance(field, TEXT_FIELDS) or (isinstance(field, Enum) and not field.by_value):
         return text
     try:
@@ -202,54 +208,57 @@ def text_to_json(field: Field[Any], text: str) -> Any:
 
 
 def json_to_text(field: Field[Any], value: Any) -> str:
-    """The text that `from_text` reads as this JSON value."""
+    """Return the text that `text_to_json` turns into this JSON value."""
     return value if isinstance(value, str) and text_to_json(field, value) == value else dump_json(value)
 
 
 def is_filterable(value: Any) -> bool:
-    """Whether lists can be filtered by this JSON value."""
+    """Return whether lists can be filtered by this JSON value: a short string, an integer or a boolean."""
     return isinstance(value, str | int) and len(str(value)) <= MAX_MEMBER_LENGTH
 
 
-def _to_strict_json(own: TenantFields, dumped: Mapping[str, Any]) -> dict[str, Any]:
-    """What the schema dumped, as our JSON gives it back. Raises `InvalidInput` for what is none."""
-    found: dict[str, Any] = {}
+def _to_strict_json(custom: TenantFields, dumped: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema's output after a round trip through strict JSON, without nulls.
+
+    Raises `InvalidInput` for values that are not JSON, are too long to filter by, or exceed `MAX_BYTES` together.
+    """
+    result: dict[str, Any] = {}
     errors = ErrorList()
-    for name in own.fields:
+    for name in custom.fields:
         if dumped.get(name) is None:
             continue
         try:
-            found |= parse_json(dump_json({name: dumped[name]}).encode())
+            result |= parse_json(dump_json({name: dumped[name]}).encode())
         except MalformedJSON as error:
             errors.add(Fault(INVALID_FIELD, error.detail), name)
         except (TypeError, ValueError, RecursionError):
             errors.add(NOT_SERIALIZABLE, name)
-    unfit = (name for name in own.filterable if not is_filterable(found.get(name, "")))
-    errors.collect(FieldFault(NOT_FILTERABLE, (name,)) for name in unfit)
-    if not errors and len(dump_json(found).encode()) > MAX_BYTES:
+    unfilterable = (name for name in custom.filterable if not is_filterable(result.get(name, "")))
+    errors.collect(FieldFault(NOT_FILTERABLE, (name,)) for name in unfilterable)
+    if not errors and len(dump_json(result).encode()) > MAX_BYTES:
         errors.add(TOO_LARGE)
     if errors:
         raise errors.problem()
-    return found
+    return result
 
 
-#: What the name of a filter begins with inside, where a client says the field's own.
+#: The internal prefix of filters by custom fields; clients use the field's name.
 CUSTOM_FILTER_PREFIX = "own_"
 
 
 class CustomFilterField(fields.Field):  # type: ignore[type-arg]
-    """A value of one of the host's own fields, as the JSON text that is stored for it."""
+    """A filter value for a custom field, loaded as the JSON text stored for it."""
 
-    def __init__(self, own: fields.Field[Any], **options: Any) -> None:
+    def __init__(self, custom: fields.Field[Any], **options: Any) -> None:
         super().__init__(**options)
-        self.own = own
+        self.custom = custom
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
         try:
-            loaded = self.own.deserialize(text_to_json(self.own, value))
+            loaded = self.custom.deserialize(text_to_json(self.custom, value))
         except ValidationError as error:
-            raise make_field_error(*(one.fault for one in flatten_errors(error.messages, self.own))) from error
-        dumped = self.own._serialize(loaded, self.own.name or "", None)
+            raise make_field_error(*(one.fault for one in flatten_errors(error.messages, self.custom))) from error
+        dumped = self.custom._serialize(loaded, self.custom.name or "", None)
         if not is_filterable(dumped):
             raise make_field_error(NOT_FILTERABLE)
         return dump_json(dumped)

@@ -1,4 +1,4 @@
-"""The list of purged tenants whose traces are still to be erased from what stays: events, answers, bulk jobs."""
+"""The list of purged tenants whose data must still be erased from events, stored responses and bulk jobs."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from ..database.session import Session, Storage
 from ..database.statements import SQL, bind_columns
 from ..database.types import Identifier, Instant, name_table, ordered_text
 
-#: Seconds after which traces are erased a second time. A request, a webhook or a row that was under way the first
-#: time may have written one more; none of them takes that long.
+#: Seconds between the two rounds of erasure. A request, webhook or bulk row that was in progress during the first
+#: round may have written more data; none of them takes this long.
 SECOND_ROUND_AFTER = 3600.0
-#: How many tenants one round erases.
+#: The most tenants in one round.
 ERASURE_BATCH = 200
 
 
 class Erasure(NamedTuple):
-    """A purged tenant that a partner had, at present or before it moved.
+    """A tenant to erase from one partner's records: its last partner's, or a former one's if it was moved.
 
-    `purged_at` is None while the tenant lives on with another partner. `erased_at` is the instant of the first round.
+    `purged_at` is None until the tenant is purged. `erased_at` is the instant of the first round.
     """
 
     partner_id: str
@@ -32,7 +32,7 @@ class Erasure(NamedTuple):
 
 
 def erasures_table(metadata: MetaData) -> Table:
-    """One row for each partner and tenant; it goes when the traces have been erased for the second time."""
+    """One row per partner and tenant, removed after the second round of erasure."""
     purged_at: Column[str] = Column("purged_at", Instant)
     return Table(
         name_table(metadata, "erasures"),
@@ -49,7 +49,7 @@ def erasures_table(metadata: MetaData) -> Table:
 
 
 class ErasureSQL(SQL):
-    """The statements of one storage."""
+    """The statements about erasures, compiled once per storage."""
 
     def __init__(self, storage: Storage) -> None:
         super().__init__(storage.engine.dialect)
@@ -77,12 +77,12 @@ class ErasureSQL(SQL):
 
 
 def note_move(session: Session, partner: str, tenant_id: str) -> None:
-    """Note that a tenant moves away from `partner`, with which its traces stay until it is purged."""
+    """Record that a tenant leaves `partner`, whose records mention it until it is purged."""
     session.run(session.storage.once(ErasureSQL).moved, {"partner_id": partner, "tenant_id": tenant_id})
 
 
 def schedule_erasure(session: Session, partner: str, tenant_id: str) -> None:
-    """Let the traces of a tenant that is purged now be erased, with `partner` and wherever it was before."""
+    """Schedule the erasure of a tenant purged now, for `partner` and every former partner."""
     sql = session.storage.once(ErasureSQL)
     values = {"partner_id": partner, "tenant_id": tenant_id, "purged_at": format_instant(session.storage.clock())}
     session.run(sql.purged, values)
@@ -90,21 +90,24 @@ def schedule_erasure(session: Session, partner: str, tenant_id: str) -> None:
 
 
 def load_due_erasures(session: Session, days: int) -> list[Erasure]:
-    """The erasures of tenants that were purged `days` ago or earlier, by partner, `BATCH` of them at most."""
+    """Return at most `ERASURE_BATCH` due erasures, ordered by partner.
+
+    An erasure is due `days` after the purge, and again `SECOND_ROUND_AFTER` seconds after its first round.
+    """
     now = session.storage.clock()
-    wanted = {
+    values = {
         "before": format_instant(now, days=-days),
         "again": format_instant(now - SECOND_ROUND_AFTER),
         "limit": ERASURE_BATCH,
     }
-    rows = session.run(session.storage.once(ErasureSQL).due, wanted).fetchall()
+    rows = session.run(session.storage.once(ErasureSQL).due, values).fetchall()
     return [Erasure._make(row) for row in rows]
 
 
 def finish_erasures(session: Session, erasures: Sequence[Erasure]) -> None:
-    """Note that a round of these erasures is done; the second one of each was the last."""
+    """Record a round of these erasures: the first sets `erased_at`, the second removes the row."""
     sql, now = session.storage.once(ErasureSQL), session.storage.clock()
     times = {"erased_at": format_instant(now), "again": format_instant(now - SECOND_ROUND_AFTER)}
-    rows = [{"partner_id": one.partner_id, "tenant_id": one.tenant_id, **times} for one in erasures]
+    rows = [{"partner_id": erasure.partner_id, "tenant_id": erasure.tenant_id, **times} for erasure in erasures]
     for statement in (sql.remove, sql.settle):
         session.run_many(statement, rows)

@@ -1,7 +1,7 @@
-"""The fields of a tenant: types, the keys by which emails and names are compared, and the fast path for plain values.
+"""The field types of a tenant, the comparison keys of emails and names, and a fast path for plain values.
 
-The fast path accepts a whole tenant of plain values at a tenth of the schema's cost; a test holds both equal. What it
-does not accept, valid or not, is left to the schema.
+The fast path validates a whole tenant of plain values at a tenth of the schema's cost; a test holds both equal. Input
+that it does not accept, valid or not, goes to the schema.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from ..errors import Fault
 from ..validation import NOT_AN_OBJECT, NOT_TEXT, NULL, REQUIRED, TextField, has_visible_character, make_field_error
 
 MAX_NAME_LENGTH = 255
-#: How many octets an address may have before its @ (RFC 5321 §4.5.3.1.1).
+#: The most octets of an address before its @ (RFC 5321 §4.5.3.1.1).
 MAX_LOCAL_PART_BYTES = 64
 MAX_METADATA_KEYS, MAX_KEY_LENGTH, MAX_VALUE_LENGTH = 50, 40, 500
 PHONE_PATTERN = re.compile(r"(?=.*[0-9])[+0-9 ()\-.]{3,32}")
 
 
 class EmailField(TextField):
-    """An address with valid syntax (no DNS); kept as given."""
+    """An email address with valid syntax (no DNS lookup); stored as sent."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(shortest=1, longest=254, **options)
@@ -44,19 +44,20 @@ _INVALID_EMAIL = Fault("invalid-email", "Invalid email address.")
 
 
 def make_email_key(address: str) -> str:
-    """The address as it is compared: without regard to case, the domain as IDNA. Raises `ValidationError`.
+    """Return the key by which addresses are compared: case-insensitive, the domain as IDNA. Raises `ValidationError`.
 
-    Cases fold one character to one (Unicode §3.13, simple folding): straße@ and strasse@ are two mailboxes (RFC 6531).
+    Case folding maps one character to one (Unicode §3.13, simple folding): straße@ and strasse@ are two mailboxes
+    (RFC 6531).
     """
     return address.lower() if is_plain_address(address) else _make_any_email_key(address)
 
 
 def is_plain_address(address: str) -> bool:
-    """Whether email-validator takes the address as it is, as far as can be told without asking."""
+    """Return whether the address is plain ASCII that email-validator certainly accepts unchanged."""
     return _PLAIN_ADDRESS.fullmatch(address) is not None and not address.lower().endswith(_load_reserved_suffixes())
 
 
-#: Addresses that email-validator takes as they are, which spares asking it; a test holds the two against each other.
+#: Addresses that email-validator accepts unchanged, so that it need not be called; a test compares the two.
 _PLAIN_ADDRESS = re.compile(
     r"(?=[^@]{1,64}@)[a-z0-9_+-]+(\.[a-z0-9_+-]+)*@((?=[^.]{1,63}\.)[a-z0-9]+(-[a-z0-9]+)*\.)+[a-z]{2,63}",
     re.ASCII | re.IGNORECASE,
@@ -65,7 +66,7 @@ _PLAIN_ADDRESS = re.compile(
 
 @functools.cache
 def _load_reserved_suffixes() -> tuple[str, ...]:
-    """How addresses end that nobody can have (RFC 6761)."""
+    """Return the endings of addresses in special-use domains (RFC 6761)."""
     from email_validator import SPECIAL_USE_DOMAIN_NAMES
 
     return tuple(f"{before}{name}" for name in SPECIAL_USE_DOMAIN_NAMES for before in ".@")
@@ -75,13 +76,13 @@ def _make_any_email_key(address: str) -> str:
     from email_validator import EmailNotValidError, validate_email
 
     try:
-        found = validate_email(address, check_deliverability=False)
+        parts = validate_email(address, check_deliverability=False)
     except EmailNotValidError as error:
         raise make_field_error(_INVALID_EMAIL) from error
-    if len(found.local_part.encode()) > MAX_LOCAL_PART_BYTES:
+    if len(parts.local_part.encode()) > MAX_LOCAL_PART_BYTES:
         raise make_field_error(_INVALID_EMAIL)
-    local_part = unicodedata.normalize("NFC", "".join(map(_fold_case, found.local_part)))
-    return f"{local_part}@{(found.ascii_domain or found.domain).lower()}"
+    local_part = unicodedata.normalize("NFC", "".join(map(_fold_case, parts.local_part)))
+    return f"{local_part}@{(parts.ascii_domain or parts.domain).lower()}"
 
 
 def _fold_case(char: str) -> str:
@@ -90,9 +91,9 @@ def _fold_case(char: str) -> str:
 
 
 def make_name_key(name: str) -> str:
-    """A name as it is sorted and searched: compatibility-composed and case folded (UAX #15, Unicode §3.13).
+    """Return the key by which names are sorted and searched: NFKC, case folded (UAX #15, Unicode §3.13).
 
-    No longer than a name may be: one character folds into up to 18, and an index entry holds 2,704 bytes at most.
+    It is cut to `MAX_NAME_LENGTH`: one character folds into up to 18, and an index entry holds at most 2,704 bytes.
     """
     if name.isascii():
         return name.lower()[:MAX_NAME_LENGTH]
@@ -100,7 +101,7 @@ def make_name_key(name: str) -> str:
 
 
 class PhoneField(TextField):
-    """A telephone number of digits and the usual signs; with `strict`, a valid E.164 number."""
+    """A phone number of digits, spaces and ``+ ( ) - .``; with `strict`, a valid E.164 number."""
 
     def __init__(self, *, strict: bool, **options: Any) -> None:
         super().__init__(shortest=3, longest=32, **options)
@@ -113,20 +114,20 @@ class PhoneField(TextField):
 
 
 def is_e164(number: str) -> bool:
-    """Whether `number` is a valid number in E.164 form; needs the extra ``phone``."""
+    """Return whether `number` is a valid number in E.164 form. Needs the extra ``phone``."""
     import phonenumbers
     from phonenumbers import PhoneNumberFormat
 
     try:
-        found = phonenumbers.parse(number)
+        parsed = phonenumbers.parse(number)
     except phonenumbers.NumberParseException:
         return False
-    written = phonenumbers.format_number(found, PhoneNumberFormat.E164)
-    return written == number and bool(phonenumbers.is_valid_number(found))
+    formatted = phonenumbers.format_number(parsed, PhoneNumberFormat.E164)
+    return formatted == number and bool(phonenumbers.is_valid_number(parsed))
 
 
 class PlanField(TextField):
-    """One of the host's plans, where it declares them."""
+    """The name of a plan; one of the host's `plans` if it declares any."""
 
     def __init__(self, *, plans: tuple[str, ...] | None, **options: Any) -> None:
         super().__init__(longest=100, **options)
@@ -139,7 +140,7 @@ class PlanField(TextField):
 
 
 class MetadataField(fields.Field):  # type: ignore[type-arg]
-    """Up to 50 texts by name. A partial load reads a merge patch of them: null removes a key (RFC 7396)."""
+    """Up to 50 strings by key. A partial load reads a merge patch: null removes a key (RFC 7396)."""
 
     default_error_messages = {"required": [REQUIRED], "null": [NULL]}  # noqa: RUF012
 
@@ -171,13 +172,13 @@ def _check_pair(key: str, value: Any, removing: bool) -> Fault | None:
     return None
 
 
-#: How long these texts may be, from and to, in characters.
+#: The minimum and maximum length of these strings, in characters.
 _TEXT_LENGTHS = {"external_id": (1, 128), "industry": (0, 100), "plan": (0, 100)}
 
 
-def make_fast_path(settings: Config, plans: tuple[str, ...] | None) -> Callable[[Any], dict[str, Any] | None]:
-    """What gives the valid values of a whole tenant on one of `plans`, or None where it does not see that they are."""
-    if settings.phone_e164:
+def make_fast_path(config: Config, plans: tuple[str, ...] | None) -> Callable[[Any], dict[str, Any] | None]:
+    """Return a function that validates a whole tenant; it returns None for input that the schema has to check."""
+    if config.phone_e164:
         return lambda _body: None
     return partial(_fast_path, plans=plans)
 
@@ -185,21 +186,21 @@ def make_fast_path(settings: Config, plans: tuple[str, ...] | None) -> Callable[
 def _fast_path(body: Any, plans: tuple[str, ...] | None) -> dict[str, Any] | None:
     if type(body) is not dict:
         return None
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, value in body.items():
-        read = _ACCEPTORS.get(name)
-        if read is None or (value is None and name in _REQUIRED_FIELDS):
+        accept = _ACCEPTORS.get(name)
+        if accept is None or (value is None and name in _REQUIRED_FIELDS):
             return None
         if value is None:
-            found[name] = {} if name == "metadata" else None
-        elif (kept := read(name, value)) is None:
+            values[name] = {} if name == "metadata" else None
+        elif (accepted := accept(name, value)) is None:
             return None
         else:
-            found[name] = kept
-    if not found.keys() >= _REQUIRED_FIELDS or (plans is not None and found.get("plan") not in (None, *plans)):
+            values[name] = accepted
+    if not values.keys() >= _REQUIRED_FIELDS or (plans is not None and values.get("plan") not in (None, *plans)):
         return None
-    found["email_key"], found["name_key"] = found["email"].lower(), make_name_key(found["client_name"])
-    return found
+    values["email_key"], values["name_key"] = values["email"].lower(), make_name_key(values["client_name"])
+    return values
 
 
 def _accept_client_name(_name: str, value: Any) -> str | None:
@@ -214,7 +215,7 @@ def _accept_client_name(_name: str, value: Any) -> str | None:
 
 
 def _is_printable_ascii(value: str) -> bool:
-    """Return whether a trimmed text is ASCII and shows at least one character."""
+    """Return whether a trimmed string is printable ASCII."""
     return value.isascii() and value.isprintable()
 
 
@@ -228,11 +229,9 @@ def _accept_text(name: str, value: Any) -> str | None:
 
 
 def _accept_industry(name: str, value: Any) -> str | None:
-    found = _accept_text(name, value)
+    text = _accept_text(name, value)
     return (
-        found
-        if not found or (_is_printable_ascii(found) and not found.isspace()) or has_visible_character(found)
-        else None
+        text if not text or (_is_printable_ascii(text) and not text.isspace()) or has_visible_character(text) else None
     )
 
 

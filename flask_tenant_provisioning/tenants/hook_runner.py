@@ -1,4 +1,4 @@
-"""Run the host's hooks inside the tenant's own transaction. What they raise refuses the whole write."""
+"""Run the host's hooks inside the tenant's transaction. An exception in a hook rolls the whole write back."""
 
 from __future__ import annotations
 
@@ -21,63 +21,63 @@ HostContext = Callable[[], contextlib.AbstractContextManager[Any]]
 
 
 class HookRunner:
-    """Asks the hooks of one mount, in the host's own application context."""
+    """The hooks of one mount, run in the host's application context."""
 
     def __init__(self, hooks: Registry, context: HostContext) -> None:
         self._hooks = hooks
         self._context = context
 
     def concerns(self, operation: str, tenant: Tenant | None = None) -> bool:
-        """Whether anybody is to be asked about `operation`."""
+        """Return whether any hook is registered for `operation`."""
         return bool(self._hooks.hooks_for(operation))
 
     def defers(self, session: Session, operation: str, tenant: Tenant | None) -> bool:
-        """A hook ends with its transaction."""
+        """Return False: a hook finishes within the transaction."""
         return False
 
     def require_ready(self, session: Session, operation: str, tenant: Tenant) -> None:
-        """A hook refuses once it is asked, which comes last."""
+        """Do nothing: a hook refuses when it runs, at the end of the operation."""
 
     def __call__(self, session: Session, change: TenantChange) -> None:
-        """Run the hooks in their declared order. Raises the problem into which the host's own exception is mapped."""
+        """Run the hooks in the order of their registration. Raises the problem that a host exception is mapped to."""
         hooks = self._hooks.hooks_for(change.operation)
         if not hooks:
             return
         with self._context():
             for hook in hooks:
-                self._ask(session, hook, change)
+                self._run_hook(session, hook, change)
 
-    def _ask(self, session: Session, hook: Hook, change: TenantChange) -> None:
-        own = self._hooks.fields
-        offered: dict[str, Any] = {
+    def _run_hook(self, session: Session, hook: Hook, change: TenantChange) -> None:
+        custom = self._hooks.fields
+        arguments: dict[str, Any] = {
             "session": session.orm,
-            "tenant": change.after.document(own),
-            "before": change.before and change.before.document(own),
+            "tenant": change.after.document(custom),
+            "before": change.before and change.before.document(custom),
             "principal": change.actor.principal,
             "operation": change.operation,
         }
         with map_host_errors(session):
-            done = hook.function(**{name: offered[name] for name in hook.arguments})
-            require_result(done, f"The hook {hook.name!r}")
+            result = hook.function(**{name: arguments[name] for name in hook.arguments})
+            require_result(result, f"The hook {hook.name!r}")
             session.flush()
 
 
 @contextlib.contextmanager
 def map_host_errors(session: Session) -> Iterator[None]:
-    """Let what the host's own code raises inside be the problem into which it is mapped."""
+    """Translate exceptions of host code in the block to the problems that they are mapped to."""
     try:
         yield
     except ProvisioningError as problem:
         problem.is_replayable = False
         raise
     except Exception as error:
-        if (found := _find_mapping(session, error)) is None:
+        if (mapping := _find_mapping(session, error)) is None:
             raise
-        raise _make_problem(found, error) from error
+        raise _make_problem(mapping, error) from error
 
 
 def _find_mapping(session: Session, error: Exception) -> ErrorMapping | None:
-    """What the host said of this exception: of the constraint that it names, else of its nearest class."""
+    """Return the host's mapping for the violated constraint, else for the exception's nearest class, else None."""
     constraint = _find_constraint(session, error)
     by_cause = {mapped.cause: mapped for mapped in session.storage.hooks.errors}
     if constraint and constraint in by_cause:
@@ -95,6 +95,6 @@ def _make_problem(mapped: ErrorMapping, error: Exception) -> ProvisioningError:
     by_constraint = isinstance(mapped.cause, str)
     detail = mapped.detail or (f"{mapped.problem.title}." if by_constraint else str(error)) or None
     fault = Fault(mapped.problem.code, detail or f"{mapped.problem.title}.")
-    found = mapped.problem(detail, errors=[make_entry(fault, mapped.field)] if mapped.field else ())
-    found.is_replayable = False
-    return found
+    mapping = mapped.problem(detail, errors=[make_entry(fault, mapped.field)] if mapped.field else ())
+    mapping.is_replayable = False
+    return mapping

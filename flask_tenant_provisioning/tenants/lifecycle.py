@@ -2,7 +2,8 @@
 
 ``provisioning → active ⇄ suspended``, any ``→ deleted →`` purged, ``provisioning → failed``.
 
-Each public function is one unit of work. A tenant that is already in the wanted state stays as it is, without an event.
+Each public function is one unit of work. A tenant that is already in the requested state stays unchanged, without an
+event.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from ..database.errors import StaleRead, UniqueViolation
 from ..database.ids import format_instant
 from ..database.session import Session, Storage
 from ..database.statements import RowTransfer, bind_new_values
-from ..errors import Fault, InvalidState
+from ..errors import InvalidState
 from ..events.actions import build_event, record_event
 from ..partners import actions as partners
+from ..partners.hierarchy import UNKNOWN_PARTNER
 from ..validation import make_entry, make_invalid_input
 from . import erasure, quotas
 from .models import Tenant, get_unique_field
@@ -26,6 +28,7 @@ from .mutations import (
     Transition,
     apply_transition,
     build_change_event,
+    collect_unique_keys,
     lock_tenant,
     make_conflict,
     next_timestamp,
@@ -38,22 +41,26 @@ from .statements import TenantSQL
 
 
 def suspend(session: Session, actor: Actor, target: Target, reason: str | None = None) -> Tenant:
-    """Suspend an active tenant. Raises `TenantNotFound`, `InvalidState`, and what `expected` raises."""
+    """Suspend an active tenant. Raises `TenantNotFound`, `InvalidState`, and errors of the target's version check."""
     return _change_status(session, actor, target, lambda tenant: make_suspension(tenant, reason))
 
 
 def reactivate(session: Session, actor: Actor, target: Target) -> Tenant:
-    """Make a suspended tenant active again. Raises `TenantNotFound`, `InvalidState`, and what `expected` raises."""
+    """Reactivate a suspended tenant.
+
+    Raises `TenantNotFound`, `InvalidState`, and errors of the target's version check.
+    """
     return _change_status(session, actor, target, make_reactivation)
 
 
 def delete(session: Session, actor: Actor, target: Target, retention_days: int, *, counts: bool = True) -> Tenant:
-    """Delete a tenant for now: it can be restored for `retention_days`. Its email and external id are free again.
+    """Delete a tenant. It can be restored for `retention_days`; its email and external id are free at once.
 
-    Without `counts` the caller counts one less. Raises `TenantNotFound`, and what `expected` raises.
+    With ``counts=False`` the caller updates the quota counters. Raises `TenantNotFound`, and errors of the target's
+    version check.
     """
     before = lock_tenant(session, target)
-    target.expected(before.version)
+    target.check_version(before.version)
     if before.status == "deleted":
         return before
     if counts:
@@ -62,48 +69,47 @@ def delete(session: Session, actor: Actor, target: Target, retention_days: int, 
 
 
 def restore(session: Session, actor: Actor, target: Target, allowance: quotas.Allowance) -> Tenant:
-    """Undo a deletion, back to the status of before.
+    """Restore a deleted tenant to its previous status.
 
-    Raises `TenantNotFound`, `InvalidState` where it is not deleted, `TenantExists` where its email or external id was
-    taken meanwhile, `LicenseExpired`, `QuotaExceeded`, and what `expected` raises.
+    Raises `TenantNotFound`, `InvalidState` if it is not deleted, `TenantExists` if another tenant has taken its email
+    or external id, `LicenseExpired`, `QuotaExceeded`, and errors of the target's version check.
     """
     before = lock_tenant(session, target)
     if before.status != "deleted":
         raise _make_invalid_state(before, "restored")
-    allowance.within(before.partner_id).take(session)
-    target.expected(before.version)
+    allowance.for_partner(before.partner_id).consume(session)
+    target.check_version(before.version)
     where = {"partner_id": before.partner_id, "id": before.id}
     status, email_key = session.run(session.storage.once(TenantSQL).hidden, where).fetchone()
-    claims = {"email": email_key} | ({"external_id": before.external_id} if before.external_id is not None else {})
-    require_unique(session, before, claims.items())
+    require_unique(session, before, collect_unique_keys(before, email_key).items())
     after = before._replace(status=status, deleted_at=None, purge_at=None)
     return apply_transition(session, actor, "tenant.restored", before, after, {"status_before": None, "live": 1})
 
 
 def purge(session: Session, actor: Actor, target: Target) -> bool:
-    """Remove a tenant for good, whatever its state; False where the host's steps do so later, out of everybody's sight.
+    """Purge a tenant in any state. Return False if the host's undo steps run first and the row is removed after them.
 
-    Raises `TenantNotFound`, and what `expected` raises.
+    Either way the tenant can no longer be read. Raises `TenantNotFound`, and errors of the target's version check.
     """
     before = lock_tenant(session, target)
-    target.expected(before.version)
+    target.check_version(before.version)
     if before.status != "deleted":
         quotas.release_quota(session, before.partner_id)
     return remove_or_retire(session, actor, before)
 
 
 def make_suspension(tenant: Tenant, reason: str | None) -> Transition:
-    """What suspending makes of a tenant. Raises `InvalidState`."""
+    """Build the suspension of a tenant. Raises `InvalidState`."""
     return _make_status_change("tenant.suspended", tenant, "active", "suspended", reason)
 
 
 def make_reactivation(tenant: Tenant) -> Transition:
-    """What reactivating makes of a tenant. Raises `InvalidState`."""
+    """Build the reactivation of a tenant. Raises `InvalidState`."""
     return _make_status_change("tenant.reactivated", tenant, "suspended", "active", None)
 
 
 def make_deletion(tenant: Tenant, now: float, retention_days: int) -> Transition:
-    """What deleting makes of a tenant at the time `now`; nothing of one that is deleted."""
+    """Build the deletion of a tenant at the time `now`, in seconds since 1970; no change if it is deleted already."""
     if tenant.status == "deleted":
         return Transition("tenant.deleted", tenant, tenant)
     purge_at = format_instant(now, days=retention_days)
@@ -111,45 +117,44 @@ def make_deletion(tenant: Tenant, now: float, retention_days: int) -> Transition
     return Transition("tenant.deleted", tenant, after, {"status_before": tenant.status, "live": None})
 
 
-def _change_status(session: Session, actor: Actor, target: Target, move: Callable[[Tenant], Transition]) -> Tenant:
+def _change_status(
+    session: Session, actor: Actor, target: Target, make_transition: Callable[[Tenant], Transition]
+) -> Tenant:
     before = lock_tenant(session, target)
-    found = move(before)
-    target.expected(before.version)
-    return apply_transition(session, actor, *found)
+    transition = make_transition(before)
+    target.check_version(before.version)
+    return apply_transition(session, actor, *transition)
 
 
-def _make_status_change(kind: str, tenant: Tenant, source: str, goal: str, reason: str | None) -> Transition:
+def _make_status_change(event_type: str, tenant: Tenant, source: str, goal: str, reason: str | None) -> Transition:
     if tenant.status not in (source, goal):
-        raise _make_invalid_state(tenant, kind.removeprefix("tenant."))
+        raise _make_invalid_state(tenant, event_type.removeprefix("tenant."))
     after = tenant if tenant.status == goal else tenant._replace(status=goal, suspended_reason=reason)
-    return Transition(kind, tenant, after)
+    return Transition(event_type, tenant, after)
 
 
 def _make_invalid_state(tenant: Tenant, done: str) -> InvalidState:
     return InvalidState(f"A tenant that is {tenant.status} cannot be {done}.", tenant_status=tenant.status)
 
 
-UNKNOWN_PARTNER = Fault("unknown-partner", "There is no such partner.")
-
-
 def move(session: Session, actor: Actor, target: Target, partner: str) -> Tenant:
-    """Give a tenant to `partner`, who may have it; where it is that partner's, do nothing.
+    """Move a tenant to `partner`. Return it unchanged if it belongs to that partner already.
 
-    Raises `TenantNotFound`, `InvalidState` where it is deleted or its steps are under way, `InvalidInput` where there
-    is no such partner, `PlanNotAllowed`, `QuotaExceeded`, `TenantExists`, and what `expected` raises.
+    Raises `TenantNotFound`, `InvalidState` if it is deleted or its steps are running, `InvalidInput` if there is no
+    such partner, `PlanNotAllowed`, `QuotaExceeded`, `TenantExists`, and errors of the target's version check.
     """
     before = lock_tenant(session, target)
     if before.status in ("deleted", "provisioning"):
         raise InvalidState(f"A tenant that is {before.status} cannot be moved.", tenant_status=before.status)
     session.storage.require_ready(session, "tenant.move", before)
     if before.partner_id == partner:
-        target.expected(before.version)
+        target.check_version(before.version)
         return before
     if partners.find_partner(session, partner) is None:
         raise make_invalid_input([make_entry(UNKNOWN_PARTNER, "partner")])
     require_plan_allowed(session, partner, before.plan)
     quotas.transfer_quota(session, before.partner_id, partner)
-    target.expected(before.version)
+    target.check_version(before.version)
     after = _move_row(session, before, partner)
     erasure.note_move(session, before.partner_id, before.id)
     _record_move(session, actor, before, after)
@@ -158,14 +163,13 @@ def move(session: Session, actor: Actor, target: Target, partner: str) -> Tenant
 
 
 def _move_row(session: Session, before: Tenant, partner: str) -> Tenant:
-    """Move the row. Raises `TenantExists` where its email or external id is taken there."""
+    """Move the row. Raises `TenantExists` if another tenant of `partner` has its email or external id."""
     sql = session.storage.once(TenantSQL)
     where = {"partner_id": before.partner_id, "id": before.id}
     _, email_key = session.run(sql.hidden, where).fetchone()
-    claims = {"email": email_key} | ({} if before.external_id is None else {"external_id": before.external_id})
     at = next_timestamp(session.storage, before)
     after = before._replace(partner_id=partner, version=before.version + 1, updated_at=at)
-    require_unique(session, after, claims.items())
+    require_unique(session, after, collect_unique_keys(after, email_key).items())
     changed = {"new_partner_id": partner, "new_version": after.version, "new_updated_at": at}
     try:
         count = session.storage.once(MoveSQL).tenant.run(session, {**where, **changed, "version": before.version})
@@ -177,17 +181,17 @@ def _move_row(session: Session, before: Tenant, partner: str) -> Tenant:
 
 
 def _record_move(session: Session, actor: Actor, before: Tenant, after: Tenant) -> None:
-    """Record the event for both partners."""
-    storage, kind = session.storage, "tenant.moved"
-    there = build_change_event(storage, actor, kind, before, after, after.updated_at)
+    """Record the event in the feeds of both partners."""
+    storage, event_type = session.storage, "tenant.moved"
+    there = build_change_event(storage, actor, event_type, before, after, after.updated_at)
     changes = {"partner": {"previous": before.partner_id, "new": after.partner_id}}
     shown = after.document(storage.hooks.fields)
-    record_event(session, build_event(storage, actor, kind, before.partner_id, shown, after.updated_at, changes))
+    record_event(session, build_event(storage, actor, event_type, before.partner_id, shown, after.updated_at, changes))
     record_event(session, there)
 
 
 class MoveSQL:
-    """The statements of one storage."""
+    """The statement that moves a tenant, compiled once per storage."""
 
     def __init__(self, storage: Storage) -> None:
         table = storage.table("tenants")
@@ -196,15 +200,14 @@ class MoveSQL:
 
 
 _PURGE_BATCH = 100
-#: On behalf of which partner this happens: of none, and of all.
+#: The partner of an actor that acts for the whole installation.
 ALL_PARTNERS = "*"
 
 
 def purge_due(storage: Storage, actor: Actor) -> int:
-    """Purge every tenant whose retention is over, or let its steps begin to; returns how many.
+    """Purge every tenant whose retention is over, or start its undo steps. Return their number.
 
-    Each is a unit of work of its own. Several may do so at once, and one that is interrupted has finished what it
-    counted.
+    Each tenant is one unit of work. Concurrent calls are safe, and an interrupted call keeps what it has committed.
     """
     count = 0
     while due := storage.read(_load_due):
@@ -214,14 +217,14 @@ def purge_due(storage: Storage, actor: Actor) -> int:
 
 def _load_due(session: Session) -> list[tuple[str, str]]:
     now = format_instant(session.storage.clock())
-    found: list[tuple[str, str]] = session.run(
+    keys: list[tuple[str, str]] = session.run(
         session.storage.once(TenantSQL).due, {"now": now, "limit": _PURGE_BATCH}
     ).fetchall()
-    return found
+    return keys
 
 
 def _purge_if_due(session: Session, actor: Actor, key: tuple[str, str]) -> int:
-    """Purge one, unless somebody else was faster or restored it."""
+    """Purge one tenant, unless it was purged or restored by another transaction. Return the number purged."""
     where, now = {"partner_id": key[0], "id": key[1]}, format_instant(session.storage.clock())
     row = session.run(session.storage.once(TenantSQL).lock, where).fetchone()
     tenant = None if row is None else Tenant._make(row)

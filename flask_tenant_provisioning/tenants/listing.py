@@ -1,4 +1,4 @@
-"""Pages of tenants, each at the same cost at any depth, and the number of tenants by status."""
+"""Pages of tenants, at the same cost for every page, and the number of tenants by status."""
 
 from __future__ import annotations
 
@@ -26,88 +26,95 @@ _FILTER_NAMES = (
 )  # fmt: skip
 _PLACE_SEPARATOR = "\n"
 _METADATA_INDEX, _FIELDS_INDEX = Tenant._fields.index("metadata"), Tenant._fields.index("fields")
-#: What the other columns of a tenant have together, in bytes; rarely more.
+#: The size of all other columns together, in bytes; rarely more.
 _OTHER_COLUMNS_BYTES = 500
 DEFAULT_PAGE_SIZE = 50
-#: The filters that the index of a sort serves as well, whatever their values are.
+#: The filters that the index of each sort order also serves, for all values.
 _FILTERS_OF_SORT_INDEX = {
     "created_at": {"partner", "created_after", "created_before"},
     "client_name": {"partner", "q"},
 }
 
 
-def make_cursor_scope(partner: str | None, asked: Mapping[str, Any]) -> str:
-    """What a cursor is bound to: whose tenants, in which order, under which filters."""
+def make_cursor_scope(partner: str | None, query: Mapping[str, Any]) -> str:
+    """Return a text that binds a cursor to its list: the partner, the sort order and the filters."""
     filters = sorted(
-        (name, asked[name]) for name in (*_collect_filter_names(asked), "include_deleted") if name in asked
+        (name, query[name]) for name in (*_collect_filter_names(query), "include_deleted") if name in query
     )
-    return repr((partner, asked["sort"], filters))
+    return repr((partner, query["sort"], filters))
 
 
 def load_page(
-    session: Session, partner: str | None, asked: Mapping[str, Any], place: str | None
+    session: Session, partner: str | None, query: Mapping[str, Any], place: str | None
 ) -> tuple[list[dict[str, Any]], str | None]:
-    """The documents of one page after `place`, and the place where it ends; None where nothing follows."""
-    filters = _collect_filter_values(partner, asked)
-    known = {"now": format_instant(session.storage.clock())}
+    """Load the page after `place`. Return its documents, and the place where it ends, None for the last page."""
+    filters = _collect_filter_values(partner, query)
+    bounds = {"now": format_instant(session.storage.clock())}
     if "q" in filters:
-        known["q_end"] = make_prefix_end(filters["q"])
+        bounds["q_end"] = make_prefix_end(filters["q"])
 
-    def rows(count: int, behind: str | None) -> Sequence[tuple[Any, ...]]:
-        values = {**filters, **known, "limit": count}
+    def load_rows(count: int, behind: str | None) -> Sequence[tuple[Any, ...]]:
+        values = {**filters, **bounds, "limit": count}
         if behind is not None:
             values["after_key"], _, values["after_id"] = behind.rpartition(_PLACE_SEPARATOR)
-        shape = _make_shape(filters, asked, count, behind is not None)
-        found: list[tuple[Any, ...]] = session.run(session.storage.once(TenantSQL).page(shape), values).fetchall()
-        return found
+        shape = _make_shape(filters, query, count, behind is not None)
+        rows: list[tuple[Any, ...]] = session.run(session.storage.once(TenantSQL).page(shape), values).fetchall()
+        return rows
 
-    found, end = read_page(
-        rows, asked["limit"], place, partial(_make_place, sort=asked["sort"]), _measure_row, bound=_bound_page_bytes
+    rows, end = read_page(
+        load_rows,
+        query["limit"],
+        place,
+        partial(_make_place, sort=query["sort"]),
+        _measure_row,
+        bound=_bound_page_bytes,
     )
-    own = session.storage.hooks.fields
-    return [render_document(row[:-1], own) for row in found], end
+    custom = session.storage.hooks.fields
+    return [render_document(row[:-1], custom) for row in rows], end
 
 
-def _collect_filter_values(partner: str | None, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """The value of every filter but the status, which decides what is read rather than what is left out."""
-    values = {name: asked[name] for name in _collect_filter_names(asked) if name in asked and name != "status"}
+def _collect_filter_values(partner: str | None, query: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of all filters but the status, which selects the index ranges to read."""
+    values = {name: query[name] for name in _collect_filter_names(query) if name in query and name != "status"}
     return values if partner is None else {"partner": partner, **values}
 
 
-def _collect_filter_names(asked: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names of everybody's filters, and of those of the host's own that are asked."""
-    return (*_FILTER_NAMES, *(name for name in asked if name.startswith(CUSTOM_FILTER_PREFIX)))
+def _collect_filter_names(query: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the built-in filters, and of the custom filters in the query."""
+    return (*_FILTER_NAMES, *(name for name in query if name.startswith(CUSTOM_FILTER_PREFIX)))
 
 
-def _make_shape(values: Mapping[str, Any], asked: Mapping[str, Any], count: int, after: bool) -> PageShape:
-    """What the page's statement looks like.
+def _make_shape(values: Mapping[str, Any], query: Mapping[str, Any], count: int, has_cursor: bool) -> PageShape:
+    """Return the shape of the page's statement.
 
-    A database plans a text with its limit in it once for all values, one with a parameter for the limit anew for
-    each: the most frequent pages are of the first kind, and those whose best plan depends on values of the second.
+    A statement with a literal limit is planned once for all values, one with a parameter as the limit is planned for
+    the values of each call. The most frequent pages use the first; pages whose best plan depends on values the second.
     """
-    sort = asked["sort"]
-    settled = count == DEFAULT_PAGE_SIZE + 1 and values.keys() <= _FILTERS_OF_SORT_INDEX[sort.lstrip("-")]
-    return PageShape(tuple(values), _select_statuses(asked), sort, after, DEFAULT_PAGE_SIZE + 1 if settled else None)
+    sort = query["sort"]
+    is_literal_limit = count == DEFAULT_PAGE_SIZE + 1 and values.keys() <= _FILTERS_OF_SORT_INDEX[sort.lstrip("-")]
+    return PageShape(
+        tuple(values), _select_statuses(query), sort, has_cursor, DEFAULT_PAGE_SIZE + 1 if is_literal_limit else None
+    )
 
 
-def _select_statuses(asked: Mapping[str, Any]) -> tuple[str, ...]:
-    if "status" in asked:
-        return (asked["status"],)
-    return (*LIVING_STATUSES, "deleted") if asked["include_deleted"] else LIVING_STATUSES
+def _select_statuses(query: Mapping[str, Any]) -> tuple[str, ...]:
+    if "status" in query:
+        return (query["status"],)
+    return (*LIVING_STATUSES, "deleted") if query["include_deleted"] else LIVING_STATUSES
 
 
 def make_prefix_end(prefix: str) -> str:
-    """The last of all names that begin with `prefix`."""
+    """Return the greatest name key that begins with `prefix`."""
     return prefix.ljust(MAX_NAME_LENGTH, "\U0010ffff")
 
 
 def _measure_row(row: tuple[Any, ...]) -> int:
-    """Return how many bytes a row has: what may be large of it is looked at alone, since lists are read often."""
+    """Return the approximate size of a row in bytes. Only the columns that can be large are measured, for speed."""
     return _OTHER_COLUMNS_BYTES + measure_text(row[_METADATA_INDEX]) + measure_text(row[_FIELDS_INDEX])
 
 
 def _bound_page_bytes(rows: Sequence[tuple[Any, ...]]) -> int:
-    """Return an upper bound of what rows have together: four bytes for each character of what may be large."""
+    """Return an upper bound of the size of rows in bytes: four for each character of the columns that can be large."""
     fields = filter(None, map(itemgetter(_FIELDS_INDEX), rows))
     return _OTHER_COLUMNS_BYTES * len(rows) + 4 * sum(map(len, chain(map(itemgetter(_METADATA_INDEX), rows), fields)))
 
@@ -118,32 +125,32 @@ def _make_place(row: tuple[Any, ...], sort: str) -> str:
     return f"{key}{_PLACE_SEPARATOR}{tenant.id}"
 
 
-#: Stands for the status of those whose retention is over, and who are purged soon.
+#: The status under which the count reports deleted tenants whose retention is over.
 _EXPIRED = "over"
 
 
 def count_by_status(session: Session, partners: Iterable[str]) -> dict[str, dict[str, int]]:
-    """The number of tenants of each of `partners` in each status that has any."""
-    found: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(STATUSES, 0))
-    wanted = {
-        "rows": encode_rows({"partner_id": one} for one in partners),
+    """Return the number of tenants in each status, for each of `partners` that has any."""
+    counts: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(STATUSES, 0))
+    values = {
+        "rows": encode_rows({"partner_id": partner} for partner in partners),
         "now": format_instant(session.storage.clock()),
     }
-    for partner, status, count in session.run(session.storage.once(StatusCountSQL).count, wanted).fetchall():
+    for partner, status, count in session.run(session.storage.once(StatusCountSQL).count, values).fetchall():
         if status == _EXPIRED:
-            found[partner]["deleted"] -= count
+            counts[partner]["deleted"] -= count
         elif status in STATUSES:
-            found[partner][status] += count
-    return found
+            counts[partner][status] += count
+    return counts
 
 
 class StatusCountSQL:
-    """The statement of one storage: an index holds all that it counts, but for the few whose retention is over."""
+    """The count by status, compiled once per storage. An index covers it, except for the few expired tenants."""
 
     def __init__(self, storage: Storage) -> None:
         t, dialect = storage.table("tenants").c, storage.engine.dialect
-        wanted = select(select_incoming(dialect, partner_id=t.partner_id.type).c.partner_id)
-        mine = t.partner_id.in_(wanted)
+        partners = select(select_incoming(dialect, partner_id=t.partner_id.type).c.partner_id)
+        mine = t.partner_id.in_(partners)
         number = func.count()
         by_status = select(t.partner_id, t.status, number).where(mine).group_by(t.partner_id, t.status)
         now: Any = bindparam("now", type_=t.purge_at.type)

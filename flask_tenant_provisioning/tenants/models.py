@@ -36,12 +36,12 @@ from ..registry import TenantFields
 STATUSES = ("provisioning", "active", "suspended", "failed", "deleted")
 #: Every status of a tenant that is not deleted.
 LIVING_STATUSES = ("active", "suspended", "provisioning", "failed")
-#: What a client may write, in the contract's order.
+#: The fields that a client may write, in the order of the contract.
 WRITABLE = ("external_id", "client_name", "email", "phone_number", "industry", "plan", "metadata")
 
 
 class Tenant(NamedTuple):
-    """One tenant as the database gives it: identifiers, instants (microseconds, UTC) and metadata as text."""
+    """One tenant as stored: identifiers, instants (microseconds, UTC) and JSON are strings."""
 
     id: str
     partner_id: str
@@ -61,35 +61,35 @@ class Tenant(NamedTuple):
     purge_at: str | None
     fields: str | None
 
-    def document(self, own: TenantFields | None) -> dict[str, Any]:
-        """The tenant as the contract shows it (§2), with the host's `own` fields, ready for JSON."""
-        return render_document(self, own)
+    def document(self, custom: TenantFields | None) -> dict[str, Any]:
+        """Return the tenant as in responses (contract §2), with the host's `custom` fields, ready for JSON."""
+        return render_document(self, custom)
 
 
-#: The names under which the contract shows the columns of `Tenant`; `fields` holds what the host adds to them.
+#: The members of a tenant's document, in the order of the columns of `Tenant`, without the custom `fields`.
 DOCUMENT_FIELDS = ("tenant", "partner", *Tenant._fields[2:-1])
 
 
-def render_document(row: tuple[Any, ...], own: TenantFields | None) -> dict[str, Any]:
-    """Turn a row in the order of `Tenant` into the contract's document, with the host's `own` fields at its end."""
-    found = dict(zip(DOCUMENT_FIELDS, row, strict=False))
-    metadata = found["metadata"]
-    found["metadata"] = {} if metadata == "{}" else json.loads(metadata)
-    found["created_at"] = f"{found['created_at'][:23]}Z"
-    found["updated_at"] = f"{found['updated_at'][:23]}Z"
-    if found["deleted_at"]:
-        found["deleted_at"], found["purge_at"] = (
-            shorten_instant(found["deleted_at"]),
-            shorten_instant(found["purge_at"]),
+def render_document(row: tuple[Any, ...], custom: TenantFields | None) -> dict[str, Any]:
+    """Render a row with the columns of `Tenant` as in responses, with the host's `custom` fields at the end."""
+    document = dict(zip(DOCUMENT_FIELDS, row, strict=False))
+    metadata = document["metadata"]
+    document["metadata"] = {} if metadata == "{}" else json.loads(metadata)
+    document["created_at"] = f"{document['created_at'][:23]}Z"
+    document["updated_at"] = f"{document['updated_at'][:23]}Z"
+    if document["deleted_at"]:
+        document["deleted_at"], document["purge_at"] = (
+            shorten_instant(document["deleted_at"]),
+            shorten_instant(document["purge_at"]),
         )
-    if own is not None:
+    if custom is not None:
         stored = json.loads(row[-1]) if row[-1] else {}
-        found |= {name: stored.get(name) for name in own.fields}
-    return found
+        document |= {name: stored.get(name) for name in custom.fields}
+    return document
 
 
-#: What lists are served by, for one partner and for all of them: an index a sort, with whatever is asked by equality
-#: before it. A tenant is only in those that concern it: each costs every create some 10 µs on SQLite.
+#: The indexes of lists, for one partner and for all: one per sort order, preceded by the columns filtered by equality.
+#: The conditions keep a tenant out of indexes that it does not need: each costs a create some 10 µs on SQLite.
 LIST_INDEXES: tuple[tuple[str, tuple[str, ...], str | None], ...] = (
     ("partner_created", ("partner_id", "status", "created_at", "id"), None),
     ("partner_name", ("partner_id", "status", "name_key", "id"), None),
@@ -107,11 +107,11 @@ LIST_INDEXES: tuple[tuple[str, tuple[str, ...], str | None], ...] = (
 
 
 def tenants_table(metadata: MetaData) -> Table:
-    """The tenants of every partner.
+    """Build the table of tenants.
 
-    `live` is 1 while the tenant is not deleted and NULL afterwards: under a plain UNIQUE that lets a deleted
-    tenant's email and external id be taken again, on every database. `email_key` is the email as it is compared,
-    `name_key` the name as it is sorted and searched.
+    `live` is 1 while the tenant is not deleted and NULL afterwards, so that a plain UNIQUE constraint lets another
+    tenant take a deleted tenant's email and external id, on every database. `email_key` and `name_key` are the keys by
+    which emails are compared and names are sorted and searched.
     """
     purge_at: Column[str] = Column("purge_at", Instant)
     return Table(
@@ -154,17 +154,17 @@ def _make_list_index(metadata: MetaData, name: str, columns: tuple[str, ...], wh
     return Index(name, *columns, postgresql_where=condition, sqlite_where=condition)
 
 
-#: Which field of the request a unique constraint speaks of, by the constraint's column.
+#: The request field that each unique constraint protects, by the constraint's column.
 UNIQUE_FIELDS = {"email_key": "email", "external_id": "external_id"}
 
 
 def get_unique_field(constraint: str) -> str:
-    """The field that the unique constraint of this name protects."""
+    """Return the request field that the unique constraint of this name protects."""
     return next(field for column, field in UNIQUE_FIELDS.items() if column in constraint)
 
 
 _MAX_INDEX_NAME = 62
-#: How each ends, and the columns before and after the field.
+#: The end of each index's name, and the columns before and after the custom field.
 _CUSTOM_INDEXES = (
     ("created_idx", ("partner_id",), ("status", "created_at", "id")),
     ("name_idx", ("partner_id",), ("status", "name_key", "id")),
@@ -173,13 +173,15 @@ _CUSTOM_INDEXES = (
 _SUFFIX_LENGTH = max(len(ending) for ending, _, _ in _CUSTOM_INDEXES) + 1
 
 
-def make_custom_field_indexes(prefix: str, own: TenantFields | None) -> IndexSet:
-    """The indexes of the fields that lists are filtered by, on a table of tenants with this prefix."""
+def make_custom_field_indexes(prefix: str, custom: TenantFields | None) -> IndexSet:
+    """Return the indexes of the filterable custom fields, for the table of tenants with this prefix."""
     table = tenants_table(make_metadata(prefix))
-    wanted = [
-        _make_custom_index(table, name, *kind) for name in (own.filterable if own else ()) for kind in _CUSTOM_INDEXES
+    indexes = [
+        _make_custom_index(table, name, *kind)
+        for name in (custom.filterable if custom else ())
+        for kind in _CUSTOM_INDEXES
     ]
-    return IndexSet(table, _make_index_prefix(table), wanted)
+    return IndexSet(table, _make_index_prefix(table), indexes)
 
 
 def _make_index_prefix(table: Table) -> str:
@@ -189,11 +191,11 @@ def _make_index_prefix(table: Table) -> str:
 def _make_custom_index(table: Table, name: str, ending: str, before: tuple[str, ...], after: tuple[str, ...]) -> Index:
     member, c, start = JsonMember(table.c.fields, name), table.c, _make_index_prefix(table)
     full = f"{start}{_shorten_name(name, _MAX_INDEX_NAME - len(start) - _SUFFIX_LENGTH)}_{ending}"
-    return Index(full, *(c[one] for one in before), member, *(c[one] for one in after))
+    return Index(full, *(c[column] for column in before), member, *(c[column] for column in after))
 
 
 def _shorten_name(name: str, room: int) -> str:
-    """The field's name; one that is too long, or not told from another by SQLite, with a digest of it."""
+    """Return the name, with a digest if it is longer than `room` or not lower case: SQLite ignores case in names."""
     if len(name) <= room and name.islower():
         return name
     return f"{name[: room - 9].lower()}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"

@@ -1,4 +1,4 @@
-"""Load and lock a tenant, write what changes together with its event, and refuse duplicate emails and external ids."""
+"""Load and lock a tenant, write a change together with its event, and refuse duplicate emails and external ids."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from .custom_fields import diff_json, is_same_json
 from .models import Tenant, get_unique_field
 from .statements import KEY_COLUMNS, TenantSQL
 
-#: A field that is unique among a partner's living tenants, and what it is compared by.
+#: A field that is unique among a partner's living tenants, and its comparison key.
 UniqueKey = tuple[str, str]
 
 
 class Transition(NamedTuple):
-    """`after` in place of `before`, and values of `hidden` columns, with an event of type `kind`."""
+    """A change from `before` to `after`, with its event type; `hidden` are columns that no response shows."""
 
-    kind: str
+    event_type: str
     before: Tenant
     after: Tenant
     hidden: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def columns(self) -> dict[str, Any]:
-        """What is to be written; nothing where the tenant stays as it is."""
+        """Return the columns to write, with their values; none if the tenant does not change."""
         shown = zip(Tenant._fields, self.before, self.after, strict=True)
         changed = {name: new for name, old, new in shown if old != new}
         return {**changed, **self.hidden} if changed else {}
 
-    def claims(self) -> Iterator[UniqueKey]:
-        """What the tenant newly wants for itself alone: an email before an external id."""
+    def unique_keys(self) -> Iterator[UniqueKey]:
+        """Iterate over the unique keys that the change takes: the email before the external id."""
         if self.after.email != self.before.email:
             yield "email", self.hidden["email_key"]
         if self.after.external_id not in (None, self.before.external_id):
@@ -46,7 +46,7 @@ class Transition(NamedTuple):
 
 
 class TenantChange(NamedTuple):
-    """What happens to a tenant in one transaction; `before` is None for a new one."""
+    """A change of a tenant in one transaction; `before` is None for a new tenant."""
 
     operation: str
     actor: Actor
@@ -58,30 +58,28 @@ _UNREPORTED_FIELDS = frozenset({"version", "updated_at"})
 
 
 class Target(NamedTuple):
-    """Which tenant is meant: its id, among those of `partner` or, where that is None, among everybody's.
+    """The tenant that a write addresses: its id and its partner; `partner` None means a tenant of any partner.
 
-    `expected` looks at the tenant's version and raises where the caller meant another.
+    `check_version` is called with the tenant's version and raises if the caller's precondition does not hold.
     """
 
     partner: str | None
     id: str
-    expected: Callable[[int], None] = lambda _version: None
+    check_version: Callable[[int], None] = lambda _version: None
 
 
 def load_tenant(session: Session, partner: str | None, tenant_id: str) -> Tenant:
-    """The tenant with this id of `partner`, or of anybody where that is None. Raises `TenantNotFound`."""
-    sql = session.storage.once(TenantSQL)
-    if partner is None:
-        found = session.run(sql.read_of_any_partner, {"id": tenant_id}).fetchone()
-    else:
-        found = session.run(sql.read, {"partner_id": partner, "id": tenant_id}).fetchone()
-    return _require_present(session, found)
+    """Return the tenant with this id; `partner` None means any partner. Raises `TenantNotFound`.
+
+    A tenant whose retention is over counts as purged.
+    """
+    return _require_present(session, _read_row(session, partner, tenant_id))
 
 
 def lock_tenant(session: Session, target: Target) -> Tenant:
-    """The same, locked against other writers; the lock is taken within one partner.
+    """Load a tenant and lock its row until the transaction ends. The lock is taken within one partner.
 
-    Raises `Outdated` where it has gone to another meanwhile.
+    Raises `TenantNotFound`, and `StaleRead` if the tenant was moved between reading its partner and locking it.
     """
     partner = target.partner
     if partner is None:
@@ -93,36 +91,44 @@ def lock_tenant(session: Session, target: Target) -> Tenant:
 
 
 def lock_tenant_in_any_state(session: Session, partner: str, tenant_id: str) -> Tenant | None:
-    """The same whatever its state is, also one that is being purged; None where its row is gone."""
+    """Lock a tenant in any state, even one that is being purged. Return None if its row is gone."""
     row = session.run(session.storage.once(TenantSQL).lock, {"partner_id": partner, "id": tenant_id}).fetchone()
     return Tenant._make(row) if row else None
 
 
 def load_tenant_in_any_state(session: Session, partner: str | None, tenant_id: str) -> Tenant:
-    """The tenant whatever its state is, not locked; of anybody where `partner` is None. Raises `TenantNotFound`."""
-    sql = session.storage.once(TenantSQL)
-    statement, where = (sql.read_of_any_partner, {}) if partner is None else (sql.read, {"partner_id": partner})
-    row = session.run(statement, {**where, "id": tenant_id}).fetchone()
+    """Return a tenant in any state; `partner` None means any partner. Raises `TenantNotFound` if its row is gone."""
+    row = _read_row(session, partner, tenant_id)
     if row is None:
         raise TenantNotFound
     return Tenant._make(row)
 
 
+def _read_row(session: Session, partner: str | None, tenant_id: str) -> tuple[Any, ...] | None:
+    sql = session.storage.once(TenantSQL)
+    if partner is None:
+        row: tuple[Any, ...] | None = session.run(sql.read_of_any_partner, {"id": tenant_id}).fetchone()
+    else:
+        row = session.run(sql.read, {"partner_id": partner, "id": tenant_id}).fetchone()
+    return row
+
+
 def apply_transition(
     session: Session,
     actor: Actor,
-    kind: str,
+    event_type: str,
     before: Tenant,
     after: Tenant,
     hidden: Mapping[str, Any] | None = None,
     *,
-    consult: bool = True,
+    run_listeners: bool = True,
 ) -> Tenant:
-    """Write what differs, `hidden` columns too, with an event of type `kind`. Where nothing differs, do nothing.
+    """Write the differences and the `hidden` columns, with an event. Do nothing if nothing differs.
 
-    Without `consult` nobody takes part in it. Raises `TenantExists` where another tenant holds what this one wants.
+    With ``run_listeners=False`` no hooks and steps run. Raises `TenantExists` if another tenant has its email or
+    external id.
     """
-    columns = Transition(kind, before, after, hidden or {}).columns
+    columns = Transition(event_type, before, after, hidden or {}).columns
     if not columns:
         return before
     at = next_timestamp(session.storage, before)
@@ -133,14 +139,14 @@ def apply_transition(
         )
     except UniqueViolation as violation:
         raise make_conflict(get_unique_field(violation.constraint)) from violation
-    record_change(session, actor, kind, before, after, at)
-    if consult:
-        run_reactions(session, actor, kind, before, after)
+    record_change(session, actor, event_type, before, after, at)
+    if run_listeners:
+        run_reactions(session, actor, event_type, before, after)
     return after
 
 
 def remove_or_retire(session: Session, actor: Actor, tenant: Tenant) -> bool:
-    """Remove a tenant, at once or by steps; returns whether it is gone."""
+    """Remove a tenant, or retire it if undo steps must run first. Return whether it is removed."""
     if session.storage.defers(session, "tenant.purge", tenant):
         retire_tenant(session, actor, tenant)
         return False
@@ -149,7 +155,7 @@ def remove_or_retire(session: Session, actor: Actor, tenant: Tenant) -> bool:
 
 
 def retire_tenant(session: Session, actor: Actor, tenant: Tenant) -> None:
-    """Begin a tenant's end: nobody finds it any more, and steps do the rest before they `remove` it."""
+    """Start the purge of a tenant with undo steps: it can no longer be read, and is removed once they are done."""
     now, at = format_instant(session.storage.clock()), next_timestamp(session.storage, tenant)
     values = {"status": "purging", "deleted_at": tenant.deleted_at or now, "purge_at": now}
     after = tenant._replace(**values, version=tenant.version + 1, updated_at=at)
@@ -159,7 +165,7 @@ def retire_tenant(session: Session, actor: Actor, tenant: Tenant) -> None:
 
 
 def remove_tenant(session: Session, actor: Actor, tenant: Tenant) -> None:
-    """Take the row away for good, with an event that remembers it for a while."""
+    """Delete the row, schedule the erasure of the tenant's data elsewhere, and record the event."""
     if tenant.status == "purging":
         tenant = tenant._replace(status="deleted")
     _write_version(session, session.storage.once(TenantSQL).remove, tenant, {})
@@ -168,7 +174,7 @@ def remove_tenant(session: Session, actor: Actor, tenant: Tenant) -> None:
     run_reactions(session, actor, "tenant.purged", tenant, tenant)
 
 
-#: What hooks call the operations that leave these events; whatever else happens to a tenant is the service's own doing.
+#: The hook operation of each event type. Changes with other event types are made by the service itself.
 OPERATION_OF_EVENT = {
     "tenant.created": "tenant.create",
     "tenant.updated": "tenant.update",
@@ -182,54 +188,57 @@ OPERATION_OF_EVENT = {
 }
 
 
-def run_reactions(session: Session, actor: Actor, kind: str, before: Tenant | None, after: Tenant) -> None:
-    """Let whoever takes part in the operation that leaves events of type `kind` do so, in the same transaction."""
-    if kind in OPERATION_OF_EVENT:
+def run_reactions(session: Session, actor: Actor, event_type: str, before: Tenant | None, after: Tenant) -> None:
+    """Run the hooks, steps and other reactions to the operation of an event type, in this transaction."""
+    if event_type in OPERATION_OF_EVENT:
         for reaction in session.storage.reactions:
-            reaction(session, TenantChange(OPERATION_OF_EVENT[kind], actor, before, after))
+            reaction(session, TenantChange(OPERATION_OF_EVENT[event_type], actor, before, after))
 
 
-def record_change(session: Session, actor: Actor, kind: str, before: Tenant, after: Tenant, at: str) -> None:
-    """Record the event that turned `before` into `after` at the instant `at`."""
-    record_event(session, build_change_event(session.storage, actor, kind, before, after, at))
+def record_change(session: Session, actor: Actor, event_type: str, before: Tenant, after: Tenant, at: str) -> None:
+    """Record the event of a change from `before` to `after` at the instant `at`."""
+    record_event(session, build_change_event(session.storage, actor, event_type, before, after, at))
 
 
 def build_change_event(
-    storage: Storage, actor: Actor, kind: str, before: Tenant, after: Tenant, at: str
+    storage: Storage, actor: Actor, event_type: str, before: Tenant, after: Tenant, at: str
 ) -> dict[str, Any]:
-    """The row for that event; not yet written."""
-    own = storage.hooks.fields
-    old, new = before.document(own), after.document(own)
+    """Build the event's row, without writing it."""
+    custom = storage.hooks.fields
+    old, new = before.document(custom), after.document(custom)
     changes = {name: diff_json(old[name], new[name]) for name in new if _is_changed(old[name], new[name])}
     shown = {name: change for name, change in changes.items() if name not in _UNREPORTED_FIELDS}
-    return build_event(storage, actor, kind, after.partner_id, new, at, shown)
+    return build_event(storage, actor, event_type, after.partner_id, new, at, shown)
 
 
 def next_timestamp(storage: Storage, before: Tenant, now: str | None = None) -> str:
-    """Now, and later than the tenant's last change, whose process may have a faster clock: the feed's order is that."""
+    """Return the current instant, or one just after the tenant's last change if that is later.
+
+    The feed is ordered by these instants, and the clock of the process that wrote last may be ahead.
+    """
     return max(now or format_instant(storage.clock()), add_microsecond(before.updated_at))
 
 
 def _is_changed(old: Any, new: Any) -> bool:
-    """Whether two values are not the same JSON; only what the host's own fields hold needs a closer look."""
+    """Return whether two values differ as JSON. Only custom fields need the full comparison."""
     return bool(old != new) or not (old is new or isinstance(old, str) or is_same_json(old, new))
 
 
 def _require_present(session: Session, row: tuple[Any, ...] | None) -> Tenant:
-    """The row as a tenant. One whose retention is over is as good as purged."""
-    found = Tenant._make(row) if row else None
-    if found is None or is_retention_over(session.storage, found):
+    """Return the row as a tenant. Raises `TenantNotFound` if there is none or its retention is over."""
+    tenant = Tenant._make(row) if row else None
+    if tenant is None or is_retention_over(session.storage, tenant):
         raise TenantNotFound
-    return found
+    return tenant
 
 
 def is_retention_over(storage: Storage, tenant: Tenant) -> bool:
-    """Whether the tenant's retention is over, and it is purged soon, or being purged."""
+    """Return whether the tenant's retention is over, so that it is being purged or is about to be."""
     return tenant.purge_at is not None and tenant.purge_at <= format_instant(storage.clock())
 
 
 def _write_version(session: Session, statement: Statement, before: Tenant, values: Mapping[str, Any]) -> None:
-    """Write to exactly the version that was read. Raises `Outdated`, upon which the whole unit runs again."""
+    """Write to the version that was read. Raises `StaleRead` if there is a newer one; the unit of work then reruns."""
     where = {"partner_id": before.partner_id, "id": before.id, "expected": before.version}
     if session.run(statement, {**where, **name_new_values(values)}).rowcount != 1:
         raise StaleRead(before.id)
@@ -239,39 +248,45 @@ _FIELD_LABELS = {"email": "email", "external_id": "external id"}
 
 
 def make_conflict(field: str, holder: str | None = None) -> TenantExists:
-    """The problem that says which field is taken, and by which of the partner's own tenants."""
+    """Build the problem for a duplicate `field`; `holder` is the id of the tenant that has the value."""
     members: dict[str, Any] = {"conflicting_tenant": holder} if holder else {}
     return TenantExists(f"Another tenant has this {_FIELD_LABELS[field]}.", field=field, **members)
 
 
 def explain_conflict(session: Session, partner: str, values: Mapping[str, Any]) -> TenantExists | StaleRead:
-    """Why a tenant with `values` could not be inserted; `Outdated` where the holder has gone meanwhile."""
-    found = _find_holder(session, partner, values["email_key"], values.get("external_id"))
-    return make_conflict(*found) if found else StaleRead("the holder is gone")
+    """Return the problem of an insert that a unique key refused, or `StaleRead` if the holder is gone by now."""
+    conflict = _find_holder(session, partner, values["email_key"], values.get("external_id"))
+    return make_conflict(*conflict) if conflict else StaleRead("the holder is gone")
+
+
+def collect_unique_keys(tenant: Tenant, email_key: str) -> dict[str, str]:
+    """Return the unique keys of a living tenant by field: the email, then the external id if it has one."""
+    external_id = {} if tenant.external_id is None else {"external_id": tenant.external_id}
+    return {"email": email_key, **external_id}
 
 
 def find_holders(session: Session, partner: str, keys: Iterable[UniqueKey]) -> dict[UniqueKey, str]:
-    """Which of the partner's living tenants hold these, each a field and what it is compared by."""
-    wanted = {"partner_id": partner, "rows": encode_rows({KEY_COLUMNS[field]: key} for field, key in keys)}
-    found = session.run(session.storage.once(TenantSQL).find_holders, wanted).fetchall()
-    return {(field, key): holder for holder, field, key in found}
+    """Return the ids of the partner's living tenants that hold these unique keys, by key."""
+    values = {"partner_id": partner, "rows": encode_rows({KEY_COLUMNS[field]: key} for field, key in keys)}
+    rows = session.run(session.storage.once(TenantSQL).find_holders, values).fetchall()
+    return {(field, key): holder for holder, field, key in rows}
 
 
-def require_unique(session: Session, tenant: Tenant, claims: Iterable[UniqueKey]) -> None:
-    """Raise `TenantExists` where the tenant claims an email or external id, new to it, that another tenant holds."""
-    wanted = dict(claims)
-    if not wanted:
+def require_unique(session: Session, tenant: Tenant, keys: Iterable[UniqueKey]) -> None:
+    """Raise `TenantExists` if another tenant holds one of the unique keys that the tenant is about to take."""
+    key_by_field = dict(keys)
+    if not key_by_field:
         return
-    email_key, external_id = wanted.get("email"), wanted.get("external_id")
-    if found := _find_holder(session, tenant.partner_id, email_key, external_id, but=tenant.id):
-        raise make_conflict(*found)
+    email_key, external_id = key_by_field.get("email"), key_by_field.get("external_id")
+    if conflict := _find_holder(session, tenant.partner_id, email_key, external_id, but=tenant.id):
+        raise make_conflict(*conflict)
 
 
 def _find_holder(
     session: Session, partner: str, email_key: str | None, external_id: str | None, but: str = ""
 ) -> tuple[str, str] | None:
-    """Which field is taken, and by whom; the email's holder before the external id's."""
-    wanted = {"partner_id": partner, "email_key": email_key, "external_id": external_id}
-    held = session.run(session.storage.once(TenantSQL).holders, wanted).fetchall()
-    found = sorted((key != email_key, holder) for holder, key in held if holder != but)
-    return ("external_id" if found[0][0] else "email", found[0][1]) if found else None
+    """Return the field that is taken and the id of its holder: the email's before the external id's. None if free."""
+    values = {"partner_id": partner, "email_key": email_key, "external_id": external_id}
+    rows = session.run(session.storage.once(TenantSQL).holders, values).fetchall()
+    conflicts = sorted((key != email_key, holder) for holder, key in rows if holder != but)
+    return ("external_id" if conflicts[0][0] else "email", conflicts[0][1]) if conflicts else None

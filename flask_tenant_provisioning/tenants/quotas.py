@@ -1,11 +1,11 @@
-"""Tenant quotas of the installation and of each partner: exact under any number of writers, free where there is none.
+"""Tenant quotas of the installation and of each partner: exact with concurrent writers, and without cost if unused.
 
-An installation with a quota keeps a counter row, and so does each partner with one: every create and delete changes
-them inside its own transaction. Without a quota there is no counter, so a process recounts before it first enforces
-one. A partner without a quota keeps none either; see `set_partner_quota`.
+There is one counter row for the installation's quota and one for each partner with a quota. Every create and delete
+updates them in its own transaction. Without a quota there is no counter. A process therefore recounts the installation
+before it first enforces a licence's quota; for partners, see `set_partner_quota`.
 
-A transaction that creates thousands of tenants would lock the counters for as long as it lasts. It therefore reserves
-places in a short transaction before, and settles the reservation with its last statement.
+A transaction that creates thousands of tenants would keep the counters locked until it ends. It therefore reserves
+places in a short transaction first, and settles the reservation with its last statement.
 """
 
 from __future__ import annotations
@@ -40,13 +40,16 @@ from ..partners.actions import UPDATE_OPERATION
 from ..partners.cache import get_partner_cache
 from .plans import require_plan_allowed
 
-#: How much longer than processes remember a partner its new counter is not believed, in seconds: what they began while
-#: they knew of no limit has ended by then.
+#: Seconds after the partner cache has expired during which a new counter is still recounted: requests that began
+#: without knowing of the quota have ended by then.
 SETTLING_SECONDS = 60.0
 
 
 def usage_table(metadata: MetaData) -> Table:
-    """One counter a scope; `most` is its partner's limit, and until `doubtful_until` some may not have counted."""
+    """Build the table of counters, one row per scope.
+
+    `most` is the partner's quota. Until `doubtful_until` some processes may not yet update the counter.
+    """
     return Table(
         name_table(metadata, "usage"),
         metadata,
@@ -62,61 +65,63 @@ def usage_table(metadata: MetaData) -> Table:
 
 @dataclasses.dataclass(eq=False)
 class Allowance:
-    """What lets a tenant come into being: a licence in force, and room under every limit.
+    """The conditions for a new tenant: a valid licence, an allowed plan, and a free place under every quota.
 
-    `plans_of` is the partner whose allowed plans are to be asked for; None where any will do. `room`, where it is
-    given, is what was reserved under the limits, and then stands for them.
+    `partner_with_plans` is the partner whose allowed plans are checked, None if all plans are allowed. `places` are
+    places that were reserved before; if they are given, they are used in place of the quotas.
     """
 
     license: LicenseSource
-    limits: tuple[Quota, ...]
-    plans_of: str | None = None
-    room: RemainingPlaces | None = None
+    quotas: tuple[Quota, ...]
+    partner_with_plans: str | None = None
+    places: RemainingPlaces | None = None
 
-    def within(self, partner: str) -> Allowance:
-        """The same for a tenant of `partner`, of which it is not known whether it has a limit."""
-        return Allowance(self.license, (*self.limits, Quota(partner)), partner)
+    @property
+    def is_unlimited(self) -> bool:
+        """True if neither a quota nor the partner's allowed plans restrict new tenants."""
+        return not (self.quotas or self.partner_with_plans)
 
-    def take(self, session: Session, plan: str | None = None) -> None:
-        """Count one tenant more, on `plan`.
+    def for_partner(self, partner: str) -> Allowance:
+        """Return the allowance for a tenant of `partner`, whether or not the partner has a quota."""
+        return Allowance(self.license, (*self.quotas, Quota(partner)), partner)
 
-        Raises `LicenseExpired`, `PlanNotAllowed`, or `QuotaExceeded` at a limit.
-        """
+    def consume(self, session: Session, plan: str | None = None) -> None:
+        """Use the allowance for one tenant on `plan`. Raises `LicenseExpired`, `PlanNotAllowed` or `QuotaExceeded`."""
         self.license.require_provisioning()
-        if self.plans_of is not None:
-            require_plan_allowed(session, self.plans_of, plan)
-        if self.room is not None:
-            self.room.require()
-            self.room.take()
+        if self.partner_with_plans is not None:
+            require_plan_allowed(session, self.partner_with_plans, plan)
+        if self.places is not None:
+            self.places.require_place()
+            self.places.use()
             return
-        for limit in self.limits:
-            consume_quota(session, limit)
+        for quota in self.quotas:
+            consume_quota(session, quota)
 
 
 def resolve_allowance(mount: Mount, partner: str | None = None) -> Allowance:
-    """What the licence allows at this moment, and what `partner` may have as far as this process knows.
+    """Return the allowance of the licence and, if given, of `partner` as cached in this process.
 
-    The licence's counter is made true first, once a process and licence; and the partner is registered, so that nobody
-    has tenants whom no list shows.
+    Recounts the installation first, once per process and licence, and registers the partner if it is new, so that
+    every tenant belongs to a listed partner.
     """
-    found = _resolve_license_allowance(mount.storage, mount.license)
+    allowance = _resolve_license_allowance(mount.storage, mount.license)
     if partner is None:
-        return found
-    known = get_partner_cache(mount).named(partner)
-    limits = found.limits if known.max_tenants is None else (*found.limits, Quota(known.partner_id))
-    return Allowance(found.license, limits, None if known.allowed_plans is None else known.partner_id)
+        return allowance
+    cached = get_partner_cache(mount).get_or_register(partner)
+    quotas = allowance.quotas if cached.max_tenants is None else (*allowance.quotas, Quota(cached.partner_id))
+    return Allowance(allowance.license, quotas, None if cached.allowed_plans is None else cached.partner_id)
 
 
 def release_quota(session: Session, partner: str, count: int = 1) -> None:
-    """Count so many tenants of `partner` less, where somebody counts."""
+    """Subtract `count` tenants of `partner` from the counters that exist."""
     rows = [{"scope": scope, "less": count} for scope in (INSTALLATION, partner)]
     session.run_many(session.storage.once(QuotaSQL).release, rows)
 
 
 def transfer_quota(session: Session, giver: str, receiver: str) -> None:
-    """Count a tenant of `giver` as one of `receiver`. Raises `QuotaExceeded` at the receiver's limit.
+    """Count a tenant of `giver` as one of `receiver`. Raises `QuotaExceeded` if the receiver's quota is used up.
 
-    Counters are locked in the order of their scopes, as everywhere.
+    Counters are locked in the order of their scopes, as everywhere, to avoid deadlocks.
     """
     sql = session.storage.once(QuotaSQL)
     for scope in sorted((giver, receiver)):
@@ -126,110 +131,110 @@ def transfer_quota(session: Session, giver: str, receiver: str) -> None:
             session.run(sql.release, {"scope": giver, "less": 1})
 
 
-def set_partner_quota(session: Session, partner: str, most: int | None, memory: float) -> None:
-    """Let a partner have `most` tenants, None being any number, in the transaction in which its row says so too.
+def set_partner_quota(session: Session, partner: str, limit: int | None, memory: float) -> None:
+    """Set a partner's quota to `limit` tenants, None for no quota, in the transaction that updates the partner.
 
-    Who creates for it without counting, since it remembers for `memory` seconds that there was no limit, is found by
-    those who count: until all know of it, they lock the counter's row and count the tenants, each anew.
+    Other processes cache for `memory` seconds that there was no quota, and create tenants without counting them. Until
+    that time is over, each check locks the counter's row and recounts the tenants.
     """
     sql = session.storage.once(QuotaSQL)
-    if most is None:
-        session.run(sql.unlimit, {"scope": partner})
-        session.run(sql.forget_limit, {"scope": partner})
+    if limit is None:
+        session.run(sql.delete_counter, {"scope": partner})
+        session.run(sql.clear_quota, {"scope": partner})
         return
     until = format_instant(session.storage.clock() + memory + SETTLING_SECONDS)
-    session.run(sql.limit, {"scope": partner, "limit": most, "none": 0, "until": until})
+    session.run(sql.set_quota, {"scope": partner, "limit": limit, "none": 0, "until": until})
 
 
 def _resolve_license_allowance(storage: Storage, license: LicenseSource) -> Allowance:
-    most = license.max_tenants
-    if most is None:
+    limit = license.max_tenants
+    if limit is None:
         return Allowance(license, ())
     sql, generation = storage.once(QuotaSQL), license.generation
-    if sql.counted.get(INSTALLATION) != generation:
+    if sql.verified_generations.get(INSTALLATION) != generation:
         storage.transaction(recount_installation)
-        sql.counted[INSTALLATION] = generation
-    return Allowance(license, (Quota(INSTALLATION, most),))
+        sql.verified_generations[INSTALLATION] = generation
+    return Allowance(license, (Quota(INSTALLATION, limit),))
 
 
-#: The scope of the whole installation; other scopes are partners, none of which is called so.
+#: The scope of the whole installation. All other scopes are partner ids, which are never empty.
 INSTALLATION = ""
 
 
 class Quota(NamedTuple):
-    """At most `most` living tenants in `scope`; where that is None, as many as the counter's row says."""
+    """At most `limit` living tenants in `scope`; None means the quota stored in the counter's row."""
 
     scope: str
-    most: int | None = None
+    limit: int | None = None
 
-    def exceeded(self, most: int) -> QuotaExceeded:
-        """The problem of whoever finds no room under `most`."""
+    def make_problem(self, limit: int) -> QuotaExceeded:
+        """Build the problem for a quota of `limit` that is used up."""
         if self.scope == INSTALLATION:
-            return QuotaExceeded(f"The limit of {most} tenants is reached.", limit=most)
-        detail = f"The partner's limit of {most} tenants is reached."
-        return QuotaExceeded(detail, limit=most, partner=self.scope)
+            return QuotaExceeded(f"The limit of {limit} tenants is reached.", limit=limit)
+        detail = f"The partner's limit of {limit} tenants is reached."
+        return QuotaExceeded(detail, limit=limit, partner=self.scope)
 
 
 class QuotaCounter(NamedTuple):
-    """The tenants that count, the places that are `reserved` besides, and the most tenants that there may be."""
+    """The state of a counter: existing tenants, reserved places, and the quota."""
 
     tenants: int
     reserved: int
-    most: int
+    limit: int
 
     @property
     def free(self) -> int:
-        """Return how many places are neither taken nor reserved."""
-        return max(0, self.most - self.tenants - self.reserved)
+        """The number of places that are neither used nor reserved."""
+        return max(0, self.limit - self.tenants - self.reserved)
 
 
-def consume_quota(session: Session, limit: Quota) -> None:
-    """Count one tenant more. Raises `QuotaExceeded` at the limit."""
+def consume_quota(session: Session, quota: Quota) -> None:
+    """Count one more tenant. Raises `QuotaExceeded` if the quota is used up."""
     sql = session.storage.once(QuotaSQL)
-    if session.run(sql.take, {"scope": limit.scope, "most": limit.most}).rowcount == 1:
+    if session.run(sql.consume, {"scope": quota.scope, "most": quota.limit}).rowcount == 1:
         return
-    counter = lock_counter(session, limit)
+    counter = lock_counter(session, quota)
     if counter is None:
         return
     if not counter.free:
-        raise limit.exceeded(counter.most)
-    session.run(sql.add, {"scope": limit.scope, "more": 1})
+        raise quota.make_problem(counter.limit)
+    session.run(sql.increase, {"scope": quota.scope, "more": 1})
 
 
 def recount_installation(session: Session) -> None:
-    """Lock the counter's row, then count: whoever creates or deletes under a limit waits for that lock."""
+    """Lock the installation's counter, then recount it. Creates and deletes under a quota wait for the lock."""
     sql = session.storage.once(QuotaSQL)
-    session.run(sql.open, {"scope": INSTALLATION, "none": 0})
-    session.run(sql.count, {"scope": INSTALLATION})
+    session.run(sql.create_counter, {"scope": INSTALLATION, "none": 0})
+    session.run(sql.recount, {"scope": INSTALLATION})
 
 
-def lock_counter(session: Session, limit: Quota) -> QuotaCounter | None:
-    """The counter, locked until the transaction ends; None where there is no limit."""
+def lock_counter(session: Session, quota: Quota) -> QuotaCounter | None:
+    """Lock a counter until the transaction ends and return it; None if there is no quota."""
     sql = session.storage.once(QuotaSQL)
-    row = session.run(sql.lock, {"scope": limit.scope, "most": limit.most}).fetchone()
+    row = session.run(sql.lock, {"scope": quota.scope, "most": quota.limit}).fetchone()
     if row is None:
-        return None if limit.most is None else QuotaCounter(limit.most, 0, limit.most)
+        return None if quota.limit is None else QuotaCounter(quota.limit, 0, quota.limit)
     tenants, reserved, most, doubtful_until = row
     if most is None:
         return None
     if doubtful_until is not None:
-        tenants = _recount_partner(session, limit.scope, doubtful_until)
+        tenants = _recount_partner(session, quota.scope, doubtful_until)
     return QuotaCounter(tenants, reserved, most)
 
 
 def _recount_partner(session: Session, partner: str, doubtful_until: str) -> int:
-    """The number of a partner's tenants, counted anew; believed from now on where all know of its limit by now."""
+    """Recount a partner's tenants and store the number. Clear `doubtful_until` once it has passed."""
     sql = session.storage.once(QuotaSQL)
     (tenants,) = session.run(sql.living, {"scope": partner}).fetchone()
     until = doubtful_until if format_instant(session.storage.clock()) < doubtful_until else None
-    session.run(sql.correct, {"scope": partner, "tenants": tenants, "until": until})
+    session.run(sql.confirm, {"scope": partner, "tenants": tenants, "until": until})
     return int(tenants)
 
 
 class QuotaSQL(SQL):
-    """The statements of this storage, and which counters this process has verified, under which licence.
+    """The statements about quotas, compiled once per storage, and the counters that this process has verified.
 
-    `scope` is whose counter is meant, `most` a limit that counts before the one in its row.
+    In the statements, `scope` names the counter; `most` is a quota that takes precedence over the one in its row.
     """
 
     def __init__(self, storage: Storage) -> None:
@@ -243,114 +248,116 @@ class QuotaSQL(SQL):
         insert = self._insert(usage)
         none = bindparam("none", type_=BigInteger)
         until, limit = bindparam("until", type_=u.doubtful_until.type), bindparam("limit", type_=BigInteger)
-        self.open = self._compile(_update_on_conflict(insert.values(partner_id=scope, tenants=none), tenants=u.tenants))
-        self.count = self._compile(mine.values(tenants=living.scalar_subquery()))
+        self.create_counter = self._compile(
+            _update_on_conflict(insert.values(partner_id=scope, tenants=none), tenants=u.tenants)
+        )
+        self.recount = self._compile(mine.values(tenants=living.scalar_subquery()))
         new = insert.values(partner_id=scope, tenants=none, most=limit, doubtful_until=until)
         later = case((u.most.is_(None), until), else_=u.doubtful_until)
-        self.limit = self._compile(_update_on_conflict(new, most=limit, doubtful_until=later))
-        self.unlimit = self._compile(usage.delete().where(u.partner_id == scope, u.reserved == 0))
-        self.forget_limit = self._compile(mine.values(most=null(), doubtful_until=null()))
+        self.set_quota = self._compile(_update_on_conflict(new, most=limit, doubtful_until=later))
+        self.delete_counter = self._compile(usage.delete().where(u.partner_id == scope, u.reserved == 0))
+        self.clear_quota = self._compile(mine.values(most=null(), doubtful_until=null()))
         room = mine.where(u.tenants + u.reserved < most, u.doubtful_until.is_(None))
-        self.take = self._compile(room.values(tenants=u.tenants + 1))
-        self.add = self._compile(mine.values(tenants=u.tenants + more))
+        self.consume = self._compile(room.values(tenants=u.tenants + 1))
+        self.increase = self._compile(mine.values(tenants=u.tenants + more))
         self.release = self._compile(mine.values(tenants=_at_least_zero(u.tenants - less)))
         places = bindparam("places", type_=BigInteger)
         counts = {"tenants": _at_least_zero(u.tenants + more), "reserved": _at_least_zero(u.reserved + places)}
         self.settle = self._compile(mine.values(counts))
-        found = select(u.tenants, u.reserved, most, u.doubtful_until).where(u.partner_id == scope)
-        self.lock = self._compile(found.with_for_update())
+        counter = select(u.tenants, u.reserved, most, u.doubtful_until).where(u.partner_id == scope)
+        self.lock = self._compile(counter.with_for_update())
         self.living = self._compile(living.where(tenants.c.partner_id == scope))
         counted = bindparam("tenants", type_=BigInteger)
-        self.correct = self._compile(mine.values(tenants=counted, doubtful_until=until))
-        self.counted: dict[str, int] = {}
+        self.confirm = self._compile(mine.values(tenants=counted, doubtful_until=until))
+        self.verified_generations: dict[str, int] = {}
 
 
 def _at_least_zero(count: Any) -> Any:
-    """The count; 0 where it is below."""
+    """Return an expression for the count, or 0 if it is negative."""
     return case((count > 0, count), else_=literal(0, BigInteger))
 
 
 def _update_on_conflict(insert: Any, **values: Any) -> Any:
-    """The same where there is such a row, which then gets these values, and is locked."""
+    """Make an INSERT set these values, and lock the row, if the scope has a row already."""
     return insert.on_conflict_do_update(index_elements=["partner_id"], set_=values)
 
 
 class TooFewPlaces(Exception):
-    """More tenants were to be made than places were asked for: the caller reserves more and begins again."""
+    """More tenants are to be created than places were reserved: the caller reserves more and starts over."""
 
 
 class RemainingPlaces:
-    """Places that are left for new tenants; None where there is no limit. `problem` is what the next one meets."""
+    """Places left for new tenants, None if unlimited. `problem` is raised once they are used up."""
 
     def __init__(self, left: int | None = None, problem: QuotaExceeded | None = None) -> None:
         self.left, self.problem = left, problem
 
-    def require(self) -> None:
-        """Raise `QuotaExceeded` where no place is left; `TooFewPlaces` where more may be had."""
+    def require_place(self) -> None:
+        """Raise `QuotaExceeded` if no place is left, `TooFewPlaces` if more can be reserved."""
         if self.left == 0:
             raise self.problem or TooFewPlaces
 
-    def take(self, count: int = 1) -> None:
-        """Take so many places, which must be there."""
+    def use(self, count: int = 1) -> None:
+        """Use `count` places, which must be left."""
         if self.left is not None:
             self.left -= count
 
 
 class ReservedPlaces(NamedTuple):
-    """Numbers of reserved places under each limit: the same under both, or 0 where nothing is counted."""
+    """Numbers of reserved places under the installation's and the partner's quota; 0 where there is no quota."""
 
     license: int = 0
     partner: int = 0
 
 
 class FreePlaces(NamedTuple):
-    """The places that are free under all limits: `granted` of them, counted `under` these scopes.
+    """The number of places free under all quotas (`granted`), and the scopes that count them (`scopes`).
 
-    `problem` is what a tenant beyond them meets; None where as many are granted as were wanted. `is_contended` says
-    that others have reserved places under a limit that was met, and may yet give some back.
+    `problem` is raised for a tenant beyond them; None if all requested places are granted. `is_contended` is true if
+    other transactions hold reservations under an exhausted quota and may give some back.
     """
 
     granted: int
-    under: frozenset[str] = frozenset()
+    scopes: frozenset[str] = frozenset()
     problem: QuotaExceeded | None = None
     is_contended: bool = False
 
 
-def find_free_places(session: Session, limits: Iterable[Quota], wanted: int) -> FreePlaces:
-    """Up to `wanted` places, as many as are free under all `limits`.
+def find_free_places(session: Session, quotas: Iterable[Quota], count: int) -> FreePlaces:
+    """Find up to `count` places that are free under all `quotas`.
 
-    The counters stay locked until the transaction ends, which is to be soon.
+    The counters stay locked until the transaction ends, so it has to be short.
     """
-    found = FreePlaces(wanted)
-    for limit in limits:
-        counter = lock_counter(session, limit)
+    places = FreePlaces(count)
+    for quota in quotas:
+        counter = lock_counter(session, quota)
         if counter is None:
             continue
-        found = found._replace(under=found.under | {limit.scope})
-        if counter.free < found.granted:
-            is_contended = found.is_contended or counter.reserved > 0
-            problem = limit.exceeded(counter.most)
-            found = found._replace(granted=counter.free, problem=problem, is_contended=is_contended)
-    return found
+        places = places._replace(scopes=places.scopes | {quota.scope})
+        if counter.free < places.granted:
+            is_contended = places.is_contended or counter.reserved > 0
+            problem = quota.make_problem(counter.limit)
+            places = places._replace(granted=counter.free, problem=problem, is_contended=is_contended)
+    return places
 
 
-def reserve_places(session: Session, partner: str, found: FreePlaces) -> ReservedPlaces:
-    """Reserve the places that `look` has found in this transaction."""
-    places = ReservedPlaces(found.granted * (INSTALLATION in found.under), found.granted * (partner in found.under))
+def reserve_places(session: Session, partner: str, free: FreePlaces) -> ReservedPlaces:
+    """Reserve the places that `find_free_places` found in this transaction."""
+    places = ReservedPlaces(free.granted * (INSTALLATION in free.scopes), free.granted * (partner in free.scopes))
     _change_counters(session, partner, places, 0)
     return places
 
 
 def settle_reservation(session: Session, partner: str, places: ReservedPlaces, more: int) -> None:
-    """Give back reserved places, and count so many tenants of `partner` `more`, or less; the last that is done.
+    """Give back reserved places and add `more` tenants of `partner`, which may be negative. The last statement to run.
 
-    It counts where there is a counter, also where there was none when the places were reserved.
+    A counter that was created since the reservation is updated too.
     """
     _change_counters(session, partner, ReservedPlaces(-places.license, -places.partner), more)
 
 
 def _change_counters(session: Session, partner: str, places: ReservedPlaces, more: int) -> None:
-    """Change the counters, everybody's before the partner's, as all do."""
+    """Update the counters: the installation's before the partner's, in the order used everywhere."""
     scopes = zip((INSTALLATION, partner), places, strict=True)
     rows = [{"scope": scope, "places": count, "more": more} for scope, count in scopes if count or more]
     if rows:
@@ -358,24 +365,24 @@ def _change_counters(session: Session, partner: str, places: ReservedPlaces, mor
 
 
 class QuotaListener:
-    """What one mount does about limits when a partner changes; processes remember partners for `memory` seconds."""
+    """Updates a partner's counter when its quota changes; processes cache partners for `memory` seconds."""
 
     def __init__(self, memory: float) -> None:
         self._memory = memory
 
     def concerns(self, operation: str, tenant: Any = None) -> bool:
-        """Whether something happens with `operation`."""
+        """Return whether `operation` is the update of a partner."""
         return operation == UPDATE_OPERATION
 
     def defers(self, session: Session, operation: str, tenant: Any) -> bool:
-        """A limit ends with its transaction."""
+        """Return False: the counter is updated within the transaction."""
         return False
 
     def require_ready(self, session: Session, operation: str, tenant: Any) -> None:
-        """No work on limits is under way."""
+        """Do nothing: quotas have no work in progress."""
 
     def __call__(self, session: Session, change: Any) -> None:
-        """Count from now on, by another limit, or no more."""
+        """Set the partner's quota if `max_tenants` has changed."""
         if change.operation != UPDATE_OPERATION:
             return
         before = change.before.max_tenants if change.before else None

@@ -76,8 +76,8 @@ EXTERNAL_ID_PATH = "/tenants/by-external-id/<path:external_id>"
 )
 def create_tenant(call: Request) -> Response:
     """Create a tenant."""
-    mount, asked, body = call.mount, call.asked(create_query()), call.body(JSON)
-    partner, values = call.partner(asked), validate_tenant(mount, body)
+    mount, query, body = call.mount, call.asked(create_query()), call.body(JSON)
+    partner, values = call.partner(query), validate_tenant(mount, body)
     allowance = quotas.resolve_allowance(mount, partner)
     work = partial(actions.create, actor=call.actor(), partner=partner, values=values, allowance=allowance)
     return execute(
@@ -85,8 +85,8 @@ def create_tenant(call: Request) -> Response:
         work,
         partial(render_created_tenant, call),
         body=body,
-        validate_only=asked["validate_only"],
-        alone=not (allowance.limits or allowance.plans_of or mount.storage.reacts("tenant.create")),
+        validate_only=query["validate_only"],
+        alone=allowance.is_unlimited and not mount.storage.reacts("tenant.create"),
     )
 
 
@@ -99,13 +99,13 @@ def create_tenant(call: Request) -> Response:
     problems=(InvalidParameter, InvalidCursor),
 )
 def list_tenants(call: Request) -> Response:
-    """List tenants, a page at a time: follow `next` until it is null. `partner` may be one below the caller's."""
-    asked = call.asked(list_query(call.mount), make_descendant_check(call))
-    partner = asked.get("partner", partner_scope(call))
-    question = listing.make_cursor_scope(partner, asked)
-    after = open_cursor(call, asked, question)
-    items, end = call.mount.storage.read(partial(listing.load_page, partner=partner, asked=asked, place=after))
-    return render_page(call, items, end, question)
+    """List tenants, one page at a time: follow `next` until it is null. `partner` may be one below the caller's."""
+    query = call.asked(list_query(call.mount), make_descendant_check(call))
+    partner = query.get("partner", partner_scope(call))
+    cursor_scope = listing.make_cursor_scope(partner, query)
+    after = open_cursor(call, query, cursor_scope)
+    items, end = call.mount.storage.read(partial(listing.load_page, partner=partner, query=query, place=after))
+    return render_page(call, items, end, cursor_scope)
 
 
 @routes.add(
@@ -117,15 +117,15 @@ def list_tenants(call: Request) -> Response:
     problems=(InvalidParameter, TenantNotFound),
 )
 def read_tenant(call: Request, tenant_id: str) -> Response:
-    """Read a tenant; of a partner below the caller's, where `partner` names it."""
+    """Read a tenant. `partner` may name a partner below the caller's."""
     partner = call.asked(read_query(), make_descendant_check(call)).get("partner", partner_scope(call))
-    found = call.mount.storage.read(
+    tenant = call.mount.storage.read(
         partial(mutations.load_tenant, partner=partner, tenant_id=parse_tenant_id(tenant_id))
     )
-    answer = render_tenant(call, found)
-    if is_not_modified(found.version):
-        return Response(status=304, headers=answer.headers)
-    return call.answer(answer.document, answer.headers)
+    result = render_tenant(call, tenant)
+    if is_not_modified(tenant.version):
+        return Response(status=304, headers=result.headers)
+    return call.answer(result.document, result.headers)
 
 
 @routes.add(
@@ -149,8 +149,8 @@ def read_tenant(call: Request, tenant_id: str) -> Response:
 )
 def patch_tenant(call: Request, tenant_id: str) -> Response:
     """Change some fields of a tenant (RFC 7396)."""
-    asked, body = call.asked(write_query()), call.body(MERGE_PATCH, JSON)
-    return _update(call, tenant_id, validate_patch(call.mount, body), body, asked["validate_only"])
+    query, body = call.asked(write_query()), call.body(MERGE_PATCH, JSON)
+    return _update(call, tenant_id, validate_patch(call.mount, body), body, query["validate_only"])
 
 
 @routes.add(
@@ -165,9 +165,9 @@ def patch_tenant(call: Request, tenant_id: str) -> Response:
 )
 def replace_tenant(call: Request, tenant_id: str) -> Response:
     """Replace every writable field of a tenant."""
-    asked, body = call.asked(write_query()), call.body(JSON)
+    query, body = call.asked(write_query()), call.body(JSON)
     values = validate_tenant(call.mount, body)
-    return _update(call, tenant_id, lambda _tenant: {**actions.EMPTY_VALUES, **values}, body, asked["validate_only"])
+    return _update(call, tenant_id, lambda _tenant: {**actions.EMPTY_VALUES, **values}, body, query["validate_only"])
 
 
 @routes.add(
@@ -191,23 +191,23 @@ def replace_tenant(call: Request, tenant_id: str) -> Response:
     hooks=("tenant.create", "tenant.update"),
 )
 def upsert_tenant(call: Request, external_id: str) -> Response:
-    """Bring the tenant with this external id to what the body says, creating it where there is none."""
-    mount, asked, body = call.mount, call.asked(create_query()), call.body(JSON)
-    partner, values = call.partner(asked), validate_upsert(mount, parse_external_id(external_id), body)
+    """Replace the tenant with this external id, or create it if there is none."""
+    mount, query, body = call.mount, call.asked(create_query()), call.body(JSON)
+    partner, values = call.partner(query), validate_upsert(mount, parse_external_id(external_id), body)
     work = partial(
         actions.upsert,
         actor=call.actor(),
         partner=partner,
         values=values,
         allowance=quotas.resolve_allowance(mount, partner),
-        expected=make_precondition_check(call),
+        check_version=make_precondition_check(call),
     )
 
-    def answer(found: tuple[Tenant, bool]) -> Result:
-        tenant, new = found
-        return render_created_tenant(call, tenant) if new else render_tenant(call, tenant)
+    def render(upserted: tuple[Tenant, bool]) -> Result:
+        tenant, is_created = upserted
+        return render_created_tenant(call, tenant) if is_created else render_tenant(call, tenant)
 
-    return execute(call, work, answer, body=body, validate_only=asked["validate_only"])
+    return execute(call, work, render, body=body, validate_only=query["validate_only"])
 
 
 def _update(
@@ -217,10 +217,7 @@ def _update(
     return execute(call, work, partial(render_tenant, call), body=body, validate_only=validate_only)
 
 
-lifecycle_routes = Routes()
-
-
-@lifecycle_routes.add(
+@routes.add(
     "DELETE",
     TENANT_PATH,
     permissions=("tenant:delete",),
@@ -232,29 +229,29 @@ lifecycle_routes = Routes()
 def delete_tenant(call: Request, tenant_id: str) -> Response:
     """Delete a tenant. It can be read and restored until `purge_at`, unless `purge=true` (needs `tenant:purge`).
 
-    A tenant that is purged is gone at once: 204. Where the application has work to do before, it is gone for everybody,
-    and `Location` shows how far that work has come: 202.
+    A purge returns 204 once the tenant is removed. If the application has to clean up first, it returns 202: the tenant
+    can no longer be read, and `Location` shows the progress.
     """
-    asked = call.asked(delete_query())
-    if asked["purge"]:
-        return _purge(call, tenant_id, asked["validate_only"])
+    query = call.asked(delete_query())
+    if query["purge"]:
+        return _purge(call, tenant_id, query["validate_only"])
     days = call.mount.settings.retention_days
     work = partial(lifecycle.delete, actor=call.actor(), target=make_target(call, tenant_id), retention_days=days)
-    return execute(call, work, partial(render_tenant, call), validate_only=asked["validate_only"])
+    return execute(call, work, partial(render_tenant, call), validate_only=query["validate_only"])
 
 
 def _purge(call: Request, tenant_id: str, validate_only: bool) -> Response:
     call.require("tenant:purge")
     work = partial(lifecycle.purge, actor=call.actor(), target=make_target(call, tenant_id))
 
-    def answer(gone: bool) -> Result:
-        where = f"{call.mount.base()}/tenants/{parse_tenant_id(tenant_id)}/provisioning"
-        return Result(204, None, {}) if gone else Result(202, None, {"Location": where, "Retry-After": "1"})
+    def render(is_removed: bool) -> Result:
+        location = f"{call.mount.base()}/tenants/{parse_tenant_id(tenant_id)}/provisioning"
+        return Result(204, None, {}) if is_removed else Result(202, None, {"Location": location, "Retry-After": "1"})
 
-    return execute(call, work, answer, validate_only=validate_only)
+    return execute(call, work, render, validate_only=validate_only)
 
 
-@lifecycle_routes.add(
+@routes.add(
     "POST",
     f"{TENANT_PATH}/restore",
     permissions=("tenant:delete",),
@@ -264,13 +261,13 @@ def _purge(call: Request, tenant_id: str, validate_only: bool) -> Response:
     hooks=("tenant.restore",),
 )
 def restore_tenant(call: Request, tenant_id: str) -> Response:
-    """Restore a deleted tenant to the status that it had."""
-    asked, allowance = call.asked(write_query()), quotas.resolve_allowance(call.mount)
+    """Restore a deleted tenant to its previous status."""
+    query, allowance = call.asked(write_query()), quotas.resolve_allowance(call.mount)
     work = partial(lifecycle.restore, actor=call.actor(), target=make_target(call, tenant_id), allowance=allowance)
-    return execute(call, work, partial(render_tenant, call), validate_only=asked["validate_only"])
+    return execute(call, work, partial(render_tenant, call), validate_only=query["validate_only"])
 
 
-@lifecycle_routes.add(
+@routes.add(
     "POST",
     f"{TENANT_PATH}/suspend",
     permissions=("tenant:update",),
@@ -283,13 +280,13 @@ def restore_tenant(call: Request, tenant_id: str) -> Response:
 )
 def suspend_tenant(call: Request, tenant_id: str) -> Response:
     """Suspend an active tenant."""
-    asked, body = call.asked(write_query()), call.optional_body(JSON)
+    query, body = call.asked(write_query()), call.optional_body(JSON)
     reason = load(suspension_input(), body).get("reason")
     work = partial(lifecycle.suspend, actor=call.actor(), target=make_target(call, tenant_id), reason=reason)
-    return execute(call, work, partial(render_tenant, call), body=body, validate_only=asked["validate_only"])
+    return execute(call, work, partial(render_tenant, call), body=body, validate_only=query["validate_only"])
 
 
-@lifecycle_routes.add(
+@routes.add(
     "POST",
     f"{TENANT_PATH}/reactivate",
     permissions=("tenant:update",),
@@ -299,13 +296,13 @@ def suspend_tenant(call: Request, tenant_id: str) -> Response:
     hooks=("tenant.reactivate",),
 )
 def reactivate_tenant(call: Request, tenant_id: str) -> Response:
-    """Make a suspended tenant active again."""
-    asked = call.asked(write_query())
+    """Reactivate a suspended tenant."""
+    query = call.asked(write_query())
     work = partial(lifecycle.reactivate, actor=call.actor(), target=make_target(call, tenant_id))
-    return execute(call, work, partial(render_tenant, call), validate_only=asked["validate_only"])
+    return execute(call, work, partial(render_tenant, call), validate_only=query["validate_only"])
 
 
-@lifecycle_routes.add(
+@routes.add(
     "POST",
     f"{TENANT_PATH}/move",
     permissions=("partner:manage",),
@@ -324,36 +321,36 @@ def reactivate_tenant(call: Request, tenant_id: str) -> Response:
     hooks=("tenant.move",),
 )
 def move_tenant(call: Request, tenant_id: str) -> Response:
-    """Move a tenant to another partner, who may have it. Both learn of it by an event `tenant.moved`."""
+    """Move a tenant to another partner. Both partners receive a `tenant.moved` event."""
     call.require_administrator("Only an administrator may move a tenant.")
-    asked, body = call.asked(write_query()), call.body(JSON)
+    query, body = call.asked(write_query()), call.body(JSON)
     partner = load(move_input(), body)["partner"]
     work = partial(move, actor=call.actor(), target=make_target(call, tenant_id), partner=partner)
-    return execute(call, work, partial(render_tenant, call), body=body, validate_only=asked["validate_only"])
+    return execute(call, work, partial(render_tenant, call), body=body, validate_only=query["validate_only"])
 
 
 def parse_tenant_id(tenant_id: str) -> str:
-    """A tenant's id in its canonical form. Raises `TenantNotFound` for what cannot be one."""
+    """Return a tenant's id in its canonical form. Raises `TenantNotFound` if it is not a UUID."""
     return parse_id(tenant_id, TenantNotFound)
 
 
 def parse_external_id(external_id: str) -> str:
-    """The external id in the path. Raises `InvalidInput` where the path is no UTF-8."""
+    """Return the external id in the path. Raises `InvalidInput` if the path is not UTF-8."""
     if not is_path_utf8():
         raise make_invalid_input([make_entry(INVALID_UTF8, "external_id")])
     return external_id
 
 
 def make_target(call: Request, tenant_id: str) -> Target:
-    """The tenant that this write means, and the version that it expects."""
+    """Return the tenant that the request addresses, with the check of its precondition headers."""
     return Target(partner_scope(call), parse_tenant_id(tenant_id), make_precondition_check(call))
 
 
 def render_tenant(call: Request, tenant: Tenant, status: int = 200, **headers: str) -> Result:
-    """The answer that shows a tenant."""
+    """Build the result with a tenant's document and ETag."""
     return Result(status, tenant.document(call.mount.hooks.fields), {"ETag": format_etag(tenant.version), **headers})
 
 
 def render_created_tenant(call: Request, tenant: Tenant) -> Result:
-    """The answer that shows a new tenant and says where it is."""
+    """Build the 201 result with a new tenant's document, ETag and Location."""
     return render_tenant(call, tenant, 201, Location=f"{call.mount.base()}/tenants/{tenant.id}")

@@ -1,4 +1,4 @@
-"""The documents that clients send and read, the query parameters, and the validation of both."""
+"""The request and response bodies of tenants, the query parameters, and the validation of both."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from .models import STATUSES, Tenant
 
 
 class TenantSchema(StrictSchema):
-    """A tenant. The `dump_only` fields are the server's; a client that sends one is refused."""
+    """A tenant. A client must not send the `dump_only` fields, which the server sets."""
 
     tenant = fields.UUID(dump_only=True)
     partner = fields.String(dump_only=True)
@@ -54,7 +54,7 @@ class TenantSchema(StrictSchema):
 
     @post_load
     def add_keys(self, values: dict[str, Any], **_options: Any) -> dict[str, Any]:
-        """Add what the values are compared by."""
+        """Add the comparison keys of the name and the email, and turn null metadata into an empty object."""
         if "email" in values:
             values["email_key"] = make_email_key(values["email"])
         if "client_name" in values:
@@ -65,7 +65,7 @@ class TenantSchema(StrictSchema):
 
 
 def tenant_input(api: Api) -> TenantSchema:
-    """The schema for what clients of this host send; made once."""
+    """Return the schema of tenants that clients of this host send; built once per mount."""
     return api.once(_make_tenant_schema)
 
 
@@ -78,13 +78,13 @@ def _make_tenant_schema(api: Api) -> TenantSchema:
 
 
 class SuspensionSchema(StrictSchema):
-    """Why a tenant is suspended."""
+    """The reason of a suspension."""
 
     reason = TextField(shortest=1, longest=500, visible=True, allow_none=True)
 
 
 def suspension_input(_api: Api | None = None) -> SuspensionSchema:
-    """The schema of a suspension; made once."""
+    """Return the schema of a suspension."""
     return _SUSPENSION
 
 
@@ -92,13 +92,13 @@ _SUSPENSION = SuspensionSchema()
 
 
 class MoveSchema(StrictSchema):
-    """To whom a tenant goes."""
+    """The partner to which a tenant is moved."""
 
     partner = PartnerIdField(required=True)
 
 
 def move_input(_api: Api | None = None) -> MoveSchema:
-    """The schema of a move; made once."""
+    """Return the schema of a move."""
     return _MOVE
 
 
@@ -116,39 +116,39 @@ SORT_ORDERS = ("created_at", "-created_at", "client_name", "-client_name")
 
 
 class EmailFilterField(EmailField):
-    """An address to look for, as it is compared."""
+    """An email address to filter by, loaded as its comparison key."""
 
     def accept(self, value: str) -> str:
         return make_email_key(value)
 
 
 class PrefixField(TextField):
-    """What a name begins with, as it is compared."""
+    """The beginning of a name, loaded as its comparison key."""
 
     def accept(self, value: str) -> str:
         return make_name_key(value)
 
 
 class ReadQuery(QuerySchema):
-    """What `GET /tenants/{id}` can be asked; an administrator may name the partner, and so may one above it."""
+    """The parameters of `GET /tenants/{id}`. Administrators and partners above may name the partner."""
 
     partner = PartnerIdField()
 
 
 class CreateQuery(WriteQuery):
-    """What creating can be asked; an administrator may name the partner."""
+    """The parameters of `POST /tenants` and of the upsert. Administrators may name the partner."""
 
     partner = PartnerIdField()
 
 
 class DeleteQuery(WriteQuery):
-    """What deleting can be asked: to purge at once."""
+    """The parameters of `DELETE /tenants/{id}`."""
 
     purge = FlagField(load_default=False)
 
 
 class ListQuery(QuerySchema):
-    """What `GET /tenants` can be asked; an administrator may name the partner, and so may one above it."""
+    """The parameters of `GET /tenants`. Administrators and partners above may name the partner."""
 
     partner = PartnerIdField()
     limit = PageSizeField(load_default=DEFAULT_PAGE_SIZE)
@@ -171,54 +171,54 @@ _LIST, _READ, _CREATE, _DELETE = ListQuery(), ReadQuery(), CreateQuery(), Delete
 
 
 def list_query(api: Api | None = None) -> ListQuery:
-    """The schema of `GET /tenants`'s parameters, with the host's own; made once."""
+    """Return the schema of the parameters of `GET /tenants`, with the host's custom filters; built once per mount."""
     return _LIST if api is None or api.hooks.fields is None else api.once(_make_list_query)
 
 
 def _make_list_query(api: Api) -> ListQuery:
-    own = api.hooks.fields
-    names = own.filterable if own else ()
+    custom = api.hooks.fields
+    names = custom.filterable if custom else ()
     filters = (
-        {f"{CUSTOM_FILTER_PREFIX}{name}": CustomFilterField(own.fields[name], data_key=name) for name in names}
-        if own
+        {f"{CUSTOM_FILTER_PREFIX}{name}": CustomFilterField(custom.fields[name], data_key=name) for name in names}
+        if custom
         else {}
     )
-    found: ListQuery = type("HostListQuery", (ListQuery,), filters)()
-    return found
+    query: ListQuery = type("HostListQuery", (ListQuery,), filters)()
+    return query
 
 
 def read_query(_api: Api | None = None) -> ReadQuery:
-    """The schema of the parameters of `GET /tenants/{id}`; made once."""
+    """Return the schema of the parameters of `GET /tenants/{id}`."""
     return _READ
 
 
 def create_query(_api: Api | None = None) -> CreateQuery:
-    """The schema of the parameters of `POST /tenants` and of the upsert; made once."""
+    """Return the schema of the parameters of `POST /tenants` and of the upsert."""
     return _CREATE
 
 
 def delete_query(_api: Api | None = None) -> DeleteQuery:
-    """The schema of `DELETE`'s parameters; made once."""
+    """Return the schema of the parameters of `DELETE /tenants/{id}`."""
     return _DELETE
 
 
-EXTERNAL_ID_MISMATCH = Fault("mismatch", "Must be the external id in the path, or absent.")
+EXTERNAL_ID_MISMATCH = Fault("mismatch", "Must equal the external id in the path, or be absent.")
 
 
 def validate_tenant(api: Api, body: Any) -> dict[str, Any]:
-    """The valid values of a whole tenant. Raises `InvalidInput` that lists everything wrong with it."""
-    own = api.hooks.fields
-    if own is None or not isinstance(body, dict):
+    """Validate a whole tenant and return its values. Raises `InvalidInput` that lists every fault."""
+    custom = api.hooks.fields
+    if custom is None or not isinstance(body, dict):
         return _validate_fields(api, body)
-    ours, theirs = custom_fields.split_custom_fields(own, body)
+    ours, theirs = custom_fields.split_custom_fields(custom, body)
     values, fields = run_all(
-        partial(_validate_fields, api, ours), partial(custom_fields.validate_custom_fields, own, theirs)
+        partial(_validate_fields, api, ours), partial(custom_fields.validate_custom_fields, custom, theirs)
     )
     return {**values, "fields": fields}
 
 
 def _validate_fields(api: Api, body: Any) -> dict[str, Any]:
-    """The valid values of everybody's fields; what is plainly valid needs no whole look."""
+    """Validate the built-in fields, by the fast path if it accepts them. Raises `InvalidInput`."""
     return api.once(_make_fast_path)(body) or load(tenant_input(api), body)
 
 
@@ -227,7 +227,7 @@ def _make_fast_path(api: Api) -> Callable[[Any], dict[str, Any] | None]:
 
 
 def validate_upsert(api: Api, external_id: str, body: Any) -> dict[str, Any]:
-    """The valid values of an upsert, whose path names the external id; the body may repeat it.
+    """Validate an upsert and return its values. The external id is in the path; the body may repeat it.
 
     Raises `InvalidInput`.
     """
@@ -237,22 +237,22 @@ def validate_upsert(api: Api, external_id: str, body: Any) -> dict[str, Any]:
 
 
 def validate_patch(api: Api, body: Any) -> Callable[[Tenant], Mapping[str, Any]]:
-    """What gives a tenant's values after a merge patch (RFC 7396).
+    """Validate a merge patch (RFC 7396). Return a function from a tenant to the values that the patch gives it.
 
-    Raises `InvalidInput`. What the host's own fields become depends on the tenant: where the patch names any,
-    everything wrong with it is said by the function that is returned.
+    Raises `InvalidInput`. The validity of custom fields depends on the tenant: if the patch has any, the returned
+    function does the whole validation and raises.
     """
-    own = api.hooks.fields
+    custom = api.hooks.fields
     ours, theirs = (
-        custom_fields.split_custom_fields(own, body) if own is not None and isinstance(body, dict) else (body, {})
+        custom_fields.split_custom_fields(custom, body) if custom is not None and isinstance(body, dict) else (body, {})
     )
-    if own is None or not theirs:
+    if custom is None or not theirs:
         return partial(patch_values, patch=load(tenant_input(api), ours, partial=True))
 
     def change(tenant: Tenant) -> dict[str, Any]:
         values, fields = run_all(
             lambda: patch_values(tenant, load(tenant_input(api), ours, partial=True)),
-            lambda: custom_fields.patch_custom_fields(own, tenant.fields, theirs),
+            lambda: custom_fields.patch_custom_fields(custom, tenant.fields, theirs),
         )
         return {**values, "fields": fields}
 
@@ -266,7 +266,7 @@ def _require_same_external_id(body: Any, external_id: str) -> dict[str, Any]:
 
 
 def patch_values(tenant: Tenant, patch: dict[str, Any]) -> dict[str, Any]:
-    """The values that a valid `patch` gives the tenant. Raises `InvalidInput` where its metadata would overflow."""
+    """Return the values that a valid `patch` gives the tenant. Raises `InvalidInput` for too many metadata keys."""
     if not patch.get("metadata"):
         return patch
     metadata = apply_merge_patch(json.loads(tenant.metadata), patch["metadata"])

@@ -1,7 +1,7 @@
 """The SQL of tenants, and the SELECT of one page of a list.
 
-Every index of a list has the status before the column that it is sorted by. The tenants of one status are thus one
-ordered stretch of an index; the living ones are four stretches, merged; deleted tenants never lie between living ones.
+Every list index has the status before the sorted column. The tenants of one status are therefore one ordered range of
+an index, and a list of living tenants merges four ranges, without reading deleted tenants in between.
 """
 
 from __future__ import annotations
@@ -61,18 +61,18 @@ _UPPER_BOUNDS: Mapping[str, Compare] = {"created_before": lt, "updated_before": 
 
 
 class PageShape(NamedTuple):
-    """What decides the text of a page's statement: all that is asked but the values."""
+    """The parts of a query that determine the text of the page's statement: everything but the values."""
 
     filters: tuple[str, ...]
     statuses: tuple[str, ...]
     sort: str
-    after: bool
-    #: How many rows; None where that is a parameter.
+    has_cursor: bool
+    #: The number of rows as a literal; None if it is a parameter.
     limit: int | None
 
 
 def select_page(table: Table, shape: PageShape, dialect: Dialect) -> Select[Any]:
-    """A page of the rows that match, each with its `name_key` at the end."""
+    """Build the SELECT of a page of tenants, each row with its `name_key` at the end."""
     t = table.alias("t").c
     limit = bindparam("limit", type_=Integer) if shape.limit is None else literal_column(str(shape.limit), Integer)
     stretches = [and_(*conditions) for conditions in _PageConditions(t, shape).iterate_stretches()]
@@ -88,7 +88,10 @@ def _select_columns(columns: Columns) -> Select[Any]:
 
 
 def _select_bare_columns(t: Columns) -> Select[Any]:
-    """The same as it is stored. Without tables and labels: psycopg reads a text over 4 KiB anew each time."""
+    """Select the same columns without table names and labels.
+
+    This keeps the statement short: psycopg parses statements over 4 KiB again at each execution.
+    """
     return select(*(column(name, t[name].type) for name in _PAGE_COLUMNS))
 
 
@@ -98,46 +101,46 @@ def _order_by(columns: Columns, sort: str) -> Sequence[ColumnElement[Any]]:
 
 
 def _sort_columns(columns: Columns, sort: str) -> Sequence[ColumnElement[Any]]:
-    """Where a row stands: what it is sorted by, and its id, which no other has."""
+    """Return the columns of the sort order: the sorted column, then the unique id."""
     return (columns.name_key if sort.endswith("client_name") else columns.created_at), columns.id
 
 
 class _PageConditions:
-    """Which rows a page is made of."""
+    """The WHERE conditions of a page."""
 
     def __init__(self, t: Columns, shape: PageShape) -> None:
         self.t = t
         self.shape = shape
-        self.falls = shape.sort.startswith("-")
+        self.is_descending = shape.sort.startswith("-")
 
     def iterate_stretches(self) -> Iterator[Sequence[Condition]]:
-        """All conditions of each stretch."""
+        """Iterate over the index ranges of the page, each as all of its conditions."""
         created, names = (
-            self._select_open_bounds("created_at", *_CREATED_BOUNDS),
-            self._select_open_bounds("name_key", "q", "q_end"),
+            self._match_open_bounds("created_at", *_CREATED_BOUNDS),
+            self._match_open_bounds("name_key", "q", "q_end"),
         )
-        shared = [*self._equal(), *self._after(), *created, *names]
-        claimed = {"email", "external_id"} & set(self.shape.filters)
-        for one in self._by_claim() if claimed else self._by_status():
-            yield from ([*shared, *one, *updated] for updated in self._updated())
+        shared = [*self._match_equal(), *self._match_after(), *created, *names]
+        is_by_unique_value = {"email", "external_id"} & set(self.shape.filters)
+        for conditions in self._match_unique_value() if is_by_unique_value else self._match_status():
+            yield from ([*shared, *conditions, *updated] for updated in self._match_updated())
 
-    def _by_status(self) -> Iterator[Sequence[Condition]]:
+    def _match_status(self) -> Iterator[Sequence[Condition]]:
         for status in self.shape.statuses:
-            yield self.t.status == status, *(self._select_restorable() if status == "deleted" else ())
+            yield self.t.status == status, *(self._match_restorable() if status == "deleted" else ())
 
-    def _by_claim(self) -> Iterator[Sequence[Condition]]:
-        """The living and the deleted who have a value that is unique: few enough to be sorted.
+    def _match_unique_value(self) -> Iterator[Sequence[Condition]]:
+        """Match living and deleted tenants by a unique value: few enough to sort.
 
-        The status is an expression, lest SQLite take an index for its order and read it all.
+        The status is wrapped in an expression so that SQLite does not choose an index for its order and scan it.
         """
         living = [status for status in self.shape.statuses if status != "deleted"]
         if living:
             status = func.coalesce(self.t.status, "")
             yield self.t.live == 1, or_(*(status == one for one in living))
         if len(living) < len(self.shape.statuses):
-            yield self.t.live.is_(None), *self._select_restorable()
+            yield self.t.live.is_(None), *self._match_restorable()
 
-    def _equal(self) -> Iterator[Condition]:
+    def _match_equal(self) -> Iterator[Condition]:
         for name in self.shape.filters:
             if name in _EQUAL_COLUMNS:
                 yield self.t[_EQUAL_COLUMNS[name]] == bindparam(name)
@@ -146,48 +149,51 @@ class _PageConditions:
                     bindparam(name, type_=String)
                 )
 
-    def _select_restorable(self) -> Iterator[Condition]:
-        """Not over yet. An expression, lest the index of what is to be purged be taken for a list's."""
+    def _match_restorable(self) -> Iterator[Condition]:
+        """Match tenants whose retention is not over. An expression, so that the index on `purge_at` is not chosen."""
         now = bindparam("now", type_=self.t.purge_at.type)
         yield func.coalesce(self.t.purge_at, self.t.deleted_at) > now
 
-    def _updated(self) -> Iterator[Sequence[Condition]]:
-        """The tenants that never changed, by the time of their creation; and the others, which have an index of theirs.
+    def _match_updated(self) -> Iterator[Sequence[Condition]]:
+        """Match `updated_after` and `updated_before`: unchanged tenants by their creation, others by a partial index.
 
-        That index costs a create nothing; it is taken where its condition stands in the statement to the letter.
-        What was updated before some time was created before it too.
+        The partial index costs a create nothing. It is used only if its condition is in the statement word for word.
+        A tenant updated before some time was also created before it.
         """
         if "updated_after" in self.shape.filters:
-            yield self.t.version == 1, *self._bounds("created_at", *_UPDATED_BOUNDS)
-            yield self.t.version > literal_column("1"), *self._bounds("updated_at", *_UPDATED_BOUNDS)
+            yield self.t.version == 1, *self._match_bounds("created_at", *_UPDATED_BOUNDS)
+            yield self.t.version > literal_column("1"), *self._match_bounds("updated_at", *_UPDATED_BOUNDS)
         else:
-            yield *self._bounds("created_at", *_UPDATED_BOUNDS), *self._bounds("updated_at", *_UPDATED_BOUNDS)
+            yield (
+                *self._match_bounds("created_at", *_UPDATED_BOUNDS),
+                *self._match_bounds("updated_at", *_UPDATED_BOUNDS),
+            )
 
-    def _select_open_bounds(self, name: str, *bounds: str) -> Iterator[Condition]:
-        """These bounds but for the one that lies behind whoever continues: SQLite would begin there again."""
-        behind = _UPPER_BOUNDS if self.falls else _LOWER_BOUNDS
-        continued = self.shape.after and self.t[name] is _sort_columns(self.t, self.shape.sort)[0]
-        return self._bounds(name, *(bound for bound in bounds if not (continued and bound in behind)))
+    def _match_open_bounds(self, name: str, *bounds: str) -> Iterator[Condition]:
+        """Match the bounds, without the one that the cursor makes redundant: SQLite would start the scan from it."""
+        behind = _UPPER_BOUNDS if self.is_descending else _LOWER_BOUNDS
+        continued = self.shape.has_cursor and self.t[name] is _sort_columns(self.t, self.shape.sort)[0]
+        return self._match_bounds(name, *(bound for bound in bounds if not (continued and bound in behind)))
 
-    def _bounds(self, name: str, *bounds: str) -> Iterator[Condition]:
+    def _match_bounds(self, name: str, *bounds: str) -> Iterator[Condition]:
         for bound in bounds:
             if bound.removesuffix("_end") in self.shape.filters:
                 compare = _LOWER_BOUNDS.get(bound) or _UPPER_BOUNDS[bound]
                 yield compare(self.t[name], bindparam(bound, type_=self.t[name].type))
 
-    def _after(self) -> Iterator[Condition]:
-        if self.shape.after:
+    def _match_after(self) -> Iterator[Condition]:
+        if self.shape.has_cursor:
             key, last = _sort_columns(self.t, self.shape.sort)
             end = tuple_(bindparam("after_key", type_=key.type), bindparam("after_id", type_=last.type))
-            yield tuple_(key, last) < end if self.falls else tuple_(key, last) > end
+            yield tuple_(key, last) < end if self.is_descending else tuple_(key, last) > end
 
 
-#: By which column those fields are compared that are unique among a partner's living tenants.
+#: The comparison columns of the fields that are unique among a partner's living tenants.
 KEY_COLUMNS = {"email": "email_key", "external_id": "external_id"}
 
 
 class TenantSQL(SQL):
-    """The statements of one storage. Those of lists are compiled at their first use, one per shape of question."""
+    """The statements about tenants, compiled once per storage; those of lists at first use, one per `PageShape`."""
 
     def __init__(self, storage: Storage) -> None:
         super().__init__(storage.engine.dialect)
@@ -208,11 +214,11 @@ class TenantSQL(SQL):
         self.remove = self._compile(self.table.delete().where(self._one_version()))
 
     def change(self, columns: tuple[str, ...]) -> Statement:
-        """An update of just these columns of one version of one tenant."""
+        """Return the update of these columns of one version of a tenant."""
         return self._once(self._change, columns)
 
     def page(self, shape: PageShape) -> Statement:
-        """A page of a list."""
+        """Return the SELECT of a page of this shape."""
         return self._once(self._page, shape)
 
     def _page(self, shape: PageShape) -> Any:
@@ -222,37 +228,37 @@ class TenantSQL(SQL):
         return select(*(self.table.c[name] for name in Tenant._fields), *more)
 
     def _holders(self) -> Select[Any]:
-        """The living tenants that hold one of two values."""
+        """Select the living tenants that hold an email or an external id."""
         t = self.table.c
-        held = or_(t.email_key == bindparam("email_key"), t.external_id == bindparam("external_id"))
-        return select(t.id, t.email_key).where(t.partner_id == bindparam("partner_id"), t.live == 1, held)
+        is_holder = or_(t.email_key == bindparam("email_key"), t.external_id == bindparam("external_id"))
+        return select(t.id, t.email_key).where(t.partner_id == bindparam("partner_id"), t.live == 1, is_holder)
 
     def _all_holders(self) -> Any:
-        """The same for many: which tenant holds which of the fields `email` and `external_id` of each row."""
+        """Select the living tenants that hold an email or external id of many rows, with the field and its key."""
         t = self.table.c
         mine = and_(t.partner_id == bindparam("partner_id"), t.live == 1)
         keys = {field: t[name] for field, name in KEY_COLUMNS.items()}
-        given = select_incoming(self._dialect, **{key.name: key.type for key in keys.values()})
-        held = ((select(t.id, literal(field), key).where(mine), key) for field, key in keys.items())
-        return union_all(*(look_up_each(found, key, given, self._dialect) for found, key in held))
+        incoming = select_incoming(self._dialect, **{key.name: key.type for key in keys.values()})
+        selects = ((select(t.id, literal(field), key).where(mine), key) for field, key in keys.items())
+        return union_all(*(look_up_each(rows, key, incoming, self._dialect) for rows, key in selects))
 
     def _lock_many(self) -> Any:
-        """The tenants that rows name by `id`, and the living ones that hold their `external_id` or `email_key`.
+        """Select and lock the tenants that rows name by `id`, and living ones with their `external_id` or `email_key`.
 
-        They are locked in the order of their ids, by everybody: who waits for another is not waited for.
+        Every transaction locks them in the order of their ids, which prevents deadlocks.
         """
         t, names = self.table.c, KEY_COLUMNS.values()
         mine = t.partner_id == bindparam("partner_id")
-        given = select_incoming(self._dialect, **{name: t[name].type for name in ("id", *names)})
+        incoming = select_incoming(self._dialect, **{name: t[name].type for name in ("id", *names)})
         living = select(t.id).where(mine, t.live == 1)
-        held = (look_up_each(living, t[name], given, self._dialect) for name in names)
-        named = union_all(select(given.c.id), *held).subquery()
-        wanted = select(named.c.id).distinct().order_by(named.c.id).subquery("wanted")
+        holders = (look_up_each(living, t[name], incoming, self._dialect) for name in names)
+        ids = union_all(select(incoming.c.id), *holders).subquery()
+        distinct_ids = select(ids.c.id).distinct().order_by(ids.c.id).subquery("wanted")
         rows = self._rows(t.email_key, t.live).where(mine).with_for_update()
-        return look_up_each(rows, t.id, wanted, self._dialect)
+        return look_up_each(rows, t.id, distinct_ids, self._dialect)
 
     def _due(self) -> Select[Any]:
-        """The first deleted tenants whose time to be restored is over."""
+        """Select the deleted tenants whose retention is over, the earliest first."""
         t = self.table.c
         due = and_(t.purge_at <= bindparam("now", type_=t.purge_at.type), t.status == "deleted")
         return select(t.partner_id, t.id).where(due).order_by(t.purge_at).limit(bindparam("limit", type_=Integer))
@@ -263,7 +269,7 @@ class TenantSQL(SQL):
         return self.table.update().where(self._one_version()).values({**values, "version": t.version + 1})
 
     def _one_version(self) -> ColumnElement[bool]:
-        """One version of one tenant: there is no such row where somebody else was faster."""
+        """Match one version of one tenant: no row if another transaction has changed it."""
         t = self.table.c
         mine = and_(t.partner_id == bindparam("partner_id"), t.id == bindparam("id"))
         return and_(mine, t.version == bindparam("expected", type_=Integer))

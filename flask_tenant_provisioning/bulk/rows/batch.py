@@ -82,7 +82,7 @@ class _Batch:
         if not action.identifiers:
             return None
         if "external_id" in action.identifiers:
-            known = self._snapshot.holder(("external_id", action.identifiers["external_id"]))
+            known = self._snapshot.find_holder(("external_id", action.identifiers["external_id"]))
         else:
             known = self._snapshot.find(action.identifiers["id"])
         if known is None and action.values is not None:
@@ -94,28 +94,28 @@ class _Batch:
     def _change(self, row: ValidatedRow, known: KnownTenant, transition: Transition) -> DeferredResult:
         if transition.after.plan != transition.before.plan:
             self._require_plan(transition.after.plan)
-        claims = list(transition.claims())
+        claims = list(transition.unique_keys())
         if (other := self._find_holder(known, claims)) is not None:
             return partial(_refuse_duplicate, row, *other)
         self._require_first_row(row, known)
         if not transition.columns:
             return partial(_make_success, row, 200, known, is_unchanged=True)
         self._write_if_released(claims)
-        self._released_claims |= self._snapshot.change(known, transition)
+        self._released_claims |= self._snapshot.apply(known, transition)
         self._changes.append((transition, next(self._event_ids)))
         return partial(_make_success, row, 200, known)
 
     def _create(self, row: ValidatedRow, values: Values) -> DeferredResult:
         self._context.allowance.license.require_provisioning()
-        if self._context.allowance.plans_of is not None:
+        if self._context.allowance.partner_with_plans is not None:
             self._require_plan(values.get("plan"))
-        self._quota.require()
+        self._quota.require_place()
         claims = [("email", values["email_key"])]
         if values.get("external_id") is not None:
             claims.append(("external_id", values["external_id"]))
         if (other := self._find_holder(None, claims)) is not None:
             return partial(_refuse_duplicate, row, *other)
-        self._quota.take()
+        self._quota.use()
         self._write_if_released(claims)
         tenant = build_tenant(
             "", self._context.partner, {**EMPTY_VALUES, **values}, format_instant(self._now), "active"
@@ -133,7 +133,7 @@ class _Batch:
     def _find_holder(self, known: KnownTenant | None, claims: Iterable[UniqueKey]) -> tuple[str, KnownTenant] | None:
         """Return the first field whose value another tenant holds, with that tenant."""
         for field, key in claims:
-            holder = self._snapshot.holder((field, key))
+            holder = self._snapshot.find_holder((field, key))
             if holder is not None and holder is not known:
                 return field, holder
         return None
