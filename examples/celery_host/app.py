@@ -42,7 +42,7 @@ def create_app() -> Flask:
 
 
 def celery_init_app(app: Flask) -> Celery:
-    """As in Flask's documentation: every task runs in the application context, and the app keeps its Celery."""
+    """Make the Celery app as in Flask's documentation: every task runs in the application context."""
 
     class FlaskTask(Task):  # type: ignore[type-arg]
         def __call__(self, *args: object, **kwargs: object) -> object:
@@ -57,7 +57,7 @@ def celery_init_app(app: Flask) -> Celery:
 
 
 def celery_settings(broker_url: str) -> dict[str, Any]:
-    """What Celery is configured with: on RabbitMQ a quorum queue, which outlives a broker's crash."""
+    """Return the configuration of Celery: on RabbitMQ with a quorum queue, which survives a crash of the broker."""
     settings: dict[str, Any] = {
         "broker_url": broker_url,
         "broker_connection_retry_on_startup": True,
@@ -72,7 +72,7 @@ def celery_settings(broker_url: str) -> dict[str, Any]:
 
 
 def demo_license() -> dict[str, object]:
-    """Be one's own vendor: a licence signed with a key pair that lives as long as this process."""
+    """Sign a licence with a key pair that exists as long as this process."""
     pair = vendor.keygen("celery-host")
     return {
         "PROVISIONING_LICENSE": vendor.issue(vendor.private_key(pair.private_pem), pair.kid, customer="Celery host"),
@@ -81,23 +81,23 @@ def demo_license() -> dict[str, object]:
 
 
 class Cloud:
-    """Stands for the services that a host calls. Like a good one, it makes one thing for one idempotency key."""
+    """A stand-in for the services that a host calls. It creates one object for one idempotency key."""
 
     folder = INSTANCE / "cloud"
 
     def put(self, name: str, **what: Any) -> None:
-        """Make a thing with this name; twice is once."""
+        """Create an object with this name; repeating it has no further effect."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / name).write_text(json.dumps(what))
 
     def create(self, kind: str, key: str, **what: Any) -> str:
-        """Make a thing, or find the one that was made with this key; returns the name that it was given."""
+        """Create an object, or find the one that was created with this key; return its name."""
         name = f"{kind}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
         self.put(name, **what)
         return name
 
     def remove(self, name: str) -> None:
-        """Remove a thing, if it is there."""
+        """Remove an object, if it exists."""
         (self.folder / name).unlink(missing_ok=True)
 
 
@@ -105,34 +105,34 @@ cloud = Cloud()
 
 
 def remove_workspace(context: StepContext) -> None:
-    """Take the workspace back."""
+    """Remove the workspace again."""
     cloud.remove(context.saved["workspace"])
 
 
 @provisioning.step("workspace", undo=remove_workspace)
 def make_workspace(tenant: dict[str, Any], context: StepContext) -> None:
-    """The name is remembered before anything has it: whenever the worker dies, the undo knows what to look for."""
+    """Create a workspace. Its name is saved first, so that the undo finds it whenever the worker dies."""
     name = f"workspace-{tenant['tenant']}"
     context.save({"workspace": name})
     cloud.put(name, owner=tenant["client_name"])
 
 
 def remove_bucket(context: StepContext) -> None:
-    """Take the bucket back, unless there never was one."""
+    """Remove the bucket again, if one was created."""
     if "bucket" in context.saved:
         cloud.remove(context.saved["bucket"])
 
 
 @provisioning.step("bucket", undo=remove_bucket, after=["workspace"], retries=8, timeout=30)
 def make_bucket(context: StepContext) -> None:
-    """The service chooses the name; the key is the same at every attempt, so that all of them get the same bucket."""
+    """Create a bucket, whose name the service chooses. All attempts use the same key and get the same bucket."""
     workspace = context.saved_by("workspace")["workspace"]
     context.save({"bucket": cloud.create("bucket", context.idempotency_key, workspace=workspace)})
 
 
 @provisioning.step("welcome", after=["bucket"])
 def welcome(tenant: dict[str, Any], context: StepContext) -> None:
-    """Last, once there is something to be welcome to."""
+    """Send the welcome mail, after the other steps."""
     bucket = context.saved_by("bucket")["bucket"]
     cloud.create("mail", context.idempotency_key, to=tenant["email"], bucket=bucket)
     logger.info("tenant %s is welcome", tenant["tenant"])

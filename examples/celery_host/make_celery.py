@@ -1,4 +1,4 @@
-"""What ``celery -A make_celery`` looks for, as in Flask's documentation."""
+"""The module for ``celery -A make_celery``, as in Flask's documentation."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A host whose own rows come and go with the tenants: a workspace for each, and none for a partner without a contract.
+"""A host whose own rows are created and removed with tenants: a workspace each, for partners with a contract.
 
-Every `FLASK_*` environment variable is configuration. What is not configured is made: an SQLite file in the folder
-`instance` beside this one, a secret that lives as long as this process, and a demo licence.
+Every `FLASK_*` environment variable is configuration. Defaults are an SQLite file in the folder `instance`
+beside this one, a secret that exists as long as this process, and a demo licence.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ provisioning = TenantProvisioning()
 
 
 class Contract(Base):
-    """What a partner must have before it may open workspaces."""
+    """A contract, which a partner needs to open workspaces."""
 
     __tablename__ = "contracts"
     partner: Mapped[str] = mapped_column(String(255), primary_key=True)
 
 
 class Workspace(Base):
-    """What a tenant works in. Its slug stands in its address, so no two workspaces share one."""
+    """The workspace of a tenant. Its slug is part of its address, and therefore unique."""
 
     __tablename__ = "workspaces"
     __table_args__ = (UniqueConstraint("slug", name="one_workspace_a_slug"),)
@@ -49,7 +49,7 @@ class Workspace(Base):
 
 
 class NoContract(Exception):
-    """A partner without a contract wants a tenant."""
+    """A partner without a contract tries to create a tenant."""
 
 
 provisioning.map_error(NoContract, status=403, code="no-contract", remedy="Sign a contract with Example Cloud first.")
@@ -72,7 +72,7 @@ def require_contract(session: Session, tenant: dict[str, Any]) -> None:
 
 @provisioning.hook("tenant.create", after=["require_contract"])
 def open_workspace(session: Session, tenant: dict[str, Any]) -> None:
-    """Open the workspace; it is there if and only if the tenant is."""
+    """Open the workspace; it exists if and only if the tenant does."""
     session.add(Workspace(tenant_id=tenant["tenant"], slug=slug_of(tenant)))
 
 
@@ -84,7 +84,7 @@ def move_workspace(session: Session, tenant: dict[str, Any]) -> None:
 
 @provisioning.hook("tenant.suspend", "tenant.reactivate", "tenant.delete", "tenant.restore")
 def open_or_close_workspace(session: Session, tenant: dict[str, Any]) -> None:
-    """Let people in while the tenant is active, and at no other time."""
+    """Keep the workspace open only while the tenant is active."""
     workspace_of(session, tenant).is_open = tenant["status"] == "active"
 
 
@@ -95,12 +95,12 @@ def remove_workspace(session: Session, tenant: dict[str, Any]) -> None:
 
 
 def workspace_of(session: Session, tenant: dict[str, Any]) -> Workspace:
-    """The tenant's workspace."""
+    """Load the tenant's workspace."""
     return session.scalars(select(Workspace).filter_by(tenant_id=tenant["tenant"])).one()
 
 
 def slug_of(tenant: dict[str, Any]) -> str:
-    """What stands in the address of the tenant's workspace."""
+    """Return the part of the workspace's address that identifies the tenant."""
     return re.sub(r"\W+", "-", tenant["client_name"].casefold()).strip("-")
 
 
@@ -135,7 +135,7 @@ def create_app() -> Flask:
 
 
 def demo_license() -> dict[str, Any]:
-    """Be one's own vendor: a licence signed with a key pair that lives as long as this process."""
+    """Sign a licence with a key pair that exists as long as this process."""
     pair = vendor.keygen("hooks")
     return {
         "PROVISIONING_LICENSE": vendor.issue(vendor.private_key(pair.private_pem), pair.kid, customer="Hooks"),

@@ -1,4 +1,4 @@
-"""What the conformance suite must know of this host: its partners need a contract."""
+"""A fixture for the conformance suite: the partners of this host need a contract."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flask import Flask
 
 @pytest.fixture
 def provisioning_new_partner(provisioning_app: Flask) -> Callable[[], str]:
-    """Makes a partner that has a contract."""
+    """Create a partner with a contract."""
 
     def make() -> str:
         name = f"conformance-{uuid.uuid4().hex}"

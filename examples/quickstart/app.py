@@ -1,8 +1,8 @@
 """A small host app with the provisioning API mounted in it.
 
 Every `FLASK_*` environment variable is configuration: `FLASK_PROVISIONING_DATABASE_URL`, `FLASK_JWT_SECRET_KEY`,
-`FLASK_PROVISIONING_LICENSE_FILE` … What is not configured is made: an SQLite file and a secret in the folder
-`instance` beside this file, and a demo licence.
+`FLASK_PROVISIONING_LICENSE_FILE` … Defaults are an SQLite file and a secret in the folder `instance`
+beside this file, and a demo licence.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ def create_app() -> Flask:
 
 
 def kept_secret(path: Path) -> str:
-    """Return the secret in `path`; the first who asks makes it, readable by this user alone.
+    """Return the secret in `path`; the first call creates it, readable by this user alone.
 
-    Kept, so that the server accepts a token that `flask provisioning token` signs in another process.
+    It is stored so that the server accepts a token that `flask provisioning token` signs in another process.
     """
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,7 +64,7 @@ def kept_secret(path: Path) -> str:
 
 
 def demo_license() -> dict[str, object]:
-    """Be one's own vendor: a licence signed with a key pair that lives as long as this process."""
+    """Sign a licence with a key pair that exists as long as this process."""
     pair = vendor.keygen("quickstart")
     return {
         "PROVISIONING_LICENSE": vendor.issue(vendor.private_key(pair.private_pem), pair.kid, customer="Quickstart"),

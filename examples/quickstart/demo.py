@@ -31,11 +31,11 @@ EXAMPLE = {
 
 
 class Failure(Exception):
-    """Something answered otherwise than it should."""
+    """A response was not the expected one."""
 
 
 class Walk:
-    """A client that prints what it asks and what it is answered, and checks it."""
+    """A client that prints requests and responses, and checks the responses."""
 
     def __init__(self, port: int, environment: Mapping[str, str]) -> None:
         self.port = port
@@ -70,14 +70,14 @@ class Walk:
 
 
 def walk(say: Walk) -> None:
-    """Do everything that a partner does."""
+    """Send the requests of a partner, from the first tenant to a bulk job."""
     admin, viewer, other = say.tokens
     say("The host's own page is as it was", "GET /", 200)
     say("So is the host's own 404 page", "GET /nowhere", 404)
     tenant = say("A partner creates a tenant", f"POST {TENANTS}", 201, who=admin, send=EXAMPLE)
     say("The same again: the email is taken", f"POST {TENANTS}", 409, who=admin, send=EXAMPLE, code="tenant-exists")
     bad = {"client_name": "", "email": "admin@", "phone_number": "call me", "colour": "red"}
-    problem = say("All that is wrong at once", f"POST {TENANTS}", 400, who=admin, send=bad, code="validation-error")
+    problem = say("All errors at once", f"POST {TENANTS}", 400, who=admin, send=bad, code="validation-error")
     if {error["pointer"] for error in problem["errors"]} != {f"#/{field}" for field in bad}:
         raise Failure("not every invalid field was named")
     one = f"{TENANTS}/{tenant['tenant']}"
@@ -90,7 +90,7 @@ def walk(say: Walk) -> None:
     denied = "insufficient-permission"
     say("A viewer may read", f"GET {one}", 200, who=viewer)
     say("… but not write", f"PATCH {one}", 403, who=viewer, send={"industry": "Arts"}, code=denied)
-    say("A stranger gets nothing", f"GET {one}", 401, code="authentication-required")
+    say("Without a token, nothing is shown", f"GET {one}", 401, code="authentication-required")
     say("To another partner it does not exist", f"GET {one}", 404, who=other, code="tenant-not-found")
     if say("Delete it", f"DELETE {one}", 200, who=admin)["status"] != "deleted":
         raise Failure("the tenant was not deleted")
@@ -98,16 +98,16 @@ def walk(say: Walk) -> None:
 
 
 def walk_in_bulk(say: Walk) -> None:
-    """Create many at once, and see what came of each."""
+    """Create several tenants in one upload, and check the result of each row."""
     admin, *_ = say.tokens
     rows = [{"client_name": f"Client {n}", "email": f"admin{n}@example.com"} for n in (1, 2)]
     sent = [*rows, {"client_name": "Client 3", "email": "admin3@"}]
-    job = say("Many at once: the answer is a job", f"POST {JOBS}", 202, who=admin, send=sent)
+    job = say("Many at once: the response is a job", f"POST {JOBS}", 202, who=admin, send=sent)
     one = f"{JOBS}/{job['job']}"
     end = time.monotonic() + 30
     while job["finished_at"] is None:
         if time.monotonic() > end:
-            raise Failure("nobody has done the job")
+            raise Failure("the job was not done within 30 seconds")
         time.sleep(0.5)
         job = say("How far is it?", f"GET {one}", 200, who=admin)
     failed = say("One row was wrong", f"GET {one}/items?state=failed", 200, who=admin)["items"]
@@ -126,7 +126,7 @@ def ask(port: int, request: str, headers: Mapping[str, str], body: str | None = 
 
 
 def token(role: str, partner: str, environment: Mapping[str, str]) -> str:
-    """Let the app's own command line sign a token that the server accepts."""
+    """Sign a token with the app's own command line."""
     command = [sys.executable, "-m", "flask", "--app", str(HERE / "app.py"), "provisioning", "token"]
     command += ["--role", role, "--partner", partner]
     done = subprocess.run(command, env=dict(environment), capture_output=True, text=True, timeout=60, check=False)
@@ -157,7 +157,7 @@ def server(port: int, environment: Mapping[str, str]) -> Iterator[None]:
 
 
 def answers(port: int) -> bool:
-    """Tell whether the app is up."""
+    """Return whether the app is up."""
     try:
         return ask(port, "GET /", {})[0] == 200
     except (OSError, http.client.HTTPException):
@@ -176,12 +176,12 @@ def free_port(wanted: int = 0) -> int:
 
 
 def indented(text: str) -> str:
-    """Set a block of text off."""
+    """Indent a block of text."""
     return "\n".join(f"      {line}" for line in text.splitlines())
 
 
 def main() -> None:
-    """Walk with a database and a secret that nobody else has, and leave nothing behind."""
+    """Run the walk with its own database and secret, and leave nothing behind."""
     # So that a `kill` of the demo, too, stops the server.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     with tempfile.TemporaryDirectory() as folder:
@@ -192,7 +192,7 @@ def main() -> None:
         with server(port, environment):
             say = Walk(port, environment)
             walk(say)
-    print(f"\nAll {say.step} answers are as they should be.")
+    print(f"\nAll {say.step} responses are as expected.")
 
 
 if __name__ == "__main__":

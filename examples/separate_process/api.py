@@ -15,13 +15,13 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from flask_tenant_provisioning import TenantProvisioning
 
 provisioning = TenantProvisioning()
-#: The host's table, with the columns that are written here. Its models stay in the host.
+#: The host's table, with the columns that are written here. The models stay in the host.
 workspaces = table("workspaces", column("tenant_id"), column("name"))
 
 
 @provisioning.hook("tenant.create")
 def open_workspace(session: Any, tenant: dict[str, Any]) -> None:
-    """Open the tenant's workspace in its own transaction: it is there if and only if the tenant is."""
+    """Open the workspace in the tenant's own transaction: it exists if and only if the tenant does."""
     session.execute(workspaces.insert().values(tenant_id=tenant["tenant"], name=tenant["client_name"]))
 
 

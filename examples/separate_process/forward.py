@@ -1,6 +1,6 @@
-"""Pass what stands below a prefix on to the process that serves it: a WSGI middleware of the standard library alone.
+"""Forward requests below a prefix to another process: a WSGI middleware that needs only the standard library.
 
-Where a proxy such as nginx stands before the app, let the proxy do it instead.
+If a proxy such as nginx is in front of the app, let the proxy do it instead.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The app that there is: it stays on SQLAlchemy 1.4, and imports nothing of the provisioning API.
+"""The existing app: it stays on SQLAlchemy 1.4, and imports nothing of the provisioning API.
 
 Environment: DATABASE_URL, API_PORT.
 """

@@ -1,7 +1,7 @@
-"""A partner's server that receives webhooks: it verifies each, takes it once, and prints it.
+"""A partner's server that receives webhooks: it verifies each, handles it once, and prints it.
 
-`FLASK_WEBHOOK_SECRETS` is the secret that was shown when the endpoint was made, or a JSON list while it is rotated. The
-ids of what has been received are kept in the folder `instance` beside this file, or where `INSTANCE_PATH` says.
+`FLASK_WEBHOOK_SECRETS` is the secret that was shown when the endpoint was created, or a JSON list during rotation. The
+ids of received events are stored in the folder `instance` beside this file, or where `INSTANCE_PATH` says.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SEEN = "CREATE TABLE IF NOT EXISTS seen (webhook_id TEXT PRIMARY KEY, at TEXT DE
 
 
 def create_app() -> Flask:
-    """Make the receiver: one path, and a table of what it has seen."""
+    """Make the receiver: one path, and a table of known ids."""
     app = Flask(__name__, instance_path=str(INSTANCE))
     app.config.from_mapping(MAX_CONTENT_LENGTH=64 * 1024)
     app.config.from_prefixed_env()
@@ -49,17 +49,17 @@ def create_app() -> Flask:
 
 @contextmanager
 def transaction(database: Path) -> Iterator[sqlite3.Connection]:
-    """A connection whose work is kept if all of it succeeds."""
+    """Open a connection in one transaction: committed at the end of the block, rolled back on an exception."""
     with closing(sqlite3.connect(database)) as connection, connection:
         yield connection
 
 
 def is_new(connection: sqlite3.Connection, webhook_id: str) -> bool:
-    """Remember the id, and say whether it was unknown. If what follows fails, it is forgotten, and will come again."""
+    """Store the id and return whether it was new. If `handle` raises, this is rolled back and the event comes again."""
     added = connection.execute("INSERT INTO seen (webhook_id) VALUES (?) ON CONFLICT DO NOTHING", (webhook_id,))
     return added.rowcount == 1
 
 
 def handle(event: dict[str, Any]) -> None:
-    """Your part. What takes longer than a moment belongs into a queue."""
+    """Handle an event in your own way. Put work that takes longer than a moment into a queue."""
     print(json.dumps(event, indent=2), flush=True)
