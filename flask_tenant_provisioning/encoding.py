@@ -1,7 +1,7 @@
-"""JSON, base64, CSV and printable text: the one spelling that this API reads and writes.
+"""JSON, base64, CSV and printable text, as this API reads and writes them.
 
-A JSON body has one reading or none (RFC 8259, RFC 7493), base64 is canonical (RFC 4648 §3.5), CSV follows RFC 4180.
-Text for logs and terminals stays on its line and moves no cursor.
+JSON that parsers could interpret differently is rejected (RFC 8259, RFC 7493), base64 is canonical (RFC 4648 §3.5), CSV
+follows RFC 4180. Control characters are escaped in text for logs and terminals.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def parse_json(data: bytes) -> Any:
-    """Read a body. Raises `MalformedJSON` for whatever two parsers, or a database, could take differently."""
+    """Parse a JSON body. Raises `MalformedJSON`, also for what parsers or databases could interpret differently."""
     try:
         text = data.decode()
         if text.count("{") + text.count("[") > MAX_DEPTH:
@@ -74,7 +74,7 @@ _DECODER = json.JSONDecoder(
 
 
 def _require_shallow(text: str) -> None:
-    """Count brackets outside of texts before the parser recurses into them: what it nests costs it stack."""
+    """Raise `MalformedJSON` for deep nesting, before the recursive parser could exhaust the stack."""
     depth = 0
     for sign in _TEXT_OR_BRACKET.finditer(text):
         if sign[0] in "[{":
@@ -86,7 +86,7 @@ def _require_shallow(text: str) -> None:
 
 
 def _require_storable(value: Any) -> None:
-    """Refuse texts that no database takes; unescaped ones have been refused already."""
+    """Raise `MalformedJSON` for escaped characters that no database stores; unescaped ones do not reach this."""
     if isinstance(value, str):
         if _UNSTORABLE.search(value):
             raise MalformedJSON("A text holds a NUL character or a lone surrogate.")
@@ -100,46 +100,47 @@ def _require_storable(value: Any) -> None:
 
 
 def encode_base64(raw: bytes) -> str:
+    """Encode as standard base64 with padding."""
     return base64.b64encode(raw).decode("ascii")
 
 
 def decode_base64(text: str) -> bytes:
-    """Standard base64 in its one canonical form. Raises `ValueError`."""
+    """Decode canonical standard base64. Raises `ValueError` for any other spelling."""
     raw = base64.b64decode(text, validate=True)
     if encode_base64(raw) != text:
         raise ValueError("not canonical")
     return raw
 
 
-#: The signs that a spreadsheet takes for the beginning of a formula, their full-width forms too.
+#: Characters with which a formula begins in a spreadsheet, with their full-width forms.
 FORMULA_SIGNS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
-#: Such a sign, or apostrophes before one, of which `restored` takes the first.
+#: Such a character, or apostrophes before one, the first of which `unescape_formula` removes.
 _FORMULA = re.compile(f"'*[{re.escape(FORMULA_SIGNS)}]").match
 
 
 class _LineSink:
-    """What csv's writer writes a line to, and gets back."""
+    """File object for `csv.writer` whose ``write`` returns the line."""
 
     def write(self, line: str) -> str:
         return line
 
 
 def make_csv_writer(quoting: Any) -> Callable[[Iterable[Any]], bytes]:
-    """What writes cells as a line of CSV; `quoting` is one of `csv`'s."""
+    """Return a function that encodes cells as one line of CSV; `quoting` is a constant such as `csv.QUOTE_MINIMAL`."""
     write = csv.writer(_LineSink(), quoting=quoting).writerow
     return lambda cells: str(write(cells)).encode()
 
 
 def escape_formula(text: str | None) -> str | None:
-    """`text` for people's spreadsheets: what one would take for a formula has an apostrophe before it.
+    """Return `text` with an apostrophe before it if a spreadsheet would evaluate it as a formula; None for None.
 
-    A text in which apostrophes stand before such a sign gets one more, so that `restored` gives back each text.
+    A text that begins with apostrophes before a formula gets one more, so that `unescape_formula` restores every text.
     """
     return f"'{text}" if text is not None and _FORMULA(text) else text
 
 
 def unescape_formula(text: str) -> str:
-    """The text that `harmless` was given."""
+    """Return the text that was given to `escape_formula`."""
     return text[1:] if text.startswith("'") and _FORMULA(text) else text
 
 
@@ -148,14 +149,14 @@ _JOINERS = "\u200c\u200d"
 
 
 def escape_control_characters(text: str) -> str:
-    r"""`text` with what could end a line, move a cursor, colour a terminal or turn a line around as ``\x1b``."""
+    r"""Return `text` with line breaks, control and direction characters escaped as in ``\x1b``."""
     if text.isprintable():
         return text
     return "".join(_escape(char) if unicodedata.category(char) in _CONTROL_CATEGORIES else char for char in text)
 
 
 def format_error(error: BaseException) -> str:
-    """Return what `error` says, on one line; its class where it says nothing."""
+    """Return the message of `error` on one line, or the name of its class if it has none."""
     return escape_control_characters(" ".join(str(error).split())) or type(error).__name__
 
 

@@ -106,7 +106,7 @@ def test_a_write_that_was_committed_does_not_fail_for_it(
     driver = sqlite3.connect(file)
     driver.close()
     journal.truncate_if_long(driver)
-    assert caplog.messages == ["the write-ahead log cannot be begun anew: Cannot operate on a closed database."]
+    assert caplog.messages == ["the write-ahead log cannot be truncated: Cannot operate on a closed database."]
 
 
 def test_the_log_of_the_host_s_own_engine_is_the_host_s(tmp_path: Path) -> None:

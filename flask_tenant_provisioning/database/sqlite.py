@@ -10,17 +10,17 @@ from sqlalchemy import Connection
 
 
 def begin_immediate(connection: Connection) -> None:
-    """Take SQLite's write lock now: a lock taken at the first write can fail after reads have been believed."""
+    """Begin a transaction with SQLite's write lock: a lock taken at the first write could fail after earlier reads."""
     driver: Any = connection.connection.dbapi_connection
-    if driver.in_transaction:  # a host's function that listens to `begin` has begun one that takes no lock
+    if driver.in_transaction:  # a host's `begin` listener has started a transaction without the lock
         driver.execute("ROLLBACK")
     driver.execute("BEGIN IMMEDIATE")
 
 
 logger = logging.getLogger(__name__)
-#: From how many bytes on it is begun anew; where that fails, it is tried again after so many more.
+#: Size in bytes from which the log is truncated. If that fails, the next attempt follows after as many more bytes.
 TRUNCATE_BYTES = 64 << 20
-#: For how many milliseconds other processes are waited for, of which one may write or read just then.
+#: How long truncation waits for other processes that read or write, in milliseconds.
 TRUNCATE_WAIT_MILLISECONDS = 500
 
 
@@ -35,7 +35,7 @@ class WriteAheadLog:
         self._patience = patience
 
     def truncate_if_long(self, driver: Any) -> None:
-        """Begin it anew where it has grown long. `driver` is a connection that has just committed. Never fails."""
+        """Truncate the log if it is large. `driver` is a connection that has just committed. Never raises."""
         size = self._size()
         if size >= self._next:
             self._next = self._long if self._truncate(driver) else size + self._long
@@ -55,6 +55,6 @@ class WriteAheadLog:
             finally:
                 driver.execute(f"PRAGMA busy_timeout={before}")
         except Exception as error:
-            logger.warning("the write-ahead log cannot be begun anew: %s", error, extra={"error": str(error)})
+            logger.warning("the write-ahead log cannot be truncated: %s", error, extra={"error": str(error)})
             return False
         return not busy

@@ -1,4 +1,4 @@
-"""The Flask blueprint of one mount: URL rules, a view for each route, and problems for all other paths and methods."""
+"""The Flask blueprint of one mount: URL rules, a view for each route, and 404 and 405 problems for everything else."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .routing import Route
 
 
 def make_blueprint(mount: Mount) -> Blueprint:
-    """The API of `mount`, for an app to register."""
+    """Return a blueprint with all routes of `mount`, for an app to register."""
     blueprint = Blueprint(mount.name, __name__, url_prefix=mount.settings.url_prefix)
     shut = find_rules_below_paths(ROUTES)
     for route in ROUTES:
@@ -43,14 +43,14 @@ def make_blueprint(mount: Mount) -> Blueprint:
 
 
 def _finish_response(response: Response) -> Response:
-    """Set the headers that every response bears. One function, since Flask takes a microsecond for each hook."""
+    """Set the headers of every response. One hook instead of two, since each costs Flask a microsecond."""
     if request.method == "OPTIONS":
         add_accept_patch(response)
     return set_common_headers(response)
 
 
 def _make_view(route: Route, mount: Mount) -> Callable[..., Response]:
-    """The view of `route`: the gate, then the handler."""
+    """Return a view that authenticates and rate-limits the request and calls the route's handler."""
     handler, needed, negotiates = route.handler, route.permissions, route.negotiates
 
     if isinstance(needed, tuple):
@@ -77,35 +77,40 @@ def _make_view(route: Route, mount: Mount) -> Callable[..., Response]:
 
 
 UNMATCHED = "unmatched"
-#: The rules that leave nothing below the prefix to others.
+#: Rules that match every path below the prefix.
 CATCH_ALL_RULES = ("/", "/<path:unmatched>")
-_DOUBLE_SLASH = "There is nothing at this path: two slashes follow each other in it. Does your base URL end in one?"
+_DOUBLE_SLASH = "There is nothing at this path: it contains two slashes in a row. Does your base URL end in one?"
 
 
 class _EveryMethod(set[str]):
-    """Holds every method and shows none: the catch-all answers them all, yet never appears in an ``Allow``."""
+    """Set that contains every method and lists none: the catch-all matches all, and none appears in ``Allow``."""
 
     def __contains__(self, method: object) -> bool:
         return method != "--"
 
 
 def match_every_method(state: BlueprintSetupState) -> None:
+    """Let the catch-all rules of a registered blueprint match every method."""
     for rule in state.app.url_map.iter_rules(f"{state.name}.{UNMATCHED}"):
         rule.methods = _EveryMethod()
 
 
 def find_rules_below_paths(routes: Iterable[Route]) -> frozenset[str]:
-    """The rules that end in something fixed behind a place that takes slashes.
+    """Return the rules that end in a fixed segment after a ``<path:…>`` variable, which matches slashes.
 
-    Methods that are not theirs would go to the route that ends with that place, for which all of it is one name: the
-    catch-all has to stand there too.
+    Without a catch-all at the same rule, their other methods would match the route that ends with the variable, and the
+    fixed segment would become part of the name.
     """
     shut = (route for route in routes if "<path:" in route.rule and not route.rule.endswith(">"))
     return frozenset(route.rule for route in shut)
 
 
 def handle_unmatched(**_path: Any) -> Response:
-    """What is under the prefix and matches no other rule: a wrong method, or nothing at all."""
+    """Raise `MethodNotAllowed` or `NotFound` for a request below the prefix that no other rule matches.
+
+    On a path of the host's own, Werkzeug's ``MethodNotAllowed`` is left to the host. OPTIONS on a rule of
+    `find_rules_below_paths` returns its ``Allow`` header.
+    """
     if request.url_rule is not None and not request.url_rule.rule.endswith(CATCH_ALL_RULES):
         return _handle_other_method(request.url_rule)
     adapter = current_app.create_url_adapter(request)
@@ -120,7 +125,7 @@ def handle_unmatched(**_path: Any) -> Response:
 
 
 def _handle_other_method(rule: Rule) -> Response:
-    """What a rule of `beneath` answers to the methods that none of its routes has; ``OPTIONS`` is among them."""
+    """Respond to a method that no route has at a rule of `find_rules_below_paths`, including ``OPTIONS``."""
     beside = (one for one in current_app.url_map.iter_rules() if one.rule == rule.rule and one is not rule)
     allowed = ", ".join(sorted({"OPTIONS"}.union(*(one.methods or () for one in beside))))
     if request.method == "OPTIONS":
@@ -129,26 +134,26 @@ def _handle_other_method(rule: Rule) -> Response:
 
 
 def _match_endpoint(adapter: MapAdapter, method: str) -> str:
-    """The endpoint at the request's path for one of the methods that are said to be allowed there.
+    """Return the endpoint of one of the methods that the adapter allows at the request's path.
 
-    They are so of the path with its slashes merged too, at which only the catch-all stands as it was sent.
+    The adapter also allows methods of the path with merged slashes; as sent, that path matches only the catch-all.
     """
     endpoint: str = adapter.match(method=method)[0]
     return endpoint
 
 
 def _hand_back_to_host(error: MethodNotAllowed) -> MethodNotAllowed:
-    """Forget that a rule of ours matched: on a route of the host's own, the host answers as if we were not there."""
+    """Clear the matched rule and return `error`, so that the host handles it as if this API did not exist."""
     request.routing_exception, request.url_rule, request.view_args = error, None, None
     return error
 
 
-#: The place for the host in the rules of an app that matches hosts: they hold for each.
+#: Variable for the host in the rules of an app with host matching: they match every host.
 _HOST_VARIABLE = "provisioning_host"
 
 
 class _AnyTextConverter(BaseConverter):
-    """Any text, also one that begins with a slash or holds a line break: Werkzeug's ``path`` takes neither."""
+    """Matches any text. Werkzeug's ``path`` matches no leading slash and no line break."""
 
     regex = "(?s:.+)"
     weight = 200
@@ -156,7 +161,7 @@ class _AnyTextConverter(BaseConverter):
 
 
 class _TextRule(Rule):
-    """A rule whose ``<path:…>`` takes any text; the app's own converters stay as they are."""
+    """A rule whose ``<path:…>`` matches any text. The app's own converters are not changed."""
 
     def get_converter(
         self, variable_name: str, converter_name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -176,13 +181,13 @@ def add_rule(
     answers_options: bool = True,
     **options: Any,
 ) -> None:
-    """Add a rule for every host that the app answers; Flask answers its ``OPTIONS`` where `answers_options`."""
+    """Add a rule that matches on every host of the app. With `answers_options`, Flask handles its ``OPTIONS``."""
     register = partial(_register_rule, rule=rule, endpoint=endpoint, view=view, methods=methods)
     blueprint.record(partial(register, answers_options=answers_options, options=options))
 
 
 def hide_hosts(blueprint: Blueprint) -> None:
-    """Keep the host that a rule matched from the views, which expect none."""
+    """Remove the matched host from the arguments of the views."""
 
     def hide(_endpoint: str | None, values: dict[str, Any] | None) -> None:
         if values:

@@ -1,12 +1,12 @@
-"""Requests that last: each holds a thread of the host's server, so they are limited in number and in time.
+"""Limits on long requests, each of which occupies a thread of the host's server.
 
-A request that reads its body for longer than `PATIENCE`, a progress stream and a download take a seat. Seats are
-limited for each partner and for the process, which has fewer of them than half of the server's threads where their
-number is known. Without a free seat the request ends with a problem, and the thread is free for others.
+A request that reads its body for longer than `SHORT_REQUEST_SECONDS`, a progress stream and a download take a slot. The
+number of slots is limited for each partner and for the process, which by default has fewer than half as many as the
+server has threads, if that number is known. Without a free slot the request ends with a problem.
 
-A thread that waits for bytes of a client cannot look at a clock. Where the server passes its socket on (gunicorn and
-Werkzeug's own server do), a watchdog thread shuts the socket down once the time is over, and the read or write returns.
-Other servers are covered between two reads only; see "Slow clients" in the hosting guide.
+A thread that waits for a client cannot check the time. If the server exposes its socket (gunicorn and Werkzeug's
+development server do), a watchdog thread shuts the socket down when the time is over, and the read or write returns. On
+other servers the time is checked only between two reads; see "Slow clients" in the hosting guide.
 """
 
 from __future__ import annotations
@@ -30,28 +30,27 @@ from ..mount import Api
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-#: After how many seconds a request needs a seat.
+#: Seconds after which a request needs a slot.
 SHORT_REQUEST_SECONDS = 1.0
-#: The slowest upload, in bytes per second, once `GRACE` seconds are over; and the longest pause, in seconds, between
-#: two pieces of an upload or of a download.
+#: Minimum rate of an upload or download after the first `GRACE_SECONDS`, and the maximum pause between two parts.
 MIN_BYTES_PER_SECOND, GRACE_SECONDS, MAX_PAUSE_SECONDS = 16 * 1024, 30.0, 30.0
-#: How often the watchdog looks, and after how many seconds without work its thread ends.
+#: Interval between two checks by the watchdog, and the time without work after which its thread ends.
 WATCHDOG_INTERVAL_SECONDS, WATCHDOG_IDLE_SECONDS = 0.25, 30.0
-#: How many requests of one process may last where nobody has said how many threads the server has.
+#: Number of slots of a process if the number of the server's threads is unknown.
 DEFAULT_LONG_REQUESTS = 3
 _RETRY_AFTER, _CLOSE = {"Retry-After": "5"}, {"Connection": "close"}
 
 
 class RequestSlots:
-    """The places for requests that last: `total` in this process, `each` for one partner. Thread-safe."""
+    """Slots for long requests: `total` in this process, `each` for one partner. Thread-safe."""
 
     def __init__(self, total: int, each: int) -> None:
         self.total, self.each = total, min(each, total)
-        self._lock = threading.RLock()  # a seat may be collected, and so released, while the lock is held
+        self._lock = threading.RLock()  # a slot may be garbage-collected, and so released, while the lock is held
         self._taken: dict[str, int] = {}
 
     def take(self, partner: str) -> RequestSlot:
-        """Return a seat. Raises `TooManyLongRequests` or `ServerBusy` where none is free."""
+        """Return a slot. Raises `TooManyLongRequests` or `ServerBusy` if none is free."""
         with self._lock:
             own = self._taken.get(partner, 0)
             if own >= self.each:
@@ -65,12 +64,12 @@ class RequestSlots:
 
     @property
     def taken(self) -> int:
-        """Return how many are taken now."""
+        """Number of slots in use."""
         with self._lock:
             return sum(self._taken.values())
 
     def give_back(self, partner: str) -> None:
-        """Free one seat of `partner`."""
+        """Free one slot of `partner`."""
         with self._lock:
             self._taken[partner] -= 1
             if not self._taken[partner]:
@@ -78,14 +77,14 @@ class RequestSlots:
 
 
 class RequestSlot:
-    """A place that is taken until it is released, at the latest when nothing refers to it any more."""
+    """A slot in use, until it is released or garbage-collected."""
 
     def __init__(self, seats: RequestSlots, partner: str) -> None:
         self._free: Callable[[], None] | None = lambda: seats.give_back(partner)
         self._lock = threading.RLock()
 
     def release(self) -> None:
-        """Give the seat back; more than once is fine."""
+        """Free the slot. May be called more than once."""
         with self._lock:
             free, self._free = self._free, None
         if free is not None:
@@ -95,7 +94,10 @@ class RequestSlot:
 
 
 class Pace(NamedTuple):
-    """Limits for a slow client: `seconds` in all, `bytes_per_second` after the grace, `pause` seconds for one piece."""
+    """Limits for a slow client: `seconds` in total, the minimum rate after the grace period, `pause` for one part.
+
+    `refusal` is the error of a client that exceeds them.
+    """
 
     seconds: float
     bytes_per_second: int
@@ -104,10 +106,9 @@ class Pace(NamedTuple):
 
 
 class LongRequest:
-    """A request that may have to wait for its client, judged by its own thread and by the watchdog.
+    """A request that waits for its client, checked by its own thread and by the watchdog.
 
-    `take` returns a seat for `partner` or raises why there is none; `monotonic` gives seconds. A stream that
-    `is_hurried` ends as soon as it can.
+    `take` is `RequestSlots.take`; `monotonic` is a clock in seconds. A stream that `is_hurried` ends as soon as it can.
     """
 
     __slots__ = (
@@ -143,11 +144,11 @@ class LongRequest:
         self._waited = 0.0
 
     def wait(self) -> None:
-        """Begin to wait for the client."""
+        """Start to wait for the client."""
         self._since = self._now()
 
     def resume(self, count: int) -> None:
-        """Stop waiting: `count` bytes have passed. Raises the refusal where the request must end."""
+        """Stop waiting, after `count` bytes were transferred. Raises the refusal if the request must end."""
         now = self._now()
         self.size += count
         if self.refusal is not None or now - self._begun > SHORT_REQUEST_SECONDS:
@@ -156,25 +157,25 @@ class LongRequest:
         self._waited += now - (now if since is None else since)
 
     def take_seat(self) -> None:
-        """Take a seat now. Raises `TooManyLongRequests` or `ServerBusy`."""
+        """Take a slot now. Raises `TooManyLongRequests` or `ServerBusy`."""
         with self._lock:
             if self._seat is None:
                 self._seat = self._take(self._partner)
 
     def require(self) -> None:
-        """Raise why the request must end, if it must."""
+        """Raise the refusal if the request must end."""
         if (refusal := self.judge()) is not None:
             raise refusal
 
     def judge(self) -> ProvisioningError | None:
-        """Return why the request must end now: its client is too slow, or no seat is free for it."""
+        """Return the refusal if the client is too slow or no slot is free; else None."""
         with self._lock:
             if self.refusal is None:
                 self.refusal = self._judged(self._now())
             return self.refusal
 
     def release(self) -> None:
-        """Give the seat back."""
+        """Free the slot, if one was taken."""
         with self._lock:
             if self._seat is not None:
                 self._seat.release()
@@ -197,7 +198,10 @@ class LongRequest:
 
 
 class Watchdog:
-    """Shuts down the connections of requests whose time is over while their threads wait. One thread, while needed."""
+    """Shuts down the connections of requests that exceed their limits while their threads wait.
+
+    Runs in one daemon thread, which is started when needed and ends when idle.
+    """
 
     def __init__(self, sleep: Callable[[float], None] = time.sleep) -> None:
         self._sleep = sleep
@@ -206,7 +210,7 @@ class Watchdog:
         self._process = 0
 
     def watch(self, hold: LongRequest, connection: Any, how: int = socket.SHUT_RD) -> None:
-        """Watch `hold` until it is forgotten; its `connection` is shut down as `how` says."""
+        """Watch `hold`. Its `connection` is shut down with `how`, such as `socket.SHUT_RD`."""
         if self._process != os.getpid():
             self._watched, self._thread, self._process = {}, None, os.getpid()
         self._watched[hold] = connection, how
@@ -215,11 +219,11 @@ class Watchdog:
             self._thread.start()
 
     def forget(self, hold: LongRequest) -> None:
-        """Watch `hold` no longer."""
+        """Stop watching `hold`."""
         self._watched.pop(hold, None)
 
     def look(self) -> None:
-        """Judge every request that is watched, and cut those that must end."""
+        """Check every watched request, and shut down the connections of those that must end."""
         for hold, (connection, how) in self._watched.copy().items():
             if hold.judge() is not None and self._watched.pop(hold, None) is not None:
                 shut_down(connection, how)
@@ -232,15 +236,15 @@ class Watchdog:
             idle = 0.0 if self._watched else idle + WATCHDOG_INTERVAL_SECONDS
             if idle >= WATCHDOG_IDLE_SECONDS:
                 self._thread = None
-                if self._watched:  # added since: go on, unless another thread has been started for it
+                if self._watched:  # a request was added in between: continue, unless it has started another thread
                     self._thread, idle = self._thread or me, 0.0
 
 
 class LongResponseBody(Iterator[bytes]):
-    """The body of an answer that lasts: it holds its seat until it ends, is closed, or nothing refers to it any more.
+    """Body of a streamed response. It holds its slot until it ends, is closed or is garbage-collected.
 
-    A client that reads more slowly than an upload may be sent is cut off, and so is one that a problem meets midway:
-    the server closes the connection before the last chunk, so that the client sees that something is missing.
+    If the client reads too slowly, or an error occurs midway, the server closes the connection before the last chunk.
+    So the client notices that the body is incomplete.
     """
 
     def __init__(self, parts: Generator[bytes], hold: LongRequest, watchdog: Watchdog, connection: Any) -> None:
@@ -248,11 +252,11 @@ class LongResponseBody(Iterator[bytes]):
         self._size = 0
 
     def hurry(self) -> None:
-        """A hook of the host's wants all of it at once."""
+        """End soon, because a host's hook reads the whole body at once."""
         self._hold.is_hurried = True
 
     def __next__(self) -> bytes:
-        """Raises `BrokenPipeError`, which servers take for a client that has gone, where the client is cut off."""
+        """Return the next part. Raises `BrokenPipeError` to end the response, as if the client had disconnected."""
         self._watchdog.forget(self._hold)
         try:
             self._hold.resume(self._size)
@@ -270,7 +274,7 @@ class LongResponseBody(Iterator[bytes]):
         return part
 
     def close(self) -> None:
-        """End it, and give the seat back; more than once is fine."""
+        """End the body and free the slot. May be called more than once."""
         self._watchdog.forget(self._hold)
         self._hold.release()
         self._parts.close()
@@ -279,7 +283,7 @@ class LongResponseBody(Iterator[bytes]):
 
 
 def cut_off(parts: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the parts of an answer. Raises `BrokenPipeError`, as a `LongAnswer` does, where a problem ends it."""
+    """Yield the parts of a response. Raises `BrokenPipeError`, as `LongResponseBody` does, if an error ends it."""
     try:
         yield from parts
     except ProvisioningError as refusal:
@@ -287,10 +291,10 @@ def cut_off(parts: Iterable[bytes]) -> Iterator[bytes]:
 
 
 class LongResponse(Response):
-    """A response whose body is a `LongAnswer`; a hook of the host's that reads it is given all at once."""
+    """A response whose body is a `LongResponseBody`. If a host's hook reads it, the stream is asked to end soon."""
 
     def get_app_iter(self, environ: WSGIEnvironment) -> Iterable[bytes]:
-        """Return what the server sends: nothing of it for a HEAD request, which is over at once then."""
+        """Return the body for the server; for a HEAD request, close it at once."""
         if environ["REQUEST_METHOD"] == "HEAD":
             self.close()
         return super().get_app_iter(environ)
@@ -302,41 +306,41 @@ class LongResponse(Response):
 
 
 def make_slots(api: Api) -> RequestSlots:
-    """The seats of one mount in this process."""
+    """Return the slots of one mount in this process."""
     settings = api.settings
     total = settings.long_requests or _count_spare_threads(settings.server_threads or _count_waitress_threads())
     return RequestSlots(total, settings.long_requests_per_partner or (total + 1) // 2)
 
 
 def make_watchdog(_api: Api) -> Watchdog:
-    """The watchdog of one mount in this process."""
+    """Return the watchdog of one mount in this process."""
     return Watchdog()
 
 
 def make_body_pace(settings: Config) -> Pace:
-    """The pace of a body that is read as a whole."""
+    """Return the limits for a body that is read as a whole."""
     return Pace(settings.body_seconds, 0, settings.body_seconds, BodyTooSlow)
 
 
 def make_upload_pace(settings: Config) -> Pace:
-    """The pace of a bulk upload."""
+    """Return the limits for a bulk upload."""
     return Pace(settings.upload_seconds, MIN_BYTES_PER_SECOND, MAX_PAUSE_SECONDS, UploadTooSlow)
 
 
 def make_response_pace() -> Pace:
-    """The pace at which an answer that lasts must be read."""
+    """Return the limits for the reader of a streamed response."""
     return Pace(math.inf, MIN_BYTES_PER_SECOND, MAX_PAUSE_SECONDS, BodyTooSlow)
 
 
 def find_connection(environ: Mapping[str, Any]) -> Any:
-    """The connection of this request alone; None where the server shows none, or shares it between requests."""
+    """Return the socket of this request; None if the server does not expose it or shares it between requests."""
     if not environ.get("SERVER_PROTOCOL", "").startswith("HTTP/1"):
         return None
     return environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
 
 
 def shut_down(connection: Any, how: int) -> None:
-    """Shut down below any TLS, whose own `shutdown` would let the answer out in plain text; None is no connection."""
+    """Shut down a socket below TLS, whose own `shutdown` would continue in plain text; does nothing for None."""
     if connection is not None:
         shutdown = socket.socket.shutdown if isinstance(connection, socket.socket) else type(connection).shutdown
         with contextlib.suppress(OSError):
@@ -344,10 +348,10 @@ def shut_down(connection: Any, how: int) -> None:
 
 
 def _count_spare_threads(threads: int) -> int:
-    """Return how many of a server's threads may be held: fewer than half; 0 stands for an unknown number."""
+    """Return the number of slots for a server with so many threads: fewer than half. 0 means unknown."""
     return max((threads - 1) // 2, 1) if threads else DEFAULT_LONG_REQUESTS
 
 
 def _count_waitress_threads() -> int:
-    """Return how many threads waitress has in this process; 0 where it does not serve."""
+    """Return the number of waitress's threads in this process; 0 if it is not the server."""
     return sum(thread.name.startswith("waitress-") for thread in threading.enumerate())

@@ -1,4 +1,4 @@
-"""Run a write: as a dry run, once for each Idempotency-Key, or plainly."""
+"""Execution of a write: as a dry run, once for each Idempotency-Key, or directly."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from .request import Request
 
 T = TypeVar("T")
 Work = Callable[[Session], T]
-#: The failures that a repeated request meets again; others failed before it ran.
+#: Statuses of errors that are stored and returned to a repeated request.
 FINAL_STATUSES = frozenset({404, 409, 412})
 _IDEMPOTENT_METHODS = ("POST", "PATCH")
 
 
 class Result(NamedTuple):
-    """What a write answers; `document` is None where there is nothing to show.
+    """Result of a write: the response's status, JSON `document` (None for no body) and headers.
 
-    One that holds a `secret` is kept for repeated requests as every answer is, but sealed.
+    A document with a `secret` is encrypted when it is stored for repeated requests.
     """
 
     status: int
@@ -43,7 +43,7 @@ class Result(NamedTuple):
 
 
 class _DryRunFinished(Exception):
-    """Ends a unit of work that is to leave nothing behind."""
+    """Raised to roll back the unit of work of a dry run."""
 
     def __init__(self, answer: StoredResponse, *, replayed: bool = False) -> None:
         super().__init__()
@@ -59,9 +59,11 @@ def execute(
     validate_only: bool = False,
     alone: bool = False,
 ) -> Response:
-    """Run `work` in one transaction and send what `answer` makes of its result.
+    """Run `work` in one transaction and return ``answer(work(session))`` as a response.
 
-    `body` is the JSON that was sent. `alone` says that `work` is one statement, which may commit by itself.
+    `body` is the request's JSON, which an Idempotency-Key is bound to. With `validate_only`, the transaction is rolled
+    back. With `alone`, `work` is a single statement and may run in autocommit mode. Raises the errors of `work` and of
+    `idempotency.claim_key`.
     """
     storage = call.mount.storage
     identity = None
@@ -77,7 +79,7 @@ def execute(
 def _execute_dry_run(
     call: Request, identity: IdempotencyKey | None, work: Work[T], answer: Callable[[T], Result]
 ) -> Response:
-    """Do everything but commit. A key that has an answer answers with it, as it does for the write."""
+    """Run `work` and roll back. If the key has a stored response, return that, as the write would."""
 
     def unit(session: Session) -> None:
         if identity is not None:
@@ -92,11 +94,11 @@ def _execute_dry_run(
         call.mount.storage.transaction(unit)
     except _DryRunFinished as rehearsed:
         return _respond_stored(call, identity, rehearsed.answer, replayed=rehearsed.replayed)
-    raise AssertionError("a rehearsal does not return")
+    raise AssertionError("unreachable")
 
 
 def _execute_once(call: Request, identity: IdempotencyKey, work: Work[T], answer: Callable[[T], Result]) -> Response:
-    """Run `work` unless the key has an answer already; the record of it commits with what it did."""
+    """Run `work` unless the key has a stored response. The response is stored in the same transaction."""
 
     def unit(session: Session) -> tuple[StoredResponse, bool]:
         before = claim_key(session, identity, call.mount.settings.idempotency_hours)
@@ -113,14 +115,14 @@ def _execute_once(call: Request, identity: IdempotencyKey, work: Work[T], answer
 def _respond_stored(
     call: Request, identity: IdempotencyKey | None, kept: StoredResponse, *, replayed: bool
 ) -> Response:
-    """Send an answer, which is said to be `replayed` where a request before got it first."""
+    """Return a stored response, with ``Idempotency-Replayed`` if an earlier request created it (`replayed`)."""
     if identity is not None and kept.sealed:
         kept = open_response(kept, identity, call.mount.keyring)
     return _make_response(kept, **({"Idempotency-Replayed": "true"} if replayed else {}))
 
 
 def _attempt(call: Request, session: Session, work: Work[T], answer: Callable[[T], Result]) -> StoredResponse:
-    """The answer to `work`; where it fails for good, it leaves nothing and its problem is the answer."""
+    """Run `work` and return its response. If it fails finally, roll it back and return the problem as the response."""
     try:
         with session.savepoint():
             found = answer(work(session))
@@ -141,7 +143,7 @@ def _to_stored_response(answer: Result) -> StoredResponse:
 
 
 def _find_tenant(answer: Result) -> str | None:
-    """The id of the tenant that an answer is about: the one that it shows, else the one that the request names."""
+    """Return the id of the tenant in the result, else the one in the request's path; None if there is neither."""
     shown = answer.document.get("tenant") if isinstance(answer.document, dict) else None
     named: str | None = (request.view_args or {}).get("tenant_id")
     return shown or (named and named.lower())
