@@ -18,7 +18,7 @@ from typing import Any
 from .errors import MalformedJSON
 
 MAX_DEPTH = 32
-_LONGEST_INTEGER = 20
+_MAX_INTEGER_LENGTH = 20
 _TEXT_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -29,39 +29,39 @@ def parse_json(data: bytes) -> Any:
         text = data.decode()
         if text.count("{") + text.count("[") > MAX_DEPTH:
             _require_shallow(text)
-        found = _DECODER.decode(text)
+        document = _DECODER.decode(text)
     except UnicodeDecodeError as error:
         raise MalformedJSON("The body is not UTF-8.") from error
     except json.JSONDecodeError as error:
-        what = error.msg.removesuffix(" at").rstrip(": ")
-        raise MalformedJSON(f"{what} at line {error.lineno}, column {error.colno}.") from error
+        reason = error.msg.removesuffix(" at").rstrip(": ")
+        raise MalformedJSON(f"{reason} at line {error.lineno}, column {error.colno}.") from error
     if "\\u" in text:
-        _require_storable(found)
-    return found
+        _require_storable(document)
+    return document
 
 
 dump_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def _parse_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         raise MalformedJSON("An object names the same key twice.")
-    return found
+    return members
 
 
 def _parse_integer(digits: str) -> int:
-    found = int(digits) if len(digits) <= _LONGEST_INTEGER else 1 << 64
-    if not -(1 << 63) <= found < 1 << 63:
+    number = int(digits) if len(digits) <= _MAX_INTEGER_LENGTH else 1 << 64
+    if not -(1 << 63) <= number < 1 << 63:
         raise MalformedJSON("An integer does not fit into 64 bits.")
-    return found
+    return number
 
 
 def _parse_float(digits: str) -> float:
-    found = float(digits)
-    if not math.isfinite(found):
+    number = float(digits)
+    if not math.isfinite(number):
         raise MalformedJSON("A number is too large.")
-    return found
+    return number
 
 
 def _reject_constant(name: str) -> None:
@@ -76,10 +76,10 @@ _DECODER = json.JSONDecoder(
 def _require_shallow(text: str) -> None:
     """Raise `MalformedJSON` for deep nesting, before the recursive parser could exhaust the stack."""
     depth = 0
-    for sign in _TEXT_OR_BRACKET.finditer(text):
-        if sign[0] in "[{":
+    for token in _TEXT_OR_BRACKET.finditer(text):
+        if token[0] in "[{":
             depth += 1
-        elif sign[0] in "]}":
+        elif token[0] in "]}":
             depth -= 1
         if depth > MAX_DEPTH:
             raise MalformedJSON(f"The JSON is nested deeper than {MAX_DEPTH} levels.")
@@ -91,12 +91,12 @@ def _require_storable(value: Any) -> None:
         if _UNSTORABLE.search(value):
             raise MalformedJSON("A text holds a NUL character or a lone surrogate.")
     elif isinstance(value, dict):
-        for name, below in value.items():
+        for name, member in value.items():
             _require_storable(name)
-            _require_storable(below)
+            _require_storable(member)
     elif isinstance(value, list):
-        for below in value:
-            _require_storable(below)
+        for member in value:
+            _require_storable(member)
 
 
 def encode_base64(raw: bytes) -> str:

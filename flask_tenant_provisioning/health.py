@@ -56,13 +56,13 @@ routes = Routes()
     "/health",
     permissions=PUBLIC,
     always_public=True,
-    answers={200: HealthSchema},
+    responses={200: HealthSchema},
     problems=(InvalidParameter, StorageUnavailable),
 )
 def read_health(call: Request) -> Response:
     """See whether the database answers, and whether the workers keep up."""
-    call.asked(NO_QUERY)
-    return call.answer(check_health(call.mount.storage))
+    call.query(NO_QUERY)
+    return call.json_response(check_health(call.mount.storage))
 
 
 #: A worker that is further behind than this, in seconds, is late.

@@ -46,7 +46,7 @@ class IsolatedMiddleware:
         self._host = host
         self._mount = mount
         self._mounts = mounts
-        self._prefix = mount.settings.url_prefix
+        self._prefix = mount.config.url_prefix
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         serves = self._mount.app.wsgi_app if self._takes(environ) else self.behind
@@ -60,7 +60,7 @@ class IsolatedMiddleware:
         return not self._host_routes or self._is_ours(environ)
 
     def _is_another_mounts(self, path: str) -> bool:
-        others = (mount.settings.url_prefix for mount in self._mounts.values() if mount.served)
+        others = (mount.config.url_prefix for mount in self._mounts.values() if mount.is_mounted)
         return any(len(prefix) > len(self._prefix) and _is_below(path, prefix) for prefix in others)
 
     @functools.cached_property

@@ -31,27 +31,27 @@ T = TypeVar("T")
 class Api:
     """The configuration of one API, its routes (`web.routing.Route`), and what its host registered.
 
-    `memory` caches the results of `once`.
+    `made_once` caches the results of `once`.
     """
 
-    settings: Config
+    config: Config
     hooks: Registry
     routes: Sequence[Any]
-    memory: dict[Any, Any] = dataclasses.field(default_factory=dict)
+    made_once: dict[Any, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def plans(self) -> tuple[str, ...] | None:
         """Names of the plans that a tenant may have; None if any text is a plan."""
-        return list_available_plans(self.hooks.plans, self.settings.plans)
+        return list_available_plans(self.hooks.plans, self.config.plans)
 
-    def limits(self, rate_class: str) -> bool:
+    def has_rate_limit(self, rate_class: str) -> bool:
         """Return True if requests of this class count against a partner's rate limits."""
-        return rate_class in self.settings.rate_limits or self.hooks.rate_limits is not None
+        return rate_class in self.config.rate_limits or self.hooks.rate_limits is not None
 
     def once(self, factory: Callable[[Self], T]) -> T:
         """Return ``factory(self)``, called once for each factory."""
-        found: T | None = self.memory.get(factory)
-        return self.memory.setdefault(factory, factory(self)) if found is None else found
+        made: T | None = self.made_once.get(factory)
+        return self.made_once.setdefault(factory, factory(self)) if made is None else made
 
 
 _SEAL_BYTES = 16
@@ -75,8 +75,8 @@ class Cursors:
         except (binascii.Error, ValueError) as error:
             raise InvalidCursor from error
         seal, place = data[:_SEAL_BYTES], data[_SEAL_BYTES:]
-        whole = base64.urlsafe_b64encode(data).rstrip(b"=").decode() == cursor
-        if not whole or not hmac.compare_digest(seal, self._seal(place, question)):
+        is_canonical = base64.urlsafe_b64encode(data).rstrip(b"=").decode() == cursor
+        if not is_canonical or not hmac.compare_digest(seal, self._seal(place, question)):
             raise InvalidCursor
         return place.decode()
 
@@ -127,10 +127,10 @@ class Mount(Api):
         return self.authority.app
 
     @property
-    def served(self) -> bool:
+    def is_mounted(self) -> bool:
         """True if the blueprint is registered on the app, which requires a valid licence."""
-        found = self.app.blueprints.get(self.name)
-        return found is not None and found.url_prefix == self.settings.url_prefix
+        blueprint = self.app.blueprints.get(self.name)
+        return blueprint is not None and blueprint.url_prefix == self.config.url_prefix
 
     @functools.cached_property
     def storage(self) -> Storage:
@@ -142,10 +142,10 @@ class Mount(Api):
         """Key ring that encrypts secrets in the tables. Raises `ConfigurationError` if no key is configured."""
         return self.open_keyring()
 
-    def base(self) -> str:
+    def base_path(self) -> str:
         """Return the mount's path as the caller sees it, with the ``SCRIPT_NAME`` before it."""
-        return f"{get_script_prefix()}{self.settings.url_prefix}"
+        return f"{get_script_prefix()}{self.config.url_prefix}"
 
-    def problem_types(self) -> str:
+    def problem_type_prefix(self) -> str:
         """Return the prefix of the `type` of each problem."""
-        return self.settings.problem_base_uri or f"{self.base()}/problems/"
+        return self.config.problem_base_uri or f"{self.base_path()}/problems/"

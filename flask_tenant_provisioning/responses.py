@@ -41,22 +41,22 @@ def get_request_id(key: str = "request_id") -> str:
     and later calls return the same id.
     """
     environ = request.environ
-    found: str | None = environ.get(_REQUEST_ID_KEY)
-    if found is None:
-        for sent in (g.get(key), environ.get(key), environ.get("HTTP_X_REQUEST_ID")):
-            if sent is not None and REQUEST_ID_PATTERN.fullmatch(str(sent)):
-                found = str(sent)
+    request_id: str | None = environ.get(_REQUEST_ID_KEY)
+    if request_id is None:
+        for candidate in (g.get(key), environ.get(key), environ.get("HTTP_X_REQUEST_ID")):
+            if candidate is not None and REQUEST_ID_PATTERN.fullmatch(str(candidate)):
+                request_id = str(candidate)
                 break
         else:
-            found = os.urandom(16).hex()
-        environ[_REQUEST_ID_KEY] = found
-    return found
+            request_id = os.urandom(16).hex()
+        environ[_REQUEST_ID_KEY] = request_id
+    return request_id
 
 
-def build_problem_document(error: ProvisioningError, types: str) -> dict[str, object]:
-    """Return the problem's members (RFC 9457 §3); `types` is the prefix of its ``type``."""
-    found: dict[str, object] = {
-        "type": types + error.code,
+def build_problem_document(error: ProvisioningError, type_prefix: str) -> dict[str, object]:
+    """Return the problem's members (RFC 9457 §3); `type_prefix` is that of its ``type``."""
+    document: dict[str, object] = {
+        "type": type_prefix + error.code,
         "title": error.title,
         "status": error.status,
         "code": error.code,
@@ -65,25 +65,26 @@ def build_problem_document(error: ProvisioningError, types: str) -> dict[str, ob
         "request_id": get_request_id(),
     }
     if error.errors:
-        found["errors"] = error.errors
-    return found | error.members
+        document["errors"] = error.errors
+    return document | error.members
 
 
-def render_problem(error: ProvisioningError, types: str) -> Response:
-    """Return the response to `error`: its document, status and headers. `types` is the prefix of its ``type``."""
-    answer = Response(json.dumps(build_problem_document(error, types)), error.status, mimetype=PROBLEM_MEDIA_TYPE)
-    answer.headers.update(error.headers)
-    return set_common_headers(answer)
+def render_problem(error: ProvisioningError, type_prefix: str) -> Response:
+    """Return the response to `error`: document, status and headers. `type_prefix` is that of its ``type``."""
+    document = json.dumps(build_problem_document(error, type_prefix))
+    response = Response(document, error.status, mimetype=PROBLEM_MEDIA_TYPE)
+    response.headers.update(error.headers)
+    return set_common_headers(response)
 
 
-def set_common_headers(answer: Response) -> Response:
+def set_common_headers(response: Response) -> Response:
     """Set the headers that every response has: request id, no caching, no content-type sniffing. Returns it."""
-    if type(answer) is Response and current_app.after_request_funcs.get(None):
-        answer.__class__ = RequestIdResponse  # the host's hooks run after this
-    answer.headers[REQUEST_ID_HEADER] = get_request_id()
-    answer.headers["Cache-Control"] = "no-store"
-    answer.headers["X-Content-Type-Options"] = "nosniff"
-    return answer
+    if type(response) is Response and current_app.after_request_funcs.get(None):
+        response.__class__ = RequestIdResponse  # the host's hooks run after this
+    response.headers[REQUEST_ID_HEADER] = get_request_id()
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
 
 
 #: A path prefix: non-empty segments (RFC 3986 §3.3) of visible characters without ``?``, ``#`` and ``\\``.

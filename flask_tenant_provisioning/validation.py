@@ -68,21 +68,21 @@ class ErrorList:
         else:
             self.omitted += 1
 
-    def collect(self, found: Iterable[FieldFault]) -> None:
+    def collect(self, faults: Iterable[FieldFault]) -> None:
         """Add all faults. Of a lazy iterable, those beyond `MAX_ERRORS` are counted and not stored."""
-        for fault, path in found:
+        for fault, path in faults:
             self.add(fault, *path)
 
     def merge(self, error: InvalidInput) -> None:
         """Add the errors of another problem."""
         room = MAX_ERRORS - len(self.entries)
-        self.entries += [dict(one) for one in error.errors[:room]]
+        self.entries += [dict(entry) for entry in error.errors[:room]]
         self.omitted += len(error.errors[room:]) + error.members.get("errors_omitted", 0)
 
-    def problem(self, kind: type[InvalidInput] = InvalidInput, what: str = "field") -> InvalidInput:
-        """Return a problem of this `kind` with the errors sorted by pointer; its detail counts the invalid `what`."""
+    def problem(self, kind: type[InvalidInput] = InvalidInput, noun: str = "field") -> InvalidInput:
+        """Return a problem of this `kind` with the errors sorted by pointer; its detail counts the invalid `noun`s."""
         count = len(self.entries) + self.omitted
-        detail = f"1 {what} is invalid." if count == 1 else f"{count} {what}s are invalid."
+        detail = f"1 {noun} is invalid." if count == 1 else f"{count} {noun}s are invalid."
         members: dict[str, Any] = {"errors_omitted": self.omitted} if self.omitted else {}
         return kind(detail, errors=sorted(self.entries, key=itemgetter("pointer")), **members)
 
@@ -96,22 +96,22 @@ class StrictSchema(Schema):
     error_messages = {"unknown": UNKNOWN, "type": [NOT_AN_OBJECT]}  # type: ignore[dict-item]  # noqa: RUF012
 
     @functools.cached_property
-    def known(self) -> frozenset[str]:
+    def input_names(self) -> frozenset[str]:
         """Names of the fields that a client may send."""
         return frozenset(field.data_key or key for key, field in self.load_fields.items())
 
     @functools.cached_property
-    def shown(self) -> frozenset[str]:
+    def output_names(self) -> frozenset[str]:
         """Names of the fields in a response."""
         return frozenset(field.data_key or key for key, field in self.dump_fields.items())
 
-    def refusal_of(self, name: str) -> Fault:
+    def get_fault(self, name: str) -> Fault:
         """Return the fault for a field that the client may not send: read-only or unknown."""
-        return READ_ONLY if name in self.shown else UNKNOWN
+        return READ_ONLY if name in self.output_names else UNKNOWN
 
 
 class TextField(fields.Field):  # type: ignore[type-arg]
-    """A text of `shortest` to `longest` characters.
+    """A text of `min_length` to `max_length` characters.
 
     With `trim`, white space around it is removed first. With `visible`, it must have a visible character or be empty.
     """
@@ -119,10 +119,10 @@ class TextField(fields.Field):  # type: ignore[type-arg]
     default_error_messages = {"required": [REQUIRED], "null": [NULL]}  # noqa: RUF012
 
     def __init__(
-        self, *, shortest: int = 0, longest: int, trim: bool = False, visible: bool = False, **options: Any
+        self, *, min_length: int = 0, max_length: int, trim: bool = False, visible: bool = False, **options: Any
     ) -> None:
         super().__init__(**options)
-        self.shortest, self.longest, self.trim, self.visible = shortest, longest, trim, visible
+        self.min_length, self.max_length, self.trim, self.visible = min_length, max_length, trim, visible
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> Any:
         if type(value) is not str:
@@ -131,27 +131,27 @@ class TextField(fields.Field):  # type: ignore[type-arg]
             raise make_field_error(UNSTORABLE)
         if self.trim:
             value = value.strip()
-        if not self.shortest <= len(value) <= self.longest:
-            raise make_field_error(self._wrong_length())
+        if not self.min_length <= len(value) <= self.max_length:
+            raise make_field_error(self._make_length_fault())
         if self.visible and value and not has_visible_character(value):
             raise make_field_error(BLANK)
-        return self.accept(value)
+        return self.validate_text(value)
 
-    def accept(self, value: str) -> str:
+    def validate_text(self, value: str) -> str:
         """Validate and convert the value; subclasses override it. Raises the result of `make_field_error`."""
         return value
 
-    def _wrong_length(self) -> Fault:
-        return Fault("invalid-length", f"Must have {self.shortest} to {self.longest} characters.")
+    def _make_length_fault(self) -> Fault:
+        return Fault("invalid-length", f"Must have {self.min_length} to {self.max_length} characters.")
 
 
 class PartnerIdField(TextField):
     """The id of a partner."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(shortest=1, longest=MAX_NAME_LENGTH, **options)
+        super().__init__(min_length=1, max_length=MAX_NAME_LENGTH, **options)
 
-    def accept(self, value: str) -> str:
+    def validate_text(self, value: str) -> str:
         if not is_partner_id(value):
             raise make_field_error(INVALID_PARTNER_ID)
         return value
@@ -188,23 +188,23 @@ def load(schema: StrictSchema, data: Any, *, partial: bool = False) -> dict[str,
 
 def run_all(*loads: Callable[[], T]) -> list[T]:
     """Call each of `loads` and return their results. Raises one `InvalidInput` with the errors of all of them."""
-    found, errors = list[T](), ErrorList()
-    for one in loads:
+    results, errors = list[T](), ErrorList()
+    for load_part in loads:
         try:
-            found.append(one())
+            results.append(load_part())
         except InvalidInput as error:
             errors.merge(error)
     if errors:
         raise errors.problem()
-    return found
+    return results
 
 
 def load_parameters(schema: StrictSchema, sent: Mapping[str, list[str]]) -> dict[str, Any]:
     """Validate and deserialise query parameters. Raises `InvalidParameter` with all errors."""
-    wrong = {name: UNSTORABLE for name, values in sent.items() if "\0" in values[0]}
-    wrong |= {name: DUPLICATE for name, values in sent.items() if values[1:]}
-    first = {name: values[0] for name, values in sent.items() if name not in wrong}
-    values, errors = _load(schema, first, wrong)
+    faults = {name: UNSTORABLE for name, values in sent.items() if "\0" in values[0]}
+    faults |= {name: DUPLICATE for name, values in sent.items() if values[1:]}
+    data = {name: values[0] for name, values in sent.items() if name not in faults}
+    values, errors = _load(schema, data, faults)
     if errors:
         raise errors.problem(InvalidParameter, "query parameter")
     return values
@@ -223,11 +223,11 @@ def make_entry(fault: Fault, *path: str) -> dict[str, str]:
     """
     pointer, detail = "#", fault.detail
     for step in path:
-        longer = f"{pointer}/{_escape_step(step)}"
-        if len(longer) > MAX_POINTER_LENGTH:
+        extended = f"{pointer}/{_escape_step(step)}"
+        if len(extended) > MAX_POINTER_LENGTH:
             detail = f"{_shorten(detail, MAX_DETAIL_LENGTH // 2)} In: {_shorten(step, _MAX_QUOTE_LENGTH)}"
             break
-        pointer = longer
+        pointer = extended
     return {"pointer": pointer, "code": fault.code, "detail": _shorten(detail, MAX_DETAIL_LENGTH)}
 
 
@@ -236,8 +236,8 @@ def _escape_step(name: str) -> str:
     return quote(name[: MAX_POINTER_LENGTH + 1].replace("~", "~0").replace("/", "~1"), safe="~!$&'()*+,;=:@")
 
 
-def _shorten(text: str, longest: int) -> str:
-    return text if len(text) <= longest else f"{text[:longest]}…"
+def _shorten(text: str, max_length: int) -> str:
+    return text if len(text) <= max_length else f"{text[:max_length]}…"
 
 
 def get_field_path(error: Mapping[str, Any]) -> str:
@@ -247,27 +247,27 @@ def get_field_path(error: Mapping[str, Any]) -> str:
 
 
 def _load(
-    schema: StrictSchema, data: Any, wrong: Mapping[str, Fault] | None = None, *, partial: bool = False
+    schema: StrictSchema, data: Any, faults: Mapping[str, Fault] | None = None, *, partial: bool = False
 ) -> tuple[dict[str, Any], ErrorList]:
-    """Return the valid values and the errors of `data`. For names in `wrong`, that fault replaces the schema's own.
+    """Return the valid values and the errors of `data`. For names in `faults`, that fault replaces the schema's own.
 
     Unknown names are handled here, since marshmallow reports them in no fixed order and some of its releases need
     quadratic time for them.
     """
-    wrong, errors, values, known = wrong or {}, ErrorList(), {}, data
-    if isinstance(data, Mapping) and not data.keys() <= schema.known:
-        known = {name: value for name, value in data.items() if name in schema.known}
+    faults, errors, values, known = faults or {}, ErrorList(), {}, data
+    if isinstance(data, Mapping) and not data.keys() <= schema.input_names:
+        known = {name: value for name, value in data.items() if name in schema.input_names}
     try:
         values = schema.load(known, partial=partial)
     except ValidationError as error:
         errors.collect(
-            one for one in _flatten_messages(error.messages, known) if not one.path or one.path[0] not in wrong
+            found for found in _flatten_messages(error.messages, known) if not found.path or found.path[0] not in faults
         )
-    if wrong:
-        errors.collect(FieldFault(fault, (name,)) for name, fault in wrong.items())
+    if faults:
+        errors.collect(FieldFault(fault, (name,)) for name, fault in faults.items())
     if known is not data:
-        strangers = (name for name in data if name not in known and name not in wrong)
-        errors.collect(FieldFault(schema.refusal_of(name), (name,)) for name in strangers)
+        unknown_names = (name for name in data if name not in known and name not in faults)
+        errors.collect(FieldFault(schema.get_fault(name), (name,)) for name in unknown_names)
     return values, errors
 
 

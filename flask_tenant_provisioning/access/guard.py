@@ -153,7 +153,7 @@ def current_principal() -> Principal:
 class _GuardedMount(Protocol):
     guard: Guard
 
-    def problem_types(self) -> str: ...
+    def problem_type_prefix(self) -> str: ...
 
 
 def requires(*permissions: str) -> Callable[[Callable[P, R]], Callable[P, Any]]:
@@ -171,7 +171,7 @@ def requires(*permissions: str) -> Callable[[Callable[P, R]], Callable[P, Any]]:
                 mounted.guard.admit(needed)
             except ProvisioningError as refusal:
                 mounted.guard.refusals.log(refusal)
-                return render_problem(refusal, mounted.problem_types())
+                return render_problem(refusal, mounted.problem_type_prefix())
             return current_app.ensure_sync(view)(*args, **kwargs)
 
         return guarded

@@ -61,7 +61,7 @@ def require_job_quota(session: Session, partner: str, most: int) -> None:
 
     Until the transaction ends no other one counts them: what it adds is within the limit.
     """
-    session.hold(f"{session.storage.table('bulk_jobs').name} {partner}")
+    session.lock_name(f"{session.storage.table('bulk_jobs').name} {partner}")
     (count,) = session.run(session.storage.once(BulkSQL).count_open_jobs, {"partner_id": partner}).fetchone()
     if count >= most:
         raise QuotaExceeded(f"{most} bulk jobs are under way: wait until one has ended.", limit=most)
@@ -111,7 +111,7 @@ def queue_job(session: Session, job: Job) -> Job:
     counts = {"new_rows": job.rows, "new_chunks": job.chunks}
     where = {"partner_id": job.partner_id, "job_id": job.id}
     session.run(session.storage.once(BulkSQL).queue, {**where, "now": at, **counts})
-    session.wake(("bulk", job.partner_id, job.id))
+    session.notify_worker(("bulk", job.partner_id, job.id))
     return job._replace(state="queued", due_at=at)
 
 
@@ -231,7 +231,7 @@ def resume_job(session: Session, partner: str | None, job_id: str, most_open: in
     if most_open is not None:
         require_job_quota(session, job.partner_id, most_open)
     state = "running" if job.started_at else "queued"
-    session.wake(("bulk", job.partner_id, job.id))
+    session.notify_worker(("bulk", job.partner_id, job.id))
     return _update_job(session, job, state, finished_at=None, due_at=format_instant(session.storage.clock()))
 
 

@@ -170,7 +170,7 @@ def choose_strategy(mount: Mount, operation: str) -> RowStrategy:
     """How rows of `operation` are done in this host."""
     does = _HOOK_ACTIONS.get(operation, (f"tenant.{operation}",))
     creates = "tenant.create" in does
-    if any(map(mount.hooks.of, does)) or (creates and mount.storage.reacts("tenant.create")):
+    if any(map(mount.hooks.of, does)) or (creates and mount.storage.has_reaction("tenant.create")):
         return execute_row_by_row
     if mount.hooks.usages and operation in _PLAN_CHANGING_OPERATIONS:
         return execute_row_by_row

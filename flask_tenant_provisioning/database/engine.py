@@ -34,9 +34,9 @@ def resolve_engine(app: Flask, db: Any, settings: Config) -> tuple[Engine, bool]
     connections. Raises `ConfigurationError` for another object and for an engine that cannot be used.
     """
     _warn_about_unused_database(app, db, settings)
-    engine, ours = _find_engine(app, db, settings)
+    engine, is_own = _find_engine(app, db, settings)
     watch_forks(require_suitable_engine(engine))
-    return engine, ours
+    return engine, is_own
 
 
 def _find_engine(app: Flask, db: Any, settings: Config) -> tuple[Engine, bool]:
@@ -77,9 +77,9 @@ class ConnectionSource:
     def __init__(self, engine: Engine, level: str | None) -> None:
         # A copy of the engine is cheaper than setting the level on each connection, but an option set on the engine
         # overrides the copy's.
-        overridden = level is not None and "isolation_level" in engine.get_execution_options()
-        self._level = level if overridden else None
-        self._engine = engine if level is None or overridden else engine.execution_options(isolation_level=level)
+        is_overridden = level is not None and "isolation_level" in engine.get_execution_options()
+        self._level = level if is_overridden else None
+        self._engine = engine if level is None or is_overridden else engine.execution_options(isolation_level=level)
 
     def connect(self) -> Connection:
         """Return a connection from the pool, or a new one."""
@@ -121,11 +121,11 @@ def _get_flask_sqlalchemy_engine(app: Flask, db: Any) -> Engine:
 def _create_own_engine(app: Flask, url: str | URL | None, settings: Config) -> Engine:
     """Create an engine for `url`. Raises `ConfigurationError` if the URL, the options or the driver are invalid."""
     try:
-        wanted = make_url(_make_default_url(app) if url is None else url)
+        database_url = make_url(_make_default_url(app) if url is None else url)
         return (
-            _create_sqlite_engine(wanted, settings)
-            if wanted.get_backend_name() == "sqlite"
-            else _create_postgresql_engine(wanted, settings)
+            _create_sqlite_engine(database_url, settings)
+            if database_url.get_backend_name() == "sqlite"
+            else _create_postgresql_engine(database_url, settings)
         )
     except ModuleNotFoundError as error:
         install = "pip install 'flask-tenant-provisioning[postgresql]'"
@@ -200,8 +200,8 @@ def _create_sqlite_engine(url: URL, settings: Config) -> Engine:
 def _create_autocommit_engine(url: URL, defaults: dict[str, Any], settings: Config, **merged: Any) -> Engine:
     """Create an engine in autocommit mode; the URL and `DATABASE_OPTIONS` take precedence over `defaults`."""
     options = {"pool_timeout": 5, **settings.database_options}
-    ours = {name: value for name, value in defaults.items() if name not in url.query}
-    options["connect_args"] = {**ours, **options.get("connect_args", {}), **merged}
+    unset = {name: value for name, value in defaults.items() if name not in url.query}
+    options["connect_args"] = {**unset, **options.get("connect_args", {}), **merged}
     return create_engine(url, isolation_level="AUTOCOMMIT", **options)
 
 

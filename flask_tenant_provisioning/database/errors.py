@@ -40,7 +40,7 @@ class FailureKind(Enum):
     """Kind of a database failure, which decides how it is handled."""
 
     RETRY = auto()
-    TAKEN = auto()
+    UNIQUE_VIOLATION = auto()
     LOCKED = auto()
     DISCONNECTED = auto()
     UNREACHABLE = auto()
@@ -119,25 +119,25 @@ def find_violated_constraint(error: DBAPIError, engine: Engine) -> str | None:
     diagnosis = getattr(error.orig, "diag", None)
     if diagnosis is not None:
         return diagnosis.constraint_name or None
-    what, _, which = str(error.orig).partition(" constraint failed: ")
-    if what == "CHECK":
-        return which
-    table, _, _ = which.partition(".")
-    columns = [column.rpartition(".")[2] for column in which.split(", ")]
-    return _find_unique_key(table, columns, inspect(engine)) if what == "UNIQUE" and which else None
+    kind, _, names = str(error.orig).partition(" constraint failed: ")
+    if kind == "CHECK":
+        return names
+    table, _, _ = names.partition(".")
+    columns = [column.rpartition(".")[2] for column in names.split(", ")]
+    return _find_unique_key(table, columns, inspect(engine)) if kind == "UNIQUE" and names else None
 
 
-def _find_unique_key(table: str, columns: list[str], found: Inspector) -> str | None:
-    keys = [*found.get_unique_constraints(table), *found.get_indexes(table)]
-    named = (str(key["name"]) for key in keys if key["column_names"] == columns and key["name"])
-    return next(named, None)
+def _find_unique_key(table: str, columns: list[str], inspector: Inspector) -> str | None:
+    keys = [*inspector.get_unique_constraints(table), *inspector.get_indexes(table)]
+    names = (str(key["name"]) for key in keys if key["column_names"] == columns and key["name"])
+    return next(names, None)
 
 
 def _classify_sqlite(name: str, message: str) -> FailureKind:
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return FailureKind.RETRY
     if name in ("SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"):
-        return FailureKind.TAKEN
+        return FailureKind.UNIQUE_VIOLATION
     if message.startswith(("no such table", "no such column")) or "has no column" in message:
         return FailureKind.MISSING_TABLE
     if name.startswith("SQLITE_READONLY"):
@@ -152,31 +152,31 @@ def _classify_sqlstate(driver: Any) -> FailureKind:
     if not hasattr(driver, "sqlstate") and not hasattr(driver, "pgcode"):
         return FailureKind.BUG
     state = getattr(driver, "sqlstate", None) or getattr(driver, "pgcode", None) or ""
-    said = str(driver) if state in VAGUE else ""
+    message = str(driver) if state in VAGUE else ""
     if state in SERIALIZATION:
         return FailureKind.RETRY
     if state == "23505":
-        return FailureKind.TAKEN
+        return FailureKind.UNIQUE_VIOLATION
     if state == "55P03":
         return FailureKind.LOCKED
     if state == "42501":
         return FailureKind.FORBIDDEN
     if state in MISSING_TABLE:
         return FailureKind.MISSING_TABLE
-    if state == "25006" or any(words in said for words in READ_ONLY_WORDS):
+    if state == "25006" or any(words in message for words in READ_ONLY_WORDS):
         return FailureKind.READ_ONLY
-    if STARTUP_WORDS in said:
+    if STARTUP_WORDS in message:
         return FailureKind.STARTUP_REFUSED
-    if OUTDATED_PLAN_WORDS in said:
+    if OUTDATED_PLAN_WORDS in message:
         return FailureKind.OUTDATED_PLAN
-    if state in UNPREPARED or UNPREPARED_WORDS in said:
+    if state in UNPREPARED or UNPREPARED_WORDS in message:
         return FailureKind.UNPREPARED
     if state.startswith(DISCONNECTED):
         return FailureKind.DISCONNECTED
     if not state:
         # A connection lost at COMMIT behind a pooler raises InternalError in psycopg and DatabaseError in psycopg2.
         kinds = {kind.__name__ for kind in type(driver).__mro__}
-        plain = type(driver).__name__ == "DatabaseError"
-        is_lost = plain or kinds & {"OperationalError", "InterfaceError", "InternalError"}
+        is_plain = type(driver).__name__ == "DatabaseError"
+        is_lost = is_plain or kinds & {"OperationalError", "InterfaceError", "InternalError"}
         return FailureKind.UNREACHABLE if is_lost else FailureKind.BUG
     return FailureKind.UNREACHABLE if state.startswith(UNREACHABLE) else FailureKind.BUG

@@ -25,32 +25,32 @@ def list_index_names(connection: Connection, table: str, beginning: str) -> set[
     """Return the names of the indexes of `table` that begin with `beginning`."""
     if connection.dialect.name == "sqlite":
         # SQLAlchemy's inspector omits indexes on expressions.
-        found = list(connection.scalars(text("SELECT name FROM pragma_index_list(:name)"), {"name": table}))
+        names = list(connection.scalars(text("SELECT name FROM pragma_index_list(:name)"), {"name": table}))
     else:
-        found = [str(index["name"]) for index in inspect(connection).get_indexes(table)]
-    return {name for name in found if name.startswith(beginning)}
+        names = [str(index["name"]) for index in inspect(connection).get_indexes(table)]
+    return {name for name in names if name.startswith(beginning)}
 
 
-def diff_indexes(connection: Connection, wanted: IndexSet) -> list[str]:
+def diff_indexes(connection: Connection, declared: IndexSet) -> list[str]:
     """Return one line for each missing index (its CREATE statement) and for each obsolete one (its name)."""
-    there = list_index_names(connection, wanted.table.name, wanted.beginning)
-    missing = [str(CreateIndex(index).compile(connection)) for index in wanted.indexes if index.name not in there]
+    existing = list_index_names(connection, declared.table.name, declared.beginning)
+    missing = [str(CreateIndex(index).compile(connection)) for index in declared.indexes if index.name not in existing]
     return [f"missing: {statement}" for statement in missing] + [
-        f"no longer declared: {name}" for name in sorted(there - {index.name for index in wanted.indexes})
+        f"no longer declared: {name}" for name in sorted(existing - {index.name for index in declared.indexes})
     ]
 
 
-def sync_indexes(connection: Connection, wanted: IndexSet) -> None:
+def sync_indexes(connection: Connection, declared: IndexSet) -> None:
     """Create the missing indexes and drop the obsolete ones."""
-    there = list_index_names(connection, wanted.table.name, wanted.beginning)
-    missing = [index for index in wanted.indexes if index.name not in there]
-    for name in sorted(there - {index.name for index in wanted.indexes}):
-        drop_index(connection, wanted.table.name, name)
+    existing = list_index_names(connection, declared.table.name, declared.beginning)
+    missing = [index for index in declared.indexes if index.name not in existing]
+    for name in sorted(existing - {index.name for index in declared.indexes}):
+        drop_index(connection, declared.table.name, name)
     for index in missing:
         connection.execute(CreateIndex(index))
     if missing and connection.dialect.name == "postgresql":
         # The planner has no statistics about an expression's values until ANALYZE has run.
-        connection.execute(DDL("ANALYZE %(table)s").against(wanted.table))  # type: ignore[no-untyped-call]
+        connection.execute(DDL("ANALYZE %(table)s").against(declared.table))  # type: ignore[no-untyped-call]
 
 
 def drop_index(connection: Connection, table: str, name: str) -> None:

@@ -16,10 +16,9 @@ from sqlalchemy import Connection, Engine, MetaData
 from sqlalchemy.exc import DBAPIError
 
 from ..config import ConfigurationError
-from . import indexes as own_indexes
 from .engine import disable_prepared_statements
 from .errors import FailureKind, UnsuitableDatabase, classify_failure
-from .indexes import IndexSet
+from .indexes import IndexSet, diff_indexes, sync_indexes
 from .requirements import connect, get_isolation_level, require_suitable_connection
 from .sqlite import begin_immediate
 
@@ -42,7 +41,7 @@ def upgrade(engine: Engine, prefix: str, revision: str = "head", indexes: IndexS
     def work(config: Config) -> None:
         command.upgrade(config, revision)
         if indexes is not None and revision == "head":
-            own_indexes.sync_indexes(config.attributes["connection"], indexes)
+            sync_indexes(config.attributes["connection"], indexes)
 
     _run_in_transaction(engine, prefix, work)
 
@@ -75,16 +74,16 @@ def diff_tables(engine: Engine, metadata: MetaData, indexes: IndexSet | None = N
             "compare_type": True,
         }
         context = MigrationContext.configure(connection, opts=options)
-        found = list(compare_metadata(context, metadata))
-        return found + (own_indexes.diff_indexes(connection, indexes) if indexes else [])
+        differences = list(compare_metadata(context, metadata))
+        return differences + (diff_indexes(connection, indexes) if indexes else [])
 
 
 def _make_comparison_filter(metadata: MetaData, indexes: IndexSet | None) -> Callable[[str | None, str, Any], bool]:
     """Return an Alembic ``include_name`` for our tables without the indexes on custom fields."""
 
     def include(name: str | None, kind: str, _parents: Any) -> bool:
-        theirs = indexes is not None and kind == "index" and (name or "").startswith(indexes.beginning)
-        return (kind != "table" or name in metadata.tables) and not theirs
+        is_custom = indexes is not None and kind == "index" and (name or "").startswith(indexes.beginning)
+        return (kind != "table" or name in metadata.tables) and not is_custom
 
     return include
 

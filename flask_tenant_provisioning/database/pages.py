@@ -20,35 +20,35 @@ def read_page(
     read: Callable[[int, Place | None], Sequence[Row]],
     limit: int,
     after: Place | None,
-    place: Callable[[Row], Place],
-    size: Callable[[Row], int],
-    step: int = MANY_ROWS,
-    bound: Callable[[Sequence[Row]], int] | None = None,
+    get_place: Callable[[Row], Place],
+    get_size: Callable[[Row], int],
+    rows_per_read: int = MANY_ROWS,
+    get_max_size: Callable[[Sequence[Row]], int] | None = None,
 ) -> tuple[list[Row], Place | None]:
     """Return at most `limit` rows after the position `after`, and the position of the last one; None if none follow.
 
-    `read(count, after)` returns up to `count` rows after a position, `place(row)` the position of a row, and
-    `size(row)` its size in bytes. `step` rows are read by one statement. `bound(rows)` returns an upper bound of the
-    size of several rows and is cheaper than measuring each, which most pages are too small to need.
+    `read(count, after)` returns up to `count` rows after a position, `get_place(row)` the position of a row, and
+    `get_size(row)` its size in bytes. `rows_per_read` rows are read by one statement. `get_max_size(rows)` returns an
+    upper bound of the size of several rows and is cheaper than measuring each, which most pages are too small to need.
     """
-    found: list[Row] = []
-    left = PAGE_BYTES
+    page: list[Row] = []
+    bytes_left = PAGE_BYTES
     while True:
-        wanted = min(limit - len(found), step)
-        rows = read(wanted + 1, after)
-        if bound is not None and wanted == limit and bound(rows) <= PAGE_BYTES:
-            found = list(rows[:wanted])
+        count = min(limit - len(page), rows_per_read)
+        rows = read(count + 1, after)
+        if get_max_size is not None and count == limit and get_max_size(rows) <= PAGE_BYTES:
+            page = list(rows[:count])
         else:
-            for row in rows[:wanted]:
-                left -= size(row)
-                if left < 0 and found:
-                    return found, place(found[-1])
-                found.append(row)
-        if len(rows) <= wanted:
-            return found, None
-        after = place(found[-1])
-        if len(found) == limit:
-            return found, after
+            for row in rows[:count]:
+                bytes_left -= get_size(row)
+                if bytes_left < 0 and page:
+                    return page, get_place(page[-1])
+                page.append(row)
+        if len(rows) <= count:
+            return page, None
+        after = get_place(page[-1])
+        if len(page) == limit:
+            return page, after
 
 
 def measure_text(text: str | None) -> int:

@@ -52,10 +52,10 @@ _TRANSACTION_IN_ERROR = 3
 class UnitOfWork:
     """The statements that run on `connection` until it commits.
 
-    After the commit, workers are notified of the work in `woken`, and subscribers of the events in `recorded`.
+    After the commit, workers are notified of `due_work` (keys), and subscribers of `events`.
     """
 
-    __slots__ = ("_connection", "_constraints", "_driver", "_engine", "_orm", "recorded", "woken")
+    __slots__ = ("_connection", "_constraints", "_driver", "_engine", "_orm", "due_work", "events")
 
     def __init__(self, connection: Connection, engine: Engine, constraints: Constraints) -> None:
         self._connection = connection
@@ -63,12 +63,12 @@ class UnitOfWork:
         self._constraints = constraints
         self._driver: Any = connection.connection.dbapi_connection
         self._orm: OrmSession | None = None
-        self.woken: list[tuple[str, ...]] = []
-        self.recorded: list[dict[str, Any]] = []
+        self.due_work: list[tuple[str, ...]] = []
+        self.events: list[dict[str, Any]] = []
 
-    def wake(self, key: tuple[str, ...]) -> None:
+    def notify_worker(self, key: tuple[str, ...]) -> None:
         """Notify workers of the work with this key once the transaction has committed."""
-        self.woken.append(key)
+        self.due_work.append(key)
 
     def run(self, statement: Statement, values: dict[str, Any]) -> Any:
         """Run `statement` and return the driver's cursor (``fetchone``, ``fetchall``, ``rowcount``).
@@ -87,10 +87,10 @@ class UnitOfWork:
         try:
             (cursor.executemany if many else cursor.execute)(sql, values)
         except Exception as error:
-            found = classify_failure(error)
-            if found is FailureKind.TAKEN:
+            kind = classify_failure(error)
+            if kind is FailureKind.UNIQUE_VIOLATION:
                 raise UniqueViolation(find_unique_constraint(error, self._constraints)) from error
-            if found is FailureKind.LOCKED:
+            if kind is FailureKind.LOCKED:
                 raise LockTimeout from error
             self._drop_dead_connection(error, cursor)
             raise
@@ -112,14 +112,14 @@ class UnitOfWork:
     @contextlib.contextmanager
     def savepoint(self) -> Iterator[None]:
         """Context manager that rolls back to its beginning if its body raises."""
-        woken, recorded = len(self.woken), len(self.recorded)
+        work_count, event_count = len(self.due_work), len(self.events)
         with self._connection.begin_nested():
             try:
                 yield
                 self.flush()
             except BaseException:
                 self._orm = None
-                del self.woken[woken:], self.recorded[recorded:]
+                del self.due_work[work_count:], self.events[event_count:]
                 if not getattr(self._driver, "in_transaction", True):
                     # SQLite has rolled back the whole transaction, as on a full disk: the savepoint is gone.
                     self._connection.invalidate()
@@ -142,7 +142,7 @@ class UnitOfWork:
             return False
         return str(url.database).startswith("file:") or os.access(str(url.database), os.W_OK)
 
-    def hold(self, name: str) -> None:
+    def lock_name(self, name: str) -> None:
         """Take an exclusive lock on `name` until the transaction ends; other units of work wait for it.
 
         Does nothing on SQLite, where a unit of work holds the only lock from its beginning.
@@ -159,9 +159,9 @@ class UnitOfWork:
         """Return the name of the violated constraint, which may be the host's own; None if unknown."""
         return find_violated_constraint(error, self._engine)
 
-    def require_autocommit(self, wanted: bool) -> None:
+    def require_autocommit(self, expected: bool) -> None:
         """Raise `UnsuitableDatabase` unless the driver's autocommit mode is as this unit of work needs it."""
-        if (getattr(self._driver, "autocommit", False) is True) != wanted:
+        if (getattr(self._driver, "autocommit", False) is True) != expected:
             raise UnsuitableDatabase(
                 "The engine's isolation level has changed since the API was mounted: set it before."
             )
@@ -174,8 +174,8 @@ class UnitOfWork:
         """
         driver = self._driver
         status = getattr(getattr(driver, "info", None), "transaction_status", None)
-        lost = status == _TRANSACTION_IN_ERROR or not getattr(driver, "in_transaction", True)
-        if lost or not self._connection.in_transaction():
+        is_lost = status == _TRANSACTION_IN_ERROR or not getattr(driver, "in_transaction", True)
+        if is_lost or not self._connection.in_transaction():
             raise RuntimeError("a unit of work lost its transaction: roll back no further than to a savepoint")
 
     def _drop_dead_connection(self, error: Exception, cursor: Any) -> None:
@@ -266,10 +266,10 @@ class Storage:
         self._is_prepared = pooler != "transaction"
         self._is_checked = False
         self._replaced_at = -math.inf
-        self._transaction = self._turn if self._is_sqlite else self._begun
+        self._transaction = self._queue_writer if self._is_sqlite else self._open_transaction
         self._one_writer = threading.Lock()
         self._thread = threading.local()
-        self._built: dict[Any, Any] = {}
+        self._made_once: dict[Any, Any] = {}
 
     def table(self, name: str) -> Table:
         """Return the table `name`, given without its prefix."""
@@ -277,18 +277,18 @@ class Storage:
 
     def once(self, factory: Callable[[Storage], T]) -> T:
         """Return ``factory(self)``, called once for each factory: a feature's compiled statements."""
-        found: T | None = self._built.get(factory)
-        return self._built.setdefault(factory, factory(self)) if found is None else found
+        made: T | None = self._made_once.get(factory)
+        return self._made_once.setdefault(factory, factory(self)) if made is None else made
 
-    def new_ids(self, count: int) -> list[str]:
+    def make_ids(self, count: int) -> list[str]:
         """Return `count` new ids in ascending order."""
         return make_uuid7s(count) if self.new_id is make_uuid7 else [self.new_id() for _ in range(count)]
 
-    def reacts(self, operation: str, tenant: Any = None) -> bool:
+    def has_reaction(self, operation: str, tenant: Any = None) -> bool:
         """Return True if a reaction takes part in `operation` on `tenant`; without a tenant, if one might."""
         return any(reaction.concerns(operation, tenant) for reaction in self.reactions)
 
-    def defers(self, session: Session, operation: str, tenant: Any = None) -> bool:
+    def is_deferred(self, session: Session, operation: str, tenant: Any = None) -> bool:
         """Return True if `operation` only begins in its transaction and is completed later by steps."""
         return any(reaction.defers(session, operation, tenant) for reaction in self.reactions)
 
@@ -298,17 +298,17 @@ class Storage:
             reaction.require_ready(session, operation, tenant)
 
     @property
-    def running(self) -> Session | None:
+    def current_session(self) -> Session | None:
         """Session of the unit of work that runs in this thread; None if there is none."""
         return getattr(self._thread, "session", None)
 
     def read(self, work: Work[T]) -> T:
         """Run a unit of work that only reads, and return its result. It runs again after a lost connection."""
-        return self._attempt(work, self._autocommit, attempts=2, again=_RETRIED_FOR_READS)
+        return self._run(work, self._open_autocommit, attempts=2, retried=_RETRIED_FOR_READS)
 
-    def statement(self, work: Work[T]) -> T:
+    def run_autocommit(self, work: Work[T]) -> T:
         """Run a unit of work of a single statement in autocommit mode (on SQLite in a transaction)."""
-        return self._attempt(work, self._transaction if self._is_sqlite else self._autocommit)
+        return self._run(work, self._transaction if self._is_sqlite else self._open_autocommit)
 
     def transaction(self, work: Work[T]) -> T:
         """Run `work` in one transaction and return its result.
@@ -316,7 +316,7 @@ class Storage:
         `work` may run several times, so it must have no side effects outside the database. Raises
         `StorageUnavailable` if the database fails, and `RuntimeError` if a unit of work already runs in this thread.
         """
-        return self._attempt(work, self._transaction)
+        return self._run(work, self._transaction)
 
     def takes_writes(self) -> bool:
         """Return True if the database can be written to. If not, tries once more on a new connection."""
@@ -324,12 +324,12 @@ class Storage:
             return True
         return self._replace_connections(FailureKind.READ_ONLY) and self.read(Session.takes_writes)
 
-    def _attempt(
+    def _run(
         self,
         work: Work[T],
-        opened: Callable[[], contextlib.AbstractContextManager[Session]],
+        open_session: Callable[[], contextlib.AbstractContextManager[Session]],
         attempts: int | None = None,
-        again: tuple[FailureKind, ...] = (FailureKind.RETRY,),
+        retried: tuple[FailureKind, ...] = (FailureKind.RETRY,),
     ) -> T:
         """Run `work` as the only unit of work of this thread: a second one could wait forever for the first."""
         drop_inherited_connections()
@@ -337,23 +337,23 @@ class Storage:
             raise RuntimeError("a unit of work runs in this thread already: pass its session on")
         self._thread.busy = True
         try:
-            done, session = self._run_with_retries(work, opened, attempts or self._attempts, again)
+            result, session = self._run_with_retries(work, open_session, attempts or self._attempts, retried)
         finally:
             self._thread.busy, self._thread.session = False, None
-        if session.woken:
-            self._wake(session.woken)
-        if session.recorded:
-            self._announce(session.recorded)
-        return done
+        if session.due_work:
+            self._wake(session.due_work)
+        if session.events:
+            self._announce(session.events)
+        return result
 
     def _run_with_retries(
         self,
         work: Work[T],
-        opened: Callable[[], contextlib.AbstractContextManager[Session]],
+        open_session: Callable[[], contextlib.AbstractContextManager[Session]],
         attempts: int,
-        again: tuple[FailureKind, ...],
+        retried: tuple[FailureKind, ...],
     ) -> tuple[T, Session]:
-        """Run `work`, and retry it after the failures in `again` until attempts or patience are used up.
+        """Run `work`, and retry it after the failures in `retried` until attempts or patience are used up.
 
         Only `RETRY` guarantees that the database has rolled everything back, at COMMIT too. After a lost connection the
         last statement may have been committed, so a write is refused and not repeated. A read-only server, and one that
@@ -361,33 +361,33 @@ class Storage:
         on a new one.
         """
         end = self._monotonic() + self._patience
-        for tried in itertools.count(1):
+        for attempt in itertools.count(1):
             try:
-                with opened() as session:
+                with open_session() as session:
                     self._thread.session = session
-                    done = work(session)
+                    result = work(session)
             except Exception as error:
-                what = classify_failure(error)
-                repeats = self._replace_connections(what, error) or what in again
-                if tried >= attempts or not repeats or self._monotonic() >= end:
-                    _raise_unavailable(error, what)
+                kind = classify_failure(error)
+                is_retried = self._replace_connections(kind, error) or kind in retried
+                if attempt >= attempts or not is_retried or self._monotonic() >= end:
+                    _raise_unavailable(error, kind)
                     raise
             else:
-                return done, session
-            self._sleep(random.uniform(0.001, 0.02) * 2**tried)
+                return result, session
+            self._sleep(random.uniform(0.001, 0.02) * 2**attempt)
         raise AssertionError("unreachable")
 
-    def _replace_connections(self, what: FailureKind, error: Exception | None = None) -> bool:
-        """Replace every connection of the pool if the failure `what` affects all of them.
+    def _replace_connections(self, kind: FailureKind, error: Exception | None = None) -> bool:
+        """Replace every connection of the pool if a failure of this `kind` affects all of them.
 
         Return True if nothing was changed by the failed attempt and a new connection may succeed.
         """
-        if what is FailureKind.UNPREPARED and self._is_prepared:
+        if kind is FailureKind.UNPREPARED and self._is_prepared:
             self._is_prepared = False
             logger.warning(
                 "%s (%s)", POOLER_ADVICE, format_error(error) if error else "", extra={"pooler": "transaction"}
             )
-        elif what not in (
+        elif kind not in (
             FailureKind.READ_ONLY,
             FailureKind.DISCONNECTED,
             FailureKind.UNPREPARED,
@@ -395,29 +395,29 @@ class Storage:
         ):
             return False
         now = self._monotonic()
-        if what is FailureKind.READ_ONLY and now - self._replaced_at < RECONNECT_SECONDS:
+        if kind is FailureKind.READ_ONLY and now - self._replaced_at < RECONNECT_SECONDS:
             return False
         self._replaced_at = now
         self.engine.pool._invalidate(None, error)  # type: ignore[arg-type]  # public for one connection alone
-        return what is not FailureKind.DISCONNECTED
+        return kind is not FailureKind.DISCONNECTED
 
     @contextlib.contextmanager
-    def _autocommit(self) -> Iterator[Session]:
+    def _open_autocommit(self) -> Iterator[Session]:
         if not self._is_checked:
             self._check_database()
         with self._reading.connect() as connection:
-            session = self._session(connection)
+            session = self._make_session(connection)
             if not self._is_sqlite:
                 session.require_autocommit(True)
             yield session
 
     @contextlib.contextmanager
-    def _begun(self) -> Iterator[Session]:
+    def _open_transaction(self) -> Iterator[Session]:
         if not self._is_checked:
             self._check_database()
         with self._writing.connect() as connection:
             with connection.begin():
-                session = self._session(connection)
+                session = self._make_session(connection)
                 session.require_autocommit(False)
                 if self._is_sqlite:
                     begin_immediate(connection)
@@ -427,7 +427,7 @@ class Storage:
             if self._journal is not None:
                 self._journal.truncate_if_long(connection.connection.dbapi_connection)
 
-    def _session(self, connection: Connection) -> Session:
+    def _make_session(self, connection: Connection) -> Session:
         if not self._is_prepared:
             disable_prepared_statements(connection.connection.dbapi_connection)
         return Session(self, connection)
@@ -442,12 +442,12 @@ class Storage:
         self._is_checked = True
 
     @contextlib.contextmanager
-    def _turn(self) -> Iterator[Session]:
+    def _queue_writer(self) -> Iterator[Session]:
         """Open a transaction on SQLite, which has one writer: threads queue here before they take a connection."""
         if not self._one_writer.acquire(timeout=self._patience):
             raise TimeoutError("other threads write for too long")
         try:
-            with self._begun() as session:
+            with self._open_transaction() as session:
                 yield session
         finally:
             self._one_writer.release()
@@ -474,9 +474,9 @@ _UNAVAILABLE = {
 }
 
 
-def _raise_unavailable(error: Exception, found: FailureKind) -> None:
+def _raise_unavailable(error: Exception, kind: FailureKind) -> None:
     """Log the failure and raise `StorageUnavailable` if the database is the cause, not the caller or the code."""
-    if found in _UNAVAILABLE:
-        (detail, said), reason = _UNAVAILABLE[found], format_error(error)
-        logger.error("%s: %s", said, reason, extra={"error": reason, "reason": found.name.lower()})
+    if kind in _UNAVAILABLE:
+        (detail, message), reason = _UNAVAILABLE[kind], format_error(error)
+        logger.error("%s: %s", message, reason, extra={"error": reason, "reason": kind.name.lower()})
         raise StorageUnavailable(detail) from error

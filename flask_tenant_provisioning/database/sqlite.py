@@ -28,17 +28,20 @@ class WriteAheadLog:
     """The write-ahead log beside the database file at `path`."""
 
     def __init__(
-        self, path: str | None, long: int = TRUNCATE_BYTES, patience: int = TRUNCATE_WAIT_MILLISECONDS
+        self,
+        path: str | None,
+        truncate_bytes: int = TRUNCATE_BYTES,
+        wait_milliseconds: int = TRUNCATE_WAIT_MILLISECONDS,
     ) -> None:
         self._path = f"{path}-wal"
-        self._long = self._next = long
-        self._patience = patience
+        self._truncate_bytes = self._next_bytes = truncate_bytes
+        self._wait_milliseconds = wait_milliseconds
 
     def truncate_if_long(self, driver: Any) -> None:
         """Truncate the log if it is large. `driver` is a connection that has just committed. Never raises."""
         size = self._size()
-        if size >= self._next:
-            self._next = self._long if self._truncate(driver) else size + self._long
+        if size >= self._next_bytes:
+            self._next_bytes = self._truncate_bytes if self._truncate(driver) else size + self._truncate_bytes
 
     def _size(self) -> int:
         try:
@@ -49,7 +52,7 @@ class WriteAheadLog:
     def _truncate(self, driver: Any) -> bool:
         try:
             (before,) = driver.execute("PRAGMA busy_timeout").fetchone()
-            driver.execute(f"PRAGMA busy_timeout={self._patience}")
+            driver.execute(f"PRAGMA busy_timeout={self._wait_milliseconds}")
             try:
                 busy, _, _ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             finally:

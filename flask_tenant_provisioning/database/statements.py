@@ -84,12 +84,12 @@ class SQL:
 
     def _once(self, clause: Callable[..., Any], *kind: Hashable) -> Statement:
         """Return the compiled ``clause(*kind)``; `clause` is a method of this object. Cached for each `kind`."""
-        found = self._kinds.get((clause, *kind))
-        if found is None:
+        statement = self._kinds.get((clause, *kind))
+        if statement is None:
             if len(self._kinds) >= _MAX_KINDS:
                 self._kinds.clear()
-            found = self._kinds[clause, *kind] = self._compile(clause(*kind))
-        return found
+            statement = self._kinds[clause, *kind] = self._compile(clause(*kind))
+        return statement
 
     def _insert(self, table: Table) -> Any:
         """Return an INSERT that supports ON CONFLICT."""
@@ -114,21 +114,24 @@ def name_new_values(values: Mapping[str, Any]) -> dict[str, Any]:
 class InsertPair:
     """Insertion of a row, and of a second one only if the first violated no unique key.
 
-    PostgreSQL does both in one statement, atomic without a transaction (`atomic` is True). SQLite needs two statements,
-    which the caller runs in a transaction.
+    PostgreSQL does both in one statement, atomic without a transaction (`is_atomic` is True). SQLite needs two
+    statements, which the caller runs in a transaction.
     """
 
     def __init__(self, first: Table, second: Table, dialect: Dialect) -> None:
-        self.atomic = dialect.name == "postgresql"
+        self.is_atomic = dialect.name == "postgresql"
         self._steps = [Statement(clause, dialect) for clause in self._clauses(first, second)]
 
     def _clauses(self, first: Table, second: Table) -> list[ClauseElement]:
-        one, two = bind_columns(first, "a_"), bind_columns(second, "b_")
-        if not self.atomic:
-            return [sqlite.insert(first).values(one).on_conflict_do_nothing(), insert(second).values(two)]
+        first_row, second_row = bind_columns(first, "a_"), bind_columns(second, "b_")
+        if not self.is_atomic:
+            return [
+                sqlite.insert(first).values(first_row).on_conflict_do_nothing(),
+                insert(second).values(second_row),
+            ]
         key = list(first.primary_key)
-        made = postgresql.insert(first).values(one).on_conflict_do_nothing().returning(*key).cte("made")
-        return [insert(second).from_select(list(two), select(*two.values()).select_from(made))]
+        inserted = postgresql.insert(first).values(first_row).on_conflict_do_nothing().returning(*key).cte("made")
+        return [insert(second).from_select(list(second_row), select(*second_row.values()).select_from(inserted))]
 
     def run(self, session: Runner, first: dict[str, Any], second: dict[str, Any]) -> bool:
         """Insert both rows and return True; write nothing and return False if the first violates a unique key."""
@@ -152,17 +155,17 @@ def select_incoming(dialect: Dialect, **columns: TypeEngine[Any]) -> Any:
     return select(*members).subquery("incoming")
 
 
-def look_up_each(found: Select[Any], key: Column[Any], given: FromClause, dialect: Dialect) -> Select[Any]:
-    """Return a query that runs `found` for each row of `given`, whose column `key` it looks up by its index.
+def look_up_each(query: Select[Any], key: Column[Any], given: FromClause, dialect: Dialect) -> Select[Any]:
+    """Return a query that runs `query` for each row of `given`, whose column `key` it looks up by its index.
 
     Without this, the planner guesses how many rows a parameter holds and how many a partner without statistics has, and
     might read millions of rows for each.
     """
-    wanted = given.c[key.key]
+    given_key = given.c[key.key]
     if dialect.name != "postgresql":
-        return found.select_from(_OrderedJoin(given, key.table, key == wanted))
-    one = found.where(key == wanted).offset(0).lateral()
-    return select(*one.c).select_from(given).join(one, true())
+        return query.select_from(_OrderedJoin(given, key.table, key == given_key))
+    matches = query.where(key == given_key).offset(0).lateral()
+    return select(*matches.c).select_from(given).join(matches, true())
 
 
 class _OrderedJoin(Join):
@@ -207,14 +210,15 @@ class RowTransfer:
 
     def __init__(self, table: Table, dialect: Dialect, key: tuple[str, ...], values: Mapping[str, Any]) -> None:
         c = table.c
-        mine = and_(*(c[name] == bindparam(name, type_=c[name].type) for name in ("partner_id", *key)))
-        new = {"partner_id": bindparam("new_partner_id", type_=c.partner_id.type), **values}
+        condition = and_(*(c[name] == bindparam(name, type_=c[name].type) for name in ("partner_id", *key)))
+        new_values = {"partner_id": bindparam("new_partner_id", type_=c.partner_id.type), **values}
         # Untyped columns: the table's own would be converted to text.
-        found = select(*(new.get(one.name, column(one.name)) for one in c)).select_from(table).where(mine)
-        self._write = Statement(table.insert().from_select([one.name for one in c], found), dialect)
-        self._remove = Statement(table.delete().where(mine), dialect)
+        names = [column.name for column in c]
+        rows = select(*(new_values.get(name, column(name)) for name in names)).select_from(table).where(condition)
+        self._insert = Statement(table.insert().from_select(names, rows), dialect)
+        self._delete = Statement(table.delete().where(condition), dialect)
 
     def run(self, session: Runner, values: dict[str, Any]) -> int:
         """Move the rows and return their number. Raises `UniqueViolation` if one conflicts at the new partner."""
-        session.run(self._write, values)
-        return int(session.run(self._remove, values).rowcount)
+        session.run(self._insert, values)
+        return int(session.run(self._delete, values).rowcount)

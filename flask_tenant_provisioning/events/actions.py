@@ -48,4 +48,4 @@ def _fit(sent: str | None, longest: int) -> str | None:
 def record_event(session: Session, row: dict[str, Any]) -> None:
     """Write the row that `event` made."""
     session.run(session.storage.once(EventSQL).insert, row)
-    session.recorded.append(row)
+    session.events.append(row)

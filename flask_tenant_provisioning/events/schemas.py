@@ -45,9 +45,9 @@ class TypesField(TextField):
     """Types of events, separated by commas."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(shortest=1, longest=500, **options)
+        super().__init__(min_length=1, max_length=500, **options)
 
-    def accept(self, value: str) -> Any:
+    def validate_text(self, value: str) -> Any:
         """The types, each once."""
         wanted = tuple(dict.fromkeys(value.split(",")))
         if strangers := [name for name in wanted if name not in EVENT_TYPES]:
@@ -59,9 +59,9 @@ class TenantIdField(TextField):
     """A tenant's id."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(longest=100, **options)
+        super().__init__(max_length=100, **options)
 
-    def accept(self, value: str) -> str:
+    def validate_text(self, value: str) -> str:
         """The id in its canonical form."""
         if not UUID_PATTERN.fullmatch(value):
             raise make_field_error(Fault("invalid-id", "Must be the id of a tenant."))
@@ -72,7 +72,7 @@ class EventQuery(QuerySchema):
     """What `GET /events` can be asked; an administrator may name the partner."""
 
     partner = PartnerIdField()
-    after = TextField(shortest=1, longest=4096)
+    after = TextField(min_length=1, max_length=4096)
     type = TypesField()
     tenant = TenantIdField()
     limit = PageSizeField(load_default=DEFAULT_PAGE_SIZE)

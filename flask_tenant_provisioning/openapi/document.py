@@ -34,7 +34,7 @@ class _Plugin(MarshmallowPlugin):
 
 def render_document(api: Api, server: str) -> str:
     """The document as JSON, for callers who see the API at `server`; made once for each of these."""
-    made: dict[str, str] = api.memory.setdefault(render_document, {})
+    made: dict[str, str] = api.made_once.setdefault(render_document, {})
     if server not in made:
         while len(made) >= _MAX_CACHED:
             made.pop(next(iter(made)), None)
@@ -78,7 +78,7 @@ def _make_spec(api: Api, server: str, plugin: _Plugin) -> APISpec:
 
 def _describe_shared(spec: APISpec, api: Api, server: str) -> None:
     parts = spec.components
-    parts.security_scheme(operations.SECURITY_SCHEME, _build_bearer_scheme(api.settings))
+    parts.security_scheme(operations.SECURITY_SCHEME, _build_bearer_scheme(api.config))
     for name, header in responses.build_headers(api).items():
         parts.header(name, header)
     for name, parameter in operations.build_request_headers().items():

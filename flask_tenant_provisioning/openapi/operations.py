@@ -49,7 +49,7 @@ def build_operation(route: Route, api: Api) -> dict[str, Any]:
     """The Operation Object of `route`, one of the API's."""
     summary, _, more = (route.handler.__doc__ or "").partition("\n")
     needed = list_permissions(route, api)
-    roles = [role for role, granted in api.settings.roles.items() if set(needed).issubset(granted)] if needed else []
+    roles = [role for role, granted in api.config.roles.items() if set(needed).issubset(granted)] if needed else []
     found: dict[str, Any] = {
         "operationId": route.endpoint,
         "tags": [get_tag(route)],
@@ -62,7 +62,7 @@ def build_operation(route: Route, api: Api) -> dict[str, Any]:
         "parameters": _build_parameters(route, api),
         "responses": build_responses(route, api),
     }
-    for status, answer in route.answers.items():
+    for status, answer in route.responses.items():
         if links := build_link_references(route, answer, api.routes):
             found["responses"][str(status)]["links"] = links
     return found | _build_request_body(route, api)
@@ -70,7 +70,7 @@ def build_operation(route: Route, api: Api) -> dict[str, Any]:
 
 def list_permissions(route: Route, api: Api) -> tuple[str, ...]:
     """What a caller needs, none for what is public."""
-    return route.needs(api.settings.public_docs)
+    return route.required_permissions(api.config.public_docs)
 
 
 def get_tag(route: Route) -> str:
@@ -139,7 +139,7 @@ def _build_parameters(route: Route, api: Api) -> list[Any]:
     query = [{"in": "query", "schema": derive_input_schema(route.query(api))}] if route.query else []
     conditions = {
         "If-Match": PreconditionFailed in route.problems,
-        "If-None-Match": 304 in route.answers,
+        "If-None-Match": 304 in route.responses,
         "Last-Event-ID": _has_event_stream(route),
         "Idempotency-Key": InvalidIdempotencyKey in route.problems,
     }
@@ -147,7 +147,7 @@ def _build_parameters(route: Route, api: Api) -> list[Any]:
 
 
 def _has_event_stream(route: Route) -> bool:
-    return any(isinstance(answer, Mapping) and EVENT_STREAM in answer for answer in route.answers.values())
+    return any(isinstance(answer, Mapping) and EVENT_STREAM in answer for answer in route.responses.values())
 
 
 def _build_path_schema(name: str, api: Api) -> dict[str, Any]:
@@ -188,7 +188,7 @@ def build_link_references(route: Route, answer: Any, routes: Iterable[Route]) ->
 
 def build_links(routes: Sequence[Route]) -> dict[str, dict[str, Any]]:
     """The Link Objects of everything that these routes answer, by the name of their component."""
-    answers = [(route, answer) for route in routes for answer in route.answers.values()]
+    answers = [(route, answer) for route in routes for answer in route.responses.values()]
     return {
         get_link_name(answer, target): link
         for route, answer in answers
@@ -232,7 +232,9 @@ def _is_conditional(target: Route, fields: Mapping[str, Any]) -> bool:
 def _has_another_version(target: Route) -> bool:
     """Whether what `target` answers has a version, and is not what its path names."""
     shown = [
-        document._declared_fields for answer in target.answers.values() if (document := find_document_schema(answer))
+        document._declared_fields
+        for response in target.responses.values()
+        if (document := find_document_schema(response))
     ]
     return any(
         "version" in fields and not all(_find_source(place, fields) for place in list_path_parameters(target))

@@ -61,7 +61,9 @@ _GUARD_PROBLEMS = (*_AUTHENTICATION_PROBLEMS, NotAcceptable, StorageUnavailable)
 def build_responses(route: Route, api: Api) -> dict[str, Any]:
     """The Responses Object of `route`."""
     more = [*_list_write_headers(route), *(_RATE_LIMIT_HEADERS if is_rate_limited(route, api) else ())]
-    documents = {str(status): _build_success_response(status, answer, more) for status, answer in route.answers.items()}
+    documents = {
+        str(status): _build_success_response(status, answer, more) for status, answer in route.responses.items()
+    }
     problems = {
         str(found[0].status): get_response_name(found) for found in group_by_status(collect_problems(route, api), api)
     }
@@ -74,7 +76,7 @@ def collect_problems(route: Route, api: Api) -> set[type[ProvisioningError]]:
         _GUARD_PROBLEMS
         if not route.public
         else _AUTHENTICATION_PROBLEMS
-        if route.needs(api.settings.public_docs)
+        if route.required_permissions(api.config.public_docs)
         else ()
     )
     hosts = api.hooks.kinds() if any(map(api.hooks.of, route.hooks)) else ()
@@ -84,7 +86,7 @@ def collect_problems(route: Route, api: Api) -> set[type[ProvisioningError]]:
 
 def is_rate_limited(route: Route, api: Api) -> bool:
     """Whether requests to `route` are counted against rate limits."""
-    return route.rate_class is not None and api.limits(route.rate_class)
+    return route.rate_class is not None and api.has_rate_limit(route.rate_class)
 
 
 def group_by_status(found: Iterable[type[ProvisioningError]], api: Api) -> list[list[type[ProvisioningError]]]:
@@ -107,7 +109,7 @@ def build_problem_response(group: list[type[ProvisioningError]], api: Api) -> di
     status = group[0].status
     codes = [kind.code for kind in group]
     bears = [] if any(kind.of_host for kind in group) else [*_STATUS_HEADERS.get(status, ())]
-    bears += _RATE_LIMIT_HEADERS if status != 401 and any(map(api.limits, RATE_CLASSES)) else ()
+    bears += _RATE_LIMIT_HEADERS if status != 401 and any(map(api.has_rate_limit, RATE_CLASSES)) else ()
     narrowed = {"properties": {"status": {"const": status}, "code": {"enum": codes}}}
     schema = {"allOf": [{"$ref": "#/components/schemas/Problem"}, narrowed]}
     return {
@@ -119,7 +121,7 @@ def build_problem_response(group: list[type[ProvisioningError]], api: Api) -> di
 
 def build_headers(api: Api) -> dict[str, dict[str, Any]]:
     """Every header that an answer may bear."""
-    challenge = {"pattern": "^Bearer realm=", "examples": [f'Bearer realm="{api.settings.realm}"']}
+    challenge = {"pattern": "^Bearer realm=", "examples": [f'Bearer realm="{api.config.realm}"']}
     return {
         "X-Request-ID": _build_header(
             "The request's id: the caller's where it is well formed.", pattern=_build_request_id_pattern()
@@ -141,7 +143,7 @@ def build_headers(api: Api) -> dict[str, dict[str, Any]]:
         "Accept-Encoding": _build_header("The content codings that are possible here.", required=False),
         "Accept-Patch": _build_header("The media types of patches that are possible here (RFC 5789).", required=False),
         "Retry-After": _build_header("Seconds to wait.", pattern="^[0-9]+$"),
-    } | (_build_rate_limit_headers() if any(map(api.limits, RATE_CLASSES)) else {})
+    } | (_build_rate_limit_headers() if any(map(api.has_rate_limit, RATE_CLASSES)) else {})
 
 
 def _build_rate_limit_headers() -> dict[str, dict[str, Any]]:

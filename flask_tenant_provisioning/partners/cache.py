@@ -19,8 +19,8 @@ class PartnerCache:
 
     def __init__(self, mount: Mount) -> None:
         self._storage = mount.storage
-        self._registers_automatically = mount.settings.partner_registration == "automatic"
-        self._known: TTLCache[str, Partner | None] = TTLCache(mount.storage.clock, mount.settings.partner_cache_seconds)
+        self._registers_automatically = mount.config.partner_registration == "automatic"
+        self._known: TTLCache[str, Partner | None] = TTLCache(mount.storage.clock, mount.config.partner_cache_seconds)
 
     def find(self, partner_id: str) -> Partner | None:
         """The partner, as it was `PROVISIONING_PARTNER_CACHE_SECONDS` ago at most; None where it may be registered.
@@ -78,7 +78,7 @@ def require_active_partner(mount: Mount, principal: Principal) -> Callable[[], o
     Returns a function that registers the partner; None where it has been, for administrators, and where the API is not
     mounted: there are no partners either, and views of the host's own stay as they are.
     """
-    if principal.sees_every_partner or not mount.served:
+    if principal.sees_every_partner or not mount.is_mounted:
         return None
     known = get_partner_cache(mount)
     partner = known.find(principal.partner)

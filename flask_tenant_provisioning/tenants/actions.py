@@ -59,7 +59,7 @@ def create(
     allowance.take(session, values.get("plan"))
     expected()
     storage, own = session.storage, session.storage.hooks.fields
-    status = "provisioning" if storage.defers(session, "tenant.create") else "active"
+    status = "provisioning" if storage.is_deferred(session, "tenant.create") else "active"
     tenant = build_tenant(
         storage.new_id(), partner, {**EMPTY_VALUES, **values}, format_instant(storage.clock()), status
     )
@@ -71,7 +71,7 @@ def create(
         raise make_conflict(get_unique_field(violation.constraint)) from violation
     if not made:
         raise explain_conflict(session, partner, values)
-    session.recorded.append(happened)
+    session.events.append(happened)
     run_reactions(session, actor, "tenant.created", None, tenant)
     return tenant
 

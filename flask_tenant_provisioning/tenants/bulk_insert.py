@@ -1,7 +1,7 @@
 """Create many tenants of one partner at once, as if one after the other: one statement for all of them.
 
-A fast path for hosts without hooks and steps on a creation (`Storage.reacts`). Rows are rendered to JSON once, for the
-tenant's column and for the event's data. A test holds both equal to single creations.
+A fast path for hosts without hooks and steps on a creation (`Storage.has_reaction`). Rows are rendered to JSON once,
+for the tenant's column and for the event's data. A test holds both equal to single creations.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def create_many(
         room.take(len(made))
         found |= {one.place: one.tenant for one in batch if one.tenant.id in made}
         found |= _explain_refusals(session, partner, [one for one in batch if one.tenant.id not in made])
-        session.recorded.extend(one.event for one in batch if one.tenant.id in made)
+        session.events.extend(one.event for one in batch if one.tenant.id in made)
         wanted = wanted[len(batch) :]
     return [found[place] for place in range(len(values))]
 
@@ -237,7 +237,7 @@ class NewTenantWriter:
 
     def wanted(self, values: Sequence[Values], event_ids: Sequence[str] | None = None) -> list[NewTenant]:
         """A tenant of each of these valid values, under new identifiers; the events' are `event_ids` where given."""
-        ids = self._storage.new_ids(2 * len(values))
+        ids = self._storage.make_ids(2 * len(values))
         tenants, events = ids[::2], ids[1::2] if event_ids is None else event_ids
         return [self._wanted(place, *one) for place, one in enumerate(zip(values, tenants, events, strict=True))]
 

@@ -129,9 +129,9 @@ def update_many(
         for one, event_id in zip(written, event_ids, strict=True)
     ]
     storage.once(InsertEventsSQL).tell(session, partner, events)
-    session.recorded.extend(events)
+    session.events.extend(events)
     for one in written:
-        if storage.reacts(OPERATION_OF_EVENT[kind], one.before):
+        if storage.has_reaction(OPERATION_OF_EVENT[kind], one.before):
             run_reactions(session, actor, kind, one.before, one.after)
 
 

@@ -30,9 +30,9 @@ class EmailField(TextField):
     """An address with valid syntax (no DNS); kept as given."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(shortest=1, longest=254, **options)
+        super().__init__(min_length=1, max_length=254, **options)
 
-    def accept(self, value: str) -> str:
+    def validate_text(self, value: str) -> str:
         make_email_key(value)
         return value
 
@@ -103,10 +103,10 @@ class PhoneField(TextField):
     """A telephone number of digits and the usual signs; with `strict`, a valid E.164 number."""
 
     def __init__(self, *, strict: bool, **options: Any) -> None:
-        super().__init__(shortest=3, longest=32, **options)
+        super().__init__(min_length=3, max_length=32, **options)
         self.strict = strict
 
-    def accept(self, value: str) -> str:
+    def validate_text(self, value: str) -> str:
         if not PHONE_PATTERN.fullmatch(value) or (self.strict and not is_e164(value)):
             raise make_field_error(Fault("invalid-phone-number", "Invalid phone number."))
         return value
@@ -129,10 +129,10 @@ class PlanField(TextField):
     """One of the host's plans, where it declares them."""
 
     def __init__(self, *, plans: tuple[str, ...] | None, **options: Any) -> None:
-        super().__init__(longest=100, **options)
+        super().__init__(max_length=100, **options)
         self.plans = plans
 
-    def accept(self, value: str) -> str:
+    def validate_text(self, value: str) -> str:
         if self.plans is not None and value not in self.plans:
             raise make_field_error(Fault("unknown-plan", f"Must be one of: {', '.join(self.plans)}."))
         return value

@@ -62,7 +62,12 @@ def load_page(
         return found
 
     found, end = read_page(
-        rows, asked["limit"], place, partial(_make_place, sort=asked["sort"]), _measure_row, bound=_bound_page_bytes
+        rows,
+        asked["limit"],
+        place,
+        partial(_make_place, sort=asked["sort"]),
+        _measure_row,
+        get_max_size=_bound_page_bytes,
     )
     own = session.storage.hooks.fields
     return [render_document(row[:-1], own) for row in found], end

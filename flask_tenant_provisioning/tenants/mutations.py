@@ -141,7 +141,7 @@ def apply_transition(
 
 def remove_or_retire(session: Session, actor: Actor, tenant: Tenant) -> bool:
     """Remove a tenant, at once or by steps; returns whether it is gone."""
-    if session.storage.defers(session, "tenant.purge", tenant):
+    if session.storage.is_deferred(session, "tenant.purge", tenant):
         retire_tenant(session, actor, tenant)
         return False
     remove_tenant(session, actor, tenant)

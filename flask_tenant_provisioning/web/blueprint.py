@@ -26,12 +26,12 @@ from .routing import Route
 
 def make_blueprint(mount: Mount) -> Blueprint:
     """Return a blueprint with all routes of `mount`, for an app to register."""
-    blueprint = Blueprint(mount.name, __name__, url_prefix=mount.settings.url_prefix)
-    shut = find_rules_below_paths(ROUTES)
+    blueprint = Blueprint(mount.name, __name__, url_prefix=mount.config.url_prefix)
+    rules_below_paths = find_rules_below_paths(ROUTES)
     for route in ROUTES:
-        view, answers_options = _make_view(route, mount), route.rule not in shut
+        view, answers_options = _make_view(route, mount), route.rule not in rules_below_paths
         add_rule(blueprint, route.rule, route.endpoint, view, [route.method], answers_options=answers_options)
-    for rule in sorted(shut):
+    for rule in sorted(rules_below_paths):
         add_rule(blueprint, rule, UNMATCHED, handle_unmatched, answers_options=False)
     for rule in CATCH_ALL_RULES:
         add_rule(blueprint, rule, UNMATCHED, handle_unmatched, answers_options=False, strict_slashes=False)
@@ -51,29 +51,30 @@ def _finish_response(response: Response) -> Response:
 
 def _make_view(route: Route, mount: Mount) -> Callable[..., Response]:
     """Return a view that authenticates and rate-limits the request and calls the route's handler."""
-    handler, needed, negotiates = route.handler, route.permissions, route.negotiates
+    handler, permissions, is_json_only = route.handler, route.permissions, not route.has_several_types
 
-    if isinstance(needed, tuple):
-        counted = functools.partial(enforce_rate_limit, mount, route.rate_class)
+    if isinstance(permissions, tuple):
+        check_rate_limit = partial(enforce_rate_limit, mount, route.rate_class)
 
-        def guarded(**path: Any) -> Response:
-            principal = mount.guard.admit(needed, counted)
+        def guarded_view(**path: Any) -> Response:
+            principal = mount.guard.admit(permissions, check_rate_limit)
             mount.engine.serve()
-            if not negotiates:
+            if is_json_only:
                 require_json_acceptable()
             return handler(Request(mount, principal), **path)
 
-        return functools.update_wrapper(guarded, handler)
+        return functools.update_wrapper(guarded_view, handler)
 
-    def public(**path: Any) -> Response:
-        get_request_id(mount.settings.request_id_key)
-        asked = route.needs(mount.settings.public_docs)
-        if asked and (followed := follow_link(mount)) is not None:
-            return followed
-        principal = mount.guard.admit(asked) if asked and not has_valid_cookie(mount) else None
+    def public_view(**path: Any) -> Response:
+        get_request_id(mount.config.request_id_key)
+        docs_permissions = route.required_permissions(mount.config.public_docs)
+        if docs_permissions and (redirect := follow_link(mount)) is not None:
+            return redirect
+        is_admitted = not docs_permissions or has_valid_cookie(mount)
+        principal = None if is_admitted else mount.guard.admit(docs_permissions)
         return handler(Request(mount, principal), **path)
 
-    return functools.update_wrapper(public, handler)
+    return functools.update_wrapper(public_view, handler)
 
 
 UNMATCHED = "unmatched"
@@ -101,8 +102,7 @@ def find_rules_below_paths(routes: Iterable[Route]) -> frozenset[str]:
     Without a catch-all at the same rule, their other methods would match the route that ends with the variable, and the
     fixed segment would become part of the name.
     """
-    shut = (route for route in routes if "<path:" in route.rule and not route.rule.endswith(">"))
-    return frozenset(route.rule for route in shut)
+    return frozenset(route.rule for route in routes if "<path:" in route.rule and not route.rule.endswith(">"))
 
 
 def handle_unmatched(**_path: Any) -> Response:
@@ -114,20 +114,20 @@ def handle_unmatched(**_path: Any) -> Response:
     if request.url_rule is not None and not request.url_rule.rule.endswith(CATCH_ALL_RULES):
         return _handle_other_method(request.url_rule)
     adapter = current_app.create_url_adapter(request)
-    routed = {method: _match_endpoint(adapter, method) for method in adapter.allowed_methods()} if adapter else {}
-    ours = f"{request.blueprint}."
-    allowed = sorted(method for method, endpoint in routed.items() if endpoint != f"{ours}{UNMATCHED}")
+    endpoints = {method: _match_endpoint(adapter, method) for method in adapter.allowed_methods()} if adapter else {}
+    own_prefix = f"{request.blueprint}."
+    allowed = sorted(method for method, endpoint in endpoints.items() if endpoint != f"{own_prefix}{UNMATCHED}")
     if not allowed:
         raise errors.NotFound(_DOUBLE_SLASH if "//" in request.path else None)
-    if not any(routed[method].startswith(ours) for method in allowed):
+    if not any(endpoints[method].startswith(own_prefix) for method in allowed):
         raise _hand_back_to_host(MethodNotAllowed(allowed))
     raise errors.MethodNotAllowed(f"{request.method} is not possible here.", headers={"Allow": ", ".join(allowed)})
 
 
 def _handle_other_method(rule: Rule) -> Response:
     """Respond to a method that no route has at a rule of `find_rules_below_paths`, including ``OPTIONS``."""
-    beside = (one for one in current_app.url_map.iter_rules() if one.rule == rule.rule and one is not rule)
-    allowed = ", ".join(sorted({"OPTIONS"}.union(*(one.methods or () for one in beside))))
+    others = (other for other in current_app.url_map.iter_rules() if other.rule == rule.rule and other is not rule)
+    allowed = ", ".join(sorted({"OPTIONS"}.union(*(other.methods or () for other in others))))
     if request.method == "OPTIONS":
         return Response(headers={"Allow": allowed})
     raise errors.MethodNotAllowed(f"{request.method} is not possible here.", headers={"Allow": allowed})
@@ -211,17 +211,19 @@ def _register_rule(
     answers_options: bool,
     options: Mapping[str, Any],
 ) -> None:
-    app, shared = state.app, {"merge_slashes": False, **options}
+    app, rule_options = state.app, {"merge_slashes": False, **options}
     if app.url_map.host_matching:
-        shared["host"] = f"<{_HOST_VARIABLE}>"
+        rule_options["host"] = f"<{_HOST_VARIABLE}>"
     answers_options = answers_options and app.config.get("PROVIDE_AUTOMATIC_OPTIONS", True)
     if "<path:" not in rule:
         automatic = None if answers_options else False
-        state.add_url_rule(rule, endpoint, view, methods=methods, provide_automatic_options=automatic, **shared)
+        state.add_url_rule(rule, endpoint, view, methods=methods, provide_automatic_options=automatic, **rule_options)
         return
     name = f"{state.name_prefix}.{state.name}.{endpoint}".lstrip(".")
-    every = {*methods, *(["OPTIONS"] if answers_options else [])}
-    made = _TextRule(f"{state.url_prefix}{rule}", endpoint=name, methods=every, subdomain=state.subdomain, **shared)
-    made.provide_automatic_options = answers_options  # type: ignore[attr-defined]
-    app.url_map.add(made)
+    all_methods = {*methods, *(["OPTIONS"] if answers_options else [])}
+    text_rule = _TextRule(
+        f"{state.url_prefix}{rule}", endpoint=name, methods=all_methods, subdomain=state.subdomain, **rule_options
+    )
+    text_rule.provide_automatic_options = answers_options  # type: ignore[attr-defined]
+    app.url_map.add(text_rule)
     app.view_functions[name] = view

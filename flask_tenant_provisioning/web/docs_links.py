@@ -10,7 +10,7 @@ from flask import Response, has_request_context, request
 
 from ..errors import InvalidCursor
 from ..mount import Mount
-from ..responses import get_request_path as path_of_request
+from ..responses import get_request_path
 
 LINK_PARAMETER = "link"
 _SUBJECT = "docs link"
@@ -21,8 +21,8 @@ def make_link(mount: Mount, seconds: int) -> str:
 
     During a request, the path begins with the ``SCRIPT_NAME``, if there is one.
     """
-    path = f"{mount.base() if has_request_context() else mount.settings.url_prefix}/docs"
-    if mount.settings.public_docs:
+    path = f"{mount.base_path() if has_request_context() else mount.config.url_prefix}/docs"
+    if mount.config.public_docs:
         return path
     end = int(mount.storage.clock()) + seconds
     return f"{path}?{LINK_PARAMETER}={mount.cursors.seal(str(end), _SUBJECT)}"
@@ -30,16 +30,16 @@ def make_link(mount: Mount, seconds: int) -> str:
 
 def follow_link(mount: Mount) -> Response | None:
     """Return a redirect that sets the cookie if this request follows a valid link; else None."""
-    sent = request.args.get(LINK_PARAMETER, "") if request.query_string else ""
-    left = _count_seconds_left(mount, sent)
-    if not left:
+    token = request.args.get(LINK_PARAMETER, "") if request.query_string else ""
+    seconds = _count_seconds_left(mount, token)
+    if not seconds:
         return None
-    answer = Response(status=303, headers={"Location": path_of_request()})
-    path = mount.base()
-    answer.set_cookie(
-        _name_cookie(mount), sent, max_age=left, path=path, secure=request.is_secure, httponly=True, samesite="Lax"
+    response = Response(status=303, headers={"Location": get_request_path()})
+    path = mount.base_path()
+    response.set_cookie(
+        _name_cookie(mount), token, max_age=seconds, path=path, secure=request.is_secure, httponly=True, samesite="Lax"
     )
-    return answer
+    return response
 
 
 def has_valid_cookie(mount: Mount) -> bool:
@@ -51,11 +51,11 @@ def _name_cookie(mount: Mount) -> str:
     return f"{mount.name}_docs"
 
 
-def _count_seconds_left(mount: Mount, sent: str) -> int:
+def _count_seconds_left(mount: Mount, token: str) -> int:
     """Return how many seconds the cookie or link is still valid; 0 if it is invalid or expired."""
-    if not sent:
+    if not token:
         return 0
     try:
-        return max(int(mount.cursors.open(sent, _SUBJECT)) - int(mount.storage.clock()), 0)
+        return max(int(mount.cursors.open(token, _SUBJECT)) - int(mount.storage.clock()), 0)
     except InvalidCursor:
         return 0

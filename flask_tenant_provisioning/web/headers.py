@@ -27,30 +27,30 @@ def require_media_type(*accepted: str, encodings: tuple[str, ...] = ()) -> None:
     coding = get_content_coding()
     if request.mimetype in accepted and (coding is None or coding in encodings):
         return
-    named, packed = ", ".join(accepted), ", ".join(encodings)
-    headers = {"Accept": named, **({"Accept-Encoding": packed} if packed else {})}
-    detail = f"Send {named}{', plain or packed with gzip' if packed else ''}."
+    type_list, encoding_list = ", ".join(accepted), ", ".join(encodings)
+    headers = {"Accept": type_list, **({"Accept-Encoding": encoding_list} if encoding_list else {})}
+    detail = f"Send {type_list}{', plain or packed with gzip' if encoding_list else ''}."
     if request.mimetype in accepted:
-        headers["Accept-Encoding"] = packed or "identity"
-        detail = f"The body is encoded as {coding}. Send it plain{', or packed with gzip' if packed else ''}."
+        headers["Accept-Encoding"] = encoding_list or "identity"
+        detail = f"The body is encoded as {coding}. Send it plain{', or packed with gzip' if encoding_list else ''}."
     if MERGE_PATCH in accepted:
-        headers["Accept-Patch"] = named
+        headers["Accept-Patch"] = type_list
     raise UnsupportedMediaType(detail, accepted=list(accepted), headers=headers)
 
 
 def get_content_coding() -> str | None:
     """Return the content coding of the body in lower case; None without one, or for an empty list (RFC 9110 §5.6.1)."""
-    named: str | None = request.environ.get("HTTP_CONTENT_ENCODING")
-    if not named:
+    header: str | None = request.environ.get("HTTP_CONTENT_ENCODING")
+    if not header:
         return None
-    codings = ", ".join(filter(None, map(str.strip, named.lower().split(","))))
+    codings = ", ".join(filter(None, map(str.strip, header.lower().split(","))))
     return None if codings in ("", "identity") else codings[:100]
 
 
-def add_accept_patch(answer: Response) -> None:
+def add_accept_patch(response: Response) -> None:
     """Set ``Accept-Patch`` on a response whose ``Allow`` lists PATCH (RFC 5789 §3.1)."""
-    if "PATCH" in answer.headers.get("Allow", ""):
-        answer.headers["Accept-Patch"] = ", ".join(PATCH_TYPES)
+    if "PATCH" in response.headers.get("Allow", ""):
+        response.headers["Accept-Patch"] = ", ".join(PATCH_TYPES)
 
 
 def require_json_acceptable() -> None:
@@ -69,15 +69,14 @@ def negotiate(*offered: str) -> str:
     ranges = [(kind.partition(";")[0].strip().lower(), quality) for kind, quality in request.accept_mimetypes]
     best = max(offered, key=lambda kind: _find_quality(kind, ranges))
     if not _find_quality(best, ranges):
-        named = ", ".join(offered)
-        raise NotAcceptable(f"This is answered as {named}.", offered=list(offered))
+        raise NotAcceptable(f"This is answered as {', '.join(offered)}.", offered=list(offered))
     return best
 
 
 def _find_quality(kind: str, ranges: list[tuple[str, float]]) -> float:
     """Return the quality of a media type by the most specific range that matches it; 0 if none does."""
-    for wanted in (kind, f"{kind.partition('/')[0]}/*", "*/*"):
-        if qualities := [quality for found, quality in ranges if found == wanted]:
+    for media_range in (kind, f"{kind.partition('/')[0]}/*", "*/*"):
+        if qualities := [quality for name, quality in ranges if name == media_range]:
             return max(qualities)
     return 0
 
@@ -97,15 +96,15 @@ def format_etag(version: int) -> str:
 
 def parse_etags(header: str) -> list[tuple[bool, str]]:
     """Return the entity tags of a header as ``(is_weak, text)``; empty if it is malformed."""
-    found, place = [], 0
-    while place < len(header):
-        match = _ENTITY_TAGS.match(header, place)
+    tags, position = [], 0
+    while position < len(header):
+        match = _ENTITY_TAGS.match(header, position)
         if match is None:
             return []
         if match[2] is not None:
-            found.append((match[1] is not None, match[2]))
-        place = match.end()
-    return found
+            tags.append((match[1] is not None, match[2]))
+        position = match.end()
+    return tags
 
 
 def check_preconditions(version: int | None, *, demanded: bool = False) -> None:
@@ -117,8 +116,8 @@ def check_preconditions(version: int | None, *, demanded: bool = False) -> None:
     header = request.environ.get("HTTP_IF_MATCH")
     if header is not None and not _has_match(header, version, strong=True):
         raise PreconditionFailed(_explain_mismatch(header, version))
-    unwanted = request.environ.get("HTTP_IF_NONE_MATCH")
-    if unwanted is not None and _has_match(unwanted, version, strong=False):
+    excluded = request.environ.get("HTTP_IF_NONE_MATCH")
+    if excluded is not None and _has_match(excluded, version, strong=False):
         raise PreconditionFailed("The resource has the version that If-None-Match excludes.")
     if demanded and header is None and version is not None:
         raise PreconditionRequired("Send the resource's ETag in If-Match.")
@@ -148,14 +147,14 @@ def _explain_mismatch(header: str, version: int | None) -> str:
     """Return the detail for an ``If-Match`` that fails: another write came first, or the tag was altered."""
     if version is None:
         return "If-Match asks for a resource that does not exist yet."
-    found = parse_etags(header)
-    if not found:
+    tags = parse_etags(header)
+    if not tags:
         return "If-Match holds no entity tag: send the resource's ETag as it was answered, with its quotes."
-    if any(weak and _strip_encoding(text) == str(version) for weak, text in found):
+    if any(weak and _strip_encoding(text) == str(version) for weak, text in tags):
         return (
             "If-Match names this version by a weak tag (W/), which never matches (RFC 9110 §13.1.1): a proxy or the "
             "application has compressed the answer and weakened its ETag. Send it without W/."
         )
-    if not any(_strip_encoding(text).isdigit() for _weak, text in found):
+    if not any(_strip_encoding(text).isdigit() for _weak, text in tags):
         return "If-Match names no version: an ETag is a number in quotes here, and a proxy may have changed it."
     return "The resource has another version than If-Match names."

@@ -91,15 +91,15 @@ def read_key(principal: Principal, body: Any, *, validate_only: bool = False) ->
     query = request.query_string.decode("latin-1")
     if validate_only:
         query = "&".join(part for part in query.split("&") if unquote_plus(part.partition("=")[0]) != "validate_only")
-    unfenced = principal.sees_every_partner
-    return IdempotencyKey(principal.partner, _parse_key(header), _fingerprint_request(unfenced, query, body))
+    is_administrator = principal.sees_every_partner
+    return IdempotencyKey(principal.partner, _parse_key(header), _fingerprint_request(is_administrator, query, body))
 
 
 def _parse_key(header: str) -> str:
     """Return the key, which is sent bare or as a string of a structured field (RFC 8941 §3.3.3)."""
-    sent = header.strip(" \t")
-    quoted = _QUOTED.fullmatch(sent)
-    key = _ESCAPED.sub(r"\1", quoted[1]) if quoted else sent
+    value = header.strip(" \t")
+    quoted = _QUOTED.fullmatch(value)
+    key = _ESCAPED.sub(r"\1", quoted[1]) if quoted else value
     if not is_valid_key(key) or not (quoted or _BARE.fullmatch(key)):
         raise InvalidIdempotencyKey(f"The key must have 1 to {MAX_KEY_LENGTH} printable ASCII characters.")
     return key
@@ -115,12 +115,12 @@ def make_fingerprint(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(_canonicalize([*parts]), sort_keys=True).encode()).hexdigest()
 
 
-def _fingerprint_request(unfenced: bool, query: str, body: Any) -> str:
+def _fingerprint_request(is_administrator: bool, query: str, body: Any) -> str:
     """Return the fingerprint of method, path, query and body.
 
-    `unfenced` (True for an administrator) is part of it, so that a partner never receives an administrator's response.
+    `is_administrator` is part of it, so that a partner never receives an administrator's response.
     """
-    return make_fingerprint(unfenced, request.method, request.path, query, body)
+    return make_fingerprint(is_administrator, request.method, request.path, query, body)
 
 
 def _canonicalize(value: Any) -> Any:
@@ -141,16 +141,16 @@ ROW_PREFIX = "row\n"
 
 
 class StoredResponse(NamedTuple):
-    """A complete response. `secret` is True if the body holds one; `tenant` is the id that it is about, if any."""
+    """A complete response. `has_secret` is True if the body holds one; `tenant_id` is its tenant, if any."""
 
     status: int
     headers: dict[str, str]
     body: str
-    secret: bool = False
-    tenant: str | None = None
+    has_secret: bool = False
+    tenant_id: str | None = None
 
     @property
-    def sealed(self) -> bool:
+    def is_sealed(self) -> bool:
         """True if the body is encrypted: it then is a JSON string, which no response is."""
         return self.body.startswith('"')
 
@@ -162,27 +162,27 @@ class ResponseSQL(SQL):
         super().__init__(storage.engine.dialect)
         table = storage.table("idempotency")
         t, bound = table.c, bind_columns(table)
-        mine = (t.partner_id == bound["partner_id"]) & (t.key == bound["key"])
+        is_key = (t.partner_id == bound["partner_id"]) & (t.key == bound["key"])
         insert = self._insert(table)
         names = ("partner_id", "key", "fingerprint", "expires_at")
         row = {name: bound[name] for name in names}
         now = bindparam("now", type_=t.expires_at.type)
-        claimed = insert.values(row).on_conflict_do_update(
+        claim = insert.values(row).on_conflict_do_update(
             index_elements=[t.partner_id, t.key],
             set_={name: insert.excluded[name] for name in ("fingerprint", "expires_at")},
             where=t.expires_at <= now,
         )
-        answered = bind_new_values(t, ("status", "headers", "body", "tenant_id"))
-        self.claim = self._compile(claimed)
-        self.read = self._compile(select(t.fingerprint, t.status, t.headers, t.body).where(mine))
-        self.answer = self._compile(table.update().where(mine).values(answered))
+        response = bind_new_values(t, ("status", "headers", "body", "tenant_id"))
+        self.claim = self._compile(claim)
+        self.read = self._compile(select(t.fingerprint, t.status, t.headers, t.body).where(is_key))
+        self.save = self._compile(table.update().where(is_key).values(response))
         key = (t.partner_id, t.key)
         expired = select(*key).where(t.expires_at <= now).order_by(t.expires_at).limit(SWEEP_SIZE)
-        self.sweep = self._compile(table.delete().where(tuple_(*key).in_(expired)))
-        behind = tuple_(*key) > tuple_(*(bindparam(f"after_{c.name}", type_=c.type) for c in key))
-        page = select(*key, t.tenant_id).where(behind).order_by(*key).limit(SWEEP_SIZE)
-        self.tenants = self._compile(page)
-        self.erase = self._compile(table.update().where(mine).values(bind_new_values(t, ("body",))))
+        self.delete_expired = self._compile(table.delete().where(tuple_(*key).in_(expired)))
+        is_after = tuple_(*key) > tuple_(*(bindparam(f"after_{c.name}", type_=c.type) for c in key))
+        page = select(*key, t.tenant_id).where(is_after).order_by(*key).limit(SWEEP_SIZE)
+        self.read_page = self._compile(page)
+        self.erase = self._compile(table.update().where(is_key).values(bind_new_values(t, ("body",))))
 
 
 def claim_key(session: Session, identity: IdempotencyKey, hours: int) -> StoredResponse | None:
@@ -192,7 +192,7 @@ def claim_key(session: Session, identity: IdempotencyKey, hours: int) -> StoredR
     and `IdempotencyKeyReused` if the key belongs to a different request.
     """
     storage, sql = session.storage, session.storage.once(ResponseSQL)
-    where = {"partner_id": identity.partner, "key": identity.key}
+    key = {"partner_id": identity.partner, "key": identity.key}
     now = storage.clock()
     row = {
         "fingerprint": identity.fingerprint,
@@ -201,31 +201,31 @@ def claim_key(session: Session, identity: IdempotencyKey, hours: int) -> StoredR
     }
     session.wait_for_locks(WAIT_SECONDS)
     try:
-        if session.run(sql.claim, {**where, **row}).rowcount == 1:
+        if session.run(sql.claim, {**key, **row}).rowcount == 1:
             return None
     except LockTimeout as error:
         raise IdempotencyInProgress(headers={"Retry-After": "1"}) from error
-    return _load_response(session.run(sql.read, where).fetchone(), identity)
+    return _load_response(session.run(sql.read, key).fetchone(), identity)
 
 
-def save_response(session: Session, identity: IdempotencyKey, answer: StoredResponse) -> None:
+def save_response(session: Session, identity: IdempotencyKey, response: StoredResponse) -> None:
     """Store the response to the request that claimed the key."""
     values = {
         "partner_id": identity.partner,
         "key": identity.key,
-        "new_status": answer.status,
-        "new_headers": json.dumps(answer.headers),
-        "new_body": answer.body or None,
-        "new_tenant_id": answer.tenant,
+        "new_status": response.status,
+        "new_headers": json.dumps(response.headers),
+        "new_body": response.body or None,
+        "new_tenant_id": response.tenant_id,
     }
-    session.run(session.storage.once(ResponseSQL).answer, values)
+    session.run(session.storage.once(ResponseSQL).save, values)
 
 
 def delete_expired(session: Session) -> int:
     """Delete at most `SWEEP_SIZE` expired responses and return their number."""
-    storage = session.storage
-    found: int = session.run(storage.once(ResponseSQL).sweep, {"now": format_instant(storage.clock())}).rowcount
-    return found
+    storage, sql = session.storage, session.storage.once(ResponseSQL)
+    count: int = session.run(sql.delete_expired, {"now": format_instant(storage.clock())}).rowcount
+    return count
 
 
 def erase_tenants(storage: Storage, tenants: Collection[str]) -> int:
@@ -237,16 +237,16 @@ def erase_tenants(storage: Storage, tenants: Collection[str]) -> int:
     count, after = 0, ("", "")
     while page := storage.read(partial(_read_page, after=after)):
         after = page[-1][:2]
-        if found := [row for row in page if row[2] in tenants]:
-            storage.transaction(partial(_erase_bodies, rows=found))
-            count += len(found)
+        if rows := [row for row in page if row[2] in tenants]:
+            storage.transaction(partial(_erase_bodies, rows=rows))
+            count += len(rows)
     return count
 
 
 def _read_page(session: Session, after: tuple[str, str]) -> list[tuple[str, str, str | None]]:
-    wanted = {"after_partner_id": after[0], "after_key": after[1]}
-    found: list[tuple[str, str, str | None]] = session.run(session.storage.once(ResponseSQL).tenants, wanted).fetchall()
-    return found
+    sql, values = session.storage.once(ResponseSQL), {"after_partner_id": after[0], "after_key": after[1]}
+    rows: list[tuple[str, str, str | None]] = session.run(sql.read_page, values).fetchall()
+    return rows
 
 
 def _erase_bodies(session: Session, rows: Sequence[tuple[str, str, str | None]]) -> None:
@@ -274,15 +274,17 @@ def _load_response(row: tuple[str, int, str, str | None] | None, identity: Idemp
 logger = logging.getLogger(__name__)
 
 
-def seal_response(answer: StoredResponse, identity: IdempotencyKey, keyring: Keyring) -> StoredResponse:
-    """Return `answer` with its body encrypted, as a JSON string."""
-    return answer._replace(body=json.dumps(keyring.seal(answer.body, _make_binding(identity))), secret=False)
+def seal_response(response: StoredResponse, identity: IdempotencyKey, keyring: Keyring) -> StoredResponse:
+    """Return `response` with its body encrypted, as a JSON string."""
+    body = json.dumps(keyring.seal(response.body, _make_binding(identity)))
+    return response._replace(body=body, has_secret=False)
 
 
-def open_response(answer: StoredResponse, identity: IdempotencyKey, keyring: Keyring) -> StoredResponse:
-    """Return `answer` with its body decrypted. Raises `SecretUnavailable` if the key ring cannot open it."""
+def open_response(response: StoredResponse, identity: IdempotencyKey, keyring: Keyring) -> StoredResponse:
+    """Return `response` with its body decrypted. Raises `SecretUnavailable` if the key ring cannot open it."""
     try:
-        return answer._replace(body=keyring.open(json.loads(answer.body), _make_binding(identity)), secret=True)
+        body = keyring.open(json.loads(response.body), _make_binding(identity))
+        return response._replace(body=body, has_secret=True)
     except UnsealError as error:
         logger.error(
             "the response stored under an Idempotency-Key cannot be decrypted: %s",
@@ -297,12 +299,12 @@ def _make_binding(identity: IdempotencyKey) -> str:
 
 
 class StoredRow(NamedTuple):
-    """The stored result of a bulk row: the row's fingerprint, the status, and JSON about a `tenant`."""
+    """The stored result of a bulk row: the row's fingerprint, the status, and JSON about the tenant."""
 
     fingerprint: str
     status: int
-    answer: Any
-    tenant: str | None = None
+    document: Any
+    tenant_id: str | None = None
 
 
 class RowKeySQL(SQL):
@@ -313,23 +315,23 @@ class RowKeySQL(SQL):
         table = storage.table("idempotency")
         t, bound = table.c, bind_columns(table)
         given = select_incoming(self._dialect, key=t.key.type)
-        mine = t.partner_id == bound["partner_id"]
+        is_partner = t.partner_id == bound["partner_id"]
         insert = self._insert(table)
         values = (bound["partner_id"], given.c.key, bound["fingerprint"], bound["expires_at"])
-        claimed = insert.from_select(
+        claim = insert.from_select(
             ["partner_id", "key", "fingerprint", "expires_at"], select(*values).where(true()).order_by(given.c.key)
         ).on_conflict_do_update(
             index_elements=[t.partner_id, t.key],
             set_={"expires_at": insert.excluded.expires_at, "status": null()},
             where=t.expires_at <= bindparam("now", type_=t.expires_at.type),
         )
-        found = select(t.key, t.fingerprint, t.status, t.body).where(mine, t.status.is_not(None))
-        one = mine & (t.key == bound["key"])
-        answer = bind_new_values(t, ("fingerprint", "status", "body", "tenant_id"))
-        self.claim = self._compile(claimed)
-        self.read = self._compile(look_up_each(found, t.key, given, self._dialect))
-        self.answer = self._compile(table.update().where(one).values(answer))
-        self.release = self._compile(table.delete().where(one))
+        rows = select(t.key, t.fingerprint, t.status, t.body).where(is_partner, t.status.is_not(None))
+        is_key = is_partner & (t.key == bound["key"])
+        result = bind_new_values(t, ("fingerprint", "status", "body", "tenant_id"))
+        self.claim = self._compile(claim)
+        self.read = self._compile(look_up_each(rows, t.key, given, self._dialect))
+        self.save = self._compile(table.update().where(is_key).values(result))
+        self.release = self._compile(table.delete().where(is_key))
 
 
 def claim_row_keys(session: Session, partner: str, keys: Iterable[str], hours: int) -> dict[str, StoredRow]:
@@ -338,24 +340,27 @@ def claim_row_keys(session: Session, partner: str, keys: Iterable[str], hours: i
     Another transaction that claims one of them waits until this one ends.
     """
     sql, now = session.storage.once(RowKeySQL), session.storage.clock()
-    stored = {_hash_key(key): key for key in keys}
-    given = {"partner_id": partner, "rows": encode_rows({"key": key} for key in sorted(stored))}
+    keys_by_hash = {_hash_key(key): key for key in keys}
+    given = {"partner_id": partner, "rows": encode_rows({"key": hashed} for hashed in sorted(keys_by_hash))}
     times = {"now": format_instant(now), "expires_at": format_instant(now + hours * 3600)}
     session.run(sql.claim, {**given, **times, "fingerprint": ""})
-    found = session.run(sql.read, given).fetchall()
-    return {stored[key]: StoredRow(fingerprint, status, json.loads(body)) for key, fingerprint, status, body in found}
+    rows = session.run(sql.read, given).fetchall()
+    return {
+        keys_by_hash[hashed]: StoredRow(fingerprint, status, json.loads(body))
+        for hashed, fingerprint, status, body in rows
+    }
 
 
-def save_rows(session: Session, partner: str, done: Mapping[str, StoredRow]) -> None:
+def save_rows(session: Session, partner: str, rows: Mapping[str, StoredRow]) -> None:
     """Store the results of rows under keys that this transaction claimed."""
     sql = session.storage.once(RowKeySQL)
     values = [
-        {"partner_id": partner, "key": _hash_key(key), "new_fingerprint": one.fingerprint, "new_status": one.status}
-        | {"new_body": json.dumps(one.answer), "new_tenant_id": one.tenant}
-        for key, one in done.items()
+        {"partner_id": partner, "key": _hash_key(key), "new_fingerprint": row.fingerprint, "new_status": row.status}
+        | {"new_body": json.dumps(row.document), "new_tenant_id": row.tenant_id}
+        for key, row in rows.items()
     ]
     if values:
-        session.run_many(sql.answer, values)
+        session.run_many(sql.save, values)
 
 
 def release_row_keys(session: Session, partner: str, keys: Iterable[str]) -> None:

@@ -42,53 +42,54 @@ _RETRY_AFTER, _CLOSE = {"Retry-After": "5"}, {"Connection": "close"}
 
 
 class RequestSlots:
-    """Slots for long requests: `total` in this process, `each` for one partner. Thread-safe."""
+    """Slots for long requests: `total` in this process, `per_partner` for one partner. Thread-safe."""
 
-    def __init__(self, total: int, each: int) -> None:
-        self.total, self.each = total, min(each, total)
+    def __init__(self, total: int, per_partner: int) -> None:
+        self.total, self.per_partner = total, min(per_partner, total)
         self._lock = threading.RLock()  # a slot may be garbage-collected, and so released, while the lock is held
-        self._taken: dict[str, int] = {}
+        self._used: dict[str, int] = {}
 
-    def take(self, partner: str) -> RequestSlot:
+    def acquire(self, partner: str) -> RequestSlot:
         """Return a slot. Raises `TooManyLongRequests` or `ServerBusy` if none is free."""
         with self._lock:
-            own = self._taken.get(partner, 0)
-            if own >= self.each:
+            own = self._used.get(partner, 0)
+            if own >= self.per_partner:
                 detail = f"This partner has {own} long request{'s' if own > 1 else ''} under way: "
                 detail += "a slow body, an upload, a stream or a download."
                 raise TooManyLongRequests(detail, headers=_RETRY_AFTER)
-            if self.taken >= self.total:
+            if self.used >= self.total:
                 raise ServerBusy
-            self._taken[partner] = own + 1
+            self._used[partner] = own + 1
         return RequestSlot(self, partner)
 
     @property
-    def taken(self) -> int:
+    def used(self) -> int:
         """Number of slots in use."""
         with self._lock:
-            return sum(self._taken.values())
+            return sum(self._used.values())
 
-    def give_back(self, partner: str) -> None:
+    def release(self, partner: str) -> None:
         """Free one slot of `partner`."""
         with self._lock:
-            self._taken[partner] -= 1
-            if not self._taken[partner]:
-                del self._taken[partner]
+            self._used[partner] -= 1
+            if not self._used[partner]:
+                del self._used[partner]
 
 
 class RequestSlot:
     """A slot in use, until it is released or garbage-collected."""
 
-    def __init__(self, seats: RequestSlots, partner: str) -> None:
-        self._free: Callable[[], None] | None = lambda: seats.give_back(partner)
+    def __init__(self, slots: RequestSlots, partner: str) -> None:
+        self._slots: RequestSlots | None = slots
+        self._partner = partner
         self._lock = threading.RLock()
 
     def release(self) -> None:
         """Free the slot. May be called more than once."""
         with self._lock:
-            free, self._free = self._free, None
-        if free is not None:
-            free()
+            slots, self._slots = self._slots, None
+        if slots is not None:
+            slots.release(self._partner)
 
     __del__ = release
 
@@ -108,19 +109,19 @@ class Pace(NamedTuple):
 class LongRequest:
     """A request that waits for its client, checked by its own thread and by the watchdog.
 
-    `take` is `RequestSlots.take`; `monotonic` is a clock in seconds. A stream that `is_hurried` ends as soon as it can.
+    `acquire` is `RequestSlots.acquire`; `monotonic` is a clock in seconds. A stream ends soon if `is_hurried`.
     """
 
     __slots__ = (
-        "_begun",
+        "_acquire",
         "_lock",
-        "_now",
+        "_monotonic",
         "_pace",
         "_partner",
-        "_seat",
-        "_since",
-        "_take",
-        "_waited",
+        "_slot",
+        "_started_at",
+        "_waited_seconds",
+        "_waiting_since",
         "is_hurried",
         "refusal",
         "size",
@@ -129,69 +130,69 @@ class LongRequest:
     def __init__(
         self,
         pace: Pace,
-        take: Callable[[str], RequestSlot],
+        acquire: Callable[[str], RequestSlot],
         partner: str,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.size = 0
         self.is_hurried = False
         self.refusal: ProvisioningError | None = None
-        self._pace, self._take, self._partner, self._now = pace, take, partner, monotonic
-        self._seat: RequestSlot | None = None
+        self._pace, self._acquire, self._partner, self._monotonic = pace, acquire, partner, monotonic
+        self._slot: RequestSlot | None = None
         self._lock = threading.Lock()
-        self._begun = monotonic()
-        self._since: float | None = None
-        self._waited = 0.0
+        self._started_at = monotonic()
+        self._waiting_since: float | None = None
+        self._waited_seconds = 0.0
 
-    def wait(self) -> None:
+    def start_waiting(self) -> None:
         """Start to wait for the client."""
-        self._since = self._now()
+        self._waiting_since = self._monotonic()
 
     def resume(self, count: int) -> None:
         """Stop waiting, after `count` bytes were transferred. Raises the refusal if the request must end."""
-        now = self._now()
+        now = self._monotonic()
         self.size += count
-        if self.refusal is not None or now - self._begun > SHORT_REQUEST_SECONDS:
-            self.require()
-        since, self._since = self._since, None
-        self._waited += now - (now if since is None else since)
+        if self.refusal is not None or now - self._started_at > SHORT_REQUEST_SECONDS:
+            self.check()
+        since, self._waiting_since = self._waiting_since, None
+        self._waited_seconds += now - (now if since is None else since)
 
-    def take_seat(self) -> None:
+    def acquire_slot(self) -> None:
         """Take a slot now. Raises `TooManyLongRequests` or `ServerBusy`."""
         with self._lock:
-            if self._seat is None:
-                self._seat = self._take(self._partner)
+            if self._slot is None:
+                self._slot = self._acquire(self._partner)
 
-    def require(self) -> None:
+    def check(self) -> None:
         """Raise the refusal if the request must end."""
-        if (refusal := self.judge()) is not None:
+        if (refusal := self.find_refusal()) is not None:
             raise refusal
 
-    def judge(self) -> ProvisioningError | None:
+    def find_refusal(self) -> ProvisioningError | None:
         """Return the refusal if the client is too slow or no slot is free; else None."""
         with self._lock:
             if self.refusal is None:
-                self.refusal = self._judged(self._now())
+                self.refusal = self._find_refusal(self._monotonic())
             return self.refusal
 
     def release(self) -> None:
         """Free the slot, if one was taken."""
         with self._lock:
-            if self._seat is not None:
-                self._seat.release()
+            if self._slot is not None:
+                self._slot.release()
 
-    def _judged(self, now: float) -> ProvisioningError | None:
-        since, pace = self._since, self._pace
+    def _find_refusal(self, now: float) -> ProvisioningError | None:
+        since, pace = self._waiting_since, self._pace
         pause = 0.0 if since is None else now - since
-        waited = self._waited + pause
-        too_slow = waited > GRACE_SECONDS and self.size < waited * pace.bytes_per_second
-        if waited > pace.seconds or pause > pace.pause or too_slow:
+        waited = self._waited_seconds + pause
+        is_slow = waited > GRACE_SECONDS and self.size < waited * pace.bytes_per_second
+        if waited > pace.seconds or pause > pace.pause or is_slow:
             return pace.refusal(
                 f"Only {self.size} bytes came in {waited:.0f} seconds.", headers={"Connection": "close"}
             )
-        if now - self._begun > SHORT_REQUEST_SECONDS and self._seat is None:
+        if now - self._started_at > SHORT_REQUEST_SECONDS and self._slot is None:
             try:
-                self._seat = self._take(self._partner)
+                self._slot = self._acquire(self._partner)
             except ProvisioningError as busy:
                 return busy
         return None
@@ -209,7 +210,7 @@ class Watchdog:
         self._thread: threading.Thread | None = None
         self._process = 0
 
-    def watch(self, hold: LongRequest, connection: Any, how: int = socket.SHUT_RD) -> None:
+    def add(self, hold: LongRequest, connection: Any, how: int = socket.SHUT_RD) -> None:
         """Watch `hold`. Its `connection` is shut down with `how`, such as `socket.SHUT_RD`."""
         if self._process != os.getpid():
             self._watched, self._thread, self._process = {}, None, os.getpid()
@@ -218,26 +219,26 @@ class Watchdog:
             self._thread = threading.Thread(target=self._run, name="provisioning-watchdog", daemon=True)
             self._thread.start()
 
-    def forget(self, hold: LongRequest) -> None:
+    def remove(self, hold: LongRequest) -> None:
         """Stop watching `hold`."""
         self._watched.pop(hold, None)
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Check every watched request, and shut down the connections of those that must end."""
         for hold, (connection, how) in self._watched.copy().items():
-            if hold.judge() is not None and self._watched.pop(hold, None) is not None:
+            if hold.find_refusal() is not None and self._watched.pop(hold, None) is not None:
                 shut_down(connection, how)
 
     def _run(self) -> None:
-        me, idle = threading.current_thread(), 0.0
-        while self._thread is me:
+        thread, idle_seconds = threading.current_thread(), 0.0
+        while self._thread is thread:
             self._sleep(WATCHDOG_INTERVAL_SECONDS)
-            self.look()
-            idle = 0.0 if self._watched else idle + WATCHDOG_INTERVAL_SECONDS
-            if idle >= WATCHDOG_IDLE_SECONDS:
+            self.check()
+            idle_seconds = 0.0 if self._watched else idle_seconds + WATCHDOG_INTERVAL_SECONDS
+            if idle_seconds >= WATCHDOG_IDLE_SECONDS:
                 self._thread = None
                 if self._watched:  # a request was added in between: continue, unless it has started another thread
-                    self._thread, idle = self._thread or me, 0.0
+                    self._thread, idle_seconds = self._thread or thread, 0.0
 
 
 class LongResponseBody(Iterator[bytes]):
@@ -257,7 +258,7 @@ class LongResponseBody(Iterator[bytes]):
 
     def __next__(self) -> bytes:
         """Return the next part. Raises `BrokenPipeError` to end the response, as if the client had disconnected."""
-        self._watchdog.forget(self._hold)
+        self._watchdog.remove(self._hold)
         try:
             self._hold.resume(self._size)
             part = next(self._parts)
@@ -268,14 +269,14 @@ class LongResponseBody(Iterator[bytes]):
             self.close()
             raise
         self._size = len(part)
-        self._hold.wait()
+        self._hold.start_waiting()
         if self._connection is not None:
-            self._watchdog.watch(self._hold, self._connection, socket.SHUT_RDWR)
+            self._watchdog.add(self._hold, self._connection, socket.SHUT_RDWR)
         return part
 
     def close(self) -> None:
         """End the body and free the slot. May be called more than once."""
-        self._watchdog.forget(self._hold)
+        self._watchdog.remove(self._hold)
         self._hold.release()
         self._parts.close()
 
@@ -307,9 +308,9 @@ class LongResponse(Response):
 
 def make_slots(api: Api) -> RequestSlots:
     """Return the slots of one mount in this process."""
-    settings = api.settings
-    total = settings.long_requests or _count_spare_threads(settings.server_threads or _count_waitress_threads())
-    return RequestSlots(total, settings.long_requests_per_partner or (total + 1) // 2)
+    config = api.config
+    total = config.long_requests or _count_spare_threads(config.server_threads or _count_waitress_threads())
+    return RequestSlots(total, config.long_requests_per_partner or (total + 1) // 2)
 
 
 def make_watchdog(_api: Api) -> Watchdog:
@@ -317,14 +318,14 @@ def make_watchdog(_api: Api) -> Watchdog:
     return Watchdog()
 
 
-def make_body_pace(settings: Config) -> Pace:
+def make_body_pace(config: Config) -> Pace:
     """Return the limits for a body that is read as a whole."""
-    return Pace(settings.body_seconds, 0, settings.body_seconds, BodyTooSlow)
+    return Pace(config.body_seconds, 0, config.body_seconds, BodyTooSlow)
 
 
-def make_upload_pace(settings: Config) -> Pace:
+def make_upload_pace(config: Config) -> Pace:
     """Return the limits for a bulk upload."""
-    return Pace(settings.upload_seconds, MIN_BYTES_PER_SECOND, MAX_PAUSE_SECONDS, UploadTooSlow)
+    return Pace(config.upload_seconds, MIN_BYTES_PER_SECOND, MAX_PAUSE_SECONDS, UploadTooSlow)
 
 
 def make_response_pace() -> Pace:

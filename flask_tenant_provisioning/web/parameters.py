@@ -20,8 +20,8 @@ class QuerySchema(StrictSchema):
     @functools.cached_property
     def defaults(self) -> dict[str, Any]:
         """Values of the parameters for an empty query string."""
-        found: dict[str, Any] = self.load({})
-        return found
+        values: dict[str, Any] = self.load({})
+        return values
 
 
 _RFC3339 = re.compile(
@@ -58,7 +58,7 @@ class ChoiceField(fields.Field):  # type: ignore[type-arg]
 
 
 class FlagField(fields.Field):  # type: ignore[type-arg]
-    """A boolean, written as ``true`` or ``false``."""
+    """``true`` or ``false``."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> bool:
         if value not in ("true", "false"):

@@ -48,31 +48,30 @@ class Request:
     """A request after authentication and rate limits. A public route has no principal."""
 
     mount: Mount
-    admitted: Principal | None
+    _principal: Principal | None
 
     @property
     def principal(self) -> Principal:
         """Authenticated caller. Raises `RuntimeError` on a public route."""
-        if self.admitted is None:
+        if self._principal is None:
             raise RuntimeError("a public route has no principal")
-        return self.admitted
+        return self._principal
 
     def actor(self) -> Actor:
         """Return the caller with the request id, address and user agent, for events and hooks."""
-        sent = request.environ
-        return Actor(self.principal, get_request_id(), sent.get("REMOTE_ADDR"), sent.get("HTTP_USER_AGENT"))
+        environ = request.environ
+        return Actor(self.principal, get_request_id(), environ.get("REMOTE_ADDR"), environ.get("HTTP_USER_AGENT"))
 
     def body(self, *media_types: str) -> Any:
         """Read and parse the JSON body. Raises `UnsupportedMediaType`, `MalformedJSON` or an error of `read_body`."""
         require_media_type(*media_types)
-        settings = self.mount.settings
-        return encoding.parse_json(
-            read_body(get_body_limit(settings), self.hold(make_body_pace(settings)), self.mount.once(make_watchdog))
-        )
+        config = self.mount.config
+        hold = self.start_long_request(make_body_pace(config))
+        return encoding.parse_json(read_body(get_body_limit(config), hold, self.mount.once(make_watchdog)))
 
-    def hold(self, pace: Pace) -> LongRequest:
+    def start_long_request(self, pace: Pace) -> LongRequest:
         """Return the time limits of this request; it takes one of its partner's slots if it lasts."""
-        return LongRequest(pace, self.mount.once(make_slots).take, self.principal.partner)
+        return LongRequest(pace, self.mount.once(make_slots).acquire, self.principal.partner)
 
     def optional_body(self, *media_types: str) -> Any:
         """Return the JSON body as `body` does, or an empty object if there is none."""
@@ -80,7 +79,7 @@ class Request:
             return {}
         return self.body(*media_types)
 
-    def lasting(self, parts: Generator[bytes], hold: LongRequest) -> LongResponseBody:
+    def stream(self, parts: Generator[bytes], hold: LongRequest) -> LongResponseBody:
         """Return the body of a streamed response; it holds the slot of `hold` until it ends."""
         return LongResponseBody(parts, hold, self.mount.once(make_watchdog), find_connection(request.environ))
 
@@ -112,7 +111,7 @@ class Request:
         if not self.principal.sees_every_partner:
             raise Forbidden(detail, headers=self.mount.guard.challenge("insufficient_scope"))
 
-    def asked(self, schema: QuerySchema, may_name: Callable[[str], bool] = lambda _partner: False) -> dict[str, Any]:
+    def query(self, schema: QuerySchema, may_name: Callable[[str], bool] = lambda _partner: False) -> dict[str, Any]:
         """Return the query parameters.
 
         An administrator may name any ``partner``; other callers those for which `may_name` returns True. Raises
@@ -120,14 +119,14 @@ class Request:
         """
         if not request.query_string:
             return {**schema.defaults}
-        asked = load_parameters(schema, request.args.to_dict(flat=False))
-        if asked.get("validate_only"):
+        query = load_parameters(schema, request.args.to_dict(flat=False))
+        if query.get("validate_only"):
             after_this_request(_mark_dry_run)
-        if "partner" in asked and not (self.principal.sees_every_partner or may_name(asked["partner"])):
+        if "partner" in query and not (self.principal.sees_every_partner or may_name(query["partner"])):
             self.require_administrator("Only an administrator may name a partner.")
-        return asked
+        return query
 
-    def partner(self, query: Mapping[str, Any]) -> str:
+    def require_partner(self, query: Mapping[str, Any]) -> str:
         """Return the partner that `query` names, else the caller's own.
 
         Raises `PartnerMissing` for an administrator if neither token nor query names a partner.
@@ -135,17 +134,17 @@ class Request:
         named: str | None = query.get("partner")
         return self.mount.guard.require_partner(self.principal) if named is None else named
 
-    def answer(self, document: Any, headers: Mapping[str, str] | None = None) -> Response:
+    def json_response(self, document: Any, headers: Mapping[str, str] | None = None) -> Response:
         """Return `document` as a JSON response with status 200."""
-        answer = Response(encoding.dump_json(document), content_type=JSON)
-        answer.headers.update(headers or {})
-        return answer
+        response = Response(encoding.dump_json(document), content_type=JSON)
+        response.headers.update(headers or {})
+        return response
 
 
-def _mark_dry_run(answer: Response) -> Response:
+def _mark_dry_run(response: Response) -> Response:
     """Mark the response to a dry run, also if it is an error."""
-    answer.headers["X-Validate-Only"] = "true"
-    return answer
+    response.headers["X-Validate-Only"] = "true"
+    return response
 
 
 INVALID_UTF8 = Fault("invalid-text", "Must be UTF-8.")
@@ -159,10 +158,10 @@ def partner_scope(call: Request) -> str | None:
 
 def parse_id(text: str, absent: type[NotFound]) -> str:
     """Return an id in lower case. Raises `absent` if `text` is not a UUID."""
-    found = text.lower()
-    if not _ID_PATTERN.fullmatch(found):
+    id = text.lower()
+    if not _ID_PATTERN.fullmatch(id):
         raise absent
-    return found
+    return id
 
 
 def is_path_utf8() -> bool:
@@ -176,7 +175,7 @@ def is_path_utf8() -> bool:
 
 def make_precondition_check(call: Request) -> Any:
     """Return a function that takes a version and raises as `check_preconditions` does for this request."""
-    return partial(check_preconditions, demanded=call.mount.settings.require_if_match)
+    return partial(check_preconditions, demanded=call.mount.config.require_if_match)
 
 
 #: Size of the first read, which grows with the bytes received, and of the largest, in bytes. With small first reads a
@@ -202,41 +201,38 @@ class BodyReader:
     def __init__(self, hold: LongRequest, watchdog: Watchdog) -> None:
         self.announced = request.content_length
         self._hold, self._watchdog = hold, watchdog
-        self._touched = "stream" in vars(request)
-        self._stream, self._left = self._source()
+        self._was_accessed = "stream" in vars(request)
+        self._stream, self._bytes_left = self._find_source()
         self._connection = find_connection(request.environ)
-        self._read = 0
+        self._bytes_read = 0
 
-    def read(self, most: int) -> bytes:
-        """Return at most `most` bytes, none at the end.
+    def read(self, max_size: int) -> bytes:
+        """Return at most `max_size` bytes, none at the end.
 
         Raises `ClientDisconnected` if the body ends before its announced size, and `BodyTooSlow`, `UploadTooSlow`,
         `TooManyLongRequests` or `ServerBusy` if the client is too slow.
         """
-        if not self._left:
+        if not self._bytes_left:
             return b""
-        whole = self._connection is not None and self.announced is not None
-        size = int(
-            min(
-                most, self._left, _MAX_READ_BYTES if whole else min(max(self._read, _FIRST_READ_BYTES), _MAX_READ_BYTES)
-            )
-        )
+        is_watched = self._connection is not None and self.announced is not None
+        read_size = _MAX_READ_BYTES if is_watched else max(self._bytes_read, _FIRST_READ_BYTES)
+        size = int(min(max_size, self._bytes_left, read_size, _MAX_READ_BYTES))
         if size <= 0:
             return b""
         part = self._read_part(size)
-        if not part and not self._touched and self._left != float("inf"):
+        if not part and not self._was_accessed and self._bytes_left != float("inf"):
             raise ClientDisconnected
-        if not part and not self._read and self._touched:
-            part, self._left = request.get_data(), 0
-        self._read += len(part)
-        self._left -= len(part)
+        if not part and not self._bytes_read and self._was_accessed:
+            part, self._bytes_left = request.get_data(), 0
+        self._bytes_read += len(part)
+        self._bytes_left -= len(part)
         return part
 
     def _read_part(self, size: int) -> bytes:
         hold, connection = self._hold, self._connection
-        hold.wait()
+        hold.start_waiting()
         if connection is not None:
-            self._watchdog.watch(hold, connection)
+            self._watchdog.add(hold, connection)
         part = b""
         try:
             part = self._stream.read(size)
@@ -245,14 +241,14 @@ class BodyReader:
                 raise ClientDisconnected from error
         finally:
             if connection is not None:
-                self._watchdog.forget(hold)
+                self._watchdog.remove(hold)
         hold.resume(len(part))
         return part
 
-    def _source(self) -> tuple[Readable, float]:
+    def _find_source(self) -> tuple[Readable, float]:
         """Return the stream and the body's size, infinite if unknown; without any framing it is 0 (RFC 9112 §6.3)."""
         environ = request.environ
-        if self._touched:
+        if self._was_accessed:
             return request.stream, float("inf")
         if self.announced is not None:
             return environ["wsgi.input"], self.announced
@@ -262,7 +258,7 @@ class BodyReader:
 def read_body(limit: int, hold: LongRequest, watchdog: Watchdog) -> bytes:
     """Return the whole body. Raises `BodyTooLarge`, `BodyTooSlow`, `TooManyLongRequests` or `ServerBusy`."""
     parts: list[bytes] = []
-    size, left = 0, b"{}" if request.is_json else b""
+    size, exposed = 0, b"{}" if request.is_json else b""
     try:
         incoming = BodyReader(hold, watchdog)
         if incoming.announced is not None and incoming.announced > limit:
@@ -272,11 +268,11 @@ def read_body(limit: int, hold: LongRequest, watchdog: Watchdog) -> bytes:
             size += len(part)
         if size > limit:
             raise make_body_too_large(limit)
-        left = parts[0] if len(parts) == 1 else b"".join(parts)
-        return left
+        exposed = parts[0] if len(parts) == 1 else b"".join(parts)
+        return exposed
     finally:
         hold.release()
-        expose_body(left)
+        expose_body(exposed)
 
 
 def expose_body(data: bytes) -> None:
@@ -284,10 +280,10 @@ def expose_body(data: bytes) -> None:
     request.stream = io.BytesIO(data)
 
 
-def get_body_limit(settings: Config) -> int:
+def get_body_limit(config: Config) -> int:
     """Return the maximum body size in bytes: the smaller one of the mount's and the host's limits."""
-    hosts = request.max_content_length
-    return settings.max_body_bytes if hosts is None else min(settings.max_body_bytes, hosts)
+    host_limit = request.max_content_length
+    return config.max_body_bytes if host_limit is None else min(config.max_body_bytes, host_limit)
 
 
 def make_body_too_large(limit: int) -> BodyTooLarge:

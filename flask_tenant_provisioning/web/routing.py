@@ -40,17 +40,17 @@ class Route:
     """One operation: its path, permissions, input, responses and problems.
 
     `body` and `query` return the schema for a given `Api`; for a body of several media types, `body` returns one for
-    each. `answers` maps each status to the schema of its body, or to one for each media type. `hooks` are the
+    each. `responses` maps each status to the schema of its body, or to one for each media type. `hooks` are the
     operations (`hooks.HOOK_OPERATIONS`) on which the host's hooks run. An `always_public` route needs no token even if
-    the host does not publish its documents. `counts_as` overrides the class of rate limits, which otherwise follows
-    from the method.
+    the host does not publish its documents. `rate_limit_class` overrides the class of rate limits, which otherwise
+    follows from the method.
     """
 
     method: str
     rule: str
     handler: Handler
     permissions: tuple[str, ...] | Public
-    answers: dict[int, Any]
+    responses: dict[int, Any]
     body: Callable[[Api], Any] | None = None
     consumes: tuple[str, ...] = (JSON,)
     body_required: bool = True
@@ -58,7 +58,7 @@ class Route:
     problems: tuple[type[ProvisioningError], ...] = ()
     hooks: tuple[str, ...] = ()
     always_public: bool = False
-    counts_as: str | None = None
+    rate_limit_class: str | None = None
 
     @property
     def endpoint(self) -> str:
@@ -66,9 +66,9 @@ class Route:
         return self.handler.__name__
 
     @property
-    def negotiates(self) -> bool:
+    def has_several_types(self) -> bool:
         """True if the handler itself evaluates ``Accept``, since it can return other types than JSON."""
-        return any(isinstance(answer, Mapping) for answer in self.answers.values())
+        return any(isinstance(response, Mapping) for response in self.responses.values())
 
     @property
     def public(self) -> bool:
@@ -80,9 +80,9 @@ class Route:
         """Class of rate limits that count its requests; None for a public route."""
         if self.public:
             return None
-        return self.counts_as or ("read" if self.method == "GET" else "write")
+        return self.rate_limit_class or ("read" if self.method == "GET" else "write")
 
-    def needs(self, public_docs: bool) -> tuple[str, ...]:
+    def required_permissions(self, public_docs: bool) -> tuple[str, ...]:
         """Return the permissions that a caller needs; empty if no token is needed."""
         if not isinstance(self.permissions, Public):
             return self.permissions

@@ -129,7 +129,7 @@ def _wake_endpoint(session: Session, endpoint: Endpoint, at: str) -> None:
     """Let a worker look at the endpoint now, even while it rests."""
     where = {"partner_id": endpoint.partner_id, "id": endpoint.id}
     session.run(session.storage.once(WebhookSQL).awake, {**where, "now": at})
-    session.wake((endpoint.partner_id, endpoint.id))
+    session.notify_worker((endpoint.partner_id, endpoint.id))
 
 
 def _build_delivery(session: Session, endpoint: Endpoint, event_id: str, at: str) -> Delivery:

@@ -75,7 +75,7 @@ def make_secret_result(found: EndpointWithSecret, status: int = 200, **headers: 
 
 def make_delivery_result(call: Request, found: Delivery) -> Result:
     """The answer that shows a delivery to come."""
-    where = f"{call.mount.base()}/deliveries/{found.id}"
+    where = f"{call.mount.base_path()}/deliveries/{found.id}"
     return Result(202, models.render_delivery(found), {"Location": where, "Retry-After": "1"})
 
 
@@ -88,20 +88,20 @@ routes = Routes()
     permissions=("webhook:manage",),
     body=webhook_input,
     query=create_query,
-    answers={201: WebhookSecretSchema},
+    responses={201: WebhookSecretSchema},
     problems=(*BODY_PROBLEMS, *IDEMPOTENCY_PROBLEMS, InvalidParameter, QuotaExceeded, SecretUnavailable),
 )
 def create_webhook(call: Request) -> Response:
     """Create an endpoint. Its `secret` is shown this once."""
-    mount, asked, body = call.mount, call.asked(create_query()), call.body(JSON)
-    owner, values = call.partner(asked), validate_new_endpoint(mount, body)
-    most = mount.settings.webhook_limit
+    mount, asked, body = call.mount, call.query(create_query()), call.body(JSON)
+    owner, values = call.require_partner(asked), validate_new_endpoint(mount, body)
+    most = mount.config.webhook_limit
     work = partial(
         actions.create_endpoint, actor=call.actor(), keyring=mount.keyring, partner=owner, values=values, most=most
     )
 
     def answer(made: EndpointWithSecret) -> Result:
-        return make_secret_result(made, 201, Location=f"{mount.base()}{WEBHOOKS_PATH}/{made.endpoint.id}")
+        return make_secret_result(made, 201, Location=f"{mount.base_path()}{WEBHOOKS_PATH}/{made.endpoint.id}")
 
     return execute(call, work, answer, body=body, validate_only=asked["validate_only"])
 
@@ -111,12 +111,12 @@ def create_webhook(call: Request) -> Response:
     WEBHOOKS_PATH,
     permissions=("webhook:read",),
     query=webhook_list_query,
-    answers={200: WebhookPageSchema},
+    responses={200: WebhookPageSchema},
     problems=(InvalidParameter, InvalidCursor),
 )
 def list_webhooks(call: Request) -> Response:
     """List endpoints, the oldest first, a page at a time."""
-    asked = call.asked(webhook_list_query())
+    asked = call.query(webhook_list_query())
     owner = asked.get("partner", partner_scope(call))
     question = repr(("webhooks", owner))
     after = open_cursor(call, asked, question)
@@ -129,19 +129,19 @@ def list_webhooks(call: Request) -> Response:
     "GET",
     WEBHOOK_PATH,
     permissions=("webhook:read",),
-    answers={200: WebhookSchema, 304: None},
+    responses={200: WebhookSchema, 304: None},
     problems=(InvalidParameter, WebhookNotFound),
 )
 def read_webhook(call: Request, webhook_id: str) -> Response:
     """Read an endpoint."""
-    call.asked(NO_QUERY)
+    call.query(NO_QUERY)
     found = call.mount.storage.read(
         partial(actions.load_endpoint, partner=partner_scope(call), webhook_id=parse_webhook_id(webhook_id))
     )
     answer = make_endpoint_result(found)
     if is_not_modified(found.version):
         return Response(status=304, headers=answer.headers)
-    return call.answer(answer.document, answer.headers)
+    return call.json_response(answer.document, answer.headers)
 
 
 @routes.add(
@@ -151,12 +151,12 @@ def read_webhook(call: Request, webhook_id: str) -> Response:
     body=revision_input,
     consumes=(MERGE_PATCH, JSON),
     query=write_query,
-    answers={200: WebhookSchema},
+    responses={200: WebhookSchema},
     problems=(*BODY_PROBLEMS, *IDEMPOTENCY_PROBLEMS, *WRITE_PROBLEMS),
 )
 def patch_webhook(call: Request, webhook_id: str) -> Response:
     """Change some fields of an endpoint (RFC 7396); `enabled` again, it gets what is pending at once."""
-    asked, body = call.asked(write_query()), call.body(MERGE_PATCH, JSON)
+    asked, body = call.query(write_query()), call.body(MERGE_PATCH, JSON)
     values = validate_endpoint_patch(call.mount, body)
     work = partial(actions.update_endpoint, actor=call.actor(), target=make_target(call, webhook_id), values=values)
     return execute(call, work, make_endpoint_result, body=body, validate_only=asked["validate_only"])
@@ -167,12 +167,12 @@ def patch_webhook(call: Request, webhook_id: str) -> Response:
     WEBHOOK_PATH,
     permissions=("webhook:manage",),
     query=write_query,
-    answers={204: None},
+    responses={204: None},
     problems=WRITE_PROBLEMS,
 )
 def delete_webhook(call: Request, webhook_id: str) -> Response:
     """Delete an endpoint with everything that was delivered to it or waits to be."""
-    asked = call.asked(write_query())
+    asked = call.query(write_query())
     work = partial(actions.delete_endpoint, actor=call.actor(), target=make_target(call, webhook_id))
     return execute(call, work, lambda _none: Result(204, None, {}), validate_only=asked["validate_only"])
 
@@ -184,12 +184,12 @@ def delete_webhook(call: Request, webhook_id: str) -> Response:
     body=rotation_input,
     body_required=False,
     query=write_query,
-    answers={200: WebhookSecretSchema},
+    responses={200: WebhookSecretSchema},
     problems=(*BODY_PROBLEMS, *IDEMPOTENCY_PROBLEMS, *WRITE_PROBLEMS, SecretUnavailable),
 )
 def rotate_webhook_secret(call: Request, webhook_id: str) -> Response:
     """Give an endpoint a new secret, shown this once; the one before signs too for `overlap_hours`."""
-    asked, body = call.asked(write_query()), call.optional_body(JSON)
+    asked, body = call.query(write_query()), call.optional_body(JSON)
     hours = load(rotation_input(), body)["overlap_hours"]
     meant, keyring = make_target(call, webhook_id), call.mount.keyring
     work = partial(actions.rotate_secret, actor=call.actor(), target=meant, keyring=keyring, overlap_hours=hours)
@@ -204,12 +204,12 @@ delivery_routes = Routes()
     f"{WEBHOOK_PATH}/test",
     permissions=("webhook:manage",),
     query=write_query,
-    answers={202: DeliverySchema},
+    responses={202: DeliverySchema},
     problems=(*IDEMPOTENCY_PROBLEMS, InvalidParameter, WebhookNotFound, WebhookDisabled),
 )
 def test_webhook(call: Request, webhook_id: str) -> Response:
     """Send an endpoint an event of type `webhook.test`, once."""
-    asked = call.asked(write_query())
+    asked = call.query(write_query())
     work = partial(
         delivery_actions.send_test_event,
         actor=call.actor(),
@@ -224,12 +224,12 @@ def test_webhook(call: Request, webhook_id: str) -> Response:
     permissions=("webhook:manage",),
     body=recovery_input,
     query=write_query,
-    answers={202: RecoveredSchema},
+    responses={202: RecoveredSchema},
     problems=(*BODY_PROBLEMS, *IDEMPOTENCY_PROBLEMS, InvalidParameter, WebhookNotFound, WebhookDisabled),
 )
 def recover_webhook(call: Request, webhook_id: str) -> Response:
     """Send an endpoint whatever happened since some moment and did not reach it."""
-    asked, body = call.asked(write_query()), call.body(JSON)
+    asked, body = call.query(write_query()), call.body(JSON)
     since: str = load(recovery_input(), body)["since"]
     work = partial(
         delivery_actions.recover, target=Target(partner_scope(call), parse_webhook_id(webhook_id)), since=since
@@ -237,7 +237,7 @@ def recover_webhook(call: Request, webhook_id: str) -> Response:
 
     def answer(found: tuple[Endpoint, int]) -> Result:
         endpoint, count = found
-        where = f"{call.mount.base()}{WEBHOOKS_PATH}/{endpoint.id}/deliveries"
+        where = f"{call.mount.base_path()}{WEBHOOKS_PATH}/{endpoint.id}/deliveries"
         document = {"webhook": endpoint.id, "since": shown_instant(since), "deliveries": count}
         return Result(202, document, {"Location": where, "Retry-After": "1"})
 
@@ -249,12 +249,12 @@ def recover_webhook(call: Request, webhook_id: str) -> Response:
     f"{WEBHOOK_PATH}/deliveries",
     permissions=("webhook:read",),
     query=delivery_list_query,
-    answers={200: DeliveryPageSchema},
+    responses={200: DeliveryPageSchema},
     problems=(InvalidParameter, InvalidCursor, WebhookNotFound),
 )
 def list_deliveries(call: Request, webhook_id: str) -> Response:
     """List an endpoint's deliveries, the newest first, a page at a time."""
-    asked, id = call.asked(delivery_list_query()), parse_webhook_id(webhook_id)
+    asked, id = call.query(delivery_list_query()), parse_webhook_id(webhook_id)
     question = repr(("deliveries", partner_scope(call), id, asked.get("state")))
     after = open_cursor(call, asked, question)
     work = partial(
@@ -273,18 +273,18 @@ def list_deliveries(call: Request, webhook_id: str) -> Response:
     "GET",
     DELIVERY_PATH,
     permissions=("webhook:read",),
-    answers={200: DeliveryHistorySchema},
+    responses={200: DeliveryHistorySchema},
     problems=(InvalidParameter, DeliveryNotFound),
 )
 def read_delivery(call: Request, delivery_id: str) -> Response:
     """Read a delivery with each attempt at it."""
-    call.asked(NO_QUERY)
+    call.query(NO_QUERY)
     wanted = parse_id(delivery_id, DeliveryNotFound)
     found, history = call.mount.storage.read(
         partial(delivery_actions.load_delivery_history, partner=partner_scope(call), delivery_id=wanted)
     )
     show = partial(models.render_attempt, shows_internal=call.principal.sees_every_partner)
-    return call.answer({**models.render_delivery(found), "history": [show(one) for one in history]})
+    return call.json_response({**models.render_delivery(found), "history": [show(one) for one in history]})
 
 
 @delivery_routes.add(
@@ -292,12 +292,12 @@ def read_delivery(call: Request, delivery_id: str) -> Response:
     f"{DELIVERY_PATH}/redeliver",
     permissions=("webhook:manage",),
     query=write_query,
-    answers={202: DeliverySchema},
+    responses={202: DeliverySchema},
     problems=(*IDEMPOTENCY_PROBLEMS, InvalidParameter, DeliveryNotFound, WebhookDisabled),
 )
 def redeliver_delivery(call: Request, delivery_id: str) -> Response:
     """Attempt a delivery once more, and only once; one that is pending keeps its further attempts."""
-    asked = call.asked(write_query())
+    asked = call.query(write_query())
     wanted = parse_id(delivery_id, DeliveryNotFound)
     work = partial(delivery_actions.redeliver, partner=partner_scope(call), delivery_id=wanted)
     return execute(call, work, partial(make_delivery_result, call), validate_only=asked["validate_only"])

@@ -45,7 +45,7 @@ class _Batch:
         self._session, self._setting, self._job = session, setting, job
         self._now = session.storage.clock()
         #: The feed's order is that of the instants, then of the ids: both are those of the rows.
-        self._event_ids = iter(session.storage.new_ids(len(rows)))
+        self._event_ids = iter(session.storage.make_ids(len(rows)))
         self._snapshot = lock_snapshot(
             session, setting.partner, _collect_identifiers(one.act for one in rows if one.act is not None)
         )

@@ -59,7 +59,7 @@ def execute_once(
     keys = {one.key.key for one in rows if one.key is not None}
     if not keys:
         return way(session, setting, job, rows)
-    before = claim_row_keys(session, setting.partner, keys, setting.api.settings.idempotency_hours)
+    before = claim_row_keys(session, setting.partner, keys, setting.api.config.idempotency_hours)
     done, found, left = dict(before), list[RowResult](), deque(rows)
     while left:
         repeated, now = _take_independent_rows(left, done)
@@ -77,7 +77,7 @@ def _replay_result(one: ValidatedRow, done: Mapping[str, StoredRow]) -> RowResul
         return None
     if before.fingerprint != one.key.fingerprint:
         return one.refused(IdempotencyKeyReused("Another row was sent with this key before."))
-    tenant, external_id = before.answer
+    tenant, external_id = before.document
     return RowResult(one.row.number, "unchanged", before.status, tenant, external_id, None)
 
 

@@ -75,7 +75,7 @@ class _RowIdentitySchema(StrictSchema):
     """Which tenant a row means."""
 
     tenant = TenantIdField()
-    external_id = TextField(shortest=1, longest=128)
+    external_id = TextField(min_length=1, max_length=128)
 
 
 class _SuspensionRowSchema(_RowIdentitySchema, SuspensionSchema):
@@ -155,7 +155,7 @@ def _parse_reactivate(_api: Api, body: Body) -> RowAction:
 
 
 def _parse_delete(api: Api, body: Body) -> RowAction:
-    named, days = _extract_identifiers(_load_identified_row(_ROW_IDENTITY, body)), api.settings.retention_days
+    named, days = _extract_identifiers(_load_identified_row(_ROW_IDENTITY, body)), api.config.retention_days
 
     def alone(session: Session, setting: RowContext) -> tuple[int, Tenant]:
         return 200, lifecycle.delete(

@@ -96,12 +96,12 @@ class _RowByRow:
     def _done(self, one: ValidatedRow) -> RowResult:
         if one.problem is not None or one.act is None:
             return one.refused(one.problem or ProvisioningError())
-        before = len(self._session.recorded)
+        before = len(self._session.events)
         status, tenant = one.act.alone(self._session, self._setting)
         if self._job.operation != "create":
             require_first_row(self._session, self._job, one.row, tenant)
         self._session.flush()
-        return make_success(one.row.number, status, tenant, is_unchanged=len(self._session.recorded) == before)
+        return make_success(one.row.number, status, tenant, is_unchanged=len(self._session.events) == before)
 
 
 def _reraise_unless_row_error(error: Exception) -> None:

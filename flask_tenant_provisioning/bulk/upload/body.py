@@ -86,13 +86,13 @@ def open_body(call: Request) -> UploadBody:
         raise UnsupportedMediaType(
             "Send UTF-8.", accepted=list(list_media_types()), headers={"Accept": "*/*;charset=utf-8"}
         )
-    announced, settings = request.content_length, call.mount.settings
+    announced, settings = request.content_length, call.mount.config
     if announced is not None and announced > settings.bulk_max_bytes:
         raise UploadTooLarge(f"The upload is larger than {settings.bulk_max_bytes} bytes.")
-    hold = call.hold(make_upload_pace(settings))
+    hold = call.start_long_request(make_upload_pace(settings))
     if (announced or 0) > MAX_BYTES_WITHOUT_SEAT:
         try:
-            hold.take_seat()
+            hold.acquire_slot()
         except ProvisioningError:
             expose_body(b"[]" if request.is_json else b"")
             shut_down(find_connection(request.environ), socket.SHUT_RD)
