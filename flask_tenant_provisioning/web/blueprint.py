@@ -16,7 +16,6 @@ from .. import errors
 from ..mount import Mount
 from ..rate_limits import enforce_rate_limit
 from ..responses import get_request_id, set_common_headers
-from ..routes import ROUTES
 from .docs_links import follow_link, has_valid_cookie
 from .errors import register_error_handlers
 from .headers import add_accept_patch, require_json_acceptable
@@ -27,8 +26,8 @@ from .routing import Route
 def make_blueprint(mount: Mount) -> Blueprint:
     """Return a blueprint with all routes of `mount`, for an app to register."""
     blueprint = Blueprint(mount.name, __name__, url_prefix=mount.config.url_prefix)
-    rules_below_paths = find_rules_below_paths(ROUTES)
-    for route in ROUTES:
+    rules_below_paths = find_rules_below_paths(mount.routes)
+    for route in mount.routes:
         view, answers_options = _make_view(route, mount), route.rule not in rules_below_paths
         add_rule(blueprint, route.rule, route.endpoint, view, [route.method], answers_options=answers_options)
     for rule in sorted(rules_below_paths):
