@@ -1,7 +1,7 @@
-"""JSON, base64, CSV and printable text: the one spelling that this API reads and writes.
+"""JSON, base64, CSV and printable text, as this API reads and writes them.
 
-A JSON body has one reading or none (RFC 8259, RFC 7493), base64 is canonical (RFC 4648 §3.5), CSV follows RFC 4180.
-Text for logs and terminals stays on its line and moves no cursor.
+JSON that parsers could interpret differently is rejected (RFC 8259, RFC 7493), base64 is canonical (RFC 4648 §3.5), CSV
+follows RFC 4180. Control characters are escaped in text for logs and terminals.
 """
 
 from __future__ import annotations
@@ -18,50 +18,50 @@ from typing import Any
 from .errors import MalformedJSON
 
 MAX_DEPTH = 32
-_LONGEST_INTEGER = 20
+_MAX_INTEGER_LENGTH = 20
 _TEXT_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def parse_json(data: bytes) -> Any:
-    """Read a body. Raises `MalformedJSON` for whatever two parsers, or a database, could take differently."""
+    """Parse a JSON body. Raises `MalformedJSON`, also for what parsers or databases could interpret differently."""
     try:
         text = data.decode()
         if text.count("{") + text.count("[") > MAX_DEPTH:
             _require_shallow(text)
-        found = _DECODER.decode(text)
+        document = _DECODER.decode(text)
     except UnicodeDecodeError as error:
         raise MalformedJSON("The body is not UTF-8.") from error
     except json.JSONDecodeError as error:
-        what = error.msg.removesuffix(" at").rstrip(": ")
-        raise MalformedJSON(f"{what} at line {error.lineno}, column {error.colno}.") from error
+        reason = error.msg.removesuffix(" at").rstrip(": ")
+        raise MalformedJSON(f"{reason} at line {error.lineno}, column {error.colno}.") from error
     if "\\u" in text:
-        _require_storable(found)
-    return found
+        _require_storable(document)
+    return document
 
 
 dump_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def _parse_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         raise MalformedJSON("An object names the same key twice.")
-    return found
+    return members
 
 
 def _parse_integer(digits: str) -> int:
-    found = int(digits) if len(digits) <= _LONGEST_INTEGER else 1 << 64
-    if not -(1 << 63) <= found < 1 << 63:
+    number = int(digits) if len(digits) <= _MAX_INTEGER_LENGTH else 1 << 64
+    if not -(1 << 63) <= number < 1 << 63:
         raise MalformedJSON("An integer does not fit into 64 bits.")
-    return found
+    return number
 
 
 def _parse_float(digits: str) -> float:
-    found = float(digits)
-    if not math.isfinite(found):
+    number = float(digits)
+    if not math.isfinite(number):
         raise MalformedJSON("A number is too large.")
-    return found
+    return number
 
 
 def _reject_constant(name: str) -> None:
@@ -101,37 +101,38 @@ def _reject_nan(constant: str) -> None:
 
 
 def _require_shallow(text: str) -> None:
-    """Count brackets outside of texts before the parser recurses into them: what it nests costs it stack."""
+    """Raise `MalformedJSON` for deep nesting, before the recursive parser could exhaust the stack."""
     depth = 0
-    for sign in _TEXT_OR_BRACKET.finditer(text):
-        if sign[0] in "[{":
+    for token in _TEXT_OR_BRACKET.finditer(text):
+        if token[0] in "[{":
             depth += 1
-        elif sign[0] in "]}":
+        elif token[0] in "]}":
             depth -= 1
         if depth > MAX_DEPTH:
             raise MalformedJSON(f"The JSON is nested deeper than {MAX_DEPTH} levels.")
 
 
 def _require_storable(value: Any) -> None:
-    """Refuse texts that no database takes; unescaped ones have been refused already."""
+    """Raise `MalformedJSON` for escaped characters that no database stores; unescaped ones do not reach this."""
     if isinstance(value, str):
         if _UNSTORABLE.search(value):
             raise MalformedJSON("A text holds a NUL character or a lone surrogate.")
     elif isinstance(value, dict):
-        for name, below in value.items():
+        for name, member in value.items():
             _require_storable(name)
-            _require_storable(below)
+            _require_storable(member)
     elif isinstance(value, list):
-        for below in value:
-            _require_storable(below)
+        for member in value:
+            _require_storable(member)
 
 
 def encode_base64(raw: bytes) -> str:
+    """Encode as standard base64 with padding."""
     return base64.b64encode(raw).decode("ascii")
 
 
 def decode_base64(text: str) -> bytes:
-    """Standard base64 in its one canonical form. Raises `ValueError`."""
+    """Decode canonical standard base64. Raises `ValueError` for any other spelling."""
     raw = base64.b64decode(text, validate=True)
     if encode_base64(raw) != text:
         raise ValueError("not canonical")
@@ -151,35 +152,35 @@ def decode_base64url(text: str) -> bytes:
     return raw
 
 
-#: The signs that a spreadsheet takes for the beginning of a formula, their full-width forms too.
+#: Characters with which a formula begins in a spreadsheet, with their full-width forms.
 FORMULA_SIGNS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
-#: Such a sign, or apostrophes before one, of which `restored` takes the first.
+#: Such a character, or apostrophes before one, the first of which `unescape_formula` removes.
 _FORMULA = re.compile(f"'*[{re.escape(FORMULA_SIGNS)}]").match
 
 
 class _LineSink:
-    """What csv's writer writes a line to, and gets back."""
+    """File object for `csv.writer` whose ``write`` returns the line."""
 
     def write(self, line: str) -> str:
         return line
 
 
 def make_csv_writer(quoting: Any) -> Callable[[Iterable[Any]], bytes]:
-    """What writes cells as a line of CSV; `quoting` is one of `csv`'s."""
+    """Return a function that encodes cells as one line of CSV; `quoting` is a constant such as `csv.QUOTE_MINIMAL`."""
     write = csv.writer(_LineSink(), quoting=quoting).writerow
     return lambda cells: str(write(cells)).encode()
 
 
 def escape_formula(text: str | None) -> str | None:
-    """`text` for people's spreadsheets: what one would take for a formula has an apostrophe before it.
+    """Return `text` with an apostrophe before it if a spreadsheet would evaluate it as a formula; None for None.
 
-    A text in which apostrophes stand before such a sign gets one more, so that `restored` gives back each text.
+    A text that begins with apostrophes before a formula gets one more, so that `unescape_formula` restores every text.
     """
     return f"'{text}" if text is not None and _FORMULA(text) else text
 
 
 def unescape_formula(text: str) -> str:
-    """The text that `harmless` was given."""
+    """Return the text that was given to `escape_formula`."""
     return text[1:] if text.startswith("'") and _FORMULA(text) else text
 
 
@@ -188,14 +189,14 @@ _JOINERS = "\u200c\u200d"
 
 
 def escape_control_characters(text: str) -> str:
-    r"""`text` with what could end a line, move a cursor, colour a terminal or turn a line around as ``\x1b``."""
+    r"""Return `text` with line breaks, control and direction characters escaped as in ``\x1b``."""
     if text.isprintable():
         return text
     return "".join(_escape(char) if unicodedata.category(char) in _CONTROL_CATEGORIES else char for char in text)
 
 
 def format_error(error: BaseException) -> str:
-    """Return what `error` says, on one line; its class where it says nothing."""
+    """Return the message of `error` on one line, or the name of its class if it has none."""
     return escape_control_characters(" ".join(str(error).split())) or type(error).__name__
 
 

@@ -146,7 +146,7 @@ class TenantProvisioning:
         authority = _make_authority(app, read)
         mount = Mount(
             name=self.name,
-            settings=read,
+            config=read,
             hooks=self.hooks,
             license=license,
             authority=authority,
@@ -492,7 +492,7 @@ class TenantProvisioning:
         return make_link(_get_current_mount(self.name), seconds)
 
     def _storage(self, app: Flask, db: Any, mount: Mount) -> Storage:
-        settings = mount.settings
+        settings = mount.config
         engine, ours = resolve_engine(app, db, settings)
         return Storage(
             engine,
@@ -564,7 +564,7 @@ def _require_free_place(app: Flask, mounts: dict[str, Mount], name: str, setting
             f"give the mount another name: TenantProvisioning(name='partners')."
         )
     for other in mounts.values():
-        if other.settings.url_prefix == settings.url_prefix:
+        if other.config.url_prefix == settings.url_prefix:
             raise ConfigurationError(
                 f"The mount {other.name!r} is at {settings.url_prefix!r} already; "
                 f"give {name!r} a prefix: TenantProvisioning(name={name!r}, url_prefix='/{name}')."

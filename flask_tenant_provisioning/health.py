@@ -58,13 +58,13 @@ routes = Routes()
     "/health",
     permissions=PUBLIC,
     always_public=True,
-    answers={200: HealthSchema},
+    responses={200: HealthSchema},
     problems=(InvalidParameter, StorageUnavailable),
 )
 def read_health(call: Request) -> Response:
     """Report whether the database responds and whether the workers keep up."""
-    call.asked(NO_QUERY)
-    return call.answer(check_health(call.mount.storage))
+    call.query(NO_QUERY)
+    return call.json_response(check_health(call.mount.storage))
 
 
 #: Workers are late if the oldest due work is older than this, in seconds.

@@ -45,7 +45,7 @@ class IsolatedMiddleware:
         self._host = host
         self._mount = mount
         self._mounts = mounts
-        self._prefix = mount.settings.url_prefix
+        self._prefix = mount.config.url_prefix
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         wsgi_app = self._mount.app.wsgi_app if self._is_served_here(environ) else self.wrapped
@@ -59,7 +59,7 @@ class IsolatedMiddleware:
         return not self._host_routes or self._is_api_path(environ)
 
     def _is_below_another_mount(self, path: str) -> bool:
-        others = (mount.settings.url_prefix for mount in self._mounts.values() if mount.served)
+        others = (mount.config.url_prefix for mount in self._mounts.values() if mount.is_mounted)
         return any(len(prefix) > len(self._prefix) and _is_below(path, prefix) for prefix in others)
 
     @functools.cached_property

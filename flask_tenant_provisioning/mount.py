@@ -29,54 +29,54 @@ T = TypeVar("T")
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class Api:
-    """The settings of one API, its operations (`web.routing.Route`), and what its host registered.
+    """The configuration of one API, its routes (`web.routing.Route`), and what its host registered.
 
-    `memory` holds what is made once for it.
+    `made_once` caches the results of `once`.
     """
 
-    settings: Config
+    config: Config
     hooks: Registry
     routes: Sequence[Any]
-    memory: dict[Any, Any] = dataclasses.field(default_factory=dict)
+    made_once: dict[Any, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def plans(self) -> tuple[str, ...] | None:
-        """The plans that a tenant may be put on; None where that may be any text."""
-        return list_available_plans(self.hooks.plans, self.settings.plans)
+        """Names of the plans that a tenant may have; None if any text is a plan."""
+        return list_available_plans(self.hooks.plans, self.config.plans)
 
-    def limits(self, rate_class: str) -> bool:
-        """Whether requests of this class are counted against a partner's rate limits."""
-        return rate_class in self.settings.rate_limits or self.hooks.rate_limits is not None
+    def has_rate_limit(self, rate_class: str) -> bool:
+        """Return True if requests of this class count against a partner's rate limits."""
+        return rate_class in self.config.rate_limits or self.hooks.rate_limits is not None
 
     def once(self, factory: Callable[[Self], T]) -> T:
-        """What `factory` makes of this API, made once."""
-        found: T | None = self.memory.get(factory)
-        return self.memory.setdefault(factory, factory(self)) if found is None else found
+        """Return ``factory(self)``, called once for each factory."""
+        made: T | None = self.made_once.get(factory)
+        return self.made_once.setdefault(factory, factory(self)) if made is None else made
 
 
 _SEAL_BYTES = 16
 
 
 class Cursors:
-    """Seals and opens cursors with one secret key."""
+    """Signing and verification of cursors with one secret key (HMAC-SHA256, 16 bytes)."""
 
     def __init__(self, secret: str) -> None:
         self._key = hashlib.sha256(b"flask-tenant-provisioning cursor\0" + secret.encode()).digest()
 
     def seal(self, place: str, question: str) -> str:
-        """A cursor for `place`, good only for the same `question` (partner, filters, sort)."""
+        """Return a cursor for `place` as base64url, valid only for the same `question` (partner, filters, sort)."""
         data = place.encode()
         return base64.urlsafe_b64encode(self._seal(data, question) + data).rstrip(b"=").decode()
 
     def open(self, cursor: str, question: str) -> str:
-        """The place in `cursor`. Raises `InvalidCursor` for another question, another key or any changed bit."""
+        """Return the place in `cursor`. Raises `InvalidCursor` for another question, another key or a changed bit."""
         try:
             data = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError) as error:
             raise InvalidCursor from error
         seal, place = data[:_SEAL_BYTES], data[_SEAL_BYTES:]
-        whole = base64.urlsafe_b64encode(data).rstrip(b"=").decode() == cursor
-        if not whole or not hmac.compare_digest(seal, self._seal(place, question)):
+        is_canonical = base64.urlsafe_b64encode(data).rstrip(b"=").decode() == cursor
+        if not is_canonical or not hmac.compare_digest(seal, self._seal(place, question)):
             raise InvalidCursor
         return place.decode()
 
@@ -85,28 +85,28 @@ class Cursors:
 
 
 class WorkEngine(Protocol):
-    """Brings work that follows a commit to whoever does it. Losing what it carries loses nothing: work is rows."""
+    """Notifies workers of work after a commit. The work itself is stored in rows: a lost notification is harmless."""
 
     def serve(self) -> None:
-        """A request has come: this process serves."""
+        """Start in this process, which has received a request. Called with each request."""
 
     def wake(self, keys: Sequence[tuple[str, ...]]) -> None:
-        """There is work: these pieces, at least, steps, endpoints and bulk jobs by their keys. Never fails."""
+        """Notify workers of due steps, endpoints and bulk jobs; `keys` name some or all of them. Never raises."""
 
     def happened(self) -> None:
-        """There are events to publish. Never fails."""
+        """Notify workers of events to publish. Never raises."""
 
     def stop(self, grace: float) -> None:
-        """Begin nothing more, and wait for what is being done, for `grace` seconds at most."""
+        """Start no more work, and wait at most `grace` seconds for what is running."""
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class Mount(Api):
-    """What one mounted API consists of. Its storage opens at first use: at start where a licence lets it mount.
+    """One mounted API with its services. Its storage opens at first use, which is at startup with a valid licence.
 
     `in_host` enters the host's application context.
-    `url_refusal` says why no webhook may be sent to a URL; None where one may.
-    An isolated mount has an `entrance`, which stands before the host.
+    `url_refusal` returns the reason why webhooks must not be sent to a URL; None if they may.
+    `entrance` is the WSGI middleware of an isolated mount, which receives requests before the host.
     """
 
     name: str
@@ -123,29 +123,29 @@ class Mount(Api):
 
     @property
     def app(self) -> Flask:
-        """The app that serves it: the host, or the private app of an isolated mount."""
+        """App that serves the API: the host, or the private app of an isolated mount."""
         return self.authority.app
 
     @property
-    def served(self) -> bool:
-        """Whether the app serves it: a licence let it mount."""
-        found = self.app.blueprints.get(self.name)
-        return found is not None and found.url_prefix == self.settings.url_prefix
+    def is_mounted(self) -> bool:
+        """True if the blueprint is registered on the app, which requires a valid licence."""
+        blueprint = self.app.blueprints.get(self.name)
+        return blueprint is not None and blueprint.url_prefix == self.config.url_prefix
 
     @functools.cached_property
     def storage(self) -> Storage:
-        """The mount's tables."""
+        """Tables of the mount."""
         return self.open_storage()
 
     @functools.cached_property
     def keyring(self) -> Keyring:
-        """What seals the secrets in its tables. Raises `ConfigurationError` where the host has given no key."""
+        """Key ring that encrypts secrets in the tables. Raises `ConfigurationError` if no key is configured."""
         return self.open_keyring()
 
-    def base(self) -> str:
-        """The mount's path as the caller sees it, behind any ``SCRIPT_NAME``."""
-        return f"{get_script_prefix()}{self.settings.url_prefix}"
+    def base_path(self) -> str:
+        """Return the mount's path as the caller sees it, with the ``SCRIPT_NAME`` before it."""
+        return f"{get_script_prefix()}{self.config.url_prefix}"
 
-    def problem_types(self) -> str:
-        """What the `type` of each problem begins with."""
-        return self.settings.problem_base_uri or f"{self.base()}/problems/"
+    def problem_type_prefix(self) -> str:
+        """Return the prefix of the `type` of each problem."""
+        return self.config.problem_base_uri or f"{self.base_path()}/problems/"

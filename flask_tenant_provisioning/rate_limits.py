@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 def enforce_rate_limit(mount: Mount, rate_class: str | None, principal: Principal) -> None:
     """Count this request if its class has limits. Raises `RateLimited` if the partner has none left."""
-    if rate_class is None or not mount.limits(rate_class):
+    if rate_class is None or not mount.has_rate_limit(rate_class):
         return
     result = get_request_counter(mount).count(principal.partner, rate_class)
     if result is None:
@@ -191,7 +191,7 @@ class PolicyLookup:
 
     def __init__(self, mount: Mount) -> None:
         self._mount = mount
-        self._configured = {kind: parse_policies(kind, text) for kind, text in mount.settings.rate_limits.items()}
+        self._configured = {kind: parse_policies(kind, text) for kind, text in mount.config.rate_limits.items()}
         self._cache: TTLCache[tuple[str, str], Policies] = TTLCache(mount.storage.clock, POLICY_CACHE_SECONDS)
 
     def get(self, partner: str, rate_class: str) -> Policies:
@@ -331,7 +331,7 @@ def find_limiter(mount: Mount) -> Limiter | None:
             return found
         if not current_app.config.get(LIMITER_ENABLED_KEY, True):
             return None
-    return _make_private_limiter(mount.settings.rate_limit_storage)
+    return _make_private_limiter(mount.config.rate_limit_storage)
 
 
 def find_host_limiter(mount: Mount) -> Limiter | None:

@@ -1,4 +1,4 @@
-"""Problem documents, the headers of every response, and URLs as the caller sees them."""
+"""Problem documents (RFC 9457), the headers of every response, and paths as the caller sees them."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _REQUEST_ID_KEY = "flask_tenant_provisioning.request_id"
 
 
 class RequestIdResponse(Response):
-    """An answer of ours, which bears its request's id whatever a hook of the host's has put there since."""
+    """A response that keeps its request's id even if an ``after_request`` hook of the host changes the header."""
 
     def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
-        """The headers as they are sent."""
+        """Return the headers that are sent."""
         headers = super().get_wsgi_headers(environ)
         if _REQUEST_ID_KEY in environ and headers.get(REQUEST_ID_HEADER) != environ[_REQUEST_ID_KEY]:
             headers[REQUEST_ID_HEADER] = environ[_REQUEST_ID_KEY]
@@ -35,27 +35,28 @@ class RequestIdResponse(Response):
 
 
 def get_request_id(key: str = "request_id") -> str:
-    """This request's id, the same at each call: the app's, else the caller's ``X-Request-ID``, else a new one.
+    """Return the id of this request: the app's, the caller's ``X-Request-ID``, or a new one.
 
-    The app's is what stands under `key` in `g`, else in the WSGI environ. What is not well formed is passed over.
+    The app's id is read from `key` in `g`, then in the WSGI environ. Malformed ids are ignored. The first call decides,
+    and later calls return the same id.
     """
     environ = request.environ
-    found: str | None = environ.get(_REQUEST_ID_KEY)
-    if found is None:
-        for sent in (g.get(key), environ.get(key), environ.get("HTTP_X_REQUEST_ID")):
-            if sent is not None and REQUEST_ID_PATTERN.fullmatch(str(sent)):
-                found = str(sent)
+    request_id: str | None = environ.get(_REQUEST_ID_KEY)
+    if request_id is None:
+        for candidate in (g.get(key), environ.get(key), environ.get("HTTP_X_REQUEST_ID")):
+            if candidate is not None and REQUEST_ID_PATTERN.fullmatch(str(candidate)):
+                request_id = str(candidate)
                 break
         else:
-            found = os.urandom(16).hex()
-        environ[_REQUEST_ID_KEY] = found
-    return found
+            request_id = os.urandom(16).hex()
+        environ[_REQUEST_ID_KEY] = request_id
+    return request_id
 
 
-def build_problem_document(error: ProvisioningError, types: str) -> dict[str, object]:
-    """The problem's members (RFC 9457 §3); `types` is what each ``type`` begins with."""
-    found: dict[str, object] = {
-        "type": types + error.code,
+def build_problem_document(error: ProvisioningError, type_prefix: str) -> dict[str, object]:
+    """Return the problem's members (RFC 9457 §3); `type_prefix` is that of its ``type``."""
+    document: dict[str, object] = {
+        "type": type_prefix + error.code,
         "title": error.title,
         "status": error.status,
         "code": error.code,
@@ -64,37 +65,38 @@ def build_problem_document(error: ProvisioningError, types: str) -> dict[str, ob
         "request_id": get_request_id(),
     }
     if error.errors:
-        found["errors"] = error.errors
-    return found | error.members
+        document["errors"] = error.errors
+    return document | error.members
 
 
-def render_problem(error: ProvisioningError, types: str) -> Response:
-    """The whole answer: document, status and the error's own headers."""
-    answer = Response(json.dumps(build_problem_document(error, types)), error.status, mimetype=PROBLEM_MEDIA_TYPE)
-    answer.headers.update(error.headers)
-    return set_common_headers(answer)
+def render_problem(error: ProvisioningError, type_prefix: str) -> Response:
+    """Return the response to `error`: document, status and headers. `type_prefix` is that of its ``type``."""
+    document = json.dumps(build_problem_document(error, type_prefix))
+    response = Response(document, error.status, mimetype=PROBLEM_MEDIA_TYPE)
+    response.headers.update(error.headers)
+    return set_common_headers(response)
 
 
-def set_common_headers(answer: Response) -> Response:
-    """Set the headers of every response: its request's id, no caching, and no guessing of its type."""
-    if type(answer) is Response and current_app.after_request_funcs.get(None):
-        answer.__class__ = RequestIdResponse  # hooks of the host's follow
-    answer.headers[REQUEST_ID_HEADER] = get_request_id()
-    answer.headers["Cache-Control"] = "no-store"
-    answer.headers["X-Content-Type-Options"] = "nosniff"
-    return answer
+def set_common_headers(response: Response) -> Response:
+    """Set the headers that every response has: request id, no caching, no content-type sniffing. Returns it."""
+    if type(response) is Response and current_app.after_request_funcs.get(None):
+        response.__class__ = RequestIdResponse  # the host's hooks run after this
+    response.headers[REQUEST_ID_HEADER] = get_request_id()
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
 
 
-#: A prefix as a path: segments of visible characters, none of them empty (RFC 3986 §3.3), no ``?``, ``#`` or ``\\``.
+#: A path prefix: non-empty segments (RFC 3986 §3.3) of visible characters without ``?``, ``#`` and ``\\``.
 _PREFIX_PATTERN = re.compile(r"(?:/[^/?#\\\x00-\x20\x7f]+)*")
 _SAFE_CHARACTERS = "~!$&'()*+,;=:@"
 
 
 def get_script_prefix() -> str:
-    """The ``SCRIPT_NAME`` of the request, escaped; empty where it is no path.
+    """Return the ``SCRIPT_NAME`` of the request, escaped; empty if it is not a path.
 
-    A proxy's ``X-Forwarded-Prefix`` may stand in it, which a caller may have made up: ``//evil.example`` would lead
-    readers of a link to another host.
+    It may come from an ``X-Forwarded-Prefix`` that the caller forged: a link that begins with ``//evil.example`` would
+    lead to another host.
     """
     if not request.environ.get("SCRIPT_NAME"):
         return ""
@@ -103,10 +105,10 @@ def get_script_prefix() -> str:
 
 
 def get_request_path() -> str:
-    """The path of the request as the caller sees it, escaped."""
+    """Return the path of the request as the caller sees it, escaped."""
     return get_script_prefix() + quote(request.path, safe=f"/{_SAFE_CHARACTERS}")
 
 
 def escape_segment(text: str) -> str:
-    """One segment of a path: slashes are escaped too."""
+    """Escape `text` for use as one path segment, including slashes."""
     return quote(text, safe=_SAFE_CHARACTERS)

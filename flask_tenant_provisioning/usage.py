@@ -63,7 +63,7 @@ class UsageQuery(QuerySchema):
 
     partner = PartnerIdField()
     limit = PageSizeField()
-    cursor = TextField(shortest=1, longest=4096)
+    cursor = TextField(min_length=1, max_length=4096)
 
 
 _QUERY = UsageQuery()
@@ -83,7 +83,7 @@ _CSV_SCHEMA = {"type": "string"}
     "/usage",
     permissions=("partner:read",),
     query=usage_query,
-    answers={200: {JSON: UsagePageSchema, CSV: _CSV_SCHEMA}},
+    responses={200: {JSON: UsagePageSchema, CSV: _CSV_SCHEMA}},
     problems=(InvalidParameter, InvalidCursor, PartnerNotFound),
 )
 def read_usage(call: Request) -> Response:
@@ -92,7 +92,7 @@ def read_usage(call: Request) -> Response:
     A partner sees its own row and those of the partners below it. The CSV response is cut off, with the connection,
     once the token expires or the partner is suspended.
     """
-    query, media_type = call.asked(usage_query(), make_descendant_check(call)), negotiate(JSON, CSV)
+    query, media_type = call.query(usage_query(), make_descendant_check(call)), negotiate(JSON, CSV)
     answer = _json_response(call, query) if media_type == JSON else _csv_response(call, query)
     answer.vary.add("Accept")
     return answer

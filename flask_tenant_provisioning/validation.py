@@ -1,4 +1,4 @@
-"""Marshmallow schemas and fields that report all invalid fields at once, each with a code and an RFC 6901 pointer."""
+"""Marshmallow schemas and fields that report all invalid fields at once, each with a code and a pointer (RFC 6901)."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ DUPLICATE = Fault("duplicate", "Send this parameter once.")
 UNSTORABLE = Fault("invalid-text", "Must hold no NUL character.")
 BLANK = Fault("invalid-text", "Must hold a character that can be seen.")
 INVALID_PARTNER_ID = Fault("invalid-partner-id", f"{PARTNER_ID_RULE[0].upper()}{PARTNER_ID_RULE[1:]}")
-#: The most entries in a problem's `errors`; `errors_omitted` counts the others.
+#: Maximum number of entries in a problem's `errors`; `errors_omitted` counts the others.
 MAX_ERRORS = 100
-#: The most characters of an entry's `pointer`, and of its `detail`.
+#: Maximum length of an entry's `pointer`, and of its `detail`, in characters.
 MAX_POINTER_LENGTH, MAX_DETAIL_LENGTH = 512, 1000
 _MAX_QUOTE_LENGTH = 40
-#: Characters of which nothing is seen: spaces, controls, and what Unicode calls default-ignorable (UAX #44), with the
-#: blank of Braille and the annotation marks.
+#: Invisible characters: spaces, control characters, default-ignorable ones (UAX #44), the Braille blank and the
+#: interlinear annotation marks.
 INVISIBLE = (
     "\\u0000-\\u0020\\u007f-\\u00a0\\u00ad\\u034f\\u061c\\u115f\\u1160\\u1680\\u17b4\\u17b5\\u180b-\\u180f\\u2000-\\u200f"
     "\\u2028-\\u202f\\u205f-\\u206f\\u2800\\u3000\\u3164\\ufe00-\\ufe0f\\ufeff\\uffa0\\ufff0-\\ufffb"
@@ -40,19 +40,19 @@ _VISIBLE = re.compile(f"[^{INVISIBLE}\\U0001bca0-\\U0001bca3\\U0001d173-\\U0001d
 
 
 def has_visible_character(text: str) -> bool:
-    """Return whether anything can be seen of a text."""
+    """Return True if at least one character of the text is visible."""
     return _VISIBLE.search(text) is not None
 
 
 class FieldFault(NamedTuple):
-    """One fault, and the steps of JSON that lead to it."""
+    """One fault, and the member names that lead to its place in the JSON document."""
 
     fault: Fault
     path: tuple[str, ...] = ()
 
 
 class ErrorList:
-    """Everything that is wrong with one input: the first 100 as entries, the others as a number."""
+    """All errors of one input: the first `MAX_ERRORS` as entries, the others as a count."""
 
     def __init__(self) -> None:
         self.entries: list[dict[str, str]] = []
@@ -62,33 +62,33 @@ class ErrorList:
         return bool(self.entries)
 
     def add(self, fault: Fault, *path: str) -> None:
-        """Add one fault."""
+        """Add a fault at `path`."""
         if len(self.entries) < MAX_ERRORS:
             self.entries.append(make_entry(fault, *path))
         else:
             self.omitted += 1
 
-    def collect(self, found: Iterable[FieldFault]) -> None:
-        """Add the faults that `found` yields. It may be lazy: those over the ceiling are counted, never kept."""
-        for fault, path in found:
+    def collect(self, faults: Iterable[FieldFault]) -> None:
+        """Add all faults. Of a lazy iterable, those beyond `MAX_ERRORS` are counted and not stored."""
+        for fault, path in faults:
             self.add(fault, *path)
 
     def merge(self, error: InvalidInput) -> None:
-        """Add what another problem lists."""
+        """Add the errors of another problem."""
         room = MAX_ERRORS - len(self.entries)
-        self.entries += [dict(one) for one in error.errors[:room]]
+        self.entries += [dict(entry) for entry in error.errors[:room]]
         self.omitted += len(error.errors[room:]) + error.members.get("errors_omitted", 0)
 
-    def problem(self, kind: type[InvalidInput] = InvalidInput, what: str = "field") -> InvalidInput:
-        """The problem of this `kind` that lists them by pointer, and says how many of `what` are invalid."""
+    def problem(self, kind: type[InvalidInput] = InvalidInput, noun: str = "field") -> InvalidInput:
+        """Return a problem of this `kind` with the errors sorted by pointer; its detail counts the invalid `noun`s."""
         count = len(self.entries) + self.omitted
-        detail = f"1 {what} is invalid." if count == 1 else f"{count} {what}s are invalid."
+        detail = f"1 {noun} is invalid." if count == 1 else f"{count} {noun}s are invalid."
         members: dict[str, Any] = {"errors_omitted": self.omitted} if self.omitted else {}
         return kind(detail, errors=sorted(self.entries, key=itemgetter("pointer")), **members)
 
 
 class StrictSchema(Schema):
-    """A schema that names every field it does not know."""
+    """Base schema that rejects unknown fields and reports each of them."""
 
     class Meta:
         unknown = RAISE
@@ -96,30 +96,33 @@ class StrictSchema(Schema):
     error_messages = {"unknown": UNKNOWN, "type": [NOT_AN_OBJECT]}  # type: ignore[dict-item]  # noqa: RUF012
 
     @functools.cached_property
-    def known(self) -> frozenset[str]:
-        """The names of the fields that a client may send."""
+    def input_names(self) -> frozenset[str]:
+        """Names of the fields that a client may send."""
         return frozenset(field.data_key or key for key, field in self.load_fields.items())
 
     @functools.cached_property
-    def shown(self) -> frozenset[str]:
-        """The names of the fields that an answer shows."""
+    def output_names(self) -> frozenset[str]:
+        """Names of the fields in a response."""
         return frozenset(field.data_key or key for key, field in self.dump_fields.items())
 
-    def refusal_of(self, name: str) -> Fault:
-        """Why the client may not send the field `name`."""
-        return READ_ONLY if name in self.shown else UNKNOWN
+    def get_fault(self, name: str) -> Fault:
+        """Return the fault for a field that the client may not send: read-only or unknown."""
+        return READ_ONLY if name in self.output_names else UNKNOWN
 
 
 class TextField(fields.Field):  # type: ignore[type-arg]
-    """A text of `shortest` to `longest` characters, after trimming where `trim`; a `visible` one can be seen."""
+    """A text of `min_length` to `max_length` characters.
+
+    With `trim`, white space around it is removed first. With `visible`, it must have a visible character or be empty.
+    """
 
     default_error_messages = {"required": [REQUIRED], "null": [NULL]}  # noqa: RUF012
 
     def __init__(
-        self, *, shortest: int = 0, longest: int, trim: bool = False, visible: bool = False, **options: Any
+        self, *, min_length: int = 0, max_length: int, trim: bool = False, visible: bool = False, **options: Any
     ) -> None:
         super().__init__(**options)
-        self.shortest, self.longest, self.trim, self.visible = shortest, longest, trim, visible
+        self.min_length, self.max_length, self.trim, self.visible = min_length, max_length, trim, visible
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> Any:
         if type(value) is not str:
@@ -128,34 +131,34 @@ class TextField(fields.Field):  # type: ignore[type-arg]
             raise make_field_error(UNSTORABLE)
         if self.trim:
             value = value.strip()
-        if not self.shortest <= len(value) <= self.longest:
-            raise make_field_error(self._wrong_length())
+        if not self.min_length <= len(value) <= self.max_length:
+            raise make_field_error(self._make_length_fault())
         if self.visible and value and not has_visible_character(value):
             raise make_field_error(BLANK)
-        return self.accept(value)
+        return self.validate_text(value)
 
-    def accept(self, value: str) -> str:
-        """The value as it is kept; where it is no good, raise `refused(...)`."""
+    def validate_text(self, value: str) -> str:
+        """Validate and convert the value; subclasses override it. Raises the result of `make_field_error`."""
         return value
 
-    def _wrong_length(self) -> Fault:
-        return Fault("invalid-length", f"Must have {self.shortest} to {self.longest} characters.")
+    def _make_length_fault(self) -> Fault:
+        return Fault("invalid-length", f"Must have {self.min_length} to {self.max_length} characters.")
 
 
 class PartnerIdField(TextField):
     """The id of a partner."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(shortest=1, longest=MAX_NAME_LENGTH, **options)
+        super().__init__(min_length=1, max_length=MAX_NAME_LENGTH, **options)
 
-    def accept(self, value: str) -> str:
+    def validate_text(self, value: str) -> str:
         if not is_partner_id(value):
             raise make_field_error(INVALID_PARTNER_ID)
         return value
 
 
 class WholeNumberField(fields.Field):  # type: ignore[type-arg]
-    """A whole number from 0 to `most`; 1.0 is one (JSON Schema, validation §6.1.1)."""
+    """A whole number from 0 to `most`. 1.0 counts as one, as in JSON Schema (Validation §6.1.1)."""
 
     default_error_messages = {"required": [REQUIRED], "null": [NULL]}  # noqa: RUF012
 
@@ -171,12 +174,12 @@ class WholeNumberField(fields.Field):  # type: ignore[type-arg]
 
 
 def make_field_error(*faults: Fault | dict[str, Fault]) -> ValidationError:
-    """The error that says these faults of one field, or of what the field holds, by name."""
+    """Return an error with the faults of one field, or with dictionaries of the faults of its members by name."""
     return ValidationError(list(faults))
 
 
 def load(schema: StrictSchema, data: Any, *, partial: bool = False) -> dict[str, Any]:
-    """The valid input. Raises `InvalidInput` that lists what is wrong with it."""
+    """Validate and deserialise `data`. Raises `InvalidInput` with all errors."""
     values, errors = _load(schema, data, partial=partial)
     if errors:
         raise errors.problem()
@@ -184,93 +187,92 @@ def load(schema: StrictSchema, data: Any, *, partial: bool = False) -> dict[str,
 
 
 def run_all(*loads: Callable[[], T]) -> list[T]:
-    """Return what each of `loads` returns. Raises `InvalidInput` that lists what is wrong with any of them."""
-    found, errors = list[T](), ErrorList()
-    for one in loads:
+    """Call each of `loads` and return their results. Raises one `InvalidInput` with the errors of all of them."""
+    results, errors = list[T](), ErrorList()
+    for load_part in loads:
         try:
-            found.append(one())
+            results.append(load_part())
         except InvalidInput as error:
             errors.merge(error)
     if errors:
         raise errors.problem()
-    return found
+    return results
 
 
 def load_parameters(schema: StrictSchema, sent: Mapping[str, list[str]]) -> dict[str, Any]:
-    """The valid query parameters. Raises `InvalidParameter` that names the wrong ones."""
-    wrong = {name: UNSTORABLE for name, values in sent.items() if "\0" in values[0]}
-    wrong |= {name: DUPLICATE for name, values in sent.items() if values[1:]}
-    first = {name: values[0] for name, values in sent.items() if name not in wrong}
-    values, errors = _load(schema, first, wrong)
+    """Validate and deserialise query parameters. Raises `InvalidParameter` with all errors."""
+    faults = {name: UNSTORABLE for name, values in sent.items() if "\0" in values[0]}
+    faults |= {name: DUPLICATE for name, values in sent.items() if values[1:]}
+    data = {name: values[0] for name, values in sent.items() if name not in faults}
+    values, errors = _load(schema, data, faults)
     if errors:
         raise errors.problem(InvalidParameter, "query parameter")
     return values
 
 
 def make_invalid_input(errors: list[dict[str, str]]) -> InvalidInput:
-    """The problem that lists `errors`."""
+    """Return a problem with these `errors`."""
     detail = "1 field is invalid." if len(errors) == 1 else f"{len(errors)} fields are invalid."
     return InvalidInput(detail, errors=errors)
 
 
 def make_entry(fault: Fault, *path: str) -> dict[str, str]:
-    """One entry of a problem's `errors`: `path` as a JSON pointer in URI fragment form (RFC 6901 §6).
+    """Return one entry of a problem's `errors`, with `path` as a JSON pointer in URI fragment form (RFC 6901 §6).
 
-    A pointer that would be longer than 512 characters leads to the member above, and `detail` quotes the step that
-    does not fit.
+    A pointer that would exceed 512 characters ends at the parent, and `detail` quotes the step that does not fit.
     """
     pointer, detail = "#", fault.detail
     for step in path:
-        longer = f"{pointer}/{_escape_step(step)}"
-        if len(longer) > MAX_POINTER_LENGTH:
+        extended = f"{pointer}/{_escape_step(step)}"
+        if len(extended) > MAX_POINTER_LENGTH:
             detail = f"{_shorten(detail, MAX_DETAIL_LENGTH // 2)} In: {_shorten(step, _MAX_QUOTE_LENGTH)}"
             break
-        pointer = longer
+        pointer = extended
     return {"pointer": pointer, "code": fault.code, "detail": _shorten(detail, MAX_DETAIL_LENGTH)}
 
 
 def _escape_step(name: str) -> str:
-    """A step as it stands in a pointer; no more of it than tells that it is too long."""
+    """Escape one step of a pointer, truncated to one character more than a pointer may have."""
     return quote(name[: MAX_POINTER_LENGTH + 1].replace("~", "~0").replace("/", "~1"), safe="~!$&'()*+,;=:@")
 
 
-def _shorten(text: str, longest: int) -> str:
-    return text if len(text) <= longest else f"{text[:longest]}…"
+def _shorten(text: str, max_length: int) -> str:
+    return text if len(text) <= max_length else f"{text[:max_length]}…"
 
 
 def get_field_path(error: Mapping[str, Any]) -> str:
-    """The field that an entry's pointer leads to, with dots between the steps."""
+    """Return the path of the field that an entry's pointer refers to, with dots between the steps."""
     steps = error["pointer"].removeprefix("#").removeprefix("/").split("/")
     return ".".join(unquote(step).replace("~1", "/").replace("~0", "~") for step in steps)
 
 
 def _load(
-    schema: StrictSchema, data: Any, wrong: Mapping[str, Fault] | None = None, *, partial: bool = False
+    schema: StrictSchema, data: Any, faults: Mapping[str, Fault] | None = None, *, partial: bool = False
 ) -> tuple[dict[str, Any], ErrorList]:
-    """The valid values, and what is wrong with `data`; what is `wrong` with some names already counts instead.
+    """Return the valid values and the errors of `data`. For names in `faults`, that fault replaces the schema's own.
 
-    Names that the schema does not know are looked at here: marshmallow takes them in no fixed order, and some of its
-    releases spend a time on them that grows with the square of their number.
+    Unknown names are handled here, since marshmallow reports them in no fixed order and some of its releases need
+    quadratic time for them.
     """
-    wrong, errors, values, known = wrong or {}, ErrorList(), {}, data
-    if isinstance(data, Mapping) and not data.keys() <= schema.known:
-        known = {name: value for name, value in data.items() if name in schema.known}
+    faults, errors, values, known = faults or {}, ErrorList(), {}, data
+    if isinstance(data, Mapping) and not data.keys() <= schema.input_names:
+        known = {name: value for name, value in data.items() if name in schema.input_names}
     try:
         values = schema.load(known, partial=partial)
     except ValidationError as error:
         errors.collect(
-            one for one in _flatten_messages(error.messages, known) if not one.path or one.path[0] not in wrong
+            found for found in _flatten_messages(error.messages, known) if not found.path or found.path[0] not in faults
         )
-    if wrong:
-        errors.collect(FieldFault(fault, (name,)) for name, fault in wrong.items())
+    if faults:
+        errors.collect(FieldFault(fault, (name,)) for name, fault in faults.items())
     if known is not data:
-        strangers = (name for name in data if name not in known and name not in wrong)
-        errors.collect(FieldFault(schema.refusal_of(name), (name,)) for name in strangers)
+        unknown_names = (name for name in data if name not in known and name not in faults)
+        errors.collect(FieldFault(schema.get_fault(name), (name,)) for name in unknown_names)
     return values, errors
 
 
 def _flatten_messages(messages: Any, sent: Any, *path: str) -> Iterator[FieldFault]:
-    """Flatten the tree of messages; ``_schema`` stands for the object itself, unless `sent` has such a key."""
+    """Flatten marshmallow's tree of messages; the key ``_schema`` is the object itself, unless `sent` has that key."""
     if isinstance(messages, Fault):
         yield FieldFault(messages, path)
     elif isinstance(messages, str):

@@ -357,7 +357,7 @@ def drip(app: Flask, pace: float, size: int, seconds: float = 1e9) -> tuple[Drip
     stream = Dripping(pace, size)
     hold = LongRequest(
         Pace(seconds, MIN_BYTES_PER_SECOND, MAX_PAUSE_SECONDS, UploadTooSlow),
-        RequestSlots(1, 1).take,
+        RequestSlots(1, 1).acquire,
         "p",
         lambda: stream.now,
     )
@@ -399,7 +399,7 @@ def test_a_server_s_own_error_is_an_upload_that_broke_off(error: Exception) -> N
             raise error
 
     with pytest.raises(MalformedUpload, match=r"^The upload broke off after 0 of 9 bytes\.$"):
-        list(UploadBody(Broken(), 9, LongRequest(Pace(9, 0, 9, UploadTooSlow), RequestSlots(1, 1).take, "p")))
+        list(UploadBody(Broken(), 9, LongRequest(Pace(9, 0, 9, UploadTooSlow), RequestSlots(1, 1).acquire, "p")))
 
 
 def test_what_is_shorter_than_announced_broke_off(partner: Caller) -> None:

@@ -112,7 +112,7 @@ def test_an_app_of_the_guides_provisions_a_tenant(snippet: Snippet, make_app: Ca
     for name, mount in app.extensions["tenant_provisioning"].items():
         upgraded = app.test_cli_runner().invoke(command_group, ["db", "upgrade", "--mount", name])
         assert upgraded.exit_code == 0, upgraded.output
-        answer = provision(app, signed(app), mount.settings.url_prefix)
+        answer = provision(app, signed(app), mount.config.url_prefix)
         assert answer.status_code == 201, answer.text
 
 

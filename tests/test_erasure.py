@@ -360,9 +360,9 @@ def test_an_erasure_that_is_interrupted_is_done_by_the_next(make_app: Any, monke
     with monkeypatch.context() as patch:
         patch.setattr(storage, "transaction", dying)
         with pytest.raises(KeyboardInterrupt):
-            erase_due(storage, mount_of(app).settings)
+            erase_due(storage, mount_of(app).config)
     assert places(app, ("planted",))["planted"]
-    assert erase_due(storage, mount_of(app).settings) == 3
+    assert erase_due(storage, mount_of(app).config) == 3
     assert places(app, ("planted",)) == {"planted": set()}
 
 

@@ -321,7 +321,7 @@ def events_at(partner: Caller, kinds_by_place: dict[int, str], count: int) -> No
     rows = (
         {"partner_id": partner.partner, "id": id, "position": place, "timestamp": at, "data": "{}"}
         | {"type": kinds_by_place.get(place, "tenant.updated")}
-        for place, id in enumerate(storage.new_ids(count), 1)
+        for place, id in enumerate(storage.make_ids(count), 1)
     )
     feed = {"partner_id": partner.partner, "position": count, "removed": 0, "published_at": at}
     with storage.engine.begin() as connection:

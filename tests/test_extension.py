@@ -632,7 +632,7 @@ app = Flask("host")
 app.config.update(config)
 flask_tenant_provisioning.TenantProvisioning(auto_migrate=False).init_app(app, url)
 took = time.process_time() - began
-mounted = [name for name, mount in app.extensions["tenant_provisioning"].items() if mount.served]
+mounted = [name for name, mount in app.extensions["tenant_provisioning"].items() if mount.is_mounted]
 print(json.dumps({"took": took, "mounted": mounted, "came": sorted(set(sys.modules) - before)}))
 """
 

@@ -208,9 +208,9 @@ def test_one_dead_connection_clears_the_pool_of_all(pg: Storage) -> None:
     for pid in pids:
         kill_backend(pg.engine.url, pid)
     with pytest.raises(StorageUnavailable):
-        pg.statement(note)
+        pg.run_autocommit(note)
     barrier.reset()
-    again = at_once(5, lambda _: pg.statement(meet))
+    again = at_once(5, lambda _: pg.run_autocommit(meet))
     assert all(isinstance(pid, int) and pid not in pids for pid in again), again
 
 

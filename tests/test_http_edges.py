@@ -86,7 +86,7 @@ def test_a_refusal_before_the_hosts_own_view_forbids_it_too(make_app: Callable[.
 @pytest.mark.parametrize("path", ["//tenants", "///tenants", "/tenants//", "//health", "//nothing", "//"])
 def test_slashes_in_a_row_are_a_problem(partner: Caller, method: str, path: str) -> None:
     answer = partner(method, path, json={})
-    detail = "There is nothing at this path: two slashes follow each other in it. Does your base URL end in one?"
+    detail = "There is nothing at this path: it contains two slashes in a row. Does your base URL end in one?"
     refused(answer, 404, "not-found", detail)
     assert "Allow" not in answer.headers
 

@@ -246,4 +246,4 @@ def test_the_mount_knows_whether_it_is_served(make: Make) -> None:
     served, unlicensed = make(), make(PROVISIONING_LICENSE=None)
     for house in (served, unlicensed):
         house.mount()
-    assert [mount_of(house.app).served for house in (served, unlicensed)] == [True, False]
+    assert [mount_of(house.app).is_mounted for house in (served, unlicensed)] == [True, False]

@@ -14,7 +14,11 @@ from flask_tenant_provisioning.web.routing import Route
 from tests.world import Caller, problem
 
 #: What partners may do; to move a tenant is an administrator's, who sees everybody's.
-BY_ID = [route for route in ROUTES if "<tenant_id>" in route.rule and "partner:manage" not in route.needs(True)]
+BY_ID = [
+    route
+    for route in ROUTES
+    if "<tenant_id>" in route.rule and "partner:manage" not in route.required_permissions(True)
+]
 BODY = {"client_name": "Taken Over", "email": "taken-over@example.com"}
 
 

@@ -32,7 +32,7 @@ def app(file: Path) -> Iterator[Flask]:
     app = Flask("host")
     app.config.update(configuration(PROVISIONING_ENGINE="external"))
     TenantProvisioning().init_app(app, f"sqlite:///{file}")
-    storage_of(app)._journal = WriteAheadLog(str(file), LIMIT, patience=10)
+    storage_of(app)._journal = WriteAheadLog(str(file), LIMIT, wait_milliseconds=10)
     yield app
     storage_of(app).engine.dispose()
 
@@ -85,7 +85,7 @@ def test_what_is_tried_in_vain_is_tried_again_after_as_much_more(file: Path) -> 
         def fetchone(self) -> tuple[int, ...]:
             return (5000,) if tried[-1] == "PRAGMA busy_timeout" else (1, 7, 3)
 
-    journal = WriteAheadLog(str(file), 1000, patience=10)
+    journal = WriteAheadLog(str(file), 1000, wait_milliseconds=10)
     for more in (0, 999, 1, 5000):
         with open(f"{file}-wal", "ab") as wal:
             wal.write(b"x" * more)
@@ -106,7 +106,7 @@ def test_a_write_that_was_committed_does_not_fail_for_it(
     driver = sqlite3.connect(file)
     driver.close()
     journal.truncate_if_long(driver)
-    assert caplog.messages == ["the write-ahead log cannot be begun anew: Cannot operate on a closed database."]
+    assert caplog.messages == ["the write-ahead log cannot be truncated: Cannot operate on a closed database."]
 
 
 def test_the_log_of_the_host_s_own_engine_is_the_host_s(tmp_path: Path) -> None:

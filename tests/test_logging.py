@@ -169,7 +169,7 @@ def test_hostile_text_forges_no_line(app: Flask, caplog: pytest.LogCaptureFixtur
 def test_what_is_not_there_is_logged_as_a_count(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, REFUSALS)
     clock, mount = Clock(), mount_of(app)
-    refusals = RefusalLog(mount.settings, clock)
+    refusals = RefusalLog(mount.config, clock)
     with app.test_request_context(environ_overrides={CALLER_KEY: None}) as context:
         for partner, times in (("one", 3), ("two", 1)):
             context.request.environ[CALLER_KEY] = Principal("someone", partner)

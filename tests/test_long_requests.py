@@ -47,7 +47,7 @@ class Hand:
 
 
 def hold(hand: Hand, free: RequestSlots, seconds: float = 10, pace: int = 0, partner: str = "p") -> LongRequest:
-    return LongRequest(Pace(seconds, pace, MAX_PAUSE_SECONDS, BodyTooSlow), free.take, partner, hand)
+    return LongRequest(Pace(seconds, pace, MAX_PAUSE_SECONDS, BodyTooSlow), free.acquire, partner, hand)
 
 
 # Seats.
@@ -55,19 +55,19 @@ def hold(hand: Hand, free: RequestSlots, seconds: float = 10, pace: int = 0, par
 
 def test_a_partner_has_its_seats_and_the_process_all_of_them() -> None:
     free = RequestSlots(3, 2)
-    taken = [free.take("one"), free.take("one")]
+    taken = [free.acquire("one"), free.acquire("one")]
     with pytest.raises(TooManyLongRequests):
-        free.take("one")
-    taken.append(free.take("two"))
+        free.acquire("one")
+    taken.append(free.acquire("two"))
     with pytest.raises(ServerBusy):
-        free.take("three")
+        free.acquire("three")
     for _ in range(2):
         taken[0].release()
-    assert free.taken == 2
-    taken.append(free.take("three"))
+    assert free.used == 2
+    taken.append(free.acquire("three"))
     taken.clear()
     gc.collect()
-    assert free.taken == 0
+    assert free.used == 0
 
 
 @pytest.mark.one_database
@@ -87,7 +87,7 @@ def test_seats_are_fewer_than_half_of_the_threads(
     make_app: MakeApp, config: dict[str, int], total: int, each: int
 ) -> None:
     free = mount_of(make_app(**{f"PROVISIONING_{name}": value for name, value in config.items()})).once(make_slots)
-    assert (free.total, free.each) == (total, each)
+    assert (free.total, free.per_partner) == (total, each)
 
 
 @pytest.mark.one_database
@@ -105,9 +105,9 @@ def test_waitress_is_asked_how_many_threads_it_has(make_app: MakeApp) -> None:
 def test_a_body_may_take_its_seconds_and_no_more() -> None:
     hand, free = Hand(), RequestSlots(1, 1)
     held = hold(hand, free)
-    held.wait()
+    held.start_waiting()
     hand.now = 10
-    assert held.judge() is None
+    assert held.find_refusal() is None
     hand.now = 10.1
     with pytest.raises(BodyTooSlow, match="Only 0 bytes came in 10 seconds"):
         held.resume(0)
@@ -116,42 +116,42 @@ def test_a_body_may_take_its_seconds_and_no_more() -> None:
 def test_a_fast_body_takes_no_seat_and_a_slow_one_does() -> None:
     hand, free = Hand(), RequestSlots(1, 1)
     held = hold(hand, free)
-    held.wait()
+    held.start_waiting()
     hand.now = SHORT_REQUEST_SECONDS
     held.resume(5)
-    assert free.taken == 0
-    held.wait()
+    assert free.used == 0
+    held.start_waiting()
     hand.now = SHORT_REQUEST_SECONDS + 0.1
     held.resume(5)
-    assert free.taken == 1
+    assert free.used == 1
     other = hold(hand, free)
-    other.wait()
+    other.start_waiting()
     hand.now += SHORT_REQUEST_SECONDS + 0.1
     with pytest.raises(TooManyLongRequests):
         other.resume(5)
     held.release()
-    assert free.taken == 0
+    assert free.used == 0
 
 
 def test_time_in_which_nothing_is_waited_for_is_not_the_client_s() -> None:
     hand = Hand()
     held = hold(hand, RequestSlots(1, 1), seconds=1000, pace=MIN_BYTES_PER_SECOND)
     for _ in range(10):
-        held.wait()
+        held.start_waiting()
         hand.now += 1
         held.resume(MIN_BYTES_PER_SECOND)
         hand.now += 100  # the database is slow
-    assert held.judge() is None
-    held.wait()
+    assert held.find_refusal() is None
+    held.start_waiting()
     hand.now += MAX_PAUSE_SECONDS + 0.1
-    assert isinstance(held.judge(), BodyTooSlow)
+    assert isinstance(held.find_refusal(), BodyTooSlow)
 
 
 def test_an_upload_slower_than_its_pace_ends_after_the_grace() -> None:
     hand = Hand()
     held = hold(hand, RequestSlots(1, 1), seconds=1e6, pace=MIN_BYTES_PER_SECOND)
-    while held.judge() is None:
-        held.wait()
+    while held.find_refusal() is None:
+        held.start_waiting()
         hand.now += 1
         with contextlib.suppress(BodyTooSlow):
             held.resume(MIN_BYTES_PER_SECOND - 1)
@@ -169,8 +169,8 @@ def test_the_watchdog_shuts_down_the_connection_of_a_client_that_is_too_slow() -
     hand = Hand()
     held, watchdog = hold(hand, RequestSlots(1, 1)), Watchdog(lambda _: time.sleep(0.01))
     ours, client = socket.socketpair()
-    held.wait()
-    watchdog.watch(held, ours)
+    held.start_waiting()
+    watchdog.add(held, ours)
     found: list[bytes] = []
     reader = threading.Thread(target=lambda: found.append(ours.recv(10)))
     reader.start()
@@ -187,11 +187,11 @@ def test_what_is_forgotten_is_not_shut_down() -> None:
     hand = Hand()
     held, watchdog = hold(hand, RequestSlots(1, 1)), Watchdog(never)
     ours, client = socket.socketpair()
-    held.wait()
-    watchdog.watch(held, ours)
-    watchdog.forget(held)
+    held.start_waiting()
+    watchdog.add(held, ours)
+    watchdog.remove(held)
     hand.now = 11
-    watchdog.look()
+    watchdog.check()
     client.sendall(b"x")
     assert ours.recv(1) == b"x"
     ours.close()
@@ -204,17 +204,17 @@ def test_what_is_forgotten_is_not_shut_down() -> None:
 def test_an_answer_that_is_read_too_slowly_is_cut_off() -> None:
     hand, free = Hand(), RequestSlots(1, 1)
     held, watchdog = hold(hand, free, seconds=1e6, pace=MIN_BYTES_PER_SECOND), Watchdog(never)
-    held.take_seat()
+    held.acquire_slot()
     ours, client = socket.socketpair()
     answer = LongResponseBody((b"x" * 100 for _ in range(10)), held, watchdog, ours)
     next(answer), next(answer)
     hand.now += MAX_PAUSE_SECONDS + 1
-    watchdog.look()
+    watchdog.check()
     with pytest.raises(BrokenPipeError):
         ours.sendall(b"x")
     with pytest.raises(BrokenPipeError):
         next(answer)
-    assert free.taken == 0
+    assert free.used == 0
     ours.close()
     client.close()
 
@@ -222,11 +222,11 @@ def test_an_answer_that_is_read_too_slowly_is_cut_off() -> None:
 def test_an_answer_that_is_dropped_gives_its_seat_back() -> None:
     free = RequestSlots(1, 1)
     held = hold(Hand(), free)
-    held.take_seat()
+    held.acquire_slot()
     answer = LongResponseBody((b"x" for _ in range(10)), held, Watchdog(), None)
     next(answer)
     del answer
-    assert free.taken == 0
+    assert free.used == 0
 
 
 # Servers.
@@ -257,7 +257,7 @@ def test_a_silent_client_is_answered_once_its_time_is_over(make_app: MakeApp, pa
     head = "Content-Type: application/json", "Content-Length: 1000"
     with served_by_werkzeug(partner.app) as address:
         if path == "/bulk-jobs":
-            seat = mount_of(partner.app).once(make_slots).take(partner.partner)
+            seat = mount_of(partner.app).once(make_slots).acquire(partner.partner)
         connection = send(address, partner.token, f"POST {path}", *head, body=b"{")
         status, problem = told(connection)
         connection.close()
@@ -265,7 +265,7 @@ def test_a_silent_client_is_answered_once_its_time_is_over(make_app: MakeApp, pa
     assert (status, problem["code"]) == expected
     if path == "/bulk-jobs":
         seat.release()
-    assert mount_of(partner.app).once(make_slots).taken == 0
+    assert mount_of(partner.app).once(make_slots).used == 0
 
 
 @pytest.fixture

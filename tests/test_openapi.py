@@ -385,7 +385,7 @@ def test_operations_that_are_counted_say_so(host: Callable[..., Documented]) -> 
         counted = route.rate_class in ("write", "bulk")
         assert operation.get("x-rate-limit") == (route.rate_class if counted else None), route.endpoint
         assert ("rate-limited" in json.dumps(operation["responses"])) is counted, route.endpoint
-        for status in route.answers:
+        for status in route.responses:
             headers = documented.answer(route.method, get_path_template(route), status)["headers"]
             assert {"RateLimit", "RateLimit-Policy"}.issubset(headers) is counted, (route.endpoint, status)
     partner = Caller(documented.app)

@@ -16,7 +16,7 @@ from flask_tenant_provisioning.tenants.schemas import tenant_input
 from flask_tenant_provisioning.validation import load
 from tests.world import EXAMPLE, configuration
 
-API = Api(settings=Config.read(configuration(PROVISIONING_PLANS=["gold", "silver"]), {}), hooks=Registry(), routes=())
+API = Api(config=Config.read(configuration(PROVISIONING_PLANS=["gold", "silver"]), {}), hooks=Registry(), routes=())
 WHOLE: dict[str, Any] = {
     **EXAMPLE, "external_id": "e1", "plan": "gold", "metadata": {"tier": "gold", "x" * 40: "y" * 500},
 }  # fmt: skip
@@ -33,7 +33,7 @@ NAMES = [*WHOLE, "nonsense", "tenant", "email_key"]
 
 def agree(body: Any) -> bool:
     """Whether it is plain; where it is, the schema must say the same."""
-    found = make_fast_path(API.settings, API.plans)(body)
+    found = make_fast_path(API.config, API.plans)(body)
     if found is not None:
         assert found == load(tenant_input(API), body)
     return found is not None

@@ -246,9 +246,9 @@ def test_a_limiter_of_ours_leaves_the_host_as_it_was(make_app: MakeApp) -> None:
 
 def test_nothing_is_made_before_the_first_request(make_app: MakeApp) -> None:
     app = make_app(**READ)
-    assert RequestCounter not in mount_of(app).memory
+    assert RequestCounter not in mount_of(app).made_once
     assert statuses(Caller(app), 1) == [200]
-    assert RequestCounter in mount_of(app).memory
+    assert RequestCounter in mount_of(app).made_once
 
 
 def limiter(house: House, **options: Any) -> Limiter:

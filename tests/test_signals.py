@@ -96,9 +96,9 @@ def test_what_is_undone_behind_a_savepoint_is_not_told(house: House) -> None:
         write(session, "first")
         with contextlib.suppress(ZeroDivisionError), session.savepoint():
             write(session, "undone")
-            session.wake(("bulk", partner.partner, "undone"))
+            session.notify_worker(("bulk", partner.partner, "undone"))
             raise ZeroDivisionError
-        assert session.woken == []
+        assert session.due_work == []
         write(session, "last")
 
     storage.transaction(unit)

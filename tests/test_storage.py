@@ -58,16 +58,16 @@ def test_a_thread_knows_the_unit_that_runs_in_it_and_in_no_other(storage: Storag
     seen: list[Session | None] = []
 
     def work(session: Session) -> None:
-        assert storage.running is session
-        thread = threading.Thread(target=lambda: seen.append(storage.running))
+        assert storage.current_session is session
+        thread = threading.Thread(target=lambda: seen.append(storage.current_session))
         thread.start()
         thread.join()
         raise ZeroDivisionError
 
-    for unit in (storage.read, storage.statement, storage.transaction):
+    for unit in (storage.read, storage.run_autocommit, storage.transaction):
         with pytest.raises(ZeroDivisionError):
             unit(work)
-        assert storage.running is None
+        assert storage.current_session is None
     assert seen == [None] * 3
 
 

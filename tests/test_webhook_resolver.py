@@ -76,7 +76,7 @@ def test_a_name_that_no_server_answers_for_holds_no_request(make_app: Callable[.
     stuck = Stuck()
     partner = Caller(make_app())
     mount = mount_of(partner.app)
-    mount.url_refusal = functools.partial(find_url_refusal, mount.settings, Resolver(0.05, 2, stuck))
+    mount.url_refusal = functools.partial(find_url_refusal, mount.config, Resolver(0.05, 2, stuck))
     answer = partner("POST", "/webhooks", json={"url": "https://slow/", "events": ["tenant.created"]})
     assert answer.status_code == 400
     assert "does not lead to an address" in answer.get_json()["errors"][0]["detail"]

@@ -155,7 +155,7 @@ def current_principal() -> Principal:
 class _GuardedMount(Protocol):
     guard: Guard
 
-    def problem_types(self) -> str: ...
+    def problem_type_prefix(self) -> str: ...
 
 
 def requires(*permissions: str) -> Callable[[Callable[P, R]], Callable[P, Any]]:
@@ -173,7 +173,7 @@ def requires(*permissions: str) -> Callable[[Callable[P, R]], Callable[P, Any]]:
                 mount.guard.admit(required)
             except ProvisioningError as refusal:
                 mount.guard.refusals.log(refusal)
-                return render_problem(refusal, mount.problem_types())
+                return render_problem(refusal, mount.problem_type_prefix())
             return current_app.ensure_sync(view)(*args, **kwargs)
 
         return guarded

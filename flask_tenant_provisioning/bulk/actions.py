@@ -61,7 +61,7 @@ def require_job_quota(session: Session, partner: str, max_open_jobs: int) -> Non
 
     Holds a lock until the transaction ends, so that concurrent uploads cannot exceed the quota together.
     """
-    session.hold(f"{session.storage.table('bulk_jobs').name} {partner}")
+    session.lock_name(f"{session.storage.table('bulk_jobs').name} {partner}")
     (count,) = session.run(session.storage.once(BulkSQL).count_open_jobs, {"partner_id": partner}).fetchone()
     if count >= max_open_jobs:
         detail = f"{max_open_jobs} bulk jobs are in progress. Wait until one has ended."
@@ -111,7 +111,7 @@ def queue_job(session: Session, job: Job) -> Job:
     at = format_instant(session.storage.clock())
     counts = {"new_rows": job.rows, "new_chunks": job.chunks}
     session.run(session.storage.once(BulkSQL).queue_job, {**job.key, "now": at, **counts})
-    session.wake(("bulk", job.partner_id, job.id))
+    session.notify_worker(("bulk", job.partner_id, job.id))
     return job._replace(state="queued", due_at=at)
 
 
@@ -233,7 +233,7 @@ def resume_job(session: Session, partner: str | None, job_id: str, max_open_jobs
     if max_open_jobs is not None:
         require_job_quota(session, job.partner_id, max_open_jobs)
     state = "running" if job.started_at else "queued"
-    session.wake(("bulk", job.partner_id, job.id))
+    session.notify_worker(("bulk", job.partner_id, job.id))
     return _update_job(session, job, state, finished_at=None, due_at=format_instant(session.storage.clock()))
 
 

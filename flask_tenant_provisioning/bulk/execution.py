@@ -174,7 +174,7 @@ def choose_strategy(mount: Mount, operation: str) -> RowStrategy:
     """Return the strategy that executes rows of `operation` in this host."""
     hook_actions = _HOOK_ACTIONS.get(operation, (f"tenant.{operation}",))
     creates = "tenant.create" in hook_actions
-    if any(map(mount.hooks.hooks_for, hook_actions)) or (creates and mount.storage.reacts("tenant.create")):
+    if any(map(mount.hooks.hooks_for, hook_actions)) or (creates and mount.storage.has_reaction("tenant.create")):
         return execute_row_by_row
     if mount.hooks.usages and operation in _PLAN_CHANGING_OPERATIONS:
         return execute_row_by_row

@@ -84,7 +84,7 @@ def render_job(progress: JobProgress) -> Result:
 
 def render_accepted_job(call: Request, progress: JobProgress) -> Result:
     """Return a queued job as the result of a request, with its `Location` and the time to poll it."""
-    headers = {"Location": f"{call.mount.base()}{JOBS}/{progress.job.id}", "Retry-After": "1"}
+    headers = {"Location": f"{call.mount.base_path()}{JOBS}/{progress.job.id}", "Retry-After": "1"}
     return Result(202, schemas.dump_job(progress), headers)
 
 
@@ -98,8 +98,8 @@ routes = Routes()
     body=describe_upload_body,
     consumes=MEDIA_TYPES,
     query=upload_query,
-    answers={202: BulkJobSchema},
-    counts_as="bulk",
+    responses={202: BulkJobSchema},
+    rate_limit_class="bulk",
     problems=(
         *IDEMPOTENCY_PROBLEMS,
         *LONG_REQUEST_PROBLEMS,
@@ -118,11 +118,11 @@ def create_bulk_job(call: Request) -> Response:
     Besides `bulk:create` the caller needs the permissions of the `operation`'s single calls. An invalid row fails
     alone; with `mode=atomic` no row takes effect then.
     """
-    asked = call.asked(upload_query())
+    asked = call.query(upload_query())
     require_row_permissions(call, asked["operation"])
     read_key(call.principal, None)
     encoding = get_content_coding()
-    partner = call.partner(asked)
+    partner = call.require_partner(asked)
     with open_body(call) as sent:
         upload = Upload(asked["operation"], asked["mode"], asked["validate_only"], request.mimetype, encoding, sent)
         job = _receive_upload(call, partner, upload)
@@ -143,12 +143,12 @@ def create_bulk_job(call: Request) -> Response:
     JOBS,
     permissions=("bulk:read",),
     query=job_list_query,
-    answers={200: BulkJobPageSchema},
+    responses={200: BulkJobPageSchema},
     problems=(InvalidParameter, InvalidCursor),
 )
 def list_bulk_jobs(call: Request) -> Response:
     """List bulk jobs, newest first, a page at a time."""
-    asked = call.asked(job_list_query())
+    asked = call.query(job_list_query())
     partner, state = asked.get("partner", partner_scope(call)), asked.get("state")
     question = repr(("bulk-jobs", partner, state))
     after = open_cursor(call, asked, question)
@@ -161,13 +161,13 @@ def list_bulk_jobs(call: Request) -> Response:
     "GET",
     JOB,
     permissions=("bulk:read",),
-    answers={200: BulkJobSchema},
+    responses={200: BulkJobSchema},
     problems=(InvalidParameter, BulkJobNotFound),
 )
 def read_bulk_job(call: Request, job_id: str) -> Response:
     """Read a bulk job with its progress and the counts of its results."""
-    call.asked(NO_QUERY)
-    return call.answer(schemas.dump_job(load_progress(call, job_id)))
+    call.query(NO_QUERY)
+    return call.json_response(schemas.dump_job(load_progress(call, job_id)))
 
 
 @routes.add(
@@ -175,12 +175,12 @@ def read_bulk_job(call: Request, job_id: str) -> Response:
     f"{JOB}/cancel",
     permissions=("bulk:create",),
     query=write_query,
-    answers={200: BulkJobSchema},
+    responses={200: BulkJobSchema},
     problems=(*IDEMPOTENCY_PROBLEMS, InvalidParameter, BulkJobNotFound, InvalidState),
 )
 def cancel_bulk_job(call: Request, job_id: str) -> Response:
     """Cancel a job: start no further rows. Rows that are being executed finish, and finished rows stay in effect."""
-    asked = call.asked(write_query())
+    asked = call.query(write_query())
     work = partial(actions.cancel_job, partner=partner_scope(call), job_id=parse_job_id(job_id))
     return execute(call, work, render_job, validate_only=asked["validate_only"])
 
@@ -190,18 +190,18 @@ def cancel_bulk_job(call: Request, job_id: str) -> Response:
     f"{JOB}/resume",
     permissions=("bulk:create",),
     query=write_query,
-    answers={202: BulkJobSchema},
+    responses={202: BulkJobSchema},
     problems=(*IDEMPOTENCY_PROBLEMS, InvalidParameter, BulkJobNotFound, InvalidState, LicenseExpired, QuotaExceeded),
 )
 def resume_bulk_job(call: Request, job_id: str) -> Response:
     """Resume a cancelled job. It needs the permissions that the job's upload needed."""
-    asked = call.asked(write_query())
+    asked = call.query(write_query())
     require_row_permissions(call, load_progress(call, job_id).job.operation)
     work = partial(
         actions.resume_job,
         partner=partner_scope(call),
         job_id=parse_job_id(job_id),
-        max_open_jobs=call.mount.settings.bulk_open_jobs,
+        max_open_jobs=call.mount.config.bulk_open_jobs,
     )
     return execute(call, work, partial(render_accepted_job, call), validate_only=asked["validate_only"])
 
@@ -211,7 +211,7 @@ def _receive_upload(call: Request, partner: str, upload: Upload) -> Job:
 
     Raises `MalformedUpload`, `QuotaExceeded`, `UploadTooLarge`, `UploadTooSlow`.
     """
-    settings = call.mount.settings
+    settings = call.mount.config
     limits = actions.get_upload_limits(settings, upload.mode)
     try:
         return actions.receive_upload(
@@ -244,7 +244,7 @@ _TEXT_BODY = {"type": "string"}
     f"{JOB}/items",
     permissions=("bulk:read",),
     query=items_query,
-    answers={200: {JSON: BulkItemPageSchema, NDJSON: _TEXT_BODY, CSV: _TEXT_BODY}},
+    responses={200: {JSON: BulkItemPageSchema, NDJSON: _TEXT_BODY, CSV: _TEXT_BODY}},
     problems=(*LONG_REQUEST_PROBLEMS, InvalidParameter, InvalidCursor, BulkJobNotFound),
 )
 def list_bulk_items(call: Request, job_id: str) -> Response:
@@ -253,7 +253,7 @@ def list_bulk_items(call: Request, job_id: str) -> Response:
     The CSV also holds the rows that did not take effect: corrected, they can be uploaded again. NDJSON and CSV end
     early, by closing the connection, if the token expires or the partner is suspended.
     """
-    asked, kind = call.asked(items_query()), negotiate(JSON, NDJSON, CSV)
+    asked, kind = call.query(items_query()), negotiate(JSON, NDJSON, CSV)
     answer = _render_page(call, job_id, asked) if kind == JSON else _stream_results(call, job_id, asked, kind)
     answer.vary.add("Accept")
     return answer
@@ -263,7 +263,7 @@ def list_bulk_items(call: Request, job_id: str) -> Response:
     "GET",
     f"{JOB}/progress",
     permissions=("bulk:read",),
-    answers={200: {EVENT_STREAM: _TEXT_BODY}, 204: None},
+    responses={200: {EVENT_STREAM: _TEXT_BODY}, 204: None},
     problems=(InvalidParameter, BulkJobNotFound),
 )
 def follow_bulk_job(call: Request, job_id: str) -> Response:
@@ -272,14 +272,14 @@ def follow_bulk_job(call: Request, job_id: str) -> Response:
     A stream ends after five minutes, when its token expires, or at once if the server has no thread to spare. Reconnect
     then, as browsers do, with `Last-Event-ID`. 204 means that nothing will follow.
     """
-    call.asked(NO_QUERY)
+    call.query(NO_QUERY)
     negotiate(EVENT_STREAM)
     first = schemas.dump_job(load_progress(call, job_id))
     if first["finished_at"] is not None and request.headers.get("Last-Event-ID") == make_event_id(first):
         return Response(status=204)
     work = partial(actions.load_progress, partner=partner_scope(call), job_id=parse_job_id(job_id))
     storage, guard, sent = call.mount.storage, call.mount.guard, request.environ.get("HTTP_AUTHORIZATION", "")
-    hold = call.hold(make_response_pace())
+    hold = call.start_long_request(make_response_pace())
     hold.is_hurried = not (request.is_multithread and _try_take_seat(hold))
 
     def is_wanted() -> bool:
@@ -289,7 +289,7 @@ def follow_bulk_job(call: Request, job_id: str) -> Response:
         lambda: schemas.dump_job(storage.read(work)), StreamClock(time.monotonic, time.sleep), is_wanted
     )
     headers = {"X-Accel-Buffering": "no"}
-    return LongResponse(call.lasting(events, hold), content_type=EVENT_STREAM, headers=headers)
+    return LongResponse(call.stream(events, hold), content_type=EVENT_STREAM, headers=headers)
 
 
 def _render_page(call: Request, job_id: str, asked: dict[str, Any]) -> Response:
@@ -305,18 +305,18 @@ def _render_page(call: Request, job_id: str, asked: dict[str, Any]) -> Response:
         after=after,
     )
     results, last_row = call.mount.storage.read(work)
-    types, titles = call.mount.problem_types(), call.mount.once(schemas.load_problem_titles)
+    types, titles = call.mount.problem_type_prefix(), call.mount.once(schemas.load_problem_titles)
     items = [schemas.dump_item(result, titles, types) for result in results]
     return render_page(call, items, None if last_row is None else str(last_row), question)
 
 
 def _stream_results(call: Request, job_id: str, asked: dict[str, Any], kind: str) -> Response:
     reject_page_parameters(asked)
-    mount, job, hold = call.mount, load_progress(call, job_id).job, call.hold(make_response_pace())
-    hold.take_seat()
+    mount, job, hold = call.mount, load_progress(call, job_id).job, call.start_long_request(make_response_pace())
+    hold.acquire_slot()
     state, read = asked.get("state"), call.read_while_admitted("bulk:read")
     if kind == NDJSON:
-        lines = call.lasting(_render_ndjson(call, read_results(read, job, state)), hold)
+        lines = call.stream(_render_ndjson(call, read_results(read, job, state)), hold)
         return LongResponse(lines, content_type=NDJSON)
     headers = {"Content-Disposition": f'attachment; filename="{job.id}.csv"'}
     is_foreign = job.partner_id != call.principal.partner
@@ -324,20 +324,20 @@ def _stream_results(call: Request, job_id: str, asked: dict[str, Any], kind: str
         partial(read_chunks_with_results, read, job, state), mount.hooks.fields, is_foreign=is_foreign
     )
     content_type = f"{CSV}; charset=utf-8; header=present"
-    return LongResponse(call.lasting(csv_lines, hold), content_type=content_type, headers=headers)
+    return LongResponse(call.stream(csv_lines, hold), content_type=content_type, headers=headers)
 
 
 def _try_take_seat(hold: LongRequest) -> bool:
     """Take a seat for a long request if one is free. Return whether one was."""
     try:
-        hold.take_seat()
+        hold.acquire_slot()
     except (TooManyLongRequests, ServerBusy):
         return False
     return True
 
 
 def _render_ndjson(call: Request, chunks: Iterable[list[RowResult]]) -> Generator[bytes]:
-    types, titles = call.mount.problem_types(), call.mount.once(schemas.load_problem_titles)
+    types, titles = call.mount.problem_type_prefix(), call.mount.once(schemas.load_problem_titles)
     return (
         b"".join(f"{dump_json(schemas.dump_item(result, titles, types))}\n".encode() for result in chunk)
         for chunk in chunks

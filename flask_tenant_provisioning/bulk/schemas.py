@@ -87,7 +87,7 @@ def parse_job_id(job_id: str) -> str:
 def describe_upload_body(api: Api) -> Mapping[str, Any]:
     """Return the OpenAPI schemas of an upload by media type. Each may be compressed with gzip."""
     return {
-        JSON: {"type": "array", "items": _ROW_BODY, "minItems": 1, "maxItems": api.settings.bulk_max_rows},
+        JSON: {"type": "array", "items": _ROW_BODY, "minItems": 1, "maxItems": api.config.bulk_max_rows},
         NDJSON: _NDJSON_BODY,
         "application/jsonl": _NDJSON_BODY,
         CSV: {
@@ -114,7 +114,7 @@ class BulkJobListQuery(QuerySchema):
     partner = PartnerIdField()
     state = ChoiceField(*JOB_STATES)
     limit = PageSizeField(load_default=DEFAULT_PAGE_SIZE)
-    cursor = TextField(shortest=1, longest=4096)
+    cursor = TextField(min_length=1, max_length=4096)
 
 
 class BulkItemsQuery(QuerySchema):
@@ -122,7 +122,7 @@ class BulkItemsQuery(QuerySchema):
 
     state = ChoiceField(*results.RESULT_STATES)
     limit = PageSizeField()
-    cursor = TextField(shortest=1, longest=4096)
+    cursor = TextField(min_length=1, max_length=4096)
 
 
 _UPLOAD, _LIST, _ITEMS = UploadQuery(), BulkJobListQuery(), BulkItemsQuery()

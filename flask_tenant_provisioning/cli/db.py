@@ -29,7 +29,7 @@ def upgrade(revision: str, mount: str | None) -> None:
     from ..database import migration
 
     found = find_mount(mount)
-    prefix = found.settings.table_prefix
+    prefix = found.config.table_prefix
     with _report_database_errors():
         migration.upgrade(found.storage.engine, prefix, revision, make_custom_field_indexes(prefix, found.hooks.fields))
         _print_revision(found)
@@ -44,7 +44,7 @@ def downgrade(revision: str, yes: bool, mount: str | None) -> None:
     from ..database import migration
 
     found = find_mount(mount)
-    engine, prefix = found.storage.engine, found.settings.table_prefix
+    engine, prefix = found.storage.engine, found.config.table_prefix
     with _report_database_errors():
         now = migration.get_current_revision(engine, prefix)
         if now is None:
@@ -73,7 +73,7 @@ def check(mount: str | None) -> None:
     from ..database import migration
 
     found = find_mount(mount)
-    engine, prefix = found.storage.engine, found.settings.table_prefix
+    engine, prefix = found.storage.engine, found.config.table_prefix
     with _report_database_errors():
         if migration.get_current_revision(engine, prefix) is None:
             raise click.ClickException(_NO_TABLES)
@@ -101,5 +101,5 @@ def _report_database_errors() -> Iterator[None]:
 def _print_revision(mount: Mount) -> None:
     from ..database import migration
 
-    found = migration.get_current_revision(mount.storage.engine, mount.settings.table_prefix)
+    found = migration.get_current_revision(mount.storage.engine, mount.config.table_prefix)
     click.echo(f"{found or 'no tables'}{' (newest)' if found == migration.get_head_revision() else ''}")

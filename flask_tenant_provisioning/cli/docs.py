@@ -19,7 +19,7 @@ def openapi(output: TextIO, mount: str | None) -> None:
     from ..openapi.document import render_document
 
     found = find_mount(mount)
-    click.echo(render_document(found, found.settings.url_prefix), file=output)
+    click.echo(render_document(found, found.config.url_prefix), file=output)
 
 
 @click.command("docs-link", help="Print a link that opens the API's documents, where they are not public.")

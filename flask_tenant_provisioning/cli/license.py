@@ -87,7 +87,7 @@ def _load_config() -> Config:
         context = click.get_current_context()
         context.with_resource(context.ensure_object(ScriptInfo).load_app().app_context())
     mounts = current_app.extensions.get("tenant_provisioning", {})
-    return find_mount(None).settings if mounts else Config.read(current_app.config, {})
+    return find_mount(None).config if mounts else Config.read(current_app.config, {})
 
 
 def _read_configured_license(settings: Config) -> str | bytes:

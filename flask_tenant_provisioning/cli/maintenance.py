@@ -69,7 +69,7 @@ def purge(dry_run: bool, as_json: bool, mount: str | None) -> None:
     chosen = find_mount(mount)
     with report_problems():
         counts = (
-            chosen.storage.read(partial(count_due, erasure_days=calculate_erasure_days(chosen.settings)))
+            chosen.storage.read(partial(count_due, erasure_days=calculate_erasure_days(chosen.config)))
             if dry_run
             else _purge(chosen)
         )
@@ -86,7 +86,7 @@ def _purge(mount: Mount) -> PurgeCounts:
     tenants, records = purge_due(mount.storage, make_operator(ALL_PARTNERS)), 0
     while forgotten := mount.storage.transaction(delete_expired):
         records += forgotten
-    return PurgeCounts(tenants, records, erase_due(mount.storage, mount.settings))
+    return PurgeCounts(tenants, records, erase_due(mount.storage, mount.config))
 
 
 def _format_count(count: int, what: str) -> str:

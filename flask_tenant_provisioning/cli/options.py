@@ -21,9 +21,9 @@ mount_option = click.option("--mount", metavar="NAME", help="The mount's name, w
 
 def require_served(mount: Mount) -> None:
     """Raise `click.ClickException` that says why, where no licence lets the app serve the mount."""
-    if mount.served:
+    if mount.is_mounted:
         return
-    if mount.settings.edition == "community":
+    if mount.config.edition == "community":
         reason = "PROVISIONING_EDITION is 'community'."
     else:
         try:

@@ -37,7 +37,7 @@ class SettingsOwner(NamedTuple):
     @property
     def shelf(self) -> StorageOptions:
         """Return the storage of settings of the mount."""
-        return StorageOptions(self.mount.keyring, self.mount.settings.settings_history)
+        return StorageOptions(self.mount.keyring, self.mount.config.settings_history)
 
     def find(self) -> FindOwner:
         """Return the function that finds and locks their owner."""

@@ -29,7 +29,7 @@ def token(
     roles: tuple[str, ...], partner: str, subject: str, permissions: tuple[str, ...], hours: int, mount: str | None
 ) -> None:
     found = find_mount(mount)
-    settings = found.settings
+    settings = found.config
     if unknown := set(roles) - set(settings.roles):
         known = ", ".join(settings.roles)
         raise click.ClickException(f"There is no role {', '.join(sorted(unknown))}; there is {known}.")
@@ -39,7 +39,7 @@ def token(
     made = _sign_token(found, subject, claims, timedelta(hours=hours))
     _require_accepted(found, made)
     click.echo(made)
-    if not found.served:
+    if not found.is_mounted:
         click.echo(f"Nothing answers it: {_NOT_SERVED}", err=True)
 
 
@@ -49,7 +49,9 @@ def _sign_token(mount: Mount, subject: str, claims: dict[str, object], lifetime:
             made: str = create_access_token(subject, additional_claims=claims, expires_delta=lifetime)
     except RuntimeError as error:
         reason = str(error).replace("JWT_", mount.authority.config_name("JWT_"))
-        raise click.ClickException(f"This app signs no tokens: {reason if mount.served else _NOT_SERVED}") from error
+        raise click.ClickException(
+            f"This app signs no tokens: {reason if mount.is_mounted else _NOT_SERVED}"
+        ) from error
     except Exception as error:  # of the host's own loaders: of identities, further claims, or keys
         raise click.ClickException(f"This app signs no tokens: {type(error).__name__}: {error}") from error
     return made
@@ -71,9 +73,9 @@ def verify_own_token(mount: Mount, token: str) -> Principal:
     """
     with mount.authority.verification_context():
         parse_token(token)
-        principal = Principal.from_claims(decode_token(token), mount.settings)
+        principal = Principal.from_claims(decode_token(token), mount.config)
     if not principal.sees_every_partner:
-        principal.require_partner(mount.settings.partner_claim)
+        principal.require_partner(mount.config.partner_claim)
     return principal
 
 

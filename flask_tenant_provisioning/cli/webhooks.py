@@ -76,7 +76,7 @@ def create(partner: str, events: tuple[str, ...], as_json: bool, mount: str | No
     with report_problems():
         owner = load_parameters(create_query(), {"partner": [partner]})["partner"]
         values = validate_new_endpoint(chosen.url_refusal, build_body({**fields, "events": list(events) or None}))
-        most = chosen.settings.webhook_limit
+        most = chosen.config.webhook_limit
         actor = make_operator(owner)
         work = partial(
             actions.create_endpoint, actor=actor, keyring=chosen.keyring, partner=owner, values=values, quota=most

@@ -1,4 +1,4 @@
-"""Everything that is specific to SQLAlchemy, a driver or a database.
+"""The database layer: everything that is specific to SQLAlchemy, a driver or a database.
 
 engine          the host's engine, or one of our own; connections of forked processes
 requirements    what an engine and its connections must be like

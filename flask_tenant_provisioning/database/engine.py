@@ -1,8 +1,8 @@
 """The engine of a mount: the host's own, one made from a URL, or a SQLite file in the instance folder.
 
-A forked process leaves the connections that it inherited to its parent, since two processes that talk on one connection
-read each other's answers. `os.register_at_fork` reports most forks; servers that fork in C (uWSGI) do not call it, so
-each unit of work compares the process id too.
+A forked process does not use the connections that it inherits from its parent: two processes that share a connection
+would read each other's responses. `os.register_at_fork` reports most forks; servers that fork in C (uWSGI) do not
+trigger it, so each unit of work also compares the process id.
 """
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ DEFAULT_FILE = "provisioning.sqlite3"
 
 
 def resolve_engine(app: Flask, db: Any, settings: Config) -> tuple[Engine, bool]:
-    """Return the engine for `db`, and whether it is ours to tune. A forked process gets connections of its own.
+    """Return the engine for `db`, and True if it was created here rather than by the host.
 
-    `db` is a Flask-SQLAlchemy object, an `Engine`, a URL, or None. Raises `ConfigurationError`.
+    `db` is a Flask-SQLAlchemy object, an `Engine`, a URL, or None. From then on a forked process opens its own
+    connections. Raises `ConfigurationError` for another object and for an engine that cannot be used.
     """
     _warn_about_unused_database(app, db, settings)
-    engine, ours = _find_engine(app, db, settings)
+    engine, is_own = _find_engine(app, db, settings)
     watch_forks(require_suitable_engine(engine))
-    return engine, ours
+    return engine, is_own
 
 
 def _find_engine(app: Flask, db: Any, settings: Config) -> tuple[Engine, bool]:
@@ -52,11 +53,11 @@ def _find_engine(app: Flask, db: Any, settings: Config) -> tuple[Engine, bool]:
 
 
 def _warn_about_unused_database(app: Flask, db: Any, settings: Config) -> None:
-    """Log where the tables are kept in another database than the configuration makes one think."""
+    """Log a warning if the tables are in a different database than the configuration suggests."""
     if is_host_database_unused(app, db, settings):
         logger.warning(
-            "the API keeps its tables in a SQLite file of its own, and not in the database of the app's "
-            "Flask-SQLAlchemy: call provisioning.init_app(app, db), or set PROVISIONING_DATABASE_URL",
+            "the API stores its tables in its own SQLite file, not in the app's Flask-SQLAlchemy database: "
+            "call provisioning.init_app(app, db), or set PROVISIONING_DATABASE_URL",
             extra={"file": os.path.join(app.instance_path, DEFAULT_FILE)},
         )
     elif db is not None and settings.database_url is not None and db != settings.database_url:
@@ -66,35 +67,37 @@ def _warn_about_unused_database(app: Flask, db: Any, settings: Config) -> None:
 
 
 def is_host_database_unused(app: Flask, db: Any, settings: Config) -> bool:
-    """Return whether the app has a database by Flask-SQLAlchemy, and the API is told of none."""
+    """Return True if the app uses Flask-SQLAlchemy but no database is configured for the API."""
     return db is None and settings.database_url is None and "sqlalchemy" in app.extensions
 
 
 class ConnectionSource:
-    """Opens connections of `engine` at an isolation `level`; at the engine's own where that is None."""
+    """Source of connections of `engine` at an isolation `level`; None keeps the engine's own level."""
 
     def __init__(self, engine: Engine, level: str | None) -> None:
-        # A copy costs less than to set the level each time, but an engine's own option overrides a copy's.
-        overridden = level is not None and "isolation_level" in engine.get_execution_options()
-        self._level = level if overridden else None
-        self._engine = engine if level is None or overridden else engine.execution_options(isolation_level=level)
+        # A copy of the engine is cheaper than setting the level on each connection, but an option set on the engine
+        # overrides the copy's.
+        is_overridden = level is not None and "isolation_level" in engine.get_execution_options()
+        self._level = level if is_overridden else None
+        self._engine = engine if level is None or is_overridden else engine.execution_options(isolation_level=level)
 
     def connect(self) -> Connection:
-        """Open one, or take it from the pool."""
+        """Return a connection from the pool, or a new one."""
         connection = self._engine.connect()
         return connection if self._level is None else connection.execution_options(isolation_level=self._level)
 
 
 def make_read_source(engine: Engine) -> ConnectionSource:
-    """Return what opens connections whose statements commit by themselves."""
+    """Return a source of connections in autocommit mode."""
     is_plain = engine.dialect.name == "sqlite" or get_isolation_level(engine) == "AUTOCOMMIT"
     return ConnectionSource(engine, None if is_plain else "AUTOCOMMIT")
 
 
 def make_write_source(engine: Engine) -> ConnectionSource:
-    """Return what opens connections whose transactions are undone as a whole.
+    """Return a source of connections that support transactions.
 
-    A level that the host chose counts, but AUTOCOMMIT. On SQLite, units of work begin by themselves.
+    An isolation level chosen by the host is kept, except AUTOCOMMIT. On SQLite, the unit of work starts its transaction
+    with its own BEGIN.
     """
     if get_isolation_level(engine) != "AUTOCOMMIT":
         return ConnectionSource(engine, None)
@@ -116,13 +119,13 @@ def _get_flask_sqlalchemy_engine(app: Flask, db: Any) -> Engine:
 
 
 def _create_own_engine(app: Flask, url: str | URL | None, settings: Config) -> Engine:
-    """An engine of our own. What the database's driver or SQLAlchemy holds against it becomes `ConfigurationError`."""
+    """Create an engine for `url`. Raises `ConfigurationError` if the URL, the options or the driver are invalid."""
     try:
-        wanted = make_url(_make_default_url(app) if url is None else url)
+        database_url = make_url(_make_default_url(app) if url is None else url)
         return (
-            _create_sqlite_engine(wanted, settings)
-            if wanted.get_backend_name() == "sqlite"
-            else _create_postgresql_engine(wanted, settings)
+            _create_sqlite_engine(database_url, settings)
+            if database_url.get_backend_name() == "sqlite"
+            else _create_postgresql_engine(database_url, settings)
         )
     except ModuleNotFoundError as error:
         install = "pip install 'flask-tenant-provisioning[postgresql]'"
@@ -154,7 +157,7 @@ def _create_postgresql_engine(url: URL, settings: Config) -> Engine:
 
 
 def _connect_without_refused_options(dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
-    """Connect; where a pooler refuses the statement timeout, connect without it, now and from then on."""
+    """Open a connection. If a pooler refuses the statement timeout, omit it for this and all later connections."""
     try:
         return dialect.connect(*arguments, **options)
     except dialect.loaded_dbapi.Error as error:
@@ -169,19 +172,19 @@ def _connect_without_refused_options(dialect: Any, _record: Any, arguments: Any,
         return dialect.connect(*arguments, **options)
 
 
-#: libpq gives up on a server that is gone without a word within 15 seconds; Linux by itself takes a quarter of an
-#: hour when it sends and two hours when it waits.
+#: With these, libpq detects an unreachable server within 15 seconds; the defaults of Linux take a quarter of an hour
+#: while sending and two hours while waiting.
 _KEEPALIVE = {"tcp_user_timeout": 10_000, "keepalives_idle": 5, "keepalives_interval": 5}
 
 
 def _get_startup_options(url: URL, settings: Config) -> str:
-    """Return what the operator wants in the startup options."""
+    """Return the operator's startup ``options`` from `connect_args` or the URL; empty if there are none."""
     given = settings.database_options.get("connect_args", {}).get("options") or url.query.get("options", "")
     return str(given)
 
 
 def _make_statement_timeout(url: URL, settings: Config) -> dict[str, str]:
-    """The startup options with which the server ends what takes too long; what the operator sets in them wins."""
+    """Return startup options that set ``statement_timeout``; the operator's own options take precedence."""
     seconds = settings.statement_timeout_seconds
     return {"options": f"-cstatement_timeout={seconds}s {_get_startup_options(url, settings)}"} if seconds else {}
 
@@ -195,15 +198,15 @@ def _create_sqlite_engine(url: URL, settings: Config) -> Engine:
 
 
 def _create_autocommit_engine(url: URL, defaults: dict[str, Any], settings: Config, **merged: Any) -> Engine:
-    """An engine whose statements commit by themselves; the host's URL and `DATABASE_OPTIONS` win over `defaults`."""
+    """Create an engine in autocommit mode; the URL and `DATABASE_OPTIONS` take precedence over `defaults`."""
     options = {"pool_timeout": 5, **settings.database_options}
-    ours = {name: value for name, value in defaults.items() if name not in url.query}
-    options["connect_args"] = {**ours, **options.get("connect_args", {}), **merged}
+    unset = {name: value for name, value in defaults.items() if name not in url.query}
+    options["connect_args"] = {**unset, **options.get("connect_args", {}), **merged}
     return create_engine(url, isolation_level="AUTOCOMMIT", **options)
 
 
 def _make_sqlite_listener(synchronous: str) -> Callable[[Any, Any], None]:
-    """Readers beside the writer (WAL), and commits as durable as configured."""
+    """Return a listener that enables WAL and foreign keys, and sets the durability (``PRAGMA synchronous``)."""
 
     def tune(connection: Any, _record: Any) -> None:
         for pragma in ("journal_mode=WAL", f"synchronous={synchronous}", "foreign_keys=ON"):
@@ -214,20 +217,21 @@ def _make_sqlite_listener(synchronous: str) -> Callable[[Any, Any], None]:
 
 _watched_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 _process = os.getpid()
-#: One for each process id: a lock that the parent held at the fork would never be released in the child.
+#: One lock for each process id: a lock that the parent held at the fork would never be released in the child.
 _locks: dict[int, threading.Lock] = {}
-#: Kept, since Python would close SQLite's connections with the pool, and the parent would lose its locks.
+#: Referenced forever: if the pool were collected, Python would close SQLite's connections and the parent would lose its
+#: file locks.
 _inherited_pools: list[Pool] = []
 
 
 def watch_forks(engine: Engine) -> None:
-    """Have every fork from now on leave the pooled connections of `engine` to its parent."""
+    """Register `engine`, so that a forked child process drops its pooled connections without closing them."""
     drop_inherited_connections()
     _watched_engines.add(engine)
 
 
 def drop_inherited_connections() -> None:
-    """Give each guarded engine an empty pool, once in a forked process; the parent's connections stay open."""
+    """Give each registered engine an empty pool, once in each forked process; the parent's connections stay open."""
     global _process
     process = os.getpid()
     if process == _process:
@@ -246,6 +250,9 @@ if hasattr(os, "register_at_fork"):
 
 
 def disable_prepared_statements(driver: Any) -> None:
-    """Let a connection prepare no statement: behind a pooler, its next transaction may run in another session."""
+    """Disable prepared statements of a driver's connection.
+
+    Behind a pooler in transaction mode, the next transaction may run in a server session that does not have them.
+    """
     if hasattr(driver, "prepare_threshold"):
         driver.prepare_threshold = None

@@ -1,4 +1,4 @@
-"""What a driver's exception means, on every database: one reading for SQLAlchemy's wrappers and for bare drivers."""
+"""Classification of database errors, the same for SQLAlchemy's wrappers and bare drivers on every database."""
 
 from __future__ import annotations
 
@@ -11,35 +11,36 @@ from sqlalchemy.exc import DBAPIError, TimeoutError
 
 SERIALIZATION = {"40001", "40P01"}
 MISSING_TABLE = {"42P01", "42703", "3F000"}
-#: The server says that this connection is of no more use: it broke, was ended, or the server stops or starts.
+#: The connection is unusable: it broke, was terminated, or the server is shutting down or starting.
 DISCONNECTED = ("08", "57P", "25P03", "25P04")
 #: Resources, operator, system, authorization, catalogue, internal; and (40003) an unknown outcome.
 UNREACHABLE = ("53", "57", "58", "28", "3D", "XX", "40003")
-#: SQLSTATEs, and none, whose message may be read for words: none of them quotes a value that a partner sent.
+#: SQLSTATEs (and a missing one) too general to classify, whose messages are searched for words. None of these messages
+#: quotes a value that a partner sent.
 VAGUE = {"", "08P01", "0A000", "55000", "XX000"}
-#: How drivers, poolers and standbys that give another SQLSTATE, or none, speak of a server that takes no writes.
+#: Messages for a read-only server by drivers, poolers and standbys that do not send SQLSTATE 25006.
 READ_ONLY_WORDS = ("in a read-only transaction", "recovery is in progress", "in a hot standby", "during recovery")
-#: A prepared statement that another client of a pooler made, or that is gone.
+#: A prepared statement that belongs to another client of a pooler, or that no longer exists.
 UNPREPARED = {"26000", "42P05"}
 UNPREPARED_WORDS = "prepared statement"
-#: A prepared statement whose tables have changed since.
+#: A prepared statement whose tables have been altered.
 OUTDATED_PLAN_WORDS = "cached plan must not change result type"
-#: How PgBouncer and its like refuse what a connection asks for in its startup packet.
+#: Message with which PgBouncer and similar poolers refuse a parameter in the startup packet.
 STARTUP_WORDS = "unsupported startup parameter"
 UNUSABLE_FILE = (
     "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_PERM",
     "SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_PROTOCOL", "SQLITE_NOMEM",
 )  # fmt: skip
 
-#: The columns that a UNIQUE constraint spans, each as "table.column", to the constraint's name.
+#: Names of UNIQUE constraints by their columns, each written as "table.column".
 Constraints = Mapping[frozenset[str], str]
 
 
 class FailureKind(Enum):
-    """What to do about a failed statement."""
+    """Kind of a database failure, which decides how it is handled."""
 
     RETRY = auto()
-    TAKEN = auto()
+    UNIQUE_VIOLATION = auto()
     LOCKED = auto()
     DISCONNECTED = auto()
     UNREACHABLE = auto()
@@ -63,19 +64,19 @@ class UniqueViolation(Exception):
 
 
 class LockTimeout(Exception):
-    """Somebody else holds a lock for longer than this session was to wait (`Session.wait_for_locks`)."""
+    """Another transaction held a lock for longer than this session waits (`Session.wait_for_locks`)."""
 
 
 class UnsuitableDatabase(Exception):
-    """The database or a connection to it is such that no unit of work is safe; the message says what to do."""
+    """The database or its connections cannot run transactions safely; the message says how to fix it."""
 
 
 class StaleRead(Exception):
-    """What a unit of work read has changed meanwhile: it may run again from its beginning."""
+    """A row changed after this unit of work read it. The unit runs again from its beginning."""
 
 
 def map_unique_constraints(metadata: MetaData) -> Constraints:
-    """Every named UNIQUE constraint of these tables, by its columns: SQLite reports the columns only."""
+    """Return the name of every UNIQUE constraint of these tables by its columns: SQLite reports only the columns."""
     return {
         frozenset(f"{table.name}.{column.name}" for column in constraint.columns): str(constraint.name)
         for table in metadata.tables.values()
@@ -85,7 +86,7 @@ def map_unique_constraints(metadata: MetaData) -> Constraints:
 
 
 def classify_failure(error: BaseException) -> FailureKind:
-    """Read an exception raised by a driver or by SQLAlchemy; what is neither is a bug."""
+    """Return the kind of an exception raised by a driver or by SQLAlchemy; any other exception is a `BUG`."""
     if isinstance(error, StaleRead):
         return FailureKind.RETRY
     if isinstance(error, TimeoutError):
@@ -100,7 +101,7 @@ def classify_failure(error: BaseException) -> FailureKind:
 
 
 def find_unique_constraint(error: BaseException, constraints: Constraints) -> str:
-    """The unique constraint that `error` says was violated; empty where the driver does not tell."""
+    """Return the name of the unique constraint that was violated; empty if the driver does not report it."""
     driver = getattr(error, "orig", None) or error
     diagnosis = getattr(driver, "diag", None)
     if diagnosis is not None:
@@ -110,33 +111,33 @@ def find_unique_constraint(error: BaseException, constraints: Constraints) -> st
 
 
 def find_violated_constraint(error: DBAPIError, engine: Engine) -> str | None:
-    """The constraint of anybody's table that `error` speaks of, by name.
+    """Return the name of the constraint that was violated, on a table of the API or of the host; None if unknown.
 
-    SQLite tells the columns of a unique one only, and its name is looked up on another connection: after a failed
-    flush this one is of no use.
+    For a UNIQUE constraint SQLite reports only the columns. Its name is looked up on another connection, because this
+    one cannot be used after a failed flush.
     """
     diagnosis = getattr(error.orig, "diag", None)
     if diagnosis is not None:
         return diagnosis.constraint_name or None
-    what, _, which = str(error.orig).partition(" constraint failed: ")
-    if what == "CHECK":
-        return which
-    table, _, _ = which.partition(".")
-    columns = [column.rpartition(".")[2] for column in which.split(", ")]
-    return _find_unique_key(table, columns, inspect(engine)) if what == "UNIQUE" and which else None
+    kind, _, names = str(error.orig).partition(" constraint failed: ")
+    if kind == "CHECK":
+        return names
+    table, _, _ = names.partition(".")
+    columns = [column.rpartition(".")[2] for column in names.split(", ")]
+    return _find_unique_key(table, columns, inspect(engine)) if kind == "UNIQUE" and names else None
 
 
-def _find_unique_key(table: str, columns: list[str], found: Inspector) -> str | None:
-    keys = [*found.get_unique_constraints(table), *found.get_indexes(table)]
-    named = (str(key["name"]) for key in keys if key["column_names"] == columns and key["name"])
-    return next(named, None)
+def _find_unique_key(table: str, columns: list[str], inspector: Inspector) -> str | None:
+    keys = [*inspector.get_unique_constraints(table), *inspector.get_indexes(table)]
+    names = (str(key["name"]) for key in keys if key["column_names"] == columns and key["name"])
+    return next(names, None)
 
 
 def _classify_sqlite(name: str, message: str) -> FailureKind:
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return FailureKind.RETRY
     if name in ("SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"):
-        return FailureKind.TAKEN
+        return FailureKind.UNIQUE_VIOLATION
     if message.startswith(("no such table", "no such column")) or "has no column" in message:
         return FailureKind.MISSING_TABLE
     if name.startswith("SQLITE_READONLY"):
@@ -147,35 +148,35 @@ def _classify_sqlite(name: str, message: str) -> FailureKind:
 
 
 def _classify_sqlstate(driver: Any) -> FailureKind:
-    """Read a driver's error by its SQLSTATE; one that never reached the server has none."""
+    """Classify a driver's error by its SQLSTATE; an error that never reached the server has none."""
     if not hasattr(driver, "sqlstate") and not hasattr(driver, "pgcode"):
         return FailureKind.BUG
     state = getattr(driver, "sqlstate", None) or getattr(driver, "pgcode", None) or ""
-    said = str(driver) if state in VAGUE else ""
+    message = str(driver) if state in VAGUE else ""
     if state in SERIALIZATION:
         return FailureKind.RETRY
     if state == "23505":
-        return FailureKind.TAKEN
+        return FailureKind.UNIQUE_VIOLATION
     if state == "55P03":
         return FailureKind.LOCKED
     if state == "42501":
         return FailureKind.FORBIDDEN
     if state in MISSING_TABLE:
         return FailureKind.MISSING_TABLE
-    if state == "25006" or any(words in said for words in READ_ONLY_WORDS):
+    if state == "25006" or any(words in message for words in READ_ONLY_WORDS):
         return FailureKind.READ_ONLY
-    if STARTUP_WORDS in said:
+    if STARTUP_WORDS in message:
         return FailureKind.STARTUP_REFUSED
-    if OUTDATED_PLAN_WORDS in said:
+    if OUTDATED_PLAN_WORDS in message:
         return FailureKind.OUTDATED_PLAN
-    if state in UNPREPARED or UNPREPARED_WORDS in said:
+    if state in UNPREPARED or UNPREPARED_WORDS in message:
         return FailureKind.UNPREPARED
     if state.startswith(DISCONNECTED):
         return FailureKind.DISCONNECTED
     if not state:
-        # One that dies at COMMIT behind a pooler is InternalError in psycopg, and plain DatabaseError in psycopg2.
+        # A connection lost at COMMIT behind a pooler raises InternalError in psycopg and DatabaseError in psycopg2.
         kinds = {kind.__name__ for kind in type(driver).__mro__}
-        plain = type(driver).__name__ == "DatabaseError"
-        is_lost = plain or kinds & {"OperationalError", "InterfaceError", "InternalError"}
+        is_plain = type(driver).__name__ == "DatabaseError"
+        is_lost = is_plain or kinds & {"OperationalError", "InterfaceError", "InternalError"}
         return FailureKind.UNREACHABLE if is_lost else FailureKind.BUG
     return FailureKind.UNREACHABLE if state.startswith(UNREACHABLE) else FailureKind.BUG

@@ -1,4 +1,4 @@
-"""UUIDs and instants, as text."""
+"""UUIDs (version 7) and instants as text."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def make_uuid7(nanoseconds: int | None = None) -> str:
-    """A UUID of version 7 (RFC 9562 §5.7): 48 bits of milliseconds, 12 bits of their fraction, 62 random bits."""
+    """Return a UUID of version 7 (RFC 9562 §5.7): 48 bits of milliseconds, 12 bits of their fraction, 62 random bits.
+
+    `nanoseconds` since 1970 default to the current time.
+    """
     return _format_uuid7(_count_ticks(nanoseconds), int.from_bytes(os.urandom(8), "big"))
 
 
 def make_uuid7s(count: int, nanoseconds: int | None = None) -> list[str]:
-    """So many of them, each greater than the one before; the clock and the source of randomness are asked once."""
+    """Return `count` UUIDs of version 7 in ascending order, with one call each of the clock and `os.urandom`."""
     random = struct.unpack(f"!{count}Q", os.urandom(8 * count))
     return list(map(_format_uuid7, itertools.count(_count_ticks(nanoseconds)), random))
 
 
 def _count_ticks(nanoseconds: int | None) -> int:
-    """The time in 4096ths of a millisecond."""
+    """Return the time in 4096ths of a millisecond."""
     return (time.time_ns() if nanoseconds is None else nanoseconds) * 4096 // 1_000_000
 
 
@@ -34,16 +37,16 @@ def _format_uuid7(ticks: int, random: int) -> str:
 
 
 def format_instant(seconds: float, *, days: int = 0) -> str:
-    """`seconds` since 1970 (plus `days`) as RFC 3339 in UTC with microseconds and ``Z``."""
+    """Return `seconds` since 1970 (plus `days`) as RFC 3339 in UTC with microseconds and ``Z``."""
     moment = _EPOCH + timedelta(days=days, microseconds=round(seconds * 1_000_000))
     return moment.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def add_microsecond(moment: str) -> str:
-    """The instant a microsecond after `moment`."""
+    """Return the instant one microsecond after `moment`."""
     return format_instant(datetime.fromisoformat(moment).timestamp() + 1e-6)
 
 
 def shorten_instant(moment: str | None) -> str | None:
-    """An instant as the contract shows it: milliseconds."""
+    """Return an instant with milliseconds, as responses show it; None for None."""
     return None if moment is None else f"{moment[:23]}Z"

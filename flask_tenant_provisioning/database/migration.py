@@ -1,4 +1,4 @@
-"""The packaged migrations: their own folder, their own version table, beside whatever the host migrates."""
+"""The packaged Alembic migrations, with their own folder and version table, independent of the host's migrations."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ from sqlalchemy import Connection, Engine, MetaData
 from sqlalchemy.exc import DBAPIError
 
 from ..config import ConfigurationError
-from . import indexes as own_indexes
 from .engine import disable_prepared_statements
 from .errors import FailureKind, UnsuitableDatabase, classify_failure
-from .indexes import IndexSet
+from .indexes import IndexSet, diff_indexes, sync_indexes
 from .requirements import connect, get_isolation_level, require_suitable_connection
 from .sqlite import begin_immediate
 
@@ -28,43 +27,44 @@ _UPGRADE_LOCK = 7_236_041_905_271
 
 
 def name_version_table(prefix: str) -> str:
-    """The table in which our Alembic remembers where it is."""
+    """Return the name of the table that holds the current revision."""
     return f"{prefix}alembic_version"
 
 
 def upgrade(engine: Engine, prefix: str, revision: str = "head", indexes: IndexSet | None = None) -> None:
-    """Bring the tables to `revision`, and at the newest one those `indexes` too.
+    """Upgrade the tables to `revision`; at ``head``, create and drop `indexes` as declared.
 
-    Several processes may do so at once: one works, the others find it done.
+    Safe to call in several processes at once: they take turns, and the later ones have nothing left to do. Raises
+    `ConfigurationError` if the database, the role or a pooler does not allow it.
     """
 
     def work(config: Config) -> None:
         command.upgrade(config, revision)
         if indexes is not None and revision == "head":
-            own_indexes.sync_indexes(config.attributes["connection"], indexes)
+            sync_indexes(config.attributes["connection"], indexes)
 
     _run_in_transaction(engine, prefix, work)
 
 
 def downgrade(engine: Engine, prefix: str, revision: str) -> None:
-    """Take the tables back to `revision`; ``base`` removes them."""
+    """Downgrade the tables to `revision`; ``base`` drops them. Raises `ConfigurationError` as `upgrade` does."""
     _run_in_transaction(engine, prefix, lambda config: command.downgrade(config, revision))
 
 
 def get_current_revision(engine: Engine, prefix: str) -> str | None:
-    """The revision of the tables, None where there are none."""
+    """Return the revision of the tables; None if there are no tables."""
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": name_version_table(prefix)})
         return context.get_current_revision()
 
 
 def get_head_revision() -> str | None:
-    """The newest revision in this package."""
+    """Return the newest revision in this package."""
     return ScriptDirectory(str(_FOLDER)).get_current_head()
 
 
 def diff_tables(engine: Engine, metadata: MetaData, indexes: IndexSet | None = None) -> list[Any]:
-    """What the tables lack or have too much compared with the models and `indexes`; empty where all agree."""
+    """Return the differences between the tables and the models and `indexes`; empty if there are none."""
     prefix = metadata.info["prefix"]
     with engine.connect() as connection, warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*reflection of expression-based index")
@@ -74,22 +74,22 @@ def diff_tables(engine: Engine, metadata: MetaData, indexes: IndexSet | None = N
             "compare_type": True,
         }
         context = MigrationContext.configure(connection, opts=options)
-        found = list(compare_metadata(context, metadata))
-        return found + (own_indexes.diff_indexes(connection, indexes) if indexes else [])
+        differences = list(compare_metadata(context, metadata))
+        return differences + (diff_indexes(connection, indexes) if indexes else [])
 
 
 def _make_comparison_filter(metadata: MetaData, indexes: IndexSet | None) -> Callable[[str | None, str, Any], bool]:
-    """What Alembic is to look at: our tables, without the indexes that are none of the migrations'."""
+    """Return an Alembic ``include_name`` for our tables without the indexes on custom fields."""
 
     def include(name: str | None, kind: str, _parents: Any) -> bool:
-        theirs = indexes is not None and kind == "index" and (name or "").startswith(indexes.beginning)
-        return (kind != "table" or name in metadata.tables) and not theirs
+        is_custom = indexes is not None and kind == "index" and (name or "").startswith(indexes.beginning)
+        return (kind != "table" or name in metadata.tables) and not is_custom
 
     return include
 
 
 def include_only_ours(prefix: str) -> Callable[[str | None, str, Any], bool]:
-    """An Alembic ``include_name`` that sees our tables alone."""
+    """Return an Alembic ``include_name`` that includes only our tables."""
 
     def include(name: str | None, kind: str, _parents: Any) -> bool:
         return kind != "table" or (name or "").startswith(prefix)
@@ -98,15 +98,19 @@ def include_only_ours(prefix: str) -> Callable[[str | None, str, Any], bool]:
 
 
 def exclude_ours(prefix: str = "provisioning_") -> Callable[[str | None, str, Any], bool]:
-    """An Alembic ``include_name`` for the host's ``env.py``: without it, autogenerate wants to drop our tables."""
+    """Return an Alembic ``include_name`` for the host's ``env.py`` that leaves out our tables.
+
+    Without it, the host's autogenerate proposes to drop them.
+    """
     ours = include_only_ours(prefix)
     return lambda name, kind, parents: kind != "table" or not ours(name, kind, parents)
 
 
 def _run_in_transaction(engine: Engine, prefix: str, work: Callable[[Config], None]) -> None:
-    """Do `work` in one transaction, on a connection that no fork inherits: it is closed, not returned to the pool.
+    """Run `work` in one transaction, on a connection that is closed afterwards and not returned to the pool.
 
-    Raises `ConfigurationError` where the database, the role or a pooler does not allow it.
+    So a process that is forked later does not inherit it. Raises `ConfigurationError` if the database, the role or a
+    pooler does not allow the migration.
     """
     config = Config()
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
@@ -144,7 +148,7 @@ _ADVICE = {
 
 
 def _lock_migrations(connection: Connection) -> None:
-    """One migration at a time, for as long as this transaction lasts."""
+    """Lock migrations for other processes until this transaction ends."""
     if connection.dialect.name == "sqlite":
         begin_immediate(connection)
     elif connection.dialect.name == "postgresql":

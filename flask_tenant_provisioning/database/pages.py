@@ -1,6 +1,6 @@
-"""Pages of rows, limited by a number of rows and by bytes: a page that is full ends early.
+"""Pages of rows, limited in rows and in bytes: a page that reaches `PAGE_BYTES` ends early.
 
-Rows are read in steps, since a driver holds everything that one statement returns.
+Rows are read in batches, because a driver holds the whole result of a statement in memory.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-#: How many bytes of texts the rows of one page hold, but for a first row that is larger.
+#: Maximum size of the texts in one page, in bytes. A single larger row makes a page of its own.
 PAGE_BYTES = 2 * 1024 * 1024
-#: How many rows one statement reads where each may be of some hundred kilobytes, and where each is of a few at most.
+#: Rows read by one statement: few if a row may have some hundred kilobytes, many if it has a few kilobytes at most.
 FEW_ROWS, MANY_ROWS = 25, 100
 Row = TypeVar("Row")
 Place = TypeVar("Place")
@@ -20,43 +20,44 @@ def read_page(
     read: Callable[[int, Place | None], Sequence[Row]],
     limit: int,
     after: Place | None,
-    place: Callable[[Row], Place],
-    size: Callable[[Row], int],
-    step: int = MANY_ROWS,
-    bound: Callable[[Sequence[Row]], int] | None = None,
+    get_place: Callable[[Row], Place],
+    get_size: Callable[[Row], int],
+    rows_per_read: int = MANY_ROWS,
+    get_max_size: Callable[[Sequence[Row]], int] | None = None,
 ) -> tuple[list[Row], Place | None]:
-    """At most `limit` rows behind the place `after`, and the place of the last one; None where nothing follows.
+    """Return at most `limit` rows after the position `after`, and the position of the last one; None if none follow.
 
-    `read` returns so many rows behind a place, `size` is a row's in bytes, and `step` is how many are read at once.
-    `bound` is an upper bound of the size of many rows, at less cost than each one's: most pages are small by far.
+    `read(count, after)` returns up to `count` rows after a position, `get_place(row)` the position of a row, and
+    `get_size(row)` its size in bytes. `rows_per_read` rows are read by one statement. `get_max_size(rows)` returns an
+    upper bound of the size of several rows and is cheaper than measuring each, which most pages are too small to need.
     """
-    found: list[Row] = []
-    left = PAGE_BYTES
+    page: list[Row] = []
+    bytes_left = PAGE_BYTES
     while True:
-        wanted = min(limit - len(found), step)
-        rows = read(wanted + 1, after)
-        if bound is not None and wanted == limit and bound(rows) <= PAGE_BYTES:
-            found = list(rows[:wanted])
+        count = min(limit - len(page), rows_per_read)
+        rows = read(count + 1, after)
+        if get_max_size is not None and count == limit and get_max_size(rows) <= PAGE_BYTES:
+            page = list(rows[:count])
         else:
-            for row in rows[:wanted]:
-                left -= size(row)
-                if left < 0 and found:
-                    return found, place(found[-1])
-                found.append(row)
-        if len(rows) <= wanted:
-            return found, None
-        after = place(found[-1])
-        if len(found) == limit:
-            return found, after
+            for row in rows[:count]:
+                bytes_left -= get_size(row)
+                if bytes_left < 0 and page:
+                    return page, get_place(page[-1])
+                page.append(row)
+        if len(rows) <= count:
+            return page, None
+        after = get_place(page[-1])
+        if len(page) == limit:
+            return page, after
 
 
 def measure_text(text: str | None) -> int:
-    """Return how many bytes of UTF-8 a text has."""
+    """Return the length of a text in bytes of UTF-8; 0 for None."""
     if text is None:
         return 0
     return len(text) if text.isascii() else len(text.encode())
 
 
 def measure_row(row: Sequence[Any]) -> int:
-    """Return how many bytes the texts of a row have, and some more for its names."""
+    """Return the size of the texts of a row in bytes, plus 500 for the names of its members."""
     return 500 + sum(measure_text(value) for value in row if isinstance(value, str))

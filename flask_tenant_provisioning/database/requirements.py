@@ -1,4 +1,4 @@
-"""Requirements on a host's engine and its connections; docs/hosting.md has the table."""
+"""Checks of a host's engine and its connections. The table in docs/hosting.md lists them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..config import ConfigurationError
 from .errors import UnsuitableDatabase
 
 DRIVERS = {"postgresql": ("psycopg", "psycopg2"), "sqlite": ("pysqlite",)}
-#: Pools that lend one connection to several at once, or refuse the second.
+#: Pools that give several threads one connection, or refuse to open a second.
 _SHARED_POOLS = ("StaticPool", "SingletonThreadPool", "AssertionPool")
 IN_MEMORY = "A SQLite database in memory belongs to one connection: name a file instead."
 _UTF8_ADVICE = "make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and move the rows with pg_dump"
@@ -27,7 +27,7 @@ PRIVILEGES_ADVICE = (
 
 
 class EngineFault(NamedTuple):
-    """A reason to refuse an engine, and what to do about it."""
+    """Reason why an engine cannot be used, and how to fix it."""
 
     detail: str
     advice: str
@@ -37,15 +37,15 @@ class EngineFault(NamedTuple):
 
 
 def get_isolation_level(engine: Engine) -> str:
-    """The isolation level that `engine` gives its connections, in capitals; empty where the database chooses."""
+    """Return the isolation level of the engine's connections in capitals; empty for the database's default."""
     level = engine.get_execution_options().get("isolation_level") or engine.dialect._on_connect_isolation_level
     return (level or "").replace("_", " ").upper()
 
 
 def require_suitable_engine(engine: Engine) -> Engine:
-    """Return `engine` if units of work can be whole on it, as far as can be seen without a connection.
+    """Return `engine` if it can run transactions, as far as can be checked without a connection.
 
-    Raises `ConfigurationError` that says what to change.
+    Raises `ConfigurationError` with the fix.
     """
     name, driver = engine.dialect.name, engine.dialect.driver
     if name not in DRIVERS:
@@ -99,12 +99,12 @@ def _find_engine_fault(engine: Engine) -> EngineFault | None:
 
 
 def _has_reset_listener(engine: Engine) -> bool:
-    """Return whether the host listens to the pool's `reset`, to do by itself what the pool does not."""
+    """Return True if the host listens to the pool's ``reset`` event and may roll back there itself."""
     return any(True for _ in engine.pool.dispatch.reset)
 
 
 def connect(engine: Engine) -> Connection:
-    """Open a connection. Raises `Unsuitable` where SQLAlchemy cannot read what the server says of itself."""
+    """Open a connection. Raises `UnsuitableDatabase` for a database in SQL_ASCII, which SQLAlchemy cannot read."""
     try:
         return engine.connect()
     except TypeError as error:
@@ -114,21 +114,21 @@ def connect(engine: Engine) -> Connection:
 
 
 def require_suitable_connection(connection: Connection) -> None:
-    """Raise `Unsuitable` where `find_fault` finds one."""
+    """Raise `UnsuitableDatabase` if `find_connection_fault` finds a fault."""
     if fault := find_connection_fault(connection):
         raise UnsuitableDatabase(str(fault))
 
 
 def find_connection_fault(connection: Connection) -> EngineFault | None:
-    """Return what in the database, or in how the host opens connections to it, makes units of work unsafe; or None.
+    """Return the fault of the database or its connections that makes transactions unsafe; None if there is none.
 
-    `connection` is one as the engine makes them. Costs PostgreSQL no round trip.
+    `connection` is unmodified, as the engine opens it. Needs no round trip to PostgreSQL.
     """
     driver: Any = connection.connection.dbapi_connection
     if getattr(driver, "autocommit", False) is True and get_isolation_level(connection.engine) != "AUTOCOMMIT":
         return EngineFault(
             "The driver commits each statement by itself, unknown to SQLAlchemy",
-            "take autocommit out of connect_args and of functions that listen to connect",
+            "remove autocommit from connect_args and from functions that listen to connect",
         )
     return (_find_sqlite_fault if connection.dialect.name == "sqlite" else _find_postgresql_fault)(driver)
 
@@ -146,7 +146,7 @@ def _find_postgresql_fault(driver: Any) -> EngineFault | None:
     server, client = (driver.info.parameter_status(f"{side}_encoding") for side in ("server", "client"))
     if not _is_utf8(server):
         return EngineFault(
-            f"The database's encoding is {server}, which has no place for most names",
+            f"The database's encoding is {server}, which cannot store most names",
             _UTF8_ADVICE,
         )
     if not _is_utf8(client):
@@ -155,12 +155,12 @@ def _find_postgresql_fault(driver: Any) -> EngineFault | None:
 
 
 def _is_utf8(encoding: str | None) -> bool:
-    """Return whether a server or a pooler calls UTF-8 so; it is believed where the other end does not tell."""
+    """Return True if `encoding` is a name of UTF-8, or None because a server or pooler does not report it."""
     return (encoding or "UTF8").upper().replace("-", "") in ("UTF8", "UNICODE")
 
 
 def is_behind_pooler(connection: Connection) -> bool:
-    """Return whether a pooler stands between: another server process answers than the connection was told of."""
+    """Return True if a pooler is in between: the server process is not the one that the connection was opened to."""
     driver: Any = connection.connection.dbapi_connection
     with driver.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
@@ -169,5 +169,5 @@ def is_behind_pooler(connection: Connection) -> bool:
 
 
 def is_in_memory(url: URL) -> bool:
-    """Return whether `url` names a SQLite database without a file."""
+    """Return True if `url` names a SQLite database without a file."""
     return not url.database or ":memory:" in url.database or url.query.get("mode") == "memory"

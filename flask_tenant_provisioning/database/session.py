@@ -1,4 +1,8 @@
-"""Sessions and transactions: reads, and units of work that commit as a whole or not at all."""
+"""Sessions and transactions: reads, and units of work that commit as a whole or not at all.
+
+A unit of work is a function that takes a `Session`. It runs again if the database rolled it back for a reason that
+another attempt may not meet.
+"""
 
 from __future__ import annotations
 
@@ -46,9 +50,12 @@ _TRANSACTION_IN_ERROR = 3
 
 
 class UnitOfWork:
-    """What runs on `connection` until it commits; `woken` and `recorded` are told of then."""
+    """The statements that run on `connection` until it commits.
 
-    __slots__ = ("_connection", "_constraints", "_driver", "_engine", "_orm", "recorded", "woken")
+    After the commit, workers are notified of `due_work` (keys), and subscribers of `events`.
+    """
+
+    __slots__ = ("_connection", "_constraints", "_driver", "_engine", "_orm", "due_work", "events")
 
     def __init__(self, connection: Connection, engine: Engine, constraints: Constraints) -> None:
         self._connection = connection
@@ -56,22 +63,23 @@ class UnitOfWork:
         self._constraints = constraints
         self._driver: Any = connection.connection.dbapi_connection
         self._orm: OrmSession | None = None
-        self.woken: list[tuple[str, ...]] = []
-        self.recorded: list[dict[str, Any]] = []
+        self.due_work: list[tuple[str, ...]] = []
+        self.events: list[dict[str, Any]] = []
 
-    def wake(self, key: tuple[str, ...]) -> None:
-        """Let a worker look at this piece of work once the transaction has committed."""
-        self.woken.append(key)
+    def notify_worker(self, key: tuple[str, ...]) -> None:
+        """Notify workers of the work with this key once the transaction has committed."""
+        self.due_work.append(key)
 
     def run(self, statement: Statement, values: dict[str, Any]) -> Any:
-        """Run `statement` and return the driver's cursor: ``fetchone``, ``fetchall``, ``rowcount``.
+        """Run `statement` and return the driver's cursor (``fetchone``, ``fetchall``, ``rowcount``).
 
-        Raises `UniqueViolation` with the constraint's name, else the driver's own exception.
+        Raises `UniqueViolation` with the constraint's name, `LockTimeout` (see `wait_for_locks`), or the driver's own
+        exception.
         """
         return self._execute(statement.text, statement.bind(values))
 
     def run_many(self, statement: Statement, rows: Sequence[dict[str, Any]]) -> None:
-        """Run `statement` once for each of `rows`; raises what `run` does."""
+        """Run `statement` once for each of `rows`. Raises as `run` does."""
         self._execute(statement.text, [statement.bind(values) for values in rows], many=True)
 
     def _execute(self, sql: str, values: Any = (), *, many: bool = False) -> Any:
@@ -79,22 +87,22 @@ class UnitOfWork:
         try:
             (cursor.executemany if many else cursor.execute)(sql, values)
         except Exception as error:
-            found = classify_failure(error)
-            if found is FailureKind.TAKEN:
+            kind = classify_failure(error)
+            if kind is FailureKind.UNIQUE_VIOLATION:
                 raise UniqueViolation(find_unique_constraint(error, self._constraints)) from error
-            if found is FailureKind.LOCKED:
+            if kind is FailureKind.LOCKED:
                 raise LockTimeout from error
             self._drop_dead_connection(error, cursor)
             raise
         except BaseException:
-            # Interrupted: the driver may still wait for the answer, and would give it to whoever comes next.
+            # Interrupted: the driver may still expect a result, and would return it for the next statement.
             self._connection.invalidate()
             raise
         return cursor
 
     @property
     def orm(self) -> OrmSession:
-        """An ORM session in this same transaction, for the host's own models; its `commit` waits for the unit's end."""
+        """ORM session in the same transaction, for the host's own models; its `commit` does not commit the unit."""
         if self._orm is None:
             from sqlalchemy.orm import Session as OrmSession
 
@@ -103,30 +111,30 @@ class UnitOfWork:
 
     @contextlib.contextmanager
     def savepoint(self) -> Iterator[None]:
-        """Undo what happens inside, and only that, if it raises."""
-        woken, recorded = len(self.woken), len(self.recorded)
+        """Context manager that rolls back to its beginning if its body raises."""
+        work_count, event_count = len(self.due_work), len(self.events)
         with self._connection.begin_nested():
             try:
                 yield
                 self.flush()
             except BaseException:
                 self._orm = None
-                del self.woken[woken:], self.recorded[recorded:]
+                del self.due_work[work_count:], self.events[event_count:]
                 if not getattr(self._driver, "in_transaction", True):
-                    # SQLite has rolled back all of it, as on a full disk: there is no savepoint to go back to.
+                    # SQLite has rolled back the whole transaction, as on a full disk: the savepoint is gone.
                     self._connection.invalidate()
                 raise
 
     def wait_for_locks(self, seconds: float) -> None:
-        """Wait no longer than this for anybody's lock until the transaction ends; then `run` raises `LockTimeout`.
+        """Limit the wait for each lock in this transaction; after that, `run` raises `LockTimeout`.
 
-        SQLite needs none of it: a unit of work holds its only lock from the beginning.
+        Does nothing on SQLite, where a unit of work holds the only lock from its beginning.
         """
         if self._engine.dialect.name == "postgresql":
             self._execute(f"SET LOCAL lock_timeout = {int(seconds * 1000)}")
 
     def takes_writes(self) -> bool:
-        """Return whether the database takes writes on this connection: neither server, role nor file is read-only."""
+        """Return True if this connection can write: neither the server, the role nor the file is read-only."""
         if self._engine.dialect.name == "postgresql":
             return bool(self._execute("SHOW transaction_read_only").fetchone()[0] == "off")
         url = self._engine.url
@@ -134,44 +142,44 @@ class UnitOfWork:
             return False
         return str(url.database).startswith("file:") or os.access(str(url.database), os.W_OK)
 
-    def hold(self, name: str) -> None:
-        """Let no other unit of work hold this name until the transaction ends: it waits.
+    def lock_name(self, name: str) -> None:
+        """Take an exclusive lock on `name` until the transaction ends; other units of work wait for it.
 
-        SQLite needs none of it: a unit of work holds its only lock from the beginning.
+        Does nothing on SQLite, where a unit of work holds the only lock from its beginning.
         """
         if self._engine.dialect.name == "postgresql":
             self._execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
 
     def flush(self) -> None:
-        """Send what the host put into `orm`, so that it commits with the rest."""
+        """Flush the host's objects in `orm`, so that they commit with the rest."""
         if self._orm is not None:
             self._orm.flush()
 
     def constraint_of(self, error: DBAPIError) -> str | None:
-        """The name of the constraint, the host's own too, that a statement violated; None where there is no telling."""
+        """Return the name of the violated constraint, which may be the host's own; None if unknown."""
         return find_violated_constraint(error, self._engine)
 
-    def require_autocommit(self, wanted: bool) -> None:
-        """Raise `Unsuitable` unless the driver commits each statement by itself, or does not, as this unit needs it."""
-        if (getattr(self._driver, "autocommit", False) is True) != wanted:
+    def require_autocommit(self, expected: bool) -> None:
+        """Raise `UnsuitableDatabase` unless the driver's autocommit mode is as this unit of work needs it."""
+        if (getattr(self._driver, "autocommit", False) is True) != expected:
             raise UnsuitableDatabase(
                 "The engine's isolation level has changed since the API was mounted: set it before."
             )
 
     def require_transaction(self) -> None:
-        """Raise `RuntimeError` where COMMIT would succeed and yet keep less than what ran.
+        """Raise `RuntimeError` if COMMIT would succeed without saving every statement that ran.
 
-        So it is once somebody has caught a failed statement, or rolled back: PostgreSQL then answers COMMIT with
-        ROLLBACK and no error, SQLite has nothing left to commit.
+        This happens after code has caught the error of a failed statement, or has rolled back: PostgreSQL then turns
+        COMMIT into ROLLBACK without an error, and SQLite has nothing left to commit.
         """
         driver = self._driver
         status = getattr(getattr(driver, "info", None), "transaction_status", None)
-        lost = status == _TRANSACTION_IN_ERROR or not getattr(driver, "in_transaction", True)
-        if lost or not self._connection.in_transaction():
+        is_lost = status == _TRANSACTION_IN_ERROR or not getattr(driver, "in_transaction", True)
+        if is_lost or not self._connection.in_transaction():
             raise RuntimeError("a unit of work lost its transaction: roll back no further than to a savepoint")
 
     def _drop_dead_connection(self, error: Exception, cursor: Any) -> None:
-        """Let SQLAlchemy meet a dead connection itself: it then drops every older one from the pool."""
+        """Run a statement on a dead connection, so that SQLAlchemy notices and drops all older ones from the pool."""
         dialect = self._engine.dialect
         if isinstance(error, dialect.loaded_dbapi.Error) and dialect.is_disconnect(error, self._driver, cursor):
             with contextlib.suppress(Exception):
@@ -179,13 +187,13 @@ class UnitOfWork:
 
 
 logger = logging.getLogger(__name__)
-#: How many seconds lie between two replacements of all connections: a server that takes no writes for an hour is not
-#: asked for two new ones by each of them.
+#: Minimum time between two replacements of all connections, in seconds. Without it, each write to a read-only server
+#: would open new connections.
 RECONNECT_SECONDS = 1.0
 
 
 class Reaction(Protocol):
-    """What else happens in the transaction of an operation; a feature describes to it what it does."""
+    """A callable that takes part in the transaction of an operation, such as hooks, steps and events."""
 
     def concerns(self, operation: str, tenant: Any = None) -> bool: ...
     def defers(self, session: Session, operation: str, tenant: Any) -> bool: ...
@@ -198,7 +206,7 @@ Work = Callable[["Session"], T]
 
 
 class Session(UnitOfWork):
-    """A unit of work on the tables of a `storage`. What actions take instead of knowing where they run."""
+    """A unit of work on the tables of a `storage`; the first argument of every action."""
 
     __slots__ = ("storage",)
 
@@ -208,7 +216,12 @@ class Session(UnitOfWork):
 
 
 class Storage:
-    """The tables of one mount in one database; `hooks` is what its host registered, and runs in its `context`."""
+    """The tables of one mount in one database, and the transactions on them.
+
+    `hooks` is the host's registry; its functions run inside `context`. `attempts` and `patience` (seconds) limit how
+    often and how long a unit of work is retried. After a commit, `wake` receives the keys of work that is due, and
+    `announce` the recorded events. `autocommit` is True for an engine created by the API.
+    """
 
     def __init__(
         self,
@@ -253,124 +266,128 @@ class Storage:
         self._is_prepared = pooler != "transaction"
         self._is_checked = False
         self._replaced_at = -math.inf
-        self._transaction = self._turn if self._is_sqlite else self._begun
+        self._transaction = self._queue_writer if self._is_sqlite else self._open_transaction
         self._one_writer = threading.Lock()
         self._thread = threading.local()
-        self._built: dict[Any, Any] = {}
+        self._made_once: dict[Any, Any] = {}
 
     def table(self, name: str) -> Table:
-        """The table `name`, whatever its prefix."""
+        """Return the table `name`, given without its prefix."""
         return self.metadata.tables[name_table(self.metadata, name)]
 
     def once(self, factory: Callable[[Storage], T]) -> T:
-        """What `factory` makes of this storage, made once: a feature's statements."""
-        found: T | None = self._built.get(factory)
-        return self._built.setdefault(factory, factory(self)) if found is None else found
+        """Return ``factory(self)``, called once for each factory: a feature's compiled statements."""
+        made: T | None = self._made_once.get(factory)
+        return self._made_once.setdefault(factory, factory(self)) if made is None else made
 
-    def new_ids(self, count: int) -> list[str]:
-        """So many new identifiers, in ascending order."""
+    def make_ids(self, count: int) -> list[str]:
+        """Return `count` new ids in ascending order."""
         return make_uuid7s(count) if self.new_id is make_uuid7 else [self.new_id() for _ in range(count)]
 
-    def reacts(self, operation: str, tenant: Any = None) -> bool:
-        """Whether anything else happens in the transaction of `operation`, or may where no `tenant` is told."""
+    def has_reaction(self, operation: str, tenant: Any = None) -> bool:
+        """Return True if a reaction takes part in `operation` on `tenant`; without a tenant, if one might."""
         return any(reaction.concerns(operation, tenant) for reaction in self.reactions)
 
-    def defers(self, session: Session, operation: str, tenant: Any = None) -> bool:
-        """Whether `operation` only begins in its transaction."""
+    def is_deferred(self, session: Session, operation: str, tenant: Any = None) -> bool:
+        """Return True if `operation` only begins in its transaction and is completed later by steps."""
         return any(reaction.defers(session, operation, tenant) for reaction in self.reactions)
 
     def require_ready(self, session: Session, operation: str, tenant: Any) -> None:
-        """Raise `InvalidState` where work on `tenant` is under way that `operation` would disturb."""
+        """Raise `InvalidState` if unfinished work on `tenant` does not allow `operation`."""
         for reaction in self.reactions:
             reaction.require_ready(session, operation, tenant)
 
     @property
-    def running(self) -> Session | None:
-        """The session of the unit of work that runs in this thread."""
+    def current_session(self) -> Session | None:
+        """Session of the unit of work that runs in this thread; None if there is none."""
         return getattr(self._thread, "session", None)
 
     def read(self, work: Work[T]) -> T:
-        """Run a unit that only reads; one that met a dead connection runs once more."""
-        return self._attempt(work, self._autocommit, attempts=2, again=_RETRIED_FOR_READS)
+        """Run a unit of work that only reads, and return its result. It runs again after a lost connection."""
+        return self._run(work, self._open_autocommit, attempts=2, retried=_RETRIED_FOR_READS)
 
-    def statement(self, work: Work[T]) -> T:
-        """Run a unit whose one statement commits by itself, in a transaction where the database needs one."""
-        return self._attempt(work, self._transaction if self._is_sqlite else self._autocommit)
+    def run_autocommit(self, work: Work[T]) -> T:
+        """Run a unit of work of a single statement in autocommit mode (on SQLite in a transaction)."""
+        return self._run(work, self._transaction if self._is_sqlite else self._open_autocommit)
 
     def transaction(self, work: Work[T]) -> T:
-        """Run a unit in one transaction. `work` may run several times, so it does nothing but talk to the database."""
-        return self._attempt(work, self._transaction)
+        """Run `work` in one transaction and return its result.
+
+        `work` may run several times, so it must have no side effects outside the database. Raises
+        `StorageUnavailable` if the database fails, and `RuntimeError` if a unit of work already runs in this thread.
+        """
+        return self._run(work, self._transaction)
 
     def takes_writes(self) -> bool:
-        """Return whether the database takes writes; asks again on a new connection where it does not."""
+        """Return True if the database can be written to. If not, tries once more on a new connection."""
         if self.read(Session.takes_writes):
             return True
         return self._replace_connections(FailureKind.READ_ONLY) and self.read(Session.takes_writes)
 
-    def _attempt(
+    def _run(
         self,
         work: Work[T],
-        opened: Callable[[], contextlib.AbstractContextManager[Session]],
+        open_session: Callable[[], contextlib.AbstractContextManager[Session]],
         attempts: int | None = None,
-        again: tuple[FailureKind, ...] = (FailureKind.RETRY,),
+        retried: tuple[FailureKind, ...] = (FailureKind.RETRY,),
     ) -> T:
-        """Run `work` as this thread's one unit: a second would wait for what the first does not give back."""
+        """Run `work` as the only unit of work of this thread: a second one could wait forever for the first."""
         drop_inherited_connections()
         if getattr(self._thread, "busy", False):
             raise RuntimeError("a unit of work runs in this thread already: pass its session on")
         self._thread.busy = True
         try:
-            done, session = self._run_with_retries(work, opened, attempts or self._attempts, again)
+            result, session = self._run_with_retries(work, open_session, attempts or self._attempts, retried)
         finally:
             self._thread.busy, self._thread.session = False, None
-        if session.woken:
-            self._wake(session.woken)
-        if session.recorded:
-            self._announce(session.recorded)
-        return done
+        if session.due_work:
+            self._wake(session.due_work)
+        if session.events:
+            self._announce(session.events)
+        return result
 
     def _run_with_retries(
         self,
         work: Work[T],
-        opened: Callable[[], contextlib.AbstractContextManager[Session]],
+        open_session: Callable[[], contextlib.AbstractContextManager[Session]],
         attempts: int,
-        again: tuple[FailureKind, ...],
+        retried: tuple[FailureKind, ...],
     ) -> tuple[T, Session]:
-        """Run `work`, and once more for each failure in `again`, while neither attempts nor patience are used up.
+        """Run `work`, and retry it after the failures in `retried` until attempts or patience are used up.
 
-        `RETRY` alone says that the database has undone everything, at COMMIT too. A connection that dies says
-        nothing: what was sent last may have been committed, so a write that meets it is refused, not repeated. A server
-        that takes no writes, and one that does not know a prepared statement, have done nothing either: once the
-        connections are replaced, the unit runs on a new one.
+        Only `RETRY` guarantees that the database has rolled everything back, at COMMIT too. After a lost connection the
+        last statement may have been committed, so a write is refused and not repeated. A read-only server, and one that
+        does not know a prepared statement, have changed nothing either: the connections are replaced and the unit runs
+        on a new one.
         """
         end = self._monotonic() + self._patience
-        for tried in itertools.count(1):
+        for attempt in itertools.count(1):
             try:
-                with opened() as session:
+                with open_session() as session:
                     self._thread.session = session
-                    done = work(session)
+                    result = work(session)
             except Exception as error:
-                what = classify_failure(error)
-                repeats = self._replace_connections(what, error) or what in again
-                if tried >= attempts or not repeats or self._monotonic() >= end:
-                    _raise_unavailable(error, what)
+                kind = classify_failure(error)
+                is_retried = self._replace_connections(kind, error) or kind in retried
+                if attempt >= attempts or not is_retried or self._monotonic() >= end:
+                    _raise_unavailable(error, kind)
                     raise
             else:
-                return done, session
-            self._sleep(random.uniform(0.001, 0.02) * 2**tried)
+                return result, session
+            self._sleep(random.uniform(0.001, 0.02) * 2**attempt)
         raise AssertionError("unreachable")
 
-    def _replace_connections(self, what: FailureKind, error: Exception | None = None) -> bool:
-        """Have the pool replace each connection that it has, where one of them met `what` is wrong with all.
+    def _replace_connections(self, kind: FailureKind, error: Exception | None = None) -> bool:
+        """Replace every connection of the pool if a failure of this `kind` affects all of them.
 
-        Return True where nothing has happened yet and a new connection may do better.
+        Return True if nothing was changed by the failed attempt and a new connection may succeed.
         """
-        if what is FailureKind.UNPREPARED and self._is_prepared:
+        if kind is FailureKind.UNPREPARED and self._is_prepared:
             self._is_prepared = False
             logger.warning(
                 "%s (%s)", POOLER_ADVICE, format_error(error) if error else "", extra={"pooler": "transaction"}
             )
-        elif what not in (
+        elif kind not in (
             FailureKind.READ_ONLY,
             FailureKind.DISCONNECTED,
             FailureKind.UNPREPARED,
@@ -378,29 +395,29 @@ class Storage:
         ):
             return False
         now = self._monotonic()
-        if what is FailureKind.READ_ONLY and now - self._replaced_at < RECONNECT_SECONDS:
+        if kind is FailureKind.READ_ONLY and now - self._replaced_at < RECONNECT_SECONDS:
             return False
         self._replaced_at = now
         self.engine.pool._invalidate(None, error)  # type: ignore[arg-type]  # public for one connection alone
-        return what is not FailureKind.DISCONNECTED
+        return kind is not FailureKind.DISCONNECTED
 
     @contextlib.contextmanager
-    def _autocommit(self) -> Iterator[Session]:
+    def _open_autocommit(self) -> Iterator[Session]:
         if not self._is_checked:
             self._check_database()
         with self._reading.connect() as connection:
-            session = self._session(connection)
+            session = self._make_session(connection)
             if not self._is_sqlite:
                 session.require_autocommit(True)
             yield session
 
     @contextlib.contextmanager
-    def _begun(self) -> Iterator[Session]:
+    def _open_transaction(self) -> Iterator[Session]:
         if not self._is_checked:
             self._check_database()
         with self._writing.connect() as connection:
             with connection.begin():
-                session = self._session(connection)
+                session = self._make_session(connection)
                 session.require_autocommit(False)
                 if self._is_sqlite:
                     begin_immediate(connection)
@@ -410,13 +427,13 @@ class Storage:
             if self._journal is not None:
                 self._journal.truncate_if_long(connection.connection.dbapi_connection)
 
-    def _session(self, connection: Connection) -> Session:
+    def _make_session(self, connection: Connection) -> Session:
         if not self._is_prepared:
             disable_prepared_statements(connection.connection.dbapi_connection)
         return Session(self, connection)
 
     def _check_database(self) -> None:
-        """Look at the database, on a connection as the engine makes it. Raises `Unsuitable`."""
+        """Check the database on an unmodified connection of the engine. Raises `UnsuitableDatabase`."""
         with connect(self.engine) as connection:
             require_suitable_connection(connection)
             if self._pooler is None and not self._is_sqlite and is_behind_pooler(connection):
@@ -425,20 +442,20 @@ class Storage:
         self._is_checked = True
 
     @contextlib.contextmanager
-    def _turn(self) -> Iterator[Session]:
-        """SQLite takes one writer at a time: threads queue here, before they take a connection."""
+    def _queue_writer(self) -> Iterator[Session]:
+        """Open a transaction on SQLite, which has one writer: threads queue here before they take a connection."""
         if not self._one_writer.acquire(timeout=self._patience):
             raise TimeoutError("other threads write for too long")
         try:
-            with self._begun() as session:
+            with self._open_transaction() as session:
                 yield session
         finally:
             self._one_writer.release()
 
 
-#: What a unit that only reads may meet and run once more.
+#: Failures after which a unit of work that only reads runs again.
 _RETRIED_FOR_READS = (FailureKind.RETRY, FailureKind.UNREACHABLE, FailureKind.DISCONNECTED)
-#: What the problem says of a database that fails, None for the usual; and the log, before the driver's words.
+#: For each failure the problem's `detail` (None for the default) and the log message, followed by the driver's.
 _NOT_READY = "The database is not ready."
 _UNREACHABLE = (None, "the database does not answer")
 _UNAVAILABLE = {
@@ -457,9 +474,9 @@ _UNAVAILABLE = {
 }
 
 
-def _raise_unavailable(error: Exception, found: FailureKind) -> None:
-    """Raise `StorageUnavailable` where it is the database that failed, and not the caller or the code."""
-    if found in _UNAVAILABLE:
-        (detail, said), reason = _UNAVAILABLE[found], format_error(error)
-        logger.error("%s: %s", said, reason, extra={"error": reason, "reason": found.name.lower()})
+def _raise_unavailable(error: Exception, kind: FailureKind) -> None:
+    """Log the failure and raise `StorageUnavailable` if the database is the cause, not the caller or the code."""
+    if kind in _UNAVAILABLE:
+        (detail, message), reason = _UNAVAILABLE[kind], format_error(error)
+        logger.error("%s: %s", message, reason, extra={"error": reason, "reason": kind.name.lower()})
         raise StorageUnavailable(detail) from error

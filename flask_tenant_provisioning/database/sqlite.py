@@ -10,17 +10,17 @@ from sqlalchemy import Connection
 
 
 def begin_immediate(connection: Connection) -> None:
-    """Take SQLite's write lock now: a lock taken at the first write can fail after reads have been believed."""
+    """Begin a transaction with SQLite's write lock: a lock taken at the first write could fail after earlier reads."""
     driver: Any = connection.connection.dbapi_connection
-    if driver.in_transaction:  # a host's function that listens to `begin` has begun one that takes no lock
+    if driver.in_transaction:  # a host's `begin` listener has started a transaction without the lock
         driver.execute("ROLLBACK")
     driver.execute("BEGIN IMMEDIATE")
 
 
 logger = logging.getLogger(__name__)
-#: From how many bytes on it is begun anew; where that fails, it is tried again after so many more.
+#: Size in bytes from which the log is truncated. If that fails, the next attempt follows after as many more bytes.
 TRUNCATE_BYTES = 64 << 20
-#: For how many milliseconds other processes are waited for, of which one may write or read just then.
+#: How long truncation waits for other processes that read or write, in milliseconds.
 TRUNCATE_WAIT_MILLISECONDS = 500
 
 
@@ -28,17 +28,20 @@ class WriteAheadLog:
     """The write-ahead log beside the database file at `path`."""
 
     def __init__(
-        self, path: str | None, long: int = TRUNCATE_BYTES, patience: int = TRUNCATE_WAIT_MILLISECONDS
+        self,
+        path: str | None,
+        truncate_bytes: int = TRUNCATE_BYTES,
+        wait_milliseconds: int = TRUNCATE_WAIT_MILLISECONDS,
     ) -> None:
         self._path = f"{path}-wal"
-        self._long = self._next = long
-        self._patience = patience
+        self._truncate_bytes = self._next_bytes = truncate_bytes
+        self._wait_milliseconds = wait_milliseconds
 
     def truncate_if_long(self, driver: Any) -> None:
-        """Begin it anew where it has grown long. `driver` is a connection that has just committed. Never fails."""
+        """Truncate the log if it is large. `driver` is a connection that has just committed. Never raises."""
         size = self._size()
-        if size >= self._next:
-            self._next = self._long if self._truncate(driver) else size + self._long
+        if size >= self._next_bytes:
+            self._next_bytes = self._truncate_bytes if self._truncate(driver) else size + self._truncate_bytes
 
     def _size(self) -> int:
         try:
@@ -49,12 +52,12 @@ class WriteAheadLog:
     def _truncate(self, driver: Any) -> bool:
         try:
             (before,) = driver.execute("PRAGMA busy_timeout").fetchone()
-            driver.execute(f"PRAGMA busy_timeout={self._patience}")
+            driver.execute(f"PRAGMA busy_timeout={self._wait_milliseconds}")
             try:
                 busy, _, _ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             finally:
                 driver.execute(f"PRAGMA busy_timeout={before}")
         except Exception as error:
-            logger.warning("the write-ahead log cannot be begun anew: %s", error, extra={"error": str(error)})
+            logger.warning("the write-ahead log cannot be truncated: %s", error, extra={"error": str(error)})
             return False
         return not busy

@@ -1,9 +1,9 @@
-"""SQL that is built and compiled once, and runs on the driver's own cursor.
+"""SQL that is compiled once and runs on the driver's own cursor.
 
-Also the shapes that several features share: many rows in one parameter (a JSON array that the database reads as a
-table, for a tenth of the client's cost of binding each value), an ordered union, a pair of inserts, and the transfer of
-rows from one partner to another. No row changes the column that its key begins with: a database that is sharded by it
-takes no such update, so rows are inserted for the new partner and deleted for the old one.
+The module also has the patterns that several features share: many rows in one parameter (a JSON array that the database
+reads as a table, which costs the client a tenth of binding each value), an ordered union, a pair of inserts, and the
+transfer of rows from one partner to another. `partner_id`, with which each key begins, is never updated, since a
+database sharded by it allows no such update: rows are inserted for the new partner and deleted for the old one.
 """
 
 from __future__ import annotations
@@ -42,16 +42,15 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 
 class Runner(Protocol):
-    """What a statement needs of a session."""
+    """A session as far as statements need it."""
 
     def run(self, statement: Statement, values: dict[str, Any]) -> Any: ...
 
 
 class Statement:
-    """One SQL statement for one database. Its parameters are bound by name.
+    """One SQL statement, compiled for one database. Its parameters are bound by name.
 
-    Compiling SQLAlchemy's construct once and handing the text to the driver costs a fifth of executing the
-    construct; the construct remains the one place where the SQL is written.
+    Executing the compiled text on the driver costs a fifth of executing the SQLAlchemy construct.
     """
 
     __slots__ = ("_defaults", "_order", "text")
@@ -63,18 +62,18 @@ class Statement:
         self._defaults = {name: value for name, value in compiled.params.items() if value is not None}
 
     def bind(self, values: dict[str, Any]) -> Any:
-        """The parameters in the shape that the driver wants."""
+        """Return the parameters in the shape that the driver expects: a mapping or a list."""
         if self._defaults:
             values = {**self._defaults, **values}
         return values if self._order is None else [values[name] for name in self._order]
 
 
-#: How many kinds of a feature's statements are kept; callers decide how many there are.
+#: Maximum number of a feature's statements that are cached, since callers can ask for any number of variants.
 _MAX_KINDS = 512
 
 
 class SQL:
-    """The statements of one feature for one database: built at once, or each kind at its first use."""
+    """Base of a feature's statements for one database, compiled when constructed or, by `_once`, at first use."""
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
@@ -84,64 +83,67 @@ class SQL:
         return Statement(clause, self._dialect)
 
     def _once(self, clause: Callable[..., Any], *kind: Hashable) -> Statement:
-        """The statement that ``clause(*kind)`` says, a method of this object."""
-        found = self._kinds.get((clause, *kind))
-        if found is None:
+        """Return the compiled ``clause(*kind)``; `clause` is a method of this object. Cached for each `kind`."""
+        statement = self._kinds.get((clause, *kind))
+        if statement is None:
             if len(self._kinds) >= _MAX_KINDS:
                 self._kinds.clear()
-            found = self._kinds[clause, *kind] = self._compile(clause(*kind))
-        return found
+            statement = self._kinds[clause, *kind] = self._compile(clause(*kind))
+        return statement
 
     def _insert(self, table: Table) -> Any:
-        """An INSERT that knows conflicts."""
+        """Return an INSERT that supports ON CONFLICT."""
         return (sqlite if self._dialect.name == "sqlite" else postgresql).insert(table)
 
 
 def bind_columns(table: Table, prefix: str = "") -> dict[str, BindParameter[Any]]:
-    """A named parameter for each column, typed as the column is."""
+    """Return for each column, by name, a parameter of its type that is called `prefix` plus the column's name."""
     return {column.name: bindparam(prefix + column.name, type_=column.type) for column in table.columns}
 
 
 def bind_new_values(columns: Any, names: Sequence[str]) -> dict[str, BindParameter[Any]]:
-    """What an update gives these columns: of each the parameter ``new_<name>``."""
+    """Return the ``values`` of an UPDATE of these columns: for each the parameter ``new_<name>``."""
     return {name: bindparam(f"new_{name}", type_=columns[name].type) for name in names}
 
 
 def name_new_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    """`values` by the names of those parameters."""
+    """Return `values` under the parameter names of `bind_new_values`."""
     return {f"new_{name}": value for name, value in values.items()}
 
 
 class InsertPair:
-    """Insert a row, and a second one only if no unique key refused the first.
+    """Insertion of a row, and of a second one only if the first violated no unique key.
 
-    One round trip, atomic by itself, where the database takes an INSERT inside an INSERT (PostgreSQL);
-    elsewhere two statements, for which the caller holds a transaction.
+    PostgreSQL does both in one statement, atomic without a transaction (`is_atomic` is True). SQLite needs two
+    statements, which the caller runs in a transaction.
     """
 
     def __init__(self, first: Table, second: Table, dialect: Dialect) -> None:
-        self.atomic = dialect.name == "postgresql"
+        self.is_atomic = dialect.name == "postgresql"
         self._steps = [Statement(clause, dialect) for clause in self._clauses(first, second)]
 
     def _clauses(self, first: Table, second: Table) -> list[ClauseElement]:
-        one, two = bind_columns(first, "a_"), bind_columns(second, "b_")
-        if not self.atomic:
-            return [sqlite.insert(first).values(one).on_conflict_do_nothing(), insert(second).values(two)]
+        first_row, second_row = bind_columns(first, "a_"), bind_columns(second, "b_")
+        if not self.is_atomic:
+            return [
+                sqlite.insert(first).values(first_row).on_conflict_do_nothing(),
+                insert(second).values(second_row),
+            ]
         key = list(first.primary_key)
-        made = postgresql.insert(first).values(one).on_conflict_do_nothing().returning(*key).cte("made")
-        return [insert(second).from_select(list(two), select(*two.values()).select_from(made))]
+        inserted = postgresql.insert(first).values(first_row).on_conflict_do_nothing().returning(*key).cte("made")
+        return [insert(second).from_select(list(second_row), select(*second_row.values()).select_from(inserted))]
 
     def run(self, session: Runner, first: dict[str, Any], second: dict[str, Any]) -> bool:
-        """Insert both rows; False where a unique key refused the first, and then nothing is written."""
+        """Insert both rows and return True; write nothing and return False if the first violates a unique key."""
         values = {f"a_{name}": value for name, value in first.items()}
         values.update({f"b_{name}": value for name, value in second.items()})
         return all(session.run(step, values).rowcount == 1 for step in self._steps)
 
 
 def select_incoming(dialect: Dialect, **columns: TypeEngine[Any]) -> Any:
-    """What a statement selects from: rows of these columns out of its parameter `rows`, a JSON array of objects.
+    """Return a FROM clause of rows with these columns, read from the parameter `rows`, a JSON array of objects.
 
-    A member that is null or not there is NULL; a JSON document is a member as it stands.
+    A member that is null or missing is NULL. A JSON document is embedded as a member, not encoded as a string.
     """
     rows = bindparam("rows", type_=Text)
     if dialect.name == "postgresql":
@@ -153,21 +155,21 @@ def select_incoming(dialect: Dialect, **columns: TypeEngine[Any]) -> Any:
     return select(*members).subquery("incoming")
 
 
-def look_up_each(found: Select[Any], key: Column[Any], given: FromClause, dialect: Dialect) -> Select[Any]:
-    """What the query `found` finds for each row of `given`, which names the `key`: by its index, row by row.
+def look_up_each(query: Select[Any], key: Column[Any], given: FromClause, dialect: Dialect) -> Select[Any]:
+    """Return a query that runs `query` for each row of `given`, whose column `key` it looks up by its index.
 
-    Left to themselves, databases guess how many rows a parameter holds, and how many a partner that is new to them has
-    of millions: they might read all of them for each.
+    Without this, the planner guesses how many rows a parameter holds and how many a partner without statistics has, and
+    might read millions of rows for each.
     """
-    wanted = given.c[key.key]
+    given_key = given.c[key.key]
     if dialect.name != "postgresql":
-        return found.select_from(_OrderedJoin(given, key.table, key == wanted))
-    one = found.where(key == wanted).offset(0).lateral()
-    return select(*one.c).select_from(given).join(one, true())
+        return query.select_from(_OrderedJoin(given, key.table, key == given_key))
+    matches = query.where(key == given_key).offset(0).lateral()
+    return select(*matches.c).select_from(given).join(matches, true())
 
 
 class _OrderedJoin(Join):
-    """A join that reads the table on its left first, whatever SQLite makes of it."""
+    """A join for which SQLite always reads the left table first (CROSS JOIN)."""
 
 
 @compiles(_OrderedJoin, "sqlite")
@@ -177,22 +179,22 @@ def _compile_ordered_join(join: _OrderedJoin, compiler: Any, **options: Any) -> 
 
 
 def encode_rows(values: Iterable[Mapping[str, Any]]) -> str:
-    """Rows as that parameter: a dictionary each, of what JSON has a form for."""
+    """Return dictionaries of JSON values as the parameter `rows` of `select_incoming`."""
     return json.dumps(list(values), separators=(",", ":"))
 
 
 def _get_native_type(kind: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
-    """The type as the database knows it: ours would turn values into text on their way."""
+    """Return the database's native type: our own types would convert values to text."""
     return kind.load_dialect_impl(dialect) if isinstance(kind, TypeDecorator) else kind
 
 
 def union_ordered(
     parts: Sequence[Select[Any]], order: Sequence[ColumnElement[Any]], limit: ColumnElement[int], dialect: Dialect
 ) -> Subquery:
-    """The rows of all `parts`, of which an outer select takes the first `limit` in `order`.
+    """Return the union of `parts`, from which an outer select takes the first `limit` rows in `order`.
 
-    PostgreSQL reads parts side by side, each as far as it must, only where each is ordered and limited by itself;
-    SQLite does so unasked, and would sort anew what is limited.
+    PostgreSQL merges the parts without reading each to its end only if each has its own ORDER BY and LIMIT. SQLite does
+    so without, and would sort a limited part a second time.
     """
     if dialect.name != "sqlite":
         parts = [part.order_by(*order).limit(limit) for part in parts]
@@ -200,21 +202,23 @@ def union_ordered(
 
 
 class RowTransfer:
-    """Moves the rows of `table` that have the values of their parameters in these `key` columns, with `values` new.
+    """Transfer of the rows of `table` with a given `partner_id` and `key` columns to another partner.
 
-    Parameters are `partner_id`, `new_partner_id`, those of the key, and those in `values`.
+    `values` are expressions for columns that change. The parameters are `partner_id`, `new_partner_id`, the key columns
+    and those that occur in `values`.
     """
 
     def __init__(self, table: Table, dialect: Dialect, key: tuple[str, ...], values: Mapping[str, Any]) -> None:
         c = table.c
-        mine = and_(*(c[name] == bindparam(name, type_=c[name].type) for name in ("partner_id", *key)))
-        new = {"partner_id": bindparam("new_partner_id", type_=c.partner_id.type), **values}
-        # Bare columns: those of the table would be turned into text on their way.
-        found = select(*(new.get(one.name, column(one.name)) for one in c)).select_from(table).where(mine)
-        self._write = Statement(table.insert().from_select([one.name for one in c], found), dialect)
-        self._remove = Statement(table.delete().where(mine), dialect)
+        condition = and_(*(c[name] == bindparam(name, type_=c[name].type) for name in ("partner_id", *key)))
+        new_values = {"partner_id": bindparam("new_partner_id", type_=c.partner_id.type), **values}
+        # Untyped columns: the table's own would be converted to text.
+        names = [column.name for column in c]
+        rows = select(*(new_values.get(name, column(name)) for name in names)).select_from(table).where(condition)
+        self._insert = Statement(table.insert().from_select(names, rows), dialect)
+        self._delete = Statement(table.delete().where(condition), dialect)
 
     def run(self, session: Runner, values: dict[str, Any]) -> int:
-        """Move the rows; returns how many there were. Raises `UniqueViolation` where one has no place there."""
-        session.run(self._write, values)
-        return int(session.run(self._remove, values).rowcount)
+        """Move the rows and return their number. Raises `UniqueViolation` if one conflicts at the new partner."""
+        session.run(self._insert, values)
+        return int(session.run(self._delete, values).rowcount)

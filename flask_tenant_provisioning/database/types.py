@@ -1,8 +1,7 @@
 """Column types, JSON members in SQL, and the names of tables and constraints.
 
-The Python value of each type is the text that JSON shows: a row needs no conversion on its way out. Identifiers,
-instants and JSON documents go in and come out as text; each database keeps them in its own best type and converts them
-itself.
+The Python value of identifiers, instants and JSON documents is text, spelled as in JSON responses, so a row needs no
+conversion. Each database stores them in its best native type and converts them itself.
 """
 
 from __future__ import annotations
@@ -28,24 +27,24 @@ NAMING_CONVENTION = {
 
 
 def make_metadata(prefix: str) -> MetaData:
-    """A MetaData whose tables are to be named ``prefix`` + their own name."""
+    """Return a MetaData for tables whose full names are `prefix` plus their own name (see `name_table`)."""
     return MetaData(naming_convention=NAMING_CONVENTION, info={"prefix": prefix})
 
 
 def name_table(metadata: MetaData, name: str) -> str:
-    """The full name of the table `name`."""
+    """Return the full name of the table `name`."""
     return f"{metadata.info['prefix']}{name}"
 
 
 class _AsText(FunctionElement[str]):
-    """The column's value as text; where the database stores text already, the column itself."""
+    """A column's value as text; the column itself if the database stores text."""
 
     inherit_cache = True
     type = String()
 
 
 class _AsInstant(_AsText):
-    """The same for a point in time: ``2025-02-10T16:30:00.000000Z``, whatever the session's time zone is."""
+    """An instant as text, ``2025-02-10T16:30:00.000000Z``, independent of the session's time zone."""
 
     inherit_cache = True
 
@@ -72,7 +71,7 @@ def _compile_as_instant_on_postgresql(element: _AsInstant, compiler: Any, **opti
 
 
 class _TextType(TypeDecorator[str]):
-    """Base: `native` on PostgreSQL, plain text elsewhere; text in Python."""
+    """Base of types that are text in Python: `native` on PostgreSQL, `plain` elsewhere."""
 
     impl = Text
     cache_ok = True
@@ -112,7 +111,7 @@ class Instant(_TextType):
 
 
 class _JsonType(_TextType):
-    """Base of the JSON types: SQLAlchemy's own would wrap the text a second time."""
+    """Base of the JSON types. SQLAlchemy's own types would encode the text a second time."""
 
     cache_ok = True
 
@@ -124,33 +123,33 @@ class _JsonType(_TextType):
 
 
 class JsonDocument(_JsonType):
-    """A JSON document that the database can look into (``jsonb`` on PostgreSQL)."""
+    """A JSON document whose members can be queried (``jsonb`` on PostgreSQL)."""
 
     cache_ok = True
     native = postgresql.JSONB(none_as_null=True)
 
 
 class JsonText(_JsonType):
-    """A JSON document that is kept to the letter, for reading whole (``json`` on PostgreSQL)."""
+    """A JSON document that is stored verbatim and read as a whole (``json`` on PostgreSQL)."""
 
     cache_ok = True
     native = JSON(none_as_null=True)
 
 
 def ordered_text(length: int) -> String:
-    """Text that compares by code point on every database, for sorting, prefixes and keys."""
+    """Return a text type that compares by code point on every database, for sorting, prefixes and keys."""
     return String(length).with_variant(String(length, collation="C"), "postgresql")
 
 
-#: How many characters of a member are compared: an index entry has no room for more, beside a partner and a name.
+#: Number of characters of a member that are compared: an index entry, with a partner and a name, cannot hold more.
 MAX_MEMBER_LENGTH = 100
 
 
 class JsonMember(FunctionElement[str]):
-    """The scalar called `name` (letters, digits and ``_``) in the JSON object of a column; NULL where there is none.
+    """The scalar member `name` (letters, digits and ``_``) of a column's JSON object; NULL if there is none.
 
-    The name stands in the text of the statement: an expression is found in an index by its text. PostgreSQL refuses
-    to index a long text, which may be there from before anybody compared it: of that, the beginning counts.
+    The name is part of the statement's text, because a database matches an expression with an index by its text. Only
+    the first `MAX_MEMBER_LENGTH` characters count on PostgreSQL, which refuses to index a long text.
     """
 
     inherit_cache = True
@@ -161,7 +160,7 @@ class JsonMember(FunctionElement[str]):
 
 
 class JsonScalar(FunctionElement[str]):
-    """A scalar given as JSON text (``"eu"``, ``5``, ``true``), as `Member` would give it."""
+    """A scalar given as JSON text (``"eu"``, ``5``, ``true``), in the form in which `JsonMember` returns it."""
 
     inherit_cache = True
     type = String()

@@ -49,4 +49,4 @@ def _fit(sent: str | None, longest: int) -> str | None:
 def record_event(session: Session, row: dict[str, Any]) -> None:
     """Write a row of `build_event`, and report it to the session."""
     session.run(session.storage.once(EventSQL).insert, row)
-    session.recorded.append(row)
+    session.events.append(row)

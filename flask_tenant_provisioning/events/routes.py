@@ -24,13 +24,13 @@ EVENTS_PATH = "/events"
     EVENTS_PATH,
     permissions=("event:read",),
     query=event_query,
-    answers={200: EventPageSchema},
+    responses={200: EventPageSchema},
     problems=(InvalidParameter, InvalidCursor, CursorExpired),
 )
 def list_events(call: Request) -> Response:
     """Read the event feed in order. Request the next page with `next` as `after`, at once if `has_more` is true."""
-    query, storage, cursors = call.asked(event_query()), call.mount.storage, call.mount.cursors
-    partner = call.partner(query)
+    query, storage, cursors = call.query(event_query()), call.mount.storage, call.mount.cursors
+    partner = call.require_partner(query)
     cursor_scope = f"events of {partner}"
     after = int(cursors.open(query["after"], cursor_scope)) if "after" in query else None
     more_waits = publish_pending(storage, partner)
@@ -40,7 +40,7 @@ def list_events(call: Request) -> Response:
     items = [shown(event._asdict()) for event in page.events]
     if "webhook:read" not in call.principal.permissions:
         items = [models.hide_endpoint(item) for item in items]
-    answer = call.answer({"items": items, "next": following, "has_more": page.has_more or more_waits})
+    answer = call.json_response({"items": items, "next": following, "has_more": page.has_more or more_waits})
     parameters = {**request.args.to_dict(), "after": following}
-    answer.headers["Link"] = f'<{call.mount.base()}{EVENTS_PATH}?{urlencode(parameters)}>; rel="next"'
+    answer.headers["Link"] = f'<{call.mount.base_path()}{EVENTS_PATH}?{urlencode(parameters)}>; rel="next"'
     return answer

@@ -45,9 +45,9 @@ class TypesField(TextField):
     """Event types, separated by commas."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(shortest=1, longest=500, **options)
+        super().__init__(min_length=1, max_length=500, **options)
 
-    def accept(self, value: str) -> Any:
+    def validate_text(self, value: str) -> Any:
         """Return the types without duplicates."""
         types = tuple(dict.fromkeys(value.split(",")))
         if unknown := [name for name in types if name not in EVENT_TYPES]:
@@ -59,9 +59,9 @@ class TenantIdField(TextField):
     """The id of a tenant."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(longest=100, **options)
+        super().__init__(max_length=100, **options)
 
-    def accept(self, value: str) -> str:
+    def validate_text(self, value: str) -> str:
         """Return the id in its canonical form."""
         if not UUID_PATTERN.fullmatch(value):
             raise make_field_error(Fault("invalid-id", "Must be the id of a tenant."))
@@ -72,7 +72,7 @@ class EventQuery(QuerySchema):
     """The parameters of `GET /events`. Administrators may name the partner."""
 
     partner = PartnerIdField()
-    after = TextField(shortest=1, longest=4096)
+    after = TextField(min_length=1, max_length=4096)
     type = TypesField()
     tenant = TenantIdField()
     limit = PageSizeField(load_default=DEFAULT_PAGE_SIZE)

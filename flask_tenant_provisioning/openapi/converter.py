@@ -111,17 +111,17 @@ def _describe_text(field: TextField) -> dict[str, Any]:
     if not is_input_schema(field.root):
         return _build_length_limits(field)
     if field.trim:
-        meaning = f"{field.shortest} to {field.longest} characters after trimming."
-        pattern = build_trimmed_pattern(field.shortest, field.longest)
+        meaning = f"{field.min_length} to {field.max_length} characters after trimming."
+        pattern = build_trimmed_pattern(field.min_length, field.max_length)
         return {
             "description": meaning,
-            "minLength": field.shortest,
+            "minLength": field.min_length,
             "pattern": _require_visible(pattern) if field.visible else pattern,
         }
     if field.visible:
         return {
             **_build_length_limits(field),
-            "pattern": _require_visible(_STORABLE_PATTERN) + ("" if field.shortest else "|^$"),
+            "pattern": _require_visible(_STORABLE_PATTERN) + ("" if field.min_length else "|^$"),
         }
     return {**_build_length_limits(field), "pattern": _STORABLE_PATTERN}
 
@@ -246,7 +246,7 @@ def _build_whitespace_class() -> str:
 
 
 def _build_length_limits(field: TextField) -> dict[str, Any]:
-    return {**({"minLength": field.shortest} if field.shortest else {}), "maxLength": field.longest}
+    return {**({"minLength": field.min_length} if field.min_length else {}), "maxLength": field.max_length}
 
 
 def _build_pairs_schema(kind: str | list[str]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class _Plugin(MarshmallowPlugin):
 
 def render_document(api: Api, server: str) -> str:
     """Return the document as JSON for callers that reach the API at `server`. The last 16 servers are cached."""
-    documents: dict[str, str] = api.memory.setdefault(render_document, {})
+    documents: dict[str, str] = api.made_once.setdefault(render_document, {})
     if server not in documents:
         while len(documents) >= _MAX_CACHED:
             documents.pop(next(iter(documents)), None)
@@ -78,7 +78,7 @@ def _make_spec(api: Api, server: str, plugin: _Plugin) -> APISpec:
 
 def _describe_shared(spec: APISpec, api: Api, server: str) -> None:
     components = spec.components
-    components.security_scheme(operations.SECURITY_SCHEME, _build_bearer_scheme(api.settings))
+    components.security_scheme(operations.SECURITY_SCHEME, _build_bearer_scheme(api.config))
     for name, header in responses.build_headers(api).items():
         components.header(name, header)
     for name, parameter in operations.build_request_headers().items():

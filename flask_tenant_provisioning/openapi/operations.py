@@ -50,7 +50,7 @@ def build_operation(route: Route, api: Api) -> dict[str, Any]:
     summary, _, details = (route.handler.__doc__ or "").partition("\n")
     permissions = list_permissions(route, api)
     roles = (
-        [role for role, granted in api.settings.roles.items() if set(permissions).issubset(granted)]
+        [role for role, granted in api.config.roles.items() if set(permissions).issubset(granted)]
         if permissions
         else []
     )
@@ -68,7 +68,7 @@ def build_operation(route: Route, api: Api) -> dict[str, Any]:
         "parameters": _build_parameters(route, api),
         "responses": build_responses(route, api),
     }
-    for status, response in route.answers.items():
+    for status, response in route.responses.items():
         if links := build_link_references(route, response, api.routes):
             operation["responses"][str(status)]["links"] = links
     return operation | _build_request_body(route, api)
@@ -76,7 +76,7 @@ def build_operation(route: Route, api: Api) -> dict[str, Any]:
 
 def list_permissions(route: Route, api: Api) -> tuple[str, ...]:
     """Return the permissions that a caller needs, none for a public route."""
-    return route.needs(api.settings.public_docs)
+    return route.required_permissions(api.config.public_docs)
 
 
 def get_tag(route: Route) -> str:
@@ -145,7 +145,7 @@ def _build_parameters(route: Route, api: Api) -> list[Any]:
     query = [{"in": "query", "schema": derive_input_schema(route.query(api))}] if route.query else []
     conditions = {
         "If-Match": PreconditionFailed in route.problems,
-        "If-None-Match": 304 in route.answers,
+        "If-None-Match": 304 in route.responses,
         "Last-Event-ID": _has_event_stream(route),
         "Idempotency-Key": InvalidIdempotencyKey in route.problems,
     }
@@ -153,7 +153,7 @@ def _build_parameters(route: Route, api: Api) -> list[Any]:
 
 
 def _has_event_stream(route: Route) -> bool:
-    return any(isinstance(response, Mapping) and EVENT_STREAM in response for response in route.answers.values())
+    return any(isinstance(response, Mapping) and EVENT_STREAM in response for response in route.responses.values())
 
 
 def _build_path_schema(name: str, api: Api) -> dict[str, Any]:
@@ -194,7 +194,7 @@ def build_link_references(route: Route, response: Any, routes: Iterable[Route]) 
 
 def build_links(routes: Sequence[Route]) -> dict[str, dict[str, Any]]:
     """Build the Link Objects of all responses of these routes, by component name."""
-    answers = [(route, response) for route in routes for response in route.answers.values()]
+    answers = [(route, response) for route in routes for response in route.responses.values()]
     return {
         get_link_name(response, target): link
         for route, response in answers
@@ -239,7 +239,7 @@ def _has_another_version(target: Route) -> bool:
     """Return whether `target` returns a versioned resource other than the one its path names."""
     documents = [
         document._declared_fields
-        for response in target.answers.values()
+        for response in target.responses.values()
         if (document := find_document_schema(response))
     ]
     return any(

@@ -54,7 +54,7 @@ def list_problem_classes(api: Api) -> tuple[type[ProvisioningError], ...]:
 
 def explain_problems(api: Api, base: str) -> dict[str, Explanation]:
     """Explain every code for callers that reach the API at `base`, by code."""
-    types, errors = api.settings.problem_base_uri or f"{base}/problems/", _provoke_errors(api)
+    types, errors = api.config.problem_base_uri or f"{base}/problems/", _provoke_errors(api)
     return {
         kind.code: Explanation(kind, types + kind.code, _build_example(errors.get(kind.code) or kind(), types, base))
         for kind in list_problem_classes(api)
@@ -84,7 +84,7 @@ def _provoke_errors(api: Api) -> dict[str, ProvisioningError]:
     )
     errors = (
         make_conflict("email", TENANT["tenant"]),
-        make_body_too_large(api.settings.max_body_bytes),
+        make_body_too_large(api.config.max_body_bytes),
         InvalidState("A deleted tenant cannot be changed.", tenant_status="deleted"),
         make_rate_limited_error("write", most=120, window=60, wait=17),
     )

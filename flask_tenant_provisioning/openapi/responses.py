@@ -62,7 +62,7 @@ def build_responses(route: Route, api: Api) -> dict[str, Any]:
     """Build the Responses Object of `route`."""
     headers = [*_list_write_headers(route), *(_RATE_LIMIT_HEADERS if is_rate_limited(route, api) else ())]
     documents = {
-        str(status): _build_success_response(status, response, headers) for status, response in route.answers.items()
+        str(status): _build_success_response(status, response, headers) for status, response in route.responses.items()
     }
     problems = {
         str(group[0].status): get_response_name(group) for group in group_by_status(collect_problems(route, api), api)
@@ -76,7 +76,7 @@ def collect_problems(route: Route, api: Api) -> set[type[ProvisioningError]]:
         _GUARD_PROBLEMS
         if not route.public
         else _AUTHENTICATION_PROBLEMS
-        if route.needs(api.settings.public_docs)
+        if route.required_permissions(api.config.public_docs)
         else ()
     )
     host_problems = api.hooks.problem_classes() if any(map(api.hooks.hooks_for, route.hooks)) else ()
@@ -86,7 +86,7 @@ def collect_problems(route: Route, api: Api) -> set[type[ProvisioningError]]:
 
 def is_rate_limited(route: Route, api: Api) -> bool:
     """Return whether requests to `route` are rate-limited."""
-    return route.rate_class is not None and api.limits(route.rate_class)
+    return route.rate_class is not None and api.has_rate_limit(route.rate_class)
 
 
 def group_by_status(problems: Iterable[type[ProvisioningError]], api: Api) -> list[list[type[ProvisioningError]]]:
@@ -109,7 +109,7 @@ def build_problem_response(group: list[type[ProvisioningError]], api: Api) -> di
     status = group[0].status
     codes = [kind.code for kind in group]
     headers = [] if any(kind.is_host_error for kind in group) else [*_STATUS_HEADERS.get(status, ())]
-    headers += _RATE_LIMIT_HEADERS if status != 401 and any(map(api.limits, RATE_CLASSES)) else ()
+    headers += _RATE_LIMIT_HEADERS if status != 401 and any(map(api.has_rate_limit, RATE_CLASSES)) else ()
     restriction = {"properties": {"status": {"const": status}, "code": {"enum": codes}}}
     schema = {"allOf": [{"$ref": "#/components/schemas/Problem"}, restriction]}
     return {
@@ -121,7 +121,7 @@ def build_problem_response(group: list[type[ProvisioningError]], api: Api) -> di
 
 def build_headers(api: Api) -> dict[str, dict[str, Any]]:
     """Build every header that a response may have."""
-    challenge = {"pattern": "^Bearer realm=", "examples": [f'Bearer realm="{api.settings.realm}"']}
+    challenge = {"pattern": "^Bearer realm=", "examples": [f'Bearer realm="{api.config.realm}"']}
     return {
         "X-Request-ID": _build_header(
             "The request's id: the caller's if it is well formed, else a new one.", pattern=_build_request_id_pattern()
@@ -145,7 +145,7 @@ def build_headers(api: Api) -> dict[str, dict[str, Any]]:
         "Accept-Encoding": _build_header("The accepted content codings.", required=False),
         "Accept-Patch": _build_header("The accepted media types of patches (RFC 5789).", required=False),
         "Retry-After": _build_header("The seconds to wait before the next request.", pattern="^[0-9]+$"),
-    } | (_build_rate_limit_headers() if any(map(api.limits, RATE_CLASSES)) else {})
+    } | (_build_rate_limit_headers() if any(map(api.has_rate_limit, RATE_CLASSES)) else {})
 
 
 def _build_rate_limit_headers() -> dict[str, dict[str, Any]]:

@@ -23,17 +23,17 @@ _TEXT = {"type": "string"}
 _OBJECT = {"type": "object", "required": ["openapi", "info", "paths"]}
 
 
-@routes.add("GET", "/openapi.json", permissions=PUBLIC, answers={200: {JSON: _OBJECT}}, problems=(NotAcceptable,))
+@routes.add("GET", "/openapi.json", permissions=PUBLIC, responses={200: {JSON: _OBJECT}}, problems=(NotAcceptable,))
 def read_openapi(call: Request) -> Response:
     """Read this OpenAPI 3.1 document."""
     from .document import render_document  # load apispec at the first request for the document only
 
     _refuse_parameters()
     require_json_acceptable()
-    return Response(render_document(call.mount, call.mount.base()), content_type=JSON)
+    return Response(render_document(call.mount, call.mount.base_path()), content_type=JSON)
 
 
-@routes.add("GET", "/docs", permissions=PUBLIC, answers={200: {pages.HTML: _TEXT}})
+@routes.add("GET", "/docs", permissions=PUBLIC, responses={200: {pages.HTML: _TEXT}})
 def read_docs(call: Request) -> Response:
     """Browse this document and try out its operations."""
     _refuse_parameters()
@@ -44,7 +44,7 @@ def read_docs(call: Request) -> Response:
     "GET",
     "/docs/<asset>",
     permissions=PUBLIC,
-    answers={200: {kind: _TEXT if kind.startswith("text/") else {} for kind in ASSET_MEDIA_TYPES}},
+    responses={200: {kind: _TEXT if kind.startswith("text/") else {} for kind in ASSET_MEDIA_TYPES}},
     problems=(NotFound,),
 )
 def read_docs_asset(call: Request, asset: str) -> Response:
@@ -59,15 +59,15 @@ def read_docs_asset(call: Request, asset: str) -> Response:
     "GET",
     "/problems",
     permissions=PUBLIC,
-    answers={200: {JSON: ProblemIndexSchema, pages.HTML: _TEXT}},
+    responses={200: {JSON: ProblemIndexSchema, pages.HTML: _TEXT}},
     problems=(NotAcceptable,),
 )
 def list_problems(call: Request) -> Response:
     """List every problem code, as JSON or as a page."""
     _refuse_parameters()
-    explanations = explain_problems(call.mount, call.mount.base()).values()
+    explanations = explain_problems(call.mount, call.mount.base_path()).values()
     return _choose_representation(
-        lambda: call.answer({"items": [explanation.summarize() for explanation in explanations]}),
+        lambda: call.json_response({"items": [explanation.summarize() for explanation in explanations]}),
         lambda: pages.make_html_response(pages.render_problem_index(explanations)),
     )
 
@@ -76,17 +76,17 @@ def list_problems(call: Request) -> Response:
     "GET",
     "/problems/<code>",
     permissions=PUBLIC,
-    answers={200: {JSON: ProblemExplanationSchema, pages.HTML: _TEXT}},
+    responses={200: {JSON: ProblemExplanationSchema, pages.HTML: _TEXT}},
     problems=(NotAcceptable, NotFound),
 )
 def read_problem(call: Request, code: str) -> Response:
     """Read the meaning and the remedy of a problem code, as JSON or as a page."""
     _refuse_parameters()
-    explanation = explain_problems(call.mount, call.mount.base()).get(code)
+    explanation = explain_problems(call.mount, call.mount.base_path()).get(code)
     if explanation is None:
         raise NotFound
     return _choose_representation(
-        lambda: call.answer(explanation.render()), lambda: pages.make_html_response(pages.render_problem(explanation))
+        lambda: call.json_response(explanation.render()), lambda: pages.make_html_response(pages.render_problem(explanation))
     )
 
 

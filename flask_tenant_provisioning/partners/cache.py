@@ -19,8 +19,8 @@ class PartnerCache:
 
     def __init__(self, mount: Mount) -> None:
         self._storage = mount.storage
-        self._registers_automatically = mount.settings.partner_registration == "automatic"
-        self._cache: TTLCache[str, Partner | None] = TTLCache(mount.storage.clock, mount.settings.partner_cache_seconds)
+        self._registers_automatically = mount.config.partner_registration == "automatic"
+        self._cache: TTLCache[str, Partner | None] = TTLCache(mount.storage.clock, mount.config.partner_cache_seconds)
 
     def get(self, partner_id: str) -> Partner | None:
         """Return the partner, at most `PROVISIONING_PARTNER_CACHE_SECONDS` old; None if it can be registered.
@@ -81,7 +81,7 @@ def require_active_partner(mount: Mount, principal: Principal) -> Callable[[], o
     Return a function that registers the partner. Return None if it is registered, for administrators, and if the API is
     not mounted: then there are no partners, and the host's own views are not affected.
     """
-    if principal.sees_every_partner or not mount.served:
+    if principal.sees_every_partner or not mount.is_mounted:
         return None
     cache = get_partner_cache(mount)
     partner = cache.get(principal.partner)

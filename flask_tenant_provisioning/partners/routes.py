@@ -33,12 +33,12 @@ PARTNER_PATH = f"{PARTNERS_PATH}/<path:partner_id>"
     PARTNERS_PATH,
     permissions=("partner:read",),
     query=partner_list_query,
-    answers={200: PartnerPageSchema},
+    responses={200: PartnerPageSchema},
     problems=(InvalidParameter, InvalidCursor),
 )
 def list_partners(call: Request) -> Response:
     """List partners by id, one page at a time: all of them for administrators, else the caller's and those below it."""
-    query, within = call.asked(partner_list_query()), partner_scope(call)
+    query, within = call.query(partner_list_query()), partner_scope(call)
     filters: dict[str, Any] = {"status": query.get("status"), "parent": query.get("parent"), "within": within}
     cursor_scope = repr(("partners", *filters.values()))
     after = open_cursor(call, query, cursor_scope)
@@ -51,19 +51,19 @@ def list_partners(call: Request) -> Response:
     "GET",
     PARTNER_PATH,
     permissions=("partner:read",),
-    answers={200: PartnerSchema, 304: None},
+    responses={200: PartnerSchema, 304: None},
     problems=(InvalidParameter, PartnerNotFound),
 )
 def read_partner(call: Request, partner_id: str) -> Response:
     """Read a partner."""
-    call.asked(NO_QUERY)
+    call.query(NO_QUERY)
     partner_id = parse_partner_id(partner_id)
     if partner_scope(call) not in (None, partner_id) and not make_descendant_check(call)(partner_id):
         raise PartnerNotFound
     answer = _render_partner(call.mount.storage.read(partial(actions.load_partner, partner_id=partner_id)))
     if is_not_modified(answer.document["version"]):
         return Response(status=304, headers=answer.headers)
-    return call.answer(answer.document, answer.headers)
+    return call.json_response(answer.document, answer.headers)
 
 
 @routes.add(
@@ -72,13 +72,13 @@ def read_partner(call: Request, partner_id: str) -> Response:
     permissions=("partner:manage",),
     body=partner_input,
     query=write_query,
-    answers={200: PartnerSchema, 201: PartnerSchema},
+    responses={200: PartnerSchema, 201: PartnerSchema},
     problems=(*BODY_PROBLEMS, *PRECONDITION_PROBLEMS),
 )
 def put_partner(call: Request, partner_id: str) -> Response:
     """Register a partner, or replace every writable field of an existing one."""
     require_partner_manager(call)
-    query, body = call.asked(write_query()), call.body(JSON)
+    query, body = call.query(write_query()), call.body(JSON)
     values = load(partner_input(call.mount), body)
     work = partial(
         actions.put_partner,
@@ -90,7 +90,7 @@ def put_partner(call: Request, partner_id: str) -> Response:
 
     def render(result: tuple[Partner, bool]) -> Result:
         partner, is_created = result
-        headers = {"Location": f"{call.mount.base()}{PARTNERS_PATH}/{escape_segment(partner_id)}"} if is_created else {}
+        headers = {"Location": f"{call.mount.base_path()}{PARTNERS_PATH}/{escape_segment(partner_id)}"} if is_created else {}
         return _render_partner(partner, 201 if is_created else 200, **headers)
 
     return _invalidate_cache(
@@ -105,13 +105,13 @@ def put_partner(call: Request, partner_id: str) -> Response:
     body=partner_input,
     consumes=(MERGE_PATCH, JSON),
     query=write_query,
-    answers={200: PartnerSchema},
+    responses={200: PartnerSchema},
     problems=(*BODY_PROBLEMS, *IDEMPOTENCY_PROBLEMS, *PRECONDITION_PROBLEMS, PartnerNotFound),
 )
 def patch_partner(call: Request, partner_id: str) -> Response:
     """Change some fields of a partner (RFC 7396). Once it is `suspended`, its requests are 403 `partner-suspended`."""
     require_partner_manager(call)
-    query, body = call.asked(write_query()), call.body(MERGE_PATCH, JSON)
+    query, body = call.query(write_query()), call.body(MERGE_PATCH, JSON)
     values = load(partner_input(call.mount), body, partial=True)
     partner_id = parse_partner_id(partner_id)
     work = partial(

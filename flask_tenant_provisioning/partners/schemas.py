@@ -70,10 +70,10 @@ class PartnerSchema(StrictSchema):
     """A partner. Null in `max_tenants` or `allowed_plans` means no limit."""
 
     partner = fields.String(dump_only=True)
-    name = TextField(shortest=1, longest=255, trim=True, visible=True, allow_none=True)
-    contact = TextField(shortest=1, longest=255, visible=True, allow_none=True)
+    name = TextField(min_length=1, max_length=255, trim=True, visible=True, allow_none=True)
+    contact = TextField(min_length=1, max_length=255, visible=True, allow_none=True)
     status = StatusField(*STATUSES)
-    suspended_reason = TextField(shortest=1, longest=500, visible=True, allow_none=True)
+    suspended_reason = TextField(min_length=1, max_length=500, visible=True, allow_none=True)
     parent = PartnerIdField(allow_none=True)
     max_tenants = CountField(most=MAX_QUOTA, allow_none=True)
     allowed_plans = PlansField(plans=None, allow_none=True)
@@ -95,7 +95,7 @@ class PartnerListQuery(QuerySchema):
     status = ChoiceField(*STATUSES)
     parent = PartnerIdField()
     limit = PageSizeField(load_default=DEFAULT_PAGE_SIZE)
-    cursor = TextField(shortest=1, longest=4096)
+    cursor = TextField(min_length=1, max_length=4096)
 
 
 _LIST = PartnerListQuery()

@@ -39,7 +39,7 @@ HISTORY_PROBLEMS = (InvalidParameter, InvalidCursor)
 
 def storage_options(call: Request) -> StorageOptions:
     """How this mount keeps settings."""
-    return StorageOptions(call.mount.keyring, call.mount.settings.settings_history)
+    return StorageOptions(call.mount.keyring, call.mount.config.settings_history)
 
 
 def make_result(state: SettingsState) -> Result:
@@ -49,29 +49,29 @@ def make_result(state: SettingsState) -> Result:
 
 def handle_read(call: Request, find: FindOwner) -> Response:
     """Answer the settings of whom `find` finds."""
-    call.asked(NO_QUERY)
+    call.query(NO_QUERY)
     answer = make_result(call.mount.storage.read(partial(actions.read, shelf=storage_options(call), find=find)))
-    return call.answer(answer.document, answer.headers)
+    return call.json_response(answer.document, answer.headers)
 
 
 def handle_put(call: Request, find: FindOwner) -> Response:
     """Set what was sent and nothing else."""
-    return _handle_write(call, find, actions.put, call.asked(write_query()), call.body(JSON))
+    return _handle_write(call, find, actions.put, call.query(write_query()), call.body(JSON))
 
 
 def handle_patch(call: Request, find: FindOwner) -> Response:
     """Set what a merge patch makes of what is set."""
-    return _handle_write(call, find, actions.patch, call.asked(write_query()), call.body(MERGE_PATCH, JSON))
+    return _handle_write(call, find, actions.patch, call.query(write_query()), call.body(MERGE_PATCH, JSON))
 
 
 def handle_rollback(call: Request, find: FindOwner) -> Response:
     """Set what was set in a version."""
-    return _handle_write(call, find, actions.rollback, call.asked(write_query()), call.body(JSON))
+    return _handle_write(call, find, actions.rollback, call.query(write_query()), call.body(JSON))
 
 
 def handle_history(call: Request, find: FindOwner, question: str) -> Response:
     """Answer a page of versions; `question` tells whose from others'."""
-    asked = call.asked(history_query())
+    asked = call.query(history_query())
     after = open_cursor(call, asked, question)
     before = None if after is None else int(after)
     work = partial(actions.list_versions, shelf=storage_options(call), find=find, limit=asked["limit"], before=before)
@@ -122,7 +122,7 @@ _TENANT_WRITE_PROBLEMS = (*BODY_PROBLEMS, *PRECONDITION_PROBLEMS, TenantNotFound
     "GET",
     TENANT_SETTINGS,
     permissions=("settings:read",),
-    answers={200: SettingsSchema},
+    responses={200: SettingsSchema},
     problems=(InvalidParameter, TenantNotFound),
 )
 def read_settings(call: Request, tenant_id: str) -> Response:
@@ -137,13 +137,13 @@ def read_settings(call: Request, tenant_id: str) -> Response:
     "GET",
     "/settings-schema",
     permissions=("settings:read",),
-    answers={200: {JSON: _JSON_SCHEMA_SHAPE}},
+    responses={200: {JSON: _JSON_SCHEMA_SHAPE}},
     problems=(InvalidParameter,),
 )
 def read_settings_schema(call: Request) -> Response:
     """Read which settings there are, as JSON Schema (draft 2020-12): their types, defaults, which are secret."""
-    call.asked(NO_QUERY)
-    return call.answer(make_json_schema(call.mount.hooks.namespaces))
+    call.query(NO_QUERY)
+    return call.json_response(make_json_schema(call.mount.hooks.namespaces))
 
 
 @routes.add(
@@ -152,7 +152,7 @@ def read_settings_schema(call: Request) -> Response:
     permissions=("settings:update",),
     body=settings_input,
     query=write_query,
-    answers={200: SettingsSchema},
+    responses={200: SettingsSchema},
     problems=_TENANT_WRITE_PROBLEMS,
 )
 def replace_settings(call: Request, tenant_id: str) -> Response:
@@ -167,7 +167,7 @@ def replace_settings(call: Request, tenant_id: str) -> Response:
     body=settings_input,
     consumes=(MERGE_PATCH, JSON),
     query=write_query,
-    answers={200: SettingsSchema},
+    responses={200: SettingsSchema},
     problems=(*_TENANT_WRITE_PROBLEMS, *IDEMPOTENCY_PROBLEMS),
 )
 def patch_settings(call: Request, tenant_id: str) -> Response:
@@ -180,7 +180,7 @@ def patch_settings(call: Request, tenant_id: str) -> Response:
     f"{TENANT_SETTINGS}/history",
     permissions=("settings:read",),
     query=history_query,
-    answers={200: SettingsHistorySchema},
+    responses={200: SettingsHistorySchema},
     problems=(*HISTORY_PROBLEMS, TenantNotFound),
 )
 def list_settings_versions(call: Request, tenant_id: str) -> Response:
@@ -195,7 +195,7 @@ def list_settings_versions(call: Request, tenant_id: str) -> Response:
     permissions=("settings:update",),
     body=rollback_input,
     query=write_query,
-    answers={200: SettingsSchema},
+    responses={200: SettingsSchema},
     problems=(*_TENANT_WRITE_PROBLEMS, *IDEMPOTENCY_PROBLEMS, SettingsVersionNotFound, SettingsOutdated),
 )
 def roll_settings_back(call: Request, tenant_id: str) -> Response:
@@ -216,7 +216,7 @@ _PARTNER_WRITE_PROBLEMS = (*BODY_PROBLEMS, *PRECONDITION_PROBLEMS, PartnerNotFou
     "GET",
     PARTNER_SETTINGS,
     permissions=("settings:read",),
-    answers={200: SettingsSchema},
+    responses={200: SettingsSchema},
     problems=(InvalidParameter, PartnerNotFound),
 )
 def read_partner_settings(call: Request, partner_id: str) -> Response:
@@ -230,7 +230,7 @@ def read_partner_settings(call: Request, partner_id: str) -> Response:
     permissions=("partner:manage",),
     body=settings_input,
     query=write_query,
-    answers={200: SettingsSchema},
+    responses={200: SettingsSchema},
     problems=_PARTNER_WRITE_PROBLEMS,
 )
 def replace_partner_settings(call: Request, partner_id: str) -> Response:
@@ -245,7 +245,7 @@ def replace_partner_settings(call: Request, partner_id: str) -> Response:
     body=settings_input,
     consumes=(MERGE_PATCH, JSON),
     query=write_query,
-    answers={200: SettingsSchema},
+    responses={200: SettingsSchema},
     problems=(*_PARTNER_WRITE_PROBLEMS, *IDEMPOTENCY_PROBLEMS),
 )
 def patch_partner_settings(call: Request, partner_id: str) -> Response:
@@ -258,7 +258,7 @@ def patch_partner_settings(call: Request, partner_id: str) -> Response:
     f"{PARTNER_SETTINGS}/history",
     permissions=("settings:read",),
     query=history_query,
-    answers={200: SettingsHistorySchema},
+    responses={200: SettingsHistorySchema},
     problems=(*HISTORY_PROBLEMS, PartnerNotFound),
 )
 def list_partner_settings_versions(call: Request, partner_id: str) -> Response:
@@ -272,7 +272,7 @@ def list_partner_settings_versions(call: Request, partner_id: str) -> Response:
     permissions=("partner:manage",),
     body=rollback_input,
     query=write_query,
-    answers={200: SettingsSchema},
+    responses={200: SettingsSchema},
     problems=(*_PARTNER_WRITE_PROBLEMS, *IDEMPOTENCY_PROBLEMS, SettingsVersionNotFound, SettingsOutdated),
 )
 def roll_partner_settings_back(call: Request, partner_id: str) -> Response:

@@ -69,7 +69,7 @@ class SettingsHistoryQuery(QuerySchema):
     """What a list of versions can be asked."""
 
     limit = PageSizeField(load_default=DEFAULT_PAGE_SIZE)
-    cursor = TextField(shortest=1, longest=4096)
+    cursor = TextField(min_length=1, max_length=4096)
 
 
 _EXPLICIT, _ROLLBACK, _HISTORY = ExplicitSettingsSchema(), RollbackSchema(), SettingsHistoryQuery()

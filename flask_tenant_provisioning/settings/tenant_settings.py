@@ -117,7 +117,7 @@ class SettingsCache:
         self._mount = mount
         self._storage = mount.storage
         self._cache: TTLCache[str, _CachedSettings] = TTLCache(
-            mount.storage.clock, mount.settings.settings_cache_seconds, MAX_CACHED_TENANTS
+            mount.storage.clock, mount.config.settings_cache_seconds, MAX_CACHED_TENANTS
         )
 
     def of(self, tenant_id: str, partner: str | None = None) -> TenantSettings:
@@ -126,7 +126,7 @@ class SettingsCache:
         In a unit of work of this thread, such as a hook's, they are read there, with what it has changed already.
         Raises `TenantNotFound`.
         """
-        running = self._storage.running
+        running = self._storage.current_session
         if running is None:
             known = self._cache.get(tenant_id)
             if known is not None and partner in (None, known.partner):

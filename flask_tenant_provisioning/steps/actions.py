@@ -100,7 +100,7 @@ def _make_waiting_steps_due(session: Session, run: Run) -> None:
             and stage.due_at is not None
             and runs.update_unclaimed_step(session, stage, due_at=now)
         ):
-            session.wake(stage[:4])
+            session.notify_worker(stage[:4])
 
 
 def _start_next_round(session: Session, actor: Actor, hooks: Registry, tenant: Tenant, run: Run) -> None:

@@ -25,14 +25,14 @@ PROGRESS = f"{TENANT_PATH}/provisioning"
     "GET",
     PROGRESS,
     permissions=("tenant:read",),
-    answers={200: ProvisioningSchema},
+    responses={200: ProvisioningSchema},
     problems=(InvalidParameter, TenantNotFound),
 )
 def read_provisioning(call: Request, tenant_id: str) -> Response:
     """See how far a tenant's provisioning has come, step by step; its deprovisioning, once that has begun."""
-    call.asked(NO_QUERY)
+    call.query(NO_QUERY)
     work = partial(actions.read_progress, partner=partner_scope(call), tenant_id=parse_tenant_id(tenant_id))
-    return call.answer(call.mount.storage.read(work))
+    return call.json_response(call.mount.storage.read(work))
 
 
 @routes.add(
@@ -40,7 +40,7 @@ def read_provisioning(call: Request, tenant_id: str) -> Response:
     f"{PROGRESS}/retry",
     permissions=("tenant:update",),
     query=write_query,
-    answers={202: ProvisioningSchema},
+    responses={202: ProvisioningSchema},
     problems=(*IDEMPOTENCY_PROBLEMS, *WRITE_PROBLEMS, InvalidState, LicenseExpired),
 )
 def retry_provisioning(call: Request, tenant_id: str) -> Response:
@@ -48,7 +48,7 @@ def retry_provisioning(call: Request, tenant_id: str) -> Response:
 
     Steps that have succeeded and were not taken back are not run again.
     """
-    asked, mount = call.asked(write_query()), call.mount
+    asked, mount = call.query(write_query()), call.mount
     license, hooks = mount.license, mount.hooks
     work = partial(actions.retry, actor=call.actor(), target=make_target(call, tenant_id), hooks=hooks, license=license)
     return execute(call, work, partial(_make_result, call), validate_only=asked["validate_only"])
@@ -59,16 +59,16 @@ def retry_provisioning(call: Request, tenant_id: str) -> Response:
     f"{PROGRESS}/cancel",
     permissions=("tenant:update",),
     query=write_query,
-    answers={202: ProvisioningSchema},
+    responses={202: ProvisioningSchema},
     problems=(*IDEMPOTENCY_PROBLEMS, *WRITE_PROBLEMS, InvalidState),
 )
 def cancel_provisioning(call: Request, tenant_id: str) -> Response:
     """Stop a tenant's provisioning and take back what was done; the tenant is `failed` and can be tried again."""
-    asked = call.asked(write_query())
+    asked = call.query(write_query())
     work = partial(actions.cancel, actor=call.actor(), target=make_target(call, tenant_id), hooks=call.mount.hooks)
     return execute(call, work, partial(_make_result, call), validate_only=asked["validate_only"])
 
 
 def _make_result(call: Request, document: dict[str, Any]) -> Result:
-    where = f"{call.mount.base()}/tenants/{document['tenant']}/provisioning"
+    where = f"{call.mount.base_path()}/tenants/{document['tenant']}/provisioning"
     return Result(202, document, {"Location": where, "Retry-After": "1"})

@@ -111,7 +111,7 @@ def make_step_due(session: Session, stage: RunStep, *, state: str | None = None)
     if state is not None:
         values |= {"state": state, "undo_attempts": 0}
     update_step(session, stage, **values)
-    session.wake((stage.partner_id, stage.tenant_id, stage.phase, stage.name))
+    session.notify_worker((stage.partner_id, stage.tenant_id, stage.phase, stage.name))
 
 
 def update_step(session: Session, stage: RunStep, **values: Any) -> None:

@@ -59,7 +59,7 @@ def create(
     allowance.consume(session, values.get("plan"))
     check_version()
     storage, custom = session.storage, session.storage.hooks.fields
-    status = "provisioning" if storage.defers(session, "tenant.create") else "active"
+    status = "provisioning" if storage.is_deferred(session, "tenant.create") else "active"
     tenant = build_tenant(
         storage.new_id(), partner, {**EMPTY_VALUES, **values}, format_instant(storage.clock()), status
     )
@@ -71,7 +71,7 @@ def create(
         raise make_conflict(get_unique_field(violation.constraint)) from violation
     if not is_created:
         raise explain_conflict(session, partner, values)
-    session.recorded.append(event)
+    session.events.append(event)
     run_reactions(session, actor, "tenant.created", None, tenant)
     return tenant
 

@@ -1,7 +1,7 @@
 """Create many tenants of one partner with one statement, with the same result as creating them one by one.
 
-A fast path for hosts without hooks and steps on a creation (`Storage.reacts`). Rows are rendered to JSON once, for the
-tenant's columns and for the event's data. A test holds both equal to single creations.
+A fast path for hosts without hooks and steps on a creation (`Storage.has_reaction`). Rows are rendered to JSON once,
+for the tenant's columns and for the event's data. A test holds both equal to single creations.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def create_many(
         places.use(len(inserted))
         outcomes |= {new.position: new.tenant for new in batch if new.tenant.id in inserted}
         outcomes |= _explain_refusals(session, partner, [new for new in batch if new.tenant.id not in inserted])
-        session.recorded.extend(new.event for new in batch if new.tenant.id in inserted)
+        session.events.extend(new.event for new in batch if new.tenant.id in inserted)
         pending = pending[len(batch) :]
     return [outcomes[position] for position in range(len(values))]
 
@@ -238,7 +238,7 @@ class NewTenantWriter:
 
     def render_all(self, values: Sequence[Values], event_ids: Sequence[str] | None = None) -> list[NewTenant]:
         """Return a new tenant for each of `values`, with new ids. The events get `event_ids`, by default new ones."""
-        ids = self._storage.new_ids(2 * len(values))
+        ids = self._storage.make_ids(2 * len(values))
         tenants, events = ids[::2], ids[1::2] if event_ids is None else event_ids
         return [self._render(index, *parts) for index, parts in enumerate(zip(values, tenants, events, strict=True))]
 

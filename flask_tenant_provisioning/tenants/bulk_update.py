@@ -131,9 +131,9 @@ def update_many(
         for transition, event_id in zip(written, event_ids, strict=True)
     ]
     storage.once(InsertEventsSQL).insert(session, partner, events)
-    session.recorded.extend(events)
+    session.events.extend(events)
     for transition in written:
-        if storage.reacts(OPERATION_OF_EVENT[event_type], transition.before):
+        if storage.has_reaction(OPERATION_OF_EVENT[event_type], transition.before):
             run_reactions(session, actor, event_type, transition.before, transition.after)
 
 

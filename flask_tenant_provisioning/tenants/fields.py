@@ -30,9 +30,9 @@ class EmailField(TextField):
     """An email address with valid syntax (no DNS lookup); stored as sent."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(shortest=1, longest=254, **options)
+        super().__init__(min_length=1, max_length=254, **options)
 
-    def accept(self, value: str) -> str:
+    def validate_text(self, value: str) -> str:
         make_email_key(value)
         return value
 
@@ -104,10 +104,10 @@ class PhoneField(TextField):
     """A phone number of digits, spaces and ``+ ( ) - .``; with `strict`, a valid E.164 number."""
 
     def __init__(self, *, strict: bool, **options: Any) -> None:
-        super().__init__(shortest=3, longest=32, **options)
+        super().__init__(min_length=3, max_length=32, **options)
         self.strict = strict
 
-    def accept(self, value: str) -> str:
+    def validate_text(self, value: str) -> str:
         if not PHONE_PATTERN.fullmatch(value) or (self.strict and not is_e164(value)):
             raise make_field_error(Fault("invalid-phone-number", "Invalid phone number."))
         return value
@@ -130,10 +130,10 @@ class PlanField(TextField):
     """The name of a plan; one of the host's `plans` if it declares any."""
 
     def __init__(self, *, plans: tuple[str, ...] | None, **options: Any) -> None:
-        super().__init__(longest=100, **options)
+        super().__init__(max_length=100, **options)
         self.plans = plans
 
-    def accept(self, value: str) -> str:
+    def validate_text(self, value: str) -> str:
         if self.plans is not None and value not in self.plans:
             raise make_field_error(Fault("unknown-plan", f"Must be one of: {', '.join(self.plans)}."))
         return value

@@ -67,7 +67,7 @@ def load_page(
         place,
         partial(_make_place, sort=query["sort"]),
         _measure_row,
-        bound=_bound_page_bytes,
+        get_max_size=_bound_page_bytes,
     )
     custom = session.storage.hooks.fields
     return [render_document(row[:-1], custom) for row in rows], end

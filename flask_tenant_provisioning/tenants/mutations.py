@@ -147,7 +147,7 @@ def apply_transition(
 
 def remove_or_retire(session: Session, actor: Actor, tenant: Tenant) -> bool:
     """Remove a tenant, or retire it if undo steps must run first. Return whether it is removed."""
-    if session.storage.defers(session, "tenant.purge", tenant):
+    if session.storage.is_deferred(session, "tenant.purge", tenant):
         retire_tenant(session, actor, tenant)
         return False
     remove_tenant(session, actor, tenant)

@@ -62,7 +62,7 @@ EXTERNAL_ID_PATH = "/tenants/by-external-id/<path:external_id>"
     permissions=("tenant:create",),
     body=tenant_input,
     query=create_query,
-    answers={201: TenantSchema},
+    responses={201: TenantSchema},
     problems=(
         *BODY_PROBLEMS,
         *IDEMPOTENCY_PROBLEMS,
@@ -76,8 +76,8 @@ EXTERNAL_ID_PATH = "/tenants/by-external-id/<path:external_id>"
 )
 def create_tenant(call: Request) -> Response:
     """Create a tenant."""
-    mount, query, body = call.mount, call.asked(create_query()), call.body(JSON)
-    partner, values = call.partner(query), validate_tenant(mount, body)
+    mount, query, body = call.mount, call.query(create_query()), call.body(JSON)
+    partner, values = call.require_partner(query), validate_tenant(mount, body)
     allowance = quotas.resolve_allowance(mount, partner)
     work = partial(actions.create, actor=call.actor(), partner=partner, values=values, allowance=allowance)
     return execute(
@@ -86,7 +86,7 @@ def create_tenant(call: Request) -> Response:
         partial(render_created_tenant, call),
         body=body,
         validate_only=query["validate_only"],
-        alone=allowance.is_unlimited and not mount.storage.reacts("tenant.create"),
+        autocommit=allowance.is_unlimited and not mount.storage.has_reaction("tenant.create"),
     )
 
 
@@ -95,12 +95,12 @@ def create_tenant(call: Request) -> Response:
     TENANTS_PATH,
     permissions=("tenant:read",),
     query=list_query,
-    answers={200: TenantPageSchema},
+    responses={200: TenantPageSchema},
     problems=(InvalidParameter, InvalidCursor),
 )
 def list_tenants(call: Request) -> Response:
     """List tenants, one page at a time: follow `next` until it is null. `partner` may be one below the caller's."""
-    query = call.asked(list_query(call.mount), make_descendant_check(call))
+    query = call.query(list_query(call.mount), make_descendant_check(call))
     partner = query.get("partner", partner_scope(call))
     cursor_scope = listing.make_cursor_scope(partner, query)
     after = open_cursor(call, query, cursor_scope)
@@ -113,19 +113,19 @@ def list_tenants(call: Request) -> Response:
     TENANT_PATH,
     permissions=("tenant:read",),
     query=read_query,
-    answers={200: TenantSchema, 304: None},
+    responses={200: TenantSchema, 304: None},
     problems=(InvalidParameter, TenantNotFound),
 )
 def read_tenant(call: Request, tenant_id: str) -> Response:
     """Read a tenant. `partner` may name a partner below the caller's."""
-    partner = call.asked(read_query(), make_descendant_check(call)).get("partner", partner_scope(call))
+    partner = call.query(read_query(), make_descendant_check(call)).get("partner", partner_scope(call))
     tenant = call.mount.storage.read(
         partial(mutations.load_tenant, partner=partner, tenant_id=parse_tenant_id(tenant_id))
     )
     result = render_tenant(call, tenant)
     if is_not_modified(tenant.version):
         return Response(status=304, headers=result.headers)
-    return call.answer(result.document, result.headers)
+    return call.json_response(result.document, result.headers)
 
 
 @routes.add(
@@ -135,7 +135,7 @@ def read_tenant(call: Request, tenant_id: str) -> Response:
     body=tenant_input,
     consumes=(MERGE_PATCH, JSON),
     query=write_query,
-    answers={200: TenantSchema},
+    responses={200: TenantSchema},
     problems=(
         *BODY_PROBLEMS,
         *IDEMPOTENCY_PROBLEMS,
@@ -149,7 +149,7 @@ def read_tenant(call: Request, tenant_id: str) -> Response:
 )
 def patch_tenant(call: Request, tenant_id: str) -> Response:
     """Change some fields of a tenant (RFC 7396)."""
-    query, body = call.asked(write_query()), call.body(MERGE_PATCH, JSON)
+    query, body = call.query(write_query()), call.body(MERGE_PATCH, JSON)
     return _update(call, tenant_id, validate_patch(call.mount, body), body, query["validate_only"])
 
 
@@ -159,13 +159,13 @@ def patch_tenant(call: Request, tenant_id: str) -> Response:
     permissions=("tenant:update",),
     body=tenant_input,
     query=write_query,
-    answers={200: TenantSchema},
+    responses={200: TenantSchema},
     problems=(*BODY_PROBLEMS, *WRITE_PROBLEMS, TenantExists, InvalidState, PlanNotAllowed, PlanLimitExceeded),
     hooks=("tenant.update",),
 )
 def replace_tenant(call: Request, tenant_id: str) -> Response:
     """Replace every writable field of a tenant."""
-    query, body = call.asked(write_query()), call.body(JSON)
+    query, body = call.query(write_query()), call.body(JSON)
     values = validate_tenant(call.mount, body)
     return _update(call, tenant_id, lambda _tenant: {**actions.EMPTY_VALUES, **values}, body, query["validate_only"])
 
@@ -176,7 +176,7 @@ def replace_tenant(call: Request, tenant_id: str) -> Response:
     permissions=("tenant:create", "tenant:update"),
     body=tenant_input,
     query=create_query,
-    answers={200: TenantSchema, 201: TenantSchema},
+    responses={200: TenantSchema, 201: TenantSchema},
     problems=(
         *BODY_PROBLEMS,
         InvalidParameter,
@@ -192,8 +192,8 @@ def replace_tenant(call: Request, tenant_id: str) -> Response:
 )
 def upsert_tenant(call: Request, external_id: str) -> Response:
     """Replace the tenant with this external id, or create it if there is none."""
-    mount, query, body = call.mount, call.asked(create_query()), call.body(JSON)
-    partner, values = call.partner(query), validate_upsert(mount, parse_external_id(external_id), body)
+    mount, query, body = call.mount, call.query(create_query()), call.body(JSON)
+    partner, values = call.require_partner(query), validate_upsert(mount, parse_external_id(external_id), body)
     work = partial(
         actions.upsert,
         actor=call.actor(),
@@ -222,7 +222,7 @@ def _update(
     TENANT_PATH,
     permissions=("tenant:delete",),
     query=delete_query,
-    answers={200: TenantSchema, 202: None, 204: None},
+    responses={200: TenantSchema, 202: None, 204: None},
     problems=WRITE_PROBLEMS,
     hooks=("tenant.delete", "tenant.purge"),
 )
@@ -232,10 +232,10 @@ def delete_tenant(call: Request, tenant_id: str) -> Response:
     A purge returns 204 once the tenant is removed. If the application has to clean up first, it returns 202: the tenant
     can no longer be read, and `Location` shows the progress.
     """
-    query = call.asked(delete_query())
+    query = call.query(delete_query())
     if query["purge"]:
         return _purge(call, tenant_id, query["validate_only"])
-    days = call.mount.settings.retention_days
+    days = call.mount.config.retention_days
     work = partial(lifecycle.delete, actor=call.actor(), target=make_target(call, tenant_id), retention_days=days)
     return execute(call, work, partial(render_tenant, call), validate_only=query["validate_only"])
 
@@ -245,7 +245,7 @@ def _purge(call: Request, tenant_id: str, validate_only: bool) -> Response:
     work = partial(lifecycle.purge, actor=call.actor(), target=make_target(call, tenant_id))
 
     def render(is_removed: bool) -> Result:
-        location = f"{call.mount.base()}/tenants/{parse_tenant_id(tenant_id)}/provisioning"
+        location = f"{call.mount.base_path()}/tenants/{parse_tenant_id(tenant_id)}/provisioning"
         return Result(204, None, {}) if is_removed else Result(202, None, {"Location": location, "Retry-After": "1"})
 
     return execute(call, work, render, validate_only=validate_only)
@@ -256,13 +256,13 @@ def _purge(call: Request, tenant_id: str, validate_only: bool) -> Response:
     f"{TENANT_PATH}/restore",
     permissions=("tenant:delete",),
     query=write_query,
-    answers={200: TenantSchema},
+    responses={200: TenantSchema},
     problems=(*IDEMPOTENCY_PROBLEMS, *WRITE_PROBLEMS, InvalidState, TenantExists, QuotaExceeded, LicenseExpired),
     hooks=("tenant.restore",),
 )
 def restore_tenant(call: Request, tenant_id: str) -> Response:
     """Restore a deleted tenant to its previous status."""
-    query, allowance = call.asked(write_query()), quotas.resolve_allowance(call.mount)
+    query, allowance = call.query(write_query()), quotas.resolve_allowance(call.mount)
     work = partial(lifecycle.restore, actor=call.actor(), target=make_target(call, tenant_id), allowance=allowance)
     return execute(call, work, partial(render_tenant, call), validate_only=query["validate_only"])
 
@@ -274,13 +274,13 @@ def restore_tenant(call: Request, tenant_id: str) -> Response:
     body=suspension_input,
     body_required=False,
     query=write_query,
-    answers={200: TenantSchema},
+    responses={200: TenantSchema},
     problems=(*BODY_PROBLEMS, *IDEMPOTENCY_PROBLEMS, *WRITE_PROBLEMS, InvalidState),
     hooks=("tenant.suspend",),
 )
 def suspend_tenant(call: Request, tenant_id: str) -> Response:
     """Suspend an active tenant."""
-    query, body = call.asked(write_query()), call.optional_body(JSON)
+    query, body = call.query(write_query()), call.optional_body(JSON)
     reason = load(suspension_input(), body).get("reason")
     work = partial(lifecycle.suspend, actor=call.actor(), target=make_target(call, tenant_id), reason=reason)
     return execute(call, work, partial(render_tenant, call), body=body, validate_only=query["validate_only"])
@@ -291,13 +291,13 @@ def suspend_tenant(call: Request, tenant_id: str) -> Response:
     f"{TENANT_PATH}/reactivate",
     permissions=("tenant:update",),
     query=write_query,
-    answers={200: TenantSchema},
+    responses={200: TenantSchema},
     problems=(*IDEMPOTENCY_PROBLEMS, *WRITE_PROBLEMS, InvalidState),
     hooks=("tenant.reactivate",),
 )
 def reactivate_tenant(call: Request, tenant_id: str) -> Response:
     """Reactivate a suspended tenant."""
-    query = call.asked(write_query())
+    query = call.query(write_query())
     work = partial(lifecycle.reactivate, actor=call.actor(), target=make_target(call, tenant_id))
     return execute(call, work, partial(render_tenant, call), validate_only=query["validate_only"])
 
@@ -308,7 +308,7 @@ def reactivate_tenant(call: Request, tenant_id: str) -> Response:
     permissions=("partner:manage",),
     body=move_input,
     query=write_query,
-    answers={200: TenantSchema},
+    responses={200: TenantSchema},
     problems=(
         *BODY_PROBLEMS,
         *IDEMPOTENCY_PROBLEMS,
@@ -323,7 +323,7 @@ def reactivate_tenant(call: Request, tenant_id: str) -> Response:
 def move_tenant(call: Request, tenant_id: str) -> Response:
     """Move a tenant to another partner. Both partners receive a `tenant.moved` event."""
     call.require_administrator("Only an administrator may move a tenant.")
-    query, body = call.asked(write_query()), call.body(JSON)
+    query, body = call.query(write_query()), call.body(JSON)
     partner = load(move_input(), body)["partner"]
     work = partial(move, actor=call.actor(), target=make_target(call, tenant_id), partner=partner)
     return execute(call, work, partial(render_tenant, call), body=body, validate_only=query["validate_only"])
@@ -353,4 +353,4 @@ def render_tenant(call: Request, tenant: Tenant, status: int = 200, **headers: s
 
 def render_created_tenant(call: Request, tenant: Tenant) -> Result:
     """Build the 201 result with a new tenant's document, ETag and Location."""
-    return render_tenant(call, tenant, 201, Location=f"{call.mount.base()}/tenants/{tenant.id}")
+    return render_tenant(call, tenant, 201, Location=f"{call.mount.base_path()}/tenants/{tenant.id}")

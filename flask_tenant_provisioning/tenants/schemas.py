@@ -37,11 +37,11 @@ class TenantSchema(StrictSchema):
 
     tenant = fields.UUID(dump_only=True)
     partner = fields.String(dump_only=True)
-    external_id = TextField(shortest=1, longest=128, allow_none=True)
-    client_name = TextField(shortest=1, longest=MAX_NAME_LENGTH, trim=True, visible=True, required=True)
+    external_id = TextField(min_length=1, max_length=128, allow_none=True)
+    client_name = TextField(min_length=1, max_length=MAX_NAME_LENGTH, trim=True, visible=True, required=True)
     email = EmailField(required=True)
     phone_number = PhoneField(strict=False, allow_none=True)
-    industry = TextField(longest=100, visible=True, allow_none=True)
+    industry = TextField(max_length=100, visible=True, allow_none=True)
     plan = PlanField(plans=None, allow_none=True)
     metadata = MetadataField(allow_none=True)
     status = fields.String(dump_only=True, validate=validate.OneOf(STATUSES))
@@ -71,7 +71,7 @@ def tenant_input(api: Api) -> TenantSchema:
 
 def _make_tenant_schema(api: Api) -> TenantSchema:
     class HostTenantSchema(TenantSchema):
-        phone_number = PhoneField(strict=api.settings.phone_e164, allow_none=True)
+        phone_number = PhoneField(strict=api.config.phone_e164, allow_none=True)
         plan = PlanField(plans=api.plans, allow_none=True)
 
     return HostTenantSchema()
@@ -80,7 +80,7 @@ def _make_tenant_schema(api: Api) -> TenantSchema:
 class SuspensionSchema(StrictSchema):
     """The reason of a suspension."""
 
-    reason = TextField(shortest=1, longest=500, visible=True, allow_none=True)
+    reason = TextField(min_length=1, max_length=500, visible=True, allow_none=True)
 
 
 def suspension_input(_api: Api | None = None) -> SuspensionSchema:
@@ -118,14 +118,14 @@ SORT_ORDERS = ("created_at", "-created_at", "client_name", "-client_name")
 class EmailFilterField(EmailField):
     """An email address to filter by, loaded as its comparison key."""
 
-    def accept(self, value: str) -> str:
+    def validate_text(self, value: str) -> str:
         return make_email_key(value)
 
 
 class PrefixField(TextField):
     """The beginning of a name, loaded as its comparison key."""
 
-    def accept(self, value: str) -> str:
+    def validate_text(self, value: str) -> str:
         return make_name_key(value)
 
 
@@ -152,18 +152,18 @@ class ListQuery(QuerySchema):
 
     partner = PartnerIdField()
     limit = PageSizeField(load_default=DEFAULT_PAGE_SIZE)
-    cursor = TextField(shortest=1, longest=4096)
+    cursor = TextField(min_length=1, max_length=4096)
     sort = ChoiceField(*SORT_ORDERS, load_default="created_at")
     status = ChoiceField(*STATUSES)
     email = EmailFilterField()
-    external_id = TextField(shortest=1, longest=128)
-    plan = TextField(longest=100)
-    industry = TextField(longest=100)
+    external_id = TextField(min_length=1, max_length=128)
+    plan = TextField(max_length=100)
+    industry = TextField(max_length=100)
     created_after = InstantField()
     created_before = InstantField()
     updated_after = InstantField()
     updated_before = InstantField()
-    q = PrefixField(shortest=1, longest=MAX_NAME_LENGTH)
+    q = PrefixField(min_length=1, max_length=MAX_NAME_LENGTH)
     include_deleted = FlagField(load_default=False)
 
 
@@ -223,7 +223,7 @@ def _validate_fields(api: Api, body: Any) -> dict[str, Any]:
 
 
 def _make_fast_path(api: Api) -> Callable[[Any], dict[str, Any] | None]:
-    return make_fast_path(api.settings, api.plans)
+    return make_fast_path(api.config, api.plans)
 
 
 def validate_upsert(api: Api, external_id: str, body: Any) -> dict[str, Any]:

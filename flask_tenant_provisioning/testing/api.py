@@ -37,7 +37,7 @@ class MountedApi:
     @property
     def settings(self) -> Config:
         """The mount's settings."""
-        return self.mount.settings
+        return self.mount.config
 
     def __call__(
         self,
@@ -81,7 +81,7 @@ class MountedApi:
 
     def get_required_permissions(self, route: Route) -> Sequence[str]:
         """The permissions that `route` asks for."""
-        return route.needs(self.settings.public_docs)
+        return route.required_permissions(self.settings.public_docs)
 
     def role(self, permissions: Sequence[str], *, everybodys: bool = False) -> str:
         """A role that grants `permissions`, on the tenants of one partner or on `everybodys`. Skips without one."""

@@ -33,9 +33,9 @@ def find_mount(app: Flask, name: str | None) -> Mount:
 
 def require_served(mount: Mount) -> None:
     """Raise `NotReady` where the licence did not let the app serve the mount."""
-    if mount.served:
+    if mount.is_mounted:
         return
-    if mount.settings.edition == "community":
+    if mount.config.edition == "community":
         raise NotReady("Nothing is mounted: PROVISIONING_EDITION is 'community'. Set it to 'enterprise'.")
     try:
         mount.license.load()
@@ -90,7 +90,7 @@ def make_signer(app: Flask, name: str | None) -> Callable[..., str]:
 
     def sign(role: str | None, partner: str, **claims: Any) -> str:
         mount = find_mount(app, name)
-        settings = mount.settings
+        settings = mount.config
         named = {settings.roles_claim: [role] if role else [], settings.partner_claim: partner, "sub": SUBJECT}
         with mount.authority.signing_context():
             try:

@@ -200,6 +200,6 @@ def _write_rows(caller: Caller, rows: Rows, kind: str, mode: str | None) -> byte
 def _run_job_here(caller: Caller, found: Mapping[str, Any]) -> None:
     mount = caller.api.mount
     read = partial(actions.load_progress, partner=found["partner"], job_id=found["job"])
-    work = SingleJobWork(mount, float(mount.settings.worker_lease_seconds), mount.storage.read(read).job)
+    work = SingleJobWork(mount, float(mount.config.worker_lease_seconds), mount.storage.read(read).job)
     while pieces := work.claim(1):
         work.run(pieces[0])

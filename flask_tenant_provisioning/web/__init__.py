@@ -1,4 +1,4 @@
-"""From an HTTP request to a feature's actions and back.
+"""The HTTP layer between Flask and the actions of the features.
 
 blueprint       the Flask blueprint: rules, views, the catch-all
 routing         how a feature declares its routes

@@ -1,4 +1,4 @@
-"""The Flask blueprint of one mount: URL rules, a view for each route, and problems for all other paths and methods."""
+"""The Flask blueprint of one mount: URL rules, a view for each route, and 404 and 405 problems for everything else."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from .. import errors
 from ..mount import Mount
 from ..rate_limits import enforce_rate_limit
 from ..responses import get_request_id, set_common_headers
-from ..routes import ROUTES
 from .docs_links import follow_link, has_valid_cookie
 from .errors import register_error_handlers
 from .headers import add_accept_patch, require_json_acceptable
@@ -25,13 +24,13 @@ from .routing import Route
 
 
 def make_blueprint(mount: Mount) -> Blueprint:
-    """The API of `mount`, for an app to register."""
-    blueprint = Blueprint(mount.name, __name__, url_prefix=mount.settings.url_prefix)
-    shut = find_rules_below_paths(ROUTES)
-    for route in ROUTES:
-        view, answers_options = _make_view(route, mount), route.rule not in shut
+    """Return a blueprint with all routes of `mount`, for an app to register."""
+    blueprint = Blueprint(mount.name, __name__, url_prefix=mount.config.url_prefix)
+    rules_below_paths = find_rules_below_paths(mount.routes)
+    for route in mount.routes:
+        view, answers_options = _make_view(route, mount), route.rule not in rules_below_paths
         add_rule(blueprint, route.rule, route.endpoint, view, [route.method], answers_options=answers_options)
-    for rule in sorted(shut):
+    for rule in sorted(rules_below_paths):
         add_rule(blueprint, rule, UNMATCHED, handle_unmatched, answers_options=False)
     for rule in CATCH_ALL_RULES:
         add_rule(blueprint, rule, UNMATCHED, handle_unmatched, answers_options=False, strict_slashes=False)
@@ -43,112 +42,117 @@ def make_blueprint(mount: Mount) -> Blueprint:
 
 
 def _finish_response(response: Response) -> Response:
-    """Set the headers that every response bears. One function, since Flask takes a microsecond for each hook."""
+    """Set the headers of every response. One hook instead of two, since each costs Flask a microsecond."""
     if request.method == "OPTIONS":
         add_accept_patch(response)
     return set_common_headers(response)
 
 
 def _make_view(route: Route, mount: Mount) -> Callable[..., Response]:
-    """The view of `route`: the gate, then the handler."""
-    handler, needed, negotiates = route.handler, route.permissions, route.negotiates
+    """Return a view that authenticates and rate-limits the request and calls the route's handler."""
+    handler, permissions, is_json_only = route.handler, route.permissions, not route.has_several_types
 
-    if isinstance(needed, tuple):
-        counted = functools.partial(enforce_rate_limit, mount, route.rate_class)
+    if isinstance(permissions, tuple):
+        check_rate_limit = partial(enforce_rate_limit, mount, route.rate_class)
 
-        def guarded(**path: Any) -> Response:
-            principal = mount.guard.admit(needed, counted)
+        def guarded_view(**path: Any) -> Response:
+            principal = mount.guard.admit(permissions, check_rate_limit)
             mount.engine.serve()
-            if not negotiates:
+            if is_json_only:
                 require_json_acceptable()
             return handler(Request(mount, principal), **path)
 
-        return functools.update_wrapper(guarded, handler)
+        return functools.update_wrapper(guarded_view, handler)
 
-    def public(**path: Any) -> Response:
-        get_request_id(mount.settings.request_id_key)
-        asked = route.needs(mount.settings.public_docs)
-        if asked and (followed := follow_link(mount)) is not None:
-            return followed
-        principal = mount.guard.admit(asked) if asked and not has_valid_cookie(mount) else None
+    def public_view(**path: Any) -> Response:
+        get_request_id(mount.config.request_id_key)
+        docs_permissions = route.required_permissions(mount.config.public_docs)
+        if docs_permissions and (redirect := follow_link(mount)) is not None:
+            return redirect
+        is_admitted = not docs_permissions or has_valid_cookie(mount)
+        principal = None if is_admitted else mount.guard.admit(docs_permissions)
         return handler(Request(mount, principal), **path)
 
-    return functools.update_wrapper(public, handler)
+    return functools.update_wrapper(public_view, handler)
 
 
 UNMATCHED = "unmatched"
-#: The rules that leave nothing below the prefix to others.
+#: Rules that match every path below the prefix.
 CATCH_ALL_RULES = ("/", "/<path:unmatched>")
-_DOUBLE_SLASH = "There is nothing at this path: two slashes follow each other in it. Does your base URL end in one?"
+_DOUBLE_SLASH = "There is nothing at this path: it contains two slashes in a row. Does your base URL end in one?"
 
 
 class _EveryMethod(set[str]):
-    """Holds every method and shows none: the catch-all answers them all, yet never appears in an ``Allow``."""
+    """Set that contains every method and lists none: the catch-all matches all, and none appears in ``Allow``."""
 
     def __contains__(self, method: object) -> bool:
         return method != "--"
 
 
 def match_every_method(state: BlueprintSetupState) -> None:
+    """Let the catch-all rules of a registered blueprint match every method."""
     for rule in state.app.url_map.iter_rules(f"{state.name}.{UNMATCHED}"):
         rule.methods = _EveryMethod()
 
 
 def find_rules_below_paths(routes: Iterable[Route]) -> frozenset[str]:
-    """The rules that end in something fixed behind a place that takes slashes.
+    """Return the rules that end in a fixed segment after a ``<path:…>`` variable, which matches slashes.
 
-    Methods that are not theirs would go to the route that ends with that place, for which all of it is one name: the
-    catch-all has to stand there too.
+    Without a catch-all at the same rule, their other methods would match the route that ends with the variable, and the
+    fixed segment would become part of the name.
     """
-    shut = (route for route in routes if "<path:" in route.rule and not route.rule.endswith(">"))
-    return frozenset(route.rule for route in shut)
+    return frozenset(route.rule for route in routes if "<path:" in route.rule and not route.rule.endswith(">"))
 
 
 def handle_unmatched(**_path: Any) -> Response:
-    """What is under the prefix and matches no other rule: a wrong method, or nothing at all."""
+    """Raise `MethodNotAllowed` or `NotFound` for a request below the prefix that no other rule matches.
+
+    On a path of the host's own, Werkzeug's ``MethodNotAllowed`` is left to the host. OPTIONS on a rule of
+    `find_rules_below_paths` returns its ``Allow`` header.
+    """
     if request.url_rule is not None and not request.url_rule.rule.endswith(CATCH_ALL_RULES):
         return _handle_other_method(request.url_rule)
     adapter = current_app.create_url_adapter(request)
-    routed = {method: _match_endpoint(adapter, method) for method in adapter.allowed_methods()} if adapter else {}
-    ours = f"{request.blueprint}."
-    allowed = sorted(method for method, endpoint in routed.items() if endpoint != f"{ours}{UNMATCHED}")
+    endpoints = {method: _match_endpoint(adapter, method) for method in adapter.allowed_methods()} if adapter else {}
+    own_prefix = f"{request.blueprint}."
+    allowed = sorted(method for method, endpoint in endpoints.items() if endpoint != f"{own_prefix}{UNMATCHED}")
     if not allowed:
         raise errors.NotFound(_DOUBLE_SLASH if "//" in request.path else None)
-    if not any(routed[method].startswith(ours) for method in allowed):
+    if not any(endpoints[method].startswith(own_prefix) for method in allowed):
         raise _hand_back_to_host(MethodNotAllowed(allowed))
     raise errors.MethodNotAllowed(f"{request.method} is not possible here.", headers={"Allow": ", ".join(allowed)})
 
 
 def _handle_other_method(rule: Rule) -> Response:
-    """What a rule of `beneath` answers to the methods that none of its routes has; ``OPTIONS`` is among them."""
-    beside = (one for one in current_app.url_map.iter_rules() if one.rule == rule.rule and one is not rule)
-    allowed = ", ".join(sorted({"OPTIONS"}.union(*(one.methods or () for one in beside))))
+    """Respond to a method that no route has at a rule of `find_rules_below_paths`, including ``OPTIONS``."""
+    others = (other for other in current_app.url_map.iter_rules() if other.rule == rule.rule and other is not rule)
+    allowed = ", ".join(sorted({"OPTIONS"}.union(*(other.methods or () for other in others))))
     if request.method == "OPTIONS":
         return Response(headers={"Allow": allowed})
     raise errors.MethodNotAllowed(f"{request.method} is not possible here.", headers={"Allow": allowed})
 
 
 def _match_endpoint(adapter: MapAdapter, method: str) -> str:
-    """The endpoint at the request's path for one of the methods that are said to be allowed there.
+    """Return the endpoint of one of the methods that the adapter allows at the request's path.
 
-    They are so of the path with its slashes merged too, at which only the catch-all stands as it was sent.
+    The adapter also allows methods of the path with merged slashes; as sent, that path matches only the catch-all.
     """
     endpoint: str = adapter.match(method=method)[0]
     return endpoint
 
 
 def _hand_back_to_host(error: MethodNotAllowed) -> MethodNotAllowed:
-    """Forget that a rule of ours matched: on a route of the host's own, the host answers as if we were not there."""
+    """Clear the matched rule and return `error`, so that the host handles it as if this API did not exist."""
     request.routing_exception, request.url_rule, request.view_args = error, None, None
     return error
 
 
-#: The place for the host in the rules of an app that matches hosts: they hold for each.
+#: Variable for the host in the rules of an app with host matching: they match every host.
 _HOST_VARIABLE = "provisioning_host"
 
 
 class _AnyTextConverter(BaseConverter):
-    """Any text, also one that begins with a slash or holds a line break: Werkzeug's ``path`` takes neither."""
+    """Matches any text. Werkzeug's ``path`` matches no leading slash and no line break."""
 
     regex = "(?s:.+)"
     weight = 200
@@ -156,7 +160,7 @@ class _AnyTextConverter(BaseConverter):
 
 
 class _TextRule(Rule):
-    """A rule whose ``<path:…>`` takes any text; the app's own converters stay as they are."""
+    """A rule whose ``<path:…>`` matches any text. The app's own converters are not changed."""
 
     def get_converter(
         self, variable_name: str, converter_name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -176,13 +180,13 @@ def add_rule(
     answers_options: bool = True,
     **options: Any,
 ) -> None:
-    """Add a rule for every host that the app answers; Flask answers its ``OPTIONS`` where `answers_options`."""
+    """Add a rule that matches on every host of the app. With `answers_options`, Flask handles its ``OPTIONS``."""
     register = partial(_register_rule, rule=rule, endpoint=endpoint, view=view, methods=methods)
     blueprint.record(partial(register, answers_options=answers_options, options=options))
 
 
 def hide_hosts(blueprint: Blueprint) -> None:
-    """Keep the host that a rule matched from the views, which expect none."""
+    """Remove the matched host from the arguments of the views."""
 
     def hide(_endpoint: str | None, values: dict[str, Any] | None) -> None:
         if values:
@@ -206,17 +210,19 @@ def _register_rule(
     answers_options: bool,
     options: Mapping[str, Any],
 ) -> None:
-    app, shared = state.app, {"merge_slashes": False, **options}
+    app, rule_options = state.app, {"merge_slashes": False, **options}
     if app.url_map.host_matching:
-        shared["host"] = f"<{_HOST_VARIABLE}>"
+        rule_options["host"] = f"<{_HOST_VARIABLE}>"
     answers_options = answers_options and app.config.get("PROVIDE_AUTOMATIC_OPTIONS", True)
     if "<path:" not in rule:
         automatic = None if answers_options else False
-        state.add_url_rule(rule, endpoint, view, methods=methods, provide_automatic_options=automatic, **shared)
+        state.add_url_rule(rule, endpoint, view, methods=methods, provide_automatic_options=automatic, **rule_options)
         return
     name = f"{state.name_prefix}.{state.name}.{endpoint}".lstrip(".")
-    every = {*methods, *(["OPTIONS"] if answers_options else [])}
-    made = _TextRule(f"{state.url_prefix}{rule}", endpoint=name, methods=every, subdomain=state.subdomain, **shared)
-    made.provide_automatic_options = answers_options  # type: ignore[attr-defined]
-    app.url_map.add(made)
+    all_methods = {*methods, *(["OPTIONS"] if answers_options else [])}
+    text_rule = _TextRule(
+        f"{state.url_prefix}{rule}", endpoint=name, methods=all_methods, subdomain=state.subdomain, **rule_options
+    )
+    text_rule.provide_automatic_options = answers_options  # type: ignore[attr-defined]
+    app.url_map.add(text_rule)
     app.view_functions[name] = view

@@ -1,7 +1,7 @@
-"""Links that open the API's documents for a short time, where `PROVISIONING_PUBLIC_DOCS` keeps them from the public.
+"""Links that open the API's documents for a short time if `PROVISIONING_PUBLIC_DOCS` is off.
 
-A browser sends no bearer token. Such a link sets a cookie that is good for the documents alone and as long as the link;
-no other route of the API reads it.
+A browser sends no bearer token. Such a link sets a cookie that is valid only for the documents and expires with the
+link. No other route of the API reads it.
 """
 
 from __future__ import annotations
@@ -10,40 +10,40 @@ from flask import Response, has_request_context, request
 
 from ..errors import InvalidCursor
 from ..mount import Mount
-from ..responses import get_request_path as path_of_request
+from ..responses import get_request_path
 
 LINK_PARAMETER = "link"
 _SUBJECT = "docs link"
 
 
 def make_link(mount: Mount, seconds: int) -> str:
-    """The path of the documents, with what opens them for so many seconds; the plain path where they are public.
+    """Return the path of the documents with a signed parameter valid for `seconds`, or without one if they are public.
 
-    In a view it is the path as the caller sees it, behind any ``SCRIPT_NAME``.
+    During a request, the path begins with the ``SCRIPT_NAME``, if there is one.
     """
-    path = f"{mount.base() if has_request_context() else mount.settings.url_prefix}/docs"
-    if mount.settings.public_docs:
+    path = f"{mount.base_path() if has_request_context() else mount.config.url_prefix}/docs"
+    if mount.config.public_docs:
         return path
     end = int(mount.storage.clock()) + seconds
     return f"{path}?{LINK_PARAMETER}={mount.cursors.seal(str(end), _SUBJECT)}"
 
 
 def follow_link(mount: Mount) -> Response | None:
-    """Return the response that sets the cookie where this request follows a good link; else None."""
-    sent = request.args.get(LINK_PARAMETER, "") if request.query_string else ""
-    left = _count_seconds_left(mount, sent)
-    if not left:
+    """Return a redirect that sets the cookie if this request follows a valid link; else None."""
+    token = request.args.get(LINK_PARAMETER, "") if request.query_string else ""
+    seconds = _count_seconds_left(mount, token)
+    if not seconds:
         return None
-    answer = Response(status=303, headers={"Location": path_of_request()})
-    path = mount.base()
-    answer.set_cookie(
-        _name_cookie(mount), sent, max_age=left, path=path, secure=request.is_secure, httponly=True, samesite="Lax"
+    response = Response(status=303, headers={"Location": get_request_path()})
+    path = mount.base_path()
+    response.set_cookie(
+        _name_cookie(mount), token, max_age=seconds, path=path, secure=request.is_secure, httponly=True, samesite="Lax"
     )
-    return answer
+    return response
 
 
 def has_valid_cookie(mount: Mount) -> bool:
-    """Return whether this request comes from a browser that has followed a link that is still good."""
+    """Return True if this request has the cookie of a link that has not expired."""
     return bool(_count_seconds_left(mount, request.cookies.get(_name_cookie(mount), "")))
 
 
@@ -51,11 +51,11 @@ def _name_cookie(mount: Mount) -> str:
     return f"{mount.name}_docs"
 
 
-def _count_seconds_left(mount: Mount, sent: str) -> int:
-    """Return for how many seconds the cookie or link still opens the documents; 0 where it does not."""
-    if not sent:
+def _count_seconds_left(mount: Mount, token: str) -> int:
+    """Return how many seconds the cookie or link is still valid; 0 if it is invalid or expired."""
+    if not token:
         return 0
     try:
-        return max(int(mount.cursors.open(sent, _SUBJECT)) - int(mount.storage.clock()), 0)
+        return max(int(mount.cursors.open(token, _SUBJECT)) - int(mount.storage.clock()), 0)
     except InvalidCursor:
         return 0

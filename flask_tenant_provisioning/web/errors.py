@@ -1,4 +1,4 @@
-"""Error handlers: convert every exception below the mount to a problem."""
+"""Error handlers that convert every exception below the mount to a problem."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ logger = logging.getLogger(__name__)
 
 
 def register_error_handlers(scope: Blueprint | Flask, mount: Mount) -> None:
-    """Render every error under the mount as a problem, and none outside it.
+    """Register handlers that render every error under the mount as a problem, and none outside it.
 
-    A host's handler for a status beats a blueprint's handler for `HTTPException`, hence one for each status. An
-    exception that carries a response of its own, such as a rate limiter's, is answered with that.
+    A host's handler for a status takes precedence over a blueprint's handler for `HTTPException`, so there is one for
+    each status. The response of an exception that has one, such as a rate limiter's, is returned unchanged.
     """
 
-    def answer(error: Exception) -> Response:
-        get_request_id(mount.settings.request_id_key)
+    def handle_error(error: Exception) -> Response:
+        get_request_id(mount.config.request_id_key)
         if isinstance(error, HTTPException) and error.response is not None:
             return error.response  # type: ignore[return-value]
         problem = _convert_exception(error, mount)
         mount.guard.refusals.log(problem)
-        return render_problem(problem, mount.problem_types())
+        return render_problem(problem, mount.problem_type_prefix())
 
-    handled: Iterable[Any] = (
+    handled_errors: Iterable[Any] = (
         *default_exceptions,
         errors.ProvisioningError,
         JWTExtendedException,
@@ -43,8 +43,8 @@ def register_error_handlers(scope: Blueprint | Flask, mount: Mount) -> None:
         HTTPException,
         Exception,
     )
-    for key in handled:
-        scope.register_error_handler(key, answer)
+    for key in handled_errors:
+        scope.register_error_handler(key, handle_error)
 
 
 def _convert_exception(error: Exception, mount: Mount) -> errors.ProvisioningError:
@@ -63,7 +63,7 @@ def _convert_exception(error: Exception, mount: Mount) -> errors.ProvisioningErr
 
 
 def _convert_token_error(error: Exception, mount: Mount) -> errors.Unauthenticated:
-    """What a host's hook that reads the token itself raised, with the challenge that belongs to it."""
+    """Convert a token error raised by a host's hook; the result has the matching ``WWW-Authenticate`` challenge."""
     if isinstance(error, NoAuthorizationError):
         return errors.Unauthenticated(headers=mount.guard.challenge())
     kind = errors.TokenExpired if isinstance(error, ExpiredSignatureError) else errors.InvalidToken
@@ -71,9 +71,9 @@ def _convert_token_error(error: Exception, mount: Mount) -> errors.Unauthenticat
 
 
 def _convert_http_exception(error: HTTPException, status: int, mount: Mount) -> errors.ProvisioningError:
-    """What Werkzeug or a host's hook raised, with the headers that it came with."""
+    """Convert an error raised by Werkzeug or a host's hook, and keep its headers."""
     if status == 413:
-        return make_body_too_large(get_body_limit(mount.settings))
+        return make_body_too_large(get_body_limit(mount.config))
     if status == 401:
         return errors.Unauthenticated(headers=mount.guard.challenge())
     headers = {name: value for name, value in error.get_headers() if name != "Content-Type"}

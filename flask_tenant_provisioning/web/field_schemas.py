@@ -1,4 +1,4 @@
-"""JSON Schema of a host's own marshmallow fields: what apispec says of one, made true of what the field shows."""
+"""JSON Schema of a host's own marshmallow fields: apispec's schema, corrected to match what the field serialises."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _WHOLE, _NUMBER = "^-?[0-9]+$", "^-?[0-9]+(\\.[0-9]+)?([eE][-+]?[0-9]+)?$"
 
 
 def correct_schema(field: fields.Field[Any], found: Mapping[str, Any]) -> Property:
-    """`found` as it holds for the JSON that the field writes, and reads again.
+    """Return apispec's schema `found`, corrected to match the JSON that the field writes and reads.
 
-    A number with ``as_string`` is a text; a date is one of RFC 3339 only where its format says so; choices stand as
-    they are written, and those of a list's members with its members.
+    A number with ``as_string`` is a string; ``format`` is kept only for dates in RFC 3339; choices are listed as they
+    are serialised, and the choices of a list's members under ``items``.
     """
     made = {name: value for name, value in found.items() if value is not None or name in ("default", "const")}
     if isinstance(field, fields.Nested) and field.allow_none and "anyOf" not in made:
@@ -36,7 +36,7 @@ def correct_schema(field: fields.Field[Any], found: Mapping[str, Any]) -> Proper
 
 
 def find_contradiction(field: fields.Field[Any]) -> str:
-    """Why the field does not take back what it shows, in words that follow its name; empty where it does."""
+    """Return why the field rejects its own output, as a phrase that follows its name; empty if it accepts it."""
     if isinstance(field, fields.Boolean) and not (True in field.truthy and False in field.falsy):
         return "shows true and false, and takes neither: add them to its truthy and falsy."
     if isinstance(field, fields.Integer) and field.strict and is_number_as_text(field):
@@ -45,12 +45,12 @@ def find_contradiction(field: fields.Field[Any]) -> str:
 
 
 def is_number_as_text(field: fields.Field[Any]) -> bool:
-    """Return whether the field writes a number as a text."""
+    """Return True if the field serialises a number as a string."""
     return isinstance(field, fields.Integer | fields.Float | fields.Decimal) and field.as_string
 
 
 def _allow_null(found: Property) -> Property:
-    """`found` of a nested schema, valid for null too: apispec before 6.7 leaves null out."""
+    """Return the schema `found` of a nested field, with null allowed, which apispec before 6.7 omits."""
     made = {name: value for name, value in found.items() if name not in ("type", "allOf")}
     if "allOf" in found:
         return {**made, "anyOf": [*found["allOf"], {"type": "null"}]}
@@ -71,7 +71,7 @@ def _convert_choices(field: fields.Field[Any], choices: Iterable[Any], found: Ma
 
 
 def _serialize_value(field: fields.Field[Any], value: Any) -> Any:
-    """A value as the field writes it."""
+    """Return a value as the field serialises it."""
     if value is None or (type(value) in _TYPES and not is_number_as_text(field)):
         return value
     try:
@@ -81,7 +81,7 @@ def _serialize_value(field: fields.Field[Any], value: Any) -> Any:
 
 
 def _convert_number_to_text(field: fields.Field[Any], found: Property) -> Property:
-    """A number that is written as a text: its bounds are told, and hold for no text."""
+    """Return the schema of a number that is written as a string. Its bounds become ``x-`` members."""
     found.pop("format", None)
     bounds = {f"x-{name}": found.pop(name) for name in _BOUNDS if name in found}
     pattern = _WHOLE if isinstance(field, fields.Integer) else _NUMBER
@@ -90,12 +90,12 @@ def _convert_number_to_text(field: fields.Field[Any], found: Property) -> Proper
 
 
 def _change_type(found: Mapping[str, Any], kind: str) -> str | list[str]:
-    """`kind`, or null where `found` may be that."""
+    """Return `kind`, or ``[kind, "null"]`` if `found` allows null."""
     return [kind, "null"] if "null" in found.get("type", ()) else kind
 
 
 def _is_rfc3339(field: fields.Field[Any]) -> bool:
-    """Return whether the field's format, where it is one of times, is what JSON Schema means by it (RFC 3339)."""
+    """Return False for a date or time field whose format is not RFC 3339, as JSON Schema's ``format`` requires."""
     if not isinstance(field, fields.DateTime | fields.Date):
         return True
     if field.format not in (None, "iso", "iso8601"):

@@ -1,8 +1,8 @@
 """``Idempotency-Key``: a repeated request takes effect once (draft-ietf-httpapi-idempotency-key-header).
 
-A response is stored in the transaction whose response it is. The record's unique key is the lock: a request that is
-repeated while the first one runs waits for the first to commit, and then reads its response; if the first one fails,
-nothing of it is left, the record neither. Responses that hold a secret are sealed, each bound to its key.
+The response is stored in the transaction of the write. The record's unique key is the lock: a repeated request waits
+for the first one to commit and then reads its response; if the first one fails, its record is rolled back too.
+Responses with a secret are encrypted and bound to their key.
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ from ..keyring import Keyring, UnsealError
 
 
 def idempotency_table(metadata: MetaData) -> Table:
-    """One row a key that a partner sent: which request it was for, and what was answered, of which tenant if of one."""
+    """Return the table of keys: one row for each key of a partner, with the request's fingerprint and the response.
+
+    `tenant_id` is the tenant that the response is about, if any.
+    """
     return Table(
         name_table(metadata, "idempotency"),
         metadata,
@@ -61,7 +64,7 @@ def idempotency_table(metadata: MetaData) -> Table:
     )
 
 
-#: Without a comma: two lines of one header arrive joined by it.
+#: An unquoted key has no comma: repeated headers are joined by commas.
 _BARE = re.compile(r"[ !#-+\--~]+")
 _QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])+)"')
 _ESCAPED = re.compile(r'\\(["\\])')
@@ -69,7 +72,7 @@ MAX_KEY_LENGTH = 255
 
 
 class IdempotencyKey(NamedTuple):
-    """Whose key it is, the key, and the fingerprint of the request that it was sent with."""
+    """The partner that sent a key, the key, and the fingerprint of the request."""
 
     partner: str
     key: str
@@ -77,9 +80,10 @@ class IdempotencyKey(NamedTuple):
 
 
 def read_key(principal: Principal, body: Any, *, validate_only: bool = False) -> IdempotencyKey | None:
-    """The key of this request from `principal` with the JSON `body`; with `validate_only` that of the write it tries.
+    """Return the key of this request from `principal` with the JSON `body`; None if the header is absent.
 
-    Raises `InvalidIdempotencyKey`.
+    With `validate_only`, the fingerprint is that of the write that the dry run stands for. Raises
+    `InvalidIdempotencyKey`.
     """
     header = request.environ.get("HTTP_IDEMPOTENCY_KEY")
     if header is None:
@@ -87,37 +91,40 @@ def read_key(principal: Principal, body: Any, *, validate_only: bool = False) ->
     query = request.query_string.decode("latin-1")
     if validate_only:
         query = "&".join(part for part in query.split("&") if unquote_plus(part.partition("=")[0]) != "validate_only")
-    unfenced = principal.sees_every_partner
-    return IdempotencyKey(principal.partner, _parse_key(header), _fingerprint_request(unfenced, query, body))
+    is_administrator = principal.sees_every_partner
+    return IdempotencyKey(principal.partner, _parse_key(header), _fingerprint_request(is_administrator, query, body))
 
 
 def _parse_key(header: str) -> str:
-    """The key, bare or as a structured field's string (RFC 8941 §3.3.3)."""
-    sent = header.strip(" \t")
-    quoted = _QUOTED.fullmatch(sent)
-    key = _ESCAPED.sub(r"\1", quoted[1]) if quoted else sent
+    """Return the key, which is sent bare or as a string of a structured field (RFC 8941 §3.3.3)."""
+    value = header.strip(" \t")
+    quoted = _QUOTED.fullmatch(value)
+    key = _ESCAPED.sub(r"\1", quoted[1]) if quoted else value
     if not is_valid_key(key) or not (quoted or _BARE.fullmatch(key)):
         raise InvalidIdempotencyKey(f"The key must have 1 to {MAX_KEY_LENGTH} printable ASCII characters.")
     return key
 
 
 def is_valid_key(text: Any) -> bool:
-    """Whether it is 1 to 255 printable ASCII characters."""
+    """Return True if `text` is a string of 1 to 255 printable ASCII characters."""
     return isinstance(text, str) and 1 <= len(text) <= MAX_KEY_LENGTH and text.isascii() and text.isprintable()
 
 
 def make_fingerprint(*parts: Any) -> str:
-    """What tells JSON values from others, however they were spelled."""
+    """Return the SHA-256 of JSON values in hexadecimal, independent of their spelling."""
     return hashlib.sha256(json.dumps(_canonicalize([*parts]), sort_keys=True).encode()).hexdigest()
 
 
-def _fingerprint_request(unfenced: bool, query: str, body: Any) -> str:
-    """Method, path, query and the body in one canonical spelling; an administrator's answers are nobody else's."""
-    return make_fingerprint(unfenced, request.method, request.path, query, body)
+def _fingerprint_request(is_administrator: bool, query: str, body: Any) -> str:
+    """Return the fingerprint of method, path, query and body.
+
+    `is_administrator` is part of it, so that a partner never receives an administrator's response.
+    """
+    return make_fingerprint(is_administrator, request.method, request.path, query, body)
 
 
 def _canonicalize(value: Any) -> Any:
-    """The same JSON with each whole number an integer, however it was spelled."""
+    """Return the same JSON with every whole number as an integer."""
     if isinstance(value, dict):
         return {name: _canonicalize(member) for name, member in value.items()}
     if isinstance(value, list):
@@ -125,66 +132,67 @@ def _canonicalize(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-#: How long a repeated request waits for the first, in seconds.
+#: How long a repeated request waits for the first one, in seconds.
 WAIT_SECONDS = 3
-#: How many answers one unit of work removes, or looks through.
+#: Number of responses that one unit of work deletes or examines.
 SWEEP_SIZE = 1000
-#: What the keys of bulk jobs' rows begin with: no header can hold a line feed.
+#: Prefix of the keys of bulk rows. No key in a header can have it, since it contains a line feed.
 ROW_PREFIX = "row\n"
 
 
 class StoredResponse(NamedTuple):
-    """A whole answer: status, headers, and the body's text; whether that holds a `secret`; which tenant it is about."""
+    """A complete response. `has_secret` is True if the body holds one; `tenant_id` is its tenant, if any."""
 
     status: int
     headers: dict[str, str]
     body: str
-    secret: bool = False
-    tenant: str | None = None
+    has_secret: bool = False
+    tenant_id: str | None = None
 
     @property
-    def sealed(self) -> bool:
-        """Whether the body is sealed: it then is the JSON of one text, as no answer's is."""
+    def is_sealed(self) -> bool:
+        """True if the body is encrypted: it then is a JSON string, which no response is."""
         return self.body.startswith('"')
 
 
 class ResponseSQL(SQL):
-    """The statements of this feature, built once a storage."""
+    """The statements for keys of single requests."""
 
     def __init__(self, storage: Storage) -> None:
         super().__init__(storage.engine.dialect)
         table = storage.table("idempotency")
         t, bound = table.c, bind_columns(table)
-        mine = (t.partner_id == bound["partner_id"]) & (t.key == bound["key"])
+        is_key = (t.partner_id == bound["partner_id"]) & (t.key == bound["key"])
         insert = self._insert(table)
         names = ("partner_id", "key", "fingerprint", "expires_at")
         row = {name: bound[name] for name in names}
         now = bindparam("now", type_=t.expires_at.type)
-        claimed = insert.values(row).on_conflict_do_update(
+        claim = insert.values(row).on_conflict_do_update(
             index_elements=[t.partner_id, t.key],
             set_={name: insert.excluded[name] for name in ("fingerprint", "expires_at")},
             where=t.expires_at <= now,
         )
-        answered = bind_new_values(t, ("status", "headers", "body", "tenant_id"))
-        self.claim = self._compile(claimed)
-        self.read = self._compile(select(t.fingerprint, t.status, t.headers, t.body).where(mine))
-        self.answer = self._compile(table.update().where(mine).values(answered))
+        response = bind_new_values(t, ("status", "headers", "body", "tenant_id"))
+        self.claim = self._compile(claim)
+        self.read = self._compile(select(t.fingerprint, t.status, t.headers, t.body).where(is_key))
+        self.save = self._compile(table.update().where(is_key).values(response))
         key = (t.partner_id, t.key)
         expired = select(*key).where(t.expires_at <= now).order_by(t.expires_at).limit(SWEEP_SIZE)
-        self.sweep = self._compile(table.delete().where(tuple_(*key).in_(expired)))
-        behind = tuple_(*key) > tuple_(*(bindparam(f"after_{c.name}", type_=c.type) for c in key))
-        page = select(*key, t.tenant_id).where(behind).order_by(*key).limit(SWEEP_SIZE)
-        self.tenants = self._compile(page)
-        self.erase = self._compile(table.update().where(mine).values(bind_new_values(t, ("body",))))
+        self.delete_expired = self._compile(table.delete().where(tuple_(*key).in_(expired)))
+        is_after = tuple_(*key) > tuple_(*(bindparam(f"after_{c.name}", type_=c.type) for c in key))
+        page = select(*key, t.tenant_id).where(is_after).order_by(*key).limit(SWEEP_SIZE)
+        self.read_page = self._compile(page)
+        self.erase = self._compile(table.update().where(is_key).values(bind_new_values(t, ("body",))))
 
 
 def claim_key(session: Session, identity: IdempotencyKey, hours: int) -> StoredResponse | None:
-    """Take the key for this transaction, where it is new or its time is over, or return the answer that it has got.
+    """Claim the key for this transaction and return None, or return the response that is stored under it.
 
-    Raises `IdempotencyInProgress` where the first request takes too long, `IdempotencyKeyReused` where it was another.
+    An expired key counts as new. Raises `IdempotencyInProgress` if the first request takes longer than `WAIT_SECONDS`,
+    and `IdempotencyKeyReused` if the key belongs to a different request.
     """
     storage, sql = session.storage, session.storage.once(ResponseSQL)
-    where = {"partner_id": identity.partner, "key": identity.key}
+    key = {"partner_id": identity.partner, "key": identity.key}
     now = storage.clock()
     row = {
         "fingerprint": identity.fingerprint,
@@ -193,52 +201,52 @@ def claim_key(session: Session, identity: IdempotencyKey, hours: int) -> StoredR
     }
     session.wait_for_locks(WAIT_SECONDS)
     try:
-        if session.run(sql.claim, {**where, **row}).rowcount == 1:
+        if session.run(sql.claim, {**key, **row}).rowcount == 1:
             return None
     except LockTimeout as error:
         raise IdempotencyInProgress(headers={"Retry-After": "1"}) from error
-    return _load_response(session.run(sql.read, where).fetchone(), identity)
+    return _load_response(session.run(sql.read, key).fetchone(), identity)
 
 
-def save_response(session: Session, identity: IdempotencyKey, answer: StoredResponse) -> None:
-    """Remember the answer to the request that claimed the key."""
+def save_response(session: Session, identity: IdempotencyKey, response: StoredResponse) -> None:
+    """Store the response to the request that claimed the key."""
     values = {
         "partner_id": identity.partner,
         "key": identity.key,
-        "new_status": answer.status,
-        "new_headers": json.dumps(answer.headers),
-        "new_body": answer.body or None,
-        "new_tenant_id": answer.tenant,
+        "new_status": response.status,
+        "new_headers": json.dumps(response.headers),
+        "new_body": response.body or None,
+        "new_tenant_id": response.tenant_id,
     }
-    session.run(session.storage.once(ResponseSQL).answer, values)
+    session.run(session.storage.once(ResponseSQL).save, values)
 
 
 def delete_expired(session: Session) -> int:
-    """Remove answers whose time is over, `SWEEP` of them at most; returns how many."""
-    storage = session.storage
-    found: int = session.run(storage.once(ResponseSQL).sweep, {"now": format_instant(storage.clock())}).rowcount
-    return found
+    """Delete at most `SWEEP_SIZE` expired responses and return their number."""
+    storage, sql = session.storage, session.storage.once(ResponseSQL)
+    count: int = session.run(sql.delete_expired, {"now": format_instant(storage.clock())}).rowcount
+    return count
 
 
 def erase_tenants(storage: Storage, tenants: Collection[str]) -> int:
-    """Erase what the remembered answers about these tenants say of them; returns how many there were.
+    """Erase the bodies of the stored responses about these tenants, and return how many there were.
 
-    The records stay: a request that is repeated still takes no effect, and is answered with the status of the first
-    time. They are looked through by their key, `SWEEP` of them in a unit of work.
+    The records stay: a repeated request still has no effect and returns the status of the first. Each unit of work
+    examines `SWEEP_SIZE` records.
     """
     count, after = 0, ("", "")
     while page := storage.read(partial(_read_page, after=after)):
         after = page[-1][:2]
-        if found := [row for row in page if row[2] in tenants]:
-            storage.transaction(partial(_erase_bodies, rows=found))
-            count += len(found)
+        if rows := [row for row in page if row[2] in tenants]:
+            storage.transaction(partial(_erase_bodies, rows=rows))
+            count += len(rows)
     return count
 
 
 def _read_page(session: Session, after: tuple[str, str]) -> list[tuple[str, str, str | None]]:
-    wanted = {"after_partner_id": after[0], "after_key": after[1]}
-    found: list[tuple[str, str, str | None]] = session.run(session.storage.once(ResponseSQL).tenants, wanted).fetchall()
-    return found
+    sql, values = session.storage.once(ResponseSQL), {"after_partner_id": after[0], "after_key": after[1]}
+    rows: list[tuple[str, str, str | None]] = session.run(sql.read_page, values).fetchall()
+    return rows
 
 
 def _erase_bodies(session: Session, rows: Sequence[tuple[str, str, str | None]]) -> None:
@@ -250,7 +258,7 @@ def _erase_bodies(session: Session, rows: Sequence[tuple[str, str, str | None]])
 
 
 def _make_erased_body(key: str, tenant: str | None) -> Any:
-    """Return what stays of an answer about a tenant: its id. Answers to the rows of bulk jobs are lists."""
+    """Return what remains of a response about a tenant: its id. Responses to bulk rows are lists."""
     return [tenant, None] if key.startswith(ROW_PREFIX) else {"tenant": tenant, "erased": True}
 
 
@@ -266,20 +274,24 @@ def _load_response(row: tuple[str, int, str, str | None] | None, identity: Idemp
 logger = logging.getLogger(__name__)
 
 
-def seal_response(answer: StoredResponse, identity: IdempotencyKey, keyring: Keyring) -> StoredResponse:
-    """`answer` with its body sealed, as the JSON of one text."""
-    return answer._replace(body=json.dumps(keyring.seal(answer.body, _make_binding(identity))), secret=False)
+def seal_response(response: StoredResponse, identity: IdempotencyKey, keyring: Keyring) -> StoredResponse:
+    """Return `response` with its body encrypted, as a JSON string."""
+    body = json.dumps(keyring.seal(response.body, _make_binding(identity)))
+    return response._replace(body=body, has_secret=False)
 
 
-def open_response(answer: StoredResponse, identity: IdempotencyKey, keyring: Keyring) -> StoredResponse:
-    """`answer` as it was before `sealed`. Raises `SecretUnavailable` where the keyring does not open it."""
+def open_response(response: StoredResponse, identity: IdempotencyKey, keyring: Keyring) -> StoredResponse:
+    """Return `response` with its body decrypted. Raises `SecretUnavailable` if the key ring cannot open it."""
     try:
-        return answer._replace(body=keyring.open(json.loads(answer.body), _make_binding(identity)), secret=True)
+        body = keyring.open(json.loads(response.body), _make_binding(identity))
+        return response._replace(body=body, has_secret=True)
     except UnsealError as error:
         logger.error(
-            "the answer to an Idempotency-Key cannot be opened: %s", error, extra={"partner": identity.partner}
+            "the response stored under an Idempotency-Key cannot be decrypted: %s",
+            error,
+            extra={"partner": identity.partner},
         )
-        raise SecretUnavailable("The answer to the first request cannot be opened any more.") from error
+        raise SecretUnavailable("The response to the first request can no longer be decrypted.") from error
 
 
 def _make_binding(identity: IdempotencyKey) -> str:
@@ -287,69 +299,72 @@ def _make_binding(identity: IdempotencyKey) -> str:
 
 
 class StoredRow(NamedTuple):
-    """A row done under a key: `fingerprint` tells it from another, `answer` is JSON about a `tenant`."""
+    """The stored result of a bulk row: the row's fingerprint, the status, and JSON about the tenant."""
 
     fingerprint: str
     status: int
-    answer: Any
-    tenant: str | None = None
+    document: Any
+    tenant_id: str | None = None
 
 
 class RowKeySQL(SQL):
-    """The statements of one storage."""
+    """The statements for keys of bulk rows."""
 
     def __init__(self, storage: Storage) -> None:
         super().__init__(storage.engine.dialect)
         table = storage.table("idempotency")
         t, bound = table.c, bind_columns(table)
         given = select_incoming(self._dialect, key=t.key.type)
-        mine = t.partner_id == bound["partner_id"]
+        is_partner = t.partner_id == bound["partner_id"]
         insert = self._insert(table)
         values = (bound["partner_id"], given.c.key, bound["fingerprint"], bound["expires_at"])
-        claimed = insert.from_select(
+        claim = insert.from_select(
             ["partner_id", "key", "fingerprint", "expires_at"], select(*values).where(true()).order_by(given.c.key)
         ).on_conflict_do_update(
             index_elements=[t.partner_id, t.key],
             set_={"expires_at": insert.excluded.expires_at, "status": null()},
             where=t.expires_at <= bindparam("now", type_=t.expires_at.type),
         )
-        found = select(t.key, t.fingerprint, t.status, t.body).where(mine, t.status.is_not(None))
-        one = mine & (t.key == bound["key"])
-        answer = bind_new_values(t, ("fingerprint", "status", "body", "tenant_id"))
-        self.claim = self._compile(claimed)
-        self.read = self._compile(look_up_each(found, t.key, given, self._dialect))
-        self.answer = self._compile(table.update().where(one).values(answer))
-        self.release = self._compile(table.delete().where(one))
+        rows = select(t.key, t.fingerprint, t.status, t.body).where(is_partner, t.status.is_not(None))
+        is_key = is_partner & (t.key == bound["key"])
+        result = bind_new_values(t, ("fingerprint", "status", "body", "tenant_id"))
+        self.claim = self._compile(claim)
+        self.read = self._compile(look_up_each(rows, t.key, given, self._dialect))
+        self.save = self._compile(table.update().where(is_key).values(result))
+        self.release = self._compile(table.delete().where(is_key))
 
 
 def claim_row_keys(session: Session, partner: str, keys: Iterable[str], hours: int) -> dict[str, StoredRow]:
-    """Take these keys for this transaction; of those that something was done under, return what.
+    """Claim these keys for this transaction, and return the results stored under them by key.
 
-    Whoever takes one of them too waits until this transaction has ended.
+    Another transaction that claims one of them waits until this one ends.
     """
     sql, now = session.storage.once(RowKeySQL), session.storage.clock()
-    stored = {_hash_key(key): key for key in keys}
-    given = {"partner_id": partner, "rows": encode_rows({"key": key} for key in sorted(stored))}
+    keys_by_hash = {_hash_key(key): key for key in keys}
+    given = {"partner_id": partner, "rows": encode_rows({"key": hashed} for hashed in sorted(keys_by_hash))}
     times = {"now": format_instant(now), "expires_at": format_instant(now + hours * 3600)}
     session.run(sql.claim, {**given, **times, "fingerprint": ""})
-    found = session.run(sql.read, given).fetchall()
-    return {stored[key]: StoredRow(fingerprint, status, json.loads(body)) for key, fingerprint, status, body in found}
+    rows = session.run(sql.read, given).fetchall()
+    return {
+        keys_by_hash[hashed]: StoredRow(fingerprint, status, json.loads(body))
+        for hashed, fingerprint, status, body in rows
+    }
 
 
-def save_rows(session: Session, partner: str, done: Mapping[str, StoredRow]) -> None:
-    """Remember what has been done under keys that this transaction took."""
+def save_rows(session: Session, partner: str, rows: Mapping[str, StoredRow]) -> None:
+    """Store the results of rows under keys that this transaction claimed."""
     sql = session.storage.once(RowKeySQL)
     values = [
-        {"partner_id": partner, "key": _hash_key(key), "new_fingerprint": one.fingerprint, "new_status": one.status}
-        | {"new_body": json.dumps(one.answer), "new_tenant_id": one.tenant}
-        for key, one in done.items()
+        {"partner_id": partner, "key": _hash_key(key), "new_fingerprint": row.fingerprint, "new_status": row.status}
+        | {"new_body": json.dumps(row.document), "new_tenant_id": row.tenant_id}
+        for key, row in rows.items()
     ]
     if values:
-        session.run_many(sql.answer, values)
+        session.run_many(sql.save, values)
 
 
 def release_row_keys(session: Session, partner: str, keys: Iterable[str]) -> None:
-    """Let others have keys that this transaction took and did nothing under."""
+    """Release keys that this transaction claimed without a result."""
     values = [{"partner_id": partner, "key": _hash_key(key)} for key in keys]
     if values:
         session.run_many(session.storage.once(RowKeySQL).release, values)

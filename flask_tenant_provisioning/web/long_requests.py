@@ -1,12 +1,12 @@
-"""Requests that last: each holds a thread of the host's server, so they are limited in number and in time.
+"""Limits on long requests, each of which occupies a thread of the host's server.
 
-A request that reads its body for longer than `PATIENCE`, a progress stream and a download take a seat. Seats are
-limited for each partner and for the process, which has fewer of them than half of the server's threads where their
-number is known. Without a free seat the request ends with a problem, and the thread is free for others.
+A request that reads its body for longer than `SHORT_REQUEST_SECONDS`, a progress stream and a download take a slot. The
+number of slots is limited for each partner and for the process, which by default has fewer than half as many as the
+server has threads, if that number is known. Without a free slot the request ends with a problem.
 
-A thread that waits for bytes of a client cannot look at a clock. Where the server passes its socket on (gunicorn and
-Werkzeug's own server do), a watchdog thread shuts the socket down once the time is over, and the read or write returns.
-Other servers are covered between two reads only; see "Slow clients" in the hosting guide.
+A thread that waits for a client cannot check the time. If the server exposes its socket (gunicorn and Werkzeug's
+development server do), a watchdog thread shuts the socket down when the time is over, and the read or write returns. On
+other servers the time is checked only between two reads; see "Slow clients" in the hosting guide.
 """
 
 from __future__ import annotations
@@ -30,72 +30,75 @@ from ..mount import Api
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-#: After how many seconds a request needs a seat.
+#: Seconds after which a request needs a slot.
 SHORT_REQUEST_SECONDS = 1.0
-#: The slowest upload, in bytes per second, once `GRACE` seconds are over; and the longest pause, in seconds, between
-#: two pieces of an upload or of a download.
+#: Minimum rate of an upload or download after the first `GRACE_SECONDS`, and the maximum pause between two parts.
 MIN_BYTES_PER_SECOND, GRACE_SECONDS, MAX_PAUSE_SECONDS = 16 * 1024, 30.0, 30.0
-#: How often the watchdog looks, and after how many seconds without work its thread ends.
+#: Interval between two checks by the watchdog, and the time without work after which its thread ends.
 WATCHDOG_INTERVAL_SECONDS, WATCHDOG_IDLE_SECONDS = 0.25, 30.0
-#: How many requests of one process may last where nobody has said how many threads the server has.
+#: Number of slots of a process if the number of the server's threads is unknown.
 DEFAULT_LONG_REQUESTS = 3
 _RETRY_AFTER, _CLOSE = {"Retry-After": "5"}, {"Connection": "close"}
 
 
 class RequestSlots:
-    """The places for requests that last: `total` in this process, `each` for one partner. Thread-safe."""
+    """Slots for long requests: `total` in this process, `per_partner` for one partner. Thread-safe."""
 
-    def __init__(self, total: int, each: int) -> None:
-        self.total, self.each = total, min(each, total)
-        self._lock = threading.RLock()  # a seat may be collected, and so released, while the lock is held
-        self._taken: dict[str, int] = {}
+    def __init__(self, total: int, per_partner: int) -> None:
+        self.total, self.per_partner = total, min(per_partner, total)
+        self._lock = threading.RLock()  # a slot may be garbage-collected, and so released, while the lock is held
+        self._used: dict[str, int] = {}
 
-    def take(self, partner: str) -> RequestSlot:
-        """Return a seat. Raises `TooManyLongRequests` or `ServerBusy` where none is free."""
+    def acquire(self, partner: str) -> RequestSlot:
+        """Return a slot. Raises `TooManyLongRequests` or `ServerBusy` if none is free."""
         with self._lock:
-            own = self._taken.get(partner, 0)
-            if own >= self.each:
+            own = self._used.get(partner, 0)
+            if own >= self.per_partner:
                 detail = f"This partner has {own} long request{'s' if own > 1 else ''} under way: "
                 detail += "a slow body, an upload, a stream or a download."
                 raise TooManyLongRequests(detail, headers=_RETRY_AFTER)
-            if self.taken >= self.total:
+            if self.used >= self.total:
                 raise ServerBusy
-            self._taken[partner] = own + 1
+            self._used[partner] = own + 1
         return RequestSlot(self, partner)
 
     @property
-    def taken(self) -> int:
-        """Return how many are taken now."""
+    def used(self) -> int:
+        """Number of slots in use."""
         with self._lock:
-            return sum(self._taken.values())
+            return sum(self._used.values())
 
-    def give_back(self, partner: str) -> None:
-        """Free one seat of `partner`."""
+    def release(self, partner: str) -> None:
+        """Free one slot of `partner`."""
         with self._lock:
-            self._taken[partner] -= 1
-            if not self._taken[partner]:
-                del self._taken[partner]
+            self._used[partner] -= 1
+            if not self._used[partner]:
+                del self._used[partner]
 
 
 class RequestSlot:
-    """A place that is taken until it is released, at the latest when nothing refers to it any more."""
+    """A slot in use, until it is released or garbage-collected."""
 
-    def __init__(self, seats: RequestSlots, partner: str) -> None:
-        self._free: Callable[[], None] | None = lambda: seats.give_back(partner)
+    def __init__(self, slots: RequestSlots, partner: str) -> None:
+        self._slots: RequestSlots | None = slots
+        self._partner = partner
         self._lock = threading.RLock()
 
     def release(self) -> None:
-        """Give the seat back; more than once is fine."""
+        """Free the slot. May be called more than once."""
         with self._lock:
-            free, self._free = self._free, None
-        if free is not None:
-            free()
+            slots, self._slots = self._slots, None
+        if slots is not None:
+            slots.release(self._partner)
 
     __del__ = release
 
 
 class Pace(NamedTuple):
-    """Limits for a slow client: `seconds` in all, `bytes_per_second` after the grace, `pause` seconds for one piece."""
+    """Limits for a slow client: `seconds` in total, the minimum rate after the grace period, `pause` for one part.
+
+    `refusal` is the error of a client that exceeds them.
+    """
 
     seconds: float
     bytes_per_second: int
@@ -104,22 +107,21 @@ class Pace(NamedTuple):
 
 
 class LongRequest:
-    """A request that may have to wait for its client, judged by its own thread and by the watchdog.
+    """A request that waits for its client, checked by its own thread and by the watchdog.
 
-    `take` returns a seat for `partner` or raises why there is none; `monotonic` gives seconds. A stream that
-    `is_hurried` ends as soon as it can.
+    `acquire` is `RequestSlots.acquire`; `monotonic` is a clock in seconds. A stream ends soon if `is_hurried`.
     """
 
     __slots__ = (
-        "_begun",
+        "_acquire",
         "_lock",
-        "_now",
+        "_monotonic",
         "_pace",
         "_partner",
-        "_seat",
-        "_since",
-        "_take",
-        "_waited",
+        "_slot",
+        "_started_at",
+        "_waited_seconds",
+        "_waiting_since",
         "is_hurried",
         "refusal",
         "size",
@@ -128,76 +130,79 @@ class LongRequest:
     def __init__(
         self,
         pace: Pace,
-        take: Callable[[str], RequestSlot],
+        acquire: Callable[[str], RequestSlot],
         partner: str,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.size = 0
         self.is_hurried = False
         self.refusal: ProvisioningError | None = None
-        self._pace, self._take, self._partner, self._now = pace, take, partner, monotonic
-        self._seat: RequestSlot | None = None
+        self._pace, self._acquire, self._partner, self._monotonic = pace, acquire, partner, monotonic
+        self._slot: RequestSlot | None = None
         self._lock = threading.Lock()
-        self._begun = monotonic()
-        self._since: float | None = None
-        self._waited = 0.0
+        self._started_at = monotonic()
+        self._waiting_since: float | None = None
+        self._waited_seconds = 0.0
 
-    def wait(self) -> None:
-        """Begin to wait for the client."""
-        self._since = self._now()
+    def start_waiting(self) -> None:
+        """Start to wait for the client."""
+        self._waiting_since = self._monotonic()
 
     def resume(self, count: int) -> None:
-        """Stop waiting: `count` bytes have passed. Raises the refusal where the request must end."""
-        now = self._now()
+        """Stop waiting, after `count` bytes were transferred. Raises the refusal if the request must end."""
+        now = self._monotonic()
         self.size += count
-        if self.refusal is not None or now - self._begun > SHORT_REQUEST_SECONDS:
-            self.require()
-        since, self._since = self._since, None
-        self._waited += now - (now if since is None else since)
+        if self.refusal is not None or now - self._started_at > SHORT_REQUEST_SECONDS:
+            self.check()
+        since, self._waiting_since = self._waiting_since, None
+        self._waited_seconds += now - (now if since is None else since)
 
-    def take_seat(self) -> None:
-        """Take a seat now. Raises `TooManyLongRequests` or `ServerBusy`."""
+    def acquire_slot(self) -> None:
+        """Take a slot now. Raises `TooManyLongRequests` or `ServerBusy`."""
         with self._lock:
-            if self._seat is None:
-                self._seat = self._take(self._partner)
+            if self._slot is None:
+                self._slot = self._acquire(self._partner)
 
-    def require(self) -> None:
-        """Raise why the request must end, if it must."""
-        if (refusal := self.judge()) is not None:
+    def check(self) -> None:
+        """Raise the refusal if the request must end."""
+        if (refusal := self.find_refusal()) is not None:
             raise refusal
 
-    def judge(self) -> ProvisioningError | None:
-        """Return why the request must end now: its client is too slow, or no seat is free for it."""
+    def find_refusal(self) -> ProvisioningError | None:
+        """Return the refusal if the client is too slow or no slot is free; else None."""
         with self._lock:
             if self.refusal is None:
-                self.refusal = self._judged(self._now())
+                self.refusal = self._find_refusal(self._monotonic())
             return self.refusal
 
     def release(self) -> None:
-        """Give the seat back."""
+        """Free the slot, if one was taken."""
         with self._lock:
-            if self._seat is not None:
-                self._seat.release()
+            if self._slot is not None:
+                self._slot.release()
 
-    def _judged(self, now: float) -> ProvisioningError | None:
-        since, pace = self._since, self._pace
+    def _find_refusal(self, now: float) -> ProvisioningError | None:
+        since, pace = self._waiting_since, self._pace
         pause = 0.0 if since is None else now - since
-        waited = self._waited + pause
-        too_slow = waited > GRACE_SECONDS and self.size < waited * pace.bytes_per_second
-        if waited > pace.seconds or pause > pace.pause or too_slow:
+        waited = self._waited_seconds + pause
+        is_slow = waited > GRACE_SECONDS and self.size < waited * pace.bytes_per_second
+        if waited > pace.seconds or pause > pace.pause or is_slow:
             return pace.refusal(
                 f"Only {self.size} bytes came in {waited:.0f} seconds.", headers={"Connection": "close"}
             )
-        if now - self._begun > SHORT_REQUEST_SECONDS and self._seat is None:
+        if now - self._started_at > SHORT_REQUEST_SECONDS and self._slot is None:
             try:
-                self._seat = self._take(self._partner)
+                self._slot = self._acquire(self._partner)
             except ProvisioningError as busy:
                 return busy
         return None
 
 
 class Watchdog:
-    """Shuts down the connections of requests whose time is over while their threads wait. One thread, while needed."""
+    """Shuts down the connections of requests that exceed their limits while their threads wait.
+
+    Runs in one daemon thread, which is started when needed and ends when idle.
+    """
 
     def __init__(self, sleep: Callable[[float], None] = time.sleep) -> None:
         self._sleep = sleep
@@ -205,8 +210,8 @@ class Watchdog:
         self._thread: threading.Thread | None = None
         self._process = 0
 
-    def watch(self, hold: LongRequest, connection: Any, how: int = socket.SHUT_RD) -> None:
-        """Watch `hold` until it is forgotten; its `connection` is shut down as `how` says."""
+    def add(self, hold: LongRequest, connection: Any, how: int = socket.SHUT_RD) -> None:
+        """Watch `hold`. Its `connection` is shut down with `how`, such as `socket.SHUT_RD`."""
         if self._process != os.getpid():
             self._watched, self._thread, self._process = {}, None, os.getpid()
         self._watched[hold] = connection, how
@@ -214,33 +219,33 @@ class Watchdog:
             self._thread = threading.Thread(target=self._run, name="provisioning-watchdog", daemon=True)
             self._thread.start()
 
-    def forget(self, hold: LongRequest) -> None:
-        """Watch `hold` no longer."""
+    def remove(self, hold: LongRequest) -> None:
+        """Stop watching `hold`."""
         self._watched.pop(hold, None)
 
-    def look(self) -> None:
-        """Judge every request that is watched, and cut those that must end."""
+    def check(self) -> None:
+        """Check every watched request, and shut down the connections of those that must end."""
         for hold, (connection, how) in self._watched.copy().items():
-            if hold.judge() is not None and self._watched.pop(hold, None) is not None:
+            if hold.find_refusal() is not None and self._watched.pop(hold, None) is not None:
                 shut_down(connection, how)
 
     def _run(self) -> None:
-        me, idle = threading.current_thread(), 0.0
-        while self._thread is me:
+        thread, idle_seconds = threading.current_thread(), 0.0
+        while self._thread is thread:
             self._sleep(WATCHDOG_INTERVAL_SECONDS)
-            self.look()
-            idle = 0.0 if self._watched else idle + WATCHDOG_INTERVAL_SECONDS
-            if idle >= WATCHDOG_IDLE_SECONDS:
+            self.check()
+            idle_seconds = 0.0 if self._watched else idle_seconds + WATCHDOG_INTERVAL_SECONDS
+            if idle_seconds >= WATCHDOG_IDLE_SECONDS:
                 self._thread = None
-                if self._watched:  # added since: go on, unless another thread has been started for it
-                    self._thread, idle = self._thread or me, 0.0
+                if self._watched:  # a request was added in between: continue, unless it has started another thread
+                    self._thread, idle_seconds = self._thread or thread, 0.0
 
 
 class LongResponseBody(Iterator[bytes]):
-    """The body of an answer that lasts: it holds its seat until it ends, is closed, or nothing refers to it any more.
+    """Body of a streamed response. It holds its slot until it ends, is closed or is garbage-collected.
 
-    A client that reads more slowly than an upload may be sent is cut off, and so is one that a problem meets midway:
-    the server closes the connection before the last chunk, so that the client sees that something is missing.
+    If the client reads too slowly, or an error occurs midway, the server closes the connection before the last chunk.
+    So the client notices that the body is incomplete.
     """
 
     def __init__(self, parts: Generator[bytes], hold: LongRequest, watchdog: Watchdog, connection: Any) -> None:
@@ -248,12 +253,12 @@ class LongResponseBody(Iterator[bytes]):
         self._size = 0
 
     def hurry(self) -> None:
-        """A hook of the host's wants all of it at once."""
+        """End soon, because a host's hook reads the whole body at once."""
         self._hold.is_hurried = True
 
     def __next__(self) -> bytes:
-        """Raises `BrokenPipeError`, which servers take for a client that has gone, where the client is cut off."""
-        self._watchdog.forget(self._hold)
+        """Return the next part. Raises `BrokenPipeError` to end the response, as if the client had disconnected."""
+        self._watchdog.remove(self._hold)
         try:
             self._hold.resume(self._size)
             part = next(self._parts)
@@ -264,14 +269,14 @@ class LongResponseBody(Iterator[bytes]):
             self.close()
             raise
         self._size = len(part)
-        self._hold.wait()
+        self._hold.start_waiting()
         if self._connection is not None:
-            self._watchdog.watch(self._hold, self._connection, socket.SHUT_RDWR)
+            self._watchdog.add(self._hold, self._connection, socket.SHUT_RDWR)
         return part
 
     def close(self) -> None:
-        """End it, and give the seat back; more than once is fine."""
-        self._watchdog.forget(self._hold)
+        """End the body and free the slot. May be called more than once."""
+        self._watchdog.remove(self._hold)
         self._hold.release()
         self._parts.close()
 
@@ -279,7 +284,7 @@ class LongResponseBody(Iterator[bytes]):
 
 
 def cut_off(parts: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the parts of an answer. Raises `BrokenPipeError`, as a `LongAnswer` does, where a problem ends it."""
+    """Yield the parts of a response. Raises `BrokenPipeError`, as `LongResponseBody` does, if an error ends it."""
     try:
         yield from parts
     except ProvisioningError as refusal:
@@ -287,10 +292,10 @@ def cut_off(parts: Iterable[bytes]) -> Iterator[bytes]:
 
 
 class LongResponse(Response):
-    """A response whose body is a `LongAnswer`; a hook of the host's that reads it is given all at once."""
+    """A response whose body is a `LongResponseBody`. If a host's hook reads it, the stream is asked to end soon."""
 
     def get_app_iter(self, environ: WSGIEnvironment) -> Iterable[bytes]:
-        """Return what the server sends: nothing of it for a HEAD request, which is over at once then."""
+        """Return the body for the server; for a HEAD request, close it at once."""
         if environ["REQUEST_METHOD"] == "HEAD":
             self.close()
         return super().get_app_iter(environ)
@@ -302,41 +307,41 @@ class LongResponse(Response):
 
 
 def make_slots(api: Api) -> RequestSlots:
-    """The seats of one mount in this process."""
-    settings = api.settings
-    total = settings.long_requests or _count_spare_threads(settings.server_threads or _count_waitress_threads())
-    return RequestSlots(total, settings.long_requests_per_partner or (total + 1) // 2)
+    """Return the slots of one mount in this process."""
+    config = api.config
+    total = config.long_requests or _count_spare_threads(config.server_threads or _count_waitress_threads())
+    return RequestSlots(total, config.long_requests_per_partner or (total + 1) // 2)
 
 
 def make_watchdog(_api: Api) -> Watchdog:
-    """The watchdog of one mount in this process."""
+    """Return the watchdog of one mount in this process."""
     return Watchdog()
 
 
-def make_body_pace(settings: Config) -> Pace:
-    """The pace of a body that is read as a whole."""
-    return Pace(settings.body_seconds, 0, settings.body_seconds, BodyTooSlow)
+def make_body_pace(config: Config) -> Pace:
+    """Return the limits for a body that is read as a whole."""
+    return Pace(config.body_seconds, 0, config.body_seconds, BodyTooSlow)
 
 
-def make_upload_pace(settings: Config) -> Pace:
-    """The pace of a bulk upload."""
-    return Pace(settings.upload_seconds, MIN_BYTES_PER_SECOND, MAX_PAUSE_SECONDS, UploadTooSlow)
+def make_upload_pace(config: Config) -> Pace:
+    """Return the limits for a bulk upload."""
+    return Pace(config.upload_seconds, MIN_BYTES_PER_SECOND, MAX_PAUSE_SECONDS, UploadTooSlow)
 
 
 def make_response_pace() -> Pace:
-    """The pace at which an answer that lasts must be read."""
+    """Return the limits for the reader of a streamed response."""
     return Pace(math.inf, MIN_BYTES_PER_SECOND, MAX_PAUSE_SECONDS, BodyTooSlow)
 
 
 def find_connection(environ: Mapping[str, Any]) -> Any:
-    """The connection of this request alone; None where the server shows none, or shares it between requests."""
+    """Return the socket of this request; None if the server does not expose it or shares it between requests."""
     if not environ.get("SERVER_PROTOCOL", "").startswith("HTTP/1"):
         return None
     return environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
 
 
 def shut_down(connection: Any, how: int) -> None:
-    """Shut down below any TLS, whose own `shutdown` would let the answer out in plain text; None is no connection."""
+    """Shut down a socket below TLS, whose own `shutdown` would continue in plain text; does nothing for None."""
     if connection is not None:
         shutdown = socket.socket.shutdown if isinstance(connection, socket.socket) else type(connection).shutdown
         with contextlib.suppress(OSError):
@@ -344,10 +349,10 @@ def shut_down(connection: Any, how: int) -> None:
 
 
 def _count_spare_threads(threads: int) -> int:
-    """Return how many of a server's threads may be held: fewer than half; 0 stands for an unknown number."""
+    """Return the number of slots for a server with so many threads: fewer than half. 0 means unknown."""
     return max((threads - 1) // 2, 1) if threads else DEFAULT_LONG_REQUESTS
 
 
 def _count_waitress_threads() -> int:
-    """Return how many threads waitress has in this process; 0 where it does not serve."""
+    """Return the number of waitress's threads in this process; 0 if it is not the server."""
     return sum(thread.name.startswith("waitress-") for thread in threading.enumerate())

@@ -1,4 +1,4 @@
-"""Pages of a list: page size, the cursor where the page before ended, and the link to the next one."""
+"""Pages of a list: page size, cursor, and the link to the next page."""
 
 from __future__ import annotations
 
@@ -15,27 +15,33 @@ from ..validation import make_entry, make_field_error
 from .request import Request
 
 
-def open_cursor(call: Request, asked: Mapping[str, Any], question: str) -> str | None:
-    """Where the page before ended, as `paged` was told for the same `question`. Raises `InvalidCursor`."""
-    return call.mount.cursors.open(asked["cursor"], question) if "cursor" in asked else None
+def open_cursor(call: Request, query: Mapping[str, Any], question: str) -> str | None:
+    """Return the position in the ``cursor`` parameter, None without one. Raises `InvalidCursor`.
+
+    It is the `end` that `render_page` was given for the same `question`.
+    """
+    return call.mount.cursors.open(query["cursor"], question) if "cursor" in query else None
 
 
 def render_page(call: Request, items: Sequence[Mapping[str, Any]], end: str | None, question: str) -> Response:
-    """One page; `end` is where it ends, None where no other follows."""
+    """Return one page as JSON, with a ``Link`` to the next.
+
+    `end` is the position of the page's last item, None if no other page follows.
+    """
     cursor = None if end is None else call.mount.cursors.seal(end, question)
-    return call.answer({"items": items, "next": cursor}, {} if cursor is None else _make_link_header(cursor))
+    return call.json_response({"items": items, "next": cursor}, {} if cursor is None else _make_link_header(cursor))
 
 
 def _make_link_header(cursor: str) -> dict[str, str]:
-    where = urlencode({**request.args.to_dict(), "cursor": cursor})
-    return {"Link": f'<{get_request_path()}?{where}>; rel="next"'}
+    query = urlencode({**request.args.to_dict(), "cursor": cursor})
+    return {"Link": f'<{get_request_path()}?{query}>; rel="next"'}
 
 
 MAX_PAGE_SIZE = 1000
 
 
 class PageSizeField(fields.Field):  # type: ignore[type-arg]
-    """How many items a page holds: 1 or more; over 1000 means 1000."""
+    """Number of items per page, at least 1; numbers above 1000 mean 1000."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> int:
         digits = value.lstrip("0") if value.isascii() and value.isdigit() else ""
@@ -47,7 +53,7 @@ class PageSizeField(fields.Field):  # type: ignore[type-arg]
 NO_PAGES = Fault("not-for-streams", "Only pages of JSON have it: this is all in one.")
 
 
-def reject_page_parameters(asked: dict[str, Any]) -> None:
-    """Raise `InvalidParameter` for what only pages can be asked."""
-    if wrong := [make_entry(NO_PAGES, name) for name in ("cursor", "limit") if name in asked]:
-        raise InvalidParameter("A stream has no pages.", errors=wrong)
+def reject_page_parameters(query: dict[str, Any]) -> None:
+    """Raise `InvalidParameter` for the parameters of pages on a route that streams all items."""
+    if errors := [make_entry(NO_PAGES, name) for name in ("cursor", "limit") if name in query]:
+        raise InvalidParameter("A stream has no pages.", errors=errors)

@@ -1,4 +1,4 @@
-"""Query parameters: the fields that they are made of."""
+"""Schema classes and fields for query parameters."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ..validation import StrictSchema, make_field_error
 
 
 class QuerySchema(StrictSchema):
-    """The parameters of one operation."""
+    """Base schema for the query parameters of one operation."""
 
     @functools.cached_property
     def defaults(self) -> dict[str, Any]:
-        """What is asked where nothing is said."""
-        found: dict[str, Any] = self.load({})
-        return found
+        """Values of the parameters for an empty query string."""
+        values: dict[str, Any] = self.load({})
+        return values
 
 
 _RFC3339 = re.compile(
@@ -30,7 +30,7 @@ _RFC3339 = re.compile(
 
 
 class InstantField(fields.Field):  # type: ignore[type-arg]
-    """A point in time, RFC 3339 with an offset; kept in UTC with microseconds."""
+    """A point in time in RFC 3339 with an offset, converted to UTC with microseconds."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
         try:
@@ -45,7 +45,7 @@ class InstantField(fields.Field):  # type: ignore[type-arg]
 
 
 class ChoiceField(fields.Field):  # type: ignore[type-arg]
-    """One of a few words."""
+    """One of the words `choices`."""
 
     def __init__(self, *choices: str, **options: Any) -> None:
         super().__init__(**options)
@@ -67,7 +67,7 @@ class FlagField(fields.Field):  # type: ignore[type-arg]
 
 
 class WriteQuery(QuerySchema):
-    """What every write can be asked: to run every check and leave nothing behind."""
+    """Query parameters of every write: `validate_only` runs all checks and rolls back."""
 
     validate_only = FlagField(load_default=False)
 
@@ -77,5 +77,5 @@ _WRITE = WriteQuery()
 
 
 def write_query(_api: Api | None = None) -> WriteQuery:
-    """The schema of a write's parameters; made once."""
+    """Return the shared instance of `WriteQuery`."""
     return _WRITE

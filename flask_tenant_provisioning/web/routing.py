@@ -1,4 +1,4 @@
-"""How a feature declares its routes: the one place that the guard, OpenAPI, the rate limits and the tests read."""
+"""Declaration of routes, which the guard, OpenAPI, the rate limits and the tests read."""
 
 from __future__ import annotations
 
@@ -31,26 +31,26 @@ from .headers import JSON
 
 Handler = Callable[..., Response]
 H = TypeVar("H", bound=Handler)
-#: What the API's own documents ask for where they are not public.
+#: Permissions for the API's own documents if they are not public.
 DOCUMENTS_PERMISSIONS = ("tenant:read",)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Route:
-    """One operation: where it is, who may call it, what comes in and out, and which problems it answers.
+    """One operation: its path, permissions, input, responses and problems.
 
-    `body` and `query` make their schema for the API that the route is part of, `body` one for each media type where it
-    is not JSON alone; `answers` maps each status to its body's schema, or to several likewise. `hooks` are the
-    operations (`hooks.OPERATIONS`) that the host can take part in here. `always_public` says that not even a host that
-    keeps its documents to itself asks for a token. `counts_as` is the class of rate limits, where its method does not
-    tell that.
+    `body` and `query` return the schema for a given `Api`; for a body of several media types, `body` returns one for
+    each. `responses` maps each status to the schema of its body, or to one for each media type. `hooks` are the
+    operations (`hooks.HOOK_OPERATIONS`) on which the host's hooks run. An `always_public` route needs no token even if
+    the host does not publish its documents. `rate_limit_class` overrides the class of rate limits, which otherwise
+    follows from the method.
     """
 
     method: str
     rule: str
     handler: Handler
     permissions: tuple[str, ...] | Public
-    answers: dict[int, Any]
+    responses: dict[int, Any]
     body: Callable[[Api], Any] | None = None
     consumes: tuple[str, ...] = (JSON,)
     body_required: bool = True
@@ -58,44 +58,44 @@ class Route:
     problems: tuple[type[ProvisioningError], ...] = ()
     hooks: tuple[str, ...] = ()
     always_public: bool = False
-    counts_as: str | None = None
+    rate_limit_class: str | None = None
 
     @property
     def endpoint(self) -> str:
-        """The view's name inside the blueprint."""
+        """Name of the view in the blueprint."""
         return self.handler.__name__
 
     @property
-    def negotiates(self) -> bool:
-        """Whether the handler itself looks at the ``Accept`` header: it answers more than JSON."""
-        return any(isinstance(answer, Mapping) for answer in self.answers.values())
+    def has_several_types(self) -> bool:
+        """True if the handler itself evaluates ``Accept``, since it can return other types than JSON."""
+        return any(isinstance(response, Mapping) for response in self.responses.values())
 
     @property
     def public(self) -> bool:
-        """Whether anybody may call it, unless the host keeps its documents to itself."""
+        """True if no token is needed, unless the host does not publish its documents."""
         return isinstance(self.permissions, Public)
 
     @property
     def rate_class(self) -> str | None:
-        """The class whose rate limits count its requests; None where nobody's do, as it is public."""
+        """Class of rate limits that count its requests; None for a public route."""
         if self.public:
             return None
-        return self.counts_as or ("read" if self.method == "GET" else "write")
+        return self.rate_limit_class or ("read" if self.method == "GET" else "write")
 
-    def needs(self, public_docs: bool) -> tuple[str, ...]:
-        """The permissions that a caller needs; none where anybody may call."""
+    def required_permissions(self, public_docs: bool) -> tuple[str, ...]:
+        """Return the permissions that a caller needs; empty if no token is needed."""
         if not isinstance(self.permissions, Public):
             return self.permissions
         return () if public_docs or self.always_public else DOCUMENTS_PERMISSIONS
 
 
 class Routes(list[Route]):
-    """A feature's routes, in the order of their declaration."""
+    """The routes of a feature in the order of their declaration."""
 
     def add(
         self, method: str, rule: str, *, permissions: tuple[str, ...] | Public | None = None, **details: Any
     ) -> Callable[[H], H]:
-        """Declare a route. Without `permissions` (or `PUBLIC`) it does not register: raises `ConfigurationError`."""
+        """Return a decorator that declares a route. Raises `ConfigurationError` without `permissions` (or `PUBLIC`)."""
         if permissions is None:
             raise ConfigurationError(f"{method} {rule} declares no permission; say PUBLIC if anybody may call it.")
         needed = permissions if isinstance(permissions, Public) else check_permissions(permissions)
@@ -107,7 +107,7 @@ class Routes(list[Route]):
         return declare
 
 
-#: The problems that routes of a kind have in common.
+#: Problems that several kinds of routes have in common.
 LONG_REQUEST_PROBLEMS = (TooManyLongRequests, ServerBusy)
 BODY_PROBLEMS = (BodyTooLarge, BodyTooSlow, MalformedJSON, UnsupportedMediaType, InvalidInput, *LONG_REQUEST_PROBLEMS)
 IDEMPOTENCY_PROBLEMS = (InvalidIdempotencyKey, IdempotencyInProgress, IdempotencyKeyReused)

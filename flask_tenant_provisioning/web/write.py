@@ -1,4 +1,4 @@
-"""Run a write: as a dry run, once for each Idempotency-Key, or plainly."""
+"""Execution of a write: as a dry run, once for each Idempotency-Key, or directly."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from .request import Request
 
 T = TypeVar("T")
 Work = Callable[[Session], T]
-#: The failures that a repeated request meets again; others failed before it ran.
+#: Statuses of errors that are stored and returned to a repeated request.
 FINAL_STATUSES = frozenset({404, 409, 412})
 _IDEMPOTENT_METHODS = ("POST", "PATCH")
 
 
 class Result(NamedTuple):
-    """What a write answers; `document` is None where there is nothing to show.
+    """Result of a write: the response's status, JSON `document` (None for no body) and headers.
 
-    One that holds a `secret` is kept for repeated requests as every answer is, but sealed.
+    A document with a `secret` is encrypted when it is stored for repeated requests.
     """
 
     status: int
@@ -43,11 +43,11 @@ class Result(NamedTuple):
 
 
 class _DryRunFinished(Exception):
-    """Ends a unit of work that is to leave nothing behind."""
+    """Raised to roll back the unit of work of a dry run."""
 
-    def __init__(self, answer: StoredResponse, *, replayed: bool = False) -> None:
+    def __init__(self, response: StoredResponse, *, replayed: bool = False) -> None:
         super().__init__()
-        self.answer, self.replayed = answer, replayed
+        self.response, self.replayed = response, replayed
 
 
 def execute(
@@ -57,11 +57,13 @@ def execute(
     *,
     body: Any = None,
     validate_only: bool = False,
-    alone: bool = False,
+    autocommit: bool = False,
 ) -> Response:
-    """Run `work` in one transaction and send what `answer` makes of its result.
+    """Run `work` in one transaction and return ``answer(work(session))`` as a response.
 
-    `body` is the JSON that was sent. `alone` says that `work` is one statement, which may commit by itself.
+    `body` is the request's JSON, which an Idempotency-Key is bound to. With `validate_only`, the transaction is rolled
+    back. With `autocommit`, `work` is a single statement, which needs no transaction. Raises the errors of `work` and
+    of `idempotency.claim_key`.
     """
     storage = call.mount.storage
     identity = None
@@ -71,84 +73,85 @@ def execute(
         return _execute_dry_run(call, identity, work, answer)
     if identity is not None:
         return _execute_once(call, identity, work, answer)
-    return _make_response(_to_stored_response(answer((storage.statement if alone else storage.transaction)(work))))
+    result = storage.run_autocommit(work) if autocommit else storage.transaction(work)
+    return _make_response(_to_stored_response(answer(result)))
 
 
 def _execute_dry_run(
     call: Request, identity: IdempotencyKey | None, work: Work[T], answer: Callable[[T], Result]
 ) -> Response:
-    """Do everything but commit. A key that has an answer answers with it, as it does for the write."""
+    """Run `work` and roll back. If the key has a stored response, return that, as the write would."""
 
     def unit(session: Session) -> None:
         if identity is not None:
-            before = claim_key(session, identity, call.mount.settings.idempotency_hours)
-            if before is not None:
-                raise _DryRunFinished(before, replayed=True)
-        found = work(session)
+            stored = claim_key(session, identity, call.mount.config.idempotency_hours)
+            if stored is not None:
+                raise _DryRunFinished(stored, replayed=True)
+        result = work(session)
         session.flush()
-        raise _DryRunFinished(_to_stored_response(answer(found)))
+        raise _DryRunFinished(_to_stored_response(answer(result)))
 
     try:
         call.mount.storage.transaction(unit)
-    except _DryRunFinished as rehearsed:
-        return _respond_stored(call, identity, rehearsed.answer, replayed=rehearsed.replayed)
-    raise AssertionError("a rehearsal does not return")
+    except _DryRunFinished as dry_run:
+        return _respond_stored(call, identity, dry_run.response, replayed=dry_run.replayed)
+    raise AssertionError("unreachable")
 
 
 def _execute_once(call: Request, identity: IdempotencyKey, work: Work[T], answer: Callable[[T], Result]) -> Response:
-    """Run `work` unless the key has an answer already; the record of it commits with what it did."""
+    """Run `work` unless the key has a stored response. The response is stored in the same transaction."""
 
     def unit(session: Session) -> tuple[StoredResponse, bool]:
-        before = claim_key(session, identity, call.mount.settings.idempotency_hours)
-        if before is not None:
-            return before, True
-        found = _attempt(call, session, work, answer)
-        save_response(session, identity, seal_response(found, identity, call.mount.keyring) if found.secret else found)
-        return found, False
+        stored = claim_key(session, identity, call.mount.config.idempotency_hours)
+        if stored is not None:
+            return stored, True
+        response = _run_in_savepoint(call, session, work, answer)
+        sealed = seal_response(response, identity, call.mount.keyring) if response.has_secret else response
+        save_response(session, identity, sealed)
+        return response, False
 
-    kept, replayed = call.mount.storage.transaction(unit)
-    return _respond_stored(call, identity, kept, replayed=replayed)
+    stored, replayed = call.mount.storage.transaction(unit)
+    return _respond_stored(call, identity, stored, replayed=replayed)
 
 
 def _respond_stored(
-    call: Request, identity: IdempotencyKey | None, kept: StoredResponse, *, replayed: bool
+    call: Request, identity: IdempotencyKey | None, stored: StoredResponse, *, replayed: bool
 ) -> Response:
-    """Send an answer, which is said to be `replayed` where a request before got it first."""
-    if identity is not None and kept.sealed:
-        kept = open_response(kept, identity, call.mount.keyring)
-    return _make_response(kept, **({"Idempotency-Replayed": "true"} if replayed else {}))
+    """Return a stored response, with ``Idempotency-Replayed`` if an earlier request created it (`replayed`)."""
+    if identity is not None and stored.is_sealed:
+        stored = open_response(stored, identity, call.mount.keyring)
+    return _make_response(stored, **({"Idempotency-Replayed": "true"} if replayed else {}))
 
 
-def _attempt(call: Request, session: Session, work: Work[T], answer: Callable[[T], Result]) -> StoredResponse:
-    """The answer to `work`; where it fails for good, it leaves nothing and its problem is the answer."""
+def _run_in_savepoint(call: Request, session: Session, work: Work[T], answer: Callable[[T], Result]) -> StoredResponse:
+    """Run `work` and return its response. If it fails finally, roll it back and return the problem as the response."""
     try:
         with session.savepoint():
-            found = answer(work(session))
-            return _to_stored_response(found)._replace(tenant=_find_tenant(found))
+            result = answer(work(session))
+            return _to_stored_response(result)._replace(tenant_id=_find_tenant_id(result))
     except ProvisioningError as error:
         if error.status not in FINAL_STATUSES or not error.is_replayable:
             raise
         headers = {"Content-Type": PROBLEM_MEDIA_TYPE, **error.headers}
-        return StoredResponse(
-            error.status, headers, encoding.dump_json(build_problem_document(error, call.mount.problem_types()))
-        )
+        document = build_problem_document(error, call.mount.problem_type_prefix())
+        return StoredResponse(error.status, headers, encoding.dump_json(document))
 
 
-def _to_stored_response(answer: Result) -> StoredResponse:
-    body = "" if answer.document is None else encoding.dump_json(answer.document)
-    headers = {"Content-Type": JSON, **answer.headers} if body else answer.headers
-    return StoredResponse(answer.status, headers, body, answer.secret)
+def _to_stored_response(result: Result) -> StoredResponse:
+    body = "" if result.document is None else encoding.dump_json(result.document)
+    headers = {"Content-Type": JSON, **result.headers} if body else result.headers
+    return StoredResponse(result.status, headers, body, result.secret)
 
 
-def _find_tenant(answer: Result) -> str | None:
-    """The id of the tenant that an answer is about: the one that it shows, else the one that the request names."""
-    shown = answer.document.get("tenant") if isinstance(answer.document, dict) else None
-    named: str | None = (request.view_args or {}).get("tenant_id")
-    return shown or (named and named.lower())
+def _find_tenant_id(result: Result) -> str | None:
+    """Return the id of the tenant in the result, else the one in the request's path; None if there is neither."""
+    in_document = result.document.get("tenant") if isinstance(result.document, dict) else None
+    in_path: str | None = (request.view_args or {}).get("tenant_id")
+    return in_document or (in_path and in_path.lower())
 
 
-def _make_response(kept: StoredResponse, **more: str) -> Response:
-    sent = Response(kept.body, kept.status, headers=[*kept.headers.items(), *more.items()])
-    if not kept.body:
-        sent.headers.remove("Content-Type")
-    return sent
+def _make_response(stored: StoredResponse, **headers: str) -> Response:
+    response = Response(stored.body, stored.status, headers=[*stored.headers.items(), *headers.items()])
+    if not stored.body:
+        response.headers.remove("Content-Type")
+    return response

@@ -101,7 +101,7 @@ def update_endpoint(session: Session, actor: Actor, target: Target, values: Valu
     if after.enabled > before.enabled:
         after = after._replace(**_HEALTHY, due_at=_find_due_at(session, before))
         if after.due_at is not None:
-            session.wake((after.partner_id, after.id))
+            session.notify_worker((after.partner_id, after.id))
     elif after.enabled < before.enabled:
         after = after._replace(due_at=None)
     return _save_changes(session, actor, "webhook.updated", before, after)

@@ -134,7 +134,7 @@ def _wake_endpoint(session: Session, endpoint: Endpoint, at: str) -> None:
     """Make the endpoint due at the instant `at` and end its rest."""
     where = {"partner_id": endpoint.partner_id, "id": endpoint.id}
     session.run(session.storage.once(WebhookSQL).wake_endpoint, {**where, "now": at})
-    session.wake((endpoint.partner_id, endpoint.id))
+    session.notify_worker((endpoint.partner_id, endpoint.id))
 
 
 def _build_delivery(session: Session, endpoint: Endpoint, event_id: str, at: str) -> Delivery:

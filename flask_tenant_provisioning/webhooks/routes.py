@@ -75,7 +75,7 @@ def make_secret_result(result: EndpointWithSecret, status: int = 200, **headers:
 
 def make_delivery_result(call: Request, delivery: Delivery) -> Result:
     """Make the 202 result that shows a scheduled delivery."""
-    location = f"{call.mount.base()}/deliveries/{delivery.id}"
+    location = f"{call.mount.base_path()}/deliveries/{delivery.id}"
     return Result(202, models.render_delivery(delivery), {"Location": location, "Retry-After": "1"})
 
 
@@ -88,20 +88,20 @@ routes = Routes()
     permissions=("webhook:manage",),
     body=webhook_input,
     query=create_query,
-    answers={201: WebhookSecretSchema},
+    responses={201: WebhookSecretSchema},
     problems=(*BODY_PROBLEMS, *IDEMPOTENCY_PROBLEMS, InvalidParameter, QuotaExceeded, SecretUnavailable),
 )
 def create_webhook(call: Request) -> Response:
     """Create an endpoint. Its `secret` is shown only in this response."""
-    mount, query, body = call.mount, call.asked(create_query()), call.body(JSON)
-    partner, values = call.partner(query), validate_new_endpoint(mount.url_refusal, body)
-    quota = mount.settings.webhook_limit
+    mount, query, body = call.mount, call.query(create_query()), call.body(JSON)
+    partner, values = call.require_partner(query), validate_new_endpoint(mount.url_refusal, body)
+    quota = mount.config.webhook_limit
     work = partial(
         actions.create_endpoint, actor=call.actor(), keyring=mount.keyring, partner=partner, values=values, quota=quota
     )
 
     def make_result(result: EndpointWithSecret) -> Result:
-        return make_secret_result(result, 201, Location=f"{mount.base()}{WEBHOOKS_PATH}/{result.endpoint.id}")
+        return make_secret_result(result, 201, Location=f"{mount.base_path()}{WEBHOOKS_PATH}/{result.endpoint.id}")
 
     return execute(call, work, make_result, body=body, validate_only=query["validate_only"])
 
@@ -111,12 +111,12 @@ def create_webhook(call: Request) -> Response:
     WEBHOOKS_PATH,
     permissions=("webhook:read",),
     query=webhook_list_query,
-    answers={200: WebhookPageSchema},
+    responses={200: WebhookPageSchema},
     problems=(InvalidParameter, InvalidCursor),
 )
 def list_webhooks(call: Request) -> Response:
     """List endpoints, the oldest first, a page at a time."""
-    query = call.asked(webhook_list_query())
+    query = call.query(webhook_list_query())
     partner = query.get("partner", partner_scope(call))
     list_name = repr(("webhooks", partner))
     after = open_cursor(call, query, list_name)
@@ -129,19 +129,19 @@ def list_webhooks(call: Request) -> Response:
     "GET",
     WEBHOOK_PATH,
     permissions=("webhook:read",),
-    answers={200: WebhookSchema, 304: None},
+    responses={200: WebhookSchema, 304: None},
     problems=(InvalidParameter, WebhookNotFound),
 )
 def read_webhook(call: Request, webhook_id: str) -> Response:
     """Read an endpoint."""
-    call.asked(NO_QUERY)
+    call.query(NO_QUERY)
     endpoint = call.mount.storage.read(
         partial(actions.load_endpoint, partner=partner_scope(call), webhook_id=parse_webhook_id(webhook_id))
     )
     result = make_endpoint_result(endpoint)
     if is_not_modified(endpoint.version):
         return Response(status=304, headers=result.headers)
-    return call.answer(result.document, result.headers)
+    return call.json_response(result.document, result.headers)
 
 
 @routes.add(
@@ -151,12 +151,12 @@ def read_webhook(call: Request, webhook_id: str) -> Response:
     body=revision_input,
     consumes=(MERGE_PATCH, JSON),
     query=write_query,
-    answers={200: WebhookSchema},
+    responses={200: WebhookSchema},
     problems=(*BODY_PROBLEMS, *IDEMPOTENCY_PROBLEMS, *WRITE_PROBLEMS),
 )
 def patch_webhook(call: Request, webhook_id: str) -> Response:
     """Update an endpoint (RFC 7396). Enabling it again makes its pending deliveries due."""
-    query, body = call.asked(write_query()), call.body(MERGE_PATCH, JSON)
+    query, body = call.query(write_query()), call.body(MERGE_PATCH, JSON)
     values = validate_endpoint_patch(call.mount.url_refusal, body)
     work = partial(actions.update_endpoint, actor=call.actor(), target=make_target(call, webhook_id), values=values)
     return execute(call, work, make_endpoint_result, body=body, validate_only=query["validate_only"])
@@ -167,12 +167,12 @@ def patch_webhook(call: Request, webhook_id: str) -> Response:
     WEBHOOK_PATH,
     permissions=("webhook:manage",),
     query=write_query,
-    answers={204: None},
+    responses={204: None},
     problems=WRITE_PROBLEMS,
 )
 def delete_webhook(call: Request, webhook_id: str) -> Response:
     """Delete an endpoint with all of its deliveries, pending ones included."""
-    query = call.asked(write_query())
+    query = call.query(write_query())
     work = partial(actions.delete_endpoint, actor=call.actor(), target=make_target(call, webhook_id))
     return execute(call, work, lambda _none: Result(204, None, {}), validate_only=query["validate_only"])
 
@@ -184,12 +184,12 @@ def delete_webhook(call: Request, webhook_id: str) -> Response:
     body=rotation_input,
     body_required=False,
     query=write_query,
-    answers={200: WebhookSecretSchema},
+    responses={200: WebhookSecretSchema},
     problems=(*BODY_PROBLEMS, *IDEMPOTENCY_PROBLEMS, *WRITE_PROBLEMS, SecretUnavailable),
 )
 def rotate_webhook_secret(call: Request, webhook_id: str) -> Response:
     """Rotate an endpoint's secret. The new one is shown this once; the old one also signs for `overlap_hours`."""
-    query, body = call.asked(write_query()), call.optional_body(JSON)
+    query, body = call.query(write_query()), call.optional_body(JSON)
     hours = load(rotation_input(), body)["overlap_hours"]
     target, keyring = make_target(call, webhook_id), call.mount.keyring
     work = partial(actions.rotate_secret, actor=call.actor(), target=target, keyring=keyring, overlap_hours=hours)
@@ -201,12 +201,12 @@ def rotate_webhook_secret(call: Request, webhook_id: str) -> Response:
     f"{WEBHOOK_PATH}/test",
     permissions=("webhook:manage",),
     query=write_query,
-    answers={202: DeliverySchema},
+    responses={202: DeliverySchema},
     problems=(*IDEMPOTENCY_PROBLEMS, InvalidParameter, WebhookNotFound, WebhookDisabled),
 )
 def test_webhook(call: Request, webhook_id: str) -> Response:
     """Send a test event of type `webhook.test`, in one attempt."""
-    query = call.asked(write_query())
+    query = call.query(write_query())
     work = partial(
         delivery_actions.send_test_event,
         actor=call.actor(),
@@ -221,12 +221,12 @@ def test_webhook(call: Request, webhook_id: str) -> Response:
     permissions=("webhook:manage",),
     body=recovery_input,
     query=write_query,
-    answers={202: RecoveredSchema},
+    responses={202: RecoveredSchema},
     problems=(*BODY_PROBLEMS, *IDEMPOTENCY_PROBLEMS, InvalidParameter, WebhookNotFound, WebhookDisabled),
 )
 def recover_webhook(call: Request, webhook_id: str) -> Response:
     """Resend the events since a point in time that were not delivered to an endpoint."""
-    query, body = call.asked(write_query()), call.body(JSON)
+    query, body = call.query(write_query()), call.body(JSON)
     since: str = load(recovery_input(), body)["since"]
     work = partial(
         delivery_actions.recover, target=Target(partner_scope(call), parse_webhook_id(webhook_id)), since=since
@@ -234,7 +234,7 @@ def recover_webhook(call: Request, webhook_id: str) -> Response:
 
     def make_result(result: tuple[Endpoint, int]) -> Result:
         endpoint, count = result
-        location = f"{call.mount.base()}{WEBHOOKS_PATH}/{endpoint.id}/deliveries"
+        location = f"{call.mount.base_path()}{WEBHOOKS_PATH}/{endpoint.id}/deliveries"
         document = {"webhook": endpoint.id, "since": shown_instant(since), "deliveries": count}
         return Result(202, document, {"Location": location, "Retry-After": "1"})
 
@@ -246,12 +246,12 @@ def recover_webhook(call: Request, webhook_id: str) -> Response:
     f"{WEBHOOK_PATH}/deliveries",
     permissions=("webhook:read",),
     query=delivery_list_query,
-    answers={200: DeliveryPageSchema},
+    responses={200: DeliveryPageSchema},
     problems=(InvalidParameter, InvalidCursor, WebhookNotFound),
 )
 def list_deliveries(call: Request, webhook_id: str) -> Response:
     """List an endpoint's deliveries, the newest first, a page at a time."""
-    query, id = call.asked(delivery_list_query()), parse_webhook_id(webhook_id)
+    query, id = call.query(delivery_list_query()), parse_webhook_id(webhook_id)
     list_name = repr(("deliveries", partner_scope(call), id, query.get("state")))
     after = open_cursor(call, query, list_name)
     work = partial(
@@ -270,18 +270,18 @@ def list_deliveries(call: Request, webhook_id: str) -> Response:
     "GET",
     DELIVERY_PATH,
     permissions=("webhook:read",),
-    answers={200: DeliveryHistorySchema},
+    responses={200: DeliveryHistorySchema},
     problems=(InvalidParameter, DeliveryNotFound),
 )
 def read_delivery(call: Request, delivery_id: str) -> Response:
     """Read a delivery with its attempts."""
-    call.asked(NO_QUERY)
+    call.query(NO_QUERY)
     id = parse_id(delivery_id, DeliveryNotFound)
     delivery, attempts = call.mount.storage.read(
         partial(delivery_actions.load_delivery_history, partner=partner_scope(call), delivery_id=id)
     )
     render = partial(models.render_attempt, shows_internal=call.principal.sees_every_partner)
-    return call.answer({**models.render_delivery(delivery), "history": [render(attempt) for attempt in attempts]})
+    return call.json_response({**models.render_delivery(delivery), "history": [render(attempt) for attempt in attempts]})
 
 
 @routes.add(
@@ -289,12 +289,12 @@ def read_delivery(call: Request, delivery_id: str) -> Response:
     f"{DELIVERY_PATH}/redeliver",
     permissions=("webhook:manage",),
     query=write_query,
-    answers={202: DeliverySchema},
+    responses={202: DeliverySchema},
     problems=(*IDEMPOTENCY_PROBLEMS, InvalidParameter, DeliveryNotFound, WebhookDisabled),
 )
 def redeliver_delivery(call: Request, delivery_id: str) -> Response:
     """Redeliver: make one more attempt. A pending delivery keeps its scheduled attempts."""
-    query = call.asked(write_query())
+    query = call.query(write_query())
     id = parse_id(delivery_id, DeliveryNotFound)
     work = partial(delivery_actions.redeliver, partner=partner_scope(call), delivery_id=id)
     return execute(call, work, partial(make_delivery_result, call), validate_only=query["validate_only"])

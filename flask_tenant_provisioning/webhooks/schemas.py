@@ -38,7 +38,7 @@ class UrlField(TextField):
     """The URL that webhooks are sent to. The SSRF guard checks it separately."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(shortest=1, longest=MAX_URL_LENGTH, **options)
+        super().__init__(min_length=1, max_length=MAX_URL_LENGTH, **options)
 
 
 class GlobsField(fields.Field):  # type: ignore[type-arg]
@@ -59,9 +59,9 @@ class SigningField(TextField):
     """The signature scheme: `v1` is HMAC-SHA256, `v1a` is Ed25519."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(longest=10, **options)
+        super().__init__(max_length=10, **options)
 
-    def accept(self, value: str) -> str:
+    def validate_text(self, value: str) -> str:
         if value not in SIGNING_SCHEMES:
             raise make_field_error(Fault("invalid-choice", f"Must be one of: {', '.join(SIGNING_SCHEMES)}."))
         return value
@@ -86,9 +86,9 @@ class SinceField(TextField):
     """A point in time in RFC 3339 form with a UTC offset."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(longest=64, **options)
+        super().__init__(max_length=64, **options)
 
-    def accept(self, value: str) -> str:
+    def validate_text(self, value: str) -> str:
         instant: str = InstantField().deserialize(value)
         return instant
 
@@ -115,7 +115,7 @@ class WebhookSchema(StrictSchema):
     webhook = fields.UUID(dump_only=True)
     partner = fields.String(dump_only=True)
     url = UrlField(required=True)
-    description = TextField(longest=255, visible=True, allow_none=True)
+    description = TextField(max_length=255, visible=True, allow_none=True)
     events = GlobsField()
     signing = SigningField()
     enabled = BooleanField()
@@ -245,7 +245,7 @@ class WebhookListQuery(QuerySchema):
 
     partner = PartnerIdField()
     limit = PageSizeField(load_default=DEFAULT_PAGE_SIZE)
-    cursor = TextField(shortest=1, longest=4096)
+    cursor = TextField(min_length=1, max_length=4096)
 
 
 class DeliveryListQuery(QuerySchema):
@@ -253,7 +253,7 @@ class DeliveryListQuery(QuerySchema):
 
     state = ChoiceField(*DELIVERY_STATES)
     limit = PageSizeField(load_default=DEFAULT_PAGE_SIZE)
-    cursor = TextField(shortest=1, longest=4096)
+    cursor = TextField(min_length=1, max_length=4096)
 
 
 _WEBHOOKS, _DELIVERIES = WebhookListQuery(), DeliveryListQuery()

@@ -61,17 +61,17 @@ class WorkKind(NamedTuple):
 
 def make_step_work(mount: Mount, threads: int | None = None) -> StepWork:
     """The steps of `mount`, of which so many `threads` run at once, else as many as it is configured."""
-    slots, lease = threads or mount.settings.worker_threads, float(mount.settings.worker_lease_seconds)
+    slots, lease = threads or mount.config.worker_threads, float(mount.config.worker_lease_seconds)
     return StepWork(mount.storage, mount.hooks, mount.in_host, lease=lease, slots=slots)
 
 
 def _make_delivery_work(mount: Mount, threads: int | None) -> DeliveryWork:
-    sender, lease = Sender(make_guard(mount.settings)), float(mount.settings.worker_lease_seconds)
+    sender, lease = Sender(make_guard(mount.config)), float(mount.config.worker_lease_seconds)
     return DeliveryWork(mount.storage, sender, partial(load_signing_keys, mount.keyring), lease)
 
 
 def _make_bulk_work(mount: Mount, threads: int | None) -> BulkWork:
-    return BulkWork(mount, float(mount.settings.worker_lease_seconds))
+    return BulkWork(mount, float(mount.config.worker_lease_seconds))
 
 
 STEPS = WorkKind("steps", has_due_steps, select_due_steps, make_step_work)

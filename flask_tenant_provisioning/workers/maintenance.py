@@ -38,9 +38,9 @@ class Maintenance:
     """The chores of one mount."""
 
     def __init__(self, mount: Mount, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._storage, self._settings = mount.storage, mount.settings
-        self._bulk_days, self._bulk_bytes = mount.settings.bulk_retention_days, mount.settings.bulk_kept_bytes
-        self._event_days = mount.settings.event_retention_days
+        self._storage, self._settings = mount.storage, mount.config
+        self._bulk_days, self._bulk_bytes = mount.config.bulk_retention_days, mount.config.bulk_kept_bytes
+        self._event_days = mount.config.event_retention_days
         self._monotonic = monotonic
         self._next = monotonic() + random.uniform(0, MAINTENANCE_SECONDS)
 

@@ -201,7 +201,7 @@ class SelectedSteps:
 
 def make_worker(mount: Mount, threads: int | None = None) -> Worker:
     """A worker for everything that follows the commits of `mount`."""
-    poll = float(mount.settings.worker_poll_seconds)
+    poll = float(mount.config.worker_poll_seconds)
     works = [kind.work(mount, threads) for kind in WORK_KINDS if kind.work is not None]
     return Worker(*works, chores=Maintenance(mount), lookout=DueCheck(mount.storage), poll=poll)
 

@@ -72,7 +72,7 @@ def receive(mount: Mount, path: Path) -> None:
 
 def work(mount: Mount) -> None:
     """Do what is due of bulk jobs, until nothing is."""
-    Worker(BulkWork(mount, lease=float(mount.settings.worker_lease_seconds))).drain()
+    Worker(BulkWork(mount, lease=float(mount.config.worker_lease_seconds))).drain()
 
 
 def provision(mount: Mount, url: str, path: Path, workers: int) -> Ours:

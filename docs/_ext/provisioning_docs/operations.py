@@ -22,13 +22,13 @@ Object = Mapping[str, Any]
 @functools.cache
 def api() -> Api:
     """The API of a host that sets and registers nothing."""
-    return Api(settings=Config.read({}, {}), hooks=Registry(), routes=ROUTES)
+    return Api(config=Config.read({}, {}), hooks=Registry(), routes=ROUTES)
 
 
 @functools.cache
 def document() -> dict[str, Any]:
     """The OpenAPI Object."""
-    return build_document(api(), api().settings.url_prefix)
+    return build_document(api(), api().config.url_prefix)
 
 
 @functools.cache

@@ -31,7 +31,7 @@ def reference() -> str:
 
 def _explained() -> dict[str, Explanation]:
     api = operations.api()
-    return explain_problems(api, api.settings.url_prefix)
+    return explain_problems(api, api.config.url_prefix)
 
 
 def _section(one: Explanation, where: list[dict[str, Any]]) -> str:

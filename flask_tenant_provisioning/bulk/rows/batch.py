@@ -46,7 +46,7 @@ class _Batch:
         self._session, self._context, self._job = session, context, job
         self._now = session.storage.clock()
         #: Taken in row order, since the event feed is ordered by instant and id.
-        self._event_ids = iter(session.storage.new_ids(len(rows)))
+        self._event_ids = iter(session.storage.make_ids(len(rows)))
         self._snapshot = lock_snapshot(
             session, context.partner, _collect_identifiers(row.action for row in rows if row.action is not None)
         )

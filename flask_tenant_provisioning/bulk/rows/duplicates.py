@@ -59,7 +59,7 @@ def execute_once(
     keys = {row.key.key for row in rows if row.key is not None}
     if not keys:
         return strategy(session, context, job, rows)
-    before = claim_row_keys(session, context.partner, keys, context.api.settings.idempotency_hours)
+    before = claim_row_keys(session, context.partner, keys, context.api.config.idempotency_hours)
     done, in_order, left = dict(before), list[RowResult](), deque(rows)
     while left:
         repeated, now = _take_independent_rows(left, done)
@@ -77,7 +77,7 @@ def _replay_result(row: ValidatedRow, done: Mapping[str, StoredRow]) -> RowResul
         return None
     if before.fingerprint != row.key.fingerprint:
         return row.fail(IdempotencyKeyReused("Another row was sent with this key before."))
-    tenant, external_id = before.answer
+    tenant, external_id = before.document
     return RowResult(row.number, "unchanged", before.status, tenant, external_id, None)
 
 

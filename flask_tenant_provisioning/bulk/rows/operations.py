@@ -85,7 +85,7 @@ class _RowIdentitySchema(StrictSchema):
     """The identifiers of a row's tenant."""
 
     tenant = TenantIdField()
-    external_id = TextField(shortest=1, longest=128)
+    external_id = TextField(min_length=1, max_length=128)
 
 
 class _SuspensionRowSchema(_RowIdentitySchema, SuspensionSchema):
@@ -165,7 +165,7 @@ def _parse_reactivate(_api: Api, body: Body) -> RowAction:
 
 
 def _parse_delete(api: Api, body: Body) -> RowAction:
-    identifiers, days = _extract_identifiers(_load_identified_row(_ROW_IDENTITY, body)), api.settings.retention_days
+    identifiers, days = _extract_identifiers(_load_identified_row(_ROW_IDENTITY, body)), api.config.retention_days
 
     def execute_single(session: Session, context: RowContext) -> tuple[int, Tenant]:
         return 200, lifecycle.delete(

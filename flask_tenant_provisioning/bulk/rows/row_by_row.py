@@ -99,12 +99,12 @@ class _RowByRow:
     def _execute_row(self, row: ValidatedRow) -> RowResult:
         if row.problem is not None or row.action is None:
             return row.fail(row.problem or ProvisioningError())
-        before = len(self._session.recorded)
+        before = len(self._session.events)
         status, tenant = row.action.execute_single(self._session, self._context)
         if self._job.operation != "create":
             require_first_row(self._session, self._job, row.row, tenant)
         self._session.flush()
-        return make_success(row.number, status, tenant, is_unchanged=len(self._session.recorded) == before)
+        return make_success(row.number, status, tenant, is_unchanged=len(self._session.events) == before)
 
 
 def _reraise_unless_row_error(error: Exception) -> None:

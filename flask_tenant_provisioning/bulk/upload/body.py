@@ -90,13 +90,13 @@ def open_body(call: Request) -> UploadBody:
     require_media_type(*MEDIA_TYPES, encodings=ENCODINGS)
     if request.mimetype_params.get("charset", "utf-8").lower() not in _CHARSETS:
         raise UnsupportedMediaType("Send UTF-8.", accepted=list(MEDIA_TYPES), headers={"Accept": "*/*;charset=utf-8"})
-    content_length, settings = request.content_length, call.mount.settings
+    content_length, settings = request.content_length, call.mount.config
     if content_length is not None and content_length > settings.bulk_max_bytes:
         raise UploadTooLarge(f"The upload is larger than {settings.bulk_max_bytes} bytes.")
-    hold = call.hold(make_upload_pace(settings))
+    hold = call.start_long_request(make_upload_pace(settings))
     if (content_length or 0) > MAX_BYTES_WITHOUT_SEAT:
         try:
-            hold.take_seat()
+            hold.acquire_slot()
         except ProvisioningError:
             expose_body(b"[]" if request.is_json else b"")
             shut_down(find_connection(request.environ), socket.SHUT_RD)

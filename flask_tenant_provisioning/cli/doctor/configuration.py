@@ -32,7 +32,7 @@ def check_configuration(context: DoctorContext) -> Finding:
     except ConfigurationError as error:
         # `init_app` refuses such a value, so it came later or this mount has another.
         return Finding(WARN, " ".join(str(error).split("\n")), "it has no effect on this mount; correct it")
-    return _find_contradiction(context.mount.settings) or Finding(OK, f"{len(given)} of {len(known)} keys are set")
+    return _find_contradiction(context.mount.config) or Finding(OK, f"{len(given)} of {len(known)} keys are set")
 
 
 def _find_contradiction(settings: Config) -> Finding | None:
@@ -53,7 +53,7 @@ _NEARLY_USED = 0.9
 
 def check_license(context: DoctorContext) -> Finding:
     """The licence verifies, is for this installation, and has not ended."""
-    if context.mount.settings.edition == "community":
+    if context.mount.config.edition == "community":
         return Finding(OK, "the edition is community: it needs none, and nothing is mounted")
     try:
         license = context.mount.license.load()
@@ -93,7 +93,7 @@ _LOCAL_NETWORKS = tuple(map(ip_network, ("127.0.0.0/8", "169.254.0.0/16", "::1/1
 
 def check_webhook_reach(context: DoctorContext) -> Finding:
     """No partner can have webhooks sent to this machine."""
-    settings = context.mount.settings
+    settings = context.mount.config
     ports = f"port {', '.join(map(str, settings.webhook_ports))}" if settings.webhook_ports else "any port"
     networks = settings.webhook_allowed_networks
     detail = f"{' and '.join(settings.webhook_schemes)}, {ports}"

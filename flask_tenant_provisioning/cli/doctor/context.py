@@ -55,12 +55,12 @@ class DoctorContext:
 
     def claims(self) -> dict[str, Any]:
         """Return what a partner's token claims beside its subject, in the first role that there is."""
-        settings = self.mount.settings
+        settings = self.mount.config
         return {settings.roles_claim: [*settings.roles][:1], settings.partner_claim: PROBE_SUBJECT}
 
     def request(self, method: str = "GET", token: str = "") -> AbstractContextManager[Any]:
         """The context of a request of a partner's for its tenants, which nothing answers."""
-        path = f"{self.mount.settings.url_prefix}/tenants"
+        path = f"{self.mount.config.url_prefix}/tenants"
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         body: dict[str, Any] = {"json": {}} if method == "POST" else {}
         return self.app.test_request_context(path, method=method, headers=headers, **body)
@@ -68,7 +68,7 @@ class DoctorContext:
     @property
     def is_served(self) -> bool:
         """Whether the mount's routes are served."""
-        return self.mount.served
+        return self.mount.is_mounted
 
     @property
     def mounts(self) -> Iterable[Mount]:
@@ -108,7 +108,7 @@ class DoctorContext:
             return Finding(OK, f"nothing is mounted, and nothing to be {purpose}")
         self.connect().close()
         if (
-            migration.get_current_revision(self.mount.storage.engine, self.mount.settings.table_prefix)
+            migration.get_current_revision(self.mount.storage.engine, self.mount.config.table_prefix)
             != migration.get_head_revision()
         ):
             return Finding(OK, "not looked at: the tables are not those of this release")
@@ -123,7 +123,7 @@ class DoctorContext:
         return f"{type(cause).__name__}: {said}" if said else type(cause).__name__
 
     def _iter_secrets(self) -> Iterator[str]:
-        settings = self.mount.settings
+        settings = self.mount.config
         yield from _iter_texts([self.app.config.get(name) for name in _SECRET_KEYS])
         for field in dataclasses.fields(Config):
             if field.metadata["secret"]:

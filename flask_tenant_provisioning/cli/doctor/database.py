@@ -59,7 +59,7 @@ def check_connection(context: DoctorContext) -> Finding:
         return Finding(FAIL, f"{detail}: it takes no writes", WRITABLE_ADVICE)
     storage = context.mount.storage
     embedded = storage.owns_engine and str(url.database).endswith(DEFAULT_FILE)
-    if embedded and is_host_database_unused(context.app, None, context.mount.settings):
+    if embedded and is_host_database_unused(context.app, None, context.mount.config):
         return Finding(
             WARN,
             f"{detail}: a file of the API's own, and not the database of the app's Flask-SQLAlchemy",
@@ -105,7 +105,7 @@ def check_pool(context: DoctorContext) -> Finding:
 
 def check_pooler(context: DoctorContext) -> Finding:
     """A pooler between the API and PostgreSQL is known to the configuration, and ends long statements."""
-    storage, pooler = context.mount.storage, context.mount.settings.database_pooler
+    storage, pooler = context.mount.storage, context.mount.config.database_pooler
     if storage.engine.dialect.name != "postgresql":
         return Finding(OK, "none")
     with context.connect() as connection:
@@ -143,7 +143,7 @@ def _select_privilege(table: str, privilege: str) -> Select[tuple[bool]]:
 
 def check_migrations(context: DoctorContext) -> Finding:
     """The tables are those that this release wants."""
-    storage, prefix = context.mount.storage, context.mount.settings.table_prefix
+    storage, prefix = context.mount.storage, context.mount.config.table_prefix
     if _is_missing_file(storage.engine.url):
         return Finding(FAIL, "there are no tables", UPGRADE_ADVICE)
     context.connect().close()
@@ -160,7 +160,7 @@ def check_migrations(context: DoctorContext) -> Finding:
 
 def check_tables(context: DoctorContext) -> Finding:
     """No table of somebody else's has a name of ours."""
-    prefix = context.mount.settings.table_prefix
+    prefix = context.mount.config.table_prefix
     if _is_missing_file(context.mount.storage.engine.url):
         return Finding(OK, "there are none yet")
     with context.connect() as connection:
@@ -219,7 +219,7 @@ def _has_cascade(keys: Sequence[ReflectedForeignKeyConstraint], ours: set[str]) 
 
 
 def _list_tables(mount: Mount) -> set[str]:
-    return {*mount.storage.metadata.tables, migration.name_version_table(mount.settings.table_prefix)}
+    return {*mount.storage.metadata.tables, migration.name_version_table(mount.config.table_prefix)}
 
 
 def _describe_server(connection: Connection) -> str:
@@ -264,7 +264,7 @@ def check_autogenerate(context: DoctorContext) -> Finding:
     mine = {name for mount in context.mounts for name in mount.storage.metadata.tables}
     if not any(_is_compared(migrate.configure_args, name) for name in mine) or _has_own_filter(migrate.directory):
         return Finding(OK, "Flask-Migrate leaves the API's tables alone")
-    prefix = context.mount.settings.table_prefix
+    prefix = context.mount.config.table_prefix
     given = "" if prefix == "provisioning_" else repr(prefix)
     advice = f"Migrate(app, db, include_name=exclude_ours({given})), from flask_tenant_provisioning.database.migration"
     return Finding(FAIL, "`flask db migrate` would write a migration that drops the API's tables", advice)

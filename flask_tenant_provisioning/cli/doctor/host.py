@@ -26,10 +26,10 @@ def check_mount(context: DoctorContext) -> Finding:
     """The app serves the API."""
     mount = context.mount
     if not context.is_served:
-        return Finding(WARN, f"nothing is mounted at {mount.settings.url_prefix}", "see the line of the license")
+        return Finding(WARN, f"nothing is mounted at {mount.config.url_prefix}", "see the line of the license")
     rules = sum(rule.endpoint.startswith(f"{mount.name}.") for rule in mount.app.url_map.iter_rules())
     kind = ", isolated" if context.isolated else ""
-    return Finding(OK, f"{mount.name}, {rules} routes at {mount.settings.url_prefix}{kind}")
+    return Finding(OK, f"{mount.name}, {rules} routes at {mount.config.url_prefix}{kind}")
 
 
 _ISOLATED_DETAIL = "the mount is isolated: none comes before it"
@@ -241,7 +241,7 @@ MethodAndPath = tuple[str, str]
 
 def check_routes(context: DoctorContext) -> Finding:
     """No route of the host's has the path of one of ours."""
-    prefix, name = context.mount.settings.url_prefix, context.mount.name
+    prefix, name = context.mount.config.url_prefix, context.mount.name
     ours = {place for rule in _iter_mount_rules(context.mount.app, name) for place in _get_methods_and_path(rule)}
     theirs = [rule for rule in list_rules_below(context.app, prefix) if not _is_mount_rule(context, rule)]
     if taken := [rule.rule for rule in theirs if ours.intersection(_get_methods_and_path(rule))]:

@@ -21,7 +21,7 @@ def check_rate_limits(context: DoctorContext) -> Finding:
     mount = context.mount
     if not context.is_served:
         return Finding(OK, "nothing is mounted, and nothing to be counted")
-    if not mount.settings.rate_limits and mount.hooks.rate_limits is None:
+    if not mount.config.rate_limits and mount.hooks.rate_limits is None:
         return _check_missing_limits(context)
     try:
         limiter = get_request_counter(mount).limiter
@@ -58,7 +58,7 @@ def _check_storage(context: DoctorContext, storage: Any, detail: str) -> Finding
     if hosts and _has_no_timeout(storage):
         advice = "give your Limiter storage_options={'socket_timeout': 0.25, 'socket_connect_timeout': 0.25}"
         return Finding(WARN, f"{detail}, for whose answer requests wait without end", advice)
-    if hosts and context.mount.settings.rate_limit_storage != MEMORY_STORAGE:
+    if hosts and context.mount.config.rate_limit_storage != MEMORY_STORAGE:
         return Finding(
             WARN, f"{detail}; {STORAGE_KEY} is without effect", "remove it: the app has a Limiter of its own"
         )
@@ -67,7 +67,7 @@ def _check_storage(context: DoctorContext, storage: Any, detail: str) -> Finding
 
 def _describe_limits(mount: Mount) -> str:
     """The limits as they were written."""
-    found = [f"{kind} {text}" for kind, text in mount.settings.rate_limits.items()]
+    found = [f"{kind} {text}" for kind, text in mount.config.rate_limits.items()]
     return ", ".join([*found, *(["the host's function"] if mount.hooks.rate_limits else [])])
 
 
@@ -75,7 +75,7 @@ def _describe_storage(mount: Mount, storage: Any) -> str:
     """Where requests are counted, without user, password and query."""
     if find_host_limiter(mount) is not None:
         return f"the {type(storage).__name__} of the app's Limiter"
-    url = urlsplit(mount.settings.rate_limit_storage)
+    url = urlsplit(mount.config.rate_limit_storage)
     return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
 
 

@@ -22,7 +22,7 @@ _MIN_SECRET_LENGTH = 16
 
 def check_cursor_secret(context: DoctorContext) -> Finding:
     """There is a secret for the cursors of lists; its mark tells whether other processes have the same."""
-    app, settings = context.app, context.mount.settings
+    app, settings = context.app, context.mount.config
     secrets = {
         "PROVISIONING_SECRET_KEY": settings.secret_key,
         "SECRET_KEY": app.secret_key,
@@ -55,7 +55,7 @@ def check_webhook_keys(context: DoctorContext) -> Finding:
     count = f"the first {_MAX_ENDPOINTS}" if more else f"{len(endpoints)}"
     if closed:
         return _report_unreadable(closed, len(endpoints), count)
-    return _report_readable(mount.settings, len(endpoints), count)
+    return _report_readable(mount.config, len(endpoints), count)
 
 
 def _can_open_endpoint(keyring: Keyring, endpoint: Endpoint, now: str) -> bool:
@@ -105,7 +105,7 @@ def check_settings_keys(context: DoctorContext) -> Finding:
         advice = f"put the key back that sealed them, behind the others in {ENCRYPTION_KEYS}, or have them set anew"
         detail = f"{ENCRYPTION_KEYS} do not open the secrets in {closed} of {len(found)} settings"
         return Finding(FAIL if closed == len(found) else WARN, detail, advice)
-    if mount.settings.encryption_keys:
+    if mount.config.encryption_keys:
         return Finding(OK, f"{ENCRYPTION_KEYS} open the secrets in {len(found)} settings")
     detail = f"the secrets in {len(found)} settings are lost with the app's secret key, which seals them"
     return Finding(WARN, detail, f"set {ENCRYPTION_KEYS}: a new key, and that secret behind it; then `rekey`")

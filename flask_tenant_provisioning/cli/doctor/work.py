@@ -21,25 +21,25 @@ def check_worker(context: DoctorContext) -> Finding:
     if not context.is_served:
         return Finding(OK, "nothing is mounted, and nothing to be done")
     context.connect().close()
-    if migration.get_current_revision(mount.storage.engine, mount.settings.table_prefix) is None:
+    if migration.get_current_revision(mount.storage.engine, mount.config.table_prefix) is None:
         return Finding(FAIL, "there are no tables", UPGRADE_ADVICE)
     steps = sum(len(mount.hooks.list_steps(phase)) for phase in (PROVISIONING, DEPROVISIONING))
     waiting = read_backlog(mount.storage)
     lag = max(lag for _, lag in waiting.values())
-    detail = f"{mount.settings.engine}, {steps} steps, {sum(due for due, _ in waiting.values())} due"
+    detail = f"{mount.config.engine}, {steps} steps, {sum(due for due, _ in waiting.values())} due"
     brought = _check_delivery(context)
     if brought.detail:
         detail = f"{detail}; {brought.detail}"
     if brought.status != OK or lag <= LATE_SECONDS:
         return brought._replace(detail=detail)
     late = ", ".join(f"{name} {due}" for name, (due, seconds) in waiting.items() if seconds > LATE_SECONDS)
-    advice = "run `flask provisioning worker`" if mount.settings.engine == "external" else "look into the log for why"
+    advice = "run `flask provisioning worker`" if mount.config.engine == "external" else "look into the log for why"
     return Finding(WARN, f"{detail}, the first for {round(lag, 1):.0f} s (late: {late})", advice)
 
 
 def _check_delivery(context: DoctorContext) -> Finding:
     """Whether what is due is brought to somebody, where messages have to."""
-    if context.mount.settings.engine != "celery":
+    if context.mount.config.engine != "celery":
         return Finding(OK, "")
     return check_celery(context)
 

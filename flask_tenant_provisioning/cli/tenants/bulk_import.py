@@ -145,7 +145,7 @@ class ImportRequest(NamedTuple):
 def upload_file(mount: Mount, file: BinaryIO, format: str, wanted: ImportRequest, progress: Progress) -> Job:
     """The job of a whole file, for workers to find. Raises `UnusableUpload`; then nothing of it is kept."""
     mode = "atomic" if wanted.is_atomic else "partial"
-    limits = actions.get_upload_limits(mount.settings, mode)
+    limits = actions.get_upload_limits(mount.config, mode)
     try:
         encoding, stream = _detect_encoding(file, progress)
         upload = Upload(
@@ -191,7 +191,7 @@ class JobRunner:
     def __init__(self, mount: Mount, job: Job, progress: Progress) -> None:
         self._storage, self._job, self._progress = mount.storage, job, progress
         self._pace = Pace(job.rows, self._seen().processed)
-        self._work = SingleJobWork(mount, float(mount.settings.worker_lease_seconds), job)
+        self._work = SingleJobWork(mount, float(mount.config.worker_lease_seconds), job)
         self._worker = Worker(self._work, lookout=self._look)
         self._interruptions = 0
 

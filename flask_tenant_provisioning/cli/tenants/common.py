@@ -103,7 +103,7 @@ def load_allowance(mount: Mount, partner: str | None = None) -> quotas.Allowance
 
     Raises `LicenseExpired` where the API would not be mounted.
     """
-    if mount.settings.edition == "community":
+    if mount.config.edition == "community":
         raise LicenseExpired("PROVISIONING_EDITION is 'community': nothing can be provisioned.")
     try:
         mount.license.load()

@@ -70,7 +70,7 @@ def delete(tenant: str, partner: str | None, purge: bool, yes: bool, as_json: bo
         if purge:
             _purge(chosen, tenant, partner, ask=not yes, quiet=as_json)
             return
-        work = partial(lifecycle.delete, retention_days=chosen.settings.retention_days)
+        work = partial(lifecycle.delete, retention_days=chosen.config.retention_days)
         print_tenant(chosen, change_tenant(chosen, tenant, partner, work), as_json=as_json)
 
 

@@ -14,7 +14,11 @@ from flask_tenant_provisioning.web.routing import Route
 
 NEVER = "01890000-0000-7000-8000-000000000000"
 #: What partners may do; to move a tenant is an administrator's, who sees everybody's.
-BY_ID = [route for route in ROUTES if "<tenant_id>" in route.rule and "partner:manage" not in route.needs(True)]
+BY_ID = [
+    route
+    for route in ROUTES
+    if "<tenant_id>" in route.rule and "partner:manage" not in route.required_permissions(True)
+]
 
 by_id = pytest.mark.parametrize("route", BY_ID, ids=lambda route: f"{route.method} {route.rule}")
 
