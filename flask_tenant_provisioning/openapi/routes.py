@@ -86,7 +86,8 @@ def read_problem(call: Request, code: str) -> Response:
     if explanation is None:
         raise NotFound
     return _choose_representation(
-        lambda: call.json_response(explanation.render()), lambda: pages.make_html_response(pages.render_problem(explanation))
+        lambda: call.json_response(explanation.render()),
+        lambda: pages.make_html_response(pages.render_problem(explanation)),
     )
 
 

@@ -90,7 +90,9 @@ def put_partner(call: Request, partner_id: str) -> Response:
 
     def render(result: tuple[Partner, bool]) -> Result:
         partner, is_created = result
-        headers = {"Location": f"{call.mount.base_path()}{PARTNERS_PATH}/{escape_segment(partner_id)}"} if is_created else {}
+        headers = (
+            {"Location": f"{call.mount.base_path()}{PARTNERS_PATH}/{escape_segment(partner_id)}"} if is_created else {}
+        )
         return _render_partner(partner, 201 if is_created else 200, **headers)
 
     return _invalidate_cache(

@@ -281,7 +281,9 @@ def read_delivery(call: Request, delivery_id: str) -> Response:
         partial(delivery_actions.load_delivery_history, partner=partner_scope(call), delivery_id=id)
     )
     render = partial(models.render_attempt, shows_internal=call.principal.sees_every_partner)
-    return call.json_response({**models.render_delivery(delivery), "history": [render(attempt) for attempt in attempts]})
+    return call.json_response(
+        {**models.render_delivery(delivery), "history": [render(attempt) for attempt in attempts]}
+    )
 
 
 @routes.add(
