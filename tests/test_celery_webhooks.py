@@ -244,7 +244,7 @@ def test_a_herald_outlives_what_it_meets(caplog: pytest.LogCaptureFixture) -> No
         assert met.acquire(timeout=20)
     herald.stop(20)
 
-    assert caplog.messages == ["what has happened could not be told, a sweep finds it: boom"] * 2
+    assert caplog.messages == ["could not request webhook deliveries; the next sweep does so: boom"] * 2
 
 
 def test_before_anything_happens_there_is_no_thread() -> None:

@@ -510,7 +510,7 @@ def test_whoever_lost_its_claim_has_no_say(house: House, caplog: pytest.LogCaptu
     house.broken["one"] = RuntimeError("boom")
     slow.run(claimed[0])
     assert status(partner, tenant) == "provisioning"
-    assert "done by another worker" in caplog.text
+    assert "lost its lease to another worker" in caplog.text
     assert len(again) == 1
 
 

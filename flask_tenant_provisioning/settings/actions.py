@@ -45,12 +45,15 @@ from .validation import MAX_BYTES, TOO_LARGE, read_merge_patch, read_replacement
 from .versions import NEWEST_COLUMNS, VersionPage, choose_encoding, load_version, make_newest_version, save_version
 
 CheckVersion = Callable[[int], None]
-#: Finds whose settings are meant, and locks them where they are to be written.
+#: Loads the owner of the settings; with True, locks it for a write.
 FindOwner = Callable[[Session, bool], Owner]
 
 
 def find_tenant_owner(session: Session, write: bool, *, partner: str | None, tenant_id: str) -> Owner:
-    """A tenant of `partner`, or of anybody where that is None. Raises `TenantNotFound`, to write `InvalidState` too."""
+    """Load a tenant of `partner`, or of any partner if that is None; lock it if `for_update`.
+
+    Raises `TenantNotFound`, and for an update `InvalidState` if the tenant cannot be changed.
+    """
     if not write:
         tenant = mutations.load_tenant(session, partner, tenant_id)
     else:
@@ -60,7 +63,10 @@ def find_tenant_owner(session: Session, write: bool, *, partner: str | None, ten
 
 
 def find_partner_owner(session: Session, write: bool, *, partner: str) -> Owner:
-    """A partner, whose settings are its tenants' defaults. Raises `PartnerNotFound`."""
+    """Load a partner, whose settings are the defaults of its tenants; lock its settings if `for_update`.
+
+    Raises `PartnerNotFound`.
+    """
     partners.load_partner(session, partner)
     if write:
         where = {"partner_id": partner, "tenant_id": PARTNER_SCOPE}
@@ -69,14 +75,17 @@ def find_partner_owner(session: Session, write: bool, *, partner: str) -> Owner:
 
 
 def read(session: Session, shelf: StorageOptions, find: FindOwner) -> SettingsState:
-    """The settings of whom `find` finds. Raises what `find` raises."""
+    """Return the settings of the owner. Raises what `find_owner` raises."""
     return load_state(session, shelf.open, find(session, False))
 
 
 def put(
     session: Session, actor: Actor, shelf: StorageOptions, find: FindOwner, sent: Any, expected: CheckVersion
 ) -> SettingsState:
-    """Set what was `sent` and nothing else. Raises `InvalidInput`, and what `find` and `expected` raise."""
+    """Replace everything that the owner sets by `body`.
+
+    Raises `InvalidInput`, and what `find_owner` and `check_version` raise.
+    """
     before = _load_for_update(session, shelf, find, expected)
     return _save_and_reload(session, actor, shelf, before, validate(before, *read_replacement(before, sent)))
 
@@ -84,7 +93,7 @@ def put(
 def patch(
     session: Session, actor: Actor, shelf: StorageOptions, find: FindOwner, sent: Any, expected: CheckVersion
 ) -> SettingsState:
-    """Set what a merge patch (RFC 7396) makes of what is set; null returns to what is inherited.
+    """Apply a merge patch (RFC 7396) to what the owner sets; a key that is null is inherited again.
 
     Raises what `put` raises.
     """
@@ -95,10 +104,10 @@ def patch(
 def rollback(
     session: Session, actor: Actor, shelf: StorageOptions, find: FindOwner, sent: Any, expected: CheckVersion
 ) -> SettingsState:
-    """Set what was set in the `version` that was sent, as a new version; 0 is that in which nothing was.
+    """Set the values of an earlier version again, as a new version; version 0 sets nothing.
 
-    Raises `InvalidInput`, `SettingsVersionNotFound`, `SettingsOutdated` where that is not valid any more, and what
-    `find` and `expected` raise.
+    Raises `InvalidInput`, `SettingsVersionNotFound`, `SettingsOutdated` if the values are no longer valid, and what
+    `find_owner` and `check_version` raise.
     """
     before = _load_for_update(session, shelf, find, expected)
     version = load(rollback_input(), sent)["version"]
@@ -106,14 +115,14 @@ def rollback(
     try:
         return _save_and_reload(session, actor, shelf, before, validate(before, then.values), then)
     except InvalidInput as error:
-        detail = f"What version {version} held is not valid any more."
+        detail = f"The settings of version {version} are no longer valid."
         raise SettingsOutdated(detail, errors=error.errors, **error.members) from error
 
 
 def list_versions(
     session: Session, shelf: StorageOptions, find: FindOwner, limit: int, before: int | None
 ) -> VersionPage:
-    """Versions older than `before`, the newest first. Raises what `find` raises."""
+    """Return at most `limit` versions older than `before`, newest first. Raises what `find_owner` raises."""
     found = read(session, shelf, find)
     place = found.owner.place
     where = {"partner_id": place.partner, "tenant_id": place.tenant}
@@ -129,7 +138,7 @@ def list_versions(
 
 
 def _load_for_update(session: Session, shelf: StorageOptions, find: FindOwner, expected: CheckVersion) -> SettingsState:
-    """The settings before a write, which nobody else writes meanwhile, in the version that is expected."""
+    """Lock and return the settings before a write. Raises what `find_owner` and `check_version` raise."""
     before = load_state(session, shelf.open, find(session, True))
     expected(before.version)
     return before
@@ -156,10 +165,10 @@ def save(
     most: int,
     *known: StoredSettings,
 ) -> None:
-    """Write valid `values` in place of those `before`, unless they are the same; `most` versions are remembered.
+    """Write valid `values` in place of the current ones, unless they are the same; keep `max_versions` versions.
 
-    What is `known` lends its sealed texts. Raises `InvalidInput` where there is too much, and `Outdated` where somebody
-    else was faster.
+    A secret whose value is in `known` keeps the sealed text that it has there. Raises `InvalidInput` if the values are
+    too large, and `StaleRead` if the row has been changed since it was read.
     """
     after = _seal_secrets(keyring, before, values, (*known, before.kept))
     paths = [path for path in {**before.kept.values, **values} if _is_changed(before.kept, after, path)]
@@ -187,7 +196,7 @@ def save(
 def _seal_secrets(
     keyring: Keyring, before: SettingsState, values: FlatSettings, known: Sequence[StoredSettings]
 ) -> StoredSettings:
-    """The values with every secret sealed, by the text that it has already where it has one."""
+    """Seal every secret; a value that is unchanged keeps its sealed text."""
     sealed: dict[SettingPath, str] = {}
     for path, value in values.items():
         text = next(
@@ -214,14 +223,14 @@ def _describe_change(before: SettingsState, after: StoredSettings, path: Setting
 
 
 def _mask_value(kept: StoredSettings, path: SettingPath, masked: bool) -> Any:
-    """A value as it is told, null where there is none."""
+    """Return a value as events and versions show it; None if it is not set."""
     if path not in kept.values:
         return None
     return MASK if masked else kept.values[path]
 
 
 def _next_timestamp(session: Session, before: SettingsState) -> str:
-    """Now, and later than what happened before to the owner, whose process may have had a faster clock."""
+    """Return the current time, or just after the owner's last change if another process's clock was ahead."""
     tenant = before.owner.tenant
     past = [at for at in (before.updated_at, tenant and tenant.updated_at) if at]
     return max(format_instant(session.storage.clock()), *map(add_microsecond, past), "")

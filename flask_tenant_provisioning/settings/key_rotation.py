@@ -1,7 +1,7 @@
 """Seal every secret in settings with the newest key of the keyring, one owner's settings per transaction.
 
-What is current stays unchanged, so an interrupted run can start again. Each transaction takes the lock that writers of
-these settings take, so no concurrent change is lost.
+Secrets that are sealed with the newest key stay unchanged, so an interrupted run can be repeated. Each transaction
+takes the same lock as a write of these settings, so no concurrent change is lost.
 """
 
 from __future__ import annotations
@@ -21,39 +21,39 @@ from .statements import SettingsSQL
 from .storage import ResealedVersion, Scope, Sealer, SettingPath, encode_columns, is_declared, is_secret, parse_columns
 from .versions import rewrite_history
 
-#: How many owners are looked up at once.
+#: Owners per query.
 BATCH_SIZE = 100
 
 
 class ResealCount(NamedTuple):
-    """How many were sealed anew, and why others could not be, by whose they are."""
+    """The number of rows that were sealed again, and the scope and reason of each failure."""
 
     done: int
     failed: tuple[tuple[Scope, str], ...]
 
     def add(self, place: Scope, found: ResealedVersion, *, is_changed: bool) -> ResealCount:
-        """Return the count with one more."""
+        """Return the count with the outcome of one more row."""
         if found.lost is not None:
             return self._replace(failed=(*self.failed, (place, str(found.lost))))
         return self._replace(done=self.done + is_changed)
 
 
 class ResealCounts(NamedTuple):
-    """What came of the settings that owners set, and of the versions of them that are remembered."""
+    """The counts of the current settings and of the versions in their history."""
 
     settings: ResealCount = ResealCount(0, ())
     versions: ResealCount = ResealCount(0, ())
 
     def plus(self, other: ResealCounts) -> ResealCounts:
-        """Return both together."""
+        """Return the sum of both."""
         pairs = zip(self, other, strict=True)
         return ResealCounts(*(ResealCount(one.done + two.done, one.failed + two.failed) for one, two in pairs))
 
 
 def reseal_all(storage: Storage, keyring: Keyring) -> ResealCounts:
-    """Seal anew what tenants and partners set, with the history of it.
+    """Seal the settings of all tenants and partners again, with their history.
 
-    A plain value of a key that is secret by now is sealed too.
+    A plain value of a key that has been declared secret since is sealed too.
     """
     counts, last = ResealCounts(), Scope("", "")
     while places := storage.read(partial(_load_next_scopes, last=last)):
@@ -64,7 +64,7 @@ def reseal_all(storage: Storage, keyring: Keyring) -> ResealCounts:
 
 
 def _load_next_scopes(session: Session, last: Scope) -> list[Scope]:
-    """The owners behind the `last` one."""
+    """Return the next owners after `last`, in the order of the primary key."""
     sql, after = session.storage.once(SettingsSQL), {"after_partner_id": last.partner, "after_tenant_id": last.tenant}
     rows = session.run(sql.places, {**after, "limit": BATCH_SIZE}).fetchall()
     return [Scope._make(row) for row in rows]
@@ -101,7 +101,7 @@ def _is_declared_secret(namespaces: Namespaces, path: SettingPath) -> bool:
 
 
 def _mask_changes(namespaces: Namespaces, changes: str) -> str:
-    """What changed, with what is secret by now masked; the same text where nothing is."""
+    """Mask the changes of keys that are declared secret; return the same text if there are none."""
     found, is_masked = json.loads(changes), False
     for name, change in found.items():
         namespace, _, key = name.partition(".")

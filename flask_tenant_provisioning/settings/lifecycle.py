@@ -17,24 +17,24 @@ from .versions import rewrite_history
 
 
 class SettingsLifecycle:
-    """What the settings of one mount do in the transactions of others."""
+    """Applies tenant moves and purges to the settings of one mount, in the same transaction."""
 
     def __init__(self, keyring: OpenKeyring) -> None:
         self._keyring = keyring
 
     def concerns(self, operation: str, tenant: Tenant | None = None) -> bool:
-        """Whether something happens with `operation`."""
+        """Return whether `operation` affects settings."""
         return operation in ("tenant.purge", "tenant.move")
 
     def defers(self, session: Session, operation: str, tenant: Tenant | None) -> bool:
-        """Nothing of it waits."""
+        """Return False: settings never defer an operation."""
         return False
 
     def require_ready(self, session: Session, operation: str, tenant: Tenant) -> None:
-        """No work on settings is under way."""
+        """Do nothing: settings never block an operation."""
 
     def __call__(self, session: Session, change: TenantChange) -> None:
-        """Forget or move what the tenant sets."""
+        """Delete the settings of a purged tenant, or move those of a moved one."""
         before, after = change.before, change.after
         if change.operation == "tenant.purge":
             delete_settings(session, after.partner_id, after.id)
@@ -43,9 +43,9 @@ class SettingsLifecycle:
 
 
 def move_settings(session: Session, keyring: Keyring, before_partner: str, after_partner: str, tenant_id: str) -> None:
-    """Give a tenant's settings and their history to `after_partner`, in the transaction that moves the tenant.
+    """Move a tenant's settings and their history to `after_partner`, in the transaction that moves the tenant.
 
-    Raises `SecretUnavailable` where a secret cannot be opened: it would be lost.
+    Raises `SecretUnavailable` if a secret cannot be opened, since it would be lost.
     """
     sql, where = session.storage.once(SettingsSQL), {"partner_id": before_partner, "tenant_id": tenant_id}
     before, after = Scope(before_partner, tenant_id), Scope(after_partner, tenant_id)
@@ -71,7 +71,7 @@ def _reseal_or_refuse(sealer: Sealer, version: RowContents, newer: ResealedVersi
 
 
 def delete_settings(session: Session, partner: str, tenant_id: str) -> None:
-    """Remove the settings of a tenant, with their history."""
+    """Delete the settings of a tenant and their history."""
     sql = session.storage.once(SettingsSQL)
     for statement in (sql.remove, sql.forget):
         session.run(statement, {"partner_id": partner, "tenant_id": tenant_id})

@@ -20,9 +20,9 @@ _METADATA_FLAGS = ("secret", "immutable")
 
 
 def declare_namespace(name: str, schema: type[Schema]) -> Namespace:
-    """The namespace `name`, whose keys are the fields of `schema` and whose defaults are their ``load_default``.
+    """Declare the namespace `name`: its keys are the fields of `schema`, its defaults their ``load_default``.
 
-    Raises `ConfigurationError` that says everything wrong with it.
+    Raises `ConfigurationError` that lists everything wrong with it.
     """
     if not isinstance(name, str) or not _NAME_PATTERN.fullmatch(name):
         raise ConfigurationError(
@@ -47,13 +47,13 @@ def _check_names(keys: Mapping[str, SettingsKey]) -> Iterator[str]:
         yield "it declares no field."
     for name in keys:
         if not _KEY_PATTERN.fullmatch(name):
-            yield f"{name!r} is no name for a key: 1 to 63 letters, digits, _ and -, beginning with a letter."
+            yield f"{name!r} is not a valid key: use 1 to 63 letters, digits, _ and -, beginning with a letter."
 
 
 def _check_fields(keys: Mapping[str, SettingsKey]) -> Iterator[str]:
     for name, (field, _, _) in keys.items():
         if field.dump_only:
-            yield f"{name!r} is dump_only: nobody could set it."
+            yield f"{name!r} is dump_only, so it could never be set."
         if isinstance(field, fields.Decimal) and not field.as_string:
             yield f"{name!r} does not serialise to JSON: give it as_string=True."
         if told := find_contradiction(field):
@@ -64,7 +64,7 @@ def _check_fields(keys: Mapping[str, SettingsKey]) -> Iterator[str]:
 
 
 def _serialize_defaults(schema: type[Schema], keys: Mapping[str, SettingsKey]) -> dict[str, Any]:
-    """The defaults as the schema writes them; those that are made by a function, as it makes them now."""
+    """Serialize the defaults by the schema; a callable default is called once, here."""
     found: dict[str, Any] = {}
     for name, key in keys.items():
         default = key.field.load_default
@@ -97,7 +97,7 @@ _COMPONENTS, _DEFINITIONS = "#/components/schemas/", "#/$defs/"
 
 
 def make_json_schema(namespaces: Namespaces) -> dict[str, Any]:
-    """The JSON Schema of everything that the host declares: what `explicit` of anybody's settings may hold."""
+    """Build the JSON Schema of all declared namespaces, which is the schema of the `explicit` member of settings."""
     from apispec import APISpec
     from apispec.ext.marshmallow import MarshmallowPlugin
     from apispec.ext.marshmallow.openapi import OpenAPIConverter
@@ -121,14 +121,14 @@ def make_json_schema(namespaces: Namespaces) -> dict[str, Any]:
 
 
 def describe_namespace(converter: Any, namespace: Namespace) -> dict[str, Any]:
-    """One namespace, by apispec's `converter`; what its fields nest becomes components of the converter's document."""
+    """Build the JSON Schema of one namespace with apispec's `converter`; nested schemas become its components."""
     meaning = " ".join((vars(type(namespace.schema)).get("__doc__") or "").partition("\n\n")[0].split())
     about = {"description": meaning} if meaning else {}
     return {**about, **make_closed_object({key: describe_key(converter, namespace, key) for key in namespace.keys})}
 
 
 def describe_key(converter: Any, namespace: Namespace, key: str) -> dict[str, Any]:
-    """One key: what its field takes, its default unless that is secret, and whether it is secret or immutable."""
+    """Build the JSON Schema of one key: its type, its default unless it is secret, `writeOnly` and `x-immutable`."""
     declared = namespace.keys[key]
     found: dict[str, Any] = {**converter.field2property(declared.field)}
     found.pop("default", None)
@@ -139,7 +139,7 @@ def describe_key(converter: Any, namespace: Namespace, key: str) -> dict[str, An
 
 
 def make_closed_object(properties: Mapping[str, Any]) -> dict[str, Any]:
-    """An object with these members and no others, none of which has to be there."""
+    """Build the JSON Schema of an object that allows these members, all optional, and no others."""
     return {"type": "object", "properties": dict(properties), "additionalProperties": False}
 
 

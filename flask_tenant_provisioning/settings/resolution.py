@@ -1,6 +1,6 @@
 """Load the settings of one owner and resolve their effective values.
 
-For each key the tenant's value is used before its plan's, its partner's and the default.
+For each key, the tenant's value takes precedence over its plan's, its partner's and the default.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ DEFAULT, PARTNER, PLAN, TENANT = "default", "partner", "plan", "tenant"
 
 
 class Layer(NamedTuple):
-    """What one `source` sets, by paths; the values at the `sealed` ones are secret whatever the host declares."""
+    """The values that one `source` sets, by path; those at `sealed` paths are secret whatever the host declares now."""
 
     source: str
     values: Mapping[SettingPath, Any]
@@ -44,10 +44,11 @@ class Layer(NamedTuple):
 
 
 class ResolvedNamespace(NamedTuple):
-    """What counts in one namespace.
+    """The effective values of one namespace.
 
-    `values` is JSON in clear by key, `UNREADABLE` for a lost secret; `sources` says who sets each; `loaded` is
-    what the schema makes of them, without the lost ones; `dropped` are paths of values that the schema does not take.
+    `values` holds JSON values by key, with secrets in clear and `UNREADABLE` for a secret that cannot be opened;
+    `sources` names the layer of each; `value` is the result of the schema's ``load`` without the unreadable ones;
+    `invalid` holds (source, key) of the values that the schema rejects.
     """
 
     values: dict[str, Any]
@@ -57,15 +58,15 @@ class ResolvedNamespace(NamedTuple):
 
 
 def make_default_layer(namespaces: Namespaces) -> Layer:
-    """What counts where nobody sets anything."""
+    """Return the lowest layer: the declared defaults."""
     found = {(name, key): value for name, one in namespaces.items() for key, value in one.defaults.items()}
     return Layer(DEFAULT, found)
 
 
 def resolve(namespace: Namespace, layers: Iterable[Layer]) -> ResolvedNamespace:
-    """What counts in `namespace` of `layers`, the lowest first.
+    """Return the effective values of `namespace` from `layers`, lowest first.
 
-    A value that the schema does not take, any more, gives way to the one beneath it.
+    A value that the schema rejects is ignored, and the value of the next lower layer is used.
     """
     left = [(layer.source, _select_namespace(namespace, layer)) for layer in layers]
     dropped: set[tuple[str, str]] = set()
@@ -84,11 +85,11 @@ def resolve(namespace: Namespace, layers: Iterable[Layer]) -> ResolvedNamespace:
 
 
 def log_invalid_values(storage: Storage, namespace: str, found: ResolvedNamespace, whose: str) -> None:
-    """Log each value that gave way, once a process and key, without the value."""
+    """Log each invalid value once per process and key, without quoting it."""
     for source, key in sorted(found.dropped):
         if _is_first_report(storage, (namespace, key, source)):
             logger.warning(
-                "settings of %s: %s, set by the %s, is not valid and gives way",
+                "settings of %s: %s, set by the %s, is not valid and is ignored",
                 whose,
                 f"{namespace}.{key}",
                 source,
@@ -97,7 +98,7 @@ def log_invalid_values(storage: Storage, namespace: str, found: ResolvedNamespac
 
 
 def log_unreadable_secrets(storage: Storage, namespace: str, found: ResolvedNamespace, whose: str) -> None:
-    """Log each secret that cannot be opened, once a process and key."""
+    """Log each secret that cannot be opened, once per process and key."""
     for key, value in found.values.items():
         source = found.sources[key] if value is UNREADABLE else ""
         if value is UNREADABLE and _is_first_report(storage, (namespace, key, source, "lost")):
@@ -111,7 +112,7 @@ def log_unreadable_secrets(storage: Storage, namespace: str, found: ResolvedName
 
 
 def _is_first_report(storage: Storage, kind: tuple[str, ...]) -> bool:
-    """Return whether this process has not logged `kind` yet; it counts as logged from now on."""
+    """Return whether this process has not logged `kind` before, and record it as logged."""
     told: set[tuple[str, ...]] = storage.once(_make_reported_set)
     is_new = kind not in told
     told.add(kind)
@@ -139,7 +140,7 @@ def _merge_layers(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> tuple[dict
 def _find_refused(
     error: ValidationError, layers: Sequence[tuple[str, Mapping[str, Any]]], sources: Mapping[str, str]
 ) -> set[tuple[str, str]]:
-    """Which values give way, by source and key: those that the schema names, else all of the highest layer's."""
+    """Return (source, key) of the rejected values: those that the error names, else all of the highest layer."""
     named = error.messages if isinstance(error.messages, dict) else {}
     found = {(sources[key], key) for key in named if sources.get(key, DEFAULT) != DEFAULT}
     if found:
@@ -152,31 +153,32 @@ def _drop_refused(refused: Collection[tuple[str, str]], source: str, held: Mappi
     return {key: value for key, value in held.items() if (source, key) not in refused}
 
 
-#: How a secret is shown. A client that sends it back leaves the secret as it is.
+#: Shown in place of a secret. Sending it back leaves the secret unchanged.
 MASK = "********"
 
 
 class Owner(NamedTuple):
-    """Whose settings are meant: a tenant's, or where that is None the partner's, which are its tenants' defaults."""
+    """The owner of settings: a tenant, or if `tenant` is None the partner, whose settings are its tenants' defaults."""
 
     partner: str
     tenant: Tenant | None = None
 
     @property
     def place(self) -> Scope:
-        """Where they are kept."""
+        """The scope that the settings are stored under."""
         return Scope(self.partner, self.tenant.id if self.tenant else PARTNER_SCOPE)
 
     @property
     def source(self) -> str:
-        """What their values come from, as it is shown."""
+        """The name of the owner's layer, as `sources` shows it."""
         return TENANT if self.tenant else PARTNER
 
 
 class SettingsState(NamedTuple):
-    """What an owner sets, in which version (0: never anything), what lies `beneath` it, and what counts.
+    """The settings of one owner.
 
-    `row` is where it is kept, None in version 0.
+    `version` is 0 and `row` None until something is set. `stored` is what the owner sets, `inherited` the layers below
+    it, and `resolved` the effective values by namespace.
     """
 
     owner: Owner
@@ -189,7 +191,7 @@ class SettingsState(NamedTuple):
     row: SettingsRow | None
 
     def explicit(self) -> FlatSettings:
-        """What the owner sets, but for what the schemas do not take any more."""
+        """Return what the owner sets, without values that the schemas no longer accept."""
         dropped = {
             (name, key) for name, one in self.settled.items() for source, key in one.dropped if source == self.source
         }
@@ -197,11 +199,11 @@ class SettingsState(NamedTuple):
 
     @property
     def source(self) -> str:
-        """What the owner's values come from."""
+        """The name of the owner's layer."""
         return self.owner.source
 
     def document(self) -> dict[str, Any]:
-        """The settings as the contract shows them (§4)."""
+        """Return the settings as the API shows them (contract §4), with secrets masked."""
         sources = {(name, key): source for name, one in self.settled.items() for key, source in one.sources.items()}
         effective = {(name, key): value for name, one in self.settled.items() for key, value in one.values.items()}
         explicit = self.explicit()
@@ -217,12 +219,12 @@ class SettingsState(NamedTuple):
         return MASK if path in sealed or is_secret(self.namespaces, path) else value
 
     def layers(self) -> tuple[Layer, ...]:
-        """Everything that counts, the lowest first."""
+        """Return all layers, lowest first."""
         return (*self.beneath, Layer(self.source, self.kept.values, self.kept.sealed.keys()))
 
 
 def load_state(session: Session, keyring: OpenKeyring, owner: Owner) -> SettingsState:
-    """The owner's settings."""
+    """Load the settings of one owner and resolve them; log values that are invalid or unreadable."""
     hooks, sql = session.storage.hooks, session.storage.once(SettingsSQL)
     where = {"partner_id": owner.partner, "tenant_id": owner.place.tenant}
     rows = {row[1]: SettingsRow._make(row) for row in session.run(sql.read, where).fetchall()}
@@ -247,7 +249,7 @@ def _decode_row(hooks: Registry, keyring: OpenKeyring, row: SettingsRow | None) 
 
 
 def _make_inherited_layers(hooks: Registry, partners: StoredSettings, plan: str | None) -> tuple[Layer, ...]:
-    """What a tenant's partner gives it, and over that its plan."""
+    """Return the layers of a tenant's partner and its plan, lowest first."""
     sold = hooks.plans.get(plan) if plan is not None else None
     values = {(name, key): one for name, pairs in (sold.settings if sold else {}).items() for key, one in pairs.items()}
     return Layer(PARTNER, partners.values, partners.sealed.keys()), Layer(PLAN, values)

@@ -1,4 +1,4 @@
-"""Every statement about settings, built once a storage."""
+"""The SQL statements of settings, built once per storage."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ class SettingsSQL(SQL):
         self.forget = self._compile(self._history.delete().where(mine))
 
     def _rows(self, kind: Any) -> Any:
-        """The columns of the history that `kind` names."""
+        """Select the history columns that are the fields of `kind`."""
         return select(*(self._history.c[name] for name in kind._fields))
 
     def _mine(self, columns: Any) -> ColumnElement[bool]:
         return and_(columns.partner_id == bindparam("partner_id"), columns.tenant_id == bindparam("tenant_id"))
 
     def _batch(self, rows: Any, key: tuple[Any, ...]) -> Any:
-        """The first rows behind the place that ``after_<column>`` name."""
+        """Select the next rows after the key in the parameters ``after_<column>``, in key order."""
         found: ColumnElement[bool] | None = None
         for column in reversed(key):
             place: Any = bindparam(f"after_{column.name}", type_=column.type)

@@ -1,4 +1,4 @@
-"""A tenant's settings as the host's code reads them: loaded by the schemas, secrets in clear, read-only, cached."""
+"""Settings of a tenant for the host's code: loaded by the schemas, secrets in clear, read-only and cached."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .storage import UNREADABLE
 
 
 class ReadOnlyMapping(Mapping[str, Any]):
-    """Values by name, each also an attribute, unless a method of mappings has its name."""
+    """A read-only mapping whose values are also attributes, unless a mapping method has the same name."""
 
     __slots__ = ("_name", "_values")
 
@@ -48,7 +48,7 @@ class ReadOnlyMapping(Mapping[str, Any]):
         return len(self._values)
 
     def __repr__(self) -> str:
-        """The names alone: a value may be a secret."""
+        """Show the names only: a value may be a secret."""
         return f"<{self._name}: {', '.join(self) or 'nothing'}>"
 
     def __reduce__(self) -> Any:
@@ -56,9 +56,9 @@ class ReadOnlyMapping(Mapping[str, Any]):
 
 
 class NamespaceView(ReadOnlyMapping):
-    """The settings of one namespace. A key that nobody sets is absent.
+    """The settings of one namespace. A key without a value is absent.
 
-    Asking for a secret that no key of the keyring opens raises `SecretUnavailable`.
+    Reading a secret that no key of the keyring opens raises `SecretUnavailable`.
     """
 
     __slots__ = ()
@@ -77,14 +77,14 @@ class TenantSettings(ReadOnlyMapping):
 
 
 def make_view(namespaces: Namespaces, settled: Mapping[str, ResolvedNamespace]) -> TenantSettings:
-    """What counts, as the host reads it."""
+    """Build the host's view of the effective values."""
     return TenantSettings(
         "settings", {name: _make_namespace_view(namespaces, name, one) for name, one in settled.items()}
     )
 
 
 def _make_namespace_view(namespaces: Namespaces, name: str, settled: ResolvedNamespace) -> Any:
-    """What the schema loads, unless that is an object of the host's own, whose attributes are what it says."""
+    """Build the view of one namespace; an object that the host's schema makes itself is returned as it is."""
     if not isinstance(settled.loaded, Mapping):
         return settled.loaded
     keys = namespaces[name].keys
@@ -93,7 +93,7 @@ def _make_namespace_view(namespaces: Namespaces, name: str, settled: ResolvedNam
 
 
 def freeze(value: Any) -> Any:
-    """The same with lists as tuples, dicts read-only and sets frozen: many threads read it."""
+    """Return an immutable copy: lists become tuples, dicts read-only, sets frozen, since many threads share it."""
     if isinstance(value, dict):
         return MappingProxyType({key: freeze(one) for key, one in value.items()})
     if isinstance(value, list | tuple):
@@ -101,7 +101,7 @@ def freeze(value: Any) -> Any:
     return frozenset(value) if isinstance(value, set) else value
 
 
-#: How many tenants' settings one process remembers.
+#: The maximum number of tenants in the cache of one process.
 MAX_CACHED_TENANTS = 4096
 
 
@@ -111,7 +111,7 @@ class _CachedSettings(NamedTuple):
 
 
 class SettingsCache:
-    """What one process remembers of tenants' settings."""
+    """The cached settings of one mount's tenants in this process."""
 
     def __init__(self, mount: Mount) -> None:
         self._mount = mount
@@ -121,10 +121,10 @@ class SettingsCache:
         )
 
     def of(self, tenant_id: str, partner: str | None = None) -> TenantSettings:
-        """A tenant's settings, as they were `PROVISIONING_SETTINGS_CACHE_SECONDS` ago at most.
+        """Return a tenant's settings, at most `PROVISIONING_SETTINGS_CACHE_SECONDS` old.
 
-        In a unit of work of this thread, such as a hook's, they are read there, with what it has changed already.
-        Raises `TenantNotFound`.
+        Within a transaction of this thread, such as a hook's, they are read in that transaction and so include its own
+        changes. Raises `TenantNotFound`.
         """
         running = self._storage.running
         if running is None:
@@ -138,7 +138,7 @@ class SettingsCache:
         return self._known.renew(id, partial(self._storage.read, found)).view
 
     def forget(self, events: Sequence[Mapping[str, Any]]) -> None:
-        """Read anew what has changed with these events."""
+        """Invalidate the settings that these events have changed."""
         self._known.forget(event["tenant_id"] for event in events)
         partners = {event["partner_id"] for event in events if event["type"] == "partner.settings_updated"}
         if partners:
@@ -152,5 +152,5 @@ class SettingsCache:
 
 
 def get_settings_cache(mount: Mount) -> SettingsCache:
-    """What this process remembers of the settings of `mount`'s tenants."""
+    """Return this process's cache of `mount`."""
     return mount.once(SettingsCache)

@@ -31,19 +31,19 @@ from .storage import (
 
 
 class RequestedValues(NamedTuple):
-    """The values that are wanted where there is such a key, and what is wrong with the rest."""
+    """The requested values of declared keys, and the errors of all other input."""
 
     values: FlatSettings
     wrong: Iterable[FieldFault]
 
 
 def read_replacement(before: SettingsState, sent: Any) -> RequestedValues:
-    """Everything that is to be set. A masked secret stands for the one that is set already, or for none."""
+    """Read a full replacement. A masked secret stands for the one that is already set, or for none."""
     return RequestedValues(dict(_unmask(before, sent)), _find_unknown(before, sent))
 
 
 def read_merge_patch(before: SettingsState, patch: Any) -> RequestedValues:
-    """What a merge patch (RFC 7396) makes of what is set. Null takes away what there is, and nothing else."""
+    """Apply a merge patch (RFC 7396) to what is set. Null removes a key, and is an error for an undeclared one."""
     held = {path: MASK if value is UNREADABLE else value for path, value in before.kept.values.items()}
     wanted = apply_merge_patch(nest(held), patch)
     named = {name: {} if one is None else one for name, one in patch.items()} if isinstance(patch, Mapping) else patch
@@ -82,7 +82,7 @@ def _iter_declared(before: SettingsState, sent: Any) -> Iterator[tuple[SettingPa
 
 
 MAX_BYTES = 64 * 1024
-#: How much JSON the schemas are let look at: what they drop or shorten does not count against `MAX_BYTES`.
+#: The largest input that is given to the schemas, in bytes; `MAX_BYTES` applies to what they return.
 MAX_INPUT_BYTES = 2 * MAX_BYTES
 TOO_LARGE = Fault("too-large", f"The settings must have {MAX_BYTES} bytes of JSON at most.")
 IMMUTABLE = Fault("immutable", "Cannot be changed once it is set.")
@@ -90,9 +90,9 @@ HIDDEN = Fault(INVALID_FIELD, "Not valid.")
 
 
 def validate(before: SettingsState, wanted: FlatSettings, wrong: Iterable[FieldFault] = ()) -> FlatSettings:
-    """The values at these paths as they are kept. Raises `InvalidInput` that lists what is wrong, `wrong` too.
+    """Return `values` as they are to be stored. Raises `InvalidInput` that lists all errors, including `errors`.
 
-    A namespace that stays as it is, is not looked at again, nor is a value that was set before its schema changed.
+    A namespace that is unchanged is not validated again, nor is a value that was set before its schema changed.
     """
     errors = ErrorList()
     errors.collect(wrong)
@@ -119,7 +119,7 @@ def validate(before: SettingsState, wanted: FlatSettings, wrong: Iterable[FieldF
 
 
 def _normalize(before: SettingsState, namespace: Namespace, mine: dict[str, Any], errors: ErrorList) -> dict[str, Any]:
-    """The values of one namespace as its schema writes them; what is wrong with them goes to `errors`."""
+    """Return the values of one namespace as its schema dumps them; collect its errors in `errors`."""
     aside = {
         key: value
         for key, value in mine.items()
@@ -138,13 +138,13 @@ def _normalize(before: SettingsState, namespace: Namespace, mine: dict[str, Any]
 
 
 def _is_outdated_value(before: SettingsState, namespace: Namespace, key: str, value: Any) -> bool:
-    """Whether it was set before and is not valid any more: it stays until somebody sets another."""
+    """Return whether the value is unchanged but no longer valid; such a value stays until another one is set."""
     dropped = before.settled[namespace.name].dropped
     return (before.source, key) in dropped and is_same_value(before.kept.values[namespace.name, key], value)
 
 
 def _require_json(namespace: Namespace, written: Mapping[str, Any], errors: ErrorList) -> dict[str, Any]:
-    """What the schema wrote, as our JSON gives it back."""
+    """Return what the schema dumped after a round trip through JSON; collect what does not serialize."""
     found: dict[str, Any] = {}
     for key, value in written.items():
         try:
@@ -157,7 +157,7 @@ def _require_json(namespace: Namespace, written: Mapping[str, Any], errors: Erro
 def _check_immutable(
     before: SettingsState, name: str, mine: Mapping[str, Any], normal: Mapping[str, Any]
 ) -> Iterator[FieldFault]:
-    """What is set for good and would be another value, or none."""
+    """Yield a fault for each immutable key whose value would change or be removed."""
     for key, declared in before.namespaces[name].keys.items():
         if not declared.immutable or (name, key) not in before.explicit():
             continue
@@ -167,7 +167,7 @@ def _check_immutable(
 
 
 def _translate_errors(namespace: Namespace, error: ValidationError, values: Mapping[str, Any]) -> Iterator[FieldFault]:
-    """The faults that the schema names, which may quote what was sent, but no secret."""
+    """Yield the faults of a schema error; a message that quotes a secret is hidden."""
     messages = error.messages if isinstance(error.messages, dict) else {"_schema": error.messages}
     secret = {key for key, declared in namespace.keys.items() if declared.secret}
     open_ = {key: said for key, said in messages.items() if key not in secret}

@@ -50,12 +50,12 @@ from .storage import (
 
 Difference = list[Any] | dict[str, Any]
 _ABSENT: Difference = []
-#: No version has a greater number.
+#: The greatest version number.
 _MAX_VERSION = (1 << 31) - 1
 
 
 class HistoryRow(Protocol):
-    """What a row of the history holds of its version."""
+    """The columns of a history row that hold the values of its version."""
 
     @property
     def document(self) -> str: ...
@@ -64,7 +64,7 @@ class HistoryRow(Protocol):
 
 
 class HistoryColumns(NamedTuple):
-    """What a row of the history holds of its version."""
+    """The encoded columns of a history row: a difference, or the whole version."""
 
     document: str
     secrets: str | None
@@ -75,7 +75,7 @@ NEWEST_COLUMNS = HistoryColumns("{}", None)
 
 
 def make_difference(newer: Any, older: Any) -> Difference | None:
-    """Return how the JSON value `older` differs from `newer`, to the order of members; None where it does not."""
+    """Return how the JSON value `older` differs from `newer`, including member order; None if it does not."""
     if newer is older:
         return None
     if isinstance(newer, dict) and isinstance(older, dict):
@@ -92,7 +92,7 @@ def make_difference(newer: Any, older: Any) -> Difference | None:
 
 
 def apply_difference(newer: Any, difference: Difference) -> Any:
-    """Return the older value that differs so from `newer`, which stays as it is."""
+    """Return the older value; `newer` is not modified."""
     if isinstance(difference, list):
         return difference[0]
     names = [name for name in newer if difference.get(name) != _ABSENT]
@@ -105,20 +105,21 @@ def apply_difference(newer: Any, difference: Difference) -> Any:
 
 
 def encode_difference(newer: RowContents, older: RowContents) -> HistoryColumns:
-    """Return the columns of the version `older`, before `newer`."""
+    """Return the columns of the version `older`, as its difference from `newer`."""
     document, secrets = (make_difference(*pair) for pair in zip(newer, older, strict=True))
     return HistoryColumns(dump_json(document or {}), None if secrets is None else dump_json(secrets))
 
 
 def encode_whole(version: RowContents) -> HistoryColumns:
-    """Return the columns of a version that is kept whole."""
+    """Return the columns of a version that is stored whole."""
     return HistoryColumns(*(dump_json([one]) for one in version))
 
 
 def choose_encoding(after: SettingsRow, before: SettingsRow, row_bytes: int) -> tuple[HistoryColumns, int]:
-    """Return what the history holds of the version `before`, and how many bytes it has since the last whole version.
+    """Choose how the history stores the version `before`: whole, or as its difference from `after`.
 
-    `row_bytes` is how many a row takes besides.
+    Returns its columns, and the bytes of history rows since the last whole version. `row_bytes` is the size of the
+    other columns of a row.
     """
     older = parse_columns(before.document, before.secrets)
     difference, whole = encode_difference(parse_columns(after.document, after.secrets), older), encode_whole(older)
@@ -127,13 +128,13 @@ def choose_encoding(after: SettingsRow, before: SettingsRow, row_bytes: int) -> 
 
 
 def restore_older(newer: RowContents, row: HistoryRow) -> RowContents:
-    """Return what the version of `row` sets, where the one after it sets `newer`."""
+    """Return the contents of the version of `row`, given the contents of the next version, `newer`."""
     secrets = newer.secrets if row.secrets is None else apply_difference(newer.secrets, json.loads(row.secrets))
     return RowContents(apply_difference(newer.document, json.loads(row.document)), secrets)
 
 
 class RewrittenVersion(NamedTuple):
-    """A row of the history, what it set before and after it was changed, and the columns that say so."""
+    """A history row, its contents before and after they were sealed again, and its new columns."""
 
     row: SettingsVersion
     contents: ResealedVersion
@@ -147,9 +148,9 @@ def rewrite_history(
     newest: ResealedVersion,
     reseal: Callable[[RowContents, ResealedVersion], ResealedVersion],
 ) -> Iterator[RewrittenVersion]:
-    """Yield every version that is remembered, the newest first, as it is to be kept once `newest` is what is set.
+    """Yield every stored version, newest first, rewritten to match `newest` as the current contents.
 
-    `reseal` is given a version, and what came of the one after it. What was kept whole stays so.
+    `reseal` receives a version and the result for the next version. A version that was stored whole stays whole.
     """
     newer = newest
     for row in _iterate_newest_first(session, place):
@@ -160,7 +161,7 @@ def rewrite_history(
 
 
 def restore_version(session: Session, newest: SettingsRow | None, place: Scope, version: int) -> RowContents | None:
-    """Return what a version set, where `newest` is the owner's row; None where it is not remembered."""
+    """Return the contents of a version, given the owner's current row, `newest`; None if it is not stored."""
     rows = list(_iterate_to_whole_version(session, place, version))
     if newest is None or not rows or rows[0].version != version:
         return None
@@ -176,7 +177,7 @@ def is_whole(row: HistoryRow) -> bool:
 
 
 def _iterate_to_whole_version(session: Session, place: Scope, version: int) -> Iterator[VersionDifference]:
-    """The rows from this version on, the oldest first, to the first that is whole; read in steps."""
+    """Yield the rows from this version to the next whole one, oldest first, a page at a time."""
     sql, where = session.storage.once(SettingsSQL), {"partner_id": place.partner, "tenant_id": place.tenant}
     while True:
         rows = session.run(sql.later, {**where, "version": version, "limit": FEW_ROWS}).fetchall()
@@ -190,7 +191,7 @@ def _iterate_to_whole_version(session: Session, place: Scope, version: int) -> I
 
 
 def _iterate_newest_first(session: Session, place: Scope) -> Iterator[SettingsVersion]:
-    """Every row of an owner, read in steps."""
+    """Yield and lock every row of an owner, newest first, a page at a time."""
     sql, where = session.storage.once(SettingsSQL), {"partner_id": place.partner, "tenant_id": place.tenant}
     before = _MAX_VERSION
     while rows := session.run(sql.page_of_rows, {**where, "before": before, "limit": FEW_ROWS}).fetchall():
@@ -204,7 +205,7 @@ def _measure_columns(columns: HistoryColumns) -> int:
 
 
 class VersionPage(NamedTuple):
-    """Some versions of the settings that are as `state` says, and the last one's number where more follow."""
+    """A page of versions of the settings `state`; `next_version` is the last one's number if more follow."""
 
     state: SettingsState
     revisions: list[VersionSummary]
@@ -212,7 +213,7 @@ class VersionPage(NamedTuple):
 
 
 def load_version(session: Session, shelf: StorageOptions, before: SettingsState, version: int) -> StoredSettings:
-    """What the owner set in `version`. Raises `SettingsVersionNotFound`."""
+    """Return what the owner set in `version`. Raises `SettingsVersionNotFound`."""
     if version == 0:
         return EMPTY_SETTINGS
     place = before.owner.place
@@ -223,7 +224,7 @@ def load_version(session: Session, shelf: StorageOptions, before: SettingsState,
 
 
 def make_newest_version(actor: Actor, row: SettingsRow, changes: Mapping[str, Any]) -> SettingsVersion:
-    """The newest version, as the history holds it."""
+    """Build the history row of the newest version."""
     who = actor.principal
     return SettingsVersion(
         partner_id=row.partner_id,
@@ -239,7 +240,7 @@ def make_newest_version(actor: Actor, row: SettingsRow, changes: Mapping[str, An
 
 
 def save_version(session: Session, revision: SettingsVersion, past: HistoryColumns, most: int) -> None:
-    """Add a version to the history, where `past` is what that holds of the one before from now on."""
+    """Add a version to the history, store the previous one as `past`, and delete all but `max_versions`."""
     sql, version = session.storage.once(SettingsSQL), revision.version
     where = {"partner_id": revision.partner_id, "tenant_id": revision.tenant_id}
     if version > 1:
@@ -250,7 +251,7 @@ def save_version(session: Session, revision: SettingsVersion, past: HistoryColum
 
 
 def render_version(state: SettingsState, found: VersionSummary) -> dict[str, Any]:
-    """One version of the settings in `state`: who set it when, and what changed of what the host declares."""
+    """Return a version as the API shows it: author, time, and the changes of declared keys."""
     changes = {tuple(name.split(".", 1)): change for name, change in json.loads(found.changes).items()}
     return {
         "version": found.version,
@@ -266,5 +267,5 @@ def render_version(state: SettingsState, found: VersionSummary) -> dict[str, Any
 
 
 def _mask_change(change: dict[str, Any]) -> dict[str, Any]:
-    """What changed of what was no secret then and is one now."""
+    """Mask a change that was recorded before its key was declared secret."""
     return {name: None if value is None else MASK for name, value in change.items()}

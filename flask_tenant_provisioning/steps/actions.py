@@ -1,4 +1,4 @@
-"""What the API does about a tenant's steps: show them, try again, cancel. Each public function is one unit of work."""
+"""Show, retry and cancel a tenant's steps. Each public function is one unit of work."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from .statements import StepSQL
 
 
 def read_progress(session: Session, partner: str | None, tenant_id: str) -> dict[str, Any]:
-    """How far a tenant's provisioning has come, or its deprovisioning once that has begun.
+    """Return the progress of a tenant's provisioning, or of its deprovisioning once that has begun.
 
-    `partner` fences; None means anybody's. Raises `TenantNotFound`.
+    `partner` limits the lookup to one partner; None means any. Raises `TenantNotFound`.
     """
     tenant = mutations.load_tenant_in_any_state(session, partner, tenant_id)
     run = _load_latest_run(session, tenant)
@@ -34,16 +34,17 @@ def read_progress(session: Session, partner: str | None, tenant_id: str) -> dict
 
 
 def read_error_reasons(session: Session, partner: str | None, tenant_id: str) -> dict[str, str]:
-    """Why steps failed, in the words of their exceptions, by the names of the steps: for operators alone."""
+    """Return the exception messages of failed steps by step name. For operators only. Raises `TenantNotFound`."""
     run = _load_latest_run(session, mutations.load_tenant_in_any_state(session, partner, tenant_id))
     stages = [] if run is None else runs.load_steps(session, run)
     return {stage.name: stage.error_reason for stage in stages if stage.error_reason}
 
 
 def retry(session: Session, actor: Actor, target: Target, hooks: Registry, license: LicenseSource) -> dict[str, Any]:
-    """Try again at once: what failed, what was taken back, and what would be tried again later anyway.
+    """Retry at once the steps that failed, were undone, or wait for their next attempt.
 
-    Raises `TenantNotFound`, `InvalidState` where nothing can be tried again, `LicenseExpired`.
+    Raises `TenantNotFound`, `InvalidState` if nothing can be retried, `LicenseExpired`, and what the target's
+    precondition raises.
     """
     tenant = _lock_tenant(session, target)
     run = _load_latest_run(session, tenant)
@@ -61,9 +62,9 @@ def retry(session: Session, actor: Actor, target: Target, hooks: Registry, licen
 
 
 def cancel(session: Session, actor: Actor, target: Target, hooks: Registry) -> dict[str, Any]:
-    """Stop provisioning and take back what was done; the tenant fails. Already cancelled: nothing changes.
+    """Stop provisioning and undo its steps; the tenant becomes `failed`. Cancelling twice changes nothing.
 
-    Raises `TenantNotFound`, `InvalidState` where nothing is being provisioned.
+    Raises `TenantNotFound`, `InvalidState` if nothing is being provisioned, and what the target's precondition raises.
     """
     tenant = _lock_tenant(session, target)
     run = _load_latest_run(session, tenant)
@@ -77,7 +78,7 @@ def cancel(session: Session, actor: Actor, target: Target, hooks: Registry) -> d
 
 
 def _lock_tenant(session: Session, target: Target) -> Tenant:
-    """The tenant, purged ones that are not gone yet too. Raises `TenantNotFound`, and what `expected` raises."""
+    """Lock the tenant, also one that is being purged. Raises `TenantNotFound`, and what the precondition raises."""
     found = mutations.load_tenant_in_any_state(session, target.partner, target.id)
     tenant = mutations.lock_tenant_in_any_state(session, found.partner_id, found.id)
     if tenant is None or (_load_latest_run(session, tenant) is None and tenant.status == "deleted"):
@@ -92,7 +93,7 @@ def _load_latest_run(session: Session, tenant: Tenant) -> Run | None:
 
 
 def _make_waiting_steps_due(session: Session, run: Run) -> None:
-    """Do now what was to be tried again later."""
+    """Make the steps due that wait for their next attempt."""
     now = format_instant(session.storage.clock())
     for stage in runs.load_steps(session, run):
         if (
@@ -104,7 +105,7 @@ def _make_waiting_steps_due(session: Session, run: Run) -> None:
 
 
 def _start_next_round(session: Session, actor: Actor, hooks: Registry, tenant: Tenant, run: Run) -> None:
-    """Begin another round: what has succeeded stays, all else is planned anew from the host's steps of today."""
+    """Start another round: succeeded steps stay, all others are planned again from the steps declared now."""
     state: dict[str, Any] = {"state": "running", "outcome": None, "finished_at": None, "request_id": actor.request_id}
     run = runs.update_run(session, run, **state, round=run.round + 1)
     _replan_steps(session, hooks, run)
@@ -138,7 +139,7 @@ def _make_state_error(run: Run | None, done: str) -> InvalidState:
 
 
 def _render_without_steps(tenant: Tenant) -> dict[str, Any]:
-    """A tenant that came without steps is provisioned by its creation."""
+    """Return the progress of a tenant without steps, which its creation has provisioned."""
     at = tenant.created_at
     return _render_run(Run(tenant.partner_id, tenant.id, PROVISIONING, "succeeded", None, 1, None, at, at), [])
 

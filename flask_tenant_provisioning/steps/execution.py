@@ -22,17 +22,17 @@ from .context import StepAbandoned, StepContext, StepFailed
 from .models import MAX_CLASS_LENGTH, MAX_MESSAGE_LENGTH, MAX_REASON_LENGTH, Run, RunStep
 from .statements import StepSQL
 
-#: The longest time between two attempts, in seconds.
+#: The longest delay between two attempts, in seconds.
 MAX_BACKOFF = 600.0
 _JITTER = 0.2
 
 
 class LeaseLost(Exception):
-    """Somebody else has claimed the step meanwhile, or its tenant is gone: whatever this one does no longer counts."""
+    """The step has been claimed by another worker, or its tenant is gone; this attempt has no effect."""
 
 
 class AttemptError(NamedTuple):
-    """Why an attempt failed: a message for partners and a reason for operators. A `lasting` one is not tried again."""
+    """The error of an attempt: a message for partners, a reason for operators. A permanent one is not retried."""
 
     kind: str
     message: str
@@ -41,7 +41,7 @@ class AttemptError(NamedTuple):
 
 
 def record_success(session: Session, hooks: Registry, stage: RunStep) -> None:
-    """The step, or its undo, has taken effect. Raises `LeaseLost`."""
+    """Record that the step or its undo has succeeded, and advance its run. Raises `LeaseLost`."""
     tenant = _lock_tenant(session, stage)
     state = "undone" if stage.state == "undoing" else "succeeded"
     values: dict[str, Any] = {"state": state, "due_at": None, "finished_at": format_instant(session.storage.clock())}
@@ -53,7 +53,7 @@ def record_success(session: Session, hooks: Registry, stage: RunStep) -> None:
 
 
 def record_failure(session: Session, hooks: Registry, stage: RunStep, step: Step | None, error: AttemptError) -> None:
-    """The attempt has failed: it is made again later, unless none is left. Raises `LeaseLost`."""
+    """Record a failed attempt: schedule the next one, or fail the step if none is left. Raises `LeaseLost`."""
     tenant = _lock_tenant(session, stage)
     if error.lasting or step is None or _count_attempts(stage) > step.retries or _is_run_stopped(session, stage):
         now = format_instant(session.storage.clock())
@@ -71,14 +71,14 @@ def record_failure(session: Session, hooks: Registry, stage: RunStep, step: Step
 
 
 def save_memory(session: Session, stage: RunStep, memory: str) -> None:
-    """Keep what a step that is at work wants to know later. Raises `LeaseLost`."""
+    """Store the values that a running step has saved. Raises `LeaseLost`."""
     values = {**key_columns(stage), "fence": stage.fence, "new_memory": memory}
     if session.run(session.storage.once(StepSQL).remember, values).rowcount != 1:
         raise LeaseLost(stage.name)
 
 
 def _lock_tenant(session: Session, stage: RunStep) -> Tenant:
-    """The step's tenant, which nobody else moves meanwhile. Raises `LeaseLost` where it is gone."""
+    """Lock the step's tenant. Raises `LeaseLost` if it is gone."""
     tenant = mutations.lock_tenant_in_any_state(session, stage.partner_id, stage.tenant_id)
     if tenant is None:
         raise LeaseLost(stage.name)
@@ -86,7 +86,7 @@ def _lock_tenant(session: Session, stage: RunStep) -> Tenant:
 
 
 def _load_run(session: Session, stage: RunStep) -> Run:
-    """The step's run. Raises `LeaseLost` where it is gone."""
+    """Load the step's run. Raises `LeaseLost` if it is gone."""
     run = runs.load_run(session, stage.partner_id, stage.tenant_id, stage.phase)
     if run is None:
         raise LeaseLost(stage.name)
@@ -98,12 +98,12 @@ def _count_attempts(stage: RunStep) -> int:
 
 
 def _is_run_stopped(session: Session, stage: RunStep) -> bool:
-    """Whether nothing is tried again, since all is being taken back or has stopped."""
+    """Return whether the run has stopped or is being undone, so that its steps are not retried."""
     return stage.state != "undoing" and _load_run(session, stage).state not in ("running", "paused")
 
 
 def _calculate_retry_time(session: Session, step: Step, stage: RunStep) -> str | None:
-    """When the next attempt is made; None where that waits for the run to go on."""
+    """Return the time of the next attempt; None if the run is paused."""
     if _load_run(session, stage).state == "paused":
         return None
     wait = min(step.backoff * 2 ** (_count_attempts(stage) - 1), MAX_BACKOFF)
@@ -111,9 +111,9 @@ def _calculate_retry_time(session: Session, step: Step, stage: RunStep) -> str |
 
 
 def _save_outcome(session: Session, hooks: Registry, tenant: Tenant, stage: RunStep, values: dict[str, Any]) -> None:
-    """Write what became of the step, unless somebody else has claimed it, and move its run on.
+    """Save the outcome of the step and advance its run. Raises `LeaseLost` if another worker has claimed the step.
 
-    Its fence moves on too: a renewal of the claim that comes late must not put off what is due next.
+    The fence is incremented too, so that a late renewal of this lease cannot delay the next attempt.
     """
     if not runs.update_unclaimed_step(session, stage, **values, fence=stage.fence + 1):
         raise LeaseLost(stage.name)
@@ -122,14 +122,14 @@ def _save_outcome(session: Session, hooks: Registry, tenant: Tenant, stage: RunS
 
 logger = logging.getLogger(__name__)
 _HIDDEN_REASON = "The step failed; the operator's log says why."
-_TIMED_OUT = AttemptError("TimeoutError", "The step took longer than it may.")
-_PAUSED = AttemptError("Paused", "The step goes on when its tenant is restored.")
-_CANCELLED = AttemptError("Cancelled", "The step was not tried again: all is being taken back.", lasting=True)
-_NO_SUCH_STEP = AttemptError("LookupError", "The application has no step of this name at present.")
+_TIMED_OUT = AttemptError("TimeoutError", "The step exceeded its timeout.")
+_PAUSED = AttemptError("Paused", "The step continues when its tenant is restored.")
+_CANCELLED = AttemptError("Cancelled", "The step was not retried, because provisioning is being undone.", lasting=True)
+_NO_SUCH_STEP = AttemptError("LookupError", "The application does not declare a step of this name.")
 
 
 class StepWork:
-    """The steps of one mount, as work that an engine claims, runs and gives up."""
+    """The steps of one mount, as a kind of work that a worker claims, runs and expires."""
 
     def __init__(
         self,
@@ -146,20 +146,20 @@ class StepWork:
         self.lease, self.slots = lease, slots
 
     def claim(self, limit: int, among: Sequence[StepKey] | None = None) -> list[RunStep]:
-        """Claim at most `limit` steps that are due, of `among` where that is given."""
+        """Claim at most `limit` due steps, of those in `among` if it is given."""
         return claims.claim_steps(self._storage, limit, self.lease, among)
 
     def renew(self, stages: Iterable[RunStep]) -> None:
-        """Keep the claims of steps that are at work."""
+        """Renew the leases of running steps."""
         claims.renew_leases(self._storage, stages, self.lease)
 
     def timeout(self, stage: RunStep) -> float:
-        """How long the step may take, in seconds."""
+        """Return the timeout of the step, in seconds."""
         step = self._step(stage)
         return step.timeout if step else 60.0
 
     def run(self, stage: RunStep) -> None:
-        """Make one attempt, and write down what became of it."""
+        """Make one attempt and record its outcome."""
         step = self._step(stage)
         error = _NO_SUCH_STEP if step is None else self._attempted(stage, step)
         if error is None:
@@ -168,15 +168,20 @@ class StepWork:
             self._failed(stage, step, error)
 
     def expire(self, stage: RunStep) -> None:
-        """Give up an attempt that takes too long; it is made again."""
-        logger.warning("%s is abandoned: it takes too long", _describe_attempt(stage), extra=_make_log_fields(stage))
+        """Abandon an attempt that exceeds its timeout; it is recorded as failed and retried."""
+        logger.warning(
+            "%s exceeded its timeout and is abandoned", _describe_attempt(stage), extra=_make_log_fields(stage)
+        )
         self._failed(stage, self._step(stage), _TIMED_OUT)
 
     def stop(self) -> None:
-        """Nothing: a step that runs ends when it has ended."""
+        """Do nothing: a running step cannot be interrupted."""
 
     def _attempted(self, stage: RunStep, step: Step) -> AttemptError | None:
-        """Call the host's function, unless the last attempt was the last one and its worker died; what went wrong."""
+        """Call the host's function and return the error, if any.
+
+        The function is not called if the worker died during the last allowed attempt.
+        """
         undoing = stage.state == "undoing"
         if (stage.undo_attempts if undoing else stage.attempts) > step.retries + 1:
             return AttemptError("WorkerLost", "The worker died during the last attempt.")
@@ -197,7 +202,7 @@ class StepWork:
         return None
 
     def _make_arguments(self, session: Session, stage: RunStep) -> tuple[Run, dict[str, Any]]:
-        """The run, the tenant as it is now, and this attempt's context. Raises `LeaseLost` where they are gone."""
+        """Load the run and the arguments of the host's function. Raises `LeaseLost` if the run is gone."""
         tenant = mutations.load_tenant_in_any_state(session, stage.partner_id, stage.tenant_id)
         run = runs.load_run(session, stage.partner_id, stage.tenant_id, stage.phase)
         if run is None:
@@ -213,7 +218,7 @@ class StepWork:
             raise StepAbandoned(f"{_describe_attempt(stage)} has taken too long") from error
 
     def _succeeded(self, stage: RunStep) -> AttemptError | None:
-        """Write the success down; why not, where a hook of the host's refuses what the last step leads to."""
+        """Record the success; return the error if a hook of the host refuses the transition that follows."""
         try:
             self._settle(stage, lambda session: record_success(session, self._hooks, stage))
         except Exception as error:
@@ -224,16 +229,18 @@ class StepWork:
         self._settle(stage, lambda session: record_failure(session, self._hooks, stage, step, error))
 
     def _settle(self, stage: RunStep, outcome: Callable[[Session], None]) -> None:
-        """Write `outcome` down. Where that cannot be, the claim ends by itself and the step is done again."""
+        """Run `record` in a transaction. If that fails, the lease expires and the step runs again."""
         try:
             self._storage.transaction(outcome)
         except LeaseLost:
             logger.info(
-                "%s was done by another worker in the meantime", _describe_attempt(stage), extra=_make_log_fields(stage)
+                "%s lost its lease to another worker; its outcome is discarded",
+                _describe_attempt(stage),
+                extra=_make_log_fields(stage),
             )
         except StorageUnavailable:
             logger.error(
-                "%s is not known to have ended: the database does not answer",
+                "the outcome of %s could not be saved: the database is unavailable",
                 _describe_attempt(stage),
                 extra=_make_log_fields(stage),
             )
@@ -243,7 +250,7 @@ class StepWork:
 
 
 def _make_attempt_error(stage: RunStep, error: Exception) -> AttemptError:
-    """What partners may read of an exception: only what was written for them."""
+    """Log an exception, and return the error of the attempt: partners see only messages written for them."""
     logger.warning("%s failed", _describe_attempt(stage), exc_info=error, extra=_make_log_fields(stage))
     kind = type(error).__name__
     if isinstance(error, StepFailed):
@@ -262,7 +269,7 @@ def _describe_attempt(stage: RunStep) -> str:
 
 
 def _make_log_fields(stage: RunStep) -> dict[str, Any]:
-    """Return what the log says of an attempt."""
+    """Return the log fields of an attempt."""
     return {
         "partner": stage.partner_id,
         "tenant": stage.tenant_id,

@@ -23,13 +23,13 @@ _BUFFER_BYTES = 1 << 20
 
 
 class ExportStep:
-    """The first step of a deprovisioning: writes what the host's exports yield, and hands it to the host's archive."""
+    """The first deprovisioning step: writes the records of the host's exports and passes them to its archive."""
 
     def __init__(self, hooks: Registry) -> None:
         self._hooks = hooks
 
     def __call__(self, tenant: dict[str, Any], context: StepContext) -> None:
-        """Export a tenant; its step remembers where to. Raises what exports and archive raise."""
+        """Export a tenant and save where the archive is. Raises `StepFailed`, and what exports and archive raise."""
         if self._hooks.archive is None:
             raise StepFailed("The application has no archive for its exports.")
         with tempfile.SpooledTemporaryFile(max_size=_BUFFER_BYTES) as stream:
@@ -41,7 +41,7 @@ class ExportStep:
             require_result(where, "The archive")
         context.save({"archive": where if isinstance(where, str) else name, "sha256": checksum, "lines": lines})
         place, extra = where or name, {"tenant": tenant["tenant"], "partner": tenant["partner"], "sha256": checksum}
-        logger.info("tenant %s is exported to %s, sha256 %s", tenant["tenant"], place, checksum, extra=extra)
+        logger.info("tenant %s was exported to %s, sha256 %s", tenant["tenant"], place, checksum, extra=extra)
 
     def _lines(self, tenant: dict[str, Any], context: StepContext) -> Iterator[dict[str, Any]]:
         exports = self._hooks.exports
@@ -54,9 +54,9 @@ class ExportStep:
 
 
 def to_folder(folder: str | os.PathLike[str]) -> Callable[..., str]:
-    """An archive that is a folder: each tenant's file there, with its checksum beside it as ``sha256sum`` writes it.
+    """Return an archive that writes into a folder: one file per tenant, and its checksum in the ``sha256sum`` format.
 
-    A file appears whole or not at all, and stays through a power cut.
+    Files are written atomically and synced to disk.
     """
     path = Path(folder)
 
@@ -70,9 +70,9 @@ def to_folder(folder: str | os.PathLike[str]) -> Callable[..., str]:
 
 
 def _write_archive(stream: IO[bytes], records: Iterable[dict[str, Any]]) -> tuple[int, str]:
-    """Write a line for each record and one that ends them, with the checksum of all before it.
+    """Write one line per record and an end line with the checksum of all lines before it.
 
-    Returns the number of lines and the SHA-256 of the whole. Raises `TypeError` or `ValueError` for what is no JSON.
+    Returns the number of lines and the SHA-256 of the whole. Raises `TypeError` or `ValueError` if a record is no JSON.
     """
     count, digest = 0, hashlib.sha256()
     for record in records:
@@ -89,7 +89,7 @@ def _write_line(stream: IO[bytes], digest: Any, record: dict[str, Any]) -> None:
 
 
 def _write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
-    """Let `write` fill the file, under another name until it is whole."""
+    """Call `write` with a temporary file in the same folder, sync it, and rename it to `path`."""
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         try:
             write(file)

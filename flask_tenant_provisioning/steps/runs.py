@@ -1,7 +1,7 @@
-"""Runs: a tenant's way through the steps of one phase, moved on one transaction at a time.
+"""Runs of a tenant through the steps of one phase, advanced one transaction at a time.
 
-Every function that moves a run needs the tenant's row locked, so that two steps that end together, or a deletion, see
-each other.
+The caller of every function that changes a run holds the lock on the tenant's row, which serializes two steps that end
+at the same time, and a step with a deletion.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ WORKER_SUBJECT = "provisioning-worker"
 def start_run(
     session: Session, hooks: Registry, actor: Actor, tenant: Tenant, phase: str, state: str = "running"
 ) -> None:
-    """Plan the steps of `phase` for a tenant; those that come after no other are due at once."""
+    """Create a run with the steps of `phase`; in state ``running``, its first steps are due at once."""
     sql, at = session.storage.once(StepSQL), format_instant(session.storage.clock())
     run = Run(tenant.partner_id, tenant.id, phase, state, None, 1, actor.request_id, at, None)
     session.run(sql.add_run, run._asdict())
@@ -39,7 +39,7 @@ def start_run(
 
 
 def make_run_step(run: Run, step: Step, position: int) -> RunStep:
-    """The row of a step that has not begun."""
+    """Build the row of a step that has not started."""
     return RunStep(
         partner_id=run.partner_id,
         tenant_id=run.tenant_id,
@@ -63,20 +63,20 @@ def make_run_step(run: Run, step: Step, position: int) -> RunStep:
 
 
 def load_run(session: Session, partner: str, tenant_id: str, phase: str) -> Run | None:
-    """The run of `phase`, None where there was none."""
+    """Load the run of `phase`, or None if there is none."""
     where = {"partner_id": partner, "tenant_id": tenant_id, "phase": phase}
     row = session.run(session.storage.once(StepSQL).run, where).fetchone()
     return Run._make(row) if row else None
 
 
 def load_steps(session: Session, run: Run) -> list[RunStep]:
-    """The steps of a run, in their order."""
+    """Load the steps of a run, in order."""
     where = {"partner_id": run.partner_id, "tenant_id": run.tenant_id, "phase": run.phase}
     return [RunStep._make(row) for row in session.run(session.storage.once(StepSQL).stages, where).fetchall()]
 
 
 def advance_run(session: Session, hooks: Registry, tenant: Tenant, run: Run) -> None:
-    """Bring a run as far as its steps allow; the caller holds the tenant."""
+    """Advance a run as far as its steps allow."""
     stages = load_steps(session, run)
     if run.state == "running" and has_failed_step(stages):
         _fail_run(session, hooks, tenant, run, stages)
@@ -90,23 +90,23 @@ def advance_run(session: Session, hooks: Registry, tenant: Tenant, run: Run) -> 
 
 
 def cancel_run(session: Session, hooks: Registry, tenant: Tenant, run: Run) -> Tenant:
-    """Begin nothing more, and take back what was done once nobody is at work; returns the tenant, which has failed."""
+    """Start no more steps, and undo the finished ones once none is running. Returns the tenant, now `failed`."""
     return _start_undoing(session, hooks, tenant, run, load_steps(session, run), "cancelled")
 
 
 def pause_run(session: Session, run: Run) -> None:
-    """Begin nothing more for now; what is being done ends as it may."""
+    """Start no more steps; a step that is running may finish."""
     _hold_back_steps(session, load_steps(session, run))
     update_run(session, run, state="paused")
 
 
 def resume_run(session: Session, hooks: Registry, tenant: Tenant, run: Run) -> None:
-    """Go on where it was paused."""
+    """Continue a paused run."""
     advance_run(session, hooks, tenant, update_run(session, run, state="running"))
 
 
 def make_step_due(session: Session, stage: RunStep, *, state: str | None = None) -> None:
-    """Let somebody turn to the step now."""
+    """Make the step due now, and wake the engine after the commit; `state` sets a new state with it."""
     values: dict[str, Any] = {"due_at": format_instant(session.storage.clock())}
     if state is not None:
         values |= {"state": state, "undo_attempts": 0}
@@ -115,38 +115,38 @@ def make_step_due(session: Session, stage: RunStep, *, state: str | None = None)
 
 
 def update_step(session: Session, stage: RunStep, **values: Any) -> None:
-    """Give the step's row these values."""
+    """Update these columns of the step's row."""
     where = dict(zip(STEP_KEY, stage, strict=False))
     session.run(session.storage.once(StepSQL).change_step(*values), where | name_new_values(values))
 
 
 def update_unclaimed_step(session: Session, stage: RunStep, **values: Any) -> bool:
-    """The same, unless somebody has claimed the step since it was read; whether it was so."""
+    """Update the step's row unless it has been claimed since it was read. Return whether it was updated."""
     where = {**dict(zip(STEP_KEY, stage, strict=False)), "fence": stage.fence}
     found: int = session.run(session.storage.once(StepSQL).settle(*values), where | name_new_values(values)).rowcount
     return found == 1
 
 
 def update_run(session: Session, run: Run, **values: Any) -> Run:
-    """Give the run's row these values."""
+    """Update these columns of the run's row, and return the run with them."""
     where = {"partner_id": run.partner_id, "tenant_id": run.tenant_id, "phase": run.phase}
     session.run(session.storage.once(StepSQL).change_run(*values), where | name_new_values(values))
     return run._replace(**values)
 
 
 def make_worker_actor(run: Run) -> Actor:
-    """Who moves the run on: the service itself, in consequence of the request that began it."""
+    """Return the actor of changes by workers: the service itself, with the id of the request that started the run."""
     return Actor(Principal(WORKER_SUBJECT, run.partner_id), run.request_id)
 
 
 def _fail_run(session: Session, hooks: Registry, tenant: Tenant, run: Run, stages: list[RunStep]) -> None:
-    """A step has failed for good. What deprovisions stops where it is; what provisions is taken back."""
+    """Handle a step that failed permanently: stop deprovisioning where it is, undo provisioning."""
     if run.phase == DEPROVISIONING:
         _hold_back_steps(session, stages)
         if not has_active_step(load_steps(session, run)):
             _finish_run(session, run, "failed")
             logger.error(
-                "the removal of tenant %s has stopped: a step of its deprovisioning gave up",
+                "the removal of tenant %s has stopped: a deprovisioning step failed permanently",
                 tenant.id,
                 extra={"tenant": tenant.id, "partner": tenant.partner_id, "request_id": run.request_id},
             )
@@ -177,7 +177,7 @@ def _start_undoing(
 
 
 def _undo_next_step(session: Session, hooks: Registry, tenant: Tenant, run: Run, stages: list[RunStep]) -> None:
-    """Undo one step after the other, the last one first; steps that are at work are waited for."""
+    """Undo the next step, last one first, unless a step is still running; finish the run if none is left."""
     if has_active_step(stages):
         return
     last = find_step_to_undo(stages, lambda name: _can_undo(hooks, run.phase, name))
@@ -209,12 +209,12 @@ def _finish_run(session: Session, run: Run, state: str) -> None:
     update_run(session, run, state=state, finished_at=format_instant(session.storage.clock()))
 
 
-#: States of a step in which its effect may be there.
+#: States of a step that may have had an effect.
 _STATES_WITH_EFFECT = frozenset({"succeeded", "failed"})
 
 
 def find_ready_steps(stages: Sequence[RunStep]) -> list[RunStep]:
-    """The steps that can begin now: not begun, and all that they come after has succeeded."""
+    """Return the steps that can start now: waiting without a due time, and every step in `after` succeeded."""
     states = {stage.name: stage.state for stage in stages}
     return [
         stage for stage in stages if stage.state == "waiting" and stage.due_at is None and _is_unblocked(stage, states)
@@ -226,21 +226,21 @@ def _is_unblocked(stage: RunStep, states: dict[str, str]) -> bool:
 
 
 def has_failed_step(stages: Sequence[RunStep]) -> bool:
-    """Whether a step has given up."""
+    """Return whether a step has failed permanently."""
     return any(stage.state == "failed" for stage in stages)
 
 
 def have_all_succeeded(stages: Sequence[RunStep]) -> bool:
-    """Whether every step has succeeded."""
+    """Return whether every step has succeeded."""
     return all(stage.state == "succeeded" for stage in stages)
 
 
 def has_active_step(stages: Sequence[RunStep]) -> bool:
-    """Whether somebody is at work on a step, or on taking one back."""
+    """Return whether a step is running or being undone."""
     return any(stage.state in ("running", "undoing") for stage in stages)
 
 
 def find_step_to_undo(stages: Sequence[RunStep], can_undo: Callable[[str], bool]) -> RunStep | None:
-    """The last step that has begun, may have had an effect, and can be undone; a failed one may be half done."""
+    """Return the last step that may have had an effect and can be undone; a failed step may be half done."""
     begun = (stage for stage in reversed(stages) if stage.state in _STATES_WITH_EFFECT and stage.attempts)
     return next((stage for stage in begun if can_undo(stage.name)), None)

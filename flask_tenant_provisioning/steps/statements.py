@@ -1,4 +1,4 @@
-"""Every statement about runs and their steps, built once a storage."""
+"""The SQL statements of runs and steps, built once per storage."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STEP_KEY = _STEP_KEY
 
 
 class StepSQL(SQL):
-    """The statements of one storage. Those that change a few columns are compiled at their first use."""
+    """The statements of one storage. Updates of chosen columns are compiled at first use."""
 
     def __init__(self, storage: Storage) -> None:
         super().__init__(storage.engine.dialect)
@@ -57,19 +57,19 @@ class StepSQL(SQL):
         self.drop_step = self._compile(steps.delete().where(_matches_key(steps, _STEP_KEY)))
 
     def change_run(self, *columns: str) -> Statement:
-        """An update of just these columns of a run."""
+        """Return the update of these columns of a run."""
         return self._once(self._change, self._runs, _RUN_KEY, columns)
 
     def change_step(self, *columns: str) -> Statement:
-        """An update of just these columns of a step, whoever is at work on it."""
+        """Return the update of these columns of a step, whatever its fence."""
         return self._once(self._change, self._steps, _STEP_KEY, columns)
 
     def settle(self, *columns: str) -> Statement:
-        """The same by whoever claimed it last, and nobody else."""
+        """Return the update of these columns of a step that still has the parameter `fence`."""
         return self._once(self._settle, columns)
 
     def _claim(self, due: ColumnElement[bool]) -> Any:
-        """Take a step that is due, if nobody else did since it was seen."""
+        """Build the claim of a due step, which has no effect if its fence is no longer the one that was `seen`."""
         s, undoing = self._steps.c, self._steps.c.state == "undoing"
         seen = and_(_matches_key(self._steps, _STEP_KEY), s.fence == bindparam("seen", type_=Integer), due)
         return (
@@ -98,13 +98,13 @@ def _matches_key(table: Table, names: tuple[str, ...]) -> ColumnElement[bool]:
 
 
 def has_due_steps(storage: Storage) -> ColumnElement[bool]:
-    """Whether any step is due at the instant `now`."""
+    """Return the condition that any step is due at the parameter `now`."""
     steps = storage.table("steps")
     return select(steps.c.name).where(steps.c.due_at <= bindparam("now", type_=steps.c.due_at.type)).exists()
 
 
 def select_due_steps(storage: Storage) -> Select[Any]:
-    """Since when each step is due that is so at the instant `now`, as `since`."""
+    """Select the due time, as `since`, of each step that is due at the parameter `now`."""
     steps = storage.table("steps")
     now: Any = bindparam("now", type_=steps.c.due_at.type)
     return select(steps.c.due_at.label("since")).where(steps.c.due_at <= now)
