@@ -498,7 +498,7 @@ class TenantProvisioning(RegistrationMethods):
 
         Raises `TenantNotFound`, and `RuntimeError` outside of an application context.
         """
-        return get_settings_cache(_get_current_mount(self.name)).of(tenant_id, partner)
+        return get_settings_cache(_get_current_mount(self.name)).get(tenant_id, partner)
 
     def docs_link(self, seconds: int = 3600) -> str:
         """The path of the API's documents with what opens them in a browser for so many seconds.
@@ -561,8 +561,8 @@ def _get_current_mount(name: str) -> Mount:
 
 def _notify_committed(mount: Mount, events: Sequence[Mapping[str, Any]]) -> None:
     """Let the engine and the host know what has been committed."""
-    get_settings_cache(mount).forget(events)
-    mount.engine.happened()
+    get_settings_cache(mount).invalidate(events)
+    mount.engine.notify_events()
     send_signals(events, mount.in_host)
 
 

@@ -87,13 +87,13 @@ class Cursors:
 class WorkEngine(Protocol):
     """Brings work that follows a commit to whoever does it. Losing what it carries loses nothing: work is rows."""
 
-    def serve(self) -> None:
+    def start(self) -> None:
         """A request has come: this process serves."""
 
     def wake(self, keys: Sequence[tuple[str, ...]]) -> None:
         """There is work: these pieces, at least, steps, endpoints and bulk jobs by their keys. Never fails."""
 
-    def happened(self) -> None:
+    def notify_events(self) -> None:
         """There are events to publish. Never fails."""
 
     def stop(self, grace: float) -> None:

@@ -698,7 +698,7 @@ def test_an_idle_worker_asks_at_most_once_a_second(house: House) -> None:
     worker = house.worker()
     assert worker._seconds_until_check() == 2.0, "seconds between two turns"
     event.listen(storage_of(house.app).engine, "checkout", lambda *_: asked.append("connection"))
-    assert worker._turn() == 0
+    assert worker._run_once() == 0
 
     assert len(asked) == 1
 

@@ -48,30 +48,32 @@ def move_settings(session: Session, keyring: Keyring, before_partner: str, after
     Raises `SecretUnavailable` if a secret cannot be opened, since it would be lost.
     """
     sql, where = session.storage.once(SettingsSQL), {"partner_id": before_partner, "tenant_id": tenant_id}
-    before, after = Scope(before_partner, tenant_id), Scope(after_partner, tenant_id)
-    sealer = Sealer(keyring, before, after)
-    found = session.run(sql.lock, where).fetchone()
-    if found is None:
+    source, target = Scope(before_partner, tenant_id), Scope(after_partner, tenant_id)
+    sealer = Sealer(keyring, source, target)
+    record = session.run(sql.lock, where).fetchone()
+    if record is None:
         return
-    row = SettingsRow._make(found)
+    row = SettingsRow._make(record)
     newest = _reseal_or_refuse(sealer, parse_columns(row.document, row.secrets))
     moved = row._replace(partner_id=after_partner, **encode_columns(newest.new))
     session.run(sql.add, moved._asdict())
-    for version in rewrite_history(session, before, newest, lambda old, newer: _reseal_or_refuse(sealer, old, newer)):
-        session.run(sql.remember, version.row._replace(partner_id=after_partner, **version.columns._asdict())._asdict())
-    for statement in (sql.remove, sql.forget):
+    for version in rewrite_history(session, source, newest, lambda old, newer: _reseal_or_refuse(sealer, old, newer)):
+        session.run(
+            sql.add_version, version.row._replace(partner_id=after_partner, **version.columns._asdict())._asdict()
+        )
+    for statement in (sql.delete, sql.delete_history):
         session.run(statement, where)
 
 
 def _reseal_or_refuse(sealer: Sealer, version: RowContents, newer: ResealedVersion | None = None) -> ResealedVersion:
-    found = sealer.reseal(version, newer)
-    if found.lost is not None:
-        raise SecretUnavailable("A secret in the tenant's settings cannot be opened.") from found.lost
-    return found
+    resealed = sealer.reseal(version, newer)
+    if resealed.error is not None:
+        raise SecretUnavailable("A secret in the tenant's settings cannot be opened.") from resealed.error
+    return resealed
 
 
 def delete_settings(session: Session, partner: str, tenant_id: str) -> None:
     """Delete the settings of a tenant and their history."""
     sql = session.storage.once(SettingsSQL)
-    for statement in (sql.remove, sql.forget):
+    for statement in (sql.delete, sql.delete_history):
         session.run(statement, {"partner_id": partner, "tenant_id": tenant_id})

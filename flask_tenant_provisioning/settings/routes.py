@@ -47,44 +47,48 @@ def make_result(state: SettingsState) -> Result:
     return Result(200, state.document(), {"ETag": format_etag(state.version)})
 
 
-def handle_read(call: Request, find: FindOwner) -> Response:
+def handle_read(call: Request, find_owner: FindOwner) -> Response:
     """Return the settings of the owner."""
     call.asked(NO_QUERY)
-    answer = make_result(call.mount.storage.read(partial(actions.read, shelf=storage_options(call), find=find)))
-    return call.answer(answer.document, answer.headers)
+    result = make_result(
+        call.mount.storage.read(partial(actions.read, options=storage_options(call), find_owner=find_owner))
+    )
+    return call.answer(result.document, result.headers)
 
 
-def handle_put(call: Request, find: FindOwner) -> Response:
+def handle_put(call: Request, find_owner: FindOwner) -> Response:
     """Replace everything that the owner sets."""
-    return _handle_write(call, find, actions.put, call.asked(write_query()), call.body(JSON))
+    return _handle_write(call, find_owner, actions.put, call.asked(write_query()), call.body(JSON))
 
 
-def handle_patch(call: Request, find: FindOwner) -> Response:
+def handle_patch(call: Request, find_owner: FindOwner) -> Response:
     """Apply a merge patch to what the owner sets."""
-    return _handle_write(call, find, actions.patch, call.asked(write_query()), call.body(MERGE_PATCH, JSON))
+    return _handle_write(call, find_owner, actions.patch, call.asked(write_query()), call.body(MERGE_PATCH, JSON))
 
 
-def handle_rollback(call: Request, find: FindOwner) -> Response:
+def handle_rollback(call: Request, find_owner: FindOwner) -> Response:
     """Set the values of an earlier version again."""
-    return _handle_write(call, find, actions.rollback, call.asked(write_query()), call.body(JSON))
+    return _handle_write(call, find_owner, actions.rollback, call.asked(write_query()), call.body(JSON))
 
 
-def handle_history(call: Request, find: FindOwner, question: str) -> Response:
+def handle_history(call: Request, find_owner: FindOwner, question: str) -> Response:
     """Return a page of versions; `question` binds the cursor to this list."""
-    asked = call.asked(history_query())
-    after = open_cursor(call, asked, question)
-    before = None if after is None else int(after)
-    work = partial(actions.list_versions, shelf=storage_options(call), find=find, limit=asked["limit"], before=before)
+    query = call.asked(history_query())
+    position = open_cursor(call, query, question)
+    before = None if position is None else int(position)
+    work = partial(
+        actions.list_versions, options=storage_options(call), find_owner=find_owner, limit=query["limit"], before=before
+    )
     page = call.mount.storage.read(work)
-    items = [versions.render_version(page.state, one) for one in page.revisions]
-    return render_page(call, items, None if page.end is None else str(page.end), question)
+    items = [versions.render_version(page.state, version) for version in page.versions]
+    return render_page(call, items, None if page.next_version is None else str(page.next_version), question)
 
 
 def _handle_write(
-    call: Request, find: FindOwner, action: Callable[..., SettingsState], asked: dict[str, Any], body: Any
+    call: Request, find_owner: FindOwner, action: Callable[..., SettingsState], query: dict[str, Any], body: Any
 ) -> Response:
-    work = partial(action, **_collect_arguments(call, find), sent=body)
-    return execute(call, work, make_result, body=hide_secrets(call, body), validate_only=asked["validate_only"])
+    work = partial(action, **_collect_arguments(call, find_owner), body=body)
+    return execute(call, work, make_result, body=hide_secrets(call, body), validate_only=query["validate_only"])
 
 
 def hide_secrets(call: Request, body: Any) -> Any:
@@ -94,24 +98,26 @@ def hide_secrets(call: Request, body: Any) -> Any:
     """
     namespaces, seal = call.mount.hooks.namespaces, call.mount.cursors.seal
 
-    def hidden(path: SettingPath, value: Any) -> Any:
-        is_open = value is None or not is_declared(namespaces, path) or not is_secret(namespaces, path)
-        return value if is_open else seal(dump_json(value), repr(path))
+    def seal_secret(path: SettingPath, value: Any) -> Any:
+        is_plain = value is None or not is_declared(namespaces, path) or not is_secret(namespaces, path)
+        return value if is_plain else seal(dump_json(value), repr(path))
 
     if not isinstance(body, dict):
         return body
     return {
-        name: {key: hidden((name, key), value) for key, value in values.items()} if isinstance(values, dict) else values
+        name: {key: seal_secret((name, key), value) for key, value in values.items()}
+        if isinstance(values, dict)
+        else values
         for name, values in body.items()
     }
 
 
-def _collect_arguments(call: Request, find: FindOwner) -> dict[str, Any]:
+def _collect_arguments(call: Request, find_owner: FindOwner) -> dict[str, Any]:
     return {
         "actor": call.actor(),
-        "shelf": storage_options(call),
-        "find": find,
-        "expected": make_precondition_check(call),
+        "options": storage_options(call),
+        "find_owner": find_owner,
+        "check_version": make_precondition_check(call),
     }
 
 

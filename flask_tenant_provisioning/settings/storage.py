@@ -53,8 +53,8 @@ class StoredSettings(NamedTuple):
 
     values: FlatSettings
     sealed: dict[SettingPath, str]
-    others: FlatSettings
-    sealed_others: dict[SettingPath, str]
+    undeclared: FlatSettings
+    sealed_undeclared: dict[SettingPath, str]
 
 
 EMPTY_SETTINGS = StoredSettings({}, {}, {}, {})
@@ -66,20 +66,20 @@ def parse_columns(document: str, secrets: str | None) -> RowContents:
 
 
 def unseal_contents(
-    namespaces: Namespaces, place: Scope, contents: RowContents, keyring: OpenKeyring
+    namespaces: Namespaces, scope: Scope, contents: RowContents, keyring: OpenKeyring
 ) -> StoredSettings:
     """Open the secrets of the row of `scope`, and separate the keys that the host does not declare."""
-    values, others = _split_declared(namespaces, flatten(contents.document))
-    sealed, sealed_others = _split_declared(namespaces, flatten(contents.secrets))
+    values, undeclared = _split_declared(namespaces, flatten(contents.document))
+    sealed, sealed_undeclared = _split_declared(namespaces, flatten(contents.secrets))
     for path, text in sealed.items():
-        values[path] = _unseal(keyring(), text, place.sealing_context(path))
-    return StoredSettings(values, sealed, others, sealed_others)
+        values[path] = _unseal(keyring(), text, scope.sealing_context(path))
+    return StoredSettings(values, sealed, undeclared, sealed_undeclared)
 
 
-def make_contents(kept: StoredSettings) -> RowContents:
+def make_contents(settings: StoredSettings) -> RowContents:
     """Return the contents of the row that stores these settings."""
-    plain = {path: value for path, value in kept.values.items() if path not in kept.sealed}
-    return RowContents(nest({**kept.others, **plain}), nest({**kept.sealed_others, **kept.sealed}))
+    plain = {path: value for path, value in settings.values.items() if path not in settings.sealed}
+    return RowContents(nest({**settings.undeclared, **plain}), nest({**settings.sealed_undeclared, **settings.sealed}))
 
 
 def encode_columns(contents: RowContents) -> dict[str, Any]:
@@ -88,9 +88,9 @@ def encode_columns(contents: RowContents) -> dict[str, Any]:
     return {"document": dump_json(contents.document), "secrets": secrets}
 
 
-def measure_size(kept: StoredSettings) -> int:
+def measure_size(settings: StoredSettings) -> int:
     """Return the size of the values in bytes of compact JSON in UTF-8, secrets counted as sealed."""
-    return len(dump_json(nest({**kept.values, **kept.sealed})).encode())
+    return len(dump_json(nest({**settings.values, **settings.sealed})).encode())
 
 
 def flatten(document: Mapping[str, Mapping[str, Any]]) -> FlatSettings:
@@ -100,10 +100,10 @@ def flatten(document: Mapping[str, Mapping[str, Any]]) -> FlatSettings:
 
 def nest(values: Mapping[SettingPath, Any]) -> dict[str, dict[str, Any]]:
     """Return the document of values by path; a namespace without values is left out."""
-    found: dict[str, dict[str, Any]] = {}
+    document: dict[str, dict[str, Any]] = {}
     for (namespace, key), value in values.items():
-        found.setdefault(namespace, {})[key] = value
-    return found
+        document.setdefault(namespace, {})[key] = value
+    return document
 
 
 def is_secret(namespaces: Namespaces, path: SettingPath) -> bool:
@@ -115,19 +115,19 @@ def is_secret(namespaces: Namespaces, path: SettingPath) -> bool:
 def iter_secret_texts(value: Any) -> Iterator[str]:
     """Yield every text and number in a secret value, as text."""
     if isinstance(value, Mapping):
-        for below in value.values():
-            yield from iter_secret_texts(below)
+        for item in value.values():
+            yield from iter_secret_texts(item)
     elif isinstance(value, list):
-        for below in value:
-            yield from iter_secret_texts(below)
+        for item in value:
+            yield from iter_secret_texts(item)
     elif value is not None and not isinstance(value, bool | Unreadable):
         yield str(value)
 
 
 def _split_declared(namespaces: Namespaces, values: FlatSettings) -> tuple[FlatSettings, FlatSettings]:
     """Return the values of declared keys, and those of all others."""
-    mine = {path: one for path, one in values.items() if is_declared(namespaces, path)}
-    return mine, {path: one for path, one in values.items() if path not in mine}
+    declared = {path: value for path, value in values.items() if is_declared(namespaces, path)}
+    return declared, {path: value for path, value in values.items() if path not in declared}
 
 
 def is_declared(namespaces: Namespaces, path: SettingPath) -> bool:
@@ -148,7 +148,7 @@ class ResealedVersion(NamedTuple):
 
     old: RowContents
     new: RowContents
-    lost: UnsealError | None = None
+    error: UnsealError | None = None
 
     @property
     def is_changed(self) -> bool:
@@ -163,9 +163,9 @@ class Sealer(NamedTuple):
     """
 
     keyring: Keyring
-    before: Scope
-    after: Scope
-    secret: Callable[[SettingPath], bool] = lambda _path: False
+    source: Scope
+    target: Scope
+    is_secret: Callable[[SettingPath], bool] = lambda _path: False
 
     def reseal(self, version: RowContents, newer: ResealedVersion | None = None) -> ResealedVersion:
         """Return the version with every secret sealed again, except those that cannot be opened.
@@ -173,26 +173,26 @@ class Sealer(NamedTuple):
         A secret that is sealed for the target with the first key stays unchanged. A secret that the next version,
         `newer`, shares with this one gets the same text, so that no new difference between the two arises.
         """
-        lost: UnsealError | None = None
+        first_error: UnsealError | None = None
         plain, sealed = flatten(version.document), flatten(version.secrets)
         for path, text in sealed.items():
-            if self.before == self.after and self.keyring.is_current(text):
+            if self.source == self.target and self.keyring.is_current(text):
                 continue
-            known = None if newer is None else _find_sealed_text(newer, newer.old.secrets, path, text)
-            if known is not None and known != text:
-                sealed[path] = known
+            shared = None if newer is None else _find_sealed_text(newer, newer.old.secrets, path, text)
+            if shared is not None and shared != text:
+                sealed[path] = shared
                 continue
             try:
-                opened = self.keyring.open(text, self.before.sealing_context(path))
+                secret = self.keyring.open(text, self.source.sealing_context(path))
             except UnsealError as error:
-                lost = lost or error
+                first_error = first_error or error
             else:
-                sealed[path] = self.keyring.seal(opened, self.after.sealing_context(path))
-        for path in [path for path in plain if self.secret(path)]:
+                sealed[path] = self.keyring.seal(secret, self.target.sealing_context(path))
+        for path in [path for path in plain if self.is_secret(path)]:
             value = plain.pop(path)
-            known = None if newer is None else _find_sealed_text(newer, newer.old.document, path, value)
-            sealed[path] = known or self.keyring.seal(dump_json(value), self.after.sealing_context(path))
-        return ResealedVersion(version, RowContents(nest(plain), nest(sealed)), lost)
+            shared = None if newer is None else _find_sealed_text(newer, newer.old.document, path, value)
+            sealed[path] = shared or self.keyring.seal(dump_json(value), self.target.sealing_context(path))
+        return ResealedVersion(version, RowContents(nest(plain), nest(sealed)), first_error)
 
 
 def _find_sealed_text(
@@ -200,8 +200,8 @@ def _find_sealed_text(
 ) -> str | None:
     """Return the new sealed text of `path` in the next version, or None if its value there was not `value`."""
     namespace, key = path
-    held = values.get(namespace, {})
-    if key not in held or not is_same_json(held[key], value):
+    stored = values.get(namespace, {})
+    if key not in stored or not is_same_json(stored[key], value):
         return None
     return newer.new.secrets.get(namespace, {}).get(key)
 
@@ -210,9 +210,9 @@ class StorageOptions(NamedTuple):
     """The keyring that seals secrets, and how many versions of settings are stored."""
 
     keyring: Keyring
-    most: int
+    max_versions: int
 
-    def open(self) -> Keyring:
+    def get_keyring(self) -> Keyring:
         """Return the keyring, as an `OpenKeyring`."""
         return self.keyring
 

@@ -64,10 +64,10 @@ class NamespaceView(ReadOnlyMapping):
     __slots__ = ()
 
     def __getitem__(self, name: str) -> Any:
-        found = self._values[name]
-        if found is UNREADABLE:
+        value = self._values[name]
+        if value is UNREADABLE:
             raise SecretUnavailable(f"The secret {name!r} in {self!r} cannot be opened.")
-        return found
+        return value
 
 
 class TenantSettings(ReadOnlyMapping):
@@ -76,26 +76,28 @@ class TenantSettings(ReadOnlyMapping):
     __slots__ = ()
 
 
-def make_view(namespaces: Namespaces, settled: Mapping[str, ResolvedNamespace]) -> TenantSettings:
+def make_view(namespaces: Namespaces, resolved: Mapping[str, ResolvedNamespace]) -> TenantSettings:
     """Build the host's view of the effective values."""
     return TenantSettings(
-        "settings", {name: _make_namespace_view(namespaces, name, one) for name, one in settled.items()}
+        "settings", {name: _make_namespace_view(namespaces, name, namespace) for name, namespace in resolved.items()}
     )
 
 
-def _make_namespace_view(namespaces: Namespaces, name: str, settled: ResolvedNamespace) -> Any:
+def _make_namespace_view(namespaces: Namespaces, name: str, resolved: ResolvedNamespace) -> Any:
     """Build the view of one namespace; an object that the host's schema makes itself is returned as it is."""
-    if not isinstance(settled.loaded, Mapping):
-        return settled.loaded
+    if not isinstance(resolved.value, Mapping):
+        return resolved.value
     keys = namespaces[name].keys
-    lost = {keys[key].attribute: UNREADABLE for key, value in settled.values.items() if value is UNREADABLE}
-    return NamespaceView(f"settings {name}", {**{key: freeze(one) for key, one in settled.loaded.items()}, **lost})
+    unreadable = {keys[key].attribute: UNREADABLE for key, value in resolved.values.items() if value is UNREADABLE}
+    return NamespaceView(
+        f"settings {name}", {**{key: freeze(item) for key, item in resolved.value.items()}, **unreadable}
+    )
 
 
 def freeze(value: Any) -> Any:
     """Return an immutable copy: lists become tuples, dicts read-only, sets frozen, since many threads share it."""
     if isinstance(value, dict):
-        return MappingProxyType({key: freeze(one) for key, one in value.items()})
+        return MappingProxyType({key: freeze(item) for key, item in value.items()})
     if isinstance(value, list | tuple):
         return tuple(map(freeze, value)) if type(value) in (list, tuple) else value
     return frozenset(value) if isinstance(value, set) else value
@@ -116,11 +118,11 @@ class SettingsCache:
     def __init__(self, mount: Mount) -> None:
         self._mount = mount
         self._storage = mount.storage
-        self._known: TTLCache[str, _CachedSettings] = TTLCache(
+        self._cache: TTLCache[str, _CachedSettings] = TTLCache(
             mount.storage.clock, mount.settings.settings_cache_seconds, MAX_CACHED_TENANTS
         )
 
-    def of(self, tenant_id: str, partner: str | None = None) -> TenantSettings:
+    def get(self, tenant_id: str, partner: str | None = None) -> TenantSettings:
         """Return a tenant's settings, at most `PROVISIONING_SETTINGS_CACHE_SECONDS` old.
 
         Within a transaction of this thread, such as a hook's, they are read in that transaction and so include its own
@@ -128,27 +130,27 @@ class SettingsCache:
         """
         running = self._storage.running
         if running is None:
-            known = self._known.get(tenant_id)
-            if known is not None and partner in (None, known.partner):
-                return known.view
+            cached = self._cache.get(tenant_id)
+            if cached is not None and partner in (None, cached.partner):
+                return cached.view
         id = parse_id(str(tenant_id), TenantNotFound)
         if running is not None:
-            return self._found(running, id, partner).view
-        found = partial(self._found, tenant_id=id, partner=partner)
-        return self._known.renew(id, partial(self._storage.read, found)).view
+            return self._load(running, id, partner).view
+        load = partial(self._load, tenant_id=id, partner=partner)
+        return self._cache.renew(id, partial(self._storage.read, load)).view
 
-    def forget(self, events: Sequence[Mapping[str, Any]]) -> None:
+    def invalidate(self, events: Sequence[Mapping[str, Any]]) -> None:
         """Invalidate the settings that these events have changed."""
-        self._known.forget(event["tenant_id"] for event in events)
+        self._cache.forget(event["tenant_id"] for event in events)
         partners = {event["partner_id"] for event in events if event["type"] == "partner.settings_updated"}
         if partners:
-            self._known.invalidate_where(lambda known: known.partner in partners)
+            self._cache.invalidate_where(lambda cached: cached.partner in partners)
 
-    def _found(self, session: Session, tenant_id: str, partner: str | None) -> _CachedSettings:
+    def _load(self, session: Session, tenant_id: str, partner: str | None) -> _CachedSettings:
         tenant = load_tenant_in_any_state(session, partner, tenant_id)
         owner = Owner(tenant.partner_id, tenant)
-        found = load_state(session, lambda: self._mount.keyring, owner)
-        return _CachedSettings(tenant.partner_id, make_view(found.namespaces, found.settled))
+        state = load_state(session, lambda: self._mount.keyring, owner)
+        return _CachedSettings(tenant.partner_id, make_view(state.namespaces, state.resolved))
 
 
 def get_settings_cache(mount: Mount) -> SettingsCache:

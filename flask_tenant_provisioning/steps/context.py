@@ -32,16 +32,16 @@ class StepContext:
     attempts saved, or in an undo what the step saved.
     """
 
-    def __init__(self, stage: RunStep, stages: Sequence[RunStep], keep: Callable[[str], None]) -> None:
-        undoing = stage.state == "undoing"
-        self.step = stage.name
-        self.partner = stage.partner_id
-        self.attempt = stage.undo_attempts if undoing else stage.attempts
-        made = f"{stage.tenant_id}:{stage.phase}:{stage.name}:{stage.generation}"
-        self.idempotency_key = f"{made}:undo" if undoing else made
-        self.saved: dict[str, Any] = _load_memory(stage)
-        self._stages = {other.name: other for other in stages}
-        self._keep = keep
+    def __init__(self, step: RunStep, steps: Sequence[RunStep], save_memory: Callable[[str], None]) -> None:
+        is_undo = step.state == "undoing"
+        self.step = step.name
+        self.partner = step.partner_id
+        self.attempt = step.undo_attempts if is_undo else step.attempts
+        prefix = f"{step.tenant_id}:{step.phase}:{step.name}:{step.generation}"
+        self.idempotency_key = f"{prefix}:undo" if is_undo else prefix
+        self.saved: dict[str, Any] = _load_memory(step)
+        self._steps = {other.name: other for other in steps}
+        self._save_memory = save_memory
 
     def save(self, values: Mapping[str, Any]) -> None:
         """Merge `values` (JSON) into `saved` and store them at once, whatever the outcome of this attempt.
@@ -49,15 +49,15 @@ class StepContext:
         Raises `TypeError` or `ValueError` if a value is not JSON, and `StepAbandoned` if the attempt has taken too long
         and another one replaces it: stop working then.
         """
-        found = {**self.saved, **values}
-        self._keep(json.dumps(found, allow_nan=False))
-        self.saved = found
+        merged = {**self.saved, **values}
+        self._save_memory(json.dumps(merged, allow_nan=False))
+        self.saved = merged
 
     def saved_by(self, step: str) -> dict[str, Any]:
         """Return what another step of this tenant and phase has saved. Raises `KeyError` if there is no such step."""
-        return _load_memory(self._stages[step])
+        return _load_memory(self._steps[step])
 
 
-def _load_memory(stage: RunStep) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(stage.memory) if stage.memory else {}
-    return found
+def _load_memory(step: RunStep) -> dict[str, Any]:
+    memory: dict[str, Any] = json.loads(step.memory) if step.memory else {}
+    return memory

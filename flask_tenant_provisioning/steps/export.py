@@ -33,23 +33,23 @@ class ExportStep:
         if self._hooks.archive is None:
             raise StepFailed("The application has no archive for its exports.")
         with tempfile.SpooledTemporaryFile(max_size=_BUFFER_BYTES) as stream:
-            lines, checksum = _write_archive(stream, self._lines(tenant, context))
+            lines, checksum = _write_archive(stream, self._iterate_records(tenant, context))
             stream.seek(0)
             name = f"{tenant['tenant']}.ndjson"
-            offered = {"name": name, "stream": stream, "sha256": checksum, "tenant": tenant, "context": context}
-            where = self._hooks.archive(**_select_arguments(self._hooks.archive, offered))
-            require_result(where, "The archive")
-        context.save({"archive": where if isinstance(where, str) else name, "sha256": checksum, "lines": lines})
-        place, extra = where or name, {"tenant": tenant["tenant"], "partner": tenant["partner"], "sha256": checksum}
+            arguments = {"name": name, "stream": stream, "sha256": checksum, "tenant": tenant, "context": context}
+            location = self._hooks.archive(**_select_arguments(self._hooks.archive, arguments))
+            require_result(location, "The archive")
+        context.save({"archive": location if isinstance(location, str) else name, "sha256": checksum, "lines": lines})
+        place, extra = location or name, {"tenant": tenant["tenant"], "partner": tenant["partner"], "sha256": checksum}
         logger.info("tenant %s was exported to %s, sha256 %s", tenant["tenant"], place, checksum, extra=extra)
 
-    def _lines(self, tenant: dict[str, Any], context: StepContext) -> Iterator[dict[str, Any]]:
+    def _iterate_records(self, tenant: dict[str, Any], context: StepContext) -> Iterator[dict[str, Any]]:
         exports = self._hooks.exports
         yield {"kind": "archive", "version": FORMAT_VERSION, "tenant": tenant["tenant"], "exports": [*exports]}
         yield {"kind": "tenant", "data": tenant}
         for kind, function in exports.items():
-            found: Iterable[Any] = function(**_select_arguments(function, {"tenant": tenant, "context": context}))
-            for record in require_result(found, f"The export {kind!r}", may_yield=True) or ():
+            records: Iterable[Any] = function(**_select_arguments(function, {"tenant": tenant, "context": context}))
+            for record in require_result(records, f"The export {kind!r}", may_yield=True) or ():
                 yield {"kind": kind, "data": record}
 
 
@@ -60,13 +60,13 @@ def to_folder(folder: str | os.PathLike[str]) -> Callable[..., str]:
     """
     path = Path(folder)
 
-    def keep(name: str, stream: IO[bytes], sha256: str) -> str:
+    def write_files(name: str, stream: IO[bytes], sha256: str) -> str:
         path.mkdir(parents=True, exist_ok=True)
         _write_atomically(path / name, lambda file: _copy_stream(stream, file))
         _write_atomically(path / f"{name}.sha256", lambda file: file.write(f"{sha256}  {name}\n".encode()))
         return str(path / name)
 
-    return keep
+    return write_files
 
 
 def _write_archive(stream: IO[bytes], records: Iterable[dict[str, Any]]) -> tuple[int, str]:
@@ -101,11 +101,11 @@ def _write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
             raise
 
 
-def _copy_stream(source: IO[bytes], goal: IO[bytes]) -> None:
-    for part in iter(partial(source.read, _BUFFER_BYTES), b""):
-        goal.write(part)
+def _copy_stream(source: IO[bytes], target: IO[bytes]) -> None:
+    for block in iter(partial(source.read, _BUFFER_BYTES), b""):
+        target.write(block)
 
 
-def _select_arguments(function: Callable[..., Any], offered: dict[str, Any]) -> dict[str, Any]:
-    every = ARCHIVE_ARGUMENTS if "stream" in offered else STEP_ARGUMENTS
-    return {name: offered[name] for name in get_requested_arguments(function, every, "export")}
+def _select_arguments(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:
+    names = ARCHIVE_ARGUMENTS if "stream" in arguments else STEP_ARGUMENTS
+    return {name: arguments[name] for name in get_requested_arguments(function, names, "export")}

@@ -44,9 +44,9 @@ class StepsLifecycle:
 
     def __call__(self, session: Session, change: TenantChange) -> None:
         """Start, pause, resume, cancel, move or delete the tenant's runs."""
-        reaction = _HANDLERS.get(change.operation)
-        if reaction is not None:
-            reaction(session, self._hooks, change)
+        handler = _HANDLERS.get(change.operation)
+        if handler is not None:
+            handler(session, self._hooks, change)
 
 
 def _start_provisioning(session: Session, hooks: Registry, change: TenantChange) -> None:
@@ -85,7 +85,7 @@ def _move_runs(session: Session, hooks: Registry, change: TenantChange) -> None:
 
 
 def _delete_runs(session: Session, hooks: Registry, change: TenantChange) -> None:
-    for statement in session.storage.once(StepSQL).forget:
+    for statement in session.storage.once(StepSQL).deletions:
         session.run(statement, {"partner_id": change.after.partner_id, "tenant_id": change.after.id})
 
 

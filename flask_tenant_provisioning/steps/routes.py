@@ -70,5 +70,5 @@ def cancel_provisioning(call: Request, tenant_id: str) -> Response:
 
 
 def _make_result(call: Request, document: dict[str, Any]) -> Result:
-    where = f"{call.mount.base()}/tenants/{document['tenant']}/provisioning"
-    return Result(202, document, {"Location": where, "Retry-After": "1"})
+    location = f"{call.mount.base()}/tenants/{document['tenant']}/provisioning"
+    return Result(202, document, {"Location": location, "Retry-After": "1"})

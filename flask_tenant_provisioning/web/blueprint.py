@@ -58,7 +58,7 @@ def _make_view(route: Route, mount: Mount) -> Callable[..., Response]:
 
         def guarded(**path: Any) -> Response:
             principal = mount.guard.admit(needed, counted)
-            mount.engine.serve()
+            mount.engine.start()
             if not negotiates:
                 require_json_acceptable()
             return handler(Request(mount, principal), **path)

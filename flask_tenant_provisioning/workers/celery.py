@@ -36,18 +36,18 @@ class Notifier:
     Each call covers all events before it. The thread starts with the first event, and does not exist in a fork.
     """
 
-    def __init__(self, tell: Callable[[], None], gather: float = NOTIFY_DELAY) -> None:
-        self._tell, self._gather = tell, gather
+    def __init__(self, notify: Callable[[], None], delay: float = NOTIFY_DELAY) -> None:
+        self._notify, self._delay = notify, delay
         self._changed = threading.Condition()
-        self._news = self._ending = False
+        self._is_pending = self._is_stopping = False
         self._thread: threading.Thread | None = None
 
-    def happened(self) -> None:
+    def notify_events(self) -> None:
         """Schedule a notification."""
-        if self._news:
+        if self._is_pending:
             return
         with self._changed:
-            self._news = True
+            self._is_pending = True
             if self._thread is None:
                 self._start()
             self._changed.notify()
@@ -57,7 +57,7 @@ class Notifier:
         if self._thread is None or not self._thread.is_alive():
             return
         with self._changed:
-            self._ending = True
+            self._is_stopping = True
             self._changed.notify()
         self._thread.join(grace)
         atexit.unregister(self.stop)
@@ -68,9 +68,9 @@ class Notifier:
         atexit.register(self.stop)
 
     def _run(self) -> None:
-        while self._wait_for_news():
+        while self._wait_for_event():
             try:
-                self._tell()
+                self._notify()
             except Exception as error:
                 logger.warning(
                     "could not request webhook deliveries; the next sweep does so: %s",
@@ -78,14 +78,14 @@ class Notifier:
                     extra={"error": str(error)},
                 )
             with self._changed:
-                self._changed.wait_for(lambda: self._ending, self._gather)
+                self._changed.wait_for(lambda: self._is_stopping, self._delay)
 
-    def _wait_for_news(self) -> bool:
+    def _wait_for_event(self) -> bool:
         """Wait for an event. Return False if the notifier stops and none is pending."""
         with self._changed:
-            self._changed.wait_for(lambda: self._news or self._ending)
-            heard, self._news = self._news, False
-            return heard
+            self._changed.wait_for(lambda: self._is_pending or self._is_stopping)
+            is_pending, self._is_pending = self._is_pending, False
+            return is_pending
 
 
 #: The maximum number of steps per message.
@@ -117,11 +117,11 @@ class CeleryEngine:
     def __init__(self, mount: Callable[[], Mount], *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._mount = mount
         self._monotonic = monotonic
-        self._alone_until: float | None = None
+        self._paused_until: float | None = None
         self._pools: dict[int, ProducerPool] = {}
-        self._heralds: dict[int, Notifier] = {}
+        self._notifiers: dict[int, Notifier] = {}
 
-    def serve(self) -> None:
+    def start(self) -> None:
         """Do nothing: Celery workers run the work."""
 
     def wake(self, keys: Sequence[tuple[str, ...]]) -> None:
@@ -133,19 +133,19 @@ class CeleryEngine:
         if any(len(key) == len(JOB_KEY) for key in keys):
             self._send_safely(partial(self._send_once, BULK_TASK))
 
-    def happened(self) -> None:
+    def notify_events(self) -> None:
         """Request webhook deliveries soon, with one message for all recent writes of this process."""
         process = os.getpid()
-        if process not in self._heralds:
-            self._heralds.setdefault(process, Notifier(self._tell))
-        self._heralds[process].happened()
+        if process not in self._notifiers:
+            self._notifiers.setdefault(process, Notifier(self._send_for_webhooks))
+        self._notifiers[process].notify_events()
 
     def stop(self, grace: float) -> None:
         """Send the pending notification of this process. Celery workers are stopped by Celery."""
-        if herald := self._heralds.pop(os.getpid(), None):
-            herald.stop(grace)
+        if notifier := self._notifiers.pop(os.getpid(), None):
+            notifier.stop(grace)
 
-    def _tell(self) -> None:
+    def _send_for_webhooks(self) -> None:
         """Send the delivery task if there is anything to deliver."""
         if DueCheck(self._mount().storage).has_webhook_work():
             self._send_safely(partial(self._send_once, DELIVERIES_TASK))
@@ -157,24 +157,24 @@ class CeleryEngine:
         try:
             send()
         except Exception as error:
-            if self._alone_until is None:
+            if self._paused_until is None:
                 reason = format_error(error)
                 logger.warning(
                     "the Celery broker is unavailable; the next sweep sends the due work: %s",
                     reason,
                     extra={"error": reason},
                 )
-            self._alone_until = self._monotonic() + BROKER_PAUSE
+            self._paused_until = self._monotonic() + BROKER_PAUSE
             return
-        if self._alone_until is not None:
-            self._alone_until = None
+        if self._paused_until is not None:
+            self._paused_until = None
             logger.info("the Celery broker is available again", extra={"mount": self._mount().name})
 
     def _is_broker_paused(self) -> bool:
         """Return whether the broker is paused; once per `BROKER_PAUSE`, let one caller try again."""
-        now, until = self._monotonic(), self._alone_until
+        now, until = self._monotonic(), self._paused_until
         if until is not None and now >= until:
-            self._alone_until = now + BROKER_PAUSE
+            self._paused_until = now + BROKER_PAUSE
         return until is not None and now < until
 
     def _send_steps(self, keys: Sequence[tuple[str, ...]]) -> None:
@@ -190,10 +190,10 @@ class CeleryEngine:
         """Send a task once for each of `messages`: its arguments, and their text for Celery's log."""
         celery = get_celery_app(self._mount())
         with self._pool(celery).acquire(block=True, timeout=BROKER_TIMEOUT) as producer:
-            sending: dict[str, Any] = {"producer": producer, "retry": True, "retry_policy": _RETRY_ONCE, **options}
-            for arguments, shown in messages:
-                sending["argsrepr"] = shown
-                celery.tasks[task].apply_async(arguments, **sending)
+            send_options: dict[str, Any] = {"producer": producer, "retry": True, "retry_policy": _RETRY_ONCE, **options}
+            for arguments, text in messages:
+                send_options["argsrepr"] = text
+                celery.tasks[task].apply_async(arguments, **send_options)
 
     def _pool(self, celery: Celery) -> ProducerPool:
         """Return this process's connections. A fork does not close its parent's, which would break them there."""
@@ -207,10 +207,10 @@ class CeleryEngine:
 def get_celery_app(mount: Mount) -> Celery:
     """Return the host's Celery app. Raises `ConfigurationError` if there is none."""
     with mount.in_host():
-        found = current_app.extensions.get("celery")
-    if not isinstance(found, Celery):
+        celery = current_app.extensions.get("celery")
+    if not isinstance(celery, Celery):
         raise ConfigurationError("keep your Celery app in app.extensions['celery'], as Flask's documentation does")
-    return found
+    return celery
 
 
 def make_broker_connection(celery: Celery) -> Connection:

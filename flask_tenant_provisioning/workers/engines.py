@@ -27,7 +27,7 @@ class EmbeddedEngine:
         self._worker: Worker | None = None
         self._thread: threading.Thread | None = None
 
-    def serve(self) -> None:
+    def start(self) -> None:
         """Start the worker unless this process has one."""
         if self._process != os.getpid():
             with self._starting:
@@ -36,15 +36,15 @@ class EmbeddedEngine:
 
     def wake(self, keys: Sequence[tuple[str, ...]]) -> None:
         """Make this process's worker, if any, look for work now."""
-        if worker := self._own():
+        if worker := self._get_worker():
             worker.wake()
 
-    def happened(self) -> None:
+    def notify_events(self) -> None:
         """Make this process's worker, if any, publish events soon."""
-        if worker := self._own():
-            worker.happened()
+        if worker := self._get_worker():
+            worker.notify_events()
 
-    def _own(self) -> Worker | None:
+    def _get_worker(self) -> Worker | None:
         """Return this process's worker; a parent's worker does not run in a fork."""
         return self._worker if self._process == os.getpid() else None
 
@@ -55,9 +55,11 @@ class EmbeddedEngine:
             return
         worker.stop()
         thread.join(grace)
-        if left := worker.finish(grace):
+        if unfinished := worker.finish(grace):
             logger.warning(
-                "%d pieces of work did not finish; another worker runs them again", left, extra={"left": left}
+                "%d pieces of work did not finish; another worker runs them again",
+                unfinished,
+                extra={"left": unfinished},
             )
 
     def _start(self) -> None:
@@ -72,23 +74,23 @@ class EmbeddedEngine:
 class ExternalEngine:
     """Does nothing: external workers poll the database."""
 
-    def serve(self) -> None:
+    def start(self) -> None:
         pass
 
     def wake(self, keys: Sequence[tuple[str, ...]]) -> None:
         pass
 
-    def happened(self) -> None:
+    def notify_events(self) -> None:
         pass
 
     def stop(self, grace: float) -> None:
         pass
 
 
-def make_engine(settings: Config, mount: Callable[[], Mount]) -> WorkEngine:
+def make_engine(config: Config, mount: Callable[[], Mount]) -> WorkEngine:
     """Make the configured engine; `mount` is called only once there is work."""
-    if settings.engine == "celery":
+    if config.engine == "celery":
         from .celery import CeleryEngine
 
         return CeleryEngine(mount)
-    return EmbeddedEngine(lambda: make_worker(mount())) if settings.engine == "embedded" else ExternalEngine()
+    return EmbeddedEngine(lambda: make_worker(mount())) if config.engine == "embedded" else ExternalEngine()

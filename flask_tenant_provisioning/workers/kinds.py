@@ -55,8 +55,8 @@ class WorkKind(NamedTuple):
 
     name: str
     is_due: Callable[[Storage], ColumnElement[bool]]
-    waiting: Callable[[Storage], Select[Any]]
-    work: Callable[[Mount, int | None], Work] | None
+    select_waiting: Callable[[Storage], Select[Any]]
+    make_work: Callable[[Mount, int | None], Work] | None
 
 
 def make_step_work(mount: Mount, threads: int | None = None) -> StepWork:
@@ -87,10 +87,10 @@ class DueCheckSQL:
     def __init__(self, storage: Storage) -> None:
         webhooks, dialect = storage.table("webhooks"), storage.engine.dialect
         is_due = {kind: kind.is_due(storage) for kind in WORK_KINDS}
-        subscribed = select(webhooks.c.id).where(webhooks.c.enabled == 1).exists()
-        to_deliver = or_(is_due[DELIVERIES], and_(is_due[EVENTS], subscribed))
+        has_endpoint = select(webhooks.c.id).where(webhooks.c.enabled == 1).exists()
+        has_webhook_work = or_(is_due[DELIVERIES], and_(is_due[EVENTS], has_endpoint))
         self.anything = Statement(select(or_(*is_due.values())), dialect)
-        self.has_webhook_work = Statement(select(to_deliver), dialect)
+        self.has_webhook_work = Statement(select(has_webhook_work), dialect)
         self.of_kind = {kind: Statement(select(condition), dialect) for kind, condition in is_due.items()}
 
 
@@ -100,7 +100,7 @@ class DueCheck:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    def __call__(self) -> bool:
+    def is_anything_due(self) -> bool:
         """Return whether work of any kind is due."""
         return self._storage.read(lambda session: _is_any_due(session, session.storage.once(DueCheckSQL).anything))
 

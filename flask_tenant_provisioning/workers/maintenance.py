@@ -47,26 +47,26 @@ class Maintenance:
     def run_if_due(self) -> None:
         """Run a round if the last one is long enough ago."""
         if self._monotonic() >= self._next:
-            self.do(ERASURE_SECONDS)
+            self.run(ERASURE_SECONDS)
 
     def publish(self) -> None:
         """Publish pending events: give each its position in the feed."""
         publish_all(self._storage)
 
-    def do(self, within: float = math.inf) -> None:
+    def run(self, within: float = math.inf) -> None:
         """Purge tenants past their retention, or start their deprovisioning; erase and remove all else that is old.
 
         Erasure ends after `within` seconds; if some is left, the next round is due at once.
         """
-        began = self._monotonic()
-        self._next = began + MAINTENANCE_SECONDS * random.uniform(0.8, 1.2)
+        started = self._monotonic()
+        self._next = started + MAINTENANCE_SECONDS * random.uniform(0.8, 1.2)
         tenants = purge_due(self._storage, Actor(Principal(MAINTENANCE_SUBJECT, ALL_PARTNERS)))
         while self._storage.transaction(delete_expired):
             pass
         release_abandoned_quota(self._storage)
-        erased = erase_due(self._storage, self._settings, lambda: self._monotonic() - began < within)
-        if self._monotonic() - began >= within:
-            self._next = began
+        erased = erase_due(self._storage, self._settings, lambda: self._monotonic() - started < within)
+        if self._monotonic() - started >= within:
+            self._next = started
         bulk_retention.remove_old_jobs(self._storage, self._bulk_days)
         bulk_retention.enforce_storage_budget(self._storage, self._bulk_bytes)
         delivery_retention.remove_old_deliveries(self._storage, self._event_days)
@@ -90,33 +90,33 @@ def calculate_erasure_days(settings: Config) -> int:
     return min(settings.erasure_days, settings.event_retention_days)
 
 
-def erase_due(storage: Storage, settings: Config, goes_on: Callable[[], bool] = lambda: True) -> int:
+def erase_due(storage: Storage, settings: Config, should_continue: Callable[[], bool] = lambda: True) -> int:
     """Erase the traces of purged tenants whose erasure is due; return how many, each counted in its first round only.
 
-    Each transaction is small, and repeating an interrupted round is safe. `goes_on` is called between rounds of a few
-    hundred tenants, and ends the erasure if it returns False. Events are erased last, since they hold the emails and
-    external ids by which rows of bulk jobs are recognized.
+    Each transaction is small, and repeating an interrupted round is safe. `should_continue` is called between rounds of
+    a few hundred tenants, and ends the erasure if it returns False. Events are erased last, since they hold the emails
+    and external ids by which rows of bulk jobs are recognized.
     """
     count, days = 0, calculate_erasure_days(settings)
     publish_all(storage)
-    while goes_on() and (erasures := storage.read(partial(tenants.load_due_erasures, days=days))):
+    while should_continue() and (erasures := storage.read(partial(tenants.load_due_erasures, days=days))):
         if settings.idempotency_hours > 24 * days:  # otherwise no stored response is older than the purge
-            erase_tenants(storage, {one.tenant_id for one in erasures})
-        for partner, mine in groupby(erasures, attrgetter("partner_id")):
-            _erase_partner(storage, partner, list(mine))
+            erase_tenants(storage, {erasure.tenant_id for erasure in erasures})
+        for partner, partner_erasures in groupby(erasures, attrgetter("partner_id")):
+            _erase_partner(storage, partner, list(partner_erasures))
         storage.transaction(partial(tenants.finish_erasures, erasures=erasures))
-        count += len({one.tenant_id for one in erasures if one.erased_at is None})
+        count += len({erasure.tenant_id for erasure in erasures if erasure.erased_at is None})
     return count
 
 
 def _erase_partner(storage: Storage, partner: str, erasures: Sequence[Erasure]) -> None:
     """Erase the traces of these tenants of one partner."""
-    purged = retention.PurgedTenants({one.tenant_id: one.purged_at or "" for one in erasures}, {})
-    for one in erasures:
-        for document in events.iterate_documents(storage, partner, one.tenant_id):
+    purged = retention.PurgedTenants({erasure.tenant_id: erasure.purged_at or "" for erasure in erasures}, {})
+    for erasure in erasures:
+        for document in events.iterate_documents(storage, partner, erasure.tenant_id):
             for claim in retention.extract_claims(document):
-                purged.claims[claim] = max(one.purged_at or "", purged.claims.get(claim, ""))
+                purged.claims[claim] = max(erasure.purged_at or "", purged.claims.get(claim, ""))
     retention.erase_tenants(storage, partner, purged)
-    for one in erasures:
-        erase_answers(storage, partner, one.tenant_id)
-        events.erase_tenant(storage, partner, one.tenant_id)
+    for erasure in erasures:
+        erase_answers(storage, partner, erasure.tenant_id)
+        events.erase_tenant(storage, partner, erasure.tenant_id)

@@ -47,9 +47,9 @@ def run_steps(mount: str, keys: Sequence[Sequence[str]]) -> None:
 @shared_task(name=DELIVERIES_TASK, **_TASK_OPTIONS)
 def deliver_webhooks(mount: str) -> None:
     """Publish pending events and deliver due webhooks."""
-    found = _find_mount(mount)
-    publish_all(found.storage)
-    if make_worker_for_kind(found, kinds.DELIVERIES).drain(MAX_TASK_SECONDS):
+    api_mount = _find_mount(mount)
+    publish_all(api_mount.storage)
+    if make_worker_for_kind(api_mount, kinds.DELIVERIES).drain(MAX_TASK_SECONDS):
         _send_task(DELIVERIES_TASK, mount)
 
 
@@ -63,22 +63,22 @@ def run_bulk_jobs(mount: str) -> None:
 @shared_task(name=SWEEP_TASK, **_TASK_OPTIONS)
 def sweep(mount: str) -> None:
     """Publish pending events, and send messages for due work that may have none under way."""
-    found = _find_mount(mount)
-    publish_all(found.storage)
-    lookout = DueCheck(found.storage)
+    api_mount = _find_mount(mount)
+    publish_all(api_mount.storage)
+    due_check = DueCheck(api_mount.storage)
     for kind, task in TASK_OF_KIND.items():
-        if lookout.is_kind_due(kind):
+        if due_check.is_kind_due(kind):
             _send_task(task, mount)
-    overdue = found.storage.read(partial(claims.find_overdue_steps, limit=MAX_STEPS_PER_SWEEP, age=OVERDUE_SECONDS))
+    overdue = api_mount.storage.read(partial(claims.find_overdue_steps, limit=MAX_STEPS_PER_SWEEP, age=OVERDUE_SECONDS))
     if overdue:
         logger.info("the sweep found %d overdue steps", len(overdue), extra={"due": len(overdue)})
-        found.engine.wake(overdue)
+        api_mount.engine.wake(overdue)
 
 
 @shared_task(name=MAINTENANCE_TASK, **_TASK_OPTIONS)
 def run_maintenance(mount: str) -> None:
     """Run a round of maintenance."""
-    Maintenance(_find_mount(mount)).do()
+    Maintenance(_find_mount(mount)).run()
 
 
 def _send_task(task: str, mount: str) -> None:

@@ -41,26 +41,26 @@ class Worker:
     def __init__(
         self,
         *works: Work,
-        chores: Maintenance | None = None,
-        lookout: Callable[[], bool] = lambda: True,
+        maintenance: Maintenance | None = None,
+        is_work_due: Callable[[], bool] = lambda: True,
         poll: float = 2.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._works, self._chores, self._lookout, self._poll = works, chores, lookout, poll
+        self._works, self._maintenance, self._is_work_due, self._poll = works, maintenance, is_work_due, poll
         self._lease = min(work.lease for work in works)
         self._running: list[_ClaimedWork] = []
         self._changed, self._urgent = threading.Event(), threading.Event()
         self._stopping = False
-        self._quiet = _MAX_IDLE_ROUNDS
+        self._idle_rounds = _MAX_IDLE_ROUNDS
         self._monotonic = monotonic
-        self._renewed = self._turned = monotonic()
+        self._renewed = self._last_round = monotonic()
 
     def wake(self) -> None:
         """Look for work now."""
         self._urgent.set()
         self._changed.set()
 
-    def happened(self) -> None:
+    def notify_events(self) -> None:
         """Look for events soon; events of several writes are handled together."""
         self._changed.set()
 
@@ -76,9 +76,9 @@ class Worker:
         while not self._stopping:
             self._changed.clear()
             self._urgent.clear()
-            begun = self._turn()
-            if not begun and self._changed.wait(min(self._seconds_until_check(), EVENT_DELAY * 2**self._quiet)):
-                self._urgent.wait(max(0.0, self._turned + EVENT_DELAY - self._monotonic()))
+            started = self._run_once()
+            if not started and self._changed.wait(min(self._seconds_until_check(), EVENT_DELAY * 2**self._idle_rounds)):
+                self._urgent.wait(max(0.0, self._last_round + EVENT_DELAY - self._monotonic()))
 
     def drain(self, within: float = math.inf) -> bool:
         """Work until nothing is due, or for `within` seconds, and wait for running pieces.
@@ -86,9 +86,9 @@ class Worker:
         Returns whether the worker was stopped, so that work may still be due.
         """
         end = self._monotonic() + within
-        if self._chores is not None:
-            self._call_safely(self._chores.do)
-        while not self._stopping and (self._turn() or self._running):
+        if self._maintenance is not None:
+            self._call_safely(self._maintenance.run)
+        while not self._stopping and (self._run_once() or self._running):
             if self._monotonic() >= end:
                 self.stop()
                 self.finish(math.inf)
@@ -107,35 +107,35 @@ class Worker:
             self._check_running()
         return len(self._running)
 
-    def _turn(self) -> int:
+    def _run_once(self) -> int:
         """Check running pieces and start new ones. Return how many were started."""
         self._check_running()
-        self._turned = self._monotonic()
-        if self._chores is not None:
-            self._call_safely(self._chores.run_if_due)
-        if not self._call_safely(self._lookout):
-            self._quiet = min(self._quiet + 1, _MAX_IDLE_ROUNDS)
+        self._last_round = self._monotonic()
+        if self._maintenance is not None:
+            self._call_safely(self._maintenance.run_if_due)
+        if not self._call_safely(self._is_work_due):
+            self._idle_rounds = min(self._idle_rounds + 1, _MAX_IDLE_ROUNDS)
             return 0
-        self._quiet = 0
-        if self._chores is not None:
-            self._call_safely(self._chores.publish)
+        self._idle_rounds = 0
+        if self._maintenance is not None:
+            self._call_safely(self._maintenance.publish)
         return sum(self._claim(work) for work in self._works)
 
     def _claim(self, work: Work) -> int:
         """Claim and start as many pieces of `work` as it has free slots. Return how many."""
         free = work.slots - sum(piece.work is work for piece in self._running)
         claimed: Sequence[Any] = self._call_safely(lambda: work.claim(free)) or () if free > 0 else ()
-        for one in claimed:
-            self._begin(work, one)
+        for item in claimed:
+            self._start(work, item)
         return len(claimed)
 
-    def _begin(self, work: Work, claimed: Any) -> None:
+    def _start(self, work: Work, claimed: Any) -> None:
         piece = _ClaimedWork(work, claimed, self._monotonic() + work.timeout(claimed))
         name = f"flask_tenant_provisioning-work-{len(self._running)}"
         self._running.append(piece)
-        threading.Thread(target=self._do, args=(piece,), name=name, daemon=True).start()
+        threading.Thread(target=self._run_claimed, args=(piece,), name=name, daemon=True).start()
 
-    def _do(self, piece: _ClaimedWork) -> None:
+    def _run_claimed(self, piece: _ClaimedWork) -> None:
         try:
             piece.work.run(piece.claimed)
         except Exception:
@@ -160,8 +160,8 @@ class Worker:
                 self._call_safely(lambda mine=work: self._renew(mine))  # type: ignore[misc]
 
     def _renew(self, work: Work) -> None:
-        if held := [piece.claimed for piece in self._running if piece.work is work]:
-            work.renew(held)
+        if claimed := [piece.claimed for piece in self._running if piece.work is work]:
+            work.renew(claimed)
 
     def _seconds_until_check(self) -> float:
         """Return the seconds until the next poll, deadline or lease renewal."""
@@ -170,10 +170,10 @@ class Worker:
         renewal = [self._renewed + self._lease / 3 - now] if self._running else []
         return max(0.0, min([self._poll, *deadlines, *renewal]))
 
-    def _call_safely(self, work: Callable[[], Any]) -> Any:
+    def _call_safely(self, function: Callable[[], Any]) -> Any:
         """Call `function`; log an exception, such as an unavailable database, and return None."""
         try:
-            return work()
+            return function()
         except Exception as error:
             reason = format_error(error)
             logger.error("a worker round failed: %s", reason, extra={"error": reason})
@@ -185,32 +185,34 @@ class SelectedSteps:
 
     def __init__(self, work: StepWork, keys: Iterable[StepKey]) -> None:
         self._work = work
-        self._left = list(dict.fromkeys(keys))
+        self._remaining = list(dict.fromkeys(keys))
         self.lease, self.slots = work.lease, work.slots
         self.renew, self.timeout, self.run = work.renew, work.timeout, work.run
         self.expire, self.stop = work.expire, work.stop
 
     def claim(self, limit: int) -> list[RunStep]:
         """Claim at most `limit` of the remaining steps; those that are not due are skipped."""
-        while self._left:
-            looked_at, self._left = self._left[:limit], self._left[limit:]
-            if found := self._work.claim(limit, looked_at):
-                return found
+        while self._remaining:
+            keys, self._remaining = self._remaining[:limit], self._remaining[limit:]
+            if claimed := self._work.claim(limit, keys):
+                return claimed
         return []
 
 
 def make_worker(mount: Mount, threads: int | None = None) -> Worker:
     """Make a worker for all kinds of work of `mount`, including maintenance."""
     poll = float(mount.settings.worker_poll_seconds)
-    works = [kind.work(mount, threads) for kind in WORK_KINDS if kind.work is not None]
-    return Worker(*works, chores=Maintenance(mount), lookout=DueCheck(mount.storage), poll=poll)
+    works = [kind.make_work(mount, threads) for kind in WORK_KINDS if kind.make_work is not None]
+    return Worker(
+        *works, maintenance=Maintenance(mount), is_work_due=DueCheck(mount.storage).is_anything_due, poll=poll
+    )
 
 
 def make_worker_for_kind(mount: Mount, kind: WorkKind) -> Worker:
     """Make a worker for one kind of work. Raises `ValueError` for a kind that only maintenance does."""
-    if kind.work is None:
+    if kind.make_work is None:
         raise ValueError(f"no worker does {kind.name}")
-    return Worker(kind.work(mount, None))
+    return Worker(kind.make_work(mount, None))
 
 
 def make_worker_for_steps(mount: Mount, keys: Iterable[StepKey]) -> Worker:
