@@ -481,7 +481,7 @@ class TenantProvisioning:
 
         Raises `TenantNotFound`, and `RuntimeError` outside an application context.
         """
-        return get_settings_cache(_get_current_mount(self.name)).of(tenant_id, partner)
+        return get_settings_cache(_get_current_mount(self.name)).get(tenant_id, partner)
 
     def docs_link(self, seconds: int = 3600) -> str:
         """Return a path to the API's documentation that opens it in a browser for `seconds` seconds.
@@ -547,7 +547,7 @@ def _get_current_mount(name: str) -> Mount:
 def _notify_committed(mount: Mount, events: Sequence[Mapping[str, Any]]) -> None:
     """Tell the settings cache, the work engine and the host's signal receivers about committed events."""
     get_settings_cache(mount).invalidate(events)
-    mount.engine.happened()
+    mount.engine.notify_events()
     send_signals(events, mount.in_host)
 
 

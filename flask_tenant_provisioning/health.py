@@ -110,7 +110,7 @@ class HealthSQL:
     """The backlog query of one storage."""
 
     def __init__(self, storage: Storage) -> None:
-        waiting = [kind.waiting(storage).limit(MAX_COUNTED).subquery() for kind in WORK_KINDS]
+        waiting = [kind.select_waiting(storage).limit(MAX_COUNTED).subquery() for kind in WORK_KINDS]
         counted: list[Any] = [
             select(literal_column(str(place)), func.count(), func.min(backlog.c.since))
             for place, backlog in enumerate(waiting)

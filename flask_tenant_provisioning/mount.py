@@ -87,13 +87,13 @@ class Cursors:
 class WorkEngine(Protocol):
     """Notifies workers of work after a commit. The work itself is stored in rows: a lost notification is harmless."""
 
-    def serve(self) -> None:
+    def start(self) -> None:
         """Start in this process, which has received a request. Called with each request."""
 
     def wake(self, keys: Sequence[tuple[str, ...]]) -> None:
         """Notify workers of due steps, endpoints and bulk jobs; `keys` name some or all of them. Never raises."""
 
-    def happened(self) -> None:
+    def notify_events(self) -> None:
         """Notify workers of events to publish. Never raises."""
 
     def stop(self, grace: float) -> None:

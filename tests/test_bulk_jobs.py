@@ -429,7 +429,7 @@ def test_a_partners_oldest_results_are_dropped_first(make_app: MakeApp) -> None:
     others = uploaded(other, [named(1)])
     waiting = uploaded(Caller(app), noise[2])
     Bulk(app, partner).work()
-    Maintenance(mount_of(app)).do()
+    Maintenance(mount_of(app)).run()
     assert [read(partner, job)["failed"] for job in (old, new)] == [60, 60]
     assert [len(items_of(partner, job)) for job in (old, new)] == [0, 60]
     assert len(items_of(other, others)) == 1

@@ -196,11 +196,11 @@ def test_the_chores_give_back_what_nobody_claims_any_more(database_url: str) -> 
     _, _, execution = host.begun(job)
     host.bulk.act(actions.cancel_job, job)
     chores = Maintenance(host.bulk.mount)
-    chores.do()
+    chores.run()
     assert host.counters()["partner"] == (0, 3), "its worker is not known to be dead"
     host.clock.now += LEASE
     for _ in range(2):
-        chores.do()
+        chores.run()
         assert host.require_exact() == 0
     with pytest.raises(chunks.LeaseLost):
         host.bulk.mount.storage.transaction(execution.execute)

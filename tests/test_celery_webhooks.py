@@ -205,28 +205,28 @@ class Told:
 
 def test_what_happens_while_others_are_told_is_told_too() -> None:
     told = Told()
-    herald = Notifier(told, gather=0.01)
-    herald.happened()
+    notifier = Notifier(told, delay=0.01)
+    notifier.notify_events()
     assert told.begun.acquire(timeout=20)
     for _ in range(3):
-        herald.happened()
+        notifier.notify_events()
     told.release.release()
     assert told.begun.acquire(timeout=20)
     told.release.release()
-    herald.stop(20)
+    notifier.stop(20)
 
     assert told.calls == 2
 
 
 def test_a_herald_that_stops_waits_for_nothing() -> None:
     told = Told()
-    herald = Notifier(told, gather=3600)
+    notifier = Notifier(told, delay=3600)
     told.release.release(2)
-    herald.happened()
+    notifier.notify_events()
     assert told.begun.acquire(timeout=20)
-    herald.happened()
+    notifier.notify_events()
     begun = time.monotonic()
-    herald.stop(20)
+    notifier.stop(20)
 
     assert (told.calls, time.monotonic() - begun < 10) == (2, True)
 
@@ -238,19 +238,19 @@ def test_a_herald_outlives_what_it_meets(caplog: pytest.LogCaptureFixture) -> No
         met.release()
         raise RuntimeError("boom")
 
-    herald = Notifier(fail, gather=0.01)
+    notifier = Notifier(fail, delay=0.01)
     for _ in range(2):
-        herald.happened()
+        notifier.notify_events()
         assert met.acquire(timeout=20)
-    herald.stop(20)
+    notifier.stop(20)
 
-    assert caplog.messages == ["what has happened could not be told, a sweep finds it: boom"] * 2
+    assert caplog.messages == ["could not request webhook deliveries; the next sweep does so: boom"] * 2
 
 
 def test_before_anything_happens_there_is_no_thread() -> None:
-    herald = Notifier(lambda: None)
+    notifier = Notifier(lambda: None)
     before = threading.active_count()
-    herald.stop()
+    notifier.stop()
 
     assert threading.active_count() == before
-    assert herald._thread is None
+    assert notifier._thread is None

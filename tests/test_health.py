@@ -208,7 +208,7 @@ def test_a_bulk_job_waits_for_no_worker_while_one_has_it_or_an_older_one_of_its_
     partner = house.open()
     upload(partner)
     upload(partner)
-    work = BULK.work(mount_of(house.app), None)  # type: ignore[misc]
+    work = BULK.make_work(mount_of(house.app), None)  # type: ignore[misc]
     (piece,) = work.claim(1)
     house.clock.now += 600
     work.renew([piece])
@@ -236,9 +236,9 @@ def test_every_kind_of_work_is_looked_for_done_and_shown(house: House) -> None:
     lookout = DueCheck(mount.storage)
     assert not any(lookout.is_kind_due(kind) for kind in WORK_KINDS)
     assert list(read_backlog(mount.storage)) == ["steps", "deliveries", "bulk jobs", "events"]
-    assert len(make_worker(mount)._works) == len({kind for kind in WORK_KINDS if kind.work is not None})
-    assert {kind for kind in WORK_KINDS if kind.work is not None} == {STEPS, *TASK_OF_KIND}
-    questions = " ".join(str(kind.waiting(mount.storage)) for kind in WORK_KINDS)
+    assert len(make_worker(mount)._works) == len({kind for kind in WORK_KINDS if kind.make_work is not None})
+    assert {kind for kind in WORK_KINDS if kind.make_work is not None} == {STEPS, *TASK_OF_KIND}
+    questions = " ".join(str(kind.select_waiting(mount.storage)) for kind in WORK_KINDS)
     due = {table.name for table in mount.storage.metadata.tables.values() if "due_at" in table.c}
     assert len(due) == 4
     assert all(name in questions for name in due)

@@ -40,7 +40,7 @@ def host(make_app: Any, clock: Clock) -> Flask:
 
 def maintain(app: Flask) -> None:
     """Take a round of the maintenance."""
-    Maintenance(mount_of(app)).do()
+    Maintenance(mount_of(app)).run()
 
 
 def at_the_limit(app: Flask, clock: Clock, table: str, seconds: float) -> tuple[int, int]:

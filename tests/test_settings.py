@@ -389,7 +389,7 @@ def test_a_rollback_undoes_nothing_that_is_set_for_good(partner: Caller, tenant:
         partner("POST", f"{at(tenant)}/rollback", json={"version": 1}),
         409,
         "settings-outdated",
-        "What version 1 held is not valid any more.",
+        "The settings of version 1 are no longer valid.",
         errors=[entry],
     )
     assert read(partner, tenant) == found

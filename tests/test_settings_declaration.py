@@ -34,7 +34,7 @@ def declare(provisioning: TenantProvisioning) -> None:
 SECRET = {"secret": True}
 TEXT = fields.String()
 NAME = "A namespace's name is 1 to 63 letters, digits and _, beginning with a letter, not "
-KEY = "is no name for a key: 1 to 63 letters, digits, _ and -, beginning with a letter."
+KEY = "is not a valid key: use 1 to 63 letters, digits, _ and -, beginning with a letter."
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ KEY = "is no name for a key: 1 to 63 letters, digits, _ and -, beginning with a 
         ("new", schema(), "Declared: it declares no field."),
         ("new", schema(a=fields.String(data_key="a.b")), f"Declared: 'a.b' {KEY}"),
         ("new", schema(a=fields.String(data_key="")), f"Declared: '' {KEY}"),
-        ("new", schema(a=fields.String(dump_only=True)), "Declared: 'a' is dump_only: nobody could set it."),
+        ("new", schema(a=fields.String(dump_only=True)), "Declared: 'a' is dump_only, so it could never be set."),
         ("new", schema(a=fields.Decimal()), "Declared: 'a' does not serialise to JSON: give it as_string=True."),
         (
             "new",
@@ -264,7 +264,7 @@ def test_a_value_that_is_not_valid_any_more_gives_way(
         assert own_settings.of(app).settings_for(tenant["tenant"]).mail.daily == 3
     (record,) = [record for record in caplog.records if "is not valid" in record.getMessage()]
     assert record.getMessage() == (
-        f"settings of the tenant {tenant['tenant']}: mail.daily, set by the tenant, is not valid and gives way"
+        f"settings of the tenant {tenant['tenant']}: mail.daily, set by the tenant, is not valid and is ignored"
     )
     change(partner, at(tenant), {"mail": {"note": "y"}})
     assert read(Caller(make(NAMESPACES), "acme"), tenant)["explicit"]["mail"]["daily"] == 50
@@ -293,7 +293,7 @@ def test_a_version_that_is_not_valid_any_more_is_not_set_again(make: MakeHost, t
         partner("POST", f"{at(tenant)}/rollback", json={"version": 1}, headers={"Idempotency-Key": "k"}),
         409,
         "settings-outdated",
-        "What version 1 held is not valid any more.",
+        "The settings of version 1 are no longer valid.",
         errors=[
             {"pointer": "#/mail/daily", "code": "invalid-field", "detail": "Must be less than or equal to 5."}
         ],

@@ -185,9 +185,9 @@ def test_what_was_read_before_a_change_is_not_remembered_after_it(make: MakeHost
     readings._storage = Overtaken(  # type: ignore[assignment]
         mount.storage, lambda: change(partner, at(tenant), {"mail": {"daily": 7}})
     )
-    assert readings.of(tenant["tenant"]).mail.daily == 100
+    assert readings.get(tenant["tenant"]).mail.daily == 100
     readings._storage = mount.storage
-    assert readings.of(tenant["tenant"]).mail.daily == 7
+    assert readings.get(tenant["tenant"]).mail.daily == 7
 
 
 # Where it is asked.

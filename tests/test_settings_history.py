@@ -270,10 +270,10 @@ class Model:
 
         def work(session: Session) -> str:
             found = actions.read(session, shelf, find)
-            place = found.owner.place
+            place = found.owner.scope
             contents = restore_version(session, found.row, place, version) if version else RowContents({}, {})
             assert contents is not None
-            kept = unseal_contents(found.namespaces, place, contents, shelf.open)
+            kept = unseal_contents(found.namespaces, place, contents, shelf.get_keyring)
             return json.dumps(nest({**kept.values, **{path: [kept.values[path]] for path in kept.sealed}}))
 
         return mount.storage.read(work)

@@ -510,7 +510,7 @@ def test_whoever_lost_its_claim_has_no_say(house: House, caplog: pytest.LogCaptu
     house.broken["one"] = RuntimeError("boom")
     slow.run(claimed[0])
     assert status(partner, tenant) == "provisioning"
-    assert "done by another worker" in caplog.text
+    assert "lost its lease to another worker" in caplog.text
     assert len(again) == 1
 
 
@@ -698,7 +698,7 @@ def test_an_idle_worker_asks_at_most_once_a_second(house: House) -> None:
     worker = house.worker()
     assert worker._seconds_until_check() == 2.0, "seconds between two turns"
     event.listen(storage_of(house.app).engine, "checkout", lambda *_: asked.append("connection"))
-    assert worker._turn() == 0
+    assert worker._run_once() == 0
 
     assert len(asked) == 1
 

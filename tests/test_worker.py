@@ -273,7 +273,7 @@ def test_a_claim_is_kept_before_a_third_of_its_lease_is_over(clock: Clock) -> No
         seen[0] = next(turns)
         return True
 
-    worker = Worker(work, lookout=lookout, poll=0.01, monotonic=clock)
+    worker = Worker(work, is_work_due=lookout, poll=0.01, monotonic=clock)
     running = threading.Thread(target=worker.run, daemon=True)
     running.start()
 

@@ -102,15 +102,15 @@ def rekey(mount: str | None) -> None:
     with report_problems():
         webhooks, lost = reseal_endpoints(chosen)
         settings, versions = map(_report_failures, reseal_all(chosen.storage, chosen.keyring))
-    done = {"webhooks": webhooks, "settings": settings.done, "versions of settings": versions.done}
+    done = {"webhooks": webhooks, "settings": settings.resealed, "versions of settings": versions.resealed}
     print_text(f"Sealed anew: {', '.join(f'{count} {what}' for what, count in done.items())}.")
-    if failed := lost + len(settings.failed) + len(versions.failed):
+    if failed := lost + len(settings.failures) + len(versions.failures):
         raise click.ClickException(f"The secrets of {failed} of them cannot be opened.")
 
 
 def _report_failures(found: ResealCount) -> ResealCount:
     """Say whose secrets cannot be opened."""
-    for place, reason in found.failed:
+    for place, reason in found.failures:
         whose = (
             f"the tenant {place.tenant}" if place.tenant else f"the partner {escape_control_characters(place.partner)}"
         )

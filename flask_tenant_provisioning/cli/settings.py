@@ -81,7 +81,7 @@ def settings_commands() -> None:
 @settings_commands.command("show", help="Show the settings in force, and from where each comes; secrets are masked.")
 @_owner_options
 def show(owner: SettingsOwner, as_json: bool) -> None:
-    state = owner.mount.storage.read(partial(actions.read, shelf=owner.shelf, find=owner.find()))
+    state = owner.mount.storage.read(partial(actions.read, options=owner.shelf, find_owner=owner.find()))
     _print_settings(state, as_json=as_json)
 
 
@@ -112,8 +112,8 @@ def history(owner: SettingsOwner, limit: int, as_json: bool) -> None:
     def work(session: Session, limit: int, after: str | None) -> tuple[list[dict[str, Any]], str | None]:
         before = None if after is None else int(after)
         page = actions.list_versions(session, owner.shelf, owner.find(), limit, before)
-        found = [versions.render_version(page.state, one) for one in page.revisions]
-        return found, None if page.end is None else str(page.end)
+        found = [versions.render_version(page.state, one) for one in page.versions]
+        return found, None if page.next_version is None else str(page.next_version)
 
     def shown(revision: dict[str, Any]) -> dict[str, Any]:
         return revision if as_json else {**revision, "actor": revision["actor"]["sub"]}

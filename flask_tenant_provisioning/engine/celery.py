@@ -9,10 +9,10 @@ from ..workers.tasks import MAINTENANCE_TASK, SWEEP_TASK
 
 
 def beat_schedule(*mounts: str, every: float = 5.0) -> dict[str, dict[str, Any]]:
-    """What Celery's beat has to send for these mounts, ``provisioning`` by default: part of the host's `beat_schedule`.
+    """Return the entries of Celery's `beat_schedule` for these mounts, ``provisioning`` by default.
 
-    A sweep `every` so many seconds finds steps to be tried again, what dead workers left, and lost messages. Once a
-    minute, chores remove what is past its time.
+    Every `every` seconds, a sweep sends messages for steps to be retried, work that dead workers left, and lost
+    messages. Once a minute, maintenance removes what has expired.
     """
     times = {SWEEP_TASK: every, MAINTENANCE_TASK: 60.0}
     return {

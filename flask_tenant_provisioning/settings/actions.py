@@ -45,13 +45,16 @@ from .validation import MAX_BYTES, TOO_LARGE, read_merge_patch, read_replacement
 from .versions import NEWEST_COLUMNS, VersionPage, choose_encoding, load_version, make_newest_version, save_version
 
 CheckVersion = Callable[[int], None]
-#: Finds whose settings are meant, and locks them where they are to be written.
+#: Loads the owner of the settings; with True, locks it for a write.
 FindOwner = Callable[[Session, bool], Owner]
 
 
-def find_tenant_owner(session: Session, write: bool, *, partner: str | None, tenant_id: str) -> Owner:
-    """A tenant of `partner`, or of anybody where that is None. Raises `TenantNotFound`, to write `InvalidState` too."""
-    if not write:
+def find_tenant_owner(session: Session, for_update: bool, *, partner: str | None, tenant_id: str) -> Owner:
+    """Load a tenant of `partner`, or of any partner if that is None; lock it if `for_update`.
+
+    Raises `TenantNotFound`, and for an update `InvalidState` if the tenant cannot be changed.
+    """
+    if not for_update:
         tenant = mutations.load_tenant(session, partner, tenant_id)
     else:
         tenant = lock_tenant(session, Target(partner, tenant_id))
@@ -59,145 +62,178 @@ def find_tenant_owner(session: Session, write: bool, *, partner: str | None, ten
     return Owner(tenant.partner_id, tenant)
 
 
-def find_partner_owner(session: Session, write: bool, *, partner: str) -> Owner:
-    """A partner, whose settings are its tenants' defaults. Raises `PartnerNotFound`."""
+def find_partner_owner(session: Session, for_update: bool, *, partner: str) -> Owner:
+    """Load a partner, whose settings are the defaults of its tenants; lock its settings if `for_update`.
+
+    Raises `PartnerNotFound`.
+    """
     partners.load_partner(session, partner)
-    if write:
+    if for_update:
         where = {"partner_id": partner, "tenant_id": PARTNER_SCOPE}
         session.run(session.storage.once(SettingsSQL).lock, where).fetchall()
     return Owner(partner)
 
 
-def read(session: Session, shelf: StorageOptions, find: FindOwner) -> SettingsState:
-    """The settings of whom `find` finds. Raises what `find` raises."""
-    return load_state(session, shelf.open, find(session, False))
+def read(session: Session, options: StorageOptions, find_owner: FindOwner) -> SettingsState:
+    """Return the settings of the owner. Raises what `find_owner` raises."""
+    return load_state(session, options.get_keyring, find_owner(session, False))
 
 
 def put(
-    session: Session, actor: Actor, shelf: StorageOptions, find: FindOwner, sent: Any, expected: CheckVersion
+    session: Session,
+    actor: Actor,
+    options: StorageOptions,
+    find_owner: FindOwner,
+    body: Any,
+    check_version: CheckVersion,
 ) -> SettingsState:
-    """Set what was `sent` and nothing else. Raises `InvalidInput`, and what `find` and `expected` raise."""
-    before = _load_for_update(session, shelf, find, expected)
-    return _save_and_reload(session, actor, shelf, before, validate(before, *read_replacement(before, sent)))
+    """Replace everything that the owner sets by `body`.
+
+    Raises `InvalidInput`, and what `find_owner` and `check_version` raise.
+    """
+    current = _load_for_update(session, options, find_owner, check_version)
+    return _save_and_reload(session, actor, options, current, validate(current, *read_replacement(current, body)))
 
 
 def patch(
-    session: Session, actor: Actor, shelf: StorageOptions, find: FindOwner, sent: Any, expected: CheckVersion
+    session: Session,
+    actor: Actor,
+    options: StorageOptions,
+    find_owner: FindOwner,
+    body: Any,
+    check_version: CheckVersion,
 ) -> SettingsState:
-    """Set what a merge patch (RFC 7396) makes of what is set; null returns to what is inherited.
+    """Apply a merge patch (RFC 7396) to what the owner sets; a key that is null is inherited again.
 
     Raises what `put` raises.
     """
-    before = _load_for_update(session, shelf, find, expected)
-    return _save_and_reload(session, actor, shelf, before, validate(before, *read_merge_patch(before, sent)))
+    current = _load_for_update(session, options, find_owner, check_version)
+    return _save_and_reload(session, actor, options, current, validate(current, *read_merge_patch(current, body)))
 
 
 def rollback(
-    session: Session, actor: Actor, shelf: StorageOptions, find: FindOwner, sent: Any, expected: CheckVersion
+    session: Session,
+    actor: Actor,
+    options: StorageOptions,
+    find_owner: FindOwner,
+    body: Any,
+    check_version: CheckVersion,
 ) -> SettingsState:
-    """Set what was set in the `version` that was sent, as a new version; 0 is that in which nothing was.
+    """Set the values of an earlier version again, as a new version; version 0 sets nothing.
 
-    Raises `InvalidInput`, `SettingsVersionNotFound`, `SettingsOutdated` where that is not valid any more, and what
-    `find` and `expected` raise.
+    Raises `InvalidInput`, `SettingsVersionNotFound`, `SettingsOutdated` if the values are no longer valid, and what
+    `find_owner` and `check_version` raise.
     """
-    before = _load_for_update(session, shelf, find, expected)
-    version = load(rollback_input(), sent)["version"]
-    then = load_version(session, shelf, before, version)
+    current = _load_for_update(session, options, find_owner, check_version)
+    version = load(rollback_input(), body)["version"]
+    stored = load_version(session, options, current, version)
     try:
-        return _save_and_reload(session, actor, shelf, before, validate(before, then.values), then)
+        return _save_and_reload(session, actor, options, current, validate(current, stored.values), stored)
     except InvalidInput as error:
-        detail = f"What version {version} held is not valid any more."
+        detail = f"The settings of version {version} are no longer valid."
         raise SettingsOutdated(detail, errors=error.errors, **error.members) from error
 
 
 def list_versions(
-    session: Session, shelf: StorageOptions, find: FindOwner, limit: int, before: int | None
+    session: Session, options: StorageOptions, find_owner: FindOwner, limit: int, before: int | None
 ) -> VersionPage:
-    """Versions older than `before`, the newest first. Raises what `find` raises."""
-    found = read(session, shelf, find)
-    place = found.owner.place
-    where = {"partner_id": place.partner, "tenant_id": place.tenant}
+    """Return at most `limit` versions older than `before`, newest first. Raises what `find_owner` raises."""
+    state = read(session, options, find_owner)
+    scope = state.owner.scope
+    where = {"partner_id": scope.partner, "tenant_id": scope.tenant}
 
-    def rows(count: int, version: int | None) -> list[VersionSummary]:
-        older = {**where, "before": found.version + 1 if version is None else version, "limit": count}
+    def load_rows(count: int, version: int | None) -> list[VersionSummary]:
+        older = {**where, "before": state.version + 1 if version is None else version, "limit": count}
         return [
-            VersionSummary._make(row) for row in session.run(session.storage.once(SettingsSQL).page, older).fetchall()
+            VersionSummary._make(row)
+            for row in session.run(session.storage.once(SettingsSQL).select_older_versions, older).fetchall()
         ]
 
-    page, end = read_page(rows, limit, before, lambda revision: revision.version, measure_row, FEW_ROWS)
-    return VersionPage(found, page, end)
+    page, next_version = read_page(load_rows, limit, before, lambda revision: revision.version, measure_row, FEW_ROWS)
+    return VersionPage(state, page, next_version)
 
 
-def _load_for_update(session: Session, shelf: StorageOptions, find: FindOwner, expected: CheckVersion) -> SettingsState:
-    """The settings before a write, which nobody else writes meanwhile, in the version that is expected."""
-    before = load_state(session, shelf.open, find(session, True))
-    expected(before.version)
-    return before
+def _load_for_update(
+    session: Session, options: StorageOptions, find_owner: FindOwner, check_version: CheckVersion
+) -> SettingsState:
+    """Lock and return the settings before a write. Raises what `find_owner` and `check_version` raise."""
+    current = load_state(session, options.get_keyring, find_owner(session, True))
+    check_version(current.version)
+    return current
 
 
 def _save_and_reload(
     session: Session,
     actor: Actor,
-    shelf: StorageOptions,
-    before: SettingsState,
+    options: StorageOptions,
+    current: SettingsState,
     values: FlatSettings,
     *known: StoredSettings,
 ) -> SettingsState:
-    save(session, actor, shelf.keyring, before, values, shelf.most, *known)
-    return load_state(session, shelf.open, before.owner)
+    save(session, actor, options.keyring, current, values, options.max_versions, *known)
+    return load_state(session, options.get_keyring, current.owner)
 
 
 def save(
     session: Session,
     actor: Actor,
     keyring: Keyring,
-    before: SettingsState,
+    current: SettingsState,
     values: FlatSettings,
-    most: int,
+    max_versions: int,
     *known: StoredSettings,
 ) -> None:
-    """Write valid `values` in place of those `before`, unless they are the same; `most` versions are remembered.
+    """Write valid `values` in place of the current ones, unless they are the same; keep `max_versions` versions.
 
-    What is `known` lends its sealed texts. Raises `InvalidInput` where there is too much, and `Outdated` where somebody
-    else was faster.
+    A secret whose value is in `known` keeps the sealed text that it has there. Raises `InvalidInput` if the values are
+    too large, and `StaleRead` if the row has been changed since it was read.
     """
-    after = _seal_secrets(keyring, before, values, (*known, before.kept))
-    paths = [path for path in {**before.kept.values, **values} if _is_changed(before.kept, after, path)]
+    updated = _seal_secrets(keyring, current, values, (*known, current.stored))
+    paths = [path for path in {**current.stored.values, **values} if _is_changed(current.stored, updated, path)]
     if not paths:
         return
-    if measure_size(after) > MAX_BYTES:
+    if measure_size(updated) > MAX_BYTES:
         raise make_invalid_input([make_entry(TOO_LARGE)])
-    at = _next_timestamp(session, before)
+    timestamp = _next_timestamp(session, current)
     row = SettingsRow(
-        *before.owner.place, before.version + 1, **encode_columns(make_contents(after)), updated_at=at, history_bytes=0
+        *current.owner.scope,
+        current.version + 1,
+        **encode_columns(make_contents(updated)),
+        updated_at=timestamp,
+        history_bytes=0,
     )
-    changes = {".".join(path): _describe_change(before, after, path) for path in paths}
-    revision = make_newest_version(actor, row, changes)
-    past = NEWEST_COLUMNS
-    if before.row is not None:
-        past, taken = choose_encoding(
-            row, before.row, sum(measure_text(one) for one in revision if isinstance(one, str))
+    changes = {".".join(path): _describe_change(current, updated, path) for path in paths}
+    version = make_newest_version(actor, row, changes)
+    previous = NEWEST_COLUMNS
+    if current.row is not None:
+        previous, history_bytes = choose_encoding(
+            row, current.row, sum(measure_text(text) for text in version if isinstance(text, str))
         )
-        row = row._replace(history_bytes=taken)
-    _save_row(session, before.version, row)
-    save_version(session, revision, past, most)
-    _record_event(session, actor, before, at, changes)
+        row = row._replace(history_bytes=history_bytes)
+    _save_row(session, current.version, row)
+    save_version(session, version, previous, max_versions)
+    _record_event(session, actor, current, timestamp, changes)
 
 
 def _seal_secrets(
-    keyring: Keyring, before: SettingsState, values: FlatSettings, known: Sequence[StoredSettings]
+    keyring: Keyring, current: SettingsState, values: FlatSettings, known: Sequence[StoredSettings]
 ) -> StoredSettings:
-    """The values with every secret sealed, by the text that it has already where it has one."""
+    """Seal every secret; a value that is unchanged keeps its sealed text."""
     sealed: dict[SettingPath, str] = {}
     for path, value in values.items():
         text = next(
-            (one.sealed[path] for one in known if path in one.sealed and is_same_value(one.values[path], value)), None
+            (
+                settings.sealed[path]
+                for settings in known
+                if path in settings.sealed and is_same_value(settings.values[path], value)
+            ),
+            None,
         )
         if text is not None:
             sealed[path] = text
-        elif is_secret(before.namespaces, path):
-            sealed[path] = keyring.seal(dump_json(value), before.owner.place.sealing_context(path))
-    return before.kept._replace(values=values, sealed=sealed)
+        elif is_secret(current.namespaces, path):
+            sealed[path] = keyring.seal(dump_json(value), current.owner.scope.sealing_context(path))
+    return current.stored._replace(values=values, sealed=sealed)
 
 
 def _is_changed(before: StoredSettings, after: StoredSettings, path: SettingPath) -> bool:
@@ -207,38 +243,40 @@ def _is_changed(before: StoredSettings, after: StoredSettings, path: SettingPath
     return before.sealed[path] != after.sealed[path] if old is new is UNREADABLE else not is_same_value(old, new)
 
 
-def _describe_change(before: SettingsState, after: StoredSettings, path: SettingPath) -> dict[str, Any]:
-    masked = is_secret(before.namespaces, path) or path in before.kept.sealed or path in after.sealed
-    old, new = (_mask_value(one, path, masked) for one in (before.kept, after))
+def _describe_change(current: SettingsState, after: StoredSettings, path: SettingPath) -> dict[str, Any]:
+    masked = is_secret(current.namespaces, path) or path in current.stored.sealed or path in after.sealed
+    old, new = (_mask_value(settings, path, masked) for settings in (current.stored, after))
     return diff_json(old, new)
 
 
-def _mask_value(kept: StoredSettings, path: SettingPath, masked: bool) -> Any:
-    """A value as it is told, null where there is none."""
-    if path not in kept.values:
+def _mask_value(settings: StoredSettings, path: SettingPath, masked: bool) -> Any:
+    """Return a value as events and versions show it; None if it is not set."""
+    if path not in settings.values:
         return None
-    return MASK if masked else kept.values[path]
+    return MASK if masked else settings.values[path]
 
 
-def _next_timestamp(session: Session, before: SettingsState) -> str:
-    """Now, and later than what happened before to the owner, whose process may have had a faster clock."""
-    tenant = before.owner.tenant
-    past = [at for at in (before.updated_at, tenant and tenant.updated_at) if at]
+def _next_timestamp(session: Session, current: SettingsState) -> str:
+    """Return the current time, or just after the owner's last change if another process's clock was ahead."""
+    tenant = current.owner.tenant
+    past = [at for at in (current.updated_at, tenant and tenant.updated_at) if at]
     return max(format_instant(session.storage.clock()), *map(add_microsecond, past), "")
 
 
-def _save_row(session: Session, expected: int, row: SettingsRow) -> None:
+def _save_row(session: Session, version: int, row: SettingsRow) -> None:
     sql, values = session.storage.once(SettingsSQL), row._asdict()
-    if expected:
-        values = name_new_values(values) | values | {"expected": expected}
-    if session.run(sql.change if expected else sql.add, values).rowcount != 1:
+    if version:
+        values = name_new_values(values) | values | {"expected": version}
+    if session.run(sql.change if version else sql.add, values).rowcount != 1:
         raise StaleRead(row.tenant_id)
 
 
-def _record_event(session: Session, actor: Actor, before: SettingsState, at: str, changes: dict[str, Any]) -> None:
-    partner, tenant, storage = before.owner.partner, before.owner.tenant, session.storage
+def _record_event(
+    session: Session, actor: Actor, current: SettingsState, timestamp: str, changes: dict[str, Any]
+) -> None:
+    partner, tenant, storage = current.owner.partner, current.owner.tenant, session.storage
     if tenant:
-        kind, shown = "tenant.settings_updated", tenant.document(storage.hooks.fields)
+        kind, document = "tenant.settings_updated", tenant.document(storage.hooks.fields)
     else:
-        kind, shown = "partner.settings_updated", partners.load_partner(session, partner).document()
-    record_event(session, build_event(storage, actor, kind, partner, shown, at, changes))
+        kind, document = "partner.settings_updated", partners.load_partner(session, partner).document()
+    record_event(session, build_event(storage, actor, kind, partner, document, timestamp, changes))

@@ -17,24 +17,24 @@ from .versions import rewrite_history
 
 
 class SettingsLifecycle:
-    """What the settings of one mount do in the transactions of others."""
+    """Applies tenant moves and purges to the settings of one mount, in the same transaction."""
 
     def __init__(self, keyring: OpenKeyring) -> None:
         self._keyring = keyring
 
     def concerns(self, operation: str, tenant: Tenant | None = None) -> bool:
-        """Whether something happens with `operation`."""
+        """Return whether `operation` affects settings."""
         return operation in ("tenant.purge", "tenant.move")
 
     def defers(self, session: Session, operation: str, tenant: Tenant | None) -> bool:
-        """Nothing of it waits."""
+        """Return False: settings never defer an operation."""
         return False
 
     def require_ready(self, session: Session, operation: str, tenant: Tenant) -> None:
-        """No work on settings is under way."""
+        """Do nothing: settings never block an operation."""
 
     def __call__(self, session: Session, change: TenantChange) -> None:
-        """Forget or move what the tenant sets."""
+        """Delete the settings of a purged tenant, or move those of a moved one."""
         before, after = change.before, change.after
         if change.operation == "tenant.purge":
             delete_settings(session, after.partner_id, after.id)
@@ -43,35 +43,37 @@ class SettingsLifecycle:
 
 
 def move_settings(session: Session, keyring: Keyring, before_partner: str, after_partner: str, tenant_id: str) -> None:
-    """Give a tenant's settings and their history to `after_partner`, in the transaction that moves the tenant.
+    """Move a tenant's settings and their history to `after_partner`, in the transaction that moves the tenant.
 
-    Raises `SecretUnavailable` where a secret cannot be opened: it would be lost.
+    Raises `SecretUnavailable` if a secret cannot be opened, since it would be lost.
     """
     sql, where = session.storage.once(SettingsSQL), {"partner_id": before_partner, "tenant_id": tenant_id}
-    before, after = Scope(before_partner, tenant_id), Scope(after_partner, tenant_id)
-    sealer = Sealer(keyring, before, after)
-    found = session.run(sql.lock, where).fetchone()
-    if found is None:
+    source, target = Scope(before_partner, tenant_id), Scope(after_partner, tenant_id)
+    sealer = Sealer(keyring, source, target)
+    record = session.run(sql.lock, where).fetchone()
+    if record is None:
         return
-    row = SettingsRow._make(found)
+    row = SettingsRow._make(record)
     newest = _reseal_or_refuse(sealer, parse_columns(row.document, row.secrets))
     moved = row._replace(partner_id=after_partner, **encode_columns(newest.new))
     session.run(sql.add, moved._asdict())
-    for version in rewrite_history(session, before, newest, lambda old, newer: _reseal_or_refuse(sealer, old, newer)):
-        session.run(sql.remember, version.row._replace(partner_id=after_partner, **version.columns._asdict())._asdict())
-    for statement in (sql.remove, sql.forget):
+    for version in rewrite_history(session, source, newest, lambda old, newer: _reseal_or_refuse(sealer, old, newer)):
+        session.run(
+            sql.add_version, version.row._replace(partner_id=after_partner, **version.columns._asdict())._asdict()
+        )
+    for statement in (sql.delete, sql.delete_history):
         session.run(statement, where)
 
 
 def _reseal_or_refuse(sealer: Sealer, version: RowContents, newer: ResealedVersion | None = None) -> ResealedVersion:
-    found = sealer.reseal(version, newer)
-    if found.lost is not None:
-        raise SecretUnavailable("A secret in the tenant's settings cannot be opened.") from found.lost
-    return found
+    resealed = sealer.reseal(version, newer)
+    if resealed.error is not None:
+        raise SecretUnavailable("A secret in the tenant's settings cannot be opened.") from resealed.error
+    return resealed
 
 
 def delete_settings(session: Session, partner: str, tenant_id: str) -> None:
-    """Remove the settings of a tenant, with their history."""
+    """Delete the settings of a tenant and their history."""
     sql = session.storage.once(SettingsSQL)
-    for statement in (sql.remove, sql.forget):
+    for statement in (sql.delete, sql.delete_history):
         session.run(statement, {"partner_id": partner, "tenant_id": tenant_id})

@@ -1,4 +1,4 @@
-"""The tables of settings: what tenants and partners set, and every version of it."""
+"""The tables of settings: the current values of tenants and partners, and the history of their versions."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from sqlalchemy import Column, Integer, MetaData, PrimaryKeyConstraint, String, 
 
 from ..database.types import Instant, JsonText, name_table, ordered_text
 
-#: What stands in place of a tenant's id where a partner sets defaults of its tenants.
+#: The `tenant_id` of a row that holds a partner's defaults for its tenants.
 PARTNER_SCOPE = ""
 
 
 class SettingsRow(NamedTuple):
-    """What one tenant sets, or one partner.
+    """The current settings of one tenant or one partner.
 
-    `document` is a JSON object of values by namespace and key, `secrets` one of sealed texts by the same, None where
-    there is none. `history_bytes` is how many bytes the history has since the last version that it keeps whole.
+    `document` is a JSON object of values by namespace and key; `secrets` is a JSON object of sealed texts by namespace
+    and key, or None. `history_bytes` is the size of the history rows since the last version that is stored whole.
     """
 
     partner_id: str
@@ -29,7 +29,7 @@ class SettingsRow(NamedTuple):
 
 
 class SettingsVersion(NamedTuple):
-    """One version: what was set, who set it when, and what changed with it, secrets masked.
+    """One version in the history: its values, its author and time, and its changes with secrets masked.
 
     `document` and `secrets` are differences from the version after it, or hold the version whole; see `versions`.
     """
@@ -47,7 +47,7 @@ class SettingsVersion(NamedTuple):
 
 
 class VersionSummary(NamedTuple):
-    """One version as histories list it."""
+    """The columns of a version that a list of versions shows."""
 
     version: int
     changes: str
@@ -58,7 +58,7 @@ class VersionSummary(NamedTuple):
 
 
 class VersionDifference(NamedTuple):
-    """What the row of a version says of what it set."""
+    """The columns of a history row that hold the values of its version."""
 
     version: int
     document: str
@@ -66,7 +66,7 @@ class VersionDifference(NamedTuple):
 
 
 def settings_table(metadata: MetaData) -> Table:
-    """One row a tenant that sets anything, and a partner that does; its `tenant_id` is the empty text."""
+    """Build the table with one row per tenant or partner that sets anything; a partner's `tenant_id` is empty."""
     return Table(
         name_table(metadata, "settings"),
         metadata,
@@ -83,7 +83,7 @@ def settings_table(metadata: MetaData) -> Table:
 
 
 def settings_history_table(metadata: MetaData) -> Table:
-    """One row a version that is remembered, the present one among them."""
+    """Build the table with one row per stored version, including the current one."""
     return Table(
         name_table(metadata, "settings_history"),
         metadata,

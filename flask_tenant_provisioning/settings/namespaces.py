@@ -20,9 +20,9 @@ _METADATA_FLAGS = ("secret", "immutable")
 
 
 def declare_namespace(name: str, schema: type[Schema]) -> Namespace:
-    """The namespace `name`, whose keys are the fields of `schema` and whose defaults are their ``load_default``.
+    """Declare the namespace `name`: its keys are the fields of `schema`, its defaults their ``load_default``.
 
-    Raises `ConfigurationError` that says everything wrong with it.
+    Raises `ConfigurationError` that lists everything wrong with it.
     """
     if not isinstance(name, str) or not _NAME_PATTERN.fullmatch(name):
         raise ConfigurationError(
@@ -30,12 +30,12 @@ def declare_namespace(name: str, schema: type[Schema]) -> Namespace:
         )
     if not isinstance(schema, type) or not issubclass(schema, Schema):
         raise ConfigurationError(f"settings({name!r}) needs a marshmallow Schema class, not {schema!r}.")
-    made = schema()
-    fields_ = made.fields.items()
-    keys = {key if one.data_key is None else one.data_key: _make_key(one) for key, one in fields_}
-    if wrong := [*_check_names(keys), *_check_fields(keys)]:
-        raise ConfigurationError("\n".join(f"{schema.__name__}: {sentence}" for sentence in wrong))
-    return _check_defaults(Namespace(name, made, keys, _serialize_defaults(schema, keys)))
+    instance = schema()
+    fields_ = instance.fields.items()
+    keys = {key if field.data_key is None else field.data_key: _make_key(field) for key, field in fields_}
+    if errors := [*_check_names(keys), *_check_fields(keys)]:
+        raise ConfigurationError("\n".join(f"{schema.__name__}: {sentence}" for sentence in errors))
+    return _check_defaults(Namespace(name, instance, keys, _serialize_defaults(schema, keys)))
 
 
 def _make_key(field: fields.Field[Any]) -> SettingsKey:
@@ -47,49 +47,49 @@ def _check_names(keys: Mapping[str, SettingsKey]) -> Iterator[str]:
         yield "it declares no field."
     for name in keys:
         if not _KEY_PATTERN.fullmatch(name):
-            yield f"{name!r} is no name for a key: 1 to 63 letters, digits, _ and -, beginning with a letter."
+            yield f"{name!r} is not a valid key: use 1 to 63 letters, digits, _ and -, beginning with a letter."
 
 
 def _check_fields(keys: Mapping[str, SettingsKey]) -> Iterator[str]:
     for name, (field, _, _) in keys.items():
         if field.dump_only:
-            yield f"{name!r} is dump_only: nobody could set it."
+            yield f"{name!r} is dump_only, so it could never be set."
         if isinstance(field, fields.Decimal) and not field.as_string:
             yield f"{name!r} does not serialise to JSON: give it as_string=True."
-        if told := find_contradiction(field):
-            yield f"{name!r} {told}"
-        for mark in _METADATA_FLAGS:
-            if not isinstance(field.metadata.get(mark, False), bool):
-                yield f"{name!r} has metadata {mark!r} that is neither True nor False."
+        if contradiction := find_contradiction(field):
+            yield f"{name!r} {contradiction}"
+        for flag in _METADATA_FLAGS:
+            if not isinstance(field.metadata.get(flag, False), bool):
+                yield f"{name!r} has metadata {flag!r} that is neither True nor False."
 
 
 def _serialize_defaults(schema: type[Schema], keys: Mapping[str, SettingsKey]) -> dict[str, Any]:
-    """The defaults as the schema writes them; those that are made by a function, as it makes them now."""
-    found: dict[str, Any] = {}
+    """Serialize the defaults by the schema; a callable default is called once, here."""
+    defaults: dict[str, Any] = {}
     for name, key in keys.items():
         default = key.field.load_default
         if default is missing:
             continue
         try:
             value = default() if callable(default) else default
-            found[name] = key.field.serialize(key.attribute, {key.attribute: value})
-            json.dumps(found[name], allow_nan=False)
+            defaults[name] = key.field.serialize(key.attribute, {key.attribute: value})
+            json.dumps(defaults[name], allow_nan=False)
         except Exception:
             raise ConfigurationError(
                 f"{schema.__name__}: the default of {name!r} does not serialise to JSON."
             ) from None
-    return found
+    return defaults
 
 
-def _check_defaults(found: Namespace) -> Namespace:
+def _check_defaults(namespace: Namespace) -> Namespace:
     try:
-        found.load(found.defaults)
+        namespace.load(namespace.defaults)
     except ValidationError as error:
-        kind = type(found.schema).__name__
+        kind = type(namespace.schema).__name__
         raise ConfigurationError(
-            f"{kind} refuses its own defaults: {describe_validation_error(found, error)}."
+            f"{kind} refuses its own defaults: {describe_validation_error(namespace, error)}."
         ) from None
-    return found
+    return namespace
 
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -97,7 +97,7 @@ _COMPONENTS, _DEFINITIONS = "#/components/schemas/", "#/$defs/"
 
 
 def make_json_schema(namespaces: Namespaces) -> dict[str, Any]:
-    """The JSON Schema of everything that the host declares: what `explicit` of anybody's settings may hold."""
+    """Build the JSON Schema of all declared namespaces, which is the schema of the `explicit` member of settings."""
     from apispec import APISpec
     from apispec.ext.marshmallow import MarshmallowPlugin
     from apispec.ext.marshmallow.openapi import OpenAPIConverter
@@ -112,34 +112,39 @@ def make_json_schema(namespaces: Namespaces) -> dict[str, Any]:
     Plugin.Converter = Converter
     plugin = Plugin()
     spec = APISpec("", "", "3.1.0", [plugin])
-    properties = {name: describe_namespace(plugin.converter, one) for name, one in namespaces.items()}
-    found = {"$schema": DIALECT, "title": "Settings", **make_closed_object(properties)}
+    properties = {name: describe_namespace(plugin.converter, namespace) for name, namespace in namespaces.items()}
+    document = {"$schema": DIALECT, "title": "Settings", **make_closed_object(properties)}
     if spec.components.schemas:
-        found["$defs"] = spec.components.schemas
-    shown: dict[str, Any] = json.loads(json.dumps(found, default=str).replace(f'"{_COMPONENTS}', f'"{_DEFINITIONS}'))
-    return shown
+        document["$defs"] = spec.components.schemas
+    result: dict[str, Any] = json.loads(
+        json.dumps(document, default=str).replace(f'"{_COMPONENTS}', f'"{_DEFINITIONS}')
+    )
+    return result
 
 
 def describe_namespace(converter: Any, namespace: Namespace) -> dict[str, Any]:
-    """One namespace, by apispec's `converter`; what its fields nest becomes components of the converter's document."""
-    meaning = " ".join((vars(type(namespace.schema)).get("__doc__") or "").partition("\n\n")[0].split())
-    about = {"description": meaning} if meaning else {}
-    return {**about, **make_closed_object({key: describe_key(converter, namespace, key) for key in namespace.keys})}
+    """Build the JSON Schema of one namespace with apispec's `converter`; nested schemas become its components."""
+    text = " ".join((vars(type(namespace.schema)).get("__doc__") or "").partition("\n\n")[0].split())
+    description = {"description": text} if text else {}
+    return {
+        **description,
+        **make_closed_object({key: describe_key(converter, namespace, key) for key in namespace.keys}),
+    }
 
 
 def describe_key(converter: Any, namespace: Namespace, key: str) -> dict[str, Any]:
-    """One key: what its field takes, its default unless that is secret, and whether it is secret or immutable."""
+    """Build the JSON Schema of one key: its type, its default unless it is secret, `writeOnly` and `x-immutable`."""
     declared = namespace.keys[key]
-    found: dict[str, Any] = {**converter.field2property(declared.field)}
-    found.pop("default", None)
+    property_: dict[str, Any] = {**converter.field2property(declared.field)}
+    property_.pop("default", None)
     if declared.secret:
-        return {**found, "writeOnly": True, **_mark_immutable(declared.immutable)}
+        return {**property_, "writeOnly": True, **_mark_immutable(declared.immutable)}
     default = {"default": namespace.defaults[key]} if key in namespace.defaults else {}
-    return {**found, **default, **_mark_immutable(declared.immutable)}
+    return {**property_, **default, **_mark_immutable(declared.immutable)}
 
 
 def make_closed_object(properties: Mapping[str, Any]) -> dict[str, Any]:
-    """An object with these members and no others, none of which has to be there."""
+    """Build the JSON Schema of an object that allows these members, all optional, and no others."""
     return {"type": "object", "properties": dict(properties), "additionalProperties": False}
 
 

@@ -1,6 +1,6 @@
 """Load the settings of one owner and resolve their effective values.
 
-For each key the tenant's value is used before its plan's, its partner's and the default.
+For each key, the tenant's value takes precedence over its plan's, its partner's and the default.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ DEFAULT, PARTNER, PLAN, TENANT = "default", "partner", "plan", "tenant"
 
 
 class Layer(NamedTuple):
-    """What one `source` sets, by paths; the values at the `sealed` ones are secret whatever the host declares."""
+    """The values that one `source` sets, by path; those at `sealed` paths are secret whatever the host declares now."""
 
     source: str
     values: Mapping[SettingPath, Any]
@@ -44,66 +44,67 @@ class Layer(NamedTuple):
 
 
 class ResolvedNamespace(NamedTuple):
-    """What counts in one namespace.
+    """The effective values of one namespace.
 
-    `values` is JSON in clear by key, `UNREADABLE` for a lost secret; `sources` says who sets each; `loaded` is
-    what the schema makes of them, without the lost ones; `dropped` are paths of values that the schema does not take.
+    `values` holds JSON values by key, with secrets in clear and `UNREADABLE` for a secret that cannot be opened;
+    `sources` names the layer of each; `value` is the result of the schema's ``load`` without the unreadable ones;
+    `invalid` holds (source, key) of the values that the schema rejects.
     """
 
     values: dict[str, Any]
     sources: dict[str, str]
-    loaded: Any
-    dropped: frozenset[tuple[str, str]]
+    value: Any
+    invalid: frozenset[tuple[str, str]]
 
 
 def make_default_layer(namespaces: Namespaces) -> Layer:
-    """What counts where nobody sets anything."""
-    found = {(name, key): value for name, one in namespaces.items() for key, value in one.defaults.items()}
-    return Layer(DEFAULT, found)
+    """Return the lowest layer: the declared defaults."""
+    values = {(name, key): value for name, namespace in namespaces.items() for key, value in namespace.defaults.items()}
+    return Layer(DEFAULT, values)
 
 
 def resolve(namespace: Namespace, layers: Iterable[Layer]) -> ResolvedNamespace:
-    """What counts in `namespace` of `layers`, the lowest first.
+    """Return the effective values of `namespace` from `layers`, lowest first.
 
-    A value that the schema does not take, any more, gives way to the one beneath it.
+    A value that the schema rejects is ignored, and the value of the next lower layer is used.
     """
-    left = [(layer.source, _select_namespace(namespace, layer)) for layer in layers]
-    dropped: set[tuple[str, str]] = set()
+    accepted = [(layer.source, _select_namespace(namespace, layer)) for layer in layers]
+    invalid: set[tuple[str, str]] = set()
     while True:
-        values, sources = _merge_layers(left)
+        values, sources = _merge_layers(accepted)
         try:
             loaded = namespace.load({key: value for key, value in values.items() if value is not UNREADABLE})
         except ValidationError as error:
-            refused = _find_refused(error, left, sources)
-            if not refused:
+            rejected = _find_rejected(error, accepted, sources)
+            if not rejected:
                 raise
-            dropped |= refused
-            left = [(name, _drop_refused(refused, name, held)) for name, held in left]
+            invalid |= rejected
+            accepted = [(name, _drop_rejected(rejected, name, layer_values)) for name, layer_values in accepted]
         else:
-            return ResolvedNamespace(values, sources, loaded, frozenset(dropped))
+            return ResolvedNamespace(values, sources, loaded, frozenset(invalid))
 
 
-def log_invalid_values(storage: Storage, namespace: str, found: ResolvedNamespace, whose: str) -> None:
-    """Log each value that gave way, once a process and key, without the value."""
-    for source, key in sorted(found.dropped):
+def log_invalid_values(storage: Storage, namespace: str, resolved: ResolvedNamespace, owner: str) -> None:
+    """Log each invalid value once per process and key, without quoting it."""
+    for source, key in sorted(resolved.invalid):
         if _is_first_report(storage, (namespace, key, source)):
             logger.warning(
-                "settings of %s: %s, set by the %s, is not valid and gives way",
-                whose,
+                "settings of %s: %s, set by the %s, is not valid and is ignored",
+                owner,
                 f"{namespace}.{key}",
                 source,
                 extra={"key": f"{namespace}.{key}", "source": source},
             )
 
 
-def log_unreadable_secrets(storage: Storage, namespace: str, found: ResolvedNamespace, whose: str) -> None:
-    """Log each secret that cannot be opened, once a process and key."""
-    for key, value in found.values.items():
-        source = found.sources[key] if value is UNREADABLE else ""
+def log_unreadable_secrets(storage: Storage, namespace: str, resolved: ResolvedNamespace, owner: str) -> None:
+    """Log each secret that cannot be opened, once per process and key."""
+    for key, value in resolved.values.items():
+        source = resolved.sources[key] if value is UNREADABLE else ""
         if value is UNREADABLE and _is_first_report(storage, (namespace, key, source, "lost")):
             logger.warning(
                 "settings of %s: %s, set by the %s, cannot be opened",
-                whose,
+                owner,
                 f"{namespace}.{key}",
                 source,
                 extra={"key": f"{namespace}.{key}", "source": source},
@@ -111,10 +112,10 @@ def log_unreadable_secrets(storage: Storage, namespace: str, found: ResolvedName
 
 
 def _is_first_report(storage: Storage, kind: tuple[str, ...]) -> bool:
-    """Return whether this process has not logged `kind` yet; it counts as logged from now on."""
-    told: set[tuple[str, ...]] = storage.once(_make_reported_set)
-    is_new = kind not in told
-    told.add(kind)
+    """Return whether this process has not logged `kind` before, and record it as logged."""
+    reported: set[tuple[str, ...]] = storage.once(_make_reported_set)
+    is_new = kind not in reported
+    reported.add(kind)
     return is_new
 
 
@@ -123,139 +124,155 @@ def _make_reported_set(_storage: Storage) -> set[tuple[str, ...]]:
 
 
 def _select_namespace(namespace: Namespace, layer: Layer) -> dict[str, Any]:
-    found = {key: value for (name, key), value in layer.values.items() if name == namespace.name}
-    return {key: value for key, value in found.items() if key in namespace.keys}
+    values = {key: value for (name, key), value in layer.values.items() if name == namespace.name}
+    return {key: value for key, value in values.items() if key in namespace.keys}
 
 
 def _merge_layers(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> tuple[dict[str, Any], dict[str, str]]:
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
-    for source, held in layers:
-        values |= held
-        sources |= dict.fromkeys(held, source)
+    for source, layer_values in layers:
+        values |= layer_values
+        sources |= dict.fromkeys(layer_values, source)
     return values, sources
 
 
-def _find_refused(
+def _find_rejected(
     error: ValidationError, layers: Sequence[tuple[str, Mapping[str, Any]]], sources: Mapping[str, str]
 ) -> set[tuple[str, str]]:
-    """Which values give way, by source and key: those that the schema names, else all of the highest layer's."""
+    """Return (source, key) of the rejected values: those that the error names, else all of the highest layer."""
     named = error.messages if isinstance(error.messages, dict) else {}
-    found = {(sources[key], key) for key in named if sources.get(key, DEFAULT) != DEFAULT}
-    if found:
-        return found
-    held = [(source, key) for source, values in layers for key in values if source != DEFAULT]
-    return {(source, key) for source, key in held if source == held[-1][0]}
+    rejected = {(sources[key], key) for key in named if sources.get(key, DEFAULT) != DEFAULT}
+    if rejected:
+        return rejected
+    candidates = [(source, key) for source, values in layers for key in values if source != DEFAULT]
+    return {(source, key) for source, key in candidates if source == candidates[-1][0]}
 
 
-def _drop_refused(refused: Collection[tuple[str, str]], source: str, held: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in held.items() if (source, key) not in refused}
+def _drop_rejected(rejected: Collection[tuple[str, str]], source: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if (source, key) not in rejected}
 
 
-#: How a secret is shown. A client that sends it back leaves the secret as it is.
+#: Shown in place of a secret. Sending it back leaves the secret unchanged.
 MASK = "********"
 
 
 class Owner(NamedTuple):
-    """Whose settings are meant: a tenant's, or where that is None the partner's, which are its tenants' defaults."""
+    """The owner of settings: a tenant, or if `tenant` is None the partner, whose settings are its tenants' defaults."""
 
     partner: str
     tenant: Tenant | None = None
 
     @property
-    def place(self) -> Scope:
-        """Where they are kept."""
+    def scope(self) -> Scope:
+        """The scope that the settings are stored under."""
         return Scope(self.partner, self.tenant.id if self.tenant else PARTNER_SCOPE)
 
     @property
     def source(self) -> str:
-        """What their values come from, as it is shown."""
+        """The name of the owner's layer, as `sources` shows it."""
         return TENANT if self.tenant else PARTNER
 
 
 class SettingsState(NamedTuple):
-    """What an owner sets, in which version (0: never anything), what lies `beneath` it, and what counts.
+    """The settings of one owner.
 
-    `row` is where it is kept, None in version 0.
+    `version` is 0 and `row` None until something is set. `stored` is what the owner sets, `inherited` the layers below
+    it, and `resolved` the effective values by namespace.
     """
 
     owner: Owner
     namespaces: Namespaces
     version: int
     updated_at: str | None
-    kept: StoredSettings
-    beneath: tuple[Layer, ...]
-    settled: dict[str, ResolvedNamespace]
+    stored: StoredSettings
+    inherited: tuple[Layer, ...]
+    resolved: dict[str, ResolvedNamespace]
     row: SettingsRow | None
 
     def explicit(self) -> FlatSettings:
-        """What the owner sets, but for what the schemas do not take any more."""
-        dropped = {
-            (name, key) for name, one in self.settled.items() for source, key in one.dropped if source == self.source
+        """Return what the owner sets, without values that the schemas no longer accept."""
+        invalid = {
+            (name, key)
+            for name, namespace in self.resolved.items()
+            for source, key in namespace.invalid
+            if source == self.source
         }
-        return {path: value for path, value in self.kept.values.items() if path not in dropped}
+        return {path: value for path, value in self.stored.values.items() if path not in invalid}
 
     @property
     def source(self) -> str:
-        """What the owner's values come from."""
+        """The name of the owner's layer."""
         return self.owner.source
 
     def document(self) -> dict[str, Any]:
-        """The settings as the contract shows them (§4)."""
-        sources = {(name, key): source for name, one in self.settled.items() for key, source in one.sources.items()}
-        effective = {(name, key): value for name, one in self.settled.items() for key, value in one.values.items()}
+        """Return the settings as the API shows them (contract §4), with secrets masked."""
+        sources = {
+            (name, key): source
+            for name, namespace in self.resolved.items()
+            for key, source in namespace.sources.items()
+        }
+        effective = {
+            (name, key): value for name, namespace in self.resolved.items() for key, value in namespace.values.items()
+        }
         explicit = self.explicit()
         return {
             "version": self.version,
-            "effective": nest({path: self._shown(path, value, sources[path]) for path, value in effective.items()}),
-            "explicit": nest({path: self._shown(path, value, self.source) for path, value in explicit.items()}),
+            "effective": nest({path: self._mask(path, value, sources[path]) for path, value in effective.items()}),
+            "explicit": nest({path: self._mask(path, value, self.source) for path, value in explicit.items()}),
             "sources": {".".join(path): source for path, source in sources.items()},
         }
 
-    def _shown(self, path: SettingPath, value: Any, source: str) -> Any:
-        sealed = next((one.sealed for one in self.layers() if one.source == source), ())
+    def _mask(self, path: SettingPath, value: Any, source: str) -> Any:
+        sealed = next((layer.sealed for layer in self.layers() if layer.source == source), ())
         return MASK if path in sealed or is_secret(self.namespaces, path) else value
 
     def layers(self) -> tuple[Layer, ...]:
-        """Everything that counts, the lowest first."""
-        return (*self.beneath, Layer(self.source, self.kept.values, self.kept.sealed.keys()))
+        """Return all layers, lowest first."""
+        return (*self.inherited, Layer(self.source, self.stored.values, self.stored.sealed.keys()))
 
 
 def load_state(session: Session, keyring: OpenKeyring, owner: Owner) -> SettingsState:
-    """The owner's settings."""
+    """Load the settings of one owner and resolve them; log values that are invalid or unreadable."""
     hooks, sql = session.storage.hooks, session.storage.once(SettingsSQL)
-    where = {"partner_id": owner.partner, "tenant_id": owner.place.tenant}
+    where = {"partner_id": owner.partner, "tenant_id": owner.scope.tenant}
     rows = {row[1]: SettingsRow._make(row) for row in session.run(sql.read, where).fetchall()}
-    own, partners = rows.get(owner.place.tenant), rows.get(PARTNER_SCOPE)
-    kept = _decode_row(hooks, keyring, own)
-    given = (
-        _make_inherited_layers(hooks, _decode_row(hooks, keyring, partners), owner.tenant.plan) if owner.tenant else ()
+    row, partner_row = rows.get(owner.scope.tenant), rows.get(PARTNER_SCOPE)
+    stored = _decode_row(hooks, keyring, row)
+    layers = (
+        _make_inherited_layers(hooks, _decode_row(hooks, keyring, partner_row), owner.tenant.plan)
+        if owner.tenant
+        else ()
     )
-    beneath = (make_default_layer(hooks.namespaces), *given)
-    version, updated_at = (own.version, own.updated_at) if own else (0, None)
-    found = SettingsState(owner, hooks.namespaces, version, updated_at, kept, beneath, {}, own)
-    found.settled.update({name: resolve(one, found.layers()) for name, one in hooks.namespaces.items()})
-    _log_problems(session, found)
-    return found
+    inherited = (make_default_layer(hooks.namespaces), *layers)
+    version, updated_at = (row.version, row.updated_at) if row else (0, None)
+    state = SettingsState(owner, hooks.namespaces, version, updated_at, stored, inherited, {}, row)
+    state.resolved.update({name: resolve(namespace, state.layers()) for name, namespace in hooks.namespaces.items()})
+    _log_problems(session, state)
+    return state
 
 
 def _decode_row(hooks: Registry, keyring: OpenKeyring, row: SettingsRow | None) -> StoredSettings:
     if row is None:
         return EMPTY_SETTINGS
-    place = Scope(row.partner_id, row.tenant_id)
-    return unseal_contents(hooks.namespaces, place, parse_columns(row.document, row.secrets), keyring)
+    scope = Scope(row.partner_id, row.tenant_id)
+    return unseal_contents(hooks.namespaces, scope, parse_columns(row.document, row.secrets), keyring)
 
 
-def _make_inherited_layers(hooks: Registry, partners: StoredSettings, plan: str | None) -> tuple[Layer, ...]:
-    """What a tenant's partner gives it, and over that its plan."""
-    sold = hooks.plans.get(plan) if plan is not None else None
-    values = {(name, key): one for name, pairs in (sold.settings if sold else {}).items() for key, one in pairs.items()}
-    return Layer(PARTNER, partners.values, partners.sealed.keys()), Layer(PLAN, values)
+def _make_inherited_layers(hooks: Registry, partner: StoredSettings, plan: str | None) -> tuple[Layer, ...]:
+    """Return the layers of a tenant's partner and its plan, lowest first."""
+    declared_plan = hooks.plans.get(plan) if plan is not None else None
+    values = {
+        (name, key): value
+        for name, pairs in (declared_plan.settings if declared_plan else {}).items()
+        for key, value in pairs.items()
+    }
+    return Layer(PARTNER, partner.values, partner.sealed.keys()), Layer(PLAN, values)
 
 
-def _log_problems(session: Session, found: SettingsState) -> None:
-    tenant, partner = found.owner.tenant, found.owner.partner
-    whose = f"the tenant {tenant.id}" if tenant else f"the tenants of {partner!r}"
-    for name, one in found.settled.items():
-        log_invalid_values(session.storage, name, one, whose)
-        log_unreadable_secrets(session.storage, name, one, whose)
+def _log_problems(session: Session, state: SettingsState) -> None:
+    tenant, partner = state.owner.tenant, state.owner.partner
+    owner = f"the tenant {tenant.id}" if tenant else f"the tenants of {partner!r}"
+    for name, resolved in state.resolved.items():
+        log_invalid_values(session.storage, name, resolved, owner)
+        log_unreadable_secrets(session.storage, name, resolved, owner)

@@ -1,4 +1,4 @@
-"""HTTP routes of a tenant's settings, and of the defaults that a partner gives its tenants."""
+"""HTTP routes of a tenant's settings, and of a partner's defaults for its tenants."""
 
 from __future__ import annotations
 
@@ -33,82 +33,91 @@ from .resolution import SettingsState
 from .schemas import SettingsHistorySchema, SettingsSchema, history_query, rollback_input, settings_input
 from .storage import SettingPath, StorageOptions, is_declared, is_secret
 
-#: The problems that the histories of settings have in common.
+#: Problems of both lists of versions.
 HISTORY_PROBLEMS = (InvalidParameter, InvalidCursor)
 
 
 def storage_options(call: Request) -> StorageOptions:
-    """How this mount keeps settings."""
+    """Return the keyring and the number of stored versions of this mount."""
     return StorageOptions(call.mount.keyring, call.mount.config.settings_history)
 
 
 def make_result(state: SettingsState) -> Result:
-    """The answer that shows settings. What counts may change without their version, so nothing is answered by 304."""
+    """Build the response with the settings. No 304 is returned: effective values can change without the version."""
     return Result(200, state.document(), {"ETag": format_etag(state.version)})
 
 
-def handle_read(call: Request, find: FindOwner) -> Response:
-    """Answer the settings of whom `find` finds."""
+def handle_read(call: Request, find_owner: FindOwner) -> Response:
+    """Return the settings of the owner."""
     call.query(NO_QUERY)
-    answer = make_result(call.mount.storage.read(partial(actions.read, shelf=storage_options(call), find=find)))
-    return call.json_response(answer.document, answer.headers)
+    result = make_result(
+        call.mount.storage.read(partial(actions.read, options=storage_options(call), find_owner=find_owner))
+    )
+    return call.json_response(result.document, result.headers)
 
 
-def handle_put(call: Request, find: FindOwner) -> Response:
-    """Set what was sent and nothing else."""
-    return _handle_write(call, find, actions.put, call.query(write_query()), call.body(JSON))
+def handle_put(call: Request, find_owner: FindOwner) -> Response:
+    """Replace everything that the owner sets."""
+    return _handle_write(call, find_owner, actions.put, call.query(write_query()), call.body(JSON))
 
 
-def handle_patch(call: Request, find: FindOwner) -> Response:
-    """Set what a merge patch makes of what is set."""
-    return _handle_write(call, find, actions.patch, call.query(write_query()), call.body(MERGE_PATCH, JSON))
+def handle_patch(call: Request, find_owner: FindOwner) -> Response:
+    """Apply a merge patch to what the owner sets."""
+    return _handle_write(call, find_owner, actions.patch, call.query(write_query()), call.body(MERGE_PATCH, JSON))
 
 
-def handle_rollback(call: Request, find: FindOwner) -> Response:
-    """Set what was set in a version."""
-    return _handle_write(call, find, actions.rollback, call.query(write_query()), call.body(JSON))
+def handle_rollback(call: Request, find_owner: FindOwner) -> Response:
+    """Set the values of an earlier version again."""
+    return _handle_write(call, find_owner, actions.rollback, call.query(write_query()), call.body(JSON))
 
 
-def handle_history(call: Request, find: FindOwner, question: str) -> Response:
-    """Answer a page of versions; `question` tells whose from others'."""
-    asked = call.query(history_query())
-    after = open_cursor(call, asked, question)
-    before = None if after is None else int(after)
-    work = partial(actions.list_versions, shelf=storage_options(call), find=find, limit=asked["limit"], before=before)
+def handle_history(call: Request, find_owner: FindOwner, question: str) -> Response:
+    """Return a page of versions; `question` binds the cursor to this list."""
+    query = call.query(history_query())
+    position = open_cursor(call, query, question)
+    before = None if position is None else int(position)
+    work = partial(
+        actions.list_versions, options=storage_options(call), find_owner=find_owner, limit=query["limit"], before=before
+    )
     page = call.mount.storage.read(work)
-    items = [versions.render_version(page.state, one) for one in page.revisions]
-    return render_page(call, items, None if page.end is None else str(page.end), question)
+    items = [versions.render_version(page.state, version) for version in page.versions]
+    return render_page(call, items, None if page.next_version is None else str(page.next_version), question)
 
 
 def _handle_write(
-    call: Request, find: FindOwner, action: Callable[..., SettingsState], asked: dict[str, Any], body: Any
+    call: Request, find_owner: FindOwner, action: Callable[..., SettingsState], query: dict[str, Any], body: Any
 ) -> Response:
-    work = partial(action, **_collect_arguments(call, find), sent=body)
-    return execute(call, work, make_result, body=hide_secrets(call, body), validate_only=asked["validate_only"])
+    work = partial(action, **_collect_arguments(call, find_owner), body=body)
+    return execute(call, work, make_result, body=hide_secrets(call, body), validate_only=query["validate_only"])
 
 
 def hide_secrets(call: Request, body: Any) -> Any:
-    """`body` as an ``Idempotency-Key`` remembers its digest: by it, who has the database could try out passwords."""
+    """Return `body` with secrets sealed, for the digest stored with an ``Idempotency-Key``.
+
+    A digest of the plain values would let a reader of the database guess passwords offline.
+    """
     namespaces, seal = call.mount.hooks.namespaces, call.mount.cursors.seal
 
-    def hidden(path: SettingPath, value: Any) -> Any:
-        is_open = value is None or not is_declared(namespaces, path) or not is_secret(namespaces, path)
-        return value if is_open else seal(dump_json(value), repr(path))
+    def seal_secret(path: SettingPath, value: Any) -> Any:
+        is_plain = value is None or not is_declared(namespaces, path) or not is_secret(namespaces, path)
+        return value if is_plain else seal(dump_json(value), repr(path))
 
     if not isinstance(body, dict):
         return body
     return {
-        name: {key: hidden((name, key), value) for key, value in values.items()} if isinstance(values, dict) else values
+        name: {key: seal_secret((name, key), value) for key, value in values.items()}
+        if isinstance(values, dict)
+        else values
         for name, values in body.items()
     }
 
 
-def _collect_arguments(call: Request, find: FindOwner) -> dict[str, Any]:
+def _collect_arguments(call: Request, find_owner: FindOwner) -> dict[str, Any]:
     return {
         "actor": call.actor(),
-        "shelf": storage_options(call),
-        "find": find,
-        "expected": make_precondition_check(call),
+        "options": storage_options(call),
+        "find_owner": find_owner,
+        "check_version": make_precondition_check(call),
     }
 
 
@@ -126,9 +135,9 @@ _TENANT_WRITE_PROBLEMS = (*BODY_PROBLEMS, *PRECONDITION_PROBLEMS, TenantNotFound
     problems=(InvalidParameter, TenantNotFound),
 )
 def read_settings(call: Request, tenant_id: str) -> Response:
-    """Read a tenant's settings: what it sets counts over its plan's, its partner's and the defaults.
+    """Read a tenant's settings: its own values take precedence over its plan's, its partner's and the defaults.
 
-    Until something is set their version is 0.
+    The version is 0 until something is set.
     """
     return handle_read(call, _find_tenant(call, tenant_id))
 
@@ -141,7 +150,7 @@ def read_settings(call: Request, tenant_id: str) -> Response:
     problems=(InvalidParameter,),
 )
 def read_settings_schema(call: Request) -> Response:
-    """Read which settings there are, as JSON Schema (draft 2020-12): their types, defaults, which are secret."""
+    """Read the declared settings as JSON Schema (draft 2020-12): types, defaults, and which keys are secret."""
     call.query(NO_QUERY)
     return call.json_response(make_json_schema(call.mount.hooks.namespaces))
 
@@ -156,7 +165,7 @@ def read_settings_schema(call: Request) -> Response:
     problems=_TENANT_WRITE_PROBLEMS,
 )
 def replace_settings(call: Request, tenant_id: str) -> Response:
-    """Replace everything that a tenant sets; what is left out is inherited."""
+    """Replace everything that a tenant sets; keys that are left out are inherited."""
     return handle_put(call, _find_tenant(call, tenant_id))
 
 
@@ -171,7 +180,7 @@ def replace_settings(call: Request, tenant_id: str) -> Response:
     problems=(*_TENANT_WRITE_PROBLEMS, *IDEMPOTENCY_PROBLEMS),
 )
 def patch_settings(call: Request, tenant_id: str) -> Response:
-    """Change some of what a tenant sets (RFC 7396); a key, or a namespace, that is null is inherited again."""
+    """Change some of a tenant's settings (RFC 7396); a key or namespace that is null is inherited again."""
     return handle_patch(call, _find_tenant(call, tenant_id))
 
 
@@ -184,7 +193,7 @@ def patch_settings(call: Request, tenant_id: str) -> Response:
     problems=(*HISTORY_PROBLEMS, TenantNotFound),
 )
 def list_settings_versions(call: Request, tenant_id: str) -> Response:
-    """List the versions of a tenant's settings, the newest first: who set them when, and what changed."""
+    """List the versions of a tenant's settings, newest first: author, time and changes of each."""
     id = parse_tenant_id(tenant_id)
     return handle_history(call, _find_tenant(call, id), repr(("settings", partner_scope(call), id)))
 
@@ -199,7 +208,7 @@ def list_settings_versions(call: Request, tenant_id: str) -> Response:
     problems=(*_TENANT_WRITE_PROBLEMS, *IDEMPOTENCY_PROBLEMS, SettingsVersionNotFound, SettingsOutdated),
 )
 def roll_settings_back(call: Request, tenant_id: str) -> Response:
-    """Set what a tenant set in an earlier version, as a new version; in version 0 that is nothing."""
+    """Set the values of an earlier version again, as a new version; version 0 sets nothing."""
     return handle_rollback(call, _find_tenant(call, tenant_id))
 
 
@@ -220,7 +229,7 @@ _PARTNER_WRITE_PROBLEMS = (*BODY_PROBLEMS, *PRECONDITION_PROBLEMS, PartnerNotFou
     problems=(InvalidParameter, PartnerNotFound),
 )
 def read_partner_settings(call: Request, partner_id: str) -> Response:
-    """Read the settings that a partner's tenants have where neither they nor their plans set others."""
+    """Read a partner's defaults, which its tenants inherit where neither they nor their plans set a value."""
     return handle_read(call, _find_readable_partner(call, partner_id))
 
 
@@ -234,7 +243,7 @@ def read_partner_settings(call: Request, partner_id: str) -> Response:
     problems=_PARTNER_WRITE_PROBLEMS,
 )
 def replace_partner_settings(call: Request, partner_id: str) -> Response:
-    """Replace every default that a partner gives its tenants."""
+    """Replace all of a partner's defaults for its tenants."""
     return handle_put(call, _find_managed_partner(call, partner_id))
 
 
@@ -249,7 +258,7 @@ def replace_partner_settings(call: Request, partner_id: str) -> Response:
     problems=(*_PARTNER_WRITE_PROBLEMS, *IDEMPOTENCY_PROBLEMS),
 )
 def patch_partner_settings(call: Request, partner_id: str) -> Response:
-    """Change some of the defaults that a partner gives its tenants (RFC 7396)."""
+    """Change some of a partner's defaults for its tenants (RFC 7396)."""
     return handle_patch(call, _find_managed_partner(call, partner_id))
 
 
@@ -262,7 +271,7 @@ def patch_partner_settings(call: Request, partner_id: str) -> Response:
     problems=(*HISTORY_PROBLEMS, PartnerNotFound),
 )
 def list_partner_settings_versions(call: Request, partner_id: str) -> Response:
-    """List the versions of the defaults that a partner gives its tenants, the newest first."""
+    """List the versions of a partner's defaults for its tenants, newest first."""
     return handle_history(call, _find_readable_partner(call, partner_id), repr(("partner settings", partner_id)))
 
 
@@ -276,18 +285,18 @@ def list_partner_settings_versions(call: Request, partner_id: str) -> Response:
     problems=(*_PARTNER_WRITE_PROBLEMS, *IDEMPOTENCY_PROBLEMS, SettingsVersionNotFound, SettingsOutdated),
 )
 def roll_partner_settings_back(call: Request, partner_id: str) -> Response:
-    """Set the defaults that a partner gave its tenants in an earlier version, as a new version."""
+    """Set a partner's defaults of an earlier version again, as a new version."""
     return handle_rollback(call, _find_managed_partner(call, partner_id))
 
 
 def _find_readable_partner(call: Request, partner_id: str) -> FindOwner:
-    """The partner, as far as the caller sees it. Raises `PartnerNotFound`."""
+    """Return the owner for a read. Raises `PartnerNotFound` if the caller is limited to another partner."""
     if partner_scope(call) not in (None, partner_id):
         raise PartnerNotFound
     return partial(actions.find_partner_owner, partner=parse_partner_id(partner_id))
 
 
 def _find_managed_partner(call: Request, partner_id: str) -> FindOwner:
-    """The partner, for an administrator. Raises `Forbidden`."""
+    """Return the owner for a write. Raises `Forbidden` unless the caller is an administrator."""
     require_partner_manager(call)
     return partial(actions.find_partner_owner, partner=parse_partner_id(partner_id))

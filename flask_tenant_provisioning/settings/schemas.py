@@ -1,4 +1,4 @@
-"""What may come in about settings, what goes out, and what can be asked."""
+"""Request bodies, responses and query parameters of the settings routes."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ MAX_VERSION = (1 << 31) - 1
 
 
 class VersionField(WholeNumberField):
-    """The number of a version; 0 is the one in which nothing was set."""
+    """A version number; version 0 sets nothing."""
 
 
 class ExplicitSettingsSchema(StrictSchema):
-    """What is set, by namespace and key. A secret that comes as `********` stays as it is."""
+    """Values by namespace and key. A secret that is sent as `********` stays unchanged."""
 
 
 class SettingsSchema(StrictSchema):
-    """Settings: what counts, what of it is set here, and who sets each key. Secrets are shown as `********`."""
+    """Settings: the effective values, the explicit ones and the source of each key. Secrets are shown as `********`."""
 
     version = fields.Integer()
     effective = fields.Dict(keys=fields.String(), values=fields.Dict())
@@ -36,14 +36,14 @@ class SettingsSchema(StrictSchema):
 
 
 class SettingsActorSchema(StrictSchema):
-    """Who did it."""
+    """The author of a version."""
 
     sub = fields.String()
     partner = fields.String()
 
 
 class SettingsVersionSchema(StrictSchema):
-    """One version of settings: who set it, when, and each key that changed. Secrets are shown as `********`."""
+    """One version of settings: its author, its time, and each changed key. Secrets are shown as `********`."""
 
     version = fields.Integer()
     timestamp = fields.AwareDateTime()
@@ -53,20 +53,20 @@ class SettingsVersionSchema(StrictSchema):
 
 
 class SettingsHistorySchema(StrictSchema):
-    """One page of versions, the newest first; `next` is the cursor of the page after it."""
+    """One page of versions, newest first; `next` is the cursor of the next page."""
 
     items = fields.List(fields.Nested(SettingsVersionSchema))
     next = fields.String(allow_none=True)
 
 
 class RollbackSchema(StrictSchema):
-    """Which version is to be set again."""
+    """The version to set again."""
 
     version = VersionField(most=MAX_VERSION, required=True)
 
 
 class SettingsHistoryQuery(QuerySchema):
-    """What a list of versions can be asked."""
+    """Query parameters of a list of versions."""
 
     limit = PageSizeField(load_default=DEFAULT_PAGE_SIZE)
     cursor = TextField(min_length=1, max_length=4096)
@@ -76,15 +76,15 @@ _EXPLICIT, _ROLLBACK, _HISTORY = ExplicitSettingsSchema(), RollbackSchema(), Set
 
 
 def settings_input(_api: Api | None = None) -> ExplicitSettingsSchema:
-    """The schema of what clients set, which a host's namespaces fill in; made once."""
+    """Return the schema of the values that clients set; OpenAPI fills in the host's namespaces."""
     return _EXPLICIT
 
 
 def rollback_input(_api: Api | None = None) -> RollbackSchema:
-    """The schema of a rollback; made once."""
+    """Return the schema of a rollback."""
     return _ROLLBACK
 
 
 def history_query(_api: Api | None = None) -> SettingsHistoryQuery:
-    """The schema of a history's parameters; made once."""
+    """Return the schema of the query parameters of a list of versions."""
     return _HISTORY

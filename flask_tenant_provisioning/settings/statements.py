@@ -1,4 +1,4 @@
-"""Every statement about settings, built once a storage."""
+"""The SQL statements of settings, built once per storage."""
 
 from __future__ import annotations
 
@@ -22,51 +22,65 @@ class SettingsSQL(SQL):
         super().__init__(storage.engine.dialect)
         self._settings, self._history = storage.table("settings"), storage.table("settings_history")
         s = self._settings.c
-        rows, mine = select(*(s[name] for name in SettingsRow._fields)), self._mine(s)
-        beneath = and_(s.partner_id == bindparam("partner_id"), s.tenant_id == PARTNER_SCOPE)
+        rows, owned = select(*(s[name] for name in SettingsRow._fields)), self._matches_owner(s)
+        inherited = and_(s.partner_id == bindparam("partner_id"), s.tenant_id == PARTNER_SCOPE)
         insert = self._insert(self._settings)
-        seen = and_(mine, s.version == bindparam("expected", type_=Integer))
-        self.read = self._compile(rows.where(or_(beneath, mine)))
-        self.lock = self._compile(rows.where(mine).with_for_update())
+        unchanged = and_(owned, s.version == bindparam("expected", type_=Integer))
+        self.read = self._compile(rows.where(or_(inherited, owned)))
+        self.lock = self._compile(rows.where(owned).with_for_update())
         self.add = self._compile(insert.values(bind_columns(self._settings)).on_conflict_do_nothing())
-        self.change = self._compile(self._settings.update().where(seen).values(bind_new_values(s, _CHANGED_COLUMNS)))
-        self.reseal = self._compile(self._settings.update().where(seen).values(bind_new_values(s, _RESEALED_COLUMNS)))
-        self.remove = self._compile(self._settings.delete().where(mine))
+        self.change = self._compile(
+            self._settings.update().where(unchanged).values(bind_new_values(s, _CHANGED_COLUMNS))
+        )
+        self.reseal = self._compile(
+            self._settings.update().where(unchanged).values(bind_new_values(s, _RESEALED_COLUMNS))
+        )
+        self.delete = self._compile(self._settings.delete().where(owned))
         key = (s.partner_id, s.tenant_id)
-        self.every = self._compile(self._batch(rows, key))
-        self.places = self._compile(self._batch(select(*key), key))
+        self.select_batch = self._compile(self._batch(rows, key))
+        self.select_scopes = self._compile(self._batch(select(*key), key))
         self._add_history()
 
     def _add_history(self) -> None:
         h, limit = self._history.c, bindparam("limit", type_=Integer)
-        listed, past, mine = self._rows(VersionSummary), self._rows(VersionDifference), self._mine(h)
-        version = bindparam("version", type_=Integer)
-        one = and_(mine, h.version == version)
-        older = h.version < bindparam("before", type_=Integer)
-        self.remember = self._compile(self._history.insert().values(bind_columns(self._history)))
-        self.later = self._compile(past.where(mine, h.version >= version).order_by(h.version).limit(limit))
-        self.page = self._compile(listed.where(mine, older).order_by(h.version.desc()).limit(limit))
-        full = self._rows(SettingsVersion).where(mine, older).order_by(h.version.desc()).limit(limit)
-        self.page_of_rows = self._compile(full.with_for_update())
-        self.keep_past = self._compile(self._history.update().where(one).values(bind_new_values(h, _RESEALED_COLUMNS)))
-        self.reseal_version = self._compile(
-            self._history.update().where(one).values(bind_new_values(h, (*_RESEALED_COLUMNS, "changes")))
+        summaries, differences, owned = (
+            self._select_columns(VersionSummary),
+            self._select_columns(VersionDifference),
+            self._matches_owner(h),
         )
-        self.shorten = self._compile(self._history.delete().where(mine, older))
-        self.forget = self._compile(self._history.delete().where(mine))
+        version = bindparam("version", type_=Integer)
+        is_version = and_(owned, h.version == version)
+        is_older = h.version < bindparam("before", type_=Integer)
+        self.add_version = self._compile(self._history.insert().values(bind_columns(self._history)))
+        self.select_versions_from = self._compile(
+            differences.where(owned, h.version >= version).order_by(h.version).limit(limit)
+        )
+        self.select_older_versions = self._compile(
+            summaries.where(owned, is_older).order_by(h.version.desc()).limit(limit)
+        )
+        versions = self._select_columns(SettingsVersion).where(owned, is_older).order_by(h.version.desc()).limit(limit)
+        self.lock_older_versions = self._compile(versions.with_for_update())
+        self.update_version = self._compile(
+            self._history.update().where(is_version).values(bind_new_values(h, _RESEALED_COLUMNS))
+        )
+        self.reseal_version = self._compile(
+            self._history.update().where(is_version).values(bind_new_values(h, (*_RESEALED_COLUMNS, "changes")))
+        )
+        self.delete_old_versions = self._compile(self._history.delete().where(owned, is_older))
+        self.delete_history = self._compile(self._history.delete().where(owned))
 
-    def _rows(self, kind: Any) -> Any:
-        """The columns of the history that `kind` names."""
+    def _select_columns(self, kind: Any) -> Any:
+        """Select the history columns that are the fields of `kind`."""
         return select(*(self._history.c[name] for name in kind._fields))
 
-    def _mine(self, columns: Any) -> ColumnElement[bool]:
+    def _matches_owner(self, columns: Any) -> ColumnElement[bool]:
         return and_(columns.partner_id == bindparam("partner_id"), columns.tenant_id == bindparam("tenant_id"))
 
     def _batch(self, rows: Any, key: tuple[Any, ...]) -> Any:
-        """The first rows behind the place that ``after_<column>`` name."""
-        found: ColumnElement[bool] | None = None
+        """Select the next rows after the key in the parameters ``after_<column>``, in key order."""
+        condition: ColumnElement[bool] | None = None
         for column in reversed(key):
-            place: Any = bindparam(f"after_{column.name}", type_=column.type)
-            beyond = column > place
-            found = beyond if found is None else or_(beyond, and_(column == place, found))
-        return rows.where(found).order_by(*key).limit(bindparam("limit", type_=Integer))
+            position: Any = bindparam(f"after_{column.name}", type_=column.type)
+            is_beyond = column > position
+            condition = is_beyond if condition is None else or_(is_beyond, and_(column == position, condition))
+        return rows.where(condition).order_by(*key).limit(bindparam("limit", type_=Integer))

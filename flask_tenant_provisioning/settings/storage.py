@@ -1,6 +1,6 @@
 """The columns of one settings row: values by namespace and key, with secrets sealed and bound to their row.
 
-Keys that the host does not declare, or no longer declares, are kept unchanged and never opened.
+Keys that the host does not declare, or no longer declares, are stored unchanged and never opened.
 """
 
 from __future__ import annotations
@@ -21,117 +21,117 @@ OpenKeyring = Callable[[], Keyring]
 
 
 class Unreadable:
-    """The value of a secret that no key of the keyring opens."""
+    """The type of `UNREADABLE`, the value of a secret that no key of the keyring opens."""
 
 
 UNREADABLE: Final = Unreadable()
 
 
 class Scope(NamedTuple):
-    """Where values are kept: a tenant's, or with an empty `tenant` the partner's own."""
+    """The key of a settings row: a tenant of a partner, or with an empty `tenant` the partner itself."""
 
     partner: str
     tenant: str
 
     def sealing_context(self, path: SettingPath) -> str:
-        """What the secret at `path` is sealed with: copied to another place, it does not open."""
+        """Return the context that the secret at `path` is sealed with; copied to another row, it does not open."""
         return json.dumps(["settings", *self, *path])
 
 
 class RowContents(NamedTuple):
-    """What one version sets: the plain values and the sealed texts, each by namespace and key."""
+    """The decoded columns of one version: plain values and sealed texts, each by namespace and key."""
 
     document: dict[str, dict[str, Any]]
     secrets: dict[str, dict[str, str]]
 
 
 class StoredSettings(NamedTuple):
-    """The values that are set, in clear or `UNREADABLE`, with the sealed text of those that have one.
+    """The stored values of one owner: in clear or `UNREADABLE`, with the sealed text of each secret.
 
-    `others` and `sealed_others` are what the host does not declare.
+    `undeclared` and `sealed_undeclared` hold the keys that the host does not declare.
     """
 
     values: FlatSettings
     sealed: dict[SettingPath, str]
-    others: FlatSettings
-    sealed_others: dict[SettingPath, str]
+    undeclared: FlatSettings
+    sealed_undeclared: dict[SettingPath, str]
 
 
 EMPTY_SETTINGS = StoredSettings({}, {}, {}, {})
 
 
 def parse_columns(document: str, secrets: str | None) -> RowContents:
-    """What the columns `document` and `secrets` of a row hold."""
+    """Decode the columns `document` and `secrets` of a row."""
     return RowContents(json.loads(document), json.loads(secrets) if secrets else {})
 
 
 def unseal_contents(
-    namespaces: Namespaces, place: Scope, contents: RowContents, keyring: OpenKeyring
+    namespaces: Namespaces, scope: Scope, contents: RowContents, keyring: OpenKeyring
 ) -> StoredSettings:
-    """What is kept at `place`, its secrets opened."""
-    values, others = _split_declared(namespaces, flatten(contents.document))
-    sealed, sealed_others = _split_declared(namespaces, flatten(contents.secrets))
+    """Open the secrets of the row of `scope`, and separate the keys that the host does not declare."""
+    values, undeclared = _split_declared(namespaces, flatten(contents.document))
+    sealed, sealed_undeclared = _split_declared(namespaces, flatten(contents.secrets))
     for path, text in sealed.items():
-        values[path] = _unseal(keyring(), text, place.sealing_context(path))
-    return StoredSettings(values, sealed, others, sealed_others)
+        values[path] = _unseal(keyring(), text, scope.sealing_context(path))
+    return StoredSettings(values, sealed, undeclared, sealed_undeclared)
 
 
-def make_contents(kept: StoredSettings) -> RowContents:
-    """What a row that holds this sets."""
-    plain = {path: value for path, value in kept.values.items() if path not in kept.sealed}
-    return RowContents(nest({**kept.others, **plain}), nest({**kept.sealed_others, **kept.sealed}))
+def make_contents(settings: StoredSettings) -> RowContents:
+    """Return the contents of the row that stores these settings."""
+    plain = {path: value for path, value in settings.values.items() if path not in settings.sealed}
+    return RowContents(nest({**settings.undeclared, **plain}), nest({**settings.sealed_undeclared, **settings.sealed}))
 
 
 def encode_columns(contents: RowContents) -> dict[str, Any]:
-    """The columns `document` and `secrets` of a row that sets this."""
+    """Encode the columns `document` and `secrets` of a row."""
     secrets = dump_json(contents.secrets) if contents.secrets else None
     return {"document": dump_json(contents.document), "secrets": secrets}
 
 
-def measure_size(kept: StoredSettings) -> int:
-    """How many bytes the values take as they are kept: compact JSON in UTF-8, secrets as they are sealed."""
-    return len(dump_json(nest({**kept.values, **kept.sealed})).encode())
+def measure_size(settings: StoredSettings) -> int:
+    """Return the size of the values in bytes of compact JSON in UTF-8, secrets counted as sealed."""
+    return len(dump_json(nest({**settings.values, **settings.sealed})).encode())
 
 
 def flatten(document: Mapping[str, Mapping[str, Any]]) -> FlatSettings:
-    """The values of a document by their paths."""
+    """Return the values of a document by path."""
     return {(namespace, key): value for namespace, values in document.items() for key, value in values.items()}
 
 
 def nest(values: Mapping[SettingPath, Any]) -> dict[str, dict[str, Any]]:
-    """The document of values by their paths; a namespace of which nothing is set is left out."""
-    found: dict[str, dict[str, Any]] = {}
+    """Return the document of values by path; a namespace without values is left out."""
+    document: dict[str, dict[str, Any]] = {}
     for (namespace, key), value in values.items():
-        found.setdefault(namespace, {})[key] = value
-    return found
+        document.setdefault(namespace, {})[key] = value
+    return document
 
 
 def is_secret(namespaces: Namespaces, path: SettingPath) -> bool:
-    """Whether the host declares the key a secret."""
+    """Return whether the host declares the key a secret. Raises `KeyError` if the key is not declared."""
     namespace, key = path
     return namespaces[namespace].keys[key].secret
 
 
 def iter_secret_texts(value: Any) -> Iterator[str]:
-    """Every text and number in a secret value, as texts."""
+    """Yield every text and number in a secret value, as text."""
     if isinstance(value, Mapping):
-        for below in value.values():
-            yield from iter_secret_texts(below)
+        for item in value.values():
+            yield from iter_secret_texts(item)
     elif isinstance(value, list):
-        for below in value:
-            yield from iter_secret_texts(below)
+        for item in value:
+            yield from iter_secret_texts(item)
     elif value is not None and not isinstance(value, bool | Unreadable):
         yield str(value)
 
 
 def _split_declared(namespaces: Namespaces, values: FlatSettings) -> tuple[FlatSettings, FlatSettings]:
-    """Those that the host declares, and the others."""
-    mine = {path: one for path, one in values.items() if is_declared(namespaces, path)}
-    return mine, {path: one for path, one in values.items() if path not in mine}
+    """Return the values of declared keys, and those of all others."""
+    declared = {path: value for path, value in values.items() if is_declared(namespaces, path)}
+    return declared, {path: value for path, value in values.items() if path not in declared}
 
 
 def is_declared(namespaces: Namespaces, path: SettingPath) -> bool:
-    """Whether the host declares such a key."""
+    """Return whether the host declares the key."""
     namespace, key = path
     return namespace in namespaces and key in namespaces[namespace].keys
 
@@ -144,76 +144,76 @@ def _unseal(keyring: Keyring, text: str, context: str) -> Any:
 
 
 class ResealedVersion(NamedTuple):
-    """A version before and after its secrets were sealed again; `lost` is why one of them could not be opened."""
+    """A version before and after its secrets were sealed again; `error` is set if one could not be opened."""
 
     old: RowContents
     new: RowContents
-    lost: UnsealError | None = None
+    error: UnsealError | None = None
 
     @property
     def is_changed(self) -> bool:
-        """Whether anything was sealed again."""
+        """True if any secret was sealed again."""
         return self.old != self.new
 
 
 class Sealer(NamedTuple):
-    """Seals the secrets of one owner's versions by the keyring's first key, as a row at the place `after` has them.
+    """Seals the secrets of one owner's versions with the keyring's first key, for a row of the scope `target`.
 
-    Plain values at paths that are `secret` by now are sealed as well.
+    Plain values at paths that `is_secret` accepts are sealed too.
     """
 
     keyring: Keyring
-    before: Scope
-    after: Scope
-    secret: Callable[[SettingPath], bool] = lambda _path: False
+    source: Scope
+    target: Scope
+    is_secret: Callable[[SettingPath], bool] = lambda _path: False
 
     def reseal(self, version: RowContents, newer: ResealedVersion | None = None) -> ResealedVersion:
-        """Return the version with every secret sealed again, but for those that cannot be opened.
+        """Return the version with every secret sealed again, except those that cannot be opened.
 
-        What is so already stays to the letter. What the version after this one, `newer`, sets too gets the same text,
-        so that the two do not differ where they did not.
+        A secret that is sealed for the target with the first key stays unchanged. A secret that the next version,
+        `newer`, shares with this one gets the same text, so that no new difference between the two arises.
         """
-        lost: UnsealError | None = None
+        first_error: UnsealError | None = None
         plain, sealed = flatten(version.document), flatten(version.secrets)
         for path, text in sealed.items():
-            if self.before == self.after and self.keyring.is_current(text):
+            if self.source == self.target and self.keyring.is_current(text):
                 continue
-            known = None if newer is None else _find_sealed_text(newer, newer.old.secrets, path, text)
-            if known is not None and known != text:
-                sealed[path] = known
+            shared = None if newer is None else _find_sealed_text(newer, newer.old.secrets, path, text)
+            if shared is not None and shared != text:
+                sealed[path] = shared
                 continue
             try:
-                opened = self.keyring.open(text, self.before.sealing_context(path))
+                secret = self.keyring.open(text, self.source.sealing_context(path))
             except UnsealError as error:
-                lost = lost or error
+                first_error = first_error or error
             else:
-                sealed[path] = self.keyring.seal(opened, self.after.sealing_context(path))
-        for path in [path for path in plain if self.secret(path)]:
+                sealed[path] = self.keyring.seal(secret, self.target.sealing_context(path))
+        for path in [path for path in plain if self.is_secret(path)]:
             value = plain.pop(path)
-            known = None if newer is None else _find_sealed_text(newer, newer.old.document, path, value)
-            sealed[path] = known or self.keyring.seal(dump_json(value), self.after.sealing_context(path))
-        return ResealedVersion(version, RowContents(nest(plain), nest(sealed)), lost)
+            shared = None if newer is None else _find_sealed_text(newer, newer.old.document, path, value)
+            sealed[path] = shared or self.keyring.seal(dump_json(value), self.target.sealing_context(path))
+        return ResealedVersion(version, RowContents(nest(plain), nest(sealed)), first_error)
 
 
 def _find_sealed_text(
     newer: ResealedVersion, values: dict[str, dict[str, Any]], path: SettingPath, value: Any
 ) -> str | None:
-    """The text that the same `value` of the version after this one was sealed as; None where it had another."""
+    """Return the new sealed text of `path` in the next version, or None if its value there was not `value`."""
     namespace, key = path
-    held = values.get(namespace, {})
-    if key not in held or not is_same_json(held[key], value):
+    stored = values.get(namespace, {})
+    if key not in stored or not is_same_json(stored[key], value):
         return None
     return newer.new.secrets.get(namespace, {}).get(key)
 
 
 class StorageOptions(NamedTuple):
-    """How settings are kept: sealed by `keyring`, `most` versions of them."""
+    """The keyring that seals secrets, and how many versions of settings are stored."""
 
     keyring: Keyring
-    most: int
+    max_versions: int
 
-    def open(self) -> Keyring:
-        """The keyring."""
+    def get_keyring(self) -> Keyring:
+        """Return the keyring, as an `OpenKeyring`."""
         return self.keyring
 
 

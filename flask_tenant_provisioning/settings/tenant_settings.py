@@ -1,4 +1,4 @@
-"""A tenant's settings as the host's code reads them: loaded by the schemas, secrets in clear, read-only, cached."""
+"""Settings of a tenant for the host's code: loaded by the schemas, secrets in clear, read-only and cached."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .storage import UNREADABLE
 
 
 class ReadOnlyMapping(Mapping[str, Any]):
-    """Values by name, each also an attribute, unless a method of mappings has its name."""
+    """A read-only mapping whose values are also attributes, unless a mapping method has the same name."""
 
     __slots__ = ("_name", "_values")
 
@@ -48,7 +48,7 @@ class ReadOnlyMapping(Mapping[str, Any]):
         return len(self._values)
 
     def __repr__(self) -> str:
-        """The names alone: a value may be a secret."""
+        """Show the names only: a value may be a secret."""
         return f"<{self._name}: {', '.join(self) or 'nothing'}>"
 
     def __reduce__(self) -> Any:
@@ -56,18 +56,18 @@ class ReadOnlyMapping(Mapping[str, Any]):
 
 
 class NamespaceView(ReadOnlyMapping):
-    """The settings of one namespace. A key that nobody sets is absent.
+    """The settings of one namespace. A key without a value is absent.
 
-    Asking for a secret that no key of the keyring opens raises `SecretUnavailable`.
+    Reading a secret that no key of the keyring opens raises `SecretUnavailable`.
     """
 
     __slots__ = ()
 
     def __getitem__(self, name: str) -> Any:
-        found = self._values[name]
-        if found is UNREADABLE:
+        value = self._values[name]
+        if value is UNREADABLE:
             raise SecretUnavailable(f"The secret {name!r} in {self!r} cannot be opened.")
-        return found
+        return value
 
 
 class TenantSettings(ReadOnlyMapping):
@@ -76,32 +76,34 @@ class TenantSettings(ReadOnlyMapping):
     __slots__ = ()
 
 
-def make_view(namespaces: Namespaces, settled: Mapping[str, ResolvedNamespace]) -> TenantSettings:
-    """What counts, as the host reads it."""
+def make_view(namespaces: Namespaces, resolved: Mapping[str, ResolvedNamespace]) -> TenantSettings:
+    """Build the host's view of the effective values."""
     return TenantSettings(
-        "settings", {name: _make_namespace_view(namespaces, name, one) for name, one in settled.items()}
+        "settings", {name: _make_namespace_view(namespaces, name, namespace) for name, namespace in resolved.items()}
     )
 
 
-def _make_namespace_view(namespaces: Namespaces, name: str, settled: ResolvedNamespace) -> Any:
-    """What the schema loads, unless that is an object of the host's own, whose attributes are what it says."""
-    if not isinstance(settled.loaded, Mapping):
-        return settled.loaded
+def _make_namespace_view(namespaces: Namespaces, name: str, resolved: ResolvedNamespace) -> Any:
+    """Build the view of one namespace; an object that the host's schema makes itself is returned as it is."""
+    if not isinstance(resolved.value, Mapping):
+        return resolved.value
     keys = namespaces[name].keys
-    lost = {keys[key].attribute: UNREADABLE for key, value in settled.values.items() if value is UNREADABLE}
-    return NamespaceView(f"settings {name}", {**{key: freeze(one) for key, one in settled.loaded.items()}, **lost})
+    unreadable = {keys[key].attribute: UNREADABLE for key, value in resolved.values.items() if value is UNREADABLE}
+    return NamespaceView(
+        f"settings {name}", {**{key: freeze(item) for key, item in resolved.value.items()}, **unreadable}
+    )
 
 
 def freeze(value: Any) -> Any:
-    """The same with lists as tuples, dicts read-only and sets frozen: many threads read it."""
+    """Return an immutable copy: lists become tuples, dicts read-only, sets frozen, since many threads share it."""
     if isinstance(value, dict):
-        return MappingProxyType({key: freeze(one) for key, one in value.items()})
+        return MappingProxyType({key: freeze(item) for key, item in value.items()})
     if isinstance(value, list | tuple):
         return tuple(map(freeze, value)) if type(value) in (list, tuple) else value
     return frozenset(value) if isinstance(value, set) else value
 
 
-#: How many tenants' settings one process remembers.
+#: The maximum number of tenants in the cache of one process.
 MAX_CACHED_TENANTS = 4096
 
 
@@ -111,7 +113,7 @@ class _CachedSettings(NamedTuple):
 
 
 class SettingsCache:
-    """What one process remembers of tenants' settings."""
+    """The cached settings of one mount's tenants in this process."""
 
     def __init__(self, mount: Mount) -> None:
         self._mount = mount
@@ -120,37 +122,37 @@ class SettingsCache:
             mount.storage.clock, mount.config.settings_cache_seconds, MAX_CACHED_TENANTS
         )
 
-    def of(self, tenant_id: str, partner: str | None = None) -> TenantSettings:
-        """A tenant's settings, as they were `PROVISIONING_SETTINGS_CACHE_SECONDS` ago at most.
+    def get(self, tenant_id: str, partner: str | None = None) -> TenantSettings:
+        """Return a tenant's settings, at most `PROVISIONING_SETTINGS_CACHE_SECONDS` old.
 
-        In a unit of work of this thread, such as a hook's, they are read there, with what it has changed already.
-        Raises `TenantNotFound`.
+        Within a transaction of this thread, such as a hook's, they are read in that transaction and so include its own
+        changes. Raises `TenantNotFound`.
         """
         running = self._storage.current_session
         if running is None:
-            known = self._cache.get(tenant_id)
-            if known is not None and partner in (None, known.partner):
-                return known.view
+            cached = self._cache.get(tenant_id)
+            if cached is not None and partner in (None, cached.partner):
+                return cached.view
         id = parse_id(str(tenant_id), TenantNotFound)
         if running is not None:
-            return self._found(running, id, partner).view
-        found = partial(self._found, tenant_id=id, partner=partner)
-        return self._cache.load(id, partial(self._storage.read, found)).view
+            return self._load(running, id, partner).view
+        load = partial(self._load, tenant_id=id, partner=partner)
+        return self._cache.load(id, partial(self._storage.read, load)).view
 
     def invalidate(self, events: Sequence[Mapping[str, Any]]) -> None:
-        """Read anew what has changed with these events."""
+        """Invalidate the settings that these events have changed."""
         self._cache.invalidate(event["tenant_id"] for event in events)
         partners = {event["partner_id"] for event in events if event["type"] == "partner.settings_updated"}
         if partners:
-            self._cache.invalidate_where(lambda known: known.partner in partners)
+            self._cache.invalidate_where(lambda cached: cached.partner in partners)
 
-    def _found(self, session: Session, tenant_id: str, partner: str | None) -> _CachedSettings:
+    def _load(self, session: Session, tenant_id: str, partner: str | None) -> _CachedSettings:
         tenant = load_tenant_in_any_state(session, partner, tenant_id)
         owner = Owner(tenant.partner_id, tenant)
-        found = load_state(session, lambda: self._mount.keyring, owner)
-        return _CachedSettings(tenant.partner_id, make_view(found.namespaces, found.settled))
+        state = load_state(session, lambda: self._mount.keyring, owner)
+        return _CachedSettings(tenant.partner_id, make_view(state.namespaces, state.resolved))
 
 
 def get_settings_cache(mount: Mount) -> SettingsCache:
-    """What this process remembers of the settings of `mount`'s tenants."""
+    """Return this process's cache of `mount`."""
     return mount.once(SettingsCache)

@@ -31,149 +31,157 @@ from .storage import (
 
 
 class RequestedValues(NamedTuple):
-    """The values that are wanted where there is such a key, and what is wrong with the rest."""
+    """The requested values of declared keys, and the errors of all other input."""
 
     values: FlatSettings
-    wrong: Iterable[FieldFault]
+    errors: Iterable[FieldFault]
 
 
-def read_replacement(before: SettingsState, sent: Any) -> RequestedValues:
-    """Everything that is to be set. A masked secret stands for the one that is set already, or for none."""
-    return RequestedValues(dict(_unmask(before, sent)), _find_unknown(before, sent))
+def read_replacement(current: SettingsState, body: Any) -> RequestedValues:
+    """Read a full replacement. A masked secret stands for the one that is already set, or for none."""
+    return RequestedValues(dict(_unmask(current, body)), _find_unknown(current, body))
 
 
-def read_merge_patch(before: SettingsState, patch: Any) -> RequestedValues:
-    """What a merge patch (RFC 7396) makes of what is set. Null takes away what there is, and nothing else."""
-    held = {path: MASK if value is UNREADABLE else value for path, value in before.kept.values.items()}
-    wanted = apply_merge_patch(nest(held), patch)
-    named = {name: {} if one is None else one for name, one in patch.items()} if isinstance(patch, Mapping) else patch
-    return RequestedValues(dict(_unmask(before, wanted)), _find_unknown(before, named))
+def read_merge_patch(current: SettingsState, patch: Any) -> RequestedValues:
+    """Apply a merge patch (RFC 7396) to what is set. Null removes a key, and is an error for an undeclared one."""
+    shown = {path: MASK if value is UNREADABLE else value for path, value in current.stored.values.items()}
+    merged = apply_merge_patch(nest(shown), patch)
+    named = (
+        {name: {} if values is None else values for name, values in patch.items()}
+        if isinstance(patch, Mapping)
+        else patch
+    )
+    return RequestedValues(dict(_unmask(current, merged)), _find_unknown(current, named))
 
 
-def _find_unknown(before: SettingsState, sent: Any) -> Iterator[FieldFault]:
-    if not isinstance(sent, Mapping):
+def _find_unknown(current: SettingsState, body: Any) -> Iterator[FieldFault]:
+    if not isinstance(body, Mapping):
         yield FieldFault(NOT_AN_OBJECT)
         return
-    for name, values in sent.items():
-        if name not in before.namespaces:
+    for name, values in body.items():
+        if name not in current.namespaces:
             yield FieldFault(UNKNOWN, (name,))
         elif not isinstance(values, Mapping):
             yield FieldFault(NOT_AN_OBJECT, (name,))
         else:
             yield from (
-                FieldFault(UNKNOWN, (name, key)) for key in values if not is_declared(before.namespaces, (name, key))
+                FieldFault(UNKNOWN, (name, key)) for key in values if not is_declared(current.namespaces, (name, key))
             )
 
 
-def _unmask(before: SettingsState, sent: Any) -> Iterator[tuple[SettingPath, Any]]:
-    for path, value in _iter_declared(before, sent):
-        masked = value == MASK and (is_secret(before.namespaces, path) or path in before.kept.sealed)
+def _unmask(current: SettingsState, body: Any) -> Iterator[tuple[SettingPath, Any]]:
+    for path, value in _iter_declared(current, body):
+        masked = value == MASK and (is_secret(current.namespaces, path) or path in current.stored.sealed)
         if not masked:
             yield path, value
-        elif path in before.kept.values:
-            yield path, before.kept.values[path]
+        elif path in current.stored.values:
+            yield path, current.stored.values[path]
 
 
-def _iter_declared(before: SettingsState, sent: Any) -> Iterator[tuple[SettingPath, Any]]:
-    for name, values in sent.items() if isinstance(sent, Mapping) else ():
+def _iter_declared(current: SettingsState, body: Any) -> Iterator[tuple[SettingPath, Any]]:
+    for name, values in body.items() if isinstance(body, Mapping) else ():
         for key, value in values.items() if isinstance(values, Mapping) else ():
-            if is_declared(before.namespaces, (name, key)):
+            if is_declared(current.namespaces, (name, key)):
                 yield (name, key), value
 
 
 MAX_BYTES = 64 * 1024
-#: How much JSON the schemas are let look at: what they drop or shorten does not count against `MAX_BYTES`.
+#: The largest input that is given to the schemas, in bytes; `MAX_BYTES` applies to what they return.
 MAX_INPUT_BYTES = 2 * MAX_BYTES
 TOO_LARGE = Fault("too-large", f"The settings must have {MAX_BYTES} bytes of JSON at most.")
 IMMUTABLE = Fault("immutable", "Cannot be changed once it is set.")
 HIDDEN = Fault(INVALID_FIELD, "Not valid.")
 
 
-def validate(before: SettingsState, wanted: FlatSettings, wrong: Iterable[FieldFault] = ()) -> FlatSettings:
-    """The values at these paths as they are kept. Raises `InvalidInput` that lists what is wrong, `wrong` too.
+def validate(current: SettingsState, values: FlatSettings, input_errors: Iterable[FieldFault] = ()) -> FlatSettings:
+    """Return `values` as they are to be stored. Raises `InvalidInput` that lists all errors, including `errors`.
 
-    A namespace that stays as it is, is not looked at again, nor is a value that was set before its schema changed.
+    A namespace that is unchanged is not validated again, nor is a value that was set before its schema changed.
     """
     errors = ErrorList()
-    errors.collect(wrong)
+    errors.collect(input_errors)
     if (
         measure_size(
-            EMPTY_SETTINGS._replace(values={path: one for path, one in wanted.items() if one is not UNREADABLE})
+            EMPTY_SETTINGS._replace(values={path: one for path, one in values.items() if one is not UNREADABLE})
         )
         > MAX_INPUT_BYTES
     ):
         errors.add(TOO_LARGE)
         raise errors.problem()
-    found: FlatSettings = {}
-    for name, namespace in before.namespaces.items():
-        mine = {key: value for (one, key), value in wanted.items() if one == name}
-        if _have_same_values(mine, {key: value for (one, key), value in before.kept.values.items() if one == name}):
-            found |= {(name, key): value for key, value in mine.items()}
+    result: FlatSettings = {}
+    for name, namespace in current.namespaces.items():
+        requested = {key: value for (one, key), value in values.items() if one == name}
+        if _have_same_values(
+            requested, {key: value for (one, key), value in current.stored.values.items() if one == name}
+        ):
+            result |= {(name, key): value for key, value in requested.items()}
         else:
-            normal = _normalize(before, namespace, mine, errors)
-            errors.collect(_check_immutable(before, name, mine, normal))
-            found |= {(name, key): value for key, value in normal.items()}
+            normal = _normalize(current, namespace, requested, errors)
+            errors.collect(_check_immutable(current, name, requested, normal))
+            result |= {(name, key): value for key, value in normal.items()}
     if errors:
         raise errors.problem()
-    return found
+    return result
 
 
-def _normalize(before: SettingsState, namespace: Namespace, mine: dict[str, Any], errors: ErrorList) -> dict[str, Any]:
-    """The values of one namespace as its schema writes them; what is wrong with them goes to `errors`."""
-    aside = {
+def _normalize(
+    current: SettingsState, namespace: Namespace, values: dict[str, Any], errors: ErrorList
+) -> dict[str, Any]:
+    """Return the values of one namespace as its schema dumps them; collect its errors in `errors`."""
+    unchecked = {
         key: value
-        for key, value in mine.items()
-        if value is UNREADABLE or _is_outdated_value(before, namespace, key, value)
+        for key, value in values.items()
+        if value is UNREADABLE or _is_outdated_value(current, namespace, key, value)
     }
-    checked = {key: value for key, value in mine.items() if key not in aside}
-    beneath = {
-        key: value for key, value in resolve(namespace, before.beneath).values.items() if value is not UNREADABLE
+    checked = {key: value for key, value in values.items() if key not in unchecked}
+    inherited = {
+        key: value for key, value in resolve(namespace, current.inherited).values.items() if value is not UNREADABLE
     }
     try:
-        written = namespace.normalize(checked, beneath)
+        dumped = namespace.normalize(checked, inherited)
     except ValidationError as error:
-        errors.collect(_translate_errors(namespace, error, {**beneath, **checked}))
-        return mine
-    return {**aside, **_require_json(namespace, written, errors)}
+        errors.collect(_translate_errors(namespace, error, {**inherited, **checked}))
+        return values
+    return {**unchecked, **_require_json(namespace, dumped, errors)}
 
 
-def _is_outdated_value(before: SettingsState, namespace: Namespace, key: str, value: Any) -> bool:
-    """Whether it was set before and is not valid any more: it stays until somebody sets another."""
-    dropped = before.settled[namespace.name].dropped
-    return (before.source, key) in dropped and is_same_value(before.kept.values[namespace.name, key], value)
+def _is_outdated_value(current: SettingsState, namespace: Namespace, key: str, value: Any) -> bool:
+    """Return whether the value is unchanged but no longer valid; such a value stays until another one is set."""
+    invalid = current.resolved[namespace.name].invalid
+    return (current.source, key) in invalid and is_same_value(current.stored.values[namespace.name, key], value)
 
 
-def _require_json(namespace: Namespace, written: Mapping[str, Any], errors: ErrorList) -> dict[str, Any]:
-    """What the schema wrote, as our JSON gives it back."""
-    found: dict[str, Any] = {}
-    for key, value in written.items():
+def _require_json(namespace: Namespace, dumped: Mapping[str, Any], errors: ErrorList) -> dict[str, Any]:
+    """Return what the schema dumped after a round trip through JSON; collect what does not serialize."""
+    parsed: dict[str, Any] = {}
+    for key, value in dumped.items():
         try:
-            found[key] = parse_json(dump_json(value).encode())
+            parsed[key] = parse_json(dump_json(value).encode())
         except (MalformedJSON, TypeError, ValueError, RecursionError):
             errors.add(NOT_SERIALIZABLE, namespace.name, key)
-    return found
+    return parsed
 
 
 def _check_immutable(
-    before: SettingsState, name: str, mine: Mapping[str, Any], normal: Mapping[str, Any]
+    current: SettingsState, name: str, requested: Mapping[str, Any], normalized: Mapping[str, Any]
 ) -> Iterator[FieldFault]:
-    """What is set for good and would be another value, or none."""
-    for key, declared in before.namespaces[name].keys.items():
-        if not declared.immutable or (name, key) not in before.explicit():
+    """Yield a fault for each immutable key whose value would change or be removed."""
+    for key, declared in current.namespaces[name].keys.items():
+        if not declared.immutable or (name, key) not in current.explicit():
             continue
-        held = before.kept.values[name, key]
-        if not any(key in one and is_same_value(one[key], held) for one in (mine, normal)):
+        stored = current.stored.values[name, key]
+        if not any(key in values and is_same_value(values[key], stored) for values in (requested, normalized)):
             yield FieldFault(IMMUTABLE, (name, key))
 
 
 def _translate_errors(namespace: Namespace, error: ValidationError, values: Mapping[str, Any]) -> Iterator[FieldFault]:
-    """The faults that the schema names, which may quote what was sent, but no secret."""
+    """Yield the faults of a schema error; a message that quotes a secret is hidden."""
     messages = error.messages if isinstance(error.messages, dict) else {"_schema": error.messages}
     secret = {key for key, declared in namespace.keys.items() if declared.secret}
-    open_ = {key: said for key, said in messages.items() if key not in secret}
-    quoted = [text for key in secret & values.keys() for text in iter_secret_texts(values[key]) if text]
-    for fault, path in flatten_errors(open_, namespace.schema, namespace.name):
-        yield FieldFault(HIDDEN if any(text in fault.detail for text in quoted) else fault, path)
+    visible = {key: message for key, message in messages.items() if key not in secret}
+    secrets = [text for key in secret & values.keys() for text in iter_secret_texts(values[key]) if text]
+    for fault, path in flatten_errors(visible, namespace.schema, namespace.name):
+        yield FieldFault(HIDDEN if any(text in fault.detail for text in secrets) else fault, path)
     yield from (FieldFault(HIDDEN, (namespace.name, key)) for key in messages if key in secret)
 
 

@@ -50,12 +50,12 @@ from .storage import (
 
 Difference = list[Any] | dict[str, Any]
 _ABSENT: Difference = []
-#: No version has a greater number.
+#: The greatest version number.
 _MAX_VERSION = (1 << 31) - 1
 
 
 class HistoryRow(Protocol):
-    """What a row of the history holds of its version."""
+    """The columns of a history row that hold the values of its version."""
 
     @property
     def document(self) -> str: ...
@@ -64,7 +64,7 @@ class HistoryRow(Protocol):
 
 
 class HistoryColumns(NamedTuple):
-    """What a row of the history holds of its version."""
+    """The encoded columns of a history row: a difference, or the whole version."""
 
     document: str
     secrets: str | None
@@ -75,28 +75,30 @@ NEWEST_COLUMNS = HistoryColumns("{}", None)
 
 
 def make_difference(newer: Any, older: Any) -> Difference | None:
-    """Return how the JSON value `older` differs from `newer`, to the order of members; None where it does not."""
+    """Return how the JSON value `older` differs from `newer`, including member order; None if it does not."""
     if newer is older:
         return None
     if isinstance(newer, dict) and isinstance(older, dict):
         if [name for name in newer if name in older] != [name for name in older if name in newer]:
             return [older]
-        found: dict[str, Any] = {name: _ABSENT for name in newer if name not in older}
+        difference: dict[str, Any] = {name: _ABSENT for name in newer if name not in older}
         for index, (name, value) in enumerate(older.items()):
             if name not in newer:
-                found[name] = [value, index]
-            elif (below := make_difference(newer[name], value)) is not None:
-                found[name] = below
-        return found or None
+                difference[name] = [value, index]
+            elif (member_difference := make_difference(newer[name], value)) is not None:
+                difference[name] = member_difference
+        return difference or None
     return None if dump_json(newer) == dump_json(older) else [older]
 
 
 def apply_difference(newer: Any, difference: Difference) -> Any:
-    """Return the older value that differs so from `newer`, which stays as it is."""
+    """Return the older value; `newer` is not modified."""
     if isinstance(difference, list):
         return difference[0]
     names = [name for name in newer if difference.get(name) != _ABSENT]
-    for index, name in sorted((one[1], name) for name, one in difference.items() if isinstance(one, list) and one[1:]):
+    for index, name in sorted(
+        (change[1], name) for name, change in difference.items() if isinstance(change, list) and change[1:]
+    ):
         names.insert(index, name)
     return {
         name: apply_difference(newer.get(name), difference[name]) if name in difference else newer[name]
@@ -105,35 +107,36 @@ def apply_difference(newer: Any, difference: Difference) -> Any:
 
 
 def encode_difference(newer: RowContents, older: RowContents) -> HistoryColumns:
-    """Return the columns of the version `older`, before `newer`."""
+    """Return the columns of the version `older`, as its difference from `newer`."""
     document, secrets = (make_difference(*pair) for pair in zip(newer, older, strict=True))
     return HistoryColumns(dump_json(document or {}), None if secrets is None else dump_json(secrets))
 
 
 def encode_whole(version: RowContents) -> HistoryColumns:
-    """Return the columns of a version that is kept whole."""
-    return HistoryColumns(*(dump_json([one]) for one in version))
+    """Return the columns of a version that is stored whole."""
+    return HistoryColumns(*(dump_json([part]) for part in version))
 
 
 def choose_encoding(after: SettingsRow, before: SettingsRow, row_bytes: int) -> tuple[HistoryColumns, int]:
-    """Return what the history holds of the version `before`, and how many bytes it has since the last whole version.
+    """Choose how the history stores the version `before`: whole, or as its difference from `after`.
 
-    `row_bytes` is how many a row takes besides.
+    Returns its columns, and the bytes of history rows since the last whole version. `row_bytes` is the size of the
+    other columns of a row.
     """
     older = parse_columns(before.document, before.secrets)
     difference, whole = encode_difference(parse_columns(after.document, after.secrets), older), encode_whole(older)
-    taken = before.history_bytes + row_bytes + _measure_columns(difference)
-    return (whole, 0) if taken >= _measure_columns(whole) else (difference, taken)
+    history_bytes = before.history_bytes + row_bytes + _measure_columns(difference)
+    return (whole, 0) if history_bytes >= _measure_columns(whole) else (difference, history_bytes)
 
 
 def restore_older(newer: RowContents, row: HistoryRow) -> RowContents:
-    """Return what the version of `row` sets, where the one after it sets `newer`."""
+    """Return the contents of the version of `row`, given the contents of the next version, `newer`."""
     secrets = newer.secrets if row.secrets is None else apply_difference(newer.secrets, json.loads(row.secrets))
     return RowContents(apply_difference(newer.document, json.loads(row.document)), secrets)
 
 
 class RewrittenVersion(NamedTuple):
-    """A row of the history, what it set before and after it was changed, and the columns that say so."""
+    """A history row, its contents before and after they were sealed again, and its new columns."""
 
     row: SettingsVersion
     contents: ResealedVersion
@@ -143,31 +146,31 @@ class RewrittenVersion(NamedTuple):
 
 def rewrite_history(
     session: Session,
-    place: Scope,
+    scope: Scope,
     newest: ResealedVersion,
     reseal: Callable[[RowContents, ResealedVersion], ResealedVersion],
 ) -> Iterator[RewrittenVersion]:
-    """Yield every version that is remembered, the newest first, as it is to be kept once `newest` is what is set.
+    """Yield every stored version, newest first, rewritten to match `newest` as the current contents.
 
-    `reseal` is given a version, and what came of the one after it. What was kept whole stays so.
+    `reseal` receives a version and the result for the next version. A version that was stored whole stays whole.
     """
     newer = newest
-    for row in _iterate_newest_first(session, place):
+    for row in _iterate_newest_first(session, scope):
         older = reseal(restore_older(newer.old, row), newer)
         columns = encode_whole(older.new) if is_whole(row) else encode_difference(newer.new, older.new)
         yield RewrittenVersion(row, older, columns, older.is_changed or newer.is_changed)
         newer = older
 
 
-def restore_version(session: Session, newest: SettingsRow | None, place: Scope, version: int) -> RowContents | None:
-    """Return what a version set, where `newest` is the owner's row; None where it is not remembered."""
-    rows = list(_iterate_to_whole_version(session, place, version))
+def restore_version(session: Session, newest: SettingsRow | None, scope: Scope, version: int) -> RowContents | None:
+    """Return the contents of a version, given the owner's current row, `newest`; None if it is not stored."""
+    rows = list(_iterate_to_whole_version(session, scope, version))
     if newest is None or not rows or rows[0].version != version:
         return None
-    found = parse_columns(newest.document, newest.secrets)
+    contents = parse_columns(newest.document, newest.secrets)
     for row in reversed(rows):
-        found = restore_older(found, row)
-    return found
+        contents = restore_older(contents, row)
+    return contents
 
 
 def is_whole(row: HistoryRow) -> bool:
@@ -175,11 +178,11 @@ def is_whole(row: HistoryRow) -> bool:
     return row.document.startswith("[")
 
 
-def _iterate_to_whole_version(session: Session, place: Scope, version: int) -> Iterator[VersionDifference]:
-    """The rows from this version on, the oldest first, to the first that is whole; read in steps."""
-    sql, where = session.storage.once(SettingsSQL), {"partner_id": place.partner, "tenant_id": place.tenant}
+def _iterate_to_whole_version(session: Session, scope: Scope, version: int) -> Iterator[VersionDifference]:
+    """Yield the rows from this version to the next whole one, oldest first, a page at a time."""
+    sql, where = session.storage.once(SettingsSQL), {"partner_id": scope.partner, "tenant_id": scope.tenant}
     while True:
-        rows = session.run(sql.later, {**where, "version": version, "limit": FEW_ROWS}).fetchall()
+        rows = session.run(sql.select_versions_from, {**where, "version": version, "limit": FEW_ROWS}).fetchall()
         for row in map(VersionDifference._make, rows):
             yield row
             if is_whole(row):
@@ -189,14 +192,14 @@ def _iterate_to_whole_version(session: Session, place: Scope, version: int) -> I
         version = VersionDifference._make(rows[-1]).version + 1
 
 
-def _iterate_newest_first(session: Session, place: Scope) -> Iterator[SettingsVersion]:
-    """Every row of an owner, read in steps."""
-    sql, where = session.storage.once(SettingsSQL), {"partner_id": place.partner, "tenant_id": place.tenant}
+def _iterate_newest_first(session: Session, scope: Scope) -> Iterator[SettingsVersion]:
+    """Yield and lock every row of an owner, newest first, a page at a time."""
+    sql, where = session.storage.once(SettingsSQL), {"partner_id": scope.partner, "tenant_id": scope.tenant}
     before = _MAX_VERSION
-    while rows := session.run(sql.page_of_rows, {**where, "before": before, "limit": FEW_ROWS}).fetchall():
-        found = [SettingsVersion._make(row) for row in rows]
-        yield from found
-        before = found[-1].version
+    while rows := session.run(sql.lock_older_versions, {**where, "before": before, "limit": FEW_ROWS}).fetchall():
+        versions = [SettingsVersion._make(row) for row in rows]
+        yield from versions
+        before = versions[-1].version
 
 
 def _measure_columns(columns: HistoryColumns) -> int:
@@ -204,27 +207,27 @@ def _measure_columns(columns: HistoryColumns) -> int:
 
 
 class VersionPage(NamedTuple):
-    """Some versions of the settings that are as `state` says, and the last one's number where more follow."""
+    """A page of versions of the settings `state`; `next_version` is the last one's number if more follow."""
 
     state: SettingsState
-    revisions: list[VersionSummary]
-    end: int | None
+    versions: list[VersionSummary]
+    next_version: int | None
 
 
-def load_version(session: Session, shelf: StorageOptions, before: SettingsState, version: int) -> StoredSettings:
-    """What the owner set in `version`. Raises `SettingsVersionNotFound`."""
+def load_version(session: Session, options: StorageOptions, current: SettingsState, version: int) -> StoredSettings:
+    """Return what the owner set in `version`. Raises `SettingsVersionNotFound`."""
     if version == 0:
         return EMPTY_SETTINGS
-    place = before.owner.place
-    found = restore_version(session, before.row, place, version)
-    if found is None:
+    scope = current.owner.scope
+    contents = restore_version(session, current.row, scope, version)
+    if contents is None:
         raise SettingsVersionNotFound
-    return unseal_contents(before.namespaces, place, found, shelf.open)
+    return unseal_contents(current.namespaces, scope, contents, options.get_keyring)
 
 
 def make_newest_version(actor: Actor, row: SettingsRow, changes: Mapping[str, Any]) -> SettingsVersion:
-    """The newest version, as the history holds it."""
-    who = actor.principal
+    """Build the history row of the newest version."""
+    principal = actor.principal
     return SettingsVersion(
         partner_id=row.partner_id,
         tenant_id=row.tenant_id,
@@ -232,31 +235,31 @@ def make_newest_version(actor: Actor, row: SettingsRow, changes: Mapping[str, An
         **NEWEST_COLUMNS._asdict(),
         changes=dump_json(changes),
         at=row.updated_at,
-        actor_subject=who.subject,
-        actor_partner=who.partner,
+        actor_subject=principal.subject,
+        actor_partner=principal.partner,
         request_id=actor.request_id,
     )
 
 
-def save_version(session: Session, revision: SettingsVersion, past: HistoryColumns, most: int) -> None:
-    """Add a version to the history, where `past` is what that holds of the one before from now on."""
-    sql, version = session.storage.once(SettingsSQL), revision.version
-    where = {"partner_id": revision.partner_id, "tenant_id": revision.tenant_id}
-    if version > 1:
-        session.run(sql.keep_past, {**where, "version": version - 1, **name_new_values(past._asdict())})
-    session.run(sql.remember, revision._asdict())
-    if version > most:
-        session.run(sql.shorten, {**where, "before": version - most + 1})
+def save_version(session: Session, version: SettingsVersion, previous: HistoryColumns, max_versions: int) -> None:
+    """Add a version to the history, store the previous one as `past`, and delete all but `max_versions`."""
+    sql, number = session.storage.once(SettingsSQL), version.version
+    where = {"partner_id": version.partner_id, "tenant_id": version.tenant_id}
+    if number > 1:
+        session.run(sql.update_version, {**where, "version": number - 1, **name_new_values(previous._asdict())})
+    session.run(sql.add_version, version._asdict())
+    if number > max_versions:
+        session.run(sql.delete_old_versions, {**where, "before": number - max_versions + 1})
 
 
-def render_version(state: SettingsState, found: VersionSummary) -> dict[str, Any]:
-    """One version of the settings in `state`: who set it when, and what changed of what the host declares."""
-    changes = {tuple(name.split(".", 1)): change for name, change in json.loads(found.changes).items()}
+def render_version(state: SettingsState, version: VersionSummary) -> dict[str, Any]:
+    """Return a version as the API shows it: author, time, and the changes of declared keys."""
+    changes = {tuple(name.split(".", 1)): change for name, change in json.loads(version.changes).items()}
     return {
-        "version": found.version,
-        "timestamp": shorten_instant(found.at),
-        "actor": {"sub": found.actor_subject, "partner": found.actor_partner},
-        "request_id": found.request_id,
+        "version": version.version,
+        "timestamp": shorten_instant(version.at),
+        "actor": {"sub": version.actor_subject, "partner": version.actor_partner},
+        "request_id": version.request_id,
         "changes": {
             ".".join(path): _mask_change(change) if is_secret(state.namespaces, path) else change
             for path, change in changes.items()
@@ -266,5 +269,5 @@ def render_version(state: SettingsState, found: VersionSummary) -> dict[str, Any
 
 
 def _mask_change(change: dict[str, Any]) -> dict[str, Any]:
-    """What changed of what was no secret then and is one now."""
+    """Mask a change that was recorded before its key was declared secret."""
     return {name: None if value is None else MASK for name, value in change.items()}

@@ -1,4 +1,4 @@
-"""What the API does about a tenant's steps: show them, try again, cancel. Each public function is one unit of work."""
+"""Show, retry and cancel a tenant's steps. Each public function is one unit of work."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from .statements import StepSQL
 
 
 def read_progress(session: Session, partner: str | None, tenant_id: str) -> dict[str, Any]:
-    """How far a tenant's provisioning has come, or its deprovisioning once that has begun.
+    """Return the progress of a tenant's provisioning, or of its deprovisioning once that has begun.
 
-    `partner` fences; None means anybody's. Raises `TenantNotFound`.
+    `partner` limits the lookup to one partner; None means any. Raises `TenantNotFound`.
     """
     tenant = mutations.load_tenant_in_any_state(session, partner, tenant_id)
     run = _load_latest_run(session, tenant)
@@ -34,16 +34,17 @@ def read_progress(session: Session, partner: str | None, tenant_id: str) -> dict
 
 
 def read_error_reasons(session: Session, partner: str | None, tenant_id: str) -> dict[str, str]:
-    """Why steps failed, in the words of their exceptions, by the names of the steps: for operators alone."""
+    """Return the exception messages of failed steps by step name. For operators only. Raises `TenantNotFound`."""
     run = _load_latest_run(session, mutations.load_tenant_in_any_state(session, partner, tenant_id))
-    stages = [] if run is None else runs.load_steps(session, run)
-    return {stage.name: stage.error_reason for stage in stages if stage.error_reason}
+    steps = [] if run is None else runs.load_steps(session, run)
+    return {step.name: step.error_reason for step in steps if step.error_reason}
 
 
 def retry(session: Session, actor: Actor, target: Target, hooks: Registry, license: LicenseSource) -> dict[str, Any]:
-    """Try again at once: what failed, what was taken back, and what would be tried again later anyway.
+    """Retry at once the steps that failed, were undone, or wait for their next attempt.
 
-    Raises `TenantNotFound`, `InvalidState` where nothing can be tried again, `LicenseExpired`.
+    Raises `TenantNotFound`, `InvalidState` if nothing can be retried, `LicenseExpired`, and what the target's
+    precondition raises.
     """
     tenant = _lock_tenant(session, target)
     run = _load_latest_run(session, tenant)
@@ -61,9 +62,9 @@ def retry(session: Session, actor: Actor, target: Target, hooks: Registry, licen
 
 
 def cancel(session: Session, actor: Actor, target: Target, hooks: Registry) -> dict[str, Any]:
-    """Stop provisioning and take back what was done; the tenant fails. Already cancelled: nothing changes.
+    """Stop provisioning and undo its steps; the tenant becomes `failed`. Cancelling twice changes nothing.
 
-    Raises `TenantNotFound`, `InvalidState` where nothing is being provisioned.
+    Raises `TenantNotFound`, `InvalidState` if nothing is being provisioned, and what the target's precondition raises.
     """
     tenant = _lock_tenant(session, target)
     run = _load_latest_run(session, tenant)
@@ -77,9 +78,9 @@ def cancel(session: Session, actor: Actor, target: Target, hooks: Registry) -> d
 
 
 def _lock_tenant(session: Session, target: Target) -> Tenant:
-    """The tenant, purged ones that are not gone yet too. Raises `TenantNotFound`, and what `expected` raises."""
-    found = mutations.load_tenant_in_any_state(session, target.partner, target.id)
-    tenant = mutations.lock_tenant_in_any_state(session, found.partner_id, found.id)
+    """Lock the tenant, also one that is being purged. Raises `TenantNotFound`, and what the precondition raises."""
+    current = mutations.load_tenant_in_any_state(session, target.partner, target.id)
+    tenant = mutations.lock_tenant_in_any_state(session, current.partner_id, current.id)
     if tenant is None or (_load_latest_run(session, tenant) is None and tenant.status == "deleted"):
         tenant = mutations.lock_tenant(session, target)
     target.check_version(tenant.version)
@@ -87,63 +88,63 @@ def _lock_tenant(session: Session, target: Target) -> Tenant:
 
 
 def _load_latest_run(session: Session, tenant: Tenant) -> Run | None:
-    ending = runs.load_run(session, tenant.partner_id, tenant.id, DEPROVISIONING)
-    return ending or runs.load_run(session, tenant.partner_id, tenant.id, PROVISIONING)
+    deprovisioning = runs.load_run(session, tenant.partner_id, tenant.id, DEPROVISIONING)
+    return deprovisioning or runs.load_run(session, tenant.partner_id, tenant.id, PROVISIONING)
 
 
 def _make_waiting_steps_due(session: Session, run: Run) -> None:
-    """Do now what was to be tried again later."""
+    """Make the steps due that wait for their next attempt."""
     now = format_instant(session.storage.clock())
-    for stage in runs.load_steps(session, run):
+    for step in runs.load_steps(session, run):
         if (
-            stage.state == "waiting"
-            and stage.due_at is not None
-            and runs.update_unclaimed_step(session, stage, due_at=now)
+            step.state == "waiting"
+            and step.due_at is not None
+            and runs.update_unclaimed_step(session, step, due_at=now)
         ):
-            session.notify_worker(stage[:4])
+            session.notify_worker(step[:4])
 
 
 def _start_next_round(session: Session, actor: Actor, hooks: Registry, tenant: Tenant, run: Run) -> None:
-    """Begin another round: what has succeeded stays, all else is planned anew from the host's steps of today."""
+    """Start another round: succeeded steps stay, all others are planned again from the steps declared now."""
     state: dict[str, Any] = {"state": "running", "outcome": None, "finished_at": None, "request_id": actor.request_id}
     run = runs.update_run(session, run, **state, round=run.round + 1)
     _replan_steps(session, hooks, run)
     if run.phase == PROVISIONING:
-        again = tenant._replace(status="provisioning")
-        tenant = mutations.apply_transition(session, actor, "tenant.updated", tenant, again, run_listeners=False)
+        restarted = tenant._replace(status="provisioning")
+        tenant = mutations.apply_transition(session, actor, "tenant.updated", tenant, restarted, run_listeners=False)
     runs.advance_run(session, hooks, tenant, run)
 
 
 def _replan_steps(session: Session, hooks: Registry, run: Run) -> None:
-    sql, known = session.storage.once(StepSQL), {stage.name: stage for stage in runs.load_steps(session, run)}
-    for position, step in enumerate(hooks.list_steps(run.phase)):
-        stage = known.pop(step.name, None)
-        if stage is None:
-            session.run(sql.add_step, runs.make_run_step(run, step, position)._asdict())
+    sql, stored = session.storage.once(StepSQL), {step.name: step for step in runs.load_steps(session, run)}
+    for position, declaration in enumerate(hooks.list_steps(run.phase)):
+        step = stored.pop(declaration.name, None)
+        if step is None:
+            session.run(sql.add_step, runs.make_run_step(run, declaration, position)._asdict())
             continue
-        values: dict[str, Any] = {"position": position, "after": json.dumps(step.after)}
-        if stage.state != "succeeded":
+        values: dict[str, Any] = {"position": position, "after": json.dumps(declaration.after)}
+        if step.state != "succeeded":
             values |= {"state": "waiting", "attempts": 0, "undo_attempts": 0, "due_at": None}
             values |= {"started_at": None, "finished_at": None, "error_class": None, "error_message": None}
             values |= {"error_reason": None}
-        runs.update_step(session, stage, **values)
-    for stage in known.values():
-        if stage.state != "succeeded":
-            session.run(sql.drop_step, key_columns(stage))
+        runs.update_step(session, step, **values)
+    for step in stored.values():
+        if step.state != "succeeded":
+            session.run(sql.delete_step, key_columns(step))
 
 
-def _make_state_error(run: Run | None, done: str) -> InvalidState:
+def _make_state_error(run: Run | None, action: str) -> InvalidState:
     state = run.state if run else "succeeded"
-    return InvalidState(f"Provisioning that is {state} cannot be {done}.", provisioning_state=state)
+    return InvalidState(f"Provisioning that is {state} cannot be {action}.", provisioning_state=state)
 
 
 def _render_without_steps(tenant: Tenant) -> dict[str, Any]:
-    """A tenant that came without steps is provisioned by its creation."""
+    """Return the progress of a tenant without steps, which its creation has provisioned."""
     at = tenant.created_at
     return _render_run(Run(tenant.partner_id, tenant.id, PROVISIONING, "succeeded", None, 1, None, at, at), [])
 
 
-def _render_run(run: Run, stages: list[RunStep]) -> dict[str, Any]:
+def _render_run(run: Run, steps: list[RunStep]) -> dict[str, Any]:
     return {
         "tenant": run.tenant_id,
         "phase": run.phase,
@@ -151,21 +152,21 @@ def _render_run(run: Run, stages: list[RunStep]) -> dict[str, Any]:
         "round": run.round,
         "created_at": shorten_instant(run.created_at),
         "finished_at": shorten_instant(run.finished_at),
-        "steps": [_render_step(stage) for stage in stages],
+        "steps": [_render_step(step) for step in steps],
     }
 
 
-def _render_step(stage: RunStep) -> dict[str, Any]:
-    error = {"class": stage.error_class, "message": stage.error_message} if stage.error_class else None
-    is_planned = stage.state in ("waiting", "undoing")
+def _render_step(step: RunStep) -> dict[str, Any]:
+    error = {"class": step.error_class, "message": step.error_message} if step.error_class else None
+    is_planned = step.state in ("waiting", "undoing")
     return {
-        "name": stage.name,
-        "after": json.loads(stage.after),
-        "state": stage.state,
-        "attempts": stage.attempts,
-        "undo_attempts": stage.undo_attempts,
-        "started_at": shorten_instant(stage.started_at),
-        "finished_at": shorten_instant(stage.finished_at),
-        "next_attempt_at": shorten_instant(stage.due_at) if is_planned else None,
+        "name": step.name,
+        "after": json.loads(step.after),
+        "state": step.state,
+        "attempts": step.attempts,
+        "undo_attempts": step.undo_attempts,
+        "started_at": shorten_instant(step.started_at),
+        "finished_at": shorten_instant(step.finished_at),
+        "next_attempt_at": shorten_instant(step.due_at) if is_planned else None,
         "error": error,
     }

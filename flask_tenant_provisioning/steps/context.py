@@ -1,4 +1,4 @@
-"""What a step function receives and raises: `StepContext`, `StepFailed` and `StepAbandoned`."""
+"""The context and the exceptions of step functions: `StepContext`, `StepFailed` and `StepAbandoned`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from .models import RunStep
 
 
 class StepFailed(Exception):
-    """Raised by a step of the host's; partners read its `message`.
+    """Raised by a step function to fail its attempt; partners can read `message`.
 
-    With ``retry=False`` the step gives up at once.
+    With ``retry=False`` the step is not attempted again.
     """
 
     def __init__(self, message: str, *, retry: bool = True) -> None:
@@ -21,43 +21,43 @@ class StepFailed(Exception):
 
 
 class StepAbandoned(Exception):
-    """This attempt has taken too long: another one counts now, and whatever this one does is forgotten."""
+    """Raised by `StepContext.save` when the attempt has lost its lease: its outcome will be discarded."""
 
 
 class StepContext:
     """One attempt at one step of one tenant.
 
-    `idempotency_key` is the same at every attempt, until the step has been undone: hand it to whatever you call, and
-    what an attempt that died half way has made is found again. `attempt` counts from 1. `saved` is what earlier
-    attempts, or in an undo the step itself, have saved.
+    `idempotency_key` stays the same for every attempt until the step is undone; pass it to the services that you call,
+    so that a repeated attempt does not create a resource twice. `attempt` counts from 1. `saved` holds what earlier
+    attempts saved, or in an undo what the step saved.
     """
 
-    def __init__(self, stage: RunStep, stages: Sequence[RunStep], keep: Callable[[str], None]) -> None:
-        undoing = stage.state == "undoing"
-        self.step = stage.name
-        self.partner = stage.partner_id
-        self.attempt = stage.undo_attempts if undoing else stage.attempts
-        made = f"{stage.tenant_id}:{stage.phase}:{stage.name}:{stage.generation}"
-        self.idempotency_key = f"{made}:undo" if undoing else made
-        self.saved: dict[str, Any] = _load_memory(stage)
-        self._stages = {other.name: other for other in stages}
-        self._keep = keep
+    def __init__(self, step: RunStep, steps: Sequence[RunStep], save_memory: Callable[[str], None]) -> None:
+        is_undo = step.state == "undoing"
+        self.step = step.name
+        self.partner = step.partner_id
+        self.attempt = step.undo_attempts if is_undo else step.attempts
+        prefix = f"{step.tenant_id}:{step.phase}:{step.name}:{step.generation}"
+        self.idempotency_key = f"{prefix}:undo" if is_undo else prefix
+        self.saved: dict[str, Any] = _load_memory(step)
+        self._steps = {other.name: other for other in steps}
+        self._save_memory = save_memory
 
     def save(self, values: Mapping[str, Any]) -> None:
-        """Remember `values` (JSON) beside what is saved already, at once and whatever becomes of this attempt.
+        """Merge `values` (JSON) into `saved` and store them at once, whatever the outcome of this attempt.
 
-        Raises `TypeError` or `ValueError` for what is no JSON, and `StepAbandoned` where the attempt has taken too
-        long and another one is on its way: do nothing more then.
+        Raises `TypeError` or `ValueError` if a value is not JSON, and `StepAbandoned` if the attempt has taken too long
+        and another one replaces it: stop working then.
         """
-        found = {**self.saved, **values}
-        self._keep(json.dumps(found, allow_nan=False))
-        self.saved = found
+        merged = {**self.saved, **values}
+        self._save_memory(json.dumps(merged, allow_nan=False))
+        self.saved = merged
 
     def saved_by(self, step: str) -> dict[str, Any]:
-        """What another step of this tenant and phase has saved. Raises `KeyError` where there is none of this name."""
-        return _load_memory(self._stages[step])
+        """Return what another step of this tenant and phase has saved. Raises `KeyError` if there is no such step."""
+        return _load_memory(self._steps[step])
 
 
-def _load_memory(stage: RunStep) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(stage.memory) if stage.memory else {}
-    return found
+def _load_memory(step: RunStep) -> dict[str, Any]:
+    memory: dict[str, Any] = json.loads(step.memory) if step.memory else {}
+    return memory

@@ -22,114 +22,123 @@ from .context import StepAbandoned, StepContext, StepFailed
 from .models import MAX_CLASS_LENGTH, MAX_MESSAGE_LENGTH, MAX_REASON_LENGTH, Run, RunStep
 from .statements import StepSQL
 
-#: The longest time between two attempts, in seconds.
+#: The longest delay between two attempts, in seconds.
 MAX_BACKOFF = 600.0
 _JITTER = 0.2
 
 
 class LeaseLost(Exception):
-    """Somebody else has claimed the step meanwhile, or its tenant is gone: whatever this one does no longer counts."""
+    """The step has been claimed by another worker, or its tenant is gone; this attempt has no effect."""
 
 
 class AttemptError(NamedTuple):
-    """Why an attempt failed: a message for partners and a reason for operators. A `lasting` one is not tried again."""
+    """The error of an attempt: a message for partners, a reason for operators. A permanent one is not retried."""
 
-    kind: str
+    error_class: str
     message: str
-    lasting: bool = False
+    is_permanent: bool = False
     reason: str | None = None
 
 
-def record_success(session: Session, hooks: Registry, stage: RunStep) -> None:
-    """The step, or its undo, has taken effect. Raises `LeaseLost`."""
-    tenant = _lock_tenant(session, stage)
-    state = "undone" if stage.state == "undoing" else "succeeded"
+def record_success(session: Session, hooks: Registry, step: RunStep) -> None:
+    """Record that the step or its undo has succeeded, and advance its run. Raises `LeaseLost`."""
+    tenant = _lock_tenant(session, step)
+    state = "undone" if step.state == "undoing" else "succeeded"
     values: dict[str, Any] = {"state": state, "due_at": None, "finished_at": format_instant(session.storage.clock())}
     if state == "undone":
-        values |= {"generation": stage.generation + 1, "memory": None}
+        values |= {"generation": step.generation + 1, "memory": None}
     else:
         values |= {"error_class": None, "error_message": None, "error_reason": None}
-    _save_outcome(session, hooks, tenant, stage, values)
+    _save_outcome(session, hooks, tenant, step, values)
 
 
-def record_failure(session: Session, hooks: Registry, stage: RunStep, step: Step | None, error: AttemptError) -> None:
-    """The attempt has failed: it is made again later, unless none is left. Raises `LeaseLost`."""
-    tenant = _lock_tenant(session, stage)
-    if error.lasting or step is None or _count_attempts(stage) > step.retries or _is_run_stopped(session, stage):
+def record_failure(
+    session: Session, hooks: Registry, step: RunStep, declaration: Step | None, error: AttemptError
+) -> None:
+    """Record a failed attempt: schedule the next one, or fail the step if none is left. Raises `LeaseLost`."""
+    tenant = _lock_tenant(session, step)
+    if (
+        error.is_permanent
+        or declaration is None
+        or _count_attempts(step) > declaration.retries
+        or _is_run_stopped(session, step)
+    ):
         now = format_instant(session.storage.clock())
-        gone = "undo_failed" if stage.state == "undoing" else "failed"
-        values: dict[str, Any] = {"state": gone, "due_at": None, "finished_at": now}
+        final_state = "undo_failed" if step.state == "undoing" else "failed"
+        values: dict[str, Any] = {"state": final_state, "due_at": None, "finished_at": now}
     else:
-        again = "undoing" if stage.state == "undoing" else "waiting"
-        values = {"state": again, "due_at": _calculate_retry_time(session, step, stage)}
-    said = {
-        "error_class": error.kind[:MAX_CLASS_LENGTH],
+        next_state = "undoing" if step.state == "undoing" else "waiting"
+        values = {"state": next_state, "due_at": _calculate_retry_time(session, declaration, step)}
+    error_columns = {
+        "error_class": error.error_class[:MAX_CLASS_LENGTH],
         "error_message": error.message[:MAX_MESSAGE_LENGTH],
         "error_reason": None if error.reason is None else error.reason[:MAX_REASON_LENGTH],
     }
-    _save_outcome(session, hooks, tenant, stage, values | said)
+    _save_outcome(session, hooks, tenant, step, values | error_columns)
 
 
-def save_memory(session: Session, stage: RunStep, memory: str) -> None:
-    """Keep what a step that is at work wants to know later. Raises `LeaseLost`."""
-    values = {**key_columns(stage), "fence": stage.fence, "new_memory": memory}
-    if session.run(session.storage.once(StepSQL).remember, values).rowcount != 1:
-        raise LeaseLost(stage.name)
+def save_memory(session: Session, step: RunStep, memory: str) -> None:
+    """Store the values that a running step has saved. Raises `LeaseLost`."""
+    values = {**key_columns(step), "fence": step.fence, "new_memory": memory}
+    if session.run(session.storage.once(StepSQL).save_memory, values).rowcount != 1:
+        raise LeaseLost(step.name)
 
 
-def _lock_tenant(session: Session, stage: RunStep) -> Tenant:
-    """The step's tenant, which nobody else moves meanwhile. Raises `LeaseLost` where it is gone."""
-    tenant = mutations.lock_tenant_in_any_state(session, stage.partner_id, stage.tenant_id)
+def _lock_tenant(session: Session, step: RunStep) -> Tenant:
+    """Lock the step's tenant. Raises `LeaseLost` if it is gone."""
+    tenant = mutations.lock_tenant_in_any_state(session, step.partner_id, step.tenant_id)
     if tenant is None:
-        raise LeaseLost(stage.name)
+        raise LeaseLost(step.name)
     return tenant
 
 
-def _load_run(session: Session, stage: RunStep) -> Run:
-    """The step's run. Raises `LeaseLost` where it is gone."""
-    run = runs.load_run(session, stage.partner_id, stage.tenant_id, stage.phase)
+def _load_run(session: Session, step: RunStep) -> Run:
+    """Load the step's run. Raises `LeaseLost` if it is gone."""
+    run = runs.load_run(session, step.partner_id, step.tenant_id, step.phase)
     if run is None:
-        raise LeaseLost(stage.name)
+        raise LeaseLost(step.name)
     return run
 
 
-def _count_attempts(stage: RunStep) -> int:
-    return stage.undo_attempts if stage.state == "undoing" else stage.attempts
+def _count_attempts(step: RunStep) -> int:
+    return step.undo_attempts if step.state == "undoing" else step.attempts
 
 
-def _is_run_stopped(session: Session, stage: RunStep) -> bool:
-    """Whether nothing is tried again, since all is being taken back or has stopped."""
-    return stage.state != "undoing" and _load_run(session, stage).state not in ("running", "paused")
+def _is_run_stopped(session: Session, step: RunStep) -> bool:
+    """Return whether the run has stopped or is being undone, so that its steps are not retried."""
+    return step.state != "undoing" and _load_run(session, step).state not in ("running", "paused")
 
 
-def _calculate_retry_time(session: Session, step: Step, stage: RunStep) -> str | None:
-    """When the next attempt is made; None where that waits for the run to go on."""
-    if _load_run(session, stage).state == "paused":
+def _calculate_retry_time(session: Session, declaration: Step, step: RunStep) -> str | None:
+    """Return the time of the next attempt; None if the run is paused."""
+    if _load_run(session, step).state == "paused":
         return None
-    wait = min(step.backoff * 2 ** (_count_attempts(stage) - 1), MAX_BACKOFF)
+    wait = min(declaration.backoff * 2 ** (_count_attempts(step) - 1), MAX_BACKOFF)
     return format_instant(session.storage.clock() + wait * random.uniform(1 - _JITTER, 1 + _JITTER))
 
 
-def _save_outcome(session: Session, hooks: Registry, tenant: Tenant, stage: RunStep, values: dict[str, Any]) -> None:
-    """Write what became of the step, unless somebody else has claimed it, and move its run on.
+def _save_outcome(session: Session, hooks: Registry, tenant: Tenant, step: RunStep, values: dict[str, Any]) -> None:
+    """Save the outcome of the step and advance its run. Raises `LeaseLost` if another worker has claimed the step.
 
-    Its fence moves on too: a renewal of the claim that comes late must not put off what is due next.
+    The fence is incremented too, so that a late renewal of this lease cannot delay the next attempt.
     """
-    if not runs.update_unclaimed_step(session, stage, **values, fence=stage.fence + 1):
-        raise LeaseLost(stage.name)
-    runs.advance_run(session, hooks, tenant, _load_run(session, stage))
+    if not runs.update_unclaimed_step(session, step, **values, fence=step.fence + 1):
+        raise LeaseLost(step.name)
+    runs.advance_run(session, hooks, tenant, _load_run(session, step))
 
 
 logger = logging.getLogger(__name__)
 _HIDDEN_REASON = "The step failed; the operator's log says why."
-_TIMED_OUT = AttemptError("TimeoutError", "The step took longer than it may.")
-_PAUSED = AttemptError("Paused", "The step goes on when its tenant is restored.")
-_CANCELLED = AttemptError("Cancelled", "The step was not tried again: all is being taken back.", lasting=True)
-_NO_SUCH_STEP = AttemptError("LookupError", "The application has no step of this name at present.")
+_TIMED_OUT = AttemptError("TimeoutError", "The step exceeded its timeout.")
+_PAUSED = AttemptError("Paused", "The step continues when its tenant is restored.")
+_CANCELLED = AttemptError(
+    "Cancelled", "The step was not retried, because provisioning is being undone.", is_permanent=True
+)
+_NO_SUCH_STEP = AttemptError("LookupError", "The application does not declare a step of this name.")
 
 
 class StepWork:
-    """The steps of one mount, as work that an engine claims, runs and gives up."""
+    """The steps of one mount, as a kind of work that a worker claims, runs and expires."""
 
     def __init__(
         self,
@@ -146,130 +155,137 @@ class StepWork:
         self.lease, self.slots = lease, slots
 
     def claim(self, limit: int, among: Sequence[StepKey] | None = None) -> list[RunStep]:
-        """Claim at most `limit` steps that are due, of `among` where that is given."""
+        """Claim at most `limit` due steps, of those in `among` if it is given."""
         return claims.claim_steps(self._storage, limit, self.lease, among)
 
-    def renew(self, stages: Iterable[RunStep]) -> None:
-        """Keep the claims of steps that are at work."""
-        claims.renew_leases(self._storage, stages, self.lease)
+    def renew(self, steps: Iterable[RunStep]) -> None:
+        """Renew the leases of running steps."""
+        claims.renew_leases(self._storage, steps, self.lease)
 
-    def timeout(self, stage: RunStep) -> float:
-        """How long the step may take, in seconds."""
-        step = self._step(stage)
-        return step.timeout if step else 60.0
+    def timeout(self, step: RunStep) -> float:
+        """Return the timeout of the step, in seconds."""
+        declaration = self._find_step(step)
+        return declaration.timeout if declaration else 60.0
 
-    def run(self, stage: RunStep) -> None:
-        """Make one attempt, and write down what became of it."""
-        step = self._step(stage)
-        error = _NO_SUCH_STEP if step is None else self._attempted(stage, step)
+    def run(self, step: RunStep) -> None:
+        """Make one attempt and record its outcome."""
+        declaration = self._find_step(step)
+        error = _NO_SUCH_STEP if declaration is None else self._call_function(step, declaration)
         if error is None:
-            error = self._succeeded(stage)
+            error = self._record_success(step)
         if error is not None:
-            self._failed(stage, step, error)
+            self._record_failure(step, declaration, error)
 
-    def expire(self, stage: RunStep) -> None:
-        """Give up an attempt that takes too long; it is made again."""
-        logger.warning("%s is abandoned: it takes too long", _describe_attempt(stage), extra=_make_log_fields(stage))
-        self._failed(stage, self._step(stage), _TIMED_OUT)
+    def expire(self, step: RunStep) -> None:
+        """Abandon an attempt that exceeds its timeout; it is recorded as failed and retried."""
+        logger.warning(
+            "%s exceeded its timeout and is abandoned", _describe_attempt(step), extra=_make_log_fields(step)
+        )
+        self._record_failure(step, self._find_step(step), _TIMED_OUT)
 
     def stop(self) -> None:
-        """Nothing: a step that runs ends when it has ended."""
+        """Do nothing: a running step cannot be interrupted."""
 
-    def _attempted(self, stage: RunStep, step: Step) -> AttemptError | None:
-        """Call the host's function, unless the last attempt was the last one and its worker died; what went wrong."""
-        undoing = stage.state == "undoing"
-        if (stage.undo_attempts if undoing else stage.attempts) > step.retries + 1:
+    def _call_function(self, step: RunStep, declaration: Step) -> AttemptError | None:
+        """Call the host's function and return the error, if any.
+
+        The function is not called if the worker died during the last allowed attempt.
+        """
+        is_undo = step.state == "undoing"
+        if (step.undo_attempts if is_undo else step.attempts) > declaration.retries + 1:
             return AttemptError("WorkerLost", "The worker died during the last attempt.")
-        function = step.undo if undoing else step.function
+        function = declaration.undo if is_undo else declaration.function
         if function is None:
             return None
         try:
-            run, offered = self._storage.read(partial(self._make_arguments, stage=stage))
-            if not undoing and run.state != "running":
+            run, arguments = self._storage.read(partial(self._make_arguments, step=step))
+            if not is_undo and run.state != "running":
                 return _PAUSED if run.state == "paused" else _CANCELLED
             with self._in_host():
-                done = function(
-                    **{name: offered[name] for name in get_requested_arguments(function, STEP_ARGUMENTS, "step")}
+                result = function(
+                    **{name: arguments[name] for name in get_requested_arguments(function, STEP_ARGUMENTS, "step")}
                 )
-                require_result(done, f"The {'undo of ' if undoing else ''}step {step.name!r}")
+                require_result(result, f"The {'undo of ' if is_undo else ''}step {declaration.name!r}")
         except Exception as error:
-            return _make_attempt_error(stage, error)
+            return _make_attempt_error(step, error)
         return None
 
-    def _make_arguments(self, session: Session, stage: RunStep) -> tuple[Run, dict[str, Any]]:
-        """The run, the tenant as it is now, and this attempt's context. Raises `LeaseLost` where they are gone."""
-        tenant = mutations.load_tenant_in_any_state(session, stage.partner_id, stage.tenant_id)
-        run = runs.load_run(session, stage.partner_id, stage.tenant_id, stage.phase)
+    def _make_arguments(self, session: Session, step: RunStep) -> tuple[Run, dict[str, Any]]:
+        """Load the run and the arguments of the host's function. Raises `LeaseLost` if the run is gone."""
+        tenant = mutations.load_tenant_in_any_state(session, step.partner_id, step.tenant_id)
+        run = runs.load_run(session, step.partner_id, step.tenant_id, step.phase)
         if run is None:
-            raise LeaseLost(stage.name)
-        context = StepContext(stage, runs.load_steps(session, run), partial(self._remember, stage))
+            raise LeaseLost(step.name)
+        context = StepContext(step, runs.load_steps(session, run), partial(self._save_memory, step))
         document = tenant.document(session.storage.hooks.fields)
         return run, {"tenant": {**document, "status": _make_public_status(tenant.status)}, "context": context}
 
-    def _remember(self, stage: RunStep, memory: str) -> None:
+    def _save_memory(self, step: RunStep, memory: str) -> None:
         try:
-            self._storage.transaction(partial(save_memory, stage=stage, memory=memory))
+            self._storage.transaction(partial(save_memory, step=step, memory=memory))
         except LeaseLost as error:
-            raise StepAbandoned(f"{_describe_attempt(stage)} has taken too long") from error
+            raise StepAbandoned(f"{_describe_attempt(step)} has taken too long") from error
 
-    def _succeeded(self, stage: RunStep) -> AttemptError | None:
-        """Write the success down; why not, where a hook of the host's refuses what the last step leads to."""
+    def _record_success(self, step: RunStep) -> AttemptError | None:
+        """Record the success; return the error if a hook of the host refuses the transition that follows."""
         try:
-            self._settle(stage, lambda session: record_success(session, self._hooks, stage))
+            self._record(step, lambda session: record_success(session, self._hooks, step))
         except Exception as error:
-            return _make_attempt_error(stage, error)
+            return _make_attempt_error(step, error)
         return None
 
-    def _failed(self, stage: RunStep, step: Step | None, error: AttemptError) -> None:
-        self._settle(stage, lambda session: record_failure(session, self._hooks, stage, step, error))
+    def _record_failure(self, step: RunStep, declaration: Step | None, error: AttemptError) -> None:
+        self._record(step, lambda session: record_failure(session, self._hooks, step, declaration, error))
 
-    def _settle(self, stage: RunStep, outcome: Callable[[Session], None]) -> None:
-        """Write `outcome` down. Where that cannot be, the claim ends by itself and the step is done again."""
+    def _record(self, step: RunStep, record: Callable[[Session], None]) -> None:
+        """Run `record` in a transaction. If that fails, the lease expires and the step runs again."""
         try:
-            self._storage.transaction(outcome)
+            self._storage.transaction(record)
         except LeaseLost:
             logger.info(
-                "%s was done by another worker in the meantime", _describe_attempt(stage), extra=_make_log_fields(stage)
+                "%s lost its lease to another worker; its outcome is discarded",
+                _describe_attempt(step),
+                extra=_make_log_fields(step),
             )
         except StorageUnavailable:
             logger.error(
-                "%s is not known to have ended: the database does not answer",
-                _describe_attempt(stage),
-                extra=_make_log_fields(stage),
+                "the outcome of %s could not be saved: the database is unavailable",
+                _describe_attempt(step),
+                extra=_make_log_fields(step),
             )
 
-    def _step(self, stage: RunStep) -> Step | None:
-        return self._hooks.find_step(stage.phase, stage.name)
+    def _find_step(self, step: RunStep) -> Step | None:
+        return self._hooks.find_step(step.phase, step.name)
 
 
-def _make_attempt_error(stage: RunStep, error: Exception) -> AttemptError:
-    """What partners may read of an exception: only what was written for them."""
-    logger.warning("%s failed", _describe_attempt(stage), exc_info=error, extra=_make_log_fields(stage))
-    kind = type(error).__name__
+def _make_attempt_error(step: RunStep, error: Exception) -> AttemptError:
+    """Log an exception, and return the error of the attempt: partners see only messages written for them."""
+    logger.warning("%s failed", _describe_attempt(step), exc_info=error, extra=_make_log_fields(step))
+    error_class = type(error).__name__
     if isinstance(error, StepFailed):
-        return AttemptError(kind, error.message, lasting=not error.retry)
+        return AttemptError(error_class, error.message, is_permanent=not error.retry)
     if isinstance(error, NotRunError):
-        return AttemptError(kind, str(error), lasting=True)
+        return AttemptError(error_class, str(error), is_permanent=True)
     if isinstance(error, ProvisioningError):
-        return AttemptError(kind, error.detail)
+        return AttemptError(error_class, error.detail)
     reason = str(error).replace("\0", "\ufffd").encode(errors="replace").decode()
-    return AttemptError(kind, _HIDDEN_REASON, reason=reason or None)
+    return AttemptError(error_class, _HIDDEN_REASON, reason=reason or None)
 
 
-def _describe_attempt(stage: RunStep) -> str:
-    what = "the undo of step" if stage.state == "undoing" else "step"
-    return f"{what} {stage.name} of tenant {stage.tenant_id}, attempt {stage.undo_attempts or stage.attempts}"
+def _describe_attempt(step: RunStep) -> str:
+    subject = "the undo of step" if step.state == "undoing" else "step"
+    return f"{subject} {step.name} of tenant {step.tenant_id}, attempt {step.undo_attempts or step.attempts}"
 
 
-def _make_log_fields(stage: RunStep) -> dict[str, Any]:
-    """Return what the log says of an attempt."""
+def _make_log_fields(step: RunStep) -> dict[str, Any]:
+    """Return the log fields of an attempt."""
     return {
-        "partner": stage.partner_id,
-        "tenant": stage.tenant_id,
-        "step": stage.name,
-        "phase": stage.phase,
-        "undoing": stage.state == "undoing",
-        "attempt": stage.undo_attempts or stage.attempts,
+        "partner": step.partner_id,
+        "tenant": step.tenant_id,
+        "step": step.name,
+        "phase": step.phase,
+        "undoing": step.state == "undoing",
+        "attempt": step.undo_attempts or step.attempts,
     }
 
 

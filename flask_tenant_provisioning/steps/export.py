@@ -23,56 +23,56 @@ _BUFFER_BYTES = 1 << 20
 
 
 class ExportStep:
-    """The first step of a deprovisioning: writes what the host's exports yield, and hands it to the host's archive."""
+    """The first deprovisioning step: writes the records of the host's exports and passes them to its archive."""
 
     def __init__(self, hooks: Registry) -> None:
         self._hooks = hooks
 
     def __call__(self, tenant: dict[str, Any], context: StepContext) -> None:
-        """Export a tenant; its step remembers where to. Raises what exports and archive raise."""
+        """Export a tenant and save where the archive is. Raises `StepFailed`, and what exports and archive raise."""
         if self._hooks.archive is None:
             raise StepFailed("The application has no archive for its exports.")
         with tempfile.SpooledTemporaryFile(max_size=_BUFFER_BYTES) as stream:
-            lines, checksum = _write_archive(stream, self._lines(tenant, context))
+            lines, checksum = _write_archive(stream, self._iterate_records(tenant, context))
             stream.seek(0)
             name = f"{tenant['tenant']}.ndjson"
-            offered = {"name": name, "stream": stream, "sha256": checksum, "tenant": tenant, "context": context}
-            where = self._hooks.archive(**_select_arguments(self._hooks.archive, offered))
-            require_result(where, "The archive")
-        context.save({"archive": where if isinstance(where, str) else name, "sha256": checksum, "lines": lines})
-        place, extra = where or name, {"tenant": tenant["tenant"], "partner": tenant["partner"], "sha256": checksum}
-        logger.info("tenant %s is exported to %s, sha256 %s", tenant["tenant"], place, checksum, extra=extra)
+            arguments = {"name": name, "stream": stream, "sha256": checksum, "tenant": tenant, "context": context}
+            location = self._hooks.archive(**_select_arguments(self._hooks.archive, arguments))
+            require_result(location, "The archive")
+        context.save({"archive": location if isinstance(location, str) else name, "sha256": checksum, "lines": lines})
+        place, extra = location or name, {"tenant": tenant["tenant"], "partner": tenant["partner"], "sha256": checksum}
+        logger.info("tenant %s was exported to %s, sha256 %s", tenant["tenant"], place, checksum, extra=extra)
 
-    def _lines(self, tenant: dict[str, Any], context: StepContext) -> Iterator[dict[str, Any]]:
+    def _iterate_records(self, tenant: dict[str, Any], context: StepContext) -> Iterator[dict[str, Any]]:
         exports = self._hooks.exports
         yield {"kind": "archive", "version": FORMAT_VERSION, "tenant": tenant["tenant"], "exports": [*exports]}
         yield {"kind": "tenant", "data": tenant}
         for kind, function in exports.items():
-            found: Iterable[Any] = function(**_select_arguments(function, {"tenant": tenant, "context": context}))
-            for record in require_result(found, f"The export {kind!r}", may_yield=True) or ():
+            records: Iterable[Any] = function(**_select_arguments(function, {"tenant": tenant, "context": context}))
+            for record in require_result(records, f"The export {kind!r}", may_yield=True) or ():
                 yield {"kind": kind, "data": record}
 
 
 def to_folder(folder: str | os.PathLike[str]) -> Callable[..., str]:
-    """An archive that is a folder: each tenant's file there, with its checksum beside it as ``sha256sum`` writes it.
+    """Return an archive that writes into a folder: one file per tenant, and its checksum in the ``sha256sum`` format.
 
-    A file appears whole or not at all, and stays through a power cut.
+    Files are written atomically and synced to disk.
     """
     path = Path(folder)
 
-    def keep(name: str, stream: IO[bytes], sha256: str) -> str:
+    def write_files(name: str, stream: IO[bytes], sha256: str) -> str:
         path.mkdir(parents=True, exist_ok=True)
         _write_atomically(path / name, lambda file: _copy_stream(stream, file))
         _write_atomically(path / f"{name}.sha256", lambda file: file.write(f"{sha256}  {name}\n".encode()))
         return str(path / name)
 
-    return keep
+    return write_files
 
 
 def _write_archive(stream: IO[bytes], records: Iterable[dict[str, Any]]) -> tuple[int, str]:
-    """Write a line for each record and one that ends them, with the checksum of all before it.
+    """Write one line per record and an end line with the checksum of all lines before it.
 
-    Returns the number of lines and the SHA-256 of the whole. Raises `TypeError` or `ValueError` for what is no JSON.
+    Returns the number of lines and the SHA-256 of the whole. Raises `TypeError` or `ValueError` if a record is no JSON.
     """
     count, digest = 0, hashlib.sha256()
     for record in records:
@@ -89,7 +89,7 @@ def _write_line(stream: IO[bytes], digest: Any, record: dict[str, Any]) -> None:
 
 
 def _write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
-    """Let `write` fill the file, under another name until it is whole."""
+    """Call `write` with a temporary file in the same folder, sync it, and rename it to `path`."""
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         try:
             write(file)
@@ -101,11 +101,11 @@ def _write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
             raise
 
 
-def _copy_stream(source: IO[bytes], goal: IO[bytes]) -> None:
-    for part in iter(partial(source.read, _BUFFER_BYTES), b""):
-        goal.write(part)
+def _copy_stream(source: IO[bytes], target: IO[bytes]) -> None:
+    for block in iter(partial(source.read, _BUFFER_BYTES), b""):
+        target.write(block)
 
 
-def _select_arguments(function: Callable[..., Any], offered: dict[str, Any]) -> dict[str, Any]:
-    every = ARCHIVE_ARGUMENTS if "stream" in offered else STEP_ARGUMENTS
-    return {name: offered[name] for name in get_requested_arguments(function, every, "export")}
+def _select_arguments(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:
+    names = ARCHIVE_ARGUMENTS if "stream" in arguments else STEP_ARGUMENTS
+    return {name: arguments[name] for name in get_requested_arguments(function, names, "export")}

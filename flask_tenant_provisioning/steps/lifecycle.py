@@ -15,13 +15,13 @@ _ACTIVE_STATES = frozenset({"running", "paused", "undoing"})
 
 
 class StepsLifecycle:
-    """What the steps of one mount do in the transactions of others."""
+    """Applies tenant changes to the runs of one mount, in the same transaction."""
 
     def __init__(self, hooks: Registry) -> None:
         self._hooks = hooks
 
     def concerns(self, operation: str, tenant: Tenant | None = None) -> bool:
-        """Whether something happens with `operation`: deletion pauses what is being built, and nothing else."""
+        """Return whether `operation` affects runs; a deletion does so only while the tenant is not active yet."""
         if operation == "tenant.create":
             return bool(self._hooks.list_steps(PROVISIONING))
         if operation == "tenant.delete" and tenant is not None:
@@ -29,7 +29,7 @@ class StepsLifecycle:
         return operation in _HANDLERS
 
     def defers(self, session: Session, operation: str, tenant: Tenant | None) -> bool:
-        """Whether `operation` is only begun now, and ended by steps."""
+        """Return whether `operation` is only started now, and completed by steps."""
         if operation == "tenant.create":
             return bool(self._hooks.list_steps(PROVISIONING))
         if operation != "tenant.purge" or tenant is None:
@@ -37,16 +37,16 @@ class StepsLifecycle:
         return bool(self._hooks.list_steps(DEPROVISIONING)) or _load_active_run(session, tenant) is not None
 
     def require_ready(self, session: Session, operation: str, tenant: Tenant) -> None:
-        """Raise `InvalidState` where a tenant is to be moved while steps build it or undo what they built."""
+        """Raise `InvalidState` if a tenant is to be moved while its provisioning is running or being undone."""
         if operation == "tenant.move" and (run := _load_active_run(session, tenant)) is not None:
             detail = f"A tenant whose provisioning is {run.state} cannot be moved."
             raise InvalidState(detail, provisioning_state=run.state)
 
     def __call__(self, session: Session, change: TenantChange) -> None:
-        """Plan, pause, resume, cancel, move or forget the tenant's runs."""
-        reaction = _HANDLERS.get(change.operation)
-        if reaction is not None:
-            reaction(session, self._hooks, change)
+        """Start, pause, resume, cancel, move or delete the tenant's runs."""
+        handler = _HANDLERS.get(change.operation)
+        if handler is not None:
+            handler(session, self._hooks, change)
 
 
 def _start_provisioning(session: Session, hooks: Registry, change: TenantChange) -> None:
@@ -55,7 +55,7 @@ def _start_provisioning(session: Session, hooks: Registry, change: TenantChange)
 
 
 def _pause_provisioning(session: Session, hooks: Registry, change: TenantChange) -> None:
-    """Nothing is built for a tenant that is deleted."""
+    """Pause provisioning, since the tenant is deleted."""
     run = _load_active_run(session, change.after)
     if run is not None and run.state == "running":
         runs.pause_run(session, run)
@@ -68,7 +68,7 @@ def _resume_provisioning(session: Session, hooks: Registry, change: TenantChange
 
 
 def _start_deprovisioning(session: Session, hooks: Registry, change: TenantChange) -> None:
-    """Its end begins, once what was built of its beginning is taken back."""
+    """Start deprovisioning, or let it wait until unfinished provisioning is undone."""
     run = _load_active_run(session, change.after)
     if run is not None and run.state != "undoing":
         runs.cancel_run(session, hooks, change.after, run)
@@ -77,7 +77,7 @@ def _start_deprovisioning(session: Session, hooks: Registry, change: TenantChang
 
 
 def _move_runs(session: Session, hooks: Registry, change: TenantChange) -> None:
-    """Move what was built along with the tenant; `require_ready` has seen that no step is at work on it."""
+    """Move the runs with the tenant; `require_ready` has made sure that no step is running."""
     before = change.before or change.after
     where = {"partner_id": before.partner_id, "tenant_id": before.id, "new_partner_id": change.after.partner_id}
     for relocation in session.storage.once(StepSQL).relocations:
@@ -85,7 +85,7 @@ def _move_runs(session: Session, hooks: Registry, change: TenantChange) -> None:
 
 
 def _delete_runs(session: Session, hooks: Registry, change: TenantChange) -> None:
-    for statement in session.storage.once(StepSQL).forget:
+    for statement in session.storage.once(StepSQL).deletions:
         session.run(statement, {"partner_id": change.after.partner_id, "tenant_id": change.after.id})
 
 

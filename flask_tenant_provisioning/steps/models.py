@@ -1,4 +1,4 @@
-"""The tables of a tenant's way through the host's steps."""
+"""The tables of provisioning runs and their steps."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from sqlalchemy import Column, Index, Integer, MetaData, PrimaryKeyConstraint, S
 
 from ..database.types import Identifier, Instant, JsonText, name_table, ordered_text
 
-#: How long an error's class, its message for partners and its reason for operators may be, in characters.
+#: Maximum lengths of an error's class, its message for partners and its reason for operators, in characters.
 MAX_CLASS_LENGTH, MAX_MESSAGE_LENGTH, MAX_REASON_LENGTH = 255, 500, 1000
 
 
 class Run(NamedTuple):
-    """One tenant's way through the steps of one phase.
+    """One run of a tenant through the steps of one phase.
 
-    `state` is ``pending`` (behind another phase), ``running``, ``paused`` (its tenant is deleted), ``undoing``, or how
-    it ended: ``succeeded``, ``failed``, ``cancelled``. `outcome` is how it will have ended once everything is undone,
-    `round` counts its retries.
+    `state` is ``pending`` (waiting for another phase), ``running``, ``paused`` (its tenant is deleted), ``undoing``, or
+    final: ``succeeded``, ``failed``, ``cancelled``. `outcome` is the final state after everything is undone. `round`
+    counts from 1, and grows with each retry of the run.
     """
 
     partner_id: str
@@ -35,9 +35,9 @@ class RunStep(NamedTuple):
     """One step of one run.
 
     `state` is ``waiting``, ``running``, ``succeeded``, ``failed``, ``cancelled``, ``undoing``, ``undone`` or
-    ``undo_failed``. `due_at` is when somebody has to turn to it: to begin, to try again, or, while it is at work, to
-    see what became of whoever does it. `fence` grows with every claim, so that only the latest can say how it went.
-    `generation` grows when the step has been undone; `memory` is what it saved.
+    ``undo_failed``. `due_at` is the time of the next attempt, or while the step is claimed the end of its lease.
+    `fence` grows with every claim, so that only the latest claim can record an outcome. `generation` grows when the
+    step has been undone; `memory` is the JSON that it saved.
     """
 
     partner_id: str
@@ -61,7 +61,7 @@ class RunStep(NamedTuple):
 
 
 def runs_table(metadata: MetaData) -> Table:
-    """One row a tenant and phase."""
+    """Build the table with one row per tenant and phase."""
     return Table(
         name_table(metadata, "runs"),
         metadata,
@@ -80,7 +80,7 @@ def runs_table(metadata: MetaData) -> Table:
 
 
 def steps_table(metadata: MetaData) -> Table:
-    """One row a step of a run; what is due is found by an index of its own."""
+    """Build the table with one row per step of a run, with an index on `due_at`."""
     due_at: Column[str] = Column("due_at", Instant)
     return Table(
         name_table(metadata, "steps"),

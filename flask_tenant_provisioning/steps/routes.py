@@ -1,4 +1,4 @@
-"""The HTTP of a tenant's provisioning."""
+"""HTTP routes of a tenant's provisioning."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PROGRESS = f"{TENANT_PATH}/provisioning"
     problems=(InvalidParameter, TenantNotFound),
 )
 def read_provisioning(call: Request, tenant_id: str) -> Response:
-    """See how far a tenant's provisioning has come, step by step; its deprovisioning, once that has begun."""
+    """Read the progress of a tenant's provisioning, step by step, or of its deprovisioning once that has begun."""
     call.query(NO_QUERY)
     work = partial(actions.read_progress, partner=partner_scope(call), tenant_id=parse_tenant_id(tenant_id))
     return call.json_response(call.mount.storage.read(work))
@@ -44,9 +44,9 @@ def read_provisioning(call: Request, tenant_id: str) -> Response:
     problems=(*IDEMPOTENCY_PROBLEMS, *WRITE_PROBLEMS, InvalidState, LicenseExpired),
 )
 def retry_provisioning(call: Request, tenant_id: str) -> Response:
-    """Try again what failed or was cancelled, and at once what would be tried later.
+    """Retry the steps that failed or were cancelled, and at once those that wait for their next attempt.
 
-    Steps that have succeeded and were not taken back are not run again.
+    Steps that have succeeded and were not undone do not run again.
     """
     asked, mount = call.query(write_query()), call.mount
     license, hooks = mount.license, mount.hooks
@@ -63,12 +63,12 @@ def retry_provisioning(call: Request, tenant_id: str) -> Response:
     problems=(*IDEMPOTENCY_PROBLEMS, *WRITE_PROBLEMS, InvalidState),
 )
 def cancel_provisioning(call: Request, tenant_id: str) -> Response:
-    """Stop a tenant's provisioning and take back what was done; the tenant is `failed` and can be tried again."""
+    """Stop a tenant's provisioning and undo its steps; the tenant becomes `failed` and can be retried."""
     asked = call.query(write_query())
     work = partial(actions.cancel, actor=call.actor(), target=make_target(call, tenant_id), hooks=call.mount.hooks)
     return execute(call, work, partial(_make_result, call), validate_only=asked["validate_only"])
 
 
 def _make_result(call: Request, document: dict[str, Any]) -> Result:
-    where = f"{call.mount.base_path()}/tenants/{document['tenant']}/provisioning"
-    return Result(202, document, {"Location": where, "Retry-After": "1"})
+    location = f"{call.mount.base_path()}/tenants/{document['tenant']}/provisioning"
+    return Result(202, document, {"Location": location, "Retry-After": "1"})

@@ -1,7 +1,7 @@
-"""Runs: a tenant's way through the steps of one phase, moved on one transaction at a time.
+"""Runs of a tenant through the steps of one phase, advanced one transaction at a time.
 
-Every function that moves a run needs the tenant's row locked, so that two steps that end together, or a deletion, see
-each other.
+The caller of every function that changes a run holds the lock on the tenant's row, which serializes two steps that end
+at the same time, and a step with a deletion.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ WORKER_SUBJECT = "provisioning-worker"
 def start_run(
     session: Session, hooks: Registry, actor: Actor, tenant: Tenant, phase: str, state: str = "running"
 ) -> None:
-    """Plan the steps of `phase` for a tenant; those that come after no other are due at once."""
+    """Create a run with the steps of `phase`; in state ``running``, its first steps are due at once."""
     sql, at = session.storage.once(StepSQL), format_instant(session.storage.clock())
     run = Run(tenant.partner_id, tenant.id, phase, state, None, 1, actor.request_id, at, None)
     session.run(sql.add_run, run._asdict())
-    for position, step in enumerate(hooks.list_steps(phase)):
-        session.run(sql.add_step, make_run_step(run, step, position)._asdict())
+    for position, declaration in enumerate(hooks.list_steps(phase)):
+        session.run(sql.add_step, make_run_step(run, declaration, position)._asdict())
     if state == "running":
         advance_run(session, hooks, tenant, run)
 
 
-def make_run_step(run: Run, step: Step, position: int) -> RunStep:
-    """The row of a step that has not begun."""
+def make_run_step(run: Run, declaration: Step, position: int) -> RunStep:
+    """Build the row of a step that has not started."""
     return RunStep(
         partner_id=run.partner_id,
         tenant_id=run.tenant_id,
         phase=run.phase,
-        name=step.name,
+        name=declaration.name,
         position=position,
-        after=json.dumps(step.after),
+        after=json.dumps(declaration.after),
         state="waiting",
         attempts=0,
         undo_attempts=0,
@@ -63,109 +63,111 @@ def make_run_step(run: Run, step: Step, position: int) -> RunStep:
 
 
 def load_run(session: Session, partner: str, tenant_id: str, phase: str) -> Run | None:
-    """The run of `phase`, None where there was none."""
+    """Load the run of `phase`, or None if there is none."""
     where = {"partner_id": partner, "tenant_id": tenant_id, "phase": phase}
-    row = session.run(session.storage.once(StepSQL).run, where).fetchone()
+    row = session.run(session.storage.once(StepSQL).select_run, where).fetchone()
     return Run._make(row) if row else None
 
 
 def load_steps(session: Session, run: Run) -> list[RunStep]:
-    """The steps of a run, in their order."""
+    """Load the steps of a run, in order."""
     where = {"partner_id": run.partner_id, "tenant_id": run.tenant_id, "phase": run.phase}
-    return [RunStep._make(row) for row in session.run(session.storage.once(StepSQL).stages, where).fetchall()]
+    return [RunStep._make(row) for row in session.run(session.storage.once(StepSQL).select_steps, where).fetchall()]
 
 
 def advance_run(session: Session, hooks: Registry, tenant: Tenant, run: Run) -> None:
-    """Bring a run as far as its steps allow; the caller holds the tenant."""
-    stages = load_steps(session, run)
-    if run.state == "running" and has_failed_step(stages):
-        _fail_run(session, hooks, tenant, run, stages)
-    elif run.state == "running" and have_all_succeeded(stages):
+    """Advance a run as far as its steps allow."""
+    steps = load_steps(session, run)
+    if run.state == "running" and has_failed_step(steps):
+        _fail_run(session, hooks, tenant, run, steps)
+    elif run.state == "running" and have_all_succeeded(steps):
         _complete_run(session, hooks, tenant, run)
     elif run.state == "running":
-        for stage in find_ready_steps(stages):
-            make_step_due(session, stage)
+        for step in find_ready_steps(steps):
+            make_step_due(session, step)
     elif run.state == "undoing":
-        _undo_next_step(session, hooks, tenant, run, stages)
+        _undo_next_step(session, hooks, tenant, run, steps)
 
 
 def cancel_run(session: Session, hooks: Registry, tenant: Tenant, run: Run) -> Tenant:
-    """Begin nothing more, and take back what was done once nobody is at work; returns the tenant, which has failed."""
+    """Start no more steps, and undo the finished ones once none is running. Returns the tenant, now `failed`."""
     return _start_undoing(session, hooks, tenant, run, load_steps(session, run), "cancelled")
 
 
 def pause_run(session: Session, run: Run) -> None:
-    """Begin nothing more for now; what is being done ends as it may."""
+    """Start no more steps; a step that is running may finish."""
     _hold_back_steps(session, load_steps(session, run))
     update_run(session, run, state="paused")
 
 
 def resume_run(session: Session, hooks: Registry, tenant: Tenant, run: Run) -> None:
-    """Go on where it was paused."""
+    """Continue a paused run."""
     advance_run(session, hooks, tenant, update_run(session, run, state="running"))
 
 
-def make_step_due(session: Session, stage: RunStep, *, state: str | None = None) -> None:
-    """Let somebody turn to the step now."""
+def make_step_due(session: Session, step: RunStep, *, state: str | None = None) -> None:
+    """Make the step due now, and wake the engine after the commit; `state` sets a new state with it."""
     values: dict[str, Any] = {"due_at": format_instant(session.storage.clock())}
     if state is not None:
         values |= {"state": state, "undo_attempts": 0}
-    update_step(session, stage, **values)
-    session.notify_worker((stage.partner_id, stage.tenant_id, stage.phase, stage.name))
+    update_step(session, step, **values)
+    session.notify_worker((step.partner_id, step.tenant_id, step.phase, step.name))
 
 
-def update_step(session: Session, stage: RunStep, **values: Any) -> None:
-    """Give the step's row these values."""
-    where = dict(zip(STEP_KEY, stage, strict=False))
+def update_step(session: Session, step: RunStep, **values: Any) -> None:
+    """Update these columns of the step's row."""
+    where = dict(zip(STEP_KEY, step, strict=False))
     session.run(session.storage.once(StepSQL).change_step(*values), where | name_new_values(values))
 
 
-def update_unclaimed_step(session: Session, stage: RunStep, **values: Any) -> bool:
-    """The same, unless somebody has claimed the step since it was read; whether it was so."""
-    where = {**dict(zip(STEP_KEY, stage, strict=False)), "fence": stage.fence}
-    found: int = session.run(session.storage.once(StepSQL).settle(*values), where | name_new_values(values)).rowcount
-    return found == 1
+def update_unclaimed_step(session: Session, step: RunStep, **values: Any) -> bool:
+    """Update the step's row unless it has been claimed since it was read. Return whether it was updated."""
+    where = {**dict(zip(STEP_KEY, step, strict=False)), "fence": step.fence}
+    count: int = session.run(
+        session.storage.once(StepSQL).change_fenced_step(*values), where | name_new_values(values)
+    ).rowcount
+    return count == 1
 
 
 def update_run(session: Session, run: Run, **values: Any) -> Run:
-    """Give the run's row these values."""
+    """Update these columns of the run's row, and return the run with them."""
     where = {"partner_id": run.partner_id, "tenant_id": run.tenant_id, "phase": run.phase}
     session.run(session.storage.once(StepSQL).change_run(*values), where | name_new_values(values))
     return run._replace(**values)
 
 
 def make_worker_actor(run: Run) -> Actor:
-    """Who moves the run on: the service itself, in consequence of the request that began it."""
+    """Return the actor of changes by workers: the service itself, with the id of the request that started the run."""
     return Actor(Principal(WORKER_SUBJECT, run.partner_id), run.request_id)
 
 
-def _fail_run(session: Session, hooks: Registry, tenant: Tenant, run: Run, stages: list[RunStep]) -> None:
-    """A step has failed for good. What deprovisions stops where it is; what provisions is taken back."""
+def _fail_run(session: Session, hooks: Registry, tenant: Tenant, run: Run, steps: list[RunStep]) -> None:
+    """Handle a step that failed permanently: stop deprovisioning where it is, undo provisioning."""
     if run.phase == DEPROVISIONING:
-        _hold_back_steps(session, stages)
+        _hold_back_steps(session, steps)
         if not has_active_step(load_steps(session, run)):
             _finish_run(session, run, "failed")
             logger.error(
-                "the removal of tenant %s has stopped: a step of its deprovisioning gave up",
+                "the removal of tenant %s has stopped: a deprovisioning step failed permanently",
                 tenant.id,
                 extra={"tenant": tenant.id, "partner": tenant.partner_id, "request_id": run.request_id},
             )
         return
-    _start_undoing(session, hooks, tenant, run, stages, "failed")
+    _start_undoing(session, hooks, tenant, run, steps, "failed")
 
 
-def _hold_back_steps(session: Session, stages: list[RunStep]) -> None:
-    for stage in stages:
-        if stage.state == "waiting" and stage.due_at is not None:
-            update_unclaimed_step(session, stage, due_at=None)
+def _hold_back_steps(session: Session, steps: list[RunStep]) -> None:
+    for step in steps:
+        if step.state == "waiting" and step.due_at is not None:
+            update_unclaimed_step(session, step, due_at=None)
 
 
 def _start_undoing(
-    session: Session, hooks: Registry, tenant: Tenant, run: Run, stages: list[RunStep], outcome: str
+    session: Session, hooks: Registry, tenant: Tenant, run: Run, steps: list[RunStep], outcome: str
 ) -> Tenant:
-    for stage in stages:
-        if stage.state == "waiting":
-            update_unclaimed_step(session, stage, state="failed" if stage.attempts else "cancelled", due_at=None)
+    for step in steps:
+        if step.state == "waiting":
+            update_unclaimed_step(session, step, state="failed" if step.attempts else "cancelled", due_at=None)
     run = update_run(session, run, state="undoing", outcome=outcome)
     if tenant.status == "provisioning":
         failed = tenant._replace(status="failed")
@@ -176,23 +178,23 @@ def _start_undoing(
     return tenant
 
 
-def _undo_next_step(session: Session, hooks: Registry, tenant: Tenant, run: Run, stages: list[RunStep]) -> None:
-    """Undo one step after the other, the last one first; steps that are at work are waited for."""
-    if has_active_step(stages):
+def _undo_next_step(session: Session, hooks: Registry, tenant: Tenant, run: Run, steps: list[RunStep]) -> None:
+    """Undo the next step, last one first, unless a step is still running; finish the run if none is left."""
+    if has_active_step(steps):
         return
-    last = find_step_to_undo(stages, lambda name: _can_undo(hooks, run.phase, name))
+    last = find_step_to_undo(steps, lambda name: _can_undo(hooks, run.phase, name))
     if last is not None:
         make_step_due(session, last, state="undoing")
         return
     _finish_run(session, run, run.outcome or "failed")
-    following = load_run(session, run.partner_id, run.tenant_id, DEPROVISIONING)
-    if run.phase == PROVISIONING and following is not None and following.state == "pending":
-        advance_run(session, hooks, tenant, update_run(session, following, state="running"))
+    deprovisioning = load_run(session, run.partner_id, run.tenant_id, DEPROVISIONING)
+    if run.phase == PROVISIONING and deprovisioning is not None and deprovisioning.state == "pending":
+        advance_run(session, hooks, tenant, update_run(session, deprovisioning, state="running"))
 
 
 def _can_undo(hooks: Registry, phase: str, name: str) -> bool:
-    step = hooks.find_step(phase, name)
-    return step is not None and step.undo is not None
+    declaration = hooks.find_step(phase, name)
+    return declaration is not None and declaration.undo is not None
 
 
 def _complete_run(session: Session, hooks: Registry, tenant: Tenant, run: Run) -> None:
@@ -209,38 +211,36 @@ def _finish_run(session: Session, run: Run, state: str) -> None:
     update_run(session, run, state=state, finished_at=format_instant(session.storage.clock()))
 
 
-#: States of a step in which its effect may be there.
+#: States of a step that may have had an effect.
 _STATES_WITH_EFFECT = frozenset({"succeeded", "failed"})
 
 
-def find_ready_steps(stages: Sequence[RunStep]) -> list[RunStep]:
-    """The steps that can begin now: not begun, and all that they come after has succeeded."""
-    states = {stage.name: stage.state for stage in stages}
-    return [
-        stage for stage in stages if stage.state == "waiting" and stage.due_at is None and _is_unblocked(stage, states)
-    ]
+def find_ready_steps(steps: Sequence[RunStep]) -> list[RunStep]:
+    """Return the steps that can start now: waiting without a due time, and every step in `after` succeeded."""
+    states = {step.name: step.state for step in steps}
+    return [step for step in steps if step.state == "waiting" and step.due_at is None and _is_unblocked(step, states)]
 
 
-def _is_unblocked(stage: RunStep, states: dict[str, str]) -> bool:
-    return all(states.get(name, "succeeded") == "succeeded" for name in json.loads(stage.after))
+def _is_unblocked(step: RunStep, states: dict[str, str]) -> bool:
+    return all(states.get(name, "succeeded") == "succeeded" for name in json.loads(step.after))
 
 
-def has_failed_step(stages: Sequence[RunStep]) -> bool:
-    """Whether a step has given up."""
-    return any(stage.state == "failed" for stage in stages)
+def has_failed_step(steps: Sequence[RunStep]) -> bool:
+    """Return whether a step has failed permanently."""
+    return any(step.state == "failed" for step in steps)
 
 
-def have_all_succeeded(stages: Sequence[RunStep]) -> bool:
-    """Whether every step has succeeded."""
-    return all(stage.state == "succeeded" for stage in stages)
+def have_all_succeeded(steps: Sequence[RunStep]) -> bool:
+    """Return whether every step has succeeded."""
+    return all(step.state == "succeeded" for step in steps)
 
 
-def has_active_step(stages: Sequence[RunStep]) -> bool:
-    """Whether somebody is at work on a step, or on taking one back."""
-    return any(stage.state in ("running", "undoing") for stage in stages)
+def has_active_step(steps: Sequence[RunStep]) -> bool:
+    """Return whether a step is running or being undone."""
+    return any(step.state in ("running", "undoing") for step in steps)
 
 
-def find_step_to_undo(stages: Sequence[RunStep], can_undo: Callable[[str], bool]) -> RunStep | None:
-    """The last step that has begun, may have had an effect, and can be undone; a failed one may be half done."""
-    begun = (stage for stage in reversed(stages) if stage.state in _STATES_WITH_EFFECT and stage.attempts)
-    return next((stage for stage in begun if can_undo(stage.name)), None)
+def find_step_to_undo(steps: Sequence[RunStep], can_undo: Callable[[str], bool]) -> RunStep | None:
+    """Return the last step that may have had an effect and can be undone; a failed step may be half done."""
+    candidates = (step for step in reversed(steps) if step.state in _STATES_WITH_EFFECT and step.attempts)
+    return next((step for step in candidates if can_undo(step.name)), None)

@@ -1,4 +1,4 @@
-"""How a tenant's provisioning is shown."""
+"""Response schemas of a tenant's provisioning."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ STEP_STATES = (
 
 
 class StepErrorSchema(StrictSchema):
-    """Why the last attempt failed."""
+    """The error of the last attempt."""
 
     class_ = fields.String(data_key="class", attribute="class")
     message = fields.String()
 
 
 class StepSchema(StrictSchema):
-    """One step of the application's. `attempts` are those so far, `after` the steps that it waits for."""
+    """One step of the application. `attempts` counts those so far; `after` names the steps that it waits for."""
 
     name = fields.String()
     after = fields.List(fields.String())
@@ -35,7 +35,7 @@ class StepSchema(StrictSchema):
 
 
 class ProvisioningSchema(StrictSchema):
-    """How far a tenant's provisioning has come, or its deprovisioning once that has begun."""
+    """The progress of a tenant's provisioning, or of its deprovisioning once that has begun."""
 
     tenant = fields.UUID()
     phase = fields.String(validate=validate.OneOf((PROVISIONING, DEPROVISIONING)))

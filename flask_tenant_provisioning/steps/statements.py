@@ -1,4 +1,4 @@
-"""Every statement about runs and their steps, built once a storage."""
+"""The SQL statements of runs and steps, built once per storage."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STEP_KEY = _STEP_KEY
 
 
 class StepSQL(SQL):
-    """The statements of one storage. Those that change a few columns are compiled at their first use."""
+    """The statements of one storage. Updates of chosen columns are compiled at first use."""
 
     def __init__(self, storage: Storage) -> None:
         super().__init__(storage.engine.dialect)
@@ -24,23 +24,25 @@ class StepSQL(SQL):
         s = steps.c
         self.add_run = self._compile(runs.insert().values(bind_columns(runs)))
         self.add_step = self._compile(steps.insert().values(bind_columns(steps)))
-        self.run = self._compile(select(*(runs.c[name] for name in Run._fields)).where(_matches_key(runs, _RUN_KEY)))
-        stages = select(*(s[name] for name in RunStep._fields))
-        self.stage = self._compile(stages.where(_matches_key(steps, _STEP_KEY)))
-        self.stages = self._compile(stages.where(_matches_key(steps, _RUN_KEY)).order_by(s.position))
+        self.select_run = self._compile(
+            select(*(runs.c[name] for name in Run._fields)).where(_matches_key(runs, _RUN_KEY))
+        )
+        rows = select(*(s[name] for name in RunStep._fields))
+        self.select_step = self._compile(rows.where(_matches_key(steps, _STEP_KEY)))
+        self.select_steps = self._compile(rows.where(_matches_key(steps, _RUN_KEY)).order_by(s.position))
         now = bindparam("now", type_=s.due_at.type)
         due = s.due_at <= now
-        self.due = self._compile(
+        self.select_due = self._compile(
             select(*(s[name] for name in STEP_KEY), s.fence)
             .where(due)
             .order_by(s.due_at)
             .limit(bindparam("limit", type_=Integer))
         )
-        tried = case((s.state == "undoing", s.undo_attempts), else_=s.attempts) > 0
-        old = s.due_at <= bindparam("before", type_=s.due_at.type)
-        self.overdue = self._compile(
+        is_retry = case((s.state == "undoing", s.undo_attempts), else_=s.attempts) > 0
+        is_old = s.due_at <= bindparam("before", type_=s.due_at.type)
+        self.select_overdue = self._compile(
             select(*(s[name] for name in STEP_KEY))
-            .where(due, or_(tried, old))
+            .where(due, or_(is_retry, is_old))
             .order_by(s.due_at)
             .limit(bindparam("limit", type_=Integer))
         )
@@ -48,37 +50,38 @@ class StepSQL(SQL):
         owned = and_(_matches_key(steps, _STEP_KEY), s.fence == bindparam("fence", type_=Integer))
         lease = bindparam("lease", type_=s.due_at.type)
         self.renew = self._compile(steps.update().where(owned, s.due_at.is_not(None)).values(due_at=lease))
-        self.remember = self._compile(steps.update().where(owned).values(bind_new_values(s, ("memory",))))
-        mine = (_matches_key(table, ("partner_id", "tenant_id")) for table in (runs, steps))
-        self.forget = [
-            self._compile(table.delete().where(of_tenant)) for table, of_tenant in zip((runs, steps), mine, strict=True)
+        self.save_memory = self._compile(steps.update().where(owned).values(bind_new_values(s, ("memory",))))
+        conditions = (_matches_key(table, ("partner_id", "tenant_id")) for table in (runs, steps))
+        self.deletions = [
+            self._compile(table.delete().where(condition))
+            for table, condition in zip((runs, steps), conditions, strict=True)
         ]
         self.relocations = [RowTransfer(table, self._dialect, ("tenant_id",), {}) for table in (runs, steps)]
-        self.drop_step = self._compile(steps.delete().where(_matches_key(steps, _STEP_KEY)))
+        self.delete_step = self._compile(steps.delete().where(_matches_key(steps, _STEP_KEY)))
 
     def change_run(self, *columns: str) -> Statement:
-        """An update of just these columns of a run."""
+        """Return the update of these columns of a run."""
         return self._once(self._change, self._runs, _RUN_KEY, columns)
 
     def change_step(self, *columns: str) -> Statement:
-        """An update of just these columns of a step, whoever is at work on it."""
+        """Return the update of these columns of a step, whatever its fence."""
         return self._once(self._change, self._steps, _STEP_KEY, columns)
 
-    def settle(self, *columns: str) -> Statement:
-        """The same by whoever claimed it last, and nobody else."""
-        return self._once(self._settle, columns)
+    def change_fenced_step(self, *columns: str) -> Statement:
+        """Return the update of these columns of a step that still has the parameter `fence`."""
+        return self._once(self._change_fenced, columns)
 
     def _claim(self, due: ColumnElement[bool]) -> Any:
-        """Take a step that is due, if nobody else did since it was seen."""
-        s, undoing = self._steps.c, self._steps.c.state == "undoing"
-        seen = and_(_matches_key(self._steps, _STEP_KEY), s.fence == bindparam("seen", type_=Integer), due)
+        """Build the claim of a due step, which has no effect if its fence is no longer the one that was `seen`."""
+        s, is_undo = self._steps.c, self._steps.c.state == "undoing"
+        unclaimed = and_(_matches_key(self._steps, _STEP_KEY), s.fence == bindparam("seen", type_=Integer), due)
         return (
             self._steps.update()
-            .where(seen)
+            .where(unclaimed)
             .values(
-                state=case((undoing, "undoing"), else_="running"),
-                attempts=s.attempts + case((undoing, 0), else_=1),
-                undo_attempts=s.undo_attempts + case((undoing, 1), else_=0),
+                state=case((is_undo, "undoing"), else_="running"),
+                attempts=s.attempts + case((is_undo, 0), else_=1),
+                undo_attempts=s.undo_attempts + case((is_undo, 1), else_=0),
                 fence=s.fence + 1,
                 due_at=bindparam("lease", type_=s.due_at.type),
                 started_at=func.coalesce(s.started_at, bindparam("now", type_=s.due_at.type)),
@@ -88,7 +91,7 @@ class StepSQL(SQL):
     def _change(self, table: Table, key: tuple[str, ...], columns: tuple[str, ...]) -> Any:
         return table.update().where(_matches_key(table, key)).values(bind_new_values(table.c, columns))
 
-    def _settle(self, columns: tuple[str, ...]) -> Any:
+    def _change_fenced(self, columns: tuple[str, ...]) -> Any:
         fence = self._steps.c.fence == bindparam("fence", type_=Integer)
         return self._change(self._steps, _STEP_KEY, columns).where(fence)
 
@@ -98,13 +101,13 @@ def _matches_key(table: Table, names: tuple[str, ...]) -> ColumnElement[bool]:
 
 
 def has_due_steps(storage: Storage) -> ColumnElement[bool]:
-    """Whether any step is due at the instant `now`."""
+    """Return the condition that any step is due at the parameter `now`."""
     steps = storage.table("steps")
     return select(steps.c.name).where(steps.c.due_at <= bindparam("now", type_=steps.c.due_at.type)).exists()
 
 
 def select_due_steps(storage: Storage) -> Select[Any]:
-    """Since when each step is due that is so at the instant `now`, as `since`."""
+    """Select the due time, as `since`, of each step that is due at the parameter `now`."""
     steps = storage.table("steps")
     now: Any = bindparam("now", type_=steps.c.due_at.type)
     return select(steps.c.due_at.label("since")).where(steps.c.due_at <= now)

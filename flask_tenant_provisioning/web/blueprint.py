@@ -57,7 +57,7 @@ def _make_view(route: Route, mount: Mount) -> Callable[..., Response]:
 
         def guarded_view(**path: Any) -> Response:
             principal = mount.guard.admit(permissions, check_rate_limit)
-            mount.engine.serve()
+            mount.engine.start()
             if is_json_only:
                 require_json_acceptable()
             return handler(Request(mount, principal), **path)

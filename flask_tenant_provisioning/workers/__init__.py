@@ -1,7 +1,8 @@
 """Workers and engines: the work that follows a commit.
 
-`engines` brings work to a worker in this process, `celery` to the tasks in `tasks`. `worker` claims and runs what is
-due, `kinds` lists every kind of work, and `maintenance` purges, erases and removes what has expired.
+`engines` starts a worker in this process or leaves the work to others, and `celery` sends it to the tasks in `tasks`.
+`worker` claims and runs due work, `kinds` lists every kind of work, and `maintenance` purges, erases and removes what
+has expired.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The Celery engine: sends ids of due work as messages through the host's own Celery app."""
+"""The Celery engine: sends the keys of due work as messages through the host's own Celery app."""
 
 from __future__ import annotations
 
@@ -24,41 +24,40 @@ from .kinds import DueCheck
 from .tasks import BULK_TASK, DELIVERIES_TASK, STEPS_TASK
 
 logger = logging.getLogger(__name__)
-#: Seconds between two times of telling: what happens meanwhile is told together.
+#: Seconds between two notifications; events in between share one.
 NOTIFY_DELAY = 0.5
-#: How long a process that ends waits until what has happened is told, in seconds.
+#: Seconds that an ending process waits for its last notification.
 NOTIFY_STOP_TIMEOUT = 2.0
 
 
 class Notifier:
-    """Calls `tell` after `happened`: soon where nothing was told lately, else once `gather` seconds have passed.
+    """Calls `notify` in a thread soon after `notify_events`, at most once per `delay` seconds.
 
-    Whatever has happened before a call of `tell` begins is told by it. The thread begins with the first event; a fork
-    has none of its parent's.
+    Each call covers all events before it. The thread starts with the first event, and does not exist in a fork.
     """
 
-    def __init__(self, tell: Callable[[], None], gather: float = NOTIFY_DELAY) -> None:
-        self._tell, self._gather = tell, gather
+    def __init__(self, notify: Callable[[], None], delay: float = NOTIFY_DELAY) -> None:
+        self._notify, self._delay = notify, delay
         self._changed = threading.Condition()
-        self._news = self._ending = False
+        self._is_pending = self._is_stopping = False
         self._thread: threading.Thread | None = None
 
-    def happened(self) -> None:
-        """Let it be told soon."""
-        if self._news:
+    def notify_events(self) -> None:
+        """Schedule a notification."""
+        if self._is_pending:
             return
         with self._changed:
-            self._news = True
+            self._is_pending = True
             if self._thread is None:
                 self._start()
             self._changed.notify()
 
     def stop(self, grace: float = NOTIFY_STOP_TIMEOUT) -> None:
-        """Tell what has not been told, at once, and end; waits for `grace` seconds at most."""
+        """Send a pending notification at once and end the thread; wait at most `grace` seconds."""
         if self._thread is None or not self._thread.is_alive():
             return
         with self._changed:
-            self._ending = True
+            self._is_stopping = True
             self._changed.notify()
         self._thread.join(grace)
         atexit.unregister(self.stop)
@@ -69,37 +68,38 @@ class Notifier:
         atexit.register(self.stop)
 
     def _run(self) -> None:
-        while self._wait_for_news():
+        while self._wait_for_event():
             try:
-                self._tell()
+                self._notify()
             except Exception as error:
                 logger.warning(
-                    "what has happened could not be told, a sweep finds it: %s", error, extra={"error": str(error)}
+                    "could not request webhook deliveries; the next sweep does so: %s",
+                    error,
+                    extra={"error": str(error)},
                 )
             with self._changed:
-                self._changed.wait_for(lambda: self._ending, self._gather)
+                self._changed.wait_for(lambda: self._is_stopping, self._delay)
 
-    def _wait_for_news(self) -> bool:
-        """Wait until something happens; False where nothing has and the process ends."""
+    def _wait_for_event(self) -> bool:
+        """Wait for an event. Return False if the notifier stops and none is pending."""
         with self._changed:
-            self._changed.wait_for(lambda: self._news or self._ending)
-            heard, self._news = self._news, False
-            return heard
+            self._changed.wait_for(lambda: self._is_pending or self._is_stopping)
+            is_pending, self._is_pending = self._is_pending, False
+            return is_pending
 
 
-#: How many steps one message names, at most.
+#: The maximum number of steps per message.
 STEPS_PER_MESSAGE = 20
-#: How long a broker may take for each part of a talk, in seconds.
+#: The broker timeout of each connect, read and write, in seconds.
 BROKER_TIMEOUT = 2.0
-#: How long one that did not answer is left alone, in seconds.
+#: Seconds without messages after the broker did not answer.
 BROKER_PAUSE = 10.0
-#: Seconds after which a message of the beat's, or one that just says that there is something to deliver, is out of
-#: date: workers that have been away need just the newest.
+#: Seconds after which a message without step keys expires: workers that were away need only the newest one.
 MESSAGE_EXPIRY = 60
-#: What else is woken by a key of its own: an endpoint by partner and id, a bulk job by its kind, partner and id.
+#: The shapes of the other keys that `wake` receives: of a webhook endpoint and of a bulk job.
 ENDPOINT_KEY, JOB_KEY = ("partner_id", "id"), ("bulk", "partner_id", "id")
 _MAX_CONNECTIONS = 4
-#: A connection that has died is opened anew once; a broker that is away is not waited for.
+#: A dead connection is opened again once; an unavailable broker is not waited for.
 _RETRY_ONCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 _TIMEOUT_OPTIONS = dict.fromkeys(
     ("socket_connect_timeout", "socket_timeout", "read_timeout", "write_timeout"), BROKER_TIMEOUT
@@ -109,22 +109,23 @@ _TIMEOUT_OPTIONS = dict.fromkeys(
 class CeleryEngine:
     """Sends keys to the workers of the host's Celery app, ``app.extensions["celery"]``.
 
-    Losing a message loses nothing: the beat's sweep finds the rows. A broker that does not answer delays one request,
-    and is then left alone for `BROKER_PAUSE` seconds. A thread that the first write starts tells of ordinary writes.
+    A lost message loses no work, since the beat's sweep finds the rows. A broker that does not answer delays one
+    request; no messages are sent for the next `BROKER_PAUSE` seconds. A thread, started by the first write, sends the
+    messages for webhook deliveries.
     """
 
     def __init__(self, mount: Callable[[], Mount], *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._mount = mount
         self._monotonic = monotonic
-        self._alone_until: float | None = None
+        self._paused_until: float | None = None
         self._pools: dict[int, ProducerPool] = {}
-        self._heralds: dict[int, Notifier] = {}
+        self._notifiers: dict[int, Notifier] = {}
 
-    def serve(self) -> None:
-        """Nothing: this process does none of the work."""
+    def start(self) -> None:
+        """Do nothing: Celery workers run the work."""
 
     def wake(self, keys: Sequence[tuple[str, ...]]) -> None:
-        """Send the keys of steps, a few to a message; endpoints share one, bulk jobs another, which name none."""
+        """Send the keys of steps in batches, and one message each, without keys, for endpoints and for bulk jobs."""
         if steps := [key for key in keys if len(key) == len(STEP_KEY)]:
             self._send_safely(partial(self._send_steps, steps))
         if any(len(key) == len(ENDPOINT_KEY) for key in keys):
@@ -132,48 +133,48 @@ class CeleryEngine:
         if any(len(key) == len(JOB_KEY) for key in keys):
             self._send_safely(partial(self._send_once, BULK_TASK))
 
-    def happened(self) -> None:
-        """Have webhooks delivered soon: one message for all that this process writes meanwhile."""
+    def notify_events(self) -> None:
+        """Request webhook deliveries soon, with one message for all recent writes of this process."""
         process = os.getpid()
-        if process not in self._heralds:
-            self._heralds.setdefault(process, Notifier(self._tell))
-        self._heralds[process].happened()
+        if process not in self._notifiers:
+            self._notifiers.setdefault(process, Notifier(self._send_for_webhooks))
+        self._notifiers[process].notify_events()
 
     def stop(self, grace: float) -> None:
-        """Tell what has happened last. What workers do, they end by themselves."""
-        if herald := self._heralds.pop(os.getpid(), None):
-            herald.stop(grace)
+        """Send the pending notification of this process. Celery workers are stopped by Celery."""
+        if notifier := self._notifiers.pop(os.getpid(), None):
+            notifier.stop(grace)
 
-    def _tell(self) -> None:
-        """Send for whoever delivers webhooks, where there is one to deliver."""
+    def _send_for_webhooks(self) -> None:
+        """Send the delivery task if there is anything to deliver."""
         if DueCheck(self._mount().storage).has_webhook_work():
             self._send_safely(partial(self._send_once, DELIVERIES_TASK))
 
     def _send_safely(self, send: Callable[[], None]) -> None:
-        """Call `send`, unless the broker did not answer lately."""
+        """Call `send` unless the broker is paused; pause it if that fails."""
         if self._is_broker_paused():
             return
         try:
             send()
         except Exception as error:
-            if self._alone_until is None:
+            if self._paused_until is None:
                 reason = format_error(error)
                 logger.warning(
-                    "Celery carries no work at present, its sweep will find what is due: %s",
+                    "the Celery broker is unavailable; the next sweep sends the due work: %s",
                     reason,
                     extra={"error": reason},
                 )
-            self._alone_until = self._monotonic() + BROKER_PAUSE
+            self._paused_until = self._monotonic() + BROKER_PAUSE
             return
-        if self._alone_until is not None:
-            self._alone_until = None
-            logger.info("Celery carries work again", extra={"mount": self._mount().name})
+        if self._paused_until is not None:
+            self._paused_until = None
+            logger.info("the Celery broker is available again", extra={"mount": self._mount().name})
 
     def _is_broker_paused(self) -> bool:
-        """Whether the broker did not answer before; now and then one caller finds out whether it does again."""
-        now, until = self._monotonic(), self._alone_until
+        """Return whether the broker is paused; once per `BROKER_PAUSE`, let one caller try again."""
+        now, until = self._monotonic(), self._paused_until
         if until is not None and now >= until:
-            self._alone_until = now + BROKER_PAUSE
+            self._paused_until = now + BROKER_PAUSE
         return until is not None and now < until
 
     def _send_steps(self, keys: Sequence[tuple[str, ...]]) -> None:
@@ -186,16 +187,16 @@ class CeleryEngine:
         self._send(task, [((name,), f"({name!r},)")], expires=MESSAGE_EXPIRY)
 
     def _send(self, task: str, messages: Sequence[tuple[tuple[Any, ...], str]], **options: Any) -> None:
-        """Send a task once for each of `messages`: its arguments, and what the log says of them."""
+        """Send a task once for each of `messages`: its arguments, and their text for Celery's log."""
         celery = get_celery_app(self._mount())
         with self._pool(celery).acquire(block=True, timeout=BROKER_TIMEOUT) as producer:
-            sending: dict[str, Any] = {"producer": producer, "retry": True, "retry_policy": _RETRY_ONCE, **options}
-            for arguments, shown in messages:
-                sending["argsrepr"] = shown
-                celery.tasks[task].apply_async(arguments, **sending)
+            send_options: dict[str, Any] = {"producer": producer, "retry": True, "retry_policy": _RETRY_ONCE, **options}
+            for arguments, text in messages:
+                send_options["argsrepr"] = text
+                celery.tasks[task].apply_async(arguments, **send_options)
 
     def _pool(self, celery: Celery) -> ProducerPool:
-        """This process's connections. A parent's are kept: closing a copy would close the parent's too."""
+        """Return this process's connections. A fork does not close its parent's, which would break them there."""
         process = os.getpid()
         if process not in self._pools:
             pool = ProducerPool(make_broker_connection(celery).Pool(_MAX_CONNECTIONS), limit=_MAX_CONNECTIONS)
@@ -204,22 +205,22 @@ class CeleryEngine:
 
 
 def get_celery_app(mount: Mount) -> Celery:
-    """The host's Celery app. Raises `ConfigurationError` where there is none."""
+    """Return the host's Celery app. Raises `ConfigurationError` if there is none."""
     with mount.in_host():
-        found = current_app.extensions.get("celery")
-    if not isinstance(found, Celery):
+        celery = current_app.extensions.get("celery")
+    if not isinstance(celery, Celery):
         raise ConfigurationError("keep your Celery app in app.extensions['celery'], as Flask's documentation does")
-    return found
+    return celery
 
 
 def make_broker_connection(celery: Celery) -> Connection:
-    """A connection to the host's broker that is not waited for, opened at first use."""
+    """Make a connection to the host's broker with short timeouts, opened at first use."""
     return celery.connection_for_write(
         connect_timeout=BROKER_TIMEOUT, transport_options={**_TIMEOUT_OPTIONS, **_RETRY_ONCE}
     )
 
 
 def split_batches(keys: Sequence[tuple[str, ...]]) -> Iterator[list[tuple[str, ...]]]:
-    """`keys`, a few at a time."""
+    """Yield `keys` in lists of at most `STEPS_PER_MESSAGE`."""
     for start in range(0, len(keys), STEPS_PER_MESSAGE):
         yield list(keys[start : start + STEPS_PER_MESSAGE])

@@ -1,4 +1,4 @@
-"""The engine of a mount: a worker thread in the serving process, workers elsewhere, or Celery."""
+"""The engine of a mount: a worker thread in the serving process, external workers, or Celery."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ..mount import Mount, WorkEngine
 from .worker import Worker, make_worker
 
 logger = logging.getLogger(__name__)
-#: How long a process that ends waits for what its worker is doing, in seconds.
+#: Seconds that an ending process waits for its running work.
 STOP_TIMEOUT = 10.0
 
 
 class EmbeddedEngine:
-    """Starts the worker that `make` makes when this process serves its first request; a fork starts its own."""
+    """Starts a worker thread when this process serves its first request; each fork starts its own."""
 
     def __init__(self, make: Callable[[], Worker]) -> None:
         self._make = make
@@ -27,36 +27,40 @@ class EmbeddedEngine:
         self._worker: Worker | None = None
         self._thread: threading.Thread | None = None
 
-    def serve(self) -> None:
-        """Start the worker, unless this process has one."""
+    def start(self) -> None:
+        """Start the worker unless this process has one."""
         if self._process != os.getpid():
             with self._starting:
                 if self._process != os.getpid():
                     self._start()
 
     def wake(self, keys: Sequence[tuple[str, ...]]) -> None:
-        """Let this process's worker look for work, if it has one."""
-        if worker := self._own():
+        """Make this process's worker, if any, look for work now."""
+        if worker := self._get_worker():
             worker.wake()
 
-    def happened(self) -> None:
-        """Let this process's worker publish soon, if it has one."""
-        if worker := self._own():
-            worker.happened()
+    def notify_events(self) -> None:
+        """Make this process's worker, if any, publish events soon."""
+        if worker := self._get_worker():
+            worker.notify_events()
 
-    def _own(self) -> Worker | None:
-        """This process's worker; a fork has none of its parent's."""
+    def _get_worker(self) -> Worker | None:
+        """Return this process's worker; a parent's worker does not run in a fork."""
         return self._worker if self._process == os.getpid() else None
 
     def stop(self, grace: float = STOP_TIMEOUT) -> None:
-        """Begin nothing more, and wait for what is being done, for `grace` seconds at most."""
+        """Claim no more work, and wait for running work for at most `grace` seconds."""
         worker, thread = self._worker, self._thread
         if worker is None or thread is None or self._process != os.getpid():
             return
         worker.stop()
         thread.join(grace)
-        if left := worker.finish(grace):
-            logger.warning("%d steps were not finished: another worker does them again", left, extra={"left": left})
+        if unfinished := worker.finish(grace):
+            logger.warning(
+                "%d pieces of work did not finish; another worker runs them again",
+                unfinished,
+                extra={"left": unfinished},
+            )
 
     def _start(self) -> None:
         self._worker = self._make()
@@ -64,29 +68,29 @@ class EmbeddedEngine:
         self._thread.start()
         self._process = os.getpid()
         atexit.register(self.stop)
-        logger.info("this process does provisioning work in a thread of its own", extra={"pid": self._process})
+        logger.info("started a worker thread in this process", extra={"pid": self._process})
 
 
 class ExternalEngine:
-    """Work is found by workers elsewhere."""
+    """Does nothing: external workers poll the database."""
 
-    def serve(self) -> None:
+    def start(self) -> None:
         pass
 
     def wake(self, keys: Sequence[tuple[str, ...]]) -> None:
         pass
 
-    def happened(self) -> None:
+    def notify_events(self) -> None:
         pass
 
     def stop(self, grace: float) -> None:
         pass
 
 
-def make_engine(settings: Config, mount: Callable[[], Mount]) -> WorkEngine:
-    """The engine that the configuration asks for; `mount` is asked for once there is work."""
-    if settings.engine == "celery":
+def make_engine(config: Config, mount: Callable[[], Mount]) -> WorkEngine:
+    """Make the configured engine; `mount` is called only once there is work."""
+    if config.engine == "celery":
         from .celery import CeleryEngine
 
         return CeleryEngine(mount)
-    return EmbeddedEngine(lambda: make_worker(mount())) if settings.engine == "embedded" else ExternalEngine()
+    return EmbeddedEngine(lambda: make_worker(mount())) if config.engine == "embedded" else ExternalEngine()

@@ -1,4 +1,4 @@
-"""Every kind of work that waits in rows: what is due, how long it has waited, and how it is done.
+"""The kinds of work that wait in rows: for each, what is due, how long it has waited, and how it is run.
 
 Workers, the due check, Celery's sweep, `/health` and `doctor` iterate over `WORK_KINDS`.
 """
@@ -28,10 +28,10 @@ from ..webhooks.statements import has_due_endpoints, select_due_deliveries
 
 
 class Work(Protocol):
-    """One kind of work that waits in rows; a piece of it is what `claim` returns. Times are in seconds.
+    """A kind of work that waits in rows; `claim` returns pieces of it. Times are in seconds.
 
-    A claim lasts for `lease` and is kept by `renew`; whoever loses it has no effect any more. A worker does as many
-    pieces at once as there are `slots`. After `stop` no piece goes on for longer than it has to.
+    A claim lasts for `lease` seconds and is extended by `renew`; work whose lease is lost has no effect. A worker runs
+    at most `slots` pieces at once. After `stop`, running pieces end as soon as they can.
     """
 
     lease: float
@@ -48,19 +48,19 @@ class Work(Protocol):
 class WorkKind(NamedTuple):
     """One kind of work.
 
-    `is_due` is a condition: a worker finds something to do at the instant `now`. `waiting` selects, as `since`, since
-    when each piece could have been done that no worker has begun; what is at work or rests waits for nothing. `work`
-    makes what a worker does, with a number of threads where that can be chosen; None where the chores do it.
+    `is_due` builds the condition that a worker has something to do at the parameter `now`. `select_waiting` selects, as
+    `since`, the time from which each unclaimed piece has been due; claimed and resting pieces are not included.
+    `make_work` makes the `Work`, with a number of threads where that can be chosen; None if maintenance does it.
     """
 
     name: str
     is_due: Callable[[Storage], ColumnElement[bool]]
-    waiting: Callable[[Storage], Select[Any]]
-    work: Callable[[Mount, int | None], Work] | None
+    select_waiting: Callable[[Storage], Select[Any]]
+    make_work: Callable[[Mount, int | None], Work] | None
 
 
 def make_step_work(mount: Mount, threads: int | None = None) -> StepWork:
-    """The steps of `mount`, of which so many `threads` run at once, else as many as it is configured."""
+    """Make the step work of `mount`, with `threads` slots or as many as configured."""
     slots, lease = threads or mount.config.worker_threads, float(mount.config.worker_lease_seconds)
     return StepWork(mount.storage, mount.hooks, mount.in_host, lease=lease, slots=slots)
 
@@ -82,26 +82,26 @@ WORK_KINDS = (STEPS, DELIVERIES, BULK, EVENTS)
 
 
 class DueCheckSQL:
-    """The statements of one storage."""
+    """The statements of `DueCheck` for one storage."""
 
     def __init__(self, storage: Storage) -> None:
         webhooks, dialect = storage.table("webhooks"), storage.engine.dialect
         is_due = {kind: kind.is_due(storage) for kind in WORK_KINDS}
-        subscribed = select(webhooks.c.id).where(webhooks.c.enabled == 1).exists()
-        to_deliver = or_(is_due[DELIVERIES], and_(is_due[EVENTS], subscribed))
+        has_endpoint = select(webhooks.c.id).where(webhooks.c.enabled == 1).exists()
+        has_webhook_work = or_(is_due[DELIVERIES], and_(is_due[EVENTS], has_endpoint))
         self.anything = Statement(select(or_(*is_due.values())), dialect)
-        self.has_webhook_work = Statement(select(to_deliver), dialect)
+        self.has_webhook_work = Statement(select(has_webhook_work), dialect)
         self.of_kind = {kind: Statement(select(condition), dialect) for kind, condition in is_due.items()}
 
 
 class DueCheck:
-    """Looks at the tables of one mount."""
+    """Checks whether work is due in the tables of one mount."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    def __call__(self) -> bool:
-        """Return whether anything is due, of whatever kind."""
+    def is_anything_due(self) -> bool:
+        """Return whether work of any kind is due."""
         return self._storage.read(lambda session: _is_any_due(session, session.storage.once(DueCheckSQL).anything))
 
     def is_kind_due(self, kind: WorkKind) -> bool:
@@ -109,7 +109,7 @@ class DueCheck:
         return self._storage.read(lambda session: _is_any_due(session, session.storage.once(DueCheckSQL).of_kind[kind]))
 
     def has_webhook_work(self) -> bool:
-        """Whether an endpoint is due, or an event waits for its place while there is an endpoint to tell of it."""
+        """Return whether an endpoint is due, or an event is unpublished while any endpoint is enabled."""
         return self._storage.read(
             lambda session: _is_any_due(session, session.storage.once(DueCheckSQL).has_webhook_work)
         )

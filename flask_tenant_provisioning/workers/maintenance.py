@@ -27,15 +27,15 @@ from ..webhooks import retention as delivery_retention
 from ..webhooks.retention import erase_answers
 
 logger = logging.getLogger(__name__)
-#: Seconds between two rounds, give or take a fifth, so that many workers do not meet.
+#: Seconds between two rounds, varied by a fifth so that workers do not run at the same time.
 MAINTENANCE_SECONDS = 60.0
-#: For how many seconds a worker that has other things to do erases without a pause.
+#: Seconds of erasure per round of a worker that has other work.
 ERASURE_SECONDS = 5.0
 MAINTENANCE_SUBJECT = "provisioning-worker"
 
 
 class Maintenance:
-    """The chores of one mount."""
+    """The periodic maintenance of one mount."""
 
     def __init__(self, mount: Mount, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._storage, self._settings = mount.storage, mount.config
@@ -45,28 +45,28 @@ class Maintenance:
         self._next = monotonic() + random.uniform(0, MAINTENANCE_SECONDS)
 
     def run_if_due(self) -> None:
-        """Do them, unless it was done shortly before."""
+        """Run a round if the last one is long enough ago."""
         if self._monotonic() >= self._next:
-            self.do(ERASURE_SECONDS)
+            self.run(ERASURE_SECONDS)
 
     def publish(self) -> None:
-        """Give the events that wait their places."""
+        """Publish pending events: give each its position in the feed."""
         publish_all(self._storage)
 
-    def do(self, within: float = math.inf) -> None:
-        """Purge tenants whose retention is over, or let their steps begin to; erase and forget what else is old.
+    def run(self, within: float = math.inf) -> None:
+        """Purge tenants past their retention, or start their deprovisioning; erase and remove all else that is old.
 
-        What is left to be erased after `within` seconds is left to the next round, which is then due at once.
+        Erasure ends after `within` seconds; if some is left, the next round is due at once.
         """
-        began = self._monotonic()
-        self._next = began + MAINTENANCE_SECONDS * random.uniform(0.8, 1.2)
+        started = self._monotonic()
+        self._next = started + MAINTENANCE_SECONDS * random.uniform(0.8, 1.2)
         tenants = purge_due(self._storage, Actor(Principal(MAINTENANCE_SUBJECT, ALL_PARTNERS)))
         while self._storage.transaction(delete_expired):
             pass
         release_abandoned_quota(self._storage)
-        erased = erase_due(self._storage, self._settings, lambda: self._monotonic() - began < within)
-        if self._monotonic() - began >= within:
-            self._next = began
+        erased = erase_due(self._storage, self._settings, lambda: self._monotonic() - started < within)
+        if self._monotonic() - started >= within:
+            self._next = started
         bulk_retention.remove_old_jobs(self._storage, self._bulk_days)
         bulk_retention.enforce_storage_budget(self._storage, self._bulk_bytes)
         delivery_retention.remove_old_deliveries(self._storage, self._event_days)
@@ -74,7 +74,7 @@ class Maintenance:
         if tenants or events or erased:
             counts = {"tenants": tenants, "events": events, "erased": erased}
             logger.info(
-                "the retention of %d tenants and %d events was over; the traces of %d purged tenants are erased",
+                "maintenance purged %d tenants, removed %d events, and erased the traces of %d purged tenants",
                 tenants,
                 events,
                 erased,
@@ -83,37 +83,40 @@ class Maintenance:
 
 
 def calculate_erasure_days(settings: Config) -> int:
-    """Return how many days after a purge the traces go: never later than the events, which tell what they look like."""
+    """Return the days from a purge to the erasure of its traces, at most the retention of events.
+
+    Events hold the claims by which bulk rows are recognized, so they have to exist until then.
+    """
     return min(settings.erasure_days, settings.event_retention_days)
 
 
-def erase_due(storage: Storage, settings: Config, goes_on: Callable[[], bool] = lambda: True) -> int:
-    """Erase the traces of tenants whose time has come; returns of how many, each counted in its first round only.
+def erase_due(storage: Storage, settings: Config, should_continue: Callable[[], bool] = lambda: True) -> int:
+    """Erase the traces of purged tenants whose erasure is due; return how many, each counted in its first round only.
 
-    Every unit of work is small. One that is interrupted begins this round again, which does nothing twice. Between two
-    rounds, of a few hundred tenants each, it ends where `goes_on` says no. Events are erased last: until then they tell
-    the emails and external ids by which rows of bulk jobs are known.
+    Each transaction is small, and repeating an interrupted round is safe. `should_continue` is called between rounds of
+    a few hundred tenants, and ends the erasure if it returns False. Events are erased last, since they hold the emails
+    and external ids by which rows of bulk jobs are recognized.
     """
     count, days = 0, calculate_erasure_days(settings)
     publish_all(storage)
-    while goes_on() and (erasures := storage.read(partial(tenants.load_due_erasures, days=days))):
-        if settings.idempotency_hours > 24 * days:  # else no answer from before the purge is remembered any more
-            erase_tenants(storage, {one.tenant_id for one in erasures})
-        for partner, mine in groupby(erasures, attrgetter("partner_id")):
-            _erase_partner(storage, partner, list(mine))
+    while should_continue() and (erasures := storage.read(partial(tenants.load_due_erasures, days=days))):
+        if settings.idempotency_hours > 24 * days:  # otherwise no stored response is older than the purge
+            erase_tenants(storage, {erasure.tenant_id for erasure in erasures})
+        for partner, partner_erasures in groupby(erasures, attrgetter("partner_id")):
+            _erase_partner(storage, partner, list(partner_erasures))
         storage.transaction(partial(tenants.finish_erasures, erasures=erasures))
-        count += len({one.tenant_id for one in erasures if one.erased_at is None})
+        count += len({erasure.tenant_id for erasure in erasures if erasure.erased_at is None})
     return count
 
 
 def _erase_partner(storage: Storage, partner: str, erasures: Sequence[Erasure]) -> None:
     """Erase the traces of these tenants of one partner."""
-    purged = retention.PurgedTenants({one.tenant_id: one.purged_at or "" for one in erasures}, {})
-    for one in erasures:
-        for document in events.iterate_documents(storage, partner, one.tenant_id):
+    purged = retention.PurgedTenants({erasure.tenant_id: erasure.purged_at or "" for erasure in erasures}, {})
+    for erasure in erasures:
+        for document in events.iterate_documents(storage, partner, erasure.tenant_id):
             for claim in retention.extract_claims(document):
-                purged.claims[claim] = max(one.purged_at or "", purged.claims.get(claim, ""))
+                purged.claims[claim] = max(erasure.purged_at or "", purged.claims.get(claim, ""))
     retention.erase_tenants(storage, partner, purged)
-    for one in erasures:
-        erase_answers(storage, partner, one.tenant_id)
-        events.erase_tenant(storage, partner, one.tenant_id)
+    for erasure in erasures:
+        erase_answers(storage, partner, erasure.tenant_id)
+        events.erase_tenant(storage, partner, erasure.tenant_id)

@@ -1,4 +1,7 @@
-"""Celery tasks, which run in the host's Celery app."""
+"""Celery tasks, which run in the host's Celery app.
+
+A task given a mount name that this app does not have, or run outside an app context, raises `RuntimeError`.
+"""
 
 from __future__ import annotations
 
@@ -22,20 +25,20 @@ logger = logging.getLogger(__name__)
 STEPS_TASK, DELIVERIES_TASK, BULK_TASK, SWEEP_TASK, MAINTENANCE_TASK = (
     f"flask_tenant_provisioning.{name}" for name in ("work", "deliver", "bulk", "sweep", "chores")
 )
-#: The kinds of work of which one message is sent for all that is due; steps are sent for by their keys.
+#: The kinds of work with one message for everything that is due; messages for steps carry their keys.
 TASK_OF_KIND = {kinds.DELIVERIES: DELIVERIES_TASK, kinds.BULK: BULK_TASK}
-#: How long a message may be on its way before the sweep sends another, in seconds.
+#: Seconds that a message may be under way before the sweep sends another.
 OVERDUE_SECONDS = 10.0
-#: How many steps one sweep sends, at most; there is another soon.
+#: The maximum number of steps per sweep; the rest follows with the next.
 MAX_STEPS_PER_SWEEP = 1000
-#: For how many seconds one message has webhooks delivered or rows done, before other messages get their turn.
+#: Seconds of deliveries or bulk rows per message, so that other messages get their turn.
 MAX_TASK_SECONDS = 20.0
 _TASK_OPTIONS: dict[str, Any] = {"acks_late": True, "reject_on_worker_lost": True, "ignore_result": True}
 
 
 @shared_task(name=STEPS_TASK, **_TASK_OPTIONS)
 def run_steps(mount: str, keys: Sequence[Sequence[str]]) -> None:
-    """Do those of these steps that are due: each by partner, tenant, phase and name."""
+    """Run those of these steps that are due; each key is partner, tenant, phase and name."""
     make_worker_for_steps(
         _find_mount(mount), [(partner, tenant, phase, name) for partner, tenant, phase, name in keys]
     ).drain()
@@ -43,39 +46,39 @@ def run_steps(mount: str, keys: Sequence[Sequence[str]]) -> None:
 
 @shared_task(name=DELIVERIES_TASK, **_TASK_OPTIONS)
 def deliver_webhooks(mount: str) -> None:
-    """Publish what has happened, and deliver the webhooks that are due."""
-    found = _find_mount(mount)
-    publish_all(found.storage)
-    if make_worker_for_kind(found, kinds.DELIVERIES).drain(MAX_TASK_SECONDS):
+    """Publish pending events and deliver due webhooks."""
+    api_mount = _find_mount(mount)
+    publish_all(api_mount.storage)
+    if make_worker_for_kind(api_mount, kinds.DELIVERIES).drain(MAX_TASK_SECONDS):
         _send_task(DELIVERIES_TASK, mount)
 
 
 @shared_task(name=BULK_TASK, **_TASK_OPTIONS)
 def run_bulk_jobs(mount: str) -> None:
-    """Do rows of bulk jobs."""
+    """Run due chunks of bulk jobs."""
     if make_worker_for_kind(_find_mount(mount), kinds.BULK).drain(MAX_TASK_SECONDS):
         _send_task(BULK_TASK, mount)
 
 
 @shared_task(name=SWEEP_TASK, **_TASK_OPTIONS)
 def sweep(mount: str) -> None:
-    """Publish what has happened; send what is due and of which no worker may know."""
-    found = _find_mount(mount)
-    publish_all(found.storage)
-    lookout = DueCheck(found.storage)
+    """Publish pending events, and send messages for due work that may have none under way."""
+    api_mount = _find_mount(mount)
+    publish_all(api_mount.storage)
+    due_check = DueCheck(api_mount.storage)
     for kind, task in TASK_OF_KIND.items():
-        if lookout.is_kind_due(kind):
+        if due_check.is_kind_due(kind):
             _send_task(task, mount)
-    overdue = found.storage.read(partial(claims.find_overdue_steps, limit=MAX_STEPS_PER_SWEEP, age=OVERDUE_SECONDS))
+    overdue = api_mount.storage.read(partial(claims.find_overdue_steps, limit=MAX_STEPS_PER_SWEEP, age=OVERDUE_SECONDS))
     if overdue:
-        logger.info("%d steps are due again, or were never sent for", len(overdue), extra={"due": len(overdue)})
-        found.engine.wake(overdue)
+        logger.info("the sweep found %d overdue steps", len(overdue), extra={"due": len(overdue)})
+        api_mount.engine.wake(overdue)
 
 
 @shared_task(name=MAINTENANCE_TASK, **_TASK_OPTIONS)
 def run_maintenance(mount: str) -> None:
-    """Remove what is past its time."""
-    Maintenance(_find_mount(mount)).do()
+    """Run a round of maintenance."""
+    Maintenance(_find_mount(mount)).run()
 
 
 def _send_task(task: str, mount: str) -> None:
@@ -83,7 +86,7 @@ def _send_task(task: str, mount: str) -> None:
 
 
 def _find_mount(name: str) -> Mount:
-    """The mount of this name. Raises `RuntimeError` that says what to do where there is none here."""
+    """Return the mount of this name. Raises `RuntimeError` with the fix if there is none."""
     if not has_app_context():
         raise RuntimeError(
             "The tasks of flask-tenant-provisioning need the Flask app: "

@@ -19,15 +19,15 @@ from .kinds import WORK_KINDS, DueCheck, Work, WorkKind, make_step_work
 from .maintenance import Maintenance
 
 logger = logging.getLogger(__name__)
-#: Seconds between two turns for which nothing but events is the reason.
+#: The minimum delay between two rounds that only events cause, in seconds.
 EVENT_DELAY = 0.2
-#: After work there is often more: a worker that found nothing looks again soon, and then ever later.
+#: The maximum exponent of the idle delay: an idle worker waits twice as long after each round without work.
 _MAX_IDLE_ROUNDS = 10
 
 
 @dataclasses.dataclass(eq=False)
 class _ClaimedWork:
-    """A claimed piece of `work`, the monotonic second by which it has to be done, and whether it is."""
+    """A claimed piece of `work`, its deadline in monotonic seconds, and whether it has ended."""
 
     work: Work
     claimed: Any
@@ -36,59 +36,59 @@ class _ClaimedWork:
 
 
 class Worker:
-    """Does all kinds of work of one mount until it is stopped. Several workers, in any processes, share it safely."""
+    """Runs work of one mount until it is stopped. Several workers, in any processes, share the work safely."""
 
     def __init__(
         self,
         *works: Work,
-        chores: Maintenance | None = None,
-        lookout: Callable[[], bool] = lambda: True,
+        maintenance: Maintenance | None = None,
+        is_work_due: Callable[[], bool] = lambda: True,
         poll: float = 2.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._works, self._chores, self._lookout, self._poll = works, chores, lookout, poll
+        self._works, self._maintenance, self._is_work_due, self._poll = works, maintenance, is_work_due, poll
         self._lease = min(work.lease for work in works)
         self._running: list[_ClaimedWork] = []
         self._changed, self._urgent = threading.Event(), threading.Event()
         self._stopping = False
-        self._quiet = _MAX_IDLE_ROUNDS
+        self._idle_rounds = _MAX_IDLE_ROUNDS
         self._monotonic = monotonic
-        self._renewed = self._turned = monotonic()
+        self._renewed = self._last_round = monotonic()
 
     def wake(self) -> None:
         """Look for work now."""
         self._urgent.set()
         self._changed.set()
 
-    def happened(self) -> None:
-        """Look for events soon: those of many writes together."""
+    def notify_events(self) -> None:
+        """Look for events soon; events of several writes are handled together."""
         self._changed.set()
 
     def stop(self) -> None:
-        """Begin nothing more."""
+        """Claim no more work."""
         self._stopping = True
         for work in self._works:
             work.stop()
         self.wake()
 
     def run(self) -> None:
-        """Work until `stop`; returns once nothing more is begun, with what is being done still being done."""
+        """Work until `stop`. Pieces may still be running when it returns; see `finish`."""
         while not self._stopping:
             self._changed.clear()
             self._urgent.clear()
-            begun = self._turn()
-            if not begun and self._changed.wait(min(self._seconds_until_check(), EVENT_DELAY * 2**self._quiet)):
-                self._urgent.wait(max(0.0, self._turned + EVENT_DELAY - self._monotonic()))
+            started = self._run_once()
+            if not started and self._changed.wait(min(self._seconds_until_check(), EVENT_DELAY * 2**self._idle_rounds)):
+                self._urgent.wait(max(0.0, self._last_round + EVENT_DELAY - self._monotonic()))
 
     def drain(self, within: float = math.inf) -> bool:
-        """Work until nothing is due, or for so many seconds, and wait for what is being done.
+        """Work until nothing is due, or for `within` seconds, and wait for running pieces.
 
-        Returns whether something may still be due.
+        Returns whether the worker was stopped, so that work may still be due.
         """
         end = self._monotonic() + within
-        if self._chores is not None:
-            self._call_safely(self._chores.do)
-        while not self._stopping and (self._turn() or self._running):
+        if self._maintenance is not None:
+            self._call_safely(self._maintenance.run)
+        while not self._stopping and (self._run_once() or self._running):
             if self._monotonic() >= end:
                 self.stop()
                 self.finish(math.inf)
@@ -98,7 +98,7 @@ class Worker:
         return self._stopping
 
     def finish(self, grace: float) -> int:
-        """Wait for what is being done, for `grace` seconds at most; returns how many pieces were left."""
+        """Wait for running pieces for at most `grace` seconds. Return how many are still running."""
         end = self._monotonic() + grace
         self._check_running()
         while self._running and self._monotonic() < end:
@@ -107,46 +107,46 @@ class Worker:
             self._check_running()
         return len(self._running)
 
-    def _turn(self) -> int:
-        """Look after what is being done, and begin what can be; returns how many pieces were begun."""
+    def _run_once(self) -> int:
+        """Check running pieces and start new ones. Return how many were started."""
         self._check_running()
-        self._turned = self._monotonic()
-        if self._chores is not None:
-            self._call_safely(self._chores.run_if_due)
-        if not self._call_safely(self._lookout):
-            self._quiet = min(self._quiet + 1, _MAX_IDLE_ROUNDS)
+        self._last_round = self._monotonic()
+        if self._maintenance is not None:
+            self._call_safely(self._maintenance.run_if_due)
+        if not self._call_safely(self._is_work_due):
+            self._idle_rounds = min(self._idle_rounds + 1, _MAX_IDLE_ROUNDS)
             return 0
-        self._quiet = 0
-        if self._chores is not None:
-            self._call_safely(self._chores.publish)
+        self._idle_rounds = 0
+        if self._maintenance is not None:
+            self._call_safely(self._maintenance.publish)
         return sum(self._claim(work) for work in self._works)
 
     def _claim(self, work: Work) -> int:
-        """Begin as much of `work` as there is room for; returns how many pieces."""
+        """Claim and start as many pieces of `work` as it has free slots. Return how many."""
         free = work.slots - sum(piece.work is work for piece in self._running)
         claimed: Sequence[Any] = self._call_safely(lambda: work.claim(free)) or () if free > 0 else ()
-        for one in claimed:
-            self._begin(work, one)
+        for item in claimed:
+            self._start(work, item)
         return len(claimed)
 
-    def _begin(self, work: Work, claimed: Any) -> None:
+    def _start(self, work: Work, claimed: Any) -> None:
         piece = _ClaimedWork(work, claimed, self._monotonic() + work.timeout(claimed))
         name = f"flask_tenant_provisioning-work-{len(self._running)}"
         self._running.append(piece)
-        threading.Thread(target=self._do, args=(piece,), name=name, daemon=True).start()
+        threading.Thread(target=self._run_claimed, args=(piece,), name=name, daemon=True).start()
 
-    def _do(self, piece: _ClaimedWork) -> None:
+    def _run_claimed(self, piece: _ClaimedWork) -> None:
         try:
             piece.work.run(piece.claimed)
         except Exception:
             kind = type(piece.work).__name__
-            logger.exception("a piece of work failed; it is done again when its claim has ended", extra={"work": kind})
+            logger.exception("a piece of work failed; it runs again when its lease expires", extra={"work": kind})
         finally:
             piece.done = True
             self.wake()
 
     def _check_running(self) -> None:
-        """Forget what is done, give up what takes too long, and keep the claims of the rest."""
+        """Remove finished pieces, expire those past their deadline, and renew the leases of the rest."""
         now = self._monotonic()
         for piece in list(self._running):
             if piece.done:
@@ -160,59 +160,61 @@ class Worker:
                 self._call_safely(lambda mine=work: self._renew(mine))  # type: ignore[misc]
 
     def _renew(self, work: Work) -> None:
-        if held := [piece.claimed for piece in self._running if piece.work is work]:
-            work.renew(held)
+        if claimed := [piece.claimed for piece in self._running if piece.work is work]:
+            work.renew(claimed)
 
     def _seconds_until_check(self) -> float:
-        """How long there is nothing to look after, in seconds."""
+        """Return the seconds until the next poll, deadline or lease renewal."""
         now = self._monotonic()
         deadlines = [piece.deadline - now for piece in self._running]
         renewal = [self._renewed + self._lease / 3 - now] if self._running else []
         return max(0.0, min([self._poll, *deadlines, *renewal]))
 
-    def _call_safely(self, work: Callable[[], Any]) -> Any:
-        """What `work` returns; None where it fails, as when the database is away: the next turn comes."""
+    def _call_safely(self, function: Callable[[], Any]) -> Any:
+        """Call `function`; log an exception, such as an unavailable database, and return None."""
         try:
-            return work()
+            return function()
         except Exception as error:
             reason = format_error(error)
-            logger.error("a worker's turn failed: %s", reason, extra={"error": reason})
+            logger.error("a worker round failed: %s", reason, extra={"error": reason})
             return None
 
 
 class SelectedSteps:
-    """The steps of these keys, as far as they are due. Each is looked at once, when there is somebody to do it."""
+    """Step work that is limited to these keys; each key is tried once, when a slot is free."""
 
     def __init__(self, work: StepWork, keys: Iterable[StepKey]) -> None:
         self._work = work
-        self._left = list(dict.fromkeys(keys))
+        self._remaining = list(dict.fromkeys(keys))
         self.lease, self.slots = work.lease, work.slots
         self.renew, self.timeout, self.run = work.renew, work.timeout, work.run
         self.expire, self.stop = work.expire, work.stop
 
     def claim(self, limit: int) -> list[RunStep]:
-        """Claim at most `limit` of those that are left; what others have claimed or done is passed over."""
-        while self._left:
-            looked_at, self._left = self._left[:limit], self._left[limit:]
-            if found := self._work.claim(limit, looked_at):
-                return found
+        """Claim at most `limit` of the remaining steps; those that are not due are skipped."""
+        while self._remaining:
+            keys, self._remaining = self._remaining[:limit], self._remaining[limit:]
+            if claimed := self._work.claim(limit, keys):
+                return claimed
         return []
 
 
 def make_worker(mount: Mount, threads: int | None = None) -> Worker:
-    """A worker for everything that follows the commits of `mount`."""
+    """Make a worker for all kinds of work of `mount`, including maintenance."""
     poll = float(mount.config.worker_poll_seconds)
-    works = [kind.work(mount, threads) for kind in WORK_KINDS if kind.work is not None]
-    return Worker(*works, chores=Maintenance(mount), lookout=DueCheck(mount.storage), poll=poll)
+    works = [kind.make_work(mount, threads) for kind in WORK_KINDS if kind.make_work is not None]
+    return Worker(
+        *works, maintenance=Maintenance(mount), is_work_due=DueCheck(mount.storage).is_anything_due, poll=poll
+    )
 
 
 def make_worker_for_kind(mount: Mount, kind: WorkKind) -> Worker:
-    """A worker for one kind of work, which the chores do not do."""
-    if kind.work is None:
+    """Make a worker for one kind of work. Raises `ValueError` for a kind that only maintenance does."""
+    if kind.make_work is None:
         raise ValueError(f"no worker does {kind.name}")
-    return Worker(kind.work(mount, None))
+    return Worker(kind.make_work(mount, None))
 
 
 def make_worker_for_steps(mount: Mount, keys: Iterable[StepKey]) -> Worker:
-    """A worker for the steps of these keys alone."""
+    """Make a worker for the steps of these keys only."""
     return Worker(SelectedSteps(make_step_work(mount), keys))

@@ -111,16 +111,16 @@ def main() -> None:
             "CELERY": celery,
         }
         app = create_app(**configuration(**config))
-        partner, ways = Caller(app), {"sweep": _say_nothing, "told": Notifier.happened}
+        partner, ways = Caller(app), {"sweep": _say_nothing, "told": Notifier.notify_events}
         assert partner("POST", "/webhooks", json={"url": receiver.url}).status_code == 201
         with working(config):
             partner.create()
             assert receiver.wait_for(1, 60)
             for name, happened in ways.items():
-                Notifier.happened = happened  # type: ignore[method-assign]
+                Notifier.notify_events = happened  # type: ignore[method-assign]
                 print(f"{name:6} {spread(delays(partner, receiver, given.writes))}")
         for name, happened in [*ways.items()] * 3:
-            Notifier.happened = happened  # type: ignore[method-assign]
+            Notifier.notify_events = happened  # type: ignore[method-assign]
             print(f"{name:6} {cost(partner, 2000):.3f} ms CPU a write")
 
 

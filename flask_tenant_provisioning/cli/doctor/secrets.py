@@ -113,7 +113,7 @@ def check_settings_keys(context: DoctorContext) -> Finding:
 
 def _read_first_settings(session: Session) -> list[SettingsRow]:
     start = {"after_partner_id": "", "after_tenant_id": "", "limit": _MAX_SETTINGS}
-    rows = session.run(session.storage.once(SettingsSQL).every, start).fetchall()
+    rows = session.run(session.storage.once(SettingsSQL).select_batch, start).fetchall()
     return [SettingsRow._make(row) for row in rows]
 
 

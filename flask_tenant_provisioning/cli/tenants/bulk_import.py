@@ -192,7 +192,7 @@ class JobRunner:
         self._storage, self._job, self._progress = mount.storage, job, progress
         self._pace = Pace(job.rows, self._seen().processed)
         self._work = SingleJobWork(mount, float(mount.config.worker_lease_seconds), job)
-        self._worker = Worker(self._work, lookout=self._look)
+        self._worker = Worker(self._work, is_work_due=self._look)
         self._interruptions = 0
 
     def run(self) -> JobProgress:
