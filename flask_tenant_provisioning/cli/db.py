@@ -25,14 +25,14 @@ def database_commands() -> None:
 @click.argument("revision", default="head")
 @mount_option
 @with_appcontext
-def upgrade(revision: str, mount: str | None) -> None:
+def upgrade(revision: str, mount_name: str | None) -> None:
     from ..database import migration
 
-    found = find_mount(mount)
-    prefix = found.settings.table_prefix
+    mount = find_mount(mount_name)
+    prefix = mount.settings.table_prefix
     with _report_database_errors():
-        migration.upgrade(found.storage.engine, prefix, revision, make_custom_field_indexes(prefix, found.hooks.fields))
-        _print_revision(found)
+        migration.upgrade(mount.storage.engine, prefix, revision, make_custom_field_indexes(prefix, mount.hooks.fields))
+        _print_revision(mount)
 
 
 @database_commands.command("downgrade", help="Take the tables back to REVISION; `base` removes them and their rows.")
@@ -40,11 +40,11 @@ def upgrade(revision: str, mount: str | None) -> None:
 @click.option("--yes", is_flag=True, help="Downgrade without asking.")
 @mount_option
 @with_appcontext
-def downgrade(revision: str, yes: bool, mount: str | None) -> None:
+def downgrade(revision: str, yes: bool, mount_name: str | None) -> None:
     from ..database import migration
 
-    found = find_mount(mount)
-    engine, prefix = found.storage.engine, found.settings.table_prefix
+    mount = find_mount(mount_name)
+    engine, prefix = mount.storage.engine, mount.settings.table_prefix
     with _report_database_errors():
         now = migration.get_current_revision(engine, prefix)
         if now is None:
@@ -55,30 +55,30 @@ def downgrade(revision: str, yes: bool, mount: str | None) -> None:
             question = f"Take the tables {prefix}* in {where} from {now} back to {revision}? {lost}"
             click.confirm(question, abort=True, err=True)
         migration.downgrade(engine, prefix, revision)
-        _print_revision(found)
+        _print_revision(mount)
 
 
 @database_commands.command("current", help="Say which revision the tables have.")
 @mount_option
 @with_appcontext
-def current(mount: str | None) -> None:
+def current(mount_name: str | None) -> None:
     with _report_database_errors():
-        _print_revision(find_mount(mount))
+        _print_revision(find_mount(mount_name))
 
 
 @database_commands.command("check", help="Prove that the tables are what this release wants; exit 1 otherwise.")
 @mount_option
 @with_appcontext
-def check(mount: str | None) -> None:
+def check(mount_name: str | None) -> None:
     from ..database import migration
 
-    found = find_mount(mount)
-    engine, prefix = found.storage.engine, found.settings.table_prefix
+    mount = find_mount(mount_name)
+    engine, prefix = mount.storage.engine, mount.settings.table_prefix
     with _report_database_errors():
         if migration.get_current_revision(engine, prefix) is None:
             raise click.ClickException(_NO_TABLES)
         wrong = migration.diff_tables(
-            engine, found.storage.metadata, make_custom_field_indexes(prefix, found.hooks.fields)
+            engine, mount.storage.metadata, make_custom_field_indexes(prefix, mount.hooks.fields)
         )
     for difference in wrong:
         click.echo(f"differs: {difference}", err=True)

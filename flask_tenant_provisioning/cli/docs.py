@@ -15,11 +15,11 @@ from .options import find_mount, mount_option, require_served
 @click.option("--output", type=click.File("w", encoding="utf-8", atomic=True), default="-", help="Write to this file.")
 @mount_option
 @with_appcontext
-def openapi(output: TextIO, mount: str | None) -> None:
+def openapi(output: TextIO, mount_name: str | None) -> None:
     from ..openapi.document import render_document
 
-    found = find_mount(mount)
-    click.echo(render_document(found, found.settings.url_prefix), file=output)
+    mount = find_mount(mount_name)
+    click.echo(render_document(mount, mount.settings.url_prefix), file=output)
 
 
 @click.command("docs-link", help="Print a link that opens the API's documents, where they are not public.")
@@ -27,7 +27,7 @@ def openapi(output: TextIO, mount: str | None) -> None:
 @click.option("--base-url", default="", help="Where people reach the app, such as https://app.example.com.")
 @mount_option
 @with_appcontext
-def docs_link(minutes: int, base_url: str, mount: str | None) -> None:
-    found = find_mount(mount)
-    require_served(found)
-    click.echo(base_url.rstrip("/") + make_link(found, minutes * 60))
+def docs_link(minutes: int, base_url: str, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    require_served(mount)
+    click.echo(base_url.rstrip("/") + make_link(mount, minutes * 60))

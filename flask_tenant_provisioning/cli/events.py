@@ -13,7 +13,6 @@ from ..events.feed import FeedFollower
 from ..events.models import render_audited_event
 from ..events.schemas import event_query
 from ..validation import load_parameters
-from .errors import report_problems
 from .options import TEXT, find_mount, json_option, mount_option
 from .output import Table, get_terminal_width, print_json, print_text
 
@@ -43,20 +42,19 @@ def tail(
     everything: bool,
     no_follow: bool,
     as_json: bool,
-    mount: str | None,
+    mount_name: str | None,
 ) -> None:
     """Ctrl-C ends it."""
     given = {"type": types, "tenant": tenant}
-    chosen = find_mount(mount)
-    with report_problems():
-        asked = load_parameters(event_query(), {name: [text] for name, text in given.items() if text is not None})
-        follower = FeedFollower(chosen.storage, asked, partner)
-        if not everything:
-            follower.skip()
-        try:
-            _follow(follower, as_json=as_json, once=no_follow)
-        except KeyboardInterrupt:
-            return
+    mount = find_mount(mount_name)
+    asked = load_parameters(event_query(), {name: [text] for name, text in given.items() if text is not None})
+    follower = FeedFollower(mount.storage, asked, partner)
+    if not everything:
+        follower.skip()
+    try:
+        _follow(follower, as_json=as_json, once=no_follow)
+    except KeyboardInterrupt:
+        return
 
 
 def _follow(follower: FeedFollower, *, as_json: bool, once: bool) -> None:

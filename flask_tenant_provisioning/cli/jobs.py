@@ -13,7 +13,6 @@ from ..bulk.models import JOB_STATES
 from ..bulk.results import RESULT_STATES as ROW_STATES, RowResult
 from ..bulk.results_csv import explain_problem
 from ..bulk.routes import ROW_PERMISSIONS, parse_job_id
-from .errors import report_problems
 from .options import TEXT, find_mount, json_option, mount_option, resource_options
 from .output import iter_pages, print_document, print_pages, print_text
 from .tenants.common import load_allowance
@@ -34,20 +33,18 @@ def job_commands() -> None:
 @json_option
 @mount_option
 @with_appcontext
-def list_jobs(partner: str | None, state: str | None, limit: int, as_json: bool, mount: str | None) -> None:
+def list_jobs(partner: str | None, state: str | None, limit: int, as_json: bool, mount_name: str | None) -> None:
     work = partial(actions.list_jobs, partner=partner, state=state)
-    with report_problems():
-        found = iter_pages(find_mount(mount).storage, work, schemas.dump_job, limit)
-        print_pages(found, COLUMNS, "bulk jobs", as_json=as_json)
+    found = iter_pages(find_mount(mount_name).storage, work, schemas.dump_job, limit)
+    print_pages(found, COLUMNS, "bulk jobs", as_json=as_json)
 
 
 @job_commands.command("show", help="Show the bulk job with the id JOB: how far it is, and its results.")
 @resource_options("job")
-def show(job: str, partner: str | None, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        found = chosen.storage.read(partial(actions.load_progress, partner=partner, job_id=parse_job_id(job)))
-        print_document(schemas.dump_job(found), as_json=as_json)
+def show(job: str, partner: str | None, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    found = mount.storage.read(partial(actions.load_progress, partner=partner, job_id=parse_job_id(job)))
+    print_document(schemas.dump_job(found), as_json=as_json)
     if not as_json and found.tally.failed:
         print_text(f"`jobs items {found.job.id} --state failed` lists the rows that failed.", err=True)
 
@@ -56,8 +53,8 @@ def show(job: str, partner: str | None, as_json: bool, mount: str | None) -> Non
 @click.option("--state", type=click.Choice(ROW_STATES), help="Only rows with this result.")
 @click.option("--limit", type=click.IntRange(0), default=50, show_default=True, help="How many at most; 0: all.")
 @resource_options("job")
-def items(job: str, partner: str | None, state: str | None, limit: int, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
+def items(job: str, partner: str | None, state: str | None, limit: int, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
 
     def work(session: Any, limit: int, after: int | None) -> tuple[list[RowResult], Any]:
         return actions.list_results(session, partner, parse_job_id(job), state, limit, after or 0)
@@ -69,26 +66,23 @@ def items(job: str, partner: str | None, state: str | None, limit: int, as_json:
             **({} if as_json else {"code": problem.get("code"), "detail": explain_problem(problem)}),
         }
 
-    with report_problems():
-        print_pages(iter_pages(chosen.storage, work, shown, limit), ROW_COLUMNS, "rows", as_json=as_json)
+    print_pages(iter_pages(mount.storage, work, shown, limit), ROW_COLUMNS, "rows", as_json=as_json)
 
 
 @job_commands.command("cancel", help="Do no further row of the bulk job with the id JOB; what is done stays done.")
 @resource_options("job")
-def cancel(job: str, partner: str | None, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        work = partial(actions.cancel_job, partner=partner, job_id=parse_job_id(job))
-        print_document(schemas.dump_job(chosen.storage.transaction(work)), as_json=as_json)
+def cancel(job: str, partner: str | None, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    work = partial(actions.cancel_job, partner=partner, job_id=parse_job_id(job))
+    print_document(schemas.dump_job(mount.storage.transaction(work)), as_json=as_json)
 
 
 @job_commands.command("resume", help="Go on with the cancelled bulk job with the id JOB; workers do its rows.")
 @resource_options("job")
-def resume(job: str, partner: str | None, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        found = chosen.storage.read(partial(actions.load_progress, partner=partner, job_id=parse_job_id(job)))
-        if "tenant:create" in ROW_PERMISSIONS[found.job.operation]:
-            load_allowance(chosen).license.require_provisioning()
-        work = partial(actions.resume_job, partner=partner, job_id=parse_job_id(job))
-        print_document(schemas.dump_job(chosen.storage.transaction(work)), as_json=as_json)
+def resume(job: str, partner: str | None, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    found = mount.storage.read(partial(actions.load_progress, partner=partner, job_id=parse_job_id(job)))
+    if "tenant:create" in ROW_PERMISSIONS[found.job.operation]:
+        load_allowance(mount).license.require_provisioning()
+    work = partial(actions.resume_job, partner=partner, job_id=parse_job_id(job))
+    print_document(schemas.dump_job(mount.storage.transaction(work)), as_json=as_json)

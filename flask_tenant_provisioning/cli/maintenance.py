@@ -18,7 +18,6 @@ from ..settings.key_rotation import ResealCount, reseal_all
 from ..tenants.lifecycle import ALL_PARTNERS, purge_due
 from ..web.idempotency import delete_expired
 from ..workers.maintenance import calculate_erasure_days, erase_due
-from .errors import report_problems
 from .options import find_mount, json_option, make_operator, mount_option
 from .output import print_json, print_text
 from .webhooks import reseal_endpoints
@@ -64,15 +63,14 @@ def count_due(session: Session, erasure_days: int) -> PurgeCounts:
 @json_option
 @mount_option
 @with_appcontext
-def purge(dry_run: bool, as_json: bool, mount: str | None) -> None:
+def purge(dry_run: bool, as_json: bool, mount_name: str | None) -> None:
     """Any number may run at once, and one that is interrupted has finished what it had begun."""
-    chosen = find_mount(mount)
-    with report_problems():
-        counts = (
-            chosen.storage.read(partial(count_due, erasure_days=calculate_erasure_days(chosen.settings)))
-            if dry_run
-            else _purge(chosen)
-        )
+    mount = find_mount(mount_name)
+    counts = (
+        mount.storage.read(partial(count_due, erasure_days=calculate_erasure_days(mount.settings)))
+        if dry_run
+        else _purge(mount)
+    )
     if as_json:
         print_json({**counts._asdict(), "dry_run": dry_run})
         return
@@ -96,12 +94,11 @@ def _format_count(count: int, what: str) -> str:
 @click.command("rekey", help="Encrypt every secret in the database with the first of PROVISIONING_ENCRYPTION_KEYS.")
 @mount_option
 @with_appcontext
-def rekey(mount: str | None) -> None:
+def rekey(mount_name: str | None) -> None:
     """Interrupted, it begins again; while it runs, others may write."""
-    chosen = find_mount(mount)
-    with report_problems():
-        webhooks, lost = reseal_endpoints(chosen)
-        settings, versions = map(_report_failures, reseal_all(chosen.storage, chosen.keyring))
+    mount = find_mount(mount_name)
+    webhooks, lost = reseal_endpoints(mount)
+    settings, versions = map(_report_failures, reseal_all(mount.storage, mount.keyring))
     done = {"webhooks": webhooks, "settings": settings.done, "versions of settings": versions.done}
     print_text(f"Sealed anew: {', '.join(f'{count} {what}' for what, count in done.items())}.")
     if failed := lost + len(settings.failed) + len(versions.failed):

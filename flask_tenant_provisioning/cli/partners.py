@@ -16,7 +16,6 @@ from ..partners.models import STATUSES, Partner
 from ..partners.schemas import partner_input, validate_partner_id
 from ..usage import CSV_COLUMNS as REPORT, flatten_row, render_csv
 from ..validation import load
-from .errors import report_problems
 from .options import TEXT, build_body, find_mount, json_option, make_operator, mount_option
 from .output import iter_pages, print_document, print_pages
 
@@ -64,13 +63,10 @@ def partner_commands() -> None:
 @json_option
 @mount_option
 @with_appcontext
-def list_partners(status: str | None, parent: str | None, limit: int, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        found = iter_pages(
-            chosen.storage, partial(actions.load_page, status=status, parent=parent), Partner.document, limit
-        )
-        print_pages(found, COLUMNS, "partners", as_json=as_json)
+def list_partners(status: str | None, parent: str | None, limit: int, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    found = iter_pages(mount.storage, partial(actions.load_page, status=status, parent=parent), Partner.document, limit)
+    print_pages(found, COLUMNS, "partners", as_json=as_json)
 
 
 @partner_commands.command("show", help="Show the partner with the id PARTNER.")
@@ -78,11 +74,10 @@ def list_partners(status: str | None, parent: str | None, limit: int, as_json: b
 @json_option
 @mount_option
 @with_appcontext
-def show(partner: str, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        found = chosen.storage.read(partial(actions.load_partner, partner_id=partner))
-        print_document(found.document(), as_json=as_json)
+def show(partner: str, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    found = mount.storage.read(partial(actions.load_partner, partner_id=partner))
+    print_document(found.document(), as_json=as_json)
 
 
 @partner_commands.command("usage", help="Report how many tenants partners have, and how many more they may.")
@@ -91,33 +86,31 @@ def show(partner: str, as_json: bool, mount: str | None) -> None:
 @json_option
 @mount_option
 @with_appcontext
-def report(partner: str | None, as_csv: bool, as_json: bool, mount: str | None) -> None:
+def report(partner: str | None, as_csv: bool, as_json: bool, mount_name: str | None) -> None:
     if as_csv and as_json:
         raise click.UsageError("--csv and --json exclude each other.")
-    storage = find_mount(mount).storage
-    with report_problems():
-        one = None if partner is None else storage.read(partial(usage.read_partner_usage, partner_id=partner))
-        if as_csv:
-            for line in render_csv(usage.iter_usage(storage.read) if one is None else one):
-                click.echo(line, nl=False)
-            return
-        shown: Callable[[dict[str, Any]], dict[str, Any]] = dict if as_json else flatten_row
-        found = iter_pages(storage, usage.list_usage, shown, 0) if one is None else [(list(map(shown, one)), False)]
-        print_pages(found, USAGE_COLUMNS, "partners", as_json=as_json)
+    storage = find_mount(mount_name).storage
+    one = None if partner is None else storage.read(partial(usage.read_partner_usage, partner_id=partner))
+    if as_csv:
+        for line in render_csv(usage.iter_usage(storage.read) if one is None else one):
+            click.echo(line, nl=False)
+        return
+    shown: Callable[[dict[str, Any]], dict[str, Any]] = dict if as_json else flatten_row
+    found = iter_pages(storage, usage.list_usage, shown, 0) if one is None else [(list(map(shown, one)), False)]
+    print_pages(found, USAGE_COLUMNS, "partners", as_json=as_json)
 
 
 @partner_commands.command("register", help="Register a partner with the id PARTNER, as its tokens name it.")
 @_partner_options
-def register(partner: str, as_json: bool, mount: str | None, **fields: Any) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        values, wanted = load(partner_input(chosen), _build_partner_body(fields)), validate_partner_id(partner)
+def register(partner: str, as_json: bool, mount_name: str | None, **fields: Any) -> None:
+    mount = find_mount(mount_name)
+    values, wanted = load(partner_input(mount), _build_partner_body(fields)), validate_partner_id(partner)
 
-        def work(session: Any) -> Partner:
-            actions.register_partner(session, wanted)
-            return actions.update_partner(session, make_operator(wanted), wanted, values)
+    def work(session: Any) -> Partner:
+        actions.register_partner(session, wanted)
+        return actions.update_partner(session, make_operator(wanted), wanted, values)
 
-        print_document(chosen.storage.transaction(work).document(), as_json=as_json)
+    print_document(mount.storage.transaction(work).document(), as_json=as_json)
 
 
 @partner_commands.command("update", help="Change what is said of the partner with the id PARTNER.")
@@ -128,11 +121,11 @@ def register(partner: str, as_json: bool, mount: str | None, **fields: Any) -> N
     multiple=True,
     help="Say nothing of this any more: no limit, any plan; several times for several.",
 )
-def update(partner: str, unset: tuple[str, ...], as_json: bool, mount: str | None, **fields: Any) -> None:
+def update(partner: str, unset: tuple[str, ...], as_json: bool, mount_name: str | None, **fields: Any) -> None:
     named, empty = _build_partner_body(fields), {name.replace("-", "_"): None for name in unset}
     if twice := sorted(named.keys() & empty.keys()):
         raise click.BadParameter(f"{twice[0].replace('_', '-')} is named twice.", param_hint="--unset")
-    _update_partner(partner, mount, {**named, **empty}, as_json=as_json)
+    _update_partner(partner, mount_name, {**named, **empty}, as_json=as_json)
 
 
 @partner_commands.command("suspend", help="Refuse every request of the partner with the id PARTNER.")
@@ -141,9 +134,9 @@ def update(partner: str, unset: tuple[str, ...], as_json: bool, mount: str | Non
 @json_option
 @mount_option
 @with_appcontext
-def suspend(partner: str, reason: str | None, as_json: bool, mount: str | None) -> None:
+def suspend(partner: str, reason: str | None, as_json: bool, mount_name: str | None) -> None:
     _update_partner(
-        partner, mount, {"status": "suspended", **build_body({"suspended_reason": reason})}, as_json=as_json
+        partner, mount_name, {"status": "suspended", **build_body({"suspended_reason": reason})}, as_json=as_json
     )
 
 
@@ -152,8 +145,8 @@ def suspend(partner: str, reason: str | None, as_json: bool, mount: str | None) 
 @json_option
 @mount_option
 @with_appcontext
-def reactivate(partner: str, as_json: bool, mount: str | None) -> None:
-    _update_partner(partner, mount, {"status": "active"}, as_json=as_json)
+def reactivate(partner: str, as_json: bool, mount_name: str | None) -> None:
+    _update_partner(partner, mount_name, {"status": "active"}, as_json=as_json)
 
 
 def _build_partner_body(fields: dict[str, Any]) -> dict[str, Any]:
@@ -164,9 +157,8 @@ def _build_partner_body(fields: dict[str, Any]) -> dict[str, Any]:
     return {**build_body(fields), **({"allowed_plans": plans} if none or plans else {})}
 
 
-def _update_partner(partner: str, mount: str | None, fields: Values, *, as_json: bool) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        values = load(partner_input(chosen), fields, partial=True)
-        work = partial(actions.update_partner, actor=make_operator(partner), partner_id=partner, values=values)
-        print_document(chosen.storage.transaction(work).document(), as_json=as_json)
+def _update_partner(partner: str, mount_name: str | None, fields: Values, *, as_json: bool) -> None:
+    mount = find_mount(mount_name)
+    values = load(partner_input(mount), fields, partial=True)
+    work = partial(actions.update_partner, actor=make_operator(partner), partner_id=partner, values=values)
+    print_document(mount.storage.transaction(work).document(), as_json=as_json)

@@ -20,7 +20,6 @@ from ..settings.resolution import SettingsState
 from ..settings.storage import StorageOptions
 from ..tenants.mutations import load_tenant_in_any_state
 from ..tenants.routes import parse_tenant_id
-from .errors import report_problems
 from .options import TEXT, find_mount, json_option, make_operator, mount_option
 from .output import iter_pages, print_document, print_pages, print_text
 
@@ -60,14 +59,13 @@ def _owner_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--tenant", type=TEXT, help="The tenant whose settings they are.")
     @click.option("--partner", type=TEXT, help="The partner that gives its tenants these defaults.")
     @with_appcontext
-    def decorated(tenant: str | None, partner: str | None, mount: str | None, **options: Any) -> None:
+    def decorated(tenant: str | None, partner: str | None, mount_name: str | None, **options: Any) -> None:
         if tenant is None and partner is None:
             raise click.UsageError("Name whose settings are meant: --tenant, or --partner for a partner's defaults.")
-        owner = SettingsOwner(find_mount(mount), tenant, partner)
+        owner = SettingsOwner(find_mount(mount_name), tenant, partner)
         if not owner.mount.hooks.namespaces:
             raise click.ClickException("This app declares no settings.")
-        with report_problems():
-            command(owner, **options)
+        command(owner, **options)
 
     decorated.__doc__ = command.__doc__
     return decorated

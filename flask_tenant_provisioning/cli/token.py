@@ -26,20 +26,20 @@ _NOT_SERVED = "the API is not mounted. `flask provisioning doctor` says why."
 @mount_option
 @with_appcontext
 def token(
-    roles: tuple[str, ...], partner: str, subject: str, permissions: tuple[str, ...], hours: int, mount: str | None
+    roles: tuple[str, ...], partner: str, subject: str, permissions: tuple[str, ...], hours: int, mount_name: str | None
 ) -> None:
-    found = find_mount(mount)
-    settings = found.settings
+    mount = find_mount(mount_name)
+    settings = mount.settings
     if unknown := set(roles) - set(settings.roles):
         known = ", ".join(settings.roles)
         raise click.ClickException(f"There is no role {', '.join(sorted(unknown))}; there is {known}.")
     claims: dict[str, object] = {settings.roles_claim: list(roles), settings.partner_claim: partner}
     if permissions and settings.permissions_claim:
         claims[settings.permissions_claim] = list(permissions)
-    made = _sign_token(found, subject, claims, timedelta(hours=hours))
-    _require_accepted(found, made)
+    made = _sign_token(mount, subject, claims, timedelta(hours=hours))
+    _require_accepted(mount, made)
     click.echo(made)
-    if not found.served:
+    if not mount.served:
         click.echo(f"Nothing answers it: {_NOT_SERVED}", err=True)
 
 

@@ -29,7 +29,6 @@ from ..webhooks.schemas import (
     rotation_input,
     validate_new_endpoint,
 )
-from .errors import report_problems
 from .options import TEXT, build_body, find_mount, json_option, make_operator, mount_option, resource_options
 from .output import format_cell, iter_pages, print_document, print_pages, print_text
 
@@ -42,24 +41,18 @@ ENDPOINT_COLUMNS = ("webhook", "partner", "url", "enabled", "disabled_reason", "
 @json_option
 @mount_option
 @with_appcontext
-def list_webhooks(partner: str | None, limit: int, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        found = iter_pages(
-            chosen.storage, partial(actions.list_endpoints, partner=partner), models.render_endpoint, limit
-        )
-        print_pages(found, ENDPOINT_COLUMNS, "webhooks", as_json=as_json)
+def list_webhooks(partner: str | None, limit: int, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    found = iter_pages(mount.storage, partial(actions.list_endpoints, partner=partner), models.render_endpoint, limit)
+    print_pages(found, ENDPOINT_COLUMNS, "webhooks", as_json=as_json)
 
 
 @click.command("show", help="Show the webhook with the id WEBHOOK.")
 @resource_options("webhook")
-def show(webhook: str, partner: str | None, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        found = chosen.storage.read(
-            partial(actions.load_endpoint, partner=partner, webhook_id=parse_webhook_id(webhook))
-        )
-        print_document(models.render_endpoint(found), as_json=as_json)
+def show(webhook: str, partner: str | None, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    found = mount.storage.read(partial(actions.load_endpoint, partner=partner, webhook_id=parse_webhook_id(webhook)))
+    print_document(models.render_endpoint(found), as_json=as_json)
 
 
 @click.command("create", help="Create a webhook, and show its secret this once.")
@@ -71,51 +64,43 @@ def show(webhook: str, partner: str | None, as_json: bool, mount: str | None) ->
 @json_option
 @mount_option
 @with_appcontext
-def create(partner: str, events: tuple[str, ...], as_json: bool, mount: str | None, **fields: Any) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        owner = load_parameters(create_query(), {"partner": [partner]})["partner"]
-        values = validate_new_endpoint(chosen, build_body({**fields, "events": list(events) or None}))
-        most = chosen.settings.webhook_limit
-        actor = make_operator(owner)
-        work = partial(
-            actions.create_endpoint, actor=actor, keyring=chosen.keyring, partner=owner, values=values, most=most
-        )
-        _print_with_secret(chosen.storage.transaction(work), as_json=as_json)
+def create(partner: str, events: tuple[str, ...], as_json: bool, mount_name: str | None, **fields: Any) -> None:
+    mount = find_mount(mount_name)
+    owner = load_parameters(create_query(), {"partner": [partner]})["partner"]
+    values = validate_new_endpoint(mount, build_body({**fields, "events": list(events) or None}))
+    most = mount.settings.webhook_limit
+    actor = make_operator(owner)
+    work = partial(actions.create_endpoint, actor=actor, keyring=mount.keyring, partner=owner, values=values, most=most)
+    _print_with_secret(mount.storage.transaction(work), as_json=as_json)
 
 
 @click.command("enable", help="Enable the webhook with the id WEBHOOK; what is pending is sent at once.")
 @resource_options("webhook")
-def enable(webhook: str, partner: str | None, as_json: bool, mount: str | None) -> None:
-    _set_enabled(webhook, partner, mount, enabled=True, as_json=as_json)
+def enable(webhook: str, partner: str | None, as_json: bool, mount_name: str | None) -> None:
+    _set_enabled(webhook, partner, mount_name, enabled=True, as_json=as_json)
 
 
 @click.command("disable", help="Disable the webhook with the id WEBHOOK; nothing is sent to it.")
 @resource_options("webhook")
-def disable(webhook: str, partner: str | None, as_json: bool, mount: str | None) -> None:
-    _set_enabled(webhook, partner, mount, enabled=False, as_json=as_json)
+def disable(webhook: str, partner: str | None, as_json: bool, mount_name: str | None) -> None:
+    _set_enabled(webhook, partner, mount_name, enabled=False, as_json=as_json)
 
 
 @click.command("delete", help="Delete the webhook with the id WEBHOOK, with its deliveries.")
 @click.option("--yes", is_flag=True, help="Delete without asking.")
 @resource_options("webhook")
-def delete(webhook: str, partner: str | None, yes: bool, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        found = chosen.storage.read(
-            partial(actions.load_endpoint, partner=partner, webhook_id=parse_webhook_id(webhook))
-        )
-        if not yes:
-            shown = models.render_endpoint(found)
-            owner, url = format_cell(shown["partner"]), format_cell(shown["url"])
-            question = f"Delete the webhook of {owner} to {url}, with its deliveries?"
-            click.confirm(question, abort=True, err=True)
-        wanted = Target(found.partner_id, found.id)
-        chosen.storage.transaction(
-            partial(actions.delete_endpoint, actor=make_operator(found.partner_id), target=wanted)
-        )
-        if not as_json:
-            print_text(f"{parse_webhook_id(webhook)} is deleted.")
+def delete(webhook: str, partner: str | None, yes: bool, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    found = mount.storage.read(partial(actions.load_endpoint, partner=partner, webhook_id=parse_webhook_id(webhook)))
+    if not yes:
+        shown = models.render_endpoint(found)
+        owner, url = format_cell(shown["partner"]), format_cell(shown["url"])
+        question = f"Delete the webhook of {owner} to {url}, with its deliveries?"
+        click.confirm(question, abort=True, err=True)
+    wanted = Target(found.partner_id, found.id)
+    mount.storage.transaction(partial(actions.delete_endpoint, actor=make_operator(found.partner_id), target=wanted))
+    if not as_json:
+        print_text(f"{parse_webhook_id(webhook)} is deleted.")
 
 
 @click.command("rotate-secret", help="Give the webhook with the id WEBHOOK a new secret, and show it this once.")
@@ -127,23 +112,21 @@ def delete(webhook: str, partner: str | None, yes: bool, as_json: bool, mount: s
     help="How long the old one signs too; 168 at most.",
 )
 @resource_options("webhook")
-def rotate_secret(webhook: str, partner: str | None, overlap_hours: int, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        hours = load(rotation_input(), {"overlap_hours": overlap_hours})["overlap_hours"]
-        wanted = _find_target(chosen, webhook, partner)
-        actor, keyring = make_operator(wanted.partner or ""), chosen.keyring
-        work = partial(actions.rotate_secret, actor=actor, target=wanted, keyring=keyring, overlap_hours=hours)
-        _print_with_secret(chosen.storage.transaction(work), as_json=as_json)
+def rotate_secret(webhook: str, partner: str | None, overlap_hours: int, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    hours = load(rotation_input(), {"overlap_hours": overlap_hours})["overlap_hours"]
+    wanted = _find_target(mount, webhook, partner)
+    actor, keyring = make_operator(wanted.partner or ""), mount.keyring
+    work = partial(actions.rotate_secret, actor=actor, target=wanted, keyring=keyring, overlap_hours=hours)
+    _print_with_secret(mount.storage.transaction(work), as_json=as_json)
 
 
-def _set_enabled(webhook: str, partner: str | None, mount: str | None, *, enabled: bool, as_json: bool) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        wanted = _find_target(chosen, webhook, partner)
-        values = {"enabled": enabled}
-        work = partial(actions.update_endpoint, actor=make_operator(wanted.partner or ""), target=wanted, values=values)
-        print_document(models.render_endpoint(chosen.storage.transaction(work)), as_json=as_json)
+def _set_enabled(webhook: str, partner: str | None, mount_name: str | None, *, enabled: bool, as_json: bool) -> None:
+    mount = find_mount(mount_name)
+    wanted = _find_target(mount, webhook, partner)
+    values = {"enabled": enabled}
+    work = partial(actions.update_endpoint, actor=make_operator(wanted.partner or ""), target=wanted, values=values)
+    print_document(models.render_endpoint(mount.storage.transaction(work)), as_json=as_json)
 
 
 def _find_target(mount: Mount, webhook: str, partner: str | None) -> Target:
@@ -161,16 +144,15 @@ DELIVERY_COLUMNS = ("delivery", "state", "attempts", "event", "created_at", "nex
 
 @click.command("test", help="Send the webhook with the id WEBHOOK an event of type webhook.test.")
 @resource_options("webhook")
-def test(webhook: str, partner: str | None, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        wanted = parse_webhook_id(webhook)
+def test(webhook: str, partner: str | None, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    wanted = parse_webhook_id(webhook)
 
-        def unit(session: Session) -> Delivery:
-            owner = actions.load_endpoint(session, partner, wanted).partner_id
-            return delivery_actions.send_test_event(session, make_operator(owner), Target(owner, wanted))
+    def unit(session: Session) -> Delivery:
+        owner = actions.load_endpoint(session, partner, wanted).partner_id
+        return delivery_actions.send_test_event(session, make_operator(owner), Target(owner, wanted))
 
-        print_document(models.render_delivery(chosen.storage.transaction(unit)), as_json=as_json)
+    print_document(models.render_delivery(mount.storage.transaction(unit)), as_json=as_json)
 
 
 @click.command("deliveries", help="List what was sent to the webhook with the id WEBHOOK, the newest first.")
@@ -178,49 +160,45 @@ def test(webhook: str, partner: str | None, as_json: bool, mount: str | None) ->
 @click.option("--limit", type=click.IntRange(0), default=50, show_default=True, help="How many at most; 0: all.")
 @resource_options("webhook")
 def deliveries(
-    webhook: str, partner: str | None, state: str | None, limit: int, as_json: bool, mount: str | None
+    webhook: str, partner: str | None, state: str | None, limit: int, as_json: bool, mount_name: str | None
 ) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        asked = load_parameters(delivery_list_query(), {} if state is None else {"state": [state]})
-        work = partial(
-            delivery_actions.list_deliveries,
-            partner=partner,
-            webhook_id=parse_webhook_id(webhook),
-            state=asked.get("state"),
-        )
-        found = iter_pages(chosen.storage, work, models.render_delivery, limit)
-        print_pages(found, DELIVERY_COLUMNS, "deliveries", as_json=as_json)
+    mount = find_mount(mount_name)
+    asked = load_parameters(delivery_list_query(), {} if state is None else {"state": [state]})
+    work = partial(
+        delivery_actions.list_deliveries,
+        partner=partner,
+        webhook_id=parse_webhook_id(webhook),
+        state=asked.get("state"),
+    )
+    found = iter_pages(mount.storage, work, models.render_delivery, limit)
+    print_pages(found, DELIVERY_COLUMNS, "deliveries", as_json=as_json)
 
 
 @click.command("redeliver", help="Attempt the delivery with the id DELIVERY once more.")
 @resource_options("delivery")
-def redeliver(delivery: str, partner: str | None, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        wanted = parse_id(delivery, DeliveryNotFound)
-        again = chosen.storage.transaction(partial(delivery_actions.redeliver, partner=partner, delivery_id=wanted))
-        print_document(models.render_delivery(again), as_json=as_json)
+def redeliver(delivery: str, partner: str | None, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    wanted = parse_id(delivery, DeliveryNotFound)
+    again = mount.storage.transaction(partial(delivery_actions.redeliver, partner=partner, delivery_id=wanted))
+    print_document(models.render_delivery(again), as_json=as_json)
 
 
 @click.command("recover", help="Send the webhook with the id WEBHOOK what happened since --since and did not arrive.")
 @click.option("--since", type=TEXT, required=True, help="A time such as 2025-02-10T16:30:00Z, 14 days ago at most.")
 @resource_options("webhook")
-def recover(webhook: str, partner: str | None, since: str, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        moment: str = load(recovery_input(), {"since": since})["since"]
-        work = partial(delivery_actions.recover, target=Target(partner, parse_webhook_id(webhook)), since=moment)
-        endpoint, count = chosen.storage.transaction(work)
-        print_document({"webhook": endpoint.id, "since": shorten_instant(moment), "deliveries": count}, as_json=as_json)
+def recover(webhook: str, partner: str | None, since: str, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    moment: str = load(recovery_input(), {"since": since})["since"]
+    work = partial(delivery_actions.recover, target=Target(partner, parse_webhook_id(webhook)), since=moment)
+    endpoint, count = mount.storage.transaction(work)
+    print_document({"webhook": endpoint.id, "since": shorten_instant(moment), "deliveries": count}, as_json=as_json)
 
 
 @click.command("reseal", help="Encrypt every webhook's secrets with the first of PROVISIONING_ENCRYPTION_KEYS.")
 @mount_option
 @with_appcontext
-def reseal(mount: str | None) -> None:
-    with report_problems():
-        done, failed = reseal_endpoints(find_mount(mount))
+def reseal(mount_name: str | None) -> None:
+    done, failed = reseal_endpoints(find_mount(mount_name))
     print_text(f"Webhooks sealed anew: {done}." if done else "Nothing was left to be sealed anew.")
     if failed:
         raise click.ClickException(f"The secrets of {failed} webhooks cannot be opened.")

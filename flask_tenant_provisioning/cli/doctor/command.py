@@ -63,13 +63,13 @@ _NAME_WIDTH = max(map(len, CHECKS))
 @click.option("--subject", default=PROBE_SUBJECT, help="The `sub` of a partner's token, for the app's user lookup.")
 @mount_option
 @click.pass_context
-def doctor(context: click.Context, quiet: bool, as_json: bool, mount: str | None, subject: str) -> None:
+def doctor(context: click.Context, quiet: bool, as_json: bool, mount_name: str | None, subject: str) -> None:
     """Look at configuration, licence, database, migrations, JWT, mount, webhooks and workers.
 
     Prints `ok`, `warn` or `fail` for each, and what to do. Exit status 1 where anything fails, else 0.
     """
     findings: dict[str, Finding] = {}
-    for name, finding in _run_checks(context, mount, subject):
+    for name, finding in _run_checks(context, mount_name, subject):
         findings[name] = finding
         if not (as_json or (quiet and finding.status == OK)):
             print_text(_format_line(name, finding))
@@ -81,12 +81,12 @@ def doctor(context: click.Context, quiet: bool, as_json: bool, mount: str | None
     context.exit(1 if worst == FAIL else 0)
 
 
-def _run_checks(context: click.Context, mount: str | None, subject: str) -> Iterator[tuple[str, Finding]]:
+def _run_checks(context: click.Context, mount_name: str | None, subject: str) -> Iterator[tuple[str, Finding]]:
     fault = _load_app(context)
     if fault is not None:
         yield "app", fault
         return
-    doctor_context = DoctorContext(current_app._get_current_object(), find_mount(mount), subject)  # type: ignore[attr-defined]
+    doctor_context = DoctorContext(current_app._get_current_object(), find_mount(mount_name), subject)  # type: ignore[attr-defined]
     for name, check in CHECKS.items():
         yield name, _run_check(check, doctor_context)
 

@@ -38,7 +38,7 @@ def check_rate_limits(context: DoctorContext) -> Finding:
 
 
 def _check_missing_limits(context: DoctorContext) -> Finding:
-    """There are no limits: as it was chosen, or since none was thought of."""
+    """There are no limits: as it was mount, or since none was thought of."""
     if RATE_LIMITS_KEY in context.app.config:
         return Finding(OK, f"off: {RATE_LIMITS_KEY} names none")
     advice = f"set {RATE_LIMITS_KEY} = {SUGGESTED_LIMITS}, or {{}} where a proxy limits partners"

@@ -32,7 +32,6 @@ from ...tenants.schemas import create_query
 from ...validation import load_parameters
 from ...web.pagination import MAX_PAGE_SIZE
 from ...workers.worker import Worker
-from ..errors import report_problems
 from ..options import TEXT, find_mount, json_option, make_operator, mount_option
 from ..output import Table, get_terminal_width, print_json, print_text
 from ..progress import Pace, Progress
@@ -64,22 +63,21 @@ def import_tenants(
     format: str | None,
     job_id: uuid.UUID | None,
     as_json: bool,
-    mount: str | None,
+    mount_name: str | None,
 ) -> None:
     """Exits with 0 where no row failed, 1 where one did or was not done, 2 where FILE or an option is unusable."""
     if job_id is not None and (file or operation or is_atomic or is_rehearsal or format):
         raise click.UsageError("--resume takes a job as it is: only --partner, --json and --mount go with it.")
-    chosen, progress = find_mount(mount), Progress()
-    with report_problems():
-        if job_id is not None:
-            job = _resume_job(chosen, partner, str(job_id))
-        else:
-            if file is None or partner is None:
-                raise click.UsageError("Name a FILE and its --partner, or a job with --resume.")
-            wanted = ImportRequest(partner, operation or "create", is_atomic, is_rehearsal)
-            job = _start_job(chosen, file, resolve_import_format(file, format), wanted, progress)
-        seen = _run_job(chosen, job, progress)
-        print_outcome(chosen, seen, as_json=as_json)
+    mount, progress = find_mount(mount_name), Progress()
+    if job_id is not None:
+        job = _resume_job(mount, partner, str(job_id))
+    else:
+        if file is None or partner is None:
+            raise click.UsageError("Name a FILE and its --partner, or a job with --resume.")
+        wanted = ImportRequest(partner, operation or "create", is_atomic, is_rehearsal)
+        job = _start_job(mount, file, resolve_import_format(file, format), wanted, progress)
+    seen = _run_job(mount, job, progress)
+    print_outcome(mount, seen, as_json=as_json)
     if seen.job.state != "succeeded":
         click.get_current_context().exit(1)
 

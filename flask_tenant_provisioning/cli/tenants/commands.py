@@ -13,7 +13,6 @@ from ...encoding import escape_control_characters
 from ...tenants import actions, listing
 from ...tenants.schemas import create_query, list_query, validate_patch, validate_tenant
 from ...validation import load_parameters
-from ..errors import report_problems
 from ..options import TEXT, build_body, find_mount, json_option, make_operator, mount_option, parse_pairs
 from ..output import iter_pages, print_pages, print_text
 from .common import (
@@ -56,33 +55,31 @@ def list_tenants(
     include_deleted: bool,
     where: dict[str, str],
     as_json: bool,
-    mount: str | None,
+    mount_name: str | None,
     **asked: str | None,
 ) -> None:
     if include_deleted:
         asked["include_deleted"] = "true"
-    chosen = find_mount(mount)
-    given = {**asked, **require_custom_fields(chosen, where, "--where")}
-    with report_problems():
-        wanted = load_parameters(list_query(chosen), {name: [text] for name, text in given.items() if text is not None})
+    mount = find_mount(mount_name)
+    given = {**asked, **require_custom_fields(mount, where, "--where")}
+    wanted = load_parameters(list_query(mount), {name: [text] for name, text in given.items() if text is not None})
 
-        def work(session: Session, limit: int, after: str | None) -> tuple[list[dict[str, Any]], str | None]:
-            return listing.load_page(session, wanted.get("partner"), {**wanted, "limit": limit}, after)
+    def work(session: Session, limit: int, after: str | None) -> tuple[list[dict[str, Any]], str | None]:
+        return listing.load_page(session, wanted.get("partner"), {**wanted, "limit": limit}, after)
 
-        print_pages(iter_pages(chosen.storage, work, dict, limit), TENANT_COLUMNS, "tenants", as_json=as_json)
+    print_pages(iter_pages(mount.storage, work, dict, limit), TENANT_COLUMNS, "tenants", as_json=as_json)
 
 
 @click.command("show", help="Show the tenant with the id TENANT.")
 @tenant_options
-def show(tenant: str, partner: str | None, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        shown = find_tenant(chosen, tenant, partner)
-        print_tenant(chosen, shown, as_json=as_json)
-        if shown.status == "failed" and not as_json:
-            steps = read_provisioning(chosen, shown.partner_id, shown.id)["steps"]
-            for line in [format_step_error(step) for step in steps if step["error"]]:
-                print_text(f"failed: {escape_control_characters(line)}", err=True)
+def show(tenant: str, partner: str | None, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    shown = find_tenant(mount, tenant, partner)
+    print_tenant(mount, shown, as_json=as_json)
+    if shown.status == "failed" and not as_json:
+        steps = read_provisioning(mount, shown.partner_id, shown.id)["steps"]
+        for line in [format_step_error(step) for step in steps if step["error"]]:
+            print_text(f"failed: {escape_control_characters(line)}", err=True)
 
 
 _METADATA_PREFIX = "metadata."
@@ -94,15 +91,14 @@ _METADATA_PREFIX = "metadata."
 @json_option
 @mount_option
 @with_appcontext
-def create(partner: str, own: dict[str, str], as_json: bool, mount: str | None, **fields: Any) -> None:
-    chosen = find_mount(mount)
-    body = {**build_body(fields), **parse_custom_fields(chosen, own)}
-    with report_problems():
-        owner = load_parameters(create_query(), {"partner": [partner]})["partner"]
-        values = validate_tenant(chosen, body)
-        allowed = load_allowance(chosen, owner)
-        work = partial(actions.create, actor=make_operator(owner), partner=owner, values=values, allowance=allowed)
-        print_tenant(chosen, chosen.storage.transaction(work), as_json=as_json)
+def create(partner: str, own: dict[str, str], as_json: bool, mount_name: str | None, **fields: Any) -> None:
+    mount = find_mount(mount_name)
+    body = {**build_body(fields), **parse_custom_fields(mount, own)}
+    owner = load_parameters(create_query(), {"partner": [partner]})["partner"]
+    values = validate_tenant(mount, body)
+    allowed = load_allowance(mount, owner)
+    work = partial(actions.create, actor=make_operator(owner), partner=owner, values=values, allowance=allowed)
+    print_tenant(mount, mount.storage.transaction(work), as_json=as_json)
 
 
 @click.command("update", help="Change fields of the tenant with the id TENANT; the others stay.")
@@ -121,14 +117,13 @@ def update(
     own: dict[str, str],
     unset: tuple[str, ...],
     as_json: bool,
-    mount: str | None,
+    mount_name: str | None,
     **fields: Any,
 ) -> None:
-    chosen = find_mount(mount)
-    body = _build_patch({**build_body(fields), **parse_custom_fields(chosen, own)}, unset)
-    with report_problems():
-        work = partial(actions.update, change=validate_patch(chosen, body))
-        print_tenant(chosen, change_tenant(chosen, tenant, partner, work), as_json=as_json)
+    mount = find_mount(mount_name)
+    body = _build_patch({**build_body(fields), **parse_custom_fields(mount, own)}, unset)
+    work = partial(actions.update, change=validate_patch(mount, body))
+    print_tenant(mount, change_tenant(mount, tenant, partner, work), as_json=as_json)
 
 
 def _build_patch(fields: dict[str, Any], unset: tuple[str, ...]) -> dict[str, Any]:

@@ -19,7 +19,6 @@ from ...tenants.custom_fields import json_to_text
 from ...tenants.models import WRITABLE
 from ...tenants.schemas import list_query
 from ...validation import load_parameters
-from ..errors import report_problems
 from ..options import TEXT, find_mount, mount_option
 from ..output import iter_pages, print_text
 from ..progress import Progress
@@ -48,23 +47,22 @@ Document = dict[str, Any]
 @mount_option
 @with_appcontext
 def export_tenants(
-    partner: str, output: str, format: str | None, include_deleted: bool, keys: tuple[str, ...], mount: str | None
+    partner: str, output: str, format: str | None, include_deleted: bool, keys: tuple[str, ...], mount_name: str | None
 ) -> None:
     """Reads page by page, so that a million tenants take no more memory than a thousand."""
     is_table = _resolve_export_format(output, format) == "csv"
     if keys and not is_table:
         raise click.UsageError("--metadata-key goes with --format csv.")
-    chosen = find_mount(mount)
-    with report_problems():
-        tenants = TenantDocuments(chosen, partner, include_deleted=include_deleted)
-        own = chosen.hooks.fields
-        if is_table:
-            sheet = TenantCSV(own, keys or collect_metadata_keys(own, tenants), is_selection=bool(keys))
-            rows = sheet.rows(tenants)
-        else:
-            sheet, rows = None, iter_ndjson(own, tenants)
-        with open_output(output) as file:
-            count = _write_rows(rows, file, Progress() if output != "-" else None)
+    mount = find_mount(mount_name)
+    tenants = TenantDocuments(mount, partner, include_deleted=include_deleted)
+    own = mount.hooks.fields
+    if is_table:
+        sheet = TenantCSV(own, keys or collect_metadata_keys(own, tenants), is_selection=bool(keys))
+        rows = sheet.rows(tenants)
+    else:
+        sheet, rows = None, iter_ndjson(own, tenants)
+    with open_output(output) as file:
+        count = _write_rows(rows, file, Progress() if output != "-" else None)
     _print_summary(count - is_table, output, sheet)
 
 

@@ -15,7 +15,6 @@ from ...tenants.mutations import Target, load_tenant_in_any_state
 from ...tenants.routes import parse_tenant_id
 from ...tenants.schemas import move_input, suspension_input
 from ...validation import load
-from ..errors import report_problems
 from ..options import TEXT, build_body, find_mount, make_operator
 from ..output import Table, format_cell, format_fields, get_terminal_width, print_json, print_text
 from .common import change_tenant, find_tenant, load_allowance, print_tenant, tenant_options
@@ -24,54 +23,49 @@ from .common import change_tenant, find_tenant, load_allowance, print_tenant, te
 @click.command("suspend", help="Suspend the active tenant with the id TENANT.")
 @click.option("--reason", type=TEXT, help="Why.")
 @tenant_options
-def suspend(tenant: str, partner: str | None, reason: str | None, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        why = load(suspension_input(), build_body({"reason": reason})).get("reason")
-        work = partial(lifecycle.suspend, reason=why)
-        print_tenant(chosen, change_tenant(chosen, tenant, partner, work), as_json=as_json)
+def suspend(tenant: str, partner: str | None, reason: str | None, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    why = load(suspension_input(), build_body({"reason": reason})).get("reason")
+    work = partial(lifecycle.suspend, reason=why)
+    print_tenant(mount, change_tenant(mount, tenant, partner, work), as_json=as_json)
 
 
 @click.command("reactivate", help="Make the suspended tenant with the id TENANT active again.")
 @tenant_options
-def reactivate(tenant: str, partner: str | None, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        print_tenant(chosen, change_tenant(chosen, tenant, partner, lifecycle.reactivate), as_json=as_json)
+def reactivate(tenant: str, partner: str | None, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    print_tenant(mount, change_tenant(mount, tenant, partner, lifecycle.reactivate), as_json=as_json)
 
 
 @click.command("restore", help="Restore the deleted tenant with the id TENANT to the status that it had.")
 @tenant_options
-def restore(tenant: str, partner: str | None, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        work = partial(lifecycle.restore, allowance=load_allowance(chosen))
-        print_tenant(chosen, change_tenant(chosen, tenant, partner, work), as_json=as_json)
+def restore(tenant: str, partner: str | None, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    work = partial(lifecycle.restore, allowance=load_allowance(mount))
+    print_tenant(mount, change_tenant(mount, tenant, partner, work), as_json=as_json)
 
 
 @click.command("move", help="Give the tenant with the id TENANT to another partner.")
 @click.option("--to", "receiver", type=TEXT, required=True, help="Whose it is to be.")
 @tenant_options
-def move(tenant: str, receiver: str, partner: str | None, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        wanted = load(move_input(), {"partner": receiver})["partner"]
-        work = partial(lifecycle.move, partner=wanted)
-        print_tenant(chosen, change_tenant(chosen, tenant, partner, work), as_json=as_json)
+def move(tenant: str, receiver: str, partner: str | None, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    wanted = load(move_input(), {"partner": receiver})["partner"]
+    work = partial(lifecycle.move, partner=wanted)
+    print_tenant(mount, change_tenant(mount, tenant, partner, work), as_json=as_json)
 
 
 @click.command("delete", help="Delete the tenant with the id TENANT; it can be restored until its `purge_at`.")
 @click.option("--purge", is_flag=True, help="Remove it for good, at once.")
 @click.option("--yes", is_flag=True, help="Purge without asking.")
 @tenant_options
-def delete(tenant: str, partner: str | None, purge: bool, yes: bool, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        if purge:
-            _purge(chosen, tenant, partner, ask=not yes, quiet=as_json)
-            return
-        work = partial(lifecycle.delete, retention_days=chosen.settings.retention_days)
-        print_tenant(chosen, change_tenant(chosen, tenant, partner, work), as_json=as_json)
+def delete(tenant: str, partner: str | None, purge: bool, yes: bool, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    if purge:
+        _purge(mount, tenant, partner, ask=not yes, quiet=as_json)
+        return
+    work = partial(lifecycle.delete, retention_days=mount.settings.retention_days)
+    print_tenant(mount, change_tenant(mount, tenant, partner, work), as_json=as_json)
 
 
 def _purge(mount: Mount, tenant_id: str, partner: str | None, *, ask: bool, quiet: bool) -> None:
@@ -92,30 +86,27 @@ STEP_COLUMNS = ("name", "state", "attempts", "next_attempt_at", "error")
 
 @click.command("provisioning", help="Show how far the provisioning of the tenant with the id TENANT has come.")
 @tenant_options
-def provisioning(tenant: str, partner: str | None, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        _print_provisioning(read_provisioning(chosen, partner, parse_tenant_id(tenant)), as_json=as_json)
+def provisioning(tenant: str, partner: str | None, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    _print_provisioning(read_provisioning(mount, partner, parse_tenant_id(tenant)), as_json=as_json)
 
 
 @click.command("retry", help="Try again what failed or was cancelled for the tenant with the id TENANT.")
 @tenant_options
-def retry(tenant: str, partner: str | None, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        load_allowance(chosen)
-        work = partial(actions.retry, hooks=chosen.hooks, license=chosen.license)
-        _print_provisioning(_change_provisioning(chosen, tenant, partner, work), as_json=as_json)
+def retry(tenant: str, partner: str | None, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    load_allowance(mount)
+    work = partial(actions.retry, hooks=mount.hooks, license=mount.license)
+    _print_provisioning(_change_provisioning(mount, tenant, partner, work), as_json=as_json)
 
 
 @click.command("cancel", help="Stop the provisioning of the tenant with the id TENANT, and take back what was done.")
 @tenant_options
-def cancel(tenant: str, partner: str | None, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        _print_provisioning(
-            _change_provisioning(chosen, tenant, partner, partial(actions.cancel, hooks=chosen.hooks)), as_json=as_json
-        )
+def cancel(tenant: str, partner: str | None, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    _print_provisioning(
+        _change_provisioning(mount, tenant, partner, partial(actions.cancel, hooks=mount.hooks)), as_json=as_json
+    )
 
 
 def _change_provisioning(mount: Mount, tenant_id: str, partner: str | None, work: Any) -> dict[str, Any]:
