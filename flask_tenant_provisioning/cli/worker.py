@@ -6,12 +6,12 @@ import contextlib
 import gc
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import click
 from flask.cli import with_appcontext
 
-from ..workers.worker import Worker, make_worker
+from ..workers.worker import make_worker
 from .options import find_mount, mount_option
 from .output import print_text
 
@@ -31,27 +31,27 @@ from .output import print_text
 def worker(threads: int | None, grace: float, drain: bool, mount_name: str | None) -> None:
     """Run a worker. If it is killed, another one repeats its unfinished work once the lease has expired."""
     mount = find_mount(mount_name)
-    working = make_worker(mount, threads)
+    running = make_worker(mount, threads)
     gc.freeze()  # Loaded modules stay: collecting them took an eighth of a bulk job's Python time.
-    with _stop_on_signals(working):
+    with handle_signals(running.stop):
         if drain:
-            working.drain()
+            running.drain()
         else:
             print_text(f"Worker for {mount.name} started. Press Ctrl-C to stop.", err=True)
-            working.run()
-    if left := working.finish(grace):
+            running.run()
+    if left := running.finish(grace):
         raise click.ClickException(f"{left} steps were not finished. Another worker will run them again.")
 
 
 @contextlib.contextmanager
-def _stop_on_signals(working: Worker) -> Iterator[None]:
-    """Let SIGTERM and SIGINT stop the worker; elsewhere than in the main thread nobody sends any."""
+def handle_signals(handler: Callable[[], None]) -> Iterator[None]:
+    """Call `handler` on SIGTERM and SIGINT. Outside the main thread, which alone gets signals, this does nothing."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, lambda *_: working.stop()) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, lambda *_: handler()) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, previous in before.items():
+            signal.signal(number, previous)
