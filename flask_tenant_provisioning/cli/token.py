@@ -63,7 +63,7 @@ def _require_accepted(mount: Mount, token: str) -> None:
     except Exception as error:
         reason = error.detail if isinstance(error, ProvisioningError) else f"{type(error).__name__}: {error}"
         advice = make_key_advice(mount)
-        raise click.ClickException(f"The API refuses tokens that this app signs: {reason}; {advice}.") from error
+        raise click.ClickException(f"The API refuses this app's tokens: {reason}; {advice}.") from error
 
 
 def verify_own_token(mount: Mount, token: str) -> Principal:

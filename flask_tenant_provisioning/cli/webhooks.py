@@ -219,7 +219,7 @@ def recover(webhook: str, partner: str | None, since: str, as_json: bool, mount_
 @with_appcontext
 def reseal(mount_name: str | None) -> None:
     done, failed = reseal_endpoints(find_mount(mount_name))
-    print_text(f"Re-encrypted the secrets of {done} webhooks." if done else "All secrets use the newest key already.")
+    print_text(f"Webhooks with re-encrypted secrets: {done}." if done else "All secrets use the newest key already.")
     if failed:
         raise click.ClickException(f"The secrets of {failed} webhooks cannot be decrypted.")
 

@@ -99,9 +99,9 @@ def check_webhook_reach(context: DoctorContext) -> Finding:
     detail = f"{' and '.join(settings.webhook_schemes)}, {ports}"
     if not networks:
         return Finding(OK, f"{detail}, and no internal network")
-    detail = f"{detail}, and internal networks {', '.join(map(str, networks))}, for all who may manage webhooks"
+    detail = f"{detail}, and internal networks {', '.join(map(str, networks))}, open to all who may manage webhooks"
     if any(_has_overlap(network, local) for network in networks for local in _LOCAL_NETWORKS):
-        return Finding(WARN, f"{detail}, and this machine", f"narrow {NETWORKS_KEY}, except for development")
+        return Finding(WARN, f"{detail}; this machine is among them", f"narrow {NETWORKS_KEY}, except for development")
     return Finding(OK, detail)
 
 

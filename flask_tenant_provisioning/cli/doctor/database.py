@@ -211,9 +211,7 @@ def check_tenant_rows(context: DoctorContext) -> Finding:
     if not faults:
         return Finding(OK, f"{', '.join(sorted(owned))}: tenants' rows are removed and exported")
     advice = [*([PURGE_HOOK] if remaining else []), *([] if hooks.exports else ["provisioning.export(…)"])]
-    return Finding(
-        WARN, "; ".join(faults), f"register {' and '.join(advice)}, if these rows belong to tenants of this API"
-    )
+    return Finding(WARN, "; ".join(faults), f"register {' and '.join(advice)}, if they are rows of the API's tenants")
 
 
 def _has_cascade(keys: Sequence[ReflectedForeignKeyConstraint], ours: set[str]) -> bool:

@@ -38,7 +38,7 @@ def check_cursor_secret(context: DoctorContext) -> Finding:
     detail = f"sealed by {name}, mark {mark}"
     if len(secrets[name] or "") < _MIN_SECRET_LENGTH:
         return Finding(WARN, f"{detail}; it is short", f"use {_MIN_SECRET_LENGTH} characters or more")
-    return Finding(OK, f"{detail}: it must be the same in every process and after every start")
+    return Finding(OK, f"{detail}: it must be the same in every process and at every start")
 
 
 #: Maximum number of endpoints checked, the oldest first.

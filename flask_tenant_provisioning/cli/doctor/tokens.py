@@ -156,9 +156,9 @@ def check_probe(context: DoctorContext) -> Finding:
     try:
         principal = verify_own_token(context.mount, token)
     except ProvisioningError as problem:
-        return Finding(FAIL, f"the API refuses tokens that this app signs: {problem.detail}")
+        return Finding(FAIL, f"the API refuses this app's tokens: {problem.detail}")
     except Exception as error:
-        detail = f"the API refuses tokens that this app signs: {context.describe_error(error)}"
+        detail = f"the API refuses this app's tokens: {context.describe_error(error)}"
         return Finding(FAIL, detail, make_key_advice(context.mount))
     return Finding(OK, f"a token was signed and accepted, with {len(principal.permissions)} permissions")
 
