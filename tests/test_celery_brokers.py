@@ -310,14 +310,14 @@ def test_the_doctor_says_whether_celery_brings_work_to_anybody(make: Make, kind:
         assert found["status"] == "warn"
         assert found["detail"].startswith("celery, 1 steps, 0 due; ")
         assert "guest:guest" not in found["detail"]
-        assert found["detail"].endswith(", 0 Celery workers answer, and nothing sweeps")
-        assert found["advice"] == "put beat_schedule() into Celery's `beat_schedule`"
+        assert found["detail"].endswith(", 0 Celery workers respond, and no sweep is scheduled")
+        assert found["advice"] == "add beat_schedule() to Celery's `beat_schedule`"
         house.celery.conf.update(beat_schedule=beat_schedule())
         assert look(house)["advice"] == "start one: `celery -A … worker`"
         with house.at_work():
             found = look(house)
             assert (found["status"], found["advice"]) == ("ok", "")
-            assert found["detail"].endswith(", 1 Celery workers answer")
+            assert found["detail"].endswith(", 1 Celery workers respond")
 
 
 def test_the_doctor_says_what_is_missing(house: CeleryHouse) -> None:
@@ -325,7 +325,7 @@ def test_the_doctor_says_what_is_missing(house: CeleryHouse) -> None:
     house.celery.conf.update(broker_url=house.broker.url.replace("//", "//:hunter2@"))
     found = look(house)
     assert (found["status"], found["advice"]) == ("fail", "start the broker")
-    assert "takes no messages: " in found["detail"]
+    assert "accepts no messages: " in found["detail"]
     assert "hunter2" not in found["detail"]
     del house.app.extensions["celery"]
 

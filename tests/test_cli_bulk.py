@@ -213,7 +213,7 @@ def test_a_broken_upload_leaves_nothing(make: Make, tmp_path: Path, name: str, d
     app = make(PROVISIONING_BULK_MAX_ROWS=3, PROVISIONING_BULK_MAX_BYTES=1024)
     file = tmp_path / name
     file.write_bytes(data)
-    assert imported(app, file) == Done(2, "", f"Error: {file}: {said} Nothing of it is kept.\n")
+    assert imported(app, file) == Done(2, "", f"Error: {file}: {said} Nothing was saved.\n")
     assert nothing_is_kept(app)
 
 
@@ -221,7 +221,7 @@ def test_an_atomic_upload_has_a_limit_of_its_own(make: Make) -> None:
     app = make(PROVISIONING_BULK_ATOMIC_ROWS=1)
     sent = ndjson(named(1), named(2))
     done = imported(app, "-", "--format", "ndjson", "--atomic", input=sent)
-    assert done == Done(2, "", "Error: <stdin>: The upload has more than 1 rows. Nothing of it is kept.\n")
+    assert done == Done(2, "", "Error: <stdin>: The upload has more than 1 rows. Nothing was saved.\n")
     assert imported(app, "-", "--format", "ndjson", input=sent).status == 0
 
 
@@ -231,15 +231,15 @@ def test_an_atomic_upload_has_a_limit_of_its_own(make: Make) -> None:
         (["import"], "Name a FILE and its --partner, or a job with --resume."),
         (["import", "-"], "Name a FILE and its --partner, or a job with --resume."),
         (["import", "--partner", "acme"], "Name a FILE and its --partner, or a job with --resume."),
-        (["import", "-", "--partner", "acme"], "Say with --format what <stdin> holds: json, ndjson, csv."),
+        (["import", "-", "--partner", "acme"], "The format of <stdin> is unknown. Use --format: json, ndjson, csv."),
         (["import", "absent.csv", "--partner", "acme"], "'absent.csv': No such file or directory"),
         (["import", "-", "--partner", "acme", "--operation", "purge"], "Invalid value for '--operation'"),
-        (["import", "-", "--resume", JOB], "--resume takes a job as it is"),
-        (["import", "--resume", JOB, "--atomic"], "--resume takes a job as it is"),
+        (["import", "-", "--resume", JOB], "--resume can only be combined with"),
+        (["import", "--resume", JOB, "--atomic"], "--resume can only be combined with"),
         (["import", "--resume", "x"], "'x' is not a valid UUID."),
         (["export"], "Missing option '--partner'."),
         (["export", "--partner", "acme", "--format", "json"], "Invalid value for '--format'"),
-        (["export", "--partner", "acme", "--output", "a.json"], "Say with --format what a.json is to hold"),
+        (["export", "--partner", "acme", "--output", "a.json"], "a.json cannot be written in the format of its name"),
         (["export", "--partner", "acme", "--metadata-key", "a"], "--metadata-key goes with --format csv."),
     ],
 )  # fmt: skip
@@ -298,7 +298,7 @@ def test_an_import_that_is_interrupted_can_be_resumed(impatient: Flask) -> None:
     assert done == Done(
         130,
         "",
-        "Stopped. Nothing is lost: other workers go on with it, if there are any, and so does\n"
+        "Stopped. The job is kept: other workers continue it, if any run. To continue it here:\n"
         f"  flask provisioning {' '.join(again)}\n",
     )
     chunks = [(chunk["done_at"], chunk["leased_until"]) for chunk in rows(impatient, "bulk_chunks")]
@@ -321,7 +321,7 @@ def test_an_upload_that_is_interrupted_leaves_nothing(impatient: Flask) -> None:
 
     sent = Interrupted(ndjson(*map(named, range(3000))))
     done = imported(impatient, "-", "--format", "ndjson", input=sent)
-    assert done == Done(130, "", "Stopped. Nothing of the upload is kept.\n")
+    assert done == Done(130, "", "Stopped. Nothing was saved.\n")
     assert nothing_is_kept(impatient)
 
 
@@ -429,7 +429,7 @@ def test_an_export_of_nobody_says_so(host: Flask, tmp_path: Path) -> None:
     table = tmp_path / "nobody.csv"
     assert exported(host, "--output", str(table), partner="other").err == "There are no such tenants.\n"
     done = imported(host, table)
-    assert done == Done(2, "", f"Error: {table}: The upload has no rows. Nothing of it is kept.\n")
+    assert done == Done(2, "", f"Error: {table}: The upload has no rows. Nothing was saved.\n")
 
 
 def test_an_export_holds_no_formula_and_comes_back_as_it_was(host: Flask, tmp_path: Path) -> None:
@@ -458,7 +458,7 @@ def test_a_table_has_the_keys_that_are_named(host: Flask) -> None:
 def test_what_a_table_cannot_hold_is_said(host: Flask) -> None:
     imported(host, "-", "--format", "ndjson", input=ndjson(named(1, plan="", metadata={"a": "", "b": "2"})))
     done = exported(host, "--format", "csv")
-    assert done.err == "2 empty texts are absent when this is imported; NDJSON keeps them.\n"
+    assert done.err == "2 empty texts are lost when this file is imported; NDJSON keeps them.\n"
     assert exported(host).err == ""
 
 
@@ -475,7 +475,7 @@ def test_a_table_has_no_more_columns_than_an_import_takes(host: Flask, tmp_path:
     assert done == Done(
         1,
         "",
-        "Error: There are more keys of metadata than the 1,000 columns that an import takes: "
+        "Error: There are more metadata keys than the 1,000 columns that an import accepts: "
         "choose some with --metadata-key, or export NDJSON.\n",
     )
     assert list(tmp_path.glob("t*")) == []
@@ -487,8 +487,8 @@ def test_an_export_that_fails_leaves_the_file_that_was_there(tmp_path: Path) -> 
     sheet = TenantCSV(None, ["a"], is_selection=False)
     empty = dict.fromkeys(("external_id", "client_name", "email", "phone_number", "industry", "plan"))
     documents = [{**empty, "metadata": {"a": "1"}}, {**empty, "metadata": {"new": "1"}}]
-    with pytest.raises(ClickException, match="A tenant has got a new key"), open_output(str(file)) as out:
-        out.writelines(sheet.rows(documents))
+    with pytest.raises(ClickException, match="A tenant has got a new metadata key"), open_output(str(file)) as out:
+        out.writelines(sheet.iter_rows(documents))
     assert [(one.name, one.read_bytes()) for one in tmp_path.iterdir()] == [("t.csv.gz", b"before")]
 
 
@@ -538,8 +538,8 @@ def test_the_pace_is_told_since_somebody_looks() -> None:
     now = [100.0]
     pace = Pace(1_000_000, 200_000, lambda: now[0])
     now[0] += 10
-    assert pace.told(200_000) == "200,000 of 1,000,000 rows"
-    assert pace.told(300_000) == "300,000 of 1,000,000 rows, 10,000/s, 1:10 left"
-    assert pace.told(201_000) == "201,000 of 1,000,000 rows, 100/s, 2:13:10 left"
-    assert pace.bar(500_000) == "[############------------]"
-    assert Pace(0, 0).bar(0) == "[------------------------]"
+    assert pace.format(200_000) == "200,000 of 1,000,000 rows"
+    assert pace.format(300_000) == "300,000 of 1,000,000 rows, 10,000/s, 1:10 left"
+    assert pace.format(201_000) == "201,000 of 1,000,000 rows, 100/s, 2:13:10 left"
+    assert pace.format_bar(500_000) == "[############------------]"
+    assert Pace(0, 0).format_bar(0) == "[------------------------]"

@@ -51,45 +51,45 @@ HEALTHY = (
     "valid, until 2096-10-02T07:06:40Z, 9 days left\n"
     "ok    tenants         0 of 10\n"
     "ok    database        SERVER at PLACE, 0.1 ms\n"
-    "ok    pool            QueuePool, 5 connections and 10 more at need, waits 5 s for one\n"
+    "ok    pool            QueuePool, 5 connections and 10 overflow, waits 5 s for a free one\n"
     "ok    pooler          none\n"
     "ok    privileges      the role may read and write\n"
     "ok    migrations      0001 (newest)\n"
     "ok    tables          99 of ours, named provisioning_…\n"
     "ok    autogenerate    no Flask-Migrate\n"
-    "ok    tenant-rows     no table of the host's has a column that names a tenant\n"
-    "ok    jwt             flask_tenant_provisioning.access.authority.QuietManager\n"
+    "ok    tenant-rows     no table of the host has a column that names a tenant\n"
+    "ok    jwt             the extension's own JWTManager, since the app has none\n"
     "ok    jwt-users       no user_lookup_loader\n"
     "ok    jwt-algorithms  HS256\n"
     "ok    jwt-key         JWT_SECRET_KEY, 45 bytes\n"
     "ok    jwt-expiry      tokens live 0:15:00\n"
-    "ok    jwt-probe       a probe was signed and read: 99 permissions\n"
+    "ok    jwt-probe       a token was signed and accepted, with 99 permissions\n"
     "ok    mount           provisioning, 99 routes at /api/provisioning\n"
     "ok    csrf            no CSRFProtect\n"
-    "ok    hooks           none of the host's runs before a request\n"
-    "ok    answers         none of the host's runs after a request\n"
-    "ok    sessions        no hook around a request touches them\n"
+    "ok    hooks           the host has no before_request function\n"
+    "ok    answers         the host has no after_request function\n"
+    "ok    sessions        no hook around a request uses sessions or cookies\n"
     "ok    compression     no Flask-Compress\n"
-    "ok    middleware      whatever wraps app.wsgi_app stands before the API\n"
-    "ok    routes          none of the host's lies below /api/provisioning\n"
+    "ok    middleware      every wrapper of app.wsgi_app also wraps the API\n"
+    "ok    routes          no route of the host below /api/provisioning\n"
     "ok    cursors         sealed by SECRET_KEY, mark abcd: it must be the same in every process and at every start\n"
-    "ok    rate-limits     off: PROVISIONING_RATE_LIMITS names none\n"
+    "ok    rate-limits     off: PROVISIONING_RATE_LIMITS is empty\n"
     "ok    webhook-keys    there are none yet / "
-    "set PROVISIONING_ENCRYPTION_KEYS before the first: the app's secret key would seal it\n"
+    "set PROVISIONING_ENCRYPTION_KEYS before the first, or the app's secret key encrypts it\n"
     "ok    webhook-reach   https, port 443, 8443, and no internal network\n"
-    "ok    settings-keys   no settings hold a secret\n"
+    "ok    settings-keys   no settings contain a secret\n"
     "ok    worker          external, 0 steps, 0 due\n"
 )
 #: What an isolated mount is told otherwise.
 ISOLATED = {
     "5 of 99 keys": "6 of 99 keys",
-    "flask_tenant_provisioning.access.authority.QuietManager": "flask_jwt_extended.jwt_manager.JWTManager",
+    "the extension's own JWTManager, since the app has none": "the app's JWTManager",
     "99 routes at /api/provisioning": "99 routes at /api/provisioning, isolated",
-    "no CSRFProtect": "the mount is isolated: none comes before it",
-    "none of the host's runs before a request": "the mount is isolated: none comes before it",
-    "none of the host's runs after a request": "the mount is isolated: none comes before it",
-    "no hook around a request touches them": "the mount is isolated: none comes before it",
-    "no Flask-Compress": "the mount is isolated: none comes before it",
+    "no CSRFProtect": "the mount is isolated: no code of the host runs before it",
+    "the host has no before_request function": "the mount is isolated: no code of the host runs before it",
+    "the host has no after_request function": "the mount is isolated: no code of the host runs before it",
+    "no hook around a request uses sessions or cookies": "the mount is isolated: no code of the host runs before it",
+    "no Flask-Compress": "the mount is isolated: no code of the host runs before it",
 }
 HEALTHY_ISOLATED = functools.reduce(lambda told, pair: told.replace(*pair), ISOLATED.items(), HEALTHY)
 
@@ -180,7 +180,7 @@ def test_a_value_that_came_too_late_is_told(mounted: Make) -> None:
                 "PROVISIONING_DATABASE_URL must be a text (in an environment variable, a number within double quotes). "
                 "PROVISIONING_RETENTION_DAYS must be a whole number from 0 to 36500, not -1."
             ),
-            "it has no effect on this mount; correct it",
+            "it has no effect on this mount; correct it anyway",
         )
     }
 
@@ -189,8 +189,8 @@ def test_an_admin_role_without_permissions_is_told(mounted: Make) -> None:
     assert unwell(mounted(PROVISIONING_ADMIN_ROLES=["root"])) == {
         "configuration": (
             "warn",
-            "PROVISIONING_ADMIN_ROLES names root, which PROVISIONING_ROLES does not",
-            "give the role permissions, or take it out",
+            "PROVISIONING_ADMIN_ROLES names root, which PROVISIONING_ROLES does not define",
+            "define the role there, or remove it",
         )
     }
 
@@ -199,8 +199,8 @@ def test_an_admin_role_without_permissions_is_told(mounted: Make) -> None:
     ("begin", "end", "expected"),
     [
         (-10, 20.5, ("warn", "warn, until {end}, 20 days left")),
-        (-10, -1, ("warn", "expired at {end}, in its grace until {grace}")),
-        (-100, -50, ("fail", "expired at {end}, its grace ended at {grace}")),
+        (-10, -1, ("warn", "expired at {end}, grace period until {grace}")),
+        (-100, -50, ("fail", "expired at {end}, grace period ended at {grace}")),
     ],
 )
 def test_a_licence_near_its_end_and_after_it(
@@ -251,7 +251,7 @@ def test_an_unlicensed_app_is_looked_at_all_the_same_and_no_file_is_made(mounted
             "run `flask provisioning db upgrade`",
         ),
         "migrations": ("fail", "there are no tables", "run `flask provisioning db upgrade`"),
-        "mount": ("warn", "nothing is mounted at /api/provisioning", "see the line of the license"),
+        "mount": ("warn", "nothing is mounted at /api/provisioning", "see the line `license`"),
     }
     assert [*tmp_path.iterdir()] == []
 
@@ -259,7 +259,7 @@ def test_an_unlicensed_app_is_looked_at_all_the_same_and_no_file_is_made(mounted
 def test_the_community_edition_needs_nothing(mounted: Make) -> None:
     mounted()
     assert unwell(mounted(PROVISIONING_EDITION="community", PROVISIONING_LICENSE=None)) == {
-        "mount": ("warn", "nothing is mounted at /api/provisioning", "see the line of the license")
+        "mount": ("warn", "nothing is mounted at /api/provisioning", "see the line `license`")
     }
 
 
@@ -278,7 +278,7 @@ def test_tables_of_another_release_fail(make_app: Make) -> None:
     assert unwell(app) == {
         "migrations": (
             "fail",
-            f"the tables are at 9999, this release wants {get_head_revision()}",
+            f"the tables are at 9999, this release needs {get_head_revision()}",
             "run `flask provisioning db upgrade`",
         )
     }
@@ -289,7 +289,11 @@ def test_tables_that_differ_fail(make_app: Make) -> None:
     with engine_of(app).begin() as connection:
         connection.exec_driver_sql("ALTER TABLE provisioning_events ADD COLUMN stray INTEGER")
     assert unwell(app) == {
-        "migrations": ("fail", f"at {get_head_revision()}, but 1 differ", "`flask provisioning db check` names them")
+        "migrations": (
+            "fail",
+            f"at {get_head_revision()}, with 1 differences",
+            "`flask provisioning db check` lists them",
+        )
     }
 
 
@@ -300,7 +304,7 @@ def test_a_database_that_does_not_answer_fails_and_the_rest_goes_on() -> None:
     url = f"postgresql+psycopg://someone:{WORDS}@127.0.0.1:1/none?sslpassword={WORDS}"
     TenantProvisioning().init_app(app, url)
     found = unwell(app)
-    skipped = ("fail", "not looked at: the database does not answer", "")
+    skipped = ("fail", "not checked: the database cannot be reached", "")
     unseen = ("tenants", "pooler", "privileges", "migrations", "tables", "tenant-rows", "webhook-keys", "settings-keys")
     assert {*found} == {*unseen, "database", "worker"}
     assert [found[name] for name in unseen] == [skipped] * len(unseen)
@@ -308,7 +312,7 @@ def test_a_database_that_does_not_answer_fails_and_the_rest_goes_on() -> None:
     assert status == "fail"
     assert detail.startswith("OperationalError: ")
     assert "127.0.0.1" in detail
-    assert advice == "check that it runs, its address, and the credentials"
+    assert advice == "check that it runs, its address and the credentials"
     assert WORDS not in run(app, "doctor").out
 
 
@@ -318,7 +322,7 @@ def test_a_file_that_is_no_database_fails(mounted: Make, tmp_path: Path) -> None
     assert found["database"] == (
         "fail",
         "DatabaseError: file is not a database",
-        "check that it runs, its address, and the credentials",
+        "check that it runs, its address and the credentials",
     )
 
 
@@ -328,7 +332,7 @@ def test_a_password_with_an_at_sign_is_not_shown() -> None:
     TenantProvisioning().init_app(app, f"postgresql+psycopg://someone:p@{WORDS}@localhost/none")
     done = run(app, "doctor")
     assert WORDS not in done.out
-    assert "fail  database        the URL's password holds an @ / write it as %40 in the URL\n" in done.out
+    assert "fail  database        the password in the URL contains an @ / write it as %40 in the URL\n" in done.out
 
 
 def test_a_hosts_engine_that_waits_long_and_blocks_readers_is_told(tmp_path: Path) -> None:
@@ -342,8 +346,8 @@ def test_a_hosts_engine_that_waits_long_and_blocks_readers_is_told(tmp_path: Pat
     assert detail.endswith(" ms, journal mode delete")
     assert found["pool"] == (
         "warn",
-        "QueuePool, 5 connections and 10 more at need, waits 30 s for one",
-        "give the engine a pool_timeout of a few seconds, so that a full pool answers 503 soon",
+        "QueuePool, 5 connections and 10 overflow, waits 30 s for a free one",
+        "give the engine a pool_timeout of a few seconds, so that a full pool returns 503 soon",
     )
 
 
@@ -355,8 +359,8 @@ def test_a_hosts_engine_that_waits_long_and_blocks_readers_is_told(tmp_path: Pat
             {
                 "jwt-key": (
                     "fail",
-                    "JWT_SECRET_KEY has 31 bytes, HS256 wants 32",
-                    "python -c 'import secrets; print(secrets.token_hex(32))' makes one",
+                    "JWT_SECRET_KEY has 31 bytes, HS256 needs 32",
+                    "create one with python -c 'import secrets; print(secrets.token_hex(32))'",
                 )
             },
         ),
@@ -365,8 +369,8 @@ def test_a_hosts_engine_that_waits_long_and_blocks_readers_is_told(tmp_path: Pat
             {
                 "jwt-key": (
                     "fail",
-                    "JWT_SECRET_KEY has 62 bytes, HS512 wants 64",
-                    "python -c 'import secrets; print(secrets.token_hex(32))' makes one",
+                    "JWT_SECRET_KEY has 62 bytes, HS512 needs 64",
+                    "create one with python -c 'import secrets; print(secrets.token_hex(32))'",
                 )
             },
         ),
@@ -376,7 +380,7 @@ def test_a_hosts_engine_that_waits_long_and_blocks_readers_is_told(tmp_path: Pat
                 "jwt-algorithms": (
                     "fail",
                     "HS256, RS256: shared secrets and public keys are mixed",
-                    "name one kind alone",
+                    "use one kind only",
                 )
             },
         ),
@@ -385,8 +389,8 @@ def test_a_hosts_engine_that_waits_long_and_blocks_readers_is_told(tmp_path: Pat
             {
                 "jwt-algorithms": (
                     "fail",
-                    "HS256, none: none accepts what nobody signed",
-                    "take none out of JWT_DECODE_ALGORITHMS",
+                    "HS256, none: none accepts unsigned tokens",
+                    "remove none from JWT_DECODE_ALGORITHMS",
                 )
             },
         ),
@@ -404,7 +408,7 @@ def test_a_hosts_engine_that_waits_long_and_blocks_readers_is_told(tmp_path: Pat
                 ),
                 "jwt-probe": (
                     "fail",
-                    "the API refuses what this app signs: The token must carry exp, as a number of seconds.",
+                    "the API refuses this app's tokens: The token must carry exp, as a number of seconds.",
                     "",
                 ),
             },
@@ -415,7 +419,7 @@ def test_a_hosts_engine_that_waits_long_and_blocks_readers_is_told(tmp_path: Pat
                 "jwt-expiry": (
                     "warn",
                     "tokens live 2 days, 0:00:00",
-                    "a stolen one is good for as long: shorten JWT_ACCESS_TOKEN_EXPIRES",
+                    "a stolen one is valid for as long: shorten JWT_ACCESS_TOKEN_EXPIRES",
                 )
             },
         ),
@@ -424,8 +428,8 @@ def test_a_hosts_engine_that_waits_long_and_blocks_readers_is_told(tmp_path: Pat
             {
                 "jwt-probe": (
                     "fail",
-                    'the API refuses what this app signs: MissingRequiredClaimError: Token is missing the "iss" claim',
-                    "let JWT_* name the same key, issuer and audience for signing and verifying",
+                    'the API refuses this app\'s tokens: MissingRequiredClaimError: Token is missing the "iss" claim',
+                    "use the same key, issuer and audience for signing and verifying in JWT_*",
                 )
             },
         ),
@@ -433,7 +437,7 @@ def test_a_hosts_engine_that_waits_long_and_blocks_readers_is_told(tmp_path: Pat
         ({"JWT_ALGORITHM": "RS256", "JWT_PUBLIC_KEY": PUBLIC, "JWT_PRIVATE_KEY": PRIVATE}, {}),
         (
             {"SECRET_KEY": "short"},
-            {"cursors": ("warn", "sealed by SECRET_KEY, mark ????; it is short", "give it 16 characters or more")},
+            {"cursors": ("warn", "sealed by SECRET_KEY, mark ????; it is short", "use 16 characters or more")},
         ),
     ],
 )
@@ -469,8 +473,8 @@ def test_keys_that_a_host_loads_itself_are_left_to_it(mounted: Make) -> None:
         manager.decode_key_loader(lambda _header, _claims: app.config["JWT_SECRET_KEY"])
 
     found = findings(mounted(prepare))
-    assert found["jwt"] == ("ok", "flask_jwt_extended.jwt_manager.JWTManager", "")
-    assert found["jwt-key"] == ("ok", "the host's decode_key_loader names one for each token", "")
+    assert found["jwt"] == ("ok", "the app's JWTManager", "")
+    assert found["jwt-key"] == ("ok", "the host's decode_key_loader chooses one for each token", "")
     assert found["jwt-probe"][0] == "ok"
 
 
@@ -481,8 +485,8 @@ def test_a_hosts_loaders_that_take_no_text_are_told(mounted: Make) -> None:
     assert unwell(mounted(prepare)) == {
         "jwt-probe": (
             "warn",
-            "no probe could be signed: AttributeError: 'str' object has no attribute 'id'",
-            "the host's loaders take no text as identity, or the key does not sign",
+            "no token could be signed: AttributeError: 'str' object has no attribute 'id'",
+            "the host's loaders accept no text as identity, or the key cannot sign",
         )
     }
 
@@ -494,10 +498,10 @@ def test_a_csrf_wall_that_came_later_fails(mounted: Make) -> None:
     found = findings(app)
     assert found["csrf"] == (
         "fail",
-        "CSRFProtect refuses what partners send",
+        "CSRFProtect refuses partners' requests",
         "call csrf.exempt(provisioning.blueprint), or set PROVISIONING_MOUNT = 'isolated'",
     )
-    assert found["hooks"] == ("ok", "none of the host's runs before a request", "")
+    assert found["hooks"] == ("ok", "the host has no before_request function", "")
 
 
 @pytest.mark.blueprint("no wall stands before an isolated mount")

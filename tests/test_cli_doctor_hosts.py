@@ -21,7 +21,7 @@ from tests.world import PREFIX, Caller, engine_of
 pytestmark = pytest.mark.one_database("about hosts, whatever the database")
 
 ISOLATE = "set PROVISIONING_MOUNT = 'isolated'"
-SPARED = ("ok", "the mount is isolated: none comes before it", "")
+SPARED = ("ok", "the mount is isolated: no code of the host runs before it", "")
 OWN = "a key of the mount's own, that is 32 bytes or more"
 HERE = "tests.test_cli_doctor_hosts"
 
@@ -69,7 +69,7 @@ def test_csrf_protect_that_came_later(blueprint: House, house: House) -> None:
         one.mount()
         CSRFProtect(one.app)
     advice = f"call csrf.exempt(provisioning.blueprint), or {ISOLATE}"
-    assert found(blueprint, "csrf") == ("fail", "CSRFProtect refuses what partners send", advice)
+    assert found(blueprint, "csrf") == ("fail", "CSRFProtect refuses partners' requests", advice)
     assert found(house, "csrf") == SPARED
 
 
@@ -80,8 +80,8 @@ def test_a_csrf_wall_of_another_make(blueprint: House, house: House) -> None:
         CSRFProtect(one.app)
         one.mount()
     walls = f"{HERE}.csrf_check, {HERE}.SeaSurf"
-    assert found(blueprint, "csrf") == ("warn", f"{walls} may refuse what partners send", ISOLATE)
-    assert found(blueprint, "hooks") == ("ok", "none of the host's runs before a request", "")
+    assert found(blueprint, "csrf") == ("warn", f"{walls} may refuse partners' requests", ISOLATE)
+    assert found(blueprint, "hooks") == ("ok", "the host has no before_request function", "")
     assert found(house, "csrf") == SPARED
 
 
@@ -92,8 +92,8 @@ def test_hooks_before_each_request(blueprint: House, house: House) -> None:
         one.app.before_request(functools.partial(load_user))
         one.mount()
     names = f"{HERE}.load_user, {HERE}.Tracing, functools.partial"
-    advice = f"let them pass request.blueprint == 'provisioning', or {ISOLATE}"
-    assert found(blueprint, "hooks") == ("ok", f"{names}: asked before a request, and none answers", "")
+    advice = f"skip requests with request.blueprint == 'provisioning' in it, or {ISOLATE}"
+    assert found(blueprint, "hooks") == ("ok", f"{names}: called before a request, and none responds", "")
     assert found(house, "hooks") == SPARED
     seen: list[tuple[str, str, str | None]] = []
 
@@ -102,7 +102,7 @@ def test_hooks_before_each_request(blueprint: House, house: House) -> None:
         return redirect("/login") if request.method == "POST" else None
 
     blueprint.app.before_request(wall)
-    answers = ("fail", f"{HERE}.{wall.__qualname__} answers 302 where a partner sends POST /tenants", advice)
+    answers = ("fail", f"{HERE}.{wall.__qualname__} returns 302 for a partner's POST /tenants", advice)
     assert found(blueprint, "hooks") == answers
     path = "/api/provisioning/tenants"
     assert seen == [("GET", path, "provisioning"), ("POST", path, "provisioning")]
@@ -118,12 +118,12 @@ def forbids() -> None:
     abort(403)
 
 
-@pytest.mark.parametrize(("hook", "does"), [(fails, "fails (KeyError)"), (forbids, "answers 403")])
+@pytest.mark.parametrize(("hook", "does"), [(fails, "fails (KeyError)"), (forbids, "returns 403")])
 def test_a_hook_that_lets_no_partner_pass_fails(blueprint: House, hook: Callable[[], None], does: str) -> None:
     blueprint.app.before_request(hook)
     blueprint.mount()
     status, detail, advice = found(blueprint, "hooks")
-    assert (status, detail) == ("fail", f"{HERE}.{hook.__name__} {does} where a partner sends GET /tenants")
+    assert (status, detail) == ("fail", f"{HERE}.{hook.__name__} {does} for a partner's GET /tenants")
     assert ISOLATE in advice
     assert run(blueprint.app, "doctor").status == 1
 
@@ -165,7 +165,7 @@ def test_a_hook_that_takes_the_body_fails(blueprint: House, house: House, hook: 
     for one in (blueprint, house):
         one.app.before_request(hook)
         one.mount()
-    detail = f"{HERE}.{hook.__name__} takes the body where a partner sends POST /tenants"
+    detail = f"{HERE}.{hook.__name__} reads the body for a partner's POST /tenants"
     assert found(blueprint, "hooks")[:2] == ("fail", detail)
     assert found(house, "hooks") == SPARED
     partner = Caller(blueprint.app)
@@ -209,11 +209,11 @@ def stumble(_answer: Response) -> Response:
 @pytest.mark.parametrize(
     ("hook", "does"),
     [
-        (decorate, "changes the Content-Type, body where the API answers 404"),
-        (keep, "changes the Cache-Control where the API answers 200"),
-        (tag, "changes the ETag where the API answers 200"),
-        (replace, "changes the status, Content-Type, Cache-Control, ETag, body where the API answers 200"),
-        (stumble, "fails (AttributeError) where the API answers 200"),
+        (decorate, "changes the Content-Type, body where the API returns 404"),
+        (keep, "changes the Cache-Control where the API returns 200"),
+        (tag, "changes the ETag where the API returns 200"),
+        (replace, "changes the status, Content-Type, Cache-Control, ETag, body where the API returns 200"),
+        (stumble, "fails (AttributeError) where the API returns 200"),
     ],
 )
 def test_a_hook_that_changes_answers_fails(
@@ -222,7 +222,7 @@ def test_a_hook_that_changes_answers_fails(
     for one in (blueprint, house):
         one.app.after_request(hook)
         one.mount()
-    advice = f"let it pass request.blueprint == 'provisioning', or {ISOLATE}"
+    advice = f"skip requests with request.blueprint == 'provisioning' in it, or {ISOLATE}"
     assert found(blueprint, "answers") == ("fail", f"{HERE}.{hook.__name__} {does}", advice)
     assert found(house, "answers") == SPARED
 
@@ -238,14 +238,14 @@ def test_a_hook_that_adds_to_an_answer_is_well(blueprint: House) -> None:
 
     blueprint.mount()
     name = f"{HERE}.{trace.__qualname__}"
-    assert found(blueprint, "answers") == ("ok", f"{name}: tried after a request, and the answer stays as it is", "")
+    assert found(blueprint, "answers") == ("ok", f"{name}: called after a request, and the response stays as it is", "")
 
 
 def test_answers_are_not_tried_where_no_request_reaches_the_api(blueprint: House) -> None:
     blueprint.app.before_request(forbids)
     blueprint.app.after_request(stumble)
     blueprint.mount()
-    assert found(blueprint, "answers") == ("ok", "not tried: see the line of the hooks", "")
+    assert found(blueprint, "answers") == ("ok", "not checked: see the line `hooks`", "")
 
 
 def test_what_the_host_does_about_its_own_errors_and_json_is_no_matter(blueprint: House) -> None:
@@ -315,8 +315,8 @@ def test_compression(blueprint: House, house: House, compressed: bool) -> None:
         if compressed:
             one.app.after_request(compress)
         one.mount()
-    detail = "Flask-Compress packs the API's answers, secrets too, and changes their ETags, which If-Match takes"
-    warning = ("warn", detail, f"leave the API to the proxy in front, or {ISOLATE}")
+    detail = "Flask-Compress compresses the API's responses, even secrets, and changes the ETags that If-Match needs"
+    warning = ("warn", detail, f"let the proxy in front compress the API, or {ISOLATE}")
     assert found(blueprint, "compression") == (warning if compressed else ("ok", "no Flask-Compress", ""))
     assert found(house, "compression") == SPARED
 
@@ -330,7 +330,7 @@ def test_hooks_that_touch_sessions(blueprint: House, house: House) -> None:
     names = ", ".join(f"{HERE}.{name}" for name in ("pull", "remember", "cookies", "Recorder"))
     assert found(blueprint, "sessions") == (
         "warn",
-        f"{names}, functools.partial, {HERE}.remember may give the API's answers cookies",
+        f"{names}, functools.partial, {HERE}.remember may set cookies on the API's responses",
         ISOLATE,
     )
     assert found(house, "sessions") == SPARED
@@ -347,11 +347,11 @@ def test_a_user_lookup_of_the_hosts(blueprint: House, house: House) -> None:
     for one in (blueprint, house):
         JWTManager(one.app).user_lookup_loader(user_of)
         one.mount()
-    detail = f"{HERE}.user_of is asked for every caller, and knows no user for the sub 'provisioning-doctor'"
-    advice = f"{ISOLATE}, or let it know the partners' sub too and name one with --subject"
+    detail = f"{HERE}.user_of is called for every token, and finds no user for the sub 'provisioning-doctor'"
+    advice = f"{ISOLATE}, or let it accept the `sub` of partners and give one with --subject"
     assert found(blueprint, "jwt-users") == ("fail", detail, advice)
     assert run(blueprint.app, "doctor").status == 1
-    assert found(house, "jwt-users") == ("ok", f"{HERE}.user_of is not asked by the isolated mount", "")
+    assert found(house, "jwt-users") == ("ok", f"{HERE}.user_of is not called by the isolated mount", "")
 
 
 def test_a_user_lookup_that_fails_or_knows_a_partner(blueprint: House) -> None:
@@ -369,8 +369,8 @@ def test_whose_settings_verify(make: Make, house: House) -> None:
     own = make(PROVISIONING_JWT_SECRET_KEY=OWN)
     JWTManager(own.app).user_lookup_loader(user_of)
     own.mount()
-    assert found(house, "jwt") == ("ok", "no JWTManager; the isolated mount reads JWT_* itself", "")
-    assert found(own, "jwt") == ("ok", "PROVISIONING_JWT_* count, and neither JWT_* nor the app's JWTManager", "")
+    assert found(house, "jwt") == ("ok", "the app has no JWTManager; the isolated mount reads JWT_* itself", "")
+    assert found(own, "jwt") == ("ok", "PROVISIONING_JWT_* apply; JWT_* and the app's JWTManager are not used", "")
     assert found(own, "jwt-users") == ("ok", "no user_lookup_loader", "")
     assert found(own, "jwt-key") == ("ok", "PROVISIONING_JWT_SECRET_KEY, 50 bytes", "")
     assert found(own, "jwt-probe")[0] == "ok"
@@ -383,13 +383,13 @@ def test_what_is_wrong_with_settings_of_its_own_is_told_by_their_names(make: Mak
     unsigned = make(PROVISIONING_JWT_SECRET_KEY=OWN, PROVISIONING_JWT_DECODE_ALGORITHMS=["none"])
     for one in (short, unknown, unsigned):
         one.mount()
-    assert found(short, "jwt-key")[:2] == ("fail", "PROVISIONING_JWT_SECRET_KEY has 5 bytes, HS256 wants 32")
+    assert found(short, "jwt-key")[:2] == ("fail", "PROVISIONING_JWT_SECRET_KEY has 5 bytes, HS256 needs 32")
     assert found(unknown, "jwt-algorithms") == (
         "fail",
         "there is no HS265",
         "correct PROVISIONING_JWT_ALGORITHM and PROVISIONING_JWT_DECODE_ALGORITHMS",
     )
-    assert found(unsigned, "jwt-algorithms")[2] == "take none out of PROVISIONING_JWT_DECODE_ALGORITHMS"
+    assert found(unsigned, "jwt-algorithms")[2] == "remove none from PROVISIONING_JWT_DECODE_ALGORITHMS"
 
 
 def test_settings_of_its_own_are_nothing_to_a_blueprint(make: Make) -> None:
@@ -397,7 +397,7 @@ def test_settings_of_its_own_are_nothing_to_a_blueprint(make: Make) -> None:
     one.mount()
     assert found(one, "configuration") == (
         "warn",
-        "PROVISIONING_JWT_SECRET_KEY: without effect on a blueprint",
+        "PROVISIONING_JWT_SECRET_KEY: no effect on a mount that is a blueprint",
         f"{ISOLATE}, or use JWT_*",
     )
 
@@ -417,9 +417,11 @@ def test_a_middleware_that_was_there_before_is_told(blueprint: House, house: Hou
     for one in (blueprint, house):
         one.app.wsgi_app = ProxyFix(one.app.wsgi_app)  # type: ignore[method-assign]
         one.mount()
-    detail = "werkzeug.middleware.proxy_fix.ProxyFix was there before init_app: no request to the API passes through it"
+    detail = (
+        "werkzeug.middleware.proxy_fix.ProxyFix was added before init_app: requests to the API do not pass through it"
+    )
     advice = "wrap app.wsgi_app after provisioning.init_app(app)"
-    well = ("ok", "whatever wraps app.wsgi_app stands before the API", "")
+    well = ("ok", "every wrapper of app.wsgi_app also wraps the API", "")
     assert found(blueprint, "middleware") == well
     assert found(house, "middleware") == ("warn", detail, advice)
 
@@ -428,7 +430,7 @@ def test_a_middleware_that_came_later_is_well(house: House) -> None:
     house.also("eu", url_prefix="/eu")
     house.mount()
     house.app.wsgi_app = ProxyFix(house.app.wsgi_app)  # type: ignore[method-assign]
-    assert found(house, "middleware") == ("ok", "whatever wraps app.wsgi_app stands before the API", "")
+    assert found(house, "middleware") == ("ok", "every wrapper of app.wsgi_app also wraps the API", "")
 
 
 def route(app: Flask, path: str, method: str = "GET") -> None:
@@ -442,7 +444,11 @@ def test_routes_beside_ours_are_counted(blueprint: House, house: House) -> None:
             route(one.app, path)
         route(one.app, "/tenants/<tenant>", "LINK")
         one.mount()
-        assert found(one, "routes") == ("ok", "3 of the host's lie below /api/provisioning, beside ours", "")
+        assert found(one, "routes") == (
+            "ok",
+            "3 routes of the host below /api/provisioning, and none overlaps with ours",
+            "",
+        )
 
 
 def test_a_route_in_our_place_fails(blueprint: House, house: House) -> None:
@@ -451,7 +457,7 @@ def test_a_route_in_our_place_fails(blueprint: House, house: House) -> None:
         route(one.app, "/health")
         one.mount()
     both, advice = f"{PREFIX}/tenants/<int:number>, {PREFIX}/health", "move it, or set PROVISIONING_URL_PREFIX"
-    assert found(blueprint, "routes") == ("fail", f"the host's {both} may answer in the API's place", advice)
+    assert found(blueprint, "routes") == ("fail", f"the host's {both} may handle requests to the API", advice)
     assert found(house, "routes") == ("fail", f"the host's {both} is hidden by the API", advice)
 
 
@@ -460,7 +466,7 @@ def test_another_mount_below_the_prefix_is_none_of_the_hosts(make: Make) -> None
         one = make(PROVISIONING_MOUNT=how)
         one.mount()
         one.also("eu", url_prefix=f"{PREFIX}/eu", mount="blueprint")
-        assert found(one, "routes") == ("ok", "none of the host's lies below /api/provisioning", "")
+        assert found(one, "routes") == ("ok", "no route of the host below /api/provisioning", "")
 
 
 # Tables
@@ -473,8 +479,8 @@ def test_a_table_named_like_ours_is_told_and_no_difference(house: House) -> None
         connection.exec_driver_sql("CREATE TABLE provisioning_jobs (id INTEGER)")
     assert found(house, "tables") == (
         "warn",
-        "provisioning_jobs: named like ours, and not ours",
-        "set PROVISIONING_TABLE_PREFIX before there are tables of ours, so that nobody mistakes them",
+        "provisioning_jobs: named like our tables, but not ours",
+        "set PROVISIONING_TABLE_PREFIX to another prefix before our tables are created",
     )
     assert found(house, "migrations")[0] == "ok"
     assert run(house.app, "db", "check").status == 0
@@ -488,12 +494,12 @@ def test_a_table_that_has_our_name_already_fails(make: Make) -> None:
         connection.exec_driver_sql("CREATE TABLE provisioning_tenants (id INTEGER)")
     assert found(one, "tables") == (
         "fail",
-        "provisioning_tenants: there already, and not ours",
-        "set PROVISIONING_TABLE_PREFIX before there are tables of ours, so that nobody mistakes them",
+        "provisioning_tenants: exist already, and are not ours",
+        "set PROVISIONING_TABLE_PREFIX to another prefix before our tables are created",
     )
 
 
-NO_EXPORT = "workspaces: no export shows a tenant's rows"
+NO_EXPORT = "workspaces: no export includes a tenant's rows"
 
 
 def add_rows_of_tenants(one: House) -> None:
@@ -510,7 +516,7 @@ def test_rows_of_tenants_that_nothing_removes_or_exports_are_pointed_out(house: 
     assert found(house, "tenant-rows") == (
         "warn",
         f"workspaces: no purge hook or deprovisioning step removes a purged tenant's rows; {NO_EXPORT}",
-        'register provisioning.hook("tenant.purge") and provisioning.export(…), if these are rows of our tenants',
+        'register provisioning.hook("tenant.purge") and provisioning.export(…), if they are rows of the API\'s tenants',
     )
 
 
@@ -528,6 +534,6 @@ def test_rows_of_tenants_that_are_removed_and_exported_are_well(make: Make) -> N
     other.mount()
     assert found(other, "tenant-rows") == (
         "ok",
-        "workspaces: something removes and exports tenants' rows",
+        "workspaces: tenants' rows are removed and exported",
         "",
     )

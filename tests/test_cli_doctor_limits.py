@@ -56,26 +56,26 @@ def redis_url() -> Iterator[str]:
 
 
 def test_without_limits_that_were_thought_of_doctor_warns(told: Told) -> None:
-    detail = "off: PROVISIONING_RATE_LIMITS is not set, and one partner's requests can slow down all others'"
+    detail = "off: PROVISIONING_RATE_LIMITS is not set, and one partner's requests can slow down all others"
     suggested = "{'read': '1200/minute', 'write': '300/minute', 'bulk': '30/minute'}"
-    advice = f"set PROVISIONING_RATE_LIMITS = {suggested}, or {{}} where a proxy limits partners"
+    advice = f"set PROVISIONING_RATE_LIMITS = {suggested}, or {{}} if a proxy limits partners"
     assert told(PROVISIONING_RATE_LIMITS=ABSENT) == ("warn", detail, advice)
     assert told(PROVISIONING_RATE_LIMITS=eval(suggested))[0] == "warn"  # counted in memory
-    assert told(PROVISIONING_RATE_LIMITS={}) == ("ok", "off: PROVISIONING_RATE_LIMITS names none", "")
+    assert told(PROVISIONING_RATE_LIMITS={}) == ("ok", "off: PROVISIONING_RATE_LIMITS is empty", "")
 
 
 def test_where_nothing_is_mounted_nothing_is_counted(told: Told) -> None:
     found = told(PROVISIONING_RATE_LIMITS=LIMITS, PROVISIONING_EDITION="community")
-    assert found == ("ok", "nothing is mounted, and nothing to be counted", "")
+    assert found == ("ok", "nothing is mounted, so nothing is counted", "")
 
 
 def test_memory_counts_for_one_process(told: Told) -> None:
     detail, advice = (
-        f"{WRITTEN}; memory://: each process counts by itself",
-        "set {} to a Redis, unless one process serves",
+        f"{WRITTEN}; memory://: each process counts separately",
+        "set {} to a Redis URL, unless a single process serves the app",
     )
     assert told(PROVISIONING_RATE_LIMITS=LIMITS) == ("warn", detail, advice.format(STORAGE))
-    detail = "the host's function; memory://: each process counts by itself"
+    detail = "the host's function; memory://: each process counts separately"
     assert told(function=lambda partner, route_class: None) == ("warn", detail, advice.format(STORAGE))
 
 
@@ -89,12 +89,16 @@ def test_a_storage_that_does_not_answer_is_told_without_its_password(told: Told)
         port = receiver.port
     url = f"redis://user:hunter2@127.0.0.1:{port}/0?password=hunter2"
     found = told(PROVISIONING_RATE_LIMITS={"bulk": "5/day"}, PROVISIONING_RATE_LIMIT_STORAGE=url)
-    assert found == ("warn", f"bulk 5/day; redis://127.0.0.1:{port}/0 does not answer: nobody is refused", "start it")
+    assert found == (
+        "warn",
+        f"bulk 5/day; redis://127.0.0.1:{port}/0 cannot be reached: no request is limited",
+        "start it",
+    )
 
 
 def test_a_storage_that_cannot_be_is_a_failure(told: Told) -> None:
     found = told(PROVISIONING_RATE_LIMITS=LIMITS, PROVISIONING_RATE_LIMIT_STORAGE="redis://hunter2@127.0.0.1:port/0")
-    assert found == ("fail", "nothing counts: ValueError", f"correct {STORAGE}")
+    assert found == ("fail", "requests are not counted: ValueError", f"correct {STORAGE}")
 
 
 def test_the_hosts_limiter_is_named(told: Told, hand: Hand, redis_url: str) -> None:
@@ -102,17 +106,17 @@ def test_the_hosts_limiter_is_named(told: Told, hand: Hand, redis_url: str) -> N
         return told(limiter, PROVISIONING_RATE_LIMITS={"read": "1/day"}, PROVISIONING_RATE_LIMIT_STORAGE=redis_url)
 
     place = "read 1/day; the {} of the app's Limiter"
-    advice = "give your Limiter a storage_uri, unless one process serves"
-    memory = f"{place.format('MemoryStorage')}: each process counts by itself"
+    advice = "give your Limiter a storage_uri, unless a single process serves the app"
+    memory = f"{place.format('MemoryStorage')}: each process counts separately"
     assert ask(storage_uri="memory://") == ("warn", memory, advice)
-    endless = f"{place.format('RedisStorage')}, for whose answer requests wait without end"
+    endless = f"{place.format('RedisStorage')}, which has no timeout: requests may wait for it forever"
     options = {"socket_timeout": 0.25, "socket_connect_timeout": 0.25}
     assert ask(storage_uri=redis_url, storage_options={"socket_timeout": None}) == (
         "warn",
         endless,
         f"give your Limiter storage_options={options}",
     )
-    detail = f"{place.format('RedisStorage')}; {STORAGE} is without effect"
+    detail = f"{place.format('RedisStorage')}; {STORAGE} has no effect"
     advice = "remove it: the app has a Limiter of its own"
     assert ask(storage_uri=redis_url, storage_options=options) == ("warn", detail, advice)
     assert told({"storage_uri": hand.url}, PROVISIONING_RATE_LIMITS={"read": "1/day"}) == (
@@ -124,7 +128,7 @@ def test_the_hosts_limiter_is_named(told: Told, hand: Hand, redis_url: str) -> N
 
 def test_a_limiter_that_is_off_counts_nothing(told: Told) -> None:
     found = told({"storage_uri": "memory://"}, PROVISIONING_RATE_LIMITS=LIMITS, RATELIMIT_ENABLED=False)
-    assert found == ("warn", "off: RATELIMIT_ENABLED turns Flask-Limiter off", "partners have no limits here")
+    assert found == ("warn", "off: RATELIMIT_ENABLED turns Flask-Limiter off", "partners have no limits")
 
 
 def test_a_wrong_limit_is_told_before_anything_else(database_url: str) -> None:

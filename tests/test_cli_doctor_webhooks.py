@@ -15,7 +15,7 @@ from tests.world import Caller, configuration, engine_of
 
 OLD, NEW, OTHER = "an old key, long enough", "a new key, long enough", "another key, long enough"
 KEYS = "PROVISIONING_ENCRYPTION_KEYS"
-REACHES = "whoever may manage webhooks reaches all of that"
+REACHES = "open to all who may manage webhooks"
 Host = Callable[..., Flask]
 
 
@@ -46,14 +46,14 @@ def keys(app: Flask) -> tuple[str, str, str]:
 
 def test_without_keys_of_their_own_secrets_depend_on_the_apps(host: Host) -> None:
     app = host()
-    advice = f"set {KEYS} before the first: the app's secret key would seal it"
+    advice = f"set {KEYS} before the first, or the app's secret key encrypts it"
     assert keys(app) == ("ok", "there are none yet", advice)
     subscribe(app, 2)
 
     assert keys(app) == (
         "warn",
-        "the secrets of 2 webhooks are lost with the app's secret key, which seals them",
-        f"set {KEYS}: a new key, and that secret behind it; then `webhooks reseal`",
+        "the secrets of 2 webhooks are encrypted with the app's secret key, and lost when it changes",
+        f"set {KEYS} to a new key followed by that secret, then run `webhooks reseal`",
     )
 
 
@@ -65,7 +65,7 @@ def test_keys_that_open_every_secret_are_well(host: Host) -> None:
     subscribe(host(**{KEYS: [OLD]}))
     subscribe(host(**{KEYS: [NEW, OLD]}))
 
-    assert keys(host(**{KEYS: [NEW, OLD]})) == ("ok", f"{KEYS} open the secrets of 2 webhooks", "")
+    assert keys(host(**{KEYS: [NEW, OLD]})) == ("ok", f"{KEYS} decrypt the secrets of 2 webhooks", "")
 
 
 def test_keys_that_open_some_secrets_are_told(host: Host) -> None:
@@ -74,8 +74,8 @@ def test_keys_that_open_some_secrets_are_told(host: Host) -> None:
 
     assert keys(host(**{KEYS: [NEW]})) == (
         "warn",
-        f"{KEYS} do not open the secrets of 1 of 3 webhooks",
-        f"put the key back that sealed them, behind the others in {KEYS}, or have their partners rotate them",
+        f"{KEYS} cannot decrypt the secrets of 1 of 3 webhooks",
+        f"put the key that encrypted them back, after the others in {KEYS}, or ask the partners to rotate them",
     )
 
 
@@ -84,8 +84,8 @@ def test_keys_that_open_no_secret_fail(host: Host) -> None:
 
     assert keys(host(**{KEYS: [OTHER]})) == (
         "fail",
-        f"{KEYS} open the secret of none of 2 webhooks",
-        f"put the key back that sealed them, behind the others in {KEYS}",
+        f"{KEYS} cannot decrypt the secrets of any of 2 webhooks",
+        f"put the key that encrypted them back, after the others in {KEYS}",
     )
 
 
@@ -97,7 +97,7 @@ def test_of_very_many_the_first_are_looked_at(host: Host) -> None:
     with storage.engine.begin() as connection:
         connection.execute(table.insert(), [{**row, "id": storage.new_id()} for _ in range(1000)])
 
-    assert keys(app)[1] == f"{KEYS} do not open the secrets of 999 of the first 1000 webhooks"
+    assert keys(app)[1] == f"{KEYS} cannot decrypt the secrets of 999 of the first 1000 webhooks"
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_of_very_many_the_first_are_looked_at(host: Host) -> None:
             {"ALLOWED_NETWORKS": ["10.1.0.0/16", "fd00::/8"]},
             (
                 "ok",
-                f"https, port 443, 8443, and internally 10.1.0.0/16, fd00::/8: {REACHES}",
+                f"https, port 443, 8443, and internal networks 10.1.0.0/16, fd00::/8, {REACHES}",
                 "",
             ),
         ),
@@ -119,8 +119,8 @@ def test_of_very_many_the_first_are_looked_at(host: Host) -> None:
             {"PORTS": [443], "ALLOWED_NETWORKS": ["10.0.0.0/8", "0.0.0.0/0"]},
             (
                 "warn",
-                f"https, port 443, and internally 10.0.0.0/8, 0.0.0.0/0: {REACHES}, this machine too",
-                "narrow PROVISIONING_WEBHOOK_ALLOWED_NETWORKS, unless it is for development",
+                f"https, port 443, and internal networks 10.0.0.0/8, 0.0.0.0/0, {REACHES}; this machine is among them",
+                "narrow PROVISIONING_WEBHOOK_ALLOWED_NETWORKS, except for development",
             ),
         ),
     ],

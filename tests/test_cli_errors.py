@@ -214,12 +214,12 @@ def test_public_documents_need_no_link(app: Flask) -> None:
 @pytest.mark.one_database
 def test_token_and_docs_link_say_that_nothing_is_mounted(make_app: MakeApp) -> None:
     app = make_app(PROVISIONING_EDITION="community")
-    unsigned = "Error: This app signs no tokens: the API is not mounted. `flask provisioning doctor` says why.\n"
+    unsigned = "Error: This app signs no tokens: the API is not mounted. `flask provisioning doctor` shows why.\n"
     assert isolated() or run(app, "token") == (1, "", unsigned)
     if not isolated():
         JWTManager(app)
     token = run(app, "token")
-    said = "Nothing answers it: the API is not mounted. `flask provisioning doctor` says why.\n"
+    said = "The token cannot be used yet: the API is not mounted. `flask provisioning doctor` shows why.\n"
     assert (token.status, token.out.count("."), token.err) == (0, 2, said)
     link = run(app, "docs-link")
     assert (link.status, "PROVISIONING_EDITION is 'community'" in link.err) == (1, True)

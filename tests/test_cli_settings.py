@@ -81,8 +81,8 @@ def test_a_partner_s_defaults_hold_for_its_tenants(partner: Caller) -> None:
     [
         (("set", "mail.daily=0"), 1, "  mail.daily: Must be greater than or equal to 1."),
         (("set", "mail.nope=1"), 1, "  mail.nope: There is no such field."),
-        (("set", "daily=1"), 2, "Error: 'daily' names no setting: say NAMESPACE.KEY."),
-        (("set", "mail.daily"), 2, "Error: Say mail.daily=VALUE."),
+        (("set", "daily=1"), 2, "Error: 'daily' is not the name of a setting: use NAMESPACE.KEY."),
+        (("set", "mail.daily"), 2, "Error: 'mail.daily' has no value: use mail.daily=VALUE."),
         (("set",), 2, "Error: Name what to set, such as mail.sender=ops@example.com, or --unset something."),
         (("rollback", "9"), 1, "`settings history` lists the versions."),
     ],

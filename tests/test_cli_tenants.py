@@ -137,7 +137,7 @@ def test_every_fault_is_told_with_its_field(host: Flask) -> None:
         "  email: Invalid email address.\n"
         "  metadata.: A key must have 1 to 40 characters.\n"
         "  plan: Must have 0 to 100 characters.\n"
-        "Correct the values that are named above.\n",
+        "Correct the values named above.\n",
     )
 
 
@@ -147,7 +147,7 @@ def test_a_partner_without_a_name_is_told_as_the_api_does(host: Flask) -> None:
         "",
         "Error: Invalid query parameter: 1 query parameter is invalid.\n"
         "  partner: Must have 1 to 255 characters.\n"
-        "Correct the options that are named above.\n",
+        "Correct the options named above.\n",
     )
 
 
@@ -159,7 +159,7 @@ def test_an_email_that_is_taken_is_told_with_its_holder(host: Flask) -> None:
         "Error: Tenant already exists: Another tenant has this email.\n"
         "  field: email\n"
         f"  conflicting_tenant: {FIRST}\n"
-        "`field` names what is taken. Use the tenant in `conflicting_tenant`, or choose another value.\n",
+        "`field` names the taken value. Use the tenant in `conflicting_tenant`, or choose another value.\n",
     )
 
 
@@ -271,7 +271,7 @@ def test_a_filter_that_is_none_is_told(host: Flask) -> None:
         "  email: Invalid email address.\n"
         "  sort: Must be one of: created_at, -created_at, client_name, -client_name.\n"
         "  status: Must be one of: provisioning, active, suspended, failed, deleted.\n"
-        "Correct the options that are named above.\n",
+        "Correct the options named above.\n",
     )
 
 
@@ -309,7 +309,7 @@ def test_update_tells_what_cannot_be_unset(host: Flask) -> None:
         "  client_name: This field may not be null.\n"
         "  nix: There is no such field.\n"
         "  status: This field is set by the server.\n"
-        "Correct the values that are named above.\n",
+        "Correct the values named above.\n",
     )
 
 
@@ -334,7 +334,7 @@ def test_a_state_that_forbids_it_is_told(host: Flask) -> None:
         "",
         "Error: Invalid state: A tenant that is deleted cannot be suspended.\n"
         "  tenant_status: deleted\n"
-        "The state that it is in does not allow this.\n",
+        "Its current state does not allow this.\n",
     )
 
 
@@ -346,7 +346,7 @@ def test_a_reason_that_is_too_long_is_told(host: Flask) -> None:
 
 def test_purging_asks_first(host: Flask) -> None:
     created(host, "Evil\x1b[2J", email="evil@example.com")
-    asked = f"Purge Evil\\x1b[2J of acme ({FIRST}) for good? [y/N]:"
+    asked = f"Permanently remove Evil\\x1b[2J of acme ({FIRST})? [y/N]:"
     for answer in ("n\n", ""):
         done = tenants(host, "delete", FIRST, "--purge", input=answer)
         assert (done.status, "Aborted!" in done.err) == (1, True)
@@ -359,7 +359,7 @@ def test_purging_asks_first(host: Flask) -> None:
 def test_purging_without_being_asked(host: Flask) -> None:
     created(host, "A")
     second = created(host, "B")["tenant"]
-    assert tenants(host, "delete", FIRST, "--purge", "--yes") == Done(0, f"{FIRST} is purged.\n")
+    assert tenants(host, "delete", FIRST, "--purge", "--yes") == Done(0, f"Purged the tenant {FIRST}.\n")
     assert tenants(host, "delete", second, "--purge", "--yes", "--json") == Done(0, "")
     assert names(tenants(host, "list", "--json", "--include-deleted")) == []
     assert [kind for kind, *_ in events(host)][2:] == ["tenant.purged", "tenant.purged"]
@@ -387,7 +387,7 @@ def test_without_a_licence_nothing_comes_into_being_and_the_rest_goes_on(
     refused = Done(
         1,
         "",
-        f"Error: Licence expired: {detail}\nRenew the licence: `license show` says what is wrong with it.\n",
+        f"Error: Licence expired: {detail}\nRenew the licence: `license show` shows what is wrong with it.\n",
     )
     assert run(app, *NEW) == refused
     assert tenants(app, "restore", FIRST) == refused
@@ -412,7 +412,7 @@ def test_missing_tables_are_told(make: Make) -> None:
     done = tenants(make(PROVISIONING_AUTO_MIGRATE=False), "list")
     assert (done.status, done.out) == (1, "")
     assert done.err.endswith(
-        "Error: Storage unavailable: The database is not ready.\n`doctor` says what is wrong with the database.\n"
+        "Error: Storage unavailable: The database is not ready.\n`doctor` shows what is wrong with the database.\n"
     )
 
 
@@ -427,7 +427,7 @@ def test_a_mount_is_chosen_by_its_name(make_app: Make, tmp_path: Path) -> None:
     assert names(tenants(app, "list", "--json", "--mount", "eu")) == ["Example Corp"]
     assert names(tenants(app, "list", "--json")) == []
     assert tenants(app, "list", "--mount", "us") == Done(
-        1, "", "Error: There is no mount 'us'; there is provisioning, eu.\n"
+        1, "", "Error: There is no mount 'us'. Mounts of this app: provisioning, eu.\n"
     )
 
 
@@ -523,8 +523,8 @@ def test_the_widest_columns_give_way_and_the_first_never(widths: list[int], colu
 
 def test_the_first_rows_decide_the_widths() -> None:
     table = Table(("a", "b"), 12)
-    assert [*table.lines([{"a": "x", "b": "short"}])] == ["a  b", "x  short"]
-    assert [*table.lines([{"a": "x", "b": "longer"}])] == ["x  long…"]
+    assert [*table.format_rows([{"a": "x", "b": "short"}])] == ["a  b", "x  short"]
+    assert [*table.format_rows([{"a": "x", "b": "longer"}])] == ["x  long…"]
 
 
 def test_long_values_go_on_below() -> None:

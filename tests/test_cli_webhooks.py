@@ -100,7 +100,7 @@ def test_it_is_deleted(partner: Caller) -> None:
     asked = run(partner.app, "webhooks", "delete", id, input="n\n")
     assert (asked.status, f"Delete the webhook of {partner.partner} to https://" in asked.err) == (1, True)
     assert run(partner.app, "webhooks", "show", id).status == 0
-    assert run(partner.app, "webhooks", "delete", id, "--yes") == (0, f"{id} is deleted.\n", "")
+    assert run(partner.app, "webhooks", "delete", id, "--yes") == (0, f"Deleted the webhook {id}.\n", "")
     assert "Webhook not found." in run(partner.app, "webhooks", "show", id).err
 
 
@@ -118,10 +118,10 @@ def test_what_an_older_key_sealed_is_sealed_anew(make_app: Callable[..., Flask])
     made = created(Caller(make_app(PROVISIONING_ENCRYPTION_KEYS=[old]), "acme"))
     both, alone = (make_app(PROVISIONING_ENCRYPTION_KEYS=keys) for keys in ([new, old], [new]))
     unopened = run(alone, "webhooks", "reseal")
-    assert (unopened.status, unopened.out) == (1, "Nothing was left to be sealed anew.\n")
+    assert (unopened.status, unopened.out) == (1, "All secrets use the newest key already.\n")
     assert f"{made['webhook']}: It was sealed with the key " in unopened.err
-    assert run(both, "webhooks", "reseal") == (0, "Webhooks sealed anew: 1.\n", "")
-    assert run(both, "webhooks", "reseal") == (0, "Nothing was left to be sealed anew.\n", "")
+    assert run(both, "webhooks", "reseal") == (0, "Webhooks with re-encrypted secrets: 1.\n", "")
+    assert run(both, "webhooks", "reseal") == (0, "All secrets use the newest key already.\n", "")
     assert run(alone, "webhooks", "reseal").status == 0
     storage = mount_of(alone).storage
     found = storage.read(lambda session: actions.load_endpoint(session, "acme", made["webhook"]))

@@ -329,8 +329,8 @@ def test_the_command_says_that_the_mount_would_refuse_what_the_host_signs(make: 
         1,
         "",
         (
-            'Error: The API refuses what this app signs: MissingRequiredClaimError: Token is missing the "iss" claim; '
-            "let JWT_* name the same key, issuer and audience for signing and verifying.\n"
+            'Error: The API refuses this app\'s tokens: MissingRequiredClaimError: Token is missing the "iss" claim; '
+            "use the same key, issuer and audience for signing and verifying in JWT_*.\n"
         ),
     )
 
@@ -342,4 +342,4 @@ def test_a_foreign_key_that_verifies_is_said_to_be_refused(make: Make) -> None:
     house.mount()
     done = run(house.app, "token")
     assert (done.status, done.out) == (1, "")
-    assert done.err.startswith("Error: The API refuses what this app signs: InvalidSignatureError: ")
+    assert done.err.startswith("Error: The API refuses this app's tokens: InvalidSignatureError: ")

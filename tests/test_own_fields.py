@@ -473,7 +473,7 @@ def test_the_command_line_sets_patches_and_shows_them(make: Callable[..., Flask]
     )
     strange = run(app, *update, *_set("moon=1"))
     assert strange.status == 2
-    assert "'moon' is no field of the app's own; there is region, seats" in strange.err
+    assert "'moon' is not one of the app's own fields; it has region, seats" in strange.err
 
 
 def _set(*pairs: str) -> list[str]:
@@ -484,7 +484,7 @@ def test_without_fields_of_its_own_a_host_has_none_to_set(make: Callable[..., Fl
     app = make(None)
     done = run(app, "tenants", "list", "--where", "region=eu")
     assert done.status == 2
-    assert "'region' is no field of the app's own; there is none." in done.err
+    assert "'region' is not one of the app's own fields; it has none." in done.err
     partner = Caller(app)
     refusal = ("#/region", "unknown-field", "There is no such field.")
     invalid(partner("POST", "/tenants", json={**EXAMPLE, "region": "eu"}), refusal)

@@ -74,7 +74,7 @@ def test_upgrade_makes_what_is_declared_and_drops_what_is_not_any_more(house: Ho
         app = house.start(filterable)
         run(app, "db", "upgrade")
         assert house.indexes() == of(*(filterable or ()))
-        assert checked(app) == Done(0, "The tables are what this release wants.\n", "")
+        assert checked(app) == Done(0, "The tables match this release.\n", "")
 
 
 def test_check_names_each_that_is_missing_with_its_statement_and_each_that_is_in_vain(house: Host) -> None:
@@ -87,7 +87,7 @@ def test_check_names_each_that_is_missing_with_its_statement_and_each_that_is_in
     assert [line for line in lines if "no longer" in line] == [
         f"differs: no longer declared: {TABLE}_own_seats_{kind}_idx" for kind in ("created", "every", "name")
     ]
-    assert f"at {migration.get_head_revision()}, but 6 differ" in run(app, "doctor").out
+    assert f"at {migration.get_head_revision()}, with 6 differences" in run(app, "doctor").out
 
 
 def test_the_statement_that_check_shows_makes_the_index(house: Host) -> None:

@@ -133,12 +133,12 @@ def test_a_pooler_that_is_not_named_is_told_by_log_and_doctor(
     partner.create()
     assert caplog.text.count(ADVICE) == 1
     told = run(partner.app, "doctor").out
-    assert re.search(r"^warn  pooler +one stands between, and PROVISIONING_DATABASE_POOLER is not set / ", told, re.M)
+    assert re.search(r"^warn  pooler +a pooler is used, and PROVISIONING_DATABASE_POOLER is not set / ", told, re.M)
 
 
 def test_a_named_pooler_is_asked_whether_statements_end(mount: Mount, pooled: URL, database: URL) -> None:
     told = run(mount(text_of(pooled), PROVISIONING_DATABASE_POOLER="transaction").app, "doctor").out
-    assert re.search(r"^warn  pooler +transaction: no statement ends by itself / ALTER ROLE", told, re.M)
+    assert re.search(r"^warn  pooler +transaction: statements have no timeout / ALTER ROLE", told, re.M)
     with observer(database) as ask:
         ask(f'ALTER DATABASE "{database.database}" SET statement_timeout = 10000')
         ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "

@@ -368,8 +368,8 @@ def test_what_is_declared_a_secret_later_is_sealed_in_every_version(make: MakeHo
         wanted.append({"keys": {**wanted[-1]["keys"], "a": f"hunter{number}"}, "password": f"hunter{number % 2}"})
         change(partner, at(tenant), {"mail": {**wanted[-1], "keys": {"a": f"hunter{number}"}}})
     later = make({"mail": Closed}, PROVISIONING_SETTINGS_CACHE_SECONDS=0)
-    assert run(later, "rekey").out == "Sealed anew: 0 webhooks, 1 settings, 5 versions of settings.\n"
-    assert run(later, "rekey").out == "Sealed anew: 0 webhooks, 0 settings, 0 versions of settings.\n"
+    assert run(later, "rekey").out == "Re-encrypted: 0 webhooks, 1 settings, 5 versions of settings.\n"
+    assert run(later, "rekey").out == "Re-encrypted: 0 webhooks, 0 settings, 0 versions of settings.\n"
     assert "hunter" not in repr([rows(later, name) for name in ("settings", "settings_history")])
     partner = Caller(later, "acme")
     for version, values in enumerate(wanted, 1):
@@ -389,8 +389,8 @@ def test_versions_that_hold_a_secret_which_no_key_opens_keep_it_and_are_told(mak
     change(Caller(other, "acme"), at(tenant), {"mail": {"password": "hunter24"}, "look": {"key": {"k": 1}}})
     newer = make(PROVISIONING_ENCRYPTION_KEYS=[NEWEST, NEW])
     found = run(newer, "rekey")
-    assert (found.status, found.out) == (1, "Sealed anew: 0 webhooks, 1 settings, 1 versions of settings.\n")
-    assert "Error: The secrets of 2 of them cannot be opened." in found.err
+    assert (found.status, found.out) == (1, "Re-encrypted: 0 webhooks, 1 settings, 1 versions of settings.\n")
+    assert "Error: The secrets of 2 of them cannot be decrypted." in found.err
     assert json.loads(row["secrets"])["mail"]["password"] in str(rows(app, "settings_history"))
     everyone = make(PROVISIONING_ENCRYPTION_KEYS=[NEWEST, OLD], PROVISIONING_SETTINGS_CACHE_SECONDS=0)
     for version, password in enumerate(("hunter22", "hunter23", "hunter24"), 1):

@@ -199,14 +199,14 @@ def test_everything_is_sealed_by_the_new_key_and_the_old_one_can_go(make: MakeHo
     both, alone = (make(PROVISIONING_ENCRYPTION_KEYS=keys) for keys in ([NEW, OLD], [NEW]))
     unopened = run(alone, "rekey")
     assert (unopened.status, unopened.out) == (
-        1, "Sealed anew: 0 webhooks, 0 settings, 0 versions of settings.\n",
+        1, "Re-encrypted: 0 webhooks, 0 settings, 0 versions of settings.\n",
     )  # fmt: skip
     assert f"settings of the tenant {tenant['tenant']}: It was sealed with the key " in unopened.err
     assert "settings of the partner acme: It was sealed with the key " in unopened.err
-    assert "Error: The secrets of 7 of them cannot be opened." in unopened.err
+    assert "Error: The secrets of 7 of them cannot be decrypted." in unopened.err
     assert read(Caller(alone, "acme"), tenant) == read(partner, tenant)
-    assert run(both, "rekey") == (0, "Sealed anew: 1 webhooks, 2 settings, 4 versions of settings.\n", "")
-    assert run(both, "rekey") == (0, "Sealed anew: 0 webhooks, 0 settings, 0 versions of settings.\n", "")
+    assert run(both, "rekey") == (0, "Re-encrypted: 1 webhooks, 2 settings, 4 versions of settings.\n", "")
+    assert run(both, "rekey") == (0, "Re-encrypted: 0 webhooks, 0 settings, 0 versions of settings.\n", "")
     assert run(alone, "rekey").status == 0
     assert password(alone, tenant) == SECRETS[0]
     back = Caller(alone, "acme")("POST", f"{at(tenant)}/rollback", json={"version": 2})
@@ -220,7 +220,7 @@ def test_many_versions_are_sealed_anew_step_by_step(make: MakeHost) -> None:
     for number in range(60):
         change(partner, at(tenant), {"mail": {"password": f"hunter{number}"}})
     both = make(PROVISIONING_ENCRYPTION_KEYS=[NEW, OLD])
-    assert run(both, "rekey").out == "Sealed anew: 0 webhooks, 1 settings, 60 versions of settings.\n"
+    assert run(both, "rekey").out == "Re-encrypted: 0 webhooks, 1 settings, 60 versions of settings.\n"
     texts = [sealed for row in rows(both, "settings_history") for sealed in SEALED.findall(str(row["secrets"]))]
     assert len(texts) == 59
     assert all(map(mount_of(both).keyring.is_current, texts))
@@ -249,7 +249,7 @@ def test_the_settings_of_many_are_sealed_anew_batch_by_batch(make: MakeHost) -> 
     with storage.engine.begin() as connection:
         connection.execute(storage.table("settings").insert(), values)
     both = make(PROVISIONING_ENCRYPTION_KEYS=[NEW, OLD])
-    assert run(both, "rekey").out == "Sealed anew: 0 webhooks, 201 settings, 0 versions of settings.\n"
+    assert run(both, "rekey").out == "Re-encrypted: 0 webhooks, 201 settings, 0 versions of settings.\n"
     for row in rows(both, "settings"):
         text = json.loads(row["secrets"])["mail"]["password"]
         assert mount_of(both).keyring.is_current(text)
@@ -301,7 +301,7 @@ def test_what_is_declared_a_secret_later_is_hidden_and_then_sealed(make: MakeHos
     (first,) = partner("GET", f"{at(tenant)}/history").get_json()["items"]
     assert first["changes"] == {"mail.password": {"previous": None, "new": MASK}}
     assert change(partner, at(tenant), {"mail": {"password": MASK}})["version"] == 1
-    assert run(later, "rekey").out == "Sealed anew: 0 webhooks, 1 settings, 1 versions of settings.\n"
+    assert run(later, "rekey").out == "Re-encrypted: 0 webhooks, 1 settings, 1 versions of settings.\n"
     assert "hunter22" not in repr([rows(later, name) for name in ("settings", "settings_history")])
     assert password(later, tenant) == "hunter22"
 

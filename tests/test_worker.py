@@ -159,7 +159,7 @@ def test_what_does_not_end_within_the_grace_is_left_to_others(tmp_path: Path, da
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 1
-    assert "1 steps were not finished: another worker does them again." in said
+    assert "1 steps were not finished. Another worker will run them again." in said
     house.work(120)
 
     assert status(partner, tenant) == "active"

@@ -15,10 +15,10 @@ import click
 
 
 class ProvisioningGroup(click.Group):
-    """A group whose every command tells its errors in a line, or with --json in a document; never in a traceback."""
+    """A group whose commands report errors as one line, or as a JSON document with --json, never as a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command. Raises what click shows; the bugs of the package and of the host pass."""
+        """Run the command. Known errors are raised as the exceptions that click prints; bugs pass unchanged."""
         try:
             return super().invoke(ctx)
         except (click.exceptions.Exit, click.Abort):
@@ -26,41 +26,41 @@ class ProvisioningGroup(click.Group):
         except Exception as error:
             from .errors import make_reported_error
 
-            if (found := make_reported_error(ctx, error)) is error:
+            if (reported := make_reported_error(ctx, error)) is error:
                 raise
-            raise found from error
+            raise reported from error
 
 
 class LazyCommands(MutableMapping[str, click.Command]):
-    """Commands by name, each at a place such as ``.db:database_commands``, relative to `package`."""
+    """Commands by name, imported at first use from paths such as ``.db:database_commands``, relative to `package`."""
 
-    def __init__(self, package: str, places: Mapping[str, str]) -> None:
+    def __init__(self, package: str, paths: Mapping[str, str]) -> None:
         self._package = package
-        self._places = dict(places)
-        self._found: dict[str, click.Command] = {}
+        self._paths = dict(paths)
+        self._loaded: dict[str, click.Command] = {}
 
     def __getitem__(self, name: str) -> click.Command:
-        if name not in self._found:
-            module, _, attribute = self._places[name].partition(":")
-            self._found[name] = getattr(import_module(module, self._package), attribute)
-        return self._found[name]
+        if name not in self._loaded:
+            module, _, attribute = self._paths[name].partition(":")
+            self._loaded[name] = getattr(import_module(module, self._package), attribute)
+        return self._loaded[name]
 
     def __setitem__(self, name: str, command: click.Command) -> None:
-        self._places[name] = ""
-        self._found[name] = command
+        self._paths[name] = ""
+        self._loaded[name] = command
 
     def __delitem__(self, name: str) -> None:
-        del self._places[name]
-        self._found.pop(name, None)
+        del self._paths[name]
+        self._loaded.pop(name, None)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._places
+        return name in self._paths
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
+        return iter(self._paths)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._paths)
 
 
 provisioning = ProvisioningGroup(

@@ -1,9 +1,7 @@
-"""Errors of commands: one line that says what is wrong, or with --json one document; never a traceback."""
+"""Errors of commands, reported as one line on stderr, or as one JSON document with --json; never as a traceback."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import IO, Any
 
 import click
@@ -15,51 +13,51 @@ from ..validation import get_field_path
 from .options import JSON_KEY
 from .output import add_colour, format_cell, print_text
 
-#: What an operator can do, by the code of the problem. The API's own advice is about requests and headers.
+#: Advice for operators, by problem code. The remedies of the API are about requests and headers instead.
 ADVICE = {
     "tenant-not-found": "Check the id, and --partner if you gave it: `tenants list` shows the tenants.",
     "partner-not-found": "Check the id: `partners list` shows the partners.",
     "webhook-not-found": "Check the id, and --partner if you gave it: `webhooks list` shows the webhooks.",
     "delivery-not-found": "Check the id: `webhooks deliveries` shows the deliveries.",
-    "bulk-job-not-found": "Check the id: `jobs list` shows the jobs. They are removed some time after they have ended.",
+    "bulk-job-not-found": "Check the id: `jobs list` shows the jobs. Finished jobs are removed after some time.",
     "settings-version-not-found": "`settings history` lists the versions.",
-    "partner-suspended": "`partners reactivate` lets its requests pass again.",
+    "partner-suspended": "`partners reactivate` allows its requests again.",
     "partner-not-registered": "Register it first: `partners register`.",
     "quota-exceeded": "Delete what is no longer needed, or raise the limit.",
     "plan-not-allowed": "Choose one of the plans in `allowed`, or allow this one: `partners update --allowed-plan`.",
-    "license-expired": "Renew the licence: `license show` says what is wrong with it.",
-    "tenant-exists": "`field` names what is taken. Use the tenant in `conflicting_tenant`, or choose another value.",
-    "invalid-state": "The state that it is in does not allow this.",
-    "plan-limit-exceeded": "Let the tenant use less of what `limits` names, or choose a plan that allows as much.",
+    "license-expired": "Renew the licence: `license show` shows what is wrong with it.",
+    "tenant-exists": "`field` names the taken value. Use the tenant in `conflicting_tenant`, or choose another value.",
+    "invalid-state": "Its current state does not allow this.",
+    "plan-limit-exceeded": "Reduce the tenant's use of what `limits` names, or choose a plan that allows as much.",
     "webhook-disabled": "Enable it first: `webhooks enable`.",
     "settings-outdated": "Set the values that you want instead: `settings set`.",
-    "validation-error": "Correct the values that are named above.",
-    "invalid-parameter": "Correct the options that are named above.",
+    "validation-error": "Correct the values named above.",
+    "invalid-parameter": "Correct the options named above.",
     "malformed-json": "Give one JSON value: no duplicate keys, no NaN or Infinity, 32 levels at most.",
-    "malformed-upload": "Correct the file, at `line` where that is named: nothing of it was kept.",
-    "upload-too-large": "Split the file into smaller ones: nothing of it was kept.",
-    "secret-unavailable": "Give the key back to `PROVISIONING_ENCRYPTION_KEYS`, or have a new secret made.",
-    "storage-unavailable": "`doctor` says what is wrong with the database.",
+    "malformed-upload": "Correct the file, at `line` if one is given. Nothing was saved.",
+    "upload-too-large": "Split the file into smaller ones. Nothing was saved.",
+    "secret-unavailable": "Put the key back into `PROVISIONING_ENCRYPTION_KEYS`, or create a new secret.",
+    "storage-unavailable": "`doctor` shows what is wrong with the database.",
 }
 
 
 class ReportedProblem(click.ClickException):
-    """A problem on its way to stderr; the exit status is 1."""
+    """A problem to print on stderr; the exit status is 1."""
 
     def __init__(self, problem: ProvisioningError) -> None:
         super().__init__(problem.detail)
         self.problem = problem
         self.advice = problem.remedy if problem.is_host_error else ADVICE.get(problem.code)
 
-    def document(self) -> dict[str, Any]:
-        """The problem for programs."""
+    def to_document(self) -> dict[str, Any]:
+        """Return the problem as JSON-compatible data, for --json."""
         problem = self.problem
-        found: dict[str, Any] = {"code": problem.code, "title": problem.title, "detail": problem.detail}
+        document: dict[str, Any] = {"code": problem.code, "title": problem.title, "detail": problem.detail}
         errors = [{"field": get_field_path(fault), "detail": fault["detail"]} for fault in problem.errors]
-        return {**found, **({"errors": errors} if errors else {}), **problem.members, "advice": self.advice}
+        return {**document, **({"errors": errors} if errors else {}), **problem.members, "advice": self.advice}
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Print title and detail, every fault with its field, what else the problem says, and the advice."""
+        """Print title and detail, each fault with its field, the other members of the problem, and the advice."""
         problem = self.problem
         detail = problem.detail if problem.detail == f"{problem.title}." else f"{problem.title}: {problem.detail}"
         print_text(f"{add_colour('Error:', 'red', err=True)} {escape_control_characters(detail)}", err=True)
@@ -81,7 +79,7 @@ class _JSONError(click.ClickException):
         super().__init__(error.message)
         self.exit_code = error.exit_code  # type: ignore[misc]
         self._document = (
-            error.document()
+            error.to_document()
             if isinstance(error, ReportedProblem)
             else {
                 "code": "usage" if isinstance(error, click.UsageError) else "error",
@@ -95,21 +93,12 @@ class _JSONError(click.ClickException):
 
 
 def make_reported_error(context: click.Context, error: Exception) -> Exception:
-    """Return the exception that shows `error` to people, or as JSON after --json; a bug is returned as it is."""
-    found = error
+    """Return the exception that prints `error` as a line, or as JSON with --json; a bug is returned unchanged."""
+    reported = error
     if isinstance(error, ProvisioningError):
-        found = ReportedProblem(error)
+        reported = ReportedProblem(error)
     elif isinstance(error, ConfigurationError):
-        found = click.ClickException(str(error))
-    return _JSONError(found) if isinstance(found, click.ClickException) and context.meta.get(JSON_KEY) else found
-
-
-@contextlib.contextmanager
-def report_problems() -> Iterator[None]:
-    """Tell a problem, or what is wrong with the configuration, and exit with status 1."""
-    try:
-        yield
-    except ProvisioningError as problem:
-        raise ReportedProblem(problem) from problem
-    except ConfigurationError as error:
-        raise click.ClickException(str(error)) from error
+        reported = click.ClickException(str(error))
+    return (
+        _JSONError(reported) if isinstance(reported, click.ClickException) and context.meta.get(JSON_KEY) else reported
+    )

@@ -1,4 +1,4 @@
-"""``flask provisioning events``: what happens, as it happens."""
+"""`flask provisioning events`: the event feed, printed as events happen."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ from ..events.feed import FeedFollower
 from ..events.models import render_audited_event
 from ..events.schemas import event_query
 from ..validation import load_parameters
-from .errors import report_problems
 from .options import TEXT, find_mount, json_option, mount_option
 from .output import Table, get_terminal_width, print_json, print_text
 
 COLUMNS = ("timestamp", "type", "tenant", "partner", "by")
-#: How often a follower looks, in seconds.
+#: Seconds between two reads of the feed.
 POLL_SECONDS = 1.0
 
 
-@click.group("events", help="What has happened to tenants, and what happens.")
+@click.group("events", help="Read the event feed.")
 def event_commands() -> None:
-    """The group."""
+    """Group of the commands."""
 
 
-@event_commands.command("tail", help="Follow what happens, to the tenants of every partner unless --partner names one.")
-@click.option("--partner", type=TEXT, help="Only this partner's.")
-@click.option("--type", "types", type=TEXT, help="Only these types of events, separated by commas.")
-@click.option("--tenant", type=TEXT, help="Only what happens to the tenant with this id.")
-@click.option("--all", "everything", is_flag=True, help="Begin with the oldest event that is kept, not with the next.")
-@click.option("--no-follow", is_flag=True, help="End with the newest event there is (with --all).")
+@event_commands.command(
+    "tail", help="Print events as they happen. Events of every partner, unless --partner names one."
+)
+@click.option("--partner", type=TEXT, help="Only events of this partner.")
+@click.option("--type", "types", type=TEXT, help="Only events of these types, separated by commas.")
+@click.option("--tenant", type=TEXT, help="Only events of the tenant with this id.")
+@click.option("--all", "everything", is_flag=True, help="Begin with the oldest event kept, not with the next one.")
+@click.option("--no-follow", is_flag=True, help="Exit after the newest event, for use with --all.")
 @json_option
 @mount_option
 @with_appcontext
@@ -43,20 +44,19 @@ def tail(
     everything: bool,
     no_follow: bool,
     as_json: bool,
-    mount: str | None,
+    mount_name: str | None,
 ) -> None:
-    """Ctrl-C ends it."""
-    given = {"type": types, "tenant": tenant}
-    chosen = find_mount(mount)
-    with report_problems():
-        asked = load_parameters(event_query(), {name: [text] for name, text in given.items() if text is not None})
-        follower = FeedFollower(chosen.storage, asked, partner)
-        if not everything:
-            follower.skip_existing()
-        try:
-            _follow(follower, as_json=as_json, once=no_follow)
-        except KeyboardInterrupt:
-            return
+    """Print events until Ctrl-C."""
+    filters = {"type": types, "tenant": tenant}
+    mount = find_mount(mount_name)
+    query = load_parameters(event_query(), {name: [text] for name, text in filters.items() if text is not None})
+    follower = FeedFollower(mount.storage, query, partner)
+    if not everything:
+        follower.skip_existing()
+    try:
+        _follow(follower, as_json=as_json, once=no_follow)
+    except KeyboardInterrupt:
+        return
 
 
 def _follow(follower: FeedFollower, *, as_json: bool, once: bool) -> None:
@@ -73,4 +73,4 @@ def _print(events: Iterable[dict[str, Any]], table: Table | None) -> None:
         if table is None:
             print_json(event)
         else:
-            print_text("\n".join(table.lines([{**event, "by": event["actor"]["sub"]}])))
+            print_text("\n".join(table.format_rows([{**event, "by": event["actor"]["sub"]}])))

@@ -1,4 +1,4 @@
-"""``flask provisioning jobs``: what the API does about bulk jobs, for an operator."""
+"""`flask provisioning jobs`: the API's operations on bulk jobs, for operators."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from ..bulk.results import RESULT_STATES as ROW_STATES, RowResult
 from ..bulk.results_csv import explain_problem
 from ..bulk.rows.operations import ROW_PERMISSIONS
 from ..bulk.schemas import parse_job_id
-from .errors import report_problems
 from .options import TEXT, find_mount, json_option, mount_option, resource_options
 from .output import iter_pages, print_document, print_pages, print_text
 from .tenants.common import load_allowance
@@ -23,73 +22,78 @@ COLUMNS = ("job", "partner", "operation", "state", "total", "processed", "failed
 ROW_COLUMNS = ("row", "state", "status", "code", "detail", "external_id", "tenant")
 
 
-@click.group("jobs", help="List, show, cancel and resume bulk jobs as the API does.")
+@click.group("jobs", help="List, show, cancel and resume bulk jobs.")
 def job_commands() -> None:
-    """The group."""
+    """Group of the commands."""
 
 
-@job_commands.command("list", help="List bulk jobs, the newest first, of every partner unless --partner names one.")
-@click.option("--partner", type=TEXT, help="Only this partner's.")
-@click.option("--state", type=click.Choice([state for state in JOB_STATES if state != "receiving"]), help="Only those.")
-@click.option("--limit", type=click.IntRange(0), default=50, show_default=True, help="How many at most; 0: all.")
+@job_commands.command("list", help="List bulk jobs, newest first. Those of every partner, unless --partner names one.")
+@click.option("--partner", type=TEXT, help="Only those of this partner.")
+@click.option(
+    "--state",
+    type=click.Choice([state for state in JOB_STATES if state != "receiving"]),
+    help="Only jobs in this state.",
+)
+@click.option(
+    "--limit", type=click.IntRange(0), default=50, show_default=True, help="Maximum number to list; 0 for all."
+)
 @json_option
 @mount_option
 @with_appcontext
-def list_jobs(partner: str | None, state: str | None, limit: int, as_json: bool, mount: str | None) -> None:
-    work = partial(actions.list_jobs, partner=partner, state=state)
-    with report_problems():
-        found = iter_pages(find_mount(mount).storage, work, schemas.dump_job, limit)
-        print_pages(found, COLUMNS, "bulk jobs", as_json=as_json)
+def list_jobs(partner: str | None, state: str | None, limit: int, as_json: bool, mount_name: str | None) -> None:
+    read_page = partial(actions.list_jobs, partner=partner, state=state)
+    pages = iter_pages(find_mount(mount_name).storage, read_page, schemas.dump_job, limit)
+    print_pages(pages, COLUMNS, "bulk jobs", as_json=as_json)
 
 
-@job_commands.command("show", help="Show the bulk job with the id JOB: how far it is, and its results.")
+@job_commands.command("show", help="Show the bulk job JOB. Shows its progress and the count of each result.")
 @resource_options("job")
-def show(job: str, partner: str | None, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        found = chosen.storage.read(partial(actions.load_progress, partner=partner, job_id=parse_job_id(job)))
-        print_document(schemas.dump_job(found), as_json=as_json)
-    if not as_json and found.tally.failed:
-        print_text(f"`jobs items {found.job.id} --state failed` lists the rows that failed.", err=True)
+def show(job: str, partner: str | None, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    progress = mount.storage.read(partial(actions.load_progress, partner=partner, job_id=parse_job_id(job)))
+    print_document(schemas.dump_job(progress), as_json=as_json)
+    if not as_json and progress.tally.failed:
+        print_text(f"`jobs items {progress.job.id} --state failed` lists the rows that failed.", err=True)
 
 
-@job_commands.command("items", help="List the results of the rows of the bulk job with the id JOB so far.")
+@job_commands.command(
+    "items", help="List the row results of the bulk job JOB. Rows that are not done yet are left out."
+)
 @click.option("--state", type=click.Choice(ROW_STATES), help="Only rows with this result.")
-@click.option("--limit", type=click.IntRange(0), default=50, show_default=True, help="How many at most; 0: all.")
+@click.option(
+    "--limit", type=click.IntRange(0), default=50, show_default=True, help="Maximum number to list; 0 for all."
+)
 @resource_options("job")
-def items(job: str, partner: str | None, state: str | None, limit: int, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
+def items(job: str, partner: str | None, state: str | None, limit: int, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
 
-    def work(session: Any, limit: int, after: int | None) -> tuple[list[RowResult], Any]:
+    def read_page(session: Any, limit: int, after: int | None) -> tuple[list[RowResult], Any]:
         return actions.list_results(session, partner, parse_job_id(job), state, limit, after or 0)
 
-    def shown(result: RowResult) -> dict[str, Any]:
+    def render(result: RowResult) -> dict[str, Any]:
         problem = result.problem or {}
         return {
             **result._asdict(),
             **({} if as_json else {"code": problem.get("code"), "detail": explain_problem(problem)}),
         }
 
-    with report_problems():
-        print_pages(iter_pages(chosen.storage, work, shown, limit), ROW_COLUMNS, "rows", as_json=as_json)
+    print_pages(iter_pages(mount.storage, read_page, render, limit), ROW_COLUMNS, "rows", as_json=as_json)
 
 
-@job_commands.command("cancel", help="Do no further row of the bulk job with the id JOB; what is done stays done.")
+@job_commands.command("cancel", help="Cancel the bulk job JOB. Rows that are already done stay done.")
 @resource_options("job")
-def cancel(job: str, partner: str | None, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        work = partial(actions.cancel_job, partner=partner, job_id=parse_job_id(job))
-        print_document(schemas.dump_job(chosen.storage.transaction(work)), as_json=as_json)
+def cancel(job: str, partner: str | None, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    action = partial(actions.cancel_job, partner=partner, job_id=parse_job_id(job))
+    print_document(schemas.dump_job(mount.storage.transaction(action)), as_json=as_json)
 
 
-@job_commands.command("resume", help="Go on with the cancelled bulk job with the id JOB; workers do its rows.")
+@job_commands.command("resume", help="Resume the cancelled bulk job JOB. Workers process its remaining rows.")
 @resource_options("job")
-def resume(job: str, partner: str | None, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        found = chosen.storage.read(partial(actions.load_progress, partner=partner, job_id=parse_job_id(job)))
-        if "tenant:create" in ROW_PERMISSIONS[found.job.operation]:
-            load_allowance(chosen).license.require_provisioning()
-        work = partial(actions.resume_job, partner=partner, job_id=parse_job_id(job))
-        print_document(schemas.dump_job(chosen.storage.transaction(work)), as_json=as_json)
+def resume(job: str, partner: str | None, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    progress = mount.storage.read(partial(actions.load_progress, partner=partner, job_id=parse_job_id(job)))
+    if "tenant:create" in ROW_PERMISSIONS[progress.job.operation]:
+        load_allowance(mount).license.require_provisioning()
+    action = partial(actions.resume_job, partner=partner, job_id=parse_job_id(job))
+    print_document(schemas.dump_job(mount.storage.transaction(action)), as_json=as_json)

@@ -1,6 +1,6 @@
-"""`flask provisioning license`: keys and licences for the vendor, and a look at its own licence for the host.
+"""`flask provisioning license`: keys and licences for the vendor, and checks of the host's own licence.
 
-Only `show` and `verify` load the app, and only for what is not named on the command line.
+Only `show` and `verify` load the app, and only if a file or keys are not given on the command line.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ FILE_TYPE = click.Path(dir_okay=False, path_type=Path)
 
 @contextlib.contextmanager
 def report_license_errors() -> Iterator[None]:
-    """Tell what is wrong in a sentence, and exit with status 1."""
+    """Report an error of a file, a licence or the configuration in one line, and exit with status 1."""
     try:
         yield
     except OSError as error:
@@ -52,27 +52,29 @@ def report_license_errors() -> Iterator[None]:
 
 
 class LicenseCheck(NamedTuple):
-    """A licence's text and what it is checked against; an install id only where `bound`."""
+    """A licence's text and what it is checked against. The install id is checked only if `is_bound`."""
 
     text: str | bytes
     keys: dict[str, str]
     revoked: tuple[str, ...]
     install_id: str | None
-    bound: bool
+    is_bound: bool
 
     def authenticate(self) -> License:
+        """Return the licence. Raises `LicenseError` if its signature does not fit a key, or it is revoked."""
         return authenticate(self.text, self.keys, self.revoked)
 
-    def admitted(self, now: float) -> License:
+    def verify(self, now: float) -> License:
+        """Return the licence. Raises `LicenseError` if its signature, install id or time do not fit."""
         license = self.authenticate()
-        require_applicable(license, self.install_id if self.bound else license.install[0], now)
+        require_applicable(license, self.install_id if self.is_bound else license.install[0], now)
         return license
 
 
 def load_license_check(
-    file: Path | None, given: tuple[str, ...], install: str | None, *, with_app: bool
+    file: Path | None, key_options: tuple[str, ...], install: str | None, *, with_app: bool
 ) -> LicenseCheck:
-    keys = dict(map(_parse_key, given))
+    keys = dict(map(_parse_key, key_options))
     settings = _load_config() if with_app else None
     text = _read_license_file(file) if file else _read_configured_license(settings) if settings else b""
     if settings is None:
@@ -82,7 +84,7 @@ def load_license_check(
 
 
 def _load_config() -> Config:
-    """Read the app's settings; it is loaded as Flask's own commands load it, unless its context is there already."""
+    """Return the app's configuration, after loading the app as Flask's own commands do if that is not done yet."""
     if not current_app:
         context = click.get_current_context()
         context.with_resource(context.ensure_object(ScriptInfo).load_app().app_context())
@@ -107,15 +109,15 @@ def _parse_key(pair: str) -> tuple[str, str]:
     return kid, key
 
 
-def describe_check(case: LicenseCheck, now: float) -> dict[str, Any]:
-    if not case.keys:
+def describe_check(check: LicenseCheck, now: float) -> dict[str, Any]:
+    if not check.keys:
         return {"verified": None, "problem": "The signature was not checked: no public key is given or configured."}
     try:
-        case.authenticate()
+        check.authenticate()
     except LicenseError as error:
         return {"verified": False, "problem": str(error)}
     try:
-        case.admitted(now)
+        check.verify(now)
     except LicenseError as error:
         return {"verified": True, "problem": str(error)}
     return {"verified": True, "problem": None}
@@ -152,53 +154,55 @@ def format_license_state(license: License, now: float) -> str:
     expires, ends = format_time(license.expires), format_time(license.grace_ends)
     match license.state(now):
         case State.GRACE:
-            return f"expired at {expires}, in its grace until {ends}"
+            return f"expired at {expires}, grace period until {ends}"
         case State.EXPIRED:
-            return f"expired at {expires}, its grace ended at {ends}"
+            return f"expired at {expires}, grace period ended at {ends}"
         case state:
             return f"{state}, until {expires}, {license.days_left(now)} days left"
 
 
 @click.command()
 @click.argument("file", type=FILE_TYPE, required=False)
-@click.option("--public-key", "given", multiple=True, metavar="KID=KEY", help="A public key to check it with.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def show(file: Path | None, given: tuple[str, ...], as_json: bool) -> None:
-    """Decode a licence: the one in FILE, or the app's own.
+@click.option("--public-key", "key_options", multiple=True, metavar="KID=KEY", help="A public key to check it with.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+def show(file: Path | None, key_options: tuple[str, ...], as_json: bool) -> None:
+    """Show the licence in FILE, or the app's own.
 
-    `verified` says whether its signature fits; FILE is checked with the keys given here alone.
+    `verified` tells if its signature is valid. FILE is checked only with the keys given here.
     """
     now = time.time()
     with report_license_errors():
-        case = load_license_check(file, given, None, with_app=file is None)
-        shown = describe_license(decode_unverified(case.text), now) | describe_check(case, now)
+        check = load_license_check(file, key_options, None, with_app=file is None)
+        fields = describe_license(decode_unverified(check.text), now) | describe_check(check, now)
     if as_json:
-        click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(fields, indent=2, ensure_ascii=False))
         return
-    for name, value in shown.items():
+    for name, value in fields.items():
         click.echo(f"{name.replace('_', ' ') + ':':<14}{format_value(value)}")
 
 
 @click.command()
 @click.argument("file", type=FILE_TYPE, required=False)
-@click.option("--public-key", "given", multiple=True, metavar="KID=KEY", help="A key to trust instead of the app's.")
+@click.option(
+    "--public-key", "key_options", multiple=True, metavar="KID=KEY", help="A key to trust instead of the app's."
+)
 @click.option("--install", help="The install id to check it for; the app's own by default.")
-def verify(file: Path | None, given: tuple[str, ...], install: str | None) -> None:
-    """Say whether a licence, the one in FILE or the app's own, can be used now.
+def verify(file: Path | None, key_options: tuple[str, ...], install: str | None) -> None:
+    """Verify the licence in FILE, or the app's own.
 
-    Exit status 0 if it can, in its grace too; 1 if it cannot, with the reason and what to do.
+    Exit status 0 if it can be used now, also in its grace period; 1 if not, with the reason and what to do.
     """
     now = time.time()
     with report_license_errors():
-        case = load_license_check(file, given, install, with_app=file is None or not given)
-        license = case.admitted(now)
+        check = load_license_check(file, key_options, install, with_app=file is None or not key_options)
+        license = check.verify(now)
         if license.state(now) is State.EXPIRED:
             raise LicenseError(
                 f"The licence has ended: {format_license_state(license, now)}.", "Ask the vendor for a renewed one."
             )
     click.echo(f"Licence {license.id} of {license.customer} can be used: {format_license_state(license, now)}.")
-    if not case.bound and ANY_INSTALL not in license.install:
-        click.echo(f"It is bound to {', '.join(license.install)}; that is checked with --install.")
+    if not check.is_bound and ANY_INSTALL not in license.install:
+        click.echo(f"It is bound to {', '.join(license.install)}, which was not checked: give --install to check it.")
 
 
 def _parse_time(context: click.Context, option: click.Parameter, value: datetime.datetime | None) -> int | None:
@@ -211,10 +215,12 @@ KEY_ID_PATTERN = r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}"
 
 
 @click.command()
-@click.option("--kid", help="The key's id; made from the public key by default.")
-@click.option("--out", default=".", type=click.Path(file_okay=False, path_type=Path), help="Where the key file goes.")
+@click.option("--kid", help="The key's id; derived from the public key by default.")
+@click.option(
+    "--out", default=".", type=click.Path(file_okay=False, path_type=Path), help="Folder to write the key file to."
+)
 def keygen(kid: str | None, out: Path) -> None:
-    """Make the vendor's key pair.
+    """Create the vendor's key pair.
 
     Writes the private key to a new file that only its owner can read, and prints the public key as the line to paste
     into the hosts' configuration.
@@ -233,20 +239,40 @@ def keygen(kid: str | None, out: Path) -> None:
 
 @click.command()
 @click.option("--key", type=FILE_TYPE, required=True, help="The vendor's private key, PEM.")
-@click.option("--kid", required=True, help="That key's id, as the hosts know it.")
-@click.option("--customer", required=True, help="Who is licensed.")
-@click.option("--install", multiple=True, help="An install id; several times for several. '*' (the default) is any.")
-@click.option("--days", type=click.IntRange(1), help="How long it lasts; 365 by default.")
+@click.option("--kid", required=True, help="The key's id, as hosts configure it.")
+@click.option("--customer", required=True, help="Name of the customer.")
+@click.option("--install", multiple=True, help="An install id; can be repeated. '*' (the default) is any.")
+@click.option("--days", type=click.IntRange(1), help="Days that it is valid; 365 by default.")
 @click.option(
-    "--expires", type=TIME_TYPE, callback=_parse_time, help="Instead of --days: its end (UTC; a date: at 00:00)."
+    "--expires",
+    type=TIME_TYPE,
+    callback=_parse_time,
+    help="End of the licence, instead of --days (UTC; a date means 00:00).",
 )
-@click.option("--not-before", type=TIME_TYPE, callback=_parse_time, help="Its beginning (UTC); now by default.")
-@click.option("--max-tenants", type=click.IntRange(0), help="The largest number of tenants; no limit by default.")
-@click.option("--feature", "features", multiple=True, help="A feature beside tenant-provisioning, always in.")
-@click.option("--warn-days", type=DAYS_TYPE, default=30, show_default=True, help="Days before the end to warn from.")
-@click.option("--grace-days", type=DAYS_TYPE, default=14, show_default=True, help="Days after the end without effect.")
-@click.option("--issuer", default=vendor.ISSUER, show_default=True, help="Who issues it.")
-@click.option("--out", type=FILE_TYPE, help="The licence file to write or replace; printed by default.")
+@click.option("--not-before", type=TIME_TYPE, callback=_parse_time, help="Start of the licence (UTC); now by default.")
+@click.option("--max-tenants", type=click.IntRange(0), help="Maximum number of tenants; no limit by default.")
+@click.option(
+    "--feature",
+    "features",
+    multiple=True,
+    help="A further feature beside tenant-provisioning, which is always included; can be repeated.",
+)
+@click.option(
+    "--warn-days",
+    type=DAYS_TYPE,
+    default=30,
+    show_default=True,
+    help="Days before the end in which warnings are logged.",
+)
+@click.option(
+    "--grace-days",
+    type=DAYS_TYPE,
+    default=14,
+    show_default=True,
+    help="Days after the end in which the licence still works.",
+)
+@click.option("--issuer", default=vendor.ISSUER, show_default=True, help="Issuer of the licence.")
+@click.option("--out", type=FILE_TYPE, help="Licence file to write or replace; printed by default.")
 def issue(
     key: Path,
     kid: str,
@@ -262,9 +288,9 @@ def issue(
     begin = int(time.time()) if not_before is None else not_before
     if days:
         rest["expires"] = begin + days * DAY
-    bound = install[0] if len(install) == 1 else install or ANY_INSTALL
+    install_claim = install[0] if len(install) == 1 else install or ANY_INSTALL
     with report_license_errors():
-        text = vendor.issue(vendor.private_key(key.read_bytes()), kid, install=bound, not_before=begin, **rest)
+        text = vendor.issue(vendor.private_key(key.read_bytes()), kid, install=install_claim, not_before=begin, **rest)
         if out is None:
             click.echo(text)
         else:
@@ -273,7 +299,7 @@ def issue(
 
 
 def _replace_file(path: Path, text: str) -> None:
-    """Put a whole file in the place of `path`, so that a host which looks at it never sees half of one."""
+    """Replace the file at `path` atomically, so that a host that reads it never sees a part of it."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         draft.write_text(text, encoding="ascii")
@@ -284,7 +310,7 @@ def _replace_file(path: Path, text: str) -> None:
 
 @click.group("license")
 def license_commands() -> None:
-    """Make, show and verify licences."""
+    """Create, show and verify licences."""
 
 
 for command in (keygen, issue, show, verify):

@@ -1,4 +1,4 @@
-"""`flask provisioning purge` and `rekey`: removal of what is past its retention, and encryption with the newest key."""
+"""`flask provisioning purge` and `rekey`: removal of expired data, and encryption with the newest key."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ from ..settings.key_rotation import ResealCount, reseal_all
 from ..tenants.lifecycle import ALL_PARTNERS, purge_due
 from ..web.idempotency import delete_expired
 from ..workers.maintenance import calculate_erasure_days, erase_due
-from .errors import report_problems
 from .options import find_mount, json_option, make_operator, mount_option
 from .output import print_json, print_text
 from .webhooks import reseal_endpoints
 
 
 class PurgeCounts(NamedTuple):
-    """How many of each; the names are those of the JSON that `purge` prints."""
+    """Numbers of removed rows; the field names are those of the JSON that `purge` prints."""
 
     tenants: int
     idempotency_records: int
@@ -33,7 +32,7 @@ class PurgeCounts(NamedTuple):
 
 
 class PurgeCountSQL:
-    """The statements of this module, built once a storage."""
+    """Statements of this module, built once for each storage."""
 
     def __init__(self, storage: Storage) -> None:
         now = bindparam("now", type_=storage.table("tenants").c.purge_at.type)
@@ -50,7 +49,7 @@ class PurgeCountSQL:
 
 
 def count_due(session: Session, erasure_days: int) -> PurgeCounts:
-    """Return what a purge at this moment would remove; the traces of tenants that were purged `erasure_days` ago."""
+    """Count the rows that a purge would remove now. Traces are removed `erasure_days` after their tenant was purged."""
     now = session.storage.clock()
     times = {"now": format_instant(now), "purged_before": format_instant(now, days=-erasure_days)}
     return PurgeCounts(*(session.run(sql, times).fetchone()[0] for sql in session.storage.once(PurgeCountSQL).counts))
@@ -58,61 +57,63 @@ def count_due(session: Session, erasure_days: int) -> PurgeCounts:
 
 @click.command(
     "purge",
-    help="Remove deleted tenants whose retention is over, the traces of purged ones, and answers kept for too long.",
+    help="Remove data whose retention has ended. Removes deleted tenants, traces of purged tenants, and the responses "
+    "stored for repeated requests.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say how many there are.")
+@click.option("--dry-run", is_flag=True, help="Only print how many rows would be removed.")
 @json_option
 @mount_option
 @with_appcontext
-def purge(dry_run: bool, as_json: bool, mount: str | None) -> None:
-    """Any number may run at once, and one that is interrupted has finished what it had begun."""
-    chosen = find_mount(mount)
-    with report_problems():
-        counts = (
-            chosen.storage.read(partial(count_due, erasure_days=calculate_erasure_days(chosen.config)))
-            if dry_run
-            else _purge(chosen)
-        )
+def purge(dry_run: bool, as_json: bool, mount_name: str | None) -> None:
+    """Purge in short transactions: several may run at once, and an interrupted one loses nothing."""
+    mount = find_mount(mount_name)
+    counts = (
+        mount.storage.read(partial(count_due, erasure_days=calculate_erasure_days(mount.config)))
+        if dry_run
+        else _purge(mount)
+    )
     if as_json:
         print_json({**counts._asdict(), "dry_run": dry_run})
         return
-    done = "Would remove" if dry_run else "Removed"
+    verb = "Would remove" if dry_run else "Removed"
     tenants, records, erased = counts
     traces = f", and the traces of {_format_count(erased, 'purged tenant')}" if erased else ""
-    print_text(f"{done} {_format_count(tenants, 'tenant')} and {_format_count(records, 'idempotency record')}{traces}.")
+    print_text(f"{verb} {_format_count(tenants, 'tenant')} and {_format_count(records, 'idempotency record')}{traces}.")
 
 
 def _purge(mount: Mount) -> PurgeCounts:
     tenants, records = purge_due(mount.storage, make_operator(ALL_PARTNERS)), 0
-    while forgotten := mount.storage.transaction(delete_expired):
-        records += forgotten
+    while deleted := mount.storage.transaction(delete_expired):
+        records += deleted
     return PurgeCounts(tenants, records, erase_due(mount.storage, mount.config))
 
 
-def _format_count(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+def _format_count(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-@click.command("rekey", help="Encrypt every secret in the database with the first of PROVISIONING_ENCRYPTION_KEYS.")
+@click.command(
+    "rekey",
+    help="Re-encrypt all secrets with the newest key. The newest key is the first of PROVISIONING_ENCRYPTION_KEYS.",
+)
 @mount_option
 @with_appcontext
-def rekey(mount: str | None) -> None:
-    """Interrupted, it begins again; while it runs, others may write."""
-    chosen = find_mount(mount)
-    with report_problems():
-        webhooks, lost = reseal_endpoints(chosen)
-        settings, versions = map(_report_failures, reseal_all(chosen.storage, chosen.keyring))
-    done = {"webhooks": webhooks, "settings": settings.resealed, "versions of settings": versions.resealed}
-    print_text(f"Sealed anew: {', '.join(f'{count} {what}' for what, count in done.items())}.")
-    if failed := lost + len(settings.failures) + len(versions.failures):
-        raise click.ClickException(f"The secrets of {failed} of them cannot be opened.")
+def rekey(mount_name: str | None) -> None:
+    """Re-encrypt one owner per transaction: others may write, and an interrupted run can be repeated."""
+    mount = find_mount(mount_name)
+    webhooks, unreadable = reseal_endpoints(mount)
+    settings, versions = map(_report_failures, reseal_all(mount.storage, mount.keyring))
+    resealed = {"webhooks": webhooks, "settings": settings.resealed, "versions of settings": versions.resealed}
+    print_text(f"Re-encrypted: {', '.join(f'{count} {noun}' for noun, count in resealed.items())}.")
+    if failed := unreadable + len(settings.failures) + len(versions.failures):
+        raise click.ClickException(f"The secrets of {failed} of them cannot be decrypted.")
 
 
-def _report_failures(found: ResealCount) -> ResealCount:
-    """Say whose secrets cannot be opened."""
-    for place, reason in found.failures:
-        whose = (
-            f"the tenant {place.tenant}" if place.tenant else f"the partner {escape_control_characters(place.partner)}"
+def _report_failures(count: ResealCount) -> ResealCount:
+    """Print the owners of settings whose secrets cannot be decrypted, and return `count`."""
+    for scope, reason in count.failures:
+        owner = (
+            f"the tenant {scope.tenant}" if scope.tenant else f"the partner {escape_control_characters(scope.partner)}"
         )
-        print_text(f"settings of {whose}: {reason}", err=True)
-    return found
+        print_text(f"settings of {owner}: {reason}", err=True)
+    return count

@@ -1,4 +1,4 @@
-"""What commands share: the mount that they work on, the operator that they act as, and their common options."""
+"""Shared by the commands: finding the mount, the operator as actor, and common options."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ..access.principal import Actor, Principal
 from ..licensing.document import LicenseError
 from ..mount import Mount
 
-mount_option = click.option("--mount", metavar="NAME", help="The mount's name, where the app has several.")
+mount_option = click.option("--mount", "mount_name", metavar="NAME", help="Name of the mount, if the app has several.")
 
 
 def require_served(mount: Mount) -> None:
-    """Raise `click.ClickException` that says why, where no licence lets the app serve the mount."""
+    """Raise `click.ClickException` with the reason if the app does not serve the mount."""
     if mount.is_mounted:
         return
     if mount.config.edition == "community":
@@ -28,19 +28,19 @@ def require_served(mount: Mount) -> None:
     else:
         try:
             mount.license.load()
-            reason = "Restart the app: it was started without this licence."
+            reason = "The app was started without this licence; restart it."
         except LicenseError as error:
             reason = str(error)
-    raise click.ClickException(f"The API is not mounted, and nothing would answer: {reason}")
+    raise click.ClickException(f"The API is not mounted: {reason}")
 
 
 def find_mount(name: str | None) -> Mount:
-    """The mount of this name, or the app's first. Raises `click.ClickException`."""
+    """Return the mount of this name, or the app's first. Raises `click.ClickException` if there is none."""
     mounts: dict[str, Mount] = current_app.extensions.get("tenant_provisioning", {})
     if not mounts:
         raise click.ClickException("This app has no TenantProvisioning: call init_app(app) first.")
     if name is not None and name not in mounts:
-        raise click.ClickException(f"There is no mount {name!r}; there is {', '.join(mounts)}.")
+        raise click.ClickException(f"There is no mount {name!r}. Mounts of this app: {', '.join(mounts)}.")
     return mounts[name] if name else next(iter(mounts.values()))
 
 
@@ -48,20 +48,20 @@ _MAX_NAME_LENGTH = 255
 
 
 def make_operator(partner: str) -> Actor:
-    """The operating system's user, on behalf of `partner`; no request brings it about."""
+    """Return the operating system's user as the actor, on behalf of `partner`, without a request."""
     return Actor(Principal.for_operator(_get_user_name()[:_MAX_NAME_LENGTH], partner))
 
 
 def _get_user_name() -> str:
-    """The user's name; a container may run under a number that has none."""
+    """Return the user's name, or ``uid N`` if the user id has no name, as in some containers."""
     try:
-        found = getpass.getuser()
+        name = getpass.getuser()
     except (KeyError, OSError):
-        found = f"uid {os.getuid()}" if hasattr(os, "getuid") else "unknown"
-    return found.encode(errors="replace").decode()
+        name = f"uid {os.getuid()}" if hasattr(os, "getuid") else "unknown"
+    return name.encode(errors="replace").decode()
 
 
-#: Where a command's context says that its output is for programs.
+#: Key in `click.Context.meta`: True if the command was called with --json.
 JSON_KEY = "flask_tenant_provisioning.json"
 
 
@@ -71,16 +71,16 @@ def _store_json_flag(context: click.Context, _option: click.Parameter, as_json: 
 
 
 json_option = click.option(
-    "--json", "as_json", is_flag=True, is_eager=True, callback=_store_json_flag, help="As JSON, for programs."
+    "--json", "as_json", is_flag=True, is_eager=True, callback=_store_json_flag, help="Print JSON, for programs."
 )
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class StorableText(click.types.StringParamType):
-    """A text that a database takes: no NUL character, and none that is no UTF-8."""
+    """A text that every database can store: valid UTF-8 without NUL characters."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The text itself; a usage error otherwise."""
+        """Return the text itself, or fail with a usage error."""
         if _UNSTORABLE.search(value):
             self.fail("must be UTF-8 without NUL characters.", param, ctx)
         return super().convert(value, param, ctx)
@@ -89,30 +89,30 @@ class StorableText(click.types.StringParamType):
 TEXT = StorableText()
 
 
-def parse_pairs(_context: click.Context, option: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
-    """``KEY=VALUE`` several times, as a mapping."""
-    found: dict[str, str] = {}
-    for pair in given:
+def parse_pairs(_context: click.Context, option: click.Parameter, pairs: tuple[str, ...]) -> dict[str, str]:
+    """Parse a repeated ``KEY=VALUE`` option into a mapping. Raises `click.BadParameter` for a repeated key."""
+    values: dict[str, str] = {}
+    for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:
             raise click.BadParameter(f"{pair!r} is not of the form KEY=VALUE.", param=option)
-        if key in found:
+        if key in values:
             raise click.BadParameter(f"{key!r} is given twice.", param=option)
-        found[key] = value
-    return found
+        values[key] = value
+    return values
 
 
 def build_body(fields: dict[str, Any]) -> dict[str, Any]:
-    """The JSON object that a client would send for these options."""
+    """Return the JSON object that a client would send for these options; options not given are left out."""
     return {name: value for name, value in fields.items() if value is not None and value != {}}
 
 
 def resource_options(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """The argument, called `name`, and the options of each command about one tenant, webhook or delivery."""
+    """Return a decorator that adds the id argument `name`, --partner, --json and --mount to a command."""
 
-    def decorated(command: Callable[..., Any]) -> Callable[..., Any]:
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         command = json_option(mount_option(with_appcontext(command)))
-        command = click.option("--partner", type=TEXT, help="Only if it is this partner's.")(command)
+        command = click.option("--partner", type=TEXT, help="Only if it belongs to this partner.")(command)
         return click.argument(name, type=TEXT)(command)
 
-    return decorated
+    return decorate

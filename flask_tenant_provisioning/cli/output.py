@@ -1,4 +1,4 @@
-"""What commands print: tables, fields and lists for people, JSON for programs.
+"""Output of commands: tables, fields and lists for people, JSON for programs.
 
 A table is cut to the width of the terminal; East Asian wide characters take two columns (UAX #11).
 """
@@ -25,14 +25,14 @@ MIN_COLUMN_WIDTH = 6
 
 
 def add_colour(text: str, colour: str, *, err: bool = False) -> str:
-    """`text` in a colour, where it goes to a terminal that wants colours: NO_COLOR (no-color.org) is respected."""
+    """Colour `text` if it goes to a terminal. NO_COLOR (no-color.org) and TERM=dumb turn colours off."""
     stream = sys.stderr if err else sys.stdout
-    wanted = stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return click.style(text, fg=colour) if wanted else text
+    is_coloured = stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return click.style(text, fg=colour) if is_coloured else text
 
 
 def print_text(text: str, *, err: bool = False) -> None:
-    """Print `text`; what the terminal's encoding lacks is escaped."""
+    """Print `text`, escaping characters that the terminal's encoding cannot show."""
     encoding = getattr(sys.stderr if err else sys.stdout, "encoding", None) or "utf-8"
     click.echo(text.encode(encoding, "backslashreplace").decode(encoding), err=err)
 
@@ -43,7 +43,7 @@ def print_json(*documents: Any) -> None:
 
 
 def print_document(document: Mapping[str, Any], *, as_json: bool) -> None:
-    """Print a document: what it says to people, and whole to programs."""
+    """Print a document: one field a line for people, or as JSON."""
     if as_json:
         print_json(document)
     else:
@@ -51,14 +51,14 @@ def print_document(document: Mapping[str, Any], *, as_json: bool) -> None:
 
 
 def get_terminal_width() -> int | None:
-    """How many columns there are; None where the output goes to no terminal and is shown whole."""
+    """Return the terminal's width in columns, or None if stdout is no terminal and nothing is cut."""
     if sys.stdout.isatty() or os.environ.get("COLUMNS"):
         return shutil.get_terminal_size().columns
     return None
 
 
 def format_cell(value: Any) -> str:
-    """One value, on one line."""
+    """Format one value on one line, with control characters escaped."""
     return (
         EMPTY_CELL
         if value is None
@@ -67,37 +67,39 @@ def format_cell(value: Any) -> str:
 
 
 class Table:
-    """Aligned columns, whose widths the first rows decide; later ones are cut to fit where there is a terminal."""
+    """Aligned columns. The first rows decide the widths; on a terminal, later rows are cut to fit."""
 
     def __init__(self, names: Sequence[str], columns: int | None) -> None:
         self._names = names
-        self._room = columns
+        self._width = columns
         self._widths: list[int] = []
 
-    def lines(self, documents: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-        """The rows for these documents, below a heading the first time."""
+    def format_rows(self, documents: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+        """Return a line for each document, after a heading the first time."""
         rows = [[format_cell(document[name]) for name in self._names] for document in documents]
         if not self._widths:
             rows.insert(0, list(self._names))
             natural = [max(map(measure_width, column)) for column in zip(*rows, strict=True)]
-            self._widths = natural if self._room is None else fit_widths(natural, self._room)
-        return map(self._line, rows)
+            self._widths = natural if self._width is None else fit_widths(natural, self._width)
+        return map(self._format_row, rows)
 
-    def _line(self, row: Sequence[str]) -> str:
+    def _format_row(self, row: Sequence[str]) -> str:
         cells = zip(row, self._widths, strict=False)
         return COLUMN_GAP.join(
-            pad(text if self._room is None else truncate(text, most), most) for text, most in cells
+            pad(text if self._width is None else truncate(text, width), width) for text, width in cells
         ).rstrip()
 
 
 def fit_widths(widths: Sequence[int], columns: int) -> list[int]:
-    """`widths` that fit into `columns`: the widest give way, never the first, and the last are left out at worst."""
-    found = list(widths)
-    while len(found) > 1 and _sum_widths([found[0], *(min(one, MIN_COLUMN_WIDTH) for one in found[1:])]) > columns:
-        found.pop()
-    while len(found) > 1 and _sum_widths(found) > columns:
-        found[max(range(1, len(found)), key=found.__getitem__)] -= 1
-    return found
+    """Shrink `widths` to fit into `columns`: the widest first, but never the first; the last are dropped if need be."""
+    fitted = list(widths)
+    while (
+        len(fitted) > 1 and _sum_widths([fitted[0], *(min(width, MIN_COLUMN_WIDTH) for width in fitted[1:])]) > columns
+    ):
+        fitted.pop()
+    while len(fitted) > 1 and _sum_widths(fitted) > columns:
+        fitted[max(range(1, len(fitted)), key=fitted.__getitem__)] -= 1
+    return fitted
 
 
 def _sum_widths(widths: Sequence[int]) -> int:
@@ -105,7 +107,7 @@ def _sum_widths(widths: Sequence[int]) -> int:
 
 
 def format_fields(document: Mapping[str, Any], columns: int | None) -> Iterator[str]:
-    """A line for each member, those of an object each on its own; long values go on below their beginning."""
+    """Yield a line for each member, and for each member of a nested object; long values are wrapped."""
     pairs = list(_flatten(document))
     left = max(measure_width(name) for name, _ in pairs)
     right = None if columns is None else max(columns - left - len(COLUMN_GAP), MIN_COLUMN_WIDTH)
@@ -118,7 +120,7 @@ def _flatten(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in document.items():
         if isinstance(value, Mapping) and value:
             yield from (
-                (f"{name}.{escape_control_characters(key)}", format_cell(below)) for key, below in value.items()
+                (f"{name}.{escape_control_characters(key)}", format_cell(member)) for key, member in value.items()
             )
         else:
             yield name, EMPTY_CELL if value == {} else format_cell(value)
@@ -130,33 +132,36 @@ Page = tuple[list[S], bool]
 
 
 def iter_pages(
-    storage: Storage, work: Callable[..., tuple[list[T], str | None]], shown: Callable[[T], S], limit: int
+    storage: Storage, read_page: Callable[..., tuple[list[T], str | None]], render: Callable[[T], S], limit: int
 ) -> Iterator[Page[S]]:
-    """Page after page of what `work` reads, up to `limit` (0: all), each with whether more follows."""
+    """Yield pages of up to `limit` rendered items in all (0: no limit), each with True if more follow.
+
+    `read_page` is called with a session, `limit` and `after`, and returns items and the next `after`, or None.
+    """
     after, left = None, limit
     while True:
         size = min(left, MAX_PAGE_SIZE) if limit else MAX_PAGE_SIZE
-        found, after = storage.read(partial(work, limit=size, after=after))
-        left -= len(found)
-        yield [shown(one) for one in found], after is not None
+        items, after = storage.read(partial(read_page, limit=size, after=after))
+        left -= len(items)
+        yield [render(item) for item in items], after is not None
         if after is None or (limit and left <= 0):
             return
 
 
-def print_pages(found: Iterable[Page[dict[str, Any]]], columns: Sequence[str], what: str, *, as_json: bool) -> None:
-    """Print lists of `what`, each with whether more follows."""
-    table, shown, unfinished = Table(columns, get_terminal_width()), 0, False
-    for items, more in found:
+def print_pages(pages: Iterable[Page[dict[str, Any]]], columns: Sequence[str], noun: str, *, as_json: bool) -> None:
+    """Print pages as one table, or as JSON lines; `noun` names the items if there are none."""
+    table, count, has_more = Table(columns, get_terminal_width()), 0, False
+    for items, more in pages:
         if items and as_json:
             print_json(*items)
         elif items:
-            print_text("\n".join(table.lines(items)))
-        shown, unfinished = shown + len(items), more
+            print_text("\n".join(table.format_rows(items)))
+        count, has_more = count + len(items), more
     if as_json:
         return
-    if not shown:
-        print_text(f"There are no such {what}.", err=True)
-    elif unfinished:
+    if not count:
+        print_text(f"There are no such {noun}.", err=True)
+    elif has_more:
         print_text("There are more: --limit 0 lists them all.", err=True)
 
 
@@ -165,36 +170,36 @@ _ZERO_WIDTH_CATEGORIES = {"Mn", "Me", "Cf"}
 
 
 def measure_width(text: str) -> int:
-    """How many columns `text` takes: East Asian wide characters two, combining ones none (UAX #11)."""
+    """Return the width of `text` in columns: East Asian wide characters take two, combining ones none (UAX #11)."""
     return len(text) if text.isascii() else sum(map(_measure_character, text))
 
 
-def truncate(text: str, most: int) -> str:
-    """`text` in `most` columns, with an ellipsis where something is missing."""
-    return text if measure_width(text) <= most else _take_columns(text, most - 1) + ELLIPSIS
+def truncate(text: str, columns: int) -> str:
+    """Cut `text` to at most `columns`, ending with an ellipsis if it was cut."""
+    return text if measure_width(text) <= columns else _take_columns(text, columns - 1) + ELLIPSIS
 
 
 def pad(text: str, columns: int) -> str:
-    """`text` with spaces up to `columns`."""
+    """Fill `text` with spaces up to `columns`."""
     return text + " " * (columns - measure_width(text))
 
 
-def wrap(text: str, most: int) -> Iterator[str]:
-    """`text` in lines of `most` columns, 2 or more."""
-    while measure_width(text) > most:
-        line = _take_columns(text, most)
+def wrap(text: str, columns: int) -> Iterator[str]:
+    """Break `text` into lines of at most `columns`, which must be 2 or more."""
+    while measure_width(text) > columns:
+        line = _take_columns(text, columns)
         yield line
         text = text[len(line) :]
     yield text
 
 
-def _take_columns(text: str, most: int) -> str:
-    """As much of the beginning as fits, with the marks that belong to its last character."""
-    taken = 0
-    for place, char in enumerate(text):
-        taken += _measure_character(char)
-        if taken > most:
-            return text[:place]
+def _take_columns(text: str, columns: int) -> str:
+    """Return as much of the beginning as fits, with the combining marks of its last character."""
+    width = 0
+    for index, char in enumerate(text):
+        width += _measure_character(char)
+        if width > columns:
+            return text[:index]
     return text
 
 

@@ -1,4 +1,4 @@
-"""How far a command has come, on stderr."""
+"""Progress of a command, reported on stderr."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BAR_WIDTH = 24
 
 
 class Progress:
-    """A line that is drawn over itself on a terminal; elsewhere a line now and then. `clock` counts seconds."""
+    """A status line that is redrawn on a terminal; elsewhere one line every 10 seconds. `clock` returns seconds."""
 
     def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream or sys.stderr
@@ -25,10 +25,10 @@ class Progress:
         self.is_terminal = self._stream.isatty()
         self._every = TERMINAL_SECONDS if self.is_terminal else LOG_SECONDS
         self._next = clock() + (0.0 if self.is_terminal else self._every)
-        self._visible = False
+        self._is_visible = False
 
     def is_due(self) -> bool:
-        """Whether it is time for a report."""
+        """Return True if the next report is due."""
         return self._clock() >= self._next
 
     def show(self, text: str) -> None:
@@ -38,34 +38,34 @@ class Progress:
             self._stream.write(_CLEAR_LINE + truncate(text, shutil.get_terminal_size().columns - 1))
         else:
             self._stream.write(f"{text}\n")
-        self._visible = self.is_terminal
+        self._is_visible = self.is_terminal
         self._stream.flush()
 
     def clear(self) -> None:
-        """Leave the line to others."""
-        if self._visible:
+        """Erase the status line, so that other output can follow."""
+        if self._is_visible:
             self._stream.write(_CLEAR_LINE)
             self._stream.flush()
-        self._visible = False
+        self._is_visible = False
 
 
 class Pace:
-    """How fast rows are done, `before` of them before anybody looked. `clock` counts seconds."""
+    """Speed of a job of `total` rows, `done` of which were processed before it is measured. `clock` returns seconds."""
 
-    def __init__(self, total: int, before: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._total, self._before = total, before
-        self._clock, self._since = clock, clock()
+    def __init__(self, total: int, done: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._total, self._done_at_start = total, done
+        self._clock, self._started_at = clock, clock()
 
-    def told(self, done: int) -> str:
-        """Such as ``45,000 of 100,000 rows, 9,000/s, 0:06 left``."""
-        words = f"{done:,} of {self._total:,} rows"
-        if done == self._before:
-            return words
-        rate = (done - self._before) / max(self._clock() - self._since, 0.001)
-        return f"{words}, {rate:,.0f}/s, {_format_duration((self._total - done) / rate)} left"
+    def format(self, done: int) -> str:
+        """Return a text such as ``45,000 of 100,000 rows, 9,000/s, 0:06 left``."""
+        count = f"{done:,} of {self._total:,} rows"
+        if done == self._done_at_start:
+            return count
+        rate = (done - self._done_at_start) / max(self._clock() - self._started_at, 0.001)
+        return f"{count}, {rate:,.0f}/s, {_format_duration((self._total - done) / rate)} left"
 
-    def bar(self, done: int) -> str:
-        """Such as ``[##########--------------]``."""
+    def format_bar(self, done: int) -> str:
+        """Return a bar such as ``[##########--------------]``."""
         full = _BAR_WIDTH * done // max(self._total, 1)
         return f"[{'#' * full}{'-' * (_BAR_WIDTH - full)}]"
 

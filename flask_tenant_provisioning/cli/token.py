@@ -1,4 +1,4 @@
-"""`flask provisioning token`: a bearer token for trying the API, and the check that the mount accepts such a token."""
+"""`flask provisioning token`: a bearer token for trying the API, and the check that the mount accepts it."""
 
 from __future__ import annotations
 
@@ -14,47 +14,49 @@ from ..errors import ProvisioningError
 from ..mount import Mount
 from .options import find_mount, mount_option
 
-_NOT_SERVED = "the API is not mounted. `flask provisioning doctor` says why."
+_NOT_SERVED = "the API is not mounted. `flask provisioning doctor` shows why."
 
 
-@click.command("token", help="Print a token that this app accepts, signed with its own JWT key.")
+@click.command("token", help="Print a bearer token that this app accepts. It is signed with the app's own JWT key.")
 @click.option("--role", "roles", multiple=True, default=("partner-admin",), show_default=True)
-@click.option("--partner", default="acme", show_default=True, help="On whose behalf the holder calls.")
-@click.option("--subject", default="cli", show_default=True, help="Who the holder is.")
-@click.option("--permission", "permissions", multiple=True, help="Narrow what the roles grant to these.")
+@click.option("--partner", default="acme", show_default=True, help="The partner that the token is for.")
+@click.option("--subject", default="cli", show_default=True, help="The `sub` of the token.")
+@click.option(
+    "--permission", "permissions", multiple=True, help="Limit the permissions of the roles to these; can be repeated."
+)
 @click.option("--hours", type=click.IntRange(1, 24 * 365), default=1, show_default=True)
 @mount_option
 @with_appcontext
 def token(
-    roles: tuple[str, ...], partner: str, subject: str, permissions: tuple[str, ...], hours: int, mount: str | None
+    roles: tuple[str, ...], partner: str, subject: str, permissions: tuple[str, ...], hours: int, mount_name: str | None
 ) -> None:
-    found = find_mount(mount)
-    settings = found.config
+    mount = find_mount(mount_name)
+    settings = mount.config
     if unknown := set(roles) - set(settings.roles):
         known = ", ".join(settings.roles)
-        raise click.ClickException(f"There is no role {', '.join(sorted(unknown))}; there is {known}.")
+        raise click.ClickException(f"There is no role {', '.join(sorted(unknown))}. Roles of this app: {known}.")
     claims: dict[str, object] = {settings.roles_claim: list(roles), settings.partner_claim: partner}
     if permissions and settings.permissions_claim:
         claims[settings.permissions_claim] = list(permissions)
-    made = _sign_token(found, subject, claims, timedelta(hours=hours))
-    _require_accepted(found, made)
-    click.echo(made)
-    if not found.is_mounted:
-        click.echo(f"Nothing answers it: {_NOT_SERVED}", err=True)
+    signed = _sign_token(mount, subject, claims, timedelta(hours=hours))
+    _require_accepted(mount, signed)
+    click.echo(signed)
+    if not mount.is_mounted:
+        click.echo(f"The token cannot be used yet: {_NOT_SERVED}", err=True)
 
 
 def _sign_token(mount: Mount, subject: str, claims: dict[str, object], lifetime: timedelta) -> str:
     try:
         with mount.authority.signing_context():
-            made: str = create_access_token(subject, additional_claims=claims, expires_delta=lifetime)
+            signed: str = create_access_token(subject, additional_claims=claims, expires_delta=lifetime)
     except RuntimeError as error:
         reason = str(error).replace("JWT_", mount.authority.config_name("JWT_"))
         raise click.ClickException(
             f"This app signs no tokens: {reason if mount.is_mounted else _NOT_SERVED}"
         ) from error
-    except Exception as error:  # of the host's own loaders: of identities, further claims, or keys
+    except Exception as error:  # raised by the host's loaders of identities, additional claims or keys
         raise click.ClickException(f"This app signs no tokens: {type(error).__name__}: {error}") from error
-    return made
+    return signed
 
 
 def _require_accepted(mount: Mount, token: str) -> None:
@@ -63,13 +65,13 @@ def _require_accepted(mount: Mount, token: str) -> None:
     except Exception as error:
         reason = error.detail if isinstance(error, ProvisioningError) else f"{type(error).__name__}: {error}"
         advice = make_key_advice(mount)
-        raise click.ClickException(f"The API refuses what this app signs: {reason}; {advice}.") from error
+        raise click.ClickException(f"The API refuses this app's tokens: {reason}; {advice}.") from error
 
 
 def verify_own_token(mount: Mount, token: str) -> Principal:
-    """Whom the mount reads in `token`; the host's blocklist and users are not asked.
+    """Verify `token` as the mount does and return its principal. The host's blocklist and user lookup are not called.
 
-    Raises `InvalidToken`, `PartnerMissing`, or what Flask-JWT-Extended and PyJWT raise, where the mount refuses it.
+    Raises `InvalidToken`, `PartnerMissing`, or an exception of Flask-JWT-Extended or PyJWT if the mount refuses it.
     """
     with mount.authority.verification_context():
         parse_token(token)
@@ -80,7 +82,5 @@ def verify_own_token(mount: Mount, token: str) -> Principal:
 
 
 def make_key_advice(mount: Mount) -> str:
-    """What to do where a mount refuses what its own app signs."""
-    return (
-        f"let {mount.authority.config_name('JWT_*')} name the same key, issuer and audience for signing and verifying"
-    )
+    """Return the advice for a mount that refuses tokens of its own app."""
+    return f"use the same key, issuer and audience for signing and verifying in {mount.authority.config_name('JWT_*')}"

@@ -1,4 +1,4 @@
-"""`flask provisioning webhooks`: endpoints, their deliveries, and the encryption of their secrets."""
+"""`flask provisioning webhooks`: endpoints, deliveries, and the encryption of endpoint secrets."""
 
 from __future__ import annotations
 
@@ -29,205 +29,206 @@ from ..webhooks.schemas import (
     rotation_input,
     validate_new_endpoint,
 )
-from .errors import report_problems
 from .options import TEXT, build_body, find_mount, json_option, make_operator, mount_option, resource_options
 from .output import format_cell, iter_pages, print_document, print_pages, print_text
 
 ENDPOINT_COLUMNS = ("webhook", "partner", "url", "enabled", "disabled_reason", "failing_since")
 
 
-@click.command("list", help="List webhooks, of every partner unless --partner names one.")
-@click.option("--partner", type=TEXT, help="Only this partner's.")
-@click.option("--limit", type=click.IntRange(0), default=50, show_default=True, help="How many at most; 0: all.")
+@click.command("list", help="List webhooks. Those of every partner, unless --partner names one.")
+@click.option("--partner", type=TEXT, help="Only those of this partner.")
+@click.option(
+    "--limit", type=click.IntRange(0), default=50, show_default=True, help="Maximum number to list; 0 for all."
+)
 @json_option
 @mount_option
 @with_appcontext
-def list_webhooks(partner: str | None, limit: int, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        found = iter_pages(
-            chosen.storage, partial(actions.list_endpoints, partner=partner), models.render_endpoint, limit
-        )
-        print_pages(found, ENDPOINT_COLUMNS, "webhooks", as_json=as_json)
+def list_webhooks(partner: str | None, limit: int, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    pages = iter_pages(mount.storage, partial(actions.list_endpoints, partner=partner), models.render_endpoint, limit)
+    print_pages(pages, ENDPOINT_COLUMNS, "webhooks", as_json=as_json)
 
 
-@click.command("show", help="Show the webhook with the id WEBHOOK.")
+@click.command("show", help="Show the webhook WEBHOOK.")
 @resource_options("webhook")
-def show(webhook: str, partner: str | None, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        found = chosen.storage.read(
-            partial(actions.load_endpoint, partner=partner, webhook_id=parse_webhook_id(webhook))
-        )
-        print_document(models.render_endpoint(found), as_json=as_json)
+def show(webhook: str, partner: str | None, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    endpoint = mount.storage.read(partial(actions.load_endpoint, partner=partner, webhook_id=parse_webhook_id(webhook)))
+    print_document(models.render_endpoint(endpoint), as_json=as_json)
 
 
-@click.command("create", help="Create a webhook, and show its secret this once.")
-@click.option("--partner", type=TEXT, required=True, help="Whose it is to be.")
-@click.option("--url", type=TEXT, required=True, help="Where events are sent.")
-@click.option("--event", "events", type=TEXT, multiple=True, metavar="GLOB", help="Which events; all by default.")
-@click.option("--description", type=TEXT, help="What it is for.")
+@click.command("create", help="Create a webhook. Its secret is shown only once.")
+@click.option("--partner", type=TEXT, required=True, help="The partner that it belongs to.")
+@click.option("--url", type=TEXT, required=True, help="The URL that events are sent to.")
+@click.option(
+    "--event",
+    "events",
+    type=TEXT,
+    multiple=True,
+    metavar="GLOB",
+    help="Types of events to send; all by default, can be repeated.",
+)
+@click.option("--description", type=TEXT, help="Description.")
 @click.option("--signing", type=TEXT, help="v1 (HMAC, default) or v1a (Ed25519).")
 @json_option
 @mount_option
 @with_appcontext
-def create(partner: str, events: tuple[str, ...], as_json: bool, mount: str | None, **fields: Any) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        owner = load_parameters(create_query(), {"partner": [partner]})["partner"]
-        values = validate_new_endpoint(chosen.url_refusal, build_body({**fields, "events": list(events) or None}))
-        most = chosen.config.webhook_limit
-        actor = make_operator(owner)
-        work = partial(
-            actions.create_endpoint, actor=actor, keyring=chosen.keyring, partner=owner, values=values, quota=most
-        )
-        _print_with_secret(chosen.storage.transaction(work), as_json=as_json)
+def create(partner: str, events: tuple[str, ...], as_json: bool, mount_name: str | None, **fields: Any) -> None:
+    mount = find_mount(mount_name)
+    owner = load_parameters(create_query(), {"partner": [partner]})["partner"]
+    values = validate_new_endpoint(mount.url_refusal, build_body({**fields, "events": list(events) or None}))
+    limit = mount.config.webhook_limit
+    actor = make_operator(owner)
+    action = partial(
+        actions.create_endpoint, actor=actor, keyring=mount.keyring, partner=owner, values=values, quota=limit
+    )
+    _print_with_secret(mount.storage.transaction(action), as_json=as_json)
 
 
-@click.command("enable", help="Enable the webhook with the id WEBHOOK; what is pending is sent at once.")
+@click.command("enable", help="Enable the webhook WEBHOOK. Pending deliveries are sent at once.")
 @resource_options("webhook")
-def enable(webhook: str, partner: str | None, as_json: bool, mount: str | None) -> None:
-    _set_enabled(webhook, partner, mount, enabled=True, as_json=as_json)
+def enable(webhook: str, partner: str | None, as_json: bool, mount_name: str | None) -> None:
+    _set_enabled(webhook, partner, mount_name, enabled=True, as_json=as_json)
 
 
-@click.command("disable", help="Disable the webhook with the id WEBHOOK; nothing is sent to it.")
+@click.command("disable", help="Disable the webhook WEBHOOK. Nothing is sent to it until it is enabled.")
 @resource_options("webhook")
-def disable(webhook: str, partner: str | None, as_json: bool, mount: str | None) -> None:
-    _set_enabled(webhook, partner, mount, enabled=False, as_json=as_json)
+def disable(webhook: str, partner: str | None, as_json: bool, mount_name: str | None) -> None:
+    _set_enabled(webhook, partner, mount_name, enabled=False, as_json=as_json)
 
 
-@click.command("delete", help="Delete the webhook with the id WEBHOOK, with its deliveries.")
-@click.option("--yes", is_flag=True, help="Delete without asking.")
+@click.command("delete", help="Delete the webhook WEBHOOK. Its deliveries are deleted too.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @resource_options("webhook")
-def delete(webhook: str, partner: str | None, yes: bool, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        found = chosen.storage.read(
-            partial(actions.load_endpoint, partner=partner, webhook_id=parse_webhook_id(webhook))
-        )
-        if not yes:
-            shown = models.render_endpoint(found)
-            owner, url = format_cell(shown["partner"]), format_cell(shown["url"])
-            question = f"Delete the webhook of {owner} to {url}, with its deliveries?"
-            click.confirm(question, abort=True, err=True)
-        wanted = Target(found.partner_id, found.id)
-        chosen.storage.transaction(
-            partial(actions.delete_endpoint, actor=make_operator(found.partner_id), target=wanted)
-        )
-        if not as_json:
-            print_text(f"{parse_webhook_id(webhook)} is deleted.")
+def delete(webhook: str, partner: str | None, yes: bool, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    endpoint = mount.storage.read(partial(actions.load_endpoint, partner=partner, webhook_id=parse_webhook_id(webhook)))
+    if not yes:
+        document = models.render_endpoint(endpoint)
+        owner, url = format_cell(document["partner"]), format_cell(document["url"])
+        question = f"Delete the webhook of {owner} to {url} and its deliveries?"
+        click.confirm(question, abort=True, err=True)
+    target = Target(endpoint.partner_id, endpoint.id)
+    mount.storage.transaction(partial(actions.delete_endpoint, actor=make_operator(endpoint.partner_id), target=target))
+    if not as_json:
+        print_text(f"Deleted the webhook {parse_webhook_id(webhook)}.")
 
 
-@click.command("rotate-secret", help="Give the webhook with the id WEBHOOK a new secret, and show it this once.")
+@click.command("rotate-secret", help="Create a new secret for the webhook WEBHOOK. The secret is shown only once.")
 @click.option(
     "--overlap-hours",
     type=int,
     default=DEFAULT_OVERLAP_HOURS,
     show_default=True,
-    help="How long the old one signs too; 168 at most.",
+    help="Hours during which the old secret signs too; 168 at most.",
 )
 @resource_options("webhook")
-def rotate_secret(webhook: str, partner: str | None, overlap_hours: int, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        hours = load(rotation_input(), {"overlap_hours": overlap_hours})["overlap_hours"]
-        wanted = _find_target(chosen, webhook, partner)
-        actor, keyring = make_operator(wanted.partner or ""), chosen.keyring
-        work = partial(actions.rotate_secret, actor=actor, target=wanted, keyring=keyring, overlap_hours=hours)
-        _print_with_secret(chosen.storage.transaction(work), as_json=as_json)
+def rotate_secret(webhook: str, partner: str | None, overlap_hours: int, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    hours = load(rotation_input(), {"overlap_hours": overlap_hours})["overlap_hours"]
+    target = _find_target(mount, webhook, partner)
+    actor, keyring = make_operator(target.partner or ""), mount.keyring
+    action = partial(actions.rotate_secret, actor=actor, target=target, keyring=keyring, overlap_hours=hours)
+    _print_with_secret(mount.storage.transaction(action), as_json=as_json)
 
 
-def _set_enabled(webhook: str, partner: str | None, mount: str | None, *, enabled: bool, as_json: bool) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        wanted = _find_target(chosen, webhook, partner)
-        values = {"enabled": enabled}
-        work = partial(actions.update_endpoint, actor=make_operator(wanted.partner or ""), target=wanted, values=values)
-        print_document(models.render_endpoint(chosen.storage.transaction(work)), as_json=as_json)
+def _set_enabled(webhook: str, partner: str | None, mount_name: str | None, *, enabled: bool, as_json: bool) -> None:
+    mount = find_mount(mount_name)
+    target = _find_target(mount, webhook, partner)
+    values = {"enabled": enabled}
+    action = partial(actions.update_endpoint, actor=make_operator(target.partner or ""), target=target, values=values)
+    print_document(models.render_endpoint(mount.storage.transaction(action)), as_json=as_json)
 
 
 def _find_target(mount: Mount, webhook: str, partner: str | None) -> Target:
-    """The endpoint with this id of `partner`, or of whichever has it. Raises `WebhookNotFound`."""
-    found = mount.storage.read(partial(actions.load_endpoint, partner=partner, webhook_id=parse_webhook_id(webhook)))
-    return Target(found.partner_id, found.id)
+    """Return the endpoint's id and partner; `partner` limits the search. Raises `WebhookNotFound`."""
+    endpoint = mount.storage.read(partial(actions.load_endpoint, partner=partner, webhook_id=parse_webhook_id(webhook)))
+    return Target(endpoint.partner_id, endpoint.id)
 
 
-def _print_with_secret(found: EndpointWithSecret, *, as_json: bool) -> None:
-    print_document({**models.render_endpoint(found.endpoint), "secret": found.secret}, as_json=as_json)
+def _print_with_secret(result: EndpointWithSecret, *, as_json: bool) -> None:
+    print_document({**models.render_endpoint(result.endpoint), "secret": result.secret}, as_json=as_json)
 
 
 DELIVERY_COLUMNS = ("delivery", "state", "attempts", "event", "created_at", "next_attempt_at")
 
 
-@click.command("test", help="Send the webhook with the id WEBHOOK an event of type webhook.test.")
+@click.command("test", help="Send a test event to the webhook WEBHOOK. Its type is webhook.test.")
 @resource_options("webhook")
-def test(webhook: str, partner: str | None, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        wanted = parse_webhook_id(webhook)
+def test(webhook: str, partner: str | None, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    webhook_id = parse_webhook_id(webhook)
 
-        def unit(session: Session) -> Delivery:
-            owner = actions.load_endpoint(session, partner, wanted).partner_id
-            return delivery_actions.send_test_event(session, make_operator(owner), Target(owner, wanted))
+    def send(session: Session) -> Delivery:
+        owner = actions.load_endpoint(session, partner, webhook_id).partner_id
+        return delivery_actions.send_test_event(session, make_operator(owner), Target(owner, webhook_id))
 
-        print_document(models.render_delivery(chosen.storage.transaction(unit)), as_json=as_json)
+    print_document(models.render_delivery(mount.storage.transaction(send)), as_json=as_json)
 
 
-@click.command("deliveries", help="List what was sent to the webhook with the id WEBHOOK, the newest first.")
-@click.option("--state", type=TEXT, help="Only those that are pending, succeeded or failed.")
-@click.option("--limit", type=click.IntRange(0), default=50, show_default=True, help="How many at most; 0: all.")
+@click.command("deliveries", help="List deliveries to the webhook WEBHOOK. The newest comes first.")
+@click.option("--state", type=TEXT, help="Only deliveries in this state: pending, succeeded or failed.")
+@click.option(
+    "--limit", type=click.IntRange(0), default=50, show_default=True, help="Maximum number to list; 0 for all."
+)
 @resource_options("webhook")
 def deliveries(
-    webhook: str, partner: str | None, state: str | None, limit: int, as_json: bool, mount: str | None
+    webhook: str, partner: str | None, state: str | None, limit: int, as_json: bool, mount_name: str | None
 ) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        asked = load_parameters(delivery_list_query(), {} if state is None else {"state": [state]})
-        work = partial(
-            delivery_actions.list_deliveries,
-            partner=partner,
-            webhook_id=parse_webhook_id(webhook),
-            state=asked.get("state"),
-        )
-        found = iter_pages(chosen.storage, work, models.render_delivery, limit)
-        print_pages(found, DELIVERY_COLUMNS, "deliveries", as_json=as_json)
+    mount = find_mount(mount_name)
+    query = load_parameters(delivery_list_query(), {} if state is None else {"state": [state]})
+    read_page = partial(
+        delivery_actions.list_deliveries,
+        partner=partner,
+        webhook_id=parse_webhook_id(webhook),
+        state=query.get("state"),
+    )
+    pages = iter_pages(mount.storage, read_page, models.render_delivery, limit)
+    print_pages(pages, DELIVERY_COLUMNS, "deliveries", as_json=as_json)
 
 
-@click.command("redeliver", help="Attempt the delivery with the id DELIVERY once more.")
+@click.command("redeliver", help="Repeat the delivery DELIVERY.")
 @resource_options("delivery")
-def redeliver(delivery: str, partner: str | None, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        wanted = parse_id(delivery, DeliveryNotFound)
-        again = chosen.storage.transaction(partial(delivery_actions.redeliver, partner=partner, delivery_id=wanted))
-        print_document(models.render_delivery(again), as_json=as_json)
+def redeliver(delivery: str, partner: str | None, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    delivery_id = parse_id(delivery, DeliveryNotFound)
+    repeated = mount.storage.transaction(partial(delivery_actions.redeliver, partner=partner, delivery_id=delivery_id))
+    print_document(models.render_delivery(repeated), as_json=as_json)
 
 
-@click.command("recover", help="Send the webhook with the id WEBHOOK what happened since --since and did not arrive.")
+@click.command(
+    "recover",
+    help="Send missed events to the webhook WEBHOOK. Those since --since that were not delivered are sent again.",
+)
 @click.option("--since", type=TEXT, required=True, help="A time such as 2025-02-10T16:30:00Z, 14 days ago at most.")
 @resource_options("webhook")
-def recover(webhook: str, partner: str | None, since: str, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        moment: str = load(recovery_input(), {"since": since})["since"]
-        work = partial(delivery_actions.recover, target=Target(partner, parse_webhook_id(webhook)), since=moment)
-        endpoint, count = chosen.storage.transaction(work)
-        print_document({"webhook": endpoint.id, "since": shorten_instant(moment), "deliveries": count}, as_json=as_json)
+def recover(webhook: str, partner: str | None, since: str, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    since_instant: str = load(recovery_input(), {"since": since})["since"]
+    action = partial(delivery_actions.recover, target=Target(partner, parse_webhook_id(webhook)), since=since_instant)
+    endpoint, count = mount.storage.transaction(action)
+    print_document(
+        {"webhook": endpoint.id, "since": shorten_instant(since_instant), "deliveries": count}, as_json=as_json
+    )
 
 
-@click.command("reseal", help="Encrypt every webhook's secrets with the first of PROVISIONING_ENCRYPTION_KEYS.")
+@click.command(
+    "reseal", help="Re-encrypt webhook secrets. Uses the newest key, the first of PROVISIONING_ENCRYPTION_KEYS."
+)
 @mount_option
 @with_appcontext
-def reseal(mount: str | None) -> None:
-    with report_problems():
-        done, failed = reseal_endpoints(find_mount(mount))
-    print_text(f"Webhooks sealed anew: {done}." if done else "Nothing was left to be sealed anew.")
+def reseal(mount_name: str | None) -> None:
+    done, failed = reseal_endpoints(find_mount(mount_name))
+    print_text(f"Webhooks with re-encrypted secrets: {done}." if done else "All secrets use the newest key already.")
     if failed:
-        raise click.ClickException(f"The secrets of {failed} webhooks cannot be opened.")
+        raise click.ClickException(f"The secrets of {failed} webhooks cannot be decrypted.")
 
 
 def reseal_endpoints(mount: Mount) -> tuple[int, int]:
-    """Seal the secrets of every endpoint anew: how many had to be, and how many, which it says, cannot be opened."""
+    """Encrypt the secrets of every endpoint with the newest key, each in its own transaction.
+
+    Returns the number of changed endpoints, and of those whose secrets cannot be decrypted, which are printed.
+    """
     done, failed = 0, 0
     for endpoint in _iter_endpoints(mount):
         try:
@@ -239,23 +240,23 @@ def reseal_endpoints(mount: Mount) -> tuple[int, int]:
 
 
 def _iter_endpoints(mount: Mount) -> Iterator[Endpoint]:
-    for found, _ in iter_pages(
+    for endpoints, _ in iter_pages(
         mount.storage, partial(actions.list_endpoints, partner=None), lambda endpoint: endpoint, limit=0
     ):
-        yield from found
+        yield from endpoints
 
 
 def _reseal_endpoint(mount: Mount, endpoint: Endpoint) -> bool:
-    """Whether it had to be; one that was deleted meanwhile had not."""
+    """Return True if the secrets were encrypted again; False if they were current, or the endpoint was deleted."""
     with contextlib.suppress(WebhookNotFound):
         target = Target(endpoint.partner_id, endpoint.id)
         return mount.storage.transaction(partial(actions.reseal_secrets, target=target, keyring=mount.keyring))
     return False
 
 
-@click.group("webhooks", help="List, show, create and change webhooks as the API does, and send once more.")
+@click.group("webhooks", help="Manage webhooks and their deliveries.")
 def webhook_commands() -> None:
-    """The group."""
+    """Group of the commands."""
 
 
 for command in (

@@ -1,4 +1,4 @@
-"""The command `doctor`, and its checks by name, in the order in which a person would look."""
+"""The command `doctor`, and its checks by name, in the order of the report."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ CHECKS: Mapping[str, Check] = {
     "mount": host.check_mount,
     "csrf": host.check_csrf,
     "hooks": host.check_hooks,
-    "answers": host.answers,
+    "answers": host.check_responses,
     "sessions": host.check_sessions,
     "compression": host.check_compression,
     "middleware": host.check_middleware,
@@ -58,43 +58,47 @@ _NAME_WIDTH = max(map(len, CHECKS))
 
 
 @click.command("doctor")
-@click.option("--quiet", is_flag=True, help="Print only what is not ok.")
+@click.option("--quiet", is_flag=True, help="Print only warnings and failures.")
 @json_option
-@click.option("--subject", default=PROBE_SUBJECT, help="The `sub` of a partner's token, for the app's user lookup.")
+@click.option("--subject", default=PROBE_SUBJECT, help="The `sub` of a partner's token, to test the app's user lookup.")
 @mount_option
 @click.pass_context
-def doctor(context: click.Context, quiet: bool, as_json: bool, mount: str | None, subject: str) -> None:
-    """Look at configuration, licence, database, migrations, JWT, mount, webhooks and workers.
+def doctor(context: click.Context, quiet: bool, as_json: bool, mount_name: str | None, subject: str) -> None:
+    """Check configuration, database, JWT and host.
 
-    Prints `ok`, `warn` or `fail` for each, and what to do. Exit status 1 where anything fails, else 0.
+    Checks licence, migrations, mount, webhooks and workers too. Prints `ok`, `warn` or `fail` for each check, and what
+    to do. The exit status is 1 if a check fails, else 0.
     """
     findings: dict[str, Finding] = {}
-    for name, finding in _run_checks(context, mount, subject):
+    for name, finding in _run_checks(context, mount_name, subject):
         findings[name] = finding
         if not (as_json or (quiet and finding.status == OK)):
             print_text(_format_line(name, finding))
     worst = min((finding.status for finding in findings.values()), key=_SEVERITY_ORDER.index)
     if as_json:
-        shown = {name: finding for name, finding in findings.items() if not quiet or finding.status != OK}
-        checks = [{"check": name, **finding._asdict()} for name, finding in shown.items()]
+        checks = [
+            {"check": name, **finding._asdict()}
+            for name, finding in findings.items()
+            if not quiet or finding.status != OK
+        ]
         print_json({"status": worst, "checks": checks})
     context.exit(1 if worst == FAIL else 0)
 
 
-def _run_checks(context: click.Context, mount: str | None, subject: str) -> Iterator[tuple[str, Finding]]:
-    fault = _load_app(context)
-    if fault is not None:
-        yield "app", fault
+def _run_checks(context: click.Context, mount_name: str | None, subject: str) -> Iterator[tuple[str, Finding]]:
+    failure = _load_app(context)
+    if failure is not None:
+        yield "app", failure
         return
-    doctor_context = DoctorContext(current_app._get_current_object(), find_mount(mount), subject)  # type: ignore[attr-defined]
+    doctor_context = DoctorContext(current_app._get_current_object(), find_mount(mount_name), subject)  # type: ignore[attr-defined]
     for name, check in CHECKS.items():
         yield name, _run_check(check, doctor_context)
 
 
 def _load_app(context: click.Context) -> Finding | None:
-    """Load the app, unless it is there; what is wrong with it otherwise.
+    """Load the app if it is not loaded yet. Return a finding if that fails, else None.
 
-    Of an exception that is neither ours nor a driver's only the place is told: its words may hold any secret.
+    Only the class and the line of a foreign exception are shown: its message may hold a secret.
     """
     try:
         if not current_app:
@@ -121,9 +125,9 @@ def _run_check(check: Check, doctor_context: DoctorContext) -> Finding:
     try:
         return check(doctor_context)
     except DatabaseUnreachable as error:
-        return Finding(FAIL, f"not looked at: {error}")
+        return Finding(FAIL, f"not checked: {error}")
     except Exception as error:
-        return Finding(FAIL, doctor_context.reason(error))
+        return Finding(FAIL, doctor_context.describe_error(error))
 
 
 def _format_line(name: str, finding: Finding) -> str:

@@ -1,4 +1,4 @@
-"""Checks of the `PROVISIONING_*` keys, of the licence, and of the networks that webhooks can reach."""
+"""Checks of the `PROVISIONING_*` keys, the licence, and the networks that webhooks can reach."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ from .context import FAIL, ISOLATE_ADVICE, OK, WARN, DoctorContext, Finding
 
 
 def check_configuration(context: DoctorContext) -> Finding:
-    """Every key exists, has a value that can be used, and does not contradict another."""
+    """Check that every key exists, has a valid value, and does not contradict another."""
     config = context.app.config
     known = [PREFIX + field.name.upper() for field in dataclasses.fields(Config)]
-    given = {key: config[key] for key in config if key.startswith(PREFIX)}
-    if unknown := sorted(given.keys() - {*known}):
-        advice = [near for key in unknown for near in difflib.get_close_matches(key, known, n=1)]
+    values = {key: config[key] for key in config if key.startswith(PREFIX)}
+    if unknown := sorted(values.keys() - {*known}):
+        matches = [match for key in unknown for match in difflib.get_close_matches(key, known, n=1)]
         return Finding(
-            WARN, f"there is no {', '.join(unknown)}", f"did you mean {', '.join(advice)}?" if advice else ""
+            WARN, f"there is no {', '.join(unknown)}", f"did you mean {', '.join(matches)}?" if matches else ""
         )
     try:
-        Config.read(given, {})
+        Config.read(values, {})
     except ConfigurationError as error:
-        # `init_app` refuses such a value, so it came later or this mount has another.
-        return Finding(WARN, " ".join(str(error).split("\n")), "it has no effect on this mount; correct it")
-    return _find_contradiction(context.mount.config) or Finding(OK, f"{len(given)} of {len(known)} keys are set")
+        # `init_app` refuses such a value, so it was set later, or this mount has another value.
+        return Finding(WARN, " ".join(str(error).split("\n")), "it has no effect on this mount; correct it anyway")
+    return _find_contradiction(context.mount.config) or Finding(OK, f"{len(values)} of {len(known)} keys are set")
 
 
 def _find_contradiction(settings: Config) -> Finding | None:
     if settings.jwt_overrides and settings.mount != "isolated":
         names = ", ".join(PREFIX + name for name in settings.jwt_overrides)
-        return Finding(WARN, f"{names}: without effect on a blueprint", f"{ISOLATE_ADVICE}, or use JWT_*")
+        return Finding(WARN, f"{names}: no effect on a mount that is a blueprint", f"{ISOLATE_ADVICE}, or use JWT_*")
     if settings.license and settings.license_file:
-        detail = f"{PREFIX}LICENSE and {PREFIX}LICENSE_FILE are both set, and the file counts"
+        detail = f"{PREFIX}LICENSE and {PREFIX}LICENSE_FILE are both set; the file is used"
         return Finding(WARN, detail, "keep one of them")
-    if strangers := [role for role in settings.admin_roles if role not in settings.roles]:
-        detail = f"{PREFIX}ADMIN_ROLES names {', '.join(strangers)}, which {PREFIX}ROLES does not"
-        return Finding(WARN, detail, "give the role permissions, or take it out")
+    if unknown := [role for role in settings.admin_roles if role not in settings.roles]:
+        detail = f"{PREFIX}ADMIN_ROLES names {', '.join(unknown)}, which {PREFIX}ROLES does not define"
+        return Finding(WARN, detail, "define the role there, or remove it")
     return None
 
 
@@ -52,9 +52,9 @@ _NEARLY_USED = 0.9
 
 
 def check_license(context: DoctorContext) -> Finding:
-    """The licence verifies, is for this installation, and has not ended."""
+    """Check that the licence is valid, is for this installation, and has not expired."""
     if context.mount.config.edition == "community":
-        return Finding(OK, "the edition is community: it needs none, and nothing is mounted")
+        return Finding(OK, "none needed: PROVISIONING_EDITION is 'community', and nothing is mounted")
     try:
         license = context.mount.license.load()
     except LicenseError as error:
@@ -68,18 +68,18 @@ def check_license(context: DoctorContext) -> Finding:
 
 
 def check_tenant_limit(context: DoctorContext) -> Finding:
-    """There is room for more tenants."""
-    most = context.mount.license.max_tenants
-    if most is None:
+    """Check that the licence allows more tenants."""
+    limit = context.mount.license.max_tenants
+    if limit is None:
         return Finding(OK, "no limit")
     tenants = context.mount.storage.table("tenants")
     with context.connect() as connection:
         used = connection.scalar(select(func.count()).select_from(tenants).where(tenants.c.live == 1)) or 0
-    if used >= most:
-        return Finding(WARN, f"{used} of {most}: no more can be created", "ask the vendor for a larger licence")
-    if used >= most * _NEARLY_USED:
-        return Finding(WARN, f"{used} of {most}", "ask the vendor for a larger licence in time")
-    return Finding(OK, f"{used} of {most}")
+    if used >= limit:
+        return Finding(WARN, f"{used} of {limit}: no more can be created", "ask the vendor for a larger licence")
+    if used >= limit * _NEARLY_USED:
+        return Finding(WARN, f"{used} of {limit}", "ask the vendor for a larger licence in time")
+    return Finding(OK, f"{used} of {limit}")
 
 
 def _describe_install(license: License) -> str:
@@ -87,24 +87,23 @@ def _describe_install(license: License) -> str:
 
 
 NETWORKS_KEY = "PROVISIONING_WEBHOOK_ALLOWED_NETWORKS"
-#: This machine, and what clouds tell a machine of itself.
+#: Loopback and link-local networks: this machine, and the metadata services of clouds.
 _LOCAL_NETWORKS = tuple(map(ip_network, ("127.0.0.0/8", "169.254.0.0/16", "::1/128", "fe80::/10")))
 
 
 def check_webhook_reach(context: DoctorContext) -> Finding:
-    """No partner can have webhooks sent to this machine."""
+    """Check that webhooks cannot reach this machine."""
     settings = context.mount.config
     ports = f"port {', '.join(map(str, settings.webhook_ports))}" if settings.webhook_ports else "any port"
     networks = settings.webhook_allowed_networks
     detail = f"{' and '.join(settings.webhook_schemes)}, {ports}"
     if not networks:
         return Finding(OK, f"{detail}, and no internal network")
-    shown = ", ".join(map(str, networks))
-    detail = f"{detail}, and internally {shown}: whoever may manage webhooks reaches all of that"
-    if any(_has_overlap(network, near) for network in networks for near in _LOCAL_NETWORKS):
-        return Finding(WARN, f"{detail}, this machine too", f"narrow {NETWORKS_KEY}, unless it is for development")
+    detail = f"{detail}, and internal networks {', '.join(map(str, networks))}, open to all who may manage webhooks"
+    if any(_has_overlap(network, local) for network in networks for local in _LOCAL_NETWORKS):
+        return Finding(WARN, f"{detail}; this machine is among them", f"narrow {NETWORKS_KEY}, except for development")
     return Finding(OK, detail)
 
 
-def _has_overlap(one: Any, other: Any) -> bool:
-    return one.version == other.version and bool(one.overlaps(other))
+def _has_overlap(network: Any, other: Any) -> bool:
+    return network.version == other.version and bool(network.overlaps(other))

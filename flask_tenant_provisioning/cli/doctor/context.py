@@ -1,4 +1,4 @@
-"""What a check of `doctor` works with, and what it returns: `DoctorContext` and `Finding`."""
+"""Input and result of a check: `DoctorContext` and `Finding`."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from ...database.requirements import connect
 from ...mount import Mount
 
 OK, WARN, FAIL = "ok", "warn", "fail"
-#: The setting that names what seals the secrets in the database.
+#: The configuration key of the keys that encrypt secrets in the database.
 ENCRYPTION_KEYS = "PROVISIONING_ENCRYPTION_KEYS"
 REDACTED = "***"
-#: What helps where something of the host's comes before the API.
+#: Advice if code of the host runs before the API.
 ISOLATE_ADVICE = "set PROVISIONING_MOUNT = 'isolated'"
-#: The caller and partner of probes.
+#: Subject and partner of the tokens that checks make.
 PROBE_SUBJECT = "provisioning-doctor"
 _SECRET_KEYS = ("SECRET_KEY", "SECRET_KEY_FALLBACKS", "JWT_SECRET_KEY", "JWT_PRIVATE_KEY")
 
 
 class Finding(NamedTuple):
-    """How it is, in words, and what to do about it where something is to be done."""
+    """Result of a check: the status, the state in words, and the advice if there is something to do."""
 
     status: str
     detail: str
@@ -39,27 +39,27 @@ class Finding(NamedTuple):
 
 @dataclasses.dataclass(eq=False)
 class DoctorContext:
-    """The app and the mount that are looked at."""
+    """The app and the mount that the checks look at."""
 
     app: Flask
     mount: Mount
-    #: Whom the probes name as the caller.
+    #: The `sub` of the tokens that checks make.
     subject: str = PROBE_SUBJECT
-    #: How many connections to the database the app has opened while it was made; 0 where it has served since.
+    #: Database connections that were opened while the app was created; 0 if it has served requests since.
     open_connections: int = dataclasses.field(init=False, default=0)
 
     def __post_init__(self) -> None:
-        served = any(app._got_first_request for app in (self.app, self.mount.app))
-        if self.is_served and not served:
+        has_served = any(app._got_first_request for app in (self.app, self.mount.app))
+        if self.is_served and not has_served:
             self.open_connections = _count_connections(self.mount.storage.engine.pool)
 
-    def claims(self) -> dict[str, Any]:
-        """Return what a partner's token claims beside its subject, in the first role that there is."""
+    def make_claims(self) -> dict[str, Any]:
+        """Return the claims of a partner's token, except the subject, with the first configured role."""
         settings = self.mount.config
         return {settings.roles_claim: [*settings.roles][:1], settings.partner_claim: PROBE_SUBJECT}
 
-    def request(self, method: str = "GET", token: str = "") -> AbstractContextManager[Any]:
-        """The context of a request of a partner's for its tenants, which nothing answers."""
+    def open_request(self, method: str = "GET", token: str = "") -> AbstractContextManager[Any]:
+        """Return the context of a partner's request to `/tenants`, which is not dispatched."""
         path = f"{self.mount.config.url_prefix}/tenants"
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         body: dict[str, Any] = {"json": {}} if method == "POST" else {}
@@ -67,28 +67,28 @@ class DoctorContext:
 
     @property
     def is_served(self) -> bool:
-        """Whether the mount's routes are served."""
+        """True if the app serves the mount's routes."""
         return self.mount.is_mounted
 
     @property
     def mounts(self) -> Iterable[Mount]:
-        """Every mount of the app, this one too."""
-        found: dict[str, Mount] = self.app.extensions["tenant_provisioning"]
-        return found.values()
+        """All mounts of the app, including this one."""
+        mounts: dict[str, Mount] = self.app.extensions["tenant_provisioning"]
+        return mounts.values()
 
     @property
-    def isolated(self) -> bool:
-        """Whether nothing of the app's comes before the mount."""
+    def is_isolated(self) -> bool:
+        """True if the mount is isolated, so that no code of the app runs before it."""
         return self.mount.app is not self.app
 
     @property
     def authority(self) -> Authority:
-        """By whose settings and manager the mount verifies tokens."""
+        """The app whose JWT settings and manager verify the mount's tokens."""
         return self.mount.authority
 
     @functools.cached_property
     def connection_error(self) -> Exception | None:
-        """Why the database does not answer, None where it does; asked once."""
+        """The exception that a first connection to the database raised, or None. Tried only once."""
         try:
             with connect(self.mount.storage.engine) as connection:
                 connection.exec_driver_sql("SELECT 1")
@@ -97,30 +97,30 @@ class DoctorContext:
         return None
 
     def connect(self) -> Connection:
-        """A connection to the mount's database. Raises `DatabaseUnreachable` where it is known not to answer."""
+        """Return a connection to the mount's database. Raises `DatabaseUnreachable` if the first connection failed."""
         if self.connection_error is not None:
             raise DatabaseUnreachable
         return self.mount.storage.engine.connect()
 
     def make_skip_finding(self, purpose: str) -> Finding | None:
-        """Why nothing in the database is looked at for `purpose`, else None. Raises `DatabaseUnreachable`."""
+        """Return a finding if the database cannot be checked for `purpose`, else None. Raises `DatabaseUnreachable`."""
         if not self.is_served:
-            return Finding(OK, f"nothing is mounted, and nothing to be {purpose}")
+            return Finding(OK, f"nothing is mounted, so nothing is {purpose}")
         self.connect().close()
         if (
             migration.get_current_revision(self.mount.storage.engine, self.mount.config.table_prefix)
             != migration.get_head_revision()
         ):
-            return Finding(OK, "not looked at: the tables are not those of this release")
+            return Finding(OK, "not checked: the tables are not those of this release")
         return None
 
-    def reason(self, error: Exception) -> str:
-        """What `error` says in one line, without any secret of this app."""
+    def describe_error(self, error: Exception) -> str:
+        """Return the class and message of `error` in one line, with every secret of this app redacted."""
         cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-        said = " ".join(str(cause).split())
+        message = " ".join(str(cause).split())
         for secret in sorted(self._iter_secrets(), key=len, reverse=True):
-            said = said.replace(secret, REDACTED)
-        return f"{type(cause).__name__}: {said}" if said else type(cause).__name__
+            message = message.replace(secret, REDACTED)
+        return f"{type(cause).__name__}: {message}" if message else type(cause).__name__
 
     def _iter_secrets(self) -> Iterator[str]:
         settings = self.mount.config
@@ -135,26 +135,26 @@ class DoctorContext:
 
 
 class DatabaseUnreachable(Exception):
-    """The database did not answer an earlier check."""
+    """The database could not be reached in an earlier check."""
 
     def __str__(self) -> str:
-        return "the database does not answer"
+        return "the database cannot be reached"
 
 
 def _count_connections(pool: Any) -> int:
-    """Return how many connections a pool has; it may also have empty places, which its own figures count."""
+    """Return the number of open connections of a pool. Its own figures count free slots too."""
     idle = getattr(getattr(pool, "_pool", None), "queue", ())
-    return sum(place.dbapi_connection is not None for place in idle) + getattr(pool, "checkedout", lambda: 0)()
+    return sum(slot.dbapi_connection is not None for slot in idle) + getattr(pool, "checkedout", lambda: 0)()
 
 
 def get_qualified_name(function: Any) -> str:
-    """Where a function is defined; the class, for an object that is called like one."""
+    """Return the module and name of a function, or of the class of a callable object."""
     kind = function if hasattr(function, "__qualname__") else type(function)
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _iter_texts(value: Any) -> Iterator[str]:
-    """Every text somewhere in `value`, as it could be quoted."""
+    """Yield every text in `value`, at any depth, as it is and with white space collapsed."""
     if isinstance(value, bytes):
         value = value.decode("latin-1")
     if isinstance(value, str):

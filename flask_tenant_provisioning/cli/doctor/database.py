@@ -1,4 +1,4 @@
-"""Checks of the database: connection, pool, privileges, migrations, and tables, ours and the host's."""
+"""Checks of the database: connection, pool, privileges, migrations and tables, ours and the host's."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from ...steps.export import EXPORT_STEP
 from ...tenants.models import make_custom_field_indexes
 from .context import FAIL, OK, WARN, DoctorContext, Finding
 
-#: How hosts name the column that says to which tenant a row belongs.
+#: Names that hosts give to the column with a row's tenant.
 TENANT_COLUMNS = frozenset({"tenant", "tenant_id", "tenantid", "tenant_uuid"})
 PURGE_HOOK = 'provisioning.hook("tenant.purge")'
-RENAME_ADVICE = "set PROVISIONING_TABLE_PREFIX before there are tables of ours, so that nobody mistakes them"
-POOLER_ADVICE = "set it to 'transaction', or to 'session' where a client keeps its connection"
-WRITABLE_ADVICE = "name the primary; not a replica, nor a role or a file that is read-only"
+RENAME_ADVICE = "set PROVISIONING_TABLE_PREFIX to another prefix before our tables are created"
+POOLER_ADVICE = "set it to 'transaction', or to 'session' if a client keeps its connection"
+WRITABLE_ADVICE = "connect to the primary, not to a replica, with a role or a file that is not read-only"
 UPGRADE_ADVICE = "run `flask provisioning db upgrade`"
 _PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE")
 _BLOCKING_JOURNALS = {"delete", "truncate", "persist"}
@@ -37,17 +37,19 @@ _LONG_WAIT_SECONDS = 10
 
 
 def check_connection(context: DoctorContext) -> Finding:
-    """The database can be reached, without delay."""
+    """Check that the database can be reached without delay and takes writes."""
     url = context.mount.storage.engine.url
     if "@" in (url.host or ""):
-        return Finding(FAIL, "the URL's password holds an @", "write it as %40 in the URL")
+        return Finding(FAIL, "the password in the URL contains an @", "write it as %40 in the URL")
     if _is_missing_file(url):
         return Finding(FAIL, f"there is no file {url.database}", UPGRADE_ADVICE)
     if isinstance(context.connection_error, UnsuitableDatabase):
         return Finding(FAIL, str(context.connection_error))
     if context.connection_error is not None:
         return Finding(
-            FAIL, context.reason(context.connection_error), "check that it runs, its address, and the credentials"
+            FAIL,
+            context.describe_error(context.connection_error),
+            "check that it runs, its address and the credentials",
         )
     with context.connect() as connection:
         if fault := find_connection_fault(connection):
@@ -56,55 +58,56 @@ def check_connection(context: DoctorContext) -> Finding:
         detail = f"{_describe_server(connection)} at {_describe_location(url)}, {latency:.1f} ms"
         journal = connection.exec_driver_sql("PRAGMA journal_mode").scalar() if _is_sqlite(url) else None
     if not context.mount.storage.takes_writes():
-        return Finding(FAIL, f"{detail}: it takes no writes", WRITABLE_ADVICE)
+        return Finding(FAIL, f"{detail}: it is read-only", WRITABLE_ADVICE)
     storage = context.mount.storage
     embedded = storage.owns_engine and str(url.database).endswith(DEFAULT_FILE)
     if embedded and is_host_database_unused(context.app, None, context.mount.config):
         return Finding(
             WARN,
-            f"{detail}: a file of the API's own, and not the database of the app's Flask-SQLAlchemy",
+            f"{detail}: a file of the API's own, not the database of the app's Flask-SQLAlchemy",
             "call provisioning.init_app(app, db), or set PROVISIONING_DATABASE_URL",
         )
     if storage.owns_engine and _is_sqlite(url) and not os.path.isabs(str(url.database)):
         return Finding(
             WARN,
-            f"{detail}: a path below whatever folder a process is started in",
-            "name the file with its whole path (sqlite:////…)",
+            f"{detail}: a path relative to the folder in which a process starts",
+            "use an absolute path (sqlite:////…)",
         )
     if journal in _BLOCKING_JOURNALS:
         return Finding(
             WARN, f"{detail}, journal mode {journal}", "set `PRAGMA journal_mode=WAL`: readers wait for writers"
         )
     if latency > _SLOW_MS:
-        return Finding(WARN, detail, "every request waits for that several times: bring app and database together")
+        return Finding(
+            WARN, detail, "every request waits for several round trips: move app and database closer together"
+        )
     return Finding(OK, detail)
 
 
 def check_pool(context: DoctorContext) -> Finding:
-    """Whoever finds no free connection is told so soon."""
+    """Check that a full pool fails soon, and that no connection is open before the server forks."""
     pool = context.mount.storage.engine.pool
     kind, size, wait = type(pool).__name__, getattr(pool, "size", None), getattr(pool, "_timeout", None)
     if size is None or wait is None:
-        return Finding(OK, f"{kind}, without a limit of its own")
-    detail = (
-        f"{kind}, {size()} connections and {getattr(pool, '_max_overflow', 0)} more at need, waits {wait:g} s for one"
-    )
+        return Finding(OK, f"{kind}, without a limit")
+    overflow = getattr(pool, "_max_overflow", 0)
+    detail = f"{kind}, {size()} connections and {overflow} overflow, waits {wait:g} s for a free one"
     if context.open_connections:
         return Finding(
             WARN,
-            f"{detail}; {context.open_connections} open once the app is made: a server that forks then (gunicorn "
-            "--preload, uWSGI) hands them to every worker",
-            "the API lets go of them in each; for your own code, call db.engine.dispose() at the end of create_app",
+            f"{detail}; {context.open_connections} open after the app was created: a server that forks then (gunicorn "
+            "--preload, uWSGI) shares them with every worker",
+            "the API drops them in each worker; for your own code, call db.engine.dispose() at the end of create_app",
         )
     if wait > _LONG_WAIT_SECONDS:
         return Finding(
-            WARN, detail, "give the engine a pool_timeout of a few seconds, so that a full pool answers 503 soon"
+            WARN, detail, "give the engine a pool_timeout of a few seconds, so that a full pool returns 503 soon"
         )
     return Finding(OK, detail)
 
 
 def check_pooler(context: DoctorContext) -> Finding:
-    """A pooler between the API and PostgreSQL is known to the configuration, and ends long statements."""
+    """Check that a pooler in front of PostgreSQL is configured, and that statements time out behind it."""
     storage, pooler = context.mount.storage, context.mount.config.database_pooler
     if storage.engine.dialect.name != "postgresql":
         return Finding(OK, "none")
@@ -112,29 +115,29 @@ def check_pooler(context: DoctorContext) -> Finding:
         pooled = is_behind_pooler(connection)
         timeout = connection.exec_driver_sql("SHOW statement_timeout").scalar()
     if pooled and pooler is None:
-        return Finding(WARN, "one stands between, and PROVISIONING_DATABASE_POOLER is not set", POOLER_ADVICE)
+        return Finding(WARN, "a pooler is used, and PROVISIONING_DATABASE_POOLER is not set", POOLER_ADVICE)
     if pooled and storage.owns_engine and timeout == "0":
-        return Finding(WARN, f"{pooler}: no statement ends by itself", "ALTER ROLE … SET statement_timeout = '10s'")
+        return Finding(WARN, f"{pooler}: statements have no timeout", "ALTER ROLE … SET statement_timeout = '10s'")
     return Finding(OK, f"{pooler}" if pooler else "none")
 
 
 def check_privileges(context: DoctorContext) -> Finding:
-    """The database role may read and write each table of ours."""
+    """Check that the database role may read and write each of our tables."""
     storage = context.mount.storage
     if storage.engine.dialect.name != "postgresql":
         return Finding(OK, "SQLite has no roles")
     with context.connect() as connection:
         role = connection.exec_driver_sql("SELECT current_user").scalar()
-        there = set(inspect(connection).get_table_names())
+        existing = set(inspect(connection).get_table_names())
         lacking = {
             table: missing
-            for table in sorted(there & {*storage.metadata.tables})
-            if (missing := [each for each in _PRIVILEGES if not connection.scalar(_select_privilege(table, each))])
+            for table in sorted(existing & {*storage.metadata.tables})
+            if (missing := [name for name in _PRIVILEGES if not connection.scalar(_select_privilege(table, name))])
         }
     if not lacking:
-        return Finding(OK, f"{role} may read and write each of {len(there & {*storage.metadata.tables})} tables")
-    needed = ", ".join(sorted({each for found in lacking.values() for each in found}, key=_PRIVILEGES.index))
-    return Finding(FAIL, f"{role} may not {needed} everywhere", f"GRANT {needed} ON {', '.join(lacking)} TO {role}")
+        return Finding(OK, f"{role} may read and write each of {len(existing & {*storage.metadata.tables})} tables")
+    needed = ", ".join(sorted({name for missing in lacking.values() for name in missing}, key=_PRIVILEGES.index))
+    return Finding(FAIL, f"{role} may not {needed} on every table", f"GRANT {needed} ON {', '.join(lacking)} TO {role}")
 
 
 def _select_privilege(table: str, privilege: str) -> Select[tuple[bool]]:
@@ -142,7 +145,7 @@ def _select_privilege(table: str, privilege: str) -> Select[tuple[bool]]:
 
 
 def check_migrations(context: DoctorContext) -> Finding:
-    """The tables are those that this release wants."""
+    """Check that the tables are those of this release."""
     storage, prefix = context.mount.storage, context.mount.config.table_prefix
     if _is_missing_file(storage.engine.url):
         return Finding(FAIL, "there are no tables", UPGRADE_ADVICE)
@@ -151,35 +154,37 @@ def check_migrations(context: DoctorContext) -> Finding:
     if current is None:
         return Finding(FAIL, "there are no tables", UPGRADE_ADVICE)
     if current != head:
-        return Finding(FAIL, f"the tables are at {current}, this release wants {head}", UPGRADE_ADVICE)
+        return Finding(FAIL, f"the tables are at {current}, this release needs {head}", UPGRADE_ADVICE)
     indexes = make_custom_field_indexes(prefix, context.mount.hooks.fields)
-    if wrong := migration.diff_tables(storage.engine, storage.metadata, indexes):
-        return Finding(FAIL, f"at {current}, but {len(wrong)} differ", "`flask provisioning db check` names them")
+    if differences := migration.diff_tables(storage.engine, storage.metadata, indexes):
+        return Finding(
+            FAIL, f"at {current}, with {len(differences)} differences", "`flask provisioning db check` lists them"
+        )
     return Finding(OK, f"{current} (newest)")
 
 
 def check_tables(context: DoctorContext) -> Finding:
-    """No table of somebody else's has a name of ours."""
+    """Check that no other table has a name with our prefix."""
     prefix = context.mount.config.table_prefix
     if _is_missing_file(context.mount.storage.engine.url):
         return Finding(OK, "there are none yet")
     with context.connect() as connection:
-        there = {name for name in inspect(connection).get_table_names() if name.startswith(prefix)}
+        existing = {name for name in inspect(connection).get_table_names() if name.startswith(prefix)}
     ours = _list_tables(context.mount)
     version = migration.name_version_table(prefix)
-    if version not in there and (taken := sorted(there & ours)):
-        return Finding(FAIL, f"{', '.join(taken)}: there already, and not ours", RENAME_ADVICE)
+    if version not in existing and (taken := sorted(existing & ours)):
+        return Finding(FAIL, f"{', '.join(taken)}: exist already, and are not ours", RENAME_ADVICE)
     others = {name for mount in context.mounts for name in _list_tables(mount)}
-    if strangers := sorted(there - ours - others):
-        return Finding(WARN, f"{', '.join(strangers)}: named like ours, and not ours", RENAME_ADVICE)
-    return Finding(OK, f"{len(there & ours)} of ours, named {prefix}…")
+    if foreign := sorted(existing - ours - others):
+        return Finding(WARN, f"{', '.join(foreign)}: named like our tables, but not ours", RENAME_ADVICE)
+    return Finding(OK, f"{len(existing & ours)} of ours, named {prefix}…")
 
 
 def check_tenant_rows(context: DoctorContext) -> Finding:
-    """The host's rows that belong to a tenant are removed with it, and shown in its export.
+    """Check that the host's rows of a tenant are removed with it and exported.
 
-    Only that something is registered can be seen, not what it does. A foreign key that cascades from the table of
-    tenants removes rows too.
+    The check sees if a hook, step or export is registered, not what it does. A foreign key to the table of tenants
+    with ON DELETE CASCADE removes rows too.
     """
     if _is_missing_file(context.mount.storage.engine.url):
         return Finding(OK, "there are no tables yet")
@@ -193,25 +198,26 @@ def check_tenant_rows(context: DoctorContext) -> Finding:
         }
         cascading = {name for name in owned if _has_cascade(inspector.get_foreign_keys(name), ours)}
     if not owned:
-        return Finding(OK, "no table of the host's has a column that names a tenant")
+        return Finding(OK, "no table of the host has a column that names a tenant")
     hooks = context.mount.hooks
-    removes = hooks.hooks_for("tenant.purge") or [
+    removers = hooks.hooks_for("tenant.purge") or [
         step for step in hooks.list_steps(DEPROVISIONING) if step.name != EXPORT_STEP
     ]
-    kept = set() if removes else owned - cascading
+    remaining = set() if removers else owned - cascading
     faults = []
-    if kept:
-        faults.append(f"{', '.join(sorted(kept))}: no purge hook or deprovisioning step removes a purged tenant's rows")
+    if remaining:
+        names = ", ".join(sorted(remaining))
+        faults.append(f"{names}: no purge hook or deprovisioning step removes a purged tenant's rows")
     if not hooks.exports:
-        faults.append(f"{', '.join(sorted(owned))}: no export shows a tenant's rows")
+        faults.append(f"{', '.join(sorted(owned))}: no export includes a tenant's rows")
     if not faults:
-        return Finding(OK, f"{', '.join(sorted(owned))}: something removes and exports tenants' rows")
-    advice = [*([PURGE_HOOK] if kept else []), *([] if hooks.exports else ["provisioning.export(…)"])]
-    return Finding(WARN, "; ".join(faults), f"register {' and '.join(advice)}, if these are rows of our tenants")
+        return Finding(OK, f"{', '.join(sorted(owned))}: tenants' rows are removed and exported")
+    advice = [*([PURGE_HOOK] if remaining else []), *([] if hooks.exports else ["provisioning.export(…)"])]
+    return Finding(WARN, "; ".join(faults), f"register {' and '.join(advice)}, if they are rows of the API's tenants")
 
 
 def _has_cascade(keys: Sequence[ReflectedForeignKeyConstraint], ours: set[str]) -> bool:
-    """Return whether a row goes with the row of ours to which it refers."""
+    """Return True if deleting a row of ours deletes the rows that refer to it."""
     return any(
         key["referred_table"] in ours and key.get("options", {}).get("ondelete", "").upper() == "CASCADE"
         for key in keys
@@ -229,19 +235,19 @@ def _describe_server(connection: Connection) -> str:
 
 
 def _describe_location(url: URL) -> str:
-    """Where it is, without user, password and query."""
+    """Return host, port and database of `url`, without user, password and query."""
     host = f"{url.host or ''}{f':{url.port}' if url.port else ''}"
     return f"{host}/{url.database}" if host else str(url.database)
 
 
 def _measure_latency(connection: Connection) -> float:
-    """The median of a few round trips, in milliseconds."""
-    found = []
+    """Return the median of a few round trips, in milliseconds."""
+    times = []
     for _ in range(_LATENCY_PROBES):
         begin = time.perf_counter()
         connection.exec_driver_sql("SELECT 1").scalar()
-        found.append((time.perf_counter() - begin) * 1000)
-    return statistics.median(found)
+        times.append((time.perf_counter() - begin) * 1000)
+    return statistics.median(times)
 
 
 def _is_sqlite(url: URL) -> bool:
@@ -249,35 +255,37 @@ def _is_sqlite(url: URL) -> bool:
 
 
 def _is_missing_file(url: URL) -> bool:
-    """Whether to connect would make an empty SQLite file."""
+    """Return True if `url` names an SQLite file that does not exist, and that connecting would create."""
     path = url.database if _is_sqlite(url) else None
     return bool(path) and not str(path).startswith((":", "file:")) and not os.path.exists(str(path))
 
 
 def check_autogenerate(context: DoctorContext) -> Finding:
-    """The host's Flask-Migrate does not write migrations that drop our tables."""
+    """Check that the host's Flask-Migrate does not generate migrations that drop our tables."""
     migrate: Any = context.app.extensions.get("migrate")
     if migrate is None:
         return Finding(OK, "no Flask-Migrate")
     if not _is_same_database(context, migrate):
-        return Finding(OK, "Flask-Migrate works on another database")
-    mine = {name for mount in context.mounts for name in mount.storage.metadata.tables}
-    if not any(_is_compared(migrate.configure_args, name) for name in mine) or _has_own_filter(migrate.directory):
-        return Finding(OK, "Flask-Migrate leaves the API's tables alone")
+        return Finding(OK, "Flask-Migrate uses another database")
+    ours = {name for mount in context.mounts for name in mount.storage.metadata.tables}
+    if not any(_is_compared(migrate.configure_args, name) for name in ours) or _has_own_filter(migrate.directory):
+        return Finding(OK, "Flask-Migrate ignores the API's tables")
     prefix = context.mount.config.table_prefix
-    given = "" if prefix == "provisioning_" else repr(prefix)
-    advice = f"Migrate(app, db, include_name=exclude_ours({given})), from flask_tenant_provisioning.database.migration"
-    return Finding(FAIL, "`flask db migrate` would write a migration that drops the API's tables", advice)
+    argument = "" if prefix == "provisioning_" else repr(prefix)
+    advice = (
+        f"Migrate(app, db, include_name=exclude_ours({argument})), from flask_tenant_provisioning.database.migration"
+    )
+    return Finding(FAIL, "`flask db migrate` would generate a migration that drops the API's tables", advice)
 
 
 def _is_same_database(context: DoctorContext, migrate: Any) -> bool:
-    """Return whether the host migrates the database that the mount is in; its binds too."""
+    """Return True if the host migrates the mount's database, as its main one or as a bind."""
     engines = getattr(migrate.db, "engines", None) or {None: migrate.db.engine}
     return any(engine.url == context.mount.storage.engine.url for engine in engines.values())
 
 
 def _is_compared(options: Mapping[str, Any], name: str) -> bool:
-    """Return whether Alembic, given these options of the host's, looks at the table of this name."""
+    """Return True if Alembic compares the table of this name, under the host's options."""
     include_name, include_object = options.get("include_name"), options.get("include_object")
     if include_name is not None and not include_name(name, "table", {"schema_name": None}):
         return False
@@ -285,7 +293,7 @@ def _is_compared(options: Mapping[str, Any], name: str) -> bool:
 
 
 def _has_own_filter(directory: str) -> bool:
-    """Return whether the host's own ``env.py`` names our filter."""
+    """Return True if the host's own ``env.py`` uses our filter."""
     try:
         return "exclude_ours" in (Path(directory) / "env.py").read_text(encoding="utf-8", errors="replace")
     except OSError:

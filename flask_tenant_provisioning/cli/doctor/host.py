@@ -1,4 +1,4 @@
-"""Checks of the host: whether it serves the mount, what of it runs before the API, and whether routes overlap."""
+"""Checks of the host: the mount is served, no code that runs around the API disturbs it, and no routes overlap."""
 
 from __future__ import annotations
 
@@ -23,184 +23,192 @@ from .tokens import sign_probe
 
 
 def check_mount(context: DoctorContext) -> Finding:
-    """The app serves the API."""
+    """Check that the app serves the API."""
     mount = context.mount
     if not context.is_served:
-        return Finding(WARN, f"nothing is mounted at {mount.config.url_prefix}", "see the line of the license")
+        return Finding(WARN, f"nothing is mounted at {mount.config.url_prefix}", "see the line `license`")
     rules = sum(rule.endpoint.startswith(f"{mount.name}.") for rule in mount.app.url_map.iter_rules())
-    kind = ", isolated" if context.isolated else ""
+    kind = ", isolated" if context.is_isolated else ""
     return Finding(OK, f"{mount.name}, {rules} routes at {mount.config.url_prefix}{kind}")
 
 
-_ISOLATED_DETAIL = "the mount is isolated: none comes before it"
+_ISOLATED_DETAIL = "the mount is isolated: no code of the host runs before it"
+_SHARED_METHODS = {"HEAD", "OPTIONS"}
+MethodAndPath = tuple[str, str]
 _SESSION_NAMES = frozenset({"session", "save_session", "set_cookie", "delete_cookie"})
 
 
 def check_csrf(context: DoctorContext) -> Finding:
-    """No CSRF protection refuses what partners send."""
-    if context.isolated:
+    """Check that no CSRF protection refuses partners' requests."""
+    if context.is_isolated:
         return Finding(OK, _ISOLATED_DETAIL)
-    if others := [
+    if unknown := [
         hook for hook in _list_before_request_hooks(context) if _is_csrf_hook(hook) and not _is_flask_wtf_hook(hook)
     ]:
-        return Finding(WARN, f"{_format_names(others)} may refuse what partners send", ISOLATE_ADVICE)
+        return Finding(WARN, f"{_format_names(unknown)} may refuse partners' requests", ISOLATE_ADVICE)
     protection: Any = context.app.extensions.get("csrf")
     if protection is None or not hasattr(protection, "_exempt_blueprints"):
         return Finding(OK, "no CSRFProtect")
     config = context.app.config
     if not config.get("WTF_CSRF_ENABLED", True) or not config.get("WTF_CSRF_CHECK_DEFAULT", True):
-        return Finding(OK, "CSRFProtect checks nothing by itself")
+        return Finding(OK, "CSRFProtect does not check requests by default")
     blueprint = context.app.blueprints.get(context.mount.name)
     if blueprint is None:
-        return Finding(OK, "CSRFProtect, and nothing mounted that it could refuse")
+        return Finding(OK, "CSRFProtect is used, and nothing is mounted")
     if {blueprint, blueprint.name} & protection._exempt_blueprints:
         return Finding(OK, "the API is exempt from CSRFProtect")
     advice = f"call csrf.exempt(provisioning.blueprint), or {ISOLATE_ADVICE}"
-    return Finding(FAIL, "CSRFProtect refuses what partners send", advice)
+    return Finding(FAIL, "CSRFProtect refuses partners' requests", advice)
 
 
 def check_hooks(context: DoctorContext) -> Finding:
-    """No function of the host's that runs before each request answers partners itself, or takes what they send.
+    """Check that no `before_request` function of the host responds to partners' requests, or reads their bodies.
 
-    A request of theirs is tried.
+    The functions are called in the context of a partner's request.
     """
-    if context.isolated:
+    if context.is_isolated:
         return Finding(OK, _ISOLATED_DETAIL)
-    found = [hook for hook in _list_before_request_hooks(context) if not _is_csrf_hook(hook)]
-    if not found:
-        return Finding(OK, "none of the host's runs before a request")
-    advice = f"let them pass request.blueprint == {context.mount.name!r}, or {ISOLATE_ADVICE}"
+    hooks = [hook for hook in _list_before_request_hooks(context) if not _is_csrf_hook(hook)]
+    if not hooks:
+        return Finding(OK, "the host has no before_request function")
+    advice = f"skip requests with request.blueprint == {context.mount.name!r} in it, or {ISOLATE_ADVICE}"
     if not context.is_served:
-        return Finding(WARN, f"what {_format_names(found)} may answer, partners would get", advice)
+        return Finding(WARN, f"{_format_names(hooks)} may respond to partners' requests", advice)
     for method in ("GET", "POST"):
-        for hook, outcome in _find_answering_hooks(context, found, method):
-            return Finding(
-                FAIL, f"{get_qualified_name(hook)} {outcome} where a partner sends {method} /tenants", advice
-            )
-    return Finding(OK, f"{_format_names(found)}: asked before a request, and none answers")
+        for hook, outcome in _find_failing_hooks(context, hooks, method):
+            return Finding(FAIL, f"{get_qualified_name(hook)} {outcome} for a partner's {method} /tenants", advice)
+    return Finding(OK, f"{_format_names(hooks)}: called before a request, and none responds")
 
 
-def _find_answering_hooks(
-    context: DoctorContext, found: list[Callable[..., Any]], method: str
+def _find_failing_hooks(
+    context: DoctorContext, hooks: list[Callable[..., Any]], method: str
 ) -> Iterator[tuple[Callable[..., Any], str]]:
-    """The hooks that do not let a partner's request pass, each with what it does. They run in one request's context."""
-    with context.request(method, _token(context)):
-        for hook in found:
-            if outcome := _outcome(context, hook):
+    """Yield the hooks that do not let a partner's request pass, with the outcome. All run in one request context."""
+    with context.open_request(method, _sign_token(context)):
+        for hook in hooks:
+            if outcome := _call_before_request_hook(context, hook):
                 yield hook, outcome
 
 
-def _token(context: DoctorContext) -> str:
-    """A partner's token; empty where the app signs none, and its hooks see a request without one."""
+def _sign_token(context: DoctorContext) -> str:
+    """Return a partner's token, or an empty text if the app signs none."""
     try:
         return sign_probe(context)
     except Exception:
         return ""
 
 
-def _outcome(context: DoctorContext, hook: Callable[..., Any]) -> str | None:
-    """What a hook does to the current request before it reaches the API; None where it lets it pass whole."""
+def _call_before_request_hook(context: DoctorContext, hook: Callable[..., Any]) -> str | None:
+    """Call a hook in the current request and return its outcome in words; None if the request passes unchanged."""
     try:
-        answer = context.app.ensure_sync(hook)()
+        result = context.app.ensure_sync(hook)()
     except HTTPException as error:
-        return f"answers {error.code}"
+        return f"returns {error.code}"
     except Exception as error:
         return f"fails ({type(error).__name__})"
-    if answer is not None:
-        return f"answers {context.app.make_response(answer).status_code}"
-    return "takes the body" if _is_body_lost() else None
+    if result is not None:
+        return f"returns {context.app.make_response(result).status_code}"
+    return "reads the body" if _is_body_lost() else None
 
 
 def _is_body_lost() -> bool:
-    """Return whether the current request's body was read, and Flask has not kept it."""
+    """Return True if the current request's body was read, and Flask has not cached it."""
     if request.environ["wsgi.input"].tell() == 0:
         return False
     return "stream" not in vars(request) or not request.get_data()
 
 
-def answers(context: DoctorContext) -> Finding:
-    """No function of the host's that runs after each request changes what the API promises of its answers.
+def check_responses(context: DoctorContext) -> Finding:
+    """Check that no `after_request` function of the host changes the API's responses.
 
-    Answers as the API gives them are tried: a tenant, and a problem.
+    The functions are called with two responses like those of the API: a tenant, and a problem.
     """
-    if context.isolated:
+    if context.is_isolated:
         return Finding(OK, _ISOLATED_DETAIL)
-    found = context.app.after_request_funcs.get(None, ())[::-1]
-    if not found:
-        return Finding(OK, "none of the host's runs after a request")
+    hooks = context.app.after_request_funcs.get(None, ())[::-1]
+    if not hooks:
+        return Finding(OK, "the host has no after_request function")
     for status in (200, 404):
-        with context.request("GET", _token(context)):
-            if any(_outcome(context, hook) for hook in _list_before_request_hooks(context) if not _is_csrf_hook(hook)):
-                return Finding(OK, "not tried: see the line of the hooks")
-            for hook in found:
-                if outcome := _changes(context, hook, _sample(status)):
-                    advice = f"let it pass request.blueprint == {context.mount.name!r}, or {ISOLATE_ADVICE}"
-                    return Finding(FAIL, f"{get_qualified_name(hook)} {outcome} where the API answers {status}", advice)
-    return Finding(OK, f"{_format_names(found)}: tried after a request, and the answer stays as it is")
+        with context.open_request("GET", _sign_token(context)):
+            if any(
+                _call_before_request_hook(context, hook)
+                for hook in _list_before_request_hooks(context)
+                if not _is_csrf_hook(hook)
+            ):
+                return Finding(OK, "not checked: see the line `hooks`")
+            for hook in hooks:
+                if outcome := _call_after_request_hook(context, hook, _make_response(status)):
+                    advice = (
+                        f"skip requests with request.blueprint == {context.mount.name!r} in it, or {ISOLATE_ADVICE}"
+                    )
+                    return Finding(FAIL, f"{get_qualified_name(hook)} {outcome} where the API returns {status}", advice)
+    return Finding(OK, f"{_format_names(hooks)}: called after a request, and the response stays as it is")
 
 
-def _sample(status: int) -> Response:
-    """An answer as the API gives it."""
+def _make_response(status: int) -> Response:
+    """Return a response like those of the API."""
     kind, tag = (JSON, format_etag(1)) if status < 400 else (PROBLEM_MEDIA_TYPE, "")
-    answer = set_common_headers(Response(json.dumps({"status": status}), status, mimetype=kind))
+    response = set_common_headers(Response(json.dumps({"status": status}), status, mimetype=kind))
     if tag:
-        answer.headers["ETag"] = tag
-    return answer
+        response.headers["ETag"] = tag
+    return response
 
 
-def _changes(context: DoctorContext, hook: Callable[..., Any], answer: Response) -> str | None:
-    """What a hook changes of an `answer` that has to stay; None where it changes none of it."""
-    before = _promised(answer)
+def _call_after_request_hook(context: DoctorContext, hook: Callable[..., Any], response: Response) -> str | None:
+    """Call a hook with `response` and return in words which contractual parts it changes; None if it changes none."""
+    before = _get_contract(response)
     try:
-        answer = context.app.ensure_sync(hook)(answer)
-        after = _promised(answer)
+        response = context.app.ensure_sync(hook)(response)
+        after = _get_contract(response)
     except Exception as error:
         return f"fails ({type(error).__name__})"
-    changed = [name for name in before if after[name] != before[name]]
-    return f"changes the {', '.join(changed)}" if changed else None
+    changes = [name for name in before if after[name] != before[name]]
+    return f"changes the {', '.join(changes)}" if changes else None
 
 
-def _promised(answer: Response) -> dict[str, Any]:
-    """What partners rely on in an `answer`, by name."""
+def _get_contract(response: Response) -> dict[str, Any]:
+    """Return the parts of a response that partners rely on, by name."""
     return {
-        "status": answer.status_code,
-        "Content-Type": answer.mimetype,
-        "Cache-Control": "no-store" in answer.headers.get("Cache-Control", ""),
-        "ETag": answer.headers.get("ETag"),
-        "body": answer.get_data(),
+        "status": response.status_code,
+        "Content-Type": response.mimetype,
+        "Cache-Control": "no-store" in response.headers.get("Cache-Control", ""),
+        "ETag": response.headers.get("ETag"),
+        "body": response.get_data(),
     }
 
 
 def check_sessions(context: DoctorContext) -> Finding:
-    """No function of the host's gives the API's answers a cookie, or makes them depend on one."""
-    if context.isolated:
+    """Check that no function of the host sets cookies on the API's responses, or makes them depend on cookies."""
+    if context.is_isolated:
         return Finding(OK, _ISOLATED_DETAIL)
     app = context.app
     around = [*app.url_value_preprocessors.get(None, ()), *app.after_request_funcs.get(None, ())]
-    if found := [hook for hook in around if _is_using_sessions(hook)]:
-        return Finding(WARN, f"{_format_names(found)} may give the API's answers cookies", ISOLATE_ADVICE)
-    return Finding(OK, "no hook around a request touches them")
+    if hooks := [hook for hook in around if _uses_sessions(hook)]:
+        return Finding(WARN, f"{_format_names(hooks)} may set cookies on the API's responses", ISOLATE_ADVICE)
+    return Finding(OK, "no hook around a request uses sessions or cookies")
 
 
 def check_compression(context: DoctorContext) -> Finding:
-    """Nothing of the host's compresses the API's answers."""
-    if context.isolated:
+    """Check that the host does not compress the API's responses."""
+    if context.is_isolated:
         return Finding(OK, _ISOLATED_DETAIL)
     after = context.app.after_request_funcs.get(None, ())
     if any(get_qualified_name(hook).startswith("flask_compress.") for hook in after):
-        detail = "Flask-Compress packs the API's answers, secrets too, and changes their ETags, which If-Match takes"
-        return Finding(WARN, detail, f"leave the API to the proxy in front, or {ISOLATE_ADVICE}")
+        detail = (
+            "Flask-Compress compresses the API's responses, even secrets, and changes the ETags that If-Match needs"
+        )
+        return Finding(WARN, detail, f"let the proxy in front compress the API, or {ISOLATE_ADVICE}")
     return Finding(OK, "no Flask-Compress")
 
 
 def check_middleware(context: DoctorContext) -> Finding:
-    """What wraps the app's `wsgi_app` wraps the API."""
-    behind = context.mount.entrance
-    while isinstance(behind, IsolatedMiddleware):
-        behind = behind.wrapped
-    if behind is None or getattr(behind, "__self__", None) is context.app:
-        return Finding(OK, "whatever wraps app.wsgi_app stands before the API")
-    detail = f"{get_qualified_name(behind)} was there before init_app: no request to the API passes through it"
+    """Check that middleware around the app's `wsgi_app` is around the API too."""
+    wrapped = context.mount.entrance
+    while isinstance(wrapped, IsolatedMiddleware):
+        wrapped = wrapped.wrapped
+    if wrapped is None or getattr(wrapped, "__self__", None) is context.app:
+        return Finding(OK, "every wrapper of app.wsgi_app also wraps the API")
+    detail = f"{get_qualified_name(wrapped)} was added before init_app: requests to the API do not pass through it"
     return Finding(WARN, detail, "wrap app.wsgi_app after provisioning.init_app(app)")
 
 
@@ -216,11 +224,11 @@ def _is_flask_wtf_hook(hook: Callable[..., Any]) -> bool:
     return get_qualified_name(hook).startswith("flask_wtf.csrf.CSRFProtect.")
 
 
-def _format_names(found: list[Callable[..., Any]]) -> str:
-    return ", ".join(map(get_qualified_name, found))
+def _format_names(hooks: list[Callable[..., Any]]) -> str:
+    return ", ".join(map(get_qualified_name, hooks))
 
 
-def _is_using_sessions(hook: Any) -> bool:
+def _uses_sessions(hook: Any) -> bool:
     while isinstance(hook, functools.partial):
         hook = hook.func
     code = getattr(inspect.unwrap(hook), "__code__", None) or getattr(type(hook).__call__, "__code__", None)
@@ -228,28 +236,24 @@ def _is_using_sessions(hook: Any) -> bool:
 
 
 def _iter_code_names(code: CodeType) -> Iterator[str]:
-    """Every name that some code speaks of, in functions within it too."""
+    """Yield every name that `code` uses, also in nested functions."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _iter_code_names(constant)
 
 
-_SHARED_METHODS = {"HEAD", "OPTIONS"}
-MethodAndPath = tuple[str, str]
-
-
 def check_routes(context: DoctorContext) -> Finding:
-    """No route of the host's has the path of one of ours."""
+    """Check that no route of the host has the method and path of one of ours."""
     prefix, name = context.mount.config.url_prefix, context.mount.name
-    ours = {place for rule in _iter_mount_rules(context.mount.app, name) for place in _get_methods_and_path(rule)}
-    theirs = [rule for rule in list_rules_below(context.app, prefix) if not _is_mount_rule(context, rule)]
-    if taken := [rule.rule for rule in theirs if ours.intersection(_get_methods_and_path(rule))]:
-        outcome = "is hidden by the API" if context.isolated else "may answer in the API's place"
+    ours = {pair for rule in _iter_mount_rules(context.mount.app, name) for pair in _get_methods_and_path(rule)}
+    others = [rule for rule in list_rules_below(context.app, prefix) if not _is_mount_rule(context, rule)]
+    if taken := [rule.rule for rule in others if ours.intersection(_get_methods_and_path(rule))]:
+        outcome = "is hidden by the API" if context.is_isolated else "may handle requests to the API"
         return Finding(FAIL, f"the host's {', '.join(taken)} {outcome}", "move it, or set PROVISIONING_URL_PREFIX")
-    if theirs:
-        return Finding(OK, f"{len(theirs)} of the host's lie below {prefix}, beside ours")
-    return Finding(OK, f"none of the host's lies below {prefix}")
+    if others:
+        return Finding(OK, f"{len(others)} routes of the host below {prefix}, and none overlaps with ours")
+    return Finding(OK, f"no route of the host below {prefix}")
 
 
 def _iter_mount_rules(app: Flask, name: str) -> Iterator[Rule]:
@@ -263,6 +267,6 @@ def _is_mount_rule(context: DoctorContext, rule: Rule) -> bool:
 
 
 def _get_methods_and_path(rule: Rule) -> set[MethodAndPath]:
-    """Each method and path, without what its variables are called and match."""
+    """Return the rule's method and path pairs, without the names and converters of its variables."""
     path = re.sub(r"<[^>]*>", "<>", rule.rule)
     return {(method, path) for method in (rule.methods or set()) - _SHARED_METHODS}

@@ -1,4 +1,4 @@
-"""Checks of secrets: the one that seals cursors, and the keys that seal secrets of webhooks and settings."""
+"""Checks of secrets: the key of cursors, and the keys that encrypt secrets of webhooks and settings."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from ...webhooks.models import Endpoint
 from .context import ENCRYPTION_KEYS, FAIL, OK, WARN, DoctorContext, Finding
 
 _MIN_SECRET_LENGTH = 16
+_KEY_ADVICE = f"put the key that encrypted them back, after the others in {ENCRYPTION_KEYS}"
 
 
 def check_cursor_secret(context: DoctorContext) -> Finding:
-    """There is a secret for the cursors of lists; its mark tells whether other processes have the same."""
+    """Check that a secret for the cursors of lists is set. Its mark is the same in processes with the same secret."""
     app, settings = context.app, context.mount.config
     secrets = {
         "PROVISIONING_SECRET_KEY": settings.secret_key,
@@ -30,31 +31,33 @@ def check_cursor_secret(context: DoctorContext) -> Finding:
     }
     name = next((name for name, secret in secrets.items() if secret), None)
     if name is None:
-        return Finding(FAIL, "no secret seals them", "set PROVISIONING_SECRET_KEY, the same for every process")
+        return Finding(
+            FAIL, "no secret is set to seal them", "set PROVISIONING_SECRET_KEY, to the same value in every process"
+        )
     mark = context.mount.cursors.seal("", "doctor")[:4]
     detail = f"sealed by {name}, mark {mark}"
     if len(secrets[name] or "") < _MIN_SECRET_LENGTH:
-        return Finding(WARN, f"{detail}; it is short", f"give it {_MIN_SECRET_LENGTH} characters or more")
+        return Finding(WARN, f"{detail}; it is short", f"use {_MIN_SECRET_LENGTH} characters or more")
     return Finding(OK, f"{detail}: it must be the same in every process and at every start")
 
 
-#: How many endpoints are looked at, the oldest.
+#: Maximum number of endpoints checked, the oldest first.
 _MAX_ENDPOINTS = 1000
 
 
 def check_webhook_keys(context: DoctorContext) -> Finding:
-    """The keys open the secrets in the database, and are not derived from one that is changed for other reasons."""
+    """Check that the keys decrypt the secrets of endpoints, and are not derived from the app's secret key."""
     mount = context.mount
-    if unseen := context.make_skip_finding("signed"):
-        return unseen
-    endpoints, more = mount.storage.read(
+    if skipped := context.make_skip_finding("signed"):
+        return skipped
+    endpoints, has_more = mount.storage.read(
         partial(actions.list_endpoints, partner=None, limit=_MAX_ENDPOINTS, after=None)
     )
     now = format_instant(mount.storage.clock())
-    closed = sum(not _can_open_endpoint(mount.keyring, endpoint, now) for endpoint in endpoints)
-    count = f"the first {_MAX_ENDPOINTS}" if more else f"{len(endpoints)}"
-    if closed:
-        return _report_unreadable(closed, len(endpoints), count)
+    unreadable = sum(not _can_open_endpoint(mount.keyring, endpoint, now) for endpoint in endpoints)
+    count = f"the first {_MAX_ENDPOINTS}" if has_more else f"{len(endpoints)}"
+    if unreadable:
+        return _report_unreadable(unreadable, len(endpoints), count)
     return _report_readable(mount.config, len(endpoints), count)
 
 
@@ -66,49 +69,47 @@ def _can_open_endpoint(keyring: Keyring, endpoint: Endpoint, now: str) -> bool:
     return True
 
 
-def _report_unreadable(closed: int, among: int, count: str) -> Finding:
-    advice = f"put the key back that sealed them, behind the others in {ENCRYPTION_KEYS}"
-    if closed == among:
-        return Finding(FAIL, f"{ENCRYPTION_KEYS} open the secret of none of {count} webhooks", advice)
-    detail = f"{ENCRYPTION_KEYS} do not open the secrets of {closed} of {count} webhooks"
-    return Finding(WARN, detail, f"{advice}, or have their partners rotate them")
+def _report_unreadable(unreadable: int, total: int, count: str) -> Finding:
+    if unreadable == total:
+        return Finding(FAIL, f"{ENCRYPTION_KEYS} cannot decrypt the secrets of any of {count} webhooks", _KEY_ADVICE)
+    detail = f"{ENCRYPTION_KEYS} cannot decrypt the secrets of {unreadable} of {count} webhooks"
+    return Finding(WARN, detail, f"{_KEY_ADVICE}, or ask the partners to rotate them")
 
 
-def _report_readable(settings: Config, among: int, count: str) -> Finding:
+def _report_readable(settings: Config, total: int, count: str) -> Finding:
     if settings.encryption_keys:
-        return Finding(OK, f"{ENCRYPTION_KEYS} open the secrets of {count} webhooks")
-    if among:
-        detail = f"the secrets of {count} webhooks are lost with the app's secret key, which seals them"
+        return Finding(OK, f"{ENCRYPTION_KEYS} decrypt the secrets of {count} webhooks")
+    if total:
+        detail = f"the secrets of {count} webhooks are encrypted with the app's secret key, and lost when it changes"
         return Finding(
-            WARN, detail, f"set {ENCRYPTION_KEYS}: a new key, and that secret behind it; then `webhooks reseal`"
+            WARN, detail, f"set {ENCRYPTION_KEYS} to a new key followed by that secret, then run `webhooks reseal`"
         )
     if settings.webhook_limit:
         return Finding(
-            OK, "there are none yet", f"set {ENCRYPTION_KEYS} before the first: the app's secret key would seal it"
+            OK, "there are none yet", f"set {ENCRYPTION_KEYS} before the first, or the app's secret key encrypts it"
         )
     return Finding(OK, "PROVISIONING_WEBHOOK_LIMIT is 0: there are none")
 
 
-#: How many tenants and partners that set anything are looked at.
+#: Maximum number of tenants and partners checked.
 _MAX_SETTINGS = 1000
 
 
 def check_settings_keys(context: DoctorContext) -> Finding:
-    """The keys open the secrets in settings, and are not derived from one that is changed for other reasons."""
+    """Check that the keys decrypt the secrets in settings, and are not derived from the app's secret key."""
     mount = context.mount
-    if unseen := context.make_skip_finding("opened"):
-        return unseen
-    found = [_can_open_settings(mount.keyring, row) for row in mount.storage.read(_read_first_settings) if row.secrets]
-    if not found:
-        return Finding(OK, "no settings hold a secret")
-    if closed := found.count(False):
-        advice = f"put the key back that sealed them, behind the others in {ENCRYPTION_KEYS}, or have them set anew"
-        detail = f"{ENCRYPTION_KEYS} do not open the secrets in {closed} of {len(found)} settings"
-        return Finding(FAIL if closed == len(found) else WARN, detail, advice)
+    if skipped := context.make_skip_finding("decrypted"):
+        return skipped
+    rows = [row for row in mount.storage.read(_read_first_settings) if row.secrets]
+    if not rows:
+        return Finding(OK, "no settings contain a secret")
+    if unreadable := sum(not _can_open_settings(mount.keyring, row) for row in rows):
+        detail = f"{ENCRYPTION_KEYS} cannot decrypt the secrets in {unreadable} of {len(rows)} settings"
+        return Finding(FAIL if unreadable == len(rows) else WARN, detail, f"{_KEY_ADVICE}, or set these settings again")
     if mount.config.encryption_keys:
-        return Finding(OK, f"{ENCRYPTION_KEYS} open the secrets in {len(found)} settings")
-    detail = f"the secrets in {len(found)} settings are lost with the app's secret key, which seals them"
-    return Finding(WARN, detail, f"set {ENCRYPTION_KEYS}: a new key, and that secret behind it; then `rekey`")
+        return Finding(OK, f"{ENCRYPTION_KEYS} decrypt the secrets in {len(rows)} settings")
+    detail = f"the secrets in {len(rows)} settings are encrypted with the app's secret key, and lost when it changes"
+    return Finding(WARN, detail, f"set {ENCRYPTION_KEYS} to a new key followed by that secret, then run `rekey`")
 
 
 def _read_first_settings(session: Session) -> list[SettingsRow]:
@@ -118,10 +119,10 @@ def _read_first_settings(session: Session) -> list[SettingsRow]:
 
 
 def _can_open_settings(keyring: Keyring, row: SettingsRow) -> bool:
-    place = Scope(row.partner_id, row.tenant_id)
+    scope = Scope(row.partner_id, row.tenant_id)
     try:
         for path, text in flatten(json.loads(row.secrets or "{}")).items():
-            keyring.open(text, place.sealing_context(path))
+            keyring.open(text, scope.sealing_context(path))
     except UnsealError:
         return False
     return True

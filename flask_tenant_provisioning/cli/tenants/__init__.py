@@ -1,4 +1,4 @@
-"""``flask provisioning tenants``: what the API does, for an operator."""
+"""`flask provisioning tenants`: the API's operations on tenants, for operators."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from .export import export_tenants
 from .lifecycle import cancel, delete, move, provisioning, reactivate, restore, retry, suspend
 
 
-@click.group("tenants", help="List, show, create and change tenants as the API does, as an operator.")
+@click.group("tenants", help="List, show, create and change tenants.")
 def tenant_commands() -> None:
-    """The group."""
+    """Group of the commands."""
 
 
 for command in (

@@ -1,18 +1,15 @@
-"""`tenants import`: a file uploaded as a bulk job, which runs in the process of the command.
+"""`tenants import`: a file uploaded as a bulk job that the command itself runs, beside other workers.
 
-The upload is stored first, then the job runs until it has ended, whichever worker does the last of it; then its results
-are printed.
+The upload is stored first. Then the job runs until it has finished, here or in other workers, and its results are
+printed.
 """
 
 from __future__ import annotations
 
-import contextlib
-import signal
-import threading
+import itertools
 import uuid
 from collections.abc import Iterator
 from functools import partial
-from itertools import chain
 from typing import Any, BinaryIO, NamedTuple
 
 import click
@@ -32,26 +29,29 @@ from ...tenants.schemas import create_query
 from ...validation import load_parameters
 from ...web.pagination import MAX_PAGE_SIZE
 from ...workers.worker import Worker
-from ..errors import report_problems
 from ..options import TEXT, find_mount, json_option, make_operator, mount_option
 from ..output import Table, get_terminal_width, print_json, print_text
 from ..progress import Pace, Progress
+from ..worker import handle_signals
 from .common import load_allowance
 from .files import MEDIA_TYPES, get_file_name, is_gzip, resolve_import_format
 
-#: The status of a command that Ctrl-C ended, as shells have it.
+#: Exit status of a command stopped by Ctrl-C, as in shells.
 EXIT_INTERRUPTED = 130
+_GZIP_MAGIC = b"\x1f\x8b"
 _CREATING_OPERATIONS = ("create", "upsert")
 
 
-@click.command("import", help="Create or change the tenants in FILE, or those on standard input where it is -.")
+@click.command("import", help="Import tenants from FILE. Creates or changes them as a bulk job; - is standard input.")
 @click.argument("file", type=click.File("rb"), required=False)
-@click.option("--partner", type=TEXT, help="Whose tenants they are; with --resume, only if the job is this partner's.")
-@click.option("--operation", type=click.Choice(OPERATIONS), help="What each row does to its tenant; by default create.")
-@click.option("--atomic", "is_atomic", is_flag=True, help="Do all rows or none.")
-@click.option("--dry-run", "is_rehearsal", is_flag=True, help="Only say what would come of each row.")
-@click.option("--format", "format", type=click.Choice([*MEDIA_TYPES]), help="What FILE holds; by default as named.")
-@click.option("--resume", "job_id", type=click.UUID, metavar="JOB", help="Go on with the job that has this id.")
+@click.option("--partner", type=TEXT, help="The partner of the tenants; with --resume, only if the job belongs to it.")
+@click.option("--operation", type=click.Choice(OPERATIONS), help="Operation of each row; by default create.")
+@click.option("--atomic", "is_atomic", is_flag=True, help="Apply all rows or none.")
+@click.option("--dry-run", "is_dry_run", is_flag=True, help="Only report the result that each row would have.")
+@click.option(
+    "--format", "format", type=click.Choice([*MEDIA_TYPES]), help="Format of FILE; by default that of its name."
+)
+@click.option("--resume", "job_id", type=click.UUID, metavar="JOB", help="Resume the job with this id.")
 @json_option
 @mount_option
 @with_appcontext
@@ -60,32 +60,31 @@ def import_tenants(
     partner: str | None,
     operation: str | None,
     is_atomic: bool,
-    is_rehearsal: bool,
+    is_dry_run: bool,
     format: str | None,
     job_id: uuid.UUID | None,
     as_json: bool,
-    mount: str | None,
+    mount_name: str | None,
 ) -> None:
-    """Exits with 0 where no row failed, 1 where one did or was not done, 2 where FILE or an option is unusable."""
-    if job_id is not None and (file or operation or is_atomic or is_rehearsal or format):
-        raise click.UsageError("--resume takes a job as it is: only --partner, --json and --mount go with it.")
-    chosen, progress = find_mount(mount), Progress()
-    with report_problems():
-        if job_id is not None:
-            job = _resume_job(chosen, partner, str(job_id))
-        else:
-            if file is None or partner is None:
-                raise click.UsageError("Name a FILE and its --partner, or a job with --resume.")
-            wanted = ImportRequest(partner, operation or "create", is_atomic, is_rehearsal)
-            job = _start_job(chosen, file, resolve_import_format(file, format), wanted, progress)
-        seen = _run_job(chosen, job, progress)
-        print_outcome(chosen, seen, as_json=as_json)
-    if seen.job.state != "succeeded":
+    """Exit with 0 if no row failed, 1 if a row failed or was not done, 2 if FILE or an option cannot be used."""
+    if job_id is not None and (file or operation or is_atomic or is_dry_run or format):
+        raise click.UsageError("--resume can only be combined with --partner, --json and --mount.")
+    mount, progress = find_mount(mount_name), Progress()
+    if job_id is not None:
+        job = _resume_job(mount, partner, str(job_id))
+    else:
+        if file is None or partner is None:
+            raise click.UsageError("Name a FILE and its --partner, or a job with --resume.")
+        request = ImportRequest(partner, operation or "create", is_atomic, is_dry_run)
+        job = _start_job(mount, file, resolve_import_format(file, format), request, progress)
+    result = _run_job(mount, job, progress)
+    print_results(mount, result, as_json=as_json)
+    if result.job.state != "succeeded":
         click.get_current_context().exit(1)
 
 
 def _resume_job(mount: Mount, partner: str | None, job_id: str) -> Job:
-    """The job with this id, going on where it was cancelled; one that has ended otherwise stays as it is."""
+    """Return the job with this id, resumed if it was cancelled; other finished jobs are returned unchanged."""
     job = mount.storage.read(partial(actions.load_progress, partner=partner, job_id=job_id)).job
     if job.finished_at is not None and job.state != "cancelled":
         return job
@@ -93,17 +92,17 @@ def _resume_job(mount: Mount, partner: str | None, job_id: str) -> Job:
     return mount.storage.transaction(partial(actions.resume_job, partner=partner, job_id=job_id)).job
 
 
-def _start_job(mount: Mount, file: BinaryIO, format: str, wanted: ImportRequest, progress: Progress) -> Job:
-    load_parameters(create_query(), {"partner": [wanted.partner]})
-    _require_allowance(mount, wanted.operation)
+def _start_job(mount: Mount, file: BinaryIO, format: str, request: ImportRequest, progress: Progress) -> Job:
+    load_parameters(create_query(), {"partner": [request.partner]})
+    _require_allowance(mount, request.operation)
     try:
-        return upload_file(mount, file, format, wanted, progress)
+        return upload_file(mount, file, format, request, progress)
     except KeyboardInterrupt:
-        raise _make_interrupt_exit("Stopped. Nothing of the upload is kept.") from None
+        raise _make_interrupt_exit("Stopped. Nothing was saved.") from None
 
 
 def _require_allowance(mount: Mount, operation: str) -> None:
-    """Raise `LicenseExpired` at once where no row could succeed."""
+    """Raise `LicenseExpired` before the upload if the licence lets no row succeed."""
     if operation in _CREATING_OPERATIONS:
         load_allowance(mount).license.require_provisioning()
 
@@ -112,10 +111,10 @@ def _run_job(mount: Mount, job: Job, progress: Progress) -> JobProgress:
     try:
         return JobRunner(mount, job, progress).run()
     except KeyboardInterrupt:
-        named = "" if mount is find_mount(None) else f" --mount {mount.name}"
-        again = f"flask provisioning tenants import --resume {job.id}{named}"
+        mount_argument = "" if mount is find_mount(None) else f" --mount {mount.name}"
+        command = f"flask provisioning tenants import --resume {job.id}{mount_argument}"
         raise _make_interrupt_exit(
-            f"Stopped. Nothing is lost: other workers go on with it, if there are any, and so does\n  {again}"
+            f"Stopped. The job is kept: other workers continue it, if any run. To continue it here:\n  {command}"
         ) from None
 
 
@@ -124,51 +123,48 @@ def _make_interrupt_exit(text: str) -> click.exceptions.Exit:
     return click.exceptions.Exit(EXIT_INTERRUPTED)
 
 
-_GZIP_MAGIC = b"\x1f\x8b"
-
-
 class UnusableUpload(click.ClickException):
-    """The upload is refused; the exit status is 2."""
+    """A file that cannot be imported; the exit status is 2."""
 
     exit_code = 2
 
 
 class ImportRequest(NamedTuple):
-    """What is to be done with the rows of a file."""
+    """Options of an import: the partner, and how the rows of the file are processed."""
 
     partner: str
     operation: str
     is_atomic: bool
-    is_rehearsal: bool
+    is_dry_run: bool
 
 
-def upload_file(mount: Mount, file: BinaryIO, format: str, wanted: ImportRequest, progress: Progress) -> Job:
-    """The job of a whole file, for workers to find. Raises `UnusableUpload`; then nothing of it is kept."""
-    mode = "atomic" if wanted.is_atomic else "partial"
+def upload_file(mount: Mount, file: BinaryIO, format: str, request: ImportRequest, progress: Progress) -> Job:
+    """Store the file as a queued job. Raises `UnusableUpload`, and then nothing is saved."""
+    mode = "atomic" if request.is_atomic else "partial"
     limits = actions.get_upload_limits(mount.config, mode)
     try:
         encoding, stream = _detect_encoding(file, progress)
         upload = Upload(
-            wanted.operation, mode, wanted.is_rehearsal, MEDIA_TYPES[format], encoding, stream, unescape_formula
+            request.operation, mode, request.is_dry_run, MEDIA_TYPES[format], encoding, stream, unescape_formula
         )
-        job = actions.receive_upload(mount.storage, make_operator(wanted.partner), wanted.partner, upload, limits)
+        job = actions.receive_upload(mount.storage, make_operator(request.partner), request.partner, upload, limits)
         return mount.storage.transaction(lambda session: actions.queue_job(session, job))
     except (UploadError, OSError) as error:
-        raise UnusableUpload(f"{get_file_name(file)}: {_format_upload_error(error)} Nothing of it is kept.") from error
+        raise UnusableUpload(f"{get_file_name(file)}: {_format_upload_error(error)} Nothing was saved.") from error
     finally:
         progress.clear()
 
 
 def _detect_encoding(file: BinaryIO, progress: Progress) -> tuple[str | None, Iterator[bytes]]:
-    """The encoding and the bytes of a file; gzip tells itself by its first two, or by the file's name."""
+    """Return the content encoding and the blocks of a file: gzip by its first two bytes, or by the file's name."""
     first = file.read(BLOCK_SIZE)
-    is_packed = is_gzip(get_file_name(file)) or first.startswith(_GZIP_MAGIC)
-    return "gzip" if is_packed else None, _iter_blocks(first, file, progress)
+    is_compressed = is_gzip(get_file_name(file)) or first.startswith(_GZIP_MAGIC)
+    return "gzip" if is_compressed else None, _iter_blocks(first, file, progress)
 
 
 def _iter_blocks(first: bytes, file: BinaryIO, progress: Progress) -> Iterator[bytes]:
     total = 0
-    for block in chain([first], iter(lambda: file.read(BLOCK_SIZE), b"")):
+    for block in itertools.chain([first], iter(lambda: file.read(BLOCK_SIZE), b"")):
         total += len(block)
         if progress.is_due():
             progress.show(f"{total / (1 << 20):,.1f} MiB read")
@@ -181,127 +177,114 @@ def _format_upload_error(error: UploadError | OSError) -> str:
     return error.detail if error.line is None else f"{error.detail.removesuffix('.')}, on line {error.line}."
 
 
-#: How long whoever interrupts a job waits for the chunks that are being done, in seconds.
+#: Seconds to wait for running chunks after an interruption.
 GRACE_SECONDS = 10.0
 
 
 class JobRunner:
-    """One job, done here until it has ended, whoever does the last of it."""
+    """A bulk job that is run here until it has finished, while other workers may process chunks of it too."""
 
     def __init__(self, mount: Mount, job: Job, progress: Progress) -> None:
         self._storage, self._job, self._progress = mount.storage, job, progress
-        self._pace = Pace(job.rows, self._seen().processed)
+        self._pace = Pace(job.rows, self._load_progress().processed)
         self._work = SingleJobWork(mount, float(mount.config.worker_lease_seconds), job)
-        self._worker = Worker(self._work, is_work_due=self._look)
+        self._worker = Worker(self._work, is_work_due=self._has_work)
         self._interruptions = 0
 
     def run(self) -> JobProgress:
-        """Do it. Raises `KeyboardInterrupt` at Ctrl-C, once what is begun is ended, and at a second one at once."""
+        """Run the job and return its progress at the end.
+
+        Raises `KeyboardInterrupt` after Ctrl-C, when running chunks have ended, or at once after a second Ctrl-C.
+        """
         try:
-            with self._handle_interrupts():
+            with handle_signals(self._record_interrupt):
                 self._worker.run()
                 self._worker.finish(GRACE_SECONDS)
         finally:
             self._progress.clear()
-        seen = self._seen()
-        if self._interruptions and seen.job.finished_at is None:
+        result = self._load_progress()
+        if self._interruptions and result.job.finished_at is None:
             raise KeyboardInterrupt
-        return seen
+        return result
 
-    @contextlib.contextmanager
-    def _handle_interrupts(self) -> Iterator[None]:
-        """Let Ctrl-C, and SIGTERM, end the work; elsewhere than in the main thread nobody sends any."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.signal(number, self._record_interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _record_interrupt(self, *_: Any) -> None:
-        """Remember the signal: `_look` sees it, since in the midst of anything else the worker's locks may be held."""
+    def _record_interrupt(self) -> None:
+        """Count the signal. `_has_work` stops the worker, since a signal may arrive while the worker holds locks."""
         self._interruptions += 1
         if self._interruptions > 1:
             raise KeyboardInterrupt
 
-    def _look(self) -> bool:
-        """Whether there is anything left to do; tells how far it is."""
+    def _has_work(self) -> bool:
+        """Return True if the job has not finished, and show its progress; otherwise stop the worker."""
         job = self._work.load_job()
         if self._interruptions or job is None or job.finished_at is not None:
             self._worker.stop()
             return False
         if self._progress.is_due():
-            self._tell(self._seen())
+            self._show_progress(self._load_progress())
         return True
 
-    def _tell(self, seen: JobProgress) -> None:
-        bar = f"{self._pace.bar(seen.processed)} " if self._progress.is_terminal else ""
-        self._progress.show(f"{bar}{self._pace.told(seen.processed)}, {seen.tally.failed:,} failed")
+    def _show_progress(self, state: JobProgress) -> None:
+        bar = f"{self._pace.format_bar(state.processed)} " if self._progress.is_terminal else ""
+        self._progress.show(f"{bar}{self._pace.format(state.processed)}, {state.tally.failed:,} failed")
 
-    def _seen(self) -> JobProgress:
+    def _load_progress(self) -> JobProgress:
         job = self._job
         return self._storage.read(partial(actions.load_progress, partner=job.partner_id, job_id=job.id))
 
 
 FAILURE_COLUMNS = ("row", "line", "code", "detail", "external_id")
-#: How many rows that failed people are shown.
+#: Maximum number of failed rows shown without --json.
 MAX_FAILURES_SHOWN = 20
 
 
-def print_outcome(mount: Mount, seen: JobProgress, *, as_json: bool) -> None:
-    """Print what came of the rows, and which of them failed: the first ones, or in JSON all, one a line."""
+def print_results(mount: Mount, result: JobProgress, *, as_json: bool) -> None:
+    """Print a summary and the first failed rows, or as JSON the job and every failed row, one a line."""
     if as_json:
-        print_json({**describe_finished_job(seen.job), **seen.tally._asdict()})
-        for result in iter_failures(mount, seen, MAX_PAGE_SIZE):
-            print_json(result._asdict())
+        print_json({**describe_finished_job(result.job), **result.tally._asdict()})
+        for row in iter_failures(mount, result, MAX_PAGE_SIZE):
+            print_json(row._asdict())
         return
-    print_text(_format_summary(seen))
-    if seen.tally.failed:
-        _print_failures(mount, seen)
+    print_text(_format_summary(result))
+    if result.tally.failed:
+        _print_failures(mount, result)
 
 
-def iter_failures(mount: Mount, seen: JobProgress, page: int) -> Iterator[RowResult]:
-    """Every row that failed, read so many at a time."""
-    job, after = seen.job, 0
+def iter_failures(mount: Mount, result: JobProgress, page_size: int) -> Iterator[RowResult]:
+    """Yield every failed row of a job, reading `page_size` rows at a time."""
+    job, after = result.job, 0
     while True:
-        work = partial(
-            actions.list_results, partner=job.partner_id, job_id=job.id, state="failed", limit=page, after=after
+        action = partial(
+            actions.list_results, partner=job.partner_id, job_id=job.id, state="failed", limit=page_size, after=after
         )
-        found, end = mount.storage.read(work)
-        yield from found
+        rows, end = mount.storage.read(action)
+        yield from rows
         if end is None:
             return
         after = end
 
 
-def _format_summary(seen: JobProgress) -> str:
-    job, tally = seen.job, seen.tally
-    undone = job.rows - sum(tally)
+def _format_summary(result: JobProgress) -> str:
+    job, tally = result.job, result.tally
+    not_done = job.rows - sum(tally)
     parts = [
-        f"{tally.succeeded:,} {_get_success_phrase(seen)}",
+        f"{tally.succeeded:,} {'would succeed' if job.rehearsal else 'succeeded'}",
         f"{tally.unchanged:,} unchanged",
         f"{tally.failed:,} failed",
     ]
-    parts += [f"{undone:,} not done"] if undone else []
+    parts += [f"{not_done:,} not done"] if not_done else []
     return f"{job.rows:,} {'row' if job.rows == 1 else 'rows'}: {', '.join(parts)}.\nJob {job.id}: {job.state}."
 
 
-def _get_success_phrase(seen: JobProgress) -> str:
-    return "would succeed" if seen.job.rehearsal else "succeeded"
-
-
-def _print_failures(mount: Mount, seen: JobProgress) -> None:
+def _print_failures(mount: Mount, result: JobProgress) -> None:
     first = [
-        _build_failure_row(result)
-        for result, _ in zip(iter_failures(mount, seen, MAX_FAILURES_SHOWN), range(MAX_FAILURES_SHOWN), strict=False)
+        _build_failure_row(row)
+        for row in itertools.islice(iter_failures(mount, result, MAX_FAILURES_SHOWN), MAX_FAILURES_SHOWN)
     ]
-    print_text("\n" + "\n".join(Table(FAILURE_COLUMNS, get_terminal_width()).lines(first)))
-    if seen.tally.failed > MAX_FAILURES_SHOWN:
+    print_text("\n" + "\n".join(Table(FAILURE_COLUMNS, get_terminal_width()).format_rows(first)))
+    if result.tally.failed > MAX_FAILURES_SHOWN:
         print_text(
-            f"There are {seen.tally.failed - MAX_FAILURES_SHOWN:,} more: --resume {seen.job.id} --json lists them all.",
+            f"There are {result.tally.failed - MAX_FAILURES_SHOWN:,} more: "
+            f"--resume {result.job.id} --json lists them all.",
             err=True,
         )
 

@@ -1,4 +1,4 @@
-"""What the commands about tenants share: options for fields, and the actions that the routes call."""
+"""Shared by the commands on tenants: options for fields, and the actions that the routes call."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ from ..output import print_document
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def require_custom_fields(mount: Mount, given: dict[str, str], option: str) -> dict[str, str]:
-    """`given`, which may name fields of the app's own alone. Raises `click.BadParameter`."""
-    own = mount.hooks.fields
-    names = list(own.fields) if own else []
-    if strangers := [name for name in given if name not in names]:
-        there = f"there is {', '.join(names)}" if names else "there is none"
-        raise click.BadParameter(f"{strangers[0]!r} is no field of the app's own; {there}.", param_hint=option)
-    return given
+def require_custom_fields(mount: Mount, values: dict[str, str], option: str) -> dict[str, str]:
+    """Return `values`. Raises `click.BadParameter` for `option` if a name is not one of the app's own fields."""
+    custom_fields = mount.hooks.fields
+    names = list(custom_fields.fields) if custom_fields else []
+    if unknown := [name for name in values if name not in names]:
+        known = f"it has {', '.join(names)}" if names else "it has none"
+        raise click.BadParameter(f"{unknown[0]!r} is not one of the app's own fields; {known}.", param_hint=option)
+    return values
 
 
-def parse_custom_fields(mount: Mount, given: dict[str, str]) -> dict[str, Any]:
-    """The JSON for values of the app's own fields.
+def parse_custom_fields(mount: Mount, values: dict[str, str]) -> dict[str, Any]:
+    """Return the JSON values of the app's own fields.
 
-    A field that is a text, a date or the like takes the value as it stands; any other takes JSON where it is JSON.
+    A field that is a string in JSON, such as a text or a date, takes the value as it is. Other fields parse it as JSON.
     """
     fields = mount.hooks.fields.fields if mount.hooks.fields else {}
     return {
-        name: text_to_json(fields[name], text) for name, text in require_custom_fields(mount, given, "--set").items()
+        name: text_to_json(fields[name], text) for name, text in require_custom_fields(mount, values, "--set").items()
     }
 
 
 def field_options(command: F) -> F:
-    """An option for each field of a tenant that a client may write."""
+    """Add an option for each field of a tenant that a client may write."""
     for option in reversed(
         (
             click.option("--client-name", type=TEXT, help="The tenant's name."),
-            click.option("--email", type=TEXT, help="Its address, unique among the partner's tenants."),
+            click.option("--email", type=TEXT, help="Its email address, unique among the partner's tenants."),
             click.option("--phone-number", type=TEXT, help="Its telephone number."),
             click.option("--industry", type=TEXT, help="Its industry."),
             click.option("--plan", type=TEXT, help="Its plan."),
@@ -60,16 +60,16 @@ def field_options(command: F) -> F:
                 multiple=True,
                 callback=parse_pairs,
                 metavar="KEY=VALUE",
-                help="A key of its metadata; several times for several.",
+                help="A key of its metadata; can be repeated.",
             ),
             click.option(
                 "--set",
-                "own",
+                "custom_fields",
                 type=TEXT,
                 multiple=True,
                 callback=parse_pairs,
                 metavar="FIELD=VALUE",
-                help="One of the app's own fields, as JSON unless it is a text; several times for several.",
+                help="Set one of the app's own fields, as JSON unless it is a text; can be repeated.",
             ),
         )
     ):
@@ -82,26 +82,28 @@ T = TypeVar("T")
 
 
 def find_tenant(mount: Mount, tenant_id: str, partner: str | None) -> Tenant:
-    """The tenant with this id, of `partner` or of anybody. Raises `TenantNotFound`."""
-    wanted = parse_tenant_id(tenant_id)
-    return mount.storage.read(lambda session: mutations.load_tenant(session, partner, wanted))
+    """Return the tenant with this id; `partner` limits the search. Raises `TenantNotFound`."""
+    parsed_id = parse_tenant_id(tenant_id)
+    return mount.storage.read(lambda session: mutations.load_tenant(session, partner, parsed_id))
 
 
-def change_tenant(mount: Mount, tenant_id: str, partner: str | None, work: Callable[[Session, Actor, Target], T]) -> T:
-    """What `work` makes of the tenant, done by the operator on behalf of its partner, in one transaction."""
-    wanted = parse_tenant_id(tenant_id)
+def change_tenant(
+    mount: Mount, tenant_id: str, partner: str | None, action: Callable[[Session, Actor, Target], T]
+) -> T:
+    """Run `action` on the tenant as the operator, on behalf of its partner, in one transaction; return its result."""
+    parsed_id = parse_tenant_id(tenant_id)
 
-    def unit(session: Session) -> T:
-        owner = mutations.load_tenant(session, partner, wanted).partner_id
-        return work(session, make_operator(owner), Target(owner, wanted))
+    def run(session: Session) -> T:
+        owner = mutations.load_tenant(session, partner, parsed_id).partner_id
+        return action(session, make_operator(owner), Target(owner, parsed_id))
 
-    return mount.storage.transaction(unit)
+    return mount.storage.transaction(run)
 
 
 def load_allowance(mount: Mount, partner: str | None = None) -> quotas.Allowance:
-    """What lets a tenant come into being here, of `partner` where that is named.
+    """Return the quotas under which a tenant may be created, of `partner` too if it is named.
 
-    Raises `LicenseExpired` where the API would not be mounted.
+    Raises `LicenseExpired` if no licence would let the API be mounted.
     """
     if mount.config.edition == "community":
         raise LicenseExpired("PROVISIONING_EDITION is 'community': nothing can be provisioned.")
@@ -113,5 +115,5 @@ def load_allowance(mount: Mount, partner: str | None = None) -> quotas.Allowance
 
 
 def print_tenant(mount: Mount, tenant: Tenant, *, as_json: bool) -> None:
-    """Print a tenant, as the API shows it."""
+    """Print a tenant as the API returns it."""
     print_document(tenant.document(mount.hooks.fields), as_json=as_json)

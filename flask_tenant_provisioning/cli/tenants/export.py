@@ -1,4 +1,4 @@
-"""`tenants export`: all tenants of a partner, as NDJSON or CSV that `tenants import` takes back."""
+"""`tenants export`: all tenants of a partner, as NDJSON or CSV that `tenants import` can read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from ...tenants.custom_fields import json_to_text
 from ...tenants.models import WRITABLE
 from ...tenants.schemas import list_query
 from ...validation import load_parameters
-from ..errors import report_problems
 from ..options import TEXT, find_mount, mount_option
 from ..output import iter_pages, print_text
 from ..progress import Progress
@@ -28,71 +27,76 @@ from .files import EXPORT_FORMATS, guess_format, open_output
 Document = dict[str, Any]
 
 
-@click.command("export", help="Write all tenants of a partner as `import` takes them back.")
-@click.option("--partner", type=TEXT, required=True, help="Whose tenants.")
+@click.command("export", help="Export all tenants of a partner. `tenants import` can read the output.")
+@click.option("--partner", type=TEXT, required=True, help="The partner whose tenants are exported.")
 @click.option(
-    "--output", type=click.Path(dir_okay=False), default="-", help="Write to this file, packed where it ends with .gz."
+    "--output",
+    type=click.Path(dir_okay=False),
+    default="-",
+    help="File to write to, compressed if it ends with .gz; stdout by default.",
 )
 @click.option(
-    "--format", "format", type=click.Choice(EXPORT_FORMATS), help="By default as the file's name says, else ndjson."
+    "--format", "format", type=click.Choice(EXPORT_FORMATS), help="By default that of the file's name, else ndjson."
 )
-@click.option("--include-deleted", is_flag=True, help="Deleted ones too.")
+@click.option("--include-deleted", is_flag=True, help="Include deleted tenants.")
 @click.option(
     "--metadata-key",
     "keys",
     type=TEXT,
     multiple=True,
     metavar="KEY",
-    help="In CSV, a column for this key of the metadata and for no other but those named so; by default for all.",
+    help="Only columns for these metadata keys, in CSV; can be repeated. By default all keys are exported.",
 )
 @mount_option
 @with_appcontext
 def export_tenants(
-    partner: str, output: str, format: str | None, include_deleted: bool, keys: tuple[str, ...], mount: str | None
+    partner: str, output: str, format: str | None, include_deleted: bool, keys: tuple[str, ...], mount_name: str | None
 ) -> None:
-    """Reads page by page, so that a million tenants take no more memory than a thousand."""
+    """Export tenants page by page, so that memory does not grow with their number."""
     is_table = _resolve_export_format(output, format) == "csv"
     if keys and not is_table:
         raise click.UsageError("--metadata-key goes with --format csv.")
-    chosen = find_mount(mount)
-    with report_problems():
-        tenants = TenantDocuments(chosen, partner, include_deleted=include_deleted)
-        own = chosen.hooks.fields
-        if is_table:
-            sheet = TenantCSV(own, keys or collect_metadata_keys(own, tenants), is_selection=bool(keys))
-            rows = sheet.rows(tenants)
-        else:
-            sheet, rows = None, iter_ndjson(own, tenants)
-        with open_output(output) as file:
-            count = _write_rows(rows, file, Progress() if output != "-" else None)
+    mount = find_mount(mount_name)
+    tenants = TenantDocuments(mount, partner, include_deleted=include_deleted)
+    custom_fields = mount.hooks.fields
+    if is_table:
+        columns = keys or collect_metadata_keys(custom_fields, tenants)
+        sheet = TenantCSV(custom_fields, columns, is_selection=bool(keys))
+        rows = sheet.iter_rows(tenants)
+    else:
+        sheet, rows = None, iter_ndjson(custom_fields, tenants)
+    with open_output(output) as file:
+        count = _write_rows(rows, file, Progress() if output != "-" else None)
     _print_summary(count - is_table, output, sheet)
 
 
 class TenantDocuments:
-    """The documents of a partner's tenants, the oldest first; each iteration reads them anew."""
+    """Documents of a partner's tenants, oldest first. Each iteration reads the database again."""
 
     def __init__(self, mount: Mount, partner: str, *, include_deleted: bool) -> None:
         self._mount = mount
         deleted = {"include_deleted": ["true"]} if include_deleted else {}
-        self._asked = load_parameters(list_query(mount), {"partner": [partner], **deleted})
+        self._query = load_parameters(list_query(mount), {"partner": [partner], **deleted})
 
     def __iter__(self) -> Iterator[Document]:
-        for found, _more in iter_pages(self._mount.storage, self._page, Document, 0):
-            yield from found
+        for documents, _has_more in iter_pages(self._mount.storage, self._load_page, Document, 0):
+            yield from documents
 
-    def _page(self, session: Session, limit: int, after: str | None) -> tuple[list[Document], str | None]:
-        return listing.load_page(session, self._asked["partner"], {**self._asked, "limit": limit}, after)
+    def _load_page(self, session: Session, limit: int, after: str | None) -> tuple[list[Document], str | None]:
+        return listing.load_page(session, self._query["partner"], {**self._query, "limit": limit}, after)
 
 
-def _resolve_export_format(output: str, told: str | None) -> str:
-    found = told or guess_format(output) or EXPORT_FORMATS[0]
-    if found not in EXPORT_FORMATS:
-        raise click.UsageError(f"Say with --format what {output} is to hold: {' or '.join(EXPORT_FORMATS)}.")
-    return found
+def _resolve_export_format(output: str, option: str | None) -> str:
+    resolved = option or guess_format(output) or EXPORT_FORMATS[0]
+    if resolved not in EXPORT_FORMATS:
+        raise click.UsageError(
+            f"{output} cannot be written in the format of its name. Use --format: {' or '.join(EXPORT_FORMATS)}."
+        )
+    return resolved
 
 
 def _write_rows(rows: Iterable[bytes], file: BinaryIO, progress: Progress | None) -> int:
-    """How many rows have been written."""
+    """Write the rows and return their number."""
     count = 0
     for count, row in enumerate(rows, 1):
         file.write(row)
@@ -108,71 +112,80 @@ def _print_summary(count: int, output: str, sheet: TenantCSV | None) -> None:
         print_text("There are no such tenants.", err=True)
     elif output != "-":
         print_text(f"{count:,} {'tenant' if count == 1 else 'tenants'} in {output}.")
-    if sheet is not None and sheet.emptied:
-        print_text(f"{sheet.emptied:,} empty texts are absent when this is imported; NDJSON keeps them.", err=True)
+    if sheet is not None and sheet.empty_texts:
+        print_text(
+            f"{sheet.empty_texts:,} empty texts are lost when this file is imported; NDJSON keeps them.", err=True
+        )
 
 
 _METADATA = "metadata"
-#: How many columns an import takes.
+#: Maximum number of columns that an import accepts.
 MAX_COLUMNS: int = UploadLimits._field_defaults["max_columns"]
 
 
-def list_writable_fields(own: TenantFields | None) -> tuple[str, ...]:
-    """The names of the fields that a client may write, the app's own last."""
-    return (*WRITABLE, *(name for name, field in own.fields.items() if not field.dump_only)) if own else WRITABLE
+def list_writable_fields(custom_fields: TenantFields | None) -> tuple[str, ...]:
+    """Return the names of the fields that a client may write, the app's own last."""
+    if custom_fields is None:
+        return WRITABLE
+    return (*WRITABLE, *(name for name, field in custom_fields.fields.items() if not field.dump_only))
 
 
-def iter_ndjson(own: TenantFields | None, documents: Iterable[Document]) -> Iterator[bytes]:
-    """NDJSON: what a client may write of each tenant, but for what is null."""
-    names = list_writable_fields(own)
+def iter_ndjson(custom_fields: TenantFields | None, documents: Iterable[Document]) -> Iterator[bytes]:
+    """Yield a line of NDJSON for each tenant: the fields that a client may write and that are not null."""
+    names = list_writable_fields(custom_fields)
     for document in documents:
         yield f"{dump_json({name: document[name] for name in names if document[name] is not None})}\n".encode()
 
 
-def collect_metadata_keys(own: TenantFields | None, documents: Iterable[Document]) -> list[str]:
-    """Every key of the tenants' metadata. Raises `click.ClickException` for more of them than a table has room for."""
-    room, found = MAX_COLUMNS - len(list_writable_fields(own)) + 1, set[str]()
+def collect_metadata_keys(custom_fields: TenantFields | None, documents: Iterable[Document]) -> list[str]:
+    """Return every metadata key of the tenants. Raises `click.ClickException` if an import takes fewer columns."""
+    max_keys, keys = MAX_COLUMNS - len(list_writable_fields(custom_fields)) + 1, set[str]()
     for document in documents:
-        found.update(document[_METADATA])
-        if len(found) > room:
+        keys.update(document[_METADATA])
+        if len(keys) > max_keys:
             raise click.ClickException(
-                f"There are more keys of metadata than the {MAX_COLUMNS:,} columns that an import takes: "
+                f"There are more metadata keys than the {MAX_COLUMNS:,} columns that an import accepts: "
                 "choose some with --metadata-key, or export NDJSON."
             )
-    return sorted(found)
+    return sorted(keys)
 
 
 class TenantCSV:
-    """A table of tenants, with the metadata's `keys` as columns; a `selection` of them leaves out the others.
+    """Tenants as CSV, with a column for each metadata key of `keys`. Other keys are left out if it `is_selection`.
 
-    `emptied` counts texts that are empty: a table does not tell them from what is absent.
+    `empty_texts` counts the empty texts, which an import of CSV takes for absent values.
     """
 
-    def __init__(self, own: TenantFields | None, keys: Sequence[str], *, is_selection: bool) -> None:
-        self._own = own.fields if own else {}
-        self._names = [name for name in list_writable_fields(own) if name != _METADATA]
-        self._keys, self._known = keys, set(keys)
+    def __init__(self, custom_fields: TenantFields | None, keys: Sequence[str], *, is_selection: bool) -> None:
+        self._custom_fields = custom_fields.fields if custom_fields else {}
+        self._names = [name for name in list_writable_fields(custom_fields) if name != _METADATA]
+        self._keys, self._known_keys = keys, set(keys)
         self._is_selection = is_selection
-        self._header, self._row = make_csv_writer(csv.QUOTE_ALL), make_csv_writer(csv.QUOTE_MINIMAL)
-        self.emptied = 0
+        self._format_header, self._format_row = make_csv_writer(csv.QUOTE_ALL), make_csv_writer(csv.QUOTE_MINIMAL)
+        self.empty_texts = 0
 
-    def rows(self, documents: Iterable[Document]) -> Iterator[bytes]:
-        """The header, then each tenant; no text is a formula to a spreadsheet, and an import takes each back as it was.
+    def iter_rows(self, documents: Iterable[Document]) -> Iterator[bytes]:
+        """Yield the header and a row for each tenant, with texts escaped that a spreadsheet would run as formulas.
 
-        The header is quoted, since a delimiter may stand in a key. Raises `click.ClickException` for a key that has
-        come up since the keys were read.
+        The header is quoted, since a key may contain the delimiter. Raises `click.ClickException` for a metadata key
+        that was added since `keys` were collected.
         """
-        yield self._header([*self._names, *(f"{_METADATA}.{key}" for key in self._keys)])  # No name begins a formula.
+        yield self._format_header(
+            [*self._names, *(f"{_METADATA}.{key}" for key in self._keys)]
+        )  # No name starts a formula.
         for document in documents:
             metadata = document[_METADATA]
-            if not self._is_selection and not metadata.keys() <= self._known:
-                raise click.ClickException("A tenant has got a new key of metadata meanwhile: export again.")
-            values = [*(self._text(name, document[name]) for name in self._names), *map(metadata.get, self._keys)]
-            self.emptied += values.count("")
-            yield self._row(map(escape_formula, values))
+            if not self._is_selection and not metadata.keys() <= self._known_keys:
+                raise click.ClickException("A tenant has got a new metadata key during the export: export again.")
+            values = [
+                *(self._format_value(name, document[name]) for name in self._names),
+                *map(metadata.get, self._keys),
+            ]
+            self.empty_texts += values.count("")
+            yield self._format_row(map(escape_formula, values))
 
-    def _text(self, name: str, value: Any) -> str | None:
-        """The text that stands for a value: of the app's own fields, the one that an import reads as that value."""
-        if value is None or name not in self._own:
+    def _format_value(self, name: str, value: Any) -> str | None:
+        """Return the text of a value; for the app's own fields, the one that an import parses back to it."""
+        if value is None or name not in self._custom_fields:
             return value  # type: ignore[no-any-return]
-        return json_to_text(self._own[name], value)
+        return json_to_text(self._custom_fields[name], value)

@@ -1,4 +1,4 @@
-"""Files of tenants: their format and compression by name, and the file that an export writes."""
+"""Files of tenants: format and compression by file name, and the file that an export writes."""
 
 from __future__ import annotations
 
@@ -15,43 +15,41 @@ from ...encoding import escape_control_characters
 
 GZIP_SUFFIX = ".gz"
 _FORMATS = {".json": "json", ".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv"}
-#: The formats that are read, each with its media type.
+#: Media types of the formats that an import reads.
 MEDIA_TYPES = {"json": "application/json", "ndjson": "application/x-ndjson", "csv": "text/csv"}
-#: The formats that are written.
+#: The formats that an export writes.
 EXPORT_FORMATS = ("ndjson", "csv")
+_BUFFER_BYTES = 1 << 20
 
 
 def guess_format(name: str) -> str | None:
-    """The format that the name's suffix tells, before ``.gz`` if it ends so; None where it tells none."""
+    """Return the format of the name's suffix, after removing ``.gz``; None if the suffix is unknown."""
     path = PurePath(name)
     return _FORMATS.get((path.with_suffix("") if is_gzip(name) else path).suffix.lower())
 
 
 def is_gzip(name: str) -> bool:
-    """Whether the name says that the file is packed."""
+    """Return True if the name ends with ``.gz``."""
     return PurePath(name).suffix.lower() == GZIP_SUFFIX
 
 
 def get_file_name(file: BinaryIO) -> str:
-    """The file's name, as it may be printed."""
+    """Return the file's name with control characters escaped, ``<stdin>`` if it has none."""
     return escape_control_characters(str(getattr(file, "name", "<stdin>")))
 
 
-def resolve_import_format(file: BinaryIO, told: str | None) -> str:
-    """The format that is `told`, else that of the file's name. Raises `click.UsageError` where there is none."""
-    if found := told or guess_format(get_file_name(file)):
-        return found
-    raise click.UsageError(f"Say with --format what {get_file_name(file)} holds: {', '.join(MEDIA_TYPES)}.")
-
-
-_BUFFER_BYTES = 1 << 20
+def resolve_import_format(file: BinaryIO, option: str | None) -> str:
+    """Return the format of --format, else of the file's name. Raises `click.UsageError` if neither names one."""
+    if resolved := option or guess_format(get_file_name(file)):
+        return resolved
+    raise click.UsageError(f"The format of {get_file_name(file)} is unknown. Use --format: {', '.join(MEDIA_TYPES)}.")
 
 
 @contextlib.contextmanager
 def open_output(name: str) -> Iterator[BinaryIO]:
-    """Standard output for ``-``, else the file, which takes its name once it is whole.
+    """Open standard output for ``-``, else a file that takes its name once it is complete, compressed for ``.gz``.
 
-    Raises `click.FileError` where it cannot be written.
+    Raises `click.FileError` if it cannot be written.
     """
     if name == "-":
         yield sys.stdout.buffer
@@ -69,7 +67,7 @@ def open_output(name: str) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def _open_atomically(path: Path) -> Iterator[BinaryIO]:
-    """The file at `path`, replaced at the end; what is there and is no file, such as a pipe, is written to."""
+    """Open a temporary file that replaces `path` at the end; a `path` that is no regular file is written directly."""
     if path.exists() and not path.is_file():
         with path.open("wb", _BUFFER_BYTES) as file:
             yield file

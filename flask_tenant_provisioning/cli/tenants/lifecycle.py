@@ -1,4 +1,4 @@
-"""`tenants suspend`, `reactivate`, `restore`, `move` and `delete`; `provisioning`, `retry` and `cancel`."""
+"""Commands `tenants suspend`, `reactivate`, `restore`, `move`, `delete`, `provisioning`, `retry` and `cancel`."""
 
 from __future__ import annotations
 
@@ -15,123 +15,121 @@ from ...tenants.mutations import Target, load_tenant_in_any_state
 from ...tenants.routes import parse_tenant_id
 from ...tenants.schemas import move_input, suspension_input
 from ...validation import load
-from ..errors import report_problems
 from ..options import TEXT, build_body, find_mount, make_operator
 from ..output import Table, format_cell, format_fields, get_terminal_width, print_json, print_text
 from .common import change_tenant, find_tenant, load_allowance, print_tenant, tenant_options
 
 
-@click.command("suspend", help="Suspend the active tenant with the id TENANT.")
-@click.option("--reason", type=TEXT, help="Why.")
+@click.command("suspend", help="Suspend the active tenant TENANT.")
+@click.option("--reason", type=TEXT, help="Reason for the suspension.")
 @tenant_options
-def suspend(tenant: str, partner: str | None, reason: str | None, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        why = load(suspension_input(), build_body({"reason": reason})).get("reason")
-        work = partial(lifecycle.suspend, reason=why)
-        print_tenant(chosen, change_tenant(chosen, tenant, partner, work), as_json=as_json)
+def suspend(tenant: str, partner: str | None, reason: str | None, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    valid_reason = load(suspension_input(), build_body({"reason": reason})).get("reason")
+    action = partial(lifecycle.suspend, reason=valid_reason)
+    print_tenant(mount, change_tenant(mount, tenant, partner, action), as_json=as_json)
 
 
-@click.command("reactivate", help="Make the suspended tenant with the id TENANT active again.")
+@click.command("reactivate", help="Reactivate the suspended tenant TENANT.")
 @tenant_options
-def reactivate(tenant: str, partner: str | None, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        print_tenant(chosen, change_tenant(chosen, tenant, partner, lifecycle.reactivate), as_json=as_json)
+def reactivate(tenant: str, partner: str | None, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    print_tenant(mount, change_tenant(mount, tenant, partner, lifecycle.reactivate), as_json=as_json)
 
 
-@click.command("restore", help="Restore the deleted tenant with the id TENANT to the status that it had.")
+@click.command("restore", help="Restore the deleted tenant TENANT. It gets its former status back.")
 @tenant_options
-def restore(tenant: str, partner: str | None, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        work = partial(lifecycle.restore, allowance=load_allowance(chosen))
-        print_tenant(chosen, change_tenant(chosen, tenant, partner, work), as_json=as_json)
+def restore(tenant: str, partner: str | None, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    action = partial(lifecycle.restore, allowance=load_allowance(mount))
+    print_tenant(mount, change_tenant(mount, tenant, partner, action), as_json=as_json)
 
 
-@click.command("move", help="Give the tenant with the id TENANT to another partner.")
-@click.option("--to", "receiver", type=TEXT, required=True, help="Whose it is to be.")
+@click.command("move", help="Move the tenant TENANT to another partner.")
+@click.option("--to", "receiver", type=TEXT, required=True, help="The partner that receives it.")
 @tenant_options
-def move(tenant: str, receiver: str, partner: str | None, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        wanted = load(move_input(), {"partner": receiver})["partner"]
-        work = partial(lifecycle.move, partner=wanted)
-        print_tenant(chosen, change_tenant(chosen, tenant, partner, work), as_json=as_json)
+def move(tenant: str, receiver: str, partner: str | None, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    receiver_id = load(move_input(), {"partner": receiver})["partner"]
+    action = partial(lifecycle.move, partner=receiver_id)
+    print_tenant(mount, change_tenant(mount, tenant, partner, action), as_json=as_json)
 
 
-@click.command("delete", help="Delete the tenant with the id TENANT; it can be restored until its `purge_at`.")
-@click.option("--purge", is_flag=True, help="Remove it for good, at once.")
-@click.option("--yes", is_flag=True, help="Purge without asking.")
+@click.command("delete", help="Delete the tenant TENANT. It can be restored until its `purge_at`.")
+@click.option("--purge", is_flag=True, help="Remove it permanently, at once.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @tenant_options
-def delete(tenant: str, partner: str | None, purge: bool, yes: bool, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        if purge:
-            _purge(chosen, tenant, partner, ask=not yes, quiet=as_json)
-            return
-        work = partial(lifecycle.delete, retention_days=chosen.config.retention_days)
-        print_tenant(chosen, change_tenant(chosen, tenant, partner, work), as_json=as_json)
+def delete(tenant: str, partner: str | None, purge: bool, yes: bool, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    if purge:
+        _purge(mount, tenant, partner, ask=not yes, quiet=as_json)
+        return
+    action = partial(lifecycle.delete, retention_days=mount.config.retention_days)
+    print_tenant(mount, change_tenant(mount, tenant, partner, action), as_json=as_json)
 
 
 def _purge(mount: Mount, tenant_id: str, partner: str | None, *, ask: bool, quiet: bool) -> None:
-    """Remove a tenant; the API answers nothing, and so does JSON."""
+    """Purge a tenant. Nothing is printed if `quiet`, as the API returns no body."""
     tenant = find_tenant(mount, tenant_id, partner)
     if ask:
         name, owner = format_cell(tenant.client_name), format_cell(tenant.partner_id)
-        click.confirm(f"Purge {name} of {owner} ({tenant.id}) for good?", abort=True, err=True)
-    gone = change_tenant(mount, tenant.id, tenant.partner_id, lifecycle.purge)
+        click.confirm(f"Permanently remove {name} of {owner} ({tenant.id})?", abort=True, err=True)
+    is_purged = change_tenant(mount, tenant.id, tenant.partner_id, lifecycle.purge)
     if not quiet:
         print_text(
-            f"{tenant.id} is purged." if gone else f"{tenant.id} will be: `tenants provisioning` shows how far it is."
+            f"Purged the tenant {tenant.id}."
+            if is_purged
+            else f"The tenant {tenant.id} is being purged: `tenants provisioning` shows the progress."
         )
 
 
 STEP_COLUMNS = ("name", "state", "attempts", "next_attempt_at", "error")
 
 
-@click.command("provisioning", help="Show how far the provisioning of the tenant with the id TENANT has come.")
+@click.command(
+    "provisioning",
+    help="Show the provisioning of the tenant TENANT. Shows each step, with the error of those that failed.",
+)
 @tenant_options
-def provisioning(tenant: str, partner: str | None, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        _print_provisioning(read_provisioning(chosen, partner, parse_tenant_id(tenant)), as_json=as_json)
+def provisioning(tenant: str, partner: str | None, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    _print_provisioning(read_provisioning(mount, partner, parse_tenant_id(tenant)), as_json=as_json)
 
 
-@click.command("retry", help="Try again what failed or was cancelled for the tenant with the id TENANT.")
+@click.command(
+    "retry", help="Retry the provisioning of the tenant TENANT. Repeats steps that failed or were cancelled."
+)
 @tenant_options
-def retry(tenant: str, partner: str | None, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        load_allowance(chosen)
-        work = partial(actions.retry, hooks=chosen.hooks, license=chosen.license)
-        _print_provisioning(_change_provisioning(chosen, tenant, partner, work), as_json=as_json)
+def retry(tenant: str, partner: str | None, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    load_allowance(mount)
+    action = partial(actions.retry, hooks=mount.hooks, license=mount.license)
+    _print_provisioning(_change_provisioning(mount, tenant, partner, action), as_json=as_json)
 
 
-@click.command("cancel", help="Stop the provisioning of the tenant with the id TENANT, and take back what was done.")
+@click.command("cancel", help="Cancel the provisioning of the tenant TENANT. Steps that were done are undone.")
 @tenant_options
-def cancel(tenant: str, partner: str | None, as_json: bool, mount: str | None) -> None:
-    chosen = find_mount(mount)
-    with report_problems():
-        _print_provisioning(
-            _change_provisioning(chosen, tenant, partner, partial(actions.cancel, hooks=chosen.hooks)), as_json=as_json
-        )
+def cancel(tenant: str, partner: str | None, as_json: bool, mount_name: str | None) -> None:
+    mount = find_mount(mount_name)
+    _print_provisioning(
+        _change_provisioning(mount, tenant, partner, partial(actions.cancel, hooks=mount.hooks)), as_json=as_json
+    )
 
 
-def _change_provisioning(mount: Mount, tenant_id: str, partner: str | None, work: Any) -> dict[str, Any]:
-    """What `work` makes of the provisioning, done by the operator; of a tenant that is being purged too."""
-    wanted = parse_tenant_id(tenant_id)
+def _change_provisioning(mount: Mount, tenant_id: str, partner: str | None, action: Any) -> dict[str, Any]:
+    """Run `action` on the provisioning of a tenant as the operator, even while it is purged. Returns its document."""
+    parsed_id = parse_tenant_id(tenant_id)
 
-    def unit(session: Any) -> dict[str, Any]:
-        owner = load_tenant_in_any_state(session, partner, wanted).partner_id
-        found: dict[str, Any] = work(session, make_operator(owner), Target(owner, wanted))
-        return found
+    def run(session: Any) -> dict[str, Any]:
+        owner = load_tenant_in_any_state(session, partner, parsed_id).partner_id
+        document: dict[str, Any] = action(session, make_operator(owner), Target(owner, parsed_id))
+        return document
 
-    return mount.storage.transaction(unit)
+    return mount.storage.transaction(run)
 
 
 def read_provisioning(mount: Mount, partner: str | None, tenant_id: str) -> dict[str, Any]:
-    """The provisioning of a tenant, its errors with the reasons that partners do not read. Raises `TenantNotFound`."""
+    """Return the provisioning of a tenant, with the error reasons hidden from partners. Raises `TenantNotFound`."""
     document = mount.storage.read(partial(actions.read_progress, partner=partner, tenant_id=tenant_id))
     reasons = mount.storage.read(partial(actions.read_error_reasons, partner=partner, tenant_id=tenant_id))
     steps = [
@@ -142,7 +140,7 @@ def read_provisioning(mount: Mount, partner: str | None, tenant_id: str) -> dict
 
 
 def format_step_error(step: dict[str, Any]) -> str:
-    """Why a step failed, on a line: the class of its exception, and its words or the message for partners."""
+    """Format the error of a step: the class of its exception, and its text, or else the message for partners."""
     error = step["error"]
     return f"{step['name']}: {error['class']}: {error.get('reason') or error['message']}"
 
@@ -155,6 +153,6 @@ def _print_provisioning(document: dict[str, Any], *, as_json: bool) -> None:
     steps = [{**step, "error": step["error"] and step["error"]["class"]} for step in document.pop("steps")]
     print_text("\n".join(format_fields(document, get_terminal_width())))
     if steps:
-        print_text("\n" + "\n".join(Table(STEP_COLUMNS, get_terminal_width()).lines(steps)))
+        print_text("\n" + "\n".join(Table(STEP_COLUMNS, get_terminal_width()).format_rows(steps)))
     if failures:
         print_text("\n" + "\n".join(map(escape_control_characters, failures)))
