@@ -14,7 +14,7 @@ class Overtaken:
 
     def __init__(self, storage: Storage, meanwhile: Callable[[], object]) -> None:
         self._storage, self._meanwhile = storage, meanwhile
-        self.clock, self.running, self.transaction = storage.clock, None, storage.transaction
+        self.clock, self.current_session, self.transaction = storage.clock, None, storage.transaction
 
     def read(self, work: Any) -> Any:
         found = self._storage.read(work)

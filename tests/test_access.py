@@ -91,7 +91,7 @@ def test_the_realm_is_the_hosts_to_name(make_app: MakeApp) -> None:
 
 def test_a_route_that_declares_no_permission_does_not_register() -> None:
     with pytest.raises(ConfigurationError, match="GET /secrets declares no permission; say PUBLIC"):
-        Routes().add("GET", "/secrets", answers={})
+        Routes().add("GET", "/secrets", responses={})
 
 
 @pytest.mark.parametrize(
@@ -99,13 +99,13 @@ def test_a_route_that_declares_no_permission_does_not_register() -> None:
 )
 def test_a_route_whose_permission_does_not_exist_does_not_register(permissions: Any) -> None:
     with pytest.raises(ConfigurationError, match="Declare permissions out of audit:read, "):
-        Routes().add("GET", "/secrets", permissions=permissions, answers={})
+        Routes().add("GET", "/secrets", permissions=permissions, responses={})
 
 
 def test_a_public_route_must_say_so() -> None:
     routes = Routes()
 
-    @routes.add("GET", "/open", permissions=PUBLIC, answers={})
+    @routes.add("GET", "/open", permissions=PUBLIC, responses={})
     def open_to_all(call: Request) -> Any:
         """Open to all."""
 

@@ -372,7 +372,9 @@ def test_a_role_without_privileges_is_told_what_to_grant(
     told = run(partner.app, "doctor")
     assert told.status == 1
     (line,) = [line for line in told.out.splitlines() if "privileges" in line]
-    assert f"{role} may not INSERT, UPDATE, DELETE everywhere / GRANT INSERT, UPDATE, DELETE ON provisioning_" in line
+    assert (
+        f"{role} may not INSERT, UPDATE, DELETE on every table / GRANT INSERT, UPDATE, DELETE ON provisioning_" in line
+    )
     assert "provisioning_tenants" in line
     assert "provisioning_partners" not in line
     ask(line.partition(" / ")[2])
@@ -405,7 +407,7 @@ def test_an_app_with_flask_sqlalchemy_is_warned_of_a_database_beside_it(
     (record,) = [record for record in caplog.records if "Flask-SQLAlchemy" in record.getMessage()]
     assert (record.levelno, record.file) == (logging.WARNING, f"{tmp_path}/instance/provisioning.sqlite3")  # type: ignore[attr-defined]
     told = run(app, "doctor").out
-    assert "a file of the API's own, and not the database of the app's Flask-SQLAlchemy / call provisioning" in told
+    assert "a file of the API's own, not the database of the app's Flask-SQLAlchemy / call provisioning" in told
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -485,7 +487,7 @@ def test_connections_that_are_open_before_a_fork_are_seen_by_doctor(
         engine.dispose()
     (line,) = [line for line in run(app, "doctor").out.splitlines() if line[6:].startswith("pool ")]
     assert line.startswith("ok" if closes else "warn")
-    assert ("1 open once the app is made" in line) is not closes
+    assert ("1 open after the app was created" in line) is not closes
 
 
 def test_a_mount_that_migrates_at_start_leaves_no_connection_open(mount: Mount, database_url: str) -> None:

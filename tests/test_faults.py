@@ -599,7 +599,7 @@ def test_a_host_that_commits_in_a_unit_commits_nothing_before_its_end(storage: S
     assert noted(storage) == []
 
 
-@pytest.mark.parametrize("inner", ["read", "statement", "transaction"])
+@pytest.mark.parametrize("inner", ["read", "run_autocommit", "transaction"])
 def test_a_unit_within_a_unit_is_refused_at_once(storage: Storage, inner: str) -> None:
     with pytest.raises(RuntimeError, match="pass its session on"):
         storage.transaction(lambda _: getattr(storage, inner)(note))
@@ -644,7 +644,7 @@ LONG = {
 }
 
 
-@pytest.mark.parametrize("opened", ["statement", "transaction"])
+@pytest.mark.parametrize("opened", ["run_autocommit", "transaction"])
 def test_an_interrupted_unit_leaves_nothing_behind(
     storage: Storage, database: str, opened: str, interruption: Callable[[float], None]
 ) -> None:

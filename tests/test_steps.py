@@ -712,7 +712,7 @@ def test_an_idle_worker_asks_at_most_once_a_second(house: House) -> None:
         (lambda p: p.step("a", retries=-1)(lambda: None), "retries from 0 on"),
         (lambda p: p.step("a", timeout=0)(lambda: None), "times above 0"),
         (lambda p: p.step("a")(lambda session: None), "has the parameter 'session'; available are context, tenant"),
-        (lambda p: p.step("a", undo=lambda tenants: None)(lambda: None), "asks for 'tenants'"),
+        (lambda p: p.step("a", undo=lambda tenants: None)(lambda: None), "has the parameter 'tenants'"),
         (lambda p: [p.step("a")(lambda: None) for _ in "ab"], "There is a provisioning step named 'a'"),
     ],
 )

@@ -36,7 +36,7 @@ class EmailField(TextField):
         make_email_key(value)
         return value
 
-    def _wrong_length(self) -> Fault:
+    def _make_length_fault(self) -> Fault:
         return _INVALID_EMAIL
 
 
