@@ -1,4 +1,4 @@
-"""What a host proves its own mounted API with: fixtures, and a suite that checks the HTTP contract end to end.
+"""Fixtures, and a suite that checks the HTTP contract of a host's mounted API end to end.
 
 ``pytest --provisioning-app=myapp:create_app`` runs it. Needs the extra ``testing``.
 """

@@ -120,7 +120,7 @@ def _root_of(request: Request, where: str) -> str:
 
 
 def _bind_routes(api: Api) -> MapAdapter:
-    """What finds the endpoint of a path."""
+    """Return the adapter that finds the endpoint of a path."""
     rules = [Rule(route.rule, methods=[route.method], endpoint=route.endpoint) for route in api.routes]
     return Map(rules, merge_slashes=False).bind("")
 

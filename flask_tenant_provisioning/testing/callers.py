@@ -184,7 +184,7 @@ class Caller:
             self._try_removal(self._delete)
 
     def _try_removal(self, remove: Callable[[], None]) -> bool:
-        """Whether the API let us `remove` what there is."""
+        """Return whether the API let the suite `remove` it."""
         try:
             remove()
         except (AssertionError, pytest.skip.Exception):
@@ -228,7 +228,7 @@ class Caller:
 
 
 class Patience:
-    """How long one run of the suite waits in all for a host's steps and jobs, in `seconds`."""
+    """The time in `seconds` that one run of the suite waits in all for a host's steps and jobs."""
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.seconds = seconds
@@ -277,7 +277,7 @@ def make_bearer_header(token: str) -> dict[str, str]:
 
 
 def wait_until_settled(read: ReadDocument) -> Document:
-    """What `read` returns once a worker has done what is to be done about it, or after 20 seconds."""
+    """Return what `read` returns once no worker has work left for it, or after 20 seconds."""
     deadline = time.monotonic() + _SETTLE_SECONDS
     found = read()
     while _is_under_way(found) and time.monotonic() < deadline:
@@ -294,5 +294,5 @@ def _describe_step(step: Mapping[str, Any]) -> str:
 
 
 def _is_under_way(found: Document) -> bool:
-    """Whether a worker has something to do about this tenant or bulk job."""
+    """Return whether a worker has work left for this tenant or bulk job."""
     return found.get("status") == "provisioning" or found.get("state") in ("queued", "running")

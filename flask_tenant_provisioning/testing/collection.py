@@ -1,4 +1,4 @@
-"""How the suite takes part in a run of pytest: collected alone or after the host's tests, and summarized at the end."""
+"""The suite in a run of pytest: collected alone or after the host's tests, and summarized at the end."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def collect_alone(config: pytest.Config) -> None:
 
 
 def collect_folder(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """What collects the folder at `path`, if the suite stands in it."""
+    """Return the collector of the folder at `path`; None where it is not the suite's folder."""
     return SuiteFolder.from_parent(parent, path=path) if path == parent.config.stash.get(_FOLDER, None) else None
 
 

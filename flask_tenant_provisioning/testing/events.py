@@ -110,7 +110,7 @@ def create_endpoint(caller: Caller, **fields: Any) -> Document:
 
 
 def remove_secret(webhook: Mapping[str, Any]) -> Document:
-    """What is shown of an endpoint once its secret was."""
+    """Return the endpoint as it is shown after its secret has been shown once."""
     return {name: value for name, value in webhook.items() if name != "secret"}
 
 

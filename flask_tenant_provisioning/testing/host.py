@@ -83,7 +83,7 @@ _TOKEN_LIFETIME = timedelta(hours=1)
 
 
 def make_signer(app: Flask, name: str | None) -> Callable[..., str]:
-    """What signs a token with a role (or none), for a partner, with further claims, which count before all others.
+    """Return a function that signs a token with a role or none, for a partner, with further claims, which win.
 
     It raises `NotReady` where the app has no key to sign with.
     """
@@ -104,7 +104,7 @@ def make_signer(app: Flask, name: str | None) -> Callable[..., str]:
 
 
 def make_body_factory(app: Flask, name: str | None) -> Callable[..., dict[str, Any]]:
-    """What makes the body of a new tenant, unlike any other but for the `fields` that it is given."""
+    """Return a function that makes the body of a new tenant: unique but for the `fields` that it is given."""
 
     def make(**fields: Any) -> dict[str, Any]:
         plans = find_mount(app, name).plans

@@ -82,7 +82,7 @@ def provisioning_mount(pytestconfig: pytest.Config) -> str | None:
 
 @pytest.fixture
 def provisioning_client(provisioning_app: Flask) -> FlaskClient:
-    """What sends the requests: a test client without cookies and without what the host's own class adds."""
+    """A test client that sends the requests: without cookies and without additions of the host's own class."""
     from flask.testing import FlaskClient
 
     return FlaskClient(provisioning_app, use_cookies=False)

@@ -178,7 +178,7 @@ def require_nothing(caller: Caller, answer: ApiResponse) -> None:
 
 
 def list_items(caller: Caller, found: Mapping[str, Any], **asked: Any) -> list[Document]:
-    """What came of the job's rows, on the first page of this list."""
+    """Return the results of the job's rows on the first page of this list."""
     __tracebackhide__ = True
     answer = caller("GET", get_job_path(found, f"/items?{urlencode({'limit': 1000, **asked})}"))
     page = answer.document()

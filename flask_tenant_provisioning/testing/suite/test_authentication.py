@@ -1,4 +1,4 @@
-"""Who calls: what is no bearer token of this API's, and what its refusal says (RFC 6750, RFC 8725)."""
+"""Authentication: tokens that are refused, and what the refusal says (RFC 6750, RFC 8725)."""
 
 from __future__ import annotations
 

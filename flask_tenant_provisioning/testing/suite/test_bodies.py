@@ -1,4 +1,4 @@
-"""What a body must be: one JSON object that every parser reads alike, of the right type, within the limit."""
+"""Request bodies: one JSON object that every parser reads alike, of the right type, within the limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What came of a job's rows, in pages, as NDJSON and as CSV that can be sent again; and a job's progress."""
+"""Results of a job's rows, in pages, as NDJSON and as CSV that can be sent again; and a job's progress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a row of a bulk job does: the same as the single call, and a bad one fails alone."""
+"""Rows of bulk jobs: each does the same as the single call, and an invalid one fails alone."""
 
 from __future__ import annotations
 

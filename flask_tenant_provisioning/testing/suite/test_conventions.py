@@ -1,4 +1,4 @@
-"""What holds for every request: unknown paths, methods and parameters, request ids, and what may be kept."""
+"""Rules for every request: unknown paths, methods and parameters, request ids, and caching."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What describes the API: the OpenAPI document, its page, and what every problem code means."""
+"""Documents about the API: the OpenAPI document, its page, and the meaning of every problem code."""
 
 from __future__ import annotations
 

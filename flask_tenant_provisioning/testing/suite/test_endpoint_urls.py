@@ -1,4 +1,4 @@
-"""Where webhooks may be sent: no partner's URL makes the host call into a network of its own (SSRF)."""
+"""URLs of webhooks: no partner's URL makes the host call into its own network (SSRF)."""
 
 from __future__ import annotations
 

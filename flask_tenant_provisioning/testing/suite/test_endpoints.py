@@ -70,7 +70,7 @@ def told(answer: ApiResponse) -> dict[str, Any]:
 
 
 def unchanged(caller: Caller, webhook: dict[str, Any]) -> bool:
-    """Whether the endpoint is as it was."""
+    """Return whether the endpoint is as it was."""
     return require_endpoint(caller("GET", get_endpoint_path(webhook))) == remove_secret(webhook)
 
 

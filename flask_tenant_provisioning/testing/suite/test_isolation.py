@@ -1,4 +1,4 @@
-"""What is another partner's does not exist: it answers as an id that never was, on every route."""
+"""Another partner's resources: every route answers as for an id that does not exist."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def first_page(provisioning_partner: Caller) -> ApiResponse:
 
 
 def continued(partner: Caller, cursor: str, **asked: Any) -> ApiResponse:
-    """What follows `cursor`, in a list that may be another."""
+    """Read the page after `cursor`, of a list that may be another."""
     return partner("GET", f"{TENANTS}?{urlencode({'limit': 2, **asked, 'cursor': cursor})}")
 
 

@@ -30,7 +30,7 @@ def known(partner: Caller) -> dict[str, Any]:
 
 
 def partner_changed(partner: Caller, fields: dict[str, Any]) -> ApiResponse:
-    """What an administrator hears who changes the partner."""
+    """Return the response to an administrator who changes the partner."""
     found, admin = partner_shown(partner), partner.administrator()
     return admin("PATCH", at(partner), json=fields, headers=admin.matching(found))
 

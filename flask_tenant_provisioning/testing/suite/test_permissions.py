@@ -1,4 +1,4 @@
-"""What a role may do: what each operation declares, no more and no less."""
+"""Roles: each may do what the operations declare, no more and no less."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a tenant's provisioning has come, and the service's health."""
+"""The progress of a tenant's provisioning, and the service's health."""
 
 from __future__ import annotations
 

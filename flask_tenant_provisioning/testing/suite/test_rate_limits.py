@@ -13,7 +13,7 @@ _ALLOWED = re.compile(r'"[a-z0-9-]+";q=([0-9]+);w=[0-9]+')
 
 
 def left(answer: ApiResponse) -> list[int]:
-    """How many requests an answer says are left of each limit."""
+    """Return how many requests a response says are left of each limit."""
     __tracebackhide__ = True
     found = [re.fullmatch(_LEFT, one) for one in answer.header("RateLimit").split(", ")]
     answer.require(all(found), 'say what is left in RateLimit, such as "read";r=119;t=60')
