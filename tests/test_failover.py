@@ -100,7 +100,7 @@ def test_writes_go_on_within_two_seconds_of_a_new_primary(partner: Caller, clust
         assert health(partner) == ("degraded", "read-only")
         told = run(partner.app, "doctor")
         assert told.status == 1
-        assert "it takes no writes / name the primary" in told.out
+        assert "it is read-only / connect to the primary" in told.out
     finally:
         set_read_only(cluster, "off")
     end = time.monotonic() + 2

@@ -43,18 +43,18 @@ def _is_body_read(exchange: Exchange) -> bool:
 
 
 CAUSES = {
-    "a user lookup that knows no partner": Cause("jwt-users", "fail", "is asked for every caller", _is_admitted),
-    "a wall": Cause("hooks", "fail", " answers 30", lambda _exchange: True),
-    "a hook that takes bodies": Cause("hooks", "fail", " takes the body ", _is_body_read),
-    "a CSRF wall": Cause("csrf", "fail", "refuses what partners send", lambda one: one.method not in ("GET", "HEAD")),
+    "a user lookup that knows no partner": Cause("jwt-users", "fail", "is called for every token", _is_admitted),
+    "a wall": Cause("hooks", "fail", " returns 30", lambda _exchange: True),
+    "a hook that takes bodies": Cause("hooks", "fail", " consumes the body ", _is_body_read),
+    "a CSRF wall": Cause("csrf", "fail", "refuses partners' requests", lambda one: one.method not in ("GET", "HEAD")),
     "a hook that lets answers be kept": Cause("answers", "fail", "changes the Cache-Control", lambda _exchange: True),
     "a hook that replaces problems": Cause(
-        "answers", "fail", "body where the API answers 404", lambda one: one.status >= 400 and one.method != "HEAD"
+        "answers", "fail", "body where the API returns 404", lambda one: one.status >= 400 and one.method != "HEAD"
     ),
     "a session": Cause(
         "sessions",
         "warn",
-        "may give the API's answers cookies",
+        "may set cookies on the API's responses",
         seen_by=frozenset({
             "no_cookie_plays_a_part", "test_an_answer_sets_no_cookie_and_depends_on_none",
             "test_a_refusal_sets_no_cookie_and_depends_on_none",
@@ -63,7 +63,7 @@ CAUSES = {
     "compression": Cause(
         "compression",
         "warn",
-        "packs the API's answers",
+        "compresses the API's responses",
         seen_by=frozenset({
             "tags_are_ours_however_packed", "test_the_tag_is_the_version_where_the_caller_takes_the_answer_packed",
         }),

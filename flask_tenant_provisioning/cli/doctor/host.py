@@ -108,7 +108,7 @@ def _call_before_request_hook(context: DoctorContext, hook: Callable[..., Any]) 
         return f"fails ({type(error).__name__})"
     if result is not None:
         return f"returns {context.app.make_response(result).status_code}"
-    return "reads the body" if _is_body_lost() else None
+    return "consumes the body" if _is_body_lost() else None
 
 
 def _is_body_lost() -> bool:
