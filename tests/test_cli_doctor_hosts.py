@@ -165,7 +165,7 @@ def test_a_hook_that_takes_the_body_fails(blueprint: House, house: House, hook: 
     for one in (blueprint, house):
         one.app.before_request(hook)
         one.mount()
-    detail = f"{HERE}.{hook.__name__} reads the body for a partner's POST /tenants"
+    detail = f"{HERE}.{hook.__name__} consumes the body for a partner's POST /tenants"
     assert found(blueprint, "hooks")[:2] == ("fail", detail)
     assert found(house, "hooks") == SPARED
     partner = Caller(blueprint.app)
