@@ -87,7 +87,7 @@ def restore(session: Session, actor: Actor, target: Target, allowance: quotas.Al
 
 
 def purge(session: Session, actor: Actor, target: Target) -> bool:
-    """Purge a tenant in any state. Return False if the host's undo steps run first and the row is removed after them.
+    """Purge a tenant in any state. Return False if deprovisioning steps run first; the row is removed after them.
 
     Either way the tenant can no longer be read. Raises `TenantNotFound`, and errors of the target's version check.
     """
@@ -205,7 +205,7 @@ ALL_PARTNERS = "*"
 
 
 def purge_due(storage: Storage, actor: Actor) -> int:
-    """Purge every tenant whose retention is over, or start its undo steps. Return their number.
+    """Purge every tenant whose retention is over, or start its deprovisioning. Return their number.
 
     Each tenant is one unit of work. Concurrent calls are safe, and an interrupted call keeps what it has committed.
     """

@@ -146,7 +146,7 @@ def apply_transition(
 
 
 def remove_or_retire(session: Session, actor: Actor, tenant: Tenant) -> bool:
-    """Remove a tenant, or retire it if undo steps must run first. Return whether it is removed."""
+    """Remove a tenant, or retire it if deprovisioning steps must run first. Return whether it is removed."""
     if session.storage.is_deferred(session, "tenant.purge", tenant):
         retire_tenant(session, actor, tenant)
         return False
@@ -155,7 +155,7 @@ def remove_or_retire(session: Session, actor: Actor, tenant: Tenant) -> bool:
 
 
 def retire_tenant(session: Session, actor: Actor, tenant: Tenant) -> None:
-    """Start the purge of a tenant with undo steps: it can no longer be read, and is removed once they are done."""
+    """Start the purge of a tenant with deprovisioning steps: it can no longer be read, and is removed after them."""
     now, at = format_instant(session.storage.clock()), next_timestamp(session.storage, tenant)
     values = {"status": "purging", "deleted_at": tenant.deleted_at or now, "purge_at": now}
     after = tenant._replace(**values, version=tenant.version + 1, updated_at=at)

@@ -1,6 +1,7 @@
 """The kinds of work that wait in rows: for each, what is due, how long it has waited, and how it is run.
 
-Workers, the due check, Celery's sweep, `/health` and `doctor` iterate over `WORK_KINDS`.
+Workers, the due check, `/health` and `doctor` iterate over `WORK_KINDS`; Celery's sweep has its own list of tasks
+(`workers.tasks`).
 """
 
 from __future__ import annotations
