@@ -19,7 +19,7 @@ from sqlalchemy import Engine
 from .access.authority import Authority, enter_app_context
 from .access.guard import Guard
 from .access.tokens import TokenVerifier
-from .config import PREFIX, Config, ConfigurationError
+from .config import EXTENSION_KEY, PREFIX, Config, ConfigurationError
 from .config_checks import INSTALL_LIMITER, has_flask_limiter
 from .database.engine import resolve_engine
 from .database.ids import make_uuid7
@@ -76,7 +76,6 @@ from .webhooks.fanout import create_deliveries
 from .workers.engines import make_engine
 
 logger = logging.getLogger(__name__)
-EXTENSION_KEY = "tenant_provisioning"
 _CODE_PATTERN = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
@@ -500,7 +499,7 @@ class TenantProvisioning:
             attempts=settings.transaction_attempts,
             clock=self._clock,
             new_id=self._new_id,
-            autocommit=ours,
+            owns_engine=ours,
             pooler=settings.database_pooler,
             hooks=self.hooks,
             reactions=(

@@ -14,6 +14,7 @@ from flask_tenant_provisioning.bulk import actions, chunks
 from flask_tenant_provisioning.bulk.execution import ChunkExecution
 from flask_tenant_provisioning.bulk.models import Job
 from flask_tenant_provisioning.bulk.worker import SingleJobWork
+from flask_tenant_provisioning.database.errors import LeaseLost
 from flask_tenant_provisioning.tenants.quotas import INSTALLATION, TooFewPlaces
 from flask_tenant_provisioning.workers.maintenance import Maintenance
 from tests.bulk import Bulk
@@ -202,7 +203,7 @@ def test_the_chores_give_back_what_nobody_claims_any_more(database_url: str) -> 
     for _ in range(2):
         chores.run()
         assert host.require_exact() == 0
-    with pytest.raises(chunks.LeaseLost):
+    with pytest.raises(LeaseLost):
         host.bulk.mount.storage.transaction(execution.execute)
     assert host.require_exact() == 0, "a worker that lives after all makes nothing without its places"
     host.bulk.act(actions.resume_job, job)

@@ -12,9 +12,9 @@ from sqlalchemy.event import listen
 
 from flask_tenant_provisioning import TenantProvisioning
 from flask_tenant_provisioning.bulk import actions, retention
-from flask_tenant_provisioning.bulk.chunks import LeaseLost
 from flask_tenant_provisioning.bulk.upload.limits import UploadFormatError
 from flask_tenant_provisioning.bulk.worker import MAX_CLAIMS, BulkWork
+from flask_tenant_provisioning.database.errors import LeaseLost
 from flask_tenant_provisioning.errors import BulkJobNotFound, InvalidState, ProvisioningError, StorageUnavailable
 from tests.bulk import Bulk
 from tests.servers import at_once

@@ -115,7 +115,7 @@ def test_writes_go_on_within_two_seconds_of_a_new_primary(partner: Caller, clust
 def frozen(partner: Caller) -> tuple[Storage, Clock]:
     """The same app's tables, and a clock that stands."""
     storage, clock = storage_of(partner.app), Clock()
-    return Storage(storage.engine, storage.metadata, autocommit=True, monotonic=clock), clock
+    return Storage(storage.engine, storage.metadata, owns_engine=True, monotonic=clock), clock
 
 
 def test_to_ask_for_writes_lets_go_of_connections_that_take_none(

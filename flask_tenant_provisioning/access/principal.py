@@ -12,6 +12,8 @@ from ..errors import InvalidToken, PartnerMissing
 MAX_NAME_LENGTH = 255
 #: The ends of the paths of a partner's own resources. An id with such an end would be ambiguous.
 RESERVED_SUFFIXES = ("/settings", "/settings/history", "/settings/rollback")
+#: Subject of the actor of what workers do by themselves.
+WORKER_SUBJECT = "provisioning-worker"
 _ABSENT: Final = object()
 
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
-from ..access.principal import Actor, Principal
+from ..access.principal import WORKER_SUBJECT, Actor, Principal
 from ..config import Config
 from ..database.ids import format_instant
 from ..database.pages import PAGE_BYTES, measure_row, read_page
@@ -31,7 +31,6 @@ from .upload.reader import UploadChunk, read_chunks
 
 #: Rows per chunk. A worker executes a chunk in a second or less, and then chooses a partner again.
 CHUNK_ROWS = 1000
-WORKER_SUBJECT = "provisioning-worker"
 
 
 class Upload(NamedTuple):

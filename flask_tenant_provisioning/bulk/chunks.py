@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from ..database.errors import LeaseLost
 from ..database.ids import format_instant
 from ..database.session import Session, Storage
 from ..database.statements import name_new_values
@@ -23,10 +24,6 @@ class ClaimedChunk(NamedTuple):
     job: Job
     number: int
     fence: int
-
-
-class LeaseLost(Exception):
-    """The claim is no longer valid: another worker claimed the chunk, or it is done or cancelled."""
 
 
 def load_due_jobs(session: Session) -> list[Job]:

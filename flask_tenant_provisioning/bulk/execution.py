@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from ..access.principal import Actor, Principal
+from ..database.errors import LeaseLost
 from ..database.session import Session
 from ..errors import ProvisioningError
 from ..mount import Mount
@@ -19,7 +20,7 @@ from ..tenants.models import Tenant
 from ..tenants.mutations import find_holders
 from ..tenants.quotas import FreePlaces, RemainingPlaces
 from . import actions, chunks
-from .chunks import ClaimedChunk, LeaseLost, release_abandoned_quota, save_results
+from .chunks import ClaimedChunk, release_abandoned_quota, save_results
 from .models import Chunk, Job
 from .results import ErrorBudget, RowResult, make_failure, make_success, mark_skipped
 from .rows.batch import execute_batch

@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from ..database.errors import FailureKind, classify_failure
+from ..database.errors import FailureKind, LeaseLost, classify_failure
 from ..errors import ProvisioningError
 from ..mount import Mount
 from ..tenants.quotas import TooFewPlaces
 from . import actions
 from .chunks import (
     ClaimedChunk,
-    LeaseLost,
     claim_chunk,
     load_chunks,
     load_due_jobs,

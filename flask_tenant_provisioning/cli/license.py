@@ -19,7 +19,7 @@ import click
 from flask import current_app
 from flask.cli import ScriptInfo
 
-from ..config import Config, ConfigurationError
+from ..config import EXTENSION_KEY, Config, ConfigurationError
 from ..licensing import vendor
 from ..licensing.document import (
     ANY_INSTALL,
@@ -88,7 +88,7 @@ def _load_config() -> Config:
     if not current_app:
         context = click.get_current_context()
         context.with_resource(context.ensure_object(ScriptInfo).load_app().app_context())
-    mounts = current_app.extensions.get("tenant_provisioning", {})
+    mounts = current_app.extensions.get(EXTENSION_KEY, {})
     return find_mount(None).config if mounts else Config.read(current_app.config, {})
 
 

@@ -75,6 +75,10 @@ class StaleRead(Exception):
     """A row changed after this unit of work read it. The unit runs again from its beginning."""
 
 
+class LeaseLost(Exception):
+    """A worker's claim is no longer valid: another worker has claimed the work, or it is done, cancelled or gone."""
+
+
 def map_unique_constraints(metadata: MetaData) -> Constraints:
     """Return the name of every UNIQUE constraint of these tables by its columns: SQLite reports only the columns."""
     return {

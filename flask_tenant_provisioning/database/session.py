@@ -193,7 +193,7 @@ RECONNECT_SECONDS = 1.0
 
 
 class Reaction(Protocol):
-    """A callable that takes part in the transaction of an operation, such as hooks, steps and events."""
+    """A callable that takes part in the transaction of an operation, such as hooks, steps, quotas and settings."""
 
     def concerns(self, operation: str, tenant: Any = None) -> bool: ...
     def defers(self, session: Session, operation: str, tenant: Any) -> bool: ...
@@ -220,7 +220,7 @@ class Storage:
 
     `hooks` is the host's registry; its functions run inside `context`. `attempts` and `patience` (seconds) limit how
     often and how long a unit of work is retried. After a commit, `wake` receives the keys of work that is due, and
-    `announce` the recorded events. `autocommit` is True for an engine created by the API.
+    `announce` the recorded events. `owns_engine` is True for an engine created by the API.
     """
 
     def __init__(
@@ -234,7 +234,7 @@ class Storage:
         new_id: Callable[[], str] = make_uuid7,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
-        autocommit: bool = False,
+        owns_engine: bool = False,
         pooler: str | None = None,
         hooks: Registry | None = None,
         reactions: Sequence[Reaction] = (),
@@ -244,7 +244,7 @@ class Storage:
         followers: Sequence[Callable[[Session, Any], None]] = (),
     ) -> None:
         self.engine = engine
-        self.owns_engine = autocommit
+        self.owns_engine = owns_engine
         self.hooks = hooks or Registry()
         self.reactions = reactions
         self.context = context
@@ -261,7 +261,7 @@ class Storage:
         self.followers = followers
         self._is_sqlite = engine.dialect.name == "sqlite"
         self._reading, self._writing = make_read_source(engine), make_write_source(engine)
-        self._journal = WriteAheadLog(engine.url.database) if autocommit and self._is_sqlite else None
+        self._journal = WriteAheadLog(engine.url.database) if owns_engine and self._is_sqlite else None
         self._pooler = pooler
         self._is_prepared = pooler != "transaction"
         self._is_checked = False

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, NamedTuple
 
+from ..database.errors import LeaseLost
 from ..database.ids import format_instant
 from ..database.session import Session, Storage
 from ..errors import ProvisioningError, StorageUnavailable
@@ -25,10 +26,6 @@ from .statements import StepSQL
 #: The longest delay between two attempts, in seconds.
 MAX_BACKOFF = 600.0
 _JITTER = 0.2
-
-
-class LeaseLost(Exception):
-    """The step has been claimed by another worker, or its tenant is gone; this attempt has no effect."""
 
 
 class AttemptError(NamedTuple):

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..access.principal import Actor, Principal
+from ..access.principal import WORKER_SUBJECT, Actor, Principal
 from ..database.ids import format_instant
 from ..database.session import Session
 from ..database.statements import name_new_values
@@ -22,7 +22,6 @@ from .models import Run, RunStep
 from .statements import STEP_KEY, StepSQL
 
 logger = logging.getLogger(__name__)
-WORKER_SUBJECT = "provisioning-worker"
 
 
 def start_run(

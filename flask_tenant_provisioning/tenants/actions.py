@@ -22,7 +22,6 @@ from .mutations import (
     Transition,
     apply_transition,
     explain_conflict,
-    load_tenant as load_tenant,
     lock_tenant,
     make_conflict,
     require_unique,

@@ -30,7 +30,6 @@ from ..web.request import INVALID_UTF8, Request, is_path_utf8, make_precondition
 from ..web.routing import BODY_PROBLEMS, IDEMPOTENCY_PROBLEMS, PRECONDITION_PROBLEMS, Routes
 from ..web.write import Result, execute
 from . import actions, lifecycle, listing, mutations, quotas
-from .lifecycle import move
 from .models import Tenant
 from .mutations import Target
 from .schemas import (
@@ -325,7 +324,7 @@ def move_tenant(call: Request, tenant_id: str) -> Response:
     call.require_administrator("Only an administrator may move a tenant.")
     query, body = call.query(write_query()), call.body(JSON)
     partner = load(move_input(), body)["partner"]
-    work = partial(move, actor=call.actor(), target=make_target(call, tenant_id), partner=partner)
+    work = partial(lifecycle.move, actor=call.actor(), target=make_target(call, tenant_id), partner=partner)
     return execute(call, work, partial(render_tenant, call), body=body, validate_only=query["validate_only"])
 
 

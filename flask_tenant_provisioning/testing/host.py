@@ -12,7 +12,7 @@ from flask import Flask
 from flask.cli import NoAppException, ScriptInfo
 from flask_jwt_extended import create_access_token
 
-from ..extension import EXTENSION_KEY
+from ..config import EXTENSION_KEY
 from ..licensing.document import LicenseError
 from ..mount import Mount
 

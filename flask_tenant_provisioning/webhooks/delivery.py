@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, cast
 
+from ..database.errors import LeaseLost
 from ..database.ids import format_instant
 from ..database.session import Session, Storage
 from ..encoding import dump_json
@@ -23,7 +24,7 @@ from . import outcomes
 from .client.sender import Sender, SendError
 from .fairness import SLOW_SECONDS, Slots
 from .models import Delivery, Endpoint
-from .outcomes import LeaseLost, Outcome
+from .outcomes import Outcome
 from .signing import SigningKey, sign
 from .statements import EVENT_COLUMNS, DeliverySQL
 

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
-from ..access.principal import Actor, Principal
+from ..access.principal import WORKER_SUBJECT, Actor, Principal
+from ..database.errors import LeaseLost
 from ..database.ids import format_instant
 from ..database.session import Session
 from ..database.statements import encode_rows, name_new_values
@@ -69,11 +70,6 @@ DISABLE_AFTER_SECONDS = 5 * 86_400
 MIN_REST_SECONDS, MAX_REST_SECONDS = 5.0, 300.0
 #: A round of at least this many attempts, all failed, opens the circuit.
 CIRCUIT_BREAKER_FAILURES = 5
-WORKER_SUBJECT = "provisioning-worker"
-
-
-class LeaseLost(Exception):
-    """Another worker holds the endpoint, or it has been deleted."""
 
 
 class Outcome(NamedTuple):

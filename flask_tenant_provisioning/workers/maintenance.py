@@ -11,16 +11,15 @@ from functools import partial
 from itertools import groupby
 from operator import attrgetter
 
-from ..access.principal import Actor, Principal
-from ..bulk import retention, retention as bulk_retention
+from ..access.principal import WORKER_SUBJECT, Actor, Principal
+from ..bulk import retention as bulk_retention
 from ..bulk.chunks import release_abandoned_quota
 from ..config import Config
 from ..database.session import Storage
-from ..events import retention as event_retention, retention as events
+from ..events import retention as event_retention
 from ..events.feed import publish_all
 from ..mount import Mount
-from ..tenants import erasure as tenants
-from ..tenants.erasure import Erasure
+from ..tenants.erasure import Erasure, finish_erasures, load_due_erasures
 from ..tenants.lifecycle import ALL_PARTNERS, purge_due
 from ..web.idempotency import delete_expired, erase_tenants
 from ..webhooks import retention as delivery_retention
@@ -31,7 +30,6 @@ logger = logging.getLogger(__name__)
 MAINTENANCE_SECONDS = 60.0
 #: Seconds of erasure per round of a worker that has other work.
 ERASURE_SECONDS = 5.0
-MAINTENANCE_SUBJECT = "provisioning-worker"
 
 
 class Maintenance:
@@ -60,7 +58,7 @@ class Maintenance:
         """
         started = self._monotonic()
         self._next = started + MAINTENANCE_SECONDS * random.uniform(0.8, 1.2)
-        tenants = purge_due(self._storage, Actor(Principal(MAINTENANCE_SUBJECT, ALL_PARTNERS)))
+        tenants = purge_due(self._storage, Actor(Principal(WORKER_SUBJECT, ALL_PARTNERS)))
         while self._storage.transaction(delete_expired):
             pass
         release_abandoned_quota(self._storage)
@@ -99,24 +97,24 @@ def erase_due(storage: Storage, settings: Config, should_continue: Callable[[], 
     """
     count, days = 0, calculate_erasure_days(settings)
     publish_all(storage)
-    while should_continue() and (erasures := storage.read(partial(tenants.load_due_erasures, days=days))):
+    while should_continue() and (erasures := storage.read(partial(load_due_erasures, days=days))):
         if settings.idempotency_hours > 24 * days:  # otherwise no stored response is older than the purge
             erase_tenants(storage, {erasure.tenant_id for erasure in erasures})
         for partner, partner_erasures in groupby(erasures, attrgetter("partner_id")):
             _erase_partner(storage, partner, list(partner_erasures))
-        storage.transaction(partial(tenants.finish_erasures, erasures=erasures))
+        storage.transaction(partial(finish_erasures, erasures=erasures))
         count += len({erasure.tenant_id for erasure in erasures if erasure.erased_at is None})
     return count
 
 
 def _erase_partner(storage: Storage, partner: str, erasures: Sequence[Erasure]) -> None:
     """Erase the traces of these tenants of one partner."""
-    purged = retention.PurgedTenants({erasure.tenant_id: erasure.purged_at or "" for erasure in erasures}, {})
+    purged = bulk_retention.PurgedTenants({erasure.tenant_id: erasure.purged_at or "" for erasure in erasures}, {})
     for erasure in erasures:
-        for document in events.iterate_documents(storage, partner, erasure.tenant_id):
-            for claim in retention.extract_claims(document):
+        for document in event_retention.iterate_documents(storage, partner, erasure.tenant_id):
+            for claim in bulk_retention.extract_claims(document):
                 purged.claims[claim] = max(erasure.purged_at or "", purged.claims.get(claim, ""))
-    retention.erase_tenants(storage, partner, purged)
+    bulk_retention.erase_tenants(storage, partner, purged)
     for erasure in erasures:
         erase_answers(storage, partner, erasure.tenant_id)
-        events.erase_tenant(storage, partner, erasure.tenant_id)
+        event_retention.erase_tenant(storage, partner, erasure.tenant_id)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from ...access.authority import Authority
-from ...config import Config
+from ...config import EXTENSION_KEY, Config
 from ...database import migration
 from ...database.requirements import connect
 from ...mount import Mount
@@ -73,7 +73,7 @@ class DoctorContext:
     @property
     def mounts(self) -> Iterable[Mount]:
         """All mounts of the app, including this one."""
-        mounts: dict[str, Mount] = self.app.extensions["tenant_provisioning"]
+        mounts: dict[str, Mount] = self.app.extensions[EXTENSION_KEY]
         return mounts.values()
 
     @property
