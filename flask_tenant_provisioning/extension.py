@@ -109,7 +109,7 @@ class TenantProvisioning:
         new_id: Callable[[], str] = make_uuid7,
         **settings: Any,
     ) -> None:
-        self.hooks = Registry()
+        self.registry = Registry()
         require_sync_function(clock, "clock")
         require_sync_function(new_id, "new_id")
         self.name = name
@@ -137,7 +137,7 @@ class TenantProvisioning:
         """
         if db is None:
             db = self._db
-        self.hooks.validate()
+        self.registry.validate()
         mounts: dict[str, Mount] = app.extensions.setdefault(EXTENSION_KEY, {})
         read = Config.read(app.config, {**self._config_overrides, **settings})
         _require_free_place(app, mounts, self.name, read)
@@ -146,7 +146,7 @@ class TenantProvisioning:
         mount = Mount(
             name=self.name,
             config=read,
-            hooks=self.hooks,
+            registry=self.registry,
             license=license,
             authority=authority,
             guard=Guard(
@@ -199,7 +199,7 @@ class TenantProvisioning:
         def register(function: F) -> F:
             require_sync_function(function, "hook")
             wants = get_requested_arguments(function, HOOK_ARGUMENTS, "hook")
-            self.hooks.add_hook(Hook(name or get_function_name(function), operations, function, tuple(after), wants))
+            self.registry.add_hook(Hook(name or get_function_name(function), operations, function, tuple(after), wants))
             return function
 
         return register
@@ -231,7 +231,7 @@ class TenantProvisioning:
             raise ConfigurationError(f"map_error needs a code of its own, such as 'billing-refused', not {code!r}.")
         if not isinstance(cause, str) and not (isinstance(cause, type) and issubclass(cause, Exception)):
             raise ConfigurationError("map_error needs a class of exception or a constraint's name.")
-        self.hooks.errors.append(
+        self.registry.errors.append(
             ErrorMapping(cause, self._get_problem_class(code, status, title, remedy, meaning), detail, field)
         )
 
@@ -242,7 +242,7 @@ class TenantProvisioning:
 
         Raises `ConfigurationError` if the code was registered with another status.
         """
-        for kind in self.hooks.problem_classes():
+        for kind in self.registry.problem_classes():
             if kind.code == code:
                 if kind.status != status:
                     raise ConfigurationError(f"The code {code!r} has the status {kind.status} already.")
@@ -294,7 +294,7 @@ class TenantProvisioning:
             if undo is not None:
                 require_sync_function(undo, "undo")
                 get_requested_arguments(undo, STEP_ARGUMENTS, "undo")
-            self.hooks.add_step(Step(name, phase, function, undo, retries, timeout, backoff, tuple(after)))
+            self.registry.add_step(Step(name, phase, function, undo, retries, timeout, backoff, tuple(after)))
             return function
 
         return register
@@ -306,16 +306,16 @@ class TenantProvisioning:
         deprovisioning: if it fails, nothing is removed. Raises `ConfigurationError` for a kind that is malformed or
         taken, and for an async function.
         """
-        if not is_name(kind) or kind in {*self.hooks.exports, "archive", "tenant", "end"}:
+        if not is_name(kind) or kind in {*self.registry.exports, "archive", "tenant", "end"}:
             raise ConfigurationError(f"An export needs a kind of its own, of letters, digits, - _ and ., not {kind!r}.")
 
         def register(function: F) -> F:
             require_sync_function(function, "export", may_yield=True)
             get_requested_arguments(function, STEP_ARGUMENTS, "export")
-            if not self.hooks.exports:
-                step = Step(EXPORT_STEP, DEPROVISIONING, ExportStep(self.hooks), None, 5, 3600, 1, (), first=True)
-                self.hooks.add_step(step)
-            self.hooks.exports[kind] = function
+            if not self.registry.exports:
+                step = Step(EXPORT_STEP, DEPROVISIONING, ExportStep(self.registry), None, 5, 3600, 1, (), first=True)
+                self.registry.add_step(step)
+            self.registry.exports[kind] = function
             return function
 
         return register
@@ -329,7 +329,7 @@ class TenantProvisioning:
         """
         require_sync_function(function, "archive")
         get_requested_arguments(function, ARCHIVE_ARGUMENTS, "archive")
-        self.hooks.archive = function
+        self.registry.archive = function
         return function
 
     def tenant_fields(self, schema: type[Schema], *, filterable: Sequence[str] = ()) -> None:
@@ -350,11 +350,11 @@ class TenantProvisioning:
         Raises `ConfigurationError` for a name that tenants or list parameters already have, for a field that cannot be
         stored as JSON or cannot be filtered by, and for a second call.
         """
-        if self.hooks.fields is not None:
+        if self.registry.fields is not None:
             raise ConfigurationError("tenant_fields was called already: one schema holds all of the host's fields.")
         fields = make_tenant_fields(schema, filterable)
         require_sync_schema(fields.schema)
-        self.hooks.fields = fields
+        self.registry.fields = fields
         self._fields_declared()
 
     def settings(self, namespace: str, schema: type[Schema]) -> None:
@@ -377,11 +377,11 @@ class TenantProvisioning:
         Raises `ConfigurationError` for a name that is malformed or taken, for a field that cannot be stored as JSON,
         for defaults that the schema rejects, and for plans with values that the namespace rejects.
         """
-        if namespace in self.hooks.namespaces:
+        if namespace in self.registry.namespaces:
             raise ConfigurationError(f"There is a namespace named {namespace!r} already.")
         if isinstance(schema, type) and issubclass(schema, Schema):
             require_sync_schema(schema())
-        self.hooks.add_namespace(declare_namespace(namespace, schema))
+        self.registry.add_namespace(declare_namespace(namespace, schema))
 
     def plan(
         self,
@@ -402,9 +402,9 @@ class TenantProvisioning:
         Raises `ConfigurationError` for a name that is malformed or taken, for a limit that is not a number from 0 on,
         and for settings that their namespace rejects, in whichever order the two are declared.
         """
-        if name in self.hooks.plans:
+        if name in self.registry.plans:
             raise ConfigurationError(f"There is a plan named {name!r} already.")
-        self.hooks.add_plan(make_plan(name, limits or {}, settings or {}))
+        self.registry.add_plan(make_plan(name, limits or {}, settings or {}))
 
     def limits_for(self, plan: str | None) -> dict[str, int]:
         """Return the limits of a tenant on `plan`, by the name of each limit that any plan has.
@@ -412,7 +412,7 @@ class TenantProvisioning:
         A limit that the plan does not name is 0. All limits are 0 without a plan and for a plan that is not declared,
         so that a mistake never grants unlimited use.
         """
-        return get_plan_limits(self.hooks.plans, plan)
+        return get_plan_limits(self.registry.plans, plan)
 
     def usage(self, limit: str) -> Callable[[F], F]:
         """Register a function that returns how much of a `limit` a tenant uses; a plan that allows less is then
@@ -431,12 +431,12 @@ class TenantProvisioning:
         Raises `ConfigurationError` for a limit that is malformed or has a function already, for an unknown parameter,
         and for an async function or a generator function.
         """
-        if not is_name(limit) or limit in self.hooks.usages:
+        if not is_name(limit) or limit in self.registry.usages:
             raise ConfigurationError(f"usage needs the name of a limit that no other function counts, not {limit!r}.")
 
         def register(function: F) -> F:
             require_sync_function(function, "usage")
-            self.hooks.usages[limit] = UsageFunction(
+            self.registry.usages[limit] = UsageFunction(
                 limit, function, get_requested_arguments(function, USAGE_ARGUMENTS, "usage")
             )
             return function
@@ -459,12 +459,12 @@ class TenantProvisioning:
         Raises `ConfigurationError` if Flask-Limiter is not installed, for an async function or a generator function,
         and for a second call.
         """
-        if self.hooks.rate_limits is not None:
+        if self.registry.rate_limits is not None:
             raise ConfigurationError("rate_limits was called already: one function knows every partner's limits.")
         if not has_flask_limiter():
             raise ConfigurationError(f"Rate limits need Flask-Limiter: {INSTALL_LIMITER}.")
         require_sync_function(function, "rate_limits function")
-        self.hooks.rate_limits = function
+        self.registry.rate_limits = function
         return function
 
     def settings_for(self, tenant_id: str, *, partner: str | None = None) -> TenantSettings:
@@ -501,10 +501,10 @@ class TenantProvisioning:
             new_id=self._new_id,
             owns_engine=ours,
             pooler=settings.database_pooler,
-            hooks=self.hooks,
+            registry=self.registry,
             reactions=(
-                HookRunner(self.hooks, mount.in_host),
-                StepsLifecycle(self.hooks),
+                HookRunner(self.registry, mount.in_host),
+                StepsLifecycle(self.registry),
                 QuotaListener(settings.partner_cache_seconds),
                 SettingsLifecycle(lambda: mount.keyring),
             ),
@@ -531,7 +531,7 @@ class TenantProvisioning:
         """
         from .database.migration import upgrade
 
-        fields = self.hooks.fields
+        fields = self.registry.fields
         upgrade(engine, prefix, indexes=None if fields is None else make_custom_field_indexes(prefix, fields))
 
 

@@ -35,18 +35,18 @@ class Api:
     """
 
     config: Config
-    hooks: Registry
+    registry: Registry
     routes: Sequence[Any]
     made_once: dict[Any, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def plans(self) -> tuple[str, ...] | None:
         """Names of the plans that a tenant may have; None if any text is a plan."""
-        return list_available_plans(self.hooks.plans, self.config.plans)
+        return list_available_plans(self.registry.plans, self.config.plans)
 
     def has_rate_limit(self, rate_class: str) -> bool:
         """Return True if requests of this class count against a partner's rate limits."""
-        return rate_class in self.config.rate_limits or self.hooks.rate_limits is not None
+        return rate_class in self.config.rate_limits or self.registry.rate_limits is not None
 
     def once(self, factory: Callable[[Self], T]) -> T:
         """Return ``factory(self)``, called once for each factory."""

@@ -199,7 +199,7 @@ class PolicyLookup:
 
         Administrators whose token names no partner ("") share the configured limits.
         """
-        if self._mount.hooks.rate_limits is None or not partner:
+        if self._mount.registry.rate_limits is None or not partner:
             return self._configured.get(rate_class, ())
         cached = self._cache.get((partner, rate_class))
         if cached is not None:
@@ -208,7 +208,7 @@ class PolicyLookup:
 
     def _call_host(self, partner: str, rate_class: str) -> Policies:
         """Call the host's function; if it returns None or fails, the configured policies apply."""
-        function, configured = self._mount.hooks.rate_limits, self._configured.get(rate_class, ())
+        function, configured = self._mount.registry.rate_limits, self._configured.get(rate_class, ())
         try:
             with self._mount.in_host():
                 limits = None if function is None else function(partner, rate_class)

@@ -32,11 +32,11 @@ def named(n: int, **more: Any) -> dict[str, Any]:
 class Limited:
     """A host with a licence for so many tenants, and a partner with a limit of its own."""
 
-    def __init__(self, database_url: str, licensed: int, most: int | None, **hooks: Callable[..., None]) -> None:
+    def __init__(self, database_url: str, licensed: int, most: int | None, **registry: Callable[..., None]) -> None:
         self.clock = Clock()
         provisioning, self.app = TenantProvisioning(clock=self.clock), Flask("host")
         self.app.config.update(configuration(PROVISIONING_LICENSE=signed_license(max_tenants=licensed), **LASTING))
-        for operation, hook in hooks.items():
+        for operation, hook in registry.items():
             provisioning.hook(f"tenant.{operation}")(hook)
         provisioning.init_app(self.app, database_url)
         self.partner, self.other = Caller(self.app), Caller(self.app)

@@ -136,8 +136,8 @@ def test_a_schema_with_an_async_function_is_refused(schema: type[Schema], kind: 
     provisioning = TenantProvisioning()
     with pytest.raises(ConfigurationError, match="is an async function"):
         provisioning.tenant_fields(schema) if kind == "fields" else provisioning.settings("mail", schema)
-    assert provisioning.hooks.fields is None
-    assert not provisioning.hooks.namespaces
+    assert provisioning.registry.fields is None
+    assert not provisioning.registry.namespaces
 
 
 @pytest.fixture

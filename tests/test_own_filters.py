@@ -239,9 +239,9 @@ def storage(
 
 
 def asked(query: str, sort: str) -> dict[str, Any]:
-    hooks = Registry()
-    hooks.fields = OWN
-    api = Api(config=Config.read({}, {}), hooks=hooks, routes=())
+    registry = Registry()
+    registry.fields = OWN
+    api = Api(config=Config.read({}, {}), registry=registry, routes=())
     pairs = (pair.split("=") for pair in f"{query}&sort={sort}".split("&"))
     found: dict[str, Any] = load_parameters(list_query(api), {name: [value] for name, value in pairs})
     return found

@@ -16,7 +16,7 @@ from flask_tenant_provisioning.tenants.schemas import tenant_input
 from flask_tenant_provisioning.validation import load
 from tests.world import EXAMPLE, configuration
 
-API = Api(config=Config.read(configuration(PROVISIONING_PLANS=["gold", "silver"]), {}), hooks=Registry(), routes=())
+API = Api(config=Config.read(configuration(PROVISIONING_PLANS=["gold", "silver"]), {}), registry=Registry(), routes=())
 WHOLE: dict[str, Any] = {
     **EXAMPLE, "external_id": "e1", "plan": "gold", "metadata": {"tier": "gold", "x" * 40: "y" * 500},
 }  # fmt: skip

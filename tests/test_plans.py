@@ -76,4 +76,4 @@ def test_a_plan_that_cannot_be_is_refused_at_once(name: Any, limits: dict[str, A
     with pytest.raises(ConfigurationError) as refusal:
         provisioning.plan(name, limits=limits)
     assert str(refusal.value) == message
-    assert [*provisioning.hooks.plans] == ["free"]
+    assert [*provisioning.registry.plans] == ["free"]

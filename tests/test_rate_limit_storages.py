@@ -239,8 +239,8 @@ def test_a_limiter_of_ours_leaves_the_host_as_it_was(make_app: MakeApp) -> None:
     plain, app = make_app(), make_app(**READ)
     assert statuses(Caller(app), 3) == [200, 200, 429]
     assert app.extensions.keys() == plain.extensions.keys()
-    for hooks in ("before_request_funcs", "after_request_funcs", "teardown_request_funcs"):
-        assert getattr(app, hooks).get(None) == getattr(plain, hooks).get(None), hooks
+    for registry in ("before_request_funcs", "after_request_funcs", "teardown_request_funcs"):
+        assert getattr(app, registry).get(None) == getattr(plain, registry).get(None), registry
     assert not [key for key in app.config if key.startswith("RATELIMIT_")]
 
 

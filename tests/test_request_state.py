@@ -80,12 +80,12 @@ class Hooks:
 @pytest.mark.parametrize("media_type", BODIES)
 def test_after_request_hooks_may_touch_the_body_of_an_upload(make_app: MakeApp, media_type: str) -> None:
     app = make_app(MAX_CONTENT_LENGTH=100)  # the host's own limit is for its own bodies
-    hooks = Hooks(app, "after", "teardown")
-    for hooks.touch in AFTER:
+    registry = Hooks(app, "after", "teardown")
+    for registry.touch in AFTER:
         for data in BODIES[media_type]:
             partner = Caller(app)
             job = upload(partner, media_type, data)
-            assert job.status_code == 202, (hooks.touch, job.text)
+            assert job.status_code == 202, (registry.touch, job.text)
             assert [row["state"] for row in rows(app, "bulk_jobs", partner_id=partner.partner)] == ["queued"]
 
 
@@ -93,11 +93,11 @@ def test_after_request_hooks_may_touch_the_body_of_an_upload(make_app: MakeApp, 
 @pytest.mark.parametrize("media_type", BODIES)
 def test_before_request_hooks_may_have_touched_the_body_of_an_upload(make_app: MakeApp, media_type: str) -> None:
     app = make_app()
-    hooks = Hooks(app, "before", "after")
-    for hooks.touch in BEFORE:
+    registry = Hooks(app, "before", "after")
+    for registry.touch in BEFORE:
         for data in BODIES[media_type]:
             job = upload(Caller(app), media_type, data)
-            assert (job.status_code, job.get_json().get("total")) == (202, data.count(b"@")), (hooks.touch, job.text)
+            assert (job.status_code, job.get_json().get("total")) == (202, data.count(b"@")), (registry.touch, job.text)
 
 
 @pytest.mark.one_database
@@ -142,15 +142,15 @@ def test_a_refused_upload_keeps_its_answer_whatever_hooks_touch(
 def test_hooks_may_touch_the_body_of_a_single_call(make_app: MakeApp, size: int, chunked: bool) -> None:
     body = json.dumps({"client_name": "Client", "email": "a@example.com", "industry": "x" * size}).encode()
     app = make_app(PROVISIONING_MAX_BODY_BYTES=1024)
-    hooks = Hooks(app, "after", "teardown")
-    for hooks.touch in AFTER:
+    registry = Hooks(app, "after", "teardown")
+    for registry.touch in AFTER:
         environ: dict[str, Any] = {"wsgi.input": io.BytesIO(body)}
         if chunked:
             environ |= {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
         else:
             environ |= {"CONTENT_LENGTH": str(len(body))}
         answer = Caller(app)("POST", "/tenants", content_type="application/json", environ_overrides=environ)
-        assert answer.status_code == (201 if size == 10 else 413), (hooks.touch, answer.text)
+        assert answer.status_code == (201 if size == 10 else 413), (registry.touch, answer.text)
 
 
 @pytest.mark.one_database

@@ -86,7 +86,7 @@ def test_what_can_be_no_namespace_is_refused_at_once(name: Any, declared: Any, m
     with pytest.raises(ConfigurationError) as refusal:
         provisioning.settings(name, declared)
     assert str(refusal.value) == message
-    assert [*provisioning.hooks.namespaces] == ["mail"]
+    assert [*provisioning.registry.namespaces] == ["mail"]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_plan_sets_what_its_namespaces_take(settings: Any, message: str, plan_
     with pytest.raises(ConfigurationError) as refusal:
         second()
     assert str(refusal.value) == message
-    assert provisioning.hooks.plans.keys() == ({"pro"} if plan_first else set())
+    assert provisioning.registry.plans.keys() == ({"pro"} if plan_first else set())
 
 
 def test_a_plan_that_sets_an_unknown_namespace_stops_the_start(database_url: str) -> None:

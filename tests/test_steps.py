@@ -225,7 +225,7 @@ def test_a_retry_runs_the_steps_of_today(house: House) -> None:
     partner = house.open()
     tenant = partner.create()
     house.work()
-    house.provisioning.hooks._steps["provisioning"].clear()
+    house.provisioning.registry._steps["provisioning"].clear()
     house.step("new")
     house.done.clear()
 
@@ -531,8 +531,8 @@ def test_a_step_that_the_host_has_no_more_gives_up(house: House) -> None:
     house.step("gone")
     partner = house.open()
     tenant = partner.create()
-    house.provisioning.hooks._steps["provisioning"].clear()
-    house.provisioning.hooks._orders.clear()
+    house.provisioning.registry._steps["provisioning"].clear()
+    house.provisioning.registry._orders.clear()
     house.work()
 
     assert status(partner, tenant) == "failed"

@@ -84,7 +84,7 @@ def receive_upload(
     storage.transaction(partial(_insert_job, job=job, max_open_jobs=max_open_jobs))
     rows = count = 0
     try:
-        is_column = make_column_predicate(upload.operation, storage.hooks.fields)
+        is_column = make_column_predicate(upload.operation, storage.registry.fields)
         chunks = read_chunks(
             upload.stream,
             upload.media_type,

@@ -46,7 +46,7 @@ class ChunkExecution:
         job = self._job = claim.job
         self._mount, self._claim, self._chunks = mount, claim, chunks
         self._strategy = choose_strategy(mount, job.operation)
-        rows = (parse_rows(chunk, is_table=bool(job.cells), custom_fields=mount.hooks.fields) for chunk in chunks)
+        rows = (parse_rows(chunk, is_table=bool(job.cells), custom_fields=mount.registry.fields) for chunk in chunks)
         self._errors = ErrorBudget()
         self._rows: list[list[ValidatedRow]] = [
             [self._trim_errors(validate_row(mount, job, row)) for row in chunk_rows] for chunk_rows in rows
@@ -160,7 +160,7 @@ def fail_chunk(mount: Mount, job: Job, chunk: Chunk) -> list[RowResult]:
         "chunk %d of bulk job %s was started %d times and never finished", chunk.number, job.id, claims, extra=extra
     )
     try:
-        rows = list(parse_rows(chunk, is_table=bool(job.cells), custom_fields=mount.hooks.fields))
+        rows = list(parse_rows(chunk, is_table=bool(job.cells), custom_fields=mount.registry.fields))
     except Exception:
         logger.exception("chunk %d of bulk job %s cannot be read", chunk.number, job.id, extra=extra)
         lines = itertools.count(chunk.first_line)
@@ -175,9 +175,9 @@ def choose_strategy(mount: Mount, operation: str) -> RowStrategy:
     """Return the strategy that executes rows of `operation` in this host."""
     hook_actions = _HOOK_ACTIONS.get(operation, (f"tenant.{operation}",))
     creates = "tenant.create" in hook_actions
-    if any(map(mount.hooks.hooks_for, hook_actions)) or (creates and mount.storage.has_reaction("tenant.create")):
+    if any(map(mount.registry.hooks_for, hook_actions)) or (creates and mount.storage.has_reaction("tenant.create")):
         return execute_row_by_row
-    if mount.hooks.usages and operation in _PLAN_CHANGING_OPERATIONS:
+    if mount.registry.usages and operation in _PLAN_CHANGING_OPERATIONS:
         return execute_row_by_row
     return execute_bulk_insert if operation == "create" else execute_batch
 

@@ -321,7 +321,7 @@ def _stream_results(call: Request, job_id: str, asked: dict[str, Any], kind: str
     headers = {"Content-Disposition": f'attachment; filename="{job.id}.csv"'}
     is_foreign = job.partner_id != call.principal.partner
     csv_lines = write_results_csv(
-        partial(read_chunks_with_results, read, job, state), mount.hooks.fields, is_foreign=is_foreign
+        partial(read_chunks_with_results, read, job, state), mount.registry.fields, is_foreign=is_foreign
     )
     content_type = f"{CSV}; charset=utf-8; header=present"
     return LongResponse(call.stream(csv_lines, hold), content_type=content_type, headers=headers)

@@ -177,4 +177,4 @@ def dump_item(result: RowResult, titles: Mapping[str, str], types: str) -> dict[
 
 def load_problem_titles(api: Api) -> dict[str, str]:
     """Return the title of each problem code, the host's own included."""
-    return {kind.code: kind.title for kind in (*iter_problem_classes(), *api.hooks.problem_classes())}
+    return {kind.code: kind.title for kind in (*iter_problem_classes(), *api.registry.problem_classes())}

@@ -31,7 +31,9 @@ def upgrade(revision: str, mount_name: str | None) -> None:
     mount = find_mount(mount_name)
     prefix = mount.config.table_prefix
     with _report_database_errors():
-        migration.upgrade(mount.storage.engine, prefix, revision, make_custom_field_indexes(prefix, mount.hooks.fields))
+        migration.upgrade(
+            mount.storage.engine, prefix, revision, make_custom_field_indexes(prefix, mount.registry.fields)
+        )
         _print_revision(mount)
 
 
@@ -84,7 +86,7 @@ def check(mount_name: str | None) -> None:
         if migration.get_current_revision(engine, prefix) is None:
             raise click.ClickException(_NO_TABLES)
         wrong = migration.diff_tables(
-            engine, mount.storage.metadata, make_custom_field_indexes(prefix, mount.hooks.fields)
+            engine, mount.storage.metadata, make_custom_field_indexes(prefix, mount.registry.fields)
         )
     for difference in wrong:
         click.echo(f"differs: {difference}", err=True)

@@ -69,7 +69,7 @@ def _owner_options(command: Callable[..., Any]) -> Callable[..., Any]:
         if tenant is None and partner is None:
             raise click.UsageError("Name the owner of the settings: --tenant, or --partner for a partner's defaults.")
         owner = SettingsOwner(find_mount(mount_name), tenant, partner)
-        if not owner.mount.hooks.namespaces:
+        if not owner.mount.registry.namespaces:
             raise click.ClickException("This app declares no settings.")
         command(owner, **options)
 

@@ -218,9 +218,9 @@ class Session(UnitOfWork):
 class Storage:
     """The tables of one mount in one database, and the transactions on them.
 
-    `hooks` is the host's registry; its functions run inside `context`. `attempts` and `patience` (seconds) limit how
-    often and how long a unit of work is retried. After a commit, `wake` receives the keys of work that is due, and
-    `announce` the recorded events. `owns_engine` is True for an engine created by the API.
+    `registry` is what the host registered; its functions run inside `context`. `attempts` and `patience` (seconds)
+    limit how often and how long a unit of work is retried. After a commit, `wake` receives the keys of work that is
+    due, and `announce` the recorded events. `owns_engine` is True for an engine created by the API.
     """
 
     def __init__(
@@ -236,7 +236,7 @@ class Storage:
         monotonic: Callable[[], float] = time.monotonic,
         owns_engine: bool = False,
         pooler: str | None = None,
-        hooks: Registry | None = None,
+        registry: Registry | None = None,
         reactions: Sequence[Reaction] = (),
         context: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext,
         wake: Callable[[Sequence[tuple[str, ...]]], None] = lambda keys: None,
@@ -245,7 +245,7 @@ class Storage:
     ) -> None:
         self.engine = engine
         self.owns_engine = owns_engine
-        self.hooks = hooks or Registry()
+        self.registry = registry or Registry()
         self.reactions = reactions
         self.context = context
         self.metadata = metadata

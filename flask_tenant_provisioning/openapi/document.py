@@ -51,9 +51,9 @@ def build_document(api: Api, server: str) -> dict[str, Any]:
         operation = operations.build_operation(route, api)
         spec.path(get_path_template(route), operations={route.method.lower(): operation})
     _describe_problems(spec, api)
-    if api.hooks.fields is not None:
-        host_schemas.describe_custom_fields(spec, cast(Converter, plugin.converter), api.hooks.fields)
-    host_schemas.describe_host_settings(spec, cast(Converter, plugin.converter), api.hooks.namespaces)
+    if api.registry.fields is not None:
+        host_schemas.describe_custom_fields(spec, cast(Converter, plugin.converter), api.registry.fields)
+    host_schemas.describe_host_settings(spec, cast(Converter, plugin.converter), api.registry.namespaces)
     for name, example in examples.build_examples(api).items():
         if name in spec.components.schemas:
             spec.components.schemas[name]["examples"] = [example]

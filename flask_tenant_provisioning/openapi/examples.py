@@ -98,8 +98,8 @@ NEW_TENANT = {name: TENANT[name] for name in WRITABLE if TENANT[name]}
 def build_examples(api: Api) -> dict[str, Any]:
     """Build examples of components, as this host would accept and return them, by component name."""
     tenant, accepted = (
-        {**TENANT, **_build_field_examples(api.hooks.fields)},
-        _filter_accepted({**NEW_TENANT, **_read_field_examples(api.hooks.fields)}, api),
+        {**TENANT, **_build_field_examples(api.registry.fields)},
+        _filter_accepted({**NEW_TENANT, **_read_field_examples(api.registry.fields)}, api),
     )
     inputs = {} if accepted is None else {"TenantInput": accepted, "TenantByExternalIdInput": accepted}
     return {
@@ -118,9 +118,9 @@ def build_examples(api: Api) -> dict[str, Any]:
         "PartnerInput": {name: PARTNER[name] for name in ("name", "contact", "max_tenants")},
         "UsagePage": {"items": [USAGE], "next": None},
         "PartnerPatch": {"max_tenants": 200},
-        "Settings": _build_settings_example(api.hooks.namespaces),
+        "Settings": _build_settings_example(api.registry.namespaces),
         "ExplicitSettingsInput": {},
-        "ExplicitSettingsPatch": dict.fromkeys(list(api.hooks.namespaces)[:1]),
+        "ExplicitSettingsPatch": dict.fromkeys(list(api.registry.namespaces)[:1]),
         "SettingsVersion": SETTINGS_VERSION,
         "SettingsHistory": {"items": [SETTINGS_VERSION], "next": None},
         "RollbackInput": {"version": 0},

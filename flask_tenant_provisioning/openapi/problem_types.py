@@ -49,7 +49,7 @@ class Explanation:
 
 def list_problem_classes(api: Api) -> tuple[type[ProvisioningError], ...]:
     """Return every problem class, including the host's, sorted by status."""
-    return tuple(sorted([*iter_problem_classes(), *api.hooks.problem_classes()], key=lambda kind: kind.status))
+    return tuple(sorted([*iter_problem_classes(), *api.registry.problem_classes()], key=lambda kind: kind.status))
 
 
 def explain_problems(api: Api, base: str) -> dict[str, Explanation]:

@@ -79,7 +79,7 @@ def collect_problems(route: Route, api: Api) -> set[type[ProvisioningError]]:
         if route.required_permissions(api.config.public_docs)
         else ()
     )
-    host_problems = api.hooks.problem_classes() if any(map(api.hooks.hooks_for, route.hooks)) else ()
+    host_problems = api.registry.problem_classes() if any(map(api.registry.hooks_for, route.hooks)) else ()
     rate_limit = (RateLimited,) if is_rate_limited(route, api) else ()
     return {*route.problems, *_COMMON_PROBLEMS, *gate, *host_problems, *rate_limit}
 

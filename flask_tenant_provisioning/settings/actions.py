@@ -276,7 +276,7 @@ def _record_event(
 ) -> None:
     partner, tenant, storage = current.owner.partner, current.owner.tenant, session.storage
     if tenant:
-        kind, document = "tenant.settings_updated", tenant.document(storage.hooks.fields)
+        kind, document = "tenant.settings_updated", tenant.document(storage.registry.fields)
     else:
         kind, document = "partner.settings_updated", partners.load_partner(session, partner).document()
     record_event(session, build_event(storage, actor, kind, partner, document, timestamp, changes))

@@ -79,7 +79,7 @@ def _reseal_owner(session: Session, scope: Scope, keyring: Keyring) -> ResealCou
     row = session.run(sql.lock, where).fetchone()
     if row is None:
         return ResealCounts()
-    stored, namespaces = SettingsRow._make(row), session.storage.hooks.namespaces
+    stored, namespaces = SettingsRow._make(row), session.storage.registry.namespaces
     sealer = Sealer(keyring, scope, scope, partial(_is_declared_secret, namespaces))
     newest = sealer.reseal(parse_columns(stored.document, stored.secrets))
     if newest.is_changed:

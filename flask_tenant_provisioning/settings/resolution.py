@@ -234,34 +234,34 @@ class SettingsState(NamedTuple):
 
 def load_state(session: Session, keyring: OpenKeyring, owner: Owner) -> SettingsState:
     """Load the settings of one owner and resolve them; log values that are invalid or unreadable."""
-    hooks, sql = session.storage.hooks, session.storage.once(SettingsSQL)
+    registry, sql = session.storage.registry, session.storage.once(SettingsSQL)
     where = {"partner_id": owner.partner, "tenant_id": owner.scope.tenant}
     rows = {row[1]: SettingsRow._make(row) for row in session.run(sql.read, where).fetchall()}
     row, partner_row = rows.get(owner.scope.tenant), rows.get(PARTNER_SCOPE)
-    stored = _decode_row(hooks, keyring, row)
+    stored = _decode_row(registry, keyring, row)
     layers = (
-        _make_inherited_layers(hooks, _decode_row(hooks, keyring, partner_row), owner.tenant.plan)
+        _make_inherited_layers(registry, _decode_row(registry, keyring, partner_row), owner.tenant.plan)
         if owner.tenant
         else ()
     )
-    inherited = (make_default_layer(hooks.namespaces), *layers)
+    inherited = (make_default_layer(registry.namespaces), *layers)
     version, updated_at = (row.version, row.updated_at) if row else (0, None)
-    state = SettingsState(owner, hooks.namespaces, version, updated_at, stored, inherited, {}, row)
-    state.resolved.update({name: resolve(namespace, state.layers()) for name, namespace in hooks.namespaces.items()})
+    state = SettingsState(owner, registry.namespaces, version, updated_at, stored, inherited, {}, row)
+    state.resolved.update({name: resolve(namespace, state.layers()) for name, namespace in registry.namespaces.items()})
     _log_problems(session, state)
     return state
 
 
-def _decode_row(hooks: Registry, keyring: OpenKeyring, row: SettingsRow | None) -> StoredSettings:
+def _decode_row(registry: Registry, keyring: OpenKeyring, row: SettingsRow | None) -> StoredSettings:
     if row is None:
         return EMPTY_SETTINGS
     scope = Scope(row.partner_id, row.tenant_id)
-    return unseal_contents(hooks.namespaces, scope, parse_columns(row.document, row.secrets), keyring)
+    return unseal_contents(registry.namespaces, scope, parse_columns(row.document, row.secrets), keyring)
 
 
-def _make_inherited_layers(hooks: Registry, partner: StoredSettings, plan: str | None) -> tuple[Layer, ...]:
+def _make_inherited_layers(registry: Registry, partner: StoredSettings, plan: str | None) -> tuple[Layer, ...]:
     """Return the layers of a tenant's partner and its plan, lowest first."""
-    declared_plan = hooks.plans.get(plan) if plan is not None else None
+    declared_plan = registry.plans.get(plan) if plan is not None else None
     values = {
         (name, key): value
         for name, pairs in (declared_plan.settings if declared_plan else {}).items()

@@ -96,7 +96,7 @@ def hide_secrets(call: Request, body: Any) -> Any:
 
     A digest of the plain values would let a reader of the database guess passwords offline.
     """
-    namespaces, seal = call.mount.hooks.namespaces, call.mount.cursors.seal
+    namespaces, seal = call.mount.registry.namespaces, call.mount.cursors.seal
 
     def seal_secret(path: SettingPath, value: Any) -> Any:
         is_plain = value is None or not is_declared(namespaces, path) or not is_secret(namespaces, path)
@@ -152,7 +152,7 @@ def read_settings(call: Request, tenant_id: str) -> Response:
 def read_settings_schema(call: Request) -> Response:
     """Read the declared settings as JSON Schema (draft 2020-12): types, defaults, and which keys are secret."""
     call.query(NO_QUERY)
-    return call.json_response(make_json_schema(call.mount.hooks.namespaces))
+    return call.json_response(make_json_schema(call.mount.registry.namespaces))
 
 
 @routes.add(

@@ -40,7 +40,7 @@ def read_error_reasons(session: Session, partner: str | None, tenant_id: str) ->
     return {step.name: step.error_reason for step in steps if step.error_reason}
 
 
-def retry(session: Session, actor: Actor, target: Target, hooks: Registry, license: LicenseSource) -> dict[str, Any]:
+def retry(session: Session, actor: Actor, target: Target, registry: Registry, license: LicenseSource) -> dict[str, Any]:
     """Retry at once the steps that failed, were undone, or wait for their next attempt.
 
     Raises `TenantNotFound`, `InvalidState` if nothing can be retried, `LicenseExpired`, and what the target's
@@ -57,11 +57,11 @@ def retry(session: Session, actor: Actor, target: Target, hooks: Registry, licen
     if run.state == "running":
         _make_waiting_steps_due(session, run)
     else:
-        _start_next_round(session, actor, hooks, tenant, run)
+        _start_next_round(session, actor, registry, tenant, run)
     return read_progress(session, tenant.partner_id, tenant.id)
 
 
-def cancel(session: Session, actor: Actor, target: Target, hooks: Registry) -> dict[str, Any]:
+def cancel(session: Session, actor: Actor, target: Target, registry: Registry) -> dict[str, Any]:
     """Stop provisioning and undo its steps; the tenant becomes `failed`. Cancelling twice changes nothing.
 
     Raises `TenantNotFound`, `InvalidState` if nothing is being provisioned, and what the target's precondition raises.
@@ -71,7 +71,7 @@ def cancel(session: Session, actor: Actor, target: Target, hooks: Registry) -> d
     if run is None or run.phase == DEPROVISIONING:
         raise _make_state_error(run, "cancelled")
     if run.state == "running":
-        runs.cancel_run(session, hooks, tenant, run)
+        runs.cancel_run(session, registry, tenant, run)
     elif run.outcome != "cancelled":
         raise _make_state_error(run, "cancelled")
     return read_progress(session, tenant.partner_id, tenant.id)
@@ -104,20 +104,20 @@ def _make_waiting_steps_due(session: Session, run: Run) -> None:
             session.notify_worker(step[:4])
 
 
-def _start_next_round(session: Session, actor: Actor, hooks: Registry, tenant: Tenant, run: Run) -> None:
+def _start_next_round(session: Session, actor: Actor, registry: Registry, tenant: Tenant, run: Run) -> None:
     """Start another round: succeeded steps stay, all others are planned again from the steps declared now."""
     state: dict[str, Any] = {"state": "running", "outcome": None, "finished_at": None, "request_id": actor.request_id}
     run = runs.update_run(session, run, **state, round=run.round + 1)
-    _replan_steps(session, hooks, run)
+    _replan_steps(session, registry, run)
     if run.phase == PROVISIONING:
         restarted = tenant._replace(status="provisioning")
         tenant = mutations.apply_transition(session, actor, "tenant.updated", tenant, restarted, run_listeners=False)
-    runs.advance_run(session, hooks, tenant, run)
+    runs.advance_run(session, registry, tenant, run)
 
 
-def _replan_steps(session: Session, hooks: Registry, run: Run) -> None:
+def _replan_steps(session: Session, registry: Registry, run: Run) -> None:
     sql, stored = session.storage.once(StepSQL), {step.name: step for step in runs.load_steps(session, run)}
-    for position, declaration in enumerate(hooks.list_steps(run.phase)):
+    for position, declaration in enumerate(registry.list_steps(run.phase)):
         step = stored.pop(declaration.name, None)
         if step is None:
             session.run(sql.add_step, runs.make_run_step(run, declaration, position)._asdict())

@@ -37,7 +37,7 @@ class AttemptError(NamedTuple):
     reason: str | None = None
 
 
-def record_success(session: Session, hooks: Registry, step: RunStep) -> None:
+def record_success(session: Session, registry: Registry, step: RunStep) -> None:
     """Record that the step or its undo has succeeded, and advance its run. Raises `LeaseLost`."""
     tenant = _lock_tenant(session, step)
     state = "undone" if step.state == "undoing" else "succeeded"
@@ -46,11 +46,11 @@ def record_success(session: Session, hooks: Registry, step: RunStep) -> None:
         values |= {"generation": step.generation + 1, "memory": None}
     else:
         values |= {"error_class": None, "error_message": None, "error_reason": None}
-    _save_outcome(session, hooks, tenant, step, values)
+    _save_outcome(session, registry, tenant, step, values)
 
 
 def record_failure(
-    session: Session, hooks: Registry, step: RunStep, declaration: Step | None, error: AttemptError
+    session: Session, registry: Registry, step: RunStep, declaration: Step | None, error: AttemptError
 ) -> None:
     """Record a failed attempt: schedule the next one, or fail the step if none is left. Raises `LeaseLost`."""
     tenant = _lock_tenant(session, step)
@@ -71,7 +71,7 @@ def record_failure(
         "error_message": error.message[:MAX_MESSAGE_LENGTH],
         "error_reason": None if error.reason is None else error.reason[:MAX_REASON_LENGTH],
     }
-    _save_outcome(session, hooks, tenant, step, values | error_columns)
+    _save_outcome(session, registry, tenant, step, values | error_columns)
 
 
 def save_memory(session: Session, step: RunStep, memory: str) -> None:
@@ -114,14 +114,14 @@ def _calculate_retry_time(session: Session, declaration: Step, step: RunStep) ->
     return format_instant(session.storage.clock() + wait * random.uniform(1 - _JITTER, 1 + _JITTER))
 
 
-def _save_outcome(session: Session, hooks: Registry, tenant: Tenant, step: RunStep, values: dict[str, Any]) -> None:
+def _save_outcome(session: Session, registry: Registry, tenant: Tenant, step: RunStep, values: dict[str, Any]) -> None:
     """Save the outcome of the step and advance its run. Raises `LeaseLost` if another worker has claimed the step.
 
     The fence is incremented too, so that a late renewal of this lease cannot delay the next attempt.
     """
     if not runs.update_unclaimed_step(session, step, **values, fence=step.fence + 1):
         raise LeaseLost(step.name)
-    runs.advance_run(session, hooks, tenant, _load_run(session, step))
+    runs.advance_run(session, registry, tenant, _load_run(session, step))
 
 
 logger = logging.getLogger(__name__)
@@ -140,14 +140,14 @@ class StepWork:
     def __init__(
         self,
         storage: Storage,
-        hooks: Registry,
+        registry: Registry,
         in_host: Callable[[], AbstractContextManager[Any]],
         *,
         lease: float,
         slots: int,
     ) -> None:
         self._storage = storage
-        self._hooks = hooks
+        self._registry = registry
         self._in_host = in_host
         self.lease, self.slots = lease, slots
 
@@ -214,7 +214,7 @@ class StepWork:
         if run is None:
             raise LeaseLost(step.name)
         context = StepContext(step, runs.load_steps(session, run), partial(self._save_memory, step))
-        document = tenant.document(session.storage.hooks.fields)
+        document = tenant.document(session.storage.registry.fields)
         return run, {"tenant": {**document, "status": _make_public_status(tenant.status)}, "context": context}
 
     def _save_memory(self, step: RunStep, memory: str) -> None:
@@ -226,13 +226,13 @@ class StepWork:
     def _record_success(self, step: RunStep) -> AttemptError | None:
         """Record the success; return the error if a hook of the host refuses the transition that follows."""
         try:
-            self._record(step, lambda session: record_success(session, self._hooks, step))
+            self._record(step, lambda session: record_success(session, self._registry, step))
         except Exception as error:
             return _make_attempt_error(step, error)
         return None
 
     def _record_failure(self, step: RunStep, declaration: Step | None, error: AttemptError) -> None:
-        self._record(step, lambda session: record_failure(session, self._hooks, step, declaration, error))
+        self._record(step, lambda session: record_failure(session, self._registry, step, declaration, error))
 
     def _record(self, step: RunStep, record: Callable[[Session], None]) -> None:
         """Run `record` in a transaction. If that fails, the lease expires and the step runs again."""
@@ -252,7 +252,7 @@ class StepWork:
             )
 
     def _find_step(self, step: RunStep) -> Step | None:
-        return self._hooks.find_step(step.phase, step.name)
+        return self._registry.find_step(step.phase, step.name)
 
 
 def _make_attempt_error(step: RunStep, error: Exception) -> AttemptError:

@@ -25,26 +25,26 @@ _BUFFER_BYTES = 1 << 20
 class ExportStep:
     """The first deprovisioning step: writes the records of the host's exports and passes them to its archive."""
 
-    def __init__(self, hooks: Registry) -> None:
-        self._hooks = hooks
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
 
     def __call__(self, tenant: dict[str, Any], context: StepContext) -> None:
         """Export a tenant and save where the archive is. Raises `StepFailed`, and what exports and archive raise."""
-        if self._hooks.archive is None:
+        if self._registry.archive is None:
             raise StepFailed("The application has no archive for its exports.")
         with tempfile.SpooledTemporaryFile(max_size=_BUFFER_BYTES) as stream:
             lines, checksum = _write_archive(stream, self._iterate_records(tenant, context))
             stream.seek(0)
             name = f"{tenant['tenant']}.ndjson"
             arguments = {"name": name, "stream": stream, "sha256": checksum, "tenant": tenant, "context": context}
-            location = self._hooks.archive(**_select_arguments(self._hooks.archive, arguments))
+            location = self._registry.archive(**_select_arguments(self._registry.archive, arguments))
             require_result(location, "The archive")
         context.save({"archive": location if isinstance(location, str) else name, "sha256": checksum, "lines": lines})
         place, extra = location or name, {"tenant": tenant["tenant"], "partner": tenant["partner"], "sha256": checksum}
         logger.info("tenant %s was exported to %s, sha256 %s", tenant["tenant"], place, checksum, extra=extra)
 
     def _iterate_records(self, tenant: dict[str, Any], context: StepContext) -> Iterator[dict[str, Any]]:
-        exports = self._hooks.exports
+        exports = self._registry.exports
         yield {"kind": "archive", "version": FORMAT_VERSION, "tenant": tenant["tenant"], "exports": [*exports]}
         yield {"kind": "tenant", "data": tenant}
         for kind, function in exports.items():

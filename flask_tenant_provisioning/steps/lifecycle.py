@@ -17,13 +17,13 @@ _ACTIVE_STATES = frozenset({"running", "paused", "undoing"})
 class StepsLifecycle:
     """Applies tenant changes to the runs of one mount, in the same transaction."""
 
-    def __init__(self, hooks: Registry) -> None:
-        self._hooks = hooks
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
 
     def concerns(self, operation: str, tenant: Tenant | None = None) -> bool:
         """Return whether `operation` affects runs; a deletion does so only while the tenant is not active yet."""
         if operation == "tenant.create":
-            return bool(self._hooks.list_steps(PROVISIONING))
+            return bool(self._registry.list_steps(PROVISIONING))
         if operation == "tenant.delete" and tenant is not None:
             return tenant.status in ("provisioning", "failed")
         return operation in _HANDLERS
@@ -31,10 +31,10 @@ class StepsLifecycle:
     def defers(self, session: Session, operation: str, tenant: Tenant | None) -> bool:
         """Return whether `operation` is only started now, and completed by steps."""
         if operation == "tenant.create":
-            return bool(self._hooks.list_steps(PROVISIONING))
+            return bool(self._registry.list_steps(PROVISIONING))
         if operation != "tenant.purge" or tenant is None:
             return False
-        return bool(self._hooks.list_steps(DEPROVISIONING)) or _load_active_run(session, tenant) is not None
+        return bool(self._registry.list_steps(DEPROVISIONING)) or _load_active_run(session, tenant) is not None
 
     def require_ready(self, session: Session, operation: str, tenant: Tenant) -> None:
         """Raise `InvalidState` if a tenant is to be moved while its provisioning is running or being undone."""
@@ -46,37 +46,37 @@ class StepsLifecycle:
         """Start, pause, resume, cancel, move or delete the tenant's runs."""
         handler = _HANDLERS.get(change.operation)
         if handler is not None:
-            handler(session, self._hooks, change)
+            handler(session, self._registry, change)
 
 
-def _start_provisioning(session: Session, hooks: Registry, change: TenantChange) -> None:
+def _start_provisioning(session: Session, registry: Registry, change: TenantChange) -> None:
     if change.after.status == "provisioning":
-        runs.start_run(session, hooks, change.actor, change.after, PROVISIONING)
+        runs.start_run(session, registry, change.actor, change.after, PROVISIONING)
 
 
-def _pause_provisioning(session: Session, hooks: Registry, change: TenantChange) -> None:
+def _pause_provisioning(session: Session, registry: Registry, change: TenantChange) -> None:
     """Pause provisioning, since the tenant is deleted."""
     run = _load_active_run(session, change.after)
     if run is not None and run.state == "running":
         runs.pause_run(session, run)
 
 
-def _resume_provisioning(session: Session, hooks: Registry, change: TenantChange) -> None:
+def _resume_provisioning(session: Session, registry: Registry, change: TenantChange) -> None:
     run = _load_active_run(session, change.after)
     if run is not None and run.state == "paused":
-        runs.resume_run(session, hooks, change.after, run)
+        runs.resume_run(session, registry, change.after, run)
 
 
-def _start_deprovisioning(session: Session, hooks: Registry, change: TenantChange) -> None:
+def _start_deprovisioning(session: Session, registry: Registry, change: TenantChange) -> None:
     """Start deprovisioning, or let it wait until unfinished provisioning is undone."""
     run = _load_active_run(session, change.after)
     if run is not None and run.state != "undoing":
-        runs.cancel_run(session, hooks, change.after, run)
+        runs.cancel_run(session, registry, change.after, run)
     state = "pending" if _load_active_run(session, change.after) else "running"
-    runs.start_run(session, hooks, change.actor, change.after, DEPROVISIONING, state)
+    runs.start_run(session, registry, change.actor, change.after, DEPROVISIONING, state)
 
 
-def _move_runs(session: Session, hooks: Registry, change: TenantChange) -> None:
+def _move_runs(session: Session, registry: Registry, change: TenantChange) -> None:
     """Move the runs with the tenant; `require_ready` has made sure that no step is running."""
     before = change.before or change.after
     where = {"partner_id": before.partner_id, "tenant_id": before.id, "new_partner_id": change.after.partner_id}
@@ -84,7 +84,7 @@ def _move_runs(session: Session, hooks: Registry, change: TenantChange) -> None:
         relocation.run(session, where)
 
 
-def _delete_runs(session: Session, hooks: Registry, change: TenantChange) -> None:
+def _delete_runs(session: Session, registry: Registry, change: TenantChange) -> None:
     for statement in session.storage.once(StepSQL).deletions:
         session.run(statement, {"partner_id": change.after.partner_id, "tenant_id": change.after.id})
 

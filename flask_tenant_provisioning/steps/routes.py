@@ -49,8 +49,10 @@ def retry_provisioning(call: Request, tenant_id: str) -> Response:
     Steps that have succeeded and were not undone do not run again.
     """
     asked, mount = call.query(write_query()), call.mount
-    license, hooks = mount.license, mount.hooks
-    work = partial(actions.retry, actor=call.actor(), target=make_target(call, tenant_id), hooks=hooks, license=license)
+    license, registry = mount.license, mount.registry
+    work = partial(
+        actions.retry, actor=call.actor(), target=make_target(call, tenant_id), registry=registry, license=license
+    )
     return execute(call, work, partial(_make_result, call), validate_only=asked["validate_only"])
 
 
@@ -65,7 +67,9 @@ def retry_provisioning(call: Request, tenant_id: str) -> Response:
 def cancel_provisioning(call: Request, tenant_id: str) -> Response:
     """Stop a tenant's provisioning and undo its steps; the tenant becomes `failed` and can be retried."""
     asked = call.query(write_query())
-    work = partial(actions.cancel, actor=call.actor(), target=make_target(call, tenant_id), hooks=call.mount.hooks)
+    work = partial(
+        actions.cancel, actor=call.actor(), target=make_target(call, tenant_id), registry=call.mount.registry
+    )
     return execute(call, work, partial(_make_result, call), validate_only=asked["validate_only"])
 
 

@@ -25,16 +25,16 @@ logger = logging.getLogger(__name__)
 
 
 def start_run(
-    session: Session, hooks: Registry, actor: Actor, tenant: Tenant, phase: str, state: str = "running"
+    session: Session, registry: Registry, actor: Actor, tenant: Tenant, phase: str, state: str = "running"
 ) -> None:
     """Create a run with the steps of `phase`; in state ``running``, its first steps are due at once."""
     sql, at = session.storage.once(StepSQL), format_instant(session.storage.clock())
     run = Run(tenant.partner_id, tenant.id, phase, state, None, 1, actor.request_id, at, None)
     session.run(sql.add_run, run._asdict())
-    for position, declaration in enumerate(hooks.list_steps(phase)):
+    for position, declaration in enumerate(registry.list_steps(phase)):
         session.run(sql.add_step, make_run_step(run, declaration, position)._asdict())
     if state == "running":
-        advance_run(session, hooks, tenant, run)
+        advance_run(session, registry, tenant, run)
 
 
 def make_run_step(run: Run, declaration: Step, position: int) -> RunStep:
@@ -74,23 +74,23 @@ def load_steps(session: Session, run: Run) -> list[RunStep]:
     return [RunStep._make(row) for row in session.run(session.storage.once(StepSQL).select_steps, where).fetchall()]
 
 
-def advance_run(session: Session, hooks: Registry, tenant: Tenant, run: Run) -> None:
+def advance_run(session: Session, registry: Registry, tenant: Tenant, run: Run) -> None:
     """Advance a run as far as its steps allow."""
     steps = load_steps(session, run)
     if run.state == "running" and has_failed_step(steps):
-        _fail_run(session, hooks, tenant, run, steps)
+        _fail_run(session, registry, tenant, run, steps)
     elif run.state == "running" and have_all_succeeded(steps):
-        _complete_run(session, hooks, tenant, run)
+        _complete_run(session, registry, tenant, run)
     elif run.state == "running":
         for step in find_ready_steps(steps):
             make_step_due(session, step)
     elif run.state == "undoing":
-        _undo_next_step(session, hooks, tenant, run, steps)
+        _undo_next_step(session, registry, tenant, run, steps)
 
 
-def cancel_run(session: Session, hooks: Registry, tenant: Tenant, run: Run) -> Tenant:
+def cancel_run(session: Session, registry: Registry, tenant: Tenant, run: Run) -> Tenant:
     """Start no more steps, and undo the finished ones once none is running. Returns the tenant, now `failed`."""
-    return _start_undoing(session, hooks, tenant, run, load_steps(session, run), "cancelled")
+    return _start_undoing(session, registry, tenant, run, load_steps(session, run), "cancelled")
 
 
 def pause_run(session: Session, run: Run) -> None:
@@ -99,9 +99,9 @@ def pause_run(session: Session, run: Run) -> None:
     update_run(session, run, state="paused")
 
 
-def resume_run(session: Session, hooks: Registry, tenant: Tenant, run: Run) -> None:
+def resume_run(session: Session, registry: Registry, tenant: Tenant, run: Run) -> None:
     """Continue a paused run."""
-    advance_run(session, hooks, tenant, update_run(session, run, state="running"))
+    advance_run(session, registry, tenant, update_run(session, run, state="running"))
 
 
 def make_step_due(session: Session, step: RunStep, *, state: str | None = None) -> None:
@@ -140,7 +140,7 @@ def make_worker_actor(run: Run) -> Actor:
     return Actor(Principal(WORKER_SUBJECT, run.partner_id), run.request_id)
 
 
-def _fail_run(session: Session, hooks: Registry, tenant: Tenant, run: Run, steps: list[RunStep]) -> None:
+def _fail_run(session: Session, registry: Registry, tenant: Tenant, run: Run, steps: list[RunStep]) -> None:
     """Handle a step that failed permanently: stop deprovisioning where it is, undo provisioning."""
     if run.phase == DEPROVISIONING:
         _hold_back_steps(session, steps)
@@ -152,7 +152,7 @@ def _fail_run(session: Session, hooks: Registry, tenant: Tenant, run: Run, steps
                 extra={"tenant": tenant.id, "partner": tenant.partner_id, "request_id": run.request_id},
             )
         return
-    _start_undoing(session, hooks, tenant, run, steps, "failed")
+    _start_undoing(session, registry, tenant, run, steps, "failed")
 
 
 def _hold_back_steps(session: Session, steps: list[RunStep]) -> None:
@@ -162,7 +162,7 @@ def _hold_back_steps(session: Session, steps: list[RunStep]) -> None:
 
 
 def _start_undoing(
-    session: Session, hooks: Registry, tenant: Tenant, run: Run, steps: list[RunStep], outcome: str
+    session: Session, registry: Registry, tenant: Tenant, run: Run, steps: list[RunStep], outcome: str
 ) -> Tenant:
     for step in steps:
         if step.state == "waiting":
@@ -173,30 +173,30 @@ def _start_undoing(
         tenant = mutations.apply_transition(
             session, make_worker_actor(run), "tenant.provisioning_failed", tenant, failed
         )
-    _undo_next_step(session, hooks, tenant, run, load_steps(session, run))
+    _undo_next_step(session, registry, tenant, run, load_steps(session, run))
     return tenant
 
 
-def _undo_next_step(session: Session, hooks: Registry, tenant: Tenant, run: Run, steps: list[RunStep]) -> None:
+def _undo_next_step(session: Session, registry: Registry, tenant: Tenant, run: Run, steps: list[RunStep]) -> None:
     """Undo the next step, last one first, unless a step is still running; finish the run if none is left."""
     if has_active_step(steps):
         return
-    last = find_step_to_undo(steps, lambda name: _can_undo(hooks, run.phase, name))
+    last = find_step_to_undo(steps, lambda name: _can_undo(registry, run.phase, name))
     if last is not None:
         make_step_due(session, last, state="undoing")
         return
     _finish_run(session, run, run.outcome or "failed")
     deprovisioning = load_run(session, run.partner_id, run.tenant_id, DEPROVISIONING)
     if run.phase == PROVISIONING and deprovisioning is not None and deprovisioning.state == "pending":
-        advance_run(session, hooks, tenant, update_run(session, deprovisioning, state="running"))
+        advance_run(session, registry, tenant, update_run(session, deprovisioning, state="running"))
 
 
-def _can_undo(hooks: Registry, phase: str, name: str) -> bool:
-    declaration = hooks.find_step(phase, name)
+def _can_undo(registry: Registry, phase: str, name: str) -> bool:
+    declaration = registry.find_step(phase, name)
     return declaration is not None and declaration.undo is not None
 
 
-def _complete_run(session: Session, hooks: Registry, tenant: Tenant, run: Run) -> None:
+def _complete_run(session: Session, registry: Registry, tenant: Tenant, run: Run) -> None:
     _finish_run(session, run, "succeeded")
     if run.phase == DEPROVISIONING:
         mutations.remove_tenant(session, make_worker_actor(run), tenant)

@@ -57,7 +57,7 @@ def create(
     """
     allowance.consume(session, values.get("plan"))
     check_version()
-    storage, custom = session.storage, session.storage.hooks.fields
+    storage, custom = session.storage, session.storage.registry.fields
     status = "provisioning" if storage.is_deferred(session, "tenant.create") else "active"
     tenant = build_tenant(
         storage.new_id(), partner, {**EMPTY_VALUES, **values}, format_instant(storage.clock()), status
@@ -135,7 +135,7 @@ def make_update(custom: TenantFields | None, before: Tenant, values: Values) -> 
 def _apply_update(
     session: Session, actor: Actor, before: Tenant, values: Values, check_version: Callable[[int], None]
 ) -> Tenant:
-    transition = make_update(session.storage.hooks.fields, before, values)
+    transition = make_update(session.storage.registry.fields, before, values)
     require_plan_change(session, before, transition.after, partial(check_version, before.version))
     require_unique(session, before, transition.unique_keys())
     return apply_transition(session, actor, *transition)

@@ -225,7 +225,7 @@ class NewTenantWriter:
     """Render new tenants of one partner, created by one actor at one instant (by default now)."""
 
     def __init__(self, storage: Storage, actor: Actor, partner: str, at: str | None = None) -> None:
-        self._storage, self._partner, self._custom = storage, partner, storage.hooks.fields
+        self._storage, self._partner, self._custom = storage, partner, storage.registry.fields
         self._at = at or format_instant(storage.clock())
         self._event = build_event(storage, actor, "tenant.created", partner, {}, self._at)
         sample = build_tenant(

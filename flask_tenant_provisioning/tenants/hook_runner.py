@@ -23,13 +23,13 @@ HostContext = Callable[[], contextlib.AbstractContextManager[Any]]
 class HookRunner:
     """The hooks of one mount, run in the host's application context."""
 
-    def __init__(self, hooks: Registry, context: HostContext) -> None:
-        self._hooks = hooks
+    def __init__(self, registry: Registry, context: HostContext) -> None:
+        self._registry = registry
         self._context = context
 
     def concerns(self, operation: str, tenant: Tenant | None = None) -> bool:
         """Return whether any hook is registered for `operation`."""
-        return bool(self._hooks.hooks_for(operation))
+        return bool(self._registry.hooks_for(operation))
 
     def defers(self, session: Session, operation: str, tenant: Tenant | None) -> bool:
         """Return False: a hook finishes within the transaction."""
@@ -40,7 +40,7 @@ class HookRunner:
 
     def __call__(self, session: Session, change: TenantChange) -> None:
         """Run the hooks in the order of their registration. Raises the problem that a host exception is mapped to."""
-        hooks = self._hooks.hooks_for(change.operation)
+        hooks = self._registry.hooks_for(change.operation)
         if not hooks:
             return
         with self._context():
@@ -48,7 +48,7 @@ class HookRunner:
                 self._run_hook(session, hook, change)
 
     def _run_hook(self, session: Session, hook: Hook, change: TenantChange) -> None:
-        custom = self._hooks.fields
+        custom = self._registry.fields
         arguments: dict[str, Any] = {
             "session": session.orm,
             "tenant": change.after.document(custom),
@@ -79,7 +79,7 @@ def map_host_errors(session: Session) -> Iterator[None]:
 def _find_mapping(session: Session, error: Exception) -> ErrorMapping | None:
     """Return the host's mapping for the violated constraint, else for the exception's nearest class, else None."""
     constraint = _find_constraint(session, error)
-    by_cause = {mapped.cause: mapped for mapped in session.storage.hooks.errors}
+    by_cause = {mapped.cause: mapped for mapped in session.storage.registry.errors}
     if constraint and constraint in by_cause:
         return by_cause[constraint]
     return next((by_cause[kind] for kind in type(error).__mro__ if kind in by_cause), None)

@@ -185,7 +185,7 @@ def _record_move(session: Session, actor: Actor, before: Tenant, after: Tenant) 
     storage, event_type = session.storage, "tenant.moved"
     there = build_change_event(storage, actor, event_type, before, after, after.updated_at)
     changes = {"partner": {"previous": before.partner_id, "new": after.partner_id}}
-    shown = after.document(storage.hooks.fields)
+    shown = after.document(storage.registry.fields)
     record_event(session, build_event(storage, actor, event_type, before.partner_id, shown, after.updated_at, changes))
     record_event(session, there)
 

@@ -69,7 +69,7 @@ def load_page(
         _measure_row,
         get_max_size=_bound_page_bytes,
     )
-    custom = session.storage.hooks.fields
+    custom = session.storage.registry.fields
     return [render_document(row[:-1], custom) for row in rows], end
 
 

@@ -204,7 +204,7 @@ def build_change_event(
     storage: Storage, actor: Actor, event_type: str, before: Tenant, after: Tenant, at: str
 ) -> dict[str, Any]:
     """Build the event's row, without writing it."""
-    custom = storage.hooks.fields
+    custom = storage.registry.fields
     old, new = before.document(custom), after.document(custom)
     changes = {name: diff_json(old[name], new[name]) for name in new if _is_changed(old[name], new[name])}
     shown = {name: change for name, change in changes.items() if name not in _UNREPORTED_FIELDS}

@@ -52,9 +52,9 @@ def require_plan_limits(session: Session, tenant: Tenant, plan: str | None) -> N
 
     Only limits with a usage function of the host (`provisioning.usage`) are checked; errors of these are raised.
     """
-    storage, hooks = session.storage, session.storage.hooks
-    limits = get_plan_limits(hooks.plans, plan)
-    usages = [usage for name, usage in hooks.usages.items() if name in limits]
+    storage, registry = session.storage, session.storage.registry
+    limits = get_plan_limits(registry.plans, plan)
+    usages = [usage for name, usage in registry.usages.items() if name in limits]
     if not usages:
         return
     with storage.context():
@@ -66,7 +66,7 @@ def require_plan_limits(session: Session, tenant: Tenant, plan: str | None) -> N
 
 
 def _count_usage(session: Session, usage: UsageFunction, tenant: Tenant) -> int:
-    arguments: dict[str, Any] = {"session": session.orm, "tenant": tenant.document(session.storage.hooks.fields)}
+    arguments: dict[str, Any] = {"session": session.orm, "tenant": tenant.document(session.storage.registry.fields)}
     with map_host_errors(session):
         count = usage.function(**{name: arguments[name] for name in usage.arguments})
         require_result(count, f"The usage of {usage.limit!r}")

@@ -347,7 +347,7 @@ def make_target(call: Request, tenant_id: str) -> Target:
 
 def render_tenant(call: Request, tenant: Tenant, status: int = 200, **headers: str) -> Result:
     """Build the result with a tenant's document and ETag."""
-    return Result(status, tenant.document(call.mount.hooks.fields), {"ETag": format_etag(tenant.version), **headers})
+    return Result(status, tenant.document(call.mount.registry.fields), {"ETag": format_etag(tenant.version), **headers})
 
 
 def render_created_tenant(call: Request, tenant: Tenant) -> Result:

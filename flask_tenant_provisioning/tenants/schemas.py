@@ -172,11 +172,11 @@ _LIST, _READ, _CREATE, _DELETE = ListQuery(), ReadQuery(), CreateQuery(), Delete
 
 def list_query(api: Api | None = None) -> ListQuery:
     """Return the schema of the parameters of `GET /tenants`, with the host's custom filters; built once per mount."""
-    return _LIST if api is None or api.hooks.fields is None else api.once(_make_list_query)
+    return _LIST if api is None or api.registry.fields is None else api.once(_make_list_query)
 
 
 def _make_list_query(api: Api) -> ListQuery:
-    custom = api.hooks.fields
+    custom = api.registry.fields
     names = custom.filterable if custom else ()
     filters = (
         {f"{CUSTOM_FILTER_PREFIX}{name}": CustomFilterField(custom.fields[name], data_key=name) for name in names}
@@ -207,7 +207,7 @@ EXTERNAL_ID_MISMATCH = Fault("mismatch", "Must equal the external id in the path
 
 def validate_tenant(api: Api, body: Any) -> dict[str, Any]:
     """Validate a whole tenant and return its values. Raises `InvalidInput` that lists every fault."""
-    custom = api.hooks.fields
+    custom = api.registry.fields
     if custom is None or not isinstance(body, dict):
         return _validate_fields(api, body)
     ours, theirs = custom_fields.split_custom_fields(custom, body)
@@ -242,7 +242,7 @@ def validate_patch(api: Api, body: Any) -> Callable[[Tenant], Mapping[str, Any]]
     Raises `InvalidInput`. The validity of custom fields depends on the tenant: if the patch has any, the returned
     function does the whole validation and raises.
     """
-    custom = api.hooks.fields
+    custom = api.registry.fields
     ours, theirs = (
         custom_fields.split_custom_fields(custom, body) if custom is not None and isinstance(body, dict) else (body, {})
     )

@@ -63,7 +63,7 @@ class WorkKind(NamedTuple):
 def make_step_work(mount: Mount, threads: int | None = None) -> StepWork:
     """Make the step work of `mount`, with `threads` slots or as many as configured."""
     slots, lease = threads or mount.config.worker_threads, float(mount.config.worker_lease_seconds)
-    return StepWork(mount.storage, mount.hooks, mount.in_host, lease=lease, slots=slots)
+    return StepWork(mount.storage, mount.registry, mount.in_host, lease=lease, slots=slots)
 
 
 def _make_delivery_work(mount: Mount, threads: int | None) -> DeliveryWork:

@@ -22,7 +22,7 @@ Object = Mapping[str, Any]
 @functools.cache
 def api() -> Api:
     """The API of a host that sets and registers nothing."""
-    return Api(config=Config.read({}, {}), hooks=Registry(), routes=ROUTES)
+    return Api(config=Config.read({}, {}), registry=Registry(), routes=ROUTES)
 
 
 @functools.cache

@@ -113,7 +113,7 @@ def _parse_upsert(api: Api, body: Body) -> RowAction:
     if body.get("external_id") is None:
         run_all(partial(validate_tenant, api, body), partial(_refuse, REQUIRED, "external_id"))
     values = validate_tenant(api, body)
-    complete, custom_fields = {**actions.EMPTY_VALUES, **values}, api.hooks.fields
+    complete, custom_fields = {**actions.EMPTY_VALUES, **values}, api.registry.fields
 
     def execute_single(session: Session, context: RowContext) -> tuple[int, Tenant]:
         tenant, new = actions.upsert(
@@ -133,7 +133,7 @@ def _parse_update(api: Api, body: Body) -> RowAction:
     sent = {name: body[name] for name in (by,) if name in body}
     rest = {name: value for name, value in body.items() if name != by}
     parsed: list[Any] = run_all(partial(_load_identified_row, _ROW_IDENTITY, sent), partial(validate_patch, api, rest))
-    identifiers, change, custom_fields = _extract_identifiers(parsed[0]), parsed[1], api.hooks.fields
+    identifiers, change, custom_fields = _extract_identifiers(parsed[0]), parsed[1], api.registry.fields
 
     def execute_single(session: Session, context: RowContext) -> tuple[int, Tenant]:
         return 200, actions.update(session, context.actor, _resolve_target(session, context, identifiers), change)

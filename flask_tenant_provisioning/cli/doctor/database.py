@@ -155,7 +155,7 @@ def check_migrations(context: DoctorContext) -> Finding:
         return Finding(FAIL, "there are no tables", UPGRADE_ADVICE)
     if current != head:
         return Finding(FAIL, f"the tables are at {current}, this release needs {head}", UPGRADE_ADVICE)
-    indexes = make_custom_field_indexes(prefix, context.mount.hooks.fields)
+    indexes = make_custom_field_indexes(prefix, context.mount.registry.fields)
     if differences := migration.diff_tables(storage.engine, storage.metadata, indexes):
         return Finding(
             FAIL, f"at {current}, with {len(differences)} differences", "`flask provisioning db check` lists them"
@@ -199,20 +199,20 @@ def check_tenant_rows(context: DoctorContext) -> Finding:
         cascading = {name for name in owned if _has_cascade(inspector.get_foreign_keys(name), ours)}
     if not owned:
         return Finding(OK, "no table of the host has a column that names a tenant")
-    hooks = context.mount.hooks
-    removers = hooks.hooks_for("tenant.purge") or [
-        step for step in hooks.list_steps(DEPROVISIONING) if step.name != EXPORT_STEP
+    registry = context.mount.registry
+    removers = registry.hooks_for("tenant.purge") or [
+        step for step in registry.list_steps(DEPROVISIONING) if step.name != EXPORT_STEP
     ]
     remaining = set() if removers else owned - cascading
     faults = []
     if remaining:
         names = ", ".join(sorted(remaining))
         faults.append(f"{names}: no purge hook or deprovisioning step removes a purged tenant's rows")
-    if not hooks.exports:
+    if not registry.exports:
         faults.append(f"{', '.join(sorted(owned))}: no export includes a tenant's rows")
     if not faults:
         return Finding(OK, f"{', '.join(sorted(owned))}: tenants' rows are removed and exported")
-    advice = [*([PURGE_HOOK] if remaining else []), *([] if hooks.exports else ["provisioning.export(…)"])]
+    advice = [*([PURGE_HOOK] if remaining else []), *([] if registry.exports else ["provisioning.export(…)"])]
     return Finding(WARN, "; ".join(faults), f"register {' and '.join(advice)}, if they are rows of the API's tenants")
 
 

@@ -21,7 +21,7 @@ def check_rate_limits(context: DoctorContext) -> Finding:
     mount = context.mount
     if not context.is_served:
         return Finding(OK, "nothing is mounted, so nothing is counted")
-    if not mount.config.rate_limits and mount.hooks.rate_limits is None:
+    if not mount.config.rate_limits and mount.registry.rate_limits is None:
         return _check_missing_limits(context)
     try:
         limiter = get_request_counter(mount).limiter
@@ -70,7 +70,7 @@ def _check_storage(context: DoctorContext, storage: Any, detail: str) -> Finding
 def _describe_limits(mount: Mount) -> str:
     """Return the limits as they are configured."""
     limits = [f"{kind} {text}" for kind, text in mount.config.rate_limits.items()]
-    return ", ".join([*limits, *(["the host's function"] if mount.hooks.rate_limits else [])])
+    return ", ".join([*limits, *(["the host's function"] if mount.registry.rate_limits else [])])
 
 
 def _describe_storage(mount: Mount, storage: Any) -> str:

@@ -23,7 +23,7 @@ def check_worker(context: DoctorContext) -> Finding:
     context.connect().close()
     if migration.get_current_revision(mount.storage.engine, mount.config.table_prefix) is None:
         return Finding(FAIL, "there are no tables", UPGRADE_ADVICE)
-    steps = sum(len(mount.hooks.list_steps(phase)) for phase in (PROVISIONING, DEPROVISIONING))
+    steps = sum(len(mount.registry.list_steps(phase)) for phase in (PROVISIONING, DEPROVISIONING))
     backlog = read_backlog(mount.storage)
     lag = max(lag for _, lag in backlog.values())
     detail = f"{mount.config.engine}, {steps} steps, {sum(due for due, _ in backlog.values())} due"

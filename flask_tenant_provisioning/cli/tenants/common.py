@@ -25,7 +25,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def require_custom_fields(mount: Mount, values: dict[str, str], option: str) -> dict[str, str]:
     """Return `values`. Raises `click.BadParameter` for `option` if a name is not one of the app's own fields."""
-    custom_fields = mount.hooks.fields
+    custom_fields = mount.registry.fields
     names = list(custom_fields.fields) if custom_fields else []
     if unknown := [name for name in values if name not in names]:
         known = f"it has {', '.join(names)}" if names else "it has none"
@@ -38,7 +38,7 @@ def parse_custom_fields(mount: Mount, values: dict[str, str]) -> dict[str, Any]:
 
     A field that is a string in JSON, such as a text or a date, takes the value as it is. Other fields parse it as JSON.
     """
-    fields = mount.hooks.fields.fields if mount.hooks.fields else {}
+    fields = mount.registry.fields.fields if mount.registry.fields else {}
     return {
         name: text_to_json(fields[name], text) for name, text in require_custom_fields(mount, values, "--set").items()
     }
@@ -116,4 +116,4 @@ def load_allowance(mount: Mount, partner: str | None = None) -> quotas.Allowance
 
 def print_tenant(mount: Mount, tenant: Tenant, *, as_json: bool) -> None:
     """Print a tenant as the API returns it."""
-    print_document(tenant.document(mount.hooks.fields), as_json=as_json)
+    print_document(tenant.document(mount.registry.fields), as_json=as_json)

@@ -58,7 +58,7 @@ def export_tenants(
         raise click.UsageError("--metadata-key goes with --format csv.")
     mount = find_mount(mount_name)
     tenants = TenantDocuments(mount, partner, include_deleted=include_deleted)
-    custom_fields = mount.hooks.fields
+    custom_fields = mount.registry.fields
     if is_table:
         columns = keys or collect_metadata_keys(custom_fields, tenants)
         sheet = TenantCSV(custom_fields, columns, is_selection=bool(keys))

@@ -103,7 +103,7 @@ def provisioning(tenant: str, partner: str | None, as_json: bool, mount_name: st
 def retry(tenant: str, partner: str | None, as_json: bool, mount_name: str | None) -> None:
     mount = find_mount(mount_name)
     load_allowance(mount)
-    action = partial(actions.retry, hooks=mount.hooks, license=mount.license)
+    action = partial(actions.retry, registry=mount.registry, license=mount.license)
     _print_provisioning(_change_provisioning(mount, tenant, partner, action), as_json=as_json)
 
 
@@ -112,7 +112,7 @@ def retry(tenant: str, partner: str | None, as_json: bool, mount_name: str | Non
 def cancel(tenant: str, partner: str | None, as_json: bool, mount_name: str | None) -> None:
     mount = find_mount(mount_name)
     _print_provisioning(
-        _change_provisioning(mount, tenant, partner, partial(actions.cancel, hooks=mount.hooks)), as_json=as_json
+        _change_provisioning(mount, tenant, partner, partial(actions.cancel, registry=mount.registry)), as_json=as_json
     )
 
 
