@@ -98,6 +98,8 @@ class Registry:
 
     def __init__(self) -> None:
         self.fields: TenantFields | None = None
+        #: Grows with each hook and step that is added.
+        self.revision = 0
         self._steps: dict[str, list[Step]] = {PROVISIONING: [], DEPROVISIONING: []}
         self._orders: dict[str, tuple[Step, ...]] = {}
         self._hooks: list[Hook] = []
@@ -115,6 +117,7 @@ class Registry:
         require_unique_name(hook.name, self._hooks, "hook")
         self._hooks.append(hook)
         self._by_operation.clear()
+        self.revision += 1
 
     def hooks_for(self, operation: str) -> tuple[Hook, ...]:
         """Return the hooks of `operation` in the order in which they run.
@@ -132,6 +135,7 @@ class Registry:
         require_unique_name(step.name, self._steps[step.phase], f"{step.phase} step")
         self._steps[step.phase].append(step)
         self._orders.clear()
+        self.revision += 1
 
     def list_steps(self, phase: str) -> tuple[Step, ...]:
         """Return the steps of `phase` in an order that respects their `after`.

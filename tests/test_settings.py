@@ -410,7 +410,7 @@ def test_with_a_tenant_go_its_settings_and_no_other_s(partner: Caller, admin: Ca
             other["tenant"],
         ]
     refused(partner("GET", at(tenant)), 404, "tenant-not-found", GONE)
-    assert not storage_of(partner.app).has_reaction("tenant.create")
+    assert not storage_of(partner.app).reactions_to("tenant.create")
 
 
 # A partner's.

@@ -175,7 +175,7 @@ def choose_strategy(mount: Mount, operation: str) -> RowStrategy:
     """Return the strategy that executes rows of `operation` in this host."""
     hook_actions = _HOOK_ACTIONS.get(operation, (f"tenant.{operation}",))
     creates = "tenant.create" in hook_actions
-    if any(map(mount.registry.hooks_for, hook_actions)) or (creates and mount.storage.has_reaction("tenant.create")):
+    if any(map(mount.registry.hooks_for, hook_actions)) or (creates and mount.storage.reactions_to("tenant.create")):
         return execute_row_by_row
     if mount.registry.usages and operation in _PLAN_CHANGING_OPERATIONS:
         return execute_row_by_row

@@ -193,9 +193,12 @@ RECONNECT_SECONDS = 1.0
 
 
 class Reaction(Protocol):
-    """A callable that takes part in the transaction of an operation, such as hooks, steps, quotas and settings."""
+    """A callable that takes part in the transaction of an operation, such as hooks, steps, quotas and settings.
 
-    def concerns(self, operation: str, tenant: Any = None) -> bool: ...
+    `concerns` depends only on what the host has registered, and decides whether the other methods are called.
+    """
+
+    def concerns(self, operation: str) -> bool: ...
     def defers(self, session: Session, operation: str, tenant: Any) -> bool: ...
     def require_ready(self, session: Session, operation: str, tenant: Any) -> None: ...
     def __call__(self, session: Session, change: Any) -> None: ...
@@ -246,7 +249,8 @@ class Storage:
         self.engine = engine
         self.owns_engine = owns_engine
         self.registry = registry or Registry()
-        self.reactions = reactions
+        self._reactions = reactions
+        self._reactions_by_operation: dict[tuple[int, str], tuple[Reaction, ...]] = {}
         self.context = context
         self.metadata = metadata
         self.clock = clock
@@ -284,17 +288,22 @@ class Storage:
         """Return `count` new ids in ascending order."""
         return make_uuid7s(count) if self.new_id is make_uuid7 else [self.new_id() for _ in range(count)]
 
-    def has_reaction(self, operation: str, tenant: Any = None) -> bool:
-        """Return True if a reaction takes part in `operation` on `tenant`; without a tenant, if one might."""
-        return any(reaction.concerns(operation, tenant) for reaction in self.reactions)
+    def reactions_to(self, operation: str) -> tuple[Reaction, ...]:
+        """Return the reactions that take part in `operation`, as of its latest registered hook or step."""
+        key = self.registry.revision, operation
+        reactions = self._reactions_by_operation.get(key)
+        if reactions is None:
+            reactions = tuple(reaction for reaction in self._reactions if reaction.concerns(operation))
+            self._reactions_by_operation[key] = reactions
+        return reactions
 
     def is_deferred(self, session: Session, operation: str, tenant: Any = None) -> bool:
         """Return True if `operation` only begins in its transaction and is completed later by steps."""
-        return any(reaction.defers(session, operation, tenant) for reaction in self.reactions)
+        return any(reaction.defers(session, operation, tenant) for reaction in self.reactions_to(operation))
 
     def require_ready(self, session: Session, operation: str, tenant: Any) -> None:
         """Raise `InvalidState` if unfinished work on `tenant` does not allow `operation`."""
-        for reaction in self.reactions:
+        for reaction in self.reactions_to(operation):
             reaction.require_ready(session, operation, tenant)
 
     @property

@@ -22,7 +22,7 @@ class SettingsLifecycle:
     def __init__(self, keyring: OpenKeyring) -> None:
         self._keyring = keyring
 
-    def concerns(self, operation: str, tenant: Tenant | None = None) -> bool:
+    def concerns(self, operation: str) -> bool:
         """Return whether `operation` affects settings."""
         return operation in ("tenant.purge", "tenant.move")
 

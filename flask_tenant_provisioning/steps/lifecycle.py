@@ -20,18 +20,16 @@ class StepsLifecycle:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
 
-    def concerns(self, operation: str, tenant: Tenant | None = None) -> bool:
-        """Return whether `operation` affects runs; a deletion does so only while the tenant is not active yet."""
+    def concerns(self, operation: str) -> bool:
+        """Return whether `operation` affects runs; a creation does so only if the host has provisioning steps."""
         if operation == "tenant.create":
             return bool(self._registry.list_steps(PROVISIONING))
-        if operation == "tenant.delete" and tenant is not None:
-            return tenant.status in ("provisioning", "failed")
         return operation in _HANDLERS
 
     def defers(self, session: Session, operation: str, tenant: Tenant | None) -> bool:
         """Return whether `operation` is only started now, and completed by steps."""
         if operation == "tenant.create":
-            return bool(self._registry.list_steps(PROVISIONING))
+            return True
         if operation != "tenant.purge" or tenant is None:
             return False
         return bool(self._registry.list_steps(DEPROVISIONING)) or _load_active_run(session, tenant) is not None
@@ -44,9 +42,7 @@ class StepsLifecycle:
 
     def __call__(self, session: Session, change: TenantChange) -> None:
         """Start, pause, resume, cancel, move or delete the tenant's runs."""
-        handler = _HANDLERS.get(change.operation)
-        if handler is not None:
-            handler(session, self._registry, change)
+        _HANDLERS[change.operation](session, self._registry, change)
 
 
 def _start_provisioning(session: Session, registry: Registry, change: TenantChange) -> None:
@@ -55,7 +51,9 @@ def _start_provisioning(session: Session, registry: Registry, change: TenantChan
 
 
 def _pause_provisioning(session: Session, registry: Registry, change: TenantChange) -> None:
-    """Pause provisioning, since the tenant is deleted."""
+    """Pause provisioning, since the tenant is deleted before it was active."""
+    if change.before is not None and change.before.status not in ("provisioning", "failed"):
+        return
     run = _load_active_run(session, change.after)
     if run is not None and run.state == "running":
         runs.pause_run(session, run)

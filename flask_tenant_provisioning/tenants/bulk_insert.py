@@ -1,6 +1,6 @@
 """Create many tenants of one partner with one statement, with the same result as creating them one by one.
 
-A fast path for hosts without hooks and steps on a creation (`Storage.has_reaction`). Rows are rendered to JSON once,
+A fast path for hosts without hooks and steps on a creation (`Storage.reactions_to`). Rows are rendered to JSON once,
 for the tenant's columns and for the event's data. A test holds both equal to single creations.
 """
 

@@ -19,7 +19,6 @@ from ..encoding import dump_json
 from ..events.models import SHARED_COLUMNS
 from .models import Tenant
 from .mutations import (
-    OPERATION_OF_EVENT,
     Transition,
     UniqueKey,
     build_change_event,
@@ -133,8 +132,7 @@ def update_many(
     storage.once(InsertEventsSQL).insert(session, partner, events)
     session.events.extend(events)
     for transition in written:
-        if storage.has_reaction(OPERATION_OF_EVENT[event_type], transition.before):
-            run_reactions(session, actor, event_type, transition.before, transition.after)
+        run_reactions(session, actor, event_type, transition.before, transition.after)
 
 
 def _advance_version(storage: Storage, transition: Transition, at: str) -> Transition:

@@ -27,7 +27,7 @@ class HookRunner:
         self._registry = registry
         self._context = context
 
-    def concerns(self, operation: str, tenant: Tenant | None = None) -> bool:
+    def concerns(self, operation: str) -> bool:
         """Return whether any hook is registered for `operation`."""
         return bool(self._registry.hooks_for(operation))
 
@@ -40,11 +40,8 @@ class HookRunner:
 
     def __call__(self, session: Session, change: TenantChange) -> None:
         """Run the hooks in the order of their registration. Raises the problem that a host exception is mapped to."""
-        hooks = self._registry.hooks_for(change.operation)
-        if not hooks:
-            return
         with self._context():
-            for hook in hooks:
+            for hook in self._registry.hooks_for(change.operation):
                 self._run_hook(session, hook, change)
 
     def _run_hook(self, session: Session, hook: Hook, change: TenantChange) -> None:

@@ -190,9 +190,9 @@ OPERATION_OF_EVENT = {
 
 def run_reactions(session: Session, actor: Actor, event_type: str, before: Tenant | None, after: Tenant) -> None:
     """Run the hooks, steps and other reactions to the operation of an event type, in this transaction."""
-    if event_type in OPERATION_OF_EVENT:
-        for reaction in session.storage.reactions:
-            reaction(session, TenantChange(OPERATION_OF_EVENT[event_type], actor, before, after))
+    operation = OPERATION_OF_EVENT.get(event_type, "")
+    for reaction in session.storage.reactions_to(operation):
+        reaction(session, TenantChange(operation, actor, before, after))
 
 
 def record_change(session: Session, actor: Actor, event_type: str, before: Tenant, after: Tenant, at: str) -> None:

@@ -370,7 +370,7 @@ class QuotaListener:
     def __init__(self, memory: float) -> None:
         self._memory = memory
 
-    def concerns(self, operation: str, tenant: Any = None) -> bool:
+    def concerns(self, operation: str) -> bool:
         """Return whether `operation` is the update of a partner."""
         return operation == UPDATE_OPERATION
 
@@ -383,8 +383,6 @@ class QuotaListener:
 
     def __call__(self, session: Session, change: Any) -> None:
         """Set the partner's quota if `max_tenants` has changed."""
-        if change.operation != UPDATE_OPERATION:
-            return
         before = change.before.max_tenants if change.before else None
         if change.after.max_tenants != before:
             set_partner_quota(session, change.after.partner_id, change.after.max_tenants, self._memory)

@@ -85,7 +85,7 @@ def create_tenant(call: Request) -> Response:
         partial(render_created_tenant, call),
         body=body,
         validate_only=query["validate_only"],
-        autocommit=allowance.is_unlimited and not mount.storage.has_reaction("tenant.create"),
+        autocommit=allowance.is_unlimited and not mount.storage.reactions_to("tenant.create"),
     )
 
 
