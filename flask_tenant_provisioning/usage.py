@@ -20,11 +20,11 @@ from .partners.routes import make_descendant_check
 from .tenants.listing import count_by_status
 from .validation import PartnerIdField, StrictSchema, TextField
 from .web.headers import CSV, JSON, negotiate
-from .web.long_requests import cut_off
 from .web.pagination import MAX_PAGE_SIZE, PageSizeField, open_cursor, reject_page_parameters, render_page
 from .web.parameters import QuerySchema
 from .web.request import Read, Request, partner_scope
 from .web.routing import Routes
+from .web.streaming import cut_off
 
 DEFAULT_LIMIT = 50
 

@@ -17,7 +17,7 @@ from flask_tenant_provisioning.bulk.progress import (
     StreamClock,
     stream_events,
 )
-from flask_tenant_provisioning.web.long_requests import make_slots
+from flask_tenant_provisioning.web.long_requests import LongRequestLimits
 from tests.bulk import Bulk
 from tests.refusals import refused
 from tests.witness import Clock
@@ -108,7 +108,7 @@ def test_a_job_is_followed_while_it_is_done(partner: Caller) -> None:
     assert events(next(parts)) == [("progress", made)]  # type: ignore[arg-type]
     Bulk(partner.app, partner).work()
     assert [kind for kind, _ in events(parts)] == ["finished"]  # type: ignore[arg-type]
-    assert mount_of(partner.app).once(make_slots).used == 0
+    assert mount_of(partner.app).once(LongRequestLimits).slots.used == 0
 
 
 STREAM = {"wsgi.multithread": True}
@@ -126,10 +126,10 @@ def test_streams_of_a_partner_beyond_its_seats_show_the_job_once(make_app: Calla
     assert [kind for kind, _ in events(follow(one).data)] == ["progress"]
     lasting.append(follow(other))
     assert [kind for kind, _ in events(follow(other).data)] == ["progress"]
-    assert mount_of(app).once(make_slots).used == 3
+    assert mount_of(app).once(LongRequestLimits).slots.used == 3
     for answer in lasting:
         answer.close()
-    assert mount_of(app).once(make_slots).used == 0
+    assert mount_of(app).once(LongRequestLimits).slots.used == 0
 
 
 def suspend(app: Flask, partner: Caller, _clock: Clock) -> None:
@@ -156,7 +156,7 @@ def test_a_stream_ends_with_its_token_and_its_partner_s_standing(
     assert [kind for kind, _ in events(next(parts))] == ["progress"]  # type: ignore[arg-type]
     end(app, partner, clock)
     assert list(parts) == []
-    assert mount_of(app).once(make_slots).used == 0
+    assert mount_of(app).once(LongRequestLimits).slots.used == 0
 
 
 @pytest.mark.one_database

@@ -21,12 +21,12 @@ from flask_tenant_provisioning.web.long_requests import (
     GRACE_SECONDS,
     MAX_PAUSE_SECONDS,
     MIN_BYTES_PER_SECOND,
+    BodyReader,
     LongRequest,
     Pace,
     RequestSlots,
     Watchdog,
 )
-from flask_tenant_provisioning.web.request import BodyReader
 from tests.bulk import Bulk
 from tests.refusals import refused
 from tests.servers import Address, served, served_by_werkzeug

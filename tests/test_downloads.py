@@ -16,7 +16,7 @@ from werkzeug.serving import make_server
 from flask_tenant_provisioning import usage as usage
 from flask_tenant_provisioning.bulk import actions
 from flask_tenant_provisioning.config import PARTNER_ADMIN, PROVISIONING_ADMIN
-from flask_tenant_provisioning.web.long_requests import make_slots
+from flask_tenant_provisioning.web.long_requests import LongRequestLimits
 from tests.bulk import Bulk
 from tests.refusals import refused
 from tests.witness import Clock
@@ -80,7 +80,7 @@ def test_a_download_is_cut_off_at_the_next_page(
     with pytest.raises(BrokenPipeError):
         next(parts)
     assert list(parts) == []
-    assert mount_of(app).once(make_slots).used == 0
+    assert mount_of(app).once(LongRequestLimits).slots.used == 0
     (line,) = [record for record in caplog.records if record.msg.startswith("a download")]
     fields = {name: vars(line)[name] for name in ("partner", "reason", "request_id")}
     request_id = answer.headers["X-Request-ID"]
@@ -141,7 +141,7 @@ def test_a_token_that_ends_before_the_columns_are_known_is_refused_as_ever(
     answer = partner("GET", path, headers={"Accept": CSV})
     refused(answer, 401, "token-expired", "Token expired.")
     assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
-    assert mount_of(app).once(make_slots).used == 0
+    assert mount_of(app).once(LongRequestLimits).slots.used == 0
 
 
 def test_a_client_sees_that_a_download_is_incomplete(app: Flask, clock: Clock) -> None:

@@ -23,12 +23,12 @@ from flask_tenant_provisioning.web.long_requests import (
     SHORT_REQUEST_SECONDS,
     WATCHDOG_INTERVAL_SECONDS,
     LongRequest,
-    LongResponseBody,
+    LongRequestLimits,
     Pace,
     RequestSlots,
     Watchdog,
-    make_slots,
 )
+from flask_tenant_provisioning.web.streaming import LongResponseBody
 from tests.servers import Address, ask, served, served_by_werkzeug
 from tests.storms.server import Server, signed_token
 from tests.waiting import eventually
@@ -86,7 +86,11 @@ def test_a_partner_has_its_seats_and_the_process_all_of_them() -> None:
 def test_seats_are_fewer_than_half_of_the_threads(
     make_app: MakeApp, config: dict[str, int], total: int, each: int
 ) -> None:
-    free = mount_of(make_app(**{f"PROVISIONING_{name}": value for name, value in config.items()})).once(make_slots)
+    free = (
+        mount_of(make_app(**{f"PROVISIONING_{name}": value for name, value in config.items()}))
+        .once(LongRequestLimits)
+        .slots
+    )
     assert (free.total, free.per_partner) == (total, each)
 
 
@@ -96,7 +100,7 @@ def test_waitress_is_asked_how_many_threads_it_has(make_app: MakeApp) -> None:
     with served(partner.app, threads=10) as address:
         body = {"client_name": "A", "email": "a@example.com"}
         assert ask(address, "POST", f"{PREFIX}/tenants", partner.token, body).status == 201
-        assert mount_of(partner.app).once(make_slots).total == 4
+        assert mount_of(partner.app).once(LongRequestLimits).slots.total == 4
 
 
 # Holds.
@@ -257,7 +261,7 @@ def test_a_silent_client_is_answered_once_its_time_is_over(make_app: MakeApp, pa
     head = "Content-Type: application/json", "Content-Length: 1000"
     with served_by_werkzeug(partner.app) as address:
         if path == "/bulk-jobs":
-            seat = mount_of(partner.app).once(make_slots).acquire(partner.partner)
+            seat = mount_of(partner.app).once(LongRequestLimits).slots.acquire(partner.partner)
         connection = send(address, partner.token, f"POST {path}", *head, body=b"{")
         status, problem = told(connection)
         connection.close()
@@ -265,7 +269,7 @@ def test_a_silent_client_is_answered_once_its_time_is_over(make_app: MakeApp, pa
     assert (status, problem["code"]) == expected
     if path == "/bulk-jobs":
         seat.release()
-    assert mount_of(partner.app).once(make_slots).used == 0
+    assert mount_of(partner.app).once(LongRequestLimits).slots.used == 0
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from flask import Flask, Response, request
 
-from flask_tenant_provisioning.web.request import MAX_EXPOSED_BODY
+from flask_tenant_provisioning.web.long_requests import MAX_EXPOSED_BODY
 from tests import world
 from tests.bulk import Bulk
 from tests.servers import ask, served_by_werkzeug

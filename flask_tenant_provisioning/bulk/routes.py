@@ -28,11 +28,12 @@ from ..errors import (
 from ..tenants import quotas
 from ..web.headers import CSV, EVENT_STREAM, JSON, NDJSON, get_content_coding, negotiate
 from ..web.idempotency import read_key
-from ..web.long_requests import LongRequest, LongResponse, make_response_pace
+from ..web.long_requests import LongRequest
 from ..web.pagination import open_cursor, reject_page_parameters, render_page
 from ..web.parameters import NO_QUERY, write_query
 from ..web.request import Request, partner_scope
 from ..web.routing import IDEMPOTENCY_PROBLEMS, LONG_REQUEST_PROBLEMS, Routes
+from ..web.streaming import LongResponse, make_response_pace
 from ..web.write import Result, execute
 from . import actions, schemas
 from .actions import JobProgress, Upload

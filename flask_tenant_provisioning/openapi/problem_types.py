@@ -13,7 +13,7 @@ from ..rate_limits import make_rate_limited_error
 from ..tenants.mutations import make_conflict
 from ..tenants.schemas import list_query, validate_tenant
 from ..validation import load_parameters
-from ..web.request import make_body_too_large
+from ..web.long_requests import make_body_too_large
 from .examples import NEW_TENANT, TENANT
 
 

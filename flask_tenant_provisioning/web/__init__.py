@@ -5,7 +5,8 @@ routing         how a feature declares its routes
 request         the request as a route sees it: caller, body, query, response
 headers         media types and preconditions
 parameters      query parameters
-long_requests   limits on slow clients and on requests that hold a thread
+long_requests   reading of bodies, and limits on slow clients and on requests that hold a thread
+streaming       streamed responses
 write           a write: dry run, idempotency, transaction, response
 idempotency     the responses that are stored under an Idempotency-Key
 pagination      cursors and links between the pages of a list

@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response
 from .. import errors
 from ..mount import Mount
 from ..responses import get_request_id, render_problem
-from .request import get_body_limit, make_body_too_large
+from .long_requests import get_body_limit, make_body_too_large
 
 logger = logging.getLogger(__name__)
 

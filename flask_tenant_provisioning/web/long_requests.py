@@ -1,4 +1,4 @@
-"""Limits on long requests, each of which occupies a thread of the host's server.
+"""Limits on long requests, each of which occupies a thread of the host's server, and the reading of bodies.
 
 A request that reads its body for longer than `SHORT_REQUEST_SECONDS`, a progress stream and a download take a slot. The
 number of slots is limited for each partner and for the process, which by default has fewer than half as many as the
@@ -7,28 +7,29 @@ server has threads, if that number is known. Without a free slot the request end
 A thread that waits for a client cannot check the time. If the server exposes its socket (gunicorn and Werkzeug's
 development server do), a watchdog thread shuts the socket down when the time is over, and the read or write returns. On
 other servers the time is checked only between two reads; see "Slow clients" in the hosting guide.
+
+A body is read from the server directly, with limits on its size and time. A host's hook that reads the body through
+Flask's `request` afterwards would wait for bytes that never come, so `request.stream` is replaced by what was read.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
+import io
 import math
 import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
 
-from flask import Response
+from flask import request
+from werkzeug.exceptions import ClientDisconnected
 
 from ..config import Config
-from ..errors import BodyTooSlow, ProvisioningError, ServerBusy, TooManyLongRequests, UploadTooSlow
+from ..errors import BodyTooLarge, BodyTooSlow, ProvisioningError, ServerBusy, TooManyLongRequests, UploadTooSlow
 from ..mount import Api
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
 
 #: Seconds after which a request needs a slot.
 SHORT_REQUEST_SECONDS = 1.0
@@ -241,96 +242,20 @@ class Watchdog:
                     self._thread, idle_seconds = self._thread or thread, 0.0
 
 
-class LongResponseBody(Iterator[bytes]):
-    """Body of a streamed response. It holds its slot until it ends, is closed or is garbage-collected.
+class LongRequestLimits:
+    """The limits of one mount in this process: its slots, its watchdog, and the pace of a body that is read whole."""
 
-    If the client reads too slowly, or an error occurs midway, the server closes the connection before the last chunk.
-    So the client notices that the body is incomplete.
-    """
-
-    def __init__(self, parts: Generator[bytes], hold: LongRequest, watchdog: Watchdog, connection: Any) -> None:
-        self._parts, self._hold, self._watchdog, self._connection = parts, hold, watchdog, connection
-        self._size = 0
-
-    def hurry(self) -> None:
-        """End soon, because a host's hook reads the whole body at once."""
-        self._hold.is_hurried = True
-
-    def __next__(self) -> bytes:
-        """Return the next part. Raises `BrokenPipeError` to end the response, as if the client had disconnected."""
-        self._watchdog.remove(self._hold)
-        try:
-            self._hold.resume(self._size)
-            part = next(self._parts)
-        except ProvisioningError as refusal:
-            self.close()
-            raise BrokenPipeError(errno.EPIPE, refusal.detail) from refusal
-        except BaseException:
-            self.close()
-            raise
-        self._size = len(part)
-        self._hold.start_waiting()
-        if self._connection is not None:
-            self._watchdog.add(self._hold, self._connection, socket.SHUT_RDWR)
-        return part
-
-    def close(self) -> None:
-        """End the body and free the slot. May be called more than once."""
-        self._watchdog.remove(self._hold)
-        self._hold.release()
-        self._parts.close()
-
-    __del__ = close
-
-
-def cut_off(parts: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the parts of a response. Raises `BrokenPipeError`, as `LongResponseBody` does, if an error ends it."""
-    try:
-        yield from parts
-    except ProvisioningError as refusal:
-        raise BrokenPipeError(errno.EPIPE, refusal.detail) from refusal
-
-
-class LongResponse(Response):
-    """A response whose body is a `LongResponseBody`. If a host's hook reads it, the stream is asked to end soon."""
-
-    def get_app_iter(self, environ: WSGIEnvironment) -> Iterable[bytes]:
-        """Return the body for the server; for a HEAD request, close it at once."""
-        if environ["REQUEST_METHOD"] == "HEAD":
-            self.close()
-        return super().get_app_iter(environ)
-
-    def make_sequence(self) -> None:
-        if isinstance(self.response, LongResponseBody):
-            self.response.hurry()
-        super().make_sequence()
-
-
-def make_slots(api: Api) -> RequestSlots:
-    """Return the slots of one mount in this process."""
-    config = api.config
-    total = config.long_requests or _count_spare_threads(config.server_threads or _count_waitress_threads())
-    return RequestSlots(total, config.long_requests_per_partner or (total + 1) // 2)
-
-
-def make_watchdog(_api: Api) -> Watchdog:
-    """Return the watchdog of one mount in this process."""
-    return Watchdog()
-
-
-def make_body_pace(config: Config) -> Pace:
-    """Return the limits for a body that is read as a whole."""
-    return Pace(config.body_seconds, 0, config.body_seconds, BodyTooSlow)
+    def __init__(self, api: Api) -> None:
+        config = api.config
+        total = config.long_requests or _count_spare_threads(config.server_threads or _count_waitress_threads())
+        self.slots = RequestSlots(total, config.long_requests_per_partner or (total + 1) // 2)
+        self.watchdog = Watchdog()
+        self.body_pace = Pace(config.body_seconds, 0, config.body_seconds, BodyTooSlow)
 
 
 def make_upload_pace(config: Config) -> Pace:
     """Return the limits for a bulk upload."""
     return Pace(config.upload_seconds, MIN_BYTES_PER_SECOND, MAX_PAUSE_SECONDS, UploadTooSlow)
-
-
-def make_response_pace() -> Pace:
-    """Return the limits for the reader of a streamed response."""
-    return Pace(math.inf, MIN_BYTES_PER_SECOND, MAX_PAUSE_SECONDS, BodyTooSlow)
 
 
 def find_connection(environ: Mapping[str, Any]) -> Any:
@@ -356,3 +281,120 @@ def _count_spare_threads(threads: int) -> int:
 def _count_waitress_threads() -> int:
     """Return the number of waitress's threads in this process; 0 if it is not the server."""
     return sum(thread.name.startswith("waitress-") for thread in threading.enumerate())
+
+
+#: Size of the first read, which grows with the bytes received, and of the largest, in bytes. With small first reads a
+#: slow client is noticed early.
+_FIRST_READ_BYTES, _MAX_READ_BYTES = 64, 64 * 1024
+#: Maximum size of an upload that stays readable for the host's hooks, in bytes.
+MAX_EXPOSED_BODY = 64 * 1024
+
+
+class Readable(Protocol):
+    """A stream of bytes; a read returns at most `size` of them, and none at the end."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+class BodyReader:
+    """Reader of the current request's body; `announced` is its ``Content-Length``, None if unknown.
+
+    If a host's hook has accessed `request.stream` before, the rest of that stream is read; if nothing is left, the data
+    that Flask has cached.
+    """
+
+    def __init__(self, hold: LongRequest, watchdog: Watchdog) -> None:
+        environ = request.environ
+        self.announced = request.content_length
+        self._bytes_left: float
+        self._hold, self._watchdog = hold, watchdog
+        self._was_accessed = "stream" in vars(request)
+        self._stream: Readable = environ["wsgi.input"]
+        if self._was_accessed:
+            self._stream, self._bytes_left = request.stream, math.inf
+        elif self.announced is not None:
+            self._bytes_left = self.announced
+        else:  # without any framing there is no body (RFC 9112 §6.3)
+            self._bytes_left = math.inf if environ.get("wsgi.input_terminated") else 0
+        self._connection = find_connection(environ)
+        self._bytes_read = 0
+
+    def read(self, max_size: int) -> bytes:
+        """Return at most `max_size` bytes, none at the end.
+
+        Raises `ClientDisconnected` if the body ends before its announced size, and `BodyTooSlow`, `UploadTooSlow`,
+        `TooManyLongRequests` or `ServerBusy` if the client is too slow.
+        """
+        if not self._bytes_left:
+            return b""
+        is_watched = self._connection is not None and self.announced is not None
+        read_size = _MAX_READ_BYTES if is_watched else max(self._bytes_read, _FIRST_READ_BYTES)
+        size = int(min(max_size, self._bytes_left, read_size, _MAX_READ_BYTES))
+        if size <= 0:
+            return b""
+        part = self._read_part(size)
+        if not part and not self._was_accessed and self._bytes_left != math.inf:
+            raise ClientDisconnected
+        if not part and not self._bytes_read and self._was_accessed:
+            part, self._bytes_left = request.get_data(), 0
+        self._bytes_read += len(part)
+        self._bytes_left -= len(part)
+        return part
+
+    def _read_part(self, size: int) -> bytes:
+        hold, connection = self._hold, self._connection
+        hold.start_waiting()
+        if connection is not None:
+            self._watchdog.add(hold, connection)
+        part = b""
+        try:
+            part = self._stream.read(size)
+        except (OSError, ValueError) as error:
+            if hold.refusal is None:
+                raise ClientDisconnected from error
+        finally:
+            if connection is not None:
+                self._watchdog.remove(hold)
+        hold.resume(len(part))
+        return part
+
+
+def read_body(api: Api, partner: str) -> bytes:
+    """Return the whole body of the current request, which takes one of the partner's slots if it lasts.
+
+    Raises `BodyTooLarge`, `BodyTooSlow`, `TooManyLongRequests` or `ServerBusy`.
+    """
+    limit, limits = get_body_limit(api.config), api.once(LongRequestLimits)
+    hold = LongRequest(limits.body_pace, limits.slots.acquire, partner)
+    parts: list[bytes] = []
+    size, exposed = 0, b"{}" if request.is_json else b""
+    try:
+        incoming = BodyReader(hold, limits.watchdog)
+        if incoming.announced is not None and incoming.announced > limit:
+            raise make_body_too_large(limit)
+        while part := incoming.read(limit + 1 - size):
+            parts.append(part)
+            size += len(part)
+        if size > limit:
+            raise make_body_too_large(limit)
+        exposed = parts[0] if len(parts) == 1 else b"".join(parts)
+        return exposed
+    finally:
+        hold.release()
+        expose_body(exposed)
+
+
+def expose_body(data: bytes) -> None:
+    """Make `data` the body that the host's hooks read from Flask. What Flask has cached already stays."""
+    request.stream = io.BytesIO(data)
+
+
+def get_body_limit(config: Config) -> int:
+    """Return the maximum body size in bytes: the smaller one of the mount's and the host's limits."""
+    host_limit = request.max_content_length
+    return config.max_body_bytes if host_limit is None else min(config.max_body_bytes, host_limit)
+
+
+def make_body_too_large(limit: int) -> BodyTooLarge:
+    """Return an error that states the limit, in bytes."""
+    return BodyTooLarge(f"The body is larger than {limit} bytes.", limit=limit)

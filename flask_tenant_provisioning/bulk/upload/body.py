@@ -12,8 +12,18 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from ...errors import MalformedUpload, ProvisioningError, UnsupportedMediaType, UploadTooLarge
 from ...web.headers import require_media_type
-from ...web.long_requests import LongRequest, find_connection, make_upload_pace, make_watchdog, shut_down
-from ...web.request import MAX_EXPOSED_BODY, BodyReader, Readable, Request, expose_body
+from ...web.long_requests import (
+    MAX_EXPOSED_BODY,
+    BodyReader,
+    LongRequest,
+    LongRequestLimits,
+    Readable,
+    expose_body,
+    find_connection,
+    make_upload_pace,
+    shut_down,
+)
+from ...web.request import Request
 from .reader import ENCODINGS, MEDIA_TYPES
 
 #: Bytes per read.
@@ -101,6 +111,5 @@ def open_body(call: Request) -> UploadBody:
             expose_body(b"[]" if request.is_json else b"")
             shut_down(find_connection(request.environ), socket.SHUT_RD)
             raise
-    return UploadBody(
-        BodyReader(hold, call.mount.once(make_watchdog)), content_length, hold, b"[]" if request.is_json else b""
-    )
+    reader = BodyReader(hold, call.mount.once(LongRequestLimits).watchdog)
+    return UploadBody(reader, content_length, hold, b"[]" if request.is_json else b"")
