@@ -25,7 +25,6 @@ from ..errors import StorageUnavailable
 from ..registry import Registry
 from .engine import disable_prepared_statements, drop_inherited_connections, make_read_source, make_write_source
 from .errors import (
-    Constraints,
     FailureKind,
     LockTimeout,
     UniqueViolation,
@@ -49,22 +48,28 @@ if TYPE_CHECKING:
 _TRANSACTION_IN_ERROR = 3
 
 
-class UnitOfWork:
-    """The statements that run on `connection` until it commits.
+class Session:
+    """A unit of work on the tables of a `storage`: the statements that run on `connection` until it commits.
 
-    After the commit, workers are notified of `due_work` (keys), and subscribers of `events`.
+    It is the first argument of every action. After the commit, workers are notified of `due_work` (keys), and
+    subscribers of `events`.
     """
 
-    __slots__ = ("_connection", "_constraints", "_driver", "_engine", "_orm", "due_work", "events")
+    __slots__ = ("_connection", "_driver", "_engine", "_orm", "due_work", "events", "storage")
 
-    def __init__(self, connection: Connection, engine: Engine, constraints: Constraints) -> None:
+    def __init__(self, storage: Storage, connection: Connection) -> None:
+        self.storage = storage
         self._connection = connection
-        self._engine = engine
-        self._constraints = constraints
+        self._engine = storage.engine
         self._driver: Any = connection.connection.dbapi_connection
         self._orm: OrmSession | None = None
         self.due_work: list[tuple[str, ...]] = []
         self.events: list[dict[str, Any]] = []
+
+    def run_reactions(self, change: Change) -> None:
+        """Run the hooks, steps and other reactions to `change`, in this transaction."""
+        for reaction in self.storage.reactions_to(change.operation):
+            reaction(self, change)
 
     def notify_worker(self, key: tuple[str, ...]) -> None:
         """Notify workers of the work with this key once the transaction has committed."""
@@ -89,7 +94,7 @@ class UnitOfWork:
         except Exception as error:
             kind = classify_failure(error)
             if kind is FailureKind.UNIQUE_VIOLATION:
-                raise UniqueViolation(find_unique_constraint(error, self._constraints)) from error
+                raise UniqueViolation(find_unique_constraint(error, self.storage.constraints)) from error
             if kind is FailureKind.LOCKED:
                 raise LockTimeout from error
             self._drop_dead_connection(error, cursor)
@@ -192,6 +197,13 @@ logger = logging.getLogger(__name__)
 RECONNECT_SECONDS = 1.0
 
 
+class Change(Protocol):
+    """A change of a tenant or a partner; reactions are chosen by its `operation`, such as ``tenant.create``."""
+
+    @property
+    def operation(self) -> str: ...
+
+
 class Reaction(Protocol):
     """A callable that takes part in the transaction of an operation, such as hooks, steps, quotas and settings.
 
@@ -205,17 +217,7 @@ class Reaction(Protocol):
 
 
 T = TypeVar("T")
-Work = Callable[["Session"], T]
-
-
-class Session(UnitOfWork):
-    """A unit of work on the tables of a `storage`; the first argument of every action."""
-
-    __slots__ = ("storage",)
-
-    def __init__(self, storage: Storage, connection: Connection) -> None:
-        super().__init__(connection, storage.engine, storage.constraints)
-        self.storage = storage
+Work = Callable[[Session], T]
 
 
 class Storage:

@@ -171,5 +171,4 @@ def _record_update(session: Session, actor: Actor, before: Partner | None, after
         # Partners see those below them: the former and the new parent get the event in their own feeds.
         for parent in {old.get("parent"), new["parent"]} - {None, partner}:
             record_event(session, build_event(session.storage, actor, "partner.updated", parent, new, at, changes))
-    for reaction in session.storage.reactions_to(UPDATE_OPERATION):
-        reaction(session, PartnerChange(UPDATE_OPERATION, actor, before, after))
+    session.run_reactions(PartnerChange(UPDATE_OPERATION, actor, before, after))

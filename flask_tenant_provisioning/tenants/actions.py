@@ -19,13 +19,13 @@ from .custom_fields import replace_custom_fields
 from .models import WRITABLE, Tenant, get_unique_field
 from .mutations import (
     Target,
+    TenantChange,
     Transition,
     apply_transition,
     explain_conflict,
     lock_tenant,
     make_conflict,
     require_unique,
-    run_reactions,
 )
 from .plans import require_plan_change
 from .quotas import Allowance
@@ -71,7 +71,7 @@ def create(
     if not is_created:
         raise explain_conflict(session, partner, values)
     session.events.append(event)
-    run_reactions(session, actor, "tenant.created", None, tenant)
+    session.run_reactions(TenantChange("tenant.create", actor, None, tenant))
     return tenant
 
 

@@ -189,10 +189,9 @@ OPERATION_OF_EVENT = {
 
 
 def run_reactions(session: Session, actor: Actor, event_type: str, before: Tenant | None, after: Tenant) -> None:
-    """Run the hooks, steps and other reactions to the operation of an event type, in this transaction."""
-    operation = OPERATION_OF_EVENT.get(event_type, "")
-    for reaction in session.storage.reactions_to(operation):
-        reaction(session, TenantChange(operation, actor, before, after))
+    """Run the reactions to the operation of an event type. Changes that the service itself makes have none."""
+    if event_type in OPERATION_OF_EVENT:
+        session.run_reactions(TenantChange(OPERATION_OF_EVENT[event_type], actor, before, after))
 
 
 def record_change(session: Session, actor: Actor, event_type: str, before: Tenant, after: Tenant, at: str) -> None:
