@@ -172,8 +172,15 @@ def _check_pair(key: str, value: Any, removing: bool) -> Fault | None:
     return None
 
 
-#: The minimum and maximum length of these strings, in characters.
-_TEXT_LENGTHS = {"external_id": (1, 128), "industry": (0, 100), "plan": (0, 100)}
+#: The minimum and maximum length of each field except `metadata`, in characters.
+_TEXT_LENGTHS = {
+    "client_name": (1, MAX_NAME_LENGTH),
+    "email": (1, 254),
+    "phone_number": (3, 32),
+    "external_id": (1, 128),
+    "industry": (0, 100),
+    "plan": (0, 100),
+}
 
 
 def make_fast_path(config: Config, plans: tuple[str, ...] | None) -> Callable[[Any], dict[str, Any] | None]:
@@ -186,74 +193,45 @@ def make_fast_path(config: Config, plans: tuple[str, ...] | None) -> Callable[[A
 def _fast_path(body: Any, plans: tuple[str, ...] | None) -> dict[str, Any] | None:
     if type(body) is not dict:
         return None
-    values: dict[str, Any] = {}
-    for name, value in body.items():
-        accept = _ACCEPTORS.get(name)
-        if accept is None or (value is None and name in _REQUIRED_FIELDS):
+    values = dict(body)
+    metadata = values.pop("metadata", None)
+    for name, value in values.items():
+        lengths = _TEXT_LENGTHS.get(name)
+        if lengths is None:
             return None
-        if value is None:
-            values[name] = {} if name == "metadata" else None
-        elif (accepted := accept(name, value)) is None:
+        if name == "client_name" and type(value) is str:
+            values[name] = value = value.strip()
+        if value is None and name not in _REQUIRED_FIELDS:
+            continue
+        if type(value) is not str or not lengths[0] <= len(value) <= lengths[1] or "\0" in value:
             return None
-        else:
-            values[name] = accepted
-    if not values.keys() >= _REQUIRED_FIELDS or (plans is not None and values.get("plan") not in (None, *plans)):
+        is_visible = not value or (value.isascii() and value.isprintable() and not value.isspace())
+        if name in _VISIBLE_FIELDS and not (is_visible or has_visible_character(value)):
+            return None
+    if not values.keys() >= _REQUIRED_FIELDS or not is_plain_address(values["email"]):
         return None
+    phone_number, plan = values.get("phone_number"), values.get("plan")
+    if phone_number is not None and not PHONE_PATTERN.fullmatch(phone_number):
+        return None
+    if plans is not None and plan is not None and plan not in plans:
+        return None
+    if metadata is not None and not _is_valid_metadata(metadata):
+        return None
+    if "metadata" in body:
+        values["metadata"] = metadata or {}
     values["email_key"], values["name_key"] = values["email"].lower(), make_name_key(values["client_name"])
     return values
 
 
-def _accept_client_name(_name: str, value: Any) -> str | None:
-    if type(value) is not str or "\0" in value:
-        return None
-    value = value.strip()
-    return (
-        value
-        if 1 <= len(value) <= MAX_NAME_LENGTH and (_is_printable_ascii(value) or has_visible_character(value))
-        else None
+def _is_valid_metadata(metadata: Any) -> bool:
+    if type(metadata) is not dict or len(metadata) > MAX_METADATA_KEYS:
+        return False
+    return not any(
+        type(text) is not str or len(text) > MAX_VALUE_LENGTH or not 1 <= len(key) <= MAX_KEY_LENGTH
+        for key, text in metadata.items()
     )
-
-
-def _is_printable_ascii(value: str) -> bool:
-    """Return whether a trimmed string is printable ASCII."""
-    return value.isascii() and value.isprintable()
-
-
-def _accept_email(_name: str, value: Any) -> str | None:
-    return value if type(value) is str and len(value) <= 254 and is_plain_address(value) else None
-
-
-def _accept_text(name: str, value: Any) -> str | None:
-    shortest, longest = _TEXT_LENGTHS[name]
-    return value if type(value) is str and shortest <= len(value) <= longest and "\0" not in value else None
-
-
-def _accept_industry(name: str, value: Any) -> str | None:
-    text = _accept_text(name, value)
-    return (
-        text if not text or (_is_printable_ascii(text) and not text.isspace()) or has_visible_character(text) else None
-    )
-
-
-def _accept_phone(_name: str, value: Any) -> str | None:
-    return value if type(value) is str and len(value) <= 32 and PHONE_PATTERN.fullmatch(value) else None
-
-
-def _accept_metadata(_name: str, value: Any) -> Mapping[str, str] | None:
-    if type(value) is not dict or len(value) > MAX_METADATA_KEYS:
-        return None
-    for key, text in value.items():
-        if type(text) is not str or len(text) > MAX_VALUE_LENGTH or not 1 <= len(key) <= MAX_KEY_LENGTH:
-            return None
-    return value
 
 
 _REQUIRED_FIELDS = frozenset({"client_name", "email"})
-_ACCEPTORS: Mapping[str, Callable[[str, Any], Any]] = {
-    "client_name": _accept_client_name,
-    "email": _accept_email,
-    "phone_number": _accept_phone,
-    "metadata": _accept_metadata,
-    **dict.fromkeys(_TEXT_LENGTHS, _accept_text),
-    "industry": _accept_industry,
-}
+#: The fields that must hold a visible character, unless they are empty.
+_VISIBLE_FIELDS = frozenset({"client_name", "industry"})
