@@ -31,10 +31,8 @@ if TYPE_CHECKING:
     from limits.strategies import RateLimiter
 
 
-def enforce_rate_limit(mount: Mount, rate_class: str | None, principal: Principal) -> None:
-    """Count this request if its class has limits. Raises `RateLimited` if the partner has none left."""
-    if rate_class is None or not mount.has_rate_limit(rate_class):
-        return
+def enforce_rate_limit(mount: Mount, rate_class: str, principal: Principal) -> None:
+    """Count this request, whose class has limits. Raises `RateLimited` if the partner has none left."""
     result = get_request_counter(mount).count(principal.partner, rate_class)
     if result is None:
         return

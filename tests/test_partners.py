@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 
 from flask_tenant_provisioning import TenantProvisioning, requires
-from flask_tenant_provisioning.partners.cache import get_partner_cache
+from flask_tenant_provisioning.partners.cache import PartnerCache
 from flask_tenant_provisioning.validation import INVALID_PARTNER_ID
 from tests.overtaken import Overtaken
 from tests.refusals import invalid, refused
@@ -200,7 +200,7 @@ def test_who_was_looked_up_before_a_suspension_is_refused_after_it(make_app: Mak
     app = make_app(PROVISIONING_PARTNER_CACHE_SECONDS=3600)
     partner, admin, mount = Caller(app), Caller(app, roles=["provisioning-admin"]), mount_of(app)
     assert admin("PUT", at(partner), json={}).status_code == 201
-    known = get_partner_cache(mount)
+    known = mount.once(PartnerCache)
     known._storage = Overtaken(  # type: ignore[assignment]
         mount.storage, lambda: change(admin, partner, status="suspended")
     )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
 from flask import current_app, has_request_context, request
@@ -12,7 +11,7 @@ from flask import current_app, has_request_context, request
 from ..config import EXTENSION_KEY, PERMISSIONS, Config, ConfigurationError
 from ..errors import Forbidden, ProvisioningError, Unauthenticated
 from ..responses import get_request_id, render_problem
-from .principal import Principal
+from .principal import Principal, make_partner_missing
 from .refusals import CALLER_KEY, RefusalLog
 from .tokens import TokenVerifier
 
@@ -58,18 +57,14 @@ class Guard:
         """
         get_request_id(self._request_id_key)
         environ = request.environ
-        header = environ.get("HTTP_AUTHORIZATION", "")
-        if not header:
-            raise Unauthenticated(headers=self.challenge())
-        with self._add_challenge():
-            principal = self._tokens.verify(parse_bearer_token(header))
-        environ[CALLER_KEY] = principal
-        if not principal.sees_every_partner:
-            self.require_partner(principal)
+        principal = environ[CALLER_KEY] = self._verify(environ.get("HTTP_AUTHORIZATION", ""))
+        if not (principal.partner or principal.sees_every_partner):
+            raise make_partner_missing(self._partner_claim)
         register = self._check_partner(principal)
         if count_request is not None:
             count_request(principal)
-        self.require_permissions(principal, permissions)
+        if not principal.permissions.issuperset(permissions):
+            raise self._make_forbidden(principal, permissions)
         if register is not None:
             register()
         environ[_PRINCIPAL_KEY] = principal
@@ -80,8 +75,7 @@ class Guard:
 
         Raises `Unauthenticated` if the token has expired or was revoked, what `check_partner` raises, and `Forbidden`.
         """
-        with self._add_challenge():
-            principal = self._tokens.recheck(parse_bearer_token(header))
+        principal = self._verify(header, is_recheck=True)
         self._check_partner(principal)
         self.require_permissions(principal, permissions)
 
@@ -95,12 +89,8 @@ class Guard:
 
     def require_permissions(self, principal: Principal, permissions: Sequence[str]) -> None:
         """Raise `Forbidden`, with its challenge, if the principal lacks one of `permissions`."""
-        if missing := principal.missing(permissions):
-            raise self._make_forbidden(permissions, missing)
-
-    def require_partner(self, principal: Principal) -> str:
-        """Return the principal's partner. Raises `PartnerMissing` if its token names none."""
-        return principal.require_partner(self._partner_claim)
+        if not principal.permissions.issuperset(permissions):
+            raise self._make_forbidden(principal, permissions)
 
     def challenge(self, error: str = "", scope: str = "") -> dict[str, str]:
         """Return the ``WWW-Authenticate`` header of a refusal (RFC 6750 §3)."""
@@ -109,17 +99,21 @@ class Guard:
         parts += [f'scope="{scope}"'] if scope else []
         return {"WWW-Authenticate": f"Bearer {', '.join(parts)}"}
 
-    @contextlib.contextmanager
-    def _add_challenge(self) -> Iterator[None]:
-        """Add the challenge to an `Unauthenticated` error raised inside."""
+    def _verify(self, header: str, *, is_recheck: bool = False) -> Principal:
+        """Return the principal of an ``Authorization`` header; `is_recheck` is for `readmit`.
+
+        Raises `Unauthenticated`, with its challenge, and what `TokenVerifier.verify` raises.
+        """
         try:
-            yield
+            token = parse_bearer_token(header)
+            return self._tokens.recheck(token) if is_recheck else self._tokens.verify(token)
         except Unauthenticated as refusal:
             wrong = "invalid_token" if refusal.code != Unauthenticated.code else ""
             refusal.headers.update(self.challenge(wrong))
             raise
 
-    def _make_forbidden(self, required: Sequence[str], missing: list[str]) -> Forbidden:
+    def _make_forbidden(self, principal: Principal, required: Sequence[str]) -> Forbidden:
+        missing = [permission for permission in required if permission not in principal.permissions]
         return Forbidden(
             f"This needs the permission {' and '.join(missing)}.",
             required=list(required),

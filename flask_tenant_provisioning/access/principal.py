@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from ..config import PERMISSIONS, Config
@@ -31,14 +31,10 @@ class Principal:
     permissions: frozenset[str] = frozenset()
     sees_every_partner: bool = False
 
-    def missing(self, required: Iterable[str]) -> list[str]:
-        """Return the `required` permissions that this principal lacks, in their order."""
-        return [permission for permission in required if permission not in self.permissions]
-
     def require_partner(self, claim: str) -> str:
         """Return the partner. Raises `PartnerMissing`, with the name of the `claim`, if the token names none."""
         if not self.partner:
-            raise PartnerMissing(f"The token names no partner: it must carry the claim {claim}.", claim=claim)
+            raise make_partner_missing(claim)
         return self.partner
 
     @classmethod
@@ -73,6 +69,11 @@ class Actor(NamedTuple):
     request_id: str | None = None
     address: str | None = None
     user_agent: str | None = None
+
+
+def make_partner_missing(claim: str) -> PartnerMissing:
+    """Return the error for a token that names no partner in this claim."""
+    return PartnerMissing(f"The token names no partner: it must carry the claim {claim}.", claim=claim)
 
 
 def _default_partner(subject: str, settings: Config) -> str:

@@ -16,21 +16,19 @@ def make_uuid7(nanoseconds: int | None = None) -> str:
 
     `nanoseconds` since 1970 default to the current time.
     """
-    return _format_uuid7(_count_ticks(nanoseconds), int.from_bytes(os.urandom(8), "big"))
+    ticks = (time.time_ns() if nanoseconds is None else nanoseconds) * 4096 // 1_000_000
+    return _format_uuid7(ticks, int.from_bytes(os.urandom(8), "big"))
 
 
 def make_uuid7s(count: int, nanoseconds: int | None = None) -> list[str]:
     """Return `count` UUIDs of version 7 in ascending order, with one call each of the clock and `os.urandom`."""
     random = struct.unpack(f"!{count}Q", os.urandom(8 * count))
-    return list(map(_format_uuid7, itertools.count(_count_ticks(nanoseconds)), random))
-
-
-def _count_ticks(nanoseconds: int | None) -> int:
-    """Return the time in 4096ths of a millisecond."""
-    return (time.time_ns() if nanoseconds is None else nanoseconds) * 4096 // 1_000_000
+    ticks = (time.time_ns() if nanoseconds is None else nanoseconds) * 4096 // 1_000_000
+    return list(map(_format_uuid7, itertools.count(ticks), random))
 
 
 def _format_uuid7(ticks: int, random: int) -> str:
+    """Return the UUID of a time in 4096ths of a millisecond and of 64 `random` bits."""
     first = f"{(ticks >> 12 & 0xFFFFFFFFFFFF) << 16 | 0x7000 | ticks & 0xFFF:016x}"
     second = f"{random & 0x3FFFFFFFFFFFFFFF | 0x8000000000000000:x}"
     return f"{first[:8]}-{first[8:12]}-{first[12:]}-{second[:4]}-{second[4:]}"

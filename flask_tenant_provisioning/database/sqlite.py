@@ -39,15 +39,12 @@ class WriteAheadLog:
 
     def truncate_if_long(self, driver: Any) -> None:
         """Truncate the log if it is large. `driver` is a connection that has just committed. Never raises."""
-        size = self._size()
+        try:
+            size = os.stat(self._path).st_size
+        except OSError:
+            return
         if size >= self._next_bytes:
             self._next_bytes = self._truncate_bytes if self._truncate(driver) else size + self._truncate_bytes
-
-    def _size(self) -> int:
-        try:
-            return os.stat(self._path).st_size
-        except OSError:
-            return 0
 
     def _truncate(self, driver: Any) -> bool:
         try:

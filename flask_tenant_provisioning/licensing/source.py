@@ -60,7 +60,7 @@ class LicenseSource:
     @property
     def max_tenants(self) -> int | None:
         """The number of tenants that the licence allows, or None without a limit."""
-        license = self.license
+        license = self._current(self._clock())
         return license.max_tenants if license else None
 
     def state(self) -> State | None:

@@ -15,7 +15,7 @@ from .statements import MAX_DEPTH
 
 
 class PartnerCache:
-    """The partners that one process has cached."""
+    """The partners that one process has cached; ``mount.once(PartnerCache)`` is a mount's."""
 
     def __init__(self, mount: Mount) -> None:
         self._storage = mount.storage
@@ -44,13 +44,21 @@ class PartnerCache:
             partner = self._cache.load(partner_id, partial(self._register, partner_id))
         return actions.make_unregistered_partner(partner_id, self._storage.clock()) if partner is None else partner
 
-    def is_suspended(self, partner: Partner) -> bool:
-        """Return whether the partner or one above it is suspended."""
-        for _ in range(MAX_DEPTH):
-            if partner.status == "suspended" or partner.parent is None:
+    def require_active(self, partner_id: str) -> bool:
+        """Return whether the partner is registered.
+
+        Raises `PartnerSuspended` if it or a partner above it is suspended, and `PartnerNotRegistered` as `get` does.
+        """
+        partner = self.get(partner_id)
+        if partner is None:
+            return False
+        for _ in range(MAX_DEPTH + 1):
+            if partner.status == "suspended":
+                raise PartnerSuspended
+            if partner.parent is None:
                 break
             partner = self.get_or_register(partner.parent)
-        return partner.status == "suspended"
+        return True
 
     def invalidate(self, partner_id: str) -> None:
         """Remove a partner from the cache, so that the next request reads it again."""
@@ -70,11 +78,6 @@ class PartnerCache:
             return None
 
 
-def get_partner_cache(mount: Mount) -> PartnerCache:
-    """Return this process's cache of the partners of `mount`."""
-    return mount.once(PartnerCache)
-
-
 def require_active_partner(mount: Mount, principal: Principal) -> Callable[[], object] | None:
     """Raise `PartnerSuspended` or `PartnerNotRegistered` if the principal's partner may not make requests.
 
@@ -83,10 +86,6 @@ def require_active_partner(mount: Mount, principal: Principal) -> Callable[[], o
     """
     if principal.sees_every_partner or not mount.is_mounted:
         return None
-    cache = get_partner_cache(mount)
-    partner = cache.get(principal.partner)
-    if partner is None:
-        return partial(cache.get_or_register, principal.partner)
-    if cache.is_suspended(partner):
-        raise PartnerSuspended
-    return None
+    cache = mount.once(PartnerCache)
+    is_registered = cache.require_active(principal.partner)
+    return None if is_registered else partial(cache.get_or_register, principal.partner)

@@ -19,7 +19,7 @@ from ..web.request import INVALID_UTF8, Request, is_path_utf8, make_precondition
 from ..web.routing import BODY_PROBLEMS, IDEMPOTENCY_PROBLEMS, PRECONDITION_PROBLEMS, Routes
 from ..web.write import Result, execute
 from . import actions, hierarchy
-from .cache import get_partner_cache
+from .cache import PartnerCache
 from .models import Partner
 from .schemas import PartnerPageSchema, PartnerSchema, partner_input, partner_list_query, validate_partner_id
 
@@ -133,7 +133,7 @@ def _render_partner(partner: Partner, status: int = 200, **headers: str) -> Resu
 
 
 def _invalidate_cache(call: Request, partner_id: str, answer: Response) -> Response:
-    get_partner_cache(call.mount).invalidate(partner_id)
+    call.mount.once(PartnerCache).invalidate(partner_id)
     return answer
 
 

@@ -37,7 +37,7 @@ from ..errors import QuotaExceeded
 from ..licensing.source import LicenseSource
 from ..mount import Mount
 from ..partners.actions import UPDATE_OPERATION
-from ..partners.cache import get_partner_cache
+from ..partners.cache import PartnerCache
 from .plans import require_plan_allowed
 
 #: Seconds after the partner cache has expired during which a new counter is still recounted: requests that began
@@ -107,7 +107,7 @@ def resolve_allowance(mount: Mount, partner: str | None = None) -> Allowance:
     allowance = _resolve_license_allowance(mount.storage, mount.license)
     if partner is None:
         return allowance
-    cached = get_partner_cache(mount).get_or_register(partner)
+    cached = mount.once(PartnerCache).get_or_register(partner)
     quotas = allowance.quotas if cached.max_tenants is None else (*allowance.quotas, Quota(cached.partner_id))
     return Allowance(allowance.license, quotas, None if cached.allowed_plans is None else cached.partner_id)
 

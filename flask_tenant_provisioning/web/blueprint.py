@@ -53,10 +53,12 @@ def _make_view(route: Route, mount: Mount) -> Callable[..., Response]:
     handler, permissions, is_json_only = route.handler, route.permissions, not route.has_several_types
 
     if isinstance(permissions, tuple):
-        check_rate_limit = partial(enforce_rate_limit, mount, route.rate_class)
+        rate_class = route.rate_class
+        check_rate_limit = partial(enforce_rate_limit, mount, rate_class or "")
 
         def guarded_view(**path: Any) -> Response:
-            principal = mount.guard.admit(permissions, check_rate_limit)
+            is_limited = rate_class is not None and mount.has_rate_limit(rate_class)
+            principal = mount.guard.admit(permissions, check_rate_limit if is_limited else None)
             mount.engine.start()
             if is_json_only:
                 require_json_acceptable()

@@ -67,7 +67,7 @@ def execute(
     """
     storage = call.mount.storage
     identity = None
-    if request.method in _IDEMPOTENT_METHODS:
+    if request.method in _IDEMPOTENT_METHODS and "HTTP_IDEMPOTENCY_KEY" in request.environ:
         identity = read_key(call.principal, body, validate_only=validate_only)
     if validate_only:
         return _execute_dry_run(call, identity, work, answer)
