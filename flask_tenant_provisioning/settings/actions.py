@@ -92,7 +92,7 @@ def put(
     Raises `InvalidInput`, and what `find_owner` and `check_version` raise.
     """
     current = _load_for_update(session, options, find_owner, check_version)
-    return _save_and_reload(session, actor, options, current, validate(current, *read_replacement(current, body)))
+    return save(session, actor, options, current, validate(current, *read_replacement(current, body)))
 
 
 def patch(
@@ -108,7 +108,7 @@ def patch(
     Raises what `put` raises.
     """
     current = _load_for_update(session, options, find_owner, check_version)
-    return _save_and_reload(session, actor, options, current, validate(current, *read_merge_patch(current, body)))
+    return save(session, actor, options, current, validate(current, *read_merge_patch(current, body)))
 
 
 def rollback(
@@ -128,7 +128,7 @@ def rollback(
     version = load(rollback_input(), body)["version"]
     stored = load_version(session, options, current, version)
     try:
-        return _save_and_reload(session, actor, options, current, validate(current, stored.values), stored)
+        return save(session, actor, options, current, validate(current, stored.values), stored)
     except InvalidInput as error:
         detail = f"The settings of version {version} are no longer valid."
         raise SettingsOutdated(detail, errors=error.errors, **error.members) from error
@@ -162,7 +162,7 @@ def _load_for_update(
     return current
 
 
-def _save_and_reload(
+def save(
     session: Session,
     actor: Actor,
     options: StorageOptions,
@@ -170,35 +170,22 @@ def _save_and_reload(
     values: FlatSettings,
     *known: StoredSettings,
 ) -> SettingsState:
-    save(session, actor, options.keyring, current, values, options.max_versions, *known)
-    return load_state(session, options.get_keyring, current.owner)
-
-
-def save(
-    session: Session,
-    actor: Actor,
-    keyring: Keyring,
-    current: SettingsState,
-    values: FlatSettings,
-    max_versions: int,
-    *known: StoredSettings,
-) -> None:
-    """Write valid `values` in place of the current ones, unless they are the same; keep `max_versions` versions.
+    """Write valid `values` in place of the current ones, unless they are the same, and return the new state.
 
     A secret whose value is in `known` keeps the sealed text that it has there. Raises `InvalidInput` if the values are
     too large, and `StaleRead` if the row has been changed since it was read.
     """
-    updated = _seal_secrets(keyring, current, values, (*known, current.stored))
+    updated = _seal_secrets(options.keyring, current, values, (*known, current.stored))
     paths = [path for path in {**current.stored.values, **values} if _is_changed(current.stored, updated, path)]
     if not paths:
-        return
+        return current
     if measure_size(updated) > MAX_BYTES:
         raise make_invalid_input([make_entry(TOO_LARGE)])
-    timestamp = _next_timestamp(session, current)
+    timestamp, contents = _next_timestamp(session, current), make_contents(updated)
     row = SettingsRow(
         *current.owner.scope,
         current.version + 1,
-        **encode_columns(make_contents(updated)),
+        **encode_columns(contents),
         updated_at=timestamp,
         history_bytes=0,
     )
@@ -211,8 +198,9 @@ def save(
         )
         row = row._replace(history_bytes=history_bytes)
     _save_row(session, current.version, row)
-    save_version(session, version, previous, max_versions)
+    save_version(session, version, previous, options.max_versions)
     _record_event(session, actor, current, timestamp, changes)
+    return current.replace_stored(row, updated.reorder(contents))
 
 
 def _seal_secrets(

@@ -6,7 +6,7 @@ For each key, the tenant's value takes precedence over its plan's, its partner's
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from marshmallow import ValidationError
@@ -25,7 +25,6 @@ from .storage import (
     Scope,
     SettingPath,
     StoredSettings,
-    is_secret,
     nest,
     parse_columns,
     unseal_contents,
@@ -68,10 +67,20 @@ def resolve(namespace: Namespace, layers: Iterable[Layer]) -> ResolvedNamespace:
 
     A value that the schema rejects is ignored, and the value of the next lower layer is used.
     """
-    accepted = [(layer.source, _select_namespace(namespace, layer)) for layer in layers]
+    accepted = [
+        (
+            layer.source,
+            {key: v for (name, key), v in layer.values.items() if name == namespace.name and key in namespace.keys},
+        )
+        for layer in layers
+    ]
     invalid: set[tuple[str, str]] = set()
     while True:
-        values, sources = _merge_layers(accepted)
+        values: dict[str, Any] = {}
+        sources: dict[str, str] = {}
+        for source, layer_values in accepted:
+            values |= layer_values
+            sources |= dict.fromkeys(layer_values, source)
         try:
             loaded = namespace.load({key: value for key, value in values.items() if value is not UNREADABLE})
         except ValidationError as error:
@@ -123,20 +132,6 @@ def _make_reported_set(_storage: Storage) -> set[tuple[str, ...]]:
     return set()
 
 
-def _select_namespace(namespace: Namespace, layer: Layer) -> dict[str, Any]:
-    values = {key: value for (name, key), value in layer.values.items() if name == namespace.name}
-    return {key: value for key, value in values.items() if key in namespace.keys}
-
-
-def _merge_layers(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> tuple[dict[str, Any], dict[str, str]]:
-    values: dict[str, Any] = {}
-    sources: dict[str, str] = {}
-    for source, layer_values in layers:
-        values |= layer_values
-        sources |= dict.fromkeys(layer_values, source)
-    return values, sources
-
-
 def _find_rejected(
     error: ValidationError, layers: Sequence[tuple[str, Mapping[str, Any]]], sources: Mapping[str, str]
 ) -> set[tuple[str, str]]:
@@ -177,36 +172,42 @@ class Owner(NamedTuple):
 class SettingsState(NamedTuple):
     """The settings of one owner.
 
-    `version` is 0 and `row` None until something is set. `stored` is what the owner sets, `inherited` the layers below
-    it, and `resolved` the effective values by namespace.
+    `version` is 0 and `row` None until something is set. `stored` is what the owner sets, `layers` are all layers from
+    the lowest to the owner's, and `resolved` are the effective values by namespace.
     """
 
     owner: Owner
     namespaces: Namespaces
-    version: int
-    updated_at: str | None
-    stored: StoredSettings
-    inherited: tuple[Layer, ...]
-    resolved: dict[str, ResolvedNamespace]
     row: SettingsRow | None
+    stored: StoredSettings
+    layers: tuple[Layer, ...]
+    resolved: dict[str, ResolvedNamespace]
+
+    @property
+    def version(self) -> int:
+        """The number of writes so far."""
+        return self.row.version if self.row else 0
+
+    @property
+    def updated_at(self) -> str | None:
+        """The instant of the last write."""
+        return self.row.updated_at if self.row else None
 
     def explicit(self) -> FlatSettings:
         """Return what the owner sets, without values that the schemas no longer accept."""
+        own = self.owner.source
         invalid = {
             (name, key)
             for name, namespace in self.resolved.items()
             for source, key in namespace.invalid
-            if source == self.source
+            if source == own
         }
         return {path: value for path, value in self.stored.values.items() if path not in invalid}
 
-    @property
-    def source(self) -> str:
-        """The name of the owner's layer."""
-        return self.owner.source
-
     def document(self) -> dict[str, Any]:
-        """Return the settings as the API shows them (contract §4), with secrets masked."""
+        """Return the settings as the API shows them, with secrets masked."""
+        sealed = {layer.source: layer.sealed for layer in self.layers}
+        own = self.owner.source
         sources = {
             (name, key): source
             for name, namespace in self.resolved.items()
@@ -218,26 +219,45 @@ class SettingsState(NamedTuple):
         explicit = self.explicit()
         return {
             "version": self.version,
-            "effective": nest({path: self._mask(path, value, sources[path]) for path, value in effective.items()}),
-            "explicit": nest({path: self._mask(path, value, self.source) for path, value in explicit.items()}),
+            "effective": nest(_mask(effective, self.namespaces, lambda path: path in sealed[sources[path]])),
+            "explicit": nest(_mask(explicit, self.namespaces, lambda path: path in sealed[own])),
             "sources": {".".join(path): source for path, source in sources.items()},
         }
 
-    def _mask(self, path: SettingPath, value: Any, source: str) -> Any:
-        sealed = next((layer.sealed for layer in self.layers() if layer.source == source), ())
-        return MASK if path in sealed or is_secret(self.namespaces, path) else value
+    def replace_stored(self, row: SettingsRow, stored: StoredSettings) -> SettingsState:
+        """Return the state once `row`, which holds `stored`, is written."""
+        return _resolve_layers(self.owner, self.namespaces, row, stored, self.layers[:-1])
 
-    def layers(self) -> tuple[Layer, ...]:
-        """Return all layers, lowest first."""
-        return (*self.inherited, Layer(self.source, self.stored.values, self.stored.sealed.keys()))
+
+def _mask(
+    values: FlatSettings, namespaces: Namespaces, is_sealed: Callable[[SettingPath], bool]
+) -> dict[SettingPath, Any]:
+    """Return the values with a mask in place of each one that the host declares a secret or that is sealed."""
+    return {
+        path: MASK if namespaces[path[0]].keys[path[1]].secret or is_sealed(path) else value
+        for path, value in values.items()
+    }
+
+
+def _resolve_layers(
+    owner: Owner,
+    namespaces: Namespaces,
+    row: SettingsRow | None,
+    stored: StoredSettings,
+    inherited: tuple[Layer, ...],
+) -> SettingsState:
+    layers = (*inherited, Layer(owner.source, stored.values, stored.sealed.keys()))
+    resolved = {name: resolve(namespace, layers) for name, namespace in namespaces.items()}
+    return SettingsState(owner, namespaces, row, stored, layers, resolved)
 
 
 def load_state(session: Session, keyring: OpenKeyring, owner: Owner) -> SettingsState:
     """Load the settings of one owner and resolve them; log values that are invalid or unreadable."""
     registry, sql = session.storage.registry, session.storage.once(SettingsSQL)
-    where = {"partner_id": owner.partner, "tenant_id": owner.scope.tenant}
+    scope = owner.scope
+    where = {"partner_id": scope.partner, "tenant_id": scope.tenant}
     rows = {row[1]: SettingsRow._make(row) for row in session.run(sql.read, where).fetchall()}
-    row, partner_row = rows.get(owner.scope.tenant), rows.get(PARTNER_SCOPE)
+    row, partner_row = rows.get(scope.tenant), rows.get(PARTNER_SCOPE)
     stored = _decode_row(registry, keyring, row)
     layers = (
         _make_inherited_layers(registry, _decode_row(registry, keyring, partner_row), owner.tenant.plan)
@@ -245,9 +265,7 @@ def load_state(session: Session, keyring: OpenKeyring, owner: Owner) -> Settings
         else ()
     )
     inherited = (make_default_layer(registry.namespaces), *layers)
-    version, updated_at = (row.version, row.updated_at) if row else (0, None)
-    state = SettingsState(owner, registry.namespaces, version, updated_at, stored, inherited, {}, row)
-    state.resolved.update({name: resolve(namespace, state.layers()) for name, namespace in registry.namespaces.items()})
+    state = _resolve_layers(owner, registry.namespaces, row, stored, inherited)
     _log_problems(session, state)
     return state
 
@@ -274,5 +292,7 @@ def _log_problems(session: Session, state: SettingsState) -> None:
     tenant, partner = state.owner.tenant, state.owner.partner
     owner = f"the tenant {tenant.id}" if tenant else f"the tenants of {partner!r}"
     for name, resolved in state.resolved.items():
-        log_invalid_values(session.storage, name, resolved, owner)
-        log_unreadable_secrets(session.storage, name, resolved, owner)
+        if resolved.invalid:
+            log_invalid_values(session.storage, name, resolved, owner)
+        if any(value is UNREADABLE for value in resolved.values.values()):
+            log_unreadable_secrets(session.storage, name, resolved, owner)

@@ -56,6 +56,11 @@ class StoredSettings(NamedTuple):
     undeclared: FlatSettings
     sealed_undeclared: dict[SettingPath, str]
 
+    def reorder(self, contents: RowContents) -> StoredSettings:
+        """Return the settings in the order in which they are read from a row with these `contents`."""
+        paths = (*flatten(contents.document), *flatten(contents.secrets))
+        return self._replace(values={path: self.values[path] for path in paths if path in self.values})
+
 
 EMPTY_SETTINGS = StoredSettings({}, {}, {}, {})
 

@@ -135,7 +135,7 @@ def _normalize(
     }
     checked = {key: value for key, value in values.items() if key not in unchecked}
     inherited = {
-        key: value for key, value in resolve(namespace, current.inherited).values.items() if value is not UNREADABLE
+        key: value for key, value in resolve(namespace, current.layers[:-1]).values.items() if value is not UNREADABLE
     }
     try:
         dumped = namespace.normalize(checked, inherited)
@@ -148,7 +148,7 @@ def _normalize(
 def _is_outdated_value(current: SettingsState, namespace: Namespace, key: str, value: Any) -> bool:
     """Return whether the value is unchanged but no longer valid; such a value stays until another one is set."""
     invalid = current.resolved[namespace.name].invalid
-    return (current.source, key) in invalid and is_same_value(current.stored.values[namespace.name, key], value)
+    return (current.owner.source, key) in invalid and is_same_value(current.stored.values[namespace.name, key], value)
 
 
 def _require_json(namespace: Namespace, dumped: Mapping[str, Any], errors: ErrorList) -> dict[str, Any]:
