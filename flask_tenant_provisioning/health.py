@@ -17,7 +17,7 @@ from .database.session import Session, Storage
 from .database.statements import Statement
 from .errors import InvalidParameter, StorageUnavailable
 from .validation import StrictSchema
-from .web.parameters import NO_QUERY
+from .web.parameters import NoQuery
 from .web.request import Request
 from .web.routing import Routes
 from .workers.kinds import WORK_KINDS
@@ -63,7 +63,7 @@ routes = Routes()
 )
 def read_health(call: Request) -> Response:
     """Report whether the database responds and whether the workers keep up."""
-    call.query(NO_QUERY)
+    call.query(NoQuery)
     return call.json_response(check_health(call.mount.storage))
 
 

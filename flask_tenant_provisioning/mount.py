@@ -23,8 +23,10 @@ from .keyring import Keyring
 from .licensing.source import LicenseSource
 from .registry import Registry, list_available_plans
 from .responses import get_script_prefix
+from .validation import StrictSchema
 
 T = TypeVar("T")
+S = TypeVar("S", bound=StrictSchema)
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -47,6 +49,11 @@ class Api:
     def has_rate_limit(self, rate_class: str) -> bool:
         """Return True if requests of this class count against a partner's rate limits."""
         return rate_class in self.config.rate_limits or self.registry.rate_limits is not None
+
+    def schema(self, kind: type[S]) -> S:
+        """Return the instance of a schema class (`validation.StrictSchema`) for this host, built once."""
+        schema: S | None = self.made_once.get(kind)
+        return self.made_once.setdefault(kind, kind.for_api(self)) if schema is None else schema
 
     def once(self, factory: Callable[[Self], T]) -> T:
         """Return ``factory(self)``, called once for each factory."""

@@ -13,7 +13,6 @@ from marshmallow import fields
 from .database.session import Session
 from .encoding import escape_formula, make_csv_writer
 from .errors import InvalidCursor, InvalidParameter, PartnerNotFound
-from .mount import Api
 from .partners import actions as partners
 from .partners.models import Partner
 from .partners.routes import make_descendant_check
@@ -66,14 +65,6 @@ class UsageQuery(QuerySchema):
     cursor = TextField(min_length=1, max_length=4096)
 
 
-_QUERY = UsageQuery()
-
-
-def usage_query(_api: Api | None = None) -> UsageQuery:
-    """Return the schema of the query parameters of `GET /usage`."""
-    return _QUERY
-
-
 routes = Routes()
 _CSV_SCHEMA = {"type": "string"}
 
@@ -82,7 +73,7 @@ _CSV_SCHEMA = {"type": "string"}
     "GET",
     "/usage",
     permissions=("partner:read",),
-    query=usage_query,
+    query=UsageQuery,
     responses={200: {JSON: UsagePageSchema, CSV: _CSV_SCHEMA}},
     problems=(InvalidParameter, InvalidCursor, PartnerNotFound),
 )
@@ -92,7 +83,7 @@ def read_usage(call: Request) -> Response:
     A partner sees its own row and those of the partners below it. The CSV response is cut off, with the connection,
     once the token expires or the partner is suspended.
     """
-    query, media_type = call.query(usage_query(), make_descendant_check(call)), negotiate(JSON, CSV)
+    query, media_type = call.query(UsageQuery, make_descendant_check(call)), negotiate(JSON, CSV)
     answer = _json_response(call, query) if media_type == JSON else _csv_response(call, query)
     answer.vary.add("Accept")
     return answer

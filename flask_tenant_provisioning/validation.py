@@ -6,7 +6,7 @@ import functools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from operator import itemgetter
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 from urllib.parse import quote, unquote
 
 from marshmallow import RAISE, Schema, ValidationError, fields
@@ -94,6 +94,11 @@ class StrictSchema(Schema):
         unknown = RAISE
 
     error_messages = {"unknown": UNKNOWN, "type": [NOT_AN_OBJECT]}  # type: ignore[dict-item]  # noqa: RUF012
+
+    @classmethod
+    def for_api(cls, api: Any) -> Self:
+        """Return the schema for one host, whose `mount.Api` this is. Call `Api.schema`, which caches it."""
+        return cls()
 
     @functools.cached_property
     def input_names(self) -> frozenset[str]:

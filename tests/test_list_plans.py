@@ -21,7 +21,7 @@ from flask_tenant_provisioning.database.statements import Statement
 from flask_tenant_provisioning.tables import build_metadata
 from flask_tenant_provisioning.tenants import listing, models
 from flask_tenant_provisioning.tenants.models import STATUSES
-from flask_tenant_provisioning.tenants.schemas import SORT_ORDERS, list_query
+from flask_tenant_provisioning.tenants.schemas import SORT_ORDERS, ListQuery
 from flask_tenant_provisioning.validation import load_parameters
 from tests import postgresql, world
 from tests.bench import depth, target
@@ -140,7 +140,7 @@ def _url(request: pytest.FixtureRequest, database: str, tmp_path_factory: pytest
 
 def asked_for(query: str, sort: str) -> dict[str, Any]:
     pairs = (pair.split("=") for pair in f"{query}&sort={sort}".strip("&").split("&"))
-    asked: dict[str, Any] = load_parameters(list_query(), {name: [value] for name, value in pairs})
+    asked: dict[str, Any] = load_parameters(ListQuery(), {name: [value] for name, value in pairs})
     return asked
 
 

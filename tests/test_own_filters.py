@@ -22,7 +22,7 @@ from flask_tenant_provisioning.registry import Registry
 from flask_tenant_provisioning.tables import build_metadata
 from flask_tenant_provisioning.tenants.custom_field_checks import make_tenant_fields
 from flask_tenant_provisioning.tenants.models import make_custom_field_indexes
-from flask_tenant_provisioning.tenants.schemas import SORT_ORDERS, list_query
+from flask_tenant_provisioning.tenants.schemas import SORT_ORDERS, ListQuery
 from flask_tenant_provisioning.validation import load_parameters
 from tests import own_fields, postgresql, world
 from tests.commands import run
@@ -243,7 +243,7 @@ def asked(query: str, sort: str) -> dict[str, Any]:
     registry.fields = OWN
     api = Api(config=Config.read({}, {}), registry=registry, routes=())
     pairs = (pair.split("=") for pair in f"{query}&sort={sort}".split("&"))
-    found: dict[str, Any] = load_parameters(list_query(api), {name: [value] for name, value in pairs})
+    found: dict[str, Any] = load_parameters(api.schema(ListQuery), {name: [value] for name, value in pairs})
     return found
 
 

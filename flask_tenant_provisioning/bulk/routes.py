@@ -30,7 +30,7 @@ from ..web.headers import CSV, EVENT_STREAM, JSON, NDJSON, get_content_coding, n
 from ..web.idempotency import read_key
 from ..web.long_requests import LongRequest
 from ..web.pagination import open_cursor, reject_page_parameters, render_page
-from ..web.parameters import NO_QUERY, write_query
+from ..web.parameters import NoQuery, WriteQuery
 from ..web.request import Request, partner_scope
 from ..web.routing import IDEMPOTENCY_PROBLEMS, LONG_REQUEST_PROBLEMS, Routes
 from ..web.streaming import LongResponse, make_response_pace
@@ -45,13 +45,13 @@ from .rows.operations import ROW_PERMISSIONS
 from .schemas import (
     DEFAULT_PAGE_SIZE,
     BulkItemPageSchema,
+    BulkItemsQuery,
+    BulkJobListQuery,
     BulkJobPageSchema,
     BulkJobSchema,
+    UploadQuery,
     describe_upload_body,
-    items_query,
-    job_list_query,
     parse_job_id,
-    upload_query,
 )
 from .upload.body import open_body
 from .upload.limits import UploadError, UploadFormatError, UploadLimitError
@@ -98,7 +98,7 @@ routes = Routes()
     permissions=("bulk:create",),
     body=describe_upload_body,
     consumes=MEDIA_TYPES,
-    query=upload_query,
+    query=UploadQuery,
     responses={202: BulkJobSchema},
     rate_limit_class="bulk",
     problems=(
@@ -119,7 +119,7 @@ def create_bulk_job(call: Request) -> Response:
     Besides `bulk:create` the caller needs the permissions of the `operation`'s single calls. An invalid row fails
     alone; with `mode=atomic` no row takes effect then.
     """
-    asked = call.query(upload_query())
+    asked = call.query(UploadQuery)
     require_row_permissions(call, asked["operation"])
     read_key(call.principal, None)
     encoding = get_content_coding()
@@ -143,13 +143,13 @@ def create_bulk_job(call: Request) -> Response:
     "GET",
     JOBS,
     permissions=("bulk:read",),
-    query=job_list_query,
+    query=BulkJobListQuery,
     responses={200: BulkJobPageSchema},
     problems=(InvalidParameter, InvalidCursor),
 )
 def list_bulk_jobs(call: Request) -> Response:
     """List bulk jobs, newest first, a page at a time."""
-    asked = call.query(job_list_query())
+    asked = call.query(BulkJobListQuery)
     partner, state = asked.get("partner", partner_scope(call)), asked.get("state")
     question = repr(("bulk-jobs", partner, state))
     after = open_cursor(call, asked, question)
@@ -167,7 +167,7 @@ def list_bulk_jobs(call: Request) -> Response:
 )
 def read_bulk_job(call: Request, job_id: str) -> Response:
     """Read a bulk job with its progress and the counts of its results."""
-    call.query(NO_QUERY)
+    call.query(NoQuery)
     return call.json_response(schemas.dump_job(load_progress(call, job_id)))
 
 
@@ -175,13 +175,13 @@ def read_bulk_job(call: Request, job_id: str) -> Response:
     "POST",
     f"{JOB}/cancel",
     permissions=("bulk:create",),
-    query=write_query,
+    query=WriteQuery,
     responses={200: BulkJobSchema},
     problems=(*IDEMPOTENCY_PROBLEMS, InvalidParameter, BulkJobNotFound, InvalidState),
 )
 def cancel_bulk_job(call: Request, job_id: str) -> Response:
     """Cancel a job: start no further rows. Rows that are being executed finish, and finished rows stay in effect."""
-    asked = call.query(write_query())
+    asked = call.query(WriteQuery)
     work = partial(actions.cancel_job, partner=partner_scope(call), job_id=parse_job_id(job_id))
     return execute(call, work, render_job, validate_only=asked["validate_only"])
 
@@ -190,13 +190,13 @@ def cancel_bulk_job(call: Request, job_id: str) -> Response:
     "POST",
     f"{JOB}/resume",
     permissions=("bulk:create",),
-    query=write_query,
+    query=WriteQuery,
     responses={202: BulkJobSchema},
     problems=(*IDEMPOTENCY_PROBLEMS, InvalidParameter, BulkJobNotFound, InvalidState, LicenseExpired, QuotaExceeded),
 )
 def resume_bulk_job(call: Request, job_id: str) -> Response:
     """Resume a cancelled job. It needs the permissions that the job's upload needed."""
-    asked = call.query(write_query())
+    asked = call.query(WriteQuery)
     require_row_permissions(call, load_progress(call, job_id).job.operation)
     work = partial(
         actions.resume_job,
@@ -244,7 +244,7 @@ _TEXT_BODY = {"type": "string"}
     "GET",
     f"{JOB}/items",
     permissions=("bulk:read",),
-    query=items_query,
+    query=BulkItemsQuery,
     responses={200: {JSON: BulkItemPageSchema, NDJSON: _TEXT_BODY, CSV: _TEXT_BODY}},
     problems=(*LONG_REQUEST_PROBLEMS, InvalidParameter, InvalidCursor, BulkJobNotFound),
 )
@@ -254,7 +254,7 @@ def list_bulk_items(call: Request, job_id: str) -> Response:
     The CSV also holds the rows that did not take effect: corrected, they can be uploaded again. NDJSON and CSV end
     early, by closing the connection, if the token expires or the partner is suspended.
     """
-    asked, kind = call.query(items_query()), negotiate(JSON, NDJSON, CSV)
+    asked, kind = call.query(BulkItemsQuery), negotiate(JSON, NDJSON, CSV)
     answer = _render_page(call, job_id, asked) if kind == JSON else _stream_results(call, job_id, asked, kind)
     answer.vary.add("Accept")
     return answer
@@ -273,7 +273,7 @@ def follow_bulk_job(call: Request, job_id: str) -> Response:
     A stream ends after five minutes, when its token expires, or at once if the server has no thread to spare. Reconnect
     then, as browsers do, with `Last-Event-ID`. 204 means that nothing will follow.
     """
-    call.query(NO_QUERY)
+    call.query(NoQuery)
     negotiate(EVENT_STREAM)
     first = schemas.dump_job(load_progress(call, job_id))
     if first["finished_at"] is not None and request.headers.get("Last-Event-ID") == make_event_id(first):

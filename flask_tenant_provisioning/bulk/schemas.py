@@ -125,24 +125,6 @@ class BulkItemsQuery(QuerySchema):
     cursor = TextField(min_length=1, max_length=4096)
 
 
-_UPLOAD, _LIST, _ITEMS = UploadQuery(), BulkJobListQuery(), BulkItemsQuery()
-
-
-def upload_query(_api: Api | None = None) -> UploadQuery:
-    """Return the shared schema of the query parameters of `POST /bulk-jobs`."""
-    return _UPLOAD
-
-
-def job_list_query(_api: Api | None = None) -> BulkJobListQuery:
-    """Return the shared schema of the query parameters of `GET /bulk-jobs`."""
-    return _LIST
-
-
-def items_query(_api: Api | None = None) -> BulkItemsQuery:
-    """Return the shared schema of the query parameters of a job's items."""
-    return _ITEMS
-
-
 def dump_job(progress: JobProgress) -> dict[str, Any]:
     """Return a job as a response document."""
     job = progress.job

@@ -11,7 +11,7 @@ from flask.cli import with_appcontext
 
 from ..events.feed import FeedFollower
 from ..events.models import render_audited_event
-from ..events.schemas import event_query
+from ..events.schemas import EventQuery
 from ..validation import load_parameters
 from .options import TEXT, find_mount, json_option, mount_option
 from .output import Table, get_terminal_width, print_json, print_text
@@ -49,7 +49,7 @@ def tail(
     """Print events until Ctrl-C."""
     filters = {"type": types, "tenant": tenant}
     mount = find_mount(mount_name)
-    query = load_parameters(event_query(), {name: [text] for name, text in filters.items() if text is not None})
+    query = load_parameters(EventQuery(), {name: [text] for name, text in filters.items() if text is not None})
     follower = FeedFollower(mount.storage, query, partner)
     if not everything:
         follower.skip_existing()

@@ -13,7 +13,7 @@ from .. import usage
 from ..partners import actions
 from ..partners.actions import Values
 from ..partners.models import STATUSES, Partner
-from ..partners.schemas import partner_input, validate_partner_id
+from ..partners.schemas import PartnerSchema, validate_partner_id
 from ..usage import CSV_COLUMNS as REPORT, flatten_row, render_csv
 from ..validation import load
 from .options import TEXT, build_body, find_mount, json_option, make_operator, mount_option
@@ -109,7 +109,7 @@ def report(partner: str | None, as_csv: bool, as_json: bool, mount_name: str | N
 @_partner_options
 def register(partner: str, as_json: bool, mount_name: str | None, **fields: Any) -> None:
     mount = find_mount(mount_name)
-    values, partner_id = load(partner_input(mount), _build_partner_body(fields)), validate_partner_id(partner)
+    values, partner_id = load(mount.schema(PartnerSchema), _build_partner_body(fields)), validate_partner_id(partner)
 
     def register_and_update(session: Any) -> Partner:
         actions.register_partner(session, partner_id)
@@ -164,6 +164,6 @@ def _build_partner_body(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _update_partner(partner: str, mount_name: str | None, fields: Values, *, as_json: bool) -> None:
     mount = find_mount(mount_name)
-    values = load(partner_input(mount), fields, partial=True)
+    values = load(mount.schema(PartnerSchema), fields, partial=True)
     action = partial(actions.update_partner, actor=make_operator(partner), partner_id=partner, values=values)
     print_document(mount.storage.transaction(action).document(), as_json=as_json)

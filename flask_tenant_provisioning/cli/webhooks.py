@@ -15,7 +15,7 @@ from ..database.session import Session
 from ..errors import DeliveryNotFound, WebhookNotFound
 from ..keyring import UnsealError
 from ..mount import Mount
-from ..tenants.schemas import create_query
+from ..tenants.schemas import CreateQuery
 from ..validation import load, load_parameters
 from ..web.request import parse_id
 from ..webhooks import actions, delivery_actions, models
@@ -24,9 +24,9 @@ from ..webhooks.models import Delivery, Endpoint
 from ..webhooks.routes import parse_webhook_id
 from ..webhooks.schemas import (
     DEFAULT_OVERLAP_HOURS,
-    delivery_list_query,
-    recovery_input,
-    rotation_input,
+    DeliveryListQuery,
+    RecoverySchema,
+    RotationSchema,
     validate_new_endpoint,
 )
 from .options import TEXT, build_body, find_mount, json_option, make_operator, mount_option, resource_options
@@ -75,7 +75,7 @@ def show(webhook: str, partner: str | None, as_json: bool, mount_name: str | Non
 @with_appcontext
 def create(partner: str, events: tuple[str, ...], as_json: bool, mount_name: str | None, **fields: Any) -> None:
     mount = find_mount(mount_name)
-    owner = load_parameters(create_query(), {"partner": [partner]})["partner"]
+    owner = load_parameters(CreateQuery(), {"partner": [partner]})["partner"]
     values = validate_new_endpoint(mount.url_refusal, build_body({**fields, "events": list(events) or None}))
     limit = mount.config.webhook_limit
     actor = make_operator(owner)
@@ -125,7 +125,7 @@ def delete(webhook: str, partner: str | None, yes: bool, as_json: bool, mount_na
 @resource_options("webhook")
 def rotate_secret(webhook: str, partner: str | None, overlap_hours: int, as_json: bool, mount_name: str | None) -> None:
     mount = find_mount(mount_name)
-    hours = load(rotation_input(), {"overlap_hours": overlap_hours})["overlap_hours"]
+    hours = load(RotationSchema(), {"overlap_hours": overlap_hours})["overlap_hours"]
     target = _find_target(mount, webhook, partner)
     actor, keyring = make_operator(target.partner or ""), mount.keyring
     action = partial(actions.rotate_secret, actor=actor, target=target, keyring=keyring, overlap_hours=hours)
@@ -176,7 +176,7 @@ def deliveries(
     webhook: str, partner: str | None, state: str | None, limit: int, as_json: bool, mount_name: str | None
 ) -> None:
     mount = find_mount(mount_name)
-    query = load_parameters(delivery_list_query(), {} if state is None else {"state": [state]})
+    query = load_parameters(DeliveryListQuery(), {} if state is None else {"state": [state]})
     read_page = partial(
         delivery_actions.list_deliveries,
         partner=partner,
@@ -204,7 +204,7 @@ def redeliver(delivery: str, partner: str | None, as_json: bool, mount_name: str
 @resource_options("webhook")
 def recover(webhook: str, partner: str | None, since: str, as_json: bool, mount_name: str | None) -> None:
     mount = find_mount(mount_name)
-    since_instant: str = load(recovery_input(), {"since": since})["since"]
+    since_instant: str = load(RecoverySchema(), {"since": since})["since"]
     action = partial(delivery_actions.recover, target=Target(partner, parse_webhook_id(webhook)), since=since_instant)
     endpoint, count = mount.storage.transaction(action)
     print_document(

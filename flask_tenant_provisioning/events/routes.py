@@ -12,7 +12,7 @@ from ..web.request import Request
 from ..web.routing import Routes
 from . import feed, models
 from .feed import publish_pending
-from .schemas import EventPageSchema, event_query
+from .schemas import EventPageSchema, EventQuery
 
 routes = Routes()
 
@@ -23,13 +23,13 @@ EVENTS_PATH = "/events"
     "GET",
     EVENTS_PATH,
     permissions=("event:read",),
-    query=event_query,
+    query=EventQuery,
     responses={200: EventPageSchema},
     problems=(InvalidParameter, InvalidCursor, CursorExpired),
 )
 def list_events(call: Request) -> Response:
     """Read the event feed in order. Request the next page with `next` as `after`, at once if `has_more` is true."""
-    query, storage, cursors = call.query(event_query()), call.mount.storage, call.mount.cursors
+    query, storage, cursors = call.query(EventQuery), call.mount.storage, call.mount.cursors
     partner = call.require_partner(query)
     cursor_scope = f"events of {partner}"
     after = int(cursors.open(query["after"], cursor_scope)) if "after" in query else None

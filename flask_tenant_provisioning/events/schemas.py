@@ -8,7 +8,6 @@ from typing import Any
 from marshmallow import fields, validate
 
 from ..errors import Fault
-from ..mount import Api
 from ..validation import PartnerIdField, StrictSchema, TextField, make_field_error
 from ..web.pagination import PageSizeField
 from ..web.parameters import QuerySchema
@@ -120,11 +119,3 @@ class EventPageSchema(StrictSchema):
     items = fields.List(fields.Nested(EventSchema))
     next = fields.String()
     has_more = fields.Boolean()
-
-
-def event_query(_api: Api | None = None) -> EventQuery:
-    """Return the schema of the parameters of `GET /events`."""
-    return _QUERY
-
-
-_QUERY = EventQuery()

@@ -142,7 +142,7 @@ def _build_parameters(route: Route, api: Api) -> list[Any]:
         {"name": name, "in": "path", "required": True, "schema": _build_path_schema(name, api)}
         for name in list_path_parameters(route)
     ]
-    query = [{"in": "query", "schema": derive_input_schema(route.query(api))}] if route.query else []
+    query = [{"in": "query", "schema": derive_input_schema(api.schema(route.query))}] if route.query else []
     conditions = {
         "If-Match": PreconditionFailed in route.problems,
         "If-None-Match": 304 in route.responses,
@@ -173,9 +173,11 @@ def _build_path_schema(name: str, api: Api) -> dict[str, Any]:
 def _build_request_body(route: Route, api: Api) -> dict[str, Any]:
     if route.body is None:
         return {}
-    body = route.body(api)
-    if not isinstance(body, Mapping):
-        schema = derive_input_schema(body, partial=MERGE_PATCH in route.consumes, in_path=list_path_parameters(route))
+    if not isinstance(route.body, type):
+        body = route.body(api)
+    else:
+        is_patch, in_path = MERGE_PATCH in route.consumes, list_path_parameters(route)
+        schema = derive_input_schema(api.schema(route.body), partial=is_patch, in_path=in_path)
         body = dict.fromkeys(route.consumes, schema)
     content = {kind: {"schema": schema} for kind, schema in body.items()}
     return {"requestBody": {"required": route.body_required, "content": content}}

@@ -11,7 +11,7 @@ from ..errors import InvalidState, ProvisioningError, iter_problem_classes
 from ..mount import Api
 from ..rate_limits import make_rate_limited_error
 from ..tenants.mutations import make_conflict
-from ..tenants.schemas import list_query, validate_tenant
+from ..tenants.schemas import ListQuery, validate_tenant
 from ..validation import load_parameters
 from ..web.long_requests import make_body_too_large
 from .examples import NEW_TENANT, TENANT
@@ -79,7 +79,7 @@ def _provoke_errors(api: Api) -> dict[str, ProvisioningError]:
     """Collect errors with a specific detail, as the validation code raises them, by code."""
     attempts: tuple[Callable[[], Any], ...] = (
         lambda: validate_tenant(api, {**NEW_TENANT, "email": "nobody"}),
-        lambda: load_parameters(list_query(api), {"limit": ["0"]}),
+        lambda: load_parameters(api.schema(ListQuery), {"limit": ["0"]}),
         lambda: encoding.parse_json(b'{"client_name": "Example Corp", "client_name": ""}'),
     )
     errors = (

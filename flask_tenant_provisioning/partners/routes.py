@@ -14,14 +14,14 @@ from ..responses import escape_segment
 from ..validation import load, make_entry, make_invalid_input
 from ..web.headers import JSON, MERGE_PATCH, format_etag, is_not_modified
 from ..web.pagination import open_cursor, render_page
-from ..web.parameters import NO_QUERY, write_query
+from ..web.parameters import NoQuery, WriteQuery
 from ..web.request import INVALID_UTF8, Request, is_path_utf8, make_precondition_check, partner_scope
 from ..web.routing import BODY_PROBLEMS, IDEMPOTENCY_PROBLEMS, PRECONDITION_PROBLEMS, Routes
 from ..web.write import Result, execute
 from . import actions, hierarchy
 from .cache import PartnerCache
 from .models import Partner
-from .schemas import PartnerPageSchema, PartnerSchema, partner_input, partner_list_query, validate_partner_id
+from .schemas import PartnerListQuery, PartnerPageSchema, PartnerSchema, validate_partner_id
 
 routes = Routes()
 PARTNERS_PATH = "/partners"
@@ -32,13 +32,13 @@ PARTNER_PATH = f"{PARTNERS_PATH}/<path:partner_id>"
     "GET",
     PARTNERS_PATH,
     permissions=("partner:read",),
-    query=partner_list_query,
+    query=PartnerListQuery,
     responses={200: PartnerPageSchema},
     problems=(InvalidParameter, InvalidCursor),
 )
 def list_partners(call: Request) -> Response:
     """List partners by id, one page at a time: all of them for administrators, else the caller's and those below it."""
-    query, within = call.query(partner_list_query()), partner_scope(call)
+    query, within = call.query(PartnerListQuery), partner_scope(call)
     filters: dict[str, Any] = {"status": query.get("status"), "parent": query.get("parent"), "within": within}
     cursor_scope = repr(("partners", *filters.values()))
     after = open_cursor(call, query, cursor_scope)
@@ -56,7 +56,7 @@ def list_partners(call: Request) -> Response:
 )
 def read_partner(call: Request, partner_id: str) -> Response:
     """Read a partner."""
-    call.query(NO_QUERY)
+    call.query(NoQuery)
     partner_id = parse_partner_id(partner_id)
     if partner_scope(call) not in (None, partner_id) and not make_descendant_check(call)(partner_id):
         raise PartnerNotFound
@@ -70,16 +70,16 @@ def read_partner(call: Request, partner_id: str) -> Response:
     "PUT",
     PARTNER_PATH,
     permissions=("partner:manage",),
-    body=partner_input,
-    query=write_query,
+    body=PartnerSchema,
+    query=WriteQuery,
     responses={200: PartnerSchema, 201: PartnerSchema},
     problems=(*BODY_PROBLEMS, *PRECONDITION_PROBLEMS),
 )
 def put_partner(call: Request, partner_id: str) -> Response:
     """Register a partner, or replace every writable field of an existing one."""
     require_partner_manager(call)
-    query, body = call.query(write_query()), call.body(JSON)
-    values = load(partner_input(call.mount), body)
+    query, body = call.query(WriteQuery), call.body(JSON)
+    values = load(call.mount.schema(PartnerSchema), body)
     work = partial(
         actions.put_partner,
         actor=call.actor(),
@@ -104,17 +104,17 @@ def put_partner(call: Request, partner_id: str) -> Response:
     "PATCH",
     PARTNER_PATH,
     permissions=("partner:manage",),
-    body=partner_input,
+    body=PartnerSchema,
     consumes=(MERGE_PATCH, JSON),
-    query=write_query,
+    query=WriteQuery,
     responses={200: PartnerSchema},
     problems=(*BODY_PROBLEMS, *IDEMPOTENCY_PROBLEMS, *PRECONDITION_PROBLEMS, PartnerNotFound),
 )
 def patch_partner(call: Request, partner_id: str) -> Response:
     """Change some fields of a partner (RFC 7396). Once it is `suspended`, its requests are 403 `partner-suspended`."""
     require_partner_manager(call)
-    query, body = call.query(write_query()), call.body(MERGE_PATCH, JSON)
-    values = load(partner_input(call.mount), body, partial=True)
+    query, body = call.query(WriteQuery), call.body(MERGE_PATCH, JSON)
+    values = load(call.mount.schema(PartnerSchema), body, partial=True)
     partner_id = parse_partner_id(partner_id)
     work = partial(
         actions.update_partner,

@@ -81,6 +81,15 @@ class PartnerSchema(StrictSchema):
     created_at = fields.AwareDateTime(dump_only=True)
     updated_at = fields.AwareDateTime(dump_only=True)
 
+    @classmethod
+    def for_api(cls, api: Api) -> PartnerSchema:
+        """Return the schema of partners that administrators of this host send."""
+
+        class HostPartnerSchema(PartnerSchema):
+            allowed_plans = PlansField(plans=api.plans, allow_none=True)
+
+        return HostPartnerSchema()
+
 
 class PartnerPageSchema(StrictSchema):
     """One page of partners; `next` is the cursor of the page after it."""
@@ -96,26 +105,6 @@ class PartnerListQuery(QuerySchema):
     parent = PartnerIdField()
     limit = PageSizeField(load_default=DEFAULT_PAGE_SIZE)
     cursor = TextField(min_length=1, max_length=4096)
-
-
-_LIST = PartnerListQuery()
-
-
-def partner_input(api: Api) -> PartnerSchema:
-    """Return the schema of partners that administrators of this host send; built once per mount."""
-    return api.once(_partner_input)
-
-
-def _partner_input(api: Api) -> PartnerSchema:
-    class HostPartnerSchema(PartnerSchema):
-        allowed_plans = PlansField(plans=api.plans, allow_none=True)
-
-    return HostPartnerSchema()
-
-
-def partner_list_query(_api: Api | None = None) -> PartnerListQuery:
-    """Return the schema of the parameters of `GET /partners`."""
-    return _LIST
 
 
 def validate_partner_id(partner_id: str) -> str:

@@ -27,7 +27,7 @@ from ..tenants.mutations import Target, lock_tenant
 from ..validation import load, make_entry, make_invalid_input
 from .models import PARTNER_SCOPE, SettingsRow, VersionSummary
 from .resolution import MASK, Owner, SettingsState, load_state
-from .schemas import rollback_input
+from .schemas import RollbackSchema
 from .statements import SettingsSQL
 from .storage import (
     UNREADABLE,
@@ -125,7 +125,7 @@ def rollback(
     `find_owner` and `check_version` raise.
     """
     current = _load_for_update(session, options, find_owner, check_version)
-    version = load(rollback_input(), body)["version"]
+    version = load(RollbackSchema(), body)["version"]
     stored = load_version(session, options, current, version)
     try:
         return save(session, actor, options, current, validate(current, stored.values), stored)

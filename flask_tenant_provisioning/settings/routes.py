@@ -22,7 +22,7 @@ from ..partners.routes import PARTNER_PATH, parse_partner_id, require_partner_ma
 from ..tenants.routes import TENANT_PATH, parse_tenant_id
 from ..web.headers import JSON, MERGE_PATCH, format_etag
 from ..web.pagination import open_cursor, render_page
-from ..web.parameters import NO_QUERY, write_query
+from ..web.parameters import NoQuery, WriteQuery
 from ..web.request import Request, make_precondition_check, partner_scope
 from ..web.routing import BODY_PROBLEMS, IDEMPOTENCY_PROBLEMS, PRECONDITION_PROBLEMS, Routes
 from ..web.write import Result, execute
@@ -30,7 +30,7 @@ from . import actions, versions
 from .actions import FindOwner
 from .namespaces import make_json_schema
 from .resolution import SettingsState
-from .schemas import SettingsHistorySchema, SettingsSchema, history_query, rollback_input, settings_input
+from .schemas import ExplicitSettingsSchema, RollbackSchema, SettingsHistoryQuery, SettingsHistorySchema, SettingsSchema
 from .storage import SettingPath, StorageOptions, is_declared, is_secret
 
 #: Problems of both lists of versions.
@@ -49,7 +49,7 @@ def make_result(state: SettingsState) -> Result:
 
 def handle_read(call: Request, find_owner: FindOwner) -> Response:
     """Return the settings of the owner."""
-    call.query(NO_QUERY)
+    call.query(NoQuery)
     result = make_result(
         call.mount.storage.read(partial(actions.read, options=storage_options(call), find_owner=find_owner))
     )
@@ -58,22 +58,22 @@ def handle_read(call: Request, find_owner: FindOwner) -> Response:
 
 def handle_put(call: Request, find_owner: FindOwner) -> Response:
     """Replace everything that the owner sets."""
-    return _handle_write(call, find_owner, actions.put, call.query(write_query()), call.body(JSON))
+    return _handle_write(call, find_owner, actions.put, call.query(WriteQuery), call.body(JSON))
 
 
 def handle_patch(call: Request, find_owner: FindOwner) -> Response:
     """Apply a merge patch to what the owner sets."""
-    return _handle_write(call, find_owner, actions.patch, call.query(write_query()), call.body(MERGE_PATCH, JSON))
+    return _handle_write(call, find_owner, actions.patch, call.query(WriteQuery), call.body(MERGE_PATCH, JSON))
 
 
 def handle_rollback(call: Request, find_owner: FindOwner) -> Response:
     """Set the values of an earlier version again."""
-    return _handle_write(call, find_owner, actions.rollback, call.query(write_query()), call.body(JSON))
+    return _handle_write(call, find_owner, actions.rollback, call.query(WriteQuery), call.body(JSON))
 
 
 def handle_history(call: Request, find_owner: FindOwner, question: str) -> Response:
     """Return a page of versions; `question` binds the cursor to this list."""
-    query = call.query(history_query())
+    query = call.query(SettingsHistoryQuery)
     position = open_cursor(call, query, question)
     before = None if position is None else int(position)
     work = partial(
@@ -151,7 +151,7 @@ def read_settings(call: Request, tenant_id: str) -> Response:
 )
 def read_settings_schema(call: Request) -> Response:
     """Read the declared settings as JSON Schema (draft 2020-12): types, defaults, and which keys are secret."""
-    call.query(NO_QUERY)
+    call.query(NoQuery)
     return call.json_response(make_json_schema(call.mount.registry.namespaces))
 
 
@@ -159,8 +159,8 @@ def read_settings_schema(call: Request) -> Response:
     "PUT",
     TENANT_SETTINGS,
     permissions=("settings:update",),
-    body=settings_input,
-    query=write_query,
+    body=ExplicitSettingsSchema,
+    query=WriteQuery,
     responses={200: SettingsSchema},
     problems=_TENANT_WRITE_PROBLEMS,
 )
@@ -173,9 +173,9 @@ def replace_settings(call: Request, tenant_id: str) -> Response:
     "PATCH",
     TENANT_SETTINGS,
     permissions=("settings:update",),
-    body=settings_input,
+    body=ExplicitSettingsSchema,
     consumes=(MERGE_PATCH, JSON),
-    query=write_query,
+    query=WriteQuery,
     responses={200: SettingsSchema},
     problems=(*_TENANT_WRITE_PROBLEMS, *IDEMPOTENCY_PROBLEMS),
 )
@@ -188,7 +188,7 @@ def patch_settings(call: Request, tenant_id: str) -> Response:
     "GET",
     f"{TENANT_SETTINGS}/history",
     permissions=("settings:read",),
-    query=history_query,
+    query=SettingsHistoryQuery,
     responses={200: SettingsHistorySchema},
     problems=(*HISTORY_PROBLEMS, TenantNotFound),
 )
@@ -202,8 +202,8 @@ def list_settings_versions(call: Request, tenant_id: str) -> Response:
     "POST",
     f"{TENANT_SETTINGS}/rollback",
     permissions=("settings:update",),
-    body=rollback_input,
-    query=write_query,
+    body=RollbackSchema,
+    query=WriteQuery,
     responses={200: SettingsSchema},
     problems=(*_TENANT_WRITE_PROBLEMS, *IDEMPOTENCY_PROBLEMS, SettingsVersionNotFound, SettingsOutdated),
 )
@@ -237,8 +237,8 @@ def read_partner_settings(call: Request, partner_id: str) -> Response:
     "PUT",
     PARTNER_SETTINGS,
     permissions=("partner:manage",),
-    body=settings_input,
-    query=write_query,
+    body=ExplicitSettingsSchema,
+    query=WriteQuery,
     responses={200: SettingsSchema},
     problems=_PARTNER_WRITE_PROBLEMS,
 )
@@ -251,9 +251,9 @@ def replace_partner_settings(call: Request, partner_id: str) -> Response:
     "PATCH",
     PARTNER_SETTINGS,
     permissions=("partner:manage",),
-    body=settings_input,
+    body=ExplicitSettingsSchema,
     consumes=(MERGE_PATCH, JSON),
-    query=write_query,
+    query=WriteQuery,
     responses={200: SettingsSchema},
     problems=(*_PARTNER_WRITE_PROBLEMS, *IDEMPOTENCY_PROBLEMS),
 )
@@ -266,7 +266,7 @@ def patch_partner_settings(call: Request, partner_id: str) -> Response:
     "GET",
     f"{PARTNER_SETTINGS}/history",
     permissions=("settings:read",),
-    query=history_query,
+    query=SettingsHistoryQuery,
     responses={200: SettingsHistorySchema},
     problems=(*HISTORY_PROBLEMS, PartnerNotFound),
 )
@@ -279,8 +279,8 @@ def list_partner_settings_versions(call: Request, partner_id: str) -> Response:
     "POST",
     f"{PARTNER_SETTINGS}/rollback",
     permissions=("partner:manage",),
-    body=rollback_input,
-    query=write_query,
+    body=RollbackSchema,
+    query=WriteQuery,
     responses={200: SettingsSchema},
     problems=(*_PARTNER_WRITE_PROBLEMS, *IDEMPOTENCY_PROBLEMS, SettingsVersionNotFound, SettingsOutdated),
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from marshmallow import fields, validate
 
 from ..events.schemas import ChangeSchema
-from ..mount import Api
 from ..validation import StrictSchema, TextField, WholeNumberField
 from ..web.pagination import PageSizeField
 from ..web.parameters import QuerySchema
@@ -70,21 +69,3 @@ class SettingsHistoryQuery(QuerySchema):
 
     limit = PageSizeField(load_default=DEFAULT_PAGE_SIZE)
     cursor = TextField(min_length=1, max_length=4096)
-
-
-_EXPLICIT, _ROLLBACK, _HISTORY = ExplicitSettingsSchema(), RollbackSchema(), SettingsHistoryQuery()
-
-
-def settings_input(_api: Api | None = None) -> ExplicitSettingsSchema:
-    """Return the schema of the values that clients set; OpenAPI fills in the host's namespaces."""
-    return _EXPLICIT
-
-
-def rollback_input(_api: Api | None = None) -> RollbackSchema:
-    """Return the schema of a rollback."""
-    return _ROLLBACK
-
-
-def history_query(_api: Api | None = None) -> SettingsHistoryQuery:
-    """Return the schema of the query parameters of a list of versions."""
-    return _HISTORY

@@ -9,7 +9,7 @@ from flask import Response
 
 from ..errors import InvalidParameter, InvalidState, LicenseExpired, TenantNotFound
 from ..tenants.routes import TENANT_PATH, WRITE_PROBLEMS, make_target, parse_tenant_id
-from ..web.parameters import NO_QUERY, write_query
+from ..web.parameters import NoQuery, WriteQuery
 from ..web.request import Request, partner_scope
 from ..web.routing import IDEMPOTENCY_PROBLEMS, Routes
 from ..web.write import Result, execute
@@ -30,7 +30,7 @@ PROGRESS = f"{TENANT_PATH}/provisioning"
 )
 def read_provisioning(call: Request, tenant_id: str) -> Response:
     """Read the progress of a tenant's provisioning, step by step, or of its deprovisioning once that has begun."""
-    call.query(NO_QUERY)
+    call.query(NoQuery)
     work = partial(actions.read_progress, partner=partner_scope(call), tenant_id=parse_tenant_id(tenant_id))
     return call.json_response(call.mount.storage.read(work))
 
@@ -39,7 +39,7 @@ def read_provisioning(call: Request, tenant_id: str) -> Response:
     "POST",
     f"{PROGRESS}/retry",
     permissions=("tenant:update",),
-    query=write_query,
+    query=WriteQuery,
     responses={202: ProvisioningSchema},
     problems=(*IDEMPOTENCY_PROBLEMS, *WRITE_PROBLEMS, InvalidState, LicenseExpired),
 )
@@ -48,7 +48,7 @@ def retry_provisioning(call: Request, tenant_id: str) -> Response:
 
     Steps that have succeeded and were not undone do not run again.
     """
-    asked, mount = call.query(write_query()), call.mount
+    asked, mount = call.query(WriteQuery), call.mount
     license, registry = mount.license, mount.registry
     work = partial(
         actions.retry, actor=call.actor(), target=make_target(call, tenant_id), registry=registry, license=license
@@ -60,13 +60,13 @@ def retry_provisioning(call: Request, tenant_id: str) -> Response:
     "POST",
     f"{PROGRESS}/cancel",
     permissions=("tenant:update",),
-    query=write_query,
+    query=WriteQuery,
     responses={202: ProvisioningSchema},
     problems=(*IDEMPOTENCY_PROBLEMS, *WRITE_PROBLEMS, InvalidState),
 )
 def cancel_provisioning(call: Request, tenant_id: str) -> Response:
     """Stop a tenant's provisioning and undo its steps; the tenant becomes `failed` and can be retried."""
-    asked = call.query(write_query())
+    asked = call.query(WriteQuery)
     work = partial(
         actions.cancel, actor=call.actor(), target=make_target(call, tenant_id), registry=call.mount.registry
     )

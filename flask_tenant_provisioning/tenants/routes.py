@@ -25,7 +25,7 @@ from ..partners.routes import make_descendant_check
 from ..validation import load, make_entry, make_invalid_input
 from ..web.headers import JSON, MERGE_PATCH, format_etag, is_not_modified
 from ..web.pagination import open_cursor, render_page
-from ..web.parameters import write_query
+from ..web.parameters import WriteQuery
 from ..web.request import INVALID_UTF8, Request, is_path_utf8, make_precondition_check, parse_id, partner_scope
 from ..web.routing import BODY_PROBLEMS, IDEMPOTENCY_PROBLEMS, PRECONDITION_PROBLEMS, Routes
 from ..web.write import Result, execute
@@ -33,15 +33,14 @@ from . import actions, lifecycle, listing, mutations, quotas
 from .models import Tenant
 from .mutations import Target
 from .schemas import (
+    CreateQuery,
+    DeleteQuery,
+    ListQuery,
+    MoveSchema,
+    ReadQuery,
+    SuspensionSchema,
     TenantPageSchema,
     TenantSchema,
-    create_query,
-    delete_query,
-    list_query,
-    move_input,
-    read_query,
-    suspension_input,
-    tenant_input,
     validate_patch,
     validate_tenant,
     validate_upsert,
@@ -59,8 +58,8 @@ EXTERNAL_ID_PATH = "/tenants/by-external-id/<path:external_id>"
     "POST",
     TENANTS_PATH,
     permissions=("tenant:create",),
-    body=tenant_input,
-    query=create_query,
+    body=TenantSchema,
+    query=CreateQuery,
     responses={201: TenantSchema},
     problems=(
         *BODY_PROBLEMS,
@@ -75,7 +74,7 @@ EXTERNAL_ID_PATH = "/tenants/by-external-id/<path:external_id>"
 )
 def create_tenant(call: Request) -> Response:
     """Create a tenant."""
-    mount, query, body = call.mount, call.query(create_query()), call.body(JSON)
+    mount, query, body = call.mount, call.query(CreateQuery), call.body(JSON)
     partner, values = call.require_partner(query), validate_tenant(mount, body)
     allowance = quotas.resolve_allowance(mount, partner)
     work = partial(actions.create, actor=call.actor(), partner=partner, values=values, allowance=allowance)
@@ -93,13 +92,13 @@ def create_tenant(call: Request) -> Response:
     "GET",
     TENANTS_PATH,
     permissions=("tenant:read",),
-    query=list_query,
+    query=ListQuery,
     responses={200: TenantPageSchema},
     problems=(InvalidParameter, InvalidCursor),
 )
 def list_tenants(call: Request) -> Response:
     """List tenants, one page at a time: follow `next` until it is null. `partner` may be one below the caller's."""
-    query = call.query(list_query(call.mount), make_descendant_check(call))
+    query = call.query(ListQuery, make_descendant_check(call))
     partner = query.get("partner", partner_scope(call))
     cursor_scope = listing.make_cursor_scope(partner, query)
     after = open_cursor(call, query, cursor_scope)
@@ -111,13 +110,13 @@ def list_tenants(call: Request) -> Response:
     "GET",
     TENANT_PATH,
     permissions=("tenant:read",),
-    query=read_query,
+    query=ReadQuery,
     responses={200: TenantSchema, 304: None},
     problems=(InvalidParameter, TenantNotFound),
 )
 def read_tenant(call: Request, tenant_id: str) -> Response:
     """Read a tenant. `partner` may name a partner below the caller's."""
-    partner = call.query(read_query(), make_descendant_check(call)).get("partner", partner_scope(call))
+    partner = call.query(ReadQuery, make_descendant_check(call)).get("partner", partner_scope(call))
     tenant = call.mount.storage.read(
         partial(mutations.load_tenant, partner=partner, tenant_id=parse_tenant_id(tenant_id))
     )
@@ -131,9 +130,9 @@ def read_tenant(call: Request, tenant_id: str) -> Response:
     "PATCH",
     TENANT_PATH,
     permissions=("tenant:update",),
-    body=tenant_input,
+    body=TenantSchema,
     consumes=(MERGE_PATCH, JSON),
-    query=write_query,
+    query=WriteQuery,
     responses={200: TenantSchema},
     problems=(
         *BODY_PROBLEMS,
@@ -148,7 +147,7 @@ def read_tenant(call: Request, tenant_id: str) -> Response:
 )
 def patch_tenant(call: Request, tenant_id: str) -> Response:
     """Change some fields of a tenant (RFC 7396)."""
-    query, body = call.query(write_query()), call.body(MERGE_PATCH, JSON)
+    query, body = call.query(WriteQuery), call.body(MERGE_PATCH, JSON)
     return _update(call, tenant_id, validate_patch(call.mount, body), body, query["validate_only"])
 
 
@@ -156,15 +155,15 @@ def patch_tenant(call: Request, tenant_id: str) -> Response:
     "PUT",
     TENANT_PATH,
     permissions=("tenant:update",),
-    body=tenant_input,
-    query=write_query,
+    body=TenantSchema,
+    query=WriteQuery,
     responses={200: TenantSchema},
     problems=(*BODY_PROBLEMS, *WRITE_PROBLEMS, TenantExists, InvalidState, PlanNotAllowed, PlanLimitExceeded),
     hooks=("tenant.update",),
 )
 def replace_tenant(call: Request, tenant_id: str) -> Response:
     """Replace every writable field of a tenant."""
-    query, body = call.query(write_query()), call.body(JSON)
+    query, body = call.query(WriteQuery), call.body(JSON)
     values = validate_tenant(call.mount, body)
     return _update(call, tenant_id, lambda _tenant: {**actions.EMPTY_VALUES, **values}, body, query["validate_only"])
 
@@ -173,8 +172,8 @@ def replace_tenant(call: Request, tenant_id: str) -> Response:
     "PUT",
     EXTERNAL_ID_PATH,
     permissions=("tenant:create", "tenant:update"),
-    body=tenant_input,
-    query=create_query,
+    body=TenantSchema,
+    query=CreateQuery,
     responses={200: TenantSchema, 201: TenantSchema},
     problems=(
         *BODY_PROBLEMS,
@@ -191,7 +190,7 @@ def replace_tenant(call: Request, tenant_id: str) -> Response:
 )
 def upsert_tenant(call: Request, external_id: str) -> Response:
     """Replace the tenant with this external id, or create it if there is none."""
-    mount, query, body = call.mount, call.query(create_query()), call.body(JSON)
+    mount, query, body = call.mount, call.query(CreateQuery), call.body(JSON)
     partner, values = call.require_partner(query), validate_upsert(mount, parse_external_id(external_id), body)
     work = partial(
         actions.upsert,
@@ -220,7 +219,7 @@ def _update(
     "DELETE",
     TENANT_PATH,
     permissions=("tenant:delete",),
-    query=delete_query,
+    query=DeleteQuery,
     responses={200: TenantSchema, 202: None, 204: None},
     problems=WRITE_PROBLEMS,
     hooks=("tenant.delete", "tenant.purge"),
@@ -231,7 +230,7 @@ def delete_tenant(call: Request, tenant_id: str) -> Response:
     A purge returns 204 once the tenant is removed. If the application has to clean up first, it returns 202: the tenant
     can no longer be read, and `Location` shows the progress.
     """
-    query = call.query(delete_query())
+    query = call.query(DeleteQuery)
     if query["purge"]:
         return _purge(call, tenant_id, query["validate_only"])
     days = call.mount.config.retention_days
@@ -254,14 +253,14 @@ def _purge(call: Request, tenant_id: str, validate_only: bool) -> Response:
     "POST",
     f"{TENANT_PATH}/restore",
     permissions=("tenant:delete",),
-    query=write_query,
+    query=WriteQuery,
     responses={200: TenantSchema},
     problems=(*IDEMPOTENCY_PROBLEMS, *WRITE_PROBLEMS, InvalidState, TenantExists, QuotaExceeded, LicenseExpired),
     hooks=("tenant.restore",),
 )
 def restore_tenant(call: Request, tenant_id: str) -> Response:
     """Restore a deleted tenant to its previous status."""
-    query, allowance = call.query(write_query()), quotas.resolve_allowance(call.mount)
+    query, allowance = call.query(WriteQuery), quotas.resolve_allowance(call.mount)
     work = partial(lifecycle.restore, actor=call.actor(), target=make_target(call, tenant_id), allowance=allowance)
     return execute(call, work, partial(render_tenant, call), validate_only=query["validate_only"])
 
@@ -270,17 +269,17 @@ def restore_tenant(call: Request, tenant_id: str) -> Response:
     "POST",
     f"{TENANT_PATH}/suspend",
     permissions=("tenant:update",),
-    body=suspension_input,
+    body=SuspensionSchema,
     body_required=False,
-    query=write_query,
+    query=WriteQuery,
     responses={200: TenantSchema},
     problems=(*BODY_PROBLEMS, *IDEMPOTENCY_PROBLEMS, *WRITE_PROBLEMS, InvalidState),
     hooks=("tenant.suspend",),
 )
 def suspend_tenant(call: Request, tenant_id: str) -> Response:
     """Suspend an active tenant."""
-    query, body = call.query(write_query()), call.optional_body(JSON)
-    reason = load(suspension_input(), body).get("reason")
+    query, body = call.query(WriteQuery), call.optional_body(JSON)
+    reason = load(call.mount.schema(SuspensionSchema), body).get("reason")
     work = partial(lifecycle.suspend, actor=call.actor(), target=make_target(call, tenant_id), reason=reason)
     return execute(call, work, partial(render_tenant, call), body=body, validate_only=query["validate_only"])
 
@@ -289,14 +288,14 @@ def suspend_tenant(call: Request, tenant_id: str) -> Response:
     "POST",
     f"{TENANT_PATH}/reactivate",
     permissions=("tenant:update",),
-    query=write_query,
+    query=WriteQuery,
     responses={200: TenantSchema},
     problems=(*IDEMPOTENCY_PROBLEMS, *WRITE_PROBLEMS, InvalidState),
     hooks=("tenant.reactivate",),
 )
 def reactivate_tenant(call: Request, tenant_id: str) -> Response:
     """Reactivate a suspended tenant."""
-    query = call.query(write_query())
+    query = call.query(WriteQuery)
     work = partial(lifecycle.reactivate, actor=call.actor(), target=make_target(call, tenant_id))
     return execute(call, work, partial(render_tenant, call), validate_only=query["validate_only"])
 
@@ -305,8 +304,8 @@ def reactivate_tenant(call: Request, tenant_id: str) -> Response:
     "POST",
     f"{TENANT_PATH}/move",
     permissions=("partner:manage",),
-    body=move_input,
-    query=write_query,
+    body=MoveSchema,
+    query=WriteQuery,
     responses={200: TenantSchema},
     problems=(
         *BODY_PROBLEMS,
@@ -322,8 +321,8 @@ def reactivate_tenant(call: Request, tenant_id: str) -> Response:
 def move_tenant(call: Request, tenant_id: str) -> Response:
     """Move a tenant to another partner. Both partners receive a `tenant.moved` event."""
     call.require_administrator("Only an administrator may move a tenant.")
-    query, body = call.query(write_query()), call.body(JSON)
-    partner = load(move_input(), body)["partner"]
+    query, body = call.query(WriteQuery), call.body(JSON)
+    partner = load(call.mount.schema(MoveSchema), body)["partner"]
     work = partial(lifecycle.move, actor=call.actor(), target=make_target(call, tenant_id), partner=partner)
     return execute(call, work, partial(render_tenant, call), body=body, validate_only=query["validate_only"])
 

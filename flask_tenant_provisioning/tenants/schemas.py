@@ -52,6 +52,16 @@ class TenantSchema(StrictSchema):
     deleted_at = fields.AwareDateTime(dump_only=True, allow_none=True)
     purge_at = fields.AwareDateTime(dump_only=True, allow_none=True)
 
+    @classmethod
+    def for_api(cls, api: Api) -> TenantSchema:
+        """Return the schema of tenants that clients of this host send."""
+
+        class HostTenantSchema(TenantSchema):
+            phone_number = PhoneField(strict=api.config.phone_e164, allow_none=True)
+            plan = PlanField(plans=api.plans, allow_none=True)
+
+        return HostTenantSchema()
+
     @post_load
     def add_keys(self, values: dict[str, Any], **_options: Any) -> dict[str, Any]:
         """Add the comparison keys of the name and the email, and turn null metadata into an empty object."""
@@ -64,45 +74,16 @@ class TenantSchema(StrictSchema):
         return values
 
 
-def tenant_input(api: Api) -> TenantSchema:
-    """Return the schema of tenants that clients of this host send; built once per mount."""
-    return api.once(_make_tenant_schema)
-
-
-def _make_tenant_schema(api: Api) -> TenantSchema:
-    class HostTenantSchema(TenantSchema):
-        phone_number = PhoneField(strict=api.config.phone_e164, allow_none=True)
-        plan = PlanField(plans=api.plans, allow_none=True)
-
-    return HostTenantSchema()
-
-
 class SuspensionSchema(StrictSchema):
     """The reason of a suspension."""
 
     reason = TextField(min_length=1, max_length=500, visible=True, allow_none=True)
 
 
-def suspension_input(_api: Api | None = None) -> SuspensionSchema:
-    """Return the schema of a suspension."""
-    return _SUSPENSION
-
-
-_SUSPENSION = SuspensionSchema()
-
-
 class MoveSchema(StrictSchema):
     """The partner to which a tenant is moved."""
 
     partner = PartnerIdField(required=True)
-
-
-def move_input(_api: Api | None = None) -> MoveSchema:
-    """Return the schema of a move."""
-    return _MOVE
-
-
-_MOVE = MoveSchema()
 
 
 class TenantPageSchema(StrictSchema):
@@ -166,40 +147,18 @@ class ListQuery(QuerySchema):
     q = PrefixField(min_length=1, max_length=MAX_NAME_LENGTH)
     include_deleted = FlagField(load_default=False)
 
-
-_LIST, _READ, _CREATE, _DELETE = ListQuery(), ReadQuery(), CreateQuery(), DeleteQuery()
-
-
-def list_query(api: Api | None = None) -> ListQuery:
-    """Return the schema of the parameters of `GET /tenants`, with the host's custom filters; built once per mount."""
-    return _LIST if api is None or api.registry.fields is None else api.once(_make_list_query)
-
-
-def _make_list_query(api: Api) -> ListQuery:
-    custom = api.registry.fields
-    names = custom.filterable if custom else ()
-    filters = (
-        {f"{CUSTOM_FILTER_PREFIX}{name}": CustomFilterField(custom.fields[name], data_key=name) for name in names}
-        if custom
-        else {}
-    )
-    query: ListQuery = type("HostListQuery", (ListQuery,), filters)()
-    return query
-
-
-def read_query(_api: Api | None = None) -> ReadQuery:
-    """Return the schema of the parameters of `GET /tenants/{id}`."""
-    return _READ
-
-
-def create_query(_api: Api | None = None) -> CreateQuery:
-    """Return the schema of the parameters of `POST /tenants` and of the upsert."""
-    return _CREATE
-
-
-def delete_query(_api: Api | None = None) -> DeleteQuery:
-    """Return the schema of the parameters of `DELETE /tenants/{id}`."""
-    return _DELETE
+    @classmethod
+    def for_api(cls, api: Api) -> ListQuery:
+        """Return the parameters with the custom filters of this host."""
+        custom = api.registry.fields
+        names = custom.filterable if custom else ()
+        filters = (
+            {f"{CUSTOM_FILTER_PREFIX}{name}": CustomFilterField(custom.fields[name], data_key=name) for name in names}
+            if custom
+            else {}
+        )
+        query: ListQuery = type("HostListQuery", (ListQuery,), filters)()
+        return query
 
 
 EXTERNAL_ID_MISMATCH = Fault("mismatch", "Must equal the external id in the path, or be absent.")
@@ -219,7 +178,7 @@ def validate_tenant(api: Api, body: Any) -> dict[str, Any]:
 
 def _validate_fields(api: Api, body: Any) -> dict[str, Any]:
     """Validate the built-in fields, by the fast path if it accepts them. Raises `InvalidInput`."""
-    return api.once(_make_fast_path)(body) or load(tenant_input(api), body)
+    return api.once(_make_fast_path)(body) or load(api.schema(TenantSchema), body)
 
 
 def _make_fast_path(api: Api) -> Callable[[Any], dict[str, Any] | None]:
@@ -247,11 +206,11 @@ def validate_patch(api: Api, body: Any) -> Callable[[Tenant], Mapping[str, Any]]
         custom_fields.split_custom_fields(custom, body) if custom is not None and isinstance(body, dict) else (body, {})
     )
     if custom is None or not theirs:
-        return partial(patch_values, patch=load(tenant_input(api), ours, partial=True))
+        return partial(patch_values, patch=load(api.schema(TenantSchema), ours, partial=True))
 
     def change(tenant: Tenant) -> dict[str, Any]:
         values, fields = run_all(
-            lambda: patch_values(tenant, load(tenant_input(api), ours, partial=True)),
+            lambda: patch_values(tenant, load(api.schema(TenantSchema), ours, partial=True)),
             lambda: custom_fields.patch_custom_fields(custom, tenant.fields, theirs),
         )
         return {**values, "fields": fields}

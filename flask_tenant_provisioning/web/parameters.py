@@ -10,7 +10,6 @@ from typing import Any
 from marshmallow import fields
 
 from ..errors import Fault
-from ..mount import Api
 from ..validation import StrictSchema, make_field_error
 
 
@@ -66,16 +65,11 @@ class FlagField(fields.Field):  # type: ignore[type-arg]
         return bool(value == "true")
 
 
+class NoQuery(QuerySchema):
+    """The query parameters of an operation that has none."""
+
+
 class WriteQuery(QuerySchema):
     """Query parameters of every write: `validate_only` runs all checks and rolls back."""
 
     validate_only = FlagField(load_default=False)
-
-
-NO_QUERY = QuerySchema()
-_WRITE = WriteQuery()
-
-
-def write_query(_api: Api | None = None) -> WriteQuery:
-    """Return the shared instance of `WriteQuery`."""
-    return _WRITE

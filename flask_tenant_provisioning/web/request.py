@@ -95,12 +95,15 @@ class Request:
         if not self.principal.sees_every_partner:
             raise Forbidden(detail, headers=self.mount.guard.challenge("insufficient_scope"))
 
-    def query(self, schema: QuerySchema, may_name: Callable[[str], bool] = lambda _partner: False) -> dict[str, Any]:
-        """Return the query parameters.
+    def query(
+        self, kind: type[QuerySchema], may_name: Callable[[str], bool] = lambda _partner: False
+    ) -> dict[str, Any]:
+        """Return the query parameters, which a schema of this `kind` loads.
 
         An administrator may name any ``partner``; other callers those for which `may_name` returns True. Raises
         `InvalidParameter`, or `Forbidden` for another partner.
         """
+        schema = self.mount.schema(kind)
         if not request.query_string:
             return {**schema.defaults}
         query = load_parameters(schema, request.args.to_dict(flat=False))

@@ -27,7 +27,9 @@ from ..errors import (
     UnsupportedMediaType,
 )
 from ..mount import Api
+from ..validation import StrictSchema
 from .headers import JSON
+from .parameters import QuerySchema
 
 Handler = Callable[..., Response]
 H = TypeVar("H", bound=Handler)
@@ -39,11 +41,11 @@ DOCUMENTS_PERMISSIONS = ("tenant:read",)
 class Route:
     """One operation: its path, permissions, input, responses and problems.
 
-    `body` and `query` return the schema for a given `Api`; for a body of several media types, `body` returns one for
-    each. `responses` maps each status to the schema of its body, or to one for each media type. `hooks` are the
-    operations (`hooks.HOOK_OPERATIONS`) on which the host's hooks run. An `always_public` route needs no token even if
-    the host does not publish its documents. `rate_limit_class` overrides the class of rate limits, which otherwise
-    follows from the method.
+    `body` and `query` are the schema classes of the input; for a body of several media types, `body` returns a schema
+    for each, for a given `Api`. `responses` maps each status to the schema of its body, or to one for each media type.
+    `hooks` are the operations (`hooks.HOOK_OPERATIONS`) on which the host's hooks run. An `always_public` route needs
+    no token even if the host does not publish its documents. `rate_limit_class` overrides the class of rate limits,
+    which otherwise follows from the method.
     """
 
     method: str
@@ -51,10 +53,10 @@ class Route:
     handler: Handler
     permissions: tuple[str, ...] | Public
     responses: dict[int, Any]
-    body: Callable[[Api], Any] | None = None
+    body: type[StrictSchema] | Callable[[Api], Mapping[str, Any]] | None = None
     consumes: tuple[str, ...] = (JSON,)
     body_required: bool = True
-    query: Callable[[Api], Any] | None = None
+    query: type[QuerySchema] | None = None
     problems: tuple[type[ProvisioningError], ...] = ()
     hooks: tuple[str, ...] = ()
     always_public: bool = False

@@ -16,11 +16,11 @@ from ..errors import (
     WebhookDisabled,
     WebhookNotFound,
 )
-from ..tenants.schemas import create_query
+from ..tenants.schemas import CreateQuery
 from ..validation import load
 from ..web.headers import JSON, MERGE_PATCH, format_etag, is_not_modified
 from ..web.pagination import open_cursor, render_page
-from ..web.parameters import NO_QUERY, write_query
+from ..web.parameters import NoQuery, WriteQuery
 from ..web.request import Request, make_precondition_check, parse_id, partner_scope
 from ..web.routing import BODY_PROBLEMS, IDEMPOTENCY_PROBLEMS, PRECONDITION_PROBLEMS, Routes
 from ..web.write import Result, execute
@@ -29,20 +29,19 @@ from .actions import EndpointWithSecret, Target
 from .models import Delivery, Endpoint
 from .schemas import (
     DeliveryHistorySchema,
+    DeliveryListQuery,
     DeliveryPageSchema,
     DeliverySchema,
     RecoveredSchema,
+    RecoverySchema,
+    RotationSchema,
+    WebhookListQuery,
     WebhookPageSchema,
+    WebhookRevisionSchema,
     WebhookSchema,
     WebhookSecretSchema,
-    delivery_list_query,
-    recovery_input,
-    revision_input,
-    rotation_input,
     validate_endpoint_patch,
     validate_new_endpoint,
-    webhook_input,
-    webhook_list_query,
 )
 
 WEBHOOKS_PATH = "/webhooks"
@@ -86,14 +85,14 @@ routes = Routes()
     "POST",
     WEBHOOKS_PATH,
     permissions=("webhook:manage",),
-    body=webhook_input,
-    query=create_query,
+    body=WebhookSchema,
+    query=CreateQuery,
     responses={201: WebhookSecretSchema},
     problems=(*BODY_PROBLEMS, *IDEMPOTENCY_PROBLEMS, InvalidParameter, QuotaExceeded, SecretUnavailable),
 )
 def create_webhook(call: Request) -> Response:
     """Create an endpoint. Its `secret` is shown only in this response."""
-    mount, query, body = call.mount, call.query(create_query()), call.body(JSON)
+    mount, query, body = call.mount, call.query(CreateQuery), call.body(JSON)
     partner, values = call.require_partner(query), validate_new_endpoint(mount.url_refusal, body)
     quota = mount.config.webhook_limit
     work = partial(
@@ -110,13 +109,13 @@ def create_webhook(call: Request) -> Response:
     "GET",
     WEBHOOKS_PATH,
     permissions=("webhook:read",),
-    query=webhook_list_query,
+    query=WebhookListQuery,
     responses={200: WebhookPageSchema},
     problems=(InvalidParameter, InvalidCursor),
 )
 def list_webhooks(call: Request) -> Response:
     """List endpoints, the oldest first, a page at a time."""
-    query = call.query(webhook_list_query())
+    query = call.query(WebhookListQuery)
     partner = query.get("partner", partner_scope(call))
     list_name = repr(("webhooks", partner))
     after = open_cursor(call, query, list_name)
@@ -134,7 +133,7 @@ def list_webhooks(call: Request) -> Response:
 )
 def read_webhook(call: Request, webhook_id: str) -> Response:
     """Read an endpoint."""
-    call.query(NO_QUERY)
+    call.query(NoQuery)
     endpoint = call.mount.storage.read(
         partial(actions.load_endpoint, partner=partner_scope(call), webhook_id=parse_webhook_id(webhook_id))
     )
@@ -148,15 +147,15 @@ def read_webhook(call: Request, webhook_id: str) -> Response:
     "PATCH",
     WEBHOOK_PATH,
     permissions=("webhook:manage",),
-    body=revision_input,
+    body=WebhookRevisionSchema,
     consumes=(MERGE_PATCH, JSON),
-    query=write_query,
+    query=WriteQuery,
     responses={200: WebhookSchema},
     problems=(*BODY_PROBLEMS, *IDEMPOTENCY_PROBLEMS, *WRITE_PROBLEMS),
 )
 def patch_webhook(call: Request, webhook_id: str) -> Response:
     """Update an endpoint (RFC 7396). Enabling it again makes its pending deliveries due."""
-    query, body = call.query(write_query()), call.body(MERGE_PATCH, JSON)
+    query, body = call.query(WriteQuery), call.body(MERGE_PATCH, JSON)
     values = validate_endpoint_patch(call.mount.url_refusal, body)
     work = partial(actions.update_endpoint, actor=call.actor(), target=make_target(call, webhook_id), values=values)
     return execute(call, work, make_endpoint_result, body=body, validate_only=query["validate_only"])
@@ -166,13 +165,13 @@ def patch_webhook(call: Request, webhook_id: str) -> Response:
     "DELETE",
     WEBHOOK_PATH,
     permissions=("webhook:manage",),
-    query=write_query,
+    query=WriteQuery,
     responses={204: None},
     problems=WRITE_PROBLEMS,
 )
 def delete_webhook(call: Request, webhook_id: str) -> Response:
     """Delete an endpoint with all of its deliveries, pending ones included."""
-    query = call.query(write_query())
+    query = call.query(WriteQuery)
     work = partial(actions.delete_endpoint, actor=call.actor(), target=make_target(call, webhook_id))
     return execute(call, work, lambda _none: Result(204, None, {}), validate_only=query["validate_only"])
 
@@ -181,16 +180,16 @@ def delete_webhook(call: Request, webhook_id: str) -> Response:
     "POST",
     f"{WEBHOOK_PATH}/rotate-secret",
     permissions=("webhook:manage",),
-    body=rotation_input,
+    body=RotationSchema,
     body_required=False,
-    query=write_query,
+    query=WriteQuery,
     responses={200: WebhookSecretSchema},
     problems=(*BODY_PROBLEMS, *IDEMPOTENCY_PROBLEMS, *WRITE_PROBLEMS, SecretUnavailable),
 )
 def rotate_webhook_secret(call: Request, webhook_id: str) -> Response:
     """Rotate an endpoint's secret. The new one is shown this once; the old one also signs for `overlap_hours`."""
-    query, body = call.query(write_query()), call.optional_body(JSON)
-    hours = load(rotation_input(), body)["overlap_hours"]
+    query, body = call.query(WriteQuery), call.optional_body(JSON)
+    hours = load(call.mount.schema(RotationSchema), body)["overlap_hours"]
     target, keyring = make_target(call, webhook_id), call.mount.keyring
     work = partial(actions.rotate_secret, actor=call.actor(), target=target, keyring=keyring, overlap_hours=hours)
     return execute(call, work, make_secret_result, body=body, validate_only=query["validate_only"])
@@ -200,13 +199,13 @@ def rotate_webhook_secret(call: Request, webhook_id: str) -> Response:
     "POST",
     f"{WEBHOOK_PATH}/test",
     permissions=("webhook:manage",),
-    query=write_query,
+    query=WriteQuery,
     responses={202: DeliverySchema},
     problems=(*IDEMPOTENCY_PROBLEMS, InvalidParameter, WebhookNotFound, WebhookDisabled),
 )
 def test_webhook(call: Request, webhook_id: str) -> Response:
     """Send a test event of type `webhook.test`, in one attempt."""
-    query = call.query(write_query())
+    query = call.query(WriteQuery)
     work = partial(
         delivery_actions.send_test_event,
         actor=call.actor(),
@@ -219,15 +218,15 @@ def test_webhook(call: Request, webhook_id: str) -> Response:
     "POST",
     f"{WEBHOOK_PATH}/recover",
     permissions=("webhook:manage",),
-    body=recovery_input,
-    query=write_query,
+    body=RecoverySchema,
+    query=WriteQuery,
     responses={202: RecoveredSchema},
     problems=(*BODY_PROBLEMS, *IDEMPOTENCY_PROBLEMS, InvalidParameter, WebhookNotFound, WebhookDisabled),
 )
 def recover_webhook(call: Request, webhook_id: str) -> Response:
     """Resend the events since a point in time that were not delivered to an endpoint."""
-    query, body = call.query(write_query()), call.body(JSON)
-    since: str = load(recovery_input(), body)["since"]
+    query, body = call.query(WriteQuery), call.body(JSON)
+    since: str = load(call.mount.schema(RecoverySchema), body)["since"]
     work = partial(
         delivery_actions.recover, target=Target(partner_scope(call), parse_webhook_id(webhook_id)), since=since
     )
@@ -245,13 +244,13 @@ def recover_webhook(call: Request, webhook_id: str) -> Response:
     "GET",
     f"{WEBHOOK_PATH}/deliveries",
     permissions=("webhook:read",),
-    query=delivery_list_query,
+    query=DeliveryListQuery,
     responses={200: DeliveryPageSchema},
     problems=(InvalidParameter, InvalidCursor, WebhookNotFound),
 )
 def list_deliveries(call: Request, webhook_id: str) -> Response:
     """List an endpoint's deliveries, the newest first, a page at a time."""
-    query, id = call.query(delivery_list_query()), parse_webhook_id(webhook_id)
+    query, id = call.query(DeliveryListQuery), parse_webhook_id(webhook_id)
     list_name = repr(("deliveries", partner_scope(call), id, query.get("state")))
     after = open_cursor(call, query, list_name)
     work = partial(
@@ -275,7 +274,7 @@ def list_deliveries(call: Request, webhook_id: str) -> Response:
 )
 def read_delivery(call: Request, delivery_id: str) -> Response:
     """Read a delivery with its attempts."""
-    call.query(NO_QUERY)
+    call.query(NoQuery)
     id = parse_id(delivery_id, DeliveryNotFound)
     delivery, attempts = call.mount.storage.read(
         partial(delivery_actions.load_delivery_history, partner=partner_scope(call), delivery_id=id)
@@ -290,13 +289,13 @@ def read_delivery(call: Request, delivery_id: str) -> Response:
     "POST",
     f"{DELIVERY_PATH}/redeliver",
     permissions=("webhook:manage",),
-    query=write_query,
+    query=WriteQuery,
     responses={202: DeliverySchema},
     problems=(*IDEMPOTENCY_PROBLEMS, InvalidParameter, DeliveryNotFound, WebhookDisabled),
 )
 def redeliver_delivery(call: Request, delivery_id: str) -> Response:
     """Redeliver: make one more attempt. A pending delivery keeps its scheduled attempts."""
-    query = call.query(write_query())
+    query = call.query(WriteQuery)
     id = parse_id(delivery_id, DeliveryNotFound)
     work = partial(delivery_actions.redeliver, partner=partner_scope(call), delivery_id=id)
     return execute(call, work, partial(make_delivery_result, call), validate_only=query["validate_only"])

@@ -8,7 +8,6 @@ from typing import Any
 from marshmallow import fields, validate
 
 from ..errors import Fault
-from ..mount import Api
 from ..validation import (
     NOT_TEXT,
     NULL,
@@ -214,29 +213,6 @@ class DeliveryPageSchema(StrictSchema):
     next = fields.String(allow_none=True)
 
 
-_NEW, _REVISION, _ROTATION, _RECOVERY = WebhookSchema(), WebhookRevisionSchema(), RotationSchema(), RecoverySchema()
-
-
-def webhook_input(_api: Api | None = None) -> WebhookSchema:
-    """Return the shared schema of a new endpoint."""
-    return _NEW
-
-
-def revision_input(_api: Api | None = None) -> WebhookRevisionSchema:
-    """Return the shared schema of a change to an endpoint."""
-    return _REVISION
-
-
-def rotation_input(_api: Api | None = None) -> RotationSchema:
-    """Return the shared schema of a rotation."""
-    return _ROTATION
-
-
-def recovery_input(_api: Api | None = None) -> RecoverySchema:
-    """Return the shared schema of a recovery."""
-    return _RECOVERY
-
-
 DEFAULT_PAGE_SIZE = 50
 
 
@@ -256,31 +232,18 @@ class DeliveryListQuery(QuerySchema):
     cursor = TextField(min_length=1, max_length=4096)
 
 
-_WEBHOOKS, _DELIVERIES = WebhookListQuery(), DeliveryListQuery()
-
-
-def webhook_list_query(_api: Api | None = None) -> WebhookListQuery:
-    """Return the shared schema of the query parameters of `GET /webhooks`."""
-    return _WEBHOOKS
-
-
-def delivery_list_query(_api: Api | None = None) -> DeliveryListQuery:
-    """Return the shared schema of the query parameters of a list of deliveries."""
-    return _DELIVERIES
-
-
 def validate_new_endpoint(find_refusal: FindRefusal, body: Any) -> dict[str, Any]:
     """Validate the body of a new endpoint and return its values. Raises `InvalidInput` with every error found.
 
     `find_refusal` returns the reason why a URL is refused, or None. It resolves the host name, so this function must
     run outside a transaction.
     """
-    return _validate_endpoint(find_refusal, webhook_input(), body, partial=False)
+    return _validate_endpoint(find_refusal, WebhookSchema(), body, partial=False)
 
 
 def validate_endpoint_patch(find_refusal: FindRefusal, body: Any) -> dict[str, Any]:
     """Validate a merge patch (RFC 7396) of an endpoint and return its values. As `validate_new_endpoint` otherwise."""
-    return _validate_endpoint(find_refusal, revision_input(), body, partial=True)
+    return _validate_endpoint(find_refusal, WebhookRevisionSchema(), body, partial=True)
 
 
 def _validate_endpoint(find_refusal: FindRefusal, schema: StrictSchema, body: Any, *, partial: bool) -> dict[str, Any]:

@@ -80,8 +80,8 @@ def measure(calls: list[Call]) -> Walk:
 
 def make_requests(folder: str) -> dict[str, Callable[[], TestResponse]]:
     """Return the requests that are walked, by name."""
-    partner = Caller(host(f"sqlite:///{folder}/tenants.sqlite3"))
-    settings = Caller(own_settings.host(f"sqlite:///{folder}/settings.sqlite3"))
+    partner = Caller(host(f"sqlite:///{folder}/tenants.sqlite3", PROVISIONING_PARTNER_CACHE_SECONDS=60))
+    settings = Caller(own_settings.host(f"sqlite:///{folder}/settings.sqlite3", PROVISIONING_PARTNER_CACHE_SECONDS=60))
     numbers = itertools.count()
 
     def create(caller: Caller = partner) -> TestResponse:

@@ -25,7 +25,7 @@ from ...bulk.upload.reader import BLOCK_SIZE
 from ...bulk.worker import SingleJobWork
 from ...encoding import unescape_formula
 from ...mount import Mount
-from ...tenants.schemas import create_query
+from ...tenants.schemas import CreateQuery
 from ...validation import load_parameters
 from ...web.pagination import MAX_PAGE_SIZE
 from ...workers.worker import Worker
@@ -93,7 +93,7 @@ def _resume_job(mount: Mount, partner: str | None, job_id: str) -> Job:
 
 
 def _start_job(mount: Mount, file: BinaryIO, format: str, request: ImportRequest, progress: Progress) -> Job:
-    load_parameters(create_query(), {"partner": [request.partner]})
+    load_parameters(CreateQuery(), {"partner": [request.partner]})
     _require_allowance(mount, request.operation)
     try:
         return upload_file(mount, file, format, request, progress)

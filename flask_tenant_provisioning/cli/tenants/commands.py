@@ -11,7 +11,7 @@ from flask.cli import with_appcontext
 from ...database.session import Session
 from ...encoding import escape_control_characters
 from ...tenants import actions, listing
-from ...tenants.schemas import create_query, list_query, validate_patch, validate_tenant
+from ...tenants.schemas import CreateQuery, ListQuery, validate_patch, validate_tenant
 from ...validation import load_parameters
 from ..options import TEXT, build_body, find_mount, json_option, make_operator, mount_option, parse_pairs
 from ..output import iter_pages, print_pages, print_text
@@ -64,7 +64,8 @@ def list_tenants(
         filters["include_deleted"] = "true"
     mount = find_mount(mount_name)
     filters.update(require_custom_fields(mount, where, "--where"))
-    query = load_parameters(list_query(mount), {name: [text] for name, text in filters.items() if text is not None})
+    given = {name: [text] for name, text in filters.items() if text is not None}
+    query = load_parameters(mount.schema(ListQuery), given)
 
     def read_page(session: Session, limit: int, after: str | None) -> tuple[list[dict[str, Any]], str | None]:
         return listing.load_page(session, query.get("partner"), {**query, "limit": limit}, after)
@@ -96,7 +97,7 @@ _METADATA_PREFIX = "metadata."
 def create(partner: str, custom_fields: dict[str, str], as_json: bool, mount_name: str | None, **fields: Any) -> None:
     mount = find_mount(mount_name)
     body = {**build_body(fields), **parse_custom_fields(mount, custom_fields)}
-    owner = load_parameters(create_query(), {"partner": [partner]})["partner"]
+    owner = load_parameters(CreateQuery(), {"partner": [partner]})["partner"]
     values = validate_tenant(mount, body)
     allowance = load_allowance(mount, owner)
     action = partial(actions.create, actor=make_operator(owner), partner=owner, values=values, allowance=allowance)

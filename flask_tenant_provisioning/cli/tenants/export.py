@@ -17,7 +17,7 @@ from ...registry import TenantFields
 from ...tenants import listing
 from ...tenants.custom_fields import json_to_text
 from ...tenants.models import WRITABLE
-from ...tenants.schemas import list_query
+from ...tenants.schemas import ListQuery
 from ...validation import load_parameters
 from ..options import TEXT, find_mount, mount_option
 from ..output import iter_pages, print_text
@@ -76,7 +76,7 @@ class TenantDocuments:
     def __init__(self, mount: Mount, partner: str, *, include_deleted: bool) -> None:
         self._mount = mount
         deleted = {"include_deleted": ["true"]} if include_deleted else {}
-        self._query = load_parameters(list_query(mount), {"partner": [partner], **deleted})
+        self._query = load_parameters(mount.schema(ListQuery), {"partner": [partner], **deleted})
 
     def __iter__(self) -> Iterator[Document]:
         for documents, _has_more in iter_pages(self._mount.storage, self._load_page, Document, 0):

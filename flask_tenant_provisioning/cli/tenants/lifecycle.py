@@ -13,7 +13,7 @@ from ...steps import actions
 from ...tenants import lifecycle
 from ...tenants.mutations import Target, load_tenant_in_any_state
 from ...tenants.routes import parse_tenant_id
-from ...tenants.schemas import move_input, suspension_input
+from ...tenants.schemas import MoveSchema, SuspensionSchema
 from ...validation import load
 from ..options import TEXT, build_body, find_mount, make_operator
 from ..output import Table, format_cell, format_fields, get_terminal_width, print_json, print_text
@@ -25,7 +25,7 @@ from .common import change_tenant, find_tenant, load_allowance, print_tenant, te
 @tenant_options
 def suspend(tenant: str, partner: str | None, reason: str | None, as_json: bool, mount_name: str | None) -> None:
     mount = find_mount(mount_name)
-    valid_reason = load(suspension_input(), build_body({"reason": reason})).get("reason")
+    valid_reason = load(SuspensionSchema(), build_body({"reason": reason})).get("reason")
     action = partial(lifecycle.suspend, reason=valid_reason)
     print_tenant(mount, change_tenant(mount, tenant, partner, action), as_json=as_json)
 
@@ -50,7 +50,7 @@ def restore(tenant: str, partner: str | None, as_json: bool, mount_name: str | N
 @tenant_options
 def move(tenant: str, receiver: str, partner: str | None, as_json: bool, mount_name: str | None) -> None:
     mount = find_mount(mount_name)
-    receiver_id = load(move_input(), {"partner": receiver})["partner"]
+    receiver_id = load(MoveSchema(), {"partner": receiver})["partner"]
     action = partial(lifecycle.move, partner=receiver_id)
     print_tenant(mount, change_tenant(mount, tenant, partner, action), as_json=as_json)
 
