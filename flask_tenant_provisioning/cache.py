@@ -13,7 +13,8 @@ V = TypeVar("V")
 class TTLCache(Generic[K, V]):
     """A cache of values by key, safe among threads.
 
-    A value expires `seconds` after its load began. Beyond `max_size` entries the oldest ones are dropped.
+    A value expires `seconds` after its load began, or never with `math.inf`. Beyond `max_size` entries the oldest ones
+    are dropped; with 0 of either, nothing is cached.
     """
 
     def __init__(self, clock: Callable[[], float], seconds: float, max_size: int = 10_000) -> None:
@@ -39,7 +40,7 @@ class TTLCache(Generic[K, V]):
         try:
             value = load()
             with self._lock:
-                if self._loading.get(key) is token and value is not None and self._seconds:
+                if self._loading.get(key) is token and value is not None and self._seconds and self._max_size:
                     self._store(key, started, value)
             return value
         finally:

@@ -1,4 +1,4 @@
-"""JSON, base64, CSV and printable text, as this API reads and writes them.
+"""JSON, base64, CSV and printable text, as this API reads, compares and writes them.
 
 JSON that parsers could interpret differently is rejected (RFC 8259, RFC 7493), base64 is canonical (RFC 4648 §3.5), CSV
 follows RFC 4180. Control characters are escaped in text for logs and terminals.
@@ -12,7 +12,7 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from .errors import MalformedJSON
@@ -24,7 +24,11 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def parse_json(data: bytes) -> Any:
-    """Parse a JSON body. Raises `MalformedJSON`, also for what parsers or databases could interpret differently."""
+    """Parse a JSON body. Raises `MalformedJSON`, also for what parsers or databases could interpret differently.
+
+    Those are duplicate keys, NaN and Infinity, integers beyond 64 bits, numbers beyond a double, NUL characters, lone
+    surrogates, and nesting deeper than `MAX_DEPTH`.
+    """
     try:
         text = data.decode()
         if text.count("{") + text.count("[") > MAX_DEPTH:
@@ -35,52 +39,23 @@ def parse_json(data: bytes) -> Any:
     except json.JSONDecodeError as error:
         reason = error.msg.removesuffix(" at").rstrip(": ")
         raise MalformedJSON(f"{reason} at line {error.lineno}, column {error.colno}.") from error
+    except ValueError as error:
+        raise MalformedJSON(str(error)) from error
     if "\\u" in text:
         _require_storable(document)
     return document
 
 
-dump_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
-
-def _parse_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise MalformedJSON("An object names the same key twice.")
-    return members
-
-
-def _parse_integer(digits: str) -> int:
-    number = int(digits) if len(digits) <= _MAX_INTEGER_LENGTH else 1 << 64
-    if not -(1 << 63) <= number < 1 << 63:
-        raise MalformedJSON("An integer does not fit into 64 bits.")
-    return number
-
-
-def _parse_float(digits: str) -> float:
-    number = float(digits)
-    if not math.isfinite(number):
-        raise MalformedJSON("A number is too large.")
-    return number
-
-
-def _reject_constant(name: str) -> None:
-    raise MalformedJSON(f"{name} is not JSON.")
-
-
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_parse_object, parse_int=_parse_integer, parse_float=_parse_float, parse_constant=_reject_constant
-)
-
-
 def parse_json_object(data: bytes, parse_float: Callable[[str], Any] = float) -> dict[str, Any]:
     """Parse one JSON object in UTF-8, without duplicate keys and NaN. Raises `ValueError`.
 
-    `parse_float` converts each number with a fraction or an exponent, and may raise `ValueError`.
+    For documents that are signed and short, such as tokens and licences: the limits of `parse_json` on numbers, texts
+    and depth do not apply, since their signer chose these and no database stores them. `parse_float` converts each
+    number with a fraction or an exponent, and may raise `ValueError`.
     """
     try:
         value = json.loads(
-            data.decode(), object_pairs_hook=_parse_members, parse_float=parse_float, parse_constant=_reject_nan
+            data.decode(), object_pairs_hook=_parse_object, parse_float=parse_float, parse_constant=_reject_constant
         )
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
@@ -89,15 +64,37 @@ def parse_json_object(data: bytes, parse_float: Callable[[str], Any] = float) ->
     return value
 
 
-def _parse_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+dump_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def _parse_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("duplicate key")
+        raise ValueError("An object names the same key twice.")
     return members
 
 
-def _reject_nan(constant: str) -> None:
-    raise ValueError(constant)
+def _parse_integer(digits: str) -> int:
+    number = int(digits) if len(digits) <= _MAX_INTEGER_LENGTH else 1 << 64
+    if not -(1 << 63) <= number < 1 << 63:
+        raise ValueError("An integer does not fit into 64 bits.")
+    return number
+
+
+def _parse_float(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError("A number is too large.")
+    return number
+
+
+def _reject_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON.")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_parse_object, parse_int=_parse_integer, parse_float=_parse_float, parse_constant=_reject_constant
+)
 
 
 def _require_shallow(text: str) -> None:
@@ -126,6 +123,43 @@ def _require_storable(value: Any) -> None:
             _require_storable(member)
 
 
+def apply_merge_patch(target: Any, patch: Any) -> Any:
+    """Apply a merge patch to `target` and return the result (RFC 7396 §2)."""
+    if not isinstance(patch, Mapping):
+        return patch
+    result = dict(target) if isinstance(target, Mapping) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = apply_merge_patch(result.get(name), value)
+    return result
+
+
+def is_same_json(first: Any, second: Any) -> bool:
+    """Return whether both values are the same JSON; unlike in Python, true is not 1."""
+    return json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True)
+
+
+def diff_json(previous: Any, new: Any) -> dict[str, Any]:
+    """Return ``{"previous": …, "new": …}`` between two JSON values, as shown in events and histories.
+
+    Of two objects, only the members that differ are included, at any depth. A member missing on one side was absent.
+    """
+    if not isinstance(previous, dict) or not isinstance(new, dict):
+        return {"previous": previous, "new": new}
+    difference: dict[str, Any] = {"previous": {}, "new": {}}
+    for name in (*previous, *(name for name in new if name not in previous)):
+        if name not in new:
+            difference["previous"][name] = previous[name]
+        elif name not in previous:
+            difference["new"][name] = new[name]
+        elif not is_same_json(previous[name], new[name]):
+            below = diff_json(previous[name], new[name])
+            difference["previous"][name], difference["new"][name] = below["previous"], below["new"]
+    return difference
+
+
 def encode_base64(raw: bytes) -> str:
     """Encode as standard base64 with padding."""
     return base64.b64encode(raw).decode("ascii")
@@ -139,15 +173,16 @@ def decode_base64(text: str) -> bytes:
     return raw
 
 
-def encode_base64url(raw: bytes) -> str:
-    """Encode as base64url without padding (RFC 7515 §2)."""
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+def encode_base64url(raw: bytes, *, padded: bool = False) -> str:
+    """Encode as base64url, without padding as in a JWS (RFC 7515 §2), or `padded` as in RFC 4648 §5."""
+    text = base64.urlsafe_b64encode(raw)
+    return (text if padded else text.rstrip(b"=")).decode("ascii")
 
 
-def decode_base64url(text: str) -> bytes:
-    """Decode canonical base64url without padding. Raises `ValueError` for any other spelling."""
-    raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    if encode_base64url(raw) != text:
+def decode_base64url(text: str, *, padded: bool = False) -> bytes:
+    """Decode what `encode_base64url` returns. Raises `ValueError` for any other spelling."""
+    raw = base64.b64decode(text if padded else text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    if encode_base64url(raw, padded=padded) != text:
         raise ValueError("not canonical")
     return raw
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import dataclasses
 import functools
 import hashlib
@@ -18,6 +16,7 @@ from .access.authority import Authority
 from .access.guard import Guard
 from .config import Config
 from .database.session import Storage
+from .encoding import decode_base64url, encode_base64url
 from .errors import InvalidCursor
 from .keyring import Keyring
 from .licensing.source import LicenseSource
@@ -73,17 +72,16 @@ class Cursors:
     def seal(self, place: str, question: str) -> str:
         """Return a cursor for `place` as base64url, valid only for the same `question` (partner, filters, sort)."""
         data = place.encode()
-        return base64.urlsafe_b64encode(self._seal(data, question) + data).rstrip(b"=").decode()
+        return encode_base64url(self._seal(data, question) + data)
 
     def open(self, cursor: str, question: str) -> str:
         """Return the place in `cursor`. Raises `InvalidCursor` for another question, another key or a changed bit."""
         try:
-            data = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        except (binascii.Error, ValueError) as error:
+            data = decode_base64url(cursor)
+        except ValueError as error:
             raise InvalidCursor from error
         seal, place = data[:_SEAL_BYTES], data[_SEAL_BYTES:]
-        is_canonical = base64.urlsafe_b64encode(data).rstrip(b"=").decode() == cursor
-        if not is_canonical or not hmac.compare_digest(seal, self._seal(place, question)):
+        if not hmac.compare_digest(seal, self._seal(place, question)):
             raise InvalidCursor
         return place.decode()
 

@@ -222,10 +222,6 @@ class PolicyLookup:
             return configured
 
 
-#: The number of windows whose end a process caches.
-_MAX_WINDOWS = 10_000
-
-
 class WindowCount(NamedTuple):
     """The state of a window: is the request allowed, how many more are, and the time of its reset (since 1970)."""
 
@@ -244,7 +240,7 @@ class WindowCounter:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._ends: dict[str, float] = {}
+        self._ends: TTLCache[str, float] = TTLCache(clock, math.inf)
 
     def hit(self, strategy: RateLimiter, item: RateLimitItem, *key: str) -> WindowCount:
         """Count a request."""
@@ -255,21 +251,15 @@ class WindowCounter:
             return self.peek(strategy, item, *key)._replace(allowed=allowed)
         name = item.key_for(*key)
         count = strategy.storage.incr(name, item.get_expiry())
-        ends = self._ends.get(name, 0)
-        if not 1 < count <= item.amount or ends <= self._clock():
-            ends = self._store_end(name, strategy.storage.get_expiry(name))
+        ends = self._ends.get(name) if 1 < count <= item.amount else None
+        if ends is None or ends <= self._clock():
+            ends = self._ends.load(name, partial(strategy.storage.get_expiry, name))
         return WindowCount(count <= item.amount, max(item.amount - count, 0), ends)
 
     def peek(self, strategy: RateLimiter, item: RateLimitItem, *key: str) -> WindowCount:
         """Return the state of a window without counting."""
         ends, remaining = strategy.get_window_stats(item, *key)
         return WindowCount(remaining > 0, max(remaining, 0), ends)
-
-    def _store_end(self, name: str, ends: float) -> float:
-        if len(self._ends) >= _MAX_WINDOWS:
-            self._ends.clear()
-        self._ends[name] = ends
-        return ends
 
 
 #: The seconds after which a failed storage is tried again.

@@ -399,7 +399,7 @@ def status(app: Flask, bearer: str, path: str = f"{PREFIX}/tenants") -> int | st
 
 def remembered(app: Flask, mount: str = "provisioning") -> dict[bytes, Any]:
     """The tokens that a mount remembers."""
-    known: dict[bytes, Any] = app.extensions["tenant_provisioning"][mount].guard._tokens._cache
+    known: dict[bytes, Any] = app.extensions["tenant_provisioning"][mount].guard._tokens._cache._entries
     return known
 
 

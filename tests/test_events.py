@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from flask_tenant_provisioning.encoding import diff_json
 from flask_tenant_provisioning.events.feed import publish_all, publish_batch
 from flask_tenant_provisioning.events.retention import remove_old_events
 from flask_tenant_provisioning.events.statements import PAGE_WINDOW
-from flask_tenant_provisioning.tenants.custom_fields import diff_json
 from tests.refusals import invalid_parameter
 from tests.steps import House
 from tests.witness import DAY, LASTING, Clock, hosted, one, rows, storage_of

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from flask_tenant_provisioning.tenants.custom_fields import apply_merge_patch
+from flask_tenant_provisioning.encoding import apply_merge_patch
 from tests import own_settings
 from tests.merge_patches import VECTORS
 from tests.own_settings import at, read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -53,6 +54,18 @@ def test_its_time_begins_when_it_is_asked_for(clock: Clock) -> None:
 def test_without_a_time_nothing_is_remembered(clock: Clock) -> None:
     known: TTLCache[str, int] = TTLCache(clock, 0)
     assert (known.load("a", lambda: 1), known.get("a"), known._entries) == (1, None, {})
+
+
+def test_without_a_size_nothing_is_cached(clock: Clock) -> None:
+    cache: TTLCache[str, int] = TTLCache(clock, 60, max_size=0)
+    assert (cache.load("a", lambda: 1), cache.get("a"), cache._entries) == (1, None, {})
+
+
+def test_without_an_end_a_value_stays(clock: Clock) -> None:
+    cache: TTLCache[str, int] = TTLCache(clock, math.inf)
+    cache.load("a", lambda: 1)
+    clock.now += 1e9
+    assert cache.get("a") == 1
 
 
 def test_nothing_is_no_value_to_remember(clock: Clock) -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import threading
+import math
 import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from flask.globals import app_ctx
@@ -26,6 +27,7 @@ from flask_jwt_extended.exceptions import (
 from jwt import ExpiredSignatureError, PyJWTError
 from werkzeug.exceptions import HTTPException
 
+from ..cache import TTLCache
 from ..config import Config
 from ..database.errors import FailureKind, classify_failure
 from ..encoding import decode_base64url, format_error, parse_json_object
@@ -83,8 +85,7 @@ class TokenVerifier:
         self._settings = settings
         self._clock = clock
         self._enter_context = enter_context
-        self._cache: dict[bytes, VerifiedToken] = {}
-        self._lock = threading.Lock()
+        self._cache: TTLCache[bytes, VerifiedToken] = TTLCache(clock, math.inf, settings.token_cache_size)
         self._logged_failures: set[tuple[Any, ...]] = set()
 
     def verify(self, token: str) -> Principal:
@@ -193,8 +194,7 @@ class TokenVerifier:
             or now < verified.starts
             or verified.trust != _get_trust(verified.header, verified.raw_claims)
         ):
-            verified = self._decode(token)
-            self._store(digest, verified)
+            verified = self._cache.load(digest, partial(self._decode, token))
         if now >= verified.expires + _get_leeway_seconds(app_ctx.app.config["JWT_DECODE_LEEWAY"]):
             raise TokenExpired
         return verified
@@ -208,14 +208,6 @@ class TokenVerifier:
         principal = Principal.from_claims(claims, self._settings)
         starts = max(raw_claims.get("nbf", 0), raw_claims.get("iat", 0))
         return VerifiedToken(header, raw_claims, claims, principal, starts, int(raw_claims["exp"]), trust)
-
-    def _store(self, digest: bytes, verified: VerifiedToken) -> None:
-        with self._lock:
-            self._cache.pop(digest, None)
-            while self._cache and len(self._cache) >= self._settings.token_cache_size:
-                del self._cache[next(iter(self._cache))]
-            if self._settings.token_cache_size:
-                self._cache[digest] = verified
 
 
 def _get_leeway_seconds(leeway: Any) -> float:

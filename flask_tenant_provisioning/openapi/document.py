@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
+import time
 from typing import Any, cast
 
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 
+from ..cache import TTLCache
 from ..config import Config
 from ..mount import Api
 from . import examples, host_schemas, operations, responses
@@ -34,12 +37,14 @@ class _Plugin(MarshmallowPlugin):
 
 def render_document(api: Api, server: str) -> str:
     """Return the document as JSON for callers that reach the API at `server`. The last 16 servers are cached."""
-    documents: dict[str, str] = api.made_once.setdefault(render_document, {})
-    if server not in documents:
-        while len(documents) >= _MAX_CACHED:
-            documents.pop(next(iter(documents)), None)
-        documents[server] = json.dumps(build_document(api, server), ensure_ascii=False, default=str)
-    return documents[server]
+    documents = api.once(_make_cache)
+    return documents.get(server) or documents.load(
+        server, lambda: json.dumps(build_document(api, server), ensure_ascii=False, default=str)
+    )
+
+
+def _make_cache(_api: Api) -> TTLCache[str, str]:
+    return TTLCache(time.monotonic, math.inf, _MAX_CACHED)
 
 
 def build_document(api: Api, server: str) -> dict[str, Any]:

@@ -15,14 +15,13 @@ from ..database.ids import add_microsecond, format_instant
 from ..database.pages import FEW_ROWS, measure_row, measure_text, read_page
 from ..database.session import Session
 from ..database.statements import name_new_values
-from ..encoding import dump_json
+from ..encoding import diff_json, dump_json
 from ..errors import InvalidInput, SettingsOutdated
 from ..events.actions import build_event, record_event
 from ..keyring import Keyring
 from ..partners import actions as partners
 from ..tenants import mutations
 from ..tenants.actions import require_changeable
-from ..tenants.custom_fields import diff_json
 from ..tenants.mutations import Target, lock_tenant
 from ..validation import load, make_entry, make_invalid_input
 from .models import PARTNER_SCOPE, SettingsRow, VersionSummary

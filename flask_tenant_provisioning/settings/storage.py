@@ -9,9 +9,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from ..encoding import dump_json
+from ..encoding import dump_json, is_same_json
 from ..keyring import Keyring, UnsealError
-from ..tenants.custom_fields import is_same_json
 from .namespaces import Namespaces
 
 #: A namespace and a key in it.

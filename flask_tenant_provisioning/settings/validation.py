@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 from marshmallow import ValidationError
 
-from ..encoding import dump_json, parse_json
+from ..encoding import apply_merge_patch, dump_json, parse_json
 from ..errors import Fault, MalformedJSON
 from ..registry import Namespace
-from ..tenants.custom_fields import INVALID_FIELD, NOT_SERIALIZABLE, apply_merge_patch, flatten_errors
+from ..tenants.custom_fields import INVALID_FIELD, NOT_SERIALIZABLE, flatten_errors
 from ..validation import NOT_AN_OBJECT, UNKNOWN, ErrorList, FieldFault
 from .resolution import MASK, SettingsState, resolve
 from .storage import (

@@ -14,7 +14,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields
 from marshmallow.fields import IP, UUID, Date, DateTime, Enum, Field, IPInterface, String, Time
 
 from ..database.types import MAX_MEMBER_LENGTH
-from ..encoding import dump_json, parse_json
+from ..encoding import apply_merge_patch, dump_json, is_same_json, parse_json
 from ..errors import Fault, MalformedJSON
 from ..registry import TenantFields
 from ..validation import READ_ONLY, ErrorList, FieldFault, make_field_error
@@ -73,19 +73,6 @@ def _split_messages(part: SchemaOrField, below: Any) -> list[Any]:
     if isinstance(part, fields.Mapping) and isinstance(below, Mapping) and below.keys() <= _MAPPING_SIDES:
         return list(below.values())
     return [below]
-
-
-def apply_merge_patch(target: Any, patch: Any) -> Any:
-    """Apply a merge patch to `target` and return the result (RFC 7396 §2)."""
-    if not isinstance(patch, Mapping):
-        return patch
-    result = dict(target) if isinstance(target, Mapping) else {}
-    for name, value in patch.items():
-        if value is None:
-            result.pop(name, None)
-        else:
-            result[name] = apply_merge_patch(result.get(name), value)
-    return result
 
 
 MAX_BYTES = 16 * 1024
@@ -163,30 +150,6 @@ def replace_custom_fields(custom: TenantFields | None, fields: str | None, value
     if is_same_json(before, after):
         return fields
     return dump_json(after) if after else None
-
-
-def is_same_json(first: Any, second: Any) -> bool:
-    """Return whether both values are the same JSON; unlike in Python, true is not 1."""
-    return json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True)
-
-
-def diff_json(previous: Any, new: Any) -> dict[str, Any]:
-    """Return ``{"previous": …, "new": …}`` between two JSON values, as shown in events and histories.
-
-    Of two objects, only the members that differ are included, at any depth. A member missing on one side was absent.
-    """
-    if not isinstance(previous, dict) or not isinstance(new, dict):
-        return {"previous": previous, "new": new}
-    difference: dict[str, Any] = {"previous": {}, "new": {}}
-    for name in (*previous, *(name for name in new if name not in previous)):
-        if name not in new:
-            difference["previous"][name] = previous[name]
-        elif name not in previous:
-            difference["new"][name] = new[name]
-        elif not is_same_json(previous[name], new[name]):
-            below = diff_json(previous[name], new[name])
-            difference["previous"][name], difference["new"][name] = below["previous"], below["new"]
-    return difference
 
 
 def parse_column(fields: str | None) -> dict[str, Any]:

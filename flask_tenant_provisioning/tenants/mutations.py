@@ -11,10 +11,10 @@ from ..database.errors import StaleRead, UniqueViolation
 from ..database.ids import add_microsecond, format_instant
 from ..database.session import Session, Storage
 from ..database.statements import Statement, encode_rows, name_new_values
+from ..encoding import diff_json, is_same_json
 from ..errors import TenantExists, TenantNotFound
 from ..events.actions import build_event, record_event
 from . import erasure
-from .custom_fields import diff_json, is_same_json
 from .models import Tenant, get_unique_field
 from .statements import KEY_COLUMNS, TenantSQL
 

@@ -9,13 +9,14 @@ from typing import Any
 
 from marshmallow import fields, post_load, validate
 
+from ..encoding import apply_merge_patch
 from ..errors import Fault
 from ..mount import Api
 from ..validation import PartnerIdField, StrictSchema, TextField, load, make_entry, make_invalid_input, run_all
 from ..web.pagination import PageSizeField
 from ..web.parameters import ChoiceField, FlagField, InstantField, QuerySchema, WriteQuery
 from . import custom_fields
-from .custom_fields import CUSTOM_FILTER_PREFIX, CustomFilterField, apply_merge_patch
+from .custom_fields import CUSTOM_FILTER_PREFIX, CustomFilterField
 from .fields import (
     MAX_METADATA_KEYS,
     MAX_NAME_LENGTH,

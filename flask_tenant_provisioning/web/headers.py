@@ -74,7 +74,12 @@ def negotiate(*offered: str) -> str:
 
 
 def _find_quality(kind: str, ranges: list[tuple[str, float]]) -> float:
-    """Return the quality of a media type by the most specific range that matches it; 0 if none does."""
+    """Return the quality of a media type by the most specific range that matches it; 0 if none does.
+
+    Parameters of ranges are ignored. Werkzeug's `MIMEAccept` compares them, so that ``application/json;charset=utf-8``
+    would exclude JSON, and its `best_match` prefers the more specific of two ranges of equal quality to what is offered
+    first. Its `quality`, given ranges without parameters, finds the same in twice the time.
+    """
     for media_range in (kind, f"{kind.partition('/')[0]}/*", "*/*"):
         if qualities := [quality for name, quality in ranges if name == media_range]:
             return max(qualities)
@@ -95,7 +100,11 @@ def format_etag(version: int) -> str:
 
 
 def parse_etags(header: str) -> list[tuple[bool, str]]:
-    """Return the entity tags of a header as ``(is_weak, text)``; empty if it is malformed."""
+    """Return the entity tags of a header as ``(is_weak, text)``; empty if it is malformed (RFC 9110 §8.8.3).
+
+    Werkzeug's `parse_etags` repairs a malformed header, and an ``If-Match`` that it repairs could overwrite a newer
+    version: it finds the strong tag 1 in ``1`` and in ``"1", oops``, and the weak one in ``w/"1"``.
+    """
     tags, position = [], 0
     while position < len(header):
         match = _ENTITY_TAGS.match(header, position)
