@@ -19,11 +19,15 @@ from .statements import BulkSQL
 
 
 class ClaimedChunk(NamedTuple):
-    """A claimed chunk of a job. In an atomic job the claim of the first chunk covers all chunks."""
+    """A claimed chunk of a job, claimed `claims` times by now.
+
+    In an atomic job the claim of the first chunk covers all chunks.
+    """
 
     job: Job
     number: int
     fence: int
+    claims: int
 
 
 def load_due_jobs(session: Session) -> list[Job]:
@@ -38,14 +42,14 @@ def claim_chunk(session: Session, job: Job, lease: float) -> ClaimedChunk | None
     times = {"now": format_instant(now), "lease": format_instant(now + lease)}
     free = session.run(sql.free_chunks, {**job.key, **times, "limit": 1 if job.mode == "atomic" else 16}).fetchall()
     if job.mode == "atomic":
-        free = [(number, fence) for number, fence in free if number == 1]
+        free = [row for row in free if row[0] == 1]
     if not free:
         return None
-    number, fence = random.choice(free)
+    number, fence, claims = random.choice(free)
     if session.run(sql.claim_chunk, {**job.key, **times, "number": number, "seen": fence}).rowcount != 1:
         return None
     session.run(sql.start_job, {**job.key, **times})
-    return ClaimedChunk(job, number, fence + 1)
+    return ClaimedChunk(job, number, fence + 1, claims + 1)
 
 
 def renew_leases(session: Session, claims: Sequence[ClaimedChunk], lease: float) -> None:

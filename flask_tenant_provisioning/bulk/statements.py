@@ -83,14 +83,13 @@ class BulkSQL(SQL):
         c = self._chunks.c
         self.add_chunk = self._compile(insert(self._chunks).values(bind_columns(self._chunks)))
         free = and_(c.done_at.is_(None), or_(c.leased_until.is_(None), c.leased_until <= self._now))
-        free_chunks = select(c.number, c.fence).where(self._chunks_of_job, free)
+        free_chunks = select(c.number, c.fence, c.claims).where(self._chunks_of_job, free)
         self.free_chunks = self._compile(free_chunks.order_by(c.number).limit(self._limit))
         one_chunk = and_(self._chunks_of_job, c.number == bindparam("number", type_=Integer))
         claimable = and_(one_chunk, c.fence == bindparam("seen", type_=Integer), free)
         lease = bindparam("lease", type_=c.leased_until.type)
-        self.claim_chunk = self._compile(
-            self._chunks.update().where(claimable).values(fence=c.fence + 1, leased_until=lease)
-        )
+        claimed = {"fence": c.fence + 1, "claims": c.claims + 1, "leased_until": lease}
+        self.claim_chunk = self._compile(self._chunks.update().where(claimable).values(claimed))
         owned = and_(one_chunk, c.fence == bindparam("fence", type_=Integer), c.done_at.is_(None))
         self.renew_lease = self._compile(self._chunks.update().where(owned).values(leased_until=lease))
         quota = select(*(c[name] for name in _RESERVED_QUOTA))

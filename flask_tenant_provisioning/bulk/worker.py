@@ -105,8 +105,8 @@ class BulkWork:
         chunks = self._storage.read(partial(load_chunks, claim=claim))
         if not chunks:
             raise LeaseLost(claim.job.id)
-        if claim.fence > MAX_CLAIMS:
-            results = [fail_chunk(self._mount, claim.job, chunk) for chunk in chunks]
+        if claim.claims > MAX_CLAIMS:
+            results = [fail_chunk(self._mount, claim, chunk) for chunk in chunks]
             self._storage.transaction(partial(save_results, claim=claim, chunks=chunks, results=results))
             return
         execution = ChunkExecution(self._mount, claim, chunks)

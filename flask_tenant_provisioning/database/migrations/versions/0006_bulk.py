@@ -61,6 +61,7 @@ def _chunks(table: str) -> None:
         sa.Column("rows", sa.Integer, nullable=False),
         sa.Column("first_line", sa.Integer, nullable=False),
         sa.Column("fence", sa.Integer, nullable=False),
+        sa.Column("claims", sa.Integer, nullable=False),
         sa.Column("leased_until", Instant),
         sa.Column("license_room", sa.Integer, nullable=False),
         sa.Column("partner_room", sa.Integer, nullable=False),
