@@ -222,4 +222,4 @@ def change_tables(app: Flask, statement: str) -> None:
 
 
 def is_postgresql(app: Flask) -> bool:
-    return engine_of(app).dialect.name == "postgresql"
+    return bool(engine_of(app).dialect.name == "postgresql")
