@@ -13,7 +13,7 @@ from flask_tenant_provisioning import TenantProvisioning
 from flask_tenant_provisioning.bulk import actions, chunks
 from flask_tenant_provisioning.bulk.execution import ChunkExecution
 from flask_tenant_provisioning.bulk.models import Job
-from flask_tenant_provisioning.bulk.worker import SingleJobWork
+from flask_tenant_provisioning.bulk.worker import MAX_CLAIMS, SingleJobWork
 from flask_tenant_provisioning.database.errors import LeaseLost
 from flask_tenant_provisioning.tenants.quotas import INSTALLATION, TooFewPlaces
 from flask_tenant_provisioning.workers.maintenance import Maintenance
@@ -209,6 +209,21 @@ def test_the_chores_give_back_what_nobody_claims_any_more(database_url: str) -> 
     host.bulk.act(actions.resume_job, job)
     host.bulk.work()
     assert host.require_exact() == 3
+
+
+@pytest.mark.parametrize("deaths", [MAX_CLAIMS - 1, MAX_CLAIMS])
+def test_returned_places_do_not_count_as_claims(database_url: str, deaths: int) -> None:
+    host = Limited(database_url, 10, 4)
+    job = host.bulk.upload("create", [named(0)])
+    for _ in range(deaths):
+        host.begun(job)
+        host.clock.now += LEASE
+        Maintenance(host.bulk.mount).run()
+        assert host.counters()["partner"] == (0, 0), "its worker died, and its place was returned"
+    host.bulk.work()
+    expected = (201, None) if deaths < MAX_CLAIMS else (500, "internal-error")
+    assert [(one.status, (one.problem or {}).get("code")) for one in host.bulk.results(job)] == [expected]
+    assert host.require_exact() == (1 if deaths < MAX_CLAIMS else 0)
 
 
 def test_a_job_that_is_cancelled_gives_its_places_back(database_url: str) -> None:

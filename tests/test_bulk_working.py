@@ -324,12 +324,19 @@ def test_whoever_lost_a_chunk_leaves_nothing(bulk: Bulk) -> None:
     assert bulk.job(job).state == "succeeded"
 
 
-def test_a_chunk_that_kills_its_workers_is_given_up(bulk: Bulk) -> None:
-    job = bulk.upload("create", [named(1), b"{"])
+@pytest.mark.parametrize("mode", ["partial", "atomic"])
+def test_a_chunk_that_kills_its_workers_is_given_up(
+    bulk: Bulk, mode: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(actions, "CHUNK_ROWS", 1 if mode == "atomic" else 2)
+    job = bulk.upload("create", [named(1), b"{"], mode=mode)
     dying = BulkWork(bulk.mount, 0)
     for _ in range(5):
         assert len(dying.claim(1)) == 1
     bulk.work()
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
+        f"chunk {n} of bulk job {job.id} was started 5 times and never finished" for n in range(1, job.chunks + 1)
+    ]
     assert [one.problem and one.problem["code"] for one in bulk.results(job)] == ["internal-error", "malformed-json"]
     assert bulk.job(job).state == "failed"
 
@@ -362,7 +369,7 @@ def test_a_row_that_the_database_refuses_fails_alone(bulk: Bulk, operation: str)
     ]  # fmt: skip
     assert bulk.job(job).state == "partial"
     (chunk,) = rows(bulk.app, "bulk_chunks", job_id=job.id)
-    assert chunk["fence"] == 1, "it was claimed once"
+    assert chunk["claims"] == 1
 
 
 def test_a_chunk_that_always_fails_is_given_up_at_once(bulk: Bulk) -> None:
@@ -376,7 +383,7 @@ def test_a_chunk_that_always_fails_is_given_up_at_once(bulk: Bulk) -> None:
     ]
     assert bulk.job(job).state == "failed"
     (chunk,) = rows(bulk.app, "bulk_chunks", job_id=job.id)
-    assert chunk["fence"] == MAX_CLAIMS + 1
+    assert chunk["claims"] == MAX_CLAIMS + 1
 
 
 @pytest.mark.parametrize("deaths", [MAX_CLAIMS - 1, MAX_CLAIMS])
@@ -399,7 +406,7 @@ def test_a_chunk_whose_database_is_away_is_not_given_up(bulk: Bulk, monkeypatch:
             with pytest.raises(StorageUnavailable):
                 work.run(piece)
     (chunk,) = rows(bulk.app, "bulk_chunks", job_id=job.id)
-    assert (chunk["fence"], chunk["leased_until"] is None) == (2, False), "it waits until its claim has ended"
+    assert (chunk["claims"], chunk["leased_until"] is None) == (2, False), "it waits until its claim has ended"
 
 
 def refuse(*_: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pathlib
+import shutil
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +19,7 @@ from flask_tenant_provisioning.database import migration
 from flask_tenant_provisioning.tables import build_metadata
 from tests.test_events import followed
 from tests.witness import rows
-from tests.world import Caller, engine_of, signed_license
+from tests.world import Caller, engine_of
 
 pytestmark = pytest.mark.without_tables
 
@@ -55,8 +57,7 @@ def test_upgrade_makes_the_tables_and_check_agrees(bare: Flask) -> None:
 
 def test_check_names_what_differs(bare: Flask) -> None:
     run(bare, "db", "upgrade")
-    with engine_of(bare).begin() as connection:
-        connection.exec_driver_sql(f"ALTER TABLE {PREFIX}events ADD COLUMN stray INTEGER")
+    change_tables(bare, f"ALTER TABLE {PREFIX}events ADD COLUMN stray INTEGER")
     checked = run(bare, "db", "check")
     assert checked.exit_code == 1
     assert "stray" in checked.output
@@ -77,33 +78,92 @@ def test_upgrading_twice_keeps_the_rows(make_app: Callable[..., Flask]) -> None:
     assert partner("GET", f"/tenants/{made['tenant']}").get_json() == made
 
 
-def test_events_of_before_the_feed_get_their_places(make_app: Callable[..., Flask]) -> None:
-    app = make_app()
-    partner = Caller(app)
-    made = [partner.create()["tenant"] for _ in range(3)]
-    assert [event["tenant"] for event in followed(partner)] == made
-    for _ in range(2):
-        run(app, "db", "downgrade", "0003", "--yes")
-        assert {row["position"] for row in rows(app, "events")} == {None}
-        run(app, "db", "upgrade")
-        assert [event["tenant"] for event in followed(partner)] == made
-
-
-def test_settings_go_down_and_up_with_what_is_in_other_tables(make_app: Callable[..., Flask]) -> None:
-    app = make_app(PROVISIONING_PARTNER_CACHE_SECONDS=3600)  # the partners' columns go too, and nobody asks for them
+def test_upgrading_after_a_downgrade_starts_empty(make_app: Callable[..., Flask]) -> None:
+    app = make_app(PROVISIONING_PARTNER_CACHE_SECONDS=3600)
     partner = Caller(app)
     made = partner.create()
-    path = f"/tenants/{made['tenant']}/settings"
-    assert partner("PUT", path, json={}).status_code == 200
-    run(app, "db", "downgrade", "0007", "--yes")
-    assert tables(engine_of(app)) == TABLES - {f"{PREFIX}settings", f"{PREFIX}settings_history"}
+    for _ in range(2):
+        run(app, "db", "downgrade", "base", "--yes")
+        assert partner("GET", f"/tenants/{made['tenant']}").status_code == 503
+        assert run(app, "db", "upgrade").output == "0001 (newest)\n"
+        assert migration.diff_tables(engine_of(app), build_metadata(PREFIX)) == []
+        assert rows(app, "tenants") == rows(app, "events") == []
+        assert partner("GET", f"/tenants/{made['tenant']}").status_code == 404
+        made = partner.create()
+        assert [event["tenant"] for event in followed(partner)] == [made["tenant"]]
+
+
+def test_outdated_tables_return_503_until_they_are_upgraded(
+    make_app: Callable[..., Flask], caplog: pytest.LogCaptureFixture
+) -> None:
+    app = make_app()
+    partner = Caller(app)
+    made = partner.create()
+    change_tables(app, f"ALTER TABLE {PREFIX}tenants DROP COLUMN fields")
+    assert partner("GET", f"/tenants/{made['tenant']}").status_code == 503
+    assert "the tables are missing or outdated: run `flask provisioning db upgrade`" in caplog.text
+    checked = run(app, "db", "check")
+    assert checked.exit_code == 1
+    assert "'fields'" in checked.output
+    change_tables(app, f"ALTER TABLE {PREFIX}tenants ADD COLUMN fields {'JSON' if is_postgresql(app) else 'TEXT'}")
     assert partner("GET", f"/tenants/{made['tenant']}").get_json() == made
-    run(app, "db", "upgrade")
-    assert partner("GET", path).get_json()["version"] == 0
+    assert run(app, "db", "check").exit_code == 0
+
+
+#: A revision as a later release might have it: a column, filled from the rows that are there.
+LATER = """
+import sqlalchemy as sa
+from alembic import context, op
+
+revision, down_revision = "0002", "0001"
+
+
+def upgrade():
+    table = f"{context.config.attributes['prefix']}feeds"
+    op.add_column(table, sa.Column("published", sa.Integer))
+    op.execute(f"UPDATE {table} SET published = position")
+
+
+def downgrade():
+    op.drop_column(f"{context.config.attributes['prefix']}feeds", "published")
+"""
+
+
+@pytest.fixture
+def later_release(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Migrations with one more revision."""
+    folder = tmp_path / "migrations"
+    shutil.copytree(migration._FOLDER, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "versions" / "0002_later.py").write_text(LATER)
+    monkeypatch.setattr(migration, "_FOLDER", folder)
+
+
+@pytest.mark.usefixtures("later_release")
+def test_a_later_revision_comes_and_goes_on_data(bare: Flask) -> None:
+    assert run(bare, "db", "upgrade", "0001").output == "0001\n"
+    partner = Caller(bare)
+    made = partner.create()
+    assert [event["tenant"] for event in followed(partner)] == [made["tenant"]]
+    for _ in range(2):
+        failures = upgrade_at_once(engine_of(bare))
+        assert (failures, run(bare, "db", "current").output) == ([], "0002 (newest)\n")
+        feeds = Table(f"{PREFIX}feeds", MetaData(), autoload_with=engine_of(bare))
+        with engine_of(bare).connect() as connection:
+            assert connection.execute(select(feeds.c.published, feeds.c.position)).all() == [(1, 1)]
+        assert "published" in run(bare, "db", "check").output
+        assert run(bare, "db", "downgrade", "0001", "--yes").output == "0001\n"
+        assert migration.diff_tables(engine_of(bare), build_metadata(PREFIX)) == []
+    assert partner("GET", f"/tenants/{made['tenant']}").get_json() == made
 
 
 def test_eight_processes_may_upgrade_at_once(bare: Flask) -> None:
-    engine, failures = engine_of(bare), []
+    assert upgrade_at_once(engine_of(bare)) == []
+    assert migration.diff_tables(engine_of(bare), build_metadata(PREFIX)) == []
+
+
+def upgrade_at_once(engine: Engine) -> list[Exception]:
+    """Upgrade to the newest revision in eight threads. Return what they raised."""
+    failures = list[Exception]()
 
     def upgrade() -> None:
         try:
@@ -116,8 +176,7 @@ def test_eight_processes_may_upgrade_at_once(bare: Flask) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert failures == []
-    assert migration.diff_tables(engine, build_metadata(PREFIX)) == []
+    return failures
 
 
 def test_another_prefix_names_every_table(make_app: Callable[..., Flask]) -> None:
@@ -157,37 +216,10 @@ def test_missing_tables_answer_503_and_the_log_says_what_to_do(bare: Flask, capl
     assert "flask provisioning db upgrade" in caplog.text
 
 
-def test_the_counter_of_everybody_makes_way_for_a_partner_of_that_name(make_app: Callable[..., Flask]) -> None:
-    app = make_app(PROVISIONING_LICENSE=signed_license(max_tenants=3))
-    star, admin = Caller(app, partner="*"), Caller(app, roles=["provisioning-admin"])
-    star.create()
-    admin("PUT", "/partners/*", json={"max_tenants": 2})
-    run(app, "db", "downgrade", "0007", "--yes")
-    assert rows_of_usage(app) == [("*", 1)]
-    run(app, "db", "upgrade")
-    assert rows_of_usage(app) == [("", 1)]
-    star.create()
-    assert rows_of_usage(app) == [("", 2)]
-
-
-def test_whoever_has_tenants_is_registered(make_app: Callable[..., Flask]) -> None:
-    app = make_app()
-    old, known = Caller(app, partner="old"), Caller(app, partner="known")
-    first, _ = old.create(), old.create()
-    known.create()
-    run(app, "db", "downgrade", "0007", "--yes")
+def change_tables(app: Flask, statement: str) -> None:
     with engine_of(app).begin() as connection:
-        connection.exec_driver_sql(f"DELETE FROM {PREFIX}partners WHERE partner_id = 'old'")
-    run(app, "db", "upgrade")
-    admin = Caller(app, roles=["provisioning-admin"])
-    assert [one["partner"] for one in admin("GET", "/partners").get_json()["items"]] == ["known", "old"]
-    found = admin("GET", "/partners/old").get_json()
-    assert (found["status"], found["version"], found["created_at"]) == ("active", 1, first["created_at"])
+        connection.exec_driver_sql(statement)
 
 
-def rows_of_usage(app: Flask) -> list[tuple[str, int]]:
-    """Each counter, in tables of whichever revision."""
-    usage = Table(f"{PREFIX}usage", MetaData(), autoload_with=engine_of(app))
-    with engine_of(app).connect() as connection:
-        found = connection.execute(select(usage.c.partner_id, usage.c.tenants)).all()
-    return [(scope, int(tenants)) for scope, tenants in found]
+def is_postgresql(app: Flask) -> bool:
+    return bool(engine_of(app).dialect.name == "postgresql")

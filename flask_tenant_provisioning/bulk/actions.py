@@ -161,6 +161,7 @@ def _insert_chunk(session: Session, job: Job, number: int, chunk: UploadChunk) -
         "lines": compress_lines(chunk.lines),
         "payload": compress(chunk.payload),
         "fence": 0,
+        "claims": 0,
         "leased_until": None,
         "license_room": 0,
         "partner_room": 0,

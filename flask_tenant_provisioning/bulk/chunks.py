@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ..database.errors import LeaseLost
 from ..database.ids import format_instant
+from ..database.lease import Claim, bind_claim
 from ..database.session import Session, Storage
 from ..database.statements import name_new_values
 from ..tenants import quotas
@@ -19,11 +20,20 @@ from .statements import BulkSQL
 
 
 class ClaimedChunk(NamedTuple):
-    """A claimed chunk of a job. In an atomic job the claim of the first chunk covers all chunks."""
+    """A claimed chunk of a job, claimed `claims` times by now.
+
+    In an atomic job the claim of the first chunk covers all chunks.
+    """
 
     job: Job
     number: int
     fence: int
+    claims: int
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """The primary key of the chunk, by column."""
+        return {**self.job.key, "number": self.number}
 
 
 def load_due_jobs(session: Session) -> list[Job]:
@@ -34,32 +44,23 @@ def load_due_jobs(session: Session) -> list[Job]:
 
 def claim_chunk(session: Session, job: Job, lease: float) -> ClaimedChunk | None:
     """Claim a free chunk of the job for `lease` seconds. Return None if none is free or another worker won the race."""
-    sql, now = session.storage.once(BulkSQL), session.storage.clock()
-    times = {"now": format_instant(now), "lease": format_instant(now + lease)}
-    free = session.run(sql.free_chunks, {**job.key, **times, "limit": 1 if job.mode == "atomic" else 16}).fetchall()
+    sql, now = session.storage.once(BulkSQL), {"now": format_instant(session.storage.clock())}
+    free = session.run(sql.free_chunks, {**job.key, **now, "limit": 1 if job.mode == "atomic" else 16}).fetchall()
     if job.mode == "atomic":
-        free = [(number, fence) for number, fence in free if number == 1]
+        free = [row for row in free if row[0] == 1]
     if not free:
         return None
-    number, fence = random.choice(free)
-    if session.run(sql.claim_chunk, {**job.key, **times, "number": number, "seen": fence}).rowcount != 1:
+    number, fence, claims = random.choice(free)
+    if not sql.lease.claim(session, [(job.partner_id, job.id, number, fence)], lease):
         return None
-    session.run(sql.start_job, {**job.key, **times})
-    return ClaimedChunk(job, number, fence + 1)
-
-
-def renew_leases(session: Session, claims: Sequence[ClaimedChunk], lease: float) -> None:
-    """Extend the leases of `claims` to `lease` seconds from now. Claims that were lost are left alone."""
-    until = format_instant(session.storage.clock() + lease)
-    for claim in claims:
-        session.run(session.storage.once(BulkSQL).renew_lease, {**_chunk_key(claim, claim.number), "lease": until})
+    session.run(sql.start_job, {**job.key, **now})
+    return ClaimedChunk(job, number, fence + 1, claims + 1)
 
 
 def release_chunk(session: Session, claim: ClaimedChunk) -> None:
     """Release a chunk and its reserved quota for other workers. Do nothing if the claim was lost."""
-    key = _chunk_key(claim, claim.number)
-    if release_quota(session, key):
-        session.run(session.storage.once(BulkSQL).renew_lease, {**key, "lease": None})
+    if release_quota(session, bind_claim(claim)):
+        session.storage.once(BulkSQL).lease.release(session, claim)
 
 
 def reserve_quota(
@@ -69,7 +70,7 @@ def reserve_quota(
 
     With `is_patient`, reserve nothing while other workers may still return places. Raises `LeaseLost`.
     """
-    key = _chunk_key(claim, claim.number)
+    key = bind_claim(claim)
     if not release_quota(session, key):
         raise LeaseLost(claim.job.id)
     places = quotas.find_free_places(session, limits, tenants)
@@ -115,9 +116,8 @@ def load_chunks(session: Session, claim: ClaimedChunk) -> list[Chunk]:
     Returns an empty list if one of them is already done.
     """
     numbers = range(1, claim.job.chunks + 1) if claim.job.mode == "atomic" else (claim.number,)
-    rows = (
-        session.run(session.storage.once(BulkSQL).chunk, _chunk_key(claim, number)).fetchone() for number in numbers
-    )
+    statement = session.storage.once(BulkSQL).chunk
+    rows = (session.run(statement, {**claim.job.key, "number": number}).fetchone() for number in numbers)
     chunks = [Chunk._make(row) for row in rows]
     return [] if any(chunk.done_at for chunk in chunks) else chunks
 
@@ -134,15 +134,15 @@ def save_results(
     Call it last in the transaction, since it locks the counters. Raises `LeaseLost` if the claim is no longer valid.
     """
     at = format_instant(session.storage.clock())
-    row = session.run(session.storage.once(BulkSQL).lock_reserved_quota, _chunk_key(claim, claim.number)).fetchone()
+    row = session.run(session.storage.once(BulkSQL).lock_reserved_quota, bind_claim(claim)).fetchone()
     places = ReservedPlaces(*row) if row else ReservedPlaces()
     for chunk, chunk_results in zip(chunks, results, strict=True):
         payload = chunk.payload if claim.job.rehearsal else _keep_correctable_rows(chunk, chunk_results)
         outcome = {"results": encode_results(chunk_results), "done_at": at, "payload": payload}
         values = {**tally_results(chunk_results)._asdict(), **outcome, "license_room": 0, "partner_room": 0}
-        fence = claim.fence if chunk.number == claim.number else chunk.fence
-        key = _chunk_key(claim, chunk.number) | {"fence": fence}
-        if session.run(session.storage.once(BulkSQL).finish_chunk, {**key, **name_new_values(values)}).rowcount != 1:
+        held: Claim = claim if chunk.number == claim.number else chunk
+        statement = session.storage.once(BulkSQL).finish_chunk
+        if session.run(statement, {**bind_claim(held), **name_new_values(values)}).rowcount != 1:
             raise LeaseLost(claim.job.id)
     quotas.settle_reservation(session, claim.job.partner_id, places, added_tenants)
 
@@ -154,7 +154,3 @@ def _keep_correctable_rows(chunk: Chunk, results: Sequence[RowResult]) -> bytes:
         return chunk.payload
     lines = decompress(chunk.payload).split(b"\n") if any(correctable) else [b""] * len(results)
     return compress(b"\n".join(line if is_kept else b"" for line, is_kept in zip(lines, correctable, strict=True)))
-
-
-def _chunk_key(claim: ClaimedChunk, number: int) -> dict[str, Any]:
-    return {**claim.job.key, "number": number, "fence": claim.fence}

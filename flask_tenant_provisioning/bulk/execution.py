@@ -153,11 +153,12 @@ def _load_actor(job: Job) -> Actor:
     return Actor(Principal(subject, partner), *origin)
 
 
-def fail_chunk(mount: Mount, job: Job, chunk: Chunk) -> list[RowResult]:
-    """Return failures for all rows of a chunk that was started too often."""
-    claims, extra = chunk.fence - 1, {"job": job.id, "partner": job.partner_id, "chunk": chunk.number}
+def fail_chunk(mount: Mount, claim: ClaimedChunk, chunk: Chunk) -> list[RowResult]:
+    """Return failures for all rows of a chunk that earlier claims have started too often."""
+    job, starts = claim.job, claim.claims - 1
+    extra = {"job": job.id, "partner": job.partner_id, "chunk": chunk.number}
     logger.error(
-        "chunk %d of bulk job %s was started %d times and never finished", chunk.number, job.id, claims, extra=extra
+        "chunk %d of bulk job %s was started %d times and never finished", chunk.number, job.id, starts, extra=extra
     )
     try:
         rows = list(parse_rows(chunk, is_table=bool(job.cells), custom_fields=mount.registry.fields))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     Column,
@@ -64,9 +64,9 @@ class Chunk(NamedTuple):
     `number` and `first_row` count from 1. `payload` holds the rows as sent, one per line; after execution the lines of
     rows that took effect are empty. `lines` is the JSON list of each row's line in the upload, or None if the rows
     stand on consecutive lines from `first_line`. `results` holds one result per row. `lines`, `payload` and `results`
-    are compressed. `fence` is the fencing token: it grows with each claim, and only the latest claim may write.
-    `license_room` and `partner_room` are the places for new tenants reserved under the licence's limit and under the
-    partner's.
+    are compressed. `fence` is the fencing token: it grows with each claim and at its end, and only the latest
+    claim may write. `claims` counts the claims. `license_room` and `partner_room` are the
+    places for new tenants reserved under the licence's limit and under the partner's.
     """
 
     partner_id: str
@@ -78,6 +78,7 @@ class Chunk(NamedTuple):
     lines: bytes | None
     payload: bytes
     fence: int
+    claims: int
     leased_until: str | None
     license_room: int
     partner_room: int
@@ -86,6 +87,11 @@ class Chunk(NamedTuple):
     failed: int
     unchanged: int
     results: bytes | None
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """The primary key, by column."""
+        return {"partner_id": self.partner_id, "job_id": self.job_id, "number": self.number}
 
 
 def bulk_jobs_table(metadata: MetaData) -> Table:
@@ -132,6 +138,7 @@ def bulk_chunks_table(metadata: MetaData) -> Table:
         Column("rows", Integer, nullable=False),
         Column("first_line", Integer, nullable=False),
         Column("fence", Integer, nullable=False),
+        Column("claims", Integer, nullable=False),
         Column("leased_until", Instant),
         license_room,
         partner_room,

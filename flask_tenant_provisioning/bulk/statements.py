@@ -19,8 +19,17 @@ from sqlalchemy import (
     true,
 )
 
+from ..database.lease import Lease, is_over
 from ..database.session import Storage
-from ..database.statements import SQL, Statement, bind_columns, bind_new_values, look_up_each, select_incoming
+from ..database.statements import (
+    SQL,
+    Statement,
+    bind_columns,
+    bind_new_values,
+    look_up_each,
+    match_key,
+    select_incoming,
+)
 from .models import Chunk, Job
 
 #: Columns with the quota reserved for a chunk.
@@ -39,12 +48,12 @@ class BulkSQL(SQL):
         super().__init__(storage.engine.dialect)
         self._jobs, self._chunks = storage.table("bulk_jobs"), storage.table("bulk_chunks")
         self._keys = storage.table("bulk_keys")
-        j, c = self._jobs.c, self._chunks.c
+        j = self._jobs.c
         self._partner: Any = bindparam("partner_id", type_=j.partner_id.type)
         self._now: Any = bindparam("now", type_=j.due_at.type)
         self._limit: Any = bindparam("limit", type_=Integer)
         self._one_job = and_(j.partner_id == self._partner, j.id == bindparam("job_id", type_=j.id.type))
-        self._chunks_of_job = and_(c.partner_id == self._partner, c.job_id == bindparam("job_id", type_=c.job_id.type))
+        self._chunks_of_job = match_key(self._chunks, "partner_id", "job_id")
         self._compile_job_statements()
         self._compile_chunk_statements()
         self._compile_key_statements()
@@ -82,31 +91,22 @@ class BulkSQL(SQL):
         """Compile the statements on chunks."""
         c = self._chunks.c
         self.add_chunk = self._compile(insert(self._chunks).values(bind_columns(self._chunks)))
-        free = and_(c.done_at.is_(None), or_(c.leased_until.is_(None), c.leased_until <= self._now))
-        free_chunks = select(c.number, c.fence).where(self._chunks_of_job, free)
+        is_free = and_(c.done_at.is_(None), is_over(c.leased_until, self._now))
+        free_chunks = select(c.number, c.fence, c.claims).where(self._chunks_of_job, is_free)
         self.free_chunks = self._compile(free_chunks.order_by(c.number).limit(self._limit))
-        one_chunk = and_(self._chunks_of_job, c.number == bindparam("number", type_=Integer))
-        claimable = and_(one_chunk, c.fence == bindparam("seen", type_=Integer), free)
-        lease = bindparam("lease", type_=c.leased_until.type)
-        self.claim_chunk = self._compile(
-            self._chunks.update().where(claimable).values(fence=c.fence + 1, leased_until=lease)
-        )
-        owned = and_(one_chunk, c.fence == bindparam("fence", type_=Integer), c.done_at.is_(None))
-        self.renew_lease = self._compile(self._chunks.update().where(owned).values(leased_until=lease))
+        claimed = {"claims": c.claims + 1}
+        self.lease = Lease(self._chunks, self._dialect, "leased_until", is_free=is_free, claimed=claimed)
+        held = self._chunks.update().where(self.lease.is_held)
+        self.invalidate_claim = self._compile(held.where(is_free).values(fence=c.fence + 1))
+        finished = bind_new_values(c, _FINISHED_CHUNK)
+        self.finish_chunk = self._compile(held.values({**finished, "fence": c.fence + 1}))
         quota = select(*(c[name] for name in _RESERVED_QUOTA))
-        self.lock_reserved_quota = self._compile(quota.where(owned).with_for_update())
-        self.save_reserved_quota = self._compile(
-            self._chunks.update().where(owned).values(bind_new_values(c, _RESERVED_QUOTA))
-        )
-        expired = or_(c.leased_until.is_(None), c.leased_until <= self._now)
-        abandoned = and_(or_(c.license_room > 0, c.partner_room > 0), expired)
+        self.lock_reserved_quota = self._compile(quota.where(self.lease.is_held).with_for_update())
+        self.save_reserved_quota = self._compile(held.values(bind_new_values(c, _RESERVED_QUOTA)))
+        abandoned = and_(or_(c.license_room > 0, c.partner_room > 0), is_over(c.leased_until, self._now))
         names = (c.partner_id, c.job_id, c.number, c.fence)
         self.abandoned_quota = self._compile(select(*names).where(abandoned).limit(self._limit))
-        invalidated = self._chunks.update().where(owned, expired).values(fence=c.fence + 1)
-        self.invalidate_claim = self._compile(invalidated)
-        self.finish_chunk = self._compile(
-            self._chunks.update().where(owned).values(bind_new_values(c, _FINISHED_CHUNK))
-        )
+        one_chunk = match_key(self._chunks, "partner_id", "job_id", "number")
         self.chunk = self._compile(select(*(c[name] for name in Chunk._fields)).where(one_chunk))
         totals = (func.coalesce(func.sum(c[name]), 0) for name in ("succeeded", "failed", "unchanged"))
         processed = func.coalesce(func.sum(case((c.done_at.is_(None), 0), else_=c.rows)), 0)

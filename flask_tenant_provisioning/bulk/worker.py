@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from ..database.errors import FailureKind, LeaseLost, classify_failure
+from ..database.lease import CLAIM_ATTEMPTS
 from ..errors import ProvisioningError
 from ..mount import Mount
 from ..tenants.quotas import TooFewPlaces
@@ -21,16 +22,14 @@ from .chunks import (
     load_chunks,
     load_due_jobs,
     release_chunk,
-    renew_leases,
     save_results,
 )
 from .execution import ChunkExecution, fail_chunk
 from .models import Job
 from .rows.dry_run import DryRunConflict, RollbackWithResults
+from .statements import BulkSQL
 
 logger = logging.getLogger(__name__)
-#: Attempts to claim a chunk while other workers win the race.
-_CLAIM_ATTEMPTS = 3
 #: Claims of a chunk before its rows fail: a row that kills its worker would do so forever.
 MAX_CLAIMS = 5
 #: Restarts of a claimed chunk for more quota or row by row, besides one for each chunk that a dry run conflicts with.
@@ -50,7 +49,7 @@ class BulkWork:
     def claim(self, limit: int) -> list[ClaimedChunk]:
         """Claim at most `limit` chunks. Partners with work left are equally likely to be served."""
         claims: list[ClaimedChunk] = []
-        for _ in range(_CLAIM_ATTEMPTS * limit):
+        for _ in range(CLAIM_ATTEMPTS * limit):
             if len(claims) == limit or (job := self._choose_job()) is None:
                 break
             claims += self._claim(job)
@@ -58,7 +57,8 @@ class BulkWork:
 
     def renew(self, claims: Iterable[ClaimedChunk]) -> None:
         """Renew the leases of chunks that are being executed."""
-        self._storage.transaction(partial(renew_leases, claims=sorted(claims), lease=self.lease))
+        lease = self._storage.once(BulkSQL).lease
+        self._storage.transaction(partial(lease.renew, claims=claims, seconds=self.lease))
 
     def timeout(self, claim: ClaimedChunk) -> float:
         """Return the time limit of a chunk in seconds. An atomic job is executed as one chunk."""
@@ -105,8 +105,8 @@ class BulkWork:
         chunks = self._storage.read(partial(load_chunks, claim=claim))
         if not chunks:
             raise LeaseLost(claim.job.id)
-        if claim.fence > MAX_CLAIMS:
-            results = [fail_chunk(self._mount, claim.job, chunk) for chunk in chunks]
+        if claim.claims > MAX_CLAIMS:
+            results = [fail_chunk(self._mount, claim, chunk) for chunk in chunks]
             self._storage.transaction(partial(save_results, claim=claim, chunks=chunks, results=results))
             return
         execution = ChunkExecution(self._mount, claim, chunks)

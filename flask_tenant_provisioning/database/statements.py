@@ -96,6 +96,11 @@ class SQL:
         return (sqlite if self._dialect.name == "sqlite" else postgresql).insert(table)
 
 
+def match_key(table: Table, *names: str) -> ColumnElement[bool]:
+    """Return the condition that each of these columns equals the parameter of its name."""
+    return and_(*(table.c[name] == bindparam(name, type_=table.c[name].type) for name in names))
+
+
 def bind_columns(table: Table, prefix: str = "") -> dict[str, BindParameter[Any]]:
     """Return for each column, by name, a parameter of its type that is called `prefix` plus the column's name."""
     return {column.name: bindparam(prefix + column.name, type_=column.type) for column in table.columns}
@@ -209,11 +214,10 @@ class RowTransfer:
     """
 
     def __init__(self, table: Table, dialect: Dialect, key: tuple[str, ...], values: Mapping[str, Any]) -> None:
-        c = table.c
-        condition = and_(*(c[name] == bindparam(name, type_=c[name].type) for name in ("partner_id", *key)))
-        new_values = {"partner_id": bindparam("new_partner_id", type_=c.partner_id.type), **values}
+        condition = match_key(table, "partner_id", *key)
+        new_values = {"partner_id": bindparam("new_partner_id", type_=table.c.partner_id.type), **values}
         # Untyped columns: the table's own would be converted to text.
-        names = [column.name for column in c]
+        names = [column.name for column in table.c]
         rows = select(*(new_values.get(name, column(name)) for name in names)).select_from(table).where(condition)
         self._insert = Statement(table.insert().from_select(names, rows), dialect)
         self._delete = Statement(table.delete().where(condition), dialect)

@@ -15,7 +15,6 @@ from ..tenants import mutations
 from ..tenants.models import Tenant
 from ..tenants.mutations import Target
 from . import runs
-from .claims import key_columns
 from .models import Run, RunStep
 from .statements import StepSQL
 
@@ -130,7 +129,7 @@ def _replan_steps(session: Session, registry: Registry, run: Run) -> None:
         runs.update_step(session, step, **values)
     for step in stored.values():
         if step.state != "succeeded":
-            session.run(sql.delete_step, key_columns(step))
+            session.run(sql.delete_step, step.key)
 
 
 def _make_state_error(run: Run | None, action: str) -> InvalidState:

@@ -1,19 +1,17 @@
-"""Claim due steps with a lease and a fencing token, in short transactions; the work itself runs outside of any."""
+"""Find due steps, and claim them in short transactions; the work itself runs outside of any."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from ..database.ids import format_instant
+from ..database.lease import CLAIM_ATTEMPTS
 from ..database.session import Session, Storage
-from .models import RunStep
-from .statements import STEP_KEY, StepSQL
-
-#: Attempts to claim before a worker gives up because others were faster.
-_MAX_CLAIM_ROUNDS = 3
+from .models import STEP_KEY, RunStep
+from .statements import StepSQL
 
 #: The key of a step: partner, tenant, phase and name.
 StepKey = tuple[str, str, str, str]
@@ -44,32 +42,16 @@ def claim_steps(storage: Storage, limit: int, lease: float, among: Sequence[Step
     Concurrent workers each try a random sample of the due steps, so they rarely collide; where they do, the fence
     decides. No row locks across shards are needed.
     """
-    for _ in range(_MAX_CLAIM_ROUNDS):
+    for _ in range(CLAIM_ATTEMPTS):
         due = storage.read(
             lambda session: find_due_steps(session, limit * 4) if among is None else _find_due_among(session, among)
         )
         if not due:
             break
-        sample = sorted(random.sample(due, min(limit, len(due))))
+        sample = random.sample(due, min(limit, len(due)))
         if claimed := storage.transaction(partial(_claim_sample, due=sample, lease=lease)):
             return claimed
     return []
-
-
-def renew_leases(storage: Storage, steps: Iterable[RunStep], lease: float) -> None:
-    """Extend the leases of these steps by `lease` seconds from now; a step whose fence has moved on is skipped."""
-
-    def renew(session: Session) -> None:
-        sql, until = storage.once(StepSQL), format_instant(storage.clock() + lease)
-        for step in sorted(steps):
-            session.run(sql.renew, {**key_columns(step), "fence": step.fence, "lease": until})
-
-    storage.transaction(renew)
-
-
-def key_columns(step: RunStep) -> dict[str, Any]:
-    """Return the key of a step's row, by column."""
-    return dict(zip(STEP_KEY, step, strict=False))
 
 
 def _find_due_among(session: Session, keys: Sequence[StepKey]) -> list[tuple[Any, ...]]:
@@ -83,10 +65,6 @@ def _find_due_among(session: Session, keys: Sequence[StepKey]) -> list[tuple[Any
 
 
 def _claim_sample(session: Session, due: Sequence[tuple[Any, ...]], lease: float) -> list[RunStep]:
-    sql, now = session.storage.once(StepSQL), session.storage.clock()
-    times, claimed = {"now": format_instant(now), "lease": format_instant(now + lease)}, []
-    for *key, fence in due:
-        where = dict(zip(STEP_KEY, key, strict=True))
-        if session.run(sql.claim, {**where, **times, "seen": fence}).rowcount == 1:
-            claimed.append(RunStep._make(session.run(sql.select_step, where).fetchone()))
-    return claimed
+    sql = session.storage.once(StepSQL)
+    keys = sql.lease.claim(session, due, lease)
+    return [RunStep._make(session.run(sql.select_step, key).fetchone()) for key in keys]

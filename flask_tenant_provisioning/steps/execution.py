@@ -18,7 +18,7 @@ from ..registry import Registry, Step
 from ..tenants import mutations
 from ..tenants.models import Tenant
 from . import claims, runs
-from .claims import StepKey, key_columns
+from .claims import StepKey
 from .context import StepAbandoned, StepContext, StepFailed
 from .models import MAX_CLASS_LENGTH, MAX_MESSAGE_LENGTH, MAX_REASON_LENGTH, Run, RunStep
 from .statements import StepSQL
@@ -76,8 +76,7 @@ def record_failure(
 
 def save_memory(session: Session, step: RunStep, memory: str) -> None:
     """Store the values that a running step has saved. Raises `LeaseLost`."""
-    values = {**key_columns(step), "fence": step.fence, "new_memory": memory}
-    if session.run(session.storage.once(StepSQL).save_memory, values).rowcount != 1:
+    if not runs.update_unclaimed_step(session, step, memory=memory):
         raise LeaseLost(step.name)
 
 
@@ -157,7 +156,8 @@ class StepWork:
 
     def renew(self, steps: Iterable[RunStep]) -> None:
         """Renew the leases of running steps."""
-        claims.renew_leases(self._storage, steps, self.lease)
+        lease = self._storage.once(StepSQL).lease
+        self._storage.transaction(partial(lease.renew, claims=steps, seconds=self.lease))
 
     def timeout(self, step: RunStep) -> float:
         """Return the timeout of the step, in seconds."""

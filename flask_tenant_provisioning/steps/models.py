@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Column, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table
 
@@ -10,6 +10,10 @@ from ..database.types import Identifier, Instant, JsonText, name_table, ordered_
 
 #: Maximum lengths of an error's class, its message for partners and its reason for operators, in characters.
 MAX_CLASS_LENGTH, MAX_MESSAGE_LENGTH, MAX_REASON_LENGTH = 255, 500, 1000
+
+#: The columns of the primary keys of runs and of steps.
+RUN_KEY = ("partner_id", "tenant_id", "phase")
+STEP_KEY = (*RUN_KEY, "name")
 
 
 class Run(NamedTuple):
@@ -29,6 +33,11 @@ class Run(NamedTuple):
     request_id: str | None
     created_at: str
     finished_at: str | None
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """The primary key, by column."""
+        return dict(zip(RUN_KEY, self, strict=False))
 
 
 class RunStep(NamedTuple):
@@ -59,6 +68,11 @@ class RunStep(NamedTuple):
     error_reason: str | None
     memory: str | None
 
+    @property
+    def key(self) -> dict[str, Any]:
+        """The primary key, by column."""
+        return dict(zip(STEP_KEY, self, strict=False))
+
 
 def runs_table(metadata: MetaData) -> Table:
     """Build the table with one row per tenant and phase."""
@@ -74,7 +88,7 @@ def runs_table(metadata: MetaData) -> Table:
         Column("request_id", String(128)),
         Column("created_at", Instant, nullable=False),
         Column("finished_at", Instant),
-        PrimaryKeyConstraint("partner_id", "tenant_id", "phase"),
+        PrimaryKeyConstraint(*RUN_KEY),
         sqlite_with_rowid=False,
     )
 
@@ -103,7 +117,7 @@ def steps_table(metadata: MetaData) -> Table:
         Column("error_message", String(MAX_MESSAGE_LENGTH)),
         Column("error_reason", String(MAX_REASON_LENGTH)),
         Column("memory", JsonText),
-        PrimaryKeyConstraint("partner_id", "tenant_id", "phase", "name"),
+        PrimaryKeyConstraint(*STEP_KEY),
         Index(None, "due_at", postgresql_where=due_at.is_not(None), sqlite_where=due_at.is_not(None)),
         sqlite_with_rowid=False,
     )

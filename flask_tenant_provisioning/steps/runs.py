@@ -13,13 +13,14 @@ from typing import Any
 
 from ..access.principal import WORKER_SUBJECT, Actor, Principal
 from ..database.ids import format_instant
+from ..database.lease import bind_claim
 from ..database.session import Session
 from ..database.statements import name_new_values
 from ..registry import DEPROVISIONING, PROVISIONING, Registry, Step
 from ..tenants import mutations
 from ..tenants.models import Tenant
 from .models import Run, RunStep
-from .statements import STEP_KEY, StepSQL
+from .statements import StepSQL
 
 logger = logging.getLogger(__name__)
 
@@ -70,8 +71,7 @@ def load_run(session: Session, partner: str, tenant_id: str, phase: str) -> Run 
 
 def load_steps(session: Session, run: Run) -> list[RunStep]:
     """Load the steps of a run, in order."""
-    where = {"partner_id": run.partner_id, "tenant_id": run.tenant_id, "phase": run.phase}
-    return [RunStep._make(row) for row in session.run(session.storage.once(StepSQL).select_steps, where).fetchall()]
+    return [RunStep._make(row) for row in session.run(session.storage.once(StepSQL).select_steps, run.key).fetchall()]
 
 
 def advance_run(session: Session, registry: Registry, tenant: Tenant, run: Run) -> None:
@@ -115,23 +115,19 @@ def make_step_due(session: Session, step: RunStep, *, state: str | None = None) 
 
 def update_step(session: Session, step: RunStep, **values: Any) -> None:
     """Update these columns of the step's row."""
-    where = dict(zip(STEP_KEY, step, strict=False))
-    session.run(session.storage.once(StepSQL).change_step(*values), where | name_new_values(values))
+    session.run(session.storage.once(StepSQL).change_step(*values), step.key | name_new_values(values))
 
 
 def update_unclaimed_step(session: Session, step: RunStep, **values: Any) -> bool:
     """Update the step's row unless it has been claimed since it was read. Return whether it was updated."""
-    where = {**dict(zip(STEP_KEY, step, strict=False)), "fence": step.fence}
-    count: int = session.run(
-        session.storage.once(StepSQL).change_fenced_step(*values), where | name_new_values(values)
-    ).rowcount
+    statement = session.storage.once(StepSQL).change_unclaimed_step(*values)
+    count: int = session.run(statement, bind_claim(step) | name_new_values(values)).rowcount
     return count == 1
 
 
 def update_run(session: Session, run: Run, **values: Any) -> Run:
     """Update these columns of the run's row, and return the run with them."""
-    where = {"partner_id": run.partner_id, "tenant_id": run.tenant_id, "phase": run.phase}
-    session.run(session.storage.once(StepSQL).change_run(*values), where | name_new_values(values))
+    session.run(session.storage.once(StepSQL).change_run(*values), run.key | name_new_values(values))
     return run._replace(**values)
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Select, Table, and_, bindparam, case, func, or_, select
+from sqlalchemy import ColumnElement, Integer, Select, Table, bindparam, case, func, or_, select
 
+from ..database.lease import Lease
 from ..database.session import Storage
-from ..database.statements import SQL, RowTransfer, Statement, bind_columns, bind_new_values
-from .models import Run, RunStep
-
-_RUN_KEY, _STEP_KEY = ("partner_id", "tenant_id", "phase"), ("partner_id", "tenant_id", "phase", "name")
-STEP_KEY = _STEP_KEY
+from ..database.statements import SQL, RowTransfer, Statement, bind_columns, bind_new_values, match_key
+from .models import RUN_KEY, STEP_KEY, Run, RunStep
 
 
 class StepSQL(SQL):
@@ -25,11 +23,11 @@ class StepSQL(SQL):
         self.add_run = self._compile(runs.insert().values(bind_columns(runs)))
         self.add_step = self._compile(steps.insert().values(bind_columns(steps)))
         self.select_run = self._compile(
-            select(*(runs.c[name] for name in Run._fields)).where(_matches_key(runs, _RUN_KEY))
+            select(*(runs.c[name] for name in Run._fields)).where(match_key(runs, *RUN_KEY))
         )
         rows = select(*(s[name] for name in RunStep._fields))
-        self.select_step = self._compile(rows.where(_matches_key(steps, _STEP_KEY)))
-        self.select_steps = self._compile(rows.where(_matches_key(steps, _RUN_KEY)).order_by(s.position))
+        self.select_step = self._compile(rows.where(match_key(steps, *STEP_KEY)))
+        self.select_steps = self._compile(rows.where(match_key(steps, *RUN_KEY)).order_by(s.position))
         now = bindparam("now", type_=s.due_at.type)
         due = s.due_at <= now
         self.select_due = self._compile(
@@ -46,58 +44,39 @@ class StepSQL(SQL):
             .order_by(s.due_at)
             .limit(bindparam("limit", type_=Integer))
         )
-        self.claim = self._compile(self._claim(due))
-        owned = and_(_matches_key(steps, _STEP_KEY), s.fence == bindparam("fence", type_=Integer))
-        lease = bindparam("lease", type_=s.due_at.type)
-        self.renew = self._compile(steps.update().where(owned, s.due_at.is_not(None)).values(due_at=lease))
-        self.save_memory = self._compile(steps.update().where(owned).values(bind_new_values(s, ("memory",))))
-        conditions = (_matches_key(table, ("partner_id", "tenant_id")) for table in (runs, steps))
+        is_undo = s.state == "undoing"
+        claimed = {
+            "state": case((is_undo, "undoing"), else_="running"),
+            "attempts": s.attempts + case((is_undo, 0), else_=1),
+            "undo_attempts": s.undo_attempts + case((is_undo, 1), else_=0),
+            "started_at": func.coalesce(s.started_at, now),
+        }
+        self.lease = Lease(steps, self._dialect, "due_at", is_free=due, claimed=claimed)
+        conditions = (match_key(table, "partner_id", "tenant_id") for table in (runs, steps))
         self.deletions = [
             self._compile(table.delete().where(condition))
             for table, condition in zip((runs, steps), conditions, strict=True)
         ]
         self.relocations = [RowTransfer(table, self._dialect, ("tenant_id",), {}) for table in (runs, steps)]
-        self.delete_step = self._compile(steps.delete().where(_matches_key(steps, _STEP_KEY)))
+        self.delete_step = self._compile(steps.delete().where(match_key(steps, *STEP_KEY)))
 
     def change_run(self, *columns: str) -> Statement:
         """Return the update of these columns of a run."""
-        return self._once(self._change, self._runs, _RUN_KEY, columns)
+        return self._once(self._change, self._runs, RUN_KEY, columns)
 
     def change_step(self, *columns: str) -> Statement:
         """Return the update of these columns of a step, whatever its fence."""
-        return self._once(self._change, self._steps, _STEP_KEY, columns)
+        return self._once(self._change, self._steps, STEP_KEY, columns)
 
-    def change_fenced_step(self, *columns: str) -> Statement:
-        """Return the update of these columns of a step that still has the parameter `fence`."""
-        return self._once(self._change_fenced, columns)
-
-    def _claim(self, due: ColumnElement[bool]) -> Any:
-        """Build the claim of a due step, which has no effect if its fence is no longer the one that was `seen`."""
-        s, is_undo = self._steps.c, self._steps.c.state == "undoing"
-        unclaimed = and_(_matches_key(self._steps, _STEP_KEY), s.fence == bindparam("seen", type_=Integer), due)
-        return (
-            self._steps.update()
-            .where(unclaimed)
-            .values(
-                state=case((is_undo, "undoing"), else_="running"),
-                attempts=s.attempts + case((is_undo, 0), else_=1),
-                undo_attempts=s.undo_attempts + case((is_undo, 1), else_=0),
-                fence=s.fence + 1,
-                due_at=bindparam("lease", type_=s.due_at.type),
-                started_at=func.coalesce(s.started_at, bindparam("now", type_=s.due_at.type)),
-            )
-        )
+    def change_unclaimed_step(self, *columns: str) -> Statement:
+        """Return the update of these columns of a step whose fence is still the parameter `fence`."""
+        return self._once(self._change_unclaimed, columns)
 
     def _change(self, table: Table, key: tuple[str, ...], columns: tuple[str, ...]) -> Any:
-        return table.update().where(_matches_key(table, key)).values(bind_new_values(table.c, columns))
+        return table.update().where(match_key(table, *key)).values(bind_new_values(table.c, columns))
 
-    def _change_fenced(self, columns: tuple[str, ...]) -> Any:
-        fence = self._steps.c.fence == bindparam("fence", type_=Integer)
-        return self._change(self._steps, _STEP_KEY, columns).where(fence)
-
-
-def _matches_key(table: Table, names: tuple[str, ...]) -> ColumnElement[bool]:
-    return and_(*(table.c[name] == bindparam(name, type_=table.c[name].type) for name in names))
+    def _change_unclaimed(self, columns: tuple[str, ...]) -> Any:
+        return self._steps.update().where(self.lease.is_held).values(bind_new_values(self._steps.c, columns))
 
 
 def has_due_steps(storage: Storage) -> ColumnElement[bool]:

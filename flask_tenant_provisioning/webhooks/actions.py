@@ -131,7 +131,7 @@ def reseal_secrets(session: Session, target: Target, keyring: Keyring) -> bool:
     column = endpoint_secrets.reseal_secrets(keyring, endpoint)
     if column == endpoint.secrets:
         return False
-    where = {"partner_id": endpoint.partner_id, "id": endpoint.id, "expected": endpoint.version}
+    where = {**endpoint.key, "expected": endpoint.version}
     session.run(session.storage.once(WebhookSQL).update(("secrets",)), {**where, "new_secrets": column})
     return True
 
@@ -140,7 +140,7 @@ def delete_endpoint(session: Session, actor: Actor, target: Target) -> None:
     """Delete an endpoint with its deliveries and their attempts. Raises the same errors as `update_endpoint`."""
     endpoint, sql = lock_endpoint_and_feed(session, target), session.storage.once(WebhookSQL)
     for statement in (sql.delete_attempts, sql.delete_deliveries, sql.delete):
-        session.run(statement, {"partner_id": endpoint.partner_id, "id": endpoint.id})
+        session.run(statement, endpoint.key)
     _record_event(session, actor, "webhook.deleted", endpoint, endpoint, _choose_updated_at(session, endpoint))
 
 
@@ -180,8 +180,7 @@ def _encode_columns(values: Values) -> dict[str, Any]:
 
 def _find_due_at(session: Session, endpoint: Endpoint) -> str | None:
     """Return the current instant if the endpoint has pending deliveries, else None."""
-    where = {"partner_id": endpoint.partner_id, "id": endpoint.id}
-    pending = session.run(session.storage.once(WebhookSQL).select_pending, where).fetchone()
+    pending = session.run(session.storage.once(WebhookSQL).select_pending, endpoint.key).fetchone()
     return format_instant(session.storage.clock()) if pending else None
 
 
@@ -208,7 +207,7 @@ def _save_changes(session: Session, actor: Actor, kind: str, before: Endpoint, a
     old, new = before._asdict(), after._asdict()
     columns = tuple(name for name in new if new[name] != old[name])
     values = name_new_values({name: new[name] for name in columns})
-    where = {"partner_id": before.partner_id, "id": before.id, "expected": before.version}
+    where = {**before.key, "expected": before.version}
     if session.run(session.storage.once(WebhookSQL).update(columns), {**where, **values}).rowcount != 1:
         raise StaleRead(before.id)
     _record_event(session, actor, kind, before, after, at)

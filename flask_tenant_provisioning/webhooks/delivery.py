@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, cast
 
 from ..database.errors import LeaseLost
 from ..database.ids import format_instant
+from ..database.lease import CLAIM_ATTEMPTS
 from ..database.session import Session, Storage
 from ..encoding import dump_json
 from ..events.models import render_event_head
@@ -56,8 +57,6 @@ BATCH_SIZE, LANES = 200, 4
 ROUND_SECONDS, TURN_SECONDS = 5.0, 20.0
 #: The maximum number of database connections that all rounds use at once, because requests share the pool.
 MAX_DATABASE_CONNECTIONS = 3
-#: The number of attempts to claim endpoints when other workers claim them first.
-_CLAIM_TRIES = 3
 LoadKeys = Callable[[Endpoint, str], list[SigningKey]]
 
 
@@ -86,9 +85,9 @@ class DeliveryWork:
 
     def claim(self, limit: int) -> list[Endpoint]:
         """Claim at most `limit` endpoints with due deliveries, sharing the slots among partners."""
-        for _ in range(_CLAIM_TRIES):
+        for _ in range(CLAIM_ATTEMPTS):
             rows = self._storage.read(partial(_list_free_endpoints, limit=max(limit, self.slots) * 4))
-            chosen = sorted(self._slots.choose(rows, limit))
+            chosen = self._slots.choose(rows, limit)
             if not chosen:
                 break
             if endpoints := self._storage.transaction(partial(_claim_endpoints, chosen=chosen, lease=self.lease)):
@@ -99,7 +98,8 @@ class DeliveryWork:
 
     def renew(self, endpoints: Iterable[Endpoint]) -> None:
         """Extend the leases of endpoints that are being delivered to."""
-        self._storage.transaction(partial(_renew_leases, endpoints=sorted(endpoints), lease=self.lease))
+        lease = self._storage.once(DeliverySQL).lease
+        self._storage.transaction(partial(lease.renew, claims=endpoints, seconds=self.lease))
 
     def timeout(self, endpoint: Endpoint) -> float:
         """Return the maximum time for one endpoint, in seconds: its turn and the longest possible last round."""
@@ -241,25 +241,12 @@ def _list_free_endpoints(session: Session, limit: int) -> list[tuple[Any, ...]]:
 
 
 def _claim_endpoints(session: Session, chosen: Sequence[tuple[Any, ...]], lease: float) -> list[Endpoint]:
-    sql, now = session.storage.once(DeliverySQL), session.storage.clock()
-    instants, claimed = {"now": format_instant(now), "lease": format_instant(now + lease)}, []
-    for partner, webhook_id, fence in chosen:
-        where = {"partner_id": partner, "id": webhook_id}
-        if session.run(sql.claim, {**where, **instants, "seen": fence}).rowcount == 1:
-            claimed.append(Endpoint._make(session.run(sql.read, where).fetchone()))
-    return claimed
-
-
-def _renew_leases(session: Session, endpoints: Sequence[Endpoint], lease: float) -> None:
-    until = format_instant(session.storage.clock() + lease)
-    for endpoint in endpoints:
-        where = {"partner_id": endpoint.partner_id, "id": endpoint.id, "fence": endpoint.fence}
-        session.run(session.storage.once(DeliverySQL).renew, {**where, "lease": until})
+    sql = session.storage.once(DeliverySQL)
+    return [Endpoint._make(session.run(sql.read, key).fetchone()) for key in sql.lease.claim(session, chosen, lease)]
 
 
 def _load_due_deliveries(session: Session, endpoint: Endpoint, limit: int) -> list[DueDelivery]:
-    parameters = {"partner_id": endpoint.partner_id, "id": endpoint.id, "limit": limit}
-    parameters["now"] = format_instant(session.storage.clock())
+    parameters = {**endpoint.key, "limit": limit, "now": format_instant(session.storage.clock())}
     rows = session.run(session.storage.once(DeliverySQL).select_due, parameters).fetchall()
     return [_parse_due_row(row) for row in rows]
 

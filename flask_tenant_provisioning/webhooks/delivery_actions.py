@@ -105,7 +105,7 @@ def recover(session: Session, target: Target, since: str) -> tuple[Endpoint, int
     if since < format_instant(session.storage.clock(), days=-MAX_RECOVERY_DAYS):
         raise make_invalid_input([make_entry(_TOO_LONG_AGO, "since")])
     endpoint = _require_enabled(actions.lock_endpoint_and_feed(session, target))
-    sql, where = session.storage.once(WebhookSQL), {"partner_id": endpoint.partner_id, "id": endpoint.id}
+    sql, where = session.storage.once(WebhookSQL), endpoint.key
     delivered = {event_id for (event_id,) in session.run(sql.select_delivered_events, where).fetchall()}
     globs, after, count = json.loads(endpoint.events), 0, 0
     while events := session.run(
@@ -132,8 +132,7 @@ def _require_enabled(endpoint: Endpoint) -> Endpoint:
 
 def _wake_endpoint(session: Session, endpoint: Endpoint, at: str) -> None:
     """Make the endpoint due at the instant `at` and end its rest."""
-    where = {"partner_id": endpoint.partner_id, "id": endpoint.id}
-    session.run(session.storage.once(WebhookSQL).wake_endpoint, {**where, "now": at})
+    session.run(session.storage.once(WebhookSQL).wake_endpoint, {**endpoint.key, "now": at})
     session.notify_worker((endpoint.partner_id, endpoint.id))
 
 

@@ -56,6 +56,11 @@ class Endpoint(NamedTuple):
     leased_until: str | None
     fence: int
 
+    @property
+    def key(self) -> dict[str, str]:
+        """The primary key, by column."""
+        return {"partner_id": self.partner_id, "id": self.id}
+
 
 class Delivery(NamedTuple):
     """The delivery of one event to one endpoint; the event's id is the ``webhook-id`` of every attempt.

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from ..access.principal import WORKER_SUBJECT, Actor, Principal
 from ..database.errors import LeaseLost
 from ..database.ids import format_instant
+from ..database.lease import bind_claim
 from ..database.session import Session
 from ..database.statements import encode_rows, name_new_values
 from ..events.actions import build_event, record_event
@@ -103,8 +104,8 @@ def record_round(session: Session, endpoint: Endpoint, outcomes: Sequence[Outcom
     Raises `LeaseLost` if the lease is no longer held.
     """
     sql = session.storage.once(DeliverySQL)
-    where = {"partner_id": endpoint.partner_id, "id": endpoint.id, "fence": endpoint.fence}
-    row = session.run(sql.lock_leased, where).fetchone()
+    where = bind_claim(endpoint)
+    row = session.run(sql.lock_held, where).fetchone()
     if row is None:
         raise LeaseLost(endpoint.id)
     now, current = session.storage.clock(), Endpoint._make(row)
@@ -121,11 +122,9 @@ def record_round(session: Session, endpoint: Endpoint, outcomes: Sequence[Outcom
     row_due = session.run(sql.select_next_due, where).fetchone() if changes["enabled"] else None
     due_at = row_due[0] if row_due else None
     is_kept = keep and due_at is not None and due_at <= format_instant(now) and changes["rests_until"] is None
-    changes |= {"due_at": due_at, "leased_until": current.leased_until, "fence": current.fence}
-    if not is_kept:
-        # A new fence, so that a concurrent renewal does not bring the lease back.
-        changes |= {"leased_until": None, "fence": current.fence + 1}
-    session.run(sql.save_endpoint_state, {**where, **name_new_values(changes)})
+    changes["due_at"] = due_at
+    statement = sql.save_endpoint_state if is_kept else sql.save_and_release_endpoint
+    session.run(statement, {**where, **name_new_values(changes)})
     return current._replace(**changes) if is_kept else None
 
 

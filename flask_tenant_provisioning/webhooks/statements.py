@@ -19,8 +19,9 @@ from sqlalchemy import (
     select,
 )
 
+from ..database.lease import Lease, is_over
 from ..database.session import Storage
-from ..database.statements import SQL, Statement, bind_columns, bind_new_values, select_incoming
+from ..database.statements import SQL, Statement, bind_columns, bind_new_values, match_key, select_incoming
 from .models import Attempt, Delivery, Endpoint
 
 
@@ -138,7 +139,7 @@ class DeliverySQL(SQL):
         self._now: Any = bindparam("now", type_=w.due_at.type)
         self._limit: Any = bindparam("limit", type_=Integer)
         self._partner: Any = bindparam("partner_id", type_=w.partner_id.type)
-        self._is_endpoint = and_(w.partner_id == self._partner, w.id == bindparam("id", type_=w.id.type))
+        self._is_endpoint = match_key(self._webhooks, "partner_id", "id")
         self._is_to_endpoint = and_(
             d.partner_id == self._partner, d.webhook_id == bindparam("id", type_=d.webhook_id.type)
         )
@@ -182,23 +183,17 @@ class DeliverySQL(SQL):
     def _compile_claims(self) -> None:
         """Compile the statements of leases on endpoints."""
         w = self._webhooks.c
-        free, rows = _is_free(w, self._now), select(*(w[name] for name in Endpoint._fields))
+        is_free, rows = _is_free(w, self._now), select(*(w[name] for name in Endpoint._fields))
         rank = func.row_number().over(partition_by=w.partner_id, order_by=w.due_at).label("rank")
-        ranked = select(w.partner_id, w.id, w.fence, w.due_at, rank).where(free).subquery("ranked").c
+        ranked = select(w.partner_id, w.id, w.fence, w.due_at, rank).where(is_free).subquery("ranked").c
         endpoints = select(ranked.partner_id, ranked.id, ranked.fence).order_by(ranked.rank, ranked.due_at)
         self.select_free_endpoints = self._compile(endpoints.limit(self._limit))
-        is_claimable = and_(self._is_endpoint, w.fence == bindparam("seen", type_=Integer), free)
-        lease = bindparam("lease", type_=w.leased_until.type)
-        is_leased = and_(self._is_endpoint, w.fence == bindparam("fence", type_=Integer))
-        self.claim = self._compile(
-            self._webhooks.update().where(is_claimable).values(fence=w.fence + 1, leased_until=lease)
-        )
-        self.renew = self._compile(self._webhooks.update().where(is_leased).values(leased_until=lease))
+        self.lease = Lease(self._webhooks, self._dialect, "leased_until", is_free=is_free, claimed={})
         self.read = self._compile(rows.where(self._is_endpoint))
-        self.lock_leased = self._compile(rows.where(is_leased).with_for_update())
-        self.save_endpoint_state = self._compile(
-            self._webhooks.update().where(is_leased).values(bind_new_values(w, _ENDPOINT_STATE_COLUMNS))
-        )
+        self.lock_held = self._compile(rows.where(self.lease.is_held).with_for_update())
+        held, state = self._webhooks.update().where(self.lease.is_held), bind_new_values(w, _ENDPOINT_STATE_COLUMNS)
+        self.save_endpoint_state = self._compile(held.values(state))
+        self.save_and_release_endpoint = self._compile(held.values({**state, **self.lease.released}))
 
     def _compile_rounds(self) -> None:
         """Compile the statements that load due deliveries and save their outcomes."""
@@ -252,19 +247,13 @@ _ENDPOINT_STATE_COLUMNS = (
     "failures",
     "rests_until",
     "due_at",
-    "leased_until",
-    "fence",
     "version",
     "updated_at",
 )
 
 
-def _has_passed(column: ColumnElement[Any], now: Any) -> ColumnElement[bool]:
-    return or_(column.is_(None), column <= now)
-
-
 def _is_free(w: Any, now: Any) -> ColumnElement[bool]:
-    return and_(w.enabled == 1, w.due_at <= now, _has_passed(w.rests_until, now), _has_passed(w.leased_until, now))
+    return and_(w.enabled == 1, w.due_at <= now, is_over(w.rests_until, now), is_over(w.leased_until, now))
 
 
 def has_due_endpoints(storage: Storage) -> ColumnElement[bool]:
@@ -285,6 +274,6 @@ def select_due_deliveries(storage: Storage) -> Select[Any]:
     now: Any = bindparam("now", type_=w.due_at.type)
     is_due = and_(d.partner_id == w.partner_id, d.webhook_id == w.id, d.due_at <= now)
     since = case((w.rests_until > d.due_at, w.rests_until), else_=d.due_at)
-    has_no_worker = _has_passed(w.leased_until, now)
+    has_no_worker = is_over(w.leased_until, now)
     times = select(since.label("since")).select_from(webhooks.join(deliveries, is_due))
     return times.where(w.enabled == 1, w.due_at <= now, since <= now, has_no_worker)

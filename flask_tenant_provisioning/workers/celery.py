@@ -19,7 +19,7 @@ from kombu.pools import ProducerPool
 from ..config import ConfigurationError
 from ..encoding import format_error
 from ..mount import Mount
-from ..steps.statements import STEP_KEY
+from ..steps.models import STEP_KEY
 from .kinds import DueCheck
 from .tasks import BULK_TASK, DELIVERIES_TASK, STEPS_TASK
 
