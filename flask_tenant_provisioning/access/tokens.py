@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import logging
 import math
 import traceback
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -62,12 +64,13 @@ class VerifiedToken(NamedTuple):
     """A verified token: its principal, its validity in seconds since 1970, and the key and configuration that verified
     it.
 
-    `raw_claims` are the claims as in the token, `claims` those with Flask-JWT-Extended's additions.
+    `raw_claims` are the claims as in the token, `claims` those with Flask-JWT-Extended's additions. `contents` is the
+    JSON of the header and `claims`: each request gets its own copy, so that changes by the host end with it.
     """
 
     header: dict[str, Any]
     raw_claims: dict[str, Any]
-    claims: dict[str, Any]
+    contents: str
     principal: Principal
     starts: float
     expires: float
@@ -94,7 +97,11 @@ class TokenVerifier:
         Raises `InvalidToken` or `TokenExpired`, and the errors of `_call_loader` if one of the host's loaders fails.
         """
         principal, header, claims, user = self._verify_with_loaders(token)
-        _set_current_jwt(header, claims, user)
+        g = app_ctx.g  # where `get_jwt()` and similar functions look in the rest of the request
+        g._jwt_extended_jwt = claims
+        g._jwt_extended_jwt_header = header
+        g._jwt_extended_jwt_user = user
+        g._jwt_extended_jwt_location = "headers"
         return principal
 
     def recheck(self, token: str) -> Principal:
@@ -118,7 +125,7 @@ class TokenVerifier:
         """Return the principal of a token, and copies of its header and claims that the host may change."""
         try:
             verified = self._load_verified(token)
-            return verified.principal, _copy_json(verified.header), _copy_json(verified.claims)
+            return verified.principal, *json.loads(verified.contents)
         except ExpiredSignatureError as error:
             raise TokenExpired from error
         except _INVALID_TOKEN_ERRORS as error:
@@ -195,7 +202,7 @@ class TokenVerifier:
             or verified.trust != _get_trust(verified.header, verified.raw_claims)
         ):
             verified = self._cache.load(digest, partial(self._decode, token))
-        if now >= verified.expires + _get_leeway_seconds(app_ctx.app.config["JWT_DECODE_LEEWAY"]):
+        if now >= verified.expires:
             raise TokenExpired
         return verified
 
@@ -207,31 +214,22 @@ class TokenVerifier:
         internal_utils.verify_token_type(claims, refresh=False)
         principal = Principal.from_claims(claims, self._settings)
         starts = max(raw_claims.get("nbf", 0), raw_claims.get("iat", 0))
-        return VerifiedToken(header, raw_claims, claims, principal, starts, int(raw_claims["exp"]), trust)
-
-
-def _get_leeway_seconds(leeway: Any) -> float:
-    return leeway.total_seconds() if hasattr(leeway, "total_seconds") else float(leeway)
+        leeway = app_ctx.app.config["JWT_DECODE_LEEWAY"]
+        seconds = leeway.total_seconds() if isinstance(leeway, timedelta) else float(leeway)
+        expires, contents = int(raw_claims["exp"]) + seconds, json.dumps((header, claims))
+        return VerifiedToken(header, raw_claims, contents, principal, starts, expires, trust)
 
 
 def _get_trust(header: dict[str, Any], raw_claims: dict[str, Any]) -> tuple[Any, ...]:
-    """Return the host's current key for this token and the configuration that affects its verification."""
+    """Return the host's current key for this token and the configuration that affects its verification.
+
+    Lists and sets in the configuration are copied: the host may change them.
+    """
     manager: Any = internal_utils.get_jwt_manager()
     config = app_ctx.app.config
     key = manager._decode_key_callback({**header}, {**raw_claims})
-    return (manager, key, *[_freeze(config[name]) for name in _KEY_SETTINGS])
-
-
-def _freeze(value: Any) -> Any:
-    """Return a list or set as a tuple: the host may change the object in its configuration."""
-    return tuple(value) if isinstance(value, (list, set)) else value
-
-
-def _copy_json(value: Any) -> Any:
-    """Return a deep copy of JSON, so that changes by the host end with the request."""
-    if isinstance(value, dict):
-        return {name: _copy_json(member) for name, member in value.items()}
-    return [_copy_json(member) for member in value] if isinstance(value, list) else value
+    values = (config[name] for name in _KEY_SETTINGS)
+    return (manager, key, *[tuple(value) if isinstance(value, (list, set)) else value for value in values])
 
 
 def _locate_error(error: Exception) -> tuple[str, int] | None:
@@ -240,15 +238,6 @@ def _locate_error(error: Exception) -> tuple[str, int] | None:
     for frame, line in traceback.walk_tb(error.__traceback__):
         place = frame.f_code.co_filename, line
     return place
-
-
-def _set_current_jwt(header: dict[str, Any], claims: dict[str, Any], user: dict[str, Any] | None) -> None:
-    """Make `get_jwt()` and similar functions work in the rest of the request."""
-    g = app_ctx.g
-    g._jwt_extended_jwt = claims
-    g._jwt_extended_jwt_header = header
-    g._jwt_extended_jwt_user = user
-    g._jwt_extended_jwt_location = "headers"
 
 
 MAX_TOKEN_LENGTH = 8192
