@@ -206,7 +206,7 @@ class SettingsState(NamedTuple):
         return self.owner.source
 
     def document(self) -> dict[str, Any]:
-        """Return the settings as the API shows them (contract §4), with secrets masked."""
+        """Return the settings as the API shows them ("Settings" in ``docs/api.md``), with secrets masked."""
         sources = {
             (name, key): source
             for name, namespace in self.resolved.items()
