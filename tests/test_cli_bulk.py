@@ -20,7 +20,7 @@ from flask import Flask
 from flask_tenant_provisioning import TenantProvisioning
 from flask_tenant_provisioning.bulk import actions
 from flask_tenant_provisioning.cli import output
-from flask_tenant_provisioning.cli.progress import Pace, Progress
+from flask_tenant_provisioning.cli.progress import Pace, Progress, format_bar
 from flask_tenant_provisioning.cli.tenants import bulk_import
 from flask_tenant_provisioning.cli.tenants.bulk_import import JobRunner
 from flask_tenant_provisioning.cli.tenants.export import TenantCSV
@@ -541,5 +541,5 @@ def test_the_pace_is_told_since_somebody_looks() -> None:
     assert pace.format(200_000) == "200,000 of 1,000,000 rows"
     assert pace.format(300_000) == "300,000 of 1,000,000 rows, 10,000/s, 1:10 left"
     assert pace.format(201_000) == "201,000 of 1,000,000 rows, 100/s, 2:13:10 left"
-    assert pace.format_bar(500_000) == "[############------------]"
-    assert Pace(0, 0).format_bar(0) == "[------------------------]"
+    assert format_bar(500_000, 1_000_000) == "[############------------]"
+    assert format_bar(0, 0) == "[------------------------]"

@@ -14,7 +14,7 @@ from ..events.models import render_audited_event
 from ..events.schemas import EventQuery
 from ..validation import load_parameters
 from .options import TEXT, find_mount, json_option, mount_option
-from .output import Table, get_terminal_width, print_json, print_text
+from .output import Table, make_table, print_json, print_text
 
 COLUMNS = ("timestamp", "type", "tenant", "partner", "by")
 #: Seconds between two reads of the feed.
@@ -60,7 +60,7 @@ def tail(
 
 
 def _follow(follower: FeedFollower, *, as_json: bool, once: bool) -> None:
-    table = Table(COLUMNS, get_terminal_width())
+    table = make_table(COLUMNS)
     while True:
         _print((render_audited_event(event._asdict()) for event in follower.read()), None if as_json else table)
         if once:

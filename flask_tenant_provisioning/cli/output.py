@@ -1,6 +1,7 @@
 """Output of commands: tables, fields and lists for people, JSON for programs.
 
-A table is cut to the width of the terminal; East Asian wide characters take two columns (UAX #11).
+On a terminal, Rich draws tables and fields if it is installed; otherwise they are plain text. A table is cut to the
+width of the terminal; East Asian wide characters take two columns (UAX #11).
 """
 
 from __future__ import annotations
@@ -11,13 +12,17 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ..database.session import Storage
 from ..encoding import dump_json, escape_control_characters
 from ..web.pagination import MAX_PAGE_SIZE
+from .rich_output import draw_fields, draw_table, is_styled, open_console
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 COLUMN_GAP = "  "
 EMPTY_CELL = "-"
@@ -25,10 +30,9 @@ MIN_COLUMN_WIDTH = 6
 
 
 def add_colour(text: str, colour: str, *, err: bool = False) -> str:
-    """Colour `text` if it goes to a terminal. NO_COLOR (no-color.org) and TERM=dumb turn colours off."""
+    """Colour `text` if it goes to a terminal that shows styles."""
     stream = sys.stderr if err else sys.stdout
-    is_coloured = stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return click.style(text, fg=colour) if is_coloured else text
+    return click.style(text, fg=colour) if is_styled(stream) else text
 
 
 def print_text(text: str, *, err: bool = False) -> None:
@@ -47,7 +51,16 @@ def print_document(document: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(document)
     else:
+        print_fields(document)
+
+
+def print_fields(document: Mapping[str, Any]) -> None:
+    """Print a document, one field a line."""
+    console = open_console(sys.stdout)
+    if console is None:
         print_text("\n".join(format_fields(document, get_terminal_width())))
+    else:
+        print_text("\n".join(draw_fields(console, _flatten(document))))
 
 
 def get_terminal_width() -> int | None:
@@ -67,27 +80,38 @@ def format_cell(value: Any) -> str:
 
 
 class Table:
-    """Aligned columns. The first rows decide the widths; on a terminal, later rows are cut to fit."""
+    """Aligned columns. The first rows decide the widths; on a terminal, later rows are cut to fit.
 
-    def __init__(self, names: Sequence[str], columns: int | None) -> None:
+    `columns` is the width of the terminal, or None. With a `console`, Rich draws the table.
+    """
+
+    def __init__(self, names: Sequence[str], columns: int | None, console: Console | None = None) -> None:
         self._names = names
         self._width = columns
+        self._console = console
         self._widths: list[int] = []
 
     def format_rows(self, documents: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         """Return a line for each document, after a heading the first time."""
         rows = [[format_cell(document[name]) for name in self._names] for document in documents]
-        if not self._widths:
-            rows.insert(0, list(self._names))
-            natural = [max(map(measure_width, column)) for column in zip(*rows, strict=True)]
+        has_heading = not self._widths
+        if has_heading:
+            natural = [max(map(measure_width, column)) for column in zip(self._names, *rows, strict=True)]
             self._widths = natural if self._width is None else fit_widths(natural, self._width)
-        return map(self._format_row, rows)
+        if self._console is not None:
+            return iter(draw_table(self._console, self._names, rows, self._widths, has_heading=has_heading))
+        return map(self._format_row, [self._names, *rows] if has_heading else rows)
 
     def _format_row(self, row: Sequence[str]) -> str:
         cells = zip(row, self._widths, strict=False)
         return COLUMN_GAP.join(
             pad(text if self._width is None else truncate(text, width), width) for text, width in cells
         ).rstrip()
+
+
+def make_table(names: Sequence[str]) -> Table:
+    """Return a table of the columns `names` for stdout."""
+    return Table(names, get_terminal_width(), open_console(sys.stdout))
 
 
 def fit_widths(widths: Sequence[int], columns: int) -> list[int]:
@@ -150,7 +174,7 @@ def iter_pages(
 
 def print_pages(pages: Iterable[Page[dict[str, Any]]], columns: Sequence[str], noun: str, *, as_json: bool) -> None:
     """Print pages as one table, or as JSON lines; `noun` names the items if there are none."""
-    table, count, has_more = Table(columns, get_terminal_width()), 0, False
+    table, count, has_more = make_table(columns), 0, False
     for items, more in pages:
         if items and as_json:
             print_json(*items)

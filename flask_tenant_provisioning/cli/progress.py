@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TextIO
 
 from .output import truncate
+from .rich_output import draw_bar, is_styled, open_console
 
 #: Seconds from one report to the next: on a terminal, and in a log.
 TERMINAL_SECONDS, LOG_SECONDS = 0.2, 10.0
@@ -17,29 +18,41 @@ _BAR_WIDTH = 24
 
 
 class Progress:
-    """A status line that is redrawn on a terminal; elsewhere one line every 10 seconds. `clock` returns seconds."""
+    """A status line that is redrawn on a terminal; elsewhere one line every 10 seconds. `clock` returns seconds.
+
+    On a terminal, Rich draws the bar if it is installed.
+    """
 
     def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream or sys.stderr
         self._clock = clock
-        self.is_terminal = self._stream.isatty()
-        self._every = TERMINAL_SECONDS if self.is_terminal else LOG_SECONDS
-        self._next = clock() + (0.0 if self.is_terminal else self._every)
+        self._is_terminal = self._stream.isatty()
+        self._console = open_console(self._stream) if is_styled(self._stream) else None
+        self._every = TERMINAL_SECONDS if self._is_terminal else LOG_SECONDS
+        self._next = clock() + (0.0 if self._is_terminal else self._every)
         self._is_visible = False
 
     def is_due(self) -> bool:
         """Return True if the next report is due."""
         return self._clock() >= self._next
 
-    def show(self, text: str) -> None:
-        """Report `text`."""
+    def show(self, text: str, *, done: int = 0, total: int | None = None) -> None:
+        """Report `text`. On a terminal, a bar stands before it if a `total` is given."""
         self._next = self._clock() + self._every
-        if self.is_terminal:
-            self._stream.write(_CLEAR_LINE + truncate(text, shutil.get_terminal_size().columns - 1))
+        if self._is_terminal:
+            self._stream.write(_CLEAR_LINE + self._format_line(text, done, total))
         else:
             self._stream.write(f"{text}\n")
-        self._is_visible = self.is_terminal
+        self._is_visible = self._is_terminal
         self._stream.flush()
+
+    def _format_line(self, text: str, done: int, total: int | None) -> str:
+        columns = shutil.get_terminal_size().columns - 1
+        if total is None:
+            return truncate(text, columns)
+        if self._console is None or columns <= _BAR_WIDTH:
+            return truncate(f"{format_bar(done, total)} {text}", columns)
+        return draw_bar(self._console, done, total, _BAR_WIDTH) + truncate(f" {text}", columns - _BAR_WIDTH)
 
     def clear(self) -> None:
         """Erase the status line, so that other output can follow."""
@@ -64,10 +77,11 @@ class Pace:
         rate = (done - self._done_at_start) / max(self._clock() - self._started_at, 0.001)
         return f"{count}, {rate:,.0f}/s, {_format_duration((self._total - done) / rate)} left"
 
-    def format_bar(self, done: int) -> str:
-        """Return a bar such as ``[##########--------------]``."""
-        full = _BAR_WIDTH * done // max(self._total, 1)
-        return f"[{'#' * full}{'-' * (_BAR_WIDTH - full)}]"
+
+def format_bar(done: int, total: int) -> str:
+    """Return a bar such as ``[##########--------------]``."""
+    full = _BAR_WIDTH * done // max(total, 1)
+    return f"[{'#' * full}{'-' * (_BAR_WIDTH - full)}]"
 
 
 def _format_duration(seconds: float) -> str:

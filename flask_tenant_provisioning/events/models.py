@@ -101,7 +101,7 @@ def render_event_head(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def render_event(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Render an event from its columns as partners see it (contract §5)."""
+    """Render an event from its columns as partners see it ("Event feed" in ``docs/api.md``)."""
     changes = json.loads(row["changes"]) if row["changes"] else {}
     return {**render_event_head(row), "data": json.loads(row["data"]), "changes": changes}
 

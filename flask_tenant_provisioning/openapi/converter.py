@@ -37,7 +37,7 @@ from .schemas import get_component_name, is_input_schema
 
 _ROOT = __name__.partition(".")[0]
 _STORABLE_PATTERN = "^[^\\u0000]*$"
-#: Contract §1: UTC, with milliseconds and ``Z``.
+#: UTC, with milliseconds and ``Z`` (RFC 3339 §5.6).
 _INSTANT_PATTERN = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z$"
 #: The pattern of partner ids, which approximates `access.principal.is_partner_id`: no control, format or separator
 #: characters, no path segment ``.`` or ``..``, and no reserved suffix.

@@ -1,4 +1,4 @@
-"""Examples for the OpenAPI components (contract §2)."""
+"""Examples for the OpenAPI components."""
 
 from __future__ import annotations
 

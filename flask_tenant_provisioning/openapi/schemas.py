@@ -11,7 +11,7 @@ from marshmallow import Schema, fields
 from ..validation import MAX_ERRORS, MAX_POINTER_LENGTH, StrictSchema
 from ..web.headers import JSON
 
-#: RFC 9457, with this API's own members (contract §1).
+#: RFC 9457 §3, with this API's own members.
 PROBLEM_SCHEMA: dict[str, Any] = {
     "type": "object",
     "description": "A problem document (RFC 9457). Further members depend on the code.",

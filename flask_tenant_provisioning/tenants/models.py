@@ -36,7 +36,7 @@ from ..registry import TenantFields
 STATUSES = ("provisioning", "active", "suspended", "failed", "deleted")
 #: Every status of a tenant that is not deleted.
 LIVING_STATUSES = ("active", "suspended", "provisioning", "failed")
-#: The fields that a client may write, in the order of the contract.
+#: The fields that a client may write, in the order of responses.
 WRITABLE = ("external_id", "client_name", "email", "phone_number", "industry", "plan", "metadata")
 
 
@@ -62,7 +62,7 @@ class Tenant(NamedTuple):
     fields: str | None
 
     def document(self, custom: TenantFields | None) -> dict[str, Any]:
-        """Return the tenant as in responses (contract §2), with the host's `custom` fields, ready for JSON."""
+        """Return the tenant as in responses, with the host's `custom` fields, ready for JSON."""
         return render_document(self, custom)
 
 

@@ -34,9 +34,10 @@ MAX_BODY_BYTES = 20_000
 
 
 def build_body(row: dict[str, Any]) -> bytes:
-    """Build the request body for an event (contract §5) from its columns; stored JSON is inserted unchanged.
+    """Build the request body for an event ("Webhooks" in ``docs/api.md``) from its columns.
 
-    A body over `MAX_BODY_BYTES` is replaced by one with ``"truncated": true`` that holds only the tenant's id.
+    Stored JSON is inserted unchanged. A body over `MAX_BODY_BYTES` is replaced by one with ``"truncated": true`` that
+    holds only the tenant's id.
     """
     body = _splice(row, row["data"], row["changes"] or "{}").encode()
     if len(body) <= MAX_BODY_BYTES:

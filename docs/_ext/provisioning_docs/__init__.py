@@ -34,7 +34,7 @@ def generated(text: str) -> str:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """What Sphinx calls."""
+    """Register the extension with Sphinx, and return its properties."""
     from .links import LinkNames
 
     def fill(_app: Sphinx, _page: str, source: list[str]) -> None:

@@ -23,7 +23,7 @@ def commands(found: click.Command = provisioning, path: str = "flask provisionin
 
 
 def label(path: str) -> str:
-    """What refers to the command's section."""
+    """Return the label of the command's section."""
     return f"command-{path.replace(' ', '-')}"
 
 

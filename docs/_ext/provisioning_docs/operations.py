@@ -47,7 +47,7 @@ def title(operation: Object) -> str:
 
 
 def label(operation: Object) -> str:
-    """What refers to the operation's section."""
+    """Return the label of the operation's section."""
     return f"operation-{operation['operationId']}".replace("_", "-")
 
 
@@ -62,7 +62,7 @@ def answering() -> dict[str, list[dict[str, Any]]]:
 
 
 def reference() -> str:
-    """What is common to all operations, then a part for each feature and a section for each of its operations."""
+    """Describe what is common to all operations, then each feature, with a section for each of its operations."""
     parts = [lines(f"## {tag['name'].capitalize()}", tag["description"], *_of(tag)) for tag in document()["tags"]]
     return lines(document()["info"]["description"].strip(), _common(), *parts)
 
@@ -175,7 +175,7 @@ def _examples(schema: Object) -> list[Any]:
 
 
 def _followed(found: Object) -> Any:
-    """What a reference leads to."""
+    """Return the object that a reference names, or the object itself if it is no reference."""
     if "$ref" not in found:
         return found
     _, parts, kind, name = found["$ref"].split("/")

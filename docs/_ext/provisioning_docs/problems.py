@@ -16,7 +16,7 @@ def names() -> list[str]:
 
 
 def label(name: str) -> str:
-    """What refers to the section about a code."""
+    """Return the label of the section about a code."""
     return f"problem-{name}"
 
 

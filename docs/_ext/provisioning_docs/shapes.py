@@ -18,7 +18,7 @@ _BOUNDS = (
 
 
 def shape(schema: Schema) -> str:
-    """What a value looks like: its type, format and bounds, or a link to its schema."""
+    """Return a value's type, format and bounds, or a link to its schema."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f"[{name}](#schema-{name.lower()})"
@@ -31,7 +31,7 @@ def shape(schema: Schema) -> str:
 
 
 def described(schema: Schema) -> str:
-    """What a value means, as far as its schema says so."""
+    """Return the description of a value, as far as its schema has one."""
     found: str = schema.get("description", "")
     values = schema.get("additionalProperties")
     if isinstance(values, Mapping) and values:

@@ -30,7 +30,7 @@ from ...validation import load_parameters
 from ...web.pagination import MAX_PAGE_SIZE
 from ...workers.worker import Worker
 from ..options import TEXT, find_mount, json_option, make_operator, mount_option
-from ..output import Table, get_terminal_width, print_json, print_text
+from ..output import make_table, print_json, print_text
 from ..progress import Pace, Progress
 from ..worker import handle_signals
 from .common import load_allowance
@@ -224,8 +224,8 @@ class JobRunner:
         return True
 
     def _show_progress(self, state: JobProgress) -> None:
-        bar = f"{self._pace.format_bar(state.processed)} " if self._progress.is_terminal else ""
-        self._progress.show(f"{bar}{self._pace.format(state.processed)}, {state.tally.failed:,} failed")
+        text = f"{self._pace.format(state.processed)}, {state.tally.failed:,} failed"
+        self._progress.show(text, done=state.processed, total=self._job.rows)
 
     def _load_progress(self) -> JobProgress:
         job = self._job
@@ -280,7 +280,7 @@ def _print_failures(mount: Mount, result: JobProgress) -> None:
         _build_failure_row(row)
         for row in itertools.islice(iter_failures(mount, result, MAX_FAILURES_SHOWN), MAX_FAILURES_SHOWN)
     ]
-    print_text("\n" + "\n".join(Table(FAILURE_COLUMNS, get_terminal_width()).format_rows(first)))
+    print_text("\n" + "\n".join(make_table(FAILURE_COLUMNS).format_rows(first)))
     if result.tally.failed > MAX_FAILURES_SHOWN:
         print_text(
             f"There are {result.tally.failed - MAX_FAILURES_SHOWN:,} more: "

@@ -16,7 +16,7 @@ from ...tenants.routes import parse_tenant_id
 from ...tenants.schemas import MoveSchema, SuspensionSchema
 from ...validation import load
 from ..options import TEXT, build_body, find_mount, make_operator
-from ..output import Table, format_cell, format_fields, get_terminal_width, print_json, print_text
+from ..output import format_cell, make_table, print_fields, print_json, print_text
 from .common import change_tenant, find_tenant, load_allowance, print_tenant, tenant_options
 
 
@@ -151,8 +151,8 @@ def _print_provisioning(document: dict[str, Any], *, as_json: bool) -> None:
         return
     failures = [format_step_error(step) for step in document["steps"] if step["error"]]
     steps = [{**step, "error": step["error"] and step["error"]["class"]} for step in document.pop("steps")]
-    print_text("\n".join(format_fields(document, get_terminal_width())))
+    print_fields(document)
     if steps:
-        print_text("\n" + "\n".join(Table(STEP_COLUMNS, get_terminal_width()).format_rows(steps)))
+        print_text("\n" + "\n".join(make_table(STEP_COLUMNS).format_rows(steps)))
     if failures:
         print_text("\n" + "\n".join(map(escape_control_characters, failures)))
