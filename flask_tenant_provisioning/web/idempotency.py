@@ -35,6 +35,7 @@ from sqlalchemy import (
 from ..access.principal import Principal
 from ..database.errors import LockTimeout, StaleRead
 from ..database.ids import format_instant
+from ..database.pages import is_after
 from ..database.session import Session, Storage
 from ..database.statements import SQL, bind_columns, bind_new_values, encode_rows, look_up_each, select_incoming
 from ..database.types import Identifier, Instant, JsonText, name_table, ordered_text
@@ -179,8 +180,7 @@ class ResponseSQL(SQL):
         key = (t.partner_id, t.key)
         expired = select(*key).where(t.expires_at <= now).order_by(t.expires_at).limit(SWEEP_SIZE)
         self.delete_expired = self._compile(table.delete().where(tuple_(*key).in_(expired)))
-        is_after = tuple_(*key) > tuple_(*(bindparam(f"after_{c.name}", type_=c.type) for c in key))
-        page = select(*key, t.tenant_id).where(is_after).order_by(*key).limit(SWEEP_SIZE)
+        page = select(*key, t.tenant_id).where(is_after(*key)).order_by(*key).limit(SWEEP_SIZE)
         self.read_page = self._compile(page)
         self.erase = self._compile(table.update().where(is_key).values(bind_new_values(t, ("body",))))
 
