@@ -25,7 +25,7 @@ from .models import Chunk, Job
 from .results import ErrorBudget, RowResult, make_failure, make_success, mark_skipped
 from .rows.batch import execute_batch
 from .rows.dry_run import RollbackWithResults, collect_claims, execute_dry_run, save_claims
-from .rows.duplicates import execute_once
+from .rows.idempotency import execute_once
 from .rows.operations import RowContext, RowStrategy, ValidatedRow, validate_row
 from .rows.parsing import parse_rows
 from .rows.row_by_row import execute_row_by_row
