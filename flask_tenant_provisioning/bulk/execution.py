@@ -21,20 +21,16 @@ from ..tenants.mutations import find_holders
 from ..tenants.quotas import FreePlaces, RemainingPlaces
 from . import actions, chunks
 from .chunks import ClaimedChunk, release_abandoned_quota, save_results
-from .models import Chunk, Job
+from .models import OPERATIONS, Chunk, Job
 from .results import ErrorBudget, RowResult, make_failure, make_success, mark_skipped
 from .rows.batch import execute_batch
 from .rows.dry_run import RollbackWithResults, collect_claims, execute_dry_run, save_claims
-from .rows.duplicates import execute_once
+from .rows.idempotency import execute_once
 from .rows.operations import RowContext, RowStrategy, ValidatedRow, validate_row
 from .rows.parsing import parse_rows
 from .rows.row_by_row import execute_row_by_row
 
 logger = logging.getLogger(__name__)
-#: The hook actions of an operation, if they are not ``tenant.<operation>``.
-_HOOK_ACTIONS = {"upsert": ("tenant.create", "tenant.update")}
-#: Operations that may change a tenant's plan: the host's usage functions then run, and may fail.
-_PLAN_CHANGING_OPERATIONS = ("upsert", "update")
 #: Attempts to reserve quota, and the seconds between them, while other workers hold reserved places.
 _QUOTA_ATTEMPTS, _QUOTA_PAUSE = 50, 0.1
 
@@ -61,7 +57,7 @@ class ChunkExecution:
         Runs in transactions of its own. While other workers hold reserved places, waits up to five seconds for them to
         be returned. Raises `LeaseLost`.
         """
-        if not self._allowance.quotas or self._job.operation not in ("create", "upsert"):
+        if not self._allowance.quotas or not OPERATIONS[self._job.operation].creates_tenants:
             return
         storage = self._mount.storage
         for attempts_left in reversed(range(_QUOTA_ATTEMPTS)):
@@ -172,15 +168,16 @@ def fail_chunk(mount: Mount, claim: ClaimedChunk, chunk: Chunk) -> list[RowResul
     return [make_failure(row.number, row.line, row.external_id, row.problem or ProvisioningError()) for row in rows]
 
 
-def choose_strategy(mount: Mount, operation: str) -> RowStrategy:
-    """Return the strategy that executes rows of `operation` in this host."""
-    hook_actions = _HOOK_ACTIONS.get(operation, (f"tenant.{operation}",))
-    creates = "tenant.create" in hook_actions
-    if any(map(mount.registry.hooks_for, hook_actions)) or (creates and mount.storage.reactions_to("tenant.create")):
+def choose_strategy(mount: Mount, name: str) -> RowStrategy:
+    """Return the strategy that executes rows of the operation `name` in this host."""
+    operation = OPERATIONS[name]
+    if any(map(mount.registry.hooks_for, operation.hook_actions)):
         return execute_row_by_row
-    if mount.registry.usages and operation in _PLAN_CHANGING_OPERATIONS:
+    if operation.creates_tenants and mount.storage.reactions_to("tenant.create"):
         return execute_row_by_row
-    return execute_bulk_insert if operation == "create" else execute_batch
+    if operation.updates_tenants and mount.registry.usages:  # a change of plan asks for the usage, which may fail
+        return execute_row_by_row
+    return execute_bulk_insert if name == "create" else execute_batch
 
 
 def execute_bulk_insert(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -18,8 +19,43 @@ from sqlalchemy import (
 )
 
 from ..database.types import Identifier, Instant, JsonText, name_table, ordered_text
+from ..tenants.models import WRITABLE
 
-OPERATIONS = ("create", "upsert", "update", "suspend", "reactivate", "delete")
+
+class Operation(NamedTuple):
+    """What each row of a job does: the single call that it stands for.
+
+    `permissions` are those of that call; a caller needs them besides ``bulk:create``. `hook_actions` are the hooks that
+    it runs. `columns` are those of a CSV, besides the idempotency key and, if the row sets fields of a tenant, the
+    metadata and the host's fields.
+    """
+
+    permissions: tuple[str, ...]
+    hook_actions: tuple[str, ...]
+    columns: frozenset[str]
+
+    @property
+    def creates_tenants(self) -> bool:
+        """True if a row may create a tenant."""
+        return "tenant.create" in self.hook_actions
+
+    @property
+    def updates_tenants(self) -> bool:
+        """True if a row may set fields of an existing tenant."""
+        return "tenant.update" in self.hook_actions
+
+
+_IDENTIFIERS = frozenset({"tenant", "external_id"})
+_FIELDS = frozenset(WRITABLE) - {"metadata"}
+OPERATIONS: Mapping[str, Operation] = {
+    "create": Operation(("tenant:create",), ("tenant.create",), _FIELDS),
+    "upsert": Operation(("tenant:create", "tenant:update"), ("tenant.create", "tenant.update"), _FIELDS),
+    "update": Operation(("tenant:update",), ("tenant.update",), _FIELDS | _IDENTIFIERS),
+    "suspend": Operation(("tenant:update",), ("tenant.suspend",), _IDENTIFIERS | {"reason"}),
+    "reactivate": Operation(("tenant:update",), ("tenant.reactivate",), _IDENTIFIERS),
+    "delete": Operation(("tenant:delete",), ("tenant.delete",), _IDENTIFIERS),
+}
+DEFAULT_OPERATION = "create"
 MODES = ("partial", "atomic")
 #: The states that callers see. Until all its rows are stored a job is ``receiving``, and hidden.
 JOB_STATES = ("queued", "running", "succeeded", "partial", "failed", "cancelled")

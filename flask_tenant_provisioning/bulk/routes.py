@@ -37,11 +37,10 @@ from ..web.streaming import LongResponse, make_response_pace
 from ..web.write import Result, execute
 from . import actions, schemas
 from .actions import JobProgress, Upload
-from .models import Job
+from .models import OPERATIONS, Job
 from .progress import StreamClock, make_event_id, stream_events
 from .results import RowResult, read_chunks_with_results, read_results
 from .results_csv import write_results_csv
-from .rows.operations import ROW_PERMISSIONS
 from .schemas import (
     DEFAULT_PAGE_SIZE,
     BulkItemPageSchema,
@@ -73,8 +72,8 @@ def require_row_permissions(call: Request, operation: str) -> None:
 
     Raises `LicenseExpired` if the rows create tenants and the licence no longer allows that.
     """
-    call.require(*ROW_PERMISSIONS[operation])
-    if "tenant:create" in ROW_PERMISSIONS[operation]:
+    call.require(*OPERATIONS[operation].permissions)
+    if OPERATIONS[operation].creates_tenants:
         quotas.resolve_allowance(call.mount).license.require_provisioning()
 
 

@@ -18,7 +18,7 @@ from ..web.parameters import ChoiceField, QuerySchema
 from ..web.request import parse_id
 from . import results
 from .actions import JobProgress
-from .models import JOB_STATES, MODES, OPERATIONS
+from .models import DEFAULT_OPERATION, JOB_STATES, MODES, OPERATIONS
 from .results import RowResult
 
 _ROW_BODY = {
@@ -34,7 +34,7 @@ class BulkJobSchema(StrictSchema):
 
     job = fields.UUID()
     partner = fields.String()
-    operation = fields.String(validate=validate.OneOf(OPERATIONS))
+    operation = fields.String(validate=validate.OneOf(tuple(OPERATIONS)))
     mode = fields.String(validate=validate.OneOf(MODES))
     validate_only = fields.Boolean()
     state = fields.String(validate=validate.OneOf(JOB_STATES))
@@ -104,7 +104,7 @@ DEFAULT_PAGE_SIZE = 50
 class UploadQuery(CreateQuery):
     """Query parameters of `POST /bulk-jobs`. With `validate_only` the job leaves nothing but its results."""
 
-    operation = ChoiceField(*OPERATIONS, load_default=OPERATIONS[0])
+    operation = ChoiceField(*OPERATIONS, load_default=DEFAULT_OPERATION)
     mode = ChoiceField(*MODES, load_default=MODES[0])
 
 

@@ -9,10 +9,9 @@ import click
 from flask.cli import with_appcontext
 
 from ..bulk import actions, schemas
-from ..bulk.models import JOB_STATES
+from ..bulk.models import JOB_STATES, OPERATIONS
 from ..bulk.results import RESULT_STATES as ROW_STATES, RowResult
 from ..bulk.results_csv import explain_problem
-from ..bulk.rows.operations import ROW_PERMISSIONS
 from ..bulk.schemas import parse_job_id
 from .options import TEXT, find_mount, json_option, mount_option, resource_options
 from .output import iter_pages, print_document, print_pages, print_text
@@ -93,7 +92,7 @@ def cancel(job: str, partner: str | None, as_json: bool, mount_name: str | None)
 def resume(job: str, partner: str | None, as_json: bool, mount_name: str | None) -> None:
     mount = find_mount(mount_name)
     progress = mount.storage.read(partial(actions.load_progress, partner=partner, job_id=parse_job_id(job)))
-    if "tenant:create" in ROW_PERMISSIONS[progress.job.operation]:
+    if OPERATIONS[progress.job.operation].creates_tenants:
         load_allowance(mount).license.require_provisioning()
     action = partial(actions.resume_job, partner=partner, job_id=parse_job_id(job))
     print_document(schemas.dump_job(mount.storage.transaction(action)), as_json=as_json)

@@ -1,6 +1,7 @@
 """Pages of rows, limited in rows and in bytes: a page that reaches `PAGE_BYTES` ends early.
 
-Rows are read in batches, because a driver holds the whole result of a statement in memory.
+Rows are read in batches, because a driver holds the whole result of a statement in memory. Each statement starts after
+the key of the last row that was read.
 """
 
 from __future__ import annotations
@@ -8,12 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from sqlalchemy import Column, ColumnElement, bindparam, tuple_
+
 #: Maximum size of the texts in one page, in bytes. A single larger row makes a page of its own.
 PAGE_BYTES = 2 * 1024 * 1024
 #: Rows read by one statement: few if a row may have some hundred kilobytes, many if it has a few kilobytes at most.
 FEW_ROWS, MANY_ROWS = 25, 100
 Row = TypeVar("Row")
 Place = TypeVar("Place")
+
+
+def is_after(*key: Column[Any]) -> ColumnElement[bool]:
+    """Return the condition that a row's key is greater than the parameters ``after_<column>``."""
+    return tuple_(*key) > tuple_(*(bindparam(f"after_{column.name}", type_=column.type) for column in key))
 
 
 def read_page(

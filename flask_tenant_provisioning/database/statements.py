@@ -1,9 +1,10 @@
 """SQL that is compiled once and runs on the driver's own cursor.
 
-The module also has the patterns that several features share: many rows in one parameter (a JSON array that the database
-reads as a table, which costs the client a tenth of binding each value), an ordered union, a pair of inserts, and the
-transfer of rows from one partner to another. `partner_id`, with which each key begins, is never updated, since a
-database sharded by it allows no such update: rows are inserted for the new partner and deleted for the old one.
+The module also has the patterns that several features share: the update of one version of a row, many rows in one
+parameter (a JSON array that the database reads as a table, which costs the client a tenth of binding each value), an
+ordered union, a pair of inserts, and the transfer of rows from one partner to another. `partner_id`, with which each
+key begins, is never updated, since a database sharded by it allows no such update: rows are inserted for the new
+partner and deleted for the old one.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     FromClause,
+    Integer,
     Join,
     Select,
     Subquery,
@@ -39,6 +41,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.elements import BindParameter
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from .errors import StaleRead
 
 
 class Runner(Protocol):
@@ -99,6 +103,23 @@ class SQL:
 def match_key(table: Table, *names: str) -> ColumnElement[bool]:
     """Return the condition that each of these columns equals the parameter of its name."""
     return and_(*(table.c[name] == bindparam(name, type_=table.c[name].type) for name in names))
+
+
+def match_version(table: Table) -> ColumnElement[bool]:
+    """Return the condition of a row in the version ``expected``, with the parameters of `write_version`."""
+    key = (column.name for column in table.primary_key)
+    return and_(match_key(table, *key), table.c.version == bindparam("expected", type_=Integer))
+
+
+def write_version(
+    session: Runner, statement: Statement, key: Mapping[str, Any], version: int, values: Mapping[str, Any]
+) -> None:
+    """Write the new `values` of a row that was read in this version, by a statement with `match_version`.
+
+    Raises `StaleRead` if there is a newer one; the unit of work then runs again.
+    """
+    if session.run(statement, {**key, "expected": version, **name_new_values(values)}).rowcount != 1:
+        raise StaleRead(str(key))
 
 
 def bind_columns(table: Table, prefix: str = "") -> dict[str, BindParameter[Any]]:

@@ -10,7 +10,7 @@ from ..database.errors import StaleRead
 from ..database.ids import add_microsecond, format_instant
 from ..database.pages import measure_row, read_page
 from ..database.session import Session
-from ..database.statements import name_new_values
+from ..database.statements import write_version
 from ..encoding import dump_json
 from ..errors import PartnerNotFound
 from ..events.actions import build_event, record_event
@@ -153,10 +153,9 @@ def _write_changes(session: Session, actor: Actor, before: Partner, values: Valu
         require_valid_parent(session, after.partner_id, after.parent)
     at = max(format_instant(session.storage.clock()), add_microsecond(before.updated_at))
     after = after._replace(version=before.version + 1, updated_at=at)
-    new = name_new_values({name: getattr(after, name) for name in (*WRITABLE, "version", "updated_at")})
-    where = {"partner_id": before.partner_id, "expected": before.version}
-    if session.run(session.storage.once(PartnerSQL).change, {**where, **new}).rowcount != 1:
-        raise StaleRead(before.partner_id)
+    new = {name: getattr(after, name) for name in (*WRITABLE, "version", "updated_at")}
+    key, statement = {"partner_id": before.partner_id}, session.storage.once(PartnerSQL).change
+    write_version(session, statement, key, before.version, new)
     _record_update(session, actor, before, after)
     return after
 

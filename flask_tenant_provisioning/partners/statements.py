@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, and_, bindparam, func, literal, or_, select
+from sqlalchemy import ColumnElement, Integer, bindparam, func, literal, or_, select
 
 from ..database.session import Storage
-from ..database.statements import SQL, Statement, bind_columns, bind_new_values
+from ..database.statements import SQL, Statement, bind_columns, bind_new_values, match_version
 from .models import WRITABLE, Partner
 
 #: The most levels of the hierarchy of partners.
@@ -28,9 +28,8 @@ class PartnerSQL(SQL):
         self.add = self._compile(insert.values(bind_columns(self._table)).on_conflict_do_nothing())
         self.read = self._compile(self._rows.where(mine))
         self.lock = self._compile(self._rows.where(mine).with_for_update())
-        seen = and_(mine, p.version == bindparam("expected", type_=Integer))
         values = bind_new_values(p, (*WRITABLE, "version", "updated_at"))
-        self.change = self._compile(self._table.update().where(seen).values(values))
+        self.change = self._compile(self._table.update().where(match_version(self._table)).values(values))
         both = or_(p.parent.is_not(None), mine, p.partner_id == bindparam("parent", type_=p.parent.type))
         self.lock_hierarchy = self._compile(select(p.partner_id).where(both).order_by(p.partner_id).with_for_update())
         above, below = (self._select_tree(upwards=upwards).c for upwards in (True, False))

@@ -14,7 +14,7 @@ from ..database.errors import StaleRead
 from ..database.ids import add_microsecond, format_instant
 from ..database.pages import FEW_ROWS, measure_row, measure_text, read_page
 from ..database.session import Session
-from ..database.statements import name_new_values
+from ..database.statements import write_version
 from ..encoding import diff_json, dump_json
 from ..errors import InvalidInput, SettingsOutdated
 from ..events.actions import build_event, record_event
@@ -253,8 +253,9 @@ def _next_timestamp(session: Session, current: SettingsState) -> str:
 def _save_row(session: Session, version: int, row: SettingsRow) -> None:
     sql, values = session.storage.once(SettingsSQL), row._asdict()
     if version:
-        values = name_new_values(values) | values | {"expected": version}
-    if session.run(sql.change if version else sql.add, values).rowcount != 1:
+        key = {"partner_id": row.partner_id, "tenant_id": row.tenant_id}
+        write_version(session, sql.change, key, version, values)
+    elif session.run(sql.add, values).rowcount != 1:
         raise StaleRead(row.tenant_id)
 
 

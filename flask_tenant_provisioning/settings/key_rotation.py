@@ -11,6 +11,7 @@ from functools import partial
 from typing import NamedTuple
 
 from ..database.session import Session, Storage
+from ..database.statements import write_version
 from ..encoding import dump_json
 from ..keyring import Keyring
 from ..tenants.mutations import lock_tenant_in_any_state
@@ -83,8 +84,7 @@ def _reseal_owner(session: Session, scope: Scope, keyring: Keyring) -> ResealCou
     sealer = Sealer(keyring, scope, scope, partial(_is_declared_secret, namespaces))
     newest = sealer.reseal(parse_columns(stored.document, stored.secrets))
     if newest.is_changed:
-        columns = {f"new_{name}": text for name, text in encode_columns(newest.new).items()}
-        session.run(sql.reseal, {**where, "expected": stored.version, **columns})
+        write_version(session, sql.reseal, where, stored.version, encode_columns(newest.new))
     counts = ResealCounts(ResealCount(0, ()).add(scope, newest, is_changed=newest.is_changed))
     for version in rewrite_history(session, scope, newest, sealer.reseal):
         changes = _mask_changes(namespaces, version.row.changes)

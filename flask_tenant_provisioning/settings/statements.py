@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import Integer, and_, bindparam, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
+from ..database.pages import is_after
 from ..database.session import Storage
-from ..database.statements import SQL, bind_columns, bind_new_values
+from ..database.statements import SQL, bind_columns, bind_new_values, match_version
 from .models import PARTNER_SCOPE, SettingsRow, SettingsVersion, VersionDifference, VersionSummary
 
 _CHANGED_COLUMNS = ("version", "document", "secrets", "updated_at", "history_bytes")
@@ -25,16 +26,12 @@ class SettingsSQL(SQL):
         rows, owned = select(*(s[name] for name in SettingsRow._fields)), self._matches_owner(s)
         inherited = and_(s.partner_id == bindparam("partner_id"), s.tenant_id == PARTNER_SCOPE)
         insert = self._insert(self._settings)
-        unchanged = and_(owned, s.version == bindparam("expected", type_=Integer))
         self.read = self._compile(rows.where(or_(inherited, owned)))
         self.lock = self._compile(rows.where(owned).with_for_update())
         self.add = self._compile(insert.values(bind_columns(self._settings)).on_conflict_do_nothing())
-        self.change = self._compile(
-            self._settings.update().where(unchanged).values(bind_new_values(s, _CHANGED_COLUMNS))
-        )
-        self.reseal = self._compile(
-            self._settings.update().where(unchanged).values(bind_new_values(s, _RESEALED_COLUMNS))
-        )
+        update = self._settings.update().where(match_version(self._settings))
+        self.change = self._compile(update.values(bind_new_values(s, _CHANGED_COLUMNS)))
+        self.reseal = self._compile(update.values(bind_new_values(s, _RESEALED_COLUMNS)))
         self.delete = self._compile(self._settings.delete().where(owned))
         key = (s.partner_id, s.tenant_id)
         self.select_batch = self._compile(self._batch(rows, key))
@@ -78,9 +75,4 @@ class SettingsSQL(SQL):
 
     def _batch(self, rows: Any, key: tuple[Any, ...]) -> Any:
         """Select the next rows after the key in the parameters ``after_<column>``, in key order."""
-        condition: ColumnElement[bool] | None = None
-        for column in reversed(key):
-            position: Any = bindparam(f"after_{column.name}", type_=column.type)
-            is_beyond = column > position
-            condition = is_beyond if condition is None else or_(is_beyond, and_(column == position, condition))
-        return rows.where(condition).order_by(*key).limit(bindparam("limit", type_=Integer))
+        return rows.where(is_after(*key)).order_by(*key).limit(bindparam("limit", type_=Integer))

@@ -61,6 +61,11 @@ class Tenant(NamedTuple):
     purge_at: str | None
     fields: str | None
 
+    @property
+    def key(self) -> dict[str, str]:
+        """The primary key, by column."""
+        return {"partner_id": self.partner_id, "id": self.id}
+
     def document(self, custom: TenantFields | None) -> dict[str, Any]:
         """Return the tenant as in responses, with the host's `custom` fields, ready for JSON."""
         return render_document(self, custom)

@@ -10,7 +10,7 @@ from ..access.principal import Actor
 from ..database.errors import StaleRead, UniqueViolation
 from ..database.ids import add_microsecond, format_instant
 from ..database.session import Session, Storage
-from ..database.statements import Statement, encode_rows, name_new_values
+from ..database.statements import encode_rows, write_version
 from ..encoding import diff_json, is_same_json
 from ..errors import TenantExists, TenantNotFound
 from ..events.actions import build_event, record_event
@@ -134,9 +134,8 @@ def apply_transition(
     at = next_timestamp(session.storage, before)
     after = after._replace(version=before.version + 1, updated_at=at)
     try:
-        _write_version(
-            session, session.storage.once(TenantSQL).change(tuple(columns)), before, {**columns, "updated_at": at}
-        )
+        statement = session.storage.once(TenantSQL).change(tuple(columns))
+        write_version(session, statement, before.key, before.version, {**columns, "updated_at": at})
     except UniqueViolation as violation:
         raise make_conflict(get_unique_field(violation.constraint)) from violation
     record_change(session, actor, event_type, before, after, at)
@@ -160,7 +159,7 @@ def retire_tenant(session: Session, actor: Actor, tenant: Tenant) -> None:
     values = {"status": "purging", "deleted_at": tenant.deleted_at or now, "purge_at": now}
     after = tenant._replace(**values, version=tenant.version + 1, updated_at=at)
     statement = session.storage.once(TenantSQL).change((*values, "live"))
-    _write_version(session, statement, tenant, {**values, "live": None, "updated_at": at})
+    write_version(session, statement, tenant.key, tenant.version, {**values, "live": None, "updated_at": at})
     run_reactions(session, actor, "tenant.retired", tenant, after)
 
 
@@ -168,7 +167,7 @@ def remove_tenant(session: Session, actor: Actor, tenant: Tenant) -> None:
     """Delete the row, schedule the erasure of the tenant's data elsewhere, and record the event."""
     if tenant.status == "purging":
         tenant = tenant._replace(status="deleted")
-    _write_version(session, session.storage.once(TenantSQL).remove, tenant, {})
+    write_version(session, session.storage.once(TenantSQL).remove, tenant.key, tenant.version, {})
     erasure.schedule_erasure(session, tenant.partner_id, tenant.id)
     record_change(session, actor, "tenant.purged", tenant, tenant, next_timestamp(session.storage, tenant))
     run_reactions(session, actor, "tenant.purged", tenant, tenant)
@@ -234,13 +233,6 @@ def _require_present(session: Session, row: tuple[Any, ...] | None) -> Tenant:
 def is_retention_over(storage: Storage, tenant: Tenant) -> bool:
     """Return whether the tenant's retention is over, so that it is being purged or is about to be."""
     return tenant.purge_at is not None and tenant.purge_at <= format_instant(storage.clock())
-
-
-def _write_version(session: Session, statement: Statement, before: Tenant, values: Mapping[str, Any]) -> None:
-    """Write to the version that was read. Raises `StaleRead` if there is a newer one; the unit of work then reruns."""
-    where = {"partner_id": before.partner_id, "id": before.id, "expected": before.version}
-    if session.run(statement, {**where, **name_new_values(values)}).rowcount != 1:
-        raise StaleRead(before.id)
 
 
 _FIELD_LABELS = {"email": "email", "external_id": "external id"}

@@ -37,6 +37,7 @@ from ..database.statements import (
     Statement,
     bind_new_values,
     look_up_each,
+    match_version,
     select_incoming,
     union_ordered,
 )
@@ -211,7 +212,7 @@ class TenantSQL(SQL):
         self.lock_many = self._compile(self._lock_many())
         self.hidden = self._compile(select(t.status_before, t.email_key).where(mine))
         self.due = self._compile(self._due())
-        self.remove = self._compile(self.table.delete().where(self._one_version()))
+        self.remove = self._compile(self.table.delete().where(match_version(self.table)))
 
     def change(self, columns: tuple[str, ...]) -> Statement:
         """Return the update of these columns of one version of a tenant."""
@@ -266,10 +267,4 @@ class TenantSQL(SQL):
     def _change(self, columns: tuple[str, ...]) -> Any:
         t = self.table.c
         values = bind_new_values(t, (*columns, "updated_at"))
-        return self.table.update().where(self._one_version()).values({**values, "version": t.version + 1})
-
-    def _one_version(self) -> ColumnElement[bool]:
-        """Match one version of one tenant: no row if another transaction has changed it."""
-        t = self.table.c
-        mine = and_(t.partner_id == bindparam("partner_id"), t.id == bindparam("id"))
-        return and_(mine, t.version == bindparam("expected", type_=Integer))
+        return self.table.update().where(match_version(self.table)).values({**values, "version": t.version + 1})

@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import unquote_plus
@@ -26,17 +26,16 @@ from sqlalchemy import (
     String,
     Table,
     bindparam,
-    null,
     select,
-    true,
     tuple_,
 )
 
 from ..access.principal import Principal
 from ..database.errors import LockTimeout, StaleRead
 from ..database.ids import format_instant
+from ..database.pages import is_after
 from ..database.session import Session, Storage
-from ..database.statements import SQL, bind_columns, bind_new_values, encode_rows, look_up_each, select_incoming
+from ..database.statements import SQL, bind_columns, bind_new_values
 from ..database.types import Identifier, Instant, JsonText, name_table, ordered_text
 from ..errors import IdempotencyInProgress, IdempotencyKeyReused, InvalidIdempotencyKey, SecretUnavailable
 from ..keyring import Keyring, UnsealError
@@ -179,8 +178,7 @@ class ResponseSQL(SQL):
         key = (t.partner_id, t.key)
         expired = select(*key).where(t.expires_at <= now).order_by(t.expires_at).limit(SWEEP_SIZE)
         self.delete_expired = self._compile(table.delete().where(tuple_(*key).in_(expired)))
-        is_after = tuple_(*key) > tuple_(*(bindparam(f"after_{c.name}", type_=c.type) for c in key))
-        page = select(*key, t.tenant_id).where(is_after).order_by(*key).limit(SWEEP_SIZE)
+        page = select(*key, t.tenant_id).where(is_after(*key)).order_by(*key).limit(SWEEP_SIZE)
         self.read_page = self._compile(page)
         self.erase = self._compile(table.update().where(is_key).values(bind_new_values(t, ("body",))))
 
@@ -296,79 +294,3 @@ def open_response(response: StoredResponse, identity: IdempotencyKey, keyring: K
 
 def _make_binding(identity: IdempotencyKey) -> str:
     return json.dumps(["idempotency", identity.partner, identity.key])
-
-
-class StoredRow(NamedTuple):
-    """The stored result of a bulk row: the row's fingerprint, the status, and JSON about the tenant."""
-
-    fingerprint: str
-    status: int
-    document: Any
-    tenant_id: str | None = None
-
-
-class RowKeySQL(SQL):
-    """The statements for keys of bulk rows."""
-
-    def __init__(self, storage: Storage) -> None:
-        super().__init__(storage.engine.dialect)
-        table = storage.table("idempotency")
-        t, bound = table.c, bind_columns(table)
-        given = select_incoming(self._dialect, key=t.key.type)
-        is_partner = t.partner_id == bound["partner_id"]
-        insert = self._insert(table)
-        values = (bound["partner_id"], given.c.key, bound["fingerprint"], bound["expires_at"])
-        claim = insert.from_select(
-            ["partner_id", "key", "fingerprint", "expires_at"], select(*values).where(true()).order_by(given.c.key)
-        ).on_conflict_do_update(
-            index_elements=[t.partner_id, t.key],
-            set_={"expires_at": insert.excluded.expires_at, "status": null()},
-            where=t.expires_at <= bindparam("now", type_=t.expires_at.type),
-        )
-        rows = select(t.key, t.fingerprint, t.status, t.body).where(is_partner, t.status.is_not(None))
-        is_key = is_partner & (t.key == bound["key"])
-        result = bind_new_values(t, ("fingerprint", "status", "body", "tenant_id"))
-        self.claim = self._compile(claim)
-        self.read = self._compile(look_up_each(rows, t.key, given, self._dialect))
-        self.save = self._compile(table.update().where(is_key).values(result))
-        self.release = self._compile(table.delete().where(is_key))
-
-
-def claim_row_keys(session: Session, partner: str, keys: Iterable[str], hours: int) -> dict[str, StoredRow]:
-    """Claim these keys for this transaction, and return the results stored under them by key.
-
-    Another transaction that claims one of them waits until this one ends.
-    """
-    sql, now = session.storage.once(RowKeySQL), session.storage.clock()
-    keys_by_hash = {_hash_key(key): key for key in keys}
-    given = {"partner_id": partner, "rows": encode_rows({"key": hashed} for hashed in sorted(keys_by_hash))}
-    times = {"now": format_instant(now), "expires_at": format_instant(now + hours * 3600)}
-    session.run(sql.claim, {**given, **times, "fingerprint": ""})
-    rows = session.run(sql.read, given).fetchall()
-    return {
-        keys_by_hash[hashed]: StoredRow(fingerprint, status, json.loads(body))
-        for hashed, fingerprint, status, body in rows
-    }
-
-
-def save_rows(session: Session, partner: str, rows: Mapping[str, StoredRow]) -> None:
-    """Store the results of rows under keys that this transaction claimed."""
-    sql = session.storage.once(RowKeySQL)
-    values = [
-        {"partner_id": partner, "key": _hash_key(key), "new_fingerprint": row.fingerprint, "new_status": row.status}
-        | {"new_body": json.dumps(row.document), "new_tenant_id": row.tenant_id}
-        for key, row in rows.items()
-    ]
-    if values:
-        session.run_many(sql.save, values)
-
-
-def release_row_keys(session: Session, partner: str, keys: Iterable[str]) -> None:
-    """Release keys that this transaction claimed without a result."""
-    values = [{"partner_id": partner, "key": _hash_key(key)} for key in keys]
-    if values:
-        session.run_many(session.storage.once(RowKeySQL).release, values)
-
-
-def _hash_key(key: str) -> str:
-    return ROW_PREFIX + hashlib.sha256(key.encode()).hexdigest()

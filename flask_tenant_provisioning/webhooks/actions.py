@@ -11,11 +11,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, cast
 
 from ..access.principal import Actor
-from ..database.errors import StaleRead
 from ..database.ids import add_microsecond, format_instant
 from ..database.pages import measure_row, read_page
 from ..database.session import Session
-from ..database.statements import name_new_values
+from ..database.statements import write_version
 from ..encoding import dump_json
 from ..errors import QuotaExceeded, WebhookNotFound
 from ..events.actions import build_event, record_event
@@ -131,8 +130,8 @@ def reseal_secrets(session: Session, target: Target, keyring: Keyring) -> bool:
     column = endpoint_secrets.reseal_secrets(keyring, endpoint)
     if column == endpoint.secrets:
         return False
-    where = {**endpoint.key, "expected": endpoint.version}
-    session.run(session.storage.once(WebhookSQL).update(("secrets",)), {**where, "new_secrets": column})
+    statement = session.storage.once(WebhookSQL).update(("secrets",))
+    write_version(session, statement, endpoint.key, endpoint.version, {"secrets": column})
     return True
 
 
@@ -205,11 +204,9 @@ def _save_changes(session: Session, actor: Actor, kind: str, before: Endpoint, a
     at = _choose_updated_at(session, before)
     after = after._replace(version=before.version + 1, updated_at=at)
     old, new = before._asdict(), after._asdict()
-    columns = tuple(name for name in new if new[name] != old[name])
-    values = name_new_values({name: new[name] for name in columns})
-    where = {**before.key, "expected": before.version}
-    if session.run(session.storage.once(WebhookSQL).update(columns), {**where, **values}).rowcount != 1:
-        raise StaleRead(before.id)
+    values = {name: new[name] for name in new if new[name] != old[name]}
+    statement = session.storage.once(WebhookSQL).update(tuple(values))
+    write_version(session, statement, before.key, before.version, values)
     _record_event(session, actor, kind, before, after, at)
     return after
 

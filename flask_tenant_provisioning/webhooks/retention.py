@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 from ..database.ids import format_instant
 from ..database.session import Session, Storage
@@ -12,11 +11,13 @@ from .fairness import EndpointKey
 from .statements import DeliverySQL
 
 _BATCH_SIZE = 1000
+#: The id before all others.
+_FIRST_ID = "00000000-0000-0000-0000-000000000000"
 
 
 def remove_old_deliveries(storage: Storage, days: int) -> int:
     """Remove deliveries created more than `days` ago, in batches. Return their number."""
-    count, last = 0, ("", "")
+    count, last = 0, ("", _FIRST_ID)
     before = format_instant(storage.clock(), days=-days)
     while endpoints := storage.read(partial(_list_endpoints, after=last)):
         for last in endpoints:
@@ -28,7 +29,7 @@ def remove_old_deliveries(storage: Storage, days: int) -> int:
 
 def erase_answers(storage: Storage, partner: str, tenant_id: str) -> int:
     """Erase the stored responses to deliveries about a tenant of `partner`. Return the number of these deliveries."""
-    count, last = 0, "00000000-0000-0000-0000-000000000000"
+    count, last = 0, _FIRST_ID
     while keys := storage.read(partial(_list_tenant_deliveries, partner=partner, tenant_id=tenant_id, after=last)):
         storage.transaction(partial(_erase_answers, keys=keys))
         count, last = count + len(keys), keys[-1]["delivery_id"]
@@ -48,7 +49,7 @@ def _erase_answers(session: Session, keys: Sequence[dict[str, str]]) -> None:
 
 def _list_endpoints(session: Session, after: EndpointKey) -> list[EndpointKey]:
     """Return the next batch of endpoints, by partner and id, after the endpoint `after`."""
-    parameters: dict[str, Any] = {"partner_id": after[0], "id": after[1] or None, "limit": _BATCH_SIZE}
+    parameters = {"after_partner_id": after[0], "after_id": after[1], "limit": _BATCH_SIZE}
     rows: list[EndpointKey] = session.run(session.storage.once(DeliverySQL).select_endpoints, parameters).fetchall()
     return rows
 

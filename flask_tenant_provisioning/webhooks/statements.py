@@ -15,13 +15,21 @@ from sqlalchemy import (
     func,
     literal,
     null,
-    or_,
     select,
 )
 
 from ..database.lease import Lease, is_over
+from ..database.pages import is_after
 from ..database.session import Storage
-from ..database.statements import SQL, Statement, bind_columns, bind_new_values, match_key, select_incoming
+from ..database.statements import (
+    SQL,
+    Statement,
+    bind_columns,
+    bind_new_values,
+    match_key,
+    match_version,
+    select_incoming,
+)
 from .models import Attempt, Delivery, Endpoint
 
 
@@ -114,11 +122,8 @@ class WebhookSQL(SQL):
         return rows.order_by(d.id.desc()).limit(self._limit)
 
     def _build_update(self, columns: tuple[str, ...]) -> Any:
-        w = self._webhooks.c
-        is_version = and_(
-            w.partner_id == self._partner, w.id == self._id, w.version == bindparam("expected", type_=Integer)
-        )
-        return self._webhooks.update().where(is_version).values(bind_new_values(w, columns))
+        update = self._webhooks.update().where(match_version(self._webhooks))
+        return update.values(bind_new_values(self._webhooks.c, columns))
 
 
 #: The columns of an event that its request body is built from.
@@ -231,9 +236,9 @@ class DeliverySQL(SQL):
         self.select_old = self._compile(
             select(d.id).where(self._is_to_endpoint, is_old).order_by(d.id).limit(self._limit)
         )
-        later = and_(w.partner_id == self._partner, w.id > bindparam("id", type_=w.id.type))
-        endpoints = select(w.partner_id, w.id).where(or_(w.partner_id > self._partner, later))
-        self.select_endpoints = self._compile(endpoints.order_by(w.partner_id, w.id).limit(self._limit))
+        key = (w.partner_id, w.id)
+        endpoints = select(*key).where(is_after(*key)).order_by(*key)
+        self.select_endpoints = self._compile(endpoints.limit(self._limit))
 
     def _incoming(self, columns: Any, *names: str) -> Any:
         return select_incoming(self._dialect, **{name: columns[name].type for name in names})

@@ -32,16 +32,6 @@ from .parsing import Row
 Body = Mapping[str, Any]
 MISSING_IDENTIFIER = Fault("required", "A row names its tenant by `tenant` or by `external_id`.")
 
-#: Permissions that a caller needs besides `bulk:create`, those of the single calls.
-ROW_PERMISSIONS = {
-    "create": ("tenant:create",),
-    "upsert": ("tenant:create", "tenant:update"),
-    "update": ("tenant:update",),
-    "suspend": ("tenant:update",),
-    "reactivate": ("tenant:update",),
-    "delete": ("tenant:delete",),
-}
-
 
 class RowContext(NamedTuple):
     """The context of all rows of one transaction: who acts, for which partner, and what is allowed.

@@ -11,36 +11,26 @@ from ...registry import TenantFields
 from ...tenants.custom_field_checks import ROW_IDEMPOTENCY_KEY
 from ...tenants.custom_fields import text_to_json
 from ...tenants.fields import MAX_KEY_LENGTH
-from ...tenants.models import WRITABLE
 from ...validation import NOT_AN_OBJECT, make_entry, make_invalid_input
-from ..models import Chunk
+from ..models import OPERATIONS, Chunk
 from ..results import decompress, decompress_lines
 from ..upload.csv_reader import IsColumn
 
 METADATA = "metadata"
 #: The prefix of columns that hold a member of the tenant's metadata.
 METADATA_PREFIX = f"{METADATA}."
-_WRITABLE_COLUMNS = frozenset(WRITABLE) - {METADATA}
-_COLUMNS = {
-    "create": _WRITABLE_COLUMNS,
-    "upsert": _WRITABLE_COLUMNS,
-    "update": _WRITABLE_COLUMNS | {"tenant"},
-    "suspend": frozenset({"tenant", "external_id", "reason"}),
-    "reactivate": frozenset({"tenant", "external_id"}),
-    "delete": frozenset({"tenant", "external_id"}),
-}
 
 
 def make_column_predicate(operation: str, custom_fields: TenantFields | None) -> IsColumn:
     """Return the predicate for column names that rows of `operation` may have, including the host's `custom_fields`."""
-    names = _COLUMNS[operation] | {ROW_IDEMPOTENCY_KEY}
-    writes = _COLUMNS[operation] >= _WRITABLE_COLUMNS
-    if writes and custom_fields is not None:
+    names = OPERATIONS[operation].columns | {ROW_IDEMPOTENCY_KEY}
+    sets_fields = OPERATIONS[operation].creates_tenants or OPERATIONS[operation].updates_tenants
+    if sets_fields and custom_fields is not None:
         names |= {name for name, field in custom_fields.fields.items() if not field.dump_only}
 
     def is_column(name: str) -> bool:
         key = name.removeprefix(METADATA_PREFIX)
-        return name in names or (writes and key != name and 1 <= len(key) <= MAX_KEY_LENGTH)
+        return name in names or (sets_fields and key != name and 1 <= len(key) <= MAX_KEY_LENGTH)
 
     return is_column
 

@@ -17,7 +17,7 @@ from flask.cli import with_appcontext
 
 from ...bulk import actions
 from ...bulk.actions import JobProgress, Upload, describe_finished_job
-from ...bulk.models import OPERATIONS, Job
+from ...bulk.models import DEFAULT_OPERATION, OPERATIONS, Job
 from ...bulk.results import RowResult
 from ...bulk.results_csv import explain_problem
 from ...bulk.upload.limits import UploadError
@@ -39,13 +39,12 @@ from .files import MEDIA_TYPES, get_file_name, is_gzip, resolve_import_format
 #: Exit status of a command stopped by Ctrl-C, as in shells.
 EXIT_INTERRUPTED = 130
 _GZIP_MAGIC = b"\x1f\x8b"
-_CREATING_OPERATIONS = ("create", "upsert")
 
 
 @click.command("import", help="Import tenants from FILE. Creates or changes them as a bulk job; - is standard input.")
 @click.argument("file", type=click.File("rb"), required=False)
 @click.option("--partner", type=TEXT, help="The partner of the tenants; with --resume, only if the job belongs to it.")
-@click.option("--operation", type=click.Choice(OPERATIONS), help="Operation of each row; by default create.")
+@click.option("--operation", type=click.Choice(tuple(OPERATIONS)), help="Operation of each row; by default create.")
 @click.option("--atomic", "is_atomic", is_flag=True, help="Apply all rows or none.")
 @click.option("--dry-run", "is_dry_run", is_flag=True, help="Only report the result that each row would have.")
 @click.option(
@@ -75,7 +74,7 @@ def import_tenants(
     else:
         if file is None or partner is None:
             raise click.UsageError("Name a FILE and its --partner, or a job with --resume.")
-        request = ImportRequest(partner, operation or "create", is_atomic, is_dry_run)
+        request = ImportRequest(partner, operation or DEFAULT_OPERATION, is_atomic, is_dry_run)
         job = _start_job(mount, file, resolve_import_format(file, format), request, progress)
     result = _run_job(mount, job, progress)
     print_results(mount, result, as_json=as_json)
@@ -103,7 +102,7 @@ def _start_job(mount: Mount, file: BinaryIO, format: str, request: ImportRequest
 
 def _require_allowance(mount: Mount, operation: str) -> None:
     """Raise `LicenseExpired` before the upload if the licence lets no row succeed."""
-    if operation in _CREATING_OPERATIONS:
+    if OPERATIONS[operation].creates_tenants:
         load_allowance(mount).license.require_provisioning()
 
 

@@ -1,0 +1,155 @@
+"""Idempotency keys of rows: a row with a key takes effect once, in the same upload or in another."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import bindparam, null, select, true
+
+from ...database.ids import format_instant
+from ...database.session import Session, Storage
+from ...database.statements import SQL, bind_columns, bind_new_values, encode_rows, look_up_each, select_incoming
+from ...errors import IdempotencyKeyReused
+from ...web.idempotency import ROW_PREFIX
+from ..models import Job
+from ..results import RowResult
+from .operations import RowContext, RowStrategy, ValidatedRow
+
+
+def execute_once(
+    session: Session, context: RowContext, job: Job, rows: Sequence[ValidatedRow], strategy: RowStrategy
+) -> list[RowResult]:
+    """Execute `rows` by `strategy`, except those whose idempotency key has taken effect before."""
+    keys = {row.key.key for row in rows if row.key is not None}
+    if not keys:
+        return strategy(session, context, job, rows)
+    before = claim_row_keys(session, context.partner, keys, context.api.config.idempotency_hours)
+    done, in_order, left = dict(before), list[RowResult](), deque(rows)
+    while left:
+        repeated, now = _take_independent_rows(left, done)
+        results = {result.row: result for result in strategy(session, context, job, now)}
+        in_order += [result for _, result in sorted((repeated | results).items())]
+        done |= _collect_done(now, [results[row.number] for row in now])
+    save_rows(session, context.partner, {key: stored for key, stored in done.items() if key not in before})
+    release_row_keys(session, context.partner, keys - done.keys())
+    return in_order
+
+
+def _replay_result(row: ValidatedRow, done: Mapping[str, StoredRow]) -> RowResult | None:
+    """Return the stored result for the row's key, a failure if the key belongs to another row, or None if it is new."""
+    if row.key is None or (before := done.get(row.key.key)) is None:
+        return None
+    if before.fingerprint != row.key.fingerprint:
+        return row.fail(IdempotencyKeyReused("Another row was sent with this key before."))
+    tenant, external_id = before.document
+    return RowResult(row.number, "unchanged", before.status, tenant, external_id, None)
+
+
+def _take_independent_rows(
+    left: deque[ValidatedRow], done: Mapping[str, StoredRow]
+) -> tuple[dict[int, RowResult], list[ValidatedRow]]:
+    """Take rows from the beginning of `left` until one repeats the key of a row taken before it.
+
+    Returns the results of rows that took effect before, by row number, and the rows to execute.
+    """
+    repeated, now, keys = dict[int, RowResult](), list[ValidatedRow](), set[str]()
+    while left and (left[0].key is None or left[0].key.key not in keys):
+        row = left.popleft()
+        if (result := _replay_result(row, done)) is not None:
+            repeated[row.number] = result
+            continue
+        now.append(row)
+        if row.key is not None:
+            keys.add(row.key.key)
+    return repeated, now
+
+
+def _collect_done(rows: Sequence[ValidatedRow], results: Sequence[RowResult]) -> dict[str, StoredRow]:
+    """Return the rows to store under their keys; failed rows are left out."""
+    return {
+        row.key.key: StoredRow(
+            row.key.fingerprint, result.status or 0, [result.tenant, result.external_id], result.tenant
+        )
+        for row, result in zip(rows, results, strict=True)
+        if row.key is not None and result.state != "failed"
+    }
+
+
+class StoredRow(NamedTuple):
+    """The stored result of a bulk row: the row's fingerprint, the status, and JSON about the tenant."""
+
+    fingerprint: str
+    status: int
+    document: Any
+    tenant_id: str | None = None
+
+
+class RowKeySQL(SQL):
+    """The statements on the keys of rows, which are stored with those of requests."""
+
+    def __init__(self, storage: Storage) -> None:
+        super().__init__(storage.engine.dialect)
+        table = storage.table("idempotency")
+        t, bound = table.c, bind_columns(table)
+        given = select_incoming(self._dialect, key=t.key.type)
+        is_partner = t.partner_id == bound["partner_id"]
+        insert = self._insert(table)
+        values = (bound["partner_id"], given.c.key, bound["fingerprint"], bound["expires_at"])
+        claim = insert.from_select(
+            ["partner_id", "key", "fingerprint", "expires_at"], select(*values).where(true()).order_by(given.c.key)
+        ).on_conflict_do_update(
+            index_elements=[t.partner_id, t.key],
+            set_={"expires_at": insert.excluded.expires_at, "status": null()},
+            where=t.expires_at <= bindparam("now", type_=t.expires_at.type),
+        )
+        rows = select(t.key, t.fingerprint, t.status, t.body).where(is_partner, t.status.is_not(None))
+        is_key = is_partner & (t.key == bound["key"])
+        result = bind_new_values(t, ("fingerprint", "status", "body", "tenant_id"))
+        self.claim = self._compile(claim)
+        self.read = self._compile(look_up_each(rows, t.key, given, self._dialect))
+        self.save = self._compile(table.update().where(is_key).values(result))
+        self.release = self._compile(table.delete().where(is_key))
+
+
+def claim_row_keys(session: Session, partner: str, keys: Iterable[str], hours: int) -> dict[str, StoredRow]:
+    """Claim these keys for this transaction, and return the results stored under them by key.
+
+    Another transaction that claims one of them waits until this one ends.
+    """
+    sql, now = session.storage.once(RowKeySQL), session.storage.clock()
+    keys_by_hash = {_hash_key(key): key for key in keys}
+    given = {"partner_id": partner, "rows": encode_rows({"key": hashed} for hashed in sorted(keys_by_hash))}
+    times = {"now": format_instant(now), "expires_at": format_instant(now + hours * 3600)}
+    session.run(sql.claim, {**given, **times, "fingerprint": ""})
+    rows = session.run(sql.read, given).fetchall()
+    return {
+        keys_by_hash[hashed]: StoredRow(fingerprint, status, json.loads(body))
+        for hashed, fingerprint, status, body in rows
+    }
+
+
+def save_rows(session: Session, partner: str, rows: Mapping[str, StoredRow]) -> None:
+    """Store the results of rows under keys that this transaction claimed."""
+    sql = session.storage.once(RowKeySQL)
+    values = [
+        {"partner_id": partner, "key": _hash_key(key), "new_fingerprint": row.fingerprint, "new_status": row.status}
+        | {"new_body": json.dumps(row.document), "new_tenant_id": row.tenant_id}
+        for key, row in rows.items()
+    ]
+    if values:
+        session.run_many(sql.save, values)
+
+
+def release_row_keys(session: Session, partner: str, keys: Iterable[str]) -> None:
+    """Release keys that this transaction claimed without a result."""
+    values = [{"partner_id": partner, "key": _hash_key(key)} for key in keys]
+    if values:
+        session.run_many(session.storage.once(RowKeySQL).release, values)
+
+
+def _hash_key(key: str) -> str:
+    return ROW_PREFIX + hashlib.sha256(key.encode()).hexdigest()
