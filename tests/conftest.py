@@ -27,6 +27,7 @@ pytest_plugins = [
     "tests.house",
     "tests.hosts.mounting",
     "tests.senders",
+    "tests.support.database_faults",
 ]
 DATABASES = ["sqlite", "postgresql"]
 

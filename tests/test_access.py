@@ -22,6 +22,7 @@ from flask_tenant_provisioning.config import DEFAULT_ROLES, PERMISSIONS, Config
 from flask_tenant_provisioning.routes import ROUTES
 from flask_tenant_provisioning.web.request import Request
 from flask_tenant_provisioning.web.routing import Route, Routes
+from tests.witness import Clock
 from tests.world import PREFIX, Caller, configuration, engine_of, host, isolated, problem, signing
 
 MakeApp = Callable[..., Flask]
@@ -369,16 +370,6 @@ def make_host(tmp_path: Path) -> Iterator[MakeApp]:
     yield make
     for app in made:
         engine_of(app).dispose()
-
-
-class Clock:
-    """Seconds since 1970, as the test wants them."""
-
-    def __init__(self, now: float) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def token(app: Flask, expires: float | timedelta = timedelta(hours=1), **claims: Any) -> str:

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 from flask_tenant_provisioning import TenantProvisioning
 from flask_tenant_provisioning.tenants.quotas import QuotaSQL
 from tests.bulk import Bulk
-from tests.test_events import followed
+from tests.support.events import followed
 from tests.witness import rows, storage_of
 from tests.world import Caller, configuration
 

@@ -22,7 +22,7 @@ from flask_tenant_provisioning.workers.maintenance import Maintenance
 from tests.bulk import Bulk
 from tests.refusals import invalid_parameter, refused
 from tests.servers import ask, at_once, served
-from tests.test_events import followed
+from tests.support.events import followed
 from tests.witness import rows
 from tests.world import KEYS, PREFIX, Caller, mount_of, signed_license
 

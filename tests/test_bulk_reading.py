@@ -7,17 +7,13 @@ import csv
 import gzip
 import io
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from flask_tenant_provisioning.bulk.upload.limits import UploadLimits
 from flask_tenant_provisioning.bulk.upload.reader import MEDIA_TYPES, UploadChunk, read_chunks
-
-LIMITS = UploadLimits(max_rows=100_000, max_bytes=1 << 30)
-JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
+from tests.support.upload_rows import CSV, JSON, LIMITS, NDJSON, rows
 
 WIDTHS = st.integers(1, 40)
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=8) | st.text('[]{}",:\\ \n\r;', max_size=8)
@@ -28,20 +24,6 @@ VALUES = st.recursive(
 )
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6) | st.text('",;\t\r\n a', max_size=6)
 exhaustive = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-
-def cut(data: bytes, width: int) -> Iterator[bytes]:
-    return (data[start : start + width] for start in range(0, len(data), width))
-
-
-def rows(data: bytes, media_type: str, width: int = 1 << 16, encoding: str | None = None) -> list[tuple[int, bytes]]:
-    """Each row with its line, when so many bytes are looked at at once."""
-    found: list[tuple[int, bytes]] = []
-    for chunk in read_chunks(cut(data, width), media_type, encoding, LIMITS, rows_per_chunk=3, block=width):
-        assert chunk.first_row == len(found) + 1
-        assert len(chunk.lines) <= 3
-        found.extend(zip(chunk.lines, chunk.payload.split(b"\n"), strict=True))
-    return found
 
 
 def values(data: bytes, media_type: str, width: int = 1 << 16, encoding: str | None = None) -> list[Any]:

@@ -11,7 +11,7 @@ import pytest
 
 from flask_tenant_provisioning.bulk.upload.limits import UploadError, UploadFormatError, UploadLimitError, UploadLimits
 from flask_tenant_provisioning.bulk.upload.reader import read_chunks
-from tests.test_bulk_reading import CSV, JSON, NDJSON, rows
+from tests.support.upload_rows import CSV, JSON, NDJSON, rows
 
 LIMITS = UploadLimits(max_rows=100_000, max_bytes=1 << 30)
 MIB = 1 << 20

@@ -13,8 +13,7 @@ from flask_tenant_provisioning.bulk import actions
 from flask_tenant_provisioning.bulk.results import RowResult
 from tests.bulk import Bulk
 from tests.servers import at_once
-from tests.test_licensed_api import Clock
-from tests.witness import rows
+from tests.witness import Clock, rows
 from tests.world import Caller, configuration
 
 REUSED = {"code": "idempotency-key-reused", "detail": "Another row was sent with this key before."}

@@ -18,7 +18,7 @@ from flask_tenant_provisioning.database.errors import LeaseLost
 from flask_tenant_provisioning.errors import BulkJobNotFound, InvalidState, ProvisioningError, StorageUnavailable
 from tests.bulk import Bulk
 from tests.servers import at_once
-from tests.test_events import followed
+from tests.support.events import followed
 from tests.witness import one, rows, storage_of
 from tests.world import Caller, configuration
 

@@ -28,7 +28,7 @@ from flask_tenant_provisioning.cli.tenants.files import open_output
 from tests import own_fields, world
 from tests.bulk import Bulk
 from tests.commands import Done, run
-from tests.test_cli_tenants import BEGIN, DAY, EXPIRED, VALID
+from tests.support.licences import BEGIN, DAY, EXPIRED, VALID
 from tests.witness import rows
 from tests.world import Caller, signed_license
 

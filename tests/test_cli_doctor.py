@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import re
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from flask_tenant_provisioning import ConfigurationError, TenantProvisioning
 from flask_tenant_provisioning.cli.doctor.command import CHECKS
 from flask_tenant_provisioning.database.migration import get_head_revision
 from tests.commands import Done, run
+from tests.support.doctor import findings
 from tests.world import configuration, engine_of, isolated, signed_license
 
 DAY = 86_400
@@ -114,25 +114,6 @@ def mounted(file: str) -> Callable[..., Flask]:
         return app
 
     return make
-
-
-def findings(app: Flask | Callable[[], Flask], *arguments: str) -> dict[str, tuple[str, str, str]]:
-    """What each check says: status, detail and advice."""
-    if isinstance(app, Flask):
-        forget_connections(app)
-    done = run(app, "doctor", "--json", *arguments)
-    found = json.loads(done.out)
-    statuses = {check["status"] for check in found["checks"]}
-    assert found["status"] == next(status for status in ("fail", "warn", "ok") if status in statuses)
-    assert done.status == (found["status"] == "fail")
-    return {check["check"]: (check["status"], check["detail"], check["advice"]) for check in found["checks"]}
-
-
-def forget_connections(app: Flask) -> None:
-    """Close what tests have opened: a shell's command finds a new app."""
-    for mount in app.extensions["tenant_provisioning"].values():
-        if "storage" in vars(mount):
-            mount.storage.engine.dispose()
 
 
 def unwell(app: Flask | Callable[[], Flask], *arguments: str) -> dict[str, tuple[str, str, str]]:

@@ -15,7 +15,7 @@ from tests.brokers import part_of
 from tests.clocked import Hand, hand as hand
 from tests.commands import run
 from tests.receivers import Receiver
-from tests.test_cli_doctor import findings
+from tests.support.doctor import findings
 from tests.world import configuration, mount_of
 
 LIMITS = {"read": "600/minute", "write": "10/second;120/minute"}

@@ -10,7 +10,7 @@ from flask import Flask
 
 from tests import own_settings
 from tests.own_settings import MakeHost, at, change
-from tests.test_cli_doctor import findings
+from tests.support.doctor import findings
 from tests.world import Caller
 
 OLD, NEW = "an old key, long enough", "a new key, long enough"

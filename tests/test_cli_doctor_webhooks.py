@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 
 from flask_tenant_provisioning import TenantProvisioning
-from tests.test_cli_doctor import findings
+from tests.support.doctor import findings
 from tests.witness import rows, storage_of
 from tests.world import Caller, configuration, engine_of
 

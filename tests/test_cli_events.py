@@ -14,7 +14,7 @@ import pytest
 from flask import Flask
 
 from tests.commands import run
-from tests.test_events import followed
+from tests.support.events import followed
 from tests.witness import one, rows
 from tests.world import Caller
 

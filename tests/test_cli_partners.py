@@ -9,7 +9,7 @@ from flask import Flask
 
 from flask_tenant_provisioning.validation import INVALID_PARTNER_ID
 from tests.commands import run
-from tests.test_events import followed
+from tests.support.events import followed
 from tests.world import Caller
 
 

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,22 +16,13 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from tests.commands import Done, run
+from tests.witness import Clock
 from tests.world import Caller
 
 DAY = 86_400
 NOTHING = Done(0, "Removed 0 tenants and 0 idempotency records.\n")
 
 Make = Callable[..., Flask]
-
-
-class Clock:
-    """Seconds since 1970, moved by hand."""
-
-    def __init__(self) -> None:
-        self.now = time.time()
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

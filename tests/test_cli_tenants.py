@@ -23,12 +23,9 @@ from flask_tenant_provisioning.cli.output import Table, fit_widths, format_field
 from flask_tenant_provisioning.encoding import escape_control_characters
 from tests import world
 from tests.commands import Done, run
+from tests.support.licences import BEGIN, DAY, EXPIRED, VALID
 from tests.world import Caller, signed_license
 
-DAY = 86_400
-BEGIN = 1_739_205_000  # 2025-02-10T16:30:00Z
-VALID = signed_license(not_before=BEGIN - DAY, expires=BEGIN + 365 * DAY)
-EXPIRED = signed_license(not_before=BEGIN - 100 * DAY, expires=BEGIN - 50 * DAY)
 NEW = ("tenants", "create", "--partner", "acme", "--client-name", "Example Corp", "--email", "admin@example.com")
 FIRST = "00000000-0000-7000-8000-000000000001"
 

@@ -18,7 +18,7 @@ from flask_tenant_provisioning.tenants.quotas import INSTALLATION, Allowance, Qu
 from flask_tenant_provisioning.tenants.schemas import validate_tenant
 from tests import own_fields
 from tests.own_fields import NAMES, NOTHING
-from tests.test_events import followed
+from tests.support.events import followed
 from tests.witness import rows, storage_of
 from tests.world import EXAMPLE, Caller
 

@@ -37,6 +37,7 @@ from flask_tenant_provisioning.openapi.operations import get_path_template
 from flask_tenant_provisioning.routes import ROUTES
 from tests import world
 from tests.snippets import DOCS, PAGES, ROOT, Snippet, expanded, reference, snippets, write_files
+from tests.support.shell_snippets import run
 from tests.world import EXAMPLE, configuration
 
 APPS = [found for found in snippets("python") if found.file]
@@ -273,23 +274,6 @@ def test_the_commands_of_the_hooks_example_do_what_they_say(folder: Path, monkey
     ]
     assert answers[3] == ["example-corp"]
     assert suite.code == "pytest --provisioning-app=app:create_app\n"
-
-
-def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a script; a server in it gets a free port, and the time that it needs to start."""
-    port = free_port()
-    ready = f"until curl -so /dev/null http://127.0.0.1:{port}/; do sleep 0.1; done"
-    script = script.replace("127.0.0.1:5000", f"127.0.0.1:{port}").replace("flask run &\n", f"flask run &\n{ready}\n")
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "FLASK_RUN_PORT": str(port)}
-    command = ["bash", "-euo", "pipefail", "-c", f"trap 'kill $(jobs -p) 2>/dev/null || :' EXIT\n{script}"]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
-
-
-def free_port() -> int:
-    """A port that is free now."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as probe:
-        return probe.server_port
 
 
 @pytest.mark.parametrize("snippet", snippets("json"), ids=str)

@@ -19,9 +19,9 @@ from sqlalchemy.pool import AssertionPool, NullPool, SingletonThreadPool, Static
 from flask_tenant_provisioning import ConfigurationError, TenantProvisioning
 from flask_tenant_provisioning.database.errors import FailureKind, classify_failure
 from tests import postgresql
-from tests.bulk import Bulk
 from tests.commands import run
-from tests.test_faults import observer
+from tests.support.database_faults import observer
+from tests.support.transactions import require_whole_units
 from tests.world import EXAMPLE, Caller, configuration, engine_of, problem
 
 Make = Callable[..., Engine]
@@ -53,28 +53,6 @@ def mount(tmp_path: Path) -> Iterator[Mount]:
     yield on
     for engine in engines:
         engine.dispose()
-
-
-def require_whole_units(partner: Caller) -> None:
-    """Assert that what is answered is kept, and what is rehearsed, refused or failed is not."""
-    key = {"Idempotency-Key": "k1"}
-    made = partner("POST", "/tenants", json={**EXAMPLE, "client_name": "株式会社 ü"}, headers=key)
-    assert made.status_code == 201, made.text
-    assert partner("POST", "/tenants", json={**EXAMPLE, "client_name": "株式会社 ü"}, headers=key).json == made.json
-    at = f"/tenants/{made.get_json()['tenant']}"
-    assert partner("PATCH", f"{at}?validate_only=true", json={"industry": "rehearsed"}).status_code == 200
-    assert partner("PATCH", at, json={"industry": "no"}).status_code == 409
-    assert partner("POST", "/tenants", json=EXAMPLE).status_code == 409
-    assert partner("GET", at).json == made.json
-    assert [each["type"] for each in partner("GET", "/events").get_json()["items"]] == ["tenant.created"]
-    bulk = Bulk(partner.app, partner)
-    rows = [{"client_name": "A", "email": "a1@example.com"}, {"client_name": "B", "email": "bad"}]
-    failed = bulk.upload("create", rows, mode="atomic")
-    bulk.work()
-    assert bulk.job(failed).state == "failed"
-    assert [item["tenant"] for item in partner("GET", "/tenants").get_json()["items"]] == [made.get_json()["tenant"]]
-    document = {**EXAMPLE, "email": "m@example.com", "metadata": {"a": "ü"}}
-    assert partner("POST", "/tenants", json=document).get_json()["metadata"] == {"a": "ü"}
 
 
 def listen(engine: Engine, name: str, function: Callable[..., Any], **options: Any) -> Engine:

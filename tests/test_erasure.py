@@ -18,7 +18,7 @@ from flask_tenant_provisioning.workers.maintenance import Maintenance, erase_due
 from tests.bulk import Bulk
 from tests.commands import run
 from tests.steps import House
-from tests.test_events import followed
+from tests.support.events import followed
 from tests.webhooks import LOCAL, Receiver, receiving as receiver_of
 from tests.witness import DAY, LASTING, Clock, one, rows, storage_of
 from tests.world import Caller, mount_of

@@ -17,7 +17,7 @@ from flask_tenant_provisioning.database.session import Session
 from flask_tenant_provisioning.events.actions import build_event, record_event
 from flask_tenant_provisioning.events.feed import publish_all
 from tests.servers import ask, at_once, served
-from tests.test_events import read
+from tests.support.events import read
 from tests.witness import one, storage_of
 from tests.world import PREFIX, Caller
 

@@ -15,6 +15,7 @@ from flask_tenant_provisioning.events.retention import remove_old_events
 from flask_tenant_provisioning.events.statements import PAGE_WINDOW
 from tests.refusals import invalid_parameter
 from tests.steps import House
+from tests.support.events import followed, read
 from tests.witness import DAY, LASTING, Clock, hosted, one, rows, storage_of
 from tests.world import Caller, problem
 
@@ -22,24 +23,6 @@ TYPES = "tenant.created, tenant.provisioned, tenant.provisioning_failed, tenant.
 TYPES += "tenant.reactivated, tenant.deleted, tenant.restored, tenant.moved, tenant.purged, tenant.settings_updated, "
 TYPES += "bulk_job.finished, partner.updated, partner.settings_updated, webhook.created, webhook.updated, "
 TYPES += "webhook.rotated, webhook.deleted, webhook.disabled"
-
-
-def read(caller: Caller, **asked: Any) -> dict[str, Any]:
-    """One page of the feed."""
-    answer = caller("GET", "/events", query_string=asked)
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.get_json()
-    return found
-
-
-def followed(caller: Caller, **asked: Any) -> list[dict[str, Any]]:
-    """Every event, page after page."""
-    found, page = [], read(caller, **asked)
-    while True:
-        found += page["items"]
-        if not page["has_more"]:
-            return found
-        page = read(caller, **asked, after=page["next"])
 
 
 def kinds(events: list[dict[str, Any]]) -> list[str]:

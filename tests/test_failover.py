@@ -17,11 +17,10 @@ from flask_tenant_provisioning.database.statements import Statement
 from flask_tenant_provisioning.errors import StorageUnavailable
 from tests.commands import run
 from tests.storms.cluster import Cluster
-from tests.test_faults import READ_ONLY, TENANT, make_pg_app, observer, refused
+from tests.support.database_faults import READ_ONLY, TENANT, observer, refused
 from tests.witness import Clock, storage_of
 from tests.world import PREFIX, Caller, configuration, engine_of
 
-__all__ = ["make_pg_app"]
 pytestmark = [pytest.mark.slow, pytest.mark.postgresql]
 THREADS = 4
 

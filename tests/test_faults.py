@@ -18,23 +18,31 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import URL, Column, Integer, MetaData, String, Table, create_engine, make_url, text
+from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.pool import NullPool
 from werkzeug.test import TestResponse
 
 from flask_tenant_provisioning.database.errors import FailureKind, UniqueViolation, classify_failure
 from flask_tenant_provisioning.database.migration import upgrade
 from flask_tenant_provisioning.database.session import Session, Storage
-from flask_tenant_provisioning.database.statements import Statement
 from flask_tenant_provisioning.errors import StorageUnavailable
-from tests import postgresql, world
+from tests import postgresql
 from tests.servers import at_once
 from tests.storms.wire import Wire
+from tests.support.database_faults import (
+    READ_ONLY,
+    TENANT,
+    kill_backend,
+    maker,
+    notes,
+    observer,
+    pid_of,
+    poll,
+    refused,
+    run,
+    with_notes,
+)
 from tests.world import EXAMPLE, Caller, engine_of, problem
-
-TENANT = {"client_name": "A", "email": "a@example.com"}
-notes = Table("host_notes", MetaData(), Column("id", Integer, primary_key=True), Column("text", String(50)))
 
 
 @pytest.fixture(scope="module")
@@ -63,30 +71,10 @@ def pg(noting_pg: Storage) -> Storage:
 
 
 @pytest.fixture
-def make_pg_app(empty_postgresql_database: str) -> Iterator[Callable[..., Flask]]:
-    """Builds host apps on a PostgreSQL schema of this test's own; `url` names another way to it."""
-    with maker(empty_postgresql_database) as make:
-        yield make
-
-
-@pytest.fixture
 def make_file_app(file: Path) -> Iterator[Callable[..., Flask]]:
     """Builds host apps on the SQLite `file`; `url` names another way to it."""
     with maker(f"sqlite:///{file}") as make:
         yield make
-
-
-@contextlib.contextmanager
-def maker(its: str) -> Iterator[Callable[..., Flask]]:
-    made: list[Flask] = []
-
-    def make(url: str = its, **config: Any) -> Flask:
-        made.append(world.host(url, **config))
-        return made[-1]
-
-    yield make
-    for app in made:
-        engine_of(app).dispose()
 
 
 @pytest.fixture
@@ -103,20 +91,10 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "provisioning.sqlite3"
 
 
-def with_notes(app: Flask) -> Storage:
-    storage: Storage = app.extensions["tenant_provisioning"]["provisioning"].storage
-    notes.metadata.create_all(storage.engine)
-    return storage
-
-
 def emptied(storage: Storage) -> Storage:
     with storage.engine.begin() as connection:
         connection.execute(notes.delete())
     return storage
-
-
-def run(session: Session, sql: str) -> Any:
-    return session.run(Statement(text(sql), session.storage.engine.dialect), {})
 
 
 def note(session: Session, number: int = 1) -> None:
@@ -131,47 +109,6 @@ def noted(storage: Storage) -> list[tuple[int, str]]:
 def rows(app: Flask, table: str) -> int:
     with engine_of(app).connect() as connection:
         return int(connection.execute(text(f"SELECT count(*) FROM provisioning_{table}")).scalar_one())
-
-
-READ_ONLY = "The database takes no writes at the moment."
-
-
-def refused(answer: TestResponse, detail: str = "The database does not answer at the moment.") -> None:
-    """Assert the one answer to every failure of the database."""
-    problem(answer, status=503, code="storage-unavailable", detail=detail)
-    assert answer.headers["Retry-After"] == "2"
-
-
-def poll(wanted: Callable[[], Any], seconds: float = 10) -> None:
-    """Wait until `wanted` is true of another process."""
-    end = time.monotonic() + seconds
-    while not wanted():
-        assert time.monotonic() < end
-        time.sleep(0.005)
-
-
-@contextlib.contextmanager
-def observer(url: URL | str) -> Iterator[Callable[..., list[Any]]]:
-    """Somebody else at the same database, in autocommit; called with SQL, returns the first column."""
-    engine = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
-    with engine.connect() as connection:
-
-        def ask(sql: str, **values: Any) -> list[Any]:
-            found = connection.execute(text(sql), values)
-            return list(found.scalars()) if found.returns_rows else []
-
-        yield ask
-
-
-def kill_backend(url: URL | str, pid: int) -> None:
-    """End a connection from the server's side, and wait until it is gone."""
-    with observer(url) as ask:
-        ask("SELECT pg_terminate_backend(:pid)", pid=pid)
-        poll(lambda: not ask("SELECT 1 FROM pg_stat_activity WHERE pid = :pid", pid=pid))
-
-
-def pid_of(session: Session) -> int:
-    return int(run(session, "SELECT pg_backend_pid()").fetchone()[0])
 
 
 # The server is gone, silent or full
@@ -679,7 +616,7 @@ def test_nobody_gets_the_connection_of_an_interrupted_statement(
 FORKING = """
 import os, sys
 from tests import world
-from tests.test_faults import pid_of, with_notes
+from tests.support.database_faults import pid_of, with_notes
 storage = with_notes(world.host(sys.argv[1]))
 print(storage.read(pid_of), flush=True)
 if os.fork() == 0:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -12,20 +11,11 @@ from flask import Flask
 
 from flask_tenant_provisioning import TenantProvisioning
 from flask_tenant_provisioning.workers.worker import make_worker
+from tests.witness import Clock
 from tests.world import Caller, configuration, mount_of, problem, signed_license
 
 DAY = 86_400
 BODY = {"client_name": "Example Corp", "email": "late@example.com"}
-
-
-class Clock:
-    """Seconds since 1970, moved by hand."""
-
-    def __init__(self) -> None:
-        self.now = time.time()
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ from flask_tenant_provisioning.errors import LicenseExpired
 from flask_tenant_provisioning.licensing import vendor
 from flask_tenant_provisioning.licensing.document import FEATURE, License, LicenseError, State, verify
 from flask_tenant_provisioning.licensing.source import LicenseSource
+from tests.witness import Clock
 
 DAY = 86_400
 NOW = 1_800_000_000
@@ -477,22 +478,12 @@ def test_days_left_are_whole_days(now: float, days: int) -> None:
 # While the host runs
 
 
-class Clock:
-    """Seconds since 1970 that pass when a test says so."""
-
-    def __init__(self) -> None:
-        self.now: float = NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
 class Host:
     """A licence file, the source that watches it, and what has been logged."""
 
     def __init__(self, path: Path, records: list[logging.LogRecord]) -> None:
         self.path = path
-        self.clock = Clock()
+        self.clock = Clock(NOW)
         self.records = records
         path.write_bytes(made())
         self.source = self.watch()

@@ -15,7 +15,7 @@ from flask_tenant_provisioning.web.pagination import MAX_PAGE_SIZE, PageSizeFiel
 from flask_tenant_provisioning.web.parameters import QuerySchema
 from tests import world
 from tests.bulk import Bulk
-from tests.test_openapi import Documented
+from tests.support.openapi import Documented
 from tests.witness import hosted
 from tests.world import EXAMPLE, Caller
 

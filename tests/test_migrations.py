@@ -17,7 +17,7 @@ from sqlalchemy import Column, Engine, Integer, MetaData, Table, inspect, select
 
 from flask_tenant_provisioning.database import migration
 from flask_tenant_provisioning.tables import build_metadata
-from tests.test_events import followed
+from tests.support.events import followed
 from tests.witness import rows
 from tests.world import Caller, engine_of
 

@@ -14,7 +14,7 @@ from tests.commands import run
 from tests.refusals import invalid, refused
 from tests.servers import at_once
 from tests.steps import House, progress
-from tests.test_events import followed
+from tests.support.events import followed
 from tests.witness import everything, put, rows, storage_of
 from tests.world import Caller, signed_license
 

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 
 from tests import world
-from tests.test_openapi import Documented
+from tests.support.openapi import Documented
 from tests.world import Caller
 
 JOBS, JOB = "/bulk-jobs", "/bulk-jobs/{job_id}"

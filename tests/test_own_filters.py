@@ -28,7 +28,7 @@ from tests import own_fields, postgresql, world
 from tests.commands import run
 from tests.filling import START, STEP, fill, row
 from tests.refusals import invalid_parameter, refused
-from tests.test_list_plans import NOW, PREFIX, Page, costs, read
+from tests.support.query_plans import NOW, PREFIX, Page, costs, read
 from tests.witness import storage_of
 from tests.world import Caller
 

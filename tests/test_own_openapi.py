@@ -13,7 +13,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tests import own_fields, world
 from tests.own_fields import FILTERABLE, NAMES, BillingSchema
-from tests.test_openapi import Documented
+from tests.support.openapi import Documented
 from tests.witness import one, storage_of
 from tests.world import EXAMPLE, PREFIX, Caller
 

@@ -14,7 +14,7 @@ from flask_tenant_provisioning.validation import INVALID_PARTNER_ID
 from tests.overtaken import Overtaken
 from tests.refusals import invalid, refused
 from tests.servers import at_once
-from tests.test_events import followed
+from tests.support.events import followed
 from tests.witness import LASTING, Clock, rows
 from tests.world import PREFIX, Caller, configuration, mount_of
 

@@ -18,8 +18,8 @@ from tests import pgbouncer, postgresql
 from tests.commands import run
 from tests.conforming import conform, write_host
 from tests.servers import at_once
-from tests.test_engines import require_whole_units
-from tests.test_faults import TENANT, observer, poll, refused
+from tests.support.database_faults import TENANT, observer, poll, refused
+from tests.support.transactions import require_whole_units
 from tests.world import Caller, configuration, engine_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgresql]

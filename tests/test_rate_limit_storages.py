@@ -32,7 +32,7 @@ from tests.clocked import ClockedStorage, Hand, hand as hand
 from tests.counting import LIMIT
 from tests.house import House, Make, at
 from tests.receivers import Receiver, silent, unreachable
-from tests.test_rate_limits import HOSTILE, statuses, told
+from tests.support.rate_limits import HOSTILE, statuses, told
 from tests.waiting import eventually
 from tests.witness import LASTING, Clock
 from tests.world import Caller, isolated, mount_of

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from flask import Flask, current_app
-from werkzeug.wrappers import Response
 
 from flask_tenant_provisioning import ConfigurationError, TenantProvisioning
 from flask_tenant_provisioning.config_checks import RATE_CLASSES
@@ -17,6 +16,7 @@ from flask_tenant_provisioning.routes import ROUTES
 from tests.clocked import Hand, hand as hand
 from tests.refusals import refused
 from tests.servers import at_once
+from tests.support.rate_limits import HOSTILE, statuses, told
 from tests.witness import LASTING, one, rows
 from tests.world import PREFIX, Caller, configuration, mount_of
 
@@ -34,16 +34,6 @@ def limited(make_app: MakeApp, hand: Hand) -> Limits:
         return Caller(make_app(mount={"clock": hand.clock}, **config))
 
     return make
-
-
-def told(answer: Response) -> tuple[str | None, str | None, str | None]:
-    """What an answer says of the limits."""
-    return tuple(answer.headers.get(name) for name in ("RateLimit", "RateLimit-Policy", "Retry-After"))  # type: ignore[return-value]
-
-
-def statuses(caller: Caller, count: int, method: str = "GET", path: str = "/tenants", **options: Any) -> list[int]:
-    """The status of each of so many requests."""
-    return [caller(method, path, **options).status_code for _ in range(count)]
 
 
 # What is told.
@@ -256,20 +246,6 @@ def test_two_mounts_count_apart(make_app: MakeApp, database_url: str, hand: Hand
     assert (asked(PREFIX), asked("/eu"), asked("/us")) == ([200, 429, 429], [200, 200, 429], [200] * 3)
     for name in ("provisioning", "eu", "us"):
         mount_of(app, name).storage.engine.dispose()
-
-
-HOSTILE = (
-    "a/b",
-    "a/b/1/1/hour",
-    "x" * 255,
-    "x" * 254 + "y",
-    "ä",
-    "a b",
-    "a:b",
-    "sha256:" + "0" * 64,
-    "*",
-    "{a}",
-)
 
 
 def test_whatever_a_token_names_has_a_budget_of_its_own(limited: Limits) -> None:

@@ -11,7 +11,7 @@ from flask import Flask
 
 from tests.refusals import refused
 from tests.steps import House
-from tests.test_events import followed
+from tests.support.events import followed
 from tests.world import Caller
 
 NOWHERE = "0193d5f0-0000-7000-8000-000000000000"

@@ -17,7 +17,7 @@ from marshmallow import Schema, fields, validate
 
 from flask_tenant_provisioning import ConfigurationError
 from tests import own_fields, own_settings
-from tests.test_openapi import Documented
+from tests.support.openapi import Documented
 from tests.world import EXAMPLE, Caller, engine_of
 
 

@@ -13,7 +13,7 @@ from tests import own_settings
 from tests.own_settings import DEFAULTS, MASK, NOTHING_SET, SOURCES, at, change, read, with_
 from tests.refusals import invalid, refused
 from tests.servers import at_once
-from tests.test_events import followed
+from tests.support.events import followed
 from tests.witness import everything, hosted, rows, storage_of
 from tests.world import Caller
 

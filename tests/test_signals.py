@@ -16,7 +16,7 @@ from flask_tenant_provisioning.database.ids import format_instant
 from flask_tenant_provisioning.database.session import Session
 from flask_tenant_provisioning.events.actions import build_event, record_event
 from tests.steps import House
-from tests.test_events import followed
+from tests.support.events import followed
 from tests.witness import one, storage_of
 
 

@@ -11,7 +11,7 @@ from flask import Flask
 from flask_tenant_provisioning import TenantProvisioning
 from tests.refusals import invalid, refused
 from tests.servers import at_once
-from tests.test_events import followed
+from tests.support.events import followed
 from tests.witness import LASTING, Clock, rows
 from tests.world import EXAMPLE, Caller, configuration
 

@@ -14,7 +14,7 @@ from sqlalchemy import event
 
 from tests.commands import run
 from tests.refusals import invalid_parameter, refused
-from tests.test_openapi import Documented
+from tests.support.openapi import Documented
 from tests.witness import LASTING, Clock, put, storage_of
 from tests.world import Caller
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from ipaddress import ip_network
 from typing import Any
 
@@ -16,63 +15,19 @@ from flask import Flask
 from flask_tenant_provisioning import TenantProvisioning
 from flask_tenant_provisioning.database.ids import format_instant
 from flask_tenant_provisioning.events.feed import publish_all
-from flask_tenant_provisioning.webhooks import verify
 from flask_tenant_provisioning.webhooks.client.sender import ReceiverResponse, Sender
 from flask_tenant_provisioning.webhooks.client.ssrf import SsrfGuard
 from flask_tenant_provisioning.webhooks.delivery import DeliveryWork
 from flask_tenant_provisioning.webhooks.fairness import SLOW_SECONDS
 from flask_tenant_provisioning.webhooks.retention import remove_old_deliveries
-from flask_tenant_provisioning.webhooks.signing import new_secret, signing_key
+from flask_tenant_provisioning.webhooks.signing import signing_key
 from flask_tenant_provisioning.workers.worker import Worker
-from tests.test_events import followed
+from tests.support.event_receiver import SECRET, Receiver
+from tests.support.events import followed
 from tests.witness import DAY, LASTING, Clock, one, rows, storage_of
 from tests.world import Caller, configuration
 
-SECRET = new_secret()
 MINUTE, HOUR = 60.0, 3600.0
-
-
-class Receiver(http.server.ThreadingHTTPServer):
-    """A partner's server, which answers each request as `answer` says of the event."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.taken: list[dict[str, Any]] = []
-        self.ids: list[str] = []
-        self.secret = SECRET
-        self.status_text: tuple[int, str] | None = None
-        self.answer: Callable[[dict[str, Any]], tuple[int, dict[str, str]]] = lambda event: (204, {})
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/hook"
-
-
-class _Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Receiver
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        event = verify(body, dict(self.headers), self.server.secret, now=lambda: int(self.headers["webhook-timestamp"]))
-        assert self.headers["webhook-id"] == event["id"]
-        self.server.ids.append(event["id"])
-        status, headers = self.server.answer(event)
-        content = b""
-        if self.server.status_text is not None:
-            status, content = self.server.status_text[0], self.server.status_text[1].encode()
-        if 200 <= status < 300:
-            self.server.taken.append(event)
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(content)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_args: Any) -> None:
-        pass
 
 
 class House:

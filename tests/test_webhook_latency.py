@@ -12,7 +12,7 @@ import pytest
 
 from tests.storms import telling_host
 from tests.storms.processes import Workers
-from tests.test_webhook_delivering import Receiver
+from tests.support.event_receiver import Receiver
 from tests.waiting import eventually
 from tests.world import Caller
 

@@ -16,7 +16,7 @@ from flask_tenant_provisioning.tables import build_metadata
 from flask_tenant_provisioning.webhooks import delivery_actions
 from flask_tenant_provisioning.webhooks.models import make_pending_delivery
 from flask_tenant_provisioning.webhooks.statements import WebhookSQL
-from tests.test_list_plans import Watched, _url, costs
+from tests.support.query_plans import Watched, costs, make_database_url
 
 PREFIX = "provisioning_"
 PARTNERS, ENDPOINTS, DELIVERIES = 10, 2, 1000
@@ -27,7 +27,7 @@ PROBES = "SEARCH provisioning_deliveries USING PRIMARY KEY (partner_id=? AND id=
 def storage(
     request: pytest.FixtureRequest, database: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Storage]:
-    engine = create_engine(_url(request, database, tmp_path_factory))
+    engine = create_engine(make_database_url(request, database, tmp_path_factory))
     migration.upgrade(engine, PREFIX)
     found = Storage(engine, build_metadata(PREFIX))
     found.transaction(fill)

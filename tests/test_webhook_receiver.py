@@ -17,7 +17,7 @@ from flask.testing import FlaskClient
 from flask_tenant_provisioning.webhooks.signing import for_receiver, new_secret, sign, signing_key
 from tests.servers import at_once
 from tests.snippets import ROOT, snippets
-from tests.test_docs import run
+from tests.support.shell_snippets import run
 
 FOLDER = ROOT / "examples" / "webhook_receiver"
 OLD, NEW, PAIR = new_secret(), new_secret(), new_secret("v1a")

@@ -18,7 +18,7 @@ import pytest
 
 from tests.storms import telling_host
 from tests.storms.processes import Workers
-from tests.test_events import followed
+from tests.support.events import followed
 from tests.witness import one, rows
 from tests.world import Caller
 

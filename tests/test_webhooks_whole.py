@@ -18,7 +18,7 @@ from flask import Flask
 
 from flask_tenant_provisioning.webhooks import verify
 from flask_tenant_provisioning.workers.worker import make_worker
-from tests.test_events import followed
+from tests.support.events import followed
 from tests.webhooks import LOCAL, Receiver, receiving
 from tests.witness import one, rows
 from tests.world import Caller, mount_of

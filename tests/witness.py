@@ -31,8 +31,8 @@ TABLES = (
 class Clock:
     """Seconds since 1970, moved by hand."""
 
-    def __init__(self) -> None:
-        self.now = time.time()
+    def __init__(self, now: float | None = None) -> None:
+        self.now = time.time() if now is None else now
 
     def __call__(self) -> float:
         return self.now

@@ -35,8 +35,8 @@ class MountedApi:
         self._client = client
 
     @property
-    def settings(self) -> Config:
-        """The mount's settings."""
+    def config(self) -> Config:
+        """The mount's configuration."""
         return self.mount.config
 
     def __call__(
@@ -54,7 +54,7 @@ class MountedApi:
         typed = {"Content-Type": JSON} if body or json is not NO_BODY else {}
         data = body if json is NO_BODY else _encode_json(json)
         sent = {**typed, **(headers or {})}
-        where = self.settings.url_prefix + path
+        where = self.config.url_prefix + path
         content: dict[str, Any] = {} if "input_stream" in options else {"data": data}
         try:
             response = self._client.open(where, method=method, headers=sent, **content, **options)
@@ -63,15 +63,15 @@ class MountedApi:
                 f"{method} {where} should be answered; the app raised {type(error).__name__}: {error}"
             ) from error
         root = _root_of(response.request, where)
-        base = f"{root}{self.settings.url_prefix}"
-        types = self.settings.problem_base_uri or f"{base}/problems/"
+        base = f"{root}{self.config.url_prefix}"
+        types = self.config.problem_base_uri or f"{base}/problems/"
         return ApiResponse(SentRequest(method, root + where, sent, data), response, base, types)
 
-    def at(self, address: str) -> str:
+    def get_path(self, address: str) -> str:
         """The path below the mount of an `address` that the API answered with."""
-        return address.partition(self.settings.url_prefix)[2]
+        return address.partition(self.config.url_prefix)[2]
 
-    def needs(self, method: str, path: str) -> Sequence[str]:
+    def find_permissions(self, method: str, path: str) -> Sequence[str]:
         """The permissions that the operation at `path` asks for."""
         try:
             endpoint, _ = self.mount.once(_bind_routes).match(path.partition("?")[0], method)
@@ -81,31 +81,31 @@ class MountedApi:
 
     def get_required_permissions(self, route: Route) -> Sequence[str]:
         """The permissions that `route` asks for."""
-        return route.required_permissions(self.settings.public_docs)
+        return route.required_permissions(self.config.public_docs)
 
-    def role(self, permissions: Sequence[str], *, everybodys: bool = False) -> str:
-        """A role that grants `permissions`, on the tenants of one partner or on `everybodys`. Skips without one."""
-        settings = self.settings
-        for role, granted in settings.roles.items():
-            if (role in settings.admin_roles) == everybodys and {*permissions} <= {*granted}:
+    def find_role(self, permissions: Sequence[str], *, all_partners: bool = False) -> str:
+        """A role that grants `permissions`, on the tenants of one partner or on `all_partners`. Skips without one."""
+        config = self.config
+        for role, granted in config.roles.items():
+            if (role in config.admin_roles) == all_partners and {*permissions} <= {*granted}:
                 return role
-        whose = "of an administrator's" if everybodys else "that sees one partner's tenants alone"
+        whose = "of an administrator's" if all_partners else "that sees one partner's tenants alone"
         return pytest.skip(f"no role {whose} grants {' and '.join(permissions) or 'anything'}")
 
     @property
     def body_limit(self) -> int:
         """The largest body in bytes: the mount's limit, or the host's where that is smaller."""
         hosts: int | None = self.mount.app.config.get("MAX_CONTENT_LENGTH")
-        return min(self.settings.max_body_bytes, hosts or self.settings.max_body_bytes)
+        return min(self.config.max_body_bytes, hosts or self.config.max_body_bytes)
 
     def require_retention(self) -> None:
         """Skip where a deleted tenant is gone at once."""
-        if not self.settings.retention_days:
+        if not self.config.retention_days:
             pytest.skip("PROVISIONING_RETENTION_DAYS is 0: a deleted tenant is gone at once")
 
     def require_rate_limits(self, rate_class: str) -> None:
         """Skip where requests of this class are not counted."""
-        if rate_class not in self.settings.rate_limits:
+        if rate_class not in self.config.rate_limits:
             pytest.skip("the host sets no rate limits")
         limiter = get_request_counter(self.mount).limiter
         if limiter is None or not limiter.enabled:

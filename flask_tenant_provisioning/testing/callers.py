@@ -50,7 +50,7 @@ class Caller:
         settle: Callable[[ReadDocument], Document],
         patience: Patience,
         *,
-        everybodys: bool = False,
+        all_partners: bool = False,
     ) -> None:
         self.api = api
         self.partner = partner
@@ -58,29 +58,29 @@ class Caller:
         self._settle = settle
         self._patience = patience
         self._sign = sign
-        self._is_administrator = everybodys
+        self._is_administrator = all_partners
         self._tokens: dict[str, str] = {}
         self._has_written = self._has_webhooks = False
 
     def administrator(self) -> Caller:
         """Somebody of the same partner who sees every partner's tenants."""
         self._has_written = True
-        return Caller(self.api, self.partner, self._sign, self.body, self._settle, self._patience, everybodys=True)
+        return Caller(self.api, self.partner, self._sign, self.body, self._settle, self._patience, all_partners=True)
 
-    def role(self, *permissions: str) -> str:
+    def find_role(self, *permissions: str) -> str:
         """The role in which the caller does what needs `permissions`. Skips where there is none."""
-        return self.api.role(permissions, everybodys=self._is_administrator)
+        return self.api.find_role(permissions, all_partners=self._is_administrator)
 
     def token(self, *permissions: str, **claims: Any) -> str:
         """A token in a role that grants `permissions`, with further `claims`. Skips where there is no such role."""
-        role = self.role(*permissions)
+        role = self.find_role(*permissions)
         if claims:
             return self._sign(role, self.partner, **claims)
         if role not in self._tokens:
             self._tokens[role] = self._sign(role, self.partner)
         return self._tokens[role]
 
-    def in_role(self, role: str | None, **claims: Any) -> dict[str, str]:
+    def make_role_header(self, role: str | None, **claims: Any) -> dict[str, str]:
         """The header that shows a token in `role`, or in none."""
         return make_bearer_header(self._sign(role, self.partner, **claims))
 
@@ -95,7 +95,7 @@ class Caller:
     ) -> ApiResponse:
         """Send a request; `also` are permissions beyond what the operation always needs."""
         __tracebackhide__ = True
-        needed = [*self.api.needs(method, path), *also]
+        needed = [*self.api.find_permissions(method, path), *also]
         sent = make_bearer_header(self.token(*needed)) | dict(headers or {})
         self._has_written = self._has_written or method in ("POST", "PUT")
         self._has_webhooks = self._has_webhooks or (method == "POST" and path.startswith(WEBHOOKS))
@@ -107,9 +107,9 @@ class Caller:
         answer = self("POST", TENANTS, json=self.body(**fields))
         if answer.status == 403 and answer.json().get("code") in LICENSE_LIMIT_CODES:
             pytest.skip(f"the licence allows no tenant here: {answer.json()['detail']}")
-        return self.settled(answer.tenant(201))
+        return self.wait_until_active(answer.tenant(201))
 
-    def settled(self, tenant: Document) -> Document:
+    def wait_until_active(self, tenant: Document) -> Document:
         """The tenant once it is no longer `provisioning`."""
         __tracebackhide__ = True
         found = self._wait_for(tenant)
@@ -145,12 +145,15 @@ class Caller:
         """Change `tenant` as it stands, with ``If-Match`` where the mount demands it."""
         __tracebackhide__ = True
         return self(
-            method, get_tenant_path(tenant) + action, headers={**self.matching(tenant), **(headers or {})}, **options
+            method,
+            get_tenant_path(tenant) + action,
+            headers={**self.make_if_match(tenant), **(headers or {})},
+            **options,
         )
 
-    def matching(self, tenant: Mapping[str, Any]) -> dict[str, str]:
+    def make_if_match(self, tenant: Mapping[str, Any]) -> dict[str, str]:
         """The ``If-Match`` that a write to `tenant` needs, if it does."""
-        return {"If-Match": format_etag(tenant["version"])} if self.api.settings.require_if_match else {}
+        return {"If-Match": format_etag(tenant["version"])} if self.api.config.require_if_match else {}
 
     def delete(self, tenant: Mapping[str, Any]) -> Document:
         """Delete the tenant. Skips where it would be gone at once."""
@@ -158,19 +161,19 @@ class Caller:
         self.api.require_retention()
         return self.write("DELETE", tenant).tenant()
 
-    def purge(self, tenant: Mapping[str, Any], asked: str = "") -> ApiResponse:
+    def purge(self, tenant: Mapping[str, Any], query: str = "") -> ApiResponse:
         """Remove the tenant for good, as somebody who may: at once (204), or after work of the host's (202)."""
         __tracebackhide__ = True
         everybody = self.administrator()
-        answer = everybody.write("DELETE", tenant, f"?purge=true{asked}", also=["tenant:purge"]).expect(204, 202)
+        answer = everybody.write("DELETE", tenant, f"?purge=true{query}", also=["tenant:purge"]).expect(204, 202)
         answer.require(not answer.body, "answer without a body")
         return answer
 
-    def listed(self, **asked: Any) -> list[Document]:
+    def list_tenants(self, **query: Any) -> list[Document]:
         """Every tenant on the first page of this list."""
         __tracebackhide__ = True
-        query = urlencode({"limit": 1000, **asked})
-        found: list[Document] = self("GET", f"{TENANTS}?{query}").document()["items"]
+        parameters = urlencode({"limit": 1000, **query})
+        found: list[Document] = self("GET", f"{TENANTS}?{parameters}").document()["items"]
         return found
 
     def clean_up(self) -> None:
@@ -193,14 +196,14 @@ class Caller:
 
     def _delete_webhooks(self) -> None:
         for webhook in self("GET", f"{WEBHOOKS}?limit=1000").document()["items"]:
-            self("DELETE", f"{WEBHOOKS}/{webhook['webhook']}", headers=self.matching(webhook)).expect(204)
+            self("DELETE", f"{WEBHOOKS}/{webhook['webhook']}", headers=self.make_if_match(webhook)).expect(204)
 
     def _purge(self) -> None:
-        for tenant in self.administrator().listed(partner=self.partner, include_deleted="true"):
+        for tenant in self.administrator().list_tenants(partner=self.partner, include_deleted="true"):
             self.purge(self._wait_to_remove(tenant))
 
     def _delete(self) -> None:
-        for tenant in self.listed():
+        for tenant in self.list_tenants():
             self.write("DELETE", self._wait_to_remove(tenant)).expect(200)
 
     def _wait_for(self, tenant: Document) -> Document:

@@ -19,10 +19,10 @@ EVENT_FIELDS = {"id", "type", "timestamp", "partner", "tenant", "request_id", "a
 ACTOR_FIELDS, AUDITED_ACTOR_FIELDS = {"sub", "partner"}, {"sub", "partner", "address", "user_agent"}
 
 
-def read_event_page(caller: Caller, **asked: Any) -> ApiResponse:
+def read_event_page(caller: Caller, **query: Any) -> ApiResponse:
     """One page of the feed, which is whole."""
     __tracebackhide__ = True
-    answer = caller("GET", f"{EVENTS}?{urlencode(asked)}")
+    answer = caller("GET", f"{EVENTS}?{urlencode(query)}")
     page = answer.document()
     answer.require({*page} == {"items", "next", "has_more"}, "answer items, next and has_more")
     answer.require(isinstance(page["next"], str) and bool(page["next"]), "name what to ask next, whatever it shows")
@@ -31,20 +31,20 @@ def read_event_page(caller: Caller, **asked: Any) -> ApiResponse:
     return answer
 
 
-def iter_event_pages(caller: Caller, **asked: Any) -> Iterator[ApiResponse]:
+def iter_event_pages(caller: Caller, **query: Any) -> Iterator[ApiResponse]:
     """Page after page, until no more waits."""
     __tracebackhide__ = True
-    answer = read_event_page(caller, **asked)
+    answer = read_event_page(caller, **query)
     yield answer
     while answer.json()["has_more"]:
-        answer = read_event_page(caller, **{**asked, "after": answer.json()["next"]})
+        answer = read_event_page(caller, **{**query, "after": answer.json()["next"]})
         yield answer
 
 
-def read_events(caller: Caller, **asked: Any) -> list[Document]:
+def read_events(caller: Caller, **query: Any) -> list[Document]:
     """Every event."""
     __tracebackhide__ = True
-    return [event for answer in iter_event_pages(caller, **asked) for event in answer.json()["items"]]
+    return [event for answer in iter_event_pages(caller, **query) for event in answer.json()["items"]]
 
 
 def list_event_types(events: list[Document]) -> list[str]:
@@ -77,7 +77,7 @@ def make_webhook_url(settings: Config, host: str = UNREACHABLE_HOST) -> str:
 
 def make_endpoint_body(caller: Caller, **fields: Any) -> Document:
     """The body of a new endpoint to which nothing is sent, since it is disabled, with these fields."""
-    return {"url": make_webhook_url(caller.api.settings), "enabled": False, **fields}
+    return {"url": make_webhook_url(caller.api.config), "enabled": False, **fields}
 
 
 def get_endpoint_path(webhook: Mapping[str, Any], action: str = "") -> str:
@@ -105,7 +105,7 @@ def create_endpoint(caller: Caller, **fields: Any) -> Document:
     __tracebackhide__ = True
     answer = caller("POST", WEBHOOKS, json=make_endpoint_body(caller, **fields))
     if answer.status == 403 and answer.json().get("code") == "quota-exceeded":
-        pytest.skip(f"PROVISIONING_WEBHOOK_LIMIT is {caller.api.settings.webhook_limit}")
+        pytest.skip(f"PROVISIONING_WEBHOOK_LIMIT is {caller.api.config.webhook_limit}")
     return require_endpoint(answer, 201)
 
 
@@ -119,7 +119,7 @@ def change_endpoint(
 ) -> ApiResponse:
     """Change the endpoint as it stands, with ``If-Match`` where the mount demands it."""
     __tracebackhide__ = True
-    headers = {**caller.matching(webhook), **options.pop("headers", {})}
+    headers = {**caller.make_if_match(webhook), **options.pop("headers", {})}
     return caller(method, get_endpoint_path(webhook, action), headers=headers, **options)
 
 

@@ -22,12 +22,12 @@ class TokenParts(NamedTuple):
     signature: str
 
     @classmethod
-    def of(cls, token: str) -> TokenParts:
+    def parse(cls, token: str) -> TokenParts:
         """Take `token` apart."""
         header, claims, signature = token.split(".")
         return cls(_decode_part(header), _decode_part(claims), signature)
 
-    def signed(self, sign: Callable[[bytes], bytes] | None = None) -> str:
+    def encode_token(self, sign: Callable[[bytes], bytes] | None = None) -> str:
         """Put together again, under a signature of one's own or the old one."""
         message = f"{_encode_part(self.header)}.{_encode_part(self.claims)}"
         return f"{message}.{self.signature if sign is None else encode_base64url(sign(message.encode()))}"
@@ -43,19 +43,19 @@ class TokenParts(NamedTuple):
 
 def make_unsigned(parts: TokenParts, spelling: str) -> str:
     """A token that says that it needs no signature."""
-    return parts.with_header(alg=spelling).signed(lambda _: b"")
+    return parts.with_header(alg=spelling).encode_token(lambda _: b"")
 
 
 def sign_with_another_key(parts: TokenParts) -> str:
     """A token that another key of the same kind signed."""
     used = get_algorithm_by_name(parts.header["alg"])
     key = used.prepare_key(_make_another_key(parts.header["alg"]))
-    return parts.signed(lambda message: bytes(used.sign(message, key)))
+    return parts.encode_token(lambda message: bytes(used.sign(message, key)))
 
 
 def sign_with_public_key(parts: TokenParts, public: str) -> str:
     """A token whose HMAC has for its secret what everybody may know."""
-    return parts.with_header(alg="HS256").signed(lambda message: hmac.digest(public.encode(), message, "sha256"))
+    return parts.with_header(alg="HS256").encode_token(lambda message: hmac.digest(public.encode(), message, "sha256"))
 
 
 def encode_base64url(data: bytes) -> str:

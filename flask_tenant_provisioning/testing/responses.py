@@ -40,7 +40,7 @@ class SentRequest(NamedTuple):
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
 
-    def shown(self) -> str:
+    def format(self) -> str:
         """The whole request, without its credentials."""
         secret = {"Authorization": "Bearer …"}
         return _format_message(
@@ -62,7 +62,7 @@ class ApiResponse:
 
     def __repr__(self) -> str:
         answered = _format_message(f"→ {self._line}", dict(self.headers.items()), self.body)
-        return f"{self.sent.shown()}\n{answered}"
+        return f"{self.sent.format()}\n{answered}"
 
     @property
     def text(self) -> str:

@@ -143,7 +143,7 @@ def get_job_path(found: Mapping[str, Any], action: str = "") -> str:
 def wait_for_job(caller: Caller, found: Mapping[str, Any]) -> Document:
     """The job once it has ended. Where no worker stands ready, its rows are done here."""
     __tracebackhide__ = True
-    if caller.api.settings.engine != "embedded":
+    if caller.api.config.engine != "embedded":
         _run_job_here(caller, found)
     seen = caller.wait(
         lambda: read_job(caller("GET", get_job_path(found))),
@@ -174,7 +174,7 @@ def require_nothing(caller: Caller, answer: ApiResponse) -> None:
     """Demand that the partner has neither a job nor a tenant."""
     __tracebackhide__ = True
     answer.require(caller("GET", JOBS).document()["items"] == [], "keep nothing of the upload")
-    answer.require(caller.listed(include_deleted="true") == [], "create nothing")
+    answer.require(caller.list_tenants(include_deleted="true") == [], "create nothing")
 
 
 def list_items(caller: Caller, found: Mapping[str, Any], **asked: Any) -> list[Document]:
@@ -189,7 +189,7 @@ def list_items(caller: Caller, found: Mapping[str, Any], **asked: Any) -> list[D
 
 
 def _write_rows(caller: Caller, rows: Rows, kind: str, mode: str | None) -> bytes:
-    settings = caller.api.settings
+    settings = caller.api.config
     most = min(settings.bulk_max_rows, settings.bulk_atomic_rows if mode == "atomic" else settings.bulk_max_rows)
     body = ROW_WRITERS[kind](rows)
     if len(rows) > most or len(body) > settings.bulk_max_bytes:

@@ -26,7 +26,7 @@ HOUR = 3600
 def refused(answer: ApiResponse, code: str, api: MountedApi) -> None:
     """Demand this refusal, with the challenge that belongs to it."""
     answer.problem(401, code)
-    bare = f'Bearer realm="{api.settings.realm}"'
+    bare = f'Bearer realm="{api.config.realm}"'
     challenge = bare if code == "authentication-required" else f'{bare}, error="invalid_token"'
     answer.require(answer.header("WWW-Authenticate") == challenge, f"challenge with {challenge}")
 
@@ -64,7 +64,7 @@ def test_the_scheme_may_be_spelled_anyhow(provisioning_partner: Caller) -> None:
 
 @pytest.mark.parametrize("spelling", ["none", "None", "NONE", "nOnE", ""])
 def test_a_token_needs_a_signature(provisioning_partner: Caller, spelling: str) -> None:
-    parts = forged_tokens.TokenParts.of(provisioning_partner.token("tenant:read"))
+    parts = forged_tokens.TokenParts.parse(provisioning_partner.token("tenant:read"))
     refused(
         shown(provisioning_partner, forged_tokens.make_unsigned(parts, spelling)),
         "invalid-token",
@@ -73,7 +73,7 @@ def test_a_token_needs_a_signature(provisioning_partner: Caller, spelling: str) 
 
 
 def test_another_key_signs_nothing(provisioning_partner: Caller) -> None:
-    parts = forged_tokens.TokenParts.of(provisioning_partner.token("tenant:read"))
+    parts = forged_tokens.TokenParts.parse(provisioning_partner.token("tenant:read"))
     refused(
         shown(provisioning_partner, forged_tokens.sign_with_another_key(parts)),
         "invalid-token",
@@ -85,22 +85,22 @@ def test_a_public_key_is_no_secret(provisioning_partner: Caller) -> None:
     public = provisioning_partner.api.mount.app.config.get("JWT_PUBLIC_KEY")
     if not isinstance(public, str):
         pytest.skip("the app's settings name no public key")
-    parts = forged_tokens.TokenParts.of(provisioning_partner.token("tenant:read"))
+    parts = forged_tokens.TokenParts.parse(provisioning_partner.token("tenant:read"))
     forged = forged_tokens.sign_with_public_key(parts, public)
     refused(shown(provisioning_partner, forged), "invalid-token", provisioning_partner.api)
 
 
 @pytest.mark.parametrize("change", ["partner", "roles", "exp", "header"])
 def test_what_was_signed_cannot_be_changed(provisioning_partner: Caller, change: str) -> None:
-    settings = provisioning_partner.api.settings
-    parts = forged_tokens.TokenParts.of(provisioning_partner.token("tenant:read"))
+    settings = provisioning_partner.api.config
+    parts = forged_tokens.TokenParts.parse(provisioning_partner.token("tenant:read"))
     changed = {
         "partner": parts.with_claims(**{settings.partner_claim: "somebody-else"}),
         "roles": parts.with_claims(**{settings.roles_claim: [*settings.roles]}),
         "exp": parts.with_claims(exp=int(time.time()) + 100 * HOUR),
         "header": parts.with_header(jku="https://example.com/keys"),
     }[change]
-    refused(shown(provisioning_partner, changed.signed()), "invalid-token", provisioning_partner.api)
+    refused(shown(provisioning_partner, changed.encode_token()), "invalid-token", provisioning_partner.api)
 
 
 def test_an_expired_token_says_so(provisioning_partner: Caller) -> None:
@@ -126,7 +126,7 @@ def test_a_token_is_for_access_and_complete(provisioning_partner: Caller, case: 
 
 @pytest.mark.parametrize("partner", [None, 7, "", " ", [], {}, "x" * 256, "a\nb"], ids=lambda one: repr(one)[:20])
 def test_a_partner_is_a_name(provisioning_partner: Caller, partner: Any) -> None:
-    claim = provisioning_partner.api.settings.partner_claim
+    claim = provisioning_partner.api.config.partner_claim
     token = provisioning_partner.token("tenant:read", **{claim: partner})
     refused(shown(provisioning_partner, token), "invalid-token", provisioning_partner.api)
 
@@ -151,8 +151,8 @@ def test_a_token_in_the_query_is_none(provisioning_partner: Caller, name: str) -
 
 
 def test_a_refusal_shows_nothing_of_the_token(provisioning_partner: Caller) -> None:
-    parts = forged_tokens.TokenParts.of(provisioning_partner.token("tenant:read")).with_claims(sub="mallory-4711")
-    answer = shown(provisioning_partner, parts.signed())
+    parts = forged_tokens.TokenParts.parse(provisioning_partner.token("tenant:read")).with_claims(sub="mallory-4711")
+    answer = shown(provisioning_partner, parts.encode_token())
     refused(answer, "invalid-token", provisioning_partner.api)
     leaked = "mallory-4711" in repr(answer) or parts.signature in repr(answer)
     answer.require(not leaked, "show nothing of the token that it refuses")

@@ -61,7 +61,7 @@ def test_items_are_shown_in_the_order_of_the_rows(provisioning_partner: Caller) 
     link = re.fullmatch(r'<([^>]+)>; rel="next"', first.header("Link"))
     if link is None:
         first.fail('answer with one Link whose rel is "next"')
-    linked = provisioning_partner("GET", provisioning_partner.api.at(link[1]))
+    linked = provisioning_partner("GET", provisioning_partner.api.get_path(link[1]))
     linked.require(linked.document() == rest.document(), "lead to the next page")
 
 
@@ -115,7 +115,7 @@ def test_a_corrected_table_can_be_sent_again(provisioning_partner: Caller) -> No
     corrected = answer.text.replace(row["email"], provisioning_partner.body()["email"], 1)
     again = upload_and_wait(provisioning_partner, corrected.encode(), CSV)
     answer.require((again["state"], again["total"]) == ("succeeded", 1), "be sent again once the row is corrected")
-    answer.require(len(provisioning_partner.listed()) == 3, "make the tenant that was missing")
+    answer.require(len(provisioning_partner.list_tenants()) == 3, "make the tenant that was missing")
 
 
 @pytest.mark.parametrize("kind", [NDJSON, CSV])

@@ -41,7 +41,7 @@ def test_an_upload_is_a_job_that_comes_to_its_end(provisioning_partner: Caller) 
     begun = read_job(answer, 202)
     answer.require(int(answer.header("Retry-After")) > 0, "say when to look again")
     answer.require(
-        provisioning_partner.api.at(answer.header("Location")) == get_job_path(begun), "say where the job is"
+        provisioning_partner.api.get_path(answer.header("Location")) == get_job_path(begun), "say where the job is"
     )
     asked = {"operation": "create", "mode": "partial", "validate_only": False, "total": 2}
     answer.require(begun | asked == begun, "show a job of two rows")
@@ -49,7 +49,7 @@ def test_an_upload_is_a_job_that_comes_to_its_end(provisioning_partner: Caller) 
     found = wait_for_job(provisioning_partner, begun)
     counts = {"state": "succeeded", "processed": 2, "succeeded": 2, "failed": 0, "unchanged": 0}
     answer.require(found | counts == found and bool(found["started_at"]), "come to its end, with both rows done")
-    answer.require(len(provisioning_partner.listed()) == 2, "create both tenants")
+    answer.require(len(provisioning_partner.list_tenants()) == 2, "create both tenants")
 
 
 def test_an_ended_job_is_in_the_feed(provisioning_partner: Caller) -> None:
@@ -136,5 +136,5 @@ def test_an_administrator_uploads_for_the_partner_that_it_names(
     answer = everybody("GET", f"{JOBS}?{urlencode(named_alone)}")
     answer.require(answer.document()["items"] == [found], "list this partner's job")
     answer.require(found | named_alone == found, "do it for the partner that was named")
-    names = [one["tenant"] for one in provisioning_partner.listed()]
+    names = [one["tenant"] for one in provisioning_partner.list_tenants()]
     answer.require(len(names) == 3 and names[0] == tenant["tenant"], "create this partner's tenants")

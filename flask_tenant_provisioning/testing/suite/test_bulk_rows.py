@@ -143,13 +143,15 @@ def test_an_atomic_job_leaves_nothing_where_a_row_fails(provisioning_partner: Ca
     answer.require((found["mode"], found["state"], found["failed"]) == ("atomic", "failed", 1), "show that it failed")
     results = [(one["state"], one["status"]) for one in list_items(provisioning_partner, found)]
     answer.require(results == [("skipped", None), ("failed", 400), ("skipped", None)], "have skipped the good rows")
-    answer.require(provisioning_partner.listed(include_deleted="true") == [], "leave nothing")
+    answer.require(provisioning_partner.list_tenants(include_deleted="true") == [], "leave nothing")
 
 
 def test_an_atomic_job_of_good_rows_is_done(provisioning_partner: Caller) -> None:
     found = upload_and_wait(provisioning_partner, make_rows(provisioning_partner), mode="atomic")
     answer = provisioning_partner("GET", get_job_path(found))
-    answer.require(found["state"] == "succeeded" and len(provisioning_partner.listed()) == 2, "create both tenants")
+    answer.require(
+        found["state"] == "succeeded" and len(provisioning_partner.list_tenants()) == 2, "create both tenants"
+    )
 
 
 def test_a_rehearsed_job_leaves_nothing_but_its_results(provisioning_partner: Caller) -> None:
@@ -160,7 +162,7 @@ def test_a_rehearsed_job_leaves_nothing_but_its_results(provisioning_partner: Ca
     answer.require(found["validate_only"] is True and found["state"] == "partial", "show what would come of it")
     results = [one["status"] for one in list_items(provisioning_partner, found)]
     answer.require(results == [201, 400, 201], "show what would come of each row")
-    answer.require(provisioning_partner.listed(include_deleted="true") == [], "create nothing")
+    answer.require(provisioning_partner.list_tenants(include_deleted="true") == [], "create nothing")
     again = upload_and_wait(provisioning_partner, rows)
     answer.require(again["succeeded"] == 2, "leave room for the same rows")
 

@@ -66,7 +66,7 @@ def test_an_upload_that_is_repeated_is_one_job(provisioning_partner: Caller) -> 
     other.problem(422, "idempotency-key-reused")
     listed = provisioning_partner("GET", JOBS)
     listed.require(len(listed.document()["items"]) == 1, "list one job")
-    listed.require(len(provisioning_partner.listed()) == 2, "be all that is done")
+    listed.require(len(provisioning_partner.list_tenants()) == 2, "be all that is done")
 
 
 @pytest.mark.parametrize("case", BROKEN)
@@ -115,7 +115,7 @@ def test_what_an_upload_cannot_be_asked_is_named(provisioning_partner: Caller, q
 
 
 def test_an_upload_that_announces_too_much_is_refused(provisioning_partner: Caller) -> None:
-    announced = {"CONTENT_LENGTH": str(provisioning_partner.api.settings.bulk_max_bytes + 1)}
+    announced = {"CONTENT_LENGTH": str(provisioning_partner.api.config.bulk_max_bytes + 1)}
     sent: dict[str, Any] = {"input_stream": io.BytesIO(b"{}"), "headers": {"Content-Type": NDJSON}}
     answer = provisioning_partner(
         "POST", JOBS, **sent, environ_overrides=announced, also=OPERATION_PERMISSIONS["create"]
@@ -126,7 +126,7 @@ def test_an_upload_that_announces_too_much_is_refused(provisioning_partner: Call
 
 @pytest.mark.parametrize("mode", ["partial", "atomic"])
 def test_an_upload_of_too_many_rows_is_refused(provisioning_partner: Caller, mode: str) -> None:
-    settings = provisioning_partner.api.settings
+    settings = provisioning_partner.api.config
     limit = min(settings.bulk_max_rows, settings.bulk_atomic_rows if mode == "atomic" else settings.bulk_max_rows)
     if limit > MANY:
         pytest.skip(f"the host allows more rows than the {MANY} that the suite sends at most")
@@ -137,13 +137,13 @@ def test_an_upload_of_too_many_rows_is_refused(provisioning_partner: Caller, mod
 
 @pytest.mark.parametrize("operation", OPERATION_PERMISSIONS)
 def test_an_operation_needs_what_its_single_calls_need(provisioning_partner: Caller, operation: str) -> None:
-    claim = provisioning_partner.api.settings.permissions_claim
+    claim = provisioning_partner.api.config.permissions_claim
     if claim is None:
         pytest.skip("PROVISIONING_PERMISSIONS_CLAIM is None: no claim narrows a role")
-    role = provisioning_partner.role("bulk:create", *OPERATION_PERMISSIONS[operation])
+    role = provisioning_partner.find_role("bulk:create", *OPERATION_PERMISSIONS[operation])
     for missing in OPERATION_PERMISSIONS[operation]:
         granted = ["bulk:create", *{one for needed in OPERATION_PERMISSIONS.values() for one in needed} - {missing}]
-        headers = {**provisioning_partner.in_role(role, **{claim: granted}), "Content-Type": NDJSON}
+        headers = {**provisioning_partner.make_role_header(role, **{claim: granted}), "Content-Type": NDJSON}
         answer = provisioning_partner.api("POST", f"{JOBS}?operation={operation}", body=b"{}\n", headers=headers)
         answer.problem(403, "insufficient-permission", required=[*OPERATION_PERMISSIONS[operation]])
         require_nothing(provisioning_partner, answer)

@@ -104,7 +104,7 @@ def test_a_put_replaces_every_writable_field(provisioning_partner: Caller) -> No
 
 def test_a_put_of_what_is_there_changes_nothing(provisioning_partner: Caller) -> None:
     body = provisioning_partner.body()
-    tenant = provisioning_partner.settled(provisioning_partner("POST", "/tenants", json=body).tenant(201))
+    tenant = provisioning_partner.wait_until_active(provisioning_partner("POST", "/tenants", json=body).tenant(201))
     answer = provisioning_partner.write("PUT", tenant, json=body)
     answer.require(answer.tenant() == tenant, "change nothing, the version neither")
 

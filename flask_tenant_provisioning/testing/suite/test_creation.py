@@ -59,7 +59,7 @@ def test_a_tenant_is_created(provisioning_partner: Caller) -> None:
 def test_a_new_tenant_is_where_the_location_says(provisioning_partner: Caller) -> None:
     answer = provisioning_partner("POST", TENANTS, json=provisioning_partner.body())
     made = answer.tenant(201)
-    found = provisioning_partner("GET", provisioning_partner.api.at(answer.header("Location"))).tenant()
+    found = provisioning_partner("GET", provisioning_partner.api.get_path(answer.header("Location"))).tenant()
     answer.require(found["tenant"] == made["tenant"], "name in Location where the tenant is")
 
 
@@ -148,4 +148,4 @@ def test_a_tenant_that_was_refused_does_not_exist(provisioning_partner: Caller) 
     refused = provisioning_partner("POST", TENANTS, json=provisioning_partner.body(email=tenant["email"]))
     refused.problem(409, "tenant-exists")
     provisioning_partner("POST", TENANTS, json=provisioning_partner.body(email="admin@")).faults()
-    refused.require(provisioning_partner.listed() == [tenant], "leave nothing behind")
+    refused.require(provisioning_partner.list_tenants() == [tenant], "leave nothing behind")

@@ -65,7 +65,7 @@ def test_a_test_is_answered_with_its_delivery(provisioning_partner: Caller) -> N
         sent | begun == sent and sent["state"] == "pending", "show a delivery to the endpoint, still pending"
     )
     answer.require(int(answer.header("Retry-After")) > 0, "say when to look again")
-    found = provisioning_partner("GET", provisioning_partner.api.at(answer.header("Location")))
+    found = provisioning_partner("GET", provisioning_partner.api.get_path(answer.header("Location")))
     shown = require_delivery(found, 200)
     same = all(shown[name] == sent[name] for name in ("delivery", "webhook", "event", "created_at"))
     found.require(same and len(shown["history"]) == shown["attempts"], "show the delivery with each attempt at it")
@@ -117,7 +117,7 @@ def test_what_happened_before_is_recovered_once(provisioning_partner: Caller) ->
     answer = provisioning_partner("POST", get_endpoint_path(made, "/recover"), json=body)
     found = answer.document(202)
     answer.require(found == {"webhook": made["webhook"], **body, "deliveries": 1}, "make one delivery")
-    where = provisioning_partner.api.at(answer.header("Location"))
+    where = provisioning_partner.api.get_path(answer.header("Location"))
     answer.require(where == get_endpoint_path(made, "/deliveries"), "name the list of deliveries as its Location")
     listed = [one["event"] for one in listing(provisioning_partner, made).document()["items"]]
     answer.require(listed == [event["id"]], "make a delivery of the event")

@@ -16,7 +16,7 @@ EXPLAINED = {"type", "code", "title", "status", "meaning", "remedy", "example"}
 def test_a_document_is_public_where_the_host_says_so(provisioning_partner: Caller, path: str) -> None:
     provisioning_partner("GET", path).expect(200)
     answer = provisioning_partner.api("GET", path)
-    if provisioning_partner.api.settings.public_docs:
+    if provisioning_partner.api.config.public_docs:
         answer.expect(200)
     else:
         answer.problem(401, "authentication-required")
@@ -77,10 +77,10 @@ def test_an_explanation_is_a_page_for_people(provisioning_partner: Caller) -> No
 
 def test_the_type_of_a_problem_leads_to_its_explanation(provisioning_partner: Caller) -> None:
     api = provisioning_partner.api
-    if api.settings.problem_base_uri:
+    if api.config.problem_base_uri:
         pytest.skip("PROVISIONING_PROBLEM_BASE_URI leads elsewhere")
     problem = api("GET", "/no-such-thing").problem(404, "not-found")
-    answer = provisioning_partner("GET", api.at(problem["type"]), headers={"Accept": "application/json"})
+    answer = provisioning_partner("GET", api.get_path(problem["type"]), headers={"Accept": "application/json"})
     answer.require(answer.document()["type"] == problem["type"], "explain the problem that led here")
 
 

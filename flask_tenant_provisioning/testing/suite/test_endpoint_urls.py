@@ -51,7 +51,7 @@ def refused_url(answer: ApiResponse) -> None:
 
 def skip_what_the_host_allows(caller: Caller, *addresses: str) -> None:
     """Skip where the operator has excepted the network of one of these."""
-    networks = caller.api.settings.webhook_allowed_networks
+    networks = caller.api.config.webhook_allowed_networks
     if any(ip_address(one) in network for one in addresses for network in networks):
         pytest.skip("PROVISIONING_WEBHOOK_ALLOWED_NETWORKS allows this address")
 
@@ -61,17 +61,17 @@ def test_an_address_within_somebodys_network_is_refused(provisioning_partner: Ca
     mapped = getattr(ip_address(address), "ipv4_mapped", None)
     skip_what_the_host_allows(provisioning_partner, str(mapped or address))
     host = f"[{address}]" if ":" in address else address
-    refused_url(attempt(provisioning_partner, make_webhook_url(provisioning_partner.api.settings, host)))
+    refused_url(attempt(provisioning_partner, make_webhook_url(provisioning_partner.api.config, host)))
 
 
 def test_the_machines_own_name_is_refused(provisioning_partner: Caller) -> None:
     skip_what_the_host_allows(provisioning_partner, "127.0.0.1", "::1")
-    refused_url(attempt(provisioning_partner, make_webhook_url(provisioning_partner.api.settings, "localhost")))
+    refused_url(attempt(provisioning_partner, make_webhook_url(provisioning_partner.api.config, "localhost")))
 
 
 @pytest.mark.parametrize("host", DISGUISED)
 def test_a_host_in_disguise_is_refused(provisioning_partner: Caller, host: str) -> None:
-    scheme = provisioning_partner.api.settings.webhook_schemes[0]
+    scheme = provisioning_partner.api.config.webhook_schemes[0]
     refused_url(attempt(provisioning_partner, f"{scheme}://{host}/hook"))
 
 
@@ -81,7 +81,7 @@ def test_what_is_no_receivers_url_is_refused(provisioning_partner: Caller, url: 
 
 
 def test_a_scheme_that_the_host_does_not_allow_is_refused(provisioning_partner: Caller) -> None:
-    settings = provisioning_partner.api.settings
+    settings = provisioning_partner.api.config
     others = {"https", "http"} - {*settings.webhook_schemes}
     if not others:
         pytest.skip("PROVISIONING_WEBHOOK_SCHEMES allows both")
@@ -90,7 +90,7 @@ def test_a_scheme_that_the_host_does_not_allow_is_refused(provisioning_partner: 
 
 
 def test_a_port_that_the_host_does_not_allow_is_refused(provisioning_partner: Caller) -> None:
-    settings = provisioning_partner.api.settings
+    settings = provisioning_partner.api.config
     if not settings.webhook_ports:
         pytest.skip("PROVISIONING_WEBHOOK_PORTS allows any")
     for port in {22, 25, 5432, 6379} - {*settings.webhook_ports}:
@@ -99,7 +99,7 @@ def test_a_port_that_the_host_does_not_allow_is_refused(provisioning_partner: Ca
 
 @pytest.mark.parametrize("end", ["#fragment", "?a=b c", "%zz", "\u00e9", "\t"])
 def test_what_no_request_could_carry_is_refused(provisioning_partner: Caller, end: str) -> None:
-    refused_url(attempt(provisioning_partner, make_webhook_url(provisioning_partner.api.settings) + end))
+    refused_url(attempt(provisioning_partner, make_webhook_url(provisioning_partner.api.config) + end))
 
 
 @pytest.mark.parametrize("url", [None, 7, "", "x" * 2049])
@@ -111,7 +111,7 @@ def test_a_url_is_text_of_2048_characters_at_most(provisioning_partner: Caller, 
 def test_an_endpoint_is_not_led_inside_afterwards(provisioning_partner: Caller) -> None:
     skip_what_the_host_allows(provisioning_partner, "169.254.169.254")
     made = create_endpoint(provisioning_partner)
-    inside = make_webhook_url(provisioning_partner.api.settings, "169.254.169.254")
+    inside = make_webhook_url(provisioning_partner.api.config, "169.254.169.254")
     answer = change_endpoint(provisioning_partner, "PATCH", made, json={"url": inside})
     refused_url(answer)
     shown = require_endpoint(provisioning_partner("GET", get_endpoint_path(made)))

@@ -85,7 +85,7 @@ def test_an_endpoint_is_created(provisioning_partner: Caller) -> None:
     answer.require(made | shown == made, "show the endpoint as it was sent, each glob once")
     unset = {"disabled_reason": None, "failing_since": None, "public_key": None, "version": 1}
     answer.require(made | unset == made, "create it in version 1, and well")
-    found = provisioning_partner("GET", provisioning_partner.api.at(answer.header("Location")))
+    found = provisioning_partner("GET", provisioning_partner.api.get_path(answer.header("Location")))
     found.require(require_endpoint(found) == remove_secret(made), "be where the Location of its creation says")
 
 
@@ -204,7 +204,7 @@ def test_a_write_to_any_version_of_an_endpoint_is_taken_or_refused_as_the_host_s
 ) -> None:
     made = create_endpoint(provisioning_partner)
     answer = written(provisioning_partner, made, write, None)
-    if not provisioning_partner.api.settings.require_if_match:
+    if not provisioning_partner.api.config.require_if_match:
         answer.expect(200, 204)
         return
     answer.problem(428, "precondition-required")
@@ -249,7 +249,7 @@ def test_an_endpoint_that_is_rehearsed_is_not_there(provisioning_partner: Caller
 def test_a_partner_has_as_many_endpoints_as_the_host_allows(
     provisioning_partner: Caller, provisioning_stranger: Caller
 ) -> None:
-    limit = provisioning_partner.api.settings.webhook_limit
+    limit = provisioning_partner.api.config.webhook_limit
     if limit > 25:
         pytest.skip(f"PROVISIONING_WEBHOOK_LIMIT is {limit}")
     body = make_endpoint_body(provisioning_partner)

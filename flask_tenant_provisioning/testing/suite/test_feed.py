@@ -77,7 +77,7 @@ def test_a_new_tenant_is_in_the_feed(provisioning_partner: Caller) -> None:
         answer.require(event[name] == value, f"name the {name} {value!r} first")
     by = event["actor"]
     answer.require(bool(by["sub"]) and by["partner"] == provisioning_partner.partner, "say who created it")
-    provisioning_partner.settled(tenant)
+    provisioning_partner.wait_until_active(tenant)
 
 
 def test_every_change_is_in_the_feed_in_its_order(provisioning_partner: Caller) -> None:
@@ -121,7 +121,7 @@ def test_a_change_that_is_repeated_is_one_event(provisioning_partner: Caller) ->
     body, headers = provisioning_partner.body(), {"Idempotency-Key": "once"}
     for _ in range(2):
         tenant = provisioning_partner("POST", TENANTS, json=body, headers=headers).tenant(201)
-    provisioning_partner.settled(tenant)
+    provisioning_partner.wait_until_active(tenant)
     answer = read_event_page(provisioning_partner, type="tenant.created")
     answer.require(len(answer.json()["items"]) == 1, "show one event")
 
@@ -159,7 +159,7 @@ def test_the_feeds_link_leads_where_its_next_leads(provisioning_partner: Caller)
         answer.fail('answer with one Link whose rel is "next"')
     asked = {"limit": ["1"], "after": [answer.json()["next"]]}
     answer.require(parse_qs(urlsplit(link[1]).query) == asked, "keep in its Link what was asked")
-    by_link = provisioning_partner("GET", provisioning_partner.api.at(link[1])).document()["items"]
+    by_link = provisioning_partner("GET", provisioning_partner.api.get_path(link[1])).document()["items"]
     by_next = read_event_page(provisioning_partner, limit=1, after=answer.json()["next"]).json()["items"]
     answer.require(by_link == by_next, "lead to the next page")
 
@@ -230,12 +230,12 @@ def test_from_where_somebody_acted_is_shown_to_auditors_alone(
     provisioning_partner: Caller, provisioning_stranger: Caller
 ) -> None:
     body, agent = provisioning_partner.body(), {"User-Agent": "conformance/1.0"}
-    provisioning_partner.settled(provisioning_partner("POST", TENANTS, json=body, headers=agent).tenant(201))
+    provisioning_partner.wait_until_active(provisioning_partner("POST", TENANTS, json=body, headers=agent).tenant(201))
     for caller, asked in (
         (provisioning_partner, {}),
         (provisioning_stranger.administrator(), {"partner": provisioning_partner.partner}),
     ):
-        granted = caller.api.settings.roles[caller.role("event:read")]
+        granted = caller.api.config.roles[caller.find_role("event:read")]
         answer = read_event_page(caller, **asked, type="tenant.created")
         by = answer.json()["items"][0]["actor"]
         seen = AUDITED_ACTOR_FIELDS if "audit:read" in granted else ACTOR_FIELDS

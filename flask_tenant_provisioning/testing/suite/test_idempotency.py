@@ -23,11 +23,11 @@ def require_replayed(answer: ApiResponse, first: ApiResponse) -> None:
 def test_a_creation_that_is_repeated_creates_once(provisioning_partner: Caller) -> None:
     body = provisioning_partner.body()
     first = provisioning_partner("POST", TENANTS, json=body, headers=KEY)
-    tenant = provisioning_partner.settled(first.tenant(201))
+    tenant = provisioning_partner.wait_until_active(first.tenant(201))
     first.require("Idempotency-Replayed" not in first.headers, "replay nothing")
     for _ in range(2):
         require_replayed(provisioning_partner("POST", TENANTS, json=body, headers=KEY), first)
-    first.require(provisioning_partner.listed() == [tenant], "create one tenant")
+    first.require(provisioning_partner.list_tenants() == [tenant], "create one tenant")
 
 
 def test_the_order_of_the_fields_tells_no_request_from_another(provisioning_partner: Caller) -> None:
@@ -93,7 +93,7 @@ def test_an_invalid_request_uses_no_key_up(provisioning_partner: Caller) -> None
 def test_permission_comes_before_a_replay(provisioning_partner: Caller) -> None:
     body = provisioning_partner.body()
     provisioning_partner("POST", TENANTS, json=body, headers=KEY).tenant(201)
-    nobody = provisioning_partner.in_role(None)
+    nobody = provisioning_partner.make_role_header(None)
     answer = provisioning_partner.api("POST", TENANTS, json=body, headers={**KEY, **nobody})
     answer.problem(403, "insufficient-permission")
 
@@ -118,13 +118,13 @@ def test_a_key_that_is_none_is_refused(provisioning_partner: Caller, key: str) -
     headers = {"Idempotency-Key": key}
     answer = provisioning_partner("POST", TENANTS, json=provisioning_partner.body(), headers=headers)
     answer.problem(400, "invalid-idempotency-key")
-    answer.require(provisioning_partner.listed() == [], "create nothing")
+    answer.require(provisioning_partner.list_tenants() == [], "create nothing")
 
 
 def test_a_replay_shows_the_tenant_as_it_was(provisioning_partner: Caller) -> None:
     body = provisioning_partner.body()
     first = provisioning_partner("POST", TENANTS, json=body, headers=KEY)
-    tenant = provisioning_partner.settled(first.tenant(201))
+    tenant = provisioning_partner.wait_until_active(first.tenant(201))
     provisioning_partner.write("DELETE", tenant).expect(200)
     require_replayed(provisioning_partner("POST", TENANTS, json=body, headers=KEY), first)
     again = provisioning_partner("GET", get_tenant_path(tenant))

@@ -109,7 +109,7 @@ def test_an_administrator_lists_and_creates_for_the_partner_that_it_names(
     tenant, everybody = provisioning_partner.create(), provisioning_stranger.administrator()
     query = f"?partner={provisioning_partner.partner}"
     answer = everybody("POST", TENANTS + query, json=provisioning_partner.body())
-    made = provisioning_partner.settled(answer.tenant(201))
+    made = provisioning_partner.wait_until_active(answer.tenant(201))
     answer.require(made["partner"] == provisioning_partner.partner, "create it for the partner that was named")
     listed = everybody("GET", TENANTS + query)
     listed.require(listed.document()["items"] == [tenant, made], "list this partner's tenants")

@@ -130,13 +130,13 @@ def test_a_purged_tenant_is_gone(provisioning_partner: Caller, method: str) -> N
     content = {"json": {"client_name": "x"}} if method == "PATCH" else {}
     action = "/restore" if method == "POST" else ""
     provisioning_partner.write(method, tenant, action, **content).problem(404, "tenant-not-found")
-    answer.require(provisioning_partner.listed(include_deleted="true") == [], "leave nothing in the list")
+    answer.require(provisioning_partner.list_tenants(include_deleted="true") == [], "leave nothing in the list")
 
 
 def test_a_tenant_is_purged_by_those_alone_who_may(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
-    settings = provisioning_partner.api.settings
-    role = provisioning_partner.api.role(["tenant:delete"])
+    settings = provisioning_partner.api.config
+    role = provisioning_partner.api.find_role(["tenant:delete"])
     if "tenant:purge" in settings.roles[role]:
         pytest.skip(f"the role {role} may purge")
     answer = provisioning_partner.write("DELETE", tenant, "?purge=true")
@@ -149,7 +149,7 @@ def test_purge_is_true_or_false_and_nothing_else(provisioning_partner: Caller, v
     tenant = provisioning_partner.create()
     answer = provisioning_partner.write("DELETE", tenant, f"?purge={value}")
     answer.require(answer.faults("invalid-parameter") == {"#/purge": "invalid-flag"}, "refuse the flag")
-    answer.require(provisioning_partner.listed() == [tenant], "leave the tenant as it was")
+    answer.require(provisioning_partner.list_tenants() == [tenant], "leave the tenant as it was")
 
 
 def test_rows_that_the_host_keeps_of_a_tenant_go_with_it(provisioning_app: Flask, provisioning_api: MountedApi) -> None:

@@ -32,7 +32,7 @@ def known(partner: Caller) -> dict[str, Any]:
 def partner_changed(partner: Caller, fields: dict[str, Any]) -> ApiResponse:
     """Return the response to an administrator who changes the partner."""
     found, admin = partner_shown(partner), partner.administrator()
-    return admin("PATCH", at(partner), json=fields, headers=admin.matching(found))
+    return admin("PATCH", at(partner), json=fields, headers=admin.make_if_match(found))
 
 
 @contextmanager

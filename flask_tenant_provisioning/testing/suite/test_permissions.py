@@ -21,14 +21,14 @@ guarded = pytest.mark.parametrize("route", GUARDED, ids=lambda route: f"{route.m
 def called(partner: Caller, route: Route, role: str | None, **claims: Any) -> ApiResponse:
     """The answer of `route` to somebody in `role` who asks for what is not there, or sends nothing."""
     path = re.sub("<[^>]+>", NEVER, route.rule)
-    return partner.api(route.method, path, headers=partner.in_role(role, **claims))
+    return partner.api(route.method, path, headers=partner.make_role_header(role, **claims))
 
 
 def denied(answer: ApiResponse, route: Route, partner: Caller) -> None:
     """Demand the refusal that names what is needed."""
     answer.problem(403, "insufficient-permission", required=[*route.permissions])  # type: ignore[misc]
     scope = " ".join(route.permissions)  # type: ignore[arg-type]
-    challenge = f'Bearer realm="{partner.api.settings.realm}", error="insufficient_scope", scope="{scope}"'
+    challenge = f'Bearer realm="{partner.api.config.realm}", error="insufficient_scope", scope="{scope}"'
     answer.require(answer.header("WWW-Authenticate") == challenge, f"challenge with {challenge}")
 
 
@@ -42,7 +42,7 @@ def admitted(answer: ApiResponse, route: Route, who: str) -> None:
 def granting(partner: Caller, route: Route) -> str:
     """The first role that may call `route`, an administrator's perhaps. Skips without one."""
     needed = {*route.permissions}  # type: ignore[misc]
-    for role, granted in partner.api.settings.roles.items():
+    for role, granted in partner.api.config.roles.items():
         if needed <= {*granted}:
             return role
     return pytest.skip(f"no role grants {' and '.join(sorted(needed))}")
@@ -50,7 +50,7 @@ def granting(partner: Caller, route: Route) -> str:
 
 @guarded
 def test_each_role_may_do_what_it_grants(provisioning_partner: Caller, route: Route) -> None:
-    for role, granted in provisioning_partner.api.settings.roles.items():
+    for role, granted in provisioning_partner.api.config.roles.items():
         answer = called(provisioning_partner, route, role)
         if {*route.permissions} <= {*granted}:  # type: ignore[misc]
             admitted(answer, route, f"the role {role}")
@@ -66,7 +66,7 @@ def test_without_a_role_nothing_may_be_done(provisioning_partner: Caller, route:
 
 @guarded
 def test_the_permissions_of_a_token_narrow_its_role(provisioning_partner: Caller, route: Route) -> None:
-    claim = provisioning_partner.api.settings.permissions_claim
+    claim = provisioning_partner.api.config.permissions_claim
     if claim is None:
         pytest.skip("PROVISIONING_PERMISSIONS_CLAIM is None: no claim narrows a role")
     role = granting(provisioning_partner, route)
@@ -78,14 +78,14 @@ def test_the_permissions_of_a_token_narrow_its_role(provisioning_partner: Caller
 
 
 def test_a_claim_adds_no_permission(provisioning_partner: Caller) -> None:
-    claim = provisioning_partner.api.settings.permissions_claim or "permissions"
-    headers = provisioning_partner.in_role(None, **{claim: ["tenant:create", "tenant:read"]})
+    claim = provisioning_partner.api.config.permissions_claim or "permissions"
+    headers = provisioning_partner.make_role_header(None, **{claim: ["tenant:create", "tenant:read"]})
     provisioning_partner.api("GET", TENANTS, headers=headers).problem(403, "insufficient-permission")
 
 
 def test_permission_is_asked_before_anything_else(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
-    headers = {**provisioning_partner.in_role(None), "If-Match": '"0"', "Accept": "text/html"}
+    headers = {**provisioning_partner.make_role_header(None), "If-Match": '"0"', "Accept": "text/html"}
     for path in (get_tenant_path(tenant), get_tenant_path({"tenant": NEVER}), get_tenant_path({"tenant": "no id"})):
         answer = provisioning_partner.api("PATCH", f"{path}?colour=red", body=b"{", headers=headers)
         answer.problem(403, "insufficient-permission")

@@ -92,7 +92,7 @@ def test_a_write_without_if_match_is_taken_or_refused_as_the_host_says(
         provisioning_partner.api.require_retention()
     tenant = prepared(provisioning_partner, write)
     answer = attempted(provisioning_partner, tenant, write, None)
-    if not provisioning_partner.api.settings.require_if_match:
+    if not provisioning_partner.api.config.require_if_match:
         answer.tenant()
         return
     answer.problem(428, "precondition-required")

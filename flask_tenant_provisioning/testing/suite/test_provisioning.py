@@ -28,7 +28,7 @@ def test_a_tenant_is_provisioning_while_there_are_steps_to_do(provisioning_partn
     made = answer.tenant(201)
     if made["status"] != "provisioning":
         pytest.skip("this host registers no steps")
-    found = provisioning_partner.settled(made)
+    found = provisioning_partner.wait_until_active(made)
     answer.require(found["version"] > made["version"], "be followed by a change that makes the tenant active")
 
 

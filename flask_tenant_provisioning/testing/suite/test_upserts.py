@@ -22,13 +22,13 @@ def test_an_upsert_creates_what_is_not_there(provisioning_partner: Caller) -> No
     answer = provisioning_partner("PUT", get_upsert_path("crm-1"), json=body)
     found = answer.tenant(201)
     answer.require(found == {**found, **body, "external_id": "crm-1", "version": 1}, "create what was sent")
-    read = provisioning_partner("GET", provisioning_partner.api.at(answer.header("Location"))).tenant()
+    read = provisioning_partner("GET", provisioning_partner.api.get_path(answer.header("Location"))).tenant()
     answer.require(read["tenant"] == found["tenant"], "name in Location where the tenant is")
 
 
 def test_an_upsert_replaces_what_is_there(provisioning_partner: Caller) -> None:
     tenant, body = provisioning_partner.create(external_id="crm-1", metadata={"a": "b"}), wanted(provisioning_partner)
-    matching = provisioning_partner.matching(tenant)
+    matching = provisioning_partner.make_if_match(tenant)
     answer = provisioning_partner("PUT", get_upsert_path("crm-1"), json=body, headers=matching)
     found = answer.tenant()
     answer.require(found == {**found, **body, "metadata": {}, "tenant": tenant["tenant"]}, "replace the tenant")
@@ -38,8 +38,8 @@ def test_an_upsert_replaces_what_is_there(provisioning_partner: Caller) -> None:
 def test_an_upsert_of_what_is_so_changes_nothing(provisioning_partner: Caller) -> None:
     body = wanted(provisioning_partner)
     made = provisioning_partner("PUT", get_upsert_path("crm-1"), json=body).tenant(201)
-    tenant = provisioning_partner.settled(made)
-    matching = provisioning_partner.matching(tenant)
+    tenant = provisioning_partner.wait_until_active(made)
+    matching = provisioning_partner.make_if_match(tenant)
     answer = provisioning_partner("PUT", get_upsert_path("crm-1"), json=body, headers=matching)
     answer.require(answer.tenant() == tenant, "change nothing, the version neither")
 
@@ -50,7 +50,9 @@ def test_an_external_id_may_be_any_text(provisioning_partner: Caller, external_i
     answer = provisioning_partner("PUT", path, json=body)
     found = answer.tenant(201)
     answer.require(found["external_id"] == external_id, f"name the tenant {external_id!r}")
-    answer.require(provisioning_partner.listed(external_id=external_id) != [], "make a tenant that is found by it")
+    answer.require(
+        provisioning_partner.list_tenants(external_id=external_id) != [], "make a tenant that is found by it"
+    )
 
 
 def test_the_body_may_repeat_the_external_id_and_name_no_other(provisioning_partner: Caller) -> None:
@@ -75,7 +77,7 @@ def test_an_upsert_whose_email_another_tenant_holds_is_refused(provisioning_part
 def test_an_upsert_can_insist_on_creating(provisioning_partner: Caller) -> None:
     path, only_new = get_upsert_path("crm-1"), {"If-None-Match": "*"}
     made = provisioning_partner("PUT", path, json=wanted(provisioning_partner), headers=only_new).tenant(201)
-    tenant = provisioning_partner.settled(made)
+    tenant = provisioning_partner.wait_until_active(made)
     answer = provisioning_partner("PUT", path, json=wanted(provisioning_partner), headers=only_new)
     answer.problem(412, "precondition-failed")
     answer.require(provisioning_partner.read(tenant) == tenant, "leave the tenant as it was")
@@ -85,7 +87,7 @@ def test_an_upsert_can_insist_on_replacing(provisioning_partner: Caller) -> None
     path, body = get_upsert_path("crm-1"), wanted(provisioning_partner)
     answer = provisioning_partner("PUT", path, json=body, headers={"If-Match": "*"})
     answer.problem(412, "precondition-failed")
-    answer.require(provisioning_partner.listed() == [], "create nothing")
+    answer.require(provisioning_partner.list_tenants() == [], "create nothing")
 
 
 def test_an_upsert_does_not_touch_a_deleted_tenant(provisioning_partner: Caller) -> None:

@@ -21,7 +21,7 @@ def test_a_rehearsed_creation_creates_nothing(provisioning_partner: Caller) -> N
     require_rehearsed(answer)
     found = answer.tenant(201)
     answer.require(found == {**found, **body}, "show the tenant that would be")
-    answer.require(provisioning_partner.listed(include_deleted="true") == [], "create nothing")
+    answer.require(provisioning_partner.list_tenants(include_deleted="true") == [], "create nothing")
     provisioning_partner("POST", TENANTS, json=body).tenant(201)
 
 
@@ -30,7 +30,7 @@ def test_a_rehearsed_upsert_creates_nothing(provisioning_partner: Caller) -> Non
     answer = provisioning_partner("PUT", get_upsert_path("crm-1") + ASKED, json=body)
     require_rehearsed(answer)
     answer.tenant(201)
-    answer.require(provisioning_partner.listed(include_deleted="true") == [], "create nothing")
+    answer.require(provisioning_partner.list_tenants(include_deleted="true") == [], "create nothing")
 
 
 @pytest.mark.parametrize(("method", "action"), [("PATCH", ""), ("PUT", ""), ("DELETE", ""), ("POST", "/suspend")])
@@ -81,4 +81,4 @@ def test_a_rehearsal_uses_no_idempotency_key_up(provisioning_partner: Caller) ->
 def test_validate_only_is_true_or_false_and_nothing_else(provisioning_partner: Caller, value: str) -> None:
     answer = provisioning_partner("POST", f"{TENANTS}?validate_only={value}", json=provisioning_partner.body())
     answer.require(answer.faults("invalid-parameter") == {"#/validate_only": "invalid-flag"}, "refuse the flag")
-    answer.require(provisioning_partner.listed() == [], "create nothing")
+    answer.require(provisioning_partner.list_tenants() == [], "create nothing")

@@ -1,0 +1,29 @@
+"""Run `flask provisioning doctor` and read what each check reports."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from flask import Flask
+
+from tests.commands import run
+
+
+def findings(app: Flask | Callable[[], Flask], *arguments: str) -> dict[str, tuple[str, str, str]]:
+    """What each check says: status, detail and advice."""
+    if isinstance(app, Flask):
+        forget_connections(app)
+    done = run(app, "doctor", "--json", *arguments)
+    found = json.loads(done.out)
+    statuses = {check["status"] for check in found["checks"]}
+    assert found["status"] == next(status for status in ("fail", "warn", "ok") if status in statuses)
+    assert done.status == (found["status"] == "fail")
+    return {check["check"]: (check["status"], check["detail"], check["advice"]) for check in found["checks"]}
+
+
+def forget_connections(app: Flask) -> None:
+    """Close what tests have opened: a shell's command finds a new app."""
+    for mount in app.extensions["tenant_provisioning"].values():
+        if "storage" in vars(mount):
+            mount.storage.engine.dispose()
