@@ -104,12 +104,20 @@ def resolve_allowance(mount: Mount, partner: str | None = None) -> Allowance:
     Recounts the installation first, once per process and licence, and registers the partner if it is new, so that
     every tenant belongs to a listed partner.
     """
-    allowance = _resolve_license_allowance(mount.storage, mount.license)
+    license, quotas = mount.license, tuple[Quota, ...]()
+    limit = license.max_tenants
+    if limit is not None:
+        sql, generation = mount.storage.once(QuotaSQL), license.generation
+        if sql.verified_generations.get(INSTALLATION) != generation:
+            mount.storage.transaction(recount_installation)
+            sql.verified_generations[INSTALLATION] = generation
+        quotas = (Quota(INSTALLATION, limit),)
     if partner is None:
-        return allowance
+        return Allowance(license, quotas)
     cached = mount.once(PartnerCache).get_or_register(partner)
-    quotas = allowance.quotas if cached.max_tenants is None else (*allowance.quotas, Quota(cached.partner_id))
-    return Allowance(allowance.license, quotas, None if cached.allowed_plans is None else cached.partner_id)
+    if cached.max_tenants is not None:
+        quotas = (*quotas, Quota(cached.partner_id))
+    return Allowance(license, quotas, None if cached.allowed_plans is None else cached.partner_id)
 
 
 def release_quota(session: Session, partner: str, count: int = 1) -> None:
@@ -144,17 +152,6 @@ def set_partner_quota(session: Session, partner: str, limit: int | None, memory:
         return
     until = format_instant(session.storage.clock() + memory + SETTLING_SECONDS)
     session.run(sql.set_quota, {"scope": partner, "limit": limit, "none": 0, "until": until})
-
-
-def _resolve_license_allowance(storage: Storage, license: LicenseSource) -> Allowance:
-    limit = license.max_tenants
-    if limit is None:
-        return Allowance(license, ())
-    sql, generation = storage.once(QuotaSQL), license.generation
-    if sql.verified_generations.get(INSTALLATION) != generation:
-        storage.transaction(recount_installation)
-        sql.verified_generations[INSTALLATION] = generation
-    return Allowance(license, (Quota(INSTALLATION, limit),))
 
 
 #: The scope of the whole installation. All other scopes are partner ids, which are never empty.
