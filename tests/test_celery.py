@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from celery.beat import Scheduler, Service
 from flask import current_app
+from sqlalchemy import false, true
 
 from flask_tenant_provisioning import StepContext, TenantProvisioning
 from flask_tenant_provisioning.engine.celery import beat_schedule
 from flask_tenant_provisioning.webhooks import verify
+from flask_tenant_provisioning.workers import kinds
 from flask_tenant_provisioning.workers.tasks import OVERDUE_SECONDS
 from tests import brokers
 from tests.brokers import Broker
@@ -334,6 +336,26 @@ def test_the_sweep_publishes_and_has_webhooks_delivered(house: CeleryHouse) -> N
         ((headers, body),) = receiver.requests
         assert verify(body, headers, secret, now=house.clock)["tenant"] == tenant["tenant"]
         assert eventually(lambda: [row["state"] for row in rows(house.app, "deliveries")] == ["succeeded"])
+
+
+@pytest.mark.parametrize("is_due", [True, False])
+def test_the_sweep_sends_the_task_of_a_new_kind_that_is_due(
+    house: CeleryHouse, monkeypatch: pytest.MonkeyPatch, is_due: bool
+) -> None:
+    name = "host.refunds"
+    condition = true() if is_due else false()
+    refunds = kinds.BULK._replace(name="refunds", is_due=lambda _storage: condition, task=name)
+    monkeypatch.setattr(kinds, "WORK_KINDS", (*kinds.WORK_KINDS, refunds))
+    house.open()
+
+    @house.celery.task(name=name)
+    def pay_back(mount: str) -> None:
+        house.done.append(mount)
+
+    house.apply("sweep", "provisioning")
+
+    sent = [headers["task"] for headers, _ in brokers.waiting(house.broker, int(is_due))]
+    assert sent == ([name] if is_due else [])
 
 
 def test_the_beat_sends_the_sweep_and_the_chores(house: CeleryHouse) -> None:

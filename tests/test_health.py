@@ -11,8 +11,7 @@ from flask import Flask
 from flask_tenant_provisioning.database.ids import format_instant
 from flask_tenant_provisioning.events.feed import publish_all
 from flask_tenant_provisioning.health import read_backlog
-from flask_tenant_provisioning.workers.kinds import BULK, STEPS, WORK_KINDS, DueCheck
-from flask_tenant_provisioning.workers.tasks import TASK_OF_KIND
+from flask_tenant_provisioning.workers.kinds import BULK, EVENTS, STEPS, WORK_KINDS, DueCheck
 from flask_tenant_provisioning.workers.worker import make_worker
 from tests.commands import run
 from tests.refusals import invalid_parameter
@@ -237,7 +236,7 @@ def test_every_kind_of_work_is_looked_for_done_and_shown(house: House) -> None:
     assert not any(lookout.is_kind_due(kind) for kind in WORK_KINDS)
     assert list(read_backlog(mount.storage)) == ["steps", "deliveries", "bulk jobs", "events"]
     assert len(make_worker(mount)._works) == len({kind for kind in WORK_KINDS if kind.make_work is not None})
-    assert {kind for kind in WORK_KINDS if kind.make_work is not None} == {STEPS, *TASK_OF_KIND}
+    assert {kind for kind in WORK_KINDS if kind.task is None} == {STEPS, EVENTS}
     questions = " ".join(str(kind.select_waiting(mount.storage)) for kind in WORK_KINDS)
     due = {table.name for table in mount.storage.metadata.tables.values() if "due_at" in table.c}
     assert len(due) == 4

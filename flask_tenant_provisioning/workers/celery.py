@@ -20,8 +20,8 @@ from ..config import ConfigurationError
 from ..encoding import format_error
 from ..mount import Mount
 from ..steps.models import STEP_KEY
-from .kinds import DueCheck
-from .tasks import BULK_TASK, DELIVERIES_TASK, STEPS_TASK
+from .kinds import BULK_TASK, DELIVERIES_TASK, DueCheck
+from .tasks import STEPS_TASK
 
 logger = logging.getLogger(__name__)
 #: Seconds between two notifications; events in between share one.

@@ -1,7 +1,6 @@
 """The kinds of work that wait in rows: for each, what is due, how long it has waited, and how it is run.
 
-Workers, the due check, `/health` and `doctor` iterate over `WORK_KINDS`; Celery's sweep has its own list of tasks
-(`workers.tasks`).
+Workers, the due check, Celery's sweep, `/health` and `doctor` iterate over `WORK_KINDS`.
 """
 
 from __future__ import annotations
@@ -52,12 +51,15 @@ class WorkKind(NamedTuple):
     `is_due` builds the condition that a worker has something to do at the parameter `now`. `select_waiting` selects, as
     `since`, the time from which each unclaimed piece has been due; claimed and resting pieces are not included.
     `make_work` makes the `Work`, with a number of threads where that can be chosen; None if maintenance does it.
+    `task` is the Celery task that runs all that is due; None for steps, whose messages carry keys, and for events,
+    which the sweep publishes by itself.
     """
 
     name: str
     is_due: Callable[[Storage], ColumnElement[bool]]
     select_waiting: Callable[[Storage], Select[Any]]
     make_work: Callable[[Mount, int | None], Work] | None
+    task: str | None
 
 
 def make_step_work(mount: Mount, threads: int | None = None) -> StepWork:
@@ -75,10 +77,11 @@ def _make_bulk_work(mount: Mount, threads: int | None) -> BulkWork:
     return BulkWork(mount, float(mount.config.worker_lease_seconds))
 
 
-STEPS = WorkKind("steps", has_due_steps, select_due_steps, make_step_work)
-DELIVERIES = WorkKind("deliveries", has_due_endpoints, select_due_deliveries, _make_delivery_work)
-BULK = WorkKind("bulk jobs", has_due_jobs, select_waiting_jobs, _make_bulk_work)
-EVENTS = WorkKind("events", select_has_pending, select_pending, None)
+DELIVERIES_TASK, BULK_TASK = "flask_tenant_provisioning.deliver", "flask_tenant_provisioning.bulk"
+STEPS = WorkKind("steps", has_due_steps, select_due_steps, make_step_work, None)
+DELIVERIES = WorkKind("deliveries", has_due_endpoints, select_due_deliveries, _make_delivery_work, DELIVERIES_TASK)
+BULK = WorkKind("bulk jobs", has_due_jobs, select_waiting_jobs, _make_bulk_work, BULK_TASK)
+EVENTS = WorkKind("events", select_has_pending, select_pending, None, None)
 WORK_KINDS = (STEPS, DELIVERIES, BULK, EVENTS)
 
 

@@ -18,16 +18,12 @@ from ..events.feed import publish_all
 from ..mount import Mount
 from ..steps import claims
 from . import kinds
-from .kinds import DueCheck
+from .kinds import BULK_TASK, DELIVERIES_TASK, DueCheck
 from .maintenance import Maintenance
 from .worker import make_worker_for_kind, make_worker_for_steps
 
 logger = logging.getLogger(__name__)
-STEPS_TASK, DELIVERIES_TASK, BULK_TASK, SWEEP_TASK, MAINTENANCE_TASK = (
-    f"flask_tenant_provisioning.{name}" for name in ("work", "deliver", "bulk", "sweep", "chores")
-)
-#: The kinds of work with one message for everything that is due; messages for steps carry their keys.
-TASK_OF_KIND = {kinds.DELIVERIES: DELIVERIES_TASK, kinds.BULK: BULK_TASK}
+STEPS_TASK, SWEEP_TASK, MAINTENANCE_TASK = (f"flask_tenant_provisioning.{name}" for name in ("work", "sweep", "chores"))
 #: Seconds that a message may be under way before the sweep sends another.
 OVERDUE_SECONDS = 10.0
 #: The maximum number of steps per sweep; the rest follows with the next.
@@ -67,9 +63,9 @@ def sweep(mount: str) -> None:
     api_mount = _find_mount(mount)
     publish_all(api_mount.storage)
     due_check = DueCheck(api_mount.storage)
-    for kind, task in TASK_OF_KIND.items():
-        if due_check.is_kind_due(kind):
-            _send_task(task, mount)
+    for kind in kinds.WORK_KINDS:
+        if kind.task is not None and due_check.is_kind_due(kind):
+            _send_task(kind.task, mount)
     overdue = api_mount.storage.read(partial(claims.find_overdue_steps, limit=MAX_STEPS_PER_SWEEP, age=OVERDUE_SECONDS))
     if overdue:
         logger.info("the sweep found %d overdue steps", len(overdue), extra={"due": len(overdue)})
