@@ -41,8 +41,6 @@ from .config_checks import (
 
 logger = logging.getLogger(__name__)
 PREFIX = "PROVISIONING_"
-#: Key of `app.extensions` that holds the mounts of an app by their names.
-EXTENSION_KEY = "tenant_provisioning"
 
 
 def key(default: Any, meaning: str, check: Check, *, secret: bool = False) -> Any:

@@ -4,26 +4,18 @@ registrations.
 
 from __future__ import annotations
 
-import functools
 import logging
 import re
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Flask, current_app
-from marshmallow import Schema
-from sqlalchemy import Engine
 
-from .access.authority import Authority, enter_app_context
-from .access.guard import Guard
-from .access.tokens import TokenVerifier
-from .config import EXTENSION_KEY, PREFIX, Config, ConfigurationError
+from .config import PREFIX, Config, ConfigurationError
 from .config_checks import INSTALL_LIMITER, has_flask_limiter
-from .database.engine import resolve_engine
 from .database.ids import make_uuid7
-from .database.session import Storage
 from .errors import ProvisioningError, iter_problem_classes
 from .hooks import (
     ARCHIVE_ARGUMENTS,
@@ -37,12 +29,9 @@ from .hooks import (
     require_sync_function,
     require_sync_schema,
 )
-from .isolated import PrivateApp, install_isolated_mount
-from .keyring import get_cursor_secret, load_keyring, require_cursor_secret
 from .licensing.document import LicenseError
 from .licensing.source import LicenseSource
-from .mount import Cursors, Mount
-from .partners.cache import require_active_partner
+from .mounts import EXTENSION_KEY, Mounts, get_mounts
 from .registry import (
     DEPROVISIONING,
     PROVISIONING,
@@ -56,24 +45,12 @@ from .registry import (
     make_plan,
     make_problem_class,
 )
-from .routes import ROUTES
-from .settings.lifecycle import SettingsLifecycle
-from .settings.namespaces import declare_namespace
-from .settings.tenant_settings import TenantSettings, get_settings_cache
-from .signals import send_signals
-from .steps.export import EXPORT_STEP, ExportStep
-from .steps.lifecycle import StepsLifecycle
-from .tables import build_metadata
-from .tenants.custom_field_checks import make_tenant_fields
-from .tenants.hook_runner import HookRunner
-from .tenants.models import make_custom_field_indexes
-from .tenants.quotas import QuotaListener
-from .web.blueprint import make_blueprint
-from .web.docs_links import make_link
-from .webhooks.client.resolver import Resolver
-from .webhooks.client.ssrf import find_url_refusal
-from .webhooks.fanout import create_deliveries
-from .workers.engines import make_engine
+
+if TYPE_CHECKING:
+    from marshmallow import Schema
+
+    from .mount import Mount
+    from .settings.tenant_settings import TenantSettings
 
 logger = logging.getLogger(__name__)
 _CODE_PATTERN = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -116,18 +93,20 @@ class TenantProvisioning:
         self._clock = clock
         self._new_id = new_id
         self._config_overrides = settings
-        self._blueprint: Blueprint | None = None
         self._db = db
-        self._migrated_engines: list[tuple[Engine, str]] = []
+        self._latest_app: Flask | None = None
+        self._migrated_mounts: list[Mount] = []
         if app is not None:
             self.init_app(app)
 
     @property
     def blueprint(self) -> Blueprint:
         """The blueprint of the latest `init_app`, mounted or not. Raises `RuntimeError` before the first call."""
-        if self._blueprint is None:
+        if self._latest_app is None:
             raise RuntimeError("Call provisioning.init_app(app) first.")
-        return self._blueprint
+        from .wiring import get_blueprint
+
+        return get_blueprint(get_mounts(self._latest_app)[self.name])
 
     def init_app(self, app: Flask, db: Any = None, **settings: Any) -> None:
         """Mount the API on `app`. Without a valid licence nothing is mounted, the app starts, and one log line says
@@ -138,41 +117,40 @@ class TenantProvisioning:
         if db is None:
             db = self._db
         self.registry.validate()
-        mounts: dict[str, Mount] = app.extensions.setdefault(EXTENSION_KEY, {})
-        read = Config.read(app.config, {**self._config_overrides, **settings})
-        _require_free_place(app, mounts, self.name, read)
-        license = LicenseSource(read, self._clock)
-        authority = _make_authority(app, read)
-        mount = Mount(
+        mounts: Mounts[Mount] = app.extensions.setdefault(EXTENSION_KEY, Mounts())
+        config = Config.read(app.config, {**self._config_overrides, **settings})
+        mounts.require_free_place(app, self.name, config)
+        _warn_about_jwt_overrides(config)
+        license = LicenseSource(config, self._clock)
+        build_mount = partial(self._build_mount, app, db, config, license)
+        if _is_licensed(license, config):
+            from .wiring import serve_mount
+
+            mount = build_mount()
+            is_embedded = db is None and config.database_url is None
+            migrates = is_embedded if config.auto_migrate is None else config.auto_migrate
+            if migrates:
+                self._migrated_mounts.append(mount)
+            serve_mount(app, mount, mounts, migrates=migrates)
+            mounts.add(self.name, config.url_prefix, mount)
+        else:
+            mounts.add_unbuilt(self.name, config.url_prefix, build_mount)
+        self._latest_app = app
+
+    def _build_mount(self, app: Flask, db: Any, config: Config, license: LicenseSource) -> Mount:
+        """Build a mount, whose objects load SQLAlchemy and all features."""
+        from .wiring import build_mount
+
+        return build_mount(
+            app,
+            db,
             name=self.name,
-            config=read,
+            config=config,
             registry=self.registry,
             license=license,
-            authority=authority,
-            guard=Guard(
-                TokenVerifier(read, self._clock, authority.verification_context),
-                read,
-                lambda principal: require_active_partner(mount, principal),
-            ),
-            cursors=Cursors(get_cursor_secret(app, read) or ""),
-            routes=ROUTES,
-            open_storage=lambda: self._storage(app, db, mount),
-            open_keyring=functools.partial(load_keyring, app, read),
-            url_refusal=functools.partial(find_url_refusal, read, Resolver()),
-            in_host=functools.partial(enter_app_context, app),
-            engine=make_engine(read, lambda: mount),
+            clock=self._clock,
+            new_id=self._new_id,
         )
-        self._blueprint = make_blueprint(mount)
-        if _is_licensed(license, read):
-            authority.require_key()
-            require_cursor_secret(app, read)
-            self._prepare(mount.storage, read, embedded=db is None and read.database_url is None)
-            mount.app.register_blueprint(self._blueprint)
-            if mount.app is app:
-                _exempt_from_csrf(app, self._blueprint)
-            else:
-                install_isolated_mount(app, mount, mounts)
-        mounts[self.name] = mount
 
     def hook(self, *operations: str, name: str | None = None, after: Sequence[str] = ()) -> Callable[[F], F]:
         """Run a function inside the transaction of each of `operations`; an exception refuses the whole write.
@@ -309,6 +287,8 @@ class TenantProvisioning:
         if not is_name(kind) or kind in {*self.registry.exports, "archive", "tenant", "end"}:
             raise ConfigurationError(f"An export needs a kind of its own, of letters, digits, - _ and ., not {kind!r}.")
 
+        from .steps.export import EXPORT_STEP, ExportStep
+
         def register(function: F) -> F:
             require_sync_function(function, "export", may_yield=True)
             get_requested_arguments(function, STEP_ARGUMENTS, "export")
@@ -352,10 +332,12 @@ class TenantProvisioning:
         """
         if self.registry.fields is not None:
             raise ConfigurationError("tenant_fields was called already: one schema holds all of the host's fields.")
+        from .tenants.custom_field_checks import make_tenant_fields
+
         fields = make_tenant_fields(schema, filterable)
         require_sync_schema(fields.schema)
         self.registry.fields = fields
-        self._fields_declared()
+        self._create_field_indexes()
 
     def settings(self, namespace: str, schema: type[Schema]) -> None:
         """Declare a namespace of tenant settings, with the fields of a marshmallow schema.
@@ -379,8 +361,8 @@ class TenantProvisioning:
         """
         if namespace in self.registry.namespaces:
             raise ConfigurationError(f"There is a namespace named {namespace!r} already.")
-        if isinstance(schema, type) and issubclass(schema, Schema):
-            require_sync_schema(schema())
+        from .settings.namespaces import declare_namespace
+
         self.registry.add_namespace(declare_namespace(namespace, schema))
 
     def plan(
@@ -480,6 +462,8 @@ class TenantProvisioning:
 
         Raises `TenantNotFound`, and `RuntimeError` outside an application context.
         """
+        from .settings.tenant_settings import get_settings_cache
+
         return get_settings_cache(_get_current_mount(self.name)).get(tenant_id, partner)
 
     def docs_link(self, seconds: int = 3600) -> str:
@@ -488,86 +472,25 @@ class TenantProvisioning:
         For hosts with ``PROVISIONING_PUBLIC_DOCS=False``, which show the link to users whom they have authenticated. If
         the documentation is public, this is its plain path. Raises `RuntimeError` outside an application context.
         """
+        from .web.docs_links import make_link
+
         return make_link(_get_current_mount(self.name), seconds)
 
-    def _storage(self, app: Flask, db: Any, mount: Mount) -> Storage:
-        settings = mount.config
-        engine, ours = resolve_engine(app, db, settings)
-        return Storage(
-            engine,
-            build_metadata(settings.table_prefix),
-            attempts=settings.transaction_attempts,
-            clock=self._clock,
-            new_id=self._new_id,
-            owns_engine=ours,
-            pooler=settings.database_pooler,
-            registry=self.registry,
-            reactions=(
-                HookRunner(self.registry, mount.in_host),
-                StepsLifecycle(self.registry),
-                QuotaListener(settings.partner_cache_seconds),
-                SettingsLifecycle(lambda: mount.keyring),
-            ),
-            context=mount.in_host,
-            wake=lambda keys: mount.engine.wake(keys),
-            announce=lambda events: _notify_committed(mount, events),
-            followers=(create_deliveries,),
-        )
+    def _create_field_indexes(self) -> None:
+        """Create the indexes of the declared fields in tables that were migrated before the declaration."""
+        if self._migrated_mounts:
+            from .wiring import upgrade_tables
 
-    def _prepare(self, storage: Storage, settings: Config, *, embedded: bool) -> None:
-        """Migrate the tables at start, if the host wants that."""
-        if settings.auto_migrate or (settings.auto_migrate is None and embedded):
-            self._migrated_engines.append((storage.engine, settings.table_prefix))
-            self._upgrade(storage.engine, settings.table_prefix)
-
-    def _fields_declared(self) -> None:
-        """Index the declared fields in tables that were migrated before the declaration."""
-        for engine, prefix in self._migrated_engines:
-            self._upgrade(engine, prefix)
-
-    def _upgrade(self, engine: Engine, prefix: str) -> None:
-        """Migrate the tables and create the indexes of the declared fields. Indexes are left alone before a
-        declaration.
-        """
-        from .database.migration import upgrade
-
-        fields = self.registry.fields
-        upgrade(engine, prefix, indexes=None if fields is None else make_custom_field_indexes(prefix, fields))
+            for mount in self._migrated_mounts:
+                upgrade_tables(mount)
 
 
 def _get_current_mount(name: str) -> Mount:
     """Return the mount of this name in the current app. Raises `RuntimeError` if there is none."""
-    mounts: dict[str, Mount] = current_app.extensions.get(EXTENSION_KEY, {})
+    mounts: Mounts[Mount] = get_mounts(current_app)
     if name not in mounts:
         raise RuntimeError(f"{current_app.name!r} has no mount {name!r}: call provisioning.init_app(app) first.")
     return mounts[name]
-
-
-def _notify_committed(mount: Mount, events: Sequence[Mapping[str, Any]]) -> None:
-    """Tell the settings cache, the work engine and the host's signal receivers about committed events."""
-    get_settings_cache(mount).invalidate(events)
-    mount.engine.notify_events()
-    send_signals(events, mount.in_host)
-
-
-def _require_free_place(app: Flask, mounts: dict[str, Mount], name: str, settings: Config) -> None:
-    """Raise `ConfigurationError` if the mount's name or its prefix is taken."""
-    if name in mounts:
-        raise ConfigurationError(
-            f"This app has a mount named {name!r} already; "
-            f"give the second one a name and a prefix: TenantProvisioning(name='eu', url_prefix='/eu')."
-        )
-    if settings.mount == "blueprint" and name in app.blueprints:
-        raise ConfigurationError(
-            f"This app has a blueprint named {name!r} already; "
-            f"give the mount another name: TenantProvisioning(name='partners')."
-        )
-    for other in mounts.values():
-        if other.config.url_prefix == settings.url_prefix:
-            raise ConfigurationError(
-                f"The mount {other.name!r} is at {settings.url_prefix!r} already; "
-                f"give {name!r} a prefix: TenantProvisioning(name={name!r}, url_prefix='/{name}')."
-            )
 
 
 def _is_licensed(license: LicenseSource, settings: Config) -> bool:
@@ -584,28 +507,12 @@ def _is_licensed(license: LicenseSource, settings: Config) -> bool:
     return True
 
 
-def _make_authority(app: Flask, settings: Config) -> Authority:
-    """Return the authority for the mount's tokens: the host, or a private app that also serves the mount."""
-    if settings.mount == "isolated":
-        return PrivateApp(app, settings).authority
-    if settings.jwt_overrides:
-        names = ", ".join(PREFIX + name for name in settings.jwt_overrides)
+def _warn_about_jwt_overrides(config: Config) -> None:
+    """Log a warning if the configuration has keys for tokens that only an isolated mount reads."""
+    if config.jwt_overrides and config.mount != "isolated":
+        names = ", ".join(PREFIX + name for name in config.jwt_overrides)
         logger.warning(
             "%s: no effect unless PROVISIONING_MOUNT is 'isolated'; the JWT_* keys apply",
             names,
             extra={"keys": names},
-        )
-    return Authority(app, app)
-
-
-def _exempt_from_csrf(app: Flask, blueprint: Blueprint) -> None:
-    """Exempt the blueprint from the app's Flask-WTF `CSRFProtect`: it reads no cookie."""
-    flask_wtf, csrf = sys.modules.get("flask_wtf.csrf"), app.extensions.get("csrf")
-    if flask_wtf is not None and isinstance(csrf, flask_wtf.CSRFProtect):
-        csrf.exempt(blueprint)
-        name = blueprint.name
-        logger.info(
-            "the blueprint %r is exempt from CSRFProtect: it reads bearer tokens, no cookie",
-            name,
-            extra={"mount": name},
         )

@@ -10,12 +10,13 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator
 from types import GeneratorType
-from typing import Any, TypeVar
-
-from marshmallow import Schema
-from marshmallow.fields import Dict, Field, Function, List, Method, Nested, Tuple
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .config import ConfigurationError
+
+if TYPE_CHECKING:
+    from marshmallow import Schema
+    from marshmallow.fields import Field
 
 #: The type of a registered function, which the decorators return unchanged.
 F = TypeVar("F", bound=Callable[..., Any])
@@ -117,6 +118,8 @@ def require_result(result: Any, what: str, *, may_yield: bool = False) -> Any:
 
 def _iter_field_functions(schema: Schema, field: Field[Any]) -> Iterator[Callable[..., Any]]:
     """Iterate over all functions that marshmallow calls for `field` and for the fields nested in it."""
+    from marshmallow.fields import Function, Method, Nested
+
     yield from (getattr(field, name) for name in _FIELD_METHODS)
     yield from field.validators
     yield from (default for default in (field.load_default, field.dump_default) if callable(default))
@@ -132,6 +135,8 @@ def _iter_field_functions(schema: Schema, field: Field[Any]) -> Iterator[Callabl
 
 
 def _iter_inner_fields(field: Field[Any]) -> Iterator[Field[Any]]:
+    from marshmallow.fields import Dict, List, Tuple
+
     if isinstance(field, List):
         yield field.inner
     elif isinstance(field, Tuple):

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from flask import Flask, Request, config as flask_config
@@ -23,11 +23,12 @@ from werkzeug.routing import Map, MapAdapter, RequestRedirect, Rule
 from .access.authority import Authority, QuietManager, enter_app_context, find_jwt_manager
 from .config import Config
 from .mount import Mount
+from .mounts import Mounts
 from .web.blueprint import UNMATCHED
 from .web.errors import register_error_handlers
 
 
-def install_isolated_mount(app: Flask, mount: Mount, mounts: dict[str, Mount]) -> None:
+def install_isolated_mount(app: Flask, mount: Mount, mounts: Mounts[Mount]) -> None:
     """Serve the mount by its private app, in front of the host's WSGI callable."""
     register_error_handlers(mount.app, mount)
     mount.entrance = app.wsgi_app = IsolatedMiddleware(app, mount, mounts)  # type: ignore[method-assign]
@@ -40,7 +41,7 @@ class IsolatedMiddleware:
     unless a route of the API matches the path.
     """
 
-    def __init__(self, host: Flask, mount: Mount, mounts: Mapping[str, Mount]) -> None:
+    def __init__(self, host: Flask, mount: Mount, mounts: Mounts[Mount]) -> None:
         self.wrapped: Any = host.wsgi_app
         self._host = host
         self._mount = mount
@@ -59,7 +60,7 @@ class IsolatedMiddleware:
         return not self._host_routes or self._is_api_path(environ)
 
     def _is_below_another_mount(self, path: str) -> bool:
-        others = (mount.config.url_prefix for mount in self._mounts.values() if mount.is_mounted)
+        others = (mount.config.url_prefix for mount in self._mounts.list_built() if mount.is_mounted)
         return any(len(prefix) > len(self._prefix) and _is_below(path, prefix) for prefix in others)
 
     @functools.cached_property

@@ -109,7 +109,7 @@ class WorkEngine(Protocol):
 class Mount(Api):
     """One mounted API with its services. Its storage opens at first use, which is at startup with a valid licence.
 
-    `in_host` enters the host's application context.
+    `guard` and `engine` use the mount, and are set once it is made. `in_host` enters the host's application context.
     `url_refusal` returns the reason why webhooks must not be sent to a URL; None if they may.
     `entrance` is the WSGI middleware of an isolated mount, which receives requests before the host.
     """
@@ -117,13 +117,13 @@ class Mount(Api):
     name: str
     license: LicenseSource
     authority: Authority
-    guard: Guard
     cursors: Cursors
-    open_storage: Callable[[], Storage]
+    open_storage: Callable[[Self], Storage]
     open_keyring: Callable[[], Keyring]
     url_refusal: Callable[[str], str | None]
     in_host: Callable[[], AbstractContextManager[Any]]
-    engine: WorkEngine
+    guard: Guard = dataclasses.field(init=False)
+    engine: WorkEngine = dataclasses.field(init=False)
     entrance: Any = None
 
     @property
@@ -140,7 +140,7 @@ class Mount(Api):
     @functools.cached_property
     def storage(self) -> Storage:
         """Tables of the mount."""
-        return self.open_storage()
+        return self.open_storage(self)
 
     @functools.cached_property
     def keyring(self) -> Keyring:

@@ -10,12 +10,13 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
-from typing import Any, NamedTuple, Protocol, TypeVar
-
-from marshmallow import RAISE, Schema, ValidationError, fields
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from .config import ConfigurationError
 from .errors import ProvisioningError
+
+if TYPE_CHECKING:
+    from marshmallow import Schema, ValidationError, fields
 
 PROVISIONING, DEPROVISIONING = "provisioning", "deprovisioning"
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
@@ -279,7 +280,7 @@ class Namespace:
     def load(self, values: SettingsValues) -> Any:
         """Load `values` with the schema, without requiring any key. Raises `ValidationError`."""
         absent = [str(key.field.name) for key in self.keys.values()]
-        return self.schema.load(values, unknown=RAISE, partial=absent)
+        return self.schema.load(values, unknown="raise", partial=absent)
 
     def normalize(self, values: SettingsValues, inherited: SettingsValues) -> dict[str, Any]:
         """Return `values` as the schema dumps them, once they are valid together with the `inherited` values.
@@ -298,6 +299,8 @@ def validate_plan_settings(namespace: Namespace, values: SettingsValues, plan: s
     Raises `ConfigurationError` for an unknown key, for values that the schema rejects, and for values that are not
     JSON.
     """
+    from marshmallow import ValidationError
+
     what = f"The plan {plan!r} cannot set {namespace.name!r}"
     if unknown := sorted(map(str, values.keys() - namespace.keys.keys())):
         raise ConfigurationError(f"{what}: there is no key {unknown[0]!r}.")

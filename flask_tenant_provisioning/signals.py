@@ -23,7 +23,6 @@ from typing import Any
 from blinker import NamedSignal, Namespace
 from flask import current_app
 
-from .events.models import render_event
 from .hooks import require_result
 
 logger = logging.getLogger(__name__)
@@ -62,6 +61,8 @@ def send_signals(rows: Sequence[Mapping[str, Any]], in_host: Callable[[], Abstra
     heard = [row for row in rows if row["type"] in _signals and _signals[row["type"]].receivers]
     if not heard:
         return
+    from .events.models import render_event  # a host that connects to a signal loads no table
+
     with in_host():
         app = current_app._get_current_object()  # type: ignore[attr-defined]
         for row in heard:

@@ -143,7 +143,7 @@ def test_a_broker_that_comes_back_is_used_again(
         house.open()
         caplog.set_level(logging.INFO)
         clock, keys = Clock(), [("acme", "0" * 32, "provisioning", "one")]
-        engine = CeleryEngine(lambda: house.mount, monotonic=clock)
+        engine = CeleryEngine(house.mount, monotonic=clock)
         house.celery.conf.update(broker_url=nowhere(kind).url)
         engine.wake(keys)
         house.celery.conf.update(broker_url=part.url)

@@ -622,28 +622,49 @@ def test_a_database_that_is_down_does_not_keep_the_host_from_starting(app: Flask
 
 
 START = """
-import json, sys, time
-import flask, flask_jwt_extended, sqlalchemy
+import importlib, json, sys, time
+config, url, loaded = json.load(sys.stdin)
+for name in loaded:
+    importlib.import_module(name)
 from flask import Flask
-from sqlalchemy.dialects import sqlite
-config, url, before, began = json.load(sys.stdin), sys.argv[1], set(sys.modules), time.process_time()
+before, began = set(sys.modules), time.process_time()
 import flask_tenant_provisioning
 app = Flask("host")
 app.config.update(config)
-flask_tenant_provisioning.TenantProvisioning(auto_migrate=False).init_app(app, url)
+provisioning = flask_tenant_provisioning.TenantProvisioning(auto_migrate=False)
+{declarations}
+provisioning.init_app(app, url)
 took = time.process_time() - began
+came = sorted(set(sys.modules) - before)
 mounted = [name for name, mount in app.extensions["tenant_provisioning"].items() if mount.is_mounted]
-print(json.dumps({"took": took, "mounted": mounted, "came": sorted(set(sys.modules) - before)}))
+print(json.dumps({{"took": took, "mounted": mounted, "came": came}}))
 """
+#: What a host has loaded that serves the API; what one has loaded that does not.
+SERVING, PLAIN = ["flask_jwt_extended", "sqlalchemy.dialects.sqlite"], ["flask_jwt_extended"]
+
+
+def start(folder: Path, config: dict[str, Any], loaded: list[str], declarations: str = "") -> dict[str, Any]:
+    """What a fresh process loads on top of the modules `loaded` until `init_app` returns."""
+    sent = json.dumps([config, f"sqlite:///{folder}/provisioning.sqlite3", loaded])
+    command = [sys.executable, "-c", START.format(declarations=declarations)]
+    ran = subprocess.run(command, input=sent, capture_output=True, text=True, check=True)
+    found: dict[str, Any] = json.loads(ran.stdout)
+    return found
+
+
+def packages(started: dict[str, Any]) -> set[str]:
+    """The packages out of which a start loaded anything."""
+    return {name.partition(".")[0] for name in started["came"]}
+
+
+def own_modules(started: dict[str, Any]) -> list[str]:
+    return [name for name in started["came"] if name.partition(".")[0] == "flask_tenant_provisioning"]
 
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What a fresh process loads on top of Flask, Flask-JWT-Extended and SQLAlchemy, until the API is mounted."""
-    url = f"sqlite:///{tmp_path_factory.mktemp('start')}/provisioning.sqlite3"
-    command = [sys.executable, "-c", START, url]
-    ran = subprocess.run(command, input=json.dumps(configuration()), capture_output=True, text=True, check=True)
-    found: dict[str, Any] = json.loads(ran.stdout)
+    """A start with a licence."""
+    found = start(tmp_path_factory.mktemp("start"), configuration(), SERVING)
     assert found["mounted"] == ["provisioning"]
     return found
 
@@ -652,11 +673,70 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     "heavy", ["alembic", "apispec", "celery", "dns", "flask_sqlalchemy", "flask_wtf", "mako", "phonenumbers", "psycopg"]
 )
 def test_a_start_does_not_load(started: dict[str, Any], heavy: str) -> None:
-    assert [name for name in started["came"] if name.partition(".")[0] == heavy] == []
+    assert heavy not in packages(started)
+
+
+def test_a_start_loads_what_requests_need(started: dict[str, Any]) -> None:
+    rooms = {".".join(name.split(".")[1:3]) for name in own_modules(started)}
+    assert not {"cli", "engine", "workers.celery", "workers.tasks", "openapi.document", "openapi.examples"} & rooms
 
 
 def test_a_start_takes_no_seconds(started: dict[str, Any]) -> None:
     assert started["took"] < 2
+
+
+UNLICENSED = {
+    "no licence": {"PROVISIONING_LICENSE": None},
+    "community": {"PROVISIONING_EDITION": "community"},
+    "isolated": {"PROVISIONING_LICENSE": None, "PROVISIONING_MOUNT": "isolated"},
+}
+
+
+@pytest.mark.parametrize("config", UNLICENSED.values(), ids=UNLICENSED)
+def test_without_a_licence_a_start_loads_next_to_nothing(tmp_path: Path, config: dict[str, Any]) -> None:
+    found = start(tmp_path, configuration(**config), PLAIN)
+    assert found["mounted"] == []
+    assert not packages(found) - {"flask_tenant_provisioning", *sys.stdlib_module_names}
+    assert len(own_modules(found)) <= 20
+    assert found["took"] < 0.3
+
+
+REGISTRATIONS = """
+from marshmallow import Schema, fields
+from flask_tenant_provisioning import Principal, StepContext, StepFailed, current_principal, requires, to_folder
+from flask_tenant_provisioning.signals import tenant_created
+
+class Mail(Schema):
+    sender = fields.Email(load_default="noreply@example.com")
+
+@provisioning.hook("tenant.create")
+def open_workspace(session, tenant): ...
+
+@provisioning.step("bucket")
+def make_bucket(tenant, context): ...
+
+@provisioning.export("files")
+def files(tenant):
+    yield {}
+
+@provisioning.usage("seats")
+def seats(session, tenant): ...
+
+@requires("tenant:read")
+def view(): ...
+
+provisioning.archive(to_folder("archives"))
+provisioning.map_error(ValueError, status=409, code="refused-here")
+provisioning.settings("mail", Mail)
+provisioning.plan("pro", limits={"seats": 5}, settings={"mail": {"sender": "pro@example.com"}})
+"""
+
+
+def test_without_a_licence_registrations_load_no_sqlalchemy(tmp_path: Path) -> None:
+    found = start(tmp_path, configuration(PROVISIONING_LICENSE=None), PLAIN, REGISTRATIONS)
+    assert found["mounted"] == []
+    assert "sqlalchemy" not in packages(found)
+    assert len(own_modules(found)) <= 40
 
 
 LOOK = """

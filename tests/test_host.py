@@ -628,9 +628,9 @@ def test_a_csrf_wall_that_stands_already_lets_partners_pass(mounted: Flask) -> N
 
 @pytest.mark.blueprint("an isolated mount needs no exemption")
 def test_the_exemption_is_logged(url: str, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, logger="flask_tenant_provisioning.extension"):
+    with caplog.at_level(logging.INFO, logger="flask_tenant_provisioning.wiring"):
         mount(build(), url)
-    said = [record.getMessage() for record in caplog.records if record.name == "flask_tenant_provisioning.extension"]
+    said = [record.getMessage() for record in caplog.records if record.name == "flask_tenant_provisioning.wiring"]
     assert said == ["the blueprint 'provisioning' is exempt from CSRFProtect: it reads bearer tokens, no cookie"]
 
 

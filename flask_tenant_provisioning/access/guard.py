@@ -8,8 +8,9 @@ from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
 from flask import current_app, has_request_context, request
 
-from ..config import EXTENSION_KEY, PERMISSIONS, Config, ConfigurationError
+from ..config import PERMISSIONS, Config, ConfigurationError
 from ..errors import Forbidden, ProvisioningError, Unauthenticated
+from ..mounts import Mounts, get_mounts
 from ..responses import get_request_id, render_problem
 from .principal import Principal, make_partner_missing
 from .refusals import CALLER_KEY, RefusalLog
@@ -176,7 +177,7 @@ def requires(*permissions: str) -> Callable[[Callable[P, R]], Callable[P, Any]]:
 
 
 def _get_first_mount() -> _GuardedMount:
-    mounts: dict[str, _GuardedMount] = current_app.extensions.get(EXTENSION_KEY, {})
+    mounts: Mounts[_GuardedMount] = get_mounts(current_app)
     if not mounts:
         raise ConfigurationError("@requires needs TenantProvisioning().init_app(app) to have been called.")
     return next(iter(mounts.values()))

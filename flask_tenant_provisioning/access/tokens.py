@@ -31,7 +31,6 @@ from werkzeug.exceptions import HTTPException
 
 from ..cache import TTLCache
 from ..config import Config
-from ..database.errors import FailureKind, classify_failure
 from ..encoding import decode_base64url, format_error, parse_json_object
 from ..errors import InvalidToken, ProvisioningError, StorageUnavailable, TokenExpired
 from ..hooks import require_result
@@ -43,8 +42,6 @@ _UNKNOWN_USER = "The application knows no user for this token: its operator has 
 _LOADER_FAILED = "The application could not check this token."
 #: The number of different loader failures that are logged, each once.
 _MAX_LOGGED_FAILURES = 100
-#: The failures of a loader's database that mean that it cannot be reached.
-_UNREACHABLE = (FailureKind.UNREACHABLE, FailureKind.DISCONNECTED, FailureKind.EXHAUSTED)
 #: Returns the application context in which Flask-JWT-Extended verifies tokens.
 AppContext = Callable[[], contextlib.AbstractContextManager[Any]]
 #: The exceptions that an invalid token raises: deep nesting a `RecursionError`, a ``kid`` that the host's key loader
@@ -187,7 +184,7 @@ class TokenVerifier:
                 exc_info=error,
                 extra={"loader": name, "error": type(error).__name__},
             )
-        if isinstance(error, OSError) or classify_failure(error) in _UNREACHABLE:
+        if isinstance(error, OSError) or _is_database_unreachable(error):
             return StorageUnavailable(f"The application's {name} is currently unavailable.")
         return InvalidToken(_UNKNOWN_USER if name == "user_lookup_loader" else _LOADER_FAILED)
 
@@ -230,6 +227,13 @@ def _get_trust(header: dict[str, Any], raw_claims: dict[str, Any]) -> tuple[Any,
     key = manager._decode_key_callback({**header}, {**raw_claims})
     values = (config[name] for name in _KEY_SETTINGS)
     return (manager, key, *[tuple(value) if isinstance(value, (list, set)) else value for value in values])
+
+
+def _is_database_unreachable(error: Exception) -> bool:
+    """Return whether a loader failed because its database cannot be reached."""
+    from ..database.errors import FailureKind, classify_failure
+
+    return classify_failure(error) in (FailureKind.UNREACHABLE, FailureKind.DISCONNECTED, FailureKind.EXHAUSTED)
 
 
 def _locate_error(error: Exception) -> tuple[str, int] | None:

@@ -19,7 +19,7 @@ import click
 from flask import current_app
 from flask.cli import ScriptInfo
 
-from ..config import EXTENSION_KEY, Config, ConfigurationError
+from ..config import Config, ConfigurationError
 from ..licensing import vendor
 from ..licensing.document import (
     ANY_INSTALL,
@@ -35,6 +35,7 @@ from ..licensing.document import (
     require_applicable,
 )
 from ..licensing.source import ConfiguredLicense, LicenseFile
+from ..mounts import get_mounts
 from .options import find_mount
 
 FILE_TYPE = click.Path(dir_okay=False, path_type=Path)
@@ -88,8 +89,7 @@ def _load_config() -> Config:
     if not current_app:
         context = click.get_current_context()
         context.with_resource(context.ensure_object(ScriptInfo).load_app().app_context())
-    mounts = current_app.extensions.get(EXTENSION_KEY, {})
-    return find_mount(None).config if mounts else Config.read(current_app.config, {})
+    return find_mount(None).config if get_mounts(current_app) else Config.read(current_app.config, {})
 
 
 def _read_configured_license(settings: Config) -> str | bytes:

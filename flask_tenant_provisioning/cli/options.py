@@ -13,9 +13,9 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from ..access.principal import Actor, Principal
-from ..config import EXTENSION_KEY
 from ..licensing.document import LicenseError
 from ..mount import Mount
+from ..mounts import Mounts, get_mounts
 
 mount_option = click.option("--mount", "mount_name", metavar="NAME", help="Name of the mount, if the app has several.")
 
@@ -37,7 +37,7 @@ def require_served(mount: Mount) -> None:
 
 def find_mount(name: str | None) -> Mount:
     """Return the mount of this name, or the app's first. Raises `click.ClickException` if there is none."""
-    mounts: dict[str, Mount] = current_app.extensions.get(EXTENSION_KEY, {})
+    mounts: Mounts[Mount] = get_mounts(current_app)
     if not mounts:
         raise click.ClickException("This app has no TenantProvisioning: call init_app(app) first.")
     if name is not None and name not in mounts:

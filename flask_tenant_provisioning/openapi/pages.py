@@ -10,12 +10,13 @@ import json
 import re
 from collections.abc import Iterable
 from importlib.resources import files
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from flask import Response
 from markupsafe import Markup, escape
 
-from .problem_types import Explanation
+if TYPE_CHECKING:
+    from .problem_types import Explanation
 
 
 class Asset(NamedTuple):

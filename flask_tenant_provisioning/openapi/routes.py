@@ -14,7 +14,6 @@ from ..web.request import Request
 from ..web.routing import Routes
 from . import pages
 from .pages import ASSET_MEDIA_TYPES, ASSETS, read_asset
-from .problem_types import explain_problems
 from .schemas import ProblemExplanationSchema, ProblemIndexSchema
 
 routes = Routes()
@@ -64,6 +63,8 @@ def read_docs_asset(call: Request, asset: str) -> Response:
 )
 def list_problems(call: Request) -> Response:
     """List every problem code, as JSON or as a page."""
+    from .problem_types import explain_problems  # with its examples, loaded at the first request for an explanation
+
     _refuse_parameters()
     explanations = explain_problems(call.mount, call.mount.base_path()).values()
     return _choose_representation(
@@ -81,6 +82,8 @@ def list_problems(call: Request) -> Response:
 )
 def read_problem(call: Request, code: str) -> Response:
     """Read the meaning and the remedy of a problem code, as JSON or as a page."""
+    from .problem_types import explain_problems
+
     _refuse_parameters()
     explanation = explain_problems(call.mount, call.mount.base_path()).get(code)
     if explanation is None:

@@ -10,6 +10,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, missing
 
 from ..config import ConfigurationError
+from ..hooks import require_sync_schema
 from ..registry import Namespace, SettingsKey, describe_validation_error
 from ..web.field_schemas import correct_schema, find_contradiction
 
@@ -22,7 +23,7 @@ _METADATA_FLAGS = ("secret", "immutable")
 def declare_namespace(name: str, schema: type[Schema]) -> Namespace:
     """Declare the namespace `name`: its keys are the fields of `schema`, its defaults their ``load_default``.
 
-    Raises `ConfigurationError` that lists everything wrong with it.
+    Raises `ConfigurationError` that lists everything wrong with it, or names a function in it that is async.
     """
     if not isinstance(name, str) or not _NAME_PATTERN.fullmatch(name):
         raise ConfigurationError(
@@ -31,6 +32,7 @@ def declare_namespace(name: str, schema: type[Schema]) -> Namespace:
     if not isinstance(schema, type) or not issubclass(schema, Schema):
         raise ConfigurationError(f"settings({name!r}) needs a marshmallow Schema class, not {schema!r}.")
     instance = schema()
+    require_sync_schema(instance)
     fields_ = instance.fields.items()
     keys = {key if field.data_key is None else field.data_key: _make_key(field) for key, field in fields_}
     if errors := [*_check_names(keys), *_check_fields(keys)]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .models import RunStep
+if TYPE_CHECKING:
+    from .models import RunStep
 
 
 class StepFailed(Exception):

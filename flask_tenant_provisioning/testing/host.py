@@ -12,9 +12,9 @@ from flask import Flask
 from flask.cli import NoAppException, ScriptInfo
 from flask_jwt_extended import create_access_token
 
-from ..config import EXTENSION_KEY
 from ..licensing.document import LicenseError
 from ..mount import Mount
+from ..mounts import Mounts, get_mounts
 
 
 class NotReady(Exception):
@@ -23,7 +23,7 @@ class NotReady(Exception):
 
 def find_mount(app: Flask, name: str | None) -> Mount:
     """The mount of this name, or the app's first. Raises `NotReady` where it has none."""
-    mounts: dict[str, Mount] = app.extensions.get(EXTENSION_KEY, {})
+    mounts: Mounts[Mount] = get_mounts(app)
     if not mounts:
         raise NotReady("This app has no TenantProvisioning: call provisioning.init_app(app) in it.")
     if name is not None and name not in mounts:

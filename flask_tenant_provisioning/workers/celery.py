@@ -114,7 +114,7 @@ class CeleryEngine:
     messages for webhook deliveries.
     """
 
-    def __init__(self, mount: Callable[[], Mount], *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, mount: Mount, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._mount = mount
         self._monotonic = monotonic
         self._paused_until: float | None = None
@@ -147,7 +147,7 @@ class CeleryEngine:
 
     def _send_for_webhooks(self) -> None:
         """Send the delivery task if there is anything to deliver."""
-        if DueCheck(self._mount().storage).has_webhook_work():
+        if DueCheck(self._mount.storage).has_webhook_work():
             self._send_safely(partial(self._send_once, DELIVERIES_TASK))
 
     def _send_safely(self, send: Callable[[], None]) -> None:
@@ -168,7 +168,7 @@ class CeleryEngine:
             return
         if self._paused_until is not None:
             self._paused_until = None
-            logger.info("the Celery broker is available again", extra={"mount": self._mount().name})
+            logger.info("the Celery broker is available again", extra={"mount": self._mount.name})
 
     def _is_broker_paused(self) -> bool:
         """Return whether the broker is paused; once per `BROKER_PAUSE`, let one caller try again."""
@@ -178,17 +178,17 @@ class CeleryEngine:
         return until is not None and now < until
 
     def _send_steps(self, keys: Sequence[tuple[str, ...]]) -> None:
-        name = self._mount().name
+        name = self._mount.name
         messages = [((name, batch), f"({name!r}, {len(batch)} steps)") for batch in split_batches(keys)]
         self._send(STEPS_TASK, messages)
 
     def _send_once(self, task: str) -> None:
-        name = self._mount().name
+        name = self._mount.name
         self._send(task, [((name,), f"({name!r},)")], expires=MESSAGE_EXPIRY)
 
     def _send(self, task: str, messages: Sequence[tuple[tuple[Any, ...], str]], **options: Any) -> None:
         """Send a task once for each of `messages`: its arguments, and their text for Celery's log."""
-        celery = get_celery_app(self._mount())
+        celery = get_celery_app(self._mount)
         with self._pool(celery).acquire(block=True, timeout=BROKER_TIMEOUT) as producer:
             send_options: dict[str, Any] = {"producer": producer, "retry": True, "retry_policy": _RETRY_ONCE, **options}
             for arguments, text in messages:

@@ -7,8 +7,8 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 
-from ..config import Config
 from ..mount import Mount, WorkEngine
 from .worker import Worker, make_worker
 
@@ -87,10 +87,10 @@ class ExternalEngine:
         pass
 
 
-def make_engine(config: Config, mount: Callable[[], Mount]) -> WorkEngine:
-    """Make the configured engine; `mount` is called only once there is work."""
-    if config.engine == "celery":
+def make_engine(mount: Mount) -> WorkEngine:
+    """Make the engine that the configuration of `mount` names."""
+    if mount.config.engine == "celery":
         from .celery import CeleryEngine
 
         return CeleryEngine(mount)
-    return EmbeddedEngine(lambda: make_worker(mount())) if config.engine == "embedded" else ExternalEngine()
+    return EmbeddedEngine(partial(make_worker, mount)) if mount.config.engine == "embedded" else ExternalEngine()

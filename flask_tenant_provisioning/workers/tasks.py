@@ -13,9 +13,9 @@ from typing import Any
 from celery import shared_task
 from flask import current_app, has_app_context
 
-from ..config import EXTENSION_KEY
 from ..events.feed import publish_all
 from ..mount import Mount
+from ..mounts import Mounts, get_mounts
 from ..steps import claims
 from . import kinds
 from .kinds import BULK_TASK, DELIVERIES_TASK, DueCheck
@@ -89,7 +89,7 @@ def _find_mount(name: str) -> Mount:
             "The tasks of flask-tenant-provisioning need the Flask app: "
             "give your Celery app the `task_cls` of Flask's documentation, which enters its application context."
         )
-    mounts: dict[str, Mount] = current_app.extensions.get(EXTENSION_KEY, {})
+    mounts: Mounts[Mount] = get_mounts(current_app)
     if name not in mounts:
         raise RuntimeError(f"This Flask app has no mount named {name!r}; it has {', '.join(mounts) or 'none'}.")
     return mounts[name]

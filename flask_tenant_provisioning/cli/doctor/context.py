@@ -13,10 +13,11 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from ...access.authority import Authority
-from ...config import EXTENSION_KEY, Config
+from ...config import Config
 from ...database import migration
 from ...database.requirements import connect
 from ...mount import Mount
+from ...mounts import get_mounts
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 #: The configuration key of the keys that encrypt secrets in the database.
@@ -73,8 +74,7 @@ class DoctorContext:
     @property
     def mounts(self) -> Iterable[Mount]:
         """All mounts of the app, including this one."""
-        mounts: dict[str, Mount] = self.app.extensions[EXTENSION_KEY]
-        return mounts.values()
+        return get_mounts(self.app).values()
 
     @property
     def is_isolated(self) -> bool:

@@ -1,0 +1,159 @@
+"""The wiring of a mount: its objects, made in the order in which they need each other, and how an app serves it.
+
+Only an app with a licence, and commands, import this module: with it come SQLAlchemy and every feature.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from flask import Blueprint, Flask
+
+from .access.authority import Authority, enter_app_context
+from .access.guard import Guard
+from .access.tokens import TokenVerifier
+from .config import Config
+from .database.engine import resolve_engine
+from .database.session import Storage
+from .isolated import PrivateApp, install_isolated_mount
+from .keyring import get_cursor_secret, load_keyring, require_cursor_secret
+from .licensing.source import LicenseSource
+from .mount import Cursors, Mount
+from .mounts import Mounts
+from .partners.cache import require_active_partner
+from .registry import Registry
+from .routes import ROUTES
+from .settings.lifecycle import SettingsLifecycle
+from .settings.tenant_settings import get_settings_cache
+from .signals import send_signals
+from .steps.lifecycle import StepsLifecycle
+from .tables import build_metadata
+from .tenants.hook_runner import HookRunner
+from .tenants.models import make_custom_field_indexes
+from .tenants.quotas import QuotaListener
+from .web.blueprint import make_blueprint
+from .webhooks.client.resolver import Resolver
+from .webhooks.client.ssrf import find_url_refusal
+from .webhooks.fanout import create_deliveries
+from .workers.engines import make_engine
+
+logger = logging.getLogger(__name__)
+
+
+def build_mount(
+    app: Flask,
+    db: Any,
+    *,
+    name: str,
+    config: Config,
+    registry: Registry,
+    license: LicenseSource,
+    clock: Callable[[], float],
+    new_id: Callable[[], str],
+) -> Mount:
+    """Build a mount, without serving it. Its storage and its keyring open at first use.
+
+    `db` is what the host gave to `init_app`. `clock` returns seconds since 1970, `new_id` the ids of tenants and
+    events.
+    """
+    authority = PrivateApp(app, config).authority if config.mount == "isolated" else Authority(app, app)
+    mount = Mount(
+        name=name,
+        config=config,
+        registry=registry,
+        license=license,
+        authority=authority,
+        cursors=Cursors(get_cursor_secret(app, config) or ""),
+        routes=ROUTES,
+        open_storage=partial(_open_storage, app, db, clock, new_id),
+        open_keyring=partial(load_keyring, app, config),
+        url_refusal=partial(find_url_refusal, config, Resolver()),
+        in_host=partial(enter_app_context, app),
+    )
+    tokens = TokenVerifier(config, clock, authority.verification_context)
+    mount.guard = Guard(tokens, config, partial(require_active_partner, mount))
+    mount.engine = make_engine(mount)
+    return mount
+
+
+def _open_storage(app: Flask, db: Any, clock: Callable[[], float], new_id: Callable[[], str], mount: Mount) -> Storage:
+    """Open the storage of `mount`, and connect it with what takes part in its transactions and what follows them."""
+    config = mount.config
+    engine, is_own = resolve_engine(app, db, config)
+    return Storage(
+        engine,
+        build_metadata(config.table_prefix),
+        attempts=config.transaction_attempts,
+        clock=clock,
+        new_id=new_id,
+        owns_engine=is_own,
+        pooler=config.database_pooler,
+        registry=mount.registry,
+        reactions=(
+            HookRunner(mount.registry, mount.in_host),
+            StepsLifecycle(mount.registry),
+            QuotaListener(config.partner_cache_seconds),
+            SettingsLifecycle(lambda: mount.keyring),
+        ),
+        context=mount.in_host,
+        wake=mount.engine.wake,
+        announce=partial(_announce, mount),
+        followers=(create_deliveries,),
+    )
+
+
+def _announce(mount: Mount, events: Sequence[Mapping[str, Any]]) -> None:
+    """Tell the settings cache, the work engine and the host's signal receivers about committed events."""
+    get_settings_cache(mount).invalidate(events)
+    mount.engine.notify_events()
+    send_signals(events, mount.in_host)
+
+
+def upgrade_tables(mount: Mount) -> None:
+    """Migrate the tables and create the indexes of the declared fields. Indexes are left alone before a declaration."""
+    from .database.migration import upgrade
+
+    fields, prefix = mount.registry.fields, mount.config.table_prefix
+    indexes = None if fields is None else make_custom_field_indexes(prefix, fields)
+    upgrade(mount.storage.engine, prefix, indexes=indexes)
+
+
+def get_blueprint(mount: Mount) -> Blueprint:
+    """Return the blueprint of `mount`."""
+    return mount.once(make_blueprint)
+
+
+def serve_mount(app: Flask, mount: Mount, mounts: Mounts[Mount], *, migrates: bool) -> None:
+    """Serve `mount` by the host, or by its private app in front of the host.
+
+    Opens the storage, and migrates its tables if `migrates`. Raises `ConfigurationError` if it cannot be opened, and if
+    the key for tokens or the secret for cursors is missing.
+    """
+    mount.authority.require_key()
+    require_cursor_secret(app, mount.config)
+    _ = mount.storage  # opens it, also if nothing is migrated
+    if migrates:
+        upgrade_tables(mount)
+    blueprint = get_blueprint(mount)
+    mount.app.register_blueprint(blueprint)
+    if mount.app is app:
+        _exempt_from_csrf(app, blueprint)
+    else:
+        install_isolated_mount(app, mount, mounts)
+
+
+def _exempt_from_csrf(app: Flask, blueprint: Blueprint) -> None:
+    """Exempt the blueprint from the app's Flask-WTF `CSRFProtect`: it reads no cookie."""
+    flask_wtf, csrf = sys.modules.get("flask_wtf.csrf"), app.extensions.get("csrf")
+    if flask_wtf is not None and isinstance(csrf, flask_wtf.CSRFProtect):
+        csrf.exempt(blueprint)
+        name = blueprint.name
+        logger.info(
+            "the blueprint %r is exempt from CSRFProtect: it reads bearer tokens, no cookie",
+            name,
+            extra={"mount": name},
+        )
