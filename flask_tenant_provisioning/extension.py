@@ -462,9 +462,9 @@ class TenantProvisioning:
 
         Raises `TenantNotFound`, and `RuntimeError` outside an application context.
         """
-        from .settings.tenant_settings import get_settings_cache
+        from .settings.tenant_settings import SettingsCache
 
-        return get_settings_cache(_get_current_mount(self.name)).get(tenant_id, partner)
+        return _get_current_mount(self.name).once(SettingsCache).get(tenant_id, partner)
 
     def docs_link(self, seconds: int = 3600) -> str:
         """Return a path to the API's documentation that opens it in a browser for `seconds` seconds.

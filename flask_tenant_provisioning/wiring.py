@@ -28,7 +28,7 @@ from .partners.cache import require_active_partner
 from .registry import Registry
 from .routes import ROUTES
 from .settings.lifecycle import SettingsLifecycle
-from .settings.tenant_settings import get_settings_cache
+from .settings.tenant_settings import SettingsCache
 from .signals import send_signals
 from .steps.lifecycle import StepsLifecycle
 from .tables import build_metadata
@@ -108,7 +108,7 @@ def _open_storage(app: Flask, db: Any, clock: Callable[[], float], new_id: Calla
 
 def _announce(mount: Mount, events: Sequence[Mapping[str, Any]]) -> None:
     """Tell the settings cache, the work engine and the host's signal receivers about committed events."""
-    get_settings_cache(mount).invalidate(events)
+    mount.once(SettingsCache).invalidate(events)
     mount.engine.notify_events()
     send_signals(events, mount.in_host)
 

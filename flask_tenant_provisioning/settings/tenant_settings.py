@@ -113,7 +113,7 @@ class _CachedSettings(NamedTuple):
 
 
 class SettingsCache:
-    """The cached settings of one mount's tenants in this process."""
+    """The cached settings of tenants in this process; ``mount.once(SettingsCache)`` is a mount's."""
 
     def __init__(self, mount: Mount) -> None:
         self._mount = mount
@@ -151,8 +151,3 @@ class SettingsCache:
         owner = Owner(tenant.partner_id, tenant)
         state = load_state(session, lambda: self._mount.keyring, owner)
         return _CachedSettings(tenant.partner_id, make_view(state.namespaces, state.resolved))
-
-
-def get_settings_cache(mount: Mount) -> SettingsCache:
-    """Return this process's cache of `mount`."""
-    return mount.once(SettingsCache)
