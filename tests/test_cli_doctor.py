@@ -82,7 +82,7 @@ HEALTHY = (
 )
 #: What an isolated mount is told otherwise.
 ISOLATED = {
-    "5 of 99 keys": "6 of 99 keys",
+    "6 of 99 keys": "7 of 99 keys",
     "the extension's own JWTManager, since the app has none": "the app's JWTManager",
     "99 routes at /api/provisioning": "99 routes at /api/provisioning, isolated",
     "no CSRFProtect": "the mount is isolated: no code of the host runs before it",
