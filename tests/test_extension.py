@@ -640,7 +640,7 @@ mounted = [name for name, mount in app.extensions["tenant_provisioning"].items()
 print(json.dumps({{"took": took, "mounted": mounted, "came": came}}))
 """
 #: What a host has loaded that serves the API; what one has loaded that does not.
-SERVING, PLAIN = ["flask_jwt_extended", "sqlalchemy.dialects.sqlite"], ["flask_jwt_extended"]
+SERVING, PLAIN = ["flask_jwt_extended", "sqlalchemy.dialects.sqlite"], ["flask"]
 
 
 def start(folder: Path, config: dict[str, Any], loaded: list[str], declarations: str = "") -> dict[str, Any]:

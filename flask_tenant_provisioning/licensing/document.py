@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import base64
 import datetime
-import json
 import math
 import re
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+from ..encoding import decode_base64url, parse_json_object
 
-from ..encoding import decode_base64url, encode_base64url, parse_json_object
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 
 class LicenseError(Exception):
@@ -223,18 +221,19 @@ _SURROUNDING_SPACE = re.compile(rb"\A(?:\xef\xbb\xbf)?(?:\s|\\[nrt])*|(?:\s|\\[n
 
 
 class Envelope(NamedTuple):
-    """The parts of a compact JWS; `signed` are the received bytes that `signature` covers."""
+    """What a compact JWS contains, and the JWS itself without surrounding space."""
 
     kid: str
     payload: bytes
-    signed: bytes
-    signature: bytes
+    jws: bytes
 
     def check(self, key: Ed25519PublicKey) -> None:
         """Raise `LicenseError` unless `key` made the signature (RFC 8032 §5.1.7)."""
+        from jwt import InvalidTokenError, PyJWS  # loads cryptography, which a host without a licence does not need
+
         try:
-            key.verify(self.signature, self.signed)
-        except InvalidSignature:
+            PyJWS().decode(self.jws, key, algorithms=[ALGORITHM])
+        except InvalidTokenError:
             raise LicenseError(
                 f"The licence's signature does not fit the public key {self.kid!r}.", COPY_AGAIN
             ) from None
@@ -250,18 +249,12 @@ def parse_jws(text: str | bytes) -> Envelope:
         raise LicenseError("The licence is longer than 64 KiB.", COPY_AGAIN)
     if raw.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
         raw = raw.decode("utf-16", "replace").encode()
-    parts = _SURROUNDING_SPACE.sub(b"", raw).split(b".")
+    jws = _SURROUNDING_SPACE.sub(b"", raw)
+    parts = jws.split(b".")
     if len(parts) != 3:
         raise LicenseError("The licence is not a compact JWS: three parts with two dots between them.", COPY_AGAIN)
-    header, payload, signature = map(_decode_base64url, parts)
-    return Envelope(_read_key_id(parse_strict_json(header, "header")), payload, b".".join(parts[:2]), signature)
-
-
-def sign_jws(key: Ed25519PrivateKey, kid: str, claims: Mapping[str, Any]) -> str:
-    """Sign `claims` with `key` as a compact JWS."""
-    header = {"alg": ALGORITHM, "kid": kid, "typ": JWS_TYPE}
-    signed = ".".join(encode_base64url(json.dumps(part, separators=(",", ":")).encode()) for part in (header, claims))
-    return f"{signed}.{encode_base64url(key.sign(signed.encode()))}"
+    header, payload, _ = map(_decode_base64url, parts)
+    return Envelope(_read_key_id(parse_strict_json(header, "header")), payload, jws)
 
 
 def parse_strict_json(raw: bytes, name: str) -> dict[str, Any]:
@@ -322,25 +315,26 @@ def load_public_key(keys: Mapping[str, str], kid: str) -> Ed25519PublicKey:
     return key
 
 
-def format_public_key(key: Ed25519PublicKey) -> str:
-    """Format a public key as base64 of its 32 bytes, as the configuration takes it."""
-    return base64.b64encode(key.public_bytes(Encoding.Raw, PublicFormat.Raw)).decode("ascii")
-
-
 def _unescape_key(text: str) -> str:
     """Return a key without a byte order mark, and with the line ends that an environment file wrote out."""
     return text.removeprefix("\ufeff").replace("\\r", "").replace("\\n", "\n").strip()
 
 
 def _parse_public_key(text: str) -> Ed25519PublicKey | None:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
     try:
-        key = load_pem_public_key(text.encode()) if text.startswith("-----BEGIN ") else _parse_base64_key(text)
+        if text.startswith("-----BEGIN "):
+            key: object = load_pem_public_key(text.encode())
+        else:
+            key = Ed25519PublicKey.from_public_bytes(_decode_key(text))
     except (ValueError, UnsupportedAlgorithm):
         return None
     return key if isinstance(key, Ed25519PublicKey) else None
 
 
-def _parse_base64_key(text: str) -> Ed25519PublicKey:
+def _decode_key(text: str) -> bytes:
     standard = text.replace("-", "+").replace("_", "/").rstrip("=")
-    raw = base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True)
-    return Ed25519PublicKey.from_public_bytes(raw)
+    return base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True)

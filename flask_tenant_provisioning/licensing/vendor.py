@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import time
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -18,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from .document import ANY_INSTALL, DAY, EDITION, FEATURE, LicenseError, authenticate, format_public_key, sign_jws
+from .document import ALGORITHM, ANY_INSTALL, DAY, EDITION, FEATURE, JWS_TYPE, LicenseError, authenticate
 
 ISSUER = "flask-tenant-provisioning"
 
@@ -38,6 +40,11 @@ def keygen(kid: str | None = None) -> KeyPair:
     raw = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return KeyPair(kid or hashlib.sha256(raw).hexdigest()[:12], pem, format_public_key(key.public_key()))
+
+
+def format_public_key(key: Ed25519PublicKey) -> str:
+    """Format a public key as base64 of its 32 bytes, as the configuration takes it."""
+    return base64.b64encode(key.public_bytes(Encoding.Raw, PublicFormat.Raw)).decode("ascii")
 
 
 def private_key(pem: bytes) -> Ed25519PrivateKey:
@@ -73,9 +80,7 @@ def issue(
     always among the features. Raises `LicenseError` if the result would not be a valid licence.
     """
     begin = int(time.time()) if not_before is None else not_before
-    text = sign_jws(
-        key,
-        kid,
+    text = jwt.encode(
         {
             "iss": issuer,
             "sub": customer,
@@ -89,6 +94,9 @@ def issue(
             "warn_days": warn_days,
             "grace_days": grace_days,
         },
+        key,
+        ALGORITHM,
+        headers={"kid": kid, "typ": JWS_TYPE},
     )
     authenticate(text, {kid: format_public_key(key.public_key())}, ())
     return text
