@@ -509,3 +509,15 @@ def test_what_is_past_its_time_is_removed(bulk: Bulk) -> None:
     assert retention.remove_old_jobs(storage, 30) == 2
     assert {job["id"] for job in rows(bulk.app, "bulk_jobs")} & {done.id, waiting.id} == set()
     assert rows(bulk.app, "bulk_chunks") == []
+
+
+def test_the_first_large_job_collects_the_statistics_of_a_new_table(bulk: Bulk) -> None:
+    engine = storage_of(bulk.app).engine
+    if engine.dialect.name != "postgresql":
+        pytest.skip("only PostgreSQL plans by statistics that are collected apart")
+    bulk.upload("create", [named(n) for n in range(1000)])
+    bulk.work()
+    with engine.connect() as connection:
+        name = storage_of(bulk.app).table("tenants").name
+        counted = connection.exec_driver_sql("SELECT reltuples FROM pg_class WHERE oid = to_regclass(%s)", (name,))
+        assert counted.scalar() == 1000

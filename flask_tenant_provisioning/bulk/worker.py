@@ -12,6 +12,7 @@ from typing import Any
 
 from ..database.errors import FailureKind, LeaseLost, classify_failure
 from ..database.lease import CLAIM_ATTEMPTS
+from ..database.session import Session
 from ..errors import ProvisioningError
 from ..mount import Mount
 from ..tenants.quotas import TooFewPlaces
@@ -45,6 +46,7 @@ class BulkWork:
     def __init__(self, mount: Mount, lease: float, sleep: Callable[[float], None] = time.sleep) -> None:
         self._mount, self._storage, self._sleep = mount, mount.storage, sleep
         self.lease = lease
+        self._has_statistics = False
 
     def claim(self, limit: int) -> list[ClaimedChunk]:
         """Claim at most `limit` chunks. Partners with work left are equally likely to be served."""
@@ -80,6 +82,9 @@ class BulkWork:
                 self._storage.transaction(partial(release_chunk, claim=claim))
             raise
         self._storage.transaction(partial(actions.finish_if_done, job=claim.job))
+        if not self._has_statistics:
+            tenants = self._storage.table("tenants")
+            self._has_statistics = self._storage.run_autocommit(partial(Session.analyze_new_table, table=tenants))
 
     def expire(self, claim: ClaimedChunk) -> None:
         """Log that a chunk exceeded its time limit. Another worker claims it after its lease."""

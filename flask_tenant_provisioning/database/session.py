@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session as OrmSession
 
 
+#: Number of a table's rows from which its statistics lead to plans that use the right index.
+ENOUGH_ROWS = 1000
 #: libpq's transaction status after a failed statement, in psycopg and psycopg2.
 _TRANSACTION_IN_ERROR = 3
 
@@ -154,6 +156,20 @@ class Session:
         """
         if self._engine.dialect.name == "postgresql":
             self._execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
+
+    def analyze_new_table(self, table: Table) -> bool:
+        """Collect the planner's statistics of a table that had few rows when they were last collected.
+
+        Returns True once there are statistics of `ENOUGH_ROWS`; autovacuum keeps them current from then on. Until they
+        exist, PostgreSQL may read all of a partner's index to look up a single row. Does nothing on SQLite, and, with a
+        warning of the server's, for a role that does not own the table.
+        """
+        if self._engine.dialect.name != "postgresql":
+            return True
+        (rows,) = self._execute("SELECT reltuples FROM pg_class WHERE oid = to_regclass(%s)", (table.name,)).fetchone()
+        if rows < ENOUGH_ROWS:
+            self._execute(f'ANALYZE (SKIP_LOCKED) "{table.name}"')
+        return bool(rows >= ENOUGH_ROWS)
 
     def flush(self) -> None:
         """Flush the host's objects in `orm`, so that they commit with the rest."""
