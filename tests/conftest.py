@@ -14,20 +14,21 @@ import pytest
 from flask import Flask
 from sqlalchemy import make_url
 
-pytest.register_assert_rewrite("tests.world", "tests.refusals")
+pytest.register_assert_rewrite("tests.support.hosts", "tests.support.assertions")
 
-from tests import postgresql, world  # noqa: E402
-from tests.schemas import Schemas  # noqa: E402
-from tests.templates import Tables  # noqa: E402
+from tests.support import callers, hosts  # noqa: E402
+from tests.support.database import postgresql  # noqa: E402
+from tests.support.database.schemas import Schemas  # noqa: E402
+from tests.support.database.templates import Tables  # noqa: E402
 
 pytest_plugins = [
     "tests.guards.skips",
-    "tests.plugin_services",
-    "tests.plugin_mounts",
-    "tests.house",
-    "tests.hosts.mounting",
-    "tests.senders",
-    "tests.support.database_faults",
+    "tests.support.plugins.services",
+    "tests.support.plugins.mounts",
+    "tests.support.isolated_hosts",
+    "tests.support.host_kinds.mounting",
+    "tests.support.webhooks.senders",
+    "tests.support.database.faults",
 ]
 DATABASES = ["sqlite", "postgresql"]
 
@@ -75,7 +76,7 @@ def database_url(request: pytest.FixtureRequest, database: str, tmp_path: Path, 
 @pytest.fixture
 def postgresql_database(schemas: Schemas) -> Iterator[str]:
     """The URL of a schema with the newest tables, which another test may get later, emptied and with another name."""
-    with schemas.lent() as url:
+    with schemas.lend() as url:
         yield url.render_as_string(hide_password=False)
 
 
@@ -96,14 +97,14 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
 @pytest.fixture
 def make_app(database_url: str) -> Iterator[Callable[..., Flask]]:
     """Builds host apps on a database of this test's own."""
-    made: list[Flask] = []
+    apps: list[Flask] = []
 
     def make(**config: Any) -> Flask:
-        made.append(world.host(database_url, **config))
-        return made[-1]
+        apps.append(hosts.make_host(database_url, **config))
+        return apps[-1]
 
     yield make
-    for app in made:
+    for app in apps:
         _close(app)
 
 
@@ -115,15 +116,15 @@ def app(request: pytest.FixtureRequest, database: str, tmp_path_factory: pytest.
     else:
         server: str = request.getfixturevalue("postgresql_url")
         url = postgresql.create_schema(make_url(server)).render_as_string(hide_password=False)
-    made = world.host(url)
+    made = hosts.make_host(url)
     yield made
     _close(made)
 
 
 @pytest.fixture
-def partner(app: Flask) -> world.Caller:
+def partner(app: Flask) -> callers.Caller:
     """A partner's administrator, of a partner that no other test knows."""
-    return world.Caller(app)
+    return callers.Caller(app)
 
 
 def _close(app: Flask) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy import Engine, make_url
 from flask_tenant_provisioning.database.ids import format_instant, make_uuid7
 from flask_tenant_provisioning.encoding import dump_json
 from tests.bench import bulk_processor as processor
-from tests.bench.bulk_rows import blocks, written
+from tests.bench.bulk_rows import blocks, write_parts
 
 PARTNER, SUBJECT = "acme", "bench"
 BATCH = 1000
@@ -103,7 +103,7 @@ def _of_postgresql(engine: Engine, path: Path, prefix: str) -> Floor:
     """COPY into a staging table and two INSERT … SELECT, in one transaction: first with all that is sent made ready
     before, then as the file is read.
     """
-    ready = written(path.with_suffix(".copy"), copied(rows(path, _now())))
+    ready = write_parts(path.with_suffix(".copy"), copied(rows(path, _now())))
     try:
         database, spent = _load(engine, blocks(ready), prefix)
     finally:

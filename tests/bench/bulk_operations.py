@@ -23,9 +23,10 @@ from flask_tenant_provisioning import TenantProvisioning
 from flask_tenant_provisioning.database.migration import downgrade, upgrade
 from flask_tenant_provisioning.hooks import HOOK_OPERATIONS as HOOKED
 from tests.bench.bulk_rows import row
-from tests.bulk import Bulk
-from tests.witness import storage_of
-from tests.world import Caller, configuration
+from tests.support.bulk import Bulk
+from tests.support.callers import Caller
+from tests.support.database.rows import get_storage
+from tests.support.hosts import make_config
 
 PREFIX = "bench_"
 PARTNER = "bench"
@@ -71,7 +72,7 @@ def main() -> None:
 def _hosts(url: str) -> Iterator[tuple[Flask, Flask]]:
     """Two hosts on the same tables, of which the second takes part in everything."""
     plain, hooked = _host(url), _host(url, *HOOKED)
-    engine = storage_of(plain).engine
+    engine = get_storage(plain).engine
     downgrade(engine, PREFIX, "base")
     upgrade(engine, PREFIX)
     if engine.dialect.name == "postgresql":
@@ -84,7 +85,7 @@ def _hosts(url: str) -> Iterator[tuple[Flask, Flask]]:
 
 def _host(url: str, *operations: str) -> Flask:
     app = Flask("bench")
-    app.config.update(configuration(PROVISIONING_AUTO_MIGRATE=False, PROVISIONING_TABLE_PREFIX=PREFIX))
+    app.config.update(make_config(PROVISIONING_AUTO_MIGRATE=False, PROVISIONING_TABLE_PREFIX=PREFIX))
     provisioning = TenantProvisioning(app, url)
     if operations:
         provisioning.hook(*operations)(_take_part)
@@ -96,7 +97,7 @@ def _take_part() -> None:
 
 
 def _analyse(app: Flask) -> None:
-    with storage_of(app).engine.begin() as connection:
+    with get_storage(app).engine.begin() as connection:
         connection.execute(text("ANALYZE"))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from flask_tenant_provisioning.mount import Mount
-from tests.world import host, mount_of
+from tests.support.hosts import get_mount, make_host
 
 MIB = 1 << 20
 
@@ -33,7 +33,7 @@ Begun = Callable[[], Callable[[], Took]]
 
 def mounted(url: str, prefix: str) -> Mount:
     """A host's mount on this database, whose tables are up to date."""
-    return mount_of(host(url, PROVISIONING_TABLE_PREFIX=prefix))
+    return get_mount(make_host(url, PROVISIONING_TABLE_PREFIX=prefix))
 
 
 @contextlib.contextmanager

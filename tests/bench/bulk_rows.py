@@ -56,7 +56,7 @@ def blocks(path: Path) -> Iterator[bytes]:
             yield block
 
 
-def written(path: Path, parts: Iterable[bytes]) -> Path:
+def write_parts(path: Path, parts: Iterable[bytes]) -> Path:
     """A file of all `parts`."""
     with path.open("wb") as file:
         file.writelines(parts)

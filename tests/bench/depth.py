@@ -19,8 +19,8 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from flask_tenant_provisioning.tenants.listing import make_cursor_scope
 from tests.bench import target
-from tests.filling import fill, identifier, moment, row
-from tests.world import engine_of
+from tests.support.database.tenant_rows import creation_time, insert_rows, make_row, tenant_id
+from tests.support.hosts import get_engine
 
 SORTS = ("created_at", "-created_at", "client_name", "-client_name")
 
@@ -37,12 +37,12 @@ class Cost(NamedTuple):
 
 def prepare(db: str, rows: int) -> None:
     """Make a database with `rows` tenants of one partner, and the app on it."""
-    _forget(db)
+    _clear(db)
     target.prepare(db, 0)
-    fill(engine_of(target.app), (row(n, client_name=_name(n), industry=None) for n in range(rows)))
+    insert_rows(get_engine(target.app), (make_row(n, client_name=_name(n), industry=None) for n in range(rows)))
 
 
-def _forget(db: str) -> None:
+def _clear(db: str) -> None:
     url = make_url(db)
     if url.get_backend_name() == "sqlite" and url.database:
         for ending in ("", "-wal", "-shm"):
@@ -56,7 +56,7 @@ def _name(n: int) -> str:
 def place(rows: int, sort: str, depth: float) -> str:
     """Where this share of all tenants ends."""
     n = round(rows * ((1 - depth) if sort.startswith("-") else depth))
-    return f"{_name(n).casefold() if sort.endswith('client_name') else moment(n)}\n{identifier(n)}"
+    return f"{_name(n).casefold() if sort.endswith('client_name') else creation_time(n)}\n{tenant_id(n)}"
 
 
 def query(rows: int, sort: str, depth: float) -> dict[str, str]:
@@ -68,7 +68,7 @@ def query(rows: int, sort: str, depth: float) -> dict[str, str]:
     return {"sort": sort, "cursor": cursors.seal(place(rows, sort, depth), asked)}
 
 
-def measured(queries: list[dict[str, str]], requests: int) -> list[Cost]:
+def measure(queries: list[dict[str, str]], requests: int) -> list[Cost]:
     """What each of these pages costs: the median of so many `requests`, all pages in turn."""
     token = target.token()
     for asked in queries * 20:
@@ -99,7 +99,7 @@ def main() -> None:
     print(f"{given.rows:,} tenants written in {time.perf_counter() - began:.0f} s")
     print("sort           µs CPU at 0, 99 %, ratio    µs wall at 0, 99 %, ratio")
     for sort in SORTS:
-        first, deep = measured([query(given.rows, sort, depth) for depth in (0, 0.99)], given.requests)
+        first, deep = measure([query(given.rows, sort, depth) for depth in (0, 0.99)], given.requests)
         ratio = deep.over(first)
         print(f"{sort:13} {first.cpu:9.0f} {deep.cpu:6.0f} {ratio.cpu:8.2f}", end=" ")
         print(f"{first.wall:12.0f} {deep.wall:6.0f} {ratio.wall:8.2f}")

@@ -26,12 +26,13 @@ from flask import Flask
 from flask_tenant_provisioning import TenantProvisioning
 from flask_tenant_provisioning.engine.celery import beat_schedule
 from flask_tenant_provisioning.workers.celery import Notifier
-from tests import brokers
-from tests.celery_hosts import celery_init_app
-from tests.storms.server import environment
-from tests.storms.workers import Workers
-from tests.webhooks import LOCAL, Receiver, receiving
-from tests.world import Caller, configuration
+from tests.support.callers import Caller
+from tests.support.hosts import make_config
+from tests.support.storms.server import environment
+from tests.support.storms.workers import Workers
+from tests.support.webhooks.plain_receiver import LOCAL_WEBHOOKS, Receiver, open_receiver
+from tests.support.workers import brokers
+from tests.support.workers.celery_hosts import celery_init_app
 
 
 def create_app(**config: Any) -> Flask:
@@ -53,7 +54,7 @@ def __getattr__(name: str) -> Celery:
 
 
 @contextmanager
-def working(config: dict[str, Any]) -> Iterator[None]:
+def run_worker(config: dict[str, Any]) -> Iterator[None]:
     """Let a Celery worker and a beat work until the block ends."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ.update(environment(**config))
@@ -101,19 +102,19 @@ def main() -> None:
     parser.add_argument("--kind", choices=brokers.KINDS, default="redis")
     parser.add_argument("--writes", type=int, default=60)
     given: Any = parser.parse_args()
-    with brokers.part_of(given.kind) as part, receiving() as receiver:
+    with brokers.open_broker(given.kind) as part, open_receiver() as receiver:
         celery = {**part.settings(), "beat_schedule": beat_schedule()}
         config = {
-            **LOCAL,
+            **LOCAL_WEBHOOKS,
             "PROVISIONING_DATABASE_URL": given.db,
             "PROVISIONING_ENGINE": "celery",
             "PROVISIONING_ENCRYPTION_KEYS": ["a key of the bench, long enough"],
             "CELERY": celery,
         }
-        app = create_app(**configuration(**config))
+        app = create_app(**make_config(**config))
         partner, ways = Caller(app), {"sweep": _say_nothing, "told": Notifier.notify_events}
         assert partner("POST", "/webhooks", json={"url": receiver.url}).status_code == 201
-        with working(config):
+        with run_worker(config):
             partner.create()
             assert receiver.wait_for(1, 60)
             for name, happened in ways.items():

@@ -17,7 +17,8 @@ from flask import Flask
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from tests.bench.depth import Cost
-from tests.world import PREFIX, Caller, host, mount_of
+from tests.support.callers import Caller
+from tests.support.hosts import PREFIX, get_mount, make_host
 
 LIMITS = {"PROVISIONING_RATE_LIMITS": {"read": "1000000/minute"}}
 
@@ -25,19 +26,19 @@ LIMITS = {"PROVISIONING_RATE_LIMITS": {"read": "1000000/minute"}}
 def hosts(db: str, redis: str) -> dict[str, Flask]:
     """A host of each kind, on one database."""
     return {
-        "off": host(db),
-        "memory": host(db, **LIMITS),
-        "redis": host(db, **LIMITS, PROVISIONING_RATE_LIMIT_STORAGE=redis),
+        "off": make_host(db),
+        "memory": make_host(db, **LIMITS),
+        "redis": make_host(db, **LIMITS, PROVISIONING_RATE_LIMIT_STORAGE=redis),
     }
 
 
 def unlimited(app: Flask, times: int = 1_000_000) -> float:
     """Return the nanoseconds that a request of a host without limits spends on them."""
-    mount = mount_of(app)
+    mount = get_mount(app)
     return timeit.timeit(lambda: mount.has_rate_limit("read"), number=times) / times * 1e9
 
 
-def measured(apps: dict[str, Flask], requests: int) -> dict[str, Cost]:
+def measure(apps: dict[str, Flask], requests: int) -> dict[str, Cost]:
     """What reading one tenant costs on each: the median of so many `requests`."""
     callers = {name: Caller(app, "bench") for name, app in apps.items()}
     email = f"{time.time_ns()}@example.com"
@@ -71,7 +72,7 @@ def main() -> None:
     apps = hosts(given.db, given.redis)
     print(f"without limits a request spends {unlimited(apps['off']):.0f} ns on them")
     print("counted in   µs CPU   µs wall")
-    for name, cost in measured(apps, given.requests).items():
+    for name, cost in measure(apps, given.requests).items():
         print(f"{name:10} {cost.cpu:8.0f} {cost.wall:9.0f}")
 
 

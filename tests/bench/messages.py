@@ -28,13 +28,14 @@ from flask_tenant_provisioning.mount import Mount
 from flask_tenant_provisioning.steps import claims
 from flask_tenant_provisioning.steps.claims import StepKey
 from flask_tenant_provisioning.workers.worker import make_worker
-from tests import brokers
-from tests.celery_hosts import celery_init_app
-from tests.steps import status
-from tests.storms.server import environment
-from tests.storms.workers import Workers
-from tests.waiting import eventually
-from tests.world import Caller, configuration, engine_of
+from tests.support.callers import Caller
+from tests.support.hosts import get_engine, make_config
+from tests.support.storms.server import environment
+from tests.support.storms.workers import Workers
+from tests.support.waiting import wait_for
+from tests.support.workers import brokers
+from tests.support.workers.celery_hosts import celery_init_app
+from tests.support.workers.step_hosts import read_tenant_status
 
 WORKERS = 2
 
@@ -61,7 +62,7 @@ def __getattr__(name: str) -> Celery:
 
 
 @contextmanager
-def working(config: dict[str, Any]) -> Iterator[None]:
+def run_worker(config: dict[str, Any]) -> Iterator[None]:
     """Let Celery workers work until the block ends."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ.update(environment(**config))
@@ -72,7 +73,7 @@ def working(config: dict[str, Any]) -> Iterator[None]:
             workers.stop()
 
 
-def created(app: Flask, tenants: int) -> float:
+def create_tenants(app: Flask, tenants: int) -> float:
     """Create so many tenants; returns the processor's time that a request takes in this process, in milliseconds."""
     partner, taken = Caller(app), []
     for _ in range(tenants):
@@ -95,7 +96,7 @@ def rate(app: Flask, tenants: int, begin: Callable[[Mount, list[StepKey]], objec
 
 
 def _at_work(app: Flask) -> bool:
-    with engine_of(app).connect() as connection:
+    with get_engine(app).connect() as connection:
         return bool(connection.scalar(text("SELECT 1 FROM provisioning_steps WHERE due_at IS NOT NULL LIMIT 1")))
 
 
@@ -107,18 +108,18 @@ def one_by_one(mount: Mount, keys: list[StepKey]) -> None:
 
 def through(kind: str, db: str, tenants: int) -> str:
     """What there is to say of one broker."""
-    with brokers.part_of(kind) as part:
+    with brokers.open_broker(kind) as part:
         config = {"PROVISIONING_DATABASE_URL": db, "PROVISIONING_ENGINE": "celery", "CELERY": part.settings()}
-        app = create_app(**configuration(**config))
-        quiet = create_app(**configuration(**{**config, "PROVISIONING_ENGINE": "external"}))
-        sending = created(app, tenants)
-        brokers.lose(part)
-        with working(config):
+        app = create_app(**make_config(**config))
+        quiet = create_app(**make_config(**{**config, "PROVISIONING_ENGINE": "external"}))
+        sending = create_tenants(app, tenants)
+        brokers.discard_messages(part)
+        with run_worker(config):
             partner = Caller(app)
             first = partner.create()
-            assert eventually(lambda: status(partner, first) == "active", 60)
+            assert wait_for(lambda: read_tenant_status(partner, first) == "active", 60)
             single = rate(app, tenants, one_by_one)
-            silent = created(quiet, tenants)
+            silent = create_tenants(quiet, tenants)
             batched = rate(app, tenants, lambda mount, keys: mount.engine.wake(keys))
         return f"{kind:10} {single:10.0f} {batched:10.0f} {silent:12.2f} {sending:10.2f}"
 
@@ -131,9 +132,9 @@ def main() -> None:
     given: Any = parser.parse_args()
     print("steps/s     one each  20 to each | ms CPU a request: unsent, with a message")
     for kind in brokers.KINDS:
-        print(through(kind, given.db, given.tenants) if not brokers.fault(kind) else f"{kind}: not found")
-    quiet = create_app(**configuration(PROVISIONING_DATABASE_URL=given.db))
-    created(quiet, given.tenants)
+        print(through(kind, given.db, given.tenants) if not brokers.find_fault(kind) else f"{kind}: not found")
+    quiet = create_app(**make_config(PROVISIONING_DATABASE_URL=given.db))
+    create_tenants(quiet, given.tenants)
     print(f"no broker  {rate(quiet, given.tenants, lambda mount, _keys: make_worker(mount).drain()):21.0f}")
 
 

@@ -25,8 +25,8 @@ from typing import Any
 
 from flask_tenant_provisioning.webhooks.client.sender import Sender
 from flask_tenant_provisioning.webhooks.client.ssrf import Resolve, SsrfGuard
-from tests.resolving import names
-from tests.servers import at_once
+from tests.support.servers import run_concurrently
+from tests.support.webhooks.resolver import resolve_example_to
 
 HEADERS = {
     "Content-Type": "application/json",
@@ -100,7 +100,7 @@ def sender(resolve: Resolve) -> Sender:
     return Sender(SsrfGuard(["http"], [], [ip_network("127.0.0.0/8")], resolve))
 
 
-def sending(sender: Sender, url: str) -> Callable[[], Post]:
+def post_with(sender: Sender, url: str) -> Callable[[], Post]:
     """Makes posts over one sender."""
     return lambda: lambda: sender.post(url, HEADERS, BODY)
 
@@ -116,7 +116,7 @@ def rate(make: Callable[[], Post], threads: int, seconds: float) -> float:
             count += 1
         return count
 
-    return float(sum(at_once(threads, work))) / seconds
+    return float(sum(run_concurrently(threads, work))) / seconds
 
 
 def main() -> None:
@@ -125,13 +125,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=3)
     given: Any = parser.parse_args()
-    at_hand, system = sender(names("127.0.0.1")), sender(socket.getaddrinfo)
+    at_hand, system = sender(resolve_example_to("127.0.0.1")), sender(socket.getaddrinfo)
     with sink() as port, contextlib.closing(at_hand), contextlib.closing(system):
         ways = {
             "http.client": bare(port),
-            "Sender, literal": sending(at_hand, f"http://127.0.0.1:{port}/hook"),
-            "Sender, name at hand": sending(at_hand, f"http://example.com:{port}/hook"),
-            "Sender, system's resolver": sending(system, f"http://localhost:{port}/hook"),
+            "Sender, literal": post_with(at_hand, f"http://127.0.0.1:{port}/hook"),
+            "Sender, name at hand": post_with(at_hand, f"http://example.com:{port}/hook"),
+            "Sender, system's resolver": post_with(system, f"http://localhost:{port}/hook"),
         }
         rounds = [[rate(make, given.threads, given.seconds) for make in ways.values()] for _ in range(ROUNDS)]
     for name, found in zip(ways, zip(*rounds, strict=True), strict=True):

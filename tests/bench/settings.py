@@ -14,9 +14,9 @@ from collections.abc import Callable
 from functools import partial
 
 from flask_tenant_provisioning import TenantProvisioning
-from tests import own_settings
-from tests.witness import storage_of
-from tests.world import Caller
+from tests.support import tenant_settings
+from tests.support.callers import Caller
+from tests.support.database.rows import get_storage
 
 #: Readings a round, and rounds.
 _REMEMBERED, _READ, _ROUNDS = 50_000, 300, 7
@@ -44,15 +44,17 @@ def main() -> None:
     parser.add_argument("--db", required=True, help="the URL of an empty database")
     db = parser.parse_args().db
     for name, seconds, count in (("remembered", 3600, _REMEMBERED), ("read anew", 0, _READ)):
-        app = own_settings.host(db, PROVISIONING_SETTINGS_CACHE_SECONDS=seconds)
+        app = tenant_settings.make_host(db, PROVISIONING_SETTINGS_CACHE_SECONDS=seconds)
         partner, admin = Caller(app), Caller(app, roles=["provisioning-admin"])
         tenant = partner.create(plan="pro")
-        own_settings.change(admin, f"/partners/{partner.partner}/settings", {"look": {"low": 1}})
-        own_settings.change(partner, own_settings.at(tenant), {"mail": {"note": "x", "password": "hunter22"}})
-        read = partial(sender, own_settings.of(app), tenant["tenant"])
+        tenant_settings.patch_settings(admin, f"/partners/{partner.partner}/settings", {"look": {"low": 1}})
+        tenant_settings.patch_settings(
+            partner, tenant_settings.settings_path(tenant), {"mail": {"note": "x", "password": "hunter22"}}
+        )
+        read = partial(sender, tenant_settings.get_extension(app), tenant["tenant"])
         with app.app_context():
             print(f"{name}: {microseconds(read, count)}", flush=True)
-        storage_of(app).engine.dispose()
+        get_storage(app).engine.dispose()
 
 
 if __name__ == "__main__":

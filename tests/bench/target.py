@@ -17,7 +17,7 @@ from flask_tenant_provisioning.database.types import make_metadata
 from flask_tenant_provisioning.tables import build_metadata
 from flask_tenant_provisioning.tenants.listing import make_cursor_scope
 from flask_tenant_provisioning.tenants.models import tenants_table
-from tests.world import host
+from tests.support.hosts import make_host
 
 BASE = "/api/provisioning/tenants"
 PARTNER = "p1"
@@ -33,7 +33,7 @@ def prepare(db: str, rows: int) -> None:
     """Make an empty database with `rows` tenants of one partner, and the app on it."""
     global app, _count
     _empty(db)
-    app, _count = host(db, SECRET_KEY=None, PROVISIONING_SQLITE_SYNCHRONOUS="NORMAL"), rows
+    app, _count = make_host(db, SECRET_KEY=None, PROVISIONING_SQLITE_SYNCHRONOUS="NORMAL"), rows
     storage = app.extensions["tenant_provisioning"]["provisioning"].storage
     with storage.engine.execution_options(isolation_level="SERIALIZABLE").begin() as connection:
         _fill(connection, rows)

@@ -21,8 +21,9 @@ from typing import Any, NamedTuple
 from werkzeug.test import TestResponse
 
 import flask_tenant_provisioning
-from tests import own_settings
-from tests.world import EXAMPLE, Caller, host
+from tests.support import tenant_settings
+from tests.support.callers import EXAMPLE, Caller
+from tests.support.hosts import make_host
 
 PACKAGE = Path(flask_tenant_provisioning.__file__).parent
 WARM_UP = 3
@@ -80,8 +81,10 @@ def measure(calls: list[Call]) -> Walk:
 
 def make_requests(folder: str) -> dict[str, Callable[[], TestResponse]]:
     """Return the requests that are walked, by name."""
-    partner = Caller(host(f"sqlite:///{folder}/tenants.sqlite3", PROVISIONING_PARTNER_CACHE_SECONDS=60))
-    settings = Caller(own_settings.host(f"sqlite:///{folder}/settings.sqlite3", PROVISIONING_PARTNER_CACHE_SECONDS=60))
+    partner = Caller(make_host(f"sqlite:///{folder}/tenants.sqlite3", PROVISIONING_PARTNER_CACHE_SECONDS=60))
+    settings = Caller(
+        tenant_settings.make_host(f"sqlite:///{folder}/settings.sqlite3", PROVISIONING_PARTNER_CACHE_SECONDS=60)
+    )
     numbers = itertools.count()
 
     def create(caller: Caller = partner) -> TestResponse:

@@ -42,7 +42,7 @@ TENANT: dict[str, Any] = {
 
 
 @contextlib.contextmanager
-def opened(url: str) -> Iterator[Storage]:
+def open_storage(url: str) -> Iterator[Storage]:
     """The tables at `url`."""
     engine = create_engine(make_url(url).set(drivername="postgresql+psycopg") if "postgres" in url else url)
     upgrade(engine, "provisioning_")
@@ -76,7 +76,7 @@ def write(storage: Storage, count: int) -> None:
     storage.transaction(unit)
 
 
-def delivered(storage: Storage, sender: Sender) -> float:
+def deliver_all(storage: Storage, sender: Sender) -> float:
     """Seconds that a worker takes for everything that is due, publishing included."""
     key = signing_key(new_secret())
     work = DeliveryWork(storage, sender, lambda _endpoint, _now: [key], lease=30)
@@ -86,7 +86,7 @@ def delivered(storage: Storage, sender: Sender) -> float:
     return time.monotonic() - began
 
 
-def succeeded(storage: Storage) -> int:
+def count_succeeded(storage: Storage) -> int:
     """How many deliveries were taken."""
     deliveries = storage.table("deliveries")
     with storage.engine.connect() as connection:
@@ -101,15 +101,15 @@ def main() -> None:
     parser.add_argument("--endpoints", type=int, default=3)
     given: Any = parser.parse_args()
     sender = Sender(SsrfGuard(["http"], [], [ip_network("127.0.0.0/8")]))
-    with sink() as port, opened(given.db) as storage, contextlib.closing(sender):
+    with sink() as port, open_storage(given.db) as storage, contextlib.closing(sender):
         for _ in range(given.endpoints):
             endpoint(storage, f"http://127.0.0.1:{port}/hook")
         write(storage, 200)
-        delivered(storage, sender)
+        deliver_all(storage, sender)
         write(storage, given.events)
         floor = rate(bare(port), 8, 2)
-        seconds = delivered(storage, sender)
-        count = succeeded(storage) - 200 * given.endpoints
+        seconds = deliver_all(storage, sender)
+        count = count_succeeded(storage) - 200 * given.endpoints
         assert count == given.events * given.endpoints, f"{count} were taken"
         print(f"http.client {floor:8,.0f} POST/s")
         print(f"deliveries  {count / seconds:8,.0f} /s  ({count:,} in {seconds:.1f} s)")

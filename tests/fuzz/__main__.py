@@ -16,8 +16,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.fuzz import reached
-from tests.fuzz.streams import with_events
-from tests.fuzz.world import ROOT, Failure, World, broken, callers, quiet, words, world
+from tests.fuzz.quickstart import (
+    ROOT,
+    Failure,
+    Quickstart,
+    callers,
+    list_missing_ids,
+    open_quickstart,
+    silence_warnings,
+    words,
+)
+from tests.fuzz.streams import describe_streams
 
 TALLY = "exempted.txt"
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
@@ -48,17 +57,17 @@ class Run(NamedTuple):
 def main() -> int:
     """Fuzz, and say what was found; 1 where something was."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
-    asked = _asked()
+    asked = _parse_arguments()
     print(f"seed {asked.seed}, {asked.examples} examples an operation and phase", flush=True)
     by_database = [[Run(name, role, asked.seed, asked.examples) for role in asked.role] for name in asked.database]
     with ThreadPoolExecutor(len(by_database)) as pool:
-        wrong = [run for runs in pool.map(_each, by_database) for run in runs]
+        wrong = [run for runs in pool.map(_expand_runs, by_database) for run in runs]
     for run in wrong:
         print(f"FAILED: {run.database}, {run.role}; again: {run.again}")
     return 1 if wrong else 0
 
 
-def _asked() -> argparse.Namespace:
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--database", action="append", choices=DATABASES, help="by default each")
     parser.add_argument("--role", action="append", choices=ROLES, help="by default each")
@@ -69,17 +78,17 @@ def _asked() -> argparse.Namespace:
     return found
 
 
-def _each(runs: list[Run]) -> list[Run]:
+def _expand_runs(runs: list[Run]) -> list[Run]:
     """Do one after the other; return those that failed."""
-    return [run for run in runs if not _passed(run)]
+    return [run for run in runs if not _run_and_report(run)]
 
 
-def _passed(run: Run) -> bool:
+def _run_and_report(run: Run) -> bool:
     """Do `run`, and print all of it at its end."""
     begun = time.monotonic()
     try:
-        with world(run.database, run.role) as found, tempfile.TemporaryDirectory() as folder:
-            passed, said = _fuzzed(run, found, Path(folder))
+        with open_quickstart(run.database, run.role) as found, tempfile.TemporaryDirectory() as folder:
+            passed, said = _fuzz(run, found, Path(folder))
     except (Failure, subprocess.TimeoutExpired) as error:
         passed, said = False, str(error)
     verdict = "passed" if passed else "failed"
@@ -87,32 +96,32 @@ def _passed(run: Run) -> bool:
     return passed
 
 
-def _fuzzed(run: Run, found: World, folder: Path) -> tuple[bool, str]:
+def _fuzz(run: Run, found: Quickstart, folder: Path) -> tuple[bool, str]:
     """Whether schemathesis is content and saw every success that is documented, and what it printed."""
     document = found.document()
     _prepare(found, document, folder)
     rounds = [_schemathesis(run, found, folder, number) for number in range(WALKS + 1)]
     answered = reached.answers(folder.glob("*.ndjson"))
-    missed = reached.missed(document, answered, run.role)
-    tripped = broken(found)
+    missed = reached.list_missed(document, answered, run.role)
+    tripped = list_missing_ids(found)
     lines = [done.stdout.strip() for done in rounds if done.returncode or done is rounds[0]]
     lines += [f"further stateful rounds: {WALKS}, without a failure: {sum(not done.returncode for done in rounds[1:])}"]
-    lines += [reached.table(document, answered), *reached.exempted(folder / TALLY)]
+    lines += [reached.table(document, answered), *reached.count_exemptions(folder / TALLY)]
     lines += [f"never seen: {one}" for one in missed] + [f"a worker tripped over bulk job {one}" for one in tripped]
     passed = not missed and not tripped and not any(done.returncode for done in rounds)
     return passed, "\n".join(lines)
 
 
-def _prepare(found: World, document: dict[str, Any], folder: Path) -> None:
+def _prepare(found: Quickstart, document: dict[str, Any], folder: Path) -> None:
     """Lay out what schemathesis reads. From a file, the document's own operation is fuzzed like the rest."""
     shutil.copy(CONFIGURATION, folder)
     (folder / "callers.json").write_text(callers(found), "utf-8")
     for name, ids in found.ids.items():
         (folder / f"{name}.dict").write_text(words(ids), "utf-8")
-    (folder / "openapi.json").write_text(json.dumps(with_events(document)), "utf-8")
+    (folder / "openapi.json").write_text(json.dumps(describe_streams(document)), "utf-8")
 
 
-def _schemathesis(run: Run, found: World, folder: Path, number: int) -> subprocess.CompletedProcess[str]:
+def _schemathesis(run: Run, found: Quickstart, folder: Path, number: int) -> subprocess.CompletedProcess[str]:
     """The first round goes through every phase, each later one through the stateful one, from a seed of its own."""
     known = {"FUZZ_ROLE": run.role, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", CONFIGURATION.name]
@@ -122,7 +131,7 @@ def _schemathesis(run: Run, found: World, folder: Path, number: int) -> subproce
     return subprocess.run(
         command,
         cwd=folder,
-        env=quiet({**os.environ, **known}),
+        env=silence_warnings({**os.environ, **known}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 
-class Sent(NamedTuple):
+class Exchange(NamedTuple):
     """A request and what answered it.
 
     `fate` is what became of its tenant: "deleted", "purged", or "" for neither. `kind` is its body's media type.
@@ -26,32 +26,32 @@ class Sent(NamedTuple):
         return (self.status, self.answer.get("code")) == (status, code)
 
 
-class Exempt(NamedTuple):
+class Exemption(NamedTuple):
     """A failure of schemathesis, by its class, that is none where `holds`."""
 
     name: str
     failure: str
     reason: str
-    holds: Callable[[Sent], bool]
+    holds: Callable[[Exchange], bool]
 
 
-def _is_consistent(sent: Sent) -> bool:
+def _is_consistent(sent: Exchange) -> bool:
     """Whether the answer shows a deleted tenant as deleted; nothing is shown by 304, nor by its settings."""
     if "client_name" not in sent.answer:
         return sent.method == "GET"
     return (sent.answer["status"] == "deleted") is (sent.fate == "deleted")
 
 
-def _meant_another_version(sent: Sent) -> bool:
+def _has_stale_precondition(sent: Exchange) -> bool:
     return "If-Match" in sent.headers and sent.refused(412, "precondition-failed")
 
 
-def _faults(sent: Sent) -> set[tuple[str, str]]:
+def _faults(sent: Exchange) -> set[tuple[str, str]]:
     """Return where the answer finds fault, and the codes of the faults."""
     return {(error["pointer"], error["code"]) for error in sent.answer.get("errors", ())}
 
 
-def _names(sent: Sent) -> set[str]:
+def _names(sent: Exchange) -> set[str]:
     """What the answer finds fault with."""
     return {error["pointer"] for error in sent.answer.get("errors", ())}
 
@@ -61,73 +61,73 @@ _PARTNER_FAULTS = {
 }
 
 EXCEPTIONS = (
-    Exempt(
+    Exemption(
         "a cursor that nobody sealed",
         "RejectedPositiveData",
         "A cursor is sealed with the server's key: to a schema it is any text, and every text but ours is 400.",
         lambda sent: not {"cursor", "after"}.isdisjoint(sent.query) and sent.refused(400, "invalid-cursor"),
     ),
-    Exempt(
+    Exemption(
         "a table that is none",
         "RejectedPositiveData",
         "Names that differ and quotes that match make a table (RFC 4180): to a schema it is any text.",
         lambda sent: sent.kind == "text/csv" and sent.refused(400, "malformed-upload"),
     ),
-    Exempt(
+    Exemption(
         "an upload without rows",
         "RejectedPositiveData",
         "Blank lines are no rows: to a schema lines are any text, and an upload needs one row at least.",
         lambda sent: sent.refused(400, "malformed-upload") and sent.answer.get("detail") == "The upload has no rows.",
     ),
-    Exempt(
+    Exemption(
         "another external id than that of the path",
         "RejectedPositiveData",
         "A schema of the body does not know the path.",
         lambda sent: sent.refused(400, "validation-error") and _faults(sent) == {("#/external_id", "mismatch")},
     ),
-    Exempt(
+    Exemption(
         "an id that no partner can have",
         "RejectedPositiveData",
         "Which characters are printable is Unicode's word, which changes, and no pattern has it.",
         lambda sent: sent.status == 400 and bool(sent.answer.get("errors")) and _faults(sent) <= _PARTNER_FAULTS,
     ),
-    Exempt(
+    Exemption(
         "a URL that the guard refuses",
         "RejectedPositiveData",
         "Which URLs are let through depends on what their names resolve to, and on what the operator allows.",
         lambda sent: sent.refused(400, "validation-error") and _names(sent) == {"#/url"},
     ),
-    Exempt(
+    Exemption(
         "a parent below which it cannot stand",
         "RejectedPositiveData",
         "Which partners there are, and who stands above whom, depends on the requests before.",
         lambda sent: sent.refused(400, "validation-error") and _names(sent) == {"#/parent"},
     ),
-    Exempt(
+    Exemption(
         "another version in If-Match",
         "RejectedPositiveData",
         "Which entity tag matches depends on the tenant's state; any other is 412.",
-        _meant_another_version,
+        _has_stale_precondition,
     ),
-    Exempt(
+    Exemption(
         "another version before what was sent is looked at",
         "AcceptedNegativeData",
         "What settings may be depends on those that are there: whoever means another version hears that first.",
-        _meant_another_version,
+        _has_stale_precondition,
     ),
-    Exempt(
+    Exemption(
         "a stored 412",
         "RejectedPositiveData",
         "The answer of a key is replayed to the same method, path and body, whatever If-Match says by then.",
         lambda sent: sent.replayed and sent.refused(412, "precondition-failed"),
     ),
-    Exempt(
+    Exemption(
         "a key for two requests",
         "RejectedPositiveData",
         "Whether a key is new depends on the requests before; the same key with another request is 422.",
         lambda sent: "Idempotency-Key" in sent.headers and sent.refused(422, "idempotency-key-reused"),
     ),
-    Exempt(
+    Exemption(
         "a deleted tenant that is still there",
         "UseAfterFree",
         "Until it is purged a deleted tenant and what is below it can be read, and itself be restored; it says so.",
@@ -136,6 +136,6 @@ EXCEPTIONS = (
 )
 
 
-def excepted(failure: str, sent: Sent) -> str | None:
+def find_exemption(failure: str, sent: Exchange) -> str | None:
     """The name of the exception that covers this failure."""
     return next((one.name for one in EXCEPTIONS if one.failure == failure and one.holds(sent)), None)

@@ -14,7 +14,7 @@ from schemathesis.core.failures import Failure
 from schemathesis.generation.meta import CaseMetadata
 
 from tests.fuzz import streams, uploads
-from tests.fuzz.exceptions import Sent, excepted
+from tests.fuzz.exceptions import Exchange, find_exemption
 
 #: Where each exception that applied is noted, one a line, in the run's own folder.
 TALLY = Path("exempted.txt")
@@ -35,8 +35,8 @@ def filter_failure(context: HookContext, failure: Failure, case: Case[Any], resp
     """Keep the failures that no exception covers."""
     fate, replayed = _fates.get(_tenant(case), ""), "idempotency-replayed" in response.headers
     answer, kind = (response.status_code, _json(response)), case.media_type
-    sent = Sent(case.headers or {}, case.query or {}, *answer, fate, replayed, kind, case.method.upper())
-    name = excepted(type(failure).__name__, sent)
+    sent = Exchange(case.headers or {}, case.query or {}, *answer, fate, replayed, kind, case.method.upper())
+    name = find_exemption(type(failure).__name__, sent)
     if name is not None:
         with TALLY.open("a", encoding="utf-8") as tally:
             tally.write(f"{name}\n")
@@ -123,10 +123,10 @@ def _tenant(case: Case[Any]) -> str:
 
 def _json(response: Response) -> dict[str, Any]:
     try:
-        found = json.loads(response.content)
+        document = json.loads(response.content)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return document if isinstance(document, dict) else {}
 
 
 def _picture(context: Any, response: Response) -> str:

@@ -33,7 +33,7 @@ def answers(reports: Iterable[Path]) -> dict[str, Answers]:
     return found
 
 
-def missed(document: dict[str, Any], found: dict[str, Answers], role: str) -> list[str]:
+def list_missed(document: dict[str, Any], found: dict[str, Answers], role: str) -> list[str]:
     """The documented successes that nobody saw, 304 among them, in each media type."""
     wanted = [
         (f"{method.upper()} {path}", int(status), kind)
@@ -60,7 +60,7 @@ def table(document: dict[str, Any], found: dict[str, Answers]) -> str:
     return "\n".join(f"  {label:48}{count}" for label, count in zip(labels, counts, strict=True))
 
 
-def exempted(tally: Path) -> list[str]:
+def count_exemptions(tally: Path) -> list[str]:
     """How often each exception applied, by the notes of the hooks."""
     found = Counter(tally.read_text("utf-8").splitlines()) if tally.exists() else Counter[str]()
     return [f"exempt: {name} ({count} times)" for name, count in found.most_common()]

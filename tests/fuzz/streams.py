@@ -25,7 +25,7 @@ _EVENT = {
 }
 
 
-def with_events(document: dict[str, Any]) -> dict[str, Any]:
+def describe_streams(document: dict[str, Any]) -> dict[str, Any]:
     """The OpenAPI document, with what each event of a job's progress is."""
     found = copy.deepcopy(document)
     answer = found["paths"]["/bulk-jobs/{job_id}/progress"]["get"]["responses"]["200"]

@@ -19,14 +19,14 @@ def main(folder: str, command: Sequence[str] = (sys.executable, "-m", "pip_audit
     """Print the advisories about the packages in `folder`. Return 1 where there are any."""
     asked = [*command, "--path", folder, "--format", "json", "--progress-spinner", "off"]
     try:
-        done = subprocess.run(asked, capture_output=True, text=True, timeout=SECONDS)
+        result = subprocess.run(asked, capture_output=True, text=True, timeout=SECONDS)
     except (OSError, subprocess.TimeoutExpired) as error:
         print(f"left out: advisories cannot be asked for here ({type(error).__name__})")
         return 0
     try:
-        packages = json.loads(done.stdout)["dependencies"]
+        packages = json.loads(result.stdout)["dependencies"]
     except (ValueError, KeyError, TypeError):
-        last = (done.stderr.strip().splitlines() or ["no answer"])[-1]
+        last = (result.stderr.strip().splitlines() or ["no answer"])[-1]
         print(f"left out: advisories cannot be asked for here ({last[:200]})")
         return 0
     skipped = [package["name"] for package in packages if "skip_reason" in package]

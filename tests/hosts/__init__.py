@@ -1,1 +1,1 @@
-"""Small hosts of the kinds that are out there, each as its makers would write it, without the API."""
+"""The extension in host apps of many kinds: what it leaves alone, and where it is mounted."""

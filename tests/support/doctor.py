@@ -7,19 +7,19 @@ from collections.abc import Callable
 
 from flask import Flask
 
-from tests.commands import run
+from tests.support.commands import run_command
 
 
-def findings(app: Flask | Callable[[], Flask], *arguments: str) -> dict[str, tuple[str, str, str]]:
+def run_doctor(app: Flask | Callable[[], Flask], *arguments: str) -> dict[str, tuple[str, str, str]]:
     """What each check says: status, detail and advice."""
     if isinstance(app, Flask):
         forget_connections(app)
-    done = run(app, "doctor", "--json", *arguments)
-    found = json.loads(done.out)
-    statuses = {check["status"] for check in found["checks"]}
-    assert found["status"] == next(status for status in ("fail", "warn", "ok") if status in statuses)
-    assert done.status == (found["status"] == "fail")
-    return {check["check"]: (check["status"], check["detail"], check["advice"]) for check in found["checks"]}
+    result = run_command(app, "doctor", "--json", *arguments)
+    document = json.loads(result.out)
+    statuses = {check["status"] for check in document["checks"]}
+    assert document["status"] == next(status for status in ("fail", "warn", "ok") if status in statuses)
+    assert result.status == (document["status"] == "fail")
+    return {check["check"]: (check["status"], check["detail"], check["advice"]) for check in document["checks"]}
 
 
 def forget_connections(app: Flask) -> None:

@@ -2,24 +2,45 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from tests.world import Caller
+from tests.support.callers import Caller
+from tests.support.database.rows import fetch_rows
 
 
-def read(caller: Caller, **asked: Any) -> dict[str, Any]:
+def read_feed_page(caller: Caller, **asked: Any) -> dict[str, Any]:
     """One page of the feed."""
-    answer = caller("GET", "/events", query_string=asked)
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.get_json()
-    return found
+    response = caller("GET", "/events", query_string=asked)
+    assert response.status_code == 200, response.text
+    document: dict[str, Any] = response.get_json()
+    return document
 
 
-def followed(caller: Caller, **asked: Any) -> list[dict[str, Any]]:
+def read_feed(caller: Caller, **asked: Any) -> list[dict[str, Any]]:
     """Every event, page after page."""
-    found, page = [], read(caller, **asked)
+    found, page = [], read_feed_page(caller, **asked)
     while True:
         found += page["items"]
         if not page["has_more"]:
             return found
-        page = read(caller, **asked, after=page["next"])
+        page = read_feed_page(caller, **asked, after=page["next"])
+
+
+def fetch_tenant_events(partner: Caller, tenant: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+    """The type, data and changes of each of a tenant's events."""
+    return [
+        (row["type"], json.loads(row["data"]), row["changes"] and json.loads(row["changes"]))
+        for row in fetch_rows(partner.app, "events", tenant_id=tenant["tenant"])
+    ]
+
+
+def fetch_event_types(partner: Caller, tenant: dict[str, Any]) -> list[str]:
+    """The type of each of a tenant's events."""
+    return [kind for kind, _, _ in fetch_tenant_events(partner, tenant)]
+
+
+def list_changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """What an event says of a change from one document to another."""
+    shown = [name for name in after if before[name] != after[name] and name not in ("version", "updated_at")]
+    return {name: {"previous": before[name], "new": after[name]} for name in shown}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tests.world import signed_license
+from tests.support.hosts import issue_license
 
 DAY = 86_400
 BEGIN = 1_739_205_000  # 2025-02-10T16:30:00Z
-VALID = signed_license(not_before=BEGIN - DAY, expires=BEGIN + 365 * DAY)
-EXPIRED = signed_license(not_before=BEGIN - 100 * DAY, expires=BEGIN - 50 * DAY)
+VALID = issue_license(not_before=BEGIN - DAY, expires=BEGIN + 365 * DAY)
+EXPIRED = issue_license(not_before=BEGIN - 100 * DAY, expires=BEGIN - 50 * DAY)

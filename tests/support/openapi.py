@@ -8,17 +8,17 @@ from flask import Flask
 from jsonschema import Draft202012Validator, FormatChecker
 from werkzeug.test import TestResponse
 
-from tests.world import PREFIX
+from tests.support.hosts import PREFIX
 
 
-class Documented:
+class DocumentedHost:
     """A host app, and its document to hold the answers against."""
 
     def __init__(self, app: Flask) -> None:
         self.app = app
-        answer = app.test_client().get(f"{PREFIX}/openapi.json")
-        assert answer.status_code == 200, answer.text
-        self.document: dict[str, Any] = answer.get_json()
+        response = app.test_client().get(f"{PREFIX}/openapi.json")
+        assert response.status_code == 200, response.text
+        self.document: dict[str, Any] = response.get_json()
 
     def operation(self, method: str, path: str) -> dict[str, Any]:
         """The documented operation."""
@@ -39,16 +39,16 @@ class Documented:
         validator = Draft202012Validator(whole, format_checker=FormatChecker())
         return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
 
-    def require(self, answer: TestResponse, method: str, path: str) -> None:
-        """Assert that `answer` is exactly one that the document describes for this operation."""
-        described = self.answer(method, path, answer.status_code)
+    def require(self, response: TestResponse, method: str, path: str) -> None:
+        """Assert that `response` is exactly one that the document describes for this operation."""
+        described = self.answer(method, path, response.status_code)
         for name, reference in described["headers"].items():
             header = self._followed(reference)
-            if header["required"] or name in answer.headers:
-                assert self.errors(header["schema"], answer.headers.get(name)) == [], name
+            if header["required"] or name in response.headers:
+                assert self.errors(header["schema"], response.headers.get(name)) == [], name
         if "content" in described:
-            schema = described["content"][answer.mimetype]["schema"]
-            assert self.errors(schema, answer.get_json() if answer.is_json else answer.text) == []
+            schema = described["content"][response.mimetype]["schema"]
+            assert self.errors(schema, response.get_json() if response.is_json else response.text) == []
 
     def _followed(self, found: dict[str, Any]) -> dict[str, Any]:
         if "$ref" in found:

@@ -9,9 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 
-def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def run_script(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run a script; a server in it gets a free port, and the time that it needs to start."""
-    port = free_port()
+    port = find_free_port()
     ready = f"until curl -so /dev/null http://127.0.0.1:{port}/; do sleep 0.1; done"
     script = script.replace("127.0.0.1:5000", f"127.0.0.1:{port}").replace("flask run &\n", f"flask run &\n{ready}\n")
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
@@ -20,7 +20,7 @@ def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     """A port that is free now."""
     with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as probe:
         return probe.server_port

@@ -11,14 +11,16 @@ LIMITS = UploadLimits(max_rows=100_000, max_bytes=1 << 30)
 JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
 
 
-def cut(data: bytes, width: int) -> Iterator[bytes]:
+def cut_bytes(data: bytes, width: int) -> Iterator[bytes]:
     return (data[start : start + width] for start in range(0, len(data), width))
 
 
-def rows(data: bytes, media_type: str, width: int = 1 << 16, encoding: str | None = None) -> list[tuple[int, bytes]]:
+def read_rows(
+    data: bytes, media_type: str, width: int = 1 << 16, encoding: str | None = None
+) -> list[tuple[int, bytes]]:
     """Each row with its line, when so many bytes are looked at at once."""
     found: list[tuple[int, bytes]] = []
-    for chunk in read_chunks(cut(data, width), media_type, encoding, LIMITS, rows_per_chunk=3, block=width):
+    for chunk in read_chunks(cut_bytes(data, width), media_type, encoding, LIMITS, rows_per_chunk=3, block=width):
         assert chunk.first_row == len(found) + 1
         assert len(chunk.lines) <= 3
         found.extend(zip(chunk.lines, chunk.payload.split(b"\n"), strict=True))

@@ -23,7 +23,7 @@ GARBAGE = ("x", "a.b.c", "{token}x", "{token}=", "{token}.x", "{token} x", "{tok
 HOUR = 3600
 
 
-def refused(answer: ApiResponse, code: str, api: MountedApi) -> None:
+def require_refusal(answer: ApiResponse, code: str, api: MountedApi) -> None:
     """Demand this refusal, with the challenge that belongs to it."""
     answer.problem(401, code)
     bare = f'Bearer realm="{api.config.realm}"'
@@ -31,29 +31,29 @@ def refused(answer: ApiResponse, code: str, api: MountedApi) -> None:
     answer.require(answer.header("WWW-Authenticate") == challenge, f"challenge with {challenge}")
 
 
-def shown(partner: Caller, token: str) -> ApiResponse:
+def send_token(partner: Caller, token: str) -> ApiResponse:
     """The answer to a request with this token."""
     return partner.api("GET", TENANTS, headers=make_bearer_header(token))
 
 
 @pytest.mark.parametrize("route", GUARDED, ids=lambda route: f"{route.method} {route.rule}")
-def test_nobody_calls_without_a_token(provisioning_api: MountedApi, route: Route) -> None:
+def test_missing_token_is_refused(provisioning_api: MountedApi, route: Route) -> None:
     path = re.sub("<[^>]+>", NEVER, route.rule)
-    refused(provisioning_api(route.method, path), "authentication-required", provisioning_api)
+    require_refusal(provisioning_api(route.method, path), "authentication-required", provisioning_api)
 
 
 @pytest.mark.parametrize("form", NO_CREDENTIALS)
 def test_other_credentials_are_none(provisioning_partner: Caller, form: str) -> None:
     header = form.format(token=provisioning_partner.token("tenant:read"))
     answer = provisioning_partner.api("GET", TENANTS, headers={"Authorization": header})
-    refused(answer, "authentication-required", provisioning_partner.api)
+    require_refusal(answer, "authentication-required", provisioning_partner.api)
 
 
 @pytest.mark.parametrize("form", GARBAGE, ids=lambda form: form[:24])
 def test_garbage_is_no_token(provisioning_partner: Caller, form: str) -> None:
     token = form.format(token=provisioning_partner.token("tenant:read"))
-    answer = shown(provisioning_partner, token)
-    refused(answer, "invalid-token", provisioning_partner.api)
+    answer = send_token(provisioning_partner, token)
+    require_refusal(answer, "invalid-token", provisioning_partner.api)
 
 
 def test_the_scheme_may_be_spelled_anyhow(provisioning_partner: Caller) -> None:
@@ -65,8 +65,8 @@ def test_the_scheme_may_be_spelled_anyhow(provisioning_partner: Caller) -> None:
 @pytest.mark.parametrize("spelling", ["none", "None", "NONE", "nOnE", ""])
 def test_a_token_needs_a_signature(provisioning_partner: Caller, spelling: str) -> None:
     parts = forged_tokens.TokenParts.parse(provisioning_partner.token("tenant:read"))
-    refused(
-        shown(provisioning_partner, forged_tokens.make_unsigned(parts, spelling)),
+    require_refusal(
+        send_token(provisioning_partner, forged_tokens.make_unsigned(parts, spelling)),
         "invalid-token",
         provisioning_partner.api,
     )
@@ -74,8 +74,8 @@ def test_a_token_needs_a_signature(provisioning_partner: Caller, spelling: str) 
 
 def test_another_key_signs_nothing(provisioning_partner: Caller) -> None:
     parts = forged_tokens.TokenParts.parse(provisioning_partner.token("tenant:read"))
-    refused(
-        shown(provisioning_partner, forged_tokens.sign_with_another_key(parts)),
+    require_refusal(
+        send_token(provisioning_partner, forged_tokens.sign_with_another_key(parts)),
         "invalid-token",
         provisioning_partner.api,
     )
@@ -87,11 +87,11 @@ def test_a_public_key_is_no_secret(provisioning_partner: Caller) -> None:
         pytest.skip("the app's settings name no public key")
     parts = forged_tokens.TokenParts.parse(provisioning_partner.token("tenant:read"))
     forged = forged_tokens.sign_with_public_key(parts, public)
-    refused(shown(provisioning_partner, forged), "invalid-token", provisioning_partner.api)
+    require_refusal(send_token(provisioning_partner, forged), "invalid-token", provisioning_partner.api)
 
 
 @pytest.mark.parametrize("change", ["partner", "roles", "exp", "header"])
-def test_what_was_signed_cannot_be_changed(provisioning_partner: Caller, change: str) -> None:
+def test_changed_token_is_refused(provisioning_partner: Caller, change: str) -> None:
     settings = provisioning_partner.api.config
     parts = forged_tokens.TokenParts.parse(provisioning_partner.token("tenant:read"))
     changed = {
@@ -100,12 +100,12 @@ def test_what_was_signed_cannot_be_changed(provisioning_partner: Caller, change:
         "exp": parts.with_claims(exp=int(time.time()) + 100 * HOUR),
         "header": parts.with_header(jku="https://example.com/keys"),
     }[change]
-    refused(shown(provisioning_partner, changed.encode_token()), "invalid-token", provisioning_partner.api)
+    require_refusal(send_token(provisioning_partner, changed.encode_token()), "invalid-token", provisioning_partner.api)
 
 
 def test_an_expired_token_says_so(provisioning_partner: Caller) -> None:
     token = provisioning_partner.token("tenant:read", exp=int(time.time()) - HOUR)
-    refused(shown(provisioning_partner, token), "token-expired", provisioning_partner.api)
+    require_refusal(send_token(provisioning_partner, token), "token-expired", provisioning_partner.api)
 
 
 INCOMPLETE: dict[str, Callable[[], dict[str, Any]]] = {
@@ -121,14 +121,14 @@ INCOMPLETE: dict[str, Callable[[], dict[str, Any]]] = {
 @pytest.mark.parametrize("case", INCOMPLETE)
 def test_a_token_is_for_access_and_complete(provisioning_partner: Caller, case: str) -> None:
     token = provisioning_partner.token("tenant:read", **INCOMPLETE[case]())
-    refused(shown(provisioning_partner, token), "invalid-token", provisioning_partner.api)
+    require_refusal(send_token(provisioning_partner, token), "invalid-token", provisioning_partner.api)
 
 
 @pytest.mark.parametrize("partner", [None, 7, "", " ", [], {}, "x" * 256, "a\nb"], ids=lambda one: repr(one)[:20])
 def test_a_partner_is_a_name(provisioning_partner: Caller, partner: Any) -> None:
     claim = provisioning_partner.api.config.partner_claim
     token = provisioning_partner.token("tenant:read", **{claim: partner})
-    refused(shown(provisioning_partner, token), "invalid-token", provisioning_partner.api)
+    require_refusal(send_token(provisioning_partner, token), "invalid-token", provisioning_partner.api)
 
 
 PLACES: dict[str, Callable[[str], dict[str, Any]]] = {
@@ -141,18 +141,20 @@ PLACES: dict[str, Callable[[str], dict[str, Any]]] = {
 @pytest.mark.parametrize("place", PLACES)
 def test_a_token_stands_in_no_other_place(provisioning_partner: Caller, place: str) -> None:
     found = PLACES[place](provisioning_partner.token("tenant:create"))
-    refused(provisioning_partner.api("POST", TENANTS, **found), "authentication-required", provisioning_partner.api)
+    require_refusal(
+        provisioning_partner.api("POST", TENANTS, **found), "authentication-required", provisioning_partner.api
+    )
 
 
 @pytest.mark.parametrize("name", ["jwt", "access_token", "token"])
 def test_a_token_in_the_query_is_none(provisioning_partner: Caller, name: str) -> None:
     path = f"{TENANTS}?{name}={provisioning_partner.token('tenant:read')}"
-    refused(provisioning_partner.api("GET", path), "authentication-required", provisioning_partner.api)
+    require_refusal(provisioning_partner.api("GET", path), "authentication-required", provisioning_partner.api)
 
 
 def test_a_refusal_shows_nothing_of_the_token(provisioning_partner: Caller) -> None:
     parts = forged_tokens.TokenParts.parse(provisioning_partner.token("tenant:read")).with_claims(sub="mallory-4711")
-    answer = shown(provisioning_partner, parts.encode_token())
-    refused(answer, "invalid-token", provisioning_partner.api)
+    answer = send_token(provisioning_partner, parts.encode_token())
+    require_refusal(answer, "invalid-token", provisioning_partner.api)
     leaked = "mallory-4711" in repr(answer) or parts.signature in repr(answer)
     answer.require(not leaked, "show nothing of the token that it refuses")

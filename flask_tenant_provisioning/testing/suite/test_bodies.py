@@ -81,19 +81,19 @@ def test_a_compressed_body_is_a_problem(provisioning_partner: Caller) -> None:
 
 
 @pytest.mark.parametrize("accepted", ["text/html", "application/xml, text/*;q=0.5", "application/json;q=0"])
-def test_a_caller_who_takes_no_json_is_refused(provisioning_partner: Caller, accepted: str) -> None:
+def test_accept_without_json_is_refused(provisioning_partner: Caller, accepted: str) -> None:
     provisioning_partner("GET", TENANTS, headers={"Accept": accepted}).problem(406, "not-acceptable")
 
 
 @pytest.mark.parametrize("accepted", ["application/json", "*/*", "text/html, application/*;q=0.1", ""])
-def test_a_caller_who_takes_json_is_served(provisioning_partner: Caller, accepted: str) -> None:
+def test_accept_with_json_is_served(provisioning_partner: Caller, accepted: str) -> None:
     provisioning_partner("GET", TENANTS, headers={"Accept": accepted}).document()
 
 
 def test_a_body_that_announces_too_much_is_a_problem(provisioning_partner: Caller) -> None:
     limit = provisioning_partner.api.body_limit
     announced = {"CONTENT_LENGTH": str(limit + 1)}
-    answer = provisioning_partner("POST", TENANTS, **streamed(io.BytesIO(b"{}")), environ_overrides=announced)
+    answer = provisioning_partner("POST", TENANTS, **stream_options(io.BytesIO(b"{}")), environ_overrides=announced)
     answer.problem(413, "body-too-large", limit=limit)
 
 
@@ -102,19 +102,19 @@ def test_a_body_that_is_too_large_is_a_problem_though_it_announces_nothing(provi
     if limit > MAX_TESTED_BODY:
         pytest.skip(f"the limit of {limit} bytes is more than the suite sends")
     stream = io.BytesIO(b"[" + b" " * limit)
-    answer = provisioning_partner("POST", TENANTS, **streamed(stream), environ_overrides=CHUNKED)
+    answer = provisioning_partner("POST", TENANTS, **stream_options(stream), environ_overrides=CHUNKED)
     answer.problem(413, "body-too-large", limit=limit)
 
 
 def test_a_body_may_come_in_chunks(provisioning_partner: Caller) -> None:
     stream = io.BytesIO(json.dumps(provisioning_partner.body()).encode())
-    provisioning_partner("POST", TENANTS, **streamed(stream), environ_overrides=CHUNKED).expect(201)
+    provisioning_partner("POST", TENANTS, **stream_options(stream), environ_overrides=CHUNKED).expect(201)
 
 
 #: What a WSGI server says of a body in chunks, which it has put together.
 CHUNKED = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
 
 
-def streamed(stream: io.BytesIO) -> dict[str, Any]:
+def stream_options(stream: io.BytesIO) -> dict[str, Any]:
     """A body whose length the client does not count."""
     return {"input_stream": stream, "headers": {"Content-Type": "application/json"}}

@@ -26,31 +26,31 @@ from flask_tenant_provisioning.web.headers import CSV, EVENT_STREAM, NDJSON
 WRONG_ITEMS = {"state=gone": "#/state", "limit=0": "#/limit", "cursor=": "#/cursor", "sort=row": "#/sort"}
 
 
-def partly_done(partner: Caller) -> Document:
+def run_partly_failing_job(partner: Caller) -> Document:
     """A job of three rows, of which the second failed."""
     return upload_and_wait(partner, make_rows_with_error(partner), CSV)
 
 
-def all_items(partner: Caller, found: Document, kind: str, query: str = "") -> ApiResponse:
+def get_all_items(partner: Caller, found: Document, kind: str, query: str = "") -> ApiResponse:
     """All that came of the job's rows, as this media type."""
     answer = partner("GET", get_job_path(found, f"/items{query}"), headers={"Accept": kind}).expect(200)
     answer.require(answer.media_type == kind, f"answer with {kind}, not {answer.media_type}")
     return answer
 
 
-def table(answer: ApiResponse) -> list[dict[str, str]]:
+def read_table(answer: ApiResponse) -> list[dict[str, str]]:
     """The rows of a CSV."""
     return [*csv.DictReader(io.StringIO(answer.text, newline=""))]
 
 
-def events(answer: ApiResponse) -> list[dict[str, str]]:
+def read_events(answer: ApiResponse) -> list[dict[str, str]]:
     """The events of a stream, each by its fields (HTML, §9.2.6)."""
     texts = (text for text in answer.text.split("\n\n") if "data:" in text)
     return [dict(line.split(": ", 1) for line in text.splitlines()) for text in texts]
 
 
 def test_items_are_shown_in_the_order_of_the_rows(provisioning_partner: Caller) -> None:
-    found = partly_done(provisioning_partner)
+    found = run_partly_failing_job(provisioning_partner)
     whole, asked = list_items(provisioning_partner, found), "?limit=2"
     first = provisioning_partner("GET", get_job_path(found, f"/items{asked}"))
     page = first.document()
@@ -66,37 +66,37 @@ def test_items_are_shown_in_the_order_of_the_rows(provisioning_partner: Caller) 
 
 
 def test_items_are_shown_by_their_state(provisioning_partner: Caller) -> None:
-    found = partly_done(provisioning_partner)
+    found = run_partly_failing_job(provisioning_partner)
     for state, expected in (("succeeded", [1, 3]), ("failed", [2]), ("unchanged", []), ("skipped", [])):
         answer = provisioning_partner("GET", get_job_path(found, f"/items?state={state}"))
         answer.require([one["row"] for one in answer.document()["items"]] == expected, f"show rows {expected} alone")
 
 
 def test_a_cursor_of_items_is_for_these_alone(provisioning_partner: Caller) -> None:
-    found, other = partly_done(provisioning_partner), partly_done(provisioning_partner)
+    found, other = run_partly_failing_job(provisioning_partner), run_partly_failing_job(provisioning_partner)
     place = provisioning_partner("GET", get_job_path(found, "/items?limit=1")).document()["next"]
     for path in (get_job_path(found, "/items?state=succeeded"), get_job_path(other, "/items?limit=1")):
         provisioning_partner("GET", f"{path}&cursor={place}").problem(400, "invalid-cursor")
 
 
 @pytest.mark.parametrize("query", WRONG_ITEMS)
-def test_what_items_cannot_be_asked_is_named(provisioning_partner: Caller, query: str) -> None:
-    answer = provisioning_partner("GET", get_job_path(partly_done(provisioning_partner), f"/items?{query}"))
+def test_invalid_result_parameters_are_named(provisioning_partner: Caller, query: str) -> None:
+    answer = provisioning_partner("GET", get_job_path(run_partly_failing_job(provisioning_partner), f"/items?{query}"))
     answer.require({*answer.faults("invalid-parameter")} == {WRONG_ITEMS[query]}, f"name {WRONG_ITEMS[query]} alone")
 
 
 def test_ndjson_has_every_item(provisioning_partner: Caller) -> None:
-    found = partly_done(provisioning_partner)
+    found = run_partly_failing_job(provisioning_partner)
     for query in ("", "?state=failed"):
-        answer = all_items(provisioning_partner, found, NDJSON, query)
+        answer = get_all_items(provisioning_partner, found, NDJSON, query)
         expected = provisioning_partner("GET", get_job_path(found, f"/items{query}")).document()["items"]
         answer.require([json.loads(line) for line in answer.text.splitlines()] == expected, "have an item on each line")
 
 
 def test_a_table_has_every_row_with_what_came_of_it(provisioning_partner: Caller) -> None:
-    found = partly_done(provisioning_partner)
-    answer = all_items(provisioning_partner, found, CSV)
-    rows, expected = table(answer), list_items(provisioning_partner, found)
+    found = run_partly_failing_job(provisioning_partner)
+    answer = get_all_items(provisioning_partner, found, CSV)
+    rows, expected = read_table(answer), list_items(provisioning_partner, found)
     for row, item in zip(rows, expected, strict=True):
         told = (row["external_id"], row["result.row"], row["result.state"], row["result.status"])
         wanted = (item["external_id"], str(item["row"]), item["state"], str(item["status"]))
@@ -109,9 +109,9 @@ def test_a_table_has_every_row_with_what_came_of_it(provisioning_partner: Caller
 
 
 def test_a_corrected_table_can_be_sent_again(provisioning_partner: Caller) -> None:
-    found = partly_done(provisioning_partner)
-    answer = all_items(provisioning_partner, found, CSV, "?state=failed")
-    (row,) = table(answer)
+    found = run_partly_failing_job(provisioning_partner)
+    answer = get_all_items(provisioning_partner, found, CSV, "?state=failed")
+    (row,) = read_table(answer)
     corrected = answer.text.replace(row["email"], provisioning_partner.body()["email"], 1)
     again = upload_and_wait(provisioning_partner, corrected.encode(), CSV)
     answer.require((again["state"], again["total"]) == ("succeeded", 1), "be sent again once the row is corrected")
@@ -121,37 +121,37 @@ def test_a_corrected_table_can_be_sent_again(provisioning_partner: Caller) -> No
 @pytest.mark.parametrize("kind", [NDJSON, CSV])
 @pytest.mark.parametrize("name", ["limit=1", "cursor=x"])
 def test_a_stream_has_no_pages(provisioning_partner: Caller, kind: str, name: str) -> None:
-    path = get_job_path(partly_done(provisioning_partner), f"/items?{name}")
+    path = get_job_path(run_partly_failing_job(provisioning_partner), f"/items?{name}")
     answer = provisioning_partner("GET", path, headers={"Accept": kind})
     pointer = f"#/{name.partition('=')[0]}"
     answer.require({*answer.faults("invalid-parameter")} == {pointer}, f"name {pointer} alone")
 
 
 @pytest.mark.parametrize("action", ["/items", "/progress"])
-def test_what_a_job_cannot_be_shown_as_is_refused(provisioning_partner: Caller, action: str) -> None:
-    path = get_job_path(partly_done(provisioning_partner), action)
+def test_unacceptable_media_type_is_refused(provisioning_partner: Caller, action: str) -> None:
+    path = get_job_path(run_partly_failing_job(provisioning_partner), action)
     provisioning_partner("GET", path, headers={"Accept": "text/html"}).problem(406, "not-acceptable")
 
 
 def test_the_progress_of_a_job_ends_with_how_it_ended(provisioning_partner: Caller) -> None:
-    found = partly_done(provisioning_partner)
+    found = run_partly_failing_job(provisioning_partner)
     path, accepted = get_job_path(found, "/progress"), {"Accept": EVENT_STREAM}
     answer = provisioning_partner("GET", path, headers=accepted).expect(200)
     answer.require(answer.media_type == EVENT_STREAM, f"answer with {EVENT_STREAM}")
-    last = events(answer)[-1]
+    last = read_events(answer)[-1]
     answer.require(last.get("event") == "finished", "end with the event finished")
     answer.require(json.loads(last["data"]) == found, "show the job as it ended")
     seen = {**accepted, "Last-Event-ID": last["id"]}
     again = provisioning_partner("GET", path, headers=seen).expect(204)
     again.require(not again.body, "say that nothing follows, without a body")
     other = provisioning_partner("GET", path, headers={**accepted, "Last-Event-ID": "no such event"}).expect(200)
-    other.require(events(other)[-1] == last, "tell the end to who has not heard of it")
+    other.require(read_events(other)[-1] == last, "tell the end to who has not heard of it")
 
 
 def test_the_progress_of_a_job_shows_it_as_it_is(provisioning_partner: Caller) -> None:
     begun = read_job(upload(provisioning_partner, make_rows_with_error(provisioning_partner)), 202)
     answer = provisioning_partner("GET", get_job_path(begun, "/progress")).expect(200)
-    for event in events(answer):
+    for event in read_events(answer):
         shown = json.loads(event["data"])
         require_job(answer, shown)
         kind = "progress" if shown["finished_at"] is None else "finished"

@@ -30,7 +30,7 @@ OF_A_JOB = [route for route in ROUTES if "<job_id>" in route.rule]
 WRONG_LISTS = {"state=gone": "#/state", "limit=0": "#/limit", "cursor=": "#/cursor", "sort=state": "#/sort"}
 
 
-def told(answer: ApiResponse) -> dict[str, Any]:
+def read_notification(answer: ApiResponse) -> dict[str, Any]:
     """The refusal, without what differs between two requests."""
     found = answer.problem(404, "bulk-job-not-found")
     return {name: value for name, value in found.items() if name not in ("request_id", "instance")}
@@ -62,7 +62,7 @@ def test_an_ended_job_is_in_the_feed(provisioning_partner: Caller) -> None:
 
 
 @pytest.mark.parametrize("action", ["cancel", "resume"])
-def test_what_has_ended_is_neither_cancelled_nor_resumed(provisioning_partner: Caller, action: str) -> None:
+def test_ended_job_cannot_be_cancelled_or_resumed(provisioning_partner: Caller, action: str) -> None:
     found = upload_and_wait(provisioning_partner, make_rows(provisioning_partner, 1))
     answer = provisioning_partner("POST", get_job_path(found, f"/{action}"), also=OPERATION_PERMISSIONS["create"])
     answer.problem(409, "invalid-state", job_state="succeeded")
@@ -100,7 +100,7 @@ def test_jobs_are_listed_the_newest_first(provisioning_partner: Caller) -> None:
 
 
 @pytest.mark.parametrize("query", WRONG_LISTS)
-def test_what_a_list_of_jobs_cannot_be_asked_is_named(provisioning_partner: Caller, query: str) -> None:
+def test_invalid_list_parameters_are_named(provisioning_partner: Caller, query: str) -> None:
     answer = provisioning_partner("GET", f"{JOBS}?{query}")
     answer.require({*answer.faults("invalid-parameter")} == {WRONG_LISTS[query]}, f"name {WRONG_LISTS[query]} alone")
 
@@ -113,7 +113,7 @@ def test_anothers_job_answers_as_one_that_never_was(
     theirs, nobodys = (
         provisioning_stranger(route.method, route.rule.replace("<job_id>", one)) for one in (found["job"], NO_JOB)
     )
-    theirs.require(told(theirs) == told(nobodys), "answer as for an id that never was")
+    theirs.require(read_notification(theirs) == read_notification(nobodys), "answer as for an id that never was")
     theirs.require(
         read_job(provisioning_partner("GET", get_job_path(found))) == found, "leave the other partner's job as it was"
     )

@@ -29,7 +29,7 @@ EFFECTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
-def named(tenant: dict[str, Any], **more: Any) -> dict[str, Any]:
+def make_row(tenant: dict[str, Any], **more: Any) -> dict[str, Any]:
     """A row that means this tenant, and says what is to become of it."""
     return {"tenant": tenant["tenant"], **more}
 
@@ -54,7 +54,7 @@ def test_a_bad_row_fails_alone(provisioning_partner: Caller, kind: str, line: in
     answer.require(same and problem["line"] == line, f"refuse it as the single call does, and name its line, {line}")
 
 
-def test_what_is_no_object_is_a_bad_row(provisioning_partner: Caller) -> None:
+def test_row_that_is_no_object_fails(provisioning_partner: Caller) -> None:
     good = json.dumps(make_rows(provisioning_partner, 1)[0]).encode()
     found = upload_and_wait(provisioning_partner, b'{"client_name": \n\n7\n' + good + b"\n")
     answer = provisioning_partner("GET", get_job_path(found, "/items"))
@@ -64,9 +64,9 @@ def test_what_is_no_object_is_a_bad_row(provisioning_partner: Caller) -> None:
     answer.require(codes == expected, "refuse the rows that are no objects, by their lines")
 
 
-def test_a_row_whose_tenant_is_no_id_fails_alone(provisioning_partner: Caller) -> None:
+def test_row_with_an_invalid_tenant_id_fails_alone(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
-    found = upload_and_wait(provisioning_partner, [{"tenant": "no id"}, named(tenant)], operation="reactivate")
+    found = upload_and_wait(provisioning_partner, [{"tenant": "no id"}, make_row(tenant)], operation="reactivate")
     answer = provisioning_partner("GET", get_job_path(found, "/items"))
     wrong, right = list_items(provisioning_partner, found)
     faults = [(one["pointer"], one["code"]) for one in (wrong["problem"] or {}).get("errors", ())]
@@ -92,7 +92,7 @@ def test_a_row_changes_the_tenant_that_it_means(provisioning_partner: Caller, op
         provisioning_partner.api.require_retention()
     by_id, by_name = provisioning_partner.create(), provisioning_partner.create(external_id="meant")
     said, expected = EFFECTS[operation]
-    rows = [named(by_id, **said), {"external_id": "meant", **said}, {"external_id": "nobody", **said}]
+    rows = [make_row(by_id, **said), {"external_id": "meant", **said}, {"external_id": "nobody", **said}]
     found = upload_and_wait(provisioning_partner, rows, operation=operation)
     answer = provisioning_partner("GET", get_job_path(found, "/items"))
     results = [(one["state"], one["status"], one["tenant"]) for one in list_items(provisioning_partner, found)]
@@ -103,9 +103,9 @@ def test_a_row_changes_the_tenant_that_it_means(provisioning_partner: Caller, op
         changed.require(changed.tenant() | expected == changed.tenant(), "show what the row has changed")
 
 
-def test_what_is_so_already_is_unchanged(provisioning_partner: Caller) -> None:
+def test_row_without_a_change_is_unchanged(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
-    found = upload_and_wait(provisioning_partner, [named(tenant)], operation="reactivate")
+    found = upload_and_wait(provisioning_partner, [make_row(tenant)], operation="reactivate")
     answer = provisioning_partner("GET", get_job_path(found))
     answer.require((found["state"], found["unchanged"]) == ("succeeded", 1), "count the row as unchanged")
     answer.require(provisioning_partner.read(tenant) == tenant, "leave the tenant as it was")
@@ -154,7 +154,7 @@ def test_an_atomic_job_of_good_rows_is_done(provisioning_partner: Caller) -> Non
     )
 
 
-def test_a_rehearsed_job_leaves_nothing_but_its_results(provisioning_partner: Caller) -> None:
+def test_dry_run_leaves_only_its_results(provisioning_partner: Caller) -> None:
     rows = make_rows_with_error(provisioning_partner)
     answer = upload(provisioning_partner, rows, validate_only="true")
     answer.require(answer.headers.get("X-Validate-Only") == "true", "answer with X-Validate-Only: true")
@@ -169,7 +169,7 @@ def test_a_rehearsed_job_leaves_nothing_but_its_results(provisioning_partner: Ca
 
 def test_a_row_reaches_no_tenant_of_anothers(provisioning_partner: Caller, provisioning_stranger: Caller) -> None:
     tenant = provisioning_partner.create(external_id="shared")
-    rows = [named(tenant, industry="Stolen"), {"external_id": "shared", "industry": "Stolen"}]
+    rows = [make_row(tenant, industry="Stolen"), {"external_id": "shared", "industry": "Stolen"}]
     found = upload_and_wait(provisioning_stranger, rows, operation="update")
     answer = provisioning_stranger("GET", get_job_path(found, "/items"))
     codes = [one["problem"]["code"] for one in list_items(provisioning_stranger, found)]

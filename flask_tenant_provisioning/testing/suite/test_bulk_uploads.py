@@ -70,14 +70,14 @@ def test_an_upload_that_is_repeated_is_one_job(provisioning_partner: Caller) -> 
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_what_cannot_be_told_apart_into_rows_is_malformed(provisioning_partner: Caller, case: str) -> None:
+def test_unreadable_rows_are_malformed(provisioning_partner: Caller, case: str) -> None:
     kind, body = BROKEN[case]
     answer = upload(provisioning_partner, body, kind)
     answer.problem(400, "malformed-upload")
     require_nothing(provisioning_partner, answer)
 
 
-def test_what_is_no_gzip_is_malformed(provisioning_partner: Caller) -> None:
+def test_invalid_gzip_is_malformed(provisioning_partner: Caller) -> None:
     answer = upload(provisioning_partner, b"{}\n", headers={"Content-Encoding": "gzip"})
     answer.problem(400, "malformed-upload")
     require_nothing(provisioning_partner, answer)
@@ -104,7 +104,7 @@ def test_an_upload_of_another_kind_is_refused(provisioning_partner: Caller, sent
 
 
 @pytest.mark.parametrize("query", WRONG_UPLOADS)
-def test_what_an_upload_cannot_be_asked_is_named(provisioning_partner: Caller, query: str) -> None:
+def test_invalid_upload_parameters_are_named(provisioning_partner: Caller, query: str) -> None:
     body, typed = write_ndjson(make_rows(provisioning_partner)), {"Content-Type": NDJSON}
     answer = provisioning_partner(
         "POST", f"{JOBS}?{query}", body=body, headers=typed, also=OPERATION_PERMISSIONS["create"]

@@ -23,13 +23,13 @@ MERGES: list[tuple[dict[str, str], Any, dict[str, str]]] = [
 UNMERGEABLE: tuple[Any, ...] = ("text", 7, [], ["a"], {"a": 1}, {"a": {"b": "c"}}, {"a": ["b"]})
 
 
-def renamed(partner: Caller) -> dict[str, Any]:
+def make_rename(partner: Caller) -> dict[str, Any]:
     """A patch that gives a tenant another valid name."""
     return {"client_name": partner.body()["client_name"]}
 
 
 def test_a_patch_changes_the_fields_that_are_sent(provisioning_partner: Caller) -> None:
-    tenant, patch = provisioning_partner.create(), renamed(provisioning_partner)
+    tenant, patch = provisioning_partner.create(), make_rename(provisioning_partner)
     answer = provisioning_partner.write("PATCH", tenant, json=patch)
     found = answer.tenant()
     changed = {"version": tenant["version"] + 1, "updated_at": found["updated_at"]}
@@ -39,7 +39,7 @@ def test_a_patch_changes_the_fields_that_are_sent(provisioning_partner: Caller) 
 
 @pytest.mark.parametrize("media_type", ["application/json", "application/merge-patch+json"])
 def test_a_patch_comes_in_two_media_types(provisioning_partner: Caller, media_type: str) -> None:
-    tenant, patch = provisioning_partner.create(), renamed(provisioning_partner)
+    tenant, patch = provisioning_partner.create(), make_rename(provisioning_partner)
     headers = {"Content-Type": media_type}
     answer = provisioning_partner.write("PATCH", tenant, json=patch, headers=headers)
     answer.require(answer.tenant()["client_name"] == patch["client_name"], "change the name")
@@ -116,7 +116,7 @@ def test_a_put_makes_no_tenant(provisioning_partner: Caller) -> None:
 
 
 @pytest.mark.parametrize("name", ["email", "external_id"])
-def test_what_another_tenant_holds_cannot_be_taken(provisioning_partner: Caller, name: str) -> None:
+def test_email_and_external_id_of_another_tenant_are_refused(provisioning_partner: Caller, name: str) -> None:
     holder, tenant = provisioning_partner.create(external_id="held"), provisioning_partner.create()
     answer = provisioning_partner.write("PATCH", tenant, json={name: holder[name]})
     answer.problem(409, "tenant-exists", field=name, conflicting_tenant=holder["tenant"])

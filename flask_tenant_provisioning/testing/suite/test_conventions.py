@@ -21,7 +21,7 @@ def test_an_unknown_path_is_a_problem(provisioning_api: MountedApi, method: str)
 
 
 @pytest.mark.parametrize("path", ["/", "/tenants/", "/tenants/1/2/3", "/%3Cscript%3E", "/.."])
-def test_whatever_lies_below_the_prefix_is_the_apis_to_answer(provisioning_partner: Caller, path: str) -> None:
+def test_unknown_path_below_the_prefix_gets_a_problem(provisioning_partner: Caller, path: str) -> None:
     provisioning_partner("GET", path).problem(404, "not-found")
 
 
@@ -68,7 +68,7 @@ def test_a_request_id_is_made_where_none_of_use_was_sent(provisioning_partner: C
     answers[1].require(first != second and sent not in (first, second), "make an X-Request-ID of its own")
 
 
-def test_nobody_may_keep_an_answer(provisioning_partner: Caller, provisioning_api: MountedApi) -> None:
+def test_responses_forbid_caching(provisioning_partner: Caller, provisioning_api: MountedApi) -> None:
     tenant = provisioning_partner.create()
     provisioning_partner("GET", get_tenant_path(tenant)).expect(200)
     provisioning_partner("GET", TENANTS).expect(200)

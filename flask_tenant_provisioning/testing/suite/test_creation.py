@@ -63,7 +63,7 @@ def test_a_new_tenant_is_where_the_location_says(provisioning_partner: Caller) -
     answer.require(found["tenant"] == made["tenant"], "name in Location where the tenant is")
 
 
-def test_what_is_not_sent_is_empty(provisioning_partner: Caller) -> None:
+def test_absent_fields_are_empty(provisioning_partner: Caller) -> None:
     body = provisioning_partner.body()
     answer = provisioning_partner("POST", TENANTS, json=body)
     empty: dict[str, Any] = {"external_id": None, "phone_number": None, "industry": None, "plan": None, "metadata": {}}

@@ -35,7 +35,7 @@ NO_MOMENTS: dict[str, tuple[Any, str]] = {
 }
 
 
-def hearing(partner: Caller, *globs: str) -> dict[str, Any]:
+def create_subscription(partner: Caller, *globs: str) -> dict[str, Any]:
     """An endpoint that is enabled, and hears these events; by default those alone that nobody brings about here."""
     return create_endpoint(partner, enabled=True, events=[*globs] or ["webhook.disabled"])
 
@@ -45,19 +45,19 @@ def send_test(partner: Caller, webhook: dict[str, Any]) -> dict[str, Any]:
     return require_delivery(partner("POST", get_endpoint_path(webhook, "/test")))
 
 
-def listing(partner: Caller, webhook: dict[str, Any]) -> ApiResponse:
+def get_deliveries(partner: Caller, webhook: dict[str, Any]) -> ApiResponse:
     """The deliveries of an endpoint, on one page."""
     return partner("GET", get_endpoint_path(webhook, "/deliveries?limit=1000"))
 
 
-def essential(answer: ApiResponse) -> dict[str, Any]:
+def select_delivery(answer: ApiResponse) -> dict[str, Any]:
     """The problem, without what differs between two requests."""
     found = answer.problem(404, "delivery-not-found")
     return {name: value for name, value in found.items() if name not in ("request_id", "instance")}
 
 
 def test_a_test_is_answered_with_its_delivery(provisioning_partner: Caller) -> None:
-    made = hearing(provisioning_partner)
+    made = create_subscription(provisioning_partner)
     answer = provisioning_partner("POST", get_endpoint_path(made, "/test"))
     sent = require_delivery(answer)
     begun = {"webhook": made["webhook"], "partner": provisioning_partner.partner, "tenant": None, "attempts": 0}
@@ -72,7 +72,7 @@ def test_a_test_is_answered_with_its_delivery(provisioning_partner: Caller) -> N
 
 
 def test_deliveries_are_listed_the_newest_first(provisioning_partner: Caller) -> None:
-    made = hearing(provisioning_partner)
+    made = create_subscription(provisioning_partner)
     sent = [send_test(provisioning_partner, made)["delivery"] for _ in range(3)]
     path = get_endpoint_path(made, "/deliveries")
     first = provisioning_partner("GET", f"{path}?limit=2")
@@ -89,19 +89,19 @@ def test_deliveries_are_listed_the_newest_first(provisioning_partner: Caller) ->
     lost.require({*lost.faults("invalid-parameter")} == {"#/state"}, "name the state alone")
 
 
-def test_an_event_is_delivered_to_those_who_asked_for_it(provisioning_partner: Caller) -> None:
-    asked, other = hearing(provisioning_partner, "*.created"), hearing(provisioning_partner)
+def test_event_is_delivered_to_its_subscribers(provisioning_partner: Caller) -> None:
+    asked, other = create_subscription(provisioning_partner, "*.created"), create_subscription(provisioning_partner)
     silent = create_endpoint(provisioning_partner)
     tenant = provisioning_partner.create()
     (event,) = read_events(provisioning_partner, type="tenant.created")
     for webhook, expected in ((asked, [(event["id"], tenant["tenant"])]), (other, []), (silent, [])):
-        answer = listing(provisioning_partner, webhook)
+        answer = get_deliveries(provisioning_partner, webhook)
         found = [(one["event"], one["tenant"]) for one in answer.document()["items"]]
         answer.require(found == expected, "list what this endpoint asked for, where it is enabled")
 
 
 def test_a_delivery_is_attempted_again(provisioning_partner: Caller) -> None:
-    sent = send_test(provisioning_partner, hearing(provisioning_partner))
+    sent = send_test(provisioning_partner, create_subscription(provisioning_partner))
     answer = provisioning_partner("POST", get_delivery_path(sent, "/redeliver"))
     again = require_delivery(answer)
     answer.require(again["delivery"] == sent["delivery"], "attempt this delivery, and make no other")
@@ -109,17 +109,17 @@ def test_a_delivery_is_attempted_again(provisioning_partner: Caller) -> None:
     answer.require(again["finished_at"] is None and bool(again["next_attempt_at"]), "say when it will be")
 
 
-def test_what_happened_before_is_recovered_once(provisioning_partner: Caller) -> None:
+def test_earlier_event_is_recovered_once(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
     (event,) = read_events(provisioning_partner, type="tenant.created")
-    made = hearing(provisioning_partner, "tenant.created")
+    made = create_subscription(provisioning_partner, "tenant.created")
     body = {"since": tenant["created_at"]}
     answer = provisioning_partner("POST", get_endpoint_path(made, "/recover"), json=body)
     found = answer.document(202)
     answer.require(found == {"webhook": made["webhook"], **body, "deliveries": 1}, "make one delivery")
     where = provisioning_partner.api.get_path(answer.header("Location"))
     answer.require(where == get_endpoint_path(made, "/deliveries"), "name the list of deliveries as its Location")
-    listed = [one["event"] for one in listing(provisioning_partner, made).document()["items"]]
+    listed = [one["event"] for one in get_deliveries(provisioning_partner, made).document()["items"]]
     answer.require(listed == [event["id"]], "make a delivery of the event")
     again = provisioning_partner("POST", get_endpoint_path(made, "/recover"), json=body)
     again.require(again.document(202)["deliveries"] == 0, "make no second one of what is on its way")
@@ -127,7 +127,7 @@ def test_what_happened_before_is_recovered_once(provisioning_partner: Caller) ->
 
 def test_nothing_of_the_future_is_recovered(provisioning_partner: Caller) -> None:
     provisioning_partner.create()
-    made = hearing(provisioning_partner, "tenant.created")
+    made = create_subscription(provisioning_partner, "tenant.created")
     answer = provisioning_partner("POST", get_endpoint_path(made, "/recover"), json={"since": FUTURE})
     answer.require(answer.document(202)["deliveries"] == 0, "make no delivery")
 
@@ -136,13 +136,13 @@ def test_nothing_of_the_future_is_recovered(provisioning_partner: Caller) -> Non
 def test_a_recovery_begins_at_a_time_within_14_days(provisioning_partner: Caller, case: str) -> None:
     since, code = NO_MOMENTS[case]
     answer = provisioning_partner(
-        "POST", get_endpoint_path(hearing(provisioning_partner), "/recover"), json={"since": since}
+        "POST", get_endpoint_path(create_subscription(provisioning_partner), "/recover"), json={"since": since}
     )
     answer.require(answer.faults() == {"#/since": code}, f"say {code} of the time alone")
 
 
 def test_nothing_is_sent_to_an_endpoint_that_is_disabled(provisioning_partner: Caller) -> None:
-    made = hearing(provisioning_partner)
+    made = create_subscription(provisioning_partner)
     sent = send_test(provisioning_partner, made)
     require_endpoint(change_endpoint(provisioning_partner, "PATCH", made, json={"enabled": False}))
     since = {"since": FUTURE}
@@ -154,18 +154,18 @@ def test_nothing_is_sent_to_an_endpoint_that_is_disabled(provisioning_partner: C
         answer.problem(409, "webhook-disabled")
 
 
-def test_a_test_that_is_repeated_or_rehearsed_is_one_delivery(provisioning_partner: Caller) -> None:
-    made, headers = hearing(provisioning_partner), {"Idempotency-Key": "once"}
+def test_test_that_is_repeated_or_dry_run_is_one_delivery(provisioning_partner: Caller) -> None:
+    made, headers = create_subscription(provisioning_partner), {"Idempotency-Key": "once"}
     first, again = (provisioning_partner("POST", get_endpoint_path(made, "/test"), headers=headers) for _ in range(2))
     again.require(require_delivery(again) == require_delivery(first), "repeat the answer")
     require_delivery(provisioning_partner("POST", get_endpoint_path(made, "/test?validate_only=true")))
-    answer = listing(provisioning_partner, made)
+    answer = get_deliveries(provisioning_partner, made)
     listed = [one["delivery"] for one in answer.document()["items"]]
     answer.require(listed == [require_delivery(first)["delivery"]], "list one delivery")
 
 
 def test_deliveries_go_with_their_endpoint(provisioning_partner: Caller) -> None:
-    made = hearing(provisioning_partner)
+    made = create_subscription(provisioning_partner)
     sent = send_test(provisioning_partner, made)
     change_endpoint(provisioning_partner, "DELETE", made).expect(204)
     provisioning_partner("GET", get_delivery_path(sent)).problem(404, "delivery-not-found")
@@ -175,9 +175,9 @@ def test_deliveries_go_with_their_endpoint(provisioning_partner: Caller) -> None
 def test_anothers_delivery_answers_as_one_that_never_was(
     provisioning_partner: Caller, provisioning_stranger: Caller, route: Route
 ) -> None:
-    sent = send_test(provisioning_partner, hearing(provisioning_partner))
+    sent = send_test(provisioning_partner, create_subscription(provisioning_partner))
     theirs, nobodys = (
         provisioning_stranger(route.method, route.rule.replace("<delivery_id>", one))
         for one in (sent["delivery"], NEVER_SENT)
     )
-    theirs.require(essential(theirs) == essential(nobodys), "answer as for an id that never was")
+    theirs.require(select_delivery(theirs) == select_delivery(nobodys), "answer as for an id that never was")

@@ -44,7 +44,7 @@ def attempt(caller: Caller, url: str) -> ApiResponse:
     return caller("POST", WEBHOOKS, json=make_endpoint_body(caller, url=url))
 
 
-def refused_url(answer: ApiResponse) -> None:
+def require_refused_url(answer: ApiResponse) -> None:
     """Demand that the URL is refused, and named alone."""
     answer.require(answer.faults() == {"#/url": "refused-url"}, "refuse the URL, and name it alone")
 
@@ -57,27 +57,27 @@ def skip_what_the_host_allows(caller: Caller, *addresses: str) -> None:
 
 
 @pytest.mark.parametrize("address", INSIDE)
-def test_an_address_within_somebodys_network_is_refused(provisioning_partner: Caller, address: str) -> None:
+def test_private_address_is_refused(provisioning_partner: Caller, address: str) -> None:
     mapped = getattr(ip_address(address), "ipv4_mapped", None)
     skip_what_the_host_allows(provisioning_partner, str(mapped or address))
     host = f"[{address}]" if ":" in address else address
-    refused_url(attempt(provisioning_partner, make_webhook_url(provisioning_partner.api.config, host)))
+    require_refused_url(attempt(provisioning_partner, make_webhook_url(provisioning_partner.api.config, host)))
 
 
 def test_the_machines_own_name_is_refused(provisioning_partner: Caller) -> None:
     skip_what_the_host_allows(provisioning_partner, "127.0.0.1", "::1")
-    refused_url(attempt(provisioning_partner, make_webhook_url(provisioning_partner.api.config, "localhost")))
+    require_refused_url(attempt(provisioning_partner, make_webhook_url(provisioning_partner.api.config, "localhost")))
 
 
 @pytest.mark.parametrize("host", DISGUISED)
 def test_a_host_in_disguise_is_refused(provisioning_partner: Caller, host: str) -> None:
     scheme = provisioning_partner.api.config.webhook_schemes[0]
-    refused_url(attempt(provisioning_partner, f"{scheme}://{host}/hook"))
+    require_refused_url(attempt(provisioning_partner, f"{scheme}://{host}/hook"))
 
 
 @pytest.mark.parametrize("url", NO_RECEIVERS)
-def test_what_is_no_receivers_url_is_refused(provisioning_partner: Caller, url: str) -> None:
-    refused_url(attempt(provisioning_partner, url))
+def test_invalid_receiver_url_is_refused(provisioning_partner: Caller, url: str) -> None:
+    require_refused_url(attempt(provisioning_partner, url))
 
 
 def test_a_scheme_that_the_host_does_not_allow_is_refused(provisioning_partner: Caller) -> None:
@@ -86,7 +86,7 @@ def test_a_scheme_that_the_host_does_not_allow_is_refused(provisioning_partner: 
     if not others:
         pytest.skip("PROVISIONING_WEBHOOK_SCHEMES allows both")
     _, _, rest = make_webhook_url(settings).partition(":")
-    refused_url(attempt(provisioning_partner, f"{others.pop()}:{rest}"))
+    require_refused_url(attempt(provisioning_partner, f"{others.pop()}:{rest}"))
 
 
 def test_a_port_that_the_host_does_not_allow_is_refused(provisioning_partner: Caller) -> None:
@@ -94,12 +94,12 @@ def test_a_port_that_the_host_does_not_allow_is_refused(provisioning_partner: Ca
     if not settings.webhook_ports:
         pytest.skip("PROVISIONING_WEBHOOK_PORTS allows any")
     for port in {22, 25, 5432, 6379} - {*settings.webhook_ports}:
-        refused_url(attempt(provisioning_partner, f"{settings.webhook_schemes[0]}://[3000::1]:{port}/hook"))
+        require_refused_url(attempt(provisioning_partner, f"{settings.webhook_schemes[0]}://[3000::1]:{port}/hook"))
 
 
 @pytest.mark.parametrize("end", ["#fragment", "?a=b c", "%zz", "\u00e9", "\t"])
-def test_what_no_request_could_carry_is_refused(provisioning_partner: Caller, end: str) -> None:
-    refused_url(attempt(provisioning_partner, make_webhook_url(provisioning_partner.api.config) + end))
+def test_unsendable_url_is_refused(provisioning_partner: Caller, end: str) -> None:
+    require_refused_url(attempt(provisioning_partner, make_webhook_url(provisioning_partner.api.config) + end))
 
 
 @pytest.mark.parametrize("url", [None, 7, "", "x" * 2049])
@@ -113,12 +113,12 @@ def test_an_endpoint_is_not_led_inside_afterwards(provisioning_partner: Caller) 
     made = create_endpoint(provisioning_partner)
     inside = make_webhook_url(provisioning_partner.api.config, "169.254.169.254")
     answer = change_endpoint(provisioning_partner, "PATCH", made, json={"url": inside})
-    refused_url(answer)
+    require_refused_url(answer)
     shown = require_endpoint(provisioning_partner("GET", get_endpoint_path(made)))
     answer.require(shown == remove_secret(made), "leave the endpoint as it was")
 
 
 def test_a_refused_url_makes_no_endpoint(provisioning_partner: Caller) -> None:
     refused = attempt(provisioning_partner, "file:///etc/passwd")
-    refused_url(refused)
+    require_refused_url(refused)
     refused.require(provisioning_partner("GET", WEBHOOKS).document()["items"] == [], "create nothing")

@@ -48,14 +48,14 @@ SERVERS_OWN = {
 hangs_on_a_version = pytest.mark.parametrize("write", HANGS_ON_A_VERSION)
 
 
-def written(caller: Caller, webhook: dict[str, Any], write: str, header: str | None) -> ApiResponse:
+def write_endpoint(caller: Caller, webhook: dict[str, Any], write: str, header: str | None) -> ApiResponse:
     """The answer to a write under this ``If-Match``, or none."""
     method, _, action = write.partition(" ")
     content: dict[str, Any] = {"json": {"description": "changed"}} if method == "PATCH" else {}
     return caller(method, get_endpoint_path(webhook, action), headers={"If-Match": header} if header else {}, **content)
 
 
-def asked_of(caller: Caller, route: Route, webhook: str) -> ApiResponse:
+def request_endpoint_route(caller: Caller, route: Route, webhook: str) -> ApiResponse:
     """The answer of `route` for this id, to a request that is valid otherwise."""
     body = {"description": "theirs"} if route.method == "PATCH" else {"since": "2100-01-01T00:00:00Z"}
     content: dict[str, Any] = {"json": body} if route.body and route.body_required else {}
@@ -63,13 +63,13 @@ def asked_of(caller: Caller, route: Route, webhook: str) -> ApiResponse:
     return caller(route.method, path, headers={"If-Match": "*"}, **content)
 
 
-def told(answer: ApiResponse) -> dict[str, Any]:
+def read_endpoint(answer: ApiResponse) -> dict[str, Any]:
     """The problem, without what differs between two requests."""
     found = answer.problem(404, "webhook-not-found")
     return {name: value for name, value in found.items() if name not in ("request_id", "instance")}
 
 
-def unchanged(caller: Caller, webhook: dict[str, Any]) -> bool:
+def is_unchanged(caller: Caller, webhook: dict[str, Any]) -> bool:
     """Return whether the endpoint is as it was."""
     return require_endpoint(caller("GET", get_endpoint_path(webhook))) == remove_secret(webhook)
 
@@ -179,21 +179,21 @@ def test_a_deleted_endpoint_is_gone(provisioning_partner: Caller) -> None:
     answer.require(not answer.body, "answer without a body")
     provisioning_partner("GET", get_endpoint_path(made)).problem(404, "webhook-not-found")
     change_endpoint(provisioning_partner, "DELETE", made).problem(404, "webhook-not-found")
-    answer.require(unchanged(provisioning_partner, other), "leave the other endpoint")
+    answer.require(is_unchanged(provisioning_partner, other), "leave the other endpoint")
 
 
 @hangs_on_a_version
 def test_a_write_to_another_version_of_an_endpoint_fails(provisioning_partner: Caller, write: str) -> None:
     made = create_endpoint(provisioning_partner)
-    answer = written(provisioning_partner, made, write, '"0"')
+    answer = write_endpoint(provisioning_partner, made, write, '"0"')
     answer.problem(412, "precondition-failed")
-    answer.require(unchanged(provisioning_partner, made), "leave the endpoint as it was")
+    answer.require(is_unchanged(provisioning_partner, made), "leave the endpoint as it was")
 
 
 @hangs_on_a_version
 def test_a_write_to_this_version_of_an_endpoint_succeeds(provisioning_partner: Caller, write: str) -> None:
     made = create_endpoint(provisioning_partner)
-    answer = written(provisioning_partner, made, write, '"1"').expect(200, 204)
+    answer = write_endpoint(provisioning_partner, made, write, '"1"').expect(200, 204)
     if answer.status == 200:
         answer.require(require_endpoint(answer)["version"] == 2, "count one version more")
 
@@ -203,20 +203,20 @@ def test_a_write_to_any_version_of_an_endpoint_is_taken_or_refused_as_the_host_s
     provisioning_partner: Caller, write: str
 ) -> None:
     made = create_endpoint(provisioning_partner)
-    answer = written(provisioning_partner, made, write, None)
+    answer = write_endpoint(provisioning_partner, made, write, None)
     if not provisioning_partner.api.config.require_if_match:
         answer.expect(200, 204)
         return
     answer.problem(428, "precondition-required")
-    answer.require(unchanged(provisioning_partner, made), "leave the endpoint as it was")
+    answer.require(is_unchanged(provisioning_partner, made), "leave the endpoint as it was")
 
 
 def test_of_two_writers_to_an_endpoint_with_one_etag_the_first_wins(provisioning_partner: Caller) -> None:
     made = create_endpoint(provisioning_partner)
-    first = require_endpoint(written(provisioning_partner, made, "PATCH", '"1"'))
-    second = written(provisioning_partner, made, "PATCH", '"1"')
+    first = require_endpoint(write_endpoint(provisioning_partner, made, "PATCH", '"1"'))
+    second = write_endpoint(provisioning_partner, made, "PATCH", '"1"')
     second.problem(412, "precondition-failed")
-    second.require(unchanged(provisioning_partner, first), "leave what the first wrote")
+    second.require(is_unchanged(provisioning_partner, first), "leave what the first wrote")
 
 
 def test_an_endpoint_that_is_created_again_with_one_key_is_the_same(provisioning_partner: Caller) -> None:
@@ -234,7 +234,7 @@ def test_an_endpoint_that_is_created_again_with_one_key_is_the_same(provisioning
     answer.problem(422, "idempotency-key-reused")
 
 
-def test_an_endpoint_that_is_rehearsed_is_not_there(provisioning_partner: Caller) -> None:
+def test_dry_run_leaves_no_endpoint(provisioning_partner: Caller) -> None:
     made = create_endpoint(provisioning_partner)
     rehearsed = f"{WEBHOOKS}?validate_only=true"
     answer = provisioning_partner("POST", rehearsed, json=make_endpoint_body(provisioning_partner))
@@ -276,7 +276,7 @@ def test_an_overlap_is_a_number_of_hours(provisioning_partner: Caller, hours: An
     made = create_endpoint(provisioning_partner)
     answer = change_endpoint(provisioning_partner, "POST", made, "/rotate-secret", json={"overlap_hours": hours})
     answer.require({*answer.faults()} == {"#/overlap_hours"}, "name the overlap")
-    answer.require(unchanged(provisioning_partner, made), "leave the secret as it was")
+    answer.require(is_unchanged(provisioning_partner, made), "leave the secret as it was")
 
 
 @pytest.mark.parametrize("route", OF_AN_ENDPOINT, ids=lambda route: f"{route.method} {route.rule}")
@@ -284,9 +284,9 @@ def test_anothers_endpoint_answers_as_one_that_never_was(
     provisioning_partner: Caller, provisioning_stranger: Caller, route: Route
 ) -> None:
     made = create_endpoint(provisioning_partner)
-    theirs, nobodys = (asked_of(provisioning_stranger, route, one) for one in (made["webhook"], NOBODYS))
-    theirs.require(told(theirs) == told(nobodys), "answer as for an id that never was")
-    theirs.require(unchanged(provisioning_partner, made), "leave the other partner's endpoint as it was")
+    theirs, nobodys = (request_endpoint_route(provisioning_stranger, route, one) for one in (made["webhook"], NOBODYS))
+    theirs.require(read_endpoint(theirs) == read_endpoint(nobodys), "answer as for an id that never was")
+    theirs.require(is_unchanged(provisioning_partner, made), "leave the other partner's endpoint as it was")
 
 
 def test_a_partner_may_name_no_partner_to_endpoints(provisioning_partner: Caller) -> None:
@@ -295,7 +295,7 @@ def test_a_partner_may_name_no_partner_to_endpoints(provisioning_partner: Caller
         answer.problem(403, "insufficient-permission")
 
 
-def test_an_administrator_reaches_everybodys_endpoints(
+def test_administrator_reaches_endpoints_of_any_partner(
     provisioning_partner: Caller, provisioning_stranger: Caller
 ) -> None:
     made, everybody = create_endpoint(provisioning_partner), provisioning_stranger.administrator()

@@ -42,7 +42,7 @@ MISPLACED: dict[str, Callable[[str], str]] = {
 }
 
 
-def changed(partner: Caller) -> list[dict[str, Any]]:
+def change_tenant(partner: Caller) -> list[dict[str, Any]]:
     """The states of one tenant: created, and after each of the changes."""
     states = [partner.create()]
     name = partner.body()["client_name"]
@@ -54,7 +54,7 @@ def changed(partner: Caller) -> list[dict[str, Any]]:
     return states
 
 
-def refused_place(partner: Caller, place: str) -> None:
+def require_refused_cursor(partner: Caller, place: str) -> None:
     """Demand that the feed goes on at no such place."""
     partner("GET", f"{EVENTS}?{urlencode({'after': place})}").problem(400, "invalid-cursor")
 
@@ -81,7 +81,7 @@ def test_a_new_tenant_is_in_the_feed(provisioning_partner: Caller) -> None:
 
 
 def test_every_change_is_in_the_feed_in_its_order(provisioning_partner: Caller) -> None:
-    states = changed(provisioning_partner)
+    states = change_tenant(provisioning_partner)
     answer = read_event_page(provisioning_partner, tenant=states[0]["tenant"], type=",".join(CHANGES))
     events = answer.json()["items"]
     answer.require(list_event_types(events) == [*CHANGES], f"show {', '.join(CHANGES)}")
@@ -102,7 +102,7 @@ def test_a_removal_for_good_is_in_the_feed(provisioning_partner: Caller) -> None
     answer.require(found == ["tenant.created", "tenant.purged"], "end with tenant.purged")
 
 
-def test_what_changes_nothing_leaves_no_event(provisioning_partner: Caller) -> None:
+def test_unchanged_write_leaves_no_event(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
     place = [*iter_event_pages(provisioning_partner)][-1].json()["next"]
     same, write = {"client_name": tenant["client_name"]}, provisioning_partner.write
@@ -165,7 +165,7 @@ def test_the_feeds_link_leads_where_its_next_leads(provisioning_partner: Caller)
 
 
 def test_the_feed_shows_the_types_and_the_tenant_that_are_asked_for(provisioning_partner: Caller) -> None:
-    states, other = changed(provisioning_partner), provisioning_partner.create()
+    states, other = change_tenant(provisioning_partner), provisioning_partner.create()
     tenant = states[0]["tenant"]
     for asked, expected in (
         ({"type": "tenant.created"}, [tenant, other["tenant"]]),
@@ -179,7 +179,7 @@ def test_the_feed_shows_the_types_and_the_tenant_that_are_asked_for(provisioning
 
 
 @pytest.mark.parametrize("query", WRONG_QUESTIONS)
-def test_what_the_feed_cannot_be_asked_is_named(provisioning_partner: Caller, query: str) -> None:
+def test_invalid_feed_parameters_are_named(provisioning_partner: Caller, query: str) -> None:
     answer = provisioning_partner("GET", f"{EVENTS}?{query}")
     wrong = WRONG_QUESTIONS[query]
     answer.require({*answer.faults("invalid-parameter")} == {wrong}, f"name {wrong} alone")
@@ -188,18 +188,20 @@ def test_what_the_feed_cannot_be_asked_is_named(provisioning_partner: Caller, qu
 @pytest.mark.parametrize("misplaced", MISPLACED)
 def test_a_place_in_the_feed_cannot_be_made_up(provisioning_partner: Caller, misplaced: str) -> None:
     provisioning_partner.create()
-    refused_place(provisioning_partner, MISPLACED[misplaced](read_event_page(provisioning_partner).json()["next"]))
+    require_refused_cursor(
+        provisioning_partner, MISPLACED[misplaced](read_event_page(provisioning_partner).json()["next"])
+    )
 
 
 def test_a_place_in_the_feed_is_the_partners_own(provisioning_partner: Caller, provisioning_stranger: Caller) -> None:
     provisioning_partner.create()
-    refused_place(provisioning_stranger, read_event_page(provisioning_partner).json()["next"])
+    require_refused_cursor(provisioning_stranger, read_event_page(provisioning_partner).json()["next"])
 
 
 def test_a_cursor_of_a_list_is_no_place_in_the_feed(provisioning_partner: Caller) -> None:
     for _ in range(2):
         provisioning_partner.create()
-    refused_place(provisioning_partner, provisioning_partner("GET", f"{TENANTS}?limit=1").document()["next"])
+    require_refused_cursor(provisioning_partner, provisioning_partner("GET", f"{TENANTS}?limit=1").document()["next"])
 
 
 def test_anothers_events_are_never_shown(provisioning_partner: Caller, provisioning_stranger: Caller) -> None:
@@ -226,7 +228,7 @@ def test_an_administrator_follows_the_feed_of_the_partner_that_it_names(
     answer.require([event["tenant"] for event in events] == [tenant["tenant"]], "show this partner's events")
 
 
-def test_from_where_somebody_acted_is_shown_to_auditors_alone(
+def test_address_and_user_agent_are_shown_to_auditors_only(
     provisioning_partner: Caller, provisioning_stranger: Caller
 ) -> None:
     body, agent = provisioning_partner.body(), {"User-Agent": "conformance/1.0"}

@@ -23,13 +23,13 @@ BY_ID = [
 by_id = pytest.mark.parametrize("route", BY_ID, ids=lambda route: f"{route.method} {route.rule}")
 
 
-def asked(caller: Caller, route: Route, tenant: str) -> ApiResponse:
+def request_route(caller: Caller, route: Route, tenant: str) -> ApiResponse:
     """The answer of `route` for this id, to a request that is valid otherwise."""
     content: dict[str, Any] = {"json": caller.body()} if route.body and route.body_required else {}
     return caller(route.method, route.rule.replace("<tenant_id>", tenant), headers={"If-Match": "*"}, **content)
 
 
-def essence(answer: ApiResponse, tenant: str) -> str:
+def normalize_answer(answer: ApiResponse, tenant: str) -> str:
     """The answer without what must differ: the request's id and the id that was asked for."""
     document = {name: value for name, value in answer.problem(404, "tenant-not-found").items() if name != "request_id"}
     return json.dumps(document).replace(tenant, "ID")
@@ -40,9 +40,9 @@ def test_anothers_tenant_answers_as_one_that_never_was(
     provisioning_partner: Caller, provisioning_stranger: Caller, route: Route
 ) -> None:
     tenant = provisioning_partner.create()
-    theirs = asked(provisioning_stranger, route, tenant["tenant"])
-    nobodys = asked(provisioning_stranger, route, NEVER)
-    same = essence(theirs, tenant["tenant"]) == essence(nobodys, NEVER)
+    theirs = request_route(provisioning_stranger, route, tenant["tenant"])
+    nobodys = request_route(provisioning_stranger, route, NEVER)
+    same = normalize_answer(theirs, tenant["tenant"]) == normalize_answer(nobodys, NEVER)
     theirs.require(same, "answer as for an id that never was")
     theirs.require(provisioning_partner.read(tenant) == tenant, "leave the other partner's tenant as it was")
 
@@ -52,7 +52,7 @@ def test_a_deleted_tenant_of_anothers_is_no_more_there(
     provisioning_partner: Caller, provisioning_stranger: Caller, route: Route
 ) -> None:
     deleted = provisioning_partner.delete(provisioning_partner.create())
-    asked(provisioning_stranger, route, deleted["tenant"]).problem(404, "tenant-not-found")
+    request_route(provisioning_stranger, route, deleted["tenant"]).problem(404, "tenant-not-found")
 
 
 def test_a_list_shows_the_callers_own_tenants_alone(
@@ -91,7 +91,7 @@ def test_a_partner_may_not_name_a_partner(provisioning_partner: Caller, method: 
         answer.problem(403, "insufficient-permission")
 
 
-def test_an_administrator_reaches_everybodys_tenants(
+def test_administrator_reaches_tenants_of_any_partner(
     provisioning_partner: Caller, provisioning_stranger: Caller
 ) -> None:
     tenant, everybody = provisioning_partner.create(), provisioning_stranger.administrator()

@@ -44,7 +44,7 @@ def test_a_suspended_tenant_is_reactivated(provisioning_partner: Caller) -> None
 
 
 @pytest.mark.parametrize("twice", ["/suspend", "/reactivate"])
-def test_what_is_so_already_changes_nothing(provisioning_partner: Caller, twice: str) -> None:
+def test_transition_to_the_same_state_changes_nothing(provisioning_partner: Caller, twice: str) -> None:
     tenant = provisioning_partner.create()
     if twice == "/suspend":
         tenant = provisioning_partner.write("POST", tenant, "/suspend", json={"reason": "unpaid"}).tenant()
@@ -114,7 +114,7 @@ def test_only_a_deleted_tenant_can_be_restored(provisioning_partner: Caller) -> 
     answer.problem(409, "invalid-state", tenant_status=tenant["status"])
 
 
-def test_a_tenant_whose_email_is_taken_meanwhile_cannot_be_restored(provisioning_partner: Caller) -> None:
+def test_tenant_with_a_reused_email_cannot_be_restored(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
     deleted = provisioning_partner.delete(tenant)
     holder = provisioning_partner.create(email=tenant["email"])
@@ -133,7 +133,7 @@ def test_a_purged_tenant_is_gone(provisioning_partner: Caller, method: str) -> N
     answer.require(provisioning_partner.list_tenants(include_deleted="true") == [], "leave nothing in the list")
 
 
-def test_a_tenant_is_purged_by_those_alone_who_may(provisioning_partner: Caller) -> None:
+def test_purge_needs_its_permission(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
     settings = provisioning_partner.api.config
     role = provisioning_partner.api.find_role(["tenant:delete"])

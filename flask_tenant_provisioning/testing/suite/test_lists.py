@@ -33,7 +33,7 @@ WRONG_QUERIES = {
 }
 
 
-def pages(partner: Caller, **asked: Any) -> Iterator[ApiResponse]:
+def iter_pages(partner: Caller, **asked: Any) -> Iterator[ApiResponse]:
     """Every page of a list, by `next`."""
     cursor = None
     while True:
@@ -44,12 +44,12 @@ def pages(partner: Caller, **asked: Any) -> Iterator[ApiResponse]:
             return
 
 
-def items(partner: Caller, **asked: Any) -> list[dict[str, Any]]:
+def list_items(partner: Caller, **asked: Any) -> list[dict[str, Any]]:
     """The whole list."""
-    return [tenant for answer in pages(partner, **asked) for tenant in answer.document()["items"]]
+    return [tenant for answer in iter_pages(partner, **asked) for tenant in answer.document()["items"]]
 
 
-def filled(partner: Caller) -> list[dict[str, Any]]:
+def create_tenants(partner: Caller) -> list[dict[str, Any]]:
     """A few tenants of one partner's, in the order of their creation."""
     return [partner.create(client_name=f"{name} {partner.body()['client_name']}") for name in "caBEd"]
 
@@ -57,17 +57,17 @@ def filled(partner: Caller) -> list[dict[str, Any]]:
 @pytest.fixture
 def first_page(provisioning_partner: Caller) -> ApiResponse:
     """The first of several pages."""
-    filled(provisioning_partner)
+    create_tenants(provisioning_partner)
     return provisioning_partner("GET", f"{TENANTS}?limit=2")
 
 
-def continued(partner: Caller, cursor: str, **asked: Any) -> ApiResponse:
+def get_next_page(partner: Caller, cursor: str, **asked: Any) -> ApiResponse:
     """Read the page after `cursor`, of a list that may be another."""
     return partner("GET", f"{TENANTS}?{urlencode({'limit': 2, **asked, 'cursor': cursor})}")
 
 
 def test_a_list_shows_whole_tenants(provisioning_partner: Caller) -> None:
-    tenants = filled(provisioning_partner)
+    tenants = create_tenants(provisioning_partner)
     answer = provisioning_partner("GET", TENANTS)
     document = answer.document()
     answer.require({*document} == {"items", "next"} and document["next"] is None, "answer items, and no next")
@@ -84,9 +84,9 @@ def test_an_empty_list_is_a_list(provisioning_partner: Caller) -> None:
 
 @pytest.mark.parametrize("limit", [1, 2, COUNT, COUNT + 1, 100_000])
 def test_following_next_leads_to_every_tenant_once(provisioning_partner: Caller, limit: int) -> None:
-    tenants, answers = filled(provisioning_partner), []
+    tenants, answers = create_tenants(provisioning_partner), []
     found: list[dict[str, Any]] = []
-    for answer in pages(provisioning_partner, limit=limit):
+    for answer in iter_pages(provisioning_partner, limit=limit):
         answers.append(answer)
         page = answer.document()["items"]
         answer.require(0 < len(page) <= limit, f"hold 1 to {limit} tenants")
@@ -102,31 +102,31 @@ def test_the_link_leads_where_next_leads(provisioning_partner: Caller, first_pag
     expected = {"limit": ["2"], "cursor": [first_page.document()["next"]]}
     first_page.require(asked == expected, "keep in its Link what was asked")
     answer = provisioning_partner("GET", provisioning_partner.api.get_path(link[1]))
-    same = continued(provisioning_partner, first_page.document()["next"]).document()
+    same = get_next_page(provisioning_partner, first_page.document()["next"]).document()
     answer.require(answer.document()["items"] == same["items"], "show the next page")
 
 
-def test_a_tenant_that_comes_meanwhile_displaces_none(provisioning_partner: Caller, first_page: ApiResponse) -> None:
+def test_new_tenant_does_not_shift_pages(provisioning_partner: Caller, first_page: ApiResponse) -> None:
     provisioning_partner.create()
-    rest = items(provisioning_partner, limit=2, cursor=first_page.document()["next"])
+    rest = list_items(provisioning_partner, limit=2, cursor=first_page.document()["next"])
     names = [tenant["tenant"] for tenant in (*first_page.document()["items"], *rest)]
     first_page.require(len(names) == len({*names}) == COUNT + 1, "be followed by every other tenant, once")
 
 
 @pytest.mark.parametrize("sort", ["created_at", "-created_at", "client_name", "-client_name"])
 def test_a_list_is_sorted_over_all_its_pages(provisioning_partner: Caller, sort: str) -> None:
-    tenants = filled(provisioning_partner)
+    tenants = create_tenants(provisioning_partner)
     if sort.endswith("client_name"):
         tenants.sort(key=lambda tenant: unicodedata.normalize("NFKC", tenant["client_name"]).casefold())
     expected = tenants[::-1] if sort.startswith("-") else tenants
     answer = provisioning_partner("GET", f"{TENANTS}?sort={sort}")
     answer.require(answer.document()["items"] == expected, f"sort the list by {sort}")
-    answer.require(items(provisioning_partner, sort=sort, limit=2) == expected, f"sort its pages by {sort}")
+    answer.require(list_items(provisioning_partner, sort=sort, limit=2) == expected, f"sort its pages by {sort}")
 
 
 @pytest.mark.parametrize("name", ["email", "external_id", "industry", "plan", "status"])
 def test_a_filter_leaves_the_others_out(provisioning_partner: Caller, name: str) -> None:
-    tenants = filled(provisioning_partner)
+    tenants = create_tenants(provisioning_partner)
     wanted = tenants[2]
     if wanted[name] is None:
         pytest.skip(f"the tenants that the suite makes here have no {name}")
@@ -142,7 +142,7 @@ def test_an_email_is_found_however_it_is_spelled(provisioning_partner: Caller) -
 
 
 def test_a_name_is_found_by_its_beginning(provisioning_partner: Caller) -> None:
-    tenants = filled(provisioning_partner)
+    tenants = create_tenants(provisioning_partner)
     answer = provisioning_partner("GET", f"{TENANTS}?q={tenants[2]['client_name'][:3].swapcase().replace(' ', '+')}")
     answer.require(answer.document()["items"] == [tenants[2]], "find the tenant by the beginning of its name")
     for odd in ("%25", "_", "%5C", "'"):
@@ -152,7 +152,7 @@ def test_a_name_is_found_by_its_beginning(provisioning_partner: Caller) -> None:
 
 @pytest.mark.parametrize("name", ["created", "updated"])
 def test_a_time_divides_a_list(provisioning_partner: Caller, name: str) -> None:
-    tenants = filled(provisioning_partner)
+    tenants = create_tenants(provisioning_partner)
     for bound, when, expected in (
         ("after", "2000-01-01T00:00:00Z", tenants),
         ("after", "2999-01-01T00:00:00+02:00", []),
@@ -200,7 +200,7 @@ FORGERIES: dict[str, Callable[[str], str]] = {
 @pytest.mark.parametrize("forgery", FORGERIES)
 def test_a_forged_cursor_is_refused(provisioning_partner: Caller, first_page: ApiResponse, forgery: str) -> None:
     forged = FORGERIES[forgery](first_page.document()["next"])
-    continued(provisioning_partner, forged).problem(400, "invalid-cursor")
+    get_next_page(provisioning_partner, forged).problem(400, "invalid-cursor")
 
 
 @pytest.mark.parametrize(
@@ -210,14 +210,14 @@ def test_a_forged_cursor_is_refused(provisioning_partner: Caller, first_page: Ap
 def test_a_cursor_of_another_list_is_refused(
     provisioning_partner: Caller, first_page: ApiResponse, asked: dict[str, str]
 ) -> None:
-    continued(provisioning_partner, first_page.document()["next"], **asked).problem(400, "invalid-cursor")
+    get_next_page(provisioning_partner, first_page.document()["next"], **asked).problem(400, "invalid-cursor")
 
 
 def test_a_cursor_of_another_partners_is_refused(provisioning_stranger: Caller, first_page: ApiResponse) -> None:
-    continued(provisioning_stranger, first_page.document()["next"]).problem(400, "invalid-cursor")
+    get_next_page(provisioning_stranger, first_page.document()["next"]).problem(400, "invalid-cursor")
 
 
 def test_a_cursor_serves_pages_of_any_size(provisioning_partner: Caller, first_page: ApiResponse) -> None:
     cursor = first_page.document()["next"]
-    one, two = (continued(provisioning_partner, cursor, limit=limit).document()["items"] for limit in (1, 2))
+    one, two = (get_next_page(provisioning_partner, cursor, limit=limit).document()["items"] for limit in (1, 2))
     first_page.require(one == two[:1] and len(two) == 2, "be followed by pages of any size")

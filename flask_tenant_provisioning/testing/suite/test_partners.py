@@ -13,41 +13,41 @@ from flask_tenant_provisioning.testing.responses import ApiResponse
 OTHER_PLAN = "a plan of nobody's"
 
 
-def at(partner: Caller) -> str:
+def partner_path(partner: Caller) -> str:
     """The partner's path."""
     return f"/partners/{quote(partner.partner, safe='')}"
 
 
-def partner_shown(partner: Caller) -> dict[str, Any]:
+def read_partner(partner: Caller) -> dict[str, Any]:
     """The partner, as an administrator reads it."""
-    return partner.administrator()("GET", at(partner)).document()
+    return partner.administrator()("GET", partner_path(partner)).document()
 
 
-def known(partner: Caller) -> dict[str, Any]:
+def register_partner(partner: Caller) -> dict[str, Any]:
     """The same, once it has called."""
     partner("GET", TENANTS).expect(200)
-    return partner_shown(partner)
+    return read_partner(partner)
 
 
-def partner_changed(partner: Caller, fields: dict[str, Any]) -> ApiResponse:
+def change_partner(partner: Caller, fields: dict[str, Any]) -> ApiResponse:
     """Return the response to an administrator who changes the partner."""
-    found, admin = partner_shown(partner), partner.administrator()
-    return admin("PATCH", at(partner), json=fields, headers=admin.make_if_match(found))
+    found, admin = read_partner(partner), partner.administrator()
+    return admin("PATCH", partner_path(partner), json=fields, headers=admin.make_if_match(found))
 
 
 @contextmanager
-def being(partner: Caller, **fields: Any) -> Iterator[ApiResponse]:
+def change_temporarily(partner: Caller, **fields: Any) -> Iterator[ApiResponse]:
     """Have a partner changed for as long as the block lasts."""
-    before = known(partner)
-    answer = partner_changed(partner, fields)
+    before = register_partner(partner)
+    answer = change_partner(partner, fields)
     answer.document()
     try:
         yield answer
     finally:
-        partner_changed(partner, {name: before[name] for name in fields})
+        change_partner(partner, {name: before[name] for name in fields})
 
 
-def counts(partner: Caller) -> dict[str, Any]:
+def count_tenants(partner: Caller) -> dict[str, Any]:
     """The partner's row of the report."""
     answer = partner.administrator()("GET", f"/usage?partner={quote(partner.partner, safe='')}")
     (row,) = answer.document()["items"]
@@ -56,18 +56,18 @@ def counts(partner: Caller) -> dict[str, Any]:
 
 
 def test_a_partner_is_registered_and_named(provisioning_partner: Caller) -> None:
-    before = known(provisioning_partner)
-    answer = partner_changed(provisioning_partner, {"name": "Example Ltd"})
+    before = register_partner(provisioning_partner)
+    answer = change_partner(provisioning_partner, {"name": "Example Ltd"})
     found = answer.document()
     version = {"version": before["version"] + 1, "updated_at": found["updated_at"]}
     answer.require(found == {**before, "name": "Example Ltd", **version}, "change the name, no more")
-    answer.require(partner_shown(provisioning_partner) == found, "keep what it showed")
+    answer.require(read_partner(provisioning_partner) == found, "keep what it showed")
 
 
-def test_what_is_wrong_with_a_partner_is_told_at_once(provisioning_partner: Caller) -> None:
-    known(provisioning_partner)
+def test_all_errors_of_a_partner_are_reported(provisioning_partner: Caller) -> None:
+    register_partner(provisioning_partner)
     wrong = {"max_tenants": -1, "allowed_plans": "all", "status": "gone", "partner": "another"}
-    answer = partner_changed(provisioning_partner, wrong)
+    answer = change_partner(provisioning_partner, wrong)
     faults = {
         "#/allowed_plans": "invalid-type",
         "#/max_tenants": "invalid-number",
@@ -79,10 +79,10 @@ def test_what_is_wrong_with_a_partner_is_told_at_once(provisioning_partner: Call
 
 def test_a_partner_has_no_more_tenants_than_it_may(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
-    with being(provisioning_partner, max_tenants=1):
+    with change_temporarily(provisioning_partner, max_tenants=1):
         answer = provisioning_partner("POST", TENANTS, json=provisioning_partner.body())
         answer.problem(403, "quota-exceeded", limit=1, partner=provisioning_partner.partner)
-        answer.require(counts(provisioning_partner)["remaining"] == 0, "leave no room in the report")
+        answer.require(count_tenants(provisioning_partner)["remaining"] == 0, "leave no room in the report")
         answer.require(provisioning_partner.read(tenant) == tenant, "leave the tenant that is there")
         provisioning_partner.write("DELETE", tenant).expect(200)
         provisioning_partner.create()
@@ -90,14 +90,14 @@ def test_a_partner_has_no_more_tenants_than_it_may(provisioning_partner: Caller)
 
 def test_a_tenant_is_put_on_allowed_plans_alone(provisioning_partner: Caller) -> None:
     plan = (provisioning_partner.api.mount.plans or (OTHER_PLAN,))[0]
-    with being(provisioning_partner, allowed_plans=[]):
+    with change_temporarily(provisioning_partner, allowed_plans=[]):
         answer = provisioning_partner("POST", TENANTS, json=provisioning_partner.body(plan=plan))
         answer.problem(403, "plan-not-allowed", plan=plan, allowed=[])
 
 
 def test_a_suspended_partner_is_refused_at_once(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
-    with being(provisioning_partner, status="suspended"):
+    with change_temporarily(provisioning_partner, status="suspended"):
         provisioning_partner("GET", get_tenant_path(tenant)).problem(403, "partner-suspended")
         answer = provisioning_partner.administrator()("GET", get_tenant_path(tenant))
         answer.require(answer.tenant() == tenant, "show the tenant to an administrator")
@@ -105,30 +105,28 @@ def test_a_suspended_partner_is_refused_at_once(provisioning_partner: Caller) ->
     answer.require(answer.tenant() == tenant, "show the tenant again")
 
 
-def test_whoever_stands_above_reads_and_writes_nothing(
-    provisioning_partner: Caller, provisioning_stranger: Caller
-) -> None:
-    known(provisioning_partner)
+def test_parent_partner_reads_and_does_not_write(provisioning_partner: Caller, provisioning_stranger: Caller) -> None:
+    register_partner(provisioning_partner)
     tenant = provisioning_stranger.create()
     query = f"?partner={quote(provisioning_stranger.partner, safe='')}"
     provisioning_partner("GET", TENANTS + query).problem(403, "insufficient-permission")
-    with being(provisioning_stranger, parent=provisioning_partner.partner):
+    with change_temporarily(provisioning_stranger, parent=provisioning_partner.partner):
         answer = provisioning_partner("GET", TENANTS + query)
         answer.require(answer.document()["items"] == [tenant], "list the tenants of the partner below")
         answer = provisioning_partner("GET", get_tenant_path(tenant) + query)
         answer.require(answer.tenant() == tenant, "show the tenant")
         body = provisioning_partner.body()
         provisioning_partner("POST", TENANTS + query, json=body).problem(403, "insufficient-permission")
-        circle = partner_changed(provisioning_partner, {"parent": provisioning_stranger.partner})
+        circle = change_partner(provisioning_partner, {"parent": provisioning_stranger.partner})
         circle.require(circle.faults() == {"#/parent": "circle"}, "let nobody stand below itself")
-        with being(provisioning_partner, status="suspended"):
+        with change_temporarily(provisioning_partner, status="suspended"):
             provisioning_stranger("GET", TENANTS).problem(403, "partner-suspended")
     provisioning_partner("GET", TENANTS + query).problem(403, "insufficient-permission")
 
 
 def test_a_tenant_is_moved_with_its_counters(provisioning_partner: Caller, provisioning_stranger: Caller) -> None:
     tenant = provisioning_partner.create()
-    known(provisioning_stranger)
+    register_partner(provisioning_stranger)
     admin = provisioning_partner.administrator()
     answer = admin.write("POST", tenant, "/move", json={"partner": provisioning_stranger.partner})
     found = answer.tenant()
@@ -137,8 +135,8 @@ def test_a_tenant_is_moved_with_its_counters(provisioning_partner: Caller, provi
     answer.require(found == moved, "give the tenant to the other partner, no more")
     answer.require(provisioning_stranger.read(found) == found, "show it to the partner whose it is")
     provisioning_partner("GET", get_tenant_path(tenant)).problem(404, "tenant-not-found")
-    answer.require(counts(provisioning_partner)["tenants"]["total"] == 0, "count it here no more")
-    answer.require(counts(provisioning_stranger)["tenants"]["active"] == 1, "count it there")
+    answer.require(count_tenants(provisioning_partner)["tenants"]["total"] == 0, "count it here no more")
+    answer.require(count_tenants(provisioning_stranger)["tenants"]["active"] == 1, "count it there")
     nobody = admin.write("POST", found, "/move", json={"partner": f"{provisioning_stranger.partner}-nobody"})
     nobody.require(nobody.faults() == {"#/partner": "unknown-partner"}, "know no such partner")
 
@@ -146,7 +144,7 @@ def test_a_tenant_is_moved_with_its_counters(provisioning_partner: Caller, provi
 def test_the_report_counts_tenants_by_status(provisioning_partner: Caller) -> None:
     provisioning_partner.create()
     provisioning_partner.write("POST", provisioning_partner.create(), "/suspend").expect(200)
-    tenants = counts(provisioning_partner)["tenants"]
+    tenants = count_tenants(provisioning_partner)["tenants"]
     named = {name: tenants[name] for name in ("active", "suspended", "total")}
     answer = provisioning_partner.administrator()("GET", "/usage", headers={"Accept": "text/csv"})
     answer.require(named == {"active": 1, "suspended": 1, "total": 2}, "count both")

@@ -18,13 +18,13 @@ GUARDED = [route for route in ROUTES if isinstance(route.permissions, tuple)]
 guarded = pytest.mark.parametrize("route", GUARDED, ids=lambda route: f"{route.method} {route.rule}")
 
 
-def called(partner: Caller, route: Route, role: str | None, **claims: Any) -> ApiResponse:
+def send_request(partner: Caller, route: Route, role: str | None, **claims: Any) -> ApiResponse:
     """The answer of `route` to somebody in `role` who asks for what is not there, or sends nothing."""
     path = re.sub("<[^>]+>", NEVER, route.rule)
     return partner.api(route.method, path, headers=partner.make_role_header(role, **claims))
 
 
-def denied(answer: ApiResponse, route: Route, partner: Caller) -> None:
+def require_denied(answer: ApiResponse, route: Route, partner: Caller) -> None:
     """Demand the refusal that names what is needed."""
     answer.problem(403, "insufficient-permission", required=[*route.permissions])  # type: ignore[misc]
     scope = " ".join(route.permissions)  # type: ignore[arg-type]
@@ -32,14 +32,14 @@ def denied(answer: ApiResponse, route: Route, partner: Caller) -> None:
     answer.require(answer.header("WWW-Authenticate") == challenge, f"challenge with {challenge}")
 
 
-def admitted(answer: ApiResponse, route: Route, who: str) -> None:
+def require_admitted(answer: ApiResponse, route: Route, who: str) -> None:
     """Demand that `who` called was let pass; what was asked may need more, such as what a bulk job is to do."""
     needed = {*route.permissions}  # type: ignore[misc]
     is_denied = answer.status == 403 and not needed.isdisjoint(answer.json().get("required", needed))
     answer.require(answer.status != 401 and not is_denied, f"let {who} pass")
 
 
-def granting(partner: Caller, route: Route) -> str:
+def find_granting_role(partner: Caller, route: Route) -> str:
     """The first role that may call `route`, an administrator's perhaps. Skips without one."""
     needed = {*route.permissions}  # type: ignore[misc]
     for role, granted in partner.api.config.roles.items():
@@ -51,17 +51,17 @@ def granting(partner: Caller, route: Route) -> str:
 @guarded
 def test_each_role_may_do_what_it_grants(provisioning_partner: Caller, route: Route) -> None:
     for role, granted in provisioning_partner.api.config.roles.items():
-        answer = called(provisioning_partner, route, role)
+        answer = send_request(provisioning_partner, route, role)
         if {*route.permissions} <= {*granted}:  # type: ignore[misc]
-            admitted(answer, route, f"the role {role}")
+            require_admitted(answer, route, f"the role {role}")
         else:
-            denied(answer, route, provisioning_partner)
+            require_denied(answer, route, provisioning_partner)
 
 
 @guarded
 @pytest.mark.parametrize("role", [None, "no-such-role"])
 def test_without_a_role_nothing_may_be_done(provisioning_partner: Caller, route: Route, role: str | None) -> None:
-    denied(called(provisioning_partner, route, role), route, provisioning_partner)
+    require_denied(send_request(provisioning_partner, route, role), route, provisioning_partner)
 
 
 @guarded
@@ -69,12 +69,14 @@ def test_the_permissions_of_a_token_narrow_its_role(provisioning_partner: Caller
     claim = provisioning_partner.api.config.permissions_claim
     if claim is None:
         pytest.skip("PROVISIONING_PERMISSIONS_CLAIM is None: no claim narrows a role")
-    role = granting(provisioning_partner, route)
+    role = find_granting_role(provisioning_partner, route)
     narrowings: tuple[Any, ...] = ([], None, "audit:read", 7)
     for narrowed in narrowings:
-        denied(called(provisioning_partner, route, role, **{claim: narrowed}), route, provisioning_partner)
-    answer = called(provisioning_partner, route, role, **{claim: " ".join(route.permissions)})  # type: ignore[arg-type]
-    admitted(answer, route, " and ".join(route.permissions))  # type: ignore[arg-type]
+        require_denied(
+            send_request(provisioning_partner, route, role, **{claim: narrowed}), route, provisioning_partner
+        )
+    answer = send_request(provisioning_partner, route, role, **{claim: " ".join(route.permissions)})  # type: ignore[arg-type]
+    require_admitted(answer, route, " and ".join(route.permissions))  # type: ignore[arg-type]
 
 
 def test_a_claim_adds_no_permission(provisioning_partner: Caller) -> None:

@@ -17,7 +17,7 @@ PASSING = ("{}", '"0", {}', "*", " {} ")
 writes = pytest.mark.parametrize("write", WRITES)
 
 
-def prepared(partner: Caller, write: str) -> dict[str, Any]:
+def prepare(partner: Caller, write: str) -> dict[str, Any]:
     """A tenant that the write changes."""
     tenant = partner.create()
     if write == "POST /restore":
@@ -25,7 +25,7 @@ def prepared(partner: Caller, write: str) -> dict[str, Any]:
     return partner.write("POST", tenant, "/suspend").tenant() if write == "POST /reactivate" else tenant
 
 
-def attempted(
+def send_conditional(
     partner: Caller, tenant: dict[str, Any], write: str, header: str | None, name: str = "If-Match"
 ) -> ApiResponse:
     """The answer to the write under this header, and no other."""
@@ -40,8 +40,8 @@ def attempted(
 
 @writes
 def test_a_write_to_another_version_fails(provisioning_partner: Caller, write: str) -> None:
-    tenant = prepared(provisioning_partner, write)
-    answer = attempted(provisioning_partner, tenant, write, '"0"')
+    tenant = prepare(provisioning_partner, write)
+    answer = send_conditional(provisioning_partner, tenant, write, '"0"')
     answer.problem(412, "precondition-failed")
     answer.require(provisioning_partner.read(tenant) == tenant, "leave the tenant as it was")
 
@@ -50,8 +50,8 @@ def test_a_write_to_another_version_fails(provisioning_partner: Caller, write: s
 def test_a_write_to_this_version_succeeds(provisioning_partner: Caller, write: str) -> None:
     if write == "DELETE":
         provisioning_partner.api.require_retention()
-    tenant = prepared(provisioning_partner, write)
-    answer = attempted(provisioning_partner, tenant, write, f'"{tenant["version"]}"')
+    tenant = prepare(provisioning_partner, write)
+    answer = send_conditional(provisioning_partner, tenant, write, f'"{tenant["version"]}"')
     answer.require(answer.tenant()["version"] == tenant["version"] + 1, "count one version more")
 
 
@@ -59,13 +59,13 @@ def test_a_write_to_this_version_succeeds(provisioning_partner: Caller, write: s
 def test_if_match_compares_strongly(provisioning_partner: Caller, header: str) -> None:
     tenant = provisioning_partner.create()
     named = header.format(f'"{tenant["version"]}"') if "{}" in header else header
-    attempted(provisioning_partner, tenant, "PATCH", named).problem(412, "precondition-failed")
+    send_conditional(provisioning_partner, tenant, "PATCH", named).problem(412, "precondition-failed")
 
 
 @pytest.mark.parametrize("header", PASSING)
 def test_if_match_takes_a_list_and_a_star(provisioning_partner: Caller, header: str) -> None:
     tenant = provisioning_partner.create()
-    attempted(provisioning_partner, tenant, "PATCH", header.format(f'"{tenant["version"]}"')).tenant()
+    send_conditional(provisioning_partner, tenant, "PATCH", header.format(f'"{tenant["version"]}"')).tenant()
 
 
 def test_if_none_match_excludes_a_version(provisioning_partner: Caller) -> None:
@@ -78,8 +78,8 @@ def test_if_none_match_excludes_a_version(provisioning_partner: Caller) -> None:
 def test_of_two_writers_with_one_etag_the_first_wins(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
     etag = f'"{tenant["version"]}"'
-    first = attempted(provisioning_partner, tenant, "PATCH", etag).tenant()
-    second = attempted(provisioning_partner, tenant, "PATCH", etag)
+    first = send_conditional(provisioning_partner, tenant, "PATCH", etag).tenant()
+    second = send_conditional(provisioning_partner, tenant, "PATCH", etag)
     second.problem(412, "precondition-failed")
     second.require(provisioning_partner.read(tenant) == first, "leave what the first wrote")
 
@@ -90,8 +90,8 @@ def test_a_write_without_if_match_is_taken_or_refused_as_the_host_says(
 ) -> None:
     if write == "DELETE":
         provisioning_partner.api.require_retention()
-    tenant = prepared(provisioning_partner, write)
-    answer = attempted(provisioning_partner, tenant, write, None)
+    tenant = prepare(provisioning_partner, write)
+    answer = send_conditional(provisioning_partner, tenant, write, None)
     if not provisioning_partner.api.config.require_if_match:
         answer.tenant()
         return

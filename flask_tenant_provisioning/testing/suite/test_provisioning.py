@@ -33,7 +33,7 @@ def test_a_tenant_is_provisioning_while_there_are_steps_to_do(provisioning_partn
 
 
 @pytest.mark.parametrize("action", ["retry", "cancel"])
-def test_what_has_succeeded_is_neither_tried_again_nor_cancelled(provisioning_partner: Caller, action: str) -> None:
+def test_active_tenant_cannot_be_retried_or_cancelled(provisioning_partner: Caller, action: str) -> None:
     tenant = provisioning_partner.create()
     answer = provisioning_partner.write("POST", tenant, f"/provisioning/{action}")
     answer.problem(409, "invalid-state")

@@ -12,7 +12,7 @@ _LEFT = re.compile(r'"[a-z0-9-]+";r=([0-9]+);t=[0-9]+')
 _ALLOWED = re.compile(r'"[a-z0-9-]+";q=([0-9]+);w=[0-9]+')
 
 
-def left(answer: ApiResponse) -> list[int]:
+def read_remaining(answer: ApiResponse) -> list[int]:
     """Return how many requests a response says are left of each limit."""
     __tracebackhide__ = True
     found = [re.fullmatch(_LEFT, one) for one in answer.header("RateLimit").split(", ")]
@@ -26,14 +26,16 @@ def test_an_answer_says_what_is_allowed_and_what_is_left(provisioning_partner: C
     allowed = [re.fullmatch(_ALLOWED, one) for one in answer.header("RateLimit-Policy").split(", ")]
     answer.require(all(allowed), 'say what is allowed in RateLimit-Policy, such as "read";q=120;w=60')
     most = [int(one[1]) for one in allowed if one]
-    fits = len(left(answer)) == len(most) and all(map(int.__lt__, left(answer), most))
+    fits = len(read_remaining(answer)) == len(most) and all(map(int.__lt__, read_remaining(answer), most))
     answer.require(fits, "have less left than is allowed")
 
 
-def test_who_is_nobody_is_not_counted(provisioning_partner: Caller, provisioning_api: MountedApi) -> None:
+def test_unauthenticated_request_is_not_counted(provisioning_partner: Caller, provisioning_api: MountedApi) -> None:
     provisioning_api.require_rate_limits("read")
-    before = left(provisioning_partner("GET", TENANTS).expect(200))
+    before = read_remaining(provisioning_partner("GET", TENANTS).expect(200))
     refused = provisioning_api("GET", TENANTS).expect(401)
     refused.require("RateLimit" not in refused.headers, "say nothing of limits to who is nobody")
     answer = provisioning_partner("GET", TENANTS).expect(200)
-    answer.require(all(now >= most - 1 for now, most in zip(left(answer), before, strict=True)), "have one less left")
+    answer.require(
+        all(now >= most - 1 for now, most in zip(read_remaining(answer), before, strict=True)), "have one less left"
+    )

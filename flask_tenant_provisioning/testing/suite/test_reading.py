@@ -30,7 +30,7 @@ def test_an_id_may_be_spelled_in_capitals(provisioning_partner: Caller) -> None:
 
 
 @pytest.mark.parametrize("text", NO_IDS, ids=lambda text: text[:40])
-def test_what_names_no_tenant_is_not_found(provisioning_partner: Caller, text: str) -> None:
+def test_absent_tenant_is_not_found(provisioning_partner: Caller, text: str) -> None:
     provisioning_partner("GET", f"/tenants/{text}").problem(404, "tenant-not-found")
 
 
@@ -45,7 +45,7 @@ def test_head_answers_as_get_without_the_body(provisioning_partner: Caller) -> N
 
 
 @pytest.mark.parametrize("form", ["{}", "W/{}", '"0", {}', "*"])
-def test_who_has_the_version_already_is_told_so(provisioning_partner: Caller, form: str) -> None:
+def test_current_version_returns_304(provisioning_partner: Caller, form: str) -> None:
     tenant = provisioning_partner.create()
     etag = provisioning_partner("GET", get_tenant_path(tenant)).header("ETag")
     answer = provisioning_partner("GET", get_tenant_path(tenant), headers={"If-None-Match": form.format(etag)})
@@ -54,7 +54,7 @@ def test_who_has_the_version_already_is_told_so(provisioning_partner: Caller, fo
 
 
 @pytest.mark.parametrize("header", ['"0"', "1", "", '"unterminated'])
-def test_who_has_another_version_gets_this_one(provisioning_partner: Caller, header: str) -> None:
+def test_other_version_returns_the_tenant(provisioning_partner: Caller, header: str) -> None:
     tenant = provisioning_partner.create()
     answer = provisioning_partner("GET", get_tenant_path(tenant), headers={"If-None-Match": header})
     answer.require(answer.tenant() == tenant, "show the tenant")

@@ -16,12 +16,12 @@ SOURCES = {"tenant", "plan", "partner", "default"}
 Document = dict[str, Any]
 
 
-def settings_at(tenant: Mapping[str, Any]) -> str:
+def settings_path(tenant: Mapping[str, Any]) -> str:
     """The path of a tenant's settings."""
     return f"{get_tenant_path(tenant)}/settings"
 
 
-def settings_shown(answer: ApiResponse) -> Document:
+def require_settings(answer: ApiResponse) -> Document:
     """The settings in the body, whole, with their `ETag`."""
     found = answer.document()
     answer.require(
@@ -34,16 +34,18 @@ def settings_shown(answer: ApiResponse) -> Document:
     return found
 
 
-def settings_of(partner: Caller, tenant: Mapping[str, Any]) -> Document:
+def read_settings(partner: Caller, tenant: Mapping[str, Any]) -> Document:
     """A tenant's settings."""
-    return settings_shown(partner("GET", settings_at(tenant)))
+    return require_settings(partner("GET", settings_path(tenant)))
 
 
-def settings_written(
+def write_settings(
     partner: Caller, method: str, tenant: Mapping[str, Any], version: int, body: Any, rest: str = "", **headers: str
 ) -> ApiResponse:
     """The answer to a write to this version of a tenant's settings."""
-    return partner(method, settings_at(tenant) + rest, json=body, headers={"If-Match": format_etag(version), **headers})
+    return partner(
+        method, settings_path(tenant) + rest, json=body, headers={"If-Match": format_etag(version), **headers}
+    )
 
 
 @pytest.fixture
@@ -57,108 +59,106 @@ def settable(provisioning_partner: Caller) -> tuple[str, str, Any]:
     return pytest.skip("this host declares no setting with a default that can be changed")
 
 
-def test_what_there_is_to_set_is_described(provisioning_partner: Caller) -> None:
+def test_settings_schema_describes_the_settings(provisioning_partner: Caller) -> None:
     answer = provisioning_partner("GET", "/settings-schema")
     schema = answer.document()
     answer.require(schema["$schema"].endswith("2020-12/schema"), "answer with JSON Schema, draft 2020-12")
-    effective = settings_of(provisioning_partner, provisioning_partner.create())["effective"]
+    effective = read_settings(provisioning_partner, provisioning_partner.create())["effective"]
     for name, values in effective.items():
         known = schema["properties"].get(name, {}).get("properties", {})
         answer.require(known.keys() >= values.keys(), f"describe every key of {name}")
 
 
 def test_a_new_tenant_sets_nothing(provisioning_partner: Caller) -> None:
-    answer = provisioning_partner("GET", settings_at(provisioning_partner.create()))
-    found = settings_shown(answer)
+    answer = provisioning_partner("GET", settings_path(provisioning_partner.create()))
+    found = require_settings(answer)
     answer.require((found["version"], found["explicit"]) == (0, {}), "show version 0, in which nothing is set")
     answer.require("tenant" not in found["sources"].values(), "name no key as the tenant's")
 
 
-def test_what_is_set_counts_until_it_is_inherited_again(
+def test_value_applies_until_it_is_inherited_again(
     provisioning_partner: Caller, settable: tuple[str, str, Any]
 ) -> None:
     name, key, value = settable
     tenant = provisioning_partner.create()
-    before = settings_of(provisioning_partner, tenant)
-    answer = settings_written(provisioning_partner, "PATCH", tenant, 0, {name: {key: value}})
-    found = settings_shown(answer)
+    before = read_settings(provisioning_partner, tenant)
+    answer = write_settings(provisioning_partner, "PATCH", tenant, 0, {name: {key: value}})
+    found = require_settings(answer)
     answer.require((found["version"], found["explicit"]) == (1, {name: {key: value}}), "set the key, and nothing else")
     answer.require(found["sources"][f"{name}.{key}"] == "tenant", "name the tenant as its source")
-    again = settings_written(provisioning_partner, "PATCH", tenant, 1, {name: {key: value}})
-    again.require(settings_shown(again) == found, "change nothing where nothing differs")
-    answer = settings_written(provisioning_partner, "PATCH", tenant, 1, {name: {key: None}})
-    answer.require(settings_shown(answer) == {**before, "version": 2}, "return the key to what it inherits")
-    listed = provisioning_partner("GET", f"{settings_at(tenant)}/history")
+    again = write_settings(provisioning_partner, "PATCH", tenant, 1, {name: {key: value}})
+    again.require(require_settings(again) == found, "change nothing where nothing differs")
+    answer = write_settings(provisioning_partner, "PATCH", tenant, 1, {name: {key: None}})
+    answer.require(require_settings(answer) == {**before, "version": 2}, "return the key to what it inherits")
+    listed = provisioning_partner("GET", f"{settings_path(tenant)}/history")
     versions = listed.document()["items"]
     listed.require([one["version"] for one in versions] == [2, 1], "list both versions, the newest first")
     listed.require_instants(one["timestamp"] for one in versions)
-    back = settings_written(provisioning_partner, "POST", tenant, 2, {"version": 1}, "/rollback")
-    back.require(settings_shown(back) == {**found, "version": 3}, "set what version 1 had set")
-    replaced = settings_written(provisioning_partner, "PUT", tenant, 3, {})
-    replaced.require(settings_shown(replaced) == {**before, "version": 4}, "set nothing")
+    back = write_settings(provisioning_partner, "POST", tenant, 2, {"version": 1}, "/rollback")
+    back.require(require_settings(back) == {**found, "version": 3}, "set what version 1 had set")
+    replaced = write_settings(provisioning_partner, "PUT", tenant, 3, {})
+    replaced.require(require_settings(replaced) == {**before, "version": 4}, "set nothing")
 
 
 def test_a_change_of_settings_is_an_event(provisioning_partner: Caller, settable: tuple[str, str, Any]) -> None:
     name, key, value = settable
     tenant = provisioning_partner.create()
-    settings_shown(settings_written(provisioning_partner, "PATCH", tenant, 0, {name: {key: value}}))
+    require_settings(write_settings(provisioning_partner, "PATCH", tenant, 0, {name: {key: value}}))
     answer = provisioning_partner("GET", f"/events?tenant={tenant['tenant']}&type=tenant.settings_updated")
     told = [event["changes"] for event in answer.document()["items"]]
     changes = {f"{name}.{key}": {"previous": None, "new": value}}
     answer.require(told == [changes], "show the event with what changed")
 
 
-def test_a_rehearsal_sets_nothing(provisioning_partner: Caller, settable: tuple[str, str, Any]) -> None:
+def test_dry_run_sets_nothing(provisioning_partner: Caller, settable: tuple[str, str, Any]) -> None:
     name, key, value = settable
     tenant = provisioning_partner.create()
-    before = settings_of(provisioning_partner, tenant)
+    before = read_settings(provisioning_partner, tenant)
     for method in ("PATCH", "PUT"):
-        answer = settings_written(provisioning_partner, method, tenant, 0, {name: {key: value}}, "?validate_only=true")
-        answer.require(settings_shown(answer)["explicit"] == {name: {key: value}}, "show what would be set")
+        answer = write_settings(provisioning_partner, method, tenant, 0, {name: {key: value}}, "?validate_only=true")
+        answer.require(require_settings(answer)["explicit"] == {name: {key: value}}, "show what would be set")
         answer.require(answer.headers.get("X-Validate-Only") == "true", "answer with X-Validate-Only: true")
-    answer.require(settings_of(provisioning_partner, tenant) == before, "set nothing")
+    answer.require(read_settings(provisioning_partner, tenant) == before, "set nothing")
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
 def test_another_version_of_settings_is_not_overwritten(provisioning_partner: Caller, method: str) -> None:
     tenant = provisioning_partner.create()
-    settings_written(provisioning_partner, method, tenant, 7, {}).problem(412, "precondition-failed")
-    answer = settings_written(provisioning_partner, method, tenant, 0, {})
-    answer.require(settings_shown(answer)["version"] == 0, "take version 0 for the present one")
+    write_settings(provisioning_partner, method, tenant, 7, {}).problem(412, "precondition-failed")
+    answer = write_settings(provisioning_partner, method, tenant, 0, {})
+    answer.require(require_settings(answer)["version"] == 0, "take version 0 for the present one")
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
 def test_unknown_settings_are_refused_by_name(provisioning_partner: Caller, method: str) -> None:
     tenant = provisioning_partner.create()
-    answer = settings_written(provisioning_partner, method, tenant, 0, {"no such/namespace": {}})
+    answer = write_settings(provisioning_partner, method, tenant, 0, {"no such/namespace": {}})
     answer.require(answer.faults() == {"#/no%20such~1namespace": "unknown-field"}, "name the namespace")
-    answer = settings_written(provisioning_partner, method, tenant, 0, [])
+    answer = write_settings(provisioning_partner, method, tenant, 0, [])
     answer.require(answer.faults() == {"#": "invalid-type"}, "ask for an object")
 
 
 def test_a_version_that_never_was_is_not_set_again(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
-    answer = settings_written(provisioning_partner, "POST", tenant, 0, {"version": 9}, "/rollback")
+    answer = write_settings(provisioning_partner, "POST", tenant, 0, {"version": 9}, "/rollback")
     answer.problem(404, "settings-version-not-found")
-    answer = settings_written(provisioning_partner, "POST", tenant, 0, {"version": "x"}, "/rollback")
+    answer = write_settings(provisioning_partner, "POST", tenant, 0, {"version": "x"}, "/rollback")
     answer.require(answer.faults() == {"#/version": "invalid-number"}, "name the version")
-    settings_shown(settings_written(provisioning_partner, "POST", tenant, 0, {"version": 0}, "/rollback"))
+    require_settings(write_settings(provisioning_partner, "POST", tenant, 0, {"version": 0}, "/rollback"))
 
 
 def test_a_deleted_tenant_s_settings_can_only_be_read(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
-    before = settings_of(provisioning_partner, tenant)
+    before = read_settings(provisioning_partner, tenant)
     provisioning_partner.delete(tenant)
-    settings_written(provisioning_partner, "PATCH", tenant, 0, {}).problem(
-        409, "invalid-state", tenant_status="deleted"
-    )
-    answer = provisioning_partner("GET", settings_at(tenant))
-    answer.require(settings_shown(answer) == before, "show what was set before")
+    write_settings(provisioning_partner, "PATCH", tenant, 0, {}).problem(409, "invalid-state", tenant_status="deleted")
+    answer = provisioning_partner("GET", settings_path(tenant))
+    answer.require(require_settings(answer) == before, "show what was set before")
 
 
 def test_a_partner_reads_the_defaults_of_its_tenants(provisioning_partner: Caller) -> None:
     answer = provisioning_partner("GET", f"/partners/{provisioning_partner.partner}/settings")
-    found = settings_shown(answer)
+    found = require_settings(answer)
     answer.require({*found["sources"].values()} <= {"partner", "default"}, "name sources out of partner and default")
     other = provisioning_partner("GET", "/partners/nobody-of-this-name/settings")
     other.problem(404, "partner-not-found")

@@ -12,13 +12,13 @@ from flask_tenant_provisioning.testing.callers import Caller, get_tenant_path, g
 ODD = ("a/b", "a//b", "..", "a b", "a%2Fb", "ü", "株式会社", "a;b?c#d", "x" * 128, "restore", "by-external-id/a")
 
 
-def wanted(partner: Caller) -> dict[str, Any]:
+def make_body(partner: Caller) -> dict[str, Any]:
     """A body for an upsert, whose external id stands in the path."""
     return {name: value for name, value in partner.body().items() if name != "external_id"}
 
 
 def test_an_upsert_creates_what_is_not_there(provisioning_partner: Caller) -> None:
-    body = wanted(provisioning_partner)
+    body = make_body(provisioning_partner)
     answer = provisioning_partner("PUT", get_upsert_path("crm-1"), json=body)
     found = answer.tenant(201)
     answer.require(found == {**found, **body, "external_id": "crm-1", "version": 1}, "create what was sent")
@@ -27,7 +27,10 @@ def test_an_upsert_creates_what_is_not_there(provisioning_partner: Caller) -> No
 
 
 def test_an_upsert_replaces_what_is_there(provisioning_partner: Caller) -> None:
-    tenant, body = provisioning_partner.create(external_id="crm-1", metadata={"a": "b"}), wanted(provisioning_partner)
+    tenant, body = (
+        provisioning_partner.create(external_id="crm-1", metadata={"a": "b"}),
+        make_body(provisioning_partner),
+    )
     matching = provisioning_partner.make_if_match(tenant)
     answer = provisioning_partner("PUT", get_upsert_path("crm-1"), json=body, headers=matching)
     found = answer.tenant()
@@ -36,7 +39,7 @@ def test_an_upsert_replaces_what_is_there(provisioning_partner: Caller) -> None:
 
 
 def test_an_upsert_of_what_is_so_changes_nothing(provisioning_partner: Caller) -> None:
-    body = wanted(provisioning_partner)
+    body = make_body(provisioning_partner)
     made = provisioning_partner("PUT", get_upsert_path("crm-1"), json=body).tenant(201)
     tenant = provisioning_partner.wait_until_active(made)
     matching = provisioning_partner.make_if_match(tenant)
@@ -46,7 +49,7 @@ def test_an_upsert_of_what_is_so_changes_nothing(provisioning_partner: Caller) -
 
 @pytest.mark.parametrize("external_id", ODD)
 def test_an_external_id_may_be_any_text(provisioning_partner: Caller, external_id: str) -> None:
-    path, body = get_upsert_path(quote(external_id, safe="/")), wanted(provisioning_partner)
+    path, body = get_upsert_path(quote(external_id, safe="/")), make_body(provisioning_partner)
     answer = provisioning_partner("PUT", path, json=body)
     found = answer.tenant(201)
     answer.require(found["external_id"] == external_id, f"name the tenant {external_id!r}")
@@ -56,35 +59,35 @@ def test_an_external_id_may_be_any_text(provisioning_partner: Caller, external_i
 
 
 def test_the_body_may_repeat_the_external_id_and_name_no_other(provisioning_partner: Caller) -> None:
-    path, body = get_upsert_path("crm-1"), wanted(provisioning_partner)
+    path, body = get_upsert_path("crm-1"), make_body(provisioning_partner)
     answer = provisioning_partner("PUT", path, json={**body, "external_id": "crm-2"})
     answer.require(answer.faults() == {"#/external_id": "mismatch"}, "refuse another external id")
     provisioning_partner("PUT", path, json={**body, "external_id": "crm-1"}).tenant(201)
 
 
 def test_an_upsert_of_a_long_external_id_is_refused(provisioning_partner: Caller) -> None:
-    answer = provisioning_partner("PUT", get_upsert_path("x" * 129), json=wanted(provisioning_partner))
+    answer = provisioning_partner("PUT", get_upsert_path("x" * 129), json=make_body(provisioning_partner))
     answer.require(answer.faults() == {"#/external_id": "invalid-length"}, "refuse the external id")
 
 
-def test_an_upsert_whose_email_another_tenant_holds_is_refused(provisioning_partner: Caller) -> None:
+def test_upsert_with_the_email_of_another_tenant_is_refused(provisioning_partner: Caller) -> None:
     holder = provisioning_partner.create()
-    body = {**wanted(provisioning_partner), "email": holder["email"]}
+    body = {**make_body(provisioning_partner), "email": holder["email"]}
     answer = provisioning_partner("PUT", get_upsert_path("crm-1"), json=body)
     answer.problem(409, "tenant-exists", field="email", conflicting_tenant=holder["tenant"])
 
 
 def test_an_upsert_can_insist_on_creating(provisioning_partner: Caller) -> None:
     path, only_new = get_upsert_path("crm-1"), {"If-None-Match": "*"}
-    made = provisioning_partner("PUT", path, json=wanted(provisioning_partner), headers=only_new).tenant(201)
+    made = provisioning_partner("PUT", path, json=make_body(provisioning_partner), headers=only_new).tenant(201)
     tenant = provisioning_partner.wait_until_active(made)
-    answer = provisioning_partner("PUT", path, json=wanted(provisioning_partner), headers=only_new)
+    answer = provisioning_partner("PUT", path, json=make_body(provisioning_partner), headers=only_new)
     answer.problem(412, "precondition-failed")
     answer.require(provisioning_partner.read(tenant) == tenant, "leave the tenant as it was")
 
 
 def test_an_upsert_can_insist_on_replacing(provisioning_partner: Caller) -> None:
-    path, body = get_upsert_path("crm-1"), wanted(provisioning_partner)
+    path, body = get_upsert_path("crm-1"), make_body(provisioning_partner)
     answer = provisioning_partner("PUT", path, json=body, headers={"If-Match": "*"})
     answer.problem(412, "precondition-failed")
     answer.require(provisioning_partner.list_tenants() == [], "create nothing")
@@ -93,7 +96,7 @@ def test_an_upsert_can_insist_on_replacing(provisioning_partner: Caller) -> None
 def test_an_upsert_does_not_touch_a_deleted_tenant(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create(external_id="crm-1")
     deleted = provisioning_partner.delete(tenant)
-    answer = provisioning_partner("PUT", get_upsert_path("crm-1"), json=wanted(provisioning_partner))
+    answer = provisioning_partner("PUT", get_upsert_path("crm-1"), json=make_body(provisioning_partner))
     answer.require(answer.tenant(201)["tenant"] != tenant["tenant"], "create another tenant")
     gone = provisioning_partner("GET", get_tenant_path(tenant))
     gone.require(gone.tenant() == deleted, "leave the deleted tenant as it was")

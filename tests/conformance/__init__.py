@@ -1,0 +1,1 @@
+"""The conformance suite that hosts run, on hosts that are good, bad and odd."""

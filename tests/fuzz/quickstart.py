@@ -1,0 +1,188 @@
+"""What the fuzzer meets: the quickstart as a server, on a new database, with tenants in every state and webhooks."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.support.database import postgresql
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "examples" / "quickstart"))
+
+import demo  # noqa: E402
+
+Failure = demo.Failure
+
+PREFIX = "/api/provisioning"
+_TENANTS = 60
+#: Endpoints that are asked for, each with a delivery; and those that are there to be deleted.
+_ENDPOINTS, _DOOMED = 20, 20
+#: Bulk jobs that have ended, each with what came of its rows; and those that are cancelled, of so many rows that no
+#: worker is faster.
+_JOBS, _CANCELLED, _ROWS = 20, 10, 3000
+#: How long the jobs are waited for, in seconds.
+_PATIENCE = 60
+#: As many webhooks as it makes, and to this machine alone.
+_WEBHOOKS = {
+    "FLASK_PROVISIONING_WEBHOOK_LIMIT": "10000",
+    "FLASK_PROVISIONING_WEBHOOK_ALLOWED_NETWORKS": '["127.0.0.1/32"]',
+}
+#: What is done to every second, third and fourth of four tenants.
+_STATES: tuple[tuple[str, ...], ...] = ((), ("POST /suspend",), ("DELETE ",), ("POST /suspend", "DELETE "))
+
+
+class Quickstart(NamedTuple):
+    """A running server, who calls it, another partner's administrator, and the ids that are there, by what has them."""
+
+    port: int
+    token: str
+    stranger: str
+    ids: dict[str, list[str]]
+
+    @property
+    def base(self) -> str:
+        """The API's URL."""
+        return f"http://127.0.0.1:{self.port}{PREFIX}"
+
+    def document(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        found: dict[str, Any] = self.ask("GET /openapi.json", 200)
+        return found
+
+    def ask(self, request: str, expected: int, body: Any = None) -> Any:
+        """The JSON that answers `request` ("GET /path"). Raises `Failure` for another status than `expected`."""
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        sent = None if body is None else json.dumps(body)
+        status, _, text = demo.ask(self.port, request.replace(" ", f" {PREFIX}", 1), headers, sent)
+        if status != expected:
+            raise Failure(f"{request} answered {status}: {text}")
+        return json.loads(text)
+
+
+@contextlib.contextmanager
+def open_quickstart(database: str, role: str) -> Iterator[Quickstart]:
+    """The quickstart on a new database of this kind, called by somebody of partner acme in `role`."""
+    with _new_database(database) as url:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("FLASK_")}
+        environment |= {"FLASK_PROVISIONING_DATABASE_URL": url, "FLASK_JWT_SECRET_KEY": os.urandom(32).hex()}
+        environment |= _WEBHOOKS
+        port = demo.free_port()
+        with demo.server(port, environment):
+            stranger = demo.token("partner-admin", "globex", environment)
+            made = Quickstart(port, demo.token(role, "acme", environment), stranger, {})
+            if role == "provisioning-admin":
+                made.ask("PUT /partners/initech", 201, {})
+            made.ids["tenants"] = list(_create_tenants(made))
+            made.ids["webhooks"] = [_endpoint(made) for _ in range(_ENDPOINTS)]
+            made.ids["doomed"] = [_endpoint(made) for _ in range(_DOOMED)]
+            made.ids["deliveries"] = [_delivery(made, webhook) for webhook in made.ids["webhooks"]]
+            made.ids["jobs"] = list(_wait_for_jobs(made, [_job(made, number) for number in range(_JOBS)]))
+            made.ids["cancelled"] = [_create_cancelled_job(made) for _ in range(_CANCELLED)]
+            made.ids["resumable"] = [_create_cancelled_job(made) for _ in range(_CANCELLED)]
+            yield made
+
+
+@contextlib.contextmanager
+def _new_database(kind: str) -> Iterator[str]:
+    if kind == "sqlite":
+        with tempfile.TemporaryDirectory() as folder:
+            yield f"sqlite:///{folder}/fuzz.db"
+        return
+    server, reason = postgresql.find_server()
+    if server is None:
+        raise Failure(f"PostgreSQL was not found: {reason}")
+    url = postgresql.create_database(server)
+    try:
+        yield url.render_as_string(hide_password=False)
+    finally:
+        postgresql.drop_database(url)
+
+
+def _create_tenants(found: Quickstart) -> Iterator[str]:
+    """Make tenants in every state, and yield their ids."""
+    for number, actions in zip(range(_TENANTS), itertools.cycle(_STATES), strict=False):
+        body = {
+            "client_name": f"Fuzzed {number}",
+            "email": f"fuzzed-{number}@example.com",
+            "external_id": f"f-{number}",
+        }
+        tenant = str(found.ask("POST /tenants", 201, body)["tenant"])
+        for action in actions:
+            method, _, rest = action.partition(" ")
+            found.ask(f"{method} /tenants/{tenant}{rest}", 200)
+        yield tenant
+
+
+def _endpoint(found: Quickstart) -> str:
+    """Make an endpoint that hears of no event, where nobody listens; return its id."""
+    body = {"url": "https://127.0.0.1/hook", "events": ["webhook.disabled"]}
+    return str(found.ask("POST /webhooks", 201, body)["webhook"])
+
+
+def _delivery(found: Quickstart, webhook: str) -> str:
+    """Have an endpoint tested; return the delivery's id."""
+    return str(found.ask(f"POST /webhooks/{webhook}/test", 202)["delivery"])
+
+
+def _job(found: Quickstart, number: int) -> str:
+    """Upload three rows, of which one is invalid; return the job's id."""
+    good = [{"client_name": "Bulk", "email": f"bulk-{number}-{one}@example.com"} for one in (1, 2)]
+    return str(found.ask("POST /bulk-jobs", 202, [*good, {"client_name": ""}])["job"])
+
+
+def _wait_for_jobs(found: Quickstart, jobs: list[str]) -> Iterator[str]:
+    """Wait for the end of each job, and yield its id."""
+    until = time.monotonic() + _PATIENCE
+    for job in jobs:
+        while not found.ask(f"GET /bulk-jobs/{job}", 200)["finished_at"]:
+            if time.monotonic() > until:
+                raise Failure(f"job {job} does not end")
+            time.sleep(0.05)
+        yield job
+
+
+def list_missing_ids(found: Quickstart) -> list[str]:
+    """The bulk jobs with a row that met an error of the server's: what a worker trips over, no answer shows."""
+    jobs = [str(job["job"]) for job in found.ask("GET /bulk-jobs?limit=1000", 200)["items"]]
+    return [job for job in _wait_for_jobs(found, jobs) if any(status >= 500 for status in _refusals(found, job))]
+
+
+def _refusals(found: Quickstart, job: str) -> list[int]:
+    failed = found.ask(f"GET /bulk-jobs/{job}/items?state=failed&limit=1000", 200)["items"]
+    return [item["status"] for item in failed]
+
+
+def _create_cancelled_job(found: Quickstart) -> str:
+    """Upload invalid rows, and cancel the job before all have been looked at; return its id."""
+    job = str(found.ask("POST /bulk-jobs", 202, [{}] * _ROWS)["job"])
+    found.ask(f"POST /bulk-jobs/{job}/cancel", 200)
+    return job
+
+
+def callers(found: Quickstart) -> str:
+    """Who calls, and who may not see what they made, as a Web Fuzzing Commons auth file."""
+    tokens = {"caller": found.token, "stranger": found.stranger}
+    return json.dumps({"auth": [{"name": name, "fixedHeaders": [_bearer(token)]} for name, token in tokens.items()]})
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"name": "Authorization", "value": f"Bearer {token}"}
+
+
+def words(values: list[str]) -> str:
+    """`values` as a dictionary in libFuzzer's format."""
+    return "".join(f'"{value}"\n' for value in values)
+
+
+def silence_warnings(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` without a proxy between this machine and itself."""
+    return {**environment, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}

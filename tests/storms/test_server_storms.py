@@ -1,0 +1,232 @@
+"""Servers killed and databases stopped under load: nothing that was promised is lost, nothing is there twice."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from time import monotonic
+from typing import Any, NamedTuple
+
+import pytest
+from sqlalchemy import make_url
+
+from tests.support.database import postgresql
+from tests.support.servers import Address
+from tests.support.storms.books import (
+    StormResult,
+    list_confirmed_tenants,
+    list_unanswered,
+    read_result,
+    repeat_until_answered,
+)
+from tests.support.storms.clients import Answer, Client, Storm
+from tests.support.storms.cluster import Cluster
+from tests.support.storms.server import Server, signed_token
+
+pytestmark = [pytest.mark.slow, pytest.mark.alone("no request may take longer than some seconds")]
+
+KILLS = 20
+OUTAGES = 2
+CLIENTS = 12
+REPLAYS = 300
+RECOVERY_SECONDS = 5
+#: A request that meets a database that goes away ends by then: connecting takes 5 seconds at most, as does a pool.
+PATIENCE_SECONDS = 8
+
+
+class Aftermath(NamedTuple):
+    """What clients were told, the books as the storm left them, and what came of repeating requests then."""
+
+    answers: list[Answer]
+    books: StormResult
+    replays: list[tuple[Answer, Answer]]
+    settled: list[Answer]
+    books_at_last: StormResult
+    outages: list[tuple[float, float]]
+
+
+@pytest.fixture(scope="module")
+def address() -> Address:
+    return "127.0.0.1", postgresql.find_free_port()
+
+
+@pytest.fixture(scope="module")
+def killed(
+    request: pytest.FixtureRequest, database: str, address: Address, tmp_path_factory: pytest.TempPathFactory
+) -> Aftermath:
+    """Clients create tenants while the server is killed twenty times, at random moments of its work."""
+    folder = tmp_path_factory.mktemp("killed")
+    if database == "sqlite":
+        url = f"sqlite:///{folder}/provisioning.sqlite3"
+    else:
+        schema = postgresql.create_schema(make_url(request.getfixturevalue("postgresql_url")))
+        url = schema.render_as_string(hide_password=False)
+    server = Server(address, url, folder / "log")
+    return _weather(server, url, lambda storm: [_kill(server, storm) for _ in range(KILLS)])
+
+
+@pytest.fixture(scope="module", params=["fast", "immediate"])
+def stopped(
+    request: pytest.FixtureRequest, address: Address, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Aftermath]:
+    """Clients create tenants while PostgreSQL is stopped and started twice; the server is left alone."""
+    try:
+        cluster = Cluster()
+    except RuntimeError as error:
+        pytest.skip(f"PostgreSQL: not found ({error})")
+    url = cluster.url.render_as_string(hide_password=False)
+    server = Server(address, url, tmp_path_factory.mktemp("stopped") / "log")
+    yield _weather(server, url, lambda storm: [_stop(cluster, request.param, storm) for _ in range(OUTAGES)])
+    cluster.stop("immediate")
+
+
+def _weather(server: Server, url: str, outages: Callable[[Storm], list[tuple[float, float]]]) -> Aftermath:
+    server.start()
+    try:
+        token = signed_token("stormy")
+        with Storm(server.address, token, CLIENTS) as storm:
+            storm.wait_for_each(_is_created)
+            happened = outages(storm)
+            storm.wait_for_each(_is_created)
+        return _aftermath(Client(server.address, token), url, storm.answers, happened)
+    finally:
+        server.kill()
+
+
+def _aftermath(client: Client, url: str, answers: list[Answer], outages: list[tuple[float, float]]) -> Aftermath:
+    books = read_result(client, url)
+    print(_report(answers, outages))
+    kept = [answer for answer in answers if _is_created(answer)]
+    replays = [(answer, client.send(answer.order)) for answer in random.sample(kept, min(REPLAYS, len(kept)))]
+    settled = [repeat_until_answered(client, order) for order in list_unanswered(answers)]
+    print(
+        f"{len(settled)} repeated afterwards, {sum(answer.replayed for answer in settled)} of them were there already"
+    )
+    return Aftermath(answers, books, replays, settled, read_result(client, url), outages)
+
+
+def _report(answers: list[Answer], outages: list[tuple[float, float]]) -> str:
+    """Figures for whoever runs the storms with ``-s``."""
+    statuses = dict(Counter(answer.status for answer in answers))
+    gaps = [_gap(answers, returned) for _, returned in outages]
+    lasted = f"{answers[-1].at - answers[0].at:.1f} s"
+    slowest = max(answer.seconds for answer in answers)
+    return (
+        f"\n{len(answers)} requests in {lasted}: {statuses}; {len(list_unanswered(answers))} unanswered; "
+        f"slowest {slowest:.2f} s; {len(outages)} outages, last client served {max(gaps):.2f} s after the worst"
+    )
+
+
+def _gap(answers: list[Answer], returned: float) -> float:
+    """How long after a return the last client was served again, in seconds."""
+    first: dict[int, float] = {
+        answer.client: answer.at - returned
+        for answer in reversed(answers)
+        if _is_created(answer) and answer.at > returned
+    }
+    assert len(first) == CLIENTS
+    return max(first.values())
+
+
+def _kill(server: Server, storm: Storm) -> tuple[float, float]:
+    storm.wait_for_each(_is_created)
+    assert not server.dies_within(random.uniform(0, 0.3))
+    storm.up.clear()
+    killed = monotonic()
+    server.kill()
+    server.start()
+    storm.up.set()
+    return killed, monotonic()
+
+
+def _stop(cluster: Cluster, mode: str, storm: Storm) -> tuple[float, float]:
+    for _ in range(10):
+        storm.wait_for_each(_is_created)
+    stopped = monotonic()
+    cluster.stop(mode)
+    storm.wait_for_each(lambda answer: answer.status == 503)
+    cluster.start()
+    returned = monotonic()
+    storm.wait_for_each(_is_created)
+    return stopped, returned
+
+
+def _is_created(response: Answer) -> bool:
+    return response.status == 201
+
+
+def test_every_201_is_in_the_database_with_its_fields(killed: Aftermath) -> None:
+    promised = {document["tenant"]: document for document in _promises(killed)}
+    assert {tenant: killed.books.listed.get(tenant) for tenant in promised} == promised
+
+
+def test_each_tenant_has_one_event_and_each_event_its_tenant(killed: Aftermath) -> None:
+    for books in (killed.books, killed.books_at_last):
+        assert books.events == Counter(books.rows) == Counter(list(books.listed))
+
+
+def test_a_repeated_request_is_answered_with_the_first_ones_tenant(killed: Aftermath) -> None:
+    assert killed.replays
+    for first, again in killed.replays:
+        assert (again.status, again.replayed, again.document) == (201, True, first.document)
+
+
+def test_lost_response_leaves_one_tenant(killed: Aftermath) -> None:
+    assert killed.settled
+    assert {answer.status for answer in killed.settled} == {201}
+    _assert_each_order_has_one_tenant(killed)
+
+
+def test_immediate_repeats_return_the_same_response(killed: Aftermath) -> None:
+    assert all(document == found[0] for found in list_confirmed_tenants(killed.answers).values() for document in found)
+
+
+def test_a_killed_server_gave_no_other_answer(killed: Aftermath) -> None:
+    assert {answer.status for answer in killed.answers} == {0, 201}
+
+
+def test_while_postgresql_is_away_requests_are_refused_in_the_contracts_words(stopped: Aftermath) -> None:
+    refusals = [answer for answer in stopped.answers if not _is_created(answer)]
+    assert {answer.status for answer in refusals} == {503}
+    assert {answer.document["code"] for answer in refusals} == {"storage-unavailable"}
+    assert {answer.headers["Retry-After"] for answer in refusals} == {"2"}
+
+
+def test_no_request_hangs_while_postgresql_goes_and_comes(stopped: Aftermath) -> None:
+    assert max(answer.seconds for answer in stopped.answers) < PATIENCE_SECONDS
+
+
+def test_every_client_is_served_within_5_seconds_of_postgresqls_return(stopped: Aftermath) -> None:
+    assert all(_gap(stopped.answers, returned) < RECOVERY_SECONDS for _, returned in stopped.outages)
+
+
+def test_the_pool_holds_no_dead_connection_after_postgresqls_return(stopped: Aftermath) -> None:
+    last = stopped.outages[-1][1] + RECOVERY_SECONDS
+    late = [answer.status for answer in stopped.answers if answer.at > last]
+    assert set(late) <= {201}
+
+
+def test_writes_committed_before_postgresql_stopped_are_kept(stopped: Aftermath) -> None:
+    promised = {document["tenant"]: document for document in _promises(stopped)}
+    assert {tenant: stopped.books.listed.get(tenant) for tenant in promised} == promised
+
+
+def test_a_stop_leaves_nothing_half_written(stopped: Aftermath) -> None:
+    for books in (stopped.books, stopped.books_at_last):
+        assert books.events == Counter(books.rows) == Counter(list(books.listed))
+
+
+def test_requests_refused_with_503_can_be_repeated(stopped: Aftermath) -> None:
+    assert {answer.status for answer in stopped.settled} == {201}
+    _assert_each_order_has_one_tenant(stopped)
+
+
+def _promises(aftermath: Aftermath) -> list[dict[str, Any]]:
+    return [document for found in list_confirmed_tenants(aftermath.answers).values() for document in found]
+
+
+def _assert_each_order_has_one_tenant(aftermath: Aftermath) -> None:
+    orders = {answer.order.key: answer.order.body["external_id"] for answer in aftermath.answers}
+    there = Counter(tenant["external_id"] for tenant in aftermath.books_at_last.listed.values())
+    assert there == Counter(orders.values())

@@ -1,0 +1,1 @@
+"""Rate limits under a clock of the test's."""

@@ -1,0 +1,1 @@
+"""Hosts with steps, and the brokers of those with Celery."""

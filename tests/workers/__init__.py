@@ -1,0 +1,1 @@
+"""What follows a commit: workers, engines, steps, maintenance."""
