@@ -42,7 +42,7 @@ class WriteAheadLog:
         try:
             size = os.stat(self._path).st_size
         except OSError:
-            return
+            size = 0
         if size >= self._next_bytes:
             self._next_bytes = self._truncate_bytes if self._truncate(driver) else size + self._truncate_bytes
 

@@ -92,7 +92,7 @@ def test_hooks_before_each_request(blueprint: IsolatedHost, host: IsolatedHost) 
         one.app.before_request(TracingHook())
         one.app.before_request(functools.partial(load_user))
         one.mount()
-    names = f"{HERE}.load_user, {HERE}.Tracing, functools.partial"
+    names = f"{HERE}.load_user, {HERE}.TracingHook, functools.partial"
     advice = f"skip requests with request.blueprint == 'provisioning' in it, or {ISOLATE}"
     assert read_check(blueprint, "hooks") == ("ok", f"{names}: called before a request, and none responds", "")
     assert read_check(host, "hooks") == SPARED
@@ -354,7 +354,7 @@ def test_a_user_lookup_of_the_hosts(blueprint: IsolatedHost, host: IsolatedHost)
     for one in (blueprint, host):
         JWTManager(one.app).user_lookup_loader(accept_any_user)
         one.mount()
-    detail = f"{HERE}.user_of is called for every token, and finds no user for the sub 'provisioning-doctor'"
+    detail = f"{HERE}.accept_any_user is called for every token, and finds no user for the sub 'provisioning-doctor'"
     advice = f"{ISOLATE}, or let it accept the `sub` of partners and give one with --subject"
     assert read_check(blueprint, "jwt-users") == ("fail", detail, advice)
     assert run_command(blueprint.app, "doctor").status == 1
