@@ -358,7 +358,7 @@ def test_a_user_lookup_of_the_hosts(blueprint: IsolatedHost, host: IsolatedHost)
     advice = f"{ISOLATE}, or let it accept the `sub` of partners and give one with --subject"
     assert read_check(blueprint, "jwt-users") == ("fail", detail, advice)
     assert run_command(blueprint.app, "doctor").status == 1
-    assert read_check(host, "jwt-users") == ("ok", f"{HERE}.user_of is not called by the isolated mount", "")
+    assert read_check(host, "jwt-users") == ("ok", f"{HERE}.accept_any_user is not called by the isolated mount", "")
 
 
 def test_a_user_lookup_that_fails_or_knows_a_partner(blueprint: IsolatedHost) -> None:
