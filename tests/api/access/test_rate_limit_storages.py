@@ -96,8 +96,11 @@ def test_two_processes_count_together(database_url: str, shared: Broker) -> None
 def test_redis_says_when_there_are_more(make_app: MakeApp, shared: Broker) -> None:
     partner = make_counted_caller(make_app, shared, read="1/second", write="2/hour")
     assert read_rate_limit_headers(partner("POST", "/tenants", json={}))[0] == '"write";r=1;t=3600'
-    partner("GET", "/tenants")
-    response = partner("GET", "/tenants")
+    for _ in range(20):  # the second may end between two requests
+        partner("GET", "/tenants")
+        response = partner("GET", "/tenants")
+        if response.status_code == 429:
+            break
     assert (response.status_code, read_rate_limit_headers(response)) == (429, ('"read";r=0;t=1', '"read";q=1;w=1', "1"))
     assert wait_for(lambda: partner("GET", "/tenants").status_code == 200, 3)
 
