@@ -64,8 +64,7 @@ class Guard:
         register = self._check_partner(principal)
         if count_request is not None:
             count_request(principal)
-        if not principal.permissions.issuperset(permissions):
-            raise self._make_forbidden(principal, permissions)
+        self.require_permissions(principal, permissions)
         if register is not None:
             register()
         environ[_PRINCIPAL_KEY] = principal

@@ -23,7 +23,7 @@ from ..tenants.models import WRITABLE
 
 
 class Operation(NamedTuple):
-    """What each row of a job does: the single call that it stands for.
+    """The operation of a job: the single call that each of its rows stands for.
 
     `permissions` are those of that call; a caller needs them besides ``bulk:create``. `hook_actions` are the hooks that
     it runs. `columns` are those of a CSV, besides the idempotency key and, if the row sets fields of a tenant, the

@@ -221,7 +221,7 @@ _SURROUNDING_SPACE = re.compile(rb"\A(?:\xef\xbb\xbf)?(?:\s|\\[nrt])*|(?:\s|\\[n
 
 
 class Envelope(NamedTuple):
-    """What a compact JWS contains, and the JWS itself without surrounding space."""
+    """The contents of a compact JWS, and the JWS itself without surrounding space."""
 
     kid: str
     payload: bytes

@@ -25,6 +25,7 @@ from .storage import (
     Scope,
     SettingPath,
     StoredSettings,
+    is_secret,
     nest,
     parse_columns,
     unseal_contents,
@@ -233,10 +234,7 @@ def _mask(
     values: FlatSettings, namespaces: Namespaces, is_sealed: Callable[[SettingPath], bool]
 ) -> dict[SettingPath, Any]:
     """Return the values with a mask in place of each one that the host declares a secret or that is sealed."""
-    return {
-        path: MASK if namespaces[path[0]].keys[path[1]].secret or is_sealed(path) else value
-        for path, value in values.items()
-    }
+    return {path: MASK if is_secret(namespaces, path) or is_sealed(path) else value for path, value in values.items()}
 
 
 def _resolve_layers(
