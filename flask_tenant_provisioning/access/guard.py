@@ -113,7 +113,7 @@ class Guard:
             raise
 
     def _make_forbidden(self, principal: Principal, required: Sequence[str]) -> Forbidden:
-        missing = [permission for permission in required if permission not in principal.permissions]
+        missing = principal.missing(required)
         return Forbidden(
             f"This needs the permission {' and '.join(missing)}.",
             required=list(required),

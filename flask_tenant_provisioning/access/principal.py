@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from ..config import PERMISSIONS, Config
@@ -30,6 +30,10 @@ class Principal:
     roles: frozenset[str] = frozenset()
     permissions: frozenset[str] = frozenset()
     sees_every_partner: bool = False
+
+    def missing(self, required: Iterable[str]) -> list[str]:
+        """Return the `required` permissions that the principal lacks, in their order."""
+        return [permission for permission in required if permission not in self.permissions]
 
     def require_partner(self, claim: str) -> str:
         """Return the partner. Raises `PartnerMissing`, with the name of the `claim`, if the token names none."""

@@ -1,4 +1,4 @@
-"""What looks many rows up does so row by row, in an index, also where the database knows nothing yet of its tables."""
+"""Lookups of many rows search an index row by row, with and without statistics of the tables."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ STATEMENTS: dict[str, Callable[[Storage], Statement]] = {
     "holders": lambda storage: storage.once(TenantSQL).find_holders,
     "firsts": lambda storage: storage.once(BulkSQL).first_rows,
 }
-#: The columns of each index that is to be searched by all of them.
+#: The columns of each index that is to be searched by all of them. An id is unique without its partner, and PostgreSQL
+#: may choose either of the indexes that begin with it.
 KEYS = {
-    "lock": [{"email_key", "partner_id", "live"}, {"external_id", "partner_id", "live"}, {"partner_id", "id"}],
+    "lock": [{"email_key", "partner_id", "live"}, {"external_id", "partner_id", "live"}, {"id"}],
     "holders": [{"email_key", "partner_id", "live"}, {"external_id", "partner_id", "live"}],
     "firsts": [{"partner_id", "job_id", "key"}],
 }
@@ -54,7 +55,8 @@ def test_each_row_lookup_uses_an_index(bulk: Bulk, name: str) -> None:
     named = [{"external_id": row(n)["external_id"], "email_key": row(n)["email"].lower()} for n in range(500)]
     values = {"partner_id": bulk.partner.partner, "job_id": storage.new_id(), "rows": encode_rows(named)}
     searched = storage.transaction(lambda session: list(_searched_columns(session, STATEMENTS[name](storage), values)))
-    assert sorted(map(sorted, searched)) == sorted(map(sorted, KEYS[name]))
+    found = [columns - {"partner_id"} if "id" in columns else columns for columns in searched]
+    assert sorted(map(sorted, found)) == sorted(map(sorted, KEYS[name]))
 
 
 def _searched_columns(session: Session, statement: Statement, values: dict[str, Any]) -> Iterator[set[str]]:
