@@ -1,13 +1,14 @@
 """CPU of a request beside another checkout of the project, in alternating slices of one run.
 
     git worktree add --detach /path/to/other COMMIT
-    python -m tests.bench.compare /path/to/other --db sqlite --slices 150
+    python -m tests.bench.compare /path/to/other --db sqlite --slices 50 --rounds 6
     python -m tests.bench.compare /path/to/other --db postgresql://localhost/bench
 
 Each checkout runs in its own process, and the WSGI app is called there without a server. A slice is some milliseconds
 of one endpoint in one process; then it is the other's turn. On a shared machine the time of a request moves by half
-within a minute, but seldom between two slices. Each checkout has a database of its own: on PostgreSQL its name ends in
-``_here`` or ``_other``, and it must exist.
+within a minute, but seldom between two slices. A process can be some percent faster than the next one of the same code,
+by where its memory lies: each round starts new ones, in the other order. Each checkout has a database of its own: on
+PostgreSQL its name ends in ``_here`` or ``_other``, and it must exist.
 """
 
 from __future__ import annotations
@@ -85,17 +86,24 @@ def measure_slice(process: subprocess.Popen[str], endpoint: str) -> float:
     return float(process.stdout.readline())
 
 
-def compare(here: subprocess.Popen[str], other: subprocess.Popen[str], slices: int) -> Iterator[str]:
-    """Yield a line for each endpoint: the medians, and the ratio of `here` to `other`."""
-    for endpoint in SLICE:
-        pairs = []
-        for n in range(slices + WARM_UP_SLICES):
-            order: Iterable[subprocess.Popen[str]] = (here, other) if n % 2 else (other, here)
-            by_process = {process: measure_slice(process, endpoint) for process in order}
-            pairs.append((by_process[here], by_process[other]))
-        ours, theirs = map(statistics.median, zip(*pairs[WARM_UP_SLICES:], strict=True))
-        ratios = statistics.median(mine / yours for mine, yours in pairs[WARM_UP_SLICES:])
-        yield f"{endpoint:5} {ours:6.0f} µs, other {theirs:6.0f} µs: {ours / theirs:.3f} ({ratios:.3f} by pairs)"
+def measure_pairs(
+    here: subprocess.Popen[str], other: subprocess.Popen[str], endpoint: str, slices: int
+) -> list[tuple[float, float]]:
+    """Return the microseconds per request of each slice here, and of the other's beside it."""
+    pairs = []
+    for n in range(slices + WARM_UP_SLICES):
+        order: Iterable[subprocess.Popen[str]] = (here, other) if n % 2 else (other, here)
+        by_process = {process: measure_slice(process, endpoint) for process in order}
+        pairs.append((by_process[here], by_process[other]))
+    return pairs[WARM_UP_SLICES:]
+
+
+def describe(endpoint: str, rounds: list[list[tuple[float, float]]]) -> str:
+    """Return the line of an endpoint: the medians of all slices, their ratio, and the ratio of each round."""
+    ours, theirs = (statistics.median(pair[side] for pairs in rounds for pair in pairs) for side in (0, 1))
+    ratios = [statistics.median(mine / yours for mine, yours in pairs) for pairs in rounds]
+    by_round = " ".join(f"{ratio:.2f}" for ratio in ratios)
+    return f"{endpoint:5} {ours:6.0f} µs, other {theirs:6.0f} µs: {ours / theirs:.3f} (rounds: {by_round})"
 
 
 def main() -> None:
@@ -103,21 +111,32 @@ def main() -> None:
     parser.add_argument("other", type=Path, nargs="?", help="the other checkout")
     parser.add_argument("--db", default="sqlite")
     parser.add_argument("--rows", type=int, default=20_000)
-    parser.add_argument("--slices", type=int, default=150)
+    parser.add_argument("--slices", type=int, default=50, help="of each endpoint in each round")
+    parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve:
         serve(arguments.serve, arguments.rows)
         return
-    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        is_sqlite = arguments.db == "sqlite"
-        urls = [f"sqlite:///{folder}/{name}" if is_sqlite else f"{arguments.db}_{name}" for name in ("here", "other")]
-        here, other = (
-            stack.enter_context(open_checkout(checkout, url, arguments.rows))
-            for checkout, url in zip((Path.cwd(), arguments.other), urls, strict=True)
-        )
-        for line in compare(here, other, arguments.slices):
-            print(line, flush=True)
+    is_sqlite = arguments.db == "sqlite"
+    results: dict[str, list[list[tuple[float, float]]]] = {endpoint: [] for endpoint in SLICE}
+    for n in range(arguments.rounds):
+        with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+            checkouts = {"here": Path.cwd(), "other": arguments.other}
+            processes = {
+                name: stack.enter_context(
+                    open_checkout(
+                        checkouts[name],
+                        f"sqlite:///{folder}/{name}" if is_sqlite else f"{arguments.db}_{name}",
+                        arguments.rows,
+                    )
+                )
+                for name in (("here", "other") if n % 2 else ("other", "here"))
+            }
+            for endpoint, rounds in results.items():
+                rounds.append(measure_pairs(processes["here"], processes["other"], endpoint, arguments.slices))
+    for endpoint, rounds in results.items():
+        print(describe(endpoint, rounds))
 
 
 if __name__ == "__main__":
