@@ -24,7 +24,7 @@ from .keyring import get_cursor_secret, load_keyring, require_cursor_secret
 from .licensing.source import LicenseSource
 from .mount import Cursors, Mount
 from .mounts import Mounts
-from .partners.cache import require_active_partner
+from .partners.cache import PartnerCache
 from .registry import Registry
 from .routes import ROUTES
 from .settings.lifecycle import SettingsLifecycle
@@ -74,8 +74,7 @@ def build_mount(
         url_refusal=partial(find_url_refusal, config, Resolver()),
         in_host=partial(enter_app_context, app),
     )
-    tokens = TokenVerifier(config, clock, authority.verification_context)
-    mount.guard = Guard(tokens, config, partial(require_active_partner, mount))
+    mount.guard = Guard(TokenVerifier(config, clock, authority.app), config)
     mount.engine = make_engine(mount)
     return mount
 
@@ -138,6 +137,7 @@ def serve_mount(app: Flask, mount: Mount, mounts: Mounts[Mount], *, migrates: bo
     _ = mount.storage  # opens it, also if nothing is migrated
     if migrates:
         upgrade_tables(mount)
+    mount.guard.partners = mount.once(PartnerCache)
     blueprint = get_blueprint(mount)
     mount.app.register_blueprint(blueprint)
     if mount.app is app:
