@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -28,7 +28,6 @@ from .partners.cache import PartnerCache
 from .registry import Registry
 from .routes import ROUTES
 from .settings.lifecycle import SettingsLifecycle
-from .settings.tenant_settings import SettingsCache
 from .signals import send_signals
 from .steps.lifecycle import StepsLifecycle
 from .tables import build_metadata
@@ -83,7 +82,7 @@ def _open_storage(app: Flask, db: Any, clock: Callable[[], float], new_id: Calla
     """Open the storage of `mount`, and connect it with what takes part in its transactions and what follows them."""
     config = mount.config
     engine, is_own = resolve_engine(app, db, config)
-    return Storage(
+    storage = Storage(
         engine,
         build_metadata(config.table_prefix),
         attempts=config.transaction_attempts,
@@ -99,17 +98,13 @@ def _open_storage(app: Flask, db: Any, clock: Callable[[], float], new_id: Calla
             SettingsLifecycle(lambda: mount.keyring),
         ),
         context=mount.in_host,
-        wake=mount.engine.wake,
-        announce=partial(_announce, mount),
         followers=(create_deliveries,),
     )
-
-
-def _announce(mount: Mount, events: Sequence[Mapping[str, Any]]) -> None:
-    """Tell the settings cache, the work engine and the host's signal receivers about committed events."""
-    mount.once(SettingsCache).invalidate(events)
-    mount.engine.notify_events()
-    send_signals(events, mount.in_host)
+    if mount.engine is not None:
+        storage.wake_workers = mount.engine.wake
+        storage.subscribe(mount.engine.notify_events)
+    storage.subscribe(partial(send_signals, in_host=mount.in_host))
+    return storage
 
 
 def upgrade_tables(mount: Mount) -> None:

@@ -53,7 +53,6 @@ class Guard:
         self._tokens = tokens
         self._realm = config.realm
         self._partner_claim = config.partner_claim
-        self._request_id_key = config.request_id_key
         #: The log of requests that this guard and the guarded routes refuse.
         self.refusals = RefusalLog(config)
 
@@ -64,7 +63,6 @@ class Guard:
         the rate limit (`count_request` is called with the principal and raises), and the permissions (`Forbidden`).
         Only then is a new partner registered: a refused caller leaves no row.
         """
-        get_request_id(self._request_id_key)
         environ = request.environ
         principal = environ[CALLER_KEY] = self._verify(environ.get("HTTP_AUTHORIZATION", ""))
         if not (principal.partner or principal.sees_every_partner):
@@ -73,7 +71,8 @@ class Guard:
         is_registered = partners is None or partners.require_active(principal.partner)
         if count_request is not None:
             count_request(principal)
-        self.require_permissions(principal, permissions)
+        if not principal.permissions.issuperset(permissions):
+            raise self._make_forbidden(principal, permissions)
         if partners is not None and not is_registered:
             partners.get_or_register(principal.partner)
         environ[_PRINCIPAL_KEY] = principal
@@ -157,6 +156,7 @@ def current_principal() -> Principal:
 
 
 class _GuardedMount(Protocol):
+    config: Config
     guard: Guard
 
     def problem_type_prefix(self) -> str: ...
@@ -173,6 +173,7 @@ def requires(*permissions: str) -> Callable[[Callable[P, R]], Callable[P, Any]]:
         @functools.wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> Any:
             mount = _get_first_mount()
+            get_request_id(mount.config.request_id_key)
             try:
                 mount.guard.admit(required)
             except ProvisioningError as refusal:

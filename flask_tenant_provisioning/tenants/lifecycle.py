@@ -22,7 +22,7 @@ from ..partners import actions as partners
 from ..partners.hierarchy import UNKNOWN_PARTNER
 from ..validation import make_entry, make_invalid_input
 from . import erasure, quotas
-from .models import Tenant, get_unique_field
+from .models import Tenant, get_unique_field, render_tenant_document
 from .mutations import (
     Target,
     Transition,
@@ -185,7 +185,7 @@ def _record_move(session: Session, actor: Actor, before: Tenant, after: Tenant) 
     storage, event_type = session.storage, "tenant.moved"
     there = build_change_event(storage, actor, event_type, before, after, after.updated_at)
     changes = {"partner": {"previous": before.partner_id, "new": after.partner_id}}
-    shown = after.document(storage.registry.fields)
+    shown = render_tenant_document(after, storage.registry.fields)
     record_event(session, build_event(storage, actor, event_type, before.partner_id, shown, after.updated_at, changes))
     record_event(session, there)
 

@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -133,7 +133,7 @@ class CeleryEngine:
         if any(len(key) == len(JOB_KEY) for key in keys):
             self._send_safely(partial(self._send_once, BULK_TASK))
 
-    def notify_events(self) -> None:
+    def notify_events(self, events: Sequence[Mapping[str, Any]]) -> None:
         """Request webhook deliveries soon, with one message for all recent writes of this process."""
         process = os.getpid()
         if process not in self._notifiers:

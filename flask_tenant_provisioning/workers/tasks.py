@@ -69,7 +69,7 @@ def sweep(mount: str) -> None:
     overdue = api_mount.storage.read(partial(claims.find_overdue_steps, limit=MAX_STEPS_PER_SWEEP, age=OVERDUE_SECONDS))
     if overdue:
         logger.info("the sweep found %d overdue steps", len(overdue), extra={"due": len(overdue)})
-        api_mount.engine.wake(overdue)
+        api_mount.storage.wake_workers(overdue)
 
 
 @shared_task(name=MAINTENANCE_TASK, **_TASK_OPTIONS)

@@ -103,7 +103,7 @@ def _at_work(app: Flask) -> bool:
 def one_by_one(mount: Mount, keys: list[StepKey]) -> None:
     """Send a message for each step."""
     for key in keys:
-        mount.engine.wake([key])
+        mount.storage.wake_workers([key])
 
 
 def through(kind: str, db: str, tenants: int) -> str:
@@ -120,7 +120,7 @@ def through(kind: str, db: str, tenants: int) -> str:
             assert wait_for(lambda: read_tenant_status(partner, first) == "active", 60)
             single = rate(app, tenants, one_by_one)
             silent = create_tenants(quiet, tenants)
-            batched = rate(app, tenants, lambda mount, keys: mount.engine.wake(keys))
+            batched = rate(app, tenants, lambda mount, keys: mount.storage.wake_workers(keys))
         return f"{kind:10} {single:10.0f} {batched:10.0f} {silent:12.2f} {sending:10.2f}"
 
 
