@@ -375,7 +375,8 @@ class Storage:
     ) -> T:
         """Run `work` as the only unit of work of this thread: a second one could wait forever for the first."""
         if self._process != os.getpid():
-            self._enter_fork()
+            drop_inherited_connections()
+            self._process = os.getpid()
         if getattr(self._thread, "busy", False):
             raise RuntimeError("a unit of work runs in this thread already: pass its session on")
         self._thread.busy = True
@@ -391,11 +392,6 @@ class Storage:
             for receive in self._subscribers:
                 receive(session.events)
         return result
-
-    def _enter_fork(self) -> None:
-        """Leave the connections and the lock of the parent process, where other threads may have held them."""
-        drop_inherited_connections()
-        self._one_writer, self._process = threading.Lock(), os.getpid()
 
     def _run_with_retries(
         self,
