@@ -70,7 +70,7 @@ def load_page(
         get_max_size=_bound_page_bytes,
     )
     custom = session.storage.registry.fields
-    return [render_tenant_document(row[:-1], custom) for row in rows], end
+    return [render_tenant_document(row, custom) for row in rows], end
 
 
 def _collect_filter_values(partner: str | None, query: Mapping[str, Any]) -> dict[str, Any]:

@@ -111,7 +111,7 @@ DOCUMENT_FIELDS = ("tenant", "partner", *Tenant._fields[2:-1])
 
 
 def render_tenant_document(row: tuple[Any, ...], custom: TenantFields | None) -> dict[str, Any]:
-    """Render a row with the columns of `Tenant` as in responses, with the host's `custom` fields at the end."""
+    """Render a row that begins with the columns of `Tenant` as in responses, with the host's `custom` fields."""
     document = dict(zip(DOCUMENT_FIELDS, row, strict=False))
     metadata = document["metadata"]
     document["metadata"] = {} if metadata == "{}" else json.loads(metadata)
@@ -123,7 +123,8 @@ def render_tenant_document(row: tuple[Any, ...], custom: TenantFields | None) ->
             shorten_instant(document["purge_at"]),
         )
     if custom is not None:
-        stored = json.loads(row[-1]) if row[-1] else {}
+        fields = row[len(DOCUMENT_FIELDS)]
+        stored = json.loads(fields) if fields else {}
         document |= {name: stored.get(name) for name in custom.fields}
     return document
 
