@@ -93,7 +93,7 @@ class WorkEngine(Protocol):
     """Notifies workers of work after a commit. The work itself is stored in rows: a lost notification is harmless."""
 
     def start(self) -> None:
-        """Start in this process, which has received a request. Called with each request."""
+        """Start in this process. Called with each admitted request."""
 
     def wake(self, keys: Sequence[tuple[str, ...]]) -> None:
         """Notify workers of due steps, endpoints and bulk jobs; `keys` name some or all of them. Never raises."""

@@ -31,14 +31,14 @@ class Public:
 PUBLIC: Final = Public()
 
 
-class PartnerStatus(Protocol):
-    """The status of partners, as `partners.cache.PartnerCache` has it."""
+class PartnerDirectory(Protocol):
+    """The partners of a mount, as `partners.cache.PartnerCache` knows them."""
 
     def require_active(self, partner_id: str) -> bool:
         """Return whether the partner is registered. Raises an error if it may send no requests."""
 
     def get_or_register(self, partner_id: str) -> object:
-        """Register the partner."""
+        """Return the partner, registered now if it is unknown."""
 
 
 class Guard:
@@ -49,7 +49,7 @@ class Guard:
     """
 
     def __init__(self, tokens: TokenVerifier, config: Config) -> None:
-        self.partners: PartnerStatus | None = None
+        self.partners: PartnerDirectory | None = None
         self._tokens = tokens
         self._realm = config.realm
         self._partner_claim = config.partner_claim

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, MetaData, Table
-from sqlalchemy.exc import DBAPIError, TimeoutError
+from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
 
 from ..encoding import format_error
 from ..errors import StorageUnavailable
@@ -465,7 +465,7 @@ class Storage:
         # SQLite has one writer: threads queue here before they take a connection.
         lock = self._one_writer if self._is_sqlite else None
         if lock is not None and not lock.acquire(timeout=self._patience):
-            raise TimeoutError("other threads write for too long")
+            raise PoolTimeout("other threads write for too long")
         try:
             with self._connect_to_write() as connection:
                 with connection.begin() as transaction:

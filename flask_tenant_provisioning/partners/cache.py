@@ -55,7 +55,10 @@ class PartnerCache:
                 raise PartnerSuspended
             if partner.parent is None:
                 break
-            partner = self.get_or_register(partner.parent)
+            parent = self.get(partner.parent)
+            if parent is None:
+                break
+            partner = parent
         return True
 
     def invalidate(self, partner_id: str) -> None:

@@ -1,4 +1,4 @@
-"""Create, update and upsert tenants. Each public function is one unit of work."""
+"""Create, update and upsert tenants. What takes a `Session` runs in the caller's unit of work."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from ..access.principal import Actor
-from ..database.errors import StaleRead, UniqueViolation
+from ..database.errors import StaleRead
 from ..database.ids import format_instant
 from ..database.session import Session
 from ..encoding import dump_json
@@ -15,7 +15,7 @@ from ..errors import InvalidState, TenantExists
 from ..events.actions import build_event
 from ..registry import TenantFields
 from .custom_fields import replace_custom_fields
-from .models import EMPTY_VALUES, WRITABLE, Tenant, Values, build_tenant, get_unique_field, render_tenant_document
+from .models import EMPTY_VALUES, WRITABLE, Tenant, Values, build_tenant, render_tenant_document
 from .mutations import (
     Target,
     TenantChange,
@@ -23,7 +23,6 @@ from .mutations import (
     apply_transition,
     explain_conflict,
     lock_tenant,
-    make_conflict,
     require_unique,
 )
 from .plans import require_plan_change
@@ -52,11 +51,7 @@ def create(
     event = build_event(
         storage, actor, "tenant.created", partner, render_tenant_document(tenant, custom), tenant.created_at
     )
-    try:
-        is_created = session.insert_pair(storage.once(TenantSQL).create, tenant._asdict() | hidden, event)
-    except UniqueViolation as violation:
-        raise make_conflict(get_unique_field(violation.constraint)) from violation
-    if not is_created:
+    if not session.insert_pair(storage.once(TenantSQL).create, tenant._asdict() | hidden, event):
         raise explain_conflict(session, partner, values)
     session.events.append(event)
     session.run_reactions(TenantChange("tenant.create", actor, None, tenant))

@@ -50,18 +50,21 @@ def _finish_response(response: Response) -> Response:
 
 
 def _make_view(route: Route, mount: Mount) -> Callable[..., Response]:
-    """Return a view that authenticates and rate-limits the request and calls the route's handler."""
+    """Return a view that calls the route's handler.
+
+    A guarded route first authenticates and rate-limits the request, and starts the work engine of this process.
+    """
     handler, permissions, is_json_only = route.handler, route.permissions, not route.has_several_types
     request_id_key = mount.config.request_id_key
 
     if isinstance(permissions, tuple):
         rate_class = route.rate_class
-        check_rate_limit = partial(enforce_rate_limit, mount, rate_class or "")
+        count_request = partial(enforce_rate_limit, mount, rate_class or "")
 
         def guarded_view(**path: Any) -> Response:
             is_limited = rate_class is not None and mount.has_rate_limit(rate_class)
             request_id = get_request_id(request_id_key)
-            principal = mount.guard.admit(permissions, check_rate_limit if is_limited else None)
+            principal = mount.guard.admit(permissions, count_request if is_limited else None)
             if mount.engine is not None:
                 mount.engine.start()
             if is_json_only and "HTTP_ACCEPT" in request.environ:

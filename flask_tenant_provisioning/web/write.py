@@ -27,7 +27,8 @@ T = TypeVar("T")
 Work = Callable[[Session], T]
 #: Statuses of errors that are stored and returned to a repeated request.
 FINAL_STATUSES = frozenset({404, 409, 412})
-_IDEMPOTENT_METHODS = ("POST", "PATCH")
+#: Methods of requests that may have an Idempotency-Key.
+_METHODS_WITH_KEY = ("POST", "PATCH")
 
 
 class Result(NamedTuple):
@@ -45,80 +46,81 @@ class Result(NamedTuple):
 def execute(
     call: Request,
     work: Work[T],
-    answer: Callable[[T], Result],
+    render: Callable[[T], Result],
     *,
     body: Any = None,
     validate_only: bool = False,
     single_statement_of: str | None = None,
 ) -> Response:
-    """Run `work` in one transaction and return ``answer(work(session))`` as a response.
+    """Run `work` in one transaction and return ``render(work(session))`` as a response.
 
     `body` is the request's JSON, which an Idempotency-Key is bound to. With `validate_only`, the transaction is rolled
     back. `single_statement_of` names the operation of a `work` that is a single statement unless a reaction to that
     operation takes part: then it needs no transaction. Raises the errors of `work` and of `idempotency.claim_key`.
     """
     storage = call.mount.storage
-    identity = None
-    if request.method in _IDEMPOTENT_METHODS and "HTTP_IDEMPOTENCY_KEY" in request.environ:
-        identity = read_key(call.principal, body, validate_only=validate_only)
+    key = None
+    if request.method in _METHODS_WITH_KEY and "HTTP_IDEMPOTENCY_KEY" in request.environ:
+        key = read_key(call.principal, body, validate_only=validate_only)
     if validate_only:
-        return _execute_dry_run(call, identity, work, answer)
-    if identity is not None:
-        return _execute_once(call, identity, work, answer)
+        return _execute_dry_run(call, key, work, render)
+    if key is not None:
+        return _execute_once(call, key, work, render)
     if single_statement_of is not None and not storage.reactions_to(single_statement_of):
         result = storage.run_autocommit(work)
     else:
         result = storage.transaction(work)
-    return _make_response(_to_stored_response(answer(result)))
+    return _make_response(_to_stored_response(render(result)))
 
 
 def _execute_dry_run(
-    call: Request, identity: IdempotencyKey | None, work: Work[T], answer: Callable[[T], Result]
+    call: Request, key: IdempotencyKey | None, work: Work[T], render: Callable[[T], Result]
 ) -> Response:
     """Run `work` and roll back. If the key has a stored response, return that, as the write would."""
 
     def unit(session: Session) -> tuple[StoredResponse, bool]:
         session.is_discarded = True
-        if identity is not None:
-            stored = claim_key(session, identity, call.mount.config.idempotency_hours)
+        if key is not None:
+            stored = claim_key(session, key, call.mount.config.idempotency_hours)
             if stored is not None:
                 return stored, True
-        return _to_stored_response(answer(work(session))), False
+        return _to_stored_response(render(work(session))), False
 
     response, replayed = call.mount.storage.transaction(unit)
-    return _respond_stored(call, identity, response, replayed=replayed)
+    return _respond_stored(call, key, response, replayed=replayed)
 
 
-def _execute_once(call: Request, identity: IdempotencyKey, work: Work[T], answer: Callable[[T], Result]) -> Response:
+def _execute_once(call: Request, key: IdempotencyKey, work: Work[T], render: Callable[[T], Result]) -> Response:
     """Run `work` unless the key has a stored response. The response is stored in the same transaction."""
 
     def unit(session: Session) -> tuple[StoredResponse, bool]:
-        stored = claim_key(session, identity, call.mount.config.idempotency_hours)
+        stored = claim_key(session, key, call.mount.config.idempotency_hours)
         if stored is not None:
             return stored, True
-        response = _run_in_savepoint(call, session, work, answer)
-        sealed = seal_response(response, identity, call.mount.keyring) if response.has_secret else response
-        save_response(session, identity, sealed)
+        response = _run_in_savepoint(call, session, work, render)
+        sealed = seal_response(response, key, call.mount.keyring) if response.has_secret else response
+        save_response(session, key, sealed)
         return response, False
 
     stored, replayed = call.mount.storage.transaction(unit)
-    return _respond_stored(call, identity, stored, replayed=replayed)
+    return _respond_stored(call, key, stored, replayed=replayed)
 
 
-def _respond_stored(
-    call: Request, identity: IdempotencyKey | None, stored: StoredResponse, *, replayed: bool
-) -> Response:
+def _respond_stored(call: Request, key: IdempotencyKey | None, stored: StoredResponse, *, replayed: bool) -> Response:
     """Return a stored response, with ``Idempotency-Replayed`` if an earlier request created it (`replayed`)."""
-    if identity is not None and stored.is_sealed:
-        stored = open_response(stored, identity, call.mount.keyring)
+    if key is not None and stored.is_sealed:
+        stored = open_response(stored, key, call.mount.keyring)
     return _make_response(stored, **({"Idempotency-Replayed": "true"} if replayed else {}))
 
 
-def _run_in_savepoint(call: Request, session: Session, work: Work[T], answer: Callable[[T], Result]) -> StoredResponse:
-    """Run `work` and return its response. If it fails finally, roll it back and return the problem as the response."""
+def _run_in_savepoint(call: Request, session: Session, work: Work[T], render: Callable[[T], Result]) -> StoredResponse:
+    """Run `work` and return its response.
+
+    If it fails with one of `FINAL_STATUSES`, roll it back and return the problem as the response.
+    """
     try:
         with session.savepoint():
-            result = answer(work(session))
+            result = render(work(session))
             return _to_stored_response(result)._replace(tenant_id=_find_tenant_id(result))
     except ProvisioningError as error:
         if error.status not in FINAL_STATUSES or not error.is_replayable:

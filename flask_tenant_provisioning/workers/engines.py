@@ -19,7 +19,7 @@ STOP_TIMEOUT = 10.0
 
 
 class EmbeddedEngine:
-    """Starts a worker thread when this process serves its first request; each fork starts its own."""
+    """Starts a worker thread when this process admits its first request; each fork starts its own."""
 
     def __init__(self, make: Callable[[], Worker]) -> None:
         self._make = make
