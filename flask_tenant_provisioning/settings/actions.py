@@ -145,8 +145,8 @@ def save(
     """
     owner, before, storage = current.owner, current.stored, session.storage
     after = seal_values(current.namespaces, owner.scope, values, options.keyring, (*sealed, before))
-    described = describe_changes(current.namespaces, before, after)
-    if not described:
+    changes_by_path = describe_changes(current.namespaces, before, after)
+    if not changes_by_path:
         return current
     if measure_size(after) > MAX_BYTES:
         raise make_invalid_input([make_entry(TOO_LARGE)])
@@ -156,7 +156,7 @@ def save(
     if timestamp <= last_change:
         timestamp = add_microsecond(last_change)
     row = SettingsRow(*owner.scope, current.row.version + 1, **columns, updated_at=timestamp, history_bytes=0)
-    changes = {".".join(path): change for path, change in described.items()}
+    changes = {".".join(path): change for path, change in changes_by_path.items()}
     row = save_version(session, actor, current, row, after.contents, changes, options.max_versions)
     if owner.tenant:
         event_type, document = "tenant.settings_updated", render_tenant_document(owner.tenant, storage.registry.fields)
@@ -164,4 +164,4 @@ def save(
         event_type = "partner.settings_updated"
         document = partners.load_partner(session, owner.scope.partner).document()
     record_event(session, build_event(storage, actor, event_type, owner.scope.partner, document, timestamp, changes))
-    return current.replace_stored(row, after, {namespace for namespace, _ in described})
+    return current.replace_stored(row, after, {namespace for namespace, _ in changes_by_path})

@@ -176,8 +176,8 @@ def load_state(session: Session, keyring: Keyring, owner: Owner) -> SettingsStat
     }
     layers = [Layer(DEFAULT, {name: namespace.defaults for name, namespace in namespaces.items()})]
     if owner.tenant:
-        defaults, plan = stored.get(PARTNER_SCOPE, EMPTY_SETTINGS), registry.plans.get(owner.tenant.plan or "")
-        layers.append(Layer(PARTNER, defaults.values, defaults.contents.secrets))
+        partner, plan = stored.get(PARTNER_SCOPE, EMPTY_SETTINGS), registry.plans.get(owner.tenant.plan or "")
+        layers.append(Layer(PARTNER, partner.values, partner.contents.secrets))
         layers.append(Layer(PLAN, plan.settings if plan else {}))
     own = stored.get(scope.tenant, EMPTY_SETTINGS)
     layers.append(Layer(owner.source, own.values, own.contents.secrets))

@@ -119,7 +119,7 @@ def read_settings(call: Request, tenant_id: str) -> Response:
 
     The version is 0 until something is set.
     """
-    return handle_read(call, _parse_target(call, tenant_id))
+    return handle_read(call, _parse_tenant(call, tenant_id))
 
 
 @routes.add(
@@ -146,7 +146,7 @@ def read_settings_schema(call: Request) -> Response:
 )
 def replace_settings(call: Request, tenant_id: str) -> Response:
     """Replace everything that a tenant sets; keys that are left out are inherited."""
-    return handle_write(call, _parse_target(call, tenant_id), actions.put, JSON)
+    return handle_write(call, _parse_tenant(call, tenant_id), actions.put, JSON)
 
 
 @routes.add(
@@ -161,7 +161,7 @@ def replace_settings(call: Request, tenant_id: str) -> Response:
 )
 def patch_settings(call: Request, tenant_id: str) -> Response:
     """Change some of a tenant's settings (RFC 7396); a key or namespace that is null is inherited again."""
-    return handle_write(call, _parse_target(call, tenant_id), actions.patch, MERGE_PATCH, JSON)
+    return handle_write(call, _parse_tenant(call, tenant_id), actions.patch, MERGE_PATCH, JSON)
 
 
 @routes.add(
@@ -174,7 +174,7 @@ def patch_settings(call: Request, tenant_id: str) -> Response:
 )
 def list_settings_versions(call: Request, tenant_id: str) -> Response:
     """List the versions of a tenant's settings, newest first: author, time and changes of each."""
-    target = _parse_target(call, tenant_id)
+    target = _parse_tenant(call, tenant_id)
     return handle_history(call, target, repr(("settings", target.partner, target.tenant_id)))
 
 
@@ -189,11 +189,11 @@ def list_settings_versions(call: Request, tenant_id: str) -> Response:
 )
 def roll_settings_back(call: Request, tenant_id: str) -> Response:
     """Set the values of an earlier version again, as a new version; version 0 sets nothing."""
-    return handle_write(call, _parse_target(call, tenant_id), actions.rollback, JSON)
+    return handle_write(call, _parse_tenant(call, tenant_id), actions.rollback, JSON)
 
 
-def _parse_target(call: Request, tenant_id: str) -> SettingsTarget:
-    """Return the tenant, among those that the caller sees. Raises `TenantNotFound` for what is no id."""
+def _parse_tenant(call: Request, tenant_id: str) -> SettingsTarget:
+    """Return the tenant, among those that the caller sees. Raises `TenantNotFound` unless the id is a UUID."""
     return SettingsTarget(partner_scope(call), parse_tenant_id(tenant_id))
 
 
@@ -211,7 +211,7 @@ _PARTNER_WRITE_PROBLEMS = (*BODY_PROBLEMS, *PRECONDITION_PROBLEMS, PartnerNotFou
 )
 def read_partner_settings(call: Request, partner_id: str) -> Response:
     """Read a partner's defaults, which its tenants inherit where neither they nor their plans set a value."""
-    return handle_read(call, _require_readable_partner(call, partner_id))
+    return handle_read(call, _parse_readable_partner(call, partner_id))
 
 
 @partner_routes.add(
@@ -225,7 +225,7 @@ def read_partner_settings(call: Request, partner_id: str) -> Response:
 )
 def replace_partner_settings(call: Request, partner_id: str) -> Response:
     """Replace all of a partner's defaults for its tenants."""
-    return handle_write(call, _require_managed_partner(call, partner_id), actions.put, JSON)
+    return handle_write(call, _parse_managed_partner(call, partner_id), actions.put, JSON)
 
 
 @partner_routes.add(
@@ -240,7 +240,7 @@ def replace_partner_settings(call: Request, partner_id: str) -> Response:
 )
 def patch_partner_settings(call: Request, partner_id: str) -> Response:
     """Change some of a partner's defaults for its tenants (RFC 7396)."""
-    return handle_write(call, _require_managed_partner(call, partner_id), actions.patch, MERGE_PATCH, JSON)
+    return handle_write(call, _parse_managed_partner(call, partner_id), actions.patch, MERGE_PATCH, JSON)
 
 
 @partner_routes.add(
@@ -253,7 +253,7 @@ def patch_partner_settings(call: Request, partner_id: str) -> Response:
 )
 def list_partner_settings_versions(call: Request, partner_id: str) -> Response:
     """List the versions of a partner's defaults for its tenants, newest first."""
-    return handle_history(call, _require_readable_partner(call, partner_id), repr(("partner settings", partner_id)))
+    return handle_history(call, _parse_readable_partner(call, partner_id), repr(("partner settings", partner_id)))
 
 
 @partner_routes.add(
@@ -267,17 +267,17 @@ def list_partner_settings_versions(call: Request, partner_id: str) -> Response:
 )
 def roll_partner_settings_back(call: Request, partner_id: str) -> Response:
     """Set a partner's defaults of an earlier version again, as a new version."""
-    return handle_write(call, _require_managed_partner(call, partner_id), actions.rollback, JSON)
+    return handle_write(call, _parse_managed_partner(call, partner_id), actions.rollback, JSON)
 
 
-def _require_readable_partner(call: Request, partner_id: str) -> SettingsTarget:
+def _parse_readable_partner(call: Request, partner_id: str) -> SettingsTarget:
     """Return the partner for a read. Raises `PartnerNotFound` if the caller is limited to another partner."""
     if partner_scope(call) not in (None, partner_id):
         raise PartnerNotFound
     return SettingsTarget(parse_partner_id(partner_id))
 
 
-def _require_managed_partner(call: Request, partner_id: str) -> SettingsTarget:
+def _parse_managed_partner(call: Request, partner_id: str) -> SettingsTarget:
     """Return the partner for a write. Raises `Forbidden` unless the caller is an administrator."""
     require_partner_manager(call)
     return SettingsTarget(parse_partner_id(partner_id))

@@ -144,8 +144,8 @@ def describe_changes(namespaces: Namespaces, before: StoredSettings, after: Stor
         old_secret, new_secret = (stored.contents.secrets.get(name, {}).get(key) for stored in (before, after))
         old, new = old_values.get(key), new_values.get(key)
         if key in old_values and key in new_values:
-            is_unreadable = old is new is UNREADABLE
-            if old_secret == new_secret if is_unreadable else is_same_value(old, new):
+            is_same = old_secret == new_secret if old is new is UNREADABLE else is_same_value(old, new)
+            if is_same:
                 continue
         if old_secret or new_secret or namespaces[name].keys[key].secret:
             old, new = (MASK if key in values else None for values in (old_values, new_values))

@@ -38,9 +38,11 @@ def validate_replacement(current: SettingsState, body: Any) -> Values:
         body = {}
     for name, pairs in body.items():
         declared, masked = _read_namespace(current, name, pairs, errors)
-        kept = {key: value for key, value in current.stored.values.get(name, {}).items() if key in masked}
+        stored = current.stored.values.get(name, {})
         requested[name] = {
-            key: kept.get(key, value) for key, value in declared.items() if key not in masked or key in kept
+            key: stored[key] if key in masked else value
+            for key, value in declared.items()
+            if key not in masked or key in stored
         }
     return validate(current, requested, errors)
 
@@ -57,10 +59,7 @@ def validate_merge_patch(current: SettingsState, patch: Any) -> Values:
         errors.add(NOT_AN_OBJECT)
         patch = dict.fromkeys(current.namespaces)
     for name, pairs in patch.items():
-        if pairs is None and name in current.namespaces:
-            requested[name] = {}
-            continue
-        declared, masked = _read_namespace(current, name, pairs, errors)
+        declared, masked = _read_namespace(current, name, {} if pairs is None else pairs, errors)
         changes = {key: value for key, value in declared.items() if key not in masked}
         stored = current.stored.values.get(name, {}) if isinstance(pairs, Mapping) else {}
         requested[name] = apply_merge_patch(stored, changes)
@@ -101,9 +100,9 @@ def validate(current: SettingsState, requested: Values, errors: ErrorList) -> Va
     if len(dump_json({name: pairs for name, pairs in readable.items() if pairs}).encode()) > MAX_INPUT_BYTES:
         errors.add(TOO_LARGE)
         raise errors.problem()
-    for name in [name for name in current.namespaces if name in requested]:
-        if not _have_same_values(values[name], stored.get(name, {})):
-            values[name] = _normalize(current, current.namespaces[name], values[name], errors)
+    for name, namespace in current.namespaces.items():
+        if name in requested and not _have_same_values(requested[name], stored.get(name, {})):
+            values[name] = _normalize(current, namespace, requested[name], errors)
     if errors.entries:
         raise errors.problem()
     return {name: pairs for name, pairs in values.items() if pairs}

@@ -132,7 +132,7 @@ def save_version(
     changes: dict[str, Any],
     max_versions: int,
 ) -> SettingsRow:
-    """Write the next version `row`, which has these `contents`, and delete all but `max_versions` of the history.
+    """Write the next version `row`, which has these `contents`, and delete the oldest ones beyond `max_versions`.
 
     `changes` are those from the current version, with secrets masked. Returns the row with its `history_bytes`. Raises
     `StaleRead` if another write came first.
