@@ -35,7 +35,7 @@ from .storage import (
     measure_size,
     seal_values,
 )
-from .validation import MAX_BYTES, TOO_LARGE, validate, validate_merge_patch, validate_replacement
+from .validation import MAX_BYTES, TOO_LARGE, read_merge_patch, read_replacement, validate
 from .versions import VersionPage, load_version, save_version
 
 
@@ -67,7 +67,9 @@ def put(session: Session, actor: Actor, options: StorageOptions, target: Setting
     `check_version` raises.
     """
     current = _load_for_update(session, options.keyring, target)
-    return save(session, actor, options, current, validate_replacement(current, body))
+    errors = ErrorList()
+    requested = read_replacement(current, body, errors)
+    return save(session, actor, options, current, validate(current, requested, errors))
 
 
 def patch(session: Session, actor: Actor, options: StorageOptions, target: SettingsTarget, body: Any) -> SettingsState:
@@ -76,7 +78,9 @@ def patch(session: Session, actor: Actor, options: StorageOptions, target: Setti
     Raises what `put` raises.
     """
     current = _load_for_update(session, options.keyring, target)
-    return save(session, actor, options, current, validate_merge_patch(current, body))
+    errors = ErrorList()
+    requested = read_merge_patch(current, body, errors)
+    return save(session, actor, options, current, validate(current, requested, errors))
 
 
 def rollback(

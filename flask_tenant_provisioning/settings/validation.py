@@ -26,12 +26,11 @@ IMMUTABLE = Fault("immutable", "Cannot be changed once it is set.")
 HIDDEN = Fault(INVALID_FIELD, "Not valid.")
 
 
-def validate_replacement(current: SettingsState, body: Any) -> Values:
-    """Return all values that `body` sets, as they are to be stored. Raises what `validate` raises.
+def read_replacement(current: SettingsState, body: Any, errors: ErrorList) -> Values:
+    """Return the values of every namespace that `body` requests; report all other input in `errors`.
 
     A masked secret stands for the one that is already set, or for none.
     """
-    errors = ErrorList()
     requested: Document = {name: {} for name in current.namespaces}
     if not isinstance(body, Mapping):
         errors.add(NOT_AN_OBJECT)
@@ -44,16 +43,15 @@ def validate_replacement(current: SettingsState, body: Any) -> Values:
             for key, value in declared.items()
             if key not in masked or key in stored
         }
-    return validate(current, requested, errors)
+    return requested
 
 
-def validate_merge_patch(current: SettingsState, patch: Any) -> Values:
-    """Apply a merge patch (RFC 7396) to what is set; return all values as they are to be stored.
+def read_merge_patch(current: SettingsState, patch: Any, errors: ErrorList) -> Values:
+    """Apply a merge patch (RFC 7396) to what is set, and return the values of the namespaces that it names.
 
-    A masked secret stays as it is. Null removes a key, and is an error for an undeclared one. Raises what `validate`
-    raises.
+    A masked secret stays as it is. Null removes a key, and is an error for an undeclared one. Reports all other input
+    in `errors`.
     """
-    errors = ErrorList()
     requested: Document = {}
     if not isinstance(patch, Mapping):
         errors.add(NOT_AN_OBJECT)
@@ -63,7 +61,7 @@ def validate_merge_patch(current: SettingsState, patch: Any) -> Values:
         changes = {key: value for key, value in declared.items() if key not in masked}
         stored = current.stored.values.get(name, {}) if isinstance(pairs, Mapping) else {}
         requested[name] = apply_merge_patch(stored, changes)
-    return validate(current, requested, errors)
+    return requested
 
 
 def _read_namespace(
