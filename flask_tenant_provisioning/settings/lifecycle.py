@@ -19,7 +19,7 @@ from .storage import RowContents, Scope, encode_columns, parse_columns
 
 
 class SettingsLifecycle:
-    """Applies tenant moves and purges to the settings of one mount, in the same transaction."""
+    """Reaction to moves and purges of tenants: it moves or deletes their settings in the same transaction."""
 
     def __init__(self, keyring: Callable[[], Keyring]) -> None:
         self._keyring = keyring

@@ -32,7 +32,7 @@ class ResealedVersion(NamedTuple):
 
 
 class Sealer(NamedTuple):
-    """Seals the secrets of one owner's versions with the keyring's first key, for a row of the scope `target`.
+    """The means to seal one owner's versions with the keyring's first key, for a row of the scope `target`.
 
     Plain values at paths that `is_secret` accepts are sealed too.
     """
