@@ -16,7 +16,7 @@ from ..database.session import Session
 from ..errors import MalformedJSON
 from ..mount import Mount
 from ..settings import actions, versions
-from ..settings.actions import FindOwner
+from ..settings.actions import SettingsTarget
 from ..settings.resolution import SettingsState
 from ..settings.storage import StorageOptions
 from ..tenants.mutations import load_tenant_in_any_state
@@ -40,11 +40,10 @@ class SettingsOwner:
         """Return the key ring and the history length of the mount."""
         return StorageOptions(self.mount.keyring, self.mount.config.settings_history)
 
-    def make_finder(self) -> FindOwner:
-        """Return the function that finds and locks the owner."""
-        if self.tenant is None:
-            return partial(actions.find_partner_owner, partner=str(self.partner))
-        return partial(actions.find_tenant_owner, partner=self.partner, tenant_id=parse_tenant_id(self.tenant))
+    @property
+    def target(self) -> SettingsTarget:
+        """Return the owner as actions address it."""
+        return SettingsTarget(self.partner, None if self.tenant is None else parse_tenant_id(self.tenant))
 
     def make_actor(self, session: Session) -> Actor:
         """Return the operator as the actor, on behalf of the owner's partner. Raises `TenantNotFound`."""
@@ -88,9 +87,7 @@ def settings_commands() -> None:
 @settings_commands.command("show", help="Show the effective settings. Shows the source of each; secrets are masked.")
 @_owner_options
 def show(owner: SettingsOwner, as_json: bool) -> None:
-    state = owner.mount.storage.read(
-        partial(actions.read, options=owner.storage_options, find_owner=owner.make_finder())
-    )
+    state = owner.mount.storage.read(partial(actions.read, keyring=owner.mount.keyring, target=owner.target))
     _print_settings(state, as_json=as_json)
 
 
@@ -130,7 +127,7 @@ def set_values(owner: SettingsOwner, values: tuple[str, ...], unset: tuple[str, 
 def history(owner: SettingsOwner, limit: int, as_json: bool) -> None:
     def read_page(session: Session, limit: int, after: str | None) -> tuple[list[dict[str, Any]], str | None]:
         before = None if after is None else int(after)
-        page = actions.list_versions(session, owner.storage_options, owner.make_finder(), limit, before)
+        page = actions.list_versions(session, owner.mount.keyring, owner.target, limit, before)
         rendered = [versions.render_version(page.state, revision) for revision in page.versions]
         return rendered, None if page.next_version is None else str(page.next_version)
 
@@ -151,14 +148,7 @@ def rollback(owner: SettingsOwner, version: int, as_json: bool) -> None:
 
 def _write_settings(owner: SettingsOwner, action: Callable[..., SettingsState], body: Any, *, as_json: bool) -> None:
     def write(session: Session) -> SettingsState:
-        return action(
-            session,
-            owner.make_actor(session),
-            owner.storage_options,
-            owner.make_finder(),
-            body,
-            lambda _version: None,
-        )
+        return action(session, owner.make_actor(session), owner.storage_options, owner.target, body)
 
     _print_settings(owner.mount.storage.transaction(write), as_json=as_json)
 

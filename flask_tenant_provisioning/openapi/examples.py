@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import InvalidInput
 from ..mount import Api
 from ..registry import Namespace, TenantFields
-from ..settings.resolution import MASK
+from ..settings.storage import MASK
 from ..tenants import custom_fields
 from ..tenants.models import WRITABLE
 from ..tenants.schemas import validate_tenant

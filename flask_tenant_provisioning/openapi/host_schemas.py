@@ -11,7 +11,7 @@ from marshmallow import fields
 from ..database.types import MAX_MEMBER_LENGTH
 from ..registry import Namespace, TenantFields
 from ..settings.namespaces import describe_namespace, make_closed_object
-from ..settings.resolution import MASK
+from ..settings.storage import MASK
 from .converter import Converter
 
 Property = dict[str, Any]

@@ -2,7 +2,7 @@
 
 routes → schemas → actions → resolution → validation → storage and versions → statements → models.
 `namespaces` checks what a host declares, `tenant_settings` is what the host's code reads, `lifecycle` moves or deletes
-settings with their tenant, and `key_rotation` seals secrets again with the newest key.
+settings with their tenant, and `key_rotation` seals secrets again with the newest key; both do it by `resealing`.
 """
 
 from __future__ import annotations

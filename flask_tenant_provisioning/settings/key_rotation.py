@@ -16,11 +16,11 @@ from ..encoding import dump_json
 from ..keyring import Keyring
 from ..tenants.mutations import lock_tenant_in_any_state
 from .models import SettingsRow
-from .namespaces import Namespaces
-from .resolution import MASK
+from .namespaces import Namespaces, find_key
+from .resealing import ResealedVersion, Sealer, rewrite_history
 from .statements import SettingsSQL
-from .storage import ResealedVersion, Scope, Sealer, SettingPath, encode_columns, is_declared, is_secret, parse_columns
-from .versions import rewrite_history
+from .storage import Scope, SettingPath, encode_columns, parse_columns
+from .versions import mask_change
 
 #: Owners per query.
 BATCH_SIZE = 100
@@ -99,7 +99,8 @@ def _reseal_owner(session: Session, scope: Scope, keyring: Keyring) -> ResealCou
 
 
 def _is_declared_secret(namespaces: Namespaces, path: SettingPath) -> bool:
-    return is_declared(namespaces, path) and is_secret(namespaces, path)
+    declared = find_key(namespaces, *path)
+    return declared is not None and declared.secret
 
 
 def _mask_changes(namespaces: Namespaces, changes: str) -> str:
@@ -108,7 +109,7 @@ def _mask_changes(namespaces: Namespaces, changes: str) -> str:
     for name, change in masked_changes.items():
         namespace, _, key = name.partition(".")
         if _is_declared_secret(namespaces, (namespace, key)):
-            masked = {side: None if value is None else MASK for side, value in change.items()}
+            masked = mask_change(change)
             is_masked = is_masked or masked != change
             masked_changes[name] = masked
     return dump_json(masked_changes) if is_masked else changes

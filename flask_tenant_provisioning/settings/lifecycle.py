@@ -5,21 +5,23 @@ Secrets are sealed again on a move, since each is bound to the row that it is st
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..database.session import Session
 from ..errors import SecretUnavailable
 from ..keyring import Keyring
 from ..tenants.models import Tenant
 from ..tenants.mutations import TenantChange
 from .models import SettingsRow
+from .resealing import ResealedVersion, Sealer, rewrite_history
 from .statements import SettingsSQL
-from .storage import OpenKeyring, ResealedVersion, RowContents, Scope, Sealer, encode_columns, parse_columns
-from .versions import rewrite_history
+from .storage import RowContents, Scope, encode_columns, parse_columns
 
 
 class SettingsLifecycle:
-    """Applies tenant moves and purges to the settings of one mount, in the same transaction."""
+    """Reaction to moves and purges of tenants: it moves or deletes their settings in the same transaction."""
 
-    def __init__(self, keyring: OpenKeyring) -> None:
+    def __init__(self, keyring: Callable[[], Keyring]) -> None:
         self._keyring = keyring
 
     def concerns(self, operation: str) -> bool:

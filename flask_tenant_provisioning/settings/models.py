@@ -10,6 +10,8 @@ from ..database.types import Instant, JsonText, name_table, ordered_text
 
 #: The `tenant_id` of a row that holds a partner's defaults for its tenants.
 PARTNER_SCOPE = ""
+#: The greatest number that a version can have.
+MAX_VERSION = (1 << 31) - 1
 
 
 class SettingsRow(NamedTuple):

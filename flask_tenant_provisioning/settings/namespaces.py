@@ -40,6 +40,11 @@ def declare_namespace(name: str, schema: type[Schema]) -> Namespace:
     return _check_defaults(Namespace(name, instance, keys, _serialize_defaults(schema, keys)))
 
 
+def find_key(namespaces: Namespaces, name: str, key: str) -> SettingsKey | None:
+    """Return the key that the host declares under this name, or None."""
+    return namespaces[name].keys.get(key) if name in namespaces else None
+
+
 def _make_key(field: fields.Field[Any]) -> SettingsKey:
     return SettingsKey(field, field.metadata.get("secret") is True, field.metadata.get("immutable") is True)
 

@@ -6,27 +6,26 @@ For each key, the tenant's value takes precedence over its plan's, its partner's
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from marshmallow import ValidationError
 
 from ..database.session import Session, Storage
-from ..registry import Namespace, Registry
+from ..keyring import Keyring
 from ..tenants.models import Tenant
 from .models import PARTNER_SCOPE, SettingsRow
 from .namespaces import Namespaces
 from .statements import SettingsSQL
 from .storage import (
     EMPTY_SETTINGS,
+    MASK,
     UNREADABLE,
-    FlatSettings,
-    OpenKeyring,
+    Document,
     Scope,
-    SettingPath,
     StoredSettings,
-    is_secret,
-    nest,
+    Values,
     parse_columns,
     unseal_contents,
 )
@@ -36,11 +35,11 @@ DEFAULT, PARTNER, PLAN, TENANT = "default", "partner", "plan", "tenant"
 
 
 class Layer(NamedTuple):
-    """The values that one `source` sets, by path; those at `sealed` paths are secret whatever the host declares now."""
+    """The values that one `source` sets; those with a sealed text in `sealed` are secret whatever the host declares."""
 
     source: str
-    values: Mapping[SettingPath, Any]
-    sealed: Collection[SettingPath] = ()
+    values: Values
+    sealed: Values = MappingProxyType({})
 
 
 class ResolvedNamespace(NamedTuple):
@@ -57,80 +56,35 @@ class ResolvedNamespace(NamedTuple):
     invalid: frozenset[tuple[str, str]]
 
 
-def make_default_layer(namespaces: Namespaces) -> Layer:
-    """Return the lowest layer: the declared defaults."""
-    values = {(name, key): value for name, namespace in namespaces.items() for key, value in namespace.defaults.items()}
-    return Layer(DEFAULT, values)
-
-
-def resolve(namespace: Namespace, layers: Iterable[Layer]) -> ResolvedNamespace:
-    """Return the effective values of `namespace` from `layers`, lowest first.
+def resolve(namespaces: Namespaces, layers: Sequence[Layer]) -> dict[str, ResolvedNamespace]:
+    """Return the effective values of `namespaces` from `layers`, lowest first.
 
     A value that the schema rejects is ignored, and the value of the next lower layer is used.
     """
-    accepted = [
-        (
-            layer.source,
-            {key: v for (name, key), v in layer.values.items() if name == namespace.name and key in namespace.keys},
-        )
-        for layer in layers
-    ]
-    invalid: set[tuple[str, str]] = set()
-    while True:
-        values: dict[str, Any] = {}
-        sources: dict[str, str] = {}
-        for source, layer_values in accepted:
-            values |= layer_values
-            sources |= dict.fromkeys(layer_values, source)
-        try:
-            loaded = namespace.load({key: value for key, value in values.items() if value is not UNREADABLE})
-        except ValidationError as error:
-            rejected = _find_rejected(error, accepted, sources)
-            if not rejected:
-                raise
-            invalid |= rejected
-            accepted = [(name, _drop_rejected(rejected, name, layer_values)) for name, layer_values in accepted]
-        else:
-            return ResolvedNamespace(values, sources, loaded, frozenset(invalid))
-
-
-def log_invalid_values(storage: Storage, namespace: str, resolved: ResolvedNamespace, owner: str) -> None:
-    """Log each invalid value once per process and key, without quoting it."""
-    for source, key in sorted(resolved.invalid):
-        if _is_first_report(storage, (namespace, key, source)):
-            logger.warning(
-                "settings of %s: %s, set by the %s, is not valid and is ignored",
-                owner,
-                f"{namespace}.{key}",
-                source,
-                extra={"key": f"{namespace}.{key}", "source": source},
-            )
-
-
-def log_unreadable_secrets(storage: Storage, namespace: str, resolved: ResolvedNamespace, owner: str) -> None:
-    """Log each secret that cannot be opened, once per process and key."""
-    for key, value in resolved.values.items():
-        source = resolved.sources[key] if value is UNREADABLE else ""
-        if value is UNREADABLE and _is_first_report(storage, (namespace, key, source, "lost")):
-            logger.warning(
-                "settings of %s: %s, set by the %s, cannot be opened",
-                owner,
-                f"{namespace}.{key}",
-                source,
-                extra={"key": f"{namespace}.{key}", "source": source},
-            )
-
-
-def _is_first_report(storage: Storage, kind: tuple[str, ...]) -> bool:
-    """Return whether this process has not logged `kind` before, and record it as logged."""
-    reported: set[tuple[str, ...]] = storage.once(_make_reported_set)
-    is_new = kind not in reported
-    reported.add(kind)
-    return is_new
-
-
-def _make_reported_set(_storage: Storage) -> set[tuple[str, ...]]:
-    return set()
+    resolved: dict[str, ResolvedNamespace] = {}
+    for name, namespace in namespaces.items():
+        accepted = [
+            (source, {key: value for key, value in values.get(name, {}).items() if key in namespace.keys})
+            for source, values, _ in layers
+        ]
+        invalid: set[tuple[str, str]] = set()
+        while name not in resolved:
+            values: dict[str, Any] = {}
+            sources: dict[str, str] = {}
+            for source, layer_values in accepted:
+                values |= layer_values
+                sources |= dict.fromkeys(layer_values, source)
+            try:
+                loaded = namespace.load({key: value for key, value in values.items() if value is not UNREADABLE})
+            except ValidationError as error:
+                rejected = _find_rejected(error, accepted, sources)
+                if not rejected:
+                    raise
+                invalid |= rejected
+                accepted = [(source, _drop_rejected(rejected, source, pairs)) for source, pairs in accepted]
+            else:
+                resolved[name] = ResolvedNamespace(values, sources, loaded, frozenset(invalid))
+    return resolved
 
 
 def _find_rejected(
@@ -149,148 +103,124 @@ def _drop_rejected(rejected: Collection[tuple[str, str]], source: str, values: M
     return {key: value for key, value in values.items() if (source, key) not in rejected}
 
 
-#: Shown in place of a secret. Sending it back leaves the secret unchanged.
-MASK = "********"
-
-
 class Owner(NamedTuple):
-    """The owner of settings: a tenant, or if `tenant` is None the partner, whose settings are its tenants' defaults."""
+    """The owner of settings: a tenant, or if `tenant` is None the partner, whose settings are its tenants' defaults.
 
-    partner: str
-    tenant: Tenant | None = None
+    `scope` is the key of their row, and `source` the name of their layer.
+    """
 
-    @property
-    def scope(self) -> Scope:
-        """The scope that the settings are stored under."""
-        return Scope(self.partner, self.tenant.id if self.tenant else PARTNER_SCOPE)
+    scope: Scope
+    source: str
+    tenant: Tenant | None
 
-    @property
-    def source(self) -> str:
-        """The name of the owner's layer, as `sources` shows it."""
-        return TENANT if self.tenant else PARTNER
+
+def make_tenant_owner(tenant: Tenant) -> Owner:
+    """Return the tenant as the owner of its settings."""
+    return Owner(Scope(tenant.partner_id, tenant.id), TENANT, tenant)
+
+
+def make_partner_owner(partner: str) -> Owner:
+    """Return the partner as the owner of its tenants' defaults."""
+    return Owner(Scope(partner, PARTNER_SCOPE), PARTNER, None)
 
 
 class SettingsState(NamedTuple):
     """The settings of one owner.
 
-    `version` is 0 and `row` None until something is set. `stored` is what the owner sets, `layers` are all layers from
-    the lowest to the owner's, and `resolved` are the effective values by namespace.
+    `row` is the stored row, with version 0 until something is set. `stored` is what the owner sets, `layers` are all
+    layers from the lowest to the owner's, and `resolved` are the effective values by namespace.
     """
 
     owner: Owner
     namespaces: Namespaces
-    row: SettingsRow | None
+    row: SettingsRow
     stored: StoredSettings
     layers: tuple[Layer, ...]
     resolved: dict[str, ResolvedNamespace]
 
-    @property
-    def version(self) -> int:
-        """The number of writes so far."""
-        return self.row.version if self.row else 0
-
-    @property
-    def updated_at(self) -> str | None:
-        """The instant of the last write."""
-        return self.row.updated_at if self.row else None
-
-    def explicit(self) -> FlatSettings:
-        """Return what the owner sets, without values that the schemas no longer accept."""
-        own = self.owner.source
-        invalid = {
-            (name, key)
-            for name, namespace in self.resolved.items()
-            for source, key in namespace.invalid
-            if source == own
-        }
-        return {path: value for path, value in self.stored.values.items() if path not in invalid}
-
     def document(self) -> dict[str, Any]:
-        """Return the settings as the API shows them, with secrets masked."""
+        """Return the settings as the API shows them, without invalid values and with secrets masked."""
+        effective: Document = {}
+        explicit: Document = {}
+        sources: dict[str, str] = {}
         sealed = {layer.source: layer.sealed for layer in self.layers}
-        own = self.owner.source
-        sources = {
-            (name, key): source
-            for name, namespace in self.resolved.items()
-            for key, source in namespace.sources.items()
-        }
-        effective = {
-            (name, key): value for name, namespace in self.resolved.items() for key, value in namespace.values.items()
-        }
-        explicit = self.explicit()
-        return {
-            "version": self.version,
-            "effective": nest(_mask(effective, self.namespaces, lambda path: path in sealed[sources[path]])),
-            "explicit": nest(_mask(explicit, self.namespaces, lambda path: path in sealed[own])),
-            "sources": {".".join(path): source for path, source in sources.items()},
-        }
+        for name, namespace in self.resolved.items():
+            for key, value in namespace.values.items():
+                source = sources[f"{name}.{key}"] = namespace.sources[key]
+                masked = self.namespaces[name].keys[key].secret or key in sealed[source].get(name, ())
+                effective.setdefault(name, {})[key] = MASK if masked else value
+        for name, pairs in self.stored.values.items():
+            for key, value in pairs.items():
+                if (self.owner.source, key) not in self.resolved[name].invalid:
+                    masked = self.namespaces[name].keys[key].secret or key in sealed[self.owner.source].get(name, ())
+                    explicit.setdefault(name, {})[key] = MASK if masked else value
+        return {"version": self.row.version, "effective": effective, "explicit": explicit, "sources": sources}
 
-    def replace_stored(self, row: SettingsRow, stored: StoredSettings) -> SettingsState:
-        """Return the state once `row`, which holds `stored`, is written."""
-        return _resolve_layers(self.owner, self.namespaces, row, stored, self.layers[:-1])
+    def replace_stored(self, row: SettingsRow, stored: StoredSettings, changed: Collection[str]) -> SettingsState:
+        """Return the state once `row`, which holds `stored`, is written; it differs in the namespaces `changed`."""
+        layers = (*self.layers[:-1], Layer(self.owner.source, stored.values, stored.contents.secrets))
+        resolved = resolve({name: self.namespaces[name] for name in changed}, layers)
+        return self._replace(row=row, stored=stored, layers=layers, resolved={**self.resolved, **resolved})
 
 
-def _mask(
-    values: FlatSettings, namespaces: Namespaces, is_sealed: Callable[[SettingPath], bool]
-) -> dict[SettingPath, Any]:
-    """Return the values with a mask in place of each one that the host declares a secret or that is sealed."""
-    return {path: MASK if is_secret(namespaces, path) or is_sealed(path) else value for path, value in values.items()}
-
-
-def _resolve_layers(
-    owner: Owner,
-    namespaces: Namespaces,
-    row: SettingsRow | None,
-    stored: StoredSettings,
-    inherited: tuple[Layer, ...],
-) -> SettingsState:
-    layers = (*inherited, Layer(owner.source, stored.values, stored.sealed.keys()))
-    resolved = {name: resolve(namespace, layers) for name, namespace in namespaces.items()}
-    return SettingsState(owner, namespaces, row, stored, layers, resolved)
-
-
-def load_state(session: Session, keyring: OpenKeyring, owner: Owner) -> SettingsState:
+def load_state(session: Session, keyring: Keyring, owner: Owner) -> SettingsState:
     """Load the settings of one owner and resolve them; log values that are invalid or unreadable."""
-    registry, sql = session.storage.registry, session.storage.once(SettingsSQL)
-    scope = owner.scope
+    registry, scope = session.storage.registry, owner.scope
+    namespaces = registry.namespaces
     where = {"partner_id": scope.partner, "tenant_id": scope.tenant}
-    rows = {row[1]: SettingsRow._make(row) for row in session.run(sql.read, where).fetchall()}
-    row, partner_row = rows.get(scope.tenant), rows.get(PARTNER_SCOPE)
-    stored = _decode_row(registry, keyring, row)
-    layers = (
-        _make_inherited_layers(registry, _decode_row(registry, keyring, partner_row), owner.tenant.plan)
-        if owner.tenant
-        else ()
-    )
-    inherited = (make_default_layer(registry.namespaces), *layers)
-    state = _resolve_layers(owner, registry.namespaces, row, stored, inherited)
-    _log_problems(session, state)
-    return state
-
-
-def _decode_row(registry: Registry, keyring: OpenKeyring, row: SettingsRow | None) -> StoredSettings:
-    if row is None:
-        return EMPTY_SETTINGS
-    scope = Scope(row.partner_id, row.tenant_id)
-    return unseal_contents(registry.namespaces, scope, parse_columns(row.document, row.secrets), keyring)
-
-
-def _make_inherited_layers(registry: Registry, partner: StoredSettings, plan: str | None) -> tuple[Layer, ...]:
-    """Return the layers of a tenant's partner and its plan, lowest first."""
-    declared_plan = registry.plans.get(plan) if plan is not None else None
-    values = {
-        (name, key): value
-        for name, pairs in (declared_plan.settings if declared_plan else {}).items()
-        for key, value in pairs.items()
+    records = session.run(session.storage.once(SettingsSQL).read, where).fetchall()
+    rows = {row.tenant_id: row for row in map(SettingsRow._make, records)}
+    stored = {
+        id: unseal_contents(namespaces, Scope(scope.partner, id), parse_columns(row.document, row.secrets), keyring)
+        for id, row in rows.items()
     }
-    return Layer(PARTNER, partner.values, partner.sealed.keys()), Layer(PLAN, values)
+    layers = [Layer(DEFAULT, {name: namespace.defaults for name, namespace in namespaces.items()})]
+    if owner.tenant:
+        partner, plan = stored.get(PARTNER_SCOPE, EMPTY_SETTINGS), registry.plans.get(owner.tenant.plan or "")
+        layers.append(Layer(PARTNER, partner.values, partner.contents.secrets))
+        layers.append(Layer(PLAN, plan.settings if plan else {}))
+    own = stored.get(scope.tenant, EMPTY_SETTINGS)
+    layers.append(Layer(owner.source, own.values, own.contents.secrets))
+    resolved = resolve(namespaces, layers)
+    for name, namespace in resolved.items():
+        if namespace.invalid or UNREADABLE in namespace.values.values():
+            _log_problems(session.storage, name, namespace, owner)
+    row = rows.get(scope.tenant) or SettingsRow(
+        *scope, version=0, document="{}", secrets=None, updated_at="", history_bytes=0
+    )
+    return SettingsState(owner, namespaces, row, own, tuple(layers), resolved)
 
 
-def _log_problems(session: Session, state: SettingsState) -> None:
-    tenant, partner = state.owner.tenant, state.owner.partner
-    owner = f"the tenant {tenant.id}" if tenant else f"the tenants of {partner!r}"
-    for name, resolved in state.resolved.items():
-        if resolved.invalid:
-            log_invalid_values(session.storage, name, resolved, owner)
-        if any(value is UNREADABLE for value in resolved.values.values()):
-            log_unreadable_secrets(session.storage, name, resolved, owner)
+def _log_problems(storage: Storage, name: str, resolved: ResolvedNamespace, owner: Owner) -> None:
+    """Log each value of the namespace that is invalid or cannot be opened, once per process and key, without it."""
+    label = f"the tenant {owner.tenant.id}" if owner.tenant else f"the tenants of {owner.scope.partner!r}"
+    for source, key in sorted(resolved.invalid):
+        if _is_first_report(storage, (name, key, source)):
+            logger.warning(
+                "settings of %s: %s, set by the %s, is not valid and is ignored",
+                label,
+                f"{name}.{key}",
+                source,
+                extra={"key": f"{name}.{key}", "source": source},
+            )
+    for key, source in resolved.sources.items():
+        if resolved.values[key] is UNREADABLE and _is_first_report(storage, (name, key, source, "unreadable")):
+            logger.warning(
+                "settings of %s: %s, set by the %s, cannot be opened",
+                label,
+                f"{name}.{key}",
+                source,
+                extra={"key": f"{name}.{key}", "source": source},
+            )
+
+
+def _is_first_report(storage: Storage, kind: tuple[str, ...]) -> bool:
+    """Return whether this process has not logged `kind` before, and record it as logged."""
+    reported: set[tuple[str, ...]] = storage.once(_make_reported_set)
+    is_new = kind not in reported
+    reported.add(kind)
+    return is_new
+
+
+def _make_reported_set(_storage: Storage) -> set[tuple[str, ...]]:
+    return set()

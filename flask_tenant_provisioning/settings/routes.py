@@ -27,68 +27,41 @@ from ..web.request import Request, make_precondition_check, partner_scope
 from ..web.routing import BODY_PROBLEMS, IDEMPOTENCY_PROBLEMS, PRECONDITION_PROBLEMS, Routes
 from ..web.write import Result, execute
 from . import actions, versions
-from .actions import FindOwner
+from .actions import SettingsTarget
 from .namespaces import make_json_schema
 from .resolution import SettingsState
 from .schemas import ExplicitSettingsSchema, RollbackSchema, SettingsHistoryQuery, SettingsHistorySchema, SettingsSchema
-from .storage import SettingPath, StorageOptions, is_declared, is_secret
+from .storage import StorageOptions
 
 #: Problems of both lists of versions.
 HISTORY_PROBLEMS = (InvalidParameter, InvalidCursor)
 
 
-def storage_options(call: Request) -> StorageOptions:
-    """Return the keyring and the number of stored versions of this mount."""
-    return StorageOptions(call.mount.keyring, call.mount.config.settings_history)
+def handle_read(call: Request, target: SettingsTarget) -> Response:
+    """Return the settings of `target`."""
+    call.query(NoQuery)
+    result = make_result(call.mount.storage.read(partial(actions.read, keyring=call.mount.keyring, target=target)))
+    return call.json_response(result.document, result.headers)
+
+
+def handle_write(
+    call: Request, target: SettingsTarget, action: Callable[..., SettingsState], *media_types: str
+) -> Response:
+    """Run `action`, which is `put`, `patch` or `rollback`, with the body, and return the settings."""
+    query, body = call.query(WriteQuery), call.body(*media_types)
+    work = partial(
+        action,
+        actor=call.actor(),
+        options=StorageOptions(call.mount.keyring, call.mount.config.settings_history),
+        target=target._replace(check_version=make_precondition_check(call)),
+        body=body,
+    )
+    return execute(call, work, make_result, body=hide_secrets(call, body), validate_only=query["validate_only"])
 
 
 def make_result(state: SettingsState) -> Result:
     """Build the response with the settings. No 304 is returned: effective values can change without the version."""
-    return Result(200, state.document(), {"ETag": format_etag(state.version)})
-
-
-def handle_read(call: Request, find_owner: FindOwner) -> Response:
-    """Return the settings of the owner."""
-    call.query(NoQuery)
-    result = make_result(
-        call.mount.storage.read(partial(actions.read, options=storage_options(call), find_owner=find_owner))
-    )
-    return call.json_response(result.document, result.headers)
-
-
-def handle_put(call: Request, find_owner: FindOwner) -> Response:
-    """Replace everything that the owner sets."""
-    return _handle_write(call, find_owner, actions.put, call.query(WriteQuery), call.body(JSON))
-
-
-def handle_patch(call: Request, find_owner: FindOwner) -> Response:
-    """Apply a merge patch to what the owner sets."""
-    return _handle_write(call, find_owner, actions.patch, call.query(WriteQuery), call.body(MERGE_PATCH, JSON))
-
-
-def handle_rollback(call: Request, find_owner: FindOwner) -> Response:
-    """Set the values of an earlier version again."""
-    return _handle_write(call, find_owner, actions.rollback, call.query(WriteQuery), call.body(JSON))
-
-
-def handle_history(call: Request, find_owner: FindOwner, question: str) -> Response:
-    """Return a page of versions; `question` binds the cursor to this list."""
-    query = call.query(SettingsHistoryQuery)
-    position = open_cursor(call, query, question)
-    before = None if position is None else int(position)
-    work = partial(
-        actions.list_versions, options=storage_options(call), find_owner=find_owner, limit=query["limit"], before=before
-    )
-    page = call.mount.storage.read(work)
-    items = [versions.render_version(page.state, version) for version in page.versions]
-    return render_page(call, items, None if page.next_version is None else str(page.next_version), question)
-
-
-def _handle_write(
-    call: Request, find_owner: FindOwner, action: Callable[..., SettingsState], query: dict[str, Any], body: Any
-) -> Response:
-    work = partial(action, **_collect_arguments(call, find_owner), body=body)
-    return execute(call, work, make_result, body=hide_secrets(call, body), validate_only=query["validate_only"])
+    return Result(200, state.document(), {"ETag": format_etag(state.row.version)})
 
 
 def hide_secrets(call: Request, body: Any) -> Any:
@@ -97,28 +70,35 @@ def hide_secrets(call: Request, body: Any) -> Any:
     A digest of the plain values would let a reader of the database guess passwords offline.
     """
     namespaces, seal = call.mount.registry.namespaces, call.mount.cursors.seal
-
-    def seal_secret(path: SettingPath, value: Any) -> Any:
-        is_plain = value is None or not is_declared(namespaces, path) or not is_secret(namespaces, path)
-        return value if is_plain else seal(dump_json(value), repr(path))
-
     if not isinstance(body, dict):
         return body
+    secret_keys = {
+        name: {key for key, declared in namespace.keys.items() if declared.secret}
+        for name, namespace in namespaces.items()
+    }
     return {
-        name: {key: seal_secret((name, key), value) for key, value in values.items()}
+        name: {
+            key: seal(dump_json(value), repr((name, key)))
+            if value is not None and key in secret_keys.get(name, ())
+            else value
+            for key, value in values.items()
+        }
         if isinstance(values, dict)
         else values
         for name, values in body.items()
     }
 
 
-def _collect_arguments(call: Request, find_owner: FindOwner) -> dict[str, Any]:
-    return {
-        "actor": call.actor(),
-        "options": storage_options(call),
-        "find_owner": find_owner,
-        "check_version": make_precondition_check(call),
-    }
+def handle_history(call: Request, target: SettingsTarget, cursor_scope: str) -> Response:
+    """Return a page of versions; `cursor_scope` binds the cursor to this list."""
+    query = call.query(SettingsHistoryQuery)
+    position = open_cursor(call, query, cursor_scope)
+    before = None if position is None else int(position)
+    keyring, limit = call.mount.keyring, query["limit"]
+    work = partial(actions.list_versions, keyring=keyring, target=target, limit=limit, before=before)
+    page = call.mount.storage.read(work)
+    items = [versions.render_version(page.state, version) for version in page.versions]
+    return render_page(call, items, None if page.next_version is None else str(page.next_version), cursor_scope)
 
 
 routes = Routes()
@@ -139,7 +119,7 @@ def read_settings(call: Request, tenant_id: str) -> Response:
 
     The version is 0 until something is set.
     """
-    return handle_read(call, _find_tenant(call, tenant_id))
+    return handle_read(call, _parse_tenant(call, tenant_id))
 
 
 @routes.add(
@@ -166,7 +146,7 @@ def read_settings_schema(call: Request) -> Response:
 )
 def replace_settings(call: Request, tenant_id: str) -> Response:
     """Replace everything that a tenant sets; keys that are left out are inherited."""
-    return handle_put(call, _find_tenant(call, tenant_id))
+    return handle_write(call, _parse_tenant(call, tenant_id), actions.put, JSON)
 
 
 @routes.add(
@@ -181,7 +161,7 @@ def replace_settings(call: Request, tenant_id: str) -> Response:
 )
 def patch_settings(call: Request, tenant_id: str) -> Response:
     """Change some of a tenant's settings (RFC 7396); a key or namespace that is null is inherited again."""
-    return handle_patch(call, _find_tenant(call, tenant_id))
+    return handle_write(call, _parse_tenant(call, tenant_id), actions.patch, MERGE_PATCH, JSON)
 
 
 @routes.add(
@@ -194,8 +174,8 @@ def patch_settings(call: Request, tenant_id: str) -> Response:
 )
 def list_settings_versions(call: Request, tenant_id: str) -> Response:
     """List the versions of a tenant's settings, newest first: author, time and changes of each."""
-    id = parse_tenant_id(tenant_id)
-    return handle_history(call, _find_tenant(call, id), repr(("settings", partner_scope(call), id)))
+    target = _parse_tenant(call, tenant_id)
+    return handle_history(call, target, repr(("settings", target.partner, target.tenant_id)))
 
 
 @routes.add(
@@ -209,11 +189,12 @@ def list_settings_versions(call: Request, tenant_id: str) -> Response:
 )
 def roll_settings_back(call: Request, tenant_id: str) -> Response:
     """Set the values of an earlier version again, as a new version; version 0 sets nothing."""
-    return handle_rollback(call, _find_tenant(call, tenant_id))
+    return handle_write(call, _parse_tenant(call, tenant_id), actions.rollback, JSON)
 
 
-def _find_tenant(call: Request, tenant_id: str) -> FindOwner:
-    return partial(actions.find_tenant_owner, partner=partner_scope(call), tenant_id=parse_tenant_id(tenant_id))
+def _parse_tenant(call: Request, tenant_id: str) -> SettingsTarget:
+    """Return the tenant, among those that the caller sees. Raises `TenantNotFound` unless the id is a UUID."""
+    return SettingsTarget(partner_scope(call), parse_tenant_id(tenant_id))
 
 
 partner_routes = Routes()
@@ -230,7 +211,7 @@ _PARTNER_WRITE_PROBLEMS = (*BODY_PROBLEMS, *PRECONDITION_PROBLEMS, PartnerNotFou
 )
 def read_partner_settings(call: Request, partner_id: str) -> Response:
     """Read a partner's defaults, which its tenants inherit where neither they nor their plans set a value."""
-    return handle_read(call, _find_readable_partner(call, partner_id))
+    return handle_read(call, _parse_readable_partner(call, partner_id))
 
 
 @partner_routes.add(
@@ -244,7 +225,7 @@ def read_partner_settings(call: Request, partner_id: str) -> Response:
 )
 def replace_partner_settings(call: Request, partner_id: str) -> Response:
     """Replace all of a partner's defaults for its tenants."""
-    return handle_put(call, _find_managed_partner(call, partner_id))
+    return handle_write(call, _parse_managed_partner(call, partner_id), actions.put, JSON)
 
 
 @partner_routes.add(
@@ -259,7 +240,7 @@ def replace_partner_settings(call: Request, partner_id: str) -> Response:
 )
 def patch_partner_settings(call: Request, partner_id: str) -> Response:
     """Change some of a partner's defaults for its tenants (RFC 7396)."""
-    return handle_patch(call, _find_managed_partner(call, partner_id))
+    return handle_write(call, _parse_managed_partner(call, partner_id), actions.patch, MERGE_PATCH, JSON)
 
 
 @partner_routes.add(
@@ -272,7 +253,7 @@ def patch_partner_settings(call: Request, partner_id: str) -> Response:
 )
 def list_partner_settings_versions(call: Request, partner_id: str) -> Response:
     """List the versions of a partner's defaults for its tenants, newest first."""
-    return handle_history(call, _find_readable_partner(call, partner_id), repr(("partner settings", partner_id)))
+    return handle_history(call, _parse_readable_partner(call, partner_id), repr(("partner settings", partner_id)))
 
 
 @partner_routes.add(
@@ -286,17 +267,17 @@ def list_partner_settings_versions(call: Request, partner_id: str) -> Response:
 )
 def roll_partner_settings_back(call: Request, partner_id: str) -> Response:
     """Set a partner's defaults of an earlier version again, as a new version."""
-    return handle_rollback(call, _find_managed_partner(call, partner_id))
+    return handle_write(call, _parse_managed_partner(call, partner_id), actions.rollback, JSON)
 
 
-def _find_readable_partner(call: Request, partner_id: str) -> FindOwner:
-    """Return the owner for a read. Raises `PartnerNotFound` if the caller is limited to another partner."""
+def _parse_readable_partner(call: Request, partner_id: str) -> SettingsTarget:
+    """Return the partner for a read. Raises `PartnerNotFound` if the caller is limited to another partner."""
     if partner_scope(call) not in (None, partner_id):
         raise PartnerNotFound
-    return partial(actions.find_partner_owner, partner=parse_partner_id(partner_id))
+    return SettingsTarget(parse_partner_id(partner_id))
 
 
-def _find_managed_partner(call: Request, partner_id: str) -> FindOwner:
-    """Return the owner for a write. Raises `Forbidden` unless the caller is an administrator."""
+def _parse_managed_partner(call: Request, partner_id: str) -> SettingsTarget:
+    """Return the partner for a write. Raises `Forbidden` unless the caller is an administrator."""
     require_partner_manager(call)
-    return partial(actions.find_partner_owner, partner=parse_partner_id(partner_id))
+    return SettingsTarget(parse_partner_id(partner_id))

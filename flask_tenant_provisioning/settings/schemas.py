@@ -8,11 +8,10 @@ from ..events.schemas import ChangeSchema
 from ..validation import StrictSchema, TextField, WholeNumberField
 from ..web.pagination import PageSizeField
 from ..web.parameters import QuerySchema
+from .models import MAX_VERSION
 from .resolution import DEFAULT, PARTNER, PLAN, TENANT
 
 DEFAULT_PAGE_SIZE = 50
-#: The greatest number that a version can have.
-MAX_VERSION = (1 << 31) - 1
 
 
 class VersionField(WholeNumberField):

@@ -6,17 +6,22 @@ Keys that the host does not declare, or no longer declares, are stored unchanged
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeVar
 
-from ..encoding import dump_json, is_same_json
+from ..encoding import diff_json, dump_json, is_same_json
 from ..keyring import Keyring, UnsealError
 from .namespaces import Namespaces
 
+T = TypeVar("T")
+#: Values by namespace and key; a namespace without values is left out.
+Values = Mapping[str, Mapping[str, Any]]
+Document = dict[str, dict[str, Any]]
 #: A namespace and a key in it.
 SettingPath = tuple[str, str]
-FlatSettings = dict[SettingPath, Any]
-OpenKeyring = Callable[[], Keyring]
+FlatValues = dict[SettingPath, Any]
+#: Shown in place of a secret. Sending it back leaves the secret unchanged.
+MASK = "********"
 
 
 class Unreadable:
@@ -40,50 +45,24 @@ class Scope(NamedTuple):
 class RowContents(NamedTuple):
     """The decoded columns of one version: plain values and sealed texts, each by namespace and key."""
 
-    document: dict[str, dict[str, Any]]
+    document: Document
     secrets: dict[str, dict[str, str]]
 
 
 class StoredSettings(NamedTuple):
-    """The stored values of one owner: in clear or `UNREADABLE`, with the sealed text of each secret.
+    """What one owner sets: the contents of its row, and the values of the declared keys, in clear or `UNREADABLE`."""
 
-    `undeclared` and `sealed_undeclared` hold the keys that the host does not declare.
-    """
-
-    values: FlatSettings
-    sealed: dict[SettingPath, str]
-    undeclared: FlatSettings
-    sealed_undeclared: dict[SettingPath, str]
-
-    def reorder(self, contents: RowContents) -> StoredSettings:
-        """Return the settings in the order in which they are read from a row with these `contents`."""
-        paths = (*flatten(contents.document), *flatten(contents.secrets))
-        return self._replace(values={path: self.values[path] for path in paths if path in self.values})
+    contents: RowContents
+    values: Document
 
 
-EMPTY_SETTINGS = StoredSettings({}, {}, {}, {})
+EMPTY_CONTENTS = RowContents({}, {})
+EMPTY_SETTINGS = StoredSettings(EMPTY_CONTENTS, {})
 
 
 def parse_columns(document: str, secrets: str | None) -> RowContents:
     """Decode the columns `document` and `secrets` of a row."""
     return RowContents(json.loads(document), json.loads(secrets) if secrets else {})
-
-
-def unseal_contents(
-    namespaces: Namespaces, scope: Scope, contents: RowContents, keyring: OpenKeyring
-) -> StoredSettings:
-    """Open the secrets of the row of `scope`, and separate the keys that the host does not declare."""
-    values, undeclared = _split_declared(namespaces, flatten(contents.document))
-    sealed, sealed_undeclared = _split_declared(namespaces, flatten(contents.secrets))
-    for path, text in sealed.items():
-        values[path] = _unseal(keyring(), text, scope.sealing_context(path))
-    return StoredSettings(values, sealed, undeclared, sealed_undeclared)
-
-
-def make_contents(settings: StoredSettings) -> RowContents:
-    """Return the contents of the row that stores these settings."""
-    plain = {path: value for path, value in settings.values.items() if path not in settings.sealed}
-    return RowContents(nest({**settings.undeclared, **plain}), nest({**settings.sealed_undeclared, **settings.sealed}))
 
 
 def encode_columns(contents: RowContents) -> dict[str, Any]:
@@ -92,52 +71,18 @@ def encode_columns(contents: RowContents) -> dict[str, Any]:
     return {"document": dump_json(contents.document), "secrets": secrets}
 
 
-def measure_size(settings: StoredSettings) -> int:
-    """Return the size of the values in bytes of compact JSON in UTF-8, secrets counted as sealed."""
-    return len(dump_json(nest({**settings.values, **settings.sealed})).encode())
-
-
-def flatten(document: Mapping[str, Mapping[str, Any]]) -> FlatSettings:
-    """Return the values of a document by path."""
-    return {(namespace, key): value for namespace, values in document.items() for key, value in values.items()}
-
-
-def nest(values: Mapping[SettingPath, Any]) -> dict[str, dict[str, Any]]:
-    """Return the document of values by path; a namespace without values is left out."""
-    document: dict[str, dict[str, Any]] = {}
-    for (namespace, key), value in values.items():
-        document.setdefault(namespace, {})[key] = value
-    return document
-
-
-def is_secret(namespaces: Namespaces, path: SettingPath) -> bool:
-    """Return whether the host declares the key a secret. Raises `KeyError` if the key is not declared."""
-    namespace, key = path
-    return namespaces[namespace].keys[key].secret
-
-
-def iter_secret_texts(value: Any) -> Iterator[str]:
-    """Yield every text and number in a secret value, as text."""
-    if isinstance(value, Mapping):
-        for item in value.values():
-            yield from iter_secret_texts(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from iter_secret_texts(item)
-    elif value is not None and not isinstance(value, bool | Unreadable):
-        yield str(value)
-
-
-def _split_declared(namespaces: Namespaces, values: FlatSettings) -> tuple[FlatSettings, FlatSettings]:
-    """Return the values of declared keys, and those of all others."""
-    declared = {path: value for path, value in values.items() if is_declared(namespaces, path)}
-    return declared, {path: value for path, value in values.items() if path not in declared}
-
-
-def is_declared(namespaces: Namespaces, path: SettingPath) -> bool:
-    """Return whether the host declares the key."""
-    namespace, key = path
-    return namespace in namespaces and key in namespaces[namespace].keys
+def unseal_contents(namespaces: Namespaces, scope: Scope, contents: RowContents, keyring: Keyring) -> StoredSettings:
+    """Return what the row of `scope` sets, with the secrets of declared keys opened."""
+    values: Document = {}
+    for name, pairs in contents.document.items():
+        keys = namespaces[name].keys if name in namespaces else {}
+        if declared := {key: value for key, value in pairs.items() if key in keys}:
+            values[name] = declared
+    for path, text in flatten(contents.secrets).items():
+        name, key = path
+        if name in namespaces and key in namespaces[name].keys:
+            values.setdefault(name, {})[key] = _unseal(keyring, text, scope.sealing_context(path))
+    return StoredSettings(contents, values)
 
 
 def _unseal(keyring: Keyring, text: str, context: str) -> Any:
@@ -147,67 +92,93 @@ def _unseal(keyring: Keyring, text: str, context: str) -> Any:
         return UNREADABLE
 
 
-class ResealedVersion(NamedTuple):
-    """A version before and after its secrets were sealed again; `error` is set if one could not be opened."""
+def seal_values(
+    namespaces: Namespaces, scope: Scope, values: Values, keyring: Keyring, sources: Sequence[StoredSettings]
+) -> StoredSettings:
+    """Return the settings that set `values` in place of the last ones of `sources`, whose undeclared keys they keep.
 
-    old: RowContents
-    new: RowContents
-    error: UnsealError | None = None
-
-    @property
-    def is_changed(self) -> bool:
-        """True if any secret was sealed again."""
-        return self.old != self.new
-
-
-class Sealer(NamedTuple):
-    """Seals the secrets of one owner's versions with the keyring's first key, for a row of the scope `target`.
-
-    Plain values at paths that `is_secret` accepts are sealed too.
+    A secret takes its sealed text from the first of `sources` in which it has the same value; without one it is sealed.
+    The values are returned in the order in which they are read from the row.
     """
-
-    keyring: Keyring
-    source: Scope
-    target: Scope
-    is_secret: Callable[[SettingPath], bool] = lambda _path: False
-
-    def reseal(self, version: RowContents, newer: ResealedVersion | None = None) -> ResealedVersion:
-        """Return the version with every secret sealed again, except those that cannot be opened.
-
-        A secret that is sealed for the target with the first key stays unchanged. A secret that the next version,
-        `newer`, shares with this one gets the same text, so that no new difference between the two arises.
-        """
-        first_error: UnsealError | None = None
-        plain, sealed = flatten(version.document), flatten(version.secrets)
-        for path, text in sealed.items():
-            if self.source == self.target and self.keyring.is_current(text):
-                continue
-            shared = None if newer is None else _find_sealed_text(newer, newer.old.secrets, path, text)
-            if shared is not None and shared != text:
-                sealed[path] = shared
-                continue
-            try:
-                secret = self.keyring.open(text, self.source.sealing_context(path))
-            except UnsealError as error:
-                first_error = first_error or error
+    document, secrets = (
+        {name: undeclared for name, pairs in section.items() if (undeclared := _drop_declared(namespaces, name, pairs))}
+        for section in sources[-1].contents
+    )
+    for name, pairs in values.items():
+        for key, value in pairs.items():
+            text = next(
+                (
+                    stored.contents.secrets[name][key]
+                    for stored in sources
+                    if key in stored.contents.secrets.get(name, {}) and is_same_value(stored.values[name][key], value)
+                ),
+                None,
+            )
+            if text is None and namespaces[name].keys[key].secret:
+                text = keyring.seal(dump_json(value), scope.sealing_context((name, key)))
+            if text is None:
+                document.setdefault(name, {})[key] = value
             else:
-                sealed[path] = self.keyring.seal(secret, self.target.sealing_context(path))
-        for path in [path for path in plain if self.is_secret(path)]:
-            value = plain.pop(path)
-            shared = None if newer is None else _find_sealed_text(newer, newer.old.document, path, value)
-            sealed[path] = shared or self.keyring.seal(dump_json(value), self.target.sealing_context(path))
-        return ResealedVersion(version, RowContents(nest(plain), nest(sealed)), first_error)
+                secrets.setdefault(name, {})[key] = text
+    ordered: Document = {}
+    for name, pairs in (*document.items(), *secrets.items()):
+        for key in pairs:
+            if key in values.get(name, {}):
+                ordered.setdefault(name, {})[key] = values[name][key]
+    return StoredSettings(RowContents(document, secrets), ordered)
 
 
-def _find_sealed_text(
-    newer: ResealedVersion, values: dict[str, dict[str, Any]], path: SettingPath, value: Any
-) -> str | None:
-    """Return the new sealed text of `path` in the next version, or None if its value there was not `value`."""
-    namespace, key = path
-    stored = values.get(namespace, {})
-    if key not in stored or not is_same_json(stored[key], value):
-        return None
-    return newer.new.secrets.get(namespace, {}).get(key)
+def _drop_declared(namespaces: Namespaces, name: str, pairs: Mapping[str, Any]) -> dict[str, Any]:
+    keys = namespaces[name].keys if name in namespaces else {}
+    return {key: value for key, value in pairs.items() if key not in keys}
+
+
+def describe_changes(namespaces: Namespaces, before: StoredSettings, after: StoredSettings) -> FlatValues:
+    """Return each change by its path, as events and versions show it; empty if there is none.
+
+    Secrets are masked. One that cannot be opened has changed if its sealed text has.
+    """
+    changes: FlatValues = {}
+    for name, key in dict.fromkeys((*flatten(before.values), *flatten(after.values))):
+        old_values, new_values = before.values.get(name, {}), after.values.get(name, {})
+        old_secret, new_secret = (stored.contents.secrets.get(name, {}).get(key) for stored in (before, after))
+        old, new = old_values.get(key), new_values.get(key)
+        if key in old_values and key in new_values:
+            is_same = old_secret == new_secret if old is new is UNREADABLE else is_same_value(old, new)
+            if is_same:
+                continue
+        if old_secret or new_secret or namespaces[name].keys[key].secret:
+            old, new = (MASK if key in values else None for values in (old_values, new_values))
+        changes[name, key] = diff_json(old, new)
+    return changes
+
+
+def measure_size(settings: StoredSettings) -> int:
+    """Return the size of the values in bytes of compact JSON in UTF-8, secrets counted as sealed."""
+    secrets = settings.contents.secrets
+    shown = {
+        name: {key: secrets.get(name, {}).get(key, value) for key, value in pairs.items()}
+        for name, pairs in settings.values.items()
+    }
+    return len(dump_json(shown).encode())
+
+
+def is_same_value(first: Any, second: Any) -> bool:
+    """Return whether both are the same JSON value. `UNREADABLE` is the same as itself only."""
+    return first is second or (UNREADABLE not in (first, second) and is_same_json(first, second))
+
+
+def flatten(values: Mapping[str, Mapping[str, T]]) -> dict[SettingPath, T]:
+    """Return values by path."""
+    return {(name, key): value for name, pairs in values.items() for key, value in pairs.items()}
+
+
+def nest(values: Mapping[SettingPath, T]) -> dict[str, dict[str, T]]:
+    """Return values by namespace and key; a namespace without values is left out."""
+    document: dict[str, dict[str, T]] = {}
+    for (name, key), value in values.items():
+        document.setdefault(name, {})[key] = value
+    return document
 
 
 class StorageOptions(NamedTuple):
@@ -215,11 +186,3 @@ class StorageOptions(NamedTuple):
 
     keyring: Keyring
     max_versions: int
-
-    def get_keyring(self) -> Keyring:
-        """Return the keyring, as an `OpenKeyring`."""
-        return self.keyring
-
-
-def is_same_value(one: Any, other: Any) -> bool:
-    return one is other if UNREADABLE in (one, other) else is_same_json(one, other)

@@ -14,7 +14,7 @@ from ..mount import Mount
 from ..tenants.mutations import load_tenant_in_any_state
 from ..web.request import parse_id
 from .namespaces import Namespaces
-from .resolution import Owner, ResolvedNamespace, load_state
+from .resolution import ResolvedNamespace, load_state, make_tenant_owner
 from .storage import UNREADABLE
 
 
@@ -149,6 +149,5 @@ class SettingsCache:
 
     def _load(self, session: Session, tenant_id: str, partner: str | None) -> _CachedSettings:
         tenant = load_tenant_in_any_state(session, partner, tenant_id)
-        owner = Owner(tenant.partner_id, tenant)
-        state = load_state(session, lambda: self._mount.keyring, owner)
+        state = load_state(session, self._mount.keyring, make_tenant_owner(tenant))
         return _CachedSettings(tenant.partner_id, make_view(state.namespaces, state.resolved))

@@ -5,8 +5,8 @@ All errors are reported at once. No error message quotes a secret.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from marshmallow import ValidationError
 
@@ -15,75 +15,8 @@ from ..errors import Fault, MalformedJSON
 from ..registry import Namespace
 from ..tenants.custom_fields import INVALID_FIELD, NOT_SERIALIZABLE, flatten_errors
 from ..validation import NOT_AN_OBJECT, UNKNOWN, ErrorList, FieldFault
-from .resolution import MASK, SettingsState, resolve
-from .storage import (
-    EMPTY_SETTINGS,
-    UNREADABLE,
-    FlatSettings,
-    SettingPath,
-    is_declared,
-    is_same_value,
-    is_secret,
-    iter_secret_texts,
-    measure_size,
-    nest,
-)
-
-
-class RequestedValues(NamedTuple):
-    """The requested values of declared keys, and the errors of all other input."""
-
-    values: FlatSettings
-    errors: Iterable[FieldFault]
-
-
-def read_replacement(current: SettingsState, body: Any) -> RequestedValues:
-    """Read a full replacement. A masked secret stands for the one that is already set, or for none."""
-    return RequestedValues(dict(_unmask(current, body)), _find_unknown(current, body))
-
-
-def read_merge_patch(current: SettingsState, patch: Any) -> RequestedValues:
-    """Apply a merge patch (RFC 7396) to what is set. Null removes a key, and is an error for an undeclared one."""
-    shown = {path: MASK if value is UNREADABLE else value for path, value in current.stored.values.items()}
-    merged = apply_merge_patch(nest(shown), patch)
-    named = (
-        {name: {} if values is None else values for name, values in patch.items()}
-        if isinstance(patch, Mapping)
-        else patch
-    )
-    return RequestedValues(dict(_unmask(current, merged)), _find_unknown(current, named))
-
-
-def _find_unknown(current: SettingsState, body: Any) -> Iterator[FieldFault]:
-    if not isinstance(body, Mapping):
-        yield FieldFault(NOT_AN_OBJECT)
-        return
-    for name, values in body.items():
-        if name not in current.namespaces:
-            yield FieldFault(UNKNOWN, (name,))
-        elif not isinstance(values, Mapping):
-            yield FieldFault(NOT_AN_OBJECT, (name,))
-        else:
-            yield from (
-                FieldFault(UNKNOWN, (name, key)) for key in values if not is_declared(current.namespaces, (name, key))
-            )
-
-
-def _unmask(current: SettingsState, body: Any) -> Iterator[tuple[SettingPath, Any]]:
-    for path, value in _iter_declared(current, body):
-        masked = value == MASK and (is_secret(current.namespaces, path) or path in current.stored.sealed)
-        if not masked:
-            yield path, value
-        elif path in current.stored.values:
-            yield path, current.stored.values[path]
-
-
-def _iter_declared(current: SettingsState, body: Any) -> Iterator[tuple[SettingPath, Any]]:
-    for name, values in body.items() if isinstance(body, Mapping) else ():
-        for key, value in values.items() if isinstance(values, Mapping) else ():
-            if is_declared(current.namespaces, (name, key)):
-                yield (name, key), value
-
+from .resolution import SettingsState, resolve
+from .storage import MASK, UNREADABLE, Document, Unreadable, Values, is_same_value
 
 MAX_BYTES = 64 * 1024
 #: The largest input that is given to the schemas, in bytes; `MAX_BYTES` applies to what they return.
@@ -93,85 +26,122 @@ IMMUTABLE = Fault("immutable", "Cannot be changed once it is set.")
 HIDDEN = Fault(INVALID_FIELD, "Not valid.")
 
 
-def validate(current: SettingsState, values: FlatSettings, input_errors: Iterable[FieldFault] = ()) -> FlatSettings:
-    """Return `values` as they are to be stored. Raises `InvalidInput` that lists all errors, including `errors`.
+def read_replacement(current: SettingsState, body: Any, errors: ErrorList) -> Values:
+    """Return the values of every namespace that `body` requests; report all other input in `errors`.
 
-    A namespace that is unchanged is not validated again, nor is a value that was set before its schema changed.
+    A masked secret stands for the one that is already set, or for none.
     """
-    errors = ErrorList()
-    errors.collect(input_errors)
-    if (
-        measure_size(
-            EMPTY_SETTINGS._replace(values={path: one for path, one in values.items() if one is not UNREADABLE})
-        )
-        > MAX_INPUT_BYTES
-    ):
+    requested: Document = {name: {} for name in current.namespaces}
+    if not isinstance(body, Mapping):
+        errors.add(NOT_AN_OBJECT)
+        body = {}
+    for name, pairs in body.items():
+        declared, masked = _read_namespace(current, name, pairs, errors)
+        stored = current.stored.values.get(name, {})
+        requested[name] = {
+            key: stored[key] if key in masked else value
+            for key, value in declared.items()
+            if key not in masked or key in stored
+        }
+    return requested
+
+
+def read_merge_patch(current: SettingsState, patch: Any, errors: ErrorList) -> Values:
+    """Apply a merge patch (RFC 7396) to what is set, and return the values of the namespaces that it names.
+
+    A masked secret stays as it is. Null removes a key, and is an error for an undeclared one. Reports all other input
+    in `errors`.
+    """
+    requested: Document = {}
+    if not isinstance(patch, Mapping):
+        errors.add(NOT_AN_OBJECT)
+        patch = dict.fromkeys(current.namespaces)
+    for name, pairs in patch.items():
+        declared, masked = _read_namespace(current, name, {} if pairs is None else pairs, errors)
+        changes = {key: value for key, value in declared.items() if key not in masked}
+        stored = current.stored.values.get(name, {}) if isinstance(pairs, Mapping) else {}
+        requested[name] = apply_merge_patch(stored, changes)
+    return requested
+
+
+def _read_namespace(
+    current: SettingsState, name: str, pairs: Any, errors: ErrorList
+) -> tuple[dict[str, Any], frozenset[str]]:
+    """Return the values of declared keys, and which keys hold a masked secret; report all other input in `errors`."""
+    if name not in current.namespaces:
+        errors.add(UNKNOWN, name)
+        return {}, frozenset()
+    if not isinstance(pairs, Mapping):
+        errors.add(NOT_AN_OBJECT, name)
+        return {}, frozenset()
+    keys, sealed = current.namespaces[name].keys, current.stored.contents.secrets.get(name, {})
+    for key in pairs:
+        if key not in keys:
+            errors.add(UNKNOWN, name, key)
+    declared = {key: value for key, value in pairs.items() if key in keys}
+    return declared, frozenset(
+        key for key, value in declared.items() if value == MASK and (keys[key].secret or key in sealed)
+    )
+
+
+def validate(current: SettingsState, requested: Values, errors: ErrorList) -> Values:
+    """Return all values as they are to be stored, with the `requested` ones in place of their namespaces' values.
+
+    A namespace that is unchanged is not validated again, nor is a value that was set before its schema changed. Raises
+    `InvalidInput` that lists all errors, including those in `errors`.
+    """
+    stored = current.stored.values
+    values = {name: requested.get(name, stored.get(name, {})) for name in current.namespaces}
+    readable = {
+        name: {key: value for key, value in pairs.items() if value is not UNREADABLE} for name, pairs in values.items()
+    }
+    if len(dump_json({name: pairs for name, pairs in readable.items() if pairs}).encode()) > MAX_INPUT_BYTES:
         errors.add(TOO_LARGE)
         raise errors.problem()
-    result: FlatSettings = {}
     for name, namespace in current.namespaces.items():
-        requested = {key: value for (one, key), value in values.items() if one == name}
-        if _have_same_values(
-            requested, {key: value for (one, key), value in current.stored.values.items() if one == name}
-        ):
-            result |= {(name, key): value for key, value in requested.items()}
-        else:
-            normal = _normalize(current, namespace, requested, errors)
-            errors.collect(_check_immutable(current, name, requested, normal))
-            result |= {(name, key): value for key, value in normal.items()}
-    if errors:
+        if name in requested and not _have_same_values(requested[name], stored.get(name, {})):
+            values[name] = _normalize(current, namespace, requested[name], errors)
+    if errors.entries:
         raise errors.problem()
-    return result
+    return {name: pairs for name, pairs in values.items() if pairs}
 
 
 def _normalize(
-    current: SettingsState, namespace: Namespace, values: dict[str, Any], errors: ErrorList
-) -> dict[str, Any]:
-    """Return the values of one namespace as its schema dumps them; collect its errors in `errors`."""
+    current: SettingsState, namespace: Namespace, requested: Mapping[str, Any], errors: ErrorList
+) -> Mapping[str, Any]:
+    """Return the values of one namespace as its schema dumps them, after a round trip through JSON.
+
+    Reports in `errors` what the schema rejects, what does not serialize, and each immutable key whose value would
+    change or be removed. An unchanged value that is no longer valid stays until another one is set.
+    """
+    name, stored = namespace.name, current.stored.values.get(namespace.name, {})
+    outdated = {key for source, key in current.resolved[name].invalid if source == current.owner.source}
     unchecked = {
         key: value
-        for key, value in values.items()
-        if value is UNREADABLE or _is_outdated_value(current, namespace, key, value)
+        for key, value in requested.items()
+        if value is UNREADABLE or (key in outdated and is_same_value(stored[key], value))
     }
-    checked = {key: value for key, value in values.items() if key not in unchecked}
-    inherited = {
-        key: value for key, value in resolve(namespace, current.layers[:-1]).values.items() if value is not UNREADABLE
-    }
+    checked = {key: value for key, value in requested.items() if key not in unchecked}
+    effective = resolve({name: namespace}, current.layers[:-1])[name].values
+    inherited = {key: value for key, value in effective.items() if value is not UNREADABLE}
+    normalized = requested
     try:
         dumped = namespace.normalize(checked, inherited)
     except ValidationError as error:
         errors.collect(_translate_errors(namespace, error, {**inherited, **checked}))
-        return values
-    return {**unchecked, **_require_json(namespace, dumped, errors)}
-
-
-def _is_outdated_value(current: SettingsState, namespace: Namespace, key: str, value: Any) -> bool:
-    """Return whether the value is unchanged but no longer valid; such a value stays until another one is set."""
-    invalid = current.resolved[namespace.name].invalid
-    return (current.owner.source, key) in invalid and is_same_value(current.stored.values[namespace.name, key], value)
-
-
-def _require_json(namespace: Namespace, dumped: Mapping[str, Any], errors: ErrorList) -> dict[str, Any]:
-    """Return what the schema dumped after a round trip through JSON; collect what does not serialize."""
-    parsed: dict[str, Any] = {}
-    for key, value in dumped.items():
-        try:
-            parsed[key] = parse_json(dump_json(value).encode())
-        except (MalformedJSON, TypeError, ValueError, RecursionError):
-            errors.add(NOT_SERIALIZABLE, namespace.name, key)
-    return parsed
-
-
-def _check_immutable(
-    current: SettingsState, name: str, requested: Mapping[str, Any], normalized: Mapping[str, Any]
-) -> Iterator[FieldFault]:
-    """Yield a fault for each immutable key whose value would change or be removed."""
-    for key, declared in current.namespaces[name].keys.items():
-        if not declared.immutable or (name, key) not in current.explicit():
-            continue
-        stored = current.stored.values[name, key]
-        if not any(key in values and is_same_value(values[key], stored) for values in (requested, normalized)):
-            yield FieldFault(IMMUTABLE, (name, key))
+    else:
+        normalized = unchecked
+        for key, value in dumped.items():
+            try:
+                normalized[key] = parse_json(dump_json(value).encode())
+            except (MalformedJSON, TypeError, ValueError, RecursionError):
+                errors.add(NOT_SERIALIZABLE, name, key)
+    for key, declared in namespace.keys.items():
+        if declared.immutable and key in stored and key not in outdated:
+            allowed = [values[key] for values in (requested, normalized) if key in values]
+            if not any(is_same_value(value, stored[key]) for value in allowed):
+                errors.add(IMMUTABLE, name, key)
+    return normalized
 
 
 def _translate_errors(namespace: Namespace, error: ValidationError, values: Mapping[str, Any]) -> Iterator[FieldFault]:
@@ -179,11 +149,23 @@ def _translate_errors(namespace: Namespace, error: ValidationError, values: Mapp
     messages = error.messages if isinstance(error.messages, dict) else {"_schema": error.messages}
     secret = {key for key, declared in namespace.keys.items() if declared.secret}
     visible = {key: message for key, message in messages.items() if key not in secret}
-    secrets = [text for key in secret & values.keys() for text in iter_secret_texts(values[key]) if text]
+    secrets = [text for key in secret & values.keys() for text in _iterate_secret_texts(values[key]) if text]
     for fault, path in flatten_errors(visible, namespace.schema, namespace.name):
         yield FieldFault(HIDDEN if any(text in fault.detail for text in secrets) else fault, path)
     yield from (FieldFault(HIDDEN, (namespace.name, key)) for key in messages if key in secret)
 
 
-def _have_same_values(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return one.keys() == other.keys() and all(is_same_value(value, other[key]) for key, value in one.items())
+def _have_same_values(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    return first.keys() == second.keys() and all(is_same_value(value, second[key]) for key, value in first.items())
+
+
+def _iterate_secret_texts(value: Any) -> Iterator[str]:
+    """Yield every text and number in a secret value, as text."""
+    if isinstance(value, Mapping):
+        for item in value.values():
+            yield from _iterate_secret_texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _iterate_secret_texts(item)
+    elif value is not None and not isinstance(value, bool | Unreadable):
+        yield str(value)

@@ -22,36 +22,26 @@ A secret is sealed as one value, and so differs as one.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
 from ..access.principal import Actor
+from ..database.errors import StaleRead
 from ..database.ids import shorten_instant
-from ..database.pages import FEW_ROWS, measure_text
+from ..database.pages import FEW_ROWS
 from ..database.session import Session
-from ..database.statements import name_new_values
+from ..database.statements import write_version
 from ..encoding import dump_json
 from ..errors import SettingsVersionNotFound
+from ..keyring import Keyring
 from .models import SettingsRow, SettingsVersion, VersionDifference, VersionSummary
-from .resolution import MASK, SettingsState
+from .namespaces import find_key
+from .resolution import SettingsState
 from .statements import SettingsSQL
-from .storage import (
-    EMPTY_SETTINGS,
-    ResealedVersion,
-    RowContents,
-    Scope,
-    StorageOptions,
-    StoredSettings,
-    is_declared,
-    is_secret,
-    parse_columns,
-    unseal_contents,
-)
+from .storage import EMPTY_SETTINGS, MASK, RowContents, Scope, StoredSettings, parse_columns, unseal_contents
 
 Difference = list[Any] | dict[str, Any]
 _ABSENT: Difference = []
-#: The greatest version number.
-_MAX_VERSION = (1 << 31) - 1
 
 
 class HistoryRow(Protocol):
@@ -108,7 +98,8 @@ def apply_difference(newer: Any, difference: Difference) -> Any:
 
 def encode_difference(newer: RowContents, older: RowContents) -> HistoryColumns:
     """Return the columns of the version `older`, as its difference from `newer`."""
-    document, secrets = (make_difference(*pair) for pair in zip(newer, older, strict=True))
+    document = make_difference(newer.document, older.document)
+    secrets = make_difference(newer.secrets, older.secrets)
     return HistoryColumns(dump_json(document or {}), None if secrets is None else dump_json(secrets))
 
 
@@ -117,16 +108,65 @@ def encode_whole(version: RowContents) -> HistoryColumns:
     return HistoryColumns(*(dump_json([part]) for part in version))
 
 
-def choose_encoding(after: SettingsRow, before: SettingsRow, row_bytes: int) -> tuple[HistoryColumns, int]:
+def choose_encoding(after: RowContents, before: RowContents, history_bytes: int) -> tuple[HistoryColumns, int]:
     """Choose how the history stores the version `before`: whole, or as its difference from `after`.
 
-    Returns its columns, and the bytes of history rows since the last whole version. `row_bytes` is the size of the
-    other columns of a row.
+    `history_bytes` is the size of the history rows since the last whole version, with the other columns of this row.
+    Returns the columns, and that size with them; 0 for a whole version.
     """
-    older = parse_columns(before.document, before.secrets)
-    difference, whole = encode_difference(parse_columns(after.document, after.secrets), older), encode_whole(older)
-    history_bytes = before.history_bytes + row_bytes + _measure_columns(difference)
+    difference, whole = encode_difference(after, before), encode_whole(before)
+    history_bytes += _measure_columns(difference)
     return (whole, 0) if history_bytes >= _measure_columns(whole) else (difference, history_bytes)
+
+
+def _measure_columns(columns: HistoryColumns) -> int:
+    return len(f"{columns.document}{columns.secrets or ''}".encode())
+
+
+def save_version(
+    session: Session,
+    actor: Actor,
+    current: SettingsState,
+    row: SettingsRow,
+    contents: RowContents,
+    changes: dict[str, Any],
+    max_versions: int,
+) -> SettingsRow:
+    """Write the next version `row`, which has these `contents`, and delete the oldest ones beyond `max_versions`.
+
+    `changes` are those from the current version, with secrets masked. Returns the row with its `history_bytes`. Raises
+    `StaleRead` if another write came first.
+    """
+    version = row.version
+    where = {"partner_id": row.partner_id, "tenant_id": row.tenant_id}
+    record = SettingsVersion(
+        *current.owner.scope,
+        version,
+        *NEWEST_COLUMNS,
+        changes=dump_json(changes),
+        at=row.updated_at,
+        actor_subject=actor.principal.subject,
+        actor_partner=actor.principal.partner,
+        request_id=actor.request_id,
+    )
+    previous = NEWEST_COLUMNS
+    if version > 1:
+        row_bytes = len("".join(text for text in record if isinstance(text, str)).encode())
+        history_bytes = current.row.history_bytes + row_bytes
+        previous, history_bytes = choose_encoding(contents, current.stored.contents, history_bytes)
+        row = row._replace(history_bytes=history_bytes)
+    sql = session.storage.once(SettingsSQL)
+    if version == 1:
+        if session.run(sql.add, row._asdict()).rowcount != 1:
+            raise StaleRead(row.tenant_id)
+    else:
+        write_version(session, sql.change, where, version - 1, row._asdict())
+        columns = {"new_document": previous.document, "new_secrets": previous.secrets}
+        session.run(sql.update_version, {**where, "version": version - 1, **columns})
+    session.run(sql.add_version, record._asdict())
+    if version > max_versions:
+        session.run(sql.delete_old_versions, {**where, "before": version - max_versions + 1})
+    return row
 
 
 def restore_older(newer: RowContents, row: HistoryRow) -> RowContents:
@@ -135,37 +175,10 @@ def restore_older(newer: RowContents, row: HistoryRow) -> RowContents:
     return RowContents(apply_difference(newer.document, json.loads(row.document)), secrets)
 
 
-class RewrittenVersion(NamedTuple):
-    """A history row, its contents before and after they were sealed again, and its new columns."""
-
-    row: SettingsVersion
-    contents: ResealedVersion
-    columns: HistoryColumns
-    is_changed: bool
-
-
-def rewrite_history(
-    session: Session,
-    scope: Scope,
-    newest: ResealedVersion,
-    reseal: Callable[[RowContents, ResealedVersion], ResealedVersion],
-) -> Iterator[RewrittenVersion]:
-    """Yield every stored version, newest first, rewritten to match `newest` as the current contents.
-
-    `reseal` receives a version and the result for the next version. A version that was stored whole stays whole.
-    """
-    newer = newest
-    for row in _iterate_newest_first(session, scope):
-        older = reseal(restore_older(newer.old, row), newer)
-        columns = encode_whole(older.new) if is_whole(row) else encode_difference(newer.new, older.new)
-        yield RewrittenVersion(row, older, columns, older.is_changed or newer.is_changed)
-        newer = older
-
-
-def restore_version(session: Session, newest: SettingsRow | None, scope: Scope, version: int) -> RowContents | None:
+def restore_version(session: Session, newest: SettingsRow, scope: Scope, version: int) -> RowContents | None:
     """Return the contents of a version, given the owner's current row, `newest`; None if it is not stored."""
     rows = list(_iterate_to_whole_version(session, scope, version))
-    if newest is None or not rows or rows[0].version != version:
+    if not rows or rows[0].version != version:
         return None
     contents = parse_columns(newest.document, newest.secrets)
     for row in reversed(rows):
@@ -192,20 +205,6 @@ def _iterate_to_whole_version(session: Session, scope: Scope, version: int) -> I
         version = VersionDifference._make(rows[-1]).version + 1
 
 
-def _iterate_newest_first(session: Session, scope: Scope) -> Iterator[SettingsVersion]:
-    """Yield and lock every row of an owner, newest first, a page at a time."""
-    sql, where = session.storage.once(SettingsSQL), {"partner_id": scope.partner, "tenant_id": scope.tenant}
-    before = _MAX_VERSION
-    while rows := session.run(sql.lock_older_versions, {**where, "before": before, "limit": FEW_ROWS}).fetchall():
-        versions = [SettingsVersion._make(row) for row in rows]
-        yield from versions
-        before = versions[-1].version
-
-
-def _measure_columns(columns: HistoryColumns) -> int:
-    return sum(map(measure_text, columns))
-
-
 class VersionPage(NamedTuple):
     """A page of versions of the settings `state`; `next_version` is the last one's number if more follow."""
 
@@ -214,7 +213,7 @@ class VersionPage(NamedTuple):
     next_version: int | None
 
 
-def load_version(session: Session, options: StorageOptions, current: SettingsState, version: int) -> StoredSettings:
+def load_version(session: Session, keyring: Keyring, current: SettingsState, version: int) -> StoredSettings:
     """Return what the owner set in `version`. Raises `SettingsVersionNotFound`."""
     if version == 0:
         return EMPTY_SETTINGS
@@ -222,52 +221,25 @@ def load_version(session: Session, options: StorageOptions, current: SettingsSta
     contents = restore_version(session, current.row, scope, version)
     if contents is None:
         raise SettingsVersionNotFound
-    return unseal_contents(current.namespaces, scope, contents, options.get_keyring)
-
-
-def make_newest_version(actor: Actor, row: SettingsRow, changes: Mapping[str, Any]) -> SettingsVersion:
-    """Build the history row of the newest version."""
-    principal = actor.principal
-    return SettingsVersion(
-        partner_id=row.partner_id,
-        tenant_id=row.tenant_id,
-        version=row.version,
-        **NEWEST_COLUMNS._asdict(),
-        changes=dump_json(changes),
-        at=row.updated_at,
-        actor_subject=principal.subject,
-        actor_partner=principal.partner,
-        request_id=actor.request_id,
-    )
-
-
-def save_version(session: Session, version: SettingsVersion, previous: HistoryColumns, max_versions: int) -> None:
-    """Add a version to the history, store the previous one as `past`, and delete all but `max_versions`."""
-    sql, number = session.storage.once(SettingsSQL), version.version
-    where = {"partner_id": version.partner_id, "tenant_id": version.tenant_id}
-    if number > 1:
-        session.run(sql.update_version, {**where, "version": number - 1, **name_new_values(previous._asdict())})
-    session.run(sql.add_version, version._asdict())
-    if number > max_versions:
-        session.run(sql.delete_old_versions, {**where, "before": number - max_versions + 1})
+    return unseal_contents(current.namespaces, scope, contents, keyring)
 
 
 def render_version(state: SettingsState, version: VersionSummary) -> dict[str, Any]:
     """Return a version as the API shows it: author, time, and the changes of declared keys."""
-    changes = {tuple(name.split(".", 1)): change for name, change in json.loads(version.changes).items()}
+    changes: dict[str, Any] = {}
+    for path, change in json.loads(version.changes).items():
+        declared = find_key(state.namespaces, *path.split(".", 1))
+        if declared is not None:
+            changes[path] = mask_change(change) if declared.secret else change
     return {
         "version": version.version,
         "timestamp": shorten_instant(version.at),
         "actor": {"sub": version.actor_subject, "partner": version.actor_partner},
         "request_id": version.request_id,
-        "changes": {
-            ".".join(path): _mask_change(change) if is_secret(state.namespaces, path) else change
-            for path, change in changes.items()
-            if is_declared(state.namespaces, path)
-        },
+        "changes": changes,
     }
 
 
-def _mask_change(change: dict[str, Any]) -> dict[str, Any]:
+def mask_change(change: dict[str, Any]) -> dict[str, Any]:
     """Mask a change that was recorded before its key was declared secret."""
-    return {name: None if value is None else MASK for name, value in change.items()}
+    return {side: None if value is None else MASK for side, value in change.items()}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from marshmallow import Schema, ValidationError, fields, validates_schema
+from marshmallow import Schema, ValidationError, fields, post_load, validates_schema
 from marshmallow.validate import OneOf, Range
 
 from flask_tenant_provisioning import TenantProvisioning
@@ -200,6 +200,27 @@ def make(database_url: str) -> Iterator[MakeHost]:
     """Makes hosts with settings on one database."""
     with tenant_settings.open_hosts(database_url) as make:
         yield make
+
+
+def test_write_loads_a_namespace_that_it_leaves_alone_once(make: MakeHost) -> None:
+    loads: list[str] = []
+
+    class Counted(Schema):
+        value = fields.String()
+
+        @post_load
+        def count_load(self, data: dict[str, Any], **_options: Any) -> dict[str, Any]:
+            loads.append(type(self).__name__)
+            return data
+
+    partner = Caller(make({"changed": type("Changed", (Counted,), {}), "same": type("Same", (Counted,), {})}))
+    path = settings_path(partner.create())
+    patch_settings(partner, path, {"changed": {"value": "1"}, "same": {"value": "2"}})
+    loads.clear()
+    document = patch_settings(partner, path, {"changed": {"value": "3"}})
+    assert document["effective"] == {"changed": {"value": "3"}, "same": {"value": "2"}}
+    assert loads.count("Same") == 1
+    assert loads.count("Changed") == 4
 
 
 class Narrow(Schema):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import pytest
@@ -15,14 +14,8 @@ from marshmallow import Schema, fields
 from flask_tenant_provisioning.database.pages import measure_text
 from flask_tenant_provisioning.database.session import Session
 from flask_tenant_provisioning.settings import actions
-from flask_tenant_provisioning.settings.models import SettingsRow
-from flask_tenant_provisioning.settings.storage import (
-    RowContents,
-    StorageOptions,
-    encode_columns,
-    nest,
-    unseal_contents,
-)
+from flask_tenant_provisioning.settings.actions import SettingsTarget
+from flask_tenant_provisioning.settings.storage import RowContents, unseal_contents
 from flask_tenant_provisioning.settings.versions import (
     apply_difference,
     choose_encoding,
@@ -118,12 +111,6 @@ def test_a_difference_leads_back_to_the_older_value_to_the_letter(seed: int) -> 
         assert json.dumps(newer) == before
 
 
-def make_stored_row(version: RowContents, history_bytes: int) -> SettingsRow:
-    """The row that sets it."""
-    columns = encode_columns(version)
-    return SettingsRow("acme", "", 1, columns["document"], columns["secrets"], "", history_bytes)
-
-
 @pytest.mark.parametrize(("members", "changed"), [(1, 1), (600, 1), (600, 200), (600, 600)])
 def test_versions_kept_whole_bound_what_is_read_and_take_no_more_than_differences(members: int, changed: int) -> None:
     source = random.Random(members + changed)
@@ -133,7 +120,7 @@ def test_versions_kept_whole_bound_what_is_read_and_take_no_more_than_difference
         names = source.sample(range(members), changed) if values else range(members)
         values.update({f"key{name}": f"{source.random()}{FILLING}" for name in names})
         after = RowContents({"free": values}, {})
-        columns, taken = choose_encoding(make_stored_row(after, 0), make_stored_row(before, taken), 300)
+        columns, taken = choose_encoding(after, before, taken + 300)
         size, whole = sum(map(measure_text, columns)), sum(map(measure_text, encode_whole(before)))
         differences += 300 + sum(map(measure_text, encode_difference(after, before)))
         if columns == encode_whole(before):
@@ -147,10 +134,10 @@ def test_versions_kept_whole_bound_what_is_read_and_take_no_more_than_difference
 
 def test_a_difference_that_is_no_smaller_than_the_version_is_not_kept() -> None:
     before, after = (RowContents({"free": {"a": name * 1000}}, {}) for name in "ab")
-    columns, taken = choose_encoding(make_stored_row(after, 0), make_stored_row(before, 0), 100)
+    columns, taken = choose_encoding(after, before, 100)
     assert (columns, taken) == (encode_whole(before), 0)
     small = RowContents({"free": {"a": "a" * 1000, "b": 1}}, {})
-    columns, taken = choose_encoding(make_stored_row(small, 0), make_stored_row(before, 7), 100)
+    columns, taken = choose_encoding(small, before, 7 + 100)
     assert columns == encode_difference(small, before)
     assert (columns.document, columns.secrets) == ('{"free":{"b":[]}}', None)
     assert taken == 7 + 100 + len(columns.document)
@@ -268,18 +255,22 @@ class Model:
     def _open(self, version: int) -> str:
         """A version with its secrets in clear."""
         mount = get_mount(self.partner.app)
-        shelf = StorageOptions(mount.keyring, self.most)
         kind, id = self.path.split("/")[1:3]
-        partner = partial(actions.find_partner_owner, partner=id)
-        find = partner if kind == "partners" else partial(actions.find_tenant_owner, partner=None, tenant_id=id)
+        target = SettingsTarget(id) if kind == "partners" else SettingsTarget(None, id)
 
         def work(session: Session) -> str:
-            found = actions.read(session, shelf, find)
-            place = found.owner.scope
-            contents = restore_version(session, found.row, place, version) if version else RowContents({}, {})
+            state = actions.read(session, mount.keyring, target)
+            scope = state.owner.scope
+            contents = restore_version(session, state.row, scope, version) if version else RowContents({}, {})
             assert contents is not None
-            kept = unseal_contents(found.namespaces, place, contents, shelf.get_keyring)
-            return json.dumps(nest({**kept.values, **{path: [kept.values[path]] for path in kept.sealed}}))
+            stored = unseal_contents(state.namespaces, scope, contents, mount.keyring)
+            secrets = stored.contents.secrets
+            return json.dumps(
+                {
+                    name: {key: [value] if key in secrets.get(name, {}) else value for key, value in pairs.items()}
+                    for name, pairs in stored.values.items()
+                }
+            )
 
         return mount.storage.read(work)
 
