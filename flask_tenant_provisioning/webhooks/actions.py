@@ -21,7 +21,7 @@ from ..events.actions import build_event, record_event
 from ..events.feed import lock_feed
 from ..keyring import Keyring
 from . import endpoint_secrets, models
-from .models import Endpoint
+from .models import DELIVERY_WORK, Endpoint
 from .signing import Scheme
 from .statements import WebhookSQL
 
@@ -100,7 +100,7 @@ def update_endpoint(session: Session, actor: Actor, target: Target, values: Valu
     if after.enabled > before.enabled:
         after = after._replace(**_HEALTHY, due_at=_find_due_at(session, before))
         if after.due_at is not None:
-            session.notify_worker((after.partner_id, after.id))
+            session.notify_worker((DELIVERY_WORK, after.partner_id, after.id))
     elif after.enabled < before.enabled:
         after = after._replace(due_at=None)
     return _save_changes(session, actor, "webhook.updated", before, after)

@@ -16,7 +16,7 @@ from ..validation import make_entry, make_invalid_input
 from . import actions, models
 from .actions import Target
 from .fanout import build_delivery_rows, matches
-from .models import Attempt, Delivery, Endpoint, make_pending_delivery
+from .models import DELIVERY_WORK, Attempt, Delivery, Endpoint, make_pending_delivery
 from .statements import DeliverySQL, WebhookSQL
 
 #: The maximum age of events that can be recovered, in days.
@@ -133,7 +133,7 @@ def _require_enabled(endpoint: Endpoint) -> Endpoint:
 def _wake_endpoint(session: Session, endpoint: Endpoint, at: str) -> None:
     """Make the endpoint due at the instant `at` and end its rest."""
     session.run(session.storage.once(WebhookSQL).wake_endpoint, {**endpoint.key, "now": at})
-    session.notify_worker((endpoint.partner_id, endpoint.id))
+    session.notify_worker((DELIVERY_WORK, endpoint.partner_id, endpoint.id))
 
 
 def _build_delivery(session: Session, endpoint: Endpoint, event_id: str, at: str) -> Delivery:
