@@ -51,9 +51,9 @@ def make_rate_limited_error(policy: str, *, most: int, window: int, wait: int) -
     return error
 
 
-def _add_headers(result: RateLimitResult, answer: Response) -> Response:
-    answer.headers.update(result.headers())
-    return answer
+def _add_headers(result: RateLimitResult, response: Response) -> Response:
+    response.headers.update(result.headers())
+    return response
 
 
 class Policy(NamedTuple):

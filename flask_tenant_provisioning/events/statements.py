@@ -34,9 +34,9 @@ class EventSQL(SQL):
         feed = select(f.position, f.removed, f.published_at).where(f.partner_id == partner)
         self.lock = self._compile(feed.with_for_update())
         self.publish = self._compile(self._publish(partner))
-        mine = self._feeds.update().where(f.partner_id == partner)
-        self.advance = self._compile(mine.values(bind_new_values(f, ("position", "published_at"))))
-        self.advance_removed = self._compile(mine.values(bind_new_values(f, ("removed",))))
+        one_feed = self._feeds.update().where(f.partner_id == partner)
+        self.advance = self._compile(one_feed.values(bind_new_values(f, ("position", "published_at"))))
+        self.advance_removed = self._compile(one_feed.values(bind_new_values(f, ("removed",))))
         self.heads = self._compile(
             select(f.partner_id, f.position).where(f.partner_id > after).order_by(f.partner_id).limit(_bind_limit())
         )

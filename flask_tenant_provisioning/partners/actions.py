@@ -65,8 +65,8 @@ def load_page(
     """
     filters = {"status": status, "parent": parent, "partner_id": within}
 
-    def load_rows(count: int, place: str | None) -> list[Partner]:
-        values = {name: value for name, value in {**filters, "after": place}.items() if value is not None}
+    def load_rows(count: int, after: str | None) -> list[Partner]:
+        values = {name: value for name, value in {**filters, "after": after}.items() if value is not None}
         statement = session.storage.once(PartnerSQL).page(values)
         return [Partner._make(row) for row in session.run(statement, {**values, "limit": count}).fetchall()]
 

@@ -159,14 +159,14 @@ class DeliverySQL(SQL):
         self.select_subscribers = self._compile(
             select(w.id, w.events).where(w.partner_id == self._partner, w.enabled == 1)
         )
-        after, upto = bindparam("after", type_=BigInteger), bindparam("upto", type_=BigInteger)
+        after, last = bindparam("after", type_=BigInteger), bindparam("last", type_=BigInteger)
         published = select(e.id, e.tenant_id, e.type, e.position).where(e.partner_id == self._partner)
-        places = and_(e.position > after, e.position <= upto)
-        self.select_events = self._compile(published.where(places).order_by(e.position))
+        in_range = and_(e.position > after, e.position <= last)
+        self.select_events = self._compile(published.where(in_range).order_by(e.position))
         self.insert_deliveries = self._compile(self._build_insert())
-        sooner = case((w.due_at < self._now, w.due_at), else_=self._now)
-        awake = self._webhooks.update().where(self._is_endpoint).values(due_at=func.coalesce(sooner, self._now))
-        self.wake_endpoint = self._compile(awake)
+        earlier = case((w.due_at < self._now, w.due_at), else_=self._now)
+        wake_endpoint = self._webhooks.update().where(self._is_endpoint)
+        self.wake_endpoint = self._compile(wake_endpoint.values(due_at=func.coalesce(earlier, self._now)))
 
     def _build_insert(self) -> Any:
         """Build the insertion of new deliveries to one endpoint, due at the instant ``now``."""
