@@ -74,8 +74,9 @@ def celery_settings(broker_url: str) -> dict[str, Any]:
 def demo_license() -> dict[str, object]:
     """Sign a licence with a key pair that exists as long as this process."""
     pair = vendor.keygen("celery-host")
+    key = vendor.load_private_key(pair.private_pem)
     return {
-        "PROVISIONING_LICENSE": vendor.issue(vendor.private_key(pair.private_pem), pair.kid, customer="Celery host"),
+        "PROVISIONING_LICENSE": vendor.issue(key, pair.kid, customer="Celery host"),
         "PROVISIONING_LICENSE_PUBLIC_KEYS": {pair.kid: pair.public},
     }
 

@@ -137,7 +137,8 @@ def create_app() -> Flask:
 def demo_license() -> dict[str, Any]:
     """Sign a licence with a key pair that exists as long as this process."""
     pair = vendor.keygen("hooks")
+    key = vendor.load_private_key(pair.private_pem)
     return {
-        "PROVISIONING_LICENSE": vendor.issue(vendor.private_key(pair.private_pem), pair.kid, customer="Hooks"),
+        "PROVISIONING_LICENSE": vendor.issue(key, pair.kid, customer="Hooks"),
         "PROVISIONING_LICENSE_PUBLIC_KEYS": {pair.kid: pair.public},
     }

@@ -66,7 +66,8 @@ def kept_secret(path: Path) -> str:
 def demo_license() -> dict[str, object]:
     """Sign a licence with a key pair that exists as long as this process."""
     pair = vendor.keygen("quickstart")
+    key = vendor.load_private_key(pair.private_pem)
     return {
-        "PROVISIONING_LICENSE": vendor.issue(vendor.private_key(pair.private_pem), pair.kid, customer="Quickstart"),
+        "PROVISIONING_LICENSE": vendor.issue(key, pair.kid, customer="Quickstart"),
         "PROVISIONING_LICENSE_PUBLIC_KEYS": {pair.kid: pair.public},
     }

@@ -12,7 +12,7 @@ import urllib.request
 import uuid
 from typing import Any
 
-from flask_tenant_provisioning.webhooks.signing import sign, signing_key
+from flask_tenant_provisioning.webhooks.signing import parse_signing_key, sign
 
 TENANT = "019365df-9f02-7b1e-8a55-0c9a6f0d7e21"
 SAMPLE: dict[str, Any] = {
@@ -56,7 +56,7 @@ def secret() -> str:
 def signed(secret: str, id: str, body: bytes) -> dict[str, str]:
     """The three headers."""
     now = int(time.time())
-    signature = sign([signing_key(secret)], id, now, body)
+    signature = sign([parse_signing_key(secret)], id, now, body)
     return {"webhook-id": id, "webhook-timestamp": str(now), "webhook-signature": signature}
 
 
