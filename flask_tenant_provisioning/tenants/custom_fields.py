@@ -11,13 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields
-from marshmallow.fields import IP, UUID, Date, DateTime, Enum, Field, IPInterface, String, Time
+from marshmallow.fields import Enum, Field
 
 from ..database.types import MAX_MEMBER_LENGTH
 from ..encoding import apply_merge_patch, dump_json, is_same_json, parse_json
 from ..errors import Fault, MalformedJSON
 from ..registry import TenantFields
 from ..validation import READ_ONLY, ErrorList, FieldFault, make_field_error
+from .custom_field_checks import TEXT_FIELDS
 
 INVALID_FIELD = "invalid-field"
 #: A schema or field, as far as it is known.
@@ -78,8 +79,6 @@ def _split_messages(part: SchemaOrField, below: Any) -> list[Any]:
 MAX_BYTES = 16 * 1024
 #: The most bytes of JSON passed to the host's schema. What it drops or shortens does not count towards `MAX_BYTES`.
 _MAX_SENT_BYTES = 4 * MAX_BYTES
-#: Fields whose JSON is a string.
-TEXT_FIELDS = (String, DateTime, Date, Time, UUID, IP, IPInterface)
 NOT_SERIALIZABLE = Fault(INVALID_FIELD, "Does not serialise to JSON.")
 TOO_LARGE = Fault("too-large", f"The custom fields must not exceed {MAX_BYTES} bytes of JSON.")
 NOT_FILTERABLE = Fault(

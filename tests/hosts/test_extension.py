@@ -428,7 +428,7 @@ def test_options_needs_no_token(partner: Caller, path: str, allowed: set[str]) -
 
 # The licence
 
-FORGED = vendor.issue(vendor.private_key(vendor.keygen(KEYS.kid).private_pem), KEYS.kid, customer="Somebody")
+FORGED = vendor.issue(vendor.load_private_key(vendor.keygen(KEYS.kid).private_pem), KEYS.kid, customer="Somebody")
 OTHER = issue_license(install="another")
 ASK, COPY = "Ask the vendor for a new licence file.", "Copy the vendor's file again, byte for byte."
 NO_LICENSE: dict[str, tuple[dict[str, Any], str]] = {
@@ -739,6 +739,23 @@ def test_without_a_licence_registrations_load_no_sqlalchemy(tmp_path: Path) -> N
     assert found["mounted"] == []
     assert "sqlalchemy" not in packages(found)
     assert len(own_modules(found)) <= 40
+
+
+TENANT_FIELDS = """
+from marshmallow import Schema, fields
+
+class Billing(Schema):
+    region = fields.String(required=True)
+
+provisioning.tenant_fields(Billing, filterable=["region"])
+"""
+
+
+def test_without_a_licence_custom_fields_load_no_sqlalchemy(tmp_path: Path) -> None:
+    found = start(tmp_path, make_config(PROVISIONING_LICENSE=None), PLAIN, TENANT_FIELDS)
+    assert found["mounted"] == []
+    assert "sqlalchemy" not in packages(found)
+    assert len(own_modules(found)) <= 30
 
 
 LOOK = """
