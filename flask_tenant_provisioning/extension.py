@@ -170,14 +170,16 @@ class TenantProvisioning:
         Raises `ConfigurationError` for an unknown operation or parameter, for a name that is taken, and for an async
         function or a generator function.
         """
-        if not operations or (unknown := sorted({*operations} - {*HOOK_OPERATIONS})):
+        unknown = sorted({*operations} - {*HOOK_OPERATIONS})
+        if unknown or not operations:
             problem = f"not {unknown[0]!r}" if operations else "at least one"
             raise ConfigurationError(f"A hook names operations out of {', '.join(HOOK_OPERATIONS)}; {problem}.")
 
         def register(function: F) -> F:
             require_sync_function(function, "hook")
-            wants = get_requested_arguments(function, HOOK_ARGUMENTS, "hook")
-            self.registry.add_hook(Hook(name or get_function_name(function), operations, function, tuple(after), wants))
+            arguments = get_requested_arguments(function, HOOK_ARGUMENTS, "hook")
+            hook_name = name or get_function_name(function)
+            self.registry.add_hook(Hook(hook_name, operations, function, tuple(after), arguments))
             return function
 
         return register
@@ -209,9 +211,8 @@ class TenantProvisioning:
             raise ConfigurationError(f"map_error needs a code of its own, such as 'billing-refused', not {code!r}.")
         if not isinstance(cause, str) and not (isinstance(cause, type) and issubclass(cause, Exception)):
             raise ConfigurationError("map_error needs a class of exception or a constraint's name.")
-        self.registry.errors.append(
-            ErrorMapping(cause, self._get_problem_class(code, status, title, remedy, meaning), detail, field)
-        )
+        problem_class = self._get_problem_class(code, status, title, remedy, meaning)
+        self.registry.errors.append(ErrorMapping(cause, problem_class, detail, field))
 
     def _get_problem_class(
         self, code: str, status: int, title: str | None, remedy: str | None, meaning: str | None
@@ -220,13 +221,12 @@ class TenantProvisioning:
 
         Raises `ConfigurationError` if the code was registered with another status.
         """
-        for kind in self.registry.problem_classes():
-            if kind.code == code:
-                if kind.status != status:
-                    raise ConfigurationError(f"The code {code!r} has the status {kind.status} already.")
-                return kind
-        problem_class: type[ProvisioningError] = make_problem_class(code, status, title, remedy, meaning)
-        return problem_class
+        for problem_class in self.registry.problem_classes():
+            if problem_class.code == code:
+                if problem_class.status != status:
+                    raise ConfigurationError(f"The code {code!r} has the status {problem_class.status} already.")
+                return problem_class
+        return make_problem_class(code, status, title, remedy, meaning)
 
     def step(
         self,
@@ -418,9 +418,8 @@ class TenantProvisioning:
 
         def register(function: F) -> F:
             require_sync_function(function, "usage")
-            self.registry.usages[limit] = UsageFunction(
-                limit, function, get_requested_arguments(function, USAGE_ARGUMENTS, "usage")
-            )
+            arguments = get_requested_arguments(function, USAGE_ARGUMENTS, "usage")
+            self.registry.usages[limit] = UsageFunction(limit, function, arguments)
             return function
 
         return register
@@ -493,9 +492,9 @@ def _get_current_mount(name: str) -> Mount:
     return mounts[name]
 
 
-def _is_licensed(license: LicenseSource, settings: Config) -> bool:
+def _is_licensed(license: LicenseSource, config: Config) -> bool:
     """Return whether the edition and the licence allow to mount the API; if not, log why."""
-    if settings.edition == "community":
+    if config.edition == "community":
         advice = "PROVISIONING_EDITION is 'community'. Set it to 'enterprise' to use the licence."
         logger.info("the provisioning API is not mounted: %s", advice, extra={"reason": "community"})
         return False

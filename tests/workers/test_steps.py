@@ -542,7 +542,7 @@ def test_a_step_that_the_host_has_no_more_gives_up(host: StepHost) -> None:
     partner = host.open()
     tenant = partner.create()
     host.provisioning.registry._steps["provisioning"].clear()
-    host.provisioning.registry._orders.clear()
+    host.provisioning.registry._sorted_steps.clear()
     host.work()
 
     assert read_tenant_status(partner, tenant) == "failed"
