@@ -119,7 +119,7 @@ class TenantProvisioning:
         self.registry.validate()
         mounts: Mounts[Mount] = app.extensions.setdefault(EXTENSION_KEY, Mounts())
         config = Config.read(app.config, {**self._config_overrides, **settings})
-        mounts.require_free_place(app, self.name, config)
+        mounts.require_free_name_and_prefix(app, self.name, config)
         _warn_about_jwt_overrides(config)
         license = LicenseSource(config, self._clock)
         build_mount = partial(self._build_mount, app, db, config, license)

@@ -86,7 +86,7 @@ def _provoke_errors(api: Api) -> dict[str, ProvisioningError]:
         make_conflict("email", TENANT["tenant"]),
         make_body_too_large(api.config.max_body_bytes),
         InvalidState("A deleted tenant cannot be changed.", tenant_status="deleted"),
-        make_rate_limited_error("write", most=120, window=60, wait=17),
+        make_rate_limited_error("write", limit=120, window=60, wait=17),
     )
     return {error.code: error for error in (*_catch_errors(attempts), *errors)}
 
