@@ -1,4 +1,4 @@
-"""The health of the service: whether the database responds and whether the workers keep up."""
+"""The health of the service: whether the database answers and whether the workers keep up."""
 
 from __future__ import annotations
 
