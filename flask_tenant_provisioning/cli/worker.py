@@ -39,8 +39,9 @@ def worker(threads: int | None, grace: float, drain: bool, mount_name: str | Non
         else:
             print_text(f"Worker for {mount.name} started. Press Ctrl-C to stop.", err=True)
             running.run()
-    if left := running.finish(grace):
-        raise click.ClickException(f"{left} steps were not finished. Another worker will run them again.")
+    unfinished = running.finish(grace)
+    if unfinished:
+        raise click.ClickException(f"{unfinished} steps were not finished. Another worker will run them again.")
 
 
 @contextlib.contextmanager
