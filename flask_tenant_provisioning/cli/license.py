@@ -294,7 +294,7 @@ def issue(
         claims["expires"] = begin + days * DAY
     install_claim = install[0] if len(install) == 1 else install or ANY_INSTALL
     with report_license_errors():
-        private_key = vendor.load_private_key(key.read_bytes())
+        private_key = vendor.private_key(key.read_bytes())
         text = vendor.issue(private_key, kid, install=install_claim, not_before=begin, **claims)
         if out is None:
             click.echo(text)

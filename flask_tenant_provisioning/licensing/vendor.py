@@ -47,7 +47,7 @@ def format_public_key(key: Ed25519PublicKey) -> str:
     return base64.b64encode(key.public_bytes(Encoding.Raw, PublicFormat.Raw)).decode("ascii")
 
 
-def load_private_key(pem: bytes) -> Ed25519PrivateKey:
+def private_key(pem: bytes) -> Ed25519PrivateKey:
     """Parse a private key from PEM. Raises `LicenseError` if it is invalid, encrypted, or not an Ed25519 key."""
     try:
         key = load_pem_private_key(pem, password=None)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ..encoding import dump_json
 from ..keyring import Keyring
 from .models import Endpoint
-from .signing import Scheme, SigningKey, get_receiver_secret, new_secret, parse_signing_key
+from .signing import Scheme, SigningKey, for_receiver, new_secret, signing_key
 
 #: The maximum number of replaced secrets that still sign.
 MAX_REPLACED_SECRETS = 10
@@ -60,12 +60,12 @@ def reseal_secrets(keyring: Keyring, endpoint: Endpoint) -> str:
 def load_signing_keys(keyring: Keyring, endpoint: Endpoint, now: str) -> list[SigningKey]:
     """Return the keys that sign at the instant `now`, the newest first. Raises `UnsealError` if a key is missing."""
     entries = [entry for entry in json.loads(endpoint.secrets) if entry["until"] is None or entry["until"] > now]
-    return [parse_signing_key(keyring.open(entry["sealed"], _make_sealing_context(endpoint.id))) for entry in entries]
+    return [signing_key(keyring.open(entry["sealed"], _make_sealing_context(endpoint.id))) for entry in entries]
 
 
 def _seal(keyring: Keyring, webhook_id: str, secret: str) -> dict[str, Any]:
     entry = {"sealed": keyring.seal(secret, _make_sealing_context(webhook_id)), "until": None}
-    public = get_receiver_secret(secret)
+    public = for_receiver(secret)
     return entry if public == secret else {**entry, "public": public}
 
 

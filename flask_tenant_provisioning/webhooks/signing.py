@@ -104,14 +104,14 @@ def new_secret(scheme: Scheme = "v1", random: Callable[[int], bytes] = os.urando
     )
 
 
-def get_receiver_secret(secret: str) -> str:
+def for_receiver(secret: str) -> str:
     """Return the receiver's secret: a ``whsec_`` unchanged, the ``whpk_`` of a ``whsk_``. Raises `InvalidSecret`."""
     prefix, raw = _split_secret(secret, SHARED_PREFIX, PRIVATE_PREFIX)
-    parse_signing_key(secret)
+    signing_key(secret)
     return secret if prefix == SHARED_PREFIX else PUBLIC_PREFIX + encode_base64(raw[_SEED_BYTES:])
 
 
-def parse_signing_key(secret: str) -> SigningKey:
+def signing_key(secret: str) -> SigningKey:
     """Parse a ``whsec_`` or ``whsk_`` text into a key that can be reused. Raises `InvalidSecret`."""
     prefix, raw = _split_secret(secret, SHARED_PREFIX, PRIVATE_PREFIX)
     return SharedSecret(raw) if prefix == SHARED_PREFIX else PrivateKey(raw)

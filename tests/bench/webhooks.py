@@ -29,7 +29,7 @@ from flask_tenant_provisioning.webhooks.client.sender import Sender
 from flask_tenant_provisioning.webhooks.client.ssrf import SsrfGuard
 from flask_tenant_provisioning.webhooks.delivery import DeliveryWork
 from flask_tenant_provisioning.webhooks.fanout import create_deliveries
-from flask_tenant_provisioning.webhooks.signing import new_secret, parse_signing_key
+from flask_tenant_provisioning.webhooks.signing import new_secret, signing_key
 from flask_tenant_provisioning.workers.worker import Worker
 from tests.bench.sending import bare, rate, sink
 
@@ -78,7 +78,7 @@ def write(storage: Storage, count: int) -> None:
 
 def deliver_all(storage: Storage, sender: Sender) -> float:
     """Seconds that a worker takes for everything that is due, publishing included."""
-    key = parse_signing_key(new_secret())
+    key = signing_key(new_secret())
     work = DeliveryWork(storage, sender, lambda _endpoint, _now: [key], lease=30)
     began = time.monotonic()
     publish_all(storage)

@@ -21,7 +21,7 @@ from flask_tenant_provisioning.licensing.document import verify
 
 DAY = 86_400
 PAIR = vendor.keygen("k1")
-KEY = vendor.load_private_key(PAIR.private_pem)
+KEY = vendor.private_key(PAIR.private_pem)
 
 
 def run(*arguments: object, create_app: Callable[..., Flask] | None = None) -> Result:
@@ -72,7 +72,7 @@ def test_keygen_writes_a_private_file_and_prints_the_line_to_paste(tmp_path: Pat
     assert path.stat().st_mode & 0o777 == 0o600
     name, _, value = result.stdout.splitlines()[-1].partition(" = ")
     assert name == "PROVISIONING_LICENSE_PUBLIC_KEYS"
-    text = vendor.issue(vendor.load_private_key(path.read_bytes()), "2027a", customer="Example Corp")
+    text = vendor.issue(vendor.private_key(path.read_bytes()), "2027a", customer="Example Corp")
     assert verify(text, ast.literal_eval(value), install_id=None, revoked=(), now=time.time()).kid == "2027a"
 
 

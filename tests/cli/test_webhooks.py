@@ -12,7 +12,7 @@ from flask import Flask
 
 from flask_tenant_provisioning.database.ids import format_instant, make_uuid7
 from flask_tenant_provisioning.webhooks import actions, endpoint_secrets
-from flask_tenant_provisioning.webhooks.signing import parse_signing_key
+from flask_tenant_provisioning.webhooks.signing import signing_key
 from tests.support.callers import Caller
 from tests.support.commands import run_command
 from tests.support.hosts import get_mount
@@ -129,7 +129,7 @@ def test_secrets_of_an_older_key_are_sealed_again(make_app: Callable[..., Flask]
     storage = get_mount(alone).storage
     found = storage.read(lambda session: actions.load_endpoint(session, "acme", made["webhook"]))
     (key,) = endpoint_secrets.load_signing_keys(get_mount(alone).keyring, found, format_instant(time.time()))
-    assert (key.sign(b"x"), found.version) == (parse_signing_key(made["secret"]).sign(b"x"), 1)
+    assert (key.sign(b"x"), found.version) == (signing_key(made["secret"]).sign(b"x"), 1)
 
 
 def test_changes_at_the_command_line_are_events_of_the_operator(partner: Caller) -> None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 from flask import Flask
 
-from flask_tenant_provisioning.webhooks.signing import parse_signing_key, sign
+from flask_tenant_provisioning.webhooks.signing import sign, signing_key
 from tests.support.snippets import DOCS, find_snippets
 from tests.support.webhooks.vectors import VECTORS, A, B, C, Vector
 
@@ -48,7 +48,7 @@ def case(vector: Vector, genuine: bool, **changed: Any) -> Case:
 def cases(vector: Vector) -> list[Case]:
     """All that a receiver of this vector's scheme has to tell apart."""
     scheme, _, signature = vector.signature.partition(",")
-    key = parse_signing_key(vector.secret)
+    key = signing_key(vector.secret)
     other = {A: B.signature, B: A.signature, C: A.signature}[vector]
     genuine: list[dict[str, Any]] = [
         {},
@@ -147,7 +147,7 @@ def test_the_receiver_in_flask_answers_204_or_says_why_not(
     client = page["app"].test_client()
     now = page["now"]
     body = b'{"type": "tenant.created", "tenant": "0193"}'
-    signatures = sign([parse_signing_key(C.secret)], "msg_1", now, body)
+    signatures = sign([signing_key(C.secret)], "msg_1", now, body)
     headers = {"webhook-id": "msg_1", "webhook-timestamp": str(now), "webhook-signature": signatures}
     assert client.post("/webhooks", data=body, headers=headers).status_code == 204
     assert capsys.readouterr().out == "tenant.created 0193\n"

@@ -14,7 +14,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from flask_tenant_provisioning.webhooks.signing import get_receiver_secret, new_secret, parse_signing_key, sign
+from flask_tenant_provisioning.webhooks.signing import for_receiver, new_secret, sign, signing_key
 from tests.support.servers import run_concurrently
 from tests.support.shell_snippets import run_script
 from tests.support.snippets import ROOT, find_snippets
@@ -30,7 +30,7 @@ def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     for name in [name for name in os.environ if name.startswith("FLASK_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("INSTANCE_PATH", str(tmp_path / "instance"))
-    monkeypatch.setenv("FLASK_WEBHOOK_SECRETS", json.dumps([NEW, OLD, get_receiver_secret(PAIR)]))
+    monkeypatch.setenv("FLASK_WEBHOOK_SECRETS", json.dumps([NEW, OLD, for_receiver(PAIR)]))
     return runpy.run_path(str(FOLDER / "app.py"), run_name="receiver")
 
 
@@ -42,7 +42,7 @@ def client(example: dict[str, Any]) -> FlaskClient:
 
 def send(client: FlaskClient, id: str = "msg_1", secret: str = NEW, body: bytes = json.dumps(EVENT).encode()) -> int:
     now = int(time.time())
-    signature = sign([parse_signing_key(secret)], id, now, body)
+    signature = sign([signing_key(secret)], id, now, body)
     headers = {"webhook-id": id, "webhook-timestamp": str(now), "webhook-signature": signature}
     return client.post("/webhooks", data=body, headers=headers).status_code
 

@@ -50,7 +50,7 @@ def licensed_app() -> Flask:
     app = Flask("installed", instance_path=str(Path("instance").absolute()))
     app.config.update(
         JWT_SECRET_KEY="for this check alone, and long enough for HS256",
-        PROVISIONING_LICENSE=vendor.issue(vendor.load_private_key(pair.private_pem), pair.kid, customer="Check"),
+        PROVISIONING_LICENSE=vendor.issue(vendor.private_key(pair.private_pem), pair.kid, customer="Check"),
         PROVISIONING_LICENSE_PUBLIC_KEYS={pair.kid: pair.public},
     )
     TenantProvisioning().init_app(app)

@@ -428,7 +428,7 @@ def test_options_needs_no_token(partner: Caller, path: str, allowed: set[str]) -
 
 # The licence
 
-FORGED = vendor.issue(vendor.load_private_key(vendor.keygen(KEYS.kid).private_pem), KEYS.kid, customer="Somebody")
+FORGED = vendor.issue(vendor.private_key(vendor.keygen(KEYS.kid).private_pem), KEYS.kid, customer="Somebody")
 OTHER = issue_license(install="another")
 ASK, COPY = "Ask the vendor for a new licence file.", "Copy the vendor's file again, byte for byte."
 NO_LICENSE: dict[str, tuple[dict[str, Any], str]] = {

@@ -28,7 +28,7 @@ def is_isolated() -> bool:
 
 def issue_license(**claims: Any) -> str:
     """A licence of the test vendor, good for a year from now on unless `claims` say otherwise."""
-    return vendor.issue(vendor.load_private_key(KEYS.private_pem), KEYS.kid, customer="Test Host", **claims)
+    return vendor.issue(vendor.private_key(KEYS.private_pem), KEYS.kid, customer="Test Host", **claims)
 
 
 def make_config(**more: Any) -> dict[str, Any]:

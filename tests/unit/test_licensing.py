@@ -882,11 +882,7 @@ def test_threads_announce_a_state_once(running: Host) -> None:
 def test_issued_licence_verifies() -> None:
     pair = vendor.keygen()
     text = vendor.issue(
-        vendor.load_private_key(pair.private_pem),
-        pair.kid,
-        customer="Müller & Söhne",
-        install=["a", "b"],
-        features=["x"],
+        vendor.private_key(pair.private_pem), pair.kid, customer="Müller & Söhne", install=["a", "b"], features=["x"]
     )
     license = verify_license(text, {pair.kid: pair.public}, install_id="b", now=2_000_000_000)
     assert license.customer == "Müller & Söhne"
@@ -906,4 +902,4 @@ def test_a_private_key_must_be_ed25519() -> None:
     pem = rsa.generate_private_key(65537, 2048).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     for wrong in (pem, PEM, b"", b"noise"):
         with pytest.raises(LicenseError, match="no private Ed25519 key"):
-            vendor.load_private_key(wrong)
+            vendor.private_key(wrong)

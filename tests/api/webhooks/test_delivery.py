@@ -20,7 +20,7 @@ from flask_tenant_provisioning.webhooks.client.ssrf import SsrfGuard
 from flask_tenant_provisioning.webhooks.delivery import DeliveryWork
 from flask_tenant_provisioning.webhooks.fairness import SLOW_SECONDS
 from flask_tenant_provisioning.webhooks.retention import remove_old_deliveries
-from flask_tenant_provisioning.webhooks.signing import parse_signing_key
+from flask_tenant_provisioning.webhooks.signing import signing_key
 from flask_tenant_provisioning.workers.worker import Worker
 from tests.support.callers import Caller, tenant_path
 from tests.support.clock import DAY, LONG_LIVED_TOKENS, Clock
@@ -70,7 +70,7 @@ class Host:
 
     def work(self) -> DeliveryWork:
         """The deliveries as work."""
-        return DeliveryWork(self.storage, self.sender, lambda _endpoint, _now: [parse_signing_key(SECRET)], lease=30)
+        return DeliveryWork(self.storage, self.sender, lambda _endpoint, _now: [signing_key(SECRET)], lease=30)
 
     def close(self) -> None:
         for receiver in self.receivers:
@@ -392,7 +392,7 @@ def test_a_slow_endpoint_gives_way_after_a_batch(
         host.partner.create()
     publish_all(host.storage)
     sender: Any = SlowSender(latency)
-    work = DeliveryWork(host.storage, sender, lambda _endpoint, _now: [parse_signing_key(SECRET)], lease=30)
+    work = DeliveryWork(host.storage, sender, lambda _endpoint, _now: [signing_key(SECRET)], lease=30)
     (endpoint,) = work.claim(32)
     work.run(endpoint)
 

@@ -16,7 +16,7 @@ from flask_tenant_provisioning.config import Config, ConfigurationError
 from flask_tenant_provisioning.keyring import Keyring, UnsealError, load_keyring
 from flask_tenant_provisioning.webhooks import endpoint_secrets, models
 from flask_tenant_provisioning.webhooks.models import Endpoint
-from flask_tenant_provisioning.webhooks.signing import parse_signing_key, parse_verifying_key
+from flask_tenant_provisioning.webhooks.signing import parse_verifying_key, signing_key
 from tests.support.assertions import check_problem
 from tests.support.callers import Caller
 from tests.support.hosts import get_engine, get_mount
@@ -41,7 +41,7 @@ def signatures(column: str, now: str, keyring: Keyring = KEYRING) -> list[str]:
 
 def signature(secret: str | None) -> str:
     assert secret is not None
-    return parse_signing_key(secret).sign(b"content")
+    return signing_key(secret).sign(b"content")
 
 
 def test_the_column_holds_no_secret_and_the_keyring_opens_it() -> None:

@@ -9,13 +9,7 @@ from typing import Any
 import pytest
 
 from flask_tenant_provisioning.webhooks import InvalidSecret
-from flask_tenant_provisioning.webhooks.signing import (
-    get_receiver_secret,
-    new_secret,
-    parse_signing_key,
-    parse_verifying_key,
-    sign,
-)
+from flask_tenant_provisioning.webhooks.signing import for_receiver, new_secret, parse_verifying_key, sign, signing_key
 from tests.support.webhooks.vectors import VECTORS, A, B, C, Vector
 
 SEED = bytes(range(32))
@@ -35,17 +29,17 @@ def make_bytes(length: int) -> bytes:
 
 @pytest.mark.parametrize("vector", VECTORS, ids=str)
 def test_a_vector_is_signed_as_the_specification_says(vector: Vector) -> None:
-    assert sign([parse_signing_key(vector.secret)], vector.id, vector.timestamp, vector.body) == vector.signature
+    assert sign([signing_key(vector.secret)], vector.id, vector.timestamp, vector.body) == vector.signature
 
 
 def test_several_keys_sign_in_their_order_whatever_their_scheme() -> None:
-    keys = [parse_signing_key(C.secret), parse_signing_key(A.secret)]
+    keys = [signing_key(C.secret), signing_key(A.secret)]
     assert sign(keys, A.id, A.timestamp, A.body) == f"{C.signature} {A.signature}"
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=str)
 def test_key_object_is_reusable(vector: Vector) -> None:
-    key = parse_signing_key(vector.secret)
+    key = signing_key(vector.secret)
     first = sign([key], "other", 1, b"{}")
     assert sign([key], vector.id, vector.timestamp, vector.body) == vector.signature
     assert sign([key], "other", 1, b"{}") == first != vector.signature
@@ -54,7 +48,7 @@ def test_key_object_is_reusable(vector: Vector) -> None:
 @pytest.mark.parametrize("body", [b"", b"\x00\xff", b"x" * 20_000], ids=len)
 def test_any_bytes_can_be_a_body(body: bytes) -> None:
     content = b"id.1.%b" % body
-    scheme, _, signature = sign([parse_signing_key(A.secret)], "id", 1, body).partition(",")
+    scheme, _, signature = sign([signing_key(A.secret)], "id", 1, body).partition(",")
     assert scheme == "v1"
     assert parse_verifying_key(A.secret).matches(content, signature)
 
@@ -62,19 +56,19 @@ def test_any_bytes_can_be_a_body(body: bytes) -> None:
 @pytest.mark.parametrize("id", ["", "a.b", "a b", "a,b", "a\nb", "a\n", "é", "x" * 257], ids=ascii)
 def test_an_id_that_would_not_survive_a_header_or_the_signed_content_is_refused(id: str) -> None:
     with pytest.raises(ValueError, match="id of a webhook is 1 to 256 printable ASCII"):
-        sign([parse_signing_key(A.secret)], id, 1, b"{}")
+        sign([signing_key(A.secret)], id, 1, b"{}")
 
 
 @pytest.mark.parametrize("timestamp", [-1, 1_614_265_330_000])
 def test_milliseconds_are_refused(timestamp: int) -> None:
     with pytest.raises(ValueError, match="in seconds since 1970"):
-        sign([parse_signing_key(A.secret)], "id", timestamp, b"{}")
+        sign([signing_key(A.secret)], "id", timestamp, b"{}")
 
 
 @pytest.mark.parametrize(("timestamp", "body"), [(1.0, b"{}"), ("1", b"{}"), (True, b"{}"), (None, b"{}"), (1, "{}")])
 def test_other_types_are_refused(timestamp: Any, body: Any) -> None:
     with pytest.raises(TypeError, match="timestamp of a webhook is a whole number, and its body bytes"):
-        sign([parse_signing_key(A.secret)], "id", timestamp, body)
+        sign([signing_key(A.secret)], "id", timestamp, body)
 
 
 def test_nothing_is_signed_without_a_key() -> None:
@@ -87,14 +81,14 @@ def test_nothing_is_signed_without_a_key() -> None:
 
 def test_a_new_shared_secret_is_32_random_bytes() -> None:
     assert new_secret(random=make_bytes) == write_secret("whsec_", SEED)
-    assert get_receiver_secret(new_secret(random=make_bytes)) == write_secret("whsec_", SEED)
+    assert for_receiver(new_secret(random=make_bytes)) == write_secret("whsec_", SEED)
 
 
 def test_a_new_key_pair_is_a_seed_and_its_public_half_which_the_receiver_is_given() -> None:
     public = bytes.fromhex("03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8")
     private = new_secret("v1a", make_bytes)
     assert private == write_secret("whsk_", SEED + public)
-    assert get_receiver_secret(private) == write_secret("whpk_", public)
+    assert for_receiver(private) == write_secret("whpk_", public)
 
 
 @pytest.mark.parametrize("scheme", ["v1", "v1a"])
@@ -104,12 +98,12 @@ def test_no_two_new_secrets_are_alike(scheme: Any) -> None:
 
 @pytest.mark.parametrize("vector", VECTORS, ids=str)
 def test_the_receiver_of_a_vector_is_given_what_verifies_it(vector: Vector) -> None:
-    assert get_receiver_secret(vector.secret) == vector.receiver
+    assert for_receiver(vector.secret) == vector.receiver
 
 
 @pytest.mark.parametrize("length", [24, 32, 64])
 def test_a_shared_secret_of_24_to_64_bytes_is_taken(length: int) -> None:
-    assert get_receiver_secret(write_secret("whsec_", b"x" * length)) == write_secret("whsec_", b"x" * length)
+    assert for_receiver(write_secret("whsec_", b"x" * length)) == write_secret("whsec_", b"x" * length)
 
 
 NOT_BASE64 = "What follows {} must be standard base64, with its padding."
@@ -143,7 +137,7 @@ TO_VERIFY = [
 
 
 @pytest.mark.parametrize(("secret", "said"), TO_SIGN)
-@pytest.mark.parametrize("use", [parse_signing_key, get_receiver_secret])
+@pytest.mark.parametrize("use", [signing_key, for_receiver])
 def test_a_text_that_cannot_sign_is_refused_with_the_reason(use: Any, secret: Any, said: str) -> None:
     assert refusal(use, secret) == said
 
@@ -162,7 +156,7 @@ def refusal(use: Any, secret: Any) -> str:
 
 def test_a_key_does_not_show_what_it_holds() -> None:
     raw = base64.b64decode(B.secret[6:])
-    key = parse_signing_key(B.secret)
+    key = signing_key(B.secret)
     for shown in (repr(key), str(key)):
         assert B.secret[6:] not in shown
         assert repr(raw) not in shown

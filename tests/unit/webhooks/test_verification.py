@@ -15,7 +15,7 @@ from flask import Flask, request
 from werkzeug.datastructures import Headers
 
 from flask_tenant_provisioning.webhooks import InvalidSecret, WebhookRefused, verify
-from flask_tenant_provisioning.webhooks.signing import new_secret, parse_signing_key, sign
+from flask_tenant_provisioning.webhooks.signing import new_secret, sign, signing_key
 from tests.support.webhooks.vectors import VECTORS, A, B, C, Vector
 
 EVENT = {"test": 2432232314}
@@ -47,7 +47,7 @@ def refusal(*arguments: Any, **named: Any) -> str:
 def sign_headers(
     body: bytes, secret: str = A.secret, id: str = A.id, timestamp: int = A.timestamp
 ) -> Mapping[str, str]:
-    signature = sign([parse_signing_key(secret)], id, timestamp, body)
+    signature = sign([signing_key(secret)], id, timestamp, body)
     return {"webhook-id": id, "webhook-timestamp": str(timestamp), "webhook-signature": signature}
 
 
@@ -89,7 +89,7 @@ def test_any_of_several_signatures_will_do(signatures: str) -> None:
 
 def test_a_receiver_with_the_old_secret_alone_is_served_while_it_is_rotated() -> None:
     new = new_secret()
-    signature = sign([parse_signing_key(new), parse_signing_key(A.secret)], A.id, A.timestamp, A.body)
+    signature = sign([signing_key(new), signing_key(A.secret)], A.id, A.timestamp, A.body)
     headers = {**A.headers, "webhook-signature": signature}
     assert verify_request(headers=headers, secrets=A.receiver) == verify_request(headers=headers, secrets=new) == EVENT
 
