@@ -116,10 +116,10 @@ class ChunkExecution:
         return row
 
     def _reserve_once(self, session: Session, is_patient: bool, for_all: bool) -> FreePlaces:
-        limits, places = self._allowance.quotas, self._count_new_tenants(session, for_all=for_all)
+        limits, new_tenants = self._allowance.quotas, self._count_new_tenants(session, for_all=for_all)
         if self._job.rehearsal:
-            return quotas.find_free_places(session, limits, places)._replace(is_contended=False)
-        return chunks.reserve_quota(session, self._claimed_chunk, limits, places, is_patient=is_patient)
+            return quotas.find_free_places(session, limits, new_tenants)._replace(is_contended=False)
+        return chunks.reserve_quota(session, self._claimed_chunk, limits, new_tenants, is_patient=is_patient)
 
     def _count_new_tenants(self, session: Session, *, for_all: bool) -> int:
         """Estimate how many tenants the rows create: existing tenants count zero, and repeated ones once."""

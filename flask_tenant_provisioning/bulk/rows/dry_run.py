@@ -34,9 +34,15 @@ def execute_dry_run(
 ) -> list[RowResult]:
     """Execute `rows` by `strategy`, refusing those that would create the same tenant as a row of another chunk."""
     first_rows = load_first_rows(session, job, {key for row in rows for _, key in _hash_unique_values(row)})
-    refused = {row.number: result for row in rows if (result := _refuse_duplicate(row, first_rows)) is not None}
-    remaining = [row for row in rows if row.number not in refused]
-    results = {result.row: result for result in strategy(session, context, job, remaining)} | refused
+    results: dict[int, RowResult] = {}
+    remaining = []
+    for row in rows:
+        result = _refuse_duplicate(row, first_rows)
+        if result is None:
+            remaining.append(row)
+        else:
+            results[row.number] = result
+    results |= {result.row: result for result in strategy(session, context, job, remaining)}
     return [results[row.number] for row in rows]
 
 
