@@ -53,7 +53,7 @@ def make_rate_limited_error(policy: str, *, limit: int, window: int, wait: int) 
 
 
 def _add_headers(result: RateLimitResult, response: Response) -> Response:
-    response.headers.update(result.headers())
+    response.headers.update(result.make_headers())
     return response
 
 
@@ -89,7 +89,7 @@ class RateLimitResult(NamedTuple):
     states: tuple[PolicyState, ...]
     exhausted: PolicyState | None
 
-    def headers(self) -> dict[str, str]:
+    def make_headers(self) -> dict[str, str]:
         """Return the rate-limit headers of the response."""
         return {
             "RateLimit": ", ".join(map(str, self.states)),

@@ -198,7 +198,9 @@ def list_jobs(
     sql = session.storage.once(BulkSQL)
 
     def load_jobs(count: int, after: str | None) -> list[Job]:
-        statement = sql.job_page(of_partner=partner is not None, in_state=state is not None, after=after is not None)
+        statement = sql.select_job_page(
+            of_partner=partner is not None, in_state=state is not None, after=after is not None
+        )
         parameters = {"partner_id": partner, "state": state, "after": after, "limit": count}
         return [Job._make(row) for row in session.run(statement, parameters).fetchall()]
 
@@ -293,17 +295,17 @@ def measure_progress(session: Session, job: Job) -> JobProgress:
     if job.state in ("queued", "running", "cancelled"):
         *counts, processed = map(int, session.run(session.storage.once(BulkSQL).tally_chunks, job.key).fetchone())
         tally = Tally(*counts)
-    return JobProgress(job, tally, processed, _rows_per_second(job, processed, session.storage.clock()))
+    return JobProgress(job, tally, processed, _calculate_rate(job, processed, session.storage.clock()))
 
 
-def _rows_per_second(job: Job, processed: int, now: float) -> float:
+def _calculate_rate(job: Job, processed: int, now: float) -> float:
     if job.started_at is None:
         return 0.0
-    end = now if job.finished_at is None else _to_timestamp(job.finished_at)
-    return round(processed / max(end - _to_timestamp(job.started_at), 0.001), 1)
+    end = now if job.finished_at is None else _parse_timestamp(job.finished_at)
+    return round(processed / max(end - _parse_timestamp(job.started_at), 0.001), 1)
 
 
-def _to_timestamp(instant: str) -> float:
+def _parse_timestamp(instant: str) -> float:
     return datetime.fromisoformat(instant).timestamp()
 
 

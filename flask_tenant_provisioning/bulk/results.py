@@ -167,5 +167,5 @@ def _decode_in_state(state: str | None, first: int, encoded: bytes) -> list[RowR
 
 def _load_next_chunk(session: Session, job: Job, state: str | None, first: int, all_columns: bool) -> Any:
     """Load the first finished chunk with such results among the chunks that end at or after the row `first`."""
-    statement = session.storage.once(BulkSQL).next_chunk_with_results(state, all_columns=all_columns)
+    statement = session.storage.once(BulkSQL).select_next_chunk(state, all_columns=all_columns)
     return session.run(statement, {**job.key, "first": first}).fetchone()

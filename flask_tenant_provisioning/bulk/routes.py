@@ -215,12 +215,12 @@ def _receive_upload(call: Request, partner: str, upload: Upload) -> Job:
     try:
         return actions.receive_upload(call.mount.storage, call.actor(), partner, upload, limits, config.bulk_open_jobs)
     except UploadFormatError as error:
-        raise MalformedUpload(error.detail, **_problem_members(error)) from error
+        raise MalformedUpload(error.detail, **_get_problem_members(error)) from error
     except UploadLimitError as error:
-        raise UploadTooLarge(error.detail, **_problem_members(error)) from error
+        raise UploadTooLarge(error.detail, **_get_problem_members(error)) from error
 
 
-def _problem_members(error: UploadError) -> dict[str, Any]:
+def _get_problem_members(error: UploadError) -> dict[str, Any]:
     return {} if error.line is None else {"line": error.line}
 
 

@@ -75,7 +75,7 @@ class BulkWork:
             logger.info(
                 "a chunk of bulk job %s was not executed: another worker claimed it, or the job was cancelled",
                 claimed_chunk.job.id,
-                extra=_log_fields(claimed_chunk),
+                extra=_make_log_fields(claimed_chunk),
             )
             self._storage.transaction(partial(release_chunk, claimed_chunk=claimed_chunk))
         except Exception as error:
@@ -89,7 +89,9 @@ class BulkWork:
 
     def expire(self, claimed_chunk: ClaimedChunk) -> None:
         """Log that a chunk exceeded its time limit. Another worker claims it after its lease."""
-        logger.warning("a chunk of bulk job %s takes too long", claimed_chunk.job.id, extra=_log_fields(claimed_chunk))
+        logger.warning(
+            "a chunk of bulk job %s takes too long", claimed_chunk.job.id, extra=_make_log_fields(claimed_chunk)
+        )
 
     def stop(self) -> None:
         """Do nothing on shutdown: a chunk takes a second or two."""
@@ -126,7 +128,9 @@ class BulkWork:
         for _ in range(claimed_chunk.job.chunks + _MAX_RESTARTS):
             if self._try_execute(execution, claimed_chunk):
                 return
-            logger.debug("a chunk of bulk job %s starts again", claimed_chunk.job.id, extra=_log_fields(claimed_chunk))
+            logger.debug(
+                "a chunk of bulk job %s starts again", claimed_chunk.job.id, extra=_make_log_fields(claimed_chunk)
+            )
         raise RuntimeError("a chunk of a bulk job keeps restarting")
 
     def _try_execute(self, execution: ChunkExecution, claimed_chunk: ClaimedChunk) -> bool:
@@ -150,7 +154,7 @@ class BulkWork:
         except Exception as error:
             if not _is_row_error(error) or not execution.switch_to_row_by_row():
                 raise
-            fields = _log_fields(claimed_chunk)
+            fields = _make_log_fields(claimed_chunk)
             logger.warning(
                 "a batch of rows of a bulk job failed: executing them one by one", exc_info=True, extra=fields
             )
@@ -158,7 +162,7 @@ class BulkWork:
         return True
 
 
-def _log_fields(claimed_chunk: ClaimedChunk) -> dict[str, Any]:
+def _make_log_fields(claimed_chunk: ClaimedChunk) -> dict[str, Any]:
     """Return the fields that log lines about a chunk carry."""
     return {"job": claimed_chunk.job.id, "partner": claimed_chunk.job.partner_id, "chunk": claimed_chunk.number}
 

@@ -117,7 +117,7 @@ def load_page(session: Session, partner: str, query: Mapping[str, Any], after: i
     values = {"partner_id": partner, **{f"type_{number}": type for number, type in enumerate(types)}}
     if tenant is not None:
         values["tenant_id"] = tenant
-    statement = session.storage.once(EventSQL).page(len(types), tenant is not None)
+    statement = session.storage.once(EventSQL).select_page(len(types), tenant is not None)
     events: list[Event] = []
     bytes_left = PAGE_BYTES
     while True:

@@ -54,9 +54,9 @@ class EventSQL(SQL):
         )
         self.remove = self._compile(self._events.delete().where(e.partner_id == partner, e.position <= place))
 
-    def page(self, types: int, of_tenant: bool) -> Statement:
+    def select_page(self, types: int, of_tenant: bool) -> Statement:
         """Return the SELECT of a page, filtered by `types` event types (0 for all) and, if `of_tenant`, by a tenant."""
-        return self._once(self._page, types, of_tenant)
+        return self._once(self._build_page, types, of_tenant)
 
     def _publish(self, partner: Any) -> Any:
         """Update the first pending events to the next positions, in the order of their timestamps."""
@@ -72,7 +72,7 @@ class EventSQL(SQL):
         place = bindparam("place", type_=BigInteger) + ranked.c.rank
         return self._events.update().where(e.partner_id == partner, e.id == ranked.c.id).values(position=place)
 
-    def _page(self, types: int, of_tenant: bool) -> Select[Any]:
+    def _build_page(self, types: int, of_tenant: bool) -> Select[Any]:
         """Select the events with the feed's head and removed position, in one statement for a consistent snapshot."""
         e, f = self._events.c, self._feeds.c
         partner: Any = bindparam("partner_id", type_=e.partner_id.type)

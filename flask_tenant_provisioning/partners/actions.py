@@ -67,7 +67,7 @@ def load_page(
 
     def load_rows(count: int, after: str | None) -> list[Partner]:
         values = {name: value for name, value in {**filters, "after": after}.items() if value is not None}
-        statement = session.storage.once(PartnerSQL).page(values)
+        statement = session.storage.once(PartnerSQL).select_page(values)
         return [Partner._make(row) for row in session.run(statement, {**values, "limit": count}).fetchall()]
 
     return read_page(load_rows, limit, after, lambda partner: partner.partner_id, measure_row)

@@ -37,14 +37,14 @@ class PartnerSQL(SQL):
         self.ancestry = self._compile(select(ancestors.partner_id, ancestors.level).order_by(ancestors.level))
         self.depth_below = self._compile(select(func.max(descendants.level)))
 
-    def page(self, conditions: Iterable[str]) -> Statement:
+    def select_page(self, conditions: Iterable[str]) -> Statement:
         """Return the SELECT of a page of partners, ordered by id, with these `conditions` by their names.
 
         They are `status`, `parent`, `after` (an id) and `partner_id` (that partner and those below it).
         """
-        return self._once(self._page, frozenset(conditions))
+        return self._once(self._build_page, frozenset(conditions))
 
-    def _page(self, conditions: Iterable[str]) -> Any:
+    def _build_page(self, conditions: Iterable[str]) -> Any:
         rows = self._rows.where(*self._build_conditions(conditions)).order_by(self._table.c.partner_id)
         return rows.limit(bindparam("limit", type_=Integer))
 

@@ -130,10 +130,10 @@ class BulkInsertSQL(SQL):
         if self._is_nested:
             self._nested_insert = self._compile(self._build_nested_insert())
         else:
-            tenants = self._insert_rows(sqlite.insert(self._tenants), self._tenant_columns(self._incoming.c))
+            tenants = self._insert_rows(sqlite.insert(self._tenants), self._make_tenant_columns(self._incoming.c))
             self._insert_tenants = self._compile(tenants.on_conflict_do_nothing())
             self._insert_events = self._compile(
-                self._insert_rows(self._events.insert(), self._event_columns(self._incoming.c))
+                self._insert_rows(self._events.insert(), self._make_event_columns(self._incoming.c))
             )
             inserted = select(t.id).where(
                 t.partner_id == self._bind("partner_id"), t.id.in_(select(self._incoming.c.id))
@@ -157,10 +157,10 @@ class BulkInsertSQL(SQL):
 
     def _build_nested_insert(self) -> Any:
         incoming = select(*self._incoming.c).cte("new_rows")
-        tenants = self._insert_rows(postgresql.insert(self._tenants), self._tenant_columns(incoming.c), incoming)
+        tenants = self._insert_rows(postgresql.insert(self._tenants), self._make_tenant_columns(incoming.c), incoming)
         ids = tenants.on_conflict_do_nothing().returning(self._tenants.c.id).cte("new_ids")
         source = incoming.join(ids, ids.c.id == incoming.c.id)
-        events = self._insert_rows(self._events.insert(), self._event_columns(incoming.c), source)
+        events = self._insert_rows(self._events.insert(), self._make_event_columns(incoming.c), source)
         return select(events.returning(self._events.c.tenant_id).cte("inserted_events").c.tenant_id)
 
     def _insert_rows(self, insert: Any, values: dict[str, Any], source: Any = None) -> Any:
@@ -168,14 +168,14 @@ class BulkInsertSQL(SQL):
         rows = rows.where(true()) if source is None else rows.select_from(source)
         return insert.from_select(list(values), rows)
 
-    def _tenant_columns(self, incoming: Any) -> dict[str, Any]:
+    def _make_tenant_columns(self, incoming: Any) -> dict[str, Any]:
         t = self._tenants.c
         at, number = self._bind("at", t.created_at), literal(1, Integer)
         shared = {"partner_id": self._bind("partner_id"), "created_at": at, "updated_at": at, "version": number}
         shared |= {"status": literal("active"), "live": literal(1, SmallInteger)}
         return {name: incoming[name] for name in _ROW_COLUMNS} | shared
 
-    def _event_columns(self, incoming: Any) -> dict[str, Any]:
+    def _make_event_columns(self, incoming: Any) -> dict[str, Any]:
         e = self._events.c
         columns = {"id": incoming.event_id, "tenant_id": incoming.id, "data": incoming.data}
         shared = {name: self._bind(name, e[name]) for name in SHARED_COLUMNS}

@@ -50,7 +50,7 @@ class Snapshot:
             self._by_id[entry.tenant.id] = entry
             self.add(entry)
 
-    def ids(self) -> Iterable[str]:
+    def list_ids(self) -> Iterable[str]:
         """Return the ids of all tenants."""
         return self._by_id
 
@@ -177,7 +177,7 @@ class InsertEventsSQL(SQL):
         """Insert events that share all of `SHARED_COLUMNS`."""
         columns = ("id", "tenant_id", "timestamp", "data", "changes")
         common = {name: events[0][name] for name in SHARED_COLUMNS}
-        rows = _rows_to_json({name: event[name] for name in columns} for event in events)
+        rows = _render_rows({name: event[name] for name in columns} for event in events)
         session.run(self._insert_events, {**common, "partner_id": partner, "rows": rows})
 
     def _build_insert(self) -> Any:
@@ -189,12 +189,12 @@ class InsertEventsSQL(SQL):
         return self._events.insert().from_select(list(values), select(*values.values()))
 
 
-def _rows_to_json(rows: Iterable[Mapping[str, Any]]) -> str:
+def _render_rows(rows: Iterable[Mapping[str, Any]]) -> str:
     """Encode rows for `select_incoming`; the values of `_JSON_COLUMNS` are inserted as they are."""
-    return f"[{','.join(map(_row_to_json, rows))}]"
+    return f"[{','.join(map(_render_row, rows))}]"
 
 
-def _row_to_json(row: Mapping[str, Any]) -> str:
+def _render_row(row: Mapping[str, Any]) -> str:
     encoded = dump_json({name: value for name, value in row.items() if name not in _JSON_COLUMNS})
     documents = (f',"{name}":{row[name] or "null"}' for name in _JSON_COLUMNS if name in row)
     return f"{encoded[:-1]}{''.join(documents)}}}"

@@ -105,7 +105,7 @@ def validate_custom_fields(
     writable = {
         name: value
         for name, value in values.items()
-        if not (custom.fields[name].dump_only or (value is None and _null_is_absent(custom.fields[name])))
+        if not (custom.fields[name].dump_only or (value is None and _is_null_absent(custom.fields[name])))
     }
     partial = [str(custom.fields[name].name) for name in absent]
     loaded = None
@@ -121,7 +121,7 @@ def validate_custom_fields(
     return _to_strict_json(custom, custom.schema.dump(loaded))
 
 
-def _null_is_absent(field: Field[Any]) -> bool:
+def _is_null_absent(field: Field[Any]) -> bool:
     """Return whether null stands for an absent value of this field."""
     return not field.allow_none and not field.required
 

@@ -17,7 +17,7 @@ from .models import Tenant
 def load_allowed_plans(session: Session, partner: str) -> list[str] | None:
     """Load the plans that `partner` may use; None if all are allowed."""
     row = actions.find_partner(session, partner)
-    return row.plans() if row else None
+    return row.list_allowed_plans() if row else None
 
 
 def find_plan_problem(plan: str | None, allowed: list[str] | None) -> PlanNotAllowed | None:

@@ -171,7 +171,7 @@ class DeliverySQL(SQL):
     def _build_insert(self) -> Any:
         """Build the insertion of new deliveries to one endpoint, due at the instant ``now``."""
         d = self._deliveries.c
-        incoming = self._incoming(d, "id", "event_id", "tenant_id", "position")
+        incoming = self._select_incoming(d, "id", "event_id", "tenant_id", "position")
         constants = {
             "partner_id": self._partner,
             "webhook_id": bindparam("id", type_=d.webhook_id.type),
@@ -209,12 +209,12 @@ class DeliverySQL(SQL):
         self.select_due = self._compile(due.order_by(d.due_at, d.position).limit(self._limit))
         pending = select(d.due_at).where(self._is_to_endpoint, d.due_at.is_not(None))
         self.select_next_due = self._compile(pending.order_by(d.due_at).limit(1))
-        incoming = self._incoming(a, *(column.name for column in a if column.name != "partner_id"))
+        incoming = self._select_incoming(a, *(column.name for column in a if column.name != "partner_id"))
         attempted = select(*incoming.c, self._partner)
         self.insert_attempts = self._compile(
             self._attempts.insert().from_select([*incoming.c.keys(), "partner_id"], attempted)
         )
-        incoming = self._incoming(d, "id", *_OUTCOME_COLUMNS)
+        incoming = self._select_incoming(d, "id", *_OUTCOME_COLUMNS)
         is_delivery = and_(d.partner_id == self._partner, d.id == incoming.c.id)
         self.save_outcomes = self._compile(
             self._deliveries.update().where(is_delivery).values({n: incoming.c[n] for n in _OUTCOME_COLUMNS})
@@ -240,7 +240,7 @@ class DeliverySQL(SQL):
         endpoints = select(*key).where(is_after(*key)).order_by(*key)
         self.select_endpoints = self._compile(endpoints.limit(self._limit))
 
-    def _incoming(self, columns: Any, *names: str) -> Any:
+    def _select_incoming(self, columns: Any, *names: str) -> Any:
         return select_incoming(self._dialect, **{name: columns[name].type for name in names})
 
 

@@ -187,13 +187,13 @@ class CeleryEngine:
     def _send(self, task: str, messages: Sequence[tuple[tuple[Any, ...], str]], **options: Any) -> None:
         """Send a task once for each of `messages`: its arguments, and their text for Celery's log."""
         celery = get_celery_app(self._mount)
-        with self._pool(celery).acquire(block=True, timeout=BROKER_TIMEOUT) as producer:
+        with self._get_pool(celery).acquire(block=True, timeout=BROKER_TIMEOUT) as producer:
             send_options: dict[str, Any] = {"producer": producer, "retry": True, "retry_policy": _RETRY_ONCE, **options}
             for arguments, text in messages:
                 send_options["argsrepr"] = text
                 celery.tasks[task].apply_async(arguments, **send_options)
 
-    def _pool(self, celery: Celery) -> ProducerPool:
+    def _get_pool(self, celery: Celery) -> ProducerPool:
         """Return this process's connections. A fork does not close its parent's, which would break them there."""
         process = os.getpid()
         if process not in self._pools:

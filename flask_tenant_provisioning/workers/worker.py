@@ -79,7 +79,7 @@ class Worker:
             self._urgent.clear()
             if self._run_once():
                 continue
-            delay = min(self._seconds_until_check(), EVENT_DELAY * 2**self._idle_rounds)
+            delay = min(self._calculate_wait(), EVENT_DELAY * 2**self._idle_rounds)
             if self._changed.wait(delay):
                 self._urgent.wait(max(0.0, self._last_round + EVENT_DELAY - self._monotonic()))
 
@@ -96,7 +96,7 @@ class Worker:
                 self.stop()
                 self.finish(math.inf)
             elif self._running:
-                self._changed.wait(min(self._seconds_until_check(), 0.05))
+                self._changed.wait(min(self._calculate_wait(), 0.05))
                 self._changed.clear()
         return self._stopping
 
@@ -105,7 +105,7 @@ class Worker:
         end = self._monotonic() + grace
         self._check_running()
         while self._running and self._monotonic() < end:
-            self._changed.wait(min(self._seconds_until_check(), max(0.0, end - self._monotonic())))
+            self._changed.wait(min(self._calculate_wait(), max(0.0, end - self._monotonic())))
             self._changed.clear()
             self._check_running()
         return len(self._running)
@@ -169,7 +169,7 @@ class Worker:
         if pieces:
             work.renew(pieces)
 
-    def _seconds_until_check(self) -> float:
+    def _calculate_wait(self) -> float:
         """Return the seconds until the next poll, deadline or lease renewal."""
         now = self._monotonic()
         deadlines = [running.deadline - now for running in self._running]

@@ -709,7 +709,7 @@ def test_idle_worker_polls_at_most_once_a_second(host: StepHost) -> None:
     host.work()
     asked: list[str] = []
     worker = host.worker()
-    assert worker._seconds_until_check() == 2.0, "seconds between two turns"
+    assert worker._calculate_wait() == 2.0, "seconds between two turns"
     event.listen(storage_of(host.app).engine, "checkout", lambda *_: asked.append("connection"))
     assert worker._run_once() == 0
 

@@ -50,7 +50,7 @@ class _Batch:
         self._snapshot = lock_snapshot(
             session, context.partner, _collect_identifiers(row.action for row in rows if row.action is not None)
         )
-        self._first_rows_elsewhere = load_first_rows(session, job, self._snapshot.ids()) | context.first_rows
+        self._first_rows_elsewhere = load_first_rows(session, job, self._snapshot.list_ids()) | context.first_rows
         self._first_rows: dict[SnapshotEntry, int] = {}
         self._quota = context.quota
         self._load_plans = cache(partial(plans.load_allowed_plans, session, context.partner))
