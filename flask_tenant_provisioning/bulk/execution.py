@@ -179,9 +179,7 @@ def choose_strategy(mount: Mount, name: str) -> RowStrategy:
         return execute_row_by_row
     if operation.creates_tenants and mount.storage.reactions_to("tenant.create"):
         return execute_row_by_row
-    if (
-        operation.updates_tenants and mount.registry.usages
-    ):  # a change of plan calls the usage functions, which may fail
+    if operation.updates_tenants and mount.registry.usages:  # a usage function may fail
         return execute_row_by_row
     return execute_bulk_insert if name == "create" else execute_batch
 

@@ -159,15 +159,16 @@ class DeliveryWork:
         """Send `due` in parallel lanes and return the outcome of each attempt that was started."""
         if not due:
             return []
-        round, results = _Round(self, endpoint), list[Outcome]()
+        current_round, results = _Round(self, endpoint), list[Outcome]()
         lanes: dict[int, list[DueDelivery]] = {}
         for due_delivery in due:
             lanes.setdefault(hash(due_delivery.delivery.tenant_id) % LANES, []).append(due_delivery)
         first_lane, *other_lanes = lanes.values()
-        threads = [threading.Thread(target=round.send_lane, args=(lane, results), daemon=True) for lane in other_lanes]
+        send_lane = current_round.send_lane
+        threads = [threading.Thread(target=send_lane, args=(lane, results), daemon=True) for lane in other_lanes]
         for thread in threads:
             thread.start()
-        round.send_lane(first_lane, results)
+        send_lane(first_lane, results)
         for thread in threads:
             thread.join()
         return results
