@@ -65,7 +65,7 @@ class TenantProvisioning:
         provisioning.init_app(app, db)
 
     `db` is a Flask-SQLAlchemy object, an `Engine`, a URL, or None for a SQLite file in the instance folder.
-    Keyword `settings` override ``PROVISIONING_*`` keys for this mount: ``url_prefix="/eu"``. A second mount in
+    Keyword `overrides` replace ``PROVISIONING_*`` keys for this mount: ``url_prefix="/eu"``. A second mount in
     one app needs its own `name`. `clock` returns seconds since 1970, `new_id` the ids of tenants and events.
 
     The API reads bearer tokens from the ``Authorization`` header and no cookie, so that a browser cannot be used to
@@ -84,7 +84,7 @@ class TenantProvisioning:
         name: str = "provisioning",
         clock: Callable[[], float] = time.time,
         new_id: Callable[[], str] = make_uuid7,
-        **settings: Any,
+        **overrides: Any,
     ) -> None:
         self.registry = Registry()
         require_sync_function(clock, "clock")
@@ -92,7 +92,7 @@ class TenantProvisioning:
         self.name = name
         self._clock = clock
         self._new_id = new_id
-        self._config_overrides = settings
+        self._config_overrides = overrides
         self._db = db
         self._latest_app: Flask | None = None
         self._migrated_mounts: list[Mount] = []
@@ -108,7 +108,7 @@ class TenantProvisioning:
 
         return get_blueprint(get_mounts(self._latest_app)[self.name])
 
-    def init_app(self, app: Flask, db: Any = None, **settings: Any) -> None:
+    def init_app(self, app: Flask, db: Any = None, **overrides: Any) -> None:
         """Mount the API on `app`. Without a valid licence nothing is mounted, the app starts, and one log line says
         why.
 
@@ -118,7 +118,7 @@ class TenantProvisioning:
             db = self._db
         self.registry.validate()
         mounts: Mounts[Mount] = app.extensions.setdefault(EXTENSION_KEY, Mounts())
-        config = Config.read(app.config, {**self._config_overrides, **settings})
+        config = Config.read(app.config, {**self._config_overrides, **overrides})
         mounts.require_free_name_and_prefix(app, self.name, config)
         _warn_about_jwt_overrides(config)
         license = LicenseSource(config, self._clock)
@@ -382,7 +382,7 @@ class TenantProvisioning:
         tenant nor its partner sets others. ``PROVISIONING_PLANS``, if set, names the plans on offer.
 
         Raises `ConfigurationError` for a name that is malformed or taken, for a limit that is not a number from 0 on,
-        and for settings that their namespace rejects, in whichever order the two are declared.
+        and for settings that their namespace rejects, whether the namespace is declared before or after the plan.
         """
         if name in self.registry.plans:
             raise ConfigurationError(f"There is a plan named {name!r} already.")

@@ -163,7 +163,7 @@ class RequestCounter:
         return RateLimitResult(tuple(states), exhausted)
 
     def _make_state(self, policy: Policy, count: WindowCount) -> PolicyState:
-        # Redis rounds the remaining time of a window to seconds: with half a second more, no caller retries too early.
+        # Redis rounds the remaining time of a window to seconds; half a second more prevents a retry that is too early.
         seconds = math.ceil(count.resets_at - self._clock() + 0.5)
         return PolicyState(policy, min(count.remaining, policy.item.amount), min(max(seconds, 0), policy.window))
 

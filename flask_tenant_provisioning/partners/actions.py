@@ -167,7 +167,7 @@ def _record_update(session: Session, actor: Actor, before: Partner | None, after
     at, partner = after.updated_at, after.partner_id
     record_event(session, build_event(session.storage, actor, "partner.updated", partner, new, at, changes))
     if "parent" in changes:
-        # Partners see those below them: the former and the new parent get the event in their own feeds.
+        # A partner sees those below it, so the former and the new parent get the event in their own feeds.
         for parent in {old.get("parent"), new["parent"]} - {None, partner}:
             record_event(session, build_event(session.storage, actor, "partner.updated", parent, new, at, changes))
     session.run_reactions(PartnerChange(UPDATE_OPERATION, actor, before, after))

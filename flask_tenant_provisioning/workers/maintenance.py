@@ -98,7 +98,7 @@ def erase_due(storage: Storage, config: Config, should_continue: Callable[[], bo
     count, days = 0, calculate_erasure_days(config)
     publish_all(storage)
     while should_continue() and (erasures := storage.read(partial(load_due_erasures, days=days))):
-        if config.idempotency_hours > 24 * days:  # otherwise no stored response is older than the purge
+        if config.idempotency_hours > 24 * days:  # otherwise responses from before the purge have expired
             erase_tenants(storage, {erasure.tenant_id for erasure in erasures})
         for partner, partner_erasures in groupby(erasures, attrgetter("partner_id")):
             _erase_partner(storage, partner, list(partner_erasures))

@@ -125,7 +125,7 @@ class _RecordParser:
         self._delimiter = delimiter or max(_DETECTED_DELIMITERS, key=_QUOTED.sub("", header[1]).count)
         delimiter = re.escape(self._delimiter)
         plain = rf'[^"{delimiter}]*+'
-        # Quoted and plain text share no first character, so each is scanned once. The last branch is malformed text.
+        # Quoted and plain text begin differently, so each is scanned once. The last branch matches malformed text.
         self._cell = re.compile(rf'(?:"((?:[^"]++|"")*+)"|({plain})){delimiter}|({plain}".*)', re.DOTALL)
         names = self._parse_cells(header)
         _validate_header(names, header, limit, is_column)
