@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, Self, TypeVar
 
@@ -98,8 +98,8 @@ class WorkEngine(Protocol):
     def wake(self, keys: Sequence[tuple[str, ...]]) -> None:
         """Notify workers of due steps, endpoints and bulk jobs; `keys` name some or all of them. Never raises."""
 
-    def notify_events(self) -> None:
-        """Notify workers of events to publish. Never raises."""
+    def notify_events(self, events: Sequence[Mapping[str, Any]]) -> None:
+        """Notify workers of committed `events`, which they publish. Never raises."""
 
     def stop(self, grace: float) -> None:
         """Start no more work, and wait at most `grace` seconds for what is running."""
@@ -109,7 +109,8 @@ class WorkEngine(Protocol):
 class Mount(Api):
     """One mounted API with its services. Its storage opens at first use, which is at startup with a valid licence.
 
-    `guard` and `engine` use the mount, and are set once it is made. `in_host` enters the host's application context.
+    `guard` and `engine` (None for external workers) use the mount, and are set once it is made. `in_host` enters the
+    host's application context.
     `url_refusal` returns the reason why webhooks must not be sent to a URL; None if they may.
     `entrance` is the WSGI middleware of an isolated mount, which receives requests before the host.
     """
@@ -123,7 +124,7 @@ class Mount(Api):
     url_refusal: Callable[[str], str | None]
     in_host: Callable[[], AbstractContextManager[Any]]
     guard: Guard = dataclasses.field(init=False)
-    engine: WorkEngine = dataclasses.field(init=False)
+    engine: WorkEngine | None = dataclasses.field(init=False)
     entrance: Any = None
 
     @property

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -24,11 +24,10 @@ from .keyring import get_cursor_secret, load_keyring, require_cursor_secret
 from .licensing.source import LicenseSource
 from .mount import Cursors, Mount
 from .mounts import Mounts
-from .partners.cache import require_active_partner
+from .partners.cache import PartnerCache
 from .registry import Registry
 from .routes import ROUTES
 from .settings.lifecycle import SettingsLifecycle
-from .settings.tenant_settings import SettingsCache
 from .signals import send_signals
 from .steps.lifecycle import StepsLifecycle
 from .tables import build_metadata
@@ -74,8 +73,7 @@ def build_mount(
         url_refusal=partial(find_url_refusal, config, Resolver()),
         in_host=partial(enter_app_context, app),
     )
-    tokens = TokenVerifier(config, clock, authority.verification_context)
-    mount.guard = Guard(tokens, config, partial(require_active_partner, mount))
+    mount.guard = Guard(TokenVerifier(config, clock, authority.app), config)
     mount.engine = make_engine(mount)
     return mount
 
@@ -84,7 +82,7 @@ def _open_storage(app: Flask, db: Any, clock: Callable[[], float], new_id: Calla
     """Open the storage of `mount`, and connect it with what takes part in its transactions and what follows them."""
     config = mount.config
     engine, is_own = resolve_engine(app, db, config)
-    return Storage(
+    storage = Storage(
         engine,
         build_metadata(config.table_prefix),
         attempts=config.transaction_attempts,
@@ -100,17 +98,13 @@ def _open_storage(app: Flask, db: Any, clock: Callable[[], float], new_id: Calla
             SettingsLifecycle(lambda: mount.keyring),
         ),
         context=mount.in_host,
-        wake=mount.engine.wake,
-        announce=partial(_announce, mount),
         followers=(create_deliveries,),
     )
-
-
-def _announce(mount: Mount, events: Sequence[Mapping[str, Any]]) -> None:
-    """Tell the settings cache, the work engine and the host's signal receivers about committed events."""
-    mount.once(SettingsCache).invalidate(events)
-    mount.engine.notify_events()
-    send_signals(events, mount.in_host)
+    if mount.engine is not None:
+        storage.wake_workers = mount.engine.wake
+        storage.subscribe(mount.engine.notify_events)
+    storage.subscribe(partial(send_signals, in_host=mount.in_host))
+    return storage
 
 
 def upgrade_tables(mount: Mount) -> None:
@@ -138,6 +132,7 @@ def serve_mount(app: Flask, mount: Mount, mounts: Mounts[Mount], *, migrates: bo
     _ = mount.storage  # opens it, also if nothing is migrated
     if migrates:
         upgrade_tables(mount)
+    mount.guard.partners = mount.once(PartnerCache)
     blueprint = get_blueprint(mount)
     mount.app.register_blueprint(blueprint)
     if mount.app is app:

@@ -18,8 +18,6 @@ from .tokens import TokenVerifier
 
 P = ParamSpec("P")
 R = TypeVar("R")
-#: Raises if the principal's partner may send no requests; returns a function that registers it, None if not required.
-CheckPartner = Callable[[Principal], Callable[[], object] | None]
 _PRINCIPAL_KEY = "flask_tenant_provisioning.principal"
 
 
@@ -33,21 +31,30 @@ class Public:
 PUBLIC: Final = Public()
 
 
+class PartnerStatus(Protocol):
+    """The status of partners, as `partners.cache.PartnerCache` has it."""
+
+    def require_active(self, partner_id: str) -> bool:
+        """Return whether the partner is registered. Raises an error if it may send no requests."""
+
+    def get_or_register(self, partner_id: str) -> object:
+        """Register the partner."""
+
+
 class Guard:
     """Checks the caller of one mount's routes.
 
-    `check_partner` raises if the principal's partner may send no requests. It returns a function that registers a new
-    partner, or None.
+    `partners` is set once the API is served. Until then there are no partners, and the host's own views are guarded by
+    tokens and permissions alone.
     """
 
-    def __init__(self, tokens: TokenVerifier, settings: Config, check_partner: CheckPartner) -> None:
+    def __init__(self, tokens: TokenVerifier, config: Config) -> None:
+        self.partners: PartnerStatus | None = None
         self._tokens = tokens
-        self._realm = settings.realm
-        self._partner_claim = settings.partner_claim
-        self._request_id_key = settings.request_id_key
-        self._check_partner = check_partner
+        self._realm = config.realm
+        self._partner_claim = config.partner_claim
         #: The log of requests that this guard and the guarded routes refuse.
-        self.refusals = RefusalLog(settings)
+        self.refusals = RefusalLog(config)
 
     def admit(self, permissions: Sequence[str], count_request: Callable[[Principal], None] | None = None) -> Principal:
         """Return the principal of this request.
@@ -56,27 +63,29 @@ class Guard:
         the rate limit (`count_request` is called with the principal and raises), and the permissions (`Forbidden`).
         Only then is a new partner registered: a refused caller leaves no row.
         """
-        get_request_id(self._request_id_key)
         environ = request.environ
         principal = environ[CALLER_KEY] = self._verify(environ.get("HTTP_AUTHORIZATION", ""))
         if not (principal.partner or principal.sees_every_partner):
             raise make_partner_missing(self._partner_claim)
-        register = self._check_partner(principal)
+        partners = None if principal.sees_every_partner else self.partners
+        is_registered = partners is None or partners.require_active(principal.partner)
         if count_request is not None:
             count_request(principal)
-        self.require_permissions(principal, permissions)
-        if register is not None:
-            register()
+        if not principal.permissions.issuperset(permissions):
+            raise self._make_forbidden(principal, permissions)
+        if partners is not None and not is_registered:
+            partners.get_or_register(principal.partner)
         environ[_PRINCIPAL_KEY] = principal
         return principal
 
     def readmit(self, header: str, permissions: Sequence[str]) -> None:
         """Check an admitted request again by its ``Authorization`` header, outside the request context too.
 
-        Raises `Unauthenticated` if the token has expired or was revoked, what `check_partner` raises, and `Forbidden`.
+        Raises `Unauthenticated` if the token has expired or was revoked, the partner's errors, and `Forbidden`.
         """
         principal = self._verify(header, is_recheck=True)
-        self._check_partner(principal)
+        if self.partners is not None and not principal.sees_every_partner:
+            self.partners.require_active(principal.partner)
         self.require_permissions(principal, permissions)
 
     def would_admit(self, header: str, permissions: Sequence[str]) -> bool:
@@ -147,6 +156,7 @@ def current_principal() -> Principal:
 
 
 class _GuardedMount(Protocol):
+    config: Config
     guard: Guard
 
     def problem_type_prefix(self) -> str: ...
@@ -163,6 +173,7 @@ def requires(*permissions: str) -> Callable[[Callable[P, R]], Callable[P, Any]]:
         @functools.wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> Any:
             mount = _get_first_mount()
+            get_request_id(mount.config.request_id_key)
             try:
                 mount.guard.admit(required)
             except ProvisioningError as refusal:

@@ -66,6 +66,10 @@ class Principal:
         )
 
 
+#: The caller of a public route.
+ANONYMOUS: Final = Principal("", "")
+
+
 class Actor(NamedTuple):
     """A principal with the request by which it acts: its id and the client's address. Events record all of it."""
 

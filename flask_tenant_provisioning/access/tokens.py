@@ -6,7 +6,6 @@ read in two ways is refused.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import logging
@@ -17,6 +16,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
+from flask import Flask
 from flask.globals import app_ctx
 from flask_jwt_extended import decode_token, internal_utils
 from flask_jwt_extended.default_callbacks import default_blocklist_callback, default_token_verification_callback
@@ -34,6 +34,7 @@ from ..config import Config
 from ..encoding import decode_base64url, format_error, parse_json_object
 from ..errors import InvalidToken, ProvisioningError, StorageUnavailable, TokenExpired
 from ..hooks import require_result
+from .authority import enter_app_context
 from .principal import Principal
 
 logger = logging.getLogger(__name__)
@@ -42,8 +43,6 @@ _UNKNOWN_USER = "The application knows no user for this token: its operator has 
 _LOADER_FAILED = "The application could not check this token."
 #: The number of different loader failures that are logged, each once.
 _MAX_LOGGED_FAILURES = 100
-#: Returns the application context in which Flask-JWT-Extended verifies tokens.
-AppContext = Callable[[], contextlib.AbstractContextManager[Any]]
 #: The exceptions that an invalid token raises: deep nesting a `RecursionError`, a ``kid`` that the host's key loader
 #: does not know one of the last three.
 _INVALID_TOKEN_ERRORS = (PyJWTError, JWTExtendedException, RecursionError, LookupError, TypeError, ValueError)
@@ -75,25 +74,29 @@ class VerifiedToken(NamedTuple):
 
 
 class TokenVerifier:
-    """Verifies tokens, and caches their signatures' verification.
+    """Verifies tokens with the JWT configuration of `app`, and caches their signatures' verification.
 
     Everything that can change during a token's life is checked at each request: its expiry, and the host's key,
     blocklist, claims check and user lookup.
     """
 
-    def __init__(self, settings: Config, clock: Callable[[], float], enter_context: AppContext) -> None:
-        self._settings = settings
+    def __init__(self, config: Config, clock: Callable[[], float], app: Flask) -> None:
+        self._config = config
         self._clock = clock
-        self._enter_context = enter_context
-        self._cache: TTLCache[bytes, VerifiedToken] = TTLCache(clock, math.inf, settings.token_cache_size)
+        self._app = app
+        self._cache: TTLCache[bytes, VerifiedToken] = TTLCache(clock, math.inf, config.token_cache_size)
         self._logged_failures: set[tuple[Any, ...]] = set()
 
     def verify(self, token: str) -> Principal:
-        """Return the principal of `token`.
+        """Return the principal of the request's `token`.
 
         Raises `InvalidToken` or `TokenExpired`, and the errors of `_call_loader` if one of the host's loaders fails.
         """
-        principal, header, claims, user = self._verify_with_loaders(token)
+        if app_ctx.app is self._app:
+            principal, header, claims, user = self._verify_with_loaders(token)
+        else:  # a view of the host beside an isolated mount
+            with self._app.app_context():
+                principal, header, claims, user = self._verify_with_loaders(token)
         g = app_ctx.g  # where `get_jwt()` and similar functions look in the rest of the request
         g._jwt_extended_jwt = claims
         g._jwt_extended_jwt_header = header
@@ -102,27 +105,19 @@ class TokenVerifier:
         return principal
 
     def recheck(self, token: str) -> Principal:
-        """Return the principal of `token`, verified again after the request has ended. Raises the errors of
-        `principal`.
-        """
-        return self._verify_with_loaders(token)[0]
+        """Return the principal of `token`, verified again after the request has ended. Raises as `verify` does."""
+        with enter_app_context(self._app):
+            return self._verify_with_loaders(token)[0]
 
     def _verify_with_loaders(
         self, token: str
     ) -> tuple[Principal, dict[str, Any], dict[str, Any], dict[str, Any] | None]:
-        with self._enter_context():
-            principal, header, claims = self._verify_token(token)
-            try:
-                user = self._call_loaders(header, claims)
-            except (PyJWTError, JWTExtendedException) as error:
-                raise InvalidToken from error
-        return principal, header, claims, user
+        """Return the principal of a token, copies of its header and claims that the host may change, and the user.
 
-    def _verify_token(self, token: str) -> tuple[Principal, dict[str, Any], dict[str, Any]]:
-        """Return the principal of a token, and copies of its header and claims that the host may change."""
+        Runs in the application context of `app`. Raises as `verify` does.
+        """
         try:
             verified = self._load_verified(token)
-            return verified.principal, *json.loads(verified.contents)
         except ExpiredSignatureError as error:
             raise TokenExpired from error
         except _INVALID_TOKEN_ERRORS as error:
@@ -132,6 +127,12 @@ class TokenVerifier:
         except Exception as error:
             internal_utils.get_jwt_manager()  # raises an error that says so if the app has no manager
             raise self._make_loader_error("decode_key_loader", error) from error
+        header, claims = json.loads(verified.contents)
+        try:
+            user = self._call_loaders(header, claims)
+        except (PyJWTError, JWTExtendedException) as error:
+            raise InvalidToken from error
+        return verified.principal, header, claims, user
 
     def _call_loaders(self, header: dict[str, Any], claims: dict[str, Any]) -> dict[str, Any] | None:
         """Call the host's blocklist, claims check and user lookup, in Flask-JWT-Extended's order; return the user.
@@ -209,7 +210,7 @@ class TokenVerifier:
         trust = _get_trust(header, raw_claims)
         claims: dict[str, Any] = decode_token(token)
         internal_utils.verify_token_type(claims, refresh=False)
-        principal = Principal.from_claims(claims, self._settings)
+        principal = Principal.from_claims(claims, self._config)
         starts = max(raw_claims.get("nbf", 0), raw_claims.get("iat", 0))
         leeway = app_ctx.app.config["JWT_DECODE_LEEWAY"]
         seconds = leeway.total_seconds() if isinstance(leeway, timedelta) else float(leeway)

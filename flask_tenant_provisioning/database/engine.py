@@ -71,40 +71,39 @@ def is_host_database_unused(app: Flask, db: Any, settings: Config) -> bool:
     return db is None and settings.database_url is None and "sqlalchemy" in app.extensions
 
 
-class ConnectionSource:
-    """Source of connections of `engine` at an isolation `level`; None keeps the engine's own level."""
-
-    def __init__(self, engine: Engine, level: str | None) -> None:
-        # A copy of the engine is cheaper than setting the level on each connection, but an option set on the engine
-        # overrides the copy's.
-        is_overridden = level is not None and "isolation_level" in engine.get_execution_options()
-        self._level = level if is_overridden else None
-        self._engine = engine if level is None or is_overridden else engine.execution_options(isolation_level=level)
-
-    def connect(self) -> Connection:
-        """Return a connection from the pool, or a new one."""
-        connection = self._engine.connect()
-        return connection if self._level is None else connection.execution_options(isolation_level=self._level)
+#: Returns a connection from the pool, or a new one.
+Connect = Callable[[], Connection]
 
 
-def make_read_source(engine: Engine) -> ConnectionSource:
-    """Return a source of connections in autocommit mode."""
+def make_read_connect(engine: Engine) -> Connect:
+    """Return a function that connects in autocommit mode."""
     is_plain = engine.dialect.name == "sqlite" or get_isolation_level(engine) == "AUTOCOMMIT"
-    return ConnectionSource(engine, None if is_plain else "AUTOCOMMIT")
+    return engine.connect if is_plain else _connect_at_level(engine, "AUTOCOMMIT")
 
 
-def make_write_source(engine: Engine) -> ConnectionSource:
-    """Return a source of connections that support transactions.
+def make_write_connect(engine: Engine) -> Connect:
+    """Return a function that connects with support for transactions.
 
     An isolation level chosen by the host is kept, except AUTOCOMMIT. On SQLite, the unit of work starts its transaction
     with its own BEGIN.
     """
     if get_isolation_level(engine) != "AUTOCOMMIT":
-        return ConnectionSource(engine, None)
+        return engine.connect
     if engine.dialect.name == "sqlite":
         rolls_back = not getattr(engine.dialect, "skip_autocommit_rollback", False)
-        return ConnectionSource(engine, None if rolls_back else "SERIALIZABLE")
-    return ConnectionSource(engine, "READ COMMITTED")
+        return engine.connect if rolls_back else _connect_at_level(engine, "SERIALIZABLE")
+    return _connect_at_level(engine, "READ COMMITTED")
+
+
+def _connect_at_level(engine: Engine, level: str) -> Connect:
+    """Return a function that connects at this isolation level.
+
+    A copy of the engine is cheaper than setting the level on each connection, but an option set on the engine overrides
+    the copy's.
+    """
+    if "isolation_level" not in engine.get_execution_options():
+        return engine.execution_options(isolation_level=level).connect
+    return lambda: engine.connect().execution_options(isolation_level=level)
 
 
 def _get_flask_sqlalchemy_engine(app: Flask, db: Any) -> Engine:
@@ -231,7 +230,10 @@ def watch_forks(engine: Engine) -> None:
 
 
 def drop_inherited_connections() -> None:
-    """Give each registered engine an empty pool, once in each forked process; the parent's connections stay open."""
+    """Give each registered engine an empty pool, once in each forked process; the parent's connections stay open.
+
+    Called after a fork, and by a storage that finds itself in another process.
+    """
     global _process
     process = os.getpid()
     if process == _process:

@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError, TimeoutError
 from ..encoding import format_error
 from ..errors import StorageUnavailable
 from ..registry import Registry
-from .engine import disable_prepared_statements, drop_inherited_connections, make_read_source, make_write_source
+from .engine import disable_prepared_statements, drop_inherited_connections, make_read_connect, make_write_connect
 from .errors import (
     FailureKind,
     LockTimeout,
@@ -37,7 +37,7 @@ from .errors import (
 from .ids import make_uuid7, make_uuid7s
 from .requirements import POOLER_ADVICE, PRIVILEGES_ADVICE, connect, is_behind_pooler, require_suitable_connection
 from .sqlite import WriteAheadLog, begin_immediate
-from .statements import Statement
+from .statements import InsertPair, Statement
 from .types import name_table
 
 if TYPE_CHECKING:
@@ -54,17 +54,21 @@ class Session:
     """A unit of work on the tables of a `storage`: the statements that run on `connection` until it commits.
 
     It is the first argument of every action. After the commit, workers are notified of `due_work` (keys), and
-    subscribers of `events`.
+    subscribers of `events`. If `is_discarded` is set, the unit of work is rolled back at its end, and nothing is
+    notified.
     """
 
-    __slots__ = ("_connection", "_driver", "_engine", "_orm", "due_work", "events", "storage")
+    __slots__ = ("_connection", "_driver", "_engine", "_orm", "due_work", "events", "is_discarded", "storage")
 
     def __init__(self, storage: Storage, connection: Connection) -> None:
         self.storage = storage
         self._connection = connection
         self._engine = storage.engine
         self._driver: Any = connection.connection.dbapi_connection
+        if not storage.is_prepared:
+            disable_prepared_statements(self._driver)
         self._orm: OrmSession | None = None
+        self.is_discarded = False
         self.due_work: list[tuple[str, ...]] = []
         self.events: list[dict[str, Any]] = []
 
@@ -83,11 +87,20 @@ class Session:
         Raises `UniqueViolation` with the constraint's name, `LockTimeout` (see `wait_for_locks`), or the driver's own
         exception.
         """
-        return self._execute(statement.text, statement.bind(values))
+        if statement.defaults:
+            values = {**statement.defaults, **values}
+        order = statement.order
+        return self._execute(statement.text, values if order is None else [values[name] for name in order])
 
     def run_many(self, statement: Statement, rows: Sequence[dict[str, Any]]) -> None:
         """Run `statement` once for each of `rows`. Raises as `run` does."""
         self._execute(statement.text, [statement.bind(values) for values in rows], many=True)
+
+    def insert_pair(self, pair: InsertPair, first: dict[str, Any], second: dict[str, Any]) -> bool:
+        """Insert both rows of `pair` and return True; write nothing and return False if the first is a duplicate."""
+        values = {f"a_{name}": value for name, value in first.items()}
+        values.update({f"b_{name}": value for name, value in second.items()})
+        return all(self.run(step, values).rowcount == 1 for step in pair.steps)
 
     def _execute(self, sql: str, values: Any = (), *, many: bool = False) -> Any:
         cursor = self._driver.cursor()
@@ -240,8 +253,8 @@ class Storage:
     """The tables of one mount in one database, and the transactions on them.
 
     `registry` is what the host registered; its functions run inside `context`. `attempts` and `patience` (seconds)
-    limit how often and how long a unit of work is retried. After a commit, `wake` receives the keys of work that is
-    due, and `announce` the recorded events. `owns_engine` is True for an engine created by the API.
+    limit how often and how long a unit of work is retried. `owns_engine` is True for an engine created by the API.
+    After a commit, `wake_workers` is called with the keys of work that is due.
     """
 
     def __init__(
@@ -260,8 +273,6 @@ class Storage:
         registry: Registry | None = None,
         reactions: Sequence[Reaction] = (),
         context: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext,
-        wake: Callable[[Sequence[tuple[str, ...]]], None] = lambda keys: None,
-        announce: Callable[[Sequence[dict[str, Any]]], None] = lambda events: None,
         followers: Sequence[Callable[[Session, Any], None]] = (),
     ) -> None:
         self.engine = engine
@@ -278,17 +289,17 @@ class Storage:
         self._patience = patience
         self._sleep = sleep
         self._monotonic = monotonic
-        self._wake = wake
-        self._announce = announce
         self.followers = followers
+        self.wake_workers: Callable[[Sequence[tuple[str, ...]]], None] = lambda keys: None
+        self._subscribers: list[Callable[[Sequence[dict[str, Any]]], None]] = []
         self._is_sqlite = engine.dialect.name == "sqlite"
-        self._reading, self._writing = make_read_source(engine), make_write_source(engine)
+        self._connect_to_read, self._connect_to_write = make_read_connect(engine), make_write_connect(engine)
         self._journal = WriteAheadLog(engine.url.database) if owns_engine and self._is_sqlite else None
         self._pooler = pooler
-        self._is_prepared = pooler != "transaction"
+        self.is_prepared = pooler != "transaction"
         self._is_checked = False
         self._replaced_at = -math.inf
-        self._transaction = self._queue_writer if self._is_sqlite else self._open_transaction
+        self._process = os.getpid()
         self._one_writer = threading.Lock()
         self._thread = threading.local()
         self._made_once: dict[Any, Any] = {}
@@ -301,6 +312,10 @@ class Storage:
         """Return ``factory(self)``, called once for each factory: a feature's compiled statements."""
         made: T | None = self._made_once.get(factory)
         return self._made_once.setdefault(factory, factory(self)) if made is None else made
+
+    def subscribe(self, receive: Callable[[Sequence[dict[str, Any]]], None]) -> None:
+        """Call `receive` after each commit with the events that it recorded."""
+        self._subscribers.append(receive)
 
     def make_ids(self, count: int) -> list[str]:
         """Return `count` new ids in ascending order."""
@@ -335,7 +350,7 @@ class Storage:
 
     def run_autocommit(self, work: Work[T]) -> T:
         """Run a unit of work of a single statement in autocommit mode (on SQLite in a transaction)."""
-        return self._run(work, self._transaction if self._is_sqlite else self._open_autocommit)
+        return self._run(work, self._open_transaction if self._is_sqlite else self._open_autocommit)
 
     def transaction(self, work: Work[T]) -> T:
         """Run `work` in one transaction and return its result.
@@ -343,7 +358,7 @@ class Storage:
         `work` may run several times, so it must have no side effects outside the database. Raises
         `StorageUnavailable` if the database fails, and `RuntimeError` if a unit of work already runs in this thread.
         """
-        return self._run(work, self._transaction)
+        return self._run(work, self._open_transaction)
 
     def takes_writes(self) -> bool:
         """Return True if the database can be written to. If not, tries once more on a new connection."""
@@ -359,7 +374,9 @@ class Storage:
         retried: tuple[FailureKind, ...] = (FailureKind.RETRY,),
     ) -> T:
         """Run `work` as the only unit of work of this thread: a second one could wait forever for the first."""
-        drop_inherited_connections()
+        if self._process != os.getpid():
+            drop_inherited_connections()
+            self._process = os.getpid()
         if getattr(self._thread, "busy", False):
             raise RuntimeError("a unit of work runs in this thread already: pass its session on")
         self._thread.busy = True
@@ -367,10 +384,13 @@ class Storage:
             result, session = self._run_with_retries(work, open_session, attempts or self._attempts, retried)
         finally:
             self._thread.busy, self._thread.session = False, None
+        if session.is_discarded:
+            return result
         if session.due_work:
-            self._wake(session.due_work)
+            self.wake_workers(session.due_work)
         if session.events:
-            self._announce(session.events)
+            for receive in self._subscribers:
+                receive(session.events)
         return result
 
     def _run_with_retries(
@@ -409,8 +429,8 @@ class Storage:
 
         Return True if nothing was changed by the failed attempt and a new connection may succeed.
         """
-        if kind is FailureKind.UNPREPARED and self._is_prepared:
-            self._is_prepared = False
+        if kind is FailureKind.UNPREPARED and self.is_prepared:
+            self.is_prepared = False
             logger.warning(
                 "%s (%s)", POOLER_ADVICE, format_error(error) if error else "", extra={"pooler": "transaction"}
             )
@@ -432,8 +452,8 @@ class Storage:
     def _open_autocommit(self) -> Iterator[Session]:
         if not self._is_checked:
             self._check_database()
-        with self._reading.connect() as connection:
-            session = self._make_session(connection)
+        with self._connect_to_read() as connection:
+            session = Session(self, connection)
             if not self._is_sqlite:
                 session.require_autocommit(True)
             yield session
@@ -442,42 +462,36 @@ class Storage:
     def _open_transaction(self) -> Iterator[Session]:
         if not self._is_checked:
             self._check_database()
-        with self._writing.connect() as connection:
-            with connection.begin():
-                session = self._make_session(connection)
-                session.require_autocommit(False)
-                if self._is_sqlite:
-                    begin_immediate(connection)
-                yield session
-                session.flush()
-                session.require_transaction()
-            if self._journal is not None:
-                self._journal.truncate_if_long(connection.connection.dbapi_connection)
-
-    def _make_session(self, connection: Connection) -> Session:
-        if not self._is_prepared:
-            disable_prepared_statements(connection.connection.dbapi_connection)
-        return Session(self, connection)
+        # SQLite has one writer: threads queue here before they take a connection.
+        lock = self._one_writer if self._is_sqlite else None
+        if lock is not None and not lock.acquire(timeout=self._patience):
+            raise TimeoutError("other threads write for too long")
+        try:
+            with self._connect_to_write() as connection:
+                with connection.begin() as transaction:
+                    session = Session(self, connection)
+                    session.require_autocommit(False)
+                    if lock is not None:
+                        begin_immediate(connection)
+                    yield session
+                    session.flush()
+                    session.require_transaction()
+                    if session.is_discarded:
+                        transaction.rollback()
+                if self._journal is not None:
+                    self._journal.truncate_if_long(connection.connection.dbapi_connection)
+        finally:
+            if lock is not None:
+                lock.release()
 
     def _check_database(self) -> None:
         """Check the database on an unmodified connection of the engine. Raises `UnsuitableDatabase`."""
         with connect(self.engine) as connection:
             require_suitable_connection(connection)
             if self._pooler is None and not self._is_sqlite and is_behind_pooler(connection):
-                self._is_prepared = False
+                self.is_prepared = False
                 logger.warning("%s", POOLER_ADVICE, extra={"pooler": "transaction"})
         self._is_checked = True
-
-    @contextlib.contextmanager
-    def _queue_writer(self) -> Iterator[Session]:
-        """Open a transaction on SQLite, which has one writer: threads queue here before they take a connection."""
-        if not self._one_writer.acquire(timeout=self._patience):
-            raise TimeoutError("other threads write for too long")
-        try:
-            with self._open_transaction() as session:
-                yield session
-        finally:
-            self._one_writer.release()
 
 
 #: Failures after which a unit of work that only reads runs again.

@@ -54,22 +54,22 @@ class Runner(Protocol):
 class Statement:
     """One SQL statement, compiled for one database. Its parameters are bound by name.
 
-    Executing the compiled text on the driver costs a fifth of executing the SQLAlchemy construct.
+    Executing the compiled text on the driver costs a fifth of executing the SQLAlchemy construct. `defaults` are values
+    in the clause itself; `order` are the names of positional parameters, None for a driver that takes names.
     """
 
-    __slots__ = ("_defaults", "_order", "text")
+    __slots__ = ("defaults", "order", "text")
 
     def __init__(self, clause: ClauseElement, dialect: Dialect) -> None:
         compiled = clause.compile(dialect=dialect)
         self.text = str(compiled)
-        self._order: list[str] | None = getattr(compiled, "positiontup", None)
-        self._defaults = {name: value for name, value in compiled.params.items() if value is not None}
+        self.order: list[str] | None = getattr(compiled, "positiontup", None)
+        self.defaults = {name: value for name, value in compiled.params.items() if value is not None}
 
     def bind(self, values: dict[str, Any]) -> Any:
         """Return the parameters in the shape that the driver expects: a mapping or a list."""
-        if self._defaults:
-            values = {**self._defaults, **values}
-        return values if self._order is None else [values[name] for name in self._order]
+        values = {**self.defaults, **values}
+        return values if self.order is None else [values[name] for name in self.order]
 
 
 #: Maximum number of a feature's statements that are cached, since callers can ask for any number of variants.
@@ -138,15 +138,15 @@ def name_new_values(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class InsertPair:
-    """Insertion of a row, and of a second one only if the first violated no unique key.
+    """Insertion of a row, and of a second one only if the first violated no unique key; `Session.insert_pair` runs it.
 
     PostgreSQL does both in one statement, atomic without a transaction (`is_atomic` is True). SQLite needs two
-    statements, which the caller runs in a transaction.
+    statements (`steps`), which run in a transaction.
     """
 
     def __init__(self, first: Table, second: Table, dialect: Dialect) -> None:
         self.is_atomic = dialect.name == "postgresql"
-        self._steps = [Statement(clause, dialect) for clause in self._clauses(first, second)]
+        self.steps = [Statement(clause, dialect) for clause in self._clauses(first, second)]
 
     def _clauses(self, first: Table, second: Table) -> list[ClauseElement]:
         first_row, second_row = bind_columns(first, "a_"), bind_columns(second, "b_")
@@ -158,12 +158,6 @@ class InsertPair:
         key = list(first.primary_key)
         inserted = postgresql.insert(first).values(first_row).on_conflict_do_nothing().returning(*key).cte("made")
         return [insert(second).from_select(list(second_row), select(*second_row.values()).select_from(inserted))]
-
-    def run(self, session: Runner, first: dict[str, Any], second: dict[str, Any]) -> bool:
-        """Insert both rows and return True; write nothing and return False if the first violates a unique key."""
-        values = {f"a_{name}": value for name, value in first.items()}
-        values.update({f"b_{name}": value for name, value in second.items()})
-        return all(session.run(step, values).rowcount == 1 for step in self._steps)
 
 
 def select_incoming(dialect: Dialect, **columns: TypeEngine[Any]) -> Any:

@@ -34,16 +34,11 @@ def build_event(
         "request_id": actor.request_id,
         "actor_subject": actor.principal.subject,
         "actor_partner": actor.principal.partner,
-        "actor_address": _fit(actor.address, 64),
-        "actor_user_agent": _fit(actor.user_agent, 255),
+        "actor_address": actor.address,
+        "actor_user_agent": actor.user_agent,
         "data": dump_json(document),
         "changes": None if changes is None else dump_json(changes),
     }
-
-
-def _fit(sent: str | None, longest: int) -> str | None:
-    """Shorten a text from the client to `longest` characters and remove NULs, which PostgreSQL cannot store."""
-    return None if sent is None else sent[:longest].replace("\0", "")
 
 
 def record_event(session: Session, row: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import functools
 import math
 import re
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
@@ -79,7 +80,7 @@ class License:
         """The time from which warnings of the expiry are logged."""
         return self.expires - self.warn_days * DAY
 
-    @property
+    @functools.cached_property
     def grace_ends(self) -> int:
         """The first second after the grace period."""
         return self.expires + self.grace_days * DAY

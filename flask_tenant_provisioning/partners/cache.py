@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
-from ..access.principal import Principal
 from ..cache import TTLCache
 from ..errors import PartnerNotRegistered, PartnerSuspended, StorageUnavailable
 from ..mount import Mount
@@ -76,16 +74,3 @@ class PartnerCache:
             return self._storage.transaction(partial(actions.register_partner, partner_id=partner_id))
         except StorageUnavailable:
             return None
-
-
-def require_active_partner(mount: Mount, principal: Principal) -> Callable[[], object] | None:
-    """Raise `PartnerSuspended` or `PartnerNotRegistered` if the principal's partner may not make requests.
-
-    Return a function that registers the partner. Return None if it is registered, for administrators, and if the API is
-    not mounted: then there are no partners, and the host's own views are not affected.
-    """
-    if principal.sees_every_partner or not mount.is_mounted:
-        return None
-    cache = mount.once(PartnerCache)
-    is_registered = cache.require_active(principal.partner)
-    return None if is_registered else partial(cache.get_or_register, principal.partner)

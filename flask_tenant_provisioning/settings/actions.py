@@ -22,6 +22,7 @@ from ..keyring import Keyring
 from ..partners import actions as partners
 from ..tenants import mutations
 from ..tenants.actions import require_changeable
+from ..tenants.models import render_tenant_document
 from ..tenants.mutations import Target, lock_tenant
 from ..validation import load, make_entry, make_invalid_input
 from .models import PARTNER_SCOPE, SettingsRow, VersionSummary
@@ -264,7 +265,7 @@ def _record_event(
 ) -> None:
     partner, tenant, storage = current.owner.partner, current.owner.tenant, session.storage
     if tenant:
-        kind, document = "tenant.settings_updated", tenant.document(storage.registry.fields)
+        kind, document = "tenant.settings_updated", render_tenant_document(tenant, storage.registry.fields)
     else:
         kind, document = "partner.settings_updated", partners.load_partner(session, partner).document()
     record_event(session, build_event(storage, actor, kind, partner, document, timestamp, changes))

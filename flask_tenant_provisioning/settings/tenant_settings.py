@@ -121,6 +121,7 @@ class SettingsCache:
         self._cache: TTLCache[str, _CachedSettings] = TTLCache(
             mount.storage.clock, mount.config.settings_cache_seconds, MAX_CACHED_TENANTS
         )
+        mount.storage.subscribe(self.invalidate)
 
     def get(self, tenant_id: str, partner: str | None = None) -> TenantSettings:
         """Return a tenant's settings, at most `PROVISIONING_SETTINGS_CACHE_SECONDS` old.

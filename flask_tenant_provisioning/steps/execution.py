@@ -16,7 +16,7 @@ from ..errors import ProvisioningError, StorageUnavailable
 from ..hooks import STEP_ARGUMENTS, NotRunError, get_requested_arguments, require_result
 from ..registry import Registry, Step
 from ..tenants import mutations
-from ..tenants.models import Tenant
+from ..tenants.models import Tenant, render_tenant_document
 from . import claims, runs
 from .claims import StepKey
 from .context import StepAbandoned, StepContext, StepFailed
@@ -213,7 +213,7 @@ class StepWork:
         if run is None:
             raise LeaseLost(step.name)
         context = StepContext(step, runs.load_steps(session, run), partial(self._save_memory, step))
-        document = tenant.document(session.storage.registry.fields)
+        document = render_tenant_document(tenant, session.storage.registry.fields)
         return run, {"tenant": {**document, "status": _make_public_status(tenant.status)}, "context": context}
 
     def _save_memory(self, step: RunStep, memory: str) -> None:

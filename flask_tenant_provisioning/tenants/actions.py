@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from ..access.principal import Actor
 from ..database.errors import StaleRead, UniqueViolation
@@ -16,7 +15,7 @@ from ..errors import InvalidState, TenantExists
 from ..events.actions import build_event
 from ..registry import TenantFields
 from .custom_fields import replace_custom_fields
-from .models import WRITABLE, Tenant, get_unique_field
+from .models import EMPTY_VALUES, WRITABLE, Tenant, Values, build_tenant, get_unique_field, render_tenant_document
 from .mutations import (
     Target,
     TenantChange,
@@ -30,17 +29,6 @@ from .mutations import (
 from .plans import require_plan_change
 from .quotas import Allowance
 from .statements import TenantSQL
-
-Values = Mapping[str, Any]
-#: The defaults of optional fields.
-EMPTY_VALUES: Values = {
-    "external_id": None,
-    "phone_number": None,
-    "industry": None,
-    "plan": None,
-    "metadata": {},
-    "fields": {},
-}
 
 
 def create(
@@ -59,13 +47,13 @@ def create(
     check_version()
     storage, custom = session.storage, session.storage.registry.fields
     status = "provisioning" if storage.is_deferred(session, "tenant.create") else "active"
-    tenant = build_tenant(
-        storage.new_id(), partner, {**EMPTY_VALUES, **values}, format_instant(storage.clock()), status
-    )
+    tenant = build_tenant(storage.new_id(), partner, values, format_instant(storage.clock()), status)
     hidden = {"name_key": values["name_key"], "email_key": values["email_key"], "status_before": None, "live": 1}
-    event = build_event(storage, actor, "tenant.created", partner, tenant.document(custom), tenant.created_at)
+    event = build_event(
+        storage, actor, "tenant.created", partner, render_tenant_document(tenant, custom), tenant.created_at
+    )
     try:
-        is_created = storage.once(TenantSQL).create.run(session, tenant._asdict() | hidden, event)
+        is_created = session.insert_pair(storage.once(TenantSQL).create, tenant._asdict() | hidden, event)
     except UniqueViolation as violation:
         raise make_conflict(get_unique_field(violation.constraint)) from violation
     if not is_created:
@@ -145,26 +133,3 @@ def _collect_changed_keys(before: Tenant, after: Tenant, values: Values) -> Valu
     """Return the comparison keys of the name and the email, each only if that field changed."""
     sources = {"name_key": "client_name", "email_key": "email"}
     return {key: values[key] for key, field in sources.items() if getattr(before, field) != getattr(after, field)}
-
-
-def build_tenant(tenant_id: str, partner: str, values: Values, at: str, status: str) -> Tenant:
-    """Build a tenant of `partner` from a complete set of values, created at the instant `at`."""
-    return Tenant(
-        id=tenant_id,
-        partner_id=partner,
-        external_id=values["external_id"],
-        client_name=values["client_name"],
-        email=values["email"],
-        phone_number=values["phone_number"],
-        industry=values["industry"],
-        plan=values["plan"],
-        metadata=dump_json(values["metadata"]),
-        status=status,
-        suspended_reason=None,
-        version=1,
-        created_at=at,
-        updated_at=at,
-        deleted_at=None,
-        purge_at=None,
-        fields=dump_json(values["fields"]) if values["fields"] else None,
-    )

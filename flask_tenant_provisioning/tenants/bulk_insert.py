@@ -23,8 +23,7 @@ from ..errors import LicenseExpired, ProvisioningError, QuotaExceeded
 from ..events.actions import build_event
 from ..events.models import SHARED_COLUMNS
 from . import plans
-from .actions import EMPTY_VALUES, Values, build_tenant
-from .models import DOCUMENT_FIELDS, WRITABLE, Tenant
+from .models import DOCUMENT_FIELDS, WRITABLE, Tenant, Values, build_tenant, render_tenant_document
 from .mutations import find_holders, make_conflict
 from .quotas import Allowance, RemainingPlaces
 
@@ -223,9 +222,9 @@ class NewTenantWriter:
         self._storage, self._partner, self._custom_fields = storage, partner, storage.registry.fields
         self._at = at or format_instant(storage.clock())
         self._event = build_event(storage, actor, "tenant.created", partner, {}, self._at)
-        sample = build_tenant(
-            "", partner, {**EMPTY_VALUES, "client_name": "", "email": ""}, self._at, "active"
-        ).document(None)
+        sample = render_tenant_document(
+            build_tenant("", partner, {"client_name": "", "email": ""}, self._at, "active"), None
+        )
         shared = dump_json(
             {name: sample[name] for name in DOCUMENT_FIELDS if name not in ("tenant", "partner", *WRITABLE)}
         )
@@ -238,7 +237,7 @@ class NewTenantWriter:
         return [self._render(index, *parts) for index, parts in enumerate(zip(values, tenants, events, strict=True))]
 
     def _render(self, index: int, values: Values, tenant_id: str, event_id: str) -> NewTenant:
-        tenant = build_tenant(tenant_id, self._partner, {**EMPTY_VALUES, **values}, self._at, "active")
+        tenant = build_tenant(tenant_id, self._partner, values, self._at, "active")
         columns: tuple[Any, ...] = tenant
         members = f'{_TEXT_TEMPLATE % tuple(map(_quote_or_null, columns[_TEXT_SLICE]))}"metadata":{tenant.metadata}'
         data = f'{{"tenant":"{tenant_id}",{self._beginning},{members},{self._end}{self._render_custom_fields(values)}}}'

@@ -14,7 +14,7 @@ from ..errors import Fault, ProvisioningError
 from ..hooks import require_result
 from ..registry import ErrorMapping, Hook, Registry
 from ..validation import make_entry
-from .models import Tenant
+from .models import Tenant, render_tenant_document
 from .mutations import TenantChange
 
 HostContext = Callable[[], contextlib.AbstractContextManager[Any]]
@@ -48,8 +48,8 @@ class HookRunner:
         custom = self._registry.fields
         arguments: dict[str, Any] = {
             "session": session.orm,
-            "tenant": change.after.document(custom),
-            "before": change.before and change.before.document(custom),
+            "tenant": render_tenant_document(change.after, custom),
+            "before": change.before and render_tenant_document(change.before, custom),
             "principal": change.actor.principal,
             "operation": change.operation,
         }

@@ -22,7 +22,7 @@ from ..partners import actions as partners
 from ..partners.hierarchy import UNKNOWN_PARTNER
 from ..validation import make_entry, make_invalid_input
 from . import erasure, quotas
-from .models import Tenant, get_unique_field
+from .models import Tenant, get_unique_field, render_tenant_document
 from .mutations import (
     Target,
     Transition,
@@ -186,7 +186,7 @@ def _record_move(session: Session, actor: Actor, before: Tenant, after: Tenant) 
     storage, event_type = session.storage, "tenant.moved"
     new_partner_event = build_change_event(storage, actor, event_type, before, after, after.updated_at)
     changes = {"partner": {"previous": before.partner_id, "new": after.partner_id}}
-    document = after.document(storage.registry.fields)
+    document = render_tenant_document(after, storage.registry.fields)
     old_partner_event = build_event(storage, actor, event_type, before.partner_id, document, after.updated_at, changes)
     record_event(session, old_partner_event)
     record_event(session, new_partner_event)

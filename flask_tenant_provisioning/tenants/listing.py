@@ -17,7 +17,7 @@ from ..database.session import Session, Storage
 from ..database.statements import Statement, encode_rows, select_incoming
 from .custom_fields import CUSTOM_FILTER_PREFIX
 from .fields import MAX_NAME_LENGTH
-from .models import LIVING_STATUSES, STATUSES, Tenant, render_document
+from .models import LIVING_STATUSES, STATUSES, Tenant, render_tenant_document
 from .statements import PageShape, TenantSQL
 
 _FILTER_NAMES = (
@@ -69,7 +69,7 @@ def load_page(
         get_max_size=_bound_page_bytes,
     )
     custom = session.storage.registry.fields
-    return [render_document(row[:-1], custom) for row in rows], end
+    return [render_tenant_document(row, custom) for row in rows], end
 
 
 def _collect_filter_values(partner: str | None, query: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -31,6 +32,7 @@ from ..database.types import (
     name_table,
     ordered_text,
 )
+from ..encoding import dump_json
 from ..registry import TenantFields
 
 STATUSES = ("provisioning", "active", "suspended", "failed", "deleted")
@@ -66,17 +68,50 @@ class Tenant(NamedTuple):
         """The primary key, by column."""
         return {"partner_id": self.partner_id, "id": self.id}
 
-    def document(self, custom: TenantFields | None) -> dict[str, Any]:
-        """Return the tenant as in responses, with the host's `custom` fields, ready for JSON."""
-        return render_document(self, custom)
+
+#: Validated values of a tenant by field, with the comparison keys of its name and email.
+Values = Mapping[str, Any]
+#: The defaults of optional fields.
+EMPTY_VALUES: Values = {
+    "external_id": None,
+    "phone_number": None,
+    "industry": None,
+    "plan": None,
+    "metadata": {},
+    "fields": {},
+}
+
+
+def build_tenant(tenant_id: str, partner: str, values: Values, at: str, status: str) -> Tenant:
+    """Build a tenant of `partner` that is created with `values` at the instant `at`."""
+    values = {**EMPTY_VALUES, **values}
+    return Tenant(
+        id=tenant_id,
+        partner_id=partner,
+        external_id=values["external_id"],
+        client_name=values["client_name"],
+        email=values["email"],
+        phone_number=values["phone_number"],
+        industry=values["industry"],
+        plan=values["plan"],
+        metadata=dump_json(values["metadata"]),
+        status=status,
+        suspended_reason=None,
+        version=1,
+        created_at=at,
+        updated_at=at,
+        deleted_at=None,
+        purge_at=None,
+        fields=dump_json(values["fields"]) if values["fields"] else None,
+    )
 
 
 #: The members of a tenant's document, in the order of the columns of `Tenant`, without the custom `fields`.
 DOCUMENT_FIELDS = ("tenant", "partner", *Tenant._fields[2:-1])
 
 
-def render_document(row: tuple[Any, ...], custom: TenantFields | None) -> dict[str, Any]:
-    """Render a row with the columns of `Tenant` as in responses, with the host's `custom` fields at the end."""
+def render_tenant_document(row: tuple[Any, ...], custom: TenantFields | None) -> dict[str, Any]:
+    """Render a row that begins with the columns of `Tenant` as in responses, with the host's `custom` fields."""
     document = dict(zip(DOCUMENT_FIELDS, row, strict=False))
     metadata = document["metadata"]
     document["metadata"] = {} if metadata == "{}" else json.loads(metadata)
@@ -88,7 +123,8 @@ def render_document(row: tuple[Any, ...], custom: TenantFields | None) -> dict[s
             shorten_instant(document["purge_at"]),
         )
     if custom is not None:
-        stored = json.loads(row[-1]) if row[-1] else {}
+        fields = row[len(DOCUMENT_FIELDS)]
+        stored = json.loads(fields) if fields else {}
         document |= {name: stored.get(name) for name in custom.fields}
     return document
 

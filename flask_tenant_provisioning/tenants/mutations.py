@@ -15,7 +15,7 @@ from ..encoding import diff_json, is_same_json
 from ..errors import TenantExists, TenantNotFound
 from ..events.actions import build_event, record_event
 from . import erasure
-from .models import Tenant, get_unique_field
+from .models import Tenant, get_unique_field, render_tenant_document
 from .statements import KEY_COLUMNS, TenantSQL
 
 #: A field that is unique among a partner's living tenants, and its comparison key.
@@ -203,7 +203,7 @@ def build_change_event(
 ) -> dict[str, Any]:
     """Build the event's row, without writing it."""
     custom = storage.registry.fields
-    old, new = before.document(custom), after.document(custom)
+    old, new = render_tenant_document(before, custom), render_tenant_document(after, custom)
     changes = {name: diff_json(old[name], new[name]) for name in new if _is_changed(old[name], new[name])}
     shown = {name: change for name, change in changes.items() if name not in _UNREPORTED_FIELDS}
     return build_event(storage, actor, event_type, after.partner_id, new, at, shown)

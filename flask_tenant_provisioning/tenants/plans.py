@@ -11,7 +11,7 @@ from ..hooks import require_result
 from ..partners import actions
 from ..registry import UsageFunction, get_plan_limits
 from .hook_runner import map_host_errors
-from .models import Tenant
+from .models import Tenant, render_tenant_document
 
 
 def load_allowed_plans(session: Session, partner: str) -> list[str] | None:
@@ -70,7 +70,10 @@ def require_plan_limits(session: Session, tenant: Tenant, plan: str | None) -> N
 
 
 def _count_usage(session: Session, usage: UsageFunction, tenant: Tenant) -> int:
-    arguments: dict[str, Any] = {"session": session.orm, "tenant": tenant.document(session.storage.registry.fields)}
+    arguments: dict[str, Any] = {
+        "session": session.orm,
+        "tenant": render_tenant_document(tenant, session.storage.registry.fields),
+    }
     with map_host_errors(session):
         count = usage.function(**{name: arguments[name] for name in usage.arguments})
         require_result(count, f"The usage of {usage.limit!r}")

@@ -76,11 +76,6 @@ class Allowance:
     partner_with_plans: str | None = None
     places: RemainingPlaces | None = None
 
-    @property
-    def is_unlimited(self) -> bool:
-        """True if neither a quota nor the partner's allowed plans restrict new tenants."""
-        return not (self.quotas or self.partner_with_plans)
-
     def for_partner(self, partner: str) -> Allowance:
         """Return the allowance for a tenant of `partner`, whether or not the partner has a quota."""
         return Allowance(self.license, (*self.quotas, Quota(partner)), partner)

@@ -30,7 +30,7 @@ from ..web.request import INVALID_UTF8, Request, is_path_utf8, make_precondition
 from ..web.routing import BODY_PROBLEMS, IDEMPOTENCY_PROBLEMS, PRECONDITION_PROBLEMS, Routes
 from ..web.write import Result, execute
 from . import actions, lifecycle, listing, mutations, quotas
-from .models import Tenant
+from .models import EMPTY_VALUES, Tenant, render_tenant_document
 from .mutations import Target
 from .schemas import (
     CreateQuery,
@@ -74,17 +74,19 @@ EXTERNAL_ID_PATH = "/tenants/by-external-id/<path:external_id>"
 )
 def create_tenant(call: Request) -> Response:
     """Create a tenant."""
-    mount, query, body = call.mount, call.query(CreateQuery), call.body(JSON)
-    partner, values = call.require_partner(query), validate_tenant(mount, body)
-    allowance = quotas.resolve_allowance(mount, partner)
-    work = partial(actions.create, actor=call.actor(), partner=partner, values=values, allowance=allowance)
+    query, body = call.query(CreateQuery), call.body(JSON)
+    partner, actor = call.require_partner(query), call.actor()
+    values = validate_tenant(call.mount, body)
+    allowance = quotas.resolve_allowance(call.mount, partner)
+    is_unlimited = not allowance.quotas and allowance.partner_with_plans is None
+    work = partial(actions.create, actor=actor, partner=partner, values=values, allowance=allowance)
     return execute(
         call,
         work,
         partial(render_created_tenant, call),
         body=body,
         validate_only=query["validate_only"],
-        autocommit=allowance.is_unlimited and not mount.storage.reactions_to("tenant.create"),
+        single_statement_of="tenant.create" if is_unlimited else None,
     )
 
 
@@ -165,7 +167,7 @@ def replace_tenant(call: Request, tenant_id: str) -> Response:
     """Replace every writable field of a tenant."""
     query, body = call.query(WriteQuery), call.body(JSON)
     values = validate_tenant(call.mount, body)
-    return _update(call, tenant_id, lambda _tenant: {**actions.EMPTY_VALUES, **values}, body, query["validate_only"])
+    return _update(call, tenant_id, lambda _tenant: {**EMPTY_VALUES, **values}, body, query["validate_only"])
 
 
 @routes.add(
@@ -344,11 +346,15 @@ def make_target(call: Request, tenant_id: str) -> Target:
     return Target(partner_scope(call), parse_tenant_id(tenant_id), make_precondition_check(call))
 
 
-def render_tenant(call: Request, tenant: Tenant, status: int = 200, **headers: str) -> Result:
+def render_tenant(call: Request, tenant: Tenant) -> Result:
     """Build the result with a tenant's document and ETag."""
-    return Result(status, tenant.document(call.mount.registry.fields), {"ETag": format_etag(tenant.version), **headers})
+    return Result(
+        200, render_tenant_document(tenant, call.mount.registry.fields), {"ETag": format_etag(tenant.version)}
+    )
 
 
 def render_created_tenant(call: Request, tenant: Tenant) -> Result:
     """Build the 201 result with a new tenant's document, ETag and Location."""
-    return render_tenant(call, tenant, 201, Location=f"{call.mount.base_path()}/tenants/{tenant.id}")
+    result = render_tenant(call, tenant)
+    location = f"{call.mount.base_path()}/tenants/{tenant.id}"
+    return result._replace(status=201, headers={**result.headers, "Location": location})

@@ -13,6 +13,7 @@ from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.routing import BaseConverter, MapAdapter, Rule
 
 from .. import errors
+from ..access.principal import ANONYMOUS
 from ..mount import Mount
 from ..rate_limits import enforce_rate_limit
 from ..responses import get_request_id, set_common_headers
@@ -51,6 +52,7 @@ def _finish_response(response: Response) -> Response:
 def _make_view(route: Route, mount: Mount) -> Callable[..., Response]:
     """Return a view that authenticates and rate-limits the request and calls the route's handler."""
     handler, permissions, is_json_only = route.handler, route.permissions, not route.has_several_types
+    request_id_key = mount.config.request_id_key
 
     if isinstance(permissions, tuple):
         rate_class = route.rate_class
@@ -58,22 +60,24 @@ def _make_view(route: Route, mount: Mount) -> Callable[..., Response]:
 
         def guarded_view(**path: Any) -> Response:
             is_limited = rate_class is not None and mount.has_rate_limit(rate_class)
+            request_id = get_request_id(request_id_key)
             principal = mount.guard.admit(permissions, check_rate_limit if is_limited else None)
-            mount.engine.start()
-            if is_json_only:
+            if mount.engine is not None:
+                mount.engine.start()
+            if is_json_only and "HTTP_ACCEPT" in request.environ:
                 require_json_acceptable()
-            return handler(Request(mount, principal), **path)
+            return handler(Request(mount, principal, request_id), **path)
 
         return functools.update_wrapper(guarded_view, handler)
 
     def public_view(**path: Any) -> Response:
-        get_request_id(mount.config.request_id_key)
+        request_id = get_request_id(request_id_key)
         docs_permissions = route.required_permissions(mount.config.public_docs)
         if docs_permissions and (redirect := follow_link(mount)) is not None:
             return redirect
         is_admitted = not docs_permissions or has_valid_cookie(mount)
-        principal = None if is_admitted else mount.guard.admit(docs_permissions)
-        return handler(Request(mount, principal), **path)
+        principal = ANONYMOUS if is_admitted else mount.guard.admit(docs_permissions)
+        return handler(Request(mount, principal, request_id), **path)
 
     return functools.update_wrapper(public_view, handler)
 

@@ -24,13 +24,14 @@ def require_media_type(*accepted: str, encodings: tuple[str, ...] = ()) -> None:
 
     The error's headers list the accepted types and encodings (RFC 9110 §15.5.16; RFC 5789 §2.2 for patches).
     """
-    coding = get_content_coding()
-    if request.mimetype in accepted and (coding is None or coding in encodings):
+    is_accepted, is_coded = request.mimetype in accepted, "HTTP_CONTENT_ENCODING" in request.environ
+    coding = get_content_coding() if is_coded else None
+    if is_accepted and (coding is None or coding in encodings):
         return
     type_list, encoding_list = ", ".join(accepted), ", ".join(encodings)
     headers = {"Accept": type_list, **({"Accept-Encoding": encoding_list} if encoding_list else {})}
     detail = f"Send {type_list}{', plain or packed with gzip' if encoding_list else ''}."
-    if request.mimetype in accepted:
+    if is_accepted:
         headers["Accept-Encoding"] = encoding_list or "identity"
         detail = f"The body is encoded as {coding}. Send it plain{', or packed with gzip' if encoding_list else ''}."
     if MERGE_PATCH in accepted:

@@ -332,21 +332,10 @@ class BodyReader:
         size = int(min(max_size, self._bytes_left, read_size, _MAX_READ_BYTES))
         if size <= 0:
             return b""
-        part = self._read_part(size)
-        if not part and not self._was_accessed and self._bytes_left != math.inf:
-            raise ClientDisconnected
-        if not part and not self._bytes_read and self._was_accessed:
-            part, self._bytes_left = request.get_data(), 0
-        self._bytes_read += len(part)
-        self._bytes_left -= len(part)
-        return part
-
-    def _read_part(self, size: int) -> bytes:
-        hold, connection = self._hold, self._connection
+        hold, connection, part = self._hold, self._connection, b""
         hold.start_waiting()
         if connection is not None:
             self._watchdog.add(hold, connection)
-        part = b""
         try:
             part = self._stream.read(size)
         except (OSError, ValueError) as error:
@@ -356,15 +345,21 @@ class BodyReader:
             if connection is not None:
                 self._watchdog.remove(hold)
         hold.resume(len(part))
+        if not part and not self._was_accessed and self._bytes_left != math.inf:
+            raise ClientDisconnected
+        if not part and not self._bytes_read and self._was_accessed:
+            part, self._bytes_left = request.get_data(), 0
+        self._bytes_read += len(part)
+        self._bytes_left -= len(part)
         return part
 
 
-def read_body(api: Api, partner: str) -> bytes:
+def read_body(config: Config, limits: LongRequestLimits, partner: str) -> bytes:
     """Return the whole body of the current request, which takes one of the partner's slots if it lasts.
 
     Raises `BodyTooLarge`, `BodyTooSlow`, `TooManyLongRequests` or `ServerBusy`.
     """
-    limit, limits = get_body_limit(api.config), api.once(LongRequestLimits)
+    limit = get_body_limit(config)
     hold = LongRequest(limits.body_pace, limits.slots.acquire, partner)
     parts: list[bytes] = []
     size, exposed = 0, b"{}" if request.is_json else b""

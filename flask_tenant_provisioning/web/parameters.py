@@ -16,10 +16,11 @@ from ..validation import StrictSchema, make_field_error
 class QuerySchema(StrictSchema):
     """Base schema for the query parameters of one operation."""
 
-    @functools.cached_property
-    def defaults(self) -> dict[str, Any]:
-        """Values of the parameters for an empty query string."""
-        values: dict[str, Any] = self.load({})
+    @classmethod
+    @functools.cache
+    def defaults(cls) -> dict[str, Any]:
+        """Return the values of the parameters for an empty query string; those that a host adds have none."""
+        values: dict[str, Any] = cls().load({})
         return values
 
 

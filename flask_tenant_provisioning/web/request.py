@@ -12,11 +12,10 @@ from typing import Any
 from flask import Response, after_this_request, request
 
 from .. import encoding
-from ..access.principal import Actor, Principal
+from ..access.principal import Actor, Principal, make_partner_missing
 from ..database.session import Session
 from ..errors import Fault, Forbidden, NotFound, ProvisioningError
 from ..mount import Mount
-from ..responses import get_request_id
 from ..validation import load_parameters
 from .headers import JSON, check_preconditions, require_media_type
 from .long_requests import LongRequest, LongRequestLimits, Pace, find_connection, read_body
@@ -30,27 +29,30 @@ Read = Callable[[Callable[[Session], Any]], Any]
 
 @dataclasses.dataclass(slots=True)
 class Request:
-    """A request after authentication and rate limits. A public route has no principal."""
+    """A request after authentication and rate limits. The principal of a public route is `ANONYMOUS`."""
 
     mount: Mount
-    _principal: Principal | None
-
-    @property
-    def principal(self) -> Principal:
-        """Authenticated caller. Raises `RuntimeError` on a public route."""
-        if self._principal is None:
-            raise RuntimeError("a public route has no principal")
-        return self._principal
+    principal: Principal
+    id: str
 
     def actor(self) -> Actor:
-        """Return the caller with the request id, address and user agent, for events and hooks."""
-        environ = request.environ
-        return Actor(self.principal, get_request_id(), environ.get("REMOTE_ADDR"), environ.get("HTTP_USER_AGENT"))
+        """Return the caller with the request id, address and user agent, for events and hooks.
+
+        Texts from the client are cut to the length of their columns, without NULs, which PostgreSQL cannot store.
+        """
+        address, user_agent = request.environ.get("REMOTE_ADDR"), request.environ.get("HTTP_USER_AGENT")
+        return Actor(
+            self.principal,
+            self.id,
+            address and address[:64].replace("\0", ""),
+            user_agent and user_agent[:255].replace("\0", ""),
+        )
 
     def body(self, *media_types: str) -> Any:
         """Read and parse the JSON body. Raises `UnsupportedMediaType`, `MalformedJSON` or an error of `read_body`."""
         require_media_type(*media_types)
-        return encoding.parse_json(read_body(self.mount, self.principal.partner))
+        limits = self.mount.once(LongRequestLimits)
+        return encoding.parse_json(read_body(self.mount.config, limits, self.principal.partner))
 
     def start_long_request(self, pace: Pace) -> LongRequest:
         """Return the time limits of this request; it takes one of its partner's slots if it lasts."""
@@ -73,13 +75,13 @@ class Request:
         It raises the errors of `Guard.readmit` after the token has expired or the partner was suspended.
         """
         guard, storage, partner = self.mount.guard, self.mount.storage, self.principal.partner
-        header, id = request.environ.get("HTTP_AUTHORIZATION", ""), get_request_id()
+        header = request.environ.get("HTTP_AUTHORIZATION", "")
 
         def read(work: Callable[[Session], Any]) -> Any:
             try:
                 guard.readmit(header, permissions)
             except ProvisioningError as refusal:
-                extra = {"partner": partner, "reason": refusal.code, "request_id": id}
+                extra = {"partner": partner, "reason": refusal.code, "request_id": self.id}
                 logger.info("a download of partner %r was stopped: %s", partner, refusal.code, extra=extra)
                 raise
             return storage.read(work)
@@ -103,10 +105,9 @@ class Request:
         An administrator may name any ``partner``; other callers those for which `may_name` returns True. Raises
         `InvalidParameter`, or `Forbidden` for another partner.
         """
-        schema = self.mount.schema(kind)
         if not request.query_string:
-            return {**schema.defaults}
-        query = load_parameters(schema, request.args.to_dict(flat=False))
+            return {**kind.defaults()}
+        query = load_parameters(self.mount.schema(kind), request.args.to_dict(flat=False))
         if query.get("validate_only"):
             after_this_request(_mark_dry_run)
         if "partner" in query and not (self.principal.sees_every_partner or may_name(query["partner"])):
@@ -118,8 +119,10 @@ class Request:
 
         Raises `PartnerMissing` for an administrator if neither token nor query names a partner.
         """
-        named: str | None = query.get("partner")
-        return self.principal.require_partner(self.mount.config.partner_claim) if named is None else named
+        partner: str = query.get("partner") or self.principal.partner
+        if not partner:
+            raise make_partner_missing(self.mount.config.partner_claim)
+        return partner
 
     def json_response(self, document: Any, headers: Mapping[str, str] | None = None) -> Response:
         """Return `document` as a JSON response with status 200."""

@@ -42,14 +42,6 @@ class Result(NamedTuple):
     secret: bool = False
 
 
-class _DryRunFinished(Exception):
-    """Raised to roll back the unit of work of a dry run."""
-
-    def __init__(self, response: StoredResponse, *, replayed: bool = False) -> None:
-        super().__init__()
-        self.response, self.replayed = response, replayed
-
-
 def execute(
     call: Request,
     work: Work[T],
@@ -57,13 +49,13 @@ def execute(
     *,
     body: Any = None,
     validate_only: bool = False,
-    autocommit: bool = False,
+    single_statement_of: str | None = None,
 ) -> Response:
     """Run `work` in one transaction and return ``answer(work(session))`` as a response.
 
     `body` is the request's JSON, which an Idempotency-Key is bound to. With `validate_only`, the transaction is rolled
-    back. With `autocommit`, `work` is a single statement, which needs no transaction. Raises the errors of `work` and
-    of `idempotency.claim_key`.
+    back. `single_statement_of` names the operation of a `work` that is a single statement unless a reaction to that
+    operation takes part: then it needs no transaction. Raises the errors of `work` and of `idempotency.claim_key`.
     """
     storage = call.mount.storage
     identity = None
@@ -73,7 +65,10 @@ def execute(
         return _execute_dry_run(call, identity, work, answer)
     if identity is not None:
         return _execute_once(call, identity, work, answer)
-    result = storage.run_autocommit(work) if autocommit else storage.transaction(work)
+    if single_statement_of is not None and not storage.reactions_to(single_statement_of):
+        result = storage.run_autocommit(work)
+    else:
+        result = storage.transaction(work)
     return _make_response(_to_stored_response(answer(result)))
 
 
@@ -82,20 +77,16 @@ def _execute_dry_run(
 ) -> Response:
     """Run `work` and roll back. If the key has a stored response, return that, as the write would."""
 
-    def unit(session: Session) -> None:
+    def unit(session: Session) -> tuple[StoredResponse, bool]:
+        session.is_discarded = True
         if identity is not None:
             stored = claim_key(session, identity, call.mount.config.idempotency_hours)
             if stored is not None:
-                raise _DryRunFinished(stored, replayed=True)
-        result = work(session)
-        session.flush()
-        raise _DryRunFinished(_to_stored_response(answer(result)))
+                return stored, True
+        return _to_stored_response(answer(work(session))), False
 
-    try:
-        call.mount.storage.transaction(unit)
-    except _DryRunFinished as dry_run:
-        return _respond_stored(call, identity, dry_run.response, replayed=dry_run.replayed)
-    raise AssertionError("unreachable")
+    response, replayed = call.mount.storage.transaction(unit)
+    return _respond_stored(call, identity, response, replayed=replayed)
 
 
 def _execute_once(call: Request, identity: IdempotencyKey, work: Work[T], answer: Callable[[T], Result]) -> Response:

@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from celery import Celery
@@ -131,7 +131,7 @@ class CeleryEngine:
             if kind.name in due_kinds and kind.task is not None:
                 self._send_once(kind.task)
 
-    def notify_events(self) -> None:
+    def notify_events(self, events: Sequence[Mapping[str, Any]]) -> None:
         """Request webhook deliveries soon, with one message for all recent writes of this process."""
         process = os.getpid()
         if process not in self._notifiers:

@@ -1,4 +1,4 @@
-"""The engine of a mount: a worker thread in the serving process, external workers, or Celery."""
+"""The engine of a mount: a worker thread in the serving process, or Celery; none for external workers."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import atexit
 import logging
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from ..mount import Mount, WorkEngine
 from .worker import Worker, make_worker
@@ -39,7 +40,7 @@ class EmbeddedEngine:
         if worker := self._get_worker():
             worker.wake()
 
-    def notify_events(self) -> None:
+    def notify_events(self, events: Sequence[Mapping[str, Any]]) -> None:
         """Make this process's worker, if any, publish events soon."""
         if worker := self._get_worker():
             worker.notify_events()
@@ -71,26 +72,10 @@ class EmbeddedEngine:
         logger.info("started a worker thread in this process", extra={"pid": self._process})
 
 
-class ExternalEngine:
-    """Does nothing: external workers poll the database."""
-
-    def start(self) -> None:
-        pass
-
-    def wake(self, keys: Sequence[tuple[str, ...]]) -> None:
-        pass
-
-    def notify_events(self) -> None:
-        pass
-
-    def stop(self, grace: float) -> None:
-        pass
-
-
-def make_engine(mount: Mount) -> WorkEngine:
-    """Make the engine that the configuration of `mount` names."""
+def make_engine(mount: Mount) -> WorkEngine | None:
+    """Make the engine that the configuration of `mount` names; None for external workers, which poll the database."""
     if mount.config.engine == "celery":
         from .celery import CeleryEngine
 
         return CeleryEngine(mount)
-    return EmbeddedEngine(partial(make_worker, mount)) if mount.config.engine == "embedded" else ExternalEngine()
+    return EmbeddedEngine(partial(make_worker, mount)) if mount.config.engine == "embedded" else None

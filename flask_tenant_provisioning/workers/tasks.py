@@ -71,7 +71,7 @@ def sweep(mount: str) -> None:
     overdue = api_mount.storage.read(partial(find_overdue_steps, limit=MAX_STEPS_PER_SWEEP, age=OVERDUE_SECONDS))
     if overdue:
         logger.info("the sweep found %d overdue steps", len(overdue), extra={"due": len(overdue)})
-        api_mount.engine.wake([(STEP_WORK, *key) for key in overdue])
+        api_mount.storage.wake_workers([(STEP_WORK, *key) for key in overdue])
 
 
 @shared_task(name=MAINTENANCE_TASK, **_TASK_OPTIONS)

@@ -104,12 +104,12 @@ def _at_work(app: Flask) -> bool:
 def one_by_one(mount: Mount, keys: list[StepKey]) -> None:
     """Send a message for each step."""
     for key in keys:
-        mount.engine.wake([(STEP_WORK, *key)])
+        mount.storage.wake_workers([(STEP_WORK, *key)])
 
 
 def all_at_once(mount: Mount, keys: list[StepKey]) -> None:
     """Send all steps, in messages of several."""
-    mount.engine.wake([(STEP_WORK, *key) for key in keys])
+    mount.storage.wake_workers([(STEP_WORK, *key) for key in keys])
 
 
 def through(kind: str, db: str, tenants: int) -> str:

@@ -127,7 +127,7 @@ def test_rolled_back_writes_send_no_message(host: CeleryHost) -> None:
 def test_each_kind_of_due_work_sends_its_own_task(host: CeleryHost) -> None:
     host.open()
     step, endpoint, job = ("steps", "acme", "1", "2", "3"), ("deliveries", "acme", "1"), ("bulk jobs", "acme", "1")
-    host.mount.engine.wake([job, endpoint, step, endpoint, ("refunds", "acme", "1", "2", "3")])
+    host.mount.storage.wake_workers([job, endpoint, step, endpoint, ("refunds", "acme", "1", "2", "3")])
 
     sent = {headers["task"]: body[0] for headers, body in brokers.take_messages(host.broker, 3)}
     assert sent == {

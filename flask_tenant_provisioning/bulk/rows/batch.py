@@ -15,10 +15,9 @@ from ...database.ids import format_instant
 from ...database.session import Session
 from ...errors import DuplicateRow, ProvisioningError, TenantNotFound
 from ...tenants import plans
-from ...tenants.actions import EMPTY_VALUES, Values, build_tenant
 from ...tenants.bulk_insert import create_many
 from ...tenants.bulk_update import SnapshotEntry, lock_snapshot, make_snapshot_entry, update_many
-from ...tenants.models import Tenant
+from ...tenants.models import Tenant, Values, build_tenant
 from ...tenants.mutations import Transition, UniqueKey, make_conflict
 from ...tenants.quotas import Allowance
 from ..models import Job
@@ -119,9 +118,7 @@ class _Batch:
             return partial(_refuse_duplicate, row, *conflict)
         self._quota.use()
         self._write_if_released(unique_keys)
-        tenant = build_tenant(
-            "", self._context.partner, {**EMPTY_VALUES, **values}, format_instant(self._now), "active"
-        )
+        tenant = build_tenant("", self._context.partner, values, format_instant(self._now), "active")
         entry = make_snapshot_entry(tenant, values["email_key"])
         self._snapshot.add(entry)
         self._first_rows[entry] = row.number

@@ -19,7 +19,7 @@ from ...mount import Api
 from ...tenants import actions, lifecycle
 from ...tenants.custom_field_checks import ROW_IDEMPOTENCY_KEY
 from ...tenants.fields import make_email_key
-from ...tenants.models import Tenant
+from ...tenants.models import EMPTY_VALUES, Tenant
 from ...tenants.mutations import Target, Transition
 from ...tenants.quotas import Allowance, RemainingPlaces
 from ...tenants.schemas import SuspensionSchema, validate_patch, validate_tenant
@@ -103,7 +103,7 @@ def _parse_upsert(api: Api, body: Body) -> RowAction:
     if body.get("external_id") is None:
         run_all(partial(validate_tenant, api, body), partial(_refuse, REQUIRED, "external_id"))
     values = validate_tenant(api, body)
-    complete, custom_fields = {**actions.EMPTY_VALUES, **values}, api.registry.fields
+    complete, custom_fields = {**EMPTY_VALUES, **values}, api.registry.fields
 
     def execute_single(session: Session, context: RowContext) -> tuple[int, Tenant]:
         tenant, is_new = actions.upsert(

@@ -14,7 +14,7 @@ from ...licensing.document import LicenseError
 from ...mount import Mount
 from ...tenants import mutations, quotas
 from ...tenants.custom_fields import text_to_json
-from ...tenants.models import Tenant
+from ...tenants.models import Tenant, render_tenant_document
 from ...tenants.mutations import Target
 from ...tenants.routes import parse_tenant_id
 from ..options import TEXT, make_operator, parse_pairs, resource_options
@@ -116,4 +116,4 @@ def load_allowance(mount: Mount, partner: str | None = None) -> quotas.Allowance
 
 def print_tenant(mount: Mount, tenant: Tenant, *, as_json: bool) -> None:
     """Print a tenant as the API returns it."""
-    print_document(tenant.document(mount.registry.fields), as_json=as_json)
+    print_document(render_tenant_document(tenant, mount.registry.fields), as_json=as_json)

@@ -172,4 +172,6 @@ def test_the_embedded_worker_is_prompt(make_app: Callable[..., Flask], receiver:
     partner.create()
     assert receiver.wait_for(1, 60)
     assert time.monotonic() - began < 30, "woken, not found at the next poll"
-    get_mount(partner.app).engine.stop(10)
+    engine = get_mount(partner.app).engine
+    assert engine is not None
+    engine.stop(10)
