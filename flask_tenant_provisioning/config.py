@@ -67,7 +67,7 @@ PARTNER_ADMIN = (
     "settings:read", "settings:update", "bulk:create", "bulk:read",
     "webhook:read", "webhook:manage", "event:read",
 )  # fmt: skip
-PARTNER_VIEWER = tuple(p for p in PARTNER_ADMIN if p.endswith(":read"))
+PARTNER_VIEWER = tuple(permission for permission in PARTNER_ADMIN if permission.endswith(":read"))
 PROVISIONING_ADMIN = (*PARTNER_ADMIN, "tenant:purge", "partner:read", "partner:manage", "audit:read", "license:read")
 PERMISSIONS = frozenset(PROVISIONING_ADMIN)
 DEFAULT_ROLES: dict[str, tuple[str, ...]] = {
@@ -81,7 +81,7 @@ def _check_roles(value: Any) -> dict[str, tuple[str, ...]]:
     if not isinstance(value, Mapping) or not all(map(is_text, value)) or not all(map(is_text_list, value.values())):
         raise ValueError("a mapping of role to a list of permissions")
     roles = {role: tuple(permissions) for role, permissions in value.items()}
-    unknown = {p for permissions in roles.values() for p in permissions} - PERMISSIONS
+    unknown = {permission for permissions in roles.values() for permission in permissions} - PERMISSIONS
     if unknown:
         raise ValueError(
             f"a mapping of role to permissions out of {', '.join(sorted(PERMISSIONS))}; "
@@ -435,8 +435,8 @@ def _check_values(
     names every invalid key at once.
     """
     declared = {field.name: field for field in fields}
-    given = {key[len(PREFIX) :].lower(): value for key, value in config.items() if key.startswith(PREFIX)}
-    for name in sorted(given.keys() - declared.keys()):
+    configured = {key[len(PREFIX) :].lower(): value for key, value in config.items() if key.startswith(PREFIX)}
+    for name in sorted(configured.keys() - declared.keys()):
         _warn_unknown_key(name, declared)
     values: dict[str, Any] = {}
     faults = [
@@ -444,9 +444,10 @@ def _check_values(
         for name in sorted(overrides.keys() - declared.keys())
     ]
     for name, field in declared.items():
-        value = overrides.get(name, given.get(name, field.default))
+        value = overrides.get(name, configured.get(name, field.default))
         try:
-            values[name] = value if value is None is field.default else field.metadata["check"](value)
+            is_unset = value is None and field.default is None
+            values[name] = None if is_unset else field.metadata["check"](value)
         except ValueError as expected:
             shown = "" if field.metadata["secret"] else f", not {value!r}"
             faults.append(f"{config_name(name)} must be {expected}{shown}.")
@@ -460,6 +461,6 @@ def _warn_unknown_key(name: str, declared: Iterable[str]) -> None:
     logger.warning("flask-tenant-provisioning has no key %s%s", key, suggestion, extra={"key": key})
 
 
-def _suggest_name(name: str, declared: Iterable[str], shown: Callable[[str], str]) -> str:
-    near = difflib.get_close_matches(name, declared, n=1)
-    return f"; did you mean {shown(near[0])}?" if near else "."
+def _suggest_name(name: str, declared: Iterable[str], render: Callable[[str], str]) -> str:
+    matches = difflib.get_close_matches(name, declared, n=1)
+    return f"; did you mean {render(matches[0])}?" if matches else "."

@@ -155,9 +155,10 @@ def check_networks(value: Any) -> tuple[IPv4Network | IPv6Network, ...]:
 
 def check_engine(value: Any) -> str:
     """Require the name of an engine, and the extra `celery` for ``celery``."""
-    if choice("embedded", "external", "celery")(value) == "celery" and importlib.util.find_spec("celery") is None:
+    engine: str = choice("embedded", "external", "celery")(value)
+    if engine == "celery" and importlib.util.find_spec("celery") is None:
         raise ValueError("'embedded' or 'external', or pip install 'flask-tenant-provisioning[celery]'")
-    return str(value)
+    return engine
 
 
 def check_public_keys(value: Any) -> dict[str, str]:
@@ -189,10 +190,10 @@ def parse_rate_limits(text: Any) -> tuple[RateLimitItem, ...]:
     from limits import parse_many
 
     try:
-        items = sorted(parse_many(text), key=_window_seconds)
+        items = sorted(parse_many(text), key=_get_window_seconds)
     except ValueError as error:
         raise ValueError(f"a limit such as {_RATE_LIMIT_EXAMPLES}") from error
-    windows = {*map(_window_seconds, items)}
+    windows = {*map(_get_window_seconds, items)}
     if len(windows) < len(items) or max(windows) > _MAX_WINDOW_SECONDS:
         raise ValueError(f"limits such as {_RATE_LIMIT_EXAMPLES}, each for a time of its own, of ten years at most")
     if not all(0 < item.amount <= _MAX_REQUESTS for item in items):
@@ -206,11 +207,11 @@ def check_rate_limits(value: Any) -> dict[str, str]:
         raise ValueError(f"a mapping of {', '.join(map(repr, RATE_CLASSES))} to limits such as {_RATE_LIMIT_EXAMPLES}")
     if value and not has_flask_limiter():
         raise ValueError(f"None, or {INSTALL_LIMITER}")
-    for kind, text in value.items():
+    for rate_class, limits in value.items():
         try:
-            parse_rate_limits(text)
+            parse_rate_limits(limits)
         except ValueError as expected:
-            raise ValueError(f"a mapping that names for {kind!r} {expected}") from expected
+            raise ValueError(f"a mapping that names for {rate_class!r} {expected}") from expected
     return dict(value)
 
 
@@ -230,14 +231,14 @@ def _require_storage_scheme(scheme: str) -> None:
     """Raise `ValueError` if `limits` has no storage for URLs of this scheme, or its driver is not installed."""
     from limits import storage
 
-    kind = vars(storage)["SCHEMES"].get(scheme)
-    if kind is None or not issubclass(kind, storage.Storage):
+    storage_class = vars(storage)["SCHEMES"].get(scheme)
+    if storage_class is None or not issubclass(storage_class, storage.Storage):
         raise ValueError("the URL of a storage of `limits`, such as 'redis://127.0.0.1:6379/3'")
-    drivers = [name.partition(".")[0] for name in getattr(kind, "DEPENDENCIES", ())]
+    drivers = [name.partition(".")[0] for name in getattr(storage_class, "DEPENDENCIES", ())]
     if drivers and not any(map(importlib.util.find_spec, drivers)):
         raise ValueError(f"the URL of a storage whose driver is installed: pip install {drivers[0]}")
 
 
-def _window_seconds(item: RateLimitItem) -> int:
+def _get_window_seconds(item: RateLimitItem) -> int:
     """Return the length of a limit's window in seconds."""
     return item.get_expiry()

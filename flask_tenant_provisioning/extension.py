@@ -65,7 +65,7 @@ class TenantProvisioning:
         provisioning.init_app(app, db)
 
     `db` is a Flask-SQLAlchemy object, an `Engine`, a URL, or None for a SQLite file in the instance folder.
-    Keyword `settings` override ``PROVISIONING_*`` keys for this mount: ``url_prefix="/eu"``. A second mount in
+    Keyword `overrides` replace ``PROVISIONING_*`` keys for this mount: ``url_prefix="/eu"``. A second mount in
     one app needs its own `name`. `clock` returns seconds since 1970, `new_id` the ids of tenants and events.
 
     The API reads bearer tokens from the ``Authorization`` header and no cookie, so that a browser cannot be used to
@@ -84,7 +84,7 @@ class TenantProvisioning:
         name: str = "provisioning",
         clock: Callable[[], float] = time.time,
         new_id: Callable[[], str] = make_uuid7,
-        **settings: Any,
+        **overrides: Any,
     ) -> None:
         self.registry = Registry()
         require_sync_function(clock, "clock")
@@ -92,7 +92,7 @@ class TenantProvisioning:
         self.name = name
         self._clock = clock
         self._new_id = new_id
-        self._config_overrides = settings
+        self._config_overrides = overrides
         self._db = db
         self._latest_app: Flask | None = None
         self._migrated_mounts: list[Mount] = []
@@ -108,7 +108,7 @@ class TenantProvisioning:
 
         return get_blueprint(get_mounts(self._latest_app)[self.name])
 
-    def init_app(self, app: Flask, db: Any = None, **settings: Any) -> None:
+    def init_app(self, app: Flask, db: Any = None, **overrides: Any) -> None:
         """Mount the API on `app`. Without a valid licence nothing is mounted, the app starts, and one log line says
         why.
 
@@ -118,8 +118,8 @@ class TenantProvisioning:
             db = self._db
         self.registry.validate()
         mounts: Mounts[Mount] = app.extensions.setdefault(EXTENSION_KEY, Mounts())
-        config = Config.read(app.config, {**self._config_overrides, **settings})
-        mounts.require_free_place(app, self.name, config)
+        config = Config.read(app.config, {**self._config_overrides, **overrides})
+        mounts.require_free_name_and_prefix(app, self.name, config)
         _warn_about_jwt_overrides(config)
         license = LicenseSource(config, self._clock)
         build_mount = partial(self._build_mount, app, db, config, license)
@@ -170,14 +170,16 @@ class TenantProvisioning:
         Raises `ConfigurationError` for an unknown operation or parameter, for a name that is taken, and for an async
         function or a generator function.
         """
-        if not operations or (unknown := sorted({*operations} - {*HOOK_OPERATIONS})):
+        unknown = sorted({*operations} - {*HOOK_OPERATIONS})
+        if unknown or not operations:
             problem = f"not {unknown[0]!r}" if operations else "at least one"
             raise ConfigurationError(f"A hook names operations out of {', '.join(HOOK_OPERATIONS)}; {problem}.")
 
         def register(function: F) -> F:
             require_sync_function(function, "hook")
-            wants = get_requested_arguments(function, HOOK_ARGUMENTS, "hook")
-            self.registry.add_hook(Hook(name or get_function_name(function), operations, function, tuple(after), wants))
+            arguments = get_requested_arguments(function, HOOK_ARGUMENTS, "hook")
+            hook_name = name or get_function_name(function)
+            self.registry.add_hook(Hook(hook_name, operations, function, tuple(after), arguments))
             return function
 
         return register
@@ -209,9 +211,8 @@ class TenantProvisioning:
             raise ConfigurationError(f"map_error needs a code of its own, such as 'billing-refused', not {code!r}.")
         if not isinstance(cause, str) and not (isinstance(cause, type) and issubclass(cause, Exception)):
             raise ConfigurationError("map_error needs a class of exception or a constraint's name.")
-        self.registry.errors.append(
-            ErrorMapping(cause, self._get_problem_class(code, status, title, remedy, meaning), detail, field)
-        )
+        problem_class = self._get_problem_class(code, status, title, remedy, meaning)
+        self.registry.errors.append(ErrorMapping(cause, problem_class, detail, field))
 
     def _get_problem_class(
         self, code: str, status: int, title: str | None, remedy: str | None, meaning: str | None
@@ -220,13 +221,12 @@ class TenantProvisioning:
 
         Raises `ConfigurationError` if the code was registered with another status.
         """
-        for kind in self.registry.problem_classes():
-            if kind.code == code:
-                if kind.status != status:
-                    raise ConfigurationError(f"The code {code!r} has the status {kind.status} already.")
-                return kind
-        problem_class: type[ProvisioningError] = make_problem_class(code, status, title, remedy, meaning)
-        return problem_class
+        for problem_class in self.registry.problem_classes():
+            if problem_class.code == code:
+                if problem_class.status != status:
+                    raise ConfigurationError(f"The code {code!r} has the status {problem_class.status} already.")
+                return problem_class
+        return make_problem_class(code, status, title, remedy, meaning)
 
     def step(
         self,
@@ -382,7 +382,7 @@ class TenantProvisioning:
         tenant nor its partner sets others. ``PROVISIONING_PLANS``, if set, names the plans on offer.
 
         Raises `ConfigurationError` for a name that is malformed or taken, for a limit that is not a number from 0 on,
-        and for settings that their namespace rejects, in whichever order the two are declared.
+        and for settings that their namespace rejects, whether the namespace is declared before or after the plan.
         """
         if name in self.registry.plans:
             raise ConfigurationError(f"There is a plan named {name!r} already.")
@@ -418,9 +418,8 @@ class TenantProvisioning:
 
         def register(function: F) -> F:
             require_sync_function(function, "usage")
-            self.registry.usages[limit] = UsageFunction(
-                limit, function, get_requested_arguments(function, USAGE_ARGUMENTS, "usage")
-            )
+            arguments = get_requested_arguments(function, USAGE_ARGUMENTS, "usage")
+            self.registry.usages[limit] = UsageFunction(limit, function, arguments)
             return function
 
         return register
@@ -493,9 +492,9 @@ def _get_current_mount(name: str) -> Mount:
     return mounts[name]
 
 
-def _is_licensed(license: LicenseSource, settings: Config) -> bool:
+def _is_licensed(license: LicenseSource, config: Config) -> bool:
     """Return whether the edition and the licence allow to mount the API; if not, log why."""
-    if settings.edition == "community":
+    if config.edition == "community":
         advice = "PROVISIONING_EDITION is 'community'. Set it to 'enterprise' to use the licence."
         logger.info("the provisioning API is not mounted: %s", advice, extra={"reason": "community"})
         return False

@@ -73,29 +73,29 @@ LATE_SECONDS = 60.0
 
 def check_health(storage: Storage, stopwatch: Callable[[], float] = time.perf_counter) -> dict[str, Any]:
     """Return the health of one mount. Raises `StorageUnavailable` if the database does not respond."""
-    begun = stopwatch()
-    waiting = read_backlog(storage)
-    latency = (stopwatch() - begun) * 1000
-    behind, due = max(lag for _, lag in waiting.values()), sum(due for due, _ in waiting.values())
-    late, writable = behind > LATE_SECONDS, storage.takes_writes()
+    started = stopwatch()
+    backlog = read_backlog(storage)
+    latency = (stopwatch() - started) * 1000
+    due, lag = sum(due for due, _ in backlog.values()), max(lag for _, lag in backlog.values())
+    is_late, is_writable = lag > LATE_SECONDS, storage.takes_writes()
     return {
-        "status": "degraded" if late or not writable else "ok",
-        "database": {"status": "ok" if writable else "read-only", "latency_ms": round(latency, 1)},
-        "worker": {"status": "late" if late else "ok", "due": due, "lag_seconds": round(behind, 1)},
+        "status": "degraded" if is_late or not is_writable else "ok",
+        "database": {"status": "ok" if is_writable else "read-only", "latency_ms": round(latency, 1)},
+        "worker": {"status": "late" if is_late else "ok", "due": due, "lag_seconds": round(lag, 1)},
     }
 
 
 def read_backlog(storage: Storage) -> dict[str, tuple[int, float]]:
     """Return by kind of work how many items are due, and the age of the oldest in seconds."""
     now = storage.clock()
-    return {name: (waiting.due, _get_age(waiting.since, now)) for name, waiting in storage.read(read_lag).items()}
+    return {name: (lag.due, _get_age(lag.since, now)) for name, lag in storage.read(read_lag).items()}
 
 
 def _get_age(since: str | None, now: float) -> float:
     return 0.0 if since is None else max(0.0, now - datetime.fromisoformat(since).timestamp())
 
 
-#: At most so many items of each kind are counted, which bounds the time of a health check.
+#: The maximum number of items counted of each kind, which limits the time of a health check.
 MAX_COUNTED = 10_000
 
 
@@ -110,16 +110,15 @@ class HealthSQL:
     """The backlog query of one storage."""
 
     def __init__(self, storage: Storage) -> None:
-        waiting = [kind.select_waiting(storage).limit(MAX_COUNTED).subquery() for kind in WORK_KINDS]
-        counted: list[Any] = [
-            select(literal_column(str(place)), func.count(), func.min(backlog.c.since))
-            for place, backlog in enumerate(waiting)
-        ]
-        self.lag = Statement(union_all(*counted), storage.engine.dialect)
+        counts: list[Any] = []
+        for index, kind in enumerate(WORK_KINDS):
+            waiting = kind.select_waiting(storage).limit(MAX_COUNTED).subquery()
+            counts.append(select(literal_column(str(index)), func.count(), func.min(waiting.c.since)))
+        self.lag = Statement(union_all(*counts), storage.engine.dialect)
 
 
 def read_lag(session: Session) -> dict[str, Lag]:
     """Return the backlog of each kind of work, by its name."""
     now = {"now": format_instant(session.storage.clock())}
     rows = session.run(session.storage.once(HealthSQL).lag, now).fetchall()
-    return {WORK_KINDS[place].name: Lag(due, since) for place, due, since in sorted(rows)}
+    return {WORK_KINDS[index].name: Lag(due, since) for index, due, since in sorted(rows)}

@@ -49,21 +49,22 @@ class NotRunError(TypeError):
     """A function of the host's returned an awaitable or a generator, so that its body has not run."""
 
 
-def get_requested_arguments(function: Callable[..., Any], offered: frozenset[str], what: str) -> frozenset[str]:
-    """Return the names in `offered` that the function has as parameters; all of them if it takes ``**kwargs``.
+def get_requested_arguments(function: Callable[..., Any], available: frozenset[str], kind: str) -> frozenset[str]:
+    """Return the names in `available` that the function has as parameters; all of them if it takes ``**kwargs``.
 
-    Raises `ConfigurationError` for a parameter without a default that is not in `offered`.
+    Raises `ConfigurationError` for a parameter without a default that is not in `available`.
     """
     parameters = inspect.signature(function).parameters
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return offered
-    needed = {name for name, parameter in parameters.items() if parameter.default is inspect.Parameter.empty}
-    if unknown := needed - offered:
-        names = ", ".join(sorted(offered))
+        return available
+    required = {name for name, parameter in parameters.items() if parameter.default is inspect.Parameter.empty}
+    unknown = required - available
+    if unknown:
+        names = ", ".join(sorted(available))
         raise ConfigurationError(
-            f"The {what} {get_function_name(function)!r} has the parameter {min(unknown)!r}; available are {names}."
+            f"The {kind} {get_function_name(function)!r} has the parameter {min(unknown)!r}; available are {names}."
         )
-    return offered & parameters.keys()
+    return available & parameters.keys()
 
 
 def get_function_name(function: Any) -> str:
@@ -72,7 +73,7 @@ def get_function_name(function: Any) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
 
 
-def require_sync_function(function: Any, what: str, *, may_yield: bool = False) -> None:
+def require_sync_function(function: Any, kind: str, *, may_yield: bool = False) -> None:
     """Require a function whose call does its work. `may_yield` allows a generator function, whose values are read.
 
     Raises `ConfigurationError` with the fix for an object that cannot be called, for a coroutine function, an async
@@ -80,8 +81,8 @@ def require_sync_function(function: Any, what: str, *, may_yield: bool = False) 
     for a `functools.partial` of one.
     """
     if not callable(function):
-        raise ConfigurationError(f"The {what} must be a function, not {function!r}.")
-    name = f"The {what} {get_function_name(function)!r}"
+        raise ConfigurationError(f"The {kind} must be a function, not {function!r}.")
+    name = f"The {kind} {get_function_name(function)!r}"
     if _is_any_kind(function, inspect.iscoroutinefunction, inspect.isasyncgenfunction):
         raise ConfigurationError(
             f"{name} is an async function, which would never run here: register a plain function that runs it, "
@@ -93,26 +94,26 @@ def require_sync_function(function: Any, what: str, *, may_yield: bool = False) 
 
 def require_sync_schema(schema: Schema) -> None:
     """Apply `require_sync_function` to every function by which `schema` loads, validates and dumps."""
-    kind = type(schema)
-    for name in dir(kind):
-        method = getattr(kind, name)
-        if any(hasattr(method, mark) for mark in _HOOK_ATTRIBUTES):
-            require_sync_function(method, f"method of {kind.__name__}")
+    schema_class = type(schema)
+    for name in dir(schema_class):
+        method = getattr(schema_class, name)
+        if any(hasattr(method, attribute) for attribute in _HOOK_ATTRIBUTES):
+            require_sync_function(method, f"method of {schema_class.__name__}")
     for name, field in schema.fields.items():
         for function in _iter_field_functions(schema, field):
-            require_sync_function(function, f"function of {kind.__name__}'s field {name!r}", may_yield=True)
+            require_sync_function(function, f"function of {schema_class.__name__}'s field {name!r}", may_yield=True)
 
 
-def require_result(result: Any, what: str, *, may_yield: bool = False) -> Any:
-    """Return `result`, the return value of a host's function. Raises `NotRunError` for an awaitable or a generator."""
+def require_result(result: Any, source: str, *, may_yield: bool = False) -> Any:
+    """Return `result`, which a function of the host returned. Raises `NotRunError` for an awaitable or a generator."""
     if result is None or type(result) in (bool, int, str):
         return result
     if inspect.isawaitable(result) or hasattr(result, "__aiter__"):
         if inspect.iscoroutine(result):
-            result.close()  # else Python warns, somewhere else, that nothing awaited it
-        raise NotRunError(f"{what} returned an awaitable, which nothing awaits: its work was not done.")
+            result.close()  # otherwise Python warns later that nothing awaited it
+        raise NotRunError(f"{source} returned an awaitable, which nothing awaits: its work was not done.")
     if not may_yield and isinstance(result, GeneratorType):
-        raise NotRunError(f"{what} returned a generator, which nothing reads: its work was not done.")
+        raise NotRunError(f"{source} returned a generator, which nothing reads: its work was not done.")
     return result
 
 
@@ -130,8 +131,8 @@ def _iter_field_functions(schema: Schema, field: Field[Any]) -> Iterator[Callabl
         yield from filter(callable, (getattr(schema, name, None) for name in names))
     if isinstance(field, Nested):
         require_sync_schema(field.schema)
-    for inner in _iter_inner_fields(field):
-        yield from _iter_field_functions(schema, inner)
+    for inner_field in _iter_inner_fields(field):
+        yield from _iter_field_functions(schema, inner_field)
 
 
 def _iter_inner_fields(field: Field[Any]) -> Iterator[Field[Any]]:

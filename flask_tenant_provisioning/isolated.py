@@ -70,15 +70,15 @@ class IsolatedMiddleware:
     def _is_api_path(self, environ: dict[str, Any]) -> bool:
         """Return whether a route of the API matches, or no route of the host's does.
 
-        If only the method does not match, the request goes to the side that has the path.
+        If only the method does not match, the request goes to whichever of the two has the path.
         """
-        place = {"path_info": environ.get("PATH_INFO", ""), "default_method": environ["REQUEST_METHOD"]}
-        adapter = self._mount.app.url_map.bind("", **place)
+        path, method = environ.get("PATH_INFO", ""), environ["REQUEST_METHOD"]
+        adapter = self._mount.app.url_map.bind("", path_info=path, default_method=method)
         try:
-            matched = not adapter.match()[0].endswith(f".{UNMATCHED}")
+            is_matched = not adapter.match()[0].endswith(f".{UNMATCHED}")
         except HTTPException:
-            matched = False
-        return matched or not self._host_routes.match(environ, with_method=bool(adapter.allowed_methods()))
+            is_matched = False
+        return is_matched or not self._host_routes.match(environ, with_method=bool(adapter.allowed_methods()))
 
 
 def _is_below(path: str, prefix: str) -> bool:
@@ -140,8 +140,8 @@ class HostBackedConfig(flask_config.Config):
     them.
     """
 
-    def __init__(self, own: flask_config.Config, host: Flask, *, with_jwt: bool) -> None:
-        super().__init__(own.root_path, own)
+    def __init__(self, config: flask_config.Config, host: Flask, *, with_jwt: bool) -> None:
+        super().__init__(config.root_path, config)
         self._host = host
         self._with_jwt = with_jwt
 
@@ -168,19 +168,20 @@ class _NullSessionInterface(SessionInterface):
 
 class PrivateApp(Flask):
     """The app that serves one mount of `host`. It verifies tokens with the host's JWT configuration and loaders, unless
-    `settings` has its own.
+    `mount_config` has its own.
     """
 
     session_interface = _NullSessionInterface()
 
-    def __init__(self, host: Flask, settings: Config) -> None:
+    def __init__(self, host: Flask, mount_config: Config) -> None:
         super().__init__(__name__, static_folder=None, instance_path=host.instance_path)
         self._host = host
-        self.authority = Authority(self, None if settings.jwt_overrides else host)
-        self.config = HostBackedConfig(self.config, host, with_jwt=not settings.jwt_overrides)
-        self.config.update(_PRODUCTION, **_complete_jwt_config(settings.jwt_overrides))
+        jwt_overrides = mount_config.jwt_overrides
+        self.authority = Authority(self, None if jwt_overrides else host)
+        self.config = HostBackedConfig(self.config, host, with_jwt=not jwt_overrides)
+        self.config.update(_PRODUCTION, **_complete_jwt_config(jwt_overrides))
         manager = QuietManager(self)
-        if not settings.jwt_overrides:
+        if not jwt_overrides:
             _use_host_loaders(manager, host)
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
@@ -197,11 +198,13 @@ class PrivateApp(Flask):
         return adapter.build(*endpoint, **options)
 
 
-def _complete_jwt_config(own: dict[str, Any]) -> dict[str, Any]:
+def _complete_jwt_config(overrides: dict[str, Any]) -> dict[str, Any]:
     """Return a mount's own JWT configuration, extended by the claims that `flask provisioning token` must sign."""
-    audience, issuer = own.get("JWT_DECODE_AUDIENCE"), own.get("JWT_DECODE_ISSUER")
+    if not overrides:
+        return {}
+    audience, issuer = overrides.get("JWT_DECODE_AUDIENCE"), overrides.get("JWT_DECODE_ISSUER")
     issuer = issuer if isinstance(issuer, str | None) else issuer[0]
-    return {**own, "JWT_ENCODE_AUDIENCE": audience, "JWT_ENCODE_ISSUER": issuer} if own else {}
+    return {**overrides, "JWT_ENCODE_AUDIENCE": audience, "JWT_ENCODE_ISSUER": issuer}
 
 
 def _use_host_loaders(manager: QuietManager, host: Flask) -> None:

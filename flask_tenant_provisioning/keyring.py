@@ -62,8 +62,9 @@ class Keyring:
     def seal(self, text: str, context: str) -> str:
         """Return `text` encrypted, bound to a context such as ``webhook:<id>``; `open` needs the same `context`."""
         nonce = self._nonce(_NONCE_BYTES)
-        sealed = nonce + self._first.cipher.encrypt(nonce, text.encode(), _associated_data(self._first.id, context))
-        return f"{_FORMAT}.{self._first.id}.{encode_base64url(sealed, padded=True)}"
+        key = self._first
+        ciphertext = key.cipher.encrypt(nonce, text.encode(), _make_associated_data(key.id, context))
+        return f"{_FORMAT}.{key.id}.{encode_base64url(nonce + ciphertext, padded=True)}"
 
     def open(self, sealed: str, context: str) -> str:
         """Return the text in `sealed`.
@@ -75,8 +76,9 @@ class Keyring:
         if cipher is None:
             reason = f"It was sealed with the key {key_id}, which PROVISIONING_ENCRYPTION_KEYS no longer holds."
             raise UnsealError(reason, key_id=key_id)
+        nonce, ciphertext = data[:_NONCE_BYTES], data[_NONCE_BYTES:]
         try:
-            return cipher.decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], _associated_data(key_id, context)).decode()
+            return cipher.decrypt(nonce, ciphertext, _make_associated_data(key_id, context)).decode()
         except InvalidTag:
             raise UnsealError(f"It was changed after it had been sealed, or is not that of {context}.") from None
 
@@ -86,41 +88,44 @@ class Keyring:
 
 
 def _derive_key(key: str) -> _Key:
-    id, secret = (HKDF(SHA256(), length, None, use).derive(key.encode()) for use, length in _DERIVATIONS)
+    id, secret = (HKDF(SHA256(), length, None, info).derive(key.encode()) for info, length in _DERIVATIONS)
     return _Key(id.hex(), AESGCM(secret))
 
 
-def _associated_data(key_id: str, context: str) -> bytes:
+def _make_associated_data(key_id: str, context: str) -> bytes:
     return f"{_FORMAT}.{key_id}.{context}".encode()
 
 
 def _parse_sealed(sealed: str) -> tuple[str, bytes]:
-    form, _, rest = sealed.partition(".")
-    key_id, _, text = rest.partition(".")
+    version, _, keyed_text = sealed.partition(".")
+    key_id, _, text = keyed_text.partition(".")
     try:
         data = decode_base64url(text, padded=True)
     except ValueError:
         data = b""
-    if form != _FORMAT or len(data) < _NONCE_BYTES + _TAG_BYTES or not _KEY_ID.fullmatch(key_id):
+    if version != _FORMAT or len(data) < _NONCE_BYTES + _TAG_BYTES or not _KEY_ID.fullmatch(key_id):
         raise UnsealError("It is no sealed text.")
     return key_id, data
 
 
-def load_keyring(app: Flask, settings: Config) -> Keyring:
+def load_keyring(app: Flask, config: Config) -> Keyring:
     """Return the keyring for secrets in the database. Raises `ConfigurationError` if no key is configured."""
-    keys = settings.encryption_keys or tuple(filter(None, [get_cursor_secret(app, settings)]))
+    keys = config.encryption_keys
+    if not keys:
+        secret = get_cursor_secret(app, config)
+        keys = (secret,) if secret else ()
     if not keys:
         raise ConfigurationError("Set PROVISIONING_ENCRYPTION_KEYS: it seals the secrets in the database.")
     return Keyring(keys)
 
 
-def get_cursor_secret(app: Flask, settings: Config) -> str | None:
+def get_cursor_secret(app: Flask, config: Config) -> str | None:
     """Return the secret that signs cursors: the mount's own, else the app's; None if neither is set."""
-    secret = settings.secret_key or app.secret_key or app.config.get("JWT_SECRET_KEY")
+    secret = config.secret_key or app.secret_key or app.config.get("JWT_SECRET_KEY")
     return secret.hex() if isinstance(secret, bytes) else secret
 
 
-def require_cursor_secret(app: Flask, settings: Config) -> None:
+def require_cursor_secret(app: Flask, config: Config) -> None:
     """Raise `ConfigurationError` if there is no secret to sign cursors."""
-    if not get_cursor_secret(app, settings):
+    if not get_cursor_secret(app, config):
         raise ConfigurationError("Set PROVISIONING_SECRET_KEY (or SECRET_KEY): it seals the cursors of lists.")

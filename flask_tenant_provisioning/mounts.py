@@ -48,7 +48,7 @@ class Mounts(Mapping[str, M], Generic[M]):
         """Return the mounts that exist, which are all that the app serves."""
         return [*self._built.values()]
 
-    def require_free_place(self, app: Flask, name: str, config: Config) -> None:
+    def require_free_name_and_prefix(self, app: Flask, name: str, config: Config) -> None:
         """Raise `ConfigurationError` if the name or the prefix of a new mount is taken."""
         if name in self:
             raise ConfigurationError(

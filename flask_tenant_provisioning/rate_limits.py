@@ -37,23 +37,24 @@ def enforce_rate_limit(mount: Mount, rate_class: str, principal: Principal) -> N
     if result is None:
         return
     after_this_request(partial(_add_headers, result))
-    if (exhausted := result.exhausted) is not None:
+    exhausted = result.exhausted
+    if exhausted is not None:
         policy = exhausted.policy
-        raise make_rate_limited_error(policy.name, most=policy.item.amount, window=policy.window, wait=exhausted.reset)
+        raise make_rate_limited_error(policy.name, limit=policy.item.amount, window=policy.window, wait=exhausted.reset)
 
 
-def make_rate_limited_error(policy: str, *, most: int, window: int, wait: int) -> RateLimited:
+def make_rate_limited_error(policy: str, *, limit: int, window: int, wait: int) -> RateLimited:
     """Make the error that names the exhausted policy; `wait` is the time in seconds until it allows a request again."""
     error = RateLimited(
-        f"More than {most} requests in {window} seconds; there are more in {wait}.", headers={"Retry-After": str(wait)}
+        f"More than {limit} requests in {window} seconds; there are more in {wait}.", headers={"Retry-After": str(wait)}
     )
     error.members["violated-policies"] = [policy]
     return error
 
 
-def _add_headers(result: RateLimitResult, answer: Response) -> Response:
-    answer.headers.update(result.headers())
-    return answer
+def _add_headers(result: RateLimitResult, response: Response) -> Response:
+    response.headers.update(result.make_headers())
+    return response
 
 
 class Policy(NamedTuple):
@@ -88,7 +89,7 @@ class RateLimitResult(NamedTuple):
     states: tuple[PolicyState, ...]
     exhausted: PolicyState | None
 
-    def headers(self) -> dict[str, str]:
+    def make_headers(self) -> dict[str, str]:
         """Return the rate-limit headers of the response."""
         return {
             "RateLimit": ", ".join(map(str, self.states)),
@@ -144,8 +145,9 @@ class RequestCounter:
         limiter = self.limiter
         if limiter is None or not limiter.enabled:
             return None
-        prefix = filter(None, [get_key_prefix(limiter)])
-        key = (*prefix, "provisioning", format_key_part(self._mount.name), rate_class, format_key_part(partner))
+        prefix = get_key_prefix(limiter)
+        prefixes = (prefix,) if prefix else ()
+        key = (*prefixes, "provisioning", format_key_part(self._mount.name), rate_class, format_key_part(partner))
         return self._count_policies(limiter.limiter, policies, key)
 
     def _count_policies(self, strategy: RateLimiter, policies: Policies, key: tuple[str, ...]) -> RateLimitResult:
@@ -161,7 +163,7 @@ class RequestCounter:
         return RateLimitResult(tuple(states), exhausted)
 
     def _make_state(self, policy: Policy, count: WindowCount) -> PolicyState:
-        # Redis rounds the rest of a window to seconds: with half a second more, no caller retries too early.
+        # Redis rounds the remaining time of a window to seconds; half a second more prevents a retry that is too early.
         seconds = math.ceil(count.resets_at - self._clock() + 0.5)
         return PolicyState(policy, min(count.remaining, policy.item.amount), min(max(seconds, 0), policy.window))
 
@@ -288,8 +290,9 @@ class CircuitBreaker:
     def record_failure(self, error: Exception) -> None:
         """Record a failure, and log it once. Only the error's class is logged: its message could hold a password."""
         with self._lock:
-            first, self._retry_at = self._retry_at is None, self._clock() + RETRY_SECONDS
-        if first:
+            is_first = self._retry_at is None
+            self._retry_at = self._clock() + RETRY_SECONDS
+        if is_first:
             kind = type(error).__name__
             logger.error(
                 "rate limits: the storage is unavailable (%s); no request is refused", kind, extra={"error": kind}
@@ -299,8 +302,9 @@ class CircuitBreaker:
         """Record a success, and log the end of an outage."""
         if self._retry_at is not None:
             with self._lock:
-                over, self._retry_at = self._retry_at is not None, None
-            if over:
+                is_first = self._retry_at is not None
+                self._retry_at = None
+            if is_first:
                 logger.warning("rate limits: the storage is available again", extra={"seconds": RETRY_SECONDS})
 
 
@@ -315,8 +319,9 @@ def find_limiter(mount: Mount) -> Limiter | None:
     Returns None if the host disabled Flask-Limiter without registering one.
     """
     with mount.in_host():
-        if (found := find_host_limiter(mount)) is not None:
-            return found
+        host_limiter = find_host_limiter(mount)
+        if host_limiter is not None:
+            return host_limiter
         if not current_app.config.get(LIMITER_ENABLED_KEY, True):
             return None
     return _make_private_limiter(mount.config.rate_limit_storage)
@@ -325,8 +330,10 @@ def find_limiter(mount: Mount) -> Limiter | None:
 def find_host_limiter(mount: Mount) -> Limiter | None:
     """Return the host's limiter, or None; of several, the one whose key prefix sorts first."""
     with mount.in_host():
-        registered = current_app.extensions.get(LIMITER_EXTENSION) or ()
-    limiters = registered if isinstance(registered, set) else [registered] if registered else []
+        registered = current_app.extensions.get(LIMITER_EXTENSION)
+    if not registered:
+        return None
+    limiters = registered if isinstance(registered, set) else [registered]
     return min(limiters, key=get_key_prefix, default=None)
 
 

@@ -102,9 +102,9 @@ class Registry:
         #: Grows with each hook and step that is added.
         self.revision = 0
         self._steps: dict[str, list[Step]] = {PROVISIONING: [], DEPROVISIONING: []}
-        self._orders: dict[str, tuple[Step, ...]] = {}
+        self._sorted_steps: dict[str, tuple[Step, ...]] = {}
         self._hooks: list[Hook] = []
-        self._by_operation: dict[str, tuple[Hook, ...]] = {}
+        self._hooks_by_operation: dict[str, tuple[Hook, ...]] = {}
         self.errors: list[ErrorMapping] = []
         self.exports: dict[str, Callable[..., Any]] = {}
         self.archive: Callable[..., Any] | None = None
@@ -117,7 +117,7 @@ class Registry:
         """Add a hook. Raises `ConfigurationError` if its name is taken."""
         require_unique_name(hook.name, self._hooks, "hook")
         self._hooks.append(hook)
-        self._by_operation.clear()
+        self._hooks_by_operation.clear()
         self.revision += 1
 
     def hooks_for(self, operation: str) -> tuple[Hook, ...]:
@@ -125,17 +125,19 @@ class Registry:
 
         Raises `ConfigurationError` for hooks that cannot be ordered.
         """
-        hooks = self._by_operation.get(operation)
+        hooks = self._hooks_by_operation.get(operation)
         if hooks is None:
             ordered = sort_by_after(self._hooks, "hook")
-            hooks = self._by_operation[operation] = tuple(hook for hook in ordered if operation in hook.operations)
+            hooks = self._hooks_by_operation[operation] = tuple(
+                hook for hook in ordered if operation in hook.operations
+            )
         return hooks
 
     def add_step(self, step: Step) -> None:
         """Add a step. Raises `ConfigurationError` if another step of its phase has its name."""
         require_unique_name(step.name, self._steps[step.phase], f"{step.phase} step")
         self._steps[step.phase].append(step)
-        self._orders.clear()
+        self._sorted_steps.clear()
         self.revision += 1
 
     def list_steps(self, phase: str) -> tuple[Step, ...]:
@@ -143,9 +145,10 @@ class Registry:
 
         Raises `ConfigurationError` for steps that cannot be ordered.
         """
-        steps = self._orders.get(phase)
+        steps = self._sorted_steps.get(phase)
         if steps is None:
-            steps = self._orders[phase] = tuple(sort_by_after(_order_after_first(self._steps[phase]), f"{phase} step"))
+            ordered = sort_by_after(_order_after_first(self._steps[phase]), f"{phase} step")
+            steps = self._sorted_steps[phase] = tuple(ordered)
         return steps
 
     def find_step(self, phase: str, name: str) -> Step | None:
@@ -185,7 +188,8 @@ class Registry:
         if self.exports and self.archive is None:
             raise ConfigurationError("There are exports and nowhere to put them: register a @provisioning.archive.")
         for plan in self.plans.values():
-            if unknown := [name for name in plan.settings if name not in self.namespaces]:
+            unknown = [name for name in plan.settings if name not in self.namespaces]
+            if unknown:
                 raise ConfigurationError(
                     f"The plan {plan.name!r} sets {unknown[0]!r}, and there is no such namespace: "
                     f"register provisioning.settings({unknown[0]!r}, …) first."
@@ -198,9 +202,11 @@ def _order_after_first(steps: Sequence[Step]) -> list[Step]:
     return [step if step.first or step.after else step._replace(after=first) for step in steps]
 
 
-def make_problem_class(code: str, status: int, title: str | None, remedy: str | None, meaning: str | None) -> Any:
+def make_problem_class(
+    code: str, status: int, title: str | None, remedy: str | None, meaning: str | None
+) -> type[ProvisioningError]:
     """Make a problem class for one host. It is listed only at that host's mounts."""
-    own: Mapping[str, Any] = {
+    attributes: dict[str, Any] = {
         "code": code,
         "status": status,
         "title": title or code.replace("-", " ").capitalize(),
@@ -208,7 +214,7 @@ def make_problem_class(code: str, status: int, title: str | None, remedy: str | 
         "is_host_error": True,
         "__doc__": meaning or "The application refused this.",
     }
-    return type("HostProblem", (ProvisioningError,), dict(own))
+    return type("HostProblem", (ProvisioningError,), attributes)
 
 
 class Plan(NamedTuple):
@@ -237,7 +243,9 @@ def get_plan_limits(plans: Mapping[str, Plan], name: str | None) -> dict[str, in
     A limit is 0 if the plan does not name it, if `name` is None, and if the plan is not declared.
     """
     limits = {limit: 0 for plan in plans.values() for limit in plan.limits}
-    return limits if name is None or name not in plans else {**limits, **plans[name].limits}
+    if name is not None and name in plans:
+        limits |= plans[name].limits
+    return limits
 
 
 def list_available_plans(plans: Mapping[str, Plan], configured: Iterable[str] | None) -> tuple[str, ...] | None:
@@ -248,7 +256,9 @@ def list_available_plans(plans: Mapping[str, Plan], configured: Iterable[str] | 
     """
     if not plans:
         return None if configured is None else tuple(configured)
-    return tuple(name for name in (plans if configured is None else configured) if name in plans)
+    if configured is None:
+        return tuple(plans)
+    return tuple(name for name in configured if name in plans)
 
 
 class SettingsKey(NamedTuple):
@@ -287,9 +297,9 @@ class Namespace:
 
         Values of ``load_only`` fields are returned unchanged. Raises `ValidationError`.
         """
-        written = self.schema.dump(self.load({**inherited, **values}))
+        dumped = self.schema.dump(self.load({**inherited, **values}))
         return {
-            key: value if self.keys[key].field.load_only else written.get(key, value) for key, value in values.items()
+            key: value if self.keys[key].field.load_only else dumped.get(key, value) for key, value in values.items()
         }
 
 
@@ -301,16 +311,17 @@ def validate_plan_settings(namespace: Namespace, values: SettingsValues, plan: s
     """
     from marshmallow import ValidationError
 
-    what = f"The plan {plan!r} cannot set {namespace.name!r}"
-    if unknown := sorted(map(str, values.keys() - namespace.keys.keys())):
-        raise ConfigurationError(f"{what}: there is no key {unknown[0]!r}.")
+    refusal = f"The plan {plan!r} cannot set {namespace.name!r}"
+    unknown = sorted(map(str, values.keys() - namespace.keys.keys()))
+    if unknown:
+        raise ConfigurationError(f"{refusal}: there is no key {unknown[0]!r}.")
     try:
         normalized = namespace.normalize(values, namespace.defaults)
         json.dumps(normalized, allow_nan=False)
     except ValidationError as error:
-        raise ConfigurationError(f"{what}: {describe_validation_error(namespace, error)}.") from None
+        raise ConfigurationError(f"{refusal}: {describe_validation_error(namespace, error)}.") from None
     except (TypeError, ValueError):
-        raise ConfigurationError(f"{what}: its values must be JSON.") from None
+        raise ConfigurationError(f"{refusal}: its values must be JSON.") from None
     return normalized
 
 
@@ -329,26 +340,28 @@ def is_name(value: object) -> bool:
     return isinstance(value, str) and _NAME.fullmatch(value) is not None
 
 
-def require_unique_name(name: str, others: Iterable[HasOrder], what: str) -> None:
+def require_unique_name(name: str, others: Iterable[HasOrder], kind: str) -> None:
     """Raise `ConfigurationError` if one of `others` has this name."""
     if name in {other.name for other in others}:
-        raise ConfigurationError(f"There is a {what} named {name!r} already: name this one with name='…'.")
+        raise ConfigurationError(f"There is a {kind} named {name!r} already: name this one with name='…'.")
 
 
-def sort_by_after(items: Sequence[N], what: str) -> list[N]:
+def sort_by_after(items: Sequence[N], kind: str) -> list[N]:
     """Sort `items` so that each follows those in its `after`, otherwise by name. The order of imports has no influence.
 
     Raises `ConfigurationError` for an unknown name and for a cycle.
     """
     by_name = {item.name: item for item in items}
     for item in items:
-        if unknown := set(item.after) - by_name.keys():
-            raise ConfigurationError(f"The {what} {item.name!r} comes after {min(unknown)!r}, and there is none.")
-    ordered, sorter = [], TopologicalSorter({item.name: item.after for item in items})
+        unknown = set(item.after) - by_name.keys()
+        if unknown:
+            raise ConfigurationError(f"The {kind} {item.name!r} comes after {min(unknown)!r}, and there is none.")
+    sorter = TopologicalSorter({item.name: item.after for item in items})
     try:
         sorter.prepare()
     except CycleError as error:
-        raise ConfigurationError(f"These {what}s come after each other: {' → '.join(error.args[1])}.") from error
+        raise ConfigurationError(f"These {kind}s come after each other: {' → '.join(error.args[1])}.") from error
+    ordered = []
     while sorter.is_active():
         ready = sorted(sorter.get_ready())
         ordered += [by_name[name] for name in ready]

@@ -84,22 +84,22 @@ def read_usage(call: Request) -> Response:
     once the token expires or the partner is suspended.
     """
     query, media_type = call.query(UsageQuery, make_descendant_check(call)), negotiate(JSON, CSV)
-    answer = _json_response(call, query) if media_type == JSON else _csv_response(call, query)
-    answer.vary.add("Accept")
-    return answer
+    response = _make_json_response(call, query) if media_type == JSON else _make_csv_response(call, query)
+    response.vary.add("Accept")
+    return response
 
 
-def _json_response(call: Request, query: dict[str, Any]) -> Response:
-    question = repr(("usage", query.get("partner"), partner_scope(call)))
-    after = open_cursor(call, query, question)
+def _make_json_response(call: Request, query: dict[str, Any]) -> Response:
+    cursor_scope = repr(("usage", query.get("partner"), partner_scope(call)))
+    after = open_cursor(call, query, cursor_scope)
     if "partner" in query:
         return render_page(call, _read_one(call, query["partner"]), None, "")
     work = partial(list_usage, limit=query.get("limit", DEFAULT_LIMIT), after=after, within=partner_scope(call))
     rows, last_id = call.mount.storage.read(work)
-    return render_page(call, rows, last_id, question)
+    return render_page(call, rows, last_id, cursor_scope)
 
 
-def _csv_response(call: Request, query: dict[str, Any]) -> Response:
+def _make_csv_response(call: Request, query: dict[str, Any]) -> Response:
     reject_page_parameters(query)
     read = call.read_while_admitted("partner:read")
     rows = _read_one(call, query["partner"]) if "partner" in query else iter_usage(read, partner_scope(call))

@@ -75,9 +75,9 @@ class ErrorList:
 
     def merge(self, error: InvalidInput) -> None:
         """Add the errors of another problem."""
-        room = MAX_ERRORS - len(self.entries)
-        self.entries += [dict(entry) for entry in error.errors[:room]]
-        self.omitted += len(error.errors[room:]) + error.members.get("errors_omitted", 0)
+        free = MAX_ERRORS - len(self.entries)
+        self.entries += [dict(entry) for entry in error.errors[:free]]
+        self.omitted += len(error.errors[free:]) + error.members.get("errors_omitted", 0)
 
     def problem(self, kind: type[InvalidInput] = InvalidInput, noun: str = "field") -> InvalidInput:
         """Return a problem of this `kind` with the errors sorted by pointer; its detail counts the invalid `noun`s."""
@@ -172,8 +172,8 @@ class WholeNumberField(fields.Field):  # type: ignore[type-arg]
         self.most = most
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> int:
-        whole = isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1
-        if not whole or not 0 <= value <= self.most:
+        is_whole = isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1
+        if not is_whole or not 0 <= value <= self.most:
             raise make_field_error(Fault("invalid-number", f"Must be a whole number from 0 to {self.most}."))
         return int(value)
 
@@ -204,11 +204,11 @@ def run_all(*loads: Callable[[], T]) -> list[T]:
     return results
 
 
-def load_parameters(schema: StrictSchema, sent: Mapping[str, list[str]]) -> dict[str, Any]:
+def load_parameters(schema: StrictSchema, parameters: Mapping[str, list[str]]) -> dict[str, Any]:
     """Validate and deserialise query parameters. Raises `InvalidParameter` with all errors."""
-    faults = {name: UNSTORABLE for name, values in sent.items() if "\0" in values[0]}
-    faults |= {name: DUPLICATE for name, values in sent.items() if values[1:]}
-    data = {name: values[0] for name, values in sent.items() if name not in faults}
+    faults = {name: UNSTORABLE for name, values in parameters.items() if "\0" in values[0]}
+    faults |= {name: DUPLICATE for name, values in parameters.items() if values[1:]}
+    data = {name: values[0] for name, values in parameters.items() if name not in faults}
     values, errors = _load(schema, data, faults)
     if errors:
         raise errors.problem(InvalidParameter, "query parameter")
@@ -259,35 +259,36 @@ def _load(
     Unknown names are handled here, since marshmallow reports them in no fixed order and some of its releases need
     quadratic time for them.
     """
-    faults, errors, values, known = faults or {}, ErrorList(), {}, data
+    faults, errors, values, known_data = faults or {}, ErrorList(), {}, data
     if isinstance(data, Mapping) and not data.keys() <= schema.input_names:
-        known = {name: value for name, value in data.items() if name in schema.input_names}
+        known_data = {name: value for name, value in data.items() if name in schema.input_names}
     try:
-        values = schema.load(known, partial=partial)
+        values = schema.load(known_data, partial=partial)
     except ValidationError as error:
-        errors.collect(
-            found for found in _flatten_messages(error.messages, known) if not found.path or found.path[0] not in faults
-        )
+        own_faults = _flatten_messages(error.messages, known_data)
+        errors.collect(fault for fault in own_faults if not fault.path or fault.path[0] not in faults)
     if faults:
         errors.collect(FieldFault(fault, (name,)) for name, fault in faults.items())
-    if known is not data:
-        unknown_names = (name for name in data if name not in known and name not in faults)
+    if known_data is not data:
+        unknown_names = (name for name in data if name not in known_data and name not in faults)
         errors.collect(FieldFault(schema.get_fault(name), (name,)) for name in unknown_names)
     return values, errors
 
 
-def _flatten_messages(messages: Any, sent: Any, *path: str) -> Iterator[FieldFault]:
-    """Flatten marshmallow's tree of messages; the key ``_schema`` is the object itself, unless `sent` has that key."""
+def _flatten_messages(messages: Any, data: Any, *path: str) -> Iterator[FieldFault]:
+    """Flatten marshmallow's tree of messages; the key ``_schema`` is the object itself, unless `data` has that key."""
     if isinstance(messages, Fault):
         yield FieldFault(messages, path)
     elif isinstance(messages, str):
         yield FieldFault(Fault("invalid-field", messages), path)
     elif isinstance(messages, dict):
-        for key, below in messages.items():
-            if isinstance(sent, Mapping) and key in sent:
-                yield from _flatten_messages(below, sent[key], *path, key)
+        for key, nested in messages.items():
+            if isinstance(data, Mapping) and key in data:
+                yield from _flatten_messages(nested, data[key], *path, key)
+            elif key == "_schema":
+                yield from _flatten_messages(nested, None, *path)
             else:
-                yield from _flatten_messages(below, None, *(path if key == "_schema" else (*path, str(key))))
+                yield from _flatten_messages(nested, None, *path, str(key))
     else:
         for message in messages:
-            yield from _flatten_messages(message, sent, *path)
+            yield from _flatten_messages(message, data, *path)

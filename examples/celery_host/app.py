@@ -34,8 +34,8 @@ def create_app() -> Flask:
     app.config.update(BROKER_URL=RABBITMQ, PROVISIONING_ENGINE="celery", PROVISIONING_AUTO_MIGRATE=True)
     app.config.from_prefixed_env()
     if not (app.config.get("PROVISIONING_LICENSE_FILE") or app.config.get("PROVISIONING_LICENSE")):
-        app.config.update(demo_license())
-    app.config["CELERY"] = {**celery_settings(app.config["BROKER_URL"]), **app.config.get("CELERY", {})}
+        app.config.update(make_demo_license())
+    app.config["CELERY"] = {**make_celery_config(app.config["BROKER_URL"]), **app.config.get("CELERY", {})}
     celery_init_app(app)
     provisioning.init_app(app)
     return app
@@ -56,9 +56,9 @@ def celery_init_app(app: Flask) -> Celery:
     return celery_app
 
 
-def celery_settings(broker_url: str) -> dict[str, Any]:
+def make_celery_config(broker_url: str) -> dict[str, Any]:
     """Return the configuration of Celery: on RabbitMQ with a quorum queue, which survives a crash of the broker."""
-    settings: dict[str, Any] = {
+    config: dict[str, Any] = {
         "broker_url": broker_url,
         "broker_connection_retry_on_startup": True,
         "beat_schedule": beat_schedule(),
@@ -67,15 +67,16 @@ def celery_settings(broker_url: str) -> dict[str, Any]:
         "worker_prefetch_multiplier": 1,
     }
     if broker_url.startswith("amqp"):
-        return {**settings, "task_default_queue_type": "quorum", "task_default_exchange_type": "topic"}
-    return {**settings, "broker_transport_options": {"unacked_restore_interval": 2, "unacked_restore_throttle": 1}}
+        return {**config, "task_default_queue_type": "quorum", "task_default_exchange_type": "topic"}
+    return {**config, "broker_transport_options": {"unacked_restore_interval": 2, "unacked_restore_throttle": 1}}
 
 
-def demo_license() -> dict[str, object]:
+def make_demo_license() -> dict[str, object]:
     """Sign a licence with a key pair that exists as long as this process."""
     pair = vendor.keygen("celery-host")
+    key = vendor.private_key(pair.private_pem)
     return {
-        "PROVISIONING_LICENSE": vendor.issue(vendor.private_key(pair.private_pem), pair.kid, customer="Celery host"),
+        "PROVISIONING_LICENSE": vendor.issue(key, pair.kid, customer="Celery host"),
         "PROVISIONING_LICENSE_PUBLIC_KEYS": {pair.kid: pair.public},
     }
 
@@ -85,15 +86,15 @@ class Cloud:
 
     folder = INSTANCE / "cloud"
 
-    def put(self, name: str, **what: Any) -> None:
+    def put(self, name: str, **content: Any) -> None:
         """Create an object with this name; repeating it has no further effect."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / name).write_text(json.dumps(what))
+        (self.folder / name).write_text(json.dumps(content))
 
-    def create(self, kind: str, key: str, **what: Any) -> str:
+    def create(self, kind: str, key: str, **content: Any) -> str:
         """Create an object, or find the one that was created with this key; return its name."""
         name = f"{kind}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
-        self.put(name, **what)
+        self.put(name, **content)
         return name
 
     def remove(self, name: str) -> None:

@@ -73,33 +73,33 @@ def require_contract(session: Session, tenant: dict[str, Any]) -> None:
 @provisioning.hook("tenant.create", after=["require_contract"])
 def open_workspace(session: Session, tenant: dict[str, Any]) -> None:
     """Open the workspace; it exists if and only if the tenant does."""
-    session.add(Workspace(tenant_id=tenant["tenant"], slug=slug_of(tenant)))
+    session.add(Workspace(tenant_id=tenant["tenant"], slug=make_slug(tenant)))
 
 
 @provisioning.hook("tenant.update")
 def move_workspace(session: Session, tenant: dict[str, Any]) -> None:
     """Give the workspace the address of its new name."""
-    workspace_of(session, tenant).slug = slug_of(tenant)
+    load_workspace(session, tenant).slug = make_slug(tenant)
 
 
 @provisioning.hook("tenant.suspend", "tenant.reactivate", "tenant.delete", "tenant.restore")
 def open_or_close_workspace(session: Session, tenant: dict[str, Any]) -> None:
     """Keep the workspace open only while the tenant is active."""
-    workspace_of(session, tenant).is_open = tenant["status"] == "active"
+    load_workspace(session, tenant).is_open = tenant["status"] == "active"
 
 
 @provisioning.hook("tenant.purge")
 def remove_workspace(session: Session, tenant: dict[str, Any]) -> None:
     """Remove the workspace with its tenant."""
-    session.delete(workspace_of(session, tenant))
+    session.delete(load_workspace(session, tenant))
 
 
-def workspace_of(session: Session, tenant: dict[str, Any]) -> Workspace:
+def load_workspace(session: Session, tenant: dict[str, Any]) -> Workspace:
     """Load the tenant's workspace."""
     return session.scalars(select(Workspace).filter_by(tenant_id=tenant["tenant"])).one()
 
 
-def slug_of(tenant: dict[str, Any]) -> str:
+def make_slug(tenant: dict[str, Any]) -> str:
     """Return the part of the workspace's address that identifies the tenant."""
     return re.sub(r"\W+", "-", tenant["client_name"].casefold()).strip("-")
 
@@ -111,7 +111,7 @@ def create_app() -> Flask:
         JWT_SECRET_KEY=secrets.token_hex(32),
         PROVISIONING_AUTO_MIGRATE=True,
         SQLALCHEMY_DATABASE_URI="sqlite:///hooks.sqlite3",
-        **demo_license(),
+        **make_demo_license(),
     )
     app.config.from_prefixed_env()
     db.init_app(app)
@@ -120,9 +120,9 @@ def create_app() -> Flask:
     provisioning.init_app(app, db)
 
     @app.get("/")
-    def workspaces() -> list[str]:
-        found = db.session.scalars(select(Workspace.slug).where(Workspace.is_open).order_by(Workspace.slug))
-        return [*found]
+    def list_workspaces() -> list[str]:
+        slugs = db.session.scalars(select(Workspace.slug).where(Workspace.is_open).order_by(Workspace.slug))
+        return [*slugs]
 
     @app.cli.command("contract")
     @click.argument("partner")
@@ -134,10 +134,11 @@ def create_app() -> Flask:
     return app
 
 
-def demo_license() -> dict[str, Any]:
+def make_demo_license() -> dict[str, Any]:
     """Sign a licence with a key pair that exists as long as this process."""
     pair = vendor.keygen("hooks")
+    key = vendor.private_key(pair.private_pem)
     return {
-        "PROVISIONING_LICENSE": vendor.issue(vendor.private_key(pair.private_pem), pair.kid, customer="Hooks"),
+        "PROVISIONING_LICENSE": vendor.issue(key, pair.kid, customer="Hooks"),
         "PROVISIONING_LICENSE_PUBLIC_KEYS": {pair.kid: pair.public},
     }

@@ -31,24 +31,24 @@ def create_app() -> Flask:
     app.config["PROVISIONING_AUTO_MIGRATE"] = True
     app.config.from_prefixed_env()
     if not app.config.get("JWT_SECRET_KEY"):
-        app.config["JWT_SECRET_KEY"] = kept_secret(INSTANCE / "jwt-secret")
+        app.config["JWT_SECRET_KEY"] = load_or_create_secret(INSTANCE / "jwt-secret")
     if not (app.config.get("PROVISIONING_LICENSE_FILE") or app.config.get("PROVISIONING_LICENSE")):
-        app.config.update(demo_license())
+        app.config.update(make_demo_license())
 
     provisioning.init_app(app)
 
     @app.get("/")
-    def home() -> str:
+    def show_home() -> str:
         return PAGE.format("Example Cloud", WELCOME)
 
     @app.errorhandler(404)
-    def nothing_here(error: Exception) -> tuple[str, int]:
+    def not_found(error: Exception) -> tuple[str, int]:
         return PAGE.format("Nothing here", "The host's own 404 page."), 404
 
     return app
 
 
-def kept_secret(path: Path) -> str:
+def load_or_create_secret(path: Path) -> str:
     """Return the secret in `path`; the first call creates it, readable by this user alone.
 
     It is stored so that the server accepts a token that `flask provisioning token` signs in another process.
@@ -63,10 +63,11 @@ def kept_secret(path: Path) -> str:
     return path.read_text()
 
 
-def demo_license() -> dict[str, object]:
+def make_demo_license() -> dict[str, object]:
     """Sign a licence with a key pair that exists as long as this process."""
     pair = vendor.keygen("quickstart")
+    key = vendor.private_key(pair.private_pem)
     return {
-        "PROVISIONING_LICENSE": vendor.issue(vendor.private_key(pair.private_pem), pair.kid, customer="Quickstart"),
+        "PROVISIONING_LICENSE": vendor.issue(key, pair.kid, customer="Quickstart"),
         "PROVISIONING_LICENSE_PUBLIC_KEYS": {pair.kid: pair.public},
     }

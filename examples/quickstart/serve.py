@@ -9,9 +9,9 @@ import signal
 import sys
 from pathlib import Path
 
-from demo import EXAMPLE, HERE, TENANTS, Failure, free_port, server, token
+from demo import EXAMPLE, HERE, TENANTS, Failure, find_free_port, run_server, sign_token
 
-TRY = """
+INSTRUCTIONS = """
 The host's page     {base}/
 The API, explained  {base}/api/provisioning/docs
 
@@ -34,15 +34,15 @@ Ctrl-C stops the server.
 def main() -> None:
     """Serve until stopped, configured by the environment alone."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    port = free_port(int(os.environ.get("PORT", "5000")))
+    port = find_free_port(int(os.environ.get("PORT", "5000")))
     base = f"http://127.0.0.1:{port}"
-    with server(port, os.environ):
-        text = TRY.format(
+    with run_server(port, os.environ):
+        text = INSTRUCTIONS.format(
             base=base,
             url=base + TENANTS,
             body=shlex.quote(json.dumps(EXAMPLE)),
-            admin=token("partner-admin", "acme", os.environ),
-            viewer=token("partner-viewer", "acme", os.environ),
+            admin=sign_token("partner-admin", "acme", os.environ),
+            viewer=sign_token("partner-viewer", "acme", os.environ),
             flask=shlex.quote(os.path.relpath(Path(sys.executable).with_name("flask"))),
             app=shlex.quote(os.path.relpath(HERE / "app.py")),
         )

@@ -33,6 +33,6 @@ def create_app() -> Flask:
             names = [row.name for row in connection.execute(select(workspaces).order_by(workspaces.c.name))]
         return {"sqlalchemy": sqlalchemy.__version__, "workspaces": names}
 
-    forwarding: Any = ForwardPrefix(app.wsgi_app, "/api/provisioning", "127.0.0.1", int(os.environ["API_PORT"]))
-    app.wsgi_app = forwarding  # type: ignore[method-assign]
+    forward_prefix: Any = ForwardPrefix(app.wsgi_app, "/api/provisioning", "127.0.0.1", int(os.environ["API_PORT"]))
+    app.wsgi_app = forward_prefix  # type: ignore[method-assign]
     return app

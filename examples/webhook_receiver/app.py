@@ -29,7 +29,7 @@ def create_app() -> Flask:
     app.config.from_prefixed_env()
     database = INSTANCE / "receiver.sqlite3"
     INSTANCE.mkdir(parents=True, exist_ok=True)
-    with transaction(database) as connection:
+    with open_transaction(database) as connection:
         connection.execute(SEEN)
 
     @app.post("/webhooks")
@@ -39,8 +39,8 @@ def create_app() -> Flask:
         except WebhookRefused as refused:
             app.logger.warning("a webhook was refused: %s", refused.reason)
             return f"{refused.reason}\n", 400
-        with transaction(database) as connection:
-            if is_new(connection, request.headers["webhook-id"]):
+        with open_transaction(database) as connection:
+            if store_id(connection, request.headers["webhook-id"]):
                 handle(event)
         return "", 204
 
@@ -48,16 +48,16 @@ def create_app() -> Flask:
 
 
 @contextmanager
-def transaction(database: Path) -> Iterator[sqlite3.Connection]:
+def open_transaction(database: Path) -> Iterator[sqlite3.Connection]:
     """Open a connection in one transaction: committed at the end of the block, rolled back on an exception."""
     with closing(sqlite3.connect(database)) as connection, connection:
         yield connection
 
 
-def is_new(connection: sqlite3.Connection, webhook_id: str) -> bool:
-    """Store the id and return whether it was new. If `handle` raises, this is rolled back and the event comes again."""
-    added = connection.execute("INSERT INTO seen (webhook_id) VALUES (?) ON CONFLICT DO NOTHING", (webhook_id,))
-    return added.rowcount == 1
+def store_id(connection: sqlite3.Connection, webhook_id: str) -> bool:
+    """Store the id and return whether it was new. If `handle` raises, it is rolled back and the event is sent again."""
+    cursor = connection.execute("INSERT INTO seen (webhook_id) VALUES (?) ON CONFLICT DO NOTHING", (webhook_id,))
+    return cursor.rowcount == 1
 
 
 def handle(event: dict[str, Any]) -> None:

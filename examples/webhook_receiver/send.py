@@ -29,17 +29,19 @@ SAMPLE: dict[str, Any] = {
 
 
 def main() -> int:
-    """Post one webhook; the exit status is 0 where it was taken."""
-    wanted = arguments()
+    """Post one webhook. Return the exit status: 0 if the receiver accepted it."""
+    options = parse_arguments()
     body = json.dumps(SAMPLE, separators=(",", ":")).encode()
-    headers = {"Content-Type": "application/json", **signed(secret(), wanted.id, body)}
-    status = post(wanted.url, body.replace(b"acme", b"evil") if wanted.forged else body, headers)
-    print(f"{wanted.id}: {status}")
+    headers = {"Content-Type": "application/json", **sign_headers(read_secret(), options.id, body)}
+    if options.forged:
+        body = body.replace(b"acme", b"evil")
+    status = post(options.url, body, headers)
+    print(f"{options.id}: {status}")
     return 0 if 200 <= status < 300 else 1
 
 
-def arguments() -> argparse.Namespace:
-    """What is asked for."""
+def parse_arguments() -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description="Sign a sample webhook with FLASK_WEBHOOK_SECRETS and post it.")
     parser.add_argument("url", nargs="?", default="http://127.0.0.1:5000/webhooks")
     parser.add_argument("--id", default=f"msg_{uuid.uuid4().hex}", help="the webhook-id; a new one by default")
@@ -47,24 +49,24 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def secret() -> str:
-    """The receiver's secret; the first where it has several."""
+def read_secret() -> str:
+    """Return the receiver's secret, the first if it has several."""
     text = os.environ["FLASK_WEBHOOK_SECRETS"]
     return str(json.loads(text)[0]) if text.startswith("[") else text
 
 
-def signed(secret: str, id: str, body: bytes) -> dict[str, str]:
-    """The three headers."""
+def sign_headers(secret: str, id: str, body: bytes) -> dict[str, str]:
+    """Return the three headers of a signed webhook."""
     now = int(time.time())
     signature = sign([signing_key(secret)], id, now, body)
     return {"webhook-id": id, "webhook-timestamp": str(now), "webhook-signature": signature}
 
 
 def post(url: str, body: bytes, headers: dict[str, str]) -> int:
-    """Post the body; returns the status."""
+    """Post the body and return the status of the response."""
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=15) as answer:
-            return int(answer.status)
+        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=15) as response:
+            return int(response.status)
     except urllib.error.HTTPError as error:
         sys.stderr.write(error.read().decode())
         return error.code

@@ -22,7 +22,7 @@ from ..encoding import dump_json
 from ..errors import BulkJobNotFound, InvalidState, QuotaExceeded
 from ..events.actions import build_event, record_event
 from . import results
-from .models import Job
+from .models import BULK_WORK, Job
 from .results import RowResult, Tally, compress, compress_lines, read_results
 from .rows.parsing import make_column_predicate
 from .statements import BulkSQL
@@ -46,12 +46,12 @@ class Upload(NamedTuple):
     restore: Callable[[str], str] | None = None
 
 
-def get_upload_limits(settings: Config, mode: str) -> UploadLimits:
+def get_upload_limits(config: Config, mode: str) -> UploadLimits:
     """Return the limits for the upload of a job in `mode`."""
-    rows, size = settings.bulk_max_rows, settings.bulk_max_bytes
+    rows, size = config.bulk_max_rows, config.bulk_max_bytes
     if mode == "atomic":
-        size = min(size, settings.bulk_atomic_bytes)
-        return UploadLimits(min(rows, settings.bulk_atomic_rows), size, max_rows_bytes=size)
+        size = min(size, config.bulk_atomic_bytes)
+        return UploadLimits(min(rows, config.bulk_atomic_rows), size, max_rows_bytes=size)
     return UploadLimits(rows, size)
 
 
@@ -110,7 +110,7 @@ def queue_job(session: Session, job: Job) -> Job:
     at = format_instant(session.storage.clock())
     counts = {"new_rows": job.rows, "new_chunks": job.chunks}
     session.run(session.storage.once(BulkSQL).queue_job, {**job.key, "now": at, **counts})
-    session.notify_worker(("bulk", job.partner_id, job.id))
+    session.notify_worker((BULK_WORK, job.partner_id, job.id))
     return job._replace(state="queued", due_at=at)
 
 
@@ -198,7 +198,9 @@ def list_jobs(
     sql = session.storage.once(BulkSQL)
 
     def load_jobs(count: int, after: str | None) -> list[Job]:
-        statement = sql.job_page(of_partner=partner is not None, in_state=state is not None, after=after is not None)
+        statement = sql.select_job_page(
+            of_partner=partner is not None, in_state=state is not None, after=after is not None
+        )
         parameters = {"partner_id": partner, "state": state, "after": after, "limit": count}
         return [Job._make(row) for row in session.run(statement, parameters).fetchall()]
 
@@ -233,7 +235,7 @@ def resume_job(session: Session, partner: str | None, job_id: str, max_open_jobs
     if max_open_jobs is not None:
         require_job_quota(session, job.partner_id, max_open_jobs)
     state = "running" if job.started_at else "queued"
-    session.notify_worker(("bulk", job.partner_id, job.id))
+    session.notify_worker((BULK_WORK, job.partner_id, job.id))
     return _update_job(session, job, state, finished_at=None, due_at=format_instant(session.storage.clock()))
 
 
@@ -266,9 +268,10 @@ def load_job(session: Session, partner: str, job_id: str, *, lock: bool = False)
 
 def _load_visible_job(session: Session, partner: str | None, job_id: str) -> Job:
     sql = session.storage.once(BulkSQL)
-    statement, where = (sql.job_of_any_partner, {}) if partner is None else (sql.job, {"partner_id": partner})
-    row = session.run(statement, {**where, "job_id": job_id}).fetchone()
-    if row is None or (job := Job._make(row)).state == "receiving":
+    statement = sql.job_of_any_partner if partner is None else sql.job
+    row = session.run(statement, {"partner_id": partner, "job_id": job_id}).fetchone()
+    job = None if row is None else Job._make(row)
+    if job is None or job.state == "receiving":
         raise BulkJobNotFound
     return job
 
@@ -292,18 +295,18 @@ def measure_progress(session: Session, job: Job) -> JobProgress:
     if job.state in ("queued", "running", "cancelled"):
         *counts, processed = map(int, session.run(session.storage.once(BulkSQL).tally_chunks, job.key).fetchone())
         tally = Tally(*counts)
-    return JobProgress(job, tally, processed, _rows_per_second(job, processed, session.storage.clock()))
+    return JobProgress(job, tally, processed, _calculate_rate(job, processed, session.storage.clock()))
 
 
-def _rows_per_second(job: Job, processed: int, now: float) -> float:
+def _calculate_rate(job: Job, processed: int, now: float) -> float:
     if job.started_at is None:
         return 0.0
-    end = now if job.finished_at is None else _to_timestamp(job.finished_at)
-    return round(processed / max(end - _to_timestamp(job.started_at), 0.001), 1)
+    end = now if job.finished_at is None else _parse_timestamp(job.finished_at)
+    return round(processed / max(end - _parse_timestamp(job.started_at), 0.001), 1)
 
 
-def _to_timestamp(moment: str) -> float:
-    return datetime.fromisoformat(moment).timestamp()
+def _parse_timestamp(instant: str) -> float:
+    return datetime.fromisoformat(instant).timestamp()
 
 
 def finish_if_done(session: Session, job: Job) -> bool:

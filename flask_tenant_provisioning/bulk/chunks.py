@@ -57,25 +57,25 @@ def claim_chunk(session: Session, job: Job, lease: float) -> ClaimedChunk | None
     return ClaimedChunk(job, number, fence + 1, claims + 1)
 
 
-def release_chunk(session: Session, claim: ClaimedChunk) -> None:
-    """Release a chunk and its reserved quota for other workers. Do nothing if the claim was lost."""
-    if release_quota(session, bind_claim(claim)):
-        session.storage.once(BulkSQL).lease.release(session, claim)
+def release_chunk(session: Session, claimed_chunk: ClaimedChunk) -> None:
+    """Release a chunk and its reserved quota for other workers. Do nothing if another worker has claimed it."""
+    if release_quota(session, bind_claim(claimed_chunk)):
+        session.storage.once(BulkSQL).lease.release(session, claimed_chunk)
 
 
 def reserve_quota(
-    session: Session, claim: ClaimedChunk, limits: Iterable[Quota], tenants: int, *, is_patient: bool
+    session: Session, claimed_chunk: ClaimedChunk, limits: Iterable[Quota], tenants: int, *, is_patient: bool
 ) -> FreePlaces:
     """Reserve places for up to `tenants` new tenants of the chunk, replacing an earlier reservation.
 
     With `is_patient`, reserve nothing while other workers may still return places. Raises `LeaseLost`.
     """
-    key = bind_claim(claim)
+    key = bind_claim(claimed_chunk)
     if not release_quota(session, key):
-        raise LeaseLost(claim.job.id)
+        raise LeaseLost(claimed_chunk.job.id)
     places = quotas.find_free_places(session, limits, tenants)
     if not (is_patient and places.is_contended):
-        _save_reserved_quota(session, key, quotas.reserve_places(session, claim.job.partner_id, places))
+        _save_reserved_quota(session, key, quotas.reserve_places(session, claimed_chunk.job.partner_id, places))
     return places
 
 
@@ -110,21 +110,21 @@ def _save_reserved_quota(session: Session, key: dict[str, Any], places: Reserved
     session.run(session.storage.once(BulkSQL).save_reserved_quota, {**key, **values})
 
 
-def load_chunks(session: Session, claim: ClaimedChunk) -> list[Chunk]:
+def load_chunks(session: Session, claimed_chunk: ClaimedChunk) -> list[Chunk]:
     """Load the claimed chunk, or all chunks of an atomic job.
 
     Returns an empty list if one of them is already done.
     """
-    numbers = range(1, claim.job.chunks + 1) if claim.job.mode == "atomic" else (claim.number,)
+    numbers = range(1, claimed_chunk.job.chunks + 1) if claimed_chunk.job.mode == "atomic" else (claimed_chunk.number,)
     statement = session.storage.once(BulkSQL).chunk
-    rows = (session.run(statement, {**claim.job.key, "number": number}).fetchone() for number in numbers)
+    rows = (session.run(statement, {**claimed_chunk.job.key, "number": number}).fetchone() for number in numbers)
     chunks = [Chunk._make(row) for row in rows]
     return [] if any(chunk.done_at for chunk in chunks) else chunks
 
 
 def save_results(
     session: Session,
-    claim: ClaimedChunk,
+    claimed_chunk: ClaimedChunk,
     chunks: Sequence[Chunk],
     results: Sequence[Sequence[RowResult]],
     added_tenants: int = 0,
@@ -134,17 +134,17 @@ def save_results(
     Call it last in the transaction, since it locks the counters. Raises `LeaseLost` if the claim is no longer valid.
     """
     at = format_instant(session.storage.clock())
-    row = session.run(session.storage.once(BulkSQL).lock_reserved_quota, bind_claim(claim)).fetchone()
+    row = session.run(session.storage.once(BulkSQL).lock_reserved_quota, bind_claim(claimed_chunk)).fetchone()
     places = ReservedPlaces(*row) if row else ReservedPlaces()
     for chunk, chunk_results in zip(chunks, results, strict=True):
-        payload = chunk.payload if claim.job.rehearsal else _keep_correctable_rows(chunk, chunk_results)
+        payload = chunk.payload if claimed_chunk.job.rehearsal else _keep_correctable_rows(chunk, chunk_results)
         outcome = {"results": encode_results(chunk_results), "done_at": at, "payload": payload}
         values = {**tally_results(chunk_results)._asdict(), **outcome, "license_room": 0, "partner_room": 0}
-        held: Claim = claim if chunk.number == claim.number else chunk
+        held: Claim = claimed_chunk if chunk.number == claimed_chunk.number else chunk
         statement = session.storage.once(BulkSQL).finish_chunk
         if session.run(statement, {**bind_claim(held), **name_new_values(values)}).rowcount != 1:
-            raise LeaseLost(claim.job.id)
-    quotas.settle_reservation(session, claim.job.partner_id, places, added_tenants)
+            raise LeaseLost(claimed_chunk.job.id)
+    quotas.settle_reservation(session, claimed_chunk.job.partner_id, places, added_tenants)
 
 
 def _keep_correctable_rows(chunk: Chunk, results: Sequence[RowResult]) -> bytes:

@@ -24,7 +24,8 @@ from .chunks import ClaimedChunk, release_abandoned_quota, save_results
 from .models import OPERATIONS, Chunk, Job
 from .results import ErrorBudget, RowResult, make_failure, make_success, mark_skipped
 from .rows.batch import execute_batch
-from .rows.dry_run import RollbackWithResults, collect_claims, execute_dry_run, save_claims
+from .rows.dry_run import DryRunConflict, RollbackWithResults, collect_first_rows, execute_dry_run
+from .rows.duplicates import try_save_first_rows
 from .rows.idempotency import execute_once
 from .rows.operations import RowContext, RowStrategy, ValidatedRow, validate_row
 from .rows.parsing import parse_rows
@@ -38,9 +39,9 @@ _QUOTA_ATTEMPTS, _QUOTA_PAUSE = 50, 0.1
 class ChunkExecution:
     """The execution of a claimed chunk: its validated rows, their strategy and the quota reserved for them."""
 
-    def __init__(self, mount: Mount, claim: ClaimedChunk, chunks: Sequence[Chunk]) -> None:
-        job = self._job = claim.job
-        self._mount, self._claim, self._chunks = mount, claim, chunks
+    def __init__(self, mount: Mount, claimed_chunk: ClaimedChunk, chunks: Sequence[Chunk]) -> None:
+        job = self._job = claimed_chunk.job
+        self._mount, self._claimed_chunk, self._chunks = mount, claimed_chunk, chunks
         self._strategy = choose_strategy(mount, job.operation)
         rows = (parse_rows(chunk, is_table=bool(job.cells), custom_fields=mount.registry.fields) for chunk in chunks)
         self._errors = ErrorBudget()
@@ -60,18 +61,21 @@ class ChunkExecution:
         if not self._allowance.quotas or not OPERATIONS[self._job.operation].creates_tenants:
             return
         storage = self._mount.storage
-        for attempts_left in reversed(range(_QUOTA_ATTEMPTS)):
-            work = partial(self._reserve_once, is_patient=attempts_left > 0, for_all=for_all)
+        for attempt in range(1, _QUOTA_ATTEMPTS + 1):
+            is_last = attempt == _QUOTA_ATTEMPTS
+            work = partial(self._reserve_once, is_patient=not is_last, for_all=for_all)
             self._reserved_quota = storage.transaction(work)
-            if not self._reserved_quota.is_contended or not attempts_left:
+            if is_last or not self._reserved_quota.is_contended:
                 return
             release_abandoned_quota(storage)
             sleep(_QUOTA_PAUSE)
 
     def switch_to_row_by_row(self) -> bool:
         """Execute rows one by one from now on. Return False if they already are."""
-        was_row_by_row, self._strategy = self._strategy is execute_row_by_row, execute_row_by_row
-        return not was_row_by_row
+        if self._strategy is execute_row_by_row:
+            return False
+        self._strategy = execute_row_by_row
+        return True
 
     def execute(self, session: Session) -> None:
         """Execute all rows and save their results.
@@ -92,17 +96,18 @@ class ChunkExecution:
             raise RollbackWithResults([[*map(mark_skipped, chunk)] for chunk in results], {})
         session.flush()
         if self._job.rehearsal:
-            claims = map(collect_claims, self._rows, results)
-            raise RollbackWithResults(results, dict(itertools.chain(*claims)))
+            first_rows = map(collect_first_rows, self._rows, results)
+            raise RollbackWithResults(results, dict(itertools.chain(*first_rows)))
         if self._job.mode == "atomic" and not actions.lock_if_open(session, self._job):
             raise LeaseLost(self._job.id)
-        save_results(session, self._claim, self._chunks, results, self._count_added_tenants(itertools.chain(*results)))
+        added_tenants = self._count_added_tenants(itertools.chain(*results))
+        save_results(session, self._claimed_chunk, self._chunks, results, added_tenants)
 
     def save_dry_run(self, session: Session, rollback: RollbackWithResults) -> None:
         """Save the results of a dry run. Raises `LeaseLost` and `DryRunConflict`."""
-        if self._job.mode == "partial":
-            save_claims(session, self._job, rollback)
-        save_results(session, self._claim, self._chunks, rollback.results)
+        if self._job.mode == "partial" and not try_save_first_rows(session, self._job, rollback.first_rows):
+            raise DryRunConflict
+        save_results(session, self._claimed_chunk, self._chunks, rollback.results)
 
     def _trim_errors(self, row: ValidatedRow) -> ValidatedRow:
         """Cut the row's errors to the budget of the chunk."""
@@ -111,10 +116,10 @@ class ChunkExecution:
         return row
 
     def _reserve_once(self, session: Session, is_patient: bool, for_all: bool) -> FreePlaces:
-        limits, places = self._allowance.quotas, self._count_new_tenants(session, for_all=for_all)
+        limits, new_tenants = self._allowance.quotas, self._count_new_tenants(session, for_all=for_all)
         if self._job.rehearsal:
-            return quotas.find_free_places(session, limits, places)._replace(is_contended=False)
-        return chunks.reserve_quota(session, self._claim, limits, places, is_patient=is_patient)
+            return quotas.find_free_places(session, limits, new_tenants)._replace(is_contended=False)
+        return chunks.reserve_quota(session, self._claimed_chunk, limits, new_tenants, is_patient=is_patient)
 
     def _count_new_tenants(self, session: Session, *, for_all: bool) -> int:
         """Estimate how many tenants the rows create: existing tenants count zero, and repeated ones once."""
@@ -125,9 +130,9 @@ class ChunkExecution:
         names = {"external_id": "external_id"}
         if self._job.operation == "create":
             names["email"] = "email_key"
-        claims = [[(field, row[name]) for field, name in names.items() if row.get(name)] for row in values]
-        held = find_holders(session, self._job.partner_id, itertools.chain(*claims))
-        return len({tuple(unique) for unique in claims if not any(claim in held for claim in unique)})
+        unique_keys = [tuple((field, row[name]) for field, name in names.items() if row.get(name)) for row in values]
+        existing = find_holders(session, self._job.partner_id, itertools.chain(*unique_keys))
+        return len({keys for keys in unique_keys if not any(key in existing for key in keys)})
 
     def _count_added_tenants(self, results: Iterator[RowResult]) -> int:
         """Return by how many the number of tenants grows."""
@@ -149,9 +154,9 @@ def _load_actor(job: Job) -> Actor:
     return Actor(Principal(subject, partner), *origin)
 
 
-def fail_chunk(mount: Mount, claim: ClaimedChunk, chunk: Chunk) -> list[RowResult]:
+def fail_chunk(mount: Mount, claimed_chunk: ClaimedChunk, chunk: Chunk) -> list[RowResult]:
     """Return failures for all rows of a chunk that earlier claims have started too often."""
-    job, starts = claim.job, claim.claims - 1
+    job, starts = claimed_chunk.job, claimed_chunk.claims - 1
     extra = {"job": job.id, "partner": job.partner_id, "chunk": chunk.number}
     logger.error(
         "chunk %d of bulk job %s was started %d times and never finished", chunk.number, job.id, starts, extra=extra
@@ -160,10 +165,9 @@ def fail_chunk(mount: Mount, claim: ClaimedChunk, chunk: Chunk) -> list[RowResul
         rows = list(parse_rows(chunk, is_table=bool(job.cells), custom_fields=mount.registry.fields))
     except Exception:
         logger.exception("chunk %d of bulk job %s cannot be read", chunk.number, job.id, extra=extra)
-        lines = itertools.count(chunk.first_line)
-        numbers = range(chunk.first_row, chunk.first_row + chunk.rows)
         return [
-            make_failure(number, line, None, ProvisioningError()) for number, line in zip(numbers, lines, strict=False)
+            make_failure(chunk.first_row + index, chunk.first_line + index, None, ProvisioningError())
+            for index in range(chunk.rows)
         ]
     return [make_failure(row.number, row.line, row.external_id, row.problem or ProvisioningError()) for row in rows]
 
@@ -175,7 +179,7 @@ def choose_strategy(mount: Mount, name: str) -> RowStrategy:
         return execute_row_by_row
     if operation.creates_tenants and mount.storage.reactions_to("tenant.create"):
         return execute_row_by_row
-    if operation.updates_tenants and mount.registry.usages:  # a change of plan asks for the usage, which may fail
+    if operation.updates_tenants and mount.registry.usages:  # a usage function may fail
         return execute_row_by_row
     return execute_bulk_insert if name == "create" else execute_batch
 

@@ -59,6 +59,8 @@ DEFAULT_OPERATION = "create"
 MODES = ("partial", "atomic")
 #: The states that callers see. Until all its rows are stored a job is ``receiving``, and hidden.
 JOB_STATES = ("queued", "running", "succeeded", "partial", "failed", "cancelled")
+#: The kind of work that workers are notified of, in front of the key of a due job.
+BULK_WORK = "bulk jobs"
 
 
 class Job(NamedTuple):

@@ -85,9 +85,10 @@ class ErrorBudget:
 
     def trim(self, errors: list[Any], members: dict[str, Any]) -> None:
         """Cut a row's `errors` to the room left, and count the removed ones in `members`. Both are changed in place."""
-        if cut := errors[max(self._left, 1) :]:
-            del errors[-len(cut) :]
-            members["errors_omitted"] = members.get("errors_omitted", 0) + len(cut)
+        omitted = len(errors) - max(self._left, 1)
+        if omitted > 0:
+            del errors[-omitted:]
+            members["errors_omitted"] = members.get("errors_omitted", 0) + omitted
         self._left -= len(errors)
 
 
@@ -139,14 +140,14 @@ def encode_results(results: Sequence[RowResult]) -> bytes:
 
 def decode_results(first_row: int, results: bytes) -> Iterator[RowResult]:
     """Yield the results that `encode_results` was given, for a chunk whose first row has the number `first_row`."""
-    for row, (state, *rest) in enumerate(decompress_json(results), first_row):
-        yield RowResult(row, RESULT_STATES[state], *rest)
+    for row, (state, *values) in enumerate(decompress_json(results), first_row):
+        yield RowResult(row, RESULT_STATES[state], *values)
 
 
 def read_chunks_with_results(read: Read, job: Job, state: str | None) -> Iterator[tuple[Chunk, list[RowResult]]]:
     """Yield each finished chunk with its results in `state`, or all of them."""
     first = 1
-    while row := read(partial(_load_next_chunk, job=job, state=state, first=first, whole=True)):
+    while row := read(partial(_load_next_chunk, job=job, state=state, first=first, all_columns=True)):
         chunk = Chunk._make(row)
         yield chunk, _decode_in_state(state, chunk.first_row, chunk.results or b"")
         first = chunk.first_row + chunk.rows
@@ -154,7 +155,7 @@ def read_chunks_with_results(read: Read, job: Job, state: str | None) -> Iterato
 
 def read_results(read: Read, job: Job, state: str | None, after: int = 0) -> Iterator[list[RowResult]]:
     """Yield, for each finished chunk with rows after `after`, its results in `state`, or all of them."""
-    while row := read(partial(_load_next_chunk, job=job, state=state, first=after + 1, whole=False)):
+    while row := read(partial(_load_next_chunk, job=job, state=state, first=after + 1, all_columns=False)):
         first, count, encoded = row
         yield [result for result in _decode_in_state(state, first, encoded) if result.row > after]
         after = first + count - 1
@@ -164,7 +165,7 @@ def _decode_in_state(state: str | None, first: int, encoded: bytes) -> list[RowR
     return [result for result in decode_results(first, encoded) if state in (None, result.state)]
 
 
-def _load_next_chunk(session: Session, job: Job, state: str | None, first: int, whole: bool) -> Any:
+def _load_next_chunk(session: Session, job: Job, state: str | None, first: int, all_columns: bool) -> Any:
     """Load the first finished chunk with such results among the chunks that end at or after the row `first`."""
-    statement = session.storage.once(BulkSQL).next_chunk_with_results(state, whole=whole)
+    statement = session.storage.once(BulkSQL).select_next_chunk(state, all_columns=all_columns)
     return session.run(statement, {**job.key, "first": first}).fetchone()

@@ -43,9 +43,12 @@ def write_results_csv(
 
 
 def explain_problem(problem: Mapping[str, Any]) -> str | None:
-    """Return a problem in a sentence or several: its field errors if it has any, its detail otherwise."""
-    faults = ((get_field_path(fault), fault["detail"]) for fault in problem.get("errors", ()))
-    return "; ".join(f"{name}: {detail}" if name else detail for name, detail in faults) or problem.get("detail")
+    """Return a problem in words: its field errors if it has any, otherwise its detail."""
+    sentences = []
+    for error in problem.get("errors", ()):
+        name = get_field_path(error)
+        sentences.append(f"{name}: {error['detail']}" if name else error["detail"])
+    return "; ".join(sentences) or problem.get("detail")
 
 
 def _collect_columns(chunks: ChunksWithResults, custom_fields: TenantFields | None) -> list[str]:
@@ -54,29 +57,28 @@ def _collect_columns(chunks: ChunksWithResults, custom_fields: TenantFields | No
         for _, cells in _pair_rows(chunk, results, custom_fields):
             names.update(dict.fromkeys(cells))
         if len(names) > _MAX_COLUMNS:
-            detail = (
+            raise NotAcceptable(
                 f"The rows have more columns than the {_MAX_COLUMNS} that a table may have. Request another media type."
             )
-            raise NotAcceptable(detail)
         if sum(map(len, names)) > _MAX_HEADER_SIZE:
             raise NotAcceptable(
                 "The names of the rows' columns are longer than a row may be. Request another media type."
             )
-    places = {name: place for place, name in enumerate(_LEADING_COLUMNS)}
-    return sorted(names, key=lambda name: places.get(name, len(places)))
+    ranks = {name: rank for rank, name in enumerate(_LEADING_COLUMNS)}
+    return sorted(names, key=lambda name: ranks.get(name, len(ranks)))
 
 
 def _write_lines(
-    columns: Sequence[str], chunks: ChunksWithResults, custom_fields: TenantFields | None, text: ToText
+    columns: Sequence[str], chunks: ChunksWithResults, custom_fields: TenantFields | None, to_text: ToText
 ) -> Generator[bytes]:
     """Yield the header and the lines of each chunk. Names are quoted, since they may contain a delimiter."""
-    header, line = make_csv_writer(csv.QUOTE_ALL), make_csv_writer(csv.QUOTE_MINIMAL)
-    yield header([*map(text, columns), *(f"{RESULT_PREFIX}{name}" for name in _RESULT_COLUMNS)])
+    format_header, format_line = make_csv_writer(csv.QUOTE_ALL), make_csv_writer(csv.QUOTE_MINIMAL)
+    yield format_header([*map(to_text, columns), *(f"{RESULT_PREFIX}{name}" for name in _RESULT_COLUMNS)])
     for chunk, results in chunks:
-        lines = (
-            line([*(text(cells.get(name)) for name in columns), *_make_result_cells(result, text)])
-            for result, cells in _pair_rows(chunk, results, custom_fields)
-        )
+        lines = []
+        for result, cells in _pair_rows(chunk, results, custom_fields):
+            row_cells = [to_text(cells.get(name)) for name in columns]
+            lines.append(format_line([*row_cells, *_make_result_cells(result, to_text)]))
         yield b"".join(lines)
 
 
@@ -125,7 +127,8 @@ def _format_value(value: Any) -> str:
     return value if isinstance(value, str) else dump_json(value)
 
 
-def _make_result_cells(result: RowResult, text: ToText) -> list[Any]:
+def _make_result_cells(result: RowResult, to_text: ToText) -> list[Any]:
+    """Return the cells of `_RESULT_COLUMNS`."""
     problem = result.problem or {}
-    line, code = problem.get("line"), problem.get("code")
-    return [result.row, line, result.state, result.status, result.tenant, text(code), text(explain_problem(problem))]
+    code, detail = to_text(problem.get("code")), to_text(explain_problem(problem))
+    return [result.row, problem.get("line"), result.state, result.status, result.tenant, code, detail]

@@ -44,10 +44,10 @@ def enforce_storage_budget(storage: Storage, budget: int) -> int:
     """
     count = 0
     for (partner,) in storage.read(partial(_load_partners_over_budget, budget=budget)):
-        left = budget
+        bytes_left = budget
         for job_id, size in storage.read(partial(_load_job_sizes, partner=partner)):
-            left -= int(size)
-            if left < 0:
+            bytes_left -= int(size)
+            if bytes_left < 0:
                 count += storage.transaction(partial(_drop_rows, partner=partner, job_id=job_id))
     return count
 
@@ -93,11 +93,11 @@ ERASED_DETAIL = "Erased with the tenant."
 class PurgedTenants(NamedTuple):
     """Purged tenants of one partner, each with the instant of its purge.
 
-    `tenants` maps their ids to it, `claims` their unique values: ``("email", key)`` or ``("external_id", id)``.
+    `tenants` maps their ids to it, `unique_keys` their unique keys: ``("email", key)`` or ``("external_id", id)``.
     """
 
     tenants: Mapping[str, str]
-    claims: dict[tuple[str, str], str]
+    unique_keys: dict[tuple[str, str], str]
 
 
 def erase_tenants(storage: Storage, partner: str, purged: PurgedTenants) -> int:
@@ -142,7 +142,8 @@ def _erase_chunk(session: Session, job: Job, number: int, purged: PurgedTenants)
     """
     current = load_job(session, job.partner_id, job.id, lock=True)
     chunk = _load_chunk(session, job, number)
-    if current is None or chunk is None or (redacted := _redact_chunk(current, chunk, purged)) is None:
+    redacted = None if current is None or chunk is None else _redact_chunk(current, chunk, purged)
+    if redacted is None:
         return 0
     payload, results = redacted
     values = {"new_payload": payload, "new_results": results}
@@ -157,15 +158,15 @@ def _redact_chunk(job: Job, chunk: Chunk, purged: PurgedTenants) -> tuple[bytes,
     lines = decompress(chunk.payload).split(b"\n")
     results = list(decode_results(chunk.first_row, chunk.results)) if chunk.results is not None else []
     is_changed = False
-    for place, line in enumerate(lines):
-        result = results[place] if results else None
+    for index, line in enumerate(lines):
+        result = results[index] if results else None
         if not _is_about_tenants(job, line, result, purged):
             continue
         if line or (result is not None and result != _redact_result(result)):
             is_changed = True
-        lines[place] = b""
+        lines[index] = b""
         if result is not None:
-            results[place] = _redact_result(result)
+            results[index] = _redact_result(result)
     if not is_changed:
         return None
     return compress(b"\n".join(lines)), encode_results(results) if chunk.results is not None else None
@@ -183,10 +184,10 @@ def _is_about_tenants(job: Job, line: bytes, result: RowResult | None, purged: P
     if str(row.get("tenant", "")).lower() in purged.tenants:
         return True
     external_ids = {row.get("external_id"), result.external_id if result is not None else None}
-    claims = [("external_id", external_id) for external_id in external_ids if isinstance(external_id, str)]
+    unique_keys = [("external_id", external_id) for external_id in external_ids if isinstance(external_id, str)]
     if isinstance(row.get("email"), str):
-        claims.append(("email", _normalize_email(row["email"])))
-    return any(job.created_at <= purged.claims.get(claim, "") for claim in claims)
+        unique_keys.append(("email", _normalize_email(row["email"])))
+    return any(job.created_at <= purged.unique_keys.get(key, "") for key in unique_keys)
 
 
 def _parse_row(line: bytes) -> Mapping[str, Any]:
@@ -205,11 +206,12 @@ def _normalize_email(text: str) -> str:
         return text
 
 
-def extract_claims(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the unique values of a tenant in this state, as keys of `PurgedTenants.claims`."""
-    for name, key in (("email", _normalize_email), ("external_id", str)):
-        if document.get(name) is not None:
-            yield name, key(document[name])
+def extract_unique_keys(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the unique keys of a tenant in this state, as in `PurgedTenants.unique_keys`."""
+    if document.get("email") is not None:
+        yield "email", _normalize_email(document["email"])
+    if document.get("external_id") is not None:
+        yield "external_id", document["external_id"]
 
 
 def _redact_result(result: RowResult) -> RowResult:

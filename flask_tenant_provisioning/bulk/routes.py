@@ -118,24 +118,23 @@ def create_bulk_job(call: Request) -> Response:
     Besides `bulk:create` the caller needs the permissions of the `operation`'s single calls. An invalid row fails
     alone; with `mode=atomic` no row takes effect then.
     """
-    asked = call.query(UploadQuery)
-    require_row_permissions(call, asked["operation"])
+    query = call.query(UploadQuery)
+    require_row_permissions(call, query["operation"])
     read_key(call.principal, None)
     encoding = get_content_coding()
-    partner = call.require_partner(asked)
-    with open_body(call) as sent:
-        upload = Upload(asked["operation"], asked["mode"], asked["validate_only"], request.mimetype, encoding, sent)
+    partner = call.require_partner(query)
+    with open_body(call) as body:
+        upload = Upload(query["operation"], query["mode"], query["validate_only"], request.mimetype, encoding, body)
         job = _receive_upload(call, partner, upload)
+    work, fingerprint = partial(_queue_job, job=job), [body.sha256, encoding]
     try:
-        answer = execute(
-            call, partial(_queue_job, job=job), partial(render_accepted_job, call), body=[sent.sha256, encoding]
-        )
+        response = execute(call, work, partial(render_accepted_job, call), body=fingerprint)
     except BaseException:
         _discard_job(call, job)
         raise
-    if "Idempotency-Replayed" in answer.headers:
+    if "Idempotency-Replayed" in response.headers:
         _discard_job(call, job)
-    return answer
+    return response
 
 
 @routes.add(
@@ -148,13 +147,13 @@ def create_bulk_job(call: Request) -> Response:
 )
 def list_bulk_jobs(call: Request) -> Response:
     """List bulk jobs, newest first, a page at a time."""
-    asked = call.query(BulkJobListQuery)
-    partner, state = asked.get("partner", partner_scope(call)), asked.get("state")
-    question = repr(("bulk-jobs", partner, state))
-    after = open_cursor(call, asked, question)
-    work = partial(actions.list_jobs, partner=partner, state=state, limit=asked["limit"], after=after)
+    query = call.query(BulkJobListQuery)
+    partner, state = query.get("partner", partner_scope(call)), query.get("state")
+    cursor_scope = repr(("bulk-jobs", partner, state))
+    after = open_cursor(call, query, cursor_scope)
+    work = partial(actions.list_jobs, partner=partner, state=state, limit=query["limit"], after=after)
     jobs, last_id = call.mount.storage.read(work)
-    return render_page(call, [schemas.dump_job(job) for job in jobs], last_id, question)
+    return render_page(call, [schemas.dump_job(job) for job in jobs], last_id, cursor_scope)
 
 
 @routes.add(
@@ -180,9 +179,9 @@ def read_bulk_job(call: Request, job_id: str) -> Response:
 )
 def cancel_bulk_job(call: Request, job_id: str) -> Response:
     """Cancel a job: start no further rows. Rows that are being executed finish, and finished rows stay in effect."""
-    asked = call.query(WriteQuery)
+    query = call.query(WriteQuery)
     work = partial(actions.cancel_job, partner=partner_scope(call), job_id=parse_job_id(job_id))
-    return execute(call, work, render_job, validate_only=asked["validate_only"])
+    return execute(call, work, render_job, validate_only=query["validate_only"])
 
 
 @routes.add(
@@ -195,7 +194,7 @@ def cancel_bulk_job(call: Request, job_id: str) -> Response:
 )
 def resume_bulk_job(call: Request, job_id: str) -> Response:
     """Resume a cancelled job. It needs the permissions that the job's upload needed."""
-    asked = call.query(WriteQuery)
+    query = call.query(WriteQuery)
     require_row_permissions(call, load_progress(call, job_id).job.operation)
     work = partial(
         actions.resume_job,
@@ -203,7 +202,7 @@ def resume_bulk_job(call: Request, job_id: str) -> Response:
         job_id=parse_job_id(job_id),
         max_open_jobs=call.mount.config.bulk_open_jobs,
     )
-    return execute(call, work, partial(render_accepted_job, call), validate_only=asked["validate_only"])
+    return execute(call, work, partial(render_accepted_job, call), validate_only=query["validate_only"])
 
 
 def _receive_upload(call: Request, partner: str, upload: Upload) -> Job:
@@ -211,19 +210,17 @@ def _receive_upload(call: Request, partner: str, upload: Upload) -> Job:
 
     Raises `MalformedUpload`, `QuotaExceeded`, `UploadTooLarge`, `UploadTooSlow`.
     """
-    settings = call.mount.config
-    limits = actions.get_upload_limits(settings, upload.mode)
+    config = call.mount.config
+    limits = actions.get_upload_limits(config, upload.mode)
     try:
-        return actions.receive_upload(
-            call.mount.storage, call.actor(), partner, upload, limits, settings.bulk_open_jobs
-        )
+        return actions.receive_upload(call.mount.storage, call.actor(), partner, upload, limits, config.bulk_open_jobs)
     except UploadFormatError as error:
-        raise MalformedUpload(error.detail, **_problem_members(error)) from error
+        raise MalformedUpload(error.detail, **_get_problem_members(error)) from error
     except UploadLimitError as error:
-        raise UploadTooLarge(error.detail, **_problem_members(error)) from error
+        raise UploadTooLarge(error.detail, **_get_problem_members(error)) from error
 
 
-def _problem_members(error: UploadError) -> dict[str, Any]:
+def _get_problem_members(error: UploadError) -> dict[str, Any]:
     return {} if error.line is None else {"line": error.line}
 
 
@@ -253,10 +250,13 @@ def list_bulk_items(call: Request, job_id: str) -> Response:
     The CSV also holds the rows that did not take effect: corrected, they can be uploaded again. NDJSON and CSV end
     early, by closing the connection, if the token expires or the partner is suspended.
     """
-    asked, kind = call.query(BulkItemsQuery), negotiate(JSON, NDJSON, CSV)
-    answer = _render_page(call, job_id, asked) if kind == JSON else _stream_results(call, job_id, asked, kind)
-    answer.vary.add("Accept")
-    return answer
+    query, media_type = call.query(BulkItemsQuery), negotiate(JSON, NDJSON, CSV)
+    if media_type == JSON:
+        response = _render_page(call, job_id, query)
+    else:
+        response = _stream_results(call, job_id, query, media_type)
+    response.vary.add("Accept")
+    return response
 
 
 @routes.add(
@@ -278,24 +278,24 @@ def follow_bulk_job(call: Request, job_id: str) -> Response:
     if first["finished_at"] is not None and request.headers.get("Last-Event-ID") == make_event_id(first):
         return Response(status=204)
     work = partial(actions.load_progress, partner=partner_scope(call), job_id=parse_job_id(job_id))
-    storage, guard, sent = call.mount.storage, call.mount.guard, request.environ.get("HTTP_AUTHORIZATION", "")
-    hold = call.start_long_request(make_response_pace())
-    hold.is_hurried = not (request.is_multithread and _try_take_seat(hold))
+    storage, guard, authorization = call.mount.storage, call.mount.guard, request.environ.get("HTTP_AUTHORIZATION", "")
+    long_request = call.start_long_request(make_response_pace())
+    long_request.is_hurried = not (request.is_multithread and _try_acquire_slot(long_request))
 
     def is_wanted() -> bool:
-        return not hold.is_hurried and guard.would_admit(sent, ("bulk:read",))
+        return not long_request.is_hurried and guard.would_admit(authorization, ("bulk:read",))
 
     events = stream_events(
         lambda: schemas.dump_job(storage.read(work)), StreamClock(time.monotonic, time.sleep), is_wanted
     )
     headers = {"X-Accel-Buffering": "no"}
-    return LongResponse(call.stream(events, hold), content_type=EVENT_STREAM, headers=headers)
+    return LongResponse(call.stream(events, long_request), content_type=EVENT_STREAM, headers=headers)
 
 
-def _render_page(call: Request, job_id: str, asked: dict[str, Any]) -> Response:
-    state, limit = asked.get("state"), asked.get("limit", DEFAULT_PAGE_SIZE)
-    question = repr(("bulk-items", partner_scope(call), parse_job_id(job_id), state))
-    after = int(open_cursor(call, asked, question) or 0)
+def _render_page(call: Request, job_id: str, query: dict[str, Any]) -> Response:
+    state, limit = query.get("state"), query.get("limit", DEFAULT_PAGE_SIZE)
+    cursor_scope = repr(("bulk-items", partner_scope(call), parse_job_id(job_id), state))
+    after = int(open_cursor(call, query, cursor_scope) or 0)
     work = partial(
         actions.list_results,
         partner=partner_scope(call),
@@ -307,16 +307,17 @@ def _render_page(call: Request, job_id: str, asked: dict[str, Any]) -> Response:
     results, last_row = call.mount.storage.read(work)
     types, titles = call.mount.problem_type_prefix(), call.mount.once(schemas.load_problem_titles)
     items = [schemas.dump_item(result, titles, types) for result in results]
-    return render_page(call, items, None if last_row is None else str(last_row), question)
+    return render_page(call, items, None if last_row is None else str(last_row), cursor_scope)
 
 
-def _stream_results(call: Request, job_id: str, asked: dict[str, Any], kind: str) -> Response:
-    reject_page_parameters(asked)
-    mount, job, hold = call.mount, load_progress(call, job_id).job, call.start_long_request(make_response_pace())
-    hold.acquire_slot()
-    state, read = asked.get("state"), call.read_while_admitted("bulk:read")
-    if kind == NDJSON:
-        lines = call.stream(_render_ndjson(call, read_results(read, job, state)), hold)
+def _stream_results(call: Request, job_id: str, query: dict[str, Any], media_type: str) -> Response:
+    reject_page_parameters(query)
+    mount, job = call.mount, load_progress(call, job_id).job
+    long_request = call.start_long_request(make_response_pace())
+    long_request.acquire_slot()
+    state, read = query.get("state"), call.read_while_admitted("bulk:read")
+    if media_type == NDJSON:
+        lines = call.stream(_render_ndjson(call, read_results(read, job, state)), long_request)
         return LongResponse(lines, content_type=NDJSON)
     headers = {"Content-Disposition": f'attachment; filename="{job.id}.csv"'}
     is_foreign = job.partner_id != call.principal.partner
@@ -324,13 +325,13 @@ def _stream_results(call: Request, job_id: str, asked: dict[str, Any], kind: str
         partial(read_chunks_with_results, read, job, state), mount.registry.fields, is_foreign=is_foreign
     )
     content_type = f"{CSV}; charset=utf-8; header=present"
-    return LongResponse(call.stream(csv_lines, hold), content_type=content_type, headers=headers)
+    return LongResponse(call.stream(csv_lines, long_request), content_type=content_type, headers=headers)
 
 
-def _try_take_seat(hold: LongRequest) -> bool:
-    """Take a seat for a long request if one is free. Return whether one was."""
+def _try_acquire_slot(long_request: LongRequest) -> bool:
+    """Acquire a slot for a long request. Return False if none is free."""
     try:
-        hold.acquire_slot()
+        long_request.acquire_slot()
     except (TooManyLongRequests, ServerBusy):
         return False
     return True

@@ -141,18 +141,18 @@ class BulkSQL(SQL):
         self.add_keys = self._compile(added.on_conflict_do_nothing())
         self.remove_keys = self._compile(self._keys.delete().where(keys_of_job))
 
-    def job_page(self, *, of_partner: bool, in_state: bool, after: bool) -> Statement:
+    def select_job_page(self, *, of_partner: bool, in_state: bool, after: bool) -> Statement:
         """Return the statement of a page of jobs, newest first, without jobs that are still being received."""
-        return self._once(self._job_page, of_partner, in_state, after)
+        return self._once(self._build_job_page, of_partner, in_state, after)
 
-    def next_chunk_with_results(self, state: str | None, *, whole: bool) -> Statement:
+    def select_next_chunk(self, state: str | None, *, all_columns: bool) -> Statement:
         """Return the statement of the first chunk that has results in `state`, or in any state if that is None.
 
-        It selects the first row, the number of rows and the results, or with `whole` all columns of the chunk.
+        It selects the first row, the number of rows and the results, or with `all_columns` all columns of the chunk.
         """
-        return self._once(self._next_chunk_with_results, state, whole)
+        return self._once(self._build_next_chunk, state, all_columns)
 
-    def _job_page(self, of_partner: bool, in_state: bool, after: bool) -> Any:
+    def _build_job_page(self, of_partner: bool, in_state: bool, after: bool) -> Any:
         j = self._jobs.c
         rows = select(*(j[name] for name in Job._fields)).where(j.state != "receiving")
         if of_partner:
@@ -163,9 +163,10 @@ class BulkSQL(SQL):
             rows = rows.where(j.id < bindparam("after", type_=j.id.type))
         return rows.order_by(j.id.desc()).limit(self._limit)
 
-    def _next_chunk_with_results(self, state: str | None, whole: bool) -> Any:
+    def _build_next_chunk(self, state: str | None, all_columns: bool) -> Any:
         c = self._chunks.c
-        chunks = select(*(c[name] for name in (Chunk._fields if whole else _RESULT_COLUMNS))).where(self._has_results)
+        names = Chunk._fields if all_columns else _RESULT_COLUMNS
+        chunks = select(*(c[name] for name in names)).where(self._has_results)
         if state in ("succeeded", "failed", "unchanged"):
             chunks = chunks.where(c[state] > 0)
         return chunks.order_by(c.number).limit(1)

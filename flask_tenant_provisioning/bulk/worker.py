@@ -50,45 +50,48 @@ class BulkWork:
 
     def claim(self, limit: int) -> list[ClaimedChunk]:
         """Claim at most `limit` chunks. Partners with work left are equally likely to be served."""
-        claims: list[ClaimedChunk] = []
+        claimed_chunks: list[ClaimedChunk] = []
         for _ in range(CLAIM_ATTEMPTS * limit):
-            if len(claims) == limit or (job := self._choose_job()) is None:
+            job = self._choose_job() if len(claimed_chunks) < limit else None
+            if job is None:
                 break
-            claims += self._claim(job)
-        return claims
+            claimed_chunks += self._claim(job)
+        return claimed_chunks
 
-    def renew(self, claims: Iterable[ClaimedChunk]) -> None:
+    def renew(self, claimed_chunks: Iterable[ClaimedChunk]) -> None:
         """Renew the leases of chunks that are being executed."""
         lease = self._storage.once(BulkSQL).lease
-        self._storage.transaction(partial(lease.renew, claims=claims, seconds=self.lease))
+        self._storage.transaction(partial(lease.renew, claims=claimed_chunks, seconds=self.lease))
 
-    def timeout(self, claim: ClaimedChunk) -> float:
+    def timeout(self, claimed_chunk: ClaimedChunk) -> float:
         """Return the time limit of a chunk in seconds. An atomic job is executed as one chunk."""
         return 3600.0
 
-    def run(self, claim: ClaimedChunk) -> None:
+    def run(self, claimed_chunk: ClaimedChunk) -> None:
         """Execute a chunk, and finish the job if it was the last one."""
         try:
-            self._execute_chunk(claim)
+            self._execute_chunk(claimed_chunk)
         except LeaseLost:
             logger.info(
                 "a chunk of bulk job %s was not executed: another worker claimed it, or the job was cancelled",
-                claim.job.id,
-                extra=_log_fields(claim),
+                claimed_chunk.job.id,
+                extra=_make_log_fields(claimed_chunk),
             )
-            self._storage.transaction(partial(release_chunk, claim=claim))
+            self._storage.transaction(partial(release_chunk, claimed_chunk=claimed_chunk))
         except Exception as error:
             if _is_row_error(error):
-                self._storage.transaction(partial(release_chunk, claim=claim))
+                self._storage.transaction(partial(release_chunk, claimed_chunk=claimed_chunk))
             raise
-        self._storage.transaction(partial(actions.finish_if_done, job=claim.job))
+        self._storage.transaction(partial(actions.finish_if_done, job=claimed_chunk.job))
         if not self._has_statistics:
             tenants = self._storage.table("tenants")
             self._has_statistics = self._storage.run_autocommit(partial(Session.analyze_new_table, table=tenants))
 
-    def expire(self, claim: ClaimedChunk) -> None:
+    def expire(self, claimed_chunk: ClaimedChunk) -> None:
         """Log that a chunk exceeded its time limit. Another worker claims it after its lease."""
-        logger.warning("a chunk of bulk job %s takes too long", claim.job.id, extra=_log_fields(claim))
+        logger.warning(
+            "a chunk of bulk job %s takes too long", claimed_chunk.job.id, extra=_make_log_fields(claimed_chunk)
+        )
 
     def stop(self) -> None:
         """Do nothing on shutdown: a chunk takes a second or two."""
@@ -98,31 +101,39 @@ class BulkWork:
         by_partner: dict[str, list[Job]] = defaultdict(list)
         for job in self._storage.read(load_due_jobs):
             by_partner[job.partner_id].append(job)
-        return min(random.choice(list(by_partner.values())), key=lambda job: job.id) if by_partner else None
+        if not by_partner:
+            return None
+        jobs = random.choice(list(by_partner.values()))
+        return min(jobs, key=lambda job: job.id)
 
     def _claim(self, job: Job) -> list[ClaimedChunk]:
-        claim = self._storage.transaction(partial(claim_chunk, job=job, lease=self.lease))
-        if claim is None:
+        claimed_chunk = self._storage.transaction(partial(claim_chunk, job=job, lease=self.lease))
+        if claimed_chunk is None:
             self._storage.transaction(partial(actions.finish_if_done, job=job))
-        return [claim] if claim else []
+            return []
+        return [claimed_chunk]
 
-    def _execute_chunk(self, claim: ClaimedChunk) -> None:
-        chunks = self._storage.read(partial(load_chunks, claim=claim))
+    def _execute_chunk(self, claimed_chunk: ClaimedChunk) -> None:
+        chunks = self._storage.read(partial(load_chunks, claimed_chunk=claimed_chunk))
         if not chunks:
-            raise LeaseLost(claim.job.id)
-        if claim.claims > MAX_CLAIMS:
-            results = [fail_chunk(self._mount, claim, chunk) for chunk in chunks]
-            self._storage.transaction(partial(save_results, claim=claim, chunks=chunks, results=results))
+            raise LeaseLost(claimed_chunk.job.id)
+        if claimed_chunk.claims > MAX_CLAIMS:
+            results = [fail_chunk(self._mount, claimed_chunk, chunk) for chunk in chunks]
+            self._storage.transaction(
+                partial(save_results, claimed_chunk=claimed_chunk, chunks=chunks, results=results)
+            )
             return
-        execution = ChunkExecution(self._mount, claim, chunks)
+        execution = ChunkExecution(self._mount, claimed_chunk, chunks)
         execution.reserve(self._sleep)
-        for _ in range(claim.job.chunks + _MAX_RESTARTS):
-            if self._try_execute(execution, claim):
+        for _ in range(claimed_chunk.job.chunks + _MAX_RESTARTS):
+            if self._try_execute(execution, claimed_chunk):
                 return
-            logger.debug("a chunk of bulk job %s starts again", claim.job.id, extra=_log_fields(claim))
+            logger.debug(
+                "a chunk of bulk job %s starts again", claimed_chunk.job.id, extra=_make_log_fields(claimed_chunk)
+            )
         raise RuntimeError("a chunk of a bulk job keeps restarting")
 
-    def _try_execute(self, execution: ChunkExecution, claim: ClaimedChunk) -> bool:
+    def _try_execute(self, execution: ChunkExecution, claimed_chunk: ClaimedChunk) -> bool:
         """Execute the chunk. Return False if it has to be started again.
 
         That is the case if a dry run conflicts with another chunk, if more places are needed than were reserved, and if
@@ -143,7 +154,7 @@ class BulkWork:
         except Exception as error:
             if not _is_row_error(error) or not execution.switch_to_row_by_row():
                 raise
-            fields = _log_fields(claim)
+            fields = _make_log_fields(claimed_chunk)
             logger.warning(
                 "a batch of rows of a bulk job failed: executing them one by one", exc_info=True, extra=fields
             )
@@ -151,9 +162,9 @@ class BulkWork:
         return True
 
 
-def _log_fields(claim: ClaimedChunk) -> dict[str, Any]:
+def _make_log_fields(claimed_chunk: ClaimedChunk) -> dict[str, Any]:
     """Return the fields that log lines about a chunk carry."""
-    return {"job": claim.job.id, "partner": claim.job.partner_id, "chunk": claim.number}
+    return {"job": claimed_chunk.job.id, "partner": claimed_chunk.job.partner_id, "chunk": claimed_chunk.number}
 
 
 def _is_row_error(error: Exception) -> bool:

@@ -26,7 +26,8 @@ class ProvisioningGroup(click.Group):
         except Exception as error:
             from .errors import make_reported_error
 
-            if (reported := make_reported_error(ctx, error)) is error:
+            reported = make_reported_error(ctx, error)
+            if reported is error:
                 raise
             raise reported from error
 

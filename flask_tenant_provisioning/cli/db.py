@@ -31,9 +31,8 @@ def upgrade(revision: str, mount_name: str | None) -> None:
     mount = find_mount(mount_name)
     prefix = mount.config.table_prefix
     with _report_database_errors():
-        migration.upgrade(
-            mount.storage.engine, prefix, revision, make_custom_field_indexes(prefix, mount.registry.fields)
-        )
+        indexes = make_custom_field_indexes(prefix, mount.registry.fields)
+        migration.upgrade(mount.storage.engine, prefix, revision, indexes)
         _print_revision(mount)
 
 
@@ -50,17 +49,15 @@ def downgrade(revision: str, yes: bool, mount_name: str | None) -> None:
     mount = find_mount(mount_name)
     engine, prefix = mount.storage.engine, mount.config.table_prefix
     with _report_database_errors():
-        revision_now = migration.get_current_revision(engine, prefix)
-        if revision_now is None:
+        current_revision = migration.get_current_revision(engine, prefix)
+        if current_revision is None:
             raise click.ClickException(_NO_TABLES)
         if not yes:
-            lost = (
-                "All tables and their rows are removed."
-                if revision == "base"
-                else "Data in newer tables and columns is lost."
-            )
-            where = engine.url.render_as_string(hide_password=True)
-            question = f"Downgrade the tables {prefix}* in {where} from {revision_now} to {revision}? {lost}"
+            consequence = "Data in newer tables and columns is lost."
+            if revision == "base":
+                consequence = "All tables and their rows are removed."
+            url = engine.url.render_as_string(hide_password=True)
+            question = f"Downgrade the tables {prefix}* in {url} from {current_revision} to {revision}? {consequence}"
             click.confirm(question, abort=True, err=True)
         migration.downgrade(engine, prefix, revision)
         _print_revision(mount)
@@ -85,12 +82,11 @@ def check(mount_name: str | None) -> None:
     with _report_database_errors():
         if migration.get_current_revision(engine, prefix) is None:
             raise click.ClickException(_NO_TABLES)
-        wrong = migration.diff_tables(
-            engine, mount.storage.metadata, make_custom_field_indexes(prefix, mount.registry.fields)
-        )
-    for difference in wrong:
+        indexes = make_custom_field_indexes(prefix, mount.registry.fields)
+        differences = migration.diff_tables(engine, mount.storage.metadata, indexes)
+    for difference in differences:
         click.echo(f"differs: {difference}", err=True)
-    if wrong:
+    if differences:
         raise click.ClickException("The tables differ from the models: run `flask provisioning db upgrade`.")
     click.echo("The tables match this release.")
 

@@ -53,8 +53,11 @@ class ReportedProblem(click.ClickException):
         """Return the problem as JSON-compatible data, for --json."""
         problem = self.problem
         document: dict[str, Any] = {"code": problem.code, "title": problem.title, "detail": problem.detail}
-        errors = [{"field": get_field_path(fault), "detail": fault["detail"]} for fault in problem.errors]
-        return {**document, **({"errors": errors} if errors else {}), **problem.members, "advice": self.advice}
+        if problem.errors:
+            document["errors"] = [
+                {"field": get_field_path(fault), "detail": fault["detail"]} for fault in problem.errors
+            ]
+        return {**document, **problem.members, "advice": self.advice}
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print title and detail, each fault with its field, the other members of the problem, and the advice."""
@@ -62,10 +65,8 @@ class ReportedProblem(click.ClickException):
         detail = problem.detail if problem.detail == f"{problem.title}." else f"{problem.title}: {problem.detail}"
         print_text(f"{add_colour('Error:', 'red', err=True)} {escape_control_characters(detail)}", err=True)
         for fault in problem.errors:
-            print_text(
-                f"  {escape_control_characters(get_field_path(fault))}: {escape_control_characters(fault['detail'])}",
-                err=True,
-            )
+            line = f"{get_field_path(fault)}: {fault['detail']}"
+            print_text(f"  {escape_control_characters(line)}", err=True)
         for name, value in problem.members.items():
             print_text(f"  {name}: {format_cell(value)}", err=True)
         if self.advice:
@@ -78,15 +79,11 @@ class _JSONError(click.ClickException):
     def __init__(self, error: click.ClickException) -> None:
         super().__init__(error.message)
         self.exit_code = error.exit_code  # type: ignore[misc]
-        self._document = (
-            error.to_document()
-            if isinstance(error, ReportedProblem)
-            else {
-                "code": "usage" if isinstance(error, click.UsageError) else "error",
-                "title": "Error",
-                "detail": error.format_message(),
-            }
-        )
+        if isinstance(error, ReportedProblem):
+            self._document = error.to_document()
+        else:
+            code = "usage" if isinstance(error, click.UsageError) else "error"
+            self._document = {"code": code, "title": "Error", "detail": error.format_message()}
 
     def show(self, file: IO[Any] | None = None) -> None:
         click.echo(dump_json({"error": self._document}).encode(), err=True)
@@ -99,6 +96,6 @@ def make_reported_error(context: click.Context, error: Exception) -> Exception:
         reported = ReportedProblem(error)
     elif isinstance(error, ConfigurationError):
         reported = click.ClickException(str(error))
-    return (
-        _JSONError(reported) if isinstance(reported, click.ClickException) and context.meta.get(JSON_KEY) else reported
-    )
+    if isinstance(reported, click.ClickException) and context.meta.get(JSON_KEY):
+        return _JSONError(reported)
+    return reported

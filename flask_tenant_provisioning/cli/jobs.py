@@ -70,11 +70,11 @@ def items(job: str, partner: str | None, state: str | None, limit: int, as_json:
         return actions.list_results(session, partner, parse_job_id(job), state, limit, after or 0)
 
     def render(result: RowResult) -> dict[str, Any]:
-        problem = result.problem or {}
-        return {
-            **result._asdict(),
-            **({} if as_json else {"code": problem.get("code"), "detail": explain_problem(problem)}),
-        }
+        document = result._asdict()
+        if not as_json:
+            problem = result.problem or {}
+            document |= {"code": problem.get("code"), "detail": explain_problem(problem)}
+        return document
 
     print_pages(iter_pages(mount.storage, read_page, render, limit), ROW_COLUMNS, "rows", as_json=as_json)
 

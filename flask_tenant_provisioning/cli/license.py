@@ -76,12 +76,16 @@ def load_license_check(
     file: Path | None, key_options: tuple[str, ...], install: str | None, *, with_app: bool
 ) -> LicenseCheck:
     keys = dict(map(_parse_key, key_options))
-    settings = _load_config() if with_app else None
-    text = _read_license_file(file) if file else _read_configured_license(settings) if settings else b""
-    if settings is None:
+    config = _load_config() if with_app else None
+    text: str | bytes = b""
+    if file is not None:
+        text = _read_license_file(file)
+    elif config is not None:
+        text = _read_configured_license(config)
+    if config is None:
         return LicenseCheck(text, keys, (), install, install is not None)
-    trusted = keys or settings.license_public_keys
-    return LicenseCheck(text, trusted, settings.license_revoked, install or settings.install_id, True)
+    trusted_keys = keys or config.license_public_keys
+    return LicenseCheck(text, trusted_keys, config.license_revoked, install or config.install_id, True)
 
 
 def _load_config() -> Config:
@@ -92,14 +96,14 @@ def _load_config() -> Config:
     return find_mount(None).config if get_mounts(current_app) else Config.read(current_app.config, {})
 
 
-def _read_configured_license(settings: Config) -> str | bytes:
-    store = LicenseFile(settings.license_file) if settings.license_file else ConfiguredLicense(settings.license)
-    return store.read(0) or b""
+def _read_configured_license(config: Config) -> str | bytes:
+    source = LicenseFile(config.license_file) if config.license_file else ConfiguredLicense(config.license)
+    return source.read(0) or b""
 
 
 def _read_license_file(file: Path) -> bytes:
-    with open(file, "rb") as opened:
-        return opened.read(MAX_BYTES + 1)
+    with open(file, "rb") as stream:
+        return stream.read(MAX_BYTES + 1)
 
 
 def _parse_key(pair: str) -> tuple[str, str]:
@@ -280,17 +284,18 @@ def issue(
     days: int | None,
     not_before: int | None,
     out: Path | None,
-    **rest: Any,
+    **claims: Any,
 ) -> None:
     """Sign a licence."""
-    if days and rest["expires"] is not None:
+    if days and claims["expires"] is not None:
         raise click.UsageError("Give --days or --expires, not both.")
     begin = int(time.time()) if not_before is None else not_before
     if days:
-        rest["expires"] = begin + days * DAY
+        claims["expires"] = begin + days * DAY
     install_claim = install[0] if len(install) == 1 else install or ANY_INSTALL
     with report_license_errors():
-        text = vendor.issue(vendor.private_key(key.read_bytes()), kid, install=install_claim, not_before=begin, **rest)
+        private_key = vendor.private_key(key.read_bytes())
+        text = vendor.issue(private_key, kid, install=install_claim, not_before=begin, **claims)
         if out is None:
             click.echo(text)
         else:
@@ -300,12 +305,12 @@ def issue(
 
 def _replace_file(path: Path, text: str) -> None:
     """Replace the file at `path` atomically, so that a host that reads it never sees a part of it."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary_path = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        draft.write_text(text, encoding="ascii")
-        os.replace(draft, path)
+        temporary_path.write_text(text, encoding="ascii")
+        os.replace(temporary_path, path)
     finally:
-        draft.unlink(missing_ok=True)
+        temporary_path.unlink(missing_ok=True)
 
 
 @click.group("license")

@@ -38,14 +38,12 @@ class PurgeCountSQL:
         now = bindparam("now", type_=storage.table("tenants").c.purge_at.type)
         e = storage.table("erasures").c
         erasable = and_(e.erased_at.is_(None), e.purged_at <= bindparam("purged_before", type_=e.purged_at.type))
-        self.counts = [
-            Statement(clause, storage.engine.dialect)
-            for clause in (
-                select(func.count()).where(storage.table("tenants").c.purge_at <= now),
-                select(func.count()).where(storage.table("idempotency").c.expires_at <= now),
-                select(func.count(e.tenant_id.distinct())).where(erasable),
-            )
-        ]
+        counts = (
+            select(func.count()).where(storage.table("tenants").c.purge_at <= now),
+            select(func.count()).where(storage.table("idempotency").c.expires_at <= now),
+            select(func.count(e.tenant_id.distinct())).where(erasable),
+        )
+        self.counts = [Statement(count, storage.engine.dialect) for count in counts]
 
 
 def count_due(session: Session, erasure_days: int) -> PurgeCounts:
@@ -67,11 +65,10 @@ def count_due(session: Session, erasure_days: int) -> PurgeCounts:
 def purge(dry_run: bool, as_json: bool, mount_name: str | None) -> None:
     """Purge in short transactions: several may run at once, and an interrupted one loses nothing."""
     mount = find_mount(mount_name)
-    counts = (
-        mount.storage.read(partial(count_due, erasure_days=calculate_erasure_days(mount.config)))
-        if dry_run
-        else _purge(mount)
-    )
+    if dry_run:
+        counts = mount.storage.read(partial(count_due, erasure_days=calculate_erasure_days(mount.config)))
+    else:
+        counts = _purge(mount)
     if as_json:
         print_json({**counts._asdict(), "dry_run": dry_run})
         return
@@ -105,15 +102,16 @@ def rekey(mount_name: str | None) -> None:
     settings, versions = map(_report_failures, reseal_all(mount.storage, mount.keyring))
     resealed = {"webhooks": webhooks, "settings": settings.resealed, "versions of settings": versions.resealed}
     print_text(f"Re-encrypted: {', '.join(f'{count} {noun}' for noun, count in resealed.items())}.")
-    if failed := unreadable + len(settings.failures) + len(versions.failures):
+    failed = unreadable + len(settings.failures) + len(versions.failures)
+    if failed:
         raise click.ClickException(f"The secrets of {failed} of them cannot be decrypted.")
 
 
 def _report_failures(count: ResealCount) -> ResealCount:
     """Print the owners of settings whose secrets cannot be decrypted, and return `count`."""
     for scope, reason in count.failures:
-        owner = (
-            f"the tenant {scope.tenant}" if scope.tenant else f"the partner {escape_control_characters(scope.partner)}"
-        )
+        owner = f"the partner {escape_control_characters(scope.partner)}"
+        if scope.tenant:
+            owner = f"the tenant {scope.tenant}"
         print_text(f"settings of {owner}: {reason}", err=True)
     return count

@@ -72,11 +72,9 @@ def get_terminal_width() -> int | None:
 
 def format_cell(value: Any) -> str:
     """Format one value on one line, with control characters escaped."""
-    return (
-        EMPTY_CELL
-        if value is None
-        else escape_control_characters(value if isinstance(value, str) else dump_json(value))
-    )
+    if value is None:
+        return EMPTY_CELL
+    return escape_control_characters(value if isinstance(value, str) else dump_json(value))
 
 
 class Table:
@@ -96,8 +94,8 @@ class Table:
         rows = [[format_cell(document[name]) for name in self._names] for document in documents]
         has_heading = not self._widths
         if has_heading:
-            natural = [max(map(measure_width, column)) for column in zip(self._names, *rows, strict=True)]
-            self._widths = natural if self._width is None else fit_widths(natural, self._width)
+            widths = [max(map(measure_width, column)) for column in zip(self._names, *rows, strict=True)]
+            self._widths = widths if self._width is None else fit_widths(widths, self._width)
         if self._console is not None:
             return iter(draw_table(self._console, self._names, rows, self._widths, has_heading=has_heading))
         return map(self._format_row, [self._names, *rows] if has_heading else rows)
@@ -116,14 +114,13 @@ def make_table(names: Sequence[str]) -> Table:
 
 def fit_widths(widths: Sequence[int], columns: int) -> list[int]:
     """Shrink `widths` to fit into `columns`: the widest first, but never the first; the last are dropped if need be."""
-    fitted = list(widths)
-    while (
-        len(fitted) > 1 and _sum_widths([fitted[0], *(min(width, MIN_COLUMN_WIDTH) for width in fitted[1:])]) > columns
-    ):
-        fitted.pop()
-    while len(fitted) > 1 and _sum_widths(fitted) > columns:
-        fitted[max(range(1, len(fitted)), key=fitted.__getitem__)] -= 1
-    return fitted
+    first, *others = widths
+    while others and _sum_widths([first, *(min(width, MIN_COLUMN_WIDTH) for width in others)]) > columns:
+        others.pop()
+    while others and _sum_widths([first, *others]) > columns:
+        widest = others.index(max(others))
+        others[widest] -= 1
+    return [first, *others]
 
 
 def _sum_widths(widths: Sequence[int]) -> int:
@@ -133,19 +130,18 @@ def _sum_widths(widths: Sequence[int]) -> int:
 def format_fields(document: Mapping[str, Any], columns: int | None) -> Iterator[str]:
     """Yield a line for each member, and for each member of a nested object; long values are wrapped."""
     pairs = list(_flatten(document))
-    left = max(measure_width(name) for name, _ in pairs)
-    right = None if columns is None else max(columns - left - len(COLUMN_GAP), MIN_COLUMN_WIDTH)
+    name_width = max(measure_width(name) for name, _ in pairs)
+    text_width = None if columns is None else max(columns - name_width - len(COLUMN_GAP), MIN_COLUMN_WIDTH)
     for name, text in pairs:
-        for number, line in enumerate([text] if right is None else wrap(text, right)):
-            yield f"{pad('' if number else name, left)}{COLUMN_GAP}{line}"
+        for number, line in enumerate([text] if text_width is None else wrap(text, text_width)):
+            yield f"{pad('' if number else name, name_width)}{COLUMN_GAP}{line}"
 
 
 def _flatten(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in document.items():
         if isinstance(value, Mapping) and value:
-            yield from (
-                (f"{name}.{escape_control_characters(key)}", format_cell(member)) for key, member in value.items()
-            )
+            for key, member in value.items():
+                yield f"{name}.{escape_control_characters(key)}", format_cell(member)
         else:
             yield name, EMPTY_CELL if value == {} else format_cell(value)
 
@@ -162,25 +158,25 @@ def iter_pages(
 
     `read_page` is called with a session, `limit` and `after`, and returns items and the next `after`, or None.
     """
-    after, left = None, limit
+    after, remaining = None, limit
     while True:
-        size = min(left, MAX_PAGE_SIZE) if limit else MAX_PAGE_SIZE
+        size = min(remaining, MAX_PAGE_SIZE) if limit else MAX_PAGE_SIZE
         items, after = storage.read(partial(read_page, limit=size, after=after))
-        left -= len(items)
+        remaining -= len(items)
         yield [render(item) for item in items], after is not None
-        if after is None or (limit and left <= 0):
+        if after is None or (limit and remaining <= 0):
             return
 
 
 def print_pages(pages: Iterable[Page[dict[str, Any]]], columns: Sequence[str], noun: str, *, as_json: bool) -> None:
     """Print pages as one table, or as JSON lines; `noun` names the items if there are none."""
     table, count, has_more = make_table(columns), 0, False
-    for items, more in pages:
+    for items, is_continued in pages:
         if items and as_json:
             print_json(*items)
         elif items:
             print_text("\n".join(table.format_rows(items)))
-        count, has_more = count + len(items), more
+        count, has_more = count + len(items), is_continued
     if as_json:
         return
     if not count:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, TypeVar
 
@@ -95,13 +95,17 @@ def report(partner: str | None, as_csv: bool, as_json: bool, mount_name: str | N
     if as_csv and as_json:
         raise click.UsageError("--csv and --json exclude each other.")
     storage = find_mount(mount_name).storage
-    rows = None if partner is None else storage.read(partial(usage.read_partner_usage, partner_id=partner))
+    rows: Iterable[dict[str, Any]] = usage.iter_usage(storage.read)
+    if partner is not None:
+        rows = storage.read(partial(usage.read_partner_usage, partner_id=partner))
     if as_csv:
-        for line in render_csv(usage.iter_usage(storage.read) if rows is None else rows):
+        for line in render_csv(rows):
             click.echo(line, nl=False)
         return
     render: Callable[[dict[str, Any]], dict[str, Any]] = dict if as_json else flatten_row
-    pages = iter_pages(storage, usage.list_usage, render, 0) if rows is None else [(list(map(render, rows)), False)]
+    pages: Iterable[tuple[list[dict[str, Any]], bool]] = iter_pages(storage, usage.list_usage, render, 0)
+    if partner is not None:
+        pages = [(list(map(render, rows)), False)]
     print_pages(pages, USAGE_COLUMNS, "partners", as_json=as_json)
 
 
@@ -109,7 +113,8 @@ def report(partner: str | None, as_csv: bool, as_json: bool, mount_name: str | N
 @_partner_options
 def register(partner: str, as_json: bool, mount_name: str | None, **fields: Any) -> None:
     mount = find_mount(mount_name)
-    values, partner_id = load(mount.schema(PartnerSchema), _build_partner_body(fields)), validate_partner_id(partner)
+    values = load(mount.schema(PartnerSchema), _build_partner_body(fields))
+    partner_id = validate_partner_id(partner)
 
     def register_and_update(session: Any) -> Partner:
         actions.register_partner(session, partner_id)
@@ -128,8 +133,9 @@ def register(partner: str, as_json: bool, mount_name: str | None, **fields: Any)
 )
 def update(partner: str, unset: tuple[str, ...], as_json: bool, mount_name: str | None, **fields: Any) -> None:
     changes, cleared = _build_partner_body(fields), {name.replace("-", "_"): None for name in unset}
-    if twice := sorted(changes.keys() & cleared.keys()):
-        raise click.BadParameter(f"{twice[0].replace('_', '-')} is named twice.", param_hint="--unset")
+    repeated = sorted(changes.keys() & cleared.keys())
+    if repeated:
+        raise click.BadParameter(f"{repeated[0].replace('_', '-')} is named twice.", param_hint="--unset")
     _update_partner(partner, mount_name, {**changes, **cleared}, as_json=as_json)
 
 
@@ -140,9 +146,8 @@ def update(partner: str, unset: tuple[str, ...], as_json: bool, mount_name: str 
 @mount_option
 @with_appcontext
 def suspend(partner: str, reason: str | None, as_json: bool, mount_name: str | None) -> None:
-    _update_partner(
-        partner, mount_name, {"status": "suspended", **build_body({"suspended_reason": reason})}, as_json=as_json
-    )
+    fields = {"status": "suspended", **build_body({"suspended_reason": reason})}
+    _update_partner(partner, mount_name, fields, as_json=as_json)
 
 
 @partner_commands.command("reactivate", help="Reactivate the suspended partner PARTNER.")
@@ -156,10 +161,13 @@ def reactivate(partner: str, as_json: bool, mount_name: str | None) -> None:
 
 def _build_partner_body(fields: dict[str, Any]) -> dict[str, Any]:
     """Return the body that an administrator would send for these options."""
-    none, plans = fields.pop("allow_no_plan"), list(fields.pop("allowed_plans"))
-    if none and plans:
+    allows_no_plan, plans = fields.pop("allow_no_plan"), list(fields.pop("allowed_plans"))
+    if allows_no_plan and plans:
         raise click.BadParameter("cannot be combined with --allowed-plan.", param_hint="--allow-no-plan")
-    return {**build_body(fields), **({"allowed_plans": plans} if none or plans else {})}
+    body = build_body(fields)
+    if allows_no_plan or plans:
+        body["allowed_plans"] = plans
+    return body
 
 
 def _update_partner(partner: str, mount_name: str | None, fields: Values, *, as_json: bool) -> None:

@@ -28,8 +28,8 @@ class Progress:
         self._clock = clock
         self._is_terminal = self._stream.isatty()
         self._console = open_console(self._stream) if is_styled(self._stream) else None
-        self._every = TERMINAL_SECONDS if self._is_terminal else LOG_SECONDS
-        self._next = clock() + (0.0 if self._is_terminal else self._every)
+        self._interval = TERMINAL_SECONDS if self._is_terminal else LOG_SECONDS
+        self._next = clock() + (0.0 if self._is_terminal else self._interval)
         self._is_visible = False
 
     def is_due(self) -> bool:
@@ -38,7 +38,7 @@ class Progress:
 
     def show(self, text: str, *, done: int = 0, total: int | None = None) -> None:
         """Report `text`. On a terminal, a bar stands before it if a `total` is given."""
-        self._next = self._clock() + self._every
+        self._next = self._clock() + self._interval
         if self._is_terminal:
             self._stream.write(_CLEAR_LINE + self._format_line(text, done, total))
         else:
@@ -85,6 +85,8 @@ def format_bar(done: int, total: int) -> str:
 
 
 def _format_duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    total_minutes, remaining_seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(total_minutes, 60)
+    if hours:
+        return f"{hours}:{minutes:02}:{remaining_seconds:02}"
+    return f"{minutes}:{remaining_seconds:02}"

@@ -69,11 +69,11 @@ def draw_table(
         show_header=has_heading,
         header_style=HEADING_STYLE,
     )
-    shown = list(zip(names, widths, strict=False))
-    for name, width in shown:
+    shown_names = names[: len(widths)]
+    for name, width in zip(shown_names, widths, strict=True):
         table.add_column(name, width=width, no_wrap=True, overflow="ellipsis")
     for row in rows:
-        table.add_row(*(_make_cell(name, text) for (name, _width), text in zip(shown, row, strict=False)))
+        table.add_row(*(_make_cell(name, text) for name, text in zip(shown_names, row, strict=False)))
     return _draw(console, table)
 
 
@@ -90,7 +90,7 @@ def draw_fields(console: Console, pairs: Iterable[tuple[str, str]]) -> list[str]
 
 
 def draw_bar(console: Console, done: int, total: int, width: int) -> str:
-    """Return a progress bar of `width` columns, for a console with colours: without, what is not done is left out."""
+    """Return a progress bar of `width` columns. Without colours, a console shows only its finished part."""
     from rich.progress_bar import ProgressBar
 
     return _draw(console, ProgressBar(total=max(total, 1), completed=done, width=width))[0]

@@ -31,16 +31,17 @@ def token(
     roles: tuple[str, ...], partner: str, subject: str, permissions: tuple[str, ...], hours: int, mount_name: str | None
 ) -> None:
     mount = find_mount(mount_name)
-    settings = mount.config
-    if unknown := set(roles) - set(settings.roles):
-        known = ", ".join(settings.roles)
-        raise click.ClickException(f"There is no role {', '.join(sorted(unknown))}. Roles of this app: {known}.")
-    claims: dict[str, object] = {settings.roles_claim: list(roles), settings.partner_claim: partner}
-    if permissions and settings.permissions_claim:
-        claims[settings.permissions_claim] = list(permissions)
-    signed = _sign_token(mount, subject, claims, timedelta(hours=hours))
-    _require_accepted(mount, signed)
-    click.echo(signed)
+    config = mount.config
+    unknown = set(roles) - set(config.roles)
+    if unknown:
+        names = ", ".join(config.roles)
+        raise click.ClickException(f"There is no role {', '.join(sorted(unknown))}. Roles of this app: {names}.")
+    claims: dict[str, object] = {config.roles_claim: list(roles), config.partner_claim: partner}
+    if permissions and config.permissions_claim:
+        claims[config.permissions_claim] = list(permissions)
+    signed_token = _sign_token(mount, subject, claims, timedelta(hours=hours))
+    _require_accepted(mount, signed_token)
+    click.echo(signed_token)
     if not mount.is_mounted:
         click.echo(f"The token cannot be used yet: {_NOT_SERVED}", err=True)
 
@@ -48,7 +49,7 @@ def token(
 def _sign_token(mount: Mount, subject: str, claims: dict[str, object], lifetime: timedelta) -> str:
     try:
         with mount.authority.signing_context():
-            signed: str = create_access_token(subject, additional_claims=claims, expires_delta=lifetime)
+            token: str = create_access_token(subject, additional_claims=claims, expires_delta=lifetime)
     except RuntimeError as error:
         reason = str(error).replace("JWT_", mount.authority.config_name("JWT_"))
         raise click.ClickException(
@@ -56,7 +57,7 @@ def _sign_token(mount: Mount, subject: str, claims: dict[str, object], lifetime:
         ) from error
     except Exception as error:  # raised by the host's loaders of identities, additional claims or keys
         raise click.ClickException(f"This app signs no tokens: {type(error).__name__}: {error}") from error
-    return signed
+    return token
 
 
 def _require_accepted(mount: Mount, token: str) -> None:

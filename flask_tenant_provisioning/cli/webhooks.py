@@ -240,9 +240,8 @@ def reseal_endpoints(mount: Mount) -> tuple[int, int]:
 
 
 def _iter_endpoints(mount: Mount) -> Iterator[Endpoint]:
-    for endpoints, _ in iter_pages(
-        mount.storage, partial(actions.list_endpoints, partner=None), lambda endpoint: endpoint, limit=0
-    ):
+    list_endpoints = partial(actions.list_endpoints, partner=None)
+    for endpoints, _has_more in iter_pages(mount.storage, list_endpoints, lambda endpoint: endpoint, limit=0):
         yield from endpoints
 
 

@@ -32,15 +32,16 @@ def worker(threads: int | None, grace: float, drain: bool, mount_name: str | Non
     """Run a worker. If it is killed, another one repeats its unfinished work once the lease has expired."""
     mount = find_mount(mount_name)
     running = make_worker(mount, threads)
-    gc.freeze()  # Loaded modules stay: collecting them took an eighth of a bulk job's Python time.
+    gc.freeze()  # skips loaded modules in collections, which took an eighth of a bulk job's Python time
     with handle_signals(running.stop):
         if drain:
             running.drain()
         else:
             print_text(f"Worker for {mount.name} started. Press Ctrl-C to stop.", err=True)
             running.run()
-    if left := running.finish(grace):
-        raise click.ClickException(f"{left} steps were not finished. Another worker will run them again.")
+    unfinished = running.finish(grace)
+    if unfinished:
+        raise click.ClickException(f"{unfinished} steps were not finished. Another worker will run them again.")
 
 
 @contextlib.contextmanager

@@ -23,14 +23,14 @@ PUBLISH_BATCH = 1000
 
 
 class PublishedRange(NamedTuple):
-    """The positions just published in a partner's feed: after `after`, up to and including `upto`, at the instant `at`.
+    """The positions just published in a partner's feed: after `after`, up to and including `last`, at the instant `at`.
 
     `at` never decreases from one range of a partner to the next, even if the clocks of processes differ.
     """
 
     partner: str
     after: int
-    upto: int
+    last: int
     at: str
 
 
@@ -114,10 +114,10 @@ def load_page(session: Session, partner: str, query: Mapping[str, Any], after: i
     has not reached.
     """
     types, tenant, limit = query.get("type", ()), query.get("tenant"), query["limit"]
-    values = {"partner_id": partner, **{f"type_{n}": t for n, t in enumerate(types)}}
+    values = {"partner_id": partner, **{f"type_{number}": type for number, type in enumerate(types)}}
     if tenant is not None:
         values["tenant_id"] = tenant
-    statement = session.storage.once(EventSQL).page(len(types), tenant is not None)
+    statement = session.storage.once(EventSQL).select_page(len(types), tenant is not None)
     events: list[Event] = []
     bytes_left = PAGE_BYTES
     while True:
@@ -161,30 +161,31 @@ class FeedFollower:
         self._storage = storage
         self._query = {**query, "limit": _FOLLOW_BATCH}
         self._partner = partner
-        self._places: dict[str, int] = {}
+        self._positions: dict[str, int] = {}
 
     def skip_existing(self) -> None:
         """Skip the events recorded so far."""
         publish_all(self._storage)
-        self._places = dict(self._heads())
+        self._positions = dict(self._load_heads())
 
     def read(self) -> Iterator[Event]:
         """Iterate over new events, in feed order for each partner. Raises `CursorExpired` if some were removed."""
         publish_all(self._storage)
-        for partner, head in self._heads():
-            while self._places.get(partner, -1) < head:
-                place = self._places.get(partner)
-                work = partial(load_page, partner=partner, query=self._query, after=place)
-                page = self._storage.read(work)
-                self._places[partner] = page.end
+        for partner, head in self._load_heads():
+            while self._positions.get(partner, -1) < head:
+                after = self._positions.get(partner)
+                page = self._storage.read(partial(load_page, partner=partner, query=self._query, after=after))
+                self._positions[partner] = page.end
                 yield from page.events
 
-    def _heads(self) -> list[tuple[str, int]]:
+    def _load_heads(self) -> list[tuple[str, int]]:
         """Return the last position of each feed."""
         heads: list[tuple[str, int]] = []
-        while rows := self._storage.read(partial(_load_heads, after=heads[-1][0] if heads else "")):
+        after = ""
+        while rows := self._storage.read(partial(_load_heads, after=after)):
             heads += rows
-        return [head for head in heads if self._partner in (None, head[0])]
+            after = rows[-1][0]
+        return [(partner, position) for partner, position in heads if self._partner in (None, partner)]
 
 
 def _load_heads(session: Session, after: str) -> list[tuple[str, int]]:

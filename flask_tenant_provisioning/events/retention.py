@@ -43,9 +43,8 @@ def _remove_batch(session: Session, partner: str, before: str) -> int:
     sql, of_partner = session.storage.once(EventSQL), {"partner_id": partner}
     _, removed, _ = session.run(sql.lock, of_partner).fetchone()
     last = removed
-    for position, timestamp in session.run(
-        sql.oldest, {**of_partner, "place": removed, "limit": _REMOVE_BATCH}
-    ).fetchall():
+    where = {**of_partner, "place": removed, "limit": _REMOVE_BATCH}
+    for position, timestamp in session.run(sql.oldest, where).fetchall():
         if timestamp >= before:
             break
         last = position
@@ -73,8 +72,10 @@ class EraseSQL(SQL):
         e = events.c
         partner: Any = bindparam("partner_id", type_=e.partner_id.type)
         tenant: Any = bindparam("tenant_id", type_=e.tenant_id.type)
-        behind = e.position > bindparam("after", type_=BigInteger)
-        page = select(e.position, e.id, e.data, e.changes).where(e.partner_id == partner, e.tenant_id == tenant, behind)
+        is_later = e.position > bindparam("after", type_=BigInteger)
+        page = select(e.position, e.id, e.data, e.changes).where(
+            e.partner_id == partner, e.tenant_id == tenant, is_later
+        )
         self.page = self._compile(page.order_by(e.position).limit(bindparam("limit", type_=Integer)))
         is_event = and_(e.partner_id == partner, e.id == bindparam("id", type_=e.id.type))
         self.erase = self._compile(events.update().where(is_event).values(bind_new_values(e, ("data", "changes"))))
@@ -122,9 +123,9 @@ def _erase_batch(session: Session, partner: str, rows: Sequence[EventRow]) -> No
     session.run_many(session.storage.once(EraseSQL).erase, values)
 
 
-def _strip_document(document: str | None, **more: Any) -> str | None:
-    """Reduce the JSON of an event's data or changes to `KEPT_FIELDS`, and add `more`."""
+def _strip_document(document: str | None, **added: Any) -> str | None:
+    """Reduce the JSON of an event's data or changes to `KEPT_FIELDS`, and add the members `added`."""
     if document is None:
         return None
     members = json.loads(document)
-    return dump_json({**{name: members[name] for name in KEPT_FIELDS if name in members}, **more})
+    return dump_json({**{name: members[name] for name in KEPT_FIELDS if name in members}, **added})

@@ -35,12 +35,12 @@ def list_events(call: Request) -> Response:
     after = int(cursors.open(query["after"], cursor_scope)) if "after" in query else None
     more_waits = publish_pending(storage, partner)
     page = storage.read(partial(feed.load_page, partner=partner, query=query, after=after))
-    shown = models.render_audited_event if "audit:read" in call.principal.permissions else models.render_event
-    following = cursors.seal(str(page.end), cursor_scope)
-    items = [shown(event._asdict()) for event in page.events]
+    render = models.render_audited_event if "audit:read" in call.principal.permissions else models.render_event
+    next_cursor = cursors.seal(str(page.end), cursor_scope)
+    items = [render(event._asdict()) for event in page.events]
     if "webhook:read" not in call.principal.permissions:
         items = [models.hide_endpoint(item) for item in items]
-    answer = call.json_response({"items": items, "next": following, "has_more": page.has_more or more_waits})
-    parameters = {**request.args.to_dict(), "after": following}
-    answer.headers["Link"] = f'<{call.mount.base_path()}{EVENTS_PATH}?{urlencode(parameters)}>; rel="next"'
-    return answer
+    response = call.json_response({"items": items, "next": next_cursor, "has_more": page.has_more or more_waits})
+    parameters = {**request.args.to_dict(), "after": next_cursor}
+    response.headers["Link"] = f'<{call.mount.base_path()}{EVENTS_PATH}?{urlencode(parameters)}>; rel="next"'
+    return response

@@ -34,9 +34,9 @@ class EventSQL(SQL):
         feed = select(f.position, f.removed, f.published_at).where(f.partner_id == partner)
         self.lock = self._compile(feed.with_for_update())
         self.publish = self._compile(self._publish(partner))
-        mine = self._feeds.update().where(f.partner_id == partner)
-        self.advance = self._compile(mine.values(bind_new_values(f, ("position", "published_at"))))
-        self.advance_removed = self._compile(mine.values(bind_new_values(f, ("removed",))))
+        one_feed = self._feeds.update().where(f.partner_id == partner)
+        self.advance = self._compile(one_feed.values(bind_new_values(f, ("position", "published_at"))))
+        self.advance_removed = self._compile(one_feed.values(bind_new_values(f, ("removed",))))
         self.heads = self._compile(
             select(f.partner_id, f.position).where(f.partner_id > after).order_by(f.partner_id).limit(_bind_limit())
         )
@@ -54,9 +54,9 @@ class EventSQL(SQL):
         )
         self.remove = self._compile(self._events.delete().where(e.partner_id == partner, e.position <= place))
 
-    def page(self, types: int, of_tenant: bool) -> Statement:
+    def select_page(self, types: int, of_tenant: bool) -> Statement:
         """Return the SELECT of a page, filtered by `types` event types (0 for all) and, if `of_tenant`, by a tenant."""
-        return self._once(self._page, types, of_tenant)
+        return self._once(self._build_page, types, of_tenant)
 
     def _publish(self, partner: Any) -> Any:
         """Update the first pending events to the next positions, in the order of their timestamps."""
@@ -72,7 +72,7 @@ class EventSQL(SQL):
         place = bindparam("place", type_=BigInteger) + ranked.c.rank
         return self._events.update().where(e.partner_id == partner, e.id == ranked.c.id).values(position=place)
 
-    def _page(self, types: int, of_tenant: bool) -> Select[Any]:
+    def _build_page(self, types: int, of_tenant: bool) -> Select[Any]:
         """Select the events with the feed's head and removed position, in one statement for a consistent snapshot."""
         e, f = self._events.c, self._feeds.c
         partner: Any = bindparam("partner_id", type_=e.partner_id.type)

@@ -91,10 +91,10 @@ def _add_properties(field: fields.Field[Any], ret: dict[str, Any]) -> dict[str, 
     return keywords if "enum" in keywords else {**_describe_kind(field, ret), **keywords}
 
 
-def _describe_kind(field: fields.Field[Any], known: dict[str, Any]) -> dict[str, Any]:
+def _describe_kind(field: fields.Field[Any], keywords: dict[str, Any]) -> dict[str, Any]:
     """Describe a field by the first sentence of its class's docstring, unless it has a description of its own."""
     kind = type(field)
-    if "description" in known or kind is TextField or not kind.__module__.startswith(_ROOT):
+    if "description" in keywords or kind is TextField or not kind.__module__.startswith(_ROOT):
         return {}
     sentence, _, _ = (kind.__doc__ or "").replace("``", "`").partition(". ")
     return {"description": f"{sentence.rstrip('.')}."} if sentence else {}
@@ -167,8 +167,8 @@ def _describe_metadata(field: MetadataField) -> dict[str, Any]:
 
 @describe_field.register
 def _describe_event_types(field: TypesField) -> dict[str, Any]:
-    type_ = f"({'|'.join(map(re.escape, EVENT_TYPES))})"
-    return {**_build_length_limits(field), "pattern": f"^{type_}(,{type_})*$(?!\\n)"}
+    event_type = f"({'|'.join(map(re.escape, EVENT_TYPES))})"
+    return {**_build_length_limits(field), "pattern": f"^{event_type}(,{event_type})*$(?!\\n)"}
 
 
 @describe_field.register
@@ -210,24 +210,27 @@ def _describe_plans(field: PlansField) -> dict[str, Any]:
 
 @describe_field.register
 def _describe_instant(field: fields.AwareDateTime) -> dict[str, Any]:
-    ours = isinstance(field.root, StrictSchema)
-    return {"pattern": _INSTANT_PATTERN} if ours and not is_input_schema(field.root) else {}
+    is_own_output = isinstance(field.root, StrictSchema) and not is_input_schema(field.root)
+    return {"pattern": _INSTANT_PATTERN} if is_own_output else {}
 
 
 @describe_field.register
 def _describe_custom_filter(field: CustomFilterField) -> dict[str, Any]:
     """Describe a filter by the host's own field."""
-    plain = copy.copy(field.custom)
-    plain.allow_none, plain.dump_only, plain.load_default = False, False, missing
-    schema: dict[str, Any] = Converter("3.1.0", get_component_name, APISpec("", "", "3.1.0")).field2property(plain)
+    custom_field = copy.copy(field.custom)
+    custom_field.allow_none, custom_field.dump_only, custom_field.load_default = False, False, missing
+    schema: dict[str, Any] = Converter("3.1.0", get_component_name, APISpec("", "", "3.1.0")).field2property(
+        custom_field
+    )
     return {"description": "Only tenants with this value.", **schema}
 
 
 def build_trimmed_pattern(shortest: int, longest: int) -> str:
     """Build the pattern of a text with `shortest` to `longest` (at least 2) characters after ``str.strip``."""
-    blank, any_, solid = f"[{_build_whitespace_class()}]*", "[^\\u0000]", f"[^{_build_whitespace_class()}\\u0000]"
-    rest = f"(?:{any_}{{{max(shortest - 2, 0)},{longest - 2}}}{solid}){'?' if shortest < 2 else ''}"
-    return f"^{blank}(?:{solid}{rest}){'' if shortest else '?'}{blank}$"
+    whitespace, inner = f"[{_build_whitespace_class()}]*", "[^\\u0000]"
+    edge = f"[^{_build_whitespace_class()}\\u0000]"
+    following = f"(?:{inner}{{{max(shortest - 2, 0)},{longest - 2}}}{edge}){'?' if shortest < 2 else ''}"
+    return f"^{whitespace}(?:{edge}{following}){'' if shortest else '?'}{whitespace}$"
 
 
 @functools.cache
@@ -239,7 +242,7 @@ def _build_reserved_email_pattern() -> str:
 
 @functools.cache
 def _build_whitespace_class() -> str:
-    """Build the inside of a character class of the characters that ``str.strip`` removes."""
+    """Build the content of a character class that matches what ``str.strip`` removes."""
     codes = [code for code in range(0x10000) if chr(code).isspace()]
     runs = [[code for _, code in run] for _, run in itertools.groupby(enumerate(codes), lambda pair: pair[1] - pair[0])]
     return "".join(f"\\u{run[0]:04x}" + (f"-\\u{run[-1]:04x}" if run[1:] else "") for run in runs)

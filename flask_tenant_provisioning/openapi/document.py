@@ -12,6 +12,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 
 from ..cache import TTLCache
 from ..config import Config
+from ..errors import ProvisioningError
 from ..mount import Api
 from . import examples, host_schemas, operations, responses
 from .converter import Converter
@@ -95,19 +96,29 @@ def _describe_shared(spec: APISpec, api: Api, server: str) -> None:
 
 def _describe_problems(spec: APISpec, api: Api) -> None:
     """Add the problem responses that operations refer to, and one for each problem that no operation declares."""
-    by_route = [responses.collect_problems(route, api) for route in api.routes]
-    unrouted = [[kind] for kind in list_problem_classes(api) if kind not in set().union(*by_route)]
-    groups = [group for problems in by_route for group in responses.group_by_status(problems, api)]
-    for name, group in {responses.get_response_name(group): group for group in (*groups, *unrouted)}.items():
+    declared: set[type[ProvisioningError]] = set()
+    groups: dict[str, list[type[ProvisioningError]]] = {}
+    for route in api.routes:
+        problems = responses.collect_problems(route, api)
+        declared |= problems
+        for group in responses.group_by_status(problems, api):
+            groups[responses.get_response_name(group)] = group
+    for kind in list_problem_classes(api):
+        if kind not in declared:
+            groups[responses.get_response_name([kind])] = [kind]
+    for name, group in groups.items():
         spec.components.response(name, responses.build_problem_response(group, api))
 
 
-def _build_bearer_scheme(settings: Config) -> dict[str, str]:
-    granted = "\n".join(f"- `{role}`: {', '.join(map('`{}`'.format, can))}" for role, can in settings.roles.items())
-    claims = f"The claim `{settings.roles_claim}` lists the roles, `{settings.partner_claim}` names the partner."
+def _build_bearer_scheme(config: Config) -> dict[str, str]:
+    roles = [
+        f"- `{role}`: {', '.join(f'`{permission}`' for permission in permissions)}"
+        for role, permissions in config.roles.items()
+    ]
+    claims = f"The claim `{config.roles_claim}` lists the roles, `{config.partner_claim}` names the partner."
     return {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": f"{claims}\n\n{granted}",
+        "description": "\n".join([claims, "", *roles]),
     }

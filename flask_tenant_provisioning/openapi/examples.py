@@ -97,10 +97,9 @@ NEW_TENANT = {name: TENANT[name] for name in WRITABLE if TENANT[name]}
 
 def build_examples(api: Api) -> dict[str, Any]:
     """Build examples of components, as this host would accept and return them, by component name."""
-    tenant, accepted = (
-        {**TENANT, **_build_field_examples(api.registry.fields)},
-        _filter_accepted({**NEW_TENANT, **_read_field_examples(api.registry.fields)}, api),
-    )
+    custom = api.registry.fields
+    tenant = {**TENANT, **_build_field_examples(custom)}
+    accepted = _filter_accepted({**NEW_TENANT, **_read_field_examples(custom)}, api)
     inputs = {} if accepted is None else {"TenantInput": accepted, "TenantByExternalIdInput": accepted}
     return {
         "Tenant": tenant,
@@ -151,11 +150,10 @@ def _build_field_examples(custom: TenantFields | None) -> dict[str, Any]:
     """Build the values that a response would show for these examples."""
     if custom is None:
         return {}
-    sendable = {
-        name: value for name, value in _read_field_examples(custom).items() if not custom.fields[name].dump_only
-    }
+    examples = _read_field_examples(custom)
+    writable = {name: value for name, value in examples.items() if not custom.fields[name].dump_only}
     try:
-        values = custom_fields.validate_custom_fields(custom, sendable, custom.fields)
+        values = custom_fields.validate_custom_fields(custom, writable, custom.fields)
     except InvalidInput:
         values = {}
     return {name: values.get(name) for name in custom.fields}

@@ -24,26 +24,18 @@ def describe_custom_fields(spec: APISpec, converter: Converter, custom: TenantFi
     """Add the host's fields to the tenant components. Schemas nested in them become components as well."""
     schemas = dict(spec.components.schemas)
     properties = {name: _build_field(converter, custom, name) for name in custom.fields}
-    for name, schema in schemas.items():
-        if name == "Tenant":
-            _add_properties(
-                schema, {name: _build_output_field(prop) for name, prop in properties.items()}, list(properties)
-            )
-        elif name.startswith("Tenant") and name.endswith("Input"):
-            inputs = {
-                name: _build_input_field(custom.fields[name], properties[name])
-                for name in _list_writable_fields(custom)
-            }
-            _add_properties(schema, inputs, [name for name in inputs if custom.fields[name].required])
-        elif name == "TenantPatch":
-            _add_properties(
-                schema,
-                {
-                    name: _build_patch_field(custom.fields[name], properties[name])
-                    for name in _list_writable_fields(custom)
-                },
-                [],
-            )
+    writable = {name: field for name, field in custom.fields.items() if not field.dump_only}
+    outputs = {name: _build_output_field(prop) for name, prop in properties.items()}
+    inputs = {name: _build_input_field(field, properties[name]) for name, field in writable.items()}
+    patches = {name: _build_patch_field(field, properties[name]) for name, field in writable.items()}
+    required = [name for name, field in writable.items() if field.required]
+    for component, schema in schemas.items():
+        if component == "Tenant":
+            _add_properties(schema, outputs, list(outputs))
+        elif component.startswith("Tenant") and component.endswith("Input"):
+            _add_properties(schema, inputs, required)
+        elif component == "TenantPatch":
+            _add_properties(schema, patches, [])
 
 
 def _build_field(converter: Converter, custom: TenantFields, name: str) -> Property:
@@ -57,10 +49,6 @@ def _add_properties(schema: dict[str, Any], properties: dict[str, Property], req
     schema["properties"] = {**schema["properties"], **properties}
     if required:
         schema["required"] = [*schema.get("required", ()), *required]
-
-
-def _list_writable_fields(custom: TenantFields) -> list[str]:
-    return [name for name, field in custom.fields.items() if not field.dump_only]
 
 
 def _build_output_field(prop: Property) -> Property:
@@ -112,13 +100,11 @@ def describe_host_settings(spec: APISpec, converter: Converter, namespaces: Mapp
     schemas = {name: describe_namespace(converter, schema) for name, schema in namespaces.items()}
     if "Settings" in components:
         outputs = _build_namespaces(namespaces, schemas, _build_output_key)
-        components["Settings"]["properties"] |= {
-            name: make_closed_object(outputs) for name in ("effective", "explicit")
-        }
+        for name in ("effective", "explicit"):
+            components["Settings"]["properties"][name] = make_closed_object(outputs)
     if "ExplicitSettingsInput" in components:
-        components["ExplicitSettingsInput"] |= make_closed_object(
-            _build_namespaces(namespaces, schemas, _build_input_key)
-        )
+        inputs = _build_namespaces(namespaces, schemas, _build_input_key)
+        components["ExplicitSettingsInput"] |= make_closed_object(inputs)
     if "ExplicitSettingsPatch" in components:
         patches = _build_namespaces(namespaces, schemas, _build_patch_key)
         components["ExplicitSettingsPatch"] |= make_closed_object(
@@ -132,15 +118,12 @@ def _build_namespaces(
     change: Callable[[Namespace, str, Property], Property],
 ) -> dict[str, Property]:
     """Build the schemas of the namespaces, with `change` applied to the property of each key."""
-    return {
-        name: {
-            **schemas[name],
-            **make_closed_object(
-                {key: change(namespace, key, schemas[name]["properties"][key]) for key in namespace.keys}
-            ),
-        }
-        for name, namespace in namespaces.items()
-    }
+    built = {}
+    for name, namespace in namespaces.items():
+        properties = schemas[name]["properties"]
+        changed = {key: change(namespace, key, properties[key]) for key in namespace.keys}
+        built[name] = {**schemas[name], **make_closed_object(changed)}
+    return built
 
 
 def _build_output_key(namespace: Namespace, key: str, prop: Property) -> Property:

@@ -49,18 +49,15 @@ def build_operation(route: Route, api: Api) -> dict[str, Any]:
     """Build the Operation Object of `route`."""
     summary, _, details = (route.handler.__doc__ or "").partition("\n")
     permissions = list_permissions(route, api)
-    roles = (
-        [role for role, granted in api.config.roles.items() if set(permissions).issubset(granted)]
-        if permissions
-        else []
-    )
+    roles = []
+    if permissions:
+        roles = [role for role, granted in api.config.roles.items() if set(permissions).issubset(granted)]
+    paragraphs = [" ".join(details.split()), _describe_permissions(permissions, roles)]
     operation: dict[str, Any] = {
         "operationId": route.endpoint,
         "tags": [get_tag(route)],
         "summary": summary.rstrip("."),
-        "description": "\n\n".join(
-            filter(None, [" ".join(details.split()), _describe_permissions(permissions, roles)])
-        ),
+        "description": "\n\n".join(filter(None, paragraphs)),
         "security": [{SECURITY_SCHEME: list(permissions)}] if permissions else [],
         "x-permissions": list(permissions),
         "x-roles": roles,
@@ -69,7 +66,8 @@ def build_operation(route: Route, api: Api) -> dict[str, Any]:
         "responses": build_responses(route, api),
     }
     for status, response in route.responses.items():
-        if links := build_link_references(route, response, api.routes):
+        links = build_link_references(route, response, api.routes)
+        if links:
             operation["responses"][str(status)]["links"] = links
     return operation | _build_request_body(route, api)
 
@@ -130,11 +128,12 @@ def _summarize_package(package: str) -> str:
     return (sys.modules[package].__doc__ or "").partition("\n\n")[0]
 
 
-def _describe_permissions(needed: tuple[str, ...], roles: list[str]) -> str:
-    if not needed:
+def _describe_permissions(permissions: tuple[str, ...], roles: list[str]) -> str:
+    if not permissions:
         return "Public: no token is needed."
-    permissions = " and ".join(f"`{permission}`" for permission in needed)
-    return f"Needs {permissions}; granted to {', '.join(f'`{role}`' for role in roles) or 'no role'}."
+    permission_names = " and ".join(f"`{permission}`" for permission in permissions)
+    role_names = ", ".join(f"`{role}`" for role in roles) or "no role"
+    return f"Needs {permission_names}; granted to {role_names}."
 
 
 def _build_parameters(route: Route, api: Api) -> list[Any]:
@@ -149,7 +148,7 @@ def _build_parameters(route: Route, api: Api) -> list[Any]:
         "Last-Event-ID": _has_event_stream(route),
         "Idempotency-Key": InvalidIdempotencyKey in route.problems,
     }
-    return [*path, *query, *(name for name, holds in conditions.items() if holds), "X-Request-ID"]
+    return [*path, *query, *(name for name, applies in conditions.items() if applies), "X-Request-ID"]
 
 
 def _has_event_stream(route: Route) -> bool:
@@ -196,12 +195,12 @@ def build_link_references(route: Route, response: Any, routes: Iterable[Route]) 
 
 def build_links(routes: Sequence[Route]) -> dict[str, dict[str, Any]]:
     """Build the Link Objects of all responses of these routes, by component name."""
-    answers = [(route, response) for route in routes for response in route.responses.values()]
-    return {
-        get_link_name(response, target): link
-        for route, response in answers
-        for target, link in _collect_links(route, response, routes).items()
-    }
+    links = {}
+    for route in routes:
+        for response in route.responses.values():
+            for target, link in _collect_links(route, response, routes).items():
+                links[get_link_name(response, target)] = link
+    return links
 
 
 def get_link_name(response: Any, target: str) -> str:
@@ -211,25 +210,29 @@ def get_link_name(response: Any, target: str) -> str:
 
 def _collect_links(route: Route, response: Any, routes: Iterable[Route]) -> dict[str, dict[str, Any]]:
     """Build one Link Object per target operation; none for a response without a schema."""
-    if (document := find_document_schema(response)) is None:
+    document = find_document_schema(response)
+    if document is None:
         return {}
     fields = document._declared_fields
-    links = {other.endpoint: link for other in routes if other is not route and (link := _build_link(other, fields))}
-    return links | _build_next_page_link(route, fields)
+    links = {other.endpoint: _build_link(other, fields) for other in routes if other is not route}
+    return {target: link for target, link in links.items() if link} | _build_next_page_link(route, fields)
 
 
 def _build_link(target: Route, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Build the link to `target`; empty if the response's `fields` do not provide all of its path parameters."""
-    sources = {place: source for place in list_path_parameters(target) if (source := _find_source(place, fields))}
-    if not sources or len(sources) != len(list_path_parameters(target)):
+    sources = {name: _find_source(name, fields) for name in list_path_parameters(target)}
+    if not sources or not all(sources.values()):
         return {}
     conditions = {"If-Match": "$response.header.ETag"} if _is_conditional(target, fields) else {}
     return {"operationId": target.endpoint, "parameters": {**sources, **conditions}}
 
 
-def _find_source(place: str, fields: Mapping[str, Any]) -> str:
-    """Return the runtime expression for the path parameter `place`, from the field `place` or its resource's field."""
-    return next((f"{_RESPONSE_BODY}{name}" for name in (place, place.removesuffix("_id")) if name in fields), "")
+def _find_source(parameter: str, fields: Mapping[str, Any]) -> str:
+    """Return the runtime expression for a path parameter: the field of its name, with or without ``_id``."""
+    for name in (parameter, parameter.removesuffix("_id")):
+        if name in fields:
+            return f"{_RESPONSE_BODY}{name}"
+    return ""
 
 
 def _is_conditional(target: Route, fields: Mapping[str, Any]) -> bool:
@@ -239,23 +242,20 @@ def _is_conditional(target: Route, fields: Mapping[str, Any]) -> bool:
 
 def _has_another_version(target: Route) -> bool:
     """Return whether `target` returns a versioned resource other than the one its path names."""
-    documents = [
-        document._declared_fields
-        for response in target.responses.values()
-        if (document := find_document_schema(response))
-    ]
-    return any(
-        "version" in fields and not all(_find_source(place, fields) for place in list_path_parameters(target))
-        for fields in documents
-    )
+    for response in target.responses.values():
+        document = find_document_schema(response)
+        fields = {} if document is None else document._declared_fields
+        if "version" in fields and not all(_find_source(name, fields) for name in list_path_parameters(target)):
+            return True
+    return False
 
 
 def _build_next_page_link(route: Route, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Build the link to the next page of a list or of a feed."""
     if "next" not in fields or route.query is None:
         return {}
-    cursor, description = (
-        ("after", _NEXT_EVENTS_DESCRIPTION) if "has_more" in fields else ("cursor", _NEXT_PAGE_DESCRIPTION)
-    )
+    cursor, description = "cursor", _NEXT_PAGE_DESCRIPTION
+    if "has_more" in fields:
+        cursor, description = "after", _NEXT_EVENTS_DESCRIPTION
     page = {"operationId": route.endpoint, "description": description, "parameters": {cursor: f"{_RESPONSE_BODY}next"}}
     return {route.endpoint: page}

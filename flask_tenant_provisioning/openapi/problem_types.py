@@ -39,8 +39,14 @@ class Explanation:
     def summarize(self) -> dict[str, Any]:
         """Render the entry of the code in the index."""
         kind = self.kind
-        head = {"type": self.type, "code": kind.code, "title": kind.title, "status": kind.status}
-        return {**head, "meaning": self.meaning, "remedy": kind.remedy}
+        return {
+            "type": self.type,
+            "code": kind.code,
+            "title": kind.title,
+            "status": kind.status,
+            "meaning": self.meaning,
+            "remedy": kind.remedy,
+        }
 
     def render(self) -> dict[str, Any]:
         """Render the whole explanation, with the example."""
@@ -55,15 +61,16 @@ def list_problem_classes(api: Api) -> tuple[type[ProvisioningError], ...]:
 def explain_problems(api: Api, base: str) -> dict[str, Explanation]:
     """Explain every code for callers that reach the API at `base`, by code."""
     types, errors = api.config.problem_base_uri or f"{base}/problems/", _provoke_errors(api)
-    return {
-        kind.code: Explanation(kind, types + kind.code, _build_example(errors.get(kind.code) or kind(), types, base))
-        for kind in list_problem_classes(api)
-    }
+    explanations = {}
+    for kind in list_problem_classes(api):
+        example = _build_example(errors.get(kind.code) or kind(), types, base)
+        explanations[kind.code] = Explanation(kind, types + kind.code, example)
+    return explanations
 
 
 def _build_example(error: ProvisioningError, types: str, base: str) -> dict[str, Any]:
     """Build the problem document (RFC 9457 §3) of `error` for an example request."""
-    document = {
+    document: dict[str, Any] = {
         "type": types + error.code,
         "title": error.title,
         "status": error.status,
@@ -72,7 +79,9 @@ def _build_example(error: ProvisioningError, types: str, base: str) -> dict[str,
         "instance": f"{base}/tenants",
         "request_id": "b1d0c3f6a5e84d7c9f2e6a1b0c3d4e5f",
     }
-    return document | ({"errors": error.errors} if error.errors else {}) | error.members
+    if error.errors:
+        document["errors"] = error.errors
+    return document | error.members
 
 
 def _provoke_errors(api: Api) -> dict[str, ProvisioningError]:
@@ -86,7 +95,7 @@ def _provoke_errors(api: Api) -> dict[str, ProvisioningError]:
         make_conflict("email", TENANT["tenant"]),
         make_body_too_large(api.config.max_body_bytes),
         InvalidState("A deleted tenant cannot be changed.", tenant_status="deleted"),
-        make_rate_limited_error("write", most=120, window=60, wait=17),
+        make_rate_limited_error("write", limit=120, window=60, wait=17),
     )
     return {error.code: error for error in (*_catch_errors(attempts), *errors)}
 

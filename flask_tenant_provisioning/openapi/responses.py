@@ -61,27 +61,24 @@ _GUARD_PROBLEMS = (*_AUTHENTICATION_PROBLEMS, NotAcceptable, StorageUnavailable)
 def build_responses(route: Route, api: Api) -> dict[str, Any]:
     """Build the Responses Object of `route`."""
     headers = [*_list_write_headers(route), *(_RATE_LIMIT_HEADERS if is_rate_limited(route, api) else ())]
-    documents = {
-        str(status): _build_success_response(status, response, headers) for status, response in route.responses.items()
-    }
-    problems = {
-        str(group[0].status): get_response_name(group) for group in group_by_status(collect_problems(route, api), api)
-    }
-    return dict(sorted({**documents, **problems}.items()))
+    responses: dict[str, Any] = {}
+    for status, response in route.responses.items():
+        responses[str(status)] = _build_success_response(status, response, headers)
+    for group in group_by_status(collect_problems(route, api), api):
+        responses[str(group[0].status)] = get_response_name(group)
+    return dict(sorted(responses.items()))
 
 
 def collect_problems(route: Route, api: Api) -> set[type[ProvisioningError]]:
     """Collect every problem that `route` may return: declared ones, those of the guard, and the host's."""
-    gate = (
-        _GUARD_PROBLEMS
-        if not route.public
-        else _AUTHENTICATION_PROBLEMS
-        if route.required_permissions(api.config.public_docs)
-        else ()
-    )
+    guard_problems: Iterable[type[ProvisioningError]] = ()
+    if not route.public:
+        guard_problems = _GUARD_PROBLEMS
+    elif route.required_permissions(api.config.public_docs):
+        guard_problems = _AUTHENTICATION_PROBLEMS
     host_problems = api.registry.problem_classes() if any(map(api.registry.hooks_for, route.hooks)) else ()
     rate_limit = (RateLimited,) if is_rate_limited(route, api) else ()
-    return {*route.problems, *_COMMON_PROBLEMS, *gate, *host_problems, *rate_limit}
+    return {*route.problems, *_COMMON_PROBLEMS, *guard_problems, *host_problems, *rate_limit}
 
 
 def is_rate_limited(route: Route, api: Api) -> bool:
@@ -184,13 +181,14 @@ def _list_write_headers(route: Route) -> list[str]:
 
 def _build_success_response(status: int, response: Any, headers: Iterable[str]) -> dict[str, Any]:
     """Build the Response Object of a success. `response` is a schema, a mapping of media types to schemas, or None."""
-    content = response if isinstance(response, Mapping) else {JSON: response} if response is not None else {}
-    body = {"content": {kind: {"schema": schema} for kind, schema in content.items()}} if content else {}
-    return {
+    document: dict[str, Any] = {
         "description": f"{HTTPStatus(status).phrase}.",
         "headers": _build_header_references(*COMMON_HEADERS, *_list_success_headers(status, response), *headers),
-        **body,
     }
+    if response is not None:
+        schemas = response if isinstance(response, Mapping) else {JSON: response}
+        document["content"] = {media_type: {"schema": schema} for media_type, schema in schemas.items()}
+    return document
 
 
 def _list_success_headers(status: int, response: Any) -> list[str]:

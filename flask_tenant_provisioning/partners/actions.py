@@ -65,9 +65,9 @@ def load_page(
     """
     filters = {"status": status, "parent": parent, "partner_id": within}
 
-    def load_rows(count: int, place: str | None) -> list[Partner]:
-        values = {name: value for name, value in {**filters, "after": place}.items() if value is not None}
-        statement = session.storage.once(PartnerSQL).page(values)
+    def load_rows(count: int, after: str | None) -> list[Partner]:
+        values = {name: value for name, value in {**filters, "after": after}.items() if value is not None}
+        statement = session.storage.once(PartnerSQL).select_page(values)
         return [Partner._make(row) for row in session.run(statement, {**values, "limit": count}).fetchall()]
 
     return read_page(load_rows, limit, after, lambda partner: partner.partner_id, measure_row)
@@ -167,7 +167,7 @@ def _record_update(session: Session, actor: Actor, before: Partner | None, after
     at, partner = after.updated_at, after.partner_id
     record_event(session, build_event(session.storage, actor, "partner.updated", partner, new, at, changes))
     if "parent" in changes:
-        # Partners see those below them: the former and the new parent get the event in their own feeds.
+        # A partner sees those below it, so the former and the new parent get the event in their own feeds.
         for parent in {old.get("parent"), new["parent"]} - {None, partner}:
             record_event(session, build_event(session.storage, actor, "partner.updated", parent, new, at, changes))
     session.run_reactions(PartnerChange(UPDATE_OPERATION, actor, before, after))

@@ -24,13 +24,13 @@ def lock_hierarchy(session: Session, partner_id: str, parent: str | None) -> Non
 
 def require_valid_parent(session: Session, partner_id: str, parent: str) -> None:
     """Raise `InvalidInput` if the partner cannot be below `parent`. The caller holds the lock of `lock_hierarchy`."""
-    above = load_ancestry(session, parent)
-    if partner_id == parent or partner_id in above:
+    ancestry = load_ancestry(session, parent)
+    if partner_id == parent or partner_id in ancestry:
         raise make_invalid_input([make_entry(CIRCLE, "parent")])
-    if not above:
+    if not ancestry:
         raise make_invalid_input([make_entry(UNKNOWN_PARTNER, "parent")])
     row = session.run(session.storage.once(PartnerSQL).depth_below, {"partner_id": partner_id}).fetchone()
-    if len(above) + max(row[0] or 0, 1) > MAX_DEPTH:
+    if len(ancestry) + max(row[0] or 0, 1) > MAX_DEPTH:
         raise make_invalid_input([make_entry(TOO_DEEP, "parent")])
 
 

@@ -30,7 +30,7 @@ class Partner(NamedTuple):
     created_at: str
     updated_at: str
 
-    def plans(self) -> list[str] | None:
+    def list_allowed_plans(self) -> list[str] | None:
         """Return the plans that its tenants may have; None if all are allowed."""
         return None if self.allowed_plans is None else json.loads(self.allowed_plans)
 
@@ -38,7 +38,7 @@ class Partner(NamedTuple):
         """Return the partner as in responses, ready for JSON."""
         columns = self._asdict()
         times = {name: shorten_instant(columns[name]) for name in ("created_at", "updated_at")}
-        return {"partner": columns.pop("partner_id"), **columns, "allowed_plans": self.plans(), **times}
+        return {"partner": columns.pop("partner_id"), **columns, "allowed_plans": self.list_allowed_plans(), **times}
 
 
 def partners_table(metadata: MetaData) -> Table:

@@ -60,10 +60,10 @@ def read_partner(call: Request, partner_id: str) -> Response:
     partner_id = parse_partner_id(partner_id)
     if partner_scope(call) not in (None, partner_id) and not make_descendant_check(call)(partner_id):
         raise PartnerNotFound
-    answer = _render_partner(call.mount.storage.read(partial(actions.load_partner, partner_id=partner_id)))
-    if is_not_modified(answer.document["version"]):
-        return Response(status=304, headers=answer.headers)
-    return call.json_response(answer.document, answer.headers)
+    result = _render_partner(call.mount.storage.read(partial(actions.load_partner, partner_id=partner_id)))
+    if is_not_modified(result.document["version"]):
+        return Response(status=304, headers=result.headers)
+    return call.json_response(result.document, result.headers)
 
 
 @routes.add(
@@ -90,14 +90,14 @@ def put_partner(call: Request, partner_id: str) -> Response:
 
     def render(result: tuple[Partner, bool]) -> Result:
         partner, is_created = result
-        headers = (
-            {"Location": f"{call.mount.base_path()}{PARTNERS_PATH}/{escape_segment(partner_id)}"} if is_created else {}
-        )
-        return _render_partner(partner, 201 if is_created else 200, **headers)
+        if not is_created:
+            return _render_partner(partner)
+        location = f"{call.mount.base_path()}{PARTNERS_PATH}/{escape_segment(partner_id)}"
+        return _render_partner(partner, 201, Location=location)
 
-    return _invalidate_cache(
-        call, partner_id, execute(call, work, render, body=body, validate_only=query["validate_only"])
-    )
+    response = execute(call, work, render, body=body, validate_only=query["validate_only"])
+    call.mount.once(PartnerCache).invalidate(partner_id)
+    return response
 
 
 @routes.add(
@@ -123,18 +123,13 @@ def patch_partner(call: Request, partner_id: str) -> Response:
         values=values,
         check_version=make_precondition_check(call),
     )
-    return _invalidate_cache(
-        call, partner_id, execute(call, work, _render_partner, body=body, validate_only=query["validate_only"])
-    )
+    response = execute(call, work, _render_partner, body=body, validate_only=query["validate_only"])
+    call.mount.once(PartnerCache).invalidate(partner_id)
+    return response
 
 
 def _render_partner(partner: Partner, status: int = 200, **headers: str) -> Result:
     return Result(status, partner.document(), {"ETag": format_etag(partner.version), **headers})
-
-
-def _invalidate_cache(call: Request, partner_id: str, answer: Response) -> Response:
-    call.mount.once(PartnerCache).invalidate(partner_id)
-    return answer
 
 
 def make_descendant_check(call: Request) -> Callable[[str], bool]:

@@ -46,14 +46,12 @@ class PlansField(fields.Field):  # type: ignore[type-arg]
         if not isinstance(value, list) or len(value) > MAX_PLANS or not all(map(_is_plan_name, value)):
             detail = f"Must be a list of {MAX_PLANS} strings at most, each of 1 to {MAX_PLAN_LENGTH} characters."
             raise make_field_error(Fault("invalid-type", detail))
-        if faults := [{str(index): fault} for index, name in enumerate(value) if (fault := self._unknown(name))]:
-            raise make_field_error(*faults)
+        if self.plans is not None:
+            fault = Fault("unknown-plan", f"Must be one of: {', '.join(self.plans)}.")
+            faults = [{str(index): fault} for index, name in enumerate(value) if name not in self.plans]
+            if faults:
+                raise make_field_error(*faults)
         return list(dict.fromkeys(value))
-
-    def _unknown(self, name: str) -> Fault | None:
-        if self.plans is None or name in self.plans:
-            return None
-        return Fault("unknown-plan", f"Must be one of: {', '.join(self.plans)}.")
 
 
 def _is_plan_name(value: Any) -> bool:

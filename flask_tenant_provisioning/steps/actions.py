@@ -15,7 +15,7 @@ from ..tenants import mutations
 from ..tenants.models import Tenant
 from ..tenants.mutations import Target
 from . import runs
-from .models import Run, RunStep
+from .models import STEP_WORK, Run, RunStep
 from .statements import StepSQL
 
 
@@ -100,7 +100,7 @@ def _make_waiting_steps_due(session: Session, run: Run) -> None:
             and step.due_at is not None
             and runs.update_unclaimed_step(session, step, due_at=now)
         ):
-            session.notify_worker(step[:4])
+            session.notify_worker((STEP_WORK, *step.key.values()))
 
 
 def _start_next_round(session: Session, actor: Actor, registry: Registry, tenant: Tenant, run: Run) -> None:

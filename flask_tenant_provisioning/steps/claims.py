@@ -27,8 +27,8 @@ def find_due_steps(session: Session, limit: int) -> list[tuple[Any, ...]]:
 def find_overdue_steps(session: Session, limit: int, age: float) -> list[StepKey]:
     """Return at most `limit` due steps that may have no message under way.
 
-    These are steps that have been attempted before, as after a failure or the death of a worker. For a first attempt
-    `wake` was called when it became due; such a step is returned once it has been due for `age` seconds.
+    These are steps that have been attempted before, for example when an attempt failed or its worker died. A message
+    was sent when a first attempt became due; such a step is returned once it has been due for `age` seconds.
     """
     now = session.storage.clock()
     parameters = {"now": format_instant(now), "before": format_instant(now - age), "limit": limit}
@@ -36,30 +36,36 @@ def find_overdue_steps(session: Session, limit: int, age: float) -> list[StepKey
     return keys
 
 
-def claim_steps(storage: Storage, limit: int, lease: float, among: Sequence[StepKey] | None = None) -> list[RunStep]:
-    """Claim at most `limit` due steps for `lease` seconds, of those in `among` if it is given.
+def claim_steps(storage: Storage, limit: int, lease: float, keys: Sequence[StepKey] | None = None) -> list[RunStep]:
+    """Claim at most `limit` due steps for `lease` seconds; if `keys` are given, only steps with these keys.
 
     Concurrent workers each try a random sample of the due steps, so they rarely collide; where they do, the fence
     decides. No row locks across shards are needed.
     """
     for _ in range(CLAIM_ATTEMPTS):
-        due = storage.read(
-            lambda session: find_due_steps(session, limit * 4) if among is None else _find_due_among(session, among)
-        )
+        if keys is None:
+            due = storage.read(partial(find_due_steps, limit=limit * 4))
+        else:
+            due = storage.read(partial(_find_due_steps_by_key, keys=keys))
         if not due:
             break
         sample = random.sample(due, min(limit, len(due)))
-        if claimed := storage.transaction(partial(_claim_sample, due=sample, lease=lease)):
-            return claimed
+        steps = storage.transaction(partial(_claim_sample, due=sample, lease=lease))
+        if steps:
+            return steps
     return []
 
 
-def _find_due_among(session: Session, keys: Sequence[StepKey]) -> list[tuple[Any, ...]]:
+def _find_due_steps_by_key(session: Session, keys: Sequence[StepKey]) -> list[tuple[Any, ...]]:
     """Return the steps of `keys` that are due, each as its key and its current fence."""
-    now, due = format_instant(session.storage.clock()), []
+    sql, now = session.storage.once(StepSQL), format_instant(session.storage.clock())
+    due = []
     for key in keys:
-        row = session.run(session.storage.once(StepSQL).select_step, dict(zip(STEP_KEY, key, strict=True))).fetchone()
-        if row is not None and (step := RunStep._make(row)).due_at is not None and step.due_at <= now:
+        row = session.run(sql.select_step, dict(zip(STEP_KEY, key, strict=True))).fetchone()
+        if row is None:
+            continue
+        step = RunStep._make(row)
+        if step.due_at is not None and step.due_at <= now:
             due.append((*key, step.fence))
     return due
 

@@ -150,9 +150,9 @@ class StepWork:
         self._in_host = in_host
         self.lease, self.slots = lease, slots
 
-    def claim(self, limit: int, among: Sequence[StepKey] | None = None) -> list[RunStep]:
-        """Claim at most `limit` due steps, of those in `among` if it is given."""
-        return claims.claim_steps(self._storage, limit, self.lease, among)
+    def claim(self, limit: int, keys: Sequence[StepKey] | None = None) -> list[RunStep]:
+        """Claim at most `limit` due steps; if `keys` are given, only steps with these keys."""
+        return claims.claim_steps(self._storage, limit, self.lease, keys)
 
     def renew(self, steps: Iterable[RunStep]) -> None:
         """Renew the leases of running steps."""
@@ -189,7 +189,7 @@ class StepWork:
         The function is not called if the worker died during the last allowed attempt.
         """
         is_undo = step.state == "undoing"
-        if (step.undo_attempts if is_undo else step.attempts) > declaration.retries + 1:
+        if _count_attempts(step) > declaration.retries + 1:
             return AttemptError("WorkerLost", "The worker died during the last attempt.")
         function = declaration.undo if is_undo else declaration.function
         if function is None:
@@ -199,9 +199,8 @@ class StepWork:
             if not is_undo and run.state != "running":
                 return _PAUSED if run.state == "paused" else _CANCELLED
             with self._in_host():
-                result = function(
-                    **{name: arguments[name] for name in get_requested_arguments(function, STEP_ARGUMENTS, "step")}
-                )
+                names = get_requested_arguments(function, STEP_ARGUMENTS, "step")
+                result = function(**{name: arguments[name] for name in names})
                 require_result(result, f"The {'undo of ' if is_undo else ''}step {declaration.name!r}")
         except Exception as error:
             return _make_attempt_error(step, error)

@@ -40,8 +40,10 @@ class ExportStep:
             location = self._registry.archive(**_select_arguments(self._registry.archive, arguments))
             require_result(location, "The archive")
         context.save({"archive": location if isinstance(location, str) else name, "sha256": checksum, "lines": lines})
-        place, extra = location or name, {"tenant": tenant["tenant"], "partner": tenant["partner"], "sha256": checksum}
-        logger.info("tenant %s was exported to %s, sha256 %s", tenant["tenant"], place, checksum, extra=extra)
+        extra = {"tenant": tenant["tenant"], "partner": tenant["partner"], "sha256": checksum}
+        logger.info(
+            "tenant %s was exported to %s, sha256 %s", tenant["tenant"], location or name, checksum, extra=extra
+        )
 
     def _iterate_records(self, tenant: dict[str, Any], context: StepContext) -> Iterator[dict[str, Any]]:
         exports = self._registry.exports

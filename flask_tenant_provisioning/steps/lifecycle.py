@@ -36,7 +36,8 @@ class StepsLifecycle:
 
     def require_ready(self, session: Session, operation: str, tenant: Tenant) -> None:
         """Raise `InvalidState` if a tenant is to be moved while its provisioning is running or being undone."""
-        if operation == "tenant.move" and (run := _load_active_run(session, tenant)) is not None:
+        run = _load_active_run(session, tenant) if operation == "tenant.move" else None
+        if run is not None:
             detail = f"A tenant whose provisioning is {run.state} cannot be moved."
             raise InvalidState(detail, provisioning_state=run.state)
 

@@ -14,6 +14,8 @@ MAX_CLASS_LENGTH, MAX_MESSAGE_LENGTH, MAX_REASON_LENGTH = 255, 500, 1000
 #: The columns of the primary keys of runs and of steps.
 RUN_KEY = ("partner_id", "tenant_id", "phase")
 STEP_KEY = (*RUN_KEY, "name")
+#: The kind of work that workers are notified of, in front of the key of a due step.
+STEP_WORK = "steps"
 
 
 class Run(NamedTuple):

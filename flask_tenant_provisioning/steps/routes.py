@@ -48,12 +48,12 @@ def retry_provisioning(call: Request, tenant_id: str) -> Response:
 
     Steps that have succeeded and were not undone do not run again.
     """
-    asked, mount = call.query(WriteQuery), call.mount
+    query, mount = call.query(WriteQuery), call.mount
     license, registry = mount.license, mount.registry
     work = partial(
         actions.retry, actor=call.actor(), target=make_target(call, tenant_id), registry=registry, license=license
     )
-    return execute(call, work, partial(_make_result, call), validate_only=asked["validate_only"])
+    return execute(call, work, partial(_make_result, call), validate_only=query["validate_only"])
 
 
 @routes.add(
@@ -66,11 +66,11 @@ def retry_provisioning(call: Request, tenant_id: str) -> Response:
 )
 def cancel_provisioning(call: Request, tenant_id: str) -> Response:
     """Stop a tenant's provisioning and undo its steps; the tenant becomes `failed` and can be retried."""
-    asked = call.query(WriteQuery)
+    query = call.query(WriteQuery)
     work = partial(
         actions.cancel, actor=call.actor(), target=make_target(call, tenant_id), registry=call.mount.registry
     )
-    return execute(call, work, partial(_make_result, call), validate_only=asked["validate_only"])
+    return execute(call, work, partial(_make_result, call), validate_only=query["validate_only"])
 
 
 def _make_result(call: Request, document: dict[str, Any]) -> Result:

@@ -19,7 +19,7 @@ from ..database.statements import name_new_values
 from ..registry import DEPROVISIONING, PROVISIONING, Registry, Step
 from ..tenants import mutations
 from ..tenants.models import Tenant
-from .models import Run, RunStep
+from .models import STEP_WORK, Run, RunStep
 from .statements import StepSQL
 
 logger = logging.getLogger(__name__)
@@ -105,12 +105,12 @@ def resume_run(session: Session, registry: Registry, tenant: Tenant, run: Run) -
 
 
 def make_step_due(session: Session, step: RunStep, *, state: str | None = None) -> None:
-    """Make the step due now, and wake the engine after the commit; `state` sets a new state with it."""
+    """Make the step due now, and notify workers after the commit; `state` sets a new state with it."""
     values: dict[str, Any] = {"due_at": format_instant(session.storage.clock())}
     if state is not None:
         values |= {"state": state, "undo_attempts": 0}
     update_step(session, step, **values)
-    session.notify_worker((step.partner_id, step.tenant_id, step.phase, step.name))
+    session.notify_worker((STEP_WORK, *step.key.values()))
 
 
 def update_step(session: Session, step: RunStep, **values: Any) -> None:

@@ -45,17 +45,15 @@ class StepSQL(SQL):
             .limit(bindparam("limit", type_=Integer))
         )
         is_undo = s.state == "undoing"
-        claimed = {
+        claim_values = {
             "state": case((is_undo, "undoing"), else_="running"),
             "attempts": s.attempts + case((is_undo, 0), else_=1),
             "undo_attempts": s.undo_attempts + case((is_undo, 1), else_=0),
             "started_at": func.coalesce(s.started_at, now),
         }
-        self.lease = Lease(steps, self._dialect, "due_at", is_free=due, claimed=claimed)
-        conditions = (match_key(table, "partner_id", "tenant_id") for table in (runs, steps))
+        self.lease = Lease(steps, self._dialect, "due_at", is_free=due, claimed=claim_values)
         self.deletions = [
-            self._compile(table.delete().where(condition))
-            for table, condition in zip((runs, steps), conditions, strict=True)
+            self._compile(table.delete().where(match_key(table, "partner_id", "tenant_id"))) for table in (runs, steps)
         ]
         self.relocations = [RowTransfer(table, self._dialect, ("tenant_id",), {}) for table in (runs, steps)]
         self.delete_step = self._compile(steps.delete().where(match_key(steps, *STEP_KEY)))

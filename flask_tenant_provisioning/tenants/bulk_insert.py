@@ -7,7 +7,7 @@ for the tenant's columns and for the event's data. A test holds both equal to si
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from json.encoder import encode_basestring as quoted
+from json.encoder import encode_basestring as quote
 from typing import Any, NamedTuple
 
 from sqlalchemy import Integer, SmallInteger, bindparam, literal, select, true
@@ -129,11 +129,10 @@ class BulkInsertSQL(SQL):
         if self._is_nested:
             self._nested_insert = self._compile(self._build_nested_insert())
         else:
-            self._insert_tenants = self._compile(
-                self._insert_rows(sqlite.insert(self._tenants), self._tenant_columns(self._incoming.c))
-            )
+            tenants = self._insert_rows(sqlite.insert(self._tenants), self._make_tenant_columns(self._incoming.c))
+            self._insert_tenants = self._compile(tenants.on_conflict_do_nothing())
             self._insert_events = self._compile(
-                self._insert_rows(self._events.insert(), self._event_columns(self._incoming.c), bare=True)
+                self._insert_rows(self._events.insert(), self._make_event_columns(self._incoming.c))
             )
             inserted = select(t.id).where(
                 t.partner_id == self._bind("partner_id"), t.id.in_(select(self._incoming.c.id))
@@ -156,37 +155,33 @@ class BulkInsertSQL(SQL):
         return inserted
 
     def _build_nested_insert(self) -> Any:
-        incoming = select(*self._incoming.c).cte("given")
-        tenants = self._insert_rows(postgresql.insert(self._tenants), self._tenant_columns(incoming.c), incoming)
-        ids = tenants.returning(self._tenants.c.id).cte("made")
+        incoming = select(*self._incoming.c).cte("new_rows")
+        tenants = self._insert_rows(postgresql.insert(self._tenants), self._make_tenant_columns(incoming.c), incoming)
+        ids = tenants.on_conflict_do_nothing().returning(self._tenants.c.id).cte("new_ids")
         source = incoming.join(ids, ids.c.id == incoming.c.id)
-        events = self._insert_rows(self._events.insert(), self._event_columns(incoming.c), source, bare=True)
+        events = self._insert_rows(self._events.insert(), self._make_event_columns(incoming.c), source)
         return select(events.returning(self._events.c.tenant_id).cte("inserted_events").c.tenant_id)
 
-    def _insert_rows(self, insert: Any, values: dict[str, Any], source: Any = None, *, bare: bool = False) -> Any:
+    def _insert_rows(self, insert: Any, values: dict[str, Any], source: Any = None) -> Any:
         rows = select(*values.values())
         rows = rows.where(true()) if source is None else rows.select_from(source)
-        statement = insert.from_select(list(values), rows)
-        return statement if bare else statement.on_conflict_do_nothing()
+        return insert.from_select(list(values), rows)
 
-    def _tenant_columns(self, incoming: Any) -> dict[str, Any]:
+    def _make_tenant_columns(self, incoming: Any) -> dict[str, Any]:
         t = self._tenants.c
         at, number = self._bind("at", t.created_at), literal(1, Integer)
         shared = {"partner_id": self._bind("partner_id"), "created_at": at, "updated_at": at, "version": number}
-        return (
-            {name: incoming[name] for name in _ROW_COLUMNS}
-            | shared
-            | {"status": literal("active"), "live": literal(1, SmallInteger)}
-        )
+        shared |= {"status": literal("active"), "live": literal(1, SmallInteger)}
+        return {name: incoming[name] for name in _ROW_COLUMNS} | shared
 
-    def _event_columns(self, incoming: Any) -> dict[str, Any]:
+    def _make_event_columns(self, incoming: Any) -> dict[str, Any]:
         e = self._events.c
         columns = {"id": incoming.event_id, "tenant_id": incoming.id, "data": incoming.data}
         shared = {name: self._bind(name, e[name]) for name in SHARED_COLUMNS}
         return columns | shared | {"partner_id": self._bind("partner_id"), "timestamp": self._bind("at", e.timestamp)}
 
-    def _bind(self, name: str, like: Any = None) -> Any:
-        return bindparam(name, type_=self._tenants.c.partner_id.type if like is None else like.type)
+    def _bind(self, name: str, column: Any = None) -> Any:
+        return bindparam(name, type_=self._tenants.c.partner_id.type if column is None else column.type)
 
 
 def _join_rows(batch: Iterable[NewTenant]) -> str:
@@ -224,7 +219,7 @@ class NewTenantWriter:
     """Render new tenants of one partner, created by one actor at one instant (by default now)."""
 
     def __init__(self, storage: Storage, actor: Actor, partner: str, at: str | None = None) -> None:
-        self._storage, self._partner, self._custom = storage, partner, storage.registry.fields
+        self._storage, self._partner, self._custom_fields = storage, partner, storage.registry.fields
         self._at = at or format_instant(storage.clock())
         self._event = build_event(storage, actor, "tenant.created", partner, {}, self._at)
         sample = render_tenant_document(
@@ -233,7 +228,7 @@ class NewTenantWriter:
         shared = dump_json(
             {name: sample[name] for name in DOCUMENT_FIELDS if name not in ("tenant", "partner", *WRITABLE)}
         )
-        self._beginning, self._end = f'"partner":{quoted(partner)}', shared[1:-1]
+        self._beginning, self._end = f'"partner":{quote(partner)}', shared[1:-1]
 
     def render_all(self, values: Sequence[Values], event_ids: Sequence[str] | None = None) -> list[NewTenant]:
         """Return a new tenant for each of `values`, with new ids. The events get `event_ids`, by default new ones."""
@@ -244,21 +239,21 @@ class NewTenantWriter:
     def _render(self, index: int, values: Values, tenant_id: str, event_id: str) -> NewTenant:
         tenant = build_tenant(tenant_id, self._partner, values, self._at, "active")
         columns: tuple[Any, ...] = tenant
-        written = f'{_TEXT_TEMPLATE % tuple(map(_quote_or_null, columns[_TEXT_SLICE]))}"metadata":{tenant.metadata}'
-        data = f'{{"tenant":"{tenant_id}",{self._beginning},{written},{self._end}{self._render_custom_fields(values)}}}'
+        members = f'{_TEXT_TEMPLATE % tuple(map(_quote_or_null, columns[_TEXT_SLICE]))}"metadata":{tenant.metadata}'
+        data = f'{{"tenant":"{tenant_id}",{self._beginning},{members},{self._end}{self._render_custom_fields(values)}}}'
         row = (
-            f'{{"id":"{tenant_id}","event_id":"{event_id}","email_key":{quoted(values["email_key"])},'
-            f'"name_key":{quoted(values["name_key"])},{written},"fields":{tenant.fields or "null"},"data":{data}}}'
+            f'{{"id":"{tenant_id}","event_id":"{event_id}","email_key":{quote(values["email_key"])},'
+            f'"name_key":{quote(values["name_key"])},{members},"fields":{tenant.fields or "null"},"data":{data}}}'
         )
         event = {**self._event, "id": event_id, "tenant_id": tenant_id, "data": data}
         return NewTenant(index, tenant, values["email_key"], event, row)
 
     def _render_custom_fields(self, values: Values) -> str:
         """Render the host's custom fields as JSON members, each with a leading comma."""
-        if self._custom is None:
+        if self._custom_fields is None:
             return ""
-        return "".join(f",{quoted(name)}:{dump_json(values['fields'].get(name))}" for name in self._custom.fields)
+        return "".join(f",{quote(name)}:{dump_json(values['fields'].get(name))}" for name in self._custom_fields.fields)
 
 
 def _quote_or_null(value: str | None) -> str:
-    return "null" if value is None else quoted(value)
+    return "null" if value is None else quote(value)

@@ -30,7 +30,7 @@ from .mutations import (
 from .statements import TenantSQL
 
 
-class KnownTenant:
+class SnapshotEntry:
     """One tenant of a snapshot, with the unique keys that it holds."""
 
     __slots__ = ("tenant", "unique_keys")
@@ -43,59 +43,59 @@ class KnownTenant:
 class Snapshot:
     """Locked tenants, found by id or, while they are not deleted, by unique key."""
 
-    def __init__(self, tenants: Iterable[KnownTenant]) -> None:
-        self._by_id: dict[str, KnownTenant] = {}
-        self._holders: dict[UniqueKey, KnownTenant] = {}
-        for known in tenants:
-            self._by_id[known.tenant.id] = known
-            self.add(known)
+    def __init__(self, tenants: Iterable[SnapshotEntry]) -> None:
+        self._by_id: dict[str, SnapshotEntry] = {}
+        self._holders: dict[UniqueKey, SnapshotEntry] = {}
+        for entry in tenants:
+            self._by_id[entry.tenant.id] = entry
+            self.add(entry)
 
-    def ids(self) -> Iterable[str]:
+    def list_ids(self) -> Iterable[str]:
         """Return the ids of all tenants."""
         return self._by_id
 
-    def find(self, tenant_id: str) -> KnownTenant | None:
+    def find(self, tenant_id: str) -> SnapshotEntry | None:
         """Return the tenant with this id in any status, or None."""
         return self._by_id.get(tenant_id)
 
-    def find_holder(self, key: UniqueKey) -> KnownTenant | None:
+    def find_holder(self, key: UniqueKey) -> SnapshotEntry | None:
         """Return the living tenant that holds this unique key, or None."""
         return self._holders.get(key)
 
-    def add(self, known: KnownTenant) -> None:
+    def add(self, entry: SnapshotEntry) -> None:
         """Register the unique keys of a tenant as held by it."""
-        self._holders.update(dict.fromkeys(known.unique_keys.items(), known))
+        self._holders.update(dict.fromkeys(entry.unique_keys.items(), entry))
 
-    def apply(self, known: KnownTenant, transition: Transition) -> set[UniqueKey]:
-        """Apply a transition to a tenant. Return the unique keys that this frees."""
-        before = set(known.unique_keys.items())
+    def apply(self, entry: SnapshotEntry, transition: Transition) -> set[UniqueKey]:
+        """Apply a transition to a tenant. Return the unique keys that become free."""
+        before = set(entry.unique_keys.items())
         for key in before:
             del self._holders[key]
-        known.tenant = transition.after
-        known.unique_keys = _collect_held_keys(
-            transition.after, {**known.unique_keys, **dict(transition.unique_keys())}.get("email", "")
+        entry.tenant = transition.after
+        entry.unique_keys = _collect_held_keys(
+            transition.after, {**entry.unique_keys, **dict(transition.unique_keys())}.get("email", "")
         )
-        self.add(known)
-        return before - set(known.unique_keys.items())
+        self.add(entry)
+        return before - set(entry.unique_keys.items())
 
 
-def lock_snapshot(session: Session, partner: str, named: Iterable[Mapping[str, str | None]]) -> Snapshot:
-    """Lock the tenants of `partner` that `named` refers to, and return them.
+def lock_snapshot(session: Session, partner: str, identifiers: Iterable[Mapping[str, str | None]]) -> Snapshot:
+    """Lock the tenants of `partner` that `identifiers` refer to, and return them.
 
-    Each item of `named` has an `id`, an `external_id` or an `email_key`. Tenants past their retention are left out.
+    Each of `identifiers` has an `id`, an `external_id` or an `email_key`. Tenants past their retention are left out.
     """
-    values = {"partner_id": partner, "rows": encode_rows(named)}
+    values = {"partner_id": partner, "rows": encode_rows(identifiers)}
     tenants = []
-    for *row, email_key, live in session.run(session.storage.once(TenantSQL).lock_many, values).fetchall():
+    for *row, email_key, is_living in session.run(session.storage.once(TenantSQL).lock_many, values).fetchall():
         tenant = Tenant._make(row)
         if not is_retention_over(session.storage, tenant):
-            tenants.append(KnownTenant(tenant, _collect_held_keys(tenant, email_key) if live else {}))
+            tenants.append(SnapshotEntry(tenant, _collect_held_keys(tenant, email_key) if is_living else {}))
     return Snapshot(tenants)
 
 
-def make_known_tenant(tenant: Tenant, email_key: str) -> KnownTenant:
+def make_snapshot_entry(tenant: Tenant, email_key: str) -> SnapshotEntry:
     """Wrap a tenant that is new to a snapshot."""
-    return KnownTenant(tenant, _collect_held_keys(tenant, email_key))
+    return SnapshotEntry(tenant, _collect_held_keys(tenant, email_key))
 
 
 def _collect_held_keys(tenant: Tenant, email_key: str) -> dict[str, str]:
@@ -122,16 +122,16 @@ def update_many(
     if not transitions:
         return
     storage, event_type = session.storage, transitions[0].event_type
-    written = [_advance_version(storage, transition, at) for transition in transitions]
-    _write_rows(session, partner, transitions, written)
+    advanced = [_advance_version(storage, transition, at) for transition in transitions]
+    _write_rows(session, partner, transitions, advanced)
     events = [
         build_change_event(storage, actor, event_type, transition.before, transition.after, transition.after.updated_at)
         | {"id": event_id}
-        for transition, event_id in zip(written, event_ids, strict=True)
+        for transition, event_id in zip(advanced, event_ids, strict=True)
     ]
     storage.once(InsertEventsSQL).insert(session, partner, events)
     session.events.extend(events)
-    for transition in written:
+    for transition in advanced:
         run_reactions(session, actor, event_type, transition.before, transition.after)
 
 
@@ -144,18 +144,18 @@ def _advance_version(storage: Storage, transition: Transition, at: str) -> Trans
 
 
 def _write_rows(
-    session: Session, partner: str, transitions: Sequence[Transition], written: Sequence[Transition]
+    session: Session, partner: str, transitions: Sequence[Transition], advanced: Sequence[Transition]
 ) -> None:
     """Write the changed columns: one round trip per set of columns.
 
     A join with the rows would be a single statement, but PostgreSQL has no statistics of the rows to plan it with.
     """
     rows_by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
-    for transition, advanced in zip(transitions, written, strict=True):
+    for transition, next_version in zip(transitions, advanced, strict=True):
         values = name_new_values(transition.columns)
         where = {"partner_id": partner, "id": transition.before.id, "expected": transition.before.version}
         rows_by_columns[tuple(transition.columns)].append(
-            {**where, **values, "new_updated_at": advanced.after.updated_at}
+            {**where, **values, "new_updated_at": next_version.after.updated_at}
         )
     sql = session.storage.once(TenantSQL)
     try:
@@ -177,7 +177,7 @@ class InsertEventsSQL(SQL):
         """Insert events that share all of `SHARED_COLUMNS`."""
         columns = ("id", "tenant_id", "timestamp", "data", "changes")
         common = {name: events[0][name] for name in SHARED_COLUMNS}
-        rows = _rows_to_json({name: event[name] for name in columns} for event in events)
+        rows = _render_rows({name: event[name] for name in columns} for event in events)
         session.run(self._insert_events, {**common, "partner_id": partner, "rows": rows})
 
     def _build_insert(self) -> Any:
@@ -189,12 +189,12 @@ class InsertEventsSQL(SQL):
         return self._events.insert().from_select(list(values), select(*values.values()))
 
 
-def _rows_to_json(rows: Iterable[Mapping[str, Any]]) -> str:
+def _render_rows(rows: Iterable[Mapping[str, Any]]) -> str:
     """Encode rows for `select_incoming`; the values of `_JSON_COLUMNS` are inserted as they are."""
-    return f"[{','.join(map(_row_to_json, rows))}]"
+    return f"[{','.join(map(_render_row, rows))}]"
 
 
-def _row_to_json(row: Mapping[str, Any]) -> str:
-    plain = dump_json({name: value for name, value in row.items() if name not in _JSON_COLUMNS})
+def _render_row(row: Mapping[str, Any]) -> str:
+    encoded = dump_json({name: value for name, value in row.items() if name not in _JSON_COLUMNS})
     documents = (f',"{name}":{row[name] or "null"}' for name in _JSON_COLUMNS if name in row)
-    return f"{plain[:-1]}{''.join(documents)}}}"
+    return f"{encoded[:-1]}{''.join(documents)}}}"

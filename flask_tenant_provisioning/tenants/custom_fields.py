@@ -11,16 +11,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields
-from marshmallow.fields import IP, UUID, Date, DateTime, Enum, Field, IPInterface, String, Time
+from marshmallow.fields import Enum, Field
 
 from ..database.types import MAX_MEMBER_LENGTH
 from ..encoding import apply_merge_patch, dump_json, is_same_json, parse_json
 from ..errors import Fault, MalformedJSON
 from ..registry import TenantFields
 from ..validation import READ_ONLY, ErrorList, FieldFault, make_field_error
+from .custom_field_checks import TEXT_FIELDS
 
 INVALID_FIELD = "invalid-field"
-#: A schema or field, as far as it is known.
+#: A schema or a field; None if it is not known.
 SchemaOrField = Any
 _SCHEMA_KEY = "_schema"
 _MAPPING_SIDES = {"key", "value"}
@@ -31,10 +32,10 @@ def flatten_errors(messages: Any, part: SchemaOrField, *path: str) -> Iterator[F
     if isinstance(messages, Fault):
         yield FieldFault(messages, path)
     elif isinstance(messages, Mapping):
-        for key, below in messages.items():
+        for key, nested in messages.items():
             step, member = _step_into(part, key)
-            for nested in _split_messages(part, below):
-                yield from flatten_errors(nested, member, *path, *step)
+            for member_messages in _split_messages(part, nested):
+                yield from flatten_errors(member_messages, member, *path, *step)
     elif isinstance(messages, list | tuple):
         for message in messages:
             yield from flatten_errors(message, part, *path)
@@ -68,18 +69,16 @@ def _find_field(schema: Schema, name: str) -> SchemaOrField:
     return next((field for key, field in schema.fields.items() if name == (field.data_key or key)), None)
 
 
-def _split_messages(part: SchemaOrField, below: Any) -> list[Any]:
+def _split_messages(part: SchemaOrField, nested: Any) -> list[Any]:
     """Return the messages about a member. For a `Mapping` field, marshmallow reports key and value separately."""
-    if isinstance(part, fields.Mapping) and isinstance(below, Mapping) and below.keys() <= _MAPPING_SIDES:
-        return list(below.values())
-    return [below]
+    if isinstance(part, fields.Mapping) and isinstance(nested, Mapping) and nested.keys() <= _MAPPING_SIDES:
+        return list(nested.values())
+    return [nested]
 
 
 MAX_BYTES = 16 * 1024
 #: The most bytes of JSON passed to the host's schema. What it drops or shortens does not count towards `MAX_BYTES`.
 _MAX_SENT_BYTES = 4 * MAX_BYTES
-#: Fields whose JSON is a string.
-TEXT_FIELDS = (String, DateTime, Date, Time, UUID, IP, IPInterface)
 NOT_SERIALIZABLE = Fault(INVALID_FIELD, "Does not serialise to JSON.")
 TOO_LARGE = Fault("too-large", f"The custom fields must not exceed {MAX_BYTES} bytes of JSON.")
 NOT_FILTERABLE = Fault(
@@ -89,22 +88,24 @@ NOT_FILTERABLE = Fault(
 
 def split_custom_fields(custom: TenantFields, body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Split a request body into the built-in members and the host's custom fields."""
-    theirs = {name: value for name, value in body.items() if name in custom.fields}
-    return {name: value for name, value in body.items() if name not in theirs}, theirs
+    custom_members = {name: value for name, value in body.items() if name in custom.fields}
+    return {name: value for name, value in body.items() if name not in custom_members}, custom_members
 
 
-def validate_custom_fields(custom: TenantFields, sent: Mapping[str, Any], absent: Iterable[str] = ()) -> dict[str, Any]:
+def validate_custom_fields(
+    custom: TenantFields, values: Mapping[str, Any], absent: Iterable[str] = ()
+) -> dict[str, Any]:
     """Validate custom fields with the host's schema. Return the JSON to store.
 
     Fields named in `absent` are neither required nor given their default. Null means absent, as in responses, for an
     optional field that does not allow null. Raises `InvalidInput` that lists every fault.
     """
     errors = ErrorList()
-    errors.collect(FieldFault(READ_ONLY, (name,)) for name in sent if custom.fields[name].dump_only)
+    errors.collect(FieldFault(READ_ONLY, (name,)) for name in values if custom.fields[name].dump_only)
     writable = {
         name: value
-        for name, value in sent.items()
-        if not (custom.fields[name].dump_only or (value is None and _null_is_absent(custom.fields[name])))
+        for name, value in values.items()
+        if not (custom.fields[name].dump_only or (value is None and _is_null_absent(custom.fields[name])))
     }
     partial = [str(custom.fields[name].name) for name in absent]
     loaded = None
@@ -120,7 +121,7 @@ def validate_custom_fields(custom: TenantFields, sent: Mapping[str, Any], absent
     return _to_strict_json(custom, custom.schema.dump(loaded))
 
 
-def _null_is_absent(field: Field[Any]) -> bool:
+def _is_null_absent(field: Field[Any]) -> bool:
     """Return whether null stands for an absent value of this field."""
     return not field.allow_none and not field.required
 
@@ -134,9 +135,8 @@ def patch_custom_fields(custom: TenantFields, fields: str | None, patch: Mapping
     before = {name: value for name, value in parse_column(fields).items() if name in custom.fields}
     writable = {name: value for name, value in before.items() if not custom.fields[name].dump_only}
     nulls = {name: None for name, value in patch.items() if value is None and custom.fields[name].allow_none}
-    return validate_custom_fields(
-        custom, {**apply_merge_patch(writable, patch), **nulls}, custom.fields.keys() - before.keys() - patch.keys()
-    )
+    after = {**apply_merge_patch(writable, patch), **nulls}
+    return validate_custom_fields(custom, after, custom.fields.keys() - before.keys() - patch.keys())
 
 
 def replace_custom_fields(custom: TenantFields | None, fields: str | None, values: Mapping[str, Any]) -> str | None:
@@ -172,7 +172,9 @@ def text_to_json(field: Field[Any], text: str) -> Any:
 
 def json_to_text(field: Field[Any], value: Any) -> str:
     """Return the text that `text_to_json` turns into this JSON value."""
-    return value if isinstance(value, str) and text_to_json(field, value) == value else dump_json(value)
+    if isinstance(value, str) and text_to_json(field, value) == value:
+        return value
+    return dump_json(value)
 
 
 def is_filterable(value: Any) -> bool:
@@ -220,7 +222,8 @@ class CustomFilterField(fields.Field):  # type: ignore[type-arg]
         try:
             loaded = self.custom.deserialize(text_to_json(self.custom, value))
         except ValidationError as error:
-            raise make_field_error(*(one.fault for one in flatten_errors(error.messages, self.custom))) from error
+            faults = [entry.fault for entry in flatten_errors(error.messages, self.custom)]
+            raise make_field_error(*faults) from error
         dumped = self.custom._serialize(loaded, self.custom.name or "", None)
         if not is_filterable(dumped):
             raise make_field_error(NOT_FILTERABLE)

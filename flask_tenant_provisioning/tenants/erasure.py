@@ -20,7 +20,7 @@ ERASURE_BATCH = 200
 
 
 class Erasure(NamedTuple):
-    """A tenant to erase from one partner's records: its last partner's, or a former one's if it was moved.
+    """A tenant to erase from the records of one partner: its last partner, or a former one if it was moved.
 
     `purged_at` is None until the tenant is purged. `erased_at` is the instant of the first round.
     """
@@ -32,7 +32,7 @@ class Erasure(NamedTuple):
 
 
 def erasures_table(metadata: MetaData) -> Table:
-    """One row per partner and tenant, removed after the second round of erasure."""
+    """Build the table with one row per partner and tenant, which is removed after the second round of erasure."""
     purged_at: Column[str] = Column("purged_at", Instant)
     return Table(
         name_table(metadata, "erasures"),
@@ -57,36 +57,34 @@ class ErasureSQL(SQL):
         e, bound = table.c, bind_columns(table)
         insert = self._insert(table).values(partner_id=bound["partner_id"], tenant_id=bound["tenant_id"])
         key = [e.partner_id, e.tenant_id]
-        mine = and_(e.partner_id == bound["partner_id"], e.tenant_id == bound["tenant_id"])
-        self.moved = self._compile(insert.on_conflict_do_nothing())
-        purged = insert.values(purged_at=bound["purged_at"])
-        self.purged = self._compile(
-            purged.on_conflict_do_update(
-                index_elements=key, set_={"purged_at": insert.excluded.purged_at, "erased_at": null()}
-            )
-        )
-        everywhere = table.update().where(e.tenant_id == bound["tenant_id"], e.purged_at.is_(None))
-        self.everywhere = self._compile(everywhere.values(purged_at=bound["purged_at"]))
-        first = e.erased_at.is_(None)
-        again = e.erased_at <= bindparam("again", type_=e.erased_at.type)
-        due = and_(e.purged_at <= bindparam("before", type_=e.purged_at.type), or_(first, again))
-        rows = select(*(e[name] for name in Erasure._fields)).where(due)
-        self.due = self._compile(rows.order_by(*key).limit(bindparam("limit", type_=Integer)))
-        self.settle = self._compile(table.update().where(mine, first).values(erased_at=bound["erased_at"]))
-        self.remove = self._compile(table.delete().where(mine, again))
+        is_erasure = and_(e.partner_id == bound["partner_id"], e.tenant_id == bound["tenant_id"])
+        self.note_move = self._compile(insert.on_conflict_do_nothing())
+        purged = {"purged_at": insert.excluded.purged_at, "erased_at": null()}
+        schedule = insert.values(purged_at=bound["purged_at"])
+        self.schedule = self._compile(schedule.on_conflict_do_update(index_elements=key, set_=purged))
+        of_former_partners = table.update().where(e.tenant_id == bound["tenant_id"], e.purged_at.is_(None))
+        self.schedule_former_partners = self._compile(of_former_partners.values(purged_at=bound["purged_at"]))
+        is_first_round = e.erased_at.is_(None)
+        is_second_round = e.erased_at <= bindparam("first_round_before", type_=e.erased_at.type)
+        is_purged = e.purged_at <= bindparam("before", type_=e.purged_at.type)
+        rows = select(*(e[name] for name in Erasure._fields)).where(is_purged, or_(is_first_round, is_second_round))
+        self.select_due = self._compile(rows.order_by(*key).limit(bindparam("limit", type_=Integer)))
+        first_round = table.update().where(is_erasure, is_first_round)
+        self.record_first_round = self._compile(first_round.values(erased_at=bound["erased_at"]))
+        self.remove = self._compile(table.delete().where(is_erasure, is_second_round))
 
 
 def note_move(session: Session, partner: str, tenant_id: str) -> None:
     """Record that a tenant leaves `partner`, whose records mention it until it is purged."""
-    session.run(session.storage.once(ErasureSQL).moved, {"partner_id": partner, "tenant_id": tenant_id})
+    session.run(session.storage.once(ErasureSQL).note_move, {"partner_id": partner, "tenant_id": tenant_id})
 
 
 def schedule_erasure(session: Session, partner: str, tenant_id: str) -> None:
     """Schedule the erasure of a tenant purged now, for `partner` and every former partner."""
     sql = session.storage.once(ErasureSQL)
     values = {"partner_id": partner, "tenant_id": tenant_id, "purged_at": format_instant(session.storage.clock())}
-    session.run(sql.purged, values)
-    session.run(sql.everywhere, values)
+    session.run(sql.schedule, values)
+    session.run(sql.schedule_former_partners, values)
 
 
 def load_due_erasures(session: Session, days: int) -> list[Erasure]:
@@ -97,17 +95,17 @@ def load_due_erasures(session: Session, days: int) -> list[Erasure]:
     now = session.storage.clock()
     values = {
         "before": format_instant(now, days=-days),
-        "again": format_instant(now - SECOND_ROUND_AFTER),
+        "first_round_before": format_instant(now - SECOND_ROUND_AFTER),
         "limit": ERASURE_BATCH,
     }
-    rows = session.run(session.storage.once(ErasureSQL).due, values).fetchall()
+    rows = session.run(session.storage.once(ErasureSQL).select_due, values).fetchall()
     return [Erasure._make(row) for row in rows]
 
 
 def finish_erasures(session: Session, erasures: Sequence[Erasure]) -> None:
     """Record a round of these erasures: the first sets `erased_at`, the second removes the row."""
     sql, now = session.storage.once(ErasureSQL), session.storage.clock()
-    times = {"erased_at": format_instant(now), "again": format_instant(now - SECOND_ROUND_AFTER)}
+    times = {"erased_at": format_instant(now), "first_round_before": format_instant(now - SECOND_ROUND_AFTER)}
     rows = [{"partner_id": erasure.partner_id, "tenant_id": erasure.tenant_id, **times} for erasure in erasures]
-    for statement in (sql.remove, sql.settle):
+    for statement in (sql.remove, sql.record_first_round):
         session.run_many(statement, rows)

@@ -68,7 +68,8 @@ def map_host_errors(session: Session) -> Iterator[None]:
         problem.is_replayable = False
         raise
     except Exception as error:
-        if (mapping := _find_mapping(session, error)) is None:
+        mapping = _find_mapping(session, error)
+        if mapping is None:
             raise
         raise _make_problem(mapping, error) from error
 
@@ -76,7 +77,7 @@ def map_host_errors(session: Session) -> Iterator[None]:
 def _find_mapping(session: Session, error: Exception) -> ErrorMapping | None:
     """Return the host's mapping for the violated constraint, else for the exception's nearest class, else None."""
     constraint = _find_constraint(session, error)
-    by_cause = {mapped.cause: mapped for mapped in session.storage.registry.errors}
+    by_cause = {mapping.cause: mapping for mapping in session.storage.registry.errors}
     if constraint and constraint in by_cause:
         return by_cause[constraint]
     return next((by_cause[kind] for kind in type(error).__mro__ if kind in by_cause), None)
@@ -88,10 +89,13 @@ def _find_constraint(session: Session, error: Exception) -> str | None:
     return session.constraint_of(error) if isinstance(error, DBAPIError) else None
 
 
-def _make_problem(mapped: ErrorMapping, error: Exception) -> ProvisioningError:
-    by_constraint = isinstance(mapped.cause, str)
-    detail = mapped.detail or (f"{mapped.problem.title}." if by_constraint else str(error)) or None
-    fault = Fault(mapped.problem.code, detail or f"{mapped.problem.title}.")
-    mapping = mapped.problem(detail, errors=[make_entry(fault, mapped.field)] if mapped.field else ())
-    mapping.is_replayable = False
-    return mapping
+def _make_problem(mapping: ErrorMapping, error: Exception) -> ProvisioningError:
+    """Make the mapped problem. Its detail is that of the mapping, else the exception's text, else the title."""
+    detail = mapping.detail
+    if not detail and not isinstance(mapping.cause, str):  # a driver's message shows the statement
+        detail = str(error)
+    detail = detail or f"{mapping.problem.title}."
+    errors = [make_entry(Fault(mapping.problem.code, detail), mapping.field)] if mapping.field else []
+    problem = mapping.problem(detail, errors=errors)
+    problem.is_replayable = False
+    return problem

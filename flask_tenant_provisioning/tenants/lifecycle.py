@@ -126,15 +126,16 @@ def _change_status(
     return apply_transition(session, actor, *transition)
 
 
-def _make_status_change(event_type: str, tenant: Tenant, source: str, goal: str, reason: str | None) -> Transition:
-    if tenant.status not in (source, goal):
+def _make_status_change(event_type: str, tenant: Tenant, source: str, target: str, reason: str | None) -> Transition:
+    if tenant.status not in (source, target):
         raise _make_invalid_state(tenant, event_type.removeprefix("tenant."))
-    after = tenant if tenant.status == goal else tenant._replace(status=goal, suspended_reason=reason)
-    return Transition(event_type, tenant, after)
+    if tenant.status == target:
+        return Transition(event_type, tenant, tenant)
+    return Transition(event_type, tenant, tenant._replace(status=target, suspended_reason=reason))
 
 
-def _make_invalid_state(tenant: Tenant, done: str) -> InvalidState:
-    return InvalidState(f"A tenant that is {tenant.status} cannot be {done}.", tenant_status=tenant.status)
+def _make_invalid_state(tenant: Tenant, action: str) -> InvalidState:
+    return InvalidState(f"A tenant that is {tenant.status} cannot be {action}.", tenant_status=tenant.status)
 
 
 def move(session: Session, actor: Actor, target: Target, partner: str) -> Tenant:
@@ -183,11 +184,12 @@ def _move_row(session: Session, before: Tenant, partner: str) -> Tenant:
 def _record_move(session: Session, actor: Actor, before: Tenant, after: Tenant) -> None:
     """Record the event in the feeds of both partners."""
     storage, event_type = session.storage, "tenant.moved"
-    there = build_change_event(storage, actor, event_type, before, after, after.updated_at)
+    new_partner_event = build_change_event(storage, actor, event_type, before, after, after.updated_at)
     changes = {"partner": {"previous": before.partner_id, "new": after.partner_id}}
-    shown = render_tenant_document(after, storage.registry.fields)
-    record_event(session, build_event(storage, actor, event_type, before.partner_id, shown, after.updated_at, changes))
-    record_event(session, there)
+    document = render_tenant_document(after, storage.registry.fields)
+    old_partner_event = build_event(storage, actor, event_type, before.partner_id, document, after.updated_at, changes)
+    record_event(session, old_partner_event)
+    record_event(session, new_partner_event)
 
 
 class MoveSQL:
@@ -217,9 +219,8 @@ def purge_due(storage: Storage, actor: Actor) -> int:
 
 def _load_due(session: Session) -> list[tuple[str, str]]:
     now = format_instant(session.storage.clock())
-    keys: list[tuple[str, str]] = session.run(
-        session.storage.once(TenantSQL).due, {"now": now, "limit": _PURGE_BATCH}
-    ).fetchall()
+    parameters = {"now": now, "limit": _PURGE_BATCH}
+    keys: list[tuple[str, str]] = session.run(session.storage.once(TenantSQL).due, parameters).fetchall()
     return keys
 
 

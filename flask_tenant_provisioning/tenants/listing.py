@@ -38,9 +38,8 @@ _FILTERS_OF_SORT_INDEX = {
 
 def make_cursor_scope(partner: str | None, query: Mapping[str, Any]) -> str:
     """Return a text that binds a cursor to its list: the partner, the sort order and the filters."""
-    filters = sorted(
-        (name, query[name]) for name in (*_collect_filter_names(query), "include_deleted") if name in query
-    )
+    names = (*_collect_filter_names(query), "include_deleted")
+    filters = sorted((name, query[name]) for name in names if name in query)
     return repr((partner, query["sort"], filters))
 
 
@@ -53,11 +52,11 @@ def load_page(
     if "q" in filters:
         bounds["q_end"] = make_prefix_end(filters["q"])
 
-    def load_rows(count: int, behind: str | None) -> Sequence[tuple[Any, ...]]:
+    def load_rows(count: int, after: str | None) -> Sequence[tuple[Any, ...]]:
         values = {**filters, **bounds, "limit": count}
-        if behind is not None:
-            values["after_key"], _, values["after_id"] = behind.rpartition(_PLACE_SEPARATOR)
-        shape = _make_shape(filters, query, count, behind is not None)
+        if after is not None:
+            values["after_key"], _, values["after_id"] = after.rpartition(_PLACE_SEPARATOR)
+        shape = _make_shape(filters, query, count, after is not None)
         rows: list[tuple[Any, ...]] = session.run(session.storage.once(TenantSQL).page(shape), values).fetchall()
         return rows
 
@@ -91,10 +90,9 @@ def _make_shape(values: Mapping[str, Any], query: Mapping[str, Any], count: int,
     the values of each call. The most frequent pages use the first; pages whose best plan depends on values the second.
     """
     sort = query["sort"]
-    is_literal_limit = count == DEFAULT_PAGE_SIZE + 1 and values.keys() <= _FILTERS_OF_SORT_INDEX[sort.lstrip("-")]
-    return PageShape(
-        tuple(values), _select_statuses(query), sort, has_cursor, DEFAULT_PAGE_SIZE + 1 if is_literal_limit else None
-    )
+    is_frequent = count == DEFAULT_PAGE_SIZE + 1 and values.keys() <= _FILTERS_OF_SORT_INDEX[sort.lstrip("-")]
+    literal_limit = count if is_frequent else None
+    return PageShape(tuple(values), _select_statuses(query), sort, has_cursor, literal_limit)
 
 
 def _select_statuses(query: Mapping[str, Any]) -> tuple[str, ...]:
@@ -150,10 +148,10 @@ class StatusCountSQL:
     def __init__(self, storage: Storage) -> None:
         t, dialect = storage.table("tenants").c, storage.engine.dialect
         partners = select(select_incoming(dialect, partner_id=t.partner_id.type).c.partner_id)
-        mine = t.partner_id.in_(partners)
+        is_listed = t.partner_id.in_(partners)
         number = func.count()
-        by_status = select(t.partner_id, t.status, number).where(mine).group_by(t.partner_id, t.status)
+        by_status = select(t.partner_id, t.status, number).where(is_listed).group_by(t.partner_id, t.status)
         now: Any = bindparam("now", type_=t.purge_at.type)
-        is_over = (t.purge_at <= now, t.status == "deleted", mine)
+        is_over = (t.purge_at <= now, t.status == "deleted", is_listed)
         over = select(t.partner_id, literal(_EXPIRED), number).where(*is_over).group_by(t.partner_id)
         self.count = Statement(union_all(by_status, over), dialect)

@@ -16,8 +16,8 @@ from .models import Tenant, render_tenant_document
 
 def load_allowed_plans(session: Session, partner: str) -> list[str] | None:
     """Load the plans that `partner` may use; None if all are allowed."""
-    found = actions.find_partner(session, partner)
-    return found.plans() if found else None
+    row = actions.find_partner(session, partner)
+    return row.list_allowed_plans() if row else None
 
 
 def find_plan_problem(plan: str | None, allowed: list[str] | None) -> PlanNotAllowed | None:
@@ -29,7 +29,10 @@ def find_plan_problem(plan: str | None, allowed: list[str] | None) -> PlanNotAll
 
 def require_plan_allowed(session: Session, partner: str, plan: str | None) -> None:
     """Raise `PlanNotAllowed` if `partner` may not use `plan`."""
-    if plan is not None and (problem := find_plan_problem(plan, load_allowed_plans(session, partner))):
+    if plan is None:
+        return
+    problem = find_plan_problem(plan, load_allowed_plans(session, partner))
+    if problem is not None:
         raise problem
 
 
@@ -59,7 +62,8 @@ def require_plan_limits(session: Session, tenant: Tenant, plan: str | None) -> N
         return
     with storage.context():
         used = {usage.limit: _count_usage(session, usage, tenant) for usage in usages}
-    if exceeded := [name for name, count in used.items() if count > limits[name]]:
+    exceeded = [name for name, count in used.items() if count > limits[name]]
+    if exceeded:
         details = [{"limit": name, "used": used[name], "allowed": limits[name]} for name in exceeded]
         where = "without a plan" if plan is None else f"on the plan {plan!r}"
         raise PlanLimitExceeded(f"The tenant uses more than it may {where}: {', '.join(exceeded)}.", limits=details)

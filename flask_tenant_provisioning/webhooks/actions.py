@@ -21,7 +21,7 @@ from ..events.actions import build_event, record_event
 from ..events.feed import lock_feed
 from ..keyring import Keyring
 from . import endpoint_secrets, models
-from .models import Endpoint
+from .models import DELIVERY_WORK, Endpoint
 from .signing import Scheme
 from .statements import WebhookSQL
 
@@ -68,8 +68,8 @@ def create_endpoint(
 def load_endpoint(session: Session, partner: str | None, webhook_id: str) -> Endpoint:
     """Return the endpoint with this id of `partner`, or of any partner if None. Raises `WebhookNotFound`."""
     sql = session.storage.once(WebhookSQL)
-    statement, where = (sql.read_of_any_partner, {}) if partner is None else (sql.read, {"partner_id": partner})
-    return _require_endpoint(session.run(statement, {**where, "id": webhook_id}).fetchone())
+    statement = sql.read_of_any_partner if partner is None else sql.read
+    return _require_endpoint(session.run(statement, {"partner_id": partner, "id": webhook_id}).fetchone())
 
 
 def list_endpoints(
@@ -80,14 +80,13 @@ def list_endpoints(
     The second value is the id of the last endpoint on the page if another page follows, else None.
     """
 
-    def rows(count: int, place: str | None) -> list[Endpoint]:
-        statement = session.storage.once(WebhookSQL).list_endpoints(
-            of_partner=partner is not None, after=place is not None
-        )
-        values = {"partner_id": partner, "after": place, "limit": count}
+    def load_rows(count: int, after: str | None) -> list[Endpoint]:
+        sql = session.storage.once(WebhookSQL)
+        statement = sql.list_endpoints(of_partner=partner is not None, after=after is not None)
+        values = {"partner_id": partner, "after": after, "limit": count}
         return [Endpoint._make(row) for row in session.run(statement, values).fetchall()]
 
-    return read_page(rows, limit, after, lambda endpoint: endpoint.id, measure_row)
+    return read_page(load_rows, limit, after, lambda endpoint: endpoint.id, measure_row)
 
 
 def update_endpoint(session: Session, actor: Actor, target: Target, values: Values) -> Endpoint:
@@ -100,7 +99,7 @@ def update_endpoint(session: Session, actor: Actor, target: Target, values: Valu
     if after.enabled > before.enabled:
         after = after._replace(**_HEALTHY, due_at=_find_due_at(session, before))
         if after.due_at is not None:
-            session.notify_worker((after.partner_id, after.id))
+            session.notify_worker((DELIVERY_WORK, after.partner_id, after.id))
     elif after.enabled < before.enabled:
         after = after._replace(due_at=None)
     return _save_changes(session, actor, "webhook.updated", before, after)

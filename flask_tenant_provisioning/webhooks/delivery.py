@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from ..database.errors import LeaseLost
 from ..database.ids import format_instant
@@ -80,20 +80,21 @@ class DeliveryWork:
     def __init__(self, storage: Storage, sender: Sender, load_keys: LoadKeys, lease: float) -> None:
         self._storage, self._sender, self._load_keys = storage, sender, load_keys
         self._stopping = False
-        self._database_slots = threading.BoundedSemaphore(MAX_DATABASE_CONNECTIONS)
+        self._database_semaphore = threading.BoundedSemaphore(MAX_DATABASE_CONNECTIONS)
         self._slots = Slots(self.slots)
         self.lease = lease
 
     def claim(self, limit: int) -> list[Endpoint]:
         """Claim at most `limit` endpoints with due deliveries, sharing the slots among partners."""
         for _ in range(CLAIM_ATTEMPTS):
-            rows = self._storage.read(partial(_list_free_endpoints, limit=max(limit, self.slots) * 4))
-            chosen = self._slots.choose(rows, limit)
-            if not chosen:
+            free_endpoints = self._storage.read(partial(_list_free_endpoints, limit=max(limit, self.slots) * 4))
+            rows = self._slots.choose(free_endpoints, limit)
+            if not rows:
                 break
-            if endpoints := self._storage.transaction(partial(_claim_endpoints, chosen=chosen, lease=self.lease)):
-                for endpoint in endpoints:
-                    self._slots.acquire(endpoint[:2])
+            endpoints = self._storage.transaction(partial(_claim_endpoints, rows=rows, lease=self.lease))
+            for endpoint in endpoints:
+                self._slots.acquire((endpoint.partner_id, endpoint.id))
+            if endpoints:
                 return endpoints
         return []
 
@@ -108,13 +109,14 @@ class DeliveryWork:
 
     def run(self, endpoint: Endpoint) -> None:
         """Deliver to an endpoint until nothing is due, it has to rest, or its turn is over."""
-        end, current, slowest = time.monotonic() + TURN_SECONDS, cast(Endpoint | None, endpoint), 0.0
+        end, slowest = time.monotonic() + TURN_SECONDS, 0.0
+        current: Endpoint | None = endpoint
         try:
             while current is not None:
                 results = self._send_batch(current)
                 slowest = max([slowest, *(outcome.latency for outcome in results)])
                 is_last = self._stopping or time.monotonic() >= end or slowest >= SLOW_SECONDS
-                current = self._record_round(current, results, keep=bool(results) and not is_last)
+                current = self._record_round(current, results, keep_lease=bool(results) and not is_last)
         except LeaseLost:
             logger.info(
                 "another worker took over deliveries to webhook %s", endpoint.id, extra=_get_log_fields(endpoint)
@@ -127,7 +129,7 @@ class DeliveryWork:
                 extra=_get_log_fields(endpoint),
             )
         finally:
-            self._slots.release(endpoint[:2], slowest)
+            self._slots.release((endpoint.partner_id, endpoint.id), slowest)
 
     def expire(self, endpoint: Endpoint) -> None:
         """Give up an endpoint that exceeded its time; unrecorded requests are sent again."""
@@ -142,30 +144,31 @@ class DeliveryWork:
     def _send_batch(self, endpoint: Endpoint) -> list[Outcome]:
         """Send at most one batch of due deliveries and return the outcomes."""
         limit = 1 if endpoint.failures else BATCH_SIZE
-        with self._database_slots:
+        with self._database_semaphore:
             due = self._storage.read(partial(_load_due_deliveries, endpoint=endpoint, limit=limit))
         return self._send_lanes(endpoint, due)
 
-    def _record_round(self, endpoint: Endpoint, results: Sequence[Outcome], *, keep: bool) -> Endpoint | None:
-        """Record a round. Return the endpoint if `keep` is set and more is due now, else None."""
-        with self._database_slots:
+    def _record_round(self, endpoint: Endpoint, results: Sequence[Outcome], *, keep_lease: bool) -> Endpoint | None:
+        """Record a round. Return the endpoint if `keep_lease` is set and more is due now, else None."""
+        with self._database_semaphore:
             return self._storage.transaction(
-                partial(outcomes.record_round, endpoint=endpoint, outcomes=results, keep=keep)
+                partial(outcomes.record_round, endpoint=endpoint, outcomes=results, keep_lease=keep_lease)
             )
 
     def _send_lanes(self, endpoint: Endpoint, due: Sequence[DueDelivery]) -> list[Outcome]:
         """Send `due` in parallel lanes and return the outcome of each attempt that was started."""
         if not due:
             return []
-        attempts, results = _Round(self, endpoint), list[Outcome]()
+        current_round, results = _Round(self, endpoint), list[Outcome]()
         lanes: dict[int, list[DueDelivery]] = {}
-        for item in due:
-            lanes.setdefault(hash(item.delivery.tenant_id) % LANES, []).append(item)
-        first, *others = lanes.values()
-        threads = [threading.Thread(target=attempts.send_lane, args=(lane, results), daemon=True) for lane in others]
+        for due_delivery in due:
+            lanes.setdefault(hash(due_delivery.delivery.tenant_id) % LANES, []).append(due_delivery)
+        first_lane, *other_lanes = lanes.values()
+        send_lane = current_round.send_lane
+        threads = [threading.Thread(target=send_lane, args=(lane, results), daemon=True) for lane in other_lanes]
         for thread in threads:
             thread.start()
-        attempts.send_lane(first, results)
+        send_lane(first_lane, results)
         for thread in threads:
             thread.join()
         return results
@@ -183,10 +186,10 @@ class _Round:
 
     def send_lane(self, due: Sequence[DueDelivery], results: list[Outcome]) -> None:
         """Attempt the deliveries in order and append their outcomes to `results`."""
-        for number, item in enumerate(due):
-            if self._is_stopped.is_set() or (number and time.monotonic() >= self._end):
+        for index, due_delivery in enumerate(due):
+            if self._is_stopped.is_set() or (index and time.monotonic() >= self._end):
                 break
-            outcome = self._attempt(item)
+            outcome = self._attempt(due_delivery)
             results.append(outcome)
             if outcome.stops_round:
                 self._is_stopped.set()
@@ -202,11 +205,11 @@ class _Round:
             "webhook-timestamp": str(int(at)),
             "webhook-signature": sign(self._keys, due.delivery.event_id, int(at), due.body),
         }
-        began = time.monotonic()
+        started = time.monotonic()
         try:
             response = self._sender.post(self._endpoint.url, headers, due.body)
         except SendError as failure:
-            latency = time.monotonic() - began
+            latency = time.monotonic() - started
             return Outcome(
                 due.delivery,
                 format_instant(at),
@@ -241,9 +244,9 @@ def _list_free_endpoints(session: Session, limit: int) -> list[tuple[Any, ...]]:
     return rows
 
 
-def _claim_endpoints(session: Session, chosen: Sequence[tuple[Any, ...]], lease: float) -> list[Endpoint]:
+def _claim_endpoints(session: Session, rows: Sequence[tuple[Any, ...]], lease: float) -> list[Endpoint]:
     sql = session.storage.once(DeliverySQL)
-    return [Endpoint._make(session.run(sql.read, key).fetchone()) for key in sql.lease.claim(session, chosen, lease)]
+    return [Endpoint._make(session.run(sql.read, key).fetchone()) for key in sql.lease.claim(session, rows, lease)]
 
 
 def _load_due_deliveries(session: Session, endpoint: Endpoint, limit: int) -> list[DueDelivery]:

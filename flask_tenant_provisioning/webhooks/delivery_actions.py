@@ -16,7 +16,7 @@ from ..validation import make_entry, make_invalid_input
 from . import actions, models
 from .actions import Target
 from .fanout import build_delivery_rows, matches
-from .models import Attempt, Delivery, Endpoint, make_pending_delivery
+from .models import DELIVERY_WORK, Attempt, Delivery, Endpoint, make_pending_delivery
 from .statements import DeliverySQL, WebhookSQL
 
 #: The maximum age of events that can be recovered, in days.
@@ -36,23 +36,20 @@ def list_deliveries(
     endpoint = actions.load_endpoint(session, partner, webhook_id)
     where = {"partner_id": endpoint.partner_id, "webhook_id": endpoint.id, "state": state}
 
-    def rows(count: int, place: str | None) -> list[Delivery]:
-        statement = session.storage.once(WebhookSQL).list_deliveries(
-            in_state=state is not None, after=place is not None
-        )
-        deliveries = session.run(statement, {**where, "after": place, "limit": count}).fetchall()
-        return [Delivery._make(row) for row in deliveries]
+    def load_rows(count: int, after: str | None) -> list[Delivery]:
+        sql = session.storage.once(WebhookSQL)
+        statement = sql.list_deliveries(in_state=state is not None, after=after is not None)
+        rows = session.run(statement, {**where, "after": after, "limit": count}).fetchall()
+        return [Delivery._make(row) for row in rows]
 
-    return read_page(rows, limit, after, lambda delivery: delivery.id, measure_row)
+    return read_page(load_rows, limit, after, lambda delivery: delivery.id, measure_row)
 
 
 def load_delivery(session: Session, partner: str | None, delivery_id: str) -> Delivery:
     """Return the delivery with this id of `partner`, or of any partner if None. Raises `DeliveryNotFound`."""
     sql = session.storage.once(WebhookSQL)
-    statement, where = (
-        (sql.read_delivery_of_any_partner, {}) if partner is None else (sql.read_delivery, {"partner_id": partner})
-    )
-    row = session.run(statement, {**where, "id": delivery_id}).fetchone()
+    statement = sql.read_delivery_of_any_partner if partner is None else sql.read_delivery
+    row = session.run(statement, {"partner_id": partner, "id": delivery_id}).fetchone()
     if row is None:
         raise DeliveryNotFound
     return Delivery._make(row)
@@ -108,16 +105,13 @@ def recover(session: Session, target: Target, since: str) -> tuple[Endpoint, int
     sql, where = session.storage.once(WebhookSQL), endpoint.key
     delivered = {event_id for (event_id,) in session.run(sql.select_delivered_events, where).fetchall()}
     globs, after, count = json.loads(endpoint.events), 0, 0
-    while events := session.run(
-        sql.select_events_since, {**where, "since": since, "after": after, "limit": _BATCH_SIZE}
-    ).fetchall():
-        missed = [event for event in events if event[0] not in delivered and matches(globs, event[2])]
-        if missed:
-            session.run(
-                session.storage.once(DeliverySQL).insert_deliveries,
-                {**where, "now": at, "rows": build_delivery_rows(session, missed)},
-            )
-        count, after = count + len(missed), events[-1][3]
+    batch = {**where, "since": since, "limit": _BATCH_SIZE}
+    while events := session.run(sql.select_events_since, {**batch, "after": after}).fetchall():
+        undelivered = [event for event in events if event[0] not in delivered and matches(globs, event[2])]
+        if undelivered:
+            rows = build_delivery_rows(session, undelivered)
+            session.run(session.storage.once(DeliverySQL).insert_deliveries, {**where, "now": at, "rows": rows})
+        count, after = count + len(undelivered), events[-1][3]
     if count:
         _wake_endpoint(session, endpoint, at)
     return endpoint, count
@@ -133,7 +127,7 @@ def _require_enabled(endpoint: Endpoint) -> Endpoint:
 def _wake_endpoint(session: Session, endpoint: Endpoint, at: str) -> None:
     """Make the endpoint due at the instant `at` and end its rest."""
     session.run(session.storage.once(WebhookSQL).wake_endpoint, {**endpoint.key, "now": at})
-    session.notify_worker((endpoint.partner_id, endpoint.id))
+    session.notify_worker((DELIVERY_WORK, endpoint.partner_id, endpoint.id))
 
 
 def _build_delivery(session: Session, endpoint: Endpoint, event_id: str, at: str) -> Delivery:

@@ -42,14 +42,15 @@ def rotate_secret(
     The ten newest unexpired ones are kept; all others are dropped.
     """
     secret = new(scheme)
-    older = [{**entry, "until": min(entry["until"] or until, until)} for entry in json.loads(column)]
-    unexpired = [entry for entry in older if entry["until"] > now][:MAX_REPLACED_SECRETS]
-    return SealedSecret(dump_json([_seal(keyring, webhook_id, secret), *unexpired]), _hide_private_key(secret, scheme))
+    replaced = [{**entry, "until": min(entry["until"] or until, until)} for entry in json.loads(column)]
+    unexpired = [entry for entry in replaced if entry["until"] > now][:MAX_REPLACED_SECRETS]
+    entries = [_seal(keyring, webhook_id, secret), *unexpired]
+    return SealedSecret(dump_json(entries), _hide_private_key(secret, scheme))
 
 
 def reseal_secrets(keyring: Keyring, endpoint: Endpoint) -> str:
-    """Return the column, all sealed by the keyring's first key. Raises `UnsealError` if a key is missing."""
-    context, entries = _sealing_context(endpoint.id), json.loads(endpoint.secrets)
+    """Return the column with every secret sealed by the first key. Raises `UnsealError` if a key is missing."""
+    context, entries = _make_sealing_context(endpoint.id), json.loads(endpoint.secrets)
     for entry in entries:
         if not keyring.is_current(entry["sealed"]):
             entry["sealed"] = keyring.seal(keyring.open(entry["sealed"], context), context)
@@ -59,11 +60,11 @@ def reseal_secrets(keyring: Keyring, endpoint: Endpoint) -> str:
 def load_signing_keys(keyring: Keyring, endpoint: Endpoint, now: str) -> list[SigningKey]:
     """Return the keys that sign at the instant `now`, the newest first. Raises `UnsealError` if a key is missing."""
     entries = [entry for entry in json.loads(endpoint.secrets) if entry["until"] is None or entry["until"] > now]
-    return [signing_key(keyring.open(entry["sealed"], _sealing_context(endpoint.id))) for entry in entries]
+    return [signing_key(keyring.open(entry["sealed"], _make_sealing_context(endpoint.id))) for entry in entries]
 
 
 def _seal(keyring: Keyring, webhook_id: str, secret: str) -> dict[str, Any]:
-    entry = {"sealed": keyring.seal(secret, _sealing_context(webhook_id)), "until": None}
+    entry = {"sealed": keyring.seal(secret, _make_sealing_context(webhook_id)), "until": None}
     public = for_receiver(secret)
     return entry if public == secret else {**entry, "public": public}
 
@@ -72,5 +73,5 @@ def _hide_private_key(secret: str, scheme: Scheme) -> str | None:
     return secret if scheme == "v1" else None
 
 
-def _sealing_context(webhook_id: str) -> str:
+def _make_sealing_context(webhook_id: str) -> str:
     return f"webhook:{webhook_id}"

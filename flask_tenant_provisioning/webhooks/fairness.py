@@ -22,7 +22,7 @@ class Slots:
     """The slots of one worker and the partners that hold them. Thread-safe.
 
     A partner gets another slot only while more slots are free than it holds. One partner alone can hold half of them, a
-    second one half of the rest, and so on, so that there is nearly always a slot for a partner that holds none.
+    second one half of the remaining ones, and so on, so that a partner without slots can nearly always get one.
     Endpoints whose last turn was slow share at most half of the slots.
     """
 
@@ -38,8 +38,8 @@ class Slots:
         with self._lock:
             waiting, held = self._group_by_partner(rows), Counter(self._held)
             free, slow_free = self._count - held.total(), self._count // 2 - len(self._slow_held)
-            chosen: list[Row] = []
-            while waiting and len(chosen) < limit:
+            selected: list[Row] = []
+            while waiting and len(selected) < limit:
                 partner = min(waiting, key=lambda key: held[key])
                 if held[partner] >= free:
                     break
@@ -48,13 +48,13 @@ class Slots:
                     del waiting[partner]
                 if self._is_slow(row):
                     if slow_free <= 0:
-                        waiting.pop(partner, None)  # only slow ones are left
+                        waiting.pop(partner, None)  # its remaining endpoints are slow too
                         continue
                     slow_free -= 1
-                chosen.append(row)
+                selected.append(row)
                 held[partner] += 1
                 free -= 1
-            return chosen
+            return selected
 
     def acquire(self, key: EndpointKey) -> None:
         """Occupy a slot for an endpoint."""

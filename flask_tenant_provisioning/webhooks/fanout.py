@@ -58,7 +58,7 @@ def create_deliveries(session: Session, published: PublishedRange) -> None:
     endpoints = session.run(sql.select_subscribers, partner).fetchall()
     if not endpoints:
         return
-    bounds = {**partner, "after": published.after, "upto": published.upto}
+    bounds = {**partner, "after": published.after, "last": published.last}
     events = session.run(sql.select_events, bounds).fetchall()
     for webhook_id, globs in endpoints:
         patterns = json.loads(globs)

@@ -25,6 +25,8 @@ from ..database.types import Identifier, Instant, JsonText, name_table, ordered_
 MAX_ANSWER_BYTES, MAX_SUCCESS_ANSWER_BYTES = 8192, 1024
 #: The maximum length of an attempt's `error`, in characters.
 MAX_ERROR_LENGTH = 255
+#: The kind of work that workers are notified of, in front of the key of an endpoint with due deliveries.
+DELIVERY_WORK = "deliveries"
 
 
 class Endpoint(NamedTuple):

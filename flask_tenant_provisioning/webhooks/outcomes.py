@@ -59,10 +59,10 @@ def parse_retry_after(retry_after: str | None, now: float) -> float | None:
     if text.isascii() and text.isdigit():
         return float(text[:9])
     try:
-        moment = parsedate_to_datetime(text)
+        date = parsedate_to_datetime(text)
     except (ValueError, TypeError, OverflowError):
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now
+    return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now
 
 
 #: An endpoint at which every attempt has failed for this long, in seconds, is disabled.
@@ -76,7 +76,7 @@ CIRCUIT_BREAKER_FAILURES = 5
 class Outcome(NamedTuple):
     """The outcome of one attempt, started at the instant `at`: the `status` of the response, or the `error`.
 
-    `latency` is in seconds. With `stops_round` the rest of its round is put off; a failure that
+    `latency` is in seconds. With `stops_round` the remaining deliveries of its round are sent later; a failure that
     `is_permanent` is not retried.
     """
 
@@ -97,11 +97,13 @@ class Outcome(NamedTuple):
         return self.status is not None and 200 <= self.status < 300
 
 
-def record_round(session: Session, endpoint: Endpoint, outcomes: Sequence[Outcome], keep: bool) -> Endpoint | None:
+def record_round(
+    session: Session, endpoint: Endpoint, outcomes: Sequence[Outcome], keep_lease: bool
+) -> Endpoint | None:
     """Record the outcomes of a round, reschedule its deliveries, and update the endpoint's state and lease.
 
-    Returns the updated endpoint if `keep` is set and more is due now; otherwise releases the lease and returns None.
-    Raises `LeaseLost` if the lease is no longer held.
+    Returns the updated endpoint if `keep_lease` is set and more is due now. Otherwise releases the lease and returns
+    None. Raises `LeaseLost` if the lease is no longer held.
     """
     sql = session.storage.once(DeliverySQL)
     where = bind_claim(endpoint)
@@ -119,9 +121,10 @@ def record_round(session: Session, endpoint: Endpoint, outcomes: Sequence[Outcom
     changes = _judge_endpoint(current, outcomes, now)
     if current.enabled and not changes["enabled"]:
         _record_disabled_event(session, current, changes)
-    row_due = session.run(sql.select_next_due, where).fetchone() if changes["enabled"] else None
-    due_at = row_due[0] if row_due else None
-    is_kept = keep and due_at is not None and due_at <= format_instant(now) and changes["rests_until"] is None
+    next_due = session.run(sql.select_next_due, where).fetchone() if changes["enabled"] else None
+    due_at = next_due[0] if next_due else None
+    is_due_now = due_at is not None and due_at <= format_instant(now) and changes["rests_until"] is None
+    is_kept = keep_lease and is_due_now
     changes["due_at"] = due_at
     statement = sql.save_endpoint_state if is_kept else sql.save_and_release_endpoint
     session.run(statement, {**where, **name_new_values(changes)})
@@ -129,16 +132,17 @@ def record_round(session: Session, endpoint: Endpoint, outcomes: Sequence[Outcom
 
 
 def _build_attempt_row(outcome: Outcome) -> dict[str, Any]:
-    delivery = outcome.delivery
+    delivery, answer = outcome.delivery, outcome.answer
+    if answer is not None:
+        answer = _truncate(answer, MAX_SUCCESS_ANSWER_BYTES if outcome.is_success else MAX_ANSWER_BYTES)
     return {
         "delivery_id": delivery.id,
         "number": delivery.attempts + 1,
         "at": outcome.at,
         "status": outcome.status,
         "latency_ms": round(outcome.latency * 1000),
-        "error": outcome.error and outcome.error[:MAX_ERROR_LENGTH],
-        "answer": outcome.answer
-        and _truncate(outcome.answer, MAX_SUCCESS_ANSWER_BYTES if outcome.is_success else MAX_ANSWER_BYTES),
+        "error": None if outcome.error is None else outcome.error[:MAX_ERROR_LENGTH],
+        "answer": answer,
         "internal": int(outcome.is_internal),
     }
 
@@ -150,13 +154,14 @@ def _truncate(text: str, longest: int) -> str:
 
 def _build_delivery_row(outcome: Outcome, now: float) -> dict[str, Any]:
     delivery, attempts = outcome.delivery, outcome.delivery.attempts + 1
-    state, due_at = "succeeded", None
-    if not outcome.is_success:
-        seconds = None
-        if not (outcome.is_permanent or delivery.resent or outcome.status == 410):
-            retry_after = outcome.retry_after if outcome.status in SLOW_DOWN_STATUSES else None
-            seconds = calculate_retry_delay(attempts, retry_after, slow=outcome.stops_round, now=now)
-        state, due_at = ("failed", None) if seconds is None else ("pending", format_instant(now + seconds))
+    delay = None
+    if not (outcome.is_success or outcome.is_permanent or delivery.resent or outcome.status == 410):
+        retry_after = outcome.retry_after if outcome.status in SLOW_DOWN_STATUSES else None
+        delay = calculate_retry_delay(attempts, retry_after, slow=outcome.stops_round, now=now)
+    state = "succeeded" if outcome.is_success else "failed"
+    due_at = None
+    if delay is not None:
+        state, due_at = "pending", format_instant(now + delay)
     return {
         "id": delivery.id,
         "state": state,
@@ -188,8 +193,8 @@ def _open_circuit(endpoint: Endpoint, failed: int, now: float) -> dict[str, Any]
     """Let an endpoint rest after a round in which every attempt failed, unless it was the first and a small one."""
     if not endpoint.failures and failed < CIRCUIT_BREAKER_FAILURES:
         return {}
-    rest = min(MIN_REST_SECONDS * 2**endpoint.failures, MAX_REST_SECONDS)
-    return {"failures": endpoint.failures + 1, "rests_until": format_instant(now + rest)}
+    seconds = min(MIN_REST_SECONDS * 2**endpoint.failures, MAX_REST_SECONDS)
+    return {"failures": endpoint.failures + 1, "rests_until": format_instant(now + seconds)}
 
 
 def _disable_endpoint(endpoint: Endpoint, reason: str, now: float) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from functools import partial
 
 from flask import Response
 
-from ..database.ids import shorten_instant as shown_instant
+from ..database.ids import shorten_instant
 from ..errors import (
     DeliveryNotFound,
     InvalidCursor,
@@ -117,11 +117,11 @@ def list_webhooks(call: Request) -> Response:
     """List endpoints, the oldest first, a page at a time."""
     query = call.query(WebhookListQuery)
     partner = query.get("partner", partner_scope(call))
-    list_name = repr(("webhooks", partner))
-    after = open_cursor(call, query, list_name)
+    cursor_scope = repr(("webhooks", partner))
+    after = open_cursor(call, query, cursor_scope)
     work = partial(actions.list_endpoints, partner=partner, limit=query["limit"], after=after)
     endpoints, end = call.mount.storage.read(work)
-    return render_page(call, [models.render_endpoint(endpoint) for endpoint in endpoints], end, list_name)
+    return render_page(call, [models.render_endpoint(endpoint) for endpoint in endpoints], end, cursor_scope)
 
 
 @routes.add(
@@ -234,7 +234,7 @@ def recover_webhook(call: Request, webhook_id: str) -> Response:
     def make_result(result: tuple[Endpoint, int]) -> Result:
         endpoint, count = result
         location = f"{call.mount.base_path()}{WEBHOOKS_PATH}/{endpoint.id}/deliveries"
-        document = {"webhook": endpoint.id, "since": shown_instant(since), "deliveries": count}
+        document = {"webhook": endpoint.id, "since": shorten_instant(since), "deliveries": count}
         return Result(202, document, {"Location": location, "Retry-After": "1"})
 
     return execute(call, work, make_result, body=body, validate_only=query["validate_only"])
@@ -251,8 +251,8 @@ def recover_webhook(call: Request, webhook_id: str) -> Response:
 def list_deliveries(call: Request, webhook_id: str) -> Response:
     """List an endpoint's deliveries, the newest first, a page at a time."""
     query, id = call.query(DeliveryListQuery), parse_webhook_id(webhook_id)
-    list_name = repr(("deliveries", partner_scope(call), id, query.get("state")))
-    after = open_cursor(call, query, list_name)
+    cursor_scope = repr(("deliveries", partner_scope(call), id, query.get("state")))
+    after = open_cursor(call, query, cursor_scope)
     work = partial(
         delivery_actions.list_deliveries,
         partner=partner_scope(call),
@@ -262,7 +262,7 @@ def list_deliveries(call: Request, webhook_id: str) -> Response:
         after=after,
     )
     deliveries, end = call.mount.storage.read(work)
-    return render_page(call, [models.render_delivery(delivery) for delivery in deliveries], end, list_name)
+    return render_page(call, [models.render_delivery(delivery) for delivery in deliveries], end, cursor_scope)
 
 
 @routes.add(

@@ -48,9 +48,10 @@ class GlobsField(fields.Field):  # type: ignore[type-arg]
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> list[str]:
         if not isinstance(value, list) or not 1 <= len(value) <= MAX_GLOBS:
             raise make_field_error(Fault("invalid-type", f"Must be a list of 1 to {MAX_GLOBS} texts."))
-        wrong = [{str(place): fault} for place, glob in enumerate(value) if (fault := _find_glob_fault(glob))]
-        if wrong:
-            raise make_field_error(*wrong)
+        faults = {str(index): _find_glob_fault(glob) for index, glob in enumerate(value)}
+        faulty = [{index: fault} for index, fault in faults.items() if fault is not None]
+        if faulty:
+            raise make_field_error(*faulty)
         return list(dict.fromkeys(value))
 
 

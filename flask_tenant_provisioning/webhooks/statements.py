@@ -159,19 +159,19 @@ class DeliverySQL(SQL):
         self.select_subscribers = self._compile(
             select(w.id, w.events).where(w.partner_id == self._partner, w.enabled == 1)
         )
-        after, upto = bindparam("after", type_=BigInteger), bindparam("upto", type_=BigInteger)
+        after, last = bindparam("after", type_=BigInteger), bindparam("last", type_=BigInteger)
         published = select(e.id, e.tenant_id, e.type, e.position).where(e.partner_id == self._partner)
-        places = and_(e.position > after, e.position <= upto)
-        self.select_events = self._compile(published.where(places).order_by(e.position))
+        in_range = and_(e.position > after, e.position <= last)
+        self.select_events = self._compile(published.where(in_range).order_by(e.position))
         self.insert_deliveries = self._compile(self._build_insert())
-        sooner = case((w.due_at < self._now, w.due_at), else_=self._now)
-        awake = self._webhooks.update().where(self._is_endpoint).values(due_at=func.coalesce(sooner, self._now))
-        self.wake_endpoint = self._compile(awake)
+        earlier = case((w.due_at < self._now, w.due_at), else_=self._now)
+        wake_endpoint = self._webhooks.update().where(self._is_endpoint)
+        self.wake_endpoint = self._compile(wake_endpoint.values(due_at=func.coalesce(earlier, self._now)))
 
     def _build_insert(self) -> Any:
         """Build the insertion of new deliveries to one endpoint, due at the instant ``now``."""
         d = self._deliveries.c
-        incoming = self._incoming(d, "id", "event_id", "tenant_id", "position")
+        incoming = self._select_incoming(d, "id", "event_id", "tenant_id", "position")
         constants = {
             "partner_id": self._partner,
             "webhook_id": bindparam("id", type_=d.webhook_id.type),
@@ -209,12 +209,12 @@ class DeliverySQL(SQL):
         self.select_due = self._compile(due.order_by(d.due_at, d.position).limit(self._limit))
         pending = select(d.due_at).where(self._is_to_endpoint, d.due_at.is_not(None))
         self.select_next_due = self._compile(pending.order_by(d.due_at).limit(1))
-        incoming = self._incoming(a, *(column.name for column in a if column.name != "partner_id"))
+        incoming = self._select_incoming(a, *(column.name for column in a if column.name != "partner_id"))
         attempted = select(*incoming.c, self._partner)
         self.insert_attempts = self._compile(
             self._attempts.insert().from_select([*incoming.c.keys(), "partner_id"], attempted)
         )
-        incoming = self._incoming(d, "id", *_OUTCOME_COLUMNS)
+        incoming = self._select_incoming(d, "id", *_OUTCOME_COLUMNS)
         is_delivery = and_(d.partner_id == self._partner, d.id == incoming.c.id)
         self.save_outcomes = self._compile(
             self._deliveries.update().where(is_delivery).values({n: incoming.c[n] for n in _OUTCOME_COLUMNS})
@@ -240,7 +240,7 @@ class DeliverySQL(SQL):
         endpoints = select(*key).where(is_after(*key)).order_by(*key)
         self.select_endpoints = self._compile(endpoints.limit(self._limit))
 
-    def _incoming(self, columns: Any, *names: str) -> Any:
+    def _select_incoming(self, columns: Any, *names: str) -> Any:
         return select_incoming(self._dialect, **{name: columns[name].type for name in names})
 
 

@@ -8,7 +8,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from celery import Celery
@@ -19,8 +18,8 @@ from kombu.pools import ProducerPool
 from ..config import ConfigurationError
 from ..encoding import format_error
 from ..mount import Mount
-from ..steps.models import STEP_KEY
-from .kinds import BULK_TASK, DELIVERIES_TASK, DueCheck
+from ..steps.models import STEP_WORK
+from .kinds import DELIVERIES_TASK, WORK_KINDS, DueCheck
 from .tasks import STEPS_TASK
 
 logger = logging.getLogger(__name__)
@@ -92,12 +91,10 @@ class Notifier:
 STEPS_PER_MESSAGE = 20
 #: The broker timeout of each connect, read and write, in seconds.
 BROKER_TIMEOUT = 2.0
-#: Seconds without messages after the broker did not answer.
+#: Seconds without messages after the broker did not respond.
 BROKER_PAUSE = 10.0
 #: Seconds after which a message without step keys expires: workers that were away need only the newest one.
 MESSAGE_EXPIRY = 60
-#: The shapes of the other keys that `wake` receives: of a webhook endpoint and of a bulk job.
-ENDPOINT_KEY, JOB_KEY = ("partner_id", "id"), ("bulk", "partner_id", "id")
 _MAX_CONNECTIONS = 4
 #: A dead connection is opened again once; an unavailable broker is not waited for.
 _RETRY_ONCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
@@ -109,7 +106,7 @@ _TIMEOUT_OPTIONS = dict.fromkeys(
 class CeleryEngine:
     """Sends keys to the workers of the host's Celery app, ``app.extensions["celery"]``.
 
-    A lost message loses no work, since the beat's sweep finds the rows. A broker that does not answer delays one
+    A lost message loses no work, since the beat's sweep finds the rows. A broker that does not respond delays one
     request; no messages are sent for the next `BROKER_PAUSE` seconds. A thread, started by the first write, sends the
     messages for webhook deliveries.
     """
@@ -125,13 +122,14 @@ class CeleryEngine:
         """Do nothing: Celery workers run the work."""
 
     def wake(self, keys: Sequence[tuple[str, ...]]) -> None:
-        """Send the keys of steps in batches, and one message each, without keys, for endpoints and for bulk jobs."""
-        if steps := [key for key in keys if len(key) == len(STEP_KEY)]:
-            self._send_safely(partial(self._send_steps, steps))
-        if any(len(key) == len(ENDPOINT_KEY) for key in keys):
-            self._send_safely(partial(self._send_once, DELIVERIES_TASK))
-        if any(len(key) == len(JOB_KEY) for key in keys):
-            self._send_safely(partial(self._send_once, BULK_TASK))
+        """Send the keys of steps in batches, and for each other kind of work one message without keys."""
+        step_keys = [key for kind, *key in keys if kind == STEP_WORK]
+        if step_keys:
+            self._send_steps(step_keys)
+        due_kinds = {kind for kind, *_ in keys}
+        for kind in WORK_KINDS:
+            if kind.name in due_kinds and kind.task is not None:
+                self._send_once(kind.task)
 
     def notify_events(self, events: Sequence[Mapping[str, Any]]) -> None:
         """Request webhook deliveries soon, with one message for all recent writes of this process."""
@@ -148,14 +146,23 @@ class CeleryEngine:
     def _send_for_webhooks(self) -> None:
         """Send the delivery task if there is anything to deliver."""
         if DueCheck(self._mount.storage).has_webhook_work():
-            self._send_safely(partial(self._send_once, DELIVERIES_TASK))
+            self._send_once(DELIVERIES_TASK)
 
-    def _send_safely(self, send: Callable[[], None]) -> None:
-        """Call `send` unless the broker is paused; pause it if that fails."""
+    def _send_steps(self, keys: Sequence[list[str]]) -> None:
+        name = self._mount.name
+        messages = [((name, batch), f"({name!r}, {len(batch)} steps)") for batch in split_batches(keys)]
+        self._send_safely(STEPS_TASK, messages)
+
+    def _send_once(self, task: str) -> None:
+        name = self._mount.name
+        self._send_safely(task, [((name,), f"({name!r},)")], expires=MESSAGE_EXPIRY)
+
+    def _send_safely(self, task: str, messages: Sequence[tuple[tuple[Any, ...], str]], **options: Any) -> None:
+        """Send messages as `_send` does, unless the broker is paused; pause it if that fails."""
         if self._is_broker_paused():
             return
         try:
-            send()
+            self._send(task, messages, **options)
         except Exception as error:
             if self._paused_until is None:
                 reason = format_error(error)
@@ -177,25 +184,16 @@ class CeleryEngine:
             self._paused_until = now + BROKER_PAUSE
         return until is not None and now < until
 
-    def _send_steps(self, keys: Sequence[tuple[str, ...]]) -> None:
-        name = self._mount.name
-        messages = [((name, batch), f"({name!r}, {len(batch)} steps)") for batch in split_batches(keys)]
-        self._send(STEPS_TASK, messages)
-
-    def _send_once(self, task: str) -> None:
-        name = self._mount.name
-        self._send(task, [((name,), f"({name!r},)")], expires=MESSAGE_EXPIRY)
-
     def _send(self, task: str, messages: Sequence[tuple[tuple[Any, ...], str]], **options: Any) -> None:
         """Send a task once for each of `messages`: its arguments, and their text for Celery's log."""
         celery = get_celery_app(self._mount)
-        with self._pool(celery).acquire(block=True, timeout=BROKER_TIMEOUT) as producer:
+        with self._get_pool(celery).acquire(block=True, timeout=BROKER_TIMEOUT) as producer:
             send_options: dict[str, Any] = {"producer": producer, "retry": True, "retry_policy": _RETRY_ONCE, **options}
             for arguments, text in messages:
                 send_options["argsrepr"] = text
                 celery.tasks[task].apply_async(arguments, **send_options)
 
-    def _pool(self, celery: Celery) -> ProducerPool:
+    def _get_pool(self, celery: Celery) -> ProducerPool:
         """Return this process's connections. A fork does not close its parent's, which would break them there."""
         process = os.getpid()
         if process not in self._pools:
@@ -220,7 +218,7 @@ def make_broker_connection(celery: Celery) -> Connection:
     )
 
 
-def split_batches(keys: Sequence[tuple[str, ...]]) -> Iterator[list[tuple[str, ...]]]:
+def split_batches(keys: Sequence[list[str]]) -> Iterator[list[list[str]]]:
     """Yield `keys` in lists of at most `STEPS_PER_MESSAGE`."""
     for start in range(0, len(keys), STEPS_PER_MESSAGE):
         yield list(keys[start : start + STEPS_PER_MESSAGE])

@@ -11,19 +11,22 @@ from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import ColumnElement, Select, and_, or_, select
 
+from ..bulk.models import BULK_WORK
 from ..bulk.statements import has_due_jobs, select_waiting_jobs
 from ..bulk.worker import BulkWork
 from ..database.ids import format_instant
-from ..database.session import Session, Storage
+from ..database.session import Storage
 from ..database.statements import Statement
 from ..events.statements import select_has_pending, select_pending
 from ..mount import Mount
 from ..steps.execution import StepWork
+from ..steps.models import STEP_WORK
 from ..steps.statements import has_due_steps, select_due_steps
 from ..webhooks.client.sender import Sender
 from ..webhooks.client.ssrf import make_guard
 from ..webhooks.delivery import DeliveryWork
 from ..webhooks.endpoint_secrets import load_signing_keys
+from ..webhooks.models import DELIVERY_WORK
 from ..webhooks.statements import has_due_endpoints, select_due_deliveries
 
 
@@ -46,7 +49,7 @@ class Work(Protocol):
 
 
 class WorkKind(NamedTuple):
-    """One kind of work.
+    """One kind of work. Its `name` is the first element of the keys by which `Session.notify_worker` reports it.
 
     `is_due` builds the condition that a worker has something to do at the parameter `now`. `select_waiting` selects, as
     `since`, the time from which each unclaimed piece has been due; claimed and resting pieces are not included.
@@ -78,9 +81,9 @@ def _make_bulk_work(mount: Mount, threads: int | None) -> BulkWork:
 
 
 DELIVERIES_TASK, BULK_TASK = "flask_tenant_provisioning.deliver", "flask_tenant_provisioning.bulk"
-STEPS = WorkKind("steps", has_due_steps, select_due_steps, make_step_work, None)
-DELIVERIES = WorkKind("deliveries", has_due_endpoints, select_due_deliveries, _make_delivery_work, DELIVERIES_TASK)
-BULK = WorkKind("bulk jobs", has_due_jobs, select_waiting_jobs, _make_bulk_work, BULK_TASK)
+STEPS = WorkKind(STEP_WORK, has_due_steps, select_due_steps, make_step_work, None)
+DELIVERIES = WorkKind(DELIVERY_WORK, has_due_endpoints, select_due_deliveries, _make_delivery_work, DELIVERIES_TASK)
+BULK = WorkKind(BULK_WORK, has_due_jobs, select_waiting_jobs, _make_bulk_work, BULK_TASK)
 EVENTS = WorkKind("events", select_has_pending, select_pending, None, None)
 WORK_KINDS = (STEPS, DELIVERIES, BULK, EVENTS)
 
@@ -106,19 +109,17 @@ class DueCheck:
 
     def is_anything_due(self) -> bool:
         """Return whether work of any kind is due."""
-        return self._storage.read(lambda session: _is_any_due(session, session.storage.once(DueCheckSQL).anything))
+        return self._check(self._storage.once(DueCheckSQL).anything)
 
     def is_kind_due(self, kind: WorkKind) -> bool:
         """Return whether work of this kind is due."""
-        return self._storage.read(lambda session: _is_any_due(session, session.storage.once(DueCheckSQL).of_kind[kind]))
+        return self._check(self._storage.once(DueCheckSQL).of_kind[kind])
 
     def has_webhook_work(self) -> bool:
         """Return whether an endpoint is due, or an event is unpublished while any endpoint is enabled."""
-        return self._storage.read(
-            lambda session: _is_any_due(session, session.storage.once(DueCheckSQL).has_webhook_work)
-        )
+        return self._check(self._storage.once(DueCheckSQL).has_webhook_work)
 
-
-def _is_any_due(session: Session, statement: Statement) -> bool:
-    now = {"now": format_instant(session.storage.clock())}
-    return bool(session.run(statement, now).fetchone()[0])
+    def _check(self, statement: Statement) -> bool:
+        now = {"now": format_instant(self._storage.clock())}
+        row = self._storage.read(lambda session: session.run(statement, now).fetchone())
+        return bool(row[0])

@@ -36,7 +36,7 @@ class Maintenance:
     """The periodic maintenance of one mount."""
 
     def __init__(self, mount: Mount, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._storage, self._settings = mount.storage, mount.config
+        self._storage, self._config = mount.storage, mount.config
         self._bulk_days, self._bulk_bytes = mount.config.bulk_retention_days, mount.config.bulk_kept_bytes
         self._event_days = mount.config.event_retention_days
         self._monotonic = monotonic
@@ -62,7 +62,7 @@ class Maintenance:
         while self._storage.transaction(delete_expired):
             pass
         release_abandoned_quota(self._storage)
-        erased = erase_due(self._storage, self._settings, lambda: self._monotonic() - started < within)
+        erased = erase_due(self._storage, self._config, lambda: self._monotonic() - started < within)
         if self._monotonic() - started >= within:
             self._next = started
         bulk_retention.remove_old_jobs(self._storage, self._bulk_days)
@@ -80,25 +80,25 @@ class Maintenance:
             )
 
 
-def calculate_erasure_days(settings: Config) -> int:
+def calculate_erasure_days(config: Config) -> int:
     """Return the days from a purge to the erasure of its traces, at most the retention of events.
 
-    Events hold the claims by which bulk rows are recognized, so they have to exist until then.
+    The rows of bulk jobs are found by emails and external ids, which only the events still hold.
     """
-    return min(settings.erasure_days, settings.event_retention_days)
+    return min(config.erasure_days, config.event_retention_days)
 
 
-def erase_due(storage: Storage, settings: Config, should_continue: Callable[[], bool] = lambda: True) -> int:
+def erase_due(storage: Storage, config: Config, should_continue: Callable[[], bool] = lambda: True) -> int:
     """Erase the traces of purged tenants whose erasure is due; return how many, each counted in its first round only.
 
     Each transaction is small, and repeating an interrupted round is safe. `should_continue` is called between rounds of
     a few hundred tenants, and ends the erasure if it returns False. Events are erased last, since they hold the emails
     and external ids by which rows of bulk jobs are recognized.
     """
-    count, days = 0, calculate_erasure_days(settings)
+    count, days = 0, calculate_erasure_days(config)
     publish_all(storage)
     while should_continue() and (erasures := storage.read(partial(load_due_erasures, days=days))):
-        if settings.idempotency_hours > 24 * days:  # otherwise no stored response is older than the purge
+        if config.idempotency_hours > 24 * days:  # otherwise responses from before the purge have expired
             erase_tenants(storage, {erasure.tenant_id for erasure in erasures})
         for partner, partner_erasures in groupby(erasures, attrgetter("partner_id")):
             _erase_partner(storage, partner, list(partner_erasures))
@@ -112,8 +112,8 @@ def _erase_partner(storage: Storage, partner: str, erasures: Sequence[Erasure]) 
     purged = bulk_retention.PurgedTenants({erasure.tenant_id: erasure.purged_at or "" for erasure in erasures}, {})
     for erasure in erasures:
         for document in event_retention.iterate_documents(storage, partner, erasure.tenant_id):
-            for claim in bulk_retention.extract_claims(document):
-                purged.claims[claim] = max(erasure.purged_at or "", purged.claims.get(claim, ""))
+            for key in bulk_retention.extract_unique_keys(document):
+                purged.unique_keys[key] = max(erasure.purged_at or "", purged.unique_keys.get(key, ""))
     bulk_retention.erase_tenants(storage, partner, purged)
     for erasure in erasures:
         erase_answers(storage, partner, erasure.tenant_id)

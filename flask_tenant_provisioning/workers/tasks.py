@@ -16,14 +16,17 @@ from flask import current_app, has_app_context
 from ..events.feed import publish_all
 from ..mount import Mount
 from ..mounts import Mounts, get_mounts
-from ..steps import claims
+from ..steps.claims import find_overdue_steps
+from ..steps.models import STEP_WORK
 from . import kinds
 from .kinds import BULK_TASK, DELIVERIES_TASK, DueCheck
 from .maintenance import Maintenance
 from .worker import make_worker_for_kind, make_worker_for_steps
 
 logger = logging.getLogger(__name__)
-STEPS_TASK, SWEEP_TASK, MAINTENANCE_TASK = (f"flask_tenant_provisioning.{name}" for name in ("work", "sweep", "chores"))
+STEPS_TASK = "flask_tenant_provisioning.work"
+SWEEP_TASK = "flask_tenant_provisioning.sweep"
+MAINTENANCE_TASK = "flask_tenant_provisioning.chores"
 #: Seconds that a message may be under way before the sweep sends another.
 OVERDUE_SECONDS = 10.0
 #: The maximum number of steps per sweep; the rest follows with the next.
@@ -36,9 +39,8 @@ _TASK_OPTIONS: dict[str, Any] = {"acks_late": True, "reject_on_worker_lost": Tru
 @shared_task(name=STEPS_TASK, **_TASK_OPTIONS)
 def run_steps(mount: str, keys: Sequence[Sequence[str]]) -> None:
     """Run those of these steps that are due; each key is partner, tenant, phase and name."""
-    make_worker_for_steps(
-        _find_mount(mount), [(partner, tenant, phase, name) for partner, tenant, phase, name in keys]
-    ).drain()
+    step_keys = [(partner, tenant, phase, name) for partner, tenant, phase, name in keys]
+    make_worker_for_steps(_find_mount(mount), step_keys).drain()
 
 
 @shared_task(name=DELIVERIES_TASK, **_TASK_OPTIONS)
@@ -66,10 +68,10 @@ def sweep(mount: str) -> None:
     for kind in kinds.WORK_KINDS:
         if kind.task is not None and due_check.is_kind_due(kind):
             _send_task(kind.task, mount)
-    overdue = api_mount.storage.read(partial(claims.find_overdue_steps, limit=MAX_STEPS_PER_SWEEP, age=OVERDUE_SECONDS))
+    overdue = api_mount.storage.read(partial(find_overdue_steps, limit=MAX_STEPS_PER_SWEEP, age=OVERDUE_SECONDS))
     if overdue:
         logger.info("the sweep found %d overdue steps", len(overdue), extra={"due": len(overdue)})
-        api_mount.storage.wake_workers(overdue)
+        api_mount.storage.wake_workers([(STEP_WORK, *key) for key in overdue])
 
 
 @shared_task(name=MAINTENANCE_TASK, **_TASK_OPTIONS)

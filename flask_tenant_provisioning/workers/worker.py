@@ -8,6 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from ..encoding import format_error
@@ -26,11 +27,11 @@ _MAX_IDLE_ROUNDS = 10
 
 
 @dataclasses.dataclass(eq=False)
-class _ClaimedWork:
-    """A claimed piece of `work`, its deadline in monotonic seconds, and whether it has ended."""
+class _RunningPiece:
+    """A claimed `piece` of `work`, its deadline in monotonic seconds, and whether it has ended."""
 
     work: Work
-    claimed: Any
+    piece: Any
     deadline: float
     done: bool = False
 
@@ -48,7 +49,7 @@ class Worker:
     ) -> None:
         self._works, self._maintenance, self._is_work_due, self._poll = works, maintenance, is_work_due, poll
         self._lease = min(work.lease for work in works)
-        self._running: list[_ClaimedWork] = []
+        self._running: list[_RunningPiece] = []
         self._changed, self._urgent = threading.Event(), threading.Event()
         self._stopping = False
         self._idle_rounds = _MAX_IDLE_ROUNDS
@@ -72,12 +73,14 @@ class Worker:
         self.wake()
 
     def run(self) -> None:
-        """Work until `stop`. Pieces may still be running when it returns; see `finish`."""
+        """Work until `stop` is called. Pieces may still be running when this returns; see `finish`."""
         while not self._stopping:
             self._changed.clear()
             self._urgent.clear()
-            started = self._run_once()
-            if not started and self._changed.wait(min(self._seconds_until_check(), EVENT_DELAY * 2**self._idle_rounds)):
+            if self._run_once():
+                continue
+            delay = min(self._calculate_wait(), EVENT_DELAY * 2**self._idle_rounds)
+            if self._changed.wait(delay):
                 self._urgent.wait(max(0.0, self._last_round + EVENT_DELAY - self._monotonic()))
 
     def drain(self, within: float = math.inf) -> bool:
@@ -93,7 +96,7 @@ class Worker:
                 self.stop()
                 self.finish(math.inf)
             elif self._running:
-                self._changed.wait(min(self._seconds_until_check(), 0.05))
+                self._changed.wait(min(self._calculate_wait(), 0.05))
                 self._changed.clear()
         return self._stopping
 
@@ -102,7 +105,7 @@ class Worker:
         end = self._monotonic() + grace
         self._check_running()
         while self._running and self._monotonic() < end:
-            self._changed.wait(min(self._seconds_until_check(), max(0.0, end - self._monotonic())))
+            self._changed.wait(min(self._calculate_wait(), max(0.0, end - self._monotonic())))
             self._changed.clear()
             self._check_running()
         return len(self._running)
@@ -123,50 +126,53 @@ class Worker:
 
     def _claim(self, work: Work) -> int:
         """Claim and start as many pieces of `work` as it has free slots. Return how many."""
-        free = work.slots - sum(piece.work is work for piece in self._running)
-        claimed: Sequence[Any] = self._call_safely(lambda: work.claim(free)) or () if free > 0 else ()
-        for item in claimed:
-            self._start(work, item)
-        return len(claimed)
+        free_slots = work.slots - sum(running.work is work for running in self._running)
+        if free_slots <= 0:
+            return 0
+        pieces: Sequence[Any] = self._call_safely(partial(work.claim, free_slots)) or ()
+        for piece in pieces:
+            self._start(work, piece)
+        return len(pieces)
 
-    def _start(self, work: Work, claimed: Any) -> None:
-        piece = _ClaimedWork(work, claimed, self._monotonic() + work.timeout(claimed))
+    def _start(self, work: Work, piece: Any) -> None:
+        running = _RunningPiece(work, piece, self._monotonic() + work.timeout(piece))
         name = f"flask_tenant_provisioning-work-{len(self._running)}"
-        self._running.append(piece)
-        threading.Thread(target=self._run_claimed, args=(piece,), name=name, daemon=True).start()
+        self._running.append(running)
+        threading.Thread(target=self._run_piece, args=(running,), name=name, daemon=True).start()
 
-    def _run_claimed(self, piece: _ClaimedWork) -> None:
+    def _run_piece(self, running: _RunningPiece) -> None:
         try:
-            piece.work.run(piece.claimed)
+            running.work.run(running.piece)
         except Exception:
-            kind = type(piece.work).__name__
+            kind = type(running.work).__name__
             logger.exception("a piece of work failed; it runs again when its lease expires", extra={"work": kind})
         finally:
-            piece.done = True
+            running.done = True
             self.wake()
 
     def _check_running(self) -> None:
         """Remove finished pieces, expire those past their deadline, and renew the leases of the rest."""
         now = self._monotonic()
-        for piece in list(self._running):
-            if piece.done:
-                self._running.remove(piece)
-            elif now >= piece.deadline:
-                self._running.remove(piece)
-                self._call_safely(lambda late=piece: late.work.expire(late.claimed))  # type: ignore[misc]
+        for running in list(self._running):
+            if running.done:
+                self._running.remove(running)
+            elif now >= running.deadline:
+                self._running.remove(running)
+                self._call_safely(partial(running.work.expire, running.piece))
         if self._running and now - self._renewed >= self._lease / 3:
             self._renewed = now
             for work in self._works:
-                self._call_safely(lambda mine=work: self._renew(mine))  # type: ignore[misc]
+                self._call_safely(partial(self._renew, work))
 
     def _renew(self, work: Work) -> None:
-        if claimed := [piece.claimed for piece in self._running if piece.work is work]:
-            work.renew(claimed)
+        pieces = [running.piece for running in self._running if running.work is work]
+        if pieces:
+            work.renew(pieces)
 
-    def _seconds_until_check(self) -> float:
+    def _calculate_wait(self) -> float:
         """Return the seconds until the next poll, deadline or lease renewal."""
         now = self._monotonic()
-        deadlines = [piece.deadline - now for piece in self._running]
+        deadlines = [running.deadline - now for running in self._running]
         renewal = [self._renewed + self._lease / 3 - now] if self._running else []
         return max(0.0, min([self._poll, *deadlines, *renewal]))
 
@@ -194,8 +200,9 @@ class SelectedSteps:
         """Claim at most `limit` of the remaining steps; those that are not due are skipped."""
         while self._remaining:
             keys, self._remaining = self._remaining[:limit], self._remaining[limit:]
-            if claimed := self._work.claim(limit, keys):
-                return claimed
+            steps = self._work.claim(limit, keys)
+            if steps:
+                return steps
         return []
 
 

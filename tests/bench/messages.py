@@ -27,6 +27,7 @@ from flask_tenant_provisioning.health import read_lag
 from flask_tenant_provisioning.mount import Mount
 from flask_tenant_provisioning.steps import claims
 from flask_tenant_provisioning.steps.claims import StepKey
+from flask_tenant_provisioning.steps.models import STEP_WORK
 from flask_tenant_provisioning.workers.worker import make_worker
 from tests.support.callers import Caller
 from tests.support.hosts import get_engine, make_config
@@ -103,7 +104,12 @@ def _at_work(app: Flask) -> bool:
 def one_by_one(mount: Mount, keys: list[StepKey]) -> None:
     """Send a message for each step."""
     for key in keys:
-        mount.storage.wake_workers([key])
+        mount.storage.wake_workers([(STEP_WORK, *key)])
+
+
+def all_at_once(mount: Mount, keys: list[StepKey]) -> None:
+    """Send all steps, in messages of several."""
+    mount.storage.wake_workers([(STEP_WORK, *key) for key in keys])
 
 
 def through(kind: str, db: str, tenants: int) -> str:
@@ -120,7 +126,7 @@ def through(kind: str, db: str, tenants: int) -> str:
             assert wait_for(lambda: read_tenant_status(partner, first) == "active", 60)
             single = rate(app, tenants, one_by_one)
             silent = create_tenants(quiet, tenants)
-            batched = rate(app, tenants, lambda mount, keys: mount.storage.wake_workers(keys))
+            batched = rate(app, tenants, all_at_once)
         return f"{kind:10} {single:10.0f} {batched:10.0f} {silent:12.2f} {sending:10.2f}"
 
 

@@ -62,7 +62,7 @@ class Quickstart(NamedTuple):
         """The JSON that answers `request` ("GET /path"). Raises `Failure` for another status than `expected`."""
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         sent = None if body is None else json.dumps(body)
-        status, _, text = demo.ask(self.port, request.replace(" ", f" {PREFIX}", 1), headers, sent)
+        status, _, text = demo.send_request(self.port, request.replace(" ", f" {PREFIX}", 1), headers, sent)
         if status != expected:
             raise Failure(f"{request} answered {status}: {text}")
         return json.loads(text)
@@ -75,10 +75,10 @@ def open_quickstart(database: str, role: str) -> Iterator[Quickstart]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("FLASK_")}
         environment |= {"FLASK_PROVISIONING_DATABASE_URL": url, "FLASK_JWT_SECRET_KEY": os.urandom(32).hex()}
         environment |= _WEBHOOKS
-        port = demo.free_port()
-        with demo.server(port, environment):
-            stranger = demo.token("partner-admin", "globex", environment)
-            made = Quickstart(port, demo.token(role, "acme", environment), stranger, {})
+        port = demo.find_free_port()
+        with demo.run_server(port, environment):
+            stranger = demo.sign_token("partner-admin", "globex", environment)
+            made = Quickstart(port, demo.sign_token(role, "acme", environment), stranger, {})
             if role == "provisioning-admin":
                 made.ask("PUT /partners/initech", 201, {})
             made.ids["tenants"] = list(_create_tenants(made))

@@ -741,6 +741,23 @@ def test_without_a_licence_registrations_load_no_sqlalchemy(tmp_path: Path) -> N
     assert len(own_modules(found)) <= 40
 
 
+TENANT_FIELDS = """
+from marshmallow import Schema, fields
+
+class Billing(Schema):
+    region = fields.String(required=True)
+
+provisioning.tenant_fields(Billing, filterable=["region"])
+"""
+
+
+def test_without_a_licence_custom_fields_load_no_sqlalchemy(tmp_path: Path) -> None:
+    found = start(tmp_path, make_config(PROVISIONING_LICENSE=None), PLAIN, TENANT_FIELDS)
+    assert found["mounted"] == []
+    assert "sqlalchemy" not in packages(found)
+    assert len(own_modules(found)) <= 30
+
+
 LOOK = """
 import sys
 before = set(sys.modules)

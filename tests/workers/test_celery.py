@@ -124,6 +124,19 @@ def test_rolled_back_writes_send_no_message(host: CeleryHost) -> None:
     assert brokers.take_messages(host.broker) == []
 
 
+def test_each_kind_of_due_work_sends_its_own_task(host: CeleryHost) -> None:
+    host.open()
+    step, endpoint, job = ("steps", "acme", "1", "2", "3"), ("deliveries", "acme", "1"), ("bulk jobs", "acme", "1")
+    host.mount.storage.wake_workers([job, endpoint, step, endpoint, ("refunds", "acme", "1", "2", "3")])
+
+    sent = {headers["task"]: body[0] for headers, body in brokers.take_messages(host.broker, 3)}
+    assert sent == {
+        "flask_tenant_provisioning.work": ["provisioning", [["acme", "1", "2", "3"]]],
+        "flask_tenant_provisioning.deliver": ["provisioning"],
+        "flask_tenant_provisioning.bulk": ["provisioning"],
+    }
+
+
 def test_the_steps_of_a_message_run_side_by_side(host: CeleryHost) -> None:
     meeting = threading.Barrier(3, timeout=20)
     for name in ("left", "middle", "right"):

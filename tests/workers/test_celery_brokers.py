@@ -140,7 +140,7 @@ def test_a_broker_that_comes_back_is_used_again(
         host = make(part)
         host.open()
         caplog.set_level(logging.INFO)
-        clock, keys = Clock(), [("acme", "0" * 32, "provisioning", "one")]
+        clock, keys = Clock(), [("steps", "acme", "0" * 32, "provisioning", "one")]
         engine = CeleryEngine(host.mount, monotonic=clock)
         host.celery.conf.update(broker_url=nowhere(kind).url)
         engine.wake(keys)
@@ -152,7 +152,7 @@ def test_a_broker_that_comes_back_is_used_again(
         engine.wake(keys)
         engine.wake(keys)
 
-        assert [body[0][1] for _, body in brokers.take_messages(part, 2)] == [[list(keys[0])]] * 2
+        assert [body[0][1] for _, body in brokers.take_messages(part, 2)] == [[list(keys[0][1:])]] * 2
     said = [record.getMessage() for record in caplog.records if record.name.endswith("workers.celery")]
     assert (len(said), said[-1]) == (2, "the Celery broker is available again")
 

@@ -542,7 +542,7 @@ def test_a_step_that_the_host_has_no_more_gives_up(host: StepHost) -> None:
     partner = host.open()
     tenant = partner.create()
     host.provisioning.registry._steps["provisioning"].clear()
-    host.provisioning.registry._orders.clear()
+    host.provisioning.registry._sorted_steps.clear()
     host.work()
 
     assert read_tenant_status(partner, tenant) == "failed"
@@ -709,7 +709,7 @@ def test_idle_worker_polls_at_most_once_a_second(host: StepHost) -> None:
     host.work()
     asked: list[str] = []
     worker = host.worker()
-    assert worker._seconds_until_check() == 2.0, "seconds between two turns"
+    assert worker._calculate_wait() == 2.0, "seconds between two turns"
     event.listen(storage_of(host.app).engine, "checkout", lambda *_: asked.append("connection"))
     assert worker._run_once() == 0
 

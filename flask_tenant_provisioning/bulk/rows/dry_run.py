@@ -9,38 +9,44 @@ from ...database.session import Session
 from ...errors import DuplicateRow
 from ..models import Job
 from ..results import RowResult
-from .duplicates import load_first_rows, try_save_first_rows
+from .duplicates import load_first_rows
 from .operations import RowContext, RowStrategy, ValidatedRow
 
 
 class RollbackWithResults(Exception):
     """Roll the transaction back, and hand its results to the caller.
 
-    `results` holds the row results of each chunk. `claims` maps tenant ids, and hashes of the unique values of new
+    `results` holds the row results of each chunk. `first_rows` maps tenant ids, and hashes of the unique values of new
     tenants, to the first row that refers to them.
     """
 
-    def __init__(self, results: list[list[RowResult]], claims: Mapping[str, int]) -> None:
+    def __init__(self, results: list[list[RowResult]], first_rows: Mapping[str, int]) -> None:
         super().__init__()
-        self.results, self.claims = results, claims
+        self.results, self.first_rows = results, first_rows
 
 
 class DryRunConflict(Exception):
-    """Another chunk recorded one of the claims first: the dry run starts again."""
+    """Another chunk recorded a row for the same tenant first: the dry run starts again."""
 
 
 def execute_dry_run(
     session: Session, context: RowContext, job: Job, rows: Sequence[ValidatedRow], strategy: RowStrategy
 ) -> list[RowResult]:
     """Execute `rows` by `strategy`, refusing those that would create the same tenant as a row of another chunk."""
-    before = load_first_rows(session, job, {key for row in rows for _, key in _hash_claims(row)})
-    refused = {row.number: result for row in rows if (result := _refuse_duplicate(row, before)) is not None}
-    left = [row for row in rows if row.number not in refused]
-    results = {result.row: result for result in strategy(session, context, job, left)} | refused
+    first_rows = load_first_rows(session, job, {key for row in rows for _, key in _hash_unique_values(row)})
+    results: dict[int, RowResult] = {}
+    remaining = []
+    for row in rows:
+        result = _refuse_duplicate(row, first_rows)
+        if result is None:
+            remaining.append(row)
+        else:
+            results[row.number] = result
+    results |= {result.row: result for result in strategy(session, context, job, remaining)}
     return [results[row.number] for row in rows]
 
 
-def collect_claims(rows: Sequence[ValidatedRow], results: Sequence[RowResult]) -> Iterator[tuple[str, int]]:
+def collect_first_rows(rows: Sequence[ValidatedRow], results: Sequence[RowResult]) -> Iterator[tuple[str, int]]:
     """Yield the ids of existing tenants and the hashed unique values of new tenants, each with its row number.
 
     Failed rows and rows with an idempotency key are left out: the same row may come again in another chunk.
@@ -49,31 +55,25 @@ def collect_claims(rows: Sequence[ValidatedRow], results: Sequence[RowResult]) -
         if result.state == "failed" or row.key is not None:
             continue
         if result.status == 201:
-            yield from ((key, row.number) for _, key in _hash_claims(row))
+            yield from ((key, row.number) for _, key in _hash_unique_values(row))
         elif result.tenant is not None:
             yield result.tenant, row.number
 
 
-def save_claims(session: Session, job: Job, rollback: RollbackWithResults) -> None:
-    """Record the claims of a dry run for later chunks. Raises `DryRunConflict`."""
-    if not try_save_first_rows(session, job, rollback.claims):
-        raise DryRunConflict
-
-
-def _refuse_duplicate(row: ValidatedRow, before: Mapping[str, int]) -> RowResult | None:
+def _refuse_duplicate(row: ValidatedRow, first_rows: Mapping[str, int]) -> RowResult | None:
     """Return the failure of a row that conflicts with another chunk's row, else None.
 
     Rows with an idempotency key are never refused.
     """
     if row.key is None:
-        for field, key in _hash_claims(row):
-            if key in before:
-                first = before[key]
-                return row.fail(DuplicateRow(f"Row {first} has the same {field}.", first_row=first))
+        for field, key in _hash_unique_values(row):
+            if key in first_rows:
+                first_row = first_rows[key]
+                return row.fail(DuplicateRow(f"Row {first_row} has the same {field}.", first_row=first_row))
     return None
 
 
-def _hash_claims(row: ValidatedRow) -> Iterator[tuple[str, str]]:
+def _hash_unique_values(row: ValidatedRow) -> Iterator[tuple[str, str]]:
     """Yield the field name and a hash of each unique value of the tenant that the row creates."""
     values = (row.action.values if row.action is not None else None) or {}
     for field, name in (("email", "email_key"), ("external id", "external_id")):

@@ -41,5 +41,5 @@ def require_first_row(session: Session, job: Job, row: Row, tenant: Tenant) -> N
     """Raise `DuplicateRow` if another row of the job refers to this tenant."""
     sql, key = session.storage.once(BulkSQL), {**job.key, "key": tenant.id}
     if session.run(sql.add_key, {**key, "row": row.number}).rowcount != 1:
-        (first,) = session.run(sql.first_row, key).fetchone()
-        raise DuplicateRow(f"Row {first} refers to the same tenant.", first_row=first)
+        (first_row,) = session.run(sql.first_row, key).fetchone()
+        raise DuplicateRow(f"Row {first_row} refers to the same tenant.", first_row=first_row)

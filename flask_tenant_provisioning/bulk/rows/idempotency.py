@@ -27,48 +27,50 @@ def execute_once(
     keys = {row.key.key for row in rows if row.key is not None}
     if not keys:
         return strategy(session, context, job, rows)
-    before = claim_row_keys(session, context.partner, keys, context.api.config.idempotency_hours)
-    done, in_order, left = dict(before), list[RowResult](), deque(rows)
-    while left:
-        repeated, now = _take_independent_rows(left, done)
-        results = {result.row: result for result in strategy(session, context, job, now)}
-        in_order += [result for _, result in sorted((repeated | results).items())]
-        done |= _collect_done(now, [results[row.number] for row in now])
-    save_rows(session, context.partner, {key: stored for key, stored in done.items() if key not in before})
-    release_row_keys(session, context.partner, keys - done.keys())
-    return in_order
+    earlier = claim_row_keys(session, context.partner, keys, context.api.config.idempotency_hours)
+    stored_rows, ordered_results, remaining = dict(earlier), list[RowResult](), deque(rows)
+    while remaining:
+        replayed, new_rows = _take_independent_rows(remaining, stored_rows)
+        results = {result.row: result for result in strategy(session, context, job, new_rows)}
+        ordered_results += [result for _, result in sorted((replayed | results).items())]
+        stored_rows |= _make_stored_rows(new_rows, [results[row.number] for row in new_rows])
+    save_rows(session, context.partner, {key: row for key, row in stored_rows.items() if key not in earlier})
+    release_row_keys(session, context.partner, keys - stored_rows.keys())
+    return ordered_results
 
 
-def _replay_result(row: ValidatedRow, done: Mapping[str, StoredRow]) -> RowResult | None:
+def _replay_result(row: ValidatedRow, stored_rows: Mapping[str, StoredRow]) -> RowResult | None:
     """Return the stored result for the row's key, a failure if the key belongs to another row, or None if it is new."""
-    if row.key is None or (before := done.get(row.key.key)) is None:
+    if row.key is None or row.key.key not in stored_rows:
         return None
-    if before.fingerprint != row.key.fingerprint:
+    stored = stored_rows[row.key.key]
+    if stored.fingerprint != row.key.fingerprint:
         return row.fail(IdempotencyKeyReused("Another row was sent with this key before."))
-    tenant, external_id = before.document
-    return RowResult(row.number, "unchanged", before.status, tenant, external_id, None)
+    tenant, external_id = stored.document
+    return RowResult(row.number, "unchanged", stored.status, tenant, external_id, None)
 
 
 def _take_independent_rows(
-    left: deque[ValidatedRow], done: Mapping[str, StoredRow]
+    remaining: deque[ValidatedRow], stored_rows: Mapping[str, StoredRow]
 ) -> tuple[dict[int, RowResult], list[ValidatedRow]]:
-    """Take rows from the beginning of `left` until one repeats the key of a row taken before it.
+    """Take rows from the beginning of `remaining` until one repeats the key of a row taken before it.
 
     Returns the results of rows that took effect before, by row number, and the rows to execute.
     """
-    repeated, now, keys = dict[int, RowResult](), list[ValidatedRow](), set[str]()
-    while left and (left[0].key is None or left[0].key.key not in keys):
-        row = left.popleft()
-        if (result := _replay_result(row, done)) is not None:
-            repeated[row.number] = result
+    replayed, new_rows, keys = dict[int, RowResult](), list[ValidatedRow](), set[str]()
+    while remaining and (remaining[0].key is None or remaining[0].key.key not in keys):
+        row = remaining.popleft()
+        result = _replay_result(row, stored_rows)
+        if result is not None:
+            replayed[row.number] = result
             continue
-        now.append(row)
+        new_rows.append(row)
         if row.key is not None:
             keys.add(row.key.key)
-    return repeated, now
+    return replayed, new_rows
 
 
-def _collect_done(rows: Sequence[ValidatedRow], results: Sequence[RowResult]) -> dict[str, StoredRow]:
+def _make_stored_rows(rows: Sequence[ValidatedRow], results: Sequence[RowResult]) -> dict[str, StoredRow]:
     """Return the rows to store under their keys; failed rows are left out."""
     return {
         row.key.key: StoredRow(
@@ -95,12 +97,12 @@ class RowKeySQL(SQL):
         super().__init__(storage.engine.dialect)
         table = storage.table("idempotency")
         t, bound = table.c, bind_columns(table)
-        given = select_incoming(self._dialect, key=t.key.type)
+        incoming = select_incoming(self._dialect, key=t.key.type)
         is_partner = t.partner_id == bound["partner_id"]
         insert = self._insert(table)
-        values = (bound["partner_id"], given.c.key, bound["fingerprint"], bound["expires_at"])
+        values = (bound["partner_id"], incoming.c.key, bound["fingerprint"], bound["expires_at"])
         claim = insert.from_select(
-            ["partner_id", "key", "fingerprint", "expires_at"], select(*values).where(true()).order_by(given.c.key)
+            ["partner_id", "key", "fingerprint", "expires_at"], select(*values).where(true()).order_by(incoming.c.key)
         ).on_conflict_do_update(
             index_elements=[t.partner_id, t.key],
             set_={"expires_at": insert.excluded.expires_at, "status": null()},
@@ -110,7 +112,7 @@ class RowKeySQL(SQL):
         is_key = is_partner & (t.key == bound["key"])
         result = bind_new_values(t, ("fingerprint", "status", "body", "tenant_id"))
         self.claim = self._compile(claim)
-        self.read = self._compile(look_up_each(rows, t.key, given, self._dialect))
+        self.read = self._compile(look_up_each(rows, t.key, incoming, self._dialect))
         self.save = self._compile(table.update().where(is_key).values(result))
         self.release = self._compile(table.delete().where(is_key))
 
@@ -122,10 +124,10 @@ def claim_row_keys(session: Session, partner: str, keys: Iterable[str], hours: i
     """
     sql, now = session.storage.once(RowKeySQL), session.storage.clock()
     keys_by_hash = {_hash_key(key): key for key in keys}
-    given = {"partner_id": partner, "rows": encode_rows({"key": hashed} for hashed in sorted(keys_by_hash))}
+    parameters = {"partner_id": partner, "rows": encode_rows({"key": hashed} for hashed in sorted(keys_by_hash))}
     times = {"now": format_instant(now), "expires_at": format_instant(now + hours * 3600)}
-    session.run(sql.claim, {**given, **times, "fingerprint": ""})
-    rows = session.run(sql.read, given).fetchall()
+    session.run(sql.claim, {**parameters, **times, "fingerprint": ""})
+    rows = session.run(sql.read, parameters).fetchall()
     return {
         keys_by_hash[hashed]: StoredRow(fingerprint, status, json.loads(body))
         for hashed, fingerprint, status, body in rows

@@ -60,13 +60,13 @@ def _keep_unchanged(tenant: Tenant, _now: float) -> Transition:
 class RowAction(NamedTuple):
     """A validated row, in two forms: `execute_single` makes the single call, `decide` returns the tenant's transition.
 
-    `identifiers` find the row's tenant by `id`, `external_id` or both; `claims` are unique values that the row sets.
+    `identifiers` find the row's tenant by `id`, `external_id` or both; `unique_keys` are those that the row sets.
     `values` are those of a new tenant, None if the row creates none.
     """
 
     execute_single: ExecuteSingle
     identifiers: Mapping[str, str] = MappingProxyType({})
-    claims: Mapping[str, str] = MappingProxyType({})
+    unique_keys: Mapping[str, str] = MappingProxyType({})
     decide: DecideTransition = _keep_unchanged
     values: Body | None = None
 
@@ -89,14 +89,14 @@ def parse_action(api: Api, operation: str, body: Body) -> RowAction:
 
 def _parse_create(api: Api, body: Body) -> RowAction:
     values = validate_tenant(api, body)
-    claims = {"email_key": values["email_key"]}
+    unique_keys = {"email_key": values["email_key"]}
     if values.get("external_id") is not None:
-        claims["external_id"] = values["external_id"]
+        unique_keys["external_id"] = values["external_id"]
 
     def execute_single(session: Session, context: RowContext) -> tuple[int, Tenant]:
         return 201, actions.create(session, context.actor, context.partner, values, context.allowance)
 
-    return RowAction(execute_single, claims=claims, values=values)
+    return RowAction(execute_single, unique_keys=unique_keys, values=values)
 
 
 def _parse_upsert(api: Api, body: Body) -> RowAction:
@@ -106,10 +106,10 @@ def _parse_upsert(api: Api, body: Body) -> RowAction:
     complete, custom_fields = {**EMPTY_VALUES, **values}, api.registry.fields
 
     def execute_single(session: Session, context: RowContext) -> tuple[int, Tenant]:
-        tenant, new = actions.upsert(
+        tenant, is_new = actions.upsert(
             session, context.actor, context.partner, values, context.allowance, lambda _version: None
         )
-        return (201 if new else 200), tenant
+        return (201 if is_new else 200), tenant
 
     def decide(tenant: Tenant, _now: float) -> Transition:
         return actions.make_update(custom_fields, tenant, complete)
@@ -119,10 +119,12 @@ def _parse_upsert(api: Api, body: Body) -> RowAction:
 
 
 def _parse_update(api: Api, body: Body) -> RowAction:
-    by = "tenant" if "tenant" in body else "external_id"
-    sent = {name: body[name] for name in (by,) if name in body}
-    rest = {name: value for name, value in body.items() if name != by}
-    parsed: list[Any] = run_all(partial(_load_identified_row, _ROW_IDENTITY, sent), partial(validate_patch, api, rest))
+    identifier = "tenant" if "tenant" in body else "external_id"
+    identity = {name: value for name, value in body.items() if name == identifier}
+    patch = {name: value for name, value in body.items() if name != identifier}
+    parsed: list[Any] = run_all(
+        partial(_load_identified_row, _ROW_IDENTITY, identity), partial(validate_patch, api, patch)
+    )
     identifiers, change, custom_fields = _extract_identifiers(parsed[0]), parsed[1], api.registry.fields
 
     def execute_single(session: Session, context: RowContext) -> tuple[int, Tenant]:
@@ -132,7 +134,7 @@ def _parse_update(api: Api, body: Body) -> RowAction:
         actions.require_changeable(tenant)
         return actions.make_update(custom_fields, tenant, change(tenant))
 
-    return RowAction(execute_single, identifiers, _extract_claims(rest), decide)
+    return RowAction(execute_single, identifiers, _extract_unique_keys(patch), decide)
 
 
 def _parse_suspend(_api: Api, body: Body) -> RowAction:
@@ -165,13 +167,13 @@ def _parse_delete(api: Api, body: Body) -> RowAction:
     return RowAction(execute_single, identifiers, decide=lambda tenant, now: lifecycle.make_deletion(tenant, now, days))
 
 
-def _extract_claims(patch: Body) -> dict[str, str]:
-    """Return the unique values that a patch sets, as far as they are valid."""
-    claims = {name: patch[name] for name in ("external_id",) if isinstance(patch.get(name), str)}
+def _extract_unique_keys(patch: Body) -> dict[str, str]:
+    """Return the unique keys that a patch sets, as far as they are valid."""
+    unique_keys = {name: patch[name] for name in ("external_id",) if isinstance(patch.get(name), str)}
     if isinstance(patch.get("email"), str):
         with contextlib.suppress(ValidationError):
-            claims["email_key"] = make_email_key(patch["email"])
-    return claims
+            unique_keys["email_key"] = make_email_key(patch["email"])
+    return unique_keys
 
 
 def _load_identified_row(schema: StrictSchema, body: Body) -> dict[str, Any]:
@@ -221,8 +223,8 @@ class RowIdempotencyKey(NamedTuple):
     fingerprint: str
 
 
-def parse_row_key(operation: str, body: Mapping[str, Any], rest: Mapping[str, Any]) -> RowIdempotencyKey | None:
-    """Return the idempotency key of a row, whose fingerprint covers `rest`, or None if it is null.
+def parse_row_key(operation: str, body: Mapping[str, Any], content: Mapping[str, Any]) -> RowIdempotencyKey | None:
+    """Return the idempotency key of a row, whose fingerprint covers `content`, or None if it is null.
 
     Raises `InvalidInput` if it is invalid.
     """
@@ -231,7 +233,7 @@ def parse_row_key(operation: str, body: Mapping[str, Any], rest: Mapping[str, An
         return None
     if not is_valid_key(key):
         raise make_invalid_input([make_entry(INVALID_KEY, ROW_IDEMPOTENCY_KEY)])
-    return RowIdempotencyKey(key, make_fingerprint(operation, rest))
+    return RowIdempotencyKey(key, make_fingerprint(operation, content))
 
 
 logger = logging.getLogger(__name__)
@@ -266,9 +268,9 @@ def validate_row(api: Api, job: Job, row: Row) -> ValidatedRow:
     try:
         if ROW_IDEMPOTENCY_KEY not in row.body:
             return ValidatedRow(reduced, parse_action(api, job.operation, row.body))
-        rest = {name: value for name, value in row.body.items() if name != ROW_IDEMPOTENCY_KEY}
+        content = {name: value for name, value in row.body.items() if name != ROW_IDEMPOTENCY_KEY}
         parsed: list[Any] = run_all(
-            partial(parse_row_key, job.operation, row.body, rest), partial(parse_action, api, job.operation, rest)
+            partial(parse_row_key, job.operation, row.body, content), partial(parse_action, api, job.operation, content)
         )
         return ValidatedRow(reduced, parsed[1], key=parsed[0])
     except ProvisioningError as error:

@@ -99,17 +99,21 @@ class _RowByRow:
     def _execute_row(self, row: ValidatedRow) -> RowResult:
         if row.problem is not None or row.action is None:
             return row.fail(row.problem or ProvisioningError())
-        before = len(self._session.events)
+        event_count = len(self._session.events)
         status, tenant = row.action.execute_single(self._session, self._context)
         if self._job.operation != "create":
             require_first_row(self._session, self._job, row.row, tenant)
         self._session.flush()
-        return make_success(row.number, status, tenant, is_unchanged=len(self._session.events) == before)
+        return make_success(row.number, status, tenant, is_unchanged=len(self._session.events) == event_count)
 
 
 def _reraise_unless_row_error(error: Exception) -> None:
     """Raise `error` again unless the row caused it: a failure of the database, or one of ours, ends the whole chunk."""
     if isinstance(error, TooFewPlaces):
         raise error
-    if error.status >= 500 if isinstance(error, ProvisioningError) else classify_failure(error) is not FailureKind.BUG:
+    if isinstance(error, ProvisioningError):
+        is_row_error = error.status < 500
+    else:
+        is_row_error = classify_failure(error) is FailureKind.BUG
+    if not is_row_error:
         raise error

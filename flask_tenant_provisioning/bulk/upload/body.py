@@ -28,8 +28,8 @@ from .reader import ENCODINGS, MEDIA_TYPES
 
 #: Bytes per read.
 _READ_SIZE = 64 * 1024
-#: A larger upload needs a seat before it is read.
-MAX_BYTES_WITHOUT_SEAT = 1 << 20
+#: A larger upload needs a slot for long requests before it is read.
+MAX_BYTES_WITHOUT_SLOT = 1 << 20
 _CHARSETS = ("utf-8", "utf8", "us-ascii")
 
 
@@ -41,10 +41,11 @@ class UploadBody:
     """
 
     def __init__(
-        self, stream: Readable, content_length: int | None, hold: LongRequest, empty_body: bytes = b""
+        self, stream: Readable, content_length: int | None, long_request: LongRequest, empty_body: bytes = b""
     ) -> None:
-        self._stream, self._content_length, self._long_request = stream, content_length, hold
+        self._stream, self._content_length, self._long_request = stream, content_length, long_request
         self._hash = hashlib.sha256()
+        #: The bytes read so far; None once they are too many for the host.
         self._buffer: bytes | None = b""
         self._empty_body = empty_body
         self.size = 0
@@ -69,7 +70,10 @@ class UploadBody:
         while part := self._read(_READ_SIZE):
             self._hash.update(part)
             self.size += len(part)
-            self._buffer = None if self._buffer is None or self.size > MAX_EXPOSED_BODY else self._buffer + part
+            if self.size > MAX_EXPOSED_BODY:
+                self._buffer = None
+            if self._buffer is not None:
+                self._buffer += part
             yield part
         if self._content_length is not None and self.size < self._content_length:
             raise self._make_truncated_error()
@@ -86,30 +90,30 @@ class UploadBody:
             raise self._make_truncated_error() from error
 
     def _make_truncated_error(self) -> MalformedUpload:
-        whole = "" if self._content_length is None else f" of {self._content_length}"
-        return MalformedUpload(f"The upload broke off after {self.size}{whole} bytes.")
+        expected = "" if self._content_length is None else f" of {self._content_length}"
+        return MalformedUpload(f"The upload broke off after {self.size}{expected} bytes.")
 
 
 def open_body(call: Request) -> UploadBody:
     """Return this request's body, ignoring the host's `MAX_CONTENT_LENGTH`.
 
-    Raises `UnsupportedMediaType` and `UploadTooLarge`; `TooManyLongRequests` and `ServerBusy` if no seat is free for an
+    Raises `UnsupportedMediaType` and `UploadTooLarge`; `TooManyLongRequests` and `ServerBusy` if no slot is free for an
     upload of this size. Nothing of the body is read then: some servers would wait for all of it before the next
     request.
     """
     require_media_type(*MEDIA_TYPES, encodings=ENCODINGS)
     if request.mimetype_params.get("charset", "utf-8").lower() not in _CHARSETS:
         raise UnsupportedMediaType("Send UTF-8.", accepted=list(MEDIA_TYPES), headers={"Accept": "*/*;charset=utf-8"})
-    content_length, settings = request.content_length, call.mount.config
-    if content_length is not None and content_length > settings.bulk_max_bytes:
-        raise UploadTooLarge(f"The upload is larger than {settings.bulk_max_bytes} bytes.")
-    hold = call.start_long_request(make_upload_pace(settings))
-    if (content_length or 0) > MAX_BYTES_WITHOUT_SEAT:
+    content_length, config = request.content_length, call.mount.config
+    if content_length is not None and content_length > config.bulk_max_bytes:
+        raise UploadTooLarge(f"The upload is larger than {config.bulk_max_bytes} bytes.")
+    long_request = call.start_long_request(make_upload_pace(config))
+    if (content_length or 0) > MAX_BYTES_WITHOUT_SLOT:
         try:
-            hold.acquire_slot()
+            long_request.acquire_slot()
         except ProvisioningError:
             expose_body(b"[]" if request.is_json else b"")
             shut_down(find_connection(request.environ), socket.SHUT_RD)
             raise
-    reader = BodyReader(hold, call.mount.once(LongRequestLimits).watchdog)
-    return UploadBody(reader, content_length, hold, b"[]" if request.is_json else b"")
+    reader = BodyReader(long_request, call.mount.once(LongRequestLimits).watchdog)
+    return UploadBody(reader, content_length, long_request, b"[]" if request.is_json else b"")

@@ -45,15 +45,15 @@ def _join_quoted_lines(number: int, line: bytes, lines: Iterator[tuple[int, byte
 
 def _split_lines(blocks: Iterable[bytes], limits: UploadLimits) -> Iterator[bytes]:
     r"""Yield lines with their ends: ``\n``, ``\r\n`` or ``\r``. The last line of a block waits for the next block."""
-    tail, number = b"", 1
+    last_line, number = b"", 1
     for block in blocks:
-        *lines, tail = (tail + block).splitlines(keepends=True) or [b""]
+        *lines, last_line = (last_line + block).splitlines(keepends=True) or [b""]
         yield from lines
         number += len(lines)
         limits.require_lines(number)
-        limits.require_row(len(tail.rstrip(_LINE_ENDS)), number)
-    if tail:
-        yield tail
+        limits.require_row(len(last_line.rstrip(_LINE_ENDS)), number)
+    if last_line:
+        yield last_line
 
 
 #: The prefix of columns that an upload ignores, so that a file of results can be corrected and sent again.
@@ -86,13 +86,16 @@ def read_csv(
     records = read_records(blocks, limits)
     header = _next_filled_record(records)
     delimiter = None
-    if header and (named := _SEPARATOR.fullmatch(header[1])):
-        delimiter, header = _validate_delimiter(named[1], header[0]), _next_filled_record(records)
-    if header:
-        parser = _RecordParser(header, delimiter, limits.max_columns, is_column, restore)
-        for record in records:
-            if row := parser.parse_record(record):
-                yield record[0], row
+    separator = _SEPARATOR.fullmatch(header[1]) if header else None
+    if header and separator:
+        delimiter = _validate_delimiter(separator[1], header[0])
+        header = _next_filled_record(records)
+    if not header:
+        return
+    parser = _RecordParser(header, delimiter, limits.max_columns, is_column, restore)
+    for record in records:
+        if row := parser.parse_record(record):
+            yield record[0], row
 
 
 def _next_filled_record(records: Iterator[CsvRecord]) -> CsvRecord | None:
@@ -122,7 +125,7 @@ class _RecordParser:
         self._delimiter = delimiter or max(_DETECTED_DELIMITERS, key=_QUOTED.sub("", header[1]).count)
         delimiter = re.escape(self._delimiter)
         plain = rf'[^"{delimiter}]*+'
-        # Quoted and plain text share no first character, so each is scanned once. The last branch is a malformed rest.
+        # Quoted and plain text begin differently, so each is scanned once. The last branch matches malformed text.
         self._cell = re.compile(rf'(?:"((?:[^"]++|"")*+)"|({plain})){delimiter}|({plain}".*)', re.DOTALL)
         names = self._parse_cells(header)
         _validate_header(names, header, limit, is_column)
@@ -152,12 +155,13 @@ class _RecordParser:
         if '"' not in text:
             return text.split(self._delimiter, self._limit + 1)[: self._limit + 1]
         parts = self._match_cells(text + self._delimiter)
-        if rest := parts[-1][2]:
-            raise _make_quote_error(record, len(text) + len(self._delimiter) - len(rest))
-        return [inside.replace('""', '"') + plain for inside, plain, _ in parts]
+        malformed = parts[-1][2]
+        if malformed:
+            raise _make_quote_error(record, len(text) + len(self._delimiter) - len(malformed))
+        return [quoted.replace('""', '"') + plain for quoted, plain, _ in parts]
 
     def _match_cells(self, text: str) -> list[tuple[str, str, str]]:
-        """Return for each cell its quoted text, its plain text, and the rest of the record if the cell is neither.
+        """Return for each cell its quoted text, its plain text, and the remaining record if the cell is neither.
 
         Matching is lazy for records with many delimiters, since a row of commas could make a million cells.
         """
@@ -170,13 +174,15 @@ class _RecordParser:
 def _make_quote_error(record: CsvRecord, start: int) -> UploadFormatError:
     """Return the error for a record in which the cell at `start` violates RFC 4180 §2."""
     line, text = record
+    quoted = _QUOTED.match(text, start)
     if text[start] != '"':
-        place, detail = text.index('"', start), "A quote inside of a cell is not doubled."
-    elif closed := _QUOTED.match(text, start):
-        place, detail = closed.end(), "A cell continues after its closing quote. Write a quote inside of a cell twice."
+        position, detail = text.index('"', start), "A quote inside of a cell is not doubled."
+    elif quoted:
+        position = quoted.end()
+        detail = "A cell continues after its closing quote. Write a quote inside of a cell twice."
     else:
-        place, detail = start, "A quote is not closed."
-    return UploadFormatError(detail, line + len(_LINE_END.findall(text, 0, place)))
+        position, detail = start, "A quote is not closed."
+    return UploadFormatError(detail, line + len(_LINE_END.findall(text, 0, position)))
 
 
 def _validate_header(names: list[str], header: CsvRecord, limit: int, is_column: IsColumn | None) -> None:
@@ -188,18 +194,18 @@ def _validate_header(names: list[str], header: CsvRecord, limit: int, is_column:
         raise UploadFormatError("The header is not UTF-8, or holds a NUL character.", line)
     if "" in names:
         raise UploadFormatError(f"Column {names.index('') + 1} of the header has no name.", line)
-    if repeated := next((name for place, name in enumerate(names) if name in names[:place]), None):
+    if repeated := next((name for index, name in enumerate(names) if name in names[:index]), None):
         raise UploadFormatError(f"The header names the column {_format_names([repeated])} twice.", line)
     unknown = [name for name in names if is_column and not name.startswith(RESULT_PREFIX) and not is_column(name)]
     if unknown:
-        what = "a column that rows" if len(unknown) == 1 else "columns that rows"
+        columns = "a column that rows" if len(unknown) == 1 else "columns that rows"
         raise UploadFormatError(
-            f"The header names {what} of this operation do not have: {_format_names(unknown)}.", line
+            f"The header names {columns} of this operation do not have: {_format_names(unknown)}.", line
         )
 
 
 def _format_names(names: list[str]) -> str:
     """Return the first few names for an error message, long ones cut."""
-    cut = [name if len(name) <= _NAME_SHOWN else f"{name[:_NAME_SHOWN]}…" for name in names[:_NAMES_SHOWN]]
-    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
-    return ", ".join(map(quote, cut)) + more
+    shown = [name if len(name) <= _NAME_SHOWN else f"{name[:_NAME_SHOWN]}…" for name in names[:_NAMES_SHOWN]]
+    suffix = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return ", ".join(map(quote, shown)) + suffix

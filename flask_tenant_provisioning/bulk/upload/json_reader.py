@@ -23,16 +23,16 @@ def read_ndjson(blocks: Iterable[bytes], limits: UploadLimits) -> Iterator[tuple
 
 
 def _split_lines(blocks: Iterable[bytes], limits: UploadLimits) -> Iterator[bytes]:
-    tail, number = b"", 1
+    last_line, number = b"", 1
     for block in blocks:
         lines = block.split(b"\n")
-        lines[0] = tail + lines[0]
-        tail = lines.pop()
+        lines[0] = last_line + lines[0]
+        last_line = lines.pop()
         yield from lines
         number += len(lines)
         limits.require_lines(number)
-        limits.require_row(len(tail), number)
-    yield tail
+        limits.require_row(len(last_line), number)
+    yield last_line
 
 
 _TEXT = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
@@ -98,7 +98,7 @@ class _Window:
     def read_more(self) -> bool:
         """Read on. Return False at the end.
 
-        At least doubles what is at hand, so that scanning it again from the start stays linear in total.
+        At least doubles the unconsumed text, so that scanning it again from the start stays linear in total.
         """
         parts = [self.text[self.position :]]
         missing = len(parts[0])
@@ -146,33 +146,36 @@ def _walk_element(window: _Window, limits: UploadLimits) -> bytes:
 
 
 def _take_separator(window: _Window) -> bytes:
-    if not (following := window.skip_space()):
+    separator = window.skip_space()
+    if not separator:
         raise UploadFormatError("The JSON array is not closed.", window.line)
-    if following not in b",]":
+    if separator not in b",]":
         raise UploadFormatError("A comma is missing between two rows.", window.line)
     return window.take(1)
 
 
 def _measure_element(window: _Window) -> int:
     """Return the length of the element that begins at the current position, or 0 if its end has not been read yet."""
-    text, place = window.text, window.position
-    first = text[place : place + 1]
+    text, start = window.text, window.position
+    first = text[start : start + 1]
     if first in (b"[", b"{"):
-        return _find_closing_bracket(window) - place
+        return _find_closing_bracket(window) - start
     if first == b'"':
-        return match.end() - place if (match := _match_text(text, place)) else 0
-    if not (match := _match_word(text, place)):
-        if first:
-            raise UploadFormatError(f"A row is missing before {first.decode()}.", window.line)
-        return 0
-    return match.end() - place if match.end() < len(text) else 0
+        match = _match_text(text, start)
+        return match.end() - start if match else 0
+    match = _match_word(text, start)
+    if match:
+        return match.end() - start if match.end() < len(text) else 0
+    if first:
+        raise UploadFormatError(f"A row is missing before {first.decode()}.", window.line)
+    return 0
 
 
 def _find_closing_bracket(window: _Window) -> int:
     """Return the position after the closing bracket, or the current position if that bracket is not read yet."""
     open_brackets = bytearray(window.text[window.position : window.position + 1].translate(_CLOSING))
     for match in _iterate_brackets(window.text, window.position + 1):
-        opening, closing, endless = match.groups()
+        opening, closing, unfinished_string = match.groups()
         if opening:
             open_brackets += opening.translate(_CLOSING)
         elif closing:
@@ -183,6 +186,6 @@ def _find_closing_bracket(window: _Window) -> int:
             del open_brackets[-len(closed) :]
             if not open_brackets:
                 return match.start() + len(closed)
-        elif endless:
+        elif unfinished_string:
             break
     return window.position

@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 from typing import NamedTuple
 
 from . import csv_reader, json_reader
@@ -16,35 +15,35 @@ BLOCK_SIZE = 64 * 1024
 
 def split_blocks(stream: Iterable[bytes], size: int = BLOCK_SIZE) -> Iterator[bytes]:
     """Yield the stream in blocks of `size` bytes; the last one may be shorter."""
-    gathered = bytearray()
+    buffer = bytearray()
     for part in stream:
         for start in range(0, len(part), size):
-            gathered += part[start : start + size]
-            if len(gathered) >= size:
-                yield bytes(gathered[:size])
-                del gathered[:size]
-    if gathered:
-        yield bytes(gathered)
+            buffer += part[start : start + size]
+            if len(buffer) >= size:
+                yield bytes(buffer[:size])
+                del buffer[:size]
+    if buffer:
+        yield bytes(buffer)
 
 
-def enforce_size(stream: Iterable[bytes], limit: int, what: str) -> Iterator[bytes]:
-    """Yield the stream unchanged. Raises `UploadLimitError`, naming `what`, if it exceeds `limit` bytes."""
+def enforce_size(stream: Iterable[bytes], limit: int, subject: str) -> Iterator[bytes]:
+    """Yield the stream unchanged. Raises `UploadLimitError`, naming `subject`, if it exceeds `limit` bytes."""
     total = 0
     for part in stream:
         total += len(part)
         if total > limit:
-            raise UploadLimitError(f"{what} is larger than {limit} bytes.")
+            raise UploadLimitError(f"{subject} is larger than {limit} bytes.")
         yield part
 
 
 def strip_byte_order_mark(stream: Iterator[bytes]) -> Iterator[bytes]:
     """Yield the stream without a leading UTF-8 byte order mark (RFC 3629 §6)."""
-    head = b""
+    beginning = b""
     for part in stream:
-        head += part
-        if len(head) >= len(codecs.BOM_UTF8):
+        beginning += part
+        if len(beginning) >= len(codecs.BOM_UTF8):
             break
-    yield head.removeprefix(codecs.BOM_UTF8)
+    yield beginning.removeprefix(codecs.BOM_UTF8)
     yield from stream
 
 
@@ -74,9 +73,9 @@ def _decompress_member(member: zlib._Decompress, data: bytes) -> Iterator[bytes]
     """Yield what these bytes add to the member's content; output may be pending after all input is consumed."""
     size = BLOCK_SIZE
     while data or size == BLOCK_SIZE:
-        unpacked = member.decompress(data, BLOCK_SIZE)
-        yield unpacked
-        size, data = len(unpacked), member.unconsumed_tail
+        content = member.decompress(data, BLOCK_SIZE)
+        yield content
+        size, data = len(content), member.unconsumed_tail
 
 
 NumberedRows = Iterator[tuple[int, bytes]]
@@ -84,14 +83,13 @@ NumberedRows = Iterator[tuple[int, bytes]]
 ENCODINGS = ("gzip", "x-gzip")
 #: The largest payload of a chunk in bytes. A worker holds the parsed rows of two chunks in memory.
 CHUNK_BYTES = 256 * 1024
-_READERS: dict[str, Callable[[Iterable[bytes], UploadLimits], NumberedRows]] = {
+_JSON_READERS: dict[str, Callable[[Iterable[bytes], UploadLimits], NumberedRows]] = {
     "application/json": json_reader.read_json_array,
     "application/x-ndjson": json_reader.read_ndjson,
     "application/jsonl": json_reader.read_ndjson,
-    "text/csv": csv_reader.read_csv,
 }
 #: Media types of uploads.
-MEDIA_TYPES = tuple(_READERS)
+MEDIA_TYPES = (*_JSON_READERS, "text/csv")
 
 
 class UploadChunk(NamedTuple):
@@ -127,27 +125,27 @@ def read_chunks(
     Raises `ValueError` for a media type or an encoding that is not supported, and while reading `UploadFormatError` and
     `UploadLimitError`; the chunks yielded before are of no use then.
     """
-    if media_type not in _READERS or encoding not in (None, *ENCODINGS):
+    if media_type not in MEDIA_TYPES or encoding not in (None, *ENCODINGS):
         raise ValueError(f"unsupported media type {media_type} or encoding {encoding}")
     data: Iterable[bytes] = split_blocks(enforce_size(stream, limits.max_bytes, "The upload"), block)
     if encoding:
         data = split_blocks(enforce_size(decompress_gzip(data), limits.max_bytes, "The upload, unpacked,"), block)
-    reader = (
-        partial(csv_reader.read_csv, is_column=is_column, restore=restore)
-        if media_type == "text/csv"
-        else _READERS[media_type]
-    )
-    return _make_chunks(reader(strip_byte_order_mark(iter(data)), limits), limits, rows_per_chunk)
+    data = strip_byte_order_mark(iter(data))
+    if media_type == "text/csv":
+        rows = csv_reader.read_csv(data, limits, is_column, restore)
+    else:
+        rows = _JSON_READERS[media_type](data, limits)
+    return _make_chunks(rows, limits, rows_per_chunk)
 
 
 def _make_chunks(rows: NumberedRows, limits: UploadLimits, rows_per_chunk: int) -> Iterator[UploadChunk]:
-    first, total = 1, 0
+    row_count = size = 0
     for lines, payload in _group_rows(rows, limits, rows_per_chunk):
-        count = first + len(lines) - 1
-        total += sum(map(len, payload))
-        limits.require_rows(count, total)
-        yield UploadChunk(first, lines, b"\n".join(payload))
-        first = count + 1
+        first_row = row_count + 1
+        row_count += len(lines)
+        size += sum(map(len, payload))
+        limits.require_rows(row_count, size)
+        yield UploadChunk(first_row, lines, b"\n".join(payload))
 
 
 def _group_rows(
@@ -155,16 +153,16 @@ def _group_rows(
 ) -> Iterator[tuple[list[int], list[bytes]]]:
     lines: list[int] = []
     payload: list[bytes] = []
-    room, longest = CHUNK_BYTES, limits.max_row_bytes
+    bytes_left, longest = CHUNK_BYTES, limits.max_row_bytes
     for line, row in rows:
         size = len(row) + 1
         if size > longest:
             limits.require_row(len(row), line)
-        room -= size
-        if room < 0 or len(payload) == rows_per_chunk:
+        bytes_left -= size
+        if bytes_left < 0 or len(payload) == rows_per_chunk:
             if payload:
                 yield lines, payload
-            lines, payload, room = [], [], CHUNK_BYTES - size
+            lines, payload, bytes_left = [], [], CHUNK_BYTES - size
         lines.append(line)
         payload.append(row)
     if payload:

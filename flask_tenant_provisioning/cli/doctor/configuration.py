@@ -20,29 +20,30 @@ from .context import FAIL, ISOLATE_ADVICE, OK, WARN, DoctorContext, Finding
 def check_configuration(context: DoctorContext) -> Finding:
     """Check that every key exists, has a valid value, and does not contradict another."""
     config = context.app.config
-    known = [PREFIX + field.name.upper() for field in dataclasses.fields(Config)]
+    keys = [PREFIX + field.name.upper() for field in dataclasses.fields(Config)]
     values = {key: config[key] for key in config if key.startswith(PREFIX)}
-    if unknown := sorted(values.keys() - {*known}):
-        matches = [match for key in unknown for match in difflib.get_close_matches(key, known, n=1)]
-        return Finding(
-            WARN, f"there is no {', '.join(unknown)}", f"did you mean {', '.join(matches)}?" if matches else ""
-        )
+    unknown = sorted(values.keys() - {*keys})
+    if unknown:
+        matches = [match for key in unknown for match in difflib.get_close_matches(key, keys, n=1)]
+        advice = f"did you mean {', '.join(matches)}?" if matches else ""
+        return Finding(WARN, f"there is no {', '.join(unknown)}", advice)
     try:
         Config.read(values, {})
     except ConfigurationError as error:
         # `init_app` refuses such a value, so it was set later, or this mount has another value.
         return Finding(WARN, " ".join(str(error).split("\n")), "it has no effect on this mount; correct it anyway")
-    return _find_contradiction(context.mount.config) or Finding(OK, f"{len(values)} of {len(known)} keys are set")
+    return _find_contradiction(context.mount.config) or Finding(OK, f"{len(values)} of {len(keys)} keys are set")
 
 
-def _find_contradiction(settings: Config) -> Finding | None:
-    if settings.jwt_overrides and settings.mount != "isolated":
-        names = ", ".join(PREFIX + name for name in settings.jwt_overrides)
+def _find_contradiction(config: Config) -> Finding | None:
+    if config.jwt_overrides and config.mount != "isolated":
+        names = ", ".join(PREFIX + name for name in config.jwt_overrides)
         return Finding(WARN, f"{names}: no effect on a mount that is a blueprint", f"{ISOLATE_ADVICE}, or use JWT_*")
-    if settings.license and settings.license_file:
+    if config.license and config.license_file:
         detail = f"{PREFIX}LICENSE and {PREFIX}LICENSE_FILE are both set; the file is used"
         return Finding(WARN, detail, "keep one of them")
-    if unknown := [role for role in settings.admin_roles if role not in settings.roles]:
+    unknown = [role for role in config.admin_roles if role not in config.roles]
+    if unknown:
         detail = f"{PREFIX}ADMIN_ROLES names {', '.join(unknown)}, which {PREFIX}ROLES does not define"
         return Finding(WARN, detail, "define the role there, or remove it")
     return None
@@ -93,10 +94,10 @@ _LOCAL_NETWORKS = tuple(map(ip_network, ("127.0.0.0/8", "169.254.0.0/16", "::1/1
 
 def check_webhook_reach(context: DoctorContext) -> Finding:
     """Check that webhooks cannot reach this machine."""
-    settings = context.mount.config
-    ports = f"port {', '.join(map(str, settings.webhook_ports))}" if settings.webhook_ports else "any port"
-    networks = settings.webhook_allowed_networks
-    detail = f"{' and '.join(settings.webhook_schemes)}, {ports}"
+    config = context.mount.config
+    ports = f"port {', '.join(map(str, config.webhook_ports))}" if config.webhook_ports else "any port"
+    networks = config.webhook_allowed_networks
+    detail = f"{' and '.join(config.webhook_schemes)}, {ports}"
     if not networks:
         return Finding(OK, f"{detail}, and no internal network")
     detail = f"{detail}, and internal networks {', '.join(map(str, networks))}, open to all who may manage webhooks"

@@ -56,8 +56,8 @@ class DoctorContext:
 
     def make_claims(self) -> dict[str, Any]:
         """Return the claims of a partner's token, except the subject, with the first configured role."""
-        settings = self.mount.config
-        return {settings.roles_claim: [*settings.roles][:1], settings.partner_claim: PROBE_SUBJECT}
+        config = self.mount.config
+        return {config.roles_claim: [*config.roles][:1], config.partner_claim: PROBE_SUBJECT}
 
     def open_request(self, method: str = "GET", token: str = "") -> AbstractContextManager[Any]:
         """Return the context of a partner's request to `/tenants`, which is not dispatched."""
@@ -107,10 +107,8 @@ class DoctorContext:
         if not self.is_served:
             return Finding(OK, f"nothing is mounted, so nothing is {purpose}")
         self.connect().close()
-        if (
-            migration.get_current_revision(self.mount.storage.engine, self.mount.config.table_prefix)
-            != migration.get_head_revision()
-        ):
+        revision = migration.get_current_revision(self.mount.storage.engine, self.mount.config.table_prefix)
+        if revision != migration.get_head_revision():
             return Finding(OK, "not checked: the tables are not those of this release")
         return None
 
@@ -123,15 +121,13 @@ class DoctorContext:
         return f"{type(cause).__name__}: {message}" if message else type(cause).__name__
 
     def _iter_secrets(self) -> Iterator[str]:
-        settings = self.mount.config
         yield from _iter_texts([self.app.config.get(name) for name in _SECRET_KEYS])
         for field in dataclasses.fields(Config):
             if field.metadata["secret"]:
-                yield from _iter_texts(getattr(settings, field.name))
+                yield from _iter_texts(getattr(self.mount.config, field.name))
         if "storage" in vars(self.mount):
-            yield from _iter_texts(
-                [self.mount.storage.engine.url.password, *self.mount.storage.engine.url.query.values()]
-            )
+            url = self.mount.storage.engine.url
+            yield from _iter_texts([url.password, *url.query.values()])
 
 
 class DatabaseUnreachable(Exception):
@@ -142,9 +138,10 @@ class DatabaseUnreachable(Exception):
 
 
 def _count_connections(pool: Any) -> int:
-    """Return the number of open connections of a pool. Its own figures count free slots too."""
+    """Return the number of open connections of a pool. Its own figures also count connections that are not open."""
     idle = getattr(getattr(pool, "_pool", None), "queue", ())
-    return sum(slot.dbapi_connection is not None for slot in idle) + getattr(pool, "checkedout", lambda: 0)()
+    open_count = sum(record.dbapi_connection is not None for record in idle)
+    return open_count + getattr(pool, "checkedout", lambda: 0)()
 
 
 def get_qualified_name(function: Any) -> str:

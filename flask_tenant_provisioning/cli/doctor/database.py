@@ -52,7 +52,8 @@ def check_connection(context: DoctorContext) -> Finding:
             "check that it runs, its address and the credentials",
         )
     with context.connect() as connection:
-        if fault := find_connection_fault(connection):
+        fault = find_connection_fault(connection)
+        if fault:
             return Finding(FAIL, *fault)
         latency = _measure_latency(connection)
         detail = f"{_describe_server(connection)} at {_describe_location(url)}, {latency:.1f} ms"
@@ -60,8 +61,8 @@ def check_connection(context: DoctorContext) -> Finding:
     if not context.mount.storage.takes_writes():
         return Finding(FAIL, f"{detail}: it is read-only", WRITABLE_ADVICE)
     storage = context.mount.storage
-    embedded = storage.owns_engine and str(url.database).endswith(DEFAULT_FILE)
-    if embedded and is_host_database_unused(context.app, None, context.mount.config):
+    is_embedded = storage.owns_engine and str(url.database).endswith(DEFAULT_FILE)
+    if is_embedded and is_host_database_unused(context.app, None, context.mount.config):
         return Finding(
             WARN,
             f"{detail}: a file of the API's own, not the database of the app's Flask-SQLAlchemy",
@@ -112,11 +113,11 @@ def check_pooler(context: DoctorContext) -> Finding:
     if storage.engine.dialect.name != "postgresql":
         return Finding(OK, "none")
     with context.connect() as connection:
-        pooled = is_behind_pooler(connection)
+        is_pooled = is_behind_pooler(connection)
         timeout = connection.exec_driver_sql("SHOW statement_timeout").scalar()
-    if pooled and pooler is None:
+    if is_pooled and pooler is None:
         return Finding(WARN, "a pooler is used, and PROVISIONING_DATABASE_POOLER is not set", POOLER_ADVICE)
-    if pooled and storage.owns_engine and timeout == "0":
+    if is_pooled and storage.owns_engine and timeout == "0":
         return Finding(WARN, f"{pooler}: statements have no timeout", "ALTER ROLE … SET statement_timeout = '10s'")
     return Finding(OK, f"{pooler}" if pooler else "none")
 
@@ -128,16 +129,18 @@ def check_privileges(context: DoctorContext) -> Finding:
         return Finding(OK, "SQLite has no roles")
     with context.connect() as connection:
         role = connection.exec_driver_sql("SELECT current_user").scalar()
-        existing = set(inspect(connection).get_table_names())
-        lacking = {
-            table: missing
-            for table in sorted(existing & {*storage.metadata.tables})
-            if (missing := [name for name in _PRIVILEGES if not connection.scalar(_select_privilege(table, name))])
-        }
-    if not lacking:
-        return Finding(OK, f"{role} may read and write each of {len(existing & {*storage.metadata.tables})} tables")
-    needed = ", ".join(sorted({name for missing in lacking.values() for name in missing}, key=_PRIVILEGES.index))
-    return Finding(FAIL, f"{role} may not {needed} on every table", f"GRANT {needed} ON {', '.join(lacking)} TO {role}")
+        tables = sorted({*inspect(connection).get_table_names()} & {*storage.metadata.tables})
+        missing: dict[str, list[str]] = {}
+        for table in tables:
+            for privilege in _PRIVILEGES:
+                if not connection.scalar(_select_privilege(table, privilege)):
+                    missing.setdefault(table, []).append(privilege)
+    if not missing:
+        return Finding(OK, f"{role} may read and write each of {len(tables)} tables")
+    names = [name for name in _PRIVILEGES if any(name in privileges for privileges in missing.values())]
+    privileges = ", ".join(names)
+    advice = f"GRANT {privileges} ON {', '.join(missing)} TO {role}"
+    return Finding(FAIL, f"{role} may not {privileges} on every table", advice)
 
 
 def _select_privilege(table: str, privilege: str) -> Select[tuple[bool]]:
@@ -156,7 +159,8 @@ def check_migrations(context: DoctorContext) -> Finding:
     if current != head:
         return Finding(FAIL, f"the tables are at {current}, this release needs {head}", UPGRADE_ADVICE)
     indexes = make_custom_field_indexes(prefix, context.mount.registry.fields)
-    if differences := migration.diff_tables(storage.engine, storage.metadata, indexes):
+    differences = migration.diff_tables(storage.engine, storage.metadata, indexes)
+    if differences:
         return Finding(
             FAIL, f"at {current}, with {len(differences)} differences", "`flask provisioning db check` lists them"
         )
@@ -170,14 +174,15 @@ def check_tables(context: DoctorContext) -> Finding:
         return Finding(OK, "there are none yet")
     with context.connect() as connection:
         existing = {name for name in inspect(connection).get_table_names() if name.startswith(prefix)}
-    ours = _list_tables(context.mount)
-    version = migration.name_version_table(prefix)
-    if version not in existing and (taken := sorted(existing & ours)):
-        return Finding(FAIL, f"{', '.join(taken)}: exist already, and are not ours", RENAME_ADVICE)
-    others = {name for mount in context.mounts for name in _list_tables(mount)}
-    if foreign := sorted(existing - ours - others):
+    own_tables = _list_tables(context.mount)
+    own_existing = sorted(existing & own_tables)
+    if own_existing and migration.name_version_table(prefix) not in existing:
+        return Finding(FAIL, f"{', '.join(own_existing)}: exist already, and are not ours", RENAME_ADVICE)
+    all_own_tables = {name for mount in context.mounts for name in _list_tables(mount)}
+    foreign = sorted(existing - all_own_tables)
+    if foreign:
         return Finding(WARN, f"{', '.join(foreign)}: named like our tables, but not ours", RENAME_ADVICE)
-    return Finding(OK, f"{len(existing & ours)} of ours, named {prefix}…")
+    return Finding(OK, f"{len(own_existing)} of ours, named {prefix}…")
 
 
 def check_tenant_rows(context: DoctorContext) -> Finding:
@@ -188,38 +193,42 @@ def check_tenant_rows(context: DoctorContext) -> Finding:
     """
     if _is_missing_file(context.mount.storage.engine.url):
         return Finding(OK, "there are no tables yet")
-    ours = {name for mount in context.mounts for name in _list_tables(mount)}
+    own_tables = {name for mount in context.mounts for name in _list_tables(mount)}
     with context.connect() as connection:
         inspector = inspect(connection)
-        owned = {
+        tenant_tables = {
             name
             for (_, name), columns in inspector.get_multi_columns().items()
-            if name not in ours and any(column["name"].lower() in TENANT_COLUMNS for column in columns)
+            if name not in own_tables and any(column["name"].lower() in TENANT_COLUMNS for column in columns)
         }
-        cascading = {name for name in owned if _has_cascade(inspector.get_foreign_keys(name), ours)}
-    if not owned:
+        cascading = {name for name in tenant_tables if _has_cascade(inspector.get_foreign_keys(name), own_tables)}
+    if not tenant_tables:
         return Finding(OK, "no table of the host has a column that names a tenant")
     registry = context.mount.registry
     removers = registry.hooks_for("tenant.purge") or [
         step for step in registry.list_steps(DEPROVISIONING) if step.name != EXPORT_STEP
     ]
-    remaining = set() if removers else owned - cascading
+    remaining = set() if removers else tenant_tables - cascading
     faults = []
     if remaining:
         names = ", ".join(sorted(remaining))
         faults.append(f"{names}: no purge hook or deprovisioning step removes a purged tenant's rows")
     if not registry.exports:
-        faults.append(f"{', '.join(sorted(owned))}: no export includes a tenant's rows")
+        faults.append(f"{', '.join(sorted(tenant_tables))}: no export includes a tenant's rows")
     if not faults:
-        return Finding(OK, f"{', '.join(sorted(owned))}: tenants' rows are removed and exported")
-    advice = [*([PURGE_HOOK] if remaining else []), *([] if registry.exports else ["provisioning.export(…)"])]
-    return Finding(WARN, "; ".join(faults), f"register {' and '.join(advice)}, if they are rows of the API's tenants")
+        return Finding(OK, f"{', '.join(sorted(tenant_tables))}: tenants' rows are removed and exported")
+    registrations = [PURGE_HOOK] if remaining else []
+    if not registry.exports:
+        registrations.append("provisioning.export(…)")
+    return Finding(
+        WARN, "; ".join(faults), f"register {' and '.join(registrations)}, if they are rows of the API's tenants"
+    )
 
 
-def _has_cascade(keys: Sequence[ReflectedForeignKeyConstraint], ours: set[str]) -> bool:
+def _has_cascade(keys: Sequence[ReflectedForeignKeyConstraint], own_tables: set[str]) -> bool:
     """Return True if deleting a row of ours deletes the rows that refer to it."""
     return any(
-        key["referred_table"] in ours and key.get("options", {}).get("ondelete", "").upper() == "CASCADE"
+        key["referred_table"] in own_tables and key.get("options", {}).get("ondelete", "").upper() == "CASCADE"
         for key in keys
     )
 
@@ -244,9 +253,9 @@ def _measure_latency(connection: Connection) -> float:
     """Return the median of a few round trips, in milliseconds."""
     times = []
     for _ in range(_LATENCY_PROBES):
-        begin = time.perf_counter()
+        started = time.perf_counter()
         connection.exec_driver_sql("SELECT 1").scalar()
-        times.append((time.perf_counter() - begin) * 1000)
+        times.append((time.perf_counter() - started) * 1000)
     return statistics.median(times)
 
 
@@ -267,8 +276,8 @@ def check_autogenerate(context: DoctorContext) -> Finding:
         return Finding(OK, "no Flask-Migrate")
     if not _is_same_database(context, migrate):
         return Finding(OK, "Flask-Migrate uses another database")
-    ours = {name for mount in context.mounts for name in mount.storage.metadata.tables}
-    if not any(_is_compared(migrate.configure_args, name) for name in ours) or _has_own_filter(migrate.directory):
+    own_tables = {name for mount in context.mounts for name in mount.storage.metadata.tables}
+    if not any(_is_compared(migrate.configure_args, name) for name in own_tables) or _has_own_filter(migrate.directory):
         return Finding(OK, "Flask-Migrate ignores the API's tables")
     prefix = context.mount.config.table_prefix
     argument = "" if prefix == "provisioning_" else repr(prefix)

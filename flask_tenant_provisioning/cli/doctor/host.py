@@ -42,10 +42,10 @@ def check_csrf(context: DoctorContext) -> Finding:
     """Check that no CSRF protection refuses partners' requests."""
     if context.is_isolated:
         return Finding(OK, _ISOLATED_DETAIL)
-    if unknown := [
-        hook for hook in _list_before_request_hooks(context) if _is_csrf_hook(hook) and not _is_flask_wtf_hook(hook)
-    ]:
-        return Finding(WARN, f"{_format_names(unknown)} may refuse partners' requests", ISOLATE_ADVICE)
+    csrf_hooks = [hook for hook in _list_before_request_hooks(context) if _is_csrf_hook(hook)]
+    unknown_hooks = [hook for hook in csrf_hooks if not _is_flask_wtf_hook(hook)]
+    if unknown_hooks:
+        return Finding(WARN, f"{_format_names(unknown_hooks)} may refuse partners' requests", ISOLATE_ADVICE)
     protection: Any = context.app.extensions.get("csrf")
     if protection is None or not hasattr(protection, "_exempt_blueprints"):
         return Finding(OK, "no CSRFProtect")
@@ -71,7 +71,7 @@ def check_hooks(context: DoctorContext) -> Finding:
     hooks = [hook for hook in _list_before_request_hooks(context) if not _is_csrf_hook(hook)]
     if not hooks:
         return Finding(OK, "the host has no before_request function")
-    advice = f"skip requests with request.blueprint == {context.mount.name!r} in it, or {ISOLATE_ADVICE}"
+    advice = _make_skip_advice(context)
     if not context.is_served:
         return Finding(WARN, f"{_format_names(hooks)} may respond to partners' requests", advice)
     for method in ("GET", "POST"):
@@ -80,13 +80,18 @@ def check_hooks(context: DoctorContext) -> Finding:
     return Finding(OK, f"{_format_names(hooks)}: called before a request, and none responds")
 
 
+def _make_skip_advice(context: DoctorContext) -> str:
+    return f"skip requests with request.blueprint == {context.mount.name!r} in it, or {ISOLATE_ADVICE}"
+
+
 def _find_failing_hooks(
     context: DoctorContext, hooks: list[Callable[..., Any]], method: str
 ) -> Iterator[tuple[Callable[..., Any], str]]:
     """Yield the hooks that do not let a partner's request pass, with the outcome. All run in one request context."""
     with context.open_request(method, _sign_token(context)):
         for hook in hooks:
-            if outcome := _call_before_request_hook(context, hook):
+            outcome = _call_before_request_hook(context, hook)
+            if outcome is not None:
                 yield hook, outcome
 
 
@@ -128,29 +133,26 @@ def check_responses(context: DoctorContext) -> Finding:
     hooks = context.app.after_request_funcs.get(None, ())[::-1]
     if not hooks:
         return Finding(OK, "the host has no after_request function")
+    before_hooks = [hook for hook in _list_before_request_hooks(context) if not _is_csrf_hook(hook)]
     for status in (200, 404):
         with context.open_request("GET", _sign_token(context)):
-            if any(
-                _call_before_request_hook(context, hook)
-                for hook in _list_before_request_hooks(context)
-                if not _is_csrf_hook(hook)
-            ):
+            if any(_call_before_request_hook(context, hook) for hook in before_hooks):
                 return Finding(OK, "not checked: see the line `hooks`")
             for hook in hooks:
-                if outcome := _call_after_request_hook(context, hook, _make_response(status)):
-                    advice = (
-                        f"skip requests with request.blueprint == {context.mount.name!r} in it, or {ISOLATE_ADVICE}"
-                    )
-                    return Finding(FAIL, f"{get_qualified_name(hook)} {outcome} where the API returns {status}", advice)
+                outcome = _call_after_request_hook(context, hook, _make_response(status))
+                if outcome is not None:
+                    detail = f"{get_qualified_name(hook)} {outcome} where the API returns {status}"
+                    return Finding(FAIL, detail, _make_skip_advice(context))
     return Finding(OK, f"{_format_names(hooks)}: called after a request, and the response stays as it is")
 
 
 def _make_response(status: int) -> Response:
     """Return a response like those of the API."""
-    kind, tag = (JSON, format_etag(1)) if status < 400 else (PROBLEM_MEDIA_TYPE, "")
-    response = set_common_headers(Response(json.dumps({"status": status}), status, mimetype=kind))
-    if tag:
-        response.headers["ETag"] = tag
+    is_success = status < 400
+    media_type = JSON if is_success else PROBLEM_MEDIA_TYPE
+    response = set_common_headers(Response(json.dumps({"status": status}), status, mimetype=media_type))
+    if is_success:
+        response.headers["ETag"] = format_etag(1)
     return response
 
 
@@ -182,9 +184,10 @@ def check_sessions(context: DoctorContext) -> Finding:
     if context.is_isolated:
         return Finding(OK, _ISOLATED_DETAIL)
     app = context.app
-    around = [*app.url_value_preprocessors.get(None, ()), *app.after_request_funcs.get(None, ())]
-    if hooks := [hook for hook in around if _uses_sessions(hook)]:
-        return Finding(WARN, f"{_format_names(hooks)} may set cookies on the API's responses", ISOLATE_ADVICE)
+    hooks = [*app.url_value_preprocessors.get(None, ()), *app.after_request_funcs.get(None, ())]
+    session_hooks = [hook for hook in hooks if _uses_sessions(hook)]
+    if session_hooks:
+        return Finding(WARN, f"{_format_names(session_hooks)} may set cookies on the API's responses", ISOLATE_ADVICE)
     return Finding(OK, "no hook around a request uses sessions or cookies")
 
 
@@ -192,8 +195,8 @@ def check_compression(context: DoctorContext) -> Finding:
     """Check that the host does not compress the API's responses."""
     if context.is_isolated:
         return Finding(OK, _ISOLATED_DETAIL)
-    after = context.app.after_request_funcs.get(None, ())
-    if any(get_qualified_name(hook).startswith("flask_compress.") for hook in after):
+    hooks = context.app.after_request_funcs.get(None, ())
+    if any(get_qualified_name(hook).startswith("flask_compress.") for hook in hooks):
         detail = (
             "Flask-Compress compresses the API's responses, even secrets, and changes the ETags that If-Match needs"
         )
@@ -246,13 +249,16 @@ def _iter_code_names(code: CodeType) -> Iterator[str]:
 def check_routes(context: DoctorContext) -> Finding:
     """Check that no route of the host has the method and path of one of ours."""
     prefix, name = context.mount.config.url_prefix, context.mount.name
-    ours = {pair for rule in _iter_mount_rules(context.mount.app, name) for pair in _get_methods_and_path(rule)}
-    others = [rule for rule in list_rules_below(context.app, prefix) if not _is_mount_rule(context, rule)]
-    if taken := [rule.rule for rule in others if ours.intersection(_get_methods_and_path(rule))]:
+    own_pairs = {pair for rule in _iter_mount_rules(context.mount.app, name) for pair in _get_methods_and_path(rule)}
+    host_rules = [rule for rule in list_rules_below(context.app, prefix) if not _is_mount_rule(context, rule)]
+    overlapping = [rule.rule for rule in host_rules if own_pairs.intersection(_get_methods_and_path(rule))]
+    if overlapping:
         outcome = "is hidden by the API" if context.is_isolated else "may handle requests to the API"
-        return Finding(FAIL, f"the host's {', '.join(taken)} {outcome}", "move it, or set PROVISIONING_URL_PREFIX")
-    if others:
-        return Finding(OK, f"{len(others)} routes of the host below {prefix}, and none overlaps with ours")
+        return Finding(
+            FAIL, f"the host's {', '.join(overlapping)} {outcome}", "move it, or set PROVISIONING_URL_PREFIX"
+        )
+    if host_rules:
+        return Finding(OK, f"{len(host_rules)} routes of the host below {prefix}, and none overlaps with ours")
     return Finding(OK, f"no route of the host below {prefix}")
 
 

@@ -53,11 +53,9 @@ def _check_storage(context: DoctorContext, storage: Any, detail: str) -> Finding
     """Return the finding for a storage that can be reached."""
     uses_host_limiter = find_host_limiter(context.mount) is not None
     if type(storage).__name__ == "MemoryStorage":
-        advice = (
-            "give your Limiter a storage_uri, unless a single process serves the app"
-            if uses_host_limiter
-            else _SHARED_STORAGE_ADVICE
-        )
+        advice = _SHARED_STORAGE_ADVICE
+        if uses_host_limiter:
+            advice = "give your Limiter a storage_uri, unless a single process serves the app"
         return Finding(WARN, f"{detail}: each process counts separately", advice)
     if uses_host_limiter and _has_no_timeout(storage):
         advice = "give your Limiter storage_options={'socket_timeout': 0.25, 'socket_connect_timeout': 0.25}"
@@ -69,8 +67,10 @@ def _check_storage(context: DoctorContext, storage: Any, detail: str) -> Finding
 
 def _describe_limits(mount: Mount) -> str:
     """Return the limits as they are configured."""
-    limits = [f"{kind} {text}" for kind, text in mount.config.rate_limits.items()]
-    return ", ".join([*limits, *(["the host's function"] if mount.registry.rate_limits else [])])
+    limits = [f"{rate_class} {text}" for rate_class, text in mount.config.rate_limits.items()]
+    if mount.registry.rate_limits:
+        limits.append("the host's function")
+    return ", ".join(limits)
 
 
 def _describe_storage(mount: Mount, storage: Any) -> str:

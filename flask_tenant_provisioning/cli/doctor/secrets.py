@@ -23,9 +23,9 @@ _KEY_ADVICE = f"put the key that encrypted them back, after the others in {ENCRY
 
 def check_cursor_secret(context: DoctorContext) -> Finding:
     """Check that a secret for the cursors of lists is set. Its mark is the same in processes with the same secret."""
-    app, settings = context.app, context.mount.config
+    app, config = context.app, context.mount.config
     secrets = {
-        "PROVISIONING_SECRET_KEY": settings.secret_key,
+        "PROVISIONING_SECRET_KEY": config.secret_key,
         "SECRET_KEY": app.secret_key,
         "JWT_SECRET_KEY": app.config.get("JWT_SECRET_KEY"),
     }
@@ -48,8 +48,9 @@ _MAX_ENDPOINTS = 1000
 def check_webhook_keys(context: DoctorContext) -> Finding:
     """Check that the keys decrypt the secrets of endpoints, and are not derived from the app's secret key."""
     mount = context.mount
-    if skipped := context.make_skip_finding("signed"):
-        return skipped
+    skip_finding = context.make_skip_finding("signed")
+    if skip_finding is not None:
+        return skip_finding
     endpoints, has_more = mount.storage.read(
         partial(actions.list_endpoints, partner=None, limit=_MAX_ENDPOINTS, after=None)
     )
@@ -76,15 +77,15 @@ def _report_unreadable(unreadable: int, total: int, count: str) -> Finding:
     return Finding(WARN, detail, f"{_KEY_ADVICE}, or ask the partners to rotate them")
 
 
-def _report_readable(settings: Config, total: int, count: str) -> Finding:
-    if settings.encryption_keys:
+def _report_readable(config: Config, total: int, count: str) -> Finding:
+    if config.encryption_keys:
         return Finding(OK, f"{ENCRYPTION_KEYS} decrypt the secrets of {count} webhooks")
     if total:
         detail = f"the secrets of {count} webhooks are encrypted with the app's secret key, and lost when it changes"
         return Finding(
             WARN, detail, f"set {ENCRYPTION_KEYS} to a new key followed by that secret, then run `webhooks reseal`"
         )
-    if settings.webhook_limit:
+    if config.webhook_limit:
         return Finding(
             OK, "there are none yet", f"set {ENCRYPTION_KEYS} before the first, or the app's secret key encrypts it"
         )
@@ -98,12 +99,14 @@ _MAX_SETTINGS = 1000
 def check_settings_keys(context: DoctorContext) -> Finding:
     """Check that the keys decrypt the secrets in settings, and are not derived from the app's secret key."""
     mount = context.mount
-    if skipped := context.make_skip_finding("decrypted"):
-        return skipped
+    skip_finding = context.make_skip_finding("decrypted")
+    if skip_finding is not None:
+        return skip_finding
     rows = [row for row in mount.storage.read(_read_first_settings) if row.secrets]
     if not rows:
         return Finding(OK, "no settings contain a secret")
-    if unreadable := sum(not _can_open_settings(mount.keyring, row) for row in rows):
+    unreadable = sum(not _can_open_settings(mount.keyring, row) for row in rows)
+    if unreadable:
         detail = f"{ENCRYPTION_KEYS} cannot decrypt the secrets in {unreadable} of {len(rows)} settings"
         return Finding(FAIL if unreadable == len(rows) else WARN, detail, f"{_KEY_ADVICE}, or set these settings again")
     if mount.config.encryption_keys:

@@ -65,26 +65,24 @@ def check_user_lookup(context: DoctorContext) -> Finding:
 def check_algorithms(context: DoctorContext) -> Finding:
     """Check that the algorithms exist, do sign, and are all symmetric or all asymmetric (RFC 8725 §3.1)."""
     names = list_algorithms(context)
-    listed = ", ".join(names)
-    if unknown := [name for name in names if name not in get_default_algorithms()]:
+    detail = ", ".join(names)
+    unknown = [name for name in names if name not in get_default_algorithms()]
+    if unknown:
         keys = map(context.authority.config_name, ("JWT_ALGORITHM", "JWT_DECODE_ALGORITHMS"))
         return Finding(FAIL, f"there is no {', '.join(unknown)}", f"correct {' and '.join(keys)}")
     if "none" in names:
         advice = f"remove none from {context.authority.config_name('JWT_DECODE_ALGORITHMS')}"
-        return Finding(FAIL, f"{listed}: none accepts unsigned tokens", advice)
+        return Finding(FAIL, f"{detail}: none accepts unsigned tokens", advice)
     if len({name in requires_cryptography for name in names}) > 1:
-        return Finding(FAIL, f"{listed}: shared secrets and public keys are mixed", "use one kind only")
-    return Finding(OK, listed)
+        return Finding(FAIL, f"{detail}: shared secrets and public keys are mixed", "use one kind only")
+    return Finding(OK, detail)
 
 
 def check_key(context: DoctorContext) -> Finding:
     """Check that a key is set, of the kind and strength that its algorithm needs (RFC 7518 §3)."""
     manager = context.authority.manager
-    if (
-        context.authority.host is not None
-        and manager is not None
-        and manager._decode_key_callback is not default_decode_key_callback
-    ):
+    has_host_loader = manager is not None and manager._decode_key_callback is not default_decode_key_callback
+    if context.authority.host is not None and has_host_loader:
         return Finding(OK, "the host's decode_key_loader chooses one for each token")
     name, key = get_verification_key(context)
     if not key:
@@ -101,11 +99,11 @@ def list_algorithms(context: DoctorContext) -> list[str]:
 
 def get_verification_key(context: DoctorContext) -> tuple[str, Any]:
     """Return the verification key and the name of its configuration key, the name first."""
-    config, setting = context.authority.app.config, context.authority.config_name
+    config, config_name = context.authority.app.config, context.authority.config_name
     if list_algorithms(context)[0] in requires_cryptography:
-        return setting("JWT_PUBLIC_KEY"), config.get("JWT_PUBLIC_KEY")
+        return config_name("JWT_PUBLIC_KEY"), config.get("JWT_PUBLIC_KEY")
     if config.get("JWT_SECRET_KEY") or context.authority.host is None or context.authority.manager is None:
-        return setting("JWT_SECRET_KEY"), config.get("JWT_SECRET_KEY")
+        return config_name("JWT_SECRET_KEY"), config.get("JWT_SECRET_KEY")
     return "SECRET_KEY", config.get("SECRET_KEY")
 
 
@@ -174,5 +172,5 @@ def _can_sign(context: DoctorContext) -> bool:
         manager = find_jwt_manager(current_app)
         if manager is None:
             return False
-        custom = manager._encode_key_callback is not default_encode_key_callback
-        return custom or not config.is_asymmetric or bool(current_app.config.get("JWT_PRIVATE_KEY"))
+        has_host_loader = manager._encode_key_callback is not default_encode_key_callback
+        return has_host_loader or not config.is_asymmetric or bool(current_app.config.get("JWT_PRIVATE_KEY"))

@@ -32,9 +32,9 @@ def check_worker(context: DoctorContext) -> Finding:
         detail = f"{detail}; {delivery.detail}"
     if delivery.status != OK or lag <= LATE_SECONDS:
         return delivery._replace(detail=detail)
-    late = ", ".join(f"{name} {due}" for name, (due, seconds) in backlog.items() if seconds > LATE_SECONDS)
+    late_kinds = ", ".join(f"{name} {due}" for name, (due, seconds) in backlog.items() if seconds > LATE_SECONDS)
     advice = "run `flask provisioning worker`" if mount.config.engine == "external" else "see the log for the reason"
-    return Finding(WARN, f"{detail}, the first for {round(lag, 1):.0f} s (late: {late})", advice)
+    return Finding(WARN, f"{detail}, the first for {round(lag, 1):.0f} s (late: {late_kinds})", advice)
 
 
 def check_celery(context: DoctorContext) -> Finding:

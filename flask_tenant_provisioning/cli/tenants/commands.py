@@ -64,8 +64,8 @@ def list_tenants(
         filters["include_deleted"] = "true"
     mount = find_mount(mount_name)
     filters.update(require_custom_fields(mount, where, "--where"))
-    given = {name: [text] for name, text in filters.items() if text is not None}
-    query = load_parameters(mount.schema(ListQuery), given)
+    parameters = {name: [text] for name, text in filters.items() if text is not None}
+    query = load_parameters(mount.schema(ListQuery), parameters)
 
     def read_page(session: Session, limit: int, after: str | None) -> tuple[list[dict[str, Any]], str | None]:
         return listing.load_page(session, query.get("partner"), {**query, "limit": limit}, after)
@@ -132,9 +132,10 @@ def update(
 def _build_patch(fields: dict[str, Any], unset: tuple[str, ...]) -> dict[str, Any]:
     """Return the merge patch (RFC 7396) that sets `fields` and clears `unset`."""
     for name in unset:
-        is_metadata = name.startswith(_METADATA_PREFIX)
-        target = fields.setdefault("metadata", {}) if is_metadata else fields
-        key = name.removeprefix(_METADATA_PREFIX) if is_metadata else name.replace("-", "_")
+        if name.startswith(_METADATA_PREFIX):
+            target, key = fields.setdefault("metadata", {}), name.removeprefix(_METADATA_PREFIX)
+        else:
+            target, key = fields, name.replace("-", "_")
         if target is None or key in target:
             raise click.BadParameter(f"{name} is named twice.", param_hint="--unset")
         target[key] = None

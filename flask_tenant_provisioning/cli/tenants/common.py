@@ -27,9 +27,10 @@ def require_custom_fields(mount: Mount, values: dict[str, str], option: str) -> 
     """Return `values`. Raises `click.BadParameter` for `option` if a name is not one of the app's own fields."""
     custom_fields = mount.registry.fields
     names = list(custom_fields.fields) if custom_fields else []
-    if unknown := [name for name in values if name not in names]:
-        known = f"it has {', '.join(names)}" if names else "it has none"
-        raise click.BadParameter(f"{unknown[0]!r} is not one of the app's own fields; {known}.", param_hint=option)
+    unknown = [name for name in values if name not in names]
+    if unknown:
+        existing = f"it has {', '.join(names)}" if names else "it has none"
+        raise click.BadParameter(f"{unknown[0]!r} is not one of the app's own fields; {existing}.", param_hint=option)
     return values
 
 
@@ -39,9 +40,8 @@ def parse_custom_fields(mount: Mount, values: dict[str, str]) -> dict[str, Any]:
     A field that is a string in JSON, such as a text or a date, takes the value as it is. Other fields parse it as JSON.
     """
     fields = mount.registry.fields.fields if mount.registry.fields else {}
-    return {
-        name: text_to_json(fields[name], text) for name, text in require_custom_fields(mount, values, "--set").items()
-    }
+    require_custom_fields(mount, values, "--set")
+    return {name: text_to_json(fields[name], text) for name, text in values.items()}
 
 
 def field_options(command: F) -> F:

@@ -61,13 +61,13 @@ def export_tenants(
     custom_fields = mount.registry.fields
     if is_table:
         columns = keys or collect_metadata_keys(custom_fields, tenants)
-        sheet = TenantCSV(custom_fields, columns, is_selection=bool(keys))
-        rows = sheet.iter_rows(tenants)
+        tenant_csv = TenantCSV(custom_fields, columns, is_selection=bool(keys))
+        rows = tenant_csv.iter_rows(tenants)
     else:
-        sheet, rows = None, iter_ndjson(custom_fields, tenants)
+        tenant_csv, rows = None, iter_ndjson(custom_fields, tenants)
     with open_output(output) as file:
         count = _write_rows(rows, file, Progress() if output != "-" else None)
-    _print_summary(count - is_table, output, sheet)
+    _print_summary(count - is_table, output, tenant_csv)
 
 
 class TenantDocuments:
@@ -87,12 +87,12 @@ class TenantDocuments:
 
 
 def _resolve_export_format(output: str, option: str | None) -> str:
-    resolved = option or guess_format(output) or EXPORT_FORMATS[0]
-    if resolved not in EXPORT_FORMATS:
+    format = option or guess_format(output) or EXPORT_FORMATS[0]
+    if format not in EXPORT_FORMATS:
         raise click.UsageError(
             f"{output} cannot be written in the format of its name. Use --format: {' or '.join(EXPORT_FORMATS)}."
         )
-    return resolved
+    return format
 
 
 def _write_rows(rows: Iterable[bytes], file: BinaryIO, progress: Progress | None) -> int:
@@ -107,14 +107,14 @@ def _write_rows(rows: Iterable[bytes], file: BinaryIO, progress: Progress | None
     return count
 
 
-def _print_summary(count: int, output: str, sheet: TenantCSV | None) -> None:
+def _print_summary(count: int, output: str, tenant_csv: TenantCSV | None) -> None:
     if not count:
         print_text("There are no such tenants.", err=True)
     elif output != "-":
         print_text(f"{count:,} {'tenant' if count == 1 else 'tenants'} in {output}.")
-    if sheet is not None and sheet.empty_texts:
+    if tenant_csv is not None and tenant_csv.empty_texts:
         print_text(
-            f"{sheet.empty_texts:,} empty texts are lost when this file is imported; NDJSON keeps them.", err=True
+            f"{tenant_csv.empty_texts:,} empty texts are lost when this file is imported; NDJSON keeps them.", err=True
         )
 
 
@@ -170,9 +170,8 @@ class TenantCSV:
         The header is quoted, since a key may contain the delimiter. Raises `click.ClickException` for a metadata key
         that was added since `keys` were collected.
         """
-        yield self._format_header(
-            [*self._names, *(f"{_METADATA}.{key}" for key in self._keys)]
-        )  # No name starts a formula.
+        header = [*self._names, *(f"{_METADATA}.{key}" for key in self._keys)]
+        yield self._format_header(header)  # no name starts a formula
         for document in documents:
             metadata = document[_METADATA]
             if not self._is_selection and not metadata.keys() <= self._known_keys:

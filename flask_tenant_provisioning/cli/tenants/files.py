@@ -40,9 +40,11 @@ def get_file_name(file: BinaryIO) -> str:
 
 def resolve_import_format(file: BinaryIO, option: str | None) -> str:
     """Return the format of --format, else of the file's name. Raises `click.UsageError` if neither names one."""
-    if resolved := option or guess_format(get_file_name(file)):
-        return resolved
-    raise click.UsageError(f"The format of {get_file_name(file)} is unknown. Use --format: {', '.join(MEDIA_TYPES)}.")
+    name = get_file_name(file)
+    format = option or guess_format(name)
+    if format is None:
+        raise click.UsageError(f"The format of {name} is unknown. Use --format: {', '.join(MEDIA_TYPES)}.")
+    return format
 
 
 @contextlib.contextmanager
@@ -57,8 +59,8 @@ def open_output(name: str) -> Iterator[BinaryIO]:
     try:
         with _open_atomically(Path(name)) as file:
             if is_gzip(name):
-                with gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
-                    yield cast(BinaryIO, packed)
+                with gzip.GzipFile("", "wb", 6, file, mtime=0) as compressed:
+                    yield cast(BinaryIO, compressed)
             else:
                 yield file
     except OSError as error:
@@ -72,10 +74,10 @@ def _open_atomically(path: Path) -> Iterator[BinaryIO]:
         with path.open("wb", _BUFFER_BYTES) as file:
             yield file
         return
-    part = path.with_name(f"{path.name}.part")
+    partial_path = path.with_name(f"{path.name}.part")
     try:
-        with part.open("wb", _BUFFER_BYTES) as file:
+        with partial_path.open("wb", _BUFFER_BYTES) as file:
             yield file
-        part.replace(path)
+        partial_path.replace(path)
     finally:
-        part.unlink(missing_ok=True)
+        partial_path.unlink(missing_ok=True)

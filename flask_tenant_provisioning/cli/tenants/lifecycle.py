@@ -62,25 +62,24 @@ def move(tenant: str, receiver: str, partner: str | None, as_json: bool, mount_n
 def delete(tenant: str, partner: str | None, purge: bool, yes: bool, as_json: bool, mount_name: str | None) -> None:
     mount = find_mount(mount_name)
     if purge:
-        _purge(mount, tenant, partner, ask=not yes, quiet=as_json)
+        _purge(mount, tenant, partner, needs_confirmation=not yes, quiet=as_json)
         return
     action = partial(lifecycle.delete, retention_days=mount.config.retention_days)
     print_tenant(mount, change_tenant(mount, tenant, partner, action), as_json=as_json)
 
 
-def _purge(mount: Mount, tenant_id: str, partner: str | None, *, ask: bool, quiet: bool) -> None:
+def _purge(mount: Mount, tenant_id: str, partner: str | None, *, needs_confirmation: bool, quiet: bool) -> None:
     """Purge a tenant. Nothing is printed if `quiet`, as the API returns no body."""
     tenant = find_tenant(mount, tenant_id, partner)
-    if ask:
+    if needs_confirmation:
         name, owner = format_cell(tenant.client_name), format_cell(tenant.partner_id)
         click.confirm(f"Permanently remove {name} of {owner} ({tenant.id})?", abort=True, err=True)
     is_purged = change_tenant(mount, tenant.id, tenant.partner_id, lifecycle.purge)
     if not quiet:
-        print_text(
-            f"Purged the tenant {tenant.id}."
-            if is_purged
-            else f"The tenant {tenant.id} is being purged: `tenants provisioning` shows the progress."
-        )
+        text = f"The tenant {tenant.id} is being purged: `tenants provisioning` shows the progress."
+        if is_purged:
+            text = f"Purged the tenant {tenant.id}."
+        print_text(text)
 
 
 STEP_COLUMNS = ("name", "state", "attempts", "next_attempt_at", "error")
@@ -111,9 +110,8 @@ def retry(tenant: str, partner: str | None, as_json: bool, mount_name: str | Non
 @tenant_options
 def cancel(tenant: str, partner: str | None, as_json: bool, mount_name: str | None) -> None:
     mount = find_mount(mount_name)
-    _print_provisioning(
-        _change_provisioning(mount, tenant, partner, partial(actions.cancel, registry=mount.registry)), as_json=as_json
-    )
+    action = partial(actions.cancel, registry=mount.registry)
+    _print_provisioning(_change_provisioning(mount, tenant, partner, action), as_json=as_json)
 
 
 def _change_provisioning(mount: Mount, tenant_id: str, partner: str | None, action: Any) -> dict[str, Any]:
@@ -132,11 +130,10 @@ def read_provisioning(mount: Mount, partner: str | None, tenant_id: str) -> dict
     """Return the provisioning of a tenant, with the error reasons hidden from partners. Raises `TenantNotFound`."""
     document = mount.storage.read(partial(actions.read_progress, partner=partner, tenant_id=tenant_id))
     reasons = mount.storage.read(partial(actions.read_error_reasons, partner=partner, tenant_id=tenant_id))
-    steps = [
-        {**step, "error": {**step["error"], "reason": reasons.get(step["name"])}} if step["error"] else step
-        for step in document["steps"]
-    ]
-    return {**document, "steps": steps}
+    for step in document["steps"]:
+        if step["error"]:
+            step["error"]["reason"] = reasons.get(step["name"])
+    return document
 
 
 def format_step_error(step: dict[str, Any]) -> str:

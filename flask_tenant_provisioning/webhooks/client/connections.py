@@ -71,9 +71,10 @@ class Deadline:
 
     def remaining(self) -> float:
         """Return the remaining seconds, always more than 0. Raises `TimeoutError` when the deadline has passed."""
-        if (seconds := self._end - self._monotonic()) > 0:
-            return seconds
-        raise TimeoutError
+        seconds = self._end - self._monotonic()
+        if seconds <= 0:
+            raise TimeoutError
+        return seconds
 
 
 class ConnectionKey(NamedTuple):
@@ -99,8 +100,8 @@ class RawResponse(NamedTuple):
 class Connection:
     """A connection over an open socket; it carries one exchange at a time."""
 
-    def __init__(self, route: ConnectionKey, sock: socket.socket) -> None:
-        self.route = route
+    def __init__(self, key: ConnectionKey, sock: socket.socket) -> None:
+        self.key = key
         self._socket = sock
 
     def exchange(self, request: bytes, deadline: Deadline) -> RawResponse:
@@ -110,7 +111,8 @@ class Connection:
         `OSError` if it broke, and `http.client.HTTPException` if the response is not valid HTTP.
         """
         data = self._send_and_receive(request, deadline)
-        if (simple := parse_simple_response(data)) and len(simple.content) <= MAX_CONTENT_BYTES:
+        simple = parse_simple_response(data)
+        if simple is not None and len(simple.content) <= MAX_CONTENT_BYTES:
             return RawResponse(*simple, is_reusable=True)
         stream = _ResponseStream(self._socket, deadline, data)
         with http.client.HTTPResponse(cast(socket.socket, stream), method="POST") as response:
@@ -197,18 +199,19 @@ class _ResponseStream(io.RawIOBase):
 
 
 class ConnectionPool:
-    """A pool of at most `most` idle connections, each kept for at most `seconds`. Thread-safe."""
+    """A pool of at most `size` idle connections, each kept for at most `seconds`. Thread-safe."""
 
-    def __init__(self, most: int, seconds: float, monotonic: Callable[[], float]) -> None:
-        self._most, self._seconds, self._monotonic = most, seconds, monotonic
+    def __init__(self, size: int, seconds: float, monotonic: Callable[[], float]) -> None:
+        self._size, self._seconds, self._monotonic = size, seconds, monotonic
         self._lock = threading.Lock()
-        self._since: dict[Connection, float] = {}  # in the order they became idle
+        #: When each idle connection became idle, the oldest first.
+        self._since: dict[Connection, float] = {}
         self._idle: dict[ConnectionKey, list[Connection]] = {}
 
-    def take(self, routes: Iterable[ConnectionKey]) -> Connection | None:
-        """Remove and return a live connection for the first of `routes` that has one, or None."""
-        for route in routes:
-            while (connection := self._take_newest(route)) is not None:
+    def take(self, keys: Iterable[ConnectionKey]) -> Connection | None:
+        """Remove and return a live connection for the first of `keys` that has one, or None."""
+        for key in keys:
+            while (connection := self._take_newest(key)) is not None:
                 if connection.is_idle():
                     return connection
                 connection.close()
@@ -218,13 +221,13 @@ class ConnectionPool:
         """Add an idle connection, and close those that are too old or exceed the limit."""
         with self._lock:
             self._since[connection] = self._monotonic()
-            self._idle.setdefault(connection.route, []).append(connection)
+            self._idle.setdefault(connection.key, []).append(connection)
             self._close_excess()
 
     def close(self) -> None:
         """Close every idle connection, and every connection that is added later."""
         with self._lock:
-            self._most = 0
+            self._size = 0
             self._close_excess()
 
     def close_in_child(self) -> None:
@@ -235,12 +238,12 @@ class ConnectionPool:
         for connection in list(self._since):
             connection.close()
 
-    def _take_newest(self, route: ConnectionKey) -> Connection | None:
+    def _take_newest(self, key: ConnectionKey) -> Connection | None:
         with self._lock:
             self._close_excess()
-            if route not in self._idle:
+            if key not in self._idle:
                 return None
-            connection = self._idle[route][-1]
+            connection = self._idle[key][-1]
             self._remove(connection)
             return connection
 
@@ -248,14 +251,14 @@ class ConnectionPool:
         before = self._monotonic() - self._seconds
         while self._since:
             oldest = next(iter(self._since))
-            if len(self._since) <= self._most and self._since[oldest] >= before:
+            if len(self._since) <= self._size and self._since[oldest] >= before:
                 break
             self._remove(oldest)
             oldest.close()
 
     def _remove(self, connection: Connection) -> None:
         del self._since[connection]
-        idle = self._idle[connection.route]
+        idle = self._idle[connection.key]
         idle.remove(connection)
         if not idle:
-            del self._idle[connection.route]
+            del self._idle[connection.key]

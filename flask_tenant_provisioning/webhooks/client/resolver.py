@@ -62,10 +62,10 @@ class Resolver:
                 self._reset()
             if not self._idle.acquire(blocking=False) and self._started < self._max_threads:
                 self._started += 1
-                threading.Thread(target=self._work, args=(self._queue, self._idle), daemon=True).start()
+                threading.Thread(target=self._run_lookups, args=(self._queue, self._idle), daemon=True).start()
             self._queue.put(lookup)
 
-    def _work(self, lookups: queue.SimpleQueue[_Lookup], idle: threading.Semaphore) -> None:
+    def _run_lookups(self, lookups: queue.SimpleQueue[_Lookup], idle: threading.Semaphore) -> None:
         while True:
             lookup = lookups.get()
             host, port, options = lookup.arguments

@@ -72,7 +72,7 @@ class Sender:
         self._guard, self._monotonic = guard, monotonic
         self._connect_timeout, self._timeout = connect_timeout, timeout
         self._custom_tls = tls
-        self._pool, self._process = self._new_pool(), os.getpid()
+        self._pool, self._process = self._make_pool(), os.getpid()
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> ReceiverResponse:
         """Send `body` to `url`; ``Host`` and ``Content-Length`` are added to `headers`.
@@ -80,14 +80,14 @@ class Sender:
         If the receiver has closed a kept connection, the request is sent once more over a new one, so a receiver may
         see the same request twice. Raises `SendError`, and `ValueError` for malformed headers.
         """
-        began = self._monotonic()
+        started = self._monotonic()
         with self._translate_errors():
             deadline = Deadline(self._timeout, self._monotonic)
             destination = self._guard.check(url)
-            reply, address = self._exchange(destination, _build_request(destination, headers, body), deadline)
-        text = reply.content.decode("utf-8", "replace").replace("\0", "\ufffd")
+            response, address = self._exchange(destination, _build_request(destination, headers, body), deadline)
+        text = response.content.decode("utf-8", "replace").replace("\0", "\ufffd")
         is_internal = bool(text) and self._guard.is_permitted_exception(address)
-        return ReceiverResponse(reply.status, reply.retry_after, text, self._monotonic() - began, is_internal)
+        return ReceiverResponse(response.status, response.retry_after, text, self._monotonic() - started, is_internal)
 
     def close(self) -> None:
         """Close the kept connections. Later requests still work, but keep none."""
@@ -95,42 +95,43 @@ class Sender:
 
     def _exchange(self, destination: Destination, request: bytes, deadline: Deadline) -> tuple[RawResponse, str]:
         """Send `request` and return the response with the address that it came from."""
-        if connection := self._get_pool().take(_list_connection_keys(destination)):
+        connection = self._get_pool().take(_list_connection_keys(destination))
+        if connection is not None:
             with contextlib.suppress(NoResponse):
-                return self._exchange_over(connection, request, deadline), connection.route.address
+                return self._exchange_over(connection, request, deadline), connection.key.address
         connection = self._open_connection(destination, deadline)
-        return self._exchange_over(connection, request, deadline), connection.route.address
+        return self._exchange_over(connection, request, deadline), connection.key.address
 
     def _exchange_over(self, connection: Connection, request: bytes, deadline: Deadline) -> RawResponse:
         try:
-            reply = connection.exchange(request, deadline)
+            response = connection.exchange(request, deadline)
         except BaseException:
             connection.close()
             raise
-        if reply.is_reusable:
+        if response.is_reusable:
             self._get_pool().keep(connection)
         else:
             connection.close()
-        return reply
+        return response
 
     def _open_connection(self, destination: Destination, deadline: Deadline) -> Connection:
-        route, sock = self._connect(destination, deadline)
+        key, sock = self._connect(destination, deadline)
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return Connection(route, self._wrap_tls(sock, destination, deadline))
+            return Connection(key, self._wrap_tls(sock, destination, deadline))
         except BaseException:
             sock.close()
             raise
 
     def _connect(self, destination: Destination, deadline: Deadline) -> tuple[ConnectionKey, socket.socket]:
         """Connect to the first reachable address; each address gets an equal share of the remaining time."""
-        within = Deadline(min(self._connect_timeout, deadline.remaining()), self._monotonic)
-        routes = list(_list_connection_keys(destination))
+        connect_deadline = Deadline(min(self._connect_timeout, deadline.remaining()), self._monotonic)
+        keys = list(_list_connection_keys(destination))
         failure: OSError | None = None
-        for index, route in enumerate(routes):
+        for index, key in enumerate(keys):
             try:
-                share = within.remaining() / (len(routes) - index)
-                return route, socket.create_connection((route.address, route.port), timeout=share)
+                seconds = connect_deadline.remaining() / (len(keys) - index)
+                return key, socket.create_connection((key.address, key.port), timeout=seconds)
             except OSError as error:
                 failure = error
         raise _make_connect_error(failure)
@@ -155,11 +156,11 @@ class Sender:
     def _get_pool(self) -> ConnectionPool:
         if self._process != os.getpid():
             self._pool.close_in_child()
-            self._pool = self._new_pool()
+            self._pool = self._make_pool()
             self._process = os.getpid()
         return self._pool
 
-    def _new_pool(self) -> ConnectionPool:
+    def _make_pool(self) -> ConnectionPool:
         return ConnectionPool(MAX_IDLE_CONNECTIONS, MAX_IDLE_SECONDS, self._monotonic)
 
     @contextlib.contextmanager

@@ -154,7 +154,7 @@ class SsrfGuard:
         resolve: Resolve = socket.getaddrinfo,
     ) -> None:
         self._schemes, self._ports = tuple(schemes), tuple(ports)
-        self._allowed, self._resolve = tuple(allowed_networks), resolve
+        self._allowed_networks, self._resolve = tuple(allowed_networks), resolve
 
     def check(self, url: str) -> Destination:
         """Parse `url`, resolve its host once, and return the destination.
@@ -174,11 +174,12 @@ class SsrfGuard:
 
     def is_permitted_exception(self, address: str) -> bool:
         """Return whether `address` is internal and permitted only because the operator allows its network."""
-        return bool(self._allowed) and not is_permitted_address(parse_address(address))
+        return bool(self._allowed_networks) and not is_permitted_address(parse_address(address))
 
     def _resolve_permitted(self, host: str, port: int) -> tuple[str, ...]:
         addresses = [parse_address(text) for text in self._resolve_host(host, port)]
-        if internal := [address for address in addresses if not is_permitted_address(address, self._allowed)]:
+        internal = [address for address in addresses if not is_permitted_address(address, self._allowed_networks)]
+        if internal:
             extra = {"host": escape_control_characters(host), "address": str(internal[0])}
             logger.info(
                 "refused to send webhooks to %s: its address %s is internal",

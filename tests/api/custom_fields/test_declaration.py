@@ -8,6 +8,7 @@ import pytest
 from marshmallow import Schema, fields
 
 from flask_tenant_provisioning import ConfigurationError, TenantProvisioning
+from flask_tenant_provisioning.tenants.custom_field_checks import BUILT_IN_FIELDS, LIST_PARAMETERS
 from flask_tenant_provisioning.tenants.models import DOCUMENT_FIELDS
 from flask_tenant_provisioning.tenants.schemas import ListQuery
 
@@ -20,6 +21,11 @@ def refusal(kind: Any, **options: Any) -> list[str]:
     with pytest.raises(ConfigurationError) as refused:
         TenantProvisioning().tenant_fields(kind, **options)
     return str(refused.value).splitlines()
+
+
+def test_the_reserved_names_are_those_of_tenants_and_lists() -> None:
+    assert {*DOCUMENT_FIELDS} == BUILT_IN_FIELDS
+    assert {field.data_key or name for name, field in ListQuery().fields.items()} == LIST_PARAMETERS
 
 
 @pytest.mark.parametrize("name", DOCUMENT_FIELDS)

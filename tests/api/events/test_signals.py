@@ -97,7 +97,7 @@ def test_event_rolled_back_to_a_savepoint_sends_no_signal(host: StepHost) -> Non
         write(session, "first")
         with contextlib.suppress(ZeroDivisionError), session.savepoint():
             write(session, "undone")
-            session.notify_worker(("bulk", partner.partner, "undone"))
+            session.notify_worker(("bulk jobs", partner.partner, "undone"))
             raise ZeroDivisionError
         assert session.due_work == []
         write(session, "last")
