@@ -1,6 +1,7 @@
 """The wiring of a mount: its objects, made in the order in which they need each other, and how an app serves it.
 
-Only an app with a licence, and commands, import this module: with it come SQLAlchemy and every feature.
+It is imported where a mount is needed, and never by `init_app` without a licence: with it come SQLAlchemy and every
+feature.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class PublishedRange(NamedTuple):
 def publish_batch(session: Session, partner: str, limit: int = PUBLISH_BATCH) -> int:
     """Publish at most `limit` pending events of `partner`, ordered by time. Return their number.
 
-    The events of one tenant keep their order.
+    Changes of one tenant keep the order of its versions.
     """
     sql, of_partner = session.storage.once(EventSQL), {"partner_id": partner}
     last, _, published_at = lock_feed(session, partner)
