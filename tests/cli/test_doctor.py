@@ -212,7 +212,7 @@ def test_a_licence_names_its_installation(mounted: Make) -> None:
         (2, ("ok", "1 of 2", "")),
     ],
 )
-def test_the_tenants_are_held_against_the_limit(make_app: Make, most: int, expected: tuple[str, str, str]) -> None:
+def test_doctor_compares_the_tenants_with_the_limit(make_app: Make, most: int, expected: tuple[str, str, str]) -> None:
     app = make_app(PROVISIONING_LICENSE=issue_license(max_tenants=most))
     new = ("tenants", "create", "--partner", "acme", "--email", "a@example.com", "--client-name", "A")
     assert run_command(app, *new).status == 0

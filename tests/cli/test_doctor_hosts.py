@@ -74,7 +74,7 @@ def test_csrf_protect_that_came_later(blueprint: IsolatedHost, host: IsolatedHos
     assert read_check(host, "csrf") == SPARED
 
 
-def test_a_csrf_wall_of_another_make(blueprint: IsolatedHost, host: IsolatedHost) -> None:
+def test_csrf_hook_of_another_library(blueprint: IsolatedHost, host: IsolatedHost) -> None:
     for one in (blueprint, host):
         one.app.before_request(csrf_check)
         one.app.before_request(SeaSurf())
@@ -154,7 +154,7 @@ def read_uncached() -> None:
     request.get_data(cache=False)
 
 
-def test_a_hook_that_reads_a_body_and_leaves_it_is_well(blueprint: IsolatedHost) -> None:
+def test_hook_that_caches_the_body_is_ok(blueprint: IsolatedHost) -> None:
     for hook in (read_cached, look_at_form):
         blueprint.app.before_request(hook)
     blueprint.mount()
@@ -248,7 +248,7 @@ def test_a_hook_that_adds_to_an_answer_is_well(blueprint: IsolatedHost) -> None:
     )
 
 
-def test_answers_are_not_tried_where_no_request_reaches_the_api(blueprint: IsolatedHost) -> None:
+def test_answers_are_not_checked_if_hooks_block_requests(blueprint: IsolatedHost) -> None:
     blueprint.app.before_request(forbids)
     blueprint.app.after_request(stumble)
     blueprint.mount()

@@ -55,7 +55,7 @@ def redis_url() -> Iterator[str]:
         yield broker.url
 
 
-def test_without_limits_that_were_thought_of_doctor_warns(told: Told) -> None:
+def test_doctor_warns_of_unconfigured_limits(told: Told) -> None:
     detail = "off: PROVISIONING_RATE_LIMITS is not set, and one partner's requests can slow down all others"
     suggested = "{'read': '1200/minute', 'write': '300/minute', 'bulk': '30/minute'}"
     advice = f"set PROVISIONING_RATE_LIMITS = {suggested}, or {{}} if a proxy limits partners"

@@ -90,7 +90,7 @@ def test_keys_that_open_no_secret_fail(host: Host) -> None:
     )
 
 
-def test_of_very_many_the_first_are_looked_at(host: Host) -> None:
+def test_doctor_examines_only_the_first_secrets(host: Host) -> None:
     app = host(**{KEYS: [OLD]})
     subscribe(app)
     storage = get_storage(app)

@@ -133,7 +133,7 @@ def test_downgrade_asks_for_confirmation(make_app: MakeApp) -> None:
 
 
 @pytest.mark.one_database
-def test_a_quiet_doctor_says_what_is_not_well(app: Flask) -> None:
+def test_quiet_doctor_omits_ok_lines(app: Flask) -> None:
     app.test_client().get("/")  # what doctor itself connects is no connection that creating the app has left open
     whole, quiet = run_command(app, "doctor"), run_command(app, "doctor", "--quiet")
     assert quiet.out.splitlines() == [line for line in whole.out.splitlines() if not line.startswith("ok")]

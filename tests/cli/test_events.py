@@ -49,7 +49,7 @@ def test_types_are_chosen(partner: Caller) -> None:
     assert [json.loads(line)["type"] for line in shown.out.splitlines()] == ["tenant.deleted"]
 
 
-def test_without_all_what_has_happened_is_passed_over(partner: Caller) -> None:
+def test_tail_without_all_skips_past_events(partner: Caller) -> None:
     partner.create()
     assert run_command(partner.app, "events", "tail", "--no-follow") == (0, "", "")
 

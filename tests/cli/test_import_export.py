@@ -199,7 +199,7 @@ def test_a_dry_run_leaves_no_tenant(host: Flask) -> None:
         ("delete", {"external_id": "x"}, "1 row: 1 succeeded, 0 unchanged, 0 failed."),
     ],
 )
-def test_a_row_does_what_the_operation_says(host: Flask, operation: str, row: dict[str, Any], said: str) -> None:
+def test_import_runs_the_given_operation(host: Flask, operation: str, row: dict[str, Any], said: str) -> None:
     run_import(host, "-", "--format", "ndjson", input=ndjson(make_row(1, external_id="x")))
     result = run_import(host, "-", "--format", "ndjson", "--operation", operation, input=ndjson(row))
     assert (result.status, result.out.splitlines()[0]) == (0, said)
@@ -265,7 +265,7 @@ def test_contradictory_options_are_a_usage_error(tmp_path: Path, arguments: list
 @pytest.mark.parametrize(
     "config", [{"PROVISIONING_LICENSE": EXPIRED}, {"PROVISIONING_EDITION": "community"}], ids=["expired", "community"]
 )
-def test_without_a_licence_nothing_is_taken_in_that_could_not_succeed(make: Make, config: dict[str, Any]) -> None:
+def test_without_a_valid_licence_creating_imports_are_refused(make: Make, config: dict[str, Any]) -> None:
     run_import(make(), "-", "--format", "ndjson", input=ndjson(make_row(1, external_id="x")))
     app = make(**config)
     for operation in ("create", "upsert"):
@@ -365,7 +365,7 @@ def test_an_import_does_its_own_job_alone(host: Flask) -> None:
     assert other.job(waiting).state == "queued"
 
 
-def test_an_export_is_what_a_client_may_write(host: Flask, tmp_path: Path) -> None:
+def test_export_contains_writable_fields_only(host: Flask, tmp_path: Path) -> None:
     whole = make_row(1, external_id="x", phone_number="+1234567890", industry="IT", plan="gold", metadata={"a": "ü"})
     run_import(host, "-", "--format", "ndjson", input=ndjson(whole, make_row(2)))
     assert run_export(host) == CommandResult(
@@ -448,7 +448,7 @@ def test_export_without_tenants_says_so(host: Flask, tmp_path: Path) -> None:
     assert result == CommandResult(2, "", f"Error: {table}: The upload has no rows. Nothing was saved.\n")
 
 
-def test_an_export_holds_no_formula_and_comes_back_as_it_was(host: Flask, tmp_path: Path) -> None:
+def test_export_escapes_formulas_and_imports_unchanged(host: Flask, tmp_path: Path) -> None:
     texts = [f"{before}{sign}1" for sign in FORMULA_SIGNS for before in ("", "'", "''", "a")]
     texts += ["'", "''", "'a", "1"]
     sent = [make_row(n, phone_number="+4915112345", metadata={f"={n % 3}": text}) for n, text in enumerate(texts)]

@@ -35,7 +35,7 @@ def test_jobs_are_listed_and_shown_as_the_api_does(partner: Caller) -> None:
     assert none == (0, "", "There are no such bulk jobs.\n")
 
 
-def test_items_show_what_became_of_each_row(partner: Caller) -> None:
+def test_items_show_the_result_of_each_row(partner: Caller) -> None:
     job = create_job(partner)
     Bulk(partner.app, partner).work()
     found = [json.loads(line) for line in jobs(partner, "items", job, "--json").out.splitlines()]

@@ -284,7 +284,7 @@ def test_absent_tenant_is_reported(host: Flask, wanted: list[str]) -> None:
     assert tenants(host, "delete", *wanted, "--purge", "--yes") == nobody
 
 
-def test_update_changes_what_is_named_and_empties_what_is_unset(host: Flask) -> None:
+def test_update_changes_named_fields_and_clears_unset_ones(host: Flask) -> None:
     run_command(host, *NEW, "--plan", "gold", "--industry", "IT", "--metadata", "a=1", "--metadata", "b.c=2")
     update = ["--client-name", "New", "--unset", "plan", "--unset", "metadata.b.c", "--metadata", "d=4"]
     after = change_tenant(host, "update", FIRST, "--partner", "acme", *update)
@@ -298,7 +298,7 @@ def test_update_changes_what_is_named_and_empties_what_is_unset(host: Flask) -> 
     assert change_tenant(host, "update", FIRST, "--unset", "metadata")["metadata"] == {}
 
 
-def test_update_tells_what_cannot_be_unset(host: Flask) -> None:
+def test_update_refuses_to_unset_required_and_unknown_fields(host: Flask) -> None:
     run_command(host, *NEW)
     assert tenants(
         host, "update", FIRST, "--unset", "client-name", "--unset", "status", "--unset", "nix"
@@ -356,7 +356,7 @@ def test_purge_asks_for_confirmation(host: Flask) -> None:
     assert tenants(host, "show", FIRST).status == 1
 
 
-def test_purging_without_being_asked(host: Flask) -> None:
+def test_purge_with_yes_needs_no_confirmation(host: Flask) -> None:
     create_tenant(host, "A")
     second = create_tenant(host, "B")["tenant"]
     assert tenants(host, "delete", FIRST, "--purge", "--yes") == CommandResult(0, f"Purged the tenant {FIRST}.\n")
@@ -376,9 +376,7 @@ def test_purging_without_being_asked(host: Flask) -> None:
         ({"PROVISIONING_EDITION": "community"}, "PROVISIONING_EDITION is 'community': nothing can be provisioned."),
     ],
 )
-def test_without_a_licence_nothing_comes_into_being_and_the_rest_goes_on(
-    make: Make, config: dict[str, Any], detail: str
-) -> None:
+def test_without_a_valid_licence_only_creation_is_refused(make: Make, config: dict[str, Any], detail: str) -> None:
     licensed = make()
     create_tenant(licensed, "Gone")
     made = create_tenant(licensed, "Stays")["tenant"]

@@ -76,7 +76,7 @@ def list_passed(output: str) -> list[tuple[str, str]]:
     return re.findall(r"^(\S+?)::(?:\S+::)?(test_\w+)\b.* PASSED", output, re.MULTILINE)
 
 
-def test_without_the_option_a_run_is_as_it_was(tmp_path: Path) -> None:
+def test_run_without_the_option_loads_no_suite(tmp_path: Path) -> None:
     heavy = "{'flask', 'sqlalchemy', 'flask_tenant_provisioning.testing.suite'}"
     (tmp_path / "test_own.py").write_text(f"import sys\n\ndef test_own():\n    assert not {heavy} & {{*sys.modules}}\n")
     run = run_suite(tmp_path, app=None)
@@ -84,7 +84,7 @@ def test_without_the_option_a_run_is_as_it_was(tmp_path: Path) -> None:
     assert "conformance" not in run.output
 
 
-def test_without_a_path_the_suite_runs_alone_and_the_conftest_of_the_hosts_tests_counts(tested: Path) -> None:
+def test_run_without_a_path_runs_only_the_suite_with_the_hosts_conftest(tested: Path) -> None:
     run = run_suite(tested, *ESSENTIALS)
     assert_suite_passes(run, 12)
     assert "test_own" not in run.output

@@ -197,7 +197,7 @@ def test_a_host_with_steps_conforms_while_its_worker_works(tmp_path: Path) -> No
 
 
 @slow
-def test_a_host_with_steps_conforms_where_the_suite_does_their_work(tmp_path: Path) -> None:
+def test_host_with_steps_conforms_with_a_settle_fixture(tmp_path: Path) -> None:
     write_steps_app(tmp_path)
     (shown,) = (one.code for one in find_snippets("python", DOCS / "testing.md") if "provisioning_settle" in one.code)
     (tmp_path / "conftest.py").write_text(f"import pytest\n\n{shown}", encoding="utf-8")
@@ -206,7 +206,7 @@ def test_a_host_with_steps_conforms_where_the_suite_does_their_work(tmp_path: Pa
     assert run.left_out == set()
 
 
-def test_a_tenant_is_waited_for_until_it_is_no_longer_provisioning() -> None:
+def test_wait_ends_with_the_first_settled_status() -> None:
     states = iter(["provisioning", "provisioning", "active"])
     assert wait_until_settled(lambda: {"status": next(states)}) == {"status": "active"}
 

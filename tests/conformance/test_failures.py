@@ -80,8 +80,8 @@ def prettier(answer):
 """,
     {
         "test_the_api_is_mounted", "test_a_partner_is_admitted", "test_a_tenant_is_created", "test_a_name_is_trimmed",
-        "test_a_new_tenant_is_where_the_location_says", "test_absent_fields_are_empty",
-        "test_text_of_every_script_comes_back_as_it_was_sent",
+        "test_location_of_a_new_tenant_returns_it", "test_absent_fields_are_empty",
+        "test_text_of_every_script_is_returned_unchanged",
     },
     f"GET {TENANTS} should answer with application/problem+json, not text/html. A page of the host's stands where the "
     "API should answer: if a hook or a handler makes it, mount the API isolated.",
@@ -181,7 +181,7 @@ def eat():
 
 
 @slow
-def test_a_host_that_reads_what_is_uploaded_fails_and_shows_the_answer(tmp_path: Path) -> None:
+def test_host_that_reads_uploads_fails_with_the_response(tmp_path: Path) -> None:
     write_host(tmp_path, after=EATER)
     run = run_suite(tmp_path, "-k", "test_an_upload_is_a_job or test_mounting")
     assert run.failed == {"test_an_upload_is_a_job_that_comes_to_its_end"}, run
@@ -246,7 +246,7 @@ def test_licence_without_tenants_fails_creation_and_skips_the_rest(
 def test_host_with_too_low_rate_limits_gets_a_message(tmp_path: Path) -> None:
     write_host(tmp_path)
     run = run_suite(tmp_path, "-k", "test_reading", config={"PROVISIONING_RATE_LIMITS": {"read": "1/day"}})
-    assert "test_a_tenant_reads_as_it_was_created" not in run.failed
+    assert "test_get_returns_the_created_tenant" not in run.failed
     assert "test_head_answers_as_get_without_the_body" in run.failed
     assert (
         "should answer 200, not 429. A rate limit stopped the suite, which sends some hundred requests as one partner: "

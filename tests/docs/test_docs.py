@@ -187,7 +187,7 @@ def provider() -> Iterator[Provider]:
     made.server.server_close()
 
 
-def test_the_oidc_example_and_what_the_guide_says_of_its_claims(
+def test_oidc_example_enforces_the_documented_claims(
     provider: Provider, make_app: Callable[[Snippet], Flask], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FLASK_OIDC_JWKS_URL", provider.url)
@@ -267,7 +267,7 @@ def test_the_commands_of_a_page_run(page: Path, folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_commands_of_the_hooks_example_do_what_they_say(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hooks_example_commands_print_the_documented_output(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if version("flask-sqlalchemy") < "3.1":
         pytest.skip("this example is written for Flask-SQLAlchemy 3.1")
     example = ROOT / "examples/hooks_host"

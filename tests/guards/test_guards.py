@@ -113,7 +113,7 @@ def test_a_test_that_is_skipped_for_an_unknown_reason_fails_the_run(tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_a_module_that_is_skipped_at_collection_is_seen_and_a_plain_run_skips_what_it_likes(tmp_path: Path) -> None:
+def test_skip_at_collection_fails_only_a_demanding_run(tmp_path: Path) -> None:
     absent = "pytest.importorskip('no_such_package')\n"
     assert run_skipping(tmp_path, absent).returncode == 1
     assert run_skipping(tmp_path, UNKNOWN, demanded=False).returncode == 0

@@ -74,7 +74,7 @@ def test_an_async_function_is_refused_with_the_way_out(register: Register, funct
 
 
 @pytest.mark.parametrize("name", [name for name in DECORATORS if name != "export"])
-def test_a_generator_function_is_refused_where_nothing_reads_it(name: str) -> None:
+def test_generator_function_is_refused(name: str) -> None:
     with pytest.raises(ConfigurationError, match=r"'produce' is a generator function, .* take out its yield"):
         DECORATORS[name](TenantProvisioning(), produce)
 

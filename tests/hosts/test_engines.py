@@ -301,7 +301,7 @@ def test_driver_options_that_break_transactions_are_refused(
 
 
 @pytest.mark.postgresql
-def test_an_engine_put_into_autocommit_later_is_refused_before_it_writes(
+def test_engine_switched_to_autocommit_returns_503_before_writing(
     mount: Mount, postgresql_database: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     engine = create_engine(postgresql_database)

@@ -88,7 +88,7 @@ def test_an_app_factory_mounts_with_one_line(app: Flask, url: str) -> None:
     assert Caller(app)("POST", "/tenants", json=EXAMPLE).status_code == 201
 
 
-def test_the_constructor_mounts_where_it_is_given_an_app(app: Flask, url: str) -> None:
+def test_constructor_with_an_app_mounts_the_api(app: Flask, url: str) -> None:
     TenantProvisioning(app, url)
     assert Caller(app)("POST", "/tenants", json=EXAMPLE).status_code == 201
 
@@ -304,7 +304,7 @@ def test_a_name_that_is_taken_by_a_blueprint_of_the_hosts_is_refused(app: Flask,
 
 
 @pytest.mark.blueprint("an isolated mount registers nothing in the host")
-def test_after_the_first_request_flask_says_that_it_is_too_late(app: Flask, url: str) -> None:
+def test_init_app_after_the_first_request_raises(app: Flask, url: str) -> None:
     app.test_client().get("/")
     with pytest.raises(AssertionError, match="can no longer be called on the application"):
         TenantProvisioning().init_app(app, url)
@@ -387,7 +387,7 @@ def test_a_request_id_is_echoed(partner: Caller, path: str, sent: str) -> None:
 
 
 @pytest.mark.parametrize("sent", [None, "", "a b", "a\tb", "x" * 129, "a,b", "é", "{}", "<script>"])
-def test_a_request_id_is_made_where_none_of_use_was_sent(partner: Caller, sent: str | None) -> None:
+def test_missing_or_invalid_request_id_is_replaced(partner: Caller, sent: str | None) -> None:
     headers = {} if sent is None else {"X-Request-ID": sent}
     made = [partner("GET", "/tenants", headers=headers).headers["X-Request-ID"] for _ in range(2)]
     assert [name for name in made if not re.fullmatch("[0-9a-f]{32}", name)] == []
@@ -510,7 +510,7 @@ def test_without_a_licence_no_database_is_made(unlicensed: Flask) -> None:
     assert not os.path.exists(unlicensed.instance_path)
 
 
-def test_without_a_licence_one_line_says_why_and_what_to_do(
+def test_missing_licence_logs_one_line_with_cause_and_fix(
     unlicensed: Flask, case: str, said: pytest.LogCaptureFixture
 ) -> None:
     TenantProvisioning().init_app(unlicensed)
@@ -531,7 +531,7 @@ def test_a_licence_that_has_expired_mounts_still(app: Flask, url: str) -> None:
 # The JWT manager and the keys
 
 
-def test_without_a_jwt_key_the_error_says_what_to_do(app: Flask, url: str) -> None:
+def test_missing_jwt_key_raises_with_the_fix(app: Flask, url: str) -> None:
     del app.config["JWT_SECRET_KEY"]
     assert refusal(lambda: TenantProvisioning().init_app(app, url)) == (
         "Tokens cannot be verified yet: set JWT_SECRET_KEY (JWT_ALGORITHM is HS256), "
@@ -557,7 +557,7 @@ def test_a_key_pair_will_do(app: Flask, url: str) -> None:
     assert Caller(app)("GET", "/tenants").status_code == 200
 
 
-def test_without_any_secret_for_cursors_the_error_says_what_to_do(app: Flask, url: str) -> None:
+def test_missing_cursor_secret_raises_with_the_fix(app: Flask, url: str) -> None:
     JWTManager(app)
     app.config.update(SECRET_KEY=None, JWT_SECRET_KEY=None)
     said = refusal(lambda: TenantProvisioning().init_app(app, url))
@@ -565,14 +565,14 @@ def test_without_any_secret_for_cursors_the_error_says_what_to_do(app: Flask, ur
 
 
 @pytest.mark.blueprint("an isolated mount makes none in the host")
-def test_a_jwt_manager_is_made_where_there_is_none(app: Flask, url: str) -> None:
+def test_jwt_manager_is_created_if_missing(app: Flask, url: str) -> None:
     TenantProvisioning().init_app(app, url)
     assert isinstance(app.extensions["flask-jwt-extended"], JWTManager)
     assert Caller(app)("GET", "/tenants").status_code == 200
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_the_hosts_jwt_manager_judges_whenever_it_was_made(app: Flask, url: str, when: str) -> None:
+def test_host_jwt_manager_verifies_tokens_in_either_init_order(app: Flask, url: str, when: str) -> None:
     def make() -> None:
         manager = JWTManager(app)
         manager.token_in_blocklist_loader(lambda _header, claims: claims["sub"] == "revoked")
@@ -678,7 +678,7 @@ def test_a_start_does_not_load(started: dict[str, Any], heavy: str) -> None:
     assert heavy not in packages(started)
 
 
-def test_a_start_loads_what_requests_need(started: dict[str, Any]) -> None:
+def test_start_loads_no_unneeded_modules(started: dict[str, Any]) -> None:
     rooms = {".".join(name.split(".")[1:3]) for name in own_modules(started)}
     assert not {"cli", "engine", "workers.celery", "workers.tasks", "openapi.document", "openapi.examples"} & rooms
 

@@ -75,7 +75,7 @@ def test_isolated_the_whole_contract_holds_and_doctor_is_content(
     assert find_causes(app) == set()
 
 
-def test_as_blueprint_what_does_not_hold_is_what_doctor_said(
+def test_blueprint_failures_match_the_doctor_report(
     one: Kind, mounted: Mount, tmp_path: Path, database_url: str
 ) -> None:
     folders = tmp_path / "isolated", tmp_path / "blueprint"
@@ -161,7 +161,7 @@ def test_the_suite_for_hosts_holds_isolated(suite: Suite, name: str) -> None:
     assert_suite_passes(done, 100)
 
 
-def test_the_suite_for_hosts_fails_as_blueprint_in_what_doctor_said_and_in_nothing_else(
+def test_host_suite_failures_as_blueprint_match_the_doctor_report(
     suite: Suite, undisturbed: Mapping[str, Outcome], name: str
 ) -> None:
     done, outcomes = suite(name, "blueprint")

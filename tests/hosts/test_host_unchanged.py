@@ -273,7 +273,7 @@ WRAPPED = pytest.param("wsgi_app", marks=pytest.mark.blueprint("an isolated moun
 
 
 @pytest.mark.parametrize("aspect", [WRAPPED if name == "wsgi_app" else name for name in ASPECTS])
-def test_mounting_and_serving_leave_the_host_as_it_was(url: str, aspect: str) -> None:
+def test_mounting_and_serving_do_not_change_the_host(url: str, aspect: str) -> None:
     app, look = build(), ASPECTS[aspect]
     before = look(app)
     mount(app, url, auto_migrate=True)
@@ -514,7 +514,7 @@ def test_each_route_allows_its_own_methods_and_no_other(app: Flask, rule: str, m
 
 
 @pytest.mark.parametrize("rule", sorted({route.rule for route in ROUTES}))
-def test_options_says_what_each_route_allows(app: Flask, rule: str) -> None:
+def test_options_lists_the_allowed_methods(app: Flask, rule: str) -> None:
     allowed = {route.method for route in ROUTES if route.rule == rule}
     allowed |= {"OPTIONS", "HEAD"} if "GET" in allowed else {"OPTIONS"}
     response = app.test_client().options(PREFIX + re.sub("<.*>", AN_ID, rule))
@@ -522,7 +522,7 @@ def test_options_says_what_each_route_allows(app: Flask, rule: str) -> None:
 
 
 @pytest.mark.blueprint("an isolated mount allows its own methods alone")
-def test_a_host_may_add_a_method_to_one_of_our_paths(url: str) -> None:
+def test_host_can_add_a_method_to_an_api_path(url: str) -> None:
     app = mount(plain_host(), url)
     app.add_url_rule(f"{PREFIX}/tenants", "theirs", lambda: "the host's own", methods=["PUT"])
     client = app.test_client()
@@ -667,7 +667,7 @@ def test_csrf_protection_added_later_is_reported(url: str) -> None:
     assert Caller(app)("POST", "/tenants", json=EXAMPLE).status_code == 201
 
 
-def test_telling_it_does_no_harm_where_no_licence_lets_us_mount(url: str) -> None:
+def test_exempting_the_blueprint_works_without_a_licence(url: str) -> None:
     app, provisioning = plain_host(PROVISIONING_LICENSE=None), TenantProvisioning()
     provisioning.init_app(app, url)
     CSRFProtect(app).exempt(provisioning.blueprint)
@@ -751,7 +751,7 @@ def test_a_hook_that_aborts_is_heard_as_a_problem(url: str, status: int, code: s
 
 
 @pytest.mark.blueprint("no hook of the host's runs for an isolated mount")
-def test_the_headers_of_what_a_hook_raises_go_with_it(url: str) -> None:
+def test_headers_of_a_hooks_exception_are_returned(url: str) -> None:
     def limit() -> None:
         raise TooManyRequests("10 per minute", retry_after=30)
 

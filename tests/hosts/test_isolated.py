@@ -188,7 +188,7 @@ def test_a_url_of_the_hosts_is_built_with_its_defaults_and_its_scheme(host: Isol
     assert seen == ["http://localhost/en/workspaces?q=%C3%A4"]
 
 
-def test_host_teardown_closes_what_a_hook_opened(host: IsolatedHost) -> None:
+def test_host_teardown_closes_a_hooks_connection(host: IsolatedHost) -> None:
     told: list[Any] = []
     host.app.teardown_appcontext(lambda _error: told.append(("closed", g.pop("connection", None))))
     host.provisioning.hook("tenant.create")(lambda: setattr(g, "connection", "the host's"))

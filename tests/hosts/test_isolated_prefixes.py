@@ -146,7 +146,7 @@ def test_over_a_real_server_both_answer(host: IsolatedHost) -> None:
 # What the host says of every request
 
 
-def test_the_hosts_limit_for_bodies_holds_where_it_is_smaller(host: IsolatedHost) -> None:
+def test_smaller_host_body_limit_applies(host: IsolatedHost) -> None:
     partner = host.open()
     host.app.config["MAX_CONTENT_LENGTH"] = 2000
     response = partner("POST", "/tenants", data=b" " * 2001, content_type="application/json")
@@ -246,7 +246,7 @@ def test_a_host_with_subdomains_keeps_its_routes(database_url: str) -> None:
     get_engine(app).dispose()
 
 
-def test_the_mount_knows_whether_it_is_served(make: Make) -> None:
+def test_is_mounted_reports_a_served_mount(make: Make) -> None:
     served, unlicensed = make(), make(PROVISIONING_LICENSE=None)
     for host in (served, unlicensed):
         host.mount()

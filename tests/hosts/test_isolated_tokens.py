@@ -303,7 +303,7 @@ SIGNED: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("settings", SIGNED.values(), ids=SIGNED)
 @pytest.mark.parametrize("has_manager", [True, False], ids=["manager", "no manager"])
-def test_the_command_signs_what_the_mount_accepts(make: Make, settings: dict[str, Any], has_manager: bool) -> None:
+def test_token_command_signs_an_accepted_token(make: Make, settings: dict[str, Any], has_manager: bool) -> None:
     host = make(**{f"PROVISIONING_JWT_{name}": value for name, value in settings.items()})
     if has_manager:
         JWTManager(host.app).additional_claims_loader(lambda _identity: {"house": "ours"})
@@ -311,7 +311,7 @@ def test_the_command_signs_what_the_mount_accepts(make: Make, settings: dict[str
     assert list_tenants(host, **make_token_header(host)).status_code == 200
 
 
-def test_the_command_says_which_key_it_lacks(make: Make) -> None:
+def test_token_command_names_the_missing_key(make: Make) -> None:
     host = make(PROVISIONING_JWT_ALGORITHM="RS256", PROVISIONING_JWT_PUBLIC_KEY=PUBLIC)
     host.mount()
     assert run_command(host.app, "token") == (
@@ -325,7 +325,7 @@ def test_the_command_says_which_key_it_lacks(make: Make) -> None:
 
 
 @pytest.mark.parametrize("how", ["blueprint", "isolated"])
-def test_the_command_says_that_the_mount_would_refuse_what_the_host_signs(make: Make, how: str) -> None:
+def test_token_command_reports_a_refused_host_token(make: Make, how: str) -> None:
     host = make(PROVISIONING_MOUNT=how, JWT_DECODE_ISSUER="somebody")
     host.mount()
     assert run_command(host.app, "token") == (

@@ -236,7 +236,7 @@ def test_a_file_that_is_no_database_answers_503(file: Path, make_file_app: Calla
     assert_storage_unavailable(partner("POST", "/tenants", json=TENANT))
 
 
-def test_a_file_that_cannot_be_opened_answers_503_until_it_can(file: Path, make_file_app: Callable[..., Flask]) -> None:
+def test_unreadable_database_file_returns_503_until_restored(file: Path, make_file_app: Callable[..., Flask]) -> None:
     make_file_app()
     away = file.rename(file.with_suffix(".away"))
     file.mkdir()
@@ -257,9 +257,7 @@ sys.stdin.read()
 """
 
 
-def test_a_lock_held_by_another_process_answers_503_until_it_is_given_back(
-    file: Path, make_file_app: Callable[..., Flask]
-) -> None:
+def test_lock_of_another_process_returns_503_until_released(file: Path, make_file_app: Callable[..., Flask]) -> None:
     patient = {"connect_args": {"timeout": 0.1}}
     app = make_file_app(PROVISIONING_DATABASE_OPTIONS=patient, PROVISIONING_TRANSACTION_ATTEMPTS=2)
     partner = Caller(app)
@@ -503,7 +501,7 @@ def test_a_unit_that_swallows_a_failed_statement_is_no_success(pg: Storage) -> N
     assert read_notes(pg) == []
 
 
-def test_a_unit_may_swallow_what_fails_behind_a_savepoint(storage: Storage) -> None:
+def test_unit_can_suppress_an_error_inside_a_savepoint(storage: Storage) -> None:
     def work(session: Session) -> None:
         note(session, 1)
         with contextlib.suppress(UniqueViolation, sqlite3.IntegrityError), session.savepoint():

@@ -38,7 +38,7 @@ def test_a_clock_that_was_put_back_makes_nothing_last(clock: Clock) -> None:
     assert known.get("a") is None
 
 
-def test_its_time_begins_when_it_is_asked_for(clock: Clock) -> None:
+def test_ttl_begins_when_the_load_starts(clock: Clock) -> None:
     known: TTLCache[str, int] = TTLCache(clock, 60)
 
     def slow() -> int:
@@ -73,7 +73,7 @@ def test_none_is_not_cached(clock: Clock) -> None:
     assert (known.load("a", lambda: None), known._entries, known._loading) == (None, {}, {})
 
 
-def test_of_more_the_oldest_go(clock: Clock) -> None:
+def test_full_cache_drops_the_least_recently_used_entry(clock: Clock) -> None:
     known: TTLCache[int, int] = TTLCache(clock, 60, max_size=3)
     for key in (1, 2, 3, 1, 4):
         known.load(key, lambda: 0)
@@ -136,7 +136,7 @@ def test_invalidation_of_other_keys_does_not_prevent_caching(clock: Clock) -> No
     assert (known.load("a", ask), known.get("a")) == (1, 1)
 
 
-def test_a_question_that_fails_leaves_what_is_known_and_nothing_else(clock: Clock) -> None:
+def test_failed_load_keeps_cached_values_only(clock: Clock) -> None:
     known: TTLCache[str, int] = TTLCache(clock, 60)
     known.load("a", lambda: 1)
     for key in ("a", "b"):

@@ -95,7 +95,7 @@ def assert_refused(text: str | bytes, reason: str, **how: Any) -> None:
 # What a licence is
 
 
-def test_a_licence_that_verifies_says_what_was_sold() -> None:
+def test_verified_licence_has_every_claim() -> None:
     assert verify_license(make_license()) == License(
         customer="Example Corp",
         install=("*",),
@@ -238,7 +238,7 @@ def test_a_licence_without_a_signature_is_refused() -> None:
     ],
     ids=["RS256", "PS256", "ES256", "Ed448"],
 )
-def test_no_other_kind_of_key_is_taken_even_if_it_is_configured(alg: str, key: Any) -> None:
+def test_configured_key_of_another_kind_is_refused(alg: str, key: Any) -> None:
     text = jwt.encode(CLAIMS, key, alg, headers={"kid": "k1", "typ": "license+jws"})
     pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     assert_refused(text, "another algorithm|cannot be used", keys={"k1": pem})
@@ -465,7 +465,7 @@ def test_the_state_follows_the_clock(now: float, state: State) -> None:
     assert verify_license(make_license()).state(now) is state
 
 
-def test_without_warning_and_grace_it_is_valid_and_then_expired() -> None:
+def test_licence_without_warning_and_grace_expires_directly() -> None:
     license = verify_license(make_license(warn_days=0, grace_days=0))
     assert [license.state(license.expires + second) for second in (-1, 0)] == [State.VALID, State.EXPIRED]
 
@@ -657,14 +657,14 @@ def test_the_file_is_looked_at_no_sooner_than_configured(running: Host) -> None:
     assert running.source.license == verify_license(make_license(jti="lic-2"))
 
 
-def test_with_zero_seconds_each_call_looks(host: Host) -> None:
+def test_zero_seconds_disables_the_cache(host: Host) -> None:
     host.source = host.watch(license_reload_seconds=0)
     host.source.load()
     host.put(make_license(jti="lic-2"))
     assert host.source.license == verify_license(make_license(jti="lic-2"))
 
 
-def test_an_hour_set_back_does_not_blind_it(running: Host) -> None:
+def test_clock_set_back_does_not_hide_a_new_file(running: Host) -> None:
     running.clock.now -= 3600
     running.put(make_license(jti="lic-2"))
     assert running.source.license == verify_license(make_license(jti="lic-2"))
@@ -713,7 +713,7 @@ def test_folder_as_licence_file_keeps_the_last_valid_licence(running: Host) -> N
     assert len(running.logged()) == 1
 
 
-def test_a_file_without_permission_is_read_once_it_is_granted(running: Host) -> None:
+def test_unreadable_file_is_read_after_permission_is_granted(running: Host) -> None:
     running.put(make_license(jti="lic-2"))
     running.path.chmod(0)
     if os.access(running.path, os.R_OK):
@@ -783,7 +783,7 @@ def test_a_file_rewritten_in_place_within_one_tick_is_seen(host: Host) -> None:
     assert host.path.stat().st_ino == inode
 
 
-def test_a_renewal_put_there_ahead_of_its_time_is_taken_over_when_it_comes(running: Host) -> None:
+def test_early_renewal_applies_from_its_start(running: Host) -> None:
     begin = NOW + 100 * DAY
     running.put(make_license(jti="lic-2", nbf=begin, exp=begin + 365 * DAY))
     assert running.look(5) == verify_license(make_license())

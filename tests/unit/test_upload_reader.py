@@ -101,7 +101,7 @@ def test_a_table_of_a_header_alone_has_no_chunk() -> None:
 
 
 @pytest.mark.parametrize("width", [1, 2, 5, 100])
-def test_each_row_comes_with_the_line_on_which_it_begins(width: int) -> None:
+def test_each_row_has_its_first_line_number(width: int) -> None:
     array = b'\n[\n\n{"a":\n1},\n\n{"b":[\n2,\r\n3]}  , 4\n\n,[[[[[\n5]]]]],6\n]\n'
     lines = b'{"a":1}\r\n\r\n \n{"a":2}\n\n{"a":3}'
     table = b'\r\na,"b\nc"\r\n\r\n1,2\r\n"3\n\n4",5\r6,7\n\n8,9'
@@ -127,7 +127,7 @@ def test_a_chunk_ends_with_its_number_of_rows() -> None:
     ]
 
 
-def test_a_chunk_ends_before_it_grows_large() -> None:
+def test_chunks_are_limited_by_size() -> None:
     found = list(read_chunks((b"x" * 100_000 + b"\n" for _ in range(5)), NDJSON, None, LIMITS))
 
     assert [(chunk.first_row, chunk.lines) for chunk in found] == [(1, [1, 2]), (3, [3, 4]), (5, [5])]

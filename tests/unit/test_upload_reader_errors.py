@@ -165,7 +165,7 @@ def bomb(content: bytes, times: int) -> bytes:
     return b"".join([packer.compress(content) for _ in range(times)]) + packer.flush()
 
 
-def test_a_gzip_is_as_large_as_what_it_holds() -> None:
+def test_size_limit_applies_to_unpacked_gzip() -> None:
     sent = bomb(b"1\n" * 50, 1000)
 
     refused = refusal([sent], NDJSON, UploadLimits(10_000, 10_000), "gzip")

@@ -90,7 +90,7 @@ def test_the_tasks_are_in_the_hosts_own_celery_app(host: CeleryHost) -> None:
     assert host.done == ["host"]
 
 
-def test_a_task_is_acknowledged_once_it_is_done(host: CeleryHost) -> None:
+def test_tasks_are_acknowledged_late(host: CeleryHost) -> None:
     host.open()
     for name in ("work", "deliver", "bulk", "sweep", "chores"):
         task = host.celery.tasks[f"flask_tenant_provisioning.{name}"]
@@ -251,7 +251,7 @@ def test_failed_step_undoes_all_in_reverse(host: CeleryHost) -> None:
     assert read_tenant_status(partner, tenant) == "failed"
 
 
-def test_the_sweep_finds_what_lost_messages_meant(host: CeleryHost) -> None:
+def test_sweep_does_the_work_of_lost_messages(host: CeleryHost) -> None:
     host.step("one")
     partner = host.open()
     made = [partner.create() for _ in range(3)]
@@ -277,7 +277,7 @@ def test_the_sweep_sends_nothing_twice_that_is_on_its_way(host: CeleryHost) -> N
     assert len(brokers.take_messages(host.broker, 1)) == 1
 
 
-def test_the_sweep_finds_what_a_dead_worker_left(host: CeleryHost) -> None:
+def test_sweep_resumes_the_work_of_a_dead_worker(host: CeleryHost) -> None:
     host.step("one")
     partner = host.open()
     tenant = partner.create()

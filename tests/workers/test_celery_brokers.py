@@ -100,7 +100,7 @@ def test_a_broker_that_is_not_there_fails_no_request(
 
 
 @KINDS
-def test_a_broker_that_says_nothing_delays_one_request_and_no_other(make: Make, silent: Absent, kind: str) -> None:
+def test_silent_broker_delays_one_request_only(make: Make, silent: Absent, kind: str) -> None:
     host = make(silent(kind))
     host.step("one")
     partner = host.open()
@@ -175,7 +175,7 @@ def test_dead_connection_is_reopened_and_loses_one_message_at_most(make: Make, k
         wire.close()
 
 
-def test_without_a_celery_app_the_log_says_where_to_keep_it(host: CeleryHost, caplog: pytest.LogCaptureFixture) -> None:
+def test_missing_celery_app_logs_the_expected_place(host: CeleryHost, caplog: pytest.LogCaptureFixture) -> None:
     host.step("one")
     partner = host.open()
     del host.app.extensions["celery"]
@@ -185,7 +185,7 @@ def test_without_a_celery_app_the_log_says_where_to_keep_it(host: CeleryHost, ca
     assert said in caplog.messages
 
 
-def test_a_task_without_an_application_context_says_what_to_do(host: CeleryHost) -> None:
+def test_task_without_an_application_context_fails_with_the_fix(host: CeleryHost) -> None:
     host.open()
     plain = Celery("plain", set_as_current=False)
     for name, arguments in (
@@ -262,7 +262,7 @@ TenantProvisioning(app)
 """
 
 
-def test_without_the_extra_the_start_says_what_to_install() -> None:
+def test_missing_celery_extra_raises_with_the_install_command() -> None:
     done = python(WITHOUT_CELERY)
 
     assert done.stderr.splitlines()[-1] == (
@@ -315,7 +315,7 @@ def test_doctor_reports_missing_celery_workers_and_sweep(make: Make, kind: str) 
             assert found["detail"].endswith(", 1 Celery workers respond")
 
 
-def test_the_doctor_says_what_is_missing(host: CeleryHost) -> None:
+def test_doctor_names_a_missing_broker_or_celery_app(host: CeleryHost) -> None:
     host.open()
     host.celery.conf.update(broker_url=host.broker.url.replace("//", "//:hunter2@"))
     found = look(host)

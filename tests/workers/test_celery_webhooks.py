@@ -72,7 +72,7 @@ def test_a_write_is_delivered_without_a_sweep(host: CeleryHost, receiver: Receiv
         assert wait_for(lambda: states(host) == ["succeeded"])
 
 
-def test_the_last_write_of_a_burst_is_not_forgotten(host: CeleryHost, receiver: Receiver) -> None:
+def test_last_write_of_a_burst_is_announced(host: CeleryHost, receiver: Receiver) -> None:
     partner = host.open()
     endpoint(partner, receiver.url)
     with host.run_worker():
@@ -159,9 +159,7 @@ def test_a_test_a_redelivery_a_recovery_and_an_enabling_are_each_sent_for(host: 
     assert len(receiver.requests) == 3
 
 
-def test_a_process_that_ends_tells_what_has_happened_last(
-    host: CeleryHost, receiver: Receiver, database_url: str
-) -> None:
+def test_ending_process_sends_its_last_notification(host: CeleryHost, receiver: Receiver, database_url: str) -> None:
     endpoint(host.open(), receiver.url)
     assert list_sent_tasks(host, 1) == [DELIVER]
     folder = Path(__file__).parents[2]
@@ -230,7 +228,7 @@ def test_a_herald_that_stops_waits_for_nothing() -> None:
     assert (told.calls, time.monotonic() - begun < 10) == (2, True)
 
 
-def test_a_herald_outlives_what_it_meets(caplog: pytest.LogCaptureFixture) -> None:
+def test_notifier_survives_exceptions(caplog: pytest.LogCaptureFixture) -> None:
     met = threading.Semaphore(0)
 
     def fail() -> None:

@@ -170,7 +170,7 @@ def test_a_step_can_give_up_at_once(host: StepHost) -> None:
     }
 
 
-def test_an_undo_that_fails_is_tried_again_and_keeps_none_of_the_others(host: StepHost) -> None:
+def test_failed_undo_is_retried_without_blocking_the_others(host: StepHost) -> None:
     host.step("one")
     host.step("two", after=["one"], retries=1)
     host.step("three", after=["two"], retries=0)
@@ -214,7 +214,7 @@ def test_a_retry_after_the_cause_is_mended_ends_active(host: StepHost) -> None:
     ]
 
 
-def test_a_retry_does_at_once_what_would_be_tried_later(host: StepHost) -> None:
+def test_retry_runs_a_delayed_step_at_once(host: StepHost) -> None:
     host.step("bucket")
     host.broken["bucket"] = RuntimeError("boom")
     partner = host.open()
@@ -317,7 +317,7 @@ def test_another_partners_provisioning_returns_404(host: StepHost) -> None:
         check_problem(answer, status=404, code="tenant-not-found")
 
 
-def test_a_step_finds_what_it_saved_before_it_failed_and_keeps_its_key(host: StepHost) -> None:
+def test_retried_step_keeps_its_saved_data_and_idempotency_key(host: StepHost) -> None:
     seen: list[tuple[str, int, dict[str, Any], str]] = []
 
     @host.provisioning.step("bucket", backoff=1)
@@ -479,7 +479,7 @@ def test_step_of_a_dead_worker_is_run_by_another(host: StepHost) -> None:
     assert read_provisioning(partner, tenant)["steps"][0]["attempts"] == 2
 
 
-def test_a_claim_that_is_kept_is_not_taken_over(host: StepHost) -> None:
+def test_renewed_claim_is_not_taken_over(host: StepHost) -> None:
     host.step("one")
     partner = host.open()
     tenant = partner.create()
@@ -494,7 +494,7 @@ def test_a_claim_that_is_kept_is_not_taken_over(host: StepHost) -> None:
     assert read_tenant_status(partner, tenant) == "active"
 
 
-def test_a_claim_that_is_kept_too_late_does_not_put_off_the_next_attempt(host: StepHost) -> None:
+def test_late_renewal_does_not_delay_the_next_attempt(host: StepHost) -> None:
     host.step("one")
     partner = host.open()
     tenant = partner.create()
@@ -548,7 +548,7 @@ def test_a_step_that_the_host_has_no_more_gives_up(host: StepHost) -> None:
     assert read_tenant_status(partner, tenant) == "failed"
 
 
-def test_a_deleted_tenant_is_provisioned_on_once_it_is_restored(host: StepHost) -> None:
+def test_restored_tenant_resumes_provisioning(host: StepHost) -> None:
     host.step("one")
     host.step("two", after=["one"])
     host.broken["one"] = RuntimeError("boom")
@@ -605,7 +605,7 @@ def test_deprovisioning_runs_before_the_purge(host: StepHost) -> None:
     assert [row["tenant_id"] for row in fetch_rows(host.app, "runs")] == []
 
 
-def test_a_deprovisioning_that_fails_keeps_the_tenant_until_it_is_tried_again(host: StepHost) -> None:
+def test_failed_deprovisioning_keeps_the_tenant_until_retried(host: StepHost) -> None:
     host.step("drop", phase="deprovisioning")
     host.step("tell", phase="deprovisioning", after=["drop"], retries=0)
     host.broken["tell"] = RuntimeError("boom")
@@ -624,7 +624,7 @@ def test_a_deprovisioning_that_fails_keeps_the_tenant_until_it_is_tried_again(ho
     assert fetch_rows(host.app, "tenants") == []
 
 
-def test_the_workers_sweep_deprovisions_what_is_past_its_retention(host: StepHost) -> None:
+def test_worker_sweep_deprovisions_tenants_past_retention(host: StepHost) -> None:
     host.step("drop", phase="deprovisioning")
     partner = host.open()
     tenant = partner.create()

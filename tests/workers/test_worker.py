@@ -90,7 +90,7 @@ def test_the_worker_of_a_process_is_woken_at_once(host: StepHost) -> None:
     assert time.monotonic() - begun < 50, "one look around is 60 seconds away"
 
 
-def test_a_worker_that_is_stopped_finishes_what_it_does(host: StepHost) -> None:
+def test_stopped_worker_finishes_its_current_step(host: StepHost) -> None:
     entered, leave = threading.Event(), threading.Event()
 
     @host.provisioning.step("one")
@@ -111,7 +111,7 @@ def test_a_worker_that_is_stopped_finishes_what_it_does(host: StepHost) -> None:
     assert wait_for(lambda: list_worker_threads() == [])
 
 
-def test_drain_does_what_is_due_and_ends(database_url: str) -> None:
+def test_drain_runs_due_work_and_exits(database_url: str) -> None:
     host = StepHost(database_url)
     host.step("one")
     host.step("two", after=["one"])
@@ -266,7 +266,7 @@ class Held:
         pass
 
 
-def test_a_claim_is_kept_before_a_third_of_its_lease_is_over(clock: Clock) -> None:
+def test_claim_is_renewed_before_a_third_of_its_lease(clock: Clock) -> None:
     """Others may take what is not kept for a whole lease: two renewals may fail before that."""
     work, turns = Held(), itertools.count()
     seen = [0]

@@ -43,7 +43,7 @@ def test_missing_token_is_refused(provisioning_api: MountedApi, route: Route) ->
 
 
 @pytest.mark.parametrize("form", NO_CREDENTIALS)
-def test_other_credentials_are_none(provisioning_partner: Caller, form: str) -> None:
+def test_other_authorization_schemes_are_ignored(provisioning_partner: Caller, form: str) -> None:
     header = form.format(token=provisioning_partner.token("tenant:read"))
     answer = provisioning_partner.api("GET", TENANTS, headers={"Authorization": header})
     require_refusal(answer, "authentication-required", provisioning_partner.api)

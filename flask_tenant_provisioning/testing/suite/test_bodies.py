@@ -97,7 +97,7 @@ def test_a_body_that_announces_too_much_is_a_problem(provisioning_partner: Calle
     answer.problem(413, "body-too-large", limit=limit)
 
 
-def test_a_body_that_is_too_large_is_a_problem_though_it_announces_nothing(provisioning_partner: Caller) -> None:
+def test_large_chunked_body_returns_413(provisioning_partner: Caller) -> None:
     limit = provisioning_partner.api.body_limit
     if limit > MAX_TESTED_BODY:
         pytest.skip(f"the limit of {limit} bytes is more than the suite sends")

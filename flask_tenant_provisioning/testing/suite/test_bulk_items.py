@@ -93,7 +93,7 @@ def test_ndjson_has_every_item(provisioning_partner: Caller) -> None:
         answer.require([json.loads(line) for line in answer.text.splitlines()] == expected, "have an item on each line")
 
 
-def test_a_table_has_every_row_with_what_came_of_it(provisioning_partner: Caller) -> None:
+def test_csv_has_every_row_with_its_result(provisioning_partner: Caller) -> None:
     found = run_partly_failing_job(provisioning_partner)
     answer = get_all_items(provisioning_partner, found, CSV)
     rows, expected = read_table(answer), list_items(provisioning_partner, found)
@@ -133,7 +133,7 @@ def test_unacceptable_media_type_is_refused(provisioning_partner: Caller, action
     provisioning_partner("GET", path, headers={"Accept": "text/html"}).problem(406, "not-acceptable")
 
 
-def test_the_progress_of_a_job_ends_with_how_it_ended(provisioning_partner: Caller) -> None:
+def test_progress_stream_ends_with_the_finished_job(provisioning_partner: Caller) -> None:
     found = run_partly_failing_job(provisioning_partner)
     path, accepted = get_job_path(found, "/progress"), {"Accept": EVENT_STREAM}
     answer = provisioning_partner("GET", path, headers=accepted).expect(200)
@@ -148,7 +148,7 @@ def test_the_progress_of_a_job_ends_with_how_it_ended(provisioning_partner: Call
     other.require(read_events(other)[-1] == last, "tell the end to who has not heard of it")
 
 
-def test_the_progress_of_a_job_shows_it_as_it_is(provisioning_partner: Caller) -> None:
+def test_progress_events_show_the_current_job(provisioning_partner: Caller) -> None:
     begun = read_job(upload(provisioning_partner, make_rows_with_error(provisioning_partner)), 202)
     answer = provisioning_partner("GET", get_job_path(begun, "/progress")).expect(200)
     for event in read_events(answer):

@@ -69,7 +69,7 @@ def test_ended_job_cannot_be_cancelled_or_resumed(provisioning_partner: Caller, 
     answer.require(read_job(provisioning_partner("GET", get_job_path(found))) == found, "leave the job as it was")
 
 
-def test_a_job_that_is_cancelled_goes_on_once_it_is_resumed(provisioning_partner: Caller) -> None:
+def test_cancelled_job_continues_after_resume(provisioning_partner: Caller) -> None:
     begun = read_job(upload(provisioning_partner, make_rows(provisioning_partner)), 202)
     answer = provisioning_partner("POST", get_job_path(begun, "/cancel"))
     if answer.status == 409:
@@ -106,7 +106,7 @@ def test_invalid_list_parameters_are_named(provisioning_partner: Caller, query: 
 
 
 @pytest.mark.parametrize("route", OF_A_JOB, ids=lambda route: f"{route.method} {route.rule}")
-def test_anothers_job_answers_as_one_that_never_was(
+def test_job_of_another_partner_returns_404(
     provisioning_partner: Caller, provisioning_stranger: Caller, route: Route
 ) -> None:
     found = upload_and_wait(provisioning_partner, make_rows(provisioning_partner, 1))
@@ -127,7 +127,7 @@ def test_a_partner_may_name_no_partner_to_jobs(provisioning_partner: Caller) -> 
     require_nothing(provisioning_partner, listed)
 
 
-def test_an_administrator_uploads_for_the_partner_that_it_names(
+def test_administrator_uploads_for_the_partner_parameter(
     provisioning_partner: Caller, provisioning_stranger: Caller
 ) -> None:
     tenant, everybody = provisioning_partner.create(), provisioning_stranger.administrator()

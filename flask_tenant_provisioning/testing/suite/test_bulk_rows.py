@@ -74,7 +74,7 @@ def test_row_with_an_invalid_tenant_id_fails_alone(provisioning_partner: Caller)
     answer.require(right["status"] == 200, "do the other row")
 
 
-def test_a_row_of_a_taken_email_is_refused_as_the_single_call_is(provisioning_partner: Caller) -> None:
+def test_row_with_a_taken_email_is_refused_like_the_single_call(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
     first, second = make_rows(provisioning_partner, 1, email=tenant["email"]), make_rows(provisioning_partner, 1)
     found = upload_and_wait(provisioning_partner, [*first, *second, {**second[0], "external_id": "another"}])
@@ -87,7 +87,7 @@ def test_a_row_of_a_taken_email_is_refused_as_the_single_call_is(provisioning_pa
 
 
 @pytest.mark.parametrize("operation", EFFECTS)
-def test_a_row_changes_the_tenant_that_it_means(provisioning_partner: Caller, operation: str) -> None:
+def test_row_changes_the_referenced_tenant(provisioning_partner: Caller, operation: str) -> None:
     if operation == "delete":
         provisioning_partner.api.require_retention()
     by_id, by_name = provisioning_partner.create(), provisioning_partner.create(external_id="meant")
@@ -137,7 +137,7 @@ def test_an_upsert_row_creates_or_replaces(provisioning_partner: Caller) -> None
     answer.require(replaced["metadata"] == {} and replaced | rows[0] == replaced, "replace the tenant as a whole")
 
 
-def test_an_atomic_job_leaves_nothing_where_a_row_fails(provisioning_partner: Caller) -> None:
+def test_atomic_job_with_a_failed_row_stores_nothing(provisioning_partner: Caller) -> None:
     found = upload_and_wait(provisioning_partner, make_rows_with_error(provisioning_partner), mode="atomic")
     answer = provisioning_partner("GET", get_job_path(found))
     answer.require((found["mode"], found["state"], found["failed"]) == ("atomic", "failed", 1), "show that it failed")

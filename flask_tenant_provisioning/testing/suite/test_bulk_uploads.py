@@ -136,7 +136,7 @@ def test_an_upload_of_too_many_rows_is_refused(provisioning_partner: Caller, mod
 
 
 @pytest.mark.parametrize("operation", OPERATION_PERMISSIONS)
-def test_an_operation_needs_what_its_single_calls_need(provisioning_partner: Caller, operation: str) -> None:
+def test_bulk_operation_needs_the_rights_of_its_single_calls(provisioning_partner: Caller, operation: str) -> None:
     claim = provisioning_partner.api.config.permissions_claim
     if claim is None:
         pytest.skip("PROVISIONING_PERMISSIONS_CLAIM is None: no claim narrows a role")

@@ -76,7 +76,7 @@ def test_metadata_merges_as_rfc_7396_says(
 
 
 @pytest.mark.parametrize("patch", UNMERGEABLE, ids=repr)
-def test_metadata_does_not_merge_with_what_it_cannot_hold(provisioning_partner: Caller, patch: Any) -> None:
+def test_invalid_metadata_patch_returns_400(provisioning_partner: Caller, patch: Any) -> None:
     tenant = provisioning_partner.create(metadata={"a": "b"})
     answer = provisioning_partner.write("PATCH", tenant, json={"metadata": patch})
     pointers = {*answer.faults()}
@@ -102,7 +102,7 @@ def test_a_put_replaces_every_writable_field(provisioning_partner: Caller) -> No
     answer.require(found == {**found, **kept, "version": tenant["version"] + 1}, "keep what is the server's")
 
 
-def test_a_put_of_what_is_there_changes_nothing(provisioning_partner: Caller) -> None:
+def test_put_of_the_current_values_changes_nothing(provisioning_partner: Caller) -> None:
     body = provisioning_partner.body()
     tenant = provisioning_partner.wait_until_active(provisioning_partner("POST", "/tenants", json=body).tenant(201))
     answer = provisioning_partner.write("PUT", tenant, json=body)

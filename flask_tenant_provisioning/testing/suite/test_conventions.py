@@ -62,7 +62,7 @@ def test_a_request_id_is_echoed(provisioning_partner: Caller, sent: str) -> None
 
 
 @pytest.mark.parametrize("sent", USELESS_IDS)
-def test_a_request_id_is_made_where_none_of_use_was_sent(provisioning_partner: Caller, sent: str) -> None:
+def test_missing_or_invalid_request_id_is_replaced(provisioning_partner: Caller, sent: str) -> None:
     answers = [provisioning_partner("GET", TENANTS, headers={"X-Request-ID": sent}).expect(200) for _ in range(2)]
     first, second = (answer.header("X-Request-ID") for answer in answers)
     answers[1].require(first != second and sent not in (first, second), "make an X-Request-ID of its own")

@@ -56,7 +56,7 @@ def test_a_tenant_is_created(provisioning_partner: Caller) -> None:
     answer.require(tenant | unset == tenant, "create it in version 1, neither suspended nor deleted")
 
 
-def test_a_new_tenant_is_where_the_location_says(provisioning_partner: Caller) -> None:
+def test_location_of_a_new_tenant_returns_it(provisioning_partner: Caller) -> None:
     answer = provisioning_partner("POST", TENANTS, json=provisioning_partner.body())
     made = answer.tenant(201)
     found = provisioning_partner("GET", provisioning_partner.api.get_path(answer.header("Location"))).tenant()
@@ -78,7 +78,7 @@ def test_a_name_is_trimmed(provisioning_partner: Caller) -> None:
     answer.require(answer.tenant(201)["client_name"] == body["client_name"], "trim the name")
 
 
-def test_text_of_every_script_comes_back_as_it_was_sent(provisioning_partner: Caller) -> None:
+def test_text_of_every_script_is_returned_unchanged(provisioning_partner: Caller) -> None:
     metadata = {
         "имя": "株式会社 🏢",
         "e\u0301": "a\u202eb",
@@ -117,21 +117,21 @@ def test_a_wrong_value_is_named(provisioning_partner: Caller, case: str) -> None
     answer.require(answer.faults() == {pointer: code}, f"say {code} of {pointer} alone")
 
 
-def test_all_that_is_wrong_is_named_at_once(provisioning_partner: Caller) -> None:
+def test_all_errors_are_returned_at_once(provisioning_partner: Caller) -> None:
     wrong = {"client_name": "", "email": "admin@", "phone_number": "call me", "colour": "red", "metadata": {"a": 1}}
     answer = provisioning_partner("POST", TENANTS, json=provisioning_partner.body(**wrong))
     named = {"#/client_name", "#/email", "#/phone_number", "#/colour", "#/metadata/a"}
     answer.require({*answer.faults()} == named, f"name {', '.join(sorted(named))}")
 
 
-def test_a_plan_must_exist_where_the_host_names_its_plans(provisioning_partner: Caller) -> None:
+def test_unknown_plan_is_refused_if_plans_are_declared(provisioning_partner: Caller) -> None:
     if provisioning_partner.api.mount.plans is None:
         pytest.skip("the host declares no plans")
     answer = provisioning_partner("POST", TENANTS, json=provisioning_partner.body(plan="no such plan"))
     answer.require(answer.faults() == {"#/plan": "unknown-plan"}, "refuse a plan that does not exist")
 
 
-def test_an_email_is_taken_once_however_it_is_spelled(provisioning_partner: Caller) -> None:
+def test_email_is_unique_regardless_of_case(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
     answer = provisioning_partner("POST", TENANTS, json=provisioning_partner.body(email=tenant["email"].upper()))
     answer.problem(409, "tenant-exists", field="email", conflicting_tenant=tenant["tenant"])

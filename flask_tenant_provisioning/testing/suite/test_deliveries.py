@@ -172,7 +172,7 @@ def test_deliveries_go_with_their_endpoint(provisioning_partner: Caller) -> None
 
 
 @pytest.mark.parametrize("route", OF_A_DELIVERY, ids=lambda route: f"{route.method} {route.rule}")
-def test_anothers_delivery_answers_as_one_that_never_was(
+def test_delivery_of_another_partner_returns_404(
     provisioning_partner: Caller, provisioning_stranger: Caller, route: Route
 ) -> None:
     sent = send_test(provisioning_partner, create_subscription(provisioning_partner))

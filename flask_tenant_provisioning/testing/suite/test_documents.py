@@ -13,7 +13,7 @@ EXPLAINED = {"type", "code", "title", "status", "meaning", "remedy", "example"}
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)
-def test_a_document_is_public_where_the_host_says_so(provisioning_partner: Caller, path: str) -> None:
+def test_document_is_public_if_configured(provisioning_partner: Caller, path: str) -> None:
     provisioning_partner("GET", path).expect(200)
     answer = provisioning_partner.api("GET", path)
     if provisioning_partner.api.config.public_docs:
@@ -30,7 +30,7 @@ def test_the_openapi_document_is_valid(provisioning_partner: Caller) -> None:
     answer.require(not errors, f"be valid OpenAPI 3.1; {'; '.join(errors)}")
 
 
-def test_the_openapi_document_has_every_operation_and_what_it_needs(provisioning_partner: Caller) -> None:
+def test_openapi_document_describes_every_operation(provisioning_partner: Caller) -> None:
     api = provisioning_partner.api
     answer = provisioning_partner("GET", "/openapi.json")
     paths = answer.document()["paths"]
@@ -43,7 +43,7 @@ def test_the_openapi_document_has_every_operation_and_what_it_needs(provisioning
         )
 
 
-def test_the_openapi_document_says_where_the_api_is(provisioning_partner: Caller) -> None:
+def test_openapi_document_names_the_server_url(provisioning_partner: Caller) -> None:
     answer = provisioning_partner("GET", "/openapi.json")
     expected = answer.sent.path.removesuffix("/openapi.json")
     answer.require([one["url"] for one in answer.document()["servers"]] == [expected], f"name the server {expected}")

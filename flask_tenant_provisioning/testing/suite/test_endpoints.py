@@ -89,7 +89,7 @@ def test_an_endpoint_is_created(provisioning_partner: Caller) -> None:
     found.require(require_endpoint(found) == remove_secret(made), "be where the Location of its creation says")
 
 
-def test_an_endpoint_of_which_nothing_is_said_hears_everything(provisioning_partner: Caller) -> None:
+def test_endpoint_without_event_types_receives_everything(provisioning_partner: Caller) -> None:
     create_endpoint(provisioning_partner)
     answer = provisioning_partner("POST", WEBHOOKS, json={"url": make_endpoint_body(provisioning_partner)["url"]})
     made = require_endpoint(answer, 201)
@@ -146,7 +146,7 @@ def test_a_glob_that_means_nothing_is_named(provisioning_partner: Caller, case: 
     answer.require(answer.faults() == faults, f"say {faults}")
 
 
-def test_all_that_is_wrong_with_an_endpoint_is_named_at_once(provisioning_partner: Caller) -> None:
+def test_all_errors_of_an_endpoint_are_returned_at_once(provisioning_partner: Caller) -> None:
     body = {"url": "", "description": 5, "events": ["Tenant"], "signing": "v2", "enabled": 1, "secret": "whsec_x"}
     answer = provisioning_partner("POST", WEBHOOKS, json=body)
     named = {"#/url", "#/description", "#/events/0", "#/signing", "#/enabled", "#/secret"}
@@ -160,7 +160,7 @@ def test_a_field_of_an_endpoint_that_the_server_sets_is_refused(provisioning_par
     answer.require(answer.faults() == {f"#/{name}": "read-only"}, f"refuse {name} alone, as read-only")
 
 
-def test_an_endpoint_is_changed_in_what_is_named(provisioning_partner: Caller) -> None:
+def test_patch_changes_named_endpoint_fields_only(provisioning_partner: Caller) -> None:
     made = create_endpoint(provisioning_partner, description="old")
     patch = {"description": None, "events": ["tenant.created"]}
     answer = change_endpoint(provisioning_partner, "PATCH", made, json=patch)
@@ -211,7 +211,7 @@ def test_a_write_to_any_version_of_an_endpoint_is_taken_or_refused_as_the_host_s
     answer.require(is_unchanged(provisioning_partner, made), "leave the endpoint as it was")
 
 
-def test_of_two_writers_to_an_endpoint_with_one_etag_the_first_wins(provisioning_partner: Caller) -> None:
+def test_first_writer_to_an_endpoint_with_one_etag_wins(provisioning_partner: Caller) -> None:
     made = create_endpoint(provisioning_partner)
     first = require_endpoint(write_endpoint(provisioning_partner, made, "PATCH", '"1"'))
     second = write_endpoint(provisioning_partner, made, "PATCH", '"1"')
@@ -280,7 +280,7 @@ def test_an_overlap_is_a_number_of_hours(provisioning_partner: Caller, hours: An
 
 
 @pytest.mark.parametrize("route", OF_AN_ENDPOINT, ids=lambda route: f"{route.method} {route.rule}")
-def test_anothers_endpoint_answers_as_one_that_never_was(
+def test_endpoint_of_another_partner_returns_404(
     provisioning_partner: Caller, provisioning_stranger: Caller, route: Route
 ) -> None:
     made = create_endpoint(provisioning_partner)

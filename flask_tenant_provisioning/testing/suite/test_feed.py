@@ -126,7 +126,7 @@ def test_a_change_that_is_repeated_is_one_event(provisioning_partner: Caller) ->
     answer.require(len(answer.json()["items"]) == 1, "show one event")
 
 
-def test_a_feed_without_events_says_where_those_to_come_will_be(provisioning_partner: Caller) -> None:
+def test_empty_feed_returns_a_cursor_for_later_events(provisioning_partner: Caller) -> None:
     answer = read_event_page(provisioning_partner)
     page = answer.json()
     answer.require((page["items"], page["has_more"]) == ([], False), "show no event, and no more")
@@ -150,7 +150,7 @@ def test_following_the_feed_leads_to_every_event_once(provisioning_partner: Call
     last.require(last.json()["items"] == [], "show nothing behind the end")
 
 
-def test_the_feeds_link_leads_where_its_next_leads(provisioning_partner: Caller) -> None:
+def test_feed_link_header_leads_to_the_next_page(provisioning_partner: Caller) -> None:
     for _ in range(2):
         provisioning_partner.create()
     answer = read_event_page(provisioning_partner, limit=1)
@@ -204,7 +204,7 @@ def test_a_cursor_of_a_list_is_no_place_in_the_feed(provisioning_partner: Caller
     require_refused_cursor(provisioning_partner, provisioning_partner("GET", f"{TENANTS}?limit=1").document()["next"])
 
 
-def test_anothers_events_are_never_shown(provisioning_partner: Caller, provisioning_stranger: Caller) -> None:
+def test_events_of_other_partners_are_hidden(provisioning_partner: Caller, provisioning_stranger: Caller) -> None:
     theirs, mine = provisioning_stranger.create(), provisioning_partner.create()
     answer = read_event_page(provisioning_partner)
     shown = {(event["partner"], event["tenant"]) for event in answer.json()["items"]}
@@ -219,7 +219,7 @@ def test_a_partner_may_name_no_partner_to_the_feed(provisioning_partner: Caller)
         answer.problem(403, "insufficient-permission")
 
 
-def test_an_administrator_follows_the_feed_of_the_partner_that_it_names(
+def test_administrator_reads_the_feed_of_the_partner_parameter(
     provisioning_partner: Caller, provisioning_stranger: Caller
 ) -> None:
     tenant, everybody = provisioning_partner.create(), provisioning_stranger.administrator()

@@ -46,7 +46,7 @@ def test_a_change_that_is_repeated_changes_once(provisioning_partner: Caller) ->
     first.require(provisioning_partner.read(tenant) == changed, "change the tenant once")
 
 
-def test_a_repeated_change_of_state_tells_what_the_first_found(provisioning_partner: Caller) -> None:
+def test_repeated_state_change_replays_the_first_response(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
     first = provisioning_partner.write("POST", tenant, "/suspend", headers=KEY)
     suspended = first.tenant()
@@ -114,14 +114,14 @@ def test_a_quoted_key_is_the_bare_one(provisioning_partner: Caller) -> None:
 
 
 @pytest.mark.parametrize("key", USELESS, ids=lambda key: key[:30])
-def test_a_key_that_is_none_is_refused(provisioning_partner: Caller, key: str) -> None:
+def test_invalid_idempotency_key_is_refused(provisioning_partner: Caller, key: str) -> None:
     headers = {"Idempotency-Key": key}
     answer = provisioning_partner("POST", TENANTS, json=provisioning_partner.body(), headers=headers)
     answer.problem(400, "invalid-idempotency-key")
     answer.require(provisioning_partner.list_tenants() == [], "create nothing")
 
 
-def test_a_replay_shows_the_tenant_as_it_was(provisioning_partner: Caller) -> None:
+def test_replay_returns_the_tenant_of_the_first_response(provisioning_partner: Caller) -> None:
     body = provisioning_partner.body()
     first = provisioning_partner("POST", TENANTS, json=body, headers=KEY)
     tenant = provisioning_partner.wait_until_active(first.tenant(201))

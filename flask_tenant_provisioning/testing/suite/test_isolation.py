@@ -36,7 +36,7 @@ def normalize_answer(answer: ApiResponse, tenant: str) -> str:
 
 
 @by_id
-def test_anothers_tenant_answers_as_one_that_never_was(
+def test_tenant_of_another_partner_returns_404(
     provisioning_partner: Caller, provisioning_stranger: Caller, route: Route
 ) -> None:
     tenant = provisioning_partner.create()
@@ -48,7 +48,7 @@ def test_anothers_tenant_answers_as_one_that_never_was(
 
 
 @by_id
-def test_a_deleted_tenant_of_anothers_is_no_more_there(
+def test_another_partners_deleted_tenant_returns_404(
     provisioning_partner: Caller, provisioning_stranger: Caller, route: Route
 ) -> None:
     deleted = provisioning_partner.delete(provisioning_partner.create())
@@ -103,7 +103,7 @@ def test_administrator_reaches_tenants_of_any_partner(
     changed.require(provisioning_partner.read(tenant) == changed.tenant(), "change it for its partner too")
 
 
-def test_an_administrator_lists_and_creates_for_the_partner_that_it_names(
+def test_administrator_lists_and_creates_for_the_partner_parameter(
     provisioning_partner: Caller, provisioning_stranger: Caller
 ) -> None:
     tenant, everybody = provisioning_partner.create(), provisioning_stranger.administrator()

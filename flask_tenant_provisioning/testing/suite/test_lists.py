@@ -94,7 +94,7 @@ def test_following_next_leads_to_every_tenant_once(provisioning_partner: Caller,
     answers[-1].require(found == tenants, "end the list after every tenant was shown once")
 
 
-def test_the_link_leads_where_next_leads(provisioning_partner: Caller, first_page: ApiResponse) -> None:
+def test_link_header_leads_to_the_next_page(provisioning_partner: Caller, first_page: ApiResponse) -> None:
     link = re.fullmatch(r'<([^>]+)>; rel="next"', first_page.header("Link"))
     if link is None:
         first_page.fail('answer with one Link whose rel is "next"')
@@ -135,7 +135,7 @@ def test_a_filter_leaves_the_others_out(provisioning_partner: Caller, name: str)
     answer.require(answer.document()["items"] == expected, f"list those whose {name} is {wanted[name]!r}")
 
 
-def test_an_email_is_found_however_it_is_spelled(provisioning_partner: Caller) -> None:
+def test_email_filter_ignores_case(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
     answer = provisioning_partner("GET", f"{TENANTS}?email={quote(tenant['email'].upper())}")
     answer.require(answer.document()["items"] == [tenant], "find the tenant")
@@ -163,7 +163,7 @@ def test_a_time_divides_a_list(provisioning_partner: Caller, name: str) -> None:
         answer.require(answer.document()["items"] == expected, f"list {len(expected)} tenants")
 
 
-def test_the_deleted_are_listed_where_they_are_asked_for(provisioning_partner: Caller) -> None:
+def test_deleted_tenants_are_listed_on_request(provisioning_partner: Caller) -> None:
     living, gone = provisioning_partner.create(), provisioning_partner.create()
     deleted = provisioning_partner.delete(gone)
     for query, expected in (

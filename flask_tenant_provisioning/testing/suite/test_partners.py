@@ -77,7 +77,7 @@ def test_all_errors_of_a_partner_are_reported(provisioning_partner: Caller) -> N
     answer.require(answer.faults() == faults, "name every field that is wrong")
 
 
-def test_a_partner_has_no_more_tenants_than_it_may(provisioning_partner: Caller) -> None:
+def test_partner_quota_limits_its_tenants(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
     with change_temporarily(provisioning_partner, max_tenants=1):
         answer = provisioning_partner("POST", TENANTS, json=provisioning_partner.body())

@@ -49,7 +49,7 @@ def find_granting_role(partner: Caller, route: Route) -> str:
 
 
 @guarded
-def test_each_role_may_do_what_it_grants(provisioning_partner: Caller, route: Route) -> None:
+def test_each_role_opens_the_routes_it_grants(provisioning_partner: Caller, route: Route) -> None:
     for role, granted in provisioning_partner.api.config.roles.items():
         answer = send_request(provisioning_partner, route, role)
         if {*route.permissions} <= {*granted}:  # type: ignore[misc]

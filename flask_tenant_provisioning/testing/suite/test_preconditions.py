@@ -75,7 +75,7 @@ def test_if_none_match_excludes_a_version(provisioning_partner: Caller) -> None:
     answer.problem(412, "precondition-failed")
 
 
-def test_of_two_writers_with_one_etag_the_first_wins(provisioning_partner: Caller) -> None:
+def test_first_writer_with_one_etag_wins(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
     etag = f'"{tenant["version"]}"'
     first = send_conditional(provisioning_partner, tenant, "PATCH", etag).tenant()
@@ -108,7 +108,7 @@ def test_the_precondition_of_a_purge_counts(provisioning_partner: Caller) -> Non
     answer.require(provisioning_partner.read(tenant) == tenant, "leave the tenant as it was")
 
 
-def test_the_tag_is_the_version_where_the_caller_takes_the_answer_packed(provisioning_partner: Caller) -> None:
+def test_etag_of_a_compressed_response_is_the_version(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create(metadata={f"note{number}": "x" * 400 for number in range(5)})
     answer = provisioning_partner("GET", get_tenant_path(tenant), headers={"Accept-Encoding": "gzip"}).expect(200)
     answer.require(

@@ -20,7 +20,7 @@ def read_remaining(answer: ApiResponse) -> list[int]:
     return [int(one[1]) for one in found if one]
 
 
-def test_an_answer_says_what_is_allowed_and_what_is_left(provisioning_partner: Caller) -> None:
+def test_response_shows_the_rate_limit_and_the_remaining_requests(provisioning_partner: Caller) -> None:
     provisioning_partner.api.require_rate_limits("read")
     answer = provisioning_partner("GET", TENANTS).expect(200)
     allowed = [re.fullmatch(_ALLOWED, one) for one in answer.header("RateLimit-Policy").split(", ")]

@@ -17,7 +17,7 @@ NO_IDS = (
 )
 
 
-def test_a_tenant_reads_as_it_was_created(provisioning_partner: Caller) -> None:
+def test_get_returns_the_created_tenant(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
     answer = provisioning_partner("GET", get_tenant_path(tenant))
     answer.require(answer.tenant() == tenant, "show the tenant as its creation did")

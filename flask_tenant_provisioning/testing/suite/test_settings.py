@@ -138,7 +138,7 @@ def test_unknown_settings_are_refused_by_name(provisioning_partner: Caller, meth
     answer.require(answer.faults() == {"#": "invalid-type"}, "ask for an object")
 
 
-def test_a_version_that_never_was_is_not_set_again(provisioning_partner: Caller) -> None:
+def test_rollback_to_a_missing_version_is_refused(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
     answer = write_settings(provisioning_partner, "POST", tenant, 0, {"version": 9}, "/rollback")
     answer.problem(404, "settings-version-not-found")

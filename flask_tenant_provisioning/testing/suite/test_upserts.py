@@ -17,7 +17,7 @@ def make_body(partner: Caller) -> dict[str, Any]:
     return {name: value for name, value in partner.body().items() if name != "external_id"}
 
 
-def test_an_upsert_creates_what_is_not_there(provisioning_partner: Caller) -> None:
+def test_upsert_creates_a_missing_tenant(provisioning_partner: Caller) -> None:
     body = make_body(provisioning_partner)
     answer = provisioning_partner("PUT", get_upsert_path("crm-1"), json=body)
     found = answer.tenant(201)
@@ -26,7 +26,7 @@ def test_an_upsert_creates_what_is_not_there(provisioning_partner: Caller) -> No
     answer.require(read["tenant"] == found["tenant"], "name in Location where the tenant is")
 
 
-def test_an_upsert_replaces_what_is_there(provisioning_partner: Caller) -> None:
+def test_upsert_replaces_an_existing_tenant(provisioning_partner: Caller) -> None:
     tenant, body = (
         provisioning_partner.create(external_id="crm-1", metadata={"a": "b"}),
         make_body(provisioning_partner),
@@ -38,7 +38,7 @@ def test_an_upsert_replaces_what_is_there(provisioning_partner: Caller) -> None:
     answer.require(found["version"] == tenant["version"] + 1, "count one version more")
 
 
-def test_an_upsert_of_what_is_so_changes_nothing(provisioning_partner: Caller) -> None:
+def test_upsert_of_the_current_values_changes_nothing(provisioning_partner: Caller) -> None:
     body = make_body(provisioning_partner)
     made = provisioning_partner("PUT", get_upsert_path("crm-1"), json=body).tenant(201)
     tenant = provisioning_partner.wait_until_active(made)

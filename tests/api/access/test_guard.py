@@ -50,7 +50,7 @@ def address(route: Route) -> str:
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("route", GUARDED, ids=lambda route: f"{route.method} {route.rule}")
-def test_a_role_opens_the_routes_whose_permissions_it_grants_and_no_other(app: Flask, route: Route, role: str) -> None:
+def test_role_opens_only_routes_with_granted_permissions(app: Flask, route: Route, role: str) -> None:
     assert isinstance(route.permissions, tuple)
     response = Caller(app, roles=[role])(route.method, address(route))
     missing = [permission for permission in route.permissions if permission not in ROLES[role]]
@@ -168,7 +168,7 @@ def test_the_permissions_claim_narrows_and_never_widens(claim: Any, left: frozen
     assert principal({"roles": ["partner-admin"], "permissions": claim}).permissions == left
 
 
-def test_without_the_permissions_claim_all_that_the_roles_grant_is_left() -> None:
+def test_missing_permissions_claim_keeps_all_granted_permissions() -> None:
     assert principal({"roles": ["partner-admin"]}).permissions == ALL
 
 
@@ -189,7 +189,7 @@ def test_the_permissions_claim_may_be_switched_off() -> None:
     assert found.permissions == ALL
 
 
-def test_a_dotted_permissions_claim_that_leads_nowhere_narrows_only_where_it_is_spoilt() -> None:
+def test_missing_dotted_permissions_claim_grants_all_and_invalid_one_none() -> None:
     config = {"PROVISIONING_PERMISSIONS_CLAIM": "api.permissions"}
     assert principal({"roles": "partner-admin", "api": {}}, **config).permissions == ALL
     assert principal({"roles": "partner-admin", "api": "x"}, **config).permissions == frozenset()
@@ -308,7 +308,7 @@ def test_a_partner_path_through_something_else_does_not_fall_back_to_sub(make_ap
     assert Caller(app, org={"id": "acme"})("GET", "/tenants").status_code == 200
 
 
-def test_sub_names_the_partner_where_the_host_says_so(make_app: MakeApp) -> None:
+def test_partner_from_sub_reads_the_partner_from_sub(make_app: MakeApp) -> None:
     app = make_app(PROVISIONING_PARTNER_FROM_SUB=True)
     caller = Caller(app)
     with signing_context(app):
@@ -335,7 +335,7 @@ def test_an_administrator_sees_every_partner(app: Flask) -> None:
     assert [tenant["tenant"] for tenant in listed if tenant in made] == [made[1]["tenant"], made[0]["tenant"]]
 
 
-def test_an_administrator_creates_for_the_partner_it_names_else_for_its_own(app: Flask) -> None:
+def test_administrator_creates_for_the_partner_parameter_or_its_own_partner(app: Flask) -> None:
     one, admin = Caller(app), Caller(app, roles=["provisioning-admin"])
     body = {"client_name": "Example Corp", "email": "admin@example.com"}
     named = admin("POST", f"/tenants?partner={one.partner}", json=body)
@@ -638,7 +638,7 @@ def test_two_mounts_remember_a_token_each_by_its_own_settings(make_host: MakeApp
     assert cached_tokens(app).keys() == cached_tokens(app, "eu").keys()
 
 
-def test_a_token_is_remembered_by_its_digest_and_only_once_it_was_verified(make_host: MakeApp) -> None:
+def test_only_verified_tokens_are_cached_by_digest(make_host: MakeApp) -> None:
     app = make_host()
     good, bad = token(app), token(app, exp="soon")
     assert (status(app, good), status(app, bad), status(app, f"{good}x")) == (200, "invalid-token", "invalid-token")

@@ -106,7 +106,7 @@ CALLS: list[tuple[str, str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("method", "path", "sent"), CALLS, ids=lambda one: one if isinstance(one, str) else "")
-def test_an_administrator_must_name_the_partner_of_what_is_made(
+def test_administrator_without_partner_must_name_one_to_create(
     app: Flask, method: str, path: str, sent: dict[str, Any]
 ) -> None:
     administrator = make_caller_without_partner(app, ADMINISTRATOR, "root")

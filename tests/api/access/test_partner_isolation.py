@@ -76,7 +76,7 @@ def test_administrator_reads_changes_and_deletes_tenants_of_any_partner(app: Fla
     assert admin("DELETE", path).get_json()["partner"] == partner.partner
 
 
-def test_an_administrator_lists_and_creates_for_the_partner_it_names(app: Flask, partner: Caller) -> None:
+def test_administrator_lists_and_creates_for_the_partner_parameter(app: Flask, partner: Caller) -> None:
     made, admin = partner.create(), Caller(app, roles=["provisioning-admin"])
     query = f"?partner={partner.partner}"
     body = {"client_name": "By The Operator", "email": "operator@example.com"}

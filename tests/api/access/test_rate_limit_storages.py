@@ -250,7 +250,7 @@ def counter(app: Flask) -> Limiter:
     return found
 
 
-def test_a_limiter_of_ours_leaves_the_host_as_it_was(make_app: MakeApp) -> None:
+def test_own_limiter_registers_nothing_on_the_host(make_app: MakeApp) -> None:
     plain, app = make_app(), make_app(**READ)
     assert send_requests(Caller(app), 3) == [200, 200, 429]
     assert app.extensions.keys() == plain.extensions.keys()
@@ -299,7 +299,7 @@ def test_two_mounts_are_counted_apart_by_one_limiter(make: Make) -> None:
     assert [call_url(partner, "GET", "/eu/tenants").status_code for _ in range(3)] == [200, 200, 429]
 
 
-def test_of_several_limiters_the_first_prefix_counts(make: Make) -> None:
+def test_first_of_several_limiter_prefixes_applies(make: Make) -> None:
     host = make_host(make)
     made = {prefix: limiter(host, key_prefix=prefix) for prefix in ("c", "a", "b")}
     partner = host.open()
@@ -361,7 +361,7 @@ except Exception as error:
 
 
 @pytest.mark.one_database("says nothing of the database")
-def test_without_the_extra_all_works_but_limits_and_the_start_says_what_to_install(database_url: str) -> None:
+def test_missing_limiter_extra_refuses_rate_limits_with_the_install_command(database_url: str) -> None:
     command = [sys.executable, "-c", WITHOUT_THE_EXTRA, database_url]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60)
     install = "pip install 'flask-tenant-provisioning[limiter]'"

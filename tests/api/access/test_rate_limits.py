@@ -68,7 +68,7 @@ def test_exhausted_limit_returns_429_until_it_resets(limited: Limits, hand: Manu
     )
 
 
-def test_of_several_limits_each_holds(limited: Limits, hand: ManualClock) -> None:
+def test_several_limits_all_apply(limited: Limits, hand: ManualClock) -> None:
     partner = limited(read="3/hour; 2 per minute")
     policies = '"read-60s";q=2;w=60, "read-3600s";q=3;w=3600'
     assert read_rate_limit_headers(partner("GET", "/tenants")) == (
@@ -87,7 +87,7 @@ def test_of_several_limits_each_holds(limited: Limits, hand: ManualClock) -> Non
     assert read_rate_limit_headers(response)[2] == "3541"
 
 
-def test_a_refusal_is_never_to_be_repeated_at_once(limited: Limits, hand: ManualClock) -> None:
+def test_retry_after_is_at_least_one_second(limited: Limits, hand: ManualClock) -> None:
     partner = limited(read="1/second")
     partner("GET", "/tenants")
     hand.wait(0.999)
@@ -269,7 +269,7 @@ def test_each_hostile_partner_id_has_its_own_limit(limited: Limits) -> None:
         assert send_requests(Caller(partner.app, name), 2) == [200, 429], name
 
 
-def test_at_once_no_more_pass_than_may(limited: Limits) -> None:
+def test_concurrent_requests_do_not_exceed_the_limit(limited: Limits) -> None:
     partner = limited(read="5/hour")
     answers = run_concurrently(16, lambda _: Caller(partner.app, partner.partner)("GET", "/tenants").status_code)
     assert sorted(answers) == [200] * 5 + [429] * 11

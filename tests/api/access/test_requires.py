@@ -92,7 +92,7 @@ def test_permission_admits_the_caller(app: Flask) -> None:
     assert seen == [Principal("someone", "acme", frozenset({"partner-admin"}), permissions)]
 
 
-def test_the_views_answer_is_left_as_it_is(app: Flask) -> None:
+def test_guarded_view_keeps_its_response_headers(app: Flask) -> None:
     guard(app)
     headers = call(app, "partner-admin").headers
     assert "Cache-Control" not in headers
@@ -405,7 +405,7 @@ def test_the_hosts_other_views_are_untouched(app: Flask) -> None:
 
 
 @pytest.mark.parametrize("config", [{"PROVISIONING_EDITION": "community"}, {"PROVISIONING_LICENSE": None}], ids=str)
-def test_a_view_is_guarded_where_the_api_is_not_mounted(config: dict[str, Any]) -> None:
+def test_view_is_guarded_without_a_mounted_api(config: dict[str, Any]) -> None:
     app = Flask("host")
     app.config.update(make_config(**config))
     JWTManager(app)

@@ -312,7 +312,7 @@ def test_a_kid_chooses_no_key(host: Target, refused: Callable[..., None], kid: s
 
 
 @pytest.mark.parametrize("kid", [*KIDS.values(), ABSENT], ids=[*KIDS, "missing"])
-def test_a_kid_does_not_matter_where_the_host_has_one_key(target: Target, kid: Any) -> None:
+def test_kid_is_ignored_with_a_single_key(target: Target, kid: Any) -> None:
     assert _may_list(target, target.token({"kid": kid}))
 
 
@@ -786,7 +786,7 @@ NO_CREDENTIALS: dict[str, Callable[[str], str | None]] = {
 
 
 @pytest.mark.parametrize("options", ELSEWHERE.values(), ids=ELSEWHERE)
-def test_a_token_elsewhere_counts_for_nothing(
+def test_token_outside_the_authorization_header_is_ignored(
     build: Callable[..., Target], refused: Callable[..., None], options: Callable[[str], dict[str, Any]]
 ) -> None:
     target = build(**EVERYWHERE)
@@ -795,7 +795,7 @@ def test_a_token_elsewhere_counts_for_nothing(
 
 
 @pytest.mark.parametrize("options", ELSEWHERE.values(), ids=ELSEWHERE)
-def test_a_token_elsewhere_does_not_stand_in_for_a_bad_one(
+def test_token_outside_the_authorization_header_does_not_replace_a_forged_one(
     build: Callable[..., Target], refused: Callable[..., None], options: Callable[[str], dict[str, Any]]
 ) -> None:
     target = build(**EVERYWHERE)

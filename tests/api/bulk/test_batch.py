@@ -205,7 +205,7 @@ ROWS = {
 
 
 @pytest.mark.parametrize("operation", ROWS)
-def test_rows_together_are_rows_one_by_one(app: Flask, operation: str) -> None:
+def test_batch_equals_row_by_row(app: Flask, operation: str) -> None:
     room = st.sampled_from([None, 0, 1, 2] if operation == "upsert" else [None])
 
     @given(st.lists(ROWS[operation], max_size=12), st.lists(ROWS[operation], max_size=4), room)

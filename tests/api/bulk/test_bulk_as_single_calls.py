@@ -331,7 +331,7 @@ CASES: dict[str, tuple[str, list[Any], int | None]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_job_is_its_single_calls(app: Flask, case: str) -> None:
+def test_job_equals_single_calls(app: Flask, case: str) -> None:
     require_same(app, *CASES[case])
 
 

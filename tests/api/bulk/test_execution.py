@@ -440,7 +440,7 @@ def test_an_upload_that_breaks_leaves_nothing(bulk: Bulk) -> None:
     assert fetch_rows(bulk.app, "bulk_jobs") == fetch_rows(bulk.app, "bulk_chunks") == []
 
 
-def test_a_job_can_be_cancelled_and_goes_on_where_it_was(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cancelled_job_resumes_after_its_last_chunk(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(actions, "CHUNK_ROWS", 2)
     job = bulk.upload("create", [make_row(n) for n in range(10)])
     work = BulkWork(bulk.mount, 30)
@@ -494,7 +494,7 @@ def test_results_are_read_a_page_at_a_time_and_by_state(bulk: Bulk, monkeypatch:
     assert listed("unchanged", 5) == listed("skipped", 5) == [[]]
 
 
-def test_a_job_is_its_partner_s_alone(bulk: Bulk) -> None:
+def test_job_is_visible_to_its_partner_only(bulk: Bulk) -> None:
     job, stranger = bulk.upload("create", [make_row(1)]), Bulk(bulk.app, Caller(bulk.app))
     for act in (actions.load_progress, actions.cancel_job, actions.resume_job):
         with pytest.raises(BulkJobNotFound):

@@ -167,7 +167,7 @@ def test_invalid_upload_parameters_are_refused(partner: Caller) -> None:
         ("delete", ["tenant:delete"]),
     ],
 )
-def test_a_bulk_job_grants_nothing_that_its_caller_has_not(partner: Caller, operation: str, needed: list[str]) -> None:
+def test_bulk_job_requires_each_permission_of_its_operation(partner: Caller, operation: str, needed: list[str]) -> None:
     path = f"{JOBS}?operation={operation}"
     for missing in needed:
         granted = ["bulk:create", *(one for one in needed if one != missing)]
@@ -220,7 +220,7 @@ def test_another_partners_job_returns_the_404_of_an_absent_one(partner: Caller, 
         assert_problem(partner(method, f"{JOBS}/{id}{action}"), 404, "bulk-job-not-found", ABSENT)
 
 
-def test_an_expired_licence_refuses_what_creates(make_app: MakeApp) -> None:
+def test_expired_licence_refuses_create_and_upsert_jobs(make_app: MakeApp) -> None:
     now = int(time.time())
     ended = issue_license(not_before=now - 90 * 86_400, expires=now - 60 * 86_400)
     app = make_app(PROVISIONING_LICENSE=ended, PROVISIONING_LICENSE_PUBLIC_KEYS={KEYS.kid: KEYS.public})
@@ -349,7 +349,7 @@ def test_uploads_at_once_with_one_key_are_one_job(partner: Caller) -> None:
 
 
 @pytest.mark.parametrize("operation", ["create", "upsert"])
-def test_with_single_creates_at_once_exactly_as_many_come_into_being_as_are_allowed(
+def test_concurrent_single_creates_fill_the_limit_exactly(
     make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
     monkeypatch.setattr(actions, "CHUNK_ROWS", 10)

@@ -74,13 +74,13 @@ def test_a_stream_is_heard_of_while_nothing_happens_and_ends_in_time() -> None:
     assert hand.now == MAX_DURATION
 
 
-def test_a_stream_ends_at_the_next_look_once_it_may_not_last() -> None:
+def test_stream_ends_at_the_next_poll_without_its_slot() -> None:
     hand, may = Hand(), [True, True, True, False]
     found = list(stream_events(lambda: job(0), hand.time(), lambda: may.pop(0)))
     assert (len(events(b"".join(found))), hand.now) == (1, 2 * POLL_INTERVAL)
 
 
-def test_without_threads_to_spare_a_stream_tells_how_things_are() -> None:
+def test_stream_without_a_free_thread_returns_the_current_state() -> None:
     hand = Hand()
     assert events(stream_events(lambda: job(3), hand.time(), lambda: False)) == [("progress", job(3))]
     assert hand.now == 0
@@ -101,7 +101,7 @@ def test_finished_job_sends_one_event(partner: Caller) -> None:
     assert partner("GET", path, headers={"Last-Event-ID": "running-0"}).status_code == 200
 
 
-def test_a_job_is_followed_while_it_is_done(partner: Caller) -> None:
+def test_progress_stream_ends_with_finished(partner: Caller) -> None:
     document = partner("POST", JOBS, json=[ROW]).get_json()
     response = partner("GET", f"{JOBS}/{document['job']}/progress", environ_overrides={"wsgi.multithread": True})
     parts = iter(response.response)

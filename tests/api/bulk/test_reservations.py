@@ -136,7 +136,7 @@ def test_reservations_count_against_the_quota(database_url: str) -> None:
     assert host.bulk.job(job).succeeded == host.require_exact() == 4
 
 
-def test_only_tenants_that_are_not_there_get_places(database_url: str) -> None:
+def test_only_missing_tenants_reserve_places(database_url: str) -> None:
     host = LimitedPartner(database_url, 10, 10)
     host.bulk.do("upsert", [make_row(0), make_row(1)])
     job = host.bulk.upload("upsert", [make_row(n % 4, plan="gold") for n in range(8)] + [make_row(9, email="no")])

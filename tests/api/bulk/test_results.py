@@ -81,7 +81,7 @@ def test_a_row_that_was_done_and_one_that_failed(partner: Caller) -> None:
     }  # fmt: skip
 
 
-def test_a_row_says_what_the_single_call_would_say(partner: Caller) -> None:
+def test_failed_row_has_the_problem_of_the_single_call(partner: Caller) -> None:
     partner.create(email="taken@example.com")
     (item,) = partner("GET", finish_job(partner, lines(make_row(1, email="taken@example.com")))).get_json()["items"]
     single = partner("POST", "/tenants", json=make_row(1, email="taken@example.com")).get_json()
@@ -165,7 +165,7 @@ def test_other_types_are_not_acceptable(partner: Caller) -> None:
     )
 
 
-def test_ndjson_holds_what_the_pages_hold(partner: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ndjson_items_equal_the_pages(partner: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(actions, "CHUNK_ROWS", 2)
     path = finish_job(partner, lines(make_row(1), b"{", make_row(2), make_row(2), 5))
     for state in ("", "?state=failed"):
@@ -297,7 +297,7 @@ def test_fields_of_the_host_s_own_survive_the_table(database_url: str) -> None:
     assert {name: tenant[name] for name in own} == own
 
 
-def test_an_atomic_job_that_fails_says_what_was_skipped(partner: Caller) -> None:
+def test_failed_atomic_job_lists_skipped_rows(partner: Caller) -> None:
     path = finish_job(partner, lines(make_row(1), make_row(2, email="nobody")), query="?mode=atomic")
     skipped, failed = partner("GET", path).get_json()["items"]
     assert skipped == {
@@ -320,7 +320,7 @@ def test_more_columns_than_a_table_has_are_read_otherwise(partner: Caller) -> No
     assert partner("GET", path, headers={"Accept": NDJSON}).status_code == 200
 
 
-def test_of_a_job_that_is_not_done_the_items_are_those_so_far(partner: Caller) -> None:
+def test_unfinished_job_lists_its_items_so_far(partner: Caller) -> None:
     response = partner("POST", JOBS, json=[make_row(1)])
     path = f"{JOBS}/{response.get_json()['job']}/items"
     assert partner("GET", path).get_json() == {"items": [], "next": None}

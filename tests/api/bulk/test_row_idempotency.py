@@ -59,7 +59,7 @@ def test_a_file_sent_again_makes_nothing_again(bulk: Bulk) -> None:
     assert fetch_rows(bulk.app, "events", type="tenant.created") == before
 
 
-def test_a_key_is_one_row_s_alone(bulk: Bulk) -> None:
+def test_key_belongs_to_one_row(bulk: Bulk) -> None:
     bulk.do("create", [make_keyed_row(1, "one")])
     (other,) = bulk.do("create", [make_keyed_row(2, "one")])
     (update,) = bulk.do("update", [{**make_keyed_row(1, "one"), "external_id": "1"}])
@@ -68,7 +68,7 @@ def test_a_key_is_one_row_s_alone(bulk: Bulk) -> None:
     assert len(fetch_rows(bulk.app, "tenants")) == 1
 
 
-def test_within_one_upload_too(bulk: Bulk) -> None:
+def test_row_keys_apply_within_one_upload(bulk: Bulk) -> None:
     results = bulk.do(
         "create",
         [make_keyed_row(1, "one"), make_keyed_row(1, "one"), make_keyed_row(2, "one"), make_keyed_row(3, "three")],
@@ -104,7 +104,7 @@ def test_a_row_that_failed_leaves_its_key_to_the_one_that_mends_it(bulk: Bulk) -
     ]
 
 
-def test_in_the_same_chunk_too(bulk: Bulk) -> None:
+def test_row_keys_apply_within_one_chunk(bulk: Bulk) -> None:
     taken = bulk.partner.create()["email"]
     results = bulk.do(
         "create", [make_keyed_row(1, "one", email=taken), make_keyed_row(1, "one"), make_keyed_row(1, "one")]

@@ -108,7 +108,7 @@ def test_a_broken_frame_fails_as_a_whole(
     assert_nothing_is_kept(partner)
 
 
-def test_a_frame_that_breaks_after_many_rows_leaves_none_of_them(partner: Caller) -> None:
+def test_malformed_array_after_many_rows_stores_none(partner: Caller) -> None:
     data = b"[" + b",\n".join([ROW.strip()] * 2500) + b",\n{"
     assert_problem(
         upload(partner, data, "application/json"),
@@ -208,7 +208,7 @@ ROW_TOO_LARGE = "A row is larger than 262144 bytes."
         ({}, "", b'"' + b"x" * MEBIBYTE + b'"', ROW_TOO_LARGE, {"line": 1}),
     ],
 )
-def test_beyond_a_limit_nothing_is_kept(
+def test_upload_beyond_the_limit_is_not_stored(
     make_app: MakeApp, config: dict[str, int], query: str, data: bytes, detail: str, more: dict[str, int]
 ) -> None:
     partner = Caller(make_app(**config))
@@ -216,7 +216,7 @@ def test_beyond_a_limit_nothing_is_kept(
     assert_nothing_is_kept(partner)
 
 
-def test_up_to_a_limit_an_upload_is_taken(make_app: MakeApp) -> None:
+def test_upload_at_the_limit_is_accepted(make_app: MakeApp) -> None:
     size = 2 * len(ROW)
     config = {"PROVISIONING_BULK_MAX_ROWS": 3, "PROVISIONING_BULK_ATOMIC_ROWS": 2}
     partner = Caller(make_app(**config, PROVISIONING_BULK_MAX_BYTES=1024, PROVISIONING_BULK_ATOMIC_BYTES=1024))
@@ -438,7 +438,7 @@ CUT_SHORT = {
 
 
 @pytest.mark.parametrize(("length", "data"), CUT_SHORT.values(), ids=CUT_SHORT)
-def test_of_a_client_that_goes_away_half_way_nothing_is_kept(make_app: MakeApp, length: str, data: bytes) -> None:
+def test_upload_of_a_disconnected_client_is_not_stored(make_app: MakeApp, length: str, data: bytes) -> None:
     partner = Caller(make_app())
     with serve_with_werkzeug(partner.app) as address, socket.create_connection(address, timeout=10) as connection:
         connection.sendall(head(partner, length) + data)

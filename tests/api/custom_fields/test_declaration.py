@@ -67,7 +67,7 @@ def test_only_scalar_fields_are_filterable(field: fields.Field[Any]) -> None:
     assert refusal(schema(x=field), filterable=["x"]) == [said]
 
 
-def test_everything_wrong_is_said_at_once() -> None:
+def test_all_errors_are_listed_at_once() -> None:
     own = schema(
         status=fields.String(), secret=fields.String(load_only=True), price=fields.Decimal(), limit=fields.Integer()
     )

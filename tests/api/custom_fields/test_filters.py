@@ -120,7 +120,7 @@ def test_filters_combine_with_built_in_ones(partner: Caller) -> None:
     assert list_tenants(partner, text="a", q="exam", number="3") == []
 
 
-def test_a_value_that_changed_is_found_where_it_is(partner: Caller) -> None:
+def test_filter_matches_the_current_value_only(partner: Caller) -> None:
     tenant = partner.create(text="a")
     partner("PATCH", f"/tenants/{tenant['tenant']}", json={"text": "b"})
     assert (list_tenants(partner, text="a"), list_tenants(partner, text="b")) == ([], [tenant["tenant"]])
@@ -128,7 +128,7 @@ def test_a_value_that_changed_is_found_where_it_is(partner: Caller) -> None:
     assert list_tenants(partner, text="b") == []
 
 
-def test_deleted_ones_are_found_where_they_are_asked_for(partner: Caller) -> None:
+def test_filter_finds_deleted_tenants_with_include_deleted(partner: Caller) -> None:
     tenant = partner.create(text="a")
     partner("DELETE", f"/tenants/{tenant['tenant']}")
     assert list_tenants(partner, text="a") == []

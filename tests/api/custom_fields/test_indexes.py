@@ -70,7 +70,7 @@ def check_indexes(app: Flask) -> CommandResult:
     return run_command(app, "db", "check")
 
 
-def test_upgrade_makes_what_is_declared_and_drops_what_is_not_any_more(host: Host) -> None:
+def test_upgrade_creates_declared_indexes_and_drops_undeclared_ones(host: Host) -> None:
     for filterable in (["region"], ["region", "seats"], ["seats"], [], ["region"], None):
         app = host.start(filterable)
         run_command(app, "db", "upgrade")

@@ -100,7 +100,7 @@ SENT: list[tuple[str, Any, bool]] = [
 
 
 @pytest.mark.parametrize(("field", "value", "good"), SENT)
-def test_the_schema_accepts_what_the_app_accepts(
+def test_create_schema_agrees_with_the_app(
     documented: DocumentedHost, partner: Caller, field: str, value: Any, good: bool
 ) -> None:
     body = {**EXAMPLE, "region": "eu", field: value}
@@ -121,7 +121,7 @@ def test_the_schema_accepts_what_the_app_accepts(
         ({"badge": "x"}, False),
     ],
 )
-def test_the_patch_schema_accepts_what_the_app_accepts(
+def test_patch_schema_agrees_with_the_app(
     documented: DocumentedHost, partner: Caller, patch: dict[str, Any], good: bool
 ) -> None:
     tenant = partner.create(region="eu", address={"city": "Faro", "zip": "1"}, limits={"cpu": 1})
@@ -153,7 +153,7 @@ def test_filters_are_described_as_the_field_is(documented: DocumentedHost) -> No
     assert "costCenter" in parameters
 
 
-def test_an_example_is_left_out_where_the_host_gives_none_for_what_it_demands(documented: DocumentedHost) -> None:
+def test_required_field_without_example_omits_the_schema_example(documented: DocumentedHost) -> None:
     assert "examples" not in documented.component("schemas", "TenantInput")
     for name in ("Tenant", "TenantPage", "TenantPatch"):
         schema = documented.component("schemas", name)
@@ -197,7 +197,7 @@ def test_a_schema_that_is_called_as_ours_replaces_none(tmp_path: Any) -> None:
     documented.require(partner("GET", tenant_path(tenant)), "GET", "/tenants/{tenant_id}")
 
 
-def test_the_problem_pages_know_what_the_host_demands(app: Flask) -> None:
+def test_problem_page_example_includes_required_custom_fields(app: Flask) -> None:
     example = app.test_client().get(f"{PREFIX}/problems/validation-error").get_json()["example"]
     assert [wrong["pointer"] for wrong in example["errors"]] == ["#/email", "#/region"]
 

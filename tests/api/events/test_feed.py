@@ -73,7 +73,7 @@ def test_pages_follow_each_other_and_link(partner: Caller) -> None:
     assert [event["tenant"] for event in read_feed(partner, limit=2)] == made
 
 
-def test_a_feed_is_in_the_order_in_which_it_happened(partner: Caller) -> None:
+def test_feed_lists_events_in_commit_order(partner: Caller) -> None:
     tenant = partner.create()
     for path in ("/suspend", "/reactivate"):
         assert partner("POST", tenant_path(tenant) + path, json={}).status_code == 200
@@ -100,7 +100,7 @@ def test_a_page_may_be_of_one_tenant(partner: Caller) -> None:
     assert kinds(read_feed(partner, tenant=other["tenant"], type="tenant.deleted")) == []
 
 
-def test_a_reader_may_change_what_it_asks_for(partner: Caller) -> None:
+def test_cursor_accepts_a_different_type_filter(partner: Caller) -> None:
     partner.create()
     place = read_feed_page(partner, type="tenant.purged")["next"]
     tenant = partner.create()
@@ -132,7 +132,7 @@ def test_another_partners_cursor_is_refused(partner: Caller) -> None:
     check_problem(Caller(partner.app)("GET", f"/events?after={place}"), status=400, code="invalid-cursor")
 
 
-def test_a_cursor_of_tenants_is_none_of_the_feed(partner: Caller) -> None:
+def test_feed_refuses_a_cursor_of_the_tenant_list(partner: Caller) -> None:
     for _ in range(2):
         partner.create()
     place = partner("GET", "/tenants?limit=1").get_json()["next"]

@@ -108,7 +108,7 @@ def test_the_example_of_every_problem_fits_the_schema_of_problems(documented: Do
     assert (example["code"], example["type"]) == (code, f"{PREFIX}/problems/{code}")
 
 
-def test_every_example_fits_the_schema_that_it_illustrates(documented: DocumentedHost) -> None:
+def test_every_example_matches_its_schema(documented: DocumentedHost) -> None:
     schemas = documented.document["components"]["schemas"]
     examples = {name: schema["examples"][0] for name, schema in schemas.items() if "examples" in schema}
     assert {"Tenant", "TenantInput", "TenantPatch", "TenantPage"} <= examples.keys()
@@ -279,7 +279,7 @@ SENT: list[tuple[str, Any, bool]] = [
 
 
 @pytest.mark.parametrize(("field", "value", "good"), SENT)
-def test_the_schema_accepts_what_the_app_accepts(
+def test_create_schema_agrees_with_the_app(
     documented: DocumentedHost, partner: Caller, field: str, value: Any, good: bool
 ) -> None:
     body = {"client_name": "A", "email": "someone@example.com", field: value}
@@ -299,7 +299,7 @@ def test_the_schema_accepts_what_the_app_accepts(
         ({"status": "active"}, False),
     ],
 )
-def test_the_patch_schema_accepts_what_the_app_accepts(
+def test_patch_schema_agrees_with_the_app(
     documented: DocumentedHost, partner: Caller, patch: dict[str, Any], good: bool
 ) -> None:
     tenant = partner.create()
@@ -364,7 +364,7 @@ def test_documents_that_are_not_public_say_so(tmp_path: Any) -> None:
         assert {"401", "403"} <= operation["responses"].keys()
 
 
-def test_the_server_is_where_the_caller_found_the_mount(app: Flask, documented: DocumentedHost) -> None:
+def test_server_url_includes_the_script_name(app: Flask, documented: DocumentedHost) -> None:
     assert documented.document["servers"] == [{"url": PREFIX}]
     behind = app.test_client().get(f"{PREFIX}/openapi.json", environ_overrides={"SCRIPT_NAME": "/erp"}).get_json()
     assert behind["servers"] == [{"url": f"/erp{PREFIX}"}]

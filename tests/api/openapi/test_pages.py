@@ -143,7 +143,7 @@ def test_a_page_that_is_behind_a_script_name_says_so(client: FlaskClient) -> Non
     assert document["type"] == f"/erp{PREFIX}/problems/not-found"
 
 
-def test_every_answer_says_that_it_depends_on_accept(client: FlaskClient) -> None:
+def test_problem_pages_vary_by_accept(client: FlaskClient) -> None:
     for path in ("/problems", "/problems/not-found"):
         assert client.get(PREFIX + path, headers=BROWSER).headers["Vary"] == "Accept"
         assert client.get(PREFIX + path).headers["Vary"] == "Accept"

@@ -75,7 +75,7 @@ def partner_path(id: str) -> str:
 
 
 @pytest.mark.parametrize("id", ALLOWED.values(), ids=ALLOWED)
-def test_an_id_that_can_call_can_be_reached_and_shut_out(app: Flask, admin: Caller, id: str) -> None:
+def test_partner_id_that_can_call_can_be_read_and_suspended(app: Flask, admin: Caller, id: str) -> None:
     response = admin("PUT", partner_path(id), json={"name": "Acme"})
     assert (response.status_code, response.get_json()["partner"]) == (201, id)
     where = response.headers["Location"]
@@ -97,7 +97,7 @@ def test_an_id_that_can_call_can_be_reached_and_shut_out(app: Flask, admin: Call
 
 
 @pytest.mark.parametrize("id", FORBIDDEN.values(), ids=FORBIDDEN)
-def test_an_id_that_is_none_is_refused_everywhere_and_leaves_nothing(app: Flask, admin: Caller, id: str) -> None:
+def test_invalid_partner_id_is_refused_everywhere_and_stores_nothing(app: Flask, admin: Caller, id: str) -> None:
     check_problem(Caller(app, id)("GET", "/tenants"), status=401, code="invalid-token")
     check_problem(Caller(app, sub=id, partner_id=None)("GET", "/tenants"), status=401, code="invalid-token")
     tenant = admin.create()

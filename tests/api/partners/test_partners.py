@@ -72,7 +72,7 @@ def test_a_put_of_a_new_partner_is_held_to_them_too(admin: Caller) -> None:
 # Registered.
 
 
-def test_a_partner_is_registered_when_it_first_calls(partner: Caller, admin: Caller) -> None:
+def test_first_call_registers_the_partner(partner: Caller, admin: Caller) -> None:
     assert_problem(admin("GET", partner_path(partner)), 404, "partner-not-found", "Partner not found.")
     assert partner("GET", "/tenants").status_code == 200
     response = admin("GET", partner_path(partner))

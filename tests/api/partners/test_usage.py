@@ -123,7 +123,7 @@ def test_a_page_counts_all_its_partners_by_one_statement(app: Flask, admin: Call
     assert len([statement for statement in said if statement.startswith("SELECT")]) == 2
 
 
-def test_as_csv_it_is_all_in_one(app: Flask, admin: Caller) -> None:
+def test_csv_lists_every_partner_in_one_response(app: Flask, admin: Caller) -> None:
     create_tenants(app, admin)
     formula = "=cmd|' /C calc'!A0"
     admin("PUT", "/partners/-1+1", json={"name": formula})

@@ -114,7 +114,7 @@ def test_invalid_namespace_is_refused_at_registration(name: Any, declared: Any, 
     ids=str,
 )
 @pytest.mark.parametrize("plan_first", [True, False])
-def test_a_plan_sets_what_its_namespaces_take(settings: Any, message: str, plan_first: bool) -> None:
+def test_plan_with_invalid_settings_is_refused(settings: Any, message: str, plan_first: bool) -> None:
     provisioning = TenantProvisioning()
     steps: list[Callable[[], None]] = [
         lambda: declare(provisioning),
@@ -144,7 +144,7 @@ def test_a_plan_that_sets_an_unknown_namespace_stops_the_start(database_url: str
 
 
 @pytest.mark.parametrize("plan_first", [True, False])
-def test_after_the_start_they_come_in_any_order(database_url: str, plan_first: bool) -> None:
+def test_hooks_without_dependencies_run_in_any_order(database_url: str, plan_first: bool) -> None:
     app = tenant_settings.make_host(database_url, {})
     provisioning = tenant_settings.get_extension(app)
     partner = Caller(app)
@@ -177,7 +177,7 @@ def test_defaults_and_plans_are_shown_as_the_schema_writes_them(database_url: st
     get_storage(app).engine.dispose()
 
 
-def test_no_key_is_required_but_what_a_value_holds_is(database_url: str) -> None:
+def test_keys_are_optional_but_required_nested_fields_are_not(database_url: str) -> None:
     class Inner(Schema):
         city = fields.String(required=True)
 
@@ -302,7 +302,7 @@ def test_values_that_are_not_valid_together_give_way_from_the_top(make: MakeHost
     assert found["explicit"] == {}
 
 
-def test_a_version_that_is_not_valid_any_more_is_not_set_again(make: MakeHost, tenant: dict[str, Any]) -> None:
+def test_rollback_to_an_invalid_version_is_refused(make: MakeHost, tenant: dict[str, Any]) -> None:
     app = make({"mail": Narrow})
     partner = Caller(app, "acme")
     patch_settings(partner, settings_path(tenant), {"mail": {"daily": 4}})

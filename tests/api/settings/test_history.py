@@ -98,12 +98,12 @@ def alter(source: random.Random, value: Any) -> Any:
         ({"a": 1, "b": 2}, {"b": 2, "a": 1}, [{"b": 2, "a": 1}]),
     ],
 )
-def test_a_difference_holds_what_differs_alone(newer: Any, older: Any, difference: Any) -> None:
+def test_difference_contains_only_changed_members(newer: Any, older: Any, difference: Any) -> None:
     assert json.dumps(make_difference(newer, older)) == json.dumps(difference)
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_a_difference_leads_back_to_the_older_value_to_the_letter(seed: int) -> None:
+def test_difference_restores_the_older_value_exactly(seed: int) -> None:
     source = random.Random(seed)
     for _ in range(200):
         newer = random_json(source)
@@ -125,7 +125,7 @@ def make_stored_row(version: RowContents, history_bytes: int) -> SettingsRow:
 
 
 @pytest.mark.parametrize(("members", "changed"), [(1, 1), (600, 1), (600, 200), (600, 600)])
-def test_versions_kept_whole_bound_what_is_read_and_take_no_more_than_differences(members: int, changed: int) -> None:
+def test_whole_versions_bound_reads_without_exceeding_the_differences(members: int, changed: int) -> None:
     source = random.Random(members + changed)
     before, taken, since, whole_bytes, differences = RowContents({}, {}), 0, 0, 0, 0
     for _ in range(600):
@@ -228,7 +228,7 @@ def test_a_secret_that_stays_is_kept_once(make: MakeHost) -> None:
     assert [row["secrets"] for row in fetch_rows(app, "settings_history")] == [None] * 4
 
 
-def test_of_a_version_that_is_no_longer_kept_nothing_is_left(make: MakeHost) -> None:
+def test_removed_version_leaves_nothing(make: MakeHost) -> None:
     app = make(PROVISIONING_SETTINGS_HISTORY=2)
     partner = Caller(app)
     tenant = partner.create()

@@ -51,7 +51,7 @@ def schema(partner: Caller) -> Any:
     return response.get_json()
 
 
-def test_the_schema_is_one_and_says_what_can_be_set(schema: Any) -> None:
+def test_schema_describes_every_namespace(schema: Any) -> None:
     Draft202012Validator.check_schema(schema)
     assert schema["$schema"] == Draft202012Validator.META_SCHEMA["$id"]
     assert [*schema["properties"]] == ["mail", "look", "free", "place"]
@@ -107,7 +107,7 @@ def fits(document: Any, component: str, value: Any) -> bool:
     return bool(Draft202012Validator(whole).is_valid(value))
 
 
-def test_the_document_describes_what_is_answered(partner: Caller, document: Any) -> None:
+def test_responses_match_the_openapi_document(partner: Caller, document: Any) -> None:
     tenant = partner.create()
     for found in (
         read_settings(partner, tenant),

@@ -166,9 +166,7 @@ def test_a_secret_object_is_merged_in_clear(make: MakeHost) -> None:
 # In its own place alone.
 
 
-def test_a_sealed_value_that_is_copied_elsewhere_does_not_open(
-    make: MakeHost, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_secret_copied_to_another_tenant_does_not_open(make: MakeHost, caplog: pytest.LogCaptureFixture) -> None:
     app = make(PROVISIONING_SETTINGS_CACHE_SECONDS=0)
     partner = Caller(app)
     one, other = partner.create(), partner.create()

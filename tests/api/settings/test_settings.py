@@ -147,18 +147,18 @@ def test_all_errors_are_reported_at_once(partner: Caller, tenant: dict[str, Any]
     assert fetch_all_rows(partner.app) == before
 
 
-def test_null_names_what_there_is(partner: Caller, tenant: dict[str, Any]) -> None:
+def test_null_for_an_unknown_key_returns_400(partner: Caller, tenant: dict[str, Any]) -> None:
     response = partner("PATCH", settings_path(tenant), json={"nothing": None, "mail": {"nothing": None}})
     unknown = ("unknown-field", "There is no such field.")
     assert_invalid_fields(response, ("#/mail/nothing", *unknown), ("#/nothing", *unknown))
 
 
-def test_null_is_a_value_only_where_the_field_allows_it(partner: Caller, tenant: dict[str, Any]) -> None:
+def test_null_for_a_non_nullable_field_returns_400(partner: Caller, tenant: dict[str, Any]) -> None:
     response = partner("PUT", settings_path(tenant), json={"mail": {"daily": None, "note": None}})
     assert_invalid_fields(response, ("#/mail/daily", "invalid-field", "Field may not be null."))
 
 
-def test_rules_between_keys_hold_with_what_is_inherited(partner: Caller, admin: Caller, tenant: dict[str, Any]) -> None:
+def test_rules_between_keys_include_inherited_values(partner: Caller, admin: Caller, tenant: dict[str, Any]) -> None:
     patch_settings(admin, defaults_path(partner), {"look": {"high": 3}})
     response = partner("PATCH", settings_path(tenant), json={"look": {"low": 4}})
     assert_invalid_fields(response, ("#/look/low", "invalid-field", "Must not be above `high`."))
@@ -216,7 +216,7 @@ def test_a_deleted_tenant_s_settings_are_read_and_not_changed(partner: Caller, t
 # Nobody overwritten, tried and repeated.
 
 
-def test_before_anything_is_set_the_version_is_0_and_it_is_there(partner: Caller, tenant: dict[str, Any]) -> None:
+def test_unset_settings_exist_at_version_0(partner: Caller, tenant: dict[str, Any]) -> None:
     for header in ({"If-Match": '"1"'}, {"If-Match": 'W/"0"'}, {"If-None-Match": "*"}):
         response = partner("PATCH", settings_path(tenant), json={"mail": {"daily": 7}}, headers=header)
         assert (response.status_code, response.get_json()["code"]) == (412, "precondition-failed")
@@ -287,7 +287,7 @@ def test_a_patch_is_repeated_safely(partner: Caller, tenant: dict[str, Any]) -> 
 # What has happened.
 
 
-def test_a_change_is_an_event_with_the_tenant_and_what_changed(partner: Caller, tenant: dict[str, Any]) -> None:
+def test_change_publishes_an_event_with_tenant_and_changes(partner: Caller, tenant: dict[str, Any]) -> None:
     patch_settings(partner, settings_path(tenant), {"mail": {"daily": 7, "password": "hunter22"}})
     patch_settings(partner, settings_path(tenant), {"mail": {"daily": None, "password": "hunter23", "note": "x"}})
     first, second = read_feed(partner)[1:]
@@ -354,7 +354,7 @@ def test_a_history_keeps_as_many_versions_as_are_configured(database_url: str) -
     get_storage(app).engine.dispose()
 
 
-def test_a_rollback_sets_again_what_was_set(partner: Caller, tenant: dict[str, Any]) -> None:
+def test_rollback_restores_earlier_values(partner: Caller, tenant: dict[str, Any]) -> None:
     first = patch_settings(
         partner, settings_path(tenant), {"mail": {"daily": 7, "password": "hunter22"}, "look": {"colour": "red"}}
     )
@@ -431,7 +431,7 @@ def test_a_rollback_undoes_nothing_that_is_set_for_good(partner: Caller, tenant:
 # The end.
 
 
-def test_with_a_tenant_go_its_settings_and_no_other_s(partner: Caller, admin: Caller, tenant: dict[str, Any]) -> None:
+def test_purge_removes_the_settings_of_its_tenant_only(partner: Caller, admin: Caller, tenant: dict[str, Any]) -> None:
     other = partner.create()
     patch_settings(admin, defaults_path(partner), {"mail": {"daily": 3}})
     for one in (tenant, other):

@@ -38,7 +38,7 @@ def settings(app: Flask, tenant: dict[str, Any], **options: Any) -> Any:
         return tenant_settings.get_extension(app).settings_for(tenant["tenant"], **options)
 
 
-def test_the_host_reads_what_the_schemas_load(make: MakeHost) -> None:
+def test_settings_for_returns_loaded_values(make: MakeHost) -> None:
     app = make()
     partner = Caller(app)
     tenant = partner.create(plan="pro")
@@ -99,7 +99,7 @@ def test_nothing_can_be_changed_and_no_secret_is_printed(make: MakeHost) -> None
     assert "hunter22" not in repr(found) + str(found.mail)
 
 
-def test_an_object_that_a_schema_makes_is_what_the_host_gets(make: MakeHost) -> None:
+def test_settings_for_returns_post_load_objects(make: MakeHost) -> None:
     @dataclasses.dataclass(frozen=True)
     class Size:
         width: int
@@ -202,7 +202,7 @@ def test_read_before_a_change_is_not_cached(make: MakeHost) -> None:
 # Where it is asked.
 
 
-def test_a_hook_reads_what_its_own_transaction_has_done(make: MakeHost) -> None:
+def test_hook_reads_uncommitted_settings_of_its_transaction(make: MakeHost) -> None:
     app = make(PROVISIONING_SETTINGS_CACHE_SECONDS=3600)
     provisioning, seen = tenant_settings.get_extension(app), []
 

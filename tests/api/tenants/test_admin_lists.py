@@ -102,7 +102,7 @@ def test_a_filter_means_every_partner_s_tenants(admin: Caller, asked: dict[str, 
 
 @filters
 @pytest.mark.parametrize("name", PARTNERS)
-def test_a_partner_that_is_named_has_the_list_that_it_sees(
+def test_partner_parameter_lists_the_same_tenants_as_the_partner(
     admin: Caller, name: str, asked: dict[str, str], meant: tuple[int, ...]
 ) -> None:
     listing = list_tenants(admin, {"partner": name, **asked})

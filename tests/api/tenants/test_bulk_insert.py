@@ -85,7 +85,7 @@ AWKWARD = (
 
 
 @pytest.mark.parametrize("more", AWKWARD, ids=["name", "metadata", "email"])
-def test_its_event_is_the_same_member_by_member(app: Flask, more: dict[str, Any]) -> None:
+def test_event_equals_the_document_member_by_member(app: Flask, more: dict[str, Any]) -> None:
     create(app, make_tenant(1, **more))
     Caller(app, partner="single")("POST", "/tenants", json=make_tenant(1, **more))
     many, alone = (list(read_feed(Caller(app, partner=name))[0]["data"].items()) for name in ("acme", "single"))

@@ -59,7 +59,7 @@ UNCHANGING: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize(("patch", "changed"), PATCHES.values(), ids=PATCHES)
-def test_a_patch_changes_what_it_names_and_is_remembered(
+def test_patch_changes_named_fields_and_publishes_an_event(
     partner: Caller, patch: dict[str, Any], changed: dict[str, Any]
 ) -> None:
     tenant = partner.create(**FULL)

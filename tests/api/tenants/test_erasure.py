@@ -281,7 +281,7 @@ def test_a_row_repeated_after_the_erasure_takes_no_effect(make_app: Any) -> None
     assert (again.state, again.status, again.tenant, again.external_id) == ("unchanged", 201, made.tenant, None)
 
 
-def test_other_tenants_keep_what_they_have(make_life: Any, receiver: Receiver) -> None:
+def test_erasure_leaves_other_tenants_untouched(make_life: Any, receiver: Receiver) -> None:
     life = make_life(PROVISIONING_ERASURE_DAYS=0)
     life.fails = False
     stays = life.partner.create(client_name="Stays", email="stays@example.com", external_id="stays")

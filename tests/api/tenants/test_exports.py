@@ -33,7 +33,7 @@ def lines(data: bytes) -> list[Any]:
     return [json.loads(line) for line in data.splitlines()]
 
 
-def test_an_archive_holds_the_tenant_and_what_the_host_exports(host: StepHost, tmp_path: Path) -> None:
+def test_archive_contains_the_tenant_and_host_exports(host: StepHost, tmp_path: Path) -> None:
     @host.provisioning.export("notes")
     def notes(tenant: dict[str, Any]) -> Iterator[dict[str, Any]]:
         for number in range(3):

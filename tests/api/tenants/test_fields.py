@@ -174,7 +174,7 @@ def post(caller: Caller, /, **fields: Any) -> Any:
 
 
 @pytest.mark.parametrize(("field", "value"), KEPT.values(), ids=KEPT)
-def test_a_value_is_kept_to_the_letter(partner: Caller, field: str, value: Any) -> None:
+def test_value_is_stored_exactly(partner: Caller, field: str, value: Any) -> None:
     response = post(partner, **{field: value})
     assert response.status_code == 201, response.text
     document = response.get_json()
@@ -220,13 +220,13 @@ def test_required_fields_are_required(partner: Caller) -> None:
     assert_invalid_fields(partner("POST", "/tenants", json={}), ("#/client_name", *REQUIRED), ("#/email", *REQUIRED))
 
 
-def test_put_requires_them_too(partner: Caller) -> None:
+def test_put_requires_the_required_fields(partner: Caller) -> None:
     tenant = partner.create()
     response = partner("PUT", f"/tenants/{tenant['tenant']}", json={"industry": "Technology"})
     assert_invalid_fields(response, ("#/client_name", *REQUIRED), ("#/email", *REQUIRED))
 
 
-def test_everything_wrong_is_said_at_once_in_the_order_of_the_pointers(partner: Caller) -> None:
+def test_all_errors_are_listed_in_pointer_order(partner: Caller) -> None:
     body = {
         "email": "nobody",
         "phone_number": "x" * 3,
@@ -312,7 +312,7 @@ def test_an_address_is_found_in_any_spelling(partner: Caller, first: str, second
     ("first", "second"),
     [("admin@example.com", "admin+tag@example.com"), ("ab@example.com", "a.b@example.com"), ("a@b.com", "a@b.org")],
 )
-def test_other_addresses_are_others(partner: Caller, first: str, second: str) -> None:
+def test_different_addresses_are_distinct(partner: Caller, first: str, second: str) -> None:
     assert [post(partner, email=address).status_code for address in (first, second)] == [201, 201]
 
 
@@ -337,7 +337,7 @@ def test_external_ids_are_compared_to_the_letter(partner: Caller) -> None:
 
 @pytest.mark.parametrize("method", ["PATCH", "PUT"])
 @pytest.mark.parametrize("field", ["email", "external_id"])
-def test_a_change_to_what_another_holds_answers_409(partner: Caller, method: str, field: str) -> None:
+def test_change_to_a_taken_unique_value_returns_409(partner: Caller, method: str, field: str) -> None:
     holder, made = partner.create(external_id="crm-1"), partner.create()
     path = f"/tenants/{made['tenant']}"
     response = partner(method, path, json={"client_name": NAME, "email": ADDRESS, field: holder[field]})

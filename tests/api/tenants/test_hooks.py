@@ -160,7 +160,7 @@ def test_unchanged_write_calls_no_hook(host: Host) -> None:
     assert host.told == [("tenant.create",)]
 
 
-def test_upserts_ask_the_hooks_of_what_they_do(host: Host) -> None:
+def test_upsert_calls_the_create_or_update_hook(host: Host) -> None:
     @host.provisioning.hook("tenant.create", "tenant.update")
     def watch(operation: str) -> None:
         host.told.append((operation,))
@@ -221,7 +221,7 @@ def test_a_hook_that_raises_leaves_nothing(host: Host, raised: Exception, status
     assert counts(host) == (dict.fromkeys(TABLES, 0), 0)
 
 
-def test_a_hook_that_raises_leaves_the_tenant_as_it_was(host: Host) -> None:
+def test_hook_that_raises_rolls_back_the_change(host: Host) -> None:
     @host.provisioning.hook("tenant.update", "tenant.delete")
     def refuse() -> None:
         raise Conflict("Not now.")
@@ -269,7 +269,7 @@ def test_dry_run_calls_the_hooks_and_leaves_nothing(host: Host) -> None:
     assert counts(host) == before
 
 
-def test_an_exception_of_the_hosts_is_answered_as_it_says(host: Host) -> None:
+def test_mapped_host_exception_returns_its_problem(host: Host) -> None:
     host.provisioning.map_error(BillingError, status=402, code="billing-refused", title="Billing refused")
     host.provisioning.map_error(LateError, status=409, code="too-late", detail="Come back.", field="plan")
 
@@ -294,7 +294,7 @@ def test_an_exception_of_the_hosts_is_answered_as_it_says(host: Host) -> None:
 @pytest.mark.parametrize(
     ("constraint", "name"), [("one_workspace_a_slug", "taken"), ("no_forbidden_slug", "forbidden")]
 )
-def test_a_constraint_of_the_hosts_is_answered_as_it_says(host: Host, constraint: str, name: str) -> None:
+def test_mapped_host_constraint_returns_its_problem(host: Host, constraint: str, name: str) -> None:
     make_hook(host)
     host.provisioning.map_error(constraint, status=409, code="slug-refused", title="No such slug", field="client_name")
     partner = host.open()

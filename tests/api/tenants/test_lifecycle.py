@@ -191,7 +191,7 @@ def test_a_suspension_shows_its_reason(partner: Caller, options: dict[str, Any],
 
 
 @pytest.mark.parametrize(("body", "error"), WRONG.values(), ids=WRONG)
-def test_a_wrong_suspension_is_named(partner: Caller, body: Any, error: tuple[str, str, str]) -> None:
+def test_invalid_suspension_names_its_field(partner: Caller, body: Any, error: tuple[str, str, str]) -> None:
     tenant = partner.create()
     options = {"data": "null", "content_type": "application/json"} if body is None else {"json": body}
     assert_invalid_fields(do(partner, "suspend", tenant, **options), error)
@@ -260,7 +260,7 @@ def test_a_restored_tenant_holds_its_address_again(partner: Caller) -> None:
     ("external_id", {"external_id": "crm-1"}, {"external_id": "crm-1"}),
     ("email", {"email": "a@example.com", "external_id": "1"}, {"email": "a@example.com", "external_id": "1"}),
 ], ids=["the address, in other letters", "the external id", "both"])  # fmt: skip
-def test_restoring_is_refused_where_another_tenant_took_what_it_held(
+def test_restore_with_a_taken_unique_value_returns_409(
     partner: Caller, field: str, wanted: dict[str, Any], other: dict[str, Any]
 ) -> None:
     tenant = partner.create(**wanted)
@@ -356,7 +356,7 @@ def test_another_version_is_not_moved(admin: Caller, operation: str, tag: str, d
 
 
 @pytest.mark.parametrize(("state", "operation"), STAYS)
-def test_a_stale_if_match_is_refused_even_where_nothing_would_change(admin: Caller, state: str, operation: str) -> None:
+def test_stale_if_match_returns_412_even_if_nothing_would_change(admin: Caller, state: str, operation: str) -> None:
     response = do(admin, operation, create_in_state(admin, state), headers={"If-Match": '"99"'})
     assert_problem(response, 412, "precondition-failed", STALE)
 
@@ -555,7 +555,7 @@ def test_a_refused_restore_or_delete_leaves_the_count(make_app: Callable[..., Fl
     assert count_tenants(caller.app) == (1, 1)
 
 
-def test_of_8_restores_at_the_limit_as_many_win_as_there_is_room(make_app: Callable[..., Flask]) -> None:
+def test_concurrent_restores_do_not_exceed_the_limit(make_app: Callable[..., Flask]) -> None:
     caller = make_limited_caller(make_app, 8)
     gone = [caller.create() for _ in range(8)]
     for tenant in gone:
@@ -571,7 +571,7 @@ def test_of_8_restores_at_the_limit_as_many_win_as_there_is_room(make_app: Calla
     ("purge", {204: 1, 404: 9}, "tenant.purged"),
     ("suspend", {200: 10}, "tenant.suspended"),
 ])  # fmt: skip
-def test_of_10_that_do_the_same_one_does_it(
+def test_concurrent_equal_transitions_have_one_winner(
     make_app: Callable[..., Flask], operation: str, statuses: dict[int, int], event: str
 ) -> None:
     caller = make_limited_caller(make_app, 20)
@@ -581,7 +581,7 @@ def test_of_10_that_do_the_same_one_does_it(
     assert len(set(count_tenants(caller.app))) == 1
 
 
-def test_of_10_restores_of_one_tenant_one_wins(make_app: Callable[..., Flask]) -> None:
+def test_concurrent_restores_of_one_tenant_have_one_winner(make_app: Callable[..., Flask]) -> None:
     caller = make_limited_caller(make_app, 20)
     tenant = caller.create()
     do(caller, "delete", tenant)

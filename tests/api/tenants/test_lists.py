@@ -182,9 +182,7 @@ def test_lists_are_filtered_by_everything_at_once(partner: Caller) -> None:
     ({"include_deleted": "false", "status": "deleted"}, ["dead"]),
     ({"include_deleted": "true", "q": "d"}, ["dead"]),
 ], ids=str)  # fmt: skip
-def test_the_deleted_are_listed_where_they_are_asked_for(
-    partner: Caller, asked: dict[str, str], found: list[str]
-) -> None:
+def test_deleted_tenants_are_listed_on_request(partner: Caller, asked: dict[str, str], found: list[str]) -> None:
     partner.create(client_name="alive")
     partner("DELETE", tenant_path(partner.create(client_name="dead")))
     assert sorted(list_names(partner, **asked)) == found
@@ -396,7 +394,7 @@ def test_a_cursor_with_any_other_character_is_refused(partner: Caller) -> None:
             assert_problem(response, 400, "invalid-cursor", "Invalid cursor.")
 
 
-def test_a_cursor_cut_anywhere_is_refused(partner: Caller) -> None:
+def test_truncated_cursor_returns_400(partner: Caller) -> None:
     cursor = first_cursor(partner)
     for place in range(1, len(cursor)):
         for piece in (cursor[:place], cursor[place:]):

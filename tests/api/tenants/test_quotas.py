@@ -236,7 +236,7 @@ def test_a_counter_is_believed_once_all_know_of_the_limit(database_url: str) -> 
     full(here("POST", "/tenants", json=EXAMPLE), here, 3)
 
 
-def test_a_limit_that_is_changed_elsewhere_holds_at_once(database_url: str) -> None:
+def test_limit_changed_by_another_process_applies_at_once(database_url: str) -> None:
     both = Processes(database_url)
     here, there = both.here, both.there
     set_limits(here, max_tenants=1)

@@ -57,7 +57,7 @@ def world(make_app: MakeApp) -> World:
 # What comes of it.
 
 
-def test_a_tenant_goes_with_all_that_it_is(world: World) -> None:
+def test_move_keeps_every_field_of_the_tenant(world: World) -> None:
     tenant = world.giver.create(external_id="x", plan="pro", metadata={"tier": "ü"}, phone_number="+1 555 0100")
     world.giver("POST", f"/tenants/{tenant['tenant']}/suspend", json={"reason": "unpaid"})
     before = world.giver("GET", f"/tenants/{tenant['tenant']}").get_json()
@@ -75,7 +75,7 @@ def test_a_tenant_goes_with_all_that_it_is(world: World) -> None:
     assert world.giver.create(email=tenant["email"], external_id="x")["partner"] == "giver"
 
 
-def test_both_partners_learn_of_it_and_what_happened_stays_where_it_did(world: World) -> None:
+def test_move_publishes_to_both_partners_and_keeps_earlier_events(world: World) -> None:
     tenant = world.giver.create()
     after = world.move(tenant).get_json()
     created, gone = read_feed(world.giver)
@@ -206,7 +206,7 @@ def test_conflict_at_the_receiver_prevents_the_transfer(world: World) -> None:
 # What the receiver may have.
 
 
-def test_a_tenant_counts_where_it_is(world: World) -> None:
+def test_moved_tenant_counts_for_its_new_partner(world: World) -> None:
     made = [world.giver.create() for _ in range(3)]
     world.limit("giver", max_tenants=3)
     world.limit("receiver", max_tenants=1)
@@ -225,7 +225,7 @@ def test_a_tenant_counts_where_it_is(world: World) -> None:
     assert world.counts() == {"receiver": 1}
 
 
-def test_the_licence_counts_it_once(make_app: MakeApp) -> None:
+def test_licence_counts_a_moved_tenant_once(make_app: MakeApp) -> None:
     world = World(make_app(PROVISIONING_ROLES=ROLES, PROVISIONING_LICENSE=issue_license(max_tenants=1)))
     tenant = world.giver.create()
     assert world.move(tenant).status_code == 200
@@ -250,7 +250,7 @@ def host(database_url: str) -> Iterator[StepHost]:
     host.close()
 
 
-def test_its_steps_go_along_and_end_it_there(host: StepHost) -> None:
+def test_steps_move_with_the_tenant(host: StepHost) -> None:
     host.step("bucket")
     host.step("empty", phase="deprovisioning")
     host.open()

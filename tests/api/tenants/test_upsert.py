@@ -159,7 +159,7 @@ def test_the_body_may_not_name_another_external_id(partner: Caller, other: Any) 
     assert fetch_rows(partner.app, "tenants", partner_id=partner.partner) == []
 
 
-def test_everything_wrong_is_named_at_once(partner: Caller) -> None:
+def test_all_errors_are_named_at_once(partner: Caller) -> None:
     assert_invalid_fields(
         upsert(partner, {"email": "nobody", "external_id": "crm-2", "status": "active", "x": 1}),
         ("#/client_name", "required", "This field is required."),
@@ -218,7 +218,7 @@ def test_two_partners_may_use_one_external_id(app: Flask, partner: Caller) -> No
     assert theirs.get_json()["partner"] == other.partner
 
 
-def test_an_administrator_says_it_for_the_partner_that_it_names(app: Flask, partner: Caller) -> None:
+def test_administrator_upserts_for_the_partner_parameter(app: Flask, partner: Caller) -> None:
     document = upsert(partner, FULL).get_json()
     administrator = Caller(app, roles=["provisioning-admin"], sub="root")
     named = f"?partner={partner.partner}"
@@ -243,7 +243,7 @@ EXCLUDED = "The resource has the version that If-None-Match excludes."
 
 
 @pytest.mark.parametrize("header", ["*", '"1"', '"0", "1"'])
-def test_if_match_demands_that_it_is_there(partner: Caller, header: str) -> None:
+def test_if_match_on_a_missing_tenant_returns_412(partner: Caller, header: str) -> None:
     absent = "If-Match asks for a resource that does not exist yet."
     assert_problem(upsert(partner, FULL, **{"If-Match": header}), 412, "precondition-failed", absent)
     assert fetch_rows(partner.app, "tenants", partner_id=partner.partner) == []
@@ -259,12 +259,12 @@ def test_if_match_demands_its_version(partner: Caller, header: str, detail: str)
 
 
 @pytest.mark.parametrize("header", ["*", '"1"', 'W/"1"'])
-def test_if_none_match_demands_that_it_is_not_there(partner: Caller, header: str) -> None:
+def test_if_none_match_on_an_existing_tenant_returns_412(partner: Caller, header: str) -> None:
     assert upsert(partner, FULL, **{"If-None-Match": header}).status_code == 201
     assert_problem(upsert(partner, EXAMPLE, **{"If-None-Match": header}), 412, "precondition-failed", EXCLUDED)
 
 
-def test_a_limit_holds_for_what_is_created_alone(make_app: Callable[..., Flask]) -> None:
+def test_limit_applies_to_creation_only(make_app: Callable[..., Flask]) -> None:
     partner = Caller(make_app(PROVISIONING_LICENSE=issue_license(max_tenants=1)))
     document = upsert(partner, FULL).get_json()
     refusal = upsert(partner, {**EXAMPLE, "email": "b@example.com"}, "crm-2")
@@ -281,7 +281,7 @@ def test_a_conflict_does_not_use_up_the_limit(make_app: Callable[..., Flask]) ->
     assert count_tenants(partner.app) == (1, 1)
 
 
-def test_with_an_expired_licence_what_is_there_is_replaced_and_nothing_created(make_app: Callable[..., Flask]) -> None:
+def test_expired_licence_allows_replacement_and_refuses_creation(make_app: Callable[..., Flask]) -> None:
     clock = Clock()
     license = issue_license(expires=int(clock.now) + DAY)
     partner = Caller(make_app(mount={"clock": clock}, PROVISIONING_LICENSE=license, **LONG_LIVED_TOKENS))
@@ -303,7 +303,7 @@ def test_dry_run_returns_the_result(partner: Caller) -> None:
 
 
 @pytest.mark.parametrize("email", ["admin@example.com", "u{}@example.com"], ids=["one address", "their own addresses"])
-def test_of_30_that_say_it_at_once_one_creates(app: Flask, partner: Caller, email: str) -> None:
+def test_concurrent_upserts_create_one_tenant(app: Flask, partner: Caller, email: str) -> None:
     def say(number: int) -> Reply:
         body = {"client_name": "Example Corp", "email": email.format(number)}
         return send_request(address, "PUT", f"{PREFIX}/tenants/by-external-id/crm-1", partner.token, body)

@@ -138,13 +138,13 @@ def test_a_move_is_refused_in_one_order(partner: Caller) -> None:
     ]  # fmt: skip
 
 
-def test_a_move_to_where_it_is_is_bound_to_the_version_that_the_caller_expects(partner: Caller) -> None:
+def test_stale_move_to_the_current_partner_returns_412(partner: Caller) -> None:
     admin, tenant = Caller(partner.app, roles=["provisioning-admin"]), partner.create()["tenant"]
     response = admin("POST", f"/tenants/{tenant}/move", json={"partner": partner.partner}, headers=STALE)
     assert response.get_json()["code"] == "precondition-failed"
 
 
-def test_a_move_of_what_steps_are_undoing_is_refused_for_its_state_first(database_url: str) -> None:
+def test_move_of_an_undoing_tenant_returns_invalid_state_first(database_url: str) -> None:
     """Neither the receiver's limit nor the version is looked at before, and no hook of the host's is asked."""
     host = StepHost(database_url)
     asked: list[Any] = []
@@ -200,7 +200,7 @@ def test_a_write_that_changes_nothing_keeps_version_and_events(partner: Caller, 
     assert read_feed(partner) == events
 
 
-def test_a_move_to_where_it_is_changes_nothing(partner: Caller) -> None:
+def test_move_to_the_current_partner_changes_nothing(partner: Caller) -> None:
     tenant, admin = partner.create()["tenant"], Caller(partner.app, roles=["provisioning-admin"])
     before, events = partner("GET", f"/tenants/{tenant}").get_json(), read_feed(partner)
     moved = admin("POST", f"/tenants/{tenant}/move", json={"partner": partner.partner})

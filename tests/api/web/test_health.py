@@ -204,7 +204,7 @@ def test_a_bulk_job_that_no_worker_has_is_late(host: StepHost) -> None:
     assert worker(host) == WELL
 
 
-def test_a_bulk_job_waits_for_no_worker_while_one_has_it_or_an_older_one_of_its_partner(host: StepHost) -> None:
+def test_bulk_job_behind_a_claimed_job_of_its_partner_is_not_overdue(host: StepHost) -> None:
     partner = host.open()
     upload(partner)
     upload(partner)

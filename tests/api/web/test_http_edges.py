@@ -72,7 +72,7 @@ def test_every_answer_forbids_to_guess_its_type(partner: Caller) -> None:
 
 
 @pytest.mark.one_database("a view of the host's own")
-def test_a_refusal_before_the_hosts_own_view_forbids_it_too(make_app: Callable[..., Flask]) -> None:
+def test_refusal_of_a_guarded_host_view_sends_nosniff(make_app: Callable[..., Flask]) -> None:
     app = make_app()
 
     @app.get("/own")

@@ -85,7 +85,7 @@ def test_a_repeated_request_gets_the_first_answer_and_does_nothing(partner: Call
 
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
-def test_with_a_key_the_answer_is_that_of_one_without(app: Flask, operation: Operation) -> None:
+def test_response_with_a_key_equals_one_without(app: Flask, operation: Operation) -> None:
     answers = []
     for headers in ({}, {"Idempotency-Key": "k"}):
         partner = Caller(app)
@@ -303,7 +303,7 @@ def test_no_body_and_an_empty_one_are_the_same_suspension(partner: Caller) -> No
     ["1", "1.0", "1e0", "10e-1", "1E+0"], ["0", "-0", "0.0", "-0.0", "0e9"], ["1.5", "1.50", "15e-1"],
     ["10000000000000000", "1e16", "1E16"], ["[1,{\"a\":2}]", "[1.0,{\"a\":2e0}]"],
 ], ids=lambda spellings: spellings[0])  # fmt: skip
-def test_a_number_is_the_same_however_it_is_spelled(app: Flask, spellings: list[str]) -> None:
+def test_equal_numbers_have_one_fingerprint(app: Flask, spellings: list[str]) -> None:
     assert len({fingerprint(app, spelling) for spelling in spellings}) == 1
 
 
@@ -561,7 +561,7 @@ def test_dry_run_uses_no_key_and_returns_the_response_of_the_write(partner: Call
     assert_replay(send_with_key(partner, "POST", "/tenants", EXAMPLE), first)
 
 
-def test_of_50_requests_with_one_key_one_takes_effect(app: Flask, partner: Caller) -> None:
+def test_concurrent_requests_with_one_key_take_effect_once(app: Flask, partner: Caller) -> None:
     with serve(app) as address:
         replies = run_concurrently(50, lambda _: post(address, partner, "key-1", EXAMPLE))
         late = post(address, partner, "key-1", EXAMPLE)
@@ -578,7 +578,7 @@ def test_of_50_requests_with_one_key_one_takes_effect(app: Flask, partner: Calle
     assert len(tenants) == len(fetch_rows(app, "events", partner_id=partner.partner)) == 1
 
 
-def test_of_20_requests_with_one_expired_key_one_takes_effect(timed: Caller, shared_clock: Clock) -> None:
+def test_concurrent_requests_with_an_expired_key_take_effect_once(timed: Caller, shared_clock: Clock) -> None:
     tenant = timed.create()
     path = PREFIX + tenant_path(tenant)
     send_with_key(timed, "PATCH", tenant_path(tenant), {"plan": "x"})
@@ -666,7 +666,7 @@ def test_claim_that_waits_too_long_raises_in_progress(server_app: Flask) -> None
         get_storage(server_app).transaction(lambda session: claim_key(session, make_key(caller), 1))
 
 
-def test_nothing_that_was_sent_is_in_the_log(partner: Caller, caplog: pytest.LogCaptureFixture) -> None:
+def test_log_contains_no_request_content(partner: Caller, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     secret = {"client_name": "Geheim AG", "email": "geheim@example.com"}
     for body in (secret, secret, {**secret, "plan": "other"}, {**secret, "email": "nobody"}):

@@ -66,7 +66,7 @@ def documented(app: Flask) -> DocumentedHost:
 
 @ANY
 @pytest.mark.parametrize(("field", "last", "beyond"), TENANT.values(), ids=TENANT)
-def test_a_tenants_field_ends_where_its_schema_does(
+def test_tenant_field_limits_match_the_schema(
     documented: DocumentedHost, partner: Caller, field: str, last: Any, beyond: Any
 ) -> None:
     for value, status in ((last, 201), (beyond, 400)):
@@ -79,7 +79,7 @@ def test_a_tenants_field_ends_where_its_schema_does(
 
 @ANY
 @pytest.mark.parametrize(("field", "last", "beyond"), PARTNER.values(), ids=PARTNER)
-def test_a_partners_field_ends_where_its_schema_does(
+def test_partner_field_limits_match_the_schema(
     documented: DocumentedHost, app: Flask, field: str, last: Any, beyond: Any
 ) -> None:
     admin = Caller(app, roles=["provisioning-admin"])
@@ -112,7 +112,7 @@ def test_a_page_has_from_one_to_a_thousand_items(sent: str, found: int | None) -
 
 
 @ANY
-def test_pages_hold_exactly_what_is_asked_for(app: Flask, partner: Caller) -> None:
+def test_page_sizes_are_exact(app: Flask, partner: Caller) -> None:
     rows = [{"client_name": "x", "email": f"a{n}{HOST}"} for n in range(MAX_PAGE_SIZE + 1)]
     bulk = Bulk(app, partner)
     job = bulk.upload("create", rows)
@@ -137,7 +137,7 @@ def test_pages_hold_exactly_what_is_asked_for(app: Flask, partner: Caller) -> No
         ("X-Request-ID", 129, 201),
     ],
 )
-def test_a_header_ends_where_it_is_said_to(partner: Caller, name: str, length: int, status: int) -> None:
+def test_header_length_limits_match_the_documentation(partner: Caller, name: str, length: int, status: int) -> None:
     response = partner("POST", "/tenants", json=EXAMPLE, headers={name: "x" * length})
     assert response.status_code == status
     assert (response.headers["X-Request-ID"] == "x" * length) == (name == X_ID and length == 128)

@@ -166,7 +166,7 @@ STORABLE = st.recursive(SCALARS, containers, max_leaves=30)
 
 
 @given(STORABLE)
-def test_what_is_rendered_is_read_back(value: Any) -> None:
+def test_dumped_json_parses_to_the_same_value(value: Any) -> None:
     assert repr(parse_json(dump_json(value).encode())) == repr(value)
 
 

@@ -35,7 +35,7 @@ def are_texts(value: Any) -> bool:
 
 
 @vectors
-def test_the_examples_hold(target: Any, patch: Any, result: Any) -> None:
+def test_rfc_7396_examples_leave_the_target_unchanged(target: Any, patch: Any, result: Any) -> None:
     before = json.dumps(target)
     assert apply_merge_patch(target, patch) == result
     assert json.dumps(target) == before
@@ -72,7 +72,7 @@ def test_rfc_7396_examples_hold_for_settings(partner: Caller, target: Any, patch
 
 
 @pytest.mark.parametrize("patch", [["c", "d"], ["c"], None, "bar", 5], ids=str)
-def test_a_patch_that_leaves_no_object_at_all_is_refused(partner: Caller, patch: Any) -> None:
+def test_patch_without_an_object_result_is_refused(partner: Caller, patch: Any) -> None:
     tenant = partner.create()
     options: dict[str, Any] = {"json": patch} if patch is not None else {"data": "null"}
     for method, kind in (("PATCH", TYPE), ("PUT", "application/json")):

@@ -121,7 +121,7 @@ def test_every_version_has_its_own_etag(partner: Caller) -> None:
     assert_problem(stale, 412, "precondition-failed", STALE_DETAIL)
 
 
-def test_a_stale_if_match_is_refused_even_where_nothing_would_change(partner: Caller) -> None:
+def test_stale_if_match_returns_412_even_if_nothing_would_change(partner: Caller) -> None:
     tenant = partner.create(industry="Energy")
     response = write(partner, "PATCH", tenant_path(tenant), {"If-Match": '"7"'})
     assert_problem(response, 412, "precondition-failed", STALE_DETAIL)
@@ -344,7 +344,7 @@ class TestWhatWins:
         check_problem(send_write(strict, name, made, headers), status=409, code="invalid-state", tenant_status=state)
 
 
-def test_of_several_headers_every_tag_counts(partner: Caller) -> None:
+def test_tags_of_several_headers_are_combined(partner: Caller) -> None:
     response = partner("PATCH", tenant_path(partner.create()), json={}, headers={"If-Match": '"7","8", "1"'})
     assert response.status_code == 200
 

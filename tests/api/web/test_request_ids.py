@@ -142,7 +142,7 @@ def test_a_hostile_id_is_not_adopted(
 @MOUNTS
 @pytest.mark.one_database
 @pytest.mark.parametrize(("sent", "kept"), [("a.B_c-9", True), ("x" * 128, True), ("x" * 129, False), ("a,b", False)])
-def test_the_callers_id_is_adopted_where_it_is_well_formed(
+def test_well_formed_request_id_is_adopted(
     database_url: str, mount: str, sent: str, kept: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     found = ids(host(database_url, mount, lambda _app: None), caplog, **{"X-Request-ID": sent})

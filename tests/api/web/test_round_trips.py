@@ -276,7 +276,7 @@ RESOURCES = (
 
 
 @pytest.mark.parametrize("prepare", RESOURCES)
-def test_a_put_takes_back_what_a_get_shows(
+def test_put_accepts_the_body_of_a_get(
     apps: tuple[Flask, Flask], documents: tuple[DocumentedHost, DocumentedHost], prepare: Callable[[Flask], Prepared]
 ) -> None:
     documented = documents[1]

@@ -96,7 +96,7 @@ def test_seats_are_fewer_than_half_of_the_threads(
 
 
 @pytest.mark.one_database
-def test_waitress_is_asked_how_many_threads_it_has(make_app: MakeApp) -> None:
+def test_waitress_thread_count_sets_the_long_request_slots(make_app: MakeApp) -> None:
     partner = Caller(make_app())
     with serve(partner.app, threads=10) as address:
         body = {"client_name": "A", "email": "a@example.com"}
@@ -107,7 +107,7 @@ def test_waitress_is_asked_how_many_threads_it_has(make_app: MakeApp) -> None:
 # Holds.
 
 
-def test_a_body_may_take_its_seconds_and_no_more() -> None:
+def test_body_has_a_time_limit() -> None:
     hand, free = Hand(), RequestSlots(1, 1)
     held = hold(hand, free)
     held.start_waiting()
@@ -138,7 +138,7 @@ def test_a_fast_body_takes_no_seat_and_a_slow_one_does() -> None:
     assert free.used == 0
 
 
-def test_time_in_which_nothing_is_waited_for_is_not_the_client_s() -> None:
+def test_time_without_waiting_does_not_count_against_the_client() -> None:
     hand = Hand()
     held = hold(hand, RequestSlots(1, 1), seconds=1000, pace=MIN_BYTES_PER_SECOND)
     for _ in range(10):

@@ -166,7 +166,7 @@ def test_value_must_be_true_or_false(partner: Caller, write: Write, value: str) 
 
 
 @pytest.mark.parametrize("write", EVERY_WRITE.values(), ids=EVERY_WRITE)
-def test_false_writes(partner: Caller, write: Write) -> None:
+def test_validate_only_false_writes(partner: Caller, write: Write) -> None:
     tenant = tenant_in(partner, write.state)
     before = fetch_all_rows(partner.app)
     response = send(partner, write, tenant, "validate_only=false")

@@ -102,7 +102,7 @@ def test_a_redelivery_keeps_its_id_and_schedules_nothing(partner: Caller, receiv
     assert [(row["state"], row["due_at"]) for row in fetch_rows(partner.app, "deliveries")] == [("failed", None)]
 
 
-def test_a_recovery_sends_what_was_missed(partner: Caller, receiver: Receiver) -> None:
+def test_recovery_sends_missed_events(partner: Caller, receiver: Receiver) -> None:
     made = create_endpoint(partner, receiver, enabled=False)
     tenants = [partner.create()["tenant"] for _ in range(3)]
     work(partner)

@@ -88,7 +88,7 @@ def test_a_v1a_endpoint_has_a_public_key_and_no_secret_to_show(partner: Caller) 
     assert partner("GET", endpoint_path(made)).get_json()["public_key"] == made["public_key"]
 
 
-def test_everything_wrong_is_said_at_once(partner: Caller) -> None:
+def test_all_errors_are_listed_at_once(partner: Caller) -> None:
     body = {
         "url": "",
         "description": 5,
@@ -247,7 +247,7 @@ def test_another_partners_delivery_returns_the_404_of_an_absent_one(partner: Cal
 # Changing.
 
 
-def test_a_merge_patch_changes_what_it_names(partner: Caller) -> None:
+def test_merge_patch_changes_named_fields_only(partner: Caller) -> None:
     made = create(partner, description="old", events=["tenant.*"])
     sent = {"url": f"{URL}/2", "description": None, "events": ["*.deleted"]}
     response = partner("PATCH", endpoint_path(made), data=json.dumps(sent), content_type="application/merge-patch+json")
@@ -265,7 +265,7 @@ def test_the_same_values_change_nothing(partner: Caller) -> None:
     assert partner("PATCH", endpoint_path(made), json={}).get_json() == public(made)
 
 
-def test_the_way_of_signing_stays(partner: Caller) -> None:
+def test_signing_scheme_cannot_be_changed(partner: Caller) -> None:
     refusal = ("#/signing", "read-only", "This field is set by the server.")
     assert_invalid_fields(partner("PATCH", endpoint_path(create(partner)), json={"signing": "v1a"}), refusal)
 
@@ -316,13 +316,13 @@ def test_a_disabled_endpoint_is_due_no_more_and_an_enabled_one_at_once(partner: 
     assert row(made, app)["due_at"] is not None
 
 
-def test_an_endpoint_with_nothing_pending_is_not_due_when_it_is_enabled(partner: Caller) -> None:
+def test_enabled_endpoint_without_pending_deliveries_is_not_due(partner: Caller) -> None:
     made = create(partner, enabled=False)
     partner("PATCH", endpoint_path(made), json={"enabled": True})
     assert row(made, partner.app)["due_at"] is None
 
 
-def test_an_endpoint_that_failed_has_a_clean_slate_once_it_is_enabled(partner: Caller) -> None:
+def test_enabling_a_failed_endpoint_resets_its_failures(partner: Caller) -> None:
     made, since = create(partner), "2025-02-10T16:30:00.000000Z"
     execute(
         partner.app,
@@ -494,7 +494,7 @@ def count_recovered(partner: Caller, webhook: dict[str, Any], since: str = "") -
     return found
 
 
-def test_a_recovery_delivers_what_matches_and_did_not_arrive(partner: Caller) -> None:
+def test_recovery_delivers_matching_events_that_did_not_arrive(partner: Caller) -> None:
     events = happen(partner)
     made = create(partner, events=["*.created", "*.deleted"])
     assert count_recovered(partner, made) == 2
@@ -578,7 +578,7 @@ def test_no_event_for_dry_runs_and_unchanged_writes(partner: Caller) -> None:
     assert list_endpoint_events(partner) == before
 
 
-def test_without_webhook_read_an_event_tells_no_more_of_an_endpoint_than_its_id(make_app: MakeApp) -> None:
+def test_event_hides_endpoint_details_without_webhook_read(make_app: MakeApp) -> None:
     app = make_app(
         PROVISIONING_ROLES={"admin": ["webhook:manage", "webhook:read", "event:read"], "feed": ["event:read"]}
     )

@@ -197,7 +197,7 @@ def test_lost_encryption_key_allows_read_change_and_rotate(make_app: MakeApp) ->
 # Whose key it is.
 
 
-def test_without_keys_of_its_own_the_host_seals_with_what_seals_its_cursors(make_app: MakeApp) -> None:
+def test_secrets_are_sealed_with_the_secret_key_by_default(make_app: MakeApp) -> None:
     app = make_app()
     sealed = get_mount(app).keyring.seal("secret", "row")
     assert Keyring([str(app.secret_key)]).open(sealed, "row") == "secret"

@@ -65,7 +65,7 @@ CAUSES = {
         "warn",
         "compresses the API's responses",
         seen_by=frozenset({
-            "etags_survive_compression", "test_the_tag_is_the_version_where_the_caller_takes_the_answer_packed",
+            "etags_survive_compression", "test_etag_of_a_compressed_response_is_the_version",
         }),
     ),
 }  # fmt: skip

@@ -185,7 +185,7 @@ def check(storage: Storage, question: Question, partner: str | None, allowed: Ca
             assert allowed(cost), (page.asked, page.place, cost.plan)
 
 
-def test_the_data_are_what_the_questions_want() -> None:
+def test_data_match_every_question_that_expects_rows() -> None:
     found = {name: len(find_matches(question.query, "big")) for name, question in {**SERVED, **WEIGHED}.items()}
     empty = {"plan, none", "industry, none", "external_id, nobody's", "q, none"}
     assert {name for name, count in found.items() if not count} == empty
@@ -231,7 +231,7 @@ def test_nothing_is_sorted_that_an_index_has_in_order(storage: Storage, name: st
         (f"updated_after={creation_time(TENANTS + 59_000)}", "for its values"),
     ],
 )
-def test_postgresql_plans_once_what_no_value_can_change(storage: Storage, query: str, planned: str) -> None:
+def test_postgresql_plans_value_independent_statements_once(storage: Storage, query: str, planned: str) -> None:
     ours = "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE position('name_key' IN statement) > 0"
     made = Statement(text(ours), storage.engine.dialect)
     storage.engine.dispose()

@@ -98,9 +98,7 @@ def test_failed_checkpoint_is_retried_after_as_many_pages_again(file: Path) -> N
     assert tried == once * 3
 
 
-def test_a_write_that_was_committed_does_not_fail_for_it(
-    app: Flask, file: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_failed_truncation_is_logged_without_an_error(app: Flask, file: Path, caplog: pytest.LogCaptureFixture) -> None:
     journal = WriteAheadLog(str(file), 0)
     driver = sqlite3.connect(file)
     driver.close()

@@ -56,7 +56,7 @@ def test_a_unit_that_fails_leaves_nothing(storage: Storage) -> None:
     assert (count(storage), count(storage, "events")) == (0, 0)
 
 
-def test_a_thread_knows_the_unit_that_runs_in_it_and_in_no_other(storage: Storage) -> None:
+def test_current_session_is_per_thread(storage: Storage) -> None:
     seen: list[Session | None] = []
 
     def work(session: Session) -> None:
@@ -99,7 +99,7 @@ def test_the_hosts_own_rows_go_back_with_the_tenant(storage: Storage) -> None:
     assert count(storage) == 0
 
 
-def test_a_unit_runs_again_when_what_it_read_is_outdated(storage: Storage) -> None:
+def test_stale_read_runs_the_unit_again(storage: Storage) -> None:
     tries: list[str] = []
 
     def work(session: Session) -> str:

@@ -138,7 +138,7 @@ def tls(request: pytest.FixtureRequest, authority: CertificateAuthority) -> ssl.
     return authority.serving("example.com", "other.example") if request.param == "https" else None
 
 
-def test_a_connection_serves_again(
+def test_connection_is_reused(
     make_sender: MakeSender, authority: CertificateAuthority, tls: ssl.SSLContext | None
 ) -> None:
     sender = make_sender(tls=authority.trusting())
@@ -172,7 +172,7 @@ def test_a_connection_serves_again_only_after_a_whole_answer(
     assert receiver.connections == connections
 
 
-def test_a_connection_serves_no_other_name(
+def test_connection_is_not_reused_for_another_name(
     make_sender: MakeSender, authority: CertificateAuthority, tls: ssl.SSLContext | None
 ) -> None:
     sender = make_sender(FakeResolver(example_com=["127.0.0.1"], other_example=["127.0.0.1"]), tls=authority.trusting())

@@ -41,7 +41,7 @@ class Stuck:
         return [(0, 0, 0, "", (f"192.0.2.{port % 256}", port))]
 
 
-def test_the_answer_and_the_error_are_those_of_the_system() -> None:
+def test_resolver_returns_the_systems_result_and_error() -> None:
     resolve = Resolver(LONG, 2, resolve_example_to("192.0.2.1"))
     assert resolve("example.com", 443, type=socket.SOCK_STREAM)[0][4] == ("192.0.2.1", 443)
     with pytest.raises(socket.gaierror, match="not known"):

@@ -57,14 +57,14 @@ def test_the_request_is_this_and_nothing_more(sender: Sender) -> None:
     ]
 
 
-def test_a_body_goes_out_as_it_is(sender: Sender) -> None:
+def test_body_is_sent_unchanged(sender: Sender) -> None:
     behave, body = AnswerSequence(OK), bytes(range(256)) * 80
     with Receiver(behave) as receiver:
         sender.post(receiver.url(), {}, body)
     assert behave.requests[0].partition(b"\r\n\r\n")[2] == body
 
 
-def test_a_name_beyond_ascii_goes_out_as_it_was_resolved(make_sender: MakeSender) -> None:
+def test_non_ascii_host_is_sent_in_punycode(make_sender: MakeSender) -> None:
     behave, resolve = AnswerSequence(OK), FakeResolver(**{"xn--bcher-kva_example": ["127.0.0.1"]})
     with Receiver(behave) as receiver:
         send_webhook(make_sender(resolve), receiver, host="bücher.example")
@@ -299,7 +299,7 @@ def test_no_spelling_of_this_machine_is_connected_to(make_sender: MakeSender, ho
     assert (kind, receiver.connections) == ("refused", 0)
 
 
-def test_such_a_receiver_would_have_been_reached(make_sender: MakeSender) -> None:
+def test_refused_receiver_is_otherwise_reachable(make_sender: MakeSender) -> None:
     with Receiver(host="::") as receiver:
         assert send_webhook(make_sender(socket.getaddrinfo), receiver, host="localhost").status == 200
 
@@ -311,7 +311,7 @@ def test_a_name_with_an_address_inside_is_not_connected_to(make_sender: MakeSend
     assert (error, receiver.connections) == (("refused", NOWHERE), 0)
 
 
-def test_a_name_that_leads_inside_since_it_was_registered_is_not_connected_to(make_sender: MakeSender) -> None:
+def test_host_that_resolves_to_a_private_address_later_is_refused(make_sender: MakeSender) -> None:
     resolve = resolve_example_to("93.184.215.14")
     guard, sender = SsrfGuard(["http"], [], [], resolve), make_sender(resolve, networks=[])
     with Receiver() as receiver:
@@ -321,7 +321,7 @@ def test_a_name_that_leads_inside_since_it_was_registered_is_not_connected_to(ma
     assert (error, receiver.connections) == (("refused", NOWHERE), 0)
 
 
-def test_a_name_that_changes_between_check_and_connection_leads_where_it_was_checked(make_sender: MakeSender) -> None:
+def test_dns_rebinding_connects_to_the_checked_address(make_sender: MakeSender) -> None:
     """The resolver answers 127.0.0.2 to the first question, and 127.0.0.1 to each after it."""
     asked: list[str] = []
 

@@ -97,7 +97,7 @@ def test_no_two_new_secrets_are_alike(scheme: Any) -> None:
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=str)
-def test_the_receiver_of_a_vector_is_given_what_verifies_it(vector: Vector) -> None:
+def test_receiver_secret_of_each_vector_matches(vector: Vector) -> None:
     assert for_receiver(vector.secret) == vector.receiver
 
 
@@ -154,7 +154,7 @@ def refusal(use: Any, secret: Any) -> str:
     return str(caught.value)
 
 
-def test_a_key_does_not_show_what_it_holds() -> None:
+def test_key_representation_hides_the_secret() -> None:
     raw = base64.b64decode(B.secret[6:])
     key = signing_key(B.secret)
     for shown in (repr(key), str(key)):

@@ -335,7 +335,7 @@ def test_an_international_name_goes_out_in_ascii(unicode: str, ascii: str) -> No
         ("2002::/16", "2002:808:808::1"),
     ],
 )
-def test_the_operator_excepts_a_network(network: str, address: str) -> None:
+def test_operator_can_allow_a_network(network: str, address: str) -> None:
     guard = SsrfGuard(allowed_networks=[ip_network(network)], resolve=resolve_example_to(address))
     assert guard.check("https://example.com/").addresses == (str(parse_address(address)),)
 
@@ -358,7 +358,7 @@ def test_allowed_network_allows_no_other(network: str, address: str) -> None:
     ) == nowhere("example.com")
 
 
-def test_a_mapped_address_is_connected_to_as_what_it_is() -> None:
+def test_mapped_ipv4_address_is_unwrapped() -> None:
     assert SsrfGuard(resolve=resolve_example_to("::ffff:8.8.8.8", "8.8.8.8")).check(
         "https://example.com/"
     ).addresses == ("8.8.8.8",)
