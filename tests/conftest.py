@@ -90,7 +90,7 @@ def schemas(postgresql_url: str, tables: Tables) -> Iterator[Schemas]:
 
 @pytest.fixture(scope="session")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
-    """What brings the newest tables into an empty database."""
+    """The object that creates the newest tables in an empty database."""
     return Tables(tmp_path_factory.mktemp("tables"))
 
 

@@ -1,4 +1,4 @@
-"""Somebody who calls the API for one partner, in a role that may do what is asked."""
+"""A caller of the API for one partner, in a role with the required permissions."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Caller:
         self._has_written = self._has_webhooks = False
 
     def administrator(self) -> Caller:
-        """Somebody of the same partner who sees every partner's tenants."""
+        """Return a caller of the same partner that sees every partner's tenants."""
         self._has_written = True
         return Caller(self.api, self.partner, self._sign, self.body, self._settle, self._patience, all_partners=True)
 
@@ -162,7 +162,7 @@ class Caller:
         return self.write("DELETE", tenant).tenant()
 
     def purge(self, tenant: Mapping[str, Any], query: str = "") -> ApiResponse:
-        """Remove the tenant for good, as somebody who may: at once (204), or after work of the host's (202)."""
+        """Remove the tenant for good, in a role that may: at once (204), or after work of the host's (202)."""
         __tracebackhide__ = True
         everybody = self.administrator()
         answer = everybody.write("DELETE", tenant, f"?purge=true{query}", also=["tenant:purge"]).expect(204, 202)

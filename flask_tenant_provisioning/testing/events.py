@@ -62,8 +62,8 @@ DELIVERY_FIELDS = frozenset({
     "delivery", "webhook", "partner", "event", "tenant", "state", "attempts", "resent", "next_attempt_at",
     "created_at", "finished_at",
 })  # fmt: skip
-#: A global unicast address that leads nowhere: nobody has any of 3000::/8 (IANA, IPv6 Global Unicast Address
-#: Assignments), so what a worker sends there reaches nobody.
+#: A global unicast address that leads nowhere: no network has any of 3000::/8 (IANA, IPv6 Global Unicast Address
+#: Assignments), so a worker's request there reaches no host.
 UNREACHABLE_HOST = "[3000::1]"
 
 

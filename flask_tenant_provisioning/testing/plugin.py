@@ -90,7 +90,7 @@ def provisioning_client(provisioning_app: Flask) -> FlaskClient:
 
 @pytest.fixture
 def provisioning_new_partner() -> Callable[[], str]:
-    """Makes the name of a partner that nobody has used. Override it where the host must know its partners."""
+    """Makes unused names of partners. Override it where the host must know its partners."""
     return lambda: f"conformance-{uuid.uuid4().hex}"
 
 
@@ -98,7 +98,7 @@ def provisioning_new_partner() -> Callable[[], str]:
 def provisioning_token(provisioning_app: Flask, provisioning_mount: str | None) -> Callable[..., str]:
     """Signs tokens: called with a role (or None), a partner, and further claims, which count before all others.
 
-    By default the app's own JWT manager signs. Override it where somebody else does.
+    By default the app's own JWT manager signs. Override it where another issuer does.
     """
     from .host import make_signer
 

@@ -29,7 +29,7 @@ def make_rows(partner: Caller, count: int = 2, **fields: Any) -> list[Document]:
 
 
 def make_rows_with_error(partner: Caller) -> list[Document]:
-    """Three rows, of which the second has an invalid email."""
+    """Make three rows whose second row has an invalid email."""
     first, last = make_rows(partner)
     return [first, *make_rows(partner, 1, email="admin@"), last]
 

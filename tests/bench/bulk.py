@@ -1,4 +1,4 @@
-"""How fast and in how much memory a bulk job creates tenants, beside what a loader written by hand does just before it.
+"""Measure time and memory of a bulk job that creates tenants, beside a hand-written loader run just before it.
 
     python -m tests.bench.bulk --db postgresql://root@127.0.0.1:5432/bench --rows 10000 100000 1000000 --workers 2
     python -m tests.bench.bulk --db sqlite:////tmp/bench.sqlite3 --rows 10000 100000 --floor-only
@@ -7,7 +7,7 @@ The floor is COPY into a staging table and INSERT … SELECT on PostgreSQL, `exe
 "whole" from the file of rows on, "database" without making them ready. Ours is whole: from the first byte of the upload
 to the last chunk's commit, by workers that stand ready. The processor's time is the client's and the server's together;
 the floor's is that of its part "database", which uses one core at a time, and ours is spread over all. Memory is each
-process's peak over what it took before. Tables with the prefix ``bench_`` are made anew for each round; the others of
+process's peak over what it took before. Tables with the prefix ``bench_`` are created again for each round; the others of
 the database stay as they are.
 """
 
@@ -91,7 +91,7 @@ def provision(mount: Mount, url: str, path: Path, workers: int) -> Ours:
 
 
 def empty(mount: Mount) -> None:
-    """Make the tables anew."""
+    """Create the tables again."""
     engine = mount.storage.engine
     downgrade(engine, PREFIX, "base")
     if engine.dialect.name == "sqlite":

@@ -1,4 +1,4 @@
-"""What a bulk bench has left in the tables is what it sent: each row once, whole, with its event."""
+"""Check that the tables hold what a bulk bench sent: each row once, whole, with its event."""
 
 from __future__ import annotations
 

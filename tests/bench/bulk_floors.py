@@ -1,4 +1,4 @@
-"""What a loader written by hand reaches with the bulk benches' rows: the least that a database takes for them.
+"""Measure a hand-written loader with the bulk benches' rows: the least that a database takes for them.
 
 It trusts its input: each line is parsed, given its identifiers, keys and event, and nothing else.
 """

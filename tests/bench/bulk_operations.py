@@ -1,10 +1,10 @@
-"""How fast the rows of each bulk operation are done: together, and one by one where a hook of the host's takes part.
+"""Measure the rows of each bulk operation: in batches, and one by one if a host's hook takes part.
 
     python -m tests.bench.bulk_operations --db postgresql://root@127.0.0.1:5432/bench --tenants 100000 --rows 5000
 
 A partner gets so many tenants, then each operation is done to so many of them, by one worker: rows a second. On
 PostgreSQL first while the database knows nothing yet of its tables, then after it has looked at them (ANALYZE). Tables
-with the prefix ``bench_`` are made anew and dropped.
+with the prefix ``bench_`` are created again and dropped.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def main() -> None:
 
 @contextlib.contextmanager
 def _hosts(url: str) -> Iterator[tuple[Flask, Flask]]:
-    """Two hosts on the same tables, of which the second takes part in everything."""
+    """Two hosts on the same tables; the second registers hooks for everything."""
     plain, hooked = _host(url), _host(url, *HOOKED)
     engine = get_storage(plain).engine
     downgrade(engine, PREFIX, "base")

@@ -10,12 +10,12 @@ from sqlalchemy import Engine
 
 
 def seconds(engine: Engine) -> float:
-    """What this process, and all of the server's for this database that are there now, have had (Linux, proc(5))."""
+    """Return the CPU seconds of this process and of the server's processes for this database (Linux, proc(5))."""
     return time.process_time() + served(engine)
 
 
 def served(engine: Engine) -> float:
-    """What the server's processes for this database have had; 0 where the database is in the process."""
+    """Return the CPU seconds of the server's processes for this database; 0 if it is in this process."""
     if engine.dialect.name == "sqlite":
         return 0.0
     return sum(map(_seconds, _processes(f" {engine.url.database} ")))

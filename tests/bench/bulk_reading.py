@@ -1,4 +1,4 @@
-"""What telling an upload's rows apart costs: µs of CPU a row, and MB a second, for each format, plain and gzip.
+"""Measure the splitting of an upload into rows: µs of CPU a row, and MB a second, for each format, plain and gzip.
 
 python -m tests.bench.bulk_reading --rows 200000
 """

@@ -1,4 +1,4 @@
-"""What a page of 50 costs at the beginning of a partner's tenants, and after 99 % of them.
+"""Measure a page of 50 at the beginning of a partner's tenants, and after 99 % of them.
 
     python -m tests.bench.depth --db postgresql://localhost/bench --rows 2000000
 
@@ -26,7 +26,7 @@ SORTS = ("created_at", "-created_at", "client_name", "-client_name")
 
 
 class Cost(NamedTuple):
-    """What a request takes, in microseconds: the processor's time in this process, and time in all."""
+    """The time of a request, in microseconds: the processor's time in this process, and time in all."""
 
     cpu: float
     wall: float
@@ -54,7 +54,7 @@ def _name(n: int) -> str:
 
 
 def place(rows: int, sort: str, depth: float) -> str:
-    """Where this share of all tenants ends."""
+    """Return the cursor after this share of all tenants."""
     n = round(rows * ((1 - depth) if sort.startswith("-") else depth))
     return f"{_name(n).casefold() if sort.endswith('client_name') else creation_time(n)}\n{tenant_id(n)}"
 
@@ -69,7 +69,7 @@ def query(rows: int, sort: str, depth: float) -> dict[str, str]:
 
 
 def measure(queries: list[dict[str, str]], requests: int) -> list[Cost]:
-    """What each of these pages costs: the median of so many `requests`, all pages in turn."""
+    """Return the cost of each of these pages: the median of so many `requests`, all pages in turn."""
     token = target.token()
     for asked in queries * 20:
         _once(token, asked)

@@ -1,4 +1,4 @@
-"""How soon a webhook's first attempt follows a write with Celery, and what that costs the write.
+"""Measure the delay of a webhook's first attempt after a write with Celery, and its cost to the write.
 
     python -m tests.bench.first_attempts --db postgresql://localhost/bench --writes 60 --kind redis
 

@@ -1,4 +1,4 @@
-"""What rate limits cost a request: without any, counted in memory, and counted in Redis.
+"""Measure the cost of rate limits for a request: without any, counted in memory, and counted in Redis.
 
     python -m tests.bench.limits --db sqlite:////tmp/limits.sqlite3 --redis redis://127.0.0.1:6379/5
 
@@ -39,7 +39,7 @@ def unlimited(app: Flask, times: int = 1_000_000) -> float:
 
 
 def measure(apps: dict[str, Flask], requests: int) -> dict[str, Cost]:
-    """What reading one tenant costs on each: the median of so many `requests`."""
+    """Return the cost of one tenant's GET on each host: the median of so many `requests`."""
     callers = {name: Caller(app, "bench") for name, app in apps.items()}
     email = f"{time.time_ns()}@example.com"
     path = f"/tenants/{callers['off'].create(email=email)['tenant']}"

@@ -1,4 +1,4 @@
-"""How many steps a second Celery brings about, with one to a message and with a batch to each.
+"""Measure the steps a second that Celery does, with one to a message and with a batch to each.
 
     python -m tests.bench.messages --db postgresql://localhost/bench --tenants 2000
 
@@ -84,7 +84,7 @@ def create_tenants(app: Flask, tenants: int) -> float:
 
 
 def rate(app: Flask, tenants: int, begin: Callable[[Mount, list[StepKey]], object]) -> float:
-    """How many steps a second are done, from the beginning to the last one."""
+    """Return the number of steps done a second, from the beginning to the last one."""
     mount: Mount = app.extensions["tenant_provisioning"]["provisioning"]
     keys = mount.storage.read(lambda session: claims.find_overdue_steps(session, tenants, 0))
     assert len(keys) == tenants
@@ -107,7 +107,7 @@ def one_by_one(mount: Mount, keys: list[StepKey]) -> None:
 
 
 def through(kind: str, db: str, tenants: int) -> str:
-    """What there is to say of one broker."""
+    """Measure one broker and print its figures."""
     with brokers.open_broker(kind) as part:
         config = {"PROVISIONING_DATABASE_URL": db, "PROVISIONING_ENGINE": "celery", "CELERY": part.settings()}
         app = create_app(**make_config(**config))

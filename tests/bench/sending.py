@@ -1,4 +1,4 @@
-"""How many webhooks a second one process sends to a sink on this machine, beside what `http.client` alone does.
+"""Measure the webhooks a second that one process sends to a sink on this machine, beside `http.client` alone.
 
     python -m tests.bench.sending --threads 8 --seconds 3
 
@@ -106,7 +106,7 @@ def post_with(sender: Sender, url: str) -> Callable[[], Post]:
 
 
 def rate(make: Callable[[], Post], threads: int, seconds: float) -> float:
-    """How many posts a second so many threads make."""
+    """Return the number of posts a second of so many threads."""
     end = time.monotonic() + seconds
 
     def work(_number: int) -> int:

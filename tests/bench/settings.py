@@ -1,4 +1,4 @@
-"""What the host's code pays to read a tenant's settings, remembered and not.
+"""Measure the host's read of a tenant's settings, cached and not.
 
     python -m tests.bench.settings --db sqlite:////tmp/settings.sqlite3
 
@@ -34,7 +34,7 @@ def microseconds(read: Callable[[], object], count: int) -> str:
 
 
 def sender(provisioning: TenantProvisioning, tenant: str) -> object:
-    """What a host's code asks for."""
+    """Return what a host's code reads."""
     return provisioning.settings_for(tenant).mail.sender
 
 

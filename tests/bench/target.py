@@ -99,7 +99,7 @@ def list_query(n: int) -> str:
 
 
 def counts() -> tuple[int, int]:
-    """How many (tenants, events) there are."""
+    """Return the numbers of (tenants, events)."""
     with app.extensions["tenant_provisioning"]["provisioning"].storage.engine.connect() as connection:
         return tuple(
             connection.execute(text(f"SELECT count(*) FROM provisioning_{name}")).scalar_one()

@@ -1,4 +1,4 @@
-"""How many webhooks a second one worker process delivers, beside what `http.client` alone sends in the same run.
+"""Measure the webhooks a second that one worker delivers, beside `http.client` alone in the same run.
 
     python -m tests.bench.webhooks --db postgresql://root@127.0.0.1:5432/bench --events 6000 --endpoints 3
 
@@ -87,7 +87,7 @@ def deliver_all(storage: Storage, sender: Sender) -> float:
 
 
 def count_succeeded(storage: Storage) -> int:
-    """How many deliveries were taken."""
+    """Return the number of succeeded deliveries."""
     deliveries = storage.table("deliveries")
     with storage.engine.connect() as connection:
         return connection.scalar(select(func.count()).where(deliveries.c.state == "succeeded")) or 0

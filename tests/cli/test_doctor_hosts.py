@@ -28,7 +28,7 @@ HERE = "tests.cli.test_doctor_hosts"
 
 
 def read_check(host: IsolatedHost, check: str) -> tuple[str, str, str]:
-    """What a check says: status, detail and advice."""
+    """Return status, detail and advice of a check."""
     checks = json.loads(run_command(host.app, "doctor", "--json").out)["checks"]
     return next((one["status"], one["detail"], one["advice"]) for one in checks if one["check"] == check)
 
@@ -115,7 +115,7 @@ def fails() -> None:
 
 
 def forbids() -> None:
-    """A hook that lets nobody pass."""
+    """A hook that refuses every request."""
     abort(403)
 
 

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.one_database("says nothing of the database")
 
 @pytest.fixture
 def told(database_url: str) -> Iterator[Told]:
-    """What is said of a host's rate limits; `limiter` are the options of a Limiter of its own."""
+    """The check of a host's rate limits; `limiter` are the options of a Limiter of its own."""
     apps: list[Flask] = []
 
     def tell(limiter: dict[str, Any] | None = None, function: Any = None, **config: Any) -> tuple[str, str, str]:

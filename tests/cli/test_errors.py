@@ -1,4 +1,4 @@
-"""What commands say where something is wrong: a line for people, a document for programs, and never a traceback."""
+"""Errors of commands: a line for people, a document for programs, and never a traceback."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def test_tail_follows_until_ctrl_c(make_app: Callable[..., Flask], database_url:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environ,
-        # Whoever runs the tests in the background lets their processes ignore it.
+        # Processes of tests that run in the background ignore it.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:

@@ -88,7 +88,7 @@ def run_export(app: Flask, *options: str, partner: str = "acme") -> CommandResul
 
 
 def read_tenants(app: Flask, partner: str = "acme") -> list[dict[str, Any]]:
-    """What the partner's tenants are like, but for what the server gives them."""
+    """Return the partner's tenants without the fields that the server sets."""
     result = run_command(
         app, "tenants", "list", "--partner", partner, "--limit", "0", "--json", "--sort", "client_name"
     )
@@ -286,7 +286,7 @@ def test_the_licences_limit_is_kept(make: Make) -> None:
 
 @pytest.fixture
 def impatient(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
-    """A host at whose third tenant somebody presses Ctrl-C, and whose jobs' chunks hold one row each."""
+    """A host that receives Ctrl-C at its third tenant, with one row in each chunk."""
     monkeypatch.setattr(actions, "CHUNK_ROWS", 1)
     provisioning, app = TenantProvisioning(), Flask("host")
     app.config.update(hosts.make_config())
@@ -517,7 +517,7 @@ def test_unwritable_file_is_reported(host: Flask, tmp_path: Path) -> None:
 
 
 class Terminal(io.StringIO):
-    """What a user sees, and what was drawn before."""
+    """A terminal: its current lines, and everything drawn before."""
 
     def isatty(self) -> bool:
         return True

@@ -14,7 +14,7 @@ from tests.support.events import read_feed
 
 
 def run_json(app: Flask, *arguments: str) -> list[dict[str, Any]]:
-    """What the command prints as JSON."""
+    """Return the JSON that the command prints."""
     result = run_command(app, "partners", *arguments, "--json")
     assert (result.status, result.err) == (0, ""), result
     return [json.loads(line) for line in result.out.splitlines()]

@@ -16,7 +16,7 @@ from tests.support.hosts import make_config
 
 
 class MailSettings(Schema):
-    """How mail is sent."""
+    """Mail settings."""
 
     sender = fields.Email(load_default="noreply@example.com")
     daily = fields.Integer(strict=True, load_default=100, validate=validate.Range(min=1))

@@ -73,7 +73,7 @@ def change_tenant(app: Flask, *arguments: str) -> dict[str, Any]:
 
 
 def names(done: CommandResult) -> list[str]:
-    """Who is in a list of JSON."""
+    """Return the names in a JSON list."""
     assert (done.status, done.err) == (0, "")
     return [json.loads(line)["client_name"] for line in done.out.splitlines()]
 

@@ -21,7 +21,7 @@ URL = "https://93.184.215.14/hook"
 
 
 def run_json(app: Flask, *arguments: str) -> list[dict[str, Any]]:
-    """What the command prints as JSON."""
+    """Return the JSON that the command prints."""
     result = run_command(app, "webhooks", *arguments, "--json")
     assert (result.status, result.err) == (0, "")
     return [json.loads(line) for line in result.out.splitlines()]

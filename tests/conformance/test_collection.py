@@ -1,4 +1,4 @@
-"""How the suite gets into a run of pytest: alone, after the host's own tests, among them, or not at all."""
+"""Ways of the suite into a run of pytest: alone, after the host's own tests, among them, or not at all."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ OF_NO_CONCERN = {
 
 
 def count_rows(url: str) -> Iterator[tuple[str, int]]:
-    """How many rows each table of the database holds."""
+    """Return the number of rows of each table of the database."""
     engine = create_engine(url)
     with engine.connect() as connection:
         for name in inspect(connection).get_table_names():

@@ -22,7 +22,7 @@ TENANTS = "/api/provisioning/tenants"
 
 
 class Bad(NamedTuple):
-    """What a host does after the mounting, which of the essential tests pass all the same, and what is said."""
+    """A host's defect after the mounting, the essential tests that still pass, and the expected message."""
 
     code: str
     passing: set[str]
@@ -124,7 +124,7 @@ EMPTY = Bad(
 
 
 def reads_whole(output: str) -> bool:
-    """Whether a failure is a sentence with the request, but for its token, and the answer."""
+    """Return whether a failure is a sentence with the request, without its token, and the response."""
     headers = r"(E +[\w-]+: .*\n)+"
     found = re.search(
         rf"POST {TENANTS} should answer 201, not 400\..*\n"

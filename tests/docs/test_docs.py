@@ -321,7 +321,7 @@ def test_every_internal_link_of_a_page_resolves(page: Path) -> None:
 
 
 def places(page: Path) -> set[str]:
-    """What a link can lead to inside a page: its headings, as MyST and code forges name them."""
+    """Return the link targets inside a page: its headings, as MyST and code forges name them."""
     headings = re.findall(
         r"^#+ (.*)$", re.sub(r"^```.*?^```$", "", read_built_page(page), flags=re.M | re.S), re.MULTILINE
     )
@@ -329,7 +329,7 @@ def places(page: Path) -> set[str]:
 
 
 def labels() -> set[str]:
-    """What the generated pages can be referred to by."""
+    """Return the labels of the generated pages."""
     return {
         label
         for page in DOCS.glob("*.md")

@@ -21,7 +21,7 @@ BODIES = (b"", b'{"a":"\xc3\xa9"}', b"\xff\x00\n")
 
 
 class Case(NamedTuple):
-    """What came, when, and whether it is to be believed."""
+    """A webhook, the time of its arrival, and whether it is genuine."""
 
     body: bytes
     id: str
@@ -33,7 +33,7 @@ class Case(NamedTuple):
 
     @property
     def line(self) -> str:
-        """What is written to a receiver's standard input."""
+        """The line for a receiver's standard input."""
         fields = (field if isinstance(field, bytes) else str(field).encode() for field in self[:-1])
         return "\t".join(base64.b64encode(field).decode() for field in fields)
 
@@ -89,7 +89,7 @@ class Receiver(NamedTuple):
                 out.write(code)
 
     def answers(self, folder: Path, told: list[Case]) -> list[str]:
-        """What it says to each case; of several commands, the first ones build it."""
+        """Return its verdict on each case; of several commands, the first ones build it."""
         if shutil.which(self.commands[0][0]) is None:
             pytest.skip(f"{self.commands[0][0]} is not installed")
         self.write(folder)
@@ -124,7 +124,7 @@ def test_receiver_accepts_genuine_webhooks_only(receiver: Receiver, tmp_path: Pa
 
 @pytest.fixture
 def page() -> dict[str, Any]:
-    """What the page's Python blocks define, in an app of its own."""
+    """The names that the page's Python blocks define, in an app of its own."""
     app = Flask("receiver")
     known: dict[str, Any] = {"app": app}
     for found in find_snippets("python", PAGE):

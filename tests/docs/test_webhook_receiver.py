@@ -26,7 +26,7 @@ EVENT = {"type": "tenant.created", "tenant": "0193"}
 
 @pytest.fixture
 def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the example's module holds, with what it keeps in an empty folder."""
+    """The names of the example's module, with its data in an empty folder."""
     for name in [name for name in os.environ if name.startswith("FLASK_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("INSTANCE_PATH", str(tmp_path / "instance"))

@@ -97,7 +97,7 @@ def _run_and_report(run: Run) -> bool:
 
 
 def _fuzz(run: Run, found: Quickstart, folder: Path) -> tuple[bool, str]:
-    """Whether schemathesis is content and saw every success that is documented, and what it printed."""
+    """Run schemathesis; return whether it passed and saw every documented success, and its output."""
     document = found.document()
     _prepare(found, document, folder)
     rounds = [_schemathesis(run, found, folder, number) for number in range(WALKS + 1)]

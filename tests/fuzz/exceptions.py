@@ -1,4 +1,4 @@
-"""What the fuzzer may not complain of: each is the contract's own word, which no schema can say."""
+"""Exceptions from the fuzzer's checks: each is a rule of the contract that no schema can state."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Exchange(NamedTuple):
     method: str = "GET"
 
     def refused(self, status: int, code: str) -> bool:
-        """Whether the answer is this problem."""
+        """Return whether the response is this problem."""
         return (self.status, self.answer.get("code")) == (status, code)
 
 
@@ -36,7 +36,7 @@ class Exemption(NamedTuple):
 
 
 def _is_consistent(sent: Exchange) -> bool:
-    """Whether the answer shows a deleted tenant as deleted; nothing is shown by 304, nor by its settings."""
+    """Return whether the response shows a deleted tenant as deleted; 304 and its settings show nothing."""
     if "client_name" not in sent.answer:
         return sent.method == "GET"
     return (sent.answer["status"] == "deleted") is (sent.fate == "deleted")
@@ -52,7 +52,7 @@ def _faults(sent: Exchange) -> set[tuple[str, str]]:
 
 
 def _names(sent: Exchange) -> set[str]:
-    """What the answer finds fault with."""
+    """Return the names that the response finds fault with."""
     return {error["pointer"] for error in sent.answer.get("errors", ())}
 
 

@@ -1,4 +1,4 @@
-"""What the fuzzer meets: the quickstart as a server, on a new database, with tenants in every state and webhooks."""
+"""The fuzzer's target: the quickstart as a server, on a new database, with tenants in every state and webhooks."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Quickstart(NamedTuple):
 
 @contextlib.contextmanager
 def open_quickstart(database: str, role: str) -> Iterator[Quickstart]:
-    """The quickstart on a new database of this kind, called by somebody of partner acme in `role`."""
+    """Open the quickstart on a new database of this kind, called by partner acme in `role`."""
     with _new_database(database) as url:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("FLASK_")}
         environment |= {"FLASK_PROVISIONING_DATABASE_URL": url, "FLASK_JWT_SECRET_KEY": os.urandom(32).hex()}
@@ -123,7 +123,7 @@ def _create_tenants(found: Quickstart) -> Iterator[str]:
 
 
 def _endpoint(found: Quickstart) -> str:
-    """Make an endpoint that hears of no event, where nobody listens; return its id."""
+    """Create an endpoint that subscribes to no event, without a receiver; return its id."""
     body = {"url": "https://127.0.0.1/hook", "events": ["webhook.disabled"]}
     return str(found.ask("POST /webhooks", 201, body)["webhook"])
 
@@ -134,7 +134,7 @@ def _delivery(found: Quickstart, webhook: str) -> str:
 
 
 def _job(found: Quickstart, number: int) -> str:
-    """Upload three rows, of which one is invalid; return the job's id."""
+    """Upload three rows with one invalid row; return the job's id."""
     good = [{"client_name": "Bulk", "email": f"bulk-{number}-{one}@example.com"} for one in (1, 2)]
     return str(found.ask("POST /bulk-jobs", 202, [*good, {"client_name": ""}])["job"])
 
@@ -169,7 +169,7 @@ def _create_cancelled_job(found: Quickstart) -> str:
 
 
 def callers(found: Quickstart) -> str:
-    """Who calls, and who may not see what they made, as a Web Fuzzing Commons auth file."""
+    """Return callers, with those that may not see their data, as a Web Fuzzing Commons auth file."""
     tokens = {"caller": found.token, "stranger": found.stranger}
     return json.dumps({"auth": [{"name": name, "fixedHeaders": [_bearer(token)]} for name, token in tokens.items()]})
 

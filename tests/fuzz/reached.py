@@ -1,4 +1,4 @@
-"""What a run has reached: a fuzzer that nobody lets in finds nothing and looks just as green."""
+"""Coverage of a fuzzing run: a fuzzer that is refused everywhere finds nothing and looks just as green."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Answers = Counter[tuple[int, str]]
 
 
 def answers(reports: Iterable[Path]) -> dict[str, Answers]:
-    """What each operation answered, by the events that schemathesis wrote."""
+    """Return the responses of each operation, by the events that schemathesis wrote."""
     found: dict[str, Answers] = {}
     for label, status, kind in itertools.chain.from_iterable(map(_answers, reports)):
         found.setdefault(label, Counter())[status, kind] += 1
@@ -34,7 +34,7 @@ def answers(reports: Iterable[Path]) -> dict[str, Answers]:
 
 
 def list_missed(document: dict[str, Any], found: dict[str, Answers], role: str) -> list[str]:
-    """The documented successes that nobody saw, 304 among them, in each media type."""
+    """List the documented successes that no response had, 304 among them, in each media type."""
     wanted = [
         (f"{method.upper()} {path}", int(status), kind)
         for path, operations in document["paths"].items()
@@ -61,7 +61,7 @@ def table(document: dict[str, Any], found: dict[str, Answers]) -> str:
 
 
 def count_exemptions(tally: Path) -> list[str]:
-    """How often each exception applied, by the notes of the hooks."""
+    """Count the uses of each exception, by the notes of the hooks."""
     found = Counter(tally.read_text("utf-8").splitlines()) if tally.exists() else Counter[str]()
     return [f"exempt: {name} ({count} times)" for name, count in found.most_common()]
 

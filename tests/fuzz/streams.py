@@ -1,4 +1,4 @@
-"""What answers hold that come row by row, or event by event: to OpenAPI 3.1 they are text."""
+"""Contents of responses that come row by row, or event by event: to OpenAPI 3.1 they are text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the fuzzer may not complain of is written down, and is no more than that."""
+"""The fuzzer's exceptions are written down, and excuse no more than that."""
 
 from __future__ import annotations
 

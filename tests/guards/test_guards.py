@@ -27,7 +27,7 @@ SECRETS = {
 
 
 def check(folder: Path, name: str, text: str) -> list[str]:
-    """What is found in one file."""
+    """Return the findings in one file."""
     (folder / name).write_text(text, encoding="utf-8")
     return list(files.check(folder, [name]))
 

@@ -319,7 +319,7 @@ def test_engine_switched_to_autocommit_returns_503_before_writing(
 
 @pytest.fixture
 def poor_role(empty_postgresql_database: str) -> Iterator[tuple[str, Callable[..., Any]]]:
-    """The URL by which a role without any privilege connects, and somebody who may grant some."""
+    """The URL of a role without any privilege, and a connection that may grant some."""
     url = make_url(empty_postgresql_database)
     schema = postgresql.get_schema(url)
     role = f"poor_{schema}"

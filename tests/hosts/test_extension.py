@@ -50,7 +50,7 @@ def url(tmp_path: Path) -> str:
 
 @pytest.fixture
 def said(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """What is logged, from DEBUG upwards."""
+    """The log, from DEBUG upwards."""
     caplog.set_level(logging.DEBUG)
     return caplog
 
@@ -63,7 +63,7 @@ def close(app: Flask) -> None:
 
 
 def refusal(mount: Callable[[], Any]) -> str:
-    """What is said where `mount` raises `ConfigurationError`."""
+    """Return the message of the `ConfigurationError` that `mount` raises."""
     with pytest.raises(ConfigurationError) as caught:
         mount()
     return str(caught.value)
@@ -75,7 +75,7 @@ def tables(engine: Engine) -> set[str]:
 
 
 def call_url(caller: Caller, method: str, url: str, **options: Any) -> TestResponse:
-    """What `caller` hears at a URL that is not under the usual prefix."""
+    """Return the response to `caller` at a URL that is not under the usual prefix."""
     headers = {"Authorization": f"Bearer {caller.token}", **options.pop("headers", {})}
     return caller.client.open(url, method=method, headers=headers, **options)
 
@@ -323,7 +323,7 @@ def test_the_blueprint_is_there_after_init_app_only(app: Flask, url: str) -> Non
 
 @pytest.fixture(params=["", "/shop", "/a/b"])
 def outside(request: pytest.FixtureRequest) -> str:
-    """What a server puts before every path of the app (``SCRIPT_NAME``)."""
+    """The path that a server puts before every path of the app (``SCRIPT_NAME``)."""
     return str(request.param)
 
 
@@ -335,7 +335,7 @@ def base(request: pytest.FixtureRequest, app: Flask, url: str, outside: str) -> 
 
 
 def behind(app: Flask, outside: str, method: str, path: str, **options: Any) -> TestResponse:
-    """What a partner hears from a server that strips `outside` from `path`."""
+    """Return the response to a partner from a server that strips `outside` from `path`."""
     inner = path.removeprefix(outside)
     return call_url(Caller(app, "acme"), method, inner, environ_overrides={"SCRIPT_NAME": outside}, **options)
 
@@ -646,7 +646,7 @@ SERVING, PLAIN = ["flask_jwt_extended", "sqlalchemy.dialects.sqlite"], ["flask"]
 
 
 def start(folder: Path, config: dict[str, Any], loaded: list[str], declarations: str = "") -> dict[str, Any]:
-    """What a fresh process loads on top of the modules `loaded` until `init_app` returns."""
+    """Return the modules that a fresh process loads on top of `loaded` until `init_app` returns."""
     sent = json.dumps([config, f"sqlite:///{folder}/provisioning.sqlite3", loaded])
     command = [sys.executable, "-c", START.format(declarations=declarations)]
     ran = subprocess.run(command, input=sent, capture_output=True, text=True, check=True)
@@ -655,7 +655,7 @@ def start(folder: Path, config: dict[str, Any], loaded: list[str], declarations:
 
 
 def packages(started: dict[str, Any]) -> set[str]:
-    """The packages out of which a start loaded anything."""
+    """Return the packages from which a start loaded a module."""
     return {name.partition(".")[0] for name in started["came"]}
 
 

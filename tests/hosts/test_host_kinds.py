@@ -150,7 +150,7 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Suite:
 
 @pytest.fixture(scope="module")
 def undisturbed(suite: Suite) -> Mapping[str, Outcome]:
-    """How the tests of the suite end where nothing comes between."""
+    """The results of the suite on a host without interference."""
     done, outcomes = suite("request_ids", "isolated")
     assert_suite_passes(done, 100)
     return outcomes

@@ -188,7 +188,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(params=MODES)
 def mode(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """What a host configures to have its errors handled, shown, propagated or trapped."""
+    """A host's configuration to have its errors handled, shown, propagated or trapped."""
     return MODES[request.param]
 
 
@@ -685,7 +685,7 @@ def test_unknown_csrf_extension_is_left_alone(url: str) -> None:
 
 
 def call_hooked_host(url: str, hook: Callable[[], Any], **config: Any) -> TestResponse:
-    """What a partner hears where the host runs `hook` before each request."""
+    """Return the response to a partner if the host runs `hook` before each request."""
     app = plain_host(**config)
     app.before_request(hook)
     return Caller(mount(app, url))("GET", "/tenants")
@@ -808,7 +808,7 @@ def test_hooks_see_our_endpoints(url: str) -> None:
 
 @pytest.fixture
 def said(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    """What is logged from INFO upwards."""
+    """The log from INFO upwards."""
     with caplog.at_level(logging.INFO):
         yield caplog
 

@@ -32,7 +32,7 @@ SECRET = "hunter2"
 
 @pytest.fixture(params=MODES)
 def mode(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """How a host has its errors handled, shown, propagated or trapped."""
+    """A host's mode: errors handled, shown, propagated or trapped."""
     return MODES[request.param]
 
 
@@ -222,7 +222,7 @@ def test_steps_and_commands_run_in_the_hosts_context(make: Make, how: str) -> No
 
 def test_a_hook_that_refuses_leaves_nothing(host: IsolatedHost) -> None:
     class BillingError(Exception):
-        """Of the host's own."""
+        """An error of the host's own."""
 
     @host.provisioning.hook("tenant.create")
     def refuse() -> None:

@@ -1,4 +1,4 @@
-"""Where an isolated mount is: beside other mounts, below prefixes and middlewares, around the host's own routes."""
+"""Places of an isolated mount: beside other mounts, below prefixes and middlewares, around the host's routes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose tokens an isolated mount takes: the host's, by its settings and loaders, or those of an issuer of its own."""
+"""Tokens of an isolated mount: the host's, by its settings and loaders, or those of another issuer."""
 
 from __future__ import annotations
 

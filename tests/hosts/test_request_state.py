@@ -1,4 +1,4 @@
-"""What hooks of the host's find in `request` and in the response, before and after our views."""
+"""State that the host's hooks find in `request` and in the response, before and after our views."""
 
 from __future__ import annotations
 

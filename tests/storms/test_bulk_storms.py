@@ -1,4 +1,4 @@
-"""Workers killed while they do a large job, and PostgreSQL stopped meanwhile: every row once, every count exact."""
+"""Workers killed during a large job, and PostgreSQL stopped: every row once, every count exact."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WORKERS = {"sqlite": 1, "postgresql": 3}
 
 
 def make_rows(count: int) -> list[dict[str, Any]]:
-    """Rows of which each hundredth is not valid, and each next one is there already."""
+    """Make rows: each hundredth is invalid, and each next one exists already."""
     found = []
     for n in range(count):
         email = "nobody" if n % 100 == 50 else f"admin{n - (n % 100 == 51) * 50}@example.com"

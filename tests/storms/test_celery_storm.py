@@ -33,7 +33,7 @@ LAST = 100
 
 
 class Aftermath(NamedTuple):
-    """What there is when the storm is over."""
+    """The state after the storm."""
 
     tenants: Counter[str]
     steps: Counter[str]
@@ -122,7 +122,7 @@ def _aftermath(engine: Engine, made: list[str], lost: int) -> Aftermath:
 
 
 def _report(part: Broker, found: Aftermath, storm: float, calm: float) -> None:
-    """Figures for whoever runs the storm with ``-s``."""
+    """Print figures for runs of the storm with ``-s``."""
     ran = found.executions.total()
     print(
         f"\n{part.kind}: {found.tenants.total()} tenants, {len(found.effects)} effects, {ran} executions "

@@ -1,4 +1,4 @@
-"""When the database fails: what is refused, what is tried again, and what never happens, a lost or a doubled write."""
+"""Database failures: refused requests, retried requests, and never a lost or a doubled write."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def wire(empty_postgresql_database: str) -> Iterator[Wire]:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Where a SQLite database is to be."""
+    """The path of a new SQLite database."""
     return tmp_path / "provisioning.sqlite3"
 
 
@@ -543,7 +543,7 @@ def test_a_unit_within_a_unit_is_refused_at_once(storage: Storage, inner: str) -
 
 
 class Interruption(BaseException):
-    """What a worker's timeout or a killed greenlet raises, in the middle of anything."""
+    """An exception like that of a worker's timeout or a killed greenlet, raised at any point."""
 
 
 @pytest.fixture
@@ -639,6 +639,6 @@ def test_a_forked_worker_has_a_connection_of_its_own(empty_postgresql_database: 
 
 def test_operational_error_of_another_library_is_a_bug() -> None:
     class OperationalError(Exception):
-        """As a queue's client raises it in a host's hook."""
+        """An error that a queue's client raises in a host's hook."""
 
     assert classify_failure(OperationalError("the broker is away")) is FailureKind.BUG

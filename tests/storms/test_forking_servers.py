@@ -51,7 +51,7 @@ SERVERS = {"gunicorn": gunicorn, "uwsgi": uwsgi}
 
 @pytest.fixture(params=SERVERS)
 def address(request: pytest.FixtureRequest, database_url: str, tmp_path: Path) -> Iterator[Address]:
-    """Where four processes serve the host that one has loaded."""
+    """The address of a host that four processes serve and one has loaded."""
     if request.param == "gunicorn" and importlib.util.find_spec("gunicorn") is None:
         pytest.skip("gunicorn is not installed")
     found = ("127.0.0.1", postgresql.find_free_port())

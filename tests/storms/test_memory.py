@@ -1,4 +1,4 @@
-"""What one partner sends or asks for makes no process grow by more than 64 MiB over what it takes while idle."""
+"""Requests and uploads of one partner make no process grow by more than 64 MiB over its idle memory."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def format_url(url: URL) -> str:
 
 
 def crowd(app: Flask) -> Counter[int]:
-    """The statuses of mixed calls by several partners at once, after each has seen nobody's tenants but its own."""
+    """Return the statuses of mixed concurrent calls by several partners; each sees only its own tenants."""
 
     def call(number: int) -> Counter[int]:
         partner, seen = Caller(app, f"partner-{number % 4}"), Counter[int]()

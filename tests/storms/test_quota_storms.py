@@ -23,7 +23,7 @@ PROCESSES, LIMIT, THREADS, PATIENCE = 3, 10, 100, 120
 
 @pytest.fixture
 def addresses(database_url: str, tmp_path: Path) -> Iterator[list[Address]]:
-    """Three servers of one database, each of which works on bulk jobs too."""
+    """Three servers of one database, each with a worker for bulk jobs."""
     with contextlib.ExitStack() as stack:
         found = []
         for number in range(PROCESSES):

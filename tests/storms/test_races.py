@@ -17,7 +17,7 @@ TENANTS = f"{PREFIX}/tenants"
 
 
 def rows(app: Flask, table: str, partner: str, **equal: str) -> int:
-    """How many rows of this partner a table holds."""
+    """Return the rows of this partner in a table."""
     where = "".join(f" AND {name} = :{name}" for name in equal)
     with get_engine(app).connect() as connection:
         found = text(f"SELECT count(*) FROM provisioning_{table} WHERE partner_id = :partner{where}")

@@ -36,7 +36,7 @@ PATIENCE_SECONDS = 8
 
 
 class Aftermath(NamedTuple):
-    """What clients were told, the books as the storm left them, and what came of repeating requests then."""
+    """The responses to clients, the books as the storm left them, and the outcome of repeated requests."""
 
     answers: list[Answer]
     books: StormResult
@@ -107,7 +107,7 @@ def _aftermath(client: Client, url: str, answers: list[Answer], outages: list[tu
 
 
 def _report(answers: list[Answer], outages: list[tuple[float, float]]) -> str:
-    """Figures for whoever runs the storms with ``-s``."""
+    """Print figures for runs of the storms with ``-s``."""
     statuses = dict(Counter(answer.status for answer in answers))
     gaps = [_gap(answers, returned) for _, returned in outages]
     lasted = f"{answers[-1].at - answers[0].at:.1f} s"
@@ -119,7 +119,7 @@ def _report(answers: list[Answer], outages: list[tuple[float, float]]) -> str:
 
 
 def _gap(answers: list[Answer], returned: float) -> float:
-    """How long after a return the last client was served again, in seconds."""
+    """Return the seconds between a return and the last client's first response."""
     first: dict[int, float] = {
         answer.client: answer.at - returned
         for answer in reversed(answers)

@@ -1,4 +1,4 @@
-"""What a refused caller is told, to the last member."""
+"""Assertions on refusals, to the last member."""
 
 from __future__ import annotations
 

@@ -43,14 +43,14 @@ class ContractClient:
     def __call__(
         self, method: str, path: str, body: Any = None, token: str | None = None, **headers: str
     ) -> TestResponse:
-        """What is answered below the mount. Headers are given with _ for -; `token` is a partner-admin's unless given.
+        """Send a request below the mount. Headers are given with _ for -; `token` is a partner-admin's unless given.
 
         An address that the API gave is followed as it is, with :meth:`follow`.
         """
         return self._send(method, self.base + path, body, token, headers)
 
     def follow(self, address: str, **headers: str) -> TestResponse:
-        """What is answered at an address that the API gave: at this very path, wherever it leads."""
+        """Send a request to an address that the API gave: to this very path, wherever it leads."""
         assert address.startswith("/"), address
         return self._send("GET", address, None, None, headers)
 
@@ -82,7 +82,7 @@ def check(function: Check) -> Check:
 
 
 def check_contract(app: Flask, root: str = "") -> dict[str, Outcome]:
-    """Whether the contract fails at each stop, where callers find the app below the path `root`."""
+    """Return whether the contract fails at each stop; callers find the app below the path `root`."""
     return {name: _run_check(ContractClient(app, root), visit) for name, visit in CHECKS.items()}
 
 

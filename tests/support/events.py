@@ -41,6 +41,6 @@ def fetch_event_types(partner: Caller, tenant: dict[str, Any]) -> list[str]:
 
 
 def list_changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    """What an event says of a change from one document to another."""
+    """Return the `changes` of an event from one document to another."""
     shown = [name for name in after if before[name] != after[name] and name not in ("version", "updated_at")]
     return {name: {"previous": before[name], "new": after[name]} for name in shown}

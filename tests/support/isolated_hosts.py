@@ -62,6 +62,6 @@ def host(make: Make) -> IsolatedHost:
 
 
 def call_url(caller: Caller, method: str, url: str, **options: Any) -> TestResponse:
-    """What `caller` hears at a URL that is not under the usual prefix."""
+    """Return the response to `caller` at a URL that is not under the usual prefix."""
     headers = {"Authorization": f"Bearer {caller.token}", **options.pop("headers", {})}
     return caller.client.open(url, method=method, headers=headers, **options)

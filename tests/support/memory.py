@@ -20,7 +20,7 @@ MIB = 1 << 20
 
 
 class MeasuredProcess:
-    """A process of which it is known how much memory it had while idle."""
+    """A process with its memory while idle."""
 
     def __init__(self, pid: int) -> None:
         self._status, self._clear = Path(f"/proc/{pid}/status"), Path(f"/proc/{pid}/clear_refs")

@@ -73,7 +73,7 @@ def send_request(address: Address, method: str, path: str, token: str, body: Any
 
 
 def run_concurrently(count: int, work: Callable[[int], Any]) -> list[Any]:
-    """What `count` threads that start together return; an exception counts as what its thread returned."""
+    """Return the results of `count` threads that start together; an exception counts as a thread's result."""
     barrier, found = threading.Barrier(count), [None] * count
 
     def run(number: int) -> None:

@@ -51,7 +51,7 @@ class Snippet:
 
     @property
     def runs(self) -> bool:
-        """Whether a test runs it."""
+        """Return whether a test runs it."""
         return self.note == "run" if self.language == "sh" else not self.note.startswith("not run")
 
 

@@ -10,7 +10,7 @@ from flask_tenant_provisioning.database.session import Storage
 
 
 class InterleavedStorage:
-    """A storage that reads, and says what it found once somebody else has done `meanwhile`."""
+    """A storage that reads, and returns the rows only after a concurrent writer has done `concurrent_write`."""
 
     def __init__(self, storage: Storage, meanwhile: Callable[[], object]) -> None:
         self._storage, self._meanwhile = storage, meanwhile

@@ -1,4 +1,4 @@
-"""What a process remembers: for how long, how much, and what it does not once it has heard of a change."""
+"""The TTL cache: lifetimes, sizes, and invalidation."""
 
 from __future__ import annotations
 

@@ -311,7 +311,7 @@ def read(**keys: Any) -> Config:
 
 
 def refusal(config: dict[str, Any], **overrides: Any) -> str:
-    """What is said about a configuration."""
+    """Return the message about a configuration."""
     with pytest.raises(ConfigurationError) as caught:
         Config.read(config, overrides)
     return str(caught.value)

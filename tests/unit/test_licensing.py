@@ -504,7 +504,7 @@ class Host:
         return license
 
     def logged(self) -> list[tuple[str, str]]:
-        """What was logged since the last call: level and message."""
+        """Return level and message of each log record since the last call."""
         lines = [(record.levelname, record.getMessage()) for record in self.records]
         self.records.clear()
         return lines

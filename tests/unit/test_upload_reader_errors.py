@@ -205,7 +205,7 @@ def test_a_gzip_may_have_several_members(width: int) -> None:
 
 
 def growth(stream: Iterable[bytes], media_type: str, encoding: str | None = None) -> int:
-    """How many bytes more are held at most while an upload is read, whether it is refused or not."""
+    """Return the most bytes held while an upload is read, whether it is refused or not."""
     tracemalloc.start()
     try:
         for _ in read_chunks(stream, media_type, encoding, LIMITS._replace(max_rows=10_000_000)):

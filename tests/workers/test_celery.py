@@ -59,7 +59,7 @@ def host(make: Make, broker: Broker) -> CeleryHost:
 
 
 def message(tenant: dict[str, Any], partner: str, *steps: str) -> tuple[str, list[list[str]]]:
-    """What a message about these steps says."""
+    """Return a message about these steps."""
     return "provisioning", [[partner, tenant["tenant"], "provisioning", step] for step in steps]
 
 
@@ -194,7 +194,7 @@ def test_a_claim_is_kept_while_its_step_runs(make: Make, broker: Broker) -> None
 
 
 def get_due_time(host: CeleryHost) -> str:
-    """When somebody has to turn to the only step there is."""
+    """Return the due time of the only step."""
     return str(fetch_rows(host.app, "steps")[0]["due_at"])
 
 

@@ -38,7 +38,7 @@ Absent = Callable[[str], Broker]
 
 @pytest.fixture
 def lite_url(tmp_path: Path) -> str:
-    """Where a host keeps its tables here; the database makes no difference."""
+    """The database URL of a host here; the kind of database makes no difference."""
     return f"sqlite:///{tmp_path}/provisioning.sqlite3"
 
 
@@ -58,7 +58,7 @@ def make(lite_url: str) -> Iterator[Make]:
 
 @pytest.fixture
 def nowhere() -> Iterator[Absent]:
-    """Brokers that are not there: nobody listens where they should be."""
+    """Brokers that do not exist: the ports are closed."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -289,7 +289,7 @@ def test_another_engine_imports_no_celery(lite_url: str) -> None:
 
 
 def look(host: CeleryHost) -> dict[str, str]:
-    """What the doctor says of the worker."""
+    """Return the doctor's check of the worker."""
     checks = json.loads(run_command(host.app, "doctor", "--json").out)["checks"]
     found: dict[str, str] = next(check for check in checks if check["check"] == "worker")
     return {name: found[name] for name in ("status", "detail", "advice")}

@@ -188,7 +188,7 @@ partner.create(email="child@example.com")
 
 
 class Told:
-    """Somebody who is told, and holds the teller up until released."""
+    """A listener that blocks the notifier until released."""
 
     def __init__(self) -> None:
         self.calls = 0

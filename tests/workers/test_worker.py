@@ -191,7 +191,7 @@ def test_the_command_line_shows_retries_and_cancels(database_url: str) -> None:
 
 
 class Endless:
-    """Work that goes on until it is stopped, and of which there is always more."""
+    """Work that runs until it is stopped, and never runs out."""
 
     lease, slots = 30.0, 1
 

@@ -27,7 +27,7 @@ WRONG_ITEMS = {"state=gone": "#/state", "limit=0": "#/limit", "cursor=": "#/curs
 
 
 def run_partly_failing_job(partner: Caller) -> Document:
-    """A job of three rows, of which the second failed."""
+    """Run a job of three rows whose second row fails."""
     return upload_and_wait(partner, make_rows_with_error(partner), CSV)
 
 

@@ -1,4 +1,4 @@
-"""`/bulk-jobs`: an upload is a job, which comes to its end, and which nobody sees but its partner."""
+"""`/bulk-jobs`: an upload is a job, which comes to its end, and which only its partner sees."""
 
 from __future__ import annotations
 

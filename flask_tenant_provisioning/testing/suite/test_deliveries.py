@@ -1,6 +1,6 @@
-"""Deliveries: events and tests on their way to endpoints, which nobody but their partner sees.
+"""Deliveries: events and tests on their way to endpoints, which only their partner sees.
 
-They go to an address that nobody has: a worker that is at work meanwhile reaches nobody, and may have failed already.
+They go to an unassigned address: a worker that runs at the same time reaches no host, and may have failed already.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ NO_MOMENTS: dict[str, tuple[Any, str]] = {
 
 
 def create_subscription(partner: Caller, *globs: str) -> dict[str, Any]:
-    """An endpoint that is enabled, and hears these events; by default those alone that nobody brings about here."""
+    """Create an enabled endpoint for these events; by default for those alone that no test here causes."""
     return create_endpoint(partner, enabled=True, events=[*globs] or ["webhook.disabled"])
 
 

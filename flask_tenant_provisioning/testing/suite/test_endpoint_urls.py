@@ -18,7 +18,7 @@ from flask_tenant_provisioning.testing.events import (
 )
 from flask_tenant_provisioning.testing.responses import ApiResponse
 
-#: Addresses within somebody's network, each of another kind; a host may allow some of them.
+#: Addresses within internal networks, each of another kind; a host may allow some of them.
 INSIDE = (
     "0.0.0.0", "10.0.0.1", "100.64.0.1", "127.0.0.1", "127.255.255.255", "169.254.169.254", "172.16.0.1",  # noqa: S104
     "172.31.255.255", "192.0.0.1", "192.168.0.1", "198.18.0.1", "224.0.0.1", "255.255.255.255",

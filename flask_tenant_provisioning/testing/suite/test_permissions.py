@@ -19,7 +19,7 @@ guarded = pytest.mark.parametrize("route", GUARDED, ids=lambda route: f"{route.m
 
 
 def send_request(partner: Caller, route: Route, role: str | None, **claims: Any) -> ApiResponse:
-    """The answer of `route` to somebody in `role` who asks for what is not there, or sends nothing."""
+    """Return the response of `route` to a caller in `role` who names a missing resource, or sends nothing."""
     path = re.sub("<[^>]+>", NEVER, route.rule)
     return partner.api(route.method, path, headers=partner.make_role_header(role, **claims))
 

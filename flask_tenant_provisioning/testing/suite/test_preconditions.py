@@ -1,4 +1,4 @@
-"""`If-Match` and `If-None-Match` on writes: nobody is overwritten (RFC 9110 §13)."""
+"""`If-Match` and `If-None-Match` on writes: optimistic locking (RFC 9110 §13)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rate limits, where the host has any: what is left is told, and who is nobody costs nobody anything."""
+"""Rate limits, where the host has any: responses show the rest, and unauthenticated requests cost nothing."""
 
 from __future__ import annotations
 

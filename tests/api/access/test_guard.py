@@ -1,4 +1,4 @@
-"""Who may do what: roles, permissions and partners; and a remembered token opens no more than a new one."""
+"""Permissions by role and partner; a cached token grants no more than a new one."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ROLES: dict[str, tuple[str, ...]] = {**DEFAULT_ROLES, "no role": (), "a role tha
 
 
 def challenge(*permissions: str) -> str:
-    """What a 403 demands, to the letter."""
+    """The exact challenge of a 403."""
     return f'Bearer realm="provisioning", error="insufficient_scope", scope="{" ".join(permissions)}"'
 
 
@@ -120,7 +120,7 @@ def test_a_public_route_must_say_so() -> None:
 
 
 def principal(claims: dict[str, Any], **config: Any) -> Principal:
-    """Whom these claims describe under this configuration."""
+    """The principal of these claims under this configuration."""
     return Principal.from_claims({"sub": "someone", **claims}, Config.read(config, {}))
 
 

@@ -19,7 +19,7 @@ TOKENS = "flask_tenant_provisioning.access.tokens"
 
 
 class Users:
-    """What hosts do with the subject of a token that is none of their users'."""
+    """Host actions for a token subject that is not one of its users."""
 
     def __init__(self) -> None:
         self.ids = {1: "Ada"}
@@ -56,7 +56,7 @@ def host(database_url: str, mount: str, loader: str, function: Callable[..., Any
 
 
 def both(caller: Caller) -> tuple[Any, Any]:
-    """What the API and a guarded view of the host's answer."""
+    """The responses of the API and of a guarded host view."""
     mine = caller.client.get("/mine", headers={"Authorization": f"Bearer {caller.token}"})
     return caller("GET", "/tenants"), mine
 

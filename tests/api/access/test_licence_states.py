@@ -1,4 +1,4 @@
-"""What the API does as its licence ages, ends and is renewed."""
+"""The API before, at and after the end of its licence, and after a renewal."""
 
 from __future__ import annotations
 

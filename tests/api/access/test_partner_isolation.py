@@ -1,4 +1,4 @@
-"""What is another partner's does not exist: the same 404 as for an id that never was, on every route."""
+"""Another partner's tenant returns the same 404 as a tenant that does not exist, on every route."""
 
 from __future__ import annotations
 

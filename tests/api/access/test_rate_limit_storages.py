@@ -1,4 +1,4 @@
-"""Where rate limits are counted: in Redis, by the host's own Limiter, and not at all while the storage is away."""
+"""Rate limit storages: Redis, the host's own Limiter, and no counting while the storage is unavailable."""
 
 from __future__ import annotations
 
@@ -244,7 +244,7 @@ def test_a_window_that_another_process_began_is_known(hand: ManualClock) -> None
 
 
 def counter(app: Flask) -> Limiter:
-    """What counts for the mount."""
+    """The limiter that counts for the mount."""
     found = get_request_counter(get_mount(app)).limiter
     assert found is not None
     return found

@@ -61,7 +61,7 @@ def app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]:
 
 
 def bearer(app: Flask, *roles: str, **claims: Any) -> dict[str, str]:
-    """The header of somebody in these `roles`."""
+    """The header of a user in these `roles`."""
     with app.app_context():
         token = create_access_token("someone", additional_claims={"roles": roles, "partner_id": "acme", **claims})
     return {"Authorization": f"Bearer {token}"}

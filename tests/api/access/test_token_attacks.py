@@ -58,7 +58,7 @@ def _key_pair(algorithm: str, _attackers: bool) -> Any:
 
 
 def public_key(algorithm: str, encoding: str = "PEM", form: str = "SubjectPublicKeyInfo") -> bytes:
-    """What the host at `algorithm` verifies with, which everybody may know."""
+    """The public key by which the host verifies at `algorithm`."""
     written_as = getattr(serialization.Encoding, encoding), getattr(serialization.PublicFormat, form)
     key: bytes = private_key(algorithm).public_key().public_bytes(*written_as)
     return key
@@ -134,7 +134,7 @@ class Target:
         return self.post(f"Bearer {token}")
 
     def new_tenants(self) -> int:
-        """How many tenants came into being since this was asked last."""
+        """Return the number of tenants created since the last call."""
         with hosts.get_engine(self.app).connect() as connection:
             before, self._tenants = self._tenants, connection.scalar(text("SELECT count(*) FROM provisioning_tenants"))
         return int(self._tenants - before)
@@ -176,7 +176,7 @@ def build(tmp_path: Path) -> Iterator[Callable[..., Target]]:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Target]]:
-    """Hosts with a configuration of their own that nobody changes, each built once."""
+    """Hosts with a fixed configuration, each built once."""
     made: dict[str, Target] = {}
 
     def get(algorithm: str = "HS256", **config: Any) -> Target:
@@ -227,7 +227,7 @@ def test_a_genuine_token_is_admitted(tmp_path: Path, target: Target) -> None:
     assert (response.status_code, response.get_json()) == (200, {"items": [], "next": None})
 
 
-# Forgeries: nobody but the issuer can sign, whatever the token says about its own key.
+# Forgeries: only the issuer can sign, whatever the token says about its own key.
 
 SIGNERS: dict[str, Callable[[bytes], bytes] | None] = {
     "none": lambda data: b"",
@@ -907,7 +907,7 @@ def _list(target: Target, token: str) -> TestResponse:
 
 
 def _may_list(target: Target, token: str) -> bool:
-    """Whether this token opens the list of tenants."""
+    """Return whether this token opens the list of tenants."""
     response = _list(target, token)
     assert response.status_code in (200, 401), response.text
     return response.status_code == 200

@@ -35,7 +35,7 @@ EXAMPLES = settings(
 
 
 class Came(NamedTuple):
-    """What rows came to: of each its result, and of the tenants their rows and events."""
+    """The effects of rows: the result of each, and the rows and events of the tenants."""
 
     results: list[Any]
     tenants: list[Any]

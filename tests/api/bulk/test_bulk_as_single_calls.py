@@ -29,7 +29,7 @@ VARYING = {"id", "timestamp", "created_at", "updated_at", "deleted_at", "purge_a
 
 
 class Came(NamedTuple):
-    """What rows came to: of each its result, the tenants by name, and their events in the feed's order."""
+    """The effects of rows: the result of each, the tenants by name, and their events in the feed's order."""
 
     results: list[Any]
     tenants: list[Any]
@@ -78,7 +78,7 @@ class Stage:
         return [self._plain(one) for one in found]
 
     def came(self, results: list[Any]) -> Came:
-        """What there is once the rows are done."""
+        """The effects in the database once the rows are done."""
         tenants = self.ok("GET", "/tenants?include_deleted=true&limit=200")["items"]
         named = {tenant: name for name, tenant in self.ids.items()}
         shown = sorted(
@@ -114,7 +114,7 @@ class Calls(Stage):
     """The same partner, who makes a single call for each row; only keys and duplicates are the job's own rules."""
 
     def do(self, operation: str, sent: Sequence[Any]) -> list[Any]:
-        """What the calls come to, as results of rows."""
+        """Send the single calls; return their responses as results of rows."""
         self._operation, self._firsts, keys = operation, dict[str, int](), dict[str, tuple[str, Any]]()
         results = []
         for number, row in enumerate(sent, 1):

@@ -30,7 +30,7 @@ RETRY = f"retry: {RETRY_MILLISECONDS}\n\n"
 
 
 class Hand:
-    """Time that passes when somebody waits."""
+    """Time that passes only in waits."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -47,7 +47,7 @@ def job(processed: int, state: str = "running") -> dict[str, Any]:
 
 
 def events(data: bytes | Iterator[bytes]) -> list[tuple[str, dict[str, Any]]]:
-    """What kind of event told which job."""
+    """Return the kind and the job of each event."""
     text = (data if isinstance(data, bytes) else b"".join(data)).decode()
     found = [dict(line.split(": ", 1) for line in part.splitlines()) for part in text.split("\n\n")]
     return [(one["event"], json.loads(one["data"])) for one in found if "event" in one]

@@ -1,4 +1,4 @@
-"""Places for the tenants of bulk jobs: reserved before, settled after, and in nobody's way."""
+"""Reservations for the tenants of bulk jobs: made before, settled after, and without blocking other writes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class LimitedPartner:
         assert self.admin("PUT", path, json={"max_tenants": most}).status_code in (200, 201)
 
     def counters(self) -> dict[str, tuple[int, int]]:
-        """How many tenants are counted, and for how many places are reserved, by whose counter it is."""
+        """Return the numbers of counted tenants and of reserved places, by owner of the counter."""
         names = {INSTALLATION: "licence", self.partner.partner: "partner"}
         return {names[row["partner_id"]]: (row["tenants"], row["reserved"]) for row in fetch_rows(self.app, "usage")}
 

@@ -1,4 +1,4 @@
-"""What came of a job's rows, over HTTP: in pages, as NDJSON, and as a table to be corrected and sent again."""
+"""Results of a job over HTTP: in pages, as NDJSON, and as a table that can be corrected and sent again."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def make_row(n: int, **more: Any) -> dict[str, Any]:
 
 
 def finish_job(partner: Caller, data: bytes, media_type: str = NDJSON, query: str = "") -> str:
-    """Where the items of a job are that has been done."""
+    """Run a job; return the path of its items."""
     response = partner("POST", f"{JOBS}{query}", data=data, content_type=media_type)
     assert response.status_code == 202, response.text
     Bulk(partner.app, partner).work()

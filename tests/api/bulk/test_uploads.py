@@ -342,7 +342,7 @@ def test_rows_that_are_wrong_each_in_another_way_fail_alone(partner: Caller) -> 
 
 
 class SlowBody(io.RawIOBase):
-    """A body of which so many bytes come in a second, by a clock of its own."""
+    """A body that arrives at a fixed number of bytes a second, by its own clock."""
 
     def __init__(self, pace: float, size: int) -> None:
         self.now, self._pace, self._left = 0.0, pace, size
@@ -424,7 +424,7 @@ def head(partner: Caller, length: str) -> bytes:
 
 
 def read_response(connection: socket.socket) -> tuple[int, Any]:
-    """What a server answers, to its end."""
+    """Read a server's response to its end."""
     response = b"".join(iter(lambda: connection.recv(65536), b""))
     start, _, content = response.partition(b"\r\n\r\n")
     return int(start.split()[1]), json.loads(content)

@@ -1,4 +1,4 @@
-"""What cannot be declared is refused at once, in a sentence that says what to do."""
+"""Invalid declarations are refused at once, with the fix."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def patch(partner: Caller, tenant: dict[str, Any], **changes: Any) -> dict[str, 
 
 
 def read_stored(partner: Caller, tenant: dict[str, Any]) -> Any:
-    """What the column holds."""
+    """Return the stored value of the column."""
     text = fetch_rows(partner.app, "tenants", id=tenant["tenant"])[0]["fields"]
     return text and json.loads(text)
 

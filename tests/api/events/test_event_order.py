@@ -62,7 +62,7 @@ def readers(make_app: Callable[..., Flask]) -> Iterator[tuple[Caller, list[Reade
 
 
 def collect_events(readers: list[Reader]) -> list[list[dict[str, Any]]]:
-    """What each reader has found at the end."""
+    """Return the events of each reader."""
     for reader in readers:
         reader.finished.set()
     for reader in readers:

@@ -1,4 +1,4 @@
-"""The feed: a partner's events in their order, each once, for whoever follows `next`."""
+"""The feed: a partner's events in their order, each once for a reader that follows `next`."""
 
 from __future__ import annotations
 
@@ -266,7 +266,7 @@ def test_a_process_whose_clock_is_behind_keeps_a_tenants_order(database_url: str
 
 
 def test_a_small_change_leaves_a_small_record(partner: Caller) -> None:
-    """Of the metadata `changes` names the members that differ; the tenant stands once, in `data`."""
+    """`changes` names only the metadata members that differ; the tenant stands once, in `data`."""
     big = {f"{number:02}{'k' * 38}": "𝄞" * 500 for number in range(48)}
     made = partner.create(metadata={**big, "k": "1", "gone": "x"})
     body = {"metadata": {"k": "2", "gone": None, "new": "y"}}
@@ -324,7 +324,7 @@ def test_a_filtered_feed_has_the_last_place_of_a_window_and_the_first_of_the_nex
 
 
 def test_a_publisher_whose_clock_is_behind_does_not_turn_the_feed_back(make_app: Any) -> None:
-    """Of one partner's deliveries and places the next is never earlier, whichever process gives them."""
+    """Positions of one partner's deliveries and events never go backwards, whichever process assigns them."""
     clock = Clock()
     app = make_app(mount={"clock": clock}, **LONG_LIVED_TOKENS)
     partner, storage = Caller(app), get_storage(app)

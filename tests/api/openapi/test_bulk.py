@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of bulk jobs, whose answers come as several media types."""
+"""Bulk jobs in the OpenAPI document; their responses have several media types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which settings a host can declare, and what becomes of values whose declaration changes or goes."""
+"""Settings that a host can declare, and stored values whose declaration changes or goes."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ def make(database_url: str) -> Iterator[MakeHost]:
 
 
 class Narrow(Schema):
-    """What is left of `MailSettings`, and stricter."""
+    """The remaining keys of `MailSettings`, with stricter rules."""
 
     daily = fields.Integer(strict=True, load_default=3, validate=Range(max=5))
     note = fields.String()

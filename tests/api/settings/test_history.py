@@ -39,7 +39,7 @@ from tests.support.hosts import get_mount
 from tests.support.tenant_settings import MakeHost, patch_settings, read_settings, settings_path
 
 OLD, NEW, NEWEST = "the old key of this host", "the new key of this host", "the newest key of this host"
-#: A value of which a document has many, so that it is large.
+#: A value that a document repeats to be large.
 FILLING = "x" * 100
 #: Keys of an object that hardly differ, and values that differ in their type alone.
 NAMES = ("a", "b", "c", "ä", "", "0")
@@ -160,7 +160,7 @@ def test_a_difference_that_is_no_smaller_than_the_version_is_not_kept() -> None:
 
 
 def sizes(app: Flask) -> dict[str, int]:
-    """How many bytes of values each table holds."""
+    """Return the bytes of values in each table."""
     return {
         table: sum(len(str(value).encode()) for row in found for value in row.values() if value is not None)
         for table, found in fetch_all_rows(app).items()

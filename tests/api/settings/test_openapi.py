@@ -20,7 +20,7 @@ from tests.support.tenant_settings import MASK, patch_settings, read_settings, s
 
 
 class Place(Schema):
-    """Where it is."""
+    """A place."""
 
     city = fields.String(required=True)
 
@@ -102,7 +102,7 @@ def document(app: Flask) -> Any:
 
 
 def fits(document: Any, component: str, value: Any) -> bool:
-    """Whether `value` is such as the document describes."""
+    """Return whether `value` matches the documented schema."""
     whole = {"$ref": f"#/components/schemas/{component}", "components": copy.deepcopy(document["components"])}
     return bool(Draft202012Validator(whole).is_valid(value))
 

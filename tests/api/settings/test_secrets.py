@@ -1,4 +1,4 @@
-"""Secrets in settings: sealed at rest, shown to nobody, each opened in its own place alone, and sealed anew."""
+"""Secrets in settings: sealed at rest, never shown, bound to their own row, and sealed again by rekey."""
 
 from __future__ import annotations
 

@@ -213,7 +213,7 @@ def test_a_deleted_tenant_s_settings_are_read_and_not_changed(partner: Caller, t
         assert_problem(response, 409, "invalid-state", detail, tenant_status="deleted")
 
 
-# Nobody overwritten, tried and repeated.
+# Optimistic locking, dry runs and replays.
 
 
 def test_unset_settings_exist_at_version_0(partner: Caller, tenant: dict[str, Any]) -> None:

@@ -33,7 +33,7 @@ def make(database_url: str) -> Iterator[MakeHost]:
 
 
 def settings(app: Flask, tenant: dict[str, Any], **options: Any) -> Any:
-    """What the host reads."""
+    """Return the settings that the host reads."""
     with app.app_context():
         return tenant_settings.get_extension(app).settings_for(tenant["tenant"], **options)
 
@@ -186,7 +186,7 @@ def test_other_processes_know_within_the_time_that_is_configured(make: MakeHost,
 
 
 def test_read_before_a_change_is_not_cached(make: MakeHost) -> None:
-    """Between the reading of the row and its remembering somebody else commits."""
+    """Another writer commits between the read of the row and its caching."""
     app = make(PROVISIONING_SETTINGS_CACHE_SECONDS=3600)
     partner, mount = Caller(app), get_mount(app)
     tenant = partner.create()

@@ -248,7 +248,7 @@ def fetch_tenant_events(partner: Caller, tenant: dict[str, Any]) -> list[tuple[s
 
 
 def differences(before: dict[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
-    """What an event says of these changes; of metadata, only the keys that differ."""
+    """The `changes` of an event for these changes; for metadata, only the keys that differ."""
     found = {name: {"previous": before[name], "new": value} for name, value in changed.items()}
     if "metadata" in found:
         old, new = found["metadata"]["previous"], found["metadata"]["new"]

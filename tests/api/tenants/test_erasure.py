@@ -83,7 +83,7 @@ def as_text(value: Any) -> str:
 
 
 def places(app: Any, values: tuple[str, ...] = VALUES) -> dict[str, set[str]]:
-    """Where each value stands."""
+    """Return the places of each value."""
     texts = dump_database(app)
     return {value: {place for place, text in texts.items() if value in text} for value in values}
 
@@ -382,7 +382,7 @@ def test_dry_run_of_a_purge_counts_the_traces(make_app: Any) -> None:
 
 
 def test_a_worker_erases_a_few_tenants_at_a_time(make_app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is left after some seconds waits for the worker's next turn, and no longer."""
+    """Rows left after some seconds wait for the worker's next turn, and no longer."""
     app = make_app(PROVISIONING_ERASURE_DAYS=0)
     partner, admin = Caller(app), Caller(app, roles=["provisioning-admin"])
     for number in range(3):

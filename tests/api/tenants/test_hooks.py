@@ -27,7 +27,7 @@ class Base(DeclarativeBase):
 
 
 class Workspace(Base):
-    """What this host opens for each tenant."""
+    """A workspace that this host opens for each tenant."""
 
     __tablename__ = "workspaces"
     __table_args__ = (
@@ -96,7 +96,7 @@ def make_hook(host: Host) -> Callable[..., None]:
 
 
 def counts(host: Host) -> tuple[dict[str, int], int]:
-    """How many rows there are in our tables and in the host's."""
+    """Return the numbers of rows in our tables and in the host's."""
     return {name: len(found) for name, found in fetch_all_rows(host.app).items()}, len(host.workspaces())
 
 

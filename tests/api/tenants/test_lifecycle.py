@@ -80,7 +80,7 @@ LIVING = [state for state in STATES if state not in ("deleted", "purged")]
 
 @pytest.fixture
 def admin(partner: Caller) -> Caller:
-    """Somebody of the same partner who may purge."""
+    """A caller of the same partner with the permission to purge."""
     return partner.with_roles("provisioning-admin")
 
 
@@ -384,7 +384,7 @@ def clock(shared_clock: Clock) -> Clock:
 
 @pytest.fixture
 def timed(timed_app: Flask) -> Caller:
-    """Somebody who may purge, in an app that lives by `clock`."""
+    """A caller with the permission to purge, in an app that uses `clock`."""
     return Caller(timed_app, roles=["provisioning-admin"])
 
 
@@ -458,7 +458,7 @@ def test_the_retention_is_configured(make_app: Callable[..., Flask], days: int) 
 
 @pytest.fixture
 def swept(make_app: Callable[..., Flask], clock: Clock) -> Caller:
-    """Somebody in an app that lives by `clock` and has no other tenants."""
+    """A caller in an app that uses `clock` and has no other tenants."""
     return Caller(make_app(mount={"clock": clock}, **LONG_LIVED_TOKENS))
 
 

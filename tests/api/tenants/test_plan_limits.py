@@ -1,4 +1,4 @@
-"""What a tenant may have on its plan: a change to a plan that allows less than it uses is refused."""
+"""Limits of a tenant's plan: a change to a plan that allows less than the tenant uses is refused."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_rows_that_change_the_plan_are_refused_and_the_others_done(host: Host) -
 
 
 class Frozen(Exception):
-    """What the host says where it cannot count."""
+    """The host's error if it cannot count."""
 
 
 def test_errors_of_usage_functions_are_mapped_like_in_hooks(database_url: str) -> None:

@@ -1,4 +1,4 @@
-"""How many tenants a partner may have, and on which plans: exact, whoever writes and from wherever."""
+"""Quotas of a partner for tenants and plans, exact for every writer in every process."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def body(number: int, **more: Any) -> dict[str, Any]:
 
 
 def set_limits(partner: Caller, **fields: Any) -> dict[str, Any]:
-    """What an administrator makes of the partner."""
+    """Set limits of the partner as an administrator."""
     response = Caller(partner.app, roles=["provisioning-admin"])("PUT", f"/partners/{partner.partner}", json=fields)
     assert response.status_code in (200, 201), response.text
     document: dict[str, Any] = response.get_json()

@@ -319,7 +319,7 @@ def test_concurrent_upserts_create_one_tenant(app: Flask, partner: Caller, email
 
 @pytest.mark.parametrize("email", [EXAMPLE["email"], "own@example.com"], ids=["of one address", "of another"])
 def test_lost_race_replaces_the_created_tenant(make_app: Callable[..., Flask], database: str, email: str) -> None:
-    """Somebody else commits between the look and the insert, which is where a tenant gets its id."""
+    """Another writer commits between the lookup and the insert, where a tenant gets its id."""
     if database != "postgresql":
         pytest.skip("SQLite has one writer")
     overtaking: list[Callable[[], None]] = []

@@ -57,7 +57,7 @@ def app(database_url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Fla
 
 
 def finish_job(partner: Caller) -> str:
-    """Where the items of a job are whose rows all failed."""
+    """Run a job whose rows all fail; return the path of its items."""
     rows = [{"client_name": "", "email": f"u{n}@example.com"} for n in range(ROWS)]
     response = partner("POST", "/bulk-jobs", json=rows)
     assert response.status_code == 202, response.text

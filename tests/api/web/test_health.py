@@ -143,7 +143,7 @@ def test_a_disabled_endpoint_is_not_late(host: StepHost) -> None:
 
 
 def subscribe(partner: Caller) -> str:
-    """The path of a new endpoint, which nobody sends to."""
+    """Create an endpoint without a receiver; return its path."""
     made = partner("POST", "/webhooks", json={"url": "https://93.184.215.14/hook"})
     assert made.status_code == 201, made.text
     return f"/webhooks/{made.get_json()['webhook']}"

@@ -1,4 +1,4 @@
-"""Where HTTP, the server or the host's own app puts the API: prefixes, hosts, slashes, and what every answer bears."""
+"""Prefixes, hosts, slashes and common response headers, under HTTP, the server and the host's own app."""
 
 from __future__ import annotations
 

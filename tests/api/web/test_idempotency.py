@@ -467,7 +467,7 @@ def timed_app(request: pytest.FixtureRequest, database: str, shared_clock: Clock
 
 @pytest.fixture
 def timed(timed_app: Flask) -> Caller:
-    """Somebody in an app that lives by `shared_clock`, which only goes forward, and keeps keys for two hours."""
+    """A caller in an app that uses `shared_clock`, which only goes forward, and keeps keys for two hours."""
     return Caller(timed_app)
 
 
@@ -594,7 +594,7 @@ def test_concurrent_requests_with_an_expired_key_take_effect_once(timed: Caller,
 
 
 def test_failures_that_race_are_remembered_too(app: Flask, partner: Caller) -> None:
-    """Whoever meets the unique constraint itself has broken its transaction, and still remembers its answer."""
+    """A request that violates the unique constraint has a broken transaction, and still stores its response."""
     tenants = [partner.create() for _ in range(10)]
 
     def change(number: int) -> Reply:
@@ -719,7 +719,7 @@ def traces(partner: Caller) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]
 
 
 def fingerprint(app: Flask, spelling: str) -> str:
-    """What tells a request with this body from another."""
+    """Return the fingerprint of a request with this body."""
     with app.test_request_context(method="POST", headers={"Idempotency-Key": "k"}):
         identity = read_key(Principal("tester", "acme"), json.loads(spelling))
     assert identity is not None

@@ -1,4 +1,4 @@
-"""What a body may be, what an answer may be, and how large a body gets."""
+"""Media types and sizes of bodies, and media types of responses."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LIMIT = 1024 * 1024
 
 
 def path(partner: Caller, method: str) -> str:
-    """Where `method` writes: a tenant that exists, where it needs one."""
+    """The path for `method`, of an existing tenant if it needs one."""
     return "/tenants" if method == "POST" else f"/tenants/{partner.create()['tenant']}"
 
 
@@ -263,5 +263,5 @@ def create_chunked(address: Address, token: str, body: bytes) -> tuple[int, dict
 
 
 def names(partner: Caller) -> list[str]:
-    """What this partner has written."""
+    """Return the names of this partner's tenants."""
     return [tenant["client_name"] for tenant in partner("GET", "/tenants").get_json()["items"]]

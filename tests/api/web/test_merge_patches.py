@@ -30,7 +30,7 @@ def app(request: pytest.FixtureRequest, database: str) -> Iterator[Flask]:
 
 
 def are_texts(value: Any) -> bool:
-    """Whether metadata can be this."""
+    """Return whether metadata accepts this value."""
     return isinstance(value, dict) and all(isinstance(one, str) for one in value.values())
 
 

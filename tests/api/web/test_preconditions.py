@@ -249,7 +249,7 @@ def strict_app(request: pytest.FixtureRequest, database: str) -> Iterator[Flask]
 
 @pytest.fixture
 def strict(strict_app: Flask) -> Caller:
-    """Somebody who may do everything, in an app that demands If-Match."""
+    """A caller with all permissions, in an app that requires If-Match."""
     return Caller(strict_app, roles=["provisioning-admin"])
 
 

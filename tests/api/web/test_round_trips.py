@@ -1,4 +1,4 @@
-"""What a GET shows is what the document says, and a PUT takes it back: every resource, every kind of field."""
+"""Every GET matches the document and is accepted by PUT, for every resource and every kind of field."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Colour(enum.Enum):
 
 
 class Inner(Schema):
-    """What is nested."""
+    """A nested object."""
 
     city = fields.String(required=True)
     zip = fields.Integer(as_string=True, allow_none=True)

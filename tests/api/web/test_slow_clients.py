@@ -247,7 +247,7 @@ def send(address: Address, token: str, route: str, *lines: str, body: bytes = b"
 
 
 def read_response(connection: socket.socket) -> tuple[int, Any]:
-    """What a server answers."""
+    """Read a server's response."""
     answer = b""
     while b"}" not in answer and (part := connection.recv(65536)):
         answer += part

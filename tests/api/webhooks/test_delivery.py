@@ -371,7 +371,7 @@ def test_answers_from_the_operator_s_network_are_for_administrators(host: Host) 
 
 
 class SlowSender:
-    """A sender whose every answer takes so many seconds, of which none pass."""
+    """A sender whose every response takes a fixed number of seconds on the clock, without real waiting."""
 
     def __init__(self, latency: float) -> None:
         self.latency, self.sent = latency, 0
@@ -385,7 +385,7 @@ class SlowSender:
 def test_a_slow_endpoint_gives_way_after_a_batch(
     host: Host, monkeypatch: pytest.MonkeyPatch, latency: float, sent: int
 ) -> None:
-    """What is left is due at once, for whichever worker comes next."""
+    """Remaining deliveries are due at once, for any worker."""
     monkeypatch.setattr("flask_tenant_provisioning.webhooks.delivery.BATCH_SIZE", 2)
     host.endpoint()
     for _ in range(6):

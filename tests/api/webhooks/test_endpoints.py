@@ -38,7 +38,7 @@ def endpoint_path(webhook: dict[str, Any], action: str = "") -> str:
 
 
 def public(webhook: dict[str, Any]) -> dict[str, Any]:
-    """What is shown of it later."""
+    """The endpoint as later responses show it."""
     return {name: value for name, value in webhook.items() if name != "secret"}
 
 
@@ -375,7 +375,7 @@ def test_an_overlap_is_of_0_to_168_hours(partner: Caller, hours: Any) -> None:
 
 
 def record_attempt(partner: Caller, delivery: dict[str, Any], state: str = "failed", status: int = 500) -> None:
-    """What a worker leaves behind after one attempt."""
+    """Store the state that a worker leaves after one attempt."""
     where = {"partner": partner.partner, "id": delivery["delivery"], "at": "2025-02-10T16:30:00.000000Z"}
     execute(
         partner.app,
@@ -485,7 +485,7 @@ def happen(partner: Caller) -> list[str]:
 
 
 def count_recovered(partner: Caller, webhook: dict[str, Any], since: str = "") -> int:
-    """How many deliveries a recovery makes."""
+    """Recover; return the number of new deliveries."""
     since = since or format_instant(get_mount(partner.app).storage.clock() - 3600)
     response = partner("POST", endpoint_path(webhook, "/recover"), json={"since": since})
     assert response.status_code == 202, response.text

@@ -1,4 +1,4 @@
-"""Slots of deliveries are shared by partner: slow receivers of some keep nobody else waiting."""
+"""Delivery slots are shared by partner: slow receivers of some delay no other partner."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def receiver() -> Iterator[_Receiver]:
 def test_slow_endpoints_do_not_delay_other_partners(
     request: pytest.FixtureRequest, database: str, receiver: _Receiver
 ) -> None:
-    """As many of 40 endpoints as may are in the middle of an answer: the third's webhook waits for none of them."""
+    """The allowed number of 40 endpoints hang in a response: the third partner's webhook waits for none of them."""
     with open_host(request, database, **LOCAL_WEBHOOKS, PROVISIONING_WEBHOOK_LIMIT=20) as app:
         worker = make_worker(get_mount(app))
         running = threading.Thread(target=worker.run, daemon=True)

@@ -1,4 +1,4 @@
-"""How long a first attempt takes beside an endpoint that lets every request hang."""
+"""Duration of a first attempt beside an endpoint that lets every request hang."""
 
 from __future__ import annotations
 

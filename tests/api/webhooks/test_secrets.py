@@ -35,7 +35,7 @@ def endpoint(column: str, **values: Any) -> Endpoint:
 
 
 def signatures(column: str, now: str, keyring: Keyring = KEYRING) -> list[str]:
-    """What the endpoint's keys sign at the instant `now`."""
+    """Return the signatures of the endpoint's keys at the instant `now`."""
     return [key.sign(b"content") for key in endpoint_secrets.load_signing_keys(keyring, endpoint(column), now)]
 
 
@@ -174,7 +174,7 @@ def test_lost_encryption_key_returns_a_problem(database_url: str, make_app: Make
 
 
 def test_a_sealed_answer_is_opened_under_its_own_key_alone(partner: Caller) -> None:
-    """Copied beside another `Idempotency-Key`, it shows its secret to nobody."""
+    """A response copied to another `Idempotency-Key` does not reveal its secret."""
     first = partner("POST", "/webhooks", json=HOOK, headers={"Idempotency-Key": "mine"})
     assert first.status_code == 201
     with get_engine(partner.app).begin() as connection:

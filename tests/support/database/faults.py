@@ -1,4 +1,4 @@
-"""Fail databases, observe them from outside, and check what the API returns meanwhile."""
+"""Fail databases, observe them from outside, and check the API's responses during the failure."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def wait_until(wanted: Callable[[], Any], seconds: float = 10) -> None:
 
 @contextlib.contextmanager
 def observe_database(url: URL | str) -> Iterator[Callable[..., list[Any]]]:
-    """Somebody else at the same database, in autocommit; called with SQL, returns the first column."""
+    """A second connection to the same database, in autocommit; called with SQL, returns the first column."""
     engine = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
     with engine.connect() as connection:
 

@@ -65,14 +65,14 @@ def create_database(server: URL, encoding: str = "UTF8") -> URL:
     with connect(server) as connection:
         how = f"ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
         connection.execute(text(f'CREATE DATABASE "{name}" {how if encoding != "UTF8" else ""}'))
-        # Nobody asks a crash of this server for the rows; whoever does starts one that is durable.
+        # No test reads the rows after a crash of this server; the tests that do start one that is durable.
         connection.execute(text(f'ALTER DATABASE "{name}" SET synchronous_commit = off'))
     # A busy machine may take its time to let a test in.
     return server.set(database=name).update_query_dict({"connect_timeout": "60"})
 
 
 def drop_database(url: URL) -> None:
-    """Drop what `create_database` made, with whoever is still connected to it."""
+    """Drop the database of `create_database` with the connections that remain."""
     with connect(url.set(database="postgres")) as connection:
         connection.execute(text(f'DROP DATABASE IF EXISTS "{url.database}" WITH (FORCE)'))
 

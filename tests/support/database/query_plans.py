@@ -66,7 +66,7 @@ def read_page(storage: Storage, partner: str | None, page: Page) -> tuple[list[s
 
 
 class Cost(NamedTuple):
-    """What a statement read (rows; on SQLite steps), whether that is little, and how the database went about it."""
+    """The cost of a statement: rows read (on SQLite steps), whether that is little, and the plan."""
 
     read: int
     little: bool
@@ -96,7 +96,7 @@ def _explain_sqlite(driver: Any, statement: Statement, values: dict[str, Any]) -
 
 
 def _explain_postgresql(driver: Any, statement: Statement, values: dict[str, Any]) -> list[Cost]:
-    """As it is planned for these values; and where its limit stands in the text, also as it is for any values."""
+    """Return the plan for these values; and where its limit stands in the text, also the plan for any values."""
     import psycopg
 
     names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", statement.text)))

@@ -1,4 +1,4 @@
-"""What a test sees behind the API: its clock, its rows, and the events that it left."""
+"""The state behind the API: its clock, its rows and its events."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def open_host(
 
 
 def get_storage(app: Flask) -> Storage:
-    """What a mount keeps its tables in."""
+    """Return the storage of a mount's tables."""
     found: Storage = app.extensions["tenant_provisioning"]["provisioning"].storage
     return found
 
@@ -66,7 +66,7 @@ def update_tenant_row(app: Flask, tenant: dict[str, Any], **columns: Any) -> Non
 
 
 def count_tenants(app: Flask) -> tuple[int, int]:
-    """How many tenants the counter says there are, and how many there are."""
+    """Return the number of tenants by the counter, and the number of rows."""
     storage = get_storage(app)
     tenants = storage.table("tenants")
     with storage.engine.connect() as connection:

@@ -2,7 +2,7 @@
 
 Emptying tables costs the server a tenth of making them, and what was never made need not be dropped at the end.
 A schema that comes back gets another name: whatever still works with its URL finds nothing, as if it were dropped.
-One in which more was changed than rows is not lent again, nor one in which somebody still holds a lock.
+A schema with changes beyond its rows is not lent again, nor one with a lock that is still held.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.support.database import postgresql
 from tests.support.database.templates import Tables
 
 VERSIONS = "provisioning_alembic_version"
-#: Whatever alters a table, its columns, indexes, defaults, constraints or triggers writes one of these rows anew.
+#: Every change of a table, its columns, indexes, defaults, constraints or triggers rewrites one of these rows.
 _MADE = f"""
     SELECT md5(string_agg(concat_ws(' ', what, oid, version), ',' ORDER BY oid, what)) FROM (
         SELECT oid, relname what, xmin version FROM pg_class WHERE relnamespace = CAST(:schema AS regnamespace)

@@ -21,7 +21,7 @@ _READS = re.compile(r"\s*(SELECT|SHOW|SET|BEGIN|PRAGMA)\b")
 
 
 class Tables:
-    """Brings the newest tables into empty databases; `folder` is where SQLite's are kept meanwhile."""
+    """Creates the newest tables in empty databases; `folder` keeps SQLite's template files."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

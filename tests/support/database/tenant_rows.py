@@ -19,7 +19,7 @@ STEP = timedelta(milliseconds=137)
 
 
 def creation_time(n: float) -> str:
-    """When the `n`-th tenant was created."""
+    """Return the time of creation of the `n`-th tenant."""
     return (START + n * STEP).isoformat(timespec="microseconds")[:-6] + "Z"
 
 

@@ -1,4 +1,4 @@
-"""What of a host's can come between the API and its callers: what `doctor` says of it, and which exchanges it breaks.
+"""Interferences between the API and its callers: their report by `doctor`, and the exchanges that they break.
 
 A test of the conformance suite, or a stop of the walk, fails in such a host if one of its exchanges is broken, and
 holds if none is. Which exchanges it has is recorded where nothing comes between: a new test needs no entry here.

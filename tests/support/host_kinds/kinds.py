@@ -1,4 +1,4 @@
-"""What there is to know of a kind of host."""
+"""Description of a kind of host."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Kind(NamedTuple):
         return app
 
     def answers(self, app: Flask) -> list[Any]:
-        """What each of its pages answers, one after another in one browser."""
+        """Return the response of each of its pages, one after another in one browser."""
         browser = Client(app)
         return [normalize_answer(browser.open(self.root + path, method=method)) for method, path in self.pages]
 

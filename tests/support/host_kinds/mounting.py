@@ -22,7 +22,7 @@ class Mount(Protocol):
 
 @pytest.fixture
 def mounted() -> Iterator[Mount]:
-    """What mounts the API; `config` is set once the host is built."""
+    """The function that mounts the API; `config` is set once the host is built."""
     apps: list[Flask] = []
 
     def mount(one: Kind, how: str, folder: Path, url: str, **config: Any) -> Flask:

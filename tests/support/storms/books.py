@@ -1,4 +1,4 @@
-"""What is in the database after a storm, and what its clients were told."""
+"""The books: the database after a storm, and the responses to its clients."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def list_confirmed_tenants(answers: list[Answer]) -> dict[str, list[dict[str, An
 
 
 def list_unanswered(answers: list[Answer]) -> list[Order]:
-    """The orders of which nobody knows yet what became of them."""
+    """Return the orders with an unknown outcome."""
     known = list_confirmed_tenants(answers)
     lost = {answer.order.key: answer.order for answer in answers if answer.order.key not in known}
     return list(lost.values())

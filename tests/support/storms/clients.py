@@ -27,7 +27,7 @@ class Order(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What came back for an order, when, and after how many seconds; status 0 means that nothing did."""
+    """The response to an order, its time, and its duration in seconds; status 0 means that there was none."""
 
     client: int
     order: Order
@@ -39,7 +39,7 @@ class Answer(NamedTuple):
 
     @property
     def asks_for_repetition(self) -> bool:
-        """Whether it leaves open what became of the order: none came, or 503, or the first request runs still."""
+        """Return whether the outcome is unknown: no response, 503, or the first request still runs."""
         return self.status in (0, 503) or (self.document or {}).get("code") == "idempotency-in-progress"
 
     @property

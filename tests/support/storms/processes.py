@@ -1,4 +1,4 @@
-"""Worker processes of a host, some of which are killed."""
+"""Worker processes of a host, with some that are killed."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def signed_token(partner: str, *roles: str) -> str:
 
 
 def answers(address: Address) -> bool:
-    """Whether the host's own page is there."""
+    """Return whether the host's own page is there."""
     connection = http.client.HTTPConnection(*address, timeout=5)
     try:
         connection.request("GET", "/")

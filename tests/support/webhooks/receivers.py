@@ -55,7 +55,7 @@ class Receiver:
             thread.join(10)
 
     def url(self, host: str = "example.com", path: str = "/hook") -> str:
-        """Where a webhook reaches it."""
+        """Return the URL at which a webhook reaches it."""
         return f"{'https' if self._tls else 'http'}://{host}:{self.port}{path}"
 
     def _accept(self) -> None:
@@ -233,7 +233,7 @@ def _general_name(name: str) -> x509.GeneralName:
 
 @contextlib.contextmanager
 def open_unreachable_port() -> Iterator[int]:
-    """A port of 127.0.0.1 where nobody takes a connection and nobody refuses one: its queue is full."""
+    """A port of 127.0.0.1 that neither accepts nor refuses a connection: its queue is full."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))

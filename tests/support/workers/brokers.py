@@ -22,7 +22,7 @@ VARIABLES = {name: f"PROVISIONING_TEST_{name.upper()}_URL" for name in PLACES}
 
 
 class Broker(NamedTuple):
-    """One run's part of a broker: names that nobody else uses, so that runs do not meet."""
+    """One run's part of a broker, under unique names, so that runs do not meet."""
 
     kind: str
     url: str
@@ -33,7 +33,7 @@ class Broker(NamedTuple):
         return dict.fromkeys(("task_default_queue", "control_exchange", "event_queue_prefix"), self.name)
 
     def settings(self) -> dict[str, Any]:
-        """What a Celery app is configured with to use it, as the guide has it, with quick redelivery on Redis."""
+        """The configuration of a Celery app to use it, as the guide has it, with quick redelivery on Redis."""
         found: dict[str, Any] = {"broker_url": self.url, "worker_prefetch_multiplier": 1, **self.names()}
         if self.kind == "rabbitmq":
             return {**found, "task_default_queue_type": "quorum"}

@@ -21,7 +21,7 @@ PATIENCE = 60
 
 
 def celery_init_app(app: Flask) -> Celery:
-    """As in Flask's documentation, "Background Tasks with Celery"."""
+    """Return the Celery app of a Flask app, like Flask's documentation, "Background Tasks with Celery"."""
 
     class FlaskTask(Task):  # type: ignore[type-arg]
         def __call__(self, *args: object, **kwargs: object) -> object:

@@ -85,5 +85,5 @@ def _conditions(plan: dict[str, Any]) -> Iterator[set[str]]:
 
 
 def _in(column: str, condition: str) -> bool:
-    """Whether the condition speaks of the column of the table: ``((id = …`` or ``(key)::text = …``."""
+    """Return whether the condition names the table's column: ``((id = …`` or ``(key)::text = …``."""
     return f"({column} =" in condition or f"({column})::text =" in condition

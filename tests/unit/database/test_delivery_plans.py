@@ -1,4 +1,4 @@
-"""What an administrator reads of deliveries by their id alone costs a probe of the key for each partner."""
+"""An administrator's lookup of deliveries by id alone costs a probe of the key for each partner."""
 
 from __future__ import annotations
 

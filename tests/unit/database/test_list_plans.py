@@ -41,7 +41,7 @@ EVERYBODY = None
 
 
 class Question(NamedTuple):
-    """What a list is asked, and in which orders an index alone bounds what is read."""
+    """A list query, and the orders in which an index alone bounds its reads."""
 
     query: str
     sorts: tuple[str, ...] = SORT_ORDERS

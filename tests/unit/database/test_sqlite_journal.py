@@ -1,4 +1,4 @@
-"""SQLite's write-ahead log: kept short where writes follow each other, and nobody waits for it."""
+"""SQLite's write-ahead log: kept short during continuous writes, without waiting."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def length(file: Path) -> int:
 
 
 def reads(file: Path) -> sqlite3.Connection:
-    """Somebody who reads, and sees what there was when it began."""
+    """A reader that sees the rows from before it began."""
     reader = sqlite3.connect(file, isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM provisioning_tenants").fetchone()

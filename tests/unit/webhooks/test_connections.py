@@ -1,4 +1,4 @@
-"""Which address a sender connects to, what it proves of the receiver, and when a connection serves again."""
+"""Connections of a sender: their addresses, the proof of the receiver, and their reuse."""
 
 from __future__ import annotations
 

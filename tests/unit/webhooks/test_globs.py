@@ -1,4 +1,4 @@
-"""Globs over types of events: which mean what, and which are in vain."""
+"""Globs over event types: their meanings, and globs that can match no type."""
 
 from __future__ import annotations
 

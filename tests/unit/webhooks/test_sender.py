@@ -1,4 +1,4 @@
-"""What a sender puts on the wire, what it takes from there, and where it never connects to."""
+"""Requests and responses of a sender, and the addresses that it never connects to."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def write_secret(prefix: str, raw: bytes) -> str:
 
 
 def make_bytes(length: int) -> bytes:
-    """What stands for randomness."""
+    """Return fixed bytes instead of random ones."""
     return SEED[:length]
 
 

@@ -1,4 +1,4 @@
-"""Which URLs a webhook may be sent to: every spelling of somebody's own network is refused, with a reason."""
+"""URLs of webhooks: every spelling of an internal network is refused, with a reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a receiver believes: the vectors, rotation, and everything that is refused with a reason."""
+"""Verification by a receiver: the vectors, rotation, and every refusal with its reason."""
 
 from __future__ import annotations
 
