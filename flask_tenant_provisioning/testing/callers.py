@@ -104,21 +104,21 @@ class Caller:
     def create(self, **fields: Any) -> Document:
         """Create a tenant with these fields, and wait until it is no longer `provisioning`."""
         __tracebackhide__ = True
-        answer = self("POST", TENANTS, json=self.body(**fields))
-        if answer.status == 403 and answer.json().get("code") in LICENSE_LIMIT_CODES:
-            pytest.skip(f"the licence allows no tenant here: {answer.json()['detail']}")
-        return self.wait_until_active(answer.tenant(201))
+        response = self("POST", TENANTS, json=self.body(**fields))
+        if response.status == 403 and response.json().get("code") in LICENSE_LIMIT_CODES:
+            pytest.skip(f"the licence allows no tenant here: {response.json()['detail']}")
+        return self.wait_until_active(response.tenant(201))
 
     def wait_until_active(self, tenant: Document) -> Document:
         """The tenant once it is no longer `provisioning`."""
         __tracebackhide__ = True
-        found = self._wait_for(tenant)
-        if found["status"] != "active":
+        settled = self._wait_for(tenant)
+        if settled["status"] != "active":
             raise AssertionError(
-                f"The tenant {found['tenant']} should become active; it is {found['status']}. "
+                f"The tenant {settled['tenant']} should become active; it is {settled['status']}. "
                 f"{self._describe_open_steps(tenant)}"
             )
-        return found
+        return settled
 
     def wait(self, read: ReadDocument, describe: Callable[[], str]) -> Document:
         """Return what `read` shows once the host has done its work, or did not in time.
@@ -165,16 +165,16 @@ class Caller:
         """Remove the tenant for good, in a role that may: at once (204), or after work of the host's (202)."""
         __tracebackhide__ = True
         everybody = self.administrator()
-        answer = everybody.write("DELETE", tenant, f"?purge=true{query}", also=["tenant:purge"]).expect(204, 202)
-        answer.require(not answer.body, "answer without a body")
-        return answer
+        response = everybody.write("DELETE", tenant, f"?purge=true{query}", also=["tenant:purge"]).expect(204, 202)
+        response.require(not response.body, "answer without a body")
+        return response
 
     def list_tenants(self, **query: Any) -> list[Document]:
         """Every tenant on the first page of this list."""
         __tracebackhide__ = True
         parameters = urlencode({"limit": 1000, **query})
-        found: list[Document] = self("GET", f"{TENANTS}?{parameters}").document()["items"]
-        return found
+        tenants: list[Document] = self("GET", f"{TENANTS}?{parameters}").document()["items"]
+        return tenants
 
     def clean_up(self) -> None:
         """Remove what the partner has: for good where an administrator may, else as a partner can.
@@ -252,9 +252,9 @@ class Patience:
         """
         __tracebackhide__ = True
         if not self.is_used_up:
-            found = self.spend(settle, describe)
+            settled = self.spend(settle, describe)
             if not self.is_used_up:
-                return found
+                return settled
         said = f"The suite has waited {self.seconds:.0f} s in all for this host's work. {self._cause}"
         if self._failed:
             pytest.skip(said)
@@ -282,11 +282,11 @@ def make_bearer_header(token: str) -> dict[str, str]:
 def wait_until_settled(read: ReadDocument) -> Document:
     """Return what `read` returns once no worker has work left for it, or after 20 seconds."""
     deadline = time.monotonic() + _SETTLE_SECONDS
-    found = read()
-    while _is_under_way(found) and time.monotonic() < deadline:
+    document = read()
+    while _is_under_way(document) and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
-        found = read()
-    return found
+        document = read()
+    return document
 
 
 def _describe_step(step: Mapping[str, Any]) -> str:
@@ -296,6 +296,6 @@ def _describe_step(step: Mapping[str, Any]) -> str:
     return f"The host's step {step['name']!r} is {step['state']} after {step['attempts']} attempts{raised}."
 
 
-def _is_under_way(found: Document) -> bool:
+def _is_under_way(document: Document) -> bool:
     """Return whether a worker has work left for this tenant or bulk job."""
-    return found.get("status") == "provisioning" or found.get("state") in ("queued", "running")
+    return document.get("status") == "provisioning" or document.get("state") in ("queued", "running")

@@ -76,8 +76,8 @@ def provisioning_app(request: pytest.FixtureRequest) -> Flask:
 @pytest.fixture(scope="session")
 def provisioning_mount(pytestconfig: pytest.Config) -> str | None:
     """The name of the mount to test, by default what ``--provisioning-mount`` says; None is the app's first."""
-    found: str | None = pytestconfig.getoption("provisioning_mount")
-    return found
+    name: str | None = pytestconfig.getoption("provisioning_mount")
+    return name
 
 
 @pytest.fixture

@@ -131,36 +131,36 @@ class ApiResponse:
         __tracebackhide__ = True
         self.expect(status)
         self.require(self.media_type == JSON, f"answer with {JSON}, not {self.media_type or 'nothing'}")
-        found = self.json()
-        self.require(isinstance(found, dict), "answer with an object")
-        return dict(found)
+        document = self.json()
+        self.require(isinstance(document, dict), "answer with an object")
+        return dict(document)
 
     def tenant(self, status: int = 200) -> dict[str, Any]:
         """The tenant that the body shows, with everything that a tenant has, and its `ETag`."""
         __tracebackhide__ = True
-        found = self.document(status)
-        self.require_tenant(found)
-        self.require(self.header("ETag") == format_etag(found["version"]), "answer with the version in the ETag")
-        return found
+        tenant = self.document(status)
+        self.require_tenant(tenant)
+        self.require(self.header("ETag") == format_etag(tenant["version"]), "answer with the version in the ETag")
+        return tenant
 
-    def require_tenant(self, found: Mapping[str, Any]) -> None:
+    def require_tenant(self, tenant: Mapping[str, Any]) -> None:
         """Demand that `found`, which stands in the body, is a whole tenant."""
         __tracebackhide__ = True
-        missing = sorted(TENANT_FIELDS - found.keys())
+        missing = sorted(TENANT_FIELDS - tenant.keys())
         self.require(not missing, f"show every field of a tenant; it lacks {', '.join(missing)}")
-        self.require_id(found["tenant"])
-        self.require_instants(found[name] for name in ("created_at", "updated_at", "deleted_at", "purge_at"))
+        self.require_id(tenant["tenant"])
+        self.require_instants(tenant[name] for name in ("created_at", "updated_at", "deleted_at", "purge_at"))
 
-    def require_id(self, found: str) -> None:
+    def require_id(self, id: str) -> None:
         """Demand that `found`, which stands in the body, is an id."""
         __tracebackhide__ = True
-        self.require(_UUID.fullmatch(found) is not None, "show an id that is a UUID in lower case")
+        self.require(_UUID.fullmatch(id) is not None, "show an id that is a UUID in lower case")
 
-    def require_instants(self, found: Iterable[str | None]) -> None:
+    def require_instants(self, instants: Iterable[str | None]) -> None:
         """Demand that `found`, which stand in the body, are times or None."""
         __tracebackhide__ = True
         self.require(
-            all(_TIMESTAMP.fullmatch(one) for one in found if one), "show times in UTC, with milliseconds and Z"
+            all(_TIMESTAMP.fullmatch(one) for one in instants if one), "show times in UTC, with milliseconds and Z"
         )
 
     def problem(self, status: int, code: str, **members: Any) -> dict[str, Any]:
@@ -173,8 +173,8 @@ class ApiResponse:
             self.media_type == PROBLEM_MEDIA_TYPE,
             f"answer with {PROBLEM_MEDIA_TYPE}, not {self.media_type or 'nothing'}",
         )
-        found = self.json()
-        self.require(isinstance(found, dict) and found.get("code") == code, f"answer with the code {code}")
+        problem = self.json()
+        self.require(isinstance(problem, dict) and problem.get("code") == code, f"answer with the code {code}")
         wanted = {
             "type": f"{self._types}{code}",
             "title": PROBLEM_TITLES[code],
@@ -183,11 +183,11 @@ class ApiResponse:
             **members,
         }
         for name, value in wanted.items():
-            self.require(found.get(name) == value, f"name the {name} {value!r} in its problem")
-        self.require(bool(found.get("detail")), "say in its problem what happened, as detail")
+            self.require(problem.get(name) == value, f"name the {name} {value!r} in its problem")
+        self.require(bool(problem.get("detail")), "say in its problem what happened, as detail")
         path = unquote(urlsplit(self.sent.path).path)
-        self.require(unquote(str(found.get("instance"))) == path, f"name the instance {path!r} in its problem")
-        return dict(found)
+        self.require(unquote(str(problem.get("instance"))) == path, f"name the instance {path!r} in its problem")
+        return dict(problem)
 
     def faults(self, code: str = "validation-error") -> dict[str, str]:
         """The code of each fault that a 400 lists, by pointer."""
@@ -246,8 +246,8 @@ HOOK_HINT = (
 
 def make_hint(status: int, media_type: str, text: str) -> str:
     """A sentence about the likely cause, after a space; empty where there is no telling."""
-    found = _find_hint(status, media_type, text)
-    return f" {found}" if found else ""
+    hint = _find_hint(status, media_type, text)
+    return f" {hint}" if hint else ""
 
 
 def _find_hint(status: int, media_type: str, text: str) -> str:

@@ -7,8 +7,8 @@ The floor is COPY into a staging table and INSERT … SELECT on PostgreSQL, `exe
 "whole" from the file of rows on, "database" without making them ready. Ours is whole: from the first byte of the upload
 to the last chunk's commit, by workers that stand ready. The processor's time is the client's and the server's together;
 the floor's is that of its part "database", which uses one core at a time, and ours is spread over all. Memory is each
-process's peak over what it took before. Tables with the prefix ``bench_`` are created again for each round; the others of
-the database stay as they are.
+process's peak over what it took before. Tables with the prefix ``bench_`` are created again for each round; the other
+tables of the database stay as they are.
 """
 
 from __future__ import annotations
@@ -116,13 +116,13 @@ def measured(mount: Mount, url: str, path: Path, count: int, workers: int) -> tu
 
 def line(count: int, least: Floor, ours: Ours | None) -> str:
     """The table's line about so many rows."""
-    found = f"{count:9,} {count / least.database:9,.0f} {count / least.whole:9,.0f}"
+    text = f"{count:9,} {count / least.database:9,.0f} {count / least.whole:9,.0f}"
     if ours is None:
-        return found
+        return text
     ratios = f"{least.database / ours.whole:9.0%} {least.whole / ours.whole:9.0%}"
     spent = f"{least.processor / count * 1e6:9.1f} {ours.processor / count * 1e6:9.1f}"
     memory = f"{ours.receiver / MIB:9.1f} {ours.worker / MIB:9.1f}"
-    return f"{found} {count / ours.whole:9,.0f} {ours.upload:9.1f} {ours.work:9.1f} {ratios} {spent} {memory}"
+    return f"{text} {count / ours.whole:9,.0f} {ours.upload:9.1f} {ours.work:9.1f} {ratios} {spent} {memory}"
 
 
 def main() -> None:

@@ -163,8 +163,8 @@ def _of_sqlite(engine: Engine, path: Path, prefix: str) -> Floor:
         driver: Any = connection.connection.dbapi_connection
         began = time.monotonic()
         driver.execute("BEGIN IMMEDIATE")
-        found = rows(path, _now())
-        while batch := list(islice(found, BATCH)):
+        values = rows(path, _now())
+        while batch := list(islice(values, BATCH)):
             ready, idle = time.monotonic(), time.process_time()
             for statement, taken in statements:
                 driver.executemany(statement, map(taken, batch))

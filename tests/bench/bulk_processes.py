@@ -72,6 +72,6 @@ def _stand(parent: Connection, url: str, prefix: str, task: Task, *given: Any) -
 
 def _memory(name: str) -> int:
     """This process's memory in bytes: ``VmRSS`` now, ``VmHWM`` at most (Linux, proc(5))."""
-    found = re.search(rf"^{name}:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
-    assert found, name
-    return int(found[1]) * 1024
+    match = re.search(rf"^{name}:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
+    assert match, name
+    return int(match[1]) * 1024

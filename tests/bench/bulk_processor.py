@@ -22,15 +22,15 @@ def served(engine: Engine) -> float:
 
 
 def _processes(database: str) -> list[Path]:
-    found = []
+    pids = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             title = (folder / "cmdline").read_bytes().decode(errors="replace")
         except OSError:
             continue
         if title.startswith("postgres:") and database in title:
-            found.append(folder)
-    return found
+            pids.append(folder)
+    return pids
 
 
 def _seconds(process: Path) -> float:

@@ -49,8 +49,8 @@ def __getattr__(name: str) -> Celery:
     """The Celery app, made when ``celery -A`` asks for it."""
     if name != "celery":
         raise AttributeError(name)
-    found: Celery = create_app().extensions["celery"]
-    return found
+    celery: Celery = create_app().extensions["celery"]
+    return celery
 
 
 @contextmanager
@@ -67,15 +67,15 @@ def run_worker(config: dict[str, Any]) -> Iterator[None]:
 
 def delays(partner: Caller, receiver: Receiver, writes: int) -> list[float]:
     """For each of so many writes, the milliseconds from its answer to the arrival."""
-    found = []
+    seconds = []
     for _ in range(writes):
         time.sleep(random.uniform(0, 1))
         before = len(receiver.requests)
         partner.create()
         answered = time.perf_counter()
         assert receiver.wait_for(before + 1, 60)
-        found.append((time.perf_counter() - answered) * 1000)
-    return found
+        seconds.append((time.perf_counter() - answered) * 1000)
+    return seconds
 
 
 def cost(partner: Caller, writes: int) -> float:
@@ -86,9 +86,9 @@ def cost(partner: Caller, writes: int) -> float:
     return (time.process_time() - began) / writes * 1000
 
 
-def spread(found: list[float]) -> str:
+def spread(seconds: list[float]) -> str:
     """The median and the slowest in twenty."""
-    return f"median {statistics.median(found):6.0f} ms, 95 % {statistics.quantiles(found, n=20)[-1]:6.0f} ms"
+    return f"median {statistics.median(seconds):6.0f} ms, 95 % {statistics.quantiles(seconds, n=20)[-1]:6.0f} ms"
 
 
 def _say_nothing(self: Notifier) -> None:

@@ -57,8 +57,8 @@ def __getattr__(name: str) -> Celery:
     """The Celery app, made when ``celery -A`` asks for it."""
     if name != "celery":
         raise AttributeError(name)
-    found: Celery = create_app().extensions["celery"]
-    return found
+    celery: Celery = create_app().extensions["celery"]
+    return celery
 
 
 @contextmanager

@@ -134,8 +134,8 @@ def main() -> None:
             "Sender, system's resolver": post_with(system, f"http://localhost:{port}/hook"),
         }
         rounds = [[rate(make, given.threads, given.seconds) for make in ways.values()] for _ in range(ROUNDS)]
-    for name, found in zip(ways, zip(*rounds, strict=True), strict=True):
-        print(f"{name:26} {statistics.median(found):7,.0f} POST/s")
+    for name, rates in zip(ways, zip(*rounds, strict=True), strict=True):
+        print(f"{name:26} {statistics.median(rates):7,.0f} POST/s")
 
 
 if __name__ == "__main__":

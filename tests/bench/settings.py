@@ -24,13 +24,13 @@ _REMEMBERED, _READ, _ROUNDS = 50_000, 300, 7
 
 def microseconds(read: Callable[[], object], count: int) -> str:
     """The median of some rounds, with the lowest and the highest."""
-    found = []
+    seconds = []
     for _ in range(_ROUNDS):
         begun = time.perf_counter()
         for _ in range(count):
             read()
-        found.append((time.perf_counter() - begun) / count * 1e6)
-    return f"{statistics.median(found):.2f} µs ({min(found):.2f}-{max(found):.2f})"
+        seconds.append((time.perf_counter() - begun) / count * 1e6)
+    return f"{statistics.median(seconds):.2f} µs ({min(seconds):.2f}-{max(seconds):.2f})"
 
 
 def sender(provisioning: TenantProvisioning, tenant: str) -> object:

@@ -284,12 +284,12 @@ def test_a_database_that_does_not_answer_fails_and_the_rest_goes_on() -> None:
     app.config.update(make_config(PROVISIONING_AUTO_MIGRATE=False, PROVISIONING_LICENSE=limited))
     url = f"postgresql+psycopg://someone:{WORDS}@127.0.0.1:1/none?sslpassword={WORDS}"
     TenantProvisioning().init_app(app, url)
-    found = unwell(app)
+    checks = unwell(app)
     skipped = ("fail", "not checked: the database cannot be reached", "")
     unseen = ("tenants", "pooler", "privileges", "migrations", "tables", "tenant-rows", "webhook-keys", "settings-keys")
-    assert {*found} == {*unseen, "database", "worker"}
-    assert [found[name] for name in unseen] == [skipped] * len(unseen)
-    status, detail, advice = found["database"]
+    assert {*checks} == {*unseen, "database", "worker"}
+    assert [checks[name] for name in unseen] == [skipped] * len(unseen)
+    status, detail, advice = checks["database"]
     assert status == "fail"
     assert detail.startswith("OperationalError: ")
     assert "127.0.0.1" in detail
@@ -299,8 +299,8 @@ def test_a_database_that_does_not_answer_fails_and_the_rest_goes_on() -> None:
 
 def test_a_file_that_is_no_database_fails(mounted: Make, tmp_path: Path) -> None:
     (tmp_path / "provisioning.sqlite3").write_text("no database at all, " * 100)
-    found = unwell(mounted(PROVISIONING_AUTO_MIGRATE=False))
-    assert found["database"] == (
+    checks = unwell(mounted(PROVISIONING_AUTO_MIGRATE=False))
+    assert checks["database"] == (
         "fail",
         "DatabaseError: file is not a database",
         "check that it runs, its address and the credentials",
@@ -320,12 +320,12 @@ def test_slow_and_blocking_host_engine_is_reported(tmp_path: Path) -> None:
     app = Flask("host")
     app.config.update(make_config())
     TenantProvisioning().init_app(app, create_engine(f"sqlite:///{tmp_path}/hosts.sqlite3"))
-    found = unwell(app)
-    assert [*found] == ["database", "pool"]
-    status, detail, advice = found["database"]
+    checks = unwell(app)
+    assert [*checks] == ["database", "pool"]
+    status, detail, advice = checks["database"]
     assert (status, advice) == ("warn", "set `PRAGMA journal_mode=WAL`: readers wait for writers")
     assert detail.endswith(" ms, journal mode delete")
-    assert found["pool"] == (
+    assert checks["pool"] == (
         "warn",
         "QueuePool, 5 connections and 10 overflow, waits 30 s for a free one",
         "give the engine a pool_timeout of a few seconds, so that a full pool returns 503 soon",
@@ -426,10 +426,10 @@ def test_slow_and_blocking_host_engine_is_reported(tmp_path: Path) -> None:
 def test_token_and_secret_faults_are_reported(
     mounted: Make, config: dict[str, Any], expected: dict[str, tuple[str, str, str]]
 ) -> None:
-    found = unwell(mounted(**config))
-    assert {name: (one, re.sub("mark ....", "mark ????", two), three) for name, (one, two, three) in found.items()} == (
-        expected
-    )
+    checks = unwell(mounted(**config))
+    assert {
+        name: (one, re.sub("mark ....", "mark ????", two), three) for name, (one, two, three) in checks.items()
+    } == (expected)
 
 
 def test_app_without_signing_key_is_reported(mounted: Make) -> None:

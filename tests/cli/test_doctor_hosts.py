@@ -234,10 +234,10 @@ def test_a_hook_that_adds_to_an_answer_is_well(blueprint: IsolatedHost) -> None:
     blueprint.app.before_request(lambda: setattr(g, "trace", "t-1"))
 
     @blueprint.app.after_request
-    def trace(answer: Response) -> Response:
-        answer.headers["X-Trace"] = answer.headers["X-Request-ID"] = g.trace
-        answer.headers["Cache-Control"] = "no-store, private"
-        return answer
+    def trace(response: Response) -> Response:
+        response.headers["X-Trace"] = response.headers["X-Request-ID"] = g.trace
+        response.headers["Cache-Control"] = "no-store, private"
+        return response
 
     blueprint.mount()
     name = f"{HERE}.{trace.__qualname__}"

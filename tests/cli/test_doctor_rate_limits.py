@@ -65,8 +65,8 @@ def test_doctor_warns_of_unconfigured_limits(told: Told) -> None:
 
 
 def test_unmounted_api_has_no_rate_limits(told: Told) -> None:
-    found = told(PROVISIONING_RATE_LIMITS=LIMITS, PROVISIONING_EDITION="community")
-    assert found == ("ok", "nothing is mounted, so nothing is counted", "")
+    check = told(PROVISIONING_RATE_LIMITS=LIMITS, PROVISIONING_EDITION="community")
+    assert check == ("ok", "nothing is mounted, so nothing is counted", "")
 
 
 def test_memory_counts_for_one_process(told: Told) -> None:
@@ -80,16 +80,16 @@ def test_memory_counts_for_one_process(told: Told) -> None:
 
 
 def test_redis_counts_for_all(told: Told, redis_url: str) -> None:
-    found = told(PROVISIONING_RATE_LIMITS=LIMITS, PROVISIONING_RATE_LIMIT_STORAGE=redis_url)
-    assert found == ("ok", f"{WRITTEN}; {redis_url}", "")
+    check = told(PROVISIONING_RATE_LIMITS=LIMITS, PROVISIONING_RATE_LIMIT_STORAGE=redis_url)
+    assert check == ("ok", f"{WRITTEN}; {redis_url}", "")
 
 
 def test_unreachable_storage_is_reported_without_password(told: Told) -> None:
     with Receiver() as receiver:
         port = receiver.port
     url = f"redis://user:hunter2@127.0.0.1:{port}/0?password=hunter2"
-    found = told(PROVISIONING_RATE_LIMITS={"bulk": "5/day"}, PROVISIONING_RATE_LIMIT_STORAGE=url)
-    assert found == (
+    check = told(PROVISIONING_RATE_LIMITS={"bulk": "5/day"}, PROVISIONING_RATE_LIMIT_STORAGE=url)
+    assert check == (
         "warn",
         f"bulk 5/day; redis://127.0.0.1:{port}/0 cannot be reached: no request is limited",
         "start it",
@@ -97,8 +97,8 @@ def test_unreachable_storage_is_reported_without_password(told: Told) -> None:
 
 
 def test_a_storage_that_cannot_be_is_a_failure(told: Told) -> None:
-    found = told(PROVISIONING_RATE_LIMITS=LIMITS, PROVISIONING_RATE_LIMIT_STORAGE="redis://hunter2@127.0.0.1:port/0")
-    assert found == ("fail", "requests are not counted: ValueError", f"correct {STORAGE}")
+    check = told(PROVISIONING_RATE_LIMITS=LIMITS, PROVISIONING_RATE_LIMIT_STORAGE="redis://hunter2@127.0.0.1:port/0")
+    assert check == ("fail", "requests are not counted: ValueError", f"correct {STORAGE}")
 
 
 def test_the_hosts_limiter_is_named(told: Told, hand: ManualClock, redis_url: str) -> None:
@@ -127,8 +127,8 @@ def test_the_hosts_limiter_is_named(told: Told, hand: ManualClock, redis_url: st
 
 
 def test_a_limiter_that_is_off_counts_nothing(told: Told) -> None:
-    found = told({"storage_uri": "memory://"}, PROVISIONING_RATE_LIMITS=LIMITS, RATELIMIT_ENABLED=False)
-    assert found == ("warn", "off: RATELIMIT_ENABLED turns Flask-Limiter off", "partners have no limits")
+    check = told({"storage_uri": "memory://"}, PROVISIONING_RATE_LIMITS=LIMITS, RATELIMIT_ENABLED=False)
+    assert check == ("warn", "off: RATELIMIT_ENABLED turns Flask-Limiter off", "partners have no limits")
 
 
 def test_invalid_limit_is_reported_first(database_url: str) -> None:

@@ -40,9 +40,9 @@ def subscribe(app: Flask, count: int = 1) -> None:
 
 
 def keys(app: Flask) -> tuple[str, str, str]:
-    found = run_doctor(app)["webhook-keys"]
+    check = run_doctor(app)["webhook-keys"]
     get_engine(app).dispose()
-    return found
+    return check
 
 
 def test_without_keys_of_their_own_secrets_depend_on_the_apps(host: Host) -> None:

@@ -85,8 +85,8 @@ def test_errors_are_documents_for_programs(
 ) -> None:
     result = run_command(app, *arguments)
     assert (result.status, result.out, result.err.count("\n")) == (status, "", 1)
-    found = json.loads(result.err)["error"]
-    assert {name: found[name] for name in error} == error
+    document = json.loads(result.err)["error"]
+    assert {name: document[name] for name in error} == error
 
 
 def test_no_advice_is_about_http() -> None:

@@ -480,8 +480,8 @@ def test_values_that_csv_cannot_hold_are_reported(host: Flask) -> None:
 
 @pytest.mark.parametrize(("keys", "fits"), [(994, True), (995, False)])
 def test_a_table_has_no_more_columns_than_an_import_takes(host: Flask, tmp_path: Path, keys: int, fits: bool) -> None:
-    found, table = [str(key) for key in range(keys)], tmp_path / "t.csv"
-    sent = ndjson(*(make_row(n, metadata=dict.fromkeys(found[n * 50 :][:50], "x")) for n in range(20)))
+    columns, table = [str(key) for key in range(keys)], tmp_path / "t.csv"
+    sent = ndjson(*(make_row(n, metadata=dict.fromkeys(columns[n * 50 :][:50], "x")) for n in range(20)))
     run_import(host, "-", "--format", "ndjson", input=sent)
     result = run_export(host, "--output", str(table))
     if fits:

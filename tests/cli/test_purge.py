@@ -111,8 +111,8 @@ def test_events_name_the_operator(host: Flask, clock: Clock) -> None:
     t = storage.table("events").c
     wanted = select(t.tenant_id, t.partner_id, t.actor_subject, t.actor_partner, t.request_id)
     with storage.engine.connect() as connection:
-        found = connection.execute(wanted.where(t.type == "tenant.purged")).all()
-    assert [tuple(map(str, row)) for row in found] == [(tenant, "acme", getpass.getuser(), "*", "None")]
+        rows = connection.execute(wanted.where(t.type == "tenant.purged")).all()
+    assert [tuple(map(str, row)) for row in rows] == [(tenant, "acme", getpass.getuser(), "*", "None")]
 
 
 @pytest.mark.slow

@@ -28,8 +28,8 @@ def run_json(app: Flask, *arguments: str) -> list[dict[str, Any]]:
 
 
 def create_endpoint(partner: Caller, *options: str) -> dict[str, Any]:
-    (found,) = run_json(partner.app, "create", "--partner", partner.partner, "--url", URL, *options)
-    return found
+    (document,) = run_json(partner.app, "create", "--partner", partner.partner, "--url", URL, *options)
+    return document
 
 
 def test_a_webhook_is_created_with_its_secret_shown_once(partner: Caller) -> None:
@@ -94,8 +94,8 @@ def test_failed_deliveries_are_recovered(partner: Caller) -> None:
     partner.create()
     partner("GET", "/events")
     id = create_endpoint(partner, "--event", "tenant.created")["webhook"]
-    (found,) = run_json(partner.app, "recover", id, "--since", format_instant(time.time() - 60))
-    assert (found["webhook"], found["deliveries"]) == (id, 1)
+    (document,) = run_json(partner.app, "recover", id, "--since", format_instant(time.time() - 60))
+    assert (document["webhook"], document["deliveries"]) == (id, 1)
 
 
 def test_endpoint_is_deleted(partner: Caller) -> None:
@@ -127,9 +127,9 @@ def test_secrets_of_an_older_key_are_sealed_again(make_app: Callable[..., Flask]
     assert run_command(both, "webhooks", "reseal") == (0, "All secrets use the newest key already.\n", "")
     assert run_command(alone, "webhooks", "reseal").status == 0
     storage = get_mount(alone).storage
-    found = storage.read(lambda session: actions.load_endpoint(session, "acme", made["webhook"]))
-    (key,) = endpoint_secrets.load_signing_keys(get_mount(alone).keyring, found, format_instant(time.time()))
-    assert (key.sign(b"x"), found.version) == (signing_key(made["secret"]).sign(b"x"), 1)
+    endpoint = storage.read(lambda session: actions.load_endpoint(session, "acme", made["webhook"]))
+    (key,) = endpoint_secrets.load_signing_keys(get_mount(alone).keyring, endpoint, format_instant(time.time()))
+    assert (key.sign(b"x"), endpoint.version) == (signing_key(made["secret"]).sign(b"x"), 1)
 
 
 def test_changes_at_the_command_line_are_events_of_the_operator(partner: Caller) -> None:

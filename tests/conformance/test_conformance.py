@@ -59,8 +59,8 @@ def test_the_host_of_hooks_conforms(database_url: str) -> None:
     run = run_suite(ROOT / "examples/hooks_host", app="app:create_app", config=config)
     assert_suite_passes(run, 700)
     assert run.left_out == OF_NO_CONCERN
-    found = dict(count_rows(database_url))
-    assert (found["provisioning_tenants"], found["workspaces"]) == (0, 0)
+    counts = dict(count_rows(database_url))
+    assert (counts["provisioning_tenants"], counts["workspaces"]) == (0, 0)
 
 
 SETTINGS = """
@@ -181,7 +181,7 @@ def write_steps_app(folder: Path) -> None:
     """Write the app of the guide to steps."""
     pytest.importorskip("flask_sqlalchemy")
     code = next(
-        found.code for found in find_snippets("python", DOCS / "provisioning.md") if found.file == "steps_app.py"
+        snippet.code for snippet in find_snippets("python", DOCS / "provisioning.md") if snippet.file == "steps_app.py"
     )
     (folder / "steps_app.py").write_text(code, encoding="utf-8")
 

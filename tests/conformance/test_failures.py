@@ -126,7 +126,7 @@ EMPTY = Bad(
 def reads_whole(output: str) -> bool:
     """Return whether a failure is a sentence with the request, without its token, and the response."""
     headers = r"(E +[\w-]+: .*\n)+"
-    found = re.search(
+    match = re.search(
         rf"POST {TENANTS} should answer 201, not 400\..*\n"
         rf"E *\n"
         rf"E +POST {TENANTS}\n{headers}"
@@ -135,7 +135,7 @@ def reads_whole(output: str) -> bool:
         r'E +\{.*"detail": "The CSRF token is missing\."',
         output,
     )
-    return found is not None and "Authorization: Bearer …" in found[0]
+    return match is not None and "Authorization: Bearer …" in match[0]
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_a_tenant_of_the_example_gets_a_workspace_a_bucket_and_a_welcome(kind: s
             tmp_path / "log"
         ).read_text()
 
-    there = {found.name: json.loads(found.read_text()) for found in (tmp_path / "cloud").iterdir()}
+    there = {path.name: json.loads(path.read_text()) for path in (tmp_path / "cloud").iterdir()}
     workspace = f"workspace-{made.json()['tenant']}"
     assert sorted(name.partition("-")[0] for name in there) == ["bucket", "mail", "workspace"]
     assert there[workspace] == {"owner": EXAMPLE["client_name"]}

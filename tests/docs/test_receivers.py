@@ -83,8 +83,8 @@ class Receiver(NamedTuple):
 
     def write(self, folder: Path) -> None:
         """Write both; one after the other where the file is the same."""
-        (found,) = find_snippets(self.language, PAGE)
-        for file, code in ((self.file, found.code), (self.main, (MAINS / self.main).read_text(encoding="utf-8"))):
+        (snippet,) = find_snippets(self.language, PAGE)
+        for file, code in ((self.file, snippet.code), (self.main, (MAINS / self.main).read_text(encoding="utf-8"))):
             with (folder / file).open("a", encoding="utf-8") as out:
                 out.write(code)
 
@@ -127,8 +127,8 @@ def page() -> dict[str, Any]:
     """The names that the page's Python blocks define, in an app of its own."""
     app = Flask("receiver")
     known: dict[str, Any] = {"app": app}
-    for found in find_snippets("python", PAGE):
-        exec(compile(found.code, str(PAGE), "exec"), known)
+    for snippet in find_snippets("python", PAGE):
+        exec(compile(snippet.code, str(PAGE), "exec"), known)
     return known
 
 

@@ -69,10 +69,10 @@ def processes(tmp_path: Path, old_packages: Path) -> Iterator[Processes]:
             **environment(PROVISIONING_DATABASE_URL=url, PROVISIONING_AUTO_MIGRATE=True),
         ) as api,
     ):
-        found = Processes(("127.0.0.1", ports[0]), api)
-        ready = wait_for(lambda: get_status(found.host, f"{PREFIX}/health") == 200)
+        servers = Processes(("127.0.0.1", ports[0]), api)
+        ready = wait_for(lambda: get_status(servers.host, f"{PREFIX}/health") == 200)
         assert ready, [log.read_text() for log in tmp_path.glob("*.log")]
-        yield found
+        yield servers
 
 
 def get_status(address: Address, path: str) -> int:

@@ -73,9 +73,9 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--role", action="append", choices=ROLES, help="by default each")
     parser.add_argument("--seed", type=int, default=SEED, help="default: %(default)s")
     parser.add_argument("--examples", type=int, default=EXAMPLES, help="default: %(default)s")
-    found = parser.parse_args()
-    found.database, found.role = found.database or DATABASES, found.role or ROLES
-    return found
+    arguments = parser.parse_args()
+    arguments.database, arguments.role = arguments.database or DATABASES, arguments.role or ROLES
+    return arguments
 
 
 def _expand_runs(runs: list[Run]) -> list[Run]:
@@ -87,8 +87,8 @@ def _run_and_report(run: Run) -> bool:
     """Do `run`, and print all of it at its end."""
     begun = time.monotonic()
     try:
-        with open_quickstart(run.database, run.role) as found, tempfile.TemporaryDirectory() as folder:
-            passed, said = _fuzz(run, found, Path(folder))
+        with open_quickstart(run.database, run.role) as quickstart, tempfile.TemporaryDirectory() as folder:
+            passed, said = _fuzz(run, quickstart, Path(folder))
     except (Failure, subprocess.TimeoutExpired) as error:
         passed, said = False, str(error)
     verdict = "passed" if passed else "failed"
@@ -96,14 +96,14 @@ def _run_and_report(run: Run) -> bool:
     return passed
 
 
-def _fuzz(run: Run, found: Quickstart, folder: Path) -> tuple[bool, str]:
+def _fuzz(run: Run, quickstart: Quickstart, folder: Path) -> tuple[bool, str]:
     """Run schemathesis; return whether it passed and saw every documented success, and its output."""
-    document = found.document()
-    _prepare(found, document, folder)
-    rounds = [_schemathesis(run, found, folder, number) for number in range(WALKS + 1)]
+    document = quickstart.document()
+    _prepare(quickstart, document, folder)
+    rounds = [_schemathesis(run, quickstart, folder, number) for number in range(WALKS + 1)]
     answered = reached.answers(folder.glob("*.ndjson"))
     missed = reached.list_missed(document, answered, run.role)
-    tripped = list_missing_ids(found)
+    tripped = list_missing_ids(quickstart)
     lines = [done.stdout.strip() for done in rounds if done.returncode or done is rounds[0]]
     lines += [f"further stateful rounds: {WALKS}, without a failure: {sum(not done.returncode for done in rounds[1:])}"]
     lines += [reached.table(document, answered), *reached.count_exemptions(folder / TALLY)]
@@ -112,20 +112,20 @@ def _fuzz(run: Run, found: Quickstart, folder: Path) -> tuple[bool, str]:
     return passed, "\n".join(lines)
 
 
-def _prepare(found: Quickstart, document: dict[str, Any], folder: Path) -> None:
+def _prepare(quickstart: Quickstart, document: dict[str, Any], folder: Path) -> None:
     """Lay out what schemathesis reads. From a file, the document's own operation is fuzzed like the rest."""
     shutil.copy(CONFIGURATION, folder)
-    (folder / "callers.json").write_text(callers(found), "utf-8")
-    for name, ids in found.ids.items():
+    (folder / "callers.json").write_text(callers(quickstart), "utf-8")
+    for name, ids in quickstart.ids.items():
         (folder / f"{name}.dict").write_text(words(ids), "utf-8")
     (folder / "openapi.json").write_text(json.dumps(describe_streams(document)), "utf-8")
 
 
-def _schemathesis(run: Run, found: Quickstart, folder: Path, number: int) -> subprocess.CompletedProcess[str]:
+def _schemathesis(run: Run, quickstart: Quickstart, folder: Path, number: int) -> subprocess.CompletedProcess[str]:
     """The first round goes through every phase, each later one through the stateful one, from a seed of its own."""
     known = {"FUZZ_ROLE": run.role, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", CONFIGURATION.name]
-    command += ["run", "openapi.json", "--url", found.base, "--no-color", "--seed", str(run.seed + number)]
+    command += ["run", "openapi.json", "--url", quickstart.base, "--no-color", "--seed", str(run.seed + number)]
     command += ["--report", "ndjson", "--report-ndjson-path", f"{number}.ndjson"]
     command += ["--phases", "stateful"] if number else ["--max-examples", str(run.examples)]
     return subprocess.run(

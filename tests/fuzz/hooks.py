@@ -34,8 +34,8 @@ _numbers = itertools.count(1)
 def filter_failure(context: HookContext, failure: Failure, case: Case[Any], response: Response) -> bool:
     """Keep the failures that no exception covers."""
     fate, replayed = _fates.get(_tenant(case), ""), "idempotency-replayed" in response.headers
-    answer, kind = (response.status_code, _json(response)), case.media_type
-    sent = Exchange(case.headers or {}, case.query or {}, *answer, fate, replayed, kind, case.method.upper())
+    result, kind = (response.status_code, _json(response)), case.media_type
+    sent = Exchange(case.headers or {}, case.query or {}, *result, fate, replayed, kind, case.method.upper())
     name = find_exemption(type(failure).__name__, sent)
     if name is not None:
         with TALLY.open("a", encoding="utf-8") as tally:

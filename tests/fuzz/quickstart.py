@@ -55,8 +55,8 @@ class Quickstart(NamedTuple):
 
     def document(self) -> dict[str, Any]:
         """The OpenAPI document."""
-        found: dict[str, Any] = self.ask("GET /openapi.json", 200)
-        return found
+        document: dict[str, Any] = self.ask("GET /openapi.json", 200)
+        return document
 
     def ask(self, request: str, expected: int, body: Any = None) -> Any:
         """The JSON that answers `request` ("GET /path"). Raises `Failure` for another status than `expected`."""
@@ -107,7 +107,7 @@ def _new_database(kind: str) -> Iterator[str]:
         postgresql.drop_database(url)
 
 
-def _create_tenants(found: Quickstart) -> Iterator[str]:
+def _create_tenants(quickstart: Quickstart) -> Iterator[str]:
     """Make tenants in every state, and yield their ids."""
     for number, actions in zip(range(_TENANTS), itertools.cycle(_STATES), strict=False):
         body = {
@@ -115,62 +115,64 @@ def _create_tenants(found: Quickstart) -> Iterator[str]:
             "email": f"fuzzed-{number}@example.com",
             "external_id": f"f-{number}",
         }
-        tenant = str(found.ask("POST /tenants", 201, body)["tenant"])
+        tenant = str(quickstart.ask("POST /tenants", 201, body)["tenant"])
         for action in actions:
             method, _, rest = action.partition(" ")
-            found.ask(f"{method} /tenants/{tenant}{rest}", 200)
+            quickstart.ask(f"{method} /tenants/{tenant}{rest}", 200)
         yield tenant
 
 
-def _endpoint(found: Quickstart) -> str:
+def _endpoint(quickstart: Quickstart) -> str:
     """Create an endpoint that subscribes to no event, without a receiver; return its id."""
     body = {"url": "https://127.0.0.1/hook", "events": ["webhook.disabled"]}
-    return str(found.ask("POST /webhooks", 201, body)["webhook"])
+    return str(quickstart.ask("POST /webhooks", 201, body)["webhook"])
 
 
-def _delivery(found: Quickstart, webhook: str) -> str:
+def _delivery(quickstart: Quickstart, webhook: str) -> str:
     """Have an endpoint tested; return the delivery's id."""
-    return str(found.ask(f"POST /webhooks/{webhook}/test", 202)["delivery"])
+    return str(quickstart.ask(f"POST /webhooks/{webhook}/test", 202)["delivery"])
 
 
-def _job(found: Quickstart, number: int) -> str:
+def _job(quickstart: Quickstart, number: int) -> str:
     """Upload three rows with one invalid row; return the job's id."""
     good = [{"client_name": "Bulk", "email": f"bulk-{number}-{one}@example.com"} for one in (1, 2)]
-    return str(found.ask("POST /bulk-jobs", 202, [*good, {"client_name": ""}])["job"])
+    return str(quickstart.ask("POST /bulk-jobs", 202, [*good, {"client_name": ""}])["job"])
 
 
-def _wait_for_jobs(found: Quickstart, jobs: list[str]) -> Iterator[str]:
+def _wait_for_jobs(quickstart: Quickstart, jobs: list[str]) -> Iterator[str]:
     """Wait for the end of each job, and yield its id."""
     until = time.monotonic() + _PATIENCE
     for job in jobs:
-        while not found.ask(f"GET /bulk-jobs/{job}", 200)["finished_at"]:
+        while not quickstart.ask(f"GET /bulk-jobs/{job}", 200)["finished_at"]:
             if time.monotonic() > until:
                 raise Failure(f"job {job} does not end")
             time.sleep(0.05)
         yield job
 
 
-def list_missing_ids(found: Quickstart) -> list[str]:
+def list_missing_ids(quickstart: Quickstart) -> list[str]:
     """The bulk jobs with a row that met an error of the server's: what a worker trips over, no answer shows."""
-    jobs = [str(job["job"]) for job in found.ask("GET /bulk-jobs?limit=1000", 200)["items"]]
-    return [job for job in _wait_for_jobs(found, jobs) if any(status >= 500 for status in _refusals(found, job))]
+    jobs = [str(job["job"]) for job in quickstart.ask("GET /bulk-jobs?limit=1000", 200)["items"]]
+    return [
+        job for job in _wait_for_jobs(quickstart, jobs) if any(status >= 500 for status in _refusals(quickstart, job))
+    ]
 
 
-def _refusals(found: Quickstart, job: str) -> list[int]:
-    failed = found.ask(f"GET /bulk-jobs/{job}/items?state=failed&limit=1000", 200)["items"]
+def _refusals(quickstart: Quickstart, job: str) -> list[int]:
+    failed = quickstart.ask(f"GET /bulk-jobs/{job}/items?state=failed&limit=1000", 200)["items"]
     return [item["status"] for item in failed]
 
 
-def _create_cancelled_job(found: Quickstart) -> str:
+def _create_cancelled_job(quickstart: Quickstart) -> str:
     """Upload invalid rows, and cancel the job before all have been looked at; return its id."""
-    job = str(found.ask("POST /bulk-jobs", 202, [{}] * _ROWS)["job"])
-    found.ask(f"POST /bulk-jobs/{job}/cancel", 200)
+    job = str(quickstart.ask("POST /bulk-jobs", 202, [{}] * _ROWS)["job"])
+    quickstart.ask(f"POST /bulk-jobs/{job}/cancel", 200)
     return job
 
 
-def callers(found: Quickstart) -> str:
+def callers(quickstart: Quickstart) -> str:
     """Return callers, with those that may not see their data, as a Web Fuzzing Commons auth file."""
-    tokens = {"caller": found.token, "stranger": found.stranger}
+    tokens = {"caller": quickstart.token, "stranger": quickstart.stranger}
     return json.dumps({"auth": [{"name": name, "fixedHeaders": [_bearer(token)]} for name, token in tokens.items()]})
 
 

@@ -57,8 +57,8 @@ def test_tracked_files_hold_nothing_hidden_and_no_secret(capsys: pytest.CaptureF
     ids=lambda one: f"U+{ord(one):04X}",
 )
 def test_a_character_that_is_not_seen_is_found_with_its_line(tmp_path: Path, character: str) -> None:
-    (found,) = check(tmp_path, "a.py", f"first\nsecond {character} line\n")
-    assert found.startswith(f"a.py:2: U+{ord(character):04X} ")
+    (finding,) = check(tmp_path, "a.py", f"first\nsecond {character} line\n")
+    assert finding.startswith(f"a.py:2: U+{ord(character):04X} ")
 
 
 def test_text_in_other_scripts_and_symbols_is_text(tmp_path: Path) -> None:

@@ -351,10 +351,10 @@ def test_link_leads_to_the_next_page(app: Flask, outside: str, base: str) -> Non
     for email in emails:
         behind(app, outside, "POST", f"{base}/tenants", json={**EXAMPLE, "email": email})
     first = behind(app, outside, "GET", f"{base}/tenants?limit=1&sort=created_at")
-    found = re.fullmatch(r'<(.*)>; rel="next"', first.headers["Link"])
-    assert found is not None
-    assert found[1].startswith(f"{base}/tenants?")
-    second = behind(app, outside, "GET", found[1])
+    match = re.fullmatch(r'<(.*)>; rel="next"', first.headers["Link"])
+    assert match is not None
+    assert match[1].startswith(f"{base}/tenants?")
+    second = behind(app, outside, "GET", match[1])
     assert [page.get_json()["items"][0]["email"] for page in (first, second)] == emails
 
 
@@ -666,9 +666,9 @@ def own_modules(started: dict[str, Any]) -> list[str]:
 @pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A start with a licence."""
-    found = start(tmp_path_factory.mktemp("start"), make_config(), SERVING)
-    assert found["mounted"] == ["provisioning"]
-    return found
+    loaded = start(tmp_path_factory.mktemp("start"), make_config(), SERVING)
+    assert loaded["mounted"] == ["provisioning"]
+    return loaded
 
 
 @pytest.mark.parametrize(
@@ -696,11 +696,11 @@ UNLICENSED = {
 
 @pytest.mark.parametrize("config", UNLICENSED.values(), ids=UNLICENSED)
 def test_without_a_licence_a_start_loads_next_to_nothing(tmp_path: Path, config: dict[str, Any]) -> None:
-    found = start(tmp_path, make_config(**config), PLAIN)
-    assert found["mounted"] == []
-    assert not packages(found) - {"flask_tenant_provisioning", *sys.stdlib_module_names}
-    assert len(own_modules(found)) <= 20
-    assert found["took"] < 0.3
+    loaded = start(tmp_path, make_config(**config), PLAIN)
+    assert loaded["mounted"] == []
+    assert not packages(loaded) - {"flask_tenant_provisioning", *sys.stdlib_module_names}
+    assert len(own_modules(loaded)) <= 20
+    assert loaded["took"] < 0.3
 
 
 REGISTRATIONS = """
@@ -735,10 +735,10 @@ provisioning.plan("pro", limits={"seats": 5}, settings={"mail": {"sender": "pro@
 
 
 def test_without_a_licence_registrations_load_no_sqlalchemy(tmp_path: Path) -> None:
-    found = start(tmp_path, make_config(PROVISIONING_LICENSE=None), PLAIN, REGISTRATIONS)
-    assert found["mounted"] == []
-    assert "sqlalchemy" not in packages(found)
-    assert len(own_modules(found)) <= 40
+    loaded = start(tmp_path, make_config(PROVISIONING_LICENSE=None), PLAIN, REGISTRATIONS)
+    assert loaded["mounted"] == []
+    assert "sqlalchemy" not in packages(loaded)
+    assert len(own_modules(loaded)) <= 40
 
 
 LOOK = """
@@ -769,8 +769,8 @@ def test_every_public_name_can_be_imported_and_is_listed() -> None:
     assert {*names} == typed - {None}
     assert {*names} <= {*dir(flask_tenant_provisioning)}
     for name in names:
-        found = getattr(flask_tenant_provisioning, name)
-        assert found is getattr(sys.modules[found.__module__], name)
+        exported = getattr(flask_tenant_provisioning, name)
+        assert exported is getattr(sys.modules[exported.__module__], name)
 
 
 def test_a_name_that_does_not_exist_is_refused_as_by_any_module() -> None:

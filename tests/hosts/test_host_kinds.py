@@ -53,8 +53,8 @@ def one(name: str) -> Kind:
 def find_causes(app: Flask) -> set[str]:
     """Return what `doctor` finds in the host that comes between."""
     checks = json.loads(run_command(app, "doctor", "--json").out)["checks"]
-    found = [check for check in checks if check["check"] in ABOUT_HOSTS and check["status"] != "ok"]
-    return {find_cause(check["check"], check["status"], check["detail"]) for check in found}
+    unwell = [check for check in checks if check["check"] in ABOUT_HOSTS and check["status"] != "ok"]
+    return {find_cause(check["check"], check["status"], check["detail"]) for check in unwell}
 
 
 def list_failed(outcomes: Mapping[str, Outcome]) -> set[str]:
@@ -89,8 +89,8 @@ def test_blueprint_failures_match_the_doctor_report(
 
 def test_each_cause_has_a_host() -> None:
     there = [name for name in NAMES if name not in REQUIRED or importlib.util.find_spec(REQUIRED[name])]
-    found = {cause for name in there for cause in load_kind(name).causes}
-    assert {*CAUSES} - found <= ({"compression"} if "compressed" not in there else set())
+    causes = {cause for name in there for cause in load_kind(name).causes}
+    assert {*CAUSES} - causes <= ({"compression"} if "compressed" not in there else set())
 
 
 @pytest.mark.parametrize("how", ["blueprint", "isolated"])

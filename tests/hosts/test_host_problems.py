@@ -110,8 +110,8 @@ def test_openapi_lists_host_problems_at_their_operations(app: Flask) -> None:
 
 def test_openapi_puts_them_beside_our_own_of_the_same_status(app: Flask) -> None:
     document = get_problem_page(app, "/openapi.json").get_json()
-    answers = document["paths"]["/tenants"]["post"]["responses"]
-    name = answers["409"]["$ref"].rpartition("/")[2]
+    responses = document["paths"]["/tenants"]["post"]["responses"]
+    name = responses["409"]["$ref"].rpartition("/")[2]
     assert name.split(".") == ["tenant-exists", "idempotency-in-progress", "no-room"]
     response = document["components"]["responses"][name]
     assert "`no-room`: No room." in response["description"]

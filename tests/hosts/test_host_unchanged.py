@@ -96,9 +96,9 @@ def _hooks(app: Flask) -> None:
         g.greeting = f"hello {request.path}"
 
     @app.after_request
-    def sign(answer: Response) -> Response:
-        answer.headers["X-Host"] = g.greeting
-        return answer
+    def sign(response: Response) -> Response:
+        response.headers["X-Host"] = g.greeting
+        return response
 
     @app.teardown_request
     def tidy(_error: BaseException | None) -> None:
@@ -181,9 +181,9 @@ def _tokens(app: Flask) -> None:
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A database with the API's tables, for all hosts of this module."""
-    found = f"sqlite:///{tmp_path_factory.mktemp('hosts')}/provisioning.sqlite3"
-    make_host(found)
-    return found
+    database_url = f"sqlite:///{tmp_path_factory.mktemp('hosts')}/provisioning.sqlite3"
+    make_host(database_url)
+    return database_url
 
 
 @pytest.fixture(params=MODES)
@@ -222,12 +222,12 @@ def plain_host(**config: Any) -> Flask:
 
 def _copy_registry(registry: Mapping[Any, Any]) -> dict[Any, Any]:
     """A registry of functions by scope, without the scope of our own blueprint."""
-    return {scope: _frozen(found) for scope, found in registry.items() if scope != "provisioning" and found}
+    return {scope: _frozen(values) for scope, values in registry.items() if scope != "provisioning" and values}
 
 
 def _frozen(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _frozen(found) for key, found in value.items()}
+        return {key: _frozen(item) for key, item in value.items()}
     return list(value) if isinstance(value, list) else value
 
 
@@ -237,8 +237,8 @@ def _loggers() -> dict[str, Any]:
 
 
 def _signals() -> dict[str, int]:
-    found = [signal for signal in vars(flask.signals).values() if isinstance(signal, NamedSignal)]
-    return {signal.name: len(signal.receivers) for signal in found}
+    signals = [signal for signal in vars(flask.signals).values() if isinstance(signal, NamedSignal)]
+    return {signal.name: len(signal.receivers) for signal in signals}
 
 
 ASPECTS: dict[str, Callable[[Flask], Any]] = {
@@ -602,8 +602,8 @@ def test_a_database_that_is_gone_is_a_problem_that_says_nothing(mode: dict[str, 
 
 def test_the_hosts_json_is_not_asked(app: Flask) -> None:
     partner = Caller(app)
-    answers = [partner("POST", "/tenants", json=sent) for sent in (EXAMPLE, {})]
-    assert [(answer.status_code, answer.text[0]) for answer in answers] == [(201, "{"), (400, "{")]
+    responses = [partner("POST", "/tenants", json=sent) for sent in (EXAMPLE, {})]
+    assert [(response.status_code, response.text[0]) for response in responses] == [(201, "{"), (400, "{")]
 
 
 def test_no_cookie_is_set_or_read(app: Flask) -> None:
@@ -620,12 +620,12 @@ def test_no_cookie_is_set_or_read(app: Flask) -> None:
 def test_a_csrf_wall_that_stands_already_lets_partners_pass(mounted: Flask) -> None:
     partner = Caller(mounted)
     tenant = partner.create()["tenant"]
-    answers = [
+    responses = [
         partner("PUT", f"/tenants/{tenant}", json=EXAMPLE),
         partner("PATCH", f"/tenants/{tenant}", json={"industry": None}),
         partner("DELETE", f"/tenants/{tenant}"),
     ]
-    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert [response.status_code for response in responses] == [200, 200, 200]
 
 
 @pytest.mark.blueprint("an isolated mount needs no exemption")

@@ -42,10 +42,10 @@ def mode(request: pytest.FixtureRequest) -> dict[str, Any]:
 def wild(app: Flask, told: list[str]) -> None:
     """Give a host one of each thing that comes before or after a request, and that answers it."""
 
-    def says(what: str, answer: Any = None) -> Callable[..., Any]:
+    def says(what: str, response: Any = None) -> Callable[..., Any]:
         def say(*arguments: Any) -> Any:
             told.append(what)
-            return arguments[0] if what == "after_request" else answer
+            return arguments[0] if what == "after_request" else response
 
         return say
 

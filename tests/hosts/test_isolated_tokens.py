@@ -41,10 +41,10 @@ def test_host_without_jwt_manager_gets_no_manager(host: IsolatedHost) -> None:
 def test_the_hosts_loaders_are_asked_in_its_context_whenever_its_manager_came(host: IsolatedHost, when: str) -> None:
     asked: list[tuple[str, bool]] = []
 
-    def asks(what: str, answer: Any) -> Callable[..., Any]:
+    def asks(what: str, response: Any) -> Callable[..., Any]:
         def ask(_header: dict[str, Any], _claims: dict[str, Any]) -> Any:
             asked.append((what, current_app == host.app))
-            return answer
+            return response
 
         return ask
 

@@ -107,9 +107,9 @@ def test_a_prefix_that_is_no_path_stands_in_no_address(opened: Open, one: Kind, 
     choose = send(app, variable)
     for name, value in NO_PATHS.items():
         choose(value)
-        found = [*addresses(app, one.root)]
-        assert len(found) == 11
-        led_away = [address for address in found if address != PREFIX and not address.startswith(f"{PREFIX}/")]
+        urls = [*addresses(app, one.root)]
+        assert len(urls) == 11
+        led_away = [address for address in urls if address != PREFIX and not address.startswith(f"{PREFIX}/")]
         assert (name, led_away, cookie_path(app, one.root)["Path"]) == (name, [], PREFIX)
 
 

@@ -32,11 +32,11 @@ WORKERS = {"sqlite": 1, "postgresql": 3}
 
 def make_rows(count: int) -> list[dict[str, Any]]:
     """Make rows: each hundredth is invalid, and each next one exists already."""
-    found = []
+    rows = []
     for n in range(count):
         email = "nobody" if n % 100 == 50 else f"admin{n - (n % 100 == 51) * 50}@example.com"
-        found.append({"client_name": f"Client {n}", "email": email, "external_id": f"e{n}"})
-    return found
+        rows.append({"client_name": f"Client {n}", "email": email, "external_id": f"e{n}"})
+    return rows
 
 
 @pytest.fixture

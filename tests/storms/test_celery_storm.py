@@ -93,9 +93,9 @@ def _kill(engine: Engine, workers: Workers, whole: bool) -> None:
 
 def _latest(engine: Engine) -> tuple[int, int, int]:
     """The latest execution of a step: its number, and where it ran."""
-    found = select(runs.c.id, runs.c.process, runs.c.parent)
+    query = select(runs.c.id, runs.c.process, runs.c.parent)
     with engine.connect() as connection:
-        row = connection.execute(found.order_by(runs.c.id.desc()).limit(1)).fetchone()
+        row = connection.execute(query.order_by(runs.c.id.desc()).limit(1)).fetchone()
     return tuple(row) if row else (0, 0, 0)
 
 
@@ -121,12 +121,12 @@ def _aftermath(engine: Engine, made: list[str], lost: int) -> Aftermath:
         )
 
 
-def _report(part: Broker, found: Aftermath, storm: float, calm: float) -> None:
+def _report(part: Broker, aftermath: Aftermath, storm: float, calm: float) -> None:
     """Print figures for runs of the storm with ``-s``."""
-    ran = found.executions.total()
+    ran = aftermath.executions.total()
     print(
-        f"\n{part.kind}: {found.tenants.total()} tenants, {len(found.effects)} effects, {ran} executions "
-        f"({ran - len(found.effects)} again), {KILLS} kills, {found.lost} messages lost; "
+        f"\n{part.kind}: {aftermath.tenants.total()} tenants, {len(aftermath.effects)} effects, {ran} executions "
+        f"({ran - len(aftermath.effects)} again), {KILLS} kills, {aftermath.lost} messages lost; "
         f"{storm:.1f} s of storm, all done {calm:.1f} s after it"
     )
 

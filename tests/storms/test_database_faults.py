@@ -211,12 +211,12 @@ def test_a_full_disk_refuses_writes_and_leaves_nothing(make_file_app: Callable[.
     with get_engine(app).connect() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count = 1")
     big = {"metadata": {f"key-{n}": "x" * 500 for n in range(50)}}
-    answers = [
+    responses = [
         partner("POST", "/tenants", json={**TENANT, **big}, headers=headers)
         for headers in ({}, {"Idempotency-Key": "k"})
     ]
-    for answer in answers:
-        assert_storage_unavailable(answer)
+    for response in responses:
+        assert_storage_unavailable(response)
     assert (rows(app, "tenants"), rows(app, "events"), rows(app, "idempotency")) == (0, 0, 0)
 
 
@@ -383,7 +383,7 @@ def test_a_deadlock_costs_neither_writer_its_write(pg: Storage) -> None:
 
     run_concurrently(2, lambda number: pg.transaction(work_of(1, 2) if number else work_of(2, 1)))
     assert len(tries) == 3
-    assert {"".join(sorted(found)) for _, found in read_notes(pg)} == {"12enw"}
+    assert {"".join(sorted(note)) for _, note in read_notes(pg)} == {"12enw"}
 
 
 def test_a_serialization_failure_at_commit_is_tried_again(pg: Storage) -> None:
@@ -403,7 +403,7 @@ def test_a_serialization_failure_at_commit_is_tried_again(pg: Storage) -> None:
 
     run_concurrently(2, lambda number: serializable.transaction(work_of(number)))
     strict.dispose()
-    assert sorted(found for _, found in read_notes(pg)) == ["after 0", "after 1"]
+    assert sorted(note for _, note in read_notes(pg)) == ["after 0", "after 1"]
     assert len(tries) > 2
 
 
@@ -412,12 +412,12 @@ def test_a_patch_that_loses_a_race_for_an_email_answers_409(make_pg_app: Callabl
     app = make_pg_app()
     partner = Caller(app)
     loser, winner = partner.create()["tenant"], partner.create()["tenant"]
-    answers: list[TestResponse] = []
+    responses: list[TestResponse] = []
     taking = text("UPDATE provisioning_tenants SET email = :e, email_key = :e WHERE id = :id")
     body = {"email": "wanted@example.com"}
     with get_engine(app).execution_options(isolation_level="READ COMMITTED").connect() as other:
         other.execute(taking, {"e": body["email"], "id": winner})
-        thread = threading.Thread(target=lambda: answers.append(partner("PATCH", f"/tenants/{loser}", json=body)))
+        thread = threading.Thread(target=lambda: responses.append(partner("PATCH", f"/tenants/{loser}", json=body)))
         thread.start()
         with observe_database(get_engine(app).url) as ask:
             blocked = "SELECT 1 FROM pg_locks WHERE NOT granted AND pid = ANY(:pids)"
@@ -425,7 +425,7 @@ def test_a_patch_that_loses_a_race_for_an_email_answers_409(make_pg_app: Callabl
             wait_until(lambda: (waiting := ask(pids)) and ask(blocked, pids=list(waiting)))
         other.commit()
         thread.join(10)
-    check_problem(answers[0], status=409, code="tenant-exists", field="email")
+    check_problem(responses[0], status=409, code="tenant-exists", field="email")
 
 
 # COMMIT
@@ -479,9 +479,9 @@ def test_lost_insert_response_returns_503_and_is_not_retried(make_pg_app: Callab
     wire.lose_answer_to(b"INTO provisioning_tenants")
     assert_storage_unavailable(partner("POST", "/tenants", json=EXAMPLE))
     assert (rows(app, "tenants"), rows(app, "events")) == (1, 1)
-    found = partner("GET", "/tenants").get_json()["items"][0]["tenant"]
+    tenant = partner("GET", "/tenants").get_json()["items"][0]["tenant"]
     again = partner("POST", "/tenants", json=EXAMPLE)
-    check_problem(again, status=409, code="tenant-exists", field="email", conflicting_tenant=found)
+    check_problem(again, status=409, code="tenant-exists", field="email", conflicting_tenant=tenant)
 
 
 # Units that lose their transaction, or their thread

@@ -54,22 +54,22 @@ def address(request: pytest.FixtureRequest, database_url: str, tmp_path: Path) -
     """The address of a host that four processes serve and one has loaded."""
     if request.param == "gunicorn" and importlib.util.find_spec("gunicorn") is None:
         pytest.skip("gunicorn is not installed")
-    found = ("127.0.0.1", postgresql.find_free_port())
+    free_address = ("127.0.0.1", postgresql.find_free_port())
     root = Path(__file__).resolve().parents[2]
     config = {"PROVISIONING_AUTO_MIGRATE": True, "PROVISIONING_DATABASE_URL": database_url}
     env = {**environment(**config), "HOST_DATABASE_URL": database_url, "PYTHONPATH": str(root)}
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
-            SERVERS[request.param](found), cwd=root, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            SERVERS[request.param](free_address), cwd=root, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             start_new_session=True,
         )  # fmt: skip
         try:
             end = time.monotonic() + 60
-            while not answers(found):
+            while not answers(free_address):
                 if process.poll() is not None or time.monotonic() > end:
                     raise RuntimeError((tmp_path / "log").read_text()[-3000:])
                 time.sleep(0.05)
-            yield found
+            yield free_address
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)

@@ -90,7 +90,7 @@ def crowd(app: Flask) -> Counter[int]:
             listed = partner("GET", "/tenants?limit=50")
             assert {item["client_name"] for item in listed.get_json()["items"]} == {partner.partner}
             changed = partner("PATCH", at, json={"industry": "Arts"})
-            seen.update(answer.status_code for answer in (response, listed, changed, partner("DELETE", at)))
+            seen.update(response.status_code for response in (response, listed, changed, partner("DELETE", at)))
         return seen
 
     outcomes = run_concurrently(CLIENTS, call)

@@ -25,14 +25,14 @@ PROCESSES, LIMIT, THREADS, PATIENCE = 3, 10, 100, 120
 def addresses(database_url: str, tmp_path: Path) -> Iterator[list[Address]]:
     """Three servers of one database, each with a worker for bulk jobs."""
     with contextlib.ExitStack() as stack:
-        found = []
+        opened = []
         for number in range(PROCESSES):
             address = ("127.0.0.1", postgresql.find_free_port())
             server = Server(address, database_url, tmp_path / f"log-{number}", threads=8)
             server.start()
             stack.callback(server.kill)
-            found.append(address)
-        yield found
+            opened.append(address)
+        yield opened
 
 
 def make_tenant(number: int) -> dict[str, Any]:
@@ -43,10 +43,10 @@ def wait_for_job(address: Address, token: str, job: str) -> dict[str, Any]:
     """The job, once it has ended."""
     until = time.monotonic() + PATIENCE
     while True:
-        found: dict[str, Any] = send_request(address, "GET", f"{PREFIX}/bulk-jobs/{job}", token).json()
-        if found["finished_at"]:
-            return found
-        assert time.monotonic() < until, found
+        document: dict[str, Any] = send_request(address, "GET", f"{PREFIX}/bulk-jobs/{job}", token).json()
+        if document["finished_at"]:
+            return document
+        assert time.monotonic() < until, document
         time.sleep(0.1)
 
 

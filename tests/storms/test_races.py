@@ -20,8 +20,8 @@ def rows(app: Flask, table: str, partner: str, **equal: str) -> int:
     """Return the rows of this partner in a table."""
     where = "".join(f" AND {name} = :{name}" for name in equal)
     with get_engine(app).connect() as connection:
-        found = text(f"SELECT count(*) FROM provisioning_{table} WHERE partner_id = :partner{where}")
-        return int(connection.execute(found, {"partner": partner, **equal}).scalar_one())
+        query = text(f"SELECT count(*) FROM provisioning_{table} WHERE partner_id = :partner{where}")
+        return int(connection.execute(query, {"partner": partner, **equal}).scalar_one())
 
 
 def test_concurrent_creates_with_one_email_have_one_winner(app: Flask, partner: Caller) -> None:

@@ -74,11 +74,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def receivers() -> Iterator[list[Receiver]]:
-    found = [Receiver() for _ in range(ENDPOINTS)]
-    for receiver in found:
+    opened = [Receiver() for _ in range(ENDPOINTS)]
+    for receiver in opened:
         threading.Thread(target=receiver.serve_forever, daemon=True).start()
-    yield found
-    for receiver in found:
+    yield opened
+    for receiver in opened:
         receiver.shutdown()
         receiver.server_close()
 
@@ -115,8 +115,8 @@ def test_every_event_reaches_every_endpoint(
                 assert partner("PATCH", tenant_path(tenant), json={"plan": f"{kill} {change}"}).status_code == 200
         time.sleep(random.uniform(0.2, 1.0))
         workers.kill_one()
-    found = [event for event in read_feed(partner, limit=1000) if event["type"].startswith("tenant.")]
-    wanted, ahead = {event["id"]: event for event in found}, 0
+    events = [event for event in read_feed(partner, limit=1000) if event["type"].startswith("tenant.")]
+    wanted, ahead = {event["id"]: event for event in events}, 0
     assert len(wanted) == TENANTS * (1 + CHANGES)
     while any(receiver.taken < wanted.keys() for receiver in receivers) and time.monotonic() - begun < PATIENCE:
         time.sleep(1.5)

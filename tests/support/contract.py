@@ -166,9 +166,9 @@ def put(walker: ContractClient) -> None:
 
 @check
 def upsert(walker: ContractClient) -> None:
-    answers = [walker("PUT", "/tenants/by-external-id/a%2Fb", EXAMPLE) for _ in range(2)]
-    assert [answer.status_code for answer in answers] == [201, 200]
-    assert [answer.get_json()["version"] for answer in answers] == [1, 1]
+    responses = [walker("PUT", "/tenants/by-external-id/a%2Fb", EXAMPLE) for _ in range(2)]
+    assert [response.status_code for response in responses] == [201, 200]
+    assert [response.get_json()["version"] for response in responses] == [1, 1]
 
 
 @check
@@ -329,8 +329,8 @@ def locations_lead_to_the_resource(walker: ContractClient) -> None:
         ("/webhooks", endpoint, "application/json", "webhook"),
     ):
         made = walker("POST", path, body, Content_Type=typed)
-        found = walker.follow(made.headers["Location"])
-        assert (found.status_code, found.get_json()[name]) == (200, made.get_json()[name])
+        resource = walker.follow(made.headers["Location"])
+        assert (resource.status_code, resource.get_json()[name]) == (200, made.get_json()[name])
 
 
 @check

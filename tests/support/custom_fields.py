@@ -35,7 +35,7 @@ class BillingSchema(Schema):
     extra = fields.Raw()
     first = fields.Integer()
     last = fields.Integer()
-    badge = fields.Function(lambda found: f"{found.get('region')}/{found.get('seats')}")
+    badge = fields.Function(lambda values: f"{values.get('region')}/{values.get('seats')}")
 
     @validates_schema
     def check_order(self, data: dict[str, Any], **_options: Any) -> None:

@@ -19,11 +19,11 @@ def read_feed_page(caller: Caller, **asked: Any) -> dict[str, Any]:
 
 def read_feed(caller: Caller, **asked: Any) -> list[dict[str, Any]]:
     """Every event, page after page."""
-    found, page = [], read_feed_page(caller, **asked)
+    events, page = [], read_feed_page(caller, **asked)
     while True:
-        found += page["items"]
+        events += page["items"]
         if not page["has_more"]:
-            return found
+            return events
         page = read_feed_page(caller, **asked, after=page["next"])
 
 

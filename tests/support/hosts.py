@@ -64,8 +64,8 @@ def signing_context(app: Flask) -> contextlib.AbstractContextManager[Any]:
 
 def get_mount(app: Flask, name: str = "provisioning") -> Mount:
     """One of the app's mounts."""
-    found: Mount = app.extensions["tenant_provisioning"][name]
-    return found
+    mount: Mount = app.extensions["tenant_provisioning"][name]
+    return mount
 
 
 def get_engine(app: Flask, name: str = "provisioning") -> Any:

@@ -36,9 +36,9 @@ class MeasuredProcess:
         return self._memory("VmHWM") - self.idle
 
     def _memory(self, name: str) -> int:
-        found = re.search(rf"^{name}:\s+(\d+) kB$", self._status.read_text(), re.MULTILINE)
-        assert found, name
-        return int(found[1]) * 1024
+        match = re.search(rf"^{name}:\s+(\d+) kB$", self._status.read_text(), re.MULTILINE)
+        assert match, name
+        return int(match[1]) * 1024
 
 
 class Processes(NamedTuple):

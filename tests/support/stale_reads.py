@@ -17,8 +17,8 @@ class InterleavedStorage:
         self.clock, self.current_session, self.transaction = storage.clock, None, storage.transaction
 
     def read(self, work: Any) -> Any:
-        found = self._storage.read(work)
+        rows = self._storage.read(work)
         thread = threading.Thread(target=self._meanwhile)
         thread.start()
         thread.join()
-        return found
+        return rows

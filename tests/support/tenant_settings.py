@@ -107,8 +107,8 @@ def open_hosts(database_url: str) -> Iterator[MakeHost]:
 
 def get_extension(app: Flask) -> TenantProvisioning:
     """The extension of a host."""
-    found: TenantProvisioning = app.extensions["own settings"]
-    return found
+    extension: TenantProvisioning = app.extensions["own settings"]
+    return extension
 
 
 def settings_path(tenant: Mapping[str, Any]) -> str:
@@ -133,9 +133,9 @@ def patch_settings(caller: Caller, path: str, body: Any, **options: Any) -> dict
     return document
 
 
-def expect_values(found: Mapping[str, Any], source: str = "tenant", **values: dict[str, Any]) -> dict[str, Any]:
+def expect_values(document: Mapping[str, Any], source: str = "tenant", **values: dict[str, Any]) -> dict[str, Any]:
     """`found` one version later, with these values set by `source`; MASK where they are secret."""
-    expected = copy.deepcopy(dict(found))
+    expected = copy.deepcopy(dict(document))
     expected["version"] += 1
     for name, pairs in values.items():
         for member in ("effective", "explicit"):

@@ -34,10 +34,10 @@ NAMES = [*WHOLE, "nonsense", "tenant", "email_key"]
 
 def agree(body: Any) -> bool:
     """Return whether it is plain; if so, the schema must say the same."""
-    found = make_fast_path(API.config, API.plans)(body)
-    if found is not None:
-        assert found == load(API.schema(TenantSchema), body)
-    return found is not None
+    result = make_fast_path(API.config, API.plans)(body)
+    if result is not None:
+        assert result == load(API.schema(TenantSchema), body)
+    return result is not None
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -128,16 +128,16 @@ def test_a_chunk_ends_with_its_number_of_rows() -> None:
 
 
 def test_chunks_are_limited_by_size() -> None:
-    found = list(read_chunks((b"x" * 100_000 + b"\n" for _ in range(5)), NDJSON, None, LIMITS))
+    chunks = list(read_chunks((b"x" * 100_000 + b"\n" for _ in range(5)), NDJSON, None, LIMITS))
 
-    assert [(chunk.first_row, chunk.lines) for chunk in found] == [(1, [1, 2]), (3, [3, 4]), (5, [5])]
+    assert [(chunk.first_row, chunk.lines) for chunk in chunks] == [(1, [1, 2]), (3, [3, 4]), (5, [5])]
 
 
 @pytest.mark.parametrize(("size", "together"), [(128 * 1024 - 1, 2), (128 * 1024, 1)])
 def test_a_chunk_may_have_256_kib(size: int, together: int) -> None:
-    found = list(read_chunks([b"x" * size + b"\n"] * 2, NDJSON, None, LIMITS))
+    chunks = list(read_chunks([b"x" * size + b"\n"] * 2, NDJSON, None, LIMITS))
 
-    assert [len(chunk.lines) for chunk in found] == [together] * (2 // together)
+    assert [len(chunk.lines) for chunk in chunks] == [together] * (2 // together)
 
 
 @pytest.mark.parametrize(
@@ -152,9 +152,9 @@ def test_a_chunk_may_have_256_kib(size: int, together: int) -> None:
     ids=["comma", "semicolon", "tab", "quoted semicolons", "quoted commas"],
 )
 def test_the_delimiter_is_the_headers(header: bytes, record: bytes) -> None:
-    ((found),) = values(header + b"\n" + record, CSV)
+    ((row),) = values(header + b"\n" + record, CSV)
 
-    assert list(found.values()) == ["1", "2", "3"]
+    assert list(row.values()) == ["1", "2", "3"]
 
 
 @pytest.mark.parametrize("sign", [",", ";", "\t", "|"])

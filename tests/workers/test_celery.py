@@ -104,14 +104,14 @@ def test_messages_carry_ids_alone_a_few_to_each(host: CeleryHost) -> None:
     partner = host.open()
     tenant = partner.create(client_name="Secret Corp")
 
-    found = brokers.take_messages(host.broker, 3)
+    messages = brokers.take_messages(host.broker, 3)
 
-    assert [len(body[0][1]) for _, body in found] == [20, 20, 5]
-    assert {body[0][0] for _, body in found} == {"provisioning"}
-    sent = [key for _, body in found for key in body[0][1]]
+    assert [len(body[0][1]) for _, body in messages] == [20, 20, 5]
+    assert {body[0][0] for _, body in messages} == {"provisioning"}
+    sent = [key for _, body in messages for key in body[0][1]]
     assert sent == message(tenant, partner.partner, *names)[1]
-    assert {(headers["eta"], headers["ignore_result"]) for headers, _ in found} == {(None, True)}
-    assert "Secret Corp" not in json.dumps(found, default=str)
+    assert {(headers["eta"], headers["ignore_result"]) for headers, _ in messages} == {(None, True)}
+    assert "Secret Corp" not in json.dumps(messages, default=str)
 
 
 def test_rolled_back_writes_send_no_message(host: CeleryHost) -> None:

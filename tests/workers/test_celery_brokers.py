@@ -291,8 +291,8 @@ def test_another_engine_imports_no_celery(lite_url: str) -> None:
 def look(host: CeleryHost) -> dict[str, str]:
     """Return the doctor's check of the worker."""
     checks = json.loads(run_command(host.app, "doctor", "--json").out)["checks"]
-    found: dict[str, str] = next(check for check in checks if check["check"] == "worker")
-    return {name: found[name] for name in ("status", "detail", "advice")}
+    finding: dict[str, str] = next(check for check in checks if check["check"] == "worker")
+    return {name: finding[name] for name in ("status", "detail", "advice")}
 
 
 @KINDS
@@ -301,27 +301,27 @@ def test_doctor_reports_missing_celery_workers_and_sweep(make: Make, kind: str) 
         host = make(part)
         host.step("one")
         host.open()
-        found = look(host)
-        assert found["status"] == "warn"
-        assert found["detail"].startswith("celery, 1 steps, 0 due; ")
-        assert "guest:guest" not in found["detail"]
-        assert found["detail"].endswith(", 0 Celery workers respond, and no sweep is scheduled")
-        assert found["advice"] == "add beat_schedule() to Celery's `beat_schedule`"
+        check = look(host)
+        assert check["status"] == "warn"
+        assert check["detail"].startswith("celery, 1 steps, 0 due; ")
+        assert "guest:guest" not in check["detail"]
+        assert check["detail"].endswith(", 0 Celery workers respond, and no sweep is scheduled")
+        assert check["advice"] == "add beat_schedule() to Celery's `beat_schedule`"
         host.celery.conf.update(beat_schedule=beat_schedule())
         assert look(host)["advice"] == "start one: `celery -A … worker`"
         with host.run_worker():
-            found = look(host)
-            assert (found["status"], found["advice"]) == ("ok", "")
-            assert found["detail"].endswith(", 1 Celery workers respond")
+            check = look(host)
+            assert (check["status"], check["advice"]) == ("ok", "")
+            assert check["detail"].endswith(", 1 Celery workers respond")
 
 
 def test_doctor_names_a_missing_broker_or_celery_app(host: CeleryHost) -> None:
     host.open()
     host.celery.conf.update(broker_url=host.broker.url.replace("//", "//:hunter2@"))
-    found = look(host)
-    assert (found["status"], found["advice"]) == ("fail", "start the broker")
-    assert "accepts no messages: " in found["detail"]
-    assert "hunter2" not in found["detail"]
+    check = look(host)
+    assert (check["status"], check["advice"]) == ("fail", "start the broker")
+    assert "accepts no messages: " in check["detail"]
+    assert "hunter2" not in check["detail"]
     del host.app.extensions["celery"]
 
     assert look(host) == {

@@ -42,8 +42,8 @@ def host(database_url: str, broker: Broker) -> Iterator[CeleryHost]:
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    with open_receiver() as found:
-        yield found
+    with open_receiver() as opened:
+        yield opened
 
 
 def endpoint(partner: Caller, url: str, **fields: Any) -> str:
@@ -88,10 +88,10 @@ def test_a_burst_sends_few_messages(host: CeleryHost, receiver: Receiver) -> Non
     for _ in range(50):
         partner.create()
     most = 2 + (time.monotonic() - begun) / NOTIFY_DELAY
-    found = list_sent_tasks(host, 1)
+    tasks = list_sent_tasks(host, 1)
 
-    assert {*found} == {DELIVER}
-    assert len(found) <= most
+    assert {*tasks} == {DELIVER}
+    assert len(tasks) <= most
 
 
 def test_a_message_names_no_one_and_does_not_pile_up(host: CeleryHost, receiver: Receiver) -> None:

@@ -72,10 +72,10 @@ def test_the_progress_shows_each_step(host: StepHost) -> None:
     tenant = partner.create()
     host.work()
 
-    found = read_provisioning(partner, tenant)
+    progress = read_provisioning(partner, tenant)
 
-    schema, bucket = found["steps"]
-    assert (found["phase"], found["state"], found["finished_at"]) == ("provisioning", "running", None)
+    schema, bucket = progress["steps"]
+    assert (progress["phase"], progress["state"], progress["finished_at"]) == ("provisioning", "running", None)
     assert schema == {
         "name": "schema",
         "after": [],
@@ -309,12 +309,12 @@ def test_another_partners_provisioning_returns_404(host: StepHost) -> None:
     tenant = partner.create()
     stranger = Caller(host.app)
 
-    for answer in (
+    for response in (
         stranger("GET", f"{tenant_path(tenant)}/provisioning"),
         act(stranger, tenant, "retry"),
         act(stranger, tenant, "cancel"),
     ):
-        check_problem(answer, status=404, code="tenant-not-found")
+        check_problem(response, status=404, code="tenant-not-found")
 
 
 def test_retried_step_keeps_its_saved_data_and_idempotency_key(host: StepHost) -> None:

@@ -14,11 +14,11 @@ from .markdown import code, fenced, heading, lines, table
 Command = tuple[str, click.Command]
 
 
-def commands(found: click.Command = provisioning, path: str = "flask provisioning") -> Iterator[Command]:
+def commands(root: click.Command = provisioning, path: str = "flask provisioning") -> Iterator[Command]:
     """`found` and all that is below it, each with the words that call it."""
-    yield path, found
-    if isinstance(found, click.Group):
-        for name, command in found.commands.items():
+    yield path, root
+    if isinstance(root, click.Group):
+        for name, command in root.commands.items():
             yield from commands(command, f"{path} {name}")
 
 

@@ -27,9 +27,9 @@ def codes(texts: Iterable[str]) -> str:
     return ", ".join(map(code, texts))
 
 
-def value(found: Any) -> str:
+def value(content: Any) -> str:
     """A JSON value as a code span."""
-    return code(json.dumps(found, ensure_ascii=False))
+    return code(json.dumps(content, ensure_ascii=False))
 
 
 def fenced(language: str, text: str) -> str:
@@ -37,9 +37,9 @@ def fenced(language: str, text: str) -> str:
     return f"```{language}\n{text}\n```"
 
 
-def as_json(found: Any) -> str:
+def as_json(content: Any) -> str:
     """A block of JSON."""
-    return fenced("json", json.dumps(found, indent=2, ensure_ascii=False))
+    return fenced("json", json.dumps(content, indent=2, ensure_ascii=False))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -53,12 +53,12 @@ def label(operation: Object) -> str:
 
 def answering() -> dict[str, list[dict[str, Any]]]:
     """The operations that may answer each problem code."""
-    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    by_problem: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for operation in operations():
-        for answer in operation["responses"].values():
-            for problem in _problems(_followed(answer)):
-                found[problem].append(operation)
-    return dict(found)
+        for response in operation["responses"].values():
+            for problem in _problems(_followed(response)):
+                by_problem[problem].append(operation)
+    return dict(by_problem)
 
 
 def reference() -> str:
@@ -69,7 +69,7 @@ def reference() -> str:
 
 def schemas() -> str:
     """A section for each schema."""
-    return lines(*(_schema(name, found) for name, found in document()["components"]["schemas"].items()))
+    return lines(*(_schema(name, schema) for name, schema in document()["components"]["schemas"].items()))
 
 
 def tenant() -> str:
@@ -94,7 +94,7 @@ def _section(operation: Object) -> str:
 
 def _common() -> str:
     asked = (_parameter(parameter) for parameter in _everywhere_asked().values())
-    borne = ((code(name), found["description"]) for name, found in _everywhere_borne().items())
+    borne = ((code(name), header["description"]) for name, header in _everywhere_borne().items())
     return lines(
         "Every operation takes",
         table(("parameter", "in", "shape", "meaning"), asked),
@@ -105,14 +105,14 @@ def _common() -> str:
 
 def _parameters(operation: Object) -> str:
     common = _everywhere_asked()
-    own = [found for found in map(_followed, operation["parameters"]) if found["name"] not in common]
+    own = [parameter for parameter in map(_followed, operation["parameters"]) if parameter["name"] not in common]
     return table(("parameter", "in", "shape", "meaning"), map(_parameter, own))
 
 
-def _parameter(found: Object) -> tuple[str, ...]:
-    needed = " (required)" if found.get("required") else ""
-    meaning = found.get("description") or described(found["schema"])
-    return code(found["name"]), found["in"] + needed, shape(found["schema"]), meaning
+def _parameter(parameter: Object) -> tuple[str, ...]:
+    needed = " (required)" if parameter.get("required") else ""
+    meaning = parameter.get("description") or described(parameter["schema"])
+    return code(parameter["name"]), parameter["in"] + needed, shape(parameter["schema"]), meaning
 
 
 def _body(body: Object) -> str:
@@ -120,7 +120,7 @@ def _body(body: Object) -> str:
         return ""
     content = body["content"]
     kinds = list({shape(kind["schema"]): None for kind in content.values()})
-    example = next((found for kind in content.values() for found in _examples(kind["schema"])), None)
+    example = next((example for kind in content.values() for example in _examples(kind["schema"])), None)
     subject = "The body" if body.get("required") else "The body, which may be left out,"
     said = f"{subject} is {' or '.join(kinds)}, as {codes(content)}."
     return lines(said, as_json(example) if example is not None else "")
@@ -129,68 +129,68 @@ def _body(body: Object) -> str:
 def _answers(operation: Object) -> str:
     return table(
         ("status", "answer", "headers"),
-        ((status, _answer(found), _headers(found)) for status, found in _responses(operation)),
+        ((status, _answer(response), _headers(response)) for status, response in _responses(operation)),
     )
 
 
 def _responses(operation: Object) -> list[tuple[str, Any]]:
-    return [(status, _followed(answer)) for status, answer in operation["responses"].items()]
+    return [(status, _followed(response)) for status, response in operation["responses"].items()]
 
 
-def _answer(answer: Object) -> str:
-    if problems := _problems(answer):
+def _answer(response: Object) -> str:
+    if problems := _problems(response):
         return codes(problems)
     kinds: dict[str, list[str]] = defaultdict(list)
-    for media_type, content in answer.get("content", {}).items():
+    for media_type, content in response.get("content", {}).items():
         kinds[shape(content["schema"])].append(media_type)
     shapes = " or ".join(f"{kind} as {codes(types)}" for kind, types in kinds.items())
-    return f"{answer['description']} {shapes}" if shapes else answer["description"]
+    return f"{response['description']} {shapes}" if shapes else response["description"]
 
 
-def _headers(answer: Object) -> str:
-    return codes(name for name in answer.get("headers", {}) if name not in _everywhere_borne())
+def _headers(response: Object) -> str:
+    return codes(name for name in response.get("headers", {}) if name not in _everywhere_borne())
 
 
-def _problems(answer: Object) -> list[str]:
-    return list(answer.get("content", {}).get("application/problem+json", {}).get("examples", {}))
+def _problems(response: Object) -> list[str]:
+    return list(response.get("content", {}).get("application/problem+json", {}).get("examples", {}))
 
 
-def _schema(name: str, found: Object) -> str:
-    needed = found.get("required", ())
+def _schema(name: str, schema: Object) -> str:
+    needed = schema.get("required", ())
     rows = (
         (code(field), shape(kind), "yes" if field in needed else "no", described(kind))
-        for field, kind in found.get("properties", {}).items()
+        for field, kind in schema.get("properties", {}).items()
     )
     return lines(
         heading(3, name, f"schema-{name.lower()}"),
-        found.get("description", ""),
+        schema.get("description", ""),
         table(("field", "shape", "required", "meaning"), rows),
-        *map(as_json, found.get("examples", ())),
+        *map(as_json, schema.get("examples", ())),
     )
 
 
 def _examples(schema: Object) -> list[Any]:
-    found: list[Any] = _followed(schema).get("examples", [])
-    return found
+    examples: list[Any] = _followed(schema).get("examples", [])
+    return examples
 
 
-def _followed(found: Object) -> Any:
+def _followed(node: Object) -> Any:
     """Return the object that a reference names, or the object itself if it is no reference."""
-    if "$ref" not in found:
-        return found
-    _, parts, kind, name = found["$ref"].split("/")
+    if "$ref" not in node:
+        return node
+    _, parts, kind, name = node["$ref"].split("/")
     return document()[parts][kind][name]
 
 
 @functools.cache
 def _everywhere_asked() -> dict[str, Any]:
     """The parameters of every operation."""
-    sets = [{found["name"]: found for found in map(_followed, one["parameters"])} for one in operations()]
-    return {name: found for name, found in sets[0].items() if all(name in other for other in sets)}
+    sets = [{parameter["name"]: parameter for parameter in map(_followed, one["parameters"])} for one in operations()]
+    return {name: parameter for name, parameter in sets[0].items() if all(name in other for other in sets)}
 
 
 @functools.cache
 def _everywhere_borne() -> dict[str, Any]:
     """The headers of every answer."""
-    sets = [answer.get("headers", {}) for one in operations() for _, answer in _responses(one)]
-    return {name: _followed(found) for name, found in sets[0].items() if all(name in other for other in sets)}
+    sets = [response.get("headers", {}) for one in operations() for _, response in _responses(one)]
+    return {name: _followed(header) for name, header in sets[0].items() if all(name in other for other in sets)}

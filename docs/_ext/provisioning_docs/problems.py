@@ -22,10 +22,10 @@ def label(name: str) -> str:
 
 def reference() -> str:
     """An index of the codes and a section for each."""
-    found = _explained()
+    explanations = _explained()
     where = operations.answering()
-    rows = ((str(one.kind.status), code(name), one.kind.title) for name, one in found.items())
-    sections = (_section(one, where.get(name, [])) for name, one in found.items())
+    rows = ((str(one.kind.status), code(name), one.kind.title) for name, one in explanations.items())
+    sections = (_section(one, where.get(name, [])) for name, one in explanations.items())
     return lines(table(("status", "code", "title"), rows), *sections)
 
 
@@ -48,5 +48,5 @@ def _section(one: Explanation, where: list[dict[str, Any]]) -> str:
 def _answered_by(where: list[dict[str, Any]]) -> str:
     if len(where) == len(operations.operations()):
         return "every operation"
-    listed = ", ".join(f"[{code(operations.title(found))}](#{operations.label(found)})" for found in where)
+    listed = ", ".join(f"[{code(operations.title(operation))}](#{operations.label(operation)})" for operation in where)
     return listed or "no operation in particular"

@@ -26,18 +26,18 @@ def shape(schema: Schema) -> str:
         return f"one of {', '.join(map(value, schema['enum']))}"
     types = schema.get("type", [])
     kinds = [types] if isinstance(types, str) else list(types)
-    found = " or ".join(_kind(kind, schema) for kind in kinds) or "anything"
-    return ", ".join([found, *_bounds(schema), *_default(schema)])
+    kinds_text = " or ".join(_kind(kind, schema) for kind in kinds) or "anything"
+    return ", ".join([kinds_text, *_bounds(schema), *_default(schema)])
 
 
 def described(schema: Schema) -> str:
     """Return the description of a value, as far as its schema has one."""
-    found: str = schema.get("description", "")
+    text: str = schema.get("description", "")
     values = schema.get("additionalProperties")
     if isinstance(values, Mapping) and values:
         names = schema.get("propertyNames", {})
-        found += f" Each key: {', '.join(_bounds(names)) or 'a string'}; each value: {shape(values)}."
-    return found.strip()
+        text += f" Each key: {', '.join(_bounds(names)) or 'a string'}; each value: {shape(values)}."
+    return text.strip()
 
 
 def _kind(kind: str, schema: Schema) -> str:

@@ -50,25 +50,25 @@ def get_deliveries(partner: Caller, webhook: dict[str, Any]) -> ApiResponse:
     return partner("GET", get_endpoint_path(webhook, "/deliveries?limit=1000"))
 
 
-def select_delivery(answer: ApiResponse) -> dict[str, Any]:
+def select_delivery(response: ApiResponse) -> dict[str, Any]:
     """The problem, without what differs between two requests."""
-    found = answer.problem(404, "delivery-not-found")
-    return {name: value for name, value in found.items() if name not in ("request_id", "instance")}
+    problem = response.problem(404, "delivery-not-found")
+    return {name: value for name, value in problem.items() if name not in ("request_id", "instance")}
 
 
 def test_a_test_is_answered_with_its_delivery(provisioning_partner: Caller) -> None:
     made = create_subscription(provisioning_partner)
-    answer = provisioning_partner("POST", get_endpoint_path(made, "/test"))
-    sent = require_delivery(answer)
+    response = provisioning_partner("POST", get_endpoint_path(made, "/test"))
+    sent = require_delivery(response)
     begun = {"webhook": made["webhook"], "partner": provisioning_partner.partner, "tenant": None, "attempts": 0}
-    answer.require(
+    response.require(
         sent | begun == sent and sent["state"] == "pending", "show a delivery to the endpoint, still pending"
     )
-    answer.require(int(answer.header("Retry-After")) > 0, "say when to look again")
-    found = provisioning_partner("GET", provisioning_partner.api.get_path(answer.header("Location")))
-    shown = require_delivery(found, 200)
+    response.require(int(response.header("Retry-After")) > 0, "say when to look again")
+    delivery = provisioning_partner("GET", provisioning_partner.api.get_path(response.header("Location")))
+    shown = require_delivery(delivery, 200)
     same = all(shown[name] == sent[name] for name in ("delivery", "webhook", "event", "created_at"))
-    found.require(same and len(shown["history"]) == shown["attempts"], "show the delivery with each attempt at it")
+    delivery.require(same and len(shown["history"]) == shown["attempts"], "show the delivery with each attempt at it")
 
 
 def test_deliveries_are_listed_the_newest_first(provisioning_partner: Caller) -> None:
@@ -95,18 +95,18 @@ def test_event_is_delivered_to_its_subscribers(provisioning_partner: Caller) -> 
     tenant = provisioning_partner.create()
     (event,) = read_events(provisioning_partner, type="tenant.created")
     for webhook, expected in ((asked, [(event["id"], tenant["tenant"])]), (other, []), (silent, [])):
-        answer = get_deliveries(provisioning_partner, webhook)
-        found = [(one["event"], one["tenant"]) for one in answer.document()["items"]]
-        answer.require(found == expected, "list what this endpoint asked for, where it is enabled")
+        response = get_deliveries(provisioning_partner, webhook)
+        listed = [(one["event"], one["tenant"]) for one in response.document()["items"]]
+        response.require(listed == expected, "list what this endpoint asked for, where it is enabled")
 
 
 def test_a_delivery_is_attempted_again(provisioning_partner: Caller) -> None:
     sent = send_test(provisioning_partner, create_subscription(provisioning_partner))
-    answer = provisioning_partner("POST", get_delivery_path(sent, "/redeliver"))
-    again = require_delivery(answer)
-    answer.require(again["delivery"] == sent["delivery"], "attempt this delivery, and make no other")
-    answer.require((again["event"], again["state"]) == (sent["event"], "pending"), "have the same event sent again")
-    answer.require(again["finished_at"] is None and bool(again["next_attempt_at"]), "say when it will be")
+    response = provisioning_partner("POST", get_delivery_path(sent, "/redeliver"))
+    again = require_delivery(response)
+    response.require(again["delivery"] == sent["delivery"], "attempt this delivery, and make no other")
+    response.require((again["event"], again["state"]) == (sent["event"], "pending"), "have the same event sent again")
+    response.require(again["finished_at"] is None and bool(again["next_attempt_at"]), "say when it will be")
 
 
 def test_earlier_event_is_recovered_once(provisioning_partner: Caller) -> None:
@@ -114,13 +114,13 @@ def test_earlier_event_is_recovered_once(provisioning_partner: Caller) -> None:
     (event,) = read_events(provisioning_partner, type="tenant.created")
     made = create_subscription(provisioning_partner, "tenant.created")
     body = {"since": tenant["created_at"]}
-    answer = provisioning_partner("POST", get_endpoint_path(made, "/recover"), json=body)
-    found = answer.document(202)
-    answer.require(found == {"webhook": made["webhook"], **body, "deliveries": 1}, "make one delivery")
-    where = provisioning_partner.api.get_path(answer.header("Location"))
-    answer.require(where == get_endpoint_path(made, "/deliveries"), "name the list of deliveries as its Location")
+    response = provisioning_partner("POST", get_endpoint_path(made, "/recover"), json=body)
+    recovery = response.document(202)
+    response.require(recovery == {"webhook": made["webhook"], **body, "deliveries": 1}, "make one delivery")
+    where = provisioning_partner.api.get_path(response.header("Location"))
+    response.require(where == get_endpoint_path(made, "/deliveries"), "name the list of deliveries as its Location")
     listed = [one["event"] for one in get_deliveries(provisioning_partner, made).document()["items"]]
-    answer.require(listed == [event["id"]], "make a delivery of the event")
+    response.require(listed == [event["id"]], "make a delivery of the event")
     again = provisioning_partner("POST", get_endpoint_path(made, "/recover"), json=body)
     again.require(again.document(202)["deliveries"] == 0, "make no second one of what is on its way")
 
@@ -128,17 +128,17 @@ def test_earlier_event_is_recovered_once(provisioning_partner: Caller) -> None:
 def test_nothing_of_the_future_is_recovered(provisioning_partner: Caller) -> None:
     provisioning_partner.create()
     made = create_subscription(provisioning_partner, "tenant.created")
-    answer = provisioning_partner("POST", get_endpoint_path(made, "/recover"), json={"since": FUTURE})
-    answer.require(answer.document(202)["deliveries"] == 0, "make no delivery")
+    response = provisioning_partner("POST", get_endpoint_path(made, "/recover"), json={"since": FUTURE})
+    response.require(response.document(202)["deliveries"] == 0, "make no delivery")
 
 
 @pytest.mark.parametrize("case", NO_MOMENTS)
 def test_a_recovery_begins_at_a_time_within_14_days(provisioning_partner: Caller, case: str) -> None:
     since, code = NO_MOMENTS[case]
-    answer = provisioning_partner(
+    response = provisioning_partner(
         "POST", get_endpoint_path(create_subscription(provisioning_partner), "/recover"), json={"since": since}
     )
-    answer.require(answer.faults() == {"#/since": code}, f"say {code} of the time alone")
+    response.require(response.faults() == {"#/since": code}, f"say {code} of the time alone")
 
 
 def test_nothing_is_sent_to_an_endpoint_that_is_disabled(provisioning_partner: Caller) -> None:
@@ -146,12 +146,12 @@ def test_nothing_is_sent_to_an_endpoint_that_is_disabled(provisioning_partner: C
     sent = send_test(provisioning_partner, made)
     require_endpoint(change_endpoint(provisioning_partner, "PATCH", made, json={"enabled": False}))
     since = {"since": FUTURE}
-    for answer in (
+    for response in (
         provisioning_partner("POST", get_endpoint_path(made, "/test")),
         provisioning_partner("POST", get_endpoint_path(made, "/recover"), json=since),
         provisioning_partner("POST", get_delivery_path(sent, "/redeliver")),
     ):
-        answer.problem(409, "webhook-disabled")
+        response.problem(409, "webhook-disabled")
 
 
 def test_test_that_is_repeated_or_dry_run_is_one_delivery(provisioning_partner: Caller) -> None:
@@ -159,9 +159,9 @@ def test_test_that_is_repeated_or_dry_run_is_one_delivery(provisioning_partner: 
     first, again = (provisioning_partner("POST", get_endpoint_path(made, "/test"), headers=headers) for _ in range(2))
     again.require(require_delivery(again) == require_delivery(first), "repeat the answer")
     require_delivery(provisioning_partner("POST", get_endpoint_path(made, "/test?validate_only=true")))
-    answer = get_deliveries(provisioning_partner, made)
-    listed = [one["delivery"] for one in answer.document()["items"]]
-    answer.require(listed == [require_delivery(first)["delivery"]], "list one delivery")
+    response = get_deliveries(provisioning_partner, made)
+    listed = [one["delivery"] for one in response.document()["items"]]
+    response.require(listed == [require_delivery(first)["delivery"]], "list one delivery")
 
 
 def test_deliveries_go_with_their_endpoint(provisioning_partner: Caller) -> None:

@@ -44,9 +44,9 @@ def attempt(caller: Caller, url: str) -> ApiResponse:
     return caller("POST", WEBHOOKS, json=make_endpoint_body(caller, url=url))
 
 
-def require_refused_url(answer: ApiResponse) -> None:
+def require_refused_url(response: ApiResponse) -> None:
     """Demand that the URL is refused, and named alone."""
-    answer.require(answer.faults() == {"#/url": "refused-url"}, "refuse the URL, and name it alone")
+    response.require(response.faults() == {"#/url": "refused-url"}, "refuse the URL, and name it alone")
 
 
 def skip_what_the_host_allows(caller: Caller, *addresses: str) -> None:
@@ -104,18 +104,18 @@ def test_unsendable_url_is_refused(provisioning_partner: Caller, end: str) -> No
 
 @pytest.mark.parametrize("url", [None, 7, "", "x" * 2049])
 def test_a_url_is_text_of_2048_characters_at_most(provisioning_partner: Caller, url: object) -> None:
-    answer = provisioning_partner("POST", WEBHOOKS, json=make_endpoint_body(provisioning_partner, url=url))
-    answer.require({*answer.faults()} == {"#/url"}, "name the URL alone")
+    response = provisioning_partner("POST", WEBHOOKS, json=make_endpoint_body(provisioning_partner, url=url))
+    response.require({*response.faults()} == {"#/url"}, "name the URL alone")
 
 
 def test_an_endpoint_is_not_led_inside_afterwards(provisioning_partner: Caller) -> None:
     skip_what_the_host_allows(provisioning_partner, "169.254.169.254")
     made = create_endpoint(provisioning_partner)
     inside = make_webhook_url(provisioning_partner.api.config, "169.254.169.254")
-    answer = change_endpoint(provisioning_partner, "PATCH", made, json={"url": inside})
-    require_refused_url(answer)
+    response = change_endpoint(provisioning_partner, "PATCH", made, json={"url": inside})
+    require_refused_url(response)
     shown = require_endpoint(provisioning_partner("GET", get_endpoint_path(made)))
-    answer.require(shown == remove_secret(made), "leave the endpoint as it was")
+    response.require(shown == remove_secret(made), "leave the endpoint as it was")
 
 
 def test_a_refused_url_makes_no_endpoint(provisioning_partner: Caller) -> None:

@@ -136,10 +136,10 @@ def test_the_default_roles_are_those_of_the_contract() -> None:
 
 
 def test_roles_add_up() -> None:
-    found = principal({"roles": ["partner-viewer", "buyer"]}, PROVISIONING_ROLES={
+    caller = principal({"roles": ["partner-viewer", "buyer"]}, PROVISIONING_ROLES={
         "partner-viewer": ["tenant:read"], "buyer": ["tenant:create"],
     })  # fmt: skip
-    assert found.permissions == {"tenant:read", "tenant:create"}
+    assert caller.permissions == {"tenant:read", "tenant:create"}
 
 
 ALL = frozenset(DEFAULT_ROLES["partner-admin"])
@@ -185,8 +185,8 @@ def test_scope_is_not_read_unless_the_host_names_it() -> None:
 
 def test_the_permissions_claim_may_be_switched_off() -> None:
     app = Config.read({}, {"permissions_claim": None})
-    found = Principal.from_claims({"sub": "s", "roles": "partner-admin", "permissions": []}, app)
-    assert found.permissions == ALL
+    caller = Principal.from_claims({"sub": "s", "roles": "partner-admin", "permissions": []}, app)
+    assert caller.permissions == ALL
 
 
 def test_missing_dotted_permissions_claim_grants_all_and_invalid_one_none() -> None:
@@ -235,8 +235,8 @@ ROLE_CLAIMS: dict[str, tuple[str, dict[str, Any], bool]] = {
 
 @pytest.mark.parametrize(("name", "claims", "granted"), ROLE_CLAIMS.values(), ids=ROLE_CLAIMS)
 def test_roles_come_from_the_claim_that_the_host_names(name: str, claims: dict[str, Any], granted: bool) -> None:
-    found = principal(claims, PROVISIONING_ROLES_CLAIM=name)
-    assert found.permissions == (frozenset(DEFAULT_ROLES["partner-viewer"]) if granted else frozenset())
+    caller = principal(claims, PROVISIONING_ROLES_CLAIM=name)
+    assert caller.permissions == (frozenset(DEFAULT_ROLES["partner-viewer"]) if granted else frozenset())
 
 
 @pytest.mark.parametrize("roles", [None, 5, True, {"partner-admin": 1}, [["partner-admin"]]], ids=repr)
@@ -574,10 +574,10 @@ def test_the_hosts_loaders_are_asked_at_every_request_in_their_order(make_host: 
     app, asked = make_host(), list[str]()
     manager = app.extensions[MANAGER]
 
-    def answers(loader: str, answer: bool) -> Callable[..., bool]:
+    def answers(loader: str, response: bool) -> Callable[..., bool]:
         def answered(header: dict[str, Any], claims: dict[str, Any]) -> bool:
             asked.append(loader)
-            return answer
+            return response
 
         return answered
 
@@ -674,11 +674,11 @@ def test_without_a_cache_a_token_is_verified_at_every_request(make_host: MakeApp
 
 
 def test_a_principal_cannot_be_changed() -> None:
-    found = principal({"roles": ["partner-admin"]})
+    caller = principal({"roles": ["partner-admin"]})
     with pytest.raises(AttributeError):
-        found.partner = "another"  # type: ignore[misc]
-    assert isinstance(found.permissions, frozenset)
-    assert isinstance(found.roles, frozenset)
+        caller.partner = "another"  # type: ignore[misc]
+    assert isinstance(caller.permissions, frozenset)
+    assert isinstance(caller.roles, frozenset)
 
 
 def test_concurrent_threads_get_the_principal_of_their_token(make_host: MakeApp) -> None:
@@ -697,8 +697,8 @@ def test_concurrent_threads_get_the_principal_of_their_token(make_host: MakeApp)
         start.wait(10)
         turns = [(first + n) % 16 for n in range(48)]
         headers = [{"Authorization": f"Bearer {bearers[turn]}"} for turn in turns]
-        answers = [client.get("/whoami", headers=header).get_json() for header in headers]
-        return [answer == people[turn] for answer, turn in zip(answers, turns, strict=True)]
+        responses = [client.get("/whoami", headers=header).get_json() for header in headers]
+        return [response == people[turn] for response, turn in zip(responses, turns, strict=True)]
 
     with ThreadPoolExecutor(16) as pool:
         assert all(all(right) for right in pool.map(call, range(16)))

@@ -66,14 +66,14 @@ def test_a_user_lookup_that_knows_no_partner_is_a_401_with_a_reason(
     database_url: str, lookup: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = host(database_url, "blueprint", "user_lookup_loader", getattr(Users(), lookup))
-    for answer in (*both(Caller(app)), *both(Caller(app))):
+    for response in (*both(Caller(app)), *both(Caller(app))):
         check_problem(
-            answer,
+            response,
             status=401,
             code="invalid-token",
             detail="The application knows no user for this token: its operator has to admit partners.",
         )
-        assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
+        assert 'error="invalid_token"' in response.headers["WWW-Authenticate"]
     faults = [record for record in caplog.records if record.name == TOKENS]
     assert len(faults) == (0 if lookup == "none" else 1)
     assert all(record.exc_info and vars(record)["loader"] == "user_lookup_loader" for record in faults)
@@ -81,8 +81,8 @@ def test_a_user_lookup_that_knows_no_partner_is_a_401_with_a_reason(
 
 def test_an_isolated_mount_does_not_ask_the_user_lookup(database_url: str) -> None:
     app = host(database_url, "isolated", "user_lookup_loader", Users().number)
-    for answer in both(Caller(app)):
-        assert answer.status_code == 200
+    for response in both(Caller(app)):
+        assert response.status_code == 200
 
 
 @pytest.mark.parametrize("mount", ["blueprint", "isolated"])
@@ -92,8 +92,8 @@ def test_another_loader_that_fails_refuses_the_token(
     database_url: str, mount: str, loader: str, fault: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = host(database_url, mount, loader, getattr(Users(), fault))
-    for answer in both(Caller(app)):
-        check_problem(answer, status=401, code="invalid-token", detail="The application could not check this token.")
+    for response in both(Caller(app)):
+        check_problem(response, status=401, code="invalid-token", detail="The application could not check this token.")
     assert [vars(record)["loader"] for record in caplog.records if record.name == TOKENS] == [loader]
 
 
@@ -104,8 +104,8 @@ def test_a_key_loader_that_fails_refuses_the_token(database_url: str, mount: str
         raise RuntimeError("no keys")
 
     app = host(database_url, mount, "decode_key_loader", broken)
-    for answer in both(Caller(app)):
-        check_problem(answer, status=401, code="invalid-token", detail="The application could not check this token.")
+    for response in both(Caller(app)):
+        check_problem(response, status=401, code="invalid-token", detail="The application could not check this token.")
 
 
 @pytest.mark.one_database

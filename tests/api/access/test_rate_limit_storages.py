@@ -110,10 +110,10 @@ def test_any_name_makes_a_short_plain_key(make_app: MakeApp, shared: Broker) -> 
     partner = make_counted_caller(make_app, shared, read="1/hour")
     for name in (*HOSTILE_PARTNER_IDS, "acme"):
         assert send_requests(Caller(partner.app, name), 2) == [200, 429], name
-    found = keys(shared)
-    assert [key for key in found if key.endswith(f"LIMITER/provisioning/{shared.name}/read/acme/1/1/hour")]
-    assert len(found) == len(HOSTILE_PARTNER_IDS) + 1
-    assert all(len(key) < 200 and key.isascii() and " " not in key for key in found)
+    storage_keys = keys(shared)
+    assert [key for key in storage_keys if key.endswith(f"LIMITER/provisioning/{shared.name}/read/acme/1/1/hour")]
+    assert len(storage_keys) == len(HOSTILE_PARTNER_IDS) + 1
+    assert all(len(key) < 200 and key.isascii() and " " not in key for key in storage_keys)
 
 
 def test_no_two_names_are_counted_together() -> None:
@@ -222,8 +222,8 @@ def test_the_end_of_a_fixed_window_is_asked_once(hand: ManualClock) -> None:
     storage = ClockedStorage(hand.url)
     strategy = FixedWindowRateLimiter(storage)
     windows, item = WindowCounter(hand.clock), parse("3/minute")
-    found = [windows.hit(strategy, item, "k") for _ in range(3)]
-    assert [tuple(count) for count in found] == [(True, left, hand.clock.now + 60) for left in (2, 1, 0)]
+    results = [windows.hit(strategy, item, "k") for _ in range(3)]
+    assert [tuple(count) for count in results] == [(True, left, hand.clock.now + 60) for left in (2, 1, 0)]
     assert (storage.asked, storage.looked) == (3, 1)
     assert windows.hit(strategy, item, "k") == (False, 0, hand.clock.now + 60)
     assert (storage.asked, storage.looked) == (4, 2)
@@ -245,9 +245,9 @@ def test_a_window_that_another_process_began_is_known(hand: ManualClock) -> None
 
 def counter(app: Flask) -> Limiter:
     """The limiter that counts for the mount."""
-    found = get_request_counter(get_mount(app)).limiter
-    assert found is not None
-    return found
+    limiter = get_request_counter(get_mount(app)).limiter
+    assert limiter is not None
+    return limiter
 
 
 def test_own_limiter_registers_nothing_on_the_host(make_app: MakeApp) -> None:
@@ -333,7 +333,7 @@ def test_the_hosts_limits_and_the_apis_are_counted_apart(make: Make) -> None:
     client = host.app.test_client()
     first, second, free = client.get("/own"), client.get("/own"), client.get("/free")
     assert (first.status_code, second.status_code, free.status_code) == (200, 429, 200)
-    assert not any("RateLimit" in answer.headers for answer in (first, second, free))
+    assert not any("RateLimit" in response.headers for response in (first, second, free))
     assert send_requests(partner, 1) == [429]
 
 

@@ -219,11 +219,11 @@ def test_dry_runs_are_counted(limited: Limits) -> None:
 def test_a_stream_is_counted_once(limited: Limits) -> None:
     partner = limited(read="3/hour")
     job = partner("POST", "/bulk-jobs", json=[ROW]).headers["Location"].removeprefix(PREFIX)
-    with partner("GET", f"{job}/progress", environ_overrides={"wsgi.multithread": True}) as answer:
-        parts = iter(answer.response)
+    with partner("GET", f"{job}/progress", environ_overrides={"wsgi.multithread": True}) as response:
+        parts = iter(response.response)
         next(parts)
         next(parts)
-        assert read_rate_limit_headers(answer)[0] == '"read";r=2;t=3600'
+        assert read_rate_limit_headers(response)[0] == '"read";r=2;t=3600'
     assert read_rate_limit_headers(partner("GET", job))[0] == '"read";r=1;t=3600'
 
 
@@ -271,8 +271,8 @@ def test_each_hostile_partner_id_has_its_own_limit(limited: Limits) -> None:
 
 def test_concurrent_requests_do_not_exceed_the_limit(limited: Limits) -> None:
     partner = limited(read="5/hour")
-    answers = run_concurrently(16, lambda _: Caller(partner.app, partner.partner)("GET", "/tenants").status_code)
-    assert sorted(answers) == [200] * 5 + [429] * 11
+    responses = run_concurrently(16, lambda _: Caller(partner.app, partner.partner)("GET", "/tenants").status_code)
+    assert sorted(responses) == [200] * 5 + [429] * 11
 
 
 # What the host decides for one partner.

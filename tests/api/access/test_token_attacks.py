@@ -195,9 +195,11 @@ def refused(caplog: pytest.LogCaptureFixture) -> Callable[..., None]:
     """Asserts that an attack is answered 401 with the whole problem, and leaves nothing behind."""
     caplog.set_level(logging.DEBUG)
 
-    def check(target: Target, answer: TestResponse, code: str = "invalid-token", secrets: tuple[str, ...] = ()) -> None:
+    def check(
+        target: Target, response: TestResponse, code: str = "invalid-token", secrets: tuple[str, ...] = ()
+    ) -> None:
         assert target.new_tenants() == 0
-        document = assertions.check_problem(answer)
+        document = assertions.check_problem(response)
         assert document == {
             "type": f"{hosts.PREFIX}/problems/{code}",
             "title": TITLES[code],
@@ -207,11 +209,11 @@ def refused(caplog: pytest.LogCaptureFixture) -> Callable[..., None]:
             "instance": TENANTS,
             "request_id": document["request_id"],
         }
-        assert answer.status_code == 401
+        assert response.status_code == 401
         challenge = BARE if code == "authentication-required" else INVALID
-        assert answer.headers.getlist("WWW-Authenticate") == [challenge]
+        assert response.headers.getlist("WWW-Authenticate") == [challenge]
         for secret in (MARK, *secrets):
-            assert secret not in answer.text
+            assert secret not in response.text
             assert secret not in caplog.text
 
     return check
@@ -651,9 +653,9 @@ def test_claims_nested_beyond_reason_are_no_fault_of_the_server(host: Target, de
 
 
 def _each(token: str, change: Callable[[str], str], which: int) -> str:
-    found = token.split(".")
-    found[which] = change(found[which])
-    return ".".join(found)
+    parts = token.split(".")
+    parts[which] = change(parts[which])
+    return ".".join(parts)
 
 
 def _respell(part: str) -> str:
@@ -725,10 +727,10 @@ def test_another_spelling_under_a_genuine_signature_is_refused(
     host: Target, refused: Callable[..., None], part: int, change: Callable[[str], str]
 ) -> None:
     texts = [write_json(each) for each in ({"alg": "HS256"}, host.claims())]
-    found = [encode_base64url(each if len(each) % 3 else each + b" ") for each in texts]
-    canonical, found[part] = found[part], change(found[part])
-    assert found[part] != canonical
-    signed = ".".join(found)
+    segments = [encode_base64url(each if len(each) % 3 else each + b" ") for each in texts]
+    canonical, segments[part] = segments[part], change(segments[part])
+    assert segments[part] != canonical
+    signed = ".".join(segments)
     token = f"{signed}.{encode_base64url(host.sign(signed.encode()))}"
     refused(host, host.send(token), secrets=parts(token))
 

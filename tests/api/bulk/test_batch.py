@@ -72,16 +72,16 @@ class Stage:
 
     def do(self, way: RowStrategy, *chunks: Sequence[Body]) -> Came:
         """Have rows done, chunk by chunk."""
-        count, found = 0, list[RowResult]()
+        count, results = 0, list[RowResult]()
         for bodies in chunks:
             sent = [Row(n, n, self._named(body)) for n, body in enumerate(bodies, count + 1)]
             count += len(sent)
             done = [validate_row(self.mount, self._job, row) for row in sent]
-            found += self.mount.storage.transaction(partial(self._done, way, done))
-        return Came([self._told(one) for one in found], self._tenants(), self._events())
+            results += self.mount.storage.transaction(partial(self._done, way, done))
+        return Came([self._told(one) for one in results], self._tenants(), self._events())
 
-    def _done(self, way: RowStrategy, found: list[ValidatedRow], session: Session) -> list[RowResult]:
-        return way(session, self._setting, self._job, found)
+    def _done(self, way: RowStrategy, rows: list[ValidatedRow], session: Session) -> list[RowResult]:
+        return way(session, self._setting, self._job, rows)
 
     def _made(self, name: str) -> Body:
         more = {"region": "eu", "costCenter": name} if name in "ab" else {"region": "us"}
@@ -127,13 +127,13 @@ class Stage:
         return [[name, bool(row["deleted_at"]), self._plain(row)] for name, row in named]
 
     def _events(self) -> list[Any]:
-        found = []
+        events = []
         for row in fetch_rows(self.app, "events", partner_id=self.partner.partner, request_id="request-1"):
             changes = json.loads(row["changes"] or "{}")
             shown = {name: change for name, change in changes.items() if name not in ("deleted_at", "purge_at")}
             told = {**row, "position": None, "changes": shown, "data": self._plain(json.loads(row["data"]))}
-            found.append(self._plain(told))
-        return sorted(found, key=lambda one: json.dumps(one, sort_keys=True))
+            events.append(self._plain(told))
+        return sorted(events, key=lambda one: json.dumps(one, sort_keys=True))
 
 
 @pytest.fixture

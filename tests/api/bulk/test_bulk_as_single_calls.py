@@ -74,8 +74,8 @@ class Stage:
         path = f"/bulk-jobs?operation={operation}{query}"
         job = self.ok("POST", path, json=[self.named(row) for row in sent])["job"]
         self.bulk.work()
-        found = self.ok("GET", f"/bulk-jobs/{job}/items?limit=200")["items"]
-        return [self._plain(one) for one in found]
+        items = self.ok("GET", f"/bulk-jobs/{job}/items?limit=200")["items"]
+        return [self._plain(one) for one in items]
 
     def came(self, results: list[Any]) -> Came:
         """The effects in the database once the rows are done."""
@@ -133,12 +133,12 @@ class Calls(Stage):
         if before is not None and not self._wrong(body):
             if before[0] == same:
                 return {**before[1], "row": number, "state": "unchanged"}
-            answer = {"status": 422, "code": "idempotency-key-reused"}
-            return self._failed(number, body, {**answer, "detail": "Another row was sent with this key before."})
-        found = self._one(number, body)
-        if key is not None and found["state"] != "failed":
-            keys[key] = same, found
-        return found
+            response = {"status": 422, "code": "idempotency-key-reused"}
+            return self._failed(number, body, {**response, "detail": "Another row was sent with this key before."})
+        result = self._one(number, body)
+        if key is not None and result["state"] != "failed":
+            keys[key] = same, result
+        return result
 
     def _one(self, number: int, body: Body) -> Body:
         if wrong := self._wrong(body):
@@ -182,8 +182,8 @@ class Calls(Stage):
             return str(body["tenant"])
         if "external_id" not in body:
             return str(body["tenant"])
-        found = self.ok("GET", f"/tenants?external_id={quote(body['external_id'])}")["items"]
-        tenant = found[0]["tenant"] if found else UNKNOWN
+        tenants = self.ok("GET", f"/tenants?external_id={quote(body['external_id'])}")["items"]
+        tenant = tenants[0]["tenant"] if tenants else UNKNOWN
         return tenant if body.get("tenant", tenant) == tenant else UNKNOWN
 
     def _wrong(self, body: Body) -> list[Body]:
@@ -198,19 +198,19 @@ class Calls(Stage):
             reason = {name: value for name, value in body.items() if name not in names}
             method, path, sent = "POST", f"/tenants/{UNKNOWN}/suspend", reason
         document = self.partner(method, f"{path}?validate_only=true", json=sent).get_json()
-        found = list(document.get("errors") or []) if document.get("code") == "validation-error" else []
+        errors = list(document.get("errors") or []) if document.get("code") == "validation-error" else []
         if self._operation == "upsert" and body.get("external_id") is None:
-            found.append({"pointer": "#/external_id", "code": "required", "detail": "This field is required."})
+            errors.append({"pointer": "#/external_id", "code": "required", "detail": "This field is required."})
         if self._operation not in ("create", "upsert") and not names:
             detail = "A row names its tenant by `tenant` or by `external_id`."
-            found.append({"pointer": "#", "code": "required", "detail": detail})
-        return found
+            errors.append({"pointer": "#", "code": "required", "detail": detail})
+        return errors
 
     def _refused(self, number: int, body: Body, errors: list[Body]) -> Body:
         some = f"{len(errors)} fields are invalid." if len(errors) > 1 else "1 field is invalid."
-        answer = {"status": 400, "code": "validation-error", "detail": some}
+        response = {"status": 400, "code": "validation-error", "detail": some}
         ordered = sorted(errors, key=lambda one: str(one["pointer"]))
-        return self._failed(number, body, {**answer, "errors": ordered})
+        return self._failed(number, body, {**response, "errors": ordered})
 
     def _failed(self, number: int, body: Body, response: Body) -> Body:
         problem = {name: value for name, value in response.items() if name not in ("type", "title", "instance")}
@@ -222,11 +222,11 @@ class Calls(Stage):
 
 def plain(results: list[Any]) -> list[Any]:
     """Results without the titles and types of problems."""
-    found = []
+    rows = []
     for one in results:
         problem = one["problem"] and {k: v for k, v in one["problem"].items() if k not in ("type", "title")}
-        found.append({**one, "problem": problem})
-    return found
+        rows.append({**one, "problem": problem})
+    return rows
 
 
 def require_same(app: Flask, operation: str, sent: Sequence[Any], most: int | None = None) -> Came:
@@ -238,13 +238,15 @@ def require_same(app: Flask, operation: str, sent: Sequence[Any], most: int | No
     assert rehearsed == expected.results
     assert rowwise.came([]) == before
     assert rowwise.came(plain(rowwise.job(operation, sent))) == expected
-    found = plain(whole.job(operation, sent, "&mode=atomic"))
+    results = plain(whole.job(operation, sent, "&mode=atomic"))
     if any(one["state"] == "failed" for one in expected.results):
         skipped = {"state": "skipped", "status": None, "tenant": None}
-        assert found == [one if one["state"] == "failed" else _merge_skipped(one, skipped) for one in expected.results]
+        assert results == [
+            one if one["state"] == "failed" else _merge_skipped(one, skipped) for one in expected.results
+        ]
         assert whole.came([]) == before
     else:
-        assert whole.came(found) == expected
+        assert whole.came(results) == expected
     return expected
 
 

@@ -482,8 +482,8 @@ def test_results_are_read_a_page_at_a_time_and_by_state(bulk: Bulk, monkeypatch:
     def listed(state: str | None, limit: int) -> list[list[int]]:
         pages, after = [], 0
         while True:
-            found, end = bulk.act(actions.list_results, job, state=state, limit=limit, after=after)
-            pages.append([one.row for one in found])
+            results, end = bulk.act(actions.list_results, job, state=state, limit=limit, after=after)
+            pages.append([one.row for one in results])
             if end is None:
                 return pages
             after = end
@@ -502,8 +502,8 @@ def test_job_is_visible_to_its_partner_only(bulk: Bulk) -> None:
     with pytest.raises(BulkJobNotFound):
         stranger.act(actions.list_results, job, state=None, limit=1, after=0)
     assert bulk.act(actions.load_progress, job).job == job
-    found = bulk.mount.storage.read(lambda session: actions.list_jobs(session, bulk.partner.partner, None, 5, None))
-    assert [seen.job for seen in found[0]] == [job]
+    jobs = bulk.mount.storage.read(lambda session: actions.list_jobs(session, bulk.partner.partner, None, 5, None))
+    assert [seen.job for seen in jobs[0]] == [job]
     theirs = bulk.mount.storage.read(
         lambda session: actions.list_jobs(session, stranger.partner.partner, None, 5, None)
     )

@@ -59,8 +59,8 @@ def finish_job(partner: Caller, job: dict[str, Any]) -> dict[str, Any]:
 
 
 def list_items(partner: Caller, job: dict[str, Any]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = partner("GET", f"{JOBS}/{job['job']}/items?limit=1000").get_json()["items"]
-    return found
+    items: list[dict[str, Any]] = partner("GET", f"{JOBS}/{job['job']}/items?limit=1000").get_json()["items"]
+    return items
 
 
 def as_ndjson(sent: list[dict[str, Any]]) -> bytes:
@@ -237,16 +237,16 @@ def test_expired_licence_refuses_create_and_upsert_jobs(make_app: MakeApp) -> No
 def test_jobs_are_listed_the_newest_first_a_page_at_a_time(partner: Caller) -> None:
     jobs = [create_job(partner, [make_row(n)], "?validate_only=true") for n in range(5)]
     create_job(Caller(partner.app), [make_row(9)])
-    found: list[str] = []
+    ids: list[str] = []
     path = f"{JOBS}?limit=2"
     while path:
         response = partner("GET", path)
         page = response.get_json()
-        found += [job["job"] for job in page["items"]]
+        ids += [job["job"] for job in page["items"]]
         path = f"{JOBS}?limit=2&cursor={page['next']}" if page["next"] else ""
         expected = f'<{PREFIX}{path}>; rel="next"' if path else None
         assert response.headers.get("Link") == expected
-    assert found == [job["job"] for job in reversed(jobs)]
+    assert ids == [job["job"] for job in reversed(jobs)]
 
 
 def test_jobs_are_listed_by_state_and_by_partner(partner: Caller) -> None:
@@ -339,10 +339,10 @@ def test_uploads_at_once_with_one_key_are_one_job(partner: Caller) -> None:
         caller = Caller(partner.app, partner.partner)
         return caller("POST", JOBS, json=[make_row(1)], headers={"Idempotency-Key": "k"})
 
-    answers = run_concurrently(6, upload)
-    assert {answer.status_code for answer in answers} <= {202, 409}
-    (job,) = {answer.get_json()["job"] for answer in answers if answer.status_code == 202}
-    assert [found["id"] for found in fetch_rows(partner.app, "bulk_jobs", partner_id=partner.partner)] == [job]
+    responses = run_concurrently(6, upload)
+    assert {response.status_code for response in responses} <= {202, 409}
+    (job,) = {response.get_json()["job"] for response in responses if response.status_code == 202}
+    assert [row["id"] for row in fetch_rows(partner.app, "bulk_jobs", partner_id=partner.partner)] == [job]
 
 
 # Limits.

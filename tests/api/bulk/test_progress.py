@@ -49,15 +49,15 @@ def job(processed: int, state: str = "running") -> dict[str, Any]:
 def events(data: bytes | Iterator[bytes]) -> list[tuple[str, dict[str, Any]]]:
     """Return the kind and the job of each event."""
     text = (data if isinstance(data, bytes) else b"".join(data)).decode()
-    found = [dict(line.split(": ", 1) for line in part.splitlines()) for part in text.split("\n\n")]
-    return [(one["event"], json.loads(one["data"])) for one in found if "event" in one]
+    events = [dict(line.split(": ", 1) for line in part.splitlines()) for part in text.split("\n\n")]
+    return [(one["event"], json.loads(one["data"])) for one in events if "event" in one]
 
 
 def test_each_change_sends_an_event() -> None:
     hand = Hand()
     shown = [job(0), job(0), job(5), job(5), job(5), job(9, "succeeded")]
-    found = list(stream_events(lambda: shown.pop(0), hand.time(), lambda: True))
-    assert found == [
+    parts = list(stream_events(lambda: shown.pop(0), hand.time(), lambda: True))
+    assert parts == [
         RETRY.encode(),
         b'id: running-0\nevent: progress\ndata: {"state":"running","processed":0,"finished_at":null}\n\n',
         b'id: running-5\nevent: progress\ndata: {"state":"running","processed":5,"finished_at":null}\n\n',
@@ -68,16 +68,16 @@ def test_each_change_sends_an_event() -> None:
 
 def test_a_stream_is_heard_of_while_nothing_happens_and_ends_in_time() -> None:
     hand = Hand()
-    found = list(stream_events(lambda: job(0), hand.time(), lambda: True))
-    assert len(events(b"".join(found))) == 1
-    assert found.count(b": still here\n\n") == MAX_DURATION // KEEPALIVE_INTERVAL
+    parts = list(stream_events(lambda: job(0), hand.time(), lambda: True))
+    assert len(events(b"".join(parts))) == 1
+    assert parts.count(b": still here\n\n") == MAX_DURATION // KEEPALIVE_INTERVAL
     assert hand.now == MAX_DURATION
 
 
 def test_stream_ends_at_the_next_poll_without_its_slot() -> None:
     hand, may = Hand(), [True, True, True, False]
-    found = list(stream_events(lambda: job(0), hand.time(), lambda: may.pop(0)))
-    assert (len(events(b"".join(found))), hand.now) == (1, 2 * POLL_INTERVAL)
+    parts = list(stream_events(lambda: job(0), hand.time(), lambda: may.pop(0)))
+    assert (len(events(b"".join(parts))), hand.now) == (1, 2 * POLL_INTERVAL)
 
 
 def test_stream_without_a_free_thread_returns_the_current_state() -> None:
@@ -128,8 +128,8 @@ def test_streams_of_a_partner_beyond_its_seats_show_the_job_once(make_app: Calla
     lasting.append(follow(other))
     assert [kind for kind, _ in events(follow(other).data)] == ["progress"]
     assert get_mount(app).once(LongRequestLimits).slots.used == 3
-    for answer in lasting:
-        answer.close()
+    for response in lasting:
+        response.close()
     assert get_mount(app).once(LongRequestLimits).slots.used == 0
 
 

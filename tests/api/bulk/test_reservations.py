@@ -62,9 +62,9 @@ class LimitedPartner:
         """Every counter is the number of its living tenants, and no place is reserved; returns the partner's."""
         living = fetch_rows(self.app, "tenants", live=1)
         own = len([row for row in living if row["partner_id"] == self.partner.partner])
-        found = self.counters()
-        assert found.pop("licence") == (len(living), 0)
-        assert found.pop("partner", (own, 0)) == (own, 0)
+        counters = self.counters()
+        assert counters.pop("licence") == (len(living), 0)
+        assert counters.pop("partner", (own, 0)) == (own, 0)
         return own
 
     def begun(self, job: Job) -> tuple[SingleJobWork, chunks.ClaimedChunk, ChunkExecution]:
@@ -154,11 +154,11 @@ def test_a_limit_that_stops_a_job_leaves_counters_exact(
     host = LimitedPartner(database_url, licensed, most)
     host.partner.create(email="taken@example.com")
     sent = [make_row(0), make_row(1, email="taken@example.com"), make_row(2), make_row(3), make_row(4)]
-    found = host.bulk.do("create", sent, mode=mode)
-    assert [(one.problem or {}).get("code") for one in found] == [
+    results = host.bulk.do("create", sent, mode=mode)
+    assert [(one.problem or {}).get("code") for one in results] == [
         None, "tenant-exists", None, "quota-exceeded", "quota-exceeded",
     ]  # fmt: skip
-    problem = found[-1].problem or {}
+    problem = results[-1].problem or {}
     assert (problem["limit"], problem.get("partner")) == (3, host.partner.partner if scope else None)
     assert host.require_exact() == (1 if mode == "atomic" else 3)
 
@@ -169,8 +169,8 @@ def test_row_refused_by_a_hook_returns_its_reservation(database_url: str) -> Non
             raise ZeroDivisionError
 
     host = LimitedPartner(database_url, 10, 3, create=refuse)
-    found = host.bulk.do("create", [make_row(n) for n in range(6)])
-    assert [one.status for one in found] == [201, 500, 500, 201, 201, 403]
+    results = host.bulk.do("create", [make_row(n) for n in range(6)])
+    assert [one.status for one in results] == [201, 500, 500, 201, 201, 403]
     assert host.require_exact() == 3
 
 

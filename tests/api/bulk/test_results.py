@@ -95,12 +95,12 @@ def test_pages_go_through_all_rows_of_a_state(partner: Caller, monkeypatch: pyte
     monkeypatch.setattr(actions, "CHUNK_ROWS", 3)
     path = finish_job(partner, lines(*(make_row(n, email="nobody") if n % 2 else make_row(n) for n in range(1, 11))))
     for state, expected in [("failed", [1, 3, 5, 7, 9]), ("succeeded", [2, 4, 6, 8, 10]), ("skipped", [])]:
-        found, asked = [], f"?state={state}&limit=2"
+        rows, asked = [], f"?state={state}&limit=2"
         while asked:
             page = partner("GET", f"{path}{asked}").get_json()
-            found += [item["row"] for item in page["items"]]
+            rows += [item["row"] for item in page["items"]]
             asked = f"?state={state}&limit=2&cursor={page['next']}" if page["next"] else ""
-        assert found == expected
+        assert rows == expected
 
 
 def test_a_page_has_50_items_unless_asked_for_more(partner: Caller) -> None:
@@ -170,9 +170,9 @@ def test_ndjson_items_equal_the_pages(partner: Caller, monkeypatch: pytest.Monke
     path = finish_job(partner, lines(make_row(1), b"{", make_row(2), make_row(2), 5))
     for state in ("", "?state=failed"):
         response = partner("GET", f"{path}{state}", headers={"Accept": NDJSON})
-        found = [json.loads(line) for line in response.text.splitlines()]
-        assert found == partner("GET", f"{path}{state}").get_json()["items"]
-    assert [item["row"] for item in found] == [2, 4, 5]
+        items = [json.loads(line) for line in response.text.splitlines()]
+        assert items == partner("GET", f"{path}{state}").get_json()["items"]
+    assert [item["row"] for item in items] == [2, 4, 5]
 
 
 def test_the_table_has_the_columns_of_the_upload_and_of_the_result(partner: Caller) -> None:
@@ -192,9 +192,9 @@ def test_the_table_has_the_columns_of_the_upload_and_of_the_result(partner: Call
 def test_rows_of_json_become_a_table_too(partner: Caller) -> None:
     row = {**make_row(1), "metadata": {"a": "1", "b": "zwei\nZeilen"}, "industry": None, "plan": 5}
     path = finish_job(partner, lines(row, b"{", [1], {"metadata": [1], "email": True}))
-    header, *found = table(partner, path)
+    header, *rows = table(partner, path)
     assert header == ["client_name", "email", "industry", "plan", "metadata", "metadata.a", "metadata.b", *RESULT]
-    told = [dict(zip(header, cells, strict=True)) for cells in found]
+    told = [dict(zip(header, cells, strict=True)) for cells in rows]
     assert [one["metadata.b"] for one in told] == ["zwei\nZeilen", "", "", ""]
     assert [one["plan"] for one in told] == ["5", "", "", ""]
     assert [one["metadata"] for one in told] == ["", "", "", "[1]"]

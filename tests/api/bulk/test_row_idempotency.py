@@ -25,8 +25,8 @@ def make_keyed_row(number: int, key: Any, **more: Any) -> dict[str, Any]:
     return {"client_name": f"Client {number}", "email": f"u{number}@example.com", "idempotency_key": key, **more}
 
 
-def summarize(found: list[RowResult]) -> list[tuple[str, int | None, str | None]]:
-    return [(one.state, one.status, one.problem["code"] if one.problem else None) for one in found]
+def summarize(results: list[RowResult]) -> list[tuple[str, int | None, str | None]]:
+    return [(one.state, one.status, one.problem["code"] if one.problem else None) for one in results]
 
 
 def make_hooked_host(database_url: str) -> Flask:

@@ -104,12 +104,12 @@ def list_tenants(caller: Caller, **query: str) -> list[str]:
 @pytest.mark.parametrize("name", VALUES)
 def test_a_filter_finds_the_tenants_with_that_value(partner: Caller, name: str) -> None:
     value, other, spellings = VALUES[name]
-    found = partner.create(**{name: value})
-    assert found[name] == value
+    tenant = partner.create(**{name: value})
+    assert tenant[name] == value
     partner.create(**{name: other})
     partner.create()
     for spelling in spellings:
-        assert list_tenants(partner, **{name: spelling}) == [found["tenant"]]
+        assert list_tenants(partner, **{name: spelling}) == [tenant["tenant"]]
 
 
 def test_filters_combine_with_built_in_ones(partner: Caller) -> None:
@@ -149,14 +149,14 @@ def test_other_partners_tenants_are_never_listed(app: Flask, partner: Caller) ->
 def test_pages_follow_each_other_and_cursors_are_bound_to_the_filter(partner: Caller, sort: str) -> None:
     made = [partner.create(text="a", client_name=f"n{number}")["tenant"] for number in range(5)]
     partner.create(text="b")
-    found, query = [], {"text": "a", "sort": sort, "limit": "2"}
+    tenants, query = [], {"text": "a", "sort": sort, "limit": "2"}
     while True:
         page = partner("GET", "/tenants", query_string=query).get_json()
-        found += [one["tenant"] for one in page["items"]]
+        tenants += [one["tenant"] for one in page["items"]]
         if page["next"] is None:
             break
         query["cursor"] = page["next"]
-    assert found == (made[::-1] if sort.startswith("-") else made)
+    assert tenants == (made[::-1] if sort.startswith("-") else made)
     for other in ({"text": "b"}, {"number": "1"}):
         response = partner("GET", "/tenants", query_string={**query, **other})
         assert_problem(response, 400, "invalid-cursor", "Invalid cursor.")
@@ -247,8 +247,8 @@ def load_query(query: str, sort: str) -> dict[str, Any]:
     registry.fields = OWN
     api = Api(config=Config.read({}, {}), registry=registry, routes=())
     pairs = (pair.split("=") for pair in f"{query}&sort={sort}".split("&"))
-    found: dict[str, Any] = load_parameters(api.schema(ListQuery), {name: [value] for name, value in pairs})
-    return found
+    query_values: dict[str, Any] = load_parameters(api.schema(ListQuery), {name: [value] for name, value in pairs})
+    return query_values
 
 
 def find_matches(partner: str | None, **wanted: Any) -> list[dict[str, Any]]:
@@ -283,11 +283,11 @@ SERVED = [(partner, sort) for partner in ("big", "small") for sort in SORT_ORDER
 @pytest.mark.parametrize("query", QUESTIONS)
 def test_page_reads_little_at_any_depth(storage: Storage, partner: str | None, query: str, sort: str) -> None:
     key = "name_key" if sort.endswith("client_name") else "created_at"
-    found = sorted(find_matches(partner, **QUESTIONS[query]), key=lambda one: (one[key], one["id"]))
-    found = found[::-1] if sort.startswith("-") else found
-    for before in {0, len(found) * 9 // 10}:
-        place = f"{found[before - 1][key]}\n{found[before - 1]['id']}" if before else None
-        page = Page(load_query(query, sort), place, [one["id"] for one in found[before : before + 50]])
+    matches = sorted(find_matches(partner, **QUESTIONS[query]), key=lambda one: (one[key], one["id"]))
+    matches = matches[::-1] if sort.startswith("-") else matches
+    for before in {0, len(matches) * 9 // 10}:
+        place = f"{matches[before - 1][key]}\n{matches[before - 1]['id']}" if before else None
+        page = Page(load_query(query, sort), place, [one["id"] for one in matches[before : before + 50]])
         ids, watched = read_page(storage, partner, page)
         assert ids == page.expected
         for cost in measure_costs(storage.engine, watched):

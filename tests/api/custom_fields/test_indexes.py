@@ -186,8 +186,8 @@ def test_long_values_of_before_keep_no_index_from_being_made(host: Host) -> None
     tenants = [partner.create(region=region)["tenant"] for region in (long, short)]
     later = Caller(host.start(["region"], migrate=True), partner.partner)
     assert host.indexes() == list_index_names("region")
-    found = later("GET", "/tenants?region=eu").get_json()["items"]
-    assert [one["tenant"] for one in found] == tenants[1:]
+    listed = later("GET", "/tenants?region=eu").get_json()["items"]
+    assert [one["tenant"] for one in listed] == tenants[1:]
     assert later("GET", f"/tenants/{tenants[0]}").get_json()["region"] == long
     assert later("PATCH", f"/tenants/{tenants[0]}", json={"seats": 2}).status_code == 400
     assert later("PATCH", f"/tenants/{tenants[0]}", json={"region": "us"}).status_code == 200

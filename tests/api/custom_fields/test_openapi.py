@@ -37,8 +37,8 @@ def partner(app: Flask) -> Caller:
 
 
 def properties(documented: DocumentedHost, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = documented.component("schemas", name)["properties"]
-    return found
+    schemas: dict[str, Any] = documented.component("schemas", name)["properties"]
+    return schemas
 
 
 def test_the_document_is_valid(documented: DocumentedHost) -> None:
@@ -49,11 +49,13 @@ def test_answers_have_them_all_after_ours_and_each_may_be_null(documented: Docum
     tenant = documented.component("schemas", "Tenant")
     assert tuple(tenant["properties"])[-len(NAMES) :] == NAMES
     assert set(tenant["required"]) == set(tenant["properties"])
-    found = properties(documented, "Tenant")
-    assert found["region"] == {"anyOf": [{"type": "string", "enum": ["eu", "us"], "maxLength": 100}, {"type": "null"}]}
-    assert found["seats"] == {"type": ["integer", "null"], "minimum": 1}
-    assert found["address"] == {"anyOf": [{"$ref": "#/components/schemas/Address"}, {"type": "null"}]}
-    assert found["badge"]["readOnly"] is True
+    schemas = properties(documented, "Tenant")
+    assert schemas["region"] == {
+        "anyOf": [{"type": "string", "enum": ["eu", "us"], "maxLength": 100}, {"type": "null"}]
+    }
+    assert schemas["seats"] == {"type": ["integer", "null"], "minimum": 1}
+    assert schemas["address"] == {"anyOf": [{"$ref": "#/components/schemas/Address"}, {"type": "null"}]}
+    assert schemas["badge"]["readOnly"] is True
 
 
 @pytest.mark.parametrize("name", ["TenantInput", "TenantByExternalIdInput"])
@@ -66,11 +68,11 @@ def test_bodies_have_those_that_clients_send(documented: DocumentedHost, name: s
 
 
 def test_a_patch_requires_none(documented: DocumentedHost) -> None:
-    found = documented.component("schemas", "TenantPatch")
-    assert "region" not in found.get("required", ())
-    assert "null" not in str(found["properties"]["region"])
-    assert found["properties"]["seats"] == {"type": ["integer", "null"], "minimum": 1}
-    assert found["properties"]["address"] == {"type": ["object", "null"]}
+    schema = documented.component("schemas", "TenantPatch")
+    assert "region" not in schema.get("required", ())
+    assert "null" not in str(schema["properties"]["region"])
+    assert schema["properties"]["seats"] == {"type": ["integer", "null"], "minimum": 1}
+    assert schema["properties"]["address"] == {"type": ["object", "null"]}
 
 
 #: A value for one field, and whether it is accepted.

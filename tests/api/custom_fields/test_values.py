@@ -423,15 +423,15 @@ def test_value_is_stored_as_the_schema_dumps_it(make: Callable[..., Flask]) -> N
 class Odd(Schema):
     """Fields that dump what is no JSON."""
 
-    odd = fields.Function(lambda found: {"set": set(), "deep": _deep()}.get(found["kind"]))
+    odd = fields.Function(lambda note: {"set": set(), "deep": _deep()}.get(note["kind"]))
     kind = fields.String(required=True)
 
 
 def _deep() -> Any:
-    found: Any = []
+    nested: Any = []
     for _ in range(40):
-        found = [found]
-    return found
+        nested = [nested]
+    return nested
 
 
 def test_non_json_dump_is_refused(make: Callable[..., Flask]) -> None:

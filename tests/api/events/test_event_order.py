@@ -47,16 +47,16 @@ class Reader(threading.Thread):
 def readers(make_app: Callable[..., Flask]) -> Iterator[tuple[Caller, list[Reader]]]:
     """A partner, and three readers of its feed; a publisher works beside them, as in a worker."""
     partner = Caller(make_app())
-    found, stopped = [Reader(Caller(partner.app, partner.partner)) for _ in range(3)], threading.Event()
+    feed_readers, stopped = [Reader(Caller(partner.app, partner.partner)) for _ in range(3)], threading.Event()
 
     def work() -> None:
         while not stopped.wait(0.001):
             publish_all(get_storage(partner.app))
 
     worker = threading.Thread(target=work)
-    for thread in (worker, *found):
+    for thread in (worker, *feed_readers):
         thread.start()
-    yield partner, found
+    yield partner, feed_readers
     stopped.set()
     worker.join()
 
@@ -100,8 +100,8 @@ def test_writers_that_commit_in_any_order(readers: tuple[Caller, list[Reader]]) 
             return str(row["id"])
 
         written |= set(run_concurrently(10, write))
-    for found in collect_events(threads):
-        assert [len(found), {one["id"] for one in found}] == [WRITERS, written]
+    for seen in collect_events(threads):
+        assert [len(seen), {one["id"] for one in seen}] == [WRITERS, written]
 
 
 def test_partners_that_write_at_once(readers: tuple[Caller, list[Reader]]) -> None:
@@ -122,10 +122,10 @@ def test_partners_that_write_at_once(readers: tuple[Caller, list[Reader]]) -> No
             return number
 
         assert run_concurrently(12, write) == list(range(12))
-    for found in collect_events(threads):
-        assert len(found) == len({one["id"] for one in found}) == 1 + 12 + 12 * 8 * 2
+    for feed in collect_events(threads):
+        assert len(feed) == len({one["id"] for one in feed}) == 1 + 12 + 12 * 8 * 2
         versions = defaultdict(list)
-        for one_event in found:
+        for one_event in feed:
             versions[one_event["tenant"]].append(one_event["data"]["version"])
         assert all(seen == list(range(1, len(seen) + 1)) for seen in versions.values())
         assert len(versions[shared["tenant"]]) == 1 + 12 * 8

@@ -29,8 +29,8 @@ def partner(app: Flask) -> Caller:
 
 def parameters(documented: DocumentedHost, path: str) -> set[str]:
     """The names of what an operation takes."""
-    found = documented.operation("GET", path)["parameters"]
-    return {one["name"] if "name" in one else one["$ref"].rpartition("/")[2] for one in found}
+    document_parameters = documented.operation("GET", path)["parameters"]
+    return {one["name"] if "name" in one else one["$ref"].rpartition("/")[2] for one in document_parameters}
 
 
 def test_answers_about_bulk_jobs_are_as_documented(documented: DocumentedHost, partner: Caller) -> None:
@@ -59,7 +59,7 @@ def test_the_progress_takes_the_id_of_the_last_event_that_was_seen(documented: D
 
 
 def test_a_list_in_several_media_types_leads_to_its_next_page(documented: DocumentedHost) -> None:
-    described = documented.answer("GET", f"{JOB}/items", 200)
+    described = documented.find_response("GET", f"{JOB}/items", 200)
     assert "Link" in described["headers"]
     link = documented.component("links", described["links"]["list_bulk_items"]["$ref"].rpartition("/")[2])
     assert link["parameters"] == {"cursor": "$response.body#/next"}

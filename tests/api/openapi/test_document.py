@@ -97,7 +97,7 @@ def test_every_problem_code_of_the_catalogue_is_documented(documented: Documente
 def test_every_problem_of_a_route_is_among_its_answers(documented: DocumentedHost) -> None:
     for route in ROUTES:
         for kind in route.problems:
-            response = documented.answer(route.method, get_path_template(route), kind.status)
+            response = documented.find_response(route.method, get_path_template(route), kind.status)
             assert kind.code in response["content"]["application/problem+json"]["examples"]
 
 
@@ -340,7 +340,7 @@ def test_operations_that_are_counted_say_so(host: Callable[..., DocumentedHost])
         assert operation.get("x-rate-limit") == (route.rate_class if counted else None), route.endpoint
         assert ("rate-limited" in json.dumps(operation["responses"])) is counted, route.endpoint
         for status in route.responses:
-            headers = documented.answer(route.method, get_path_template(route), status)["headers"]
+            headers = documented.find_response(route.method, get_path_template(route), status)["headers"]
             assert {"RateLimit", "RateLimit-Policy"}.issubset(headers) is counted, (route.endpoint, status)
     partner = Caller(documented.app)
     for status in (201, 400, 429):
@@ -349,8 +349,8 @@ def test_operations_that_are_counted_say_so(host: Callable[..., DocumentedHost])
         )
         assert (response.status_code, "RateLimit" in response.headers) == (status, True)
         documented.require(response, "POST", "/tenants")
-    assert {"RateLimit", "RateLimit-Policy"} <= documented.answer("POST", "/tenants", 429)["headers"].keys()
-    assert not {"RateLimit"} & documented.answer("POST", "/tenants", 401)["headers"].keys()
+    assert {"RateLimit", "RateLimit-Policy"} <= documented.find_response("POST", "/tenants", 429)["headers"].keys()
+    assert not {"RateLimit"} & documented.find_response("POST", "/tenants", 401)["headers"].keys()
 
 
 def test_documents_that_are_not_public_say_so(tmp_path: Any) -> None:
@@ -377,8 +377,10 @@ def test_two_mounts_have_documents_of_their_own(tmp_path: Any) -> None:
     TenantProvisioning(name="eu", url_prefix="/eu", plans=["eu-only"]).init_app(app, f"sqlite:///{tmp_path}/y.db")
     client = app.test_client()
     one, other = client.get(f"{PREFIX}/openapi.json").get_json(), client.get("/eu/openapi.json").get_json()
-    assert [found["servers"][0]["url"] for found in (one, other)] == [PREFIX, "/eu"]
-    plans = [found["components"]["schemas"]["TenantInput"]["properties"]["plan"].get("enum") for found in (one, other)]
+    assert [document["servers"][0]["url"] for document in (one, other)] == [PREFIX, "/eu"]
+    plans = [
+        document["components"]["schemas"]["TenantInput"]["properties"]["plan"].get("enum") for document in (one, other)
+    ]
     assert plans == [None, ["eu-only", None]]
 
 

@@ -44,8 +44,8 @@ class Follower:
     def link(self, name: str) -> Any:
         """The Link Object of this name of the last answer."""
         assert self.last is not None
-        operation, answer = self.last
-        described = self.operations[operation][2]["responses"][str(answer.status_code)]
+        operation, response = self.last
+        described = self.operations[operation][2]["responses"][str(response.status_code)]
         return self.document["components"]["links"][described["links"][name]["$ref"].rpartition("/")[2]]
 
     def _call(
@@ -60,10 +60,10 @@ class Follower:
 
     def _value(self, expression: str) -> Any:
         assert self.last is not None
-        answer = self.last[1]
+        response = self.last[1]
         if expression.startswith("$response.header."):
-            return answer.headers[expression.removeprefix("$response.header.")]
-        return answer.get_json()[expression.removeprefix("$response.body#/")]
+            return response.headers[expression.removeprefix("$response.header.")]
+        return response.get_json()[expression.removeprefix("$response.body#/")]
 
 
 @pytest.fixture(scope="module")
@@ -123,8 +123,8 @@ def test_every_link_leads_to_an_operation_with_these_parameters(client: Follower
 def test_the_body_of_an_upsert_may_repeat_the_external_id(client: Follower) -> None:
     body = client.operations["upsert_tenant"][2]["requestBody"]["content"]["application/json"]["schema"]
     described = client.document["components"]["schemas"][body["$ref"].rpartition("/")[2]]
-    found = described["properties"]["external_id"]
-    assert (found["type"], found["description"]) == ("string", "The `external_id` of the path, or absent.")
+    schema = described["properties"]["external_id"]
+    assert (schema["type"], schema["description"]) == ("string", "The `external_id` of the path, or absent.")
     assert "external_id" not in described["required"]
     assert client.document["components"]["schemas"]["TenantInput"]["properties"]["external_id"]["type"] == [
         "string", "null",

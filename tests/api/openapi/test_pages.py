@@ -45,9 +45,9 @@ def references(page: str) -> list[str]:
 def test_the_docs_page_loads_everything_from_this_server(client: FlaskClient, script_name: str) -> None:
     page = client.get(f"{PREFIX}/docs", environ_overrides={"SCRIPT_NAME": script_name})
     assert (page.status_code, page.content_type) == (200, "text/html; charset=utf-8")
-    found = references(page.text)
-    assert len(found) == 4
-    for reference in found:
+    urls = references(page.text)
+    assert len(urls) == 4
+    for reference in urls:
         url = urljoin(f"http://localhost{script_name}{PREFIX}/docs", reference)
         assert url.startswith(f"http://localhost{script_name}{PREFIX}/docs/")
         asset = client.get(url.removeprefix(f"http://localhost{script_name}"))

@@ -212,11 +212,11 @@ def test_a_suspension_falls_on_all_below_at_once(world: World) -> None:
     callers = {name: Caller(world.app, name) for name in ("top", "middle", "low", "another")}
 
     def refused_to() -> set[str]:
-        answers = {name: caller("GET", "/tenants") for name, caller in callers.items()}
-        for answer in answers.values():
-            if answer.status_code != 200:
-                assert_problem(answer, 403, "partner-suspended", "Partner suspended.")
-        return {name for name, answer in answers.items() if answer.status_code != 200}
+        responses = {name: caller("GET", "/tenants") for name, caller in callers.items()}
+        for response in responses.values():
+            if response.status_code != 200:
+                assert_problem(response, 403, "partner-suspended", "Partner suspended.")
+        return {name for name, response in responses.items() if response.status_code != 200}
 
     assert refused_to() == set()
     for name, fallen in (("middle", {"middle", "low"}), ("top", {"top", "middle", "low"}), ("low", {"low"})):

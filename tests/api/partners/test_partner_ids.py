@@ -101,14 +101,14 @@ def test_invalid_partner_id_is_refused_everywhere_and_stores_nothing(app: Flask,
     check_problem(Caller(app, id)("GET", "/tenants"), status=401, code="invalid-token")
     check_problem(Caller(app, sub=id, partner_id=None)("GET", "/tenants"), status=401, code="invalid-token")
     tenant = admin.create()
-    for answer in (
+    for response in (
         admin("PUT", f"/partners/{quote(admin.partner, safe='')}", json={"parent": id}),
         admin("POST", f"/tenants/{tenant['tenant']}/move", json={"partner": id}),
         admin("POST", "/tenants", json={"client_name": "x", "email": "a@example.com"}, query_string={"partner": id}),
         admin("GET", "/tenants", query_string={"partner": id}),
         admin("POST", "/bulk-jobs", json=[], query_string={"partner": id}),
     ):
-        assert (answer.status_code, len(answer.get_json().get("errors", ["malformed"]))) == (400, 1)
+        assert (response.status_code, len(response.get_json().get("errors", ["malformed"]))) == (400, 1)
     assert not any(row["partner_id"] == id for name in ("partners", "tenants") for row in fetch_rows(app, name))
 
 

@@ -83,8 +83,8 @@ def test_first_call_registers_the_partner(partner: Caller, admin: Caller) -> Non
 
 
 def test_many_first_calls_at_once_register_one_partner(partner: Caller, admin: Caller) -> None:
-    answers = run_concurrently(8, lambda _: Caller(partner.app, partner.partner)("GET", "/tenants"))
-    assert [answer.status_code for answer in answers] == [200] * 8
+    responses = run_concurrently(8, lambda _: Caller(partner.app, partner.partner)("GET", "/tenants"))
+    assert [response.status_code for response in responses] == [200] * 8
     assert len(fetch_rows(partner.app, "partners", partner_id=partner.partner)) == 1
 
 
@@ -266,12 +266,12 @@ def test_partners_are_listed_by_their_ids(make_app: MakeApp) -> None:
     admin = Caller(app, roles=["provisioning-admin"])
     for id in ("b", "a", "C", "ä"):
         admin("PUT", f"{PARTNERS}/{id}", json={"status": "suspended" if id == "a" else "active"})
-    found, path = [], f"{PARTNERS}?limit=3"
+    names, path = [], f"{PARTNERS}?limit=3"
     while path:
         page = admin("GET", path).get_json()
-        found += [one["partner"] for one in page["items"]]
+        names += [one["partner"] for one in page["items"]]
         path = f"{PARTNERS}?limit=3&cursor={page['next']}" if page["next"] else ""
-    assert found == ["C", "a", "b", "ä"]
+    assert names == ["C", "a", "b", "ä"]
     assert [one["partner"] for one in admin("GET", f"{PARTNERS}?status=suspended").get_json()["items"]] == ["a"]
     cursor = admin("GET", f"{PARTNERS}?limit=1").get_json()["next"]
     assert admin("GET", f"{PARTNERS}?status=active&cursor={cursor}").get_json()["code"] == "invalid-cursor"
@@ -282,9 +282,9 @@ def test_a_partner_s_own_caller_sees_itself_and_changes_nothing(make_app: MakeAp
     app = make_app(PROVISIONING_ROLES=roles, PROVISIONING_ADMIN_ROLES=["provisioning-admin"])
     manager, admin = Caller(app, roles=["manager"]), Caller(app, roles=["provisioning-admin"])
     admin("PUT", f"{PARTNERS}/another", json={})
-    (found,) = manager("GET", PARTNERS).get_json()["items"]
-    assert found["partner"] == manager.partner
-    assert manager("GET", partner_path(manager)).get_json() == found
+    (document,) = manager("GET", PARTNERS).get_json()["items"]
+    assert document["partner"] == manager.partner
+    assert manager("GET", partner_path(manager)).get_json() == document
     assert_problem(manager("GET", f"{PARTNERS}/another"), 404, "partner-not-found", "Partner not found.")
     for method in ("PUT", "PATCH"):
         response = manager(method, partner_path(manager), json={"name": "Another"})

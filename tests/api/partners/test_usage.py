@@ -102,12 +102,12 @@ def test_tenants_past_retention_are_not_counted(make_app: MakeApp) -> None:
 def test_the_report_comes_in_pages(app: Flask, admin: Caller) -> None:
     for name in ("c", "a", "b"):
         Caller(app, name).create()
-    found, path = [], "/usage?limit=2"
+    rows, path = [], "/usage?limit=2"
     while path:
         page = admin("GET", path).get_json()
-        found.append([row["partner"] for row in page["items"]])
+        rows.append([row["partner"] for row in page["items"]])
         path = f"/usage?limit=2&cursor={page['next']}" if page["next"] else ""
-    assert found == [["a", "b"], ["c"]]
+    assert rows == [["a", "b"], ["c"]]
     cursor = admin("GET", "/usage?limit=1").get_json()["next"]
     assert admin("GET", f"/partners?cursor={cursor}").get_json()["code"] == "invalid-cursor"
     assert admin("GET", f"/usage?partner=a&cursor={cursor}").get_json()["code"] == "invalid-cursor"

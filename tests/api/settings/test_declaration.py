@@ -169,8 +169,8 @@ def test_defaults_and_plans_are_shown_as_the_schema_writes_them(database_url: st
     tenant_settings.get_extension(app).plan("gold", settings={"new": {"count": "5"}})
     partner = Caller(app)
     tenant = partner.create(plan="gold")
-    found = read_settings(partner, tenant)
-    assert found["effective"] == {"new": {"price": "1.5", "tags": ["a"], "key": MASK, "count": 5}}
+    document = read_settings(partner, tenant)
+    assert document["effective"] == {"new": {"price": "1.5", "tags": ["a"], "key": MASK, "count": 5}}
     with app.app_context():
         mine = tenant_settings.get_extension(app).settings_for(tenant["tenant"]).new
     assert mine == {"price": decimal.Decimal("1.5"), "tags": ("a",), "key": "hunter22", "count": 5}
@@ -229,8 +229,8 @@ def tenant(make: MakeHost) -> dict[str, Any]:
 def test_a_namespace_that_goes_is_kept_and_comes_back(make: MakeHost, tenant: dict[str, Any]) -> None:
     whole = read_settings(Caller(make(NAMESPACES), "acme"), tenant)
     less = Caller(make({"look": LookSettings}), "acme")
-    found = read_settings(less, tenant)
-    assert found == {
+    document = read_settings(less, tenant)
+    assert document == {
         "version": 1,
         "effective": {"look": whole["effective"]["look"]},
         "explicit": {"look": {"colour": "red"}},
@@ -245,7 +245,7 @@ def test_a_namespace_that_goes_is_kept_and_comes_back(make: MakeHost, tenant: di
     assert less("PUT", settings_path(tenant), json={}).get_json()["explicit"] == {}
     assert (
         less("POST", f"{settings_path(tenant)}/rollback", json={"version": 1}).get_json()["explicit"]
-        == found["explicit"]
+        == document["explicit"]
     )
     again = make(NAMESPACES)
     assert read_settings(Caller(again, "acme"), tenant) == {**whole, "version": 4}
@@ -297,9 +297,9 @@ def test_values_that_are_not_valid_together_give_way_from_the_top(make: MakeHost
                 raise ValidationError("No red where there is a lowest.")
 
     partner = Caller(make({"look": Strict}), "acme")
-    found = read_settings(partner, tenant)
-    assert found["effective"] == {"look": {"colour": "blue", "low": 1, "key": MASK}}
-    assert found["explicit"] == {}
+    document = read_settings(partner, tenant)
+    assert document["effective"] == {"look": {"colour": "blue", "low": 1, "key": MASK}}
+    assert document["explicit"] == {}
 
 
 def test_rollback_to_an_invalid_version_is_refused(make: MakeHost, tenant: dict[str, Any]) -> None:

@@ -162,8 +162,8 @@ def test_a_difference_that_is_no_smaller_than_the_version_is_not_kept() -> None:
 def sizes(app: Flask) -> dict[str, int]:
     """Return the bytes of values in each table."""
     return {
-        table: sum(len(str(value).encode()) for row in found for value in row.values() if value is not None)
-        for table, found in fetch_all_rows(app).items()
+        table: sum(len(str(value).encode()) for row in rows for value in row.values() if value is not None)
+        for table, rows in fetch_all_rows(app).items()
     }
 
 
@@ -274,11 +274,11 @@ class Model:
         find = partner if kind == "partners" else partial(actions.find_tenant_owner, partner=None, tenant_id=id)
 
         def work(session: Session) -> str:
-            found = actions.read(session, shelf, find)
-            place = found.owner.scope
-            contents = restore_version(session, found.row, place, version) if version else RowContents({}, {})
+            result = actions.read(session, shelf, find)
+            place = result.owner.scope
+            contents = restore_version(session, result.row, place, version) if version else RowContents({}, {})
             assert contents is not None
-            kept = unseal_contents(found.namespaces, place, contents, shelf.get_keyring)
+            kept = unseal_contents(result.namespaces, place, contents, shelf.get_keyring)
             return json.dumps(nest({**kept.values, **{path: [kept.values[path]] for path in kept.sealed}}))
 
         return mount.storage.read(work)
@@ -380,8 +380,8 @@ def test_later_declared_secret_is_sealed_in_every_version(make: MakeHost) -> Non
     for version, values in enumerate(wanted, 1):
         assert partner("POST", f"{settings_path(tenant)}/rollback", json={"version": version}).status_code == 200
         with later.app_context():
-            found = tenant_settings.get_extension(later).settings_for(tenant["tenant"]).mail
-            assert dict(found) == values
+            mail = tenant_settings.get_extension(later).settings_for(tenant["tenant"]).mail
+            assert dict(mail) == values
 
 
 def test_versions_with_unreadable_secrets_keep_them_and_are_reported(make: MakeHost) -> None:

@@ -109,7 +109,7 @@ def fits(document: Any, component: str, value: Any) -> bool:
 
 def test_responses_match_the_openapi_document(partner: Caller, document: Any) -> None:
     tenant = partner.create()
-    for found in (
+    for response in (
         read_settings(partner, tenant),
         patch_settings(
             partner,
@@ -117,10 +117,10 @@ def test_responses_match_the_openapi_document(partner: Caller, document: Any) ->
             {"mail": {"password": "hunter22", "note": "x"}, "place": {"others": [{"city": "Faro"}]}},
         ),
     ):
-        assert fits(document, "Settings", found)
-        assert fits(document, "ExplicitSettingsInput", found["explicit"])
-    assert not fits(document, "Settings", {**found, "explicit": {"mail": {"password": "hunter22"}}})
-    assert not fits(document, "Settings", {**found, "explicit": {"mail": {"colour": "red"}}})
+        assert fits(document, "Settings", response)
+        assert fits(document, "ExplicitSettingsInput", response["explicit"])
+    assert not fits(document, "Settings", {**response, "explicit": {"mail": {"password": "hunter22"}}})
+    assert not fits(document, "Settings", {**response, "explicit": {"mail": {"colour": "red"}}})
     assert fits(document, "SettingsHistory", partner("GET", f"{settings_path(tenant)}/history").get_json())
 
 

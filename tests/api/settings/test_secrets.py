@@ -47,11 +47,11 @@ def password(app: Flask, tenant: dict[str, Any]) -> Any:
 
 def dump_database(app: Flask) -> str:
     """All that the database holds, as text."""
-    storage, found = get_storage(app), []
+    storage, rows = get_storage(app), []
     with get_engine(app).connect() as connection:
         for table in storage.metadata.tables:
-            found += connection.execute(text(f"SELECT * FROM {table}")).fetchall()
-    return repr(found)
+            rows += connection.execute(text(f"SELECT * FROM {table}")).fetchall()
+    return repr(rows)
 
 
 def busy(app: Flask) -> tuple[Caller, dict[str, Any]]:
@@ -99,9 +99,9 @@ def test_a_database_file_holds_no_secret(make: MakeHost, database: str) -> None:
     busy(app)
     file = Path(str(get_engine(app).url.database))
     get_engine(app).dispose()
-    found = b"".join(one.read_bytes() for one in file.parent.glob(f"{file.name}*"))
-    assert b"settings_updated" in found
-    assert not [secret for secret in SECRETS if secret.encode() in found]
+    content = b"".join(one.read_bytes() for one in file.parent.glob(f"{file.name}*"))
+    assert b"settings_updated" in content
+    assert not [secret for secret in SECRETS if secret.encode() in content]
 
 
 def test_errors_do_not_contain_the_secret(make: MakeHost) -> None:
@@ -178,10 +178,10 @@ def test_secret_copied_to_another_tenant_does_not_open(make: MakeHost, caplog: p
     with storage.engine.begin() as connection:
         connection.execute(update(settings).where(settings.c.tenant_id == other["tenant"]).values(secrets=sealed))
     with app.app_context():
-        found = tenant_settings.get_extension(app).settings_for(other["tenant"]).mail
-    assert found.daily == 5
+        mail = tenant_settings.get_extension(app).settings_for(other["tenant"]).mail
+    assert mail.daily == 5
     with pytest.raises(SecretUnavailable, match="The secret 'password'"):
-        found["password"]
+        mail["password"]
     assert read_settings(partner, other)["explicit"] == {"mail": {"password": MASK, "daily": 5}}
     assert caplog.text.count("cannot be opened") == 1
     assert patch_settings(partner, settings_path(other), {"mail": {"daily": 6}})["version"] == 2

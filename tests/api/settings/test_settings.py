@@ -255,12 +255,12 @@ def test_concurrent_writes_to_one_version_have_one_winner(
 
 def test_writers_at_once_without_a_version_all_count(partner: Caller, tenant: dict[str, Any]) -> None:
     keys = ["a", "b", "e", "big"]
-    answers = run_concurrently(
+    responses = run_concurrently(
         4, lambda n: Caller(partner.app, partner.partner)("PATCH", settings_path(tenant), json={"free": {keys[n]: "x"}})
     )
-    assert [answer.status_code for answer in answers] == [200] * 4
-    found = read_settings(partner, tenant)
-    assert (found["version"], found["explicit"]) == (4, {"free": dict.fromkeys(keys, "x")})
+    assert [response.status_code for response in responses] == [200] * 4
+    document = read_settings(partner, tenant)
+    assert (document["version"], document["explicit"]) == (4, {"free": dict.fromkeys(keys, "x")})
 
 
 def test_dry_run_returns_the_result_and_leaves_nothing(partner: Caller, tenant: dict[str, Any]) -> None:
@@ -306,12 +306,12 @@ def test_change_publishes_an_event_with_tenant_and_changes(partner: Caller, tena
 
 def versions(caller: Caller, path: str) -> list[dict[str, Any]]:
     """Every version that a history lists, page by page."""
-    found, more = [], f"{path}/history?limit=2"
+    entries, more = [], f"{path}/history?limit=2"
     while more:
         page = caller("GET", more).get_json()
-        found += page["items"]
+        entries += page["items"]
         more = f"{path}/history?limit=2&cursor={page['next']}" if page["next"] else ""
-    return found
+    return entries
 
 
 def test_history_has_actor_time_and_changes(partner: Caller, admin: Caller, tenant: dict[str, Any]) -> None:
@@ -458,8 +458,8 @@ def test_a_partner_s_defaults_are_an_administrator_s_to_set(
     expected = expect_values(NOTHING_SET, "partner", mail={"daily": 5, "password": MASK})
     assert (response.status_code, response.headers["ETag"], response.get_json()) == (200, '"1"', expected)
     assert partner("GET", path).get_json() == expected
-    found = read_settings(partner, tenant)
-    assert (found["effective"], found["explicit"]) == (expected["effective"], {})
+    document = read_settings(partner, tenant)
+    assert (document["effective"], document["explicit"]) == (expected["effective"], {})
     event = read_feed(partner)[-1]
     shown = admin("GET", f"/partners/{partner.partner}").get_json()
     assert (event["type"], event["tenant"], event["data"]) == ("partner.settings_updated", None, shown)
@@ -475,8 +475,8 @@ def test_defaults_of_every_partner_id_are_reachable(partner: Caller, admin: Call
     from urllib.parse import quote
 
     name = f"{partner.partner}-{id}"
-    found = Caller(partner.app, name)("GET", f"/partners/{quote(name, safe='')}/settings")
-    assert found.get_json() == NOTHING_SET
+    response = Caller(partner.app, name)("GET", f"/partners/{quote(name, safe='')}/settings")
+    assert response.get_json() == NOTHING_SET
 
 
 def test_other_partners_cannot_read_or_change_defaults(partner: Caller, admin: Caller) -> None:

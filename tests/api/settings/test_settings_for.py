@@ -46,12 +46,12 @@ def test_settings_for_returns_loaded_values(make: MakeHost) -> None:
     patch_settings(
         partner, settings_path(tenant), {"mail": {"since": "2025-02-10", "password": "hunter22", "headers": headers}}
     )
-    found = settings(app, tenant)
-    assert isinstance(found, TenantSettings)
-    assert list(found) == ["mail", "look", "free"]
+    loaded = settings(app, tenant)
+    assert isinstance(loaded, TenantSettings)
+    assert list(loaded) == ["mail", "look", "free"]
     assert (
-        found.mail
-        == found["mail"]
+        loaded.mail
+        == loaded["mail"]
         == {
             "sender": "noreply@example.com",
             "daily": 10_000,
@@ -60,19 +60,19 @@ def test_settings_for_returns_loaded_values(make: MakeHost) -> None:
             "headers": headers,
         }
     )
-    assert (found.mail.sender, found.look.colour, dict(found.free)) == ("noreply@example.com", "blue", {})
-    assert settings(app, tenant, partner=partner.partner).mail.sender == found.mail.sender
+    assert (loaded.mail.sender, loaded.look.colour, dict(loaded.free)) == ("noreply@example.com", "blue", {})
+    assert settings(app, tenant, partner=partner.partner).mail.sender == loaded.mail.sender
 
 
 def test_unset_value_is_absent(make: MakeHost) -> None:
     app = make()
-    found = settings(app, Caller(app).create())
-    assert ("region" in found.mail, found.mail.get("region")) == (False, None)
-    for whose, name in ((found.mail, "region"), (found, "nothing"), (found.mail, "_values_of")):
+    loaded = settings(app, Caller(app).create())
+    assert ("region" in loaded.mail, loaded.mail.get("region")) == (False, None)
+    for whose, name in ((loaded.mail, "region"), (loaded, "nothing"), (loaded.mail, "_values_of")):
         with pytest.raises(AttributeError, match=f"has no '{name}'"):
             getattr(whose, name)
     with pytest.raises(KeyError):
-        found["nothing"]
+        loaded["nothing"]
 
 
 def test_nothing_can_be_changed_and_no_secret_is_printed(make: MakeHost) -> None:
@@ -84,19 +84,19 @@ def test_nothing_can_be_changed_and_no_secret_is_printed(make: MakeHost) -> None
         settings_path(tenant),
         {"mail": {"headers": {"x": "1"}, "password": "hunter22"}, "free": {"a": [1, {"b": [2]}]}},
     )
-    found = settings(app, tenant)
+    loaded = settings(app, tenant)
     with pytest.raises(AttributeError, match="cannot be changed"):
-        found.mail.daily = 5
+        loaded.mail.daily = 5
     with pytest.raises(AttributeError, match="cannot be changed"):
-        del found.mail
+        del loaded.mail
     with pytest.raises(TypeError):
-        found.mail["daily"] = 5
+        loaded.mail["daily"] = 5
     with pytest.raises(TypeError):
-        found.mail.headers["x"] = "2"
-    assert found.free.a == (1, {"b": (2,)})
-    assert repr(found) == "<settings: mail, look, free>"
-    assert repr(found.mail) == f"<settings mail: {', '.join(found.mail)}>"
-    assert "hunter22" not in repr(found) + str(found.mail)
+        loaded.mail.headers["x"] = "2"
+    assert loaded.free.a == (1, {"b": (2,)})
+    assert repr(loaded) == "<settings: mail, look, free>"
+    assert repr(loaded.mail) == f"<settings mail: {', '.join(loaded.mail)}>"
+    assert "hunter22" not in repr(loaded) + str(loaded.mail)
 
 
 def test_settings_for_returns_post_load_objects(make: MakeHost) -> None:

@@ -68,8 +68,8 @@ def _populate(app: Flask, clock: Clock) -> None:
         clock.now += 60
     clock.now = BEGIN + 1800
     for name in PARTNERS:
-        (found,) = Caller(app, name)("GET", "/tenants?external_id=e1").get_json()["items"]
-        Caller(app, name)("POST", f"/tenants/{found['tenant']}/suspend")
+        (stored,) = Caller(app, name)("GET", "/tenants?external_id=e1").get_json()["items"]
+        Caller(app, name)("POST", f"/tenants/{stored['tenant']}/suspend")
 
 
 @pytest.fixture
@@ -96,8 +96,8 @@ def list_tenants(caller: Caller, asked: dict[str, str], limit: int = 1000) -> li
 
 @filters
 def test_a_filter_means_every_partner_s_tenants(admin: Caller, asked: dict[str, str], meant: tuple[int, ...]) -> None:
-    found = sorted((tenant["partner"], tenant["external_id"]) for tenant in list_tenants(admin, asked))
-    assert found == sorted((name, f"e{number}") for name in PARTNERS for number in meant)
+    tenants = sorted((tenant["partner"], tenant["external_id"]) for tenant in list_tenants(admin, asked))
+    assert tenants == sorted((name, f"e{number}") for name in PARTNERS for number in meant)
 
 
 @filters

@@ -42,8 +42,8 @@ def create(app: Flask, *bodies: dict[str, Any], most: int | None = None) -> list
     if most is not None:
         allowed = Allowance(mount.license, (), places=RemainingPlaces(most, Quota(INSTALLATION).make_problem(most)))
     work = partial(create_many, actor=ACTOR, partner="acme", values=values, allowance=allowed)
-    found: list[CreateOutcome] = mount.storage.transaction(work)
-    return found
+    outcomes: list[CreateOutcome] = mount.storage.transaction(work)
+    return outcomes
 
 
 def make_tenant(n: int, **more: Any) -> dict[str, Any]:
@@ -110,8 +110,8 @@ def test_the_hosts_own_fields_are_in_the_tenant_and_the_event(database_url: str)
 
 def test_events_wait_in_the_order_of_the_rows(app: Flask) -> None:
     made = create(app, *(make_tenant(n) for n in range(300)))
-    found = [event["tenant"] for event in read_feed(Caller(app, partner="acme"))]
-    assert found == [getattr(one, "id", None) for one in made] == sorted(found)
+    tenants = [event["tenant"] for event in read_feed(Caller(app, partner="acme"))]
+    assert tenants == [getattr(one, "id", None) for one in made] == sorted(tenants)
 
 
 def test_second_of_two_conflicting_tenants_is_refused(app: Flask) -> None:

@@ -207,8 +207,8 @@ def test_an_administrator_is_the_actor_in_another_partners_event(app: Flask, par
     tenant = partner.create()
     administrator = Caller(app, roles=["provisioning-admin"], sub="root")
     administrator("PATCH", tenant_path(tenant), json={"industry": "Energy"})
-    found = rows(partner, tenant)[-1]
-    assert (found["partner_id"], found["actor_partner"], found["actor_subject"]) == (
+    event = rows(partner, tenant)[-1]
+    assert (event["partner_id"], event["actor_partner"], event["actor_subject"]) == (
         partner.partner, administrator.partner, "root",
     )  # fmt: skip
 
@@ -232,11 +232,11 @@ def rows(partner: Caller, tenant: dict[str, Any] | None = None) -> list[dict[str
     """The events of a tenant, or of all of the partner's, in their order."""
     storage = partner.app.extensions["tenant_provisioning"]["provisioning"].storage
     table = storage.table("events")
-    found = select(table).where(table.c.partner_id == partner.partner).order_by(table.c.id)
+    query = select(table).where(table.c.partner_id == partner.partner).order_by(table.c.id)
     if tenant is not None:
-        found = found.where(table.c.tenant_id == tenant["tenant"])
+        query = query.where(table.c.tenant_id == tenant["tenant"])
     with storage.engine.connect() as connection:
-        return [dict(row) for row in connection.execute(found).mappings()]
+        return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def fetch_tenant_events(partner: Caller, tenant: dict[str, Any]) -> list[tuple[str, Any, Any]]:
@@ -249,14 +249,14 @@ def fetch_tenant_events(partner: Caller, tenant: dict[str, Any]) -> list[tuple[s
 
 def differences(before: dict[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
     """The `changes` of an event for these changes; for metadata, only the keys that differ."""
-    found = {name: {"previous": before[name], "new": value} for name, value in changed.items()}
-    if "metadata" in found:
-        old, new = found["metadata"]["previous"], found["metadata"]["new"]
-        found["metadata"] = {
+    changes = {name: {"previous": before[name], "new": value} for name, value in changed.items()}
+    if "metadata" in changes:
+        old, new = changes["metadata"]["previous"], changes["metadata"]["new"]
+        changes["metadata"] = {
             "previous": {key: text for key, text in old.items() if new.get(key) != text},
             "new": {key: text for key, text in new.items() if old.get(key) != text},
         }
-    return found
+    return changes
 
 
 def test_errors_of_marshmallow_fields_have_our_format() -> None:

@@ -64,11 +64,11 @@ class Own(Schema):
 
 def dump_database(app: Any) -> dict[str, str]:
     """All that the database holds, as text by table and column: of every table that there is, ours or not."""
-    engine, found = get_storage(app).engine, MetaData()
-    found.reflect(engine)
+    engine, metadata = get_storage(app).engine, MetaData()
+    metadata.reflect(engine)
     texts: dict[str, str] = {}
     with engine.connect() as connection:
-        for table in found.tables.values():
+        for table in metadata.tables.values():
             for row in connection.execute(select(table)).mappings():
                 for name, value in row.items():
                     place = f"{table.name}.{name}"
@@ -197,8 +197,8 @@ def test_no_row_identifies_a_purged_tenant(make_life: Any, receiver: Receiver) -
     life = make_life(PROVISIONING_IDEMPOTENCY_HOURS=24 * 30)
     tenant = life.live(receiver)
     before = places(life.app)
-    assert [value for value, found in before.items() if not found] == ["planted-secret", "planted-step-error"]
-    assert {place for found in before.values() for place in found} >= KEEPING
+    assert [value for value, places_of in before.items() if not places_of] == ["planted-secret", "planted-step-error"]
+    assert {place for places_of in before.values() for place in places_of} >= KEEPING
     life.purge(tenant)
     feed = [(event["id"], event["type"]) for event in read_feed(life.partner)]
 
@@ -206,7 +206,7 @@ def test_no_row_identifies_a_purged_tenant(make_life: Any, receiver: Receiver) -
     assert places(life.app)["planted-email@example.com"]
     life.house.work(HOUR)
 
-    assert {value: found for value, found in places(life.app).items() if found} == {}
+    assert {value: places_of for value, places_of in places(life.app).items() if places_of} == {}
     assert [(event["id"], event["type"]) for event in read_feed(life.partner)] == feed
 
 
@@ -224,7 +224,7 @@ def test_rows_of_the_former_partner_are_erased_too(make_life: Any, receiver: Rec
     assert [event["data"] for event in theirs if "erased" not in event["data"]] == []
     assert theirs[-1]["type"] == "tenant.moved"
 
-    assert {value: found for value, found in places(life.app).items() if found} == {}
+    assert {value: places_of for value, places_of in places(life.app).items() if places_of} == {}
 
 
 def test_events_of_a_purged_tenant_are_anonymous(make_app: Any) -> None:
@@ -240,14 +240,14 @@ def test_events_of_a_purged_tenant_are_anonymous(make_app: Any) -> None:
     assert run_command(app, "purge").out.endswith("and the traces of 1 purged tenant.\n")
 
     kept = ("tenant", "partner", "status", "version", "created_at", "updated_at", "deleted_at", "purge_at")
-    found = read_feed(partner)
-    assert [event["type"] for event in found] == [
+    events = read_feed(partner)
+    assert [event["type"] for event in events] == [
         "tenant.created", "tenant.updated", "tenant.suspended", "tenant.purged",
     ]  # fmt: skip
-    for event, old in zip(found, before, strict=False):
+    for event, old in zip(events, before, strict=False):
         assert event["data"] == {**{name: old["data"][name] for name in kept}, "erased": True}
         assert {**event, "data": None, "changes": None} == {**old, "data": None, "changes": None}
-    assert [event["changes"] for event in found] == [
+    assert [event["changes"] for event in events] == [
         {}, {}, {"status": {"previous": "active", "new": "suspended"}}, {},
     ]  # fmt: skip
 
@@ -311,10 +311,10 @@ def test_rows_that_took_effect_are_dropped_with_it(make_app: Any) -> None:
     bulk.do("create", [good, bad], dry_run=True)
     bulk.do("create", [good, bad])
     bulk.do("create", [{**good, "email": "better@example.com"}])
-    found = [as_text(chunk["payload"]) for chunk in fetch_rows(app, "bulk_chunks")]
+    payloads = [as_text(chunk["payload"]) for chunk in fetch_rows(app, "bulk_chunks")]
 
-    assert ["Good" in text for text in found] == [True, False, False]
-    assert ["Bad" in text for text in found] == [True, True, False]
+    assert ["Good" in text for text in payloads] == [True, False, False]
+    assert ["Bad" in text for text in payloads] == [True, True, False]
 
 
 def test_an_answer_that_comes_after_the_erasure_is_erased_an_hour_later(make_app: Any) -> None:

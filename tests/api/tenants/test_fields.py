@@ -331,8 +331,8 @@ def test_an_external_id_is_unique(partner: Caller) -> None:
 
 def test_external_ids_are_compared_to_the_letter(partner: Caller) -> None:
     ids = ["crm-1", "CRM-1", " crm-1", "crm-1 ", "é", "e\u0301"]
-    answers = [post(partner, email=f"{n}@example.com", external_id=text) for n, text in enumerate(ids)]
-    assert [answer.status_code for answer in answers] == [201] * 6
+    responses = [post(partner, email=f"{n}@example.com", external_id=text) for n, text in enumerate(ids)]
+    assert [response.status_code for response in responses] == [201] * 6
 
 
 @pytest.mark.parametrize("method", ["PATCH", "PUT"])
@@ -347,8 +347,8 @@ def test_change_to_a_taken_unique_value_returns_409(partner: Caller, method: str
 
 
 def test_another_partner_may_have_the_same_address_and_id(app: Flask) -> None:
-    answers = [post(Caller(app), external_id="crm-1") for _ in range(2)]
-    assert [answer.status_code for answer in answers] == [201, 201]
+    responses = [post(Caller(app), external_id="crm-1") for _ in range(2)]
+    assert [response.status_code for response in responses] == [201, 201]
 
 
 def test_the_longest_of_everything_fits_every_index(app: Flask) -> None:
@@ -402,8 +402,8 @@ def test_strict_phone_numbers_are_valid_e164(make_app: Callable[..., Flask]) -> 
 @settings(max_examples=500, deadline=None)
 def test_plain_addresses_are_read_as_email_validator_reads_them(address: str) -> None:
     try:
-        found = validate_email(address, check_deliverability=False)
-        expected = f"{found.local_part.casefold()}@{found.ascii_domain}".lower()
+        parsed = validate_email(address, check_deliverability=False)
+        expected = f"{parsed.local_part.casefold()}@{parsed.ascii_domain}".lower()
     except EmailNotValidError:
         with pytest.raises(ValidationError):
             make_email_key(address)

@@ -74,8 +74,8 @@ class Host:
     def workspaces(self) -> list[tuple[str, str]]:
         """The tenant and slug of each workspace."""
         with get_storage(self.app).engine.connect() as connection:
-            found = connection.execute(select(Workspace.tenant_id, Workspace.slug).order_by(Workspace.slug))
-            return [tuple(row) for row in found]  # type: ignore[misc]
+            rows = connection.execute(select(Workspace.tenant_id, Workspace.slug).order_by(Workspace.slug))
+            return [tuple(row) for row in rows]  # type: ignore[misc]
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def make_hook(host: Host) -> Callable[..., None]:
 
 def counts(host: Host) -> tuple[dict[str, int], int]:
     """Return the numbers of rows in our tables and in the host's."""
-    return {name: len(found) for name, found in fetch_all_rows(host.app).items()}, len(host.workspaces())
+    return {name: len(rows) for name, rows in fetch_all_rows(host.app).items()}, len(host.workspaces())
 
 
 def test_rows_of_a_hook_commit_with_the_tenant(host: Host) -> None:
@@ -135,11 +135,11 @@ def test_hook_gets_both_documents_and_the_actor(host: Host) -> None:
         ("DELETE", "", None, "tenant.delete"),
         ("POST", "/restore", None, "tenant.restore"),
     ):
-        answer = (
+        response = (
             partner(method, tenant_path(made) + path, json=body) if body else partner(method, tenant_path(made) + path)
         )
-        assert answer.status_code == 200, answer.text
-        seen.append((operation, seen[-1][2], answer.get_json()))
+        assert response.status_code == 200, response.text
+        seen.append((operation, seen[-1][2], response.get_json()))
     admin = partner.with_roles("provisioning-admin")
     assert admin("DELETE", f"{tenant_path(made)}?purge=true").status_code == 204
 
@@ -361,11 +361,11 @@ def test_hooks_of_many_writers_leave_one_workspace_a_tenant(host: Host) -> None:
     bodies = [{"client_name": f"n{number % 10}", "email": f"n{number}@example.com"} for number in range(30)]
     host.provisioning.map_error("one_workspace_a_slug", status=409, code="slug-taken")
 
-    answers = run_concurrently(
+    responses = run_concurrently(
         30, lambda number: Caller(host.app, partner.partner)("POST", "/tenants", json=bodies[number])
     )
 
-    assert sorted(answer.status_code for answer in answers) == [201] * 10 + [409] * 20
+    assert sorted(response.status_code for response in responses) == [201] * 10 + [409] * 20
     tenants = {row["id"]: row["client_name"] for row in fetch_all_rows(host.app)["tenants"]}
     assert dict(host.workspaces()) == tenants
 

@@ -243,8 +243,8 @@ def test_a_tenant_can_be_deleted_and_restored_again_and_again(partner: Caller) -
     document = do(partner, "suspend", partner.create(**EXAMPLE, external_id="crm-1")).get_json()
     for _ in range(3):
         do(partner, "delete", document)
-        found = do(partner, "restore", document).get_json()
-    assert found == {**document, "version": 8, "updated_at": found["updated_at"]}
+        restored = do(partner, "restore", document).get_json()
+    assert restored == {**document, "version": 8, "updated_at": restored["updated_at"]}
 
 
 def test_a_restored_tenant_holds_its_address_again(partner: Caller) -> None:

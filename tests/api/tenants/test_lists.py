@@ -88,10 +88,10 @@ def test_no_request_takes_an_unknown_parameter(partner: Caller, method: str) -> 
 @pytest.mark.parametrize(
     ("limit", "found"), [("1", 1), ("2", 2), ("0005", 5), ("999", 6), ("1000", 6), ("1001", 6), ("9" * 5000, 6)]
 )
-def test_a_limit_is_kept_and_a_huge_one_coerced(partner: Caller, limit: str, found: int) -> None:
+def test_a_limit_is_kept_and_a_huge_one_coerced(partner: Caller, limit: str, expected: int) -> None:
     for _ in range(6):
         partner.create()
-    assert len(list_names(partner, limit=limit)) == found
+    assert len(list_names(partner, limit=limit)) == expected
 
 
 def test_the_default_limit_is_50(partner: Caller) -> None:
@@ -153,10 +153,10 @@ PREFIXES = {
 
 
 @pytest.mark.parametrize(("prefix", "found"), PREFIXES.values(), ids=PREFIXES)
-def test_q_finds_names_by_their_beginning(partner: Caller, prefix: str, found: list[str]) -> None:
+def test_q_finds_names_by_their_beginning(partner: Caller, prefix: str, expected: list[str]) -> None:
     for name in NAMED:
         partner.create(client_name=name)
-    assert sorted(list_names(partner, q=prefix)) == sorted(found)
+    assert sorted(list_names(partner, q=prefix)) == sorted(expected)
 
 
 def test_lists_are_filtered_by_everything_at_once(partner: Caller) -> None:
@@ -182,10 +182,10 @@ def test_lists_are_filtered_by_everything_at_once(partner: Caller) -> None:
     ({"include_deleted": "false", "status": "deleted"}, ["dead"]),
     ({"include_deleted": "true", "q": "d"}, ["dead"]),
 ], ids=str)  # fmt: skip
-def test_deleted_tenants_are_listed_on_request(partner: Caller, asked: dict[str, str], found: list[str]) -> None:
+def test_deleted_tenants_are_listed_on_request(partner: Caller, asked: dict[str, str], expected: list[str]) -> None:
     partner.create(client_name="alive")
     partner("DELETE", tenant_path(partner.create(client_name="dead")))
-    assert sorted(list_names(partner, **asked)) == found
+    assert sorted(list_names(partner, **asked)) == expected
 
 
 @pytest.mark.parametrize("query", ["q=%FF", "q=%ED%A0%80", "plan=%C0%AF", "industry=%F4%90%80%80", "external_id=%E4"])
@@ -212,7 +212,7 @@ def test_times_are_exclusive_bounds_to_the_microsecond(make_app: Callable[..., F
         made.append(partner.create(client_name=name))
     clock.seconds = 2
     partner("PATCH", tenant_path(made[1]), json={"industry": "x"})
-    found = {
+    listed = {
         "after the first": list_names(partner, created_after=format_time(0)),
         "just before the first": list_names(partner, created_after=format_time(-0.000001)),
         "before the last": list_names(partner, created_before=format_time(0.5)),
@@ -228,7 +228,7 @@ def test_times_are_exclusive_bounds_to_the_microsecond(make_app: Callable[..., F
         "the first year": list_names(partner, created_before="0001-01-01T00:00:00Z"),
         "the last year": list_names(partner, created_before="9999-12-31T23:59:59.9999999999Z"),
     }
-    assert found == {
+    assert listed == {
         "after the first": ["b", "c"],
         "just before the first": ["a", "b", "c"],
         "before the last": ["a", "b"],
@@ -271,7 +271,7 @@ def test_concurrent_changes_do_not_shift_pages(partner: Caller, sort: str) -> No
         if number == 1:
             partner("DELETE", tenant_path(tenant))
             partner.create(client_name="n" if sort == "client_name" else "z", email="late@example.com")
-    assert [found for found in met if found in {tenant["tenant"] for tenant in made}] == [
+    assert [id for id in met if id in {tenant["tenant"] for tenant in made}] == [
         tenant["tenant"] for tenant in (made if not sort.startswith("-") else made[::-1])
     ]
 
@@ -290,7 +290,7 @@ def test_each_remaining_tenant_is_listed_once_during_changes(partner: Caller, so
                 partner.create(client_name=name)
     stayed = {tenant["tenant"] for tenant in made} - set(gone)
     assert len(stayed) >= 15
-    assert sorted(found for found in met if found in stayed) == sorted(stayed)
+    assert sorted(tenant for tenant in met if tenant in stayed) == sorted(stayed)
 
 
 def test_next_link_keeps_the_query(partner: Caller) -> None:
@@ -367,10 +367,10 @@ def test_tenants_past_retention_are_not_listed(make_app: Callable[..., Flask], q
     partner = Caller(make_app(mount={"clock": clock}), exp=int(START.timestamp()) + 2 * MONTH)
     gone = partner.create(email="gone@example.com")
     partner("DELETE", tenant_path(gone))
-    found = []
+    listed = []
     for clock.seconds in (MONTH - 0.000001, MONTH):
-        found.append([tenant["tenant"] for tenant in partner("GET", f"/tenants?{query}").get_json()["items"]])
-    assert found == [[gone["tenant"]], []]
+        listed.append([tenant["tenant"] for tenant in partner("GET", f"/tenants?{query}").get_json()["items"]])
+    assert listed == [[gone["tenant"]], []]
 
 
 def test_the_longest_values_fit_the_indexes(app: Flask) -> None:
@@ -381,8 +381,8 @@ def test_the_longest_values_fit_the_indexes(app: Flask) -> None:
     fields = {"client_name": long(255), "industry": long(100), "plan": long(100), "external_id": long(128)}
     tenant = partner.create(**fields)
     asked = {**{name: fields[name] for name in ("industry", "plan", "external_id")}, "q": fields["client_name"]}
-    found = partner("GET", "/tenants", query_string=urlencode(asked)).get_json()["items"]
-    assert found == [tenant]
+    tenants = partner("GET", "/tenants", query_string=urlencode(asked)).get_json()["items"]
+    assert tenants == [tenant]
 
 
 def test_a_cursor_with_any_other_character_is_refused(partner: Caller) -> None:

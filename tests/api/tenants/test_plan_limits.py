@@ -57,8 +57,8 @@ def assert_exceeded(response: Any, where: str, *limits: tuple[str, int, int]) ->
     """Assert that these stand in the way: limit, used, allowed."""
     names = ", ".join(name for name, _, _ in limits)
     detail = f"The tenant uses more than it may {where}: {names}."
-    found = [{"limit": name, "used": used, "allowed": most} for name, used, most in limits]
-    assert_problem(response, 409, "plan-limit-exceeded", detail, limits=found)
+    exceeded = [{"limit": name, "used": used, "allowed": most} for name, used, most in limits]
+    assert_problem(response, 409, "plan-limit-exceeded", detail, limits=exceeded)
 
 
 def test_all_exceeded_limits_are_reported(host: Host) -> None:

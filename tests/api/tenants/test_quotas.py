@@ -54,8 +54,8 @@ def count_living(partner: Caller) -> int:
 
 
 def counter(partner: Caller) -> dict[str, Any]:
-    (found,) = fetch_rows(partner.app, "usage", partner_id=partner.partner)
-    return found
+    (row,) = fetch_rows(partner.app, "usage", partner_id=partner.partner)
+    return row
 
 
 # What an administrator says.
@@ -256,9 +256,9 @@ def test_limit_changed_by_another_process_applies_at_once(database_url: str) -> 
 
 def test_rows_beyond_the_limit_are_refused(partner: Caller) -> None:
     set_limits(partner, max_tenants=3)
-    found = Bulk(partner.app, partner).do("create", [body(n) for n in (1, 1, 2, 3, 4)])
-    assert [one.status for one in found] == [201, 409, 201, 201, 403]
-    problem = found[-1].problem or {}
+    results = Bulk(partner.app, partner).do("create", [body(n) for n in (1, 1, 2, 3, 4)])
+    assert [one.status for one in results] == [201, 409, 201, 201, 403]
+    problem = results[-1].problem or {}
     detail = "The partner's limit of 3 tenants is reached."
     assert problem == {"code": "quota-exceeded", "detail": detail, "line": 5, "limit": 3, "partner": partner.partner}
     assert counter(partner)["tenants"] == count_living(partner) == 3
@@ -276,8 +276,8 @@ def test_rows_that_upsert_and_delete_are_counted(partner: Caller) -> None:
 
 def test_atomic_job_over_quota_reserves_nothing(partner: Caller) -> None:
     set_limits(partner, max_tenants=2)
-    found = Bulk(partner.app, partner).do("create", [body(n) for n in (1, 2, 3)], mode="atomic")
-    assert [one.state for one in found] == ["skipped", "skipped", "failed"]
+    results = Bulk(partner.app, partner).do("create", [body(n) for n in (1, 2, 3)], mode="atomic")
+    assert [one.state for one in results] == ["skipped", "skipped", "failed"]
     partner.create(), partner.create()
     full(partner("POST", "/tenants", json=EXAMPLE), partner, 2)
 

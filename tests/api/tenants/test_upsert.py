@@ -60,14 +60,14 @@ def test_absent_tenant_is_created(partner: Caller) -> None:
 def test_existing_tenant_is_replaced(partner: Caller) -> None:
     document = upsert(partner, FULL).get_json()
     response = upsert(partner, {"client_name": "Other", "email": "other@example.com"})
-    found = response.get_json()
+    replaced = response.get_json()
     gone: dict[str, Any] = {"phone_number": None, "industry": None, "plan": None, "metadata": {}}
     named = {"client_name": "Other", "email": "other@example.com"}
     assert (response.status_code, response.headers["ETag"]) == (200, '"2"')
     assert "Location" not in response.headers
-    assert found == {**document, **gone, **named, "version": 2, "updated_at": found["updated_at"]}
-    assert partner("GET", tenant_path(document)).get_json() == found
-    assert fetch_tenant_events(partner, document)[1:] == [("tenant.updated", found, list_changes(document, found))]
+    assert replaced == {**document, **gone, **named, "version": 2, "updated_at": replaced["updated_at"]}
+    assert partner("GET", tenant_path(document)).get_json() == replaced
+    assert fetch_tenant_events(partner, document)[1:] == [("tenant.updated", replaced, list_changes(document, replaced))]
 
 
 @pytest.mark.parametrize("body", [
@@ -89,8 +89,8 @@ def test_a_tenant_that_was_created_otherwise_is_found(partner: Caller) -> None:
 def test_a_suspended_tenant_stays_suspended(partner: Caller) -> None:
     document = upsert(partner, FULL).get_json()
     partner("POST", f"{tenant_path(document)}/suspend", json={"reason": "unpaid"})
-    found = upsert(partner, EXAMPLE).get_json()
-    assert (found["status"], found["suspended_reason"], found["version"]) == ("suspended", "unpaid", 3)
+    replaced = upsert(partner, EXAMPLE).get_json()
+    assert (replaced["status"], replaced["suspended_reason"], replaced["version"]) == ("suspended", "unpaid", 3)
 
 
 def test_a_deleted_tenant_is_not_revived(partner: Caller) -> None:
@@ -222,8 +222,8 @@ def test_administrator_upserts_for_the_partner_parameter(app: Flask, partner: Ca
     document = upsert(partner, FULL).get_json()
     administrator = Caller(app, roles=["provisioning-admin"], sub="root")
     named = f"?partner={partner.partner}"
-    found = upsert(administrator, EXAMPLE, query=named).get_json()
-    assert (found["tenant"], found["partner"], found["version"]) == (document["tenant"], partner.partner, 2)
+    replaced = upsert(administrator, EXAMPLE, query=named).get_json()
+    assert (replaced["tenant"], replaced["partner"], replaced["version"]) == (document["tenant"], partner.partner, 2)
     own = upsert(administrator, EXAMPLE)
     assert (own.status_code, own.get_json()["partner"]) == (201, administrator.partner)
     assert fetch_rows(app, "events", tenant_id=document["tenant"])[-1]["actor_partner"] == administrator.partner

@@ -110,10 +110,10 @@ def test_too_many_custom_fields_are_refused_before_validation(with_fields: Calle
 
 def test_a_row_lists_errors_up_to_the_ceiling(app: Flask, partner: Caller) -> None:
     rows = [{f"x{n}": 0 for n in range(5000)}, {**partner_body(), "metadata": {f"{n:x}": 0 for n in range(5000)}}]
-    for found in Bulk(app, partner).do("create", rows):
-        assert found.problem is not None
-        assert (len(found.problem["errors"]), found.problem["errors_omitted"] >= 4900) == (MAX_ERRORS, True)
-        assert len(json.dumps(found.problem)) < LARGEST_ANSWER
+    for result in Bulk(app, partner).do("create", rows):
+        assert result.problem is not None
+        assert (len(result.problem["errors"]), result.problem["errors_omitted"] >= 4900) == (MAX_ERRORS, True)
+        assert len(json.dumps(result.problem)) < LARGEST_ANSWER
 
 
 @pytest.mark.parametrize(
@@ -137,9 +137,9 @@ def test_a_pointer_is_bounded(partner: Caller, name: str, pointer: str) -> None:
 
 def test_a_long_key_of_metadata_points_at_the_metadata(partner: Caller) -> None:
     response = partner("POST", "/tenants", json={**partner_body(), "metadata": {"k" * 5000: "x"}})
-    (found,) = check_problem(response)["errors"]
-    assert (found["pointer"], found["code"]) == ("#/metadata", "invalid-key")
-    assert len(found["detail"]) < 200
+    (error,) = check_problem(response)["errors"]
+    assert (error["pointer"], error["code"]) == ("#/metadata", "invalid-key")
+    assert len(error["detail"]) < 200
 
 
 def test_a_detail_is_bounded(make_app: Any, database_url: str) -> None:
@@ -155,8 +155,8 @@ def test_a_detail_is_bounded(make_app: Any, database_url: str) -> None:
             raise ValidationError(f"Not valid: {value}")
 
     partner = Caller(custom_fields.make_host(database_url, Echoing, ()))
-    (found,) = check_problem(partner("POST", "/tenants", json={**partner_body(), "note": "x" * 20_000}))["errors"]
-    assert (found["pointer"], len(found["detail"])) == ("#/note", MAX_DETAIL_LENGTH + 1)
+    (error,) = check_problem(partner("POST", "/tenants", json={**partner_body(), "note": "x" * 20_000}))["errors"]
+    assert (error["pointer"], len(error["detail"])) == ("#/note", MAX_DETAIL_LENGTH + 1)
 
 
 def test_the_document_states_the_ceiling(partner: Caller) -> None:

@@ -28,12 +28,12 @@ def codes(caller: Caller, method: str, path: str, sent: Any, *steps: Any) -> lis
 
     `steps` are, in their order: the id of the path, the tenant's state, the precondition, and what the body asks for.
     """
-    found = []
+    errors = []
     for where, headers, body in steps:
         options = {} if sent is None else {"json": body}
         response = caller(method, path.format(where), headers=headers, **options)
-        found.append(response.get_json()["code"])
-    return found
+        errors.append(response.get_json()["code"])
+    return errors
 
 
 @pytest.mark.parametrize("method", ["PATCH", "PUT"])
@@ -65,27 +65,27 @@ def test_a_creation_is_refused_in_one_order(partner: Caller) -> None:
     body = {"client_name": "n", "email": "held@example.com", "plan": "lead"}
     sent = [{**body, "email": "bad"}, body, {**body, "plan": "gold"}]
     for method, path in (("POST", "/tenants"), ("PUT", "/tenants/by-external-id/new")):
-        found = [full(method, path, json=one, headers=STALE).get_json()["code"] for one in sent]
+        refusals = [full(method, path, json=one, headers=STALE).get_json()["code"] for one in sent]
         limit(partner, max_tenants=2)
         if method == "PUT":
             stale = full(method, path, json=body, headers=STALE)
             assert stale.get_json()["code"] == "precondition-failed"
-        found.append(full(method, path, json=body).get_json()["code"])
+        refusals.append(full(method, path, json=body).get_json()["code"])
         limit(partner, allowed_plans=["gold"], max_tenants=1)
-        assert found == ["validation-error", "plan-not-allowed", "quota-exceeded", "tenant-exists"]
+        assert refusals == ["validation-error", "plan-not-allowed", "quota-exceeded", "tenant-exists"]
 
 
 def test_a_restoration_is_refused_in_one_order(partner: Caller) -> None:
     tenant = partner.create(email="held@example.com")["tenant"]
     path = f"/tenants/{tenant}/restore"
-    found = [partner("POST", f"/tenants/{NOWHERE}/restore", headers=STALE), partner("POST", path, headers=STALE)]
+    refusals = [partner("POST", f"/tenants/{NOWHERE}/restore", headers=STALE), partner("POST", path, headers=STALE)]
     partner("DELETE", f"/tenants/{tenant}")
     partner.create(email="held@example.com")
     limit(partner, max_tenants=1)
-    found.append(partner("POST", path, headers=STALE))
+    refusals.append(partner("POST", path, headers=STALE))
     limit(partner, max_tenants=2)
-    found += [partner("POST", path, headers=STALE), partner("POST", path)]
-    assert [answer.get_json()["code"] for answer in found] == [
+    refusals += [partner("POST", path, headers=STALE), partner("POST", path)]
+    assert [response.get_json()["code"] for response in refusals] == [
         "tenant-not-found", "invalid-state", "quota-exceeded", "precondition-failed", "tenant-exists",
     ]  # fmt: skip
 
@@ -94,11 +94,11 @@ def test_a_restoration_is_refused_in_one_order(partner: Caller) -> None:
 def test_a_change_of_state_is_refused_in_one_order(partner: Caller, action: str) -> None:
     living, deleted = partner.create(), partner.create()
     partner("DELETE", f"/tenants/{deleted['tenant']}")
-    found = [
+    refusals = [
         partner("POST", f"/tenants/{tenant}/{action}", headers=STALE).get_json()["code"]
         for tenant in (NOWHERE, deleted["tenant"], living["tenant"])
     ]
-    assert found == ["tenant-not-found", "invalid-state", "precondition-failed"]
+    assert refusals == ["tenant-not-found", "invalid-state", "precondition-failed"]
 
 
 def test_a_move_is_refused_in_one_order(partner: Caller) -> None:
@@ -116,7 +116,7 @@ def test_a_move_is_refused_in_one_order(partner: Caller) -> None:
         document = caller("POST", f"/tenants/{tenant}/move", json={"partner": partner}, headers=headers).get_json()
         return document["code"], document.get("field")
 
-    found = [
+    refusals = [
         refuse(NOWHERE, 7, partner),
         refuse(NOWHERE, 7),
         refuse(NOWHERE, "nobody"),
@@ -125,12 +125,12 @@ def test_a_move_is_refused_in_one_order(partner: Caller) -> None:
         refuse(moved),
     ]
     limit(receiver, max_tenants=2)
-    found.append(refuse(moved))
+    refusals.append(refuse(moved))
     limit(receiver)
-    found += [refuse(moved), refuse(moved, headers={})]
+    refusals += [refuse(moved), refuse(moved, headers={})]
     partner("PATCH", f"/tenants/{moved}", json={"email": "other@example.com"})
-    found.append(refuse(moved, headers={}))
-    assert found == [
+    refusals.append(refuse(moved, headers={}))
+    assert refusals == [
         ("insufficient-permission", None), ("validation-error", None), ("tenant-not-found", None),
         ("invalid-state", None), ("validation-error", None), ("plan-not-allowed", None), ("quota-exceeded", None),
         ("precondition-failed", None),
@@ -164,12 +164,12 @@ def test_move_of_an_undoing_tenant_returns_invalid_state_first(database_url: str
     host.broken = {}
     host.work(10_000)
     move = partial(admin, "POST", f"/tenants/{tenant}/move", json={"partner": receiver.partner})
-    found = [move(headers=STALE).get_json()["code"]]
+    refusals = [move(headers=STALE).get_json()["code"]]
     limit(receiver)
-    found.append(move(headers=STALE).get_json()["code"])
+    refusals.append(move(headers=STALE).get_json()["code"])
     same = receiver("POST", "/tenants", json=body).get_json()["tenant"]
-    found.append(move().get_json()["code"])
-    assert found == ["quota-exceeded", "precondition-failed", "tenant-exists"]
+    refusals.append(move().get_json()["code"])
+    assert refusals == ["quota-exceeded", "precondition-failed", "tenant-exists"]
     assert asked == []
     receiver("DELETE", f"/tenants/{same}")
     assert (move().status_code, len(asked)) == (200, 1)

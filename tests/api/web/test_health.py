@@ -64,9 +64,9 @@ def test_workers_that_do_not_keep_up_are_seen(host: StepHost) -> None:
         "database": {"status": "ok"},
         "worker": {"status": "late", "due": 2, "lag_seconds": 61.5},
     }
-    found = run_command(host.app, "doctor").out
-    assert "warn  worker" in found
-    assert "2 due, the first for 62 s (late: steps 2) / run `flask provisioning worker`" in found
+    output = run_command(host.app, "doctor").out
+    assert "warn  worker" in output
+    assert "2 due, the first for 62 s (late: steps 2) / run `flask provisioning worker`" in output
     host.work()
     assert health(host.app)["status"] == "ok"
 
@@ -197,8 +197,8 @@ def test_a_bulk_job_that_no_worker_has_is_late(host: StepHost) -> None:
     host.clock.now += 61.5
     assert worker(host) == {"status": "late", "due": 1, "lag_seconds": 61.5}
     assert health(host.app)["status"] == "degraded"
-    found = run_command(host.app, "doctor").out
-    assert "1 due, the first for 62 s (late: bulk jobs 1) / run `flask provisioning worker`" in found
+    output = run_command(host.app, "doctor").out
+    assert "1 due, the first for 62 s (late: bulk jobs 1) / run `flask provisioning worker`" in output
     host.work()
 
     assert worker(host) == WELL

@@ -56,7 +56,7 @@ def test_a_forwarded_prefix_that_is_a_path_stands_in_every_link(make_app: Callab
 
 def test_every_answer_forbids_to_guess_its_type(partner: Caller) -> None:
     tenant = partner.create()
-    for answer in (
+    for response in (
         partner("GET", f"/tenants/{tenant['tenant']}"),
         partner("GET", f"/tenants/{tenant['tenant']}", headers={"If-None-Match": '"1"'}),
         partner("DELETE", f"/tenants/{tenant['tenant']}"),
@@ -68,7 +68,7 @@ def test_every_answer_forbids_to_guess_its_type(partner: Caller) -> None:
         partner("POST", "/tenants", data=b"{"),
         partner.app.test_client().get(f"{PREFIX}/tenants"),
     ):
-        assert answer.headers.getlist("X-Content-Type-Options") == ["nosniff"], answer.request.path
+        assert response.headers.getlist("X-Content-Type-Options") == ["nosniff"], response.request.path
 
 
 @pytest.mark.one_database("a view of the host's own")
@@ -182,8 +182,8 @@ def test_invisible_text_is_refused(partner: Caller, name: str) -> None:
         (admin, "PUT", f"/partners/{id}", {"contact": name}, "contact"),
         (admin, "PUT", f"/partners/{id}", {"suspended_reason": name}, "suspended_reason"),
     ):
-        found = check_problem(caller(method, path, json=body), status=400, code="validation-error")["errors"]
-        assert (f"#/{field}", "invalid-text") in [(one["pointer"], one["code"]) for one in found]
+        errors = check_problem(caller(method, path, json=body), status=400, code="validation-error")["errors"]
+        assert (f"#/{field}", "invalid-text") in [(one["pointer"], one["code"]) for one in errors]
     assert partner("GET", tenant).get_json() == made
 
 
@@ -207,8 +207,8 @@ def test_mailboxes_differ_by_letters_and_not_by_case(partner: Caller, first: str
     partner.create(email=f"{first}@example.com")
     response = partner("POST", "/tenants", json={**EXAMPLE, "email": f"{second}@example.com"})
     assert response.status_code == (409 if same else 201), response.text
-    found = partner("GET", "/tenants", query_string={"email": f"{second}@example.com"}).get_json()["items"]
-    assert len(found) == 1
+    tenants = partner("GET", "/tenants", query_string={"email": f"{second}@example.com"}).get_json()["items"]
+    assert len(tenants) == 1
 
 
 @pytest.mark.one_database("a body is read before any database is asked")

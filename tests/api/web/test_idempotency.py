@@ -86,12 +86,12 @@ def test_a_repeated_request_gets_the_first_answer_and_does_nothing(partner: Call
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
 def test_response_with_a_key_equals_one_without(app: Flask, operation: Operation) -> None:
-    answers = []
+    responses = []
     for headers in ({}, {"Idempotency-Key": "k"}):
         partner = Caller(app)
         path = prepare(partner, operation)
-        answers.append(partner(operation.method, path, json=operation.body, headers=headers))
-    without, with_key = answers
+        responses.append(partner(operation.method, path, json=operation.body, headers=headers))
+    without, with_key = responses
     assert without.status_code == with_key.status_code
     assert list(without.get_json()) == list(with_key.get_json())
     assert dict.fromkeys(without.headers.keys()) == dict.fromkeys(with_key.headers.keys())
@@ -121,12 +121,12 @@ def test_a_failed_precondition_is_repeated(partner: Caller, method: str) -> None
 
 def test_a_patch_that_was_done_is_repeated_although_its_etag_is_stale_now(partner: Caller) -> None:
     tenant = partner.create()
-    answers = [
+    responses = [
         send_with_key(partner, "PATCH", tenant_path(tenant), {"industry": "Energy"}, **{"If-Match": '"1"'})
         for _ in range(2)
     ]
-    assert_replay(answers[1], answers[0])
-    assert answers[0].headers["ETag"] == '"2"'
+    assert_replay(responses[1], responses[0])
+    assert responses[0].headers["ETag"] == '"2"'
 
 
 def test_a_replay_is_the_answer_of_then(partner: Caller) -> None:
@@ -730,9 +730,9 @@ def make_key(caller: Caller) -> IdempotencyKey:
     """The identity of the creation of `EXAMPLE` with the key ``key-1``."""
     headers = {"Idempotency-Key": "key-1"}
     with caller.app.test_request_context(f"{PREFIX}/tenants", method="POST", headers=headers):
-        found = read_key(Principal("someone", caller.partner), EXAMPLE)
-    assert found is not None
-    return found
+        key = read_key(Principal("someone", caller.partner), EXAMPLE)
+    assert key is not None
+    return key
 
 
 @contextlib.contextmanager

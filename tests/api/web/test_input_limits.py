@@ -99,16 +99,16 @@ def test_partner_field_limits_match_the_schema(
         ("١", None), ("²", None), ("0x10", None), ("1_0", None),
     ],
 )  # fmt: skip
-def test_a_page_has_from_one_to_a_thousand_items(sent: str, found: int | None) -> None:
+def test_a_page_has_from_one_to_a_thousand_items(sent: str, expected: int | None) -> None:
     class Query(QuerySchema):
         limit = PageSizeField()
 
-    if found is None:
+    if expected is None:
         with pytest.raises(InvalidInput) as caught:
             load_parameters(Query(), {"limit": [sent]})
         assert [one["code"] for one in caught.value.errors] == ["invalid-limit"]
     else:
-        assert load_parameters(Query(), {"limit": [sent]}) == {"limit": found}
+        assert load_parameters(Query(), {"limit": [sent]}) == {"limit": expected}
 
 
 @ANY

@@ -173,10 +173,10 @@ def test_dumped_json_parses_to_the_same_value(value: Any) -> None:
 @given(st.binary(max_size=64))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     try:
-        found = parse_json(data)
+        value = parse_json(data)
     except MalformedJSON:
         return
-    assert parse_json(dump_json(found).encode()) == found
+    assert parse_json(dump_json(value).encode()) == value
 
 
 @st.composite

@@ -62,11 +62,11 @@ def inventory() -> set[tuple[str, str]]:
 
 
 def test_each_line_of_the_log_has_fields_and_stands_in_the_documentation() -> None:
-    listed, found = inventory(), list(lines())
-    assert len(found) > 40
-    assert [line.where for line in found if not line.has_fields] == []
-    assert [line.where for line in found if line.message is None] == []
-    written = {(str(line.message), LEVELS.get(line.level, line.level).upper()) for line in found}
+    listed, records = inventory(), list(lines())
+    assert len(records) > 40
+    assert [line.where for line in records if not line.has_fields] == []
+    assert [line.where for line in records if line.message is None] == []
+    written = {(str(line.message), LEVELS.get(line.level, line.level).upper()) for line in records}
     assert listed == written
 
 

@@ -30,8 +30,8 @@ def page(sizes: list[int], limit: int, after: int = -1, step: int = 100) -> tupl
 @pytest.mark.parametrize("step", [1, 2, 3, 7, 10, 11, 100])
 @pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 25])
 def test_a_page_has_as_many_rows_as_its_limit(step: int, count: int) -> None:
-    found, end = page([1] * count, 10, step=step)
-    assert found == [*range(min(count, 10))]
+    rows, end = page([1] * count, 10, step=step)
+    assert rows == [*range(min(count, 10))]
     assert end == (9 if count > 10 else None)
 
 

@@ -37,9 +37,9 @@ def in_g(value: Any, name: str = "request_id") -> Prepare:
         app.before_request(lambda: setattr(g, name, value))
 
         @app.after_request
-        def mark(answer: Response) -> Response:
-            answer.headers["X-Request-ID"] = str(value)
-            return answer
+        def mark(response: Response) -> Response:
+            response.headers["X-Request-ID"] = str(value)
+            return response
 
     return prepare
 
@@ -64,9 +64,9 @@ def in_the_header(value: Any) -> Prepare:
 
     def prepare(app: Flask) -> None:
         @app.after_request
-        def mark(answer: Response) -> Response:
-            answer.headers["X-Request-ID"] = str(value)
-            return answer
+        def mark(response: Response) -> Response:
+            response.headers["X-Request-ID"] = str(value)
+            return response
 
     return prepare
 
@@ -84,8 +84,8 @@ def ids(caller: Caller, caplog: pytest.LogCaptureFixture, **headers: str) -> str
         caller.client.get("/api/provisioning/tenants", headers=headers),
     ]
     told = [vars(record)["request_id"] for record in caplog.records if record.name == REFUSALS]
-    assert [answer.headers["X-Request-ID"] for answer in refused] == told
-    assert [answer.get_json()["request_id"] for answer in refused] == told
+    assert [response.headers["X-Request-ID"] for response in refused] == told
+    assert [response.get_json()["request_id"] for response in refused] == told
     absent = caller("GET", "/nothing", headers=headers)
     assert absent.get_json()["request_id"] == absent.headers["X-Request-ID"]
     return str(response.headers["X-Request-ID"])
@@ -134,9 +134,9 @@ HOSTILE = ["a\r\nSet-Cookie: a=b", "x" * 129, "", "a b", "日本", "a\x00", b"by
 def test_a_hostile_id_is_not_adopted(
     database_url: str, mount: str, value: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    found = ids(host(database_url, mount, in_environ(value)), caplog)
-    assert REQUEST_ID_PATTERN.fullmatch(found)
-    assert found != str(value)
+    request_ids = ids(host(database_url, mount, in_environ(value)), caplog)
+    assert REQUEST_ID_PATTERN.fullmatch(request_ids)
+    assert request_ids != str(value)
 
 
 @MOUNTS
@@ -145,5 +145,5 @@ def test_a_hostile_id_is_not_adopted(
 def test_well_formed_request_id_is_adopted(
     database_url: str, mount: str, sent: str, kept: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    found = ids(host(database_url, mount, lambda _app: None), caplog, **{"X-Request-ID": sent})
-    assert (found == sent) is kept
+    request_id = ids(host(database_url, mount, lambda _app: None), caplog, **{"X-Request-ID": sent})
+    assert (request_id == sent) is kept

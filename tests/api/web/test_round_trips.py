@@ -300,6 +300,6 @@ def test_put_accepts_the_body_of_a_get(
 def test_every_resource_that_is_read_and_replaced_is_tried(
     apps: tuple[Flask, Flask], documents: tuple[DocumentedHost, DocumentedHost]
 ) -> None:
-    pairs = {path for path, found in documents[1].document["paths"].items() if {"get", "put"} <= found.keys()}
+    pairs = {path for path, operations in documents[1].document["paths"].items() if {"get", "put"} <= operations.keys()}
     assert pairs == {prepare(apps[1])[1] for prepare in RESOURCES}
     assert all(re.fullmatch("(/[a-z{}_]+)+", path) for path in pairs)

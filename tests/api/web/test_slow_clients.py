@@ -176,12 +176,12 @@ def test_the_watchdog_shuts_down_the_connection_of_a_client_that_is_too_slow() -
     ours, client = socket.socketpair()
     held.start_waiting()
     watchdog.add(held, ours)
-    found: list[bytes] = []
-    reader = threading.Thread(target=lambda: found.append(ours.recv(10)))
+    received: list[bytes] = []
+    reader = threading.Thread(target=lambda: received.append(ours.recv(10)))
     reader.start()
     hand.now = 11
     reader.join(30)
-    assert found == [b""]
+    assert received == [b""]
     ours.sendall(b"an answer")
     assert client.recv(100) == b"an answer"
     ours.close()
@@ -248,10 +248,10 @@ def send(address: Address, token: str, route: str, *lines: str, body: bytes = b"
 
 def read_response(connection: socket.socket) -> tuple[int, Any]:
     """Read a server's response."""
-    answer = b""
-    while b"}" not in answer and (part := connection.recv(65536)):
-        answer += part
-    start, _, content = answer.partition(b"\r\n\r\n")
+    response = b""
+    while b"}" not in response and (part := connection.recv(65536)):
+        response += part
+    start, _, content = response.partition(b"\r\n\r\n")
     return int(start.split()[1]), json.loads(content)
 
 
@@ -310,11 +310,11 @@ def test_eight_held_requests_of_one_partner_stop_no_other(gunicorn: Address) -> 
     for name, (route, head, body) in HELD.items():
         held = [send(gunicorn, one, route.format(job=job), *head, body=body) for _ in range(8)]
         begun = time.monotonic()
-        found = send_request(gunicorn, "GET", f"{PREFIX}/tenants?limit=1", other)
+        reply = send_request(gunicorn, "GET", f"{PREFIX}/tenants?limit=1", other)
         took = time.monotonic() - begun
         for connection in held:
             connection.close()
-        assert (found.status, took < SHORT_REQUEST_SECONDS + 2 * WATCHDOG_INTERVAL_SECONDS + 2) == (200, True), (
+        assert (reply.status, took < SHORT_REQUEST_SECONDS + 2 * WATCHDOG_INTERVAL_SECONDS + 2) == (200, True), (
             name,
             took,
         )
@@ -338,10 +338,10 @@ def test_slow_drips_end_with_the_deadline_and_leave_the_server_free(gunicorn: Ad
     dripping = threading.Thread(target=drip)
     dripping.start()
     try:
-        answers = [read_response(connection) for connection in held]
+        responses = [read_response(connection) for connection in held]
     finally:
         stopped.set()
         dripping.join()
-    codes = sorted((status, problem["code"]) for status, problem in answers)
+    codes = sorted((status, problem["code"]) for status, problem in responses)
     assert codes == [(408, "body-too-slow")] * 2 + [(429, "too-many-long-requests")] * 6
     assert send_request(gunicorn, "GET", f"{PREFIX}/tenants", other).status == 200

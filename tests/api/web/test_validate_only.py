@@ -109,9 +109,9 @@ def app(request: pytest.FixtureRequest, database: str) -> Iterator[Flask]:
 @pytest.fixture
 def partner(app: Flask) -> Caller:
     """A partner's administrator who may do everything."""
-    found = Caller(app, roles=["provisioning-admin"])
-    found.create(email="holder@example.com")
-    return found
+    caller = Caller(app, roles=["provisioning-admin"])
+    caller.create(email="holder@example.com")
+    return caller
 
 
 @pytest.mark.parametrize("write", SUCCESSES.values(), ids=SUCCESSES)
@@ -278,11 +278,11 @@ def essence(response: TestResponse) -> Any:
 def headers(response: TestResponse) -> dict[str, str]:
     """The headers without what is the rehearsal's, or this request's own."""
     own = ("X-Validate-Only", "X-Request-ID", "Content-Length")
-    found = {name: value for name, value in response.headers.items() if name not in own}
-    if "Location" in found:
-        assert found["Location"] == f"{PREFIX}{tenant_path(response.get_json())}"
-        del found["Location"]
-    return found
+    shown = {name: value for name, value in response.headers.items() if name not in own}
+    if "Location" in shown:
+        assert shown["Location"] == f"{PREFIX}{tenant_path(response.get_json())}"
+        del shown["Location"]
+    return shown
 
 
 def add_headers(options: dict[str, Any], more: dict[str, str]) -> dict[str, Any]:

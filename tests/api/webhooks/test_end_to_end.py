@@ -27,8 +27,8 @@ from tests.support.webhooks.plain_receiver import LOCAL_WEBHOOKS, Receiver, open
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    with open_receiver() as found:
-        yield found
+    with open_receiver() as events:
+        yield events
 
 
 @pytest.fixture

@@ -49,8 +49,8 @@ def execute(app: Flask, statement: str, **values: Any) -> Any:
 
 
 def row(webhook: dict[str, Any], app: Flask) -> Any:
-    found = execute(app, "SELECT * FROM provisioning_webhooks WHERE id = :id", id=webhook["webhook"])
-    return found.mappings().one()
+    rows = execute(app, "SELECT * FROM provisioning_webhooks WHERE id = :id", id=webhook["webhook"])
+    return rows.mappings().one()
 
 
 # Creating.
@@ -175,13 +175,13 @@ def test_an_endpoint_is_read_without_its_secret(partner: Caller) -> None:
 def test_a_list_is_read_page_by_page(partner: Caller) -> None:
     made = [public(create(partner)) for _ in range(5)]
     Caller(partner.app)("POST", "/webhooks", json={"url": URL})
-    found, page = [], partner("GET", "/webhooks?limit=2")
+    endpoints, page = [], partner("GET", "/webhooks?limit=2")
     while page.get_json()["next"] is not None:
-        found += page.get_json()["items"]
+        endpoints += page.get_json()["items"]
         link = re.fullmatch(rf'<{PREFIX}(/webhooks\?.*)>; rel="next"', page.headers["Link"])
         assert link is not None
         page = partner("GET", link[1])
-    assert found + page.get_json()["items"] == made
+    assert endpoints + page.get_json()["items"] == made
     assert "Link" not in page.headers
 
 
@@ -335,8 +335,8 @@ def test_enabling_a_failed_endpoint_resets_its_failures(partner: Caller) -> None
     assert (shown["disabled_reason"], shown["failing_since"]) == ("failing", "2025-02-10T16:30:00.000Z")
     enabled = partner("PATCH", endpoint_path(made), json={"enabled": True}).get_json()
     assert (enabled["enabled"], enabled["disabled_reason"], enabled["failing_since"]) == (True, None, None)
-    found = row(made, partner.app)
-    assert (found["failures"], found["rests_until"]) == (0, None)
+    endpoint = row(made, partner.app)
+    assert (endpoint["failures"], endpoint["rests_until"]) == (0, None)
 
 
 def test_a_deleted_endpoint_takes_its_deliveries_and_attempts_along(partner: Caller) -> None:
@@ -490,8 +490,8 @@ def count_recovered(partner: Caller, webhook: dict[str, Any], since: str = "") -
     response = partner("POST", endpoint_path(webhook, "/recover"), json={"since": since})
     assert response.status_code == 202, response.text
     assert response.headers["Location"] == PREFIX + endpoint_path(webhook, "/deliveries")
-    found: int = response.get_json()["deliveries"]
-    return found
+    count: int = response.get_json()["deliveries"]
+    return count
 
 
 def test_recovery_delivers_matching_events_that_did_not_arrive(partner: Caller) -> None:
@@ -586,11 +586,11 @@ def test_event_hides_endpoint_details_without_webhook_read(make_app: MakeApp) ->
     made = create(partner)
     partner("PATCH", endpoint_path(made), json={"url": f"{URL}/2"})
 
-    found = list_endpoint_events(partner.with_roles("feed"))
+    events = list_endpoint_events(partner.with_roles("feed"))
     whole = list_endpoint_events(partner)
-    assert [event["data"] for event in found] == [{"webhook": made["webhook"]}] * 2
-    assert [event["changes"] for event in found] == [{}, {}]
-    assert [{**event, "data": 0, "changes": 0} for event in found] == [
+    assert [event["data"] for event in events] == [{"webhook": made["webhook"]}] * 2
+    assert [event["changes"] for event in events] == [{}, {}]
+    assert [{**event, "data": 0, "changes": 0} for event in events] == [
         {**event, "data": 0, "changes": 0} for event in whole
     ]
 
@@ -604,8 +604,8 @@ def test_endpoint_events_are_delivered_if_subscribed(partner: Caller, app: Flask
     asked = "SELECT w.events AS globs, e.type AS kind FROM provisioning_deliveries d"
     asked += " JOIN provisioning_events e ON e.partner_id = d.partner_id AND e.id = d.event_id"
     asked += " JOIN provisioning_webhooks w ON w.partner_id = d.partner_id AND w.id = d.webhook_id"
-    found = execute(app, f"{asked} WHERE d.partner_id = :partner", partner=partner.partner).mappings()
-    heard = sorted((str(one["globs"]).strip("[]'\""), one["kind"]) for one in found)
+    rows = execute(app, f"{asked} WHERE d.partner_id = :partner", partner=partner.partner).mappings()
+    heard = sorted((str(one["globs"]).strip("[]'\""), one["kind"]) for one in rows)
     assert heard == [("webhook.*", "webhook.created")] * 5 + [
         ("webhook.*", "webhook.deleted"),
         ("webhook.deleted", "webhook.deleted"),

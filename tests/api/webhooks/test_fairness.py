@@ -46,8 +46,8 @@ def test_two_partners_leave_slots_for_a_third() -> None:
 
 
 def test_partners_with_the_fewest_slots_come_first() -> None:
-    found = give(Slots(32), [*endpoints("a", 40), *endpoints("b", 40), *endpoints("c", 1)])
-    assert (found["c"], sorted((found["a"], found["b"]))) == (1, [10, 11])
+    taken = give(Slots(32), [*endpoints("a", 40), *endpoints("b", 40), *endpoints("c", 1)])
+    assert (taken["c"], sorted((taken["a"], taken["b"]))) == (1, [10, 11])
     assert min(give(Slots(32), [*endpoints("a", 40), *endpoints("b", 2)], limit=3).values()) == 1
 
 

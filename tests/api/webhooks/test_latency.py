@@ -34,11 +34,11 @@ def workers(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 @pytest.fixture
 def receivers() -> Iterator[list[Receiver]]:
     """The first one lets every request hang; the others note when each event came first."""
-    found = [Receiver() for _ in range(1 + OTHERS)]
-    for receiver in found:
+    opened = [Receiver() for _ in range(1 + OTHERS)]
+    for receiver in opened:
         threading.Thread(target=receiver.serve_forever, daemon=True).start()
-    yield found
-    for receiver in found:
+    yield opened
+    for receiver in opened:
         receiver.shutdown()
         receiver.server_close()
 

@@ -122,11 +122,11 @@ def test_a_new_key_of_the_host_seals_while_the_old_one_opens() -> None:
 
 def dump_database(app: Flask) -> str:
     """All that the database holds, as text."""
-    found = []
+    rows = []
     with get_engine(app).connect() as connection:
         for table in ("webhooks", "deliveries", "attempts", "events", "idempotency"):
-            found += connection.execute(text(f"SELECT * FROM provisioning_{table}")).fetchall()
-    return repr(found)
+            rows += connection.execute(text(f"SELECT * FROM provisioning_{table}")).fetchall()
+    return repr(rows)
 
 
 def test_no_secret_is_in_the_database_or_the_log(make_app: MakeApp, caplog: pytest.LogCaptureFixture) -> None:

@@ -79,8 +79,8 @@ def observe_database(url: URL | str) -> Iterator[Callable[..., list[Any]]]:
     with engine.connect() as connection:
 
         def ask(sql: str, **values: Any) -> list[Any]:
-            found = connection.execute(text(sql), values)
-            return list(found.scalars()) if found.returns_rows else []
+            result = connection.execute(text(sql), values)
+            return list(result.scalars()) if result.returns_rows else []
 
         yield ask
 

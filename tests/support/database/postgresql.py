@@ -124,13 +124,13 @@ def _local_urls() -> Iterator[URL]:
 
 def find_binaries() -> Path:
     """Return the newest installation's folder of `initdb` and `pg_ctl`."""
-    found = {Path(folder) for pattern in BINARIES for folder in glob.glob(pattern)}
+    folders = {Path(folder) for pattern in BINARIES for folder in glob.glob(pattern)}
     if on_path := shutil.which("initdb"):
-        found.add(Path(on_path).resolve().parent)
-    found = {folder for folder in found if (folder / "initdb").exists()}
-    if not found:
+        folders.add(Path(on_path).resolve().parent)
+    folders = {folder for folder in folders if (folder / "initdb").exists()}
+    if not folders:
         raise RuntimeError("no initdb is installed")
-    return max(found, key=lambda folder: [int(number) for number in re.findall(r"\d+", str(folder))])
+    return max(folders, key=lambda folder: [int(number) for number in re.findall(r"\d+", str(folder))])
 
 
 def start_server(binaries: Path, *, durable: bool = False) -> URL:

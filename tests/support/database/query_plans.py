@@ -100,17 +100,17 @@ def _explain_postgresql(driver: Any, statement: Statement, values: dict[str, Any
     import psycopg
 
     names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", statement.text)))
-    prepared = re.sub(r"%\((\w+)\)s", lambda found: f"${names.index(found[1]) + 1}", statement.text)
+    prepared = re.sub(r"%\((\w+)\)s", lambda match: f"${names.index(match[1]) + 1}", statement.text)
     run = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE page ({', '.join(['%s'] * len(names))})"
-    bound, found, cursor = statement.bind(values), [], psycopg.ClientCursor(driver)
+    bound, plans, cursor = statement.bind(values), [], psycopg.ClientCursor(driver)
     driver.execute(f"PREPARE page AS {prepared}")
     for mode in ("custom",) if "limit" in names else ("custom", "generic"):
         driver.execute(f"SET plan_cache_mode = force_{mode}_plan")
         [[told]] = cursor.execute(run, [bound[name] for name in names]).fetchall()
-        found.append(_measure_plan(told[0]["Plan"]))
+        plans.append(_measure_plan(told[0]["Plan"]))
     driver.execute("DEALLOCATE page")
     driver.execute("RESET plan_cache_mode")
-    return found
+    return plans
 
 
 def _measure_plan(plan: dict[str, Any]) -> Cost:

@@ -39,17 +39,17 @@ def open_host(
 
 def get_storage(app: Flask) -> Storage:
     """Return the storage of a mount's tables."""
-    found: Storage = app.extensions["tenant_provisioning"]["provisioning"].storage
-    return found
+    storage: Storage = app.extensions["tenant_provisioning"]["provisioning"].storage
+    return storage
 
 
 def fetch_rows(app: Flask, table: str, **equal: Any) -> list[dict[str, Any]]:
     """The rows of a table, in the order of its key."""
     storage = get_storage(app)
-    found = storage.table(table)
-    wanted = select(found).where(*(found.c[name] == value for name, value in equal.items()))
+    source = storage.table(table)
+    wanted = select(source).where(*(source.c[name] == value for name, value in equal.items()))
     with storage.engine.connect() as connection:
-        return [dict(row) for row in connection.execute(wanted.order_by(*found.primary_key)).mappings()]
+        return [dict(row) for row in connection.execute(wanted.order_by(*source.primary_key)).mappings()]
 
 
 def fetch_all_rows(app: Flask) -> dict[str, list[dict[str, Any]]]:

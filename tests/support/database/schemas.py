@@ -76,8 +76,8 @@ class Schemas:
     def _emptied(self, url: URL) -> URL:
         """Empty the tables in one transaction with the new name, and return that name's URL."""
         old, new = postgresql.get_schema(url), f"test_{uuid.uuid4().hex[:12]}"
-        found = self._connection.scalars(text(_TABLES), {"schema": old})
-        tables = [f"{old}.{table}" for table in found if table != VERSIONS]
+        names = self._connection.scalars(text(_TABLES), {"schema": old})
+        tables = [f"{old}.{table}" for table in names if table != VERSIONS]
         locking, emptying = f"LOCK TABLE {', '.join(tables)}", [f"DELETE FROM {table}" for table in tables]
         self._connection.exec_driver_sql(";".join([locking, *emptying, f"ALTER SCHEMA {old} RENAME TO {new}"]))
         return postgresql.add_schema(self._url, new)

@@ -91,5 +91,5 @@ NAMES = (
 
 def load_kind(name: str) -> Kind:
     """The kind of this name."""
-    found: Kind = importlib.import_module(f"tests.support.host_kinds.{name}").KIND
-    return found
+    kind: Kind = importlib.import_module(f"tests.support.host_kinds.{name}").KIND
+    return kind

@@ -59,9 +59,9 @@ class Client:
         """Ask for a tenant."""
         begun = time.monotonic()
         headers = {**self._headers, "Idempotency-Key": order.key}
-        status, found, document = self._exchange("POST", TENANTS, headers, json.dumps(order.body))
+        status, replied, document = self._exchange("POST", TENANTS, headers, json.dumps(order.body))
         now = time.monotonic()
-        return Answer(self.number, order, now, now - begun, status, found, document)
+        return Answer(self.number, order, now, now - begun, status, replied, document)
 
     def tenants(self) -> Iterator[dict[str, Any]]:
         """Every tenant of the partner, as the API lists them."""
@@ -112,7 +112,9 @@ class Storm:
     def wait_for_each(self, wanted: Callable[[Answer], bool], seconds: float = PATIENCE) -> None:
         """Wait until every client has got an answer that is `wanted`, from now on."""
         begun, end = len(self.answers), time.monotonic() + seconds
-        while {answer.client for answer in self.answers[begun:] if wanted(answer)} != set(range(len(self._clients))):
+        while {response.client for response in self.answers[begun:] if wanted(response)} != set(
+            range(len(self._clients))
+        ):
             assert time.monotonic() < end, f"no such answer: {Counter(a.status for a in self.answers[begun:])}"
             self._over.wait(0.01)
 

@@ -66,8 +66,8 @@ class _Line:
 
     def _downwards(self) -> None:
         with contextlib.suppress(OSError):
-            while (answer := self._server.recv(65536)) and not self._doomed:
-                self._client.sendall(answer)
+            while (response := self._server.recv(65536)) and not self._doomed:
+                self._client.sendall(response)
         self.cut()
 
     def cut(self) -> None:

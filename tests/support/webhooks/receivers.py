@@ -87,16 +87,16 @@ def _listener(host: str, port: int) -> socket.socket:
 class AnswerSequence:
     """Reads requests, keeps them, and answers each with the next of `answers`; then it closes the connection."""
 
-    def __init__(self, *answers: bytes) -> None:
-        self._answers = answers
+    def __init__(self, *responses: bytes) -> None:
+        self._answers = responses
         self.requests: list[bytes] = []
 
     def __call__(self, sock: socket.socket, _number: int) -> None:
-        for answer in self._answers:
+        for response in self._answers:
             if not (request := read_request(sock)):
                 return
             self.requests.append(request)
-            sock.sendall(answer)
+            sock.sendall(response)
 
 
 def answer_always(response: bytes) -> Behaviour:

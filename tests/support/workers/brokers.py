@@ -34,12 +34,12 @@ class Broker(NamedTuple):
 
     def settings(self) -> dict[str, Any]:
         """The configuration of a Celery app to use it, as the guide has it, with quick redelivery on Redis."""
-        found: dict[str, Any] = {"broker_url": self.url, "worker_prefetch_multiplier": 1, **self.names()}
+        settings: dict[str, Any] = {"broker_url": self.url, "worker_prefetch_multiplier": 1, **self.names()}
         if self.kind == "rabbitmq":
-            return {**found, "task_default_queue_type": "quorum"}
+            return {**settings, "task_default_queue_type": "quorum"}
         quick = {"visibility_timeout": 8, "unacked_restore_interval": 2, "unacked_restore_throttle": 1}
         options = {"global_keyprefix": f"{self.name}:", "polling_interval": 0.1, **quick}
-        return {**found, "broker_transport_options": options}
+        return {**settings, "broker_transport_options": options}
 
 
 @functools.cache
@@ -69,14 +69,14 @@ def open_broker(kind: str) -> Iterator[Broker]:
 
 def take_messages(broker: Broker, at_least: int = 0) -> list[Any]:
     """Take every message that waits: its headers, and its body; those that are expected are given time to arrive."""
-    found: list[Any] = []
+    messages: list[Any] = []
     with _connect(broker) as connection, contextlib.suppress(*connection.channel_errors):
         queue, end = _queue(broker)(connection.default_channel), time.monotonic() + 10
-        while (message := queue.get()) or (len(found) < at_least and time.monotonic() < end):
+        while (message := queue.get()) or (len(messages) < at_least and time.monotonic() < end):
             if message:
                 message.ack()
-                found.append((message.headers, message.payload))
-    return found
+                messages.append((message.headers, message.payload))
+    return messages
 
 
 def discard_messages(broker: Broker) -> int:

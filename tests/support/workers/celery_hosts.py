@@ -69,14 +69,14 @@ class CeleryHost(StepHost):
     @property
     def celery(self) -> Celery:
         """The host's Celery app."""
-        found: Celery = self.app.extensions["celery"]
-        return found
+        celery: Celery = self.app.extensions["celery"]
+        return celery
 
     @property
     def mount(self) -> Mount:
         """The mount."""
-        found: Mount = self.app.extensions["tenant_provisioning"]["provisioning"]
-        return found
+        mount: Mount = self.app.extensions["tenant_provisioning"]["provisioning"]
+        return mount
 
     @contextlib.contextmanager
     def run_worker(self) -> Iterator[None]:

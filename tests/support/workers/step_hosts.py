@@ -80,5 +80,5 @@ def read_step_states(caller: Caller, tenant: dict[str, Any]) -> dict[str, str]:
 
 def read_tenant_status(caller: Caller, tenant: dict[str, Any]) -> str:
     """The tenant's status."""
-    found: str = caller("GET", f"/tenants/{tenant['tenant']}").get_json()["status"]
-    return found
+    status: str = caller("GET", f"/tenants/{tenant['tenant']}").get_json()["status"]
+    return status

@@ -29,9 +29,9 @@ def storage(
 ) -> Iterator[Storage]:
     engine = create_engine(make_database_url(request, database, tmp_path_factory))
     migration.upgrade(engine, PREFIX)
-    found = Storage(engine, build_metadata(PREFIX))
-    found.transaction(fill)
-    yield found
+    opened = Storage(engine, build_metadata(PREFIX))
+    opened.transaction(fill)
+    yield opened
     engine.dispose()
 
 
@@ -64,8 +64,8 @@ def test_a_delivery_by_its_id_alone_is_a_probe_for_each_partner(storage: Storage
 
     def work(session: Session) -> RecordingSession:
         watched: Any = RecordingSession(session)
-        found = delivery_actions.load_delivery(watched, None, wanted["id"])
-        assert (found.partner_id, found.webhook_id, found.id) == tuple(
+        delivery = delivery_actions.load_delivery(watched, None, wanted["id"])
+        assert (delivery.partner_id, delivery.webhook_id, delivery.id) == tuple(
             wanted[name] for name in ("partner_id", "webhook_id", "id")
         )
         return watched  # type: ignore[no-any-return]

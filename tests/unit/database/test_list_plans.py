@@ -168,27 +168,27 @@ def pages(question: Question, partner: str | None) -> Iterator[Page]:
     """The first page in each order, and one after 90 % of all."""
     for sort in question.sorts:
         key = "name_key" if sort in BY_NAME else "created_at"
-        found = sorted(find_matches(question.query, partner), key=lambda one: (one[key], one["id"]))
-        found = found[::-1] if sort.startswith("-") else found
-        for before in {0, len(found) * 9 // 10}:
-            place = f"{found[before - 1][key]}\n{found[before - 1]['id']}" if before else None
-            expected = [one["id"] for one in found[before : before + 50]]
+        matches = sorted(find_matches(question.query, partner), key=lambda one: (one[key], one["id"]))
+        matches = matches[::-1] if sort.startswith("-") else matches
+        for before in {0, len(matches) * 9 // 10}:
+            place = f"{matches[before - 1][key]}\n{matches[before - 1]['id']}" if before else None
+            expected = [one["id"] for one in matches[before : before + 50]]
             yield Page(load_query(question.query, sort), place, expected)
 
 
 def check(storage: Storage, question: Question, partner: str | None, allowed: Callable[[Cost], bool]) -> None:
     """Every page of `question` shows the tenants it should, at a cost that is `allowed`."""
     for page in pages(question, partner):
-        found, watched = read_page(storage, partner, page)
-        assert found == page.expected
+        rows, watched = read_page(storage, partner, page)
+        assert rows == page.expected
         for cost in measure_costs(storage.engine, watched):
             assert allowed(cost), (page.asked, page.place, cost.plan)
 
 
 def test_data_match_every_question_that_expects_rows() -> None:
-    found = {name: len(find_matches(question.query, "big")) for name, question in {**SERVED, **WEIGHED}.items()}
+    counts = {name: len(find_matches(question.query, "big")) for name, question in {**SERVED, **WEIGHED}.items()}
     empty = {"plan, none", "industry, none", "external_id, nobody's", "q, none"}
-    assert {name for name, count in found.items() if not count} == empty
+    assert {name for name, count in counts.items() if not count} == empty
     assert set(models.LIVING_STATUSES) == set(STATUSES) - {"deleted"}
 
 
@@ -239,8 +239,8 @@ def test_postgresql_plans_value_independent_statements_once(storage: Storage, qu
     def work(session: Session) -> list[tuple[int, int]]:
         for _ in range(20):
             listing.load_page(session, "big", load_query(query, "created_at"), None)
-        found: list[tuple[int, int]] = session.run(made, {}).fetchall()
-        return found
+        counts: list[tuple[int, int]] = session.run(made, {}).fetchall()
+        return counts
 
     [(generic, custom)] = storage.read(work)
     assert ("once" if generic > custom else "for its values") == planned

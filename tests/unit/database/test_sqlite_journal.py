@@ -51,12 +51,12 @@ def reads(file: Path) -> sqlite3.Connection:
 
 
 def test_long_journal_is_restarted(app: Flask, file: Path) -> None:
-    partner, found = Caller(app), []
+    partner, sizes = Caller(app), []
     for _ in range(20):
         partner.create()
-        found.append(length(file))
-    assert 0 in found
-    assert max(found) < LIMIT + MORE
+        sizes.append(length(file))
+    assert 0 in sizes
+    assert max(sizes) < LIMIT + MORE
 
 
 def test_continuous_readers_do_not_block_writers(app: Flask, file: Path, caplog: pytest.LogCaptureFixture) -> None:

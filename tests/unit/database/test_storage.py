@@ -33,8 +33,8 @@ notes = Table("host_notes", MetaData(), Column("id", Integer, primary_key=True),
 @pytest.fixture
 def storage(make_app: Callable[..., Flask]) -> Storage:
     """The storage of an app with a database of its own."""
-    found: Storage = make_app().extensions["tenant_provisioning"]["provisioning"].storage
-    return found
+    opened: Storage = make_app().extensions["tenant_provisioning"]["provisioning"].storage
+    return opened
 
 
 def count(storage: Storage, name: str = "tenants") -> int:
@@ -137,10 +137,10 @@ def test_serialization_failures_are_retried(storage: Storage) -> None:
     def work_of(number: int) -> Callable[[Session], None]:
         def work(session: Session) -> None:
             tries.append(number)
-            found = session.orm.execute(text("SELECT count(*) FROM provisioning_tenants")).scalar_one()
+            count = session.orm.execute(text("SELECT count(*) FROM provisioning_tenants")).scalar_one()
             if tries.count(number) == 1:
                 barrier.wait(10)
-            values = {**VALUES, "email_key": f"{number}@example.com", "client_name": f"{found} before me"}
+            values = {**VALUES, "email_key": f"{number}@example.com", "client_name": f"{count} before me"}
             actions.create(session, ACTOR, "acme", values, ALLOWANCE)
 
         return work

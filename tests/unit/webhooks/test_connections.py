@@ -339,8 +339,8 @@ def test_many_threads_share_a_sender(
         return [sender.post(receiver.url(), HEADERS, b"%d.%d" % (number, n)).text for n in range(20)]
 
     with Receiver(behave, tls=tls) as receiver:
-        found = run_concurrently(8, work)
-    assert found == [[f"{number}.{n}" for n in range(20)] for number in range(8)]
+        results = run_concurrently(8, work)
+    assert results == [[f"{number}.{n}" for n in range(20)] for number in range(8)]
     assert receiver.connections <= 8
 
 

@@ -324,16 +324,16 @@ def list_loaded_modules(code: str) -> set[str]:
 
 
 def test_webhooks_package_loads_nothing_on_import() -> None:
-    found = list_loaded_modules("import flask_tenant_provisioning.webhooks")
-    assert {name for name in found if name.startswith("flask_tenant_provisioning.")} == {
+    modules = list_loaded_modules("import flask_tenant_provisioning.webhooks")
+    assert {name for name in modules if name.startswith("flask_tenant_provisioning.")} == {
         "flask_tenant_provisioning.webhooks"
     }
-    assert {"cryptography", "flask"} & found == set()
+    assert {"cryptography", "flask"} & modules == set()
 
 
 def test_a_receiver_needs_no_flask() -> None:
-    found = list_loaded_modules("from flask_tenant_provisioning.webhooks import verify")
-    assert {"flask", "werkzeug", "sqlalchemy", "marshmallow"} & found == set()
+    modules = list_loaded_modules("from flask_tenant_provisioning.webhooks import verify")
+    assert {"flask", "werkzeug", "sqlalchemy", "marshmallow"} & modules == set()
 
 
 def test_a_name_that_does_not_exist_is_refused_as_by_any_module() -> None:
